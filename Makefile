@@ -1,0 +1,45 @@
+# One word does each thing. `make demo` and `make test` set up all they need in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/bash
+NET ?= --quiet
+# Where `make demo` puts its project; must not exist yet.
+DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
+APT_TOOLS := tmux
+
+.PHONY: setup run demo test check tools golden bench
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tomoseg needs Python 3.11 or newer; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  v=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "Python $$v cannot make virtual environments here (ensurepip is missing)."; \
+	  echo "Install it, then run the same command again: sudo apt-get install python$$v-venv"; exit 2; }
+	@echo "Setting up .venv (once; TensorFlow is about 600 MB) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install $(NET) --disable-pip-version-check --editable '.[test]'
+	@touch .venv/ready
+
+run: setup
+	@$(BIN)/tomoseg
+
+demo: setup
+	@$(BIN)/tomoseg demo $(DIR)
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+tools:
+	@if [ "$$(id -u)" = 0 ]; then \
+	  missing=; for tool in $(APT_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	  if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi; \
+	else echo "make tools: not root, nothing installed; tests that need $(APT_TOOLS) say so when they are skipped"; fi
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) --no-print-directory tools
+	$(MAKE) --no-print-directory test

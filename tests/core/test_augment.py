@@ -1,0 +1,105 @@
+"""Changing training patches."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tomoseg_tui.core.augment import (
+    TURNS_ONLY,
+    Augmentation,
+    Patch,
+    augment,
+    mirrored,
+    regraded,
+    resample,
+    step_generator,
+)
+
+EDGE, TILE = 48, 16
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture
+def patch() -> Patch:
+    rng = np.random.default_rng(7)
+    densities = rng.standard_normal((5, EDGE, EDGE), dtype=np.float32)
+    return Patch(densities, rng.integers(0, 4, (2, TILE, TILE), dtype=np.uint8))
+
+
+def disc_patch() -> Patch:
+    """A bright disc off the middle of the tile, its layer the same disc."""
+    y, x = np.mgrid[:EDGE, :EDGE] - (EDGE - 1) / 2
+    disc = (y - 2) ** 2 + (x + 1) ** 2 < 4**2
+    inner = slice((EDGE - TILE) // 2, (EDGE + TILE) // 2)
+    layer = np.where(disc[inner, inner], 2, 1).astype(np.uint8)
+    return Patch(np.repeat(disc[np.newaxis].astype(np.float32), 3, axis=0), layer[np.newaxis])
+
+
+@given(SEEDS)
+def test_shapes_and_types_stay_and_the_patch_is_left_as_it_was(seed: int) -> None:
+    patch = disc_patch()
+    before = patch.densities.copy()
+    changed = augment(patch, np.random.default_rng(seed), 32, Augmentation())
+    assert (changed.densities.shape, changed.densities.dtype) == ((3, 32, 32), np.dtype(np.float32))
+    assert (changed.layers.shape, changed.layers.dtype) == ((1, TILE, TILE), np.dtype(np.uint8))
+    assert np.array_equal(patch.densities, before)
+
+
+def test_the_same_generator_gives_the_same_patch(patch: Patch) -> None:
+    once, again = (augment(patch, step_generator(3, 2, 1), 32, Augmentation()) for _ in range(2))
+    assert np.array_equal(once.densities, again.densities)
+    assert np.array_equal(once.layers, again.layers)
+
+
+def test_another_seed_epoch_or_step_gives_another_generator() -> None:
+    numbers = {step_generator(*key).integers(2**60) for key in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]}
+    assert len(numbers) == 4
+
+
+@given(SEEDS)
+def test_densities_and_layers_turn_together(seed: int) -> None:
+    """The disc in the densities stays where its layer says that it is."""
+    turned = resample(disc_patch(), np.random.default_rng(seed), 32, Augmentation())
+    tile = turned.densities[0, 8:24, 8:24]
+    known = turned.layers[0] != 0
+    overlap = (tile > 0.5) & (turned.layers[0] == 2) & known
+    assert 2 * overlap.sum() > 0.85 * ((tile > 0.5)[known].sum() + (turned.layers[0] == 2).sum())
+
+
+@given(SEEDS)
+def test_mirroring_moves_densities_and_layers_together(seed: int) -> None:
+    patch = disc_patch()
+    turned = mirrored(patch, np.random.default_rng(seed))
+    inner = slice((EDGE - TILE) // 2, (EDGE + TILE) // 2)
+    assert np.array_equal(turned.densities[0, inner, inner] > 0.5, turned.layers[0] == 2)
+
+
+@given(SEEDS)
+def test_a_turn_brings_no_layer_value_that_was_not_there(seed: int) -> None:
+    assert set(np.unique(resample(disc_patch(), np.random.default_rng(seed), 32, TURNS_ONLY).layers)) <= {0, 1, 2}
+
+
+@given(SEEDS)
+def test_turned_corners_are_not_empty(seed: int) -> None:
+    """A patch of ones stays ones everywhere, since the surroundings fill the corners."""
+    ones = Patch(np.ones((1, EDGE, EDGE), np.float32), np.ones((1, TILE, TILE), np.uint8))
+    assert np.allclose(resample(ones, np.random.default_rng(seed), 32, Augmentation()).densities, 1)
+
+
+def test_no_change_at_all_cuts_the_middle(patch: Patch) -> None:
+    still = Augmentation(mirror=False, rotation_degrees=0, scale=0, shear=0, contrast=0, brightness_sigma=0)
+    still = replace(still, noise_sigma=0, blur=0)
+    same = augment(patch, np.random.default_rng(0), 32, still)
+    assert np.allclose(same.densities, patch.densities[:, 8:40, 8:40], atol=1e-5)
+    assert np.array_equal(same.layers, patch.layers)
+
+
+def test_grey_values_change_within_what_was_asked(patch: Patch) -> None:
+    rng = np.random.default_rng(1)
+    changed = [regraded(patch.densities, rng, Augmentation()) for _ in range(20)]
+    assert all(abs(float(one.mean())) < 0.3 for one in changed)
+    assert all(0.5 < float(one.std()) < 2 for one in changed)
+    assert len({float(one.mean()) for one in changed}) == 20

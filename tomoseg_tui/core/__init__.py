@@ -1,0 +1,1 @@
+"""Arrays and the words for them. Knows no files, no clocks and no chance of its own."""

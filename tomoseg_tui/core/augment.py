@@ -1,0 +1,164 @@
+"""Change a training patch the way tomograms differ from one another: patch and generator in, patch out.
+
+All chance comes from the generator handed in, and `step_generator` makes that of a step from seed,
+epoch and step, so that nothing of a generator needs saving.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A tile of edge s with its surroundings, and what is known of it."""
+
+    densities: NDArray[np.float32]
+    """Shape (z, y, x), mean 0 and sigma 1 over the tomogram; the tile is in the middle of y and x."""
+    layers: NDArray[np.uint8]
+    """Shape (feature, s, s): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a patch is changed."""
+
+    mirror: bool = True
+    """Whether z, y and x are mirrored, each in half of the cases."""
+    rotation_degrees: float = 180.0
+    """Largest turn in the plane, either way."""
+    scale: float = 0.1
+    """Largest change of size, as a share."""
+    shear: float = 0.05
+    """Largest shear, as a share."""
+    contrast: float = 0.25
+    """Largest change of contrast, as the logarithm of a factor."""
+    brightness_sigma: float = 0.2
+    """Largest shift of the mean, in sigma."""
+    noise_sigma: float = 0.3
+    """Largest sigma of added white noise, in sigma."""
+    blur: float = 0.5
+    """Largest share of a blurred copy mixed in (or, taken away, of sharpening)."""
+
+
+TURNS_ONLY = Augmentation(False, 180.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""Rotated copies, as EMAN2 makes them."""
+
+
+def step_generator(seed: int, epoch: int, step: int) -> np.random.Generator:
+    """Return the generator of one training step, a function of its three numbers alone."""
+    return np.random.default_rng((seed, epoch, step))
+
+
+def augment(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
+    """Return a changed copy of a patch, cut to `edge` pixels around the tile.
+
+    Parameters
+    ----------
+    patch : Patch
+        Left unchanged.
+    rng : numpy.random.Generator
+        The only source of chance.
+    edge : int
+        Edge of the densities returned, in pixels; even, at most that of the patch.
+    settings : Augmentation
+        How far to go.
+
+    Returns
+    -------
+    Patch
+        Densities (z, edge, edge) and layers (feature, s, s). Pixels of a turned tile that have no
+        annotation are 0, not looked at; densities are taken from around the tile, so corners are not empty.
+    """
+    turned = resample(mirrored(patch, rng) if settings.mirror else patch, rng, edge, settings)
+    return Patch(regraded(turned.densities, rng, settings), turned.layers)
+
+
+def mirrored(patch: Patch, rng: np.random.Generator) -> Patch:
+    """Mirror z, y and x, each in half of the cases."""
+    z, y, x = (slice(None, None, -1) if flip else slice(None) for flip in rng.random(3) < 0.5)
+    return Patch(patch.densities[z, y, x], patch.layers[:, y, x])
+
+
+def resample(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
+    """Turn, scale and shear a patch about the middle of its tile, in the plane.
+
+    Returns
+    -------
+    Patch
+        As `augment` returns it. Densities bilinear, layers from the nearest pixel; beyond the patch the
+        densities of its border go on.
+    """
+    matrix = _random_matrix(rng, settings)
+    tile = patch.layers.shape[-1]
+    y, x = _source_yx(matrix, edge)
+    inner = slice((edge - tile) // 2, (edge + tile) // 2)
+    return Patch(
+        _bilinear(patch.densities, y, x),
+        _nearest(patch.layers, y[inner, inner], x[inner, inner]),
+    )
+
+
+def _random_matrix(rng: np.random.Generator, settings: Augmentation) -> NDArray[np.float64]:
+    angle = np.deg2rad(rng.uniform(-1, 1) * settings.rotation_degrees)
+    scale = 1.0 + rng.uniform(-1, 1) * settings.scale
+    shear = rng.uniform(-1, 1) * settings.shear
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix: NDArray[np.float64] = scale * turn @ np.array([[1.0, shear], [0.0, 1.0]])
+    return matrix
+
+
+def _source_yx(matrix: NDArray[np.float64], edge: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return where each output pixel comes from, in pixels from the middle; two arrays (edge, edge)."""
+    axis = np.arange(edge) - (edge - 1) / 2
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    source = np.tensordot(matrix, np.stack([y, x]), axes=1).astype(np.float32)
+    return source[0], source[1]
+
+
+def _bilinear(volume: NDArray[np.float32], y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Read (z, y, x) densities at offsets from the middle, in pixels; (z, *y.shape)."""
+    rows, columns = volume.shape[1:]
+    y = np.clip(y + np.float32((rows - 1) / 2), 0, rows - 1.001)
+    x = np.clip(x + np.float32((columns - 1) / 2), 0, columns - 1.001)
+    top, left = y.astype(np.int32), x.astype(np.int32)
+    down, right = y - top.astype(np.float32), x - left.astype(np.float32)
+    flat = np.ascontiguousarray(volume).reshape(len(volume), -1)
+    corner = top * columns + left
+    upper = flat[:, corner] * (1 - right) + flat[:, corner + 1] * right
+    lower = flat[:, corner + columns] * (1 - right) + flat[:, corner + columns + 1] * right
+    mixed: NDArray[np.float32] = upper * (1 - down) + lower * down
+    return mixed
+
+
+def _nearest(layers: NDArray[np.uint8], y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Read (feature, y, x) layers at offsets from the middle, in pixels; 0 beyond them."""
+    edge = layers.shape[-1]
+    row = np.rint(y + (edge - 1) / 2).astype(np.int32)
+    column = np.rint(x + (edge - 1) / 2).astype(np.int32)
+    inside = (row >= 0) & (row < edge) & (column >= 0) & (column < edge)
+    found = layers[:, np.clip(row, 0, edge - 1), np.clip(column, 0, edge - 1)]
+    return np.where(inside, found, np.uint8(0))
+
+
+def regraded(densities: NDArray[np.float32], rng: np.random.Generator, settings: Augmentation) -> NDArray[np.float32]:
+    """Change sharpness, contrast and brightness of (z, y, x) densities, and add noise.
+
+    Returns
+    -------
+    ndarray of float32, shape (z, y, x)
+        A new array.
+    """
+    changed = densities
+    if settings.blur:
+        share = rng.uniform(-0.5, 1.0) * settings.blur
+        changed = changed + np.float32(share) * (ndimage.gaussian_filter(changed, (0, 1, 1), truncate=2) - changed)
+    gain = np.exp(rng.uniform(-1, 1) * settings.contrast)
+    shift = rng.uniform(-1, 1) * settings.brightness_sigma
+    changed = changed * np.float32(gain) + np.float32(shift)
+    if settings.noise_sigma:
+        noise = rng.standard_normal(changed.shape, dtype=np.float32)
+        changed = changed + noise * np.float32(rng.uniform(0, 1) * settings.noise_sigma)
+    return changed

@@ -1,0 +1,255 @@
+"""Filter, bin and normalise a volume piece by piece, with EMAN2's chain and units.
+
+The order is EMAN2's: low-pass, high-pass, normalise, clamp; then once more mean 0 and sigma 1. A
+volume is read two to four times and never held whole: pieces carry a halo for the low-pass, the
+high-pass subtracts a background made on a small copy, and a histogram finds what clamping does to
+mean and sigma. Reading and writing are left to whoever hands in the source and takes the pieces.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from math import hypot, inf
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.binning import BinnedVolume, Box, Floats, RegionSource, bin_region, binned_shape, boxes
+from tomoseg_tui.core.blocks import Zyx
+from tomoseg_tui.core.smoothing import BlockSums, CoarseCopy, gaussian_sigma, gaussian_taps, smooth
+from tomoseg_tui.core.tomogram import DensityScale
+from tomoseg_tui.errors import TomogramError, UsageError
+
+__all__ = ["NO_FILTER", "FilterChain", "RegionSource", "bin_region", "binned_shape", "preprocess"]
+
+PIECE_VOXELS = 6 << 20
+"""Voxels read at a time by default, halo included; about 25 bytes of memory each at the peak."""
+BACKGROUND_EDGE = 128
+"""Most blocks along an axis of the small copy on which the high-pass makes its background."""
+
+
+@dataclass(frozen=True)
+class FilterChain:
+    """What is done to densities before they are used; 0 switches a step off."""
+
+    lowpass: float = 0.25
+    """c of exp(-f^2 / c^2), cycles/voxel of the binned volume."""
+    highpass: float = 5.0
+    """The same c for 1 - exp(-f^2 / c^2), times the voxels of the binned volume along x: EMAN2's pixels."""
+    clamp: float = 3.0
+    """Densities farther than this from the mean are set to it; sigmas of the filtered volume."""
+
+    def __post_init__(self) -> None:
+        for name in ("lowpass", "highpass", "clamp"):
+            if not 0 <= getattr(self, name) < inf:
+                raise UsageError(f"A {name} of {getattr(self, name)} was asked for.", "Give 0 (off) or more.")
+
+    @property
+    def is_off(self) -> bool:
+        """Whether densities stay as they are, in their own units."""
+        return self == NO_FILTER
+
+    def describe(self, voxel_size_angstrom: float, nx: int) -> dict[str, float | None]:
+        """Return the settings as asked, and as lengths.
+
+        Parameters
+        ----------
+        voxel_size_angstrom : float
+            Voxel size of the binned volume, Å/voxel; 0 where it is not known.
+        nx : int
+            Voxels of the binned volume along x.
+
+        Returns
+        -------
+        dict
+            ``lowpass_cycles_per_voxel``, ``highpass_pixels``, ``clamp_sigmas`` as asked, 0 where off, and
+            ``lowpass_angstrom``, ``highpass_angstrom``: the wavelength 1 / c in Å, None where off or unknown.
+
+        Examples
+        --------
+        >>> FilterChain().describe(10.0, 500)["highpass_angstrom"]
+        1000.0
+        """
+        return {
+            "lowpass_cycles_per_voxel": self.lowpass,
+            "lowpass_angstrom": voxel_size_angstrom / self.lowpass or None if self.lowpass else None,
+            "highpass_pixels": self.highpass,
+            "highpass_angstrom": nx * voxel_size_angstrom / self.highpass or None if self.highpass else None,
+            "clamp_sigmas": self.clamp,
+        }
+
+
+NO_FILTER = FilterChain(0.0, 0.0, 0.0)
+"""Densities stay as they are."""
+
+
+def preprocess(
+    source: RegionSource,
+    chain: FilterChain,
+    *,
+    factor: int = 1,
+    scale: DensityScale | None = None,
+    piece_voxels: int = PIECE_VOXELS,
+    on_piece: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[Zyx, Floats]]:
+    """Bin, filter, clamp and normalise a volume in pieces.
+
+    Parameters
+    ----------
+    source : RegionSource
+        The volume, any real type. What is not finite counts as the mean.
+    chain : FilterChain
+        Filters; with all of them off, densities are binned and keep their units.
+    factor : int
+        Binning before the filters; 1 for none.
+    scale : DensityScale, optional
+        Its mean is taken for the volume's. Without it the volume is read once more to find the mean.
+    piece_voxels : int
+        Most voxels, halo included, to work on at a time. (A low-pass below 0.015 cycles/voxel has a
+        halo that needs more.) The result does not depend on it.
+    on_piece : callable, optional
+        Called with the pieces done and all there are, over all readings, after each.
+
+    Yields
+    ------
+    corner_zyx : tuple of int
+        Where in the binned volume the piece belongs.
+    values : ndarray of float32, shape (z, y, x)
+        The piece. Together the pieces cover the binned volume once, in the order of z. With any filter
+        the whole has mean 0 and sigma 1; a flat volume becomes 0.
+
+    Raises
+    ------
+    TomogramError
+        If no scale is given and the volume has no finite value.
+    UsageError
+        If the volume cannot be binned by the factor.
+
+    Notes
+    -----
+    The order is EMAN2's, and so are the edges: where the volume ends it begins again, as it does for a
+    Fourier transform. On volumes of 64^3 the two correlate with more than 0.999.
+    """
+    binned = BinnedVolume(source, factor, most_voxels=piece_voxels)
+    plan = _Plan(binned.shape_zyx, chain, scale is not None, piece_voxels, on_piece)
+    return _finished(binned, chain, scale, plan)
+
+
+@final
+class _Plan:
+    """The pieces of the binned volume, and the telling of how many are done."""
+
+    def __init__(
+        self,
+        shape_zyx: Zyx,
+        chain: FilterChain,
+        mean_is_known: bool,  # noqa: FBT001 - private, called once
+        piece_voxels: int,
+        on_piece: Callable[[int, int], None] | None,
+    ) -> None:
+        self.taps = gaussian_taps(chain.lowpass) if chain.lowpass else np.ones(1)
+        self.boxes = boxes(shape_zyx, halo=self.taps.size // 2, most_voxels=piece_voxels)
+        readings = [not mean_is_known, chain.highpass > 0, not chain.is_off, True]
+        self._all = sum(readings) * len(self.boxes)
+        self._done = count(1)
+        self._on_piece = on_piece
+
+    def each(self) -> Iterator[Box]:
+        """Return the boxes for one reading; each is told as done when the next is asked for."""
+        for box in self.boxes:
+            yield box
+            if self._on_piece is not None:
+                self._on_piece(next(self._done), self._all)
+
+
+def _finished(
+    binned: BinnedVolume, chain: FilterChain, scale: DensityScale | None, plan: _Plan
+) -> Iterator[tuple[Zyx, Floats]]:
+    """Read the volume as often as the chain needs, and yield it finished."""
+    mean = _finite_mean(binned, plan) if scale is None else scale.mean
+    if chain.is_off:
+        own_units = replace(binned, fill=mean)
+        yield from ((box[0], own_units.read(box)) for box in plan.each())
+        return
+    centred = replace(binned, fill=mean, centre=mean)
+    filtered = _Filtered(centred, plan.taps, _background(centred, chain, plan) if chain.highpass else None)
+    clamped = _clamped(filtered, chain.clamp, plan)
+    yield from ((box[0], clamped.applied(filtered.read(box))) for box in plan.each())
+
+
+def _finite_mean(binned: BinnedVolume, plan: _Plan) -> float:
+    """Return the mean of all densities that are finite."""
+    sums = [binned.finite_sum(box) for box in plan.each()]
+    number = sum(part for _, part in sums)
+    if not number:
+        raise TomogramError("The volume holds no finite value.", "Import it again from a file that holds densities.")
+    return sum(total for total, _ in sums) / number
+
+
+def _background(binned: BinnedVolume, chain: FilterChain, plan: _Plan) -> CoarseCopy:
+    """Return the volume with only the wavelengths that the high-pass removes, on a coarse grid."""
+    shape = binned.shape_zyx
+    z, y, x = (-(-length // BACKGROUND_EDGE) for length in shape)
+    sums = BlockSums(shape, (z, y, x))
+    for box in plan.each():
+        sums.add(binned.read(box), box[0])
+    lowpass_sigma = gaussian_sigma(chain.lowpass) if chain.lowpass else 0.0
+    return sums.means().smoothed(hypot(gaussian_sigma(chain.highpass / shape[2]), lowpass_sigma))
+
+
+@dataclass(frozen=True, eq=False)
+class _Filtered:
+    """A volume after low-pass and high-pass."""
+
+    binned: BinnedVolume
+    taps: NDArray[np.float64]
+    background: CoarseCopy | None
+
+    def read(self, box: Box) -> Floats:
+        """Return the densities (z, y, x) of a box."""
+        values, inside = self.binned.read_around(box, self.taps.size // 2)
+        values = smooth(values, (self.taps, self.taps, self.taps), inside)
+        return values if self.background is None else values - self.background.region(*box)
+
+
+@dataclass(frozen=True)
+class _Clamped:
+    """How densities are clamped, and the mean and sigma that they then have."""
+
+    low: float
+    high: float
+    mean: float
+    sigma: float
+
+    def applied(self, values: Floats) -> Floats:
+        """Return the values clamped, with mean 0 and sigma 1."""
+        clamped = np.clip(values, np.float32(self.low), np.float32(self.high))
+        return np.asarray((clamped - np.float32(self.mean)) / np.float32(self.sigma), np.float32)
+
+
+def _clamped(filtered: _Filtered, clamp: float, plan: _Plan) -> _Clamped:
+    """Find from one reading at which values a volume is clamped, and its mean and sigma afterwards.
+
+    Values are counted by the upper 16 bits of their float32: bins of at most 1/128 of the value at
+    any scale, with exact means, so no range has to be known before. The error of mean and sigma is
+    below 1e-4 sigma.
+    """
+    counts, sums = np.zeros(1 << 16, np.int64), np.zeros(1 << 16)
+    for box in plan.each():
+        values = np.ravel(filtered.read(box))
+        bins = values.view(np.uint32) >> 16
+        counts += np.bincount(bins, minlength=1 << 16)
+        sums += np.bincount(bins, weights=values, minlength=1 << 16)
+    filled = counts > 0
+    counts, means = counts[filled], sums[filled] / counts[filled]
+    mean, sigma = _moments(counts, means)
+    low, high = (mean - clamp * sigma, mean + clamp * sigma) if clamp else (-inf, inf)
+    mean, sigma = _moments(counts, np.clip(means, low, high))
+    return _Clamped(low, high, mean, sigma or 1.0)
+
+
+def _moments(counts: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return mean and sigma of values that occur so many times."""
+    mean = float(np.average(values, weights=counts))
+    return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))

@@ -1,0 +1,34 @@
+"""What a network is trained on: tiles with their surroundings as plain arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONTEXT_PIXELS = 32
+"""Pixels kept around a tile in y and x, so that a network may look beyond its edge."""
+CONTEXT_SLICES = 4
+"""Slices kept above and below a tile."""
+
+
+@dataclass(frozen=True, eq=False)
+class TilePatches:
+    """Tiles of one size with their surroundings, ready to train on; n tiles, f features, edge s."""
+
+    densities: NDArray[np.float32]
+    """Shape (n, 2 * CONTEXT_SLICES + 1, s + 2 * CONTEXT_PIXELS, s + 2 * CONTEXT_PIXELS) as (n, z, y, x).
+    Mean 0 and sigma 1 over the whole tomogram, protein dark or bright alike in all; 0 outside the volume."""
+    layers: NDArray[np.uint8]
+    """Shape (n, f, s, s): 0 not looked at, 1 not feature, 2 feature, 3 ignore. Pixels of training tiles
+    that lie in a held-out box are 3 already, so that no held-out pixel is trained on."""
+    signs: NDArray[np.int8]
+    """Shape (n, f): 1 where the tile was placed for the feature, -1 where it holds none, 0 unknown."""
+    held_out: NDArray[np.bool_]
+    """Shape (n,): True for tiles that judge and never teach."""
+    features: tuple[str, ...]
+    """The f features, in the order of the network's outputs."""
+
+    @property
+    def tile(self) -> int:
+        """Edge s of a tile in pixels."""
+        return int(self.layers.shape[-1])

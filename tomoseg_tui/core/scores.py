@@ -1,0 +1,219 @@
+"""Judge a segmentation against the truth: Dice, IoU, precision, recall, and the threshold that is best."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import ShapeError
+
+GRID = np.arange(128) / 127
+"""The thresholds that are tried, k / 127: those that a map of 0..127 can tell apart."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often a prediction was right and wrong; the sum of two is that of their pixels together."""
+
+    tp: int
+    """True positives: predicted and true."""
+    fp: int
+    """False positives: predicted, not true."""
+    fn: int
+    """False negatives: true, not predicted."""
+
+    def __add__(self, other: "Confusion") -> "Confusion":
+        return Confusion(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+    @property
+    def dice(self) -> float:
+        """2 tp / (2 tp + fp + fn), 0 to 1; 1 where nothing was true and nothing predicted."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn, empty=1.0)
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union, tp / (tp + fp + fn), 0 to 1; 1 where both are empty."""
+        return _ratio(self.tp, self.tp + self.fp + self.fn, empty=1.0)
+
+    @property
+    def precision(self) -> float:
+        """Share of the predicted that is true, 0 to 1; where nothing is predicted, 1 if nothing is true, else 0."""
+        return _ratio(self.tp, self.tp + self.fp, empty=float(self.fn == 0))
+
+    @property
+    def recall(self) -> float:
+        """Share of the true that is predicted, 0 to 1; where nothing is true, 1 if nothing is predicted, else 0."""
+        return _ratio(self.tp, self.tp + self.fn, empty=float(self.fp == 0))
+
+
+def _ratio(part: int, whole: int, *, empty: float) -> float:
+    return part / whole if whole else empty
+
+
+def confusion(
+    predicted: NDArray[np.bool_], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None
+) -> Confusion:
+    """Count where a prediction and the truth agree and differ.
+
+    Parameters
+    ----------
+    predicted, truth : ndarray of bool, one shape
+        True is feature. Left unchanged.
+    mask : ndarray of bool, the same shape, optional
+        True where a pixel counts; by default all do.
+
+    Returns
+    -------
+    Confusion
+        Counts of pixels.
+
+    Raises
+    ------
+    ShapeError
+        If the arrays differ in shape.
+
+    Examples
+    --------
+    >>> confusion(np.array([True, True, False]), np.array([True, False, True])).dice
+    0.5
+    """
+    _check_shapes(predicted, truth, mask)
+    if mask is not None:
+        predicted, truth = predicted & mask, truth & mask
+    both = int(np.count_nonzero(predicted & truth))
+    return Confusion(both, int(np.count_nonzero(predicted)) - both, int(np.count_nonzero(truth)) - both)
+
+
+def _check_shapes(values: NDArray[np.generic], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None) -> None:
+    if values.shape != truth.shape or (mask is not None and mask.shape != truth.shape):
+        others = f"{truth.shape}" if mask is None else f"{truth.shape}, the mask {mask.shape}"
+        raise ShapeError(
+            f"What is judged has shape {values.shape}, the truth {others}.", "Compare volumes on one grid."
+        )
+
+
+class BestThreshold(NamedTuple):
+    """The threshold with the greatest Dice, and what it reaches."""
+
+    threshold: float
+    """One of k / 127; a pixel is feature where its probability exceeds it."""
+    dice: float
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreHistogram:
+    """Probabilities of many tiles, counted finely enough to score every threshold k / 127 exactly."""
+
+    feature: NDArray[np.int64]
+    """Shape (129,): true pixels whose probability exceeds that many of the 128 thresholds."""
+    other: NDArray[np.int64]
+    """Shape (129,): the same for pixels that are not feature."""
+
+    @staticmethod
+    def empty() -> "ScoreHistogram":
+        """Return a histogram that has seen no pixel."""
+        return ScoreHistogram(np.zeros(GRID.size + 1, np.int64), np.zeros(GRID.size + 1, np.int64))
+
+    def add(
+        self, probabilities: NDArray[np.floating], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None
+    ) -> "ScoreHistogram":
+        """Return a histogram that has seen these pixels too.
+
+        Parameters
+        ----------
+        probabilities : ndarray of float, any shape
+            Finite, 0 to 1.
+        truth : ndarray of bool, the same shape
+            True is feature.
+        mask : ndarray of bool, the same shape, optional
+            True where a pixel counts; by default all do.
+
+        Returns
+        -------
+        ScoreHistogram
+            A new one; this one is left as it was.
+
+        Raises
+        ------
+        ShapeError
+            If the arrays differ in shape.
+        """
+        _check_shapes(probabilities, truth, mask)
+        counted = np.ones(truth.shape, bool) if mask is None else mask
+        exceeded = np.searchsorted(GRID, probabilities[counted])  # how many thresholds lie below each
+        is_feature = truth[counted]
+        return ScoreHistogram(
+            self.feature + np.bincount(exceeded[is_feature], minlength=GRID.size + 1),
+            self.other + np.bincount(exceeded[~is_feature], minlength=GRID.size + 1),
+        )
+
+    def __add__(self, other: "ScoreHistogram") -> "ScoreHistogram":
+        return ScoreHistogram(self.feature + other.feature, self.other + other.other)
+
+    def confusions(self) -> list[Confusion]:
+        """Return the confusion at each of the 128 thresholds, in rising order."""
+        true_positives = _above(self.feature)
+        false_positives = _above(self.other)
+        total = int(self.feature.sum())
+        return [
+            Confusion(int(tp), int(fp), total - int(tp)) for tp, fp in zip(true_positives, false_positives, strict=True)
+        ]
+
+    def best(self) -> BestThreshold:
+        """Return the threshold of the greatest Dice; of a plateau of equal ones the middle.
+
+        The middle stands farthest from both sides on which a score would fall, so it is the one that
+        carries over best to other tomograms. Of several plateaus the longest counts, then the lowest.
+        """
+        confusions = self.confusions()
+        index = _middle_of_longest_peak(np.array([one.dice for one in confusions]))
+        chosen = confusions[index]
+        return BestThreshold(float(GRID[index]), chosen.dice, chosen.precision, chosen.recall)
+
+
+def _above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each threshold how many of the counted pixels exceed it."""
+    sums: NDArray[np.int64] = np.cumsum(histogram[::-1])[::-1]  # (129,): that many thresholds or more
+    return sums[1:]
+
+
+def _middle_of_longest_peak(values: NDArray[np.float64]) -> int:
+    """Return the middle index of the longest run of greatest values; the lower of two middles."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], values == values.max(), [False]])))
+    starts, ends = edges[::2], edges[1::2]
+    longest = int(np.argmax(ends - starts))
+    return int(starts[longest] + ends[longest] - 1) // 2
+
+
+def best_threshold(
+    probabilities: NDArray[np.floating], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None
+) -> BestThreshold:
+    """Find the threshold k / 127 at which probabilities agree best with the truth, all pixels pooled.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float, any shape
+        Finite, 0 to 1. Left unchanged.
+    truth : ndarray of bool, the same shape
+        True is feature.
+    mask : ndarray of bool, the same shape, optional
+        True where a pixel counts; by default all do.
+
+    Returns
+    -------
+    BestThreshold
+        Threshold, Dice, precision and recall, each from 0 to 1.
+
+    Raises
+    ------
+    ShapeError
+        If the arrays differ in shape.
+
+    Notes
+    -----
+    A pixel is feature where p > threshold. One histogram scores all 128 thresholds: time O(pixels).
+    """
+    return ScoreHistogram.empty().add(probabilities, truth, mask).best()

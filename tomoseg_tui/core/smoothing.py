@@ -1,0 +1,176 @@
+"""Gaussian smoothing as EMAN2 defines it, exp(-f^2 / c^2), done in space so that it needs no whole volume.
+
+A fine filter is a separable row of taps, for which a piece needs a halo; a coarse one is made on a
+small copy of the volume, and interpolated back. Volumes are periodic, as for a Fourier transform.
+"""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tomoseg_tui.core.blocks import Zyx
+
+Floats = NDArray[np.float32]
+
+
+def gaussian_sigma(cutoff: float) -> float:
+    """Return the standard deviation in voxels of the Gaussian exp(-f^2 / cutoff^2), cutoff in cycles/voxel."""
+    return float(1 / (np.pi * np.sqrt(2) * cutoff))
+
+
+def gaussian_taps(cutoff: float) -> NDArray[np.float64]:
+    """Return the weights of a low-pass along one axis.
+
+    Parameters
+    ----------
+    cutoff : float
+        c of exp(-f^2 / c^2), cycles/voxel; above 0.
+
+    Returns
+    -------
+    ndarray of float64, odd length
+        Symmetric, with the sum 1; four standard deviations and at least 4 voxels to each side.
+
+    Notes
+    -----
+    The inverse Fourier transform of the filter, cut off: near the highest frequency, 0.5, a sampled
+    Gaussian would let too much through.
+
+    Examples
+    --------
+    >>> gaussian_taps(0.25).round(3)[4:].tolist()
+    [0.441, 0.241, 0.036, 0.003, -0.001]
+    """
+    reach = max(4, int(np.ceil(4 * gaussian_sigma(cutoff))))
+    frequencies = np.fft.rfftfreq(16 * reach)
+    response = np.fft.irfft(np.exp(-((frequencies / cutoff) ** 2)), 16 * reach)
+    taps = np.concatenate([response[reach:0:-1], response[: reach + 1]])  # (2 * reach + 1,)
+    return np.asarray(taps / taps.sum(), np.float64)
+
+
+def smooth(
+    values: Floats, taps_zyx: tuple[NDArray[np.float64], ...], inside: tuple[slice, ...] = (slice(None),) * 3
+) -> Floats:
+    """Smooth along each axis by its taps; after its end an axis begins again.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (z, y, x)
+        Left unchanged; returned as it is if no taps do anything.
+    taps_zyx : tuple of ndarray of float64
+        Weights along z, y and x, odd in length; a single 1 for none.
+    inside : tuple of slice, optional
+        What to keep. Cut off along each axis as soon as that is done, which saves work on the others.
+
+    Returns
+    -------
+    ndarray of float32
+        The part of the smoothed values that is kept.
+    """
+    for axis, (taps, kept) in enumerate(zip(taps_zyx, inside, strict=True)):
+        if taps.size > 1:
+            values = ndimage.correlate1d(values, taps, axis=axis, mode="wrap")
+        values = values[(slice(None),) * axis + (kept,)]
+    return values
+
+
+def block_sums(values: NDArray[Any], corner_zyx: Zyx, factors_zyx: Zyx) -> NDArray[np.float64]:
+    """Sum the voxels of a piece that lie in one block of a coarser grid.
+
+    Parameters
+    ----------
+    values : ndarray, shape (z, y, x)
+        The piece. Left unchanged.
+    corner_zyx : tuple of int
+        Where in the volume it begins; need not be the edge of a block.
+    factors_zyx : tuple of int
+        Voxels of a block along each axis.
+
+    Returns
+    -------
+    ndarray of float64
+        For the blocks that the piece touches, the first at corner // factor.
+    """
+    sums: NDArray[Any] = values
+    for axis in (2, 1, 0):
+        factor, length = factors_zyx[axis], sums.shape[axis]
+        starts = np.union1d([0], np.arange(-corner_zyx[axis] % factor, length, factor))
+        sums = np.add.reduceat(sums, starts.astype(np.intp), axis=axis, dtype=np.float64)
+    return sums
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseCopy:
+    """A volume at a coarser grid, with the factors by which each axis shrank."""
+
+    values: Floats
+    """Shape (z, y, x): means over blocks; the last block of an axis may be cut off by the volume's end."""
+    factors_zyx: Zyx
+    """Voxels of a block along each axis."""
+
+    def smoothed(self, sigma_voxels: float) -> "CoarseCopy":
+        """Return it smoothed so that it, read by `region`, is the volume smoothed by a Gaussian.
+
+        Taking means over blocks and interpolating smooth already: a block of f voxels has the variance
+        (f^2 - 1) / 12, interpolation (f^2 - 1) / 6, and that much less is added.
+        """
+        variances = [sigma_voxels**2 - (factor**2 - 1) / 4 for factor in self.factors_zyx]
+        taps = tuple(
+            _taps_of_variance(variance / factor**2)
+            for variance, factor in zip(variances, self.factors_zyx, strict=True)
+        )
+        return CoarseCopy(smooth(self.values, taps), self.factors_zyx)
+
+    def region(self, corner_zyx: Zyx, shape_zyx: Zyx) -> Floats:
+        """Return a region (z, y, x) of the volume, interpolated linearly between the centres of blocks."""
+        values = self.values
+        for axis in range(3):
+            values = _interpolated(values, axis, self.factors_zyx[axis], corner_zyx[axis], shape_zyx[axis])
+        return values
+
+
+def _taps_of_variance(variance: float) -> NDArray[np.float64]:
+    """Return the taps of a Gaussian of a variance in voxels^2; a single 1 for none."""
+    if variance <= 0:
+        return np.ones(1)
+    return gaussian_taps(gaussian_sigma(float(np.sqrt(variance))))  # sigma and cutoff swap by one formula
+
+
+def _interpolated(values: Floats, axis: int, factor: int, start: int, length: int) -> Floats:
+    """Interpolate linearly along one axis, from blocks to voxels start .. start + length - 1."""
+    if factor == 1:
+        return values[(slice(None),) * axis + (slice(start, start + length),)]
+    places = (np.arange(start, start + length) + 0.5) / factor - 0.5
+    below = np.floor(places).astype(np.intp)
+    above = (below + 1) % values.shape[axis]
+    weight = (places - below).astype(np.float32).reshape([-1 if one == axis else 1 for one in range(3)])
+    lower = values.take(below % values.shape[axis], axis=axis)
+    return np.asarray(lower + (values.take(above, axis=axis) - lower) * weight, np.float32)
+
+
+@final
+class BlockSums:
+    """Sums over the blocks of a coarser grid, gathered piece by piece."""
+
+    def __init__(self, shape_zyx: Zyx, factors_zyx: Zyx) -> None:
+        blocks = [-(-length // factor) for length, factor in zip(shape_zyx, factors_zyx, strict=True)]
+        self.factors_zyx = factors_zyx
+        self._sums = np.zeros(blocks)
+        self._voxels = np.zeros(blocks)
+
+    def add(self, values: Floats, corner_zyx: Zyx) -> None:
+        """Add a piece (z, y, x) that begins at a corner; together the pieces cover each voxel once."""
+        part = block_sums(values, corner_zyx, self.factors_zyx)
+        window = tuple(
+            slice(corner // factor, corner // factor + length)
+            for corner, factor, length in zip(corner_zyx, self.factors_zyx, part.shape, strict=True)
+        )
+        self._sums[window] += part
+        self._voxels[window] += block_sums(np.broadcast_to(np.uint8(1), values.shape), corner_zyx, self.factors_zyx)
+
+    def means(self) -> CoarseCopy:
+        """Return the mean of each block."""
+        return CoarseCopy((self._sums / self._voxels).astype(np.float32), self.factors_zyx)

@@ -1,0 +1,117 @@
+"""A tile: a place in a tomogram, and the state of each feature on it. Files are project's business."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tomoseg_tui.core.names import ANY_FEATURE
+from tomoseg_tui.errors import ProjectError
+
+DEFAULT_TILE = 64
+"""Edge in pixels; EMAN2's, and wide enough to show what a feature is."""
+TILE_MULTIPLE = 16
+"""Edges are multiples of this, since networks halve a tile up to four times."""
+
+_ID = re.compile(r"(?P<tomogram>[^:]+):(?P<x>-?\d+),(?P<y>-?\d+),(?P<z>-?\d+)(?::(?P<size>\d+))?")
+_FOLDER = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)")
+
+
+class FeatureState(StrEnum):
+    """What is known of one feature on one tile."""
+
+    WANTED = "wanted"
+    """Placed as positive, not annotated yet."""
+    ANNOTATED = "annotated"
+    """Somebody has said where it is."""
+    NONE_HERE = "none here"
+    """The tile holds none of it: a negative."""
+
+    @property
+    def is_positive(self) -> bool:
+        """True for wanted and annotated."""
+        return self is not FeatureState.NONE_HERE
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a tile lies: x - size/2 .. x + size/2 - 1, likewise y, in the one slice z."""
+
+    tomogram: str
+    """The version on which the tile was placed."""
+    z: int
+    """Slice, from 0."""
+    y: int
+    """Centre row in voxels from the corner."""
+    x: int
+    """Centre column in voxels from the corner."""
+    size: int = DEFAULT_TILE
+    """Edge in pixels, a multiple of 16."""
+
+    def __post_init__(self) -> None:
+        """Refuse a size that no network can take."""
+        if self.size <= 0 or self.size % TILE_MULTIPLE:
+            raise ProjectError(
+                f"A tile cannot be {self.size} pixels wide.", f"Take a multiple of {TILE_MULTIPLE}, as --size 64."
+            )
+
+    @property
+    def id(self) -> str:
+        """The tile's id, ``TOMOGRAM:X,Y,Z:SIZE``."""
+        return f"{self.tomogram}:{self.x},{self.y},{self.z}:{self.size}"
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the tile's folder, ``X_Y_Z_SIZE``."""
+        return f"{self.x}_{self.y}_{self.z}_{self.size}"
+
+    @property
+    def corner_zyx(self) -> tuple[int, int, int]:
+        """First voxel of the tile; may lie outside the volume."""
+        return (self.z, self.y - self.size // 2, self.x - self.size // 2)
+
+    def lies_in(self, shape_zyx: tuple[int, int, int]) -> bool:
+        """Tell whether the centre is a voxel of the volume."""
+        return all(0 <= at < length for at, length in zip((self.z, self.y, self.x), shape_zyx, strict=True))
+
+    def sticks_out_of(self, shape_zyx: tuple[int, int, int]) -> bool:
+        """Tell whether a part of the tile lies outside the volume."""
+        _, top, left = self.corner_zyx
+        return top < 0 or left < 0 or top + self.size > shape_zyx[1] or left + self.size > shape_zyx[2]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A place and what is known of each feature on it."""
+
+    place: Place
+    states: Mapping[str, FeatureState]
+    """State by feature; the key ``*`` says that the tile holds none of any feature without a state of its own."""
+
+    def state_of(self, feature: str) -> FeatureState | None:
+        """Return the feature's own state, else what ``*`` says of all, else None."""
+        return self.states.get(feature, self.states.get(ANY_FEATURE))
+
+
+def place_from_id(tile_id: str) -> Place:
+    """Return the place that an id names; a missing size is the usual one.
+
+    Raises
+    ------
+    ProjectError
+        If the id has another form than ``TOMOGRAM:X,Y,Z:SIZE``.
+    """
+    found = _ID.fullmatch(tile_id)
+    if not found:
+        raise ProjectError(f"{tile_id!r} is no tile.", "Name tiles as `tomoseg tiles list` does: TOMOGRAM:X,Y,Z:SIZE.")
+    x, y, z = (int(found[axis]) for axis in "xyz")
+    return Place(found["tomogram"], z, y, x, int(found["size"] or DEFAULT_TILE))
+
+
+def place_from_folder(tomogram: str, folder_name: str) -> Place | None:
+    """Return the place that a tile's folder names, None for any other folder."""
+    found = _FOLDER.fullmatch(folder_name)
+    if not found:
+        return None
+    x, y, z, size = (int(number) for number in found.groups())
+    return Place(tomogram, z, y, x, size)
