@@ -1,0 +1,27 @@
+"""Places and volumes for tests of the room io."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.tomogram import Grid
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all examples of a law, which write their file anew."""
+    return tmp_path_factory.mktemp("io")
+
+
+@pytest.fixture(scope="session")
+def ramp() -> NDArray[np.int16]:
+    """Numbers that all differ, of three unequal lengths, so that no two axes can be confused."""
+    return np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7) - 100
+
+
+@pytest.fixture(scope="session")
+def ramp_grid(ramp: NDArray[Any]) -> Grid:
+    return Grid((5, 6, 7), 13.48, (-100.5, 20.25, 3.0), (1, -2, 3))

@@ -1,0 +1,211 @@
+"""Any file is opened, or refused in words."""
+
+import bz2
+import gzip
+import os
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
+from tomoseg_tui.io import eman_hdf, tiff
+from tomoseg_tui.io.formats import KNOWN_SUFFIXES, copy_unpacked, open_stack, open_volume
+from tomoseg_tui.io.mrc import MrcWriter
+
+SAMPLE = Path(__file__).parents[2] / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def contents(tmp_path_factory: pytest.TempPathFactory, ramp: NDArray[np.int16], ramp_grid: Grid) -> Path:
+    """The same volume in each format."""
+    place = tmp_path_factory.mktemp("contents")
+    with MrcWriter(place / "mrc", ramp_grid, np.int16) as writer:
+        writer.write_slices(0, ramp)
+    eman_hdf.write_volume(place / "hdf", iter([ramp]), ramp_grid)
+    tiff.write_volume(place / "tif", iter([ramp]), ramp_grid, np.int16)
+    return place
+
+
+def packed(content: bytes, archive: str) -> bytes:
+    if archive == "gzip":
+        return gzip.compress(content)
+    return bz2.compress(content) if archive == "bzip2" else content
+
+
+@pytest.mark.parametrize("name", ["a.mrc", "a.rec.gz", "a", "a.txt"])
+@pytest.mark.parametrize("archive", ["plain", "gzip", "bzip2"])
+@pytest.mark.parametrize("kind", ["mrc", "hdf", "tif"])
+def test_the_format_is_found_by_content_whatever_the_name(
+    tmp_path: Path,
+    contents: Path,
+    ramp: NDArray[np.int16],
+    ramp_grid: Grid,
+    kind: str,
+    archive: str,
+    name: str,
+) -> None:
+    (tmp_path / name).write_bytes(packed((contents / kind).read_bytes(), archive))
+    with open_volume(tmp_path / name) as reader:
+        assert (reader.path, reader.compressed) == (tmp_path / name, archive != "plain")
+        assert reader.grid == ramp_grid
+        np.testing.assert_array_equal(reader.read_region((1, 2, 3), (3, 3, 3)), ramp[1:4, 2:5, 3:6])
+
+
+def test_the_sample_is_read() -> None:
+    with open_volume(SAMPLE / "cell_a.mrc") as densities, open_volume(SAMPLE / "cell_a_labels.mrc.gz") as labels:
+        assert densities.grid == labels.grid
+        assert densities.grid.shape_zyx == (48, 320, 320)
+        assert densities.grid.voxel_size_angstrom == 13.6
+        assert densities.kind == "MRC mode 0, signed bytes"
+        assert set(np.unique(labels.read_slices(20, 24))) <= set(range(7))
+
+
+def test_an_archive_leaves_no_temporary_file(tmp_path: Path, contents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    (tmp_path / "a.mrc.gz").write_bytes(gzip.compress((contents / "mrc").read_bytes()))
+    with open_volume(tmp_path / "a.mrc.gz") as reader:
+        assert list(scratch.iterdir()) == []
+        assert reader.read_slices(0, 1).shape == (1, 6, 7)
+
+
+def test_the_sign_of_bytes_is_handed_on(tmp_path: Path) -> None:
+    with MrcWriter(tmp_path / "a.mrc", Grid((2, 2, 2), 1.0), np.int8) as writer:
+        writer.write_slices(0, np.full((2, 2, 2), -1, np.int8))
+    with open_volume(tmp_path / "a.mrc", byte_sign="unsigned") as reader:
+        assert reader.read_slices(0, 2).max() == 255
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    kind=st.sampled_from(["mrc", "hdf", "tif"]),
+    archive=st.sampled_from(["plain", "gzip", "bzip2"]),
+    cut=st.floats(0, 1, exclude_max=True),
+    suffix=st.sampled_from([".mrc", ".mrc.gz", ".hdf", ".tif", ""]),
+)
+def test_any_cut_file_is_refused_in_words(
+    folder: Path, contents: Path, kind: str, archive: str, cut: float, suffix: str
+) -> None:
+    content = packed((contents / kind).read_bytes(), archive)
+    path = folder / f"cut{suffix}"
+    # tifffile ends with 16 bytes to which nothing refers; a file is whole without them.
+    path.write_bytes(content[: int(cut * (len(content) - 16))])
+    with pytest.raises(UnreadableTomogramError) as caught:
+        open_volume(path)
+    assert path.name in caught.value.fault
+    assert caught.value.fix
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    content=st.binary(max_size=3000),
+    magic=st.sampled_from([b"", b"\x1f\x8b\x08", b"BZh9", b"\x89HDF\r\n\x1a\n", b"II*\0", b"MM\0+"]),
+    suffix=st.sampled_from([".mrc", ".map.bz2", ".hdf", ".tif", ".png"]),
+)
+def test_random_bytes_cause_only_faults_in_words(folder: Path, content: bytes, magic: bytes, suffix: str) -> None:
+    path = folder / f"random{suffix}"
+    path.write_bytes(magic + content)
+    for opener in (open_volume, open_stack):
+        with pytest.raises(TomosegError) as caught:
+            opener(path)
+        assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.mrc", b"", "0 bytes"),
+        ("empty.mrc.gz", gzip.compress(b""), "0 bytes"),
+        ("notes.mrc", b"These are notes about the tomogram, 13.48 \xc3\x85.\n" * 40, "text file"),
+        ("table.csv", b"tomogram,x,y,z\n", "text file"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(2000), r"\(.png\) is neither"),
+        ("noise", bytes(2000), r"\(no suffix\) is neither"),
+        ("noise.rec", bytes(2000), "header is damaged"),
+        ("short.mrc", bytes(100), "ends early"),
+        ("twice.mrc.gz", gzip.compress(gzip.compress(b"densities")), "archive within an archive"),
+        ("cut.mrc.gz", gzip.compress(bytes(5000))[:-12], "damaged or cut archive"),
+    ],
+)
+def test_what_is_no_volume_is_refused_in_words(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableTomogramError, match=words) as caught:
+        open_volume(tmp_path / name)
+    assert name in caught.value.fault
+    assert caught.value.fix
+
+
+def test_missing_files_folders_and_pipes_are_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mrc")
+    for path, words in (
+        (tmp_path / "none.mrc", "does not exist"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "pipe.mrc", "pipe"),
+    ):
+        with pytest.raises(UnreadableTomogramError, match=words):
+            open_volume(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mrc").touch(0o000)
+    with pytest.raises(TomogramError, match="may not be opened"):
+        open_volume(tmp_path / "a.mrc")
+
+
+MASKS = (np.random.default_rng(7).random((3, 8, 9)) > 0.5).astype(np.uint8)
+
+
+@pytest.mark.parametrize("archive", ["plain", "gzip"])
+@pytest.mark.parametrize("kind", ["mrc", "hdf", "tif"])
+def test_a_stack_of_masks_is_read_from_each_format(tmp_path: Path, kind: str, archive: str) -> None:
+    path = tmp_path / "masks"
+    if kind == "mrc":
+        with MrcWriter(path, Grid((3, 8, 9), 0.0), np.int8) as writer:
+            writer.write_slices(0, MASKS.astype(np.int8))
+    elif kind == "hdf":
+        eman_hdf.write_image_stack(path, MASKS, voxel_size_angstrom=0)
+    else:
+        tifffile.imwrite(path, MASKS, photometric="minisblack")
+    path.write_bytes(packed(path.read_bytes(), archive))
+    np.testing.assert_array_equal(open_stack(path), MASKS)
+
+
+def test_a_single_mask_is_a_stack_of_one(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", MASKS[0])
+    assert open_stack(tmp_path / "a.tif").shape == (1, 8, 9)
+
+
+def test_a_stack_of_images_in_hdf5_is_no_volume(tmp_path: Path) -> None:
+    eman_hdf.write_image_stack(tmp_path / "a.hdf", MASKS, voxel_size_angstrom=10.0)
+    with pytest.raises(UnreadableTomogramError, match="stack of 3 two-dimensional"):
+        open_volume(tmp_path / "a.hdf")
+
+
+def test_hdf5_of_other_programs_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["volume"] = np.zeros((2, 2, 2))
+    with pytest.raises(UnreadableTomogramError, match="not of EMAN2"):
+        open_volume(tmp_path / "a.h5")
+
+
+def test_the_first_suffix_that_matches_is_the_longest() -> None:
+    for name, suffix in {"a.mrc": ".mrc", "a.rec.gz": ".rec.gz", "a.st.bz2": ".st.bz2", "a.hdf": ".hdf"}.items():
+        assert next(known for known in KNOWN_SUFFIXES if name.endswith(known)) == suffix
+
+
+@pytest.mark.parametrize("archive", ["plain", "gzip", "bzip2"])
+def test_a_copy_is_unpacked(tmp_path: Path, contents: Path, archive: str) -> None:
+    (tmp_path / "a.mrc").write_bytes(packed((contents / "mrc").read_bytes(), archive))
+    told: list[float] = []
+    copy_unpacked(tmp_path / "a.mrc", tmp_path / "copy.mrc", told.append)
+    assert (tmp_path / "copy.mrc").read_bytes() == (contents / "mrc").read_bytes()
+    assert told[-1] == 1.0

@@ -1,0 +1,1 @@
+"""Bytes of foreign formats to arrays and back. Knows nothing of projects."""

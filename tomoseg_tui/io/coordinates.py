@@ -1,0 +1,174 @@
+"""Read lists of places in tomograms from text tables. Whether a place is a good one is for others to judge."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+from tomoseg_tui.errors import ProjectError, TomogramError
+from tomoseg_tui.io.raw import file_faults
+
+REQUIRED_COLUMNS = ("tomogram", "x", "y", "z", "feature", "kind")
+OPTIONAL_COLUMNS = ("size",)
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
+"""12, -3, 12. and 12.0, as spreadsheets write them; half voxels and anything else are refused."""
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """One line of a table of tiles."""
+
+    line: int
+    """Line of the file, counted from 1, for later faults."""
+    tomogram: str
+    """Name of the tomogram."""
+    x: int
+    """Centre of the tile, voxel, corner origin."""
+    y: int
+    """Centre of the tile, voxel, corner origin."""
+    z: int
+    """Slice of the tile, counted from 0."""
+    feature: str
+    """Name of the feature; * with negative means any."""
+    kind: Literal["positive", "negative"]
+    """Whether the feature is to be found on the tile."""
+    size: int | None
+    """Edge of the tile, voxels; None where the table does not say."""
+
+
+def read_tile_rows(path: Path) -> list[TileRow]:
+    """Read tiles from a CSV file with a header.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8 text, with or without byte-order mark. Columns tomogram, x, y, z, feature, kind and
+        optionally size, in any order; empty lines and blanks around values are skipped.
+
+    Returns
+    -------
+    list of TileRow
+        In the order of the file.
+
+    Raises
+    ------
+    ProjectError
+        If the file cannot be read or a value is not what its column needs; the fault names file,
+        line and column.
+    """
+    lines = _lines(path)
+    header = next(lines, None)
+    if header is None:
+        raise ProjectError(f"{path.name} is empty.", _HEADER_FIX)
+    columns = _columns(f"{path.name}, line {header[0]}", header[1])
+    return [_tile_row(path, line, columns, values) for line, values in lines]
+
+
+_HEADER_FIX = f"Begin it with the line: {','.join(REQUIRED_COLUMNS)}"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Hand out lines that are not empty as (line number, stripped values)."""
+    reader = csv.reader(StringIO(_text(path), newline=""), skipinitialspace=True, strict=True)
+    try:
+        for values in reader:
+            stripped = [value.strip() for value in values]
+            if any(stripped):
+                yield reader.line_num, stripped
+    except csv.Error as fault:
+        raise ProjectError(
+            f"{path.name}, line {reader.line_num}: this is no line of a CSV table ({fault}).",
+            "Mend the line's commas and quotation marks.",
+        ) from fault
+
+
+def _text(path: Path) -> str:
+    """Read the whole file as text."""
+    try:
+        with file_faults(path):
+            return path.read_text("utf-8-sig")
+    except TomogramError as fault:
+        raise ProjectError(fault.fault, fault.fix) from fault
+    except UnicodeDecodeError as fault:
+        line = fault.object[: fault.start].count(b"\n") + 1
+        raise ProjectError(
+            f"{path.name}, line {line}: the file is not UTF-8 text.", "Save it as CSV in UTF-8."
+        ) from fault
+
+
+def _columns(place: str, names: list[str]) -> list[str]:
+    """Check the header."""
+    names = [name.lower() for name in names]
+    missing = [name for name in REQUIRED_COLUMNS if name not in names]
+    unknown = [name for name in names if name not in REQUIRED_COLUMNS + OPTIONAL_COLUMNS]
+    if missing:
+        raise ProjectError(f"{place}: the header lacks {', '.join(missing)}; received {', '.join(names)}.", _HEADER_FIX)
+    if unknown or len(set(names)) < len(names):
+        odd = unknown[0] if unknown else next(name for name in names if names.count(name) > 1)
+        raise ProjectError(
+            f"{place}, column {odd!r}: unknown or named twice; expected {', '.join(REQUIRED_COLUMNS)} "
+            "and perhaps size.",
+            "Remove or rename the column.",
+        )
+    return names
+
+
+def _tile_row(path: Path, line: int, columns: list[str], values: list[str]) -> TileRow:
+    """Check one line."""
+    if len(values) != len(columns):
+        raise ProjectError(
+            f"{path.name}, line {line}: expected {len(columns)} values ({', '.join(columns)}), received {len(values)}.",
+            "Give each column one value in this line.",
+        )
+    cells = _Cells(f"{path.name}, line {line}", dict(zip(columns, values, strict=True)))
+    return TileRow(
+        line=line,
+        tomogram=cells.word("tomogram"),
+        x=cells.number("x"),
+        y=cells.number("y"),
+        z=cells.number("z"),
+        feature=cells.word("feature"),
+        kind=cells.kind(),
+        size=cells.number("size") if cells.values.get("size") else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The values of one line, by column, and the place to name in faults."""
+
+    place: str
+    values: dict[str, str]
+
+    def word(self, column: str) -> str:
+        """Return a text that must not be empty."""
+        value = self.values[column]
+        if not value:
+            raise self._fault(column, "a name")
+        return value
+
+    def number(self, column: str) -> int:
+        """Return a whole number, also where it is written as 12.0."""
+        value = self.values[column]
+        if not _WHOLE_NUMBER.fullmatch(value):
+            raise self._fault(column, "a whole number of voxels")
+        return int(value.split(".")[0])
+
+    def kind(self) -> Literal["positive", "negative"]:
+        """Return the sign of the tile."""
+        value = self.values["kind"]
+        if value == "positive":
+            return "positive"
+        if value == "negative":
+            return "negative"
+        raise self._fault("kind", "positive or negative")
+
+    def _fault(self, column: str, expected: str) -> ProjectError:
+        """Make the fault for one value."""
+        return ProjectError(
+            f"{self.place}, column {column}: expected {expected}, received {self.values[column]!r}.",
+            f"Put {expected} there.",
+        )

@@ -1,0 +1,222 @@
+"""Open a volume or a stack of masks, whatever its format: chosen by content first, then by suffix."""
+
+import bz2
+import gzip
+import stat
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
+from tomoseg_tui.io.eman_hdf import EmanVolume, read_image_stack
+from tomoseg_tui.io.mrc import MrcReader, copy_sparse
+from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, is_header
+from tomoseg_tui.io.raw import file_faults
+from tomoseg_tui.io.tiff import TiffVolume
+from tomoseg_tui.io.volumes import VolumeReader
+
+MRC_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".ali")
+KNOWN_SUFFIXES = (
+    *(f"{suffix}{archive}" for archive in (".gz", ".bz2", "") for suffix in MRC_SUFFIXES),
+    ".hdf",
+    ".tif",
+    ".tiff",
+)
+"""Endings of files that can be volumes, in lower case; archives first, so that the first match is the longest."""
+
+_Content = Literal["mrc", "hdf", "tiff", "gzip", "bzip2"]
+_MAGIC: dict[bytes, _Content] = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\x89HDF\r\n\x1a\n": "hdf",
+    b"II*\0": "tiff",
+    b"MM\0*": "tiff",
+    b"II+\0": "tiff",
+    b"MM\0+": "tiff",
+}
+_PIECE_BYTES = 1 << 22
+"""Unpacked at a time."""
+_FORMATS_FIX = "Give a tomogram in the format MRC, EMAN2 HDF5 or TIFF."
+
+
+def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = False) -> VolumeReader:
+    """Open a volume for reading by regions.
+
+    Parameters
+    ----------
+    path : Path
+        MRC, EMAN2 HDF5 or TIFF, plain or as .gz or .bz2. An archive is unpacked into a nameless
+        temporary file (in TMPDIR), which goes when the reader is closed.
+    byte_sign : {"signed", "unsigned"}, optional
+        How to take the bytes of MRC mode 0; not given, the header decides.
+    flat : bool
+        True accepts a single image as a volume of one slice.
+
+    Returns
+    -------
+    VolumeReader
+        To be closed, or used in a ``with`` statement.
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If the file is missing, a folder, empty, text, damaged, cut or of another format.
+    TomogramError
+        If the system does not let the file be read or unpacked.
+    """
+    with _unpacked(path) as (content, plain):
+        original = None if plain == path else path
+        if content == "hdf":
+            return EmanVolume(plain, flat=flat, original=original)
+        if content == "tiff":
+            return TiffVolume(plain, flat=flat, original=original)
+        return MrcReader(plain, byte_sign=byte_sign, flat=flat, original=original)
+
+
+def open_stack(path: Path) -> NDArray[Any]:
+    """Read a stack of masks into memory.
+
+    Parameters
+    ----------
+    path : Path
+        MRC, EMAN2 HDF5 stack or TIFF, plain or as .gz or .bz2; a single image is a stack of one.
+
+    Returns
+    -------
+    ndarray, shape (n, y, x)
+        In the stored type; float32 from EMAN2 files. Row 0 first.
+
+    Raises
+    ------
+    UnreadableTomogramError, TomogramError
+        As `open_volume`.
+    """
+    with _unpacked(path) as (content, plain):
+        if content == "hdf":
+            return read_image_stack(plain, original=None if plain == path else path)
+    with open_volume(path, flat=True) as reader:
+        return reader.read_slices(0, reader.grid.shape_zyx[0])
+
+
+def copy_unpacked(path: Path, target: Path, on_progress: Callable[[float], None]) -> None:
+    """Copy a volume byte by byte, unpacked if it is an archive; holes of the file stay holes.
+
+    Parameters
+    ----------
+    path : Path
+        A volume that `open_volume` opens.
+    target : Path
+        Written over if it exists; drafts are the caller's business.
+    on_progress : callable
+        Told how much is done, from 0 to 1.
+
+    Raises
+    ------
+    UnreadableTomogramError, TomogramError
+        As `open_volume`.
+    """
+    with _unpacked(path) as (_, plain):
+        copy_sparse(plain, target, on_progress)
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[tuple[_Content, Path]]:
+    """Hand out the content's format and a plain file: the file itself, or one into which it is unpacked meanwhile."""
+    head = _head_of_regular_file(path)
+    content = _content_of(head, path)
+    if content not in {"gzip", "bzip2"}:
+        yield content, path
+        return
+    with tempfile.NamedTemporaryFile(prefix="tomoseg-") as plain:
+        _unpack(path, content, plain.file)
+        inner = _head_of_regular_file(Path(plain.name), shown=path)
+        yield _plain_content_of(inner, path), Path(plain.name)
+
+
+def _head_of_regular_file(path: Path, *, shown: Path | None = None) -> bytes:
+    """Read the first bytes, refusing what holds none; devices and pipes are refused unopened, since they may block."""
+    shown = shown or path
+    with file_faults(shown):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise UnreadableTomogramError(f"{shown} is a folder, not a file.", "Name the files in it.")
+        if not stat.S_ISREG(mode):
+            raise UnreadableTomogramError(f"{shown} is a device or a pipe, not a file.", "Name a file on disk.")
+        with path.open("rb") as stream:
+            head = stream.read(HEADER_BYTES)
+    if not head:
+        raise UnreadableTomogramError(
+            f"{shown.name} is empty: it has 0 bytes.", "Copy it again from where it came from."
+        )
+    return head
+
+
+def _content_of(head: bytes, path: Path) -> _Content:
+    """Tell the format by the first bytes, and by the suffix where they leave it open."""
+    for magic, content in _MAGIC.items():
+        if head.startswith(magic):
+            return content
+    if _is_text(head):
+        raise UnreadableTomogramError(f"{path.name} is a text file, not a volume.", _FORMATS_FIX)
+    if is_header(head) or _bare_suffix(path) in MRC_SUFFIXES:
+        return "mrc"
+    suffix = path.suffix or "no suffix"
+    raise UnreadableTomogramError(
+        f"{path.name} ({suffix}) is neither MRC, EMAN2 HDF5 nor TIFF by its content.", _FORMATS_FIX
+    )
+
+
+def _plain_content_of(head: bytes, path: Path) -> _Content:
+    """Tell the format of what an archive held."""
+    content = _content_of(head, path)
+    if content in {"gzip", "bzip2"}:
+        raise UnreadableTomogramError(
+            f"{path.name} is an archive within an archive.", "Unpack it first, with gunzip or bunzip2."
+        )
+    return content
+
+
+def _bare_suffix(path: Path) -> str:
+    """Return the suffix without that of an archive, in lower case."""
+    return (Path(path.stem) if path.suffix.lower() in {".gz", ".bz2"} else path).suffix.lower()
+
+
+def _is_text(head: bytes) -> bool:
+    """Tell whether bytes are text; binary formats have zeros or bytes that are no UTF-8 among the first thousand."""
+    try:
+        # The last character may be cut in its middle, so up to 3 bytes are not asked.
+        text = head[: max(len(head) - 3, 1)].decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\r\n\f" for character in text)
+
+
+def _unpack(path: Path, content: _Content, target: IO[bytes]) -> None:
+    """Unpack an archive piece by piece."""
+    opener: Any = gzip.open if content == "gzip" else bz2.open
+    with opener(path, "rb") as stream:
+        while piece := _next_piece(stream, path, target.tell()):
+            try:
+                target.write(piece)
+            except OSError as fault:
+                raise TomogramError(
+                    f"There is no room to unpack {path.name} in {tempfile.gettempdir()}: {fault.strerror}.",
+                    "Free some space there, or set TMPDIR to a folder with room.",
+                ) from fault
+    target.flush()
+
+
+def _next_piece(stream: Any, path: Path, done: int) -> bytes:
+    """Read the next piece of an archive; empty at its end."""
+    try:
+        return bytes(stream.read(_PIECE_BYTES))
+    except (EOFError, OSError, zlib.error, ValueError) as fault:
+        raise UnreadableTomogramError(
+            f"{path.name} is a damaged or cut archive: unpacking stopped after {done} bytes ({fault}).",
+            "Copy it again from where it came from.",
+        ) from fault

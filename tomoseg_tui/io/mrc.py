@@ -1,0 +1,263 @@
+"""Read, write and stream MRC files: .mrc, .rec, .map, .st, .ali. Headers are read in mrc_header.
+
+Densities never pass through a mapping or a whole-volume array: regions are read and written at
+their places, so that memory stays small and several processes can fill one file together.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
+from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, MrcHeader, make_header, parse_header
+from tomoseg_tui.io.raw import RawFile, RawVolume, create_raw, ends_early, open_raw
+from tomoseg_tui.io.volumes import VolumeReader, check_box, check_not_flat
+
+_STATISTICS_PLACE, _RMS_PLACE = 76, 216
+"""Bytes where minimum, maximum and mean stand together, and where the rms stands."""
+_COPY_BYTES = 1 << 22
+"""Copied at a time."""
+
+
+@final
+class MrcReader(VolumeReader):
+    """An MRC file, MRC2014 or one of its relatives in the wild.
+
+    Parameters
+    ----------
+    path : Path
+        The file to read.
+    byte_sign : {"signed", "unsigned"}, optional
+        How to take the bytes of mode 0; not given, the header decides.
+    flat : bool
+        True accepts a single image as a volume of one slice.
+    original : Path, optional
+        The archive out of which `path` was unpacked; named to the user in its stead.
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If the file is damaged, ends early, or is no real-valued volume in the order x, y, z.
+    """
+
+    def __init__(
+        self, path: Path, *, byte_sign: ByteSign | None = None, flat: bool = False, original: Path | None = None
+    ) -> None:
+        shown = original or path
+        raw = open_raw(path)
+        try:
+            raw.path = shown
+            header = _read_header(raw, byte_sign)
+            check_not_flat(shown, header.grid.shape_zyx[0], flat=flat)
+        except BaseException:
+            raw.close()
+            raise
+        super().__init__(
+            shown,
+            header.grid,
+            header.dtype.newbyteorder("="),
+            kind=header.kind,
+            warnings=header.warnings,
+            compressed=original is not None,
+        )
+        self._volume = RawVolume(raw, header.offset, header.grid.shape_zyx, header.dtype)
+
+    def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
+        return self._volume.read(corner_zyx, shape_zyx)
+
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+        self._volume.file.close()
+
+
+@final
+class MrcWriter:
+    """A little-endian MRC2014 file, written region by region; regions never written are holes that read as 0.
+
+    Parameters
+    ----------
+    path : Path
+        Created at its full length, which takes no room on disk yet; a file that is there is emptied.
+    grid : Grid
+        Shape, voxel size, origin and nstart for the header.
+    dtype : numpy dtype
+        int8 (with IMOD's stamp, so that every program takes it as signed), int16, uint16, float16
+        or float32.
+    title : str
+        First label of the header.
+
+    Raises
+    ------
+    TomogramError
+        If MRC has no mode for the type, or the file cannot be made.
+    """
+
+    def __init__(self, path: Path, grid: Grid, dtype: DTypeLike, *, title: str = "") -> None:
+        stored = np.dtype(dtype).newbyteorder("<")
+        head = make_header(grid, stored, title=title)
+        raw = create_raw(path)
+        try:
+            header = parse_header(head, path)
+            raw.put(np.frombuffer(head, np.uint8), 0)
+            raw.resize(header.promised_bytes)
+        except BaseException:
+            raw.close()
+            raise
+        self._attach(raw, header)
+
+    @classmethod
+    def reopen(cls, path: Path) -> Self:
+        """Open a file made by this class to write more regions; several processes may do so at once."""
+        raw = open_raw(path, writable=True)
+        writer = cls.__new__(cls)
+        try:
+            writer._attach(raw, _read_header(raw, None))  # noqa: SLF001 - it is one of us
+        except BaseException:
+            raw.close()
+            raise
+        return writer
+
+    def _attach(self, raw: RawFile, header: MrcHeader) -> None:
+        self._file = raw
+        self._volume = RawVolume(raw, header.offset, header.grid.shape_zyx, header.dtype)
+        self.path = raw.path
+        self.grid = header.grid
+        self.dtype = header.dtype.newbyteorder("=")
+
+    def write_region(self, corner_zyx: tuple[int, int, int], values: NDArray[Any]) -> None:
+        """Write a box that lies wholly inside the volume.
+
+        Parameters
+        ----------
+        corner_zyx : tuple of int
+            First voxel of the box, counted from 0.
+        values : ndarray, shape (z, y, x)
+            Of a type that the file's type holds without loss. Left unchanged.
+
+        Raises
+        ------
+        ShapeError
+            If the box reaches outside the volume.
+        TypeError
+            If values would have to be rounded or cut to fit the file's type.
+        TomogramError
+            If the disk is full or fails.
+        """
+        check_box(self.grid.shape_zyx, corner_zyx, values.shape)
+        if not np.can_cast(values.dtype, self.dtype, "safe"):
+            message = f"{values.dtype} values do not fit a file of {self.dtype}; round and clip them first"
+            raise TypeError(message)
+        if values.size:
+            self._volume.write(corner_zyx, values)
+
+    def write_slices(self, start: int, values: NDArray[Any]) -> None:
+        """Write whole slices, shape (n, y, x), the first of them at `start`."""
+        if values.shape[1:] != self.grid.shape_zyx[1:]:
+            raise ShapeError(
+                f"Slices have shape {values.shape[1:]}, those of {self.path.name} {self.grid.shape_zyx[1:]} (y, x).",
+                "Write slices of the file's shape.",
+            )
+        self.write_region((start, 0, 0), values)
+
+    def sync(self) -> None:
+        """Wait until everything written so far is on disk."""
+        self._file.sync()
+
+    def close(
+        self,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        mean: float | None = None,
+        rms: float | None = None,
+    ) -> None:
+        """Close the file, with the statistics of its densities in the header if all four are given.
+
+        Parameters
+        ----------
+        minimum, maximum, mean, rms : float, optional
+            In the units of the densities; rms is their standard deviation. Without them the
+            header goes on saying what it says: of a new file, "not determined".
+        """
+        if minimum is not None and maximum is not None and mean is not None and rms is not None:
+            self._file.put(np.array([minimum, maximum, mean], "<f4"), _STATISTICS_PLACE)
+            self._file.put(np.array([rms], "<f4"), _RMS_PLACE)
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def copy_sparse(source: Path, target: Path, on_progress: Callable[[float], None] = lambda _done: None) -> None:
+    """Copy a file so that its holes stay holes.
+
+    Parameters
+    ----------
+    source : Path
+        The file to copy.
+    target : Path
+        Replaced if it is there. Takes as little room as the source where the file system knows
+        holes, else it is a plain copy.
+    on_progress : callable
+        Told how much is done, from 0 to 1.
+
+    Raises
+    ------
+    TomogramError
+        If either file cannot be opened, or the disk is full.
+    """
+    with closing(open_raw(source)) as origin, closing(create_raw(target)) as copy:
+        length = origin.size()
+        copy.resize(length)
+        for start, stop in _filled_parts(origin.descriptor, length):
+            for place in range(start, stop, _COPY_BYTES):
+                piece = np.empty(min(_COPY_BYTES, stop - place), np.uint8)
+                origin.fill(piece, place)
+                copy.put(piece, place)
+                on_progress((place + piece.size) / length)
+
+
+def _filled_parts(descriptor: int, length: int) -> list[tuple[int, int]]:
+    """List the stretches of a file that are not holes, as (start, stop) in bytes."""
+    parts: list[tuple[int, int]] = []
+    stop = 0
+    try:
+        while stop < length:
+            start = os.lseek(descriptor, stop, os.SEEK_DATA)
+            stop = os.lseek(descriptor, start, os.SEEK_HOLE)
+            parts.append((start, stop))
+    except OSError as fault:
+        # ENXIO: nothing but a hole is left. Anything else: this file system knows no holes.
+        return parts if fault.errno == errno.ENXIO else [(0, length)]
+    return parts
+
+
+def _read_header(raw: RawFile, byte_sign: ByteSign | None) -> MrcHeader:
+    """Read the header and compare the file's length with what it promises."""
+    header = parse_header(raw.head(HEADER_BYTES), raw.path, byte_sign=byte_sign)
+    found, promised = raw.size(), header.promised_bytes
+    if found <= header.offset:
+        raise UnreadableTomogramError(
+            f"{raw.path.name} is a header without densities: {promised} bytes expected, {found} found.",
+            "Copy it again from where it came from, or make it again.",
+        )
+    if found < promised:
+        raise ends_early(raw.path, expected=promised, found=found)
+    if found == promised:
+        return header
+    excess = f"{raw.path.name} has {found - promised} bytes more than its header promises; they are not read."
+    return replace(header, warnings=(*header.warnings, excess))

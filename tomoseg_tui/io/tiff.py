@@ -1,0 +1,321 @@
+"""Read and write volumes as multi-page TIFF, one page a slice.
+
+TIFF has no voxel: it is known only where ImageJ, OME or this program's own description states it in
+a unit of length. Uncompressed pages without gaps are read at their places like MRC; others page by page.
+"""
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import tifffile
+from numpy.typing import DTypeLike, NDArray
+
+from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.errors import TomosegError, UnreadableTomogramError
+from tomoseg_tui.io.drafts import draft_of
+from tomoseg_tui.io.raw import RawFile, RawVolume, ends_early, file_faults, in_native_order, open_raw
+from tomoseg_tui.io.volumes import VolumeReader, check_not_flat, cubic_voxel_size, placed_slabs
+
+# tifffile writes what it doubts to the log, which without a handler lands on the terminal's picture.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+ANGSTROM_PER_UNIT = {
+    **dict.fromkeys(("å", "a", "angstrom", "angstroms"), 1.0),
+    **dict.fromkeys(("nm", "nanometer", "nanometers"), 10.0),
+    **dict.fromkeys(("um", "µm", "μm", "\\u00b5m", "micron", "microns", "micrometer"), 1e4),
+}
+"""Units of length as ImageJ and OME spell them, in lower case; other units say nothing about voxels."""
+CLASSIC_LIMIT_BYTES = 3_900_000_000
+"""Above this the 32-bit offsets of classic TIFF do not reach, with room for 10^5 pages' headers."""
+
+_BYTES_PER_TYPE = {
+    **dict.fromkeys((1, 2, 6, 7), 1),
+    **dict.fromkeys((3, 8), 2),
+    **dict.fromkeys((4, 9, 11, 13), 4),
+    **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
+}
+"""Length of one value of each type of entry, TIFF 6.0 and BigTIFF."""
+
+
+@final
+class TiffVolume(VolumeReader):
+    """A stack of grey pages in a TIFF file.
+
+    Parameters
+    ----------
+    path : Path
+        The file to read.
+    flat : bool
+        True accepts a single page as a volume of one slice.
+    original : Path, optional
+        The archive out of which `path` was unpacked; named to the user in its stead.
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If the file is damaged, ends early, has colours, or uses a compression that is not read here.
+    """
+
+    def __init__(self, path: Path, *, flat: bool = False, original: Path | None = None) -> None:
+        shown = original or path
+        self._raw = open_raw(path)
+        self._raw.path = shown
+        self._lock = threading.Lock()
+        # tifffile leaves a file that it opened itself open if it then finds it damaged.
+        self._stream = path.open("rb")
+        try:
+            pages = _count_pages(self._raw)
+            with _tiff_faults(shown):
+                self._tiff = tifffile.TiffFile(self._stream, name=shown.name)
+                series = self._tiff.series[0]
+                shape = _volume_shape(series, shown)
+                check_not_flat(shown, shape[0], flat=flat)
+                self._take_facts(shown, series, shape, pages, original=original)
+                self._find_densities(series, shape)
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_facts(
+        self, shown: Path, series: Any, shape: tuple[int, int, int], pages: int, *, original: Path | None
+    ) -> None:
+        """Fill in what every reader promises."""
+        grid, warnings = _grid_of(self._tiff, shape, shown.name)
+        if len(self._tiff.series) > 1:
+            warnings += (f"{shown.name} holds images of several shapes in {pages} pages; the first stack is used.",)
+        stored = np.dtype(np.uint8 if series.dtype.kind == "b" else series.dtype).newbyteorder("=")
+        super().__init__(
+            shown, grid, stored, kind=f"TIFF, {stored}", warnings=warnings, compressed=original is not None
+        )
+
+    def _find_densities(self, series: Any, shape: tuple[int, int, int]) -> None:
+        """Prepare to read in place where pages follow each other without gaps, else page by page."""
+        self._pages = series.pages
+        self._volume: RawVolume | None = None
+        if series.dataoffset is not None and series.dtype.kind != "b":
+            stored = series.dtype.newbyteorder(self._tiff.byteorder)
+            self._volume = RawVolume(self._raw, series.dataoffset, shape, stored)
+            _check_reach(self._raw, series.dataoffset + int(np.prod(shape)) * stored.itemsize)
+            return
+        if len(series.pages) != shape[0]:
+            raise UnreadableTomogramError(
+                f"{self._raw.path.name} packs {shape[0]} slices into {len(series.pages)} pages.",
+                "Save it as a plain stack, one page a slice.",
+            )
+        for page in series.pages:
+            if len(page.dataoffsets) == 0:
+                raise ends_early(self._raw.path, expected=self._raw.size() + 1, found=self._raw.size())
+            _check_reach(self._raw, max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))))
+
+    def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
+        if self._volume is not None:
+            return self._volume.read(corner_zyx, shape_zyx)
+        z, y, x = corner_zyx
+        out = np.empty(shape_zyx, self.dtype)
+        for index, plane in enumerate(out):
+            plane[...] = self._read_page(z + index)[y : y + shape_zyx[1], x : x + shape_zyx[2]]
+        return out
+
+    def _read_page(self, index: int) -> NDArray[Any]:
+        """Unpack one page, shape (y, x); one at a time, since tifffile moves the file's position."""
+        with self._lock, _tiff_faults(self.path):
+            page = np.asarray(self._pages[index].asarray())
+            return in_native_order(page).reshape(self.grid.shape_zyx[1:])
+
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+        self._raw.close()
+        self._stream.close()
+
+
+def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid, dtype: DTypeLike) -> None:
+    """Write a volume as a plain uncompressed TIFF, one page a slice, slab by slab.
+
+    Parameters
+    ----------
+    path : Path
+        The .tif file; replaced when the new one is complete. Above 3.9 GB a BigTIFF.
+    slabs : iterable of ndarray, shape (k, y, x)
+        The slices in order, any number at a time; together `grid.shape_zyx`.
+    grid : Grid
+        Voxel size, origin and nstart are written as JSON into the description of the first page.
+    dtype : numpy dtype
+        Stored type; must hold the slabs' values without loss.
+
+    Raises
+    ------
+    ShapeError
+        If the slabs together do not have the shape of the grid.
+    TypeError
+        If values would have to be rounded or cut to fit the type.
+    TomogramError
+        If the file cannot be written.
+    """
+    stored = np.dtype(dtype)
+    large = int(np.prod(grid.shape_zyx)) * stored.itemsize > CLASSIC_LIMIT_BYTES
+    with draft_of(path) as draft, file_faults(path), tifffile.TiffWriter(draft, bigtiff=large) as writer:
+        writer.write(
+            _planes(slabs, grid, stored),
+            shape=grid.shape_zyx,
+            dtype=stored,
+            photometric="minisblack",
+            description=_description(grid),
+            metadata=None,
+        )
+
+
+def _planes(slabs: Iterable[NDArray[Any]], grid: Grid, stored: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Hand out slabs slice by slice, each of shape (y, x)."""
+    for _, slab in placed_slabs(slabs, grid.shape_zyx):
+        for plane in slab:
+            yield np.ascontiguousarray(plane.astype(stored, casting="safe"))
+
+
+def _description(grid: Grid) -> str:
+    """Say in JSON what TIFF has no words for."""
+    return json.dumps(
+        {
+            "voxel_size_angstrom": grid.voxel_size_angstrom,
+            "origin_xyz_angstrom": grid.origin_xyz_angstrom,
+            "nstart_xyz": grid.nstart_xyz,
+        }
+    )
+
+
+@contextmanager
+def _tiff_faults(path: Path) -> Iterator[None]:
+    """Translate whatever tifffile and its decoders say; they raise many types and promise none."""
+    try:
+        yield
+    except TomosegError:
+        raise
+    except Exception as fault:
+        words = str(fault)
+        if "imagecodecs" in words:
+            raise UnreadableTomogramError(
+                f"{path.name} is compressed in a way that is not read here: {words}.",
+                "Save it without compression.",
+            ) from fault
+        raise UnreadableTomogramError(
+            f"{path.name} is damaged or ends early: “{words}”.",
+            "Copy it again from where it came from, or make it again.",
+        ) from fault
+
+
+def _count_pages(raw: RawFile) -> int:
+    """Follow the chain of pages to its end; readers that stop where it breaks would take a part for the whole."""
+    order = "<" if raw.head(2) == b"II" else ">"
+    is_big = int(_numbers(raw, 2, f"{order}u2")[0]) == 43
+    count, word, first = (f"{order}u8", f"{order}u8", 8) if is_big else (f"{order}u2", f"{order}u4", 4)
+    entry = np.dtype([("tag", f"{order}u2"), ("type", f"{order}u2"), ("count", word), ("place", word)])
+    place = int(_numbers(raw, first, word)[0])
+    seen: set[int] = set()
+    while place and place not in seen:
+        seen.add(place)
+        entries = _numbers(raw, place + np.dtype(count).itemsize, entry, int(_numbers(raw, place, count)[0]))
+        _check_values(raw, entries)
+        place = int(_numbers(raw, place + np.dtype(count).itemsize + entries.nbytes, word)[0])
+    return len(seen)
+
+
+def _check_values(raw: RawFile, entries: NDArray[Any]) -> None:
+    """Refuse a page whose entries refer to values beyond the end of the file."""
+    for entry in entries:
+        length = _BYTES_PER_TYPE.get(int(entry["type"]), 0) * int(entry["count"])
+        if length > entry.dtype["place"].itemsize:
+            _check_reach(raw, int(entry["place"]) + length)
+
+
+def _numbers(raw: RawFile, place: int, code: DTypeLike, count: int = 1) -> NDArray[Any]:
+    """Read numbers or entries that stand together."""
+    dtype = np.dtype(code)
+    _check_reach(raw, place + count * dtype.itemsize)
+    numbers = np.empty(count, dtype)
+    raw.fill(numbers, place)
+    return numbers
+
+
+def _check_reach(raw: RawFile, expected: int) -> None:
+    """Refuse a file that is shorter than what its pages refer to."""
+    if expected > raw.size():
+        raise ends_early(raw.path, expected=expected, found=raw.size())
+
+
+def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
+    """Return (z, y, x), refusing colours and more than one stack axis."""
+    page = series.keyframe
+    stack_axes = [axis for axis in series.axes if axis not in "YX"]
+    if len(stack_axes) > 1 or set(stack_axes) & {"C", "S"} or page.samplesperpixel != 1:
+        raise UnreadableTomogramError(
+            f"{path.name} has axes {series.axes} of lengths {series.shape}, expected one stack of grey slices.",
+            "Save one channel as a plain stack of grey slices.",
+        )
+    if series.dtype is None or series.dtype.kind not in "biuf":
+        raise UnreadableTomogramError(
+            f"{path.name} holds {series.dtype} numbers, expected real densities.",
+            "Save it as 8- or 16-bit integers or 32-bit floats.",
+        )
+    height, width = int(page.imagelength), int(page.imagewidth)
+    return int(np.prod(series.shape)) // (height * width), height, width
+
+
+def _grid_of(tiff: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[Grid, tuple[str, ...]]:
+    """Read the grid from this program's description, or the voxel size that OME or ImageJ states."""
+    own = _own_description(tiff.pages[0].description, shape_zyx)
+    if own is not None:
+        return own, ()
+    if tiff.is_ome:
+        sizes = _ome_voxel_sizes(tiff.ome_metadata or "")
+    elif tiff.is_imagej:
+        sizes = _imagej_voxel_sizes(tiff)
+    else:
+        sizes = (0.0, 0.0, 0.0)
+    voxel_size, warnings = cubic_voxel_size(sizes, name)
+    return Grid(shape_zyx, voxel_size), warnings
+
+
+def _own_description(text: str, shape_zyx: tuple[int, int, int]) -> Grid | None:
+    """Read what `_description` wrote; None if it is somebody else's."""
+    try:
+        words = json.loads(text)
+        x, y, z = map(float, words["origin_xyz_angstrom"])
+        first_x, first_y, first_z = map(int, words["nstart_xyz"])
+        return Grid(shape_zyx, float(words["voxel_size_angstrom"]), (x, y, z), (first_x, first_y, first_z))
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+
+
+def _ome_voxel_sizes(xml: str) -> tuple[float, float, float]:
+    """Read voxel edges along x, y, z from OME-XML, Å; its unit is µm where it names none. 0: not given."""
+
+    def edge(axis: str) -> float:
+        size = re.search(rf'PhysicalSize{axis}="([0-9.eE+-]+)"', xml)
+        unit = re.search(rf'PhysicalSize{axis}Unit="([^"]*)"', xml)
+        return float(size[1]) * _angstrom_per(unit[1] if unit else "um") if size else 0.0
+
+    return edge("X"), edge("Y"), edge("Z")
+
+
+def _imagej_voxel_sizes(tiff: Any) -> tuple[float, float, float]:
+    """Read voxel edges along x, y, z from ImageJ's description and resolution, Å. 0: not given."""
+    words = tiff.imagej_metadata or {}
+    scale = _angstrom_per(str(words.get("unit", "")))
+    tags = tiff.pages[0].tags
+
+    def edge(tag: str) -> float:
+        pixels, length = tags[tag].value if tag in tags else (0, 0)
+        return length / pixels * scale if pixels else 0.0
+
+    return edge("XResolution"), edge("YResolution"), float(words.get("spacing", 0.0)) * scale
+
+
+def _angstrom_per(unit: str) -> float:
+    """Return how many Å a unit of length has; 0 for what is no such unit."""
+    return ANGSTROM_PER_UNIT.get(unit.strip().lower(), 0.0)

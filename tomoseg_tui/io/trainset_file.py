@@ -1,0 +1,166 @@
+"""Training sets on disk: HDF5, ``format = 1``. Each tile with its surroundings, as the tomogram had it.
+
+Layout: root attributes ``format`` and ``summary`` (JSON); one group a tile, ``/tiles/00000`` and so on, with
+the datasets ``densities`` (z, y, x) in the source's type, ``inside`` (z, y, x) bool, ``layers`` (f, y, x) uint8,
+and the attribute ``facts`` (JSON). Plain gzip only, so that any HDF5 reader opens it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import ProjectError
+
+FORMAT = 1
+
+
+class TileFacts(msgspec.Struct, frozen=True):
+    """What is known of one tile of a training set, arrays aside."""
+
+    id: str
+    """Id of the tile in the project."""
+    tomogram: str
+    """Version whose densities were taken."""
+    space: str
+    """Tiles of one space lie in one volume."""
+    x: int
+    y: int
+    z: int
+    size: int
+    mean: float
+    """Mean density of the tomogram."""
+    sigma: float
+    """Its standard deviation."""
+    sign: int
+    """-1 if the densities are to be turned to the set's polarity."""
+    signs: tuple[int, ...]
+    """By feature: 1 placed for it, -1 holds none, 0 unknown."""
+    group: int
+    """Tiles of one group overlap or are twins."""
+    held_out: bool
+    """True for tiles that judge and never teach."""
+    digest: str
+    """SHA-256 of densities and annotations; tiles that are alike share it."""
+
+
+@dataclass(frozen=True, eq=False)
+class SetTile:
+    """One tile of a training set."""
+
+    facts: TileFacts
+    densities: NDArray[np.generic]
+    """Shape (9, size + 64, size + 64) as (z, y, x), the source's type; outside the volume anything."""
+    inside: NDArray[np.bool_]
+    """The same shape; False outside the volume."""
+    layers: NDArray[np.uint8]
+    """Shape (f, size, size): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+
+
+class SetSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training set is, tiles aside."""
+
+    name: str
+    features: tuple[str, ...]
+    tile_size: int
+    voxel_size_angstrom: float
+    polarity: str
+    preprocessing: list[dict[str, float]]
+    """The filter chain that all its tomograms have."""
+    tomograms: tuple[str, ...]
+    tiles: int
+    positive: dict[str, int]
+    negative: dict[str, int]
+    held_out: int
+    held_out_reason: str
+    validation: float
+    """Share asked to be held out."""
+    notes: tuple[str, ...] = ()
+    digest: str = ""
+    """SHA-256 over the tiles' digests, the split and the order of features."""
+    versions: dict[str, str] = {}
+    created: str = ""
+
+
+def write_training_set(path: Path, summary: SetSummary, tiles: Sequence[SetTile]) -> None:
+    """Write a training set into a file that may exist and is then emptied; drafts are the caller's business."""
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["summary"] = msgspec.json.encode(summary).decode()
+        for index, tile in enumerate(tiles):
+            group = file.create_group(f"tiles/{index:05d}")
+            group.attrs["facts"] = msgspec.json.encode(tile.facts).decode()
+            group.create_dataset("densities", data=tile.densities)
+            group.create_dataset("inside", data=tile.inside, compression="gzip", compression_opts=1)
+            group.create_dataset("layers", data=tile.layers, compression="gzip", compression_opts=1)
+
+
+def read_summary(path: Path) -> SetSummary:
+    """Return what a training set is, without reading its tiles.
+
+    Raises
+    ------
+    ProjectError
+        If the file is damaged, no training set, or of a newer format.
+    """
+    with _opened(path) as file:
+        return _summary(path, file)
+
+
+def read_training_set(path: Path) -> tuple[SetSummary, list[SetTile]]:
+    """Return a training set with all its tiles.
+
+    Raises
+    ------
+    ProjectError
+        If the file is damaged, no training set, or of a newer format.
+    """
+    with _opened(path) as file:
+        try:
+            groups = [file["tiles"][name] for name in sorted(file["tiles"])] if "tiles" in file else []
+            return _summary(path, file), [_tile(group) for group in groups]
+        except (OSError, KeyError, msgspec.MsgspecError) as fault:
+            raise _damaged(path, fault) from fault
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return h5py.File(path, "r")
+    except OSError as fault:
+        raise _damaged(path, fault) from fault
+
+
+def _damaged(path: Path, fault: Exception) -> ProjectError:
+    return ProjectError(f"{path} is no training set: {fault}.", "Build it again: tomoseg trainset build NAME")
+
+
+def _summary(path: Path, file: Any) -> SetSummary:
+    try:
+        if int(file.attrs["format"]) > FORMAT:
+            raise ProjectError(f"{path} is of a newer format.", "Install a newer tomoseg to use it.")
+        return msgspec.json.decode(file.attrs["summary"], type=SetSummary)
+    except (KeyError, msgspec.MsgspecError) as fault:
+        raise _damaged(path, fault) from fault
+
+
+def _tile(group: Any) -> SetTile:
+    facts = msgspec.json.decode(group.attrs["facts"], type=TileFacts)
+    return SetTile(facts, group["densities"][...], group["inside"][...], group["layers"][...])
+
+
+def rename_feature(path: Path, old: str, new: str) -> None:
+    """Give a feature of a training set another name; arrays stay."""
+    summary = read_summary(path)
+    swapped = msgspec.structs.replace(
+        summary,
+        features=tuple(new if name == old else name for name in summary.features),
+        positive={new if name == old else name: count for name, count in summary.positive.items()},
+        negative={new if name == old else name: count for name, count in summary.negative.items()},
+    )
+    with h5py.File(path, "r+") as file:
+        file.attrs["summary"] = msgspec.json.encode(swapped).decode()

@@ -1,0 +1,61 @@
+"""Triples on disk, HDF5: image, annotation and output of the tiles of a run, to be seen without the network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import ProjectError
+
+
+@dataclass(frozen=True, eq=False)
+class Triples:
+    """n tiles of edge s, f features."""
+
+    tiles: tuple[str, ...]
+    """Ids of the tiles."""
+    features: tuple[str, ...]
+    held_out: NDArray[np.bool_]
+    """Shape (n,): True for tiles that the network has not learned from."""
+    images: NDArray[np.float32]
+    """Shape (n, s, s), mean 0 and sigma 1 over the tomogram."""
+    layers: NDArray[np.uint8]
+    """Shape (n, f, s, s): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+    outputs: NDArray[np.float32]
+    """Shape (n, f, s, s), from 0 to 1."""
+
+
+def write_triples(path: Path, triples: Triples) -> None:
+    """Write triples into a file that may exist and is then emptied."""
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = 1
+        file.attrs["tiles"] = list(triples.tiles)
+        file.attrs["features"] = list(triples.features)
+        for name in ("held_out", "images", "layers", "outputs"):
+            file.create_dataset(name, data=getattr(triples, name), compression="gzip", compression_opts=1)
+
+
+def read_triples(path: Path) -> Triples:
+    """Read triples.
+
+    Raises
+    ------
+    ProjectError
+        If the file is missing or damaged.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return Triples(
+                tuple(file.attrs["tiles"]),
+                tuple(file.attrs["features"]),
+                file["held_out"][...],
+                file["images"][...],
+                file["layers"][...],
+                file["outputs"][...],
+            )
+    except (OSError, KeyError) as fault:
+        raise ProjectError(
+            f"The triples {path} cannot be read: {fault}.", "They are made when a training ends or is stopped."
+        ) from fault
