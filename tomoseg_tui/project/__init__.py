@@ -1,0 +1,1 @@
+"""What lies where in a project folder, and how it is changed so that nothing is lost."""

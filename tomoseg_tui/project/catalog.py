@@ -1,0 +1,273 @@
+"""Which tomograms, tiles, annotations, networks, maps and labels a project holds, and by which names."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from tomoseg_tui.core.annotation import Layer
+from tomoseg_tui.core.names import base_of, check_feature_name
+from tomoseg_tui.core.tiles import FeatureState, Place, Tile, place_from_folder
+from tomoseg_tui.errors import NotAProjectError, ProjectError
+from tomoseg_tui.project import claims, writing
+from tomoseg_tui.project.layout import ROOMS, ProjectLayout, find_project, sidecar_of
+from tomoseg_tui.project.records import (
+    LabelSidecar,
+    MapSidecar,
+    NetworkCard,
+    StateRecord,
+    TomogramRecord,
+    read_record,
+)
+from tomoseg_tui.project.settings import Settings, read_settings, write_settings
+
+
+@dataclass(frozen=True)
+class Project:
+    """An open project: its paths and its settings."""
+
+    layout: ProjectLayout
+    settings: Settings
+
+    @classmethod
+    def open(cls, folder: Path) -> "Project":
+        """Open the project in a folder.
+
+        Raises
+        ------
+        NotAProjectError
+            If the folder holds none.
+        """
+        layout = ProjectLayout(folder.absolute())
+        return cls(layout, read_settings(layout.settings))
+
+    @classmethod
+    def around(cls, folder: Path) -> "Project":
+        """Open the project that a folder lies in, the folder itself or its nearest parent."""
+        found = find_project(folder)
+        if found is None:
+            raise NotAProjectError(
+                f"{folder} lies in no tomoseg project.", "Make one: tomoseg init DIR; or name one: --project DIR."
+            )
+        return cls.open(found)
+
+    def refuse_newer(self) -> None:
+        """Refuse to change a project whose format this version does not know."""
+        if self.settings.is_newer:
+            raise ProjectError(
+                f"{self.layout.root} has format {self.settings.format}, made by a later tomoseg: it can only be read.",
+                "Install a newer tomoseg to change it.",
+            )
+
+    def trash(self, things: list[tuple[Path, str]]) -> Path:
+        """Move things into the trash, each under the name given; return the folder."""
+        return writing.move_to_trash(self.layout.trash, things, at=datetime.now(UTC))
+
+
+def make_project(folder: Path) -> Project:
+    """Make a folder a project.
+
+    Raises
+    ------
+    ProjectError
+        If it is one already, lies inside another, or cannot be made.
+    """
+    layout = ProjectLayout(folder.absolute())
+    if layout.settings.exists():
+        raise ProjectError(f"{folder} is a project already.", f"Open it: tomoseg {folder}")
+    outer = find_project(layout.root)
+    if outer is not None:
+        raise ProjectError(f"{folder} lies inside the project {outer}.", "Choose a folder outside of it.")
+    try:
+        for room in ROOMS:
+            (layout.root / room).mkdir(parents=True, exist_ok=True)
+        write_settings(layout.settings, Settings())
+    except OSError as fault:
+        raise ProjectError(f"{folder} cannot be made a project: {fault.strerror}.", "Choose another folder.") from fault
+    return Project.open(layout.root)
+
+
+def add_feature(project: Project, name: str) -> bool:
+    """Make a feature if there is none of that name; tell whether it was made."""
+    check_feature_name(name)
+    if name in project.settings.features:
+        return False
+    with claims.holding(project.layout.settings_claim):
+        settings = read_settings(project.layout.settings)
+        if name in settings.features:
+            return False
+        write_settings(project.layout.settings, settings.with_feature(name))
+    return True
+
+
+def require_feature(project: Project, name: str) -> str:
+    """Return a feature's name, refused if the project has no such feature."""
+    features = read_settings(project.layout.settings).features
+    if name not in features:
+        there = ", ".join(features) or "none yet"
+        raise ProjectError(
+            f"There is no feature {name!r} (there are: {there}).", f"Add it: tomoseg features add {name}"
+        )
+    return name
+
+
+def tomogram_names(layout: ProjectLayout) -> list[str]:
+    """Return the names of all tomograms, sorted."""
+    return sorted(folder.parent.name for folder in layout.tomograms.glob("[!.]*/tomogram.json"))
+
+
+def tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
+    """Return what is known of a tomogram.
+
+    Raises
+    ------
+    ProjectError
+        If there is none of that name.
+    """
+    path = layout.tomogram_record(name)
+    if "/" in name or not path.is_file():
+        there = ", ".join(tomogram_names(layout)) or "none yet"
+        raise ProjectError(f"There is no tomogram {name!r} (there are: {there}).", "Import it: tomoseg import FILE")
+    return read_record(path, TomogramRecord)
+
+
+def volume_path(layout: ProjectLayout, name: str, record: TomogramRecord) -> Path:
+    """Return where the densities of a tomogram lie."""
+    path = Path(record.file) if record.linked else layout.tomogram_folder(name) / record.file
+    if not path.exists():
+        fix = (
+            "Bring the file back, or remove the tomogram and import it again." if record.linked else "Import it again."
+        )
+        raise ProjectError(f"The file of tomogram {name} is gone: {path}.", fix)
+    return path
+
+
+def versions_sharing_tiles(layout: ProjectLayout, name: str) -> list[str]:
+    """Return all versions of a tomogram on whose grid a tile of `name` means the same place, itself among them."""
+    record = tomogram(layout, name)
+    family = [other for other in tomogram_names(layout) if base_of(other) == base_of(name)]
+    return [other for other in family if other == name or record.shares_tiles_with(tomogram(layout, other))]
+
+
+def tiles_on(layout: ProjectLayout, placed_on: str) -> list[Tile]:
+    """Return the tiles that were placed on one version, in the order of z, y, x."""
+    folder = layout.tiles / placed_on
+    if not folder.is_dir():
+        return []
+    places = (place_from_folder(placed_on, entry.name) for entry in folder.iterdir())
+    tiles = (tile_at(layout, place) for place in places if place is not None)
+    return sorted((tile for tile in tiles if tile.states), key=lambda tile: tile.place)
+
+
+def tiles_of(layout: ProjectLayout, name: str) -> list[Tile]:
+    """Return the tiles that a tomogram shares with its versions of the same grid."""
+    shared = (tile for version in versions_sharing_tiles(layout, name) for tile in tiles_on(layout, version))
+    return sorted(shared, key=lambda tile: tile.place)
+
+
+def all_tiles(layout: ProjectLayout) -> list[Tile]:
+    """Return the tiles of the whole project, by tomogram, then z, y, x."""
+    return [tile for name in tomogram_names(layout) for tile in tiles_on(layout, name)]
+
+
+def tile_at(layout: ProjectLayout, place: Place) -> Tile:
+    """Return the tile at a place; without states if there is none."""
+    states = {feature: record.state for feature, record in states_at(layout, place).items()}
+    return Tile(place, states)
+
+
+def states_at(layout: ProjectLayout, place: Place) -> dict[str, StateRecord]:
+    """Return the state records at a place by feature, ``*`` among them."""
+    folder = layout.tile_folder(place)
+    if not folder.is_dir():
+        return {}
+    files = (entry for entry in folder.iterdir() if entry.suffix == ".json" and entry.name[0] != ".")
+    named = ((layout.feature_of_state(entry.name), entry) for entry in sorted(files))
+    return {feature: read_record(entry, StateRecord) for feature, entry in named if feature is not None}
+
+
+def find_tile(layout: ProjectLayout, place: Place) -> Tile | None:
+    """Return the tile at a place, also where it was placed on another version of the same grid."""
+    for version in versions_sharing_tiles(layout, place.tomogram):
+        tile = tile_at(layout, Place(version, place.z, place.y, place.x, place.size))
+        if tile.states:
+            return tile
+    return None
+
+
+def require_tile(layout: ProjectLayout, place: Place) -> Tile:
+    """Return the tile at a place.
+
+    Raises
+    ------
+    ProjectError
+        If there is none.
+    """
+    tile = find_tile(layout, place)
+    if tile is None:
+        raise ProjectError(f"There is no tile {place.id}.", "See `tomoseg tiles list` for those there are.")
+    return tile
+
+
+def read_layer(layout: ProjectLayout, place: Place, feature: str) -> Layer | None:
+    """Return the annotation of one feature on one tile, None where there is none."""
+    path = layout.annotation(place, feature)
+    try:
+        layer = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as fault:
+        raise ProjectError(f"The annotation {path} is damaged: {fault}.", "Restore it from a copy.") from fault
+    if layer.shape != (place.size, place.size) or layer.dtype != np.uint8:
+        raise ProjectError(
+            f"The annotation {path} has shape {layer.shape} and type {layer.dtype}, "
+            f"expected {(place.size, place.size)} and uint8.",
+            "Restore it from a copy.",
+        )
+    return np.asarray(layer, np.uint8)
+
+
+def effective_layer(layout: ProjectLayout, tile: Tile, feature: str) -> Layer | None:
+    """Return what a tile says of a feature: its annotation; all `not feature` where it holds none; else None."""
+    state = tile.state_of(feature)
+    if state is FeatureState.NONE_HERE:
+        return np.ones((tile.place.size, tile.place.size), np.uint8)
+    return read_layer(layout, tile.place, feature) if state is FeatureState.ANNOTATED else None
+
+
+def network_names(layout: ProjectLayout) -> list[str]:
+    """Return the names of all runs that have a usable network, sorted."""
+    return sorted(card.parent.name for card in layout.networks.glob("[!.]*/card.json"))
+
+
+def network(layout: ProjectLayout, run: str) -> NetworkCard:
+    """Return the card of a run.
+
+    Raises
+    ------
+    ProjectError
+        If there is no such run, or it has no usable network yet.
+    """
+    path = layout.network_card(run)
+    if "/" in run or not path.is_file():
+        if "/" not in run and layout.network_folder(run).is_dir():
+            raise ProjectError(f"The run {run} has no finished epoch yet.", "Wait for it, or resume its job.")
+        there = ", ".join(network_names(layout)) or "none yet"
+        raise ProjectError(f"There is no network {run!r} (there are: {there}).", "Train one: tomoseg train --feature F")
+    return read_record(path, NetworkCard)
+
+
+def maps_of(layout: ProjectLayout, name: str) -> Iterator[tuple[Path, MapSidecar]]:
+    """Yield the finished maps of a tomogram with what made them, by file name."""
+    for path in sorted((layout.maps / name).glob("[!.]*.mrc")):
+        if sidecar_of(path).is_file():
+            yield path, read_record(sidecar_of(path), MapSidecar)
+
+
+def labels_of(layout: ProjectLayout, name: str) -> Iterator[tuple[Path, LabelSidecar]]:
+    """Yield the finished label volumes of a tomogram with what made them, by file name."""
+    for path in sorted((layout.labels / name).glob("[!.]*.mrc")):
+        if sidecar_of(path).is_file():
+            yield path, read_record(sidecar_of(path), LabelSidecar)

@@ -1,0 +1,161 @@
+"""Who holds what: a claim is a file that names a process, and a process proves that it lives.
+
+A pid alone lies, since numbers are used again and an ended child answers until somebody waits for
+it. So an owner is host, boot id, pid and the start time of the process; on another host only the age
+of the claim's heartbeat tells. No locks of the file system are used: they fail over NFS.
+"""
+
+import contextlib
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from tomoseg_tui.errors import AlreadyRunningError
+from tomoseg_tui.project.writing import create_exclusively
+
+HEARTBEAT_SECONDS = 2.0
+"""How often a worker shows other hosts that it lives."""
+HEARTBEAT_LIMIT_SECONDS = 30.0
+"""A heartbeat older than this, seen from another host, is a dead owner's."""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """A process, named so that no other can be taken for it."""
+
+    host: str
+    boot_id: str
+    """The kernel's name for the time since it was started."""
+    pid: int
+    started: str
+    """Start of the process in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)); empty if unknown."""
+
+
+def _boot_id() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _state_and_start(pid: int) -> tuple[str, str] | None:
+    """Return state letter and start time of a process as /proc tells, None if there is no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return fields[0], fields[19]
+
+
+def this_process() -> Owner:
+    """Return this process as an owner."""
+    known = _state_and_start(os.getpid())
+    return Owner(socket.gethostname(), _boot_id(), os.getpid(), known[1] if known else "")
+
+
+def lives(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
+    """Tell whether the owner is a living process, and not a zombie.
+
+    Parameters
+    ----------
+    owner : Owner
+        As its claim names it.
+    heartbeat_age_seconds : callable
+        Asked only if the owner is on another host.
+    """
+    here = this_process()
+    if owner.host != here.host:
+        return heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
+    if owner.boot_id != here.boot_id:
+        return False
+    known = _state_and_start(owner.pid)
+    if known is None:
+        return False
+    state, started = known
+    return state not in {"Z", "X"} and started == owner.started
+
+
+def age_seconds(path: Path) -> float:
+    """Return how long ago a file was touched; endless if it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def owner_of(claim: Path) -> Owner | None:
+    """Return whom a claim names, None where there is none or nobody can read it."""
+    try:
+        return msgspec.json.decode(claim.read_bytes(), type=Owner)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def is_held(claim: Path) -> bool:
+    """Tell whether a living process holds the claim."""
+    owner = owner_of(claim)
+    return owner is not None and lives(owner, lambda: age_seconds(claim))
+
+
+def take(claim: Path, owner: Owner) -> None:
+    """Take a claim, or the claim of a dead owner.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If a living process holds it.
+    """
+    text = msgspec.json.encode(owner).decode()
+    while not create_exclusively(claim, text):
+        if is_held(claim):
+            held = owner_of(claim)
+            who = f"process {held.pid} on {held.host}" if held else "another process"
+            raise AlreadyRunningError(f"{claim.parent.name} is held by {who}.", "Wait until it is done, or stop it.")
+        _bury(claim)
+
+
+def _bury(claim: Path) -> None:
+    """Take a dead owner's claim away; give it back if it has become a living one's in the meantime."""
+    grave = claim.with_name(f".{claim.name}.{uuid.uuid4().hex}")
+    try:
+        claim.rename(grave)
+    except FileNotFoundError:
+        return
+    if is_held(grave):
+        with contextlib.suppress(FileExistsError):
+            os.link(grave, claim)
+    grave.unlink(missing_ok=True)
+
+
+def release(claim: Path, owner: Owner) -> None:
+    """Give a claim back if it is this owner's."""
+    if owner_of(claim) == owner:
+        claim.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def holding(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
+    """Hold a claim for a short change, waiting a little for others.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If a living process holds it for longer than `patience_seconds`.
+    """
+    owner = this_process()
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            take(claim, owner)
+            break
+        except AlreadyRunningError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        release(claim, owner)

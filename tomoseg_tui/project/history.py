@@ -1,0 +1,30 @@
+"""What was done, as commands: a day in the program can be replayed as a script."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from tomoseg_tui.project.records import now
+from tomoseg_tui.project.writing import append_line
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Return the command that a shell would understand."""
+    return shlex.join(["tomoseg", *words])
+
+
+def remember(history: Path, words: Sequence[str], *, folder: str = ".") -> None:
+    """Append a command to the history.
+
+    Parameters
+    ----------
+    history : Path
+        ``history.jsonl`` of the project.
+    words : sequence of str
+        Arguments after `tomoseg`.
+    folder : str
+        Where the command was given, seen from the project's folder, so that file names in it mean the same.
+    """
+    said = {"at": now(), "in": folder, "command": command_line(words)}
+    append_line(history, json.dumps(said, ensure_ascii=False))

@@ -1,0 +1,166 @@
+"""Every path in a project folder, one property or method each. Elsewhere a path is only an argument."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomoseg_tui.core.names import ANY_FEATURE
+from tomoseg_tui.core.tiles import Place
+
+ROOMS = ("tomograms", "tiles", "annotations", "trainsets", "networks", "maps", "labels", "jobs", "trash")
+"""The folders of a project."""
+
+_FILE_OF_FEATURE = {ANY_FEATURE: "_any", "claim": "_claim"}
+"""Features whose own name cannot be a file's: the tile's claim lies beside its states."""
+_FEATURE_OF_FILE = {file: feature for feature, file in _FILE_OF_FEATURE.items()}
+
+
+@dataclass(frozen=True)
+class ProjectLayout:
+    """Knows where everything of one project lies; makes nothing."""
+
+    root: Path
+    """The project's folder."""
+
+    @property
+    def settings(self) -> Path:
+        """The file that makes a folder a project."""
+        return self.root / "project.toml"
+
+    @property
+    def settings_claim(self) -> Path:
+        """Held by whoever changes project.toml."""
+        return self.root / ".project.claim.json"
+
+    @property
+    def history(self) -> Path:
+        """What was done, one JSON object a line."""
+        return self.root / "history.jsonl"
+
+    @property
+    def tomograms(self) -> Path:
+        """One folder a tomogram."""
+        return self.root / "tomograms"
+
+    @property
+    def tiles(self) -> Path:
+        """One folder a tomogram, in it one a tile."""
+        return self.root / "tiles"
+
+    @property
+    def annotations(self) -> Path:
+        """As `tiles`, with the painted layers."""
+        return self.root / "annotations"
+
+    @property
+    def trainsets(self) -> Path:
+        """One HDF5 file a training set."""
+        return self.root / "trainsets"
+
+    @property
+    def networks(self) -> Path:
+        """One folder a run."""
+        return self.root / "networks"
+
+    @property
+    def maps(self) -> Path:
+        """One folder a tomogram."""
+        return self.root / "maps"
+
+    @property
+    def labels(self) -> Path:
+        """One folder a tomogram."""
+        return self.root / "labels"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder a job."""
+        return self.root / "jobs"
+
+    @property
+    def trash(self) -> Path:
+        """What was removed or replaced, one folder a removal."""
+        return self.root / "trash"
+
+    def tomogram_folder(self, name: str) -> Path:
+        """Folder of one tomogram."""
+        return self.tomograms / name
+
+    def tomogram_record(self, name: str) -> Path:
+        """What is known of one tomogram."""
+        return self.tomogram_folder(name) / "tomogram.json"
+
+    def tile_folder(self, place: Place) -> Path:
+        """Folder with the states of one tile."""
+        return self.tiles / place.tomogram / place.folder_name
+
+    def tile_claim(self, place: Place) -> Path:
+        """Held by whoever changes the tile."""
+        return self.tile_folder(place) / "claim.json"
+
+    def tile_state(self, place: Place, feature: str) -> Path:
+        """State of one feature on one tile."""
+        return self.tile_folder(place) / f"{_FILE_OF_FEATURE.get(feature, feature)}.json"
+
+    def feature_of_state(self, file_name: str) -> str | None:
+        """Feature whose state a file in a tile's folder holds, None for the tile's claim."""
+        stem = file_name.removesuffix(".json")
+        return None if stem == "claim" else _FEATURE_OF_FILE.get(stem, stem)
+
+    def annotation_folder(self, place: Place) -> Path:
+        """Folder with the layers of one tile."""
+        return self.annotations / place.tomogram / place.folder_name
+
+    def annotation(self, place: Place, feature: str) -> Path:
+        """Layer of one feature on one tile, a numpy file of uint8, shape (y, x)."""
+        return self.annotation_folder(place) / f"{feature}.npy"
+
+    def trainset(self, name: str) -> Path:
+        """One training set."""
+        return self.trainsets / f"{name}.h5"
+
+    def network_folder(self, run: str) -> Path:
+        """Folder of one run."""
+        return self.networks / run
+
+    def network_card(self, run: str) -> Path:
+        """What a network is, and how good."""
+        return self.network_folder(run) / "card.json"
+
+    def network_weights(self, run: str) -> Path:
+        """Weights of the best epoch."""
+        return self.network_folder(run) / "best.weights.h5"
+
+    def network_metrics(self, run: str) -> Path:
+        """One line an epoch."""
+        return self.network_folder(run) / "metrics.jsonl"
+
+    def network_trainset(self, run: str) -> Path:
+        """The training set that a run made for itself."""
+        return self.network_folder(run) / "trainset.h5"
+
+    def network_triples(self, run: str) -> Path:
+        """Image, annotation and output of the run's tiles."""
+        return self.network_folder(run) / "triples.h5"
+
+    def map_file(self, tomogram: str, run: str, feature: str) -> Path:
+        """What one network says of one feature in one tomogram."""
+        return self.maps / tomogram / f"{run}.{feature}.mrc"
+
+    def label_file(self, tomogram: str, name: str) -> Path:
+        """One label volume."""
+        return self.labels / tomogram / f"{name}.mrc"
+
+    def job_folder(self, job_id: str) -> Path:
+        """Folder of one job."""
+        return self.jobs / job_id
+
+
+def sidecar_of(volume: Path) -> Path:
+    """Return where the description of a map or label volume lies: beside it, ``.json`` for ``.mrc``."""
+    return volume.with_suffix(".json")
+
+
+def find_project(start: Path) -> Path | None:
+    """Return the folder or its nearest parent that is a project, None where there is none."""
+    folder = start.absolute()
+    return next((here for here in (folder, *folder.parents) if ProjectLayout(here).settings.is_file()), None)

@@ -1,0 +1,255 @@
+"""What stands in the JSON files of a project: tomograms, tiles, networks, maps and labels.
+
+Unknown keys are passed over, so that a file of a somewhat later version can still be read.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tomoseg_tui.core.tiles import FeatureState
+from tomoseg_tui.core.tomogram import DensityScale, Grid
+from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.project.writing import write_whole
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+
+def now() -> str:
+    """Return the time as ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class FilterStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run of `preprocess`: what a network must find again in a tomogram."""
+
+    lowpass: float = 0.0
+    """Cycles/voxel, 0 for none."""
+    highpass: float = 0.0
+    """Pixels of nx, 0 for none."""
+    clamp: float = 0.0
+    """Sigmas, 0 for none."""
+
+    def as_options(self) -> str:
+        """Return the words after `tomoseg preprocess` that do the same."""
+        return f"--lowpass {self.lowpass:g} --highpass {self.highpass:g} --clamp {self.clamp:g}"
+
+
+Chain = tuple[FilterStep, ...]
+"""All filters since the recording, in order; empty for none."""
+
+
+def chain_in_words(chain: Chain) -> str:
+    """Return a filter chain as people say it."""
+    if not chain:
+        return "no filter"
+    return ", then ".join(f"low-pass {s.lowpass:g}, high-pass {s.highpass:g}, clamp {s.clamp:g}" for s in chain)
+
+
+class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One tomogram of the project; its name is that of its folder."""
+
+    file: str
+    """Name of the volume in the tomogram's folder, or the absolute path of a linked one."""
+    linked: bool = False
+    """True if the volume lies outside the project."""
+    shape_zyx: tuple[int, int, int]
+    """Voxels along z, y, x."""
+    voxel_size_angstrom: float
+    """Å/voxel, believed."""
+    origin_xyz_angstrom: tuple[float, float, float]
+    """Å, as in the header."""
+    nstart_xyz: tuple[int, int, int]
+    """As in the header."""
+    polarity: str
+    """`dark` or `bright`: how protein looks; declared, never guessed."""
+    type: str
+    """What the file is, in words."""
+    byte_sign: str | None = None
+    """`signed` or `unsigned` where the user has said how bytes are read."""
+    mean: float
+    """Mean density, from a sample of slices for large volumes."""
+    sigma: float
+    """Standard deviation of the densities; 1 for a flat volume."""
+    chain: Chain = ()
+    """Filters since the recording."""
+    chain_angstrom: tuple[dict[str, float | None], ...] = ()
+    """The same in Å, for people."""
+    made_from: str | None = None
+    """Name of the version or of the file that this was made from."""
+    binned: int = 1
+    """How many voxels of that were averaged along each axis."""
+    imported: str
+    """When."""
+
+    @property
+    def grid(self) -> Grid:
+        """Grid with the believed voxel size."""
+        return Grid(self.shape_zyx, self.voxel_size_angstrom, self.origin_xyz_angstrom, self.nstart_xyz)
+
+    @property
+    def scale(self) -> DensityScale:
+        """What normalises its densities."""
+        return DensityScale(self.mean, self.sigma)
+
+    def shares_tiles_with(self, other: "TomogramRecord") -> bool:
+        """Tell whether tiles placed on one version mean the same place on the other."""
+        near = abs(self.voxel_size_angstrom - other.voxel_size_angstrom) <= 1e-3 * other.voxel_size_angstrom
+        return self.shape_zyx == other.shape_zyx and near
+
+
+class LayerSource(msgspec.Struct, frozen=True):
+    """Where a layer came from."""
+
+    kind: str
+    """`imported` or `painted`."""
+    file: str | None = None
+    """Name of the file, for imported ones."""
+    at: str = ""
+    """When."""
+
+
+class StateRecord(msgspec.Struct, frozen=True):
+    """State of one feature on one tile."""
+
+    state: FeatureState
+    at: str
+    """When it was set."""
+    layer: LayerSource | None = None
+    """Where the annotation came from, if there is one."""
+
+
+class FeatureScore(msgspec.Struct, frozen=True):
+    """How well one feature is found in the held-out tiles; null where nothing was held out."""
+
+    threshold: float = 0.5
+    """Probability above which a voxel is the feature."""
+    dice: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    held_out_tiles: int = 0
+
+
+class TileCount(msgspec.Struct, frozen=True):
+    """How many tiles taught, and how many judged."""
+
+    positive: dict[str, int]
+    negative: dict[str, int]
+    trained: int
+    held_out: int
+
+
+class NetworkCard(msgspec.Struct, frozen=True, kw_only=True, rename={"made_from": "from"}):
+    """What a network is, what it was made from and how good it is."""
+
+    name: str
+    network: str
+    voxel_size_angstrom: float
+    polarity: str
+    preprocessing: Chain
+    features: dict[str, FeatureScore]
+    """In the order of the network's outputs."""
+    tiles: int
+    """Tiles in all, those that taught and those that judged."""
+    tile_counts: TileCount
+    learning_rate: float
+    epochs: int
+    """Epochs asked for."""
+    epochs_done: int = 0
+    best_epoch: int = 0
+    batch: int
+    seed: int
+    made_from: str | None = None
+    """Run whose weights it started from."""
+    tile_size: int
+    weights_digest: str = ""
+    """SHA-256 of the weights; a map knows by it whether its network has changed."""
+    trainset: str | None = None
+    trainset_digest: str = ""
+    tomograms: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a user should know: what was held out and why, what was turned."""
+    versions: dict[str, str] = {}
+    created: str = ""
+
+
+class MapSidecar(msgspec.Struct, frozen=True, kw_only=True):
+    """What made a map; stands beside it."""
+
+    tomogram: str
+    run: str
+    feature: str
+    network: str
+    weights_digest: str
+    threshold: float
+    sign: int
+    """-1 if the densities were turned to the network's polarity."""
+    mean: float
+    sigma: float
+    chain: Chain
+    voxel_size_angstrom: float
+    slices: list[tuple[int, int]]
+    """Ranges of z that are filled, the end excluded."""
+    settings: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    created: str = ""
+
+    def same_making(self, other: "MapSidecar") -> bool:
+        """Tell whether two maps are of the same network, densities and settings."""
+        fields = ("tomogram", "run", "feature", "weights_digest", "sign", "mean", "sigma", "settings")
+        return all(getattr(self, field) == getattr(other, field) for field in fields)
+
+
+class LabelEntry(msgspec.Struct, frozen=True):
+    """One label of a label volume."""
+
+    feature: str
+    run: str
+    threshold: float
+    voxels: int = 0
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """How many voxels one label won that another claimed too."""
+
+    winner: int
+    loser: int
+    voxels: int
+
+
+class LabelSidecar(msgspec.Struct, frozen=True, kw_only=True):
+    """What made a label volume; stands beside it."""
+
+    tomogram: str
+    name: str
+    labels: dict[str, LabelEntry]
+    conflicts: list[Conflict]
+    maps: dict[str, str] = {}
+    """Digest of the weights behind each map."""
+    slices: list[tuple[int, int]] = []
+    """Ranges of z that every map fills; elsewhere there is 0."""
+    versions: dict[str, str] = {}
+    created: str = ""
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """Read one JSON file.
+
+    Raises
+    ------
+    ProjectError
+        If the file is missing, damaged, or says something of another kind.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError) as fault:
+        raise ProjectError(
+            f"{path} cannot be read: {fault}.", "Restore it from a copy, or remove what it belongs to."
+        ) from fault
+
+
+def write_record(path: Path, record: msgspec.Struct) -> None:
+    """Write one JSON file whole, indented for people."""
+    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")

@@ -1,0 +1,19 @@
+"""Versions of what makes results, written beside every result."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from tomoseg_tui import __version__
+
+_PACKAGES = ("numpy", "scipy", "tensorflow", "keras", "h5py", "mrcfile")
+
+
+def tested_versions() -> dict[str, str]:
+    """Return the versions of tomoseg, Python and the libraries that numbers depend on."""
+    found = {"tomoseg": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

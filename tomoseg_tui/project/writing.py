@@ -1,0 +1,140 @@
+"""Replace a file whole, or leave it alone. What is removed goes to the trash."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import ProjectError
+
+
+def file_mode() -> int:
+    """Return the mode that the user's umask gives a new file; labs share projects."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the folder's names are on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Give a draft beside `path` to write into; put it in the place of `path` if all went well.
+
+    Yields
+    ------
+    Path
+        An empty file in the same folder. It is gone afterwards, whatever happens.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.fchmod(descriptor, file_mode())
+    os.close(descriptor)
+    draft = Path(name)
+    try:
+        yield draft
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Replace a file so that whoever reads sees the old one or the new one, also after a power cut."""
+    with drafted(path) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_array(path: Path, values: NDArray[np.generic]) -> None:
+    """Replace a numpy file whole."""
+    with drafted(path) as draft, draft.open("wb") as stream:
+        np.save(stream, values, allow_pickle=False)
+
+
+def create_exclusively(path: Path, content: str) -> bool:
+    """Write a file whole unless there is one; tell whether it was written.
+
+    A hard link gives the file its name, so that it never stands there half written, also on a network file system.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), file_mode())
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        Path(draft).unlink(missing_ok=True)
+    return True
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line in a single write, so that lines of several processes never mix."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, file_mode())
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+def move_to_trash(trash: Path, things: list[tuple[Path, str]], *, at: datetime) -> Path:
+    """Move files or folders into a folder of their own in the trash.
+
+    Parameters
+    ----------
+    trash : Path
+        The project's trash.
+    things : list of (Path, str)
+        What to move, and its name, with slashes, inside that folder. What does not exist is passed over.
+    at : datetime
+        When, for the folder's name.
+
+    Returns
+    -------
+    Path
+        Where the things are now.
+    """
+    trash.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{at:%Y%m%dT%H%M%S}_", dir=trash))
+    folder.chmod(file_mode() | (file_mode() & 0o444) >> 2)  # who may read a folder may enter it
+    for source, name in things:
+        if source.exists():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+    sync_folder(folder)
+    return folder
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Refuse to write over a file of the user's unless that was asked for.
+
+    Raises
+    ------
+    ProjectError
+        If there is something at `path` and not `force`, or its folder does not exist.
+    """
+    if path.is_dir():
+        raise ProjectError(f"{path} is a folder.", "Name a file.")
+    if path.exists() and not force:
+        raise ProjectError(f"{path} exists.", "Choose another name, or say --force to replace it.")
+    if not path.parent.is_dir():
+        raise ProjectError(f"The folder {path.parent} does not exist.", "Make it, or choose another place.")
