@@ -33,11 +33,11 @@ class Augmentation:
     """Largest change of size, as a share."""
     shear: float = 0.05
     """Largest shear, as a share."""
-    contrast: float = 0.25
+    contrast: float = 0.3
     """Largest change of contrast, as the logarithm of a factor."""
     brightness_sigma: float = 0.2
     """Largest shift of the mean, in sigma."""
-    noise_sigma: float = 0.3
+    noise_sigma: float = 0.5
     """Largest sigma of added white noise, in sigma."""
     blur: float = 0.5
     """Largest share of a blurred copy mixed in (or, taken away, of sharpening)."""
@@ -121,15 +121,15 @@ def _source_yx(matrix: NDArray[np.float64], edge: int) -> tuple[NDArray[np.float
 def _bilinear(volume: NDArray[np.float32], y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Read (z, y, x) densities at offsets from the middle, in pixels; (z, *y.shape)."""
     rows, columns = volume.shape[1:]
-    y = np.clip(y + np.float32((rows - 1) / 2), 0, rows - 1.001)
-    x = np.clip(x + np.float32((columns - 1) / 2), 0, columns - 1.001)
+    y = np.clip(y + np.float32((rows - 1) / 2), 0, np.float32(rows - 1.001))
+    x = np.clip(x + np.float32((columns - 1) / 2), 0, np.float32(columns - 1.001))
     top, left = y.astype(np.int32), x.astype(np.int32)
-    down, right = y - top.astype(np.float32), x - left.astype(np.float32)
+    down, right = (y - top).astype(np.float32), (x - left).astype(np.float32)
     flat = np.ascontiguousarray(volume).reshape(len(volume), -1)
     corner = top * columns + left
-    upper = flat[:, corner] * (1 - right) + flat[:, corner + 1] * right
-    lower = flat[:, corner + columns] * (1 - right) + flat[:, corner + columns + 1] * right
-    mixed: NDArray[np.float32] = upper * (1 - down) + lower * down
+    upper = flat[:, corner] * (np.float32(1) - right) + flat[:, corner + 1] * right
+    lower = flat[:, corner + columns] * (np.float32(1) - right) + flat[:, corner + columns + 1] * right
+    mixed: NDArray[np.float32] = upper * (np.float32(1) - down) + lower * down
     return mixed
 
 

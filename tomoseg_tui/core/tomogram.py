@@ -1,9 +1,6 @@
-"""What a volume is: its densities, and the grid on which they stand. Files are io's business."""
+"""Where the voxels of a volume stand, and what makes its densities comparable. Files are io's business."""
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -18,16 +15,6 @@ class Grid:
     """Origin as MRC2014 words 50-52 give it, in x, y, z, Å."""
     nstart_xyz: tuple[int, int, int] = (0, 0, 0)
     """Index of the first column, row and section, MRC2014 words 5-7, in x, y, z."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tomogram:
-    """Densities and the grid on which they stand."""
-
-    densities: NDArray[np.generic]
-    """Shape (z, y, x), arbitrary units."""
-    grid: Grid
-    """Its shape is that of the densities."""
 
 
 @dataclass(frozen=True)

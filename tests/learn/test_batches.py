@@ -1,0 +1,82 @@
+"""Which tiles a step is given."""
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tomoseg_tui.core.network_settings import TrainingSettings
+from tomoseg_tui.core.patches import TilePatches
+from tomoseg_tui.learn.batches import epoch_batches, tile_order
+
+
+@given(st.integers(0, 1000), st.integers(1, 20), st.integers(1, 20))
+def test_positives_and_negatives_take_turns(seed: int, positives: int, negatives: int) -> None:
+    signs = np.array([[1]] * positives + [[-1]] * negatives, np.int8)
+    order = tile_order(signs, np.arange(len(signs)), 16, np.random.default_rng(seed))
+    assert (signs[order, 0] == 1).sum() == 8
+
+
+@given(st.integers(0, 1000), st.integers(1, 20))
+def test_every_tile_of_a_group_comes_before_one_comes_again(seed: int, positives: int) -> None:
+    order = tile_order(np.ones((positives, 1), np.int8), np.arange(positives), positives, np.random.default_rng(seed))
+    assert sorted(order) == list(range(positives))
+
+
+def test_features_take_turns_however_many_tiles_each_has() -> None:
+    signs = np.array([[1, -1]] * 30 + [[-1, 1]] * 2, np.int8)
+    order = tile_order(signs, np.arange(32), 400, np.random.default_rng(0))
+    assert (order >= 30).sum() == 200
+
+
+def test_tiles_of_unknown_sign_are_chosen_evenly() -> None:
+    order = tile_order(np.zeros((4, 1), np.int8), np.arange(4), 8, np.random.default_rng(0))
+    assert np.bincount(order).tolist() == [2, 2, 2, 2]
+
+
+def test_one_positive_tile_alone_makes_batches(make_tiles: Callable[..., TilePatches], brief: TrainingSettings) -> None:
+    alone = make_tiles(count=1, held_out=0)
+    (batch,) = epoch_batches(alone, brief, epoch=0, steps=1)
+    assert batch.densities.shape == (2, 48, 48, 1)
+    assert batch.layers.shape == (2, 16, 16, 1)
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches(spheres: TilePatches, brief: TrainingSettings) -> None:
+    once, again = (list(epoch_batches(spheres, brief, epoch=3, steps=5)) for _ in range(2))
+    assert all(np.array_equal(a.densities, b.densities) for a, b in zip(once, again, strict=True))
+
+
+def test_another_epoch_gives_other_batches(spheres: TilePatches, brief: TrainingSettings) -> None:
+    (once,), (other,) = (list(epoch_batches(spheres, brief, epoch, steps=1)) for epoch in (0, 1))
+    assert not np.array_equal(once.densities, other.densities)
+
+
+def test_held_out_tiles_are_never_chosen(make_tiles: Callable[..., TilePatches], brief: TrainingSettings) -> None:
+    tiles = make_tiles(count=6, held_out=3)
+    tiles.densities[tiles.held_out] = np.nan
+    assert all(np.isfinite(batch.densities).all() for batch in epoch_batches(tiles, brief, epoch=0, steps=20))
+
+
+def test_eman2s_network_is_given_the_tile_alone(spheres: TilePatches) -> None:
+    settings = TrainingSettings(network="eman2", epochs=1, learning_rate=1e-4, batch=4)
+    (batch,) = epoch_batches(spheres, settings, epoch=0, steps=1)
+    assert batch.densities.shape == (4, 16, 16, 1)
+
+
+def test_the_preparing_thread_ends_with_the_epoch(spheres: TilePatches, brief: TrainingSettings) -> None:
+    batches = epoch_batches(spheres, brief, epoch=0, steps=50)
+    next(batches)
+    batches.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+def test_a_fault_while_preparing_reaches_the_one_who_asks(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings
+) -> None:
+    tiles = make_tiles(count=2, held_out=0)
+    broken = TilePatches(tiles.densities[:1], tiles.layers, tiles.signs, tiles.held_out, tiles.features)
+    with pytest.raises(IndexError):
+        list(epoch_batches(broken, brief, epoch=0, steps=5))

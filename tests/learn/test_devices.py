@@ -1,0 +1,38 @@
+"""The device that TensorFlow runs on."""
+
+import re
+
+import pytest
+import tensorflow as tf
+
+from tomoseg_tui.errors import TrainingError
+from tomoseg_tui.learn.devices import prepare_device
+
+
+def test_the_cpu_is_named_with_its_threads() -> None:
+    assert re.fullmatch(r"Running on the CPU with \d+ threads?\.", prepare_device("cpu", threads=1))
+
+
+def test_threads_that_run_already_are_kept_and_named() -> None:
+    tf.reduce_sum(tf.ones(3))
+    assert prepare_device("cpu", threads=7) == prepare_device("cpu", threads=5)
+
+
+@pytest.mark.parametrize("device", ["tpu", "gpu1", "gpu:x", "", "cpu:0"])
+def test_an_unknown_device_is_refused_in_words(device: str) -> None:
+    with pytest.raises(TrainingError, match="There is no device"):
+        prepare_device(device)
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU here")
+@pytest.mark.parametrize("device", ["gpu", "gpu:0", "gpu:3"])
+def test_a_gpu_that_is_not_there_is_refused_in_words(device: str) -> None:
+    with pytest.raises(TrainingError, match="finds no GPU") as refused:
+        prepare_device(device)
+    assert "--device cpu" in refused.value.fix
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads_are_refused_in_words(threads: int) -> None:
+    with pytest.raises(TrainingError, match="threads were asked for"):
+        prepare_device("cpu", threads=threads)

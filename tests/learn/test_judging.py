@@ -1,0 +1,69 @@
+"""Thresholds and scores from held-out tiles."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.patches import TilePatches
+from tomoseg_tui.core.scores import Confusion
+from tomoseg_tui.learn.judging import FeatureScore, judge, steadiest_threshold
+
+
+def truth_of(tiles: TilePatches) -> NDArray[np.float32]:
+    truth: NDArray[np.float32] = np.moveaxis(tiles.layers[tiles.held_out] == 2, 1, -1).astype(np.float32)
+    return truth
+
+
+def score_of(predictions: NDArray[np.float32], tiles: TilePatches) -> FeatureScore:
+    judged = judge(predictions, tiles)["sphere"]
+    assert judged is not None
+    assert judged.best_dice >= judged.score.dice
+    return judged.score
+
+
+def test_the_truth_itself_scores_1_at_one_half(make_tiles: Callable[..., TilePatches]) -> None:
+    tiles = make_tiles(count=6, held_out=3)
+    score = score_of(truth_of(tiles), tiles)
+    assert (score.dice, score.precision, score.recall, score.held_out_tiles) == (1, 1, 1, 3)
+    assert score.threshold == pytest.approx(0.5, abs=1 / 127)
+
+
+def test_the_threshold_follows_probabilities_that_are_all_low(make_tiles: Callable[..., TilePatches]) -> None:
+    tiles = make_tiles(count=6, held_out=3)
+    score = score_of(np.float32(0.2) * truth_of(tiles), tiles)
+    assert score.dice == 1
+    assert score.threshold < 0.2
+
+
+def test_pixels_not_looked_at_or_ignored_do_not_count(make_tiles: Callable[..., TilePatches]) -> None:
+    tiles = make_tiles(count=6, held_out=3)
+    wrong = truth_of(tiles)
+    wrong[:, :4] = 1
+    tiles.layers[:, :, :2] = 0
+    tiles.layers[:, :, 2:4] = 3
+    score = score_of(wrong, tiles)
+    assert score.dice == 1
+
+
+def test_a_feature_that_no_held_out_tile_shows_has_no_score(make_tiles: Callable[..., TilePatches]) -> None:
+    tiles = make_tiles(count=6, held_out=3)
+    tiles.layers[tiles.held_out] = 1
+    assert judge(np.zeros((3, 16, 16, 1), np.float32), tiles) == {"sphere": None}
+
+
+def test_of_equal_thresholds_the_middle_is_taken() -> None:
+    assert steadiest_threshold([Confusion(5, 0, 5)] * 128, tiles=1) in (63, 64)
+
+
+def test_more_tiles_bring_the_threshold_nearer_to_the_best() -> None:
+    rising = [Confusion(400 + k, 25, 100) for k in range(128)]
+    few, many = (steadiest_threshold(rising, tiles=tiles) for tiles in (4, 10_000))
+    assert few < many
+
+
+def test_false_positives_weigh_more_than_pixels_that_were_missed() -> None:
+    """Up to 40 a few false positives, above it as many misses: the higher thresholds are preferred."""
+    confusions = [Confusion(900, 100, 0)] * 40 + [Confusion(900, 0, 100)] * 88
+    assert steadiest_threshold(confusions, tiles=100) >= 40

@@ -1,0 +1,67 @@
+"""Networks are what their settings say."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings, network_named
+from tomoseg_tui.learn.networks import build, probabilities
+
+ALL = pytest.mark.parametrize("name", ["unet25d", "eman2", "tiny", "small"])
+
+
+def outputs_of(settings: NetworkSettings, densities: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = probabilities(settings, build(settings, 1, seed=seed)(densities)).numpy()
+    return found
+
+
+@ALL
+@pytest.mark.parametrize("features", [1, 3])
+def test_a_network_has_the_parameters_that_its_settings_count(name: str, features: int) -> None:
+    settings = network_named(name)
+    built = sum(variable.numpy().size for variable in build(settings, features).trainable_variables)
+    assert built == settings.parameters(features)
+
+
+def test_eman2s_network_has_378081_parameters() -> None:
+    assert build(NETWORKS["eman2"], 1).count_params() == 378_081
+
+
+@ALL
+def test_an_output_does_not_depend_on_what_lies_beyond_the_margin(name: str) -> None:
+    settings = network_named(name)
+    edge, margin = 2 * settings.margin_pixels + 2 * settings.stride, settings.margin_pixels
+    rng = np.random.default_rng(1)
+    plain = rng.standard_normal((1, edge, edge, settings.slices), dtype=np.float32)
+    changed = rng.standard_normal(plain.shape, dtype=np.float32)
+    block = slice(settings.stride, settings.stride + 2 * margin)
+    changed[:, block, block] = plain[:, block, block]
+    exact = settings.stride + margin - 1
+    before, after = outputs_of(settings, plain), outputs_of(settings, changed)
+    assert np.allclose(
+        before[0, exact : exact + 2, exact : exact + 2], after[0, exact : exact + 2, exact : exact + 2], atol=1e-6
+    )
+
+
+@ALL
+def test_outputs_stand_on_the_grid_of_the_input_and_go_from_0_to_1(name: str) -> None:
+    settings = network_named(name)
+    rng = np.random.default_rng(2)
+    found = outputs_of(settings, 9 * rng.standard_normal((2, 32, 48, settings.slices), dtype=np.float32))
+    assert found.shape == (2, 32, 48, 1)
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_the_seed_decides_the_first_weights() -> None:
+    densities = np.random.default_rng(3).standard_normal((1, 16, 16, 1), dtype=np.float32)
+    once, again, other = (outputs_of(network_named("tiny"), densities, seed) for seed in (1, 1, 2))
+    assert np.array_equal(once, again)
+    assert not np.array_equal(once, other)
+
+
+def test_the_half_grid_of_eman2_is_enlarged_without_a_shift() -> None:
+    """A coarse pixel is centred over the four pixels that it stands for, so mirroring changes nothing."""
+    coarse = np.random.default_rng(4).random((1, 8, 8, 1), dtype=np.float32)
+    fine = probabilities(NETWORKS["eman2"], coarse).numpy()
+    mirrored = probabilities(NETWORKS["eman2"], coarse[:, ::-1, ::-1]).numpy()
+    assert np.allclose(fine[:, ::-1, ::-1], mirrored, atol=1e-6)

@@ -1,0 +1,194 @@
+"""Training: it learns, stops, goes on, and says when it cannot."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tomoseg_tui.core.network_settings import NETWORKS, TrainingSettings
+from tomoseg_tui.core.patches import TilePatches
+from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingError
+from tomoseg_tui.learn.inference import Predictor
+from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit, learning_rate_at
+from tomoseg_tui.learn.weights import load_checkpoint
+
+
+def run(
+    tiles: TilePatches, settings: TrainingSettings, folder: Path, *, steps: int = 10**9, start: Path | None = None
+) -> tuple[FitResult, list[EpochReport]]:
+    """Train for at most `steps` steps; folders are made as needed."""
+    folder.mkdir(exist_ok=True)
+    reports: list[EpochReport] = []
+    taken = iter(range(steps + 1))
+    result = fit(
+        tiles, settings, folder=folder, start=start, on_epoch=reports.append, should_stop=lambda: next(taken) == steps
+    )
+    return result, reports
+
+
+def arrays_of(folder: Path) -> list[bytes]:
+    return [array.tobytes() for array in load_checkpoint(folder / CHECKPOINT)[1]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that ran undisturbed from its first to its last epoch."""
+
+    folder: Path
+    result: FitResult
+    reports: list[EpochReport]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    spheres: TilePatches, brief: TrainingSettings, library: None, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return Trained(folder, *run(spheres, brief, folder))
+
+
+@pytest.mark.slow
+def test_a_sphere_is_learned_in_seconds(make_tiles: Callable[..., TilePatches], tmp_path: Path) -> None:
+    tiles = make_tiles(count=3, held_out=0)
+    settings = TrainingSettings(network="small", epochs=6, learning_rate=2e-2, batch=4)
+    result, reports = run(tiles, settings, tmp_path)
+    found = Predictor(result.weights, NETWORKS["small"], 1).predict_tiles(tiles)[..., 0] > 0.5
+    truth = tiles.layers[:, 0] == 2
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.9
+    assert reports[-1].training_loss < reports[0].training_loss / 2
+
+
+@pytest.mark.slow
+def test_eman2s_network_trains(make_tiles: Callable[..., TilePatches], tmp_path: Path) -> None:
+    settings = TrainingSettings(network="eman2", epochs=2, learning_rate=1e-3, batch=20)
+    _, reports = run(make_tiles(), settings, tmp_path)
+    assert reports[1].training_loss < reports[0].training_loss
+    assert reports[1].held_out_loss is not None
+
+
+def test_a_resumed_training_equals_an_undisturbed_one_to_the_bit(
+    spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
+) -> None:
+    first, before = run(spheres, brief, tmp_path, steps=30)
+    assert (first.stopped, first.epochs_done) == (True, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [BEST_WEIGHTS, CHECKPOINT]
+    second, after = run(spheres, brief, tmp_path)
+    assert (second.stopped, second.epochs_done) == (False, 2)
+    assert before + after == undisturbed.reports
+    assert arrays_of(tmp_path) == arrays_of(undisturbed.folder)
+
+
+def test_another_seed_gives_another_training(
+    spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
+) -> None:
+    _, (other,) = run(spheres, replace(brief, epochs=1, seed=6), tmp_path)
+    assert other.training_loss != undisturbed.reports[0].training_loss
+
+
+def test_a_training_that_is_finished_is_not_done_again(
+    spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained
+) -> None:
+    assert run(spheres, brief, undisturbed.folder) == (undisturbed.result, [])
+
+
+def test_a_stop_in_the_first_epoch_leaves_nothing_best(
+    spheres: TilePatches, brief: TrainingSettings, tmp_path: Path
+) -> None:
+    result, reports = run(spheres, brief, tmp_path, steps=3)
+    assert (result.stopped, result.epochs_done, result.best, reports) == (True, 0, None, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_epoch_reports_what_the_contract_names(undisturbed: Trained) -> None:
+    first, second = undisturbed.reports
+    assert (first.epoch, first.epochs, first.is_best) == (1, 2, True)
+    assert first.held_out_loss is not None
+    assert first.held_out_dice.keys() == first.scores.keys() == {"sphere"}
+    assert first.learning_rate > second.learning_rate
+
+
+def test_steps_are_told_as_they_are_taken(spheres: TilePatches, brief: TrainingSettings, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    reports: list[EpochReport] = []
+    fit(
+        spheres,
+        replace(brief, epochs=1),
+        folder=tmp_path,
+        on_epoch=reports.append,
+        on_step=lambda step, steps: told.append((step, steps)),
+        should_stop=lambda: False,
+    )
+    assert told == [(step, 25) for step in range(1, 26)]
+
+
+def test_where_nothing_is_held_out_the_last_epoch_is_kept(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
+) -> None:
+    result, reports = run(make_tiles(held_out=0), brief, tmp_path)
+    assert [report.is_best for report in reports] == [True, True]
+    assert reports[0].held_out_loss is None
+    assert reports[0].scores == {"sphere": None}
+    assert result.best == reports[1]
+
+
+def test_ignored_pixels_do_not_change_a_training(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
+) -> None:
+    tiles = make_tiles()
+    tiles.layers[:, :, :5] = 3
+    _, once = run(tiles, replace(brief, epochs=1), tmp_path / "a")
+    tiles.layers[:, :, :5] = 0
+    _, again = run(tiles, replace(brief, epochs=1), tmp_path / "b")
+    assert once == again
+
+
+def test_a_training_starts_from_given_weights(
+    spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
+) -> None:
+    still = replace(brief, epochs=1, learning_rate=1e-9)
+    _, (continued,) = run(spheres, still, tmp_path, start=undisturbed.result.weights)
+    assert undisturbed.result.best is not None
+    assert continued.held_out_loss == pytest.approx(undisturbed.result.best.held_out_loss, rel=0.2)
+
+
+def test_a_training_that_diverges_says_which_learning_rate_to_try(spheres: TilePatches, tmp_path: Path) -> None:
+    settings = TrainingSettings(network="tiny", epochs=3, learning_rate=1e4, batch=2)
+    with pytest.raises(DivergedError) as diverged:
+        run(spheres, settings, tmp_path)
+    assert "diverged" in diverged.value.fault
+    assert "--learning-rate 1000" in diverged.value.fix
+
+
+def test_densities_that_are_not_numbers_end_a_training_in_words(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
+) -> None:
+    tiles = make_tiles()
+    tiles.densities[:] = np.nan
+    with pytest.raises(DivergedError, match="nan"):
+        run(tiles, brief, tmp_path)
+
+
+def test_tiles_without_the_feature_cannot_be_learned_from(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
+) -> None:
+    tiles = make_tiles()
+    tiles.layers[:] = 1
+    with pytest.raises(NothingLabelledError, match="sphere"):
+        run(tiles, brief, tmp_path)
+
+
+def test_a_checkpoint_of_another_training_is_refused_in_words(
+    spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained
+) -> None:
+    with pytest.raises(TrainingError, match="other settings"):
+        run(spheres, replace(brief, seed=99), undisturbed.folder)
+
+
+def test_the_learning_rate_rises_and_falls_but_eman2s_stays() -> None:
+    ours = TrainingSettings(network="unet25d", epochs=20, learning_rate=1.0, batch=16)
+    rates = [learning_rate_at(ours, step, 500) for step in range(500)]
+    assert rates[0] < rates[24] > rates[100] > rates[499] > 0
+    theirs = replace(ours, network="eman2")
+    assert {learning_rate_at(theirs, step, 500) for step in range(500)} == {1.0}

@@ -1,0 +1,135 @@
+"""Choose the tiles of each training step, change them, and have them ready when the step begins.
+
+The tiles of an epoch are a function of seed and epoch, what is done to them one of seed, epoch and
+step; the thread that prepares them beside the training changes nothing about that.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.augment import TURNS_ONLY, Augmentation, Patch, augment, step_generator
+from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
+from tomoseg_tui.core.patches import CONTEXT_SLICES, TilePatches
+
+READY_BATCHES = 3
+"""Batches prepared ahead of the step that asks for them."""
+ORDER_STEP = 2**32 - 1
+"""Stands for the step in the generator of an epoch's order."""
+CONTEXT_EDGE = 32
+"""Pixels added to a tile's edge in training, half on each side: most of what the U-Net sees, at half the cost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one training step is given."""
+
+    densities: NDArray[np.float32]
+    """Shape (n, y, x, slice)."""
+    layers: NDArray[np.uint8]
+    """Shape (n, s, s, feature), the middle of y and x."""
+
+
+def input_edge(network: NetworkSettings, tile: int) -> int:
+    """Return the edge of the densities around a tile that a training step is given, in pixels.
+
+    EMAN2's network is trained on the tile alone, as EMAN2 does.
+    """
+    return tile if network.kind == "stack" else tile + CONTEXT_EDGE
+
+
+def tile_order(
+    signs: NDArray[np.int8], teaching: NDArray[np.intp], count: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Choose tiles so that features take turns, and positives and negatives of each.
+
+    Parameters
+    ----------
+    signs : ndarray of int8, shape (n, f)
+        1 positive, -1 negative, 0 unknown.
+    teaching : ndarray of int
+        Indices of the tiles that may be chosen, at least one.
+    count : int
+        How many to choose.
+    rng : numpy.random.Generator
+        Shuffles each group anew whenever all of it has been chosen.
+
+    Returns
+    -------
+    ndarray of int, shape (count,)
+        Every tile of a group is chosen before one is chosen again. Groups that are empty give their
+        turns to the others; tiles of unknown sign alone are chosen evenly.
+    """
+    groups = [teaching[signs[teaching, feature] == sign] for feature in range(signs.shape[1]) for sign in (1, -1)]
+    streams = [_shuffled(group, rng) for group in groups if len(group)] or [_shuffled(teaching, rng)]
+    return np.array([next(streams[turn % len(streams)]) for turn in range(count)], dtype=np.intp)
+
+
+def _shuffled(group: NDArray[np.intp], rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield from rng.permutation(group)
+
+
+def epoch_batches(
+    patches: TilePatches, settings: TrainingSettings, epoch: int, steps: int, augmentation: Augmentation | None = None
+) -> Generator[Batch, None, None]:
+    """Yield the batches of an epoch, prepared by a thread of their own.
+
+    Parameters
+    ----------
+    patches : TilePatches
+        Held-out tiles are never chosen.
+    settings : TrainingSettings
+        Network, batch and seed.
+    epoch, steps : int
+        Number of the epoch, from 0, and how many batches it has.
+    augmentation : Augmentation, optional
+        What is done to the tiles; by default what the network's kind is trained with.
+    """
+    network = network_named(settings.network)
+    chosen = augmentation or (TURNS_ONLY if network.kind == "stack" else Augmentation())
+    rng = step_generator(settings.seed, epoch, ORDER_STEP)
+    teaching = np.flatnonzero(~patches.held_out)
+    order = tile_order(patches.signs, teaching, steps * settings.batch, rng).reshape(steps, settings.batch)
+
+    def prepare(step: int) -> Batch:
+        return make_batch(patches, order[step], step_generator(settings.seed, epoch, step), network, chosen)
+
+    yield from _prepared_ahead(prepare, steps)
+
+
+def _prepared_ahead(prepare: Callable[[int], Batch], steps: int) -> Generator[Batch, None, None]:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as thread:
+        waiting = deque(thread.submit(prepare, step) for step in range(min(READY_BATCHES, steps)))
+        following = iter(range(READY_BATCHES, steps))
+        while waiting:
+            ready = waiting.popleft().result()
+            waiting.extend(thread.submit(prepare, step) for step in islice(following, 1))
+            yield ready
+
+
+def make_batch(
+    patches: TilePatches,
+    tiles: NDArray[np.intp],
+    rng: np.random.Generator,
+    network: NetworkSettings,
+    augmentation: Augmentation,
+) -> Batch:
+    """Cut and change the named tiles; `rng` is used tile after tile."""
+    edge = input_edge(network, patches.tile)
+    changed = [augment(patch_of(patches, tile, network), rng, edge, augmentation) for tile in tiles]
+    return Batch(
+        densities=np.stack([np.moveaxis(patch.densities, 0, -1) for patch in changed]),  # (n, y, x, slice)
+        layers=np.stack([np.moveaxis(patch.layers, 0, -1) for patch in changed]),  # (n, s, s, feature)
+    )
+
+
+def patch_of(patches: TilePatches, tile: int, network: NetworkSettings) -> Patch:
+    """Return one tile with the slices that the network reads; its arrays are views."""
+    first = CONTEXT_SLICES - network.context_slices
+    return Patch(patches.densities[tile, first : first + network.slices], patches.layers[tile])

@@ -1,0 +1,73 @@
+"""Losses that skip what was not looked at or is ignored: layer values 0 and 3 weigh nothing."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tomoseg_tui.core.network_settings import NetworkSettings
+
+NOT_FEATURE, FEATURE = 1, 2
+"""The two layer values that teach."""
+SMALLEST_ERROR = 1e-12
+"""Keeps the logarithm of EMAN2's loss finite."""
+
+
+def truth_and_weight(layers: Any) -> tuple[Any, Any]:
+    """Split layer values into what is true and what counts; two float32 tensors of the shape of `layers`."""
+    truth = tf.cast(tf.equal(layers, FEATURE), tf.float32)
+    known = tf.cast(tf.equal(layers, NOT_FEATURE), tf.float32)
+    return truth, truth + known
+
+
+def loss_of(settings: NetworkSettings, outputs: Any, layers: Any) -> Any:
+    """Return the loss by which a network of this kind is trained.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+        Its kind chooses the loss.
+    outputs : tensor of float32
+        Raw outputs of the network over the tiles: (n, s, s, feature), EMAN2's (n, s / 2, s / 2, feature).
+    layers : tensor of uint8, shape (n, s, s, feature)
+        0 not looked at, 1 not feature, 2 feature, 3 ignore.
+
+    Returns
+    -------
+    tensor of float32, scalar
+        Where nothing counts, a number without gradient.
+    """
+    truth, weight = truth_and_weight(layers)
+    return eman2_loss(outputs, truth, weight) if settings.kind == "stack" else overlap_loss(outputs, truth, weight)
+
+
+def overlap_loss(logits: Any, truth: Any, weight: Any) -> Any:
+    """Return cross entropy plus one minus soft Dice, each taken over all pixels of a feature, then its mean.
+
+    All tensors are (n, y, x, feature). A feature without a pixel that counts adds nothing.
+    """
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits) * weight
+    known = tf.reduce_sum(weight, axis=(0, 1, 2))  # (feature,)
+    entropy = tf.reduce_sum(entropy, axis=(0, 1, 2)) / tf.maximum(known, 1.0)
+    found = tf.sigmoid(logits) * weight
+    both = tf.reduce_sum(found * truth, axis=(0, 1, 2))
+    either = tf.reduce_sum(found + truth, axis=(0, 1, 2))
+    apart = 1.0 - (2.0 * both + 1.0) / (either + 1.0)
+    seen = tf.cast(known > 0, tf.float32)
+    return tf.reduce_sum((entropy + apart) * seen) / tf.maximum(tf.reduce_sum(seen), 1.0)
+
+
+def eman2_loss(amplitudes: Any, truth: Any, weight: Any) -> Any:
+    """Return EMAN2's loss, the logarithm of the mean squared error after clipping from above at 1.
+
+    Amplitudes are (n, y / 2, x / 2, feature); truth and weight (n, y, x, feature) are averaged over 2 x 2
+    pixels, over those that count.
+    """
+    share = tf.nn.avg_pool2d(weight, 2, 2, "VALID")
+    label = tf.math.divide_no_nan(tf.nn.avg_pool2d(truth, 2, 2, "VALID"), share)
+    squared = tf.square(label - tf.minimum(amplitudes, 1.0)) * share
+    return tf.math.log(tf.math.divide_no_nan(tf.reduce_sum(squared), tf.reduce_sum(share)) + SMALLEST_ERROR)
+
+
+def comparable(settings: NetworkSettings, loss: float) -> float:
+    """Return a loss as a number that grows in proportion: EMAN2's is a logarithm, so its exponential."""
+    return float(tf.exp(loss)) if settings.kind == "stack" else loss

@@ -1,0 +1,118 @@
+"""Build the networks that `core.network_settings` describes, as Keras models.
+
+Every model reads (n, y, x, slice) densities of mean 0 and sigma 1, y and x multiples of the stride, and
+gives (n, y, x, feature). Raw outputs come first (`build`); `probabilities` makes them numbers from 0 to 1.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tomoseg_tui.core.network_settings import EMAN2_KERNEL_SIZE, EMAN2_KERNELS, NetworkSettings
+
+FIRST_LOGIT = -2.0
+"""Output of an untrained U-Net: about one pixel in eight, as in usual tiles."""
+NORMALISATION_MOMENTUM = 0.95
+"""Share of the running mean and variance that stays from step to step; a training has only some hundred."""
+EMAN2_DENSITY_SCALE = 3.0
+"""EMAN2 divides densities by 3, since its preprocessing clamps them at 3 sigma."""
+EMAN2_FIRST_SIGMA = 0.01
+"""Sigma of EMAN2's first weights."""
+
+
+def build(settings: NetworkSettings, features: int, *, seed: int = 0) -> Any:
+    """Build an untrained network.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+        What it looks like.
+    features : int
+        Outputs, at least 1.
+    seed : int
+        Start of the first weights.
+
+    Returns
+    -------
+    keras.Model
+        From (n, y, x, slice) to raw outputs: logits (n, y, x, feature) of a U-Net; for EMAN2's network
+        amplitudes on half the grid, (n, y / 2, x / 2, feature).
+    """
+    seeds = keras.random.SeedGenerator(seed)
+    inputs = keras.Input((None, None, settings.slices), name="densities")
+    body = _stack if settings.kind == "stack" else _unet
+    return keras.Model(inputs, body(inputs, settings, features, seeds), name=settings.kind)
+
+
+def probabilities(settings: NetworkSettings, outputs: Any) -> Any:
+    """Turn raw outputs into numbers from 0 to 1 on the full grid; shape (n, y, x, feature).
+
+    EMAN2's half grid is enlarged bilinearly with each coarse pixel centred over the four that it stands for.
+    """
+    if settings.kind == "unet":
+        return tf.sigmoid(outputs)
+    size = 2 * tf.shape(outputs)[1:3]
+    return tf.clip_by_value(tf.image.resize(outputs, size, method="bilinear"), 0.0, 1.0)
+
+
+def middle_of(settings: NetworkSettings, outputs: Any, around: int) -> Any:
+    """Cut `around` pixels off each side of raw outputs in y and x, EMAN2's half grid counted in full pixels."""
+    cut = around // (2 if settings.kind == "stack" else 1)
+    return outputs[:, cut:-cut, cut:-cut] if cut else outputs
+
+
+def _unet(inputs: Any, settings: NetworkSettings, features: int, seeds: Any) -> Any:
+    channels, fold = settings.channels, settings.fold
+    grid = keras.ops.clip(inputs, -settings.clamp_sigma, settings.clamp_sigma)
+    grid = _convolve(grid, channels[0], seeds, size=3 * fold, strides=fold)
+    grid = _convolve(grid, channels[0], seeds)
+    bridges = []
+    for wider in channels[1:]:
+        bridges.append(grid)
+        grid = keras.layers.MaxPooling2D(2)(grid)
+        grid = _convolve(_convolve(grid, wider, seeds), wider, seeds)
+    for bridge in reversed(bridges):
+        grid = _meet(grid, bridge, seeds)
+    return keras.layers.Conv2DTranspose(
+        features,
+        fold,
+        strides=fold,
+        kernel_initializer=keras.initializers.GlorotUniform(seeds),
+        bias_initializer=keras.initializers.Constant(FIRST_LOGIT),
+        name="features",
+    )(grid)
+
+
+def _meet(coarse: Any, bridge: Any, seeds: Any) -> Any:
+    """Bring a coarse grid onto that of its bridge and mix the two."""
+    width = bridge.shape[-1]
+    narrowed = _convolve(coarse, width, seeds, size=1)
+    enlarged = keras.layers.UpSampling2D(2, interpolation="nearest")(narrowed)
+    both = keras.layers.Concatenate()([enlarged, bridge])
+    return _convolve(_convolve(both, width, seeds), width, seeds)
+
+
+def _convolve(grid: Any, channels: int, seeds: Any, size: int = 3, strides: int = 1) -> Any:
+    """Convolve, normalise over the batch, and cut at 0."""
+    convolved = keras.layers.Conv2D(
+        channels,
+        size,
+        strides=strides,
+        padding="same",
+        use_bias=False,  # the normalisation's shift stands for it
+        kernel_initializer=keras.initializers.HeNormal(seeds),
+    )(grid)
+    normalised = keras.layers.BatchNormalization(momentum=NORMALISATION_MOMENTUM)(convolved)
+    return keras.layers.ReLU()(normalised)
+
+
+def _stack(inputs: Any, settings: NetworkSettings, features: int, seeds: Any) -> Any:
+    first, second = EMAN2_KERNELS
+    start = keras.initializers.TruncatedNormal(0.0, EMAN2_FIRST_SIGMA, seeds)
+    usual = {"kernel_size": EMAN2_KERNEL_SIZE, "padding": "same", "kernel_initializer": start}
+    grid = keras.ops.clip(inputs, -settings.clamp_sigma, settings.clamp_sigma) / EMAN2_DENSITY_SCALE
+    grid = keras.layers.Conv2D(first, activation="relu", **usual)(grid)
+    grid = keras.layers.MaxPooling2D(2)(grid)
+    grid = keras.layers.Conv2D(second, activation="relu", **usual)(grid)
+    return keras.layers.Conv2D(features, name="features", **usual)(grid)

@@ -1,0 +1,143 @@
+"""Keep weights and checkpoints on disk: whole or not at all, and never believed when damaged.
+
+A weights file is Keras's HDF5 followed by a SHA-256 of it; HDF5 ignores what stands behind its end. A
+checkpoint is numpy's npz, a zip archive that carries checksums of its own.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import TrainingError
+
+WEIGHTS_SUFFIX = ".weights.h5"
+"""What Keras asks the name of a weights file to end with."""
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def save_weights(path: Path, model: Any) -> None:
+    """Write the weights of a model to `path`, replacing a file there whole.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in `.weights.h5`; its folder exists.
+    model : keras.Model
+        Its weights are written, not what it looks like.
+    """
+
+    def write(draft: Path) -> None:
+        model.save_weights(draft)
+        with draft.open("r+b") as stream:
+            digest = hashlib.file_digest(stream, "sha256").digest()
+            stream.seek(0, os.SEEK_END)
+            stream.write(digest)
+
+    replace_whole(path, write)
+
+
+def load_weights(path: Path, model: Any) -> None:
+    """Put the weights in `path` into a model.
+
+    Parameters
+    ----------
+    path : Path
+        Written by `save_weights`.
+    model : keras.Model
+        Of the same settings and features as the one that was saved.
+
+    Raises
+    ------
+    TrainingError
+        If the file is missing or damaged, or belongs to another kind of network.
+    """
+    _check_digest(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of layers that it finds no weights for
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as foreign:
+        raise TrainingError(
+            f"The weights in {path} belong to another network than the {model.name} they were to go into.",
+            "Use the network, and the number of features, that they were trained with.",
+        ) from foreign
+
+
+def _check_digest(path: Path) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as foreign:
+        raise TrainingError(f"No weights can be read from {path}: {foreign.strerror}.", _ANOTHER) from foreign
+    if hashlib.sha256(content[:-_DIGEST_BYTES]).digest() != content[-_DIGEST_BYTES:]:
+        raise TrainingError(f"The weights in {path} are damaged or incomplete: their checksum does not fit.", _ANOTHER)
+
+
+_ANOTHER = "Name another run, or train this one again."
+
+
+def save_checkpoint(path: Path, facts: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> None:
+    """Write numbers that JSON can hold and a list of arrays to `path`, replacing a file there whole."""
+    named = {f"array{number}": array for number, array in enumerate(arrays)}
+
+    def write(draft: Path) -> None:
+        with draft.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, facts=np.array(json.dumps(facts)), **named)
+
+    replace_whole(path, write)
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    """Read what `save_checkpoint` wrote.
+
+    Raises
+    ------
+    TrainingError
+        If the file is damaged.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            return facts, [stored[f"array{number}"] for number in range(len(stored.files) - 1)]
+    except (OSError, ValueError, KeyError, BadZipFile, EOFError) as foreign:
+        raise TrainingError(
+            f"The checkpoint {path} is damaged: {foreign}.", f"Remove {path} to begin this training anew."
+        ) from foreign
+
+
+def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a draft beside `path`, then put it in its place in one move."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".draft-", suffix=WEIGHTS_SUFFIX)
+    os.close(descriptor)
+    draft = Path(name)
+    try:
+        write(draft)
+        draft.chmod(0o666 & ~_umask())  # mkstemp makes 0600, but labs share projects
+        _flush(draft)
+        draft.replace(path)
+        _flush(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush(path: Path) -> None:
+    """Have the system put a file or a folder on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
