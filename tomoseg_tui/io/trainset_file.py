@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.io.hdf import new_hdf
 
 FORMAT = 1
 
@@ -89,7 +90,7 @@ class SetSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_training_set(path: Path, summary: SetSummary, tiles: Sequence[SetTile]) -> None:
     """Write a training set into a file that may exist and is then emptied; drafts are the caller's business."""
-    with h5py.File(path, "w") as file:
+    with new_hdf(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["summary"] = msgspec.json.encode(summary).decode()
         for index, tile in enumerate(tiles):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.io.hdf import new_hdf
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Triples:
 
 def write_triples(path: Path, triples: Triples) -> None:
     """Write triples into a file that may exist and is then emptied."""
-    with h5py.File(path, "w") as file:
+    with new_hdf(path) as file:
         file.attrs["format"] = 1
         file.attrs["tiles"] = list(triples.tiles)
         file.attrs["features"] = list(triples.features)

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
-from tomoseg_tui.core.annotation import Layer
 from tomoseg_tui.core.names import base_of, check_feature_name
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile, place_from_folder
+from tomoseg_tui.core.tiles import Place, Tile, place_from_folder
 from tomoseg_tui.errors import NotAProjectError, ProjectError
 from tomoseg_tui.project import claims, writing
 from tomoseg_tui.project.layout import ROOMS, ProjectLayout, find_project, sidecar_of
@@ -209,32 +206,6 @@ def require_tile(layout: ProjectLayout, place: Place) -> Tile:
     if tile is None:
         raise ProjectError(f"There is no tile {place.id}.", "See `tomoseg tiles list` for those there are.")
     return tile
-
-
-def read_layer(layout: ProjectLayout, place: Place, feature: str) -> Layer | None:
-    """Return the annotation of one feature on one tile, None where there is none."""
-    path = layout.annotation(place, feature)
-    try:
-        layer = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as fault:
-        raise ProjectError(f"The annotation {path} is damaged: {fault}.", "Restore it from a copy.") from fault
-    if layer.shape != (place.size, place.size) or layer.dtype != np.uint8:
-        raise ProjectError(
-            f"The annotation {path} has shape {layer.shape} and type {layer.dtype}, "
-            f"expected {(place.size, place.size)} and uint8.",
-            "Restore it from a copy.",
-        )
-    return np.asarray(layer, np.uint8)
-
-
-def effective_layer(layout: ProjectLayout, tile: Tile, feature: str) -> Layer | None:
-    """Return what a tile says of a feature: its annotation; all `not feature` where it holds none; else None."""
-    state = tile.state_of(feature)
-    if state is FeatureState.NONE_HERE:
-        return np.ones((tile.place.size, tile.place.size), np.uint8)
-    return read_layer(layout, tile.place, feature) if state is FeatureState.ANNOTATED else None
 
 
 def network_names(layout: ProjectLayout) -> list[str]:

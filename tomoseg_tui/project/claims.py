@@ -6,10 +6,10 @@ of the claim's heartbeat tells. No locks of the file system are used: they fail 
 """
 
 import contextlib
+import hashlib
 import os
 import socket
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,9 +88,22 @@ def age_seconds(path: Path) -> float:
 
 def owner_of(claim: Path) -> Owner | None:
     """Return whom a claim names, None where there is none or nobody can read it."""
+    with contextlib.suppress(OSError):
+        return _decoded(_content_of(claim) or b"")
+    return None
+
+
+def _content_of(claim: Path) -> bytes | None:
     try:
-        return msgspec.json.decode(claim.read_bytes(), type=Owner)
-    except (OSError, msgspec.MsgspecError):
+        return claim.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _decoded(content: bytes) -> Owner | None:
+    try:
+        return msgspec.json.decode(content, type=Owner)
+    except msgspec.MsgspecError:
         return None
 
 
@@ -110,24 +123,33 @@ def take(claim: Path, owner: Owner) -> None:
     """
     text = msgspec.json.encode(owner).decode()
     while not create_exclusively(claim, text):
-        if is_held(claim):
-            held = owner_of(claim)
-            who = f"process {held.pid} on {held.host}" if held else "another process"
+        found = _content_of(claim)
+        if found is None:
+            continue
+        held = _decoded(found)
+        if held is not None and lives(held, lambda: age_seconds(claim)):
+            who = f"process {held.pid} on {held.host}"
             raise AlreadyRunningError(f"{claim.parent.name} is held by {who}.", "Wait until it is done, or stop it.")
-        _bury(claim)
+        _bury(claim, found, owner)
 
 
-def _bury(claim: Path) -> None:
-    """Take a dead owner's claim away; give it back if it has become a living one's in the meantime."""
-    grave = claim.with_name(f".{claim.name}.{uuid.uuid4().hex}")
+def _bury(claim: Path, found: bytes, owner: Owner) -> None:
+    """Take a dead owner's claim away.
+
+    Whoever buries holds a claim on this very corpse first, and then looks again: else a slower process
+    could take away the claim of the living one that has come after it.
+    """
+    right = _right_to_bury(claim, found)
+    take(right, owner)
     try:
-        claim.rename(grave)
-    except FileNotFoundError:
-        return
-    if is_held(grave):
-        with contextlib.suppress(FileExistsError):
-            os.link(grave, claim)
-    grave.unlink(missing_ok=True)
+        if _content_of(claim) == found:
+            claim.unlink(missing_ok=True)
+    finally:
+        release(right, owner)
+
+
+def _right_to_bury(claim: Path, found: bytes) -> Path:
+    return claim.with_name(f".{claim.name}.{hashlib.sha256(found).hexdigest()[:16]}")
 
 
 def release(claim: Path, owner: Owner) -> None:

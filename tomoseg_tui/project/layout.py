@@ -21,6 +21,14 @@ class ProjectLayout:
     root: Path
     """The project's folder."""
 
+    def kept(self, path: Path) -> str:
+        """Return how a file of this project names a path: from the project's folder, or in full if it lies outside.
+
+        ``root / kept(path)`` is the path again, also after the project has moved.
+        """
+        whole = path.absolute()
+        return str(whole.relative_to(self.root) if whole.is_relative_to(self.root) else whole)
+
     @property
     def settings(self) -> Path:
         """The file that makes a folder a project."""

@@ -229,7 +229,7 @@ class LabelSidecar(msgspec.Struct, frozen=True, kw_only=True):
     maps: dict[str, str] = {}
     """Digest of the weights behind each map."""
     slices: list[tuple[int, int]] = []
-    """Ranges of z that every map fills; elsewhere there is 0."""
+    """Ranges of z that every map fills; elsewhere fewer maps have competed."""
     versions: dict[str, str] = {}
     created: str = ""
 

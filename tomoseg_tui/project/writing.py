@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tomoseg_tui.errors import ProjectError
 
 
@@ -57,12 +54,6 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Replace a file so that whoever reads sees the old one or the new one, also after a power cut."""
     with drafted(path) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def write_array(path: Path, values: NDArray[np.generic]) -> None:
-    """Replace a numpy file whole."""
-    with drafted(path) as draft, draft.open("wb") as stream:
-        np.save(stream, values, allow_pickle=False)
 
 
 def create_exclusively(path: Path, content: str) -> bool:

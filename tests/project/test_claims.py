@@ -1,0 +1,85 @@
+"""A claim is held by a living process, and taken over from a dead one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tomoseg_tui.errors import AlreadyRunningError
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.claims import HEARTBEAT_LIMIT_SECONDS, Owner, this_process
+
+
+def other_host() -> Owner:
+    return msgspec.structs.replace(this_process(), host="elsewhere")
+
+
+@pytest.fixture
+def claim(tmp_path: Path) -> Path:
+    return tmp_path / "job" / "claim.json"
+
+
+def test_a_claim_names_its_owner_and_is_given_back(claim: Path) -> None:
+    me = this_process()
+    claims.take(claim, me)
+    assert claims.owner_of(claim) == me
+    assert claims.is_held(claim)
+    claims.release(claim, msgspec.structs.replace(me, pid=1))
+    assert claim.exists()
+    claims.release(claim, me)
+    assert not claim.exists()
+    assert not claims.is_held(claim)
+
+
+def test_a_living_owners_claim_is_not_taken(claim: Path) -> None:
+    claims.take(claim, this_process())
+    with pytest.raises(AlreadyRunningError, match=f"process {os.getpid()} on"):
+        claims.take(claim, other_host())
+
+
+@pytest.mark.parametrize("changes", [{"boot_id": "earlier"}, {"started": "1"}, {"pid": 2**22 + 1}])
+def test_a_dead_owners_claim_is_taken_over(claim: Path, changes: dict[str, object]) -> None:
+    claims.take(claim, msgspec.structs.replace(this_process(), **changes))
+    assert not claims.is_held(claim)
+    claims.take(claim, this_process())
+    assert claims.owner_of(claim) == this_process()
+    assert list(claim.parent.iterdir()) == [claim]
+
+
+def test_a_process_that_ended_and_nobody_waited_for_does_not_live(claim: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        known = claims._state_and_start(child.pid)
+        assert known is not None
+        owner = msgspec.structs.replace(this_process(), pid=child.pid, started=known[1])
+        assert claims.lives(owner, lambda: 0.0)
+        assert child.stdin is not None
+        child.stdin.close()
+        while claims._state_and_start(child.pid)[0] != "Z":  # type: ignore[index]
+            pass
+        assert not claims.lives(owner, lambda: 0.0)
+
+
+def test_from_another_host_only_the_heartbeat_tells(claim: Path) -> None:
+    assert claims.lives(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS - 1)
+    assert not claims.lives(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS + 1)
+    claims.take(claim, other_host())
+    assert claims.is_held(claim)
+    os.utime(claim, (0, 0))
+    assert not claims.is_held(claim)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"host": 3}'])
+def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: str) -> None:
+    claim.parent.mkdir()
+    claim.write_text(content)
+    with claims.holding(claim):
+        assert claims.owner_of(claim) == this_process()
+    assert not claim.exists()
+
+
+def test_a_short_change_waits_a_little_for_others(claim: Path) -> None:
+    with claims.holding(claim), pytest.raises(AlreadyRunningError), claims.holding(claim, patience_seconds=0.05):
+        pytest.fail("held twice")

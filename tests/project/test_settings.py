@@ -1,0 +1,60 @@
+"""project.toml: to a dataclass and back, faults by key."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tomoseg_tui.errors import NotAProjectError, ProjectError, SettingsError
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.settings import FORMAT, Settings, read_settings, write_settings
+
+names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
+
+@given(features=st.lists(names, unique=True, max_size=5), seed=st.integers(0, 2**31))
+def test_settings_survive_toml(tmp_path_factory: pytest.TempPathFactory, features: list[str], seed: int) -> None:
+    path = tmp_path_factory.mktemp("toml") / "project.toml"
+    settings = Settings(FORMAT, tuple(features), seed)
+    write_settings(path, settings)
+    assert read_settings(path) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("", "format"),
+        ("format = 'one'", "format"),
+        ("format = true", "format"),
+        ("format = 1\nfeatures = 'tube'", "features"),
+        ("format = 1\nfeatures = [1]", "features"),
+        ("format = 1\nsettings = 3", "settings"),
+        ("format = 1\n[settings]\nseed = 'x'", "settings.seed"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_by_its_key(tmp_path: Path, text: str, key: str) -> None:
+    path = tmp_path / "project.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(path)
+    assert f"{path}: {key} should be of type" in caught.value.fault
+    assert f"Mend {key}" in caught.value.fix
+
+
+def test_what_is_no_toml_and_what_is_not_there_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "project.toml"
+    with pytest.raises(NotAProjectError, match="is no tomoseg project"):
+        read_settings(path)
+    path.write_text("format = ")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_settings(path)
+
+
+def test_a_newer_format_can_be_read_and_not_changed(project: Project) -> None:
+    text = project.layout.settings.read_text()
+    project.layout.settings.write_text(text.replace("format = 1", f"format = {FORMAT + 1}") + "\n[new]\nthing = 1\n")
+    newer = Project.open(project.layout.root)
+    assert newer.settings.is_newer
+    with pytest.raises(ProjectError, match="made by a later tomoseg"):
+        newer.refuse_newer()

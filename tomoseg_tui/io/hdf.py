@@ -1,0 +1,38 @@
+"""Write HDF5 files so that a disk that fails is told in words."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from tomoseg_tui.errors import TomogramError
+
+
+@contextmanager
+def new_hdf(path: Path) -> Iterator[Any]:
+    """Hand out an empty HDF5 file; one that is there is emptied.
+
+    Yields
+    ------
+    h5py.File
+        Open for writing.
+
+    Raises
+    ------
+    TomogramError
+        If the file cannot be made or the disk is full. h5py says so with an OSError as it writes, and with
+        a RuntimeError as it closes.
+    """
+    try:
+        with h5py.File(path, "w") as file:
+            yield file
+    except (OSError, RuntimeError) as fault:
+        number = re.search(r"errno = (\d+)", str(fault))
+        reason = os.strerror(int(number[1])) if number else f"HDF5 says “{fault}”"
+        raise TomogramError(
+            f"{path} cannot be written: {reason}.", "Check the space on the disk, then do it again."
+        ) from fault

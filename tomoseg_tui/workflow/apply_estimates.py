@@ -1,0 +1,113 @@
+"""How long an apply takes, and how much memory and disk: from earlier jobs where there are any, else from the cost."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from tomoseg_tui.core.network_settings import network_named
+from tomoseg_tui.project.records import NetworkCard, TomogramRecord
+from tomoseg_tui.workflow.volumes import z_range
+
+START_SECONDS = 4.0
+"""TensorFlow wakes and a network is compiled before the first slab."""
+FLOPS_PER_CORE = 2.7e10
+"""Per second, that the U-Net reaches on one core: measured, 2.7e10 on a machine that was busy with other things."""
+GPU_FLOPS = 2e12
+"""Per second, that a plain GPU reaches: reading and writing slices then take most of the time."""
+BASE_BYTES = 600e6
+"""Memory of a worker that has TensorFlow, a network and a small slice."""
+BYTES_PER_PIXEL = 400.0
+"""Memory for each pixel of a piece: its slab of densities and maps, and the network's channels."""
+MOST_PIXELS = 900 * 900
+"""Of a piece with the margin around it; larger slices are cut."""
+
+
+@dataclass(frozen=True)
+class PastApply:
+    """What an earlier job took."""
+
+    network: str
+    device: str
+    workers: int
+    voxels: int
+    seconds: float
+    peak_bytes: int | None
+
+
+@dataclass(frozen=True)
+class ApplyEstimate:
+    """What an apply will take."""
+
+    seconds: float
+    memory_bytes: float
+    """Of all its workers."""
+    disk_bytes: int
+    """Of the maps, one byte a voxel."""
+    from_jobs: int
+    """Earlier jobs that it was learned from; 0: from the network's cost alone."""
+
+
+def estimate_apply(
+    card: NetworkCard,
+    records: Sequence[TomogramRecord],
+    past: Sequence[PastApply],
+    *,
+    features: int,
+    z: str | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+) -> ApplyEstimate:
+    """Estimate what it takes to apply a network.
+
+    Parameters
+    ----------
+    card : NetworkCard
+        The network.
+    records : sequence of TomogramRecord
+        The tomograms.
+    past : sequence of PastApply
+        Earlier jobs of the project. Those of the same network and kind of device count.
+    features : int
+        Maps made of each tomogram.
+    z : str or None
+        Slices ``A:B``, all for None.
+    device : str
+        ``cpu``, ``gpu`` or ``gpu:N``.
+    workers : int
+        Processes that share the slabs. On the CPU they share the cores too, and gain no time here.
+
+    Raises
+    ------
+    ProjectError
+        If a tomogram has no such slices.
+    """
+    voxels = sum(_voxels(record, z) for record in records)
+    alike = [job for job in past if job.network == card.network and _kind(job.device) == _kind(device)]
+    pixels = min(max((record.shape_zyx[1] * record.shape_zyx[2] for record in records), default=0), MOST_PIXELS)
+    peaks = [job.peak_bytes for job in alike if job.peak_bytes is not None]
+    one_worker = max(peaks, default=BASE_BYTES + BYTES_PER_PIXEL * pixels)
+    return ApplyEstimate(
+        seconds=START_SECONDS + voxels / _voxels_per_second(card, alike, device),
+        memory_bytes=one_worker * workers,
+        disk_bytes=voxels * features,
+        from_jobs=len(alike),
+    )
+
+
+def _voxels(record: TomogramRecord, z: str | None) -> int:
+    start, stop = z_range(z, record.shape_zyx[0])
+    return (stop - start) * prod(record.shape_zyx[1:])
+
+
+def _kind(device: str) -> str:
+    return device.partition(":")[0]
+
+
+def _voxels_per_second(card: NetworkCard, alike: Sequence[PastApply], device: str) -> float:
+    if alike:
+        working = sum(max(job.seconds - START_SECONDS, 1.0) for job in alike)
+        return sum(job.voxels for job in alike) / working
+    flops = network_named(card.network).flops_per_pixel(len(card.features))
+    rate = GPU_FLOPS if _kind(device) == "gpu" else FLOPS_PER_CORE * len(os.sched_getaffinity(0))
+    return rate / flops

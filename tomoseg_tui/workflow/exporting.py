@@ -1,0 +1,99 @@
+"""Write a volume of the project as MRC, EMAN2 HDF or TIFF, slab by slab."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.errors import UsageError
+from tomoseg_tui.io import eman_hdf, tiff
+from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.io.volumes import VolumeReader
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.writing import drafted, refuse_existing
+from tomoseg_tui.workflow.reporting import slab_ranges
+from tomoseg_tui.workflow.volumes import find_volume
+
+SLAB_VOXELS = 2**23
+"""Voxels written at a time."""
+_STORED: dict[str, type[np.generic]] = {
+    "int8": np.int8, "int16": np.int16, "uint16": np.uint16, "float32": np.float32, "float16": np.float16,
+    "uint8": np.int16, "int32": np.float32, "uint32": np.float32, "float64": np.float32,
+}  # fmt: skip
+"""Type in an MRC file for each type that readers hand out; unsigned bytes become int16, whose sign nobody mistakes."""
+
+
+def export_volume(
+    project: Project | None,
+    name: str,
+    target: Path,
+    *,
+    force: bool = False,
+    on_progress: Callable[[float], None] = lambda _done: None,
+) -> None:
+    """Write a tomogram, map or label volume into a file; grid, origin and voxel size come along.
+
+    Parameters
+    ----------
+    project : Project or None
+        Where the name is looked up.
+    name : str
+        Of a tomogram, a map, a label volume, or a file.
+    target : Path
+        Ends in .mrc, .hdf or .tif.
+    force : bool
+        Replace an existing file.
+    on_progress : callable
+        Told how much is done.
+
+    Raises
+    ------
+    UsageError
+        If the ending is another.
+    ProjectError
+        If the name means nothing, or the file exists and not `force`.
+    """
+    suffix = target.suffix.lower()
+    if suffix not in {".mrc", ".hdf", ".tif", ".tiff"}:
+        raise UsageError(
+            f"{target.name} ends in {suffix or 'nothing'}.", "Name a file that ends in .mrc, .hdf or .tif."
+        )
+    found = find_volume(project, name)
+    refuse_existing(target, force=force)
+    with found.open() as reader, drafted(target) as draft:
+        grid = found.grid(reader)
+        slabs = _slabs(reader, on_progress)
+        if suffix == ".mrc":
+            _write_mrc(draft, slabs, grid, reader.dtype)
+        elif suffix == ".hdf":
+            eman_hdf.write_volume(draft, slabs, grid)
+        else:
+            tiff.write_volume(draft, slabs, grid, reader.dtype)
+
+
+def _slabs(reader: VolumeReader, on_progress: Callable[[float], None]) -> Iterator[NDArray[Any]]:
+    nz, ny, nx = reader.grid.shape_zyx
+    for start, stop in slab_ranges(0, nz, max(1, SLAB_VOXELS // (ny * nx))):
+        yield reader.read_slices(start, stop)
+        on_progress(stop / nz)
+
+
+def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: Grid, dtype: np.dtype[Any]) -> None:
+    stored = np.dtype(_STORED[dtype.name])
+    low, high, total, squares, count, z = np.inf, -np.inf, 0.0, 0.0, 0, 0
+    out = MrcWriter(draft, grid, stored, title="tomoseg export")
+    for slab in slabs:
+        out.write_slices(z, slab.astype(stored))
+        z += len(slab)
+        finite = slab[np.isfinite(slab)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+            total += float(finite.sum(dtype=np.float64))
+            squares += float(np.square(finite, dtype=np.float64).sum())
+            count += finite.size
+    mean = total / max(count, 1)
+    rms = float(np.sqrt(max(squares / max(count, 1) - mean**2, 0.0)))
+    out.close(minimum=low, maximum=high, mean=mean, rms=rms)

@@ -1,0 +1,83 @@
+"""How a recipe speaks with whoever watches it: progress, figures, a log, and the wish to stop."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tomoseg_tui.project.writing import append_line
+
+
+class Stopped(Exception):  # noqa: N818  # not a fault: the user has asked for it
+    """The recipe was asked to stop and has kept what is finished."""
+
+
+class Reporter(Protocol):
+    """What a recipe is handed."""
+
+    @property
+    def partial(self) -> Path:
+        """Folder for results in the making; there as long as the job is not done."""
+        ...
+
+    def progress(self, done: float, message: str = "") -> None:
+        """Tell how much is done, from 0 to 1, and what is being done."""
+        ...
+
+    def log(self, line: str) -> None:
+        """Tell something that the user may want to read later."""
+        ...
+
+    def metrics(self, figures: Mapping[str, object]) -> None:
+        """Keep a line of figures."""
+        ...
+
+    def keep_metrics(self, wanted: Callable[[Mapping[str, object]], bool]) -> None:
+        """Drop the lines of figures that are not wanted, and what a crash has left of one."""
+        ...
+
+    def should_stop(self) -> bool:
+        """Tell whether the user has asked to stop."""
+        ...
+
+    def start_helpers(self, count: int) -> None:
+        """Start further processes of the same job in its process group."""
+        ...
+
+
+def stop_if_asked(reporter: Reporter) -> None:
+    """End the recipe here if that was asked for."""
+    if reporter.should_stop():
+        raise Stopped
+
+
+class FinishedSlabs:
+    """The list of slabs that are on disk; one line a slab, appended after the slab itself is safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def all(self) -> dict[int, dict[str, object]]:
+        """Return what was noted of each finished slab, by its number. A line cut short by a crash is passed over."""
+        found: dict[int, dict[str, object]] = {}
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return found
+        for line in lines:
+            try:
+                note = msgspec.json.decode(line, type=dict[str, object])
+            except msgspec.MsgspecError:
+                continue
+            found[int(str(note["slab"]))] = note
+        return found
+
+    def add(self, slab: int, **note: object) -> None:
+        """List a slab that is on disk."""
+        append_line(self._path, msgspec.json.encode({"slab": slab, **note}).decode())
+
+
+def slab_ranges(start: int, stop: int, thickness: int) -> list[tuple[int, int]]:
+    """Return the slabs from `start` to `stop`, the last one thinner where it must be."""
+    return [(z, min(z + thickness, stop)) for z in range(start, stop, thickness)]

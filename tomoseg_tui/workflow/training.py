@@ -1,0 +1,140 @@
+"""What a training is asked to do, checked before a job is made of it. The training itself is neural's business."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.core.network_settings import network_named
+from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
+from tomoseg_tui.io.trainset_file import SetSummary, read_summary
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import NetworkCard
+from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.trainsets import VOXEL_SIZE_TOLERANCE, SetRequest
+
+FROM_RATE = 0.1
+"""A training that goes on from another starts at this share of its learning rate."""
+
+
+class TrainRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `train` is asked to do."""
+
+    name: str
+    """Name of the run."""
+    trainset: str | None = None
+    features: tuple[str, ...] = ()
+    """Built into the run's own training set if no training set is named."""
+    network: str = "default"
+    made_from: str | None = None
+    """Run whose weights to start from."""
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch: int | None = None
+    device: str = "cpu"
+    seed: int | None = None
+    validation: float | None = None
+    version: str | None = None
+
+
+def check_training(project: Project, request: TrainRequest) -> None:
+    """Refuse what cannot be trained; nothing is written.
+
+    Raises
+    ------
+    TomosegError
+        If a name is unknown or taken, nothing is labelled, or a setting is out of range.
+    """
+    project.refuse_newer()
+    check_name(request.name, "run")
+    if project.layout.network_folder(request.name).exists():
+        raise ProjectError(f"There is a run {request.name} already.", "Choose another --name.")
+    _check_numbers(request)
+    summary = _summary_of(project, request)
+    if request.made_from is not None:
+        _check_start(catalog.network(project.layout, request.made_from), summary, request)
+    else:
+        network_named(request.network)
+
+
+def _check_numbers(request: TrainRequest) -> None:
+    whole = {"--epochs": request.epochs, "--batch": request.batch}
+    for option, value in whole.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{option} {value} is out of range.", "Take 1 or more.")
+    if request.validation is not None and not 0 <= request.validation <= 0.5:
+        raise UsageError(f"--validation {request.validation:g} is out of range.", "Take 0 to 0.5; 0.2 is usual.")
+    if request.learning_rate is not None and not 0 < request.learning_rate < float("inf"):
+        raise UsageError(f"--learning-rate {request.learning_rate:g} is out of range.", "Take a number above 0.")
+    if request.seed is not None and not 0 <= request.seed < 2**31:
+        raise UsageError(f"--seed {request.seed} is out of range.", "Take 0 to 2147483647.")
+
+
+def _summary_of(project: Project, request: TrainRequest) -> SetSummary:
+    if request.trainset is not None:
+        if request.features or request.version:
+            raise UsageError(
+                "A training set has its features and versions already.", "Leave --feature and --version out."
+            )
+        return read_summary(trainsets.require_training_set(project, request.trainset))
+    summary, _ = trainsets.gather(project, request.name, set_request(request))
+    return summary
+
+
+def set_request(request: TrainRequest) -> SetRequest:
+    """Return what the run's own training set is to hold."""
+    share = 0.2 if request.validation is None else request.validation
+    return SetRequest(request.features, share, request.version)
+
+
+def _check_start(card: NetworkCard, summary: SetSummary, request: TrainRequest) -> None:
+    """Refuse to start from a network that has learned something else."""
+    asked = network_named(request.network).name if request.network != "default" else card.network
+    if asked != card.network:
+        raise TrainingError(
+            f"{card.name} is a network {card.network}, not {asked}.", f"Leave --network out, or say {card.network}."
+        )
+    if tuple(card.features) != summary.features:
+        raise TrainingError(
+            f"{card.name} knows {', '.join(card.features)}, the tiles show {', '.join(summary.features)}.",
+            "Name the same features in the same order.",
+        )
+    if abs(card.voxel_size_angstrom - summary.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * card.voxel_size_angstrom:
+        raise TrainingError(
+            f"{card.name} was trained at {card.voxel_size_angstrom:g} Å/voxel, "
+            f"the tiles are at {summary.voxel_size_angstrom:g}.",
+            "Train a new network, or bring the tomograms to its scale.",
+        )
+
+
+def free_run_name(project: Project, features: tuple[str, ...], trainset: str | None) -> str:
+    """Return a name for a run that nobody has named: features or training set, and a number that is free."""
+    stem = (trainset or "_".join(features))[:90]
+    number = 1
+    while project.layout.network_folder(f"{stem}_{number}").exists():
+        number += 1
+    return f"{stem}_{number}"
+
+
+def reserve_run(project: Project, name: str) -> Path:
+    """Make the run's folder, so that the name is taken from now on.
+
+    Raises
+    ------
+    ProjectError
+        If somebody else has just taken it.
+    """
+    folder = project.layout.network_folder(name)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as taken:
+        raise ProjectError(f"There is a run {name} already.", "Choose another --name.") from taken
+    return folder
+
+
+def network_listing(card: NetworkCard) -> dict[str, Any]:
+    """Return a network as `networks --json` prints it."""
+    plain: dict[str, Any] = msgspec.to_builtins(card)
+    return plain
