@@ -1,0 +1,343 @@
+"""Jobs through the real command line and real signals; merging stands for all that needs no network."""
+
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import Run, Tomoseg, interrupt
+from tubes import SHAPE_ZYX, Held, held_workers, hooked, is_gone, make_map, wait_until
+
+from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.catalog import Project
+
+MERGE = ("merge", "tubes", "--map", "one=0.5")
+BROKEN = "from tomoseg_tui.workflow import merging\ndef fail(*_):\n    {}\nmerging._merge_slabs = fail"
+
+
+def job_of(project: Project, job_id: str = "1") -> Job:
+    return Job(project.layout.job_folder(job_id))
+
+
+def slabs_of(job: Job) -> int:
+    """Return how many slabs are listed."""
+    listed = job.partial / "finished.jsonl"
+    return listed.read_bytes().count(b"\n") if listed.exists() else 0
+
+
+def pid_of(job: Job) -> int:
+    owner = job.record().owner
+    assert owner is not None
+    return owner.pid
+
+
+@pytest.fixture
+def one_map(tubes_project: Project) -> Path:
+    values = np.random.default_rng(3).integers(0, 128, SHAPE_ZYX).astype(np.int8)
+    return make_map(tubes_project.layout, values, run="one")
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Held:
+    """Merges that wait after the first of their three slabs."""
+    return held_workers(tmp_path / "hooks")
+
+
+@pytest.fixture
+def undisturbed(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> bytes:
+    """The label volume of a merge that nobody disturbs, as a job of its own."""
+    tomoseg(*MERGE, "--name", "undisturbed", "--wait")
+    return tubes_project.layout.label_file("tubes", "undisturbed").read_bytes()
+
+
+def test_a_job_that_is_waited_for_ends_with_its_own_code(one_map: Path, tomoseg: Tomoseg) -> None:
+    done = tomoseg(*MERGE, "--wait")
+    assert (done.out, "Done." in done.err) == ("", True)
+    shown = tomoseg("jobs", "show", "1", "--json").json
+    assert (shown["state"], shown["progress"], shown["fault"], shown["fix"]) == ("done", 1.0, None, None)
+    assert shown["peak_memory_bytes"] > 10**7
+    for moment in ("created", "started", "ended"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", shown[moment])
+    assert [job["id"] for job in tomoseg("jobs", "--json").json] == ["1"]
+    assert "Done." in tomoseg("jobs", "log", "1").out
+
+
+def test_without_wait_the_number_is_printed_and_the_job_goes_on(
+    one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    assert tomoseg(*MERGE, "--name", "other", "--json", env=held.env).json == {"job": "1"}
+    assert tomoseg(*MERGE, env=held.env).out == "2\n"
+    job = job_of(tubes_project, "2")
+    assert job.state() is JobState.RUNNING
+    assert os.getsid(pid_of(job)) == pid_of(job)
+    wait_until(lambda: 0.3 < job.progress().progress < 0.4)
+    held.let_go()
+    assert list(launch.watch(job))[-1] is JobState.DONE
+    wait_until(lambda: not job.claim.exists())
+    assert not job.partial.exists()
+
+
+def test_a_stopped_job_keeps_its_slabs_and_goes_on_to_the_same_bytes(
+    undisturbed: bytes, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    tomoseg(*MERGE, env=held.env)
+    job = job_of(tubes_project, "2")
+    wait_until(lambda: slabs_of(job) > 0)
+    assert "is stopped; what is finished is kept" in tomoseg("jobs", "stop", "2").err
+    kept = slabs_of(job)
+    assert (job.state(), job.record().exit_code, kept) == (JobState.STOPPED, 130, 1)
+    assert not tubes_project.layout.label_file("tubes", "merged").exists()
+    assert "was stopped already" in tomoseg("jobs", "stop", "2").err
+    tomoseg("jobs", "resume", "2", "--wait")
+    assert tubes_project.layout.label_file("tubes", "merged").read_bytes() == undisturbed
+    again = tomoseg("jobs", "resume", "2")
+    assert "is done already" in again.err
+
+
+def test_a_worker_that_is_killed_leaves_a_lost_job_that_goes_on_to_the_same_bytes(
+    undisturbed: bytes, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    process = tomoseg.start(*MERGE, "--wait", env=held.env)
+    job = job_of(tubes_project, "2")
+    wait_until(lambda: slabs_of(job) > 0)
+    os.kill(pid_of(job), signal.SIGKILL)
+    wait_until(lambda: job.state() is JobState.LOST, seconds=1)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert "job 2 is lost" in said
+    assert "tomoseg jobs resume 2" in said
+    assert tomoseg("jobs", "show", "2", "--json").json["state"] == "lost"
+    tomoseg("jobs", "resume", "2", "--wait")
+    assert tubes_project.layout.label_file("tubes", "merged").read_bytes() == undisturbed
+    assert [folder.name for folder in job.folder.iterdir() if folder.name.startswith(".")] == []
+
+
+@pytest.mark.slow
+def test_a_killed_job_is_stopped_and_can_be_resumed(
+    one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    tomoseg(*MERGE, env=held.env)
+    job = job_of(tubes_project)
+    worker = pid_of(job)
+    assert "Job 1 is stopped" in tomoseg("jobs", "kill", "1").err
+    assert is_gone(worker)
+    assert (job.state(), job.record().fault) == (JobState.STOPPED, "Killed.")
+    tomoseg("jobs", "resume", "1", "--wait")
+    assert job.state() is JobState.DONE
+    assert "Job 1 is done" in tomoseg("jobs", "kill", "1").err
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_so(
+    one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    process = tomoseg.start(*MERGE, "--wait", env=held.env)
+    job = job_of(tubes_project)
+    wait_until(lambda: slabs_of(job) > 0)
+    interrupt(process)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Job 1 goes on" in said
+    assert "Traceback" not in said
+    assert job.state() is JobState.RUNNING
+    held.let_go()
+    wait_until(lambda: job.state() is JobState.DONE)
+
+
+@pytest.mark.slow
+def test_a_person_at_a_terminal_sees_a_bar_that_moves(one_map: Path, tubes_project: Project, held: Held) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tomoseg_tui", *MERGE, "--wait"],
+        cwd=tubes_project.layout.root, env={**os.environ, **held.env, "TERM": "xterm", "COLUMNS": "100"},
+        stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = bytearray()
+    try:
+        while piece := os.read(ours, 4096):
+            shown += piece
+            if b"33%" in shown:
+                held.hold.unlink(missing_ok=True)
+    except OSError:  # the terminal's other end has closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    assert b"slices 0-7" in shown
+    assert b"Done." in shown
+
+
+@pytest.mark.slow
+def test_of_two_commands_that_resume_a_job_one_starts_it(
+    one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    tomoseg(*MERGE, env=held.env)
+    tomoseg("jobs", "stop", "1")
+    rivals = [tomoseg.start("jobs", "resume", "1", env=held.env) for _ in range(3)]
+    said = [rival.communicate(timeout=60)[1] for rival in rivals]
+    assert sorted(rival.returncode for rival in rivals) == [0, 2, 2], said
+    assert "Traceback" not in "".join(said)
+    job = job_of(tubes_project)
+    held.let_go()
+    wait_until(lambda: job.state().is_over)
+    assert job.state() is JobState.DONE
+    assert "Traceback" not in job.log_file.read_text()
+
+
+@pytest.mark.slow
+def test_a_running_job_is_not_started_twice(
+    one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    tomoseg(*MERGE, env=held.env)
+    job = job_of(tubes_project)
+    assert "tomoseg jobs stop 1" in tomoseg("jobs", "resume", "1", code=2).err
+    other = subprocess.run(
+        [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder)], capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 2
+    assert "held by process" in other.stdout
+    assert job.state() is JobState.RUNNING
+
+
+def test_a_fault_gives_exit_2_with_what_is_wrong_and_what_to_do(
+    one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
+) -> None:
+    fault = "from tomoseg_tui.errors import TomogramError; raise TomogramError('It is torn.', 'Sew it.')"
+    failed = tomoseg(*MERGE, "--wait", code=2, env=hooked(tmp_path / "hooks", worker=BROKEN.format(fault)))
+    assert "job 1 is failed. It is torn.\n  Sew it." in failed.err
+    listing = job_of(tubes_project).listing()
+    assert (listing["state"], listing["fault"], listing["fix"]) == ("failed", "It is torn.", "Sew it.")
+    tomoseg("jobs", "resume", "1", "--wait")
+    assert job_of(tubes_project).listing()["fault"] is None
+
+
+def test_a_bug_gives_exit_1_and_its_traceback_stands_in_the_log(
+    one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
+) -> None:
+    env = hooked(tmp_path / "hooks", worker=BROKEN.format("raise KeyError('nobody foresaw this')"))
+    failed = tomoseg(*MERGE, "--wait", code=1, env=env)
+    assert "KeyError: 'nobody foresaw this'" in failed.err
+    assert "tomoseg jobs log 1" in failed.err
+    assert "Traceback" not in failed.err
+    assert "Traceback" in job_of(tubes_project).log_file.read_text()
+
+
+@pytest.mark.slow
+def test_a_project_that_is_damaged_in_the_meantime_fails_the_job_in_words(
+    one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    tomoseg(*MERGE, env=held.env)
+    tomoseg("jobs", "stop", "1")
+    job = job_of(tubes_project)
+    kept = tubes_project.layout.settings.read_bytes()
+    tubes_project.layout.settings.write_text("format = ")
+    assert launch.resume(job)
+    wait_until(lambda: job.state().is_over)
+    assert (job.state(), job.record().exit_code) == (JobState.FAILED, 2)
+    assert "project.toml" in str(job.record().fault)
+    tubes_project.layout.settings.write_bytes(kept)
+
+
+def limited(tomoseg: Tomoseg, kilobytes: int, *words: str) -> Run:
+    """Run a command whose processes may write no file beyond a length, as on a full disk."""
+    script = f"ulimit -f {kilobytes}; exec {sys.executable} -m tomoseg_tui {' '.join(words)}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tomoseg.folder, capture_output=True, text=True, check=False, timeout=120
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_disk_without_room_fails_the_job_in_words_and_it_can_go_on(
+    undisturbed: bytes, tomoseg: Tomoseg, tubes_project: Project
+) -> None:
+    failed = limited(tomoseg, 100, *MERGE, "--wait")
+    assert failed.code == 2, failed.err
+    listing = job_of(tubes_project, "2").listing()
+    assert listing["state"] == "failed"
+    assert "labels.mrc" in listing["fault"]
+    assert listing["fix"]
+    tomoseg("jobs", "resume", "2", "--wait")
+    assert tubes_project.layout.label_file("tubes", "merged").read_bytes() == undisturbed
+
+
+def test_a_disk_without_any_room_makes_no_job(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> None:
+    failed = limited(tomoseg, 0, *MERGE)
+    assert failed.code == 2, failed.err
+    assert "File too large" in failed.err
+    assert list(tubes_project.layout.jobs.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_job_whose_worker_cannot_begin_is_failed_at_once(
+    one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
+) -> None:
+    env = hooked(tmp_path / "hooks", worker="import os\nos._exit(3)")
+    assert "did not come up" in tomoseg(*MERGE, code=2, env=env).err
+    assert job_of(tubes_project).state() is JobState.FAILED
+    tomoseg("jobs", "resume", "1", "--wait")
+
+
+@pytest.mark.slow
+def test_a_job_that_was_killed_before_it_began_does_not_begin(
+    one_map: Path, tomoseg: Tomoseg, tubes_project: Project
+) -> None:
+    tomoseg(*MERGE, "--wait")
+    job = job_of(tubes_project)
+    job.record_file.write_text(job.record_file.read_text().replace('"done"', '"stopped"'))
+    words = [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder)]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 2
+    assert job.record().state is JobState.STOPPED
+
+
+@pytest.mark.slow
+def test_a_worker_shows_other_hosts_that_it_lives(
+    one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    tomoseg(*MERGE, env=held.env)
+    job = job_of(tubes_project)
+    began = job.claim.stat().st_mtime
+    wait_until(lambda: job.claim.stat().st_mtime > began, seconds=5)
+    assert claims.age_seconds(job.claim) < 3
+    wait_until(lambda: job.progress().peak_memory_bytes > 0, seconds=1)
+
+
+@pytest.mark.slow
+def test_a_job_on_another_host_is_stopped_there(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> None:
+    tomoseg(*MERGE, "--wait")
+    job = job_of(tubes_project)
+    job.record_file.write_text(job.record_file.read_text().replace('"done"', '"running"'))
+    job.claim.write_text('{"host": "node17", "boot_id": "b", "pid": 1, "started": "1"}')
+    for verb in ("stop", "kill"):
+        assert "ssh node17" in tomoseg("jobs", verb, "1", code=2).err
+    assert job.state() is JobState.RUNNING
+    job.claim.unlink()
+
+
+@pytest.mark.slow
+def test_the_job_outlives_its_terminal(one_map: Path, tubes_project: Project, held: Held, tmp_path: Path) -> None:
+    if shutil.which("tmux") is None:
+        assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether jobs survive"
+        pytest.skip("tmux is missing: whether a job survives its terminal was NOT tested (make tools installs it)")
+    server = ["tmux", "-L", f"tomoseg-{os.getpid()}-{time.monotonic_ns()}", "-f", "/dev/null"]
+    command = f"{sys.executable} -m tomoseg_tui {' '.join(MERGE)} --wait"
+    subprocess.run(
+        [*server, "new-session", "-d", "-x", "80", "-y", "24", command],
+        cwd=tubes_project.layout.root, env={**os.environ, **held.env}, check=True,
+    )  # fmt: skip
+    job = job_of(tubes_project)
+    try:
+        wait_until(lambda: slabs_of(job) > 0)
+    finally:
+        subprocess.run([*server, "kill-server"], check=True)
+    assert job.state() is JobState.RUNNING
+    held.let_go()
+    wait_until(lambda: job.state().is_over)
+    assert job.state() is JobState.DONE

@@ -1,0 +1,213 @@
+"""Merging through the real command, against the contract written out in its plainest form."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support import Tomoseg
+from tubes import GRID, SHAPE_ZYX, blocks_of, held_workers, hooked, make_map, read_volume, wait_until
+
+from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.workflow.merging import merge_request
+
+Map = NDArray[np.int8]
+
+
+@pytest.fixture
+def maps(tubes_project: Project) -> list[Map]:
+    """Three maps; where the first is 60 to 99 the second has the same values, so that there are ties."""
+    rng = np.random.default_rng(5)
+    first, second, third = (rng.integers(0, 128, SHAPE_ZYX).astype(np.int8) for _ in range(3))
+    second = np.where((first >= 60) & (first < 100), first, second)
+    third[rng.random(SHAPE_ZYX) < 0.7] = 0
+    for run, values in zip(("one", "two", "three"), (first, second, third), strict=True):
+        make_map(tubes_project.layout, values, run=run, feature=f"f_{run}")
+    return [first, second, third]
+
+
+def by_hand(maps: list[Map], thresholds: list[float]) -> tuple[Map, list[dict[str, int]]]:
+    """Return labels and conflicts as the contract says, voxel by voxel along a table of values."""
+    claims = np.stack(
+        [
+            np.where(one / 127 > t, (one / 127 - t) / (1 - t if t < 1 else 1), -1.0)
+            for one, t in zip(maps, thresholds, strict=True)
+        ]
+    )
+    greatest = claims.max(axis=0)
+    winner = (greatest - claims < 1e-9).argmax(axis=0)  # the earliest of those that are equal
+    labels = np.where(greatest > 0, winner + 1, 0).astype(np.int8)
+    conflicts = [
+        {"winner": a, "loser": b, "voxels": int(((labels == a) & (claims[b - 1] > 0)).sum())}
+        for a in range(1, len(maps) + 1)
+        for b in range(1, len(maps) + 1)
+        if a != b
+    ]
+    return labels, [conflict for conflict in conflicts if conflict["voxels"]]
+
+
+def merge(tomoseg: Tomoseg, *choices: str, words: tuple[str, ...] = ()) -> Any:
+    named = [word for choice in choices for word in ("--map", choice)]
+    return tomoseg("merge", "tubes", *named, *words, "--wait", "--json").json
+
+
+@pytest.mark.parametrize("thresholds", [[0.5, 0.5, 0.5], [0.3, 0.8, 63 / 127]])
+def test_merging_equals_the_contract_for_every_voxel(
+    maps: list[Map], thresholds: list[float], tomoseg: Tomoseg, tubes_project: Project
+) -> None:
+    said = merge(tomoseg, *[f"{run}={t!r}" for run, t in zip(("one", "two", "three"), thresholds, strict=True)])
+    labels, conflicts = by_hand(maps, thresholds)
+    path = tubes_project.layout.label_file("tubes", "merged")
+    assert said["file"] == str(path)
+    np.testing.assert_array_equal(read_volume(path), labels)
+    assert sorted(said["conflicts"], key=json.dumps) == sorted(conflicts, key=json.dumps)
+    assert said["labels"] == {
+        str(k): {"feature": f"f_{run}", "run": run, "threshold": t, "voxels": int((labels == k).sum())}
+        for k, run, t in zip((1, 2, 3), ("one", "two", "three"), thresholds, strict=True)
+    }
+    sidecar = json.loads(sidecar_of(path).read_bytes())
+    assert (sidecar["labels"], sidecar["conflicts"]) == (said["labels"], said["conflicts"])
+
+
+def test_the_order_of_the_maps_decides_ties_and_names_the_labels(
+    maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
+) -> None:
+    said = merge(tomoseg, "two:f_two=0.5", "one=0.5")
+    labels, _ = by_hand([maps[1], maps[0]], [0.5, 0.5])
+    assert (labels == 1).sum() > (labels == 2).sum()
+    np.testing.assert_array_equal(read_volume(Path(said["file"])), labels)
+
+
+@pytest.mark.slow
+def test_labels_have_the_grid_of_their_tomogram(maps: list[Map], tomoseg: Tomoseg) -> None:
+    said = merge(tomoseg, "one=0.9")
+    with open_volume(Path(said["file"])) as labels:
+        assert (labels.grid, labels.dtype) == (GRID, np.dtype(np.int8))
+
+
+def test_a_threshold_of_1_takes_nothing_and_leaves_a_hole(
+    maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
+) -> None:
+    said = merge(tomoseg, "one=1", words=("--name", "nothing"))
+    path = Path(said["file"])
+    assert (said["labels"]["1"]["voxels"], said["conflicts"]) == (0, [])
+    assert not read_volume(path).any()
+    assert blocks_of(path) < path.stat().st_size / 4
+
+
+@pytest.mark.slow
+def test_card_takes_the_threshold_that_the_map_was_made_with(maps: list[Map], tomoseg: Tomoseg) -> None:
+    assert merge(tomoseg, "one=card")["labels"]["1"]["threshold"] == 0.4
+
+
+def test_where_a_map_is_not_filled_the_others_compete_without_it(
+    maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
+) -> None:
+    part = maps[1].copy()
+    part[:8] = part[16:] = 0
+    make_map(tubes_project.layout, part, run="part", slices=[(8, 16)])
+    done = tomoseg("merge", "tubes", "--map", "one=0.5", "--map", "part=0.5", "--wait", "--json")
+    labels, conflicts = by_hand([maps[0], part], [0.5, 0.5])
+    np.testing.assert_array_equal(read_volume(Path(done.json["file"])), labels)
+    assert done.json["conflicts"] == conflicts
+    assert "together fill z 8-15" in done.err
+
+
+@pytest.mark.slow
+def test_merging_again_replaces_the_labels(maps: list[Map], tomoseg: Tomoseg) -> None:
+    merge(tomoseg, "one=0.5")
+    said = merge(tomoseg, "two=0.7")
+    np.testing.assert_array_equal(read_volume(Path(said["file"])), by_hand([maps[1]], [0.7])[0])
+
+
+@pytest.mark.slow
+def test_labels_are_also_written_where_the_user_wants_them(maps: list[Map], tomoseg: Tomoseg, tmp_path: Path) -> None:
+    target = tmp_path / "labels.mrc"
+    assert merge(tomoseg, "one=0.5", words=("-o", str(target)))["file"] == str(target)
+    np.testing.assert_array_equal(read_volume(target), by_hand([maps[0]], [0.5])[0])
+    assert "--force" in tomoseg.refused("merge", "tubes", "--map", "one=0.7", "-o", target)
+    merge(tomoseg, "one=0.7", words=("-o", str(target), "--force"))
+    np.testing.assert_array_equal(read_volume(target), by_hand([maps[0]], [0.7])[0])
+
+
+def test_labels_survive_a_fault_after_they_were_put_in_their_place(
+    maps: list[Map], tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
+) -> None:
+    """The copy for the user fails, say since its disk is full; what is in the project must not become empty."""
+    broken = "from tomoseg_tui.workflow import merging\ndef fail(*_, **__):\n    raise OSError(28, 'No room')"
+    env = hooked(tmp_path / "hooks", worker=f"{broken}\nmerging.copy_out = fail")
+    target = tmp_path / "labels.mrc"
+    failed = tomoseg("merge", "tubes", "--map", "one=0.5", "-o", target, "--wait", code=2, env=env)
+    assert "No room" in failed.err
+    assert "Traceback" not in failed.err
+    tomoseg("jobs", "resume", "1", "--wait")
+    expected = by_hand([maps[0]], [0.5])[0]
+    np.testing.assert_array_equal(read_volume(target), expected)
+    np.testing.assert_array_equal(read_volume(tubes_project.layout.label_file("tubes", "merged")), expected)
+
+
+@pytest.mark.slow
+def test_maps_that_change_between_stop_and_resume_do_not_mix(
+    maps: list[Map], tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
+) -> None:
+    tomoseg("merge", "tubes", "--map", "one=0.5", env=held_workers(tmp_path / "hooks").env)
+    job = Job(tubes_project.layout.job_folder("1"))
+    wait_until((job.partial / "finished.jsonl").exists)
+    tomoseg("jobs", "stop", "1")
+    assert job.state() is JobState.STOPPED
+    changed = make_map(tubes_project.layout, maps[2], run="one", feature="f_one")
+    sidecar = json.loads(sidecar_of(changed).read_bytes())
+    sidecar_of(changed).write_bytes(msgspec.json.encode({**sidecar, "weights_digest": "another"}))
+    tomoseg("jobs", "resume", "1", "--wait")
+    labels = read_volume(tubes_project.layout.label_file("tubes", "merged"))
+    np.testing.assert_array_equal(labels, by_hand([maps[2]], [0.5])[0])
+
+
+@pytest.mark.slow
+def test_slices_too_large_for_one_block_are_settled_in_bands(
+    tubes_project: Project, tomoseg: Tomoseg, maps: list[Map], tmp_path: Path
+) -> None:
+    env = hooked(
+        tmp_path / "hooks", worker="from tomoseg_tui.workflow import merging\nmerging.BLOCK_VOXELS = 160 * 8 * 7"
+    )
+    done = tomoseg("merge", "tubes", "--map", "one=0.5", "--map", "two=0.2", "--wait", "--json", env=env)
+    labels, conflicts = by_hand(maps[:2], [0.5, 0.2])
+    np.testing.assert_array_equal(read_volume(Path(done.json["file"])), labels)
+    assert done.json["conflicts"] == conflicts
+
+
+@pytest.mark.parametrize(
+    ("choice", "name", "said"),
+    [
+        ("one", "merged", "is not understood"),
+        ("one=2", "merged", "is no threshold"),
+        ("one=nan", "merged", "is no threshold"),
+        ("none=0.5", "merged", "There is no network 'none'"),
+        ("one:other=0.5", "merged", "There is no map of tubes by one:other"),
+        ("one=0.5", "one.f_one", "is a map already"),
+        ("one=0.5", "a/b", "a/b"),
+    ],
+)
+def test_a_choice_that_cannot_be_merged_is_refused(
+    maps: list[Map], tubes_project: Project, choice: str, name: str, said: str
+) -> None:
+    with pytest.raises(TomosegError, match=said):
+        merge_request(tubes_project, "tubes", [choice], name=name, output=None, force=False)
+
+
+@pytest.mark.slow
+def test_a_map_that_is_not_of_the_tomograms_shape_is_refused(
+    maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
+) -> None:
+    grid = Grid((2, 160, 160), 10.0, (0.0, 0.0, 0.0), (0, 0, 0))
+    make_map(tubes_project.layout, maps[0][:2], run="thin", grid=grid)
+    failed = tomoseg("merge", "tubes", "--map", "thin=0.5", "--wait", code=2)
+    assert "(2, 160, 160), the tomogram has (24, 160, 160)" in failed.err

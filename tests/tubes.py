@@ -1,0 +1,154 @@
+"""A small project for jobs: bright tubes in noise, tiles on them; and hooks that slow down or break a worker."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from support import Tomoseg
+
+from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
+from tomoseg_tui.project.records import MapSidecar, write_record
+
+SHAPE_ZYX = (24, 160, 160)
+GRID = Grid(SHAPE_ZYX, 10.0, (100.0, 200.0, 300.0), (0, 0, 0))
+PLACES = ((40, 40, 8), (112, 40, 9), (40, 112, 10), (112, 112, 11), (80, 80, 12), (40, 80, 13))
+
+NETWORKS_HOOK = """
+from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings
+NETWORKS["tiny"] = NetworkSettings(
+    name="tiny", kind="unet", description="for tests", slices=3, levels=1, base_channels=4, growth=1.0, fold=2
+)
+"""
+"""Registers a network that trains in a second."""
+
+_HOLD_HOOK = """
+import os, time
+from tomoseg_tui.workflow import reporting
+stop_if_asked, looks = reporting.stop_if_asked, []
+def held(reporter):
+    looks.append(1)
+    while len(looks) > 1 and os.path.exists({hold!r}) and not reporter.should_stop():
+        time.sleep(0.02)
+    stop_if_asked(reporter)
+reporting.stop_if_asked = held
+"""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Workers that finish one slab and then wait until they are let go, stopped or killed."""
+
+    env: dict[str, str]
+    hold: Path
+
+    def let_go(self) -> None:
+        """Let them work on."""
+        self.hold.unlink()
+
+
+def held_workers(folder: Path, *hooks: str, worker: str = "") -> Held:
+    """Return the environment for workers that wait after their first slab."""
+    hold = folder / "hold"
+    env = hooked(folder, *hooks, worker=f"{_HOLD_HOOK.format(hold=str(hold))}{worker}")
+    hold.touch()
+    return Held(env, hold)
+
+
+def write_volume(path: Path, values: NDArray[np.generic], grid: Grid = GRID) -> Path:
+    """Write an MRC file."""
+    with MrcWriter(path, grid, values.dtype) as out:
+        out.write_slices(0, values)
+    return path
+
+
+def read_volume(path: Path) -> NDArray[np.generic]:
+    """Read all of an MRC file."""
+    with open_volume(path) as volume:
+        return volume.read_region((0, 0, 0), volume.grid.shape_zyx)
+
+
+def tubes() -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """Return densities with bright tubes, and where the tubes are."""
+    rng = np.random.default_rng(7)
+    z, y, x = np.mgrid[: SHAPE_ZYX[0], : SHAPE_ZYX[1], : SHAPE_ZYX[2]]
+    truth = np.zeros(SHAPE_ZYX, np.int8)
+    for _ in range(6):
+        height, slope, depth = rng.uniform(20, 140), rng.uniform(-0.5, 0.5), rng.uniform(6, 18)
+        truth[(y - height - slope * (x - 80)) ** 2 + (z - depth) ** 2 < 25] = 1
+    densities = 2 * truth + rng.standard_normal(SHAPE_ZYX, dtype=np.float32)
+    return densities.astype(np.float32), truth
+
+
+def make_tubes_project(folder: Path, *, tomogram: str = "tubes", feature: str = "tube") -> Path:
+    """Make a project with one tomogram and six annotated tiles, through the command line; return its folder."""
+    folder.mkdir(parents=True)
+    densities, truth = tubes()
+    write_volume(folder / f"{tomogram}.mrc", densities)
+    write_volume(folder / "truth.mrc", truth)
+    lines = [f"{tomogram},{x},{y},{z},{feature},positive" for x, y, z in PLACES]
+    (folder / "tiles.csv").write_text("\n".join(["tomogram,x,y,z,feature,kind", *lines, ""]))
+    Tomoseg(folder)("init", "project")
+    run = Tomoseg(folder / "project")
+    run("import", f"../{tomogram}.mrc", "--polarity", "bright")
+    run("tiles", "import", "../tiles.csv")
+    run("annotations", "import", "../truth.mrc", "--tomogram", tomogram, "--map", f"1={feature}")
+    return folder / "project"
+
+
+def make_map(
+    layout: ProjectLayout,
+    values: NDArray[np.int8],
+    *,
+    run: str,
+    feature: str = "tube",
+    slices: list[tuple[int, int]] | None = None,
+    tomogram: str = "tubes",
+    grid: Grid = GRID,
+) -> Path:
+    """Put a map into a project, as an apply would have made it."""
+    path = layout.map_file(tomogram, run, feature)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_volume(path, values, grid)
+    sidecar = MapSidecar(
+        tomogram=tomogram, run=run, feature=feature, network="unet25d", weights_digest=f"digest of {run}",
+        threshold=0.4, sign=1, mean=0.0, sigma=1.0, chain=(), voxel_size_angstrom=grid.voxel_size_angstrom,
+        slices=slices or [(0, grid.shape_zyx[0])],
+    )  # fmt: skip
+    write_record(sidecar_of(path), sidecar)
+    return path
+
+
+def hooked(folder: Path, *hooks: str, worker: str = "") -> dict[str, str]:
+    """Return the environment in which every process runs `hooks` as it starts, workers `worker` too."""
+    folder.mkdir(exist_ok=True)
+    lines = [*hooks, "import sys", "if 'tomoseg_tui.jobs.worker' in sys.orig_argv:"]
+    inner = [f"    {line}" for line in (worker or "pass").strip().splitlines()]
+    (folder / "sitecustomize.py").write_text("\n".join([*lines, *inner, ""]))
+    return {"PYTHONPATH": str(folder)}
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
+    """Look again and again until something holds; fail if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended, a zombie among them."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except FileNotFoundError:
+        return True
+
+
+def blocks_of(path: Path) -> int:
+    """Return how many bytes of a file are on the disk."""
+    return path.stat().st_blocks * 512

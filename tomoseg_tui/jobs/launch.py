@@ -1,0 +1,149 @@
+"""Start a job that outlives the terminal; stop it, resume it, kill it, watch it."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
+from tomoseg_tui.jobs.record import Job, JobState, create_job
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.records import now
+
+START_SECONDS = 30.0
+"""A worker that has not taken its claim by then has not come up."""
+STOP_SECONDS = 60.0
+"""How long a stopping worker may take to keep its work."""
+WATCH_SECONDS = 0.25
+"""How often a watcher looks."""
+
+
+def launch(layout: ProjectLayout, kind: str, name: str, asked: dict[str, Any]) -> Job:
+    """Create a job and start its worker.
+
+    Raises
+    ------
+    WorkerLostError
+        If the worker does not come up.
+    """
+    job = create_job(layout, kind, name, asked)
+    start_worker(job)
+    return job
+
+
+def start_worker(job: Job) -> None:
+    """Start the worker in a session of its own and wait until it holds the job's claim."""
+    with job.log_file.open("ab") as log:
+        worker = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if job.record().state is not JobState.QUEUED:
+            threading.Thread(target=worker.wait, daemon=True).start()  # leaves no zombie of a program that stays
+            return
+        if worker.poll() is not None:
+            break
+        time.sleep(0.02)
+    if job.record().state is JobState.QUEUED:
+        fault, fix = f"The worker of job {job.id} did not come up.", f"See why: tomoseg jobs log {job.id}"
+        job.move(JobState.FAILED, ended=now(), fault=fault, fix=fix, exit_code=1)
+        raise WorkerLostError(fault, fix)
+
+
+def resume(job: Job) -> bool:
+    """Start a job's worker again; tell whether there was something left to do.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If a worker is at it.
+    """
+    record = job.record()
+    state = job.state(record)
+    if state is JobState.DONE:
+        return False
+    if not state.can_resume:
+        raise AlreadyRunningError(f"Job {job.id} is {state}.", f"Stop it first: tomoseg jobs stop {job.id}")
+    with claims.holding(job.claim, patience_seconds=0):  # of two commands that resume it, one is first
+        if job.record() != record:
+            raise AlreadyRunningError(f"Job {job.id} was resumed just now.", f"Look: tomoseg jobs show {job.id}")
+        if not record.state.is_over:
+            job.move(JobState.LOST)
+        job.move(JobState.QUEUED, owner=None, ended=None, fault=None, fix=None, exit_code=None)
+    start_worker(job)
+    return True
+
+
+def stop(job: Job) -> JobState:
+    """Ask a job's worker to keep its work and end; return the state it then has.
+
+    Raises
+    ------
+    JobError
+        If it runs on another host, or does not end in time.
+    """
+    state = job.state()
+    if state.is_over:
+        return state
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        _signal_group(job, signal.SIGTERM)  # again and again: a worker may only just be coming up
+        state = job.state()
+        if state.is_over:
+            return state
+        time.sleep(0.05)
+    raise JobError(f"Job {job.id} has not ended after {STOP_SECONDS:g} s.", f"End it: tomoseg jobs kill {job.id}")
+
+
+def kill(job: Job) -> JobState:
+    """End a job at once; what is finished stays on disk. Return the state it then has."""
+    state = job.state()
+    if state.is_over and state is not JobState.LOST:
+        return state
+    if state is not JobState.LOST:
+        _signal_group(job, signal.SIGKILL)
+        deadline = time.monotonic() + START_SECONDS
+        while claims.is_held(job.claim) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    if job.record().state.is_over:
+        return job.record().state
+    return job.move(JobState.STOPPED, ended=now(), fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}").state
+
+
+def _signal_group(job: Job, number: signal.Signals) -> None:
+    owner = claims.owner_of(job.claim)
+    if owner is None:
+        return
+    if owner.host != claims.this_process().host:
+        raise JobError(f"Job {job.id} runs on {owner.host}.", f"Log in there and say it again: ssh {owner.host}")
+    if claims.lives(owner, lambda: 0.0):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(owner.pid, number)
+
+
+def watch(job: Job) -> Iterator[JobState]:
+    """Yield the state of a job four times a second until it is over; the last one is final."""
+    while True:
+        state = job.state()
+        yield state
+        if state.is_over:
+            return
+        time.sleep(WATCH_SECONDS)
+
+
+def discard(job: Job) -> None:
+    """Remove the folder of a job that never came up."""
+    shutil.rmtree(job.folder, ignore_errors=True)

@@ -1,0 +1,253 @@
+"""The child: hold the claim, run one recipe, write what happened.
+
+``python -m tomoseg_tui.jobs.worker FOLDER`` in a session of its own; with ``--helper`` a further process of
+the same job, which computes slabs beside the first and writes no record.
+"""
+
+import argparse
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, final
+
+import msgspec
+
+from tomoseg_tui.errors import JobError, TomosegError
+from tomoseg_tui.jobs.record import Job, JobProgress, JobState
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import now
+from tomoseg_tui.project.writing import append_line, write_whole
+from tomoseg_tui.workflow.reporting import Stopped
+
+EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
+CLAIM_SECONDS = 2.0
+"""How long a worker waits for its claim: a command that resumes the job holds it for a moment."""
+
+Recipe = Callable[[Project, dict[str, Any], "JobReporter"], dict[str, Any]]
+
+
+@final
+class JobReporter:
+    """Writes what a recipe says into the job's folder; see `workflow.reporting.Reporter`."""
+
+    def __init__(self, job: Job, *, helped_pid: int | None = None) -> None:
+        self._job = job
+        self._helped_pid = helped_pid
+        self._stop = threading.Event()
+        self._began = time.monotonic()
+        self._first_done: float | None = None
+        self._last_written = 0.0
+        self._progress = JobProgress()
+        self._helpers: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def partial(self) -> Path:
+        """Folder for results in the making."""
+        return self._job.partial
+
+    @property
+    def is_helper(self) -> bool:
+        """True in a process that computes beside the first one."""
+        return self._helped_pid is not None
+
+    def progress(self, done: float, message: str = "") -> None:
+        """Keep how far the job is; written at most four times a second."""
+        if self._first_done is None:
+            self._first_done, self._began = done, time.monotonic()
+        spent, gained = time.monotonic() - self._began, done - self._first_done
+        eta = spent / gained * (1 - done) if gained > 0 else None
+        self._progress = JobProgress(done, message, eta, _peak_memory_bytes())
+        if time.monotonic() - self._last_written >= 0.25:
+            self.write_progress()
+
+    def write_progress(self) -> None:
+        """Put the progress on disk."""
+        if self.is_helper:
+            return
+        self._last_written = time.monotonic()
+        known = msgspec.structs.replace(self._progress, peak_memory_bytes=_peak_memory_bytes())
+        write_whole(self._job.progress_file, msgspec.json.encode(known))
+
+    def log(self, line: str) -> None:
+        """Print a line into output.log; a full disk must not keep the job from saying so in its record."""
+        with contextlib.suppress(OSError):
+            print(f"{now()} {line}", flush=True)  # noqa: T201  # stdout is the job's log
+
+    def log_traceback(self) -> None:
+        """Print where an exception came from into output.log, without the time that marks lines for the user."""
+        with contextlib.suppress(OSError):
+            print(traceback.format_exc(), flush=True)  # noqa: T201  # stdout is the job's log
+
+    def metrics(self, figures: Mapping[str, object]) -> None:
+        """Append a line to metrics.jsonl."""
+        append_line(self._job.metrics_file, msgspec.json.encode(dict(figures)).decode())
+
+    def keep_metrics(self, wanted: Callable[[Mapping[str, object]], bool]) -> None:
+        """Write metrics.jsonl anew with the lines that are wanted; half a line is none."""
+        lines = self._job.metrics()
+        if self._job.metrics_file.exists():
+            kept = b"".join(msgspec.json.encode(line) + b"\n" for line in lines if wanted(line))
+            write_whole(self._job.metrics_file, kept)
+
+    def should_stop(self) -> bool:
+        """Tell whether SIGTERM came, or the worker that this process helps is gone."""
+        return self._stop.is_set() or self._helped_pid not in {None, os.getppid()}
+
+    def ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        """Take SIGTERM as the wish to stop."""
+        self._stop.set()
+
+    def start_helpers(self, count: int) -> None:
+        """Start further processes in this process group."""
+        helped = ["--helper", str(os.getpid())]
+        words = [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(self._job.folder), *helped]
+        self._helpers += [subprocess.Popen(words, stdin=subprocess.DEVNULL) for _ in range(count)]  # noqa: S603
+
+    def end_helpers(self) -> None:
+        """Ask the helpers to stop, which most have done, and wait for them."""
+        for helper in self._helpers:
+            helper.terminate()
+        for helper in self._helpers:
+            helper.wait()
+
+
+def _peak_memory_bytes() -> int:
+    """Return the largest resident size of this process so far.
+
+    From /proc, since the figure of getrusage begins with that of the process that started this one.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _recipe(kind: str) -> Recipe:
+    """Return the recipe of a kind of job; only its own modules wake."""
+    if kind == "train":
+        from tomoseg_tui.neural.train import run_training as recipe  # noqa: PLC0415
+    elif kind == "apply":
+        from tomoseg_tui.neural.apply import run_apply as recipe  # noqa: PLC0415
+    elif kind == "merge":
+        from tomoseg_tui.workflow.merging import run_merge as recipe  # noqa: PLC0415
+    else:
+        from tomoseg_tui.workflow.preprocessing import run_preprocess as recipe  # noqa: PLC0415
+    return recipe
+
+
+def _quieten(asked: dict[str, Any]) -> None:
+    """Keep TensorFlow's notices out of the log; must come before it wakes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if asked.get("device", "cpu") == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+def _keep_heart_beating(job: Job, reporter: JobReporter, ended: threading.Event) -> None:
+    """Touch the claim every two seconds, so that other hosts see that this process lives."""
+    while not ended.wait(claims.HEARTBEAT_SECONDS):
+        with contextlib.suppress(OSError):
+            os.utime(job.claim)
+            reporter.write_progress()
+
+
+def work(job: Job) -> int:
+    """Run a job from claim to verdict; return the exit code."""
+    reporter = JobReporter(job)
+    signal.signal(signal.SIGTERM, reporter.ask_to_stop)
+    try:
+        with claims.holding(job.claim, patience_seconds=CLAIM_SECONDS):
+            return _work_as_owner(job, reporter)
+    except JobError as other:  # another worker has it, or a command has ended it before it began
+        reporter.log(f"{other}")
+        return EXIT_FAULT
+
+
+def _work_as_owner(job: Job, reporter: JobReporter) -> int:
+    record = job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
+    _quieten(record.asked)
+    ended = threading.Event()
+    threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True).start()
+    state, changes = _run(job, record.kind, record.asked, reporter)
+    reporter.end_helpers()
+    ended.set()
+    _settle(job, reporter, state, changes)
+    return int(changes["exit_code"])
+
+
+def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str, Any]) -> None:
+    """Write how the job ended; on a full disk the room that its progress took is enough for that."""
+    try:
+        reporter.write_progress()
+        job.move(state, ended=now(), **changes)
+    except OSError:
+        job.progress_file.unlink(missing_ok=True)
+        job.move(state, ended=now(), **changes)
+    if state is JobState.DONE:
+        shutil.rmtree(job.partial, ignore_errors=True)
+
+
+def _run(job: Job, kind: str, asked: dict[str, Any], reporter: JobReporter) -> tuple[JobState, dict[str, Any]]:
+    """Run the recipe; return the state that the job ends in and what else to record."""
+    try:
+        result = _recipe(kind)(Project.open(job.folder.parent.parent), asked, reporter)
+        reporter.progress(1.0, "done")
+        write_whole(job.result_file, msgspec.json.encode(result))
+    except Stopped:
+        reporter.log("Stopped; what is finished is kept.")
+        return JobState.STOPPED, {"exit_code": EXIT_STOPPED}
+    except TomosegError as fault:
+        reporter.log(f"Failed: {fault}")
+        return JobState.FAILED, {"fault": fault.fault, "fix": fault.fix, "exit_code": EXIT_FAULT}
+    except OSError as fault:
+        reporter.log_traceback()
+        said = f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}."
+        fix = f"Make room or mend it, then go on: tomoseg jobs resume {job.id}"
+        return JobState.FAILED, {"fault": said, "fix": fix, "exit_code": EXIT_FAULT}
+    except Exception as bug:  # noqa: BLE001  # whatever a recipe did not foresee is our bug, kept with its traceback
+        reporter.log_traceback()
+        said = f"{type(bug).__name__}: {bug}"
+        fix = f"This is a bug in tomoseg. See: tomoseg jobs log {job.id}"
+        return JobState.FAILED, {"fault": said, "fix": fix, "exit_code": EXIT_BUG}
+    reporter.log("Done.")
+    return JobState.DONE, {"exit_code": EXIT_DONE}
+
+
+def help_out(job: Job, helped_pid: int) -> int:
+    """Compute beside the first process of a job."""
+    reporter = JobReporter(job, helped_pid=helped_pid)
+    signal.signal(signal.SIGTERM, reporter.ask_to_stop)
+    asked = job.record().asked
+    _quieten(asked)
+    from tomoseg_tui.neural.apply import help_apply  # noqa: PLC0415
+
+    try:
+        help_apply(Project.open(job.folder.parent.parent), asked, reporter)
+    except Stopped:
+        return EXIT_STOPPED
+    return EXIT_DONE
+
+
+def main() -> int:
+    """Run the worker as a program."""
+    parser = argparse.ArgumentParser(prog="tomoseg worker", description="Run one job; started by tomoseg itself.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--helper", type=int, metavar="PID", help="compute beside this worker of the same job")
+    words = parser.parse_args()
+    job = Job(words.folder)
+    return work(job) if words.helper is None else help_out(job, words.helper)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
