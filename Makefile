@@ -41,5 +41,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(MAKE) --no-print-directory tools
 	$(MAKE) --no-print-directory test
+
+bench: setup
+	$(BIN)/python tests/bench/chain.py --seeds $(or $(SEEDS),1)

@@ -1,0 +1,94 @@
+"""`jobs`."""
+
+import argparse
+import shutil
+import sys
+
+from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wait_for, wants_json, write_history
+from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.record import all_jobs, find_job
+
+
+def jobs_list(arguments: argparse.Namespace) -> None:
+    """List the jobs, newest first."""
+    project = open_project(arguments)
+    rows = [job.listing() for job in all_jobs(project.layout)]
+    if wants_json(arguments):
+        print_json(rows)
+        return
+    for row in rows:
+        row["done"] = f"{100 * row['progress']:.0f} %"
+        row["left"] = None if row["eta_seconds"] is None else _duration(row["eta_seconds"])
+    columns = {
+        "id": "id", "kind": "kind", "name": "name", "state": "state", "done": "done", "left": "left",
+        "message": "", "fault": "fault",
+    }  # fmt: skip
+    print_table(rows, columns, empty="No job yet. train, apply, merge and preprocess make them.")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def jobs_show(arguments: argparse.Namespace) -> None:
+    """Tell how a job is."""
+    job = find_job(open_project(arguments).layout, arguments.id)
+    listing = job.listing()
+    if wants_json(arguments):
+        print_json(listing)
+        return
+    for key, value in listing.items():
+        if value is not None:
+            print(f"{key:18} {value}")
+
+
+def jobs_log(arguments: argparse.Namespace) -> None:
+    """Print what a job has said."""
+    job = find_job(open_project(arguments).layout, arguments.id)
+    if not job.log_file.exists():
+        say(f"Job {job.id} has not said anything yet.")
+        return
+    with job.log_file.open("r", encoding="utf-8", errors="replace") as log:
+        shutil.copyfileobj(log, sys.stdout)
+
+
+def jobs_stop(arguments: argparse.Namespace) -> None:
+    """Stop a job and keep what is finished."""
+    project = open_project(arguments)
+    project.refuse_newer()
+    job = find_job(project.layout, arguments.id)
+    was_over = job.state().is_over
+    state = launch.stop(job)
+    write_history(arguments, project)
+    say(
+        f"Job {job.id} {'was' if was_over else 'is'} {state}{' already' if was_over else '; what is finished is kept'}."
+    )
+
+
+def jobs_kill(arguments: argparse.Namespace) -> None:
+    """End a job at once."""
+    project = open_project(arguments)
+    project.refuse_newer()
+    job = find_job(project.layout, arguments.id)
+    state = launch.kill(job)
+    write_history(arguments, project)
+    say(f"Job {job.id} is {state}.")
+
+
+def jobs_resume(arguments: argparse.Namespace) -> int:
+    """Go on with a job."""
+    project = open_project(arguments)
+    project.refuse_newer()
+    job = find_job(project.layout, arguments.id)
+    if not launch.resume(job):
+        say(f"Job {job.id} is done already.")
+        return 0
+    write_history(arguments, project)
+    if arguments.wait:
+        return wait_for(arguments, job)
+    if wants_json(arguments):
+        print_json({"job": job.id})
+    else:
+        say(f"Job {job.id} goes on.")
+    return 0

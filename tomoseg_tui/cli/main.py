@@ -1,0 +1,65 @@
+"""From arguments to an exit code: 0 done, 1 our bug, 2 a fault that the user can mend, 130 after Ctrl-C."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from tomoseg_tui.cli.parser import parse
+from tomoseg_tui.errors import TomosegError
+
+DONE, BUG, FAULT, INTERRUPTED = 0, 1, 2, 130
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Arguments after the program's name.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a pipe in a plain locale gets ? for Å, not a bug report
+    try:
+        arguments = parse(words)
+        code = int(arguments.run(arguments) or DONE)
+        sys.stdout.flush()
+    except TomosegError as fault:
+        print(f"tomoseg: {fault.fault}", file=sys.stderr)
+        if fault.fix:
+            print(f"  {fault.fix}", file=sys.stderr)
+        return FAULT
+    except KeyboardInterrupt:
+        print("tomoseg: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has gone (as `head` does); Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as fault:
+        where = f": {fault.filename}" if fault.filename else ""
+        print(f"tomoseg: {fault.strerror or fault}{where}.", file=sys.stderr)
+        print("  Check the path, its rights and the space on the disk.", file=sys.stderr)
+        return FAULT
+    except Exception:  # noqa: BLE001  # whatever nobody foresaw is our bug, kept with its traceback
+        return _report_bug()
+    return code
+
+
+def _report_bug() -> int:
+    """Write the traceback into a log and say where; a user is not shown it."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", prefix="tomoseg-bug-", suffix=".log", delete=False, encoding="utf-8") as log:
+        traceback.print_exc(file=log)
+    reason = traceback.format_exception_only(*sys.exc_info()[:2])[-1].strip()
+    print(f"tomoseg: a bug in tomoseg: {reason}", file=sys.stderr)
+    print(f"  Please report it with the file {log.name}", file=sys.stderr)
+    return BUG

@@ -1,0 +1,48 @@
+"""`init` and `features`."""
+
+import argparse
+
+from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wants_json, write_history
+from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.project import catalog
+from tomoseg_tui.workflow.renaming import rename_feature
+
+
+def init(arguments: argparse.Namespace) -> None:
+    """Make a folder a project."""
+    project = catalog.make_project(arguments.dir)
+    write_history(arguments, project)
+    say(f"{arguments.dir} is a project now. Next: tomoseg -p {arguments.dir} import FILE")
+
+
+def features_list(arguments: argparse.Namespace) -> None:
+    """List the features with their tiles."""
+    project = open_project(arguments)
+    tiles = catalog.all_tiles(project.layout)
+    rows = []
+    for name in project.settings.features:
+        states = [state for tile in tiles if (state := tile.state_of(name)) is not None]
+        positive = sum(state.is_positive for state in states)
+        rows.append({"name": name, "positive": positive, "negative": len(states) - positive})
+    if wants_json(arguments):
+        print_json(rows)
+        return
+    columns = {"name": "feature", "positive": "positive tiles", "negative": "negative tiles"}
+    print_table(rows, columns, empty="No feature yet. The first tile makes one: tomoseg tiles add")
+
+
+def features_add(arguments: argparse.Namespace) -> None:
+    """Add a feature."""
+    project = open_project(arguments)
+    project.refuse_newer()
+    if not catalog.add_feature(project, arguments.name):
+        raise ProjectError(f"There is a feature {arguments.name} already.", "Use it, or choose another name.")
+    write_history(arguments, project)
+
+
+def features_rename(arguments: argparse.Namespace) -> None:
+    """Give a feature another name, wherever the project speaks of it."""
+    project = open_project(arguments)
+    rename_feature(project, arguments.old, arguments.new)
+    write_history(arguments, project)
+    say(f"{arguments.old} is called {arguments.new} now.")

@@ -1,0 +1,88 @@
+"""`apply`, `merge`, `evaluate` and `export`."""
+
+import argparse
+
+import msgspec
+
+from tomoseg_tui.cli.common import (
+    maybe_project,
+    open_project,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    start_job,
+    wants_json,
+)
+from tomoseg_tui.workflow.applying import ApplyRequest, check_apply
+from tomoseg_tui.workflow.evaluating import as_json
+from tomoseg_tui.workflow.evaluating import evaluate as score
+from tomoseg_tui.workflow.exporting import export_volume
+from tomoseg_tui.workflow.merging import merge_request
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """Apply a network, as a job."""
+    project = open_project(arguments)
+    request = ApplyRequest(
+        run=arguments.name,
+        tomograms=tuple(arguments.tomograms),
+        features=tuple(arguments.feature),
+        z=arguments.z,
+        threads=arguments.threads,
+        device=arguments.device,
+        workers=arguments.workers,
+        output=None if arguments.output is None else project.layout.kept(arguments.output),
+        force=arguments.force,
+        anyway=arguments.anyway,
+    )
+    for remark in check_apply(project, request):
+        say(f"Note: {remark}")
+    name = f"{request.run} on {' '.join(request.tomograms)}"
+    return start_job(arguments, project, "apply", name, msgspec.to_builtins(request))
+
+
+def merge(arguments: argparse.Namespace) -> int:
+    """Let maps compete, as a job."""
+    project = open_project(arguments)
+    request = merge_request(
+        project,
+        arguments.tomogram,
+        arguments.map,
+        name=arguments.name,
+        output=arguments.output,
+        force=arguments.force,
+    )
+    name = f"{request.tomogram}/{request.name}"
+    return start_job(arguments, project, "merge", name, msgspec.to_builtins(request))
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Score a map or a label volume against the truth."""
+    project = maybe_project(arguments)
+    counts = score(
+        project,
+        arguments.predicted,
+        arguments.truth,
+        arguments.label,
+        threshold=arguments.threshold,
+        z=arguments.z,
+        remark=lambda line: say(f"Note: {line}"),
+    )
+    if wants_json(arguments):
+        print_json(as_json(counts))
+        return
+    rows = [
+        {"label": label, **{name: f"{getattr(c, name):.4f}" for name in ("dice", "iou", "precision", "recall")}}
+        for label, c in counts.items()
+    ]
+    columns = {"label": "label", "dice": "Dice", "iou": "IoU", "precision": "precision", "recall": "recall"}
+    print_table(rows, columns, empty="")
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Write a volume into a file."""
+    project = maybe_project(arguments)
+    with progress_bar("export") as on_progress:
+        export_volume(project, arguments.name, arguments.output, force=arguments.force, on_progress=on_progress)
+    say(f"{arguments.name} is in {arguments.output}.")

@@ -1,0 +1,134 @@
+"""`import`, `preprocess` and `tomograms`."""
+
+import argparse
+from typing import Any
+
+import msgspec
+
+from tomoseg_tui.cli.common import (
+    open_project,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    start_job,
+    wants_json,
+    write_history,
+)
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import chain_in_words
+from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
+from tomoseg_tui.workflow.preprocessing import PreprocessRequest, check_preprocess
+from tomoseg_tui.workflow.renaming import remove_tomogram, rename_tomogram
+
+
+def import_files(arguments: argparse.Namespace) -> None:
+    """Import tomograms."""
+    project = open_project(arguments)
+    request = ImportRequest(
+        name=arguments.name,
+        link=arguments.link,
+        voxel_size_angstrom=arguments.voxel_size,
+        polarity=arguments.polarity,
+        factor=arguments.bin,
+        invert=arguments.invert,
+        byte_sign=arguments.bytes,
+    )
+    with progress_bar("import") as on_progress:
+        done = import_volumes(project, arguments.files, request, on_progress)
+    write_history(arguments, project)
+    for one in done:
+        for remark in one.remarks:
+            say(f"Note: {remark}")
+        record = one.record
+        say(
+            f"{one.name}: {_shape(record.shape_zyx)} voxels (z, y, x), {record.voxel_size_angstrom:g} Å/voxel, "
+            f"protein {record.polarity}, {record.type}{', linked' if record.linked else ''}."
+        )
+    if wants_json(arguments):
+        print_json([tomogram_listing(project, one.name) for one in done])
+
+
+def _shape(shape_zyx: tuple[int, int, int]) -> str:
+    return " x ".join(str(length) for length in shape_zyx)
+
+
+def preprocess(arguments: argparse.Namespace) -> int:
+    """Filter or bin tomograms, as a job."""
+    project = open_project(arguments)
+    request = PreprocessRequest(
+        tomograms=tuple(arguments.tomograms),
+        lowpass=arguments.lowpass,
+        highpass=arguments.highpass,
+        clamp=arguments.clamp,
+        factor=arguments.bin,
+        filtered=not arguments.no_filter,
+        tag=arguments.tag,
+    )
+    check_preprocess(project, request)
+    made = [request.target(name) for name in request.tomograms]
+    say(f"Makes {', '.join(made)}.")
+    return start_job(arguments, project, "preprocess", " ".join(made), msgspec.to_builtins(request))
+
+
+def tomogram_listing(project: Project, name: str) -> dict[str, Any]:
+    """Return a tomogram as `tomograms --json` prints it."""
+    layout = project.layout
+    record = catalog.tomogram(layout, name)
+    path = layout.tomogram_folder(name) / record.file  # an absolute file, that of a link, stands for itself
+    return {
+        "name": name,
+        "shape_zyx": list(record.shape_zyx),
+        "voxel_size_angstrom": record.voxel_size_angstrom,
+        "origin_angstrom": list(record.origin_xyz_angstrom),
+        "nstart": list(record.nstart_xyz),
+        "polarity": record.polarity,
+        "type": record.type,
+        "tiles": len(catalog.tiles_of(layout, name)),
+        "maps": sum(1 for _ in catalog.maps_of(layout, name)),
+        "labels": sum(1 for _ in catalog.labels_of(layout, name)),
+        "path": str(path),
+        "linked": record.linked,
+        "mean": record.mean,
+        "sigma": record.sigma,
+        "preprocessing": msgspec.to_builtins(record.chain),
+        "preprocessing_angstrom": list(record.chain_angstrom),
+        "binned": record.binned,
+        "made_from": record.made_from,
+        "imported": record.imported,
+    }
+
+
+def tomograms_list(arguments: argparse.Namespace) -> None:
+    """List the tomograms."""
+    project = open_project(arguments)
+    rows = [tomogram_listing(project, name) for name in catalog.tomogram_names(project.layout)]
+    if wants_json(arguments):
+        print_json(rows)
+        return
+    for row in rows:
+        row["shape"] = _shape(tuple(row["shape_zyx"]))
+        row["filters"] = chain_in_words(catalog.tomogram(project.layout, row["name"]).chain)
+        row["voxel"] = f"{row['voxel_size_angstrom']:g}"
+    columns = {
+        "name": "tomogram", "shape": "z x y x x", "voxel": "Å/voxel", "polarity": "protein",
+        "tiles": "tiles", "maps": "maps", "filters": "filters", "type": "type",
+    }  # fmt: skip
+    print_table(rows, columns, empty="No tomogram yet. Import one: tomoseg import FILE")
+
+
+def tomograms_rename(arguments: argparse.Namespace) -> None:
+    """Give a tomogram another name."""
+    project = open_project(arguments)
+    rename_tomogram(project, arguments.old, arguments.new)
+    write_history(arguments, project)
+    say(f"{arguments.old} is called {arguments.new} now.")
+
+
+def tomograms_remove(arguments: argparse.Namespace) -> None:
+    """Move a tomogram to the trash."""
+    project = open_project(arguments)
+    where = remove_tomogram(project, arguments.name)
+    write_history(arguments, project)
+    say(f"{arguments.name} with its tiles, annotations and results is in {where}.")
