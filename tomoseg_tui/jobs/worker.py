@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, final
@@ -149,9 +149,24 @@ def _recipe(kind: str) -> Recipe:
 
 def _quieten(asked: dict[str, Any]) -> None:
     """Keep TensorFlow's notices out of the log; must come before it wakes."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if asked.get("device", "cpu") == "cpu":
+    on_cpu = asked.get("device", "cpu") == "cpu"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if on_cpu else "2")
+    if on_cpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+@contextlib.contextmanager
+def _notices_apart(folder: Path) -> Iterator[None]:
+    """Send what TensorFlow writes while it wakes into a file of its own, so that the log begins with our words."""
+    kept = os.dup(2)
+    apart = os.open(folder / "tensorflow.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(apart, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(apart)
+        os.close(kept)
 
 
 def _keep_heart_beating(job: Job, reporter: JobReporter, ended: threading.Event) -> None:
@@ -201,7 +216,9 @@ def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str,
 def _run(job: Job, kind: str, asked: dict[str, Any], reporter: JobReporter) -> tuple[JobState, dict[str, Any]]:
     """Run the recipe; return the state that the job ends in and what else to record."""
     try:
-        result = _recipe(kind)(Project.open(job.folder.parent.parent), asked, reporter)
+        with _notices_apart(job.folder):
+            recipe = _recipe(kind)
+        result = recipe(Project.open(job.folder.parent.parent), asked, reporter)
         reporter.progress(1.0, "done")
         write_whole(job.result_file, msgspec.json.encode(result))
     except Stopped:
@@ -230,7 +247,8 @@ def help_out(job: Job, helped_pid: int) -> int:
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
     asked = job.record().asked
     _quieten(asked)
-    from tomoseg_tui.neural.apply import help_apply  # noqa: PLC0415
+    with _notices_apart(job.folder):
+        from tomoseg_tui.neural.apply import help_apply  # noqa: PLC0415
 
     try:
         help_apply(Project.open(job.folder.parent.parent), asked, reporter)

@@ -215,7 +215,7 @@ class _Run:
             raise DivergedError(
                 f"The training diverged in epoch {self.epochs_done + 1}: its loss went from {self.first_loss:.4g} "
                 f"to {loss:.4g} with learning rate {rate:g}.",
-                f"Train again with a smaller learning rate: --learning-rate {rate / 10:g}.",
+                f"Train again under another --name with a smaller rate: --learning-rate {rate / 10:g}.",
             )
 
     def end_epoch(self, steps: int, loss: float) -> EpochReport:
