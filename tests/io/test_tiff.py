@@ -1,6 +1,7 @@
 """TIFF stacks: plain, compressed, of ImageJ, of OME, of colours, and cut."""
 
 import json
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io import tiff
+from tomoseg_tui.io.formats import open_stack
 from tomoseg_tui.io.tiff import TiffVolume, write_volume
 
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 6), st.integers(1, 7))
@@ -233,3 +235,13 @@ def test_changed_and_random_bytes_cause_only_faults_in_words(
                 reader.read_slices(0, 1)
         except TomosegError:
             continue
+
+
+@pytest.mark.parametrize("planes", [3, 4])
+def test_three_or_four_masks_of_bytes_are_a_stack_and_no_colours(tmp_path: Path, planes: int) -> None:
+    masks = np.arange(planes * 16 * 16, dtype=np.uint8).reshape(planes, 16, 16)
+    path = tmp_path / "masks.tif"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        tifffile.imwrite(path, masks)
+    assert np.array_equal(open_stack(path), masks)

@@ -252,7 +252,10 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
     """Return (z, y, x), refusing colours and more than one stack axis."""
     page = series.keyframe
     stack_axes = [axis for axis in series.axes if axis not in "YX"]
-    if len(stack_axes) > 1 or set(stack_axes) & {"C", "S"} or page.samplesperpixel != 1:
+    # tifffile writes three or four planes of bytes as colours that stand apart; a stack of masks is meant.
+    planes_apart = series.axes == "SYX" and series.dataoffset is not None
+    colours = set(stack_axes) & {"C", "S"} or page.samplesperpixel != 1
+    if len(stack_axes) > 1 or (colours and not planes_apart):
         raise UnreadableTomogramError(
             f"{path.name} has axes {series.axes} of lengths {series.shape}, expected one stack of grey slices.",
             "Save one channel as a plain stack of grey slices.",
