@@ -1,5 +1,6 @@
 """Bring tomograms into the project: copied or linked, checked before anything is changed."""
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -206,6 +207,8 @@ def _carry_out(
     except BaseException as fault:
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(fault, OSError) and fault.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise ProjectError("The name was taken while the file was copied.", "Give another: --name OTHER") from fault
         if isinstance(fault, OSError):
             raise ProjectError(f"The import failed: {fault.strerror}.", "Make room, or check the rights.") from fault
         raise
