@@ -16,6 +16,7 @@ from tomoseg_tui.project.writing import (
     drafted,
     move_to_trash,
     refuse_existing,
+    sweep_drafts,
     write_whole,
 )
 
@@ -104,3 +105,10 @@ def test_a_file_of_the_users_is_not_written_over(tmp_path: Path) -> None:
         refuse_existing(tmp_path, force=True)
     with pytest.raises(ProjectError, match="does not exist"):
         refuse_existing(tmp_path / "nowhere" / "new", force=True)
+
+
+def test_drafts_of_a_killed_writer_are_swept_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("card.json", ".card.json.k3x", ".card.jsonl.k3x", "other.json"):
+        (tmp_path / name).write_text("x", encoding="ascii")
+    sweep_drafts(tmp_path / "card.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".card.jsonl.k3x", "card.json", "other.json"]

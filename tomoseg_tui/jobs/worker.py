@@ -27,7 +27,7 @@ from tomoseg_tui.jobs.record import Job, JobProgress, JobState
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.writing import append_line, write_whole
+from tomoseg_tui.project.writing import append_line, sweep_drafts, write_whole
 from tomoseg_tui.workflow.reporting import Stopped
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
@@ -190,6 +190,7 @@ def work(job: Job) -> int:
 
 
 def _work_as_owner(job: Job, reporter: JobReporter) -> int:
+    sweep_drafts(job.progress_file, job.metrics_file, job.result_file)
     record = job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
     _quieten(record.asked)
     ended = threading.Event()

@@ -15,14 +15,14 @@ from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
 from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.learn.devices import prepare_device
 from tomoseg_tui.learn.inference import Predictor
-from tomoseg_tui.learn.training import CHECKPOINT, EpochReport, FitResult, fit
+from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit
 from tomoseg_tui.learn.weights import load_checkpoint
 from tomoseg_tui.neural.copies import digest_of
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCount, now, write_record
 from tomoseg_tui.project.versions import tested_versions
-from tomoseg_tui.project.writing import drafted
+from tomoseg_tui.project.writing import drafted, sweep_drafts
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.reporting import Reporter, Stopped, stop_if_asked
 from tomoseg_tui.workflow.training import FROM_RATE, TrainRequest, set_request
@@ -44,6 +44,7 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     request = msgspec.convert(asked, TrainRequest)
     folder = project.layout.network_folder(request.name)
     folder.mkdir(exist_ok=True)
+    sweep_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
     reporter.log(prepare_device(request.device, None))
     summary, patches, facts = _tiles(project, request, reporter)
     settings, notes = _settings(project, request, patches)

@@ -50,6 +50,13 @@ def drafted(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def sweep_drafts(*paths: Path) -> None:
+    """Remove the drafts of files that a killed process has left; for whoever alone may write these files now."""
+    for path in paths:
+        for draft in path.parent.glob(f".{path.name}.*"):
+            draft.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Replace a file so that whoever reads sees the old one or the new one, also after a power cut."""
     with drafted(path) as draft:

@@ -58,7 +58,7 @@ def _open(project: Project, name: str) -> tuple[VolumeReader, TomogramRecord]:
 def _middle(shape_zyx: tuple[int, int, int], halo: int, edge: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Return corner and shape of the middle of a volume: 2 halo + 1 slices, at most edge x edge pixels."""
     extent = [min(n, wanted) for n, wanted in zip(shape_zyx, (2 * halo + 1, edge, edge), strict=True)]
-    z, y, x = ((n - taken) // 2 for n, taken in zip(shape_zyx, extent, strict=True))
+    z, y, x = (min(n // 2 - taken // 2, n - taken) for n, taken in zip(shape_zyx, extent, strict=True))
     return (z, y, x), (extent[0], extent[1], extent[2])
 
 
