@@ -96,6 +96,14 @@ def interrupt(process: subprocess.Popen[str]) -> None:
     os.killpg(process.pid, signal.SIGINT)
 
 
+def check_golden(name: str, content: str) -> None:
+    """Compare with a golden file; `make golden` rewrites it, and the difference is read as a contract."""
+    path = Path(__file__).parent / "golden" / name
+    if os.environ.get("GOLDEN"):
+        path.write_text(content, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == content, f"{name} differs; if that is meant: make golden"
+
+
 def digest_of(folder: Path) -> dict[str, str]:
     """Return a digest of every file and folder below, by path."""
     return {

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from support import check_golden
 
 from tomoseg_tui.errors import JobError, ProjectError
 from tomoseg_tui.jobs.record import Job, JobProgress, JobRecord, JobState, all_jobs, create_job, find_job
@@ -19,7 +20,6 @@ from tomoseg_tui.project.claims import Owner
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import write_record
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 MAY_FOLLOW = {
     "queued": {"running", "failed", "stopped", "lost"},
     "running": {"done", "failed", "stopped", "lost"},
@@ -89,7 +89,7 @@ def test_the_record_stands_on_disk_as_agreed(project: Project) -> None:
         fault="It is wrong.", fix="Mend it.", exit_code=2,
     )  # fmt: skip
     write_record(job.record_file, record)
-    assert job.record_file.read_text() == (GOLDEN / "record.json").read_text()
+    check_golden("record.json", job.record_file.read_text())
     assert job.record() == record
 
 
