@@ -10,8 +10,6 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from tomoseg_tui.errors import UsageError
 
@@ -197,6 +195,10 @@ def _overlaps(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
 
 def _linked(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Return a number for each of `count` things that all things linked by pairs share."""
+    # Imported here: a tenth of a second that screens which never build a set need not wait.
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return np.asarray(connected_components(links, directed=False)[1], np.int64)
 

@@ -9,7 +9,6 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tomoseg_tui.core.blocks import Zyx
 
@@ -70,6 +69,8 @@ def smooth(
     ndarray of float32
         The part of the smoothed values that is kept.
     """
+    from scipy import ndimage  # noqa: PLC0415  # a tenth of a second that screens which never filter need not wait
+
     for axis, (taps, kept) in enumerate(zip(taps_zyx, inside, strict=True)):
         if taps.size > 1:
             values = ndimage.correlate1d(values, taps, axis=axis, mode="wrap")

@@ -258,8 +258,13 @@ def help_out(job: Job, helped_pid: int) -> int:
     return EXIT_DONE
 
 
+NICENESS = 10
+"""Added to the worker's: keys on a screen come first, and on an idle machine it costs nothing."""
+
+
 def main() -> int:
     """Run the worker as a program."""
+    os.nice(NICENESS)
     parser = argparse.ArgumentParser(prog="tomoseg worker", description="Run one job; started by tomoseg itself.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--helper", type=int, metavar="PID", help="compute beside this worker of the same job")
