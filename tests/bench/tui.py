@@ -1,0 +1,262 @@
+"""`make bench-tui`: how fast the full-screen program is, seen through a pseudo-terminal; each figure a median of five.
+
+Prints a table; asserts nothing. Takes about five minutes on two cores. The slices carry a bright square whose
+place tells z, so that from what arrives one can read which slice is seen, and when.
+"""
+
+import argparse
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from terminal import ASK, Screen, Terminal, memory_bytes
+
+from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.project.catalog import make_project
+from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
+
+SHAPE_ZYX = (256, 512, 512)
+SQUARES = 16
+"""Places of the bright square along x and along y."""
+LARGE_ZYX = (1000, 4096, 4096)
+FILLED = (490, 510)
+"""Slices of the large tomogram that hold noise."""
+SIZE = (200, 50)
+KEYS_A_SECOND = 30
+RUNS = 5
+LINE = 1e6
+"""Bytes a second of the slow line."""
+
+
+def write_marked_tomogram(path: Path) -> None:
+    """Write noise with a bright square in each slice: the z-th place, row by row from y = 0."""
+    chance = np.random.default_rng(0)
+    depth, height, width = SHAPE_ZYX
+    with MrcWriter(path, Grid(SHAPE_ZYX, 13.6), np.int8) as out:
+        for z in range(depth):
+            values = chance.integers(-60, 60, (1, height, width), dtype=np.int8)
+            y, x = z // SQUARES * (height // SQUARES), z % SQUARES * (width // SQUARES)
+            values[0, y : y + height // SQUARES, x : x + width // SQUARES] = 127
+            out.write_slices(z, values)
+
+
+def write_large_tomogram(path: Path) -> None:
+    """Write a sparse tomogram of signed bytes, 16.8 GB long."""
+    chance = np.random.default_rng(0)
+    with MrcWriter(path, Grid(LARGE_ZYX, 13.6), np.int8) as out:
+        for z in range(*FILLED):
+            out.write_slices(z, chance.integers(-60, 60, (1, *LARGE_ZYX[1:]), dtype=np.int8))
+
+
+def make_filled_project(root: Path, volume: Path, count: int) -> None:
+    """Make a project in which one file is linked as so many tomograms."""
+    project = make_project(root)
+    for number in range(count):
+        request = ImportRequest(name=f"cell_{number:02}", link=True, polarity="dark", voxel_size_angstrom=13.6)
+        import_volumes(project, [volume], request)
+
+
+class Bench:
+    """Starts the program in a project, with settings of its own."""
+
+    def __init__(self, folder: Path, program: list[str]) -> None:
+        self.folder, self._program = folder, program
+        self.environment = {
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "TEXTUAL_ANIMATIONS": "none",
+            "TMUX": "",
+        }
+
+    def command(self, project: Path) -> list[str]:
+        """Return how the program is started."""
+        return [*self._program, str(project)]
+
+    def start(self, project: Path, *, bytes_a_second: float = float("inf")) -> Terminal:
+        """Start it on a terminal."""
+        command = self.command(project)
+        return Terminal(command, size=SIZE, environment=self.environment, bytes_a_second=bytes_a_second)
+
+    @contextmanager
+    def slices(self, project: Path, *, bytes_a_second: float = float("inf")) -> Iterator[Terminal]:
+        """Start it and open the tab with slices, at z = 0."""
+        with self.start(project, bytes_a_second=bytes_a_second) as terminal:
+            terminal.wait_for(lambda output: b"tomogram" in output and b"Jobs" in output)
+            terminal.send("2")
+            terminal.wait_for(lambda _output: (terminal.screen().characters == "▀").sum() > 500)
+            terminal.wait_until_quiet()
+            yield terminal
+
+
+def go_to_first_slice(terminal: Terminal) -> None:
+    """Scrub down until z is 0."""
+    terminal.send("{" * (SHAPE_ZYX[0] // 10 + 1))
+    terminal.wait_until_quiet()
+
+
+def hold_key(terminal: Terminal, count: int, a_second: float = KEYS_A_SECOND) -> list[float]:
+    """Press the key for the next slice so many times; return when."""
+    began = time.monotonic()
+    times = []
+    for press in range(count):
+        time.sleep(max(0.0, began + press / a_second - time.monotonic()))
+        times.append(terminal.send("]"))
+    return times
+
+
+def seen_slices(terminal: Terminal, since: float) -> list[tuple[float, int]]:
+    """Return which slice was seen when, a frame ending where the terminal is asked for its cursor."""
+    screen, seen, frame, where = Screen(SIZE), [], b"", _picture_on(terminal.screen())
+    for at, piece in terminal.pieces:
+        *ended, rest = (frame + piece).split(ASK)
+        for part in ended:
+            screen.feed(part.decode("utf-8", "replace"))
+            if at >= since:
+                seen.append((at, _slice_in(screen.pixels()[where])))
+        frame = rest
+    return seen
+
+
+def _picture_on(screen: Screen) -> tuple[slice, slice]:
+    """Find the pixels of the slice on a screen at rest."""
+    halves = screen.characters == "▀"
+    filled = np.flatnonzero(halves.sum(axis=0) > 0.7 * halves.sum(axis=0).max())  # tiles beside it are lower
+    rows = np.flatnonzero(halves[:, filled].any(axis=1))
+    return slice(2 * rows[0], 2 * rows[-1] + 2), slice(filled[0], filled[-1] + 1)
+
+
+def _slice_in(pixels: NDArray[np.uint8]) -> int:
+    """Read z from the place of the bright square."""
+    picture = pixels.min(axis=2)[::-1]
+    edges_y, edges_x = (np.linspace(0, length, SQUARES + 1).round().astype(int) for length in picture.shape)
+    means = np.array([[picture[y0:y1, x0:x1].mean() for x0, x1 in pairwise(edges_x)] for y0, y1 in pairwise(edges_y)])
+    return int(means.argmax())
+
+
+def lags(pressed: list[float], seen: list[tuple[float, int]]) -> list[float]:
+    """Return for each press how long until its slice, or a later one, was seen."""
+    return [
+        min((at for at, z in seen if z >= number and at >= press), default=float("inf")) - press
+        for number, press in enumerate(pressed, start=1)
+    ]
+
+
+def cold_start(bench: Bench, project: Path) -> float:
+    """Return the seconds from the start of the process to a screen with the project's figures on it."""
+    with bench.start(project) as terminal:
+        full = terminal.wait_for(lambda output: b"20 tomograms" in output and b"Jobs" in output and b"Quit" in output)
+        return full - terminal.began
+
+
+def frames_in_tmux(bench: Bench, project: Path) -> float:
+    """Return the frames a second while a key is held, 60 times a second, in tmux."""
+    socket, stream = f"bench{os.getpid()}", bench.folder / "pane"
+    tmux = ["tmux", "-L", socket, "-f", os.devnull]
+    inner = shlex.join(["env", "LANG=C.UTF-8", *bench.command(project)])
+    environment = bench.environment | {"LANG": "C.UTF-8"}
+    try:
+        with Terminal([*tmux, "new-session", inner], size=SIZE, environment=environment) as terminal:
+            terminal.wait_for(lambda output: b"20 tomograms" in output)
+            stream.write_bytes(b"")
+            subprocess.run([*tmux, "pipe-pane", "-O", f"cat >> {shlex.quote(str(stream))}"], check=True)
+            terminal.send("2")
+            terminal.wait_until_quiet(1.5)
+            go_to_first_slice(terminal)
+            before = stream.read_bytes().count(ASK)
+            pressed = hold_key(terminal, 120, 60)
+            frames = stream.read_bytes().count(ASK) - before
+            return frames / (time.monotonic() - pressed[0])
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False, stderr=subprocess.DEVNULL)
+
+
+def lag_on_slow_line(bench: Bench, project: Path) -> tuple[float, float, float]:
+    """Return the greatest lag, and the mean of the first and the last second, of four with a held key."""
+    with bench.slices(project, bytes_a_second=LINE) as terminal:
+        go_to_first_slice(terminal)
+        pressed = hold_key(terminal, 4 * KEYS_A_SECOND)
+        terminal.wait_until_quiet()
+        found = lags(pressed, seen_slices(terminal, pressed[0]))
+    return max(found), statistics.mean(found[:KEYS_A_SECOND]), statistics.mean(found[-KEYS_A_SECOND:])
+
+
+def key_to_screen_under_load(bench: Bench, project: Path) -> float:
+    """Return the time within which 95 % of single keys are seen while two processes take both cores."""
+    with bench.slices(project) as terminal:
+        go_to_first_slice(terminal)
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+        try:
+            time.sleep(0.5)
+            pressed = hold_key(terminal, 40, 5)
+            terminal.wait_until_quiet()
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+        found = sorted(lags(pressed, seen_slices(terminal, pressed[0])))
+    return found[int(0.95 * len(found))]
+
+
+def memory_with_large_tomogram(bench: Bench, project: Path) -> float:
+    """Return the most memory of the program, MB, after scrubbing, zooming and panning in 16.8 GB."""
+    with bench.slices(project) as terminal:
+        hold_key(terminal, 60)
+        for keys in ("[" * 20, "++++++", "LLLL", "KKKK", "++++", "}}{{", "c", "0"):
+            terminal.send(keys)
+            terminal.wait_until_quiet()
+        return memory_bytes(terminal.process.pid) / 1e6
+
+
+def median(measure: Callable[[], float]) -> float:
+    """Measure five times."""
+    return statistics.median(measure() for _ in range(RUNS))
+
+
+def measure(folder: Path, program: list[str]) -> list[tuple[str, str, str]]:
+    """Return the rows of the table: what, how much, and what it should be."""
+    write_marked_tomogram(folder / "marked.mrc")
+    make_filled_project(folder / "many", folder / "marked.mrc", 20)
+    bench, many = Bench(folder, program), folder / "many"
+    rows = [("cold start, 20 tomograms", f"{median(lambda: cold_start(bench, many)):.2f} s", "< 1.0 s")]
+    rate = median(lambda: frames_in_tmux(bench, many))
+    rows.append(("z scrubbed, 512 x 512 fitted, tmux 200x50", f"{rate:.0f} frames/s", ">= 30"))
+    slow = sorted(lag_on_slow_line(bench, many) for _ in range(RUNS))[RUNS // 2]
+    lag = f"{slow[0]:.2f} s (first second {slow[1]:.2f}, last {slow[2]:.2f})"
+    rows.append(("greatest lag on a line of 1 MB/s", lag, "<= 0.35 s, not growing"))
+    loaded = median(lambda: key_to_screen_under_load(bench, many))
+    rows.append(("key to screen, both cores busy, 95 %", f"{loaded * 1000:.0f} ms", "< 100 ms"))
+    write_large_tomogram(folder / "large.mrc")
+    make_filled_project(folder / "one", folder / "large.mrc", 1)
+    memory = median(lambda: memory_with_large_tomogram(bench, folder / "one"))
+    rows.append(("memory with a tomogram of 16.8 GB", f"{memory:.0f} MB", "< 300 MB"))
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    usual = f"{sys.executable} -m tomoseg_tui"
+    parser.add_argument("--program", default=usual, help="what opens a project; its folder is added")
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as folder:
+        rows = measure(Path(folder), shlex.split(words.program))
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
+    for title, value, goal in rows:
+        print(f"{title:45} {value:45} {goal}")
+
+
+if __name__ == "__main__":
+    main()

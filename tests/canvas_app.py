@@ -1,0 +1,63 @@
+"""A program that is nothing but a slice canvas: for tests of the canvas, and to be run on a terminal by itself."""
+
+import os
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+
+from tomoseg_tui.tui.canvas.asking import Heard, Question
+from tomoseg_tui.tui.canvas.pacing import PacedApp
+from tomoseg_tui.tui.canvas.widget import SliceCanvas
+
+
+class CanvasApp(PacedApp):
+    """A canvas that fills the screen, or all but its last line."""
+
+    CSS = "Screen { layout: vertical; } #room { height: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", "Quit")]
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        renderer: str = "auto",
+        heard: Heard | None = None,
+        last_line_free: bool = False,
+    ) -> None:
+        super().__init__()
+        self.asked_renderer, self.heard = renderer, heard
+        self._path, self._foot = path, int(last_line_free)
+        self.moves: list[SliceCanvas.Moved] = []
+        self.picks: list[SliceCanvas.Picked] = []
+
+    def compose(self) -> ComposeResult:
+        with Container(id="room"):
+            yield SliceCanvas()
+
+    def on_mount(self) -> None:
+        self.query_one("#room").styles.margin = (0, 0, self._foot, 0)
+        self.canvas.focus()
+        if self._path is not None:
+            self.canvas.open_volume(self._path, name=self._path.name)
+
+    @property
+    def canvas(self) -> SliceCanvas:
+        return self.query_one(SliceCanvas)
+
+    @on(SliceCanvas.Moved)
+    def keep_move(self, event: SliceCanvas.Moved) -> None:
+        self.moves.append(event)
+
+    @on(SliceCanvas.Picked)
+    def keep_pick(self, event: SliceCanvas.Picked) -> None:
+        self.picks.append(event)
+
+
+if __name__ == "__main__":
+    QUESTION = Question.begin(os.environ)
+    CanvasApp(Path(sys.argv[1]), heard=QUESTION.finish(), last_line_free=True).run()

@@ -1,0 +1,166 @@
+"""Ask the terminal what it can show, before the app owns the keyboard. Wakes neither numpy nor Textual.
+
+Begin as early as possible, finish just before the app runs: while the program is loaded, the answers travel.
+
+>>> question = Question.begin(os.environ)        # doctest: +SKIP
+>>> app.heard = question.finish()                # doctest: +SKIP
+
+An answer that comes later still would be taken for keys; `late` keeps it from the app.
+"""
+
+import fcntl
+import os
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import tty
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any, Self, final
+
+PATIENCE_SECONDS = 0.3
+"""From question to answer; on a line with a longer way there and back pictures are made of cells."""
+
+_DA1, _CELL_PIXELS, _SIXEL_GEOMETRY = "\x1b[c", "\x1b[16t", "\x1b[?2;1;0S"
+_KITTY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
+_QUESTIONS = _KITTY + _CELL_PIXELS + _SIXEL_GEOMETRY + _DA1
+"""Every terminal answers DA1, so that it is asked last: after its answer nothing more is to come."""
+
+_DA1_ANSWER = re.compile(r"\x1b\[\?([\d;]*)c")
+_KITTY_ANSWER = re.compile(r"\x1b_Gi=31;([^\x1b]*)\x1b\\")
+_CELL_ANSWER = re.compile(r"\x1b\[6;(\d+);(\d+)t")
+_GEOMETRY_ANSWER = re.compile(r"\x1b\[\?2;0;(\d+);(\d+)S")
+_ANY_ANSWER = re.compile(r"\x1b\[\?[\d;]*c|\x1b_Gi=31;[^\x1b]*\x1b\\|\x1b\[6;\d+;\d+t|\x1b\[\?2;\d+(?:;\d+)*S")
+_SIXEL_ATTRIBUTE = "4"
+"""Among the answers to DA1, as the VT340 numbers them."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a terminal said about pictures."""
+
+    sixel: bool = False
+    """Its answer to DA1 holds 4."""
+    kitty: bool = False
+    """It understood a query of kitty's graphics protocol."""
+    tmux_features: frozenset[str] = frozenset()
+    """Inside tmux: what the terminal around tmux can do."""
+    cell_pixels_xy: tuple[int, int] | None = None
+    """Size of a cell, pixels; None if it did not say."""
+    most_pixels_xy: tuple[int, int] | None = None
+    """The largest sixel picture; None if it did not say."""
+
+
+def understand(answers: str, *, tmux_features: frozenset[str] = frozenset()) -> Heard:
+    """Read a terminal's answers; what is missing or cut counts as no."""
+    attributes, kitty = _DA1_ANSWER.search(answers), _KITTY_ANSWER.search(answers)
+    cell, geometry = _CELL_ANSWER.search(answers), _GEOMETRY_ANSWER.search(answers)
+    return Heard(
+        sixel=attributes is not None and _SIXEL_ATTRIBUTE in attributes[1].split(";"),
+        kitty=kitty is not None and kitty[1] == "OK",
+        tmux_features=tmux_features,
+        cell_pixels_xy=(int(cell[2]), int(cell[1])) if cell is not None and int(cell[1]) else None,
+        most_pixels_xy=(int(geometry[1]), int(geometry[2])) if geometry is not None else None,
+    )
+
+
+@final
+class Question:
+    """A question on its way to the terminal and back.
+
+    Parameters
+    ----------
+    descriptors : tuple of int, or None
+        Where answers are read and questions written; None asks nobody.
+    environment : mapping of str to str
+        TMUX tells that tmux must be asked what lies around it.
+    clock : callable
+        Seconds.
+    """
+
+    def __init__(
+        self,
+        descriptors: tuple[int, int] | None,
+        environment: Mapping[str, str],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._descriptors, self._environment, self._clock = descriptors, environment, clock
+        self._saved: list[Any] | None = None
+        self._began = clock()
+
+    @classmethod
+    def begin(cls, environment: Mapping[str, str], descriptors: tuple[int, int] | None = None) -> Self:
+        """Ask the terminal of this process; without one, nobody.
+
+        Textual reads from standard input and writes to standard error, and so is asked here.
+        """
+        if descriptors is None and sys.__stdin__ is not None and sys.__stderr__ is not None:
+            descriptors = sys.__stdin__.fileno(), sys.__stderr__.fileno()
+        is_terminal = descriptors is not None and all(os.isatty(descriptor) for descriptor in descriptors)
+        question = cls(descriptors if is_terminal else None, environment)
+        question.ask()
+        return question
+
+    def ask(self) -> None:
+        """Send the questions, with echo and line editing off until `finish`."""
+        if self._descriptors is None or self._environment.get("TERM", "dumb") in {"", "dumb", "linux"}:
+            self._descriptors = None
+            return
+        source, target = self._descriptors
+        self._saved = termios.tcgetattr(source)
+        tty.setcbreak(source, termios.TCSANOW)
+        os.write(target, _QUESTIONS.encode("ascii"))
+
+    def finish(self) -> Heard:
+        """Take the answers, waiting no longer than 0.3 s from the question; leave the terminal as it was."""
+        if self._descriptors is None:
+            return Heard()
+        from tomoseg_tui.tui.canvas.late import swallow_late_answers  # noqa: PLC0415  # wakes Textual, after asking
+
+        swallow_late_answers()
+        source = self._descriptors[0]
+        try:
+            answers = self._listen(source)
+        finally:
+            termios.tcsetattr(source, termios.TCSANOW, self._saved or termios.tcgetattr(source))
+        features = _tmux_features() if self._environment.get("TMUX") else frozenset()
+        heard = understand(answers, tmux_features=features)
+        return heard if heard.cell_pixels_xy else replace(heard, cell_pixels_xy=_cell_pixels(self._descriptors[1]))
+
+    def _listen(self, source: int) -> str:
+        heard = ""
+        while not _DA1_ANSWER.search(heard):
+            left = max(0.0, self._began + PATIENCE_SECONDS - self._clock())
+            if not select.select([source], [], [], left)[0]:
+                break
+            piece = os.read(source, 4096)
+            if not piece:
+                break
+            heard += piece.decode("ascii", "replace")
+        return heard
+
+
+def _cell_pixels(descriptor: int) -> tuple[int, int] | None:
+    """Ask the system how large a cell is; xterm tells it rather than answer. None if it does not know."""
+    rows, columns, width, height = struct.unpack("HHHH", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, b"\0" * 8))
+    known = rows and columns and width >= columns and height >= rows
+    return (width // columns, height // rows) if known else None
+
+
+def _tmux_features() -> frozenset[str]:
+    """Ask tmux what the terminal around it can do; nothing where tmux does not know the word."""
+    command = ["tmux", "display-message", "-p", "#{client_termfeatures}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1, check=True)  # noqa: S603  # no user's words
+    except (OSError, subprocess.SubprocessError):
+        return frozenset()
+    return frozenset(done.stdout.strip().split(","))
+
+
+def without_answers(data: str) -> str:
+    """Return what was typed, without what a terminal says of itself."""
+    return _ANY_ANSWER.sub("", data)
