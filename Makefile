@@ -5,9 +5,9 @@ SHELL := /bin/bash
 NET ?= --quiet
 # Where `make demo` puts its project; must not exist yet.
 DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
-APT_TOOLS := tmux
+APT_TOOLS := tmux xterm xvfb imagemagick
 
-.PHONY: setup run demo test check tools golden bench
+.PHONY: setup run demo test check tools golden bench bench-tui
 
 setup: .venv/ready
 
@@ -33,7 +33,7 @@ test: setup
 
 tools:
 	@if [ "$$(id -u)" = 0 ]; then \
-	  missing=; for tool in $(APT_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	  missing=; for tool in $(APT_TOOLS); do dpkg -s $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
 	  if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi; \
 	else echo "make tools: not root, nothing installed; tests that need $(APT_TOOLS) say so when they are skipped"; fi
 
@@ -45,5 +45,12 @@ check: setup
 	$(MAKE) --no-print-directory tools
 	$(MAKE) --no-print-directory test
 
+golden: setup
+	GOLDEN=1 $(BIN)/python -m pytest -q -p no:randomly tests/cli/test_help.py tests/jobs/test_record.py
+	$(BIN)/python -m pytest -q -p no:randomly tests/tui/test_snapshots.py --snapshot-update
+
 bench: setup
 	$(BIN)/python tests/bench/chain.py --seeds $(or $(SEEDS),1)
+
+bench-tui: setup
+	$(BIN)/python tests/bench/tui.py

@@ -4,21 +4,23 @@ import argparse
 import sys
 from pathlib import Path
 
-from tomoseg_tui.cli.common import say
-from tomoseg_tui.errors import NotAProjectError
+from tomoseg_tui.errors import NotAProjectError, UsageError
 from tomoseg_tui.project.catalog import Project, make_project
 
 
 def open_program(arguments: argparse.Namespace) -> int:
-    """Open the program; until it comes, say so and how to go on."""
+    """Open the program in a folder, the project around it, or a new project there."""
     folder: Path = arguments.dir or getattr(arguments, "project", None) or Path.cwd()
     if not folder.is_dir():
         raise NotAProjectError(f"{folder} is neither a command nor a folder.", "See tomoseg --help")
     project = _project_in(folder)
     if project is None:
         return 0
-    say(f"{project.layout.root} is a tomoseg project. The full-screen program comes with the next version;")
-    say("until then every step is a command: tomoseg --help")
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("The program needs a terminal.", "Run it in one, or use the commands: tomoseg --help")
+    from tomoseg_tui.tui.start import start
+
+    start(project.layout.root, renderer=arguments.renderer, mouse=not arguments.no_mouse)
     return 0
 
 

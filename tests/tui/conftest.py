@@ -1,0 +1,92 @@
+"""Fixtures of the screen: a project small enough to be made in a moment, and the program on it."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pilots import MakeApp
+from support import bring, noise, write_mrc
+
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.project.catalog import Project, make_project
+from tomoseg_tui.tui.app import TomosegApp
+from tomoseg_tui.tui.config import Config
+from tomoseg_tui.workflow.annotating import import_masks
+from tomoseg_tui.workflow.tiling import place_tiles, wish
+
+SHAPE_ZYX = (24, 96, 96)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep config, sessions and logs of a test to itself, and the terminal's wishes out of it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for name in ("NO_COLOR", "TOMOSEG_RENDERER", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def _small_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project, made once and copied by every test that wants it."""
+    root = tmp_path_factory.mktemp("template") / "small"
+    project = make_project(root)
+    for seed, name in enumerate(("alpha", "beta")):
+        bring(project, name, noise(SHAPE_ZYX, seed=seed))
+    place_tiles(
+        project,
+        [
+            wish(Place("alpha", 6, 48, 48), "microtubule", negative=False),
+            wish(Place("alpha", 12, 50, 40), "microtubule", negative=False),
+            wish(Place("alpha", 18, 48, 48), "membrane", negative=False),
+            wish(Place("alpha", 18, 48, 48), "microtubule", negative=True),
+            wish(Place("beta", 12, 48, 48), "microtubule", negative=False),
+        ],
+    )
+    masks = write_mrc(root.parent / "masks.mrc", stripe()[np.newaxis])
+    import_masks(Project.open(root), masks, "microtubule", [Place("alpha", 6, 48, 48)])
+    import_masks(Project.open(root), masks, "membrane", [Place("alpha", 18, 48, 48)])
+    return root
+
+
+def stripe() -> NDArray[np.int8]:
+    """Return a mask of a tile: a stripe of 8 of its 64 rows."""
+    mask = np.zeros((64, 64), np.int8)
+    mask[28:36] = 1
+    return mask
+
+
+@pytest.fixture
+def small_project(_small_template: Path, tmp_path: Path) -> Project:
+    """Two tomograms alpha and beta of 24 x 96 x 96 voxels of noise; microtubule and membrane; tiles.
+
+    alpha: microtubule annotated at 48,48,6 and wanted at 40,50,12; at 48,48,18 membrane annotated and no
+    microtubule. beta: microtubule wanted at 48,48,12.
+    """
+    shutil.copytree(_small_template, tmp_path / "small")
+    return Project.open(tmp_path / "small")
+
+
+@pytest.fixture
+def make_app() -> MakeApp:
+    """Return how the program is made on a project: ``async with make_app(project, tab="tiles").run_test(...)``."""
+
+    def make(project: Project, *, tab: str | None = None, config: Config | None = None) -> TomosegApp:
+        app = TomosegApp(project, config or Config())
+        app.animation_level = "none"
+        if tab is not None:
+            app.session = replace(app.session, tab=tab)
+        return app
+
+    return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the inner loop short: a whole program takes half a second to start; those of the frame stand for all."""
+    for item in items:
+        starts_program = "make_app" in getattr(item, "fixturenames", ())
+        if starts_program and item.path.name != "test_app.py":
+            item.add_marker(pytest.mark.slow)

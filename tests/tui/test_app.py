@@ -1,0 +1,309 @@
+"""The frame: tabs, help, palette, keys, leaving and coming back, recipes, faults."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from pilots import MakeApp, open_tab, prose_on, until, words_on
+from support import make_card, put_card, write_map
+from textual.binding import Binding
+from textual.command import CommandPalette
+
+from tomoseg_tui.errors import UsageError
+from tomoseg_tui.jobs.record import create_job
+from tomoseg_tui.project.catalog import Project, add_feature
+from tomoseg_tui.tui.app import TABS, TomosegApp
+from tomoseg_tui.tui.config import Config, read_session, sessions_file
+from tomoseg_tui.tui.screens.confirm import Confirm
+from tomoseg_tui.tui.screens.help import Help
+from tomoseg_tui.tui.screens.too_small import TooSmall
+from tomoseg_tui.tui.widgets.tab_bar import TabLabel
+
+NAMES = tuple(TABS)
+
+
+def notices(app: TomosegApp) -> list[tuple[str, str, str]]:
+    return [(notice.severity, notice.title, notice.message) for notice in app._notifications]
+
+
+def history(project: Project) -> list[str]:
+    path = project.layout.history
+    return [json.loads(line)["command"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+# Tabs, help, palette, keys
+
+
+async def test_the_numbers_open_the_tabs_in_an_empty_and_in_a_filled_project(
+    project: Project, small_project: Project, make_app: MakeApp
+) -> None:
+    for opened in (project, small_project):
+        app = make_app(opened)
+        async with app.run_test(size=(80, 24)) as pilot:
+            for number in (2, 3, 4, 5, 6, 7, 1):
+                await open_tab(pilot, number)
+            assert TABS[NAMES[0]][0] in words_on(pilot).splitlines()[0]
+
+
+async def test_a_click_on_its_name_opens_a_tab(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project, tab="annotate")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_tab(pilot, 3)
+        label = next(label for label in app.query(TabLabel) if label.tab_name == "jobs")
+        await pilot.click(label)
+        await until(pilot, lambda: app.open_tab is not None and app.open_tab.id == "jobs")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_help_lists_every_key_of_a_tab_with_its_action_id(
+    small_project: Project, make_app: MakeApp, name: str
+) -> None:
+    put_card(small_project, make_card("net", features=("microtubule",)))
+    write_map(small_project, "net.microtubule", np.zeros((24, 96, 96), np.int8), tomogram="alpha")
+    create_job(small_project.layout, "train", "other", {})
+    app = make_app(small_project, tab=name)
+    async with app.run_test(size=(120, 70)) as pilot:
+        await open_tab(pilot, NAMES.index(name) + 1)
+        tab = app.open_tab
+        assert tab is not None
+        own = [binding for _, binding in tab._bindings if binding.description or binding.tooltip]
+        assert own
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        app.screen.query_one("#help-keys").styles.max_height = 60
+        await pilot.pause()
+        said = words_on(pilot)
+        for binding in own:
+            assert binding.id
+            assert f" {binding.id} " in said
+            assert binding.tooltip
+        await pilot.press("escape")
+        assert not isinstance(app.screen, Help)
+
+
+async def test_every_key_of_the_frame_has_an_id_and_f1_is_help_too(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project, tab="jobs")
+    async with app.run_test(size=(120, 60)) as pilot:
+        await open_tab(pilot, 7)
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        shown = [binding for binding in TomosegApp.BINDINGS if isinstance(binding, Binding) and binding.description]
+        assert all(binding.id in words_on(pilot) for binding in shown if binding.id)
+        assert all(binding.id for binding in shown)
+
+
+async def test_the_palette_offers_every_action_by_name(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project, tab="annotate")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_tab(pilot, 3)
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"light")
+        await until(pilot, lambda: "Light theme" in words_on(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.theme == "tomoseg-light")
+        await pilot.press("ctrl+p", *"masks")
+        await until(pilot, lambda: "Import masks" in prose_on(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Import annotations" in words_on(pilot))
+
+
+async def test_keys_are_rebound_by_action_id(small_project: Project, make_app: MakeApp) -> None:
+    config = Config(keys={"app.help": "f2", "annotate.feature": "ctrl+t,w"})
+    app = make_app(small_project, tab="annotate", config=config)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_tab(pilot, 3)
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        await pilot.press("escape", "question_mark")
+        assert not isinstance(app.screen, Help)
+        await pilot.press("w")
+        assert app.query_one("#annotate-left").border_title == "E membrane"
+        await pilot.press("f")
+        assert app.query_one("#annotate-left").border_title == "E membrane"
+
+
+async def test_the_theme_comes_from_the_config_and_an_unknown_one_is_the_usual(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    for asked, theme in (("tomoseg-light", "tomoseg-light"), ("none such", "tomoseg-dark")):
+        app = make_app(small_project, tab="jobs", config=Config(theme=asked))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            assert app.theme == theme
+
+
+# Leaving and coming back
+
+
+async def test_q_leaves_at_once_and_the_last_tab_comes_back(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_tab(pilot, 7)
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit)
+    assert read_session(sessions_file(os.environ), small_project.layout.root).tab == "jobs"
+    app = make_app(small_project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.open_tab is not None)
+        assert app.open_tab is not None
+        assert app.open_tab.id == "jobs"
+
+
+async def test_leaving_while_jobs_run_says_which_go_on_and_asks(small_project: Project, make_app: MakeApp) -> None:
+    create_job(small_project.layout, "train", "both", {})
+    create_job(small_project.layout, "merge", "merged", {})
+    app = make_app(small_project, tab="jobs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_tab(pilot, 7)
+        await until(pilot, lambda: "2 jobs running" in words_on(pilot))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        assert "2 jobs go on without this window." in prose_on(pilot)
+        await pilot.press("n")
+        assert not app._exit
+        await pilot.press("q", "y")
+        await until(pilot, lambda: app._exit)
+    states = [json.loads(path.read_text())["state"] for path in small_project.layout.jobs.glob("*/record.json")]
+    assert states == ["queued", "queued"]
+
+
+async def test_ctrl_c_tells_how_to_leave_and_does_not(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project, tab="jobs")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 7)
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "q leaves tomoseg" in words_on(pilot))
+        assert not app._exit
+
+
+# The terminal
+
+
+async def test_a_terminal_that_is_too_small_is_told_so_until_it_grows(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    app = make_app(small_project, tab="annotate")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_tab(pilot, 3)
+        await pilot.resize_terminal(60, 20)
+        await until(pilot, lambda: isinstance(app.screen, TooSmall))
+        assert "tomoseg needs 80 x 24 characters" in prose_on(pilot)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: not isinstance(app.screen, TooSmall))
+        assert "alpha" in words_on(pilot)
+
+
+async def test_it_starts_in_a_terminal_that_is_too_small(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project, tab="annotate")
+    async with app.run_test(size=(60, 20)) as pilot:
+        await until(pilot, lambda: "tomoseg needs 80 x 24" in prose_on(pilot))
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "alpha" in words_on(pilot))
+
+
+async def test_without_colour_every_tab_is_drawn_in_greys(
+    small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make_app(small_project, tab="import")
+    async with app.run_test(size=(100, 30)) as pilot:
+        for number in range(1, 8):
+            await open_tab(pilot, number)
+            for strip in app.screen._compositor.render_strips(app.screen.size):
+                for segment in strip:
+                    colours = [segment.style.color, segment.style.bgcolor] if segment.style else []
+                    triplets = [colour.get_truecolor() for colour in colours if colour is not None]
+                    assert all(max(triplet) - min(triplet) <= 1 for triplet in triplets), (number, segment)
+
+
+# The project
+
+
+async def test_what_others_change_is_seen_within_a_second(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project, tab="annotate")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_tab(pilot, 3)
+        await until(pilot, lambda: "2 features" in words_on(pilot))
+        add_feature(small_project, "actin")
+        await until(pilot, lambda: "3 features" in words_on(pilot))
+
+
+async def test_a_project_of_a_newer_format_is_only_read(small_project: Project, make_app: MakeApp) -> None:
+    settings = small_project.layout.settings
+    settings.write_text(settings.read_text().replace("format = 1", "format = 99"))
+    newer = Project.open(small_project.layout.root)
+    app = make_app(newer, tab="annotate")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 3)
+        await until(pilot, lambda: "(read only)" in words_on(pilot).splitlines()[0])
+        await until(pilot, lambda: app.query_one("#annotate-tile").border_title)
+        await pilot.press("B")
+        await until(pilot, lambda: notices(app))
+        severity, fault, fix = notices(app)[0]
+        assert severity == "error"
+        assert "made by a later tomoseg" in fault
+        assert fix == "Install a newer tomoseg to change it."
+        assert not history(newer)
+
+
+# Recipes
+
+
+async def test_a_recipe_leaves_its_command_in_the_history_and_is_told(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    app = make_app(small_project, tab="jobs")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 7)
+        words = ["features", "add", "actin filament"]
+        app.carry_out("made", words, lambda: "The feature is made.")
+        await until(pilot, lambda: history(small_project))
+        assert history(small_project) == ["tomoseg features add 'actin filament'"]
+        await until(pilot, lambda: "The feature is made." in words_on(pilot))
+
+
+async def test_a_fault_is_shown_with_its_fix_and_leaves_no_history(small_project: Project, make_app: MakeApp) -> None:
+    def fail() -> None:
+        raise UsageError("There is no [red]slice[/red] 9.", "Take one from 0 to 8.")
+
+    app = make_app(small_project, tab="jobs")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 7)
+        app.carry_out("looked", ["show", "alpha", "--z", "9"], fail)
+        await until(pilot, lambda: "Take one from 0 to 8." in words_on(pilot))
+        assert notices(app) == [("error", "There is no [red]slice[/red] 9.", "Take one from 0 to 8.")]
+        assert "There is no [red]slice[/red] 9." in prose_on(pilot)
+        assert not history(small_project)
+
+
+async def test_a_job_that_the_check_refuses_is_not_started(small_project: Project, make_app: MakeApp) -> None:
+    def refuse() -> tuple[str, str, dict[str, object]]:
+        raise UsageError("Nothing is annotated.", "Annotate a tile.")
+
+    app = make_app(small_project, tab="jobs")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 7)
+        app.start_job(["train", "--feature", "membrane"], refuse)
+        await until(pilot, lambda: "Annotate a tile." in words_on(pilot))
+        assert not list(small_project.layout.jobs.iterdir())
+
+
+async def test_y_says_so_where_nothing_is_a_command_yet(project: Project, make_app: MakeApp) -> None:
+    app = make_app(project, tab="annotate")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 3)
+        await pilot.press("y")
+        await until(pilot, lambda: "Nothing here is a command yet" in words_on(pilot))
+        assert not app.clipboard
+
+
+async def test_text_with_brackets_is_shown_as_it_is(project: Project, make_app: MakeApp) -> None:
+    app = make_app(project, tab="jobs")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 7)
+        app.carry_out("ok", ["features"], lambda: "made [b]bold[/b] /x[1].mrc")
+        await until(pilot, lambda: "made [b]bold[/b] /x[1].mrc" in prose_on(pilot))
+        app.push_screen(Confirm("Remove [1]?", "It is called [/b].", yes="Remove"))
+        await until(pilot, lambda: "Remove [1]?" in words_on(pilot) and "It is called [/b]." in words_on(pilot))

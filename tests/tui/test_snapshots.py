@@ -1,0 +1,110 @@
+"""A few pictures of the whole screen, 80x24 and 120x40: empty, filled, error, running.
+
+`pytest tests/tui/test_snapshots.py --snapshot-update` takes them anew; look at every changed one before committing it.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from pilots import MakeApp, open_tab, prose_on, until
+from support import bring, write_mrc
+from textual.pilot import Pilot
+
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.jobs.record import create_job
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.app import TABS, TomosegApp
+from tomoseg_tui.tui.screens.import_masks import ImportMasks
+from tomoseg_tui.workflow.annotating import import_masks
+from tomoseg_tui.workflow.tiling import place_tiles, wish
+
+at_both_sizes = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+Prepare = Callable[[Pilot[Any]], Awaitable[None]]
+Compare = Callable[..., bool]
+
+
+@pytest.fixture(autouse=True)
+def _still_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine be as busy in every picture."""
+    monkeypatch.setattr(psutil, "cpu_percent", lambda: 7.0)
+
+
+def seen(tab: str, words: str, *, press: tuple[str, ...] = ()) -> Prepare:
+    """Return what waits until a tab shows some words, and presses keys then."""
+
+    async def prepare(pilot: Pilot[Any]) -> None:
+        await open_tab(pilot, list(TABS).index(tab) + 1)
+        await until(pilot, lambda: "CPU 7%" in prose_on(pilot) and words in prose_on(pilot))
+        await pilot.press(*press)
+        await pilot.pause()
+
+    return prepare
+
+
+@at_both_sizes
+@pytest.mark.parametrize("tab", ["import", "annotate", "jobs"])
+def test_an_empty_project(
+    project: Project, make_app: MakeApp, snap_compare: Compare, tab: str, size: tuple[int, int]
+) -> None:
+    assert snap_compare(make_app(project, tab=tab), terminal_size=size, run_before=seen(tab, "Press"))
+
+
+@pytest.fixture
+def calm_project(project: Project, tmp_path: Path) -> Project:
+    """A tomogram of large even squares, with a tile on it that is annotated: noise would make pictures of megabytes."""
+    squares = np.kron(np.random.default_rng(5).integers(-60, 60, (6, 6, 6)), np.ones((4, 16, 16))).astype(np.int8)
+    bring(project, "calm", squares)
+    places = [Place("calm", 6, 48, 48), Place("calm", 14, 40, 50)]
+    place_tiles(project, [wish(place, "microtubule", negative=False) for place in places])
+    mask = np.zeros((1, 64, 64), np.int8)
+    mask[:, 20:40, 8:] = 1
+    import_masks(Project.open(project.layout.root), write_mrc(tmp_path / "mask.mrc", mask), "microtubule", places[:1])
+    return Project.open(project.layout.root)
+
+
+@at_both_sizes
+def test_a_filled_project(
+    calm_project: Project, make_app: MakeApp, snap_compare: Compare, size: tuple[int, int]
+) -> None:
+    prepare = seen("annotate", "calm 50,40,14 overlay", press=("j",))
+
+    async def annotated(pilot: Pilot[Any]) -> None:
+        await prepare(pilot)
+        await until(pilot, lambda: "M done 1120 px" in prose_on(pilot))
+
+    assert snap_compare(make_app(calm_project, tab="annotate"), terminal_size=size, run_before=annotated)
+
+
+def test_an_error(
+    calm_project: Project,
+    make_app: MakeApp,
+    snap_compare: Compare,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "notes.mrc").write_text("nothing but words\n" * 100)
+    monkeypatch.chdir(tmp_path)
+
+    async def refused(pilot: Pilot[Any]) -> None:
+        await seen("annotate", "M to do", press=("I",))(pilot)
+        await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasks))
+        pilot.app.screen.query_one("#masks-path").value = "notes.mrc"  # type: ignore[attr-defined]
+        pilot.app.screen.query_one("#masks-tiles").focus()
+        await until(pilot, lambda: "is a text file, not a volume" in prose_on(pilot))
+
+    assert snap_compare(make_app(calm_project, tab="annotate"), run_before=refused)
+
+
+def test_leaving_while_a_job_runs(calm_project: Project, make_app: MakeApp, snap_compare: Compare) -> None:
+    create_job(calm_project.layout, "train", "both", {})
+    app: TomosegApp = make_app(calm_project, tab="annotate")
+
+    async def asked(pilot: Pilot[Any]) -> None:
+        await seen("annotate", "1 job running", press=("q",))(pilot)
+        await until(pilot, lambda: "1 job goes on without this window." in prose_on(pilot))
+
+    assert snap_compare(app, run_before=asked)

@@ -1,0 +1,211 @@
+"""From an empty folder to a merged label volume by the keyboard alone, in a real terminal multiplexer."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support import Tomoseg
+
+from tomoseg_tui.jobs.record import JobState, find_job
+from tomoseg_tui.project.catalog import Project
+
+PATIENCE_SECONDS = 120.0
+"""The whole walk takes about 90 s on two free cores; a training on busy ones is waited for."""
+_FRAMES = re.compile("[\u2500-\u259f]+")
+
+
+@dataclass
+class Tmux:
+    """A tmux server of its own, with one pane of 80 x 24."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    name: str = ""
+    """Of the server's socket."""
+
+    def _run(self, *words: str) -> str:
+        command = ["tmux", "-L", self.name, "-f", "/dev/null", *words]
+        return subprocess.run(
+            command, cwd=self.folder, env={**os.environ, **self.environment}, check=True, capture_output=True, text=True
+        ).stdout
+
+    def start(self) -> None:
+        """Open the program in the folder, in a server of its own; a line tells when it has ended."""
+        self.name = f"walk-{os.getpid()}-{time.monotonic_ns()}"
+        program = shlex.join([sys.executable, "-m", "tomoseg_tui"])
+        self._run("new-session", "-d", "-x", "80", "-y", "24", f"{program}; echo ENDED $?; sleep 1000")
+
+    def press(self, *keys: str) -> None:
+        """Press keys by tmux's names."""
+        self._run("send-keys", *keys)
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        self._run("send-keys", "-l", "--", text)
+
+    def screen(self) -> str:
+        """Return what is seen."""
+        return self._run("capture-pane", "-p")
+
+    def sees(self, *texts: str) -> bool:
+        """Tell whether all texts are on the screen, whatever frames and line ends are between their words."""
+        seen = " ".join(_FRAMES.sub(" ", self.screen()).split())
+        return all(text in seen for text in texts)
+
+    def wait_for(self, *texts: str) -> None:
+        """Wait until all texts are on the screen."""
+        self.wait_until(lambda: self.sees(*texts), " and ".join(texts))
+
+    def wait_until(self, condition: Callable[[], bool], words: str) -> None:
+        """Wait until something is true."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"never came: {words}\n{self.screen()}"
+            time.sleep(0.1)
+
+    def press_for(self, key: str, *texts: str) -> None:
+        """Press a key and wait for what it brings."""
+        self.press(key)
+        self.wait_for(*texts)
+
+    def kill_server(self) -> None:
+        """End the server and every terminal in it, as a machine's administrator would."""
+        subprocess.run(["tmux", "-L", self.name, "kill-server"], check=False, capture_output=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder."""
+    (tmp_path / "lab").mkdir()
+    return tmp_path / "lab"
+
+
+@pytest.fixture
+def tmux(folder: Path, tmp_path: Path) -> Iterator[Tmux]:
+    """The terminal; without tmux nobody knows whether the program works in one."""
+    if shutil.which("tmux") is None:
+        assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether the program works"
+        pytest.skip("tmux is missing: the program was NOT walked through (make tools installs it)")
+    environment = {
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "TEXTUAL_ANIMATIONS": "none",
+        "LC_ALL": "C.UTF-8",
+    }
+    terminal = Tmux(folder, environment)
+    yield terminal
+    terminal.kill_server()
+
+
+@pytest.mark.slow
+def test_an_empty_folder_becomes_a_merged_label_volume(tmux: Tmux, folder: Path, sample_data: Path) -> None:
+    tmux.start()
+    tmux.wait_for("Make it one?")
+    tmux.press("y", "Enter")
+    import_tomograms(tmux, sample_data)
+    place_tiles(tmux, sample_data)
+    import_annotations(tmux, sample_data)
+    start_training(tmux)
+    project = Project.open(folder)
+    tmux.wait_until(lambda: find_job(project.layout, "1").progress().progress > 0, "a first epoch")
+    tmux.kill_server()
+    tmux.start()
+    find_it_running(tmux, project)
+    apply_to_the_other(tmux)
+    merge_the_maps(tmux)
+    see_the_jobs_and_leave(tmux)
+    check_what_was_made(folder, sample_data)
+
+
+def import_tomograms(tmux: Tmux, sample_data: Path) -> None:
+    tmux.wait_for("No tomogram yet", "Press i")
+    tmux.press_for("i", "Add tomograms")
+    tmux.type(f"{sample_data}/cell_?.mrc")
+    tmux.press_for("Enter", "2 to import", "13.6")
+    tmux.press_for("Enter", "tomograms (2)", "cell_b")
+
+
+def place_tiles(tmux: Tmux, sample_data: Path) -> None:
+    tmux.press_for("2", "space Place", "z 24/")
+    tmux.press_for("I", "Import tiles")
+    tmux.type(f"{sample_data}/tiles.csv")
+    tmux.press_for("Enter", "64 tiles", "2 features")
+
+
+def import_annotations(tmux: Tmux, sample_data: Path) -> None:
+    tmux.press_for("3", "64 tiles", "I Masks")
+    tmux.press_for("I", "Import annotations")
+    tmux.type(f"{sample_data}/cell_a_labels.mrc.gz")
+    tmux.wait_for("be cut at its 64 tiles", "1 is")
+    tmux.press("Enter", "Tab")
+    tmux.type("microtubule")
+    tmux.wait_for("1 is microtubule")
+    tmux.press("Tab")
+    tmux.type("membrane")
+    tmux.wait_for("2 is membrane")
+    tmux.press_for("C-s", "annotations taken")
+    tmux.press_for("Enter", "done cell_a", "0 to do")
+
+
+def start_training(tmux: Tmux) -> None:
+    tmux.press_for("4", "No training yet", "Press t")
+    tmux.press_for("t", "Train a network", "[ ] M microtubule")
+    tmux.press_for("Space", "[x] M microtubule")
+    tmux.press("Down")
+    tmux.press_for("Space", "[x] E membrane")
+    tmux.press("Tab", "Tab", "Tab")
+    tmux.type("3")
+    tmux.wait_for("Epochs 3")
+    tmux.press_for("C-s", "1 job running")
+
+
+def find_it_running(tmux: Tmux, project: Project) -> None:
+    tmux.wait_for("1 Import", "1 job running")
+    assert find_job(project.layout, "1").state() is JobState.RUNNING
+    tmux.press_for("4", "running", "epoch")
+    tmux.wait_for("no job runs")
+
+
+def apply_to_the_other(tmux: Tmux) -> None:
+    tmux.press_for("5", "networks and tomograms", "cell_b", "Not applied yet")
+    tmux.press("j")
+    tmux.wait_for("on cell_b: empty")
+    tmux.press_for("Space", "1 marked")
+    tmux.press_for("Enter", "for the maps", "Start (enter)")
+    tmux.press_for("Enter", "1 job running")
+    tmux.wait_for("on cell_b: done", "no job runs")
+    tmux.wait_for("cell_b z", "mapped", "M microtubule")
+
+
+def merge_the_maps(tmux: Tmux) -> None:
+    tmux.press_for("6", "cell_b: 2 of 2 maps", "card")
+    tmux.press("Right", "Right")
+    tmux.wait_for("label slice volume")
+    tmux.press("=")
+    tmux.press_for("Enter", "and all of merged")
+
+
+def see_the_jobs_and_leave(tmux: Tmux) -> None:
+    tmux.press_for("7", "train", "apply", "merge", "done")
+    tmux.press_for("q", "ENDED 0")
+
+
+def check_what_was_made(folder: Path, sample_data: Path) -> None:
+    words = ["evaluate", "cell_b/merged", sample_data / "cell_b_labels.mrc.gz", "--label", 1, "--label", 2, "--json"]
+    found = Tomoseg(folder)(*words).json["labels"]
+    assert found["1"]["dice"] > 0.3
+    assert found["2"]["dice"] > 0.2
+    lines = (folder / "history.jsonl").read_text().splitlines()
+    commands = [json.loads(line)["command"].split()[1:] for line in lines]
+    verbs = [next(i for i in (2, 1) if words[0] in {"tiles", "annotations"} or i == 1) for words in commands]
+    said = [" ".join(words[:count]) for words, count in zip(commands, verbs, strict=True)]
+    assert said == ["init", "import", "tiles import", "annotations import", "train", "apply", "merge"]

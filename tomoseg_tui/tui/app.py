@@ -1,0 +1,322 @@
+"""The app: compose tabs, bind keys, run recipes in threads, show errors. Knows no tomogram by itself."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import PurePath
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer
+from textual.worker import get_current_worker
+
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.jobs.launch import launch
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.history import command_line, remember
+from tomoseg_tui.tui.canvas.asking import Heard
+from tomoseg_tui.tui.canvas.pacing import PacedApp
+from tomoseg_tui.tui.config import Config, Session, config_file, log_file, read_session, sessions_file, write_session
+from tomoseg_tui.tui.facts import Facts
+from tomoseg_tui.tui.messages import FactsChanged, LoadChanged, RecipeDone, RecipeFailed
+from tomoseg_tui.tui.screens.confirm import Confirm
+from tomoseg_tui.tui.screens.help import Help
+from tomoseg_tui.tui.screens.too_small import TooSmall
+from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.theme import THEMES
+from tomoseg_tui.tui.watching import Watcher, words_of
+from tomoseg_tui.tui.widgets.tab_bar import TabBar
+from tomoseg_tui.tui.widgets.top_line import TopLine
+
+TABS = {
+    "import": ("Import", "import_tab", "ImportTab"),
+    "tiles": ("Tiles", "tiles_tab", "TilesTab"),
+    "annotate": ("Annotate", "annotate_tab", "AnnotateTab"),
+    "train": ("Train", "train_tab", "TrainTab"),
+    "apply": ("Apply", "apply_tab", "ApplyTab"),
+    "merge": ("Merge", "merge_tab", "MergeTab"),
+    "jobs": ("Jobs", "jobs_tab", "JobsTab"),
+}
+"""Title, module and class of each tab. A module is imported when its tab is first opened: numpy comes with it."""
+SMALLEST = (80, 24)
+"""Columns and rows below which there is no room."""
+
+
+class TomosegApp(PacedApp):
+    """The full-screen program."""
+
+    TITLE = "tomoseg"
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        "app.tcss",
+        *(f"tabs/{module}.tcss" for _, module, _ in TABS.values()),
+    ]
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012  # Textual's type
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"open('{name}')", title, show=False, id=f"app.tab_{name}", tooltip=f"Open {title}")
+            for number, (name, (title, _, _)) in enumerate(TABS.items(), start=1)
+        ),
+        Binding("question_mark,f1", "help", "Help", key_display="?", id="app.help", tooltip="Show every key"),
+        Binding(
+            "colon,ctrl+p", "command_palette", "Commands", key_display=":", id="app.palette", tooltip="Every action"
+        ),
+        Binding(
+            "y", "copy_command", "Copy command", show=False, id="app.copy", tooltip="Copy the command that does this"
+        ),
+        Binding("q", "quit_program", "Quit", id="app.quit", tooltip="Leave; jobs go on"),
+        Binding("ctrl+q", "quit_program", "Quit", show=False, id="app.quit_too", tooltip="Leave; jobs go on"),
+        Binding("ctrl+c", "tell_quit", "", show=False, priority=True),
+    ]
+
+    def __init__(self, project: Project, config: Config, *, renderer: str = "auto") -> None:
+        super().__init__()
+        self.project, self.config = project, config
+        self.asked_renderer = renderer
+        self.heard: Heard | None = None
+        """What the terminal said about pictures, asked before the app runs."""
+        self.facts: Facts | None = None
+        self.session: Session = read_session(sessions_file(), project.layout.root)
+        self._watcher = Watcher(project, self.post_message)
+        self.file_log = _file_logger()
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    def compose(self) -> ComposeResult:
+        """Make the frame; tabs come when they are opened."""
+        yield TopLine()
+        yield TabBar({name: title for name, (title, _, _) in TABS.items()})
+        with ContentSwitcher(id="tabs"):
+            yield Container(id="opening")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start looking at the project; open the last tab once the frame stands."""
+        self.theme = self.config.theme if self.config.theme in self.available_themes else "tomoseg-dark"
+        self.set_keymap(dict(self.config.keys))
+        self.query_one(TopLine).project = self.project.layout.root.name
+        self._watcher.start()
+        self.call_after_refresh(self.action_open, self.session.tab if self.session.tab in TABS else "import")
+
+    def on_unmount(self) -> None:
+        """Let the watching thread end."""
+        self._watcher.stop()
+
+    # Tabs
+
+    @property
+    def open_tab(self) -> Tab | None:
+        """The tab that is seen."""
+        current = self.query_one("#tabs", ContentSwitcher).current
+        found = self.query(f"#{current}").first() if current and current != "opening" else None
+        return found if isinstance(found, Tab) else None
+
+    async def action_open(self, name: str) -> None:
+        """Open a tab, made now if it is the first time."""
+        title, module, class_name = TABS[name]
+        switcher = self.query_one("#tabs", ContentSwitcher)
+        if not self.query(f"#{name}"):
+            made: type[Tab] = getattr(import_module(f"tomoseg_tui.tui.tabs.{module}"), class_name)
+            await switcher.mount(made(id=name))
+        switcher.current = name
+        self.query_one(TabBar).mark(name)
+        self.query_one(TopLine).tab = title
+        tab = self.open_tab
+        if tab is not None:
+            if self.facts is not None:
+                tab.show_facts(self.facts)
+            tab.take_focus()
+
+    @on(TabBar.Chosen)
+    async def open_chosen(self, event: TabBar.Chosen) -> None:
+        """Open the tab that was clicked."""
+        await self.action_open(event.tab_name)
+
+    # Facts
+
+    @on(FactsChanged)
+    def take_facts(self, event: FactsChanged) -> None:
+        """Hand new facts to the frame and to the tab that is seen."""
+        self.facts, self.project = event.facts, event.facts.project
+        self.query_one(TopLine).show_facts(event.facts)
+        if self.open_tab is not None:
+            self.open_tab.show_facts(event.facts)
+
+    @on(LoadChanged)
+    def take_load(self, event: LoadChanged) -> None:
+        """Show how busy the machine is."""
+        self.query_one(TopLine).load = event.words
+
+    def look_now(self) -> None:
+        """Look at the project at once."""
+        self._watcher.look_now()
+
+    # Recipes and jobs
+
+    def carry_out(self, title: str, words: list[str], recipe: Callable[[], Any]) -> None:
+        """Run a recipe in a thread, write it into the history, and tell how it went.
+
+        Parameters
+        ----------
+        title : str
+            What is being done, for people.
+        words : list of str
+            Arguments of the command that does the same.
+        recipe : callable
+            Called in a thread; its result travels in `RecipeDone`, a `TomosegError` in `RecipeFailed`.
+        """
+        self._carry_out(title, words, recipe)
+
+    @work(thread=True, group="recipes")
+    def _carry_out(self, title: str, words: list[str], recipe: Callable[[], Any]) -> None:
+        try:
+            self.project.refuse_newer()
+            result = recipe()
+            remember(self.project.layout.history, words)
+        except (TomosegError, OSError) as fault:
+            self._tell(RecipeFailed(*words_of(fault)))
+        else:
+            self._tell(RecipeDone(title, result, tuple(getattr(result, "remarks", ()))))
+
+    def _tell(self, message: RecipeDone | RecipeFailed) -> None:
+        if not get_current_worker().is_cancelled:
+            self.post_message(message)
+
+    def start_job(self, words: list[str], prepare: Callable[[], tuple[str, str, dict[str, Any]]]) -> None:
+        """Check a job in a thread and start it.
+
+        Parameters
+        ----------
+        words : list of str
+            Arguments of the command that does the same.
+        prepare : callable
+            Called in a thread; returns kind, name and what is asked, or raises `TomosegError`.
+        """
+
+        def begin() -> str:
+            kind, name, asked = prepare()
+            return f"Job {launch(self.project.layout, kind, name, asked).id}: {kind} {name}"
+
+        self.carry_out("started", words, begin)
+
+    @on(RecipeDone)
+    def tell_done(self, event: RecipeDone) -> None:
+        """Say that a recipe has ended, and look what it has changed."""
+        words = event.result if isinstance(event.result, str) else event.title
+        if words:
+            self.notify(f"{words}", timeout=4)
+        for remark in event.remarks:
+            self.notify(remark, severity="warning", timeout=10)
+        self.look_now()
+
+    @on(RecipeFailed)
+    def tell_fault(self, event: RecipeFailed) -> None:
+        """Show what is wrong and what to do."""
+        self.notify(event.fix or " ", title=event.fault, severity="error", timeout=15)
+        self.look_now()
+
+    def action_copy_command(self) -> None:
+        """Copy the command line that does what the open tab would do now."""
+        words = self.open_tab.command_words() if self.open_tab is not None else None
+        if words is None:
+            self.notify("Nothing here is a command yet; choose something first.", severity="warning")
+            return
+        self.copy_to_clipboard(command_line(words))
+        self.notify(command_line(words), title="Copied")
+
+    def notify(self, message: str, **how: Any) -> None:
+        """Show a notice as plain text: faults and file names may hold brackets."""
+        super().notify(message, **{**how, "markup": False})
+
+    # Leaving, help, palette
+
+    def action_help(self) -> None:
+        """Show every key."""
+        title = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
+        bindings = list(self.screen.active_bindings.values())
+        self.push_screen(Help(title, bindings, str(config_file())))
+
+    def action_tell_quit(self) -> None:
+        """Say how to leave; ctrl+c never ends the program by itself."""
+        self.notify("q leaves tomoseg; jobs go on.", timeout=3)
+
+    def action_quit_program(self) -> None:
+        """Leave at once if no job runs, else say what goes on."""
+        running = self.facts.running if self.facts is not None else 0
+        if not running:
+            self._leave()
+            return
+        text = (
+            f"{running} job{'s go' if running > 1 else ' goes'} on without this window. "
+            "Everything is on disk; start tomoseg again to look after it."
+        )
+        self.push_screen(Confirm("Leave tomoseg?", text, yes="Leave", no="Stay"), self._leave_if)
+
+    def _leave_if(self, answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
+        if answer:
+            self._leave()
+
+    def _leave(self) -> None:
+        session = self.session
+        for tab in self.query_one("#tabs", ContentSwitcher).children:
+            session = tab.session(session) if isinstance(tab, Tab) else session
+        if self.open_tab is not None and self.open_tab.id:
+            session = Session(self.open_tab.id, session.tomogram, session.z, session.zoom, session.feature)
+        try:
+            write_session(sessions_file(), self.project.layout.root, session)
+        except OSError as fault:
+            self.file_log.warning("the session could not be kept: %s", fault)
+        self.exit()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer every action of the open tab and the app by its words."""
+        for active in list(screen.active_bindings.values()):
+            binding = active.binding
+            if binding.id and binding.description:
+                yield SystemCommand(
+                    binding.description,
+                    f"{binding.tooltip or binding.description}  ({binding.key})",
+                    _runner(self, active),
+                )
+        yield SystemCommand("Dark theme", "Light letters on a dark ground", lambda: self._set_theme("tomoseg-dark"))
+        yield SystemCommand("Light theme", "Dark letters on a light ground", lambda: self._set_theme("tomoseg-light"))
+
+    def _set_theme(self, name: str) -> None:
+        self.theme = name
+
+    def on_resize(self, event: Resize) -> None:
+        """Ask for more room below the smallest size; go on when there is."""
+        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        if small and not isinstance(self.screen, TooSmall):
+            self.push_screen(TooSmall())
+        elif not small and isinstance(self.screen, TooSmall):
+            self.pop_screen()
+
+
+def _runner(app: TomosegApp, active: Any) -> Callable[[], None]:
+    """Return a call that runs a binding's action where it is bound."""
+
+    def run() -> None:
+        app.call_later(app.run_action, active.binding.action, active.node)
+
+    return run
+
+
+def _file_logger() -> logging.Logger:
+    """Log into a file: whatever is written to a terminal's descriptors lands on the screen."""
+    logger = logging.getLogger("tomoseg.tui")
+    logger.propagate = False
+    if not logger.handlers:
+        path = log_file(os.environ)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            logger.addHandler(logging.FileHandler(path, delay=True))
+        except OSError:
+            logger.addHandler(logging.NullHandler())
+    return logger

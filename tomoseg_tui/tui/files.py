@@ -1,0 +1,102 @@
+"""Paths that people type: completed, and spread where they hold wildcards. Reads folders, so threads call it."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from tomoseg_tui.errors import UsageError
+
+_WILD = frozenset("*?[")
+
+
+def complete_path(text: str, suffixes: Collection[str] = ()) -> str:
+    """Return the text as far as the folder's entries agree on how it goes on.
+
+    Parameters
+    ----------
+    text : str
+        A path, or the beginning of one; ``~`` is the home folder.
+    suffixes : collection of str
+        Endings of files that count, lower case; all if empty. Folders always count.
+
+    Returns
+    -------
+    str
+        Begins with `text`. A folder that is the only choice ends in ``/``. Unchanged where nothing fits.
+    """
+    names = _entries_beginning(text, suffixes)
+    if not names:
+        return text
+    typed = text.rpartition("/")[2]
+    shared = os.path.commonprefix(names)  # noqa: RUF071  # names are wanted letter by letter
+    return text + shared[len(typed) :]
+
+
+def _entries_beginning(text: str, suffixes: Collection[str]) -> list[str]:
+    """List what the last part of a path can become; folders end in a slash, hidden entries want their dot typed."""
+    head, slash, typed = text.rpartition("/")
+    try:
+        folder = Path(head + slash or ".").expanduser()
+        with os.scandir(folder) as entries:
+            return sorted(
+                f"{entry.name}/" if entry.is_dir() else entry.name
+                for entry in entries
+                if entry.name.startswith(typed)
+                and (typed or not entry.name.startswith("."))
+                and (entry.is_dir() or _ends_in(entry.name, suffixes))
+            )
+    except (OSError, RuntimeError, ValueError):  # no such folder, no such user's home, a zero byte
+        return []
+
+
+def _ends_in(name: str, suffixes: Collection[str]) -> bool:
+    return not suffixes or name.lower().endswith(tuple(suffixes))
+
+
+def find_files(text: str, suffixes: Collection[str] = ()) -> list[Path]:
+    """Return the files that a typed path means.
+
+    Parameters
+    ----------
+    text : str
+        A file, a folder, or a path with the wildcards ``*``, ``?``, ``[...]`` or ``**``.
+    suffixes : collection of str
+        Endings of the files that a folder or wildcards stand for, lower case; all if empty. A file that is
+        named in full is taken whatever its ending.
+
+    Returns
+    -------
+    list of Path
+        Absolute, sorted, at least one.
+
+    Raises
+    ------
+    UsageError
+        If nothing is there.
+    """
+    try:
+        path = Path(text).expanduser().absolute()
+        if path.is_file():
+            return [path]
+        found = sorted(path.iterdir()) if path.is_dir() else _matching(path)
+    except (OSError, RuntimeError, ValueError) as fault:
+        raise UsageError(f"{text} cannot be looked up: {fault}.", "Check the path and your rights there.") from fault
+    files = [entry for entry in found if _ends_in(entry.name, suffixes) and entry.is_file()]
+    if not files:
+        what = f"file ending in {', '.join(suffixes)}" if suffixes else "file"
+        raise UsageError(f"There is no {what} at {text}.", "Check the path; tab completes it.")
+    return files
+
+
+def _matching(path: Path) -> list[Path]:
+    """Return what a path with wildcards stands for."""
+    parts = path.parts
+    wild = next((index for index, part in enumerate(parts) if _WILD & set(part)), None)
+    if wild is None:
+        return []
+    return sorted(Path(*parts[:wild]).glob("/".join(parts[wild:])))
+
+
+def movable_word(path: Path, root: Path) -> str:
+    """Return a path as a command names it from a project's folder: relative inside of it, so that it can move."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,58 @@
+"""Stop, resume and kill a job from any tab: what the commands of the same names do, in a thread."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.record import Job, JobState, find_job
+
+if TYPE_CHECKING:
+    from tomoseg_tui.tui.app import TomosegApp
+
+Listing = Mapping[str, Any]
+"""A job as `jobs --json` prints it."""
+
+
+def is_live(job: Listing) -> bool:
+    """Tell whether a worker is at it or is about to be."""
+    return not JobState(job["state"]).is_over
+
+
+def stop_job(app: "TomosegApp", job: Listing) -> None:
+    """Ask a job to keep its work and end."""
+    if not is_live(job):
+        app.notify(f"Job {job['id']} is {job['state']} already.", severity="warning")
+        return
+    app.notify(f"Job {job['id']} is asked to keep its work and stop.", timeout=3)
+    _carry_out(app, "stop", job, lambda found: f"Job {found.id} is {launch.stop(found)}; what is finished is kept.")
+
+
+def resume_job(app: "TomosegApp", job: Listing) -> None:
+    """Go on with a job that was stopped, has failed or is lost."""
+    if not JobState(job["state"]).can_resume:
+        app.notify(f"Job {job['id']} is {job['state']}: there is nothing to resume.", severity="warning")
+        return
+    _carry_out(app, "resume", job, _resumed)
+
+
+def _resumed(found: Job) -> str:
+    return f"Job {found.id} goes on." if launch.resume(found) else f"Job {found.id} is done already."
+
+
+def kill_job(app: "TomosegApp", job: Listing) -> None:
+    """End a job at once; ask before this is called."""
+    _carry_out(app, "kill", job, lambda found: f"Job {found.id} is {launch.kill(found)}.")
+
+
+def _carry_out(app: "TomosegApp", verb: str, job: Listing, act: Callable[[Job], str]) -> None:
+    layout, job_id = app.project.layout, str(job["id"])
+    app.carry_out(verb, ["jobs", verb, job_id], lambda: act(find_job(layout, job_id)))
+
+
+def state_in_words(job: Listing) -> str:
+    """Return what there is to say of a job's state: where it is, or its fault and what to do."""
+    if job["fault"]:
+        return f"{job['fault']} {job['fix'] or ''}".strip()
+    if job["state"] == "stopped":
+        return "Stopped; what is finished is kept. r resumes it."
+    return str(job["message"] or "")

@@ -1,0 +1,38 @@
+"""Start the program on a project: ask the terminal, read the config, run the app."""
+
+import os
+from pathlib import Path
+
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.canvas.asking import Question
+from tomoseg_tui.tui.config import config_file, read_config
+
+
+def start(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> None:
+    """Run the program until the user leaves.
+
+    Parameters
+    ----------
+    folder : Path
+        The project.
+    renderer : str
+        How slices are drawn; `auto` asks the terminal.
+    mouse : bool
+        False leaves the mouse to the terminal, for copying text.
+
+    Raises
+    ------
+    TomosegError
+        If the folder is no project, or the config says something it must not.
+    """
+    config = read_config(config_file())
+    project = Project.open(folder)
+    question = Question.begin(os.environ)
+    try:
+        from tomoseg_tui.tui.app import TomosegApp  # noqa: PLC0415  # the terminal answers while Textual loads
+
+        app = TomosegApp(project, config, renderer=renderer)
+    finally:
+        heard = question.finish()
+    app.heard = heard
+    app.run(mouse=mouse and config.mouse)

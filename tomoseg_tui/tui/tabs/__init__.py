@@ -1,0 +1,1 @@
+"""The seven tabs, one file each, with its styles beside it."""

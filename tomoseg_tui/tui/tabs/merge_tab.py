@@ -1,0 +1,395 @@
+"""Merge: the maps of a tomogram compete; thresholds are seen at once, and the labels are written as a job."""
+
+from typing import Any, ClassVar
+
+import msgspec
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, HorizontalGroup, Vertical, VerticalScroll
+from textual.events import DescendantFocus
+from textual.widgets import ContentSwitcher, DataTable, Input, Static
+
+from tomoseg_tui.canvas.overlay import Palette, make_palette
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.project.records import LabelSidecar, MapSidecar
+from tomoseg_tui.tui.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.merge_choice import (
+    Entries,
+    chosen,
+    entries_of,
+    is_of,
+    label_of,
+    merge_words,
+    move,
+    reset_threshold,
+    shift_threshold,
+    toggle,
+)
+from tomoseg_tui.tui.merge_words import result_table, volume_table, what_there_is
+from tomoseg_tui.tui.screens.confirm import Confirm
+from tomoseg_tui.tui.screens.pick import Pick
+from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.slice_keys import slice_keys
+from tomoseg_tui.tui.widgets.empty import Empty
+from tomoseg_tui.tui.widgets.merge_view import MergeView
+from tomoseg_tui.tui.widgets.table import Table
+from tomoseg_tui.tui.words import bar, when
+from tomoseg_tui.workflow.merging import merge_request
+
+NO_MAPS = (
+    "No map to merge yet",
+    (
+        "Here the maps of a tomogram compete for every voxel, and the winners become one label volume: "
+        "1 microtubule, 2 membrane ... You move the thresholds and see the slice change at once.\n"
+        "First a network must be applied to a tomogram."
+    ),
+    "Press [b]5[/b] to apply one.",
+)
+NO_NAME = "merged"
+"""Name of a label volume that nobody has named."""
+
+
+def _quiet(keys: str, action: str, words: str, name: str, tooltip: str) -> Binding:
+    """Return a binding that the help and the palette tell, and the last line does not."""
+    return Binding(keys, action, words, show=False, id=f"merge.{name}", tooltip=tooltip)
+
+
+class ChoiceTable(Table):
+    """A table that leaves enter, left and right to the tab."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let the keys go on."""
+        left_out = {"select_cursor", "cursor_left", "cursor_right"}
+        return False if action in left_out else super().check_action(action, parameters)
+
+
+class MergeTab(Tab):
+    """Maps with thresholds and order, what they come to, the slice; and the label volumes there are."""
+
+    NAME = "merge"
+    TITLE = "Merge"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "write", "Write", id="merge.write", tooltip="Write the label volume, as a job"),
+        Binding("space", "take", "In/out", id="merge.toggle", tooltip="Take the map in or out"),
+        Binding(
+            "right,plus,l", "threshold(0.01)", "Threshold", key_display="← →", id="merge.up", tooltip="Threshold + 0.01"
+        ),
+        _quiet("left,minus,h", "threshold(-0.01)", "Lower", "down", "Threshold - 0.01"),
+        _quiet("shift+right,L", "threshold(0.1)", "Far higher", "far_up", "Threshold + 0.1"),
+        _quiet("shift+left,H", "threshold(-0.1)", "Far lower", "far_down", "Threshold - 0.1"),
+        _quiet("equals_sign", "card", "Card's threshold", "card", "Take the card's threshold again"),
+        _quiet("K,less_than_sign", "move(-1)", "Earlier label", "earlier", "An earlier label: move the map up"),
+        _quiet("J,greater_than_sign", "move(1)", "Later label", "later", "A later label: move the map down"),
+        Binding("t", "tomogram", "Tomogram", id="merge.tomogram", tooltip="Choose the tomogram"),
+        _quiet("n", "name", "Name", "name", "Name the label volume"),
+        _quiet("v", "volumes", "Volumes", "volumes", "Look at the label volumes there are, and back"),
+        _quiet("escape", "leave", "Maps", "leave", "Back to the maps"),
+        *slice_keys("merge"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id)
+        self._facts: Facts | None = None
+        self._name: str | None = None
+        self._entries: dict[str, Entries] = {}
+        self._maps: tuple[MapSidecar, ...] = ()
+        self._looks_at_volumes = False
+
+    def compose(self) -> ComposeResult:
+        """Make the panels, and what stands there while there is nothing."""
+        with ContentSwitcher(initial="merge-no-maps"):
+            yield Container(Empty(*NO_MAPS), id="merge-no-maps")
+            with Horizontal(id="merge-work"):
+                with Vertical(id="merge-left"):
+                    with Vertical(id="merge-maps-panel", classes="panel"):
+                        yield ChoiceTable("", "map", "by", "above", id="merge-maps")
+                        with HorizontalGroup(id="merge-name-row"):
+                            yield Static("name ", classes="hint")
+                            yield Input(NO_NAME, id="merge-name", compact=True, select_on_focus=False)
+                    with VerticalScroll(id="merge-result", classes="panel", can_focus=False):
+                        yield Static(id="merge-result-words")
+                    with Vertical(id="merge-volumes-panel", classes="panel") as volumes:
+                        volumes.border_title = "label volumes"
+                        yield ChoiceTable("name", "labels", "made", id="merge-volumes")
+                yield MergeView(id="merge-view", classes="panel")
+
+    # What is known
+
+    @property
+    def _tomogram(self) -> TomogramFacts | None:
+        return self._facts.tomogram(self._name) if self._facts is not None else None
+
+    @property
+    def _here(self) -> Entries:
+        return self._entries.get(self._name or "", ())
+
+    def show_facts(self, facts: Facts) -> None:
+        """Draw the maps of the tomogram chosen, at first of the one whose maps are newest."""
+        self._facts = facts
+        mapped = [tomogram for tomogram in facts.tomograms if tomogram.maps]
+        self.query_one(ContentSwitcher).current = "merge-work" if mapped else "merge-no-maps"
+        if mapped and self.screen.focused is None:
+            self.query_one("#merge-maps", ChoiceTable).focus()
+        if not mapped:
+            self._name = None
+            return
+        if self._name not in {tomogram.name for tomogram in mapped}:
+            newest = max(mapped, key=lambda tomogram: max(made.created for made in tomogram.maps))
+            self._choose(newest.name)
+        else:
+            self._take_maps()
+        self._draw()
+
+    def take_focus(self) -> None:
+        """Let the maps have the keys."""
+        (self.query_one("#merge-maps", ChoiceTable) if self._name else self).focus()
+
+    @property
+    def _view(self) -> MergeView:
+        return self.query_one(MergeView)
+
+    def _choose(self, name: str) -> None:
+        self._name, self._looks_at_volumes, self._maps = name, False, ()
+        tomogram = self._tomogram
+        if tomogram is not None:
+            self._view.open_tomogram(self.tomoseg.project.layout, tomogram)
+            self._take_maps()
+
+    def _take_maps(self) -> None:
+        """Take over maps that are new or were made again."""
+        tomogram = self._tomogram
+        if tomogram is None or self._facts is None or self._name is None or tomogram.maps == self._maps:
+            return
+        self._maps = tomogram.maps
+        features = list(self._facts.features)
+        newest = sorted(tomogram.maps, key=lambda made: made.created, reverse=True)
+        ordered = sorted(
+            newest, key=lambda made: features.index(made.feature) if made.feature in features else len(features)
+        )
+        self._entries[self._name] = entries_of(ordered, self._here)
+        self._view.forget_slices()
+
+    # Drawing
+
+    def _draw(self) -> None:
+        tomogram = self._tomogram
+        if tomogram is None:
+            return
+        rows = [
+            (volume.name, [volume.name, ", ".join(e.feature for e in volume.labels.values()), when(volume.created)])
+            for volume in tomogram.labels
+        ]
+        self.query_one("#merge-volumes", ChoiceTable).show_rows(rows)
+        self._draw_maps()
+        self._draw_slices()
+        self._draw_job()
+
+    def _draw_slices(self) -> None:
+        """Show over the slices what is looked at, and what it comes to."""
+        layout, volume = self.tomoseg.project.layout, self._volume
+        if volume is not None:
+            self._view.show_volume(layout, volume)
+        else:
+            self._view.show_maps(layout, self._here, self._maps)
+        self.draw_result()
+
+    def _draw_maps(self) -> None:
+        entries = self._here
+        rows = [(entry.key, self._cells(entries, place)) for place, entry in enumerate(entries)]
+        self.query_one("#merge-maps", ChoiceTable).show_rows(rows)
+        panel = self.query_one("#merge-maps-panel")
+        panel.border_title = f"{self._name}: {len(chosen(entries))} of {len(entries)} maps"
+        panel.border_subtitle = "J K order  = card  n name  v volumes"
+
+    def _cells(self, entries: Entries, place: int) -> list[Text | str]:
+        entry, label = entries[place], label_of(entries, place)
+        styles = {one.label: one for one in self._palette()}
+        mark = Text(f"{label} ") if label else Text("-")
+        if label in styles:
+            style = styles[label]
+            mark.append(style.letter, f"bold rgb({style.rgb[0]},{style.rgb[1]},{style.rgb[2]})")
+        ink = "" if entry.chosen else "dim"
+        threshold = Text(f"{entry.threshold:.2f}", "bold" if entry.chosen else "dim")
+        threshold.append(" card" if entry.is_of_card else "", "dim")
+        return [mark, Text(entry.feature, ink), Text(entry.run, ink), threshold]
+
+    def _palette(self) -> Palette:
+        return make_palette({number: entry.feature for number, entry in enumerate(chosen(self._here), start=1)})
+
+    @property
+    def _volume(self) -> LabelSidecar | None:
+        """The label volume that is looked at, None while the maps are."""
+        tomogram = self._tomogram
+        if tomogram is None or not self._looks_at_volumes:
+            return None
+        key = self.query_one("#merge-volumes", ChoiceTable).row_key
+        return next((volume for volume in tomogram.labels if volume.name == key), None)
+
+    @on(MergeView.Counted)
+    def draw_result(self) -> None:
+        """Show what the labels come to, in the slice that is seen and in all."""
+        tomogram, volume = self._tomogram, self._volume
+        if tomogram is None:
+            return
+        panel, words = self.query_one("#merge-result"), self.query_one("#merge-result-words", Static)
+        size = tomogram.record.voxel_size_angstrom
+        if volume is not None:
+            panel.border_title, panel.border_subtitle = f"{volume.name}, all slices", ""
+            words.update(volume_table(self._view.palette, size, volume))
+            return
+        written = next((one for one in tomogram.labels if is_of(one, self._here, self._maps)), None)
+        panel.border_title = f"slice {self._view.canvas.z}" + (f" and all of {written.name}" if written else "")
+        panel.border_subtitle = "" if written else "enter writes and counts all"
+        words.update(result_table(self._palette(), size, self._view.block, written))
+
+    def _draw_job(self) -> None:
+        """Say how far the job is that writes labels of this tomogram."""
+        jobs = self._facts.jobs if self._facts is not None else ()
+        panel = self.query_one("#merge-volumes-panel")
+        at_it = next((job for job in jobs if self._is_mine(job) and job["state"] in {"queued", "running"}), None)
+        panel.border_subtitle = (
+            f"job {at_it['id']} {bar(at_it['progress'], 5)} {at_it['progress']:.0%}" if at_it is not None else ""
+        )
+
+    def _is_mine(self, job: Any) -> bool:
+        return bool(job["kind"] == "merge" and str(job["name"]).startswith(f"{self._name}/"))
+
+    @on(DescendantFocus)
+    def take_side(self, event: DescendantFocus) -> None:
+        """Show the maps or the label volumes, as the focus goes from one to the other."""
+        side = {"merge-maps": False, "merge-volumes": True}.get(event.widget.id or "")
+        if side is not None and side is not self._looks_at_volumes:
+            self._looks_at_volumes = side
+            self._draw()
+
+    @on(DataTable.RowHighlighted, "#merge-volumes")
+    def take_volume(self) -> None:
+        """Show the label volume that the cursor has come to."""
+        if self._looks_at_volumes:
+            self._draw_slices()
+
+    # Keys
+
+    def _place(self) -> int | None:
+        """Return the place of the map under the cursor; None while label volumes are looked at."""
+        key = self.query_one("#merge-maps", ChoiceTable).row_key
+        places = (place for place, entry in enumerate(self._here) if entry.key == key)
+        return None if self._looks_at_volumes else next(places, None)
+
+    def _change(self, entries: Entries) -> None:
+        self._entries[self._name or ""] = entries
+        self._draw()
+
+    def action_take(self) -> None:
+        """Take the map in or out."""
+        place = self._place()
+        if place is not None:
+            self._change(toggle(self._here, place))
+
+    def action_threshold(self, by: float) -> None:
+        """Move the threshold."""
+        place = self._place()
+        if place is not None:
+            self._change(shift_threshold(self._here, place, by))
+
+    def action_card(self) -> None:
+        """Go back to the card's threshold."""
+        place = self._place()
+        if place is not None:
+            self._change(reset_threshold(self._here, place))
+
+    def action_move(self, by: int) -> None:
+        """Change the order."""
+        place = self._place()
+        if place is not None:
+            entries, _ = move(self._here, place, by)
+            self._change(entries)
+
+    def action_step(self, slices: int) -> None:
+        """Go through the slices."""
+        self._view.step(slices)
+
+    def action_tomogram(self) -> None:
+        """Ask for the tomogram."""
+        tomograms = self._facts.tomograms if self._facts is not None else ()
+        choices = [(tomogram.name, what_there_is(tomogram)) for tomogram in tomograms if tomogram.maps]
+        if choices:
+            self.app.push_screen(Pick("Merge the maps of", choices, chosen=self._name), self._take_tomogram)
+
+    def _take_tomogram(self, name: str | None) -> None:
+        if name is not None and name != self._name:
+            self._choose(name)
+            self._draw()
+            self.take_focus()
+
+    def action_volumes(self) -> None:
+        """Go to the label volumes, or back to the maps."""
+        tomogram = self._tomogram
+        if tomogram is not None and not tomogram.labels and not self._looks_at_volumes:
+            self.notify(f"{tomogram.name} has no label volume yet; enter writes one.", severity="warning")
+            return
+        self.query_one("#merge-maps" if self._looks_at_volumes else "#merge-volumes", ChoiceTable).focus()
+
+    def action_name(self) -> None:
+        """Name the label volume."""
+        self.query_one("#merge-name", Input).focus()
+
+    def action_leave(self) -> None:
+        """Go back to the maps."""
+        self.take_focus()
+
+    @on(Input.Submitted, "#merge-name")
+    def take_name(self, event: Input.Submitted) -> None:
+        """Take the name, or say what is wrong with it."""
+        event.stop()
+        try:
+            check_name(event.value.strip(), "label volume")
+        except TomosegError as fault:
+            self.notify(fault.fix, title=fault.fault, severity="error")
+            return
+        self.take_focus()
+
+    # Writing
+
+    @property
+    def _label_name(self) -> str:
+        return self.query_one("#merge-name", Input).value.strip() or NO_NAME
+
+    def action_write(self) -> None:
+        """Write the label volume; ask first where one would be replaced. From the volumes it leads back to the maps."""
+        tomogram, name = self._tomogram, self._label_name
+        if self._looks_at_volumes:
+            self.query_one("#merge-maps", ChoiceTable).focus()
+            return
+        if tomogram is None or not chosen(self._here):
+            self.notify("Take at least one map in with space.", severity="warning")
+            return
+        if name not in {volume.name for volume in tomogram.labels}:
+            self._write(answer=True)
+            return
+        text = f"{tomogram.name}/{name} is there already. The new one takes its place as soon as it is complete."
+        self.app.push_screen(
+            Confirm("Replace the label volume?", text, yes="Replace"), lambda yes: self._write(answer=yes)
+        )
+
+    def _write(self, *, answer: bool | None) -> None:
+        words = self.command_words()
+        if not answer or words is None or self._name is None:
+            return
+        project, tomogram, name = self.tomoseg.project, self._name, self._label_name
+        maps = [entry.word for entry in chosen(self._here)]
+
+        def prepare() -> tuple[str, str, dict[str, Any]]:
+            request = merge_request(project, tomogram, maps, name=name, output=None, force=False)
+            return "merge", f"{request.tomogram}/{request.name}", msgspec.to_builtins(request)
+
+        self.tomoseg.start_job(words, prepare)
+
+    def command_words(self) -> list[str] | None:
+        """Return the command that writes these labels."""
+        if self._name is None or not chosen(self._here):
+            return None
+        return merge_words(self._name, self._here, self._label_name)

@@ -1,0 +1,79 @@
+"""Pictures of a run's triples: image, annotation and output side by side, or one over the other."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tomoseg_tui.canvas.greys import to_grey, window_from_sample
+from tomoseg_tui.canvas.overlay import LabelStyle, make_palette
+from tomoseg_tui.canvas.renderer import Picture, lay_out
+from tomoseg_tui.core.annotation import FEATURE
+from tomoseg_tui.core.names import IGNORE
+from tomoseg_tui.workflow.looking import TripleView
+
+_UNDECIDED_GREY = 96
+"""Neither white nor black: not looked at, or ignored."""
+_GAP = 2
+"""Pixels between the pictures of one triple."""
+
+
+def in_order(views: Sequence[TripleView], *, best_first: bool) -> list[TripleView]:
+    """Return triples, held-out ones first, by how many pixels differ.
+
+    The best are those that show the feature: where there is none, it is easy to be right.
+    """
+    if not best_first:
+        return sorted(views, key=lambda view: (not view.held_out, -view.wrong))
+    return sorted(views, key=lambda view: (not view.held_out, not (view.annotation == FEATURE).any(), -view.dice))
+
+
+def verdict(view: TripleView) -> str:
+    """Return how well the network does on a tile."""
+    return f"{view.feature}  Dice {view.dice:.2f}  {view.wrong} pixels differ"
+
+
+def origin(view: TripleView) -> str:
+    """Return which tile it is, and whether the network has learned from it."""
+    return f"{view.tile}  {'held out' if view.held_out else 'learned from'}"
+
+
+def side_by_side(view: TripleView) -> Picture:
+    """Return image, annotation and output in a row; the third should look like the second."""
+    annotated = np.where(view.annotation == FEATURE, np.uint8(255), np.uint8(0))
+    annotated[view.annotation % 3 == 0] = _UNDECIDED_GREY
+    output = np.rint(view.output * 255).astype(np.uint8)
+    return lay_out([[_image(view), Picture(annotated), Picture(output)]], gap=_GAP)
+
+
+def flipped(view: TripleView, features: Sequence[str], thresholds: Mapping[str, float], *, network: bool) -> Picture:
+    """Return the image, and beside it the image with the annotation or with what the network says over it.
+
+    Parameters
+    ----------
+    view : TripleView
+    features : sequence of str
+        Those of the project, by whose order letters and colours are given.
+    thresholds : mapping of str to float
+        By feature: the probability above which a pixel is it.
+    network : bool
+        Show what the network says instead of the annotation.
+    """
+    image = _image(view)
+    labels = np.zeros(view.annotation.shape, np.uint8)
+    if network:
+        labels[view.output > thresholds.get(view.feature, 0.5)] = 1
+    else:
+        labels[view.annotation == FEATURE] = 1
+        labels[view.annotation == 3] = 2
+    return lay_out([[image, Picture(image.grey, labels, _palette(view.feature, features))]], gap=_GAP)
+
+
+def _image(view: TripleView) -> Picture:
+    return Picture(to_grey(view.image, window_from_sample(view.image)))
+
+
+def _palette(feature: str, features: Sequence[str]) -> tuple[LabelStyle, ...]:
+    """Return the feature's own style as label 1 and that of what is ignored as label 2."""
+    styles = {style.name: style for style in make_palette(dict(enumerate([*features, IGNORE], start=1)))}
+    shown = [styles[name] for name in (feature, IGNORE) if name in styles]
+    return tuple(LabelStyle(label, s.name, s.letter, s.rgb) for label, s in enumerate(shown, start=1))

@@ -1,0 +1,52 @@
+"""Features to choose from with space; a mark that is read without colours says which are chosen."""
+
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+
+class FeatureList(OptionList):
+    """A line a feature.
+
+    Parameters
+    ----------
+    words : mapping of str to str
+        What each feature's line says, by feature.
+    chosen : collection of str
+        Features chosen at first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space,enter", "select", "Choose", id="features.choose", tooltip="Choose the feature, or not"),
+        Binding("j", "cursor_down", "Down", show=False, id="features.down", tooltip="Down"),
+        Binding("k", "cursor_up", "Up", show=False, id="features.up", tooltip="Up"),
+    ]
+
+    class Changed(Message):
+        """Other features are chosen."""
+
+    def __init__(self, words: Mapping[str, str], chosen: Collection[str]) -> None:
+        self._words = dict(words)
+        self._chosen = set(chosen)
+        super().__init__(*(Option(self._line(feature), id=feature) for feature in words), compact=True)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Features that are chosen, in the order of the list."""
+        return tuple(feature for feature in self._words if feature in self._chosen)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Choose a feature, or take it out."""
+        event.stop()
+        feature = event.option_id or ""
+        self._chosen ^= {feature}
+        self.replace_option_prompt(feature, self._line(feature))
+        self.post_message(self.Changed())
+
+    def _line(self, feature: str) -> Content:
+        return Content(f"[{'x' if feature in self._chosen else ' '}] {self._words[feature]}")

@@ -1,0 +1,68 @@
+"""A tree of folders with the files of some endings, with the keys of vi; Textual reads the folders in a thread."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widgets import DirectoryTree
+
+
+class FileTree(DirectoryTree):
+    """Folders, and files that count.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tree begins.
+    suffixes : collection of str
+        Endings of the files that are shown, lower case; all if empty.
+    id : str or None
+        Textual's.
+    """
+
+    ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "+ ", "- ", "  "  # signs that every terminal and font has
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False, id="tree.down"),
+        Binding("k", "cursor_up", "Up", show=False, id="tree.up"),
+        Binding(
+            "h,left,backspace", "up", "Up a folder", show=False, id="tree.parent", tooltip="Close, or go up a folder"
+        ),
+        Binding("l,right", "into", "Open", show=False, id="tree.open", tooltip="Open the folder"),
+    ]
+
+    def __init__(
+        self,
+        folder: Path,
+        suffixes: Collection[str] = (),
+        *,
+        id: str | None = None,  # noqa: A002  # Textual's word
+    ) -> None:
+        super().__init__(folder, id=id)
+        self._suffixes = tuple(suffixes)
+        self.guide_depth = 2
+
+    def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
+        """Leave out hidden entries and files of other endings."""
+        return [
+            path
+            for path in paths
+            if not path.name.startswith(".")
+            and (not self._suffixes or path.name.lower().endswith(self._suffixes) or self._safe_is_dir(path))
+        ]
+
+    def action_into(self) -> None:
+        """Open the folder under the cursor."""
+        node = self.cursor_node
+        if node is not None and node.allow_expand:
+            node.expand()
+
+    def action_up(self) -> None:
+        """Close the folder, go to the one it lies in, or show what lies around the first one."""
+        node = self.cursor_node
+        if node is None or node is self.root:
+            self.path = Path(self.path).absolute().parent
+        elif node.is_expanded:
+            node.collapse()
+        else:
+            self.move_cursor(node.parent)

@@ -1,0 +1,68 @@
+"""One line that appears at `/` and filters a list while it is typed."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input
+
+
+class FilterLine(Input):
+    """Hidden until it is opened; enter keeps the filter, escape takes it away; both give the focus back."""
+
+    DEFAULT_CSS = "FilterLine { dock: bottom; display: none; } FilterLine.-open { display: block; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "clear", "No filter", id="filter.clear", tooltip="Take the filter away"),
+        Binding("down", "keep", "", show=False),
+    ]
+
+    class Filtered(Message):
+        """The words have changed."""
+
+        def __init__(self, line: "FilterLine", words: str) -> None:
+            super().__init__()
+            self.line = line
+            self.words = words
+
+        @property
+        def control(self) -> "FilterLine":
+            """The line."""
+            return self.line
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(placeholder="filter: words that must occur", id=id, compact=True)
+        self._back: Widget | None = None
+
+    def open(self, back: Widget) -> None:
+        """Show the line and type into it; the focus goes back to `back`."""
+        self._back = back
+        self.add_class("-open")
+        self.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tell what is asked for."""
+        event.stop()
+        self.post_message(self.Filtered(self, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep the filter."""
+        event.stop()
+        self.action_keep()
+
+    def action_keep(self) -> None:
+        """Go back to the list; the line stays while it filters."""
+        self.set_class(bool(self.value), "-open")
+        if self._back is not None:
+            self._back.focus()
+
+    def action_clear(self) -> None:
+        """Show all again."""
+        self.value = ""
+        self.action_keep()
+
+
+def fits(text: str, words: str) -> bool:
+    """Tell whether every word of a filter occurs in a text, upper or lower case alike."""
+    lowered = text.lower()
+    return all(word in lowered for word in words.lower().split())

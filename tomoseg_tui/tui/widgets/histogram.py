@@ -1,0 +1,84 @@
+"""How often each density occurs, as bars of blocks that are read without colours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_BINS = 480
+"""Bins that are counted; as many or fewer columns are drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How the densities of a sample are spread."""
+
+    counts: NDArray[np.int64]
+    """Shape (bins,): how many densities lie in each of as many equal steps from `low` to `high`."""
+    low: float
+    """The 0.1 percentile, in the unit of the densities; what lies beyond is not counted."""
+    high: float
+    """The 99.9 percentile, or a little more than `low`."""
+
+
+def spread_of(sample: NDArray[np.generic]) -> Spread | None:
+    """Count the densities of a sample of any shape; None where nothing is finite. Takes a moment: for threads."""
+    finite = sample[np.isfinite(sample)].astype(np.float64)
+    if not finite.size:
+        return None
+    low, high = (float(end) for end in np.percentile(finite, (0.1, 99.9)))
+    if high <= low:
+        low, high = low - 1, low + 1
+    counts, _ = np.histogram(finite, bins=_BINS, range=(low, high))
+    return Spread(counts.astype(np.int64), low, high)
+
+
+def histogram_rows(counts: NDArray[np.int64], columns: int, rows: int) -> list[str]:
+    """Draw counts as columns of blocks.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (bins,)
+        How often each density occurs.
+    columns : int
+        Width, at most as many as there are bins.
+    rows : int
+        Height of the tallest column.
+
+    Returns
+    -------
+    list of str
+        The uppermost row first. A column that is not empty is at least an eighth of a row high.
+    """
+    starts = np.arange(columns) * counts.size // columns
+    sums = np.add.reduceat(counts, starts)  # (columns,)
+    most = int(sums.max(initial=0)) or 1
+    heights = np.where(sums > 0, np.maximum(np.rint(sums * (8 * rows) / most), 1), 0).astype(int)  # eighths
+    return ["".join(_EIGHTHS[min(max(height - 8 * row, 0), 8)] for height in heights) for row in range(rows)][::-1]
+
+
+class Histogram(Widget):
+    """The densities of a sample; both ends are named below."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id)
+        self._spread: Spread | None = None
+
+    def show(self, spread: Spread | None) -> None:
+        """Show how densities are spread, or nothing."""
+        self._spread = spread
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one row, with as many columns as there is room for; below them the axis."""
+        columns, rows = min(self.size.width, _BINS), self.size.height - 1
+        if self._spread is None or columns < 1 or rows < 1:
+            return Strip.blank(self.size.width, self.rich_style)
+        low, high = f"{self._spread.low:.4g}", f"{self._spread.high:.4g}"
+        axis = f"{low}{high:>{max(columns - len(low), 1)}}"
+        line = axis if y == rows else histogram_rows(self._spread.counts, columns, rows)[y]
+        return Strip([Segment(line, self.rich_style)])

@@ -1,0 +1,56 @@
+"""A table with the keys of vi and less: j k, g G, ctrl+d ctrl+u; rows keep their place when facts change."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+
+class Table(DataTable[Any]):
+    """Rows by key, one cursor for the row."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False, id="table.down"),
+        Binding("k", "cursor_up", "Up", show=False, id="table.up"),
+        Binding("g", "scroll_top", "Top", show=False, id="table.top"),
+        Binding("G", "scroll_bottom", "Bottom", show=False, id="table.bottom"),
+        Binding("ctrl+d", "page_down", "Page down", show=False, id="table.page_down"),
+        Binding("ctrl+u", "page_up", "Page up", show=False, id="table.page_up"),
+    ]
+
+    def __init__(self, *columns: str, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id, classes=classes, cursor_type="row", zebra_stripes=False, show_row_labels=False)
+        self._titles = columns
+
+    def on_mount(self) -> None:
+        """Make the columns."""
+        for title in self._titles:
+            self.add_column(title, key=title)
+
+    def show_rows(self, rows: Sequence[tuple[str, Sequence[str | Text]]]) -> None:
+        """Show these rows, each a key and its cells, and leave the cursor on the row it was on."""
+        keys = [row.value for row in self.rows]
+        if keys == [key for key, _ in rows]:
+            for key, cells in rows:
+                for title, cell in zip(self._titles, cells, strict=True):
+                    if self.get_cell(key, title) != cell:
+                        self.update_cell(key, title, cell, update_width=True)
+            return
+        kept, at = self.row_key, self.cursor_row
+        self.clear()
+        for key, cells in rows:
+            self.add_row(*cells, key=key)
+        new_keys = [key for key, _ in rows]
+        if kept in new_keys:
+            self.move_cursor(row=new_keys.index(kept), animate=False)
+        elif rows:
+            self.move_cursor(row=min(at, len(rows) - 1), animate=False)
+
+    @property
+    def row_key(self) -> str | None:
+        """Key of the row under the cursor, None in an empty table."""
+        if not self.row_count or not 0 <= self.cursor_row < self.row_count:
+            return None
+        return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value

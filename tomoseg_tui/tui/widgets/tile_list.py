@@ -1,0 +1,56 @@
+"""The tiles of a project as a list of work: those still to do first, filtered by words."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from tomoseg_tui.core.tiles import FeatureState, Tile
+from tomoseg_tui.tui.widgets.table import Table
+
+WORDS = {
+    FeatureState.WANTED: "to do",
+    FeatureState.ANNOTATED: "done",
+    FeatureState.NONE_HERE: "none",
+    None: "-",
+}
+"""States as the list says them."""
+ORDER = tuple(WORDS)
+"""What comes first in the list."""
+_STYLES = {FeatureState.WANTED: "bold", FeatureState.ANNOTATED: "", FeatureState.NONE_HERE: "dim", None: "dim"}
+
+
+def state_for(tile: Tile, features: Sequence[str]) -> FeatureState | None:
+    """Return what a tile is for the features chosen: to do if it is for any of them, else done, none or nothing."""
+    states = {tile.state_of(feature) for feature in features}
+    return next(state for state in ORDER if state in states or state is None)
+
+
+def by_work(tiles: Sequence[Tile], features: Sequence[str]) -> list[Tile]:
+    """Return the tiles with those first that are still to do; else in their order."""
+    return sorted(tiles, key=lambda tile: ORDER.index(state_for(tile, features)))
+
+
+def words_of(tile: Tile, features: Sequence[str]) -> str:
+    """Return all that the list says of a tile, for a filter to look through."""
+    states = " ".join(f"{feature} {WORDS[state]}" for feature, state in tile.states.items())
+    return f"{tile.place.id} {WORDS[state_for(tile, features)]} {states}"
+
+
+class TileList(Table):
+    """One row a tile: its state for the features chosen, and where it lies."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
+        super().__init__("state", "tile", id=id)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave enter to the tab: it marks a tile done, and a click must not."""
+        return False if action == "select_cursor" else super().check_action(action, parameters)
+
+    def show_tiles(self, tiles: Sequence[Tile], features: Sequence[str]) -> None:
+        """Show tiles in the order given, with their state for the features chosen."""
+        self.show_rows([(tile.place.id, _cells(tile, features)) for tile in tiles])
+
+
+def _cells(tile: Tile, features: Sequence[str]) -> tuple[Text, Text]:
+    state, place = state_for(tile, features), tile.place
+    return Text(WORDS[state], style=_STYLES[state]), Text(f"{place.tomogram} {place.x},{place.y},{place.z}")

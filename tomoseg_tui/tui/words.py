@@ -1,0 +1,62 @@
+"""Times, sizes and states as screens say them."""
+
+from datetime import UTC, datetime
+
+MINUTE, HOUR = 60, 3600
+
+
+def clock(seconds: float | None) -> str:
+    """Return a duration as ``02:50`` or ``1:02:50``; nothing if it is not known."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(max(seconds, 0)), MINUTE)
+    hours, minutes = divmod(minutes, MINUTE)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+def roughly(seconds: float) -> str:
+    """Return a duration as rough as a guess is: ``40 s``, ``6 min``, ``2.5 h``."""
+    if seconds < 1.5 * MINUTE:
+        return f"{max(10, round(seconds, -1)):.0f} s"
+    if seconds < 1.5 * HOUR:
+        return f"{seconds / MINUTE:.0f} min"
+    return f"{seconds / HOUR:.1f} h"
+
+
+def gigabytes(size_bytes: float | None) -> str:
+    """Return a size as ``0.9 GB``; nothing if it is not known."""
+    return "" if size_bytes is None else f"{size_bytes / 1e9:.1f} GB"
+
+
+def when(at: str | None, *, now: datetime | None = None) -> str:
+    """Return an ISO 8601 time as people here say it: ``22:12`` today, else ``21 Nov``, with the year if another.
+
+    Parameters
+    ----------
+    at : str or None
+        As records keep it, UTC.
+    now : datetime or None
+        The present, with a time zone, in which the answer is said; this machine's by default.
+    """
+    present = now or datetime.now(UTC).astimezone()
+    try:
+        then = datetime.fromisoformat(at or "").astimezone(present.tzinfo)
+    except ValueError:
+        return ""
+    if then.date() == present.date():
+        return f"{then:%H:%M}"
+    return f"{then:%d %b}" if then.year == present.year else f"{then:%Y}"
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text no wider than a column, with the middle left out where it is too long."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}" if width > 1 else "…"[:width]
+
+
+def bar(done: float, width: int) -> str:
+    """Return a progress bar that is read without colours."""
+    filled = round(min(max(done, 0.0), 1.0) * width)
+    return "█" * filled + "░" * (width - filled)
