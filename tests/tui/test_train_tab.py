@@ -227,13 +227,15 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
     async with at_the_form(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "No feature is chosen. Choose one with space." in prose_on(pilot))
         await pilot.press("space")
-        await until(pilot, lambda: "Tiles with microtubule 1, without 1." in prose_on(pilot))
-        words = prose_on(pilot)
-        assert "Nothing was held out" in words
-        assert "20 epochs of 25 steps, learning rate 0.004." in words
-        assert "On the processor (CPU," in words
-        assert "a guess from the size of the network; about 0.8 GB of memory." in words
-        assert "! 2 tiles wait for their annotation of microtubule." in words
+        expected = (
+            "Tiles with microtubule 1, without 1.",
+            "Nothing was held out",
+            "20 epochs of 25 steps, learning rate 0.004.",
+            "On the processor (CPU,",
+            "a guess from the size of the network; about 0.8 GB of memory.",
+            "! 2 tiles wait for their annotation of microtubule.",
+        )
+        await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))
         assert pilot.app.screen.query_one("#name", Input).placeholder == "microtubule_1"
 
 
