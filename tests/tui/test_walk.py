@@ -77,6 +77,15 @@ class Tmux:
         self.press(key)
         self.wait_for(*texts)
 
+    def type_at(self, line: str, text: str) -> None:
+        """Type a text as soon as the cursor is in the line that holds some words: focus moves a moment after a key."""
+        self.wait_until(lambda: line in self._line_of_cursor(), f"the cursor at {line!r}")
+        self.type(text)
+
+    def _line_of_cursor(self) -> str:
+        row = int(self._run("display-message", "-p", "#{cursor_y}"))
+        return self.screen().splitlines()[row]
+
     def kill_server(self) -> None:
         """End the server and every terminal in it, as a machine's administrator would."""
         subprocess.run(["tmux", "-L", self.name, "kill-server"], check=False, capture_output=True)
@@ -147,10 +156,10 @@ def import_annotations(tmux: Tmux, sample_data: Path) -> None:
     tmux.type(f"{sample_data}/cell_a_labels.mrc.gz")
     tmux.wait_for("be cut at its 64 tiles", "1 is")
     tmux.press("Enter", "Tab")
-    tmux.type("microtubule")
+    tmux.type_at("1 is", "microtubule")
     tmux.wait_for("1 is microtubule")
     tmux.press("Tab")
-    tmux.type("membrane")
+    tmux.type_at("2 is", "membrane")
     tmux.wait_for("2 is membrane")
     tmux.press_for("C-s", "annotations taken")
     tmux.press_for("Enter", "done cell_a", "0 to do")
@@ -163,7 +172,7 @@ def start_training(tmux: Tmux) -> None:
     tmux.press("Down")
     tmux.press_for("Space", "[x] E membrane")
     tmux.press("Tab", "Tab", "Tab")
-    tmux.type("3")
+    tmux.type_at("Epochs", "3")
     tmux.wait_for("Epochs 3")
     tmux.press_for("C-s", "1 job running")
 
@@ -178,11 +187,11 @@ def find_it_running(tmux: Tmux, project: Project) -> None:
 def apply_to_the_other(tmux: Tmux) -> None:
     tmux.press_for("5", "networks and tomograms", "cell_b", "Not applied yet")
     tmux.press("j")
-    tmux.wait_for("on cell_b: empty")
+    tmux.wait_for("empty: cell_b by")
     tmux.press_for("Space", "1 marked")
     tmux.press_for("Enter", "for the maps", "Start (enter)")
     tmux.press_for("Enter", "1 job running")
-    tmux.wait_for("on cell_b: done", "no job runs")
+    tmux.wait_for("done: cell_b by", "no job runs")
     tmux.wait_for("cell_b z", "mapped", "M microtubule")
 
 

@@ -2,14 +2,13 @@
 
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from tomoseg_tui.core.network_settings import TrainingSettings, default_training, network_named
+from tomoseg_tui.core.network_settings import TrainingSettings, network_named
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
 from tomoseg_tui.io.triples_file import Triples, write_triples
@@ -18,14 +17,14 @@ from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit
 from tomoseg_tui.learn.weights import load_checkpoint
 from tomoseg_tui.neural.copies import digest_of
-from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCount, now, write_record
 from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted, sweep_drafts
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.reporting import Reporter, Stopped, stop_if_asked
-from tomoseg_tui.workflow.training import FROM_RATE, TrainRequest, set_request
+from tomoseg_tui.workflow.training import TrainRequest, set_request
+from tomoseg_tui.workflow.training_plan import training_settings
 
 
 def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -47,7 +46,8 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     sweep_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
     reporter.log(prepare_device(request.device, None))
     summary, patches, facts = _tiles(project, request, reporter)
-    settings, notes = _settings(project, request, patches)
+    settings = training_settings(project, request, int((~patches.held_out).sum()))
+    notes = _notes_on_start(request, settings)
     for note in (summary.held_out_reason, *summary.notes, *notes):
         reporter.log(note)
     start = project.layout.network_weights(request.made_from) if request.made_from else None
@@ -95,29 +95,14 @@ def _tiles(
     return trainsets.load_patches(path)
 
 
-def _settings(project: Project, request: TrainRequest, patches: TilePatches) -> tuple[TrainingSettings, list[str]]:
-    """Return the settings of the training: what was asked for, else the network's usual ones."""
-    notes = []
-    earlier = catalog.network(project.layout, request.made_from) if request.made_from else None
-    network = earlier.network if earlier is not None else network_named(request.network).name
-    usual = default_training(network, int((~patches.held_out).sum()))
-    rate = request.learning_rate or usual.learning_rate
-    if earlier is not None:
-        notes.append(f"Starts from the weights of {earlier.name}.")
-        if request.learning_rate is None:
-            rate = earlier.learning_rate * FROM_RATE
-            notes.append(f"Learning rate {rate:g}, a tenth of that of {earlier.name}.")
-    seed = request.seed if request.seed is not None else project.settings.seed
-    return (
-        replace(
-            usual,
-            epochs=request.epochs or usual.epochs,
-            learning_rate=rate,
-            batch=request.batch or usual.batch,
-            seed=seed,
-        ),
-        notes,
-    )
+def _notes_on_start(request: TrainRequest, settings: TrainingSettings) -> list[str]:
+    """Return what is said of a training that starts from another run's weights."""
+    if request.made_from is None:
+        return []
+    notes = [f"Starts from the weights of {request.made_from}."]
+    if request.learning_rate is None:
+        notes.append(f"Learning rate {settings.learning_rate:g}, a tenth of that of {request.made_from}.")
+    return notes
 
 
 class _Watcher:

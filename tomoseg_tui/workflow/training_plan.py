@@ -65,7 +65,7 @@ def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
     """
     summary, tiles = _tiles(project, request)
     teaching = [tile for tile in tiles if not tile.held_out]
-    settings = _settings(project, request, len(teaching))
+    settings = training_settings(project, request, len(teaching))
     positive = sum(any(sign > 0 for sign in tile.signs) for tile in teaching)
     steps = steps_per_epoch(settings, positive, len(teaching) - positive)
     each = flops_of_step(settings, summary.tile_size, len(summary.features))
@@ -81,11 +81,21 @@ def _tiles(project: Project, request: TrainRequest) -> tuple[SetSummary, list[Ti
     return summary, [tile.facts for tile in tiles]
 
 
-def _settings(project: Project, request: TrainRequest, teaching: int) -> TrainingSettings:
+def training_settings(project: Project, request: TrainRequest, teaching: int) -> TrainingSettings:
+    """Return the settings of a training on so many tiles: what was asked for, else the network's usual ones.
+
+    A training that starts from another run's weights keeps its network, at a tenth of its learning rate.
+    """
     earlier = catalog.network(project.layout, request.made_from) if request.made_from is not None else None
     usual = default_training(earlier.network if earlier is not None else request.network, teaching)
     rate = request.learning_rate or (usual.learning_rate if earlier is None else earlier.learning_rate * FROM_RATE)
-    return replace(usual, epochs=request.epochs or usual.epochs, learning_rate=rate, batch=request.batch or usual.batch)
+    return replace(
+        usual,
+        epochs=request.epochs or usual.epochs,
+        learning_rate=rate,
+        batch=request.batch or usual.batch,
+        seed=request.seed if request.seed is not None else project.settings.seed,
+    )
 
 
 def flops_of_step(settings: TrainingSettings, tile: int, features: int) -> float:

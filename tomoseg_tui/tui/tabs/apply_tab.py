@@ -208,7 +208,7 @@ class ApplyTab(Tab):
             return
         name, run = field
         cell = self._cells[field]
-        panel.border_title = f"{run} on {name}: {cell.state}"
+        panel.border_title = f"{cell.state}: {name} by {run}"
         self.query_one("#apply-said-words", Static).update(cell.reason)
 
     @on(DataTable.CellHighlighted)
