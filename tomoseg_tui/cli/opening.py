@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tomoseg_tui.errors import NotAProjectError, UsageError
 from tomoseg_tui.project.catalog import Project, make_project
+from tomoseg_tui.project.history import remember
 
 
 def open_program(arguments: argparse.Namespace) -> int:
@@ -34,4 +35,6 @@ def _project_in(folder: Path) -> Project | None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         return None
-    return make_project(folder)
+    project = make_project(folder)
+    remember(project.layout.history, ["init", "."])
+    return project

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable
 
-import psutil
 from textual.message import Message
 
 from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.jobs.devices import LoadMeter
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.facts import fingerprint, read_facts
 from tomoseg_tui.tui.messages import FactsChanged, LoadChanged, RecipeFailed
@@ -34,6 +34,7 @@ class Watcher:
         self._project, self._post = project, post
         self._wake, self._ended = threading.Event(), threading.Event()
         self._seen, self._blind = b"", 0
+        self._meter = LoadMeter()
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -54,7 +55,7 @@ class Watcher:
         while not self._ended.is_set():
             self._look()
             if looks % LOAD_EVERY == 0:
-                self._post(LoadChanged(f"CPU {psutil.cpu_percent():.0f}%"))
+                self._post(LoadChanged(self._meter.look().in_words()))
             looks += 1
             self._wake.wait(LOOK_SECONDS)
             self._wake.clear()

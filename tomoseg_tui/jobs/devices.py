@@ -1,0 +1,64 @@
+"""How busy processors are: the CPU, and each GPU where there is a driver that tells."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Load:
+    """One look at the machine."""
+
+    cpu_percent: float
+    """All cores together, since the last look."""
+    gpu_percents: tuple[int, ...] = ()
+    """By GPU; empty where there is no driver."""
+
+    def in_words(self) -> str:
+        """Return it as the first line of the screen says it: ``GPU 0 71%  CPU 12%``."""
+        gpus = [f"GPU {number} {percent}%" for number, percent in enumerate(self.gpu_percents)]
+        return "  ".join([*gpus, f"CPU {self.cpu_percent:.0f}%"])
+
+
+def _nvml() -> Any:
+    """Return NVIDIA's library, begun; None where there is no driver."""
+    with contextlib.suppress(Exception):  # whatever is wrong with a driver, a screen goes on without it
+        import pynvml  # noqa: PLC0415  # wakes a driver, which only a watching thread may wait for
+
+        pynvml.nvmlInit()
+        return pynvml
+    return None
+
+
+class LoadMeter:
+    """Tells the load again and again.
+
+    Parameters
+    ----------
+    find_gpus : callable
+        Returns NVIDIA's library or None; called once, at the first look.
+    """
+
+    def __init__(self, find_gpus: Callable[[], Any] = _nvml) -> None:
+        self._find_gpus = find_gpus
+        self._gpus: Any = None
+        self._looked = False
+
+    def look(self) -> Load:
+        """Return the load now; takes a moment at the first look."""
+        if not self._looked:
+            self._looked, self._gpus = True, self._find_gpus()
+        return Load(float(psutil.cpu_percent()), self._gpu_percents())
+
+    def _gpu_percents(self) -> tuple[int, ...]:
+        if self._gpus is None:
+            return ()
+        try:
+            handles = [self._gpus.nvmlDeviceGetHandleByIndex(n) for n in range(self._gpus.nvmlDeviceGetCount())]
+            return tuple(int(self._gpus.nvmlDeviceGetUtilizationRates(handle).gpu) for handle in handles)
+        except Exception:  # noqa: BLE001  # a driver that fails in the middle is a driver that is not there
+            self._gpus = None
+            return ()
