@@ -163,8 +163,7 @@ def import_annotations(tmux: Tmux, sample_data: Path) -> None:
     tmux.press("Tab")
     tmux.type_at("2 is", "membrane")
     tmux.wait_for("2 is membrane")
-    tmux.press_for("C-s", "annotations taken")
-    tmux.press_for("Enter", "done cell_a", "0 to do")
+    tmux.press_for("C-s", "done cell_a", "0 to do")
 
 
 def start_training(tmux: Tmux) -> None:
