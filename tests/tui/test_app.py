@@ -1,5 +1,6 @@
 """The frame: tabs, help, palette, keys, leaving and coming back, recipes, faults."""
 
+import asyncio
 import json
 import os
 
@@ -53,6 +54,18 @@ async def test_a_click_on_its_name_opens_a_tab(small_project: Project, make_app:
         label = next(label for label in app.query(TabLabel) if label.tab_name == "jobs")
         await pilot.click(label)
         await until(pilot, lambda: app.open_tab is not None and app.open_tab.id == "jobs")
+
+
+async def test_of_two_tabs_asked_for_at_once_the_later_one_opens(small_project: Project, make_app: MakeApp) -> None:
+    """A key that is pressed while the last tab is still being made must win over it."""
+    app = make_app(small_project)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.open_tab is not None)
+        await asyncio.gather(app.action_open("train"), app.action_open("jobs"))
+        assert app.open_tab is not None
+        assert app.open_tab.id == "jobs"
+        await app._open_last_tab()
+        assert app.open_tab.id == "jobs"
 
 
 @pytest.mark.parametrize("name", NAMES)

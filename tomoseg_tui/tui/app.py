@@ -82,6 +82,7 @@ class TomosegApp(PacedApp):
         self.heard: Heard | None = None
         """What the terminal said about pictures, asked before the app runs."""
         self.facts: Facts | None = None
+        self._asked_tab = ""
         self.session: Session = read_session(sessions_file(), project.layout.root)
         self._watcher = Watcher(project, self.post_message)
         self.file_log = _file_logger()
@@ -102,7 +103,12 @@ class TomosegApp(PacedApp):
         self.set_keymap(dict(self.config.keys))
         self.query_one(TopLine).project = self.project.layout.root.name
         self._watcher.start()
-        self.call_after_refresh(self.action_open, self.session.tab if self.session.tab in TABS else "import")
+        self.call_after_refresh(self._open_last_tab)
+
+    async def _open_last_tab(self) -> None:
+        """Open the tab of last time, unless a key was quicker."""
+        if not self._asked_tab:
+            await self.action_open(self.session.tab if self.session.tab in TABS else "import")
 
     def on_unmount(self) -> None:
         """Let the watching thread end."""
@@ -120,10 +126,13 @@ class TomosegApp(PacedApp):
     async def action_open(self, name: str) -> None:
         """Open a tab, made now if it is the first time."""
         title, module, class_name = TABS[name]
+        self._asked_tab = name
         switcher = self.query_one("#tabs", ContentSwitcher)
         if not self.query(f"#{name}"):
             made: type[Tab] = getattr(import_module(f"tomoseg_tui.tui.tabs.{module}"), class_name)
             await switcher.mount(made(id=name))
+        if self._asked_tab != name:
+            return  # another was asked for while this one was made
         switcher.current = name
         self.query_one(TabBar).mark(name)
         self.query_one(TopLine).tab = title
