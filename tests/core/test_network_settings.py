@@ -55,8 +55,8 @@ def test_four_features_cost_little_more_than_one() -> None:
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=str)
 def test_no_network_reads_more_slices_than_a_tile_keeps(network: NetworkSettings) -> None:
-    assert network.slices == 2 * network.context_slices + 1
-    assert network.context_slices <= CONTEXT_SLICES
+    assert network.slices == 2 * network.context_slices + network.slices_out
+    assert network.slices + network.slices_out - 1 <= 2 * CONTEXT_SLICES + 1
 
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=str)

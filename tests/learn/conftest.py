@@ -19,6 +19,10 @@ TINY = NetworkSettings(
 SMALL = NetworkSettings(
     name="small", kind="unet", description="for tests", slices=5, levels=2, base_channels=8, growth=1.0, fold=2
 )
+THREE = NetworkSettings(
+    name="three", kind="unet", description="for tests", slices=7, slices_out=3, levels=1, base_channels=4, growth=1.0,
+    fold=2,
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,6 +37,7 @@ def library() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "tiny", TINY)
         patch.setitem(NETWORKS, "small", SMALL)
+        patch.setitem(NETWORKS, "three", THREE)
         yield
 
 

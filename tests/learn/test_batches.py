@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tomoseg_tui.core.augment import Augmentation
 from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.learn.batches import epoch_batches, tile_order
@@ -41,7 +42,7 @@ def test_one_positive_tile_alone_makes_batches(make_tiles: Callable[..., TilePat
     alone = make_tiles(count=1, held_out=0)
     (batch,) = epoch_batches(alone, brief, epoch=0, steps=1)
     assert batch.densities.shape == (2, 48, 48, 1)
-    assert batch.layers.shape == (2, 16, 16, 1)
+    assert batch.layers.shape == (2, 48, 48, 1, 1)
 
 
 def test_the_same_seed_and_epoch_give_the_same_batches(spheres: TilePatches, brief: TrainingSettings) -> None:
@@ -80,3 +81,17 @@ def test_a_fault_while_preparing_reaches_the_one_who_asks(
     broken = TilePatches(tiles.densities[:1], tiles.layers, tiles.signs, tiles.held_out, tiles.features)
     with pytest.raises(IndexError):
         list(epoch_batches(broken, brief, epoch=0, steps=5))
+
+
+def test_a_tile_teaches_the_slice_that_it_stands_on_and_no_other(make_tiles: Callable[..., TilePatches]) -> None:
+    """Its own densities are the middle ones of those that the window gives that slice."""
+    tiles = make_tiles(count=3, held_out=0)
+    tiles.densities[:] = np.arange(9, dtype=np.float32)[:, np.newaxis, np.newaxis]
+    still = Augmentation(True, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=30)
+    (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=still)
+    known = batch.layers.any(axis=(1, 2, 4))  # (n, place)
+    assert known.sum(axis=1).tolist() == [1] * 30
+    assert known.any(axis=0).all()
+    places = known.argmax(axis=1)
+    assert batch.densities[np.arange(30), 24, 24, 2 + places].tolist() == [4.0] * 30

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.network_settings import NETWORKS
-from tomoseg_tui.core.patches import TilePatches
+from tomoseg_tui.core.patches import TilePatches, window_of
 from tomoseg_tui.errors import ShapeError, TrainingError
 from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.networks import build
@@ -17,7 +17,7 @@ from tomoseg_tui.learn.weights import save_weights
 SMALL_FEATURES = 2
 
 
-@pytest.fixture(params=["small", "eman2"], scope="module")
+@pytest.fixture(params=["small", "three", "eman2"], scope="module")
 def weights(request: pytest.FixtureRequest, library: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights in a folder that is called as their network."""
     name: str = request.param
@@ -32,14 +32,15 @@ def predictor(weights: Path) -> Predictor:
     return Predictor(weights, NETWORKS[weights.parent.name], SMALL_FEATURES)
 
 
-def block_for(predictor: Predictor, z: int, y: int, x: int) -> NDArray[np.float32]:
-    depth = z + 2 * predictor.settings.context_slices
+def block_for(predictor: Predictor, groups: int, y: int, x: int) -> NDArray[np.float32]:
+    depth = groups * predictor.settings.slices_out + 2 * predictor.settings.context_slices
     return np.random.default_rng(0).standard_normal((depth, y, x), dtype=np.float32)
 
 
 def test_a_block_comes_out_without_its_context_slices(predictor: Predictor) -> None:
     found = predictor.predict(block_for(predictor, 3, 32, 48))
-    assert (found.shape, found.dtype) == ((3, 32, 48, SMALL_FEATURES), np.dtype(np.float32))
+    depth = 3 * predictor.settings.slices_out
+    assert (found.shape, found.dtype) == ((depth, 32, 48, SMALL_FEATURES), np.dtype(np.float32))
     assert 0 <= found.min() <= found.max() <= 1
 
 
@@ -51,9 +52,9 @@ def test_saved_and_loaded_predicts_the_same(predictor: Predictor, weights: Path)
 
 def test_slices_are_the_same_however_a_tomogram_is_cut_along_z(predictor: Predictor) -> None:
     block = block_for(predictor, 4, 32, 32)
-    context = predictor.settings.context_slices
+    context, half = predictor.settings.context_slices, 2 * predictor.settings.slices_out
     whole = predictor.predict(block)
-    parts = [predictor.predict(block[z : z + 2 + 2 * context]) for z in (0, 2)]
+    parts = [predictor.predict(block[z : z + half + 2 * context]) for z in (0, half)]
     assert np.array_equal(whole, np.concatenate(parts))
 
 
@@ -78,10 +79,10 @@ def test_tiles_are_predicted_with_their_surroundings(
     tiles = make_tiles(count=2)
     two = type(tiles)(tiles.densities, np.repeat(tiles.layers, 2, axis=1), tiles.signs, tiles.held_out, ("a", "b"))
     found = predictor.predict_tiles(two)
-    context = predictor.settings.context_slices
-    whole = predictor.predict(tiles.densities[0, 4 - context : 5 + context])
+    place = predictor.settings.slices_out // 2
+    whole = predictor.predict(window_of(predictor.settings, tiles.densities[0], place))
     assert found.shape == (2, 16, 16, SMALL_FEATURES)
-    assert np.allclose(found[0], whole[0, 32:48, 32:48], atol=1e-5)
+    assert np.allclose(found[0], whole[place, 32:48, 32:48], atol=1e-5)
 
 
 def test_weights_of_another_network_are_refused(weights: Path) -> None:

@@ -12,7 +12,8 @@ from tomoseg_tui.learn.judging import FeatureScore, judge, steadiest_threshold
 
 
 def truth_of(tiles: TilePatches) -> NDArray[np.float32]:
-    truth: NDArray[np.float32] = np.moveaxis(tiles.layers[tiles.held_out] == 2, 1, -1).astype(np.float32)
+    """Shape (m, place, s, s, feature), one place."""
+    truth: NDArray[np.float32] = np.moveaxis(tiles.layers[tiles.held_out] == 2, 1, -1)[:, np.newaxis].astype(np.float32)
     return truth
 
 
@@ -40,7 +41,7 @@ def test_the_threshold_follows_probabilities_that_are_all_low(make_tiles: Callab
 def test_pixels_not_looked_at_or_ignored_do_not_count(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = make_tiles(count=6, held_out=3)
     wrong = truth_of(tiles)
-    wrong[:, :4] = 1
+    wrong[:, :, :4] = 1
     tiles.layers[:, :, :2] = 0
     tiles.layers[:, :, 2:4] = 3
     score = score_of(wrong, tiles)
@@ -50,7 +51,7 @@ def test_pixels_not_looked_at_or_ignored_do_not_count(make_tiles: Callable[..., 
 def test_a_feature_that_no_held_out_tile_shows_has_no_score(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = make_tiles(count=6, held_out=3)
     tiles.layers[tiles.held_out] = 1
-    assert judge(np.zeros((3, 16, 16, 1), np.float32), tiles) == {"sphere": None}
+    assert judge(np.zeros((3, 1, 16, 16, 1), np.float32), tiles) == {"sphere": None}
 
 
 def test_of_equal_thresholds_the_middle_is_taken() -> None:

@@ -17,7 +17,7 @@ STEP = {"unet25d": 1, "eman2": 2}
 @given(value=st.sampled_from([0, 3]), seed=st.integers(0, 1000))
 def test_pixels_not_looked_at_or_ignored_do_not_matter(name: str, value: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    layers = rng.integers(1, 3, (2, 8, 8, 1), dtype=np.uint8)
+    layers = rng.integers(1, 3, (2, 8, 8, 1, 1), dtype=np.uint8)
     layers[:, :4] = value
     outputs = rng.standard_normal((2, 8 // STEP[name], 8 // STEP[name], 1), dtype=np.float32)
     changed = outputs.copy()
@@ -28,7 +28,7 @@ def test_pixels_not_looked_at_or_ignored_do_not_matter(name: str, value: int, se
 
 def test_a_tile_not_looked_at_for_a_feature_adds_nothing_to_that_feature() -> None:
     rng = np.random.default_rng(0)
-    layers = rng.integers(1, 3, (2, 8, 8, 2), dtype=np.uint8)
+    layers = rng.integers(1, 3, (2, 8, 8, 1, 2), dtype=np.uint8)
     logits = rng.standard_normal((2, 8, 8, 2), dtype=np.float32)
     layers[..., 1] = 0
     both = float(loss_of(NETWORKS["unet25d"], logits, layers))
@@ -37,21 +37,21 @@ def test_a_tile_not_looked_at_for_a_feature_adds_nothing_to_that_feature() -> No
 
 
 def test_a_batch_without_anything_known_has_no_loss() -> None:
-    nothing = np.zeros((1, 8, 8, 1), np.uint8)
+    nothing = np.zeros((1, 8, 8, 1, 1), np.uint8)
     assert float(loss_of(NETWORKS["unet25d"], np.ones((1, 8, 8, 1), np.float32), nothing)) == 0
 
 
 def test_a_right_answer_costs_less_than_a_wrong_one() -> None:
-    layers = np.ones((1, 8, 8, 1), np.uint8)
+    layers = np.ones((1, 8, 8, 1, 1), np.uint8)
     layers[:, 2:5, 2:5] = 2
-    right = np.where(layers == 2, 6, -6).astype(np.float32)
+    right = np.where(layers == 2, 6, -6).astype(np.float32)[..., 0]
     assert float(loss_of(NETWORKS["unet25d"], right, layers)) < 0.05
     assert float(loss_of(NETWORKS["unet25d"], -right, layers)) > 5
 
 
 def test_eman2s_loss_is_the_logarithm_of_the_mean_squared_error_after_clipping_at_1() -> None:
     """By hand: four coarse pixels, labels 1, 0, 1/2, 0 against 3 (clipped to 1), 0.5, 0.5 and -1."""
-    layers = np.ones((1, 4, 4, 1), np.uint8)
+    layers = np.ones((1, 4, 4, 1, 1), np.uint8)
     layers[0, :2, :2] = 2
     layers[0, 2:, :1] = 2
     amplitudes = np.array([[3, 0.5], [0.5, -1]], np.float32).reshape(1, 2, 2, 1)

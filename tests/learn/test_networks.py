@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings, network_named
 from tomoseg_tui.learn.networks import build, probabilities
 
-ALL = pytest.mark.parametrize("name", ["unet25d", "eman2", "tiny", "small"])
+ALL = pytest.mark.parametrize("name", ["unet25d", "eman2", "tiny", "small", "three"])
 
 
 def outputs_of(settings: NetworkSettings, densities: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
@@ -48,7 +48,7 @@ def test_outputs_stand_on_the_grid_of_the_input_and_go_from_0_to_1(name: str) ->
     settings = network_named(name)
     rng = np.random.default_rng(2)
     found = outputs_of(settings, 9 * rng.standard_normal((2, 32, 48, settings.slices), dtype=np.float32))
-    assert found.shape == (2, 32, 48, 1)
+    assert found.shape == (2, 32, 48, settings.slices_out)
     assert 0 <= found.min() <= found.max() <= 1
 
 

@@ -53,7 +53,7 @@ def step_generator(seed: int, epoch: int, step: int) -> np.random.Generator:
 
 
 def augment(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
-    """Return a changed copy of a patch, cut to `edge` pixels around the tile.
+    """Return a turned and regraded copy of a patch, cut to `edge` pixels around the tile.
 
     Parameters
     ----------
@@ -69,10 +69,10 @@ def augment(patch: Patch, rng: np.random.Generator, edge: int, settings: Augment
     Returns
     -------
     Patch
-        Densities (z, edge, edge) and layers (feature, s, s). Pixels of a turned tile that have no
-        annotation are 0, not looked at; densities are taken from around the tile, so corners are not empty.
+        Densities (z, edge, edge) and layers (feature, edge, edge). Pixels beyond the turned tile are 0, not
+        looked at; densities are taken from around the tile, so corners are not empty.
     """
-    turned = resample(mirrored(patch, rng) if settings.mirror else patch, rng, edge, settings)
+    turned = resample(patch, rng, edge, settings)
     return Patch(regraded(turned.densities, rng, settings), turned.layers)
 
 
@@ -91,14 +91,8 @@ def resample(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmen
         As `augment` returns it. Densities bilinear, layers from the nearest pixel; beyond the patch the
         densities of its border go on.
     """
-    matrix = _random_matrix(rng, settings)
-    tile = patch.layers.shape[-1]
-    y, x = _source_yx(matrix, edge)
-    inner = slice((edge - tile) // 2, (edge + tile) // 2)
-    return Patch(
-        _bilinear(patch.densities, y, x),
-        _nearest(patch.layers, y[inner, inner], x[inner, inner]),
-    )
+    y, x = _source_yx(_random_matrix(rng, settings), edge)
+    return Patch(_bilinear(patch.densities, y, x), _nearest(patch.layers, y, x))
 
 
 def _random_matrix(rng: np.random.Generator, settings: Augmentation) -> NDArray[np.float64]:

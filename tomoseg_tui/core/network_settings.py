@@ -85,7 +85,7 @@ class NetworkSettings:
     description: str
     """One line for a list of networks."""
     slices: int
-    """Slices read for one slice out, the middle one its own; odd, at most 9, what a tile keeps."""
+    """Slices read at once; with `slices_out` - 1 more at most 9, what a tile keeps."""
     levels: int
     """How often the U-Net halves its grid, the first convolution's halving among them."""
     base_channels: int
@@ -94,13 +94,15 @@ class NetworkSettings:
     """Factor between the channels of one grid and the next coarser one."""
     fold: int = 1
     """Pixels that the first convolution steps: 2 works on half the grid, for a quarter of the time a channel."""
+    slices_out: int = 1
+    """Neighbouring slices segmented at once, in the middle of those read: three for the price of one."""
     clamp_sigma: float = 5.0
     """Densities further from the mean are held there, in sigma: gold would drown all else."""
 
     @property
     def context_slices(self) -> int:
-        """Slices needed above and below the slice that is segmented."""
-        return self.slices // 2
+        """Slices needed above and below those that are segmented at once."""
+        return (self.slices - self.slices_out) // 2
 
     @property
     def stride(self) -> int:
@@ -129,8 +131,8 @@ class NetworkSettings:
         return sum(layer.parameters for layer in self.convolutions(features))
 
     def flops_per_pixel(self, features: int) -> float:
-        """Return the floating point operations for each pixel of a slice; a multiply-add counts 2."""
-        return sum(layer.flops_per_pixel for layer in self.convolutions(features))
+        """Return the floating point operations for each voxel that is segmented; a multiply-add counts 2."""
+        return sum(layer.flops_per_pixel for layer in self.convolutions(features)) / self.slices_out
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for a card."""
@@ -162,7 +164,7 @@ def _unet_layers(settings: NetworkSettings, features: int) -> tuple[Convolution,
         grid = fold * 2**level
         layers.append(_inner(1, wider, narrower, 2 * grid))
         layers += [_inner(3, 2 * narrower, narrower, grid), _inner(3, narrower, narrower, grid)]
-    return (*layers, Convolution(fold, channels[0], features, 1, fold, transposed=True))
+    return (*layers, Convolution(fold, channels[0], features * settings.slices_out, 1, fold, transposed=True))
 
 
 def _inner(kernel: int, inputs: int, outputs: int, grid: int, input_grid: int | None = None) -> Convolution:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.network_settings import NetworkSettings
+
 CONTEXT_PIXELS = 32
 """Pixels kept around a tile in y and x, so that a network may look beyond its edge."""
 CONTEXT_SLICES = 4
@@ -32,3 +34,23 @@ class TilePatches:
     def tile(self) -> int:
         """Edge s of a tile in pixels."""
         return int(self.layers.shape[-1])
+
+
+def window_of(network: NetworkSettings, densities: NDArray[np.float32], place: int) -> NDArray[np.float32]:
+    """Return the slices with which a network segments a tile as number `place` of those segmented at once.
+
+    Parameters
+    ----------
+    network : NetworkSettings
+    densities : ndarray of float32, shape (2 * CONTEXT_SLICES + 1, y, x)
+        The tile and its surroundings.
+    place : int
+        From 0 to `slices_out` - 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (slice, y, x)
+        A view.
+    """
+    first = CONTEXT_SLICES - network.context_slices - place
+    return densities[first : first + network.slices]

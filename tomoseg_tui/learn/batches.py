@@ -13,9 +13,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.augment import TURNS_ONLY, Augmentation, Patch, augment, step_generator
+from tomoseg_tui.core.augment import TURNS_ONLY, Augmentation, Patch, augment, mirrored, step_generator
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
-from tomoseg_tui.core.patches import CONTEXT_SLICES, TilePatches
+from tomoseg_tui.core.patches import TilePatches, window_of
 
 READY_BATCHES = 3
 """Batches prepared ahead of the step that asks for them."""
@@ -32,7 +32,7 @@ class Batch:
     densities: NDArray[np.float32]
     """Shape (n, y, x, slice)."""
     layers: NDArray[np.uint8]
-    """Shape (n, s, s, feature), the middle of y and x."""
+    """Shape (n, y, x, slice out, feature): 0 beyond the tile and on the slices above and below it."""
 
 
 def input_edge(network: NetworkSettings, tile: int) -> int:
@@ -122,14 +122,22 @@ def make_batch(
 ) -> Batch:
     """Cut and change the named tiles; `rng` is used tile after tile."""
     edge = input_edge(network, patches.tile)
-    changed = [augment(patch_of(patches, tile, network), rng, edge, augmentation) for tile in tiles]
+    places = rng.integers(network.slices_out, size=len(tiles))
+    changed = []
+    for tile, place in zip(tiles, places, strict=True):
+        patch = Patch(patches.densities[tile], patches.layers[tile])
+        patch = mirrored(patch, rng) if augmentation.mirror else patch
+        patch = Patch(window_of(network, patch.densities, place), patch.layers)
+        changed.append(augment(patch, rng, edge, augmentation))
     return Batch(
         densities=np.stack([np.moveaxis(patch.densities, 0, -1) for patch in changed]),  # (n, y, x, slice)
-        layers=np.stack([np.moveaxis(patch.layers, 0, -1) for patch in changed]),  # (n, s, s, feature)
+        layers=placed(np.stack([patch.layers for patch in changed]), places, network.slices_out),
     )
 
 
-def patch_of(patches: TilePatches, tile: int, network: NetworkSettings) -> Patch:
-    """Return one tile with the slices that the network reads; its arrays are views."""
-    first = CONTEXT_SLICES - network.context_slices
-    return Patch(patches.densities[tile, first : first + network.slices], patches.layers[tile])
+def placed(layers: NDArray[np.uint8], places: NDArray[np.intp], slices_out: int) -> NDArray[np.uint8]:
+    """Put layers (n, feature, y, x) among the slices segmented at once: (n, y, x, slice out, feature), 0 elsewhere."""
+    count, features, rows, columns = layers.shape
+    among = np.zeros((count, rows, columns, slices_out, features), np.uint8)
+    among[np.arange(count), :, :, places] = np.moveaxis(layers, 1, -1)
+    return among

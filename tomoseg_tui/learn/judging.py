@@ -46,8 +46,9 @@ def judge(predictions: NDArray[np.float32], patches: TilePatches) -> dict[str, J
 
     Parameters
     ----------
-    predictions : ndarray of float32, shape (m, s, s, feature)
-        Probabilities of the m held-out tiles, in the order of `patches`.
+    predictions : ndarray of float32, shape (m, place, s, s, feature)
+        Probabilities of the m held-out tiles, in the order of `patches`, each at every place among the slices
+        that are segmented at once.
     patches : TilePatches
         Their layers tell the truth; values 0 and 3 are skipped.
 
@@ -65,7 +66,12 @@ def judge(predictions: NDArray[np.float32], patches: TilePatches) -> dict[str, J
 
 def _judged(predictions: NDArray[np.float32], layer: NDArray[np.uint8]) -> Judgement:
     counts = (layer == FEATURE) | (layer == NOT_FEATURE)
-    confusions = ScoreHistogram.empty().add(predictions, layer == FEATURE, counts).confusions()
+    at_each_place = np.broadcast_to(layer[:, np.newaxis], predictions.shape)  # (m, place, s, s)
+    confusions = (
+        ScoreHistogram.empty()
+        .add(predictions, at_each_place == FEATURE, np.broadcast_to(counts[:, np.newaxis], predictions.shape))
+        .confusions()
+    )
     chosen = steadiest_threshold(confusions, tiles=int((layer == FEATURE).any(axis=(1, 2)).sum()))
     score = FeatureScore(
         threshold=float(GRID[chosen]),

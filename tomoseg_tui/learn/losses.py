@@ -27,8 +27,8 @@ def loss_of(settings: NetworkSettings, outputs: Any, layers: Any) -> Any:
     settings : NetworkSettings
         Its kind chooses the loss.
     outputs : tensor of float32
-        Raw outputs of the network over the tiles: (n, s, s, feature), EMAN2's (n, s / 2, s / 2, feature).
-    layers : tensor of uint8, shape (n, s, s, feature)
+        Raw outputs of the network: (n, y, x, slice out * feature), EMAN2's (n, y / 2, x / 2, feature).
+    layers : tensor of uint8, shape (n, y, x, slice out, feature)
         0 not looked at, 1 not feature, 2 feature, 3 ignore.
 
     Returns
@@ -37,20 +37,23 @@ def loss_of(settings: NetworkSettings, outputs: Any, layers: Any) -> Any:
         Where nothing counts, a number without gradient.
     """
     truth, weight = truth_and_weight(layers)
-    return eman2_loss(outputs, truth, weight) if settings.kind == "stack" else overlap_loss(outputs, truth, weight)
+    if settings.kind == "stack":
+        return eman2_loss(outputs, truth[..., 0, :], weight[..., 0, :])
+    return overlap_loss(tf.reshape(outputs, tf.shape(layers)), truth, weight)
 
 
 def overlap_loss(logits: Any, truth: Any, weight: Any) -> Any:
     """Return cross entropy plus one minus soft Dice, each taken over all pixels of a feature, then its mean.
 
-    All tensors are (n, y, x, feature). A feature without a pixel that counts adds nothing.
+    All tensors are (n, y, x, slice, feature). A feature without a pixel that counts adds nothing.
     """
+    pixels = (0, 1, 2, 3)
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits) * weight
-    known = tf.reduce_sum(weight, axis=(0, 1, 2))  # (feature,)
-    entropy = tf.reduce_sum(entropy, axis=(0, 1, 2)) / tf.maximum(known, 1.0)
+    known = tf.reduce_sum(weight, axis=pixels)  # (feature,)
+    entropy = tf.reduce_sum(entropy, axis=pixels) / tf.maximum(known, 1.0)
     found = tf.sigmoid(logits) * weight
-    both = tf.reduce_sum(found * truth, axis=(0, 1, 2))
-    either = tf.reduce_sum(found + truth, axis=(0, 1, 2))
+    both = tf.reduce_sum(found * truth, axis=pixels)
+    either = tf.reduce_sum(found + truth, axis=pixels)
     apart = 1.0 - (2.0 * both + 1.0) / (either + 1.0)
     seen = tf.cast(known > 0, tf.float32)
     return tf.reduce_sum((entropy + apart) * seen) / tf.maximum(tf.reduce_sum(seen), 1.0)

@@ -1,7 +1,8 @@
 """Build the networks that `core.network_settings` describes, as Keras models.
 
 Every model reads (n, y, x, slice) densities of mean 0 and sigma 1, y and x multiples of the stride, and
-gives (n, y, x, feature). Raw outputs come first (`build`); `probabilities` makes them numbers from 0 to 1.
+gives (n, y, x, slice out, feature), the last two as one axis. Raw outputs come first (`build`);
+`probabilities` makes them numbers from 0 to 1.
 """
 
 from typing import Any
@@ -36,8 +37,8 @@ def build(settings: NetworkSettings, features: int, *, seed: int = 0) -> Any:
     Returns
     -------
     keras.Model
-        From (n, y, x, slice) to raw outputs: logits (n, y, x, feature) of a U-Net; for EMAN2's network
-        amplitudes on half the grid, (n, y / 2, x / 2, feature).
+        From (n, y, x, slice) to raw outputs: logits (n, y, x, slice out * feature) of a U-Net; for EMAN2's
+        network amplitudes on half the grid, (n, y / 2, x / 2, feature).
     """
     seeds = keras.random.SeedGenerator(seed)
     inputs = keras.Input((None, None, settings.slices), name="densities")
@@ -46,7 +47,7 @@ def build(settings: NetworkSettings, features: int, *, seed: int = 0) -> Any:
 
 
 def probabilities(settings: NetworkSettings, outputs: Any) -> Any:
-    """Turn raw outputs into numbers from 0 to 1 on the full grid; shape (n, y, x, feature).
+    """Turn raw outputs into numbers from 0 to 1 on the full grid; shape (n, y, x, slice out * feature).
 
     EMAN2's half grid is enlarged bilinearly with each coarse pixel centred over the four that it stands for.
     """
@@ -75,7 +76,7 @@ def _unet(inputs: Any, settings: NetworkSettings, features: int, seeds: Any) -> 
     for bridge in reversed(bridges):
         grid = _meet(grid, bridge, seeds)
     return keras.layers.Conv2DTranspose(
-        features,
+        settings.slices_out * features,
         fold,
         strides=fold,
         kernel_initializer=keras.initializers.GlorotUniform(seeds),

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named, steps_per_epoch
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingError
-from tomoseg_tui.learn.batches import Batch, epoch_batches, input_edge
+from tomoseg_tui.learn.batches import Batch, epoch_batches, placed
 from tomoseg_tui.learn.inference import raw_function, tile_outputs, tile_probabilities
 from tomoseg_tui.learn.judging import FeatureScore, Judgement, judge
 from tomoseg_tui.learn.losses import FEATURE, comparable, loss_of
@@ -171,7 +171,7 @@ class _Run:
         self.averaged = build(self.network, features, seed=settings.seed)
         self.optimizer = _optimizer(self.network)
         self.optimizer.build(self.model.trainable_variables)
-        self.learn = _step_function(self.network, self.model, self.averaged, self.optimizer, patches.tile)
+        self.learn = _step_function(self.network, self.model, self.averaged, self.optimizer)
         self.raw = raw_function(self.averaged, self.network)
         self.epochs_done = 0
         self.first_loss: float | None = None
@@ -244,7 +244,10 @@ class _Run:
         if not len(held_out):
             return None, dict.fromkeys(self.patches.features)
         outputs = tile_outputs(self.raw, self.network, self.patches, held_out)
-        layers = np.moveaxis(self.patches.layers[held_out], 1, -1)  # (m, s, s, feature)
+        group = self.network.slices_out
+        layers = placed(
+            np.repeat(self.patches.layers[held_out], group, axis=0), np.tile(np.arange(group), len(held_out)), group
+        )
         around = (self.patches.densities.shape[-1] - self.patches.tile) // 2
         loss = loss_of(self.network, middle_of(self.network, outputs, around), layers)
         return float(loss), judge(tile_probabilities(self.network, outputs, self.patches.tile), self.patches)
@@ -311,14 +314,12 @@ def _optimizer(network: NetworkSettings) -> Any:
     return optimizer
 
 
-def _step_function(network: NetworkSettings, model: Any, averaged: Any, optimizer: Any, tile: int) -> Any:
+def _step_function(network: NetworkSettings, model: Any, averaged: Any, optimizer: Any) -> Any:
     """Compile one training step: densities, layers and the share of the average that stays in, loss out."""
-    around = (input_edge(network, tile) - tile) // 2
 
     def learn(densities: Any, layers: Any, stays: Any) -> Any:
         with tf.GradientTape() as tape:
-            outputs = middle_of(network, model(densities, training=True), around)
-            loss = loss_of(network, outputs, layers)
+            loss = loss_of(network, model(densities, training=True), layers)
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         for average, weight in zip(averaged.weights, model.weights, strict=True):
             average.assign(stays * average + (1.0 - stays) * weight)

@@ -101,7 +101,8 @@ def training_settings(project: Project, request: TrainRequest, teaching: int) ->
 def flops_of_step(settings: TrainingSettings, tile: int, features: int) -> float:
     """Return the operations of one training step; EMAN2's network is trained on the tile alone, others on more."""
     network = network_named(settings.network)
-    return PASSES * network.flops_per_pixel(features) * settings.batch * _edge(network, tile) ** 2
+    each_pass = network.flops_per_pixel(features) * network.slices_out * _edge(network, tile) ** 2
+    return PASSES * each_pass * settings.batch
 
 
 def _edge(network: NetworkSettings, tile: int) -> int:
