@@ -89,8 +89,8 @@ def test_turned_corners_are_not_empty(seed: int) -> None:
 
 
 def test_no_change_at_all_cuts_the_middle(patch: Patch) -> None:
-    still = Augmentation(mirror=False, rotation_degrees=0, scale=0, shear=0, contrast=0, brightness_sigma=0)
-    still = replace(still, noise_sigma=0, blur=0)
+    still = Augmentation(mirror=False, rotation_degrees=0, scale=0, shear=0, shift_pixels=0, contrast=0)
+    still = replace(still, brightness_sigma=0, noise_sigma=0, blur=0)
     same = augment(patch, np.random.default_rng(0), 32, still)
     assert np.allclose(same.densities, patch.densities[:, 8:40, 8:40], atol=1e-5)
     assert np.array_equal(same.layers[:, 8:24, 8:24], patch.layers)
@@ -103,3 +103,18 @@ def test_grey_values_change_within_what_was_asked(patch: Patch) -> None:
     assert all(abs(float(one.mean())) < 0.3 for one in changed)
     assert all(0.5 < float(one.std()) < 2 for one in changed)
     assert len({float(one.mean()) for one in changed}) == 20
+
+
+@given(SEEDS)
+def test_a_moved_tile_stays_in_its_window(seed: int) -> None:
+    still = Augmentation(False, 0.0, 0.0, 0.0, (32 - TILE) // 2, 0.0, 0.0, 0.0, 0.0)
+    moved = resample(disc_patch(), np.random.default_rng(seed), 32, still)
+    assert (moved.layers != 0).sum() == TILE**2
+    assert (moved.layers == 2).sum() == (disc_patch().layers == 2).sum()
+
+
+def test_some_tiles_touch_the_border_of_their_window() -> None:
+    still = Augmentation(False, 0.0, 0.0, 0.0, (32 - TILE) // 2, 0.0, 0.0, 0.0, 0.0)
+    moved = [resample(disc_patch(), np.random.default_rng(seed), 32, still).layers[0] != 0 for seed in range(40)]
+    touching = [known[0].any() or known[-1].any() or known[:, 0].any() or known[:, -1].any() for known in moved]
+    assert 5 < sum(touching) < 20

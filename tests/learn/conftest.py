@@ -13,14 +13,10 @@ from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.learn.devices import prepare_device
 
 TILE = 16
-TINY = NetworkSettings(
-    name="tiny", kind="unet", description="for tests", slices=1, levels=1, base_channels=2, growth=1.0, fold=2
-)
-SMALL = NetworkSettings(
-    name="small", kind="unet", description="for tests", slices=5, levels=2, base_channels=8, growth=1.0, fold=2
-)
+TINY = NetworkSettings(name="tiny", kind="unet", description="for tests", slices=1, channels=(2,), fold=2)
+SMALL = NetworkSettings(name="small", kind="unet", description="for tests", slices=5, channels=(8, 8), fold=2)
 THREE = NetworkSettings(
-    name="three", kind="unet", description="for tests", slices=7, slices_out=3, levels=1, base_channels=4, growth=1.0,
+    name="three", kind="unet", description="for tests", slices=7, slices_out=3, channels=(4,),
     fold=2,
 )  # fmt: skip
 

@@ -87,7 +87,7 @@ def test_a_tile_teaches_the_slice_that_it_stands_on_and_no_other(make_tiles: Cal
     """Its own densities are the middle ones of those that the window gives that slice."""
     tiles = make_tiles(count=3, held_out=0)
     tiles.densities[:] = np.arange(9, dtype=np.float32)[:, np.newaxis, np.newaxis]
-    still = Augmentation(True, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    still = Augmentation(True, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=30)
     (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=still)
     known = batch.layers.any(axis=(1, 2, 4))  # (n, place)

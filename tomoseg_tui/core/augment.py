@@ -33,6 +33,9 @@ class Augmentation:
     """Largest change of size, as a share."""
     shear: float = 0.05
     """Largest shear, as a share."""
+    shift_pixels: int = 16
+    """How far the tile is moved off the middle of its window, in half of the cases. At its furthest it touches
+    the border, so that a network meets there what it will meet along the border of a tomogram."""
     contrast: float = 0.3
     """Largest change of contrast, as the logarithm of a factor."""
     brightness_sigma: float = 0.2
@@ -43,7 +46,7 @@ class Augmentation:
     """Largest share of a blurred copy mixed in (or, taken away, of sharpening)."""
 
 
-TURNS_ONLY = Augmentation(False, 180.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+TURNS_ONLY = Augmentation(False, 180.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0)
 """Rotated copies, as EMAN2 makes them."""
 
 
@@ -53,7 +56,7 @@ def step_generator(seed: int, epoch: int, step: int) -> np.random.Generator:
 
 
 def augment(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
-    """Return a turned and regraded copy of a patch, cut to `edge` pixels around the tile.
+    """Return a turned and regraded copy of a patch, cut to a window of `edge` pixels that holds the tile.
 
     Parameters
     ----------
@@ -83,7 +86,7 @@ def mirrored(patch: Patch, rng: np.random.Generator) -> Patch:
 
 
 def resample(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
-    """Turn, scale and shear a patch about the middle of its tile, in the plane.
+    """Turn, scale and shear a patch about the middle of its tile, in the plane, and move it within its window.
 
     Returns
     -------
@@ -91,7 +94,8 @@ def resample(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmen
         As `augment` returns it. Densities bilinear, layers from the nearest pixel; beyond the patch the
         densities of its border go on.
     """
-    y, x = _source_yx(_random_matrix(rng, settings), edge)
+    matrix = _random_matrix(rng, settings)
+    y, x = _source_yx(matrix, edge, _random_shift(rng, settings.shift_pixels))
     return Patch(_bilinear(patch.densities, y, x), _nearest(patch.layers, y, x))
 
 
@@ -104,10 +108,22 @@ def _random_matrix(rng: np.random.Generator, settings: Augmentation) -> NDArray[
     return matrix
 
 
-def _source_yx(matrix: NDArray[np.float64], edge: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _random_shift(rng: np.random.Generator, most: int) -> NDArray[np.float64]:
+    """Return how far (y, x) a window is moved: not at all, or anywhere, or as far as it may along one axis."""
+    if most == 0 or rng.random() < 0.5:
+        return np.zeros(2)
+    shift = rng.integers(-most, most, 2, endpoint=True).astype(np.float64)
+    if rng.random() < 0.5:
+        shift[rng.integers(2)] = most * rng.choice([-1, 1])
+    return shift
+
+
+def _source_yx(
+    matrix: NDArray[np.float64], edge: int, shift_yx: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return where each output pixel comes from, in pixels from the middle; two arrays (edge, edge)."""
     axis = np.arange(edge) - (edge - 1) / 2
-    y, x = np.meshgrid(axis, axis, indexing="ij")
+    y, x = np.meshgrid(axis + shift_yx[0], axis + shift_yx[1], indexing="ij")
     source = np.tensordot(matrix, np.stack([y, x]), axes=1).astype(np.float32)
     return source[0], source[1]
 
