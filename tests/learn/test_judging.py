@@ -18,7 +18,7 @@ def truth_of(tiles: TilePatches) -> NDArray[np.float32]:
 
 
 def score_of(predictions: NDArray[np.float32], tiles: TilePatches) -> FeatureScore:
-    judged = judge(predictions, tiles)["sphere"]
+    judged = judge(predictions, tiles, calibrated=False)["sphere"]
     assert judged is not None
     assert judged.best_dice >= judged.score.dice
     return judged.score
@@ -51,7 +51,7 @@ def test_pixels_not_looked_at_or_ignored_do_not_count(make_tiles: Callable[..., 
 def test_a_feature_that_no_held_out_tile_shows_has_no_score(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = make_tiles(count=6, held_out=3)
     tiles.layers[tiles.held_out] = 1
-    assert judge(np.zeros((3, 1, 16, 16, 1), np.float32), tiles) == {"sphere": None}
+    assert judge(np.zeros((3, 1, 16, 16, 1), np.float32), tiles, calibrated=True) == {"sphere": None}
 
 
 def test_of_equal_thresholds_the_middle_is_taken() -> None:
@@ -68,3 +68,23 @@ def test_false_positives_weigh_more_than_pixels_that_were_missed() -> None:
     """Up to 40 a few false positives, above it as many misses: the higher thresholds are preferred."""
     confusions = [Confusion(900, 100, 0)] * 40 + [Confusion(900, 0, 100)] * 88
     assert steadiest_threshold(confusions, tiles=100) >= 40
+
+
+def test_the_curve_holds_dice_precision_and_recall_against_the_threshold(
+    make_tiles: Callable[..., TilePatches],
+) -> None:
+    tiles = make_tiles(count=6, held_out=3)
+    curve = score_of(np.float32(0.52) * truth_of(tiles), tiles).curve
+    assert [round(point.threshold, 1) for point in curve[1::2]] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert [point.dice for point in curve[1::2]] == [1, 1, 1, 1, 1, 0, 0, 0, 0]
+    assert [point.recall for point in curve[1::2]] == [1, 1, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_a_network_that_is_too_sure_is_calibrated(make_tiles: Callable[..., TilePatches]) -> None:
+    """It says 0.98 where one pixel in five is wrong; calibrated, it says less."""
+    tiles = make_tiles(count=6, held_out=3)
+    wrong = np.random.default_rng(0).random(truth_of(tiles).shape) < 0.2
+    sure = np.where((truth_of(tiles) > 0) ^ wrong, 0.98, 0.02).astype(np.float32)
+    judged = judge(sure, tiles, calibrated=True)["sphere"]
+    assert judged is not None
+    assert judged.calibration.scale < 0.6

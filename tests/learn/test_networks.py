@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings, network_named
-from tomoseg_tui.learn.networks import build, probabilities
+from tomoseg_tui.learn.networks import build, calibrated, probabilities
 
-ALL = pytest.mark.parametrize("name", ["unet25d", "eman2", "tiny", "small", "three"])
+ALL = pytest.mark.parametrize("name", ["slabnet", "unet25d", "eman2", "tiny", "small", "three"])
 
 
 def outputs_of(settings: NetworkSettings, densities: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
@@ -65,3 +66,15 @@ def test_the_half_grid_of_eman2_is_enlarged_without_a_shift() -> None:
     fine = probabilities(NETWORKS["eman2"], coarse).numpy()
     mirrored = probabilities(NETWORKS["eman2"], coarse[:, ::-1, ::-1]).numpy()
     assert np.allclose(fine[:, ::-1, ::-1], mirrored, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tiny", "three"])
+def test_calibration_scales_and_shifts_the_logits_of_each_feature_and_is_taken_back(name: str) -> None:
+    settings = network_named(name)
+    model = build(settings, 2, seed=1)
+    densities = np.random.default_rng(5).standard_normal((1, 16, 16, settings.slices), dtype=np.float32)
+    before = model(densities).numpy().reshape(16, 16, settings.slices_out, 2)
+    with calibrated(model, settings, [Calibration(0.5, 1.0), Calibration(2.0, -3.0)]):
+        during = model(densities).numpy().reshape(before.shape)
+    assert np.allclose(during, before * [0.5, 2.0] + [1.0, -3.0], atol=1e-4)
+    assert np.array_equal(model(densities).numpy().reshape(before.shape), before)

@@ -251,7 +251,7 @@ def _learning_verbs(verbs: Subparsers) -> None:
     train.add_argument("--trainset", metavar="NAME", help="a training set that was built before")
     _features(train)
     train.add_argument("--name", metavar="RUN", help="name of the run")
-    train.add_argument("--network", default="default", metavar="NET", help="default, unet25d or eman2")
+    train.add_argument("--network", default="default", metavar="NET", help="default, slabnet, unet25d or eman2")
     train.add_argument("--from", dest="made_from", metavar="RUN", help="go on from the weights of a run")
     train.add_argument("--epochs", type=int, metavar="N")
     train.add_argument("--learning-rate", type=float, metavar="R")

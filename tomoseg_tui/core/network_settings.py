@@ -126,8 +126,8 @@ class NetworkSettings:
         return sum(layer.flops_per_pixel for layer in self.convolutions(features)) / self.slices_out
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for a card."""
-        return asdict(self)
+        """Return plain values for a checkpoint, the same after a way through JSON."""
+        return {**asdict(self), "channels": list(self.channels)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "NetworkSettings":
@@ -193,10 +193,19 @@ def _known(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key in names}
 
 
-_UNET = NetworkSettings(
-    name=DEFAULT_NETWORK,
+_SLABNET = NetworkSettings(
+    name="slabnet",
     kind="unet",
-    description="2.5-D U-Net on nine slices, small enough for a laptop",
+    description="2.5-D U-Net: seven slices in, the three in their middle out",
+    slices=7,
+    slices_out=3,
+    channels=(32, 64, 96, 128),
+    fold=2,
+)
+_UNET25D = NetworkSettings(
+    name="unet25d",
+    kind="unet",
+    description="the default of version 0.1.0: nine slices in, one out",
     slices=9,
     channels=(32, 48, 72),
     fold=2,
@@ -209,7 +218,7 @@ _EMAN2 = NetworkSettings(
     channels=EMAN2_KERNELS,
     clamp_sigma=float("inf"),
 )
-NETWORKS: dict[str, NetworkSettings] = {network.name: network for network in (_UNET, _EMAN2)}
+NETWORKS: dict[str, NetworkSettings] = {network.name: network for network in (_SLABNET, _UNET25D, _EMAN2)}
 """The networks that can be trained, by name."""
 
 

@@ -1,18 +1,33 @@
-"""Judge a network on held-out tiles: a threshold for each feature, and what it reaches there."""
+"""Judge a network on held-out tiles: how to make it honest, a threshold for each feature, and what it reaches."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.calibration import Calibration, fit_calibration
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.core.scores import GRID, Confusion, ScoreHistogram
 from tomoseg_tui.learn.losses import FEATURE, NOT_FEATURE
 
 ONE_TILES_CHANCE = 0.1
 """How far the Dice of one tile lies from that of another by chance; of n tiles, by that over the root of n."""
-UNSEEN_FACTOR = 4
+UNSEEN_FACTOR = 2
 """An unseen tomogram shows what no tile has shown, and has about so many times the false positives."""
+CURVE = tuple(round(127 * twentieth / 20) for twentieth in range(1, 20))
+"""Numbers k of the thresholds k / 127 at which a feature's curve is kept."""
+SMALLEST_CHANCE = 1e-6
+"""Probabilities are held so far from 0 and 1 before their logits are taken."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What the held-out tiles give at one threshold."""
+
+    threshold: float
+    dice: float
+    precision: float
+    recall: float
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,8 @@ class FeatureScore:
     """TP / (TP + FN) at the threshold."""
     held_out_tiles: int
     """Held-out tiles that were looked at for this feature."""
+    curve: tuple[CurvePoint, ...]
+    """The same at thresholds from 0.05 to 0.95."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +54,13 @@ class Judgement:
 
     best_dice: float
     """Dice at the threshold where it is greatest, by which epochs are compared."""
+    calibration: Calibration
+    """What makes the network's logits honest."""
     score: FeatureScore
-    """What is reached at the threshold to use."""
+    """What is reached, with honest probabilities, at the threshold to use."""
 
 
-def judge(predictions: NDArray[np.float32], patches: TilePatches) -> dict[str, Judgement | None]:
+def judge(predictions: NDArray[np.float32], patches: TilePatches, *, calibrated: bool) -> dict[str, Judgement | None]:
     """Score predictions of the held-out tiles.
 
     Parameters
@@ -51,6 +70,8 @@ def judge(predictions: NDArray[np.float32], patches: TilePatches) -> dict[str, J
         that are segmented at once.
     patches : TilePatches
         Their layers tell the truth; values 0 and 3 are skipped.
+    calibrated : bool
+        Whether the network's outputs will be calibrated; those of EMAN2's network stay as they are.
 
     Returns
     -------
@@ -59,28 +80,44 @@ def judge(predictions: NDArray[np.float32], patches: TilePatches) -> dict[str, J
     """
     layers = patches.layers[patches.held_out]  # (m, f, s, s)
     return {
-        feature: _judged(predictions[..., number], layers[:, number]) if (layers[:, number] == FEATURE).any() else None
+        feature: _judged(predictions[..., number], layers[:, number], calibrated=calibrated)
+        if (layers[:, number] == FEATURE).any()
+        else None
         for number, feature in enumerate(patches.features)
     }
 
 
-def _judged(predictions: NDArray[np.float32], layer: NDArray[np.uint8]) -> Judgement:
-    counts = (layer == FEATURE) | (layer == NOT_FEATURE)
-    at_each_place = np.broadcast_to(layer[:, np.newaxis], predictions.shape)  # (m, place, s, s)
-    confusions = (
-        ScoreHistogram.empty()
-        .add(predictions, at_each_place == FEATURE, np.broadcast_to(counts[:, np.newaxis], predictions.shape))
-        .confusions()
-    )
-    chosen = steadiest_threshold(confusions, tiles=int((layer == FEATURE).any(axis=(1, 2)).sum()))
+def _judged(predictions: NDArray[np.float32], layer: NDArray[np.uint8], *, calibrated: bool) -> Judgement:
+    """Judge one feature by predictions (m, place, s, s) and its layer (m, s, s)."""
+    at_each_place = np.broadcast_to(layer[:, np.newaxis], predictions.shape)
+    counts = (at_each_place == FEATURE) | (at_each_place == NOT_FEATURE)
+    found, truth = predictions[counts], at_each_place[counts] == FEATURE
+    tiles = int((layer == FEATURE).any(axis=(1, 2)).sum())
+    calibration = Calibration()
+    if calibrated:
+        calibration = fit_calibration(_logits(found), truth, other_weight=UNSEEN_FACTOR, tiles=tiles)
+        found = 1 / (1 + np.exp(-(calibration.scale * _logits(found) + calibration.shift)))
+    confusions = ScoreHistogram.empty().add(found, truth).confusions()
+    chosen = _point(confusions, steadiest_threshold(confusions, tiles=tiles))
     score = FeatureScore(
-        threshold=float(GRID[chosen]),
-        dice=confusions[chosen].dice,
-        precision=confusions[chosen].precision,
-        recall=confusions[chosen].recall,
-        held_out_tiles=int(counts.any(axis=(1, 2)).sum()),
+        threshold=chosen.threshold,
+        dice=chosen.dice,
+        precision=chosen.precision,
+        recall=chosen.recall,
+        held_out_tiles=int(((layer == FEATURE) | (layer == NOT_FEATURE)).any(axis=(1, 2)).sum()),
+        curve=tuple(_point(confusions, number) for number in CURVE),
     )
-    return Judgement(max(confusion.dice for confusion in confusions), score)
+    return Judgement(max(confusion.dice for confusion in confusions), calibration, score)
+
+
+def _logits(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    held = np.clip(probabilities, SMALLEST_CHANCE, 1 - SMALLEST_CHANCE)
+    return np.asarray(np.log(held / (1 - held)), np.float32)
+
+
+def _point(confusions: list[Confusion], number: int) -> CurvePoint:
+    one = confusions[number]
+    return CurvePoint(float(GRID[number]), one.dice, one.precision, one.recall)
 
 
 def steadiest_threshold(confusions: list[Confusion], *, tiles: int) -> int:
@@ -101,9 +138,8 @@ def steadiest_threshold(confusions: list[Confusion], *, tiles: int) -> int:
     Notes
     -----
     The Dice is that expected of an unseen tomogram: false positives count `UNSEEN_FACTOR` times. With a
-    few tiles it is nearly flat over a wide range, and its very maximum is an accident. On simulated
-    tomograms with known truth the middle of that range lost 0.01 of the best Dice (20 cases, 0.04 at
-    worst); the maximum on the tiles as they are lost 0.37 at worst.
+    few tiles it is nearly flat over a wide range, and its very maximum is an accident: on simulated
+    tomograms the maximum on the tiles as they are lost up to 0.37 of the best Dice.
     """
     dice = np.array([_expected_dice(confusion) for confusion in confusions])
     as_good = np.flatnonzero(dice >= dice.max() - ONE_TILES_CHANCE / np.sqrt(tiles))

@@ -5,11 +5,15 @@ gives (n, y, x, slice out, feature), the last two as one axis. Raw outputs come 
 `probabilities` makes them numbers from 0 to 1.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import EMAN2_KERNEL_SIZE, EMAN2_KERNELS, NetworkSettings
 
 FIRST_LOGIT = -2.0
@@ -55,6 +59,31 @@ def probabilities(settings: NetworkSettings, outputs: Any) -> Any:
         return tf.sigmoid(outputs)
     size = 2 * tf.shape(outputs)[1:3]
     return tf.clip_by_value(tf.image.resize(outputs, size, method="bilinear"), 0.0, 1.0)
+
+
+@contextmanager
+def calibrated(model: Any, settings: NetworkSettings, calibrations: Sequence[Calibration]) -> Iterator[None]:
+    """Let a model give honest logits for a while.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Changed until the block ends: scale and shift of each feature go into its last layer.
+    settings : NetworkSettings
+    calibrations : sequence of Calibration
+        One a feature, in the order of the outputs.
+    """
+    last = model.get_layer("features")
+    kernel, bias = (variable.numpy() for variable in (last.kernel, last.bias))
+    scales, shifts = np.tile(np.array(calibrations, np.float32), (settings.slices_out, 1)).T  # slice out * feature
+    outputs_of_kernel = scales if settings.kind == "stack" else scales[:, np.newaxis]  # a transposed layer's come first
+    last.kernel.assign(kernel * outputs_of_kernel)
+    last.bias.assign(bias * scales + shifts)
+    try:
+        yield
+    finally:
+        last.kernel.assign(kernel)
+        last.bias.assign(bias)
 
 
 def middle_of(settings: NetworkSettings, outputs: Any, around: int) -> Any:

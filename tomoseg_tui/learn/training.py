@@ -15,14 +15,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named, steps_per_epoch
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingError
 from tomoseg_tui.learn.batches import Batch, epoch_batches, placed
 from tomoseg_tui.learn.inference import raw_function, tile_outputs, tile_probabilities
-from tomoseg_tui.learn.judging import FeatureScore, Judgement, judge
+from tomoseg_tui.learn.judging import CurvePoint, FeatureScore, Judgement, judge
 from tomoseg_tui.learn.losses import FEATURE, comparable, loss_of
-from tomoseg_tui.learn.networks import build, middle_of
+from tomoseg_tui.learn.networks import build, calibrated, middle_of
 from tomoseg_tui.learn.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 BEST_WEIGHTS = "best.weights.h5"
@@ -236,7 +237,9 @@ class _Run:
         )
         if report.is_best:
             self.best = report
-            save_weights(self.folder / BEST_WEIGHTS, self.averaged)
+            calibrations = [one.calibration if one else Calibration() for one in judged.values()]
+            with calibrated(self.averaged, self.network, calibrations):
+                save_weights(self.folder / BEST_WEIGHTS, self.averaged)
         return report
 
     def _judge(self) -> tuple[float | None, dict[str, Judgement | None]]:
@@ -250,7 +253,8 @@ class _Run:
         )
         around = (self.patches.densities.shape[-1] - self.patches.tile) // 2
         loss = loss_of(self.network, middle_of(self.network, outputs, around), layers)
-        return float(loss), judge(tile_probabilities(self.network, outputs, self.patches.tile), self.patches)
+        found = tile_probabilities(self.network, outputs, self.patches.tile)
+        return float(loss), judge(found, self.patches, calibrated=self.network.kind == "unet")
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -302,8 +306,12 @@ def _rank_of(report: EpochReport) -> float:
 
 
 def _report_from(values: dict[str, Any]) -> EpochReport:
-    scores = {feature: FeatureScore(**score) if score else None for feature, score in values["scores"].items()}
+    scores = {feature: _score_from(score) if score else None for feature, score in values["scores"].items()}
     return EpochReport(**{**values, "scores": scores})
+
+
+def _score_from(values: dict[str, Any]) -> FeatureScore:
+    return FeatureScore(**{**values, "curve": tuple(CurvePoint(**point) for point in values["curve"])})
 
 
 def _optimizer(network: NetworkSettings) -> Any:

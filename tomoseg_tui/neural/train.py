@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -198,9 +199,7 @@ class _Watcher:
 
     def _scores(self, best: EpochReport) -> dict[str, FeatureScore]:
         return {
-            feature: FeatureScore()
-            if score is None
-            else FeatureScore(score.threshold, score.dice, score.precision, score.recall, score.held_out_tiles)
+            feature: FeatureScore() if score is None else msgspec.convert(asdict(score), FeatureScore)
             for feature, score in best.scores.items()
         }
 

@@ -121,6 +121,15 @@ class StateRecord(msgspec.Struct, frozen=True):
     """Where the annotation came from, if there is one."""
 
 
+class CurvePoint(msgspec.Struct, frozen=True):
+    """What held-out tiles give at one threshold."""
+
+    threshold: float
+    dice: float
+    precision: float
+    recall: float
+
+
 class FeatureScore(msgspec.Struct, frozen=True):
     """How well one feature is found in the held-out tiles; null where nothing was held out."""
 
@@ -130,6 +139,8 @@ class FeatureScore(msgspec.Struct, frozen=True):
     precision: float | None = None
     recall: float | None = None
     held_out_tiles: int = 0
+    curve: tuple[CurvePoint, ...] = ()
+    """The same at thresholds from 0.05 to 0.95; none in cards of version 0.1.0."""
 
 
 class TileCount(msgspec.Struct, frozen=True):

@@ -1,0 +1,98 @@
+"""Make probabilities honest: of the pixels called one half, about half shall be the feature."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import ShapeError
+
+BELIEF = 0.01
+"""How strongly one tile holds on to what the network says; of n tiles, the n-th part."""
+STEPS = 50
+"""More of Newton's steps than a fit of two numbers ever needs."""
+SCALES = (0.25, 2.0)
+"""A scale beyond these says more of the few tiles than of the network."""
+MOST_SHIFT = 3.0
+"""So is a shift."""
+_BINS = np.linspace(-12, 12, 481)  # logits apart by 0.05 are alike
+
+
+class Calibration(NamedTuple):
+    """What logits are multiplied with, and what is then added."""
+
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+def fit_calibration(
+    logits: NDArray[np.floating], truth: NDArray[np.bool_], *, other_weight: float, tiles: int
+) -> Calibration:
+    """Find how logits become honest ones.
+
+    Parameters
+    ----------
+    logits : ndarray of float, any shape
+        Logarithm of the odds for each pixel; infinities are held at 12.
+    truth : ndarray of bool, the same shape
+        True is feature.
+    other_weight : float
+        How many pixels a pixel that is not feature stands for; above 0.
+    tiles : int
+        Tiles that show the feature, above 0: the fewer, the nearer to no change.
+
+    Returns
+    -------
+    Calibration
+        Scale within `SCALES`, shift within `MOST_SHIFT`; (1, 0) leaves logits as they are.
+
+    Raises
+    ------
+    ShapeError
+        If the arrays differ in shape.
+
+    Notes
+    -----
+    Platt's logistic fit [1]_ of two numbers, with a quadratic penalty on what departs from (1, 0).
+
+    References
+    ----------
+    .. [1] Platt (1999), in: Advances in Large Margin Classifiers, MIT Press, 61-74.
+
+    Examples
+    --------
+    >>> sure = np.repeat([-4.0, 4.0], 500)
+    >>> right = np.tile(np.arange(500) < 100, 2) ^ (sure > 0)  # one in five is wrong
+    >>> fit_calibration(sure, right, other_weight=1.0, tiles=50).scale < 0.5
+    True
+    """
+    if logits.shape != truth.shape:
+        raise ShapeError(f"Logits have shape {logits.shape}, the truth {truth.shape}.", "Fit arrays of one shape.")
+    bins = np.searchsorted(_BINS, logits)
+    feature = np.bincount(bins[truth], minlength=_BINS.size + 1).astype(np.float64)
+    other = np.bincount(bins[~truth], minlength=_BINS.size + 1) * other_weight
+    total = max(feature.sum() + other.sum(), 1.0)
+    at = np.concatenate([_BINS[:1], (_BINS[1:] + _BINS[:-1]) / 2, _BINS[-1:]])
+    belief = BELIEF / tiles
+    found = np.array([1.0, 0.0])
+    for _ in range(STEPS):
+        step = _newton_step(at, feature / total, other / total, found, belief)
+        found = np.clip(found - np.clip(step, -0.5, 0.5), [SCALES[0], -MOST_SHIFT], [SCALES[1], MOST_SHIFT])
+    return Calibration(float(found[0]), float(found[1]))
+
+
+def _newton_step(
+    at: NDArray[np.float64],
+    feature: NDArray[np.float64],
+    other: NDArray[np.float64],
+    found: NDArray[np.float64],
+    belief: float,
+) -> NDArray[np.float64]:
+    """Return the step (scale, shift) towards the least cross entropy and penalty, from shares of pixels at logits."""
+    probability = 1 / (1 + np.exp(-(found[0] * at + found[1])))
+    slope = other * probability - feature * (1 - probability)
+    bend = (feature + other) * probability * (1 - probability)
+    gradient = np.array([(slope * at).sum(), slope.sum()]) + belief * (found - [1.0, 0.0])
+    mixed = (bend * at).sum()
+    curvature = np.array([[(bend * at**2).sum() + belief, mixed], [mixed, bend.sum() + belief]])
+    return np.asarray(np.linalg.solve(curvature, gradient))
