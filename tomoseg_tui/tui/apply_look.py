@@ -49,6 +49,8 @@ class MapView:
     run: str
     path: Path | None
     """Of the densities; None if the file is gone."""
+    fault: str
+    """Why it is gone, and what to do; empty if it is there."""
     sources: tuple[MapSource, ...]
     newest: int | None
     """First slice of the slab that a running job has finished last."""
@@ -122,13 +124,15 @@ def view_of(facts: Facts, jobs: list[ApplyJob], run: str, name: str) -> MapView 
     if card is None or tomogram is None:
         return None
     layout = facts.project.layout
+    path: Path | None = None
+    fault = ""
     try:
         path = catalog.volume_path(layout, name, tomogram.record)
-    except TomosegError:
-        path = None
+    except TomosegError as gone:
+        fault = f"{gone.fault}\n{gone.fix}"
     growing = _growing(facts, jobs, card, tomogram)
     if growing is not None:
-        return MapView(name, run, path, *growing, ())
+        return MapView(name, run, path, fault, *growing, ())
     order = list(card.features)
     mine = [made for made in tomogram.maps if made.run == run]
     maps = sorted(mine, key=lambda made: order.index(made.feature) if made.feature in order else len(order))
@@ -136,7 +140,7 @@ def view_of(facts: Facts, jobs: list[ApplyJob], run: str, name: str) -> MapView 
         MapSource(layout.map_file(name, run, made.feature), made.feature, made.threshold, tuple(made.slices))
         for made in maps
     )
-    return MapView(name, run, path, sources, None, tuple(made.created for made in maps))
+    return MapView(name, run, path, fault, sources, None, tuple(made.created for made in maps))
 
 
 def _growing(

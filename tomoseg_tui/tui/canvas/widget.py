@@ -90,7 +90,13 @@ class SliceCanvas(PixelWidget, can_focus=True):
     # What is shown
 
     def open_volume(
-        self, path: Path | None, *, name: str = "", byte_sign: ByteSign | None = None, z: int | None = None
+        self,
+        path: Path | None,
+        *,
+        name: str = "",
+        byte_sign: ByteSign | None = None,
+        z: int | None = None,
+        words: str = "",
     ) -> None:
         """Show a volume, fitted, the cursor in its middle; `Moved` tells when its header is read.
 
@@ -104,6 +110,8 @@ class SliceCanvas(PixelWidget, can_focus=True):
             How bytes of MRC mode 0 are taken.
         z : int, optional
             The slice to begin with; the middle one if not given.
+        words : str
+            Said where nothing is shown.
         """
         self._opened_count += 1
         self._source = None if path is None else Source(self._opened_count, path, byte_sign)
@@ -112,7 +120,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self._early = {} if z is None else {"z": z}
         self._is_fitted, self._is_painting, self._is_wanted = True, False, False
         self._painter.open(self._source)
-        self.show_frame(NO_FRAME, words=f"reading {name}" if path is not None else "")
+        self.show_frame(NO_FRAME, words=f"reading {name}" if path is not None else words)
 
     def go_to(self, *, z: int | None = None, y: int | None = None, x: int | None = None) -> None:
         """Move the cursor to a voxel, what is not given staying; pan so that it is seen."""

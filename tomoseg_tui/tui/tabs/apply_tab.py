@@ -47,7 +47,7 @@ NO_NETWORKS = (
     ),
     "Press [b]4[/b] to train one.",
 )
-MARK, NO_MARK = "[x] ", "    "
+MARK, NO_MARK = "* ", "  "
 STYLES = {
     CellState.DONE: "green",
     CellState.STALE: "yellow",
@@ -104,6 +104,8 @@ class ApplyTab(Tab):
         super().__init__(id=id)
         self._facts: Facts | None = None
         self._look = ApplyLook({}, {}, (), 0)
+        self._has_looked = False
+        """Whether the disk has answered once; until then nothing is drawn, since it tells where to begin."""
         self._looked_at: tuple[object, ...] = ()
         self._cells: dict[Field, Cell] = {}
         self._marks: set[Field] = set()
@@ -122,7 +124,7 @@ class ApplyTab(Tab):
                         panel.border_title = "networks and tomograms"
                         yield Grid("tomogram", id="apply-grid")
                     with VerticalScroll(id="apply-said", classes="panel", can_focus=False):
-                        yield Static(id="apply-said-words", markup=False)
+                        yield Static("Looking at what fits ...", id="apply-said-words", markup=False)
                 with CanvasPanel(id="apply-view", classes="panel"):
                     yield SliceCanvas(id="apply-canvas")
 
@@ -158,12 +160,12 @@ class ApplyTab(Tab):
     @on(Looked)
     def take_look(self, event: Looked) -> None:
         """Draw what a thread has found."""
-        self._look = event.found
+        self._look, self._has_looked = event.found, True
         self._draw()
 
     def _draw(self) -> None:
         facts = self._facts
-        if facts is None:
+        if facts is None or not self._has_looked:
             return
         jobs = apply_jobs(facts, self._look.asked)
         self._cells = {
@@ -243,7 +245,8 @@ class ApplyTab(Tab):
         if tomogram is None:
             return
         if before is None or (before.tomogram, before.path) != (view.tomogram, view.path):
-            canvas.open_volume(view.path, name=view.tomogram, byte_sign=byte_sign_of(tomogram.record))
+            sign = byte_sign_of(tomogram.record)
+            canvas.open_volume(view.path, name=view.tomogram, byte_sign=sign, words=view.fault)
         if before is None or before.made != view.made:
             self._slices.clear()
         self._lay_over(view, tomogram, canvas)
@@ -262,6 +265,9 @@ class ApplyTab(Tab):
         view, canvas = self._view, self.query_one(SliceCanvas)
         tomogram = self._facts.tomogram(view.tomogram) if self._facts is not None and view is not None else None
         if view is None or tomogram is None:
+            return
+        if view.path is None:
+            self.query_one("#apply-view").border_title = f"{view.tomogram}  its file is gone"
             return
         depth = tomogram.record.shape_zyx[0]
         done = sum(stop - start for start, stop in view.sources[0].filled) if view.sources else 0

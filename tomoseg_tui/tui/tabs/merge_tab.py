@@ -250,6 +250,7 @@ class MergeTab(Tab):
         jobs = self._facts.jobs if self._facts is not None else ()
         panel = self.query_one("#merge-volumes-panel")
         at_it = next((job for job in jobs if self._is_mine(job) and job["state"] in {"queued", "running"}), None)
+        panel.display = at_it is not None or bool(self._tomogram and self._tomogram.labels)
         panel.border_subtitle = (
             f"job {at_it['id']} {bar(at_it['progress'], 5)} {at_it['progress']:.0%}" if at_it is not None else ""
         )
