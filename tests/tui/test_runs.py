@@ -9,6 +9,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore
 from tomoseg_tui.tui.facts import read_facts
 from tomoseg_tui.tui.runs import best_epoch, card_rows, epochs_in, runs_of
+from tomoseg_tui.workflow.trainsets import SetRequest, build_named
 
 
 def test_lines_that_are_no_epochs_are_passed_over() -> None:
@@ -26,6 +27,15 @@ def test_a_training_without_a_network_is_listed_and_the_newest_is_first(project:
     runs = runs_of(read_facts(project))
     assert [(run.name, run.state, run.epochs) for run in runs] == [("new", "failed", (4, 20)), ("old", "done", (3, 3))]
     assert runs[0].card is None
+
+
+def test_a_training_without_a_network_tells_what_it_was_asked_to_learn(small_project: Project) -> None:
+    build_named(small_project, "tubes", SetRequest(("microtubule",)))
+    put_job(small_project, "train", "one", asked={"name": "one", "features": ["membrane", "microtubule"]})
+    put_job(small_project, "train", "two", asked={"name": "two", "trainset": "tubes", "features": []})
+    put_job(small_project, "train", "three", asked={"name": "three", "trainset": "gone", "features": []})
+    learned = {run.name: run.features for run in runs_of(read_facts(small_project))}
+    assert learned == {"one": ("membrane", "microtubule"), "two": ("microtubule",), "three": ()}
 
 
 def test_a_network_whose_job_is_gone_is_done(project: Project) -> None:

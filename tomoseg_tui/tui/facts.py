@@ -1,17 +1,18 @@
 """What a screen knows of the project: read by a thread, drawn by handlers, never changed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from tomoseg_tui.core.names import base_of
 from tomoseg_tui.core.tiles import Tile
-from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.jobs.record import all_jobs
+from tomoseg_tui.errors import ProjectError, TomosegError
+from tomoseg_tui.jobs.record import Job, all_jobs
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar, NetworkCard, TomogramRecord
 
 
@@ -38,6 +39,8 @@ class Facts:
     """By name; runs without a finished epoch are not among them."""
     jobs: tuple[Mapping[str, Any], ...]
     """As `jobs --json` prints them, newest first."""
+    learning: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By run: the features that a training without a network yet was asked to learn."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -96,7 +99,31 @@ def read_facts(project: Project) -> Facts:
         tomograms.append(TomogramFacts(name, record, tuple(tiles), maps, labels))
     networks = tuple(catalog.network(layout, run) for run in catalog.network_names(layout))
     jobs = tuple(job.listing() for job in all_jobs(layout))
-    return Facts(fresh, tuple(tomograms), networks, jobs)
+    learning = _features_being_learned(layout, jobs, {card.name for card in networks})
+    return Facts(fresh, tuple(tomograms), networks, jobs, learning)
+
+
+def _features_being_learned(
+    layout: ProjectLayout, jobs: Sequence[Mapping[str, Any]], known: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return what the trainings were asked to learn whose runs have no card that tells."""
+    found: dict[str, tuple[str, ...]] = {}
+    for job in jobs:  # newest first
+        if job["kind"] == "train" and job["name"] not in known and job["name"] not in found:
+            found[job["name"]] = _asked_features(layout, str(job["id"]))
+    return found
+
+
+def _asked_features(layout: ProjectLayout, job_id: str) -> tuple[str, ...]:
+    try:
+        asked = Job(layout.job_folder(job_id)).record().asked
+        if asked.get("trainset") is None:
+            return tuple(asked.get("features", ()))
+        from tomoseg_tui.io.trainset_file import read_summary  # noqa: PLC0415  # h5py is not woken before it is needed
+
+        return read_summary(layout.trainset(asked["trainset"])).features
+    except (TomosegError, OSError):
+        return ()
 
 
 def fingerprint(facts: Facts) -> bytes:

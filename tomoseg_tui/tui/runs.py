@@ -54,6 +54,8 @@ class Run:
     """None until its first epoch is finished."""
     job: Mapping[str, Any] | None
     """As `jobs --json` prints it; None where the job's folder is gone."""
+    asked_features: tuple[str, ...] = ()
+    """What it was asked to learn, if it has no card yet."""
 
     @property
     def state(self) -> str:
@@ -67,8 +69,8 @@ class Run:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """What it learns, as far as its card tells."""
-        return tuple(self.card.features) if self.card is not None else ()
+        """What it learns."""
+        return tuple(self.card.features) if self.card is not None else self.asked_features
 
     @property
     def dice(self) -> float | None:
@@ -101,7 +103,7 @@ def runs_of(facts: Facts) -> list[Run]:
             jobs.setdefault(job["name"], job)
     cards = {card.name: card for card in facts.networks}
     names = dict.fromkeys([*jobs, *cards])
-    runs = [Run(name, cards.get(name), jobs.get(name)) for name in names]
+    runs = [Run(name, cards.get(name), jobs.get(name), facts.learning.get(name, ())) for name in names]
     return sorted(runs, key=lambda run: (run.since, run.job is not None and int(run.job["id"])), reverse=True)
 
 
