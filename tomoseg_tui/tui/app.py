@@ -197,7 +197,12 @@ class TomosegApp(PacedApp):
         if not get_current_worker().is_cancelled:
             self.post_message(message)
 
-    def start_job(self, words: list[str], prepare: Callable[[], tuple[str, str, dict[str, Any]]]) -> None:
+    def start_job(
+        self,
+        words: list[str],
+        prepare: Callable[[], tuple[str, str, dict[str, Any]]],
+        give_up: Callable[[str], object] = lambda _name: None,
+    ) -> None:
         """Check a job in a thread and start it.
 
         Parameters
@@ -206,11 +211,17 @@ class TomosegApp(PacedApp):
             Arguments of the command that does the same.
         prepare : callable
             Called in a thread; returns kind, name and what is asked, or raises `TomosegError`.
+        give_up : callable
+            Told the name if the job does not come up: takes back what `prepare` has done.
         """
 
         def begin() -> str:
             kind, name, asked = prepare()
-            return f"Job {launch(self.project.layout, kind, name, asked).id}: {kind} {name}"
+            try:
+                return f"Job {launch(self.project.layout, kind, name, asked).id}: {kind} {name}"
+            except (TomosegError, OSError):
+                give_up(name)
+                raise
 
         self.carry_out("started", words, begin)
 

@@ -31,7 +31,7 @@ from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.tui.widgets.triples import Triples
 from tomoseg_tui.tui.words import clock, shortened, when
 from tomoseg_tui.workflow.looking import TripleView, look_at_triples
-from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name, reserve_run
+from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name, release_run, reserve_run
 
 NO_RUNS = (
     "No training yet",
@@ -315,7 +315,9 @@ class TrainTab(Tab):
 
     def _start(self, request: TrainRequest | None) -> None:
         if request is not None:
-            self.tomoseg.start_job(train_words(request), _preparation(self.tomoseg.project, request))
+            project = self.tomoseg.project
+            words, prepare = train_words(request), _preparation(project, request)
+            self.tomoseg.start_job(words, prepare, lambda name: release_run(project, name))
 
     def action_stop(self) -> None:
         """Stop the training under the cursor."""
