@@ -281,7 +281,7 @@ async def test_a_training_that_does_not_come_up_gives_its_name_back(
     def refuse(*_job: object) -> None:
         raise WorkerLostError("The worker of job 1 did not come up.", "See why: tomoseg jobs log 1")
 
-    monkeypatch.setattr("tomoseg_tui.tui.app.launch", refuse)
+    monkeypatch.setattr("tomoseg_tui.tui.recipes.launch", refuse)
     async with training(make_app(small_project)) as (pilot, _):
         await pilot.press("t")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrainForm))
