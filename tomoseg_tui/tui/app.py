@@ -176,7 +176,8 @@ class TomosegApp(RecipeApp):
 
     def action_help(self) -> None:
         """Show every key."""
-        title = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
+        tab = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
+        title = "this dialog" if self.screen.is_modal else tab
         bindings = list(self.screen.active_bindings.values())
         self.push_screen(Help(title, bindings, str(config_file())))
 

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import DataTable, DirectoryTree, Footer, Input, Static
 
 from tomoseg_tui.core.names import check_name
@@ -29,6 +28,7 @@ from tomoseg_tui.tui.candidates import (
 )
 from tomoseg_tui.tui.files import find_files
 from tomoseg_tui.tui.screens.ask import Ask
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.file_tree import FileTree
 from tomoseg_tui.tui.widgets.giving_table import GivingTable
 from tomoseg_tui.tui.widgets.path_input import PathInput
@@ -45,7 +45,7 @@ _TITLES = ("name", "note", "Å/voxel", "z y x", "protein", "how", "bin", "bytes"
 _OPTIONS = frozenset({"voxel_size", "link", "polarity", "invert", "bin", "sign", "name", "drop", "all"})
 
 
-class AddFiles(ModalScreen[list[Candidate]]):
+class AddFiles(Dialog[list[Candidate]]):
     """Files and their options; the answer is what is to be imported.
 
     Parameters

@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tomoseg_tui.jobs.record import Job
@@ -16,6 +15,7 @@ from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.tui.facts import Facts
 from tomoseg_tui.tui.following import Tail
 from tomoseg_tui.tui.runs import Epoch, Run, card_rows, epochs_in
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.curves import Curves
 
 Pair = tuple[Run, Run]
@@ -29,7 +29,7 @@ class FiguresRead(Message):
         self.figures = figures
 
 
-class CompareRuns(ModalScreen[None]):
+class CompareRuns(Dialog[None]):
     """The screen; escape closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

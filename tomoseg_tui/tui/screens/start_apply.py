@@ -8,11 +8,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, HorizontalGroup, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Static
 
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.tick import Tick
 from tomoseg_tui.tui.words import gigabytes, roughly
 from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, PastApply, estimate_apply
@@ -73,7 +73,7 @@ def apply_words(request: ApplyRequest) -> list[str]:
     return [*words, "--anyway"] if request.anyway else words
 
 
-class StartApply(ModalScreen[list[ApplyRequest]]):
+class StartApply(Dialog[list[ApplyRequest]]):
     """The settings of a start, and its price; answers with one request a network."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
