@@ -1,5 +1,6 @@
 """Apply: networks against tomograms; what is there, what runs, what does not fit and why; the map as it grows."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -22,31 +23,14 @@ from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.facts import Facts, TomogramFacts
 from tomoseg_tui.tui.map_slices import MergedSlices, SliceCache
 from tomoseg_tui.tui.screens.start_apply import ApplyPlan, ApplySettings, StartApply, apply_words
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.empty_states import NO_NETWORKS, NO_TOMOGRAMS
+from tomoseg_tui.tui.tabs.result_keys import ResultKeys
 from tomoseg_tui.tui.tabs.slice_keys import slice_keys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.grid import Grid
 from tomoseg_tui.workflow.applying import ApplyRequest, check_apply
 from tomoseg_tui.workflow.volumes import byte_sign_of
 
-NO_TOMOGRAMS = (
-    "Nothing to apply to yet",
-    (
-        "Here the networks that you have trained meet your tomograms: "
-        "each network makes a map, the probability of its feature in every voxel.\n"
-        "First there must be a tomogram."
-    ),
-    "Press [b]1[/b] to import one.",
-)
-NO_NETWORKS = (
-    "No network yet",
-    (
-        "Here a network is applied to as many tomograms as you like, over night if need be: "
-        "what it learned on a few tiles holds for all tomograms that were recorded and reconstructed alike.\n"
-        "First a network must be trained."
-    ),
-    "Press [b]4[/b] to train one.",
-)
 MARK, NO_MARK = "* ", "  "
 STYLES = {
     CellState.DONE: "green",
@@ -61,7 +45,7 @@ Field = tuple[str, str]
 """A tomogram and a network."""
 
 
-class ApplyTab(Tab):
+class ApplyTab(ResultKeys):
     """The grid, one field in full, and the slices of what it made."""
 
     NAME = "apply"
@@ -363,6 +347,9 @@ class ApplyTab(Tab):
 
     def _start_one(self, request: ApplyRequest) -> None:
         project = self.tomoseg.project
+        if request.output is not None:
+            kept = project.layout.kept(Path(request.output).expanduser())
+            request = msgspec.structs.replace(request, output=kept)
 
         def prepare() -> tuple[str, str, dict[str, object]]:
             check_apply(project, request)
@@ -390,6 +377,12 @@ class ApplyTab(Tab):
         job = self._job()
         if job is not None:
             job_actions.resume_job(self.tomoseg, job)
+
+    def volume_names(self) -> list[str]:
+        """Return the maps of the field under the cursor."""
+        name, run = self.query_one(Grid).field or ("", "")
+        tomogram = self._facts.tomogram(name) if self._facts is not None else None
+        return [f"{name}/{made.run}.{made.feature}" for made in tomogram.maps if made.run == run] if tomogram else []
 
     def command_words(self) -> list[str] | None:
         """Return the command that starts what is marked for the first network."""

@@ -31,7 +31,8 @@ from tomoseg_tui.tui.merge_choice import (
 from tomoseg_tui.tui.merge_words import result_table, volume_table, what_there_is
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.empty_states import NO_MAPS
+from tomoseg_tui.tui.tabs.result_keys import ResultKeys
 from tomoseg_tui.tui.tabs.slice_keys import slice_keys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.merge_view import MergeView
@@ -39,15 +40,6 @@ from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.tui.words import bar, when
 from tomoseg_tui.workflow.merging import merge_request
 
-NO_MAPS = (
-    "No map to merge yet",
-    (
-        "Here the maps of a tomogram compete for every voxel, and the winners become one label volume: "
-        "1 microtubule, 2 membrane ... You move the thresholds and see the slice change at once.\n"
-        "First a network must be applied to a tomogram."
-    ),
-    "Press [b]5[/b] to apply one.",
-)
 NO_NAME = "merged"
 """Name of a label volume that nobody has named."""
 
@@ -66,7 +58,7 @@ class ChoiceTable(Table):
         return False if action in left_out else super().check_action(action, parameters)
 
 
-class MergeTab(Tab):
+class MergeTab(ResultKeys):
     """Maps with thresholds and order, what they come to, the slice; and the label volumes there are."""
 
     NAME = "merge"
@@ -388,6 +380,17 @@ class MergeTab(Tab):
             return "merge", f"{request.tomogram}/{request.name}", msgspec.to_builtins(request)
 
         self.tomoseg.start_job(words, prepare)
+
+    def volume_names(self) -> list[str]:
+        """Return the tomogram's label volumes and maps, the one under the cursor first."""
+        tomogram, here = self._tomogram, self._volume
+        if tomogram is None:
+            return []
+        key = self.query_one("#merge-maps", ChoiceTable).row_key
+        maps = sorted(tomogram.maps, key=lambda made: f"{made.run}:{made.feature}" != key)
+        volumes = sorted((one.name for one in tomogram.labels), key=lambda name: here is None or name != here.name)
+        names = [volumes, [f"{made.run}.{made.feature}" for made in maps]]
+        return [f"{tomogram.name}/{name}" for group in (names if here else reversed(names)) for name in group]
 
     def command_words(self) -> list[str] | None:
         """Return the command that writes these labels."""
