@@ -21,6 +21,7 @@ from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.screens.start_apply import StartApply
 from tomoseg_tui.tui.tabs.apply_tab import ApplyTab
 from tomoseg_tui.tui.widgets.grid import Grid
+from tomoseg_tui.tui.widgets.tick import Tick
 from tomoseg_tui.workflow.applying import ApplyRequest
 from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
 
@@ -180,6 +181,26 @@ async def test_a_feature_can_be_left_out(
         dialog.query_one("#start", Button).press()
         await until(pilot, lambda: started)
     assert started[0][0] == ["apply", "both", "alpha", "--feature", "membrane"]
+
+
+async def test_the_one_map_can_go_into_a_file_too(
+    networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = make_app(networked)
+    started = keep_starts(app, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    async with applying(app) as (pilot, _):
+        dialog = await start(pilot, output="map.mrc")
+        assert "One file cannot take 2 maps." in price(dialog)
+        dialog.query_one("#feature-0", Tick).value = False
+        dialog.query_one("#force", Tick).value = True
+        await until(pilot, lambda: "221 kB for the maps" in price(dialog))
+        dialog.query_one("#start", Button).press()
+        await until(pilot, lambda: started)
+    words, (_, _, asked) = started[0]
+    file = str(tmp_path / "map.mrc")
+    assert words == ["apply", "both", "alpha", "--feature", "membrane", "--output", file, "--force"]
+    assert (asked["output"], asked["force"]) == (file, True)
 
 
 async def test_other_filters_are_applied_anyway_only_when_marked(
