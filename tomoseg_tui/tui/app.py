@@ -150,6 +150,8 @@ class TomosegApp(RecipeApp):
     def take_facts(self, event: FactsChanged) -> None:
         """Hand new facts to the frame and to the tab that is seen."""
         self.facts, self.project = event.facts, event.facts.project
+        if not self.query(TopLine):
+            return  # the program is about to end
         self.query_one(TopLine).show_facts(event.facts)
         if self.open_tab is not None:
             self.open_tab.show_facts(event.facts)
@@ -157,7 +159,8 @@ class TomosegApp(RecipeApp):
     @on(LoadChanged)
     def take_load(self, event: LoadChanged) -> None:
         """Show how busy the machine is."""
-        self.query_one(TopLine).load = event.words
+        for line in self.query(TopLine):  # none any more when the program is about to end
+            line.load = event.words
 
     def look_now(self) -> None:
         """Look at the project at once."""
