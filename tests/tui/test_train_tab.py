@@ -214,8 +214,20 @@ async def test_two_runs_are_compared(small_project: Project, make_app: MakeApp) 
         await pilot.press("j", "d")
         await until(pilot, lambda: isinstance(app.screen, CompareRuns) and "best 2" in prose_on(pilot))
         assert "≠ network eman2" in prose_on(pilot)
+        assert not app._notifications
         await pilot.press("escape")
         assert not isinstance(app.screen, CompareRuns)
+
+
+async def test_the_legends_of_two_runs_are_whole_in_a_small_terminal(small_project: Project, make_app: MakeApp) -> None:
+    for name in ("mt_1", "mt_2"):
+        job = put_run(small_project, name)
+        append_line(job.metrics_file, figures(4, dice={"microtubule": 0.912, "membrane": 0.834}))
+    async with training(make_app(small_project)) as (pilot, tab):
+        await until(pilot, lambda: tab.run is not None)
+        await pilot.press("d", "j", "d")
+        await until(pilot, lambda: prose_on(pilot).count("dice M 0.912 E 0.834") == 2)
+        assert prose_on(pilot).count("loss T 0.25 V 0.375") == 2
 
 
 async def test_a_mark_is_taken_away_by_the_same_key(small_project: Project, make_app: MakeApp) -> None:

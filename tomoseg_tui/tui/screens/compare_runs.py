@@ -82,4 +82,6 @@ def _cards(runs: Pair) -> tuple[Text, Text]:
         for text, rows in zip(both, (left, right), strict=True):
             mark, style = ("≠ ", "bold") if differs else ("  ", "")
             text.append(mark, "bold").append(f"{title:<{width}}  ", "dim").append(f"{rows.get(title, '-')}\n", style)
+    for text in both:
+        text.rstrip()
     return both

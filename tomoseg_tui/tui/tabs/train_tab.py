@@ -253,7 +253,7 @@ class TrainTab(TrainsetKeys):
         try:
             views, words = look_at_triples(project, run), "No tile of this run was looked at."
         except (TomosegError, OSError) as fault:
-            views, words = [], f"{state}\nThere are no pictures: {fault}"
+            views, words = [], f"{state}\nThere are no pictures: {fault}".strip()
         self.post_message(TriplesRead(run, stamp, views, words))
 
     @on(TriplesRead)
@@ -345,6 +345,7 @@ class TrainTab(TrainsetKeys):
                 self.notify(f"{run.name} is marked: go to another run and press d again.", timeout=4)
         else:
             self._marked = None
+            self.app.clear_notifications()  # what said that one is marked would cover the other
             self.app.push_screen(CompareRuns(self._facts, (marked, run)))
         self._list_runs(self._facts)
 
