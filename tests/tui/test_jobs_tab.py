@@ -33,6 +33,7 @@ async def watching(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
 async def test_without_jobs_the_tab_says_what_jobs_are(project: Project, make_app: MakeApp) -> None:
     async with watching(make_app(project)) as (pilot, _):
         await until(pilot, lambda: "Press 4 to train a network" in prose_on(pilot))
+        assert "begun" not in prose_on(pilot)
 
 
 async def test_jobs_are_listed_newest_first_with_state_and_progress(small_project: Project, make_app: MakeApp) -> None:

@@ -301,24 +301,23 @@ class AnnotateTab(Tab):
         project = self.tomoseg.project
         for feature in features:
 
-            def recipe(feature: str = feature) -> str:
-                pixels = set_done(project, tile.place, feature)
+            def recipe(feature: str = feature) -> None:
+                set_done(project, tile.place, feature)
                 self.post_message(self.Changed())
-                return f"{tile.place.id} is done for {feature}: {pixels} of its pixels."
 
-            self.tomoseg.carry_out("done", _set_words(tile, feature, "--done"), recipe)
+            # No title, hence no notice: list and tile say it, and a notice would cover what lies around the tile.
+            self.tomoseg.carry_out("", _set_words(tile, feature, "--done"), recipe)
         self._go_on(tile)
 
     def _mark_none(self, tile: Tile, features: Sequence[str]) -> None:
         project = self.tomoseg.project
         for feature in features:
 
-            def recipe(feature: str = feature) -> str:
+            def recipe(feature: str = feature) -> None:
                 set_none_here(project, tile.place, feature)
                 self.post_message(self.Changed())
-                return f"{tile.place.id} holds no {feature}."
 
-            self.tomoseg.carry_out("none here", _set_words(tile, feature, "--none"), recipe)
+            self.tomoseg.carry_out("", _set_words(tile, feature, "--none"), recipe)
         self._go_on(tile)
 
     def _go_on(self, tile: Tile) -> None:

@@ -251,7 +251,7 @@ class TileBrowser(Tab):
         y, x = canvas.cursor_yx
         zoom = f"{canvas.zoom:.3g}:1" if canvas.zoom >= 1 else f"1:{1 / max(canvas.zoom, 1e-3):.3g}"
         view = self.query_one("#tiles-view")
-        view.border_title = f"{tomogram.name}  z {canvas.z}/{tomogram.record.shape_zyx[0] - 1}  y {y}  x {x}  {zoom}"
+        view.border_title = f"{tomogram.name}  z {canvas.z}/{tomogram.record.shape_zyx[0]}  y {y}  x {x}  {zoom}"
         style = style_of(self.feature or "", self._palette)
         named = f"{style.letter} {self.feature}" if self.feature else "no feature yet: a names one"
         view.border_subtitle = f"{named}  {self.tile_size} px"
