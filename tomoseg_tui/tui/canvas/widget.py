@@ -18,11 +18,12 @@ from tomoseg_tui.canvas.viewport import Viewport
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.tui.canvas.boxes import Box
 from tomoseg_tui.tui.canvas.choosing import style_of
+from tomoseg_tui.tui.canvas.dragging import DraggedWidget
 from tomoseg_tui.tui.canvas.drawing import Overlay, View, points_of
 from tomoseg_tui.tui.canvas.keys import CANVAS_KEYS
 from tomoseg_tui.tui.canvas.pacing import LOST_SECONDS, SETTLE_SECONDS, pacer_of
 from tomoseg_tui.tui.canvas.painter import Broken, Opened, Painted, Painter, Refused, Source
-from tomoseg_tui.tui.canvas.pixels import NO_FRAME, PixelWidget
+from tomoseg_tui.tui.canvas.pixels import NO_FRAME
 from tomoseg_tui.tui.canvas.slices import CONTRASTS
 
 __all__ = ["Box", "SliceCanvas"]
@@ -35,7 +36,7 @@ OVERLAYS = ("on", "outline", "off")
 """How labels are shown, in the order of the key."""
 
 
-class SliceCanvas(PixelWidget, can_focus=True):
+class SliceCanvas(DraggedWidget, can_focus=True):
     """Slices of one volume: pan, zoom, z, contrast, an overlay, boxes, a cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CANVAS_KEYS]
@@ -219,13 +220,19 @@ class SliceCanvas(PixelWidget, can_focus=True):
 
     def on_click(self, event: Click) -> None:
         """Put the cursor on a voxel and tell which."""
-        if self.shape_zyx is None:
+        if self.shape_zyx is None or self.was_dragged:
             return
         column, row = int(event.x) + 0.5, int(event.y) + 0.5
         y, x = (int(place // 1) for place in self._viewport.pixel_at_cell(column, row))
         if 0 <= y < self.shape_zyx[1] and 0 <= x < self.shape_zyx[2]:
             self.go_to(y=y, x=x)
             self.post_message(self.Picked(self, self.z, y, x))
+
+    def pull(self, columns: int, rows: int) -> None:
+        """Pan, unless the whole slice is seen."""
+        if self.shape_zyx is not None and not self._is_fitted:
+            self._centre_yx = self._viewport.pan(-columns, -rows).centre_yx
+            self._change()
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         """Go up a slice; with ctrl, enlarge."""
