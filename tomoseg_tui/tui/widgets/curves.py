@@ -30,6 +30,8 @@ _AXIS_COLUMNS = 6
 _SIDE_BY_SIDE_COLUMNS = 60
 """Narrower than this the two plots stand one above the other, if there are rows enough."""
 _STACKED_ROWS = 10
+_SQUARE = 4
+"""Columns a row below which two plots, one above the other, are nearer to twice as wide as high than side by side."""
 _TRAINING_RGB, _VALIDATION_RGB = (230, 159, 0), (86, 180, 233)
 
 
@@ -335,7 +337,7 @@ class Curves(Widget):
         loss, dice = self._plots
         if not dice.lines or all(line.last is None for line in dice.lines):
             return Text("\n").join(draw_plot(loss, width, height, plain=plain))
-        if width < _SIDE_BY_SIDE_COLUMNS and height >= _STACKED_ROWS:
+        if height >= _STACKED_ROWS and width < max(_SIDE_BY_SIDE_COLUMNS, _SQUARE * height):
             upper = height // 2
             plots = [(loss, width, upper), (dice, width, height - upper)]
             return Text("\n").join(
