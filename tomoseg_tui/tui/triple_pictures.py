@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tomoseg_tui.canvas.greys import to_grey, window_from_sample
 from tomoseg_tui.canvas.overlay import LabelStyle, make_palette
+from tomoseg_tui.canvas.pictures import picture_of_slice, pictures_of_triple
 from tomoseg_tui.canvas.renderer import Picture, lay_out
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.names import IGNORE
 from tomoseg_tui.workflow.looking import TripleView
 
-_UNDECIDED_GREY = 96
-"""Neither white nor black: not looked at, or ignored."""
 _GAP = 2
 """Pixels between the pictures of one triple."""
 
@@ -39,10 +37,7 @@ def origin(view: TripleView) -> str:
 
 def side_by_side(view: TripleView) -> Picture:
     """Return image, annotation and output in a row; the third should look like the second."""
-    annotated = np.where(view.annotation == FEATURE, np.uint8(255), np.uint8(0))
-    annotated[view.annotation % 3 == 0] = _UNDECIDED_GREY
-    output = np.rint(view.output * 255).astype(np.uint8)
-    return lay_out([[_image(view), Picture(annotated), Picture(output)]], gap=_GAP)
+    return lay_out([pictures_of_triple(view.image, view.annotation, view.output)], gap=_GAP)
 
 
 def flipped(view: TripleView, features: Sequence[str], thresholds: Mapping[str, float], *, network: bool) -> Picture:
@@ -58,7 +53,7 @@ def flipped(view: TripleView, features: Sequence[str], thresholds: Mapping[str, 
     network : bool
         Show what the network says instead of the annotation.
     """
-    image = _image(view)
+    image = picture_of_slice(view.image)
     labels = np.zeros(view.annotation.shape, np.uint8)
     if network:
         labels[view.output > thresholds.get(view.feature, 0.5)] = 1
@@ -66,10 +61,6 @@ def flipped(view: TripleView, features: Sequence[str], thresholds: Mapping[str, 
         labels[view.annotation == FEATURE] = 1
         labels[view.annotation == 3] = 2
     return lay_out([[image, Picture(image.grey, labels, _palette(view.feature, features))]], gap=_GAP)
-
-
-def _image(view: TripleView) -> Picture:
-    return Picture(to_grey(view.image, window_from_sample(view.image)))
 
 
 def _palette(feature: str, features: Sequence[str]) -> tuple[LabelStyle, ...]:
