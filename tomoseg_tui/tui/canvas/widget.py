@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual import on
 from textual.binding import BindingType
-from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.events import Click
 from textual.message import Message
 from textual.timer import Timer
 
@@ -18,9 +18,9 @@ from tomoseg_tui.canvas.viewport import Viewport
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.tui.canvas.boxes import Box
 from tomoseg_tui.tui.canvas.choosing import style_of
-from tomoseg_tui.tui.canvas.dragging import DraggedWidget
 from tomoseg_tui.tui.canvas.drawing import Overlay, View, points_of
 from tomoseg_tui.tui.canvas.keys import CANVAS_KEYS
+from tomoseg_tui.tui.canvas.mouse import MouseWidget
 from tomoseg_tui.tui.canvas.pacing import LOST_SECONDS, SETTLE_SECONDS, pacer_of
 from tomoseg_tui.tui.canvas.painter import Broken, Opened, Painted, Painter, Refused, Source
 from tomoseg_tui.tui.canvas.pixels import NO_FRAME
@@ -36,7 +36,7 @@ OVERLAYS = ("on", "outline", "off")
 """How labels are shown, in the order of the key."""
 
 
-class SliceCanvas(DraggedWidget, can_focus=True):
+class SliceCanvas(MouseWidget, can_focus=True):
     """Slices of one volume: pan, zoom, z, contrast, an overlay, boxes, a cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CANVAS_KEYS]
@@ -165,6 +165,11 @@ class SliceCanvas(DraggedWidget, can_focus=True):
         self._overlay = None if compute is None else Overlay(compute, palette)
         self._change()
 
+    @property
+    def shown_overlay(self) -> Overlay | None:
+        """Labels that lie over the slices now; None if there are none, or they are switched off."""
+        return None if self.overlay_shown == "off" else self._overlay
+
     def refresh_overlay(self) -> None:
         """Compute the labels again, because what they come from has changed."""
         if self._overlay is not None:
@@ -233,16 +238,6 @@ class SliceCanvas(DraggedWidget, can_focus=True):
         if self.shape_zyx is not None and not self._is_fitted:
             self._centre_yx = self._viewport.pan(-columns, -rows).centre_yx
             self._change()
-
-    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Go up a slice; with ctrl, enlarge."""
-        event.stop()
-        self.action_zoom(1) if event.ctrl else self.action_slice(1)
-
-    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """Go down a slice; with ctrl, shrink."""
-        event.stop()
-        self.action_zoom(-1) if event.ctrl else self.action_slice(-1)
 
     def on_focus(self) -> None:
         """Show that keys work here."""
@@ -328,7 +323,7 @@ class SliceCanvas(DraggedWidget, can_focus=True):
             self._viewport,
             style_of(self.app),
             contrast=self._contrast,
-            overlay=None if self.overlay_shown == "off" else self._overlay,
+            overlay=self.shown_overlay,
             outlined=self.overlay_shown == "outline",
             boxes=self._boxes,
             cursor_yx=self.cursor_yx,

@@ -1,15 +1,15 @@
-"""A canvas whose picture is pulled along by the mouse; what follows from that is for those that derive from it."""
+"""What the mouse does to a canvas: pulls the picture along, goes through slices, zooms."""
 
 from abc import abstractmethod
 
-from textual.events import MouseDown, MouseMove, MouseUp
+from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
 from textual.geometry import Offset
 
 from tomoseg_tui.tui.canvas.pixels import PixelWidget
 
 
-class DraggedWidget(PixelWidget):
-    """Tells by how many cells the picture is pulled while the left button is held."""
+class MouseWidget(PixelWidget):
+    """Tells by how many cells the picture is pulled while the left button is held, and what the wheel asks for."""
 
     _grip: Offset | None = None
     """Where on the screen the picture is held; None while it is not."""
@@ -19,6 +19,14 @@ class DraggedWidget(PixelWidget):
     @abstractmethod
     def pull(self, columns: int, rows: int) -> None:
         """Move the picture right and down by cells."""
+
+    @abstractmethod
+    def action_slice(self, step: int) -> None:
+        """Go to another slice."""
+
+    @abstractmethod
+    def action_zoom(self, steps: int) -> None:
+        """Enlarge or shrink."""
 
     def on_mouse_down(self, event: MouseDown) -> None:
         """Take hold."""
@@ -42,6 +50,16 @@ class DraggedWidget(PixelWidget):
     def on_mouse_up(self, _event: MouseUp) -> None:
         """Let go."""
         self._let_go()
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Go up a slice; with ctrl, enlarge."""
+        event.stop()
+        self.action_zoom(1) if event.ctrl else self.action_slice(1)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Go down a slice; with ctrl, shrink."""
+        event.stop()
+        self.action_zoom(-1) if event.ctrl else self.action_slice(-1)
 
     def _let_go(self) -> None:
         self._grip = None
