@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mapped import band, give_map, give_network
+from PIL import Image
 from pilots import MakeApp, open_tab, prose_on, until
 from support import write_mrc
 from textual.pilot import Pilot
 from textual.widgets import Input, Select
+from trainings import put_run
 
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.screens.evaluate import Evaluate
-from tomoseg_tui.tui.screens.export_volume import ExportVolume
+from tomoseg_tui.tui.screens.save_file import SaveFile
 from tomoseg_tui.tui.screens.told import Told
-from tomoseg_tui.tui.tabs.result_keys import ExportKeys
+from tomoseg_tui.tui.tabs.file_keys import ExportKeys
 from tomoseg_tui.tui.widgets.tick import Tick
 
 
@@ -67,9 +69,9 @@ async def test_a_map_is_exported_and_another_file_is_not_replaced_unasked(
     monkeypatch.chdir(tmp_path)
     async with showing(mapped, make_app, 6) as (pilot, _):
         await pilot.press("E")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ExportVolume))
+        await until(pilot, lambda: isinstance(pilot.app.screen, SaveFile))
         dialog = pilot.app.screen
-        dialog.query_one("#volume", Select).value = "alpha/both.membrane"
+        dialog.query_one("#thing", Select).value = "alpha/both.membrane"
         await until(pilot, lambda: dialog.query_one("#path", Input).value == "alpha_both.membrane.mrc")
         dialog.query_one("#path", Input).value = "here.txt"
         await pilot.press("enter")
@@ -82,7 +84,7 @@ async def test_a_map_is_exported_and_another_file_is_not_replaced_unasked(
         await pilot.press("E", "ctrl+s")
         await until(pilot, lambda: "Choose another name, or say --force to replace it." in notices(pilot))
         await pilot.press("E")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ExportVolume))
+        await until(pilot, lambda: isinstance(pilot.app.screen, SaveFile))
         pilot.app.screen.query_one("#force", Tick).value = True
         (tmp_path / "alpha_both.microtubule.mrc").write_bytes(b"")
         await pilot.press("ctrl+s")
@@ -108,6 +110,44 @@ async def test_a_map_is_scored_against_a_file(mapped: Project, make_app: MakeApp
         await until(pilot, lambda: isinstance(pilot.app.screen, Told))
         # 16 of the 32 rows that the map is certain of are true: precision 1/2, recall 1, Dice 2/3, IoU 1/2.
         await until(pilot, lambda: "label 1: Dice 0.667, IoU 0.500, precision 0.500, recall 1.000" in prose_on(pilot))
+
+
+async def test_the_slice_is_kept_as_a_picture_with_its_labels(
+    mapped: Project, make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with showing(mapped, make_app, 6) as (pilot, _):
+        await until(pilot, lambda: "z 12/24" in prose_on(pilot))
+        await pilot.press("P")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SaveFile))
+        await pilot.press("enter")
+        await until(pilot, lambda: f"alpha_z12 is in {tmp_path / 'alpha_z12.png'}." in notices(pilot))
+    with Image.open(tmp_path / "alpha_z12.png") as picture:
+        rgb = np.asarray(picture.convert("RGB"))
+    assert rgb.shape == (960, 960, 3)
+    colourful = (rgb != rgb[..., :1]).any(axis=(1, 2))
+    assert colourful[-560:].all()  # rows 0 to 55 are labelled, and y points up
+    assert not colourful[:-560].any()
+
+
+async def test_triples_are_written_as_picture_or_stack(
+    small_project: Project, make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put_run(small_project, "mt_1")
+    app = make_app(small_project)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 4)
+        await until(pilot, lambda: "worst 1/4" in prose_on(pilot))
+        await pilot.press("E", "enter")
+        await until(pilot, lambda: f"mt_1 is in {tmp_path / 'mt_1.png'}." in notices(pilot))
+        await pilot.press("E")
+        await until(pilot, lambda: isinstance(app.screen, SaveFile))
+        app.screen.query_one("#path", Input).value = "mt_1.mrc"
+        await pilot.press("enter")
+        await until(pilot, lambda: f"mt_1 is in {tmp_path / 'mt_1.mrc'}." in notices(pilot))
+    with open_volume(tmp_path / "mt_1.mrc") as reader:
+        assert reader.grid.shape_zyx == (12, 64, 64)
 
 
 async def test_what_cannot_be_scored_is_said(mapped: Project, make_app: MakeApp, tmp_path: Path) -> None:

@@ -1,15 +1,19 @@
 """Pictures of a run's triples: image, annotation and output side by side, or one over the other."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from tomoseg_tui.canvas.overlay import LabelStyle, make_palette
-from tomoseg_tui.canvas.pictures import picture_of_slice, pictures_of_triple
+from tomoseg_tui.canvas.pictures import picture_of_slice, pictures_of_triple, rgb_for_file
 from tomoseg_tui.canvas.renderer import Picture, lay_out
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.names import IGNORE
-from tomoseg_tui.workflow.looking import TripleView
+from tomoseg_tui.errors import UsageError
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.exporting import export_png, export_triples
+from tomoseg_tui.workflow.looking import TripleView, chosen_triples, look_at_triples
 
 _GAP = 2
 """Pixels between the pictures of one triple."""
@@ -68,3 +72,21 @@ def _palette(feature: str, features: Sequence[str]) -> tuple[LabelStyle, ...]:
     styles = {style.name: style for style in make_palette(dict(enumerate([*features, IGNORE], start=1)))}
     shown = [styles[name] for name in (feature, IGNORE) if name in styles]
     return tuple(LabelStyle(label, s.name, s.letter, s.rgb) for label, s in enumerate(shown, start=1))
+
+
+def write_triples_file(project: Project, run: str, path: Path, *, force: bool) -> None:
+    """Write triples into a file as the command does: the worst as a PNG picture, all as a stack. For threads.
+
+    Raises
+    ------
+    UsageError
+        If the run has no triples.
+    """
+    views = look_at_triples(project, run)
+    if not views:
+        raise UsageError(f"{run} has no tile that was looked at.", "Train it again.")
+    if path.suffix.lower() != ".png":
+        export_triples(project, run, views, path, force=force)
+        return
+    rows = [pictures_of_triple(view.image, view.annotation, view.output) for view in chosen_triples(views, None)]
+    export_png(rgb_for_file(lay_out(rows)), path, force=force)

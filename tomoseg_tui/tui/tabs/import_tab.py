@@ -25,7 +25,7 @@ from tomoseg_tui.tui.screens.add_files import AddFiles
 from tomoseg_tui.tui.screens.ask import Ask
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.filters import Filters, preprocess_words
-from tomoseg_tui.tui.tabs.result_keys import ExportKeys
+from tomoseg_tui.tui.tabs.file_keys import ExportKeys, PictureKeys
 from tomoseg_tui.tui.tabs.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
@@ -48,7 +48,7 @@ def _hidden(key: str, action: str, words: str, tooltip: str) -> Binding:
     return Binding(key, action, words, show=False, id=f"import.{action}", tooltip=tooltip)
 
 
-class ImportTab(ExportKeys):
+class ImportTab(ExportKeys, PictureKeys):
     """Left the tomograms, right the central slice, the histogram, the header and warnings."""
 
     NAME = "import"

@@ -20,7 +20,7 @@ from tomoseg_tui.tui.config import Session
 from tomoseg_tui.tui.facts import Facts, TomogramFacts
 from tomoseg_tui.tui.screens.ask import Ask
 from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.file_keys import PictureKeys
 from tomoseg_tui.tui.tile_marks import (
     Neighbourhood,
     boxes_of,
@@ -48,7 +48,7 @@ _GUIDE = (
 )
 
 
-class TileBrowser(Tab):
+class TileBrowser(PictureKeys):
     """Left a slice with its tiles, right the tile under the cursor and the list; changes nothing."""
 
     def __init__(self, **options: Any) -> None:
