@@ -13,7 +13,7 @@ from tomoseg_tui.tui.files import movable_word
 from tomoseg_tui.workflow.importing import Imported, ImportRequest, Progress, import_volumes, is_believed
 from tomoseg_tui.workflow.previewing import FileFacts, read_file_facts
 
-BINNINGS = (1, 2, 3, 4, 8)
+BINNINGS = (1, 2, 3, 4, 5, 6, 8)
 """Voxels averaged along each axis, as the key goes through them."""
 BYTE_SIGNS = (None, "signed", "unsigned")
 """How bytes are read: as the header says, or as the user says."""

@@ -65,7 +65,7 @@ class AddFiles(Dialog[list[Candidate]]):
         Binding("l", "link", "Link", id="files.link", tooltip="Copy the file, or link it where it is"),
         Binding("p", "polarity", "Polarity", id="files.polarity", tooltip="Protein is dark or bright in the file"),
         Binding("t", "invert", "Invert", id="files.invert", tooltip="Turn densities and polarity round"),
-        Binding("b", "bin", "Bin", id="files.bin", tooltip="Average voxels: 1, 2, 3, 4, 8"),
+        Binding("b", "bin", "Bin", id="files.bin", tooltip="Average voxels: 1 to 6, 8"),
         Binding("s", "sign", "Bytes", id="files.bytes", tooltip="Bytes as the header says, signed, or unsigned"),
         Binding("n", "name", "Name", id="files.name", tooltip="Give it another name in the project"),
         Binding("x", "drop", "Drop", show=False, id="files.drop", tooltip="Take the file out of the list"),
