@@ -244,7 +244,7 @@ async def test_the_map_grows_with_the_slabs_that_are_listed(networked: Project, 
 async def test_it_opens_on_the_newest_job_also_where_the_disk_is_slow(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tomoseg_tui.tui.apply_look import look
+    from tomoseg_tui.tui.plans.apply_look import look
 
     give_job(networked, ApplyRequest(run="both", tomograms=("beta",)), JobState.RUNNING, progress=0.3)
     answered = threading.Event()

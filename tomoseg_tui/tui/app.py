@@ -19,15 +19,15 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import command_line
 from tomoseg_tui.tui.canvas.asking import Heard
 from tomoseg_tui.tui.config import Config, Session, config_file, log_file, read_session, sessions_file, write_session
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.messages import FactsChanged, LoadChanged
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged
+from tomoseg_tui.tui.known.watching import Watcher
 from tomoseg_tui.tui.recipes import RecipeApp
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.help import Help
 from tomoseg_tui.tui.screens.too_small import TooSmall
 from tomoseg_tui.tui.tabs.base import Tab
 from tomoseg_tui.tui.theme import THEMES
-from tomoseg_tui.tui.watching import Watcher
 from tomoseg_tui.tui.widgets.tab_bar import TabBar
 from tomoseg_tui.tui.widgets.top_line import TopLine
 

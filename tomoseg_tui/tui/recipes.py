@@ -12,8 +12,8 @@ from tomoseg_tui.jobs.launch import launch
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import remember
 from tomoseg_tui.tui.canvas.pacing import PacedApp
-from tomoseg_tui.tui.messages import RecipeDone, RecipeFailed
-from tomoseg_tui.tui.watching import words_of
+from tomoseg_tui.tui.known.messages import RecipeDone, RecipeFailed
+from tomoseg_tui.tui.known.watching import words_of
 
 
 class RecipeApp(PacedApp):

@@ -16,7 +16,7 @@ from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.formats import KNOWN_SUFFIXES
 from tomoseg_tui.project.history import command_line
-from tomoseg_tui.tui.candidates import (
+from tomoseg_tui.tui.plans.candidates import (
     BINNINGS,
     BYTE_SIGNS,
     Candidate,
@@ -26,7 +26,7 @@ from tomoseg_tui.tui.candidates import (
     read_candidate,
     trouble,
 )
-from tomoseg_tui.tui.files import find_files
+from tomoseg_tui.tui.plans.files import find_files
 from tomoseg_tui.tui.screens.ask import Ask
 from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.file_tree import FileTree

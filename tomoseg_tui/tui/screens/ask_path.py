@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import DirectoryTree, Static
 
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.tui.files import find_files
+from tomoseg_tui.tui.plans.files import find_files
 from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.file_tree import FileTree
 from tomoseg_tui.tui.widgets.path_input import PathInput

@@ -7,7 +7,7 @@ from textual.widgets import Input
 
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.tui.facts import Facts
+from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.screens.form import Form
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, list_features
 from tomoseg_tui.workflow.trainsets import SetRequest

@@ -12,9 +12,9 @@ from textual.widgets import Static
 
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.following import Tail
-from tomoseg_tui.tui.runs import Epoch, Run, card_rows, epochs_in
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.following import Tail
+from tomoseg_tui.tui.known.runs import Epoch, Run, card_rows, epochs_in
 from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.curves import Curves
 

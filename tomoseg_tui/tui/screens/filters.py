@@ -20,7 +20,7 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import command_line
 from tomoseg_tui.tui.canvas.still import StillCanvas
-from tomoseg_tui.tui.facts import TomogramFacts
+from tomoseg_tui.tui.known.facts import TomogramFacts
 from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.workflow.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.previewing import FilterView, preview_filters

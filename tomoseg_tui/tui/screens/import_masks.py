@@ -16,8 +16,8 @@ from textual.worker import get_current_worker
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.mask_files import IGNORE, KNOWN_SUFFIXES, MaskFile, MasksWish, look_at_masks
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.plans.mask_files import IGNORE, KNOWN_SUFFIXES, MaskFile, MasksWish, look_at_masks
 from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.tick import Tick

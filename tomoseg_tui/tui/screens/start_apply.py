@@ -15,7 +15,7 @@ from tomoseg_tui.project.records import NetworkCard, TomogramRecord
 from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.tick import Tick
-from tomoseg_tui.tui.words import gigabytes, roughly
+from tomoseg_tui.tui.wording.words import gigabytes, roughly
 from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, PastApply, estimate_apply
 from tomoseg_tui.workflow.applying import ApplyRequest
 from tomoseg_tui.workflow.volumes import z_range

@@ -16,8 +16,8 @@ from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.training_guess import Guess, guess_training, in_words
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.plans.training_guess import Guess, guess_training, in_words
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, list_features
 from tomoseg_tui.workflow.training import TrainRequest
 

@@ -18,13 +18,13 @@ from tomoseg_tui.core.tiles import FeatureState, Tile
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.config import Session
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.mask_files import MasksWish
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.pictures.tile_pictures import Advisers, TilePictures, layers_palette, read_tile
+from tomoseg_tui.tui.plans.mask_files import MasksWish
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.import_masks import ImportMasks
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.tabs.base import Tab
-from tomoseg_tui.tui.tile_pictures import Advisers, TilePictures, layers_palette, read_tile
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
 from tomoseg_tui.tui.widgets.tile_list import TileList, by_work, state_for, words_of

@@ -16,12 +16,12 @@ from textual.worker import get_current_worker
 from tomoseg_tui.canvas.overlay import make_palette
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui import job_actions
-from tomoseg_tui.tui.apply_cells import Cell, CellState, Fit, cell_of
-from tomoseg_tui.tui.apply_look import ApplyLook, MapView, apply_jobs, look, view_of
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.map_slices import MergedSlices, SliceCache
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.pictures.map_slices import MergedSlices, SliceCache
+from tomoseg_tui.tui.plans.apply_cells import Cell, CellState, Fit, cell_of
+from tomoseg_tui.tui.plans.apply_look import ApplyLook, MapView, apply_jobs, look, view_of
 from tomoseg_tui.tui.screens.start_apply import ApplyPlan, ApplySettings, StartApply, apply_words
 from tomoseg_tui.tui.tabs.empty_states import NO_NETWORKS, NO_TOMOGRAMS
 from tomoseg_tui.tui.tabs.result_keys import ResultKeys

@@ -12,12 +12,12 @@ from tomoseg_tui.canvas.pictures import picture_of_slice, rgb_for_file
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.runs import Run
+from tomoseg_tui.tui.known.runs import Run
+from tomoseg_tui.tui.known.watching import words_of
+from tomoseg_tui.tui.pictures.triple_pictures import write_triples_file
 from tomoseg_tui.tui.screens.save_file import FileKinds, FileWish, SaveFile
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.tabs.base import Tab
-from tomoseg_tui.tui.triple_pictures import write_triples_file
-from tomoseg_tui.tui.watching import words_of
 from tomoseg_tui.workflow.exporting import export_png, export_volume
 from tomoseg_tui.workflow.looking import look_at_slice
 

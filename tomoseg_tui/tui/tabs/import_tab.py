@@ -17,10 +17,10 @@ from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import chain_in_words
-from tomoseg_tui.tui.candidates import Candidate, batches, import_all, import_words
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.config import Session
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.plans.candidates import Candidate, batches, import_all, import_words
 from tomoseg_tui.tui.screens.add_files import AddFiles
 from tomoseg_tui.tui.screens.ask import Ask
 from tomoseg_tui.tui.screens.confirm import Confirm
@@ -32,7 +32,7 @@ from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
 from tomoseg_tui.tui.widgets.giving_table import GivingTable
 from tomoseg_tui.tui.widgets.histogram import Histogram, Spread, spread_of
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.tui.words import when
+from tomoseg_tui.tui.wording.words import when
 from tomoseg_tui.workflow.checking import Oddity, odd_tomograms
 from tomoseg_tui.workflow.preprocessing import PreprocessRequest, check_preprocess
 from tomoseg_tui.workflow.previewing import look_at_middle

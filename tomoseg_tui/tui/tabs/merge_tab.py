@@ -15,8 +15,8 @@ from tomoseg_tui.canvas.overlay import Palette, make_palette
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.merge_choice import (
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.plans.merge_choice import (
     Entries,
     chosen,
     entries_of,
@@ -28,7 +28,6 @@ from tomoseg_tui.tui.merge_choice import (
     shift_threshold,
     toggle,
 )
-from tomoseg_tui.tui.merge_words import result_table, volume_table, what_there_is
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.pick import Pick
 from tomoseg_tui.tui.tabs.empty_states import NO_MAPS
@@ -37,7 +36,8 @@ from tomoseg_tui.tui.tabs.slice_keys import slice_keys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.merge_view import MergeView
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.tui.words import bar, when
+from tomoseg_tui.tui.wording.merge_words import result_table, volume_table, what_there_is
+from tomoseg_tui.tui.wording.words import bar, when
 from tomoseg_tui.workflow.merging import merge_request
 
 NO_NAME = "merged"

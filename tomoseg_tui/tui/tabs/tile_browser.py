@@ -17,11 +17,8 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.config import Session
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.screens.ask import Ask
-from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.tabs.file_keys import PictureKeys
-from tomoseg_tui.tui.tile_marks import (
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.pictures.tile_marks import (
     Neighbourhood,
     boxes_of,
     counts_in_words,
@@ -29,7 +26,10 @@ from tomoseg_tui.tui.tile_marks import (
     states_in_words,
     style_of,
 )
-from tomoseg_tui.tui.tile_pictures import layers_palette
+from tomoseg_tui.tui.pictures.tile_pictures import layers_palette
+from tomoseg_tui.tui.screens.ask import Ask
+from tomoseg_tui.tui.screens.pick import Pick
+from tomoseg_tui.tui.tabs.file_keys import PictureKeys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
 from tomoseg_tui.tui.widgets.giving_table import GivingTable

@@ -18,9 +18,9 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui import job_actions
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.following import Follower, Grown
-from tomoseg_tui.tui.runs import Epoch, Run, card_rows, epochs_in, runs_of
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.following import Follower, Grown
+from tomoseg_tui.tui.known.runs import Epoch, Run, card_rows, epochs_in, runs_of
 from tomoseg_tui.tui.screens.compare_runs import CompareRuns
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.screens.train_form import TrainForm, train_words
@@ -30,7 +30,7 @@ from tomoseg_tui.tui.widgets.curves import Curves
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.tui.widgets.triples import Triples
-from tomoseg_tui.tui.words import clock, shortened, when
+from tomoseg_tui.tui.wording.words import clock, shortened, when
 from tomoseg_tui.workflow.looking import TripleView, look_at_triples
 from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name, release_run, reserve_run
 

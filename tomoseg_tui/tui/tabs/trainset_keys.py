@@ -13,7 +13,7 @@ from tomoseg_tui.tui.screens.build_set import BuildSet, SetWish
 from tomoseg_tui.tui.screens.pick import Pick
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.tabs.base import Tab
-from tomoseg_tui.tui.trainset_words import in_full, in_one_line
+from tomoseg_tui.tui.wording.trainset_words import in_full, in_one_line
 from tomoseg_tui.workflow.trainsets import build_named, training_sets
 
 

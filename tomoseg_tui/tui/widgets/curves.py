@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from tomoseg_tui.canvas.overlay import make_palette
 from tomoseg_tui.tui.canvas.choosing import style_of
-from tomoseg_tui.tui.runs import Epoch, best_epoch
+from tomoseg_tui.tui.known.runs import Epoch, best_epoch
 
 DOTS_Y, DOTS_X = 4, 2
 """Braille dots of one cell."""

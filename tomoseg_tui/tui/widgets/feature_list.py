@@ -10,7 +10,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tomoseg_tui.canvas.overlay import make_palette
-from tomoseg_tui.tui.facts import Facts
+from tomoseg_tui.tui.known.facts import Facts
 
 
 class FeatureList(OptionList):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tomoseg_tui.tui.triple_pictures import flipped, in_order, origin, side_by_side, verdict
+from tomoseg_tui.tui.pictures.triple_pictures import flipped, in_order, origin, side_by_side, verdict
 from tomoseg_tui.workflow.looking import TripleView
 
 

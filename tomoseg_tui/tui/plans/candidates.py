@@ -9,7 +9,7 @@ from tomoseg_tui.core.names import name_from_file
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import remember
-from tomoseg_tui.tui.files import movable_word
+from tomoseg_tui.tui.plans.files import movable_word
 from tomoseg_tui.workflow.importing import Imported, ImportRequest, Progress, import_volumes, is_believed
 from tomoseg_tui.workflow.previewing import FileFacts, read_file_facts
 

@@ -12,7 +12,7 @@ from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.io.eman_hdf import write_image_stack
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.mask_files import MOST_LABELS, MasksWish, look_at_masks
+from tomoseg_tui.tui.plans.mask_files import MOST_LABELS, MasksWish, look_at_masks
 
 SHAPE = (3, 20, 30)
 

@@ -10,7 +10,7 @@ from support import noise, write_mrc
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.candidates import (
+from tomoseg_tui.tui.plans.candidates import (
     Candidate,
     batches,
     first_trouble,

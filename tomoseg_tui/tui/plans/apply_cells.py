@@ -7,8 +7,8 @@ from math import ceil
 from typing import Any
 
 from tomoseg_tui.project.records import MapSidecar, NetworkCard, TomogramRecord
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.words import bar, clock, when
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.wording.words import bar, clock, when
 from tomoseg_tui.workflow.apply_folder import SLAB
 from tomoseg_tui.workflow.applying import ApplyRequest
 from tomoseg_tui.workflow.volumes import z_range

@@ -2,7 +2,7 @@
 
 from tomoseg_tui.io.trainset_file import SetSummary
 from tomoseg_tui.project.records import FilterStep, chain_in_words
-from tomoseg_tui.tui.words import when
+from tomoseg_tui.tui.wording.words import when
 
 
 def in_one_line(summary: SetSummary) -> str:

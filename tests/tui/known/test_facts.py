@@ -9,7 +9,7 @@ from support import bring, make_card, noise, put_card, write_map
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.jobs.record import create_job
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.tui.facts import fingerprint, read_facts
+from tomoseg_tui.tui.known.facts import fingerprint, read_facts
 from tomoseg_tui.workflow.annotating import set_none_here
 from tomoseg_tui.workflow.renaming import rename_tomogram
 

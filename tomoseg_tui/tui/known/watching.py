@@ -8,8 +8,8 @@ from textual.message import Message
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.devices import LoadMeter
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.facts import fingerprint, read_facts
-from tomoseg_tui.tui.messages import FactsChanged, LoadChanged, RecipeFailed
+from tomoseg_tui.tui.known.facts import fingerprint, read_facts
+from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged, RecipeFailed
 
 LOOK_SECONDS = 0.5
 """How often the project is looked at."""

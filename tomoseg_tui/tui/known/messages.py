@@ -2,7 +2,7 @@
 
 from textual.message import Message
 
-from tomoseg_tui.tui.facts import Facts
+from tomoseg_tui.tui.known.facts import Facts
 
 
 class FactsChanged(Message):

@@ -11,9 +11,9 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.runs import epochs_in
-from tomoseg_tui.tui.words import gigabytes, roughly
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.runs import epochs_in
+from tomoseg_tui.tui.wording.words import gigabytes, roughly
 from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name
 from tomoseg_tui.workflow.training_plan import USUAL_FLOPS_A_CORE, TrainingPlan, measured_pace, plan_training
 

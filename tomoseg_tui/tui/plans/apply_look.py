@@ -18,9 +18,9 @@ from tomoseg_tui.jobs.record import find_job
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
-from tomoseg_tui.tui.apply_cells import ApplyJob, Fit, short_reason
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.map_slices import MapSource
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.pictures.map_slices import MapSource
+from tomoseg_tui.tui.plans.apply_cells import ApplyJob, Fit, short_reason
 from tomoseg_tui.workflow.apply_estimates import PastApply
 from tomoseg_tui.workflow.apply_folder import task_under_way
 from tomoseg_tui.workflow.applying import ApplyRequest, check_apply

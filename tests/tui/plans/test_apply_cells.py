@@ -7,9 +7,9 @@ from mapped import band, begin_maps, give_job, give_map, give_network
 from tomoseg_tui.jobs.record import JobState
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, read_record, write_record
-from tomoseg_tui.tui.apply_cells import Cell, CellState, cell_of
-from tomoseg_tui.tui.apply_look import apply_jobs, look, view_of
-from tomoseg_tui.tui.facts import read_facts
+from tomoseg_tui.tui.known.facts import read_facts
+from tomoseg_tui.tui.plans.apply_cells import Cell, CellState, cell_of
+from tomoseg_tui.tui.plans.apply_look import apply_jobs, look, view_of
 from tomoseg_tui.workflow.applying import ApplyRequest
 
 BOTH = ApplyRequest(run="both", tomograms=("alpha", "beta"))

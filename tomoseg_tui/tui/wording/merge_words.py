@@ -9,7 +9,7 @@ from rich.text import Text
 from tomoseg_tui.canvas.overlay import Palette
 from tomoseg_tui.core.merge import MergedBlock
 from tomoseg_tui.project.records import LabelSidecar
-from tomoseg_tui.tui.facts import TomogramFacts
+from tomoseg_tui.tui.known.facts import TomogramFacts
 
 Losses = Mapping[tuple[int, int], int]
 """Voxels by winner and loser, labels from 1."""
