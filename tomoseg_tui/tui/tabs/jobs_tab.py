@@ -95,6 +95,8 @@ class JobsTab(Tab):
         """List the jobs, and look at the one under the cursor."""
         self._facts = facts
         self.set_class(not facts.jobs, "-empty")
+        if facts.jobs and self.screen.focused is None:
+            self.take_focus()
         self._list_jobs()
         self._look_at_job()
 
