@@ -30,6 +30,17 @@ async def test_f1_tells_the_keys_of_a_dialog(
         await until(pilot, lambda: app.screen is dialog)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_help_says_how_keys_are_changed_at_any_size(
+    small_project: Project, make_app: MakeApp, size: tuple[int, int]
+) -> None:
+    app = make_app(small_project)
+    async with app.run_test(size=size) as pilot:
+        await open_tab(pilot, 2)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "Rebind: [keys]" in prose_on(pilot))
+
+
 async def test_a_question_mark_tells_them_too_where_nobody_types(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     app = make_app(small_project)

@@ -95,7 +95,10 @@ class AddFiles(Dialog[list[Candidate]]):
     def compose(self) -> ComposeResult:
         """Make the box."""
         with Vertical(id="add-box") as box:
-            box.border_title, box.border_subtitle = "Add tomograms", "x drops a file  a makes all alike  esc leaves"
+            box.border_title, box.border_subtitle = (
+                "Add tomograms",
+                "x drops a file  a makes all alike  F1 keys  esc leaves",
+            )
             yield PathInput(KNOWN_SUFFIXES, placeholder="path or pattern; tab completes, enter adds", id="add-path")
             with Container(id="add-body"):
                 tree = FileTree(self._folder, KNOWN_SUFFIXES, id="add-tree")

@@ -11,6 +11,12 @@ class Dialog(ModalScreen[ScreenResultType]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "f1,question_mark", "app.help", "Keys", key_display="F1", id="dialog.help", tooltip="Show every key of this"
+            "f1,question_mark",
+            "app.help",
+            "Keys",
+            show=False,
+            key_display="F1",
+            id="dialog.help",
+            tooltip="Show every key of this",
         ),
     ]

@@ -86,7 +86,8 @@ class Filters(Dialog[PreprocessRequest]):
 
     def compose(self) -> ComposeResult:
         """Make the box."""
-        with Vertical(id="filters-box"):
+        with Vertical(id="filters-box") as box:
+            box.border_subtitle = "F1 keys"
             with Horizontal(id="filters-fields"):
                 for name, words, value in _FIELDS:
                     with Vertical(classes="filters-field"):

@@ -41,7 +41,8 @@ class Form(Dialog[ScreenResultType]):
 
     def compose(self) -> ComposeResult:
         """Make the box."""
-        with Vertical(classes="dialog form"):
+        with Vertical(classes="dialog form") as box:
+            box.border_subtitle = "F1 keys"
             yield Static(self._title, classes="dialog-title", markup=False)
             yield from self.rows()
             yield Static(self._hint, id="form-said", classes="dialog-hint", markup=False)

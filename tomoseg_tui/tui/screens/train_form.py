@@ -88,7 +88,8 @@ class TrainForm(ModalScreen[TrainRequest]):
 
     def compose(self) -> ComposeResult:
         """Make the fields."""
-        with Vertical(id="train-form", classes="dialog"):
+        with Vertical(id="train-form", classes="dialog") as box:
+            box.border_subtitle = "F1 keys"
             yield Static(self._title(), classes="dialog-title")
             with VerticalScroll(id="form-body", can_focus=False):
                 one = self._facts.features if len(self._facts.features) == 1 else ()

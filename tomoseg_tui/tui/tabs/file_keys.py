@@ -61,6 +61,7 @@ class Asking(Tab):
         if event.fault is not None:
             self.notify(event.fault[1], title=event.fault[0], severity="error", timeout=15)
         elif event.lines:
+            self.app.clear_notifications()
             self.app.push_screen(Told("Scores", event.title, event.lines))
         else:
             self.notify(event.title)
