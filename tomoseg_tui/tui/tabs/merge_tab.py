@@ -244,7 +244,7 @@ class MergeTab(ResultKeys):
         at_it = next((job for job in jobs if self._is_mine(job) and job["state"] in {"queued", "running"}), None)
         panel.display = at_it is not None or bool(self._tomogram and self._tomogram.labels)
         panel.border_subtitle = (
-            f"job {at_it['id']} {bar(at_it['progress'], 5)} {at_it['progress']:.0%}" if at_it is not None else ""
+            f"job {at_it['id']} {bar(at_it['progress'], 5)} {at_it['progress']:.0%}" if at_it else "E export  e score"
         )
 
     def _is_mine(self, job: Any) -> bool:

@@ -133,7 +133,8 @@ class TrainTab(TrainsetKeys, TriplesKeys):
 
     def on_mount(self) -> None:
         """Begin empty."""
-        self.query_one("#train-runs").border_title = "runs"
+        panel = self.query_one("#train-runs")
+        panel.border_title, panel.border_subtitle = "runs", "T sets  b build  E export"
 
     def on_unmount(self) -> None:
         """Let the reading thread end."""
