@@ -1,4 +1,4 @@
-"""`show`, `tiles show` and `networks triples`: pictures in the terminal, or in a file."""
+"""`show`, `tiles show`, `networks triples`, and what audits draw: pictures in the terminal, or in a file."""
 
 import argparse
 import os
@@ -108,7 +108,7 @@ def triples(arguments: argparse.Namespace) -> None:
     if wants_json(arguments):
         print_json([_triple_json(view) for view in chosen])
     if not wants_json(arguments) or arguments.output is not None:
-        _put(arguments, lay_out([pictures_of_triple(view.image, view.annotation, view.output) for view in chosen]))
+        draw_triples(arguments, chosen)
     for number, view in enumerate(chosen, start=1):
         kind = "held out" if view.held_out else "trained on"
         say(f"{number}  {view.tile}  {view.feature}  Dice {view.dice:.2f}, {view.wrong} pixels differ, {kind}")
@@ -123,6 +123,11 @@ def _triple_json(view: TripleView) -> Mapping[str, object]:
         "dice": view.dice,
         "pixels_that_differ": view.wrong,
     }
+
+
+def draw_triples(arguments: argparse.Namespace, views: Sequence[TripleView]) -> None:
+    """Draw image, annotation and output of tiles, a row each."""
+    _put(arguments, lay_out([pictures_of_triple(view.image, view.annotation, view.output) for view in views]))
 
 
 def _put(arguments: argparse.Namespace, picture: Picture) -> None:
