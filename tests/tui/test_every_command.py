@@ -33,6 +33,8 @@ KEYS = {
     "train": "train.train",
     "networks show": "train.card",
     "networks triples": "train.export",
+    "audit": "train.audit",
+    "audits show": "train.audit",
     "apply": "apply.start",
     "merge": "merge.write",
     "evaluate": "files.evaluate",
@@ -46,7 +48,6 @@ KEYS = {
 ELSEWHERE = {
     "init": "a folder that is no project is offered to be made one",
     "demo": "runs the commands",
-    "audit": "comes with its own key",
 }
 
 

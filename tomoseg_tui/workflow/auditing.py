@@ -4,6 +4,7 @@ The tiles are dealt into four folds. For each a network is trained on the other 
 usual steps, so that the four together cost about one training; no pixel of the fold is among what it learns.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -195,3 +196,9 @@ def reserve_audit(project: Project, name: str) -> Path:
     except FileExistsError as taken:
         raise ProjectError(f"There is an audit {name} already.", "Choose another --name.") from taken
     return folder
+
+
+def release_audit(project: Project, name: str) -> None:
+    """Give a name that was reserved back, because no job has come of it; what a worker has put there stays."""
+    with contextlib.suppress(OSError):
+        project.layout.audit_folder(name).rmdir()

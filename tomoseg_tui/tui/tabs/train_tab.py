@@ -24,6 +24,7 @@ from tomoseg_tui.tui.known.runs import Epoch, Run, card_rows, epochs_in, runs_of
 from tomoseg_tui.tui.screens.compare_runs import CompareRuns
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.screens.train_form import TrainForm, train_words
+from tomoseg_tui.tui.tabs.audit_keys import AuditKeys
 from tomoseg_tui.tui.tabs.file_keys import TriplesKeys
 from tomoseg_tui.tui.tabs.trainset_keys import TrainsetKeys
 from tomoseg_tui.tui.widgets.curves import Curves
@@ -74,7 +75,7 @@ class TriplesRead(Message):
         self.run, self.stamp, self.views, self.words = run, stamp, views, words
 
 
-class TrainTab(TrainsetKeys, TriplesKeys):
+class TrainTab(TrainsetKeys, AuditKeys, TriplesKeys):
     """Trainings, those that run among them."""
 
     NAME = "train"
