@@ -13,7 +13,7 @@ Spoilt are three kinds, a third each, on tiles drawn by the seed:
 
 ``make bench-audit DATA=DIR`` takes ``train1.mrc``, ``train1_labels.mrc.gz`` and ``tiles_train1_FEATURE.csv`` from a
 folder: 60 tiles a feature, of which 6 are spoilt and 9 stand in the first 15 %. Without DATA it takes `sample_data`:
-32 tiles, 3 spoilt, 4 places. Each audit is one job of the program itself, as a user starts it.
+32 tiles, 3 spoilt, 5 places. Each audit is one job of the program itself, as a user starts it.
 
 It goes on where it was stopped: projects and results, one a feature and seed, are kept in WORK (by default in the
 system's folder for temporary files), apart for each state of the code. Remove that folder to measure anew.
@@ -224,7 +224,7 @@ def measure(source: Source, feature: str, seed: int, folder: Path) -> dict[str, 
         places = {
             kind + " " + tile: row["rank"] for row in ranked for tile, kind in spoilt.items() if tile == row["tile"]
         }
-        first = len(ranked) * FIRST_PERCENT // 100
+        first = round(len(ranked) * FIRST_PERCENT / 100)
         result = {
             "tiles": len(ranked),
             "first": first,
