@@ -7,7 +7,7 @@ NET ?= --quiet
 DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
 APT_TOOLS := tmux xterm xvfb imagemagick
 
-.PHONY: setup run demo test check tools golden bench bench-tui
+.PHONY: setup run demo test check tools golden bench bench-audit bench-tui
 
 setup: .venv/ready
 
@@ -51,6 +51,10 @@ golden: setup
 
 bench: setup
 	$(BIN)/python tests/bench/chain.py --seeds $(or $(SEEDS),1)
+
+# DATA: folder with train1 and its tiles, else sample_data is taken. WORK: where results are kept.
+bench-audit: setup
+	$(BIN)/python tests/bench/audit.py --seeds $(or $(SEEDS),5) $(if $(DATA),--data $(DATA)) $(if $(WORK),--work $(WORK))
 
 bench-tui: setup
 	$(BIN)/python tests/bench/tui.py

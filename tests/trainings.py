@@ -13,7 +13,7 @@ from support import make_card, put_card
 from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.jobs.record import Job, JobProgress, JobState, create_job
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import NetworkCard, TileCount, now
+from tomoseg_tui.project.records import AuditedTile, AuditReport, NetworkCard, TileCount, now, write_record
 from tomoseg_tui.project.writing import append_line, write_whole
 
 _WAITING_WORKER = """
@@ -88,6 +88,39 @@ def put_triples(project: Project, card: NetworkCard) -> None:
     write_triples(
         project.layout.network_triples(card.name), Triples(tiles, ("microtubule",), held_out, images, layers, outputs)
     )
+
+
+def put_audit(project: Project, name: str, *, created: str = "2026-05-01T10:00:00Z", **changes: Any) -> AuditReport:
+    """Write an audit of two tiles: of the first the network sees the other half, of the second nothing is said."""
+    tiles = ("alpha:48,48,6:64", "alpha:48,48,18:64")
+    said = ("the network sees microtubule on 50 % of this negative tile",)
+    doubtful = AuditedTile(
+        tile=tiles[0], feature="microtubule", sign=-1, suspicion=0.87, reasons=said, dice=0.0, fold=0
+    )
+    good = AuditedTile(tile=tiles[1], feature="microtubule", sign=1, suspicion=0.01, reasons=(), dice=0.9, fold=1)
+    known: dict[str, Any] = {
+        "name": name,
+        "features": ("microtubule",),
+        "tiles": (doubtful, good),
+        "network": "unet25d",
+        "epochs": 5,
+        "folds": 4,
+        "seed": 0,
+        "voxel_size_angstrom": 10.0,
+        "created": created,
+    }
+    report = AuditReport(**known | changes)
+    layers = np.ones((2, 1, 64, 64), np.uint8)
+    outputs = np.zeros((2, 1, 64, 64), np.float32)
+    outputs[0, 0, :32] = 1
+    images = np.random.default_rng(7).normal(size=(2, 64, 64)).astype(np.float32)
+    project.layout.audit_folder(name).mkdir(parents=True)
+    write_triples(
+        project.layout.audit_triples(name),
+        Triples(tiles, ("microtubule",), np.ones(2, np.bool_), images, layers, outputs),
+    )
+    write_record(project.layout.audit_report(name), report)
+    return report
 
 
 def tell_progress(job: Job, done: float, message: str, eta_seconds: float | None = None) -> None:

@@ -255,7 +255,7 @@ async def test_a_change_from_outside_is_seen_without_moving_the_cursor(
         await until(pilot, lambda: app.facts is not None and "actin" in app.facts.features)
         await pilot.press("f", "f")
         assert tab.query_one("#annotate-left").border_title == "A actin"
-        assert ids(tab)[0] == NEGATIVE.id
+        await until(pilot, lambda: ids(tab)[0] == NEGATIVE.id)
         assert tab.query_one(TileList).row_key == ANNOTATED.id
 
 

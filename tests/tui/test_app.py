@@ -16,10 +16,12 @@ from tomoseg_tui.jobs.record import create_job
 from tomoseg_tui.project.catalog import Project, add_feature
 from tomoseg_tui.tui.app import TABS, TomosegApp
 from tomoseg_tui.tui.config import Config, read_session, sessions_file
+from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.help import Help
 from tomoseg_tui.tui.screens.too_small import TooSmall
 from tomoseg_tui.tui.widgets.tab_bar import TabLabel
+from tomoseg_tui.tui.widgets.top_line import TopLine
 
 NAMES = tuple(TABS)
 
@@ -320,3 +322,15 @@ async def test_text_with_brackets_is_shown_as_it_is(project: Project, make_app: 
         await until(pilot, lambda: "made [b]bold[/b] /x[1].mrc" in prose_on(pilot))
         app.push_screen(Confirm("Remove [1]?", "It is called [/b].", yes="Remove"))
         await until(pilot, lambda: "Remove [1]?" in words_on(pilot) and "It is called [/b]." in words_on(pilot))
+
+
+async def test_news_that_come_while_the_program_ends_do_no_harm(small_project: Project, make_app: MakeApp) -> None:
+    """The frame is taken away before the last messages of the watching thread are read."""
+    app = make_app(small_project)
+    async with app.run_test() as pilot:
+        await open_tab(pilot, 1)
+        await app.query_one(TopLine).remove()
+        assert app.facts is not None
+        app.post_message(LoadChanged("CPU 1%"))
+        app.post_message(FactsChanged(app.facts))
+        await pilot.pause()

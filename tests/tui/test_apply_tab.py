@@ -1,13 +1,16 @@
 """The Apply tab: marks, starts, stops, and the map that grows over the tomogram."""
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mapped import band, begin_maps, give_job, give_map, give_network
 from pilots import MakeApp, open_tab, prose_on, until, words_on
+from support import noise, write_mrc
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
@@ -18,7 +21,9 @@ from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.screens.start_apply import StartApply
 from tomoseg_tui.tui.tabs.apply_tab import ApplyTab
 from tomoseg_tui.tui.widgets.grid import Grid
+from tomoseg_tui.tui.widgets.tick import Tick
 from tomoseg_tui.workflow.applying import ApplyRequest
+from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
 
 ALPHA = ApplyRequest(run="both", tomograms=("alpha",))
 Started = list[tuple[list[str], tuple[str, str, dict[str, Any]]]]
@@ -92,7 +97,7 @@ async def test_marks_are_set_by_key_and_the_command_names_them(networked: Projec
         assert tab.command_words() == ["apply", "both", "alpha"]
         await pilot.press("j", "space")
         assert tab.command_words() == ["apply", "both", "beta"]
-        assert "[x]" in words_on(pilot)
+        assert "*" in words_on(pilot)
         await pilot.press("a")
         assert tab.command_words() == ["apply", "both", "alpha", "beta"]
         await pilot.press("a", "k")
@@ -178,6 +183,26 @@ async def test_a_feature_can_be_left_out(
     assert started[0][0] == ["apply", "both", "alpha", "--feature", "membrane"]
 
 
+async def test_the_one_map_can_go_into_a_file_too(
+    networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = make_app(networked)
+    started = keep_starts(app, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    async with applying(app) as (pilot, _):
+        dialog = await start(pilot, output="map.mrc")
+        assert "One file cannot take 2 maps." in price(dialog)
+        dialog.query_one("#feature-0", Tick).value = False
+        dialog.query_one("#force", Tick).value = True
+        await until(pilot, lambda: "221 kB for the maps" in price(dialog))
+        dialog.query_one("#start", Button).press()
+        await until(pilot, lambda: started)
+    words, (_, _, asked) = started[0]
+    file = str(tmp_path / "map.mrc")
+    assert words == ["apply", "both", "alpha", "--feature", "membrane", "--output", file, "--force"]
+    assert (asked["output"], asked["force"]) == (file, True)
+
+
 async def test_other_filters_are_applied_anyway_only_when_marked(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +239,37 @@ async def test_the_map_grows_with_the_slabs_that_are_listed(networked: Project, 
         assert canvas.z == 9
         await pilot.press("f")
         await until(pilot, lambda: canvas.z == 16)
+
+
+async def test_it_opens_on_the_newest_job_also_where_the_disk_is_slow(
+    networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tomoseg_tui.tui.plans.apply_look import look
+
+    give_job(networked, ApplyRequest(run="both", tomograms=("beta",)), JobState.RUNNING, progress=0.3)
+    answered = threading.Event()
+    monkeypatch.setattr("tomoseg_tui.tui.tabs.apply_tab.look", lambda *facts: answered.wait(20) and look(*facts))
+    async with make_app(networked).run_test() as pilot:
+        await open_tab(pilot, 5)
+        await until(pilot, lambda: "Looking at what fits" in prose_on(pilot))
+        assert pilot.app.query_one(Grid).field is None
+        answered.set()
+        await until(pilot, lambda: pilot.app.query_one(Grid).field == ("beta", "both"))
+        await until(pilot, lambda: "beta z 12/24" in prose_on(pilot))
+
+
+async def test_a_linked_file_that_is_gone_is_said_where_its_slices_would_be(
+    networked: Project, make_app: MakeApp, tmp_path: Path
+) -> None:
+    file = write_mrc(tmp_path / "zeta.mrc", noise((24, 96, 96)))
+    import_volumes(networked, [file], ImportRequest(link=True))
+    file.unlink()
+    async with applying(make_app(networked)) as (pilot, tab):
+        await pilot.press("j", "j")
+        await until(pilot, lambda: "zeta its file is gone" in prose_on(pilot))
+        said = " ".join(strip.text.strip() for strip in tab.query_one(SliceCanvas)._strips).split()
+        assert " ".join(said).startswith("The file of tomogram zeta is gone:")
+        assert "Bring the file back" in " ".join(said)
 
 
 async def test_finished_maps_lie_over_their_tomogram(networked: Project, make_app: MakeApp) -> None:

@@ -8,6 +8,7 @@ from canvas_app import CanvasApp
 from numpy.typing import NDArray
 from pilots import until, words_on
 from support import noise, write_mrc
+from textual.events import MouseMove, MouseUp
 from textual.pilot import Pilot
 
 from tomoseg_tui.canvas.overlay import make_palette
@@ -202,6 +203,57 @@ async def test_a_click_picks_the_voxel_under_it(volume: Path) -> None:
         assert (pick.z, pick.x) == (12, 10)
         assert pick.y in {2, 3}  # two voxels lie in one cell
         assert place(canvas) == (12, pick.y, 10)
+
+
+async def drag(pilot: Pilot[None], canvas: SliceCanvas, *, by: tuple[int, int], button: int = 1) -> None:
+    """Press the button, move the mouse and release it."""
+    await pilot.mouse_down(canvas, offset=(20, 20), button=button)
+    at = (20 + by[0], 20 + by[1])
+    await pilot._post_mouse_events([MouseMove], canvas, offset=at, button=button)
+    await pilot._post_mouse_events([MouseUp], canvas, offset=at, button=button)
+    await pilot.pause()
+
+
+async def test_dragging_pans_and_picks_nothing(volume: Path) -> None:
+    app = CanvasApp(volume)
+    async with app.run_test(size=(64, 40)) as pilot:
+        canvas = await shown(pilot)
+        await pilot.press("plus", "plus", "plus", "plus")
+        assert canvas.zoom > 1
+        before, cursor = canvas._centre_yx, canvas.cursor_yx
+        await drag(pilot, canvas, by=(8, 3))
+        moved = before[0] - canvas._centre_yx[0], before[1] - canvas._centre_yx[1]
+        assert moved == pytest.approx((-3 * 2 / canvas.zoom, 8 / canvas.zoom))  # y points up, a cell is 1 x 2
+        assert canvas.cursor_yx == cursor
+        assert not app.picks
+        await pilot.click(canvas, offset=(20, 20))
+        await until(pilot, lambda: len(app.picks) == 1)
+
+
+async def test_a_slice_that_is_seen_whole_stays_and_so_it_does_without_the_left_button(volume: Path) -> None:
+    app = CanvasApp(volume)
+    async with app.run_test(size=(64, 40)) as pilot:
+        canvas = await shown(pilot)
+        before = canvas._centre_yx
+        await drag(pilot, canvas, by=(8, 3))
+        assert canvas._centre_yx == before
+        await pilot.press("plus", "plus", "plus", "plus")
+        before = canvas._centre_yx
+        await drag(pilot, canvas, by=(8, 3), button=3)
+        assert canvas._centre_yx == before
+
+
+async def test_a_button_released_outside_the_terminal_lets_go(volume: Path) -> None:
+    app = CanvasApp(volume)
+    async with app.run_test(size=(64, 40)) as pilot:
+        canvas = await shown(pilot)
+        await pilot.press("plus", "plus", "plus", "plus")
+        await pilot.mouse_down(canvas, offset=(20, 20))
+        before = canvas._centre_yx
+        await pilot.hover(canvas, offset=(30, 20))
+        await pilot.pause()
+        assert canvas._centre_yx == before
+        assert app.mouse_captured is None
 
 
 async def test_a_click_beside_the_slice_picks_nothing(volume: Path) -> None:

@@ -33,6 +33,16 @@ async def watching(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
 async def test_without_jobs_the_tab_says_what_jobs_are(project: Project, make_app: MakeApp) -> None:
     async with watching(make_app(project)) as (pilot, _):
         await until(pilot, lambda: "Press 4 to train a network" in prose_on(pilot))
+        assert "begun" not in prose_on(pilot)
+
+
+async def test_the_first_job_can_be_acted_on_at_once(small_project: Project, make_app: MakeApp) -> None:
+    async with watching(make_app(small_project)) as (pilot, tab):
+        await until(pilot, lambda: "Press 4 to train a network" in prose_on(pilot))
+        put_job(small_project, "merge", "alpha/merged")
+        await until(pilot, lambda: tab.query_one(Table).has_focus and "alpha/merged" in prose_on(pilot))
+        await pilot.press("r")
+        await until(pilot, lambda: "Job 1 is done: there is nothing to resume." in prose_on(pilot))
 
 
 async def test_jobs_are_listed_newest_first_with_state_and_progress(small_project: Project, make_app: MakeApp) -> None:

@@ -3,7 +3,8 @@
 `pytest tests/tui/test_snapshots.py --snapshot-update` takes them anew; look at every changed one before committing it.
 """
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ import pytest
 from pilots import MakeApp, open_tab, prose_on, until
 from support import bring, write_mrc
 from textual.pilot import Pilot
+from trainings import figures, put_run, tell_progress
 
 from tomoseg_tui.core.tiles import Place
-from tomoseg_tui.jobs.record import create_job
+from tomoseg_tui.jobs.record import JobState, create_job
+from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.claims import Owner
+from tomoseg_tui.project.writing import append_line
 from tomoseg_tui.tui.app import TABS, TomosegApp
 from tomoseg_tui.tui.screens.import_masks import ImportMasks
 from tomoseg_tui.workflow.annotating import import_masks
@@ -97,6 +102,46 @@ def test_an_error(
         await until(pilot, lambda: "is a text file, not a volume" in prose_on(pilot))
 
     assert snap_compare(make_app(calm_project, tab="annotate"), run_before=refused)
+
+
+LONG_AGO = "2020-02-02T08:10:20Z"
+
+
+@pytest.fixture
+def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A training that is done and one that runs, as workers leave them; their times and their host never change."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    for module in ("tomoseg_tui.jobs.record", "trainings"):
+        monkeypatch.setattr(f"{module}.now", lambda: LONG_AGO)
+    put_run(calm_project, "microtubule_1", epochs=20, state="done")
+    job = create_job(calm_project.layout, "train", "microtubule_2", {"features": ["microtubule"]})
+    owner = Owner("gpu-server", "", 4321, "")
+    job.move(JobState.RUNNING, owner=owner, started=LONG_AGO)
+    job.log_file.write_text("".join(f"{LONG_AGO} {line}\n" for line in ("on the CPU, 2 cores", "8 tiles, 2 held out")))
+    for epoch in range(1, 9):
+        append_line(job.metrics_file, figures(epoch, best=epoch == 7))
+    tell_progress(job, 0.4, "epoch 9/20  loss 0.125", 170)
+    with claims.holding(job.claim):
+        yield calm_project
+    monkeypatch.undo()
+    time.tzset()
+
+
+@at_both_sizes
+@pytest.mark.parametrize(
+    ("tab", "words"), [("train", "epoch 9/20"), ("jobs", "8 tiles, 2 held out")], ids=["train", "jobs"]
+)
+def test_a_training_that_runs(
+    running_project: Project, make_app: MakeApp, snap_compare: Compare, tab: str, words: str, size: tuple[int, int]
+) -> None:
+    prepare = seen(tab, words)
+
+    async def drawn(pilot: Pilot[Any]) -> None:
+        await prepare(pilot)
+        await until(pilot, lambda: "best 7" in prose_on(pilot))
+
+    assert snap_compare(make_app(running_project, tab=tab), terminal_size=size, run_before=drawn)
 
 
 def test_leaving_while_a_job_runs(calm_project: Project, make_app: MakeApp, snap_compare: Compare) -> None:

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from pilots import MakeApp, open_tab, prose_on, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Select
 from trainings import figures, last_command, put_job, put_run, tell_progress, waiting_worker
 
+from tomoseg_tui.errors import WorkerLostError
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.writing import append_line
@@ -39,7 +41,11 @@ async def at_the_form(app: TomosegApp, key: str = "t") -> AsyncIterator[tuple[Pi
     """Open the form; what is started is kept, not started."""
     started: list[Asked] = []
 
-    def keep(words: list[str], prepare: Callable[[], tuple[str, str, dict[str, Any]]]) -> None:
+    def keep(
+        words: list[str],
+        prepare: Callable[[], tuple[str, str, dict[str, Any]]],
+        give_up: Callable[[str], object] = lambda _name: None,
+    ) -> None:
         started.append((words, prepare))
 
     async with training(app) as (pilot, tab):
@@ -82,7 +88,8 @@ async def test_a_run_is_shown_with_curves_and_pictures(small_project: Project, m
 async def test_a_running_training_without_a_network_is_listed_and_followed(
     small_project: Project, make_app: MakeApp
 ) -> None:
-    job = put_job(small_project, "train", "mt_1", state="queued")
+    asked = {"name": "mt_1", "features": ["microtubule"]}
+    job = put_job(small_project, "train", "mt_1", state="queued", asked=asked)
     worker = waiting_worker(job)
     try:
         tell_progress(job, 0.1, "epoch 2/20  loss 0.5", 170)
@@ -90,6 +97,7 @@ async def test_a_running_training_without_a_network_is_listed_and_followed(
         async with training(make_app(small_project)) as (pilot, _):
             await until(pilot, lambda: "mt_1 running" in prose_on(pilot) and "best 1" in prose_on(pilot))
             assert "epoch 2/20 about 02:50 left" in prose_on(pilot)
+            assert "mt_1 M now" in prose_on(pilot)
             assert "The pictures come when the training is over" in prose_on(pilot)
             append_line(job.metrics_file, figures(2, best=True))
             await until(pilot, lambda: "best 2" in prose_on(pilot))
@@ -206,8 +214,20 @@ async def test_two_runs_are_compared(small_project: Project, make_app: MakeApp) 
         await pilot.press("j", "d")
         await until(pilot, lambda: isinstance(app.screen, CompareRuns) and "best 2" in prose_on(pilot))
         assert "≠ network eman2" in prose_on(pilot)
+        assert not app._notifications
         await pilot.press("escape")
         assert not isinstance(app.screen, CompareRuns)
+
+
+async def test_the_legends_of_two_runs_are_whole_in_a_small_terminal(small_project: Project, make_app: MakeApp) -> None:
+    for name in ("mt_1", "mt_2"):
+        job = put_run(small_project, name)
+        append_line(job.metrics_file, figures(4, dice={"microtubule": 0.912, "membrane": 0.834}))
+    async with training(make_app(small_project)) as (pilot, tab):
+        await until(pilot, lambda: tab.run is not None)
+        await pilot.press("d", "j", "d")
+        await until(pilot, lambda: prose_on(pilot).count("dice M 0.912 E 0.834") == 2)
+        assert prose_on(pilot).count("loss T 0.25 V 0.375") == 2
 
 
 async def test_a_mark_is_taken_away_by_the_same_key(small_project: Project, make_app: MakeApp) -> None:
@@ -265,6 +285,24 @@ async def test_start_asks_for_the_job_that_the_command_makes(small_project: Proj
     kind, name, asked = prepare()
     assert (kind, name, asked["epochs"], asked["features"]) == ("train", "microtubule_1", 3, ("microtubule",))
     assert small_project.layout.network_folder(name).is_dir()
+
+
+async def test_a_training_that_does_not_come_up_gives_its_name_back(
+    small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_job: object) -> None:
+        raise WorkerLostError("The worker of job 1 did not come up.", "See why: tomoseg jobs log 1")
+
+    monkeypatch.setattr("tomoseg_tui.tui.recipes.launch", refuse)
+    async with training(make_app(small_project)) as (pilot, _):
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrainForm))
+        await pilot.press("space")
+        await until(pilot, lambda: "20 epochs of 25 steps" in prose_on(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "The worker of job 1 did not come up." in prose_on(pilot))
+    assert not small_project.layout.network_folder("microtubule_1").exists()
+    assert last_command(small_project) == ""
 
 
 async def test_what_cannot_be_trained_is_not_started(small_project: Project, make_app: MakeApp) -> None:

@@ -25,6 +25,7 @@ from tomoseg_tui.workflow.training import (
     check_training,
     free_run_name,
     network_listing,
+    release_run,
     reserve_run,
 )
 from tomoseg_tui.workflow.trainsets import SetRequest
@@ -110,12 +111,12 @@ def train(arguments: argparse.Namespace) -> int:
         version=arguments.version,
     )
     check_training(project, request)
-    folder = reserve_run(project, request.name)
+    reserve_run(project, request.name)
     say(f"The run is called {request.name}.")
     try:
         return start_job(arguments, project, "train", request.name, msgspec.to_builtins(request))
     except (TomosegError, OSError):
-        folder.rmdir()
+        release_run(project, request.name)
         raise
 
 

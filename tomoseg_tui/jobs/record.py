@@ -57,7 +57,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked and how it ended."""
 
     kind: str
-    """`train`, `apply`, `merge` or `preprocess`."""
+    """`train`, `audit`, `apply`, `merge` or `preprocess`."""
     name: str
     """What the job makes, for people."""
     asked: dict[str, Any]

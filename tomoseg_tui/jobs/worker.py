@@ -138,6 +138,8 @@ def _recipe(kind: str) -> Recipe:
     """Return the recipe of a kind of job; only its own modules wake."""
     if kind == "train":
         from tomoseg_tui.neural.train import run_training as recipe  # noqa: PLC0415
+    elif kind == "audit":
+        from tomoseg_tui.neural.audit import run_audit as recipe  # noqa: PLC0415
     elif kind == "apply":
         from tomoseg_tui.neural.apply import run_apply as recipe  # noqa: PLC0415
     elif kind == "merge":

@@ -11,6 +11,7 @@ from tomoseg_tui.errors import NotAProjectError, ProjectError
 from tomoseg_tui.project import claims, writing
 from tomoseg_tui.project.layout import ROOMS, ProjectLayout, find_project, sidecar_of
 from tomoseg_tui.project.records import (
+    AuditReport,
     LabelSidecar,
     MapSidecar,
     NetworkCard,
@@ -228,6 +229,28 @@ def network(layout: ProjectLayout, run: str) -> NetworkCard:
         there = ", ".join(network_names(layout)) or "none yet"
         raise ProjectError(f"There is no network {run!r} (there are: {there}).", "Train one: tomoseg train --feature F")
     return read_record(path, NetworkCard)
+
+
+def audit_names(layout: ProjectLayout) -> list[str]:
+    """Return the names of all audits that are done, sorted."""
+    return sorted(report.parent.name for report in layout.audits.glob("[!.]*/audit.json"))
+
+
+def audit(layout: ProjectLayout, name: str) -> AuditReport:
+    """Return what an audit has found.
+
+    Raises
+    ------
+    ProjectError
+        If there is no such audit, or it is not done.
+    """
+    path = layout.audit_report(name)
+    if "/" in name or not path.is_file():
+        if "/" not in name and layout.audit_folder(name).is_dir():
+            raise ProjectError(f"The audit {name} is not done.", "Wait for it, or resume its job.")
+        there = ", ".join(audit_names(layout)) or "none yet"
+        raise ProjectError(f"There is no audit {name!r} (there are: {there}).", "Make one: tomoseg audit --feature F")
+    return read_record(path, AuditReport)
 
 
 def maps_of(layout: ProjectLayout, name: str) -> Iterator[tuple[Path, MapSidecar]]:

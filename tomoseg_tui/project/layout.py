@@ -70,6 +70,11 @@ class ProjectLayout:
         return self.root / "networks"
 
     @property
+    def audits(self) -> Path:
+        """One folder an audit; made with the first one."""
+        return self.root / "audits"
+
+    @property
     def maps(self) -> Path:
         """One folder a tomogram."""
         return self.root / "maps"
@@ -149,6 +154,22 @@ class ProjectLayout:
     def network_triples(self, run: str) -> Path:
         """Image, annotation and output of the run's tiles."""
         return self.network_folder(run) / "triples.h5"
+
+    def audit_folder(self, name: str) -> Path:
+        """Folder of one audit."""
+        return self.audits / name
+
+    def audit_report(self, name: str) -> Path:
+        """The tiles of an audit, those whose label looks most wrong first."""
+        return self.audit_folder(name) / "audit.json"
+
+    def audit_trainset(self, name: str) -> Path:
+        """The training set that an audit made for itself."""
+        return self.audit_folder(name) / "trainset.h5"
+
+    def audit_triples(self, name: str) -> Path:
+        """Image, annotation and the output of a network that has not seen the tile."""
+        return self.audit_folder(name) / "triples.h5"
 
     def map_file(self, tomogram: str, run: str, feature: str) -> Path:
         """What one network says of one feature in one tomogram."""

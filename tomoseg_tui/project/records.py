@@ -186,6 +186,46 @@ class NetworkCard(msgspec.Struct, frozen=True, kw_only=True, rename={"made_from"
     created: str = ""
 
 
+class AuditedTile(msgspec.Struct, frozen=True, kw_only=True):
+    """What an audit says of one tile."""
+
+    tile: str
+    """Its id."""
+    feature: str
+    """The feature whose label looks most wrong."""
+    sign: int
+    """1 placed for the feature, -1 holds none, 0 unknown."""
+    suspicion: float
+    """From 0 (as it should be) to 1 (certainly wrong); tiles are ranked by it."""
+    reasons: tuple[str, ...]
+    """In words, the strongest first; of all features."""
+    dice: float
+    """Of annotation and network at a probability of 0.5; 1 where neither shows anything."""
+    fold: int
+    """The fold that it was in, from 0: the network that has judged it was trained on the others."""
+
+
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The tiles of a training set, those whose label looks most wrong first."""
+
+    name: str
+    features: tuple[str, ...]
+    trainset: str | None = None
+    """Training set that was audited; None where the audit has built its own."""
+    trainset_digest: str = ""
+    tiles: tuple[AuditedTile, ...]
+    network: str
+    epochs: int
+    """Of each of the trainings."""
+    folds: int
+    seed: int
+    voxel_size_angstrom: float
+    tomograms: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
+    created: str = ""
+
+
 class MapSidecar(msgspec.Struct, frozen=True, kw_only=True):
     """What made a map; stands beside it."""
 

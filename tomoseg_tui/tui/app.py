@@ -1,4 +1,4 @@
-"""The app: compose tabs, bind keys, run recipes in threads, show errors. Knows no tomogram by itself."""
+"""The app: compose tabs, bind keys, hand facts on, leave. Knows no tomogram by itself."""
 
 import logging
 import os
@@ -7,30 +7,27 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
-from textual.worker import get_current_worker
 
-from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.jobs.launch import launch
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.history import command_line, remember
+from tomoseg_tui.project.history import command_line
 from tomoseg_tui.tui.canvas.asking import Heard
-from tomoseg_tui.tui.canvas.pacing import PacedApp
 from tomoseg_tui.tui.config import Config, Session, config_file, log_file, read_session, sessions_file, write_session
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.messages import FactsChanged, LoadChanged, RecipeDone, RecipeFailed
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged
+from tomoseg_tui.tui.known.watching import Watcher
+from tomoseg_tui.tui.recipes import RecipeApp
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.help import Help
 from tomoseg_tui.tui.screens.too_small import TooSmall
 from tomoseg_tui.tui.tabs.base import Tab
 from tomoseg_tui.tui.theme import THEMES
-from tomoseg_tui.tui.watching import Watcher, words_of
 from tomoseg_tui.tui.widgets.tab_bar import TabBar
 from tomoseg_tui.tui.widgets.top_line import TopLine
 
@@ -48,7 +45,7 @@ SMALLEST = (80, 24)
 """Columns and rows below which there is no room."""
 
 
-class TomosegApp(PacedApp):
+class TomosegApp(RecipeApp):
     """The full-screen program."""
 
     TITLE = "tomoseg"
@@ -76,8 +73,8 @@ class TomosegApp(PacedApp):
     ]
 
     def __init__(self, project: Project, config: Config, *, renderer: str = "auto") -> None:
-        super().__init__()
-        self.project, self.config = project, config
+        super().__init__(project)
+        self.config = config
         self.asked_renderer = renderer
         self.heard: Heard | None = None
         """What the terminal said about pictures, asked before the app runs."""
@@ -153,6 +150,8 @@ class TomosegApp(PacedApp):
     def take_facts(self, event: FactsChanged) -> None:
         """Hand new facts to the frame and to the tab that is seen."""
         self.facts, self.project = event.facts, event.facts.project
+        if not self.query(TopLine):
+            return  # the program is about to end
         self.query_one(TopLine).show_facts(event.facts)
         if self.open_tab is not None:
             self.open_tab.show_facts(event.facts)
@@ -160,75 +159,12 @@ class TomosegApp(PacedApp):
     @on(LoadChanged)
     def take_load(self, event: LoadChanged) -> None:
         """Show how busy the machine is."""
-        self.query_one(TopLine).load = event.words
+        for line in self.query(TopLine):  # none any more when the program is about to end
+            line.load = event.words
 
     def look_now(self) -> None:
         """Look at the project at once."""
         self._watcher.look_now()
-
-    # Recipes and jobs
-
-    def carry_out(self, title: str, words: list[str], recipe: Callable[[], Any]) -> None:
-        """Run a recipe in a thread, write it into the history, and tell how it went.
-
-        Parameters
-        ----------
-        title : str
-            What is being done, for people.
-        words : list of str
-            Arguments of the command that does the same.
-        recipe : callable
-            Called in a thread; its result travels in `RecipeDone`, a `TomosegError` in `RecipeFailed`.
-        """
-        self._carry_out(title, words, recipe)
-
-    @work(thread=True, group="recipes")
-    def _carry_out(self, title: str, words: list[str], recipe: Callable[[], Any]) -> None:
-        try:
-            self.project.refuse_newer()
-            result = recipe()
-            remember(self.project.layout.history, words)
-        except (TomosegError, OSError) as fault:
-            self._tell(RecipeFailed(*words_of(fault)))
-        else:
-            self._tell(RecipeDone(title, result, tuple(getattr(result, "remarks", ()))))
-
-    def _tell(self, message: RecipeDone | RecipeFailed) -> None:
-        if not get_current_worker().is_cancelled:
-            self.post_message(message)
-
-    def start_job(self, words: list[str], prepare: Callable[[], tuple[str, str, dict[str, Any]]]) -> None:
-        """Check a job in a thread and start it.
-
-        Parameters
-        ----------
-        words : list of str
-            Arguments of the command that does the same.
-        prepare : callable
-            Called in a thread; returns kind, name and what is asked, or raises `TomosegError`.
-        """
-
-        def begin() -> str:
-            kind, name, asked = prepare()
-            return f"Job {launch(self.project.layout, kind, name, asked).id}: {kind} {name}"
-
-        self.carry_out("started", words, begin)
-
-    @on(RecipeDone)
-    def tell_done(self, event: RecipeDone) -> None:
-        """Say that a recipe has ended, and look what it has changed."""
-        words = event.result if isinstance(event.result, str) else event.title
-        if words:
-            self.notify(f"{words}", timeout=4)
-        for remark in event.remarks:
-            self.notify(remark, severity="warning", timeout=10)
-        self.look_now()
-
-    @on(RecipeFailed)
-    def tell_fault(self, event: RecipeFailed) -> None:
-        """Show what is wrong and what to do."""
-        self.notify(event.fix or " ", title=event.fault, severity="error", timeout=15)
-        self.look_now()
 
     def action_copy_command(self) -> None:
         """Copy the command line that does what the open tab would do now."""
@@ -239,15 +175,12 @@ class TomosegApp(PacedApp):
         self.copy_to_clipboard(command_line(words))
         self.notify(command_line(words), title="Copied")
 
-    def notify(self, message: str, **how: Any) -> None:
-        """Show a notice as plain text: faults and file names may hold brackets."""
-        super().notify(message, **{**how, "markup": False})
-
     # Leaving, help, palette
 
     def action_help(self) -> None:
         """Show every key."""
-        title = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
+        tab = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
+        title = "this dialog" if self.screen.is_modal else tab
         bindings = list(self.screen.active_bindings.values())
         self.push_screen(Help(title, bindings, str(config_file())))
 

@@ -1,19 +1,23 @@
-"""Write a volume of the project as MRC, EMAN2 HDF or TIFF, slab by slab."""
+"""Write what the project holds into files of the user: volumes slab by slab, triples as stacks, pictures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.io import eman_hdf, tiff
 from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.io.pictures import write_png
 from tomoseg_tui.io.volumes import VolumeReader
+from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.writing import drafted, refuse_existing
+from tomoseg_tui.workflow.looking import TripleView
 from tomoseg_tui.workflow.reporting import slab_ranges
 from tomoseg_tui.workflow.volumes import find_volume
 
@@ -97,3 +101,56 @@ def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: Grid, dtype: np
     mean = total / max(count, 1)
     rms = float(np.sqrt(max(squares / max(count, 1) - mean**2, 0.0)))
     out.close(minimum=low, maximum=high, mean=mean, rms=rms)
+
+
+def export_triples(
+    project: Project, run: str, views: Sequence[TripleView], target: Path, *, force: bool = False
+) -> None:
+    """Write triples as EMAN2's trainout has them: image, annotation, output, and so on; row 0 first.
+
+    Parameters
+    ----------
+    project : Project
+    run : str
+        Network that the triples are of.
+    views : sequence of TripleView
+        At least one.
+    target : Path
+        Ends in .hdf or .mrc.
+    force : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    ProjectError
+        If there is no such network, or the file exists and not `force`.
+    """
+    voxel_size_angstrom = catalog.network(project.layout, run).voxel_size_angstrom
+    refuse_existing(target, force=force)
+    images = [
+        plane for view in views for plane in (view.image, (view.annotation == FEATURE).astype(np.float32), view.output)
+    ]
+    stack = np.stack(images).astype(np.float32)  # (3 n, y, x)
+    with drafted(target) as draft:
+        if target.suffix.lower() == ".hdf":
+            eman_hdf.write_image_stack(draft, stack, voxel_size_angstrom=voxel_size_angstrom)
+        else:
+            with MrcWriter(draft, Grid(stack.shape, voxel_size_angstrom), np.dtype(np.float32)) as out:
+                out.write_slices(0, stack)
+
+
+def export_png(rgb: NDArray[np.uint8], target: Path, *, force: bool = False) -> None:
+    """Write a picture, uint8 of shape (y, x, 3), row 0 at the top.
+
+    Raises
+    ------
+    UsageError
+        If the name does not end in .png.
+    ProjectError
+        If the file exists and not `force`.
+    """
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"{target.name} is no name of a PNG.", "Name a file that ends in .png")
+    refuse_existing(target, force=force)
+    with drafted(target) as draft:
+        write_png(draft, rgb)

@@ -15,6 +15,7 @@ from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layers import read_layer
+from tomoseg_tui.project.records import AuditedTile
 from tomoseg_tui.workflow.annotating import cut_slice
 from tomoseg_tui.workflow.volumes import NamedVolume, find_volume
 
@@ -226,6 +227,33 @@ def _triple(triples: Triples, tile: int, number: int, feature: str, threshold: f
         counts.dice,
         counts.fp + counts.fn,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class SuspectView:
+    """One tile of an audit: what is said of it, and its pictures."""
+
+    found: AuditedTile
+    picture: TripleView
+
+
+def look_at_audit(project: Project, name: str) -> list[SuspectView]:
+    """Return the tiles of an audit with their pictures, those whose label looks most wrong first.
+
+    Raises
+    ------
+    ProjectError
+        If there is no such audit, or its pictures cannot be read.
+    """
+    report = catalog.audit(project.layout, name)
+    triples = read_triples(project.layout.audit_triples(name))
+    places = {tile: number for number, tile in enumerate(triples.tiles)}
+    numbers = {feature: number for number, feature in enumerate(report.features)}
+    return [
+        SuspectView(found, _triple(triples, places[found.tile], numbers[found.feature], found.feature, 0.5))
+        for found in report.tiles
+        if found.tile in places
+    ]
 
 
 def chosen_triples(views: Sequence[TripleView], worst: int | None, usual: int = 8) -> list[TripleView]:

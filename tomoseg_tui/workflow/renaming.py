@@ -16,7 +16,7 @@ from tomoseg_tui.project.settings import read_settings, write_settings
 
 
 def rename_feature(project: Project, old: str, new: str) -> None:
-    """Rename a feature in settings, tiles, annotations, training sets, cards, maps and label volumes.
+    """Rename a feature in settings, tiles, annotations, training sets, cards, audits, maps and label volumes.
 
     The settings come last: a rename that was cut short is finished by saying it again.
 
@@ -34,9 +34,11 @@ def rename_feature(project: Project, old: str, new: str) -> None:
         if new in settings.features:
             raise ProjectError(f"There is a feature {new} already.", "Choose another name.")
         _rename_in_tiles(project.layout, old, new)
-        for path in [*project.layout.trainsets.glob("[!.]*.h5"), *project.layout.networks.glob("*/trainset.h5")]:
+        own = [*project.layout.networks.glob("*/trainset.h5"), *project.layout.audits.glob("*/trainset.h5")]
+        for path in [*project.layout.trainsets.glob("[!.]*.h5"), *own]:
             rename_in_training_set(path, old, new)
         _rename_in_networks(project.layout, old, new)
+        _rename_in_audits(project.layout, old, new)
         _rename_in_results(project.layout, old, new)
         names = tuple(new if name == old else name for name in settings.features)
         write_settings(project.layout.settings, replace(settings, features=names))
@@ -60,6 +62,17 @@ def _rename_in_networks(layout: ProjectLayout, old: str, new: str) -> None:
         if old in card.features:
             features = {new if name == old else name: score for name, score in card.features.items()}
             write_record(layout.network_card(run), msgspec.structs.replace(card, features=features))
+
+
+def _rename_in_audits(layout: ProjectLayout, old: str, new: str) -> None:
+    for name in catalog.audit_names(layout):
+        report = catalog.audit(layout, name)
+        if old in report.features:
+            features = tuple(new if feature == old else feature for feature in report.features)
+            tiles = tuple(
+                msgspec.structs.replace(tile, feature=new) if tile.feature == old else tile for tile in report.tiles
+            )
+            write_record(layout.audit_report(name), msgspec.structs.replace(report, features=features, tiles=tiles))
 
 
 def _rename_in_results(layout: ProjectLayout, old: str, new: str) -> None:

@@ -1,5 +1,6 @@
 """What a training is asked to do, checked before a job is made of it. The training itself is neural's business."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,12 @@ def reserve_run(project: Project, name: str) -> Path:
     except FileExistsError as taken:
         raise ProjectError(f"There is a run {name} already.", "Choose another --name.") from taken
     return folder
+
+
+def release_run(project: Project, name: str) -> None:
+    """Give a name that was reserved back, because no job has come of it; what a worker has put there stays."""
+    with contextlib.suppress(OSError):
+        project.layout.network_folder(name).rmdir()
 
 
 def network_listing(card: NetworkCard) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What canvases share: cells that are ready to be sent, row by row, and the picture at rest in pixels."""
 
+import textwrap
 from functools import lru_cache
 
 from rich.console import COLOR_SYSTEMS
@@ -109,8 +110,9 @@ class PixelWidget(Widget):
         strips += [PixelStrip(left + self._sgr_row(row) + end, width, ground) for row in rows]
         strips += [blank] * (height - len(strips))
         self._strips = strips[:height]
-        for row, line in enumerate(self._words.splitlines()[:height], start=max(0, height // 2 - 1)):
-            self._strips[min(row, height - 1)] = Strip([Segment(line[:width].center(width), ground)], width)
+        said = [line for words in self._words.splitlines() for line in textwrap.wrap(words, max(1, width - 2))][:height]
+        for row, line in enumerate(said, start=max(0, (height - len(said)) // 2)):
+            self._strips[row] = Strip([Segment(line.center(width), ground)], width)
 
     def _sgr_row(self, row: str) -> str:
         return row if "\x1b" in row else self._sgr(row, _PLAIN)

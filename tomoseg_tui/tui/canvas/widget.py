@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual import on
 from textual.binding import BindingType
-from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.events import Click
 from textual.message import Message
 from textual.timer import Timer
 
@@ -20,9 +20,10 @@ from tomoseg_tui.tui.canvas.boxes import Box
 from tomoseg_tui.tui.canvas.choosing import style_of
 from tomoseg_tui.tui.canvas.drawing import Overlay, View, points_of
 from tomoseg_tui.tui.canvas.keys import CANVAS_KEYS
+from tomoseg_tui.tui.canvas.mouse import MouseWidget
 from tomoseg_tui.tui.canvas.pacing import LOST_SECONDS, SETTLE_SECONDS, pacer_of
 from tomoseg_tui.tui.canvas.painter import Broken, Opened, Painted, Painter, Refused, Source
-from tomoseg_tui.tui.canvas.pixels import NO_FRAME, PixelWidget
+from tomoseg_tui.tui.canvas.pixels import NO_FRAME
 from tomoseg_tui.tui.canvas.slices import CONTRASTS
 
 __all__ = ["Box", "SliceCanvas"]
@@ -35,7 +36,7 @@ OVERLAYS = ("on", "outline", "off")
 """How labels are shown, in the order of the key."""
 
 
-class SliceCanvas(PixelWidget, can_focus=True):
+class SliceCanvas(MouseWidget, can_focus=True):
     """Slices of one volume: pan, zoom, z, contrast, an overlay, boxes, a cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CANVAS_KEYS]
@@ -90,7 +91,13 @@ class SliceCanvas(PixelWidget, can_focus=True):
     # What is shown
 
     def open_volume(
-        self, path: Path | None, *, name: str = "", byte_sign: ByteSign | None = None, z: int | None = None
+        self,
+        path: Path | None,
+        *,
+        name: str = "",
+        byte_sign: ByteSign | None = None,
+        z: int | None = None,
+        words: str = "",
     ) -> None:
         """Show a volume, fitted, the cursor in its middle; `Moved` tells when its header is read.
 
@@ -104,6 +111,8 @@ class SliceCanvas(PixelWidget, can_focus=True):
             How bytes of MRC mode 0 are taken.
         z : int, optional
             The slice to begin with; the middle one if not given.
+        words : str
+            Said where nothing is shown.
         """
         self._opened_count += 1
         self._source = None if path is None else Source(self._opened_count, path, byte_sign)
@@ -112,7 +121,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self._early = {} if z is None else {"z": z}
         self._is_fitted, self._is_painting, self._is_wanted = True, False, False
         self._painter.open(self._source)
-        self.show_frame(NO_FRAME, words=f"reading {name}" if path is not None else "")
+        self.show_frame(NO_FRAME, words=f"reading {name}" if path is not None else words)
 
     def go_to(self, *, z: int | None = None, y: int | None = None, x: int | None = None) -> None:
         """Move the cursor to a voxel, what is not given staying; pan so that it is seen."""
@@ -155,6 +164,11 @@ class SliceCanvas(PixelWidget, can_focus=True):
         """
         self._overlay = None if compute is None else Overlay(compute, palette)
         self._change()
+
+    @property
+    def shown_overlay(self) -> Overlay | None:
+        """Labels that lie over the slices now; None if there are none, or they are switched off."""
+        return None if self.overlay_shown == "off" else self._overlay
 
     def refresh_overlay(self) -> None:
         """Compute the labels again, because what they come from has changed."""
@@ -211,7 +225,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
 
     def on_click(self, event: Click) -> None:
         """Put the cursor on a voxel and tell which."""
-        if self.shape_zyx is None:
+        if self.shape_zyx is None or self.was_dragged:
             return
         column, row = int(event.x) + 0.5, int(event.y) + 0.5
         y, x = (int(place // 1) for place in self._viewport.pixel_at_cell(column, row))
@@ -219,15 +233,11 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self.go_to(y=y, x=x)
             self.post_message(self.Picked(self, self.z, y, x))
 
-    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Go up a slice; with ctrl, enlarge."""
-        event.stop()
-        self.action_zoom(1) if event.ctrl else self.action_slice(1)
-
-    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """Go down a slice; with ctrl, shrink."""
-        event.stop()
-        self.action_zoom(-1) if event.ctrl else self.action_slice(-1)
+    def pull(self, columns: int, rows: int) -> None:
+        """Pan, unless the whole slice is seen."""
+        if self.shape_zyx is not None and not self._is_fitted:
+            self._centre_yx = self._viewport.pan(-columns, -rows).centre_yx
+            self._change()
 
     def on_focus(self) -> None:
         """Show that keys work here."""
@@ -313,7 +323,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self._viewport,
             style_of(self.app),
             contrast=self._contrast,
-            overlay=None if self.overlay_shown == "off" else self._overlay,
+            overlay=self.shown_overlay,
             outlined=self.overlay_shown == "outline",
             boxes=self._boxes,
             cursor_yx=self.cursor_yx,

@@ -10,14 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import DataTable, DirectoryTree, Footer, Input, Static
 
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.formats import KNOWN_SUFFIXES
 from tomoseg_tui.project.history import command_line
-from tomoseg_tui.tui.candidates import (
+from tomoseg_tui.tui.plans.candidates import (
     BINNINGS,
     BYTE_SIGNS,
     Candidate,
@@ -27,8 +26,9 @@ from tomoseg_tui.tui.candidates import (
     read_candidate,
     trouble,
 )
-from tomoseg_tui.tui.files import find_files
+from tomoseg_tui.tui.plans.files import find_files
 from tomoseg_tui.tui.screens.ask import Ask
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.file_tree import FileTree
 from tomoseg_tui.tui.widgets.giving_table import GivingTable
 from tomoseg_tui.tui.widgets.path_input import PathInput
@@ -45,7 +45,7 @@ _TITLES = ("name", "note", "Å/voxel", "z y x", "protein", "how", "bin", "bytes"
 _OPTIONS = frozenset({"voxel_size", "link", "polarity", "invert", "bin", "sign", "name", "drop", "all"})
 
 
-class AddFiles(ModalScreen[list[Candidate]]):
+class AddFiles(Dialog[list[Candidate]]):
     """Files and their options; the answer is what is to be imported.
 
     Parameters
@@ -65,7 +65,7 @@ class AddFiles(ModalScreen[list[Candidate]]):
         Binding("l", "link", "Link", id="files.link", tooltip="Copy the file, or link it where it is"),
         Binding("p", "polarity", "Polarity", id="files.polarity", tooltip="Protein is dark or bright in the file"),
         Binding("t", "invert", "Invert", id="files.invert", tooltip="Turn densities and polarity round"),
-        Binding("b", "bin", "Bin", id="files.bin", tooltip="Average voxels: 1, 2, 3, 4, 8"),
+        Binding("b", "bin", "Bin", id="files.bin", tooltip="Average voxels: 1 to 6, 8"),
         Binding("s", "sign", "Bytes", id="files.bytes", tooltip="Bytes as the header says, signed, or unsigned"),
         Binding("n", "name", "Name", id="files.name", tooltip="Give it another name in the project"),
         Binding("x", "drop", "Drop", show=False, id="files.drop", tooltip="Take the file out of the list"),
@@ -95,7 +95,10 @@ class AddFiles(ModalScreen[list[Candidate]]):
     def compose(self) -> ComposeResult:
         """Make the box."""
         with Vertical(id="add-box") as box:
-            box.border_title, box.border_subtitle = "Add tomograms", "x drops a file  a makes all alike  esc leaves"
+            box.border_title, box.border_subtitle = (
+                "Add tomograms",
+                "x drops a file  a makes all alike  F1 keys  esc leaves",
+            )
             yield PathInput(KNOWN_SUFFIXES, placeholder="path or pattern; tab completes, enter adds", id="add-path")
             with Container(id="add-body"):
                 tree = FileTree(self._folder, KNOWN_SUFFIXES, id="add-tree")

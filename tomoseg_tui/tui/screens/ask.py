@@ -6,13 +6,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.tui.screens.dialog import Dialog
 
 
-class Ask(ModalScreen[str]):
+class Ask(Dialog[str]):
     """A question and a text field; escape leaves without an answer.
 
     Parameters

@@ -9,16 +9,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Static
 
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.tui.files import find_files
+from tomoseg_tui.tui.plans.files import find_files
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.file_tree import FileTree
 from tomoseg_tui.tui.widgets.path_input import PathInput
 
 
-class AskPath(ModalScreen[Path]):
+class AskPath(Dialog[Path]):
     """A question whose answer is a file that exists.
 
     Parameters

@@ -8,14 +8,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.following import Tail
-from tomoseg_tui.tui.runs import Epoch, Run, card_rows, epochs_in
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.following import Tail
+from tomoseg_tui.tui.known.runs import Epoch, Run, card_rows, epochs_in
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.curves import Curves
 
 Pair = tuple[Run, Run]
@@ -29,7 +29,7 @@ class FiguresRead(Message):
         self.figures = figures
 
 
-class CompareRuns(ModalScreen[None]):
+class CompareRuns(Dialog[None]):
     """The screen; escape closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -82,4 +82,6 @@ def _cards(runs: Pair) -> tuple[Text, Text]:
         for text, rows in zip(both, (left, right), strict=True):
             mark, style = ("≠ ", "bold") if differs else ("  ", "")
             text.append(mark, "bold").append(f"{title:<{width}}  ", "dim").append(f"{rows.get(title, '-')}\n", style)
+    for text in both:
+        text.rstrip()
     return both

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
@@ -21,7 +20,8 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import command_line
 from tomoseg_tui.tui.canvas.still import StillCanvas
-from tomoseg_tui.tui.facts import TomogramFacts
+from tomoseg_tui.tui.known.facts import TomogramFacts
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.workflow.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.previewing import FilterView, preview_filters
 
@@ -51,7 +51,7 @@ def preprocess_words(request: PreprocessRequest) -> list[str]:
     return words + (["--tag", request.tag] if request.filtered and request.tag != USUAL.tag else [])
 
 
-class Filters(ModalScreen[PreprocessRequest]):
+class Filters(Dialog[PreprocessRequest]):
     """Settings of `preprocess`; the answer is what the job is asked.
 
     Parameters
@@ -86,7 +86,8 @@ class Filters(ModalScreen[PreprocessRequest]):
 
     def compose(self) -> ComposeResult:
         """Make the box."""
-        with Vertical(id="filters-box"):
+        with Vertical(id="filters-box") as box:
+            box.border_subtitle = "F1 keys"
             with Horizontal(id="filters-fields"):
                 for name, words, value in _FIELDS:
                     with Vertical(classes="filters-field"):

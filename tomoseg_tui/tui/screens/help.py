@@ -47,7 +47,8 @@ class Help(ModalScreen[None]):
             binding = active.binding
             words = binding.tooltip or binding.description
             if words and binding.id:
-                found.setdefault((binding.id, words), []).append(self.app.get_key_display(binding))
+                keys, shown = found.setdefault((binding.id, words), []), self.app.get_key_display(binding)
+                keys += [shown] if shown not in keys else []
         return found
 
     def action_scroll(self, lines: int) -> None:

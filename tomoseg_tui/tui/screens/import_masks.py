@@ -10,15 +10,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Select, Static
 from textual.worker import get_current_worker
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.mask_files import IGNORE, KNOWN_SUFFIXES, MaskFile, MasksWish, look_at_masks
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.plans.mask_files import IGNORE, KNOWN_SUFFIXES, MaskFile, MasksWish, look_at_masks
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.tick import Tick
 
@@ -62,7 +62,7 @@ class LabelRow(Horizontal):
         self.query_one(".label-voxels", Static).update("new feature" if is_new else f"{self._voxels:,} voxels")
 
 
-class ImportMasks(ModalScreen[MasksWish]):
+class ImportMasks(Dialog[MasksWish]):
     """File, tiles, labels or feature, replace.
 
     Parameters

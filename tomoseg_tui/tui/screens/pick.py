@@ -7,12 +7,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.filter_line import fits
 
 Choice = tuple[str, str]
@@ -21,7 +21,7 @@ _NEW = "+"
 """Before the name of what is to be made; no name begins so."""
 
 
-class Pick(ModalScreen[str]):
+class Pick(Dialog[str]):
     """A list with a text field above it; up and down move in the list while one types.
 
     Parameters

@@ -8,16 +8,20 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, HorizontalGroup, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Static
 
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
+from tomoseg_tui.tui.screens.dialog import Dialog
+from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.tick import Tick
-from tomoseg_tui.tui.words import gigabytes, roughly
+from tomoseg_tui.tui.wording.words import gigabytes, roughly
 from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, PastApply, estimate_apply
 from tomoseg_tui.workflow.applying import ApplyRequest
 from tomoseg_tui.workflow.volumes import z_range
+
+WRITTEN = (".mrc",)
+"""Endings of the file that a map goes into."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class ApplyPlan:
             threads=settings.threads,
             device=settings.device,
             workers=settings.workers,
+            output=settings.output,
+            force=settings.force,
             anyway=bool(self.anyway),
         )
 
@@ -59,6 +65,10 @@ class ApplySettings:
     device: str = "cpu"
     workers: int = 1
     threads: int | None = None
+    output: str | None = None
+    """File that the one map is written into too, as typed."""
+    force: bool = False
+    """Replace that file if it is there."""
 
 
 def apply_words(request: ApplyRequest) -> list[str]:
@@ -70,10 +80,12 @@ def apply_words(request: ApplyRequest) -> list[str]:
     words += ["--device", request.device] if request.device != "cpu" else []
     words += ["--workers", str(request.workers)] if request.workers != 1 else []
     words += ["--threads", str(request.threads)] if request.threads is not None else []
+    words += ["--output", request.output] if request.output is not None else []
+    words += ["--force"] if request.force else []
     return [*words, "--anyway"] if request.anyway else words
 
 
-class StartApply(ModalScreen[list[ApplyRequest]]):
+class StartApply(Dialog[list[ApplyRequest]]):
     """The settings of a start, and its price; answers with one request a network."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -101,10 +113,14 @@ class StartApply(ModalScreen[list[ApplyRequest]]):
             yield from self._row("device", "device", "cpu", "cpu, gpu or gpu:N")
             yield from self._row("workers", "workers", "1", "processes that share the slices")
             yield from self._row("threads", "threads", "", "all cores")
+            with HorizontalGroup(classes="form-row"):
+                yield Static("file", classes="form-label")
+                yield PathInput(WRITTEN, placeholder="the map goes there too; one map only", id="output")
+                yield Tick("replace it", compact=True, id="force")
             yield Static(id="apply-price", markup=False)
-            with Horizontal(classes="dialog-buttons"):
-                yield Button("Start (enter)", id="start", variant="primary")
-                yield Button("Cancel (esc)", id="cancel")
+            with Horizontal(classes="form-buttons"):
+                yield Button("Start (enter)", id="start", variant="primary", compact=True)
+                yield Button("Cancel (esc)", id="cancel", compact=True)
 
     def _row(self, label: str, name: str, value: str, hint: str) -> ComposeResult:
         with HorizontalGroup(classes="form-row"):
@@ -163,6 +179,9 @@ class StartApply(ModalScreen[list[ApplyRequest]]):
         found = [(plan, request) for plan, request in asked if request is not None]
         if not found:
             raise UsageError("No feature is chosen.", "Choose at least one with space.")
+        maps = sum(len(plan.tomograms) * len(request.features or plan.card.features) for plan, request in found)
+        if settings.output is not None and maps != 1:
+            raise UsageError(f"One file cannot take {maps} maps.", "Choose one tomogram and one feature, or no file.")
         return found
 
     def _settings(self) -> ApplySettings:
@@ -178,6 +197,8 @@ class StartApply(ModalScreen[list[ApplyRequest]]):
             _device(self._typed("device") or "cpu"),
             _whole(self._typed("workers") or "1", "workers"),
             _whole(threads, "threads") if threads else None,
+            self._typed("output") or None,
+            bool(self._typed("output")) and self.query_one("#force", Tick).value,
         )
 
     def _typed(self, name: str) -> str:

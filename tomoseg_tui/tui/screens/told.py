@@ -7,11 +7,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tomoseg_tui.tui.screens.dialog import Dialog
 
-class Told(ModalScreen[None]):
+
+class Told(Dialog[None]):
     """A title, a summary and lines to scroll through; enter or escape closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -14,12 +14,11 @@ from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
-from tomoseg_tui.canvas.overlay import make_palette
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.training_guess import Guess, guess_training, in_words
-from tomoseg_tui.tui.widgets.feature_list import FeatureList
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.plans.training_guess import Guess, guess_training, in_words
+from tomoseg_tui.tui.widgets.feature_list import FeatureList, list_features
 from tomoseg_tui.workflow.training import TrainRequest
 
 Number = TypeVar("Number", int, float)
@@ -89,10 +88,12 @@ class TrainForm(ModalScreen[TrainRequest]):
 
     def compose(self) -> ComposeResult:
         """Make the fields."""
-        with Vertical(id="train-form", classes="dialog"):
+        with Vertical(id="train-form", classes="dialog") as box:
+            box.border_subtitle = "F1 keys"
             yield Static(self._title(), classes="dialog-title")
             with VerticalScroll(id="form-body", can_focus=False):
-                yield self._feature_list()
+                one = self._facts.features if len(self._facts.features) == 1 else ()
+                yield list_features(self._facts, chosen=self._begun.features or one)
                 yield _row(Label("Network"), self._networks(), Label("From"), self._earlier())
                 yield _row(*self._field("epochs"), *self._field("learning_rate"), *self._field("device"))
                 yield _row(*self._field("name"))
@@ -107,18 +108,6 @@ class TrainForm(ModalScreen[TrainRequest]):
     def _title(self) -> str:
         start = self._begun.made_from
         return f"Train on from {start}, at a tenth of its learning rate" if start else "Train a network"
-
-    def _feature_list(self) -> FeatureList:
-        styles = make_palette(dict(enumerate(self._facts.features, start=1)))
-        width = max(len(style.name) for style in styles)
-        chosen = self._begun.features or (self._facts.features if len(styles) == 1 else ())
-        return FeatureList({s.name: f"{s.letter} {s.name:<{width}}  {self._tiles_of(s.name)}" for s in styles}, chosen)
-
-    def _tiles_of(self, feature: str) -> str:
-        states = [tile.state_of(feature) for tile in self._facts.all_tiles]
-        counts = [(sum(state == name for state in states), name) for name in ("annotated", "none here", "wanted")]
-        said = [f"{count} {'to annotate' if name == 'wanted' else name}" for count, name in counts if count]
-        return ", ".join(said) or "no tiles"
 
     def _networks(self) -> Select[str]:
         options = [("default", "default"), *((name, name) for name in sorted(NETWORKS))]

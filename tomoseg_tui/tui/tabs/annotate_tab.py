@@ -18,16 +18,16 @@ from tomoseg_tui.core.tiles import FeatureState, Tile
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.config import Session
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.mask_files import MasksWish
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.pictures.tile_pictures import Advisers, TilePictures, layers_palette, read_tile
+from tomoseg_tui.tui.plans.mask_files import MasksWish
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.import_masks import ImportMasks
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.tabs.base import Tab
-from tomoseg_tui.tui.tile_pictures import Advisers, TilePictures, layers_palette, read_tile
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
-from tomoseg_tui.tui.widgets.tile_list import TileList, by_work, state_for, words_of
+from tomoseg_tui.tui.widgets.tile_list import TileList, by_work, state_for, to_finish, words_of
 from tomoseg_tui.tui.widgets.tile_view import OVERLAYS, TileAround, TileView
 from tomoseg_tui.workflow.annotating import Annotated, set_done, set_none_here
 
@@ -166,6 +166,12 @@ class AnnotateTab(Tab):
         """The tile under the cursor."""
         return self._tiles.get(self.query_one(TileList).row_key or "")
 
+    def show_tile(self, tile_id: str, feature: str) -> bool:
+        """Choose a feature and go to a tile; tell whether it is listed."""
+        self._feature = feature if feature in self._features else self._feature
+        self._show_list()
+        return self.query_one(TileList).point_at(tile_id)
+
     def _show_list(self) -> None:
         everything = self._facts.all_tiles if self._facts is not None else ()
         chosen, words = self._chosen, self.query_one(FilterLine).value
@@ -260,7 +266,7 @@ class AnnotateTab(Tab):
         if shown is None or shown.tile.place != tile.place:
             self.notify("The tile is still being read; press again.", severity="warning")
             return
-        features = _to_finish(tile, self._chosen)
+        features = to_finish(tile, self._chosen)
         bare = [feature for feature in features if not _marked_pixels(shown, feature)]
         if not features:
             self.notify(f"{tile.place.id} is not placed for any feature: there is nothing to be done with.")
@@ -301,24 +307,23 @@ class AnnotateTab(Tab):
         project = self.tomoseg.project
         for feature in features:
 
-            def recipe(feature: str = feature) -> str:
-                pixels = set_done(project, tile.place, feature)
+            def recipe(feature: str = feature) -> None:
+                set_done(project, tile.place, feature)
                 self.post_message(self.Changed())
-                return f"{tile.place.id} is done for {feature}: {pixels} of its pixels."
 
-            self.tomoseg.carry_out("done", _set_words(tile, feature, "--done"), recipe)
+            # No title, hence no notice: list and tile say it, and a notice would cover what lies around the tile.
+            self.tomoseg.carry_out("", _set_words(tile, feature, "--done"), recipe)
         self._go_on(tile)
 
     def _mark_none(self, tile: Tile, features: Sequence[str]) -> None:
         project = self.tomoseg.project
         for feature in features:
 
-            def recipe(feature: str = feature) -> str:
+            def recipe(feature: str = feature) -> None:
                 set_none_here(project, tile.place, feature)
                 self.post_message(self.Changed())
-                return f"{tile.place.id} holds no {feature}."
 
-            self.tomoseg.carry_out("none here", _set_words(tile, feature, "--none"), recipe)
+            self.tomoseg.carry_out("", _set_words(tile, feature, "--none"), recipe)
         self._go_on(tile)
 
     def _go_on(self, tile: Tile) -> None:
@@ -367,20 +372,12 @@ class AnnotateTab(Tab):
     def command_words(self) -> list[str] | None:
         """Return the command that marks the tile under the cursor done."""
         tile = self._tile
-        features = _to_finish(tile, self._chosen) if tile is not None else []
+        features = to_finish(tile, self._chosen) if tile is not None else []
         return _set_words(tile, features[0], "--done") if tile is not None and features else None
 
     def session(self, session: Session) -> Session:
         """Remember the feature."""
         return replace(session, feature=self._feature) if self._feature else session
-
-
-def _to_finish(tile: Tile, chosen: Sequence[str]) -> list[str]:
-    """Return the features that enter finishes: the one chosen, or of several those the tile was placed for."""
-    if len(chosen) == 1:
-        return list(chosen)
-    states = {feature: tile.state_of(feature) for feature in chosen}
-    return [feature for feature, state in states.items() if state is not None and state.is_positive]
 
 
 def _marked_pixels(shown: TilePictures, feature: str) -> int:

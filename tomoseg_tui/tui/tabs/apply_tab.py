@@ -1,5 +1,6 @@
 """Apply: networks against tomograms; what is there, what runs, what does not fit and why; the map as it grows."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -15,39 +16,22 @@ from textual.worker import get_current_worker
 from tomoseg_tui.canvas.overlay import make_palette
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui import job_actions
-from tomoseg_tui.tui.apply_cells import Cell, CellState, Fit, cell_of
-from tomoseg_tui.tui.apply_look import ApplyLook, MapView, apply_jobs, look, view_of
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.map_slices import MergedSlices, SliceCache
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.pictures.map_slices import MergedSlices, SliceCache
+from tomoseg_tui.tui.plans.apply_cells import Cell, CellState, Fit, cell_of
+from tomoseg_tui.tui.plans.apply_look import ApplyLook, MapView, apply_jobs, look, view_of
 from tomoseg_tui.tui.screens.start_apply import ApplyPlan, ApplySettings, StartApply, apply_words
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.empty_states import NO_NETWORKS, NO_TOMOGRAMS
+from tomoseg_tui.tui.tabs.result_keys import ResultKeys
 from tomoseg_tui.tui.tabs.slice_keys import slice_keys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.grid import Grid
 from tomoseg_tui.workflow.applying import ApplyRequest, check_apply
 from tomoseg_tui.workflow.volumes import byte_sign_of
 
-NO_TOMOGRAMS = (
-    "Nothing to apply to yet",
-    (
-        "Here the networks that you have trained meet your tomograms: "
-        "each network makes a map, the probability of its feature in every voxel.\n"
-        "First there must be a tomogram."
-    ),
-    "Press [b]1[/b] to import one.",
-)
-NO_NETWORKS = (
-    "No network yet",
-    (
-        "Here a network is applied to as many tomograms as you like, over night if need be: "
-        "what it learned on a few tiles holds for all tomograms that were recorded and reconstructed alike.\n"
-        "First a network must be trained."
-    ),
-    "Press [b]4[/b] to train one.",
-)
-MARK, NO_MARK = "[x] ", "    "
+MARK, NO_MARK = "* ", "  "
 STYLES = {
     CellState.DONE: "green",
     CellState.STALE: "yellow",
@@ -61,7 +45,7 @@ Field = tuple[str, str]
 """A tomogram and a network."""
 
 
-class ApplyTab(Tab):
+class ApplyTab(ResultKeys):
     """The grid, one field in full, and the slices of what it made."""
 
     NAME = "apply"
@@ -104,6 +88,8 @@ class ApplyTab(Tab):
         super().__init__(id=id)
         self._facts: Facts | None = None
         self._look = ApplyLook({}, {}, (), 0)
+        self._has_looked = False
+        """Whether the disk has answered once; until then nothing is drawn, since it tells where to begin."""
         self._looked_at: tuple[object, ...] = ()
         self._cells: dict[Field, Cell] = {}
         self._marks: set[Field] = set()
@@ -122,7 +108,7 @@ class ApplyTab(Tab):
                         panel.border_title = "networks and tomograms"
                         yield Grid("tomogram", id="apply-grid")
                     with VerticalScroll(id="apply-said", classes="panel", can_focus=False):
-                        yield Static(id="apply-said-words", markup=False)
+                        yield Static("Looking at what fits ...", id="apply-said-words", markup=False)
                 with CanvasPanel(id="apply-view", classes="panel"):
                     yield SliceCanvas(id="apply-canvas")
 
@@ -158,12 +144,12 @@ class ApplyTab(Tab):
     @on(Looked)
     def take_look(self, event: Looked) -> None:
         """Draw what a thread has found."""
-        self._look = event.found
+        self._look, self._has_looked = event.found, True
         self._draw()
 
     def _draw(self) -> None:
         facts = self._facts
-        if facts is None:
+        if facts is None or not self._has_looked:
             return
         jobs = apply_jobs(facts, self._look.asked)
         self._cells = {
@@ -243,7 +229,8 @@ class ApplyTab(Tab):
         if tomogram is None:
             return
         if before is None or (before.tomogram, before.path) != (view.tomogram, view.path):
-            canvas.open_volume(view.path, name=view.tomogram, byte_sign=byte_sign_of(tomogram.record))
+            sign = byte_sign_of(tomogram.record)
+            canvas.open_volume(view.path, name=view.tomogram, byte_sign=sign, words=view.fault)
         if before is None or before.made != view.made:
             self._slices.clear()
         self._lay_over(view, tomogram, canvas)
@@ -262,6 +249,9 @@ class ApplyTab(Tab):
         view, canvas = self._view, self.query_one(SliceCanvas)
         tomogram = self._facts.tomogram(view.tomogram) if self._facts is not None and view is not None else None
         if view is None or tomogram is None:
+            return
+        if view.path is None:
+            self.query_one("#apply-view").border_title = f"{view.tomogram}  its file is gone"
             return
         depth = tomogram.record.shape_zyx[0]
         done = sum(stop - start for start, stop in view.sources[0].filled) if view.sources else 0
@@ -357,6 +347,9 @@ class ApplyTab(Tab):
 
     def _start_one(self, request: ApplyRequest) -> None:
         project = self.tomoseg.project
+        if request.output is not None:
+            kept = project.layout.kept(Path(request.output).expanduser())
+            request = msgspec.structs.replace(request, output=kept)
 
         def prepare() -> tuple[str, str, dict[str, object]]:
             check_apply(project, request)
@@ -384,6 +377,12 @@ class ApplyTab(Tab):
         job = self._job()
         if job is not None:
             job_actions.resume_job(self.tomoseg, job)
+
+    def volume_names(self) -> list[str]:
+        """Return the maps of the field under the cursor."""
+        name, run = self.query_one(Grid).field or ("", "")
+        tomogram = self._facts.tomogram(name) if self._facts is not None else None
+        return [f"{name}/{made.run}.{made.feature}" for made in tomogram.maps if made.run == run] if tomogram else []
 
     def command_words(self) -> list[str] | None:
         """Return the command that starts what is marked for the first network."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Container
 
 from tomoseg_tui.tui.config import Session
-from tomoseg_tui.tui.facts import Facts
+from tomoseg_tui.tui.known.facts import Facts
 
 if TYPE_CHECKING:
     from tomoseg_tui.tui.app import TomosegApp

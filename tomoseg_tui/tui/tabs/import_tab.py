@@ -17,22 +17,22 @@ from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import chain_in_words
-from tomoseg_tui.tui.candidates import Candidate, batches, import_all, import_words
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.config import Session
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.plans.candidates import Candidate, batches, import_all, import_words
 from tomoseg_tui.tui.screens.add_files import AddFiles
 from tomoseg_tui.tui.screens.ask import Ask
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.filters import Filters, preprocess_words
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.file_keys import ExportKeys, PictureKeys
 from tomoseg_tui.tui.tabs.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
 from tomoseg_tui.tui.widgets.giving_table import GivingTable
 from tomoseg_tui.tui.widgets.histogram import Histogram, Spread, spread_of
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.tui.words import when
+from tomoseg_tui.tui.wording.words import when
 from tomoseg_tui.workflow.checking import Oddity, odd_tomograms
 from tomoseg_tui.workflow.preprocessing import PreprocessRequest, check_preprocess
 from tomoseg_tui.workflow.previewing import look_at_middle
@@ -48,7 +48,7 @@ def _hidden(key: str, action: str, words: str, tooltip: str) -> Binding:
     return Binding(key, action, words, show=False, id=f"import.{action}", tooltip=tooltip)
 
 
-class ImportTab(Tab):
+class ImportTab(ExportKeys, PictureKeys):
     """Left the tomograms, right the central slice, the histogram, the header and warnings."""
 
     NAME = "import"
@@ -312,6 +312,10 @@ class ImportTab(Tab):
                 self.tomoseg.carry_out(f"{name} is in the trash.", words, lambda: remove_tomogram(project, name))
 
         self.app.push_screen(Confirm(f"Remove {name}?", _what_goes(chosen), yes="Remove"), remove)
+
+    def volume_names(self) -> list[str]:
+        """Return the tomogram under the cursor."""
+        return [self.chosen.name] if self.chosen is not None else []
 
     # The frame asks
 

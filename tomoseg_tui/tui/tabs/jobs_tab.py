@@ -12,10 +12,10 @@ from textual.widgets import DataTable, Static
 
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.tui import job_actions
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.following import Follower, Grown
 from tomoseg_tui.tui.job_actions import Listing, is_live, state_in_words
-from tomoseg_tui.tui.runs import Epoch, Run, epochs_in
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.following import Follower, Grown
+from tomoseg_tui.tui.known.runs import Epoch, Run, epochs_in
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.tabs.base import Tab
 from tomoseg_tui.tui.widgets.curves import Curves
@@ -23,7 +23,7 @@ from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
 from tomoseg_tui.tui.widgets.log_view import LogView
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.tui.words import bar, clock, gigabytes, shortened, when
+from tomoseg_tui.tui.wording.words import bar, clock, gigabytes, shortened, when
 
 NO_JOBS = (
     "No job yet",
@@ -95,6 +95,8 @@ class JobsTab(Tab):
         """List the jobs, and look at the one under the cursor."""
         self._facts = facts
         self.set_class(not facts.jobs, "-empty")
+        if facts.jobs and self.screen.focused is None:
+            self.take_focus()
         self._list_jobs()
         self._look_at_job()
 

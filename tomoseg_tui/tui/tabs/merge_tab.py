@@ -15,8 +15,8 @@ from tomoseg_tui.canvas.overlay import Palette, make_palette
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.merge_choice import (
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.plans.merge_choice import (
     Entries,
     chosen,
     entries_of,
@@ -28,26 +28,18 @@ from tomoseg_tui.tui.merge_choice import (
     shift_threshold,
     toggle,
 )
-from tomoseg_tui.tui.merge_words import result_table, volume_table, what_there_is
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.empty_states import NO_MAPS
+from tomoseg_tui.tui.tabs.result_keys import ResultKeys
 from tomoseg_tui.tui.tabs.slice_keys import slice_keys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.merge_view import MergeView
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.tui.words import bar, when
+from tomoseg_tui.tui.wording.merge_words import result_table, volume_table, what_there_is
+from tomoseg_tui.tui.wording.words import bar, when
 from tomoseg_tui.workflow.merging import merge_request
 
-NO_MAPS = (
-    "No map to merge yet",
-    (
-        "Here the maps of a tomogram compete for every voxel, and the winners become one label volume: "
-        "1 microtubule, 2 membrane ... You move the thresholds and see the slice change at once.\n"
-        "First a network must be applied to a tomogram."
-    ),
-    "Press [b]5[/b] to apply one.",
-)
 NO_NAME = "merged"
 """Name of a label volume that nobody has named."""
 
@@ -66,7 +58,7 @@ class ChoiceTable(Table):
         return False if action in left_out else super().check_action(action, parameters)
 
 
-class MergeTab(Tab):
+class MergeTab(ResultKeys):
     """Maps with thresholds and order, what they come to, the slice; and the label volumes there are."""
 
     NAME = "merge"
@@ -250,8 +242,9 @@ class MergeTab(Tab):
         jobs = self._facts.jobs if self._facts is not None else ()
         panel = self.query_one("#merge-volumes-panel")
         at_it = next((job for job in jobs if self._is_mine(job) and job["state"] in {"queued", "running"}), None)
+        panel.display = at_it is not None or bool(self._tomogram and self._tomogram.labels)
         panel.border_subtitle = (
-            f"job {at_it['id']} {bar(at_it['progress'], 5)} {at_it['progress']:.0%}" if at_it is not None else ""
+            f"job {at_it['id']} {bar(at_it['progress'], 5)} {at_it['progress']:.0%}" if at_it else "E export  e score"
         )
 
     def _is_mine(self, job: Any) -> bool:
@@ -387,6 +380,17 @@ class MergeTab(Tab):
             return "merge", f"{request.tomogram}/{request.name}", msgspec.to_builtins(request)
 
         self.tomoseg.start_job(words, prepare)
+
+    def volume_names(self) -> list[str]:
+        """Return the tomogram's label volumes and maps, the one under the cursor first."""
+        tomogram, here = self._tomogram, self._volume
+        if tomogram is None:
+            return []
+        key = self.query_one("#merge-maps", ChoiceTable).row_key
+        maps = sorted(tomogram.maps, key=lambda made: f"{made.run}:{made.feature}" != key)
+        volumes = sorted((one.name for one in tomogram.labels), key=lambda name: here is None or name != here.name)
+        names = [volumes, [f"{made.run}.{made.feature}" for made in maps]]
+        return [f"{tomogram.name}/{name}" for group in (names if here else reversed(names)) for name in group]
 
     def command_words(self) -> list[str] | None:
         """Return the command that writes these labels."""

@@ -17,11 +17,8 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.config import Session
-from tomoseg_tui.tui.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.screens.ask import Ask
-from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.tabs.base import Tab
-from tomoseg_tui.tui.tile_marks import (
+from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.pictures.tile_marks import (
     Neighbourhood,
     boxes_of,
     counts_in_words,
@@ -29,7 +26,10 @@ from tomoseg_tui.tui.tile_marks import (
     states_in_words,
     style_of,
 )
-from tomoseg_tui.tui.tile_pictures import layers_palette
+from tomoseg_tui.tui.pictures.tile_pictures import layers_palette
+from tomoseg_tui.tui.screens.ask import Ask
+from tomoseg_tui.tui.screens.pick import Pick
+from tomoseg_tui.tui.tabs.file_keys import PictureKeys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
 from tomoseg_tui.tui.widgets.giving_table import GivingTable
@@ -48,7 +48,7 @@ _GUIDE = (
 )
 
 
-class TileBrowser(Tab):
+class TileBrowser(PictureKeys):
     """Left a slice with its tiles, right the tile under the cursor and the list; changes nothing."""
 
     def __init__(self, **options: Any) -> None:
@@ -251,7 +251,7 @@ class TileBrowser(Tab):
         y, x = canvas.cursor_yx
         zoom = f"{canvas.zoom:.3g}:1" if canvas.zoom >= 1 else f"1:{1 / max(canvas.zoom, 1e-3):.3g}"
         view = self.query_one("#tiles-view")
-        view.border_title = f"{tomogram.name}  z {canvas.z}/{tomogram.record.shape_zyx[0] - 1}  y {y}  x {x}  {zoom}"
+        view.border_title = f"{tomogram.name}  z {canvas.z}/{tomogram.record.shape_zyx[0]}  y {y}  x {x}  {zoom}"
         style = style_of(self.feature or "", self._palette)
         named = f"{style.letter} {self.feature}" if self.feature else "no feature yet: a names one"
         view.border_subtitle = f"{named}  {self.tile_size} px"

@@ -13,16 +13,16 @@ from tomoseg_tui.core.names import ANY_FEATURE, check_feature_name
 from tomoseg_tui.core.tiles import DEFAULT_TILE, Place
 from tomoseg_tui.project import catalog
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.files import movable_word
+from tomoseg_tui.tui.pictures.tile_marks import (
+    states_in_words,
+    style_of,
+)
+from tomoseg_tui.tui.plans.files import movable_word
 from tomoseg_tui.tui.screens.ask import Ask
 from tomoseg_tui.tui.screens.ask_path import AskPath
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.pick import Choice, Pick
 from tomoseg_tui.tui.tabs.tile_browser import TileBrowser
-from tomoseg_tui.tui.tile_marks import (
-    states_in_words,
-    style_of,
-)
 from tomoseg_tui.workflow import tiling
 from tomoseg_tui.workflow.renaming import rename_feature
 from tomoseg_tui.workflow.tiling import Placed

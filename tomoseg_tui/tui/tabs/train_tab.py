@@ -18,20 +18,22 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui import job_actions
-from tomoseg_tui.tui.facts import Facts
-from tomoseg_tui.tui.following import Follower, Grown
-from tomoseg_tui.tui.runs import Epoch, Run, card_rows, epochs_in, runs_of
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.following import Follower, Grown
+from tomoseg_tui.tui.known.runs import Epoch, Run, card_rows, epochs_in, runs_of
 from tomoseg_tui.tui.screens.compare_runs import CompareRuns
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.screens.train_form import TrainForm, train_words
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.audit_keys import AuditKeys
+from tomoseg_tui.tui.tabs.file_keys import TriplesKeys
+from tomoseg_tui.tui.tabs.trainset_keys import TrainsetKeys
 from tomoseg_tui.tui.widgets.curves import Curves
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.tui.widgets.triples import Triples
-from tomoseg_tui.tui.words import clock, shortened, when
+from tomoseg_tui.tui.wording.words import clock, shortened, when
 from tomoseg_tui.workflow.looking import TripleView, look_at_triples
-from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name, reserve_run
+from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name, release_run, reserve_run
 
 NO_RUNS = (
     "No training yet",
@@ -73,7 +75,7 @@ class TriplesRead(Message):
         self.run, self.stamp, self.views, self.words = run, stamp, views, words
 
 
-class TrainTab(Tab):
+class TrainTab(TrainsetKeys, AuditKeys, TriplesKeys):
     """Trainings, those that run among them."""
 
     NAME = "train"
@@ -132,7 +134,8 @@ class TrainTab(Tab):
 
     def on_mount(self) -> None:
         """Begin empty."""
-        self.query_one("#train-runs").border_title = "runs"
+        panel = self.query_one("#train-runs")
+        panel.border_title, panel.border_subtitle = "runs", "T sets  b build  E export"
 
     def on_unmount(self) -> None:
         """Let the reading thread end."""
@@ -253,7 +256,7 @@ class TrainTab(Tab):
         try:
             views, words = look_at_triples(project, run), "No tile of this run was looked at."
         except (TomosegError, OSError) as fault:
-            views, words = [], f"{state}\nThere are no pictures: {fault}"
+            views, words = [], f"{state}\nThere are no pictures: {fault}".strip()
         self.post_message(TriplesRead(run, stamp, views, words))
 
     @on(TriplesRead)
@@ -315,7 +318,9 @@ class TrainTab(Tab):
 
     def _start(self, request: TrainRequest | None) -> None:
         if request is not None:
-            self.tomoseg.start_job(train_words(request), _preparation(self.tomoseg.project, request))
+            project = self.tomoseg.project
+            words, prepare = train_words(request), _preparation(project, request)
+            self.tomoseg.start_job(words, prepare, lambda name: release_run(project, name))
 
     def action_stop(self) -> None:
         """Stop the training under the cursor."""
@@ -343,6 +348,7 @@ class TrainTab(Tab):
                 self.notify(f"{run.name} is marked: go to another run and press d again.", timeout=4)
         else:
             self._marked = None
+            self.app.clear_notifications()  # what said that one is marked would cover the other
             self.app.push_screen(CompareRuns(self._facts, (marked, run)))
         self._list_runs(self._facts)
 

@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from tomoseg_tui.canvas.overlay import make_palette
 from tomoseg_tui.tui.canvas.choosing import style_of
-from tomoseg_tui.tui.runs import Epoch, best_epoch
+from tomoseg_tui.tui.known.runs import Epoch, best_epoch
 
 DOTS_Y, DOTS_X = 4, 2
 """Braille dots of one cell."""
@@ -29,7 +29,9 @@ _AXIS_COLUMNS = 6
 """Room for the numbers left of a plot."""
 _SIDE_BY_SIDE_COLUMNS = 60
 """Narrower than this the two plots stand one above the other, if there are rows enough."""
-_STACKED_ROWS = 12
+_STACKED_ROWS = 10
+_SQUARE = 4
+"""Columns a row below which two plots, one above the other, are nearer to twice as wide as high than side by side."""
 _TRAINING_RGB, _VALIDATION_RGB = (230, 159, 0), (86, 180, 233)
 
 
@@ -268,11 +270,11 @@ def _style(line: Line) -> Style:
 
 
 def _legend(plot: Plot, columns: int) -> Text:
-    """Return title and lines with their newest values; names, digits and gaps are left out where there is no room."""
-    for named, digits, gap in ((True, 3, "  "), (False, 3, "  "), (False, 2, " ")):
+    """Return title and lines with their newest values; names, then digits, then values go where there is no room."""
+    for named, digits, gap in ((True, 3, "  "), (False, 3, "  "), (False, 2, " "), (False, 0, " ")):
         text = Text(f"{plot.title:<{_AXIS_COLUMNS}}", "bold")
         for line in plot.lines:
-            value = "" if line.last is None else f" {line.last:.{digits}g}"
+            value = "" if line.last is None or not digits else f" {line.last:.{digits}g}"
             text.append(line.letter, Style(bold=True) + _style(line))
             text.append(f"{f' {line.name}' if named else ''}{value}{gap}", _style(line))
         if text.cell_len - len(gap) <= columns:
@@ -335,7 +337,7 @@ class Curves(Widget):
         loss, dice = self._plots
         if not dice.lines or all(line.last is None for line in dice.lines):
             return Text("\n").join(draw_plot(loss, width, height, plain=plain))
-        if width < _SIDE_BY_SIDE_COLUMNS and height >= _STACKED_ROWS:
+        if height >= _STACKED_ROWS and width < max(_SIDE_BY_SIDE_COLUMNS, _SQUARE * height):
             upper = height // 2
             plots = [(loss, width, upper), (dice, width, height - upper)]
             return Text("\n").join(

@@ -9,6 +9,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from tomoseg_tui.canvas.overlay import make_palette
+from tomoseg_tui.tui.known.facts import Facts
+
 
 class FeatureList(OptionList):
     """A line a feature.
@@ -50,3 +53,18 @@ class FeatureList(OptionList):
 
     def _line(self, feature: str) -> Content:
         return Content(f"[{'x' if feature in self._chosen else ' '}] {self._words[feature]}")
+
+
+def list_features(facts: Facts, *, chosen: Collection[str]) -> FeatureList:
+    """Return a list of the project's features, each with its letter and its tiles."""
+    styles = make_palette(dict(enumerate(facts.features, start=1)))
+    width = max(len(style.name) for style in styles)
+    lines = {one.name: f"{one.letter} {one.name:<{width}}  {_tiles_of(facts, one.name)}" for one in styles}
+    return FeatureList(lines, chosen)
+
+
+def _tiles_of(facts: Facts, feature: str) -> str:
+    states = [tile.state_of(feature) for tile in facts.all_tiles]
+    counts = [(sum(state == name for state in states), name) for name in ("annotated", "none here", "wanted")]
+    said = [f"{count} {'to annotate' if name == 'wanted' else name}" for count, name in counts if count]
+    return ", ".join(said) or "no tiles"

@@ -9,7 +9,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Log
 
-from tomoseg_tui.tui.following import Follower, Grown
+from tomoseg_tui.tui.known.following import Follower, Grown
 
 _OUR_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ", re.MULTILINE)
 """How our own lines begin; those of TensorFlow do not."""

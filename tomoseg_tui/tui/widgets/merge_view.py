@@ -12,9 +12,9 @@ from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.facts import TomogramFacts
-from tomoseg_tui.tui.map_slices import LabelSlices, MapSource, MergedSlices, SliceCache
-from tomoseg_tui.tui.merge_choice import Entries, chosen
+from tomoseg_tui.tui.known.facts import TomogramFacts
+from tomoseg_tui.tui.pictures.map_slices import LabelSlices, MapSource, MergedSlices, SliceCache
+from tomoseg_tui.tui.plans.merge_choice import Entries, chosen
 from tomoseg_tui.workflow.volumes import byte_sign_of
 
 

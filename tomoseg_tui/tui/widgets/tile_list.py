@@ -36,6 +36,14 @@ def words_of(tile: Tile, features: Sequence[str]) -> str:
     return f"{tile.place.id} {WORDS[state_for(tile, features)]} {states}"
 
 
+def to_finish(tile: Tile, chosen: Sequence[str]) -> list[str]:
+    """Return the features that enter finishes: the one chosen, or of several those the tile was placed for."""
+    if len(chosen) == 1:
+        return list(chosen)
+    states = {feature: tile.state_of(feature) for feature in chosen}
+    return [feature for feature, state in states.items() if state is not None and state.is_positive]
+
+
 class TileList(Table):
     """One row a tile: its state for the features chosen, and where it lies."""
 
@@ -49,6 +57,13 @@ class TileList(Table):
     def show_tiles(self, tiles: Sequence[Tile], features: Sequence[str]) -> None:
         """Show tiles in the order given, with their state for the features chosen."""
         self.show_rows([(tile.place.id, _cells(tile, features)) for tile in tiles])
+
+    def point_at(self, tile_id: str) -> bool:
+        """Put the cursor on a tile; tell whether it is listed."""
+        ids = [row.value for row in self.rows]
+        if tile_id in ids:
+            self.move_cursor(row=ids.index(tile_id), animate=False)
+        return tile_id in ids
 
 
 def _cells(tile: Tile, features: Sequence[str]) -> tuple[Text, Text]:

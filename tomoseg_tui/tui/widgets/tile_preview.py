@@ -17,7 +17,7 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.still import StillCanvas
-from tomoseg_tui.tui.tile_pictures import Advisers, TilePictures, annotated_picture, read_tile
+from tomoseg_tui.tui.pictures.tile_pictures import Advisers, TilePictures, annotated_picture, read_tile
 from tomoseg_tui.workflow.previewing import is_flat
 
 REST_SECONDS = 0.06

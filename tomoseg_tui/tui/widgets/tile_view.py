@@ -12,7 +12,7 @@ from tomoseg_tui.canvas.renderer import Picture
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_LOOKED_AT
 from tomoseg_tui.core.tiles import DEFAULT_TILE
 from tomoseg_tui.tui.canvas.still import StillCanvas
-from tomoseg_tui.tui.tile_pictures import TilePictures, annotated_picture, layers_palette, opinion_picture
+from tomoseg_tui.tui.pictures.tile_pictures import TilePictures, annotated_picture, layers_palette, opinion_picture
 from tomoseg_tui.tui.widgets.tile_list import WORDS
 
 OVERLAYS = ("overlay", "outline", "off")

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from tomoseg_tui.canvas.renderer import Picture
 from tomoseg_tui.tui.canvas.still import StillCanvas
-from tomoseg_tui.tui.triple_pictures import flipped, in_order, origin, side_by_side, verdict
+from tomoseg_tui.tui.pictures.triple_pictures import flipped, in_order, origin, side_by_side, verdict
 from tomoseg_tui.workflow.looking import TripleView
 
 COLUMNS = "tile | annotation | network"

@@ -1,0 +1,58 @@
+"""Pictures of triples."""
+
+import numpy as np
+
+from tomoseg_tui.tui.pictures.triple_pictures import flipped, in_order, origin, side_by_side, verdict
+from tomoseg_tui.workflow.looking import TripleView
+
+
+def triple(*, wrong: int = 0, dice: float = 1.0, held_out: bool = True, feature: bool = True) -> TripleView:
+    layer = np.ones((64, 64), np.uint8)
+    output = np.zeros((64, 64), np.float32)
+    if feature:
+        layer[:8] = 2
+        layer[8:16] = 3
+        output[:8] = 0.9
+    image = np.random.default_rng(3).normal(size=(64, 64)).astype(np.float32)
+    return TripleView("cell:1,2,3:64", "tube", held_out, image, layer, output, dice, wrong)
+
+
+def test_the_worst_held_out_tiles_come_first() -> None:
+    views = [triple(wrong=3), triple(wrong=9, held_out=False), triple(wrong=7)]
+    assert [view.wrong for view in in_order(views, best_first=False)] == [7, 3, 9]
+
+
+def test_the_best_are_those_that_show_the_feature() -> None:
+    views = [triple(dice=0.4), triple(dice=1.0, feature=False), triple(dice=0.8), triple(dice=0.9, held_out=False)]
+    assert [view.dice for view in in_order(views, best_first=True)] == [0.8, 0.4, 1.0, 0.9]
+
+
+def test_annotation_is_white_where_the_feature_is_and_grey_where_it_is_ignored() -> None:
+    picture = side_by_side(triple())
+    assert picture.grey.shape == (64, 3 * 64 + 4)
+    annotated = picture.grey[:, 66:130]
+    assert (annotated[:8] == 255).all()
+    assert ((annotated[8:16] > 0) & (annotated[8:16] < 255)).all()
+    assert (annotated[16:] == 0).all()
+    assert (picture.grey[:8, 132:] == 230).all()
+
+
+def test_annotation_and_network_lie_over_the_image_with_the_letter_of_the_feature() -> None:
+    for network, ignored in ((False, 2), (True, 0)):
+        picture = flipped(triple(), ["membrane", "tube"], {"tube": 0.5}, network=network)
+        assert picture.labels is not None
+        over = picture.labels[:, 66:]
+        assert (over[:8] == 1).all()
+        assert (over[8:16] == ignored).all()
+        assert not picture.labels[:, :64].any()
+        assert picture.palette[0].letter == "T"
+
+
+def test_a_feature_that_the_project_has_forgotten_is_still_drawn() -> None:
+    assert flipped(triple(), [], {}, network=True).labels is not None
+
+
+def test_words_say_which_tile_and_how_well() -> None:
+    view = triple(wrong=12, dice=0.5)
+    assert verdict(view) == "tube  Dice 0.50  12 pixels differ"
+    assert origin(view) == "cell:1,2,3:64  held out"

@@ -1,0 +1,88 @@
+"""Whatever a command does can be done by a key, and the help lists that key."""
+
+import argparse
+from importlib import import_module
+
+import pytest
+from textual.binding import Binding
+
+from tomoseg_tui.cli.parser import build
+from tomoseg_tui.tui.app import TABS
+from tomoseg_tui.tui.canvas.widget import SliceCanvas
+from tomoseg_tui.tui.screens.add_files import AddFiles
+from tomoseg_tui.tui.tabs.jobs_tab import JobTable
+from tomoseg_tui.tui.tabs.train_tab import RunTable
+
+KEYS = {
+    "features add": "tiles.features",
+    "features rename": "tiles.rename",
+    "import": "import.add",
+    "preprocess": "import.filter",
+    "tomograms rename": "import.rename",
+    "tomograms remove": "import.remove",
+    "show": "slice.picture",
+    "export": "files.export",
+    "tiles add": "tiles.place",
+    "tiles import": "tiles.import",
+    "tiles show": "tiles.next",
+    "tiles remove": "tiles.remove",
+    "annotations import": "annotate.import",
+    "annotations set": "annotate.done",
+    "trainset build": "train.build_set",
+    "trainset show": "train.sets",
+    "train": "train.train",
+    "networks show": "train.card",
+    "networks triples": "train.export",
+    "audit": "train.audit",
+    "audits show": "train.audit",
+    "apply": "apply.start",
+    "merge": "merge.write",
+    "evaluate": "files.evaluate",
+    "jobs show": "jobs.open",
+    "jobs log": "jobs.open",
+    "jobs stop": "jobs.stop",
+    "jobs resume": "jobs.resume",
+    "jobs kill": "jobs.kill",
+}
+"""The action of each command; what lists things is what the tabs show."""
+ELSEWHERE = {
+    "init": "a folder that is no project is offered to be made one",
+    "demo": "runs the commands",
+}
+
+
+def commands() -> set[str]:
+    """Return the commands, but for those that list."""
+    parser, _ = build()
+    found = set()
+    for name, verb in _verbs(parser).items():
+        inner = set(_verbs(verb))
+        found |= {f"{name} {word}" for word in inner - {"list"}} if inner else {name}
+    return found
+
+
+def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    kinds = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return next((dict(kind.choices) for kind in kinds), {})
+
+
+def actions() -> dict[str, str]:
+    """Return the words of every action by its id."""
+    tabs = [getattr(import_module(f"tomoseg_tui.tui.tabs.{module}"), name) for _, module, name in TABS.values()]
+    found = {}
+    for owner in (*tabs, SliceCanvas, RunTable, JobTable, AddFiles):
+        for ancestor in owner.__mro__:
+            for binding in ancestor.__dict__.get("BINDINGS", ()):
+                if isinstance(binding, Binding) and binding.id:
+                    found[binding.id] = binding.tooltip or binding.description
+    return found
+
+
+def test_every_command_has_its_action() -> None:
+    assert commands() - set(KEYS) - set(ELSEWHERE) == set()
+
+
+@pytest.mark.parametrize("command", KEYS)
+def test_the_action_of_a_command_is_there_and_has_words(command: str) -> None:
+    assert command in commands()
+    assert actions().get(KEYS[command])

@@ -1,0 +1,1 @@
+"""Pictures of tiles, triples and maps, made for canvases from arrays that threads have read."""

@@ -1,0 +1,1 @@
+"""What tabs and dialogs are about to ask for, checked against the project before anything is started."""

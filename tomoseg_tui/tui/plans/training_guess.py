@@ -1,0 +1,116 @@
+"""What a training form says before the start: tiles, what is held out, and a rough guess of time and memory."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.jobs.record import Job
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import NetworkCard
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.known.runs import epochs_in
+from tomoseg_tui.tui.wording.words import gigabytes, roughly
+from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name
+from tomoseg_tui.workflow.training_plan import USUAL_FLOPS_A_CORE, TrainingPlan, measured_pace, plan_training
+
+MOST_LOOKED_AT = 5
+"""Earlier trainings whose figures are read at most."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast an earlier training went."""
+
+    flops_per_second: float
+    job: str
+    """Its job's id."""
+    network: str
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What is known of a training before its start."""
+
+    name: str
+    """What it will be called."""
+    plan: TrainingPlan
+    pace: Pace | None
+    """That of the last training on the same device; None if there was none."""
+    cores: int
+
+
+def guess_training(facts: Facts, request: TrainRequest) -> Guess:
+    """Check a training and guess its cost; reads tiles, so only threads call it.
+
+    Raises
+    ------
+    TomosegError
+        For whatever `tomoseg train` would refuse.
+    """
+    if not request.features and request.trainset is None:
+        raise UsageError("No feature is chosen.", "Choose one with space.")
+    project = Project.open(facts.project.layout.root)
+    name = request.name or free_run_name(project, request.features, request.trainset)
+    named = msgspec.structs.replace(request, name=name)
+    check_training(project, named)
+    plan = plan_training(project, named)
+    return Guess(name, plan, find_pace(facts, request.device, plan.settings.network), len(os.sched_getaffinity(0)))
+
+
+def find_pace(facts: Facts, device: str, network: str) -> Pace | None:
+    """Return the pace of an earlier training on a device, of the same network if there is one."""
+    jobs = [job for job in facts.jobs if job["kind"] == "train" and facts.network(job["name"]) is not None]
+    found = [pace for job in jobs[:MOST_LOOKED_AT] if (pace := _pace_of(facts, job, device)) is not None]
+    return next((pace for pace in found if pace.network == network), next(iter(found), None))
+
+
+def _pace_of(facts: Facts, job: Mapping[str, Any], device: str) -> Pace | None:
+    card = facts.network(job["name"])
+    folder = Job(facts.project.layout.job_folder(str(job["id"])))
+    try:
+        same_device = folder.record().asked.get("device", "cpu") == device
+        seconds = [one.seconds for one in epochs_in(folder.metrics_file.read_bytes()) if one.seconds is not None]
+    except (OSError, TomosegError):
+        return None
+    pace = _pace(card, seconds) if same_device else None
+    return None if pace is None or card is None else Pace(pace, str(job["id"]), card.network)
+
+
+def _pace(card: NetworkCard | None, seconds: Sequence[float]) -> float | None:
+    return measured_pace(card, seconds) if card is not None else None
+
+
+def in_words(guess: Guess, device: str) -> list[str]:
+    """Return what the form says, a line a fact; what is missing bears a mark."""
+    summary, settings = guess.plan.summary, guess.plan.settings
+    tiles = "; ".join(
+        f"with {feature} {summary.positive[feature]}, without {summary.negative[feature]}"
+        for feature in summary.features
+    )
+    steps = f"{settings.epochs} epochs of {guess.plan.steps} steps, learning rate {settings.learning_rate:g}"
+    return [
+        f"Tiles {tiles}.",
+        summary.held_out_reason,
+        f"{steps}.",
+        _cost_in_words(guess, device),
+        *(f"! {note}" for note in summary.notes),
+    ]
+
+
+def _cost_in_words(guess: Guess, device: str) -> str:
+    memory = f"about {gigabytes(guess.plan.memory_bytes)} of memory"
+    where = (
+        f"On the processor (CPU, {guess.cores} cores), without a graphics card" if device == "cpu" else f"On {device}"
+    )
+    if guess.pace is not None:
+        same = guess.pace.network == guess.plan.settings.network
+        how = f"going by job {guess.pace.job}" if same else f"going by job {guess.pace.job}, another network"
+        return f"{where}: about {roughly(guess.plan.seconds(guess.pace.flops_per_second))}, {how}; {memory}."
+    if device != "cpu":
+        return f"{where}: nothing has been trained there yet, so the first epoch will tell the time; {memory}."
+    usual = guess.plan.seconds(USUAL_FLOPS_A_CORE * guess.cores)
+    return f"{where}: {roughly(usual / 2)} to {roughly(usual * 2)}, a guess from the size of the network; {memory}."

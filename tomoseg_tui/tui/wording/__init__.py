@@ -1,0 +1,1 @@
+"""How times, sizes, states and results are said on screens. Pure."""
