@@ -5,7 +5,8 @@ commands, in one project a feature, with the versions that `preprocess` makes; w
 of test1, at the card's threshold (UNet S: 0.5). On two quiet cores the whole of it takes about two hours, 20
 minutes of them for each feature of `quality` (ours 3, eman2 8, UNet S 9). Parts, each asked for with PARTS=:
 
-quality     Dice, seconds of training and peak memory of the three networks, FEATURES= one by one
+quality     Dice, seconds of training and peak memory of the three networks, FEATURES= one by one; the peak is that of
+            an apply worker, UNet S's that of its one process for training and applying
 speed       seconds a slice of the three, by turns, and the share of the machine's matrix products: 2 minutes
 shifts      Dice of ours where test1 is noised, blurred, bent in contrast, or its wedge narrower: 1 minute a feature
 together    all FEATURES= in one network, against one each: training time, apply time, Dice: 10 minutes
@@ -163,17 +164,17 @@ def train_peer(bench: Bench, feature: str) -> dict[str, Any]:
     tomogram = ProjectLayout(folder).tomogram_folder(f"{TEST}__{VERSION}") / f"{TEST}__{VERSION}.mrc"
     child("unet_s.py", trainset, tomogram, out, *bench.epoch_words)
     found = json.loads(out.with_suffix(".json").read_text())
-    return {"train_s": found["train_s"], "dice": {feature: dice(bench, out.with_suffix(".mrc"), feature, 0.5)}}
+    return {**found, "dice": {feature: dice(bench, out.with_suffix(".mrc"), feature, 0.5)}}
 
 
 def quality(bench: Bench) -> list[tuple[str, ...]]:
     """Train all networks for each feature."""
-    rows: list[tuple[str, ...]] = [("feature", "network", "Dice", "training s", "apply peak MB")]
+    rows: list[tuple[str, ...]] = [("feature", "network", "Dice", "training s", "peak MB")]
     for feature in bench.features:
         for run in (OURS, EMAN2_NETWORK, PEER):
             found = quality_of(bench, feature, run)
-            peak = f"{found['peak_mb']:.0f}" if "peak_mb" in found else "-"
-            rows.append((feature, run, f"{found['dice'][feature]:.3f}", f"{found['train_s']:.0f}", peak))
+            figures = (f"{found['dice'][feature]:.3f}", f"{found['train_s']:.0f}", f"{found['peak_mb']:.0f}")
+            rows.append((feature, run, *figures))
     return rows
 
 
@@ -214,8 +215,10 @@ def shifted(bench: Bench, feature: str, shift: str) -> float:
         densities, grid = volume.read_slices(0, volume.grid.shape_zyx[0]).astype(np.float32), volume.grid
     with MrcWriter(path, grid, np.float32) as out:
         out.write_slices(0, SHIFTS[shift](densities))
-    if not ProjectLayout(folder).tomogram_folder(f"{name}__{VERSION}").exists():
+    known = {one["name"] for one in json.loads(tomoseg(folder, "tomograms", "--json"))}
+    if name not in known:
         tomoseg(folder, "import", str(path), "--polarity", "dark")
+    if f"{name}__{VERSION}" not in known:
         tomoseg(folder, "preprocess", name, "--tag", VERSION, "--wait")
     tomoseg(folder, "apply", OURS, f"{name}__{VERSION}", "--wait")
     return dice_of_run(bench, feature, OURS, feature, f"{name}__{VERSION}")

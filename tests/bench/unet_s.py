@@ -9,6 +9,7 @@ map of TOMOGRAM, and OUT.json.
 import argparse
 import json
 import os
+import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ def main() -> None:
     model = train(words.trainset, words.epochs)
     seconds = time.monotonic() - began
     segment(model, words.tomogram, words.out.with_suffix(".mrc"))
-    words.out.with_suffix(".json").write_text(json.dumps({"train_s": seconds, "parameters": model.count_params()}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    words.out.with_suffix(".json").write_text(json.dumps({"train_s": seconds, "peak_mb": peak}))
 
 
 if __name__ == "__main__":
