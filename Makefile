@@ -49,8 +49,13 @@ golden: setup
 	GOLDEN=1 $(BIN)/python -m pytest -q -p no:randomly tests/cli/test_help.py tests/jobs/test_record.py
 	$(BIN)/python -m pytest -q -p no:randomly tests/tui/test_snapshots.py --snapshot-update
 
+# Without DATA the sample data are gone through; with it, networks are compared (tests/bench/sim.py says how long).
 bench: setup
+ifdef DATA
+	$(BIN)/python tests/bench/sim.py $(DATA) $(if $(FEATURES),--features $(FEATURES)) $(if $(PARTS),--parts $(PARTS)) $(if $(WORK),--work $(WORK)) $(if $(EPOCHS),--epochs $(EPOCHS))
+else
 	$(BIN)/python tests/bench/chain.py --seeds $(or $(SEEDS),1)
+endif
 
 # DATA: folder with train1 and its tiles, else sample_data is taken. WORK: where results are kept.
 bench-audit: setup

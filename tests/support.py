@@ -163,6 +163,7 @@ class Listener:
         self.messages: list[str] = []
         self.lines: list[str] = []
         self.patience = patience
+        self.number = 0
 
     def progress(self, done: float, message: str = "") -> None:
         """Keep how much is done."""

@@ -22,7 +22,7 @@ PLACES = ((40, 40, 8), (112, 40, 9), (40, 112, 10), (112, 112, 11), (80, 80, 12)
 NETWORKS_HOOK = """
 from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings
 NETWORKS["tiny"] = NetworkSettings(
-    name="tiny", kind="unet", description="for tests", slices=3, channels=(4,), fold=2
+    name="tiny", kind="unet", description="for tests", slices=5, slices_out=3, channels=(4,), fold=2
 )
 """
 """Registers a network that trains in a second."""

@@ -1,4 +1,4 @@
-"""`make bench`: the whole way on the sample data, timed and scored, and what an apply worker needs at its peak.
+"""`make bench` without DATA: the whole way on the sample data, timed and scored, and an apply worker's peak.
 
 Prints a table; asserts nothing. Takes about ten minutes on two cores. The large tomogram is a sparse file of 16 GB
 that takes about 0.5 GB on disk while it is measured.
@@ -50,12 +50,12 @@ def jobs_by_kind(project: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def write_large_tomogram(path: Path) -> None:
-    """Write a sparse tomogram of signed bytes, 16.8 GB long."""
+def write_large_tomogram(path: Path, shape_zyx: tuple[int, int, int], filled: tuple[int, int]) -> None:
+    """Write a sparse tomogram of signed bytes with noise in some slices."""
     chance = np.random.default_rng(0)
-    with MrcWriter(path, Grid(LARGE_ZYX, 13.6), np.int8) as out:
-        for z in range(*FILLED):
-            out.write_slices(z, chance.integers(-60, 60, (1, *LARGE_ZYX[1:]), dtype=np.int8))
+    with MrcWriter(path, Grid(shape_zyx, 13.6), np.int8) as out:
+        for z in range(*filled):
+            out.write_slices(z, chance.integers(-60, 60, (1, *shape_zyx[1:]), dtype=np.int8))
 
 
 def measure(folder: Path, *, seed_runs: int) -> list[tuple[str, str]]:
@@ -71,7 +71,7 @@ def measure(folder: Path, *, seed_runs: int) -> list[tuple[str, str]]:
     small = jobs_by_kind(project)["apply"][-1]["peak_memory_bytes"]
     rows.append(("apply worker's peak on cell_b", f"{small / MEGABYTE:.0f} MB"))
     large = folder / "large.mrc"
-    write_large_tomogram(large)
+    write_large_tomogram(large, LARGE_ZYX, FILLED)
     began = time.monotonic()
     tomoseg(project, "import", str(large), "--link")
     rows.append(("link 1000 x 4096 x 4096", f"{time.monotonic() - began:.1f} s"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench.audit import shifted, spoil
+from audit import shifted, spoil
 from hypothesis import given
 from hypothesis import strategies as st
 

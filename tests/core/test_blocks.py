@@ -123,3 +123,15 @@ def test_values_of_another_shape_are_not_placed() -> None:
     (piece,) = pieces((1, 8, 8), slab=1, edge=8, halo_zyx=(0, 0, 0))
     with pytest.raises(ShapeError, match=r"\(1, 4, 4\)"):
         place(np.zeros((1, 8, 8)), piece, np.zeros((1, 4, 4)))
+
+
+@given(
+    length=st.integers(1, 400), edge=st.integers(40, 120), halo=st.integers(0, 12), stride=st.sampled_from([1, 2, 8])
+)
+def test_pieces_are_no_larger_than_their_number_needs(length: int, edge: int, halo: int, stride: int) -> None:
+    found = pieces((1, 1, length), slab=1, edge=edge, halo_zyx=(0, 0, halo), stride=stride)
+    read = found[0].read_shape_zyx[2]
+    assert read <= max(edge, min(length, edge))
+    if len(found) > 1 and read - stride > 2 * halo + stride:
+        smaller = pieces((1, 1, length), slab=1, edge=read - stride, halo_zyx=(0, 0, halo), stride=stride)
+        assert len(smaller) > len(found)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tomoseg_tui.errors import TrainingError
+from tomoseg_tui.learn import devices
 from tomoseg_tui.learn.devices import prepare_device
 
 
@@ -30,6 +31,14 @@ def test_a_gpu_that_is_not_there_is_refused_in_words(device: str) -> None:
     with pytest.raises(TrainingError, match="finds no GPU") as refused:
         prepare_device(device)
     assert "--device cpu" in refused.value.fix
+
+
+def test_each_worker_takes_a_gpu_of_its_own_and_a_numbered_one_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["first", "second"])
+    assert [devices.gpu_asked_for("gpu", worker) for worker in range(3)] == ["first", "second", "first"]
+    assert [devices.gpu_asked_for("gpu:1", worker) for worker in range(2)] == ["second", "second"]
+    with pytest.raises(TrainingError, match="finds 2 GPUs"):
+        devices.gpu_asked_for("gpu:2", 0)
 
 
 @pytest.mark.parametrize("threads", [0, -1])

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.core.patches import TilePatches, window_of
-from tomoseg_tui.errors import ShapeError, TrainingError
-from tomoseg_tui.learn.inference import Predictor
+from tomoseg_tui.errors import ShapeError, TomosegError, TrainingError
+from tomoseg_tui.learn import inference
+from tomoseg_tui.learn.inference import HALF_TOLERANCE, Predictor
 from tomoseg_tui.learn.networks import build
 from tomoseg_tui.learn.weights import save_weights
 
@@ -83,6 +86,87 @@ def test_tiles_are_predicted_with_their_surroundings(
     whole = predictor.predict(window_of(predictor.settings, tiles.densities[0], place))
     assert found.shape == (2, 16, 16, SMALL_FEATURES)
     assert np.allclose(found[0], whole[place, 32:48, 32:48], atol=1e-5)
+
+
+class Scarce:
+    """A compiled network on a machine whose memory suffices for `most` pixels at once."""
+
+    def __init__(self, whole: Any, most: int, fault: Exception) -> None:
+        self._whole, self._most, self._fault = whole, most, fault
+
+    def __call__(self, densities: NDArray[np.float32]) -> Any:
+        if densities.shape[1] * densities.shape[2] > self._most:
+            raise self._fault
+        return self._whole(densities)
+
+
+def scarce_predictor(weights: Path, monkeypatch: pytest.MonkeyPatch, most: int, fault: Exception) -> Predictor:
+    whole = inference.prediction_function
+    monkeypatch.setattr(inference, "prediction_function", lambda *given: Scarce(whole(*given), most, fault))
+    return Predictor(weights, NETWORKS[weights.parent.name], SMALL_FEATURES, say=SAID.append)
+
+
+SAID: list[str] = []
+OUT_OF_MEMORY = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
+@pytest.mark.parametrize("fault", [OUT_OF_MEMORY, MemoryError()], ids=["tensorflow", "numpy"])
+def test_pieces_shrink_where_memory_runs_out_and_that_is_said(
+    predictor: Predictor, weights: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    SAID.clear()
+    edge = 4 * predictor.settings.margin_pixels + 64
+    scarce = scarce_predictor(weights, monkeypatch, (edge // 2) ** 2, fault)
+    block = block_for(predictor, 2, edge, edge)
+    assert np.allclose(scarce.predict(block), predictor.predict(block), atol=1e-6)
+    assert len(SAID) == 1
+    assert f"{edge} pixels: they have {edge // 2} now" in SAID[0]
+
+
+def test_memory_that_is_not_enough_for_any_piece_is_said_in_words(
+    predictor: Predictor, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scarce = scarce_predictor(weights, monkeypatch, 1, MemoryError())
+    with pytest.raises(TomosegError, match="not enough memory") as refused:
+        scarce.predict(block_for(predictor, 1, 256, 256))
+    assert "--workers" in refused.value.fix
+
+
+@pytest.mark.parametrize("copies", [4, 8])
+def test_averaged_copies_turn_with_their_block(predictor: Predictor, weights: Path, copies: int) -> None:
+    """The mean over all turned copies of a turned block is the turned mean; and each copy is put back in place."""
+    averaging = Predictor(weights, predictor.settings, SMALL_FEATURES, copies=copies)
+    block = block_for(predictor, 1, 32, 48)
+    found = averaging.predict(block)
+    turned = averaging.predict(np.ascontiguousarray(np.rot90(block, 2, axes=(1, 2))))
+    assert np.allclose(found, np.rot90(turned, 2, axes=(1, 2)), atol=1e-6)
+    if copies == 8:
+        turned = averaging.predict(np.ascontiguousarray(np.rot90(block, 1, axes=(1, 2))))
+        assert np.allclose(np.rot90(found, 1, axes=(1, 2)), turned, atol=1e-6)
+    single = predictor.predict(block)
+    assert np.abs(found - single).max() > 0
+    assert np.corrcoef(found.ravel(), single.ravel())[0, 1] > 0.25
+
+
+def test_half_precision_is_used_where_it_is_within_a_step_of_a_map(predictor: Predictor, weights: Path) -> None:
+    halved = Predictor(weights, predictor.settings, SMALL_FEATURES)
+    window = np.moveaxis(block_for(predictor, 1, 32, 32), 0, -1)
+    assert "half precision: at most" in halved.try_half(window)
+    assert halved.is_half
+    found, expected = halved.predict_group(window), predictor.predict_group(window)
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - expected).max() <= HALF_TOLERANCE
+
+
+def test_half_precision_that_is_too_far_off_is_not_used(
+    predictor: Predictor, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "HALF_TOLERANCE", 1e-12)
+    halved = Predictor(weights, predictor.settings, SMALL_FEATURES)
+    window = np.moveaxis(block_for(predictor, 1, 32, 32), 0, -1)
+    assert "Computing in float32" in halved.try_half(window)
+    assert not halved.is_half
+    assert np.array_equal(halved.predict_group(window), predictor.predict_group(window))
 
 
 def test_weights_of_another_network_are_refused(weights: Path) -> None:

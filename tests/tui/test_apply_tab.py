@@ -226,19 +226,19 @@ async def test_the_map_grows_with_the_slabs_that_are_listed(networked: Project, 
     async with applying(make_app(networked), (120, 40)) as (pilot, tab):
         canvas = tab.query_one(SliceCanvas)
         await until(pilot, lambda: canvas.z == 0 and overlay_rows(tab, 0) == list(range(32)))
-        assert overlay_rows(tab, 8) == []
-        await until(pilot, lambda: "8 of 24 mapped" in prose_on(pilot))
+        assert overlay_rows(tab, 6) == []
+        await until(pilot, lambda: "6 of 24 mapped" in prose_on(pilot))
         begin_maps(networked, job, ALPHA, "alpha", 2)
         job.progress_file.write_text(job.progress_file.read_text().replace("0.3", "0.6"))
-        await until(pilot, lambda: canvas.z == 8 and overlay_rows(tab, 8) == list(range(32)))
+        await until(pilot, lambda: canvas.z == 6 and overlay_rows(tab, 6) == list(range(32)))
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: canvas.z == 9)
+        await until(pilot, lambda: canvas.z == 7)
         begin_maps(networked, job, ALPHA, "alpha", 3)
         job.progress_file.write_text(job.progress_file.read_text().replace("0.6", "0.9"))
-        await until(pilot, lambda: "mapped" in prose_on(pilot) and overlay_rows(tab, 16) == list(range(32)))
-        assert canvas.z == 9
+        await until(pilot, lambda: "mapped" in prose_on(pilot) and overlay_rows(tab, 12) == list(range(32)))
+        assert canvas.z == 7
         await pilot.press("f")
-        await until(pilot, lambda: canvas.z == 16)
+        await until(pilot, lambda: canvas.z == 12)
 
 
 async def test_it_opens_on_the_newest_job_also_where_the_disk_is_slow(

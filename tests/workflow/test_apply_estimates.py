@@ -47,6 +47,13 @@ def test_fewer_slices_and_features_take_less_and_workers_more_memory() -> None:
     assert part.memory_bytes == 3 * 800_000_000
 
 
+def test_copies_that_are_averaged_take_their_times() -> None:
+    plain = estimate_apply(CARD, [RECORD], [PAST], features=1).seconds - START_SECONDS
+    assert estimate_apply(CARD, [RECORD], [PAST], features=1, tta=4).seconds == pytest.approx(START_SECONDS + 4 * plain)
+    averaged = PastApply("unet25d", "cpu", 1, 20_000_000, START_SECONDS + 80, 800_000_000, tta=8)
+    assert estimate_apply(CARD, [RECORD], [averaged], features=1).seconds == pytest.approx(START_SECONDS + plain)
+
+
 def test_slices_that_are_not_there_are_refused() -> None:
     with pytest.raises(ProjectError, match="does not fit"):
         estimate_apply(CARD, [RECORD], [], features=1, z="90:110")

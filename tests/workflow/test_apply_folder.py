@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import bring, noise
 
+from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord, write_record
@@ -45,10 +46,10 @@ def test_only_listed_slabs_and_kept_slices_are_filled(partial: Path) -> None:
     task = task_under_way(partial, RECORD, "cell", "4:20")
     assert task is not None
     assert (task.filled("tube"), task.filled("wall")) == ([(0, 2)], [])
-    task.finished.add(2)
+    task.finished.add(3)
     task.finished.add(0)
-    assert task.filled("tube") == [(0, 2), (4, 8), (16, 20)]
-    assert task.filled("wall") == [(4, 8), (16, 20)]
+    assert task.filled("tube") == [(0, 2), (4, 6), (18, 20)]
+    assert task.filled("wall") == [(4, 6), (18, 20)]
     assert task.draft("tube") == partial / "digest" / "cell" / "tube.mrc"
 
 
@@ -63,4 +64,8 @@ def test_published_maps_are_no_longer_in_the_making(partial: Path) -> None:
 def test_the_record_of_a_real_tomogram_fits(project: Project, tmp_path: Path) -> None:
     bring(project, "cell", noise((9, 64, 64)))
     task = task_of(catalog.tomogram(project.layout, "cell"), "cell", tmp_path, None)
-    assert task.slabs == [(0, 8), (8, 9)]
+    assert task.slabs == [(0, 6), (6, 9)]
+
+
+def test_no_network_of_the_library_has_its_groups_cut_by_slabs() -> None:
+    assert [name for name, network in NETWORKS.items() if SLAB % network.slices_out] == []

@@ -296,7 +296,19 @@ def _result_verbs(verbs: Subparsers) -> None:
     apply.add_argument("--z", metavar="A:B", help="only these slices, B left out")
     apply.add_argument("--threads", type=int, metavar="N")
     apply.add_argument("--device", type=_device, default="cpu", metavar="D", help="cpu (the default), gpu or gpu:N")
-    apply.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the slabs")
+    apply.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that share the slabs; with gpu each takes one"
+    )
+    apply.add_argument(
+        "--tta",
+        type=int,
+        default=1,
+        metavar="N",
+        help="average 4 or 8 turned copies of each slice",
+    )
+    apply.add_argument(
+        "--half", action=argparse.BooleanOptionalAction, help="half precision where it is as good (on GPUs the default)"
+    )
     apply.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the map here too")
     apply.add_argument("--force", action="store_true", help="replace an existing file")
     apply.add_argument("--anyway", action="store_true", help="though the tomogram is filtered in another way")

@@ -32,6 +32,8 @@ def apply(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         device=arguments.device,
         workers=arguments.workers,
+        tta=arguments.tta,
+        half=arguments.half,
         output=None if arguments.output is None else project.layout.kept(arguments.output),
         force=arguments.force,
         anyway=arguments.anyway,

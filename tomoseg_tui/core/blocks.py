@@ -63,7 +63,8 @@ def pieces(shape_zyx: Zyx, *, slab: int, edge: int, halo_zyx: Zyx, stride: int =
     slab : int
         Slices finished by one piece: insides begin at 0, slab, 2 slab, ...; the last may hold fewer.
     edge : int
-        Most voxels to read along y and along x, halo included. A slice that fits is not divided.
+        Most voxels to read along y and along x, halo included. A slice that fits is not divided; one that
+        does not is divided into as few pieces as can be, none larger than needed for that.
     halo_zyx : tuple of int
         How far the result at a voxel looks along z, y and x: half the receptive field.
     stride : int
@@ -134,10 +135,18 @@ def _overlapping(length: int, edge: int, halo: int, stride: int) -> list[tuple[_
             f"Pieces with an edge of {edge} leave nothing between halos of {halo} at stride {stride}.",
             f"Use an edge of at least {2 * halo + 2 * stride}.",
         )
+    count = _count(length, read, step)
+    while read - stride > 2 * halo and _count(length, read - stride, step - stride) == count:  # no more than needed
+        read, step = read - stride, step - stride
     starts = [*range(0, length - read, step), length - read]
     meetings = [(first + read + second) // 2 for first, second in pairwise(starts)]
     insides = pairwise([0, *meetings, length])
     return [((start, start + read), inside) for start, inside in zip(starts, insides, strict=True)]
+
+
+def _count(length: int, read: int, step: int) -> int:
+    """Return how many stretches of `read` cover a length, each a step after the other; endless without a step."""
+    return 1 - (read - length) // step if step > 0 else length
 
 
 def cut(volume: NDArray[Any], piece: Piece) -> NDArray[Any]:

@@ -41,9 +41,10 @@ Recipe = Callable[[Project, dict[str, Any], "JobReporter"], dict[str, Any]]
 class JobReporter:
     """Writes what a recipe says into the job's folder; see `workflow.reporting.Reporter`."""
 
-    def __init__(self, job: Job, *, helped_pid: int | None = None) -> None:
+    def __init__(self, job: Job, *, helped_pid: int | None = None, number: int = 0) -> None:
         self._job = job
         self._helped_pid = helped_pid
+        self._number = number
         self._stop = threading.Event()
         self._began = time.monotonic()
         self._first_done: float | None = None
@@ -60,6 +61,11 @@ class JobReporter:
     def is_helper(self) -> bool:
         """True in a process that computes beside the first one."""
         return self._helped_pid is not None
+
+    @property
+    def number(self) -> int:
+        """0 in the first process of a job; its helpers are counted from 1."""
+        return self._number
 
     def progress(self, done: float, message: str = "") -> None:
         """Keep how far the job is; written at most four times a second."""
@@ -112,7 +118,10 @@ class JobReporter:
         """Start further processes in this process group."""
         helped = ["--helper", str(os.getpid())]
         words = [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(self._job.folder), *helped]
-        self._helpers += [subprocess.Popen(words, stdin=subprocess.DEVNULL) for _ in range(count)]  # noqa: S603
+        for number in range(1, count + 1):
+            self._helpers.append(
+                subprocess.Popen([*words, "--number", str(number)], stdin=subprocess.DEVNULL)  # noqa: S603
+            )
 
     def end_helpers(self) -> None:
         """Ask the helpers to stop, which most have done, and wait for them."""
@@ -244,9 +253,9 @@ def _run(job: Job, kind: str, asked: dict[str, Any], reporter: JobReporter) -> t
     return JobState.DONE, {"exit_code": EXIT_DONE}
 
 
-def help_out(job: Job, helped_pid: int) -> int:
+def help_out(job: Job, helped_pid: int, number: int) -> int:
     """Compute beside the first process of a job."""
-    reporter = JobReporter(job, helped_pid=helped_pid)
+    reporter = JobReporter(job, helped_pid=helped_pid, number=number)
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
     asked = job.record().asked
     _quieten(asked)
@@ -270,9 +279,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tomoseg worker", description="Run one job; started by tomoseg itself.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--helper", type=int, metavar="PID", help="compute beside this worker of the same job")
+    parser.add_argument("--number", type=int, default=1, metavar="K", help="which of the helpers this is, from 1")
     words = parser.parse_args()
     job = Job(words.folder)
-    return work(job) if words.helper is None else help_out(job, words.helper)
+    return work(job) if words.helper is None else help_out(job, words.helper, words.number)
 
 
 if __name__ == "__main__":

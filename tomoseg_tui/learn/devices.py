@@ -8,7 +8,7 @@ import tensorflow as tf
 from tomoseg_tui.errors import TrainingError
 
 
-def prepare_device(device: str = "cpu", threads: int | None = None) -> str:
+def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: int = 0) -> str:
     """Let TensorFlow run on one device, the same way each time.
 
     Call it once in a process, before any network is built: TensorFlow fixes both at its first operation.
@@ -16,9 +16,12 @@ def prepare_device(device: str = "cpu", threads: int | None = None) -> str:
     Parameters
     ----------
     device : str
-        `cpu`, `gpu` (the first) or `gpu:N`, counted from 0.
+        `cpu`, `gpu` (the first, or that of the worker's number) or `gpu:N`, counted from 0.
     threads : int, optional
         Threads on the CPU; by default as many as this process may use.
+    worker : int
+        Number of this worker of its job, from 0: with `gpu` each takes one of its own, and those beyond the
+        last GPU begin again at the first.
 
     Returns
     -------
@@ -30,7 +33,7 @@ def prepare_device(device: str = "cpu", threads: int | None = None) -> str:
     TrainingError
         If the device is not one of these, TensorFlow finds no such GPU, or threads is below 1.
     """
-    chosen = _gpu_asked_for(device)
+    chosen = gpu_asked_for(device, worker)
     wanted = len(os.sched_getaffinity(0)) if threads is None else threads
     if wanted < 1:
         raise TrainingError(f"{threads} threads were asked for.", "Ask for at least one: --threads 1.")
@@ -41,10 +44,10 @@ def prepare_device(device: str = "cpu", threads: int | None = None) -> str:
         return f"Running on the CPU with {cores} thread{'s' * (cores > 1)}."
     tf.config.experimental.set_memory_growth(chosen, True)
     name = tf.config.experimental.get_device_details(chosen).get("device_name", "a GPU")
-    return f"Running on {device} ({name}) with {cores} thread{'s' * (cores > 1)} beside it."
+    return f"Running on gpu:{chosen.name.rpartition(':')[2]} ({name}) with {cores} thread{'s' * (cores > 1)} beside it."
 
 
-def _gpu_asked_for(device: str) -> Any:
+def gpu_asked_for(device: str, worker: int) -> Any:
     """Return TensorFlow's device, or None for the CPU."""
     kind, _, number = device.partition(":")
     if device == "cpu":
@@ -52,13 +55,14 @@ def _gpu_asked_for(device: str) -> Any:
     if kind != "gpu" or not (number.isdecimal() or device == "gpu"):
         raise TrainingError(f"There is no device called {device!r}.", "Choose cpu, gpu, or gpu:N with N from 0.")
     present = tf.config.list_physical_devices("GPU")
-    if int(number or 0) >= len(present):
+    place = int(number) if number else worker % max(len(present), 1)
+    if place >= len(present):
         found = f"TensorFlow finds {len(present)} GPUs" if present else "TensorFlow finds no GPU"
         fix = (
             f"Choose gpu:0 to gpu:{len(present) - 1}." if present else "Use --device cpu, or install tomoseg-tui[cuda]."
         )
         raise TrainingError(f"The device {device} was asked for, but {found} here.", fix)
-    return present[int(number or 0)]
+    return present[place]
 
 
 def _fix_threads(wanted: int) -> int:

@@ -9,11 +9,18 @@ import tensorflow as tf
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.blocks import pieces, place
 from tomoseg_tui.core.network_settings import NetworkSettings
 from tomoseg_tui.core.patches import TilePatches, window_of
-from tomoseg_tui.errors import ShapeError
+from tomoseg_tui.errors import ShapeError, TomosegError
+from tomoseg_tui.learn.folding import folded_copy
 from tomoseg_tui.learn.networks import build, probabilities
 from tomoseg_tui.learn.weights import load_weights
+
+HALF_TOLERANCE = 1 / 127
+"""Half precision is used where it differs from float32 by at most this: one step of a map."""
+DIHEDRAL_COPIES = ((0, False), (2, False), (0, True), (2, True), (1, False), (3, False), (1, True), (3, True))
+"""Quarter turns and mirrorings in y and x; the first four leave the missing wedge where it is."""
 
 
 @final
@@ -28,6 +35,10 @@ class Predictor:
         What the network looks like.
     features : int
         Its outputs.
+    copies : int
+        Turned and mirrored copies of each slice whose probabilities are averaged: 1, 4 or 8.
+    say : callable
+        Told in words when memory has run out and pieces become smaller.
 
     Raises
     ------
@@ -35,13 +46,25 @@ class Predictor:
         If the weights are missing or damaged, or belong to another kind of network.
     """
 
-    def __init__(self, weights: Path, settings: NetworkSettings, features: int) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        settings: NetworkSettings,
+        features: int,
+        *,
+        copies: int = 1,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         self.settings = settings
         self.features = features
-        model = build(settings, features)
-        load_weights(weights, model)
-        self._one_group = prediction_function(model, settings)
-        self._raw = raw_function(model, settings)
+        self._say = say
+        self._copies = DIHEDRAL_COPIES[:copies]
+        self._model = build(settings, features)
+        load_weights(weights, self._model)
+        self._one_group = prediction_function(folded_copy(self._model), settings)
+        self._raw = raw_function(self._model, settings)
+        self._edge: int | None = None
+        self.is_half = False
 
     def predict(self, densities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Segment a block of slices.
@@ -68,11 +91,95 @@ class Predictor:
         self._check(densities.shape)
         group = self.settings.slices_out
         windows = sliding_window_view(densities, self.settings.slices, axis=0)[::group]  # (z / group, y, x, slice)
-        found = np.empty((group * len(windows), *densities.shape[1:], self.features), np.float32)
-        for number, window in enumerate(windows):
-            outputs = self._one_group(np.ascontiguousarray(window[np.newaxis]))[0].numpy()
-            found[group * number : group * (number + 1)] = slices_first(outputs, group)
+        return np.concatenate([self.predict_group(np.ascontiguousarray(window)) for window in windows])
+
+    def predict_group(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Segment one group of slices.
+
+        Parameters
+        ----------
+        window : ndarray of float32, shape (y, x, slice)
+            The slices that the network reads at once; y and x are multiples of its stride.
+
+        Returns
+        -------
+        ndarray of float32, shape (slices_out, y, x, feature)
+            From 0 to 1. Where memory runs out, smaller pieces are predicted from there on: the same but for
+            rounding.
+
+        Raises
+        ------
+        TomosegError
+            If memory does not suffice for the smallest piece.
+        """
+        while True:
+            try:
+                return slices_first(self._averaged(window), self.settings.slices_out)
+            except (tf.errors.ResourceExhaustedError, MemoryError) as fault:
+                self._shrink(max(window.shape[:2]), fault)
+
+    def try_half(self, window: NDArray[np.float32]) -> str:
+        """Compute in half precision from now on, if on one group of slices it is as good.
+
+        Parameters
+        ----------
+        window : ndarray of float32, shape (y, x, slice)
+            The group that it is tried on.
+
+        Returns
+        -------
+        str
+            What was found, in a sentence.
+        """
+        expected, full = self.predict_group(window), self._one_group
+        self._one_group, self.is_half = prediction_function(folded_copy(self._model, half=True), self.settings), True
+        found = self.predict_group(window)
+        steps = float(np.abs(found - expected).max()) / HALF_TOLERANCE
+        if steps <= 1:  # NaN is not
+            return f"Computing in half precision: at most {steps:.2f} of a map's steps from float32."
+        self._one_group, self.is_half = full, False
+        return f"Computing in float32: half precision is {steps:.2f} of a map's steps away from it."
+
+    def _averaged(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean over turned and mirrored copies; shape (y, x, slice out * feature)."""
+        if len(self._copies) == 1:
+            return self._pieced(window)
+        total = np.zeros((*window.shape[:2], self.settings.slices_out * self.features), np.float32)
+        for copy in self._copies:
+            total += _turned_back(self._pieced(_turned(window, *copy)), *copy)
+        total /= np.float32(len(self._copies))
+        return total
+
+    def _pieced(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predict a window in pieces that fit into memory; shape (y, x, slice out * feature)."""
+        if self._edge is None:
+            return self._computed(window)
+        margin, stride = self.settings.margin_pixels, self.settings.stride
+        parts = pieces((1, *window.shape[:2]), slab=1, edge=self._edge, halo_zyx=(0, margin, margin), stride=stride)
+        found = np.empty((1, *window.shape[:2], self.settings.slices_out * self.features), np.float32)
+        for part in parts:
+            place(found, part, self._computed(np.ascontiguousarray(window[part.read_window[1:]]))[np.newaxis])
+        whole: NDArray[np.float32] = found[0]
+        return whole
+
+    def _computed(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self._one_group(window[np.newaxis])[0].numpy()
         return found
+
+    def _shrink(self, window: int, fault: Exception) -> None:
+        """Halve the edge of what is computed at once, or give up."""
+        stride, before = self.settings.stride, min(self._edge or window, window)
+        smallest = 2 * self.settings.margin_pixels + 2 * stride
+        if before <= smallest:
+            raise TomosegError(
+                f"There is not enough memory to segment a piece of {before} pixels.",
+                "Close other programs, or share the work among fewer --workers.",
+            ) from fault
+        self._edge = max(before // 2 // stride * stride, smallest)
+        self._say(
+            f"Memory has run out at pieces of {before} pixels: they have {self._edge} now. "
+            "The map is the same but for rounding, at most one of its 127 steps."
+        )
 
     def predict_tiles(self, patches: TilePatches) -> NDArray[np.float32]:
         """Segment tiles with all the surroundings they come with.
@@ -95,6 +202,18 @@ class Predictor:
                 f"of {group} more, and multiples of {stride} pixels.",
                 f"Pad y and x to multiples of {stride}, and add {self.settings.context_slices} slices on each side.",
             )
+
+
+def _turned(window: NDArray[np.float32], turns: int, mirrored: bool) -> NDArray[np.float32]:  # noqa: FBT001
+    """Return a copy (y, x, ...) turned by quarters and then mirrored in x."""
+    turned: NDArray[np.float32] = np.rot90(window, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+def _turned_back(found: NDArray[np.float32], turns: int, mirrored: bool) -> NDArray[np.float32]:  # noqa: FBT001
+    """Undo `_turned`."""
+    back: NDArray[np.float32] = np.rot90(found[:, ::-1] if mirrored else found, -turns)
+    return back
 
 
 def prediction_function(model: Any, settings: NetworkSettings) -> Any:

@@ -1,9 +1,9 @@
 """Apply a network to whole tomograms: slices in, blocks predicted, slices out, in memory that does not grow.
 
 Each tomogram is cut into slabs. A slab is claimed, predicted piece by piece, put on disk and only then
-listed; so several workers share one volume, and a stopped job goes on with the slabs that are missing.
-Slabs begin at multiples of their thickness counted from slice 0 and pieces do not depend on who computes
-them, so that any number of workers gives the same bytes.
+listed (`neural.slabs`); so several workers share one volume, and a stopped job goes on with the slabs that
+are missing. Slabs begin at multiples of their thickness counted from slice 0 and pieces do not depend on who
+computes them, so that any number of workers gives the same bytes.
 
 A run may be in training still, so the job works with a copy of its network. The copy, and all that is made
 with it, lies in a folder named after the weights' digest: a job that is resumed with other weights begins anew,
@@ -12,30 +12,27 @@ and no map is of two networks.
 
 import os
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from tomoseg_tui.core.blocks import Piece, pieces
-from tomoseg_tui.core.network_settings import NetworkSettings, network_named
-from tomoseg_tui.errors import AlreadyRunningError
+from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter, copy_sparse
 from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.learn.devices import prepare_device
 from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.neural.copies import NetworkCopy, copy_network, existing_copy
-from tomoseg_tui.project import catalog, claims
+from tomoseg_tui.neural.slabs import SlabWorker, WindowReader, slab_pieces
+from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.records import MapSidecar, NetworkCard, now, read_record, write_record
 from tomoseg_tui.project.versions import tested_versions
-from tomoseg_tui.workflow.apply_folder import ApplyTask, Prepared, task_of
+from tomoseg_tui.workflow.apply_folder import SLAB, ApplyTask, Prepared, task_of
 from tomoseg_tui.workflow.applying import (
     ApplyRequest,
     check_apply,
@@ -45,13 +42,8 @@ from tomoseg_tui.workflow.applying import (
     wanted_features,
 )
 from tomoseg_tui.workflow.merging import copy_out, publish
-from tomoseg_tui.workflow.reporting import Reporter, stop_if_asked
+from tomoseg_tui.workflow.reporting import Reporter
 from tomoseg_tui.workflow.volumes import byte_sign_of, joined_ranges
-
-EDGE = 768
-"""Most pixels along y and x that are predicted at once; what fits is not cut."""
-WAIT_SECONDS = 0.1
-"""How often a worker looks whether the others have finished their slabs."""
 
 
 def run_apply(project: Project, asked: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -63,7 +55,7 @@ def run_apply(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
         ``maps``: names of the maps made; ``files``: where they lie.
     """
     request = msgspec.convert(asked, ApplyRequest)
-    reporter.log(_prepare_device(request))
+    reporter.log(_prepare_device(request, reporter))
     for remark in check_apply(project, msgspec.structs.replace(request, force=True)):
         reporter.log(remark)
     network = copy_network(project.layout, request.run, reporter.partial)
@@ -75,7 +67,10 @@ def run_apply(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
         _prepare(project, request, card, task, reporter)
     if request.workers > 1:
         reporter.start_helpers(request.workers - 1)
-    _work_through(project, request, network, left, reporter, lambda task: _publish(project, request, card, task))
+    predictor = _predictor(project, request, network, tasks[0], reporter)
+    for task in left:
+        _predict(project, request, card, predictor, task, left, reporter)
+        _publish(project, request, card, predictor, task)
     files = [project.layout.map_file(task.tomogram, request.run, feature) for task in tasks for feature in features]
     return {
         "maps": names_of_maps(request, features),
@@ -86,16 +81,42 @@ def run_apply(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
 def help_apply(project: Project, asked: dict[str, Any], reporter: Reporter) -> None:
     """Compute slabs beside the worker that holds the job."""
     request = msgspec.convert(asked, ApplyRequest)
-    reporter.log(_prepare_device(request))
+    reporter.log(_prepare_device(request, reporter))
     network = existing_copy(reporter.partial)
     tasks = [_task(project, request, network, name) for name in request.tomograms]
     left = [task for task in tasks if not task.published_mark.exists()]
-    _work_through(project, request, network, left, reporter, lambda _task: None)
+    predictor = _predictor(project, request, network, tasks[0], reporter)
+    for task in left:
+        _predict(project, request, network.card, predictor, task, left, reporter)
 
 
-def _prepare_device(request: ApplyRequest) -> str:
+def _prepare_device(request: ApplyRequest, reporter: Reporter) -> str:
     threads = request.threads or max(1, len(os.sched_getaffinity(0)) // request.workers)
-    return prepare_device(request.device, threads)
+    return prepare_device(request.device, threads, worker=reporter.number)
+
+
+def _predictor(
+    project: Project, request: ApplyRequest, network: NetworkCopy, first: ApplyTask, reporter: Reporter
+) -> Predictor:
+    """Load the network; in half precision where that is wanted and as good.
+
+    It is tried on slices in the middle of the first tomogram, so that all workers come to the same verdict.
+    """
+    card = network.card
+    settings = network_named(card.network)
+    predictor = Predictor(network.weights, settings, len(card.features), copies=request.tta, say=reporter.log)
+    if request.half if request.half is not None else request.device != "cpu":
+        with _open(project, first) as volume:
+            piece = slab_pieces(first.record.shape_zyx, settings)[0]
+            middle = first.record.shape_zyx[0] // 2
+            reader = WindowReader(volume, normaliser(card, first.record), settings)
+            reporter.log(predictor.try_half(reader.window(piece, middle - middle % settings.slices_out)))
+    return predictor
+
+
+def _open(project: Project, task: ApplyTask) -> VolumeReader:
+    path = catalog.volume_path(project.layout, task.tomogram, task.record)
+    return open_volume(path, byte_sign=byte_sign_of(task.record))
 
 
 def _task(project: Project, request: ApplyRequest, network: NetworkCopy, name: str) -> ApplyTask:
@@ -104,20 +125,20 @@ def _task(project: Project, request: ApplyRequest, network: NetworkCopy, name: s
 
 def _prepare(project: Project, request: ApplyRequest, card: NetworkCard, task: ApplyTask, reporter: Reporter) -> None:
     """Make the files that slabs are written into: empty, or copies of maps of the same making."""
-    if task.prepared_file.exists():
+    if task.prepared_file.exists() and read_record(task.prepared_file, Prepared).slab == SLAB:
         return
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir()
     kept: dict[str, list[tuple[int, int]]] = {}
     for feature in wanted_features(card, request):
         made = project.layout.map_file(task.tomogram, request.run, feature)
-        kept[feature] = _slices_to_keep(request, made, _sidecar(card, task, feature, []), reporter)
+        kept[feature] = _slices_to_keep(request, made, _sidecar(request, card, task, feature, []), reporter)
         if kept[feature]:
             copy_sparse(made, task.draft(feature))
         else:
             out = MrcWriter(task.draft(feature), task.record.grid, np.dtype(np.int8), title="tomoseg map")
             out.close(minimum=0.0, maximum=127.0, mean=-1.0, rms=-1.0)  # -1: not determined (MRC2014)
-    write_record(task.prepared_file, Prepared(kept))
+    write_record(task.prepared_file, Prepared(kept, SLAB))
 
 
 def _slices_to_keep(
@@ -133,111 +154,25 @@ def _slices_to_keep(
     return []
 
 
-def _work_through(
+def _predict(
     project: Project,
     request: ApplyRequest,
-    network: NetworkCopy,
+    card: NetworkCard,
+    predictor: Predictor,
+    task: ApplyTask,
     tasks: Sequence[ApplyTask],
     reporter: Reporter,
-    on_finished: Callable[[ApplyTask], None],
 ) -> None:
-    """Predict every slab that nobody else has claimed; tell of each tomogram whose slabs are all on disk."""
-    card = network.card
-    predictor = Predictor(network.weights, network_named(card.network), len(card.features))
-    for task in tasks:
-        with open_volume(
-            catalog.volume_path(project.layout, task.tomogram, task.record), byte_sign=byte_sign_of(task.record)
-        ) as volume:
-            _SlabWorker(request, card, predictor, task, volume).run(tasks, reporter)
-        on_finished(task)
+    """Predict what of one tomogram nobody else has claimed; return when all its slabs are on disk."""
+    channels = {feature: list(card.features).index(feature) for feature in wanted_features(card, request)}
+    with _open(project, task) as volume:
+        reader = WindowReader(volume, normaliser(card, task.record), predictor.settings)
+        SlabWorker(predictor, channels, task, reader).run(tasks, reporter)
 
 
-class _SlabWorker:
-    """Predicts slabs of one tomogram."""
-
-    def __init__(
-        self, request: ApplyRequest, card: NetworkCard, predictor: Predictor, task: ApplyTask, volume: VolumeReader
-    ) -> None:
-        self._predictor, self._task, self._volume = predictor, task, volume
-        self._normaliser = normaliser(card, task.record)
-        self._features = wanted_features(card, request)
-        self._channels = [list(card.features).index(feature) for feature in self._features]
-        self._owner = claims.this_process()
-
-    def run(self, tasks: Sequence[ApplyTask], reporter: Reporter) -> None:
-        """Predict what is free; wait for what others hold; return when all slabs are listed."""
-        while missing := set(range(len(self._task.slabs))) - set(self._task.finished.all()):
-            tried = [self._try_slab(number, tasks, reporter) for number in sorted(missing)]
-            if not any(tried):
-                time.sleep(WAIT_SECONDS)
-
-    def _try_slab(self, number: int, tasks: Sequence[ApplyTask], reporter: Reporter) -> bool:
-        """Predict a slab unless another process is at it; tell whether it is on disk now."""
-        stop_if_asked(reporter)
-        claim = self._task.folder / f"slab_{number}.claim.json"
-        try:
-            claims.take(claim, self._owner)
-        except AlreadyRunningError:
-            return False
-        try:
-            if number not in self._task.finished.all():
-                self._predict_slab(self._task.slabs[number])
-                self._task.finished.add(number)
-        finally:
-            claims.release(claim, self._owner)
-        done = sum(len(task.finished.all()) for task in tasks)
-        reporter.progress(done / sum(len(task.slabs) for task in tasks), self._task.tomogram)
-        return True
-
-    def _predict_slab(self, z: tuple[int, int]) -> None:
-        outs = [MrcWriter.reopen(self._task.draft(feature)) for feature in self._features]
-        for piece in slab_pieces(self._task.record.shape_zyx, self._predictor.settings, z):
-            found = self._predict_piece(piece, z)  # (z, y, x, feature)
-            for out, channel in zip(outs, self._channels, strict=True):
-                out.write_region((z[0], *piece.inside_corner_zyx[1:]), as_bytes(found[..., channel]))
-        for out in outs:
-            out.sync()
-            out.close()
-
-    def _predict_piece(self, piece: Piece, z: tuple[int, int]) -> NDArray[np.float32]:
-        settings = self._predictor.settings
-        densities = self._read(piece, z, settings)
-        found = self._predictor.predict(densities)
-        _, rows, columns = piece.inside_of_read
-        return found[:, rows, columns]
-
-    def _read(self, piece: Piece, z: tuple[int, int], settings: NetworkSettings) -> NDArray[np.float32]:
-        """Return normalised densities with the slices around, 0 outside the volume, padded to the network's stride."""
-        context, (nz, _, _) = settings.context_slices, self._task.record.shape_zyx
-        low, high = max(z[0] - context, 0), min(z[1] + context, nz)
-        (_, top, left), (_, height, width) = piece.read_corner_zyx, piece.read_shape_zyx
-        padded = [-(-length // settings.stride) * settings.stride for length in (height, width)]
-        densities = np.zeros((z[1] - z[0] + 2 * context, padded[0], padded[1]), np.float32)
-        mean, factor = self._normaliser
-        for at in range(low, high):
-            values = self._volume.read_region((at, top, left), (1, height, width))[0].astype(np.float32)
-            values -= mean
-            values *= factor
-            values[~np.isfinite(values)] = 0
-            densities[at - z[0] + context, :height, :width] = values
-        return densities
-
-
-def slab_pieces(shape_zyx: tuple[int, int, int], settings: NetworkSettings, z: tuple[int, int]) -> list[Piece]:
-    """Return the pieces in y and x of one slab; whole slices where they fit."""
-    _, ny, nx = shape_zyx
-    margin = settings.margin_pixels
-    return pieces(
-        (z[1] - z[0], ny, nx), slab=z[1] - z[0], edge=EDGE, halo_zyx=(0, margin, margin), stride=settings.stride
-    )
-
-
-def as_bytes(probabilities: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Return probabilities as a map stores them: 0..127 for 0..1, rounded."""
-    return np.asarray(np.rint(np.clip(probabilities, 0, 1) * np.float32(127)), np.int8)
-
-
-def _sidecar(card: NetworkCard, task: ApplyTask, feature: str, slices: list[tuple[int, int]]) -> MapSidecar:
+def _sidecar(
+    request: ApplyRequest, card: NetworkCard, task: ApplyTask, feature: str, slices: list[tuple[int, int]]
+) -> MapSidecar:
     return MapSidecar(
         tomogram=task.tomogram,
         run=card.name,
@@ -251,16 +186,20 @@ def _sidecar(card: NetworkCard, task: ApplyTask, feature: str, slices: list[tupl
         chain=task.record.chain,
         voxel_size_angstrom=task.record.voxel_size_angstrom,
         slices=slices,
+        settings={"tta": request.tta} if request.tta > 1 else {},
         versions=tested_versions(),
         created=now(),
     )
 
 
-def _publish(project: Project, request: ApplyRequest, card: NetworkCard, task: ApplyTask) -> None:
+def _publish(project: Project, request: ApplyRequest, card: NetworkCard, predictor: Predictor, task: ApplyTask) -> None:
     kept = read_record(task.prepared_file, Prepared).kept
     for feature in wanted_features(card, request):
         target = project.layout.map_file(task.tomogram, request.run, feature)
-        sidecar = _sidecar(card, task, feature, joined_ranges([*kept[feature], *task.slabs]))
+        sidecar = _sidecar(request, card, task, feature, joined_ranges([*kept[feature], *task.slabs]))
+        if predictor.is_half:
+            # Not among the settings: slices made in float32 may stand beside these, a step of a map apart.
+            sidecar = msgspec.structs.replace(sidecar, versions={**sidecar.versions, "precision": "float16"})
         publish(task.draft(feature), target, sidecar)
         if request.output is not None:
             copy_out(target, project.layout.root / request.output, sidecar, force=request.force)

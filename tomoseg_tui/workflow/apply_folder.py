@@ -13,8 +13,9 @@ from tomoseg_tui.project.records import TomogramRecord, read_record
 from tomoseg_tui.workflow.reporting import FinishedSlabs, slab_ranges
 from tomoseg_tui.workflow.volumes import Ranges, joined_ranges, z_range
 
-SLAB = 8
-"""Slices that are predicted, put on disk and listed together."""
+SLAB = 6
+"""Slices that are predicted, put on disk and listed together; a multiple of 1, 2 and 3, so that groups of slices
+that a network segments at once are not cut."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -22,6 +23,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
     kept: dict[str, list[tuple[int, int]]] = {}
     """By feature, slices that were filled already and stay."""
+    slab: int = 8
+    """Slices of a slab, 8 before this was noted; where it is not today's, the list of finished ones means others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,10 @@ class ApplyTask:
     def draft(self, feature: str) -> Path:
         """Return where the map of a feature is being made."""
         return self.folder / f"{feature}.mrc"
+
+    def claim(self, slab: int) -> Path:
+        """Return what a worker holds while it is at a slab."""
+        return self.folder / f"slab_{slab}.claim.json"
 
     def filled(self, feature: str) -> Ranges:
         """Return the slices of a map in the making that can be read: those kept and those finished."""

@@ -14,6 +14,9 @@ from tomoseg_tui.workflow.merging import refuse_result
 from tomoseg_tui.workflow.trainsets import VOXEL_SIZE_TOLERANCE
 from tomoseg_tui.workflow.volumes import z_range
 
+COPIES = (1, 4, 8)
+"""Numbers of copies of a slice that can be averaged: none turned, those that keep the missing wedge, all."""
+
 
 class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Which network is applied to which tomograms."""
@@ -26,7 +29,12 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Slices ``A:B``, B excluded; all if None."""
     threads: int | None = None
     device: str = "cpu"
+    """``gpu``: each worker takes one of its own, as far as there are enough."""
     workers: int = 1
+    tta: int = 1
+    """Turned and mirrored copies of each slice whose probabilities are averaged; one of `COPIES`."""
+    half: bool | None = None
+    """Half precision where it is as good; None: on GPUs."""
     output: str | None = None
     """Also written to this file, as `ProjectLayout.kept` names it."""
     force: bool = False
@@ -54,6 +62,8 @@ def check_apply(project: Project, request: ApplyRequest) -> list[str]:
         refuse_result(project.layout.root / request.output, force=request.force)
     if request.workers < 1 or (request.threads is not None and request.threads < 1):
         raise UsageError("--workers and --threads are 1 or more.", "Take 1 or more.")
+    if request.tta not in COPIES:
+        raise UsageError(f"{request.tta} copies of each slice cannot be averaged.", "Take --tta 1, 4 or 8.")
     remarks = []
     for name in request.tomograms:
         record = catalog.tomogram(project.layout, name)

@@ -21,6 +21,11 @@ class Reporter(Protocol):
         """Folder for results in the making; there as long as the job is not done."""
         ...
 
+    @property
+    def number(self) -> int:
+        """0 in the first process of a job; its helpers are counted from 1."""
+        ...
+
     def progress(self, done: float, message: str = "") -> None:
         """Tell how much is done, from 0 to 1, and what is being done."""
         ...

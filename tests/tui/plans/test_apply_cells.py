@@ -112,10 +112,10 @@ def test_what_is_seen_is_the_map_in_the_making_as_far_as_it_is_listed(networked:
     view = view_of(facts, jobs, "both", "alpha")
     assert view is not None
     assert [(source.feature, source.filled) for source in view.sources] == [
-        ("microtubule", ((0, 16),)),
-        ("membrane", ((0, 16),)),
+        ("microtubule", ((0, 12),)),
+        ("membrane", ((0, 12),)),
     ]
-    assert view.newest == 8
+    assert view.newest == 6
     other = view_of(facts, jobs, "both", "beta")
     assert other is not None
     assert other.sources == ()

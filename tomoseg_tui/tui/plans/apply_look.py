@@ -115,7 +115,7 @@ def _past(facts: Facts, job: Mapping[str, Any], asked: ApplyRequest) -> PastAppl
     spans = [z_range(asked.z, shape[0]) for shape in shapes]
     voxels = sum((stop - start) * prod(shape[1:]) for (start, stop), shape in zip(spans, shapes, strict=True))
     seconds = (datetime.fromisoformat(job["ended"]) - datetime.fromisoformat(job["started"])).total_seconds()
-    return PastApply(card.network, asked.device, asked.workers, voxels, seconds, job["peak_memory_bytes"])
+    return PastApply(card.network, asked.device, asked.workers, voxels, seconds, job["peak_memory_bytes"], asked.tta)
 
 
 def view_of(facts: Facts, jobs: list[ApplyJob], run: str, name: str) -> MapView | None:

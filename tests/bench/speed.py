@@ -1,0 +1,149 @@
+"""How fast networks are applied, start-up taken off, and how near to the machine's own speed: a child of the bench.
+
+`python speed.py PROJECT TOMOGRAM RUN... [--rounds N]` applies each run and a U-Net of the size of UNet S by turns,
+as apply does it (read, compute, write), with the slices of one slab for the fast and of a part of it for the slow,
+and a product of two matrices beside them. Prints JSON: for each the least seconds a slice, and the peak memory.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from unet_s import build_unet_s, flops_per_pixel
+
+from tomoseg_tui.core.network_settings import network_named
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.learn.devices import prepare_device
+from tomoseg_tui.learn.inference import Predictor
+from tomoseg_tui.neural.slabs import SlabWorker, WindowReader
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.apply_folder import task_of
+from tomoseg_tui.workflow.applying import normaliser
+
+MATRIX = 2048
+"""Edge of the matrices whose product shows what the machine can do."""
+SLOW_FLOPS = 1e5
+"""A network that needs more than this for a pixel is timed on fewer slices."""
+FAST_SLICES, SLOW_SLICES = 24, 2
+PIXELS = 512 * 512
+
+
+class Quiet:
+    """A reporter that nobody listens to."""
+
+    def __init__(self, partial: Path) -> None:
+        self.partial = partial
+        self.number = 0
+
+    def progress(self, done: float, message: str = "") -> None:
+        """Tell nobody."""
+
+    def log(self, line: str) -> None:
+        """Tell nobody."""
+
+    def should_stop(self) -> bool:
+        """Go on."""
+        return False
+
+
+def applying(project: Project, run: str, tomogram: str, folder: Path) -> tuple[Callable[[], int], float]:
+    """Return a function that applies a run to some slices and says how many, and the cost of a voxel in FLOP."""
+    card, record = catalog.network(project.layout, run), catalog.tomogram(project.layout, tomogram)
+    settings = network_named(card.network)
+    predictor = Predictor(project.layout.network_weights(run), settings, len(card.features))
+    flops = settings.flops_per_pixel(len(card.features))
+    slices = FAST_SLICES if flops < SLOW_FLOPS else SLOW_SLICES
+    channels = {feature: place for place, feature in enumerate(card.features)}
+
+    def apply() -> int:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            task = task_of(record, tomogram, Path(place), f"0:{slices}")
+            for feature in channels:
+                MrcWriter(task.draft(feature), record.grid, np.int8).close()
+            with open_volume(catalog.volume_path(project.layout, tomogram, record)) as volume:
+                reader = WindowReader(volume, normaliser(card, record), settings)
+                quiet: Any = Quiet(Path(place))
+                SlabWorker(predictor, channels, task, reader).run([task], quiet)
+        return slices
+
+    return apply, flops
+
+
+def applying_unet_s(shape_yx: tuple[int, int]) -> tuple[Callable[[], int], float]:
+    """Return a function that segments slices with an untrained U-Net of that size, nothing read or written."""
+    model = build_unet_s()
+    spec = tf.TensorSpec((1, *shape_yx, 1), tf.float32)
+    function = tf.function(lambda image: model(image, training=False), input_signature=[spec], autograph=False)
+    image = np.random.default_rng(0).standard_normal((1, *shape_yx, 1), dtype=np.float32)
+
+    def apply() -> int:
+        for _ in range(SLOW_SLICES):
+            function(image).numpy()
+        return SLOW_SLICES
+
+    return apply, flops_per_pixel()
+
+
+def matrix_product() -> float:
+    """Return the FLOP a second of one product of matrices."""
+    matrix = np.random.default_rng(0).standard_normal((MATRIX, MATRIX), dtype=np.float32)
+    began = time.perf_counter()
+    tf.matmul(matrix, matrix).numpy()
+    return float(2 * MATRIX**3 / (time.perf_counter() - began))
+
+
+def measure(project: Project, tomogram: str, runs: list[str], rounds: int, folder: Path) -> dict[str, Any]:
+    """Time all by turns; return the best of each."""
+    record = catalog.tomogram(project.layout, tomogram)
+    share = record.shape_zyx[1] * record.shape_zyx[2] / PIXELS
+    asked = {run: applying(project, run, tomogram, folder) for run in runs}
+    asked["unet_s"] = applying_unet_s(record.shape_zyx[1:])
+    seconds: dict[str, list[float]] = {name: [] for name in asked}
+    products = []
+    for _ in range(rounds + 1):  # the first wakes what sleeps
+        for name, (apply, _) in asked.items():
+            began, slices = time.perf_counter(), apply()
+            seconds[name].append((time.perf_counter() - began) / slices / share)
+        products.append(matrix_product())
+    best = {name: min(values[1:]) for name, values in seconds.items()}
+    peak = max(products)
+    return {
+        "matrix_flops": peak,
+        "networks": {
+            name: {
+                "s_per_slice": best[name],
+                "kflop": flops / 1e3,
+                "share": flops * PIXELS / best[name] / peak,
+            }
+            for name, (_, flops) in asked.items()
+        },
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("project", type=Path)
+    parser.add_argument("tomogram")
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--rounds", type=int, default=5)
+    words = parser.parse_args()
+    prepare_device("cpu")
+    with tempfile.TemporaryDirectory(prefix="tomoseg-speed-") as folder:
+        found = measure(Project.open(words.project), words.tomogram, words.runs, words.rounds, Path(folder))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Three threads that hand pieces on."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tomoseg_tui.neural.beside import in_three_threads
+
+
+def numbers(*found: int | None) -> Iterator[int | None]:
+    yield from found
+
+
+def test_pieces_come_out_in_order_and_waiting_comes_after_writing() -> None:
+    written: list[int] = []
+    at_waits: list[list[int]] = []
+    in_three_threads(numbers(1, 2, None, 3), lambda n: 10 * n, written.append, lambda: at_waits.append([*written]))
+    assert (written, at_waits) == ([10, 20, 30], [[10, 20]])
+
+
+def test_the_three_work_in_threads_of_their_own() -> None:
+    seen: dict[str, str] = {}
+
+    def told(role: str) -> None:
+        seen[role] = threading.current_thread().name
+
+    def reading() -> Iterator[int | None]:
+        told("read")
+        yield 1
+
+    in_three_threads(reading(), lambda _: told("compute"), lambda _: told("write"), lambda: None)
+    assert len(set(seen.values())) == 3
+    assert seen["compute"] == threading.current_thread().name
+
+
+def test_the_reader_is_no_more_than_one_piece_ahead() -> None:
+    read: list[int] = []
+
+    def reading() -> Iterator[int | None]:
+        for number in range(5):
+            read.append(number)
+            yield number
+
+    def computing(number: int) -> int:
+        time.sleep(0.02)
+        assert len(read) <= number + 2
+        return number
+
+    in_three_threads(reading(), computing, lambda _: None, lambda: None)
+    assert read == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("place", ["read", "compute", "write"])
+def test_what_any_of_them_raises_is_raised_and_nothing_is_begun_after_it(place: str) -> None:
+    computed: list[int] = []
+
+    def fail_at(here: str, number: int) -> int:
+        if (here, number) == (place, 2):
+            raise ValueError(place)
+        return number
+
+    def reading() -> Iterator[int | None]:
+        for number in range(9):
+            yield fail_at("read", number)
+
+    def computing(number: int) -> int:
+        computed.append(number)
+        return fail_at("compute", number)
+
+    def writing(number: int) -> None:
+        fail_at("write", number)
+
+    with pytest.raises(ValueError, match=place):
+        in_three_threads(reading(), computing, writing, lambda: None)
+    assert computed[-1] <= 4
