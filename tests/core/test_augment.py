@@ -117,4 +117,4 @@ def test_some_tiles_touch_the_border_of_their_window() -> None:
     still = Augmentation(False, 0.0, 0.0, 0.0, (32 - TILE) // 2, 0.0, 0.0, 0.0, 0.0)
     moved = [resample(disc_patch(), np.random.default_rng(seed), 32, still).layers[0] != 0 for seed in range(40)]
     touching = [known[0].any() or known[-1].any() or known[:, 0].any() or known[:, -1].any() for known in moved]
-    assert 5 < sum(touching) < 20
+    assert 8 < sum(touching) < 30

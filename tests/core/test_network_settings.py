@@ -76,31 +76,36 @@ def test_settings_of_a_training_survive_json(epochs: int, rate: float, batch: in
 
 
 def test_settings_of_a_newer_version_are_read_without_what_is_unknown() -> None:
-    settings = default_training("default", 60)
+    settings = default_training("default", 60, 1)
     assert TrainingSettings.from_dict({**settings.to_dict(), "invented_later": 1}) == settings
 
 
 def test_eman2_is_trained_as_eman2_trains() -> None:
-    assert default_training(EMAN2_NETWORK, 60) == TrainingSettings(EMAN2_NETWORK, 20, 1e-4, 20)
+    assert default_training(EMAN2_NETWORK, 60, 1) == TrainingSettings(EMAN2_NETWORK, 20, 1e-4, 20)
 
 
 @given(st.integers(1, 100_000))
 def test_more_tiles_never_make_more_epochs(tiles: int) -> None:
-    fewer, more = default_training("default", tiles), default_training("default", tiles + 500)
+    fewer, more = default_training("default", tiles, 1), default_training("default", tiles + 500, 1)
     assert 1 <= more.epochs <= fewer.epochs
 
 
 @given(st.integers(0, 3000), st.integers(0, 3000))
 def test_an_epoch_passes_over_all_tiles_but_has_at_least_25_steps(positives: int, negatives: int) -> None:
-    settings = default_training("default", 60)
+    settings = default_training("default", 60, 1)
     steps = steps_per_epoch(settings, positives, negatives)
     assert steps >= 25
     assert steps * settings.batch >= positives + negatives
 
 
 def test_an_epoch_of_eman2_passes_over_ten_copies_a_negative_and_as_many_positives() -> None:
-    assert steps_per_epoch(default_training(EMAN2_NETWORK, 60), positives=20, negatives=40) == 2 * 10 * 40 / 20
+    assert steps_per_epoch(default_training(EMAN2_NETWORK, 60, 1), positives=20, negatives=40) == 2 * 10 * 40 / 20
 
 
 def test_an_epoch_of_eman2_without_negatives_passes_over_ten_copies_a_positive() -> None:
-    assert steps_per_epoch(default_training(EMAN2_NETWORK, 60), positives=20, negatives=0) == 10
+    assert steps_per_epoch(default_training(EMAN2_NETWORK, 60, 1), positives=20, negatives=0) == 10
+
+
+def test_four_features_are_learned_in_at_most_twice_the_steps_of_one() -> None:
+    one, two, four, many = (default_training("default", 60, features).epochs for features in (1, 2, 4, 40))
+    assert one < two < four == many == 2 * one

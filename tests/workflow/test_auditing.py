@@ -78,13 +78,17 @@ def test_where_nothing_is_left_to_learn_from_that_is_said_before_the_first_train
 
 def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelled: Project) -> None:
     plan = auditing.plan_audit(labelled, AuditRequest(name="a", features=("tube",)))
-    settings = auditing.fold_settings(labelled, AuditRequest(name="a", features=("tube",), seed=5), 4)
-    usual = training_settings(labelled, auditing.as_training(AuditRequest(name="a", features=("tube",))), 6)
+    settings = auditing.fold_settings(
+        labelled, AuditRequest(name="a", features=("tube",), seed=5), teaching=4, features=1
+    )
+    usual = training_settings(
+        labelled, auditing.as_training(AuditRequest(name="a", features=("tube",))), teaching=6, features=1
+    )
     assert settings.epochs * FOLDS == plan.settings.epochs
     assert abs(plan.settings.epochs - usual.epochs) <= FOLDS / 2
     assert settings.seed == 5
     few = AuditRequest(name="a", trainset="set", epochs=3)
-    assert auditing.fold_settings(labelled, few, 4).epochs == 3
+    assert auditing.fold_settings(labelled, few, teaching=4, features=1).epochs == 3
     assert auditing.plan_audit(labelled, few).settings.epochs == 3 * FOLDS
 
 

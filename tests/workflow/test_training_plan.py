@@ -31,7 +31,7 @@ def annotated(project: Project) -> Project:
 def test_tiles_are_counted_and_settings_are_the_usual_ones(annotated: Project) -> None:
     plan = plan_training(annotated, TrainRequest(name="run", features=("tube",)))
     assert (plan.summary.positive, plan.summary.negative) == ({"tube": 1}, {"tube": 1})
-    assert (plan.settings.network, plan.settings.epochs, plan.steps) == ("unet25d", 20, 25)
+    assert (plan.settings.network, plan.settings.epochs, plan.steps) == ("slabnet", 40, 25)
     assert "too few" in plan.summary.held_out_reason
     assert not annotated.layout.network_folder("run").exists()
 
@@ -64,7 +64,7 @@ def test_a_feature_that_no_tile_shows_is_refused(annotated: Project) -> None:
 
 def test_a_step_of_the_unet_works_on_the_surroundings_too() -> None:
     settings = TrainingSettings("unet25d", 1, 1e-3, 16)
-    assert flops_of_step(settings, 64, 1) == 3 * 38506 * 16 * 128**2
+    assert flops_of_step(settings, 64, 1) == 3 * 38506 * 16 * 96**2
 
 
 def test_pace_is_that_of_the_epochs_after_the_first() -> None:

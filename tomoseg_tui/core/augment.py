@@ -10,6 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+MOVED = 0.7
+"""Share of the tiles that do not stay in the middle of their window."""
+TOUCHING = 0.35
+"""Share of those that touch its border along an axis; one in eight lies in a corner."""
+
 
 @dataclass(frozen=True, eq=False)
 class Patch:
@@ -34,8 +39,8 @@ class Augmentation:
     shear: float = 0.05
     """Largest shear, as a share."""
     shift_pixels: int = 16
-    """How far the tile is moved off the middle of its window, in half of the cases. At its furthest it touches
-    the border, so that a network meets there what it will meet along the border of a tomogram."""
+    """How far the tile is moved off the middle of its window. At its furthest it touches the border, so that a
+    network meets there what it will meet along the border of a tomogram."""
     contrast: float = 0.3
     """Largest change of contrast, as the logarithm of a factor."""
     brightness_sigma: float = 0.2
@@ -109,13 +114,12 @@ def _random_matrix(rng: np.random.Generator, settings: Augmentation) -> NDArray[
 
 
 def _random_shift(rng: np.random.Generator, most: int) -> NDArray[np.float64]:
-    """Return how far (y, x) a window is moved: not at all, or anywhere, or as far as it may along one axis."""
-    if most == 0 or rng.random() < 0.5:
+    """Return how far (y, x) a window is moved: in some cases not at all, in others along each axis as far as it may."""
+    if most == 0 or rng.random() >= MOVED:
         return np.zeros(2)
-    shift = rng.integers(-most, most, 2, endpoint=True).astype(np.float64)
-    if rng.random() < 0.5:
-        shift[rng.integers(2)] = most * rng.choice([-1, 1])
-    return shift
+    anywhere = rng.integers(-most, most, 2, endpoint=True)
+    furthest = most * rng.choice([-1, 1], 2)
+    return np.where(rng.random(2) < TOUCHING, furthest, anywhere).astype(np.float64)
 
 
 def _source_yx(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tomoseg_tui.errors import TrainingError
 
-DEFAULT_NETWORK = "unet25d"
+DEFAULT_NETWORK = "slabnet"
 """The network that `default` and a missing name stand for."""
 EMAN2_NETWORK = "eman2"
 """The reference network of EMAN2's e2tomoseg_convnet.py."""
@@ -29,6 +29,8 @@ MOST_STEPS = 4000
 """More steps of the U-Net than this bring nothing that is worth the wait."""
 FEWEST_EPOCHS = 5
 """Each tile is seen at least so often."""
+LONGEST_FOR_FEATURES = 2.0
+"""Four features are learned in twice the time of one."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class NetworkSettings:
     fold: int = 1
     """Pixels that the first convolution steps: 2 works on half the grid, for a quarter of the time a channel."""
     slices_out: int = 1
-    """Neighbouring slices segmented at once, in the middle of those read: three for the price of one."""
+    """Neighbouring slices segmented at once, in the middle of those read: two for the price of one."""
     clamp_sigma: float = 5.0
     """Densities further from the mean are held there, in sigma: gold would drown all else."""
 
@@ -194,11 +196,11 @@ def _known(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SLABNET = NetworkSettings(
-    name="slabnet",
+    name=DEFAULT_NETWORK,
     kind="unet",
-    description="2.5-D U-Net: seven slices in, the three in their middle out",
-    slices=7,
-    slices_out=3,
+    description="2.5-D U-Net: eight slices in, the two in their middle out",
+    slices=8,
+    slices_out=2,
     channels=(32, 64, 96, 128),
     fold=2,
 )
@@ -238,12 +240,12 @@ def network_named(name: str) -> NetworkSettings:
 
 
 _DEFAULTS = {
-    "unet": TrainingSettings(network=DEFAULT_NETWORK, epochs=20, learning_rate=4e-3, batch=16),
+    "unet": TrainingSettings(network=DEFAULT_NETWORK, epochs=40, learning_rate=4e-3, batch=8),
     "stack": TrainingSettings(network=EMAN2_NETWORK, epochs=20, learning_rate=1e-4, batch=20),
 }
 
 
-def default_training(network: str, tiles: int) -> TrainingSettings:
+def default_training(network: str, tiles: int, features: int) -> TrainingSettings:
     """Return the usual settings to train a network.
 
     Parameters
@@ -253,6 +255,9 @@ def default_training(network: str, tiles: int) -> TrainingSettings:
     tiles : int
         Training tiles. Many make long epochs, so the U-Net then takes fewer of them: `MOST_STEPS` in all,
         but at least `FEWEST_EPOCHS`.
+    features : int
+        Outputs, at least 1. Several share the network's ways, so the U-Net then learns longer, up to
+        `LONGEST_FOR_FEATURES` times.
 
     Raises
     ------
@@ -263,8 +268,9 @@ def default_training(network: str, tiles: int) -> TrainingSettings:
     usual = replace(_DEFAULTS[found.kind], network=found.name)
     if found.kind == "stack":
         return usual
+    wanted = round(usual.epochs * min(LONGEST_FOR_FEATURES, (features + 2) / 3))
     longest = max(FEWEST_EPOCHS, MOST_STEPS // steps_per_epoch(usual, tiles, 0))
-    return replace(usual, epochs=min(usual.epochs, longest))
+    return replace(usual, epochs=min(wanted, longest))
 
 
 def steps_per_epoch(settings: TrainingSettings, positives: int, negatives: int) -> int:

@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.augment import TURNS_ONLY, Augmentation, Patch, augment, mirrored, step_generator
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
-from tomoseg_tui.core.patches import TilePatches, window_of
+from tomoseg_tui.core.patches import TilePatches, input_edge, window_of
 
 READY_BATCHES = 3
 """Batches prepared ahead of the step that asks for them."""
 ORDER_STEP = 2**32 - 1
 """Stands for the step in the generator of an epoch's order."""
-CONTEXT_EDGE = 32
-"""Pixels added to a tile's edge in training, half on each side: most of what the U-Net sees, at half the cost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +31,6 @@ class Batch:
     """Shape (n, y, x, slice)."""
     layers: NDArray[np.uint8]
     """Shape (n, y, x, slice out, feature): 0 beyond the tile and on the slices above and below it."""
-
-
-def input_edge(network: NetworkSettings, tile: int) -> int:
-    """Return the edge of the densities around a tile that a training step is given, in pixels.
-
-    EMAN2's network is trained on the tile alone, as EMAN2 does.
-    """
-    return tile if network.kind == "stack" else tile + CONTEXT_EDGE
 
 
 def tile_order(

@@ -96,7 +96,8 @@ class _Judge:
     ) -> None:
         self._patches, self._facts, self._folds, self._reporter = patches, facts, folds, reporter
         # One number of epochs for all folds, which differ by a tile or two.
-        self.settings = auditing.fold_settings(project, request, int((folds != 0).sum()))
+        teaching = int((folds != 0).sum())
+        self.settings = auditing.fold_settings(project, request, teaching=teaching, features=len(patches.features))
 
     def outputs_of(self, fold: int) -> NDArray[np.float32]:
         """Return the probabilities (m, f, y, x) of a fold's tiles, computed unless they are there already."""

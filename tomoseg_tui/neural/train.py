@@ -47,7 +47,8 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     sweep_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
     reporter.log(prepare_device(request.device, None))
     summary, patches, facts = _tiles(project, request, reporter)
-    settings = training_settings(project, request, int((~patches.held_out).sum()))
+    teaching = int((~patches.held_out).sum())
+    settings = training_settings(project, request, teaching=teaching, features=len(patches.features))
     notes = _notes_on_start(request, settings)
     for note in (summary.held_out_reason, *summary.notes, *notes):
         reporter.log(note)

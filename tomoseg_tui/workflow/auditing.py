@@ -96,9 +96,9 @@ def as_training(request: AuditRequest) -> TrainRequest:
     )
 
 
-def fold_settings(project: Project, request: AuditRequest, teaching: int) -> TrainingSettings:
-    """Return the settings of one fold's training, on so many tiles."""
-    usual = training_settings(project, as_training(request), teaching)
+def fold_settings(project: Project, request: AuditRequest, *, teaching: int, features: int) -> TrainingSettings:
+    """Return the settings of one fold's training, on so many tiles and features."""
+    usual = training_settings(project, as_training(request), teaching=teaching, features=features)
     return replace(usual, epochs=request.epochs or max(1, round(PART * usual.epochs)))
 
 

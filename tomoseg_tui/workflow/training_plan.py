@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from tomoseg_tui.core.network_settings import (
-    NetworkSettings,
     TrainingSettings,
     default_training,
     network_named,
     steps_per_epoch,
 )
-from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES
+from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, input_edge
 from tomoseg_tui.io.trainset_file import SetSummary, TileFacts, read_training_set
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -65,7 +64,7 @@ def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
     """
     summary, tiles = _tiles(project, request)
     teaching = [tile for tile in tiles if not tile.held_out]
-    settings = training_settings(project, request, len(teaching))
+    settings = training_settings(project, request, teaching=len(teaching), features=len(summary.features))
     positive = sum(any(sign > 0 for sign in tile.signs) for tile in teaching)
     steps = steps_per_epoch(settings, positive, len(teaching) - positive)
     each = flops_of_step(settings, summary.tile_size, len(summary.features))
@@ -81,13 +80,13 @@ def _tiles(project: Project, request: TrainRequest) -> tuple[SetSummary, list[Ti
     return summary, [tile.facts for tile in tiles]
 
 
-def training_settings(project: Project, request: TrainRequest, teaching: int) -> TrainingSettings:
-    """Return the settings of a training on so many tiles: what was asked for, else the network's usual ones.
+def training_settings(project: Project, request: TrainRequest, *, teaching: int, features: int) -> TrainingSettings:
+    """Return the settings of a training on so many tiles and features: what was asked for, else the usual ones.
 
     A training that starts from another run's weights keeps its network, at a tenth of its learning rate.
     """
     earlier = catalog.network(project.layout, request.made_from) if request.made_from is not None else None
-    usual = default_training(earlier.network if earlier is not None else request.network, teaching)
+    usual = default_training(earlier.network if earlier is not None else request.network, teaching, features)
     rate = request.learning_rate or (usual.learning_rate if earlier is None else earlier.learning_rate * FROM_RATE)
     return replace(
         usual,
@@ -99,14 +98,10 @@ def training_settings(project: Project, request: TrainRequest, teaching: int) ->
 
 
 def flops_of_step(settings: TrainingSettings, tile: int, features: int) -> float:
-    """Return the operations of one training step; EMAN2's network is trained on the tile alone, others on more."""
+    """Return the operations of one training step."""
     network = network_named(settings.network)
-    each_pass = network.flops_per_pixel(features) * network.slices_out * _edge(network, tile) ** 2
+    each_pass = network.flops_per_pixel(features) * network.slices_out * input_edge(network, tile) ** 2
     return PASSES * each_pass * settings.batch
-
-
-def _edge(network: NetworkSettings, tile: int) -> int:
-    return tile if network.kind == "stack" else tile + 2 * CONTEXT_PIXELS
 
 
 def _memory(settings: TrainingSettings, summary: SetSummary) -> int:
@@ -114,7 +109,7 @@ def _memory(settings: TrainingSettings, summary: SetSummary) -> int:
     network = network_named(settings.network)
     tile = 4 * (2 * CONTEXT_SLICES + 1) * (summary.tile_size + 2 * CONTEXT_PIXELS) ** 2
     kept = sum(layer.outputs / layer.reduction**2 for layer in network.convolutions(len(summary.features)))
-    step = 2 * 4 * kept * settings.batch * _edge(network, summary.tile_size) ** 2
+    step = 2 * 4 * kept * settings.batch * input_edge(network, summary.tile_size) ** 2
     return round(WORKER_BYTES + 2 * tile * summary.tiles + step)
 
 
