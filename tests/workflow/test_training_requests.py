@@ -10,9 +10,10 @@ from support import digest_of, make_card, put_card, write_mrc
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError, UsageError
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import CurvePoint
 from tomoseg_tui.workflow.annotating import import_label_volume, label_map
 from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name, reserve_run
+from tomoseg_tui.workflow.training import TrainRequest, check_training, curve_in_words, free_run_name, reserve_run
 from tomoseg_tui.workflow.trainsets import SetRequest, build_named
 
 REQUEST = TrainRequest(name="new", features=("tube",))
@@ -89,3 +90,12 @@ def test_a_run_that_nobody_named_gets_a_name_that_is_free(ready: Project) -> Non
     assert free_run_name(ready, (), "set") == "set_2"
     with pytest.raises(ProjectError, match="There is a run set_1 already"):
         reserve_run(ready, "set_1")
+
+
+def test_a_curve_is_told_by_tenths_of_the_threshold() -> None:
+    curve = tuple(CurvePoint(number / 20, 0.5, number / 20, 1 - number / 20) for number in range(1, 20))
+    rows = curve_in_words(curve)
+    assert list(rows) == ["above", "Dice", "precision", "recall"]
+    assert rows["above"] == "0.10  0.20  0.30  0.40  0.50  0.60  0.70  0.80  0.90"
+    assert rows["recall"] == "0.90  0.80  0.70  0.60  0.50  0.40  0.30  0.20  0.10"
+    assert curve_in_words(()) == {}

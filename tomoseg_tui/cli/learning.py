@@ -1,7 +1,6 @@
 """`trainset`, `train` and `networks`, but for what is drawn."""
 
 import argparse
-from collections.abc import Sequence
 
 import msgspec
 
@@ -18,11 +17,12 @@ from tomoseg_tui.cli.common import (
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, read_summary
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.records import CurvePoint, FilterStep, NetworkCard, chain_in_words
+from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.training import (
     TrainRequest,
     check_training,
+    curve_in_words,
     free_run_name,
     network_listing,
     release_run,
@@ -150,15 +150,6 @@ def _score(feature: str, card: NetworkCard) -> str:
     return f"{feature} {'?' if score.dice is None else f'{score.dice:.2f}'} at {score.threshold:.2f}"
 
 
-def _print_curve(curve: Sequence[CurvePoint]) -> None:
-    """Print Dice, precision and recall against the threshold, every tenth."""
-    tenths = curve[1::2]
-    if tenths:
-        print(f"{'':14}   above     " + "  ".join(f"{point.threshold:4.1f}" for point in tenths))
-        for name in ("dice", "precision", "recall"):
-            print(f"{'':14}   {name:9} " + "  ".join(f"{getattr(point, name):4.2f}" for point in tenths))
-
-
 def networks_show(arguments: argparse.Namespace) -> None:
     """Print the card of a network."""
     project = open_project(arguments)
@@ -188,6 +179,7 @@ def networks_show(arguments: argparse.Namespace) -> None:
             )
         )
         print(f"{feature:14} threshold {score.threshold:.3f}; {held}")
-        _print_curve(score.curve)
+        for title, numbers in curve_in_words(score.curve).items():
+            print(f"{'':14}   {title:9} {numbers}")
     for note in card.notes:
         print(f"{'':14} {note}")

@@ -266,7 +266,7 @@ def _learning_verbs(verbs: Subparsers) -> None:
     _features(audit)
     audit.add_argument("--name", metavar="N", help="name of the audit")
     audit.add_argument("--worst", type=_whole, metavar="N", help="with --wait, tell of the N worst tiles (default 8)")
-    audit.add_argument("--network", default="default", metavar="NET", help="default, unet25d or eman2")
+    audit.add_argument("--network", default="default", metavar="NET", help="default, slabnet, unet25d or eman2")
     audit.add_argument("--epochs", type=int, metavar="N", help="of each of four trainings (a quarter of the usual)")
     audit.add_argument("--device", type=_device, default="cpu", metavar="D", help="cpu (the default), gpu or gpu:N")
     audit.add_argument("--seed", type=int, metavar="N")

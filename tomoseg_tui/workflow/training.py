@@ -1,6 +1,7 @@
 """What a training is asked to do, checked before a job is made of it. The training itself is neural's business."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, read_summary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import NetworkCard
+from tomoseg_tui.project.records import CurvePoint, NetworkCard
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.trainsets import VOXEL_SIZE_TOLERANCE, SetRequest
 
@@ -139,6 +140,16 @@ def release_run(project: Project, name: str) -> None:
     """Give a name that was reserved back, because no job has come of it; what a worker has put there stays."""
     with contextlib.suppress(OSError):
         project.layout.network_folder(name).rmdir()
+
+
+def curve_in_words(curve: Sequence[CurvePoint]) -> dict[str, str]:
+    """Return a row of numbers for Dice, precision and recall, above thresholds a tenth apart; empty without a curve."""
+    tenths = curve[1::2]
+    if not tenths:
+        return {}
+    rows = {"above": [point.threshold for point in tenths], "Dice": [point.dice for point in tenths]}
+    rows |= {"precision": [point.precision for point in tenths], "recall": [point.recall for point in tenths]}
+    return {title: "  ".join(f"{number:4.2f}" for number in numbers) for title, numbers in rows.items()}
 
 
 def network_listing(card: NetworkCard) -> dict[str, Any]:

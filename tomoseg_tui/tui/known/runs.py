@@ -9,6 +9,7 @@ import msgspec
 
 from tomoseg_tui.project.records import NetworkCard, chain_in_words
 from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.workflow.training import curve_in_words
 
 _EPOCH = re.compile(r"epoch (\d+)/(\d+)")
 """How a training says in its progress where it is."""
@@ -122,6 +123,7 @@ def card_rows(card: NetworkCard) -> dict[str, str]:
     }
     for feature, score in card.features.items():
         rows[feature] = _score_in_words(score.threshold, score.dice, score.precision, score.recall)
+        rows |= {f"{feature} {title}": numbers for title, numbers in curve_in_words(score.curve).items()}
     return rows
 
 
