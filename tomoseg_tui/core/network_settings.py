@@ -31,6 +31,8 @@ FEWEST_EPOCHS = 5
 """Each tile is seen at least so often."""
 LONGEST_FOR_FEATURES = 2.0
 """Four features are learned in twice the time of one."""
+BATCH_OF_SEVERAL = 16
+"""Tiles in a step of a network of several features, so that each has positives in it."""
 
 
 @dataclass(frozen=True)
@@ -268,9 +270,11 @@ def default_training(network: str, tiles: int, features: int) -> TrainingSetting
     usual = replace(_DEFAULTS[found.kind], network=found.name)
     if found.kind == "stack":
         return usual
-    wanted = round(usual.epochs * min(LONGEST_FOR_FEATURES, (features + 2) / 3))
+    if features > 1:
+        seen = usual.epochs * usual.batch * min(LONGEST_FOR_FEATURES, (features + 2) / 3)
+        usual = replace(usual, batch=BATCH_OF_SEVERAL, epochs=round(seen / BATCH_OF_SEVERAL))
     longest = max(FEWEST_EPOCHS, MOST_STEPS // steps_per_epoch(usual, tiles, 0))
-    return replace(usual, epochs=min(wanted, longest))
+    return replace(usual, epochs=min(usual.epochs, longest))
 
 
 def steps_per_epoch(settings: TrainingSettings, positives: int, negatives: int) -> int:
