@@ -62,3 +62,14 @@ def test_eman2s_loss_is_the_logarithm_of_the_mean_squared_error_after_clipping_a
 def test_losses_are_compared_as_errors_not_as_logarithms() -> None:
     assert comparable(NETWORKS["eman2"], -3.0) == pytest.approx(np.exp(-3.0))
     assert comparable(NETWORKS["unet25d"], 0.7) == 0.7
+
+
+def test_of_several_features_the_overlap_counts_less() -> None:
+    """By hand: probability one half everywhere, half of 64 pixels true; entropy log 2, soft Dice 33 / 65."""
+    layers = np.ones((1, 8, 8, 1, 1), np.uint8)
+    layers[:, :4] = 2
+    for features in (1, 2, 4):
+        loss = float(
+            loss_of(NETWORKS["slabnet"], np.zeros((1, 8, 8, features), np.float32), layers.repeat(features, -1))
+        )
+        assert loss == pytest.approx(np.log(2) + (1 - 33 / 65) / features, rel=1e-5)

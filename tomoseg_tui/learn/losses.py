@@ -45,7 +45,9 @@ def loss_of(settings: NetworkSettings, outputs: Any, layers: Any) -> Any:
 def overlap_loss(logits: Any, truth: Any, weight: Any) -> Any:
     """Return cross entropy plus one minus soft Dice, each taken over all pixels of a feature, then its mean.
 
-    All tensors are (n, y, x, slice, feature). A feature without a pixel that counts adds nothing.
+    All tensors are (n, y, x, slice, feature). A feature without a pixel that counts adds nothing. Of several
+    features each has few positives in a batch; soft Dice then outweighs the entropy and makes all too thick, so
+    it counts for as much less as there are features.
     """
     pixels = (0, 1, 2, 3)
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits) * weight
@@ -56,7 +58,8 @@ def overlap_loss(logits: Any, truth: Any, weight: Any) -> Any:
     either = tf.reduce_sum(found + truth, axis=pixels)
     apart = 1.0 - (2.0 * both + 1.0) / (either + 1.0)
     seen = tf.cast(known > 0, tf.float32)
-    return tf.reduce_sum((entropy + apart) * seen) / tf.maximum(tf.reduce_sum(seen), 1.0)
+    features = tf.maximum(tf.reduce_sum(seen), 1.0)
+    return tf.reduce_sum((entropy + apart / features) * seen) / features
 
 
 def eman2_loss(amplitudes: Any, truth: Any, weight: Any) -> Any:
