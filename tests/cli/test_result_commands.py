@@ -130,7 +130,7 @@ def test_a_network_is_listed_with_the_keys_of_the_contract(door: Door, with_cell
     )
     assert set(contract.split()) <= set(row)
     assert row["features"]["tube"] == {
-        "threshold": 0.4, "dice": 0.8, "precision": 0.7, "recall": 0.9, "held_out_tiles": 1,
+        "threshold": 0.4, "dice": 0.8, "precision": 0.7, "recall": 0.9, "held_out_tiles": 1, "curve": [],
     }  # fmt: skip
     assert door("networks", "show", "run", "--json").json == row
     assert "threshold 0.400" in door("networks", "show", "run").out

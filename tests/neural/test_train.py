@@ -222,7 +222,7 @@ def test_a_network_may_start_from_another_at_a_tenth_of_its_rate_and_judges_itse
     assert any("held out" in note for note in card.notes)
     plain = trained("networks", "show", "next", "--json").json
     assert plain["features"]["tube"] == {
-        "threshold": 0.5, "dice": None, "precision": None, "recall": None, "held_out_tiles": 0,
+        "threshold": 0.5, "dice": None, "precision": None, "recall": None, "held_out_tiles": 0, "curve": [],
     }  # fmt: skip
     assert "nothing held out" in trained("networks", "show", "next").out
 

@@ -250,9 +250,9 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
         expected = (
             "Tiles with microtubule 1, without 1.",
             "Nothing was held out",
-            "20 epochs of 25 steps, learning rate 0.004.",
+            "40 epochs of 25 steps, learning rate 0.004.",
             "On the processor (CPU,",
-            "a guess from the size of the network; about 0.8 GB of memory.",
+            "a guess from the size of the network; about 0.7 GB of memory.",
             "! 2 tiles wait for their annotation of microtubule.",
         )
         await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))
@@ -263,7 +263,7 @@ async def test_an_earlier_training_tells_the_pace(small_project: Project, make_a
     put_run(small_project, "mt_1")
     async with at_the_form(make_app(small_project)) as (pilot, _):
         await pilot.press("space")
-        await until(pilot, lambda: "about 50 s, going by job 1;" in prose_on(pilot))
+        await until(pilot, lambda: "about 70 s, going by job 1, another network;" in prose_on(pilot))
 
 
 async def test_a_graphics_card_nobody_has_tried_gets_no_made_up_time(small_project: Project, make_app: MakeApp) -> None:
@@ -298,7 +298,7 @@ async def test_a_training_that_does_not_come_up_gives_its_name_back(
         await pilot.press("t")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrainForm))
         await pilot.press("space")
-        await until(pilot, lambda: "20 epochs of 25 steps" in prose_on(pilot))
+        await until(pilot, lambda: "40 epochs of 25 steps" in prose_on(pilot))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "The worker of job 1 did not come up." in prose_on(pilot))
     assert not small_project.layout.network_folder("microtubule_1").exists()

@@ -71,5 +71,5 @@ def _fix_threads(wanted: int) -> int:
         tf.config.threading.set_intra_op_parallelism_threads(wanted)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:  # it has started; only the speed depends on this, no result does
-        return int(tf.config.threading.get_intra_op_parallelism_threads()) or wanted
+        return int(tf.config.threading.get_intra_op_parallelism_threads()) or len(os.sched_getaffinity(0))
     return wanted
