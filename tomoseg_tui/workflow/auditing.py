@@ -4,7 +4,6 @@ The tiles are dealt into four folds. For each a network is trained on the other 
 usual steps, so that the four together cost about one training; no pixel of the fold is among what it learns.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from tomoseg_tui.errors import NothingLabelledError, ProjectError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.reserving import free_name, release, reserve
 from tomoseg_tui.workflow.training import TrainRequest
 from tomoseg_tui.workflow.training_plan import TrainingPlan, plan_training, training_settings
 from tomoseg_tui.workflow.trainsets import SetRequest
@@ -174,31 +174,15 @@ def _part(patches: TilePatches, chosen: NDArray[np.intp], layers: NDArray[np.uin
 
 
 def free_audit_name(project: Project, features: tuple[str, ...], trainset: str | None) -> str:
-    """Return a name for an audit that nobody has named: features or training set, and a number that is free."""
-    stem = (trainset or "_".join(features))[:90]
-    number = 1
-    while project.layout.audit_folder(f"{stem}_{number}").exists():
-        number += 1
-    return f"{stem}_{number}"
+    """Return a name for an audit that nobody has named; see `reserving.free_name`."""
+    return free_name(project.layout.audit_folder, features, trainset)
 
 
 def reserve_audit(project: Project, name: str) -> Path:
-    """Make the audit's folder, so that the name is taken from now on.
-
-    Raises
-    ------
-    ProjectError
-        If somebody else has just taken it.
-    """
-    folder = project.layout.audit_folder(name)
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError as taken:
-        raise ProjectError(f"There is an audit {name} already.", "Choose another --name.") from taken
-    return folder
+    """Make an audit's folder, so that the name is taken from now on; see `reserving.reserve`."""
+    return reserve(project.layout.audit_folder(name), "an audit")
 
 
 def release_audit(project: Project, name: str) -> None:
-    """Give a name that was reserved back, because no job has come of it; what a worker has put there stays."""
-    with contextlib.suppress(OSError):
-        project.layout.audit_folder(name).rmdir()
+    """Give a reserved name back, because no job has come of it."""
+    release(project.layout.audit_folder(name))

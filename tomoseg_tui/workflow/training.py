@@ -1,6 +1,5 @@
 """What a training is asked to do, checked before a job is made of it. The training itself is neural's business."""
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import CurvePoint, NetworkCard
 from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.reserving import free_name, release, reserve
 from tomoseg_tui.workflow.trainsets import VOXEL_SIZE_TOLERANCE, SetRequest
 
 FROM_RATE = 0.1
@@ -112,34 +112,18 @@ def _check_start(card: NetworkCard, summary: SetSummary, request: TrainRequest) 
 
 
 def free_run_name(project: Project, features: tuple[str, ...], trainset: str | None) -> str:
-    """Return a name for a run that nobody has named: features or training set, and a number that is free."""
-    stem = (trainset or "_".join(features))[:90]
-    number = 1
-    while project.layout.network_folder(f"{stem}_{number}").exists():
-        number += 1
-    return f"{stem}_{number}"
+    """Return a name for a run that nobody has named; see `reserving.free_name`."""
+    return free_name(project.layout.network_folder, features, trainset)
 
 
 def reserve_run(project: Project, name: str) -> Path:
-    """Make the run's folder, so that the name is taken from now on.
-
-    Raises
-    ------
-    ProjectError
-        If somebody else has just taken it.
-    """
-    folder = project.layout.network_folder(name)
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError as taken:
-        raise ProjectError(f"There is a run {name} already.", "Choose another --name.") from taken
-    return folder
+    """Make a run's folder, so that the name is taken from now on; see `reserving.reserve`."""
+    return reserve(project.layout.network_folder(name), "a run")
 
 
 def release_run(project: Project, name: str) -> None:
-    """Give a name that was reserved back, because no job has come of it; what a worker has put there stays."""
-    with contextlib.suppress(OSError):
-        project.layout.network_folder(name).rmdir()
+    """Give a reserved name back, because no job has come of it."""
+    release(project.layout.network_folder(name))
 
 
 def curve_in_words(curve: Sequence[CurvePoint]) -> dict[str, str]:
