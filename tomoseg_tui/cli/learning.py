@@ -17,12 +17,11 @@ from tomoseg_tui.cli.common import (
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, read_summary
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words
+from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words, curve_in_words
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.training import (
     TrainRequest,
     check_training,
-    curve_in_words,
     free_run_name,
     network_listing,
     release_run,

@@ -130,6 +130,16 @@ class CurvePoint(msgspec.Struct, frozen=True):
     recall: float
 
 
+def curve_in_words(curve: tuple[CurvePoint, ...]) -> dict[str, str]:
+    """Return a row of numbers for Dice, precision and recall, above thresholds a tenth apart; empty without a curve."""
+    tenths = curve[1::2]
+    if not tenths:
+        return {}
+    rows = {"above": [point.threshold for point in tenths], "Dice": [point.dice for point in tenths]}
+    rows |= {"precision": [point.precision for point in tenths], "recall": [point.recall for point in tenths]}
+    return {title: "  ".join(f"{number:4.2f}" for number in numbers) for title, numbers in rows.items()}
+
+
 class FeatureScore(msgspec.Struct, frozen=True):
     """How well one feature is found in the held-out tiles; null where nothing was held out."""
 

@@ -1,7 +1,6 @@
 """Versions of what makes results, written beside every result."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 from tomoseg_tui import __version__
 
@@ -10,6 +9,9 @@ _PACKAGES = ("numpy", "scipy", "tensorflow", "keras", "h5py", "mrcfile")
 
 def tested_versions() -> dict[str, str]:
     """Return the versions of tomoseg, Python and the libraries that numbers depend on."""
+    # Woken here: the screen starts sooner without it.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     found = {"tomoseg": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:

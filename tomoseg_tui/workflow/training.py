@@ -1,6 +1,5 @@
 """What a training is asked to do, checked before a job is made of it. The training itself is neural's business."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, read_summary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import CurvePoint, NetworkCard
+from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.reserving import free_name, release, reserve
 from tomoseg_tui.workflow.trainsets import VOXEL_SIZE_TOLERANCE, SetRequest
@@ -124,16 +123,6 @@ def reserve_run(project: Project, name: str) -> Path:
 def release_run(project: Project, name: str) -> None:
     """Give a reserved name back, because no job has come of it."""
     release(project.layout.network_folder(name))
-
-
-def curve_in_words(curve: Sequence[CurvePoint]) -> dict[str, str]:
-    """Return a row of numbers for Dice, precision and recall, above thresholds a tenth apart; empty without a curve."""
-    tenths = curve[1::2]
-    if not tenths:
-        return {}
-    rows = {"above": [point.threshold for point in tenths], "Dice": [point.dice for point in tenths]}
-    rows |= {"precision": [point.precision for point in tenths], "recall": [point.recall for point in tenths]}
-    return {title: "  ".join(f"{number:4.2f}" for number in numbers) for title, numbers in rows.items()}
 
 
 def network_listing(card: NetworkCard) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.project.records import NetworkCard, chain_in_words
+from tomoseg_tui.project.records import NetworkCard, chain_in_words, curve_in_words
 from tomoseg_tui.tui.known.facts import Facts
-from tomoseg_tui.workflow.training import curve_in_words
 
 _EPOCH = re.compile(r"epoch (\d+)/(\d+)")
 """How a training says in its progress where it is."""
