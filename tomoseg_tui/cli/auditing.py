@@ -11,7 +11,7 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditedTile
-from tomoseg_tui.workflow.auditing import AuditRequest, check_audit, free_audit_name, reserve_audit
+from tomoseg_tui.workflow.auditing import AuditRequest, check_audit, free_audit_name, release_audit, reserve_audit
 from tomoseg_tui.workflow.looking import look_at_audit
 
 USUAL_WORST = 8
@@ -38,12 +38,12 @@ def audit(arguments: argparse.Namespace) -> int:
         version=arguments.version,
     )
     check_audit(project, request)
-    folder = reserve_audit(project, request.name)
+    reserve_audit(project, request.name)
     say(f"The audit is called {request.name}.")
     try:
         code = start_job(_without_json(arguments), project, "audit", request.name, msgspec.to_builtins(request))
     except (TomosegError, OSError):
-        folder.rmdir()
+        release_audit(project, request.name)
         raise
     if arguments.wait and code == 0:
         _tell(arguments, project, request.name)
