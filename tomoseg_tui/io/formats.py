@@ -1,4 +1,7 @@
-"""Open a volume or a stack of masks, whatever its format: chosen by content first, then by suffix."""
+"""Open a volume or a stack of masks, whatever its format: chosen by content first, then by suffix.
+
+The readers of HDF5 and TIFF wake with the first such file: their libraries would hold up every start.
+"""
 
 import bz2
 import gzip
@@ -13,11 +16,9 @@ from typing import IO, Any, Literal
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
-from tomoseg_tui.io.eman_hdf import EmanVolume, read_image_stack
 from tomoseg_tui.io.mrc import MrcReader, copy_sparse
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, is_header
 from tomoseg_tui.io.raw import file_faults
-from tomoseg_tui.io.tiff import TiffVolume
 from tomoseg_tui.io.volumes import VolumeReader
 
 MRC_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".ali")
@@ -72,8 +73,12 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     with _unpacked(path) as (content, plain):
         original = None if plain == path else path
         if content == "hdf":
+            from tomoseg_tui.io.eman_hdf import EmanVolume  # noqa: PLC0415
+
             return EmanVolume(plain, flat=flat, original=original)
         if content == "tiff":
+            from tomoseg_tui.io.tiff import TiffVolume  # noqa: PLC0415
+
             return TiffVolume(plain, flat=flat, original=original)
         return MrcReader(plain, byte_sign=byte_sign, flat=flat, original=original)
 
@@ -98,6 +103,8 @@ def open_stack(path: Path) -> NDArray[Any]:
     """
     with _unpacked(path) as (content, plain):
         if content == "hdf":
+            from tomoseg_tui.io.eman_hdf import read_image_stack  # noqa: PLC0415
+
             return read_image_stack(plain, original=None if plain == path else path)
     with open_volume(path, flat=True) as reader:
         return reader.read_slices(0, reader.grid.shape_zyx[0])
