@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, Layer, empty_layer, layer_of_labels, layer_of_mask, marked_done
+from tomoseg_tui.core.mask_values import foreground
 from tomoseg_tui.core.names import IGNORE, check_feature_name
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
@@ -147,23 +148,69 @@ def import_masks(
     check_feature_name(feature)
     found = {tile.place: tile for tile in (catalog.require_tile(project.layout, place) for place in places)}
     tiles = [found[place] for place in sorted(found)]  # the order of `tiles list`, whatever the order of the words
-    masks = open_stack(path)  # (n, y, x)
-    if len(masks) != len(tiles):
+    stack = open_stack(path)  # (n, y, x)
+    if len(stack) != len(tiles):
         raise ShapeError(
-            f"{path.name} holds {len(masks)} masks, but there are {len(tiles)} tiles.",
+            f"{path.name} holds {len(stack)} masks, but there are {len(tiles)} tiles.",
             "Give one mask a tile, in the order of `tomoseg tiles list`.",
         )
-    for tile, mask in zip(tiles, masks, strict=True):
-        if mask.shape != (tile.place.size, tile.place.size):
+    masks, remark = foreground(stack, name=path.name)
+    layers = [TileLayer(tile.place, feature, layer_of_mask(mask)) for tile, mask in zip(tiles, masks, strict=True)]
+    done = take_layers(project, layers, path.name, replace=replace)
+    if remark:
+        done.remarks.insert(0, remark)
+    return done
+
+
+@dataclass(frozen=True, eq=False)
+class TileLayer:
+    """What a file says of one feature on one tile."""
+
+    place: Place
+    feature: str
+    layer: Layer
+    """Shape (size, size): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+
+
+def take_layers(project: Project, layers: Sequence[TileLayer], file_name: str, *, replace: bool = False) -> Annotated:
+    """Write layers that are known tile by tile, and the states that follow from them.
+
+    The rules are those of every import: a feature that is new is made; a tile without a state becomes
+    annotated if it holds the feature, else none here; a tile that is marked "none here" but holds
+    the feature, and what a person painted unless `replace`, are left as they are and listed.
+
+    Parameters
+    ----------
+    project : Project
+    layers : sequence of TileLayer
+        In any order; a tile may also be named by another version on its grid.
+    file_name : str
+        Where they come from, for the record.
+    replace : bool
+        Whether painted layers are replaced; the old ones go to the trash.
+
+    Raises
+    ------
+    ProjectError
+        If a tile is unknown or a feature cannot be called so; nothing is written then.
+    ShapeError
+        If a layer is not of its tile's size; nothing is written then.
+    """
+    project.refuse_newer()
+    tiles = {place: catalog.require_tile(project.layout, place) for place in {wanted.place for wanted in layers}}
+    for wanted in layers:
+        check_feature_name(wanted.feature)
+        if wanted.layer.shape != (wanted.place.size, wanted.place.size):
             raise ShapeError(
-                f"The masks of {path.name} have shape {mask.shape}, {tile.place.id} is {tile.place.size} wide.",
+                f"The masks of {file_name} have shape {wanted.layer.shape}, "
+                f"{wanted.place.id} is {wanted.place.size} wide.",
                 "Give masks of the tiles' size.",
             )
     done = Annotated()
-    _make_features(project, [feature], done)
-    source = LayerSource("imported", path.name, now())
-    for tile, mask in zip(tiles, masks, strict=True):
-        _settle(project, tile, feature, layer_of_mask(mask), source, done, replace=replace)
+    _make_features(project, dict.fromkeys(wanted.feature for wanted in layers), done)
+    source = LayerSource("imported", file_name, now())
+    for wanted in layers:
+        _settle(project, tiles[wanted.place], wanted.feature, wanted.layer, source, done, replace=replace)
     return done
 
 
@@ -250,6 +297,10 @@ def _settle_held(
         done.none_here += 1
         return
     if _is_painted(project, tile.place, feature) and not replace:
+        known = read_layer(project.layout, tile.place, feature)
+        if known is not None and np.array_equal(known, layer):  # it says the same, and stays a person's
+            done.annotated += 1
+            return
         done.left.append(f"{tile.place.id} has {feature} painted by a person: left as it is without --replace.")
         return
     _write(project, tile.place, feature, StateRecord(FeatureState.ANNOTATED, now(), source), layer)
