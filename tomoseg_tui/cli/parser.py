@@ -151,6 +151,11 @@ def _features(parser: Any, *, required: bool = False) -> None:
     )
 
 
+def _which_tiles(parser: Any, text: str) -> None:
+    parser.add_argument("--tiles", nargs="+", metavar="ID", help=text)
+    parser.add_argument("--tomogram", metavar="T", help="all tiles of a tomogram")
+
+
 def _project_verbs(verbs: Subparsers) -> None:
     init = _verb(verbs, "init", "make a folder a project", later("projects", "init"))
     init.add_argument("dir", type=Path, metavar="DIR")
@@ -218,15 +223,45 @@ def _tile_verbs(verbs: Subparsers) -> None:
     _drawing(show)
     remove = _verb(tiles, "remove", "move tiles to the trash", later("tiles", "tiles_remove"))
     remove.add_argument("ids", nargs="+", metavar="ID")
-    notes = _family(verbs, "annotations", "import, list or set annotations", later("tiles", "annotations_list"))
-    masks = _verb(notes, "import", "import a label volume, or a stack of masks", later("tiles", "annotations_import"))
-    masks.add_argument("file", type=Path, metavar="FILE")
-    masks.add_argument("--tomogram", metavar="T")
-    masks.add_argument(
-        "--map", action="append", default=[], metavar="K=F", help="label 1 is F; 7=ignore teaches nothing"
+    notes = _family(verbs, "annotations", "export, import, list or set annotations", later("tiles", "annotations_list"))
+    lent = _verb(
+        notes,
+        "export",
+        "write tiles and masks for napari, 3dmod, Fiji or EMAN2",
+        later("exchanging", "annotations_export"),
     )
-    masks.add_argument("--feature", metavar="F", help="feature of a stack of masks")
-    masks.add_argument("--tiles", nargs="+", metavar="ID", help="tiles of a stack of masks")
+    lent.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help=".mrc, .hdf (EMAN2), .tif, or a folder of PNGs"
+    )
+    _features(lent)
+    _which_tiles(lent, "tiles to write; all by default")
+    lent.add_argument(
+        "--as", dest="form", choices=("mrc", "hdf", "tif", "napari", "png"), help="by the ending if left out"
+    )
+    lent.add_argument(
+        "--slab", type=_count, metavar="N", help="whole slices instead of tiles, N more on either side of them"
+    )
+    lent.add_argument("--force", action="store_true", help="replace existing files")
+    masks = _verb(
+        notes,
+        "import",
+        "import what was exported, a label volume, or a stack of masks",
+        later("exchanging", "annotations_import"),
+    )
+    masks.add_argument("file", type=Path, metavar="FILE", help="masks, labels, or the manifest of an export")
+    _which_tiles(masks, "tiles of a stack of masks")
+    masks.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="K=F",
+        help="label 1 (or '#ff0000') is F; 7=ignore teaches nothing",
+    )
+    masks.add_argument("--feature", metavar="F", help="feature of all masks")
+    masks.add_argument(
+        "--manifest", type=Path, metavar="FILE", help="of the export; the one beside the file by default"
+    )
+    masks.add_argument("--image", type=Path, metavar="FILE", help="densities that came back with the masks")
     masks.add_argument("--replace", action="store_true", help="replace what was painted too")
     word = _verb(notes, "set", "say that a tile is done, or holds none", later("tiles", "annotations_set"))
     word.add_argument("id", metavar="ID")
@@ -363,6 +398,10 @@ def _whole(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return value
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else _whole(text)
 
 
 def _device(text: str) -> str:

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
@@ -168,6 +168,49 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid, dtype: D
             photometric="minisblack",
             description=_description(grid),
             metadata=None,
+        )
+
+
+def write_stack(
+    path: Path,
+    images: NDArray[Any],
+    *,
+    axes: str,
+    voxel_size_angstrom: float,
+    names: Sequence[str] = (),
+) -> None:
+    """Write images as a TIFF that Fiji and napari open with the right axes: bytes and floats as ImageJ writes them.
+
+    Parameters
+    ----------
+    path : Path
+        The .tif file; replaced when the new one is complete.
+    images : ndarray, shape (n, y, x)
+        Row 0 first. napari takes 32-bit integers for labels; ImageJ knows none, so these are plain TIFF.
+    axes : str
+        ``TYX`` for tiles, each a picture of its own; ``ZYX`` for slices.
+    voxel_size_angstrom : float
+        Edge of one pixel, Å; 0 (nobody has said it) is left out.
+    names : sequence of str, optional
+        What Fiji shows over each image.
+
+    Raises
+    ------
+    TomogramError
+        If the file cannot be written.
+    """
+    size = voxel_size_angstrom
+    is_imagej = images.dtype in (np.uint8, np.uint16, np.float32) and images.nbytes < CLASSIC_LIMIT_BYTES
+    words: dict[str, Any] = {"axes": axes}
+    if is_imagej:
+        words |= {"Labels": list(names)} if names else {}
+        words |= {"unit": "angstrom", "spacing": size} if size else {}
+    with draft_of(path) as draft, file_faults(path), tifffile.TiffWriter(draft, imagej=is_imagej) as writer:
+        writer.write(
+            images,
+            photometric="minisblack",
+            metadata=words,
+            resolution=(1 / size, 1 / size) if size and is_imagej else None,
         )
 
 
