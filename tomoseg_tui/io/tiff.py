@@ -104,7 +104,8 @@ class TiffVolume(VolumeReader):
             self._volume = RawVolume(self._raw, series.dataoffset, shape, stored)
             _check_reach(self._raw, series.dataoffset + int(np.prod(shape)) * stored.itemsize)
             return
-        if len(series.pages) != shape[0]:
+        self._planes_apart = series.axes == "SYX"
+        if len(series.pages) != (1 if self._planes_apart else shape[0]):
             raise UnreadableTomogramError(
                 f"{self._raw.path.name} packs {shape[0]} slices into {len(series.pages)} pages.",
                 "Save it as a plain stack, one page a slice.",
@@ -126,7 +127,7 @@ class TiffVolume(VolumeReader):
     def _read_page(self, index: int) -> NDArray[Any]:
         """Unpack one page, shape (y, x); one at a time, since tifffile moves the file's position."""
         with self._lock, _tiff_faults(self.path):
-            page = np.asarray(self._pages[index].asarray())
+            page = np.asarray(self._pages[0].asarray()[index] if self._planes_apart else self._pages[index].asarray())
             return in_native_order(page).reshape(self.grid.shape_zyx[1:])
 
     def close(self) -> None:
@@ -295,8 +296,8 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
     """Return (z, y, x), refusing colours and more than one stack axis."""
     page = series.keyframe
     stack_axes = [axis for axis in series.axes if axis not in "YX"]
-    # tifffile writes three or four planes of bytes as colours that stand apart; a stack of masks is meant.
-    planes_apart = series.axes == "SYX" and series.dataoffset is not None
+    # tifffile, and napari by it, writes three or four planes as colours that stand apart; a stack of masks is meant.
+    planes_apart = series.axes == "SYX"
     colours = set(stack_axes) & {"C", "S"} or page.samplesperpixel != 1
     if len(stack_axes) > 1 or (colours and not planes_apart):
         raise UnreadableTomogramError(
