@@ -29,7 +29,7 @@ def marked(project: Project, x: int, feature: str = "tube") -> list[int]:
     """Return how many pixels of a tile have each value."""
     layer = read_layer(project.layout, Place("cell", 4, 64, x), feature)
     assert layer is not None
-    return np.bincount(layer.ravel(), minlength=4).tolist()
+    return [int((layer == value).sum()) for value in range(4)]
 
 
 def test_what_is_exported_is_painted_and_imported_without_a_further_word(

@@ -28,6 +28,7 @@ from tomoseg_tui.project.layers import read_layer, write_array
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
 from tomoseg_tui.workflow.annotating import Annotated
 from tomoseg_tui.workflow.lending import Loan, LoanWish, lend
+from tomoseg_tui.workflow.lent_files import FORMS, Form
 from tomoseg_tui.workflow.mask_imports import MaskImport, take_masks
 from tomoseg_tui.workflow.tiling import place_tiles, wish
 
@@ -35,7 +36,6 @@ SHAPE = (6, 160, 160)
 PLACES = (Place("cell", 1, 40, 40), Place("cell", 1, 40, 112), Place("cell", 3, 100, 60), Place("cell", 4, 10, 150))
 """Of one size and apart in each slice; the last one sticks out of the volume."""
 FEATURES = ("tube", "wall")
-FORMS = ("mrc", "hdf", "tif", "napari", "png")
 LAYERS = st.sampled_from(["none", "wanted", "unseen", "random", "feature", "not", "seen"])
 Layers = dict[tuple[Place, str], NDArray[np.uint8]]
 
@@ -102,10 +102,16 @@ def known(project: Project) -> dict[tuple[Place, str], tuple[str, list[int] | No
     return found
 
 
-def send(project: Project, folder: Path, form: str, *, features: Sequence[str] = (), slab: int | None = None) -> Loan:
+def layer_at(project: Project, place: Place, feature: str = "tube") -> NDArray[np.uint8]:
+    layer = read_layer(project.layout, place, feature)
+    assert layer is not None
+    return layer
+
+
+def send(project: Project, folder: Path, form: Form, *, features: Sequence[str] = (), slab: int | None = None) -> Loan:
     folder.mkdir(exist_ok=True)
     target = folder / ("out" if form == "png" else f"out.{'tif' if form == 'napari' else form}")
-    wanted = LoanWish(target, form, tuple(features), slab=slab, force=True)  # type: ignore[arg-type]
+    wanted = LoanWish(target, form, tuple(features), slab=slab, force=True)
     return lend(project, wanted)
 
 
@@ -121,7 +127,7 @@ def take(project: Project, path: Path, **words: Any) -> Annotated:
 @settings(max_examples=6, deadline=None)
 @given(kinds=st.lists(LAYERS, min_size=8, max_size=8), seed=st.integers(0, 99))
 def test_what_is_exported_comes_back_to_the_pixel(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, form: str, slab: int | None, kinds: list[str], seed: int
+    template: Path, tmp_path_factory: pytest.TempPathFactory, form: Form, slab: int | None, kinds: list[str], seed: int
 ) -> None:
     folder = tmp_path_factory.mktemp("trip")
     lender, borrower = copy_of(template, folder / "lender"), copy_of(template, folder / "borrower")
@@ -148,14 +154,14 @@ def test_what_is_exported_comes_back_to_the_pixel(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_one_file_finds_its_manifest_and_its_feature(lender: Project, tmp_path: Path, form: str) -> None:
+def test_one_file_finds_its_manifest_and_its_feature(lender: Project, tmp_path: Path, form: Form) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form)
     for feature in FEATURES:
         lender.layout.annotation(PLACES[0], feature).unlink()
     take(lender, loan.masks["wall"])
     assert read_layer(lender.layout, PLACES[0], "tube") is None
-    np.testing.assert_array_equal(read_layer(lender.layout, PLACES[0], "wall"), layers[PLACES[0], "wall"])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(layer_at(lender, PLACES[0], "wall"), layers[PLACES[0], "wall"])
 
 
 def test_a_file_under_a_longer_name_or_elsewhere_is_found_too(lender: Project, tmp_path: Path) -> None:
@@ -165,7 +171,7 @@ def test_a_file_under_a_longer_name_or_elsewhere_is_found_too(lender: Project, t
     edited = loan.masks["tube"].with_name("out_tube-edited.mrc")
     loan.masks["tube"].rename(edited)
     take(lender, edited)
-    np.testing.assert_array_equal(read_layer(lender.layout, PLACES[0], "tube"), layers[PLACES[0], "tube"])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layers[PLACES[0], "tube"])
     elsewhere = tmp_path / "mine.mrc"
     edited.rename(elsewhere)
     with pytest.raises(UsageError, match=r"mine.mrc does not say whose masks it holds: exported were tube, wall"):
@@ -185,8 +191,7 @@ def test_an_empty_canvas_that_is_painted_on_is_wholly_looked_at(lender: Project,
     taken = take(lender, loan.masks["tube"])
     assert taken.annotated == 1
     assert any("3 tiles came back as empty as they went" in remark for remark in taken.remarks)
-    layer = read_layer(lender.layout, PLACES[1], "tube")
-    assert layer is not None
+    layer = layer_at(lender, PLACES[1])
     assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 64 - 5, 4, 1]
     assert catalog.tile_at(lender.layout, PLACES[0]).state_of("tube") is FeatureState.WANTED
 
@@ -200,9 +205,9 @@ def test_what_a_person_painted_stays_without_replace(lender: Project, tmp_path: 
     masks[0, :10] = 1
     tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
     assert "painted by a person" in take(lender, loan.manifest).left[0]
-    np.testing.assert_array_equal(read_layer(lender.layout, PLACES[0], "tube"), layer)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layer)
     take(lender, loan.manifest, replace=True)
-    assert (read_layer(lender.layout, PLACES[0], "tube")[:10] == 2).all()  # type: ignore[index]
+    assert (layer_at(lender, PLACES[0])[:10] == 2).all()
     assert list(lender.layout.trash.rglob("tube.npy"))
 
 
@@ -231,20 +236,19 @@ def flip(images: NDArray[Any]) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_flip_in_y_is_seen_by_the_densities_and_undone(lender: Project, tmp_path: Path, form: str) -> None:
+def test_a_flip_in_y_is_seen_by_the_densities_and_undone(lender: Project, tmp_path: Path, form: Form) -> None:
     """The masks are painted anew, so that they tell nothing themselves."""
     loan = send(lender, tmp_path / "files", form, features=["tube"])
     rewrite(loan.image, flip)
     rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 10, 1, masks).astype(masks.dtype))
     taken = take(lender, loan.masks["tube"])
     assert any("came back flipped in y, and was turned back" in remark for remark in taken.remarks)
-    layer = read_layer(lender.layout, PLACES[2], "tube")
-    assert layer is not None
+    layer = layer_at(lender, PLACES[2])
     np.testing.assert_array_equal(np.unique(np.argwhere(layer == 2)[:, 0]), np.arange(54, 64))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_masks_alone_that_come_back_flipped_tell_it_themselves(lender: Project, tmp_path: Path, form: str) -> None:
+def test_masks_alone_that_come_back_flipped_tell_it_themselves(lender: Project, tmp_path: Path, form: Form) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form, features=["tube"])
     if form == "png":
@@ -256,7 +260,7 @@ def test_masks_alone_that_come_back_flipped_tell_it_themselves(lender: Project, 
         lender.layout.annotation(place, "tube").unlink()
     taken = take(lender, loan.masks["tube"])
     assert any("flipped in y" in remark for remark in taken.remarks)
-    assert (read_layer(lender.layout, PLACES[1], "tube") == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
+    assert (layer_at(lender, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
 
 
 def test_densities_that_are_flipped_beside_masks_that_are_not_are_refused(lender: Project, tmp_path: Path) -> None:
@@ -283,7 +287,7 @@ def refused(project: Project, path: Path, words: str, fault: type[TomosegError] 
 
 
 @pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
-def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path, form: str) -> None:
+def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path, form: Form) -> None:
     paint_some(lender)
     cases: list[tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = [
         (lambda masks: masks[:3], "holds 3 images of 64 x 64 pixels .* exported were 4 of 64 x 64"),
@@ -304,7 +308,7 @@ def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path
     form=st.sampled_from(["mrc", "tif", "hdf"]),
 )
 def test_densities_in_another_order_are_refused(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], flipped: str, form: str
+    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], flipped: str, form: Form
 ) -> None:
     folder = tmp_path_factory.mktemp("order")
     lender = Project.open(template)
@@ -351,7 +355,7 @@ def test_a_tile_that_is_gone_is_named(lender: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
-def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path: Path, form: str) -> None:
+def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path: Path, form: Form) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form, features=["tube"], slab=1)
     assert read_manifest(loan.manifest).shape == (6, 160, 160)
@@ -363,7 +367,7 @@ def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path
         lender.layout.annotation(place, "tube").unlink()
     taken = take(lender, loan.manifest)
     assert any("flipped in y" in remark for remark in taken.remarks)
-    assert (read_layer(lender.layout, PLACES[1], "tube") == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
+    assert (layer_at(lender, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
 
 
 def _write_other(path: Path, values: NDArray[Any]) -> None:
@@ -417,8 +421,7 @@ def test_eman2_paints_into_the_stack_itself(lender: Project, tmp_path: Path) -> 
     rewrite(loan.image, lambda images: np.where((np.arange(64) > 50) & (np.arange(4) == 2)[:, None, None], 100, images))
     taken = take(lender, loan.image)
     assert any("as EMAN2 does" in remark for remark in taken.remarks)
-    layer = read_layer(lender.layout, PLACES[2], "tube")
-    assert layer is not None
+    layer = layer_at(lender, PLACES[2])
     np.testing.assert_array_equal(layer[:, 51:], 2)
     assert (layer[:, :51] == 1).all()
     assert taken.annotated == 1
@@ -433,8 +436,7 @@ def test_eman2_keeps_what_it_cannot_say(lender: Project, tmp_path: Path) -> None
     assert set(np.unique(open_stack(loan.masks["tube"])).tolist()) == {0.0, 1.0}
     rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 5, 1, masks))
     take(lender, loan.masks["tube"])
-    found = read_layer(lender.layout, PLACES[0], "tube")
-    assert found is not None
+    found = layer_at(lender, PLACES[0])
     assert (found[:5] == 2).all()
     np.testing.assert_array_equal(found[5:], layer[5:])
 
@@ -462,8 +464,7 @@ def test_a_tool_that_writes_255_or_signed_bytes_is_understood(lender: Project, t
             np.arange(64) < 10, high, np.full(masks.shape, low)).astype(np.int8))  # fmt: skip
         taken = take(lender, loan.manifest)
         assert taken.annotated == 4
-        layer = read_layer(lender.layout, PLACES[0], "tube")
-        assert layer is not None
+        layer = layer_at(lender, PLACES[0])
         assert (layer[:, :10] == 2).all()
         assert (layer[:, 10:] == 1).all()
 
@@ -476,8 +477,7 @@ def test_labels_of_ones_own_are_asked_for_and_named(lender: Project, tmp_path: P
 
     taken = take(lender, loan.masks["tube"], labels=label_map(["5=tube", "9=ignore"]))
     assert taken.annotated == 4
-    layer = read_layer(lender.layout, PLACES[0], "tube")
-    assert layer is not None
+    layer = layer_at(lender, PLACES[0])
     assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 41, 64 * 10, 64 * 13]
 
 
@@ -487,11 +487,12 @@ def test_pngs_that_an_editor_has_made_coloured_come_back(lender: Project, tmp_pa
     for file in png_files(loan.masks["tube"]):
         with Image.open(file) as image:
             assert image.mode == "P"
-            assert image.getpalette()[: 3 * len(PALETTE)] == [part for colour in PALETTE for part in colour]  # type: ignore[index]
+            colours = image.getpalette() or []
+            assert colours[: 3 * len(PALETTE)] == [part for colour in PALETTE for part in colour]
             image.convert("RGBA").save(file)
     lender.layout.annotation(PLACES[0], "tube").unlink()
     take(lender, loan.manifest)
-    np.testing.assert_array_equal(read_layer(lender.layout, PLACES[0], "tube"), layers[PLACES[0], "tube"])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layers[PLACES[0], "tube"])
 
 
 # The manifest

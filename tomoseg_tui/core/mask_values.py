@@ -146,6 +146,11 @@ class ValueTally:
         return {int(value): count for value, count in sorted(counts.items()) if value != zero}
 
     @property
+    def is_dense(self) -> bool:
+        """Whether there are more values than labels can have."""
+        return self._counts is None
+
+    @property
     def has_dense_top(self) -> bool:
         """Whether values below 99 come so near to it that densities may lie beyond."""
         if self._rest_count == 0:

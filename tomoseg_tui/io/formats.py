@@ -1,6 +1,6 @@
 """Open a volume or a stack of masks, whatever its format: chosen by content first, then by suffix.
 
-The readers of HDF5 and TIFF wake with the first such file: their libraries would hold up every start.
+The readers of HDF5, TIFF and PNG wake with the first such file: their libraries would hold up every start.
 """
 
 import bz2
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
 from tomoseg_tui.io.mrc import MrcReader, copy_sparse
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, is_header
-from tomoseg_tui.io.pictures import PNG_MAGIC, read_png_stack
 from tomoseg_tui.io.raw import file_faults
 from tomoseg_tui.io.volumes import VolumeReader
 
@@ -43,6 +42,7 @@ _MAGIC: dict[bytes, _Content] = {
     b"II+\0": "tiff",
     b"MM\0+": "tiff",
 }
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PIECE_BYTES = 1 << 22
 """Unpacked at a time."""
 _FORMATS_FIX = "Give a tomogram in the format MRC, EMAN2 HDF5 or TIFF."
@@ -108,6 +108,8 @@ def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
         As `open_volume`.
     """
     if is_png(path):
+        from tomoseg_tui.io.pictures import read_png_stack  # noqa: PLC0415
+
         return read_png_stack(path, colours=colours)
     with _unpacked(path) as (content, plain):
         if content == "hdf":
@@ -122,7 +124,7 @@ def is_png(path: Path) -> bool:
     """Tell whether a path is a PNG, or a folder of them."""
     if path.is_dir():
         return any(entry.suffix.lower() == ".png" for entry in path.iterdir())
-    return path.is_file() and _head_of_regular_file(path).startswith(PNG_MAGIC)
+    return path.is_file() and _head_of_regular_file(path).startswith(_PNG_MAGIC)
 
 
 def copy_unpacked(path: Path, target: Path, on_progress: Callable[[float], None]) -> None:

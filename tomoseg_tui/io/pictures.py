@@ -14,8 +14,6 @@ from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 from tomoseg_tui.io.drafts import draft_of
 from tomoseg_tui.io.raw import file_faults
 
-PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-
 
 def png_bytes(rgb: NDArray[np.uint8]) -> bytes:
     """Encode a picture as PNG.

@@ -14,7 +14,7 @@ from textual.widgets import ContentSwitcher, DataTable, Static
 from textual.worker import get_current_worker
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.tiles import FeatureState, Tile
+from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.config import Session
@@ -24,7 +24,7 @@ from tomoseg_tui.tui.plans.mask_files import MasksWish
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.import_masks import ImportMasks
 from tomoseg_tui.tui.screens.told import Told
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.exchange_keys import ExchangeKeys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
 from tomoseg_tui.tui.widgets.tile_list import TileList, by_work, state_for, to_finish, words_of
@@ -52,7 +52,7 @@ ROOMY_COLUMNS, VAST_COLUMNS, ROOMY_ROWS = 110, 160, 30
 """Size of the tab from which more is shown."""
 
 
-class AnnotateTab(Tab):
+class AnnotateTab(ExchangeKeys):
     """The tiles as a list of work, the one under the cursor in full."""
 
     NAME = "annotate"
@@ -366,6 +366,10 @@ class AnnotateTab(Tab):
 
         self.notify(f"Importing {wish.path.name} ...", timeout=3)
         self.tomoseg.carry_out("annotations imported", wish.words(), recipe)
+
+    def lendable(self) -> tuple[Facts | None, str | None, list[Place]]:
+        """Return what E may write: the feature chosen, and the tiles of the list."""
+        return self._facts, self._feature, [tile.place for tile in self._tiles.values()]
 
     # For the app
 
