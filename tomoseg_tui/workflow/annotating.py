@@ -158,6 +158,7 @@ def import_masks(
     ShapeError
         If the stack is not as long as the list of tiles, or its images are not of the tiles' size.
     """
+    project.refuse_newer()
     check_feature_name(feature)
     tiles, stack = read_stack_for(project, path, places)
     masks, remark = foreground(stack, name=path.name, command=command)

@@ -71,6 +71,7 @@ def take_masks(project: Project, wish: MaskImport, on_progress: Progress = lambd
     ShapeError
         If shape, length, order or direction differ.
     """
+    project.refuse_newer()
     if not wish.tomogram and not wish.places:
         return _by_manifest(project, wish)
     if wish.manifest is not None:
@@ -159,7 +160,6 @@ def _lies_on(project: Project, path: Path, tomogram: str) -> bool:
 
 def _import_mask_volume(project: Project, wish: MaskImport, tomogram: str, feature: str) -> Annotated:
     """Cut a volume that holds one feature at the tiles of its tomogram."""
-    project.refuse_newer()
     record = catalog.tomogram(project.layout, tomogram)
     tiles, remarks = catalog.tiles_of(project.layout, tomogram), Annotated()
     with open_volume(wish.path) as volume:
