@@ -50,10 +50,6 @@ def test_versions_of_versions_are_followed_and_inversions_counted(tmp_path: Path
     assert asked(tmp_path, "t.hdf", *lines) == Filtering()
 
 
-def test_a_log_that_goes_round_ends(tmp_path: Path) -> None:
-    assert len(asked(tmp_path, "a_.hdf", f"{PROGRAM} a_.hdf --proctag=").chain) < 20
-
-
 def test_without_a_log_name_and_densities_together_tell_the_usual_filters(tmp_path: Path) -> None:
     clamped = np.clip(smooth_noise(), -3, 3)
     said = asked(tmp_path, "t__bin4_preproc.hdf", values=clamped)

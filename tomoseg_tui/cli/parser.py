@@ -10,6 +10,7 @@ from typing import Any
 from tomoseg_tui.errors import UsageError
 
 Subparsers = Any
+_SET_HELP = "a set of EMAN2's boxes shows F; F:negative shows none of it, ignore leaves it out; may be repeated"
 RENDERERS = ("halfblock", "braille", "ascii", "sixel", "kitty")
 
 
@@ -170,8 +171,8 @@ def _project_verbs(verbs: Subparsers) -> None:
 
 
 def _tomogram_verbs(verbs: Subparsers) -> None:
-    bring = _verb(verbs, "import", "import tomograms", later("tomograms", "import_files"))
-    bring.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    bring = _verb(verbs, "import", "import tomograms, or a project of EMAN2", later("tomograms", "import_files"))
+    bring.add_argument("files", nargs="*", type=Path, metavar="FILE")
     bring.add_argument("--name", metavar="N", help="name in the project; the file's by default")
     how = bring.add_mutually_exclusive_group()
     how.add_argument("--copy", action="store_true", help="copy the file into the project (the default)")
@@ -181,6 +182,10 @@ def _tomogram_verbs(verbs: Subparsers) -> None:
     bring.add_argument("--bin", type=_whole, default=1, metavar="N", help="average N voxels along each axis")
     bring.add_argument("--invert", action="store_true", help="turn densities and polarity round")
     bring.add_argument("--bytes", choices=("signed", "unsigned"), help="how bytes are read; found out by default")
+    bring.add_argument("--eman2", type=Path, metavar="DIR", help="a project of EMAN2: tomograms, boxes, tiles, masks")
+    bring.add_argument("--list", action="store_true", help="with --eman2, only tell what is there")
+    bring.add_argument("--map", action="append", default=[], metavar="SET=F", help=_SET_HELP)
+    bring.add_argument("--version", metavar="TAG", help="with --eman2, boxes belong to TOMOGRAM__TAG")
     clean = _verb(verbs, "preprocess", "filter or bin tomograms into new versions", later("tomograms", "preprocess"))
     clean.add_argument("tomograms", nargs="+", metavar="TOMOGRAM")
     clean.add_argument("--lowpass", type=float, default=0.25, help="cycles/voxel, 0 switches off (default .25)")
@@ -216,8 +221,12 @@ def _tile_verbs(verbs: Subparsers) -> None:
     add.add_argument("--feature", required=True, metavar="F", help="feature, or * with --negative for none of any")
     add.add_argument("--negative", action="store_true", help="the tile holds none of it")
     add.add_argument("--size", type=int, default=64, help="edge in pixels, a multiple of 16 (default 64)")
-    bring = _verb(tiles, "import", "place tiles from a CSV file", later("tiles", "tiles_import"))
-    bring.add_argument("file", type=Path, metavar="FILE", help="columns tomogram,x,y,z,feature,kind")
+    bring = _verb(tiles, "import", "place tiles from a CSV file, or boxes of EMAN2", later("tiles", "tiles_import"))
+    bring.add_argument(
+        "file", type=Path, metavar="FILE", help="columns tomogram,x,y,z,feature,kind; or EMAN2's NAME_info.json"
+    )
+    bring.add_argument("--tomogram", metavar="T", help="on which the boxes of an info file lie")
+    bring.add_argument("--map", action="append", default=[], metavar="SET=F", help=_SET_HELP)
     show = _verb(tiles, "show", "draw tiles with their annotations", later("showing", "tiles_show"))
     show.add_argument("ids", nargs="+", metavar="ID")
     _drawing(show)

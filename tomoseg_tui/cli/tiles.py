@@ -13,9 +13,12 @@ from tomoseg_tui.cli.common import (
 )
 from tomoseg_tui.core.names import base_of
 from tomoseg_tui.core.tiles import Place, place_from_id
+from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow import annotating, tiling
+from tomoseg_tui.workflow.eman_boxes import INFO_SUFFIX, InfoWishes, wishes_of_info
+from tomoseg_tui.workflow.eman_sets import read_set_map
 from tomoseg_tui.workflow.tiling import Placed
 
 
@@ -30,11 +33,23 @@ def tiles_add(arguments: argparse.Namespace) -> None:
 
 
 def tiles_import(arguments: argparse.Namespace) -> None:
-    """Place tiles from a CSV file."""
+    """Place tiles from a CSV file, or from an info file of EMAN2."""
     project = open_project(arguments)
-    placed = tiling.place_tiles(project, tiling.wishes_of_file(arguments.file))
+    asked = _asked_by(arguments, project)
+    placed = tiling.place_tiles(project, asked.wishes)
+    placed.remarks[:0] = asked.remarks
     write_history(arguments, project)
     _say_placed(placed)
+
+
+def _asked_by(arguments: argparse.Namespace, project: Project) -> InfoWishes:
+    """Read the file."""
+    if arguments.file.suffix.lower() == INFO_SUFFIX:
+        told = read_set_map(arguments.map)
+        return wishes_of_info(project, arguments.file, tomogram=arguments.tomogram, told=told)
+    if arguments.map or arguments.tomogram:
+        raise UsageError("--map and --tomogram are for info files of EMAN2, which end in .json.", "Leave them out.")
+    return InfoWishes(tuple(tiling.wishes_of_file(arguments.file)), ())
 
 
 def _say_placed(placed: Placed) -> None:
