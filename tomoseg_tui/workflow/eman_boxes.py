@@ -52,9 +52,7 @@ def wishes_of_info(project: Project, path: Path, *, tomogram: str | None, told: 
     TomosegError
         If the file is malformed, has no boxes, it is not clear on which tomogram, or what a set means.
     """
-    info = read_info(path)
-    if not info.boxes:
-        raise ProjectError(f"{path.name} has no boxes.", "Give an info file of a tomogram that was boxed in EMAN2.")
+    info = _info_with_boxes(path)
     meanings = meanings_of(set_names(info), told, f"tomoseg tiles import {path}")
     chosen = _tomogram(project, path, info, tomogram)
     boxes = [box for box in placed_boxes(info, chosen.version) if not meanings[box.set_name].is_left]
@@ -68,6 +66,29 @@ def wishes_of_info(project: Project, path: Path, *, tomogram: str | None, told: 
         for box in boxes
     )
     return InfoWishes(wishes, (*([chosen.remark] if chosen.remark else []), *size_remarks(boxes)))
+
+
+def read_boxes(project: Project, path: Path) -> tuple[dict[str, int], list[str]]:
+    """Return how many boxes each set of an info file has, and the project's tomograms, its own ones first.
+
+    Raises
+    ------
+    TomosegError
+        If the file is malformed or has no boxes, or the project has no tomogram.
+    """
+    info = _info_with_boxes(path)
+    own, names = candidates(project, path), catalog.tomogram_names(project.layout)
+    if not names:
+        raise ProjectError("There is no tomogram yet.", "Import it first; then its boxes.")
+    sets = [info.sets[box.set_id].name for box in info.boxes]
+    return {name: sets.count(name) for name in sorted(set(sets))}, sorted(names, key=lambda name: name not in own)
+
+
+def _info_with_boxes(path: Path) -> TomogramInfo:
+    info = read_info(path)
+    if not info.boxes:
+        raise ProjectError(f"{path.name} has no boxes.", "Give an info file of a tomogram that was boxed in EMAN2.")
+    return info
 
 
 def candidates(project: Project, path: Path) -> list[str]:

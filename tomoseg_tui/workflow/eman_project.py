@@ -6,17 +6,19 @@ Of tomograms and stacks only headers are read. What nobody takes over is counted
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tomoseg_tui.core.names import base_of, name_from_file, plain_stem
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.io.eman_hdf import Attribute, read_stack_headers
 from tomoseg_tui.io.eman_info import TomogramInfo, read_info
 from tomoseg_tui.io.eman_log import LOG_NAME, read_commands
 from tomoseg_tui.io.formats import KNOWN_SUFFIXES, open_volume
 from tomoseg_tui.io.raw import file_faults
 from tomoseg_tui.workflow.eman_filters import Filtering, filtering_of
+
+if TYPE_CHECKING:
+    from tomoseg_tui.io.eman_hdf import Attribute
 
 Found = TypeVar("Found")
 
@@ -111,6 +113,11 @@ def is_eman_project(folder: Path) -> bool:
     return (folder / "tomograms").is_dir() and any((folder / name).is_dir() for name in ("info", "particles"))
 
 
+def project_around(path: Path) -> Path | None:
+    """Return the folder or its nearest parent that is a project of EMAN2, None if there is none."""
+    return next((folder for folder in (path, *path.parents) if is_eman_project(folder)), None)
+
+
 def look_at(folder: Path, on_file: Callable[[str], object] = lambda _name: None) -> EmanProject:
     """Look at all files of an EMAN2 project.
 
@@ -191,6 +198,8 @@ def _stack(path: Path) -> EmanStack | None:
     name = path.name.lower()
     if name.endswith((_MASKS, *_NO_TILES)):
         return None
+    from tomoseg_tui.io.eman_hdf import read_stack_headers  # noqa: PLC0415  # HDF5 would hold up the start
+
     headers = read_stack_headers(path)
     shapes = {_shape(header) for header in headers}
     depth, height, width = min(shapes)
@@ -202,13 +211,13 @@ def _stack(path: Path) -> EmanStack | None:
     return EmanStack(path.absolute(), found, height, masks.absolute() if masks.is_file() else None)
 
 
-def _shape(entries: Mapping[str, Attribute]) -> tuple[int, ...]:
+def _shape(entries: Mapping[str, "Attribute"]) -> tuple[int, ...]:
     """Return z, y, x as a header says it, 0 where it does not."""
     said = (entries.get(f"n{axis}") for axis in "zyx")
     return tuple(length if isinstance(length, int) else 0 for length in said)
 
 
-def _header(entries: Mapping[str, Attribute]) -> TileHeader:
+def _header(entries: Mapping[str, "Attribute"]) -> TileHeader:
     source, offset = entries.get("ptcl_source_image"), entries.get("ptcl_source_coord")
     placed = isinstance(offset, list) and len(offset) == 3 and all(abs(at) < _FAR for at in offset)
     x, y, z = offset if placed else (0.0, 0.0, 0.0)
