@@ -19,7 +19,7 @@ def smooth_noise(shape_zyx: tuple[int, int, int] = SHAPE_ZYX, *, seed: int = 7) 
     values = np.random.default_rng(seed).normal(0, 1, shape_zyx)
     for axis in range(3):
         values = values + np.roll(values, 1, axis)
-    return ((values - values.mean()) / values.std()).astype(np.float32)
+    return np.asarray((values - values.mean()) / values.std(), np.float32)
 
 
 def cut(values: NDArray[Any], xyz: tuple[int, int, int], size: int = 64) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from tomoseg_tui.errors import ProjectError, TomogramError
 from tomoseg_tui.io.raw import file_faults
@@ -140,7 +140,7 @@ def _fault(path: Path, what: str) -> ProjectError:
     return ProjectError(f"{path.name}: {what}.", _INFO_FIX)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 

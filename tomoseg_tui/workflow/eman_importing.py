@@ -147,23 +147,44 @@ def _request(plan: EmanPlan, tomogram: EmanTomogram) -> ImportRequest:
 
 
 def _bring_tiles(project: Project, plan: EmanPlan, done: Brought, on_progress: Progress) -> None:
-    sure: list[SureTile] = []
     plan = _without_missing(project, plan, done)
+    sure = _sure_tiles(project, plan, done, _part(on_progress, 0.0, 0.4))
+    wishes = [*_wishes_of_tiles(plan, sure), *_wishes_of_boxes(plan, sure)]
+    _place(project, _without_contradictions(project, wishes, done), done, _part(on_progress, 0.4, 0.4))
+    stacks = list(dict.fromkeys(tile.tile.stack for tile in sure if tile.tile.stack.masks is not None))
+    for number, stack in enumerate(stacks):
+        _bring_masks(project, plan, stack, [tile for tile in sure if tile.tile.stack is stack], done)
+        on_progress(0.8 + 0.2 * (number + 1) / len(stacks))
+    on_progress(1.0)
+
+
+def _sure_tiles(project: Project, plan: EmanPlan, done: Brought, on_progress: Progress) -> list[SureTile]:
+    """Return the tiles of all stacks whose place is certain."""
+    sure: list[SureTile] = []
     stacks = list(by_stack(plan.tiles))
     for number, (stack, tiles) in enumerate(stacks):
         there = find_tiles(plan.found, stack, tiles, plan.boxes, lambda version: _open(project, version))
         sure += there.sure
         done.left += there.left
-        on_progress((number + 1) / (len(stacks) + 1))
-    wishes = _without_contradictions(project, [*_wishes_of_tiles(plan, sure), *_wishes_of_boxes(plan, sure)], done)
-    placed = place_tiles(project, wishes)
-    done.tiles, done.known = placed.added, placed.known
-    done.new_features += placed.new_features
-    done.remarks += _outside(placed.remarks)
-    for stack in dict.fromkeys(tile.tile.stack for tile in sure):
-        if stack.masks is not None:
-            _bring_masks(project, plan, stack, [tile for tile in sure if tile.tile.stack is stack], done)
-    on_progress(1.0)
+        on_progress((number + 1) / len(stacks))
+    return sure
+
+
+def _place(project: Project, wishes: Sequence[Wish], done: Brought, on_progress: Progress) -> None:
+    """Place tiles, those of one tomogram together."""
+    families: dict[str, list[Wish]] = {}
+    for wanted in wishes:
+        families.setdefault(base_of(wanted.place.tomogram), []).append(wanted)
+    sticking = 0
+    for number, family in enumerate(families.values()):
+        placed = place_tiles(project, family)
+        done.tiles += placed.added
+        done.known += placed.known
+        done.new_features += placed.new_features
+        sticking += len(placed.remarks)
+        on_progress((number + 1) / len(families))
+    words = f"{_count(sticking, 'tile')} stick{'s' if sticking == 1 else ''} out of the volume"
+    done.remarks += [f"{words}; what lies outside teaches nothing."] if sticking else []
 
 
 def _without_missing(project: Project, plan: EmanPlan, done: Brought) -> EmanPlan:
@@ -180,11 +201,6 @@ def _without_missing(project: Project, plan: EmanPlan, done: Brought) -> EmanPla
 def _open(project: Project, version: EmanTomogram) -> VolumeReader:
     """Open a tomogram as the project has it: that is what annotations are trained on."""
     return find_volume(project, version.name).open()
-
-
-def _outside(remarks: Sequence[str]) -> list[str]:
-    """Return remarks on tiles, those on tiles that stick out counted."""
-    return [f"{len(remarks)} tiles stick out of their volume; what lies outside teaches nothing."] if remarks else []
 
 
 def _wishes_of_tiles(plan: EmanPlan, sure: Sequence[SureTile]) -> list[Wish]:

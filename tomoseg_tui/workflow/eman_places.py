@@ -94,11 +94,16 @@ def _tiles_of(found: EmanProject, stack: EmanStack) -> list[StackTile]:
     info = found.infos.get(base)
     suffix = _set_in_name(found, stack, base)
     named = info is not None and suffix in {kind.name for kind in info.sets.values()}
+    at_boxes: dict[str, dict[Zyx, tuple[str, ...]]] = {}
     tiles = []
     for index, header in enumerate(stack.headers):
         version = _named_version(found, header.source)
         centre = None if version is None else _centre(header.offset_xyz, version.grid.shape_zyx)
-        sets = () if named or info is None or version is None else _sets_at(info, version.grid, centre)
+        sets: tuple[str, ...] = ()
+        if version is not None and centre is not None and info is not None and not named:
+            if version.name not in at_boxes:
+                at_boxes[version.name] = _sets_by_place(info, version.grid)
+            sets = at_boxes[version.name].get(centre, ())
         tiles.append(StackTile(stack, index, version, centre, sets or (suffix,)))
     return tiles
 
@@ -128,9 +133,13 @@ def _centre(offset_xyz: tuple[float, float, float] | None, shape_zyx: Zyx) -> Zy
     return z, y, x
 
 
-def _sets_at(info: TomogramInfo, grid: Grid, centre_zyx: Zyx | None) -> tuple[str, ...]:
-    here = (info.sets[box.set_id].name for box in info.boxes if voxel_of(info, box, grid) == centre_zyx)
-    return tuple(dict.fromkeys(here))
+def _sets_by_place(info: TomogramInfo, grid: Grid) -> dict[Zyx, tuple[str, ...]]:
+    """Return the sets of the boxes at each voxel."""
+    found: dict[Zyx, tuple[str, ...]] = {}
+    for box in info.boxes:
+        centre, name = voxel_of(info, box, grid), info.sets[box.set_id].name
+        found[centre] = tuple(dict.fromkeys((*found.get(centre, ()), name)))
+    return found
 
 
 # Boxes

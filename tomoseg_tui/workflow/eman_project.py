@@ -218,10 +218,16 @@ def _shape(entries: Mapping[str, "Attribute"]) -> tuple[int, ...]:
 
 
 def _header(entries: Mapping[str, "Attribute"]) -> TileHeader:
-    source, offset = entries.get("ptcl_source_image"), entries.get("ptcl_source_coord")
-    placed = isinstance(offset, list) and len(offset) == 3 and all(abs(at) < _FAR for at in offset)
-    x, y, z = offset if placed else (0.0, 0.0, 0.0)
-    return TileHeader(source if isinstance(source, str) and source else None, (x, y, z) if placed else None)
+    source = entries.get("ptcl_source_image")
+    return TileHeader(source if isinstance(source, str) and source else None, _offset(entries))
+
+
+def _offset(entries: Mapping[str, "Attribute"]) -> tuple[float, float, float] | None:
+    said = entries.get("ptcl_source_coord")
+    if not isinstance(said, list) or len(said) != 3 or not all(abs(at) < _FAR for at in said):
+        return None
+    x, y, z = said
+    return x, y, z
 
 
 def _counted(folder: Path, infos: dict[str, TomogramInfo]) -> list[str]:

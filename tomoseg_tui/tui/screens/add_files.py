@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from tomoseg_tui.workflow.eman_project import EmanProject
 
 _HELP = (
-    "Type a path or a pattern such as ~/data/*.rec and press enter, or choose files in the tree.\n"
-    "Each file then gets a line here, where keys change how it comes in. The folder of an EMAN2 project, typed or "
-    "under the cursor with e, brings its boxes, tiles and masks too."
+    "Type a path or pattern such as ~/data/*.rec, or choose files in the tree.\n"
+    "Each file then gets a line here, where keys change how it comes in.\n"
+    "An EMAN2 project: type its folder, or e on it; boxes and masks come along."
 )
 
 
