@@ -59,7 +59,7 @@ def import_files(arguments: argparse.Namespace) -> None:
 def _check_words(arguments: argparse.Namespace) -> None:
     """Refuse a command without files, and words that only go with a project of EMAN2."""
     if not arguments.files:
-        raise UsageError("No file is named.", "Name some: tomoseg import FILE...; or a project: --eman2 DIR")
+        raise UsageError("No file is named, and no project of EMAN2.", "See tomoseg import --help")
     if arguments.list or arguments.map or arguments.version is not None:
         raise UsageError("--list, --map and --version go with a project of EMAN2.", "Name it: --eman2 DIR")
 
