@@ -17,8 +17,9 @@ from textual.widgets import ContentSwitcher, Footer
 
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import command_line
+from tomoseg_tui.project.preferences import Config, config_file
 from tomoseg_tui.tui.canvas.asking import Heard
-from tomoseg_tui.tui.config import Config, Session, config_file, log_file, read_session, sessions_file, write_session
+from tomoseg_tui.tui.config import Session, log_file, read_session, sessions_file, write_session
 from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged
 from tomoseg_tui.tui.known.watching import Watcher
