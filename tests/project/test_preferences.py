@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import SettingsError
-from tomoseg_tui.project.preferences import Config, config_file, read_config
+from tomoseg_tui.project.preferences import Config, Notice, config_file, read_config
 
 
 def config(folder: Path, text: str) -> Path:
@@ -23,6 +23,15 @@ def test_no_config_is_as_good_as_an_empty_one(tmp_path: Path) -> None:
     assert read_config(tmp_path / "absent.toml") == read_config(config(tmp_path, "")) == Config()
 
 
+def test_what_jobs_want_of_it_is_read(tmp_path: Path) -> None:
+    text = 'on_finish = ["say", "it is; done"]\nqueue_folder = "/data/queue"\n[notice]\nbell = false\nosc = "777"\n'
+    read = read_config(config(tmp_path, text))
+    assert read.notice == Notice(bell=False, osc="777")
+    assert read.on_finish == ("say", "it is; done")
+    assert read.queue_folder == Path("/data/queue")
+    assert read_config(config(tmp_path, "[notice]\nosc = 9\n")).notice == Notice(osc="9")
+
+
 def test_a_config_is_read_whole(tmp_path: Path) -> None:
     text = 'renderer = "ascii"\ntheme = "tomoseg-light"\nmouse = false\n[keys]\n"app.help" = "f2,h"\n'
     assert read_config(config(tmp_path, text)) == Config(
@@ -36,6 +45,11 @@ def test_a_config_is_read_whole(tmp_path: Path) -> None:
         ("renderer = ", "cannot be read"),
         ("colour = 1", "there is no setting colour"),
         ("mouse = 'no'", "mouse should be a bool, but is 'no'"),
+        ("on_finish = 'mail me'", "on_finish should be a list"),
+        ("on_finish = ['mail', 3]", "on_finish holds something else"),
+        ("[notice]\nosc = '99'", "osc is '99'"),
+        ("[notice]\nbell = 1", "bell should be a bool"),
+        ("[notice]\nring = true", "there is no setting ring"),
         ("keys = 'q'", "keys should be a dict, but is 'q'"),
     ],
 )
