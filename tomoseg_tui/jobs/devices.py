@@ -23,7 +23,7 @@ class Load:
         return "  ".join([*gpus, f"CPU {self.cpu_percent:.0f}%"])
 
 
-def _nvml() -> Any:
+def nvml() -> Any:
     """Return NVIDIA's library, begun; None where there is no driver."""
     with contextlib.suppress(Exception):  # whatever is wrong with a driver, a screen goes on without it
         import pynvml  # noqa: PLC0415  # wakes a driver, which only a watching thread may wait for
@@ -42,7 +42,7 @@ class LoadMeter:
         Returns NVIDIA's library or None; called once, at the first look.
     """
 
-    def __init__(self, find_gpus: Callable[[], Any] = _nvml) -> None:
+    def __init__(self, find_gpus: Callable[[], Any] = nvml) -> None:
         self._find_gpus = find_gpus
         self._gpus: Any = None
         self._looked = False
