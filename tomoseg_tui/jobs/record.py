@@ -171,7 +171,7 @@ class Job:
             "pid": record.owner.pid if record.owner else None,
             "host": record.owner.host if record.owner else None,
             "progress": 1.0 if state is JobState.DONE else progress.progress,
-            "message": progress.message,
+            "message": "" if state.is_over and progress.waits_for else progress.message,
             "created": record.created,
             "started": record.started,
             "ended": record.ended,
