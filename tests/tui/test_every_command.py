@@ -35,6 +35,7 @@ KEYS = {
     "networks triples": "train.export",
     "audit": "train.audit",
     "audits show": "train.audit",
+    "run": "train.run",
     "apply": "apply.start",
     "merge": "merge.write",
     "evaluate": "files.evaluate",
