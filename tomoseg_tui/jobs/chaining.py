@@ -7,8 +7,11 @@ from typing import Any
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import Job, JobRecord, JobState, all_jobs, create_job, find_job
+from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
 
+GRACE_SECONDS = 60.0
+"""On a busy machine a worker may take so long to come up; whoever comes after it waits."""
 TOGETHER = 8
 """Workers that come up at a time; each takes a core for a moment."""
 Step = tuple[str, str, dict[str, Any], tuple[int, ...]]
@@ -58,7 +61,13 @@ def _others(job: Job, record: JobRecord) -> Iterator[tuple[Job, JobRecord, JobSt
     for job_id in record.after:
         other = Job(job.folder.with_name(job_id))
         known = other.record()
-        yield other, known, other.state(known)
+        yield other, known, _state_with_grace(other, known)
+
+
+def _state_with_grace(job: Job, record: JobRecord) -> JobState:
+    """Return the state of a job; one that has not begun is given longer than a screen gives it to be called lost."""
+    young = record.state is JobState.QUEUED and claims.age_seconds(job.record_file) < GRACE_SECONDS
+    return JobState.QUEUED if young else job.state(record)
 
 
 def blocked(job: Job, record: JobRecord) -> JobError | None:
@@ -122,10 +131,10 @@ def _start_workers(jobs: Sequence[Job]) -> None:
     """Bring workers up, a few at a time; raise the first fault when all have been tried."""
     faults: list[TomosegError] = []
     for start in range(0, len(jobs), TOGETHER):
-        for job in jobs[start:]:
-            os.utime(job.record_file)  # it is not lost: its worker is about to come
         coming = [(job, launch.begin_worker(job)) for job in jobs[start : start + TOGETHER]]
         for job, worker in coming:
+            for later in jobs[start + TOGETHER :]:
+                os.utime(later.record_file)  # it is not lost: its worker is about to come
             try:
                 launch.await_worker(job, worker)
             except TomosegError as fault:
