@@ -1,5 +1,6 @@
 """Jobs that come after others: real workers, whose trainings only wait."""
 
+import signal
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Pro
     elif end == "stopped":
         launch.stop(first)
     else:
-        launch._signal_group(first, launch.signal.SIGKILL)
+        launch._signal_group(first, signal.SIGKILL)
     becomes(last, JobState.FAILED)
     listing = later.listing()
     assert listing["fault"] == f"It comes after job 1 (train first), which is {end}."
@@ -96,7 +97,7 @@ def test_a_job_that_was_resumed_takes_along_only_what_waited_for_it(projects: Pr
 def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Projects, stage: Stage) -> None:
     project = projects[0]
     stage.fail("a")
-    asked = [{"name": "t"}, {"run": "a", "tomograms": ["a"]}, {"run": "b", "tomograms": ["b"]}]
+    asked: list[dict[str, Any]] = [{"name": "t"}, {"run": "a", "tomograms": ["a"]}, {"run": "b", "tomograms": ["b"]}]
     steps = [
         ("train", "t", asked[0], ()), ("apply", "a", asked[1], (0,)), ("apply", "b", asked[2], (0,)),
         ("apply", "c", asked[2], (1, 2)),

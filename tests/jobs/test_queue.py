@@ -16,6 +16,7 @@ from tubes import is_gone, wait_until
 
 from tomoseg_tui.errors import JobError, SettingsError
 from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.chaining import launch_all
 from tomoseg_tui.jobs.queue import Place, Standing, Ticket, queue_folder, read_ticket, take_lock, user_name
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.jobs.wishes import Wish
@@ -310,3 +311,22 @@ def test_an_unreadable_ticket_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.ticket").write_bytes(b"{}")
     assert read_ticket(tmp_path / "x.ticket") is None
     assert read_ticket(tmp_path / "absent.ticket") is None
+
+
+def test_jobs_that_are_started_together_go_in_their_order(projects: Projects, stage: Stage) -> None:
+    """So do those that one end lets go together, once one of them has begun."""
+    project, names = projects[0], ["b", "a", "c"]
+    later = [f"{name}2" for name in names]
+    stage.hold("c", *later)
+    together = [("train", name, {"name": name}, ()) for name in names]
+    after = [("train", name, {"name": name}, (0, 1, 2)) for name in later]
+    jobs = launch_all(project.layout, [*together, *after])
+    wait_until(lambda: all("waits for job" in waits_for(job) for job in jobs[3:]))
+    assert stage.begun == names
+    stage.let_go("c")
+    wait_until(lambda: {job.listing()["place"] for job in jobs[3:]} == {None, 1, 2})
+    stage.let_go(*later)
+    for job in jobs:
+        becomes(job, JobState.DONE)
+    begun = stage.begun[3:]
+    assert begun[1:] == [name for name in later if name != begun[0]]

@@ -5,7 +5,7 @@ does so there, and what comes up is the same worker. On this machine jobs wait i
 (`wishes`): each worker for itself, without a daemon, since nobody on a shared server may install one. The worker
 sleeps with nothing awake but Python and msgspec, some 20 MB; so a job that waits holds its claim, answers stop and
 kill at once, and goes on after the window that asked for it has gone. What comes after other jobs (`chaining`) takes
-its place in line when they are done, not before: a night's chain lets others in between its jobs.
+its place in line when they are done; the places are in the order in which jobs were launched.
 
 A training, an audit and an apply take the whole CPU or GPU. Merging and preprocessing take a core, and run beside
 them, a few at a time: two heavy jobs at once would thrash, a merge of seconds should not wait a night.

@@ -128,12 +128,18 @@ def launch_all(
 
 
 def _start_workers(jobs: Sequence[Job]) -> None:
-    """Bring workers up, a few at a time; raise the first fault when all have been tried."""
+    """Bring workers up; raise the first fault when all have been tried.
+
+    Those that wait for others come a few at a time, the rest one after the other: they go in that order.
+    """
     faults: list[TomosegError] = []
-    for start in range(0, len(jobs), TOGETHER):
-        coming = [(job, launch.begin_worker(job)) for job in jobs[start : start + TOGETHER]]
-        for job, worker in coming:
-            for later in jobs[start + TOGETHER :]:
+    left = list(jobs)
+    while left:
+        count = TOGETHER if left[0].record().after else 1
+        coming, left = left[:count], left[count:]
+        workers = [(job, launch.begin_worker(job)) for job in coming]
+        for job, worker in workers:
+            for later in left:
                 os.utime(later.record_file)  # it is not lost: its worker is about to come
             try:
                 launch.await_worker(job, worker)

@@ -71,7 +71,7 @@ def begin_worker(job: Job) -> subprocess.Popen[bytes]:
     """Start the worker in a session of its own."""
     with job.log_file.open("ab") as log:
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder)],
+            [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder), "--since", str(time.time_ns())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

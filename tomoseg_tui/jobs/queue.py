@@ -128,13 +128,15 @@ class Place:
         Which devices are waited for.
     project, job : str
         Said to those who wait behind it.
+    since_ns : int
+        When the job came, in nanoseconds since 1970: now if 0.
     """
 
-    def __init__(self, folder: Path, wish: Wish, *, project: str, job: str) -> None:
+    def __init__(self, folder: Path, wish: Wish, *, project: str, job: str, since_ns: int = 0) -> None:
         self._folder, self._wish = folder, wish
         self._owner = claims.this_process()
         self._ticket = Ticket(self._owner, user_name(), project, job, wish.devices)
-        self._file = folder / f"{time.time_ns():020d}.{self._owner.host}.{self._owner.pid}.ticket"
+        self._file = folder / f"{since_ns or time.time_ns():020d}.{self._owner.host}.{self._owner.pid}.ticket"
         self._read: dict[str, Ticket | None] = {}
         self._locks: dict[str, Path] = {}
 
@@ -168,8 +170,8 @@ class Place:
         if not self._file.exists():  # the folder was cleared
             self._write_ticket()
         holders = _holders(self._folder, self._owner.host)
-        tickets = self._living_tickets()
         at_it = set(holders.values())
+        tickets = self._living_tickets(at_it)
         older = [
             ticket
             for name, ticket in tickets
@@ -201,8 +203,11 @@ class Place:
                 claims.release(lock, self._owner)
         self._locks.clear()
 
-    def _living_tickets(self) -> list[tuple[str, Ticket]]:
-        """Return all others' tickets, the oldest first; those of dead owners are taken away where that is allowed."""
+    def _living_tickets(self, at_it: Collection[claims.Owner]) -> list[tuple[str, Ticket]]:
+        """Return the tickets that are older and those of jobs at a device, the oldest first.
+
+        Those of dead owners are taken away where that is allowed.
+        """
         found = []
         names = sorted(path.name for path in self._folder.iterdir())
         self._read = {name: self._read[name] for name in names if name in self._read}
@@ -212,7 +217,8 @@ class Place:
                 _sweep(path)
             elif name.endswith(".ticket") and name != self._file.name:
                 ticket = self._ticket_in(path)
-                if ticket is not None and _waits(path, ticket, self._owner.host):
+                matters = ticket is not None and (name < self._file.name or ticket.owner in at_it)
+                if ticket is not None and matters and _waits(path, ticket, self._owner.host):
                     found.append((name, ticket))
         return found
 

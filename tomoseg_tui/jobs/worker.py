@@ -235,13 +235,13 @@ def _keep_heart_beating(job: Job, reporter: JobReporter, ended: threading.Event)
             reporter.beat()
 
 
-def work(job: Job) -> int:
-    """Run a job from claim to verdict; return the exit code."""
+def work(job: Job, since_ns: int) -> int:
+    """Run a job, launched at that time, from claim to verdict; return the exit code."""
     reporter = JobReporter(job)
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
     try:
         with claims.holding(job.claim, patience_seconds=CLAIM_SECONDS):
-            code = _work_as_owner(job, reporter)
+            code = _work_as_owner(job, reporter, since_ns)
     except JobError as other:  # another worker has it, or a command has ended it before it began
         reporter.log(f"{other}")
         return EXIT_FAULT
@@ -249,14 +249,14 @@ def work(job: Job) -> int:
     return code
 
 
-def _work_as_owner(job: Job, reporter: JobReporter) -> int:
+def _work_as_owner(job: Job, reporter: JobReporter, since_ns: int) -> int:
     sweep_drafts(job.progress_file, job.metrics_file, job.result_file)
     record = job.record()
     if record.state is not JobState.QUEUED:
         raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
     ended = threading.Event()
     threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True).start()
-    state, changes = _run(job, record, reporter)
+    state, changes = _run(job, record, reporter, since_ns)
     ended.set()
     _settle(job, reporter, state, changes)
     return int(changes["exit_code"])
@@ -274,10 +274,10 @@ def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str,
         shutil.rmtree(job.partial, ignore_errors=True)
 
 
-def _run(job: Job, record: JobRecord, reporter: JobReporter) -> tuple[JobState, dict[str, Any]]:
+def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> tuple[JobState, dict[str, Any]]:
     """Run the recipe when its turn has come; return the state that the job ends in and what else to record."""
     try:
-        with in_turn(job, record, reporter):
+        with in_turn(job, record, reporter, since_ns):
             job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
             reporter.begins()
             result = _cook(job, record, reporter)
@@ -341,9 +341,12 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--helper", type=int, metavar="PID", help="compute beside this worker of the same job")
     parser.add_argument("--number", type=int, default=1, metavar="K", help="which of the helpers this is, from 1")
+    parser.add_argument("--since", type=int, default=0, metavar="NS", help="when it was launched; now if 0")
     words = parser.parse_args()
     job = Job(words.folder)
-    return work(job) if words.helper is None else help_out(job, words.helper, words.number)
+    return (
+        work(job, words.since or time.time_ns()) if words.helper is None else help_out(job, words.helper, words.number)
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ of the claim's heartbeat tells. No locks of the file system are used: they fail 
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import socket
@@ -37,6 +38,7 @@ class Owner(msgspec.Struct, frozen=True):
     """Start of the process in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)); empty if unknown."""
 
 
+@functools.cache
 def _boot_id() -> str:
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -68,10 +70,9 @@ def lives(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
     heartbeat_age_seconds : callable
         Asked only if the owner is on another host, or a process that this user must not look at.
     """
-    here = this_process()
-    if owner.host != here.host:
+    if owner.host != socket.gethostname():
         return heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
-    if owner.boot_id != here.boot_id:
+    if owner.boot_id != _boot_id():
         return False
     known = _state_and_start(owner.pid)
     if known is None:
