@@ -34,6 +34,7 @@ def test_a_job_begins_when_the_one_before_it_is_done(projects: Projects, stage: 
     assert stage.begun == ["first", "later"]
 
 
+@pytest.mark.slow
 def test_a_job_that_waits_for_another_does_not_stand_in_line(projects: Projects, stage: Stage) -> None:
     stage.hold("first", "second")
     train(projects[0], "first")
@@ -47,6 +48,7 @@ def test_a_job_that_waits_for_another_does_not_stand_in_line(projects: Projects,
     becomes(later, JobState.DONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["failed", "stopped", "lost"])
 def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Projects, stage: Stage, end: str) -> None:
     project = projects[0]
@@ -77,6 +79,7 @@ def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Pro
     becomes(last, JobState.DONE)
 
 
+@pytest.mark.slow
 def test_a_job_that_was_resumed_takes_along_only_what_waited_for_it(projects: Projects, stage: Stage) -> None:
     project = projects[0]
     stage.fail("first")
@@ -110,6 +113,7 @@ def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Project
     assert "job 2" in str(jobs[3].record().fault)
 
 
+@pytest.mark.slow
 def test_a_job_whose_forerunner_is_gone_fails_in_words(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
@@ -120,6 +124,7 @@ def test_a_job_whose_forerunner_is_gone_fails_in_words(projects: Projects, stage
     (projects[0].layout.root / "elsewhere.json").rename(projects[0].layout.job_folder("1") / "record.json")
 
 
+@pytest.mark.slow
 def test_what_is_still_to_come_is_told_with_all_that_it_waits_for(projects: Projects, stage: Stage) -> None:
     project = projects[0]
     stage.hold("first")

@@ -65,6 +65,7 @@ def test_jobs_of_two_projects_go_one_after_the_other_in_the_order_in_which_they_
     assert "Waits for the CPU: job 1" in third.log_file.read_text()
 
 
+@pytest.mark.slow
 def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
@@ -89,6 +90,7 @@ def test_the_next_one_goes_when_the_running_one_is_killed(projects: Projects, st
     assert first.state() is JobState.LOST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["stop", "kill"])
 def test_a_waiting_job_is_ended_at_once_and_can_be_resumed(projects: Projects, stage: Stage, verb: str) -> None:
     stage.hold("first")
@@ -104,6 +106,7 @@ def test_a_waiting_job_is_ended_at_once_and_can_be_resumed(projects: Projects, s
     becomes(waiting, JobState.DONE)
 
 
+@pytest.mark.slow
 def test_a_job_waits_longer_than_one_that_never_comes_up_is_given(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
@@ -113,6 +116,7 @@ def test_a_job_waits_longer_than_one_that_never_comes_up_is_given(projects: Proj
     assert waiting.state() is JobState.QUEUED
 
 
+@pytest.mark.slow
 def test_a_job_may_begin_at_once(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     first = train(projects[0], "first")
@@ -121,6 +125,7 @@ def test_a_job_may_begin_at_once(projects: Projects, stage: Stage) -> None:
     assert first.state() is JobState.RUNNING
 
 
+@pytest.mark.slow
 def test_a_waiting_job_that_is_stopped_may_be_resumed_at_once(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
@@ -215,6 +220,7 @@ def test_a_folder_that_cannot_be_used_is_refused_in_words(tmp_path: Path) -> Non
     assert "queue_folder = " in caught.value.fix
 
 
+@pytest.mark.slow
 def test_the_config_names_the_folder_and_a_faulty_one_fails_the_job(
     projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +270,7 @@ with place:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
 @pytest.mark.parametrize("end", ["go", "die"])
 def test_another_users_job_is_waited_for_and_its_dead_lock_passed_over(tmp_path: Path, end: str) -> None:
@@ -313,6 +320,7 @@ def test_an_unreadable_ticket_is_none(tmp_path: Path) -> None:
     assert read_ticket(tmp_path / "absent.ticket") is None
 
 
+@pytest.mark.slow
 def test_jobs_that_are_started_together_go_in_their_order(projects: Projects, stage: Stage) -> None:
     """So do those that one end lets go together, once one of them has begun."""
     project, names = projects[0], ["b", "a", "c"]

@@ -14,7 +14,7 @@ from queued import Stage, becomes, train
 from tubes import wait_until
 
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.record import Job, JobState, create_job
 from tomoseg_tui.jobs.telling import run_on_finish, terminal_notice
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.preferences import Notice
@@ -76,6 +76,7 @@ def test_the_users_command_is_told_of_the_end_word_by_word(
     assert not (layout.root / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_job_is_not_told(
     projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,10 +103,11 @@ def test_a_stopped_job_is_not_told(
     ],
 )
 def test_a_command_that_fails_is_only_logged(
-    projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
 ) -> None:
-    job = train(projects[0], "first")
-    becomes(job, JobState.DONE)
+    job = create_job(project.layout, "train", "first", {})
+    job.move(JobState.RUNNING)
+    job.move(JobState.DONE)
     configure(monkeypatch, tmp_path, f"on_finish = {words}\n")
     lines: list[str] = []
     run_on_finish(job, lines.append, seconds=0.2)
