@@ -1,5 +1,7 @@
 """What is asked for before it can be: networks, versions and maps that other jobs are still to make."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ def with_cell(project: Project) -> Project:
 
 
 def test_jobs_promise_what_they_will_make() -> None:
-    jobs = [
+    jobs: list[tuple[str, dict[str, Any]]] = [
         ("train", {"name": "net"}),
         ("apply", {"run": "net", "tomograms": ["cell", "b"]}),
         ("preprocess", {"tomograms": ["cell"], "factor": 2}),
