@@ -1,11 +1,30 @@
-"""Fixtures of several rooms: a project, the sample data, and the program itself."""
+"""Fixtures of several rooms: a project, the sample data, and the program itself. Each test has a queue of its own."""
 
+import itertools
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from support import Tomoseg
 
 from tomoseg_tui.project.catalog import Project, make_project
+
+_QUEUES = Path(tempfile.mkdtemp(prefix="tomoseg-test-queues-"))
+_NUMBERS = itertools.count()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the jobs of a test wait for one another only, and keep the user's own wishes out of them."""
+    os.environ["TOMOSEG_QUEUE_FOLDER"] = str(_QUEUES / str(next(_NUMBERS)))
+    os.environ["XDG_CONFIG_HOME"] = str(_QUEUES / "config")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing in the temporary folder."""
+    shutil.rmtree(_QUEUES, ignore_errors=True)
 
 
 @pytest.fixture

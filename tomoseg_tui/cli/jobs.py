@@ -6,6 +6,7 @@ import sys
 
 from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wait_for, wants_json, write_history
 from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.chaining import resume_with_followers
 from tomoseg_tui.jobs.record import all_jobs, find_job
 
 
@@ -81,10 +82,13 @@ def jobs_resume(arguments: argparse.Namespace) -> int:
     project = open_project(arguments)
     project.refuse_newer()
     job = find_job(project.layout, arguments.id)
-    if not launch.resume(job):
+    resumed, followers = resume_with_followers(project.layout, job, at_once=arguments.now)
+    if not resumed:
         say(f"Job {job.id} is done already.")
         return 0
     write_history(arguments, project)
+    if followers:
+        say(f"So do those that come after it: {', '.join(other.id for other in followers)}.")
     if arguments.wait:
         return wait_for(arguments, job)
     if wants_json(arguments):

@@ -9,6 +9,7 @@ from tomoseg_tui.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    promised,
     say,
     start_job,
     wants_json,
@@ -109,7 +110,7 @@ def train(arguments: argparse.Namespace) -> int:
         validation=arguments.validation,
         version=arguments.version,
     )
-    check_training(project, request)
+    check_training(project, request, promised=promised(arguments, project))
     reserve_run(project, request.name)
     say(f"The run is called {request.name}.")
     try:

@@ -11,6 +11,7 @@ from tomoseg_tui.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    promised,
     say,
     start_job,
     wants_json,
@@ -80,7 +81,7 @@ def preprocess(arguments: argparse.Namespace) -> int:
         filtered=not arguments.no_filter,
         tag=arguments.tag,
     )
-    check_preprocess(project, request)
+    check_preprocess(project, request, promised=promised(arguments, project).tomograms)
     made = [request.target(name) for name in request.tomograms]
     say(f"Makes {', '.join(made)}.")
     return start_job(arguments, project, "preprocess", " ".join(made), msgspec.to_builtins(request))

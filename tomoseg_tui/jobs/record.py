@@ -6,6 +6,7 @@ writes record and progress; a command writes them only where no worker lives.
 
 import contextlib
 import shutil
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,10 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What the job makes, for people."""
     asked: dict[str, Any]
     """The recipe's request."""
+    after: tuple[str, ...] = ()
+    """Jobs of the project that must be done first."""
+    at_once: bool = False
+    """Whether it begins beside whatever its device is at, without waiting in line."""
     state: JobState = JobState.QUEUED
     owner: claims.Owner | None = None
     """The worker, while and after it ran."""
@@ -82,6 +87,10 @@ class JobProgress(msgspec.Struct, frozen=True):
     eta_seconds: float | None = None
     peak_memory_bytes: int = 0
     """Largest resident size of the worker so far."""
+    waits_for: str = ""
+    """What a queued job waits for; empty if it does not."""
+    place: int | None = None
+    """Its place in the line for its device, from 1."""
 
 
 class Job:
@@ -162,12 +171,16 @@ class Job:
             "pid": record.owner.pid if record.owner else None,
             "host": record.owner.host if record.owner else None,
             "progress": 1.0 if state is JobState.DONE else progress.progress,
-            "message": progress.message,
+            "message": "" if state.is_over and progress.waits_for else progress.message,
             "created": record.created,
             "started": record.started,
             "ended": record.ended,
             "peak_memory_bytes": progress.peak_memory_bytes or None,
             "eta_seconds": None if state.is_over else progress.eta_seconds,
+            "after": list(record.after),
+            "device": record.asked.get("device"),
+            "waits_for": (progress.waits_for or None) if state is JobState.QUEUED else None,
+            "place": progress.place if state is JobState.QUEUED else None,
             "fault": "The worker ended without a word: killed, out of memory, or the machine went down."
             if lost
             else record.fault,
@@ -175,7 +188,15 @@ class Job:
         }
 
 
-def create_job(layout: ProjectLayout, kind: str, name: str, asked: dict[str, Any]) -> Job:
+def create_job(
+    layout: ProjectLayout,
+    kind: str,
+    name: str,
+    asked: dict[str, Any],
+    *,
+    after: Sequence[str] = (),
+    at_once: bool = False,
+) -> Job:
     """Make the folder of a new job, numbered after the last."""
     layout.jobs.mkdir(exist_ok=True)
     number = max((int(folder.name) for folder in layout.jobs.iterdir() if folder.name.isdigit()), default=0) + 1
@@ -189,7 +210,8 @@ def create_job(layout: ProjectLayout, kind: str, name: str, asked: dict[str, Any
         job = Job(folder)
         try:
             job.partial.mkdir()
-            write_record(job.record_file, JobRecord(kind=kind, name=name, asked=asked, created=now()))
+            made = JobRecord(kind=kind, name=name, asked=asked, after=tuple(after), at_once=at_once, created=now())
+            write_record(job.record_file, made)
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -1,4 +1,4 @@
-"""The child: hold the claim, run one recipe, write what happened.
+"""The child: hold the claim, wait for its turn, run one recipe, write what happened.
 
 ``python -m tomoseg_tui.jobs.worker FOLDER`` in a session of its own; with ``--helper`` a further process of
 the same job, which computes slabs beside the first and writes no record.
@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -23,12 +24,15 @@ from typing import Any, final
 import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
-from tomoseg_tui.jobs.record import Job, JobProgress, JobState
+from tomoseg_tui.jobs.queue import Place
+from tomoseg_tui.jobs.record import Job, JobProgress, JobRecord, JobState
+from tomoseg_tui.jobs.telling import run_on_finish
+from tomoseg_tui.jobs.waiting import in_turn
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.writing import append_line, sweep_drafts, write_whole
-from tomoseg_tui.workflow.reporting import Stopped
+from tomoseg_tui.workflow.reporting import Stopped, stop_if_asked
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
 CLAIM_SECONDS = 2.0
@@ -51,6 +55,7 @@ class JobReporter:
         self._last_written = 0.0
         self._progress = JobProgress()
         self._helpers: list[subprocess.Popen[bytes]] = []
+        self._place: Place | None = None
 
     @property
     def partial(self) -> Path:
@@ -76,6 +81,48 @@ class JobReporter:
         self._progress = JobProgress(done, message, eta, _peak_memory_bytes())
         if time.monotonic() - self._last_written >= 0.25:
             self.write_progress()
+
+    def waits(self, words: str, place: int | None) -> None:
+        """Tell what the job waits for before it begins, and its place in line."""
+        known = self._progress if self._progress.waits_for else self._job.progress()
+        waiting = msgspec.structs.replace(known, message=words, eta_seconds=None, waits_for=words, place=place)
+        if not self._progress.waits_for:
+            self.log(f"{words[:1].upper()}{words[1:]}.")
+        if waiting != self._progress:
+            self._progress = waiting
+            self.write_progress()
+
+    def begins(self) -> None:
+        """Tell that the job waits no longer."""
+        if self._progress.waits_for:
+            self._progress = msgspec.structs.replace(self._progress, message="begins", waits_for="", place=None)
+            self.write_progress()
+            self.log("Begins.")
+
+    def keep_fresh(self, place: Place | None) -> None:
+        """Let the heart beat for a place in line too."""
+        self._place = place
+
+    def beat(self) -> None:
+        """Show that this process lives."""
+        if self._place is not None:
+            self._place.touch()
+        if not self._progress.waits_for:  # of what sleeps nothing is new
+            self.write_progress()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep until a signal comes or the time is over; end the recipe here if that was asked for."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        earlier = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        try:
+            if not self.should_stop():
+                select.select([reader], [], [], seconds)
+        finally:
+            signal.set_wakeup_fd(earlier)
+            os.close(reader)
+            os.close(writer)
+        stop_if_asked(self)
 
     def write_progress(self) -> None:
         """Put the progress on disk."""
@@ -185,29 +232,31 @@ def _keep_heart_beating(job: Job, reporter: JobReporter, ended: threading.Event)
     while not ended.wait(claims.HEARTBEAT_SECONDS):
         with contextlib.suppress(OSError):
             os.utime(job.claim)
-            reporter.write_progress()
+            reporter.beat()
 
 
-def work(job: Job) -> int:
-    """Run a job from claim to verdict; return the exit code."""
+def work(job: Job, since_ns: int) -> int:
+    """Run a job, launched at that time, from claim to verdict; return the exit code."""
     reporter = JobReporter(job)
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
     try:
         with claims.holding(job.claim, patience_seconds=CLAIM_SECONDS):
-            return _work_as_owner(job, reporter)
+            code = _work_as_owner(job, reporter, since_ns)
     except JobError as other:  # another worker has it, or a command has ended it before it began
         reporter.log(f"{other}")
         return EXIT_FAULT
+    run_on_finish(job, reporter.log)  # the job is over and held by nobody, whatever the command does
+    return code
 
 
-def _work_as_owner(job: Job, reporter: JobReporter) -> int:
+def _work_as_owner(job: Job, reporter: JobReporter, since_ns: int) -> int:
     sweep_drafts(job.progress_file, job.metrics_file, job.result_file)
-    record = job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
-    _quieten(record.asked)
+    record = job.record()
+    if record.state is not JobState.QUEUED:
+        raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
     ended = threading.Event()
     threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True).start()
-    state, changes = _run(job, record.kind, record.asked, reporter)
-    reporter.end_helpers()
+    state, changes = _run(job, record, reporter, since_ns)
     ended.set()
     _settle(job, reporter, state, changes)
     return int(changes["exit_code"])
@@ -225,12 +274,13 @@ def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str,
         shutil.rmtree(job.partial, ignore_errors=True)
 
 
-def _run(job: Job, kind: str, asked: dict[str, Any], reporter: JobReporter) -> tuple[JobState, dict[str, Any]]:
-    """Run the recipe; return the state that the job ends in and what else to record."""
+def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> tuple[JobState, dict[str, Any]]:
+    """Run the recipe when its turn has come; return the state that the job ends in and what else to record."""
     try:
-        with _notices_apart(job.folder):
-            recipe = _recipe(kind)
-        result = recipe(Project.open(job.folder.parent.parent), asked, reporter)
+        with in_turn(job, record, reporter, since_ns):
+            job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
+            reporter.begins()
+            result = _cook(job, record, reporter)
         reporter.progress(1.0, "done")
         write_whole(job.result_file, msgspec.json.encode(result))
     except Stopped:
@@ -251,6 +301,17 @@ def _run(job: Job, kind: str, asked: dict[str, Any], reporter: JobReporter) -> t
         return JobState.FAILED, {"fault": said, "fix": fix, "exit_code": EXIT_BUG}
     reporter.log("Done.")
     return JobState.DONE, {"exit_code": EXIT_DONE}
+
+
+def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
+    """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
+    _quieten(record.asked)
+    try:
+        with _notices_apart(job.folder):
+            recipe = _recipe(record.kind)
+        return recipe(Project.open(job.folder.parent.parent), record.asked, reporter)
+    finally:
+        reporter.end_helpers()
 
 
 def help_out(job: Job, helped_pid: int, number: int) -> int:
@@ -280,9 +341,12 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--helper", type=int, metavar="PID", help="compute beside this worker of the same job")
     parser.add_argument("--number", type=int, default=1, metavar="K", help="which of the helpers this is, from 1")
+    parser.add_argument("--since", type=int, default=0, metavar="NS", help="when it was launched; now if 0")
     words = parser.parse_args()
     job = Job(words.folder)
-    return work(job) if words.helper is None else help_out(job, words.helper, words.number)
+    return (
+        work(job, words.since or time.time_ns()) if words.helper is None else help_out(job, words.helper, words.number)
+    )
 
 
 if __name__ == "__main__":

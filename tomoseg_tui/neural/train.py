@@ -24,7 +24,7 @@ from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted, sweep_drafts
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.reporting import Reporter, Stopped, stop_if_asked
-from tomoseg_tui.workflow.training import TrainRequest, set_request
+from tomoseg_tui.workflow.training import TrainRequest, check_start, set_request
 from tomoseg_tui.workflow.training_plan import training_settings
 
 
@@ -47,6 +47,7 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     sweep_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
     reporter.log(prepare_device(request.device, None))
     summary, patches, facts = _tiles(project, request, reporter)
+    check_start(project, request, summary)
     teaching = int((~patches.held_out).sum())
     settings = training_settings(project, request, teaching=teaching, features=len(patches.features))
     notes = _notes_on_start(request, settings)

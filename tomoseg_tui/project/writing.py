@@ -63,16 +63,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def create_exclusively(path: Path, content: str) -> bool:
+def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> bool:
     """Write a file whole unless there is one; tell whether it was written.
 
     A hard link gives the file its name, so that it never stands there half written, also on a network file system.
+    Its mode is what the umask gives, unless one is named.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), file_mode())
+            os.fchmod(stream.fileno(), file_mode() if mode is None else mode)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -1,5 +1,6 @@
 """Filter and bin tomograms into versions of their own, streamed; a job."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,15 @@ class PreprocessRequest(msgspec.Struct, frozen=True):
         return version_name(name, "_".join(parts))
 
 
-def check_preprocess(project: Project, request: PreprocessRequest) -> None:
+def check_preprocess(project: Project, request: PreprocessRequest, *, promised: Collection[str] = frozenset()) -> None:
     """Refuse what cannot be done, before a job is made of it.
+
+    Parameters
+    ----------
+    project : Project
+    request : PreprocessRequest
+    promised : collection of str
+        Tomograms that will be there when the job begins.
 
     Raises
     ------
@@ -71,10 +79,12 @@ def check_preprocess(project: Project, request: PreprocessRequest) -> None:
         )
     targets = [check_name(request.target(name), "tomogram") for name in request.tomograms]
     for name, target in zip(request.tomograms, targets, strict=True):
+        if project.layout.tomogram_folder(target).exists() or targets.count(target) > 1 or target in promised:
+            raise ProjectError(f"The name {target} is taken.", "Choose another --tag, or remove it first.")
+        if name in promised:
+            continue
         record = catalog.tomogram(project.layout, name)
         catalog.volume_path(project.layout, name, record)
-        if project.layout.tomogram_folder(target).exists() or targets.count(target) > 1:
-            raise ProjectError(f"The name {target} is taken.", "Choose another --tag, or remove it first.")
         if min(record.shape_zyx) < request.factor:
             raise TomogramError(
                 f"{name} has shape {record.shape_zyx}: binning by {request.factor} leaves nothing.",

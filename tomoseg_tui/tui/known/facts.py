@@ -52,6 +52,11 @@ class Facts:
         """Jobs that are queued or running."""
         return sum(job["state"] in {"queued", "running"} for job in self.jobs)
 
+    @property
+    def waiting(self) -> int:
+        """Those of them that wait for their device or another job."""
+        return sum(bool(job["waits_for"]) for job in self.jobs)
+
     def tomogram(self, name: str | None) -> TomogramFacts | None:
         """Return a tomogram by its name, None if there is none."""
         return next((tomogram for tomogram in self.tomograms if tomogram.name == name), None)

@@ -148,7 +148,7 @@ class StartApply(Dialog[list[ApplyRequest]]):
             if plan.anyway:
                 lines.append(f"  filtered in another way, applied anyway: {', '.join(plan.anyway)}")
         if len(self._plans) > 1:
-            lines.append(f"{len(self._plans)} jobs, which run at the same time.")
+            lines.append(f"{len(self._plans)} jobs; each device does one at a time.")
         return lines
 
     def on_mount(self) -> None:

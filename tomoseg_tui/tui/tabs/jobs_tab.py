@@ -247,11 +247,20 @@ def _cells(job: Listing, room: int, present: datetime) -> tuple[str, ...]:
         job["kind"],
         shortened(job["name"], room),
         job["state"],
-        f"{bar(job['progress'], BAR_CELLS)} {100 * job['progress']:3.0f}%",
+        _done_or_place(job),
         clock(job["eta_seconds"]),
         gigabytes(job["peak_memory_bytes"]),
         when(job["started"] or job["created"], now=present),
     )
+
+
+def _done_or_place(job: Listing) -> str:
+    """Return how much is done; of a job that waits its place in line, or the jobs that it comes after."""
+    if job["place"] is not None:
+        return f"place {job['place']}"
+    if job["waits_for"]:
+        return shortened(f"after {', '.join(job['after'])}", BAR_CELLS + 5)
+    return f"{bar(job['progress'], BAR_CELLS)} {100 * job['progress']:3.0f}%"
 
 
 def _times_of(job: Listing) -> str:
