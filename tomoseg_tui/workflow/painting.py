@@ -262,8 +262,8 @@ class Painting:
         with self._writing:
             lines = tuple(self._pending)
             if lines:
-                self._take()
                 try:
+                    self._take()
                     self._write(lines)
                 except OSError as fault:
                     raise self._unwritten(lines, str(fault.strerror)) from fault
