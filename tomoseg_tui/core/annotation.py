@@ -1,7 +1,11 @@
 """What a person has said of a tile, pixel by pixel: one layer a feature, independent of the others."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+from tomoseg_tui.core.tiles import FeatureState
 
 NOT_LOOKED_AT = 0
 NOT_FEATURE = 1
@@ -56,3 +60,62 @@ def marked_done(layer: Layer) -> Layer:
 def empty_layer(size: int, value: int = NOT_LOOKED_AT) -> Layer:
     """Return a layer of one value, shape (size, size)."""
     return np.full((size, size), value, np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What one stroke does to the layer of one feature: enough to do it, and to take it back."""
+
+    feature: str
+    tool: str
+    """In a word: brush, line, wand, done ..."""
+    pixels: NDArray[np.int64]
+    """Flat indices of the pixels that change, ascending."""
+    before: NDArray[np.uint8]
+    """Their values before, as many as pixels."""
+    after: NDArray[np.uint8]
+    """Their values afterwards."""
+    states: tuple[FeatureState | None, FeatureState | None] | None = None
+    """State of the feature on the tile before and afterwards, where the change changes that too; None: it does not."""
+
+    @property
+    def reverse(self) -> "Change":
+        """The change that takes this one back."""
+        states = None if self.states is None else (self.states[1], self.states[0])
+        return Change(self.feature, self.tool, self.pixels, self.after, self.before, states)
+
+
+def changed(layer: Layer, mask: NDArray[np.bool_], value: int, *, feature: str, tool: str) -> Change | None:
+    """Return what painting one value does to a layer, None if it holds that value already wherever the mask is.
+
+    Parameters
+    ----------
+    layer : ndarray of uint8, shape (y, x)
+    mask : ndarray of bool, shape (y, x)
+        Where it is painted.
+    value : int
+        0 to 3.
+    feature, tool : str
+        Kept in the change.
+    """
+    return difference(layer, np.where(mask, np.uint8(value), layer), feature=feature, tool=tool)
+
+
+def difference(layer: Layer, wanted: Layer, *, feature: str, tool: str) -> Change | None:
+    """Return what turns one layer into another, None if they are equal."""
+    pixels = np.flatnonzero(layer != wanted)
+    if not len(pixels):
+        return None
+    return Change(feature, tool, pixels, layer.ravel()[pixels], wanted.ravel()[pixels])
+
+
+def applied(layer: Layer, change: Change) -> Layer:
+    """Return the layer after a change; the layer is left as it is."""
+    after = layer.copy()
+    after.ravel()[change.pixels] = change.after
+    return after
+
+
+def reverted(layer: Layer, change: Change) -> Layer:
+    """Return the layer before a change."""
+    return applied(layer, change.reverse)
