@@ -110,14 +110,18 @@ class ProjectLayout:
         """Held by whoever changes the tile."""
         return self.tile_folder(place) / "claim.json"
 
+    def painting_claim(self, place: Place) -> Path:
+        """Held by whoever has the tile open and paints it. Hidden, so that no feature's state can have that name."""
+        return self.tile_folder(place) / ".painting.json"
+
     def tile_state(self, place: Place, feature: str) -> Path:
         """State of one feature on one tile."""
         return self.tile_folder(place) / f"{_FILE_OF_FEATURE.get(feature, feature)}.json"
 
     def feature_of_state(self, file_name: str) -> str | None:
-        """Feature whose state a file in a tile's folder holds, None for the tile's claim."""
+        """Feature whose state a file in a tile's folder holds, None for the tile's claims and drafts."""
         stem = file_name.removesuffix(".json")
-        return None if stem == "claim" else _FEATURE_OF_FILE.get(stem, stem)
+        return None if stem == "claim" or stem.startswith(".") else _FEATURE_OF_FILE.get(stem, stem)
 
     def annotation_folder(self, place: Place) -> Path:
         """Folder with the layers of one tile."""
@@ -126,6 +130,10 @@ class ProjectLayout:
     def annotation(self, place: Place, feature: str) -> Path:
         """Layer of one feature on one tile, a numpy file of uint8, shape (y, x)."""
         return self.annotation_folder(place) / f"{feature}.npy"
+
+    def strokes(self, place: Place) -> Path:
+        """What was painted on one tile, stroke by stroke, one line each."""
+        return self.annotation_folder(place) / "strokes.jsonl"
 
     def trainset(self, name: str) -> Path:
         """One training set."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, Layer, empty_layer, layer_of_labels, layer_of_mask, marked_done
+from tomoseg_tui.core.annotation import FEATURE, Layer, layer_of_labels, layer_of_mask
 from tomoseg_tui.core.names import IGNORE, check_feature_name
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
@@ -16,9 +16,11 @@ from tomoseg_tui.io.formats import open_stack, open_volume
 from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.project import catalog, claims
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer, write_array
+from tomoseg_tui.project.layers import read_layer, replace_layer
+from tomoseg_tui.project.painters import painter_of, refuse_painted
 from tomoseg_tui.project.records import LayerSource, StateRecord, TomogramRecord, now
 from tomoseg_tui.project.writing import write_whole
+from tomoseg_tui.workflow.painting import Painting
 from tomoseg_tui.workflow.tiling import state_text
 
 VOXEL_SIZE_TOLERANCE = 0.01
@@ -228,6 +230,10 @@ def _settle(
     project: Project, tile: Tile, feature: str, layer: Layer, source: LayerSource, done: Annotated, *, replace: bool
 ) -> None:
     """Write one layer and the state that follows from it, or leave the tile and say why."""
+    painter = painter_of(project.layout, tile.place)
+    if painter is not None:
+        done.left.append(f"{tile.place.id} is being painted by {painter}: left as it is.")
+        return
     with claims.holding(project.layout.tile_claim(tile.place)):
         now_there = catalog.tile_at(project.layout, tile.place)
         _settle_held(project, now_there, feature, layer, source, done, replace=replace)
@@ -266,11 +272,11 @@ def _is_painted(project: Project, place: Place, feature: str) -> bool:
 def _write(project: Project, place: Place, feature: str, record: StateRecord, layer: Layer | None) -> None:
     """Write layer, then state, the old layer going to the trash if it differs; the caller holds the tile."""
     layout = project.layout
+    refuse_painted(layout, place)
     old, path = read_layer(layout, place, feature), layout.annotation(place, feature)
     if old is not None and (layer is None or not np.array_equal(old, layer)):
         project.trash([(path, f"annotations/{place.tomogram}/{place.folder_name}/{path.name}")])
-    if layer is not None:
-        write_array(path, layer)
+    replace_layer(layout, place, feature, layer)
     write_whole(layout.tile_state(place, feature), state_text(record))
 
 
@@ -285,20 +291,11 @@ def set_none_here(project: Project, place: Place, feature: str) -> None:
 
 def set_done(project: Project, place: Place, feature: str) -> int:
     """Mark a tile as annotated: what was not looked at is not the feature. Return its pixels of the feature."""
-    project.refuse_newer()
     catalog.require_feature(project, feature)
-    place = catalog.require_tile(project.layout, place).place
-    with claims.holding(project.layout.tile_claim(place)):
-        record = catalog.states_at(project.layout, place).get(feature)
-        if record is not None and record.state is FeatureState.NONE_HERE:
-            raise ProjectError(
-                f"{place.id} is marked as holding no {feature}.", "Remove the tile and place it again as positive."
-            )
-        layer = read_layer(project.layout, place, feature)
-        done = marked_done(empty_layer(place.size) if layer is None else layer)
-        source = (record.layer if record is not None else None) or LayerSource("painted", None, now())
-        _write(project, place, feature, StateRecord(FeatureState.ANNOTATED, now(), source), done)
-    return int((done == FEATURE).sum())
+    with Painting.open(project, place, features=[feature]) as painting:
+        painting.done(feature)
+        painting.keep()
+        return int((painting.layers[feature] == FEATURE).sum())
 
 
 def annotation_listing(project: Project) -> list[dict[str, object]]:

@@ -1,16 +1,19 @@
 """Give a feature or a tomogram another name wherever the project speaks of it, or take a tomogram away."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from tomoseg_tui.core.names import check_feature_name, check_name
+from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.io.trainset_file import rename_feature as rename_in_training_set
-from tomoseg_tui.project import catalog, claims
+from tomoseg_tui.project import catalog, claims, journal
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
+from tomoseg_tui.project.painters import refuse_painted
 from tomoseg_tui.project.records import write_record
 from tomoseg_tui.project.settings import read_settings, write_settings
 
@@ -33,6 +36,7 @@ def rename_feature(project: Project, old: str, new: str) -> None:
         settings = read_settings(project.layout.settings)
         if new in settings.features:
             raise ProjectError(f"There is a feature {new} already.", "Choose another name.")
+        _refuse_painted(project.layout, catalog.all_tiles(project.layout))
         _rename_in_tiles(project.layout, old, new)
         own = [*project.layout.networks.glob("*/trainset.h5"), *project.layout.audits.glob("*/trainset.h5")]
         for path in [*project.layout.trainsets.glob("[!.]*.h5"), *own]:
@@ -51,9 +55,18 @@ def _rename_in_tiles(layout: ProjectLayout, old: str, new: str) -> None:
             (layout.annotation(tile.place, old), layout.annotation(tile.place, new)),
         ]
         with claims.holding(layout.tile_claim(tile.place)):
+            refuse_painted(layout, tile.place)
+            _rename_in_journal(layout.strokes(tile.place), old, new)
             for source, target in pairs:
                 if source.exists():
                     source.rename(target)
+
+
+def _rename_in_journal(strokes: Path, old: str, new: str) -> None:
+    """Let what was painted be of the new name; a rename that was cut short has perhaps done so already."""
+    known = journal.read_journal(strokes)
+    if known is not None and any(line.feature == old for line in known.lines):
+        journal.note(strokes, journal.RENAMED, old, new)
 
 
 def _rename_in_networks(layout: ProjectLayout, old: str, new: str) -> None:
@@ -98,6 +111,12 @@ def _refuse_running_jobs(layout: ProjectLayout) -> None:
         raise ProjectError(f"Job {held[0]} is running.", f"Wait for it, or stop it: tomoseg jobs stop {held[0]}")
 
 
+def _refuse_painted(layout: ProjectLayout, tiles: Sequence[Tile]) -> None:
+    """Refuse to move what somebody paints."""
+    for tile in tiles:
+        refuse_painted(layout, tile.place)
+
+
 def _rooms_of(layout: ProjectLayout, name: str) -> list[Path]:
     rooms = (layout.tomograms, layout.tiles, layout.annotations, layout.maps, layout.labels)
     return [room / name for room in rooms]
@@ -115,6 +134,7 @@ def rename_tomogram(project: Project, old: str, new: str) -> None:
     check_name(new, "tomogram")
     record = catalog.tomogram(project.layout, old)
     _refuse_running_jobs(project.layout)
+    _refuse_painted(project.layout, catalog.tiles_on(project.layout, old))
     taken = [folder for folder in _rooms_of(project.layout, new) if folder.exists()]
     if taken:
         raise ProjectError(f"The name {new} is taken.", "Choose another.")
@@ -144,5 +164,6 @@ def remove_tomogram(project: Project, name: str) -> Path:
     project.refuse_newer()
     catalog.tomogram(project.layout, name)
     _refuse_running_jobs(project.layout)
+    _refuse_painted(project.layout, catalog.tiles_on(project.layout, name))
     folders = _rooms_of(project.layout, name)
     return project.trash([(folder, f"{folder.parent.name}/{name}") for folder in folders])

@@ -14,6 +14,7 @@ from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.io.coordinates import TileRow, read_tile_rows
 from tomoseg_tui.project import catalog, claims
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.painters import refuse_painted
 from tomoseg_tui.project.records import StateRecord, TomogramRecord, now
 from tomoseg_tui.project.writing import create_exclusively
 
@@ -184,12 +185,15 @@ def remove_tiles(project: Project, places: Sequence[Place]) -> Path:
     project.refuse_newer()
     tiles = [catalog.require_tile(project.layout, place) for place in places]
     found = dict.fromkeys(tile.place for tile in tiles)
+    for place in found:
+        refuse_painted(project.layout, place)
     with contextlib.ExitStack() as held:
         for place in found:
             held.enter_context(claims.holding(project.layout.tile_claim(place)))
         where = project.trash([thing for place in found for thing in _things_of(project, place)])
-    for place in found:  # our own claims went along
-        (where / "tiles" / place.tomogram / place.folder_name / "claim.json").unlink(missing_ok=True)
+    for place in found:  # our own claims went along, and perhaps that of one who died painting
+        for claim in (project.layout.tile_claim(place), project.layout.painting_claim(place)):
+            (where / "tiles" / place.tomogram / place.folder_name / claim.name).unlink(missing_ok=True)
     return where
 
 
