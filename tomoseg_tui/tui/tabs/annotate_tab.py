@@ -14,13 +14,13 @@ from tomoseg_tui.tui.plans.mask_files import MasksWish
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.import_masks import ImportMasks
 from tomoseg_tui.tui.screens.told import Told
-from tomoseg_tui.tui.tabs.tile_work import TileWork
+from tomoseg_tui.tui.tabs.tile_painting import TilePainting
 from tomoseg_tui.tui.widgets.tile_list import TileList, state_for, to_finish
 from tomoseg_tui.workflow.annotating import Annotated, set_done, set_none_here
 
 
 @final
-class AnnotateTab(TileWork):
+class AnnotateTab(TilePainting):
     """The list of work whose tiles are marked."""
 
     NAME = "annotate"

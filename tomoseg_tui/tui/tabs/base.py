@@ -46,6 +46,10 @@ class Tab(Container):
         """Return the arguments of the `tomoseg` command that does what the tab would do now; None if nothing."""
         return None
 
+    def unwritten(self) -> str:
+        """Say what would be lost if the program ended now, and why; empty if nothing would."""
+        return ""
+
     def session(self, session: Session) -> Session:
         """Return the session with what this tab knows of where the user is."""
         return session

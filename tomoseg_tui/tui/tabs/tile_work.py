@@ -36,13 +36,15 @@ WHY_TILES = (
 )
 GUIDE = "to do  placed, not marked\ndone   marked: it teaches\nnone   holds none of it"
 ADVICE = (
+    "[b]p[/b] paint: brush, lines, filaments, wand and more\n"
     "[b]enter[/b] done: all that is not marked is not the feature\n"
     "[b]B[/b] none here: teaches what only looks like it\n"
     "[b]I[/b] masks or a label volume made elsewhere; what is ambiguous goes to [b]ignore[/b]\n"
     "[b]o[/b] paint, outline, plain   [b]f[/b] next feature   [b]/[/b] filter"
 )
-ROOMY_COLUMNS, VAST_COLUMNS, ROOMY_ROWS = 110, 160, 30
-"""Size of the tab from which more is shown."""
+ROOMY_COLUMNS, VAST_COLUMNS, BROAD_COLUMNS, HUGE_COLUMNS, ROOMY_ROWS = 110, 160, 184, 236, 30
+"""Size of the tab from which more is shown; from broad on a tile that is painted has 128 columns beside pictures of
+its neighbours, from huge on beside the list too."""
 
 
 class TileWork(Tab):
@@ -93,13 +95,20 @@ class TileWork(Tab):
                     yield Static(GUIDE, id="annotate-guide", classes="hint")
                     yield Static(ADVICE, id="annotate-advice", classes="hint")
                 yield TileView(id="annotate-tile")
+                yield from self.compose_desk()
                 yield TileAround(id="annotate-around")
+
+    def compose_desk(self) -> ComposeResult:
+        """Make what else stands between the tile and its surroundings."""
+        yield from ()
 
     def on_resize(self, event: Resize) -> None:
         """Show more where there is room."""
         width, roomy = event.size.width, event.size.height >= ROOMY_ROWS
         self.set_class(roomy and ROOMY_COLUMNS <= width < VAST_COLUMNS, "-roomy")
         self.set_class(roomy and width >= VAST_COLUMNS, "-vast")
+        self.set_class(roomy and width >= BROAD_COLUMNS, "-broad")
+        self.set_class(roomy and width >= HUGE_COLUMNS, "-huge")
 
     def take_focus(self) -> None:
         """Let the list have the keys, where there is one."""
@@ -173,6 +182,13 @@ class TileWork(Tab):
         """Look at the tile that the cursor has come to."""
         self._look()
 
+    @property
+    def _advisers(self) -> Advisers:
+        """Who may have an opinion on the tile under the cursor."""
+        tile, facts = self._tile, self._facts
+        home = facts.tomogram(tile.place.tomogram) if tile is not None and facts is not None else None
+        return Advisers(facts.networks if facts is not None else (), home.maps if home is not None else ())
+
     def _look(self, *, again: bool = False) -> None:
         """Have the tile under the cursor read, unless all that is shown of it is known already."""
         tile, facts = self._tile, self._facts
@@ -180,9 +196,7 @@ class TileWork(Tab):
             self._looked_at, self._pictures = None, None
             self._draw()
             return
-        home = facts.tomogram(tile.place.tomogram)
-        advisers = Advisers(facts.networks, home.maps if home is not None else ())
-        what = (tile, self._chosen, advisers)
+        what = (tile, self._chosen, self._advisers)
         if what != self._looked_at or again:
             self._looked_at = what
             self._number += 1
