@@ -1,13 +1,15 @@
 """What tests of several rooms share: the real process, and a digest of a folder."""
 
+import contextlib
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,17 @@ class Tomoseg:
         assert digest_of(self.folder) == before, "the project has changed"
         assert not done.out
         return done.err
+
+
+@contextlib.contextmanager
+def files_of_at_most(length: int) -> Iterator[None]:
+    """Let the kernel refuse, half way through a write, what a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (length, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
