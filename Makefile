@@ -7,7 +7,7 @@ NET ?= --quiet
 DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
 APT_TOOLS := tmux xterm xvfb imagemagick
 
-.PHONY: setup run demo test check tools golden bench bench-audit bench-tui
+.PHONY: setup run demo test check tools golden bench bench-audit bench-tui kills
 
 setup: .venv/ready
 
@@ -63,3 +63,7 @@ bench-audit: setup
 
 bench-tui: setup
 	$(BIN)/python tests/bench/tui.py
+
+# Processes are killed at COUNT random moments, and what they had kept is looked for.
+kills: setup
+	$(BIN)/python tests/bench/kill_strokes.py --count $(or $(COUNT),200)

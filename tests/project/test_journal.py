@@ -59,7 +59,7 @@ def test_of_a_journal_cut_anywhere_the_whole_lines_are_read(path: Path) -> None:
     known = begun(path, *(a_line(value) for value in (1, 2, 3)))
     content = path.read_bytes()
     ends = [number + 1 for number, byte in enumerate(content) if byte == ord("\n")]
-    for length in range(ends[0], len(content) + 1):
+    for length in range(ends[0], len(content) + 1, 3):
         path.write_bytes(content[:length])
         cut = journal.read_journal(path)
         assert cut is not None

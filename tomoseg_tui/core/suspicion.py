@@ -32,6 +32,12 @@ def seen_pixels(layers: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray((layers != NOT_LOOKED_AT) & (layers != IGNORED), np.bool_)
 
 
+def percent(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> str:
+    """Return a share in percent, with a digit behind the point where there would be nothing before it."""
+    share = 100 * int(np.count_nonzero(part)) / max(int(np.count_nonzero(whole)), 1)
+    return f"{share:.0f} %" if share >= 1 else f"{share:.1f} %"
+
+
 class Weights(NamedTuple):
     """Pixels of tiles weighed by how sure the network is, each of shape (n,)."""
 

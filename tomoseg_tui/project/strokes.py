@@ -13,6 +13,7 @@ from tomoseg_tui.project.journal import History, Journal, Line, Mark
 from tomoseg_tui.project.layers import KeptLayer, read_kept_layer, write_layer
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
+from tomoseg_tui.project.writing import sweep_drafts
 
 DONE, WANTED, NONE_HERE = "done", "wanted", "none here"
 """Tools that give a feature another state; of these alone a layer is not said to be painted."""
@@ -91,6 +92,12 @@ def _was_replaced(feature: str, kept: KeptLayer | None, known: Journal | None) -
     if kept is None or kept.mark is None or kept.mark.journal != known.id:
         return True
     return own[-1].end != journal.layer_sum(kept.layer)
+
+
+def sweep_tile(layout: ProjectLayout, place: Place, features: Sequence[str]) -> None:
+    """Remove what a killed process has left unfinished; for whoever holds the tile's claim."""
+    named = [(layout.annotation(place, feature), layout.tile_state(place, feature)) for feature in features]
+    sweep_drafts(layout.strokes(place), *(path for paths in named for path in paths))
 
 
 def write_lines(layout: ProjectLayout, kept: KeptTile, lines: Sequence[Line]) -> KeptTile:

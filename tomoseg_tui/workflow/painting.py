@@ -22,7 +22,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.journal import Line
 from tomoseg_tui.project.painters import Painter, PaintingClaim, painter_of, refuse_painted
 from tomoseg_tui.project.settings import read_settings
-from tomoseg_tui.project.strokes import DONE, NONE_HERE, WANTED, KeptTile, read_tile, write_lines
+from tomoseg_tui.project.strokes import DONE, NONE_HERE, WANTED, KeptTile, read_tile, sweep_tile, write_lines
 
 
 @final
@@ -267,8 +267,8 @@ class Painting:
         with self._writing:
             lines = tuple(self._pending)
             if lines:
-                self._take()
                 try:
+                    self._take()
                     self._write(lines)
                 except OSError as fault:
                     raise self._unwritten(lines, str(fault.strerror)) from fault
@@ -305,7 +305,10 @@ class Painting:
         except AlreadyRunningError:
             self._look_again()
             raise
-        if not read_tile(self._project.layout, self.place, self.features).is_as(self._kept):
+        layout = self._project.layout
+        with claims.holding(layout.tile_claim(self.place)):
+            sweep_tile(layout, self.place, self.features)
+        if not read_tile(layout, self.place, self.features).is_as(self._kept):
             self._claim.give_back()
             self._look_again()
             raise ProjectError(

@@ -114,10 +114,10 @@ def _finding(feature: str, sign: int, doubt: float, output: NDArray[np.float32],
         return _Finding(feature, sign, doubt, counts.dice, None)
     if not mask.any():
         kind = "negative tile" if sign < 0 else "tile, where none is annotated"
-        reason = f"the network sees {feature} on {_percent(shown & seen, seen)} of this {kind}"
+        reason = f"the network sees {feature} on {measures.percent(shown & seen, seen)} of this {kind}"
         return _Finding(feature, sign, doubt, counts.dice, reason)
     if counts.recall < HARDLY:
-        share = _percent(mask, seen)
+        share = measures.percent(mask, seen)
         reason = f"{feature} is annotated on {share} of the tile, and the network sees hardly any of that"
         return _Finding(feature, sign, doubt, counts.dice, reason)
     reason = (
@@ -128,13 +128,7 @@ def _finding(feature: str, sign: int, doubt: float, output: NDArray[np.float32],
 
 
 def _though_seen(shown: NDArray[np.bool_], seen: NDArray[np.bool_]) -> str:
-    return f"; the network sees it on {_percent(shown, seen)} of the tile" if shown.any() else ""
-
-
-def _percent(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> str:
-    """Return a share in percent, with a digit behind the point where there would be nothing before it."""
-    share = 100 * int(np.count_nonzero(part)) / max(int(np.count_nonzero(whole)), 1)
-    return f"{share:.0f} %" if share >= 1 else f"{share:.1f} %"
+    return f"; the network sees it on {measures.percent(shown, seen)} of the tile" if shown.any() else ""
 
 
 def _moved(feature: str, shift: Shift) -> str:

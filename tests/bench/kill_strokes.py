@@ -1,0 +1,186 @@
+"""Kill a painting process at random moments, and look whether every stroke that was said to be kept is there.
+
+One project is gone on with all the time: each process finds what the one before it has left. It paints, undoes and
+redoes by a seed, so that this program knows what the tile must hold after each move; it keeps in a thread of its own,
+as the screen does, and says how many moves are kept. `make kills` does this 200 times; 20 of it are a test.
+"""
+
+import argparse
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tomoseg_tui.core.annotation import Change, Layer
+from tomoseg_tui.core.painting import stroke
+from tomoseg_tui.core.tiles import FeatureState, Place, place_from_id
+from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project, make_project
+from tomoseg_tui.project.layers import read_layer
+from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
+from tomoseg_tui.workflow.painting import Painting, who_paints
+from tomoseg_tui.workflow.tiling import place_tiles, wish
+
+PLACE = Place("cell", 2, 32, 32)
+FEATURES = ("tube", "wall")
+MOVES = 300
+"""Of one process; more than it comes to before it is killed."""
+LATEST_SECONDS = 0.6
+"""A process is killed at most so long after it has begun to paint."""
+
+
+def make_tile(folder: Path) -> Project:
+    """Return a project with one tile that is wanted for two features."""
+    project = make_project(folder)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        path = Path(elsewhere) / "cell.mrc"
+        with MrcWriter(path, Grid((4, 64, 64), 10.0, (0, 0, 0), (0, 0, 0)), np.dtype(np.int8)) as out:
+            out.write_slices(0, np.random.default_rng(7).integers(-99, 99, (4, 64, 64)).astype(np.int8))
+        import_volumes(project, [path], ImportRequest(polarity="dark", voxel_size_angstrom=10.0))
+    place_tiles(project, [wish(PLACE, feature, negative=False) for feature in FEATURES])
+    return Project.open(folder)
+
+
+def moves(painting: Painting, seed: int) -> Iterator[Change]:
+    """Paint by a seed; yield each change that is to be kept."""
+    chance = random.Random(seed)
+    for _ in range(MOVES):
+        kind, feature = chance.random(), chance.choice(FEATURES)
+        points = [(chance.randrange(64), chance.randrange(64)) for _ in range(3)]
+        width, value = chance.randint(1, 15), chance.randint(0, 3)
+        if kind < 0.15:
+            change = painting.undo()
+        elif kind < 0.25:
+            change = painting.redo()
+        elif kind < 0.28 and painting.states[feature] is not FeatureState.NONE_HERE:
+            change = painting.done(feature)
+        elif kind < 0.3:
+            change = painting.none_here(feature)
+        elif painting.states[feature] is FeatureState.NONE_HERE:
+            change = painting.make_wanted(feature)
+        else:
+            change = painting.stroke(feature, stroke((64, 64), points, width), value, "brush")
+        if change is not None:
+            yield change
+
+
+def paint(folder: Path, place: Place, seed: int) -> None:
+    """Be the process that is killed: say "ready", then after each time how many moves are kept."""
+    painting = Painting.open(Project.open(folder), place)
+    print("ready", flush=True)
+    ended = threading.Event()
+
+    def keep() -> None:
+        kept = 0
+        while not ended.is_set() or painting.unkept:
+            kept += painting.keep()
+            print(kept, flush=True)
+
+    writer = threading.Thread(target=keep)
+    writer.start()
+    pauses = random.Random(seed + 1)
+    for _ in moves(painting, seed):
+        time.sleep(pauses.choice([0.0, 0.001, 0.01]))
+    ended.set()
+    writer.join()
+    painting.close()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found after one kill."""
+
+    said: int
+    """Moves that the process had said to be kept."""
+    there: int | None
+    """Moves that the tile holds; None if it holds what no number of moves leads to."""
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong, if anything."""
+        if self.there is None:
+            return "the tile holds what was never painted"
+        return f"{self.said - self.there} of {self.said} kept strokes are lost" if self.there < self.said else None
+
+
+def kill_once(project: Project, seed: int) -> Found:
+    """Let a process paint, kill it at a random moment, and compare what is there with what it must have painted."""
+    before = Painting.open(project, PLACE)
+    pictures = [_picture(before)]
+    pictures += [_picture(before) for _ in moves(before, seed)]
+    said = _killed(project.layout.root, seed)
+    after = Painting.open(project, PLACE)
+    there = _picture(after)
+    read = {feature: read_layer(project.layout, PLACE, feature) for feature in FEATURES}
+    known = all(layer is None or np.array_equal(layer, there[0][feature]) for feature, layer in read.items())
+    if not known or after.remarks or who_paints(project, PLACE) is not None:
+        return Found(said, None)
+    fitting = [number for number, picture in enumerate(pictures) if _is_same(picture, there)]
+    return Found(said, next((number for number in fitting if number >= said), fitting[-1] if fitting else None))
+
+
+def _picture(painting: Painting) -> tuple[dict[str, Layer], bool, bool]:
+    return dict(painting.layers), painting.can_undo, painting.can_redo
+
+
+def _is_same(one: tuple[dict[str, Layer], bool, bool], other: tuple[dict[str, Layer], bool, bool]) -> bool:
+    return one[1:] == other[1:] and all(np.array_equal(one[0][feature], other[0][feature]) for feature in FEATURES)
+
+
+def _killed(folder: Path, seed: int) -> int:
+    """Start a process and kill it; return how many moves it has said to be kept."""
+    words = [sys.executable, __file__, "--paint", str(folder), PLACE.id, str(seed)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n", "the process did not begin"
+        time.sleep(random.Random(seed).uniform(0, LATEST_SECONDS))
+        process.send_signal(signal.SIGKILL)
+        lines = process.stdout.read().splitlines(keepends=True)
+    return max([0, *(int(line) for line in lines if line.endswith("\n"))])
+
+
+def kill_often(folder: Path, count: int, seed: int) -> list[Found]:
+    """Kill again and again, in one project; then undo everything that was ever painted."""
+    project = make_tile(folder)
+    found = [kill_once(project, seed + number) for number in range(count)]
+    with Painting.open(project, PLACE) as painting:
+        while painting.undo() is not None:
+            pass
+        assert not any(layer.any() for layer in painting.layers.values()), "undo of all does not lead to the start"
+    assert set(catalog.tile_at(project.layout, PLACE).states.values()) == {FeatureState.WANTED}
+    leftovers = [path for path in project.layout.annotation_folder(PLACE).iterdir() if path.name[0] == "."]
+    assert not leftovers, f"drafts are left: {leftovers}"
+    return found
+
+
+def main() -> int:
+    """Kill as often as asked, and say what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--paint", nargs=3, metavar=("PROJECT", "TILE", "SEED"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.paint:
+        paint(Path(asked.paint[0]), place_from_id(asked.paint[1]), int(asked.paint[2]))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        found = kill_often(Path(folder) / "project", asked.count, asked.seed)
+    faults = [f"kill {number}: {one.fault}" for number, one in enumerate(found) if one.fault]
+    said, more = sum(one.said for one in found), sum((one.there or 0) - one.said for one in found)
+    print(f"{len(found)} kills while painting: {said} strokes said to be kept, {more} more were; faults: {len(faults)}")
+    print("\n".join(faults), end="\n" if faults else "")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Tiles to paint, and what painting them leaves: for tests of several files."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.annotation import Layer
+from tomoseg_tui.core.painting import dab
+from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.layers import read_layer
+from tomoseg_tui.workflow.painting import Painting
+from tomoseg_tui.workflow.tiling import place_tiles, wish
+
+PLACE, NEGATIVE, STAR = (Place("cell", 4, 64, x) for x in (40, 64, 80))
+WALL_ONLY = Place("cell", 5, 64, 40)
+
+
+def place_tiles_to_paint(project: Project) -> Project:
+    """Place tiles on the tomogram called cell: of two features, of one, of none, and of none of any."""
+    wishes = [
+        wish(PLACE, "tube", negative=False),
+        wish(PLACE, "wall", negative=False),
+        wish(NEGATIVE, "tube", negative=True),
+        wish(STAR, "*", negative=True),
+        wish(WALL_ONLY, "wall", negative=False),
+    ]
+    place_tiles(project, wishes)
+    return project
+
+
+def disc(x: int = 32, width: int = 9) -> NDArray[np.bool_]:
+    return dab((64, 64), (32, x), width)
+
+
+def painted(project: Project, *strokes: tuple[str, int, int], place: Place = PLACE) -> list[dict[str, Layer]]:
+    """Paint discs (feature, x, value), each kept; return all layers before and after each."""
+    with Painting.open(project, place) as painting:
+        seen = [dict(painting.layers)]
+        for feature, x, value in strokes:
+            painting.stroke(feature, disc(x), value, "brush")
+            painting.keep()
+            seen.append(dict(painting.layers))
+    return seen
+
+
+def on_disk(project: Project, feature: str = "tube", place: Place = PLACE) -> Layer:
+    layer = read_layer(project.layout, place, feature)
+    assert layer is not None
+    return layer
+
+
+def state(project: Project, feature: str = "tube", place: Place = PLACE) -> FeatureState | None:
+    return catalog.tile_at(project.layout, place).state_of(feature)
+
+
+def equal(one: dict[str, Layer], other: dict[str, Layer]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
