@@ -182,7 +182,8 @@ class TomosegApp(RecipeApp):
         tab = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
         title = "this dialog" if self.screen.is_modal else tab
         bindings = list(self.screen.active_bindings.values())
-        self.push_screen(Help(title, bindings, str(config_file())))
+        words = self.open_tab.help_words() if self.open_tab is not None and not self.screen.is_modal else ""
+        self.push_screen(Help(title, bindings, str(config_file()), words))
 
     def action_tell_quit(self) -> None:
         """Say how to leave; ctrl+c never ends the program by itself."""

@@ -1,5 +1,6 @@
 """The canvas on which a tile is painted: shows a scene, sends what has changed of it, and tells where the mouse is."""
 
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -45,11 +46,11 @@ class PaintCanvas(PixelWidget, can_focus=True):
         """The button was released."""
 
     class Wheeled(Message):
-        """The wheel was turned: 1 up, -1 down."""
+        """The wheel was turned over a pixel: 1 up, -1 down."""
 
-        def __init__(self, steps: int) -> None:
+        def __init__(self, y: int, x: int, steps: int) -> None:
             super().__init__()
-            self.steps = steps
+            self.y, self.x, self.steps = y, x, steps
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
@@ -62,6 +63,8 @@ class PaintCanvas(PixelWidget, can_focus=True):
         self._drawn_for: tuple[Port, Style] | None = None
         self._rows: list[str] = []
         self._is_fine = self._is_held = False
+        self.follows = True
+        """Whether the view moves with the cursor; not while the mouse paints, or the tile would slip from under it."""
 
     # What is shown
 
@@ -109,6 +112,8 @@ class PaintCanvas(PixelWidget, can_focus=True):
         at = self._scene.cursor_yx or (size // 2, size // 2)
         cells = self.size.width, self.size.height
         port = port_around(at, self._port, size=size, cells_xy=cells, style=style, zoom=self.zoom)
+        if not self.follows and self._port is not None and replace(port, top_left=self._port.top_left) == self._port:
+            port = self._port
         self._port = port
         self._send(draw(self._scene, port, style), port, style)
 
@@ -165,12 +170,12 @@ class PaintCanvas(PixelWidget, can_focus=True):
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         """Enlarge."""
         event.stop()
-        self.post_message(self.Wheeled(1))
+        self.post_message(self.Wheeled(*self._pixel(event), 1))
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """Shrink."""
         event.stop()
-        self.post_message(self.Wheeled(-1))
+        self.post_message(self.Wheeled(*self._pixel(event), -1))
 
     def _look_how_fine(self, event: MouseEvent) -> None:
         """Take note whether the terminal tells where in a cell the mouse is: then a place without fraction is exact."""

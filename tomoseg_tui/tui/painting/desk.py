@@ -141,7 +141,7 @@ class Desk(Container):
         if self.hand.size != size:
             self.hand = Hand(size)
         self.hand.cancel()
-        self.hand.cursor_yx = size // 2, size // 2
+        self.hand.cursor_yx, self.canvas.follows = (size // 2, size // 2), True
         self._take_threshold()
         for remark in opened.painting.remarks:
             self.notify(remark, severity="warning")

@@ -62,6 +62,7 @@ class Easel(Strokes):
         self._moved()
 
     def _moved(self) -> None:
+        self.canvas.follows = True
         if self.hand.pen_down:
             if self._pen_timer is not None:
                 self._pen_timer.stop()
@@ -189,7 +190,7 @@ class Easel(Strokes):
     @on(PaintCanvas.Held)
     def take_hold(self, event: PaintCanvas.Held) -> None:
         """Begin a stroke, or do what the tool does."""
-        ground = self._ground
+        ground, self.canvas.follows = self._ground, False
         if ground is not None and not self._is_refused():
             self._apply(self.hand.take_hold(event.y, event.x, ground, erase=event.erase))
 
@@ -207,7 +208,10 @@ class Easel(Strokes):
 
     @on(PaintCanvas.Wheeled)
     def turn_wheel(self, event: PaintCanvas.Wheeled) -> None:
-        """Enlarge or shrink."""
+        """Enlarge or shrink what is under the mouse."""
+        if not self.hand.pen_down and not self.hand.is_dragging:
+            self.hand.go_to(event.y, event.x)
+            self._draw()
         self.action_zoom(event.steps)
 
     def choose_tool(self, event: Toolbox.ToolChosen) -> None:

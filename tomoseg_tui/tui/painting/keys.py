@@ -5,7 +5,8 @@ from textual.binding import Binding
 from tomoseg_tui.tui.painting.hand import FAR, Tool
 
 QUICK_WAY = (
-    "A microtubule: t, to a point on its middle line, space, to another one, space; [ and ] set the width; "
+    "The quickest way for a microtubule: t, move to a point on its middle line, space, move to another one, space. "
+    "Shift moves by 8, home, end, page up and page down to the border; [ and ] set the width until the band fits. "
     "enter marks the tile done and goes to the next."
 )
 """The quickest sequence, for the help."""
@@ -13,7 +14,7 @@ TOOL_KEYS = {
     Tool.BRUSH: ("b", "Brush: dabs, and strokes with the pen down"),
     Tool.ERASER: ("e", "Eraser: back to not looked at"),
     Tool.LINE: ("s", "Straight lines: space sets points, enter ends"),
-    Tool.FILAMENT: ("t", f"Filament through two points, from border to border. {QUICK_WAY}"),
+    Tool.FILAMENT: ("t", "Filament through two points, from border to border"),
     Tool.AREA: ("a", "Area: space sets corners, enter fills"),
     Tool.BOX: ("r", "Rectangle between two corners"),
     Tool.FILL: ("g", "Fill what an outline encloses"),

@@ -106,7 +106,7 @@ class Sight:
             from scipy import ndimage  # noqa: PLC0415  # a screen that only looks need not wait for it
 
             return np.asarray(ndimage.gaussian_filter(plain, SMOOTHING), np.float32)
-        if FILTERS[self.filter] == "z-1..z+1":
+        if FILTERS[self.filter] == "z-1..z+1" and not self.beside:
             slices = [part for part in (sheet.below, sheet.here, sheet.above) if part is not None]
             return np.asarray(np.mean(slices, axis=0), np.float32)
         return plain

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from tomoseg_tui.core.tiles import FeatureState
 from tomoseg_tui.tui.painting.desk import Desk, Subject
 from tomoseg_tui.tui.painting.easel import Easel
+from tomoseg_tui.tui.painting.keys import QUICK_WAY
 from tomoseg_tui.tui.painting.toolbox import Toolbox
 from tomoseg_tui.tui.tabs.tile_work import TileWork
 from tomoseg_tui.tui.widgets.tile_list import TileList, state_for
@@ -156,6 +157,10 @@ class TilePainting(TileWork):
     def take_value(self, event: Toolbox.ValueChosen) -> None:
         """Hand on what was clicked."""
         self.easel.choose_value(event)
+
+    def help_words(self) -> str:
+        """Say how a microtubule is painted with the fewest keys."""
+        return QUICK_WAY if self.is_painting else ""
 
     def unwritten(self) -> str:
         """Say which strokes are not on disk, and why."""
