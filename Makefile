@@ -20,6 +20,7 @@ setup: .venv/ready
 	@echo "Setting up .venv (once; TensorFlow is about 600 MB) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install $(NET) --disable-pip-version-check --editable '.[test]'
+	@$(BIN)/python -m compileall -q tomoseg_tui
 	@touch .venv/ready
 
 run: setup

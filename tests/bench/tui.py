@@ -84,6 +84,7 @@ class Bench:
             "XDG_STATE_HOME": str(folder / "state"),
             "TEXTUAL_ANIMATIONS": "none",
             "TMUX": "",
+            "PYTHONDONTWRITEBYTECODE": "",  # as for a user: the first start compiles, later ones don't
         }
 
     def command(self, project: Path) -> list[str]:
@@ -168,7 +169,8 @@ def cold_start(bench: Bench, project: Path) -> float:
 
 def frames_in_tmux(bench: Bench, project: Path) -> float:
     """Return the frames a second while a key is held, 60 times a second, in tmux."""
-    socket, stream = f"bench{os.getpid()}", bench.folder / "pane"
+    stream = bench.folder / "pane"
+    socket = f"bench{os.getpid()}_{time.monotonic_ns()}"  # the server of the run before may still be ending
     tmux = ["tmux", "-L", socket, "-f", os.devnull]
     inner = shlex.join(["env", "LANG=C.UTF-8", *bench.command(project)])
     environment = bench.environment | {"LANG": "C.UTF-8"}

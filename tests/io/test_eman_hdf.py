@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.io.eman_hdf import Attribute, EmanVolume, read_image_stack, write_image_stack, write_volume
+from tomoseg_tui.io.eman_hdf import (
+    Attribute,
+    EmanVolume,
+    read_image_stack,
+    read_stack_headers,
+    write_image_stack,
+    write_volume,
+)
 
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 6), st.integers(1, 7))
 FLOATS = st.floats(-1e6, 1e6, width=32)
@@ -286,3 +293,16 @@ def test_changed_bytes_cause_only_faults_in_words(
             reader.read_slices(0, 1)
     except TomosegError:
         return
+
+
+def test_headers_that_are_written_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.hdf"
+    attributes: list[dict[str, Attribute]] = [
+        {"ptcl_source_image": "tomograms/tömo.hdf", "ptcl_source_coord": [1.0, -2.5, 3.0], "valid_set": 1},
+        {"ptcl_source_image": "", "score": 0.5},
+    ]
+    write_image_stack(path, np.ones((2, 4, 6)), voxel_size_angstrom=13.5, attributes=attributes)
+    first, second = read_stack_headers(path)
+    assert {key: first[key] for key in attributes[0]} == attributes[0]
+    assert (first["nx"], first["ny"], first["nz"], first["apix_x"]) == (6, 4, 1, 13.5)
+    assert (second["ptcl_source_image"], second["score"]) == ("", 0.5)

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tomoseg_tui.errors import ShapeError
-from tomoseg_tui.io.pictures import png_bytes, write_png
+from tomoseg_tui.core.mask_values import COLOUR
+from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
+from tomoseg_tui.io.pictures import png_bytes, read_png, read_png_stack, write_mask_png, write_png
 
 RGB = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 
@@ -31,3 +32,48 @@ def test_a_view_with_turned_rows_is_written_as_it_looks() -> None:
 def test_what_is_no_picture_is_refused(odd: NDArray[Any]) -> None:
     with pytest.raises(ShapeError, match="expected"):
         png_bytes(odd)
+
+
+GREYS = np.arange(12, dtype=np.uint8).reshape(3, 4)
+
+
+def test_greys_and_numbers_of_colours_are_read_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_mask_png(path, GREYS)
+    np.testing.assert_array_equal(read_png(path), GREYS)
+    numbers = GREYS % 3
+    write_mask_png(path, numbers, [(0, 0, 0), (255, 0, 0), (0, 0, 255)])
+    np.testing.assert_array_equal(read_png(path), numbers)
+    coloured = np.array([0, COLOUR + 0xFF0000, COLOUR + 0x0000FF])[numbers]
+    np.testing.assert_array_equal(read_png(path, colours=True), coloured)
+    with Image.open(path) as image:
+        image.convert("RGB").save(path)
+    np.testing.assert_array_equal(read_png(path), coloured)
+
+
+def test_sixteen_bits_are_read_and_what_is_see_through_is_0(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(GREYS.astype(np.uint16) * 1000).save(path)
+    np.testing.assert_array_equal(read_png(path), GREYS.astype(np.int32) * 1000)
+    rgba = np.zeros((2, 2, 4), np.uint8)
+    rgba[..., 0] = 255
+    rgba[0, :, 3] = 255
+    Image.fromarray(rgba).save(path)
+    np.testing.assert_array_equal(read_png(path), [[COLOUR + 0xFF0000] * 2, [0, 0]])
+
+
+def test_a_mask_of_two_greys_is_known_by_them_and_not_by_their_numbers(tmp_path: Path) -> None:
+    write_mask_png(tmp_path / "a.png", GREYS % 2, [(255, 255, 255), (0, 0, 0)])
+    np.testing.assert_array_equal(read_png(tmp_path / "a.png"), 255 * (1 - GREYS % 2))
+
+
+def test_a_damaged_png_and_a_folder_of_unequal_ones_are_refused(tmp_path: Path) -> None:
+    write_mask_png(tmp_path / "a.png", GREYS)
+    content = (tmp_path / "a.png").read_bytes()
+    for cut in (10, 40, len(content) - 30):
+        (tmp_path / "b.png").write_bytes(content[:cut])
+        with pytest.raises(UnreadableTomogramError, match=r"b\.png is damaged"):
+            read_png(tmp_path / "b.png")
+    write_mask_png(tmp_path / "b.png", GREYS[:2])
+    with pytest.raises(UnreadableTomogramError, match="PNGs of shapes"):
+        read_png_stack(tmp_path)

@@ -18,7 +18,7 @@ from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io import tiff
 from tomoseg_tui.io.formats import open_stack
-from tomoseg_tui.io.tiff import TiffVolume, write_volume
+from tomoseg_tui.io.tiff import TiffVolume, write_stack, write_volume
 
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 6), st.integers(1, 7))
 CODES = ["u1", "i1", "u2", "i2", "f2", "f4"]
@@ -245,3 +245,37 @@ def test_three_or_four_masks_of_bytes_are_a_stack_and_no_colours(tmp_path: Path,
         warnings.simplefilter("ignore", DeprecationWarning)
         tifffile.imwrite(path, masks)
     assert np.array_equal(open_stack(path), masks)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["i4", "u1"])
+@pytest.mark.filterwarnings("ignore:.*are stored as RGB")
+def test_labels_as_napari_saves_them_are_read(tmp_path: Path, count: int, dtype: str) -> None:
+    """Three or four of them it writes as planes of colours that stand apart, compressed."""
+    labels = np.random.default_rng(7).integers(0, 4, (count, 16, 24)).astype(dtype)
+    tifffile.imwrite(tmp_path / "labels.tif", labels, compression="zlib", compressionargs={"level": 1})
+    with TiffVolume(tmp_path / "labels.tif", flat=True) as reader:
+        np.testing.assert_array_equal(reader.read_slices(0, count), labels)
+        np.testing.assert_array_equal(reader.read_region((0, 3, 5), (1, 4, 6))[0], labels[0, 3:7, 5:11])
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5])
+@pytest.mark.parametrize(("dtype", "is_imagej"), [("f4", True), ("u1", True), ("i4", False)])
+def test_a_stack_for_fiji_and_napari_has_the_right_axes(
+    tmp_path: Path,
+    count: int,
+    dtype: str,
+    is_imagej: bool,  # noqa: FBT001
+) -> None:
+    images = np.arange(count * 16 * 24).reshape(count, 16, 24).astype(dtype)
+    names = [f"tile {number}" for number in range(count)]
+    write_stack(tmp_path / "a.tif", images, axes="TYX", voxel_size_angstrom=13.48, names=names)
+    with tifffile.TiffFile(tmp_path / "a.tif") as written:
+        assert written.is_imagej == is_imagej
+        assert written.series[0].axes in {"TYX", "YX"}
+        if is_imagej:
+            assert written.imagej_metadata is not None
+            assert written.imagej_metadata["Labels"] == (names if count > 1 else names[0])
+    with TiffVolume(tmp_path / "a.tif", flat=True) as reader:
+        np.testing.assert_array_equal(reader.read_slices(0, count), images)
+        assert reader.grid.voxel_size_angstrom == (13.48 if is_imagej else 0)

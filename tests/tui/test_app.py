@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -33,6 +35,17 @@ def notices(app: TomosegApp) -> list[tuple[str, str, str]]:
 def history(project: Project) -> list[str]:
     path = project.layout.history
     return [json.loads(line)["command"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def woken_by(module: str, *watched: str) -> set[str]:
+    ask = f"import sys, {module}; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout
+    return set(watched) & set(said.split())
+
+
+def test_the_frame_stands_before_numpy_and_the_first_tab_before_other_formats_wake() -> None:
+    assert woken_by("tomoseg_tui.tui.app", "numpy", "h5py", "PIL", "tifffile") == set()
+    assert woken_by("tomoseg_tui.tui.tabs.import_tab", "numpy", "h5py", "PIL", "tifffile") == {"numpy"}
 
 
 # Tabs, help, palette, keys

@@ -137,16 +137,18 @@ async def test_one_job_a_network_is_started_after_asking(
     started = keep_starts(app, monkeypatch)
     async with applying(app) as (pilot, tab):
         await pilot.press("a", "l", "space")
-        dialog = await start(pilot, z="8:16", workers="2")
+        dialog = await start(pilot, z="8:16", workers="2", copies="4", precision="half")
         assert "2 jobs, which run at the same time." in prose_on(pilot)
         assert "a first guess" in price(dialog)
         await pilot.press("enter")
         await until(pilot, lambda: len(started) == 2)
         assert not tab._marks
     (words, (kind, name, asked)), (other, _) = started
-    assert words == ["apply", "both", "alpha", "beta", "--z", "8:16", "--workers", "2"]
+    settings = ["--z", "8:16", "--workers", "2", "--tta", "4", "--half"]
+    assert words == ["apply", "both", "alpha", "beta", *settings]
     assert (kind, name, asked["workers"]) == ("apply", "both on alpha beta", 2)
-    assert other == ["apply", "second", "alpha", "--z", "8:16", "--workers", "2"]
+    assert (asked["tta"], asked["half"]) == (4, True)
+    assert other == ["apply", "second", "alpha", *settings]
 
 
 async def test_the_dialog_says_what_is_wrong_and_starts_nothing(
@@ -159,10 +161,12 @@ async def test_the_dialog_says_what_is_wrong_and_starts_nothing(
         assert "does not fit" in price(dialog)
         await pilot.press("enter")
         assert pilot.app.screen is dialog
-        for field, value, said in (("z", "", ""), ("workers", "0", "workers"), ("device", "gpu:x", "gpu:x")):
+        wrong = (("workers", "0", "workers"), ("device", "gpu:x", "gpu:x"), ("copies", "3", "1, 4 or 8"))
+        for field, value, said in (("z", "", ""), ("precision", "double", "full or half"), *wrong):
             dialog.query_one(f"#{field}", Input).value = value
             await pilot.pause()
             assert said in price(dialog)
+            dialog.query_one(f"#{field}", Input).value = ""
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is not dialog)
     assert not started

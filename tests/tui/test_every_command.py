@@ -26,6 +26,7 @@ KEYS = {
     "tiles import": "tiles.import",
     "tiles show": "tiles.next",
     "tiles remove": "tiles.remove",
+    "annotations export": "annotate.export",
     "annotations import": "annotate.import",
     "annotations set": "annotate.done",
     "trainset build": "train.build_set",

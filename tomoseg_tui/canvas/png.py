@@ -4,7 +4,6 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 
 def encode(rgb: NDArray[np.uint8], *, compression: int = 6) -> bytes:
@@ -22,6 +21,8 @@ def encode(rgb: NDArray[np.uint8], *, compression: int = 6) -> bytes:
     bytes
         A whole PNG file; grey pictures are stored with one channel.
     """
+    from PIL import Image  # noqa: PLC0415  # the first screen needs no PNG and should not wait for it
+
     grey = bool((rgb == rgb[..., :1]).all())
     pixels = np.ascontiguousarray(rgb[..., 0] if grey else rgb)
     stream = BytesIO()

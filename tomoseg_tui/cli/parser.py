@@ -10,6 +10,7 @@ from typing import Any
 from tomoseg_tui.errors import UsageError
 
 Subparsers = Any
+_SET_HELP = "a set of EMAN2's boxes shows F; F:negative shows none of it, ignore leaves it out; may be repeated"
 RENDERERS = ("halfblock", "braille", "ascii", "sixel", "kitty")
 
 
@@ -151,6 +152,11 @@ def _features(parser: Any, *, required: bool = False) -> None:
     )
 
 
+def _which_tiles(parser: Any, text: str) -> None:
+    parser.add_argument("--tiles", nargs="+", metavar="ID", help=text)
+    parser.add_argument("--tomogram", metavar="T", help="all tiles of a tomogram")
+
+
 def _project_verbs(verbs: Subparsers) -> None:
     init = _verb(verbs, "init", "make a folder a project", later("projects", "init"))
     init.add_argument("dir", type=Path, metavar="DIR")
@@ -165,8 +171,8 @@ def _project_verbs(verbs: Subparsers) -> None:
 
 
 def _tomogram_verbs(verbs: Subparsers) -> None:
-    bring = _verb(verbs, "import", "import tomograms", later("tomograms", "import_files"))
-    bring.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    bring = _verb(verbs, "import", "import tomograms, or a project of EMAN2", later("tomograms", "import_files"))
+    bring.add_argument("files", nargs="*", type=Path, metavar="FILE")
     bring.add_argument("--name", metavar="N", help="name in the project; the file's by default")
     how = bring.add_mutually_exclusive_group()
     how.add_argument("--copy", action="store_true", help="copy the file into the project (the default)")
@@ -176,6 +182,10 @@ def _tomogram_verbs(verbs: Subparsers) -> None:
     bring.add_argument("--bin", type=_whole, default=1, metavar="N", help="average N voxels along each axis")
     bring.add_argument("--invert", action="store_true", help="turn densities and polarity round")
     bring.add_argument("--bytes", choices=("signed", "unsigned"), help="how bytes are read; found out by default")
+    bring.add_argument("--eman2", type=Path, metavar="DIR", help="a project of EMAN2: tomograms, boxes, tiles, masks")
+    bring.add_argument("--list", action="store_true", help="with --eman2, only tell what is there")
+    bring.add_argument("--map", action="append", default=[], metavar="SET=F", help=_SET_HELP)
+    bring.add_argument("--version", metavar="TAG", help="with --eman2, boxes belong to TOMOGRAM__TAG")
     clean = _verb(verbs, "preprocess", "filter or bin tomograms into new versions", later("tomograms", "preprocess"))
     clean.add_argument("tomograms", nargs="+", metavar="TOMOGRAM")
     clean.add_argument("--lowpass", type=float, default=0.25, help="cycles/voxel, 0 switches off (default .25)")
@@ -211,22 +221,56 @@ def _tile_verbs(verbs: Subparsers) -> None:
     add.add_argument("--feature", required=True, metavar="F", help="feature, or * with --negative for none of any")
     add.add_argument("--negative", action="store_true", help="the tile holds none of it")
     add.add_argument("--size", type=int, default=64, help="edge in pixels, a multiple of 16 (default 64)")
-    bring = _verb(tiles, "import", "place tiles from a CSV file", later("tiles", "tiles_import"))
-    bring.add_argument("file", type=Path, metavar="FILE", help="columns tomogram,x,y,z,feature,kind")
+    bring = _verb(tiles, "import", "place tiles from a CSV file, or boxes of EMAN2", later("tiles", "tiles_import"))
+    bring.add_argument(
+        "file", type=Path, metavar="FILE", help="columns tomogram,x,y,z,feature,kind; or EMAN2's NAME_info.json"
+    )
+    bring.add_argument("--tomogram", metavar="T", help="on which the boxes of an info file lie")
+    bring.add_argument("--map", action="append", default=[], metavar="SET=F", help=_SET_HELP)
     show = _verb(tiles, "show", "draw tiles with their annotations", later("showing", "tiles_show"))
     show.add_argument("ids", nargs="+", metavar="ID")
     _drawing(show)
     remove = _verb(tiles, "remove", "move tiles to the trash", later("tiles", "tiles_remove"))
     remove.add_argument("ids", nargs="+", metavar="ID")
-    notes = _family(verbs, "annotations", "import, list or set annotations", later("tiles", "annotations_list"))
-    masks = _verb(notes, "import", "import a label volume, or a stack of masks", later("tiles", "annotations_import"))
-    masks.add_argument("file", type=Path, metavar="FILE")
-    masks.add_argument("--tomogram", metavar="T")
-    masks.add_argument(
-        "--map", action="append", default=[], metavar="K=F", help="label 1 is F; 7=ignore teaches nothing"
+    notes = _family(verbs, "annotations", "export, import, list or set annotations", later("tiles", "annotations_list"))
+    lent = _verb(
+        notes,
+        "export",
+        "write tiles and masks for napari, 3dmod, Fiji or EMAN2",
+        later("exchanging", "annotations_export"),
     )
-    masks.add_argument("--feature", metavar="F", help="feature of a stack of masks")
-    masks.add_argument("--tiles", nargs="+", metavar="ID", help="tiles of a stack of masks")
+    lent.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help=".mrc, .hdf (EMAN2), .tif, or a folder of PNGs"
+    )
+    _features(lent)
+    _which_tiles(lent, "tiles to write; all by default")
+    lent.add_argument(
+        "--as", dest="form", choices=("mrc", "hdf", "tif", "napari", "png"), help="by the ending if left out"
+    )
+    lent.add_argument(
+        "--slab", type=_count, metavar="N", help="whole slices instead of tiles, N more on either side of them"
+    )
+    lent.add_argument("--force", action="store_true", help="replace existing files")
+    masks = _verb(
+        notes,
+        "import",
+        "import what was exported, a label volume, or a stack of masks",
+        later("exchanging", "annotations_import"),
+    )
+    masks.add_argument("file", type=Path, metavar="FILE", help="masks, labels, or the manifest of an export")
+    _which_tiles(masks, "tiles of a stack of masks")
+    masks.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="K=F",
+        help="label 1 (or '#ff0000') is F; 7=ignore teaches nothing",
+    )
+    masks.add_argument("--feature", metavar="F", help="feature of all masks")
+    masks.add_argument(
+        "--manifest", type=Path, metavar="FILE", help="of the export; the one beside the file by default"
+    )
+    masks.add_argument("--image", type=Path, metavar="FILE", help="densities that came back with the masks")
     masks.add_argument("--replace", action="store_true", help="replace what was painted too")
     word = _verb(notes, "set", "say that a tile is done, or holds none", later("tiles", "annotations_set"))
     word.add_argument("id", metavar="ID")
@@ -363,6 +407,10 @@ def _whole(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return value
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else _whole(text)
 
 
 def _device(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`tiles` and `annotations`, but for what is drawn."""
+"""`tiles` and `annotations`, but for what is drawn and what goes to other tools."""
 
 import argparse
 
@@ -7,7 +7,6 @@ from tomoseg_tui.cli.common import (
     open_project,
     print_json,
     print_table,
-    progress_bar,
     say,
     wants_json,
     write_history,
@@ -18,7 +17,8 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow import annotating, tiling
-from tomoseg_tui.workflow.annotating import Annotated
+from tomoseg_tui.workflow.eman_boxes import INFO_SUFFIX, InfoWishes, wishes_of_info
+from tomoseg_tui.workflow.eman_sets import read_set_map
 from tomoseg_tui.workflow.tiling import Placed
 
 
@@ -33,11 +33,23 @@ def tiles_add(arguments: argparse.Namespace) -> None:
 
 
 def tiles_import(arguments: argparse.Namespace) -> None:
-    """Place tiles from a CSV file."""
+    """Place tiles from a CSV file, or from an info file of EMAN2."""
     project = open_project(arguments)
-    placed = tiling.place_tiles(project, tiling.wishes_of_file(arguments.file))
+    asked = _asked_by(arguments, project)
+    placed = tiling.place_tiles(project, asked.wishes)
+    placed.remarks[:0] = asked.remarks
     write_history(arguments, project)
     _say_placed(placed)
+
+
+def _asked_by(arguments: argparse.Namespace, project: Project) -> InfoWishes:
+    """Read the file."""
+    if arguments.file.suffix.lower() == INFO_SUFFIX:
+        told = read_set_map(arguments.map)
+        return wishes_of_info(project, arguments.file, tomogram=arguments.tomogram, told=told)
+    if arguments.map or arguments.tomogram:
+        raise UsageError("--map and --tomogram are for info files of EMAN2, which end in .json.", "Leave them out.")
+    return InfoWishes(tuple(tiling.wishes_of_file(arguments.file)), ())
 
 
 def _say_placed(placed: Placed) -> None:
@@ -84,48 +96,6 @@ def tiles_remove(arguments: argparse.Namespace) -> None:
     where = tiling.remove_tiles(project, [place_from_id(tile_id) for tile_id in arguments.ids])
     write_history(arguments, project)
     say(f"{len(set(arguments.ids))} tiles with their annotations are in {where}.")
-
-
-def annotations_import(arguments: argparse.Namespace) -> None:
-    """Import a label volume or a stack of masks."""
-    project = open_project(arguments)
-    done = _import_volume(arguments, project) if arguments.map else _import_stack(arguments, project)
-    write_history(arguments, project)
-    for feature in done.new_features:
-        say(f"Made the feature {feature}.")
-    for remark in done.remarks:
-        say(f"Note: {remark}")
-    for left in done.left:
-        say(f"Left: {left}")
-    say(f"{done.annotated} annotations taken, {done.none_here} tiles hold none, {len(done.left)} left as they were.")
-
-
-def _import_volume(arguments: argparse.Namespace, project: Project) -> Annotated:
-    if arguments.feature or arguments.tiles:
-        raise UsageError("--map is for label volumes, --feature and --tiles for stacks of masks.", "Say one of them.")
-    if not arguments.tomogram:
-        raise UsageError("The tomogram of the label volume is not named.", "Name it: --tomogram T")
-    labels = annotating.label_map(arguments.map)
-    with progress_bar("annotations") as on_progress:
-        return annotating.import_label_volume(
-            project, arguments.file, arguments.tomogram, labels, replace=arguments.replace, on_progress=on_progress
-        )
-
-
-def _import_stack(arguments: argparse.Namespace, project: Project) -> Annotated:
-    if not arguments.feature:
-        raise UsageError(
-            "It is not said what the file shows.",
-            "A label volume: --tomogram T --map 1=F; a stack of masks: --feature F --tomogram T, or --tiles ID...",
-        )
-    if bool(arguments.tiles) == bool(arguments.tomogram):
-        raise UsageError("The tiles of the masks are not named.", "Name --tiles ID... or --tomogram T, one of them.")
-    places = (
-        [place_from_id(tile_id) for tile_id in arguments.tiles]
-        if arguments.tiles
-        else [tile.place for tile in catalog.tiles_of(project.layout, arguments.tomogram)]
-    )
-    return annotating.import_masks(project, arguments.file, arguments.feature, places, replace=arguments.replace)
 
 
 def annotations_list(arguments: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tomoseg_tui.cli import eman
 from tomoseg_tui.cli.common import (
     open_project,
     print_json,
@@ -15,6 +16,7 @@ from tomoseg_tui.cli.common import (
     wants_json,
     write_history,
 )
+from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import chain_in_words
@@ -24,7 +26,11 @@ from tomoseg_tui.workflow.renaming import remove_tomogram, rename_tomogram
 
 
 def import_files(arguments: argparse.Namespace) -> None:
-    """Import tomograms."""
+    """Import tomograms, or a project of EMAN2."""
+    if arguments.eman2 is not None:
+        eman.import_project(arguments)
+        return
+    _check_words(arguments)
     project = open_project(arguments)
     request = ImportRequest(
         name=arguments.name,
@@ -48,6 +54,14 @@ def import_files(arguments: argparse.Namespace) -> None:
         )
     if wants_json(arguments):
         print_json([tomogram_listing(project, one.name) for one in done])
+
+
+def _check_words(arguments: argparse.Namespace) -> None:
+    """Refuse a command without files, and words that only go with a project of EMAN2."""
+    if not arguments.files:
+        raise UsageError("No file is named.", "Name some: tomoseg import FILE...; or a project: --eman2 DIR")
+    if arguments.list or arguments.map or arguments.version is not None:
+        raise UsageError("--list, --map and --version go with a project of EMAN2.", "Name it: --eman2 DIR")
 
 
 def _shape(shape_zyx: tuple[int, int, int]) -> str:

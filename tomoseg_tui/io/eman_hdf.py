@@ -158,6 +158,32 @@ def read_image_stack(path: Path, *, original: Path | None = None) -> NDArray[np.
         return np.stack(images)  # (n, y, x)
 
 
+def read_stack_headers(path: Path) -> list[dict[str, Attribute]]:
+    """Read the header of each image of an EMAN2 stack: its numbers and words, without the prefix "EMAN.".
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If the file is damaged or not EMAN2's.
+    """
+    with _hdf_faults(path), _open(path, path) as file:
+        count = _image_count(file, path)
+        return [_header(file[f"{_IMAGES}/{index}"].attrs) for index in range(count)]
+
+
+def _header(attrs: Any) -> dict[str, Attribute]:
+    """Return the entries of a header in Python's own types."""
+    entries: dict[str, Attribute] = {}
+    for key, value in attrs.items():
+        numbers = np.asarray(value)
+        name = key.removeprefix("EMAN.")
+        if isinstance(value, bytes | str):
+            entries[name] = (value if isinstance(value, str) else value.decode(errors="replace")).rstrip("\0")
+        elif numbers.dtype.kind in "iuf":
+            entries[name] = numbers.item() if numbers.size == 1 else numbers.ravel().tolist()
+    return entries
+
+
 def write_image_stack(
     path: Path,
     images: NDArray[Any],

@@ -1,4 +1,7 @@
-"""Open a volume or a stack of masks, whatever its format: chosen by content first, then by suffix."""
+"""Open a volume or a stack of masks, whatever its format: chosen by content first, then by suffix.
+
+The readers of HDF5, TIFF and PNG wake with the first such file: their libraries would hold up every start.
+"""
 
 import bz2
 import gzip
@@ -13,11 +16,9 @@ from typing import IO, Any, Literal
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
-from tomoseg_tui.io.eman_hdf import EmanVolume, read_image_stack
 from tomoseg_tui.io.mrc import MrcReader, copy_sparse
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, is_header
 from tomoseg_tui.io.raw import file_faults
-from tomoseg_tui.io.tiff import TiffVolume
 from tomoseg_tui.io.volumes import VolumeReader
 
 MRC_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".ali")
@@ -28,6 +29,8 @@ KNOWN_SUFFIXES = (
     ".tiff",
 )
 """Endings of files that can be volumes, in lower case; archives first, so that the first match is the longest."""
+STACK_SUFFIXES = (*KNOWN_SUFFIXES, ".png")
+"""Endings of files that can be stacks of masks."""
 
 _Content = Literal["mrc", "hdf", "tiff", "gzip", "bzip2"]
 _MAGIC: dict[bytes, _Content] = {
@@ -39,6 +42,7 @@ _MAGIC: dict[bytes, _Content] = {
     b"II+\0": "tiff",
     b"MM\0+": "tiff",
 }
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PIECE_BYTES = 1 << 22
 """Unpacked at a time."""
 _FORMATS_FIX = "Give a tomogram in the format MRC, EMAN2 HDF5 or TIFF."
@@ -72,35 +76,55 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     with _unpacked(path) as (content, plain):
         original = None if plain == path else path
         if content == "hdf":
+            from tomoseg_tui.io.eman_hdf import EmanVolume  # noqa: PLC0415
+
             return EmanVolume(plain, flat=flat, original=original)
         if content == "tiff":
+            from tomoseg_tui.io.tiff import TiffVolume  # noqa: PLC0415
+
             return TiffVolume(plain, flat=flat, original=original)
         return MrcReader(plain, byte_sign=byte_sign, flat=flat, original=original)
 
 
-def open_stack(path: Path) -> NDArray[Any]:
+def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
     """Read a stack of masks into memory.
 
     Parameters
     ----------
     path : Path
-        MRC, EMAN2 HDF5 stack or TIFF, plain or as .gz or .bz2; a single image is a stack of one.
+        MRC, EMAN2 HDF5 stack or TIFF, plain or as .gz or .bz2; a single image is a stack of one. A PNG, or
+        a folder of PNGs in the order of their names.
+    colours : bool
+        Whether an indexed PNG is told by its colours, not by their numbers.
 
     Returns
     -------
     ndarray, shape (n, y, x)
-        In the stored type; float32 from EMAN2 files. Row 0 first.
+        In the stored type; float32 from EMAN2 files; as `read_png` from PNGs. Row 0 first.
 
     Raises
     ------
     UnreadableTomogramError, TomogramError
         As `open_volume`.
     """
+    if is_png(path):
+        from tomoseg_tui.io.pictures import read_png_stack  # noqa: PLC0415
+
+        return read_png_stack(path, colours=colours)
     with _unpacked(path) as (content, plain):
         if content == "hdf":
+            from tomoseg_tui.io.eman_hdf import read_image_stack  # noqa: PLC0415
+
             return read_image_stack(plain, original=None if plain == path else path)
     with open_volume(path, flat=True) as reader:
         return reader.read_slices(0, reader.grid.shape_zyx[0])
+
+
+def is_png(path: Path) -> bool:
+    """Tell whether a path is a PNG, or a folder of them."""
+    if path.is_dir():
+        return any(entry.suffix.lower() == ".png" for entry in path.iterdir())
+    return path.is_file() and _head_of_regular_file(path).startswith(_PNG_MAGIC)
 
 
 def copy_unpacked(path: Path, target: Path, on_progress: Callable[[float], None]) -> None:

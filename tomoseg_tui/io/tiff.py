@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
@@ -104,7 +104,8 @@ class TiffVolume(VolumeReader):
             self._volume = RawVolume(self._raw, series.dataoffset, shape, stored)
             _check_reach(self._raw, series.dataoffset + int(np.prod(shape)) * stored.itemsize)
             return
-        if len(series.pages) != shape[0]:
+        self._planes_apart = series.axes == "SYX"
+        if len(series.pages) != (1 if self._planes_apart else shape[0]):
             raise UnreadableTomogramError(
                 f"{self._raw.path.name} packs {shape[0]} slices into {len(series.pages)} pages.",
                 "Save it as a plain stack, one page a slice.",
@@ -126,7 +127,7 @@ class TiffVolume(VolumeReader):
     def _read_page(self, index: int) -> NDArray[Any]:
         """Unpack one page, shape (y, x); one at a time, since tifffile moves the file's position."""
         with self._lock, _tiff_faults(self.path):
-            page = np.asarray(self._pages[index].asarray())
+            page = np.asarray(self._pages[0].asarray()[index] if self._planes_apart else self._pages[index].asarray())
             return in_native_order(page).reshape(self.grid.shape_zyx[1:])
 
     def close(self) -> None:
@@ -168,6 +169,49 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid, dtype: D
             photometric="minisblack",
             description=_description(grid),
             metadata=None,
+        )
+
+
+def write_stack(
+    path: Path,
+    images: NDArray[Any],
+    *,
+    axes: str,
+    voxel_size_angstrom: float,
+    names: Sequence[str] = (),
+) -> None:
+    """Write images as a TIFF that Fiji and napari open with the right axes: bytes and floats as ImageJ writes them.
+
+    Parameters
+    ----------
+    path : Path
+        The .tif file; replaced when the new one is complete.
+    images : ndarray, shape (n, y, x)
+        Row 0 first. napari takes 32-bit integers for labels; ImageJ knows none, so these are plain TIFF.
+    axes : str
+        ``TYX`` for tiles, each a picture of its own; ``ZYX`` for slices.
+    voxel_size_angstrom : float
+        Edge of one pixel, Å; 0 (nobody has said it) is left out.
+    names : sequence of str, optional
+        What Fiji shows over each image.
+
+    Raises
+    ------
+    TomogramError
+        If the file cannot be written.
+    """
+    size = voxel_size_angstrom
+    is_imagej = images.dtype in (np.uint8, np.uint16, np.float32) and images.nbytes < CLASSIC_LIMIT_BYTES
+    words: dict[str, Any] = {"axes": axes}
+    if is_imagej:
+        words |= {"Labels": list(names)} if names else {}
+        words |= {"unit": "angstrom", "spacing": size} if size else {}
+    with draft_of(path) as draft, file_faults(path), tifffile.TiffWriter(draft, imagej=is_imagej) as writer:
+        writer.write(
+            images,
+            photometric="minisblack",
+            metadata=words,
+            resolution=(1 / size, 1 / size) if size and is_imagej else None,
         )
 
 
@@ -252,8 +296,8 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
     """Return (z, y, x), refusing colours and more than one stack axis."""
     page = series.keyframe
     stack_axes = [axis for axis in series.axes if axis not in "YX"]
-    # tifffile writes three or four planes of bytes as colours that stand apart; a stack of masks is meant.
-    planes_apart = series.axes == "SYX" and series.dataoffset is not None
+    # tifffile, and napari by it, writes three or four planes as colours that stand apart; a stack of masks is meant.
+    planes_apart = series.axes == "SYX"
     colours = set(stack_axes) & {"C", "S"} or page.samplesperpixel != 1
     if len(stack_axes) > 1 or (colours and not planes_apart):
         raise UnreadableTomogramError(

@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, Layer, layer_of_labels, layer_of_mask
+from tomoseg_tui.core.mask_values import foreground, value_of_word
 from tomoseg_tui.core.names import IGNORE, check_feature_name
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
@@ -50,9 +52,14 @@ class LabelMap:
     ignored: tuple[int, ...] = ()
     """Label values that teach nothing."""
 
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All that have a meaning."""
+        return (*(value for wanted in self.features.values() for value in wanted), *self.ignored)
+
 
 def label_map(words: Sequence[str]) -> LabelMap:
-    """Read words like ``1=microtubule`` or ``7=ignore``.
+    """Read words like ``1=microtubule``, ``7=ignore`` or ``#ff0000=membrane``.
 
     Raises
     ------
@@ -64,9 +71,12 @@ def label_map(words: Sequence[str]) -> LabelMap:
     seen: set[int] = set()
     for word in words:
         value_text, _, meaning = word.partition("=")
-        if not re.fullmatch(r"-?[0-9]{1,9}", value_text) or not meaning:
-            raise UsageError(f"--map {word} is not understood.", "Write it as --map 1=microtubule or --map 7=ignore.")
-        value = int(value_text)
+        if not re.fullmatch(r"-?[0-9]{1,7}|#[0-9a-fA-F]{6}", value_text) or not meaning:
+            raise UsageError(
+                f"--map {word} is not understood.",
+                "Write it as --map 1=microtubule, --map 7=ignore, or --map '#ff0000=membrane'.",
+            )
+        value = value_of_word(value_text)
         if value in seen:
             raise UsageError(f"--map names label {value} twice.", "Name each label once.")
         seen.add(value)
@@ -119,7 +129,7 @@ def import_label_volume(
     tiles = _tiles_to_annotate(project, tomogram)
     done = Annotated()
     with open_volume(path) as volume:
-        _check_grid(path, volume, tomogram, record, done)
+        check_grid(path, volume, tomogram, record, done)
         layers = {tile.place: _cut_layers(volume, tile.place, labels) for tile in tiles}
     _make_features(project, labels.features, done)
     source = LayerSource("imported", path.name, now())
@@ -137,35 +147,102 @@ def import_masks(
     places: Sequence[Place],
     *,
     replace: bool = False,
+    command: str = "",
 ) -> Annotated:
     """Take a stack of masks, one a tile, in the order of the tiles.
 
+    What the numbers mean is judged by `core.mask_values`; `command` is what the user has typed, for its faults.
+
     Raises
     ------
+    AmbiguousMaskError
+        If the file holds several values, so that nobody knows which is the feature.
     ShapeError
         If the stack is not as long as the list of tiles, or its images are not of the tiles' size.
     """
     project.refuse_newer()
     check_feature_name(feature)
+    tiles, stack = read_stack_for(project, path, places)
+    masks, remark = foreground(stack, name=path.name, command=command)
+    layers = [TileLayer(tile.place, feature, layer_of_mask(mask)) for tile, mask in zip(tiles, masks, strict=True)]
+    done = take_layers(project, layers, path.name, replace=replace)
+    if remark:
+        done.remarks.insert(0, remark)
+    return done
+
+
+def read_stack_for(
+    project: Project, path: Path, places: Sequence[Place], *, colours: bool = False
+) -> tuple[list[Tile], NDArray[Any]]:
+    """Read a stack of masks, one a tile; return the tiles in the order of `tiles list` and the stack, (n, y, x).
+
+    Raises
+    ------
+    ShapeError
+        If the stack is not as long as the list of tiles.
+    ProjectError
+        If a tile is unknown.
+    """
     found = {tile.place: tile for tile in (catalog.require_tile(project.layout, place) for place in places)}
-    tiles = [found[place] for place in sorted(found)]  # the order of `tiles list`, whatever the order of the words
-    masks = open_stack(path)  # (n, y, x)
-    if len(masks) != len(tiles):
+    tiles = [found[place] for place in sorted(found)]  # whatever the order of the words
+    stack = open_stack(path, colours=colours)  # (n, y, x)
+    if len(stack) != len(tiles):
         raise ShapeError(
-            f"{path.name} holds {len(masks)} masks, but there are {len(tiles)} tiles.",
+            f"{path.name} holds {len(stack)} masks, but there are {len(tiles)} tiles.",
             "Give one mask a tile, in the order of `tomoseg tiles list`.",
         )
-    for tile, mask in zip(tiles, masks, strict=True):
-        if mask.shape != (tile.place.size, tile.place.size):
+    return tiles, stack
+
+
+@dataclass(frozen=True, eq=False)
+class TileLayer:
+    """What a file says of one feature on one tile."""
+
+    place: Place
+    feature: str
+    layer: Layer
+    """Shape (size, size): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+
+
+def take_layers(project: Project, layers: Sequence[TileLayer], file_name: str, *, replace: bool = False) -> Annotated:
+    """Write layers that are known tile by tile, and the states that follow from them.
+
+    The rules are those of every import: a feature that is new is made; a tile without a state becomes
+    annotated if it holds the feature, else none here; a tile that is marked "none here" but holds
+    the feature, and what a person painted unless `replace`, are left as they are and listed.
+
+    Parameters
+    ----------
+    project : Project
+    layers : sequence of TileLayer
+        In any order; a tile may also be named by another version on its grid.
+    file_name : str
+        Where they come from, for the record.
+    replace : bool
+        Whether painted layers are replaced; the old ones go to the trash.
+
+    Raises
+    ------
+    ProjectError
+        If a tile is unknown or a feature cannot be called so; nothing is written then.
+    ShapeError
+        If a layer is not of its tile's size; nothing is written then.
+    """
+    project.refuse_newer()
+    tiles = {place: catalog.require_tile(project.layout, place) for place in {wanted.place for wanted in layers}}
+    for wanted in layers:
+        check_feature_name(wanted.feature)
+        if wanted.layer.shape != (wanted.place.size, wanted.place.size):
             raise ShapeError(
-                f"The masks of {path.name} have shape {mask.shape}, {tile.place.id} is {tile.place.size} wide.",
+                f"The masks of {file_name} have shape {wanted.layer.shape}, "
+                f"{wanted.place.id} is {wanted.place.size} wide.",
                 "Give masks of the tiles' size.",
             )
     done = Annotated()
-    _make_features(project, [feature], done)
-    source = LayerSource("imported", path.name, now())
-    for tile, mask in zip(tiles, masks, strict=True):
-        _settle(project, tile, feature, layer_of_mask(mask), source, done, replace=replace)
+    _make_features(project, dict.fromkeys(wanted.feature for wanted in layers), done)
+    source = LayerSource("imported", file_name, now())
+    for wanted in layers:
+        _settle(project, tiles[wanted.place], wanted.feature, wanted.layer, source, done, replace=replace)
     return done
 
 
@@ -182,7 +259,8 @@ def _make_features(project: Project, features: Sequence[str] | Mapping[str, obje
     done.new_features.extend(feature for feature in features if catalog.add_feature(project, feature))
 
 
-def _check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramRecord, done: Annotated) -> None:
+def check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramRecord, done: Annotated) -> None:
+    """Refuse a volume of another shape than the tomogram's; remark on another voxel size or origin."""
     grid = volume.grid
     if grid.shape_zyx != record.shape_zyx:
         raise ShapeError(
@@ -256,6 +334,10 @@ def _settle_held(
         done.none_here += 1
         return
     if _is_painted(project, tile.place, feature) and not replace:
+        known = read_layer(project.layout, tile.place, feature)
+        if known is not None and np.array_equal(known, layer):  # it says the same, and stays a person's
+            done.annotated += 1
+            return
         done.left.append(f"{tile.place.id} has {feature} painted by a person: left as it is without --replace.")
         return
     _write(project, tile.place, feature, StateRecord(FeatureState.ANNOTATED, now(), source), layer)

@@ -69,20 +69,27 @@ def export_volume(
     refuse_existing(target, force=force)
     with found.open() as reader, drafted(target) as draft:
         grid = found.grid(reader)
-        slabs = _slabs(reader, on_progress)
-        if suffix == ".mrc":
-            _write_mrc(draft, slabs, grid, reader.dtype)
-        elif suffix == ".hdf":
-            eman_hdf.write_volume(draft, slabs, grid)
-        else:
-            tiff.write_volume(draft, slabs, grid, reader.dtype)
+        write_slabs(draft, suffix, slabs_of(reader, 0, grid.shape_zyx[0], on_progress), grid, reader.dtype)
 
 
-def _slabs(reader: VolumeReader, on_progress: Callable[[float], None]) -> Iterator[NDArray[Any]]:
-    nz, ny, nx = reader.grid.shape_zyx
-    for start, stop in slab_ranges(0, nz, max(1, SLAB_VOXELS // (ny * nx))):
+def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: Grid, dtype: np.dtype[Any]) -> None:
+    """Write a volume slab by slab in the format that a suffix in lower case names."""
+    if suffix == ".mrc":
+        _write_mrc(draft, slabs, grid, dtype)
+    elif suffix == ".hdf":
+        eman_hdf.write_volume(draft, slabs, grid)
+    else:
+        tiff.write_volume(draft, slabs, grid, dtype)
+
+
+def slabs_of(
+    reader: VolumeReader, first: int, last: int, on_progress: Callable[[float], None]
+) -> Iterator[NDArray[Any]]:
+    """Yield the slices from first up to but without last, as many at a time as are well held in memory."""
+    _, ny, nx = reader.grid.shape_zyx
+    for start, stop in slab_ranges(first, last, max(1, SLAB_VOXELS // (ny * nx))):
         yield reader.read_slices(start, stop)
-        on_progress(stop / nz)
+        on_progress((stop - first) / (last - first))
 
 
 def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: Grid, dtype: np.dtype[Any]) -> None:

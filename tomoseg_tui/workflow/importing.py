@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.filters import bin_region, binned_shape
+from tomoseg_tui.core.filters import FilterChain, bin_region, binned_shape
 from tomoseg_tui.core.names import check_name, name_from_file, plain_stem
 from tomoseg_tui.core.statistics import Statistics, measure, sample_bands
 from tomoseg_tui.core.tiles import DEFAULT_TILE
@@ -21,7 +21,7 @@ from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import TomogramRecord, now, write_record
+from tomoseg_tui.project.records import Chain, FilterStep, TomogramRecord, now, write_record
 from tomoseg_tui.project.writing import sync_folder
 
 Progress = Callable[[float], None]
@@ -49,6 +49,8 @@ class ImportRequest:
     """Turn densities and polarity round."""
     byte_sign: ByteSign | None = None
     """How bytes are read: `signed`, `unsigned`, or as the header says."""
+    chain: Chain = ()
+    """Filters that the file has been through, where somebody knows them."""
 
     @property
     def rewrites(self) -> bool:
@@ -256,10 +258,17 @@ def _record(plan: _Plan, statistics: Statistics, request: ImportRequest) -> Tomo
         byte_sign=None if request.rewrites else request.byte_sign,
         mean=statistics.mean,
         sigma=statistics.sigma,
+        chain=request.chain,
+        chain_angstrom=tuple(_in_angstrom(step, plan.grid) for step in request.chain),
         made_from=plan.source.path.name,
         binned=request.factor,
         imported=now(),
     )
+
+
+def _in_angstrom(step: FilterStep, grid: Grid) -> dict[str, float | None]:
+    chain = FilterChain(step.lowpass, step.highpass, step.clamp)
+    return chain.describe(grid.voxel_size_angstrom, grid.shape_zyx[2])
 
 
 def binned_grid(grid: Grid, factor: int) -> Grid:

@@ -9,7 +9,6 @@ import msgspec
 from tomoseg_tui.core.names import check_feature_name, check_name
 from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.trainset_file import rename_feature as rename_in_training_set
 from tomoseg_tui.project import catalog, claims, journal
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
@@ -38,6 +37,8 @@ def rename_feature(project: Project, old: str, new: str) -> None:
             raise ProjectError(f"There is a feature {new} already.", "Choose another name.")
         _refuse_painted(project.layout, catalog.all_tiles(project.layout))
         _rename_in_tiles(project.layout, old, new)
+        from tomoseg_tui.io.trainset_file import rename_feature as rename_in_training_set  # noqa: PLC0415  # HDF5
+
         own = [*project.layout.networks.glob("*/trainset.h5"), *project.layout.audits.glob("*/trainset.h5")]
         for path in [*project.layout.trainsets.glob("[!.]*.h5"), *own]:
             rename_in_training_set(path, old, new)

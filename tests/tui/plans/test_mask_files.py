@@ -12,7 +12,8 @@ from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.io.eman_hdf import write_image_stack
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.plans.mask_files import MOST_LABELS, MasksWish, look_at_masks
+from tomoseg_tui.tui.plans.mask_files import MOST_LABELS, LentFile, MasksWish, look_at_masks
+from tomoseg_tui.workflow.lending import LoanWish, lend
 
 SHAPE = (3, 20, 30)
 
@@ -91,3 +92,25 @@ def test_a_stack_goes_to_the_tiles_that_were_listed(small_project: Project, tmp_
     path = write_mrc(tmp_path / "masks.mrc", np.ones((1, 64, 64), np.int8))
     taken = MasksWish(path, None, (Place("beta", 12, 48, 48),), feature="microtubule").carry_out(small_project)
     assert (taken.annotated, taken.none_here, taken.left) == (1, 0, [])
+
+
+def test_labels_of_a_stack_of_tiles_are_counted(tmp_path: Path) -> None:
+    stack = np.zeros((2, 64, 64), np.int8)
+    stack[0, 0, :3], stack[1, :2] = 1, 7
+    assert dict(look_at_masks(write_mrc(tmp_path / "stack.mrc", stack), set()).voxels) == {1: 3, 7: 128}
+
+
+def test_what_was_exported_is_known_by_its_manifest(small_project: Project, tmp_path: Path) -> None:
+    loan = lend(small_project, LoanWish(tmp_path / "out.mrc"))
+    found = look_at_masks(tmp_path / "out_membrane.mrc", set())
+    assert found.lent == LentFile(4, ("microtubule", "membrane"), "membrane", 1)
+    assert found.shape_zyx == (4, 64, 64)
+    assert look_at_masks(loan.manifest, set()).lent == LentFile(4, ("microtubule", "membrane"), "microtubule", 2)
+    words = MasksWish(loan.manifest, None, replace=True, lent=True)
+    words.check()
+    assert words.words() == ["annotations", "import", str(loan.manifest), "--replace"]
+    assert words.carry_out(small_project).annotated == 2
+
+
+def test_a_label_below_0_is_typed_so_that_it_is_no_option() -> None:
+    assert MasksWish(Path("/l.mrc"), "alpha", labels=("-127=tube",)).words()[-1] == "--map=-127=tube"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from tomoseg_tui.core.names import IGNORE
 from tomoseg_tui.core.tiles import Place, Tile
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.io.formats import open_volume
-from tomoseg_tui.io.triples_file import Triples, read_triples
 from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.layers import read_layer
@@ -24,6 +24,9 @@ from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import MapSidecar, NetworkCard, TomogramRecord
 from tomoseg_tui.workflow.annotating import cut_slice
 from tomoseg_tui.workflow.volumes import byte_sign_of
+
+if TYPE_CHECKING:
+    from tomoseg_tui.io.triples_file import Triples
 
 CERTAIN = np.float32(127)
 """What a map holds where the network is certain."""
@@ -137,7 +140,9 @@ def _from_triples(layout: ProjectLayout, run: str, place: Place, feature: str) -
 
 
 @lru_cache(maxsize=2)
-def _triples(path: Path, changed: int) -> Triples:  # noqa: ARG001  # a file that has changed is another one
+def _triples(path: Path, changed: int) -> "Triples":  # noqa: ARG001  # a file that has changed is another one
+    from tomoseg_tui.io.triples_file import read_triples  # noqa: PLC0415  # HDF5 would hold up the start
+
     return read_triples(path)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -35,9 +35,14 @@ from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.importing import ImportRequest
 
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.eman_plan import EmanRequest
+    from tomoseg_tui.workflow.eman_project import EmanProject
+
 _HELP = (
-    "Type a path or a pattern such as ~/data/*.rec and press enter, or choose files in the tree.\n"
-    "Each file then gets a line here, where keys change how it comes in."
+    "Type a path or pattern such as ~/data/*.rec, or choose files in the tree.\n"
+    "Each file then gets a line here, where keys change how it comes in.\n"
+    "An EMAN2 project: type its folder, or e on it; boxes and masks come along."
 )
 
 
@@ -45,8 +50,8 @@ _TITLES = ("name", "note", "Å/voxel", "z y x", "protein", "how", "bin", "bytes"
 _OPTIONS = frozenset({"voxel_size", "link", "polarity", "invert", "bin", "sign", "name", "drop", "all"})
 
 
-class AddFiles(Dialog[list[Candidate]]):
-    """Files and their options; the answer is what is to be imported.
+class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
+    """Files and their options, or a project of EMAN2; the answer is what is to be imported.
 
     Parameters
     ----------
@@ -69,6 +74,7 @@ class AddFiles(Dialog[list[Candidate]]):
         Binding("s", "sign", "Bytes", id="files.bytes", tooltip="Bytes as the header says, signed, or unsigned"),
         Binding("n", "name", "Name", id="files.name", tooltip="Give it another name in the project"),
         Binding("x", "drop", "Drop", show=False, id="files.drop", tooltip="Take the file out of the list"),
+        Binding("e", "eman", "EMAN2", show=False, id="files.eman2", tooltip="Bring the EMAN2 project in this folder"),
         Binding("a", "all", "All alike", show=False, id="files.all", tooltip="Give all files the options of this one"),
         Binding("ctrl+y", "copy", "Copy", show=False, id="files.copy", tooltip="Copy the commands that do the same"),
     ]
@@ -81,11 +87,18 @@ class AddFiles(Dialog[list[Candidate]]):
             self.candidates = candidates
 
     class Missed(Message):
-        """No file is there."""
+        """No file is there, or one is looked at."""
 
         def __init__(self, words: str) -> None:
             super().__init__()
             self.words = words
+
+    class FoundProject(Message):
+        """A project of EMAN2 has been looked at."""
+
+        def __init__(self, found: "EmanProject") -> None:
+            super().__init__()
+            self.found = found
 
     def __init__(self, folder: Path, root: Path, taken: Collection[str]) -> None:
         super().__init__()
@@ -132,15 +145,49 @@ class AddFiles(Dialog[list[Candidate]]):
     def _look_at(self, text: str) -> None:
         known = {candidate.path for candidate in self.candidates}
         try:
+            folder = _eman_folder(text)
+            if folder is not None:
+                self._look_into(folder)
+                return
             files = [file for file in find_files(text, KNOWN_SUFFIXES) if file not in known]
         except TomosegError as fault:
             self.post_message(self.Missed(f"{fault.fault} {fault.fix}"))
             return
         self.post_message(self.Found([read_candidate(file, ImportRequest()) for file in files]))
 
+    def _look_into(self, folder: Path) -> None:
+        """Look at a project of EMAN2, telling which file is opened; threads call it."""
+        from tomoseg_tui.workflow.eman_project import look_at  # noqa: PLC0415
+
+        found = look_at(folder, lambda name: self.post_message(self.Missed(f"Looking at {name} ...")))
+        self.post_message(self.FoundProject(found))
+
+    @on(FoundProject)
+    def ask_about_project(self, event: FoundProject) -> None:
+        """Show what an EMAN2 project holds, and ask what its sets mean."""
+        from tomoseg_tui.tui.screens.import_eman import ImportEman  # noqa: PLC0415
+
+        def take(request: "EmanRequest | None") -> None:
+            if request is not None:
+                self.dismiss(request)
+
+        self.app.push_screen(ImportEman(event.found, self._taken), take)
+
+    def action_eman(self) -> None:
+        """Bring the EMAN2 project that the tree's cursor is in."""
+        from tomoseg_tui.workflow.eman_project import project_around  # noqa: PLC0415
+
+        node = self.query_one(FileTree).cursor_node
+        at = node.data.path if node is not None and node.data is not None else self._folder
+        folder = project_around(at)
+        if folder is None:
+            self._say(f"{at} lies in no project of EMAN2: that has a folder tomograms, and info or particles.")
+        else:
+            self._look_at(str(folder))
+
     @on(Missed)
     def tell_missed(self, event: Missed) -> None:
-        """Say that nothing is there."""
+        """Say that nothing is there, or what is looked at."""
         self._say(event.words)
 
     @on(Found)
@@ -305,6 +352,17 @@ class AddFiles(Dialog[list[Candidate]]):
         lines = [command_line(import_words(*batch, self._root)) for batch in batches(self.candidates)]
         self.app.copy_to_clipboard("\n".join(lines))
         self.notify("\n".join(lines) or "Nothing is listed.", title="Copied")
+
+
+def _eman_folder(text: str) -> Path | None:
+    """Return the folder that is typed if it is a project of EMAN2."""
+    from tomoseg_tui.workflow.eman_project import is_eman_project  # noqa: PLC0415  # few come from EMAN2
+
+    try:
+        folder = Path(text).expanduser()
+    except RuntimeError:  # no such user's home
+        return None
+    return folder if is_eman_project(folder) else None
 
 
 def _check_name(text: str) -> None:

@@ -104,7 +104,7 @@ class AuditScreen(Dialog[TileWanted | AuditRequest]):
         words.update(f"{made}{suspected} of {len(self._views)} tiles are worth a look.{_live(event.known)}")
         panel = self.query_one("#audit")
         panel.remove_class("-bare")
-        panel.border_subtitle = "image | annotation | network   enter annotates   a audits anew   esc closes"
+        panel.border_subtitle = "image | annotation | network   enter annotates   a anew   esc closes"
         table = self.query_one(Table)
         table.show_rows(
             [

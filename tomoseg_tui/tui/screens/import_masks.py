@@ -1,4 +1,4 @@
-"""Ask for a file of annotations: a stack of masks, or a label volume and which label is which feature."""
+"""Ask for a file of annotations: what was exported, a stack of masks, or labels and which is which feature."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,11 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Select, Static
 from textual.worker import get_current_worker
 
+from tomoseg_tui.core.mask_values import value_word
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.tui.known.facts import Facts
-from tomoseg_tui.tui.plans.mask_files import IGNORE, KNOWN_SUFFIXES, MaskFile, MasksWish, look_at_masks
+from tomoseg_tui.tui.plans.mask_files import IGNORE, STACK_SUFFIXES, LentFile, MaskFile, MasksWish, look_at_masks
 from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.tick import Tick
@@ -25,8 +26,8 @@ from tomoseg_tui.tui.widgets.tick import Tick
 LISTED = ""
 """Stands for the tiles of the list, where a tomogram's name is expected; no name is empty."""
 EXPLANATION = (
-    "A label volume on a tomogram's grid is cut at its tiles; a stack of masks has one image a tile, in the order of "
-    "the tiles. MRC, EMAN2 HDF5 or TIFF."
+    "What E has exported finds its tiles by itself. A label volume on a tomogram's grid is cut at its tiles; a stack "
+    "of masks has one image a tile, in the order of the tiles. MRC, EMAN2 HDF5, TIFF or PNG."
 )
 
 
@@ -39,7 +40,8 @@ class LabelRow(Horizontal):
 
     def compose(self) -> ComposeResult:
         """Make the line."""
-        yield Static(f"{self.value} is", classes="label-value")
+        word = value_word(self.value)
+        yield Static(word if word.startswith("#") else f"{word} is", classes="label-value")
         yield Input(
             self._name,
             placeholder="not mapped: not the feature",
@@ -52,7 +54,7 @@ class LabelRow(Horizontal):
     def word(self) -> str | None:
         """The word for the command, such as ``1=microtubule``; None if the label is not mapped."""
         name = self.query_one(Input).value.strip()
-        return f"{self.value}={name}" if name else None
+        return f"{value_word(self.value)}={name}" if name else None
 
     @on(Input.Changed)
     def tell_what_is_new(self, event: Input.Changed) -> None:
@@ -107,7 +109,7 @@ class ImportMasks(Dialog[MasksWish]):
             yield Static("Import annotations", classes="dialog-title")
             with Horizontal(classes="form-row"):
                 yield Static("File", classes="form-name")
-                yield PathInput(KNOWN_SUFFIXES, placeholder="path; tab completes", id="masks-path")
+                yield PathInput((*STACK_SUFFIXES, ".json"), placeholder="path; tab completes", id="masks-path")
             with Horizontal(classes="form-row"):
                 yield Static("Tiles", classes="form-name")
                 yield Select(options, value=chosen, allow_blank=False, compact=True, id="masks-tiles")
@@ -144,7 +146,7 @@ class ImportMasks(Dialog[MasksWish]):
         shapes = {tomogram.record.shape_zyx for tomogram in self._facts.tomograms}
         try:
             path = typed.expanduser().absolute()
-            if worker.is_cancelled or not path.is_file():
+            if worker.is_cancelled or not (path.is_file() or _holds_masks(path)):
                 return
             self.post_message(self.Looked(number, None, f"Reading {path.name} ..."))
             found = look_at_masks(path, shapes, lambda: worker.is_cancelled)
@@ -194,7 +196,23 @@ class ImportMasks(Dialog[MasksWish]):
     def _is_volume(self) -> bool:
         """Whether the file lies on the grid of the tomogram chosen."""
         tomogram = self._facts.tomogram(self._where)
-        return self._found is not None and tomogram is not None and self._found.shape_zyx == tomogram.record.shape_zyx
+        if self._found is None or self._found.lent is not None or tomogram is None:
+            return False
+        return self._found.shape_zyx == tomogram.record.shape_zyx
+
+    @property
+    def _has_labels(self) -> bool:
+        """Whether each value of the file wants a name of its own."""
+        found = self._found
+        if found is None or found.lent is not None:
+            return False
+        return self._is_volume or (self._is_stack(found) and len(found.voxels) > 1)
+
+    def _wants_feature(self, found: MaskFile) -> bool:
+        """Whether all masks of the file are those of one feature that is to be named."""
+        if found.lent is not None:
+            return found.lent.feature is None
+        return not self._has_labels and self._is_stack(found)
 
     def _is_stack(self, found: MaskFile) -> bool:
         sizes = {(place.size, place.size) for place in self._places}
@@ -202,21 +220,34 @@ class ImportMasks(Dialog[MasksWish]):
 
     def _arrange(self) -> None:
         """Show what can be filled in, and say what the file is."""
-        found, volume = self._found, self._is_volume
-        self.query_one("#masks-labels").display = volume
-        self.query_one("#masks-one").display = found is not None and not volume and self._is_stack(found)
+        found = self._found
+        self.query_one("#masks-labels").display = self._has_labels
+        self.query_one("#masks-one").display = found is not None and self._wants_feature(found)
         self._say(EXPLANATION if found is None else self._judgement(found))
 
     def _judgement(self, found: MaskFile) -> str:
+        if found.lent is not None:
+            return self._judgement_of_lent(found, found.lent)
         size = f"{found.path.name}: {' x '.join(map(str, found.shape_zyx))}, {found.kind}."
         tiles = f"{len(self._places)} tiles"
         if self._is_volume and not found.voxels:
             return f"{size} It lies on the grid of {self._where}, but holds no labels."
         if self._is_volume:
             return f"{size} A label volume of {self._where}, to be cut at its {tiles}. Name the feature of each label."
+        if self._has_labels:
+            return f"{size} A stack of labels, one image for each of the {tiles}. Name the feature of each label."
         if self._is_stack(found):
             return f"{size} A stack of masks, one for each of the {tiles}."
         return f"{size} It fits neither the grid of a tomogram chosen nor its {tiles}. {self._how_it_would_fit(found)}"
+
+    @staticmethod
+    def _judgement_of_lent(found: MaskFile, lent: LentFile) -> str:
+        what = f"{found.path.name} was exported with {lent.tiles} tiles, each of which it finds by itself."
+        if lent.files > 1:
+            return f"{what} Taken are {lent.files} files: {', '.join(lent.features)}."
+        if lent.feature is None:
+            return f"{what} Its name does not say whose masks it holds: name the feature."
+        return f"{what} Taken are the masks of {lent.feature}."
 
     def _how_it_would_fit(self, found: MaskFile) -> str:
         same = [t.name for t in self._facts.tomograms if t.tiles and t.record.shape_zyx == found.shape_zyx]
@@ -250,11 +281,11 @@ class ImportMasks(Dialog[MasksWish]):
         if found is None:
             self._say("Name a file first.")
             return
-        if not self._is_volume and not self._is_stack(found):
+        if found.lent is None and not self._is_volume and not self._is_stack(found):
             self._say(self._judgement(found))
             return
         wish = self._wish(found)
-        if self._is_volume and not wish.labels:
+        if self._has_labels and not wish.labels:
             self._say("No label has a feature yet. Name at least one; right takes what is offered.")
             return
         try:
@@ -265,12 +296,19 @@ class ImportMasks(Dialog[MasksWish]):
         self.dismiss(wish)
 
     def _wish(self, found: MaskFile) -> MasksWish:
-        words = [row.word for row in self.query(LabelRow)] if self._is_volume else []
+        words = [row.word for row in self.query(LabelRow)] if self._has_labels else []
+        lent = found.lent is not None
         return MasksWish(
             found.path,
-            self._where or None,
-            () if self._where else self._listed,
+            None if lent else self._where or None,
+            () if lent or self._where else self._listed,
             tuple(word for word in words if word is not None),
-            "" if self._is_volume else self.query_one("#masks-feature", Input).value.strip(),
+            self.query_one("#masks-feature", Input).value.strip() if self._wants_feature(found) else "",
             self.query_one("#masks-replace", Tick).value,
+            lent=lent,
         )
+
+
+def _holds_masks(path: Path) -> bool:
+    """Tell whether a path is a folder of PNGs, or of an export."""
+    return path.is_dir() and any(entry.name.endswith((".png", ".tiles.json")) for entry in path.iterdir())

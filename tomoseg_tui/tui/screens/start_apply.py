@@ -17,7 +17,7 @@ from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.tick import Tick
 from tomoseg_tui.tui.wording.words import gigabytes, roughly
 from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, PastApply, estimate_apply
-from tomoseg_tui.workflow.applying import ApplyRequest
+from tomoseg_tui.workflow.applying import COPIES, ApplyRequest
 from tomoseg_tui.workflow.volumes import z_range
 
 WRITTEN = (".mrc",)
@@ -51,6 +51,8 @@ class ApplyPlan:
             workers=settings.workers,
             output=settings.output,
             force=settings.force,
+            tta=settings.tta,
+            half=settings.half,
             anyway=bool(self.anyway),
         )
 
@@ -69,6 +71,10 @@ class ApplySettings:
     """File that the one map is written into too, as typed."""
     force: bool = False
     """Replace that file if it is there."""
+    tta: int = 1
+    """Turned copies of each slice that are averaged."""
+    half: bool | None = None
+    """Half precision; None leaves it to the device."""
 
 
 def apply_words(request: ApplyRequest) -> list[str]:
@@ -82,6 +88,8 @@ def apply_words(request: ApplyRequest) -> list[str]:
     words += ["--threads", str(request.threads)] if request.threads is not None else []
     words += ["--output", request.output] if request.output is not None else []
     words += ["--force"] if request.force else []
+    words += ["--tta", str(request.tta)] if request.tta != 1 else []
+    words += [] if request.half is None else ["--half" if request.half else "--no-half"]
     return [*words, "--anyway"] if request.anyway else words
 
 
@@ -113,6 +121,10 @@ class StartApply(Dialog[list[ApplyRequest]]):
             yield from self._row("device", "device", "cpu", "cpu, gpu or gpu:N")
             yield from self._row("workers", "workers", "1", "processes that share the slices")
             yield from self._row("threads", "threads", "", "all cores")
+            yield from self._row(
+                "copies", "copies", "1", "1, 4 or 8 turned copies are averaged, at as many times the cost"
+            )
+            yield from self._row("precision", "precision", "", "full on the CPU, half on GPUs; or type which")
             with HorizontalGroup(classes="form-row"):
                 yield Static("file", classes="form-label")
                 yield PathInput(WRITTEN, placeholder="the map goes there too; one map only", id="output")
@@ -168,6 +180,7 @@ class StartApply(Dialog[list[ApplyRequest]]):
             z=request.z,
             device=request.device,
             workers=request.workers,
+            tta=request.tta,
         )
 
     def _requests(self) -> list[tuple[ApplyPlan, ApplyRequest]]:
@@ -199,6 +212,8 @@ class StartApply(Dialog[list[ApplyRequest]]):
             _whole(threads, "threads") if threads else None,
             self._typed("output") or None,
             bool(self._typed("output")) and self.query_one("#force", Tick).value,
+            _copies(self._typed("copies") or "1"),
+            _is_half(self._typed("precision")),
         )
 
     def _typed(self, name: str) -> str:
@@ -223,6 +238,18 @@ def _whole(text: str, name: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"{text!r} is no number of {name}.", "Take 1 or more.")
     return int(text)
+
+
+def _copies(text: str) -> int:
+    if text not in {str(number) for number in COPIES}:
+        raise UsageError(f"{text!r} copies cannot be averaged.", "Take 1, 4 or 8.")
+    return int(text)
+
+
+def _is_half(text: str) -> bool | None:
+    if text not in {"", "full", "half"}:
+        raise UsageError(f"There is no precision called {text!r}.", "Take full or half, or leave it to the device.")
+    return text == "half" if text else None
 
 
 def _device(text: str) -> str:

@@ -1,4 +1,7 @@
-"""Keys that write what a tab shows into files: the slice as a picture, a volume, the triples of a run."""
+"""Keys that write what a tab shows into files: the slice as a picture, a volume, the triples of a run.
+
+What writes wakes when a file is asked for, in the thread that writes it: HDF5, TIFF and PNG would hold up the start.
+"""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -8,18 +11,14 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tomoseg_tui.canvas.pictures import picture_of_slice, rgb_for_file
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.known.runs import Run
 from tomoseg_tui.tui.known.watching import words_of
-from tomoseg_tui.tui.pictures.triple_pictures import write_triples_file
 from tomoseg_tui.tui.screens.save_file import FileKinds, FileWish, SaveFile
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.tabs.base import Tab
-from tomoseg_tui.workflow.exporting import export_png, export_volume
-from tomoseg_tui.workflow.looking import look_at_slice
 
 PICTURE = FileKinds("Save the slice as a picture", (".png",), "The whole slice, with what lies over it now.")
 VOLUME = FileKinds(
@@ -100,6 +99,10 @@ class PictureKeys(Asking):
         name, z, overlay = canvas.volume_name, canvas.z, canvas.shown_overlay
 
         def write(project: Project, wish: FileWish) -> None:
+            from tomoseg_tui.canvas.pictures import picture_of_slice, rgb_for_file  # noqa: PLC0415
+            from tomoseg_tui.workflow.exporting import export_png  # noqa: PLC0415
+            from tomoseg_tui.workflow.looking import look_at_slice  # noqa: PLC0415
+
             values = look_at_slice(project, name, z=z).values
             labels = overlay.compute(z) if overlay is not None else None
             picture = picture_of_slice(values, labels, overlay.palette if overlay is not None else ())
@@ -124,6 +127,8 @@ class ExportKeys(Asking):
         """Ask for a file and write a volume into it."""
 
         def write(project: Project, wish: FileWish) -> None:
+            from tomoseg_tui.workflow.exporting import export_volume  # noqa: PLC0415
+
             export_volume(project, wish.name, wish.path, force=wish.force)
 
         self.ask_for_file(VOLUME, self.volume_names(), write, nothing="Nothing here can be exported yet.")
@@ -145,6 +150,8 @@ class TriplesKeys(Asking):
         """Ask for a file and write the triples of a run into it."""
 
         def write(project: Project, wish: FileWish) -> None:
+            from tomoseg_tui.tui.pictures.triple_pictures import write_triples_file  # noqa: PLC0415
+
             write_triples_file(project, wish.name, wish.path, force=wish.force)
 
         names = [self.run.name] if self.run is not None and self.run.card is not None else []

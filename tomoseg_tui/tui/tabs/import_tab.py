@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from rich.text import Text
@@ -25,6 +25,7 @@ from tomoseg_tui.tui.screens.add_files import AddFiles
 from tomoseg_tui.tui.screens.ask import Ask
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.filters import Filters, preprocess_words
+from tomoseg_tui.tui.tabs.eman_import import EmanImport
 from tomoseg_tui.tui.tabs.file_keys import ExportKeys, PictureKeys
 from tomoseg_tui.tui.tabs.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.empty import Empty
@@ -39,6 +40,9 @@ from tomoseg_tui.workflow.previewing import look_at_middle
 from tomoseg_tui.workflow.renaming import remove_tomogram, rename_tomogram
 from tomoseg_tui.workflow.volumes import byte_sign_of
 
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.eman_plan import EmanRequest
+
 _COLUMNS = (" ", "tomogram", "z y x", "Å/voxel", "protein", "differs in", "tiles", "maps", "type")
 _MARK = "*"
 
@@ -48,7 +52,7 @@ def _hidden(key: str, action: str, words: str, tooltip: str) -> Binding:
     return Binding(key, action, words, show=False, id=f"import.{action}", tooltip=tooltip)
 
 
-class ImportTab(ExportKeys, PictureKeys):
+class ImportTab(EmanImport, ExportKeys, PictureKeys):
     """Left the tomograms, right the central slice, the histogram, the header and warnings."""
 
     NAME = "import"
@@ -228,8 +232,11 @@ class ImportTab(ExportKeys, PictureKeys):
             root = self.tomoseg.project.layout.root
             self.app.push_screen(AddFiles(Path.cwd(), root, taken), self._bring)
 
-    def _bring(self, candidates: list[Candidate] | None) -> None:
+    def _bring(self, candidates: "list[Candidate] | EmanRequest | None") -> None:
         if not candidates:
+            return
+        if not isinstance(candidates, list):
+            self.bring_eman(candidates, self._tell_progress, lambda: self.post_message(self.Progress(None)))
             return
         project, wanted = self.tomoseg.project, batches(candidates)
         words = import_words(*wanted[-1], project.layout.root)

@@ -16,7 +16,7 @@ from tomoseg_tui.tui.tabs.tile_work import TileWork
 from tomoseg_tui.tui.widgets.tile_list import TileList, state_for
 from tomoseg_tui.tui.widgets.tile_view import TileAround, TileView
 
-LIST_ACTIONS = ("filter", "import_masks", "paint", "clear_filter")
+LIST_ACTIONS = ("filter", "import_masks", "lend", "paint", "clear_filter")
 """What waits until nobody paints any more."""
 
 

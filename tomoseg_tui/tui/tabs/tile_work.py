@@ -12,13 +12,13 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher, DataTable, Static
 from textual.worker import get_current_worker
 
-from tomoseg_tui.core.tiles import FeatureState, Tile
+from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.config import Session
 from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.pictures.tile_pictures import Advisers, TilePictures, layers_palette, read_tile
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.exchange_keys import ExchangeKeys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
 from tomoseg_tui.tui.widgets.tile_list import TileList, by_work, state_for, words_of
@@ -47,7 +47,7 @@ ROOMY_COLUMNS, VAST_COLUMNS, BROAD_COLUMNS, HUGE_COLUMNS, ROOMY_ROWS = 110, 160,
 its neighbours, from huge on beside the list too."""
 
 
-class TileWork(Tab):
+class TileWork(ExchangeKeys):
     """The list, the tile under its cursor, and the feature that both are seen for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -244,6 +244,10 @@ class TileWork(Tab):
     def action_clear_filter(self) -> None:
         """Show all tiles again."""
         self.query_one(FilterLine).action_clear()
+
+    def lendable(self) -> tuple[Facts | None, str | None, list[Place]]:
+        """Return what E may write: the feature chosen, and the tiles of the list."""
+        return self._facts, self._feature, [tile.place for tile in self._tiles.values()]
 
     def session(self, session: Session) -> Session:
         """Remember the feature."""

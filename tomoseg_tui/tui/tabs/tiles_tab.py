@@ -1,16 +1,17 @@
 """Tiles: places tiles, removes and imports them, and chooses the feature that they are for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from textual import on
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tomoseg_tui.core.names import ANY_FEATURE, check_feature_name
 from tomoseg_tui.core.tiles import DEFAULT_TILE, Place
+from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.tui.canvas.widget import SliceCanvas
 from tomoseg_tui.tui.pictures.tile_marks import (
@@ -26,6 +27,9 @@ from tomoseg_tui.tui.tabs.tile_browser import TileBrowser
 from tomoseg_tui.workflow import tiling
 from tomoseg_tui.workflow.renaming import rename_feature
 from tomoseg_tui.workflow.tiling import Placed
+
+if TYPE_CHECKING:
+    from tomoseg_tui.tui.screens.import_boxes import BoxesWish
 
 SIZES = (32, 48, 64, 96, 128)
 """Edges of tiles in pixels, as the key goes through them."""
@@ -56,7 +60,7 @@ class TilesTab(TileBrowser):
         _hidden("x", "remove", "Remove tile", "remove", "Move the tile here to the project's trash"),
         _hidden("t", "pick_tomogram", "Another tomogram", "tomogram", "Pick another tomogram"),
         _hidden("s", "size", "Tile size", "size", "Choose the edge of new tiles: 32 to 128 pixels"),
-        _hidden("I", "bring", "Import tiles", "import", "Import tiles from a CSV file"),
+        _hidden("I", "bring", "Import tiles", "import", "Import tiles from a CSV file, or boxes of EMAN2"),
         _hidden("R", "rename", "Rename feature", "rename", "Give the feature another name"),
         _hidden("slash", "search", "Filter list", "search", "List only tiles that hold some words"),
     ]
@@ -67,6 +71,15 @@ class TilesTab(TileBrowser):
         def __init__(self, name: str) -> None:
             super().__init__()
             self.feature = name
+
+    class BoxesRead(Message):
+        """An info file of EMAN2 has been read, or there is a fault."""
+
+        def __init__(
+            self, path: Path, boxes: Mapping[str, int], tomograms: Sequence[str], fault: TomosegError | None = None
+        ) -> None:
+            super().__init__()
+            self.path, self.boxes, self.tomograms, self.fault = path, boxes, tomograms, fault
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -214,16 +227,44 @@ class TilesTab(TileBrowser):
         return remove
 
     def action_bring(self) -> None:
-        """Ask for a CSV file and import its tiles."""
+        """Ask for a CSV file, or an info file of EMAN2, and import its tiles."""
         project = self.tomoseg.project
 
         def bring(path: Path | None) -> None:
-            if path is not None:
+            if path is not None and path.suffix.lower() == ".json":
+                self._read_boxes(project, path)
+            elif path is not None:
                 words = ["tiles", "import", movable_word(path, project.layout.root)]
                 self.tomoseg.carry_out(f"Tiles of {path.name}", words, lambda: _import_tiles(project, path))
 
-        hint = "CSV with the header tomogram,x,y,z,feature,kind; kind is positive or negative."
-        self.app.push_screen(AskPath("Import tiles", hint, suffixes=(".csv",), folder=Path.cwd()), bring)
+        hint = "CSV with the header tomogram,x,y,z,feature,kind (positive or negative); or EMAN2's NAME_info.json."
+        self.app.push_screen(AskPath("Import tiles", hint, suffixes=(".csv", ".json"), folder=Path.cwd()), bring)
+
+    @work(thread=True, group="boxes")
+    def _read_boxes(self, project: catalog.Project, path: Path) -> None:
+        from tomoseg_tui.workflow.eman_boxes import read_boxes  # noqa: PLC0415  # few come from EMAN2
+
+        try:
+            self.post_message(self.BoxesRead(path, *read_boxes(project, path)))
+        except TomosegError as fault:
+            self.post_message(self.BoxesRead(path, {}, (), fault))
+
+    @on(BoxesRead)
+    def ask_about_boxes(self, event: BoxesRead) -> None:
+        """Ask what the sets of an info file mean, or say what is wrong with it."""
+        from tomoseg_tui.tui.screens.import_boxes import BoxesWish, ImportBoxes  # noqa: PLC0415
+
+        if event.fault is not None:
+            self.notify(event.fault.fix, title=event.fault.fault, severity="error", timeout=15)
+            return
+        project = self.tomoseg.project
+
+        def bring(wish: BoxesWish | None) -> None:
+            if wish is not None:
+                words = wish.words(project.layout.root)
+                self.tomoseg.carry_out(f"Boxes of {wish.path.name}", words, lambda: _import_boxes(project, wish))
+
+        self.app.push_screen(ImportBoxes(event.path, event.boxes, event.tomograms), bring)
 
     # The frame asks
 
@@ -233,6 +274,15 @@ class TilesTab(TileBrowser):
         if place is None or self.feature is None:
             return None
         return self._words_to_place(place, self.feature, negative=self.feature == ANY_FEATURE)
+
+
+def _import_boxes(project: catalog.Project, wish: "BoxesWish") -> Placed:
+    from tomoseg_tui.workflow.eman_boxes import wishes_of_info  # noqa: PLC0415
+
+    asked = wishes_of_info(project, wish.path, tomogram=wish.tomogram, told=wish.meanings)
+    placed = tiling.place_tiles(project, asked.wishes)
+    placed.remarks[:0] = asked.remarks
+    return placed
 
 
 def _import_tiles(project: catalog.Project, path: Path) -> Placed:

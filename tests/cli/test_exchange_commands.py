@@ -1,0 +1,249 @@
+"""Annotations go to other tools and come back, as a user types it."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from support import Run, noise, write_mrc
+
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.layers import read_layer
+
+Door = Callable[..., Run]
+FIRST, SECOND = "cell:40,64,4:64", "cell:88,64,4:64"
+
+
+@pytest.fixture
+def tiled(door: Door, with_cell: Project) -> Project:
+    for x in (40, 88):
+        door("tiles", "add", "cell", "--at", f"{x},64,4", "--feature", "tube")
+    return with_cell
+
+
+def marked(project: Project, x: int, feature: str = "tube") -> list[int]:
+    """Return how many pixels of a tile have each value."""
+    layer = read_layer(project.layout, Place("cell", 4, 64, x), feature)
+    assert layer is not None
+    return [int((layer == value).sum()) for value in range(4)]
+
+
+def test_what_is_exported_is_painted_and_imported_without_a_further_word(
+    door: Door, tiled: Project, tmp_path: Path
+) -> None:
+    done = door("annotations", "export", "-o", tmp_path / "out.tif")
+    assert not done.out
+    assert f"tube: {tmp_path / 'out_tube.tif'}" in done.err
+    assert f"tomoseg annotations import {tmp_path / 'out.tiles.json'}" in done.err
+    masks = tifffile.imread(tmp_path / "out_tube.tif")
+    masks[1, :4] = 1
+    tifffile.imwrite(tmp_path / "out_tube.tif", masks, photometric="minisblack")
+    done = door("annotations", "import", tmp_path / "out_tube.tif")
+    assert "1 annotations taken, 0 tiles hold none, 0 left as they were." in done.err
+    assert "1 tiles came back as empty as they went" in done.err
+    assert marked(tiled, 88) == [0, 60 * 64, 4 * 64, 0]
+    assert "annotations import" in tiled.layout.history.read_text()
+    assert "annotations export" not in tiled.layout.history.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("out.mrc",), ["out.mrc", "out_tube.mrc", "out.tiles.json"]),
+        (("cell__good.hdf",), ["cell__good.hdf", "cell__good_seg.hdf", "cell__good.tiles.json"]),
+        (("out.tif", "--as", "napari"), ["out.tif", "out_labels.tif", "out.tiles.json"]),
+        (("out.png",), ["out/image", "out/tube", "out/out.tiles.json"]),
+        (("out", "--as", "png"), ["out/image", "out/tube", "out/out.tiles.json"]),
+        (
+            ("out.mrc", "--slab", "1", "--tomogram", "cell"),
+            ["out.mrc", "out_tube.mrc", "out_frames.mrc", "out.tiles.json"],
+        ),
+    ],
+)
+def test_the_files_have_the_names_that_their_programs_expect(
+    door: Door, tiled: Project, tmp_path: Path, words: tuple[str, ...], names: list[str]
+) -> None:
+    told = door("annotations", "export", "-o", tmp_path / words[0], *words[1:], "--json").json
+    assert told["tiles"] == 2
+    assert told["files"] == [str(tmp_path / name) for name in names]
+    assert told["manifest"] == told["files"][-1]
+    assert all(Path(file).exists() for file in told["files"])
+    err = door("annotations", "export", "-o", tmp_path / words[0], *words[1:], code=2).err
+    assert " exists." in err
+    door("annotations", "export", "-o", tmp_path / words[0], *words[1:], "--force")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-o", "out.txt"), "out.txt does not say a format"),
+        (("-o", "out"), "out does not say a format"),
+        (("-o", "out.mrc", "--as", "tif"), "out.mrc is no name for --as tif"),
+        (("-o", "nowhere/out.mrc"), "does not exist"),
+        (("-o", "out.mrc", "--feature", "wall"), "no feature 'wall'"),
+        (("-o", "out.mrc", "--tiles", "cell:1,1,1"), "no tile cell:1,1,1:64"),
+        (("-o", "out.mrc", "--tomogram", "lost"), "no tomogram 'lost'"),
+        (("-o", "out.mrc", "--tiles", FIRST, "--tomogram", "cell"), "both named"),
+        (("-o", "out.mrc", "--slab", "-1"), "no whole number"),
+        (("-o", "out.png", "--slab", "1"), "cannot be written as PNGs"),
+    ],
+)
+def test_an_export_that_cannot_be_meant_is_refused(
+    refused: Callable[..., str], tiled: Project, words: tuple[str, ...], said: str
+) -> None:
+    assert said in refused("annotations", "export", *words)
+
+
+def test_without_tiles_or_with_several_sizes_there_is_no_stack(
+    door: Door, refused: Callable[..., str], with_cell: Project
+) -> None:
+    assert "The project has no tiles to export" in refused("annotations", "export", "-o", "out.mrc")
+    door("tiles", "add", "cell", "--at", "40,64,4", "--feature", "*", "--negative")
+    assert "No feature has a state" in refused("annotations", "export", "-o", "out.mrc")
+    door("tiles", "add", "cell", "--at", "90,64,4", "--feature", "tube", "--size", 32)
+    assert "32 and 64 pixels wide" in refused("annotations", "export", "-o", "out.mrc")
+
+
+def test_slices_of_several_tomograms_are_refused(
+    door: Door, refused: Callable[..., str], tiled: Project, cell: Path
+) -> None:
+    door("import", cell, "--name", "other")
+    door("tiles", "add", "other", "--at", "40,64,4", "--feature", "tube")
+    assert "several tomograms: cell, other" in refused("annotations", "export", "-o", "out.mrc", "--slab", "1")
+
+
+# Masks as other programs write them
+
+
+def test_values_that_nobody_has_named_are_listed_with_the_line_to_type(
+    door: Door, refused: Callable[..., str], tiled: Project, tmp_path: Path
+) -> None:
+    labels = np.zeros((8, 128, 128), np.int8)
+    labels[4, 60:64, 30:40], labels[4, 70:72, 80:90], labels[4, 70:72, 100:103] = 1, 2, 7
+    volume = write_mrc(tmp_path / "labels.mrc", labels, origin_xyz=(100.0, -20.0, 5.0))
+    for more in ((), ("--feature", "tube")):
+        err = refused("annotations", "import", volume, "--tomogram", "cell", *more)
+        assert "labels.mrc holds 3 values besides 0: 1 (40), 2 (20), 7 (6)." in err
+    line = err.splitlines()[1].partition("tomoseg ")[2]
+    words = shlex.split(
+        line.replace("1=FEATURE", "1=tube").replace("2=FEATURE", "2=wall").replace("7=FEATURE", "7=ignore")
+    )
+    assert words[:2] == ["annotations", "import"]
+    door(*words)
+    assert marked(tiled, 40) == [0, 64 * 64 - 40, 40, 0]
+    assert marked(tiled, 88, "wall") == [0, 64 * 64 - 26, 20, 6]
+
+
+def test_a_stack_of_labels_is_taken_by_a_map(
+    door: Door, refused: Callable[..., str], tiled: Project, tmp_path: Path
+) -> None:
+    stack = np.zeros((2, 64, 64), np.uint8)
+    stack[0, 0, :3], stack[1, 1, :5], stack[1, 2, :2] = 1, 200, 255
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, stack, photometric="minisblack")
+    err = refused("annotations", "import", path, "--tiles", FIRST, SECOND)
+    assert "1 (3), 200 (5), 255 (2)" in err
+    assert f"--tiles {FIRST} {SECOND} --map 1=FEATURE --map 200=FEATURE --map 255=FEATURE" in err
+    maps = ("--map", "1=tube", "--map", "200=tube", "--map", "255=ignore")
+    door("annotations", "import", path, "--tiles", FIRST, SECOND, *maps)
+    assert marked(tiled, 40) == [0, 64 * 64 - 3, 3, 0]
+    assert marked(tiled, 88) == [0, 64 * 64 - 7, 5, 2]
+    stack = np.where(stack == 1, 1, 0)
+    write_mrc(tmp_path / "short.mrc", stack[:1].astype(np.int8))
+    assert "holds 1 masks, but there are 2 tiles" in refused(
+        "annotations", "import", tmp_path / "short.mrc", "--tomogram", "cell", "--map", "1=tube"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((0, 100), "100 is taken as the feature"),
+        ((-128, -127), "as IMOD does; -127 is taken as the feature"),
+        ((0.1, 0.9), "are taken as probabilities, 0.5 and above as the feature"),
+        ((0, -1), "-1 is taken as the feature"),
+    ],
+)
+def test_a_volume_or_stack_of_one_feature_says_what_was_assumed(
+    door: Door, tiled: Project, tmp_path: Path, values: tuple[float, float], said: str
+) -> None:
+    low, high = values
+    dtype = np.float32 if isinstance(low, float) else np.int8
+    volume = np.full((8, 128, 128), low, dtype)
+    volume[4, 60:64, 30:40] = high
+    write_mrc(tmp_path / "volume.mrc", volume)
+    assert said in door("annotations", "import", tmp_path / "volume.mrc", "--tomogram", "cell", "--feature", "tube").err
+    assert marked(tiled, 40) == [0, 64 * 64 - 40, 40, 0]
+    stack = np.full((2, 64, 64), low, dtype)
+    stack[:, :2] = high
+    write_mrc(tmp_path / "stack.mrc", stack)
+    assert said in door("annotations", "import", tmp_path / "stack.mrc", "--tomogram", "cell", "--feature", "tube").err
+    assert marked(tiled, 40) == [0, 62 * 64, 2 * 64, 0]
+
+
+def coloured_png(folder: Path, *, indexed: bool) -> Path:
+    rgb = np.zeros((64, 64, 3), np.uint8)
+    rgb[:3] = (255, 0, 0)
+    rgb[10:12] = (0, 0, 255)
+    image = Image.fromarray(rgb)
+    path = folder / "mask.png"
+    (image.quantize(4) if indexed else image).save(path)
+    return path
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_colours_of_a_png_are_named(
+    door: Door,
+    refused: Callable[..., str],
+    tiled: Project,
+    tmp_path: Path,
+    indexed: bool,  # noqa: FBT001
+) -> None:
+    path = coloured_png(tmp_path, indexed=indexed)
+    if not indexed:
+        err = refused("annotations", "import", path, "--tiles", FIRST, "--feature", "tube")
+        assert "2 values besides 0: #0000ff (128), #ff0000 (192)" in err
+        assert "--map '#0000ff=FEATURE' --map '#ff0000=FEATURE'" in err
+    door("annotations", "import", path, "--tiles", FIRST, "--map", "#FF0000=tube", "--map", "#0000ff=ignore")
+    assert marked(tiled, 40) == [0, 59 * 64, 3 * 64, 2 * 64]
+
+
+def test_a_black_and_white_png_needs_no_map(door: Door, tiled: Project, tmp_path: Path) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:3] = 255
+    for mode in ("L", "RGB", "RGBA", "1", "P"):
+        Image.fromarray(mask).convert(mode).save(tmp_path / "mask.png")
+        done = door("annotations", "import", tmp_path / "mask.png", "--tiles", FIRST, "--feature", "tube")
+        assert "Note" not in done.err
+        assert marked(tiled, 40) == [0, 61 * 64, 3 * 64, 0]
+
+
+def test_a_folder_of_pngs_is_a_stack(door: Door, refused: Callable[..., str], tiled: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    assert "is a folder, not a file" in refused(
+        "annotations", "import", folder, "--tomogram", "cell", "--feature", "tube"
+    )
+    for number in (1, 2):
+        Image.fromarray((noise((1, 64, 64), seed=number)[0] > 0).astype(np.uint8) * 255).save(folder / f"{number}.png")
+    door("annotations", "import", folder, "--tomogram", "cell", "--feature", "tube")
+    assert marked(tiled, 88)[2] == int((noise((1, 64, 64), seed=2) > 0).sum())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--map", "#ff00=tube"), "--map #ff00=tube is not understood"),
+        (("--manifest", "lost.tiles.json"), "lost.tiles.json is no manifest"),
+        (("--tomogram", "cell", "--manifest", "lost.tiles.json"), "manifest says which tiles"),
+        (("--tomogram", "cell", "--feature", "tube", "--tiles", FIRST), "named twice"),
+    ],
+)
+def test_an_import_that_cannot_be_meant_is_refused(
+    refused: Callable[..., str], tiled: Project, words: tuple[str, ...], said: str
+) -> None:
+    assert said in refused("annotations", "import", "x.mrc", *words)

@@ -1,0 +1,77 @@
+"""What the names of EMAN2's sets mean, and what has to be asked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tomoseg_tui.core.names import check_feature_name
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.workflow.eman_sets import (
+    Meaning,
+    feature_name,
+    guess,
+    map_words,
+    meanings_of,
+    read_set_map,
+    sounds_negative,
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["bad", "_bad", "bad2", "mt_bad", "Neg", "negative_01", "none", "not-mt", "junk", "bg"]
+)
+def test_a_name_that_sounds_negative_is_heard(name: str) -> None:
+    assert sounds_negative(name)
+
+
+@pytest.mark.parametrize("name", ["good", "badge", "microtubule", "particles_00", "negri_body", "nucleus", "mt_no1"])
+def test_other_names_are_features(name: str) -> None:
+    assert not sounds_negative(name)
+
+
+@given(st.text(max_size=120))
+def test_any_set_can_become_a_feature(name: str) -> None:
+    check_feature_name(feature_name(name))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["good", "bad"], {"good": "good", "bad": "good:negative"}),
+        (["mt", "mem", "bad"], {"mt": "mt", "mem": "mem", "bad": "*:negative"}),
+        (["mt_good", "mem_good", "mem_bad"], {"mem_bad": "mem_good:negative"}),
+        (["bad"], {"bad": "*:negative"}),
+    ],
+)
+def test_a_negative_set_belongs_to_the_nearest_other(names: list[str], expected: dict[str, str]) -> None:
+    assert {name: guess(names)[name].word for name in expected} == expected
+
+
+def test_what_is_told_is_offered_on() -> None:
+    told = read_set_map(["good=microtubule"])
+    assert guess(["good", "bad"], told)["bad"].word == "microtubule:negative"
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from(["mt", "mt:negative", "*:negative", "ignore"])))
+def test_a_map_survives_being_typed(words: dict[str, str]) -> None:
+    meanings = read_set_map([f"{name}={word}" for name, word in words.items()])
+    assert read_set_map(map_words(meanings)[1::2]) == meanings
+
+
+@pytest.mark.parametrize(
+    "word", ["", "good", "=mt", "good=", "good=*", "good=a b", "good=ignore:negative", "a=:negative"]
+)
+def test_a_word_of_another_form_is_refused(word: str) -> None:
+    with pytest.raises(TomosegError) as caught:
+        read_set_map([word])
+    assert caught.value.fix
+
+
+def test_negative_sets_must_be_told_and_the_line_is_given() -> None:
+    with pytest.raises(UsageError) as caught:
+        meanings_of(["good", "bad"], {"good": Meaning("mt")}, "tomoseg import --eman2 D")
+    assert caught.value.fix == "Say it, as in: tomoseg import --eman2 D --map good=mt --map bad=mt:negative"
+    with pytest.raises(UsageError, match="no set 'x'"):
+        meanings_of(["good"], {"x": Meaning("mt")}, "")
+    with pytest.raises(UsageError, match="twice"):
+        read_set_map(["a=b", "a=c"])
