@@ -1,11 +1,12 @@
 """`make bench-tui`: how fast the full-screen program is, seen through a pseudo-terminal; each figure a median of five.
 
-Prints a table; asserts nothing. Takes about five minutes on two cores. The slices carry a bright square whose
+Prints a table; asserts nothing. Takes about eight minutes on two cores. The slices carry a bright square whose
 place tells z, so that from what arrives one can read which slice is seen, and when.
 """
 
 import argparse
 import os
+import re
 import shlex
 import statistics
 import subprocess
@@ -23,10 +24,12 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from terminal import ASK, Screen, Terminal, memory_bytes
 
+from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.io.mrc import MrcWriter
-from tomoseg_tui.project.catalog import make_project
+from tomoseg_tui.project.catalog import Project, make_project
 from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
+from tomoseg_tui.workflow.tiling import place_tiles, wish
 
 SHAPE_ZYX = (256, 512, 512)
 SQUARES = 16
@@ -37,6 +40,8 @@ FILLED = (490, 510)
 SIZE = (200, 50)
 KEYS_A_SECOND = 30
 RUNS = 5
+GREEN = re.compile(rb"8[;:]2[;:]+0[;:]255[;:]0|8[;:]5[;:]46m")
+"""Of the cursor on a tile that is painted, in all colours and in the 256 that tmux may make of them."""
 LINE = 1e6
 """Bytes a second of the slow line."""
 
@@ -222,6 +227,69 @@ def memory_with_large_tomogram(bench: Bench, project: Path) -> float:
         return memory_bytes(terminal.process.pid) / 1e6
 
 
+def make_tile(project: Path) -> None:
+    """Place a tile on the first tomogram."""
+    place_tiles(Project.open(project), [wish(Place("cell_00", 128, 256, 256), "microtubule", negative=False)])
+
+
+def start_painting(terminal: Terminal, *, already_open: bool = False) -> None:
+    """Open the tab with tiles and put the first one on the easel."""
+    if not already_open:
+        terminal.wait_for(lambda output: b"tomogram" in output and b"Jobs" in output)
+    terminal.send("3")
+    terminal.wait_for(lambda output: b"to do" in output)
+    terminal.wait_until_quiet()
+    terminal.send("p")
+    terminal.wait_for(lambda output: b"on disk" in output)
+    terminal.wait_until_quiet()
+
+
+def bytes_of_a_dab(bench: Bench, project: Path) -> float:
+    """Return the most bytes that one dab of the usual brush takes, of twelve beside each other."""
+    with bench.start(project) as terminal:
+        start_painting(terminal)
+        sizes = []
+        for _ in range(12):
+            terminal.send("llll")
+            terminal.wait_until_quiet(0.3)
+            before = len(terminal.output)
+            terminal.send(" ")
+            terminal.wait_until_quiet(0.3)
+            sizes.append(len(terminal.output) - before)
+        terminal.send("u" * len(sizes))
+        terminal.wait_until_quiet()
+    return max(sizes)
+
+
+def key_to_picture_while_painting(bench: Bench, project: Path) -> float:
+    """Return the time within which 95 % of single keys are seen in tmux, the pen being down."""
+    tmux = ["tmux", "-L", f"bench{os.getpid()}", "-f", os.devnull]
+    inner = shlex.join(["env", "LANG=C.UTF-8", *bench.command(project)])
+    environment = bench.environment | {"LANG": "C.UTF-8"}
+    try:
+        with Terminal([*tmux, "new-session", inner], size=SIZE, environment=environment) as terminal:
+            terminal.wait_for(lambda output: b"20 tomograms" in output)
+            start_painting(terminal, already_open=True)
+            terminal.send("d")
+            terminal.wait_until_quiet()
+            pressed = []
+            for key in "lljjhhkk" * 6:
+                pressed.append(terminal.send(key))
+                time.sleep(0.2)
+            found = sorted(_cursor_seen(terminal, at) - at for at in pressed)
+            terminal.send("u")
+            terminal.wait_until_quiet()
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False, stderr=subprocess.DEVNULL)
+    return found[int(0.95 * len(found))]
+
+
+def _cursor_seen(terminal: Terminal, pressed: float) -> float:
+    """Return when the last of the cursor, which alone is bright green, has come within 0.2 s of a key."""
+    pieces = [(at, piece) for at, piece in terminal.pieces if pressed <= at < pressed + 0.2]
+    return max((at for at, piece in pieces if GREEN.search(piece)), default=float("inf"))
+
+
 def median(measure: Callable[[], float]) -> float:
     """Measure five times."""
     return statistics.median(measure() for _ in range(RUNS))
@@ -240,6 +308,11 @@ def measure(folder: Path, program: list[str]) -> list[tuple[str, str, str]]:
     rows.append(("greatest lag on a line of 1 MB/s", lag, "<= 0.35 s, not growing"))
     loaded = median(lambda: key_to_screen_under_load(bench, many))
     rows.append(("key to screen, both cores busy, 95 %", f"{loaded * 1000:.0f} ms", "< 100 ms"))
+    make_tile(many)
+    dab = median(lambda: bytes_of_a_dab(bench, many))
+    rows.append(("bytes sent for a dab, 200x50", f"{dab:.0f}", "< 1500"))
+    painted = median(lambda: key_to_picture_while_painting(bench, many))
+    rows.append(("key to picture while painting, tmux, 95 %", f"{painted * 1000:.0f} ms", "< 50 ms"))
     write_large_tomogram(folder / "large.mrc")
     make_filled_project(folder / "one", folder / "large.mrc", 1)
     memory = median(lambda: memory_with_large_tomogram(bench, folder / "one"))

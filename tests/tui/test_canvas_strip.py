@@ -31,6 +31,7 @@ def test_a_strip_that_nobody_cuts_makes_no_segments() -> None:
     assert strip.cell_length == 5
     assert list(strip.divide([5])) == [strip]
     assert strip.crop(0, 5) is strip
+    assert isinstance(strip.crop(1, 3), PixelStrip)
     assert strip._made is None
 
 
@@ -65,6 +66,17 @@ def test_segments_say_what_the_escapes_say(seed: int, depth: str) -> None:
     if depth == "truecolor":
         drawn = [pair for segment in segments for pair in _pixels(segment.text, segment.style or USUAL)]
         assert drawn == [(tuple(rgb[0, x].tolist()), tuple(rgb[1, x].tolist())) for x in range(7)]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["truecolor", "256", "16"]), st.integers(0, 8), st.integers(0, 9))
+def test_a_cropped_strip_says_what_its_segments_say(seed: int, depth: str, start: int, end: int) -> None:
+    rgb = np.random.default_rng(seed).integers(0, 3, (2, 7, 3), dtype=np.uint8) * 100
+    letters = np.array([["", "", "M", "", "", "", ""]])
+    strip = PixelStrip("pl" + halfblock.encode(rgb, letters=letters, depth=depth)[0], 9, USUAL)
+    cropped, wanted = strip.crop(start, end), Strip(strip._segments, 9).crop(start, end)
+    cells = [[(cell, segment.style) for segment in part for cell in segment.text] for part in (cropped, wanted)]
+    assert cells[0] == cells[1]
+    assert cropped.render(Console()) == "" or cropped.render(Console()).endswith("\x1b[0m")
 
 
 def _pixels(text: str, style: Style) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -191,14 +191,19 @@ class TomosegApp(RecipeApp):
         tab = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
         title = "this dialog" if self.screen.is_modal else tab
         bindings = list(self.screen.active_bindings.values())
-        self.push_screen(Help(title, bindings, str(config_file())))
+        words = self.open_tab.help_words() if self.open_tab is not None and not self.screen.is_modal else ""
+        self.push_screen(Help(title, bindings, str(config_file()), words))
 
     def action_tell_quit(self) -> None:
         """Say how to leave; ctrl+c never ends the program by itself."""
         self.notify("q leaves tomoseg; jobs go on.", timeout=3)
 
     def action_quit_program(self) -> None:
-        """Leave at once if no job runs, else say what goes on."""
+        """Leave at once if no job runs and all is on disk, else say what goes on or what would be lost."""
+        unwritten = " ".join(tab.unwritten() for tab in self._tabs).strip()
+        if unwritten:
+            self.push_screen(Confirm("Leave, and lose them?", unwritten, yes="Leave", no="Stay"), self._leave_if)
+            return
         running = self.facts.running if self.facts is not None else 0
         if not running:
             self._leave()
@@ -213,10 +218,15 @@ class TomosegApp(RecipeApp):
         if answer:
             self._leave()
 
+    @property
+    def _tabs(self) -> list[Tab]:
+        """Those that were opened so far."""
+        return [tab for tab in self.query_one("#tabs", ContentSwitcher).children if isinstance(tab, Tab)]
+
     def _leave(self) -> None:
         session = self.session
-        for tab in self.query_one("#tabs", ContentSwitcher).children:
-            session = tab.session(session) if isinstance(tab, Tab) else session
+        for tab in self._tabs:
+            session = tab.session(session)
         if self.open_tab is not None and self.open_tab.id:
             session = Session(self.open_tab.id, session.tomogram, session.z, session.zoom, session.feature)
         try:

@@ -119,6 +119,11 @@ class Painting:
         return bool(self._history.done)
 
     @property
+    def depth(self) -> int:
+        """How many strokes can be taken back one after the other."""
+        return len(self._history.done)
+
+    @property
     def can_redo(self) -> bool:
         """Whether there is a stroke that was taken back, and none has been painted since."""
         return bool(self._history.undone)

@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 from textual.app import App
 from textual.events import CursorPosition
 
+from tomoseg_tui.tui.canvas.sending import SparingScreen
+
 ASK = "\x1b[6n"
 """Where is the cursor? Every terminal answers, after all that was sent before."""
 CREDITS = 3
@@ -124,6 +126,10 @@ def pacer_of(app: App[Any]) -> Pacer:
 
 class PacedApp(App[None]):
     """An app whose canvases know when a frame has gone and when it has come."""
+
+    def get_default_screen(self) -> SparingScreen:
+        """Return a screen that sends only what has changed."""
+        return SparingScreen(id="_default")
 
     def on_cursor_position(self, _event: CursorPosition) -> None:
         """Take the terminal's answer."""

@@ -1,6 +1,7 @@
 """What canvases share: cells that are ready to be sent, row by row, and the picture at rest in pixels."""
 
 import textwrap
+from collections.abc import Sequence
 from functools import lru_cache
 
 from rich.console import COLOR_SYSTEMS
@@ -67,6 +68,15 @@ class PixelWidget(Widget):
         elif self._is_displayed and frame.still:
             self._finish_frame()
         return bool(changed)
+
+    def show_cells(self, frame: Frame, changed: Sequence[Region]) -> None:
+        """Show a frame of the same size in the same place, of which only some cells have changed."""
+        self._frame, self._words = frame, ""
+        self._lay_strips()
+        if changed:
+            self._is_displayed = False
+            column, row = frame.corner_xy
+            self.refresh(*(region.translate((column, row)) for region in changed))
 
     def _finish_frame(self) -> None:
         """Send what follows the cells, and ask the terminal to say when all of it has come."""

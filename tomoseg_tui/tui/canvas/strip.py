@@ -8,7 +8,7 @@ dialog) or a picture of the screen is taken, Textual cuts the line, and then seg
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import final
 
@@ -63,6 +63,79 @@ class PixelStrip(Strip):
     def render(self, console: Console) -> str:  # noqa: ARG002  # Textual's signature
         """Return the escape sequences as they are."""
         return self._ansi
+
+    def crop(self, start: int, end: int | None = None) -> Strip:
+        """Return the cells between two columns, as escape sequences too."""
+        end = self.cell_length if end is None else min(end, self.cell_length)
+        start = max(0, start)
+        if start == 0 and end == self.cell_length:
+            return self
+        if end <= start:
+            return Strip((), 0)
+        return PixelStrip(cells_between(self._ansi, start, end), end - start, self._usual)
+
+
+def cells_between(ansi: str, start: int, end: int) -> str:
+    """Cut text with colour escapes.
+
+    Parameters
+    ----------
+    ansi : str
+        As `PixelStrip` takes it.
+    start, end : int
+        The first cell that stays and the first after it that does not.
+
+    Returns
+    -------
+    str
+        The cells with the escapes in force where they begin; ends by resetting the colours.
+    """
+    parts: list[str] = []
+    column, sent = 0, ("", "")
+    for text, colours in _stretches(ansi):
+        inside = text[max(0, start - column) : max(0, end - column)]
+        column += len(text)
+        if inside:
+            parts += (_switch(sent, colours), inside)
+            sent = colours
+    return "".join((*parts, "\x1b[0m"))
+
+
+def _stretches(ansi: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the text between escapes, each with the codes of its ink and its ground, empty for the usual ones."""
+    ink, ground, place = "", "", 0
+    for escape in _SGR.finditer(ansi):
+        if escape.start() > place:
+            yield ansi[place : escape.start()], (ink, ground)
+        ink, ground = _coded(escape[1], ink, ground)
+        place = escape.end()
+    if place < len(ansi):
+        yield ansi[place:], (ink, ground)
+
+
+@lru_cache(maxsize=8192)
+def _coded(codes: str, ink: str, ground: str) -> tuple[str, str]:
+    """Return the codes of ink and ground after one SGR sequence."""
+    numbers = codes.split(";")
+    while numbers:
+        length = {"2": 5, "5": 3}.get(numbers[1], 1) if numbers[0] in {"38", "48"} and len(numbers) > 1 else 1
+        colour, numbers = ";".join(numbers[:length]), numbers[length:]
+        code = int(colour.partition(";")[0] or 0)
+        if code == 0:
+            ink = ground = ""
+        elif 30 <= code < 40 or 90 <= code < 100:
+            ink = colour
+        elif code >= 40:
+            ground = colour
+    return ink, ground
+
+
+def _switch(sent: tuple[str, str], wanted: tuple[str, str]) -> str:
+    """Write the escape sequence from one pair of colours to another."""
+    is_reset = any(before and not after for before, after in zip(sent, wanted, strict=True))
+    codes = [after for before, after in zip(sent, wanted, strict=True) if after and (is_reset or after != before)]
+    codes = ["0", *codes] if is_reset else codes
+    return f"\x1b[{';'.join(codes)}m" if codes else ""
 
 
 def segments_of(ansi: str, usual: Style) -> list[Segment]:

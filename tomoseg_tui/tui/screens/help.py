@@ -19,14 +19,16 @@ class Help(ModalScreen[None]):
         Binding("k,up", "scroll(-1)", "", show=False),
     ]
 
-    def __init__(self, title: str, bindings: list[ActiveBinding], config: str) -> None:
+    def __init__(self, title: str, bindings: list[ActiveBinding], config: str, words: str = "") -> None:
         super().__init__()
-        self._title, self._active, self._config = title, bindings, config
+        self._title, self._active, self._config, self._words = title, bindings, config, words
 
     def compose(self) -> ComposeResult:
         """Make the table of keys."""
         with Vertical(classes="dialog wide"):
             yield Static(f"Keys of {self._title}", classes="dialog-title")
+            if self._words:
+                yield Static(self._words, classes="dialog-text", markup=False)
             with VerticalScroll(id="help-keys"):
                 yield Static(self._keys())
             yield Static(f'Rebind: \\[keys] action = "key" in {self._config}   esc closes', classes="dialog-hint")

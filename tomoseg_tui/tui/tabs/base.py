@@ -46,6 +46,14 @@ class Tab(Container):
         """Return the arguments of the `tomoseg` command that does what the tab would do now; None if nothing."""
         return None
 
+    def help_words(self) -> str:
+        """Return what the help says before the keys; empty for nothing."""
+        return ""
+
+    def unwritten(self) -> str:
+        """Say what would be lost if the program ended now, and why; empty if nothing would."""
+        return ""
+
     def session(self, session: Session) -> Session:
         """Return the session with what this tab knows of where the user is."""
         return session

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
+from textual.message import Message
 from textual.widgets import Static
 
 from tomoseg_tui.canvas.overlay import LabelStyle
@@ -22,9 +25,16 @@ OVERLAYS = ("overlay", "outline", "off")
 class TileView(Container):
     """The tile, with its name above and what is marked on it below."""
 
+    class Clicked(Message):
+        """The picture was clicked."""
+
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes="panel")
         self.overlay = OVERLAYS[0]
+
+    def on_click(self) -> None:
+        """Tell that the tile is wanted."""
+        self.post_message(self.Clicked())
 
     def compose(self) -> ComposeResult:
         """Make the canvas."""
@@ -94,6 +104,11 @@ class TileAround(Container):
         self._show("below", f"z-1 {z - 1}", None if shown.below is None else Picture(shown.below))
         self._show_opinion(shown, features)
 
+    def show_beside(self, below: NDArray[np.uint8] | None, above: NDArray[np.uint8] | None, z: int) -> None:
+        """Show the slices beside a tile otherwise, as through a filter."""
+        for name, step, grey in (("above", 1, above), ("below", -1, below)):
+            self._show(name, f"z{step:+} {z + step}", None if grey is None else Picture(grey))
+
     def _show(self, name: str, title: str, picture: Picture | None) -> None:
         outside = "" if picture is not None else " outside"
         self.query_one(f"#around-{name}", Around).show(f"{title}{outside}", picture)
@@ -101,6 +116,7 @@ class TileAround(Container):
     def _show_opinion(self, shown: TilePictures, features: Sequence[str]) -> None:
         around = self.query_one("#around-opinion", Around)
         opinion = shown.opinion
+        self.set_class(opinion is None, "-no-opinion")
         if opinion is None:
             around.show("no network", None)
             return
