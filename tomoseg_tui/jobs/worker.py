@@ -31,7 +31,7 @@ from tomoseg_tui.jobs.waiting import in_turn
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.writing import append_line, sweep_drafts, write_whole
+from tomoseg_tui.project.writing import append_line, write_whole
 from tomoseg_tui.workflow.reporting import Stopped, stop_if_asked
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
@@ -250,39 +250,47 @@ def work(job: Job, since_ns: int) -> int:
 
 
 def _work_as_owner(job: Job, reporter: JobReporter, since_ns: int) -> int:
-    sweep_drafts(job.progress_file, job.metrics_file, job.result_file)
+    job.sweep()
     record = job.record()
     if record.state is not JobState.QUEUED:
         raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
     ended = threading.Event()
-    threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True).start()
+    heart = threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True)
+    heart.start()
     state, changes = _run(job, record, reporter, since_ns)
     ended.set()
+    heart.join()  # else the process may end amid its last line
     _settle(job, reporter, state, changes)
     return int(changes["exit_code"])
 
 
 def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str, Any]) -> None:
     """Write how the job ended; on a full disk the room that its progress took is enough for that."""
+    if state is JobState.DONE:
+        shutil.rmtree(job.partial, ignore_errors=True)
     try:
         reporter.write_progress()
         job.move(state, ended=now(), **changes)
     except OSError:
         job.progress_file.unlink(missing_ok=True)
         job.move(state, ended=now(), **changes)
-    if state is JobState.DONE:
-        shutil.rmtree(job.partial, ignore_errors=True)
 
 
 def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> tuple[JobState, dict[str, Any]]:
-    """Run the recipe when its turn has come; return the state that the job ends in and what else to record."""
+    """Run the recipe when its turn has come; return the state that the job ends in and what else to record.
+
+    Its result is written when all else is: a worker that finds one there has only to say that the job is done.
+    """
     try:
-        with in_turn(job, record, reporter, since_ns):
+        if job.result_file.exists():
             job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
-            reporter.begins()
-            result = _cook(job, record, reporter)
+        else:
+            with in_turn(job, record, reporter, since_ns):
+                job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
+                reporter.begins()
+                result = _cook(job, record, reporter)
+            write_whole(job.result_file, msgspec.json.encode(result))
         reporter.progress(1.0, "done")
-        write_whole(job.result_file, msgspec.json.encode(result))
     except Stopped:
         reporter.log("Stopped; what is finished is kept.")
         return JobState.STOPPED, {"exit_code": EXIT_STOPPED}

@@ -115,7 +115,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
 
 def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a draft beside `path`, then put it in its place in one move."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".draft-", suffix=WEIGHTS_SUFFIX)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=WEIGHTS_SUFFIX)
     os.close(descriptor)
     draft = Path(name)
     try:

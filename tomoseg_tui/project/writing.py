@@ -1,7 +1,9 @@
 """Replace a file whole, or leave it alone. What is removed goes to the trash."""
 
 import contextlib
+import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -24,6 +26,10 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+_CHANCE = r"[a-z0-9_]{8,16}(\.weights\.h5)?"
+"""How the name of a draft goes on after that of its file: by chance, and as the file's format demands."""
 
 
 @contextlib.contextmanager
@@ -53,8 +59,10 @@ def drafted(path: Path) -> Iterator[Path]:
 def sweep_drafts(*paths: Path) -> None:
     """Remove the drafts of files that a killed process has left; for whoever alone may write these files now."""
     for path in paths:
-        for draft in path.parent.glob(f".{path.name}.*"):
-            draft.unlink(missing_ok=True)
+        name = re.compile(rf"\.{re.escape(path.name)}\.{_CHANCE}")
+        for entry in path.parent.iterdir() if path.parent.is_dir() else ():
+            if name.fullmatch(entry.name):
+                entry.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -80,16 +88,30 @@ def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> 
         os.link(draft, path)
     except FileExistsError:
         return False
+    except FileNotFoundError:
+        return False  # whoever has the file now took our draft for one that a killed process had left
     finally:
         Path(draft).unlink(missing_ok=True)
     return True
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line in a single write, so that lines of several processes never mix."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, file_mode())
+    """Append one line in a single write, so that lines of several processes never mix.
+
+    After the half of a line that a power cut or a full disk has left, it begins on a line of its own.
+
+    Raises
+    ------
+    OSError
+        If the disk has no room for all of it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, file_mode())
     try:
-        os.write(descriptor, f"{line}\n".encode())
+        length = os.fstat(descriptor).st_size
+        torn = length > 0 and os.pread(descriptor, 1, length - 1) != b"\n"
+        content = f"{chr(10) if torn else ''}{line}\n".encode()
+        if os.write(descriptor, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
 
