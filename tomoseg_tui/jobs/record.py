@@ -19,7 +19,7 @@ from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now, read_record, write_record
 from tomoseg_tui.project.writing import sweep_drafts
 
-QUEUED_LIMIT_SECONDS = 30.0
+QUEUED_LIMIT_SECONDS = 8.0
 """A job that nobody has begun after this is lost: its worker never came up."""
 
 
@@ -165,9 +165,9 @@ class Job:
             return msgspec.json.decode(self.result_file.read_bytes(), type=dict[str, Any])
         return {}
 
-    def listing(self) -> dict[str, Any]:
+    def listing(self, record: JobRecord | None = None) -> dict[str, Any]:
         """Return the job as `jobs --json` prints it."""
-        record, progress = self.record(), self.progress()
+        record, progress = record or self.record(), self.progress()
         state = self.state(record)
         lost = state is JobState.LOST
         return {

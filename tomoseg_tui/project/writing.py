@@ -33,6 +33,16 @@ _CHANCE = r"[a-z0-9_]{8,16}(\.weights\.h5)?"
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let a fault of the system that names no file name this one: a write knows only a number."""
+    try:
+        yield
+    except OSError as fault:
+        fault.filename = fault.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
 def drafted(path: Path) -> Iterator[Path]:
     """Give a draft beside `path` to write into; put it in the place of `path` if all went well.
 
@@ -47,11 +57,12 @@ def drafted(path: Path) -> Iterator[Path]:
     os.close(descriptor)
     draft = Path(name)
     try:
-        yield draft
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(path)
-        sync_folder(path.parent)
+        with naming(path):
+            yield draft
+            with draft.open("rb") as written:
+                os.fsync(written.fileno())
+            draft.replace(path)
+            sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -80,7 +91,7 @@ def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with naming(path), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             os.fchmod(stream.fileno(), file_mode() if mode is None else mode)
             stream.write(content)
             stream.flush()
@@ -110,8 +121,9 @@ def append_line(path: Path, line: str) -> None:
         length = os.fstat(descriptor).st_size
         torn = length > 0 and os.pread(descriptor, 1, length - 1) != b"\n"
         content = f"{chr(10) if torn else ''}{line}\n".encode()
-        if os.write(descriptor, content) < len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        with naming(path):
+            if os.write(descriptor, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
 
