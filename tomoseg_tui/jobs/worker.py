@@ -132,7 +132,7 @@ class JobReporter:
             return
         self._last_written = time.monotonic()
         known = msgspec.structs.replace(self._progress, peak_memory_bytes=_peak_memory_bytes())
-        write_whole(self._job.progress_file, msgspec.json.encode(known))
+        write_whole(self._job.progress_file, msgspec.json.encode(known), durable=False)
 
     def log(self, line: str) -> None:
         """Print a line into output.log; a full disk must not keep the job from saying so in its record."""

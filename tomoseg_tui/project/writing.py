@@ -43,8 +43,14 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def drafted(path: Path) -> Iterator[Path]:
+def drafted(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a draft beside `path` to write into; put it in the place of `path` if all went well.
+
+    Parameters
+    ----------
+    path : Path
+    durable : bool
+        Wait until the disk has it. What is written again in a moment, and may be lost with the power, need not wait.
 
     Yields
     ------
@@ -59,10 +65,12 @@ def drafted(path: Path) -> Iterator[Path]:
     try:
         with naming(path):
             yield draft
-            with draft.open("rb") as written:
-                os.fsync(written.fileno())
+            if durable:
+                with draft.open("rb") as written:
+                    os.fsync(written.fileno())
             draft.replace(path)
-            sync_folder(path.parent)
+            if durable:
+                sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -76,9 +84,9 @@ def sweep_drafts(*paths: Path) -> None:
                 entry.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Replace a file so that whoever reads sees the old one or the new one, also after a power cut."""
-    with drafted(path) as draft:
+def write_whole(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Replace a file so that whoever reads sees the old one or the new one; if durable, also after a power cut."""
+    with drafted(path, durable=durable) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 

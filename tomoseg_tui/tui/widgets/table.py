@@ -35,7 +35,7 @@ class Table(DataTable[Any]):
         before, self._shown = self._shown, dict(rows)
         if list(before) == list(self._shown):
             for key, cells in rows:
-                if before[key] != cells:
+                if before[key] is not cells and before[key] != cells:
                     self._change_row(key, before[key], cells)
             return
         kept, at = self.row_key, self.cursor_row
@@ -49,10 +49,13 @@ class Table(DataTable[Any]):
             self.move_cursor(row=min(at, len(rows) - 1), animate=False)
 
     def _change_row(self, key: str, before: Sequence[str | Text], cells: Sequence[str | Text]) -> None:
-        """Change the cells of a row that differ; telling a table of a cell costs more than looking."""
+        """Change the cells of a row that differ; telling a table of a cell costs more than looking.
+
+        Where the width may have changed the table measures its whole column.
+        """
         for title, old, new in zip(self._titles, before, cells, strict=True):
             if old != new:
-                self.update_cell(key, title, new, update_width=True)
+                self.update_cell(key, title, new, update_width=len(old) != len(new))
 
     @property
     def row_key(self) -> str | None:
