@@ -7,7 +7,7 @@ NET ?= --quiet
 DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
 APT_TOOLS := tmux xterm xvfb imagemagick
 
-.PHONY: setup run demo test check tools golden bench bench-audit bench-tui kills
+.PHONY: setup run demo test check tools golden bench bench-audit bench-tui bench-jobs kills
 
 setup: .venv/ready
 
@@ -65,6 +65,10 @@ bench-audit: setup
 bench-tui: setup
 	$(BIN)/python tests/bench/tui.py
 
-# Processes are killed at COUNT random moments, and what they had kept is looked for.
+bench-jobs: setup
+	$(BIN)/python tests/bench/jobs.py
+
+# Processes are killed at COUNT random moments, and what they had kept is looked for; jobs take hours with 50 of each.
 kills: setup
 	$(BIN)/python tests/bench/kill_strokes.py --count $(or $(COUNT),200)
+	$(BIN)/python tests/bench/kill_jobs.py --kills $(or $(COUNT),50) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

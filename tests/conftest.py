@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import Tomoseg
+from undisturbed import make_template
 
 from tomoseg_tui.project.catalog import Project, make_project
 
@@ -37,6 +38,12 @@ def project(tmp_path: Path) -> Project:
 def sample_data() -> Path:
     """Where cell_a.mrc, cell_b.mrc, their labels and tiles.csv lie."""
     return Path(__file__).parents[1] / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def small_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a network of some 300 parameters, and maps by it; never worked in."""
+    return make_template(tmp_path_factory.mktemp("small") / "template")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A small project for jobs: bright tubes in noise, tiles on them; and hooks that slow down or break a worker."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def hooked(folder: Path, *hooks: str, worker: str = "") -> dict[str, str]:
     lines = [*hooks, "import sys", "if 'tomoseg_tui.jobs.worker' in sys.orig_argv:"]
     inner = [f"    {line}" for line in (worker or "pass").strip().splitlines()]
     (folder / "sitecustomize.py").write_text("\n".join([*lines, *inner, ""]))
-    return {"PYTHONPATH": str(folder)}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:

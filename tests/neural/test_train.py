@@ -260,7 +260,7 @@ def test_a_disk_without_room_for_the_training_set_fails_the_training_in_words(
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (10**6, -1))"
     env = hooked(tmp_path / "limit", NETWORKS_HOOK, worker=limit)
     failed = tomoseg(*TINY, "--epochs", 1, "--name", "run", "--wait", code=2, env=env)
-    assert "cannot be written: File too large" in failed.err
+    assert "Disk full: " in failed.err
     assert job_of(tubes_project).state() is JobState.FAILED
 
 

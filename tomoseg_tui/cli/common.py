@@ -4,11 +4,13 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tomoseg_tui.cli.tables import table_lines
 from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
 from tomoseg_tui.jobs.chaining import awaited, to_come
 from tomoseg_tui.jobs.launch import launch, watch
@@ -99,16 +101,10 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]
     if not rows:
         say(empty)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in columns.values():
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if row.get(key) is None else str(row[key]) for key in columns))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False, soft_wrap=False).print(table)
+    on_terminal = sys.stdout.isatty()
+    title, *lines = table_lines(rows, columns, shutil.get_terminal_size().columns if on_terminal else 200)
+    print(f"\x1b[1m{title}\x1b[0m" if on_terminal and os.environ.get("TERM") != "dumb" else title)
+    print("\n".join(lines))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
-from tomoseg_tui.jobs.record import Job, JobRecord, JobState, create_job
+from tomoseg_tui.jobs.record import Job, JobRecord, JobState, create_job, tidy_jobs
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
@@ -54,6 +54,7 @@ def launch(
     WorkerLostError
         If the worker does not come up.
     """
+    tidy_jobs(layout)
     job = create_job(layout, kind, name, asked, after=after, at_once=at_once)
     start_worker(job)
     return job

@@ -13,12 +13,13 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.errors import JobError
+from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now, read_record, write_record
+from tomoseg_tui.project.writing import sweep_drafts
 
-QUEUED_LIMIT_SECONDS = 30.0
+QUEUED_LIMIT_SECONDS = 8.0
 """A job that nobody has begun after this is lost: its worker never came up."""
 
 
@@ -152,15 +153,21 @@ class Job:
         write_record(self.record_file, changed)
         return changed
 
+    def sweep(self) -> None:
+        """Remove what a killed worker has left half written; for whoever holds the claim."""
+        sweep_drafts(self.progress_file, self.metrics_file, self.result_file, self.record_file, self.claim)
+        for right in self.folder.glob(f"..{self.claim.name}.*"):  # drafts of the right to take a dead owner's claim
+            right.unlink(missing_ok=True)
+
     def result(self) -> dict[str, Any]:
         """Return what a finished job has to say, empty if nothing."""
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             return msgspec.json.decode(self.result_file.read_bytes(), type=dict[str, Any])
         return {}
 
-    def listing(self) -> dict[str, Any]:
+    def listing(self, record: JobRecord | None = None) -> dict[str, Any]:
         """Return the job as `jobs --json` prints it."""
-        record, progress = self.record(), self.progress()
+        record, progress = record or self.record(), self.progress()
         state = self.state(record)
         lost = state is JobState.LOST
         return {
@@ -216,6 +223,16 @@ def create_job(
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return job
+
+
+def tidy_jobs(layout: ProjectLayout) -> None:
+    """Remove the claims that workers still held when they were killed in their last moment, their job being done."""
+    for claim in layout.jobs.glob("*/claim.json"):
+        job = Job(claim.parent)
+        with contextlib.suppress(TomosegError, OSError):
+            if job.record().state is JobState.DONE:
+                with claims.holding(claim, patience_seconds=0):
+                    job.sweep()
 
 
 def find_job(layout: ProjectLayout, job_id: str) -> Job:

@@ -24,6 +24,7 @@ from typing import Any, final
 import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
+from tomoseg_tui.io.room import disk_full, free_bytes, is_full, taken_bytes
 from tomoseg_tui.jobs.queue import Place
 from tomoseg_tui.jobs.record import Job, JobProgress, JobRecord, JobState
 from tomoseg_tui.jobs.telling import run_on_finish
@@ -31,7 +32,7 @@ from tomoseg_tui.jobs.waiting import in_turn
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.writing import append_line, sweep_drafts, write_whole
+from tomoseg_tui.project.writing import append_line, write_whole
 from tomoseg_tui.workflow.reporting import Stopped, stop_if_asked
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
@@ -80,7 +81,8 @@ class JobReporter:
         eta = spent / gained * (1 - done) if gained > 0 else None
         self._progress = JobProgress(done, message, eta, _peak_memory_bytes())
         if time.monotonic() - self._last_written >= 0.25:
-            self.write_progress()
+            with contextlib.suppress(OSError):  # a full disk ends a job where it has no room for results
+                self.write_progress()
 
     def waits(self, words: str, place: int | None) -> None:
         """Tell what the job waits for before it begins, and its place in line."""
@@ -130,7 +132,7 @@ class JobReporter:
             return
         self._last_written = time.monotonic()
         known = msgspec.structs.replace(self._progress, peak_memory_bytes=_peak_memory_bytes())
-        write_whole(self._job.progress_file, msgspec.json.encode(known))
+        write_whole(self._job.progress_file, msgspec.json.encode(known), durable=False)
 
     def log(self, line: str) -> None:
         """Print a line into output.log; a full disk must not keep the job from saying so in its record."""
@@ -250,50 +252,55 @@ def work(job: Job, since_ns: int) -> int:
 
 
 def _work_as_owner(job: Job, reporter: JobReporter, since_ns: int) -> int:
-    sweep_drafts(job.progress_file, job.metrics_file, job.result_file)
+    job.sweep()
     record = job.record()
     if record.state is not JobState.QUEUED:
         raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
+    if not job.progress_file.exists():
+        with contextlib.suppress(OSError):
+            reporter.write_progress()  # the room that it takes is what a full disk has left for the last word
     ended = threading.Event()
-    threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True).start()
+    heart = threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True)
+    heart.start()
     state, changes = _run(job, record, reporter, since_ns)
     ended.set()
+    heart.join()  # else the process may end amid its last line
     _settle(job, reporter, state, changes)
     return int(changes["exit_code"])
 
 
 def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str, Any]) -> None:
     """Write how the job ended; on a full disk the room that its progress took is enough for that."""
+    if state is JobState.DONE:
+        shutil.rmtree(job.partial, ignore_errors=True)
     try:
         reporter.write_progress()
         job.move(state, ended=now(), **changes)
     except OSError:
         job.progress_file.unlink(missing_ok=True)
         job.move(state, ended=now(), **changes)
-    if state is JobState.DONE:
-        shutil.rmtree(job.partial, ignore_errors=True)
 
 
 def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> tuple[JobState, dict[str, Any]]:
-    """Run the recipe when its turn has come; return the state that the job ends in and what else to record."""
+    """Run the recipe when its turn has come; return the state that the job ends in and what else to record.
+
+    Its result is written when all else is: a worker that finds one there has only to say that the job is done.
+    """
     try:
-        with in_turn(job, record, reporter, since_ns):
+        if job.result_file.exists():
             job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
-            reporter.begins()
-            result = _cook(job, record, reporter)
+        else:
+            with in_turn(job, record, reporter, since_ns):
+                job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
+                reporter.begins()
+                result = _cook(job, record, reporter)
+            write_whole(job.result_file, msgspec.json.encode(result))
         reporter.progress(1.0, "done")
-        write_whole(job.result_file, msgspec.json.encode(result))
     except Stopped:
         reporter.log("Stopped; what is finished is kept.")
         return JobState.STOPPED, {"exit_code": EXIT_STOPPED}
-    except TomosegError as fault:
-        reporter.log(f"Failed: {fault}")
-        return JobState.FAILED, {"fault": fault.fault, "fix": fault.fix, "exit_code": EXIT_FAULT}
-    except OSError as fault:
-        reporter.log_traceback()
-        said = f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}."
-        fix = f"Make room or mend it, then go on: tomoseg jobs resume {job.id}"
-        return JobState.FAILED, {"fault": said, "fix": fix, "exit_code": EXIT_FAULT}
+    except (TomosegError, OSError) as fault:
+        return _failed(job, record, reporter, fault)
     except Exception as bug:  # noqa: BLE001  # whatever a recipe did not foresee is our bug, kept with its traceback
         reporter.log_traceback()
         said = f"{type(bug).__name__}: {bug}"
@@ -312,6 +319,34 @@ def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
         return recipe(Project.open(job.folder.parent.parent), record.asked, reporter)
     finally:
         reporter.end_helpers()
+
+
+def _failed(
+    job: Job, record: JobRecord, reporter: JobReporter, fault: TomosegError | OSError
+) -> tuple[JobState, dict[str, Any]]:
+    """Return what to record of a fault that the user can mend."""
+    if is_full(fault):
+        missing = _missing_bytes(job, record)
+        where = getattr(fault, "filename", None)
+        told: TomosegError = disk_full(where, fault, missing=missing, then=f"go on: tomoseg jobs resume {job.id}")
+    elif isinstance(fault, TomosegError):
+        told = fault
+    else:
+        reporter.log_traceback()
+        said = f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}."
+        told = TomosegError(said, f"Mend it, then go on: tomoseg jobs resume {job.id}")
+    reporter.log(f"Failed: {told}")
+    return JobState.FAILED, {"fault": told.fault, "fix": told.fix, "exit_code": EXIT_FAULT}
+
+
+def _missing_bytes(job: Job, record: JobRecord) -> int:
+    """Return how much room the job's results need beyond what is free; 0 if that cannot be said."""
+    from tomoseg_tui.workflow.disk_needs import results_bytes  # noqa: PLC0415  # only where a disk is full
+
+    with contextlib.suppress(TomosegError, OSError, msgspec.MsgspecError):
+        needed = results_bytes(Project.open(job.folder.parent.parent), record.kind, record.asked)
+        return max(0, needed - taken_bytes(job.partial) - free_bytes(job.folder))
+    return 0
 
 
 def help_out(job: Job, helped_pid: int, number: int) -> int:

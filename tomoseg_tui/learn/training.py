@@ -99,7 +99,8 @@ def fit(
     start : Path, optional
         Weights to begin with; not read when there is a checkpoint.
     on_epoch : callable
-        Told after each epoch, before its checkpoint is on the disk: after a crash an epoch may be told again.
+        Told after each epoch, when its checkpoint and the best weights are on the disk. A training that goes on
+        tells the last finished epoch again, since it may have been cut off before it told.
     on_step : callable, optional
         Told after each step: steps done in this epoch, and how many it has.
     should_stop : callable
@@ -122,15 +123,21 @@ def fit(
     """
     _check_labelled(patches)
     run = _Run(patches, settings, folder)
-    if not run.restore() and start is not None:
+    if run.restore():
+        if run.latest is not None:
+            run.keep_best()
+            on_epoch(run.latest)
+    elif start is not None:
         run.start_from(start)
     steps = _steps(patches, settings)
     while run.epochs_done < settings.epochs:
         loss = run.train_epoch(steps, on_step or (lambda _step, _steps: None), should_stop)
         if loss is None:
             return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=True)
-        on_epoch(run.end_epoch(steps, loss))
+        report = run.end_epoch(steps, loss)
         run.save()
+        run.keep_best()
+        on_epoch(report)
     return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=False)
 
 
@@ -177,6 +184,8 @@ class _Run:
         self.epochs_done = 0
         self.first_loss: float | None = None
         self.best: EpochReport | None = None
+        self.latest: EpochReport | None = None
+        self.calibrations: list[Calibration] = []
 
     def start_from(self, weights: Path) -> None:
         """Begin with weights of another training."""
@@ -220,7 +229,7 @@ class _Run:
             )
 
     def end_epoch(self, steps: int, loss: float) -> EpochReport:
-        """Judge the epoch, and keep its weights if they are the best."""
+        """Judge the epoch."""
         self.epochs_done += 1
         held_out_loss, judged = self._judge()
         dice = {feature: one.best_dice if one else None for feature, one in judged.items()}
@@ -235,12 +244,21 @@ class _Run:
             is_best=self.best is None or _rank(dice, held_out_loss) >= _rank_of(self.best),
             scores={feature: one.score if one else None for feature, one in judged.items()},
         )
+        self.latest = report
+        self.calibrations = [one.calibration if one else Calibration() for one in judged.values()]
         if report.is_best:
             self.best = report
-            calibrations = [one.calibration if one else Calibration() for one in judged.values()]
-            with calibrated(self.averaged, self.network, calibrations):
-                save_weights(self.folder / BEST_WEIGHTS, self.averaged)
         return report
+
+    def keep_best(self) -> None:
+        """Write the weights of the last finished epoch if they are the best.
+
+        They follow from the checkpoint, which is written before them: one that was cut off between the two
+        writes them again, so that the best weights are never of an epoch that the checkpoint does not know.
+        """
+        if self.latest is not None and self.latest.is_best:
+            with calibrated(self.averaged, self.network, self.calibrations):
+                save_weights(self.folder / BEST_WEIGHTS, self.averaged)
 
     def _judge(self) -> tuple[float | None, dict[str, Judgement | None]]:
         held_out = np.flatnonzero(self.patches.held_out)
@@ -263,6 +281,8 @@ class _Run:
             "epochs_done": self.epochs_done,
             "first_loss": self.first_loss,
             "best": asdict(self.best) if self.best else None,
+            "latest": asdict(self.latest) if self.latest else None,
+            "calibrations": self.calibrations,
         }
         save_checkpoint(self.folder / CHECKPOINT, facts, [variable.numpy() for variable in self._variables()])
 
@@ -281,6 +301,9 @@ class _Run:
             variable.assign(array)
         self.epochs_done, self.first_loss = facts["epochs_done"], facts["first_loss"]
         self.best = _report_from(facts["best"])
+        if facts.get("latest") is not None:  # not in checkpoints of version 0.1.0
+            self.latest = _report_from(facts["latest"])
+            self.calibrations = [Calibration(*one) for one in facts["calibrations"]]
         return True
 
     def _asked(self) -> dict[str, Any]:

@@ -202,5 +202,6 @@ def _publish(project: Project, request: ApplyRequest, card: NetworkCard, predict
             sidecar = msgspec.structs.replace(sidecar, versions={**sidecar.versions, "precision": "float16"})
         publish(task.draft(feature), target, sidecar)
         if request.output is not None:
-            copy_out(target, project.layout.root / request.output, sidecar, force=request.force)
+            begun = task.folder / "output_begun"
+            copy_out(target, project.layout.root / request.output, sidecar, begun=begun, force=request.force)
     task.published_mark.touch()

@@ -28,7 +28,7 @@ from tomoseg_tui.project.records import (
     write_record,
 )
 from tomoseg_tui.project.versions import tested_versions
-from tomoseg_tui.project.writing import drafted, refuse_existing
+from tomoseg_tui.project.writing import drafted, refuse_existing, sweep_drafts, sync_folder
 from tomoseg_tui.workflow.promising import NOTHING, Promised
 from tomoseg_tui.workflow.reporting import FinishedSlabs, Reporter, slab_ranges, stop_if_asked
 from tomoseg_tui.workflow.volumes import Ranges, common_ranges
@@ -216,7 +216,7 @@ def run_merge(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
     sidecar = _sidecar(request, sidecars, finished, filled)
     target = project.layout.label_file(request.tomogram, request.name)
     publish(draft, target, sidecar)
-    return _result(project, request, target, sidecar)
+    return _result(project, request, target, sidecar, reporter.partial / "output_begun")
 
 
 def _with_maps(project: Project, request: MergeRequest) -> MergeRequest:
@@ -318,13 +318,19 @@ def _sidecar(
 def publish(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
     """Put a finished volume and its sidecar in their place; what stood there is replaced.
 
-    The old sidecar goes first, so that at no moment a sidecar speaks of another volume.
+    The old sidecar goes first, so that at no moment a sidecar speaks of another volume. The draft stays where it
+    is, under a second name of the same file: whoever is cut off here can do all of it again, and has left nothing
+    beside the target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    second, told = draft.with_name(f"_{draft.name}"), draft.with_name(f"_{draft.name}.json")
+    second.unlink(missing_ok=True)
+    second.hardlink_to(draft)
+    write_record(told, sidecar)
     sidecar_of(target).unlink(missing_ok=True)
-    if draft.exists():  # else it was put there before a crash, and only the sidecar is missing
-        draft.replace(target)
-    write_record(sidecar_of(target), sidecar)
+    second.replace(target)
+    told.replace(sidecar_of(target))
+    sync_folder(target.parent)
 
 
 def refuse_result(target: Path, *, force: bool) -> None:
@@ -346,19 +352,33 @@ def refuse_result(target: Path, *, force: bool) -> None:
         refuse_existing(path, force=force)
 
 
-def copy_out(source: Path, target: Path, sidecar: msgspec.Struct, *, force: bool) -> None:
-    """Write a result also where the user wants it, with its sidecar beside it."""
-    refuse_result(target, force=force)
+def copy_out(source: Path, target: Path, sidecar: msgspec.Struct, *, begun: Path, force: bool) -> None:
+    """Write a result also where the user wants it, with its sidecar beside it.
+
+    Parameters
+    ----------
+    source, target : Path
+    sidecar : Struct
+    begun : Path
+        A file in the job's folder, made with the first try: what is at `target` after that is the job's own.
+    force : bool
+        Replace what was there before the job.
+    """
+    refuse_result(target, force=force or begun.exists())
+    begun.touch()
+    sweep_drafts(target, sidecar_of(target))
     with drafted(target) as draft:
         copy_sparse(source, draft)
     write_record(sidecar_of(target), sidecar)
 
 
-def _result(project: Project, request: MergeRequest, target: Path, sidecar: LabelSidecar) -> dict[str, Any]:
+def _result(
+    project: Project, request: MergeRequest, target: Path, sidecar: LabelSidecar, begun: Path
+) -> dict[str, Any]:
     """Return what `merge --json` prints, the copy for the user made."""
     file = target
     if request.output is not None:
         file = project.layout.root / request.output
-        copy_out(target, file, sidecar, force=request.force)
+        copy_out(target, file, sidecar, begun=begun, force=request.force)
     plain = msgspec.to_builtins(sidecar)
     return {"file": project.layout.kept(file), "labels": plain["labels"], "conflicts": plain["conflicts"]}

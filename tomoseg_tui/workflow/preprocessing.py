@@ -1,5 +1,6 @@
 """Filter and bin tomograms into versions of their own, streamed; a job."""
 
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, now, write_record
+from tomoseg_tui.project.writing import sync_folder
 from tomoseg_tui.workflow.importing import binned_grid
 from tomoseg_tui.workflow.reporting import Reporter, stop_if_asked
 from tomoseg_tui.workflow.volumes import byte_sign_of
@@ -122,7 +124,8 @@ class _Regions:
 def _preprocess_one(project: Project, request: PreprocessRequest, name: str, reporter: Reporter, index: int) -> None:
     record, target = catalog.tomogram(project.layout, name), request.target(name)
     draft = reporter.partial / target
-    draft.mkdir(exist_ok=True)
+    shutil.rmtree(draft, ignore_errors=True)  # what a killed worker has left of it
+    draft.mkdir()
 
     def on_piece(done: int, pieces: int) -> None:
         stop_if_asked(reporter)
@@ -139,6 +142,7 @@ def _preprocess_one(project: Project, request: PreprocessRequest, name: str, rep
         out.sync()
     write_record(draft / "tomogram.json", _record(request, name, record, draft / f"{target}.mrc"))
     draft.rename(project.layout.tomogram_folder(target))
+    sync_folder(project.layout.tomograms)
 
 
 def _record(request: PreprocessRequest, name: str, record: TomogramRecord, made: Path) -> TomogramRecord:

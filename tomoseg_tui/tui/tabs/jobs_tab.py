@@ -1,6 +1,6 @@
 """Jobs: all of them, the newest first; what the one under the cursor says, live; stop, resume, kill."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import ClassVar
 
 from rich.markup import escape
@@ -67,6 +67,7 @@ class JobsTab(Tab):
         self._facts: Facts | None = None
         self._epochs: list[Epoch] = []
         self._words = ""
+        self._made: dict[str, tuple[Listing, tuple[int, date], tuple[str, ...]]] = {}
 
     def compose(self) -> ComposeResult:
         """Make the list and what stands below it."""
@@ -108,10 +109,18 @@ class JobsTab(Tab):
         jobs = self._facts.jobs if self._facts is not None else ()
         room = max(12, self.size.width - OTHER_COLUMNS)
         present = datetime.now(UTC).astimezone()
-        shown = [job for job in jobs if fits(_words_to_filter(job), self._words)]
-        self.query_one(JobTable).show_rows([(str(job["id"]), _cells(job, room, present)) for job in shown])
+        shown = [job for job in jobs if not self._words or fits(_words_to_filter(job), self._words)]
+        self.query_one(JobTable).show_rows([(str(job["id"]), self._cells(job, room, present)) for job in shown])
         panel = self.query_one("#jobs-list")
         panel.border_subtitle = f"{len(shown)} of {len(jobs)}" if self._words else ""
+
+    def _cells(self, job: Listing, room: int, present: datetime) -> tuple[str, ...]:
+        """Return a job's cells; those of a job that is over, whose listing stays the same, are made once a day."""
+        known = self._made.get(str(job["id"]))
+        if known is None or known[0] is not job or known[1] != (room, present.date()):
+            known = job, (room, present.date()), _cells(job, room, present)
+            self._made[str(job["id"])] = known
+        return known[2]
 
     def take_focus(self) -> None:
         """Let the list have the focus, or the log where that has the whole tab."""
