@@ -131,7 +131,7 @@ def seconds_of_tab(project: Project, folder: Path) -> tuple[float, float]:
             time.sleep(max(0.0, began + press / PRESSES_A_SECOND - time.monotonic()))
             seen = len(terminal.pieces)
             at = terminal.send("j" if press % 10 < 5 else "k")
-            _wait_until(lambda seen=seen: len(terminal.pieces) > seen)
+            _wait_until(lambda: len(terminal.pieces) > seen)  # noqa: B023  # asked before the loop goes on
             lags.append(terminal.pieces[seen][0] - at)
         share = (_processor_seconds(terminal.process.pid) - before) / (time.monotonic() - began)
     return sorted(lags)[int(0.95 * len(lags))], share

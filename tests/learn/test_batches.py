@@ -70,8 +70,12 @@ def test_eman2s_network_is_given_the_tile_alone(spheres: TilePatches) -> None:
 def test_the_preparing_thread_ends_with_the_epoch(spheres: TilePatches, brief: TrainingSettings) -> None:
     batches = epoch_batches(spheres, brief, epoch=0, steps=50)
     next(batches)
+    preparing = [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
     batches.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+    for thread in preparing:
+        thread.join(timeout=30)  # it may be in the middle of a batch
+    assert preparing
+    assert not any(thread.is_alive() for thread in preparing)
 
 
 def test_a_fault_while_preparing_reaches_the_one_who_asks(
