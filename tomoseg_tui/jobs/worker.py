@@ -63,7 +63,7 @@ class JobReporter:
         return self._job.partial
 
     @property
-    def is_helper(self) -> bool:
+    def helps(self) -> bool:
         """True in a process that computes beside the first one."""
         return self._helped_pid is not None
 
@@ -126,7 +126,7 @@ class JobReporter:
 
     def write_progress(self) -> None:
         """Put the progress on disk."""
-        if self.is_helper:
+        if self.helps:
             return
         self._last_written = time.monotonic()
         known = msgspec.structs.replace(self._progress, peak_memory_bytes=_peak_memory_bytes())
