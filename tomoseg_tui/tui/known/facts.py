@@ -9,7 +9,7 @@ import msgspec
 from tomoseg_tui.core.names import base_of
 from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError, TomosegError
-from tomoseg_tui.jobs.record import Job, all_jobs
+from tomoseg_tui.jobs.record import Job, all_jobs, listings
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
@@ -103,7 +103,7 @@ def read_facts(project: Project) -> Facts:
         labels = tuple(made for _, made in catalog.labels_of(layout, name))
         tomograms.append(TomogramFacts(name, record, tuple(tiles), maps, labels))
     networks = tuple(catalog.network(layout, run) for run in catalog.network_names(layout))
-    jobs = tuple(job.listing() for job in all_jobs(layout))
+    jobs = tuple(listings(all_jobs(layout)))
     learning = _features_being_learned(layout, jobs, {card.name for card in networks})
     return Facts(fresh, tuple(tomograms), networks, jobs, learning)
 
