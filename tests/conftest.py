@@ -4,9 +4,11 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster import Cluster, missing_commands, running_cluster
 from support import Tomoseg
 from undisturbed import make_template
 
@@ -26,6 +28,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing in the temporary folder."""
     shutil.rmtree(_QUEUES, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Slurm of one node, which all programs that are started then speak with."""
+    missing = missing_commands()
+    if missing:
+        assert os.environ.get("CI") != "1", f"{missing} are missing, and without them nobody knows whether Slurm works"
+        pytest.skip(f"{missing} are missing: whether jobs run in Slurm was NOT tested (make test-slurm installs them)")
+    with running_cluster(tmp_path_factory.mktemp("slurm")) as cluster, pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.env.items():
+            patch.setenv(name, value)
+        yield cluster
 
 
 @pytest.fixture

@@ -28,6 +28,22 @@ NETWORKS["tiny"] = NetworkSettings(
 """
 """Registers a network that trains in a second."""
 
+SLOW_STEPS = """
+import time
+from tomoseg_tui.workflow import trainsets
+load = trainsets.load_patches
+def slowly(*words, **named):
+    from tomoseg_tui.neural import train
+    step_ended = train._Watcher.step_ended
+    def wait(self, *step):
+        time.sleep({seconds})
+        return step_ended(self, *step)
+    train._Watcher.step_ended = wait
+    return load(*words, **named)
+trainsets.load_patches = slowly
+"""
+"""Lets a worker rest after each step of a training."""
+
 _HOLD_HOOK = """
 import os, time
 from tomoseg_tui.workflow import reporting

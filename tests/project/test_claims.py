@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -110,3 +111,20 @@ def test_a_pipe_in_the_place_of_a_claim_blocks_nobody(claim: Path) -> None:
     os.mkfifo(claim)
     claims.take(claim, this_process())
     assert claims.is_held(claim)
+
+
+def test_what_is_kept_fresh_is_touched_again_and_again_until_it_is_let_go(
+    claim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "HEARTBEAT_SECONDS", 0.01)
+    claims.take(claim, other_host())
+    gone = claim.with_name("gone.claim.json")
+    with claims.keeping_fresh(lambda: [gone, claim]):
+        for _ in range(3):
+            os.utime(claim, (0, 0))
+            while not claims.is_held(claim):
+                time.sleep(0.01)
+    os.utime(claim, (0, 0))
+    time.sleep(0.05)
+    assert not claims.is_held(claim)
+    assert not gone.exists()

@@ -19,6 +19,7 @@ from tomoseg_tui.jobs.telling import TOLD_STATES, ending_in_words, terminal_noti
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import remember
 from tomoseg_tui.project.preferences import config_file, read_config
+from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.workflow.promising import Promised, promised_by
 
 
@@ -138,10 +139,18 @@ def promised(arguments: argparse.Namespace, project: Project) -> Promised:
     return promised_by(to_come(project.layout, arguments.after))
 
 
+def slurm_wish(arguments: argparse.Namespace, project: Project) -> SlurmSettings | None:
+    """Return what to ask Slurm for; None if jobs are to compute on this machine."""
+    if arguments.slurm is None:
+        return None if arguments.here else project.settings.usual_slurm
+    return project.settings.slurm.changed(arguments.slurm)
+
+
 def start_job(arguments: argparse.Namespace, project: Project, kind: str, name: str, asked: dict[str, Any]) -> int:
     """Start a job; print its id, or wait for it where that is asked for. Return the exit code."""
     after = [job.id for job in awaited(project.layout, arguments.after)]
-    job = launch(project.layout, kind, name, asked, after=after, at_once=arguments.now)
+    slurm = slurm_wish(arguments, project)
+    job = launch(project.layout, kind, name, asked, after=after, at_once=arguments.now, slurm=slurm)
     write_history(arguments, project)
     if arguments.wait:
         return wait_for(arguments, job)

@@ -147,7 +147,20 @@ def _waiting(parser: Any) -> None:
     parser.add_argument("--now", action="store_true", help="begin at once, whatever its device is at")
 
 
+def _slurm(parser: Any) -> None:
+    parser.add_argument(
+        "--slurm",
+        nargs="?",
+        const="",
+        metavar="K=V,...",
+        help="hand it to Slurm: partition=P,time=2:00:00,memory=16G,...",
+    )
+
+
 def _queueing(parser: Any) -> None:
+    where = parser.add_mutually_exclusive_group()
+    _slurm(where)
+    where.add_argument("--here", action="store_true", help="compute on this machine, though the project says Slurm")
     parser.add_argument(
         "--after", action="append", default=[], metavar="JOB", help="begin when this job is done; may be repeated"
     )
@@ -365,7 +378,11 @@ def _result_verbs(verbs: Subparsers) -> None:
     apply.add_argument("--threads", type=int, metavar="N")
     apply.add_argument("--device", type=_device, default="cpu", metavar="D", help="cpu (the default), gpu or gpu:N")
     apply.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes that share the slabs; with gpu each takes one"
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the slabs; with gpu each takes one, with --slurm each is a task of an array",
     )
     apply.add_argument(
         "--tta",
@@ -410,6 +427,7 @@ def _job_verbs(verbs: Subparsers) -> None:
         verb = _verb(jobs, name, text, later("jobs", f"jobs_{name}"))
         verb.add_argument("id", metavar="ID")
         if name == "resume":
+            _slurm(verb)
             _waiting(verb)
 
 

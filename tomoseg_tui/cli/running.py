@@ -2,7 +2,7 @@
 
 import argparse
 
-from tomoseg_tui.cli.common import open_project, print_json, say, wait_for_all, wants_json, write_history
+from tomoseg_tui.cli.common import open_project, print_json, say, slurm_wish, wait_for_all, wants_json, write_history
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.chaining import awaited, launch_all
 from tomoseg_tui.workflow.running import RunRequest, plan_run, release_names, reserve_names
@@ -29,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     reserve_names(project, plan)
     say(f"Trains {', '.join(plan.runs)}; applies and merges on {', '.join(plan.tomograms)}.")
     try:
-        jobs = launch_all(project.layout, plan.steps, after=after, at_once=arguments.now)
+        slurm = slurm_wish(arguments, project)
+        jobs = launch_all(project.layout, plan.steps, after=after, at_once=arguments.now, slurm=slurm)
     except (TomosegError, OSError):
         release_names(project, plan.runs)
         raise

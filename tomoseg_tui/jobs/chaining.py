@@ -6,9 +6,11 @@ from typing import Any
 
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.handing import hand_over, part_for
 from tomoseg_tui.jobs.record import Job, JobRecord, JobState, all_jobs, create_job, find_job
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 GRACE_SECONDS = 60.0
 """On a busy machine a worker may take so long to come up; whoever comes after it waits."""
@@ -94,7 +96,12 @@ def unfinished(job: Job, record: JobRecord) -> str:
 
 
 def launch_all(
-    layout: ProjectLayout, steps: Sequence[Step], *, after: Sequence[str] = (), at_once: bool = False
+    layout: ProjectLayout,
+    steps: Sequence[Step],
+    *,
+    after: Sequence[str] = (),
+    at_once: bool = False,
+    slurm: SlurmSettings | None = None,
 ) -> list[Job]:
     """Create jobs that wait for one another, and start their workers.
 
@@ -108,6 +115,8 @@ def launch_all(
         Jobs that all of them come after.
     at_once : bool
         Whether none of them waits in line for its device.
+    slurm : SlurmSettings or None
+        What each asks Slurm for, if they are to compute there.
 
     Raises
     ------
@@ -118,7 +127,8 @@ def launch_all(
     try:
         for kind, name, asked, places in steps:
             first = [*after, *(jobs[place].id for place in places)]
-            jobs.append(create_job(layout, kind, name, asked, after=first, at_once=at_once))
+            part = None if slurm is None else part_for(kind, asked, slurm)
+            jobs.append(create_job(layout, kind, name, asked, after=first, at_once=at_once, slurm=part))
     except OSError:
         for job in jobs:
             launch.discard(job)
@@ -133,7 +143,12 @@ def _start_workers(jobs: Sequence[Job]) -> None:
     Those that wait for others come a few at a time, the rest one after the other: they go in that order.
     """
     faults: list[TomosegError] = []
-    left = list(jobs)
+    for job in [job for job in jobs if job.record().slurm is not None]:  # one by one: each names those before it
+        try:
+            hand_over(job)
+        except TomosegError as fault:
+            faults.append(fault)
+    left = [job for job in jobs if job.record().slurm is None]
     while left:
         count = TOGETHER if left[0].record().after else 1
         coming, left = left[:count], left[count:]
@@ -149,7 +164,9 @@ def _start_workers(jobs: Sequence[Job]) -> None:
         raise faults[0]
 
 
-def resume_with_followers(layout: ProjectLayout, job: Job, *, at_once: bool = False) -> tuple[bool, list[Job]]:
+def resume_with_followers(
+    layout: ProjectLayout, job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None
+) -> tuple[bool, list[Job]]:
     """Resume a job, and those that failed only because it had not gone well.
 
     Returns
@@ -170,7 +187,7 @@ def resume_with_followers(layout: ProjectLayout, job: Job, *, at_once: bool = Fa
         fault = blocked(job, record)
         if fault is not None:
             raise fault
-    if not launch.resume(job, at_once=at_once):
+    if not launch.resume(job, at_once=at_once, slurm=slurm):
         return False, []
     followers: list[Job] = []
     for other in reversed(all_jobs(layout)):  # whoever comes after has the greater number

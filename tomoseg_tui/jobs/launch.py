@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
-from tomoseg_tui.jobs.record import Job, JobRecord, JobState, create_job, tidy_jobs
+from tomoseg_tui.jobs.handing import hand_over, is_in_slurm, kill_there, part_for, stop_there
+from tomoseg_tui.jobs.record import Job, JobRecord, JobState, SlurmPart, create_job, tidy_jobs
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
+from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 START_SECONDS = 30.0
 """A worker that has not taken its claim by then has not come up."""
@@ -33,6 +35,7 @@ def launch(
     *,
     after: Sequence[str] = (),
     at_once: bool = False,
+    slurm: SlurmSettings | None = None,
 ) -> Job:
     """Create a job and start its worker.
 
@@ -48,24 +51,34 @@ def launch(
         Jobs that must be done first.
     at_once : bool
         Whether it begins without waiting in line for its device.
+    slurm : SlurmSettings or None
+        What to ask Slurm for, if it is to compute there and not on this machine.
 
     Raises
     ------
     WorkerLostError
         If the worker does not come up.
+    JobError
+        If Slurm is not here, or does not take the job; there is no job then.
     """
+    part = None if slurm is None else part_for(kind, asked, slurm)
     tidy_jobs(layout)
-    job = create_job(layout, kind, name, asked, after=after, at_once=at_once)
-    start_worker(job)
+    job = create_job(layout, kind, name, asked, after=after, at_once=at_once, slurm=part)
+    try:
+        start_worker(job)
+    except JobError:
+        if part is not None:
+            discard(job)
+        raise
     return job
 
 
 def start_worker(job: Job) -> None:
-    """Start the worker and wait until it holds the job's claim.
-
-    Here a job is given to this machine: whoever would give it to another starts what comes up there instead.
-    """
-    await_worker(job, begin_worker(job))
+    """Start the worker and wait until it holds the job's claim; where the job is one of Slurm's, hand it over."""
+    if job.record().slurm is None:
+        await_worker(job, begin_worker(job))
+    else:
+        hand_over(job)
 
 
 def begin_worker(job: Job) -> subprocess.Popen[bytes]:
@@ -107,7 +120,7 @@ def _waits(job: Job) -> bool:
     return bool(job.progress().waits_for) and claims.is_held(job.claim)
 
 
-def resume(job: Job, *, at_once: bool = False) -> bool:
+def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None) -> bool:
     """Start a job's worker again; tell whether there was something left to do.
 
     Parameters
@@ -115,6 +128,8 @@ def resume(job: Job, *, at_once: bool = False) -> bool:
     job : Job
     at_once : bool
         Whether it begins without waiting in line for its device.
+    slurm : SlurmSettings or None
+        What to ask Slurm for; the same as before, or this machine, if None.
 
     Raises
     ------
@@ -127,12 +142,12 @@ def resume(job: Job, *, at_once: bool = False) -> bool:
         return False
     if not state.can_resume:
         raise AlreadyRunningError(f"Job {job.id} is {state}.", f"Stop it first: tomoseg jobs stop {job.id}")
-    put_back(job, record, at_once=at_once)
+    put_back(job, record, at_once=at_once, slurm=slurm)
     start_worker(job)
     return True
 
 
-def put_back(job: Job, record: JobRecord, *, at_once: bool = False) -> None:
+def put_back(job: Job, record: JobRecord, *, at_once: bool = False, slurm: SlurmSettings | None = None) -> None:
     """Make a job that is over one that has not begun, for a worker to come.
 
     Raises
@@ -146,7 +161,13 @@ def put_back(job: Job, record: JobRecord, *, at_once: bool = False) -> None:
         if not record.state.is_over:
             job.move(JobState.LOST)
         afresh: dict[str, Any] = dict.fromkeys(("owner", "started", "ended", "fault", "fix", "exit_code"))
-        job.move(JobState.QUEUED, at_once=at_once, **afresh)
+        job.move(JobState.QUEUED, at_once=at_once, slurm=_part_again(record, slurm), **afresh)
+
+
+def _part_again(record: JobRecord, slurm: SlurmSettings | None) -> SlurmPart | None:
+    """Return how a job is handed over once more; None if it is not."""
+    settings = slurm or (record.slurm.settings if record.slurm else None)
+    return None if settings is None else part_for(record.kind, record.asked, settings)
 
 
 def stop(job: Job) -> JobState:
@@ -160,6 +181,8 @@ def stop(job: Job) -> JobState:
     state = job.state()
     if state.is_over:
         return state
+    if is_in_slurm(job.record()):
+        return stop_there(job)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
         _signal_group(job, signal.SIGTERM)  # again and again: a worker may only just be coming up
@@ -175,6 +198,8 @@ def kill(job: Job) -> JobState:
     state = job.state()
     if state.is_over and state is not JobState.LOST:
         return state
+    if is_in_slurm(job.record()):
+        return kill_there(job)
     if state is not JobState.LOST:
         _signal_group(job, signal.SIGKILL)
         deadline = time.monotonic() + START_SECONDS

@@ -1,7 +1,8 @@
 """The child: hold the claim, wait for its turn, run one recipe, write what happened.
 
 ``python -m tomoseg_tui.jobs.worker FOLDER`` in a session of its own; with ``--helper`` a further process of
-the same job, which computes slabs beside the first and writes no record.
+the same job, which computes slabs beside the first and writes no record. With ``--slurm`` it was started by Slurm,
+on whatever node.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.io.room import disk_full, free_bytes, is_full, taken_bytes
 from tomoseg_tui.jobs.queue import Place
 from tomoseg_tui.jobs.record import Job, JobProgress, JobRecord, JobState
+from tomoseg_tui.jobs.slurm import this_task
+from tomoseg_tui.jobs.slurm_worker import work_in_slurm
 from tomoseg_tui.jobs.telling import run_on_finish
 from tomoseg_tui.jobs.waiting import in_turn
 from tomoseg_tui.project import claims
@@ -40,15 +43,18 @@ CLAIM_SECONDS = 2.0
 """How long a worker waits for its claim: a command that resumes the job holds it for a moment."""
 
 Recipe = Callable[[Project, dict[str, Any], "JobReporter"], dict[str, Any]]
+Ending = tuple[JobState, dict[str, Any]]
+"""The state that a job ends in, and what else to record."""
+Decide = Callable[[JobState, dict[str, Any]], Ending]
 
 
 @final
 class JobReporter:
     """Writes what a recipe says into the job's folder; see `workflow.reporting.Reporter`."""
 
-    def __init__(self, job: Job, *, helped_pid: int | None = None, number: int = 0) -> None:
+    def __init__(self, job: Job, *, is_alone: Callable[[], bool] | None = None, number: int = 0) -> None:
         self._job = job
-        self._helped_pid = helped_pid
+        self._is_alone = is_alone
         self._number = number
         self._stop = threading.Event()
         self._began = time.monotonic()
@@ -64,9 +70,14 @@ class JobReporter:
         return self._job.partial
 
     @property
-    def is_helper(self) -> bool:
+    def helps(self) -> bool:
         """True in a process that computes beside the first one."""
-        return self._helped_pid is not None
+        return self._is_alone is not None
+
+    @property
+    def first_done(self) -> float | None:
+        """How far the job was when this process first told."""
+        return self._first_done
 
     @property
     def number(self) -> int:
@@ -128,7 +139,7 @@ class JobReporter:
 
     def write_progress(self) -> None:
         """Put the progress on disk."""
-        if self.is_helper:
+        if self.helps:
             return
         self._last_written = time.monotonic()
         known = msgspec.structs.replace(self._progress, peak_memory_bytes=_peak_memory_bytes())
@@ -157,7 +168,7 @@ class JobReporter:
 
     def should_stop(self) -> bool:
         """Tell whether SIGTERM came, or the worker that this process helps is gone."""
-        return self._stop.is_set() or self._helped_pid not in {None, os.getppid()}
+        return self._stop.is_set() or (self._is_alone is not None and self._is_alone())
 
     def ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         """Take SIGTERM as the wish to stop."""
@@ -243,7 +254,7 @@ def work(job: Job, since_ns: int) -> int:
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
     try:
         with claims.holding(job.claim, patience_seconds=CLAIM_SECONDS):
-            code = _work_as_owner(job, reporter, since_ns)
+            code = _work_as_owner(job, job.record(), reporter, since_ns)
     except JobError as other:  # another worker has it, or a command has ended it before it began
         reporter.log(f"{other}")
         return EXIT_FAULT
@@ -251,9 +262,22 @@ def work(job: Job, since_ns: int) -> int:
     return code
 
 
-def _work_as_owner(job: Job, reporter: JobReporter, since_ns: int) -> int:
+def _work_as_owner(
+    job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, decide: Decide | None = None
+) -> int:
+    """Run a job whose claim is held.
+
+    Parameters
+    ----------
+    job, reporter : Job, JobReporter
+    record : JobRecord
+        As the recipe is to be carried out here.
+    since_ns : int
+        When it was launched.
+    decide : callable, optional
+        May let the job end in another way than the recipe did.
+    """
     job.sweep()
-    record = job.record()
     if record.state is not JobState.QUEUED:
         raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
     if not job.progress_file.exists():
@@ -265,23 +289,25 @@ def _work_as_owner(job: Job, reporter: JobReporter, since_ns: int) -> int:
     state, changes = _run(job, record, reporter, since_ns)
     ended.set()
     heart.join()  # else the process may end amid its last line
-    _settle(job, reporter, state, changes)
-    return int(changes["exit_code"])
+    code = int(changes["exit_code"])
+    _settle(job, reporter, *(decide(state, changes) if decide else (state, changes)))
+    return code
 
 
 def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str, Any]) -> None:
     """Write how the job ended; on a full disk the room that its progress took is enough for that."""
+    changes = {"ended": now(), **changes}
     if state is JobState.DONE:
         shutil.rmtree(job.partial, ignore_errors=True)
     try:
         reporter.write_progress()
-        job.move(state, ended=now(), **changes)
+        job.move(state, **changes)
     except OSError:
         job.progress_file.unlink(missing_ok=True)
-        job.move(state, ended=now(), **changes)
+        job.move(state, **changes)
 
 
-def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> tuple[JobState, dict[str, Any]]:
+def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> Ending:
     """Run the recipe when its turn has come; return the state that the job ends in and what else to record.
 
     Its result is written when all else is: a worker that finds one there has only to say that the job is done.
@@ -351,9 +377,12 @@ def _missing_bytes(job: Job, record: JobRecord) -> int:
 
 def help_out(job: Job, helped_pid: int, number: int) -> int:
     """Compute beside the first process of a job."""
-    reporter = JobReporter(job, helped_pid=helped_pid, number=number)
+    reporter = JobReporter(job, is_alone=lambda: os.getppid() != helped_pid, number=number)
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
-    asked = job.record().asked
+    return _help_with(job, job.record().asked, reporter)
+
+
+def _help_with(job: Job, asked: dict[str, Any], reporter: JobReporter) -> int:
     _quieten(asked)
     with _notices_apart(job.folder):
         from tomoseg_tui.neural.apply import help_apply  # noqa: PLC0415
@@ -365,23 +394,64 @@ def help_out(job: Job, helped_pid: int, number: int) -> int:
     return EXIT_DONE
 
 
+def work_on_node(job: Job) -> int:
+    """Do what Slurm has started this process for: run the job, or help who does."""
+    task = this_task()
+    reporter = JobReporter(job, number=task.number or 0)
+    helper = JobReporter(job, is_alone=_Looking(job), number=task.number or 0)
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        reporter.ask_to_stop(number, frame)
+        helper.ask_to_stop(number, frame)
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    code = work_in_slurm(
+        job,
+        task,
+        reporter,
+        own=lambda record, decide: _work_as_owner(job, record, reporter, time.time_ns(), decide),
+        help_owner=lambda record: _help_with(job, record.asked, helper),
+    )
+    if job.record().owner == claims.this_process():
+        run_on_finish(job, reporter.log)
+    return code
+
+
+class _Looking:
+    """Tells whether nobody holds a job's claim; looks every two seconds at most, the file may be far away."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._next, self._is_alone = job, 0.0, False
+
+    def __call__(self) -> bool:
+        if time.monotonic() >= self._next:
+            self._next, self._is_alone = (
+                time.monotonic() + claims.HEARTBEAT_SECONDS,
+                not claims.is_held(self._job.claim),
+            )
+        return self._is_alone
+
+
 NICENESS = 10
 """Added to the worker's: keys on a screen come first, and on an idle machine it costs nothing."""
 
 
 def main() -> int:
     """Run the worker as a program."""
-    os.nice(NICENESS)
     parser = argparse.ArgumentParser(prog="tomoseg worker", description="Run one job; started by tomoseg itself.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--helper", type=int, metavar="PID", help="compute beside this worker of the same job")
     parser.add_argument("--number", type=int, default=1, metavar="K", help="which of the helpers this is, from 1")
     parser.add_argument("--since", type=int, default=0, metavar="NS", help="when it was launched; now if 0")
+    parser.add_argument("--slurm", action="store_true", help="started by Slurm, alone or as one of an array")
     words = parser.parse_args()
     job = Job(words.folder)
-    return (
-        work(job, words.since or time.time_ns()) if words.helper is None else help_out(job, words.helper, words.number)
-    )
+    if words.slurm:  # on a node there are no keys to come first
+        return work_on_node(job)
+    os.nice(NICENESS)
+    if words.helper is not None:
+        return help_out(job, words.helper, words.number)
+    return work(job, words.since or time.time_ns())
 
 
 if __name__ == "__main__":

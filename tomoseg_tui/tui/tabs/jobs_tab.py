@@ -11,6 +11,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import DataTable, Static
 
 from tomoseg_tui.jobs.record import Job
+from tomoseg_tui.jobs.slurm_look import place_in_words
 from tomoseg_tui.tui import job_actions
 from tomoseg_tui.tui.job_actions import Listing, is_live, state_in_words
 from tomoseg_tui.tui.known.facts import Facts
@@ -247,7 +248,11 @@ class JobsTab(Tab):
 
 
 def _words_to_filter(job: Listing) -> str:
-    return f"{job['id']} {job['kind']} {job['name']} {job['state']} {job['host'] or ''}"
+    return f"{job['id']} {job['kind']} {job['name']} {job['state']} {_place_of(job)}"
+
+
+def _place_of(job: Listing) -> str:
+    return place_in_words(job["host"], job["slurm"], job["partition"])
 
 
 def _cells(job: Listing, room: int, present: datetime) -> tuple[str, ...]:
@@ -267,6 +272,8 @@ def _done_or_place(job: Listing) -> str:
     """Return how much is done; of a job that waits its place in line, or the jobs that it comes after."""
     if job["place"] is not None:
         return f"place {job['place']}"
+    if job["waits_for"] and not job["after"]:
+        return "in Slurm"
     if job["waits_for"]:
         return shortened(f"after {', '.join(job['after'])}", BAR_CELLS + 5)
     return f"{bar(job['progress'], BAR_CELLS)} {100 * job['progress']:3.0f}%"
@@ -277,6 +284,7 @@ def _times_of(job: Listing) -> str:
     parts = [
         f"begun {when(job['started'])}" if job["started"] else "not begun",
         f"ended {when(job['ended'])}" if job["ended"] else "",
-        f"on {job['host']}, process {job['pid']}" if is_live(job) and job["host"] else "",
+        f"on {_place_of(job)}" if (is_live(job) and job["host"]) or job["slurm"] else "",
+        f"process {job['pid']}" if is_live(job) and job["host"] else "",
     ]
     return "   ".join(part for part in parts if part)

@@ -47,7 +47,8 @@ def _begin(project: Project, request: RunRequest) -> str:
     plan = plan_run(project, request)
     reserve_names(project, plan)
     try:
-        jobs = launch_all(project.layout, plan.steps)
+        slurm = Project.open(project.layout.root).settings.usual_slurm  # it may have been edited since
+        jobs = launch_all(project.layout, plan.steps, slurm=slurm)
     except (TomosegError, OSError):
         release_names(project, plan.runs)
         raise
