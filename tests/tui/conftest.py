@@ -1,6 +1,8 @@
 """Fixtures of the screen: a project small enough to be made in a moment, and the program on it."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from pilots import MakeApp
 from support import bring, noise, write_mrc
+from tmux import Tmux
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.project.catalog import Project, make_project
@@ -82,6 +85,23 @@ def make_app() -> MakeApp:
         return app
 
     return make
+
+
+@pytest.fixture
+def tmux(folder: Path, tmp_path: Path) -> Iterator[Tmux]:
+    """The terminal; without tmux nobody knows whether the program works in one."""
+    if shutil.which("tmux") is None:
+        assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether the program works"
+        pytest.skip("tmux is missing: the program was NOT walked through (make tools installs it)")
+    environment = {
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "TEXTUAL_ANIMATIONS": "none",
+        "LC_ALL": "C.UTF-8",
+    }
+    terminal = Tmux(folder, environment)
+    yield terminal
+    terminal.kill_server()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -62,6 +62,13 @@ class Painter:
     def above(self) -> str:
         return self.easel.query_one("#paint-above", Bar).text
 
+    @property
+    def seen(self) -> NDArray[np.uint8]:
+        """Greys of the tile as the eye sees it."""
+        grey = self.easel._grey
+        assert grey is not None
+        return grey
+
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()
@@ -282,11 +289,11 @@ async def test_features_are_painted_each_into_its_own_layer(small_project: Proje
 async def test_filters_are_for_the_eye_and_write_nothing(small_project: Project, make_app: MakeApp) -> None:
     before = {path: path.read_bytes() for path in small_project.layout.root.rglob("*") if path.is_file()}
     async with painting(make_app(small_project, tab="annotate"), small_project, size=(120, 40)) as painter:
-        seen = [painter.easel._grey]
+        seen = [painter.seen]
         for key, words in (("v", "smooth"), ("c", "strong"), ("v", "z-1..z+1"), ("right_curly_bracket", "z+1")):
             await painter.press(key)
             assert words in painter.above
-            seen.append(painter.easel._grey)
+            seen.append(painter.seen)
         assert all(not np.array_equal(a, b) for a, b in pairwise(seen))
         await painter.press("o")
         assert "outline" in painter.above

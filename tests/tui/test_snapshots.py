@@ -84,6 +84,23 @@ def test_a_filled_project(
     assert snap_compare(make_app(calm_project, tab="annotate"), terminal_size=size, run_before=annotated)
 
 
+@at_both_sizes
+def test_a_tile_that_is_painted(
+    calm_project: Project, make_app: MakeApp, snap_compare: Compare, size: tuple[int, int]
+) -> None:
+    """Paint of all three values, an open filament over it; at 80x24 enlarged, so that pixels are blocks of cells."""
+
+    async def painted(pilot: Pilot[Any]) -> None:
+        await seen("annotate", "calm 50,40,14 overlay", press=("p",))(pilot)
+        await until(pilot, lambda: "undo 0" in prose_on(pilot))
+        await pilot.press(*(["plus"] if size[0] == 80 else []), "r", "space", "L", "k", "k", "space")
+        await pilot.press("x", "k", "k", "space", "H", "k", "k", "space", "x", "J", "space", "j", "j", "L", "space")
+        await pilot.press("x", "t", "left_square_bracket", "k", "space", "H", "k", "k")
+        await until(pilot, lambda: "undo 3 on disk" in prose_on(pilot))
+
+    assert snap_compare(make_app(calm_project, tab="annotate"), terminal_size=size, run_before=painted)
+
+
 def test_an_error(
     calm_project: Project,
     make_app: MakeApp,

@@ -1,96 +1,14 @@
 """From an empty folder to a merged label volume by the keyboard alone, in a real terminal multiplexer."""
 
 import json
-import os
-import re
-import shlex
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from support import Tomoseg
+from tmux import Tmux
 
 from tomoseg_tui.jobs.record import JobState, find_job
 from tomoseg_tui.project.catalog import Project
-
-PATIENCE_SECONDS = 120.0
-"""The whole walk takes about 45 s on two free cores; a training on busy ones is waited for."""
-_FRAMES = re.compile("[\u2500-\u259f]+")
-
-
-@dataclass
-class Tmux:
-    """A tmux server of its own, with one pane of 80 x 24."""
-
-    folder: Path
-    environment: Mapping[str, str]
-    name: str = ""
-    """Of the server's socket."""
-
-    def _run(self, *words: str) -> str:
-        command = ["tmux", "-L", self.name, "-f", "/dev/null", *words]
-        return subprocess.run(
-            command, cwd=self.folder, env={**os.environ, **self.environment}, check=True, capture_output=True, text=True
-        ).stdout
-
-    def start(self) -> None:
-        """Open the program in the folder, in a server of its own; a line tells when it has ended."""
-        self.name = f"walk-{os.getpid()}-{time.monotonic_ns()}"
-        program = shlex.join([sys.executable, "-m", "tomoseg_tui"])
-        self._run("new-session", "-d", "-x", "80", "-y", "24", f"{program}; echo ENDED $?; sleep 1000")
-
-    def press(self, *keys: str) -> None:
-        """Press keys by tmux's names."""
-        self._run("send-keys", *keys)
-
-    def type(self, text: str) -> None:
-        """Type a text."""
-        self._run("send-keys", "-l", "--", text)
-
-    def screen(self) -> str:
-        """Return what is seen."""
-        return self._run("capture-pane", "-p")
-
-    def sees(self, *texts: str) -> bool:
-        """Tell whether all texts are on the screen, whatever frames and line ends are between their words."""
-        seen = " ".join(_FRAMES.sub(" ", self.screen()).split())
-        return all(text in seen for text in texts)
-
-    def wait_for(self, *texts: str) -> None:
-        """Wait until all texts are on the screen."""
-        self.wait_until(lambda: self.sees(*texts), " and ".join(texts))
-
-    def wait_until(self, condition: Callable[[], bool], words: str) -> None:
-        """Wait until something is true."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            seen = self.screen()
-            assert time.monotonic() < deadline, f"never came: {words}\n{seen}"
-            assert "bug in tomoseg" not in seen, seen
-            time.sleep(0.1)
-
-    def press_for(self, key: str, *texts: str) -> None:
-        """Press a key and wait for what it brings."""
-        self.press(key)
-        self.wait_for(*texts)
-
-    def type_at(self, line: str, text: str) -> None:
-        """Type a text as soon as the cursor is in the line that holds some words: focus moves a moment after a key."""
-        self.wait_until(lambda: line in self._line_of_cursor(), f"the cursor at {line!r}")
-        self.type(text)
-
-    def _line_of_cursor(self) -> str:
-        row = int(self._run("display-message", "-p", "#{cursor_y}"))
-        return self.screen().splitlines()[row]
-
-    def kill_server(self) -> None:
-        """End the server and every terminal in it, as a machine's administrator would."""
-        subprocess.run(["tmux", "-L", self.name, "kill-server"], check=False, capture_output=True)
 
 
 @pytest.fixture
@@ -98,23 +16,6 @@ def folder(tmp_path: Path) -> Path:
     """An empty folder."""
     (tmp_path / "lab").mkdir()
     return tmp_path / "lab"
-
-
-@pytest.fixture
-def tmux(folder: Path, tmp_path: Path) -> Iterator[Tmux]:
-    """The terminal; without tmux nobody knows whether the program works in one."""
-    if shutil.which("tmux") is None:
-        assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether the program works"
-        pytest.skip("tmux is missing: the program was NOT walked through (make tools installs it)")
-    environment = {
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-        "TEXTUAL_ANIMATIONS": "none",
-        "LC_ALL": "C.UTF-8",
-    }
-    terminal = Tmux(folder, environment)
-    yield terminal
-    terminal.kill_server()
 
 
 @pytest.mark.slow

@@ -39,7 +39,9 @@ def test_a_smooth_sight_is_smoother_and_the_mean_of_three_slices_is_theirs() -> 
 def test_neighbours_are_looked_at_no_further_than_one_slice() -> None:
     up = Sight().towards(1).towards(1)
     assert up.beside == 1
-    assert np.array_equal(up.greys(sheet()), Sight().beside_greys(sheet())[1])
+    beside = Sight().beside_greys(sheet())[1]
+    assert beside is not None
+    assert np.array_equal(up.greys(sheet()), beside)
     assert Sight().beside_greys(sheet(below=False))[0] is None
     assert Sight().towards(-1).words() == "z-1"
 

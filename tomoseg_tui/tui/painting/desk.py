@@ -81,6 +81,8 @@ class Desk(Container):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
+        self.toolbox: Toolbox | None = None
+        """Where what is in hand is shown too; whoever has one hands it in."""
         self.hand = Hand(1)
         self.feature = ""
         """The feature that is painted."""
@@ -310,9 +312,9 @@ class Desk(Container):
         self.query_one("#paint-below", Bar).say(*self._words_below(styles))
         colours = {value: f"rgb({red},{green},{blue})" for value, (red, green, blue) in self._colours(styles).items()}
         network = self._open is not None and self.feature in self._open.opinions
-        for toolbox in self.screen.query(Toolbox):
+        if self.toolbox is not None:
             plain = style_of(self.app).renderer == "ascii"
-            toolbox.show(self.hand, self._key_of, colours, plain=plain, can={Tool.NETWORK: network})
+            self.toolbox.show(self.hand, self._key_of, colours, plain=plain, can={Tool.NETWORK: network})
 
     def _words_above(self, styles: Mapping[str, LabelStyle]) -> tuple[tuple[Words, ...], tuple[Words, ...]]:
         subject = self._subject

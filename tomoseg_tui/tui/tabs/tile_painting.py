@@ -38,6 +38,10 @@ class TilePainting(TileWork):
         yield Easel(id="annotate-easel")
         yield Toolbox(id="annotate-tools")
 
+    def on_mount(self) -> None:
+        """Let the easel show in the toolbox what is in hand."""
+        self.easel.toolbox = self.query_one(Toolbox)
+
     @property
     def easel(self) -> Easel:
         """Where a tile is painted."""

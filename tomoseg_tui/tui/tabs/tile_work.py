@@ -42,7 +42,7 @@ ADVICE = (
     "[b]I[/b] masks or a label volume made elsewhere; what is ambiguous goes to [b]ignore[/b]\n"
     "[b]o[/b] paint, outline, plain   [b]f[/b] next feature   [b]/[/b] filter"
 )
-ROOMY_COLUMNS, VAST_COLUMNS, BROAD_COLUMNS, HUGE_COLUMNS, ROOMY_ROWS = 110, 160, 184, 236, 30
+ROOMY_COLUMNS, VAST_COLUMNS, BROAD_COLUMNS, HUGE_COLUMNS, ROOMY_ROWS = 110, 160, 196, 244, 30
 """Size of the tab from which more is shown; from broad on a tile that is painted has 128 columns beside pictures of
 its neighbours, from huge on beside the list too."""
 
@@ -55,7 +55,9 @@ class TileWork(ExchangeKeys):
         Binding(
             "F", "feature(-1)", "", show=False, id="annotate.feature_back", tooltip="Choose the feature before, or all"
         ),
-        Binding("o", "overlay", "See", id="annotate.overlay", tooltip="Annotation as overlay, outline, or off"),
+        Binding(
+            "o", "overlay", "See", show=False, id="annotate.overlay", tooltip="Annotation as overlay, outline, or off"
+        ),
         Binding("slash", "filter", "Filter", id="annotate.filter", tooltip="Show only tiles that match some words"),
         Binding("escape", "clear_filter", "", show=False, id="annotate.clear", tooltip="Show all tiles again"),
     ]
