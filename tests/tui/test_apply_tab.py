@@ -317,7 +317,7 @@ async def test_r_goes_on_with_a_stopped_job(
 
     resumed: list[str] = []
 
-    def resume(job: Job) -> bool:
+    def resume(job: Job, **_how: object) -> bool:
         resumed.append(job.id)
         return True
 
