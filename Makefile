@@ -8,7 +8,7 @@ DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
 APT_TOOLS := tmux xterm xvfb imagemagick
 SLURM_TOOLS := slurm-wlm munge
 
-.PHONY: setup run demo test test-slurm check tools golden bench bench-audit bench-tui bench-jobs kills
+.PHONY: setup run demo test test-slurm check tools golden bench bench-audit bench-tui bench-jobs bench-estimates kills
 
 setup: .venv/ready
 
@@ -74,6 +74,9 @@ bench-tui: setup
 
 bench-jobs: setup
 	$(BIN)/python tests/bench/jobs.py
+
+bench-estimates: setup
+	$(BIN)/python tests/bench/estimates.py
 
 # Processes are killed at COUNT random moments, and what they had kept is looked for; jobs take hours with 50 of each.
 kills: setup

@@ -20,8 +20,10 @@ _NUMBERS = itertools.count()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let the jobs of a test wait for one another only, and keep the user's own wishes out of them."""
-    os.environ["TOMOSEG_QUEUE_FOLDER"] = str(_QUEUES / str(next(_NUMBERS)))
+    """Let the jobs of a test wait for one another only, and keep the user's own wishes and figures out of them."""
+    number = next(_NUMBERS)
+    os.environ["TOMOSEG_QUEUE_FOLDER"] = str(_QUEUES / str(number))
+    os.environ["XDG_CACHE_HOME"] = str(_QUEUES / f"cache_{number}")
     os.environ["XDG_CONFIG_HOME"] = str(_QUEUES / "config")
 
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,8 +58,8 @@ def recipe(kind):
     found = load(kind)
     from tomoseg_tui.learn import training
     from tomoseg_tui.neural import train
-    timed(training._Run, "save", "checkpoint")
-    timed(training._Run, "keep_best", "checkpoint")
+    timed(training.TrainingRun, "save", "checkpoint")
+    timed(training.TrainingRun, "keep_best", "checkpoint")
     timed(train, "fit", "training")
     timed(train._Watcher, "_write_card", "card")
     return found
@@ -131,15 +131,16 @@ def seconds_of_tab(project: Project, folder: Path) -> tuple[float, float]:
             time.sleep(max(0.0, began + press / PRESSES_A_SECOND - time.monotonic()))
             seen = len(terminal.pieces)
             at = terminal.send("j" if press % 10 < 5 else "k")
-            _wait_until(lambda: len(terminal.pieces) > seen)  # noqa: B023  # asked before the loop goes on
+            _wait_for_more(terminal, seen)
             lags.append(terminal.pieces[seen][0] - at)
         share = (_processor_seconds(terminal.process.pid) - before) / (time.monotonic() - began)
     return sorted(lags)[int(0.95 * len(lags))], share
 
 
-def _wait_until(holds: Callable[[], bool]) -> None:
+def _wait_for_more(terminal: Terminal, seen: int) -> None:
+    """Wait until more pieces have come than were seen before."""
     deadline = time.monotonic() + 2
-    while not holds() and time.monotonic() < deadline:
+    while len(terminal.pieces) <= seen and time.monotonic() < deadline:
         time.sleep(0.001)
 
 

@@ -15,6 +15,7 @@ from tomoseg_tui.cli.common import (
     wants_json,
     write_history,
 )
+from tomoseg_tui.cli.estimating import tell_estimate
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, read_summary
 from tomoseg_tui.project import catalog
@@ -111,6 +112,8 @@ def train(arguments: argparse.Namespace) -> int:
         version=arguments.version,
     )
     check_training(project, request, promised=promised(arguments, project))
+    if tell_estimate(arguments, project, "train", msgspec.to_builtins(request)):
+        return 0
     reserve_run(project, request.name)
     say(f"The run is called {request.name}.")
     try:

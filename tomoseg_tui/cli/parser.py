@@ -167,6 +167,12 @@ def _queueing(parser: Any) -> None:
     _waiting(parser)
 
 
+def _estimating(parser: Any) -> None:
+    parser.add_argument(
+        "--estimate", action="store_true", help="say what time, memory and disk it would take, and start nothing"
+    )
+
+
 def _features(parser: Any, *, required: bool = False) -> None:
     parser.add_argument(
         "--feature", action="append", default=[], required=required, metavar="F", help="feature; may be repeated"
@@ -216,6 +222,7 @@ def _tomogram_verbs(verbs: Subparsers) -> None:
     clean.add_argument("--no-filter", action="store_true", help="bin only")
     clean.add_argument("--tag", default="preproc", help="what the name ends in (default preproc)")
     _queueing(clean)
+    _estimating(clean)
     tomograms = _family(verbs, "tomograms", "list, rename or remove tomograms", later("tomograms", "tomograms_list"))
     rename = _verb(tomograms, "rename", "give a tomogram another name", later("tomograms", "tomograms_rename"))
     rename.add_argument("old")
@@ -326,6 +333,7 @@ def _learning_verbs(verbs: Subparsers) -> None:
     train.add_argument("--validation", type=float, metavar="SHARE", help="share of tiles held out (default 0.2)")
     train.add_argument("--version", metavar="TAG", help="take the densities of TOMOGRAM__TAG")
     _queueing(train)
+    _estimating(train)
     audit = _verb(verbs, "audit", "find the tiles whose label looks wrong", later("auditing", "audit"))
     audit.add_argument("--trainset", metavar="NAME", help="a training set that was built before")
     _features(audit)
@@ -398,6 +406,7 @@ def _result_verbs(verbs: Subparsers) -> None:
     apply.add_argument("--force", action="store_true", help="replace an existing file")
     apply.add_argument("--anyway", action="store_true", help="though the tomogram is filtered in another way")
     _queueing(apply)
+    _estimating(apply)
     merge = _verb(verbs, "merge", "let maps compete and write a label volume", later("results", "merge"))
     merge.add_argument("tomogram", metavar="TOMOGRAM")
     merge.add_argument(
@@ -407,6 +416,7 @@ def _result_verbs(verbs: Subparsers) -> None:
     merge.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the labels here too")
     merge.add_argument("--force", action="store_true", help="replace an existing file")
     _queueing(merge)
+    _estimating(merge)
     judge = _verb(verbs, "evaluate", "score a map or label volume against the truth", later("results", "evaluate"))
     judge.add_argument("predicted", metavar="PREDICTED")
     judge.add_argument("truth", metavar="TRUTH")

@@ -15,6 +15,7 @@ from tomoseg_tui.cli.common import (
     start_job,
     wants_json,
 )
+from tomoseg_tui.cli.estimating import tell_estimate
 from tomoseg_tui.workflow.applying import ApplyRequest, check_apply_ahead
 from tomoseg_tui.workflow.evaluating import as_json
 from tomoseg_tui.workflow.evaluating import evaluate as score
@@ -41,6 +42,8 @@ def apply(arguments: argparse.Namespace) -> int:
     )
     for remark in check_apply_ahead(project, request, promised(arguments, project)):
         say(f"Note: {remark}")
+    if tell_estimate(arguments, project, "apply", msgspec.to_builtins(request)):
+        return 0
     name = f"{request.run} on {' '.join(request.tomograms)}"
     return start_job(arguments, project, "apply", name, msgspec.to_builtins(request))
 
@@ -57,6 +60,8 @@ def merge(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         promised=promised(arguments, project),
     )
+    if tell_estimate(arguments, project, "merge", msgspec.to_builtins(request)):
+        return 0
     name = f"{request.tomogram}/{request.name}"
     return start_job(arguments, project, "merge", name, msgspec.to_builtins(request))
 

@@ -17,6 +17,7 @@ from tomoseg_tui.cli.common import (
     wants_json,
     write_history,
 )
+from tomoseg_tui.cli.estimating import tell_estimate
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -82,6 +83,8 @@ def preprocess(arguments: argparse.Namespace) -> int:
         tag=arguments.tag,
     )
     check_preprocess(project, request, promised=promised(arguments, project).tomograms)
+    if tell_estimate(arguments, project, "preprocess", msgspec.to_builtins(request)):
+        return 0
     made = [request.target(name) for name in request.tomograms]
     say(f"Makes {', '.join(made)}.")
     return start_job(arguments, project, "preprocess", " ".join(made), msgspec.to_builtins(request))

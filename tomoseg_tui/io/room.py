@@ -68,8 +68,9 @@ def free_bytes(folder: Path) -> int:
 
 
 def taken_bytes(folder: Path) -> int:
-    """Return how many bytes of the disk the files below a folder take; holes take none."""
-    return sum(path.stat().st_blocks * _BLOCK for path in folder.rglob("*") if path.is_file())
+    """Return how many bytes of the disk the files below a folder take; holes take none, second names neither."""
+    facts = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({(one.st_dev, one.st_ino): one.st_blocks * _BLOCK for one in facts}.values())
 
 
 def in_units(count: float) -> str:

@@ -432,6 +432,30 @@ class _Looking:
         return self._is_alone
 
 
+def _measure(folder: Path, since: float) -> int:
+    """Do a little of a job's work in a folder of the project's jobs, and print the pace on stdout."""
+    os.nice(NICENESS)  # as the job will be
+    kind, asked = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[str, dict[str, Any]])
+    told = os.dup(1)
+    os.dup2(2, 1)  # whatever libraries print is no answer
+    _quieten(asked)
+    project = Project.open(folder.parent.parent)
+    if kind == "train":
+        from tomoseg_tui.neural.measuring import measure_training  # noqa: PLC0415
+
+        pace = measure_training(asked, folder, since, _peak_memory_bytes)
+    elif kind == "apply":
+        from tomoseg_tui.neural.measuring import measure_apply  # noqa: PLC0415
+
+        pace = measure_apply(project, asked, since, _peak_memory_bytes)
+    else:
+        from tomoseg_tui.workflow.measuring import measure_plain  # noqa: PLC0415
+
+        pace = measure_plain(project, kind, asked, folder, since, _peak_memory_bytes)
+    os.write(told, msgspec.json.encode(pace))
+    return EXIT_DONE
+
+
 NICENESS = 10
 """Added to the worker's: keys on a screen come first, and on an idle machine it costs nothing."""
 
@@ -444,7 +468,10 @@ def main() -> int:
     parser.add_argument("--number", type=int, default=1, metavar="K", help="which of the helpers this is, from 1")
     parser.add_argument("--since", type=int, default=0, metavar="NS", help="when it was launched; now if 0")
     parser.add_argument("--slurm", action="store_true", help="started by Slurm, alone or as one of an array")
+    parser.add_argument("--measure", action="store_true", help="do a little of what stdin asks, and tell what it took")
     words = parser.parse_args()
+    if words.measure:
+        return _measure(words.folder, words.since / 1e9)
     job = Job(words.folder)
     if words.slurm:  # on a node there are no keys to come first
         return work_on_node(job)

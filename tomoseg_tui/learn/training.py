@@ -122,7 +122,7 @@ def fit(
         If the checkpoint or the weights to start from are damaged or belong to another training.
     """
     _check_labelled(patches)
-    run = _Run(patches, settings, folder)
+    run = TrainingRun(patches, settings, folder)
     if run.restore():
         if run.latest is not None:
             run.keep_best()
@@ -168,7 +168,7 @@ def learning_rate_at(settings: TrainingSettings, step: int, steps: int) -> float
 
 
 @final
-class _Run:
+class TrainingRun:
     """The moving parts of one training."""
 
     def __init__(self, patches: TilePatches, settings: TrainingSettings, folder: Path) -> None:
@@ -202,13 +202,13 @@ class _Run:
             if should_stop():
                 batches.close()
                 return None
-            losses.append(self._take_step(batch, self.epochs_done * steps + step, steps * self.settings.epochs))
+            losses.append(self.take_step(batch, self.epochs_done * steps + step, steps * self.settings.epochs))
             on_step(step + 1, steps)
         mean = float(np.mean(losses))
         self._check_converging(mean)
         return mean
 
-    def _take_step(self, batch: Batch, step: int, steps: int) -> float:
+    def take_step(self, batch: Batch, step: int, steps: int) -> float:
         """Return the loss of one step, counted from 0 over all `steps` of the training."""
         self.optimizer.learning_rate.assign(learning_rate_at(self.settings, step, steps))
         stays = min(AVERAGING, (step + 1) / (step + 10)) if self.network.kind == "unet" else 0.0
@@ -231,7 +231,7 @@ class _Run:
     def end_epoch(self, steps: int, loss: float) -> EpochReport:
         """Judge the epoch."""
         self.epochs_done += 1
-        held_out_loss, judged = self._judge()
+        held_out_loss, judged = self.judge_held_out()
         dice = {feature: one.best_dice if one else None for feature, one in judged.items()}
         last_step, total = self.epochs_done * steps - 1, self.settings.epochs * steps
         report = EpochReport(
@@ -260,7 +260,8 @@ class _Run:
             with calibrated(self.averaged, self.network, self.calibrations):
                 save_weights(self.folder / BEST_WEIGHTS, self.averaged)
 
-    def _judge(self) -> tuple[float | None, dict[str, Judgement | None]]:
+    def judge_held_out(self) -> tuple[float | None, dict[str, Judgement | None]]:
+        """Return loss and judgements of the held-out tiles; None where there is none."""
         held_out = np.flatnonzero(self.patches.held_out)
         if not len(held_out):
             return None, dict.fromkeys(self.patches.features)

@@ -254,14 +254,14 @@ def _merge_slabs(
         if number in done:
             continue
         stop_if_asked(reporter)
-        voxels, conflicts = _merge_slab(readers, thresholds, (start, stop), out)
+        voxels, conflicts = merge_slab(readers, thresholds, (start, stop), out)
         out.sync()
         finished.add(number, voxels=voxels.tolist(), conflicts=conflicts.tolist())
         reporter.progress((number + 1) / len(slabs), f"slices {start}-{stop - 1}")
     out.close(minimum=0.0, maximum=float(len(readers)), mean=-1.0, rms=-1.0)  # -1: not determined (MRC2014)
 
 
-def _merge_slab(
+def merge_slab(
     readers: Sequence[VolumeReader], thresholds: Sequence[float], z: tuple[int, int], out: MrcWriter
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Settle one slab in bands of rows; return voxels and conflicts by label."""
