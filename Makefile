@@ -6,8 +6,9 @@ NET ?= --quiet
 # Where `make demo` puts its project; must not exist yet.
 DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
 APT_TOOLS := tmux xterm xvfb imagemagick
+SLURM_TOOLS := slurm-wlm munge
 
-.PHONY: setup run demo test check tools golden bench bench-audit bench-tui kills
+.PHONY: setup run demo test test-slurm check tools golden bench bench-audit bench-tui bench-jobs bench-estimates kills
 
 setup: .venv/ready
 
@@ -30,7 +31,12 @@ demo: setup
 	@$(BIN)/tomoseg demo $(DIR)
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m 'not slurm'
+
+# A Slurm of one node is started and ended by the tests; nothing of an installed one is touched.
+test-slurm: setup
+	@$(MAKE) --no-print-directory tools APT_TOOLS='$(SLURM_TOOLS)'
+	$(BIN)/python -m pytest -m slurm
 
 tools:
 	@if [ "$$(id -u)" = 0 ]; then \
@@ -45,6 +51,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(MAKE) --no-print-directory tools
 	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory test-slurm
 
 golden: setup
 	GOLDEN=1 $(BIN)/python -m pytest -q -p no:randomly tests/cli/test_help.py tests/jobs/test_record.py
@@ -65,6 +72,13 @@ bench-audit: setup
 bench-tui: setup
 	$(BIN)/python tests/bench/tui.py
 
-# Processes are killed at COUNT random moments, and what they had kept is looked for.
+bench-jobs: setup
+	$(BIN)/python tests/bench/jobs.py
+
+bench-estimates: setup
+	$(BIN)/python tests/bench/estimates.py
+
+# Processes are killed at COUNT random moments, and what they had kept is looked for; jobs take hours with 50 of each.
 kills: setup
 	$(BIN)/python tests/bench/kill_strokes.py --count $(or $(COUNT),200)
+	$(BIN)/python tests/bench/kill_jobs.py --kills $(or $(COUNT),50) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from textual.pilot import Pilot
 
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.preferences import Config
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.config import Config
 
 
 class MakeApp(Protocol):

@@ -177,6 +177,7 @@ class Listener:
         self.lines: list[str] = []
         self.patience = patience
         self.number = 0
+        self.helps = False
 
     def progress(self, done: float, message: str = "") -> None:
         """Keep how much is done."""

@@ -1,5 +1,6 @@
 """A small project for jobs: bright tubes in noise, tiles on them; and hooks that slow down or break a worker."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,22 @@ NETWORKS["tiny"] = NetworkSettings(
 )
 """
 """Registers a network that trains in a second."""
+
+SLOW_STEPS = """
+import time
+from tomoseg_tui.workflow import trainsets
+load = trainsets.load_patches
+def slowly(*words, **named):
+    from tomoseg_tui.neural import train
+    step_ended = train._Watcher.step_ended
+    def wait(self, *step):
+        time.sleep({seconds})
+        return step_ended(self, *step)
+    train._Watcher.step_ended = wait
+    return load(*words, **named)
+trainsets.load_patches = slowly
+"""
+"""Lets a worker rest after each step of a training."""
 
 _HOLD_HOOK = """
 import os, time
@@ -130,7 +147,7 @@ def hooked(folder: Path, *hooks: str, worker: str = "") -> dict[str, str]:
     lines = [*hooks, "import sys", "if 'tomoseg_tui.jobs.worker' in sys.orig_argv:"]
     inner = [f"    {line}" for line in (worker or "pass").strip().splitlines()]
     (folder / "sitecustomize.py").write_text("\n".join([*lines, *inner, ""]))
-    return {"PYTHONPATH": str(folder)}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:

@@ -14,6 +14,7 @@
     ├── TrainingError                 a network cannot be trained or used so
     │   ├── NothingLabelledError      no tile says where the feature is
     │   └── DivergedError             the loss left for infinity
+    ├── DiskFullError                 there is no room for a file
     └── JobError                      a job cannot be started, stopped or resumed
         ├── AlreadyRunningError       another process holds the claim
         └── WorkerLostError           the worker ended without saying why
@@ -85,6 +86,10 @@ class NothingLabelledError(TrainingError):
 
 class DivergedError(TrainingError):
     """The loss of a training has left for infinity."""
+
+
+class DiskFullError(TomosegError):
+    """There is no room for a file; what was there before is whole."""
 
 
 class JobError(TomosegError):

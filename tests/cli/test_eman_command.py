@@ -365,3 +365,14 @@ def test_an_info_file_that_is_not_clear_is_refused(
     table = tmp_path / "tiles.csv"
     table.write_text("tomogram,x,y,z,feature,kind\n")
     assert "for info files of EMAN2" in refused("tiles", "import", table, "--tomogram", "t__bin4")
+
+
+def test_flat_tiles_are_those_of_flat_densities_only(door: Door, tmp_path: Path) -> None:
+    eman, values = EmanFolder(tmp_path / "E"), smooth_noise()
+    values[3] = 2.0
+    eman.tomogram("t.hdf", values)
+    flat = np.full((64, 64), 2.0, np.float32)
+    eman.stack("t__mt.hdf", [flat, flat], source="t.hdf", xyz=[(50, 50, 3), (50, 50, 5)])
+    err = door("import", "--eman2", eman.root).err
+    assert "t__mt.hdf: 1 of 2 tiles (image 1) left: they are not what t shows there (correlation 0.0)" in err
+    assert set(tiles(door)) == {"t:50,50,3:64"}

@@ -65,7 +65,7 @@ def test_the_program_and_its_module_are_the_same(tmp_path: Path) -> None:
 def test_help_names_every_verb_of_the_contract() -> None:
     assert build()[1] == {
         "init", "import", "preprocess", "tomograms", "features", "show", "tiles", "annotations", "trainset", "train",
-        "audit", "audits", "networks", "apply", "merge", "evaluate", "export", "jobs", "demo",
+        "audit", "audits", "networks", "run", "apply", "merge", "evaluate", "export", "jobs", "demo",
     }  # fmt: skip
 
 

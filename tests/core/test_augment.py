@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tomoseg_tui.core.augment import (
     TURNS_ONLY,
     Augmentation,
     Patch,
     augment,
+    is_wide,
     mirrored,
     regraded,
     resample,
     step_generator,
+    with_beginning,
 )
 
 EDGE, TILE = 48, 16
@@ -74,6 +77,59 @@ def test_mirroring_moves_densities_and_layers_together(seed: int) -> None:
     turned = mirrored(patch, np.random.default_rng(seed))
     inner = slice((EDGE - TILE) // 2, (EDGE + TILE) // 2)
     assert np.array_equal(turned.densities[0, inner, inner] > 0.5, turned.layers[0] == 2)
+
+
+def band(width: int) -> NDArray[np.bool_]:
+    """A mask of 64 x 64 with a band of so many pixels across its middle."""
+    mask = np.zeros((64, 64), bool)
+    mask[32 - width // 2 : 32 - width // 2 + width] = True
+    return mask
+
+
+def test_a_microtubule_is_not_wide_and_a_film_is() -> None:
+    assert [is_wide(band(width)) for width in (0, 4, 18, 30, 32, 64)] == [False, False, False, False, True, True]
+
+
+def test_a_feature_goes_on_beyond_the_border_of_its_tile() -> None:
+    """A band of sixteen pixels along the border is the visible half of one of thirty-two."""
+    assert is_wide(np.roll(band(16), -24, axis=0))
+
+
+def flat(value: float) -> Patch:
+    """Nine slices of one density."""
+    return Patch(np.full((9, EDGE, EDGE), value, np.float32), np.ones((1, TILE, TILE), np.uint8))
+
+
+@given(SEEDS)
+def test_a_feature_begins_two_or_three_slices_from_the_tiles_own(seed: int) -> None:
+    begun = with_beginning(flat(0), flat(1), np.random.default_rng(seed)).densities[:, 0, 0]
+    whole = np.flatnonzero(begun == 1) - 4
+    assert {abs(z) for z in whole} in ({2, 3, 4}, {3, 4})
+    assert begun[4] == 0
+    assert all(begun[4 + side * distance] < 1 for side in (-1, 1) for distance in (0, 1))
+
+
+@given(SEEDS)
+def test_a_feature_that_begins_on_one_side_leaves_the_other_alone(seed: int) -> None:
+    begun = with_beginning(flat(0), flat(1), np.random.default_rng(seed)).densities[:, 0, 0]
+    above, below = begun[5:].any(), begun[:4].any()
+    assert above or below
+    assert (begun[8] == 1) == above
+    assert (begun[0] == 1) == below
+
+
+def test_features_begin_above_and_below_and_sometimes_both() -> None:
+    begun = [with_beginning(flat(0), flat(1), np.random.default_rng(seed)).densities for seed in range(60)]
+    ends = {(bool(one[0, 0, 0]), bool(one[8, 0, 0])) for one in begun}
+    assert ends == {(True, False), (False, True), (True, True)}
+
+
+@given(SEEDS)
+def test_a_beginning_changes_no_layer_and_neither_patch(seed: int) -> None:
+    own, other = flat(0), flat(1)
+    begun = with_beginning(own, other, np.random.default_rng(seed))
+    assert np.array_equal(begun.layers, own.layers)
+    assert (own.densities.max(), other.densities.min()) == (0, 1)
 
 
 @given(SEEDS)

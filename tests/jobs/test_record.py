@@ -22,7 +22,7 @@ from tomoseg_tui.project.records import write_record
 
 MAY_FOLLOW = {
     "queued": {"running", "failed", "stopped", "lost"},
-    "running": {"done", "failed", "stopped", "lost"},
+    "running": {"done", "failed", "stopped", "lost", "queued"},  # queued: its time in Slurm is over
     "done": set(),
     "failed": {"queued"},
     "stopped": {"queued"},

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tomoseg_tui.core.augment import Augmentation
 from tomoseg_tui.core.network_settings import TrainingSettings
-from tomoseg_tui.core.patches import TilePatches
+from tomoseg_tui.core.patches import CONTEXT_PIXELS, TilePatches
 from tomoseg_tui.learn.batches import epoch_batches, tile_order
 
 
@@ -70,8 +71,12 @@ def test_eman2s_network_is_given_the_tile_alone(spheres: TilePatches) -> None:
 def test_the_preparing_thread_ends_with_the_epoch(spheres: TilePatches, brief: TrainingSettings) -> None:
     batches = epoch_batches(spheres, brief, epoch=0, steps=50)
     next(batches)
+    preparing = [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
     batches.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+    for thread in preparing:
+        thread.join(timeout=30)  # it may be in the middle of a batch
+    assert preparing
+    assert not any(thread.is_alive() for thread in preparing)
 
 
 def test_a_fault_while_preparing_reaches_the_one_who_asks(
@@ -95,3 +100,64 @@ def test_a_tile_teaches_the_slice_that_it_stands_on_and_no_other(make_tiles: Cal
     assert known.any(axis=0).all()
     places = known.argmax(axis=1)
     assert batch.densities[np.arange(30), 24, 24, 2 + places].tolist() == [4.0] * 30
+
+
+BEGINNING = Augmentation(True, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 1.0)
+"""Nothing but mirrored, and a feature beside each negative where one may begin."""
+
+
+def film_tiles(*, positive: int = 4, wide: int = 4, edge: int = 64) -> TilePatches:
+    """Tiles of a feature, of density 1, that fills some and is a thin line on the others; six without, of density 0."""
+    count, size = positive + 6, edge + 2 * CONTEXT_PIXELS
+    holds = np.arange(count) < positive
+    layers = np.ones((count, 1, edge, edge), np.uint8)
+    layers[:positive, 0, 10:14], layers[:wide, 0] = 2, 2
+    densities = np.broadcast_to(holds[:, np.newaxis, np.newaxis, np.newaxis], (count, 9, size, size))
+    signs = np.where(holds, 1, -1).astype(np.int8)[:, np.newaxis]
+    return TilePatches(densities.astype(np.float32), layers, signs, np.zeros(count, bool), ("film",))
+
+
+def far_and_own(tiles: TilePatches, augmentation: Augmentation = BEGINNING) -> tuple[set[float], set[float]]:
+    """Return what densities the outermost slices and the tiles' own have where nothing is annotated as feature."""
+    settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=60)
+    (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=augmentation)
+    negative = ~(batch.layers == 2).any(axis=(1, 2, 3, 4))
+    places = batch.layers.any(axis=(1, 2, 4)).argmax(axis=1)
+    middle = batch.densities[:, batch.densities.shape[1] // 2, batch.densities.shape[2] // 2]  # (n, slice)
+    own = middle[np.arange(60), 2 + places]
+    return set(middle[negative][:, [0, -1]].ravel().tolist()), set(own[negative].tolist())
+
+
+def test_a_wide_feature_begins_beside_negative_tiles_and_never_on_them() -> None:
+    far, own = far_and_own(film_tiles())
+    assert {0.0, 1.0} <= far
+    assert own == {0.0}
+
+
+def test_nothing_begins_where_that_was_not_asked_for() -> None:
+    still = replace(BEGINNING, beginning=0.0)
+    assert far_and_own(film_tiles(), still) == ({0.0}, {0.0})
+
+
+def test_a_thin_feature_begins_nowhere() -> None:
+    """Nor one that fills a tile now and then."""
+    assert far_and_own(film_tiles(positive=6, wide=0)) == ({0.0}, {0.0})
+    assert far_and_own(film_tiles(positive=6, wide=1)) == ({0.0}, {0.0})
+
+
+def test_a_feature_begins_beside_a_tile_only_if_the_tile_lacks_it() -> None:
+    """Tiles of unknown sign may hold it themselves."""
+    tiles = film_tiles()
+    tiles.signs[tiles.signs < 0] = 0
+    settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=60)
+    (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=BEGINNING)
+    assert (batch.densities.min(axis=3) == batch.densities.max(axis=3)).all()
+
+
+def test_what_begins_is_never_a_held_out_tile() -> None:
+    tiles = film_tiles()
+    tiles.held_out[:2] = True
+    tiles.densities[:2] = np.nan
+    far, own = far_and_own(tiles)
+    assert 1.0 in far
+    assert np.isfinite([*far, *own]).all()

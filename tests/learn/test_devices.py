@@ -19,6 +19,14 @@ def test_threads_that_run_already_are_kept_and_named() -> None:
     assert prepare_device("cpu", threads=7) == prepare_device("cpu", threads=5)
 
 
+def test_no_more_cores_are_used_than_slurm_has_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_CPUS_ON_NODE", raising=False)
+    seen = devices.usable_cores()
+    for given, used in (("1", 1), (str(seen + 4), seen), ("0", seen), ("two", seen), ("", seen)):
+        monkeypatch.setenv("SLURM_CPUS_ON_NODE", given)
+        assert devices.usable_cores() == used
+
+
 @pytest.mark.parametrize("device", ["tpu", "gpu1", "gpu:x", "", "cpu:0"])
 def test_an_unknown_device_is_refused_in_words(device: str) -> None:
     with pytest.raises(TrainingError, match="There is no device"):

@@ -76,7 +76,8 @@ def test_a_resumed_training_equals_an_undisturbed_one_to_the_bit(
     assert sorted(path.name for path in tmp_path.iterdir()) == [BEST_WEIGHTS, CHECKPOINT]
     second, after = run(spheres, brief, tmp_path)
     assert (second.stopped, second.epochs_done) == (False, 2)
-    assert before + after == undisturbed.reports
+    assert after[0] == before[-1], "the last epoch is told again"
+    assert before + after[1:] == undisturbed.reports
     assert arrays_of(tmp_path) == arrays_of(undisturbed.folder)
 
 
@@ -90,7 +91,18 @@ def test_another_seed_gives_another_training(
 def test_a_training_that_is_finished_is_not_done_again(
     spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained
 ) -> None:
-    assert run(spheres, brief, undisturbed.folder) == (undisturbed.result, [])
+    assert run(spheres, brief, undisturbed.folder) == (undisturbed.result, undisturbed.reports[-1:])
+
+
+def test_best_weights_of_an_epoch_that_was_cut_off_after_its_checkpoint_are_written_again(
+    spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
+) -> None:
+    run(spheres, brief, tmp_path, steps=30)
+    whole = arrays_of(tmp_path)
+    (tmp_path / BEST_WEIGHTS).unlink()
+    result, _ = run(spheres, brief, tmp_path, steps=0)
+    assert (result.stopped, result.best) == (True, undisturbed.reports[0])
+    assert arrays_of(tmp_path) == whole
 
 
 def test_a_stop_in_the_first_epoch_leaves_nothing_best(

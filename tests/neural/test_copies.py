@@ -80,3 +80,19 @@ def test_a_run_without_a_card_has_no_network_yet(project: Project, partial: Path
     project.layout.network_folder("net").mkdir()
     with pytest.raises(ProjectError, match="has no finished epoch"):
         copy_network(project.layout, "net", partial)
+
+
+def test_a_copy_that_is_whole_is_not_written_again_since_helpers_may_read_it(
+    project: Project, weights: Path, partial: Path
+) -> None:
+    assert existing_copy(partial) is None
+    first = copy_network(project.layout, "net", partial)
+    written = first.weights.stat().st_mtime_ns
+    copy_network(project.layout, "net", partial)
+    assert first.weights.stat().st_mtime_ns == written
+    (first.folder / "_card.json").unlink()
+    assert existing_copy(partial) is None
+    first.weights.write_bytes(b"half")
+    copy_network(project.layout, "net", partial)
+    assert existing_copy(partial) == first
+    assert first.weights.read_bytes() == b"first weights"

@@ -20,6 +20,8 @@ from tomoseg_tui.learn.networks import build
 from tomoseg_tui.learn.weights import save_weights
 from tomoseg_tui.neural import slabs
 from tomoseg_tui.neural.slabs import SlabWorker, WindowReader, as_bytes, group_starts, slab_pieces
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.claims import Owner
 from tomoseg_tui.project.records import TomogramRecord
 from tomoseg_tui.workflow.apply_folder import task_of
 from tomoseg_tui.workflow.reporting import Stopped
@@ -60,7 +62,8 @@ def mapped(predictor: Predictor, cell: Path, folder: Path, z: str | None = None,
     task = task_of(RECORD, "cell", folder, z)
     if not folder.exists():
         folder.mkdir()
-        for feature in "ab":
+    for feature in "ab":
+        if not task.draft(feature).exists():
             MrcWriter(task.draft(feature), RECORD.grid, np.int8).close()
     with open_volume(cell) as volume:
         worker = SlabWorker(predictor, {"a": 0, "b": 1}, task, WindowReader(volume, NORMALISER, THREE))
@@ -154,3 +157,22 @@ def test_groups_cover_a_range_and_begin_at_multiples(z: tuple[int, int], group: 
 def test_probabilities_are_stored_in_127_steps() -> None:
     values = np.array([-0.1, 0, 0.5, 1, 1.2], np.float32)
     assert as_bytes(values).tolist() == [0, 0, 64, 127, 127]
+
+
+def test_a_helper_leaves_what_others_hold_and_lists_apart_what_it_has_done(
+    predictor: Predictor, cell: Path, whole: NDArray[np.generic], tmp_path: Path
+) -> None:
+    folder, helper = tmp_path / "cell", Listener(tmp_path / "partial")
+    folder.mkdir()
+    helper.helps, helper.number = True, 2
+    task = task_of(RECORD, "cell", folder, None)
+    MrcWriter(task.draft("b"), RECORD.grid, np.int8).close()
+    another = Owner("another", "boot", 1, "1")
+    claims.take(task.claim(1), another)
+    with open_volume(cell) as volume:
+        SlabWorker(predictor, {"b": 1}, task, WindowReader(volume, NORMALISER, THREE)).run([task], helper)
+    assert set(task.finished.all()) == {0, 2}
+    assert [path.name for path in folder.glob("*.jsonl")] == ["finished_2.jsonl"]
+    claims.release(task.claim(1), another)
+    assert np.array_equal(read_volume(mapped(predictor, cell, folder)), whole)
+    assert len(task.finished.all()) == len(task.slabs)

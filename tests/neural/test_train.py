@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support import Tomoseg, interrupt
-from tubes import NETWORKS_HOOK, hooked, make_tubes_project, wait_until
+from tubes import NETWORKS_HOOK, SLOW_STEPS, hooked, make_tubes_project, wait_until
 
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.neural.copies import digest_of
@@ -22,20 +22,6 @@ from tomoseg_tui.project.records import NetworkCard
 pytestmark = pytest.mark.slow
 
 TINY = ("train", "--feature", "tube", "--network", "tiny", "--batch", 2, "--seed", 3)
-SLOW_STEPS = """
-import time
-from tomoseg_tui.workflow import trainsets
-load = trainsets.load_patches
-def slowly(*words, **named):
-    from tomoseg_tui.neural import train
-    step_ended = train._Watcher.step_ended
-    def wait(self, *step):
-        time.sleep({seconds})
-        return step_ended(self, *step)
-    train._Watcher.step_ended = wait
-    return load(*words, **named)
-trainsets.load_patches = slowly
-"""
 
 
 def job_of(project: Project, job_id: str = "1") -> Job:
@@ -260,7 +246,7 @@ def test_a_disk_without_room_for_the_training_set_fails_the_training_in_words(
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (10**6, -1))"
     env = hooked(tmp_path / "limit", NETWORKS_HOOK, worker=limit)
     failed = tomoseg(*TINY, "--epochs", 1, "--name", "run", "--wait", code=2, env=env)
-    assert "cannot be written: File too large" in failed.err
+    assert "Disk full: " in failed.err
     assert job_of(tubes_project).state() is JobState.FAILED
 
 

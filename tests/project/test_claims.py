@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -83,3 +84,47 @@ def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: str) -> N
 def test_a_short_change_waits_a_little_for_others(claim: Path) -> None:
     with claims.holding(claim), pytest.raises(AlreadyRunningError), claims.holding(claim, patience_seconds=0.05):
         pytest.fail("held twice")
+
+
+@pytest.mark.parametrize(("age", "living"), [(1.0, True), (HEARTBEAT_LIMIT_SECONDS + 1, False)])
+def test_a_process_that_proc_hides_from_us_is_judged_by_its_heartbeat(
+    monkeypatch: pytest.MonkeyPatch, age: float, *, living: bool
+) -> None:
+    """With hidepid=2, proc(5), other users' processes are not in /proc, but signals tell that they are there."""
+
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(claims, "_state_and_start", lambda _pid: None)
+    monkeypatch.setattr(os, "kill", refuse)
+    owner = Owner(this_process().host, this_process().boot_id, 4711, "17")
+    assert claims.lives(owner, lambda: age) is living
+
+
+def test_a_claim_names_who_may_read_it(claim: Path) -> None:
+    claims.take(claim, this_process(), mode=0o604)
+    assert claim.stat().st_mode & 0o777 == 0o604
+
+
+def test_a_pipe_in_the_place_of_a_claim_blocks_nobody(claim: Path) -> None:
+    claim.parent.mkdir()
+    os.mkfifo(claim)
+    claims.take(claim, this_process())
+    assert claims.is_held(claim)
+
+
+def test_what_is_kept_fresh_is_touched_again_and_again_until_it_is_let_go(
+    claim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "HEARTBEAT_SECONDS", 0.01)
+    claims.take(claim, other_host())
+    gone = claim.with_name("gone.claim.json")
+    with claims.keeping_fresh(lambda: [gone, claim]):
+        for _ in range(3):
+            os.utime(claim, (0, 0))
+            while not claims.is_held(claim):
+                time.sleep(0.01)
+    os.utime(claim, (0, 0))
+    time.sleep(0.05)
+    assert not claims.is_held(claim)
+    assert not gone.exists()

@@ -9,14 +9,24 @@ from hypothesis import strategies as st
 from tomoseg_tui.errors import NotAProjectError, ProjectError, SettingsError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.settings import FORMAT, Settings, read_settings, write_settings
+from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
-@given(features=st.lists(names, unique=True, max_size=5), seed=st.integers(0, 2**31))
-def test_settings_survive_toml(tmp_path_factory: pytest.TempPathFactory, features: list[str], seed: int) -> None:
+words = st.text("abcGPU019:,=%\"'$_-", max_size=20)
+options = st.lists(st.text("abc-=:,9", max_size=9).map("--x{}".format), max_size=3).map(tuple)
+slurms = st.builds(SlurmSettings, partition=words, time=words, memory=words, extra=options)
+
+
+@given(
+    features=st.lists(names, unique=True, max_size=5), seed=st.integers(0, 2**31), slurm=slurms, always=st.booleans()
+)
+def test_settings_survive_toml(
+    tmp_path_factory: pytest.TempPathFactory, features: list[str], seed: int, slurm: SlurmSettings, *, always: bool
+) -> None:
     path = tmp_path_factory.mktemp("toml") / "project.toml"
-    settings = Settings(FORMAT, tuple(features), seed)
+    settings = Settings(FORMAT, tuple(features), seed, slurm, always)
     write_settings(path, settings)
     assert read_settings(path) == settings
 
@@ -31,6 +41,10 @@ def test_settings_survive_toml(tmp_path_factory: pytest.TempPathFactory, feature
         ("format = 1\nfeatures = [1]", "features"),
         ("format = 1\nsettings = 3", "settings"),
         ("format = 1\n[settings]\nseed = 'x'", "settings.seed"),
+        ("format = 1\nslurm = 'gpu'", "slurm"),
+        ("format = 1\n[slurm]\ncpus = 4", "slurm.cpus"),
+        ("format = 1\n[slurm]\nextra = '--qos=x'", "slurm.extra"),
+        ("format = 1\n[slurm]\nextra = [1]", "slurm.extra"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named_by_its_key(tmp_path: Path, text: str, key: str) -> None:
@@ -40,6 +54,24 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_key(tmp_path: Path, text: str
         read_settings(path)
     assert f"{path}: {key} should be of type" in caught.value.fault
     assert f"Mend {key}" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("nodes = '2'", "there is no key slurm.nodes"),
+        ("partition = 'a b'", "is not one word"),
+        ("always = 1", "neither true nor false"),
+        ("extra = ['-n2']", "is no option"),
+        ("extra = ['--qos long']", "is no option"),
+        ("extra = ['--output=/tmp/x']", "is set by every job itself"),
+    ],
+)
+def test_what_slurm_cannot_be_asked_for_is_refused(tmp_path: Path, table: str, said: str) -> None:
+    path = tmp_path / "project.toml"
+    path.write_text(f"format = 1\n[slurm]\n{table}\n")
+    with pytest.raises(SettingsError, match=said):
+        read_settings(path)
 
 
 def test_what_is_no_toml_and_what_is_not_there_are_told_apart(tmp_path: Path) -> None:

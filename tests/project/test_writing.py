@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -108,7 +110,44 @@ def test_a_file_of_the_users_is_not_written_over(tmp_path: Path) -> None:
 
 
 def test_drafts_of_a_killed_writer_are_swept_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("card.json", ".card.json.k3x", ".card.jsonl.k3x", "other.json"):
+    kept = (".card.json.swp", ".card.jsonl.k3x_81ab", "card.json", "other.json")
+    for name in (*kept, ".card.json.k3x_81ab", ".card.json.0011223344556677"):
         (tmp_path / name).write_text("x", encoding="ascii")
-    sweep_drafts(tmp_path / "card.json")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".card.jsonl.k3x", "card.json", "other.json"]
+    sweep_drafts(tmp_path / "card.json", tmp_path / "no folder" / "card.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_claim_whose_draft_was_swept_in_the_meantime_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swept(draft: str, path: Path) -> None:
+        sweep_drafts(path)
+        link(draft, path)
+
+    link = os.link
+    monkeypatch.setattr(os, "link", swept)
+    assert not create_exclusively(tmp_path / "claim.json", "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_line_after_a_torn_one_stands_on_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b'{"a":1}\n{"a":')
+    append_line(path, '{"a":3}')
+    append_line(path, '{"a":4}')
+    assert path.read_bytes() == b'{"a":1}\n{"a":\n{"a":3}\n{"a":4}\n'
+
+
+def test_a_line_that_the_disk_takes_only_half_of_is_a_fault(tmp_path: Path) -> None:
+    """As a full disk does; here a process may write 4 kB and no more."""
+    script = (
+        "import resource, signal, sys; from pathlib import Path; from tomoseg_tui.project.writing import append_line\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "path = Path(sys.argv[1]); append_line(path, 'x' * 4000)\n"
+        "try: append_line(path, 'y' * 400)\n"
+        "except OSError as fault: print(fault.strerror)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "lines")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "No space left on device\n"

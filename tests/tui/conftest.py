@@ -15,8 +15,8 @@ from tmux import Tmux
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.project.catalog import Project, make_project
+from tomoseg_tui.project.preferences import Config
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.config import Config
 from tomoseg_tui.workflow.annotating import import_masks
 from tomoseg_tui.workflow.tiling import place_tiles, wish
 

@@ -16,8 +16,9 @@ from textual.command import CommandPalette
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.jobs.record import create_job
 from tomoseg_tui.project.catalog import Project, add_feature
+from tomoseg_tui.project.preferences import Config
 from tomoseg_tui.tui.app import TABS, TomosegApp
-from tomoseg_tui.tui.config import Config, read_session, sessions_file
+from tomoseg_tui.tui.config import read_session, sessions_file
 from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged
 from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.help import Help

@@ -138,7 +138,7 @@ async def test_one_job_a_network_is_started_after_asking(
     async with applying(app) as (pilot, tab):
         await pilot.press("a", "l", "space")
         dialog = await start(pilot, z="8:16", workers="2", copies="4", precision="half")
-        assert "2 jobs, which run at the same time." in prose_on(pilot)
+        assert "2 jobs; each device does one at a time." in prose_on(pilot)
         assert "a first guess" in price(dialog)
         await pilot.press("enter")
         await until(pilot, lambda: len(started) == 2)
@@ -317,7 +317,7 @@ async def test_r_goes_on_with_a_stopped_job(
 
     resumed: list[str] = []
 
-    def resume(job: Job) -> bool:
+    def resume(job: Job, **_how: object) -> bool:
         resumed.append(job.id)
         return True
 

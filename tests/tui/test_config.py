@@ -1,4 +1,4 @@
-"""What the user has settled, and where each project was left."""
+"""Where each project was left."""
 
 import json
 from pathlib import Path
@@ -7,72 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.errors import SettingsError
 from tomoseg_tui.tui.config import (
     MOST_SESSIONS,
-    Config,
     Session,
-    config_file,
     log_file,
-    read_config,
     read_session,
     sessions_file,
     write_session,
 )
 
 
-def config(folder: Path, text: str) -> Path:
-    path = folder / "config.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def test_files_lie_where_xdg_says() -> None:
     said = {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "HOME": "/h"}
-    assert config_file(said) == Path("/c/tomoseg/config.toml")
     assert sessions_file(said) == Path("/s/tomoseg/sessions.json")
     assert log_file(said) == Path("/s/tomoseg/tui.log")
 
 
 def test_files_lie_in_the_home_where_xdg_says_nothing() -> None:
     said = {"HOME": "/h", "XDG_CONFIG_HOME": ""}
-    assert config_file(said) == Path("/h/.config/tomoseg/config.toml")
     assert sessions_file(said) == Path("/h/.local/state/tomoseg/sessions.json")
-
-
-def test_no_config_is_as_good_as_an_empty_one(tmp_path: Path) -> None:
-    assert read_config(tmp_path / "absent.toml") == read_config(config(tmp_path, "")) == Config()
-
-
-def test_a_config_is_read_whole(tmp_path: Path) -> None:
-    text = 'renderer = "ascii"\ntheme = "tomoseg-light"\nmouse = false\n[keys]\n"app.help" = "f2,h"\n'
-    assert read_config(config(tmp_path, text)) == Config(
-        "ascii", "tomoseg-light", mouse=False, keys={"app.help": "f2,h"}
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("renderer = ", "cannot be read"),
-        ("colour = 1", "there is no setting colour"),
-        ("mouse = 'no'", "mouse should be a bool, but is 'no'"),
-        ("keys = 'q'", "keys should be a dict, but is 'q'"),
-    ],
-)
-def test_a_faulty_config_is_refused_by_its_file_and_key(tmp_path: Path, text: str, fault: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        read_config(config(tmp_path, text))
-    assert fault in caught.value.fault
-    assert "config.toml" in caught.value.fault
-    assert caught.value.fix
-
-
-def test_a_config_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SettingsError, match="cannot be read"):
-        read_config(path)
 
 
 sessions = st.builds(

@@ -73,7 +73,7 @@ async def test_the_folder_of_a_project_is_offered_as_one_and_comes_in(
         await put(pilot, meaning(pilot, "bad"), "mt:negative")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(pilot.app.screen, Told))
-        assert "1 tomogram came in, 2 tiles placed, 1 annotation taken." in prose_on(pilot)
+        await until(pilot, lambda: "1 tomogram came in, 2 tiles placed, 1 annotation taken." in prose_on(pilot))
         assert catalog.tomogram_names(project.layout) == ["t"]
         states = catalog.states_at(project.layout, Place("t", 3, 40, 50))
         assert {feature: str(record.state) for feature, record in states.items()} == {"mt": "annotated"}

@@ -36,6 +36,7 @@ KEYS = {
     "networks triples": "train.export",
     "audit": "train.audit",
     "audits show": "train.audit",
+    "run": "train.run",
     "apply": "apply.start",
     "merge": "merge.write",
     "evaluate": "files.evaluate",

@@ -4,13 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
+import pytest
 from pilots import MakeApp, open_tab, prose_on, until
 from textual.pilot import Pilot
 from trainings import figures, last_command, put_job, put_run, tell_progress, waiting_worker
 
-from tomoseg_tui.jobs.record import JobState, find_job
+from tomoseg_tui.jobs import record
+from tomoseg_tui.jobs.record import JobState, SlurmPart, find_job
+from tomoseg_tui.jobs.slurm_look import SlurmDesk
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
+from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.project.writing import append_line
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.screens.confirm import Confirm
@@ -116,6 +120,26 @@ async def test_slash_filters_the_jobs(small_project: Project, make_app: MakeApp)
         await until(pilot, lambda: "There is no job under the cursor." in prose_on(pilot))
         await pilot.press("slash", "escape")
         await until(pilot, lambda: tab.query_one(Table).row_count == 2)
+
+
+async def test_jobs_in_slurm_stand_beside_the_others_with_what_they_wait_for(
+    small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = SlurmDesk(lambda _words: "1207|PENDING|gpu||Priority\n1208|TIMEOUT|gpu|node3|TimeLimit\n")
+    monkeypatch.setattr(record, "DESK", desk)
+    put_job(small_project, "merge", "alpha/merged")
+    for number, state in (("1207", "queued"), ("1208", "lost")):
+        job = put_job(small_project, "train", f"mt_{number}", state=state)
+        job.amend(slurm=SlurmPart(settings=SlurmSettings(time="8:00:00"), job=number))
+    async with watching(make_app(small_project), (110, 30)) as (pilot, tab):
+        await until(pilot, lambda: tab.query_one(Table).row_count == 3)
+        await until(pilot, lambda: "on Slurm 1208, gpu" in prose_on(pilot))
+        assert "Slurm ended it at its time limit of 8:00:00" in prose_on(pilot)
+        assert "2 train mt_1207 queued in Slurm" in prose_on(pilot)
+        await pilot.press("down")
+        await until(pilot, lambda: "waits in Slurm: Priority" in prose_on(pilot))
+        await pilot.press("slash", *"1207")
+        await until(pilot, lambda: tab.query_one(Table).row_count == 1)
 
 
 async def test_s_stops_the_job(small_project: Project, make_app: MakeApp) -> None:

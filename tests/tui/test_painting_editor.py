@@ -22,8 +22,8 @@ from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layers import read_layer
+from tomoseg_tui.project.preferences import Config
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.config import Config
 from tomoseg_tui.tui.painting.bars import Bar
 from tomoseg_tui.tui.painting.easel import Easel
 from tomoseg_tui.tui.screens.confirm import Confirm

@@ -252,7 +252,7 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
             "Nothing was held out",
             "40 epochs of 25 steps, learning rate 0.004.",
             "On the processor (CPU,",
-            "a guess from the size of the network; about 0.7 GB of memory.",
+            "a guess from the size of the network; about 0.7 GB of memory, ",
             "! 2 tiles wait for their annotation of microtubule.",
         )
         await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli.common import open_project, print_json, print_table, say, start_job, wants_json
+from tomoseg_tui.cli.common import open_project, print_json, print_table, promised, say, start_job, wants_json
 from tomoseg_tui.cli.showing import draw_triples
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project import catalog
@@ -37,7 +37,7 @@ def audit(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         version=arguments.version,
     )
-    check_audit(project, request)
+    check_audit(project, request, promised=promised(arguments, project))
     reserve_audit(project, request.name)
     say(f"The audit is called {request.name}.")
     try:

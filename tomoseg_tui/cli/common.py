@@ -4,16 +4,23 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tomoseg_tui.errors import NotAProjectError, UsageError
+from tomoseg_tui.cli.tables import table_lines
+from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
+from tomoseg_tui.jobs.chaining import awaited, to_come
 from tomoseg_tui.jobs.launch import launch, watch
 from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.telling import TOLD_STATES, ending_in_words, terminal_notice
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import remember
+from tomoseg_tui.project.preferences import config_file, read_config
+from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.workflow.promising import Promised, promised_by
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:
@@ -95,16 +102,10 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]
     if not rows:
         say(empty)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in columns.values():
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if row.get(key) is None else str(row[key]) for key in columns))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False, soft_wrap=False).print(table)
+    on_terminal = sys.stdout.isatty()
+    title, *lines = table_lines(rows, columns, shutil.get_terminal_size().columns if on_terminal else 200)
+    print(f"\x1b[1m{title}\x1b[0m" if on_terminal and os.environ.get("TERM") != "dumb" else title)
+    print("\n".join(lines))
 
 
 @contextlib.contextmanager
@@ -133,9 +134,23 @@ def _bar() -> Any:
     )
 
 
+def promised(arguments: argparse.Namespace, project: Project) -> Promised:
+    """Return what the jobs named by --after will make, and those that they come after."""
+    return promised_by(to_come(project.layout, arguments.after))
+
+
+def slurm_wish(arguments: argparse.Namespace, project: Project) -> SlurmSettings | None:
+    """Return what to ask Slurm for; None if jobs are to compute on this machine."""
+    if arguments.slurm is None:
+        return None if arguments.here else project.settings.usual_slurm
+    return project.settings.slurm.changed(arguments.slurm)
+
+
 def start_job(arguments: argparse.Namespace, project: Project, kind: str, name: str, asked: dict[str, Any]) -> int:
     """Start a job; print its id, or wait for it where that is asked for. Return the exit code."""
-    job = launch(project.layout, kind, name, asked)
+    after = [job.id for job in awaited(project.layout, arguments.after)]
+    slurm = slurm_wish(arguments, project)
+    job = launch(project.layout, kind, name, asked, after=after, at_once=arguments.now, slurm=slurm)
     write_history(arguments, project)
     if arguments.wait:
         return wait_for(arguments, job)
@@ -150,21 +165,63 @@ def start_job(arguments: argparse.Namespace, project: Project, kind: str, name: 
 def wait_for(arguments: argparse.Namespace, job: Job) -> int:
     """Watch a job until it is over; return its exit code. Ctrl-C leaves it running."""
     try:
-        state = _watch_with_bar(job) if sys.stderr.isatty() else _watch_plainly(job)
+        state = _watch(job)
     except KeyboardInterrupt:
         say(f"\nJob {job.id} goes on. Look: tomoseg jobs show {job.id}; stop it: tomoseg jobs stop {job.id}")
         return 130
-    record = job.record()
+    _give_notice([(job, state)])
     if state is JobState.DONE:
         if wants_json(arguments):
             print_json(_with_whole_paths(job) or {"job": job.id})
         return 0
+    return _tell_failure(job, state)
+
+
+def wait_for_all(jobs: Sequence[Job]) -> int:
+    """Watch jobs until all are over; return the first exit code that is not 0. Ctrl-C leaves them running."""
+    ends: list[tuple[Job, JobState]] = []
+    codes = []
+    try:
+        for job in jobs:
+            record, state = job.record(), _watch(job)
+            ends.append((job, state))
+            if state is JobState.DONE:
+                say(f"Job {job.id} ({record.kind} {record.name}) is done.")
+            codes.append(0 if state is JobState.DONE else _tell_failure(job, state))
+    except KeyboardInterrupt:
+        say(f"\nThe other {len(jobs) - len(ends)} jobs go on. Look: tomoseg jobs")
+        return 130
+    _give_notice(ends)
+    return next((code for code in codes if code), 0)
+
+
+def _watch(job: Job) -> JobState:
+    return _watch_with_bar(job) if sys.stderr.isatty() else _watch_plainly(job)
+
+
+def _tell_failure(job: Job, state: JobState) -> int:
+    """Say how a job that is not done has ended; return its exit code."""
     listing = job.listing()
     say(f"tomoseg: job {job.id} is {state}. {listing['fault'] or 'What is finished is kept.'}")
     say(f"  {listing['fix'] or f'Go on: tomoseg jobs resume {job.id}'}")
     if state is JobState.FAILED:
-        return record.exit_code or 1
+        return job.record().exit_code or 1
     return 130 if state is JobState.STOPPED else 1
+
+
+def _give_notice(ends: Sequence[tuple[Job, JobState]]) -> None:
+    """Ring the terminal, and tell it in words how jobs have ended."""
+    told = [(job, state) for job, state in ends if state in TOLD_STATES]
+    if not told or not sys.stderr.isatty():
+        return
+    worst = next((end for end in told if end[1] is not JobState.DONE), told[-1])
+    record = worst[0].record()
+    words = ending_in_words(worst[0].id, record.kind, record.name, worst[1])
+    try:
+        sys.stderr.write(terminal_notice(words, read_config(config_file()).notice, os.environ))
+        sys.stderr.flush()
+    except SettingsError as fault:
+        say(f"Note: no notice was given. {fault}")
 
 
 def _with_whole_paths(job: Job) -> dict[str, Any]:

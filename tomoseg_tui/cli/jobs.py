@@ -6,22 +6,26 @@ import sys
 
 from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wait_for, wants_json, write_history
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import all_jobs, find_job
+from tomoseg_tui.jobs.chaining import resume_with_followers
+from tomoseg_tui.jobs.record import find_job
+from tomoseg_tui.jobs.seen import JobsSeen
+from tomoseg_tui.jobs.slurm_look import place_in_words
 
 
 def jobs_list(arguments: argparse.Namespace) -> None:
     """List the jobs, newest first."""
     project = open_project(arguments)
-    rows = [job.listing() for job in all_jobs(project.layout)]
+    rows = [job.listing for job in JobsSeen(project.layout).look()]
     if wants_json(arguments):
         print_json(rows)
         return
     for row in rows:
         row["done"] = f"{100 * row['progress']:.0f} %"
+        row["where"] = place_in_words(row["host"], row["slurm"], row["partition"])
         row["left"] = None if row["eta_seconds"] is None else _duration(row["eta_seconds"])
     columns = {
         "id": "id", "kind": "kind", "name": "name", "state": "state", "done": "done", "left": "left",
-        "message": "", "fault": "fault",
+        "where": "where", "message": "", "fault": "fault",
     }  # fmt: skip
     print_table(rows, columns, empty="No job yet. train, apply, merge and preprocess make them.")
 
@@ -81,10 +85,17 @@ def jobs_resume(arguments: argparse.Namespace) -> int:
     project = open_project(arguments)
     project.refuse_newer()
     job = find_job(project.layout, arguments.id)
-    if not launch.resume(job):
+    slurm = None
+    if arguments.slurm is not None:
+        part = job.record().slurm
+        slurm = (part.settings if part else project.settings.slurm).changed(arguments.slurm)
+    resumed, followers = resume_with_followers(project.layout, job, at_once=arguments.now, slurm=slurm)
+    if not resumed:
         say(f"Job {job.id} is done already.")
         return 0
     write_history(arguments, project)
+    if followers:
+        say(f"So do those that come after it: {', '.join(other.id for other in followers)}.")
     if arguments.wait:
         return wait_for(arguments, job)
     if wants_json(arguments):

@@ -9,11 +9,13 @@ from tomoseg_tui.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    promised,
     say,
     start_job,
     wants_json,
     write_history,
 )
+from tomoseg_tui.cli.estimating import tell_estimate
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, read_summary
 from tomoseg_tui.project import catalog
@@ -109,7 +111,9 @@ def train(arguments: argparse.Namespace) -> int:
         validation=arguments.validation,
         version=arguments.version,
     )
-    check_training(project, request)
+    check_training(project, request, promised=promised(arguments, project))
+    if tell_estimate(arguments, project, "train", msgspec.to_builtins(request)):
+        return 0
     reserve_run(project, request.name)
     say(f"The run is called {request.name}.")
     try:

@@ -32,10 +32,7 @@ def run(words: Sequence[str]) -> int:
         code = int(arguments.run(arguments) or DONE)
         sys.stdout.flush()
     except TomosegError as fault:
-        print(f"tomoseg: {fault.fault}", file=sys.stderr)
-        if fault.fix:
-            print(f"  {fault.fix}", file=sys.stderr)
-        return FAULT
+        return _report(fault)
     except KeyboardInterrupt:
         print("tomoseg: interrupted.", file=sys.stderr)
         return INTERRUPTED
@@ -44,13 +41,28 @@ def run(words: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except OSError as fault:
-        where = f": {fault.filename}" if fault.filename else ""
-        print(f"tomoseg: {fault.strerror or fault}{where}.", file=sys.stderr)
-        print("  Check the path, its rights and the space on the disk.", file=sys.stderr)
-        return FAULT
+        return _report(_mendable(fault))
     except Exception:  # noqa: BLE001  # whatever nobody foresaw is our bug, kept with its traceback
         return _report_bug()
     return code
+
+
+def _mendable(fault: OSError) -> TomosegError:
+    """Return what the system refused as a fault with a way out."""
+    from tomoseg_tui.io.room import disk_full, is_full
+
+    if is_full(fault):
+        return disk_full(fault.filename, fault, then="say it again; what was there is whole.")
+    where = f": {fault.filename}" if fault.filename else ""
+    return TomosegError(f"{fault.strerror or fault}{where}.", "Check the path, its rights and the space on the disk.")
+
+
+def _report(fault: TomosegError) -> int:
+    """Say what is wrong, and what to do."""
+    print(f"tomoseg: {fault.fault}", file=sys.stderr)
+    if fault.fix:
+        print(f"  {fault.fix}", file=sys.stderr)
+    return FAULT
 
 
 def _report_bug() -> int:

@@ -92,7 +92,7 @@ def build() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     )
     _common(parser)
     verbs = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser, title="commands")
-    for add in (_project_verbs, _tomogram_verbs, _tile_verbs, _learning_verbs, _result_verbs, _job_verbs):
+    for add in (_project_verbs, _tomogram_verbs, _tile_verbs, _learning_verbs, _run_verb, _result_verbs, _job_verbs):
         add(verbs)
     return parser, frozenset(verbs.choices)
 
@@ -144,6 +144,33 @@ def _drawing(parser: Any) -> None:
 
 def _waiting(parser: Any) -> None:
     parser.add_argument("--wait", action="store_true", help="watch the job until it is done")
+    parser.add_argument("--now", action="store_true", help="begin at once, whatever its device is at")
+
+
+def _slurm(parser: Any) -> None:
+    parser.add_argument(
+        "--slurm",
+        nargs="?",
+        const="",
+        metavar="K=V,...",
+        help="hand it to Slurm: partition=P,time=2:00:00,memory=16G,...",
+    )
+
+
+def _queueing(parser: Any) -> None:
+    where = parser.add_mutually_exclusive_group()
+    _slurm(where)
+    where.add_argument("--here", action="store_true", help="compute on this machine, though the project says Slurm")
+    parser.add_argument(
+        "--after", action="append", default=[], metavar="JOB", help="begin when this job is done; may be repeated"
+    )
+    _waiting(parser)
+
+
+def _estimating(parser: Any) -> None:
+    parser.add_argument(
+        "--estimate", action="store_true", help="say what time, memory and disk it would take, and start nothing"
+    )
 
 
 def _features(parser: Any, *, required: bool = False) -> None:
@@ -194,7 +221,8 @@ def _tomogram_verbs(verbs: Subparsers) -> None:
     clean.add_argument("--bin", type=_whole, default=1, metavar="N", help="average N voxels along each axis first")
     clean.add_argument("--no-filter", action="store_true", help="bin only")
     clean.add_argument("--tag", default="preproc", help="what the name ends in (default preproc)")
-    _waiting(clean)
+    _queueing(clean)
+    _estimating(clean)
     tomograms = _family(verbs, "tomograms", "list, rename or remove tomograms", later("tomograms", "tomograms_list"))
     rename = _verb(tomograms, "rename", "give a tomogram another name", later("tomograms", "tomograms_rename"))
     rename.add_argument("old")
@@ -304,7 +332,8 @@ def _learning_verbs(verbs: Subparsers) -> None:
     train.add_argument("--seed", type=int, metavar="N")
     train.add_argument("--validation", type=float, metavar="SHARE", help="share of tiles held out (default 0.2)")
     train.add_argument("--version", metavar="TAG", help="take the densities of TOMOGRAM__TAG")
-    _waiting(train)
+    _queueing(train)
+    _estimating(train)
     audit = _verb(verbs, "audit", "find the tiles whose label looks wrong", later("auditing", "audit"))
     audit.add_argument("--trainset", metavar="NAME", help="a training set that was built before")
     _features(audit)
@@ -316,7 +345,7 @@ def _learning_verbs(verbs: Subparsers) -> None:
     audit.add_argument("--seed", type=int, metavar="N")
     audit.add_argument("--version", metavar="TAG", help="take the densities of TOMOGRAM__TAG")
     _drawing(audit)
-    _waiting(audit)
+    _queueing(audit)
     audits = _family(verbs, "audits", "list or show audits", later("auditing", "audits_list"))
     show_audit = _verb(audits, "show", "draw the tiles whose label looks wrong", later("auditing", "audits_show"))
     show_audit.add_argument("name", metavar="NAME")
@@ -332,6 +361,22 @@ def _learning_verbs(verbs: Subparsers) -> None:
     _drawing(triples)
 
 
+def _run_verb(verbs: Subparsers) -> None:
+    run = _verb(verbs, "run", "train, then apply, then merge, as jobs", later("running", "run"))
+    _features(run, required=True)
+    where = run.add_mutually_exclusive_group(required=True)
+    where.add_argument("--tomogram", action="append", default=[], metavar="T", help="tomogram; may be repeated")
+    where.add_argument("--all", action="store_true", help="all tomograms that the networks will fit")
+    run.add_argument("--name", default="", metavar="N", help="name of the run; with several features N_FEATURE")
+    run.add_argument("--together", action="store_true", help="one network for all features, not one a feature")
+    run.add_argument("--network", default="default", metavar="NET", help="default, slabnet, unet25d or eman2")
+    run.add_argument("--epochs", type=int, metavar="N")
+    run.add_argument("--device", type=_device, default="cpu", metavar="D", help="cpu (the default), gpu or gpu:N")
+    run.add_argument("--seed", type=int, metavar="N")
+    run.add_argument("--labels", default="merged", metavar="NAME", help="name of the label volumes (default merged)")
+    _queueing(run)
+
+
 def _result_verbs(verbs: Subparsers) -> None:
     apply = _verb(verbs, "apply", "apply a network to tomograms", later("results", "apply"))
     apply.add_argument("name", metavar="RUN")
@@ -341,7 +386,11 @@ def _result_verbs(verbs: Subparsers) -> None:
     apply.add_argument("--threads", type=int, metavar="N")
     apply.add_argument("--device", type=_device, default="cpu", metavar="D", help="cpu (the default), gpu or gpu:N")
     apply.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes that share the slabs; with gpu each takes one"
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the slabs; with gpu each takes one, with --slurm each is a task of an array",
     )
     apply.add_argument(
         "--tta",
@@ -356,7 +405,8 @@ def _result_verbs(verbs: Subparsers) -> None:
     apply.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the map here too")
     apply.add_argument("--force", action="store_true", help="replace an existing file")
     apply.add_argument("--anyway", action="store_true", help="though the tomogram is filtered in another way")
-    _waiting(apply)
+    _queueing(apply)
+    _estimating(apply)
     merge = _verb(verbs, "merge", "let maps compete and write a label volume", later("results", "merge"))
     merge.add_argument("tomogram", metavar="TOMOGRAM")
     merge.add_argument(
@@ -365,7 +415,8 @@ def _result_verbs(verbs: Subparsers) -> None:
     merge.add_argument("--name", default="merged", metavar="NAME")
     merge.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the labels here too")
     merge.add_argument("--force", action="store_true", help="replace an existing file")
-    _waiting(merge)
+    _queueing(merge)
+    _estimating(merge)
     judge = _verb(verbs, "evaluate", "score a map or label volume against the truth", later("results", "evaluate"))
     judge.add_argument("predicted", metavar="PREDICTED")
     judge.add_argument("truth", metavar="TRUTH")
@@ -386,6 +437,7 @@ def _job_verbs(verbs: Subparsers) -> None:
         verb = _verb(jobs, name, text, later("jobs", f"jobs_{name}"))
         verb.add_argument("id", metavar="ID")
         if name == "resume":
+            _slurm(verb)
             _waiting(verb)
 
 

@@ -10,11 +10,13 @@ from tomoseg_tui.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    promised,
     say,
     start_job,
     wants_json,
 )
-from tomoseg_tui.workflow.applying import ApplyRequest, check_apply
+from tomoseg_tui.cli.estimating import tell_estimate
+from tomoseg_tui.workflow.applying import ApplyRequest, check_apply_ahead
 from tomoseg_tui.workflow.evaluating import as_json
 from tomoseg_tui.workflow.evaluating import evaluate as score
 from tomoseg_tui.workflow.exporting import export_volume
@@ -38,8 +40,10 @@ def apply(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         anyway=arguments.anyway,
     )
-    for remark in check_apply(project, request):
+    for remark in check_apply_ahead(project, request, promised(arguments, project)):
         say(f"Note: {remark}")
+    if tell_estimate(arguments, project, "apply", msgspec.to_builtins(request)):
+        return 0
     name = f"{request.run} on {' '.join(request.tomograms)}"
     return start_job(arguments, project, "apply", name, msgspec.to_builtins(request))
 
@@ -54,7 +58,10 @@ def merge(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         output=arguments.output,
         force=arguments.force,
+        promised=promised(arguments, project),
     )
+    if tell_estimate(arguments, project, "merge", msgspec.to_builtins(request)):
+        return 0
     name = f"{request.tomogram}/{request.name}"
     return start_job(arguments, project, "merge", name, msgspec.to_builtins(request))
 

@@ -11,11 +11,13 @@ from tomoseg_tui.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    promised,
     say,
     start_job,
     wants_json,
     write_history,
 )
+from tomoseg_tui.cli.estimating import tell_estimate
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -59,7 +61,7 @@ def import_files(arguments: argparse.Namespace) -> None:
 def _check_words(arguments: argparse.Namespace) -> None:
     """Refuse a command without files, and words that only go with a project of EMAN2."""
     if not arguments.files:
-        raise UsageError("No file is named.", "Name some: tomoseg import FILE...; or a project: --eman2 DIR")
+        raise UsageError("No file is named, and no project of EMAN2.", "See tomoseg import --help")
     if arguments.list or arguments.map or arguments.version is not None:
         raise UsageError("--list, --map and --version go with a project of EMAN2.", "Name it: --eman2 DIR")
 
@@ -80,7 +82,9 @@ def preprocess(arguments: argparse.Namespace) -> int:
         filtered=not arguments.no_filter,
         tag=arguments.tag,
     )
-    check_preprocess(project, request)
+    check_preprocess(project, request, promised=promised(arguments, project).tomograms)
+    if tell_estimate(arguments, project, "preprocess", msgspec.to_builtins(request)):
+        return 0
     made = [request.target(name) for name in request.tomograms]
     say(f"Makes {', '.join(made)}.")
     return start_job(arguments, project, "preprocess", " ".join(made), msgspec.to_builtins(request))

@@ -14,6 +14,14 @@ MOVED = 0.7
 """Share of the tiles that do not stay in the middle of their window."""
 TOUCHING = 0.35
 """Share of those that touch its border along an axis; one in eight lies in a corner."""
+BEGINNINGS = (2, 2, 3)
+"""Slices from a negative tile to where a feature begins; two are twice as likely as three."""
+BEGINS_ON_BOTH_SIDES = 0.3
+"""Share of the negatives with a beginning that have one above and one below."""
+WIDE_PIXELS = 16
+"""How far from its edge the inside of a wide feature lies, in pixels: four times as far as a network looks along z."""
+MOST_BLEED = 0.7
+"""Largest share of a feature in the last slice before it: the missing wedge smears along z."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +57,13 @@ class Augmentation:
     """Largest sigma of added white noise, in sigma."""
     blur: float = 0.5
     """Largest share of a blurred copy mixed in (or, taken away, of sharpening)."""
+    beginning: float = 0.5
+    """Share of the negatives beside which a wide feature begins. Hand-placed tiles seldom lie just above or below
+    a film, so a network takes one in its furthest slices for one in the slice it segments. Of thin features the
+    furthest slices do tell where they are, so nothing is done to them."""
 
 
-TURNS_ONLY = Augmentation(False, 180.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0)
+TURNS_ONLY = Augmentation(False, 180.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """Rotated copies, as EMAN2 makes them."""
 
 
@@ -82,6 +94,46 @@ def augment(patch: Patch, rng: np.random.Generator, edge: int, settings: Augment
     """
     turned = resample(patch, rng, edge, settings)
     return Patch(regraded(turned.densities, rng, settings), turned.layers)
+
+
+def is_wide(feature: NDArray[np.bool_]) -> bool:
+    """Tell whether a mask (y, x) is somewhere `WIDE_PIXELS` from its edge; it goes on beyond the border of the tile."""
+    return bool(feature.all() or ndimage.distance_transform_edt(feature).max() >= WIDE_PIXELS)
+
+
+def with_beginning(patch: Patch, other: Patch, rng: np.random.Generator) -> Patch:
+    """Let a feature begin two or three slices above or below a patch that holds none.
+
+    Parameters
+    ----------
+    patch : Patch
+        Its middle slice is that of the tile. Left unchanged.
+    other : Patch
+        Of the same shape; its middle slice shows the feature. Mirrored anew for each side.
+    rng : numpy.random.Generator
+        The only source of chance.
+
+    Returns
+    -------
+    Patch
+        Far slices are those of `other` from its middle on, and the last slice before them is a mixture. The
+        tile's own slice and all layers are as they were.
+    """
+    densities = patch.densities.copy()
+    towards = rng.choice([-1, 1])
+    sides = (towards, -towards) if rng.random() < BEGINS_ON_BOTH_SIDES else (towards,)
+    for side in sides:
+        _begin_into(densities[::side], mirrored(other, rng).densities[::side], rng)
+    return Patch(densities, patch.layers)
+
+
+def _begin_into(densities: NDArray[np.float32], feature: NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Write the slices of a feature over those behind the middle, from some distance on."""
+    middle, distance = len(densities) // 2, rng.choice(BEGINNINGS)
+    first = middle + distance
+    densities[first:] = feature[middle : middle + len(densities) - first]
+    bleed = np.float32(rng.uniform(0, MOST_BLEED))
+    densities[first - 1] += bleed * (feature[middle] - densities[first - 1])
 
 
 def mirrored(patch: Patch, rng: np.random.Generator) -> Patch:

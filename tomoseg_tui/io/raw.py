@@ -5,7 +5,6 @@ file that shrinks under a mapping ends the process. Positioned reads and writes 
 asked for, and let several threads and processes use one file.
 """
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
+from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
+from tomoseg_tui.io.room import disk_full, is_full
 
 MOST_BYTES_PER_CALL = 1 << 30
 """Systems move at most about 2 GiB in one call."""
@@ -197,10 +197,10 @@ def file_faults(path: Path) -> Iterator[None]:
         raise _other_fault(path, fault) from fault
 
 
-def _other_fault(path: Path, fault: OSError) -> TomogramError:
+def _other_fault(path: Path, fault: OSError) -> TomosegError:
     """Tell a full disk from the rest."""
-    if fault.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return TomogramError(f"There is no room left on the disk for {path}.", "Free some space there and start again.")
+    if is_full(fault):
+        return disk_full(path, fault, then="do it again.")
     reason = fault.strerror or str(fault)
     return TomogramError(f"The system cannot read or write {path}: {reason}.", "Check the disk and the name.")
 

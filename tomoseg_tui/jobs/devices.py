@@ -3,9 +3,12 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from itertools import zip_longest
+from typing import Any, TypeVar
 
 import psutil
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -16,14 +19,26 @@ class Load:
     """All cores together, since the last look."""
     gpu_percents: tuple[int, ...] = ()
     """By GPU; empty where there is no driver."""
+    gpu_bytes: tuple[tuple[int, int], ...] = ()
+    """By GPU, memory that is used and all of it; empty where the driver does not tell."""
 
     def in_words(self) -> str:
-        """Return it as the first line of the screen says it: ``GPU 0 71%  CPU 12%``."""
-        gpus = [f"GPU {number} {percent}%" for number, percent in enumerate(self.gpu_percents)]
+        """Return it as the first line of the screen says it: ``GPU 0 71% 5 of 24 GB  CPU 12%``."""
+        memory = [f" {used / 1e9:.0f} of {total / 1e9:.0f} GB" for used, total in self.gpu_bytes]
+        gpus = [
+            f"GPU {number} {percent}%{said}"
+            for number, (percent, said) in enumerate(zip_longest(self.gpu_percents, memory, fillvalue=""))
+        ]
         return "  ".join([*gpus, f"CPU {self.cpu_percent:.0f}%"])
 
 
-def _nvml() -> Any:
+def memory_to_be_had(*, others_end_first: bool = False) -> int:
+    """Return the bytes of memory that a new process can have: those free, or all if others will end before."""
+    memory = psutil.virtual_memory()
+    return int(memory.total if others_end_first else memory.available)
+
+
+def nvml() -> Any:
     """Return NVIDIA's library, begun; None where there is no driver."""
     with contextlib.suppress(Exception):  # whatever is wrong with a driver, a screen goes on without it
         import pynvml  # noqa: PLC0415  # wakes a driver, which only a watching thread may wait for
@@ -42,7 +57,7 @@ class LoadMeter:
         Returns NVIDIA's library or None; called once, at the first look.
     """
 
-    def __init__(self, find_gpus: Callable[[], Any] = _nvml) -> None:
+    def __init__(self, find_gpus: Callable[[], Any] = nvml) -> None:
         self._find_gpus = find_gpus
         self._gpus: Any = None
         self._looked = False
@@ -51,14 +66,24 @@ class LoadMeter:
         """Return the load now; takes a moment at the first look."""
         if not self._looked:
             self._looked, self._gpus = True, self._find_gpus()
-        return Load(float(psutil.cpu_percent()), self._gpu_percents())
+        return Load(
+            float(psutil.cpu_percent()),
+            self._by_gpu(lambda gpus, handle: int(gpus.nvmlDeviceGetUtilizationRates(handle).gpu)),
+            self._by_gpu(_memory),
+        )
 
-    def _gpu_percents(self) -> tuple[int, ...]:
+    def _by_gpu(self, ask: Callable[[Any, Any], Answer]) -> tuple[Answer, ...]:
+        """Return what the driver answers of each GPU; nothing where there is none."""
         if self._gpus is None:
             return ()
         try:
             handles = [self._gpus.nvmlDeviceGetHandleByIndex(n) for n in range(self._gpus.nvmlDeviceGetCount())]
-            return tuple(int(self._gpus.nvmlDeviceGetUtilizationRates(handle).gpu) for handle in handles)
+            return tuple(ask(self._gpus, handle) for handle in handles)
         except Exception:  # noqa: BLE001  # a driver that fails in the middle is a driver that is not there
             self._gpus = None
             return ()
+
+
+def _memory(gpus: Any, handle: Any) -> tuple[int, int]:
+    memory = gpus.nvmlDeviceGetMemoryInfo(handle)
+    return int(memory.used), int(memory.total)

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
-from tomoseg_tui.jobs.record import Job, JobState, create_job
+from tomoseg_tui.jobs.handing import hand_over, is_in_slurm, kill_there, part_for, stop_there
+from tomoseg_tui.jobs.record import Job, JobRecord, JobState, SlurmPart, create_job, tidy_jobs
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
+from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 START_SECONDS = 30.0
 """A worker that has not taken its claim by then has not come up."""
@@ -25,46 +27,109 @@ WATCH_SECONDS = 0.25
 """How often a watcher looks."""
 
 
-def launch(layout: ProjectLayout, kind: str, name: str, asked: dict[str, Any]) -> Job:
+def launch(
+    layout: ProjectLayout,
+    kind: str,
+    name: str,
+    asked: dict[str, Any],
+    *,
+    after: Sequence[str] = (),
+    at_once: bool = False,
+    slurm: SlurmSettings | None = None,
+) -> Job:
     """Create a job and start its worker.
+
+    Parameters
+    ----------
+    layout : ProjectLayout
+        The project.
+    kind, name : str
+        What it does, and what it makes, for people.
+    asked : dict
+        The recipe's request.
+    after : sequence of str
+        Jobs that must be done first.
+    at_once : bool
+        Whether it begins without waiting in line for its device.
+    slurm : SlurmSettings or None
+        What to ask Slurm for, if it is to compute there and not on this machine.
 
     Raises
     ------
     WorkerLostError
         If the worker does not come up.
+    JobError
+        If Slurm is not here, or does not take the job; there is no job then.
     """
-    job = create_job(layout, kind, name, asked)
-    start_worker(job)
+    part = None if slurm is None else part_for(kind, asked, slurm)
+    tidy_jobs(layout)
+    job = create_job(layout, kind, name, asked, after=after, at_once=at_once, slurm=part)
+    try:
+        start_worker(job)
+    except JobError:
+        if part is not None:
+            discard(job)
+        raise
     return job
 
 
 def start_worker(job: Job) -> None:
-    """Start the worker in a session of its own and wait until it holds the job's claim."""
+    """Start the worker and wait until it holds the job's claim; where the job is one of Slurm's, hand it over."""
+    if job.record().slurm is None:
+        await_worker(job, begin_worker(job))
+    else:
+        hand_over(job)
+
+
+def begin_worker(job: Job) -> subprocess.Popen[bytes]:
+    """Start the worker in a session of its own."""
     with job.log_file.open("ab") as log:
-        worker = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder)],
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder), "--since", str(time.time_ns())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
             env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
         )
+
+
+def await_worker(job: Job, worker: subprocess.Popen[bytes]) -> None:
+    """Wait until a worker is at its job, or has its place among those that wait.
+
+    Raises
+    ------
+    WorkerLostError
+        If it does not come up.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if job.record().state is not JobState.QUEUED:
+        if job.record().state is not JobState.QUEUED or _waits(job):
             threading.Thread(target=worker.wait, daemon=True).start()  # leaves no zombie of a program that stays
             return
         if worker.poll() is not None:
             break
         time.sleep(0.02)
-    if job.record().state is JobState.QUEUED:
+    if job.record().state is JobState.QUEUED and not claims.is_held(job.claim):
         fault, fix = f"The worker of job {job.id} did not come up.", f"See why: tomoseg jobs log {job.id}"
         job.move(JobState.FAILED, ended=now(), fault=fault, fix=fix, exit_code=1)
         raise WorkerLostError(fault, fix)
 
 
-def resume(job: Job) -> bool:
+def _waits(job: Job) -> bool:
+    return bool(job.progress().waits_for) and claims.is_held(job.claim)
+
+
+def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None) -> bool:
     """Start a job's worker again; tell whether there was something left to do.
+
+    Parameters
+    ----------
+    job : Job
+    at_once : bool
+        Whether it begins without waiting in line for its device.
+    slurm : SlurmSettings or None
+        What to ask Slurm for; the same as before, or this machine, if None.
 
     Raises
     ------
@@ -77,14 +142,32 @@ def resume(job: Job) -> bool:
         return False
     if not state.can_resume:
         raise AlreadyRunningError(f"Job {job.id} is {state}.", f"Stop it first: tomoseg jobs stop {job.id}")
+    put_back(job, record, at_once=at_once, slurm=slurm)
+    start_worker(job)
+    return True
+
+
+def put_back(job: Job, record: JobRecord, *, at_once: bool = False, slurm: SlurmSettings | None = None) -> None:
+    """Make a job that is over one that has not begun, for a worker to come.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If its record is no longer this one.
+    """
     with claims.holding(job.claim, patience_seconds=0):  # of two commands that resume it, one is first
         if job.record() != record:
             raise AlreadyRunningError(f"Job {job.id} was resumed just now.", f"Look: tomoseg jobs show {job.id}")
         if not record.state.is_over:
             job.move(JobState.LOST)
-        job.move(JobState.QUEUED, owner=None, ended=None, fault=None, fix=None, exit_code=None)
-    start_worker(job)
-    return True
+        afresh: dict[str, Any] = dict.fromkeys(("owner", "started", "ended", "fault", "fix", "exit_code"))
+        job.move(JobState.QUEUED, at_once=at_once, slurm=_part_again(record, slurm), **afresh)
+
+
+def _part_again(record: JobRecord, slurm: SlurmSettings | None) -> SlurmPart | None:
+    """Return how a job is handed over once more; None if it is not."""
+    settings = slurm or (record.slurm.settings if record.slurm else None)
+    return None if settings is None else part_for(record.kind, record.asked, settings)
 
 
 def stop(job: Job) -> JobState:
@@ -98,6 +181,8 @@ def stop(job: Job) -> JobState:
     state = job.state()
     if state.is_over:
         return state
+    if is_in_slurm(job.record()):
+        return stop_there(job)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
         _signal_group(job, signal.SIGTERM)  # again and again: a worker may only just be coming up
@@ -113,6 +198,8 @@ def kill(job: Job) -> JobState:
     state = job.state()
     if state.is_over and state is not JobState.LOST:
         return state
+    if is_in_slurm(job.record()):
+        return kill_there(job)
     if state is not JobState.LOST:
         _signal_group(job, signal.SIGKILL)
         deadline = time.monotonic() + START_SECONDS

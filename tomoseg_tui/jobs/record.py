@@ -6,19 +6,27 @@ writes record and progress; a command writes them only where no worker lives.
 
 import contextlib
 import shutil
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tomoseg_tui.errors import JobError
+from tomoseg_tui.errors import JobError, TomosegError
+from tomoseg_tui.jobs.slurm_look import DESK, SlurmLook, Verdict, cause_in, verdict
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now, read_record, write_record
+from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.writing import sweep_drafts
 
-QUEUED_LIMIT_SECONDS = 30.0
+QUEUED_LIMIT_SECONDS = 8.0
 """A job that nobody has begun after this is lost: its worker never came up."""
+UNKNOWN_LIMIT_SECONDS = 20.0
+"""A job that Slurm does not know may be newer than the last look at Slurm, but not after this."""
+LOG_TAIL_BYTES = 1 << 16
+"""Slurm's own words stand at the end of a log."""
 
 
 class JobState(StrEnum):
@@ -44,13 +52,28 @@ class JobState(StrEnum):
 
 ALLOWED_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.STOPPED, JobState.FAILED, JobState.LOST}),
-    JobState.RUNNING: frozenset({JobState.DONE, JobState.FAILED, JobState.STOPPED, JobState.LOST}),
+    JobState.RUNNING: frozenset({JobState.DONE, JobState.FAILED, JobState.STOPPED, JobState.LOST, JobState.QUEUED}),
     JobState.DONE: frozenset(),
     JobState.FAILED: frozenset({JobState.QUEUED}),
     JobState.STOPPED: frozenset({JobState.QUEUED}),
     JobState.LOST: frozenset({JobState.QUEUED, JobState.STOPPED}),
 }
 """Which state may follow which."""
+
+
+class SlurmPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a job that runs in Slurm."""
+
+    settings: SlurmSettings
+    """What is asked for."""
+    tasks: int = 1
+    """Workers that share the job, an array if there are several."""
+    job: str | None = None
+    """Slurm's number of it; None before it is handed over."""
+    began_at: float | None = None
+    """How far the job was when its worker began the last time; None if it did not come to say so."""
+    idle: int = 0
+    """How often in a row its time was over before anything new was finished."""
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +85,12 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What the job makes, for people."""
     asked: dict[str, Any]
     """The recipe's request."""
+    after: tuple[str, ...] = ()
+    """Jobs of the project that must be done first."""
+    at_once: bool = False
+    """Whether it begins beside whatever its device is at, without waiting in line."""
+    slurm: SlurmPart | None = None
+    """Where it is handed to Slurm."""
     state: JobState = JobState.QUEUED
     owner: claims.Owner | None = None
     """The worker, while and after it ran."""
@@ -82,6 +111,10 @@ class JobProgress(msgspec.Struct, frozen=True):
     eta_seconds: float | None = None
     peak_memory_bytes: int = 0
     """Largest resident size of the worker so far."""
+    waits_for: str = ""
+    """What a queued job waits for; empty if it does not."""
+    place: int | None = None
+    """Its place in the line for its device, from 1."""
 
 
 class Job:
@@ -97,6 +130,7 @@ class Job:
         self.claim = folder / "claim.json"
         self.partial = folder / "partial"
         self.result_file = folder / "result.json"
+        self.stop_mark = folder / "stop_asked"
 
     def record(self) -> JobRecord:
         """Return the record as it stands on disk."""
@@ -120,9 +154,33 @@ class Job:
 
     def state(self, record: JobRecord | None = None) -> JobState:
         """Return the state, `lost` where a worker ended without a word."""
-        record = record or self.record()
+        return self._standing(record or self.record())[0]
+
+    def _standing(self, record: JobRecord) -> tuple[JobState, SlurmLook | None]:
+        """Return the state, and what Slurm says where it had to be asked."""
         if record.state.is_over or claims.is_held(self.claim):
+            return record.state, None
+        number = _number_in_slurm(record)
+        if number is None:
+            return self._state_without_worker(record), None
+        look = DESK.look([number])[number]
+        return self._state_in_slurm(record, look), look
+
+    def _state_in_slurm(self, record: JobRecord, look: SlurmLook | None) -> JobState:
+        """Return the state of a job of Slurm whose claim nobody holds."""
+        if look is None:  # where Slurm does not answer, a heartbeat that is over is all there is
+            return JobState.QUEUED if record.state is JobState.QUEUED else self._state_without_worker(record)
+        if look.is_alive:
+            return record.state if look.is_running else JobState.QUEUED
+        if not look.tasks and claims.age_seconds(self.record_file) < UNKNOWN_LIMIT_SECONDS:
             return record.state
+        fresh = self.record()
+        if fresh.state.is_over or fresh != record:
+            return fresh.state
+        was_wanted = look.ended_as == "CANCELLED" or self.stop_mark.exists()
+        return JobState.STOPPED if was_wanted else JobState.LOST
+
+    def _state_without_worker(self, record: JobRecord) -> JobState:
         if record.state is JobState.QUEUED and claims.age_seconds(self.record_file) < QUEUED_LIMIT_SECONDS:
             return JobState.QUEUED
         fresh = self.record()  # the worker may have ended between the two looks
@@ -143,39 +201,91 @@ class Job:
         write_record(self.record_file, changed)
         return changed
 
+    def sweep(self) -> None:
+        """Remove what a killed worker has left half written; for whoever holds the claim."""
+        sweep_drafts(self.progress_file, self.metrics_file, self.result_file, self.record_file, self.claim)
+        for right in self.folder.glob(f"..{self.claim.name}.*"):  # drafts of the right to take a dead owner's claim
+            right.unlink(missing_ok=True)
+
+    def amend(self, **changes: Any) -> JobRecord:
+        """Write something else into the record; for whoever holds the claim."""
+        changed = msgspec.structs.replace(self.record(), **changes)
+        write_record(self.record_file, changed)
+        return changed
+
     def result(self) -> dict[str, Any]:
         """Return what a finished job has to say, empty if nothing."""
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             return msgspec.json.decode(self.result_file.read_bytes(), type=dict[str, Any])
         return {}
 
-    def listing(self) -> dict[str, Any]:
+    def _verdict(self, record: JobRecord, state: JobState, look: SlurmLook | None) -> Verdict:
+        """Return what is wrong, and what to do; of a job that could not say so, what can be found out."""
+        if state is record.state or not state.is_over:
+            return Verdict(record.fault, record.fix)
+        if record.slurm is None:
+            return Verdict(
+                "The worker ended without a word: killed, out of memory, or the machine went down.",
+                f"Go on from what it has kept: tomoseg jobs resume {self.id}",
+            )
+        if self.stop_mark.exists():
+            return Verdict(None, None)
+        said = look.ended_as if look else ""
+        cause = said if said not in {"", "COMPLETED", "FAILED"} else self._cause_in_logs(record.slurm.job or "") or said
+        return verdict(cause, record.slurm.settings, self.id, has_begun=record.started is not None)
+
+    def _cause_in_logs(self, number: str) -> str:
+        """Return how Slurm ended the job, from what it wrote into the logs of its workers."""
+        for log in (self.log_file, *self.folder.glob("task_*.log")):
+            with contextlib.suppress(OSError), log.open("rb") as stream:
+                stream.seek(max(0, stream.seek(0, 2) - LOG_TAIL_BYTES))
+                cause = cause_in(stream.read().decode(errors="replace"), number)
+                if cause:
+                    return cause
+        return ""
+
+    def listing(self, record: JobRecord | None = None) -> dict[str, Any]:
         """Return the job as `jobs --json` prints it."""
-        record, progress = self.record(), self.progress()
-        state = self.state(record)
-        lost = state is JobState.LOST
+        record, progress = record or self.record(), self.progress()
+        state, look = self._standing(record)
+        told = self._verdict(record, state, look)
+        waits_for = (look.waits_for if look else "") or progress.waits_for
         return {
             "id": self.id,
             "kind": record.kind,
             "name": record.name,
             "state": str(state),
             "pid": record.owner.pid if record.owner else None,
-            "host": record.owner.host if record.owner else None,
+            "host": record.owner.host if record.owner else (look.node if look else "") or None,
             "progress": 1.0 if state is JobState.DONE else progress.progress,
-            "message": progress.message,
+            "message": _message(state, look, progress),
             "created": record.created,
             "started": record.started,
             "ended": record.ended,
             "peak_memory_bytes": progress.peak_memory_bytes or None,
             "eta_seconds": None if state.is_over else progress.eta_seconds,
-            "fault": "The worker ended without a word: killed, out of memory, or the machine went down."
-            if lost
-            else record.fault,
-            "fix": f"Go on from what it has kept: tomoseg jobs resume {self.id}" if lost else record.fix,
+            "after": list(record.after),
+            "device": record.asked.get("device"),
+            "waits_for": (waits_for or None) if state is JobState.QUEUED else None,
+            "place": progress.place if state is JobState.QUEUED else None,
+            "slurm": record.slurm.job if record.slurm else None,
+            "partition": (look.partition if look else "")
+            or (record.slurm.settings.partition if record.slurm else None),
+            "fault": told.fault,
+            "fix": told.fix,
         }
 
 
-def create_job(layout: ProjectLayout, kind: str, name: str, asked: dict[str, Any]) -> Job:
+def create_job(
+    layout: ProjectLayout,
+    kind: str,
+    name: str,
+    asked: dict[str, Any],
+    *,
+    after: Sequence[str] = (),
+    at_once: bool = False,
+    slurm: SlurmPart | None = None,
+) -> Job:
     """Make the folder of a new job, numbered after the last."""
     layout.jobs.mkdir(exist_ok=True)
     number = max((int(folder.name) for folder in layout.jobs.iterdir() if folder.name.isdigit()), default=0) + 1
@@ -189,11 +299,22 @@ def create_job(layout: ProjectLayout, kind: str, name: str, asked: dict[str, Any
         job = Job(folder)
         try:
             job.partial.mkdir()
-            write_record(job.record_file, JobRecord(kind=kind, name=name, asked=asked, created=now()))
+            how: dict[str, Any] = {"after": tuple(after), "at_once": at_once, "slurm": slurm}
+            write_record(job.record_file, JobRecord(kind=kind, name=name, asked=asked, created=now(), **how))
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return job
+
+
+def tidy_jobs(layout: ProjectLayout) -> None:
+    """Remove the claims that workers still held when they were killed in their last moment, their job being done."""
+    for claim in layout.jobs.glob("*/claim.json"):
+        job = Job(claim.parent)
+        with contextlib.suppress(TomosegError, OSError):
+            if job.record().state is JobState.DONE:
+                with claims.holding(claim, patience_seconds=0):
+                    job.sweep()
 
 
 def find_job(layout: ProjectLayout, job_id: str) -> Job:
@@ -215,3 +336,24 @@ def all_jobs(layout: ProjectLayout) -> list[Job]:
     folders = (folder for folder in layout.jobs.glob("*") if folder.name.isdigit())
     jobs = (Job(folder) for folder in sorted(folders, key=lambda folder: -int(folder.name)))
     return [job for job in jobs if job.record_file.is_file()]
+
+
+def ask_slurm(known: Iterable[tuple[Job, JobRecord]]) -> None:
+    """Have Slurm tell of all jobs at once that it must be asked about; their listings then hold what it said."""
+    numbers = [
+        number
+        for job, record in known
+        if not record.state.is_over and (number := _number_in_slurm(record)) and not claims.is_held(job.claim)
+    ]
+    if numbers:
+        DESK.look(numbers)
+
+
+def _number_in_slurm(record: JobRecord) -> str | None:
+    return record.slurm.job if record.slurm else None
+
+
+def _message(state: JobState, look: SlurmLook | None, progress: JobProgress) -> str:
+    if look is not None and look.waits_for:
+        return look.waits_for
+    return "" if state.is_over and progress.waits_for else progress.message

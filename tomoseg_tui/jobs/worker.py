@@ -1,13 +1,15 @@
-"""The child: hold the claim, run one recipe, write what happened.
+"""The child: hold the claim, wait for its turn, run one recipe, write what happened.
 
 ``python -m tomoseg_tui.jobs.worker FOLDER`` in a session of its own; with ``--helper`` a further process of
-the same job, which computes slabs beside the first and writes no record.
+the same job, which computes slabs beside the first and writes no record. With ``--slurm`` it was started by Slurm,
+on whatever node.
 """
 
 import argparse
 import contextlib
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -23,27 +25,36 @@ from typing import Any, final
 import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
-from tomoseg_tui.jobs.record import Job, JobProgress, JobState
+from tomoseg_tui.io.room import disk_full, free_bytes, is_full, taken_bytes
+from tomoseg_tui.jobs.queue import Place
+from tomoseg_tui.jobs.record import Job, JobProgress, JobRecord, JobState
+from tomoseg_tui.jobs.slurm import this_task
+from tomoseg_tui.jobs.slurm_worker import work_in_slurm
+from tomoseg_tui.jobs.telling import run_on_finish
+from tomoseg_tui.jobs.waiting import in_turn
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.writing import append_line, sweep_drafts, write_whole
-from tomoseg_tui.workflow.reporting import Stopped
+from tomoseg_tui.project.writing import append_line, write_whole
+from tomoseg_tui.workflow.reporting import Stopped, stop_if_asked
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
 CLAIM_SECONDS = 2.0
 """How long a worker waits for its claim: a command that resumes the job holds it for a moment."""
 
 Recipe = Callable[[Project, dict[str, Any], "JobReporter"], dict[str, Any]]
+Ending = tuple[JobState, dict[str, Any]]
+"""The state that a job ends in, and what else to record."""
+Decide = Callable[[JobState, dict[str, Any]], Ending]
 
 
 @final
 class JobReporter:
     """Writes what a recipe says into the job's folder; see `workflow.reporting.Reporter`."""
 
-    def __init__(self, job: Job, *, helped_pid: int | None = None, number: int = 0) -> None:
+    def __init__(self, job: Job, *, is_alone: Callable[[], bool] | None = None, number: int = 0) -> None:
         self._job = job
-        self._helped_pid = helped_pid
+        self._is_alone = is_alone
         self._number = number
         self._stop = threading.Event()
         self._began = time.monotonic()
@@ -51,6 +62,7 @@ class JobReporter:
         self._last_written = 0.0
         self._progress = JobProgress()
         self._helpers: list[subprocess.Popen[bytes]] = []
+        self._place: Place | None = None
 
     @property
     def partial(self) -> Path:
@@ -58,9 +70,14 @@ class JobReporter:
         return self._job.partial
 
     @property
-    def is_helper(self) -> bool:
+    def helps(self) -> bool:
         """True in a process that computes beside the first one."""
-        return self._helped_pid is not None
+        return self._is_alone is not None
+
+    @property
+    def first_done(self) -> float | None:
+        """How far the job was when this process first told."""
+        return self._first_done
 
     @property
     def number(self) -> int:
@@ -75,15 +92,58 @@ class JobReporter:
         eta = spent / gained * (1 - done) if gained > 0 else None
         self._progress = JobProgress(done, message, eta, _peak_memory_bytes())
         if time.monotonic() - self._last_written >= 0.25:
+            with contextlib.suppress(OSError):  # a full disk ends a job where it has no room for results
+                self.write_progress()
+
+    def waits(self, words: str, place: int | None) -> None:
+        """Tell what the job waits for before it begins, and its place in line."""
+        known = self._progress if self._progress.waits_for else self._job.progress()
+        waiting = msgspec.structs.replace(known, message=words, eta_seconds=None, waits_for=words, place=place)
+        if not self._progress.waits_for:
+            self.log(f"{words[:1].upper()}{words[1:]}.")
+        if waiting != self._progress:
+            self._progress = waiting
             self.write_progress()
+
+    def begins(self) -> None:
+        """Tell that the job waits no longer."""
+        if self._progress.waits_for:
+            self._progress = msgspec.structs.replace(self._progress, message="begins", waits_for="", place=None)
+            self.write_progress()
+            self.log("Begins.")
+
+    def keep_fresh(self, place: Place | None) -> None:
+        """Let the heart beat for a place in line too."""
+        self._place = place
+
+    def beat(self) -> None:
+        """Show that this process lives."""
+        if self._place is not None:
+            self._place.touch()
+        if not self._progress.waits_for:  # of what sleeps nothing is new
+            self.write_progress()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep until a signal comes or the time is over; end the recipe here if that was asked for."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        earlier = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        try:
+            if not self.should_stop():
+                select.select([reader], [], [], seconds)
+        finally:
+            signal.set_wakeup_fd(earlier)
+            os.close(reader)
+            os.close(writer)
+        stop_if_asked(self)
 
     def write_progress(self) -> None:
         """Put the progress on disk."""
-        if self.is_helper:
+        if self.helps:
             return
         self._last_written = time.monotonic()
         known = msgspec.structs.replace(self._progress, peak_memory_bytes=_peak_memory_bytes())
-        write_whole(self._job.progress_file, msgspec.json.encode(known))
+        write_whole(self._job.progress_file, msgspec.json.encode(known), durable=False)
 
     def log(self, line: str) -> None:
         """Print a line into output.log; a full disk must not keep the job from saying so in its record."""
@@ -108,7 +168,7 @@ class JobReporter:
 
     def should_stop(self) -> bool:
         """Tell whether SIGTERM came, or the worker that this process helps is gone."""
-        return self._stop.is_set() or self._helped_pid not in {None, os.getppid()}
+        return self._stop.is_set() or (self._is_alone is not None and self._is_alone())
 
     def ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         """Take SIGTERM as the wish to stop."""
@@ -185,65 +245,88 @@ def _keep_heart_beating(job: Job, reporter: JobReporter, ended: threading.Event)
     while not ended.wait(claims.HEARTBEAT_SECONDS):
         with contextlib.suppress(OSError):
             os.utime(job.claim)
-            reporter.write_progress()
+            reporter.beat()
 
 
-def work(job: Job) -> int:
-    """Run a job from claim to verdict; return the exit code."""
+def work(job: Job, since_ns: int) -> int:
+    """Run a job, launched at that time, from claim to verdict; return the exit code."""
     reporter = JobReporter(job)
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
     try:
         with claims.holding(job.claim, patience_seconds=CLAIM_SECONDS):
-            return _work_as_owner(job, reporter)
+            code = _work_as_owner(job, job.record(), reporter, since_ns)
     except JobError as other:  # another worker has it, or a command has ended it before it began
         reporter.log(f"{other}")
         return EXIT_FAULT
+    run_on_finish(job, reporter.log)  # the job is over and held by nobody, whatever the command does
+    return code
 
 
-def _work_as_owner(job: Job, reporter: JobReporter) -> int:
-    sweep_drafts(job.progress_file, job.metrics_file, job.result_file)
-    record = job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
-    _quieten(record.asked)
+def _work_as_owner(
+    job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, decide: Decide | None = None
+) -> int:
+    """Run a job whose claim is held.
+
+    Parameters
+    ----------
+    job, reporter : Job, JobReporter
+    record : JobRecord
+        As the recipe is to be carried out here.
+    since_ns : int
+        When it was launched.
+    decide : callable, optional
+        May let the job end in another way than the recipe did.
+    """
+    job.sweep()
+    if record.state is not JobState.QUEUED:
+        raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
+    if not job.progress_file.exists():
+        with contextlib.suppress(OSError):
+            reporter.write_progress()  # the room that it takes is what a full disk has left for the last word
     ended = threading.Event()
-    threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True).start()
-    state, changes = _run(job, record.kind, record.asked, reporter)
-    reporter.end_helpers()
+    heart = threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True)
+    heart.start()
+    state, changes = _run(job, record, reporter, since_ns)
     ended.set()
-    _settle(job, reporter, state, changes)
-    return int(changes["exit_code"])
+    heart.join()  # else the process may end amid its last line
+    code = int(changes["exit_code"])
+    _settle(job, reporter, *(decide(state, changes) if decide else (state, changes)))
+    return code
 
 
 def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str, Any]) -> None:
     """Write how the job ended; on a full disk the room that its progress took is enough for that."""
-    try:
-        reporter.write_progress()
-        job.move(state, ended=now(), **changes)
-    except OSError:
-        job.progress_file.unlink(missing_ok=True)
-        job.move(state, ended=now(), **changes)
+    changes = {"ended": now(), **changes}
     if state is JobState.DONE:
         shutil.rmtree(job.partial, ignore_errors=True)
-
-
-def _run(job: Job, kind: str, asked: dict[str, Any], reporter: JobReporter) -> tuple[JobState, dict[str, Any]]:
-    """Run the recipe; return the state that the job ends in and what else to record."""
     try:
-        with _notices_apart(job.folder):
-            recipe = _recipe(kind)
-        result = recipe(Project.open(job.folder.parent.parent), asked, reporter)
+        reporter.write_progress()
+        job.move(state, **changes)
+    except OSError:
+        job.progress_file.unlink(missing_ok=True)
+        job.move(state, **changes)
+
+
+def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> Ending:
+    """Run the recipe when its turn has come; return the state that the job ends in and what else to record.
+
+    Its result is written when all else is: a worker that finds one there has only to say that the job is done.
+    """
+    try:
+        if job.result_file.exists():
+            job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
+        else:
+            with in_turn(job, record, reporter, since_ns):
+                job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
+                reporter.begins()
+                result = _cook(job, record, reporter)
+            write_whole(job.result_file, msgspec.json.encode(result))
         reporter.progress(1.0, "done")
-        write_whole(job.result_file, msgspec.json.encode(result))
     except Stopped:
         reporter.log("Stopped; what is finished is kept.")
         return JobState.STOPPED, {"exit_code": EXIT_STOPPED}
-    except TomosegError as fault:
-        reporter.log(f"Failed: {fault}")
-        return JobState.FAILED, {"fault": fault.fault, "fix": fault.fix, "exit_code": EXIT_FAULT}
-    except OSError as fault:
-        reporter.log_traceback()
-        said = f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}."
-        fix = f"Make room or mend it, then go on: tomoseg jobs resume {job.id}"
-        return JobState.FAILED, {"fault": said, "fix": fix, "exit_code": EXIT_FAULT}
+    except (TomosegError, OSError) as fault:
+        return _failed(job, record, reporter, fault)
     except Exception as bug:  # noqa: BLE001  # whatever a recipe did not foresee is our bug, kept with its traceback
         reporter.log_traceback()
         said = f"{type(bug).__name__}: {bug}"
@@ -253,11 +336,53 @@ def _run(job: Job, kind: str, asked: dict[str, Any], reporter: JobReporter) -> t
     return JobState.DONE, {"exit_code": EXIT_DONE}
 
 
+def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
+    """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
+    _quieten(record.asked)
+    try:
+        with _notices_apart(job.folder):
+            recipe = _recipe(record.kind)
+        return recipe(Project.open(job.folder.parent.parent), record.asked, reporter)
+    finally:
+        reporter.end_helpers()
+
+
+def _failed(
+    job: Job, record: JobRecord, reporter: JobReporter, fault: TomosegError | OSError
+) -> tuple[JobState, dict[str, Any]]:
+    """Return what to record of a fault that the user can mend."""
+    if is_full(fault):
+        missing = _missing_bytes(job, record)
+        where = getattr(fault, "filename", None)
+        told: TomosegError = disk_full(where, fault, missing=missing, then=f"go on: tomoseg jobs resume {job.id}")
+    elif isinstance(fault, TomosegError):
+        told = fault
+    else:
+        reporter.log_traceback()
+        said = f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}."
+        told = TomosegError(said, f"Mend it, then go on: tomoseg jobs resume {job.id}")
+    reporter.log(f"Failed: {told}")
+    return JobState.FAILED, {"fault": told.fault, "fix": told.fix, "exit_code": EXIT_FAULT}
+
+
+def _missing_bytes(job: Job, record: JobRecord) -> int:
+    """Return how much room the job's results need beyond what is free; 0 if that cannot be said."""
+    from tomoseg_tui.workflow.disk_needs import results_bytes  # noqa: PLC0415  # only where a disk is full
+
+    with contextlib.suppress(TomosegError, OSError, msgspec.MsgspecError):
+        needed = results_bytes(Project.open(job.folder.parent.parent), record.kind, record.asked)
+        return max(0, needed - taken_bytes(job.partial) - free_bytes(job.folder))
+    return 0
+
+
 def help_out(job: Job, helped_pid: int, number: int) -> int:
     """Compute beside the first process of a job."""
-    reporter = JobReporter(job, helped_pid=helped_pid, number=number)
+    reporter = JobReporter(job, is_alone=lambda: os.getppid() != helped_pid, number=number)
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
-    asked = job.record().asked
+    return _help_with(job, job.record().asked, reporter)
+
+
+def _help_with(job: Job, asked: dict[str, Any], reporter: JobReporter) -> int:
     _quieten(asked)
     with _notices_apart(job.folder):
         from tomoseg_tui.neural.apply import help_apply  # noqa: PLC0415
@@ -269,20 +394,91 @@ def help_out(job: Job, helped_pid: int, number: int) -> int:
     return EXIT_DONE
 
 
+def work_on_node(job: Job) -> int:
+    """Do what Slurm has started this process for: run the job, or help who does."""
+    task = this_task()
+    reporter = JobReporter(job, number=task.number or 0)
+    helper = JobReporter(job, is_alone=_Looking(job), number=task.number or 0)
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        reporter.ask_to_stop(number, frame)
+        helper.ask_to_stop(number, frame)
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    code = work_in_slurm(
+        job,
+        task,
+        reporter,
+        own=lambda record, decide: _work_as_owner(job, record, reporter, time.time_ns(), decide),
+        help_owner=lambda record: _help_with(job, record.asked, helper),
+    )
+    if job.record().owner == claims.this_process():
+        run_on_finish(job, reporter.log)
+    return code
+
+
+class _Looking:
+    """Tells whether nobody holds a job's claim; looks every two seconds at most, the file may be far away."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._next, self._is_alone = job, 0.0, False
+
+    def __call__(self) -> bool:
+        if time.monotonic() >= self._next:
+            self._next, self._is_alone = (
+                time.monotonic() + claims.HEARTBEAT_SECONDS,
+                not claims.is_held(self._job.claim),
+            )
+        return self._is_alone
+
+
+def _measure(folder: Path, since: float) -> int:
+    """Do a little of a job's work in a folder of the project's jobs, and print the pace on stdout."""
+    os.nice(NICENESS)  # as the job will be
+    kind, asked = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[str, dict[str, Any]])
+    told = os.dup(1)
+    os.dup2(2, 1)  # whatever libraries print is no answer
+    _quieten(asked)
+    project = Project.open(folder.parent.parent)
+    if kind == "train":
+        from tomoseg_tui.neural.measuring import measure_training  # noqa: PLC0415
+
+        pace = measure_training(asked, folder, since, _peak_memory_bytes)
+    elif kind == "apply":
+        from tomoseg_tui.neural.measuring import measure_apply  # noqa: PLC0415
+
+        pace = measure_apply(project, asked, since, _peak_memory_bytes)
+    else:
+        from tomoseg_tui.workflow.measuring import measure_plain  # noqa: PLC0415
+
+        pace = measure_plain(project, kind, asked, folder, since, _peak_memory_bytes)
+    os.write(told, msgspec.json.encode(pace))
+    return EXIT_DONE
+
+
 NICENESS = 10
 """Added to the worker's: keys on a screen come first, and on an idle machine it costs nothing."""
 
 
 def main() -> int:
     """Run the worker as a program."""
-    os.nice(NICENESS)
     parser = argparse.ArgumentParser(prog="tomoseg worker", description="Run one job; started by tomoseg itself.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--helper", type=int, metavar="PID", help="compute beside this worker of the same job")
     parser.add_argument("--number", type=int, default=1, metavar="K", help="which of the helpers this is, from 1")
+    parser.add_argument("--since", type=int, default=0, metavar="NS", help="when it was launched; now if 0")
+    parser.add_argument("--slurm", action="store_true", help="started by Slurm, alone or as one of an array")
+    parser.add_argument("--measure", action="store_true", help="do a little of what stdin asks, and tell what it took")
     words = parser.parse_args()
+    if words.measure:
+        return _measure(words.folder, words.since / 1e9)
     job = Job(words.folder)
-    return work(job) if words.helper is None else help_out(job, words.helper, words.number)
+    if words.slurm:  # on a node there are no keys to come first
+        return work_on_node(job)
+    os.nice(NICENESS)
+    if words.helper is not None:
+        return help_out(job, words.helper, words.number)
+    return work(job, words.since or time.time_ns())
 
 
 if __name__ == "__main__":

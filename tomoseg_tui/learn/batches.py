@@ -13,12 +13,24 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.augment import TURNS_ONLY, Augmentation, Patch, augment, mirrored, step_generator
+from tomoseg_tui.core.annotation import FEATURE
+from tomoseg_tui.core.augment import (
+    TURNS_ONLY,
+    Augmentation,
+    Patch,
+    augment,
+    is_wide,
+    mirrored,
+    step_generator,
+    with_beginning,
+)
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
 from tomoseg_tui.core.patches import TilePatches, input_edge, window_of
 
 READY_BATCHES = 3
 """Batches prepared ahead of the step that asks for them."""
+WIDE_SHARE = 0.25
+"""Share of the positives that a wide feature fills; two thin ones side by side fill a tile now and then."""
 ORDER_STEP = 2**32 - 1
 """Stands for the step in the generator of an epoch's order."""
 
@@ -85,10 +97,11 @@ def epoch_batches(
     chosen = augmentation or (TURNS_ONLY if network.kind == "stack" else Augmentation())
     rng = step_generator(settings.seed, epoch, ORDER_STEP)
     teaching = np.flatnonzero(~patches.held_out)
+    wide = wide_features(patches)
     order = tile_order(patches.signs, teaching, steps * settings.batch, rng).reshape(steps, settings.batch)
 
     def prepare(step: int) -> Batch:
-        return make_batch(patches, order[step], step_generator(settings.seed, epoch, step), network, chosen)
+        return make_batch(patches, order[step], step_generator(settings.seed, epoch, step), network, chosen, wide)
 
     yield from _prepared_ahead(prepare, steps)
 
@@ -109,13 +122,14 @@ def make_batch(
     rng: np.random.Generator,
     network: NetworkSettings,
     augmentation: Augmentation,
+    wide: NDArray[np.bool_],
 ) -> Batch:
-    """Cut and change the named tiles; `rng` is used tile after tile."""
+    """Cut and change the named tiles; `rng` is used tile after tile, `wide` comes from `wide_features`."""
     edge = input_edge(network, patches.tile)
     places = rng.integers(network.slices_out, size=len(tiles))
     changed = []
     for tile, place in zip(tiles, places, strict=True):
-        patch = Patch(patches.densities[tile], patches.layers[tile])
+        patch = _tile_beside_features(patches, tile, wide, rng, augmentation.beginning)
         patch = mirrored(patch, rng) if augmentation.mirror else patch
         patch = Patch(window_of(network, patch.densities, place), patch.layers)
         changed.append(augment(patch, rng, edge, augmentation))
@@ -123,6 +137,28 @@ def make_batch(
         densities=np.stack([np.moveaxis(patch.densities, 0, -1) for patch in changed]),  # (n, y, x, slice)
         layers=placed(np.stack([patch.layers for patch in changed]), places, network.slices_out),
     )
+
+
+def _tile_beside_features(
+    patches: TilePatches, tile: int, wide: NDArray[np.bool_], rng: np.random.Generator, share: float
+) -> Patch:
+    """Return a tile; of those that lack a wide feature and hold no other, a share with one beginning beside it."""
+    patch = Patch(patches.densities[tile], patches.layers[tile])
+    others = np.flatnonzero(wide[:, patches.signs[tile] < 0].any(axis=1))
+    if not len(others) or (patches.signs[tile] > 0).any() or rng.random() >= share:
+        return patch
+    other = rng.choice(others)
+    return with_beginning(patch, Patch(patches.densities[other], patches.layers[other]), rng)
+
+
+def wide_features(patches: TilePatches) -> NDArray[np.bool_]:
+    """Return which training tiles show which wide feature (n, f): one that is wide on `WIDE_SHARE` of its tiles."""
+    positive = (patches.signs > 0) & ~patches.held_out[:, np.newaxis]
+    wide = positive.copy()
+    for tile, feature in np.argwhere(positive):
+        wide[tile, feature] = is_wide(patches.layers[tile, feature] == FEATURE)
+    often: NDArray[np.bool_] = wide.sum(axis=0) >= WIDE_SHARE * positive.sum(axis=0)  # (f,)
+    return wide & often
 
 
 def placed(layers: NDArray[np.uint8], places: NDArray[np.intp], slices_out: int) -> NDArray[np.uint8]:

@@ -34,7 +34,7 @@ def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: i
         If the device is not one of these, TensorFlow finds no such GPU, or threads is below 1.
     """
     chosen = gpu_asked_for(device, worker)
-    wanted = len(os.sched_getaffinity(0)) if threads is None else threads
+    wanted = usable_cores() if threads is None else threads
     if wanted < 1:
         raise TrainingError(f"{threads} threads were asked for.", "Ask for at least one: --threads 1.")
     tf.config.experimental.enable_op_determinism()
@@ -45,6 +45,13 @@ def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: i
     tf.config.experimental.set_memory_growth(chosen, True)
     name = tf.config.experimental.get_device_details(chosen).get("device_name", "a GPU")
     return f"Running on gpu:{chosen.name.rpartition(':')[2]} ({name}) with {cores} thread{'s' * (cores > 1)} beside it."
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: those it sees, or the fewer that Slurm has given to its job."""
+    seen = len(os.sched_getaffinity(0))
+    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    return min(seen, int(given)) if given.isdecimal() and int(given) else seen
 
 
 def gpu_asked_for(device: str, worker: int) -> Any:
@@ -71,5 +78,5 @@ def _fix_threads(wanted: int) -> int:
         tf.config.threading.set_intra_op_parallelism_threads(wanted)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:  # it has started; only the speed depends on this, no result does
-        return int(tf.config.threading.get_intra_op_parallelism_threads()) or len(os.sched_getaffinity(0))
+        return int(tf.config.threading.get_intra_op_parallelism_threads()) or usable_cores()
     return wanted

@@ -99,7 +99,8 @@ def fit(
     start : Path, optional
         Weights to begin with; not read when there is a checkpoint.
     on_epoch : callable
-        Told after each epoch, before its checkpoint is on the disk: after a crash an epoch may be told again.
+        Told after each epoch, when its checkpoint and the best weights are on the disk. A training that goes on
+        tells the last finished epoch again, since it may have been cut off before it told.
     on_step : callable, optional
         Told after each step: steps done in this epoch, and how many it has.
     should_stop : callable
@@ -121,16 +122,22 @@ def fit(
         If the checkpoint or the weights to start from are damaged or belong to another training.
     """
     _check_labelled(patches)
-    run = _Run(patches, settings, folder)
-    if not run.restore() and start is not None:
+    run = TrainingRun(patches, settings, folder)
+    if run.restore():
+        if run.latest is not None:
+            run.keep_best()
+            on_epoch(run.latest)
+    elif start is not None:
         run.start_from(start)
     steps = _steps(patches, settings)
     while run.epochs_done < settings.epochs:
         loss = run.train_epoch(steps, on_step or (lambda _step, _steps: None), should_stop)
         if loss is None:
             return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=True)
-        on_epoch(run.end_epoch(steps, loss))
+        report = run.end_epoch(steps, loss)
         run.save()
+        run.keep_best()
+        on_epoch(report)
     return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=False)
 
 
@@ -161,7 +168,7 @@ def learning_rate_at(settings: TrainingSettings, step: int, steps: int) -> float
 
 
 @final
-class _Run:
+class TrainingRun:
     """The moving parts of one training."""
 
     def __init__(self, patches: TilePatches, settings: TrainingSettings, folder: Path) -> None:
@@ -177,6 +184,8 @@ class _Run:
         self.epochs_done = 0
         self.first_loss: float | None = None
         self.best: EpochReport | None = None
+        self.latest: EpochReport | None = None
+        self.calibrations: list[Calibration] = []
 
     def start_from(self, weights: Path) -> None:
         """Begin with weights of another training."""
@@ -193,13 +202,13 @@ class _Run:
             if should_stop():
                 batches.close()
                 return None
-            losses.append(self._take_step(batch, self.epochs_done * steps + step, steps * self.settings.epochs))
+            losses.append(self.take_step(batch, self.epochs_done * steps + step, steps * self.settings.epochs))
             on_step(step + 1, steps)
         mean = float(np.mean(losses))
         self._check_converging(mean)
         return mean
 
-    def _take_step(self, batch: Batch, step: int, steps: int) -> float:
+    def take_step(self, batch: Batch, step: int, steps: int) -> float:
         """Return the loss of one step, counted from 0 over all `steps` of the training."""
         self.optimizer.learning_rate.assign(learning_rate_at(self.settings, step, steps))
         stays = min(AVERAGING, (step + 1) / (step + 10)) if self.network.kind == "unet" else 0.0
@@ -220,9 +229,9 @@ class _Run:
             )
 
     def end_epoch(self, steps: int, loss: float) -> EpochReport:
-        """Judge the epoch, and keep its weights if they are the best."""
+        """Judge the epoch."""
         self.epochs_done += 1
-        held_out_loss, judged = self._judge()
+        held_out_loss, judged = self.judge_held_out()
         dice = {feature: one.best_dice if one else None for feature, one in judged.items()}
         last_step, total = self.epochs_done * steps - 1, self.settings.epochs * steps
         report = EpochReport(
@@ -235,14 +244,24 @@ class _Run:
             is_best=self.best is None or _rank(dice, held_out_loss) >= _rank_of(self.best),
             scores={feature: one.score if one else None for feature, one in judged.items()},
         )
+        self.latest = report
+        self.calibrations = [one.calibration if one else Calibration() for one in judged.values()]
         if report.is_best:
             self.best = report
-            calibrations = [one.calibration if one else Calibration() for one in judged.values()]
-            with calibrated(self.averaged, self.network, calibrations):
-                save_weights(self.folder / BEST_WEIGHTS, self.averaged)
         return report
 
-    def _judge(self) -> tuple[float | None, dict[str, Judgement | None]]:
+    def keep_best(self) -> None:
+        """Write the weights of the last finished epoch if they are the best.
+
+        They follow from the checkpoint, which is written before them: one that was cut off between the two
+        writes them again, so that the best weights are never of an epoch that the checkpoint does not know.
+        """
+        if self.latest is not None and self.latest.is_best:
+            with calibrated(self.averaged, self.network, self.calibrations):
+                save_weights(self.folder / BEST_WEIGHTS, self.averaged)
+
+    def judge_held_out(self) -> tuple[float | None, dict[str, Judgement | None]]:
+        """Return loss and judgements of the held-out tiles; None where there is none."""
         held_out = np.flatnonzero(self.patches.held_out)
         if not len(held_out):
             return None, dict.fromkeys(self.patches.features)
@@ -263,6 +282,8 @@ class _Run:
             "epochs_done": self.epochs_done,
             "first_loss": self.first_loss,
             "best": asdict(self.best) if self.best else None,
+            "latest": asdict(self.latest) if self.latest else None,
+            "calibrations": self.calibrations,
         }
         save_checkpoint(self.folder / CHECKPOINT, facts, [variable.numpy() for variable in self._variables()])
 
@@ -281,6 +302,9 @@ class _Run:
             variable.assign(array)
         self.epochs_done, self.first_loss = facts["epochs_done"], facts["first_loss"]
         self.best = _report_from(facts["best"])
+        if facts.get("latest") is not None:  # not in checkpoints of version 0.1.0
+            self.latest = _report_from(facts["latest"])
+            self.calibrations = [Calibration(*one) for one in facts["calibrations"]]
         return True
 
     def _asked(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ checkpoint is numpy's npz, a zip archive that carries checksums of its own.
 import hashlib
 import json
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -115,7 +116,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
 
 def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a draft beside `path`, then put it in its place in one move."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".draft-", suffix=WEIGHTS_SUFFIX)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=WEIGHTS_SUFFIX)
     os.close(descriptor)
     draft = Path(name)
     try:
@@ -124,6 +125,13 @@ def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
         _flush(draft)
         draft.replace(path)
         _flush(path.parent)
+    except (OSError, RuntimeError) as foreign:  # HDF5 hides the number in its words, and raises the latter as it closes
+        number = re.search(r"errno = (\d+)", str(foreign))
+        if isinstance(foreign, OSError) and not number:
+            foreign.filename = foreign.filename or str(path)
+        if not number:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from foreign
     finally:
         draft.unlink(missing_ok=True)
 

@@ -10,8 +10,8 @@ with it, lies in a folder named after the weights' digest: a job that is resumed
 and no map is of two networks.
 """
 
-import os
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ import msgspec
 import numpy as np
 
 from tomoseg_tui.core.network_settings import network_named
+from tomoseg_tui.errors import UnreadableTomogramError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter, copy_sparse
 from tomoseg_tui.io.volumes import VolumeReader
-from tomoseg_tui.learn.devices import prepare_device
+from tomoseg_tui.learn.devices import prepare_device, usable_cores
 from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.neural.copies import NetworkCopy, copy_network, existing_copy
-from tomoseg_tui.neural.slabs import SlabWorker, WindowReader, slab_pieces
+from tomoseg_tui.neural.slabs import WAIT_SECONDS, SlabWorker, WindowReader, slab_pieces
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
@@ -42,7 +43,7 @@ from tomoseg_tui.workflow.applying import (
     wanted_features,
 )
 from tomoseg_tui.workflow.merging import copy_out, publish
-from tomoseg_tui.workflow.reporting import Reporter
+from tomoseg_tui.workflow.reporting import Reporter, stop_if_asked
 from tomoseg_tui.workflow.volumes import byte_sign_of, joined_ranges
 
 
@@ -82,16 +83,40 @@ def help_apply(project: Project, asked: dict[str, Any], reporter: Reporter) -> N
     """Compute slabs beside the worker that holds the job."""
     request = msgspec.convert(asked, ApplyRequest)
     reporter.log(_prepare_device(request, reporter))
-    network = existing_copy(reporter.partial)
+    while (network := existing_copy(reporter.partial)) is None:
+        stop_if_asked(reporter)
+        time.sleep(WAIT_SECONDS)
     tasks = [_task(project, request, network, name) for name in request.tomograms]
     left = [task for task in tasks if not task.published_mark.exists()]
     predictor = _predictor(project, request, network, tasks[0], reporter)
     for task in left:
-        _predict(project, request, network.card, predictor, task, left, reporter)
+        _help_with(project, request, network.card, predictor, task, left, reporter)
+
+
+def _help_with(
+    project: Project,
+    request: ApplyRequest,
+    card: NetworkCard,
+    predictor: Predictor,
+    task: ApplyTask,
+    tasks: Sequence[ApplyTask],
+    reporter: Reporter,
+) -> None:
+    """Predict what of one tomogram is free, as soon as its maps are begun; on another node that may be later."""
+    while not (task.prepared_file.exists() or task.published_mark.exists()):
+        stop_if_asked(reporter)
+        time.sleep(WAIT_SECONDS)
+    if len(task.finished.all()) == len(task.slabs):
+        return
+    try:
+        _predict(project, request, card, predictor, task, tasks, reporter)
+    except UnreadableTomogramError:
+        if len(task.finished.all()) < len(task.slabs):
+            raise  # else the first worker has put the maps in their place in the meantime
 
 
 def _prepare_device(request: ApplyRequest, reporter: Reporter) -> str:
-    threads = request.threads or max(1, len(os.sched_getaffinity(0)) // request.workers)
+    threads = request.threads or max(1, usable_cores() // request.workers)
     return prepare_device(request.device, threads, worker=reporter.number)
 
 
@@ -202,5 +227,6 @@ def _publish(project: Project, request: ApplyRequest, card: NetworkCard, predict
             sidecar = msgspec.structs.replace(sidecar, versions={**sidecar.versions, "precision": "float16"})
         publish(task.draft(feature), target, sidecar)
         if request.output is not None:
-            copy_out(target, project.layout.root / request.output, sidecar, force=request.force)
+            begun = task.folder / "output_begun"
+            copy_out(target, project.layout.root / request.output, sidecar, begun=begun, force=request.force)
     task.published_mark.touch()

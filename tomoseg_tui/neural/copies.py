@@ -39,6 +39,15 @@ class NetworkCopy:
         """Where the weights lie."""
         return self.folder / "_best.weights.h5"
 
+    @property
+    def is_whole(self) -> bool:
+        """True if weights and card are there; the card comes last."""
+        return (self.folder / "_card.json").exists()
+
+    def is_of(self, card: NetworkCard) -> bool:
+        """Tell whether these are the weights that a card speaks of."""
+        return self.weights.exists() and digest_of(self.weights) == card.weights_digest
+
 
 def copy_network(layout: ProjectLayout, run: str, partial: Path) -> NetworkCopy:
     """Copy card and weights of a run into a job's folder; remove what a stopped job has made with other weights.
@@ -63,18 +72,19 @@ def copy_network(layout: ProjectLayout, run: str, partial: Path) -> NetworkCopy:
             if other != copy.folder:
                 shutil.rmtree(other)
         copy.folder.mkdir(exist_ok=True)
-        shutil.copyfile(layout.network_weights(run), copy.weights)
-        if digest_of(copy.weights) == card.weights_digest:
+        if not copy.is_of(card):  # helpers may be reading one that is whole
+            shutil.copyfile(layout.network_weights(run), copy.weights)
+        if copy.is_of(card):
             write_record(copy.folder / "_card.json", card)
             return copy
         time.sleep(WAIT_SECONDS)  # an epoch has just ended: its card is written after its weights
     raise TrainingError(f"The card of {run} speaks of other weights than those there.", "Train it again.")
 
 
-def existing_copy(partial: Path) -> NetworkCopy:
-    """Return the copy that the first worker of a job has made."""
-    (folder,) = partial.iterdir()
-    return NetworkCopy(folder)
+def existing_copy(partial: Path) -> NetworkCopy | None:
+    """Return the copy that the first worker of a job has made; None before it is whole."""
+    copies = [NetworkCopy(folder) for folder in partial.glob("*")]
+    return copies[0] if len(copies) == 1 and copies[0].is_whole else None
 
 
 def digest_of(path: Path) -> str:

@@ -128,18 +128,23 @@ class SlabWorker:
         self._held: set[int] = set()
 
     def run(self, tasks: Sequence[ApplyTask], reporter: Reporter) -> None:
-        """Predict what is free; wait for what others hold; return when all slabs are listed."""
+        """Predict what is free.
+
+        The first process of a job waits for what others hold, and returns when all slabs are listed. A helper
+        returns when nothing is free: what another leaves undone the first one finishes.
+        """
 
         def write(made: _Predicted) -> None:
             self._write(made)
             if made.window.ends_slab:
-                self._list_slab(made.window.slab)
+                self._list_slab(made.window.slab, reporter.number)
                 done = sum(len(task.finished.all()) for task in tasks)
                 reporter.progress(done / sum(len(task.slabs) for task in tasks), self._task.tomogram)
 
         try:
             self._outs = {feature: MrcWriter.reopen(self._task.draft(feature)) for feature in self._channels}
-            in_three_threads(self._windows(reporter), self._predict, write, lambda: time.sleep(WAIT_SECONDS))
+            with claims.keeping_fresh(lambda: [self._task.claim(number) for number in list(self._held)]):
+                in_three_threads(self._windows(reporter), self._predict, write, lambda: time.sleep(WAIT_SECONDS))
         finally:
             for out in self._outs.values():
                 out.close()
@@ -159,6 +164,8 @@ class SlabWorker:
                             raise Stopped
                         yield window
             if not any_claimed:
+                if reporter.helps:
+                    return
                 yield None
 
     def _windows_of(self, number: int) -> Iterator[_Window]:
@@ -183,11 +190,11 @@ class SlabWorker:
         for feature, out in self._outs.items():
             out.write_region((start, *piece.inside_corner_zyx[1:]), as_bytes(inside[..., self._channels[feature]]))
 
-    def _list_slab(self, number: int) -> None:
+    def _list_slab(self, number: int, worker: int) -> None:
         """List a slab once it is on disk."""
         for out in self._outs.values():
             out.sync()
-        self._task.finished.add(number)
+        self._task.finished.add(number, number=worker)
         self._release(number)
 
     def _claim(self, number: int) -> bool:

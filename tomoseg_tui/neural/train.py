@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit
 from tomoseg_tui.learn.weights import load_checkpoint
 from tomoseg_tui.neural.copies import digest_of
+from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCount, now, write_record
 from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted, sweep_drafts
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.reporting import Reporter, Stopped, stop_if_asked
-from tomoseg_tui.workflow.training import TrainRequest, set_request
+from tomoseg_tui.workflow.training import TrainRequest, check_start, set_request
 from tomoseg_tui.workflow.training_plan import training_settings
 
 
@@ -45,8 +47,11 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     folder = project.layout.network_folder(request.name)
     folder.mkdir(exist_ok=True)
     sweep_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
+    if not (folder / CHECKPOINT).exists() and project.layout.network_triples(request.name).exists():
+        return _result(catalog.network(project.layout, request.name))  # all was done but to say so
     reporter.log(prepare_device(request.device, None))
     summary, patches, facts = _tiles(project, request, reporter)
+    check_start(project, request, summary)
     teaching = int((~patches.held_out).sum())
     settings = training_settings(project, request, teaching=teaching, features=len(patches.features))
     notes = _notes_on_start(request, settings)
@@ -70,7 +75,11 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     if result.stopped or card is None:
         raise Stopped
     (folder / CHECKPOINT).unlink(missing_ok=True)  # a training that is done is never resumed
-    return {"network": request.name, "features": msgspec.to_builtins(card.features)}
+    return _result(card)
+
+
+def _result(card: NetworkCard) -> dict[str, Any]:
+    return {"network": card.name, "features": msgspec.to_builtins(card.features)}
 
 
 def _epochs_done(folder: Path) -> int:
@@ -124,23 +133,35 @@ class _Watcher:
         self._notes = (summary.held_out_reason, *summary.notes, *notes)
         self._epoch, self._began = 0, time.monotonic()
         self._latest = ""
+        self._told: set[int] = set()
 
     def go_on_after(self, epochs_done: int) -> None:
         """Take up a training after its checkpoint; figures of epochs that are run again are dropped."""
+
+        def is_finished(line: Mapping[str, object]) -> bool:
+            epoch = int(str(line["epoch"]))
+            self._told.add(epoch)
+            return epoch <= epochs_done
+
         self._epoch = epochs_done
-        self._reporter.keep_metrics(lambda line: int(str(line["epoch"])) <= epochs_done)
+        self._reporter.keep_metrics(is_finished)
+        self._told &= set(range(epochs_done + 1))
 
     def step_ended(self, step: int, steps: int) -> None:
         done = (self._epoch + step / steps) / self._settings.epochs
         self._reporter.progress(done, f"epoch {self._epoch + 1}/{self._settings.epochs}{self._latest}")
 
     def epoch_ended(self, report: EpochReport) -> None:
-        """Write the epoch's figures, and the card if the epoch is the best so far."""
+        """Write the epoch's figures unless they are there already, and the card if the epoch is the best so far."""
         self._epoch = report.epoch
         dice = ", ".join(
             f"{feature} {value:.3f}" for feature, value in report.held_out_dice.items() if value is not None
         )
         self._latest = f"  loss {report.training_loss:.4f}" + (f"  dice {dice}" if dice else "")
+        if report.is_best:
+            self._write_card(report, report.epoch)
+        if report.epoch in self._told:
+            return
         self._reporter.metrics(
             {
                 "epoch": report.epoch,
@@ -154,8 +175,6 @@ class _Watcher:
             }
         )
         self._reporter.log(f"epoch {report.epoch}/{report.epochs}{self._latest}{'  (best)' if report.is_best else ''}")
-        if report.is_best:
-            self._write_card(report, report.epoch)
 
     def finish(self, result: FitResult) -> NetworkCard | None:
         """Write the final card; None if no epoch was finished."""

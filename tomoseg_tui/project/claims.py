@@ -6,11 +6,13 @@ of the claim's heartbeat tells. No locks of the file system are used: they fail 
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,6 +22,8 @@ from tomoseg_tui.project.writing import create_exclusively
 
 HEARTBEAT_SECONDS = 2.0
 """How often a worker shows other hosts that it lives."""
+MOST_BYTES = 65536
+"""A claim is far shorter; what is longer is none."""
 HEARTBEAT_LIMIT_SECONDS = 30.0
 """A heartbeat older than this, seen from another host, is a dead owner's."""
 
@@ -35,6 +39,7 @@ class Owner(msgspec.Struct, frozen=True):
     """Start of the process in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)); empty if unknown."""
 
 
+@functools.cache
 def _boot_id() -> str:
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -64,18 +69,28 @@ def lives(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
     owner : Owner
         As its claim names it.
     heartbeat_age_seconds : callable
-        Asked only if the owner is on another host.
+        Asked only if the owner is on another host, or a process that this user must not look at.
     """
-    here = this_process()
-    if owner.host != here.host:
+    if owner.host != socket.gethostname():
         return heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
-    if owner.boot_id != here.boot_id:
+    if owner.boot_id != _boot_id():
         return False
     known = _state_and_start(owner.pid)
     if known is None:
-        return False
+        return _is_hidden(owner.pid) and heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
     state, started = known
     return state not in {"Z", "X"} and started == owner.started
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether there is such a process of another user, whom /proc does not show (hidepid, proc(5))."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
 
 
 def age_seconds(path: Path) -> float:
@@ -95,9 +110,11 @@ def owner_of(claim: Path) -> Owner | None:
 
 def _content_of(claim: Path) -> bytes | None:
     try:
-        return claim.read_bytes()
+        descriptor = os.open(claim, os.O_RDONLY | os.O_NONBLOCK)  # where all may write, a pipe may lie in wait
     except FileNotFoundError:
         return None
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(MOST_BYTES)
 
 
 def _decoded(content: bytes) -> Owner | None:
@@ -113,16 +130,25 @@ def is_held(claim: Path) -> bool:
     return owner is not None and lives(owner, lambda: age_seconds(claim))
 
 
-def take(claim: Path, owner: Owner) -> None:
+def take(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
     """Take a claim, or the claim of a dead owner.
+
+    Parameters
+    ----------
+    claim : Path
+    owner : Owner
+    mode : int or None
+        Who may read the claim; as the umask says if None.
 
     Raises
     ------
     AlreadyRunningError
         If a living process holds it.
+    PermissionError
+        If it is a dead owner's and this user must not take it away.
     """
     text = msgspec.json.encode(owner).decode()
-    while not create_exclusively(claim, text):
+    while not create_exclusively(claim, text, mode=mode):
         found = _content_of(claim)
         if found is None:
             continue
@@ -186,3 +212,29 @@ def holding(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
         yield
     finally:
         release(claim, owner)
+
+
+@contextlib.contextmanager
+def keeping_fresh(held: Callable[[], Iterable[Path]]) -> Iterator[None]:
+    """Touch claims every two seconds, in a thread, so that other hosts see that their owner lives.
+
+    Parameters
+    ----------
+    held : callable
+        Returns the claims that are held just then.
+    """
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            for claim in held():
+                with contextlib.suppress(OSError):
+                    os.utime(claim)
+
+    heart = threading.Thread(target=beat, daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        heart.join()

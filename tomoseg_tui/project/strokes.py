@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -70,9 +71,10 @@ def read_tile(layout: ProjectLayout, place: Place, features: Sequence[str]) -> K
         If a layer is damaged.
     """
     for _ in range(_LOOKS):
+        length = _length(layout.strokes(place))
         known = journal.read_journal(layout.strokes(place))
         found = {feature: read_kept_layer(layout, place, feature) for feature in features}
-        if _mark_of(known) == _mark_of(journal.read_journal(layout.strokes(place))):
+        if length == _length(layout.strokes(place)):
             break
     return KeptTile(
         place,
@@ -82,6 +84,13 @@ def read_tile(layout: ProjectLayout, place: Place, features: Sequence[str]) -> K
         known,
         frozenset(feature for feature in features if _was_replaced(feature, found[feature], known)),
     )
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _was_replaced(feature: str, kept: KeptLayer | None, known: Journal | None) -> bool:

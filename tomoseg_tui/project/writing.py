@@ -1,7 +1,9 @@
 """Replace a file whole, or leave it alone. What is removed goes to the trash."""
 
 import contextlib
+import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,9 +28,29 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+_CHANCE = r"[a-z0-9_]{8,16}(\.weights\.h5)?"
+"""How the name of a draft goes on after that of its file: by chance, and as the file's format demands."""
+
+
 @contextlib.contextmanager
-def drafted(path: Path) -> Iterator[Path]:
+def naming(path: Path) -> Iterator[None]:
+    """Let a fault of the system that names no file name this one: a write knows only a number."""
+    try:
+        yield
+    except OSError as fault:
+        fault.filename = fault.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
+def drafted(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a draft beside `path` to write into; put it in the place of `path` if all went well.
+
+    Parameters
+    ----------
+    path : Path
+    durable : bool
+        Wait until the disk has it. What is written again in a moment, and may be lost with the power, need not wait.
 
     Yields
     ------
@@ -41,11 +63,14 @@ def drafted(path: Path) -> Iterator[Path]:
     os.close(descriptor)
     draft = Path(name)
     try:
-        yield draft
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(path)
-        sync_folder(path.parent)
+        with naming(path):
+            yield draft
+            if durable:
+                with draft.open("rb") as written:
+                    os.fsync(written.fileno())
+            draft.replace(path)
+            if durable:
+                sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -53,42 +78,60 @@ def drafted(path: Path) -> Iterator[Path]:
 def sweep_drafts(*paths: Path) -> None:
     """Remove the drafts of files that a killed process has left; for whoever alone may write these files now."""
     for path in paths:
-        for draft in path.parent.glob(f".{path.name}.*"):
-            draft.unlink(missing_ok=True)
+        name = re.compile(rf"\.{re.escape(path.name)}\.{_CHANCE}")
+        for entry in path.parent.iterdir() if path.parent.is_dir() else ():
+            if name.fullmatch(entry.name):
+                entry.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Replace a file so that whoever reads sees the old one or the new one, also after a power cut."""
-    with drafted(path) as draft:
+def write_whole(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Replace a file so that whoever reads sees the old one or the new one; if durable, also after a power cut."""
+    with drafted(path, durable=durable) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def create_exclusively(path: Path, content: str) -> bool:
+def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> bool:
     """Write a file whole unless there is one; tell whether it was written.
 
     A hard link gives the file its name, so that it never stands there half written, also on a network file system.
+    Its mode is what the umask gives, unless one is named.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), file_mode())
+        with naming(path), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), file_mode() if mode is None else mode)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         os.link(draft, path)
     except FileExistsError:
         return False
+    except FileNotFoundError:
+        return False  # whoever has the file now took our draft for one that a killed process had left
     finally:
         Path(draft).unlink(missing_ok=True)
     return True
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line in a single write, so that lines of several processes never mix."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, file_mode())
+    """Append one line in a single write, so that lines of several processes never mix.
+
+    After the half of a line that a power cut or a full disk has left, it begins on a line of its own.
+
+    Raises
+    ------
+    OSError
+        If the disk has no room for all of it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, file_mode())
     try:
-        os.write(descriptor, f"{line}\n".encode())
+        length = os.fstat(descriptor).st_size
+        torn = length > 0 and os.pread(descriptor, 1, length - 1) != b"\n"
+        content = f"{chr(10) if torn else ''}{line}\n".encode()
+        with naming(path):
+            if os.write(descriptor, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
 

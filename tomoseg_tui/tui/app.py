@@ -15,10 +15,14 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
+from tomoseg_tui.jobs.telling import terminal_notice
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import command_line
+from tomoseg_tui.project.preferences import Config, config_file
 from tomoseg_tui.tui.canvas.asking import Heard
-from tomoseg_tui.tui.config import Config, Session, config_file, log_file, read_session, sessions_file, write_session
+from tomoseg_tui.tui.canvas.pacing import write_to_terminal
+from tomoseg_tui.tui.config import Session, log_file, read_session, sessions_file, write_session
+from tomoseg_tui.tui.known.endings import Endings
 from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged
 from tomoseg_tui.tui.known.watching import Watcher
@@ -80,6 +84,7 @@ class TomosegApp(RecipeApp):
         """What the terminal said about pictures, asked before the app runs."""
         self.facts: Facts | None = None
         self._asked_tab = ""
+        self._endings = Endings()
         self.session: Session = read_session(sessions_file(), project.layout.root)
         self._watcher = Watcher(project, self.post_message)
         self.file_log = _file_logger()
@@ -152,6 +157,10 @@ class TomosegApp(RecipeApp):
         self.facts, self.project = event.facts, event.facts.project
         if not self.query(TopLine):
             return  # the program is about to end
+        ended = self._endings.look(event.facts.jobs)
+        if ended:
+            notice = terminal_notice(ended, self.config.notice, os.environ)
+            self.call_after_refresh(write_to_terminal, self, notice)
         self.query_one(TopLine).show_facts(event.facts)
         if self.open_tab is not None:
             self.open_tab.show_facts(event.facts)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.chaining import resume_with_followers
 from tomoseg_tui.jobs.record import Job, JobState, find_job
+from tomoseg_tui.project.layout import ProjectLayout
 
 if TYPE_CHECKING:
     from tomoseg_tui.tui.app import TomosegApp
@@ -36,7 +38,11 @@ def resume_job(app: "TomosegApp", job: Listing) -> None:
 
 
 def _resumed(found: Job) -> str:
-    return f"Job {found.id} goes on." if launch.resume(found) else f"Job {found.id} is done already."
+    resumed, followers = resume_with_followers(ProjectLayout(found.folder.parent.parent), found)
+    if not resumed:
+        return f"Job {found.id} is done already."
+    others = f", and so do {', '.join(other.id for other in followers)} that come after it" if followers else ""
+    return f"Job {found.id} goes on{others}."
 
 
 def kill_job(app: "TomosegApp", job: Listing) -> None:

@@ -83,7 +83,8 @@ class RecipeApp(PacedApp):
         def begin() -> str:
             kind, name, asked = prepare()
             try:
-                return f"Job {launch(self.project.layout, kind, name, asked).id}: {kind} {name}"
+                slurm = Project.open(self.project.layout.root).settings.usual_slurm  # it may have been edited since
+                return f"Job {launch(self.project.layout, kind, name, asked, slurm=slurm).id}: {kind} {name}"
             except (TomosegError, OSError):
                 give_up(name)
                 raise

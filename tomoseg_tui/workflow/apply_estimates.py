@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from math import prod
 
 from tomoseg_tui.core.network_settings import network_named
+from tomoseg_tui.project.paces import Pace, pace_key
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
+from tomoseg_tui.workflow.applying import ApplyRequest
 from tomoseg_tui.workflow.volumes import z_range
 
 START_SECONDS = 4.0
@@ -47,7 +49,9 @@ class ApplyEstimate:
     disk_bytes: int
     """Of the maps, one byte a voxel."""
     from_jobs: int
-    """Earlier jobs that it was learned from; 0: from the network's cost alone."""
+    """Earlier jobs that it was learned from; 0: from the network's cost alone, or from a measurement."""
+    measured: bool = False
+    """True if a process has done a little of it on this machine."""
 
 
 def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
@@ -60,6 +64,7 @@ def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
     device: str = "cpu",
     workers: int = 1,
     tta: int = 1,
+    pace: Pace | None = None,
 ) -> ApplyEstimate:
     """Estimate what it takes to apply a network.
 
@@ -81,13 +86,18 @@ def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
         Processes that share the slabs. On the CPU they share the cores too, and gain no time here.
     tta : int
         Copies of each slice that are averaged; each takes as long as a plain slice.
+    pace : Pace or None
+        As `jobs.measuring` has found it for this very apply; earlier jobs do not count then.
 
     Raises
     ------
     ProjectError
         If a tomogram has no such slices.
     """
-    voxels = sum(_voxels(record, z) for record in records)
+    voxels = sum(voxels_of(record, z) for record in records)
+    if pace is not None:
+        seconds, memory = pace.seconds(voxels / workers), workers * pace.memory_bytes
+        return ApplyEstimate(seconds, memory, voxels * features, 0, measured=True)
     alike = [job for job in past if job.network == card.network and _kind(job.device) == _kind(device)]
     pixels = min(max((record.shape_zyx[1] * record.shape_zyx[2] for record in records), default=0), MOST_PIXELS)
     peaks = [job.peak_bytes for job in alike if job.peak_bytes is not None]
@@ -100,7 +110,15 @@ def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
     )
 
 
-def _voxels(record: TomogramRecord, z: str | None) -> int:
+def apply_key(card: NetworkCard, records: Sequence[TomogramRecord], request: ApplyRequest) -> str:
+    """Return the name under which the pace of an apply is kept: of its network and settings, and its slices' size."""
+    plane = "x".join(map(str, records[0].shape_zyx[1:]))
+    words = (card.network, len(card.features), request.tta, request.half, request.threads, request.workers, plane)
+    return pace_key("apply", request.device, *words)
+
+
+def voxels_of(record: TomogramRecord, z: str | None) -> int:
+    """Return how many voxels the slices ``A:B`` of a tomogram have, all for None."""
     start, stop = z_range(z, record.shape_zyx[0])
     return (stop - start) * prod(record.shape_zyx[1:])
 

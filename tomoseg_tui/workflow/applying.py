@@ -11,6 +11,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.records import Chain, MapSidecar, NetworkCard, TomogramRecord, chain_in_words, read_record
 from tomoseg_tui.workflow.merging import refuse_result
+from tomoseg_tui.workflow.promising import Promised
 from tomoseg_tui.workflow.trainsets import VOXEL_SIZE_TOLERANCE
 from tomoseg_tui.workflow.volumes import z_range
 
@@ -42,8 +43,15 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Apply to a tomogram that is filtered in another way than those the network learned from."""
 
 
-def check_apply(project: Project, request: ApplyRequest) -> list[str]:
+def check_apply(project: Project, request: ApplyRequest, *, card: NetworkCard | None = None) -> list[str]:
     """Refuse what would give nonsense; return what the user should know.
+
+    Parameters
+    ----------
+    project : Project
+    request : ApplyRequest
+    card : NetworkCard or None
+        That of a network that is still to be trained; the run's own if None.
 
     Raises
     ------
@@ -51,12 +59,43 @@ def check_apply(project: Project, request: ApplyRequest) -> list[str]:
         If a name is unknown, voxel sizes or filters do not fit, or options do not go together.
     """
     project.refuse_newer()
-    card = catalog.network(project.layout, request.run)
+    card = card or catalog.network(project.layout, request.run)
     features = wanted_features(card, request)
+    _check_options(project, request, len(features))
+    remarks = []
+    for name in request.tomograms:
+        record = _check_tomogram(project, request, name)
+        remarks += _check_fit(project, card, name, record, anyway=request.anyway)
+        for feature in features:
+            _check_map_name(project, name, request.run, feature)
+    return remarks
+
+
+def check_apply_ahead(project: Project, request: ApplyRequest, promised: Promised) -> list[str]:
+    """Check as `check_apply` what is there already; the worker checks the rest when the rest is there.
+
+    Raises
+    ------
+    TomosegError
+        As `check_apply`.
+    """
+    there = [name for name in request.tomograms if name not in promised.tomograms]
+    if request.run not in promised.runs and len(there) == len(request.tomograms):
+        return check_apply(project, request)
+    project.refuse_newer()
+    if request.run not in promised.runs:
+        wanted_features(catalog.network(project.layout, request.run), request)
+    _check_options(project, request, len(request.features) or 1)
+    for name in there:
+        _check_tomogram(project, request, name)
+    return []
+
+
+def _check_options(project: Project, request: ApplyRequest, features: int) -> None:
     if request.output is not None:
-        if len(request.tomograms) * len(features) != 1:
+        if len(request.tomograms) * features != 1:
             raise UsageError(
-                f"-o names one file, but there are {len(request.tomograms) * len(features)} maps.",
+                f"-o names one file, but there are {len(request.tomograms) * features} maps.",
                 "Name one tomogram and one --feature, or use `tomoseg export` afterwards.",
             )
         refuse_result(project.layout.root / request.output, force=request.force)
@@ -64,15 +103,13 @@ def check_apply(project: Project, request: ApplyRequest) -> list[str]:
         raise UsageError("--workers and --threads are 1 or more.", "Take 1 or more.")
     if request.tta not in COPIES:
         raise UsageError(f"{request.tta} copies of each slice cannot be averaged.", "Take --tta 1, 4 or 8.")
-    remarks = []
-    for name in request.tomograms:
-        record = catalog.tomogram(project.layout, name)
-        catalog.volume_path(project.layout, name, record)
-        z_range(request.z, record.shape_zyx[0])
-        remarks += _check_fit(project, card, name, record, anyway=request.anyway)
-        for feature in features:
-            _check_map_name(project, name, request.run, feature)
-    return remarks
+
+
+def _check_tomogram(project: Project, request: ApplyRequest, name: str) -> TomogramRecord:
+    record = catalog.tomogram(project.layout, name)
+    catalog.volume_path(project.layout, name, record)
+    z_range(request.z, record.shape_zyx[0])
+    return record
 
 
 def wanted_features(card: NetworkCard, request: ApplyRequest) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from tomoseg_tui.errors import NothingLabelledError, ProjectError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.promising import NOTHING, Promised
 from tomoseg_tui.workflow.reserving import free_name, release, reserve
 from tomoseg_tui.workflow.training import TrainRequest
 from tomoseg_tui.workflow.training_plan import TrainingPlan, plan_training, training_settings
@@ -49,8 +50,15 @@ class AuditRequest(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
 
 
-def check_audit(project: Project, request: AuditRequest) -> None:
+def check_audit(project: Project, request: AuditRequest, *, promised: Promised = NOTHING) -> None:
     """Refuse what cannot be audited; nothing is written.
+
+    Parameters
+    ----------
+    project : Project
+    request : AuditRequest
+    promised : Promised
+        What will be there when the audit begins; what hangs on it is checked then.
 
     Raises
     ------
@@ -73,7 +81,8 @@ def check_audit(project: Project, request: AuditRequest) -> None:
             )
         trainsets.require_training_set(project, request.trainset)
         return
-    trainsets.gather(project, request.name, set_request(request))
+    if not promised.tomograms:
+        trainsets.gather(project, request.name, set_request(request))
 
 
 def set_request(request: AuditRequest) -> SetRequest:

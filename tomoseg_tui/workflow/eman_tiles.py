@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.likeness import SAME, likeness, turn_between
+from tomoseg_tui.core.matching import AS_IT_WAS, TURNS, likeness
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import open_stack
@@ -29,6 +29,9 @@ from tomoseg_tui.workflow.eman_places import (
 )
 from tomoseg_tui.workflow.eman_project import EmanProject, EmanStack, EmanTomogram
 
+SAME = 0.97
+"""Likeness from which two images are taken for the same densities: bit reduction to 4 bits leaves 0.99 and more,
+another filter or a shift by one pixel less than this in all but the smoothest tomograms."""
 _LISTED = 6
 """Tiles that a sentence names by their number."""
 
@@ -168,7 +171,7 @@ class _Finder:
         return f"they are not what {version.name} shows there{self._difference(image, version, centre)}"
 
     def _difference(self, image: NDArray[np.generic], version: EmanTomogram, centre: Zyx) -> str:
-        turned = turn_between(image, self._window(version, centre).densities)
+        turned = _turn_between(image, self._window(version, centre).densities)
         if turned is not None:
             return f", but {turned}"
         return f" (correlation {self._likeness(image, version, centre):.1f}): cut before it was filtered or made again?"
@@ -189,14 +192,14 @@ class _Finder:
         return SureTile(tile, self._place(box.version, box.centre_zyx), sets)
 
     def _turn(self, image: NDArray[np.generic], box: PlacedBox) -> str | None:
-        return turn_between(image, self._window(box.version, box.centre_zyx).densities)
+        return _turn_between(image, self._window(box.version, box.centre_zyx).densities)
 
     def _place(self, version: EmanTomogram, centre: Zyx) -> Place:
         return Place(version.name, *centre, self._edge)
 
     def _likeness(self, image: NDArray[np.generic], version: EmanTomogram, centre: Zyx) -> float:
         window = self._window(version, centre)
-        return likeness(image, window.densities, window.inside)
+        return _alike(image[window.inside], window.densities[window.inside])
 
     def _window(self, version: EmanTomogram, centre: Zyx) -> _Window:
         key = (version.name, centre)
@@ -207,6 +210,23 @@ class _Finder:
             values, inside = cut_slice(self._volumes[version.name], self._place(version, centre))
             self._windows[key] = _Window(values[part, part], inside[part, part])
         return self._windows[key]
+
+
+def _alike(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+    """Return how alike pixels are; two flat images are alike, a flat one and another are not."""
+    value = likeness(one, other) if one.size else 0.0
+    if np.isnan(value):
+        return float(bool((one == one[0]).all() and (other == other[0]).all()))
+    return value
+
+
+def _turn_between(image: NDArray[np.generic], shown: NDArray[np.generic]) -> str | None:
+    """Return in words how an image is turned against what is shown, None if no turn makes them alike."""
+    turns = {words: turn for words, turn in TURNS.items() if words != AS_IT_WAS}
+    turned = {words: turn(image[np.newaxis].astype(np.float32))[0] for words, turn in turns.items()}
+    alike = {words: _alike(one.ravel(), shown.ravel()) for words, one in turned.items()}
+    best = max(alike, key=lambda words: alike[words])
+    return best if alike[best] >= SAME else None
 
 
 def by_stack(tiles: Sequence[StackTile]) -> Iterator[tuple[EmanStack, list[StackTile]]]:

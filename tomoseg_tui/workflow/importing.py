@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tomoseg_tui.errors import ProjectError, TomogramError, UnknownVoxelSizeErro
 from tomoseg_tui.io.formats import copy_unpacked, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.mrc_header import ByteSign
+from tomoseg_tui.io.room import disk_full, free_bytes, is_full
 from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import Chain, FilterStep, TomogramRecord, now, write_record
@@ -211,11 +213,24 @@ def _carry_out(
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(fault, OSError) and fault.errno in {errno.ENOTEMPTY, errno.EEXIST}:
             raise ProjectError("The name was taken while the file was copied.", "Give another: --name OTHER") from fault
+        if is_full(fault):
+            missing = _bytes_to_come(plans, request) - free_bytes(project.layout.tomograms)
+            where = project.layout.tomograms
+            raise disk_full(where, fault, missing=missing, then="import again; nothing has changed.") from fault
         if isinstance(fault, OSError):
             raise ProjectError(f"The import failed: {fault.strerror}.", "Make room, or check the rights.") from fault
         raise
     sync_folder(project.layout.tomograms)
     return [Imported(plan.name, record, plan.remarks) for plan, record in zip(plans, records, strict=True)]
+
+
+def _bytes_to_come(plans: Sequence[_Plan], request: ImportRequest) -> int:
+    """Return how much room the copies take."""
+    if request.link:
+        return 0
+    if not request.rewrites:
+        return sum(prod(plan.grid.shape_zyx) * plan.source.dtype.itemsize for plan in plans)
+    return sum(4 * prod(binned_shape(plan.grid.shape_zyx, request.factor)) for plan in plans)
 
 
 def _draft_folder(project: Project) -> Path:

@@ -28,7 +28,8 @@ from tomoseg_tui.project.records import (
     write_record,
 )
 from tomoseg_tui.project.versions import tested_versions
-from tomoseg_tui.project.writing import drafted, refuse_existing
+from tomoseg_tui.project.writing import drafted, refuse_existing, sweep_drafts, sync_folder
+from tomoseg_tui.workflow.promising import NOTHING, Promised
 from tomoseg_tui.workflow.reporting import FinishedSlabs, Reporter, slab_ranges, stop_if_asked
 from tomoseg_tui.workflow.volumes import Ranges, common_ranges
 
@@ -51,10 +52,13 @@ class MergeRequest(msgspec.Struct, frozen=True):
 
     tomogram: str
     maps: tuple[MapChoice, ...]
+    """Empty if some are still to be made; then `words` names all."""
     name: str = "merged"
     output: str | None = None
     """Also written to this file, as `ProjectLayout.kept` names it."""
     force: bool = False
+    words: tuple[str, ...] = ()
+    """``RUN[:FEATURE]=T`` of maps that other jobs are still to make; read when the merge begins."""
 
 
 class _Prepared(msgspec.Struct, frozen=True):
@@ -73,9 +77,32 @@ class _SlabNote(msgspec.Struct, frozen=True):
 
 
 def merge_request(
-    project: Project, tomogram: str, words: Sequence[str], *, name: str, output: Path | None, force: bool
+    project: Project,
+    tomogram: str,
+    words: Sequence[str],
+    *,
+    name: str,
+    output: Path | None,
+    force: bool,
+    promised: Promised = NOTHING,
 ) -> MergeRequest:
     """Read ``RUN[:FEATURE]=T`` words and check them, before a job is made of them.
+
+    Parameters
+    ----------
+    project : Project
+    tomogram : str
+        Whose maps compete.
+    words : sequence of str
+        The k-th map becomes label k.
+    name : str
+        Of the label volume.
+    output : Path or None
+        Where it is written too.
+    force : bool
+        Replace what is there.
+    promised : Promised
+        Maps that will be there when the merge begins.
 
     Raises
     ------
@@ -83,27 +110,47 @@ def merge_request(
         If a map does not exist, a threshold is none, or a name is taken by a map.
     """
     project.refuse_newer()
-    catalog.tomogram(project.layout, tomogram)
-    check_name(name, "label volume")
     if not 1 <= len(words) <= HIGHEST:
         raise UsageError(f"{len(words)} maps are named.", "Name 1 to 127: --map RUN=card")
-    if sidecar_of(project.layout.maps / tomogram / f"{name}.mrc").exists():
-        raise ProjectError(f"{tomogram}/{name} is a map already.", "Choose another --name.")
+    if tomogram not in promised.tomograms:
+        catalog.tomogram(project.layout, tomogram)
+    check_label_name(project, tomogram, name)
     if output is not None:
         refuse_result(output, force=force)
-    choices = tuple(_choice(project, tomogram, word) for word in words)
-    return MergeRequest(tomogram, choices, name, None if output is None else project.layout.kept(output), force)
+    kept = None if output is None else project.layout.kept(output)
+    known = [word for word in words if (tomogram, _parts(word)[0]) not in promised.maps]
+    choices = tuple(_choice(project, tomogram, word) for word in known)
+    if len(known) < len(words):
+        return MergeRequest(tomogram, (), name, kept, force, tuple(words))
+    return MergeRequest(tomogram, choices, name, kept, force)
+
+
+def check_label_name(project: Project, tomogram: str, name: str) -> None:
+    """Refuse a name for labels that is none, or that of a map.
+
+    Raises
+    ------
+    TomosegError
+        If it is.
+    """
+    check_name(name, "label volume")
+    if sidecar_of(project.layout.maps / tomogram / f"{name}.mrc").exists():
+        raise ProjectError(f"{tomogram}/{name} is a map already.", "Choose another --name.")
 
 
 def _choice(project: Project, tomogram: str, word: str) -> MapChoice:
+    run, feature, threshold = _parts(word)
+    sidecar = _map_of(project, tomogram, run, feature)
+    return MapChoice(sidecar.run, sidecar.feature, sidecar.threshold if threshold is None else threshold)
+
+
+def _parts(word: str) -> tuple[str, str | None, float | None]:
+    """Return run, feature and threshold, None for those that are not said or those of the card."""
     named, equals, threshold = word.rpartition("=")
     run, _, feature = named.partition(":")
     if not equals or not run:
         raise UsageError(f"--map {word} is not understood.", "Write it as RUN=0.5, RUN:FEATURE=0.5 or RUN=card.")
-    sidecar = _map_of(project, tomogram, run, feature or None)
-    if threshold == "card":
-        return MapChoice(sidecar.run, sidecar.feature, sidecar.threshold)
-    return MapChoice(sidecar.run, sidecar.feature, threshold_of(threshold))
+    return run, feature or None, None if threshold == "card" else threshold_of(threshold)
 
 
 def threshold_of(text: str) -> float:
@@ -145,7 +192,7 @@ def run_merge(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
     dict
         ``file``, ``labels`` and ``conflicts``, as `merge --json` prints them.
     """
-    request = msgspec.convert(asked, MergeRequest)
+    request = _with_maps(project, msgspec.convert(asked, MergeRequest))
     paths = [project.layout.map_file(request.tomogram, choice.run, choice.feature) for choice in request.maps]
     sidecars = [read_record(sidecar_of(path), MapSidecar) for path in paths]
     record = catalog.tomogram(project.layout, request.tomogram)
@@ -169,7 +216,16 @@ def run_merge(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
     sidecar = _sidecar(request, sidecars, finished, filled)
     target = project.layout.label_file(request.tomogram, request.name)
     publish(draft, target, sidecar)
-    return _result(project, request, target, sidecar)
+    return _result(project, request, target, sidecar, reporter.partial / "output_begun")
+
+
+def _with_maps(project: Project, request: MergeRequest) -> MergeRequest:
+    """Look up maps that were still to be made when they were named."""
+    if not request.words:
+        return request
+    check_label_name(project, request.tomogram, request.name)
+    choices = tuple(_choice(project, request.tomogram, word) for word in request.words)
+    return msgspec.structs.replace(request, maps=choices)
 
 
 def _prepare(draft: Path, grid: Grid, sidecars: list[MapSidecar]) -> FinishedSlabs:
@@ -198,14 +254,14 @@ def _merge_slabs(
         if number in done:
             continue
         stop_if_asked(reporter)
-        voxels, conflicts = _merge_slab(readers, thresholds, (start, stop), out)
+        voxels, conflicts = merge_slab(readers, thresholds, (start, stop), out)
         out.sync()
         finished.add(number, voxels=voxels.tolist(), conflicts=conflicts.tolist())
         reporter.progress((number + 1) / len(slabs), f"slices {start}-{stop - 1}")
     out.close(minimum=0.0, maximum=float(len(readers)), mean=-1.0, rms=-1.0)  # -1: not determined (MRC2014)
 
 
-def _merge_slab(
+def merge_slab(
     readers: Sequence[VolumeReader], thresholds: Sequence[float], z: tuple[int, int], out: MrcWriter
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Settle one slab in bands of rows; return voxels and conflicts by label."""
@@ -262,13 +318,19 @@ def _sidecar(
 def publish(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
     """Put a finished volume and its sidecar in their place; what stood there is replaced.
 
-    The old sidecar goes first, so that at no moment a sidecar speaks of another volume.
+    The old sidecar goes first, so that at no moment a sidecar speaks of another volume. The draft stays where it
+    is, under a second name of the same file: whoever is cut off here can do all of it again, and has left nothing
+    beside the target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    second, told = draft.with_name(f"_{draft.name}"), draft.with_name(f"_{draft.name}.json")
+    second.unlink(missing_ok=True)
+    second.hardlink_to(draft)
+    write_record(told, sidecar)
     sidecar_of(target).unlink(missing_ok=True)
-    if draft.exists():  # else it was put there before a crash, and only the sidecar is missing
-        draft.replace(target)
-    write_record(sidecar_of(target), sidecar)
+    second.replace(target)
+    told.replace(sidecar_of(target))
+    sync_folder(target.parent)
 
 
 def refuse_result(target: Path, *, force: bool) -> None:
@@ -290,19 +352,33 @@ def refuse_result(target: Path, *, force: bool) -> None:
         refuse_existing(path, force=force)
 
 
-def copy_out(source: Path, target: Path, sidecar: msgspec.Struct, *, force: bool) -> None:
-    """Write a result also where the user wants it, with its sidecar beside it."""
-    refuse_result(target, force=force)
+def copy_out(source: Path, target: Path, sidecar: msgspec.Struct, *, begun: Path, force: bool) -> None:
+    """Write a result also where the user wants it, with its sidecar beside it.
+
+    Parameters
+    ----------
+    source, target : Path
+    sidecar : Struct
+    begun : Path
+        A file in the job's folder, made with the first try: what is at `target` after that is the job's own.
+    force : bool
+        Replace what was there before the job.
+    """
+    refuse_result(target, force=force or begun.exists())
+    begun.touch()
+    sweep_drafts(target, sidecar_of(target))
     with drafted(target) as draft:
         copy_sparse(source, draft)
     write_record(sidecar_of(target), sidecar)
 
 
-def _result(project: Project, request: MergeRequest, target: Path, sidecar: LabelSidecar) -> dict[str, Any]:
+def _result(
+    project: Project, request: MergeRequest, target: Path, sidecar: LabelSidecar, begun: Path
+) -> dict[str, Any]:
     """Return what `merge --json` prints, the copy for the user made."""
     file = target
     if request.output is not None:
         file = project.layout.root / request.output
-        copy_out(target, file, sidecar, force=request.force)
+        copy_out(target, file, sidecar, begun=begun, force=request.force)
     plain = msgspec.to_builtins(sidecar)
     return {"file": project.layout.kept(file), "labels": plain["labels"], "conflicts": plain["conflicts"]}

@@ -1,5 +1,7 @@
 """Filter and bin tomograms into versions of their own, streamed; a job."""
 
+import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, now, write_record
+from tomoseg_tui.project.writing import sync_folder
 from tomoseg_tui.workflow.importing import binned_grid
 from tomoseg_tui.workflow.reporting import Reporter, stop_if_asked
 from tomoseg_tui.workflow.volumes import byte_sign_of
@@ -53,8 +56,15 @@ class PreprocessRequest(msgspec.Struct, frozen=True):
         return version_name(name, "_".join(parts))
 
 
-def check_preprocess(project: Project, request: PreprocessRequest) -> None:
+def check_preprocess(project: Project, request: PreprocessRequest, *, promised: Collection[str] = frozenset()) -> None:
     """Refuse what cannot be done, before a job is made of it.
+
+    Parameters
+    ----------
+    project : Project
+    request : PreprocessRequest
+    promised : collection of str
+        Tomograms that will be there when the job begins.
 
     Raises
     ------
@@ -71,10 +81,12 @@ def check_preprocess(project: Project, request: PreprocessRequest) -> None:
         )
     targets = [check_name(request.target(name), "tomogram") for name in request.tomograms]
     for name, target in zip(request.tomograms, targets, strict=True):
+        if project.layout.tomogram_folder(target).exists() or targets.count(target) > 1 or target in promised:
+            raise ProjectError(f"The name {target} is taken.", "Choose another --tag, or remove it first.")
+        if name in promised:
+            continue
         record = catalog.tomogram(project.layout, name)
         catalog.volume_path(project.layout, name, record)
-        if project.layout.tomogram_folder(target).exists() or targets.count(target) > 1:
-            raise ProjectError(f"The name {target} is taken.", "Choose another --tag, or remove it first.")
         if min(record.shape_zyx) < request.factor:
             raise TomogramError(
                 f"{name} has shape {record.shape_zyx}: binning by {request.factor} leaves nothing.",
@@ -112,7 +124,8 @@ class _Regions:
 def _preprocess_one(project: Project, request: PreprocessRequest, name: str, reporter: Reporter, index: int) -> None:
     record, target = catalog.tomogram(project.layout, name), request.target(name)
     draft = reporter.partial / target
-    draft.mkdir(exist_ok=True)
+    shutil.rmtree(draft, ignore_errors=True)  # what a killed worker has left of it
+    draft.mkdir()
 
     def on_piece(done: int, pieces: int) -> None:
         stop_if_asked(reporter)
@@ -129,6 +142,7 @@ def _preprocess_one(project: Project, request: PreprocessRequest, name: str, rep
         out.sync()
     write_record(draft / "tomogram.json", _record(request, name, record, draft / f"{target}.mrc"))
     draft.rename(project.layout.tomogram_folder(target))
+    sync_folder(project.layout.tomograms)
 
 
 def _record(request: PreprocessRequest, name: str, record: TomogramRecord, made: Path) -> TomogramRecord:

@@ -26,6 +26,11 @@ class Reporter(Protocol):
         """0 in the first process of a job; its helpers are counted from 1."""
         ...
 
+    @property
+    def helps(self) -> bool:
+        """True if this process computes beside the one that finishes the job."""
+        ...
+
     def progress(self, done: float, message: str = "") -> None:
         """Tell how much is done, from 0 to 1, and what is being done."""
         ...
@@ -58,7 +63,13 @@ def stop_if_asked(reporter: Reporter) -> None:
 
 
 class FinishedSlabs:
-    """The list of slabs that are on disk; one line a slab, appended after the slab itself is safe."""
+    """The list of slabs that are on disk; one line a slab, appended after the slab itself is safe.
+
+    Parameters
+    ----------
+    path : Path
+        The list. Those of helpers stand beside it: over a network, lines of two hosts in one file may be lost.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -66,21 +77,23 @@ class FinishedSlabs:
     def all(self) -> dict[int, dict[str, object]]:
         """Return what was noted of each finished slab, by its number. A line cut short by a crash is passed over."""
         found: dict[int, dict[str, object]] = {}
-        try:
-            lines = self._path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return found
-        for line in lines:
+        for path in (self._path, *self._path.parent.glob(f"{self._path.stem}_*.jsonl")):
             try:
-                note = msgspec.json.decode(line, type=dict[str, object])
-            except msgspec.MsgspecError:
+                lines = path.read_bytes().splitlines()
+            except FileNotFoundError:
                 continue
-            found[int(str(note["slab"]))] = note
+            for line in lines:
+                try:
+                    note = msgspec.json.decode(line, type=dict[str, object])
+                except msgspec.MsgspecError:
+                    continue
+                found[int(str(note["slab"]))] = note
         return found
 
-    def add(self, slab: int, **note: object) -> None:
-        """List a slab that is on disk."""
-        append_line(self._path, msgspec.json.encode({"slab": slab, **note}).decode())
+    def add(self, slab: int, *, number: int = 0, **note: object) -> None:
+        """List a slab that is on disk; `number` is that of the process in its job."""
+        path = self._path if number == 0 else self._path.with_stem(f"{self._path.stem}_{number}")
+        append_line(path, msgspec.json.encode({"slab": slab, **note}).decode())
 
 
 def slab_ranges(start: int, stop: int, thickness: int) -> list[tuple[int, int]]:

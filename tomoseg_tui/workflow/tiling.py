@@ -163,10 +163,16 @@ def _refuse_contradictions(project: Project, wishes: Sequence[Wish]) -> None:
 
 def _write_state(project: Project, wanted: Wish) -> bool:
     layout, place = project.layout, wanted.place
-    layout.tile_folder(place).mkdir(parents=True, exist_ok=True)
+    folder = layout.tile_folder(place)
+    folder.mkdir(parents=True, exist_ok=True)
     record = StateRecord(wanted.state, now())
-    with claims.holding(layout.tile_claim(place)):
-        return create_exclusively(layout.tile_state(place, wanted.feature), state_text(record))
+    try:
+        with claims.holding(layout.tile_claim(place)):
+            return create_exclusively(layout.tile_state(place, wanted.feature), state_text(record))
+    except OSError:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # a full disk has room for a folder; one that holds something stays
+        raise
 
 
 def state_text(record: StateRecord) -> str:

@@ -13,6 +13,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.promising import NOTHING, Promised
 from tomoseg_tui.workflow.reserving import free_name, release, reserve
 from tomoseg_tui.workflow.trainsets import VOXEL_SIZE_TOLERANCE, SetRequest
 
@@ -40,8 +41,20 @@ class TrainRequest(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
 
 
-def check_training(project: Project, request: TrainRequest) -> None:
+def check_training(project: Project, request: TrainRequest, *, promised: Promised = NOTHING) -> SetSummary | None:
     """Refuse what cannot be trained; nothing is written.
+
+    Parameters
+    ----------
+    project : Project
+    request : TrainRequest
+    promised : Promised
+        What will be there when the training begins; what hangs on it is checked then.
+
+    Returns
+    -------
+    SetSummary or None
+        What it would learn from; None if that cannot be told yet.
 
     Raises
     ------
@@ -53,11 +66,25 @@ def check_training(project: Project, request: TrainRequest) -> None:
     if project.layout.network_folder(request.name).exists():
         raise ProjectError(f"There is a run {request.name} already.", "Choose another --name.")
     _check_numbers(request)
+    network_named(request.network)
+    if promised.tomograms:
+        return None
     summary = _summary_of(project, request)
+    if request.made_from not in promised.runs:
+        check_start(project, request, summary)
+    return summary
+
+
+def check_start(project: Project, request: TrainRequest, summary: SetSummary) -> None:
+    """Refuse to start from a network that is not there, or has learned something else.
+
+    Raises
+    ------
+    TomosegError
+        If it is so.
+    """
     if request.made_from is not None:
         _check_start(catalog.network(project.layout, request.made_from), summary, request)
-    else:
-        network_named(request.network)
 
 
 def _check_numbers(request: TrainRequest) -> None:

@@ -24,6 +24,10 @@ USUAL_FLOPS_A_CORE = 4e10
 """Operations a second that a core reaches in training; measured between 2.5e10 and 6e10 on a busy server of 2026."""
 START_SECONDS = 8.0
 """Until TensorFlow is awake and the first step is compiled."""
+FILE_BYTES = 20_000
+"""Of a file of weights, beside its numbers: names, shapes and what HDF5 keeps for itself."""
+TRIPLE_BYTES_PER_PIXEL = 3.0
+"""Of float32 images and outputs, packed."""
 WORKER_BYTES = 700_000_000
 """A worker with TensorFlow and nothing else; measured 0.67 GB."""
 
@@ -42,6 +46,8 @@ class TrainingPlan:
     """Operations of all steps."""
     memory_bytes: int
     """Rough."""
+    disk_bytes: int
+    """What it takes while it works: its own training set, weights, a checkpoint that is being replaced, and triples."""
 
     def seconds(self, flops_per_second: float) -> float:
         """Return about how long it takes at such a pace."""
@@ -62,22 +68,33 @@ def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
     TomosegError
         If nothing is labelled, a name is unknown, or the tiles do not go together.
     """
-    summary, tiles = _tiles(project, request)
+    summary, tiles, set_bytes = _tiles(project, request)
     teaching = [tile for tile in tiles if not tile.held_out]
     settings = training_settings(project, request, teaching=len(teaching), features=len(summary.features))
     positive = sum(any(sign > 0 for sign in tile.signs) for tile in teaching)
     steps = steps_per_epoch(settings, positive, len(teaching) - positive)
     each = flops_of_step(settings, summary.tile_size, len(summary.features))
     memory = _memory(settings, summary)
-    return TrainingPlan(summary, settings, steps, settings.epochs * steps * each, memory)
+    disk = set_bytes + _results_bytes(settings, summary)
+    return TrainingPlan(summary, settings, steps, settings.epochs * steps * each, memory, disk)
 
 
-def _tiles(project: Project, request: TrainRequest) -> tuple[SetSummary, list[TileFacts]]:
+def _tiles(project: Project, request: TrainRequest) -> tuple[SetSummary, list[TileFacts], int]:
+    """Return the tiles, and the bytes of the training set that the run will have of its own."""
     if request.trainset is not None:
         summary, tiles = read_training_set(trainsets.require_training_set(project, request.trainset))
-    else:
-        summary, tiles = trainsets.gather(project, request.name, set_request(request))
-    return summary, [tile.facts for tile in tiles]
+        return summary, [tile.facts for tile in tiles], 0
+    summary, tiles = trainsets.gather(project, request.name, set_request(request))
+    return summary, [tile.facts for tile in tiles], sum(tile.densities.nbytes for tile in tiles)
+
+
+def _results_bytes(settings: TrainingSettings, summary: SetSummary) -> int:
+    """Return about what a run keeps beside its training set, and what it needs while it writes."""
+    features = len(summary.features)
+    weights = 4 * network_named(settings.network).parameters(features) + FILE_BYTES
+    checkpoint = 4 * (weights + FILE_BYTES)  # the weights, their average, and two numbers of the optimizer for each
+    triples = TRIPLE_BYTES_PER_PIXEL * (1 + features) * summary.tiles * summary.tile_size**2
+    return round(weights + 2 * checkpoint + triples)
 
 
 def training_settings(project: Project, request: TrainRequest, *, teaching: int, features: int) -> TrainingSettings:

@@ -9,7 +9,7 @@ import msgspec
 from tomoseg_tui.core.names import base_of
 from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError, TomosegError
-from tomoseg_tui.jobs.record import Job, all_jobs
+from tomoseg_tui.jobs.seen import JobsSeen, SeenJob
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
@@ -52,6 +52,11 @@ class Facts:
         """Jobs that are queued or running."""
         return sum(job["state"] in {"queued", "running"} for job in self.jobs)
 
+    @property
+    def waiting(self) -> int:
+        """Those of them that wait for their device or another job."""
+        return sum(bool(job["waits_for"]) for job in self.jobs)
+
     def tomogram(self, name: str | None) -> TomogramFacts | None:
         """Return a tomogram by its name, None if there is none."""
         return next((tomogram for tomogram in self.tomograms if tomogram.name == name), None)
@@ -72,9 +77,17 @@ class Facts:
         )
 
 
-def read_facts(project: Project) -> Facts:
+def read_facts(project: Project, known: JobsSeen | None = None) -> Facts:
     """Look at a project; takes a moment, so only threads call it.
 
+    Parameters
+    ----------
+    project : Project
+    known : JobsSeen, optional
+        Of whoever looks again and again: jobs that are over are not read anew.
+
+    Notes
+    -----
     What another process removes while it is being read is passed over: the next look is right.
     """
     fresh = Project.open(project.layout.root)
@@ -98,25 +111,26 @@ def read_facts(project: Project) -> Facts:
         labels = tuple(made for _, made in catalog.labels_of(layout, name))
         tomograms.append(TomogramFacts(name, record, tuple(tiles), maps, labels))
     networks = tuple(catalog.network(layout, run) for run in catalog.network_names(layout))
-    jobs = tuple(job.listing() for job in all_jobs(layout))
-    learning = _features_being_learned(layout, jobs, {card.name for card in networks})
+    seen = (known or JobsSeen(layout)).look()
+    jobs = tuple(job.listing for job in seen)
+    learning = _features_being_learned(layout, seen, {card.name for card in networks})
     return Facts(fresh, tuple(tomograms), networks, jobs, learning)
 
 
 def _features_being_learned(
-    layout: ProjectLayout, jobs: Sequence[Mapping[str, Any]], known: Collection[str]
+    layout: ProjectLayout, jobs: Sequence[SeenJob], known: Collection[str]
 ) -> dict[str, tuple[str, ...]]:
     """Return what the trainings were asked to learn whose runs have no card that tells."""
     found: dict[str, tuple[str, ...]] = {}
     for job in jobs:  # newest first
-        if job["kind"] == "train" and job["name"] not in known and job["name"] not in found:
-            found[job["name"]] = _asked_features(layout, str(job["id"]))
+        name = job.listing["name"]
+        if job.listing["kind"] == "train" and name not in known and name not in found:
+            found[name] = _asked_features(layout, job.asked)
     return found
 
 
-def _asked_features(layout: ProjectLayout, job_id: str) -> tuple[str, ...]:
+def _asked_features(layout: ProjectLayout, asked: Mapping[str, Any]) -> tuple[str, ...]:
     try:
-        asked = Job(layout.job_folder(job_id)).record().asked
         if asked.get("trainset") is None:
             return tuple(asked.get("features", ()))
         from tomoseg_tui.io.trainset_file import read_summary  # noqa: PLC0415  # h5py is not woken before it is needed

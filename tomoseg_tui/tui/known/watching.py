@@ -7,6 +7,7 @@ from textual.message import Message
 
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.devices import LoadMeter
+from tomoseg_tui.jobs.seen import JobsSeen
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.known.facts import fingerprint, read_facts
 from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged, RecipeFailed
@@ -33,6 +34,7 @@ class Watcher:
     def __init__(self, project: Project, post: Callable[[Message], object]) -> None:
         self._project, self._post = project, post
         self._wake, self._ended = threading.Event(), threading.Event()
+        self._jobs = JobsSeen(project.layout)
         self._seen, self._blind = b"", 0
         self._meter = LoadMeter()
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
@@ -62,7 +64,7 @@ class Watcher:
 
     def _look(self) -> None:
         try:
-            facts = read_facts(self._project)
+            facts = read_facts(self._project, self._jobs)
         except (TomosegError, OSError) as fault:
             self._blind += 1  # mostly a file between two states: the next look is half a second away
             if self._blind == PATIENCE:

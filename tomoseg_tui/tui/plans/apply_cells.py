@@ -125,7 +125,14 @@ def _busy(facts: Facts, job: ApplyJob, name: str) -> Cell:
     number, progress = job.listing["id"], float(job.listing["progress"])
     mine, others_first = _share(facts, job.asked, name, progress)
     if job.state == "queued" or others_first:
-        return Cell(CellState.QUEUED, "queued", f"Job {number} comes to it; s stops the job.", number, 0.0, False)
+        return Cell(
+            CellState.QUEUED,
+            "queued",
+            f"Job {number} {job.listing.get('waits_for') or 'comes to it'}; s stops the job.",
+            number,
+            0.0,
+            False,
+        )
     left = clock(job.listing["eta_seconds"])
     words = f"{bar(mine, BAR)} {mine:4.0%}"
     said = f"Job {number} is at it" + (f", about {left} left for all of it" if left else "")

@@ -5,7 +5,7 @@ Only threads call this.
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import prod
 from pathlib import Path
@@ -17,6 +17,7 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.record import find_job
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.paces import Pace, known_paces, paces_file
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
 from tomoseg_tui.tui.pictures.map_slices import MapSource
@@ -39,6 +40,8 @@ class ApplyLook:
     past: tuple[PastApply, ...]
     free_bytes: int
     """On the disk of the project."""
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    """What was measured on this machine."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def look(facts: Facts, known: Mapping[str, ApplyRequest]) -> ApplyLook:
     done = (job for job in facts.jobs if job["state"] == "done" and job["id"] in held)
     past = [_past(facts, job, held[job["id"]]) for job in done]
     free = shutil.disk_usage(project.layout.root).free
-    return ApplyLook(held, fits, tuple(job for job in past if job is not None), free)
+    return ApplyLook(held, fits, tuple(job for job in past if job is not None), free, known_paces(paces_file()))
 
 
 def apply_jobs(facts: Facts, asked: Mapping[str, ApplyRequest]) -> list[ApplyJob]:

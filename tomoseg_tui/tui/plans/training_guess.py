@@ -8,12 +8,16 @@ from typing import Any
 import msgspec
 
 from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.io.room import free_bytes, in_units
+from tomoseg_tui.jobs.devices import memory_to_be_had
+from tomoseg_tui.jobs.measuring import known_pace
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.known.runs import epochs_in
 from tomoseg_tui.tui.wording.words import gigabytes, roughly
+from tomoseg_tui.workflow.estimates import Estimate, estimate, refuse_what_does_not_fit, training_work
 from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name
 from tomoseg_tui.workflow.training_plan import USUAL_FLOPS_A_CORE, TrainingPlan, measured_pace, plan_training
 
@@ -41,6 +45,8 @@ class Guess:
     pace: Pace | None
     """That of the last training on the same device; None if there was none."""
     cores: int
+    cost: Estimate
+    """From a measurement on this machine if there was one, else a guess."""
 
 
 def guess_training(facts: Facts, request: TrainRequest) -> Guess:
@@ -58,7 +64,14 @@ def guess_training(facts: Facts, request: TrainRequest) -> Guess:
     named = msgspec.structs.replace(request, name=name)
     check_training(project, named)
     plan = plan_training(project, named)
-    return Guess(name, plan, find_pace(facts, request.device, plan.settings.network), len(os.sched_getaffinity(0)))
+    cores = len(os.sched_getaffinity(0))
+    work = training_work(plan, request.device, cores=cores)
+    cost = estimate(work, known_pace(work.key))
+    memory = memory_to_be_had(others_end_first=facts.running > 0)
+    refuse_what_does_not_fit(
+        "train", cost, memory_bytes=memory, disk_bytes=free_bytes(project.layout.root), workers=work.workers
+    )
+    return Guess(name, plan, find_pace(facts, request.device, plan.settings.network), cores, cost)
 
 
 def find_pace(facts: Facts, device: str, network: str) -> Pace | None:
@@ -102,10 +115,12 @@ def in_words(guess: Guess, device: str) -> list[str]:
 
 
 def _cost_in_words(guess: Guess, device: str) -> str:
-    memory = f"about {gigabytes(guess.plan.memory_bytes)} of memory"
+    memory = f"about {gigabytes(guess.cost.memory_bytes)} of memory, {in_units(guess.cost.disk_bytes)} of the disk"
     where = (
         f"On the processor (CPU, {guess.cores} cores), without a graphics card" if device == "cpu" else f"On {device}"
     )
+    if guess.cost.measured:
+        return f"{where}: about {roughly(guess.cost.seconds)}, as measured here; {memory}."
     if guess.pace is not None:
         same = guess.pace.network == guess.plan.settings.network
         how = f"going by job {guess.pace.job}" if same else f"going by job {guess.pace.job}, another network"

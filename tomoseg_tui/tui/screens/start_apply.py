@@ -11,12 +11,13 @@ from textual.containers import Horizontal, HorizontalGroup, Vertical, VerticalSc
 from textual.widgets import Button, Checkbox, Input, Static
 
 from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.project.paces import Pace
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
 from tomoseg_tui.tui.screens.dialog import Dialog
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.tick import Tick
 from tomoseg_tui.tui.wording.words import gigabytes, roughly
-from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, PastApply, estimate_apply
+from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, PastApply, apply_key, estimate_apply
 from tomoseg_tui.workflow.applying import COPIES, ApplyRequest
 from tomoseg_tui.workflow.volumes import z_range
 
@@ -102,9 +103,16 @@ class StartApply(Dialog[list[ApplyRequest]]):
         Binding("down", "app.focus_next", "", show=False),
     ]
 
-    def __init__(self, plans: Sequence[ApplyPlan], past: Sequence[PastApply], free_bytes: int) -> None:
+    def __init__(
+        self,
+        plans: Sequence[ApplyPlan],
+        past: Sequence[PastApply],
+        free_bytes: int,
+        paces: Mapping[str, Pace] | None = None,
+    ) -> None:
         super().__init__()
         self._plans, self._past, self._free_bytes = plans, past, free_bytes
+        self._paces = paces or {}
         self._features = list(dict.fromkeys(feature for plan in plans for feature in plan.card.features))
 
     def compose(self) -> ComposeResult:
@@ -148,7 +156,7 @@ class StartApply(Dialog[list[ApplyRequest]]):
             if plan.anyway:
                 lines.append(f"  filtered in another way, applied anyway: {', '.join(plan.anyway)}")
         if len(self._plans) > 1:
-            lines.append(f"{len(self._plans)} jobs, which run at the same time.")
+            lines.append(f"{len(self._plans)} jobs; each device does one at a time.")
         return lines
 
     def on_mount(self) -> None:
@@ -172,15 +180,17 @@ class StartApply(Dialog[list[ApplyRequest]]):
         price.update(price_in_words(estimates, self._free_bytes, on_cpu=self._settings().device == "cpu"))
 
     def _estimate(self, plan: ApplyPlan, request: ApplyRequest) -> ApplyEstimate:
+        records = list(plan.tomograms.values())
         return estimate_apply(
             plan.card,
-            list(plan.tomograms.values()),
+            records,
             self._past,
             features=len(request.features or plan.card.features),
             z=request.z,
             device=request.device,
             workers=request.workers,
             tta=request.tta,
+            pace=self._paces.get(apply_key(plan.card, records, request)),
         )
 
     def _requests(self) -> list[tuple[ApplyPlan, ApplyRequest]]:
@@ -265,6 +275,7 @@ def price_in_words(estimates: Sequence[ApplyEstimate], free_bytes: int, *, on_cp
     disk = sum(one.disk_bytes for one in estimates)
     jobs = min(one.from_jobs for one in estimates)
     source = f"as {jobs} earlier job{'s' * (jobs > 1)} took" if jobs else "a first guess"
+    source = "as measured here" if all(one.measured for one in estimates) else source
     lines = [
         f"time     about {roughly(seconds)} on the {'CPU' if on_cpu else 'GPU'}, {source}",
         f"memory   about {gigabytes(sum(one.memory_bytes for one in estimates))}",

@@ -333,7 +333,9 @@ class ApplyTab(ResultKeys):
         plans = self._plans()
         field = self.query_one(Grid).field
         if plans:
-            self.app.push_screen(StartApply(plans, self._look.past, self._look.free_bytes), self._start)
+            self.app.push_screen(
+                StartApply(plans, self._look.past, self._look.free_bytes, self._look.paces), self._start
+            )
         elif field in self._cells:
             self.notify(self._cells[field].reason, severity="warning")
 

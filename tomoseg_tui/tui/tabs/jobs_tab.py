@@ -1,6 +1,6 @@
 """Jobs: all of them, the newest first; what the one under the cursor says, live; stop, resume, kill."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import ClassVar
 
 from rich.markup import escape
@@ -11,6 +11,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import DataTable, Static
 
 from tomoseg_tui.jobs.record import Job
+from tomoseg_tui.jobs.slurm_look import place_in_words
 from tomoseg_tui.tui import job_actions
 from tomoseg_tui.tui.job_actions import Listing, is_live, state_in_words
 from tomoseg_tui.tui.known.facts import Facts
@@ -67,6 +68,7 @@ class JobsTab(Tab):
         self._facts: Facts | None = None
         self._epochs: list[Epoch] = []
         self._words = ""
+        self._made: dict[str, tuple[Listing, tuple[int, date], tuple[str, ...]]] = {}
 
     def compose(self) -> ComposeResult:
         """Make the list and what stands below it."""
@@ -108,10 +110,18 @@ class JobsTab(Tab):
         jobs = self._facts.jobs if self._facts is not None else ()
         room = max(12, self.size.width - OTHER_COLUMNS)
         present = datetime.now(UTC).astimezone()
-        shown = [job for job in jobs if fits(_words_to_filter(job), self._words)]
-        self.query_one(JobTable).show_rows([(str(job["id"]), _cells(job, room, present)) for job in shown])
+        shown = [job for job in jobs if not self._words or fits(_words_to_filter(job), self._words)]
+        self.query_one(JobTable).show_rows([(str(job["id"]), self._cells(job, room, present)) for job in shown])
         panel = self.query_one("#jobs-list")
         panel.border_subtitle = f"{len(shown)} of {len(jobs)}" if self._words else ""
+
+    def _cells(self, job: Listing, room: int, present: datetime) -> tuple[str, ...]:
+        """Return a job's cells; those of a job that is over, whose listing stays the same, are made once a day."""
+        known = self._made.get(str(job["id"]))
+        if known is None or known[0] is not job or known[1] != (room, present.date()):
+            known = job, (room, present.date()), _cells(job, room, present)
+            self._made[str(job["id"])] = known
+        return known[2]
 
     def take_focus(self) -> None:
         """Let the list have the focus, or the log where that has the whole tab."""
@@ -238,7 +248,11 @@ class JobsTab(Tab):
 
 
 def _words_to_filter(job: Listing) -> str:
-    return f"{job['id']} {job['kind']} {job['name']} {job['state']} {job['host'] or ''}"
+    return f"{job['id']} {job['kind']} {job['name']} {job['state']} {_place_of(job)}"
+
+
+def _place_of(job: Listing) -> str:
+    return place_in_words(job["host"], job["slurm"], job["partition"])
 
 
 def _cells(job: Listing, room: int, present: datetime) -> tuple[str, ...]:
@@ -247,11 +261,22 @@ def _cells(job: Listing, room: int, present: datetime) -> tuple[str, ...]:
         job["kind"],
         shortened(job["name"], room),
         job["state"],
-        f"{bar(job['progress'], BAR_CELLS)} {100 * job['progress']:3.0f}%",
+        _done_or_place(job),
         clock(job["eta_seconds"]),
         gigabytes(job["peak_memory_bytes"]),
         when(job["started"] or job["created"], now=present),
     )
+
+
+def _done_or_place(job: Listing) -> str:
+    """Return how much is done; of a job that waits its place in line, or the jobs that it comes after."""
+    if job["place"] is not None:
+        return f"place {job['place']}"
+    if job["waits_for"] and not job["after"]:
+        return "in Slurm"
+    if job["waits_for"]:
+        return shortened(f"after {', '.join(job['after'])}", BAR_CELLS + 5)
+    return f"{bar(job['progress'], BAR_CELLS)} {100 * job['progress']:3.0f}%"
 
 
 def _times_of(job: Listing) -> str:
@@ -259,6 +284,7 @@ def _times_of(job: Listing) -> str:
     parts = [
         f"begun {when(job['started'])}" if job["started"] else "not begun",
         f"ended {when(job['ended'])}" if job["ended"] else "",
-        f"on {job['host']}, process {job['pid']}" if is_live(job) and job["host"] else "",
+        f"on {_place_of(job)}" if (is_live(job) and job["host"]) or job["slurm"] else "",
+        f"process {job['pid']}" if is_live(job) and job["host"] else "",
     ]
     return "   ".join(part for part in parts if part)

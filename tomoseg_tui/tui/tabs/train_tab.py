@@ -26,6 +26,7 @@ from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.screens.train_form import TrainForm, train_words
 from tomoseg_tui.tui.tabs.audit_keys import AuditKeys
 from tomoseg_tui.tui.tabs.file_keys import TriplesKeys
+from tomoseg_tui.tui.tabs.run_keys import RunKeys
 from tomoseg_tui.tui.tabs.trainset_keys import TrainsetKeys
 from tomoseg_tui.tui.widgets.curves import Curves
 from tomoseg_tui.tui.widgets.empty import Empty
@@ -75,7 +76,7 @@ class TriplesRead(Message):
         self.run, self.stamp, self.views, self.words = run, stamp, views, words
 
 
-class TrainTab(TrainsetKeys, AuditKeys, TriplesKeys):
+class TrainTab(TrainsetKeys, AuditKeys, RunKeys, TriplesKeys):
     """Trainings, those that run among them."""
 
     NAME = "train"

@@ -23,6 +23,7 @@ class Table(DataTable[Any]):
     def __init__(self, *columns: str, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes=classes, cursor_type="row", zebra_stripes=False, show_row_labels=False)
         self._titles = columns
+        self._shown: dict[str, Sequence[str | Text]] = {}
 
     def on_mount(self) -> None:
         """Make the columns."""
@@ -31,12 +32,11 @@ class Table(DataTable[Any]):
 
     def show_rows(self, rows: Sequence[tuple[str, Sequence[str | Text]]]) -> None:
         """Show these rows, each a key and its cells, and leave the cursor on the row it was on."""
-        keys = [row.value for row in self.rows]
-        if keys == [key for key, _ in rows]:
+        before, self._shown = self._shown, dict(rows)
+        if list(before) == list(self._shown):
             for key, cells in rows:
-                for title, cell in zip(self._titles, cells, strict=True):
-                    if self.get_cell(key, title) != cell:
-                        self.update_cell(key, title, cell, update_width=True)
+                if before[key] is not cells and before[key] != cells:
+                    self._change_row(key, before[key], cells)
             return
         kept, at = self.row_key, self.cursor_row
         self.clear()
@@ -47,6 +47,15 @@ class Table(DataTable[Any]):
             self.move_cursor(row=new_keys.index(kept), animate=False)
         elif rows:
             self.move_cursor(row=min(at, len(rows) - 1), animate=False)
+
+    def _change_row(self, key: str, before: Sequence[str | Text], cells: Sequence[str | Text]) -> None:
+        """Change the cells of a row that differ; telling a table of a cell costs more than looking.
+
+        Where the width may have changed the table measures its whole column.
+        """
+        for title, old, new in zip(self._titles, before, cells, strict=True):
+            if old != new:
+                self.update_cell(key, title, new, update_width=len(old) != len(new))
 
     @property
     def row_key(self) -> str | None:

@@ -21,8 +21,10 @@ class TopLine(Widget):
         """Take over what is known of the project."""
         self.project = facts.project.layout.root.name + (" (read only)" if facts.project.settings.is_newer else "")
         self.contents = f"{_count(len(facts.tomograms), 'tomogram')}  {_count(len(facts.features), 'feature')}"
-        running = facts.running
-        self.jobs = f"{_count(running, 'job')} running" if running else "no job runs"
+        waiting, running = facts.waiting, facts.running - facts.waiting
+        said = [f"{_count(running, 'job')} running"] if running else []
+        said += [f"{waiting if running else _count(waiting, 'job')} waiting"] if waiting else []
+        self.jobs = ", ".join(said) or "no job runs"
 
     def render(self) -> RenderResult:
         """Draw the line, leaving out what has least to say where it is narrow."""

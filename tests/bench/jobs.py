@@ -1,0 +1,210 @@
+"""`make bench-jobs`: what five hundred jobs cost a command and a screen, and what its bookkeeping costs a training.
+
+Prints a table; asserts nothing. Each figure is a median of five, those that are compared by turns. Takes about
+five minutes on two idle cores.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support import Tomoseg
+from terminal import Terminal
+from trainings import put_job, tell_progress
+from tubes import hooked, make_tubes_project
+
+from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.catalog import Project, make_project
+
+FEW, FULL, MANY = 5, 30, 500
+"""Of `FULL` the list fills the screen, as of `MANY`."""
+RUNS = 5
+SIZE = (120, 40)
+PRESSES, PRESSES_A_SECOND = 60, 10
+KINDS = ("train", "apply", "merge", "preprocess")
+STATES = ("done", "done", "done", "failed", "stopped", "lost")
+
+TIMED_HOOK = """
+import atexit, json, time
+from tomoseg_tui.jobs import record, worker
+spent = {{}}
+def timed(place, name, title):
+    whole = getattr(place, name)
+    def call(*words, **named):
+        began = time.perf_counter()
+        try:
+            return whole(*words, **named)
+        finally:
+            spent[title] = spent.get(title, 0.0) + time.perf_counter() - began
+    setattr(place, name, call)
+for name in ("progress", "metrics", "log", "keep_metrics"):
+    timed(worker.JobReporter, name, "bookkeeping")
+timed(worker, "_run", "all")
+def step(place, name):
+    timed(place, name, "checkpoint")
+load = worker._recipe
+def recipe(kind):
+    found = load(kind)
+    from tomoseg_tui.learn import training
+    from tomoseg_tui.neural import train
+    timed(training.TrainingRun, "save", "checkpoint")
+    timed(training.TrainingRun, "keep_best", "checkpoint")
+    timed(train, "fit", "training")
+    timed(train._Watcher, "_write_card", "card")
+    return found
+worker._recipe = recipe
+def tell():
+    with open({note!r}, "w") as stream:
+        json.dump(spent, stream)
+atexit.register(tell)
+"""
+"""Times what a worker spends on the words that it writes into the job's folder."""
+
+
+def make_jobs(root: Path, count: int) -> Project:
+    """Make a project in which there have been so many jobs."""
+    project = make_project(root)
+    for number in range(count):
+        kind, state = KINDS[number % len(KINDS)], STATES[number % len(STATES)]
+        fault = "Disk full: maps/cell_07/mt.microtubule.mrc cannot be written." if state == "failed" else None
+        job = put_job(project, kind, f"cell_{number:03}", state=state, asked={"features": ["mt"]}, fault=fault)
+        tell_progress(job, 1.0, "done")
+    return project
+
+
+@contextmanager
+def a_job_that_runs(project: Project) -> Iterator[None]:
+    """Let a job be there whose progress changes four times a second."""
+    job, ended = put_job(project, "train", "live", state="lost"), threading.Event()
+
+    def work() -> None:
+        done = 0
+        while not ended.wait(0.25):
+            done += 1
+            tell_progress(job, done % 100 / 100, f"epoch {done}/100", 100.0)
+
+    with claims.holding(job.claim):
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            job.move(JobState.STOPPED)
+
+
+def seconds_of_command(root: Path, *words: str) -> tuple[float, float]:
+    """Return the time that a command takes, and the time that processors spend on it."""
+    began, before = time.perf_counter(), os.times()
+    subprocess.run([sys.executable, "-m", "tomoseg_tui", *words], cwd=root, capture_output=True, check=True)
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - began, spent
+
+
+def seconds_of_tab(project: Project, folder: Path) -> tuple[float, float]:
+    """Return the time within which 95 % of keys move the cursor of the tab Jobs, and the processors' share meanwhile.
+
+    A job runs, so that there are new facts twice a second.
+    """
+    environment = {"XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state"), "TMUX": ""}
+    command = [sys.executable, "-m", "tomoseg_tui", str(project.layout.root)]
+    with a_job_that_runs(project), Terminal(command, size=SIZE, environment=environment) as terminal:
+        terminal.wait_for(lambda output: b"Jobs" in output and b"Quit" in output)
+        terminal.send("7")
+        terminal.wait_for(lambda _output: "live" in terminal.screen().text)
+        time.sleep(2)
+        began, before, lags = time.monotonic(), _processor_seconds(terminal.process.pid), []
+        for press in range(PRESSES):
+            time.sleep(max(0.0, began + press / PRESSES_A_SECOND - time.monotonic()))
+            seen = len(terminal.pieces)
+            at = terminal.send("j" if press % 10 < 5 else "k")
+            _wait_for_more(terminal, seen)
+            lags.append(terminal.pieces[seen][0] - at)
+        share = (_processor_seconds(terminal.process.pid) - before) / (time.monotonic() - began)
+    return sorted(lags)[int(0.95 * len(lags))], share
+
+
+def _wait_for_more(terminal: Terminal, seen: int) -> None:
+    """Wait until more pieces have come than were seen before."""
+    deadline = time.monotonic() + 2
+    while len(terminal.pieces) <= seen and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def shares_of_bookkeeping(root: Path, folder: Path, run: str, epochs: int) -> dict[str, float]:
+    """Train, and return which share of the training its words took, and which its checkpoints and card."""
+    note = folder / f"{run}.json"
+    words = ("train", "--feature", "tube", "--network", "unet25d", "--name", run, "--epochs", epochs, "--seed", 3)
+    Tomoseg(root)(*words, "--wait", env=hooked(folder / "hooks", worker=TIMED_HOOK.format(note=str(note))))
+    job = Job(Project.open(root).layout.job_folder(str(len(list((root / "jobs").iterdir())))))
+    deadline = time.monotonic() + 10
+    while not note.exists() and time.monotonic() < deadline and not job.claim.exists():
+        time.sleep(0.05)
+    spent = json.loads(note.read_text())
+    return {title: spent[title] / spent["training"] for title in ("bookkeeping", "checkpoint", "card")}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", default="commands,tab,training")
+    parser.add_argument("--epochs", type=int, default=2, help="of each of the trainings")
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as place:
+        folder = Path(place)
+        print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
+        projects = {count: make_jobs(folder / str(count), count) for count in (FEW, FULL, MANY)}
+        if "commands" in words.parts:
+            measure_commands(projects)
+        if "tab" in words.parts:
+            measure_tab(projects, folder)
+        if "training" in words.parts:
+            measure_training(make_tubes_project(folder / "tubes"), folder, words.epochs)
+
+
+def measure_commands(projects: dict[int, Project]) -> None:
+    """Time `tomoseg jobs`."""
+    rounds = [
+        {count: seconds_of_command(project.layout.root, "jobs") for count, project in projects.items()}
+        for _ in range(RUNS)
+    ]
+    for count in projects:
+        wall, spent = (statistics.median(one[count][place] for one in rounds) for place in (0, 1))
+        print(f"`tomoseg jobs`, {count} jobs: {wall:.2f} s, {spent:.2f} s of a processor")
+
+
+def measure_tab(projects: dict[int, Project], folder: Path) -> None:
+    """Time keys in the tab Jobs."""
+    rounds = [{count: seconds_of_tab(project, folder) for count, project in projects.items()} for _ in range(RUNS)]
+    for count in projects:
+        lag, share = (statistics.median(one[count][place] for one in rounds) for place in (0, 1))
+        print(f"tab Jobs, {count} jobs: 95 % of keys within {1000 * lag:.0f} ms, {100 * share:.0f} % of a processor")
+
+
+def measure_training(root: Path, folder: Path, epochs: int) -> None:
+    """Time the words of a training."""
+    rounds = [shares_of_bookkeeping(root, folder, f"run_{number}", epochs) for number in range(RUNS)]
+    for title in rounds[0]:
+        print(f"of a training, {title}: {100 * statistics.median(one[title] for one in rounds):.2f} %")
+
+
+if __name__ == "__main__":
+    main()

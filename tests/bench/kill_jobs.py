@@ -1,0 +1,244 @@
+"""Kill jobs at random moments, resume them, and compare what comes of it with what comes of one that nobody disturbs.
+
+`python kill_jobs.py [--kills 50] [--seed 1] [--only train,apply,merge,preprocess]`; a child of `make kills`. Half of
+the moments are a time after the worker's start. The other half are a change that the worker makes on the disk, the
+n-th file that it opens, renames or removes: those come again with the same seed, and hit the gaps between two files
+that belong together, which are too short for a clock. Whole process groups are killed. Of the project everything is
+compared, the names of its files too, so that nothing may be left that somebody would have to tidy.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support import Tomoseg
+from tubes import hooked, wait_until
+from undisturbed import NETWORK_HOOK, WORK, content_of, make_template
+
+from tomoseg_tui.jobs.record import Job, JobState, all_jobs, tidy_jobs
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.catalog import Project
+
+CHANGES_HOOK = """
+import atexit, os, signal, sys, threading
+seen = 0
+def end_group():
+    os.killpg(0, signal.SIGKILL)
+def look(event, words):
+    global seen
+    if event == "open":
+        if not words[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+    elif event not in ("os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate"):
+        return
+    path = words[0]
+    if not isinstance(path, str) and not hasattr(path, "__fspath__"):
+        return
+    path = os.fspath(path)
+    if not isinstance(path, str) or not path.startswith({root!r}) or "progress.json" in path or path == {note!r}:
+        return
+    seen += 1
+    if seen == {at!r}:
+        threading.Timer({later!r}, end_group).start() if {later!r} else end_group()
+def tell():
+    with open({note!r}, "w") as stream:
+        stream.write(str(seen))
+sys.addaudithook(look)
+atexit.register(tell)
+"""
+"""Counts the changes that a worker makes in a folder, and ends its group of processes with one of them."""
+MOST_SECONDS = 10.0
+"""On the same machine the state says by then that a worker is gone."""
+LONGEST_SECONDS = 300.0
+"""No job here takes as long."""
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What comes of a job that nobody disturbs."""
+
+    content: dict[str, object]
+    seconds: float
+    changes: int
+    """That its worker makes on the disk."""
+
+
+@dataclass
+class Tally:
+    """What the kills have shown."""
+
+    kills: int = 0
+    jobs: int = 0
+    slowest_seconds: float = 0.0
+    """From a kill until the state says it."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a worker is killed."""
+
+    seconds: float | None = None
+    """After its start."""
+    change: int = 0
+    """With this change that it makes on the disk, counted from 1."""
+    later: float = 0.0
+    """Seconds after that change."""
+
+
+class Killer:
+    """Disturbs one kind of job.
+
+    Parameters
+    ----------
+    kind : str
+        One of `WORK`.
+    template : Path
+        A project of `make_template`; stays as it is.
+    place : Path
+        Where copies of it are made.
+    """
+
+    def __init__(self, kind: str, template: Path, place: Path) -> None:
+        self._kind, self._template, self._place = kind, template, place
+        self._copies = 0
+        self.whole = self._undisturbed()
+
+    def disturb(self, kills: int, rng: random.Random, *, clock: float = 0.5) -> Tally:
+        """Kill jobs until so many kills have hit one, and compare each when it is done.
+
+        Parameters
+        ----------
+        kills : int
+        rng : random.Random
+            Draws the moments.
+        clock : float
+            Share of the moments that are times; the others are changes on the disk.
+        """
+        tally = Tally()
+        while tally.kills < kills:
+            tomoseg = self._fresh_copy()
+            words = self._words()
+            while True:
+                moment = self._draw(rng, clock) if tally.kills < kills else Moment()
+                state = self._run(tomoseg, words, moment, tally)
+                job = all_jobs(Project.open(tomoseg.folder).layout)
+                if state is JobState.DONE:
+                    break
+                words = ("jobs", "resume", job[0].id) if job and job[0].id == self._job_id else self._words()
+            self._compare(tomoseg)
+            tally.jobs += 1
+        return tally
+
+    def _undisturbed(self) -> Undisturbed:
+        tomoseg = self._fresh_copy()
+        self._job_id = str(int(all_jobs(Project.open(tomoseg.folder).layout)[0].id) + 1)
+        began = time.monotonic()
+        assert self._run(tomoseg, self._words(), Moment(), Tally()) is JobState.DONE
+        seconds = time.monotonic() - began
+        noted = tomoseg.folder.parent / "changes.txt"
+        wait_until(lambda: noted.exists() and noted.read_text() != "")
+        changes = int(noted.read_text())
+        noted.unlink()
+        content = content_of(tomoseg.folder.parent)
+        shutil.rmtree(tomoseg.folder.parent)
+        return Undisturbed(content, seconds, changes)
+
+    def _words(self) -> tuple[object, ...]:
+        return WORK[self._kind]
+
+    def _fresh_copy(self) -> Tomoseg:
+        self._copies += 1
+        place = self._place / f"{self._kind}_{self._copies}"
+        shutil.copytree(self._template.parent, place, symlinks=True, ignore=shutil.ignore_patterns("hooks"))
+        return Tomoseg(place / self._template.name)
+
+    def _draw(self, rng: random.Random, clock: float) -> Moment:
+        if rng.random() < clock:
+            return Moment(seconds=rng.uniform(0, self.whole.seconds))
+        return Moment(change=rng.randint(1, self.whole.changes), later=rng.choice((0.0, 0.0, rng.uniform(0, 0.005))))
+
+    def _run(self, tomoseg: Tomoseg, words: tuple[object, ...], moment: Moment, tally: Tally) -> JobState:
+        """Start or resume the job, kill it at a moment, and return the state that it then has."""
+        place = tomoseg.folder.parent
+        hook = CHANGES_HOOK.format(
+            root=str(place), note=str(place / "changes.txt"), at=moment.change, later=moment.later
+        )
+        env = hooked(place / "hooks", NETWORK_HOOK, worker=hook)
+        began = time.monotonic()
+        tomoseg(*words, code=None, env=env)
+        job = Job(Project.open(tomoseg.folder).layout.job_folder(self._job_id))
+        killed = False
+        while not (state := job.state()).is_over:
+            if moment.seconds is not None and time.monotonic() - began > moment.seconds and not killed:
+                killed = _kill_group(job)
+                moment_of_kill = time.monotonic()
+            elif killed:
+                assert time.monotonic() - moment_of_kill < MOST_SECONDS, f"after {MOST_SECONDS:g} s it is still {state}"
+            assert time.monotonic() - began < LONGEST_SECONDS, f"job {job.id} of {place} hangs"
+            time.sleep(0.005)
+        if state is not JobState.DONE:
+            tally.kills += 1
+            if killed:
+                tally.slowest_seconds = max(tally.slowest_seconds, time.monotonic() - moment_of_kill)
+            if state is not JobState.LOST:
+                fault = job.record().fault or ""
+                assert "did not come up" in fault, f"{place}: {state} {fault}"
+        return state
+
+    def _compare(self, tomoseg: Tomoseg) -> None:
+        place = tomoseg.folder.parent
+        layout = Project.open(tomoseg.folder).layout
+        wait_until(lambda: not claims.is_held(Job(layout.job_folder(self._job_id)).claim))
+        tidy_jobs(layout)  # as the start of any other job does: a worker gives its claim back after its last word
+        (place / "changes.txt").unlink(missing_ok=True)
+        found, whole = content_of(place), self.whole.content
+        assert found.keys() - whole.keys() == set(), f"left in {place}: {sorted(found.keys() - whole.keys())}"
+        assert whole.keys() - found.keys() == set(), f"missing in {place}: {sorted(whole.keys() - found.keys())}"
+        different = [path for path in whole if whole[path] != found[path]]
+        assert not different, f"in {place} differ: {different}"
+        shutil.rmtree(place)
+
+
+def _kill_group(job: Job) -> bool:
+    """Kill the worker's group of processes; tell whether there was one."""
+    owner = claims.owner_of(job.claim)
+    if owner is None or not claims.is_held(job.claim):
+        return False
+    try:
+        os.killpg(owner.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def main() -> None:
+    """Disturb each kind of job and say what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--kills", type=int, default=50, help="of each kind of job")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default=",".join(WORK), help=f"of {','.join(WORK)}")
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tomoseg_kills.") as folder:
+        template = make_template(Path(folder) / "template")
+        for kind in words.only.split(","):
+            began = time.monotonic()
+            tally = Killer(kind, template, Path(folder)).disturb(words.kills, random.Random(f"{kind} {words.seed}"))
+            print(
+                f"{kind:12} {tally.kills} kills in {tally.jobs} jobs: every result is equal to the undisturbed one, "
+                f"nothing is left; the state said it after {tally.slowest_seconds:.2f} s at most "
+                f"({time.monotonic() - began:.0f} s)",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Jobs that come after others: real workers, whose trainings only wait."""
+
+import signal
+from typing import Any
+
+import pytest
+from queued import Stage, becomes, train
+from tubes import wait_until
+
+from tomoseg_tui.errors import JobError
+from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.chaining import awaited, launch_all, resume_with_followers, to_come
+from tomoseg_tui.jobs.record import Job, JobState, find_job
+from tomoseg_tui.project.catalog import Project
+
+Projects = tuple[Project, Project]
+
+
+def apply(project: Project, run: str, **how: Any) -> Job:
+    asked = {"run": run, "tomograms": ["cell"]}
+    return launch.launch(project.layout, "apply", f"{run} on cell", asked, **how)
+
+
+def test_a_job_begins_when_the_one_before_it_is_done(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    first = train(projects[0], "first")
+    later = apply(projects[0], "later", after=["1"])
+    listing = later.listing()
+    assert (listing["state"], listing["after"], listing["place"]) == ("queued", ["1"], None)
+    wait_until(lambda: later.listing()["waits_for"] == "waits for job 1 (train first)")
+    stage.let_go("first")
+    becomes(later, JobState.DONE)
+    assert first.state() is JobState.DONE
+    assert stage.begun == ["first", "later"]
+
+
+@pytest.mark.slow
+def test_a_job_that_waits_for_another_does_not_stand_in_line(projects: Projects, stage: Stage) -> None:
+    stage.hold("first", "second")
+    train(projects[0], "first")
+    later = apply(projects[0], "later", after=["1"])
+    second = train(projects[1], "second")
+    wait_until(lambda: second.listing()["place"] == 1)
+    stage.let_go("first")
+    becomes(second, JobState.RUNNING)
+    wait_until(lambda: later.listing()["place"] == 1)
+    stage.let_go("second")
+    becomes(later, JobState.DONE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["failed", "stopped", "lost"])
+def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Projects, stage: Stage, end: str) -> None:
+    project = projects[0]
+    stage.hold("first")
+    first = train(project, "first")
+    later, last = apply(project, "later", after=["1"]), apply(project, "last", after=["2"])
+    becomes(first, JobState.RUNNING)
+    if end == "failed":
+        stage.fail("first")
+        stage.let_go("first")
+    elif end == "stopped":
+        launch.stop(first)
+    else:
+        launch._signal_group(first, signal.SIGKILL)
+    becomes(last, JobState.FAILED)
+    listing = later.listing()
+    assert listing["fault"] == f"It comes after job 1 (train first), which is {end}."
+    assert "tomoseg jobs resume 1" in listing["fix"]
+    assert "job 2 (apply later on cell), which is failed" in last.listing()["fault"]
+    with pytest.raises(JobError, match="comes after job 1"):
+        resume_with_followers(project.layout, later)
+    if end == "failed":
+        stage.fail("first", fails=False)
+    else:
+        stage.let_go("first")
+    resumed, followers = resume_with_followers(project.layout, first)
+    assert (resumed, [job.id for job in followers]) == (True, ["2", "3"])
+    becomes(last, JobState.DONE)
+
+
+@pytest.mark.slow
+def test_a_job_that_was_resumed_takes_along_only_what_waited_for_it(projects: Projects, stage: Stage) -> None:
+    project = projects[0]
+    stage.fail("first")
+    stage.fail("own")
+    first = train(project, "first")
+    becomes(first, JobState.FAILED)
+    own = train(project, "own")
+    becomes(own, JobState.FAILED)
+    with pytest.raises(JobError, match="Job 1 is failed"):
+        awaited(project.layout, ["1"])
+    stage.fail("first", fails=False)
+    assert resume_with_followers(project.layout, first) == (True, [])
+    becomes(first, JobState.DONE)
+    assert own.state() is JobState.FAILED
+    assert resume_with_followers(project.layout, first) == (False, [])
+
+
+def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Projects, stage: Stage) -> None:
+    project = projects[0]
+    stage.fail("a")
+    asked: list[dict[str, Any]] = [{"name": "t"}, {"run": "a", "tomograms": ["a"]}, {"run": "b", "tomograms": ["b"]}]
+    steps = [
+        ("train", "t", asked[0], ()), ("apply", "a", asked[1], (0,)), ("apply", "b", asked[2], (0,)),
+        ("apply", "c", asked[2], (1, 2)),
+    ]  # fmt: skip
+    jobs = launch_all(project.layout, steps)
+    becomes(jobs[2], JobState.DONE)
+    becomes(jobs[3], JobState.FAILED)
+    assert [job.state() for job in jobs[:2]] == [JobState.DONE, JobState.FAILED]
+    assert jobs[3].record().after == ("2", "3")
+    assert "job 2" in str(jobs[3].record().fault)
+
+
+@pytest.mark.slow
+def test_a_job_whose_forerunner_is_gone_fails_in_words(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    train(projects[0], "first")
+    later = apply(projects[0], "later", after=["1"])
+    (projects[0].layout.job_folder("1") / "record.json").rename(projects[0].layout.root / "elsewhere.json")
+    becomes(later, JobState.FAILED)
+    assert "a job that is gone" in str(later.record().fault)
+    (projects[0].layout.root / "elsewhere.json").rename(projects[0].layout.job_folder("1") / "record.json")
+
+
+@pytest.mark.slow
+def test_what_is_still_to_come_is_told_with_all_that_it_waits_for(projects: Projects, stage: Stage) -> None:
+    project = projects[0]
+    stage.hold("first")
+    train(project, "first")
+    apply(project, "later", after=["1"])
+    kinds = [kind for kind, _ in to_come(project.layout, ["2"])]
+    assert kinds == ["apply", "train"]
+    stage.let_go("first")
+    becomes(find_job(project.layout, "2"), JobState.DONE)
+    assert to_come(project.layout, ["2"]) == []

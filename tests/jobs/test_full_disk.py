@@ -1,0 +1,177 @@
+"""Disks that are full in the middle of a job or a command: a clear state, what was there whole, and a way on."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from small_disk import LimitedFiles, SmallDisk, Tmpfs
+from support import digest_of
+from tubes import hooked
+from undisturbed import NETWORK_HOOK, content_of
+
+from tomoseg_tui.project.layout import ProjectLayout
+
+pytestmark = pytest.mark.slow
+
+DISK = 40_000_000
+"""Bytes of the small disk."""
+MERGE = ("merge", "tubes", "--map", "net:tube=0.5", "--map", "net:wall=0.4")
+
+
+@pytest.fixture
+def any_disk(small_template: Path, tmp_path: Path) -> Iterator[SmallDisk]:
+    """The truest small disk that can be had here, with the project on it."""
+    if not Tmpfs.is_possible():
+        (tmp_path / "disk").mkdir()
+        disk: SmallDisk = LimitedFiles(tmp_path / "disk")
+    else:
+        disk = _tmpfs(tmp_path)
+    with disk:
+        disk.bring(small_template.parent)
+        yield disk
+
+
+@pytest.fixture(params=["a small file system", "files that may not grow"])
+def each_disk(request: pytest.FixtureRequest, small_template: Path, tmp_path: Path) -> Iterator[SmallDisk]:
+    """Both kinds of small disk in turn; files that may not grow can be had everywhere."""
+    if request.param == "files that may not grow":
+        (tmp_path / "disk").mkdir()
+        disk: SmallDisk = LimitedFiles(tmp_path / "disk")
+    elif Tmpfs.is_possible():
+        disk = _tmpfs(tmp_path)
+    else:
+        pytest.skip("nobody may mount here: a disk that is really full was NOT tested, only files that may not grow")
+    with disk:
+        disk.bring(small_template.parent)
+        yield disk
+
+
+def _tmpfs(tmp_path: Path) -> Tmpfs:
+    (tmp_path / "disk").mkdir()
+    return Tmpfs(tmp_path / "disk", DISK)
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """Environment in which there is the small network."""
+    return hooked(tmp_path / "hooks", NETWORK_HOOK)
+
+
+def layout_of(disk: SmallDisk) -> ProjectLayout:
+    """Return the project as this process sees it."""
+    return ProjectLayout(disk.seen() / "project")
+
+
+def assert_full(disk: SmallDisk, job: str, said: str) -> None:
+    """Look that a job says what has happened, and what to do."""
+    listing = disk.run("jobs", "show", job, "--json").json
+    assert listing["state"] == "failed"
+    assert listing["fault"].startswith("Disk full: ")
+    assert listing["fix"].startswith("Make ")
+    assert listing["fix"].endswith(f"there, then go on: tomoseg jobs resume {job}")
+    assert "job " + job + " is failed. Disk full: " in said
+
+
+def test_a_training_goes_on_to_the_same_network(any_disk: SmallDisk, env: dict[str, str], small_template: Path) -> None:
+    any_disk.run("trainset", "build", "set", "--feature", "tube", "--feature", "wall")
+    words = ("train", "--trainset", "set", "--network", "small", "--batch", 2, "--epochs", 4, "--seed", 3)
+    failed = any_disk.run(*words, "--name", "run", "--wait", left=60_000, env=env)
+    assert failed.code == 2
+    assert_full(any_disk, "3", failed.err)
+    done = any_disk.run("jobs", "resume", "3", "--wait", env=env)
+    assert done.code == 0, done.err
+    ours, theirs = layout_of(any_disk).network_folder("run"), small_template / "networks" / "net"
+    assert content_of(ours)["best.weights.h5"] == content_of(theirs)["best.weights.h5"]
+    assert sorted(content_of(ours)) == ["best.weights.h5", "card.json", "triples.h5"]
+    found, whole = (
+        content_of(folder) for folder in (layout_of(any_disk).job_folder("3"), small_template / "jobs" / "1")
+    )
+    assert found["metrics.jsonl"] == whole["metrics.jsonl"]
+
+
+def test_maps_stay_whole_and_are_made_again(any_disk: SmallDisk, env: dict[str, str], small_template: Path) -> None:
+    maps = layout_of(any_disk).maps / "tubes"
+    before = digest_of(maps)
+    failed = any_disk.run("apply", "net", "tubes", "--wait", left=400_000, env=env)
+    assert failed.code == 2
+    assert_full(any_disk, "3", failed.err)
+    assert digest_of(maps) == before
+    done = any_disk.run("jobs", "resume", "3", "--wait", env=env)
+    assert done.code == 0, done.err
+    assert content_of(maps) == content_of(small_template / "maps" / "tubes")
+
+
+def test_labels_stay_whole_and_are_made_again(each_disk: SmallDisk) -> None:
+    labels = layout_of(each_disk).label_file("tubes", "merged")
+    each_disk.run(*MERGE, "--wait")
+    whole = labels.read_bytes()
+    failed = each_disk.run(*MERGE, "--wait", left=300_000)
+    assert failed.code == 2
+    assert_full(each_disk, "4", failed.err)
+    assert labels.read_bytes() == whole
+    if isinstance(each_disk, Tmpfs):
+        assert "Make about " in failed.err, "how much is missing is known"
+    labels.unlink()
+    assert each_disk.run("jobs", "resume", "4", "--wait").code == 0
+    assert labels.read_bytes() == whole
+
+
+def test_a_filtered_version_is_made_again(each_disk: SmallDisk) -> None:
+    failed = each_disk.run("preprocess", "tubes", "--wait", left=1_000_000)
+    assert failed.code == 2
+    assert_full(each_disk, "3", failed.err)
+    tomograms = layout_of(each_disk).tomograms
+    assert [folder.name for folder in tomograms.iterdir()] == ["tubes"]
+    assert each_disk.run("jobs", "resume", "3", "--wait").code == 0
+    found = content_of(tomograms / "tubes__preproc")
+    shutil.rmtree(tomograms / "tubes__preproc")
+    assert each_disk.run("preprocess", "tubes", "--wait").code == 0
+    assert content_of(tomograms / "tubes__preproc") == found
+
+
+@pytest.mark.parametrize("options", [(), ("--invert",)])
+def test_an_import_leaves_nothing_and_says_how_much_is_missing(each_disk: SmallDisk, options: tuple[str, ...]) -> None:
+    before = digest_of(layout_of(each_disk).root)
+    failed = each_disk.run("import", "../tubes.mrc", "--name", "other", *options, left=1_000_000)
+    assert failed.code == 2
+    assert "Disk full: " in failed.err
+    if isinstance(each_disk, Tmpfs):
+        assert "Make about 1.5 MB of room there, then import again" in failed.err
+    assert digest_of(layout_of(each_disk).root) == before
+    assert each_disk.run("import", "../tubes.mrc", "--name", "other", *options).code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("features", "add", "ribosome"),
+        ("tiles", "add", "tubes", "--at", "60,60,5", "--feature", "tube"),
+        ("annotations", "import", "../truth.mrc", "--tomogram", "tubes", "--map", "1=tube", "--replace"),
+        ("trainset", "build", "set", "--feature", "tube"),
+        MERGE,
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_without_room_changes_nothing(each_disk: SmallDisk, words: tuple[str, ...]) -> None:
+    before = digest_of(layout_of(each_disk).root)
+    failed = each_disk.run(*words, left=0)
+    assert failed.code == 2
+    assert "Disk full: " in failed.err
+    assert str(each_disk.folder) in failed.err, "it says where"
+    assert digest_of(layout_of(each_disk).root) == before
+    done = each_disk.run(*words)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.skipif(not Tmpfs.is_possible(), reason="nobody may mount here: files may not grow, but the disk has room")
+def test_with_room_for_a_record_alone_a_job_still_says_what_has_happened(any_disk: SmallDisk) -> None:
+    block = os.statvfs(any_disk.seen()).f_frsize
+    for blocks in range(3, 7):
+        failed = any_disk.run(*MERGE, "--wait", left=blocks * block)
+        assert failed.code == 2
+        assert_full(any_disk, str(blocks), failed.err)
+        record = msgspec.json.decode((layout_of(any_disk).job_folder(str(blocks)) / "record.json").read_bytes())
+        assert record["exit_code"] == 2

@@ -1,0 +1,51 @@
+"""Workers that went down without a word: what the state says, and that nothing is in the way of going on."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support import Tomoseg
+
+from tomoseg_tui.jobs.record import Job, JobState, create_job, tidy_jobs
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.catalog import Project
+
+
+def test_a_claim_that_a_worker_left_in_its_last_moment_goes_with_the_next_job(project: Project) -> None:
+    job = create_job(project.layout, "merge", "cell/merged", {})
+    job.move(JobState.RUNNING)
+    job.move(JobState.DONE)
+    dead = claims.Owner(claims.this_process().host, "another boot", 1, "1")
+    claims.take(job.claim, dead)
+    tidy_jobs(project.layout)
+    assert not job.claim.exists()
+    claims.take(job.claim, claims.this_process())
+    tidy_jobs(project.layout)
+    assert job.claim.exists(), "the claim of a living process stays"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("host", "boot"), [("elsewhere", "theirs"), (None, "another boot")])
+def test_a_worker_that_went_down_with_its_machine_is_lost_and_its_job_can_be_resumed(
+    tmp_path: Path, small_template: Path, host: str | None, boot: str
+) -> None:
+    """As another host sees it once the heart has not beaten for 30 s, and the same one after power has come back."""
+    shutil.copytree(small_template.parent, tmp_path / "copy", ignore=shutil.ignore_patterns("hooks"))
+    tomoseg = Tomoseg(tmp_path / "copy" / small_template.name)
+    tomoseg("merge", "tubes", "--map", "net:tube=0.5", "--wait")
+    layout = Project.open(tomoseg.folder).layout
+    whole = layout.label_file("tubes", "merged").read_bytes()
+    job = create_job(layout, "merge", "tubes/merged", Job(layout.job_folder("3")).record().asked)
+    owner = claims.Owner(host or claims.this_process().host, boot, os.getpid(), claims.this_process().started)
+    claims.take(job.claim, owner)
+    job.move(JobState.RUNNING, owner=owner)
+    if host is not None:
+        assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "running", "its heart has just beaten"
+        last = job.claim.stat().st_mtime - claims.HEARTBEAT_LIMIT_SECONDS - 1
+        os.utime(job.claim, (last, last))
+    assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "lost"
+    layout.label_file("tubes", "merged").unlink()
+    tomoseg("jobs", "resume", job.id, "--wait")
+    assert job.state() is JobState.DONE
+    assert layout.label_file("tubes", "merged").read_bytes() == whole

@@ -1,0 +1,152 @@
+"""What Slurm prints, as recorded from Slurm 22.05, and what it means for a job."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tomoseg_tui.jobs.slurm_look import SlurmDesk, SlurmLook, TaskLook, cause_in, read_sacct, read_squeue, verdict
+from tomoseg_tui.project.slurm_settings import SlurmSettings
+
+SQUEUE = """\
+3|PENDING|main||Resources
+4|PENDING|main||JobHeldUser
+1|RUNNING|main|node1|None
+1|RUNNING|main|node1|None
+1|PENDING|main||Resources
+2|PENDING|main||BeginTime
+17|TIMEOUT|main|node1|TimeLimit
+7|COMPLETED|main|node1|None
+7|COMPLETED|main|node1|None
+12|PENDING|main||(null)
+18|FAILED|main|node1|JobLaunchFailure
+19|PENDING|gpu||ReqNodeNotAvail, UnavailableNodes:node[1-3]
+"""
+SACCT = """\
+20|TIMEOUT|main|node1
+21_0|COMPLETED|main|node1
+21_1|OUT_OF_MEMORY|main|node2
+22|CANCELLED by 1000|main|None assigned
+23_[4-7]|PENDING|main|None assigned
+"""
+
+
+class Slurm:
+    """Answers as recorded, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers: dict[str, str | None] = {"squeue": SQUEUE, "sacct": SACCT}
+        self.now = 100.0
+        self.desk = SlurmDesk(self.ask, lambda: self.now)
+
+    def ask(self, words: Sequence[str]) -> str | None:
+        self.asked.append(words[0])
+        return self.answers[words[0]]
+
+
+@pytest.fixture
+def cluster() -> Slurm:
+    return Slurm()
+
+
+@pytest.mark.parametrize(
+    ("job", "alive", "running", "waits_for", "ended_as"),
+    [
+        ("1", True, True, "", ""),
+        ("2", True, False, "waits in Slurm: BeginTime", ""),
+        ("3", True, False, "waits in Slurm: Resources", ""),
+        ("7", False, False, "", "COMPLETED"),
+        ("17", False, False, "", "TIMEOUT"),
+        ("18", False, False, "", "FAILED"),
+        ("19", True, False, "waits in Slurm: ReqNodeNotAvail, UnavailableNodes:node[1-3]", ""),
+    ],
+)
+def test_squeue_tells_how_a_job_is(job: str, *, alive: bool, running: bool, waits_for: str, ended_as: str) -> None:
+    look = read_squeue(SQUEUE)[job]
+    assert (look.is_alive, look.is_running, look.waits_for, look.ended_as) == (alive, running, waits_for, ended_as)
+
+
+def test_a_task_without_a_reason_waits_as_its_state_says() -> None:
+    assert SlurmLook((TaskLook("CONFIGURING", reason="None"),)).waits_for == "waits in Slurm: configuring"
+
+
+def test_accounts_tell_the_worst_of_an_array_and_leave_out_by_whom() -> None:
+    found = read_sacct(SACCT)
+    assert [found[job].ended_as for job in ("20", "21", "22", "23")] == ["TIMEOUT", "OUT_OF_MEMORY", "CANCELLED", ""]
+
+
+@pytest.mark.parametrize("printed", ["", "\n", "nonsense", "slurm_load_jobs error: Unable", "5", "|||||"])
+def test_whatever_is_printed_is_read_without_a_fault(printed: str) -> None:
+    assert all(look.tasks for look in read_squeue(printed).values())
+
+
+def test_one_look_serves_all_jobs_for_some_seconds(cluster: Slurm) -> None:
+    cluster.desk.look(["1", "2", "3"])
+    cluster.now += 2
+    assert cluster.desk.look(["3", "1"])["3"] == SlurmLook((TaskLook("PENDING", "main", "", "Resources"),))
+    assert cluster.asked == ["squeue"]
+    cluster.now += 2
+    cluster.desk.look(["1", "2"])
+    assert cluster.asked == ["squeue", "squeue"]
+
+
+def test_what_squeue_has_forgotten_is_asked_for_once_in_the_accounts(cluster: Slurm) -> None:
+    found = cluster.desk.look(["1", "20", "99"])
+    assert found["20"] is not None
+    assert (found["20"].ended_as, found["99"]) == ("TIMEOUT", SlurmLook())
+    cluster.now += 60
+    cluster.desk.look(["1", "20", "99"])
+    assert cluster.asked == ["squeue", "sacct", "squeue"]
+
+
+def test_slurm_that_does_not_answer_is_asked_again_later(cluster: Slurm) -> None:
+    cluster.answers["squeue"] = None
+    assert cluster.desk.look(["1"]) == {"1": None}
+    cluster.answers["squeue"] = SQUEUE
+    assert cluster.desk.look(["1"]) == {"1": None}
+    cluster.now += 31
+    assert cluster.desk.look(["1"])["1"] is not None
+
+
+def test_a_cluster_without_accounts_only_knows_less(cluster: Slurm) -> None:
+    cluster.answers["sacct"] = None
+    assert cluster.desk.look(["20"]) == {"20": SlurmLook()}
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        (
+            "slurmstepd-node1: error: *** JOB 17 ON node1 CANCELLED AT 2026-11-25T19:19:11 DUE TO TIME LIMIT ***",
+            "TIMEOUT",
+        ),
+        ("slurmstepd: error: *** JOB 5 ON n CANCELLED AT 2026-11-25T19:18:11 DUE TO NODE FAILURE, SEE", "NODE_FAIL"),
+        ("slurmstepd: error: *** JOB 5 ON n CANCELLED AT 2026-11-25T19:18:11 DUE TO PREEMPTION ***", "PREEMPTED"),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch.", "OUT_OF_MEMORY"),
+        ("slurmstepd: error: Detected 1 oom-kill event(s) in StepId=5.batch cgroup.", "OUT_OF_MEMORY"),
+        ("slurmstepd-node1: error: *** JOB 18 ON node1 CANCELLED AT 2026-11-25T19:18:11 ***", ""),
+        ("", ""),
+    ],
+)
+def test_the_log_keeps_what_slurm_forgets(log: str, cause: str) -> None:
+    begins = "2026-11-25T19:19:01Z Handed over as Slurm's job 5.\n"
+    assert cause_in(f"{begins}{log}\n", "5") == cause
+    assert cause_in(f"{log}\n{begins}", "5") == ""  # that was in an earlier life
+
+
+@pytest.mark.parametrize(
+    ("cause", "fault", "fix"),
+    [
+        ("TIMEOUT", "time limit of 1:00:00", "tomoseg jobs resume 3 --slurm time=HOURS:00:00"),
+        ("OUT_OF_MEMORY", "more memory than it was given (4G)", "tomoseg jobs resume 3 --slurm memory=8G"),
+        ("NODE_FAIL", "Its node in Slurm failed.", "tomoseg jobs resume 3"),
+        ("PREEMPTED", "its place to another job", "tomoseg jobs resume 3"),
+        ("CANCELLED", "was cancelled in Slurm", "tomoseg jobs resume 3"),
+        ("FAILED", "Slurm calls it failed", "tomoseg jobs resume 3"),
+        ("", "ended without a word", "tomoseg jobs resume 3"),
+    ],
+)
+def test_how_slurm_ended_a_job_is_told_with_what_to_do(cause: str, fault: str, fix: str) -> None:
+    told = verdict(cause, SlurmSettings(time="1:00:00", memory="4G"), "3")
+    assert fault in str(told.fault)
+    assert str(told.fix).endswith(fix)

@@ -1,0 +1,180 @@
+"""Which state a job of Slurm is in, from its folder and from what Slurm says; no Slurm is needed for it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tomoseg_tui.errors import JobError
+from tomoseg_tui.jobs import handing, launch, record, slurm_worker
+from tomoseg_tui.jobs.record import Job, JobState, SlurmPart, all_jobs, create_job
+from tomoseg_tui.jobs.seen import JobsSeen
+from tomoseg_tui.jobs.slurm_look import SlurmDesk, heading
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.claims import Owner
+from tomoseg_tui.project.slurm_settings import SlurmSettings
+
+ASKED = {"run": "net", "tomograms": ["a", "b", "c"], "workers": 1, "device": "cpu"}
+
+
+class Says:
+    """Slurm that says one thing, or nothing."""
+
+    def __init__(self) -> None:
+        self.squeue: str | None = None
+        self.asked = 0
+
+    def __call__(self, words: list[str]) -> str | None:
+        self.asked += words[0] == "squeue"
+        return self.squeue if words[0] == "squeue" else None
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch) -> Says:
+    says = Says()
+    monkeypatch.setattr(record, "DESK", SlurmDesk(says))  # type: ignore[arg-type]
+    return says
+
+
+@pytest.fixture
+def job(project: Project) -> Job:
+    part = SlurmPart(settings=SlurmSettings(time="1:00:00", memory="4G"), job="17")
+    return create_job(project.layout, "merge", "cell/merged", {}, slurm=part)
+
+
+def age(job: Job) -> None:
+    """Let the record be older than any look at Slurm."""
+    os.utime(job.record_file, (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "said", "state", "waits_for"),
+    [
+        ("queued", "17|PENDING|main||Priority", "queued", "waits in Slurm: Priority"),
+        ("queued", "17|RUNNING|main|node1|None", "queued", None),  # its worker is coming up
+        ("running", "17|RUNNING|main|node1|None", "running", None),  # one of the array takes the owner's place
+        ("running", "17|PENDING|main||BeginTime", "queued", "waits in Slurm: BeginTime"),  # Slurm has put it back
+        ("running", "17|TIMEOUT|main|node1|TimeLimit", "lost", None),
+        ("queued", "17|CANCELLED|main||None", "stopped", None),
+        ("running", "17|CANCELLED|main|node1|None", "stopped", None),
+        ("running", "", "lost", None),  # forgotten
+        ("queued", None, "queued", None),  # seen from where there is no Slurm
+        ("running", None, "lost", None),
+    ],
+)
+def test_slurm_knows_how_a_job_is_whose_worker_does_not_say(
+    job: Job, says: Says, on_disk: str, said: str | None, state: str, waits_for: str | None
+) -> None:
+    if on_disk == "running":
+        job.move(JobState.RUNNING)
+    age(job)
+    says.squeue = said
+    listing = job.listing()
+    assert (listing["state"], listing["waits_for"], listing["slurm"]) == (state, waits_for, "17")
+    assert bool(listing["fault"]) is bool(listing["fix"]) is (state in {"lost", "stopped"})
+
+
+def test_a_worker_that_lives_is_believed_without_asking_slurm(job: Job, says: Says) -> None:
+    claims.take(job.claim, Owner("node7", "boot", 4711, "1"))
+    job.move(JobState.RUNNING, owner=Owner("node7", "boot", 4711, "1"))
+    listing = job.listing()
+    assert (listing["state"], listing["host"], says.asked) == ("running", "node7", 0)
+
+
+def test_a_job_that_was_just_handed_over_is_not_lost_because_an_earlier_look_does_not_know_it(
+    job: Job, says: Says
+) -> None:
+    says.squeue = ""
+    assert job.state() is JobState.QUEUED
+    age(job)
+    assert job.state() is JobState.LOST
+
+
+def test_a_job_that_never_came_up_says_what_a_node_needs(job: Job, says: Says) -> None:
+    says.squeue = "17|FAILED|main|node1|NonZeroExitCode"
+    age(job)
+    assert job.listing()["fault"] == "It did not come up on its node."
+    assert "this Python under the same paths" in job.listing()["fix"]
+
+
+def test_what_slurm_has_forgotten_stands_in_the_log(job: Job, says: Says) -> None:
+    says.squeue = ""
+    job.move(JobState.RUNNING)
+    age(job)
+    oom = "slurmstepd: error: Detected 1 oom_kill event in StepId=17.batch.\n"
+    job.log_file.write_text(f"2026-01-02T03:04:05Z Handed over as {heading('17')}.\n{oom}")
+    assert "more memory than it was given (4G)" in job.listing()["fault"]
+    assert job.listing()["fix"] == "Go on with more: tomoseg jobs resume 1 --slurm memory=8G"
+
+
+def test_a_list_of_many_jobs_asks_slurm_once_and_of_those_that_are_over_never(project: Project, says: Says) -> None:
+    says.squeue = "".join(f"{number}|PENDING|main||Priority\n" for number in range(60))
+    for number in range(60):
+        part = SlurmPart(settings=SlurmSettings(), job=str(number))
+        job = create_job(project.layout, "merge", "cell/merged", {}, slurm=part)
+        if number >= 50:
+            job.move(JobState.RUNNING)
+            job.move(JobState.DONE)
+    rows = [seen.listing for seen in JobsSeen(project.layout).look()]
+    assert [row["state"] for row in rows] == ["done"] * 10 + ["queued"] * 50
+    assert says.asked == 1
+    assert rows[0]["fault"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "tasks"),
+    [
+        ("merge", {}, 1),
+        ("apply", ASKED, 3),
+        ("apply", ASKED | {"workers": 8}, 8),
+        ("apply", ASKED | {"tomograms": ["a"]}, 1),
+    ],
+)
+def test_an_apply_is_shared_by_as_many_as_are_asked_for_or_one_a_tomogram(
+    kind: str, asked: dict[str, object], tasks: int
+) -> None:
+    assert handing.part_for(kind, asked, SlurmSettings()).tasks == tasks
+
+
+def test_a_worker_on_a_node_has_no_helpers_of_its_own_and_takes_the_gpu_it_was_given(project: Project) -> None:
+    part = SlurmPart(settings=SlurmSettings(gres="gpu:1"), tasks=8)
+    job = create_job(project.layout, "apply", "net on a", ASKED | {"workers": 8}, slurm=part)
+    there = slurm_worker.as_on_node(job.record())
+    assert (there.asked["workers"], there.asked["device"], there.at_once) == (1, "gpu", True)
+    assert job.record().asked["workers"] == 8
+
+
+class Hand:
+    """A worker that came as far as this."""
+
+    def __init__(self, first_done: float | None) -> None:
+        self.first_done = first_done
+
+
+def test_a_job_whose_time_is_over_waits_for_another_life_as_long_as_something_gets_finished(job: Job) -> None:
+    """Each life begins where the one before has come to; three in a row that begin at one place are enough."""
+    job.move(JobState.RUNNING)
+    ends = []
+    for first_done in (0.1, 0.1, 0.2, 0.2, 0.2, 0.2):
+        state, changes = slurm_worker._ending(job, Hand(first_done), JobState.STOPPED, {})  # type: ignore[arg-type]
+        ends.append(state)
+        if state is JobState.QUEUED:
+            job.amend(slurm=changes["slurm"])
+    assert ends == [JobState.QUEUED] * 5 + [JobState.FAILED]
+    assert "before anything new was finished" in changes["fault"]
+    job.stop_mark.touch()
+    assert slurm_worker._ending(job, Hand(0.9), JobState.STOPPED, {})[0] is JobState.STOPPED  # type: ignore[arg-type]
+
+
+def test_where_there_is_no_slurm_nothing_is_launched_and_nothing_is_ended_there(
+    project: Project, job: Job, says: Says, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(JobError, match="There is no Slurm on this machine"):
+        launch.launch(project.layout, "merge", "cell/merged", {}, slurm=SlurmSettings())
+    assert [other.id for other in all_jobs(project.layout)] == ["1"]
+    for end in (launch.stop, launch.kill):
+        with pytest.raises(JobError, match="log in where Slurm is"):
+            end(job)
+    assert (job.record().state, job.stop_mark.exists()) == (JobState.QUEUED, False)

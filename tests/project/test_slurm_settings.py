@@ -1,0 +1,48 @@
+"""What Slurm is asked for: words of the command line over those of the project."""
+
+import pytest
+
+from tomoseg_tui.errors import UsageError
+from tomoseg_tui.project.slurm_settings import SlurmSettings
+
+
+def test_words_go_before_the_settings_of_the_project() -> None:
+    project = SlurmSettings(partition="cpu", time="1:00:00", extra=("--exclude=node3",))
+    said = project.changed("partition=gpu,long,gres=gpu:a100:1,memory=16G,cpus=4,account=lab")
+    assert said.options == [
+        "--partition=gpu,long",
+        "--time=1:00:00",
+        "--mem=16G",
+        "--gres=gpu:a100:1",
+        "--cpus-per-task=4",
+        "--account=lab",
+        "--exclude=node3",
+    ]
+    assert project.changed("") == project
+
+
+@pytest.mark.parametrize("words", ["gpu", "gpu,time=1", "nodes=2", "time=1,nodes=2", "Partition=x"])
+def test_words_that_say_nothing_are_refused_with_those_that_do(words: str) -> None:
+    with pytest.raises(UsageError, match="partition, time, memory, gres, cpus, account, qos, constraint"):
+        SlurmSettings().changed(words)
+
+
+@pytest.mark.parametrize("value", ["a b", "a\nb", "\t", "a\x00"])
+def test_a_value_of_several_words_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match="is not one word"):
+        SlurmSettings().changed(f"partition={value}")
+
+
+@pytest.mark.parametrize(
+    ("gres", "wants"),
+    [
+        ("", False),
+        ("gpu", True),
+        ("gpu:2", True),
+        ("gres/gpu:a100:1", True),
+        ("nvme:1,gpu:1", True),
+        ("shard:2", False),
+    ],
+)
+def test_a_gpu_is_seen_among_the_devices(gres: str, *, wants: bool) -> None:
+    assert SlurmSettings(gres=gres).wants_gpu is wants

@@ -1,0 +1,221 @@
+"""Hand jobs to Slurm by its own commands, and take them back. What it says of them is read in `slurm_look`.
+
+The cluster gets a small script that runs the same worker as on one machine, in the job's own folder. So a job
+is told, stopped and resumed in one way wherever it runs, and of Slurm only the number has to be remembered.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomoseg_tui.errors import JobError
+from tomoseg_tui.project.slurm_settings import SlurmSettings
+
+WARNING_SECONDS = 60
+"""How long before its time limit a job is told to keep its work. Slurm may say it up to a minute earlier."""
+ANSWER_SECONDS = 60.0
+"""How long a command of Slurm may take; its own time limit for messages is 10 s, and it tries again."""
+
+
+@dataclass(frozen=True)
+class SlurmTask:
+    """What of a job of Slurm runs in this process."""
+
+    job: str
+    """Slurm's number of the job, or of the array it belongs to."""
+    number: int | None
+    """Its place in the array, if it is one."""
+
+    @property
+    def name(self) -> str:
+        """What Slurm's commands call it."""
+        return self.job if self.number is None else f"{self.job}_{self.number}"
+
+
+def this_task(environment: Mapping[str, str] = os.environ) -> SlurmTask:
+    """Return what Slurm has started this process for.
+
+    Raises
+    ------
+    JobError
+        If it was not started by Slurm.
+    """
+    number = environment.get("SLURM_ARRAY_TASK_ID")
+    job = environment.get("SLURM_ARRAY_JOB_ID") or environment.get("SLURM_JOB_ID")
+    if not job:
+        raise JobError("This worker was not started by Slurm.", "Resume the job: tomoseg jobs resume ID")
+    return SlurmTask(job, None if number is None else int(number))
+
+
+def script_of(folder: Path) -> str:
+    """Return what a node runs for a job: the same worker, in the place of the shell, so that signals reach it."""
+    words = [sys.executable, "-m", "tomoseg_tui.jobs.worker", "--slurm", str(folder)]
+    return (
+        "#!/bin/sh\n"
+        "# Runs a job of tomoseg on a node; written by tomoseg, which reads it never.\n"
+        "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1\n"
+        f"exec {shlex.join(words)}\n"
+    )
+
+
+def submission(
+    folder: Path, kind: str, settings: SlurmSettings, *, tasks: int = 1, after: Sequence[str] = ()
+) -> list[str]:
+    """Return the command that hands a job's script to Slurm.
+
+    Parameters
+    ----------
+    folder : Path
+        The job's.
+    kind : str
+        Of job; part of the name that squeue shows.
+    settings : SlurmSettings
+        What to ask for.
+    tasks : int
+        Workers that share the job; more than one are an array.
+    after : sequence of str
+        Slurm's numbers of jobs that must have ended before.
+    """
+    log = "output.log" if tasks == 1 else "task_%a.log"
+    return [
+        "sbatch",
+        "--parsable",
+        "--requeue",
+        "--export=ALL",
+        "--open-mode=append",
+        f"--signal=B:TERM@{WARNING_SECONDS}",
+        f"--job-name=tomoseg-{folder.name}-{kind}",
+        f"--chdir={folder}",
+        f"--output={str(folder).replace('%', '%%')}/{log}",
+        *([f"--array=0-{tasks - 1}"] if tasks > 1 else []),
+        # Not afterok: how a job has ended its record says best, and the worker that comes after looks there.
+        *([f"--dependency=afterany:{':'.join(after)}"] if after else []),
+        *settings.options,
+        str(folder / "slurm.sh"),
+    ]
+
+
+def submit(folder: Path, kind: str, settings: SlurmSettings, *, tasks: int = 1, after: Sequence[str] = ()) -> str:
+    """Hand a job to Slurm; return the number that it gives it.
+
+    Raises
+    ------
+    JobError
+        If there is no Slurm here, or it does not take the job.
+    """
+    (folder / "slurm.sh").write_text(script_of(folder), encoding="utf-8")
+    for log in folder.glob("task_*.log"):  # of workers that were handed over before
+        log.unlink()
+    said = run(submission(folder, kind, settings, tasks=tasks, after=after), "Slurm did not take the job")
+    return said.strip().partition(";")[0]  # on several clusters their name comes after it
+
+
+def run(words: Sequence[str], fault: str) -> str:
+    """Run one of Slurm's commands; return what it prints.
+
+    Raises
+    ------
+    JobError
+        If it is not there or fails; its own words follow those of `fault`.
+    """
+    require(words[0])
+    try:
+        done = subprocess.run(  # noqa: S603  # Slurm's command, its arguments checked words
+            list(words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS
+        )
+    except subprocess.TimeoutExpired as late:
+        raise JobError(f"{fault}: {words[0]} does not answer.", "Look whether it is up: sinfo") from late
+    if done.returncode:
+        raise JobError(f"{fault}: {words_of(done.stderr)}.", "See what there is: sinfo; then say it: --slurm KEY=VALUE")
+    return done.stdout
+
+
+def words_of(said: str) -> str:
+    r"""Return what a command of Slurm complains of, in one line.
+
+    Examples
+    --------
+    >>> words_of("sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed: No.\n")
+    'invalid partition specified: x; Batch job submission failed: No'
+    """
+    lines = [line.rpartition("error: ")[2].strip().rstrip(".") for line in said.splitlines() if line.strip()]
+    return "; ".join(lines) or "it does not say why"
+
+
+def require(command: str = "sbatch") -> None:
+    """Refuse what needs Slurm where there is none.
+
+    Raises
+    ------
+    JobError
+        If the command is not found.
+    """
+    if shutil.which(command) is None:
+        raise JobError(
+            f"There is no Slurm on this machine: {command} is not found.",
+            "Leave --slurm out to compute here, or log in where Slurm is.",
+        )
+
+
+def ask_to_stop(job: str) -> None:
+    """Take a job out of the queue where it waits, and tell it to keep its work where it runs."""
+    _cancel("--state=PENDING", job)
+    _cancel("--signal=TERM", "--batch", job)
+
+
+def kill(job: str) -> None:
+    """End all of a job at once."""
+    _cancel("--state=PENDING", job)
+    _cancel("--signal=KILL", "--batch", job)
+    _cancel(job)
+
+
+def cancel_waiting(job: str) -> None:
+    """Take tasks that have not begun out of the queue; the others have left nothing to do."""
+    _cancel("--state=PENDING", job)
+
+
+def _cancel(*words: str) -> None:
+    """Run scancel; that a job is gone already is no fault.
+
+    Raises
+    ------
+    JobError
+        If it is not there, or the job is another user's.
+    """
+    require("scancel")
+    done = subprocess.run(  # noqa: S603  # Slurm's command
+        ["scancel", *words],  # noqa: S607  # found in PATH, as the user's own
+        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ANSWER_SECONDS, text=True,
+    )  # fmt: skip
+    if "denied" in done.stderr:
+        raise JobError(f"Slurm does not let you end it: {words_of(done.stderr)}.", "Ask whoever has started it.")
+
+
+def is_running(task: SlurmTask) -> bool:
+    """Tell whether a task has its place still; it has none while Slurm ends it for somebody.
+
+    Raises
+    ------
+    JobError
+        If Slurm does not say.
+    """
+    return run(["squeue", "--noheader", f"--jobs={task.name}", "--format=%T"], "Slurm does not answer").split() == [
+        "RUNNING"
+    ]
+
+
+def requeue(task: SlurmTask) -> None:
+    """Ask for this process's place anew; Slurm ends the process for it.
+
+    Raises
+    ------
+    JobError
+        If Slurm does not take it back.
+    """
+    run(["scontrol", "requeue", task.name], "Slurm did not take the job back")

@@ -1,0 +1,109 @@
+"""What the user has settled for all projects.
+
+``$XDG_CONFIG_HOME/tomoseg/config.toml``: ``renderer``, ``theme``, ``mouse`` and a table ``[keys]`` of action
+ids to keys; ``queue_folder``, where jobs wait for their device; a table ``[notice]`` with ``bell = true`` and
+``osc = "9"``, ``"777"`` or ``"off"``; and ``on_finish``, a command as a list of words, run when a job has ended.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tomoseg_tui.errors import SettingsError
+
+NOTICES = ("off", "9", "777")
+"""How a terminal can be told that something has happened: not at all, or by one of these control sequences."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """How a terminal that watches a job tells that it has ended."""
+
+    bell: bool = True
+    osc: str = "off"
+    """One of `NOTICES`; 9 is understood by iTerm2, kitty and Windows Terminal, 777 by urxvt, foot and WezTerm."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the user has settled."""
+
+    renderer: str = "auto"
+    theme: str = "tomoseg-dark"
+    mouse: bool = True
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys by action id, several with commas between."""
+    notice: Notice = field(default_factory=Notice)
+    on_finish: tuple[str, ...] = ()
+    """Program and arguments, run when a job is done or has failed; nothing if empty."""
+    queue_folder: Path | None = None
+    """Where jobs wait for their device; in the system's temporary folder if None."""
+
+
+def xdg_home(variable: str, usual: str, environment: Mapping[str, str]) -> Path:
+    """Return the folder that a variable of the XDG base directories names, else the usual one in the home."""
+    named = environment.get(variable, "")
+    return Path(named) if named else Path(environment.get("HOME", "~")).expanduser() / usual
+
+
+def config_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where the config lies."""
+    return xdg_home("XDG_CONFIG_HOME", ".config", environment) / "tomoseg" / "config.toml"
+
+
+def read_config(path: Path) -> Config:
+    """Read the config; none is as good as an empty one.
+
+    Raises
+    ------
+    SettingsError
+        If the file is no TOML, or a key has a value of another kind.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise SettingsError(f"{path} cannot be read: {fault}.", "Mend the file; it is plain TOML.") from fault
+    kinds: dict[str, type] = {
+        "renderer": str, "theme": str, "mouse": bool, "keys": dict, "notice": dict, "on_finish": list,
+        "queue_folder": str,
+    }  # fmt: skip
+    _check_kinds(path, values, kinds)
+    if "keys" in values:
+        values["keys"] = {str(action): str(key) for action, key in values["keys"].items()}
+    if "notice" in values:
+        values["notice"] = _notice(path, values["notice"])
+    if "on_finish" in values:
+        values["on_finish"] = _words(path, values["on_finish"])
+    if "queue_folder" in values:
+        values["queue_folder"] = Path(values["queue_folder"]).expanduser()
+    return Config(**values)
+
+
+def _check_kinds(path: Path, values: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    for key, value in values.items():
+        if key not in kinds:
+            raise SettingsError(f"{path}: there is no setting {key}.", f"There are: {', '.join(kinds)}.")
+        if not isinstance(value, kinds[key]):
+            raise SettingsError(f"{path}: {key} should be a {kinds[key].__name__}, but is {value!r}.", "Mend it there.")
+
+
+def _notice(path: Path, values: dict[str, Any]) -> Notice:
+    values = {key: str(value) if key == "osc" and value in {9, 777} else value for key, value in values.items()}
+    _check_kinds(path, values, {"bell": bool, "osc": str})
+    notice = Notice(**values)
+    if notice.osc not in NOTICES:
+        raise SettingsError(f"{path}: osc is {notice.osc!r}.", f"Take one of {', '.join(NOTICES)}.")
+    return notice
+
+
+def _words(path: Path, values: list[Any]) -> tuple[str, ...]:
+    if not all(isinstance(value, str) for value in values):
+        raise SettingsError(
+            f"{path}: on_finish holds something else than words.", 'Write it as ["program", "argument"].'
+        )
+    return tuple(values)

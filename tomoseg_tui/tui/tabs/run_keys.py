@@ -1,0 +1,56 @@
+"""The key of the Train tab that starts a whole run: train, then apply, then merge."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.jobs.chaining import launch_all
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.screens.run_form import RunForm, run_words
+from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.workflow.running import RunRequest, plan_run, release_names, reserve_names
+
+
+class RunKeys(Tab):
+    """A tab from which a whole run is started."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "R",
+            "run",
+            "Run",
+            show=False,
+            id="train.run",
+            tooltip="Train, then apply and merge on a list of tomograms: jobs that follow one another",
+        ),
+    ]
+
+    def action_run(self) -> None:
+        """Ask what to run, and start its jobs."""
+        facts = self.tomoseg.facts
+        if facts is None:
+            return
+        if not facts.features:
+            self.notify("There is no feature to learn yet; press 2 and place tiles.", severity="warning")
+            return
+        self.app.push_screen(RunForm(facts), self._start_run)
+
+    def _start_run(self, request: RunRequest | None) -> None:
+        if request is not None:
+            project = self.tomoseg.project
+            self.tomoseg.carry_out("started", run_words(request), lambda: _begin(project, request))
+
+
+def _begin(project: Project, request: RunRequest) -> str:
+    """Start the jobs as the command does; return what is said of it."""
+    plan = plan_run(project, request)
+    reserve_names(project, plan)
+    try:
+        slurm = Project.open(project.layout.root).settings.usual_slurm  # it may have been edited since
+        jobs = launch_all(project.layout, plan.steps, slurm=slurm)
+    except (TomosegError, OSError):
+        release_names(project, plan.runs)
+        raise
+    said = f"Jobs {jobs[0].id} to {jobs[-1].id}: {', '.join(plan.runs)} on {', '.join(plan.tomograms)}."
+    return " ".join([said, *dict.fromkeys(plan.remarks)])

@@ -1,0 +1,66 @@
+"""How much room on the disk the results of a job take, beside what is there already."""
+
+from math import prod
+from typing import Any
+
+import msgspec
+
+from tomoseg_tui.core.filters import binned_shape
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.applying import ApplyRequest, wanted_features
+from tomoseg_tui.workflow.merging import MergeRequest
+from tomoseg_tui.workflow.preprocessing import PreprocessRequest
+from tomoseg_tui.workflow.training import TrainRequest
+from tomoseg_tui.workflow.training_plan import plan_training
+from tomoseg_tui.workflow.volumes import z_range
+
+
+def results_bytes(project: Project, kind: str, asked: dict[str, Any]) -> int:
+    """Return how much room the results of a job take, those in the making among them.
+
+    Parameters
+    ----------
+    project : Project
+    kind : str
+        `train`, `apply`, `merge` or `preprocess`; of others nothing is known, 0.
+    asked : dict
+        The recipe's request.
+
+    Raises
+    ------
+    TomosegError
+        If something that the request names is not there any more.
+    """
+    if kind == "train":
+        return plan_training(project, msgspec.convert(asked, TrainRequest)).disk_bytes
+    if kind == "apply":
+        return apply_bytes(project, msgspec.convert(asked, ApplyRequest))
+    if kind == "merge":
+        return merge_bytes(project, msgspec.convert(asked, MergeRequest))
+    if kind == "preprocess":
+        return preprocess_bytes(project, msgspec.convert(asked, PreprocessRequest))
+    return 0
+
+
+def apply_bytes(project: Project, request: ApplyRequest) -> int:
+    """Return the room for maps, a byte a voxel; a map that is replaced stays until the new one is complete."""
+    features = wanted_features(catalog.network(project.layout, request.run), request)
+    voxels = 0
+    for name in request.tomograms:
+        shape_zyx = catalog.tomogram(project.layout, name).shape_zyx
+        start, stop = z_range(request.z, shape_zyx[0])
+        voxels += (stop - start) * prod(shape_zyx[1:])
+    return voxels * len(features) * (1 if request.output is None else 2)
+
+
+def merge_bytes(project: Project, request: MergeRequest) -> int:
+    """Return the room for labels, a byte a voxel, and for the copy that the user wants."""
+    shape_zyx = catalog.tomogram(project.layout, request.tomogram).shape_zyx
+    return prod(shape_zyx) * (1 if request.output is None else 2)
+
+
+def preprocess_bytes(project: Project, request: PreprocessRequest) -> int:
+    """Return the room for the versions that are made, float32."""
+    shapes = (catalog.tomogram(project.layout, name).shape_zyx for name in request.tomograms)
+    return sum(4 * prod(binned_shape(shape_zyx, request.factor)) for shape_zyx in shapes)
