@@ -489,7 +489,10 @@ async def test_strokes_that_cannot_be_written_stay_and_are_tried_again(
         assert "The disk is full." in painter.notices()
         await painter.press("q")
         await until(painter.pilot, lambda: "2 strokes cannot be written" in prose_on(painter.pilot))
-        await painter.press("n")
+        await painter.press("n", "escape", "p")
+        await painter.at(WANTED)
+        assert "undo 2" in painter.below
+        assert "18 px" in painter.above
         is_full[0] = False
         assert (await painter.on_disk() == FEATURE).sum() == 2 * dab(SHAPE, MIDDLE, 3).sum()
 

@@ -137,7 +137,7 @@ class Desk(Container):
             self.canvas.show(None, words=f"{words}\n{event.fault.fix if event.fault is not None else ''}")
             return
         opened = event.opened
-        self._open, self._fault = opened, ""
+        self._open = opened
         self._taken_by = str(opened.taken_by) if opened.taken_by is not None else ""
         size = event.place.size
         if self.hand.size != size:
@@ -168,9 +168,14 @@ class Desk(Container):
 
     def unwritten(self) -> str:
         """Say what would be lost if the program ended now, and why; empty if nothing would."""
-        waiting = [self._open.painting] if self._open is not None else []
-        strokes = sum(painting.unkept for painting in {*waiting, *self._waiting})
-        return f"{strokes} strokes cannot be written: {self._fault}" if self._fault and strokes else ""
+        strokes = self._unwritten_strokes
+        return f"{strokes} strokes cannot be written: {self._fault}" if strokes else ""
+
+    @property
+    def _unwritten_strokes(self) -> int:
+        """How many strokes could not be written, here and on tiles that were left."""
+        here = [self._open.painting] if self._open is not None else []
+        return sum(painting.unkept for painting in {*here, *self._waiting}) if self._fault else 0
 
     def on_descendant_focus(self) -> None:
         """Show that keys work here."""
@@ -350,9 +355,9 @@ class Desk(Container):
     def _said_of_disk(self) -> Words:
         if self._taken_by:
             return "READ ONLY ", "bold reverse"
+        if self._unwritten_strokes:
+            return f"NOT ON DISK: {self._unwritten_strokes} ", "bold reverse"
         unkept = self._open.painting.unkept if self._open is not None else 0
-        if self._fault:
-            return f"NOT ON DISK: {unkept} ", "bold reverse"
         return (f"saving {unkept} ", "") if unkept else ("on disk ", "")
 
     def _key_of(self, name: str) -> str:

@@ -88,6 +88,8 @@ class Keeper:
     def __init__(self, post: Callable[[Message], object]) -> None:
         self._post = post
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+        self._unclosed: dict[Place, Painting] = {}
+        """Tiles left with strokes that could not be written; who comes back to one finds them."""
 
     def open(self, project: Project, tile: Tile, advisers: Advisers) -> None:
         """Open a tile, after all that was asked before; `Opened` brings it."""
@@ -128,7 +130,7 @@ class Keeper:
     def _open(self, project: Project, tile: Tile, advisers: Advisers) -> None:
         try:
             project.refuse_newer()
-            painting = Painting.open(project, tile.place)
+            painting = self._unclosed.get(tile.place) or Painting.open(project, tile.place)
             sheet = read_sheet(project.layout, tile.place)
             said = {f: opinion_on(project.layout, tile.place, f, advisers) for f in painting.features}
             opinions = {feature: opinion for feature, opinion in said.items() if opinion is not None}
@@ -146,6 +148,9 @@ class Keeper:
         except (TomosegError, OSError) as error:
             fault = error if isinstance(error, TomosegError) else ProjectError(str(error), "Make room on the disk.")
             is_taken = isinstance(error, AlreadyRunningError)
+            if closing and painting.unkept:
+                self._unclosed[painting.place] = painting
             self._post(NotKept(painting, fault, closing=closing, is_taken=is_taken))
         else:
+            self._unclosed.pop(painting.place, None)
             self._post(Kept(painting))

@@ -83,7 +83,12 @@ class Strokes(Desk):
         """Say who paints the tile, if somebody else does."""
         if self._taken_by and self.place is not None:
             text = f"{self.place.id} is being painted by {self._taken_by}"
-            self.notify("It is shown as it was when you opened it.", title=text, severity="warning", timeout=8)
+            self.notify(
+                "It is shown as it was when you opened it; escape and p open it anew.",
+                title=text,
+                severity="warning",
+                timeout=8,
+            )
         return bool(self._taken_by)
 
     def _settle_hand(self) -> None:
