@@ -90,7 +90,7 @@ def seconds_of(job: Job) -> float:
     owner = job.record().owner
     assert owner is not None
     began = psutil.boot_time() + int(owner.started) / os.sysconf("SC_CLK_TCK")
-    return job.record_file.stat().st_mtime - began
+    return float(job.record_file.stat().st_mtime - began)
 
 
 def ratio_of(root: Path, kind: str, place: Path) -> Ratio:
