@@ -125,8 +125,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as place:
+        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{place}/queue"  # jobs of others must not come first
         root = make_project(Path(place) / "template")
-        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
         for kind in words.only.split(","):
             found = [ratio_of(root, kind, Path(place)) for _ in range(words.runs)]
             parts = {

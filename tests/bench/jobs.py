@@ -170,6 +170,7 @@ def main() -> None:
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as place:
         folder = Path(place)
+        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{place}/queue"  # jobs of others must not come first
         print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
         projects = {count: make_jobs(folder / str(count), count) for count in (FEW, FULL, MANY)}
         if "commands" in words.parts:

@@ -228,6 +228,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(WORK), help=f"of {','.join(WORK)}")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg_kills.") as folder:
+        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{folder}/queue"  # jobs of others must not come first
         template = make_template(Path(folder) / "template")
         for kind in words.only.split(","):
             began = time.monotonic()

@@ -25,6 +25,13 @@ def test_a_claim_that_a_worker_left_in_its_last_moment_goes_with_the_next_job(pr
     assert job.claim.exists(), "the claim of a living process stays"
 
 
+def test_a_worker_that_was_killed_while_it_waited_in_line_is_lost_at_once(project: Project) -> None:
+    job = create_job(project.layout, "merge", "cell/merged", {})
+    assert job.state() is JobState.QUEUED
+    claims.take(job.claim, claims.Owner(claims.this_process().host, "another boot", 1, "1"))
+    assert job.state() is JobState.LOST
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("host", "boot"), [("elsewhere", "theirs"), (None, "another boot")])
 def test_a_worker_that_went_down_with_its_machine_is_lost_and_its_job_can_be_resumed(

@@ -181,8 +181,9 @@ class Job:
         return JobState.STOPPED if was_wanted else JobState.LOST
 
     def _state_without_worker(self, record: JobRecord) -> JobState:
-        if record.state is JobState.QUEUED and claims.age_seconds(self.record_file) < QUEUED_LIMIT_SECONDS:
-            return JobState.QUEUED
+        is_young = claims.age_seconds(self.record_file) < QUEUED_LIMIT_SECONDS
+        if record.state is JobState.QUEUED and is_young and claims.owner_of(self.claim) is None:
+            return JobState.QUEUED  # its worker is coming up; a dead one would have left its claim
         fresh = self.record()  # the worker may have ended between the two looks
         return fresh.state if fresh.state.is_over else JobState.LOST
 
