@@ -16,6 +16,11 @@ from tomoseg_tui.project.layout import ProjectLayout
 
 pytestmark = pytest.mark.slow
 
+ROOM_HOOK = """
+import tomoseg_tui.workflow.estimates
+tomoseg_tui.workflow.estimates.refuse_what_does_not_fit = lambda *_what, **_there: None
+"""
+"""The room goes after it was looked at: a job that has none from the start is not begun."""
 DISK = 40_000_000
 """Bytes of the small disk."""
 MERGE = ("merge", "tubes", "--map", "net:tube=0.5", "--map", "net:wall=0.4")
@@ -54,10 +59,13 @@ def _tmpfs(tmp_path: Path) -> Tmpfs:
     return Tmpfs(tmp_path / "disk", DISK)
 
 
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """Environment in which there is the small network."""
-    return hooked(tmp_path / "hooks", NETWORK_HOOK)
+@pytest.fixture(autouse=True)
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Environment of all that is run: there is the small network, and no look for room before a job begins."""
+    names = hooked(tmp_path / "hooks", NETWORK_HOOK, ROOM_HOOK)
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    return names
 
 
 def layout_of(disk: SmallDisk) -> ProjectLayout:

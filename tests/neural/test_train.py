@@ -222,7 +222,7 @@ def test_a_run_does_not_depend_on_the_training_set_being_its_own(
     assert_same_network((trained_project.layout, "net"), (trained_project.layout, "same"))
 
 
-@pytest.mark.parametrize(("kilobytes", "torn"), [(20, "weights"), (100, "triples")])
+@pytest.mark.parametrize(("kilobytes", "torn"), [(20, "checkpoint"), (100, "triples")])
 def test_a_disk_without_room_fails_the_training_in_words_and_it_can_go_on(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], kilobytes: int, torn: str
 ) -> None:

@@ -290,7 +290,7 @@ async def test_start_asks_for_the_job_that_the_command_makes(small_project: Proj
 async def test_a_training_that_does_not_come_up_gives_its_name_back(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_job: object) -> None:
+    def refuse(*_job: object, **_how: object) -> None:
         raise WorkerLostError("The worker of job 1 did not come up.", "See why: tomoseg jobs log 1")
 
     monkeypatch.setattr("tomoseg_tui.tui.recipes.launch", refuse)
