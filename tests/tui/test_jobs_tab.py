@@ -46,6 +46,8 @@ async def test_the_first_job_can_be_acted_on_at_once(small_project: Project, mak
         put_job(small_project, "merge", "alpha/merged")
         # The job is written in steps; a screen that looks between them shows it queued.
         await until(pilot, lambda: tab.query_one(Table).has_focus and "100%" in prose_on(pilot))
+        await until(pilot, lambda: tab.job is not None and tab.job["state"] == "done")
+        await pilot.pause()
         await pilot.press("r")
         await until(pilot, lambda: "Job 1 is done: there is nothing to resume." in prose_on(pilot))
 

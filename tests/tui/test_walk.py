@@ -29,6 +29,7 @@ def test_an_empty_folder_becomes_a_merged_label_volume(tmux: Tmux, folder: Path,
     start_training(tmux)
     project = Project.open(folder)
     tmux.wait_until(lambda: find_job(project.layout, "1").progress().progress > 0, "a first epoch")
+    tmux.wait_until(lambda: "tomoseg train" in project.layout.history.read_text(), "the history of it")
     tmux.kill_server()
     tmux.start()
     find_it_running(tmux, project)
