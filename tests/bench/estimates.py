@@ -78,7 +78,7 @@ class Room:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.1):
+        while not self._ended.wait(0.005):  # a checkpoint that is being replaced is there twice, not for long
             try:
                 self.most = max(self.most, taken_bytes(self._folder))
             except FileNotFoundError:

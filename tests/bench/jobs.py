@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support import Tomoseg
 from terminal import Terminal
 from trainings import put_job, tell_progress
-from tubes import hooked, make_tubes_project
+from tubes import hooked, make_tubes_project, wait_until
 
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.record import JobState
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project, make_project
 
@@ -36,8 +36,8 @@ KINDS = ("train", "apply", "merge", "preprocess")
 STATES = ("done", "done", "done", "failed", "stopped", "lost")
 
 TIMED_HOOK = """
-import atexit, json, time
-from tomoseg_tui.jobs import record, worker
+import atexit, json, sys, time
+from tomoseg_tui.workflow import trainsets
 spent = {{}}
 def timed(place, name, title):
     whole = getattr(place, name)
@@ -48,22 +48,18 @@ def timed(place, name, title):
         finally:
             spent[title] = spent.get(title, 0.0) + time.perf_counter() - began
     setattr(place, name, call)
-for name in ("progress", "metrics", "log", "keep_metrics"):
-    timed(worker.JobReporter, name, "bookkeeping")
-timed(worker, "_run", "all")
-def step(place, name):
-    timed(place, name, "checkpoint")
-load = worker._recipe
-def recipe(kind):
-    found = load(kind)
+load = trainsets.load_patches
+def load_patches(*words, **named):
     from tomoseg_tui.learn import training
     from tomoseg_tui.neural import train
-    timed(training.TrainingRun, "save", "checkpoint")
-    timed(training.TrainingRun, "keep_best", "checkpoint")
-    timed(train, "fit", "training")
+    for name in ("progress", "metrics", "log"):
+        timed(sys.modules["__main__"].JobReporter, name, "bookkeeping")
+    for name in ("save", "keep_best"):
+        timed(training.TrainingRun, name, "checkpoint")
     timed(train._Watcher, "_write_card", "card")
-    return found
-worker._recipe = recipe
+    timed(train, "fit", "training")
+    return load(*words, **named)
+trainsets.load_patches = load_patches
 def tell():
     with open({note!r}, "w") as stream:
         json.dump(spent, stream)
@@ -154,10 +150,7 @@ def shares_of_bookkeeping(root: Path, folder: Path, run: str, epochs: int) -> di
     note = folder / f"{run}.json"
     words = ("train", "--feature", "tube", "--network", "unet25d", "--name", run, "--epochs", epochs, "--seed", 3)
     Tomoseg(root)(*words, "--wait", env=hooked(folder / "hooks", worker=TIMED_HOOK.format(note=str(note))))
-    job = Job(Project.open(root).layout.job_folder(str(len(list((root / "jobs").iterdir())))))
-    deadline = time.monotonic() + 10
-    while not note.exists() and time.monotonic() < deadline and not job.claim.exists():
-        time.sleep(0.05)
+    wait_until(lambda: note.exists() and note.read_text() != "")
     spent = json.loads(note.read_text())
     return {title: spent[title] / spent["training"] for title in ("bookkeeping", "checkpoint", "card")}
 

@@ -30,7 +30,7 @@ ENOUGH_SECONDS = 2.0
 """After this no further slab is begun."""
 FEWEST = 3
 """Slabs that are timed in any case, where there are so many."""
-CROP_PIECES = 2
+CROP_PIECES = 4
 """Of a large volume only slices that make about as many pieces are filtered."""
 CLOSING_SECONDS = 0.2
 """The last words of a job: sidecar, result and record, each waited for."""
