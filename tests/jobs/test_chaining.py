@@ -36,15 +36,14 @@ def test_a_job_begins_when_the_one_before_it_is_done(projects: Projects, stage: 
 
 @pytest.mark.slow
 def test_a_job_that_waits_for_another_does_not_stand_in_line(projects: Projects, stage: Stage) -> None:
-    stage.hold("first", "second")
+    stage.hold("first")
     train(projects[0], "first")
     later = apply(projects[0], "later", after=["1"])
     second = train(projects[1], "second")
     wait_until(lambda: second.listing()["place"] == 1)
-    stage.let_go("first")
-    becomes(second, JobState.RUNNING)
-    wait_until(lambda: later.listing()["place"] == 1)
-    stage.let_go("second")
+    assert later.listing()["place"] is None
+    stage.let_go("first")  # which of the two comes first now is a matter of who looks first
+    becomes(second, JobState.DONE)
     becomes(later, JobState.DONE)
 
 
