@@ -14,6 +14,7 @@ from tomoseg_tui.project.catalog import Project
 Door = Callable[..., Run]
 
 
+@pytest.mark.slow
 def test_preprocess_makes_versions_as_a_job(tomoseg: Tomoseg, with_cell: Project) -> None:
     done = tomoseg("preprocess", "cell", "--bin", 2, "--wait", "--json")
     assert done.json == {"tomograms": ["cell__bin2_preproc"]}
@@ -31,6 +32,7 @@ def test_preprocess_makes_versions_as_a_job(tomoseg: Tomoseg, with_cell: Project
     assert "done already" in tomoseg("jobs", "resume", job["id"]).err
 
 
+@pytest.mark.slow
 def test_without_wait_the_id_is_printed(tomoseg: Tomoseg, with_cell: Project) -> None:
     job = tomoseg("preprocess", "cell", "--bin", 2, "--no-filter", "--json").json["job"]
     other = tomoseg("preprocess", "cell", "--tag", "soft").out.strip()

@@ -18,6 +18,7 @@ def labels_file(folder: Path) -> Path:
     return write_mrc(folder / "labels.mrc", labels, origin_xyz=(100.0, -20.0, 5.0))
 
 
+@pytest.mark.slow
 def test_the_sample_goes_from_tomogram_to_training_set(tomoseg: Tomoseg, sample_data: Path) -> None:
     tomoseg("import", sample_data / "cell_a.mrc")
     placed = tomoseg("tiles", "import", sample_data / "tiles.csv")

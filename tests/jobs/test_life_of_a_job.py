@@ -71,6 +71,7 @@ def test_a_job_that_is_waited_for_ends_with_its_own_code(one_map: Path, tomoseg:
     assert "Done." in tomoseg("jobs", "log", "1").out
 
 
+@pytest.mark.slow
 def test_without_wait_the_number_is_printed_and_the_job_goes_on(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:

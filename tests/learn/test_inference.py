@@ -111,6 +111,7 @@ OUT_OF_MEMORY = tf.errors.ResourceExhaustedError(None, None, "OOM when allocatin
 
 
 @pytest.mark.parametrize("fault", [OUT_OF_MEMORY, MemoryError()], ids=["tensorflow", "numpy"])
+@pytest.mark.slow
 def test_pieces_shrink_where_memory_runs_out_and_that_is_said(
     predictor: Predictor, weights: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:

@@ -52,6 +52,7 @@ def test_the_frame_stands_before_numpy_and_the_first_tab_before_other_formats_wa
 # Tabs, help, palette, keys
 
 
+@pytest.mark.slow
 async def test_the_numbers_open_the_tabs_in_an_empty_and_in_a_filled_project(
     project: Project, small_project: Project, make_app: MakeApp
 ) -> None:
@@ -85,6 +86,7 @@ async def test_of_two_tabs_asked_for_at_once_the_later_one_opens(small_project: 
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 async def test_help_lists_every_key_of_a_tab_with_its_action_id(
     small_project: Project, make_app: MakeApp, name: str
 ) -> None:
@@ -122,6 +124,7 @@ async def test_every_key_of_the_frame_has_an_id_and_f1_is_help_too(small_project
         assert all(binding.id for binding in shown)
 
 
+@pytest.mark.slow
 async def test_the_palette_offers_every_action_by_name(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="annotate")
     async with app.run_test(size=(80, 24)) as pilot:
@@ -232,6 +235,7 @@ async def test_it_starts_in_a_terminal_that_is_too_small(small_project: Project,
         await until(pilot, lambda: "alpha" in words_on(pilot))
 
 
+@pytest.mark.slow
 async def test_without_colour_every_tab_is_drawn_in_greys(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

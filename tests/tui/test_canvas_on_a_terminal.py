@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from support import noise, write_mrc
 from terminal import ASK, Terminal
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = str(Path(__file__).parents[1] / "canvas_app.py")
 SIDE = 44
 """Edge of the slices: with 22 rows of cells a voxel is a pixel."""
