@@ -87,10 +87,7 @@ def stop_there(job: Job) -> JobState:
     JobError
         If Slurm is not here, or the job does not end in time.
     """
-    number = str(_part_of(job.record()).job)
-    slurm.require("scancel")
-    job.stop_mark.touch()
-    _until_over(job, number, STOP_SECONDS, lambda: slurm.ask_to_stop(number))
+    _until_over(job, STOP_SECONDS, slurm.ask_to_stop)
     return _settled(job)
 
 
@@ -102,14 +99,15 @@ def kill_there(job: Job) -> JobState:
     JobError
         If Slurm is not here, or does not end the job in time.
     """
-    number = str(_part_of(job.record()).job)
-    slurm.require("scancel")
-    job.stop_mark.touch()
-    _until_over(job, number, KILL_SECONDS, lambda: slurm.kill(number))
+    _until_over(job, KILL_SECONDS, slurm.kill)
     return _settled(job, fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}")
 
 
-def _until_over(job: Job, number: str, seconds: float, ask: Callable[[], None]) -> None:
+def _until_over(job: Job, seconds: float, ask: Callable[[str], None]) -> None:
+    """Mark that the job is to end, and ask Slurm for it by its number until it has."""
+    number = str(_part_of(job.record()).job)
+    slurm.require("scancel")
+    job.stop_mark.touch()
     deadline = time.monotonic() + seconds
     again = time.monotonic()
     while not job.state().is_over:
@@ -117,7 +115,7 @@ def _until_over(job: Job, number: str, seconds: float, ask: Callable[[], None]) 
             raise JobError(f"Job {job.id} has not ended after {seconds:g} s.", f"End it: tomoseg jobs kill {job.id}")
         if time.monotonic() >= again:
             try:
-                ask()
+                ask(number)
             except JobError:
                 job.stop_mark.unlink(missing_ok=True)
                 raise
