@@ -1,13 +1,14 @@
-"""A project with tubes, copied for each test; and trainings that only wait."""
+"""A project with tubes, copied for each test; and trainings that only wait, merges too."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from queued import Stage
 from support import Tomoseg
-from tubes import make_tubes_project
+from tubes import SHAPE_ZYX, Held, held_workers, make_map, make_tubes_project
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import all_jobs
@@ -34,6 +35,19 @@ def tubes_project(tubes_template: Path, tmp_path: Path) -> Iterator[Project]:
 def tomoseg(tubes_project: Project) -> Tomoseg:
     """The program, run in the project with tubes."""
     return Tomoseg(tubes_project.layout.root)
+
+
+@pytest.fixture
+def one_map(tubes_project: Project) -> Path:
+    """A map of chance in the project with tubes."""
+    values = np.random.default_rng(3).integers(0, 128, SHAPE_ZYX).astype(np.int8)
+    return make_map(tubes_project.layout, values, run="one")
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Held:
+    """Merges that wait after the first of their three slabs."""
+    return held_workers(tmp_path / "hooks")
 
 
 @pytest.fixture

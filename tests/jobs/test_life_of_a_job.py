@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from support import Run, Tomoseg, interrupt
-from tubes import SHAPE_ZYX, Held, held_workers, hooked, is_gone, make_map, wait_until
+from tubes import Held, hooked, is_gone, wait_until
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import Job, JobState
@@ -38,18 +37,6 @@ def pid_of(job: Job) -> int:
     owner = job.record().owner
     assert owner is not None
     return owner.pid
-
-
-@pytest.fixture
-def one_map(tubes_project: Project) -> Path:
-    values = np.random.default_rng(3).integers(0, 128, SHAPE_ZYX).astype(np.int8)
-    return make_map(tubes_project.layout, values, run="one")
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Held:
-    """Merges that wait after the first of their three slabs."""
-    return held_workers(tmp_path / "hooks")
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 from cluster import Cluster
 from support import Tomoseg
-from tubes import SHAPE_ZYX, Held, held_workers, hooked, make_map, wait_until
+from tubes import Held, hooked, wait_until
 
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.project.catalog import Project
@@ -34,18 +33,6 @@ def number_of(job: Job) -> str:
     assert part is not None
     assert part.job is not None
     return part.job
-
-
-@pytest.fixture
-def one_map(tubes_project: Project) -> Path:
-    values = np.random.default_rng(3).integers(0, 128, SHAPE_ZYX).astype(np.int8)
-    return make_map(tubes_project.layout, values, run="one")
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Held:
-    """Merges that wait after the first of their three slabs."""
-    return held_workers(tmp_path / "hooks")
 
 
 @pytest.fixture
