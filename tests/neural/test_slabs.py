@@ -12,14 +12,14 @@ from support import Listener
 from tubes import GRID, read_volume, write_volume
 
 from tomoseg_tui.core.blocks import Piece
-from tomoseg_tui.core.network_settings import NetworkSettings
+from tomoseg_tui.core.network_settings import DEFAULT_NETWORK, EMAN2_NETWORK, NetworkSettings, network_named
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.networks import build
 from tomoseg_tui.learn.weights import save_weights
 from tomoseg_tui.neural import slabs
-from tomoseg_tui.neural.slabs import SlabWorker, WindowReader, as_bytes, group_starts, slab_pieces
+from tomoseg_tui.neural.slabs import SlabWorker, WindowReader, as_bytes, group_starts, slab_pieces, surroundings
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.claims import Owner
 from tomoseg_tui.project.records import TomogramRecord
@@ -77,13 +77,14 @@ def whole(predictor: Predictor, cell: Path, tmp_path_factory: pytest.TempPathFac
     return read_volume(mapped(predictor, cell, tmp_path_factory.mktemp("whole") / "cell"))
 
 
-def test_a_map_is_what_the_network_says_of_the_padded_volume(
+def test_a_map_is_what_the_network_says_of_the_volume_and_its_mirrored_border(
     predictor: Predictor, densities: NDArray[np.float32], whole: NDArray[np.generic]
 ) -> None:
     """14 slices are four groups of three and two more: the last group reaches beyond the volume."""
     normal = (densities - np.float32(2)) * np.float32(-0.5)
-    padded = np.pad(normal, ((2, 3), (0, 1), (0, 0)))
-    expected = as_bytes(predictor.predict(padded)[:14, :45, :50, 1])
+    mirrored = np.pad(normal, ((0, 0), (16, 17), (16, 16)), mode="reflect")
+    found = predictor.predict(np.pad(mirrored, ((2, 3), (0, 0), (0, 0))))
+    expected = as_bytes(found[:14, 16 : 16 + 45, 16 : 16 + 50, 1])
     assert np.array_equal(whole, expected)
     assert whole.std() > 0
 
@@ -140,9 +141,25 @@ def test_what_is_not_finite_counts_as_the_mean(tmp_path: Path, densities: NDArra
     holed[3, 4, 5], holed[3, 4, 6] = np.nan, np.inf
     with open_volume(write_volume(tmp_path / "holed.mrc", holed, replace(GRID, shape_zyx=SHAPE_ZYX))) as volume:
         window = WindowReader(volume, NORMALISER, THREE).window(WHOLE, 3)
-    assert window.shape == (46, 50, 7)
-    assert window[4, 5:7, 2].tolist() == [0, 0]
+    assert window.shape == (16 + 45 + 17, 16 + 50 + 16, 7)
+    assert window[16 + 4, 16 + 5 : 16 + 7, 2].tolist() == [0, 0]
     assert np.isfinite(window).all()
+
+
+@given(
+    corner=st.integers(0, 40),
+    length=st.integers(1, 40),
+    beyond=st.integers(0, 40),
+    name=st.sampled_from([DEFAULT_NETWORK, EMAN2_NETWORK]),
+)
+def test_only_the_border_of_a_volume_is_mirrored(corner: int, length: int, beyond: int, name: str) -> None:
+    network = network_named(name)
+    piece = Piece((0, corner, 0), (1, length, 64), (0, corner, 0), (1, length, 64))
+    (before, behind), _ = surroundings(piece, (1, corner + length + beyond, 64), network)
+    assert before == (0 if corner else network.border_pixels)
+    assert 0 <= behind - (0 if beyond else network.border_pixels) < network.stride
+    assert (before + length + behind) % network.stride == 0
+    assert before % network.stride == 0
 
 
 @given(z=st.tuples(st.integers(0, 40), st.integers(1, 40)), group=st.integers(1, 5))

@@ -33,6 +33,8 @@ LONGEST_FOR_FEATURES = 2.0
 """Four features are learned in twice the time of one."""
 BATCH_OF_SEVERAL = 16
 """Tiles in a step of a network of several features, so that each has positives in it."""
+BORDER_PIXELS = 16
+"""As far as a tile's window reaches beyond the tile in training; 32 and 64 found no more."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,14 @@ class NetworkSettings:
         reach = sum(layer.reach_pixels for layer in self.convolutions(1)) + self.stride - 1
         reach += 2 if self.kind == "stack" else 0  # the bilinear enlargement looks one coarse pixel further
         return ceil(reach / self.stride) * self.stride
+
+    @property
+    def border_pixels(self) -> int:
+        """Pixels by which a tomogram goes on, mirrored, beyond its border in y and x; a multiple of the stride.
+
+        Zeros there are what no tile shows, and what is wide is then missed along the border. EMAN2 has zeros.
+        """
+        return 0 if self.kind == "stack" else ceil(BORDER_PIXELS / self.stride) * self.stride
 
     def convolutions(self, features: int) -> tuple[Convolution, ...]:
         """List the convolutions from the input to `features` outputs."""

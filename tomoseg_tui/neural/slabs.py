@@ -39,7 +39,7 @@ class _Window:
     first: int
     """First slice of the group; it may lie outside of the slab."""
     densities: NDArray[np.float32]
-    """Shape (y, x, slice), padded to the network's stride."""
+    """Shape (y, x, slice), with what `WindowReader` puts around."""
     ends_slab: bool
 
 
@@ -74,16 +74,16 @@ class WindowReader:
     def window(self, piece: Piece, first: int) -> NDArray[np.float32]:
         """Return the normalised densities (y, x, slice) for the group that begins at slice `first`.
 
-        They are 0 outside the volume and padded to the network's stride.
+        They are mirrored at the border of the volume (`surroundings`), and 0 above and below it.
         """
-        stride, start = self._settings.stride, first - self._settings.context_slices
-        height, width = piece.read_shape_zyx[1:]
-        padded = (-(-height // stride) * stride, -(-width // stride) * stride)
-        inside = range(max(start, 0), min(start + self._settings.slices, self._volume.grid.shape_zyx[0]))
+        start, deep = first - self._settings.context_slices, self._volume.grid.shape_zyx[0]
+        inside = range(max(start, 0), min(start + self._settings.slices, deep))
         self._planes = {self._key(piece, z): self._plane(piece, z) for z in inside}
-        window = np.zeros((*padded, self._settings.slices), np.float32)
+        around = surroundings(piece, self._volume.grid.shape_zyx, self._settings)
+        edges = [length + sum(sides) for length, sides in zip(piece.read_shape_zyx[1:], around, strict=True)]
+        window = np.zeros((*edges, self._settings.slices), np.float32)
         for z in inside:
-            window[:height, :width, z - start] = self._planes[self._key(piece, z)]
+            window[..., z - start] = np.pad(self._planes[self._key(piece, z)], around, mode="reflect")
         return window
 
     def _plane(self, piece: Piece, z: int) -> NDArray[np.float32]:
@@ -185,10 +185,15 @@ class SlabWorker:
         piece, first = made.window.piece, made.window.first
         start, stop = self._task.slabs[made.window.slab]
         start, stop = max(start, first), min(stop, first + len(made.found))
-        _, rows, columns = piece.inside_of_read
-        inside = made.found[start - first : stop - first, rows, columns]
+        inside = self._inside(piece, made.found)[start - first : stop - first]
         for feature, out in self._outs.items():
             out.write_region((start, *piece.inside_corner_zyx[1:]), as_bytes(inside[..., self._channels[feature]]))
+
+    def _inside(self, piece: Piece, found: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cut off what was only read for its surroundings; (slice, y, x, feature), a view."""
+        (top, _), (left, _) = surroundings(piece, self._task.record.shape_zyx, self._predictor.settings)
+        _, rows, columns = piece.inside_of_read
+        return found[:, top:, left:][:, rows, columns]
 
     def _list_slab(self, number: int, worker: int) -> None:
         """List a slab once it is on disk."""
@@ -212,6 +217,25 @@ class SlabWorker:
     def _release(self, number: int) -> None:
         claims.release(self._task.claim(number), self._owner)
         self._held.discard(number)
+
+
+def surroundings(
+    piece: Piece, shape_zyx: tuple[int, int, int], settings: NetworkSettings
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return how many mirrored pixels stand before and behind a piece in y and in x.
+
+    At the border of the volume they are the network's `border_pixels`, elsewhere none; behind the piece as many
+    more as make its length a multiple of the network's stride.
+    """
+    spans = zip(piece.read_corner_zyx[1:], piece.read_shape_zyx[1:], shape_zyx[1:], strict=True)
+    y, x = (_around(corner, length, of, settings) for corner, length, of in spans)
+    return y, x
+
+
+def _around(corner: int, length: int, of: int, settings: NetworkSettings) -> tuple[int, int]:
+    before = settings.border_pixels if corner == 0 else 0
+    behind = settings.border_pixels if corner + length == of else 0
+    return before, behind + -(before + length + behind) % settings.stride
 
 
 def group_starts(z: tuple[int, int], group: int) -> range:
