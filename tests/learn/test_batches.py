@@ -102,6 +102,50 @@ def test_a_tile_teaches_the_slice_that_it_stands_on_and_no_other(make_tiles: Cal
     assert batch.densities[np.arange(30), 24, 24, 2 + places].tolist() == [4.0] * 30
 
 
+STILL = Augmentation(False, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""Nothing is done to tiles."""
+
+
+def numbered_tiles(make_tiles: Callable[..., TilePatches], count: int) -> TilePatches:
+    """Tiles whose densities are their number, and whose layers tell odd ones from even ones."""
+    tiles = make_tiles(count=count, held_out=0)
+    tiles.densities[:] = np.arange(count, dtype=np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
+    tiles.layers[:] = (1 + np.arange(count, dtype=np.uint8) % 2)[:, np.newaxis, np.newaxis, np.newaxis]
+    return tiles
+
+
+def test_every_other_step_is_given_mosaics_of_no_more_pixels_but_more_tiles(
+    make_tiles: Callable[..., TilePatches],
+) -> None:
+    tiles = numbered_tiles(make_tiles, 16)
+    settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=4)
+    windows, mosaics, again = epoch_batches(tiles, settings, epoch=0, steps=3, augmentation=STILL)
+    assert windows.densities.shape == again.densities.shape == (4, 48, 48, 7)
+    assert mosaics.densities.shape == (9, 32, 32, 7)
+    assert mosaics.densities[..., 0].size <= windows.densities[..., 0].size
+    assert mosaics.layers.shape == (9, 32, 32, 3, 1)
+
+
+def test_a_mosaic_is_four_tiles_each_with_its_own_annotation(make_tiles: Callable[..., TilePatches]) -> None:
+    tiles = numbered_tiles(make_tiles, 16)
+    settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=4)
+    _, mosaics = epoch_batches(tiles, settings, epoch=0, steps=2, augmentation=STILL)
+    layers = mosaics.layers.max(axis=(3, 4))  # those of the one slice that is taught
+    for y, x in ((0, 0), (0, 16), (16, 0), (16, 16)):
+        own = mosaics.densities[:, y : y + 16, x : x + 16]
+        numbers = own[:, 0, 0, 0]
+        assert (own == numbers[:, np.newaxis, np.newaxis, np.newaxis]).all()
+        parity = 1 + numbers.astype(np.uint8) % 2
+        assert (layers[:, y : y + 16, x : x + 16] == parity[:, np.newaxis, np.newaxis]).all()
+    assert len(np.unique(mosaics.densities)) > 4
+
+
+def test_eman2s_network_is_given_no_mosaics(spheres: TilePatches) -> None:
+    settings = TrainingSettings(network="eman2", epochs=1, learning_rate=1e-4, batch=4)
+    shapes = {batch.densities.shape for batch in epoch_batches(spheres, settings, epoch=0, steps=4)}
+    assert shapes == {(4, 16, 16, 1)}
+
+
 BEGINNING = Augmentation(True, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 1.0)
 """Nothing but mirrored, and a feature beside each negative where one may begin."""
 

@@ -250,7 +250,7 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
         expected = (
             "Tiles with microtubule 1, without 1.",
             "Nothing was held out",
-            "40 epochs of 25 steps, learning rate 0.004.",
+            "50 epochs of 25 steps, learning rate 0.004.",
             "On the processor (CPU,",
             "a guess from the size of the network; about 0.7 GB of memory, ",
             "! 2 tiles wait for their annotation of microtubule.",
@@ -298,7 +298,7 @@ async def test_a_training_that_does_not_come_up_gives_its_name_back(
         await pilot.press("t")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrainForm))
         await pilot.press("space")
-        await until(pilot, lambda: "40 epochs of 25 steps" in prose_on(pilot))
+        await until(pilot, lambda: "50 epochs of 25 steps" in prose_on(pilot))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "The worker of job 1 did not come up." in prose_on(pilot))
     assert not small_project.layout.network_folder("microtubule_1").exists()

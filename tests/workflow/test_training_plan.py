@@ -31,7 +31,7 @@ def annotated(project: Project) -> Project:
 def test_tiles_are_counted_and_settings_are_the_usual_ones(annotated: Project) -> None:
     plan = plan_training(annotated, TrainRequest(name="run", features=("tube",)))
     assert (plan.summary.positive, plan.summary.negative) == ({"tube": 1}, {"tube": 1})
-    assert (plan.settings.network, plan.settings.epochs, plan.steps) == ("slabnet", 40, 25)
+    assert (plan.settings.network, plan.settings.epochs, plan.steps) == ("slabnet", 50, 25)
     assert "too few" in plan.summary.held_out_reason
     assert not annotated.layout.network_folder("run").exists()
 

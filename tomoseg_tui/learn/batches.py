@@ -5,9 +5,9 @@ step; the thread that prepares them beside the training changes nothing about th
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -31,6 +31,8 @@ READY_BATCHES = 3
 """Batches prepared ahead of the step that asks for them."""
 WIDE_SHARE = 0.25
 """Share of the positives that a wide feature fills; two thin ones side by side fill a tile now and then."""
+MOSAIC = 2
+"""Tiles of a mosaic along y and along x."""
 ORDER_STEP = 2**32 - 1
 """Stands for the step in the generator of an epoch's order."""
 
@@ -95,15 +97,30 @@ def epoch_batches(
     """
     network = network_named(settings.network)
     chosen = augmentation or (TURNS_ONLY if network.kind == "stack" else Augmentation())
+    source = _Source(patches, network, chosen, wide_features(patches))
+    counts = [_tiles_of_step(source, settings.batch, step) for step in range(steps)]
     rng = step_generator(settings.seed, epoch, ORDER_STEP)
-    teaching = np.flatnonzero(~patches.held_out)
-    wide = wide_features(patches)
-    order = tile_order(patches.signs, teaching, steps * settings.batch, rng).reshape(steps, settings.batch)
+    order = tile_order(patches.signs, np.flatnonzero(~patches.held_out), sum(counts), rng)
+    tiles = np.split(order, np.cumsum(counts)[:-1])
 
     def prepare(step: int) -> Batch:
-        return make_batch(patches, order[step], step_generator(settings.seed, epoch, step), network, chosen, wide)
+        make = mosaic_batch if _is_mosaic(network, step) else window_batch
+        return make(source, tiles[step], step_generator(settings.seed, epoch, step))
 
     yield from _prepared_ahead(prepare, steps)
+
+
+def _is_mosaic(network: NetworkSettings, step: int) -> bool:
+    """Tell whether a step is given mosaics; every other one is. EMAN2's network has tiles without surroundings."""
+    return network.kind == "unet" and step % 2 == 1
+
+
+def _tiles_of_step(source: "_Source", batch: int, step: int) -> int:
+    """Return how many tiles a step is given: windows of a whole batch, or mosaics of as many pixels, no more."""
+    if not _is_mosaic(source.network, step):
+        return batch
+    pixels = batch * input_edge(source.network, source.patches.tile) ** 2
+    return max(1, pixels // (MOSAIC * source.patches.tile) ** 2) * MOSAIC**2
 
 
 def _prepared_ahead(prepare: Callable[[int], Batch], steps: int) -> Generator[Batch, None, None]:
@@ -116,27 +133,59 @@ def _prepared_ahead(prepare: Callable[[int], Batch], steps: int) -> Generator[Ba
             yield ready
 
 
-def make_batch(
-    patches: TilePatches,
-    tiles: NDArray[np.intp],
-    rng: np.random.Generator,
-    network: NetworkSettings,
-    augmentation: Augmentation,
-    wide: NDArray[np.bool_],
-) -> Batch:
-    """Cut and change the named tiles; `rng` is used tile after tile, `wide` comes from `wide_features`."""
-    edge = input_edge(network, patches.tile)
-    places = rng.integers(network.slices_out, size=len(tiles))
-    changed = []
-    for tile, place in zip(tiles, places, strict=True):
-        patch = _tile_beside_features(patches, tile, wide, rng, augmentation.beginning)
-        patch = mirrored(patch, rng) if augmentation.mirror else patch
-        patch = Patch(window_of(network, patch.densities, place), patch.layers)
-        changed.append(augment(patch, rng, edge, augmentation))
-    return Batch(
-        densities=np.stack([np.moveaxis(patch.densities, 0, -1) for patch in changed]),  # (n, y, x, slice)
-        layers=placed(np.stack([patch.layers for patch in changed]), places, network.slices_out),
-    )
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Tiles to learn from, and what is done to them."""
+
+    patches: TilePatches
+    network: NetworkSettings
+    augmentation: Augmentation
+    wide: NDArray[np.bool_]
+    """Of `wide_features`."""
+
+    def cut(self, tile: int, place: int, edge: int, rng: np.random.Generator) -> Patch:
+        """Return a changed window of a tile, which stands as number `place` of the slices segmented at once."""
+        patch = _tile_beside_features(self.patches, tile, self.wide, rng, self.augmentation.beginning)
+        patch = mirrored(patch, rng) if self.augmentation.mirror else patch
+        patch = Patch(window_of(self.network, patch.densities, place), patch.layers)
+        return augment(patch, rng, edge, self.augmentation)
+
+    def batch(self, patches: Sequence[Patch], places: NDArray[np.intp]) -> Batch:
+        """Stack what one step is given."""
+        return Batch(
+            densities=np.stack([np.moveaxis(patch.densities, 0, -1) for patch in patches]),  # (n, y, x, slice)
+            layers=placed(np.stack([patch.layers for patch in patches]), places, self.network.slices_out),
+        )
+
+
+def window_batch(source: _Source, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
+    """Give each tile a window of its own with its surroundings; `rng` is used tile after tile."""
+    edge = input_edge(source.network, source.patches.tile)
+    places = rng.integers(source.network.slices_out, size=len(tiles))
+    windows = [source.cut(tile, place, edge, rng) for tile, place in zip(tiles, places, strict=True)]
+    return source.batch(windows, places)
+
+
+def mosaic_batch(source: _Source, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
+    """Put tiles together by fours, without surroundings: all that is computed teaches, and what is beside a tile lies.
+
+    The network then learns twice as many tiles for the same work, and not to lean on what stands far from a pixel
+    (as CutMix does, Yun et al. 2019, doi:10.1109/ICCV.2019.00612).
+    """
+    unmoved = replace(source, augmentation=replace(source.augmentation, shift_pixels=0))
+    shuffled = rng.permutation(tiles).reshape(-1, MOSAIC**2)  # else features would always have the same neighbours
+    places = rng.integers(source.network.slices_out, size=len(shuffled))
+    mosaics = [
+        side_by_side([unmoved.cut(tile, place, source.patches.tile, rng) for tile in four])
+        for four, place in zip(shuffled, places, strict=True)
+    ]
+    return source.batch(mosaics, places)
+
+
+def side_by_side(patches: Sequence[Patch]) -> Patch:
+    """Join four patches, two above two."""
+    densities, layers = [patch.densities for patch in patches], [patch.layers for patch in patches]
+    return Patch(*(np.block([four[:MOSAIC], four[MOSAIC:]]) for four in (densities, layers)))
 
 
 def _tile_beside_features(

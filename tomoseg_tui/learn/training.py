@@ -357,4 +357,9 @@ def _step_function(network: NetworkSettings, model: Any, averaged: Any, optimize
             average.assign(stays * average + (1.0 - stays) * weight)
         return loss
 
-    return tf.function(learn, reduce_retracing=True, autograph=False)
+    signature = [
+        tf.TensorSpec((None, None, None, network.slices), tf.float32),
+        tf.TensorSpec((None, None, None, network.slices_out, None), tf.uint8),
+        tf.TensorSpec((), tf.float32),
+    ]  # any size: windows and mosaics differ
+    return tf.function(learn, input_signature=signature, autograph=False)
