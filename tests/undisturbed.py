@@ -21,8 +21,13 @@ import os
 os.nice = lambda _more: 0
 from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings
 NETWORKS["small"] = {SMALL!r}
+import sys
+if "tomoseg_tui.jobs.worker" in sys.orig_argv:
+    import tomoseg_tui.core.filters
+    tomoseg_tui.core.filters.PIECE_VOXELS = 20_000
 """
-"""Adds the network, and lets workers be as fast as tests beside them: on a busy machine polite ones starve."""
+"""Adds the network, and lets workers be as fast as tests beside them: on a busy machine polite ones starve. They filter
+in small pieces, so that a kill finds some of them on the disk and others not."""
 OF_THEIR_TIME = {"created", "started", "ended", "imported", "at", "seconds", "owner"}
 """Keys whose values differ from run to run."""
 OF_THE_WATCHER = {"history.jsonl", "output.log", "tensorflow.log", "progress.json"}

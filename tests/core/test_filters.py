@@ -1,4 +1,6 @@
+import contextlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,6 +214,71 @@ def test_progress_counts_up_to_all_pieces_of_all_readings(scale: DensityScale | 
         pass
     assert [done for done, _ in told] == list(range(1, told[-1][1] + 1))
     assert len({total for _, total in told}) == 1
+
+
+class Memory:
+    """What is kept of a volume, in memory; counts how often it is asked for pieces that are written."""
+
+    def __init__(self) -> None:
+        self.readings: dict[str, NDArray[Any]] = {}
+        self.pieces: dict[tuple[int, int, int], NDArray[np.float32]] = {}
+
+    def found(self, reading: str) -> NDArray[Any] | None:
+        return self.readings.get(reading)
+
+    def keep(self, reading: str, found: NDArray[Any]) -> None:
+        assert reading not in self.readings
+        self.readings[reading] = found
+
+    def has_piece(self, corner_zyx: tuple[int, int, int]) -> bool:
+        return corner_zyx in self.pieces
+
+
+class CutOff(Exception):  # noqa: N818 - nothing is wrong
+    """The work ends here."""
+
+
+@pytest.mark.parametrize("chain", [FilterChain(), FilterChain(0.25, 0, 0), FilterChain(0, 5, 0), NO_FILTER])
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_volume_that_is_cut_off_after_every_piece_comes_out_the_same_to_the_bit(
+    chain: FilterChain, factor: int
+) -> None:
+    """Each life may do one piece more than a whole reading has, so that all of them get on."""
+    source, voxels = Held(noise_and_blobs((24, 20, 20))), 4000 // factor**3
+    whole = dict(preprocess(source, chain, factor=factor, piece_voxels=voxels))
+    memory = Memory()
+    ends: list[int] = []
+
+    def cut_off(done: int, total: int) -> None:
+        ends[-1] += 1
+        if ends[-1] > len(whole) + 1 and done < total:
+            raise CutOff
+
+    while memory.pieces.keys() != whole.keys():
+        ends.append(0)
+        with contextlib.suppress(CutOff):
+            for corner, piece in preprocess(
+                source, chain, factor=factor, piece_voxels=voxels, on_piece=cut_off, kept=memory
+            ):
+                assert corner not in memory.pieces
+                memory.pieces[corner] = piece
+        assert len(ends) < 10
+    assert len(ends) > 1 or chain.is_off
+    assert len(whole) > 1
+    for corner, piece in whole.items():
+        np.testing.assert_array_equal(memory.pieces[corner], piece)
+
+
+def test_work_that_goes_on_tells_first_where(volume: NDArray[np.float32]) -> None:
+    memory, told = Memory(), [0]
+    pieces = list(preprocess(Held(volume), FilterChain(), piece_voxels=100_000, kept=memory))
+    memory.pieces = dict(pieces[:2])
+    list(
+        preprocess(
+            Held(volume), FilterChain(), piece_voxels=100_000, kept=memory, on_piece=lambda done, _: told.append(done)
+        )
+    )
+    assert told[1:] == list(range(3 * len(pieces) + 2, 4 * len(pieces) + 1))
 
 
 def test_settings_are_described_as_asked_and_as_lengths() -> None:

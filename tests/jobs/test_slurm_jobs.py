@@ -80,6 +80,28 @@ def test_a_stopped_job_keeps_its_slabs_and_goes_on_in_slurm_to_the_same_bytes(
     assert "TimeLimit=00:30:00" in cluster("scontrol", "show", "job", number_of(job))
 
 
+def test_a_job_goes_from_here_into_slurm_and_back_with_its_slabs(
+    cluster: Cluster, undisturbed: bytes, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    tomoseg(*MERGE, env=held.env)
+    job = job_of(tubes_project, "2")
+    wait_until(lambda: slabs_of(job) > 0)
+    tomoseg("jobs", "stop", "2")
+    tomoseg("jobs", "resume", "2", "--slurm", "time=30", env=held.env)
+    wait_until(lambda: job.state() is JobState.RUNNING and slabs_of(job) > 0)
+    first = number_of(job)
+    assert "Stop it first: tomoseg jobs stop 2" in tomoseg("jobs", "resume", "2", "--here", code=2).err
+    tomoseg("jobs", "stop", "2")
+    kept = slabs_of(job)
+    assert kept > 0
+    wait_until(lambda: cluster.state(first) in {"COMPLETED", "FAILED", "CANCELLED"})
+    done = tomoseg("jobs", "resume", "2", "--here", "--wait")
+    assert "Computes on this machine from here on." in done.err
+    assert merged(tubes_project) == undisturbed
+    record = job.record()
+    assert (record.slurm, record.state, job.stop_mark.exists()) == (None, JobState.DONE, False)
+
+
 def test_what_waits_says_why_and_can_be_stopped_and_a_killed_job_is_gone_at_once(
     cluster: Cluster, one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:

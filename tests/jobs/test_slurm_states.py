@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tomoseg_tui.errors import JobError
+from tomoseg_tui.errors import AlreadyRunningError, JobError
 from tomoseg_tui.jobs import handing, launch, record, slurm_worker
 from tomoseg_tui.jobs.record import Job, JobState, SlurmPart, all_jobs, create_job
 from tomoseg_tui.jobs.seen import JobsSeen
+from tomoseg_tui.jobs.slurm import SlurmTask
 from tomoseg_tui.jobs.slurm_look import SlurmDesk, heading
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
@@ -151,20 +152,56 @@ class Hand:
     def __init__(self, first_done: float | None) -> None:
         self.first_done = first_done
 
+    def log(self, line: str) -> None:
+        """Say nothing."""
+
+    def should_stop(self) -> bool:
+        """Go on."""
+        return False
+
 
 def test_a_job_whose_time_is_over_waits_for_another_life_as_long_as_something_gets_finished(job: Job) -> None:
     """Each life begins where the one before has come to; three in a row that begin at one place are enough."""
     job.move(JobState.RUNNING)
     ends = []
     for first_done in (0.1, 0.1, 0.2, 0.2, 0.2, 0.2):
-        state, changes = slurm_worker._ending(job, Hand(first_done), JobState.STOPPED, {})  # type: ignore[arg-type]
+        state, changes = slurm_worker._ending(job, Hand(first_done), JobState.STOPPED, {})
         ends.append(state)
         if state is JobState.QUEUED:
             job.amend(slurm=changes["slurm"])
     assert ends == [JobState.QUEUED] * 5 + [JobState.FAILED]
     assert "before anything new was finished" in changes["fault"]
     job.stop_mark.touch()
-    assert slurm_worker._ending(job, Hand(0.9), JobState.STOPPED, {})[0] is JobState.STOPPED  # type: ignore[arg-type]
+    assert slurm_worker._ending(job, Hand(0.9), JobState.STOPPED, {})[0] is JobState.STOPPED
+
+
+def test_a_job_of_slurm_is_resumed_on_a_machine_without_it_only_here(
+    project: Project, job: Job, says: Says, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where it was it cannot go on, and stays as it is; not while Slurm has it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    says.squeue = "17|PENDING|main||Priority"
+    with pytest.raises(AlreadyRunningError, match="Job 1 is queued"):
+        launch.resume(job, here=True)
+    job.move(JobState.RUNNING)
+    job.move(JobState.STOPPED)
+    before = job.record()
+    with pytest.raises(JobError, match="of resume: --here"):
+        launch.resume(job)
+    assert job.record() == before
+    launch.put_back(job, before, here=True)
+    assert (job.record().slurm, job.state()) == (None, JobState.QUEUED)
+    assert job.log_file.read_text().endswith("Computes on this machine from here on.\n")
+
+
+def test_a_worker_that_slurm_starts_late_leaves_a_job_that_was_taken_back(job: Job) -> None:
+    job.move(JobState.STOPPED)
+    launch.put_back(job, job.record(), here=True)
+    hand = Hand(None)
+    ends = slurm_worker.work_in_slurm(
+        job, SlurmTask("17", 2), hand, own=lambda *_: pytest.fail("owned"), help_owner=lambda _: pytest.fail("helped")
+    )
+    assert (ends, job.record().state) == (0, JobState.QUEUED)
 
 
 def test_where_there_is_no_slurm_nothing_is_launched_and_nothing_is_ended_there(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.project.writing import append_line
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.screens.confirm import Confirm
+from tomoseg_tui.tui.screens.pick import Pick
 from tomoseg_tui.tui.tabs.jobs_tab import JobsTab
 from tomoseg_tui.tui.widgets.log_view import LogView
 from tomoseg_tui.tui.widgets.table import Table
@@ -199,6 +201,40 @@ async def test_r_resumes_a_stopped_job_to_its_end(small_project: Project, make_a
         await until(pilot, lambda: job.record().state is JobState.DONE, seconds=30)
         await until(pilot, lambda: "alpha__preproc done" in prose_on(pilot))
     assert last_command(small_project) == "tomoseg jobs resume 1"
+
+
+@pytest.mark.slow
+async def test_a_job_of_slurm_goes_on_here_if_that_is_picked(small_project: Project, make_app: MakeApp) -> None:
+    asked = msgspec.to_builtins(PreprocessRequest(("alpha",)))
+    job = put_job(small_project, "preprocess", "alpha__preproc", state="stopped", asked=asked)
+    job.amend(slurm=SlurmPart(settings=SlurmSettings(), job="1207"))
+    app = make_app(small_project)
+    async with watching(app) as (pilot, tab):
+        await until(pilot, lambda: tab.job is not None)
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        await pilot.press("enter")
+        await until(pilot, lambda: job.record().state is JobState.DONE, seconds=30)
+        assert job.record().slurm is None
+        await until(pilot, lambda: tab.job is not None and tab.job["state"] == "done")
+        await pilot.press("R")
+        await until(pilot, lambda: "Job 1 is done: there is nothing to resume." in prose_on(pilot))
+    assert last_command(small_project) == "tomoseg jobs resume 1 --here"
+
+
+async def test_a_job_goes_into_slurm_if_that_is_picked_and_stays_as_it_is_where_there_is_none(
+    small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    job = put_job(small_project, "merge", "alpha/merged", state="stopped")
+    app = make_app(small_project)
+    async with watching(app) as (pilot, tab):
+        await until(pilot, lambda: tab.job is not None)
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        await pilot.press("enter")
+        await until(pilot, lambda: "There is no Slurm on this machine" in prose_on(pilot))
+    assert job.record().state is JobState.STOPPED
 
 
 async def test_fault_and_fix_of_a_failed_job_are_told(small_project: Project, make_app: MakeApp) -> None:

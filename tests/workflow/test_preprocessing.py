@@ -1,5 +1,6 @@
 """Preprocess: versions by name, chain recorded, grid binned."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from support import Listener, bring, digest_of, noise
 
+from tomoseg_tui.core import filters
 from tomoseg_tui.errors import ProjectError, TomogramError, TomosegError, UsageError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
@@ -117,6 +119,61 @@ def test_a_stopped_run_leaves_no_version_and_a_second_one_finishes(cell: Project
     assert catalog.tomogram_names(cell.layout) == ["cell"]
     run(cell, tmp_path, request)
     assert catalog.tomogram_names(cell.layout) == ["cell", "cell__preproc"]
+
+
+class Impatient(Listener):
+    """Asks to stop as soon as so many pieces are written."""
+
+    def __init__(self, partial: Path, pieces: int) -> None:
+        super().__init__(partial)
+        self._pieces = pieces
+
+    def should_stop(self) -> bool:
+        return sum(len(path.read_bytes().splitlines()) for path in self.partial.rglob("*.jsonl")) >= self._pieces
+
+
+def stop_after_three_pieces(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Stop amid the writing, with pieces of a few slices; return what an undisturbed job makes of it."""
+    monkeypatch.setattr(filters, "PIECE_VOXELS", 80_000)
+    run(project, folder / "undisturbed", PreprocessRequest(("cell",), tag="whole"))
+    whole = (project.layout.tomogram_folder("cell__whole") / "cell__whole.mrc").read_bytes()
+    with pytest.raises(Stopped):
+        run_preprocess(project, msgspec.to_builtins(PreprocessRequest(("cell",))), Impatient(folder / "partial", 3))
+    return whole
+
+
+def test_a_stopped_run_goes_on_with_the_piece_after_the_last_one(
+    cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = stop_after_three_pieces(cell, tmp_path, monkeypatch)
+    listener = run(cell, tmp_path, PreprocessRequest(("cell",)))
+    assert listener.lines == ["cell__preproc goes on: 2 whole readings of cell and 3 finished pieces are kept."]
+    assert listener.done[0] > 2 / 3
+    made = cell.layout.tomogram_folder("cell__preproc")
+    assert (made / "cell__preproc.mrc").read_bytes() == whole
+    assert sorted(path.name for path in made.iterdir()) == ["cell__preproc.mrc", "tomogram.json"]
+    assert list((tmp_path / "partial").iterdir()) == []
+
+
+def test_what_is_kept_of_another_file_is_not_used(
+    cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = stop_after_three_pieces(cell, tmp_path, monkeypatch)
+    record = catalog.tomogram(cell.layout, "cell")
+    os.utime(catalog.volume_path(cell.layout, "cell", record), ns=(1, 1))
+    listener = run(cell, tmp_path, PreprocessRequest(("cell",)))
+    assert "begins anew" in listener.lines[0]
+    assert listener.done[0] < 1 / 3
+    assert (cell.layout.tomogram_folder("cell__preproc") / "cell__preproc.mrc").read_bytes() == whole
+
+
+def test_pieces_that_were_listed_after_their_file_was_lost_are_made_again(
+    cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = stop_after_three_pieces(cell, tmp_path, monkeypatch)
+    next((tmp_path / "partial").rglob("*.mrc")).unlink()
+    run(cell, tmp_path, PreprocessRequest(("cell",)))
+    assert (cell.layout.tomogram_folder("cell__preproc") / "cell__preproc.mrc").read_bytes() == whole
 
 
 def test_what_is_there_already_is_passed_over_when_a_job_goes_on(cell: Project, tmp_path: Path) -> None:

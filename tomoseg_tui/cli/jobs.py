@@ -89,7 +89,9 @@ def jobs_resume(arguments: argparse.Namespace) -> int:
     if arguments.slurm is not None:
         part = job.record().slurm
         slurm = (part.settings if part else project.settings.slurm).changed(arguments.slurm)
-    resumed, followers = resume_with_followers(project.layout, job, at_once=arguments.now, slurm=slurm)
+    resumed, followers = resume_with_followers(
+        project.layout, job, at_once=arguments.now, slurm=slurm, here=arguments.here
+    )
     if not resumed:
         say(f"Job {job.id} is done already.")
         return 0

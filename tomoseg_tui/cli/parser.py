@@ -147,20 +147,20 @@ def _waiting(parser: Any) -> None:
     parser.add_argument("--now", action="store_true", help="begin at once, whatever its device is at")
 
 
-def _slurm(parser: Any) -> None:
-    parser.add_argument(
+def _where(parser: Any, here: str) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--slurm",
         nargs="?",
         const="",
         metavar="K=V,...",
         help="hand it to Slurm: partition=P,time=2:00:00,memory=16G,...",
     )
+    where.add_argument("--here", action="store_true", help=here)
 
 
 def _queueing(parser: Any) -> None:
-    where = parser.add_mutually_exclusive_group()
-    _slurm(where)
-    where.add_argument("--here", action="store_true", help="compute on this machine, though the project says Slurm")
+    _where(parser, "compute on this machine, though the project says Slurm")
     parser.add_argument(
         "--after", action="append", default=[], metavar="JOB", help="begin when this job is done; may be repeated"
     )
@@ -437,7 +437,7 @@ def _job_verbs(verbs: Subparsers) -> None:
         verb = _verb(jobs, name, text, later("jobs", f"jobs_{name}"))
         verb.add_argument("id", metavar="ID")
         if name == "resume":
-            _slurm(verb)
+            _where(verb, "compute on this machine, though it was in Slurm; not while Slurm has it")
             _waiting(verb)
 
 

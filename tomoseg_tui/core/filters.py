@@ -3,14 +3,14 @@
 The order is EMAN2's: low-pass, high-pass, normalise, clamp; then once more mean 0 and sigma 1. A
 volume is read two to four times and never held whole: pieces carry a halo for the low-pass, the
 high-pass subtracts a background made on a small copy, and a histogram finds what clamping does to
-mean and sigma. Reading and writing are left to whoever hands in the source and takes the pieces.
+mean and sigma. Reading and writing are left to whoever hands in the source and takes the pieces; whoever
+keeps what each reading finds, and which pieces are written, can go on where it was cut off.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import count
 from math import hypot, inf
-from typing import final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from tomoseg_tui.core.smoothing import BlockSums, CoarseCopy, gaussian_sigma, ga
 from tomoseg_tui.core.tomogram import DensityScale
 from tomoseg_tui.errors import TomogramError, UsageError
 
-__all__ = ["NO_FILTER", "FilterChain", "RegionSource", "bin_region", "binned_shape", "preprocess"]
+__all__ = ["NO_FILTER", "FilterChain", "Kept", "RegionSource", "bin_region", "binned_shape", "preprocess"]
 
 PIECE_VOXELS = 6 << 20
 """Voxels read at a time by default, halo included; about 25 bytes of memory each at the peak."""
@@ -84,6 +84,39 @@ NO_FILTER = FilterChain(0.0, 0.0, 0.0)
 """Densities stay as they are."""
 
 
+class Kept(Protocol):
+    """What there is of a volume whose filtering was cut off, and where more is put."""
+
+    def found(self, reading: str) -> NDArray[Any] | None:
+        """Return what a reading of the whole volume has found; None if it has not come to its end."""
+
+    def keep(self, reading: str, found: NDArray[Any]) -> None:
+        """Keep what a reading has found."""
+
+    def has_piece(self, corner_zyx: Zyx) -> bool:
+        """Tell whether the piece that begins at a corner is written."""
+
+
+@final
+class _NothingKept:
+    """Nothing was done before, and nothing is kept."""
+
+    def found(self, reading: str) -> NDArray[Any] | None:
+        del reading
+        return None
+
+    def keep(self, reading: str, found: NDArray[Any]) -> None:
+        pass
+
+    def has_piece(self, corner_zyx: Zyx) -> bool:
+        del corner_zyx
+        return False
+
+
+NOTHING_KEPT: Kept = _NothingKept()
+"""A volume that is filtered from its beginning to its end."""
+
+
 def preprocess(
     source: RegionSource,
     chain: FilterChain,
@@ -92,6 +125,7 @@ def preprocess(
     scale: DensityScale | None = None,
     piece_voxels: int = PIECE_VOXELS,
     on_piece: Callable[[int, int], None] | None = None,
+    kept: Kept = NOTHING_KEPT,
 ) -> Iterator[tuple[Zyx, Floats]]:
     """Bin, filter, clamp and normalise a volume in pieces.
 
@@ -109,14 +143,19 @@ def preprocess(
         Most voxels, halo included, to work on at a time. (A low-pass below 0.015 cycles/voxel has a
         halo that needs more.) The result does not depend on it.
     on_piece : callable, optional
-        Called with the pieces done and all there are, over all readings, after each.
+        Called with the pieces done and all there are, over all readings, after each, and once after those
+        that are passed over.
+    kept : Kept
+        What was done before with the same source and settings: its readings are not repeated, its pieces
+        not yielded. The result is the same to the bit.
 
     Yields
     ------
     corner_zyx : tuple of int
         Where in the binned volume the piece belongs.
     values : ndarray of float32, shape (z, y, x)
-        The piece. Together the pieces cover the binned volume once, in the order of z. With any filter
+        The piece. Together the pieces, those kept among them, cover the binned volume once, in the order of z.
+        With any filter
         the whole has mean 0 and sigma 1; a flat volume becomes 0.
 
     Raises
@@ -132,70 +171,111 @@ def preprocess(
     Fourier transform. On volumes of 64^3 the two correlate with more than 0.999.
     """
     binned = BinnedVolume(source, factor, most_voxels=piece_voxels)
-    plan = _Plan(binned.shape_zyx, chain, scale is not None, piece_voxels, on_piece)
+    plan = _Plan(_boxes_of(binned.shape_zyx, chain, piece_voxels), _readings(chain, scale), on_piece, kept)
     return _finished(binned, chain, scale, plan)
+
+
+def _boxes_of(shape_zyx: Zyx, chain: FilterChain, piece_voxels: int) -> list[Box]:
+    """Return the pieces in which a binned volume of a shape is filtered."""
+    return boxes(shape_zyx, halo=_taps_of(chain).size // 2, most_voxels=piece_voxels)
+
+
+def _taps_of(chain: FilterChain) -> NDArray[np.float64]:
+    return gaussian_taps(chain.lowpass) if chain.lowpass else np.ones(1)
+
+
+def _readings(chain: FilterChain, scale: DensityScale | None) -> int:
+    """Return how often the volume is read: for its mean, its background, its clamping, and to finish it."""
+    return sum([scale is None, chain.highpass > 0, not chain.is_off, True])
 
 
 @final
 class _Plan:
-    """The pieces of the binned volume, and the telling of how many are done."""
+    """The pieces of the binned volume, what of them is done, and the telling of it."""
 
     def __init__(
-        self,
-        shape_zyx: Zyx,
-        chain: FilterChain,
-        mean_is_known: bool,  # noqa: FBT001 - private, called once
-        piece_voxels: int,
-        on_piece: Callable[[int, int], None] | None,
+        self, all_boxes: list[Box], readings: int, on_piece: Callable[[int, int], None] | None, kept: Kept
     ) -> None:
-        self.taps = gaussian_taps(chain.lowpass) if chain.lowpass else np.ones(1)
-        self.boxes = boxes(shape_zyx, halo=self.taps.size // 2, most_voxels=piece_voxels)
-        readings = [not mean_is_known, chain.highpass > 0, not chain.is_off, True]
-        self._all = sum(readings) * len(self.boxes)
-        self._done = count(1)
+        self._boxes, self._kept = all_boxes, kept
+        self._all = readings * len(all_boxes)
+        self._done = self._passed_over = 0
         self._on_piece = on_piece
 
     def each(self) -> Iterator[Box]:
         """Return the boxes for one reading; each is told as done when the next is asked for."""
-        for box in self.boxes:
+        return self._telling(self._boxes)
+
+    def missing(self) -> Iterator[Box]:
+        """Return the boxes that are still to be finished; told as those of `each`."""
+        missing = [box for box in self._boxes if not self._kept.has_piece(box[0])]
+        self._pass_over(len(self._boxes) - len(missing))
+        return self._telling(missing)
+
+    def once(self, reading: str, find: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Return what a reading finds, or has found before."""
+        known = self._kept.found(reading)
+        if known is not None:
+            self._pass_over(len(self._boxes))
+            return known
+        found = find()
+        self._kept.keep(reading, found)
+        return found
+
+    def _telling(self, left: list[Box]) -> Iterator[Box]:
+        if self._passed_over:  # all at once, as the place where the work goes on
+            self._tell(self._passed_over)
+            self._passed_over = 0
+        for box in left:
             yield box
-            if self._on_piece is not None:
-                self._on_piece(next(self._done), self._all)
+            self._tell(1)
+
+    def _pass_over(self, count: int) -> None:
+        self._passed_over += count
+
+    def _tell(self, count: int) -> None:
+        self._done += count
+        if self._on_piece is not None:
+            self._on_piece(self._done, self._all)
 
 
 def _finished(
     binned: BinnedVolume, chain: FilterChain, scale: DensityScale | None, plan: _Plan
 ) -> Iterator[tuple[Zyx, Floats]]:
     """Read the volume as often as the chain needs, and yield it finished."""
-    mean = _finite_mean(binned, plan) if scale is None else scale.mean
+    mean = float(plan.once("mean", lambda: _finite_mean(binned, plan))) if scale is None else scale.mean
     if chain.is_off:
         own_units = replace(binned, fill=mean)
-        yield from ((box[0], own_units.read(box)) for box in plan.each())
+        yield from ((box[0], own_units.read(box)) for box in plan.missing())
         return
     centred = replace(binned, fill=mean, centre=mean)
-    filtered = _Filtered(centred, plan.taps, _background(centred, chain, plan) if chain.highpass else None)
-    clamped = _clamped(filtered, chain.clamp, plan)
-    yield from ((box[0], clamped.applied(filtered.read(box))) for box in plan.each())
+    background = _coarse_background(centred, chain, plan) if chain.highpass else None
+    filtered = _Filtered(centred, _taps_of(chain), background)
+    clamped = _Clamped(*plan.once("clamping", lambda: _clamping(filtered, chain.clamp, plan)).tolist())
+    yield from ((box[0], clamped.applied(filtered.read(box))) for box in plan.missing())
 
 
-def _finite_mean(binned: BinnedVolume, plan: _Plan) -> float:
-    """Return the mean of all densities that are finite."""
+def _finite_mean(binned: BinnedVolume, plan: _Plan) -> NDArray[np.float64]:
+    """Return the mean of all densities that are finite, shape ()."""
     sums = [binned.finite_sum(box) for box in plan.each()]
     number = sum(part for _, part in sums)
     if not number:
         raise TomogramError("The volume holds no finite value.", "Import it again from a file that holds densities.")
-    return sum(total for total, _ in sums) / number
+    return np.array(sum(total for total, _ in sums) / number)
 
 
-def _background(binned: BinnedVolume, chain: FilterChain, plan: _Plan) -> CoarseCopy:
+def _coarse_background(binned: BinnedVolume, chain: FilterChain, plan: _Plan) -> CoarseCopy:
     """Return the volume with only the wavelengths that the high-pass removes, on a coarse grid."""
     shape = binned.shape_zyx
     z, y, x = (-(-length // BACKGROUND_EDGE) for length in shape)
-    sums = BlockSums(shape, (z, y, x))
-    for box in plan.each():
-        sums.add(binned.read(box), box[0])
-    lowpass_sigma = gaussian_sigma(chain.lowpass) if chain.lowpass else 0.0
-    return sums.means().smoothed(hypot(gaussian_sigma(chain.highpass / shape[2]), lowpass_sigma))
+
+    def find() -> Floats:
+        sums = BlockSums(shape, (z, y, x))
+        for box in plan.each():
+            sums.add(binned.read(box), box[0])
+        lowpass_sigma = gaussian_sigma(chain.lowpass) if chain.lowpass else 0.0
+        return sums.means().smoothed(hypot(gaussian_sigma(chain.highpass / shape[2]), lowpass_sigma)).values
+
+    return CoarseCopy(plan.once("background", find), (z, y, x))
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,8 +308,8 @@ class _Clamped:
         return np.asarray((clamped - np.float32(self.mean)) / np.float32(self.sigma), np.float32)
 
 
-def _clamped(filtered: _Filtered, clamp: float, plan: _Plan) -> _Clamped:
-    """Find from one reading at which values a volume is clamped, and its mean and sigma afterwards.
+def _clamping(filtered: _Filtered, clamp: float, plan: _Plan) -> NDArray[np.float64]:
+    """Find from one reading at which values a volume is clamped, and its mean and sigma afterwards, as `_Clamped`.
 
     Values are counted by the upper 16 bits of their float32: bins of at most 1/128 of the value at
     any scale, with exact means, so no range has to be known before. The error of mean and sigma is
@@ -246,7 +326,7 @@ def _clamped(filtered: _Filtered, clamp: float, plan: _Plan) -> _Clamped:
     mean, sigma = _moments(counts, means)
     low, high = (mean - clamp * sigma, mean + clamp * sigma) if clamp else (-inf, inf)
     mean, sigma = _moments(counts, np.clip(means, low, high))
-    return _Clamped(low, high, mean, sigma or 1.0)
+    return np.array([low, high, mean, sigma or 1.0])
 
 
 def _moments(counts: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, float]:

@@ -165,9 +165,17 @@ def _start_workers(jobs: Sequence[Job]) -> None:
 
 
 def resume_with_followers(
-    layout: ProjectLayout, job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None
+    layout: ProjectLayout, job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False
 ) -> tuple[bool, list[Job]]:
     """Resume a job, and those that failed only because it had not gone well.
+
+    Parameters
+    ----------
+    layout, job : ProjectLayout, Job
+    at_once, slurm : bool, SlurmSettings or None
+        As `launch.resume` takes them, for the job alone: those that come after it go on where they were to be.
+    here : bool
+        Compute on this machine; those that come after it too, for Slurm may be out of reach.
 
     Returns
     -------
@@ -187,13 +195,13 @@ def resume_with_followers(
         fault = blocked(job, record)
         if fault is not None:
             raise fault
-    if not launch.resume(job, at_once=at_once, slurm=slurm):
+    if not launch.resume(job, at_once=at_once, slurm=slurm, here=here):
         return False, []
     followers: list[Job] = []
     for other in reversed(all_jobs(layout)):  # whoever comes after has the greater number
         known = other.record()
         if _waited_in_vain(known) and blocked(other, known) is None and _comes_after(known, job, followers):
-            launch.put_back(other, known)
+            launch.put_back(other, known, here=here)
             followers.append(other)
     _start_workers(followers)
     return True, followers

@@ -14,10 +14,12 @@ from typing import Any
 from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
 from tomoseg_tui.jobs.handing import hand_over, is_in_slurm, kill_there, part_for, stop_there
 from tomoseg_tui.jobs.record import Job, JobRecord, JobState, SlurmPart, create_job, tidy_jobs
+from tomoseg_tui.jobs.slurm import require
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.writing import append_line
 
 START_SECONDS = 30.0
 """A worker that has not taken its claim by then has not come up."""
@@ -120,7 +122,7 @@ def _waits(job: Job) -> bool:
     return bool(job.progress().waits_for) and claims.is_held(job.claim)
 
 
-def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None) -> bool:
+def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False) -> bool:
     """Start a job's worker again; tell whether there was something left to do.
 
     Parameters
@@ -130,11 +132,15 @@ def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = Non
         Whether it begins without waiting in line for its device.
     slurm : SlurmSettings or None
         What to ask Slurm for; the same as before, or this machine, if None.
+    here : bool
+        Compute on this machine, wherever it was before.
 
     Raises
     ------
     AlreadyRunningError
-        If a worker is at it.
+        If a worker is at it, or it waits in Slurm.
+    JobError
+        If it is to go on in Slurm, and there is none on this machine; the job stays as it is.
     """
     record = job.record()
     state = job.state(record)
@@ -142,26 +148,38 @@ def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = Non
         return False
     if not state.can_resume:
         raise AlreadyRunningError(f"Job {job.id} is {state}.", f"Stop it first: tomoseg jobs stop {job.id}")
-    put_back(job, record, at_once=at_once, slurm=slurm)
+    put_back(job, record, at_once=at_once, slurm=slurm, here=here)
     start_worker(job)
     return True
 
 
-def put_back(job: Job, record: JobRecord, *, at_once: bool = False, slurm: SlurmSettings | None = None) -> None:
-    """Make a job that is over one that has not begun, for a worker to come.
+def put_back(
+    job: Job, record: JobRecord, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False
+) -> None:
+    """Make a job that is over one that has not begun, for a worker to come; what it has finished stays.
 
     Raises
     ------
     AlreadyRunningError
         If its record is no longer this one.
+    JobError
+        If it is to go on in Slurm, and there is none on this machine.
     """
+    part = None if here else _part_again(record, slurm)
+    if part is not None:
+        require()
     with claims.holding(job.claim, patience_seconds=0):  # of two commands that resume it, one is first
         if job.record() != record:
             raise AlreadyRunningError(f"Job {job.id} was resumed just now.", f"Look: tomoseg jobs show {job.id}")
         if not record.state.is_over:
             job.move(JobState.LOST)
         afresh: dict[str, Any] = dict.fromkeys(("owner", "started", "ended", "fault", "fix", "exit_code"))
-        job.move(JobState.QUEUED, at_once=at_once, slurm=_part_again(record, slurm), **afresh)
+        job.move(JobState.QUEUED, at_once=at_once, slurm=part, **afresh)
+        job.stop_mark.unlink(missing_ok=True)
+        if (record.slurm is None) != (part is None):
+            append_line(
+                job.log_file, f"{now()} Computes {'on this machine' if part is None else 'in Slurm'} from here on."
+            )
 
 
 def _part_again(record: JobRecord, slurm: SlurmSettings | None) -> SlurmPart | None:

@@ -158,7 +158,7 @@ def require(command: str = "sbatch") -> None:
     if shutil.which(command) is None:
         raise JobError(
             f"There is no Slurm on this machine: {command} is not found.",
-            "Leave --slurm out to compute here, or log in where Slurm is.",
+            "Leave --slurm out to compute here (of resume: --here), or log in where Slurm is.",
         )
 
 

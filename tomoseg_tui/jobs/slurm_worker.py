@@ -71,7 +71,7 @@ def work_in_slurm(job: Job, task: SlurmTask, hand: Hand, *, own: Own, help_owner
     deadline = time.monotonic() + CLAIM_SECONDS
     while not hand.should_stop():
         record = job.record()
-        if record.state.is_over:
+        if record.state.is_over or record.slurm is None:  # None: it was taken back to the machine of a person
             return EXIT_NOTHING
         try:
             with claims.holding(job.claim, patience_seconds=0):
@@ -98,7 +98,10 @@ def _own(job: Job, task: SlurmTask, hand: Hand, own: Own) -> int:
     record = job.record()
     if record.state.is_over:  # it has ended since the claim was last looked at
         return EXIT_NOTHING
-    known = record.slurm.job if record.slurm else None
+    if record.slurm is None:
+        hand.log("This job was taken back from Slurm since.")
+        return EXIT_FAULT
+    known = record.slurm.job
     if known not in {None, task.job}:
         hand.log(f"This job was handed over again since, as {heading(str(known))}.")
         return EXIT_FAULT
@@ -110,7 +113,7 @@ def _own(job: Job, task: SlurmTask, hand: Hand, own: Own) -> int:
     if job.stop_mark.exists():
         job.move(JobState.STOPPED, ended=now(), exit_code=EXIT_STOPPED)
         return EXIT_STOPPED
-    record = job.amend(slurm=msgspec.structs.replace(record.slurm, job=task.job)) if record.slurm else record
+    record = job.amend(slurm=msgspec.structs.replace(record.slurm, job=task.job))
     return own(as_on_node(record), lambda state, changes: _ending(job, hand, state, changes))
 
 

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.chaining import resume_with_followers
 from tomoseg_tui.jobs.record import Job, JobState, find_job
+from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 if TYPE_CHECKING:
     from tomoseg_tui.tui.app import TomosegApp
 
+HERE, IN_SLURM = "here", "slurm"
+"""Where a job can go on."""
 Listing = Mapping[str, Any]
 """A job as `jobs --json` prints it."""
 
@@ -31,14 +35,35 @@ def stop_job(app: "TomosegApp", job: Listing) -> None:
 
 def resume_job(app: "TomosegApp", job: Listing) -> None:
     """Go on with a job that was stopped, has failed or is lost."""
-    if not JobState(job["state"]).can_resume:
-        app.notify(f"Job {job['id']} is {job['state']}: there is nothing to resume.", severity="warning")
+    if can_resume(app, job):
+        _carry_out(app, "resume", job, _resumed)
+
+
+def can_resume(app: "TomosegApp", job: Listing) -> bool:
+    """Tell whether a job can go on; say why not."""
+    if JobState(job["state"]).can_resume:
+        return True
+    todo = "s stops it first" if is_live(job) else "there is nothing to resume"
+    app.notify(f"Job {job['id']} is {job['state']}: {todo}.", severity="warning")
+    return False
+
+
+def resume_elsewhere(app: "TomosegApp", job: Listing, place: str) -> None:
+    """Go on with a job on this machine if the place is `HERE`, else in Slurm with what project.toml asks for."""
+    if place == HERE:
+        _carry_out(app, "resume", job, lambda found: _resumed(found, here=True), "--here")
         return
-    _carry_out(app, "resume", job, _resumed)
+    root = app.project.layout.root
+
+    def hand_over(found: Job) -> str:
+        return _resumed(found, slurm=Project.open(root).settings.slurm)  # it may have been edited since
+
+    _carry_out(app, "resume", job, hand_over, "--slurm")
 
 
-def _resumed(found: Job) -> str:
-    resumed, followers = resume_with_followers(ProjectLayout(found.folder.parent.parent), found)
+def _resumed(found: Job, *, slurm: SlurmSettings | None = None, here: bool = False) -> str:
+    layout = ProjectLayout(found.folder.parent.parent)
+    resumed, followers = resume_with_followers(layout, found, slurm=slurm, here=here)
     if not resumed:
         return f"Job {found.id} is done already."
     others = f", and so do {', '.join(other.id for other in followers)} that come after it" if followers else ""
@@ -50,9 +75,9 @@ def kill_job(app: "TomosegApp", job: Listing) -> None:
     _carry_out(app, "kill", job, lambda found: f"Job {found.id} is {launch.kill(found)}.")
 
 
-def _carry_out(app: "TomosegApp", verb: str, job: Listing, act: Callable[[Job], str]) -> None:
+def _carry_out(app: "TomosegApp", verb: str, job: Listing, act: Callable[[Job], str], *options: str) -> None:
     layout, job_id = app.project.layout, str(job["id"])
-    app.carry_out(verb, ["jobs", verb, job_id], lambda: act(find_job(layout, job_id)))
+    app.carry_out(verb, ["jobs", verb, job_id, *options], lambda: act(find_job(layout, job_id)))
 
 
 def state_in_words(job: Listing) -> str:

@@ -1,8 +1,7 @@
-"""Filter and bin tomograms into versions of their own, streamed; a job."""
+"""Filter and bin tomograms into versions of their own, streamed; a job that goes on where it was cut off."""
 
-import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core import filters
 from tomoseg_tui.core.filters import NO_FILTER, FilterChain, preprocess
 from tomoseg_tui.core.names import check_name, version_name
 from tomoseg_tui.core.statistics import measure, sample_bands
@@ -22,6 +22,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, now, write_record
 from tomoseg_tui.project.writing import sync_folder
 from tomoseg_tui.workflow.importing import binned_grid
+from tomoseg_tui.workflow.preprocess_folder import Prepared, VersionFolder
 from tomoseg_tui.workflow.reporting import Reporter, stop_if_asked
 from tomoseg_tui.workflow.volumes import byte_sign_of
 
@@ -123,26 +124,46 @@ class _Regions:
 
 def _preprocess_one(project: Project, request: PreprocessRequest, name: str, reporter: Reporter, index: int) -> None:
     record, target = catalog.tomogram(project.layout, name), request.target(name)
-    draft = reporter.partial / target
-    shutil.rmtree(draft, ignore_errors=True)  # what a killed worker has left of it
-    draft.mkdir()
+    path = catalog.volume_path(project.layout, name, record)
+    version = _version(request, name, record, path, reporter)
 
     def on_piece(done: int, pieces: int) -> None:
         stop_if_asked(reporter)
         reporter.progress((index + done / pieces) / len(request.tomograms), f"{name} to {target}")
 
-    grid = binned_grid(record.grid, request.factor)
     with (
-        open_volume(catalog.volume_path(project.layout, name, record), byte_sign=byte_sign_of(record)) as source,
-        MrcWriter(draft / f"{target}.mrc", grid, np.dtype(np.float32), title=f"tomoseg preprocess {name}"[:80]) as out,
+        open_volume(path, byte_sign=byte_sign_of(record)) as source,
+        MrcWriter.reopen(version.volume) as out,
     ):
-        made = preprocess(_Regions(source), request.chain, factor=request.factor, scale=record.scale, on_piece=on_piece)
+        made = preprocess(
+            _Regions(source), request.chain, factor=request.factor, scale=record.scale,
+            piece_voxels=filters.PIECE_VOXELS, on_piece=on_piece, kept=version,
+        )  # fmt: skip
         for corner, values in made:
-            out.write_region(corner, values)
-        out.sync()
-    write_record(draft / "tomogram.json", _record(request, name, record, draft / f"{target}.mrc"))
-    draft.rename(project.layout.tomogram_folder(target))
+            version.add_piece(corner, values, out)
+    write_record(version.draft / "tomogram.json", _record(request, name, record, version.volume))
+    version.draft.rename(project.layout.tomogram_folder(target))
     sync_folder(project.layout.tomograms)
+    version.remove()
+
+
+def _version(
+    request: PreprocessRequest, name: str, record: TomogramRecord, path: Path, reporter: Reporter
+) -> VersionFolder:
+    """Return a version that goes on where it was cut off, or begins; say which, if it was begun before."""
+    facts, target = path.stat(), request.target(name)
+    chain = asdict(request.chain)
+    prepared = Prepared(record, facts.st_size, facts.st_mtime_ns, chain, request.factor, filters.PIECE_VOXELS)
+    version = VersionFolder(reporter.partial / target, target)
+    if version.goes_on_with(prepared):
+        if version.readings or version.pieces:
+            told = f"{version.readings} whole readings of {name} and {version.pieces} finished pieces are kept"
+            reporter.log(f"{target} goes on: {told}.")
+        return version
+    if version.is_begun:
+        reporter.log(f"{target} begins anew: {name} or the filters are others than those of what was kept of it.")
+    version.begin(prepared, binned_grid(record.grid, request.factor), f"tomoseg preprocess {name}"[:80])
+    return version
 
 
 def _record(request: PreprocessRequest, name: str, record: TomogramRecord, made: Path) -> TomogramRecord:

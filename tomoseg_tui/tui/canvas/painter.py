@@ -17,6 +17,7 @@ from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.tui.canvas.drawing import Frame, View, paint, visible_part
 from tomoseg_tui.tui.canvas.slices import Slices
+from tomoseg_tui.tui.known.messages import Broken, Refused
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,6 @@ class Painted(Message, bubble=False):
         self.source, self.view, self.frame = source, view, frame
         self.fault = fault
         """Why the overlay is missing, if it is."""
-
-
-class Refused(Message, bubble=False):
-    """A volume cannot be read."""
-
-    def __init__(self, source: Source, fault: TomosegError) -> None:
-        super().__init__()
-        self.source, self.fault = source, fault
-
-
-class Broken(Message, bubble=False):
-    """Our bug, to be raised where the app sees it."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.error = error
 
 
 @final
@@ -124,7 +109,7 @@ class Painter:
                 while (view := self._next_view(source)) is not None:
                     self._draw(source, slices, view)
         except TomosegError as fault:
-            self._post(Refused(source, fault))
+            self._post(Refused(fault, source))
             self._forget(source)
 
     def _forget(self, source: Source) -> None:

@@ -22,9 +22,10 @@ from tomoseg_tui.tui.canvas.drawing import Overlay, View, points_of
 from tomoseg_tui.tui.canvas.keys import CANVAS_KEYS
 from tomoseg_tui.tui.canvas.mouse import MouseWidget
 from tomoseg_tui.tui.canvas.pacing import LOST_SECONDS, SETTLE_SECONDS, pacer_of
-from tomoseg_tui.tui.canvas.painter import Broken, Opened, Painted, Painter, Refused, Source
+from tomoseg_tui.tui.canvas.painter import Opened, Painted, Painter, Source
 from tomoseg_tui.tui.canvas.pixels import NO_FRAME
 from tomoseg_tui.tui.canvas.slices import CONTRASTS
+from tomoseg_tui.tui.known.messages import Broken, Refused
 
 __all__ = ["Box", "SliceCanvas"]
 
@@ -363,7 +364,7 @@ class SliceCanvas(MouseWidget, can_focus=True):
     @on(Refused)
     def tell_fault(self, event: Refused) -> None:
         """Say why nothing is seen."""
-        if event.source is self._source:
+        if event.asked is self._source:
             self.shape_zyx, self._is_painting = None, False
             self.show_frame(NO_FRAME, words=f"{event.fault.fault}\n{event.fault.fix}")
 

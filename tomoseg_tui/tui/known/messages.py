@@ -2,6 +2,7 @@
 
 from textual.message import Message
 
+from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.tui.known.facts import Facts
 
 
@@ -46,3 +47,21 @@ class RecipeFailed(Message):
         super().__init__()
         self.fault = fault
         self.fix = fix
+
+
+class Refused(Message, bubble=False):
+    """What a thread was asked to fetch for a widget is not to be had."""
+
+    def __init__(self, fault: TomosegError, asked: object = None) -> None:
+        super().__init__()
+        self.fault = fault
+        self.asked = asked
+        """What it was, for a widget that may have asked for something else since."""
+
+
+class Broken(Message, bubble=False):
+    """Our bug in the thread of a widget, to be raised where the app sees it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error

@@ -21,9 +21,10 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.canvas.choosing import style_of
 from tomoseg_tui.tui.canvas.paint_canvas import PaintCanvas
 from tomoseg_tui.tui.canvas.paint_drawing import Scene
+from tomoseg_tui.tui.known.messages import Broken, Refused
 from tomoseg_tui.tui.painting.bars import Bar, Words
 from tomoseg_tui.tui.painting.hand import VALUES, Ground, Hand, Tool
-from tomoseg_tui.tui.painting.keeper import Failed, Keeper, Kept, NotKept, Opened, OpenTile, Refused
+from tomoseg_tui.tui.painting.keeper import Keeper, Kept, NotKept, Opened, OpenTile
 from tomoseg_tui.tui.painting.sight import Sight
 from tomoseg_tui.tui.painting.toolbox import Toolbox
 from tomoseg_tui.tui.pictures.tile_pictures import Advisers, layers_palette
@@ -240,8 +241,8 @@ class Desk(Container):
         """Say why there is nothing to fetch."""
         self.notify(event.fault.fix, title=event.fault.fault, severity="warning")
 
-    @on(Failed)
-    def raise_bug(self, event: Failed) -> None:
+    @on(Broken)
+    def raise_bug(self, event: Broken) -> None:
         """Let our own bug come up where it is seen."""
         raise event.error
 

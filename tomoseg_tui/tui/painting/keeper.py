@@ -15,6 +15,7 @@ from tomoseg_tui.core.tiles import Place, Tile
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError, TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.painters import Painter
+from tomoseg_tui.tui.known.messages import Broken, Refused
 from tomoseg_tui.tui.painting.sight import Sheet, read_sheet
 from tomoseg_tui.tui.pictures.tile_pictures import Advisers, Opinion, opinion_on
 from tomoseg_tui.workflow.painting import Painting, who_paints
@@ -57,22 +58,6 @@ class NotKept(Message, bubble=False):
         self.painting, self.fault, self.closing = painting, fault, closing
         self.is_taken = is_taken
         """Whether another program holds the tile: then trying again is of no use."""
-
-
-class Refused(Message, bubble=False):
-    """What was to be fetched is not there."""
-
-    def __init__(self, fault: TomosegError) -> None:
-        super().__init__()
-        self.fault = fault
-
-
-class Failed(Message, bubble=False):
-    """Our bug, to be raised where the app sees it."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.error = error
 
 
 @final
@@ -123,7 +108,7 @@ class Keeper:
             try:
                 task()
             except Exception as error:  # noqa: BLE001  # the easel raises it again
-                self._post(Failed(error))
+                self._post(Broken(error))
 
         self._pool.submit(guarded)
 

@@ -13,11 +13,12 @@ from textual.widgets import DataTable, Static
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.jobs.slurm_look import place_in_words
 from tomoseg_tui.tui import job_actions
-from tomoseg_tui.tui.job_actions import Listing, is_live, state_in_words
+from tomoseg_tui.tui.job_actions import HERE, IN_SLURM, Listing, is_live, state_in_words
 from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.known.following import Follower, Grown
 from tomoseg_tui.tui.known.runs import Epoch, Run, epochs_in
 from tomoseg_tui.tui.screens.confirm import Confirm
+from tomoseg_tui.tui.screens.pick import Pick
 from tomoseg_tui.tui.tabs.base import Tab
 from tomoseg_tui.tui.widgets.curves import Curves
 from tomoseg_tui.tui.widgets.empty import Empty
@@ -34,6 +35,8 @@ NO_JOBS = (
     ),
     "Press [b]4[/b] to train a network; it will be the first.",
 )
+ELSEWHERE = "Go on with a stopped, failed or lost job in another place: one of Slurm on this machine, or the reverse"
+PLACES = ((HERE, "on this machine"), (IN_SLURM, "handed to sbatch with what project.toml says"))
 OTHER_COLUMNS = 65
 """What all columns but the name take, their gaps among them."""
 BAR_CELLS = 6
@@ -57,6 +60,7 @@ class JobsTab(Tab):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "stop", "Stop", id="jobs.stop", tooltip="Stop the job; what is finished is kept"),
         Binding("r", "resume", "Resume", id="jobs.resume", tooltip="Go on with a stopped, failed or lost job"),
+        Binding("R", "resume_elsewhere", "Elsewhere", show=False, id="jobs.elsewhere", tooltip=ELSEWHERE),
         Binding("K", "kill", "Kill", id="jobs.kill", tooltip="End the job at once, after asking"),
         Binding("slash", "filter", "Filter", key_display="/", id="jobs.filter", tooltip="Show only some jobs"),
         Binding("escape", "close", "Back", show=False, id="jobs.back", tooltip="Back to the list"),
@@ -208,6 +212,19 @@ class JobsTab(Tab):
         job = self._chosen()
         if job is not None:
             job_actions.resume_job(self.tomoseg, job)
+
+    def action_resume_elsewhere(self) -> None:
+        """Ask where the job is to go on; the place where it was not is marked."""
+        job = self._chosen()
+        if job is None or not job_actions.can_resume(self.tomoseg, job):
+            return
+
+        def resume_there(place: str | None) -> None:
+            if place is not None:
+                job_actions.resume_elsewhere(self.tomoseg, job, place)
+
+        title = f"Where does job {job['id']}, {job['kind']} {job['name']}, go on? What it has finished is kept."
+        self.app.push_screen(Pick(title, PLACES, chosen=HERE if job["slurm"] else IN_SLURM), resume_there)
 
     def action_kill(self) -> None:
         """Kill the job, if that is meant."""

@@ -9,6 +9,7 @@ from tomoseg_tui.jobs.chaining import launch_all
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.screens.run_form import RunForm, run_words
 from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.learning import facts_to_learn
 from tomoseg_tui.workflow.running import RunRequest, plan_run, release_names, reserve_names
 
 
@@ -28,13 +29,9 @@ class RunKeys(Tab):
 
     def action_run(self) -> None:
         """Ask what to run, and start its jobs."""
-        facts = self.tomoseg.facts
-        if facts is None:
-            return
-        if not facts.features:
-            self.notify("There is no feature to learn yet; press 2 and place tiles.", severity="warning")
-            return
-        self.app.push_screen(RunForm(facts), self._start_run)
+        facts = facts_to_learn(self)
+        if facts is not None:
+            self.app.push_screen(RunForm(facts), self._start_run)
 
     def _start_run(self, request: RunRequest | None) -> None:
         if request is not None:

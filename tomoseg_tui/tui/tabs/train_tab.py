@@ -26,6 +26,7 @@ from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.screens.train_form import TrainForm, train_words
 from tomoseg_tui.tui.tabs.audit_keys import AuditKeys
 from tomoseg_tui.tui.tabs.file_keys import TriplesKeys
+from tomoseg_tui.tui.tabs.learning import facts_to_learn
 from tomoseg_tui.tui.tabs.run_keys import RunKeys
 from tomoseg_tui.tui.tabs.trainset_keys import TrainsetKeys
 from tomoseg_tui.tui.widgets.curves import Curves
@@ -310,12 +311,9 @@ class TrainTab(TrainsetKeys, AuditKeys, RunKeys, TriplesKeys):
         self._open_form(TrainRequest(name="", features=run.features, made_from=run.name))
 
     def _open_form(self, request: TrainRequest) -> None:
-        if self._facts is None:
-            return
-        if not self._facts.features:
-            self.notify("There is no feature to learn yet; press 2 and place tiles.", severity="warning")
-            return
-        self.app.push_screen(TrainForm(self._facts, request), self._start)
+        facts = facts_to_learn(self)
+        if facts is not None:
+            self.app.push_screen(TrainForm(facts, request), self._start)
 
     def _start(self, request: TrainRequest | None) -> None:
         if request is not None:

@@ -13,6 +13,7 @@ from tomoseg_tui.tui.screens.build_set import BuildSet, SetWish
 from tomoseg_tui.tui.screens.pick import Pick
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.tui.tabs.learning import facts_to_learn
 from tomoseg_tui.tui.wording.trainset_words import in_full, in_one_line
 from tomoseg_tui.workflow.trainsets import build_named, training_sets
 
@@ -41,13 +42,9 @@ class TrainsetKeys(Tab):
 
     def action_build_set(self) -> None:
         """Ask what a training set is to hold, and build it."""
-        facts = self.tomoseg.facts
-        if facts is None:
-            return
-        if not facts.features:
-            self.notify("There is no feature to learn yet; press 2 and place tiles.", severity="warning")
-            return
-        self.app.push_screen(BuildSet(facts), self._build_set)
+        facts = facts_to_learn(self)
+        if facts is not None:
+            self.app.push_screen(BuildSet(facts), self._build_set)
 
     def _build_set(self, wish: SetWish | None) -> None:
         if wish is None:
