@@ -20,11 +20,15 @@ from typing import final
 
 import msgspec
 
+from tomoseg_tui.core.time_left import TimeLeft
+from tomoseg_tui.jobs.measuring import known_pace
+from tomoseg_tui.jobs.pacing import forecast_of, is_crowded, pace_of
 from tomoseg_tui.jobs.queue import Place
 from tomoseg_tui.jobs.record import Job, JobProgress
+from tomoseg_tui.project.paces import paces_file, remember_pace
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.writing import append_line, write_whole
-from tomoseg_tui.workflow.reporting import stop_if_asked
+from tomoseg_tui.workflow.reporting import Load, stop_if_asked
 
 
 @final
@@ -36,7 +40,12 @@ class JobReporter:
         self._is_alone = is_alone
         self._number = number
         self._stop = threading.Event()
+        self.born = time.time()
         self._began = time.monotonic()
+        self._is_fresh = not job.progress_file.exists()
+        self._earlier = job.progress().progress
+        self._load: Load | None = None
+        self._left = TimeLeft(self._began)
         self._first_done: float | None = None
         self._last_written = 0.0
         self._progress = JobProgress()
@@ -63,13 +72,33 @@ class JobReporter:
         """0 in the first process of a job; its helpers are counted from 1."""
         return self._number
 
+    def takes_on(self, load: Load) -> None:
+        """Foretell how long the job takes, from the pace of earlier ones."""
+        self._load = load
+        forecast = forecast_of(load, known_pace(load.key))
+        self._left = TimeLeft(self._began, rounds=load.rounds, forecast=forecast, done=self._earlier)
+
+    def keep_pace(self, awake_seconds: float) -> None:
+        """Keep the pace that a job has had, now that it is done, if it is one that others will have.
+
+        Parameters
+        ----------
+        awake_seconds : float
+            From the job's launch until this process spoke of it.
+        """
+        if self._load is None or not self._load.is_typical or not self._is_fresh or is_crowded():
+            return
+        spent = awake_seconds + time.monotonic() - self._began
+        pace = pace_of(self._load, self._left.laps, seconds=spent, memory_bytes=peak_memory_bytes())
+        if pace is not None:
+            remember_pace(paces_file(), self._load.key, pace)
+
     def progress(self, done: float, message: str = "") -> None:
         """Keep how far the job is; written at most four times a second."""
         if self._first_done is None:
-            self._first_done, self._began = done, time.monotonic()
-        spent, gained = time.monotonic() - self._began, done - self._first_done
-        eta = spent / gained * (1 - done) if gained > 0 else None
-        self._progress = JobProgress(done, message, eta, peak_memory_bytes())
+            self._first_done = done
+        self._left.tell(time.monotonic(), done)
+        self._progress = JobProgress(done, message)
         if time.monotonic() - self._last_written >= 0.25:
             with contextlib.suppress(OSError):  # a full disk ends a job where it has no room for results
                 self.write_progress()
@@ -86,6 +115,7 @@ class JobReporter:
 
     def begins(self) -> None:
         """Tell that the job waits no longer."""
+        self._began = time.monotonic()
         if self._progress.waits_for:
             self._progress = msgspec.structs.replace(self._progress, message="begins", waits_for="", place=None)
             self.write_progress()
@@ -121,7 +151,8 @@ class JobReporter:
         if self.helps:
             return
         self._last_written = time.monotonic()
-        known = msgspec.structs.replace(self._progress, peak_memory_bytes=peak_memory_bytes())
+        left = None if self._progress.waits_for else self._left.seconds(self._last_written)
+        known = msgspec.structs.replace(self._progress, eta_seconds=left, peak_memory_bytes=peak_memory_bytes())
         write_whole(self._job.progress_file, msgspec.json.encode(known), durable=False)
 
     def log(self, line: str) -> None:

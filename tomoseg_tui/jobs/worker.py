@@ -162,6 +162,8 @@ def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> E
                 reporter.begins()
                 result = _cook(job, record, reporter)
             write_whole(job.result_file, msgspec.json.encode(result))
+            if record.slurm is None:  # what share of a node it had there is not known
+                _keep_pace(reporter, since_ns)
         reporter.progress(1.0, "done")
     except Stopped:
         reporter.log("Stopped; what is finished is kept.")
@@ -177,13 +179,33 @@ def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> E
     return JobState.DONE, {"exit_code": EXIT_DONE}
 
 
+def _keep_pace(reporter: JobReporter, since_ns: int) -> None:
+    """Keep the pace of a job that is done; that it cannot be kept is no fault of the job's."""
+    try:
+        reporter.keep_pace(max(0.0, reporter.born - since_ns / 1e9))
+    except Exception:  # noqa: BLE001  # a bug here must not cost a result
+        reporter.log_traceback()
+
+
+def _foretell(project: Project, record: JobRecord, reporter: JobReporter) -> None:
+    """Tell how much there is to do, where that is known before; what is not there the recipe says itself."""
+    from tomoseg_tui.workflow.loads import load_of  # noqa: PLC0415  # what sleeps in line need not have it
+
+    with contextlib.suppress(TomosegError, OSError):
+        load = load_of(project, record.kind, record.asked)
+        if load is not None:
+            reporter.takes_on(load)
+
+
 def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
     """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
     _quieten(record.asked)
     try:
         with _notices_apart(job.folder):
             recipe = _recipe(record.kind)
-        return recipe(Project.open(job.folder.parent.parent), record.asked, reporter)
+        project = Project.open(job.folder.parent.parent)
+        _foretell(project, record, reporter)
+        return recipe(project, record.asked, reporter)
     finally:
         reporter.end_helpers()
 
