@@ -8,7 +8,6 @@ mean and sigma. Reading and writing are left to whoever hands in the source and 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import count
 from math import hypot, inf
 from typing import final
 
@@ -25,6 +24,8 @@ __all__ = ["NO_FILTER", "FilterChain", "RegionSource", "bin_region", "binned_sha
 
 PIECE_VOXELS = 6 << 20
 """Voxels read at a time by default, halo included; about 25 bytes of memory each at the peak."""
+COSTS = (1, 1, 4, 5)
+"""Of a piece in the four readings, about: for the mean, the background, the values to clamp at, the result."""
 BACKGROUND_EDGE = 128
 """Most blocks along an axis of the small copy on which the high-pass makes its background."""
 
@@ -109,7 +110,7 @@ def preprocess(
         Most voxels, halo included, to work on at a time. (A low-pass below 0.015 cycles/voxel has a
         halo that needs more.) The result does not depend on it.
     on_piece : callable, optional
-        Called with the pieces done and all there are, over all readings, after each.
+        Called after each piece of each reading with the work done and all there is; a piece counts `COSTS`.
 
     Yields
     ------
@@ -151,16 +152,19 @@ class _Plan:
         self.taps = gaussian_taps(chain.lowpass) if chain.lowpass else np.ones(1)
         self.boxes = boxes(shape_zyx, halo=self.taps.size // 2, most_voxels=piece_voxels)
         readings = [not mean_is_known, chain.highpass > 0, not chain.is_off, True]
-        self._all = sum(readings) * len(self.boxes)
-        self._done = count(1)
+        costs = [cost for cost, happens in zip(COSTS, readings, strict=True) if happens]
+        self._all = sum(costs) * len(self.boxes)
+        self._done, self._costs = 0, iter(costs)
         self._on_piece = on_piece
 
     def each(self) -> Iterator[Box]:
         """Return the boxes for one reading; each is told as done when the next is asked for."""
+        cost = next(self._costs)
         for box in self.boxes:
             yield box
+            self._done += cost
             if self._on_piece is not None:
-                self._on_piece(next(self._done), self._all)
+                self._on_piece(self._done, self._all)
 
 
 def _finished(
