@@ -77,6 +77,9 @@ class JobReporter:
         self._load = load
         forecast = forecast_of(load, known_pace(load.key))
         self._left = TimeLeft(self._began, rounds=load.rounds, forecast=forecast, done=self._earlier)
+        if forecast is not None:
+            with contextlib.suppress(OSError):  # as of any progress
+                self.write_progress()
 
     def keep_pace(self, awake_seconds: float) -> None:
         """Keep the pace that a job has had, now that it is done, if it is one that others will have.
