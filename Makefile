@@ -76,7 +76,7 @@ bench-jobs: setup
 	$(BIN)/python tests/bench/jobs.py
 
 bench-estimates: setup
-	$(BIN)/python tests/bench/estimates.py
+	$(BIN)/python tests/bench/estimates.py --count $(or $(COUNT),5) $(if $(ONLY),--only $(ONLY))
 
 # Processes are killed at COUNT random moments, and what they had kept is looked for; jobs take hours with 50 of each.
 kills: setup

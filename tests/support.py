@@ -33,6 +33,7 @@ from tomoseg_tui.project.records import (
     write_record,
 )
 from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
+from tomoseg_tui.workflow.reporting import Load
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,9 @@ class Listener:
         self.patience = patience
         self.number = 0
         self.helps = False
+
+    def takes_on(self, load: Load) -> None:
+        """Foretell nothing."""
 
     def progress(self, done: float, message: str = "") -> None:
         """Keep how much is done."""

@@ -1,7 +1,8 @@
 """`make bench-estimates`: how near what `--estimate` says comes to what a job takes; each ratio a median of five.
 
 Each measurement and the run that it foretells stand next to each other in time, and nothing is kept in between, so
-that a machine that others use does not tell of itself. Prints a table; asserts nothing.
+that a machine that others use does not tell of itself. Prints each ratio as it comes, and the medians of each kind
+even if they are cut short; asserts nothing. `--only preprocess` measures one kind.
 """
 
 import argparse
@@ -21,20 +22,21 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support import Tomoseg
-from tubes import GRID, make_tubes_project, tubes, write_volume
+from tubes import GRID, make_map, make_tubes_project, tubes, write_volume
 
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.io.room import taken_bytes
 from tomoseg_tui.jobs.record import Job
+from tomoseg_tui.project.catalog import Project
 
-LARGE = (4, 4, 4)
-"""Copies of the small tomogram along z, y, x that the large one is made of."""
 WORK: dict[str, tuple[object, ...]] = {
     "train": ("train", "--feature", "tube", "--epochs", 3, "--batch", 4, "--seed", 3),
     "apply": ("apply", "net", "large"),
     "merge": ("merge", "large", "--map", "net=0.5", "--map", "other=0.4"),
     "preprocess": ("preprocess", "large"),
 }
+COPIES = {"apply": (2, 2, 2), "merge": (6, 4, 4), "preprocess": (3, 4, 4)}
+"""Of the small tomogram along z, y, x, that the large one is made of: several seconds of work each."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +48,27 @@ class Ratio:
     disk: float
 
 
-def make_project(folder: Path) -> Path:
-    """Make a project with a large tomogram, and two networks with their maps."""
+def make_project(folder: Path, kind: str) -> Path:
+    """Make a project that has what a kind of job needs, and no more."""
     root = make_tubes_project(folder)
-    run = Tomoseg(root)
-    densities = np.tile(tubes()[0], LARGE)
-    write_volume(folder / "large.mrc", densities, Grid(densities.shape, GRID.voxel_size_angstrom))
+    if kind not in COPIES:
+        return root
+    run, (densities, truth) = Tomoseg(root), tubes()
+    large = np.tile(densities, COPIES[kind])
+    grid = Grid(large.shape, GRID.voxel_size_angstrom)
+    write_volume(folder / "large.mrc", large, grid)
     run("import", "../large.mrc", "--polarity", "bright")
-    words = ("train", "--feature", "tube", "--epochs", 1, "--batch", 4)
-    for name in ("net", "other"):
-        run(*words, "--name", name, "--wait")
-        if "merge" in WORK:
-            run("apply", name, "large", "--wait")
+    if kind == "apply":
+        run("train", "--feature", "tube", "--epochs", 1, "--batch", 4, "--name", "net", "--wait")
+    if kind == "merge":
+        layout, rng = Project.open(root).layout, np.random.default_rng(3)
+        for name in ("net", "other"):
+            found = np.clip(80 * truth + rng.normal(10, 10, truth.shape), 0, 127).astype(np.int8)
+            make_map(layout, np.tile(found, COPIES[kind]), run=name, tomogram="large", grid=grid)
     return root
+
+
+PARTS = ("seconds", "memory", "disk")
 
 
 class Room:
@@ -103,7 +113,7 @@ def ratio_of(root: Path, kind: str, place: Path) -> Ratio:
         said = run(*WORK[kind], "--estimate", "--json", env=environment).json
         shutil.rmtree(place / "cache", ignore_errors=True)
         with Room(copy) as room:
-            run(*WORK[kind], "--wait")
+            run(*WORK[kind], "--wait", env=environment)  # the pace that it keeps is nobody's
         job = json.loads(run("jobs", "--json").out)[0]
         seconds = seconds_of(Job(copy / "jobs" / job["id"]))
         print(f"  {kind}: {said['seconds']:.1f} of {seconds:.1f} s, {said['memory_bytes'] / 1e6:.0f} of "
@@ -116,25 +126,35 @@ def ratio_of(root: Path, kind: str, place: Path) -> Ratio:
         )
     finally:
         shutil.rmtree(copy)
+        shutil.rmtree(place / "cache", ignore_errors=True)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default=",".join(WORK))
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", default=",".join(WORK), metavar="KIND,...")
+    parser.add_argument("--count", type=int, default=5, help="runs of each kind")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as place:
         os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{place}/queue"  # jobs of others must not come first
-        root = make_project(Path(place) / "template")
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
         for kind in words.only.split(","):
-            found = [ratio_of(root, kind, Path(place)) for _ in range(words.runs)]
-            parts = {
-                title: statistics.median(getattr(one, title) for one in found)
-                for title in ("seconds", "memory", "disk")
-            }
-            print(f"{kind:12} foretold / found: " + ", ".join(f"{title} {part:.2f}" for title, part in parts.items()))
+            root = make_project(Path(place) / kind, kind)
+            measure(root, kind, words.count, Path(place))
+            shutil.rmtree(Path(place) / kind)
+
+
+def measure(root: Path, kind: str, count: int, place: Path) -> None:
+    """Measure one kind and print the medians, also of what there is when it is cut short."""
+    found: list[Ratio] = []
+    try:
+        for _ in range(count):
+            found.append(ratio_of(root, kind, place))  # noqa: PERF401  # those before a stop are kept
+    finally:
+        if found:
+            parts = {part: statistics.median(getattr(one, part) for one in found) for part in PARTS}
+            said = ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
+            print(f"{kind:12} foretold / found, median of {len(found)}: {said}", flush=True)
 
 
 if __name__ == "__main__":

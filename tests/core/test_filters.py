@@ -1,5 +1,6 @@
 import contextlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.filters import NO_FILTER, FilterChain, binned_shape, preprocess
+from tomoseg_tui.core.filters import COSTS, NO_FILTER, FilterChain, binned_shape, preprocess
 from tomoseg_tui.core.tomogram import DensityScale
 from tomoseg_tui.errors import TomogramError, UsageError
 
@@ -205,15 +206,19 @@ def test_a_volume_is_not_binned_to_nothing() -> None:
 
 @pytest.mark.parametrize("scale", [None, DensityScale(0.0, 1.0)])
 @pytest.mark.parametrize("chain", [FilterChain(), FilterChain(0.25, 0, 0), NO_FILTER])
-def test_progress_counts_up_to_all_pieces_of_all_readings(scale: DensityScale | None, chain: FilterChain) -> None:
+def test_progress_counts_up_to_all_pieces_of_all_readings_by_what_they_cost(
+    scale: DensityScale | None, chain: FilterChain
+) -> None:
     told: list[tuple[int, int]] = []
     source = Held(noise_and_blobs((12, 20, 20)))
     for _ in preprocess(
         source, chain, scale=scale, piece_voxels=2000, on_piece=lambda done, total: told.append((done, total))
     ):
         pass
-    assert [done for done, _ in told] == list(range(1, told[-1][1] + 1))
-    assert len({total for _, total in told}) == 1
+    gained = [after - before for (before, _), (after, _) in pairwise([(0, 0), *told])]
+    assert set(gained) <= set(COSTS)
+    assert gained == sorted(gained), "a reading at a time"
+    assert {total for _, total in told} == {sum(gained)}
 
 
 class Memory:
@@ -278,7 +283,8 @@ def test_work_that_goes_on_tells_first_where(volume: NDArray[np.float32]) -> Non
             Held(volume), FilterChain(), piece_voxels=100_000, kept=memory, on_piece=lambda done, _: told.append(done)
         )
     )
-    assert told[1:] == list(range(3 * len(pieces) + 2, 4 * len(pieces) + 1))
+    before, end = sum(COSTS[:3]) * len(pieces), sum(COSTS) * len(pieces)
+    assert told[1:] == list(range(before + 2 * COSTS[3], end + 1, COSTS[3]))
 
 
 def test_settings_are_described_as_asked_and_as_lengths() -> None:

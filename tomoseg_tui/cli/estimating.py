@@ -12,7 +12,8 @@ from tomoseg_tui.jobs.devices import memory_to_be_had
 from tomoseg_tui.jobs.measuring import known_pace, measured_pace
 from tomoseg_tui.jobs.record import all_jobs
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.estimates import Estimate, estimate, refuse_what_does_not_fit, work_of
+from tomoseg_tui.project.paces import Pace
+from tomoseg_tui.workflow.estimates import Estimate, Work, estimate, refuse_what_does_not_fit, work_of
 
 LONG_SECONDS = 60.0
 """What takes longer is said at the start."""
@@ -32,8 +33,7 @@ def tell_estimate(arguments: argparse.Namespace, project: Project, kind: str, as
         if arguments.estimate:
             raise
         return False  # what a job before it is still to make is not there yet
-    measure = measured_pace(project.layout, kind, work.sample, work.key) if arguments.estimate else known_pace(work.key)
-    found = estimate(work, measure)
+    found = estimate(work, _pace(project, work) if arguments.estimate else known_pace(work.key))
     memory, disk = _memory(project), free_bytes(project.layout.root)
     if arguments.estimate:
         _tell(arguments, found, memory, disk)
@@ -43,6 +43,11 @@ def tell_estimate(arguments: argparse.Namespace, project: Project, kind: str, as
         memory = found.memory_bytes  # Slurm finds a node that has it
     refuse_what_does_not_fit(kind, found, memory_bytes=memory, disk_bytes=disk, workers=work.workers)
     return bool(arguments.estimate)
+
+
+def _pace(project: Project, work: Work) -> Pace | None:
+    """Return the pace that was asked for; of work without a network that takes a moment, on the very volumes."""
+    return measured_pace(project.layout, work.kind, work.sample, work.key, anew=work.kind in {"merge", "preprocess"})
 
 
 def _memory(project: Project) -> int:

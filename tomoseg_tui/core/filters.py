@@ -25,6 +25,8 @@ __all__ = ["NO_FILTER", "FilterChain", "Kept", "RegionSource", "bin_region", "bi
 
 PIECE_VOXELS = 6 << 20
 """Voxels read at a time by default, halo included; about 25 bytes of memory each at the peak."""
+COSTS = (1, 1, 4, 5)
+"""Of a piece in the four readings, about: for the mean, the background, the values to clamp at, the result."""
 BACKGROUND_EDGE = 128
 """Most blocks along an axis of the small copy on which the high-pass makes its background."""
 
@@ -143,8 +145,8 @@ def preprocess(
         Most voxels, halo included, to work on at a time. (A low-pass below 0.015 cycles/voxel has a
         halo that needs more.) The result does not depend on it.
     on_piece : callable, optional
-        Called with the pieces done and all there are, over all readings, after each, and once after those
-        that are passed over.
+        Called after each piece of each reading with the work done and all there is, a piece counting `COSTS`;
+        and once after those that are passed over.
     kept : Kept
         What was done before with the same source and settings: its readings are not repeated, its pieces
         not yielded. The result is the same to the bit.
@@ -154,9 +156,8 @@ def preprocess(
     corner_zyx : tuple of int
         Where in the binned volume the piece belongs.
     values : ndarray of float32, shape (z, y, x)
-        The piece. Together the pieces, those kept among them, cover the binned volume once, in the order of z.
-        With any filter
-        the whole has mean 0 and sigma 1; a flat volume becomes 0.
+        The piece. Together the pieces, those kept among them, cover the binned volume once, in the order of z. With
+        any filter the whole has mean 0 and sigma 1; a flat volume becomes 0.
 
     Raises
     ------
@@ -171,7 +172,7 @@ def preprocess(
     Fourier transform. On volumes of 64^3 the two correlate with more than 0.999.
     """
     binned = BinnedVolume(source, factor, most_voxels=piece_voxels)
-    plan = _Plan(_boxes_of(binned.shape_zyx, chain, piece_voxels), _readings(chain, scale), on_piece, kept)
+    plan = _Plan(_boxes_of(binned.shape_zyx, chain, piece_voxels), _costs(chain, scale), on_piece, kept)
     return _finished(binned, chain, scale, plan)
 
 
@@ -184,9 +185,10 @@ def _taps_of(chain: FilterChain) -> NDArray[np.float64]:
     return gaussian_taps(chain.lowpass) if chain.lowpass else np.ones(1)
 
 
-def _readings(chain: FilterChain, scale: DensityScale | None) -> int:
-    """Return how often the volume is read: for its mean, its background, its clamping, and to finish it."""
-    return sum([scale is None, chain.highpass > 0, not chain.is_off, True])
+def _costs(chain: FilterChain, scale: DensityScale | None) -> list[int]:
+    """Return what a piece costs in each reading: for the mean, the background, the clamping, and to finish it."""
+    readings = [scale is None, chain.highpass > 0, not chain.is_off, True]
+    return [cost for cost, happens in zip(COSTS, readings, strict=True) if happens]
 
 
 @final
@@ -194,10 +196,11 @@ class _Plan:
     """The pieces of the binned volume, what of them is done, and the telling of it."""
 
     def __init__(
-        self, all_boxes: list[Box], readings: int, on_piece: Callable[[int, int], None] | None, kept: Kept
+        self, all_boxes: list[Box], costs: list[int], on_piece: Callable[[int, int], None] | None, kept: Kept
     ) -> None:
         self._boxes, self._kept = all_boxes, kept
-        self._all = readings * len(all_boxes)
+        self._all = sum(costs) * len(all_boxes)
+        self._costs, self._cost = iter(costs), 0
         self._done = self._passed_over = 0
         self._on_piece = on_piece
 
@@ -207,12 +210,14 @@ class _Plan:
 
     def missing(self) -> Iterator[Box]:
         """Return the boxes that are still to be finished; told as those of `each`."""
+        self._cost = next(self._costs)
         missing = [box for box in self._boxes if not self._kept.has_piece(box[0])]
         self._pass_over(len(self._boxes) - len(missing))
         return self._telling(missing)
 
     def once(self, reading: str, find: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """Return what a reading finds, or has found before."""
+        self._cost = next(self._costs)
         known = self._kept.found(reading)
         if known is not None:
             self._pass_over(len(self._boxes))
@@ -227,13 +232,13 @@ class _Plan:
             self._passed_over = 0
         for box in left:
             yield box
-            self._tell(1)
+            self._tell(self._cost)
 
     def _pass_over(self, count: int) -> None:
-        self._passed_over += count
+        self._passed_over += count * self._cost
 
-    def _tell(self, count: int) -> None:
-        self._done += count
+    def _tell(self, cost: int) -> None:
+        self._done += cost
         if self._on_piece is not None:
             self._on_piece(self._done, self._all)
 

@@ -17,11 +17,13 @@ LONGEST_SECONDS = 180.0
 
 
 def known_pace(key: str) -> Pace | None:
-    """Return a pace that was measured before, None if there is none."""
-    return known_paces(paces_file()).get(key) if key else None
+    """Return a pace that was measured or that an earlier job has had, None if there is none."""
+    return known_paces(paces_file()).get(key)
 
 
-def measured_pace(layout: ProjectLayout, kind: str, sample: dict[str, Any], key: str) -> Pace | None:
+def measured_pace(
+    layout: ProjectLayout, kind: str, sample: dict[str, Any], key: str, *, anew: bool = False
+) -> Pace | None:
     """Return a pace that was measured before or is measured now; None where a process cannot do the work.
 
     Parameters
@@ -33,15 +35,17 @@ def measured_pace(layout: ProjectLayout, kind: str, sample: dict[str, Any], key:
     sample : dict
         What is to be measured; see `workflow.estimates.Work`.
     key : str
-        Under which the pace is kept; measured each time if empty.
+        Under which the pace is kept.
+    anew : bool
+        Measure even if it is known.
     """
-    known = known_pace(key)
+    known = None if anew else known_pace(key)
     if known is not None:
         return known
     layout.jobs.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".measure.", dir=layout.jobs) as folder:
         pace = _measure(Path(folder), kind, sample)
-    if pace is not None and key:
+    if pace is not None:
         remember_pace(paces_file(), key, pace)
     return pace
 

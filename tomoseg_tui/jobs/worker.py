@@ -8,26 +8,22 @@ on whatever node.
 import argparse
 import contextlib
 import os
-import resource
-import select
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, final
+from typing import Any
 
 import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.io.room import disk_full, free_bytes, is_full, taken_bytes
-from tomoseg_tui.jobs.queue import Place
-from tomoseg_tui.jobs.record import Job, JobProgress, JobRecord, JobState
+from tomoseg_tui.jobs.record import Job, JobRecord, JobState
+from tomoseg_tui.jobs.reporting import JobReporter, peak_memory_bytes
 from tomoseg_tui.jobs.slurm import this_task
 from tomoseg_tui.jobs.slurm_worker import work_in_slurm
 from tomoseg_tui.jobs.telling import run_on_finish
@@ -35,172 +31,17 @@ from tomoseg_tui.jobs.waiting import in_turn
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.writing import append_line, write_whole
-from tomoseg_tui.workflow.reporting import Stopped, stop_if_asked
+from tomoseg_tui.project.writing import write_whole
+from tomoseg_tui.workflow.reporting import Stopped
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
 CLAIM_SECONDS = 2.0
 """How long a worker waits for its claim: a command that resumes the job holds it for a moment."""
 
-Recipe = Callable[[Project, dict[str, Any], "JobReporter"], dict[str, Any]]
+Recipe = Callable[[Project, dict[str, Any], JobReporter], dict[str, Any]]
 Ending = tuple[JobState, dict[str, Any]]
 """The state that a job ends in, and what else to record."""
 Decide = Callable[[JobState, dict[str, Any]], Ending]
-
-
-@final
-class JobReporter:
-    """Writes what a recipe says into the job's folder; see `workflow.reporting.Reporter`."""
-
-    def __init__(self, job: Job, *, is_alone: Callable[[], bool] | None = None, number: int = 0) -> None:
-        self._job = job
-        self._is_alone = is_alone
-        self._number = number
-        self._stop = threading.Event()
-        self._began = time.monotonic()
-        self._first_done: float | None = None
-        self._last_written = 0.0
-        self._progress = JobProgress()
-        self._helpers: list[subprocess.Popen[bytes]] = []
-        self._place: Place | None = None
-
-    @property
-    def partial(self) -> Path:
-        """Folder for results in the making."""
-        return self._job.partial
-
-    @property
-    def helps(self) -> bool:
-        """True in a process that computes beside the first one."""
-        return self._is_alone is not None
-
-    @property
-    def first_done(self) -> float | None:
-        """How far the job was when this process first told."""
-        return self._first_done
-
-    @property
-    def number(self) -> int:
-        """0 in the first process of a job; its helpers are counted from 1."""
-        return self._number
-
-    def progress(self, done: float, message: str = "") -> None:
-        """Keep how far the job is; written at most four times a second."""
-        if self._first_done is None:
-            self._first_done, self._began = done, time.monotonic()
-        spent, gained = time.monotonic() - self._began, done - self._first_done
-        eta = spent / gained * (1 - done) if gained > 0 else None
-        self._progress = JobProgress(done, message, eta, _peak_memory_bytes())
-        if time.monotonic() - self._last_written >= 0.25:
-            with contextlib.suppress(OSError):  # a full disk ends a job where it has no room for results
-                self.write_progress()
-
-    def waits(self, words: str, place: int | None) -> None:
-        """Tell what the job waits for before it begins, and its place in line."""
-        known = self._progress if self._progress.waits_for else self._job.progress()
-        waiting = msgspec.structs.replace(known, message=words, eta_seconds=None, waits_for=words, place=place)
-        if not self._progress.waits_for:
-            self.log(f"{words[:1].upper()}{words[1:]}.")
-        if waiting != self._progress:
-            self._progress = waiting
-            self.write_progress()
-
-    def begins(self) -> None:
-        """Tell that the job waits no longer."""
-        if self._progress.waits_for:
-            self._progress = msgspec.structs.replace(self._progress, message="begins", waits_for="", place=None)
-            self.write_progress()
-            self.log("Begins.")
-
-    def keep_fresh(self, place: Place | None) -> None:
-        """Let the heart beat for a place in line too."""
-        self._place = place
-
-    def beat(self) -> None:
-        """Show that this process lives."""
-        if self._place is not None:
-            self._place.touch()
-        if not self._progress.waits_for:  # of what sleeps nothing is new
-            self.write_progress()
-
-    def pause(self, seconds: float) -> None:
-        """Sleep until a signal comes or the time is over; end the recipe here if that was asked for."""
-        reader, writer = os.pipe()
-        os.set_blocking(writer, False)
-        earlier = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        try:
-            if not self.should_stop():
-                select.select([reader], [], [], seconds)
-        finally:
-            signal.set_wakeup_fd(earlier)
-            os.close(reader)
-            os.close(writer)
-        stop_if_asked(self)
-
-    def write_progress(self) -> None:
-        """Put the progress on disk."""
-        if self.helps:
-            return
-        self._last_written = time.monotonic()
-        known = msgspec.structs.replace(self._progress, peak_memory_bytes=_peak_memory_bytes())
-        write_whole(self._job.progress_file, msgspec.json.encode(known), durable=False)
-
-    def log(self, line: str) -> None:
-        """Print a line into output.log; a full disk must not keep the job from saying so in its record."""
-        with contextlib.suppress(OSError):
-            print(f"{now()} {line}", flush=True)  # noqa: T201  # stdout is the job's log
-
-    def log_traceback(self) -> None:
-        """Print where an exception came from into output.log, without the time that marks lines for the user."""
-        with contextlib.suppress(OSError):
-            print(traceback.format_exc(), flush=True)  # noqa: T201  # stdout is the job's log
-
-    def metrics(self, figures: Mapping[str, object]) -> None:
-        """Append a line to metrics.jsonl."""
-        append_line(self._job.metrics_file, msgspec.json.encode(dict(figures)).decode())
-
-    def keep_metrics(self, wanted: Callable[[Mapping[str, object]], bool]) -> None:
-        """Write metrics.jsonl anew with the lines that are wanted; half a line is none."""
-        lines = self._job.metrics()
-        if self._job.metrics_file.exists():
-            kept = b"".join(msgspec.json.encode(line) + b"\n" for line in lines if wanted(line))
-            write_whole(self._job.metrics_file, kept)
-
-    def should_stop(self) -> bool:
-        """Tell whether SIGTERM came, or the worker that this process helps is gone."""
-        return self._stop.is_set() or (self._is_alone is not None and self._is_alone())
-
-    def ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
-        """Take SIGTERM as the wish to stop."""
-        self._stop.set()
-
-    def start_helpers(self, count: int) -> None:
-        """Start further processes in this process group."""
-        helped = ["--helper", str(os.getpid())]
-        words = [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(self._job.folder), *helped]
-        for number in range(1, count + 1):
-            self._helpers.append(
-                subprocess.Popen([*words, "--number", str(number)], stdin=subprocess.DEVNULL)  # noqa: S603
-            )
-
-    def end_helpers(self) -> None:
-        """Ask the helpers to stop, which most have done, and wait for them."""
-        for helper in self._helpers:
-            helper.terminate()
-        for helper in self._helpers:
-            helper.wait()
-
-
-def _peak_memory_bytes() -> int:
-    """Return the largest resident size of this process so far.
-
-    From /proc, since the figure of getrusage begins with that of the process that started this one.
-    """
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _recipe(kind: str) -> Recipe:
@@ -321,6 +162,8 @@ def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> E
                 reporter.begins()
                 result = _cook(job, record, reporter)
             write_whole(job.result_file, msgspec.json.encode(result))
+            if record.slurm is None:  # what share of a node it had there is not known
+                _keep_pace(reporter, since_ns)
         reporter.progress(1.0, "done")
     except Stopped:
         reporter.log("Stopped; what is finished is kept.")
@@ -336,13 +179,33 @@ def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> E
     return JobState.DONE, {"exit_code": EXIT_DONE}
 
 
+def _keep_pace(reporter: JobReporter, since_ns: int) -> None:
+    """Keep the pace of a job that is done; that it cannot be kept is no fault of the job's."""
+    try:
+        reporter.keep_pace(max(0.0, reporter.born - since_ns / 1e9))
+    except Exception:  # noqa: BLE001  # a bug here must not cost a result
+        reporter.log_traceback()
+
+
+def _foretell(project: Project, record: JobRecord, reporter: JobReporter) -> None:
+    """Tell how much there is to do, where that is known before; what is not there the recipe says itself."""
+    from tomoseg_tui.workflow.loads import load_of  # noqa: PLC0415  # what sleeps in line need not have it
+
+    with contextlib.suppress(TomosegError, OSError):
+        load = load_of(project, record.kind, record.asked)
+        if load is not None:
+            reporter.takes_on(load)
+
+
 def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
     """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
     _quieten(record.asked)
     try:
         with _notices_apart(job.folder):
             recipe = _recipe(record.kind)
-        return recipe(Project.open(job.folder.parent.parent), record.asked, reporter)
+        project = Project.open(job.folder.parent.parent)
+        _foretell(project, record, reporter)
+        return recipe(project, record.asked, reporter)
     finally:
         reporter.end_helpers()
 
@@ -443,15 +306,15 @@ def _measure(folder: Path, since: float) -> int:
     if kind == "train":
         from tomoseg_tui.neural.measuring import measure_training  # noqa: PLC0415
 
-        pace = measure_training(asked, folder, since, _peak_memory_bytes)
+        pace = measure_training(asked, folder, since, peak_memory_bytes)
     elif kind == "apply":
         from tomoseg_tui.neural.measuring import measure_apply  # noqa: PLC0415
 
-        pace = measure_apply(project, asked, since, _peak_memory_bytes)
+        pace = measure_apply(project, asked, since, peak_memory_bytes)
     else:
         from tomoseg_tui.workflow.measuring import measure_plain  # noqa: PLC0415
 
-        pace = measure_plain(project, kind, asked, folder, since, _peak_memory_bytes)
+        pace = measure_plain(project, kind, asked, folder, since, peak_memory_bytes)
     os.write(told, msgspec.json.encode(pace))
     return EXIT_DONE
 

@@ -129,7 +129,7 @@ def fit(
             on_epoch(run.latest)
     elif start is not None:
         run.start_from(start)
-    steps = _steps(patches, settings)
+    steps = steps_of(patches, settings)
     while run.epochs_done < settings.epochs:
         loss = run.train_epoch(steps, on_step or (lambda _step, _steps: None), should_stop)
         if loss is None:
@@ -151,7 +151,8 @@ def _check_labelled(patches: TilePatches) -> None:
             )
 
 
-def _steps(patches: TilePatches, settings: TrainingSettings) -> int:
+def steps_of(patches: TilePatches, settings: TrainingSettings) -> int:
+    """Return how many steps an epoch has."""
     positive = (patches.signs[~patches.held_out] > 0).any(axis=1)
     return steps_per_epoch(settings, int(positive.sum()), int((~positive).sum()))
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
 from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.learn.devices import prepare_device
 from tomoseg_tui.learn.inference import Predictor
-from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit
+from tomoseg_tui.learn.pacing import peak_video_bytes
+from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit, steps_of
 from tomoseg_tui.learn.weights import load_checkpoint
 from tomoseg_tui.neural.copies import digest_of
 from tomoseg_tui.project import catalog
@@ -25,6 +26,7 @@ from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, T
 from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted, sweep_drafts
 from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.estimates import training_load
 from tomoseg_tui.workflow.reporting import Reporter, Stopped, stop_if_asked
 from tomoseg_tui.workflow.training import TrainRequest, check_start, set_request
 from tomoseg_tui.workflow.training_plan import training_settings
@@ -60,6 +62,8 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     start = project.layout.network_weights(request.made_from) if request.made_from else None
     watcher = _Watcher(project, request, summary, settings, notes, reporter)
     watcher.go_on_after(_epochs_done(folder))
+    load = training_load(settings, summary, request.device, steps=steps_of(patches, settings))
+    reporter.takes_on(replace(load, video_bytes=peak_video_bytes))
     result = fit(
         patches,
         settings,

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from math import prod
 
 from tomoseg_tui.core.network_settings import network_named
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.paces import Pace, pace_key
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
 from tomoseg_tui.workflow.applying import ApplyRequest
+from tomoseg_tui.workflow.loads import are_alike
+from tomoseg_tui.workflow.reporting import Load
 from tomoseg_tui.workflow.volumes import z_range
 
 START_SECONDS = 4.0
@@ -115,6 +119,22 @@ def apply_key(card: NetworkCard, records: Sequence[TomogramRecord], request: App
     plane = "x".join(map(str, records[0].shape_zyx[1:]))
     words = (card.network, len(card.features), request.tta, request.half, request.threads, request.workers, plane)
     return pace_key("apply", request.device, *words)
+
+
+def apply_load(project: Project, request: ApplyRequest) -> Load:
+    """Return the voxels of all slices, shared by the workers.
+
+    The pace of several workers depends on what else they share, one for some slices may begin by copying a map, and
+    of a GPU its memory is not known here.
+    """
+    card = catalog.network(project.layout, request.run)
+    records = [catalog.tomogram(project.layout, name) for name in request.tomograms]
+    shapes = [record.shape_zyx for record in records]
+    return Load(
+        apply_key(card, records, request),
+        units=sum(voxels_of(record, request.z) for record in records) / request.workers,
+        is_typical=(request.workers, request.z, request.device) == (1, None, "cpu") and are_alike(shapes),
+    )
 
 
 def voxels_of(record: TomogramRecord, z: str | None) -> int:

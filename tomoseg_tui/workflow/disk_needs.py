@@ -44,14 +44,19 @@ def results_bytes(project: Project, kind: str, asked: dict[str, Any]) -> int:
 
 
 def apply_bytes(project: Project, request: ApplyRequest) -> int:
-    """Return the room for maps, a byte a voxel; a map that is replaced stays until the new one is complete."""
+    """Return the room for maps, a byte a voxel, and for the job's copy of its network.
+
+    A map that is replaced stays until the new one is complete.
+    """
     features = wanted_features(catalog.network(project.layout, request.run), request)
     voxels = 0
     for name in request.tomograms:
         shape_zyx = catalog.tomogram(project.layout, name).shape_zyx
         start, stop = z_range(request.z, shape_zyx[0])
         voxels += (stop - start) * prod(shape_zyx[1:])
-    return voxels * len(features) * (1 if request.output is None else 2)
+    weights = project.layout.network_weights(request.run)
+    copied = weights.stat().st_size if weights.is_file() else 0
+    return voxels * len(features) * (1 if request.output is None else 2) + copied
 
 
 def merge_bytes(project: Project, request: MergeRequest) -> int:

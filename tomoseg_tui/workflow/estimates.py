@@ -10,18 +10,21 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.core.filters import binned_shape
+from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.io.room import in_units
+from tomoseg_tui.io.trainset_file import SetSummary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.paces import Pace, pace_key
-from tomoseg_tui.workflow.apply_estimates import apply_key, estimate_apply, voxels_of
+from tomoseg_tui.workflow.apply_estimates import apply_load, estimate_apply
 from tomoseg_tui.workflow.applying import ApplyRequest, wanted_features
 from tomoseg_tui.workflow.disk_needs import apply_bytes, merge_bytes, preprocess_bytes
+from tomoseg_tui.workflow.loads import merge_load, preprocess_load
 from tomoseg_tui.workflow.merging import SLAB, MergeRequest
 from tomoseg_tui.workflow.preprocessing import PreprocessRequest
+from tomoseg_tui.workflow.reporting import Load
 from tomoseg_tui.workflow.training import TrainRequest
 from tomoseg_tui.workflow.training_plan import USUAL_FLOPS_A_CORE, TrainingPlan, plan_training
 
@@ -45,7 +48,7 @@ class Work:
     sample: dict[str, Any]
     """What is to be measured: of a training its network, features, batch and tile; of others the request."""
     key: str = ""
-    """Under which its pace is kept; empty where that depends on the very volumes and is measured each time."""
+    """Under which its pace is kept."""
     judged: int = 0
     """Looks at held-out tiles."""
     tiles_bytes: int = 0
@@ -97,39 +100,56 @@ def work_of(project: Project, kind: str, asked: dict[str, Any], *, cores: int) -
 def training_work(plan: TrainingPlan, device: str, *, cores: int) -> Work:
     """Return how much a training has to do; `cores` are those of this machine, for a guess."""
     settings, summary = plan.settings, plan.summary
-    tile = 4 * (2 * CONTEXT_SLICES + 1) * (summary.tile_size + 2 * CONTEXT_PIXELS) ** 2
-    words = (settings.network, len(summary.features), settings.batch, summary.tile_size)
+    load = training_load(settings, summary, device, steps=plan.steps)
+    words = _of_network(settings, summary)
     sample = dict(zip(("network", "features", "batch", "tile"), words, strict=True))
     return Work(
         "train",
-        units=settings.epochs * plan.steps,
+        units=load.units,
         disk_bytes=plan.disk_bytes,
         guessed_seconds=plan.seconds(USUAL_FLOPS_A_CORE * cores),
         guessed_bytes=plan.memory_bytes,
         sample={**sample, "device": device},
-        key=pace_key("train", device, *words),
-        judged=settings.epochs * summary.held_out + summary.tiles,  # all of them once, for the triples
-        tiles_bytes=2 * tile * summary.tiles,
+        key=load.key,
+        judged=load.judged,
+        tiles_bytes=load.tiles_bytes,
         on_gpu=device != "cpu",
     )
+
+
+def training_load(settings: TrainingSettings, summary: SetSummary, device: str, *, steps: int) -> Load:
+    """Return how much a training of so many steps an epoch has to do."""
+    tile = 4 * (2 * CONTEXT_SLICES + 1) * (summary.tile_size + 2 * CONTEXT_PIXELS) ** 2
+    return Load(
+        pace_key("train", device, *_of_network(settings, summary)),
+        units=settings.epochs * steps,
+        rounds=settings.epochs,
+        held_out=summary.held_out,
+        judged=settings.epochs * summary.held_out + summary.tiles,  # all of them once, for the triples
+        tiles_bytes=2 * tile * summary.tiles,
+    )
+
+
+def _of_network(settings: TrainingSettings, summary: SetSummary) -> tuple[str, int, int, int]:
+    return settings.network, len(summary.features), settings.batch, summary.tile_size
 
 
 def _apply(project: Project, request: ApplyRequest) -> Work:
     card = catalog.network(project.layout, request.run)
     records = [catalog.tomogram(project.layout, name) for name in request.tomograms]
-    features = wanted_features(card, request)
+    features, load = wanted_features(card, request), apply_load(project, request)
     guess = estimate_apply(
         card, records, [], features=len(features), z=request.z, device=request.device, workers=request.workers,
         tta=request.tta,
     )  # fmt: skip
     return Work(
         "apply",
-        units=sum(voxels_of(record, request.z) for record in records),
+        units=load.units * request.workers,
         disk_bytes=apply_bytes(project, request),
         guessed_seconds=guess.seconds,
         guessed_bytes=guess.memory_bytes,
         sample=msgspec.to_builtins(request),
-        key=apply_key(card, records, request),
+        key=load.key,
         workers=request.workers,
         on_gpu=request.device != "cpu",
     )
@@ -137,27 +157,28 @@ def _apply(project: Project, request: ApplyRequest) -> Work:
 
 def _merge(project: Project, request: MergeRequest) -> Work:
     shape_zyx = catalog.tomogram(project.layout, request.tomogram).shape_zyx
-    maps = len(request.maps)
+    load, maps = merge_load(project, request), len(request.maps)
     return Work(
         "merge",
-        units=-(-shape_zyx[0] // SLAB),
+        units=load.units,
         disk_bytes=merge_bytes(project, request),
         guessed_seconds=0.5 + maps * prod(shape_zyx) / MERGE_VOXELS_A_SECOND,
         guessed_bytes=PLAIN_WORKER_BYTES + 10 * maps * min(SLAB * prod(shape_zyx[1:]), 2**22),
         sample=msgspec.to_builtins(request),
+        key=load.key,
     )
 
 
 def _preprocess(project: Project, request: PreprocessRequest) -> Work:
-    shapes = [catalog.tomogram(project.layout, name).shape_zyx for name in request.tomograms]
-    voxels = sum(prod(binned_shape(shape_zyx, request.factor)) for shape_zyx in shapes)
+    load = preprocess_load(project, request)
     return Work(
         "preprocess",
-        units=voxels,
+        units=load.units,
         disk_bytes=preprocess_bytes(project, request),
-        guessed_seconds=0.5 + voxels / PREPROCESS_VOXELS_A_SECOND,
+        guessed_seconds=0.5 + load.units / PREPROCESS_VOXELS_A_SECOND,
         guessed_bytes=3 * PLAIN_WORKER_BYTES,
         sample=msgspec.to_builtins(request),
+        key=load.key,
     )
 
 

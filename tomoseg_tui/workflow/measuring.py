@@ -56,10 +56,10 @@ def measure_plain(
         Tells the most memory that it has had.
     """
     if kind == "merge":
-        ready, unit = _sample_merge(project, msgspec.convert(asked, MergeRequest), folder)
+        (ready, unit), after = _sample_merge(project, msgspec.convert(asked, MergeRequest), folder), 0.0
     else:
-        ready, unit = _sample_preprocess(project, msgspec.convert(asked, PreprocessRequest), folder)
-    return Pace(start_seconds=ready - since + CLOSING_SECONDS, unit_seconds=unit, memory_bytes=peak_bytes())
+        ready, unit, after = _sample_preprocess(project, msgspec.convert(asked, PreprocessRequest), folder)
+    return Pace(start_seconds=ready - since + after + CLOSING_SECONDS, unit_seconds=unit, memory_bytes=peak_bytes())
 
 
 def _sample_merge(project: Project, request: MergeRequest, folder: Path) -> tuple[float, float]:
@@ -95,8 +95,14 @@ class _Crop:
         return self.reader.read_region(corner_zyx, shape_zyx)
 
 
-def _sample_preprocess(project: Project, request: PreprocessRequest, folder: Path) -> tuple[float, float]:
-    """Filter the first slices of the first tomogram; return when that was begun, and the seconds of a voxel."""
+def _sample_preprocess(project: Project, request: PreprocessRequest, folder: Path) -> tuple[float, float, float]:
+    """Filter the first slices of the first tomogram.
+
+    Returns
+    -------
+    tuple of float
+        When that was begun, the seconds of a voxel, and those of finding mean and sigma of what all tomograms become.
+    """
     name = request.tomograms[0]
     record = catalog.tomogram(project.layout, name)
     plane = prod(record.shape_zyx[1:])
@@ -115,5 +121,6 @@ def _sample_preprocess(project: Project, request: PreprocessRequest, folder: Pat
             out.write_region(corner, values)
         out.sync()
         ended = time.time()
-        measure(source, sample_bands(record.shape_zyx))  # as of the result: not timed, but memory for it is needed
-    return ready, (ended - ready) / prod(shape_zyx)
+        measure(source, sample_bands(binned_shape(record.shape_zyx, request.factor)))  # as of the result
+        measured = time.time() - ended
+    return ready, (ended - ready) / prod(shape_zyx), len(request.tomograms) * measured

@@ -1,6 +1,7 @@
 """How a recipe speaks with whoever watches it: progress, figures, a log, and the wish to stop."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,28 @@ from tomoseg_tui.project.writing import append_line
 
 class Stopped(Exception):  # noqa: N818  # not a fault: the user has asked for it
     """The recipe was asked to stop and has kept what is finished."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much a job has to do, in the units that its pace is kept in (`project.paces`)."""
+
+    key: str
+    """Under which its pace is kept."""
+    units: float
+    """Those of one of its processes."""
+    rounds: int = 1
+    """Epochs of a training."""
+    held_out: int = 0
+    """Tiles that are looked at after each."""
+    judged: int = 0
+    """Looks at tiles in all."""
+    tiles_bytes: int = 0
+    """Memory that grows with the tiles."""
+    is_typical: bool = True
+    """False where its pace would tell other jobs nothing."""
+    video_bytes: Callable[[], int] = lambda: 0
+    """Tells the most memory of a GPU that was had."""
 
 
 class Reporter(Protocol):
@@ -29,6 +52,10 @@ class Reporter(Protocol):
     @property
     def helps(self) -> bool:
         """True if this process computes beside the one that finishes the job."""
+        ...
+
+    def takes_on(self, load: Load) -> None:
+        """Tell how much there is to do, as soon as that is known and before anything of it is done."""
         ...
 
     def progress(self, done: float, message: str = "") -> None:
