@@ -49,7 +49,7 @@ def cell(project: Project) -> Project:
 
 def preprocess(project: Project, folder: Path, hook: str, tag: str = "preproc") -> list[Pace]:
     """Preprocess in pieces of a few slices; return what is known afterwards."""
-    small = "from tomoseg_tui.core import filters; filters.preprocess.__kwdefaults__['piece_voxels'] = 20_000"
+    small = "from tomoseg_tui.core import filters; filters.PIECE_VOXELS = 20_000"
     env = hooked(folder / "hooks", hook, worker=small)
     Tomoseg(project.layout.root)("preprocess", "cell", "--tag", tag, "--wait", env=env)
     return list(known_paces(paces_file(os.environ)).values())
