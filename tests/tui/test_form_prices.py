@@ -13,6 +13,9 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.plans import prices
 from tomoseg_tui.tui.plans.prices import Room
 from tomoseg_tui.tui.screens.filters import Filters
+from tomoseg_tui.tui.screens.start_apply import StartApply
+from tomoseg_tui.tui.screens.train_form import TrainForm
+from tomoseg_tui.tui.widgets.grid import Grid
 
 Lack = Callable[..., None]
 
@@ -37,7 +40,7 @@ def lack(monkeypatch: pytest.MonkeyPatch) -> Lack:
 
 
 async def says(pilot: Pilot[None], words: str) -> None:
-    await until(pilot, lambda: words in prose_on(pilot), seconds=60)
+    await until(pilot, lambda: words in prose_on(pilot), seconds=180)
 
 
 def children() -> list[str]:
@@ -111,3 +114,65 @@ async def test_a_filter_that_does_not_fit_stays_until_its_settings_do(
         await until(pilot, lambda: "!" not in prose_on(pilot))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: started == [["preprocess", "alpha", "--bin", "2"]])
+
+
+async def test_an_apply_that_does_not_fit_is_refused_until_it_goes_to_slurm(
+    mapped: Project, make_app: MakeApp, lack: Lack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lack(memory=10**8)
+    mapped.layout.settings.write_text(mapped.layout.settings.read_text() + '\n[slurm]\npartition = "gpu"\n')
+    app = make_app(mapped)
+    started = kept_starts(app, monkeypatch)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_tab(pilot, 5)
+        await until(pilot, lambda: app.screen.query_one(Grid).field)
+        await pilot.press("enter")
+        await says(pilot, "! It takes about 604 MB of memory, 100 MB can be had.")
+        await pilot.press("enter")
+        assert isinstance(app.screen, StartApply)
+        app.screen.query_one("#where").value = 2  # type: ignore[attr-defined]
+        await until(pilot, lambda: "! It takes" not in prose_on(pilot))
+        await pilot.press("ctrl+y")
+        await until(pilot, lambda: app.clipboard == "tomoseg apply both alpha --slurm")
+        app.screen.query_one("#start").press()  # type: ignore[attr-defined]
+        await until(pilot, lambda: started == [["apply", "both", "alpha", "--slurm"]])
+
+
+async def test_a_training_that_does_not_fit_says_what_would_help(
+    small_project: Project, make_app: MakeApp, lack: Lack
+) -> None:
+    lack(memory=10**8)
+    async with make_app(small_project).run_test(size=(80, 24), notifications=True) as pilot:
+        await open_tab(pilot, 4)
+        await pilot.press("t")
+        await pilot.press("space")
+        await says(pilot, "Take a smaller --batch, or let other programs end first.")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: pilot.app._notifications)
+        assert isinstance(pilot.app.screen, TrainForm)
+
+
+@pytest.mark.slow
+async def test_a_training_is_measured_from_its_form(small_project: Project, make_app: MakeApp) -> None:
+    async with make_app(small_project).run_test(size=(120, 40)) as pilot:
+        await open_tab(pilot, 4)
+        await pilot.press("t")
+        await pilot.press("space")
+        await says(pilot, "a guess from the size of the network; about")
+        await says(pilot, "Time: ctrl+t measures")
+        await pilot.press("ctrl+t")
+        await says(pilot, "Measuring ...")
+        await says(pilot, "as measured here; about")
+        assert "ctrl+t" not in prose_on(pilot)
+
+
+@pytest.mark.slow
+async def test_what_cannot_be_measured_is_said(mapped: Project, make_app: MakeApp) -> None:
+    async with make_app(mapped).run_test(size=(120, 40)) as pilot:
+        await open_tab(pilot, 5)
+        await until(pilot, lambda: pilot.app.screen.query_one(Grid).field)
+        await pilot.press("enter")
+        await says(pilot, "a first guess; ctrl+t measures")
+        await pilot.press("ctrl+t")
+        await says(pilot, "a first guess; measuring ...")
+        await says(pilot, "it cannot be measured")  # this network has no weights

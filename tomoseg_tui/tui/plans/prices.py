@@ -1,12 +1,13 @@
 """What jobs will take, for a form to say before they are started, and whether this machine can hold them.
 
-The figures and the words of a refusal are those of `--estimate`; a form says them in one line.
+The figures and the words of a refusal are those of `--estimate`; a form says them in one line. What finds them wakes
+h5py, which a tab that opens need not wait for.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,7 +18,9 @@ from tomoseg_tui.jobs.measuring import known_pace
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.paces import Pace
 from tomoseg_tui.tui.wording.words import roughly
-from tomoseg_tui.workflow.estimates import Estimate, Work, estimate, refuse_what_does_not_fit, work_of
+
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.estimates import Estimate, Work
 
 MEASURE_KEY = "ctrl+t"
 """The same in every form: no field takes it."""
@@ -50,18 +53,20 @@ def room_of(project: Project, *, others: bool) -> Room:
 class Price:
     """What one job takes."""
 
-    found: Estimate
+    found: "Estimate"
     fault: TomosegError | None
     """Why this machine cannot hold it, and what would help."""
 
 
-def pace_name(work: Work) -> str:
+def pace_name(work: "Work") -> str:
     """Return under which name a form keeps what was measured."""
     return work.key or f"{work.kind} {msgspec.json.encode(work.sample).decode()}"
 
 
-def work_here(project: Project, ask: Ask) -> Work:
+def work_here(project: Project, ask: Ask) -> "Work":
     """Return how much a job has to do, guessed for this machine."""
+    from tomoseg_tui.workflow.estimates import work_of  # noqa: PLC0415
+
     return work_of(project, *ask, cores=len(os.sched_getaffinity(0)))
 
 
@@ -82,13 +87,17 @@ def price_of(project: Project, ask: Ask, paces: Mapping[str, Pace], *, others: b
     TomosegError
         If something that is asked for is not there.
     """
+    from tomoseg_tui.workflow.estimates import estimate  # noqa: PLC0415
+
     work = work_here(project, ask)
     found = estimate(work, paces.get(pace_name(work)) or known_pace(work.key))
     return Price(found, refusal(work.kind, found, room_of(project, others=others), workers=work.workers))
 
 
-def refusal(kind: str, found: Estimate, room: Room, *, workers: int = 1) -> TomosegError | None:
+def refusal(kind: str, found: "Estimate", room: Room, *, workers: int = 1) -> TomosegError | None:
     """Return why a machine cannot hold a job, as the command says it; None if it can."""
+    from tomoseg_tui.workflow.estimates import refuse_what_does_not_fit  # noqa: PLC0415
+
     try:
         refuse_what_does_not_fit(
             kind, found, memory_bytes=room.memory_bytes, disk_bytes=room.disk_bytes, workers=workers
@@ -126,7 +135,7 @@ def price_in_words(price: Price, state: str) -> str:
     return f"{line}\n! {price.fault.fault} {price.fault.fix}" if price.fault is not None else line
 
 
-def needs_in_words(found: Estimate) -> str:
+def needs_in_words(found: "Estimate") -> str:
     """Return what a job needs beside time."""
     video = f"{in_units(found.video_bytes)} of video memory, " if found.video_bytes else ""
     unknown = "video memory not known, " if found.video_bytes is None else ""
@@ -139,10 +148,10 @@ def measuring_in_words(*, measured: bool, busy: bool, failed: bool) -> str:
         return "Measuring ..."
     if measured:
         return ""
-    return "It could not be measured" if failed else f"Time: {MEASURE_KEY} measures"
+    return "It cannot be measured" if failed else f"Time: {MEASURE_KEY} measures"
 
 
-def all_together(costs: Sequence[Estimate], *, in_turn: bool) -> Estimate:
+def all_together(costs: Sequence["Estimate"], *, in_turn: bool) -> "Estimate":
     """Return what several jobs take.
 
     Parameters
@@ -152,6 +161,8 @@ def all_together(costs: Sequence[Estimate], *, in_turn: bool) -> Estimate:
     in_turn : bool
         Whether one waits for the other, as on the CPU; else each has a device of its own.
     """
+    from tomoseg_tui.workflow.estimates import Estimate  # noqa: PLC0415
+
     join = (sum, max) if in_turn else (max, sum)
     videos = [one.video_bytes for one in costs]
     return Estimate(
