@@ -60,6 +60,8 @@ class Price:
 
 def pace_name(work: "Work") -> str:
     """Return under which name a form keeps what was measured."""
+    if not work.key and work.kind == "merge":  # thresholds take no time
+        return f"merge {work.sample['tomogram']} {len(work.sample['maps'])}"
     return work.key or f"{work.kind} {msgspec.json.encode(work.sample).decode()}"
 
 
