@@ -1,6 +1,7 @@
 """What forms say of time, memory and disk before a start: measured by one key, and refused where it does not fit."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,9 +21,15 @@ from tomoseg_tui.tui.widgets.grid import Grid
 Lack = Callable[..., None]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what other tests have measured out of it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def mapped(small_project: Project) -> Project:
-    """Both networks' maps on alpha."""
+    """Maps of both features on alpha."""
     give_network(small_project)
     give_map(small_project, "alpha", "both.microtubule", band(slice(0, 32), 80))
     give_map(small_project, "alpha", "both.membrane", band(slice(24, 56), 100))

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.room import free_bytes, in_units
 from tomoseg_tui.jobs.devices import memory_to_be_had
@@ -58,13 +56,6 @@ class Price:
     """Why this machine cannot hold it, and what would help."""
 
 
-def pace_name(work: "Work") -> str:
-    """Return under which name a form keeps what was measured."""
-    if not work.key and work.kind == "merge":  # thresholds take no time
-        return f"merge {work.sample['tomogram']} {len(work.sample['maps'])}"
-    return work.key or f"{work.kind} {msgspec.json.encode(work.sample).decode()}"
-
-
 def work_here(project: Project, ask: Ask) -> "Work":
     """Return how much a job has to do, guessed for this machine."""
     from tomoseg_tui.workflow.estimates import work_of  # noqa: PLC0415
@@ -80,7 +71,7 @@ def price_of(project: Project, ask: Ask, paces: Mapping[str, Pace], *, others: b
     project : Project
     ask : Ask
     paces : mapping
-        What the form has measured, by `pace_name`.
+        What the form has measured, by key.
     others : bool
         Whether jobs are at work.
 
@@ -92,7 +83,7 @@ def price_of(project: Project, ask: Ask, paces: Mapping[str, Pace], *, others: b
     from tomoseg_tui.workflow.estimates import estimate  # noqa: PLC0415
 
     work = work_here(project, ask)
-    found = estimate(work, paces.get(pace_name(work)) or known_pace(work.key))
+    found = estimate(work, paces.get(work.key) or known_pace(work.key))
     return Price(found, refusal(work.kind, found, room_of(project, others=others), workers=work.workers))
 
 

@@ -13,7 +13,7 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.measuring import measured_pace
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.paces import Pace
-from tomoseg_tui.tui.plans.prices import MEASURE_KEY, Ask, measuring_in_words, pace_name, work_here
+from tomoseg_tui.tui.plans.prices import MEASURE_KEY, Ask, measuring_in_words, work_here
 
 Asks = Callable[[], Sequence[Ask]]
 """Called in a thread; returns what would be started, or raises `TomosegError`."""
@@ -31,7 +31,7 @@ class Measurer(Widget):
     Attributes
     ----------
     paces : dict
-        What was measured, by `pace_name`.
+        What was measured, by the key of its work.
     busy, failed : bool
         Whether a measurement is under way; whether the last one came to nothing.
     """
@@ -73,10 +73,15 @@ class Measurer(Widget):
         try:
             for work in [work_here(self._project, ask) for ask in asks()]:
                 pace = measured_pace(
-                    self._project.layout, work.kind, work.sample, work.key, unwanted=lambda: worker.is_cancelled
+                    self._project.layout,
+                    work.kind,
+                    work.sample,
+                    work.key,
+                    anew=True,
+                    unwanted=lambda: worker.is_cancelled,
                 )
                 failed = failed or pace is None
-                paces |= {pace_name(work): pace} if pace is not None else {}
+                paces |= {work.key: pace} if pace is not None else {}
         except (TomosegError, OSError):
             failed = True
         if not worker.is_cancelled:
