@@ -51,7 +51,7 @@ async def applying(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
 def keep_starts(app: TomosegApp, monkeypatch: pytest.MonkeyPatch) -> Started:
     """Keep what jobs would be started with, and start none."""
     started: Started = []
-    monkeypatch.setattr(app, "start_job", lambda words, prepare: started.append((words, prepare())))
+    monkeypatch.setattr(app, "start_job", lambda words, prepare, **_: started.append((words, prepare())))
     return started
 
 
@@ -198,7 +198,7 @@ async def test_the_one_map_can_go_into_a_file_too(
         assert "One file cannot take 2 maps." in price(dialog)
         dialog.query_one("#feature-0", Tick).value = False
         dialog.query_one("#force", Tick).value = True
-        await until(pilot, lambda: "221 kB for the maps" in price(dialog))
+        await until(pilot, lambda: "442 kB for the maps" in price(dialog))
         dialog.query_one("#start", Button).press()
         await until(pilot, lambda: started)
     words, (_, _, asked) = started[0]

@@ -28,6 +28,7 @@ async def auditing(app: TomosegApp) -> AsyncIterator[tuple[Pilot[None], list[Ask
         words: list[str],
         prepare: Callable[[], tuple[str, str, dict[str, Any]]],
         give_up: Callable[[str], object] = lambda _name: None,
+        **_: object,
     ) -> None:
         started.append((words, prepare))
 

@@ -45,6 +45,7 @@ async def at_the_form(app: TomosegApp, key: str = "t") -> AsyncIterator[tuple[Pi
         words: list[str],
         prepare: Callable[[], tuple[str, str, dict[str, Any]]],
         give_up: Callable[[str], object] = lambda _name: None,
+        **_: object,
     ) -> None:
         started.append((words, prepare))
 
@@ -252,7 +253,7 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
             "Nothing was held out",
             "50 epochs of 25 steps, learning rate 0.004.",
             "On the processor (CPU,",
-            "a guess from the size of the network; about 0.7 GB of memory, ",
+            "a guess from the size of the network; about 738 MB of memory, ",
             "! 2 tiles wait for their annotation of microtubule.",
         )
         await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tomoseg_tui.project.paces import Pace, known_paces, paces_file, remember_pa
 
 LONGEST_SECONDS = 180.0
 """A measurement that takes longer tells nothing."""
+LOOK_SECONDS = 0.1
+"""How often it is asked whether anybody still wants to know."""
 
 
 def known_pace(key: str) -> Pace | None:
@@ -22,7 +25,13 @@ def known_pace(key: str) -> Pace | None:
 
 
 def measured_pace(
-    layout: ProjectLayout, kind: str, sample: dict[str, Any], key: str, *, anew: bool = False
+    layout: ProjectLayout,
+    kind: str,
+    sample: dict[str, Any],
+    key: str,
+    *,
+    anew: bool = False,
+    unwanted: Callable[[], bool] = lambda: False,
 ) -> Pace | None:
     """Return a pace that was measured before or is measured now; None where a process cannot do the work.
 
@@ -38,28 +47,44 @@ def measured_pace(
         Under which the pace is kept.
     anew : bool
         Measure even if it is known.
+    unwanted : callable
+        Tells whether nobody wants to know any more; the process is ended then, and None returned.
     """
     known = None if anew else known_pace(key)
     if known is not None:
         return known
     layout.jobs.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".measure.", dir=layout.jobs) as folder:
-        pace = _measure(Path(folder), kind, sample)
+        pace = _measure(Path(folder), kind, sample, unwanted)
     if pace is not None:
         remember_pace(paces_file(), key, pace)
     return pace
 
 
-def _measure(folder: Path, kind: str, sample: dict[str, Any]) -> Pace | None:
+def _measure(folder: Path, kind: str, sample: dict[str, Any], unwanted: Callable[[], bool]) -> Pace | None:
     words = ["-m", "tomoseg_tui.jobs.worker", str(folder), "--measure", "--since", str(time.time_ns())]
+    with subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            answer = _answer_of(process, msgspec.json.encode((kind, sample)), unwanted)
+        except BaseException:
+            process.kill()
+            raise
     try:
-        done = subprocess.run(  # noqa: S603  # our own interpreter and module
-            [sys.executable, *words],
-            input=msgspec.json.encode((kind, sample)),
-            capture_output=True,
-            timeout=LONGEST_SECONDS,
-            check=True,
-        )
-        return msgspec.json.decode(done.stdout, type=Pace)
-    except (subprocess.SubprocessError, msgspec.MsgspecError):
+        return None if answer is None or process.returncode else msgspec.json.decode(answer, type=Pace)
+    except msgspec.MsgspecError:
         return None
+
+
+def _answer_of(process: subprocess.Popen[bytes], question: bytes, unwanted: Callable[[], bool]) -> bytes | None:
+    """Return what a process prints; end it, and return None, if that takes too long or nobody wants to know."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    left: bytes | None = question
+    while time.monotonic() < deadline and not unwanted():
+        try:
+            return process.communicate(left, timeout=LOOK_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            left = None  # it goes on with what it was given
+    process.kill()
+    return None

@@ -147,6 +147,11 @@ def words_of(said: str) -> str:
     return "; ".join(lines) or "it does not say why"
 
 
+def is_here() -> bool:
+    """Tell whether jobs can be handed to Slurm on this machine."""
+    return shutil.which("sbatch") is not None
+
+
 def require(command: str = "sbatch") -> None:
     """Refuse what needs Slurm where there is none.
 

@@ -14,6 +14,7 @@ from tomoseg_tui.project.history import remember
 from tomoseg_tui.tui.canvas.pacing import PacedApp
 from tomoseg_tui.tui.known.messages import RecipeDone, RecipeFailed
 from tomoseg_tui.tui.known.watching import words_of
+from tomoseg_tui.tui.plans.ways import Way
 
 
 class RecipeApp(PacedApp):
@@ -67,6 +68,8 @@ class RecipeApp(PacedApp):
         words: list[str],
         prepare: Callable[[], tuple[str, str, dict[str, Any]]],
         give_up: Callable[[str], object] = lambda _name: None,
+        *,
+        way: Way | None = None,
     ) -> None:
         """Check a job in a thread and start it.
 
@@ -78,16 +81,21 @@ class RecipeApp(PacedApp):
             Called in a thread; returns kind, name and what is asked, or raises `TomosegError`.
         give_up : callable
             Told the name if the job does not come up: takes back what `prepare` has done.
+        way : Way or None
+            Where it computes; as the project does it if None.
         """
 
         def begin() -> str:
             kind, name, asked = prepare()
             try:
-                slurm = Project.open(self.project.layout.root).settings.usual_slurm  # it may have been edited since
-                return f"Job {launch(self.project.layout, kind, name, asked, slurm=slurm).id}: {kind} {name}"
+                settings = Project.open(self.project.layout.root).settings  # they may have been edited since
+                slurm = settings.usual_slurm if way is None else way.slurm(settings)
+                at_once = way is not None and way.at_once
+                job = launch(self.project.layout, kind, name, asked, at_once=at_once, slurm=slurm)
             except (TomosegError, OSError):
                 give_up(name)
                 raise
+            return f"Job {job.id}: {kind} {name}"
 
         self.carry_out("started", words, begin)
 

@@ -56,6 +56,8 @@ class ApplyEstimate:
     """Earlier jobs that it was learned from; 0: from the network's cost alone, or from a measurement."""
     measured: bool = False
     """True if a process has done a little of it on this machine."""
+    video_bytes: int = 0
+    """Of all its workers, where that was measured."""
 
 
 def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
@@ -101,7 +103,8 @@ def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
     voxels = sum(voxels_of(record, z) for record in records)
     if pace is not None:
         seconds, memory = pace.seconds(voxels / workers), workers * pace.memory_bytes
-        return ApplyEstimate(seconds, memory, voxels * features, 0, measured=True)
+        video = workers * pace.video_bytes
+        return ApplyEstimate(seconds, memory, voxels * features, 0, measured=True, video_bytes=video)
     alike = [job for job in past if job.network == card.network and _kind(job.device) == _kind(device)]
     pixels = min(max((record.shape_zyx[1] * record.shape_zyx[2] for record in records), default=0), MOST_PIXELS)
     peaks = [job.peak_bytes for job in alike if job.peak_bytes is not None]

@@ -10,6 +10,7 @@ from tomoseg_tui.core.names import base_of
 from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError, TomosegError
 from tomoseg_tui.jobs.seen import JobsSeen, SeenJob
+from tomoseg_tui.jobs.slurm import is_here
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
@@ -41,6 +42,8 @@ class Facts:
     """As `jobs --json` prints them, newest first."""
     learning: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By run: the features that a training without a network yet was asked to learn."""
+    has_slurm: bool = False
+    """Whether jobs can be handed to Slurm on this machine."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -114,7 +117,7 @@ def read_facts(project: Project, known: JobsSeen | None = None) -> Facts:
     seen = (known or JobsSeen(layout)).look()
     jobs = tuple(job.listing for job in seen)
     learning = _features_being_learned(layout, seen, {card.name for card in networks})
-    return Facts(fresh, tuple(tomograms), networks, jobs, learning)
+    return Facts(fresh, tuple(tomograms), networks, jobs, learning, is_here())
 
 
 def _features_being_learned(

@@ -3,7 +3,6 @@
 Only threads call this.
 """
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,8 +37,6 @@ class ApplyLook:
     fits: Mapping[tuple[str, str], Fit]
     """By network and tomogram."""
     past: tuple[PastApply, ...]
-    free_bytes: int
-    """On the disk of the project."""
     paces: Mapping[str, Pace] = field(default_factory=dict)
     """What was measured on this machine."""
 
@@ -75,8 +72,7 @@ def look(facts: Facts, known: Mapping[str, ApplyRequest]) -> ApplyLook:
     }
     done = (job for job in facts.jobs if job["state"] == "done" and job["id"] in held)
     past = [_past(facts, job, held[job["id"]]) for job in done]
-    free = shutil.disk_usage(project.layout.root).free
-    return ApplyLook(held, fits, tuple(job for job in past if job is not None), free, known_paces(paces_file()))
+    return ApplyLook(held, fits, tuple(job for job in past if job is not None), known_paces(paces_file()))
 
 
 def apply_jobs(facts: Facts, asked: Mapping[str, ApplyRequest]) -> list[ApplyJob]:

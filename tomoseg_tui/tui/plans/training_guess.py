@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.io.room import free_bytes, in_units
-from tomoseg_tui.jobs.devices import memory_to_be_had
 from tomoseg_tui.jobs.measuring import known_pace
 from tomoseg_tui.jobs.record import Job
+from tomoseg_tui.project import paces
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.known.runs import epochs_in
-from tomoseg_tui.tui.wording.words import gigabytes, roughly
+from tomoseg_tui.tui.plans import prices
+from tomoseg_tui.tui.wording.words import roughly
 from tomoseg_tui.workflow.estimates import Estimate, estimate, refuse_what_does_not_fit, training_work
 from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name
 from tomoseg_tui.workflow.training_plan import USUAL_FLOPS_A_CORE, TrainingPlan, measured_pace, plan_training
@@ -49,8 +49,21 @@ class Guess:
     """From a measurement on this machine if there was one, else a guess."""
 
 
-def guess_training(facts: Facts, request: TrainRequest) -> Guess:
+def guess_training(
+    facts: Facts, request: TrainRequest, measured: Mapping[str, paces.Pace], *, in_slurm: bool = False
+) -> Guess:
     """Check a training and guess its cost; reads tiles, so only threads call it.
+
+    Parameters
+    ----------
+    facts : Facts
+        The project.
+    request : TrainRequest
+        What is asked for.
+    measured : mapping
+        What the form has measured, by key.
+    in_slurm : bool
+        Whether it is to compute on a node, which Slurm chooses by its memory.
 
     Raises
     ------
@@ -66,11 +79,10 @@ def guess_training(facts: Facts, request: TrainRequest) -> Guess:
     plan = plan_training(project, named)
     cores = len(os.sched_getaffinity(0))
     work = training_work(plan, request.device, cores=cores)
-    cost = estimate(work, known_pace(work.key))
-    memory = memory_to_be_had(others_end_first=facts.running > 0)
-    refuse_what_does_not_fit(
-        "train", cost, memory_bytes=memory, disk_bytes=free_bytes(project.layout.root), workers=work.workers
-    )
+    cost = estimate(work, measured.get(work.key) or known_pace(work.key))
+    room = prices.room_of(project, others=facts.running > 0)
+    memory = cost.memory_bytes if in_slurm else room.memory_bytes
+    refuse_what_does_not_fit("train", cost, memory_bytes=memory, disk_bytes=room.disk_bytes, workers=work.workers)
     return Guess(name, plan, find_pace(facts, request.device, plan.settings.network), cores, cost)
 
 
@@ -97,8 +109,16 @@ def _pace(card: NetworkCard | None, seconds: Sequence[float]) -> float | None:
     return measured_pace(card, seconds) if card is not None else None
 
 
-def in_words(guess: Guess, device: str) -> list[str]:
-    """Return what the form says, a line a fact; what is missing bears a mark."""
+def in_words(guess: Guess, device: str, state: str) -> list[str]:
+    """Return what the form says, a line a fact; what is missing bears a mark.
+
+    Parameters
+    ----------
+    guess : Guess
+    device : str
+    state : str
+        What there is to say of a measurement; may be empty.
+    """
     summary, settings = guess.plan.summary, guess.plan.settings
     tiles = "; ".join(
         f"with {feature} {summary.positive[feature]}, without {summary.negative[feature]}"
@@ -109,13 +129,13 @@ def in_words(guess: Guess, device: str) -> list[str]:
         f"Tiles {tiles}.",
         summary.held_out_reason,
         f"{steps}.",
-        _cost_in_words(guess, device),
+        " ".join([_cost_in_words(guess, device), *([state] if state else [])]),
         *(f"! {note}" for note in summary.notes),
     ]
 
 
 def _cost_in_words(guess: Guess, device: str) -> str:
-    memory = f"about {gigabytes(guess.cost.memory_bytes)} of memory, {in_units(guess.cost.disk_bytes)} of the disk"
+    memory = prices.needs_in_words(guess.cost)
     where = (
         f"On the processor (CPU, {guess.cores} cores), without a graphics card" if device == "cpu" else f"On {device}"
     )

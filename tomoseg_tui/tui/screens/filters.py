@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from textual import on, work
@@ -22,6 +23,8 @@ from tomoseg_tui.project.history import command_line
 from tomoseg_tui.tui.canvas.still import StillCanvas
 from tomoseg_tui.tui.known.facts import TomogramFacts
 from tomoseg_tui.tui.screens.dialog import Dialog
+from tomoseg_tui.tui.widgets.measurer import measure_key
+from tomoseg_tui.tui.widgets.price_line import PriceLine
 from tomoseg_tui.workflow.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.previewing import FilterView, preview_filters
 
@@ -60,6 +63,8 @@ class Filters(Dialog[PreprocessRequest]):
         Where the tomograms are.
     tomograms : sequence of TomogramFacts
         What is filtered; the first is looked at.
+    others : bool
+        Whether jobs are at work.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -67,6 +72,7 @@ class Filters(Dialog[PreprocessRequest]):
         Binding("ctrl+s", "start", "Start", id="filters.start", tooltip="Filter as a job"),
         Binding("ctrl+f", "only_bin", "Filters on/off", id="filters.off", tooltip="Filter, or bin only"),
         Binding("ctrl+y", "copy", "Copy command", id="filters.copy", tooltip="Copy the command that does the same"),
+        measure_key("filters"),
         Binding("down", "app.focus_next", "", show=False),
         Binding("up", "app.focus_previous", "", show=False),
     ]
@@ -78,9 +84,9 @@ class Filters(Dialog[PreprocessRequest]):
             super().__init__()
             self.generation, self.view, self.words = generation, view, words
 
-    def __init__(self, project: Project, tomograms: Sequence[TomogramFacts]) -> None:
+    def __init__(self, project: Project, tomograms: Sequence[TomogramFacts], *, others: bool = False) -> None:
         super().__init__()
-        self._project, self._tomograms = project, tomograms
+        self._project, self._tomograms, self._others = project, tomograms, others
         self._filtered, self._generation = True, 0
         self._waiting: Timer | None = None
 
@@ -94,6 +100,7 @@ class Filters(Dialog[PreprocessRequest]):
                         yield Static(words, classes="filters-name")
                         yield Input(value, id=f"filters-{name}", compact=True, select_on_focus=True)
             yield Static(id="filters-said", markup=False)
+            yield PriceLine(self._project, id="filters-price")
             with Horizontal(id="filters-pictures"):
                 for name in ("before", "after"):
                     with Vertical(classes="panel", id=f"filters-{name}-panel") as panel:
@@ -148,7 +155,10 @@ class Filters(Dialog[PreprocessRequest]):
             request = self.request()
         except TomosegError as fault:
             self._say(f"{fault.fault} {fault.fix}")
+            self.query_one(PriceLine).ask(None, others=self._others)
             return
+        asked = msgspec.to_builtins(request)
+        self.query_one(PriceLine).ask(lambda: [("preprocess", asked)], others=self._others)
         self.query_one("#filters-box").border_title = self._title(request)
         self._say(self._lengths(request))
         self._generation += 1
@@ -210,11 +220,20 @@ class Filters(Dialog[PreprocessRequest]):
 
     @on(Input.Submitted)
     def action_start(self) -> None:
-        """Answer, or say what is wrong."""
+        """Answer, or say what is wrong; what does not fit is said already."""
         try:
-            self.dismiss(self.request())
+            request = self.request()
         except TomosegError as fault:
             self._say(f"{fault.fault} {fault.fix}")
+            return
+        if self.query_one(PriceLine).fault is not None:
+            self.app.bell()
+            return
+        self.dismiss(request)
+
+    def action_measure(self) -> None:
+        """Measure how long it takes."""
+        self.query_one(PriceLine).measure()
 
     def action_copy(self) -> None:
         """Copy the command."""

@@ -5,9 +5,12 @@ from textual.widgets import Input, Static
 
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.plans.ways import Way
+from tomoseg_tui.tui.screens.dialog import CommandDialog
 from tomoseg_tui.tui.screens.form import Form
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, list_features
 from tomoseg_tui.tui.widgets.tick import Tick
+from tomoseg_tui.tui.widgets.where import Where
 from tomoseg_tui.workflow.running import RunRequest
 
 HINT = (
@@ -37,7 +40,7 @@ def run_words(request: RunRequest) -> list[str]:
     return words
 
 
-class RunForm(Form[RunRequest]):
+class RunForm(Form[tuple[RunRequest, Way]], CommandDialog[tuple[RunRequest, Way]]):
     """Features, tomograms, and how they are learned.
 
     Parameters
@@ -69,18 +72,24 @@ class RunForm(Form[RunRequest]):
             Static("Seed", classes="form-label"),
             Input(placeholder="the project's", compact=True, id="run-seed"),
         )
+        yield self.row("Where", Where(self._facts))
         yield Tick("one network for all features", compact=True, id="run-together")
 
     def on_mount(self) -> None:
         """Let the features have the focus."""
         self.query_one(FeatureList).focus()
 
-    def read(self) -> RunRequest:
-        """Return what is asked for; whether it can be done is found out by a thread."""
+    def commands(self) -> list[list[str]]:
+        """Return the command that starts the same."""
+        request, way = self.read()
+        return [[*run_words(request), *way.words]]
+
+    def read(self) -> tuple[RunRequest, Way]:
+        """Return what is asked for, and where; whether it can be done is found out by a thread."""
         chosen = self.query_one(FeatureList).chosen
         if not chosen:
             raise UsageError("No feature is chosen.", "Choose one with space.")
-        return RunRequest(
+        request = RunRequest(
             features=chosen,
             tomograms=tuple(self.typed("run-tomograms").replace(",", " ").split()),
             name=self.typed("run-name"),
@@ -91,6 +100,7 @@ class RunForm(Form[RunRequest]):
             seed=self._number("run-seed"),
             labels=self.typed("run-labels") or USUAL.labels,
         )
+        return request, self.query_one(Where).way
 
     def _number(self, name: str) -> int | None:
         text = self.typed(name)

@@ -4,21 +4,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import on
+import msgspec
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, HorizontalGroup, Vertical, VerticalScroll
-from textual.widgets import Button, Checkbox, Input, Static
+from textual.message import Message
+from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.project.paces import Pace
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
-from tomoseg_tui.tui.screens.dialog import Dialog
+from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.plans import prices
+from tomoseg_tui.tui.plans.apply_look import ApplyLook
+from tomoseg_tui.tui.plans.prices import Room, all_together, refusal
+from tomoseg_tui.tui.plans.ways import Way
+from tomoseg_tui.tui.screens.dialog import CommandDialog
+from tomoseg_tui.tui.widgets.measurer import Measurer, measure_key
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.tick import Tick
+from tomoseg_tui.tui.widgets.where import Where
 from tomoseg_tui.tui.wording.words import gigabytes, roughly
-from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, PastApply, apply_key, estimate_apply
+from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, apply_key, estimate_apply
 from tomoseg_tui.workflow.applying import COPIES, ApplyRequest
+from tomoseg_tui.workflow.estimates import Estimate
 from tomoseg_tui.workflow.volumes import z_range
 
 WRITTEN = (".mrc",)
@@ -94,25 +103,39 @@ def apply_words(request: ApplyRequest) -> list[str]:
     return [*words, "--anyway"] if request.anyway else words
 
 
-class StartApply(Dialog[list[ApplyRequest]]):
-    """The settings of a start, and its price; answers with one request a network."""
+class StartApply(CommandDialog[tuple[list[ApplyRequest], Way]]):
+    """The settings of a start, and its price; answers with one request a network, and where they compute.
+
+    Parameters
+    ----------
+    facts : Facts
+        The project.
+    plans : sequence of ApplyPlan
+        What is to be applied to what.
+    look : ApplyLook
+        What the disk has told: earlier jobs, and what was measured.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="start_apply.cancel"),
+        measure_key("start_apply"),
         Binding("up", "app.focus_previous", "", show=False),
         Binding("down", "app.focus_next", "", show=False),
     ]
 
-    def __init__(
-        self,
-        plans: Sequence[ApplyPlan],
-        past: Sequence[PastApply],
-        free_bytes: int,
-        paces: Mapping[str, Pace] | None = None,
-    ) -> None:
+    class RoomRead(Message):
+        """A thread has looked what this machine has left."""
+
+        def __init__(self, room: Room) -> None:
+            super().__init__()
+            self.room = room
+
+    def __init__(self, facts: Facts, plans: Sequence[ApplyPlan], look: ApplyLook) -> None:
         super().__init__()
-        self._plans, self._past, self._free_bytes = plans, past, free_bytes
-        self._paces = paces or {}
+        self._facts, self._plans, self._look = facts, plans, look
+        self._room: Room | None = None
+        self._fault: TomosegError | None = None
+        """What keeps it from being started."""
         self._features = list(dict.fromkeys(feature for plan in plans for feature in plan.card.features))
 
     def compose(self) -> ComposeResult:
@@ -126,9 +149,13 @@ class StartApply(Dialog[list[ApplyRequest]]):
                 for number, feature in enumerate(self._features):
                     yield Tick(feature, value=True, compact=True, id=f"feature-{number}")
             yield from self._row("slices", "z", "", "all, or A:B without B")
-            yield from self._row("device", "device", "cpu", "cpu, gpu or gpu:N")
-            yield from self._row("workers", "workers", "1", "processes that share the slices")
-            yield from self._row("threads", "threads", "", "all cores")
+            with HorizontalGroup(classes="form-row"):
+                yield from self._field("device", "device", "cpu", "cpu, gpu or gpu:N")
+                yield Static(" where", classes="form-label")
+                yield Where(self._facts)
+            with HorizontalGroup(classes="form-row"):
+                yield from self._field("workers", "workers", "1", "that share the slices")
+                yield from self._field(" threads", "threads", "", "all cores")
             yield from self._row(
                 "copies", "copies", "1", "1, 4 or 8 turned copies are averaged, at as many times the cost"
             )
@@ -138,14 +165,19 @@ class StartApply(Dialog[list[ApplyRequest]]):
                 yield PathInput(WRITTEN, placeholder="the map goes there too; one map only", id="output")
                 yield Tick("replace it", compact=True, id="force")
             yield Static(id="apply-price", markup=False)
+            yield Measurer(self._facts.project)
             with Horizontal(classes="form-buttons"):
                 yield Button("Start (enter)", id="start", variant="primary", compact=True)
                 yield Button("Cancel (esc)", id="cancel", compact=True)
 
     def _row(self, label: str, name: str, value: str, hint: str) -> ComposeResult:
         with HorizontalGroup(classes="form-row"):
-            yield Static(label, classes="form-label")
-            yield Input(value, placeholder=hint, id=name, compact=True, select_on_focus=False)
+            yield from self._field(label, name, value, hint)
+
+    @staticmethod
+    def _field(label: str, name: str, value: str, hint: str) -> ComposeResult:
+        yield Static(label, classes="form-label")
+        yield Input(value, placeholder=hint, id=name, compact=True, select_on_focus=False)
 
     def _plan_lines(self) -> list[str]:
         lines = []
@@ -163,35 +195,86 @@ class StartApply(Dialog[list[ApplyRequest]]):
         """Let enter start."""
         self.query_one("#start").focus()
         self.show_price()
+        self._read_room()
+
+    @work(thread=True, group="room")
+    def _read_room(self) -> None:
+        self.post_message(self.RoomRead(prices.room_of(self._facts.project, others=self._facts.running > 0)))
+
+    @on(RoomRead)
+    def take_room(self, event: RoomRead) -> None:
+        """Say whether it fits."""
+        self._room = event.room
+        self.show_price()
 
     @on(Input.Changed)
     @on(Checkbox.Changed)
+    @on(Select.Changed)
+    @on(Measurer.Turned)
     def show_price(self) -> None:
         """Say what it takes with the settings as they stand, or what is wrong with them."""
         price = self.query_one("#apply-price", Static)
         try:
-            requests = self._requests()
-            estimates = [self._estimate(plan, request) for plan, request in requests]
+            costs = [self._estimate(plan, request) for plan, request in self._requests()]
         except TomosegError as fault:
-            price.update(f"{fault.fault} {fault.fix}")
-            price.add_class("-fault")
-            return
-        price.remove_class("-fault")
-        price.update(price_in_words(estimates, self._free_bytes, on_cpu=self._settings().device == "cpu"))
+            self._fault, words = fault, f"{fault.fault} {fault.fix}"
+        else:
+            words = self._price(costs)
+        price.update(words)
+        price.set_class(self._fault is not None, "-fault")
+
+    def _price(self, costs: Sequence[ApplyEstimate]) -> str:
+        settings, measurer = self._settings(), self.query_one(Measurer)
+        on_cpu = settings.device == "cpu"
+        total = all_together([self._cost(one, settings) for one in costs], in_turn=on_cpu)
+        room = self._room
+        if room is not None and self.query_one(Where).way.in_slurm:
+            room = Room(total.memory_bytes, room.disk_bytes)  # Slurm finds a node that has it
+        self._fault = None if room is None else refusal("apply", total, room, workers=settings.workers)
+        source = source_in_words(costs, measurer.words(measured=total.measured).removeprefix("Time: "))
+        words = price_in_words(total, room, source=source, on_cpu=on_cpu)
+        return words if self._fault is None else f"{words}\n! {self._fault.fault} {self._fault.fix}"
+
+    @staticmethod
+    def _cost(one: ApplyEstimate, settings: ApplySettings) -> Estimate:
+        copies = 1 if settings.output is None else 2
+        video = one.video_bytes if one.measured else None
+        return Estimate(
+            one.seconds,
+            round(one.memory_bytes),
+            0 if settings.device == "cpu" else video,
+            copies * one.disk_bytes,
+            measured=one.measured,
+        )
 
     def _estimate(self, plan: ApplyPlan, request: ApplyRequest) -> ApplyEstimate:
         records = list(plan.tomograms.values())
+        key = apply_key(plan.card, records, request)
         return estimate_apply(
             plan.card,
             records,
-            self._past,
+            self._look.past,
             features=len(request.features or plan.card.features),
             z=request.z,
             device=request.device,
             workers=request.workers,
             tta=request.tta,
-            pace=self._paces.get(apply_key(plan.card, records, request)),
+            pace=self.query_one(Measurer).paces.get(key) or self._look.paces.get(key),
         )
+
+    def action_measure(self) -> None:
+        """Measure how long it takes."""
+        try:
+            asks = [("apply", msgspec.to_builtins(request)) for _, request in self._requests()]
+        except TomosegError:
+            self.app.bell()
+            return
+        self.query_one(Measurer).measure(lambda: asks)
+
+    def commands(self) -> list[list[str]]:
+        """Return the commands that start the same."""
+        way = self.query_one(Where).way
+        return [[*apply_words(request), *way.words] for _, request in self._requests()]
 
     def _requests(self) -> list[tuple[ApplyPlan, ApplyRequest]]:
         settings = self._settings()
@@ -233,10 +316,10 @@ class StartApply(Dialog[list[ApplyRequest]]):
     @on(Input.Submitted)
     def start(self) -> None:
         """Answer with what is to be started; what is wrong is on the screen already."""
-        try:
-            self.dismiss([request for _, request in self._requests()])
-        except TomosegError:
+        if self._fault is not None:
             self.app.bell()
+            return
+        self.dismiss(([request for _, request in self._requests()], self.query_one(Where).way))
 
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
@@ -269,19 +352,25 @@ def _device(text: str) -> str:
     return text
 
 
-def price_in_words(estimates: Sequence[ApplyEstimate], free_bytes: int, *, on_cpu: bool) -> str:
-    """Say what jobs that run at the same time will take."""
-    seconds = sum(one.seconds for one in estimates) if on_cpu else max(one.seconds for one in estimates)
-    disk = sum(one.disk_bytes for one in estimates)
-    jobs = min(one.from_jobs for one in estimates)
+def source_in_words(costs: Sequence[ApplyEstimate], state: str) -> str:
+    """Return where a time comes from; `state` is what there is to say of a measurement."""
+    jobs = min(one.from_jobs for one in costs)
     source = f"as {jobs} earlier job{'s' * (jobs > 1)} took" if jobs else "a first guess"
-    source = "as measured here" if all(one.measured for one in estimates) else source
-    lines = [
-        f"time     about {roughly(seconds)} on the {'CPU' if on_cpu else 'GPU'}, {source}",
-        f"memory   about {gigabytes(sum(one.memory_bytes for one in estimates))}",
-        f"disk     {size(disk)} for the maps; {size(free_bytes)} are free",
-    ]
-    return "\n".join(lines) + ("\nThe maps do not fit on the disk: make room first." if disk > free_bytes else "")
+    source = "as measured here" if all(one.measured for one in costs) else source
+    return f"{source}; {state[0].lower()}{state[1:]}" if state else source
+
+
+def price_in_words(total: Estimate, room: Room | None, *, source: str, on_cpu: bool) -> str:
+    """Say what jobs take together; what there is, once that is known."""
+    video = f", {size(total.video_bytes)} of video memory" if total.video_bytes else ""
+    memory, disk = ("", "") if room is None else (size(room.memory_bytes), size(room.disk_bytes))
+    return "\n".join(
+        [
+            f"time     about {roughly(total.seconds)} on the {'CPU' if on_cpu else 'GPU'}, {source}",
+            f"memory   about {gigabytes(total.memory_bytes)}{video}" + (f"; {memory} can be had" if memory else ""),
+            f"disk     {size(total.disk_bytes)} for the maps" + (f"; {disk} are free" if disk else ""),
+        ]
+    )
 
 
 def size(number: float) -> str:

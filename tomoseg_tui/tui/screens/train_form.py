@@ -4,21 +4,26 @@ import re
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.project.paces import Pace
 from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.plans.training_guess import Guess, guess_training, in_words
+from tomoseg_tui.tui.plans.ways import Way
+from tomoseg_tui.tui.screens.dialog import CommandDialog
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, list_features
+from tomoseg_tui.tui.widgets.measurer import Measurer, measure_key
+from tomoseg_tui.tui.widgets.where import Where
 from tomoseg_tui.workflow.training import TrainRequest
 
 Number = TypeVar("Number", int, float)
@@ -59,8 +64,8 @@ class TrainsetsRead(Message):
         self.names = names
 
 
-class TrainForm(ModalScreen[TrainRequest]):
-    """Asks what to train. The answer's name is empty where the usual one is meant; escape gives none.
+class TrainForm(CommandDialog[tuple[TrainRequest, Way]]):
+    """Asks what to train, and where. The answer's name is empty where the usual one is meant; escape gives none.
 
     Parameters
     ----------
@@ -73,6 +78,7 @@ class TrainForm(ModalScreen[TrainRequest]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="train_form.start", tooltip="Start the training"),
         Binding("escape", "dismiss", "Cancel", id="train_form.cancel", tooltip="Leave without training"),
+        measure_key("train_form"),
         Binding("down", "app.focus_next", "Next", show=False, id="train_form.next", tooltip="Next field"),
         Binding("up", "app.focus_previous", "Before", show=False, id="train_form.before", tooltip="Field before"),
     ]
@@ -83,6 +89,7 @@ class TrainForm(ModalScreen[TrainRequest]):
         self._asked = 0
         self._timer: Timer | None = None
         self._fault: TomosegError | None = None
+        self._guess_shown: Guess | None = None
 
     # What it looks like
 
@@ -96,11 +103,12 @@ class TrainForm(ModalScreen[TrainRequest]):
                 yield list_features(self._facts, chosen=self._begun.features or one)
                 yield _row(Label("Network"), self._networks(), Label("From"), self._earlier())
                 yield _row(*self._field("epochs"), *self._field("learning_rate"), *self._field("device"))
-                yield _row(*self._field("name"))
+                yield _row(*self._field("name"), Label("Where"), Where(self._facts))
                 with Collapsible(title="more: held out, seed, batch, version, training set", id="form-more"):
                     yield _row(*self._field("validation"), *self._field("seed"), *self._field("batch"))
                     yield _row(*self._field("version"), Label("Trainset"), self._trainsets())
                 yield Static("", id="form-plan", markup=False)
+            yield Measurer(self._facts.project)
             with Horizontal(id="form-buttons"):
                 yield Button("Start (ctrl+s)", id="start", variant="primary", compact=True)
                 yield Button("Cancel (esc)", id="cancel", compact=True)
@@ -160,12 +168,13 @@ class TrainForm(ModalScreen[TrainRequest]):
         except TomosegError as fault:
             self.post_message(Guessed(self._asked, fault))
             return
-        self._guess(self._asked, request)
+        measured, in_slurm = dict(self.query_one(Measurer).paces), self.query_one(Where).way.in_slurm
+        self._guess(self._asked, request, measured, in_slurm=in_slurm)
 
     @work(thread=True, exclusive=True, group="guess")
-    def _guess(self, number: int, request: TrainRequest) -> None:
+    def _guess(self, number: int, request: TrainRequest, measured: dict[str, Pace], *, in_slurm: bool) -> None:
         try:
-            outcome: Guess | TomosegError = guess_training(self._facts, request)
+            outcome: Guess | TomosegError = guess_training(self._facts, request, measured, in_slurm=in_slurm)
         except TomosegError as fault:
             outcome = fault
         except OSError as fault:
@@ -177,20 +186,50 @@ class TrainForm(ModalScreen[TrainRequest]):
         """Say what the training would be, or what keeps it from being."""
         if event.number != self._asked:
             return
-        plan = self.query_one("#form-plan", Static)
-        if isinstance(event.outcome, TomosegError):
-            self._fault = event.outcome
-            plan.update(Text.assemble((f"! {self._fault.fault} ", "bold"), self._fault.fix))
-            return
-        self._fault = None
-        plan.update("\n".join(in_words(event.outcome, self.query_one("#device", Input).value or "cpu")))
-        self.query_one("#name", Input).placeholder = event.outcome.name
-        settings = event.outcome.plan.settings
+        self._fault = event.outcome if isinstance(event.outcome, TomosegError) else None
+        self._guess_shown = event.outcome if isinstance(event.outcome, Guess) else None
+        self._say()
+        if self._guess_shown is not None:
+            self._show_usual(self._guess_shown)
+
+    def _say(self) -> None:
+        plan, guess, measurer = self.query_one("#form-plan", Static), self._guess_shown, self.query_one(Measurer)
+        if guess is not None:
+            state = measurer.words(measured=guess.cost.measured)
+            plan.update("\n".join(in_words(guess, self.query_one("#device", Input).value or "cpu", state)))
+        elif self._fault is not None:
+            state = measurer.words(measured=True)
+            plan.update(Text.assemble((f"! {self._fault.fault} ", "bold"), f"{self._fault.fix} {state}"))
+
+    def _show_usual(self, guess: Guess) -> None:
+        """Let empty fields tell what will be taken."""
+        self.query_one("#name", Input).placeholder = guess.name
+        settings = guess.plan.settings
         self.query_one("#epochs", Input).placeholder = f"{settings.epochs}"
         self.query_one("#learning_rate", Input).placeholder = f"{settings.learning_rate:g}"
         self.query_one("#batch", Input).placeholder = f"{settings.batch}"
 
+    def action_measure(self) -> None:
+        """Measure how long it takes."""
+        try:
+            asked = msgspec.to_builtins(self.request())
+        except TomosegError:
+            self.app.bell()
+            return
+        self.query_one(Measurer).measure(lambda: [("train", asked)])
+
+    @on(Measurer.Turned)
+    def take_measurement(self) -> None:
+        """Say that it is measured, and then what has come of it."""
+        self._say()
+        if not self.query_one(Measurer).busy:
+            self._look_soon()
+
     # What is answered
+
+    def commands(self) -> list[list[str]]:
+        """Return the command that starts the same."""
+        return [[*train_words(self.request()), *self.query_one(Where).way.words]]
 
     def request(self) -> TrainRequest:
         """Return what is asked for.
@@ -251,7 +290,7 @@ class TrainForm(ModalScreen[TrainRequest]):
         if self._fault is not None:
             self.notify(self._fault.fix, title=self._fault.fault, severity="error")
             return
-        self.dismiss(request)
+        self.dismiss((request, self.query_one(Where).way))
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:

@@ -22,6 +22,7 @@ from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
 from tomoseg_tui.tui.pictures.map_slices import MergedSlices, SliceCache
 from tomoseg_tui.tui.plans.apply_cells import Cell, CellState, Fit, cell_of
 from tomoseg_tui.tui.plans.apply_look import ApplyLook, MapView, apply_jobs, look, view_of
+from tomoseg_tui.tui.plans.ways import Way
 from tomoseg_tui.tui.screens.start_apply import ApplyPlan, ApplySettings, StartApply, apply_words
 from tomoseg_tui.tui.tabs.empty_states import NO_NETWORKS, NO_TOMOGRAMS
 from tomoseg_tui.tui.tabs.result_keys import ResultKeys
@@ -87,7 +88,7 @@ class ApplyTab(ResultKeys):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
         self._facts: Facts | None = None
-        self._look = ApplyLook({}, {}, (), 0)
+        self._look = ApplyLook({}, {}, ())
         self._has_looked = False
         """Whether the disk has answered once; until then nothing is drawn, since it tells where to begin."""
         self._looked_at: tuple[object, ...] = ()
@@ -332,22 +333,21 @@ class ApplyTab(ResultKeys):
         """Ask how, and start."""
         plans = self._plans()
         field = self.query_one(Grid).field
-        if plans:
-            self.app.push_screen(
-                StartApply(plans, self._look.past, self._look.free_bytes, self._look.paces), self._start
-            )
+        if plans and self._facts is not None:
+            self.app.push_screen(StartApply(self._facts, plans, self._look), self._start)
         elif field in self._cells:
             self.notify(self._cells[field].reason, severity="warning")
 
-    def _start(self, requests: list[ApplyRequest] | None) -> None:
-        for request in requests or []:
-            self._start_one(request)
-        if requests:
+    def _start(self, answer: tuple[list[ApplyRequest], Way] | None) -> None:
+        if answer is not None:
+            requests, way = answer
+            for request in requests:
+                self._start_one(request, way)
             self._marks.clear()
             self._follow = True
             self._draw()
 
-    def _start_one(self, request: ApplyRequest) -> None:
+    def _start_one(self, request: ApplyRequest, way: Way) -> None:
         project = self.tomoseg.project
         if request.output is not None:
             kept = project.layout.kept(Path(request.output).expanduser())
@@ -357,7 +357,7 @@ class ApplyTab(ResultKeys):
             check_apply(project, request)
             return "apply", f"{request.run} on {' '.join(request.tomograms)}", msgspec.to_builtins(request)
 
-        self.tomoseg.start_job(apply_words(request), prepare)
+        self.tomoseg.start_job([*apply_words(request), *way.words], prepare, way=way)
 
     def _job(self) -> job_actions.Listing | None:
         """Return the job of the field under the cursor, None if there is none."""

@@ -266,7 +266,8 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
         if self._facts is None or self.chosen is None:
             return
         marked = [tomogram for tomogram in self._facts.tomograms if tomogram.name in self._marked]
-        self.app.push_screen(Filters(self.tomoseg.project, marked or [self.chosen]), self._start_filter)
+        form = Filters(self.tomoseg.project, marked or [self.chosen], others=self._facts.running > 0)
+        self.app.push_screen(form, self._start_filter)
 
     def _start_filter(self, request: PreprocessRequest | None) -> None:
         if request is None:

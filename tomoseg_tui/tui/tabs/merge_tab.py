@@ -1,5 +1,6 @@
 """Merge: the maps of a tomogram compete; thresholds are seen at once, and the labels are written as a job."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
@@ -16,6 +17,7 @@ from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
 from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
+from tomoseg_tui.tui.plans import prices
 from tomoseg_tui.tui.plans.merge_choice import (
     Entries,
     chosen,
@@ -34,12 +36,16 @@ from tomoseg_tui.tui.tabs.empty_states import NO_MAPS
 from tomoseg_tui.tui.tabs.result_keys import ResultKeys
 from tomoseg_tui.tui.tabs.slice_keys import slice_keys
 from tomoseg_tui.tui.widgets.empty import Empty
+from tomoseg_tui.tui.widgets.measurer import measure_key
 from tomoseg_tui.tui.widgets.merge_view import MergeView
+from tomoseg_tui.tui.widgets.price_line import PriceLine
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.tui.wording.merge_words import result_table, volume_table, what_there_is
 from tomoseg_tui.tui.wording.words import bar, when
 from tomoseg_tui.workflow.merging import merge_request
 
+Prepared = tuple[str, str, dict[str, Any]]
+"""Kind, name and request of a job."""
 NO_NAME = "merged"
 """Name of a label volume that nobody has named."""
 
@@ -79,6 +85,7 @@ class MergeTab(ResultKeys):
         _quiet("n", "name", "Name", "name", "Name the label volume"),
         _quiet("v", "volumes", "Volumes", "volumes", "Look at the label volumes there are, and back"),
         _quiet("escape", "leave", "Maps", "leave", "Back to the maps"),
+        measure_key("merge"),
         *slice_keys("merge"),
     ]
 
@@ -89,6 +96,8 @@ class MergeTab(ResultKeys):
         self._entries: dict[str, Entries] = {}
         self._maps: tuple[MapSidecar, ...] = ()
         self._looks_at_volumes = False
+        self._priced: tuple[object, ...] = ()
+        """What the price shown depends on."""
 
     def compose(self) -> ComposeResult:
         """Make the panels, and what stands there while there is nothing."""
@@ -101,6 +110,7 @@ class MergeTab(ResultKeys):
                         with HorizontalGroup(id="merge-name-row"):
                             yield Static("name ", classes="hint")
                             yield Input(NO_NAME, id="merge-name", compact=True, select_on_focus=False)
+                        yield PriceLine(self.tomoseg.project, id="merge-price")
                     with VerticalScroll(id="merge-result", classes="panel", can_focus=False):
                         yield Static(id="merge-result-words")
                     with Vertical(id="merge-volumes-panel", classes="panel") as volumes:
@@ -178,6 +188,7 @@ class MergeTab(ResultKeys):
         self._draw_maps()
         self._draw_slices()
         self._draw_job()
+        self._ask_price()
 
     def _draw_slices(self) -> None:
         """Show over the slices what is looked at, and what it comes to."""
@@ -368,18 +379,45 @@ class MergeTab(ResultKeys):
             Confirm("Replace the label volume?", text, yes="Replace"), lambda yes: self._write(answer=yes)
         )
 
+    def _ask_price(self) -> None:
+        """Ask what the job takes, where that has changed: thresholds and order take nothing."""
+        others = self._facts is not None and self._facts.running > 0
+        on = (self._name, sorted(entry.key for entry in chosen(self._here)), others)
+        if on != self._priced:
+            self._priced = on
+            prepare = self._preparation()
+            asks = None if prepare is None else lambda: [prepare()[::2]]
+            self.query_one(PriceLine).ask(asks, others=others)
+
+    def action_measure(self) -> None:
+        """Measure how long it takes to write the label volume."""
+        self.query_one(PriceLine).measure()
+
     def _write(self, *, answer: bool | None) -> None:
-        words = self.command_words()
-        if not answer or words is None or self._name is None:
+        words, prepare = self.command_words(), self._preparation()
+        if not answer or words is None or prepare is None:
             return
+        project, others = self.tomoseg.project, self._facts is not None and self._facts.running > 0
+
+        def check() -> Prepared:
+            kind, name, asked = prepare()
+            prices.refuse(project, (kind, asked), others=others)
+            return kind, name, asked
+
+        self.tomoseg.start_job(words, check)
+
+    def _preparation(self) -> Callable[[], Prepared] | None:
+        """Return what a thread calls to check the choice as it stands; None where there is none."""
         project, tomogram, name = self.tomoseg.project, self._name, self._label_name
         maps = [entry.word for entry in chosen(self._here)]
+        if tomogram is None or not maps:
+            return None
 
-        def prepare() -> tuple[str, str, dict[str, Any]]:
+        def prepare() -> Prepared:
             request = merge_request(project, tomogram, maps, name=name, output=None, force=False)
             return "merge", f"{request.tomogram}/{request.name}", msgspec.to_builtins(request)
 
-        self.tomoseg.start_job(words, prepare)
+        return prepare
 
     def volume_names(self) -> list[str]:
         """Return the tomogram's label volumes and maps, the one under the cursor first."""

@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.chaining import launch_all
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.plans.ways import Way
 from tomoseg_tui.tui.screens.run_form import RunForm, run_words
 from tomoseg_tui.tui.tabs.base import Tab
 from tomoseg_tui.tui.tabs.learning import facts_to_learn
@@ -33,19 +34,20 @@ class RunKeys(Tab):
         if facts is not None:
             self.app.push_screen(RunForm(facts), self._start_run)
 
-    def _start_run(self, request: RunRequest | None) -> None:
-        if request is not None:
-            project = self.tomoseg.project
-            self.tomoseg.carry_out("started", run_words(request), lambda: _begin(project, request))
+    def _start_run(self, answer: tuple[RunRequest, Way] | None) -> None:
+        if answer is not None:
+            request, way = answer
+            project, words = self.tomoseg.project, [*run_words(request), *way.words]
+            self.tomoseg.carry_out("started", words, lambda: _begin(project, request, way))
 
 
-def _begin(project: Project, request: RunRequest) -> str:
+def _begin(project: Project, request: RunRequest, way: Way) -> str:
     """Start the jobs as the command does; return what is said of it."""
     plan = plan_run(project, request)
     reserve_names(project, plan)
     try:
-        slurm = Project.open(project.layout.root).settings.usual_slurm  # it may have been edited since
-        jobs = launch_all(project.layout, plan.steps, slurm=slurm)
+        slurm = way.slurm(Project.open(project.layout.root).settings)  # they may have been edited since
+        jobs = launch_all(project.layout, plan.steps, at_once=way.at_once, slurm=slurm)
     except (TomosegError, OSError):
         release_names(project, plan.runs)
         raise

@@ -21,6 +21,7 @@ from tomoseg_tui.tui import job_actions
 from tomoseg_tui.tui.known.facts import Facts
 from tomoseg_tui.tui.known.following import Follower, Grown
 from tomoseg_tui.tui.known.runs import Epoch, Run, card_rows, epochs_in, runs_of
+from tomoseg_tui.tui.plans.ways import Way
 from tomoseg_tui.tui.screens.compare_runs import CompareRuns
 from tomoseg_tui.tui.screens.told import Told
 from tomoseg_tui.tui.screens.train_form import TrainForm, train_words
@@ -315,11 +316,11 @@ class TrainTab(TrainsetKeys, AuditKeys, RunKeys, TriplesKeys):
         if facts is not None:
             self.app.push_screen(TrainForm(facts, request), self._start)
 
-    def _start(self, request: TrainRequest | None) -> None:
-        if request is not None:
-            project = self.tomoseg.project
-            words, prepare = train_words(request), _preparation(project, request)
-            self.tomoseg.start_job(words, prepare, lambda name: release_run(project, name))
+    def _start(self, answer: tuple[TrainRequest, Way] | None) -> None:
+        if answer is not None:
+            (request, way), project = answer, self.tomoseg.project
+            words, prepare = [*train_words(request), *way.words], _preparation(project, request)
+            self.tomoseg.start_job(words, prepare, lambda name: release_run(project, name), way=way)
 
     def action_stop(self) -> None:
         """Stop the training under the cursor."""
