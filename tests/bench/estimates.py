@@ -35,7 +35,7 @@ WORK: dict[str, tuple[object, ...]] = {
     "merge": ("merge", "large", "--map", "net=0.5", "--map", "other=0.4"),
     "preprocess": ("preprocess", "large"),
 }
-COPIES = {"apply": (2, 2, 2), "merge": (6, 4, 4), "preprocess": (3, 4, 4)}
+COPIES = {"apply": (3, 3, 3), "merge": (10, 4, 4), "preprocess": (5, 4, 4)}
 """Of the small tomogram along z, y, x, that the large one is made of: several seconds of work each."""
 
 

@@ -201,10 +201,10 @@ def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
     """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
     _quieten(record.asked)
     try:
+        project = Project.open(job.folder.parent.parent)
+        _foretell(project, record, reporter)  # before TensorFlow wakes, which takes seconds
         with _notices_apart(job.folder):
             recipe = _recipe(record.kind)
-        project = Project.open(job.folder.parent.parent)
-        _foretell(project, record, reporter)
         return recipe(project, record.asked, reporter)
     finally:
         reporter.end_helpers()
