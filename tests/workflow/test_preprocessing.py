@@ -146,6 +146,8 @@ def test_a_stopped_run_goes_on_with_the_piece_after_the_last_one(
     cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = stop_after_three_pieces(cell, tmp_path, monkeypatch)
+    half_written = tmp_path / "partial" / "cell__preproc" / "version" / ".tomogram.json.z9aw6aia"
+    half_written.write_text("{")
     listener = run(cell, tmp_path, PreprocessRequest(("cell",)))
     assert listener.lines == ["cell__preproc goes on: 2 whole readings of cell and 3 finished pieces are kept."]
     assert listener.done[0] > 1 / 2

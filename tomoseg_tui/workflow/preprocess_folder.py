@@ -79,7 +79,14 @@ class VersionFolder:
             return False
         if same:
             self._pieces = {_corner(note) for note in self._list.all().values()}
+            self._remove_half_written()
         return same
+
+    def _remove_half_written(self) -> None:
+        """Leave nothing but the volume in the folder that becomes the version: the record is written last."""
+        for path in self.draft.iterdir():
+            if path != self.volume:
+                path.unlink()
 
     def begin(self, prepared: Prepared, grid: Grid, title: str) -> None:
         """Make an empty version; whatever was kept is gone."""
