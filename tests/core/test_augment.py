@@ -19,6 +19,7 @@ from tomoseg_tui.core.augment import (
     resample,
     step_generator,
     with_beginning,
+    with_border,
 )
 
 EDGE, TILE = 48, 16
@@ -174,3 +175,19 @@ def test_some_tiles_touch_the_border_of_their_window() -> None:
     moved = [resample(disc_patch(), np.random.default_rng(seed), 32, still).layers[0] != 0 for seed in range(40)]
     touching = [known[0].any() or known[-1].any() or known[:, 0].any() or known[:, -1].any() for known in moved]
     assert 8 < sum(touching) < 30
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_patch_that_ends_goes_on_mirrored_at_one_side_with_its_layers(seed: int) -> None:
+    numbers = np.arange(24 * 24).reshape(1, 24, 24)
+    patch = Patch(numbers.astype(np.float32), (numbers % 4).astype(np.uint8))
+    ended = with_border(patch, 8, np.random.default_rng(seed))
+    changed = np.argwhere(ended.densities[0] != numbers[0])
+    along = int(np.ptp(changed[:, 0]) == 23)  # the axis that is cut
+    at = changed[:, along]
+    assert (at.min(), at.max()) in {(0, 7), (16, 23)}
+    line = 8 if at.min() == 0 else 15
+    mirrored = np.moveaxis(ended.densities[0], along, 0)
+    for step in range(1, 9):
+        assert np.array_equal(mirrored[line + step], mirrored[line - step])
+    assert np.array_equal(ended.layers, (ended.densities % 4).astype(np.uint8))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tomoseg_tui.core.augment import Augmentation
 from tomoseg_tui.core.network_settings import TrainingSettings
@@ -205,3 +206,18 @@ def test_what_begins_is_never_a_held_out_tile() -> None:
     far, own = far_and_own(tiles)
     assert 1.0 in far
     assert np.isfinite([*far, *own]).all()
+
+
+def ends_mirrored(window: NDArray[np.float32]) -> bool:
+    """Tell whether the outer 16 pixels (y, x, slice) of one side are a mirrored copy of their neighbours."""
+    sides = [np.rot90(window, turns) for turns in range(4)]
+    return any(np.array_equal(side[:16], side[17:33][::-1]) for side in sides)
+
+
+@pytest.mark.parametrize("wide", [0, 4])
+def test_windows_end_as_tomograms_do_if_they_were_looked_at_for_a_wide_feature(wide: int) -> None:
+    tiles = film_tiles(wide=wide)
+    tiles.densities[:] = np.random.default_rng(0).standard_normal(tiles.densities.shape)
+    settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=8)
+    (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=replace(STILL, border=1.0))
+    assert [ends_mirrored(window) for window in batch.densities] == [wide > 0] * 8

@@ -61,9 +61,12 @@ class Augmentation:
     """Share of the negatives beside which a wide feature begins. Hand-placed tiles seldom lie just above or below
     a film, so a network takes one in its furthest slices for one in the slice it segments. Of thin features the
     furthest slices do tell where they are, so nothing is done to them."""
+    border: float = 0.5
+    """Share of the windows that end as a tomogram does, if they were looked at for a wide feature: of a thin one no
+    less is found along the border."""
 
 
-TURNS_ONLY = Augmentation(False, 180.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+TURNS_ONLY = Augmentation(False, 180.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """Rotated copies, as EMAN2 makes them."""
 
 
@@ -134,6 +137,32 @@ def _begin_into(densities: NDArray[np.float32], feature: NDArray[np.float32], rn
     densities[first:] = feature[middle : middle + len(densities) - first]
     bleed = np.float32(rng.uniform(0, MOST_BLEED))
     densities[first - 1] += bleed * (feature[middle] - densities[first - 1])
+
+
+def with_border(patch: Patch, pixels: int, rng: np.random.Generator) -> Patch:
+    """Let a patch end at one side of y or x as a tomogram ends when a network is applied to it: it goes on mirrored.
+
+    Parameters
+    ----------
+    patch : Patch
+        Densities and layers of the same y and x, more than twice as many as `pixels`. Left unchanged.
+    pixels : int
+        How many pixels at the side become a mirrored copy of their neighbours, layers too.
+    rng : numpy.random.Generator
+        Chooses the side.
+    """
+    turned = patch if rng.random() < 0.5 else _transposed(patch)
+    step = rng.choice([-1, 1])
+    inner = (slice(None), slice(None, -pixels))
+    around = ((0, 0), (0, pixels), (0, 0))
+    ended = Patch(
+        *(np.pad(one[:, ::step][inner], around, mode="reflect")[:, ::step] for one in (turned.densities, turned.layers))
+    )
+    return ended if turned is patch else _transposed(ended)
+
+
+def _transposed(patch: Patch) -> Patch:
+    return Patch(patch.densities.swapaxes(1, 2), patch.layers.swapaxes(1, 2))
 
 
 def mirrored(patch: Patch, rng: np.random.Generator) -> Patch:

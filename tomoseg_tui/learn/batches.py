@@ -23,6 +23,7 @@ from tomoseg_tui.core.augment import (
     mirrored,
     step_generator,
     with_beginning,
+    with_border,
 )
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
 from tomoseg_tui.core.patches import TilePatches, input_edge, window_of
@@ -150,6 +151,13 @@ class _Source:
         patch = Patch(window_of(self.network, patch.densities, place), patch.layers)
         return augment(patch, rng, edge, self.augmentation)
 
+    def ended(self, tile: int, window: Patch, rng: np.random.Generator) -> Patch:
+        """Return a window of a tile that was looked at for a wide feature, now and then, as one at the border."""
+        judged = self.patches.signs[tile, self.wide.any(axis=0)] != 0
+        if not judged.any() or rng.random() >= self.augmentation.border:
+            return window
+        return with_border(window, self.network.border_pixels, rng)
+
     def batch(self, patches: Sequence[Patch], places: NDArray[np.intp]) -> Batch:
         """Stack what one step is given."""
         return Batch(
@@ -163,7 +171,7 @@ def window_batch(source: _Source, tiles: NDArray[np.intp], rng: np.random.Genera
     edge = input_edge(source.network, source.patches.tile)
     places = rng.integers(source.network.slices_out, size=len(tiles))
     windows = [source.cut(tile, place, edge, rng) for tile, place in zip(tiles, places, strict=True)]
-    return source.batch(windows, places)
+    return source.batch([source.ended(tile, window, rng) for tile, window in zip(tiles, windows, strict=True)], places)
 
 
 def mosaic_batch(source: _Source, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
