@@ -5,11 +5,13 @@ epoch and step, so that nothing of a generator needs saving.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+_Type = TypeVar("_Type", bound=np.generic)
 MOVED = 0.7
 """Share of the tiles that do not stay in the middle of their window."""
 TOUCHING = 0.35
@@ -151,18 +153,14 @@ def with_border(patch: Patch, pixels: int, rng: np.random.Generator) -> Patch:
     rng : numpy.random.Generator
         Chooses the side.
     """
-    turned = patch if rng.random() < 0.5 else _transposed(patch)
-    step = rng.choice([-1, 1])
-    inner = (slice(None), slice(None, -pixels))
-    around = ((0, 0), (0, pixels), (0, 0))
-    ended = Patch(
-        *(np.pad(one[:, ::step][inner], around, mode="reflect")[:, ::step] for one in (turned.densities, turned.layers))
-    )
-    return ended if turned is patch else _transposed(ended)
+    axis, step = rng.choice([1, 2]), rng.choice([-1, 1])
+    return Patch(_ended(patch.densities, pixels, axis, step), _ended(patch.layers, pixels, axis, step))
 
 
-def _transposed(patch: Patch) -> Patch:
-    return Patch(patch.densities.swapaxes(1, 2), patch.layers.swapaxes(1, 2))
+def _ended(array: NDArray[_Type], pixels: int, axis: int, step: int) -> NDArray[_Type]:
+    along = array.swapaxes(axis, 1)[:, ::step]
+    ended = np.pad(along[:, :-pixels], ((0, 0), (0, pixels), (0, 0)), mode="reflect")
+    return ended[:, ::step].swapaxes(axis, 1)
 
 
 def mirrored(patch: Patch, rng: np.random.Generator) -> Patch:
