@@ -201,7 +201,7 @@ async def test_a_label_volume_is_replaced_only_after_asking(
     async with merging(app) as (pilot, tab):
         await press(pilot, ["enter"])
         run_merge(mapped, started[0][1][2], Listener(mapped.layout.root / "partial"))
-        await until(pilot, lambda: tab._tomogram is not None and tab._tomogram.labels)
+        await until(pilot, lambda: tab.tomogram is not None and tab.tomogram.labels)
         for key, starts in (("n", 1), ("y", 2)):
             await pilot.press("enter")
             await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))

@@ -1,53 +1,40 @@
 """Merge: the maps of a tomogram compete; thresholds are seen at once, and the labels are written as a job."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
-import msgspec
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, HorizontalGroup, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus
-from textual.widgets import ContentSwitcher, DataTable, Input, Static
+from textual.widgets import ContentSwitcher, DataTable, Static
 
 from tomoseg_tui.canvas.overlay import Palette, make_palette
-from tomoseg_tui.core.names import check_name
-from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
 from tomoseg_tui.tui.known.facts import Facts, TomogramFacts
-from tomoseg_tui.tui.plans import prices
 from tomoseg_tui.tui.plans.merge_choice import (
     Entries,
     chosen,
     entries_of,
     is_of,
     label_of,
-    merge_words,
     move,
     reset_threshold,
     shift_threshold,
     toggle,
 )
-from tomoseg_tui.tui.screens.confirm import Confirm
 from tomoseg_tui.tui.screens.pick import Pick
 from tomoseg_tui.tui.tabs.empty_states import NO_MAPS
+from tomoseg_tui.tui.tabs.label_writing import LabelWriting
 from tomoseg_tui.tui.tabs.result_keys import ResultKeys
 from tomoseg_tui.tui.tabs.slice_keys import slice_keys
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.measurer import measure_key
 from tomoseg_tui.tui.widgets.merge_view import MergeView
-from tomoseg_tui.tui.widgets.price_line import PriceLine
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.tui.wording.merge_words import result_table, volume_table, what_there_is
 from tomoseg_tui.tui.wording.words import bar, when
-from tomoseg_tui.workflow.merging import merge_request
-
-Prepared = tuple[str, str, dict[str, Any]]
-"""Kind, name and request of a job."""
-NO_NAME = "merged"
-"""Name of a label volume that nobody has named."""
 
 
 def _quiet(keys: str, action: str, words: str, name: str, tooltip: str) -> Binding:
@@ -64,7 +51,7 @@ class ChoiceTable(Table):
         return False if action in left_out else super().check_action(action, parameters)
 
 
-class MergeTab(ResultKeys):
+class MergeTab(LabelWriting, ResultKeys):
     """Maps with thresholds and order, what they come to, the slice; and the label volumes there are."""
 
     NAME = "merge"
@@ -96,8 +83,6 @@ class MergeTab(ResultKeys):
         self._entries: dict[str, Entries] = {}
         self._maps: tuple[MapSidecar, ...] = ()
         self._looks_at_volumes = False
-        self._priced: tuple[object, ...] = ()
-        """What the price shown depends on."""
 
     def compose(self) -> ComposeResult:
         """Make the panels, and what stands there while there is nothing."""
@@ -107,10 +92,7 @@ class MergeTab(ResultKeys):
                 with Vertical(id="merge-left"):
                     with Vertical(id="merge-maps-panel", classes="panel"):
                         yield ChoiceTable("", "map", "by", "above", id="merge-maps")
-                        with HorizontalGroup(id="merge-name-row"):
-                            yield Static("name ", classes="hint")
-                            yield Input(NO_NAME, id="merge-name", compact=True, select_on_focus=False)
-                        yield PriceLine(self.tomoseg.project, id="merge-price")
+                        yield from self.compose_writing()
                     with VerticalScroll(id="merge-result", classes="panel", can_focus=False):
                         yield Static(id="merge-result-words")
                     with Vertical(id="merge-volumes-panel", classes="panel") as volumes:
@@ -121,11 +103,13 @@ class MergeTab(ResultKeys):
     # What is known
 
     @property
-    def _tomogram(self) -> TomogramFacts | None:
+    def tomogram(self) -> TomogramFacts | None:
+        """The tomogram whose maps compete."""
         return self._facts.tomogram(self._name) if self._facts is not None else None
 
     @property
-    def _here(self) -> Entries:
+    def choice(self) -> Entries:
+        """Its maps, and how they compete."""
         return self._entries.get(self._name or "", ())
 
     def show_facts(self, facts: Facts) -> None:
@@ -155,14 +139,14 @@ class MergeTab(ResultKeys):
 
     def _choose(self, name: str) -> None:
         self._name, self._looks_at_volumes, self._maps = name, False, ()
-        tomogram = self._tomogram
+        tomogram = self.tomogram
         if tomogram is not None:
             self._view.open_tomogram(self.tomoseg.project.layout, tomogram)
             self._take_maps()
 
     def _take_maps(self) -> None:
         """Take over maps that are new or were made again."""
-        tomogram = self._tomogram
+        tomogram = self.tomogram
         if tomogram is None or self._facts is None or self._name is None or tomogram.maps == self._maps:
             return
         self._maps = tomogram.maps
@@ -171,13 +155,13 @@ class MergeTab(ResultKeys):
         ordered = sorted(
             newest, key=lambda made: features.index(made.feature) if made.feature in features else len(features)
         )
-        self._entries[self._name] = entries_of(ordered, self._here)
+        self._entries[self._name] = entries_of(ordered, self.choice)
         self._view.forget_slices()
 
     # Drawing
 
     def _draw(self) -> None:
-        tomogram = self._tomogram
+        tomogram = self.tomogram
         if tomogram is None:
             return
         rows = [
@@ -188,7 +172,7 @@ class MergeTab(ResultKeys):
         self._draw_maps()
         self._draw_slices()
         self._draw_job()
-        self._ask_price()
+        self.ask_price()
 
     def _draw_slices(self) -> None:
         """Show over the slices what is looked at, and what it comes to."""
@@ -196,11 +180,11 @@ class MergeTab(ResultKeys):
         if volume is not None:
             self._view.show_volume(layout, volume)
         else:
-            self._view.show_maps(layout, self._here, self._maps)
+            self._view.show_maps(layout, self.choice, self._maps)
         self.draw_result()
 
     def _draw_maps(self) -> None:
-        entries = self._here
+        entries = self.choice
         rows = [(entry.key, self._cells(entries, place)) for place, entry in enumerate(entries)]
         self.query_one("#merge-maps", ChoiceTable).show_rows(rows)
         panel = self.query_one("#merge-maps-panel")
@@ -220,12 +204,12 @@ class MergeTab(ResultKeys):
         return [mark, Text(entry.feature, ink), Text(entry.run, ink), threshold]
 
     def _palette(self) -> Palette:
-        return make_palette({number: entry.feature for number, entry in enumerate(chosen(self._here), start=1)})
+        return make_palette({number: entry.feature for number, entry in enumerate(chosen(self.choice), start=1)})
 
     @property
     def _volume(self) -> LabelSidecar | None:
         """The label volume that is looked at, None while the maps are."""
-        tomogram = self._tomogram
+        tomogram = self.tomogram
         if tomogram is None or not self._looks_at_volumes:
             return None
         key = self.query_one("#merge-volumes", ChoiceTable).row_key
@@ -234,7 +218,7 @@ class MergeTab(ResultKeys):
     @on(MergeView.Counted)
     def draw_result(self) -> None:
         """Show what the labels come to, in the slice that is seen and in all."""
-        tomogram, volume = self._tomogram, self._volume
+        tomogram, volume = self.tomogram, self._volume
         if tomogram is None:
             return
         panel, words = self.query_one("#merge-result"), self.query_one("#merge-result-words", Static)
@@ -243,7 +227,7 @@ class MergeTab(ResultKeys):
             panel.border_title, panel.border_subtitle = f"{volume.name}, all slices", ""
             words.update(volume_table(self._view.palette, size, volume))
             return
-        written = next((one for one in tomogram.labels if is_of(one, self._here, self._maps)), None)
+        written = next((one for one in tomogram.labels if is_of(one, self.choice, self._maps)), None)
         panel.border_title = f"slice {self._view.canvas.z}" + (f" and all of {written.name}" if written else "")
         panel.border_subtitle = "" if written else "enter writes and counts all"
         words.update(result_table(self._palette(), size, self._view.block, written))
@@ -253,7 +237,7 @@ class MergeTab(ResultKeys):
         jobs = self._facts.jobs if self._facts is not None else ()
         panel = self.query_one("#merge-volumes-panel")
         at_it = next((job for job in jobs if self._is_mine(job) and job["state"] in {"queued", "running"}), None)
-        panel.display = at_it is not None or bool(self._tomogram and self._tomogram.labels)
+        panel.display = at_it is not None or bool(self.tomogram and self.tomogram.labels)
         panel.border_subtitle = (
             f"job {at_it['id']} {bar(at_it['progress'], 5)} {at_it['progress']:.0%}" if at_it else "E export  e score"
         )
@@ -280,36 +264,43 @@ class MergeTab(ResultKeys):
     def _place(self) -> int | None:
         """Return the place of the map under the cursor; None while label volumes are looked at."""
         key = self.query_one("#merge-maps", ChoiceTable).row_key
-        places = (place for place, entry in enumerate(self._here) if entry.key == key)
+        places = (place for place, entry in enumerate(self.choice) if entry.key == key)
         return None if self._looks_at_volumes else next(places, None)
 
     def _change(self, entries: Entries) -> None:
         self._entries[self._name or ""] = entries
         self._draw()
 
+    def action_write(self) -> None:
+        """Write the label volume. From the volumes it leads back to the maps."""
+        if self._looks_at_volumes:
+            self.query_one("#merge-maps", ChoiceTable).focus()
+        else:
+            self.write_labels()
+
     def action_take(self) -> None:
         """Take the map in or out."""
         place = self._place()
         if place is not None:
-            self._change(toggle(self._here, place))
+            self._change(toggle(self.choice, place))
 
     def action_threshold(self, by: float) -> None:
         """Move the threshold."""
         place = self._place()
         if place is not None:
-            self._change(shift_threshold(self._here, place, by))
+            self._change(shift_threshold(self.choice, place, by))
 
     def action_card(self) -> None:
         """Go back to the card's threshold."""
         place = self._place()
         if place is not None:
-            self._change(reset_threshold(self._here, place))
+            self._change(reset_threshold(self.choice, place))
 
     def action_move(self, by: int) -> None:
         """Change the order."""
         place = self._place()
         if place is not None:
-            entries, _ = move(self._here, place, by)
+            entries, _ = move(self.choice, place, by)
             self._change(entries)
 
     def action_step(self, slices: int) -> None:
@@ -331,97 +322,19 @@ class MergeTab(ResultKeys):
 
     def action_volumes(self) -> None:
         """Go to the label volumes, or back to the maps."""
-        tomogram = self._tomogram
+        tomogram = self.tomogram
         if tomogram is not None and not tomogram.labels and not self._looks_at_volumes:
             self.notify(f"{tomogram.name} has no label volume yet; enter writes one.", severity="warning")
             return
         self.query_one("#merge-maps" if self._looks_at_volumes else "#merge-volumes", ChoiceTable).focus()
 
-    def action_name(self) -> None:
-        """Name the label volume."""
-        self.query_one("#merge-name", Input).focus()
-
     def action_leave(self) -> None:
         """Go back to the maps."""
         self.take_focus()
 
-    @on(Input.Submitted, "#merge-name")
-    def take_name(self, event: Input.Submitted) -> None:
-        """Take the name, or say what is wrong with it."""
-        event.stop()
-        try:
-            check_name(event.value.strip(), "label volume")
-        except TomosegError as fault:
-            self.notify(fault.fix, title=fault.fault, severity="error")
-            return
-        self.take_focus()
-
-    # Writing
-
-    @property
-    def _label_name(self) -> str:
-        return self.query_one("#merge-name", Input).value.strip() or NO_NAME
-
-    def action_write(self) -> None:
-        """Write the label volume; ask first where one would be replaced. From the volumes it leads back to the maps."""
-        tomogram, name = self._tomogram, self._label_name
-        if self._looks_at_volumes:
-            self.query_one("#merge-maps", ChoiceTable).focus()
-            return
-        if tomogram is None or not chosen(self._here):
-            self.notify("Take at least one map in with space.", severity="warning")
-            return
-        if name not in {volume.name for volume in tomogram.labels}:
-            self._write(answer=True)
-            return
-        text = f"{tomogram.name}/{name} is there already. The new one takes its place as soon as it is complete."
-        self.app.push_screen(
-            Confirm("Replace the label volume?", text, yes="Replace"), lambda yes: self._write(answer=yes)
-        )
-
-    def _ask_price(self) -> None:
-        """Ask what the job takes, where that has changed: thresholds and order take nothing."""
-        others = self._facts is not None and self._facts.running > 0
-        on = (self._name, sorted(entry.key for entry in chosen(self._here)), others)
-        if on != self._priced:
-            self._priced = on
-            prepare = self._preparation()
-            asks = None if prepare is None else lambda: [prepare()[::2]]
-            self.query_one(PriceLine).ask(asks, others=others)
-
-    def action_measure(self) -> None:
-        """Measure how long it takes to write the label volume."""
-        self.query_one(PriceLine).measure()
-
-    def _write(self, *, answer: bool | None) -> None:
-        words, prepare = self.command_words(), self._preparation()
-        if not answer or words is None or prepare is None:
-            return
-        project, others = self.tomoseg.project, self._facts is not None and self._facts.running > 0
-
-        def check() -> Prepared:
-            kind, name, asked = prepare()
-            prices.refuse(project, (kind, asked), others=others)
-            return kind, name, asked
-
-        self.tomoseg.start_job(words, check)
-
-    def _preparation(self) -> Callable[[], Prepared] | None:
-        """Return what a thread calls to check the choice as it stands; None where there is none."""
-        project, tomogram, name = self.tomoseg.project, self._name, self._label_name
-        maps = [entry.word for entry in chosen(self._here)]
-        if tomogram is None or not maps:
-            return None
-
-        def prepare() -> Prepared:
-            request = merge_request(project, tomogram, maps, name=name, output=None, force=False)
-            return "merge", f"{request.tomogram}/{request.name}", msgspec.to_builtins(request)
-
-        return prepare
-
     def volume_names(self) -> list[str]:
         """Return the tomogram's label volumes and maps, the one under the cursor first."""
-        tomogram, here = self._tomogram, self._volume
+        tomogram, here = self.tomogram, self._volume
         if tomogram is None:
             return []
         key = self.query_one("#merge-maps", ChoiceTable).row_key
@@ -429,9 +342,3 @@ class MergeTab(ResultKeys):
         volumes = sorted((one.name for one in tomogram.labels), key=lambda name: here is None or name != here.name)
         names = [volumes, [f"{made.run}.{made.feature}" for made in maps]]
         return [f"{tomogram.name}/{name}" for group in (names if here else reversed(names)) for name in group]
-
-    def command_words(self) -> list[str] | None:
-        """Return the command that writes these labels."""
-        if self._name is None or not chosen(self._here):
-            return None
-        return merge_words(self._name, self._here, self._label_name)
