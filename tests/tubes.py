@@ -1,8 +1,9 @@
 """A small project for jobs: bright tubes in noise, tiles on them; and hooks that slow down or break a worker."""
 
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from support import Tomoseg
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.record import all_jobs
+from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import MapSidecar, write_record
 
@@ -100,6 +104,15 @@ def tubes() -> tuple[NDArray[np.float32], NDArray[np.int8]]:
         truth[(y - height - slope * (x - 80)) ** 2 + (z - depth) ** 2 < 25] = 1
     densities = 2 * truth + rng.standard_normal(SHAPE_ZYX, dtype=np.float32)
     return densities.astype(np.float32), truth
+
+
+def copied(template: Path, place: Path) -> Iterator[Project]:
+    """Yield a copy of a project, which lies with its files in a folder of its own; its jobs are ended then."""
+    shutil.copytree(template.parent, place)
+    project = Project.open(place / template.name)
+    yield project
+    for job in all_jobs(project.layout):
+        launch.kill(job)
 
 
 def make_tubes_project(folder: Path, *, tomogram: str = "tubes", feature: str = "tube") -> Path:

@@ -1,6 +1,5 @@
 """A project with tubes, copied for each test; and trainings that only wait, merges too."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from queued import Stage
 from support import Tomoseg
-from tubes import SHAPE_ZYX, Held, held_workers, make_map, make_tubes_project
+from tubes import SHAPE_ZYX, Held, copied, held_workers, make_map, make_tubes_project
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import all_jobs
@@ -24,11 +23,7 @@ def tubes_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tubes_project(tubes_template: Path, tmp_path: Path) -> Iterator[Project]:
     """A copy of it for one test; its jobs are ended with the test."""
-    shutil.copytree(tubes_template.parent, tmp_path / "tubes")
-    project = Project.open(tmp_path / "tubes" / "project")
-    yield project
-    for job in all_jobs(project.layout):
-        launch.kill(job)
+    yield from copied(tubes_template, tmp_path / "tubes")
 
 
 @pytest.fixture

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 from support import Tomoseg
-from tubes import NETWORKS_HOOK, hooked, make_tubes_project
+from tubes import NETWORKS_HOOK, copied, hooked, make_tubes_project
 
-from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import all_jobs
 from tomoseg_tui.project.catalog import Project
 
 
@@ -22,11 +20,7 @@ def tubes_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tubes_project(tubes_template: Path, tmp_path: Path) -> Iterator[Project]:
     """A copy of it for one test; its jobs are ended with the test."""
-    shutil.copytree(tubes_template.parent, tmp_path / "tubes")
-    project = Project.open(tmp_path / "tubes" / "project")
-    yield project
-    for job in all_jobs(project.layout):
-        launch.kill(job)
+    yield from copied(tubes_template, tmp_path / "tubes")
 
 
 @pytest.fixture
@@ -57,11 +51,7 @@ def trained_template(tubes_template: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def trained_project(trained_template: Path, tmp_path: Path) -> Iterator[Project]:
     """A copy of that for one test."""
-    shutil.copytree(trained_template.parent, tmp_path / "trained")
-    project = Project.open(tmp_path / "trained" / "project")
-    yield project
-    for job in all_jobs(project.layout):
-        launch.kill(job)
+    yield from copied(trained_template, tmp_path / "trained")
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 from support import Tomoseg
-from tubes import NETWORKS_HOOK, SLOW_STEPS, held_workers, hooked, wait_until
+from tubes import NETWORKS_HOOK, SLOW_STEPS, copied, held_workers, hooked, wait_until
 
-from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import Job, JobState, all_jobs
+from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.project.catalog import Project
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -56,11 +55,7 @@ def applied_template(tubes_template: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def project(applied_template: Path, tmp_path: Path) -> Iterator[Project]:
     """A copy of it for one test; its jobs are ended with the test."""
-    shutil.copytree(applied_template.parent, tmp_path / "applied")
-    project = Project.open(tmp_path / "applied" / "project")
-    yield project
-    for job in all_jobs(project.layout):
-        launch.kill(job)
+    yield from copied(applied_template, tmp_path / "applied")
 
 
 @pytest.fixture
