@@ -8,6 +8,7 @@ and a product of two matrices beside them. Prints JSON: for each the least secon
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import tensorflow as tf
+from support import Listener
 from unet_s import build_unet_s, flops_per_pixel
 
 from tomoseg_tui.core.network_settings import network_named
@@ -43,24 +46,6 @@ PRODUCTS = 3
 FACTOR = np.random.default_rng(0).standard_normal((MATRIX, MATRIX), dtype=np.float32)
 
 
-class Quiet:
-    """A reporter that nobody listens to."""
-
-    def __init__(self, partial: Path) -> None:
-        self.partial = partial
-        self.number = 0
-
-    def progress(self, done: float, message: str = "") -> None:
-        """Tell nobody."""
-
-    def log(self, line: str) -> None:
-        """Tell nobody."""
-
-    def should_stop(self) -> bool:
-        """Go on."""
-        return False
-
-
 def applying(project: Project, run: str, tomogram: str, folder: Path) -> tuple[Callable[[], int], float]:
     """Return a function that applies a run to some slices and says how many, and the cost of a voxel in FLOP."""
     card, record = catalog.network(project.layout, run), catalog.tomogram(project.layout, tomogram)
@@ -77,8 +62,7 @@ def applying(project: Project, run: str, tomogram: str, folder: Path) -> tuple[C
                 MrcWriter(task.draft(feature), record.grid, np.int8).close()
             with open_volume(catalog.volume_path(project.layout, tomogram, record)) as volume:
                 reader = WindowReader(volume, normaliser(card, record), settings)
-                quiet: Any = Quiet(Path(place))
-                SlabWorker(predictor, channels, task, reader).run([task], quiet)
+                SlabWorker(predictor, channels, task, reader).run([task], Listener(Path(place)))
         return slices
 
     return apply, flops
