@@ -70,9 +70,12 @@ def test_eman2s_network_is_given_the_tile_alone(spheres: TilePatches) -> None:
 
 
 def test_the_preparing_thread_ends_with_the_epoch(spheres: TilePatches, brief: TrainingSettings) -> None:
+    before = threading.enumerate()  # of trainings that broke off in other tests
     batches = epoch_batches(spheres, brief, epoch=0, steps=50)
     next(batches)
-    preparing = [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+    preparing = [
+        thread for thread in threading.enumerate() if thread.name.startswith("batches") and thread not in before
+    ]
     batches.close()
     for thread in preparing:
         thread.join(timeout=30)  # it may be in the middle of a batch

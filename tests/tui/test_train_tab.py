@@ -264,7 +264,7 @@ async def test_an_earlier_training_tells_the_pace(small_project: Project, make_a
     put_run(small_project, "mt_1")
     async with at_the_form(make_app(small_project)) as (pilot, _):
         await pilot.press("space")
-        await until(pilot, lambda: "about 70 s, going by job 1, another network;" in prose_on(pilot))
+        await until(pilot, lambda: "about 80 s, going by job 1, another network;" in prose_on(pilot))
 
 
 async def test_a_graphics_card_nobody_has_tried_gets_no_made_up_time(small_project: Project, make_app: MakeApp) -> None:
