@@ -24,7 +24,7 @@ def recipe(project, asked, reporter):
         time.sleep(0.02)
     if os.path.exists(os.path.join({folder!r}, "fail_" + name)):
         raise TomogramError("It is torn.", "Sew it.")
-    return dict(gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return dict(gpus=os.environ.get("CUDA_VISIBLE_DEVICES"), numpy="numpy" in sys.modules)
 for module, function in (("train", "run_training"), ("apply", "run_apply")):
     stub = types.ModuleType("tomoseg_tui.neural." + module)
     setattr(stub, function, recipe)

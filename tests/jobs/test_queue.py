@@ -77,6 +77,7 @@ def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) 
     assert "tensorflow" not in maps
     stage.let_go("first")
     becomes(waiting, JobState.DONE)
+    assert waiting.result()["numpy"] is False
 
 
 def test_the_next_one_goes_when_the_running_one_is_killed(projects: Projects, stage: Stage) -> None:

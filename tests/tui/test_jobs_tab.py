@@ -203,6 +203,14 @@ async def test_r_resumes_a_stopped_job_to_its_end(small_project: Project, make_a
     assert last_command(small_project) == "tomoseg jobs resume 1"
 
 
+async def pick_elsewhere(pilot: Pilot[None], tab: JobsTab) -> None:
+    """Let the job at hand go on at the other place."""
+    await until(pilot, lambda: tab.job is not None)
+    await pilot.press("R")
+    await until(pilot, lambda: isinstance(pilot.app.screen, Pick))
+    await pilot.press("enter")
+
+
 @pytest.mark.slow
 async def test_a_job_of_slurm_goes_on_here_if_that_is_picked(small_project: Project, make_app: MakeApp) -> None:
     asked = msgspec.to_builtins(PreprocessRequest(("alpha",)))
@@ -210,10 +218,7 @@ async def test_a_job_of_slurm_goes_on_here_if_that_is_picked(small_project: Proj
     job.amend(slurm=SlurmPart(settings=SlurmSettings(), job="1207"))
     app = make_app(small_project)
     async with watching(app) as (pilot, tab):
-        await until(pilot, lambda: tab.job is not None)
-        await pilot.press("R")
-        await until(pilot, lambda: isinstance(app.screen, Pick))
-        await pilot.press("enter")
+        await pick_elsewhere(pilot, tab)
         await until(pilot, lambda: job.record().state is JobState.DONE, seconds=30)
         assert job.record().slurm is None
         await until(pilot, lambda: tab.job is not None and tab.job["state"] == "done")
@@ -229,10 +234,7 @@ async def test_a_job_goes_into_slurm_if_that_is_picked_and_stays_as_it_is_where_
     job = put_job(small_project, "merge", "alpha/merged", state="stopped")
     app = make_app(small_project)
     async with watching(app) as (pilot, tab):
-        await until(pilot, lambda: tab.job is not None)
-        await pilot.press("R")
-        await until(pilot, lambda: isinstance(app.screen, Pick))
-        await pilot.press("enter")
+        await pick_elsewhere(pilot, tab)
         await until(pilot, lambda: "There is no Slurm on this machine" in prose_on(pilot))
     assert job.record().state is JobState.STOPPED
 

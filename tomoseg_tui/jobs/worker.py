@@ -35,6 +35,8 @@ from tomoseg_tui.project.writing import write_whole
 from tomoseg_tui.workflow.reporting import Stopped
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
+FORETOLD = frozenset({"apply", "merge", "preprocess"})
+"""Kinds of jobs of which it is known before they begin how much there is to do; a training tells it itself."""
 CLAIM_SECONDS = 2.0
 """How long a worker waits for its claim: a command that resumes the job holds it for a moment."""
 
@@ -189,6 +191,8 @@ def _keep_pace(reporter: JobReporter, since_ns: int) -> None:
 
 def _foretell(project: Project, record: JobRecord, reporter: JobReporter) -> None:
     """Tell how much there is to do, where that is known before; what is not there the recipe says itself."""
+    if record.kind not in FORETOLD:
+        return
     from tomoseg_tui.workflow.loads import load_of  # noqa: PLC0415  # what sleeps in line need not have it
 
     with contextlib.suppress(TomosegError, OSError):
