@@ -144,7 +144,7 @@ class Killer:
         began = time.monotonic()
         assert self._run(tomoseg, self._words(), Moment(), Tally()) is JobState.DONE
         seconds = time.monotonic() - began
-        noted = tomoseg.folder.parent / "changes.txt"
+        noted = _note_of(tomoseg.folder.parent)
         wait_until(lambda: noted.exists() and noted.read_text() != "")
         changes = int(noted.read_text())
         noted.unlink()
@@ -169,9 +169,7 @@ class Killer:
     def _run(self, tomoseg: Tomoseg, words: tuple[object, ...], moment: Moment, tally: Tally) -> JobState:
         """Start or resume the job, kill it at a moment, and return the state that it then has."""
         place = tomoseg.folder.parent
-        hook = CHANGES_HOOK.format(
-            root=str(place), note=str(place / "changes.txt"), at=moment.change, later=moment.later
-        )
+        hook = CHANGES_HOOK.format(root=str(place), note=str(_note_of(place)), at=moment.change, later=moment.later)
         env = hooked(place / "hooks", NETWORK_HOOK, worker=hook)
         began = time.monotonic()
         tomoseg(*words, code=None, env=env)
@@ -199,13 +197,17 @@ class Killer:
         layout = Project.open(tomoseg.folder).layout
         wait_until(lambda: not claims.is_held(Job(layout.job_folder(self._job_id)).claim))
         tidy_jobs(layout)  # as the start of any other job does: a worker gives its claim back after its last word
-        (place / "changes.txt").unlink(missing_ok=True)
         found, whole = content_of(place), self.whole.content
         assert found.keys() - whole.keys() == set(), f"left in {place}: {sorted(found.keys() - whole.keys())}"
         assert whole.keys() - found.keys() == set(), f"missing in {place}: {sorted(whole.keys() - found.keys())}"
         different = [path for path in whole if whole[path] != found[path]]
         assert not different, f"in {place} differ: {different}"
         shutil.rmtree(place)
+
+
+def _note_of(place: Path) -> Path:
+    """Where a worker tells how much it changed: beside what is compared, for it tells it after its last word."""
+    return place.with_name(f"{place.name}.changes")
 
 
 def _kill_group(job: Job) -> bool:

@@ -83,7 +83,11 @@ def paint_by_mouse(tmux: Tmux) -> None:
 
 def mouse(tmux: Tmux, button: str, column: int, row: int, end: str) -> None:
     """Let the terminal say in SGR what the mouse does, at a cell of the picture."""
-    tmux.type(f"\x1b[<{button};{column + 1};{row + CANVAS_ROW}{end}")
+    tmux.type(mouse_bytes(button, column, row, end))
+
+
+def mouse_bytes(button: str, column: int, row: int, end: str) -> str:
+    return f"\x1b[<{button};{column + 1};{row + CANVAS_ROW}{end}"
 
 
 def kill_in_the_middle(tmux: Tmux) -> None:
@@ -112,10 +116,8 @@ def answer_and_wait(tmux: Tmux, words: str) -> None:
 
 
 def paint_by_both(tmux: Tmux) -> None:
-    """Set the first point of the filament by a click and the second by keyboard."""
-    tmux.press_for("t", "filament")
-    mouse(tmux, "0", 24, 5, "M")
-    mouse(tmux, "0", 24, 5, "m")
+    """Set the first point by a click that a slow line brings together with the tool's key, the second by keyboard."""
+    tmux.type("t" + mouse_bytes("0", 24, 5, "M") + mouse_bytes("0", 24, 5, "m"))
     tmux.wait_for("1 point")
     tmux.press("J", "Home", "Space")
     tmux.wait_for("undo 1", "on disk")

@@ -25,7 +25,7 @@ TOOL_KEYS = {
 
 
 def _key(keys: str, action: str, words: str, name: str, tooltip: str, *, show: bool = False) -> Binding:
-    return Binding(keys, action, words, show=show, id=f"paint.{name}", tooltip=tooltip)
+    return Binding(keys, action, words, show=show, id=f"paint.{name}", tooltip=tooltip, priority=True)
 
 
 PAINT_KEYS = (
@@ -73,4 +73,6 @@ PAINT_KEYS = (
     _key("pagedown", "jump(-1,0)", "Lower border", "lower_border", "Move the cursor to the lower border"),
     _key("comma", "half", "Half", "half", "Where two pixels share a cell: the mouse means the upper, or the lower"),
 )
-"""Tools, values, eye, cursor, tiles."""
+"""Tools, values, eye, cursor, tiles. With priority, so that a key acts before the click that follows it: over a slow
+line both come at once, a click goes straight to the widget under it, and a key without priority climbs to the program
+first."""
