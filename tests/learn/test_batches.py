@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.augment import Augmentation
 from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, TilePatches
-from tomoseg_tui.learn.batches import epoch_batches, tile_order
+from tomoseg_tui.learn.batches import WIDE_IMPORTANCE, epoch_batches, importance_of, tile_order
 
 
 @given(st.integers(0, 1000), st.integers(1, 20), st.integers(1, 20))
@@ -224,3 +224,17 @@ def test_windows_end_as_tomograms_do_if_they_were_looked_at_for_a_wide_feature(w
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=8)
     (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=replace(STILL, border=1.0))
     assert [ends_mirrored(window) for window in batch.densities] == [wide > 0] * 8
+
+
+def test_a_wide_feature_counts_less_beside_thin_ones_and_as_much_alone() -> None:
+    film, line = film_tiles(), film_tiles(wide=0)
+    assert importance_of(film).tolist() == importance_of(line).tolist() == [1]
+    assert importance_of(beside(film, line)).tolist() == pytest.approx([WIDE_IMPORTANCE, 1])
+    assert importance_of(beside(film, film)).tolist() == importance_of(beside(line, line)).tolist() == [1, 1]
+
+
+def beside(one: TilePatches, other: TilePatches) -> TilePatches:
+    """Tiles that were looked at for the features of two sets."""
+    layers = np.concatenate([one.layers, other.layers], axis=1, dtype=np.uint8)
+    signs = np.concatenate([one.signs, other.signs], axis=1, dtype=np.int8)
+    return replace(one, layers=layers, signs=signs, features=(*one.features, "other"))

@@ -73,3 +73,14 @@ def test_of_several_features_the_overlap_counts_less() -> None:
             loss_of(NETWORKS["slabnet"], np.zeros((1, 8, 8, features), np.float32), layers.repeat(features, -1))
         )
         assert loss == pytest.approx(np.log(2) + (1 - 33 / 65) / features, rel=1e-5)
+
+
+def test_a_feature_of_less_importance_adds_that_share_of_its_loss() -> None:
+    rng = np.random.default_rng(0)
+    layers = rng.integers(1, 3, (2, 8, 8, 1, 2), dtype=np.uint8)
+    logits = rng.standard_normal((2, 8, 8, 2), dtype=np.float32)
+    network = NETWORKS["slabnet"]
+    each = [float(loss_of(network, logits, layers, np.eye(2, dtype=np.float32)[feature])) for feature in range(2)]
+    assert float(loss_of(network, logits, layers, np.array([1, 0.2], np.float32))) == pytest.approx(
+        each[0] + 0.2 * each[1], rel=1e-5
+    )

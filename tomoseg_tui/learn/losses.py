@@ -19,7 +19,7 @@ def truth_and_weight(layers: Any) -> tuple[Any, Any]:
     return truth, truth + known
 
 
-def loss_of(settings: NetworkSettings, outputs: Any, layers: Any) -> Any:
+def loss_of(settings: NetworkSettings, outputs: Any, layers: Any, importance: Any = 1.0) -> Any:
     """Return the loss by which a network of this kind is trained.
 
     Parameters
@@ -30,6 +30,8 @@ def loss_of(settings: NetworkSettings, outputs: Any, layers: Any) -> Any:
         Raw outputs of the network: (n, y, x, slice out * feature), EMAN2's (n, y / 2, x / 2, feature).
     layers : tensor of uint8, shape (n, y, x, slice out, feature)
         0 not looked at, 1 not feature, 2 feature, 3 ignore.
+    importance : float or array of float32, shape (feature,)
+        How much each feature counts, of `learn.batches.importance_of`; EMAN2's loss counts all alike.
 
     Returns
     -------
@@ -39,15 +41,15 @@ def loss_of(settings: NetworkSettings, outputs: Any, layers: Any) -> Any:
     truth, weight = truth_and_weight(layers)
     if settings.kind == "stack":
         return eman2_loss(outputs, truth[..., 0, :], weight[..., 0, :])
-    return overlap_loss(tf.reshape(outputs, tf.shape(layers)), truth, weight)
+    return overlap_loss(tf.reshape(outputs, tf.shape(layers)), truth, weight, importance)
 
 
-def overlap_loss(logits: Any, truth: Any, weight: Any) -> Any:
+def overlap_loss(logits: Any, truth: Any, weight: Any, importance: Any = 1.0) -> Any:
     """Return cross entropy plus one minus soft Dice, each taken over all pixels of a feature, then its mean.
 
-    All tensors are (n, y, x, slice, feature). A feature without a pixel that counts adds nothing. Of several
-    features each has few positives in a batch; soft Dice then outweighs the entropy and makes all too thick, so
-    it counts for as much less as there are features.
+    All tensors are (n, y, x, slice, feature), `importance` (feature,) or a number. A feature without a pixel that
+    counts adds nothing. Of several features each has few positives in a batch; soft Dice then outweighs the entropy
+    and makes all too thick, so it counts for as much less as there are features.
     """
     pixels = (0, 1, 2, 3)
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits) * weight
@@ -59,7 +61,7 @@ def overlap_loss(logits: Any, truth: Any, weight: Any) -> Any:
     apart = 1.0 - (2.0 * both + 1.0) / (either + 1.0)
     seen = tf.cast(known > 0, tf.float32)
     features = tf.maximum(tf.reduce_sum(seen), 1.0)
-    return tf.reduce_sum((entropy + apart / features) * seen) / features
+    return tf.reduce_sum((entropy + apart / features) * seen * importance) / features
 
 
 def eman2_loss(amplitudes: Any, truth: Any, weight: Any) -> Any:

@@ -14,12 +14,13 @@ from typing import Any, final
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named, steps_per_epoch
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingError
-from tomoseg_tui.learn.batches import Batch, epoch_batches, placed
+from tomoseg_tui.learn.batches import Batch, epoch_batches, importance_of, placed
 from tomoseg_tui.learn.inference import raw_function, tile_outputs, tile_probabilities
 from tomoseg_tui.learn.judging import CurvePoint, FeatureScore, Judgement, judge
 from tomoseg_tui.learn.losses import FEATURE, comparable, loss_of
@@ -180,7 +181,8 @@ class TrainingRun:
         self.averaged = build(self.network, features, seed=settings.seed)
         self.optimizer = _optimizer(self.network)
         self.optimizer.build(self.model.trainable_variables)
-        self.learn = _step_function(self.network, self.model, self.averaged, self.optimizer)
+        self.importance = importance_of(patches)
+        self.learn = _step_function(self.network, self.model, self.averaged, self.optimizer, self.importance)
         self.raw = raw_function(self.averaged, self.network)
         self.epochs_done = 0
         self.first_loss: float | None = None
@@ -272,7 +274,7 @@ class TrainingRun:
             np.repeat(self.patches.layers[held_out], group, axis=0), np.tile(np.arange(group), len(held_out)), group
         )
         around = (self.patches.densities.shape[-1] - self.patches.tile) // 2
-        loss = loss_of(self.network, middle_of(self.network, outputs, around), layers)
+        loss = loss_of(self.network, middle_of(self.network, outputs, around), layers, self.importance)
         found = tile_probabilities(self.network, outputs, self.patches.tile)
         return float(loss), judge(found, self.patches, calibrated=self.network.kind == "unet")
 
@@ -347,12 +349,14 @@ def _optimizer(network: NetworkSettings) -> Any:
     return optimizer
 
 
-def _step_function(network: NetworkSettings, model: Any, averaged: Any, optimizer: Any) -> Any:
+def _step_function(
+    network: NetworkSettings, model: Any, averaged: Any, optimizer: Any, importance: NDArray[np.float32]
+) -> Any:
     """Compile one training step: densities, layers and the share of the average that stays in, loss out."""
 
     def learn(densities: Any, layers: Any, stays: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = loss_of(network, model(densities, training=True), layers)
+            loss = loss_of(network, model(densities, training=True), layers, importance)
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         for average, weight in zip(averaged.weights, model.weights, strict=True):
             average.assign(stays * average + (1.0 - stays) * weight)
