@@ -22,6 +22,7 @@ import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.io.room import disk_full, free_bytes, is_full, taken_bytes
+from tomoseg_tui.jobs.names import take_name
 from tomoseg_tui.jobs.record import Job, JobRecord, JobState
 from tomoseg_tui.jobs.reporting import JobReporter, peak_memory_bytes
 from tomoseg_tui.jobs.slurm import this_task
@@ -231,6 +232,7 @@ def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
     _quieten(record.asked)
     try:
         project = Project.open(job.folder.parent.parent)
+        take_name(job)
         _foretell(project, record, reporter)  # before TensorFlow wakes, which takes seconds
         with _notices_apart(job.folder):
             recipe = _recipe(record.kind)
