@@ -25,7 +25,7 @@ def recipe(project, asked, reporter):
     if os.path.exists(os.path.join({folder!r}, "fail_" + name)):
         raise TomogramError("It is torn.", "Sew it.")
     return dict(gpus=os.environ.get("CUDA_VISIBLE_DEVICES"), numpy="numpy" in sys.modules)
-for module, function in (("train", "run_training"), ("apply", "run_apply")):
+for module, function in (("train", "run_training"), ("audit", "run_audit"), ("apply", "run_apply")):
     stub = types.ModuleType("tomoseg_tui.neural." + module)
     setattr(stub, function, recipe)
     sys.modules[stub.__name__] = stub

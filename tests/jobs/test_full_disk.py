@@ -93,7 +93,7 @@ def test_a_training_goes_on_to_the_same_network(any_disk: SmallDisk, env: dict[s
     assert done.code == 0, done.err
     ours, theirs = layout_of(any_disk).network_folder("run"), small_template / "networks" / "net"
     assert content_of(ours)["best.weights.h5"] == content_of(theirs)["best.weights.h5"]
-    assert sorted(content_of(ours)) == ["best.weights.h5", "card.json", "triples.h5"]
+    assert sorted(content_of(ours)) == ["best.weights.h5", "card.json", "job.txt", "triples.h5"]
     found, whole = (
         content_of(folder) for folder in (layout_of(any_disk).job_folder("3"), small_template / "jobs" / "1")
     )

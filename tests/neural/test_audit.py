@@ -95,7 +95,7 @@ def test_an_audit_of_features_builds_its_own_training_set_and_draws_the_worst(
     assert "The audit is called tube_1." in done.err
     assert "of 6 tiles are worth a look." in done.err
     folder = tubes_project.layout.audit_folder("tube_1")
-    assert {path.name for path in folder.iterdir()} == {"audit.json", "trainset.h5", "triples.h5"}
+    assert {path.name for path in folder.iterdir()} == {"audit.json", "job.txt", "trainset.h5", "triples.h5"}
     assert not Job(tubes_project.layout.job_folder("1")).partial.exists()
     tomoseg("features", "rename", "tube", "pipe")
     shown = tomoseg("audits", "show", "tube_1", "--worst", 2, "--json").json

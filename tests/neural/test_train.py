@@ -170,7 +170,9 @@ def test_the_default_network_learns_the_tubes_and_its_card_says_how_well(
     assert [list(line) for line in job.metrics()] == 4 * [
         ["epoch", "learning_rate", "training_loss", "held_out_loss", "held_out_dice", "best", "seconds", "at"]
     ]
-    assert {path.name for path in folder.iterdir()} == {"best.weights.h5", "card.json", "trainset.h5", "triples.h5"}
+    assert {path.name for path in folder.iterdir()} == {
+        "best.weights.h5", "card.json", "job.txt", "trainset.h5", "triples.h5",
+    }  # fmt: skip
     assert "There is a run run already" in tomoseg(*words, code=2).err
 
 

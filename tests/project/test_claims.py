@@ -1,5 +1,6 @@
 """A claim is held by a living process, and taken over from a dead one."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -61,6 +62,22 @@ def test_a_process_that_ended_and_nobody_waited_for_does_not_live(claim: Path) -
         while claims._state_and_start(child.pid)[0] != "Z":  # type: ignore[index]
             pass
         assert not claims.lives(owner, lambda: 0.0)
+
+
+def test_a_claim_is_lost_to_another_or_to_nobody_but_not_to_a_disk_that_does_not_answer(
+    claim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = this_process()
+    assert claims.is_lost(claim, me)
+    claims.take(claim, me)
+    assert not claims.is_lost(claim, me)
+    assert claims.is_lost(claim, other_host())
+
+    def stale(*_: object) -> int:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(os, "open", stale)
+    assert not claims.is_lost(claim, other_host())
 
 
 def test_from_another_host_only_the_heartbeat_tells(claim: Path) -> None:

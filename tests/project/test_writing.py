@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.project import claims
 from tomoseg_tui.project.layers import write_array
 from tomoseg_tui.project.writing import (
     append_line,
@@ -128,6 +129,24 @@ def test_a_claim_whose_draft_was_swept_in_the_meantime_is_not_made(
     monkeypatch.setattr(os, "link", swept)
     assert not create_exclusively(tmp_path / "claim.json", "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_claim_that_was_made_counts_though_its_answer_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over NFS the link is asked for again then, and refused, since its name is there."""
+
+    def answered_late(draft: str, path: Path) -> None:
+        link(draft, path)
+        link(draft, path)
+
+    link = os.link
+    monkeypatch.setattr(os, "link", answered_late)
+    claim = tmp_path / "claim.json"
+    claims.take(claim, claims.this_process())
+    assert claims.owner_of(claim) == claims.this_process()
+    assert not create_exclusively(claim, "another's")
+    assert list(tmp_path.iterdir()) == [claim]
 
 
 def test_a_line_after_a_torn_one_stands_on_its_own(tmp_path: Path) -> None:

@@ -203,6 +203,11 @@ class JobReporter:
         for helper in self._helpers:
             helper.wait()
 
+    def kill_helpers(self) -> None:
+        """End the helpers at once."""
+        for helper in self._helpers:
+            helper.kill()
+
 
 def peak_memory_bytes() -> int:
     """Return the largest resident size of this process so far.

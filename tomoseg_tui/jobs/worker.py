@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, final
 
 import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.io.room import disk_full, free_bytes, is_full, taken_bytes
+from tomoseg_tui.jobs.names import take_name
 from tomoseg_tui.jobs.record import Job, JobRecord, JobState
 from tomoseg_tui.jobs.reporting import JobReporter, peak_memory_bytes
 from tomoseg_tui.jobs.slurm import this_task
@@ -34,7 +35,7 @@ from tomoseg_tui.project.records import now
 from tomoseg_tui.project.writing import write_whole
 from tomoseg_tui.workflow.reporting import Stopped
 
-EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_STOPPED = 0, 1, 2, 130
+EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_REPLACED, EXIT_STOPPED = 0, 1, 2, 3, 130
 FORETOLD = frozenset({"apply", "merge", "preprocess"})
 """Kinds of jobs of which it is known before they begin how much there is to do; a training tells it itself."""
 CLAIM_SECONDS = 2.0
@@ -83,9 +84,30 @@ def _notices_apart(folder: Path) -> Iterator[None]:
         os.close(kept)
 
 
-def _keep_heart_beating(job: Job, reporter: JobReporter, ended: threading.Event) -> None:
+@final
+class _Fence:
+    """Keeps this process from its job once another has the claim.
+
+    Where a host or its disk stood still for longer than a heart may, the job counted as lost and another may be at it.
+    """
+
+    def __init__(self, job: Job, reporter: JobReporter) -> None:
+        self._job, self._reporter = job, reporter
+        self._owner = claims.this_process()  # as the claim was taken; a host may change its name
+
+    def check(self) -> None:
+        """End this process on the spot if the claim is no longer its own; nothing more is written but why."""
+        if not claims.is_lost(self._job.claim, self._owner):
+            return
+        self._reporter.kill_helpers()
+        self._reporter.log(f"Process {self._owner.pid} on {self._owner.host} ends: the job is no longer its own.")
+        os._exit(EXIT_REPLACED)
+
+
+def _keep_heart_beating(job: Job, reporter: JobReporter, fence: _Fence, ended: threading.Event) -> None:
     """Touch the claim every two seconds, so that other hosts see that this process lives."""
     while not ended.wait(claims.HEARTBEAT_SECONDS):
+        fence.check()
         with contextlib.suppress(OSError):
             os.utime(job.claim)
             reporter.beat()
@@ -120,6 +142,7 @@ def _work_as_owner(
     decide : callable, optional
         May let the job end in another way than the recipe did.
     """
+    fence = _Fence(job, reporter)
     job.sweep()
     if record.state is not JobState.QUEUED:
         raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
@@ -127,11 +150,12 @@ def _work_as_owner(
         with contextlib.suppress(OSError):
             reporter.write_progress()  # the room that it takes is what a full disk has left for the last word
     ended = threading.Event()
-    heart = threading.Thread(target=_keep_heart_beating, args=(job, reporter, ended), daemon=True)
+    heart = threading.Thread(target=_keep_heart_beating, args=(job, reporter, fence, ended), daemon=True)
     heart.start()
-    state, changes = _run(job, record, reporter, since_ns)
+    state, changes = _run(job, record, reporter, since_ns, fence)
     ended.set()
     heart.join()  # else the process may end amid its last line
+    fence.check()
     code = int(changes["exit_code"])
     _settle(job, reporter, *(decide(state, changes) if decide else (state, changes)))
     return code
@@ -150,7 +174,7 @@ def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str,
         job.move(state, **changes)
 
 
-def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> Ending:
+def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, fence: _Fence) -> Ending:
     """Run the recipe when its turn has come; return the state that the job ends in and what else to record.
 
     Its result is written when all else is: a worker that finds one there has only to say that the job is done.
@@ -160,9 +184,11 @@ def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int) -> E
             job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
         else:
             with in_turn(job, record, reporter, since_ns):
+                fence.check()  # its host may have slept while it waited
                 job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
                 reporter.begins()
                 result = _cook(job, record, reporter)
+            fence.check()
             write_whole(job.result_file, msgspec.json.encode(result))
             if record.slurm is None:  # what share of a node it had there is not known
                 _keep_pace(reporter, since_ns)
@@ -206,6 +232,7 @@ def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
     _quieten(record.asked)
     try:
         project = Project.open(job.folder.parent.parent)
+        take_name(job)
         _foretell(project, record, reporter)  # before TensorFlow wakes, which takes seconds
         with _notices_apart(job.folder):
             recipe = _recipe(record.kind)

@@ -189,6 +189,17 @@ def is_owned_by(claim: Path, owner: Owner) -> bool:
     return owner_of(claim) == Owner(owner.host, owner.boot_id, owner.pid, owner.started)
 
 
+def is_lost(claim: Path, owner: Owner) -> bool:
+    """Tell whether a claim that this owner took is another's by now, or nobody's.
+
+    A file that cannot be read just now proves neither.
+    """
+    try:
+        return _decoded(_content_of(claim) or b"") != owner
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def holding(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
     """Hold a claim for a short change, waiting a little for others.

@@ -197,6 +197,11 @@ def sidecar_of(volume: Path) -> Path:
     return volume.with_suffix(".json")
 
 
+def holder_of(folder: Path) -> Path:
+    """Return the file that says which job makes what lies in the folder of a run or an audit."""
+    return folder / "job.txt"
+
+
 def find_project(start: Path) -> Path | None:
     """Return the folder or its nearest parent that is a project, None where there is none."""
     folder = start.absolute()

@@ -106,12 +106,23 @@ def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> 
             os.fsync(stream.fileno())
         os.link(draft, path)
     except FileExistsError:
-        return False
+        return _has_two_names(Path(draft))
     except FileNotFoundError:
         return False  # whoever has the file now took our draft for one that a killed process had left
     finally:
         Path(draft).unlink(missing_ok=True)
     return True
+
+
+def _has_two_names(draft: Path) -> bool:
+    """Tell whether a link that was refused was made all the same: over NFS one whose answer was lost is asked again.
+
+    See O_EXCL in open(2).
+    """
+    try:
+        return draft.stat().st_nlink == 2
+    except FileNotFoundError:
+        return False
 
 
 def append_line(path: Path, line: str) -> None:

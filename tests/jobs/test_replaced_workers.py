@@ -1,0 +1,73 @@
+"""Workers whose host stood still for so long that another took their job: they wake up, look, and are gone."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from support import Tomoseg
+from tubes import held_workers, is_gone, wait_until
+
+from tomoseg_tui.jobs.record import Job
+from tomoseg_tui.project import claims
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.claims import Owner
+from tomoseg_tui.project.writing import write_whole
+
+MERGE = ("merge", "tubes", "--map", "one=0.5")
+HEARTLESS = "from tomoseg_tui.project import claims\nclaims.HEARTBEAT_SECONDS = 1000.0\n"
+"""Lets a worker end before its heart has beaten once."""
+LONG_AGO = 1_000_000_000.0
+
+
+@pytest.fixture
+def other() -> Iterator[Owner]:
+    """A living process that is not the job's first worker."""
+    here = claims.this_process()
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+        started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        yield Owner(here.host, here.boot_id, process.pid, started)
+        process.kill()
+
+
+def take_over(job: Job, other: Owner) -> tuple[int, bytes]:
+    """Let another have the job, as after a resume; return the first worker and the record as the other has it."""
+    worker = job.record().owner
+    assert worker is not None
+    assert claims.owner_of(job.claim) == worker
+    job.amend(owner=other, started="2026-01-01T00:00:00Z")
+    write_whole(job.claim, msgspec.json.encode(other))
+    os.utime(job.claim, (LONG_AGO, LONG_AGO))
+    return worker.pid, job.record_file.read_bytes()
+
+
+def is_as_the_other_left_it(job: Job, other: Owner, record: bytes) -> bool:
+    return (
+        claims.owner_of(job.claim) == other
+        and job.claim.stat().st_mtime == LONG_AGO
+        and job.record_file.read_bytes() == record
+        and (job.partial / "finished.jsonl").exists()
+        and not job.result_file.exists()
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_worker_whose_claim_another_has_ends_by_itself(
+    one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path, other: Owner, *, goes_on: bool
+) -> None:
+    """In the midst of its work with a beat of its heart, and before its last word if it comes to that first."""
+    held = held_workers(tmp_path / "hooks", worker=HEARTLESS if goes_on else "")
+    tomoseg(*MERGE, env=held.env)
+    job = Job(tubes_project.layout.job_folder("1"))
+    wait_until((job.partial / "finished.jsonl").exists)
+    pid, record = take_over(job, other)
+    if goes_on:
+        held.let_go()
+    wait_until(lambda: is_gone(pid), seconds=20)
+    assert is_as_the_other_left_it(job, other, record)
+    log = tomoseg("jobs", "log", "1").out
+    assert f"Process {pid} on {other.host} ends: the job is no longer its own." in log
+    assert "Done." not in log
