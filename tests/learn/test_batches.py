@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.augment import Augmentation
 from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, TilePatches
-from tomoseg_tui.learn.batches import WIDE_IMPORTANCE, epoch_batches, importance_of, tile_order
+from tomoseg_tui.learn.batches import WIDE_IMPORTANCE, epoch_batches, importance_of, taught_signs, tile_order
 
 
 @given(st.integers(0, 1000), st.integers(1, 20), st.integers(1, 20))
@@ -61,6 +61,26 @@ def test_held_out_tiles_are_never_chosen(make_tiles: Callable[..., TilePatches],
     tiles = make_tiles(count=6, held_out=3)
     tiles.densities[tiles.held_out] = np.nan
     assert all(np.isfinite(batch.densities).all() for batch in epoch_batches(tiles, brief, epoch=0, steps=20))
+
+
+@pytest.mark.parametrize("blank", [0, 3])
+def test_a_tile_of_which_nothing_is_left_to_teach_takes_no_turns(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings, blank: int
+) -> None:
+    tiles = make_tiles(count=6, held_out=0)  # the third and the last one hold no sphere
+    tiles.layers[[0, 1, 3]] = blank
+    tiles.densities[[0, 1, 3]] = np.nan
+    windows = [*epoch_batches(tiles, brief, epoch=0, steps=20)][::2]
+    assert all(np.isfinite(batch.densities).all() for batch in windows)
+    assert [(batch.layers == 2).any(axis=(1, 2, 3, 4)).sum() for batch in windows] == [1] * 10
+
+
+def test_a_tile_takes_the_turns_of_the_features_that_it_teaches(make_tiles: Callable[..., TilePatches]) -> None:
+    one = make_tiles(count=3, held_out=0)
+    two = beside(one, one)
+    two.layers[0, 1] = 3
+    assert taught_signs(one).tolist() == one.signs.tolist()
+    assert taught_signs(two).tolist() == [[1, 0], [1, 1], [-1, -1]]
 
 
 def test_eman2s_network_is_given_the_tile_alone(spheres: TilePatches) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,17 @@ import pytest
 from tomoseg_tui.core.network_settings import NETWORKS, TrainingSettings
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingError
+from tomoseg_tui.learn.batches import epoch_batches
 from tomoseg_tui.learn.inference import Predictor
-from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit, learning_rate_at
+from tomoseg_tui.learn.training import (
+    BEST_WEIGHTS,
+    CHECKPOINT,
+    EpochReport,
+    FitResult,
+    TrainingRun,
+    fit,
+    learning_rate_at,
+)
 from tomoseg_tui.learn.weights import load_checkpoint
 
 
@@ -171,6 +181,21 @@ def test_a_training_that_diverges_says_which_learning_rate_to_try(spheres: TileP
         run(spheres, settings, tmp_path)
     assert "diverged" in diverged.value.fault
     assert "--learning-rate 1000" in diverged.value.fix
+
+
+@pytest.mark.parametrize("network", ["tiny", "eman2"])
+def test_a_first_batch_in_which_nothing_counts_is_no_measure_of_the_others(
+    make_tiles: Callable[..., TilePatches], network: str, tmp_path: Path
+) -> None:
+    """Its loss is 0, or the logarithm of nearly 0."""
+    tiles = make_tiles(count=4, held_out=0)
+    settings = TrainingSettings(network=network, epochs=1, learning_rate=1e-3, batch=1)
+    training = TrainingRun(tiles, settings, tmp_path)
+    some, more = islice(epoch_batches(tiles, settings, 0, 2), 2)
+    training.take_step(replace(some, layers=np.zeros_like(some.layers)), 0, 3)
+    assert training.first_loss is None
+    second, _ = (training.take_step(batch, 1 + step, 3) for step, batch in enumerate((some, more)))
+    assert training.first_loss == second
 
 
 def test_densities_that_are_not_numbers_end_a_training_in_words(

@@ -76,6 +76,19 @@ def test_tiles_that_wait_for_their_annotation_are_said(labelled: Project) -> Non
     assert any("2 tiles wait for their annotation of tube" in note for note in summary.notes)
 
 
+def test_a_tile_that_waits_for_a_feature_is_no_positive_of_it(labelled: Project, tmp_path: Path) -> None:
+    """All five tiles show walls; a sixth has its tubes, and waits for its walls."""
+    path = write_mrc(tmp_path / "walls.mrc", np.ones((8, 128, 128), np.int8))
+    place_tiles(labelled, [wish(Place("cell", *PLACES[0], 64), "wall", negative=False)])
+    import_label_volume(labelled, path, "cell", label_map(["1=wall"]))
+    place_tiles(labelled, [wish(Place("cell", 6, 64, 64, 64), one, negative=False) for one in ("tube", "wall")])
+    annotate(labelled, "cell", tmp_path)
+    summary, tiles = gather(labelled, "a", SetRequest(("tube", "wall")))
+    assert (summary.positive, summary.negative) == ({"tube": 5, "wall": 5}, {"tube": 1, "wall": 0})
+    assert [one.facts.signs for one in tiles if one.facts.z == 6] == [(1, 0)]
+    assert "1 tiles wait for their annotation of wall." in summary.notes
+
+
 def test_a_set_without_negatives_says_so(cell: Project, tmp_path: Path) -> None:
     tile(cell, "cell", PLACES)
     annotate(cell, "cell", tmp_path)

@@ -26,7 +26,7 @@ class TilePatches:
     """Shape (n, f, s, s): 0 not looked at, 1 not feature, 2 feature, 3 ignore. Pixels of training tiles
     that lie in a held-out box are 3 already, so that no held-out pixel is trained on."""
     signs: NDArray[np.int8]
-    """Shape (n, f): 1 where the tile was placed for the feature, -1 where it holds none, 0 unknown."""
+    """Shape (n, f): 1 where the feature is annotated, -1 where the tile holds none, 0 unknown."""
     held_out: NDArray[np.bool_]
     """Shape (n,): True for tiles that judge and never teach."""
     features: tuple[str, ...]

@@ -41,7 +41,7 @@ class TileFacts(msgspec.Struct, frozen=True):
     sign: int
     """-1 if the densities are to be turned to the set's polarity."""
     signs: tuple[int, ...]
-    """By feature: 1 placed for it, -1 holds none, 0 unknown."""
+    """By feature: 1 annotated, -1 holds none, 0 unknown."""
     group: int
     """Tiles of one group overlap or are twins."""
     held_out: bool

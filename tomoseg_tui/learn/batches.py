@@ -27,6 +27,7 @@ from tomoseg_tui.core.augment import (
 )
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
 from tomoseg_tui.core.patches import TilePatches, input_edge, window_of
+from tomoseg_tui.learn.losses import teaches
 
 READY_BATCHES = 3
 """Batches prepared ahead of the step that asks for them."""
@@ -49,6 +50,11 @@ class Batch:
     """Shape (n, y, x, slice)."""
     layers: NDArray[np.uint8]
     """Shape (n, y, x, slice out, feature): 0 beyond the tile and on the slices above and below it."""
+
+
+def taught_signs(patches: TilePatches) -> NDArray[np.int8]:
+    """Return the signs (n, f), 0 where no pixel of a tile's layer teaches: it would take a turn for nothing."""
+    return np.where(teaches(patches.layers).any(axis=(2, 3)), patches.signs, np.int8(0))
 
 
 def tile_order(
@@ -104,7 +110,7 @@ def epoch_batches(
     source = _Source(patches, network, chosen, wide_features(patches))
     counts = [_tiles_of_step(source, settings.batch, step) for step in range(steps)]
     rng = step_generator(settings.seed, epoch, ORDER_STEP)
-    order = tile_order(patches.signs, np.flatnonzero(~patches.held_out), sum(counts), rng)
+    order = tile_order(taught_signs(patches), np.flatnonzero(~patches.held_out), sum(counts), rng)
     tiles = np.split(order, np.cumsum(counts)[:-1])
 
     def prepare(step: int) -> Batch:
@@ -213,7 +219,7 @@ def _tile_beside_features(
 
 def wide_features(patches: TilePatches) -> NDArray[np.bool_]:
     """Return which training tiles show which wide feature (n, f): one that is wide on `WIDE_SHARE` of its tiles."""
-    positive = (patches.signs > 0) & ~patches.held_out[:, np.newaxis]
+    positive = (taught_signs(patches) > 0) & ~patches.held_out[:, np.newaxis]
     wide = positive.copy()
     for tile, feature in np.argwhere(positive):
         wide[tile, feature] = is_wide(patches.layers[tile, feature] == FEATURE)

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tomoseg_tui.core.network_settings import NetworkSettings
 
@@ -10,6 +12,11 @@ NOT_FEATURE, FEATURE = 1, 2
 """The two layer values that teach."""
 SMALLEST_ERROR = 1e-12
 """Keeps the logarithm of EMAN2's loss finite."""
+
+
+def teaches(layers: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell of every layer value whether it teaches."""
+    return (layers == NOT_FEATURE) | (layers == FEATURE)
 
 
 def truth_and_weight(layers: Any) -> tuple[Any, Any]:

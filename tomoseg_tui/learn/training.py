@@ -23,7 +23,7 @@ from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingErro
 from tomoseg_tui.learn.batches import Batch, epoch_batches, importance_of, placed
 from tomoseg_tui.learn.inference import raw_function, tile_outputs, tile_probabilities
 from tomoseg_tui.learn.judging import CurvePoint, FeatureScore, Judgement, judge
-from tomoseg_tui.learn.losses import FEATURE, comparable, loss_of
+from tomoseg_tui.learn.losses import FEATURE, comparable, loss_of, teaches
 from tomoseg_tui.learn.networks import build, calibrated, middle_of
 from tomoseg_tui.learn.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 
@@ -186,6 +186,7 @@ class TrainingRun:
         self.raw = raw_function(self.averaged, self.network)
         self.epochs_done = 0
         self.first_loss: float | None = None
+        """Of the first batch in which something counts: the loss of an empty one says nothing."""
         self.best: EpochReport | None = None
         self.latest: EpochReport | None = None
         self.calibrations: list[Calibration] = []
@@ -216,7 +217,8 @@ class TrainingRun:
         self.optimizer.learning_rate.assign(learning_rate_at(self.settings, step, steps))
         stays = min(AVERAGING, (step + 1) / (step + 10)) if self.network.kind == "unet" else 0.0
         loss = float(self.learn(batch.densities, batch.layers, tf.constant(stays, tf.float32)))
-        self.first_loss = loss if self.first_loss is None else self.first_loss
+        if self.first_loss is None and (isnan(loss) or teaches(batch.layers).any()):
+            self.first_loss = loss
         if isnan(loss):
             self._check_converging(loss)
         return loss

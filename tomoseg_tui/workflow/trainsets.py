@@ -162,7 +162,8 @@ def _candidates(project: Project, request: SetRequest) -> tuple[list[_Candidate]
 
 
 def _sign(state: FeatureState | None) -> int:
-    if state is None:
+    """Return 1 where a feature is annotated, -1 where there is none, else 0: a tile that waits says nothing yet."""
+    if state is None or state is FeatureState.WANTED:
         return 0
     return 1 if state.is_positive else -1
 
