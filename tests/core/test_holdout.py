@@ -47,6 +47,18 @@ def test_a_tile_of_two_features_is_one_positive_tile() -> None:
     assert not choose_held_out([a_tile(i, 1, 1) for i in range(4)], share=0.2).held_out.any()
 
 
+@patient
+@given(tiles=crowds(), share=shares, data=st.data())
+def test_neither_what_was_seen_nor_its_group_judges(
+    tiles: list[HoldOutTile], share: float, data: st.DataObject
+) -> None:
+    seen = np.array(data.draw(st.lists(st.booleans(), min_size=len(tiles), max_size=len(tiles))))
+    chosen = choose_held_out(tiles, share=share, seen=seen)
+    assert not np.isin(chosen.groups[chosen.held_out], chosen.groups[seen]).any()
+    if seen.all():
+        assert not chosen.held_out.any()
+
+
 def test_a_share_of_0_holds_out_nothing() -> None:
     chosen = choose_held_out([a_tile(i, 1) for i in range(20)], share=0)
     assert not chosen.held_out.any()

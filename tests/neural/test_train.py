@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from support import Tomoseg, interrupt
 from tubes import NETWORKS_HOOK, SLOW_STEPS, hooked, make_tubes_project, wait_until
 
+from tomoseg_tui.io.triples_file import read_split
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.neural.copies import digest_of
 from tomoseg_tui.project.catalog import Project, network
@@ -213,6 +214,31 @@ def test_a_network_may_start_from_another_at_a_tenth_of_its_rate_and_judges_itse
         "threshold": 0.5, "dice": None, "precision": None, "recall": None, "held_out_tiles": 0, "curve": [],
     }  # fmt: skip
     assert "nothing held out" in trained("networks", "show", "next").out
+
+
+def test_a_run_that_goes_on_judges_itself_only_by_tiles_that_its_weights_have_not_seen(
+    trained_project: Project, trained: Tomoseg, tiny: dict[str, str]
+) -> None:
+    """The tile that judged the earlier run goes, and two come that lie apart from all others."""
+    earlier = read_split(trained_project.layout.network_triples("net"))
+    trained("tiles", "remove", *[tile for tile, held_out in earlier.items() if held_out])
+    rows = [f"tubes,{x},{y},{z},tube,positive" for x, y, z in ((40, 112, 2), (112, 40, 20))]
+    table = trained_project.layout.root.parent / "more.csv"
+    table.write_text("\n".join(["tomogram,x,y,z,feature,kind", *rows, ""]))
+    trained("tiles", "import", "../more.csv")
+    trained("annotations", "import", "../truth.mrc", "--tomogram", "tubes", "--map", "1=tube")
+    trained("trainset", "build", "set", "--feature", "tube")
+    for name, tiles in (("own", ("--feature", "tube")), ("named", ("--trainset", "set", "--validation", 0.3))):
+        words = ("train", *tiles, "--name", name, "--epochs", 1, "--batch", 2, "--from", "net")
+        done = trained(*words, "--wait", env=tiny)
+        split = read_split(trained_project.layout.network_triples(name))
+        judges = {tile for tile, held_out in split.items() if held_out}
+        assert judges
+        assert not judges & earlier.keys()
+        card = network(trained_project.layout, name)
+        assert card.tile_counts.held_out == len(judges)
+        for said in (done.err, " ".join(card.notes)):
+            assert "5 of 7 tiles may not judge: the weights of net have seen them." in said
 
 
 def test_a_run_does_not_depend_on_the_training_set_being_its_own(

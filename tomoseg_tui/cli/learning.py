@@ -27,6 +27,7 @@ from tomoseg_tui.workflow.training import (
     free_run_name,
     network_listing,
     release_run,
+    remarks_on_start,
     reserve_run,
 )
 from tomoseg_tui.workflow.trainsets import SetRequest
@@ -111,7 +112,11 @@ def train(arguments: argparse.Namespace) -> int:
         validation=arguments.validation,
         version=arguments.version,
     )
-    check_training(project, request, promised=promised(arguments, project))
+    ahead = promised(arguments, project)
+    check_training(project, request, promised=ahead)
+    if request.made_from not in ahead.runs:
+        for remark in remarks_on_start(project, request):
+            say(f"Note: {remark}")
     if tell_estimate(arguments, project, "train", msgspec.to_builtins(request)):
         return 0
     reserve_run(project, request.name)

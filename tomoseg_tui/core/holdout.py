@@ -61,7 +61,7 @@ class HoldOut:
     """A sentence for the network's card."""
 
 
-def choose_held_out(tiles: Sequence[HoldOutTile], *, share: float) -> HoldOut:
+def choose_held_out(tiles: Sequence[HoldOutTile], *, share: float, seen: NDArray[np.bool_] | None = None) -> HoldOut:
     """Choose the tiles that are held out.
 
     Parameters
@@ -70,6 +70,8 @@ def choose_held_out(tiles: Sequence[HoldOutTile], *, share: float) -> HoldOut:
         All tiles of a training set, with as many signs each.
     share : float
         The part of the tiles to hold out, from 0 to below 1.
+    seen : ndarray of bool, shape (n,), or None
+        Tiles that may not judge, nor may their groups: the network begins with weights that have seen them.
 
     Returns
     -------
@@ -97,22 +99,25 @@ def choose_held_out(tiles: Sequence[HoldOutTile], *, share: float) -> HoldOut:
     if not 0 <= share < 1:
         raise UsageError(f"A held-out share of {share} was asked for.", "Give a share from 0 to below 1, such as 0.2.")
     groups = _groups(tiles) if tiles else np.zeros(0, np.int64)
-    held_out, reason = _choice(tiles, groups, share)
+    barred = np.zeros(len(tiles), bool) if seen is None else np.isin(groups, groups[seen])
+    held_out, reason = _choice(tiles, groups, share, barred)
     return HoldOut(held_out, groups, reason)
 
 
-def _choice(tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float) -> tuple[NDArray[np.bool_], str]:
-    """Return the held-out side (n,) and why."""
+def _choice(
+    tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float, barred: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], str]:
+    """Return the held-out side (n,) and why; barred tiles (n,) stay out of it."""
     nothing = np.zeros(len(tiles), bool)
     positives = sum(1 in tile.signs for tile in tiles)
     if share == 0:
         return nothing, "Nothing was held out, as asked."
     if positives < FEWEST_POSITIVES:
         return nothing, f"Nothing was held out: {positives} positive tiles are too few, {FEWEST_POSITIVES} are needed."
-    whole = _whole_tomogram(tiles, share)
+    whole = _whole_tomogram(tiles, share, barred)
     if whole is not None:
         return whole, f"One whole tomogram was held out, {whole.sum()} of {len(tiles)} tiles."
-    chosen = _balanced(tiles, groups, share)
+    chosen = _balanced(tiles, groups, share, barred)
     if not chosen:
         return nothing, "Nothing was held out: no group of tiles can be spared."
     held_out = np.isin(groups, chosen)
@@ -219,7 +224,7 @@ def _sums_by_group(counted: NDArray[np.generic], groups: NDArray[np.int64]) -> N
     return sums
 
 
-def _whole_tomogram(tiles: Sequence[HoldOutTile], share: float) -> NDArray[np.bool_] | None:
+def _whole_tomogram(tiles: Sequence[HoldOutTile], share: float, barred: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """Return the tiles of the tomogram that can be held out whole and is nearest to the share."""
     least, most = WHOLE_TOMOGRAM_PERCENT
     if not least / 100 <= share <= most / 100:
@@ -228,7 +233,7 @@ def _whole_tomogram(tiles: Sequence[HoldOutTile], share: float) -> NDArray[np.bo
     candidates = []
     for space in {tile.space for tile in tiles}:
         inside = np.array([tile.space == space for tile in tiles])
-        if _may_stand_alone(inside, signs, _twins(tiles)):
+        if not barred[inside].any() and _may_stand_alone(inside, signs, _twins(tiles)):
             own = sorted(tile.rank for tile in tiles if tile.space == space)
             candidates.append((abs(int(inside.sum()) - share * len(tiles)), own, inside))
     return min(candidates, key=lambda one: one[:2])[2] if candidates else None
@@ -251,12 +256,15 @@ def _may_stand_alone(inside: NDArray[np.bool_], signs: NDArray[np.int64], twins:
     return True
 
 
-def _balanced(tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float) -> list[int]:
+def _balanced(
+    tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float, barred: NDArray[np.bool_]
+) -> list[int]:
     """Choose groups, balanced by feature and sign."""
     signs = _signs(tiles)
     counts = _sums_by_group(np.concatenate([signs > 0, signs < 0], axis=1), groups)  # (g, 2f)
     sizes = np.bincount(groups)
-    selection = _Selection(counts, sizes, share, signs.shape[1])
+    free = ~np.isin(np.arange(len(sizes)), groups[barred])
+    selection = _Selection(counts, sizes, share, signs.shape[1], free)
     while selection.take_best(selection.wanting()):
         pass
     while selection.give_back() or selection.take_best(selection.nearer()):
@@ -268,20 +276,29 @@ def _balanced(tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: fl
 class _Selection:
     """Groups on their way to being held out; f features, g groups."""
 
-    def __init__(self, counts: NDArray[np.int64], sizes: NDArray[np.int64], share: float, features: int) -> None:
+    def __init__(
+        self,
+        counts: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        share: float,
+        features: int,
+        free: NDArray[np.bool_],
+    ) -> None:
         self.counts = counts
         """Shape (g, 2f): positives, then negatives, of each feature in each group."""
         self.sizes = sizes
         """Shape (g,): tiles in each group."""
         self.share = share
         self.features = features
+        self.free = free
+        """Shape (g,): groups that may be taken."""
         self.totals = counts.sum(axis=0)  # (2f,)
         self.held = np.zeros_like(self.totals)
         self.taken: list[int] = []
 
     def take_best(self, candidates: NDArray[np.bool_]) -> bool:
         """Take the candidate (g,) that leaves the best balance; tell whether there was one."""
-        allowed = np.flatnonzero(candidates & self._spares_positives())
+        allowed = np.flatnonzero(candidates & self.free & self._spares_positives())
         allowed = allowed[~np.isin(allowed, self.taken)]
         if not allowed.size:
             return False

@@ -129,6 +129,23 @@ def read_training_set(path: Path) -> tuple[SetSummary, list[SetTile]]:
             raise _damaged(path, fault) from fault
 
 
+def read_facts(path: Path) -> list[TileFacts]:
+    """Return what is known of a training set's tiles, without reading their arrays.
+
+    Raises
+    ------
+    ProjectError
+        If the file is missing, damaged, no training set, or of a newer format.
+    """
+    with _opened(path) as file:
+        try:
+            _summary(path, file)
+            groups = [file["tiles"][name] for name in sorted(file["tiles"])] if "tiles" in file else []
+            return [_facts(group) for group in groups]
+        except (OSError, KeyError, msgspec.MsgspecError) as fault:
+            raise _damaged(path, fault) from fault
+
+
 def _opened(path: Path) -> Any:
     try:
         return h5py.File(path, "r")
@@ -150,8 +167,11 @@ def _summary(path: Path, file: Any) -> SetSummary:
 
 
 def _tile(group: Any) -> SetTile:
-    facts = msgspec.json.decode(group.attrs["facts"], type=TileFacts)
-    return SetTile(facts, group["densities"][...], group["inside"][...], group["layers"][...])
+    return SetTile(_facts(group), group["densities"][...], group["inside"][...], group["layers"][...])
+
+
+def _facts(group: Any) -> TileFacts:
+    return msgspec.json.decode(group.attrs["facts"], type=TileFacts)
 
 
 def rename_feature(path: Path, old: str, new: str) -> None:

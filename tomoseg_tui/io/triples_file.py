@@ -57,6 +57,26 @@ def read_triples(path: Path) -> Triples:
                 file["outputs"][...],
             )
     except (OSError, KeyError) as fault:
-        raise ProjectError(
-            f"The triples {path} cannot be read: {fault}.", "They are made when a training ends or is stopped."
-        ) from fault
+        raise _unreadable(path, fault) from fault
+
+
+def read_split(path: Path) -> dict[str, bool]:
+    """Return whether each tile, by its id, was held out, without reading the pictures.
+
+    Raises
+    ------
+    ProjectError
+        If the file is missing or damaged.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            held_out: list[bool] = file["held_out"][...].tolist()
+            return dict(zip(file.attrs["tiles"], held_out, strict=True))
+    except (OSError, KeyError, ValueError) as fault:
+        raise _unreadable(path, fault) from fault
+
+
+def _unreadable(path: Path, fault: Exception) -> ProjectError:
+    return ProjectError(
+        f"The triples {path} cannot be read: {fault}.", "They are made when a training ends or is stopped."
+    )

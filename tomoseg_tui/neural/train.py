@@ -27,8 +27,9 @@ from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted, sweep_drafts
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.estimates import training_load
+from tomoseg_tui.workflow.going_on import earlier_of
 from tomoseg_tui.workflow.reporting import Reporter, Stopped, stop_if_asked
-from tomoseg_tui.workflow.training import TrainRequest, check_start, set_request
+from tomoseg_tui.workflow.training import TrainRequest, check_start, remarks_on_start, set_request
 from tomoseg_tui.workflow.training_plan import training_settings
 
 
@@ -56,7 +57,7 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     check_start(project, request, summary)
     teaching = int((~patches.held_out).sum())
     settings = training_settings(project, request, teaching=teaching, features=len(patches.features))
-    notes = _notes_on_start(request, settings)
+    notes = [*_notes_on_start(request, settings), *remarks_on_start(project, request)]
     for note in (summary.held_out_reason, *summary.notes, *notes):
         reporter.log(note)
     start = project.layout.network_weights(request.made_from) if request.made_from else None
@@ -98,7 +99,8 @@ def _tiles(
     """Return the tiles to learn from; a run's own training set is built once, and found again when resumed."""
     if request.trainset is not None:
         path = trainsets.require_training_set(project, request.trainset)
-        return trainsets.load_patches(path, validation=request.validation)
+        earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
+        return trainsets.load_patches(path, validation=request.validation, earlier=earlier)
     path = project.layout.network_trainset(request.name)
     if not path.exists():
 

@@ -13,6 +13,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.going_on import earlier_of
 from tomoseg_tui.workflow.promising import NOTHING, Promised
 from tomoseg_tui.workflow.reserving import free_name, release, reserve
 from tomoseg_tui.workflow.trainsets import VOXEL_SIZE_TOLERANCE, SetRequest
@@ -69,9 +70,10 @@ def check_training(project: Project, request: TrainRequest, *, promised: Promise
     network_named(request.network)
     if promised.tomograms:
         return None
+    if request.made_from in promised.runs:
+        return _summary_of(project, msgspec.structs.replace(request, made_from=None))
     summary = _summary_of(project, request)
-    if request.made_from not in promised.runs:
-        check_start(project, request, summary)
+    check_start(project, request, summary)
     return summary
 
 
@@ -85,6 +87,11 @@ def check_start(project: Project, request: TrainRequest, summary: SetSummary) ->
     """
     if request.made_from is not None:
         _check_start(catalog.network(project.layout, request.made_from), summary, request)
+
+
+def remarks_on_start(project: Project, request: TrainRequest) -> list[str]:
+    """Return what the user should know of the run whose weights a training starts from."""
+    return [] if request.made_from is None else list(earlier_of(project, request.made_from).doubts)
 
 
 def _check_numbers(request: TrainRequest) -> None:
@@ -114,7 +121,7 @@ def _summary_of(project: Project, request: TrainRequest) -> SetSummary:
 def set_request(request: TrainRequest) -> SetRequest:
     """Return what the run's own training set is to hold."""
     share = 0.2 if request.validation is None else request.validation
-    return SetRequest(request.features, share, request.version)
+    return SetRequest(request.features, share, request.version, request.made_from)
 
 
 def _check_start(card: NetworkCard, summary: SetSummary, request: TrainRequest) -> None:

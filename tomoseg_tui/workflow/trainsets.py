@@ -32,6 +32,7 @@ from tomoseg_tui.project.layers import effective_layer
 from tomoseg_tui.project.records import TomogramRecord, chain_in_words, now
 from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted
+from tomoseg_tui.workflow.going_on import Earlier, earlier_of
 from tomoseg_tui.workflow.volumes import byte_sign_of
 
 VOXEL_SIZE_TOLERANCE = 0.05
@@ -48,6 +49,8 @@ class SetRequest:
     """Share of the tiles to hold out, from 0 to 0.5."""
     version: str | None = None
     """Tag of the versions whose densities are taken; those the tiles were placed on if None."""
+    made_from: str | None = None
+    """Run whose weights the training starts from; what those have seen never judges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +110,7 @@ def gather(
 ) -> tuple[SetSummary, list[SetTile]]:
     """Return a training set without writing it; see `build`."""
     _check_request(project, request)
+    earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
     candidates, notes = _candidates(project, request)
     _refuse_mixture(candidates)
     polarity = _polarity_of_most(candidates)
@@ -115,9 +119,9 @@ def gather(
         notes.append(f"Turned to {polarity} protein: {', '.join(turned)}.")
     cut = _cut_all(project, candidates, polarity, on_progress)
     cut.sort(key=lambda tile: (tile.facts.digest, tile.facts.z, tile.facts.y, tile.facts.x))
-    chosen = choose_held_out([hold_out_tile(tile.facts) for tile in cut], share=request.validation)
-    tiles = [_with_split(tile, chosen, index) for index, tile in enumerate(cut)]
-    return _summary(name, request, candidates, tiles, chosen, [*notes, *_scarcity(request, tiles)], polarity), tiles
+    tiles, reason, seen_notes = _split(cut, request.validation, earlier)
+    notes += seen_notes
+    return _summary(name, request, candidates, tiles, reason, [*notes, *_scarcity(request, tiles)], polarity), tiles
 
 
 def _check_request(project: Project, request: SetRequest) -> None:
@@ -290,6 +294,15 @@ def hold_out_tile(facts: TileFacts) -> HoldOutTile:
     return HoldOutTile(facts.space, facts.x, facts.y, facts.z, facts.size, facts.signs, facts.digest)
 
 
+def _split(tiles: Sequence[SetTile], share: float, earlier: Earlier | None) -> tuple[list[SetTile], str, list[str]]:
+    """Return the tiles with a side each, why, and what is to be said of tiles that earlier weights have seen."""
+    facts = [tile.facts for tile in tiles]
+    seen = earlier.seen(facts) if earlier is not None else None
+    chosen = choose_held_out([hold_out_tile(one) for one in facts], share=share, seen=seen)
+    notes = earlier.notes(seen) if earlier is not None and seen is not None else []
+    return [_with_split(tile, chosen, index) for index, tile in enumerate(tiles)], chosen.reason, notes
+
+
 def _with_split(tile: SetTile, chosen: HoldOut, index: int) -> SetTile:
     facts = msgspec.structs.replace(tile.facts, group=int(chosen.groups[index]), held_out=bool(chosen.held_out[index]))
     return SetTile(facts, tile.densities, tile.inside, tile.layers)
@@ -309,7 +322,7 @@ def _summary(
     request: SetRequest,
     candidates: Sequence[_Candidate],
     tiles: Sequence[SetTile],
-    chosen: HoldOut,
+    reason: str,
     notes: Sequence[str],
     polarity: str,
 ) -> SetSummary:
@@ -327,7 +340,7 @@ def _summary(
         positive={f: int((signs[:, k] > 0).sum()) for k, f in enumerate(request.features)},
         negative={f: int((signs[:, k] < 0).sum()) for k, f in enumerate(request.features)},
         held_out=sum(tile.facts.held_out for tile in tiles),
-        held_out_reason=chosen.reason,
+        held_out_reason=reason,
         validation=request.validation,
         notes=tuple(notes),
         digest=_set_digest(tiles),
@@ -345,7 +358,9 @@ def _set_digest(tiles: Sequence[SetTile]) -> str:
     return whole.hexdigest()
 
 
-def load_patches(path: Path, *, validation: float | None = None) -> tuple[SetSummary, TilePatches, list[TileFacts]]:
+def load_patches(
+    path: Path, *, validation: float | None = None, earlier: Earlier | None = None
+) -> tuple[SetSummary, TilePatches, list[TileFacts]]:
     """Read a training set as a network sees it: normalised, with held-out pixels kept from training.
 
     Parameters
@@ -354,17 +369,10 @@ def load_patches(path: Path, *, validation: float | None = None) -> tuple[SetSum
         A training set.
     validation : float or None
         Hold out another share than the set was built with.
+    earlier : Earlier or None
+        Run whose weights the training starts from; see `fitted`.
     """
-    summary, tiles = read_training_set(path)
-    if validation is not None:
-        chosen = choose_held_out([hold_out_tile(tile.facts) for tile in tiles], share=validation)
-        tiles = [_with_split(tile, chosen, index) for index, tile in enumerate(tiles)]
-        summary = msgspec.structs.replace(
-            summary,
-            held_out=sum(tile.facts.held_out for tile in tiles),
-            held_out_reason=chosen.reason,
-            validation=validation,
-        )
+    summary, tiles = fitted(*read_training_set(path), validation=validation, earlier=earlier)
     patches = TilePatches(
         densities=np.stack([normalised(tile) for tile in tiles]),  # (n, z, y, x)
         layers=_layers_to_learn(tiles),
@@ -373,6 +381,27 @@ def load_patches(path: Path, *, validation: float | None = None) -> tuple[SetSum
         features=summary.features,
     )
     return summary, patches, [tile.facts for tile in tiles]
+
+
+def fitted(
+    summary: SetSummary, tiles: list[SetTile], *, validation: float | None, earlier: Earlier | None
+) -> tuple[SetSummary, list[SetTile]]:
+    """Return a training set as one training takes it; the file stays as it was built.
+
+    What is held out is chosen anew if another share is wanted, or if the weights to start from have seen a judge.
+    """
+    held_out = [tile.facts for tile in tiles if tile.facts.held_out]
+    if validation is None and (earlier is None or not earlier.seen(held_out).any()):
+        return summary, tiles
+    share = summary.validation if validation is None else validation
+    tiles, reason, notes = _split(tiles, share, earlier)
+    return msgspec.structs.replace(
+        summary,
+        held_out=sum(tile.facts.held_out for tile in tiles),
+        held_out_reason=reason,
+        validation=share,
+        notes=(*summary.notes, *notes),
+    ), tiles
 
 
 def normalised(tile: SetTile) -> NDArray[np.float32]:
