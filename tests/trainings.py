@@ -11,6 +11,7 @@ import numpy as np
 from support import make_card, put_card
 
 from tomoseg_tui.io.triples_file import Triples, write_triples
+from tomoseg_tui.jobs.launch import WORKER_MODULE
 from tomoseg_tui.jobs.record import Job, JobProgress, JobState, create_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditedTile, AuditReport, NetworkCard, TileCount, now, write_record
@@ -19,6 +20,7 @@ from tomoseg_tui.project.writing import append_line, write_whole
 _WAITING_WORKER = """
 import signal, sys, time
 from pathlib import Path
+from tomoseg_tui.jobs.launch import WORKER_MODULE
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.records import now
@@ -130,7 +132,8 @@ def tell_progress(job: Job, done: float, message: str, eta_seconds: float | None
 
 def waiting_worker(job: Job) -> subprocess.Popen[bytes]:
     """Start a process that holds a job's claim and does nothing until it is asked to stop."""
-    return subprocess.Popen([sys.executable, "-c", _WAITING_WORKER, str(job.folder)], start_new_session=True)
+    words = [sys.executable, "-c", _WAITING_WORKER, str(job.folder), WORKER_MODULE]  # else nobody takes it for one
+    return subprocess.Popen(words, start_new_session=True)
 
 
 def last_command(project: Project) -> str:

@@ -1,5 +1,6 @@
 """Jobs that come after others: real workers, whose trainings only wait."""
 
+import os
 import signal
 from typing import Any
 
@@ -10,8 +11,9 @@ from tubes import wait_until
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.chaining import awaited, launch_all, resume_with_followers, to_come
-from tomoseg_tui.jobs.record import Job, JobState, find_job
+from tomoseg_tui.jobs.record import Job, JobState, create_job, find_job
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import now
 
 Projects = tuple[Project, Project]
 
@@ -94,6 +96,31 @@ def test_a_job_that_was_resumed_takes_along_only_what_waited_for_it(projects: Pr
     becomes(first, JobState.DONE)
     assert own.state() is JobState.FAILED
     assert resume_with_followers(project.layout, first) == (False, [])
+
+
+@pytest.mark.slow
+def test_a_chain_whose_workers_all_went_down_goes_on_with_its_first_job(projects: Projects, stage: Stage) -> None:
+    """As after a power cut; the last of them was being launched just then, and has no worker yet."""
+    project = projects[0]
+    stage.hold("first", "own")
+    first = train(project, "first")
+    later, last = apply(project, "later", after=["1"]), apply(project, "last", after=["2"])
+    own = train(project, "own", at_once=True)
+    becomes(own, JobState.RUNNING)
+    bare = create_job(project.layout, "apply", "bare", {"run": "bare", "tomograms": ["cell"]}, after=["1", "3"])
+    os.utime(bare.record_file, (0, 0))
+    begun = create_job(project.layout, "apply", "begun", {"run": "begun", "tomograms": ["cell"]}, after=["1"])
+    begun.move(JobState.RUNNING, started=now())
+    for job in (own, last, later, first):
+        launch._signal_group(job, signal.SIGKILL)
+    everything = [first, later, last, own, bare, begun]
+    wait_until(lambda: {job.state() for job in everything} == {JobState.LOST})
+    stage.let_go("first", "own")
+    resumed, followers = resume_with_followers(project.layout, first)
+    assert (resumed, [job.id for job in followers]) == (True, ["2", "3", "5"])
+    becomes(bare, JobState.DONE)
+    assert [job.state() for job in (first, later, last)] == [JobState.DONE] * 3
+    assert (own.state(), begun.state()) == (JobState.LOST, JobState.LOST), "these are resumed by themselves"
 
 
 def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Projects, stage: Stage) -> None:

@@ -310,6 +310,27 @@ def test_a_job_on_another_host_is_stopped_there(one_map: Path, tomoseg: Tomoseg,
 
 
 @pytest.mark.slow
+def test_a_job_that_slurm_is_just_taking_is_not_ended_with_the_program_that_hands_it_over(
+    one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
+) -> None:
+    slow = tmp_path / "sbatch"
+    slow.write_text(f"#!/bin/sh\nwhile [ ! -e {tmp_path}/answer ]; do sleep 0.05; done\necho error: No. >&2; exit 1\n")
+    slow.chmod(0o755)
+    process = tomoseg.start(*MERGE, "--slurm", env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
+    job = job_of(tubes_project)
+    wait_until((job.folder / "slurm.sh").exists)
+    before = job.record()
+    for verb in ("stop", "kill"):
+        refused = tomoseg("jobs", verb, "1", code=2).err
+        assert f"Job 1 is being handed over by process {process.pid}." in refused
+        assert "Try again in a moment." in refused
+    assert (job.record(), process.poll()) == (before, None)
+    (tmp_path / "answer").touch()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "Slurm did not take the job: No." in said) == (2, True)
+
+
+@pytest.mark.slow
 def test_the_job_outlives_its_terminal(one_map: Path, tubes_project: Project, held: Held, tmp_path: Path) -> None:
     if shutil.which("tmux") is None:
         assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether jobs survive"

@@ -1,10 +1,11 @@
 """Jobs that come after others: start several at once, tell what one waits for, resume what waited in vain."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tomoseg_tui.errors import JobError, TomosegError
+from tomoseg_tui.errors import AlreadyRunningError, JobError, TomosegError
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.handing import hand_over, part_for
 from tomoseg_tui.jobs.record import Job, JobRecord, JobState, all_jobs, create_job, find_job
@@ -167,7 +168,7 @@ def _start_workers(jobs: Sequence[Job]) -> None:
 def resume_with_followers(
     layout: ProjectLayout, job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False
 ) -> tuple[bool, list[Job]]:
-    """Resume a job, and those that failed only because it had not gone well.
+    """Resume a job, and those after it that have not begun: failed as it had not gone well, or lost with their workers.
 
     Parameters
     ----------
@@ -200,15 +201,17 @@ def resume_with_followers(
     followers: list[Job] = []
     for other in reversed(all_jobs(layout)):  # whoever comes after has the greater number
         known = other.record()
-        if _waited_in_vain(known) and blocked(other, known) is None and _comes_after(known, job, followers):
-            launch.put_back(other, known, here=here)
-            followers.append(other)
+        if _comes_after(known, job, followers) and _waited_in_vain(other, known) and blocked(other, known) is None:
+            with contextlib.suppress(AlreadyRunningError):  # somebody else has resumed it just now
+                launch.put_back(other, known, here=here)
+                followers.append(other)
     _start_workers(followers)
     return True, followers
 
 
-def _waited_in_vain(record: JobRecord) -> bool:
-    return record.state is JobState.FAILED and record.started is None
+def _waited_in_vain(job: Job, record: JobRecord) -> bool:
+    """Tell whether a job has not begun and nobody will begin it; its worker may have gone with the power or ssh."""
+    return record.started is None and job.state(record) in {JobState.FAILED, JobState.LOST}
 
 
 def _comes_after(record: JobRecord, job: Job, followers: Sequence[Job]) -> bool:

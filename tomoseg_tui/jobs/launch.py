@@ -27,6 +27,8 @@ STOP_SECONDS = 60.0
 """How long a stopping worker may take to keep its work."""
 WATCH_SECONDS = 0.25
 """How often a watcher looks."""
+WORKER_MODULE = "tomoseg_tui.jobs.worker"
+"""What a worker runs; by this word of its command it is told from others that hold a claim for a moment."""
 
 
 def launch(
@@ -87,7 +89,7 @@ def begin_worker(job: Job) -> subprocess.Popen[bytes]:
     """Start the worker in a session of its own."""
     with job.log_file.open("ab") as log:
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder), "--since", str(time.time_ns())],
+            [sys.executable, "-m", WORKER_MODULE, str(job.folder), "--since", str(time.time_ns())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -194,7 +196,7 @@ def stop(job: Job) -> JobState:
     Raises
     ------
     JobError
-        If it runs on another host, or does not end in time.
+        If it runs on another host, is being handed over, or does not end in time.
     """
     state = job.state()
     if state.is_over:
@@ -212,7 +214,13 @@ def stop(job: Job) -> JobState:
 
 
 def kill(job: Job) -> JobState:
-    """End a job at once; what is finished stays on disk. Return the state it then has."""
+    """End a job at once; what is finished stays on disk. Return the state it then has.
+
+    Raises
+    ------
+    JobError
+        If it runs on another host, or is being handed over.
+    """
     state = job.state()
     if state.is_over and state is not JobState.LOST:
         return state
@@ -229,12 +237,21 @@ def kill(job: Job) -> JobState:
 
 
 def _signal_group(job: Job, number: signal.Signals) -> None:
+    """Send a signal to all processes of a job's worker, if there is one.
+
+    Raises
+    ------
+    JobError
+        If it runs on another host, or a person's program holds the claim: while Slurm takes the job, or it is put back.
+    """
     owner = claims.owner_of(job.claim)
     if owner is None:
         return
     if owner.host != claims.this_process().host:
         raise JobError(f"Job {job.id} runs on {owner.host}.", f"Log in there and say it again: ssh {owner.host}")
     if claims.lives(owner, lambda: 0.0):
+        if WORKER_MODULE not in claims.command_of(owner.pid):
+            raise JobError(f"Job {job.id} is being handed over by process {owner.pid}.", "Try again in a moment.")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(owner.pid, number)
 

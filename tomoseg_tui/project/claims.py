@@ -55,6 +55,14 @@ def _state_and_start(pid: int) -> tuple[str, str] | None:
     return fields[0], fields[19]
 
 
+def command_of(pid: int) -> list[str]:
+    """Return the words that a process of this host was started with; none if there is no such process to see."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+    except OSError:
+        return []
+
+
 def this_process() -> Owner:
     """Return this process as an owner."""
     known = _state_and_start(os.getpid())
