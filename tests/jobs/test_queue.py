@@ -251,7 +251,7 @@ def test_jobs_for_several_gpus_take_them_together(folder: Path) -> None:
 
 
 _AS_NOBODY = """
-import os, sys
+import os, sys, time
 from tomoseg_tui.jobs.queue import Place, queue_folder
 from tomoseg_tui.jobs.wishes import Wish
 with Place(queue_folder({"TOMOSEG_QUEUE_FOLDER": sys.argv[2]}), Wish(("cpu",), ""), project="", job="") as warm:
@@ -261,8 +261,12 @@ os.setgid(65534)
 os.setuid(65534)
 place = Place(queue_folder(), Wish(("cpu",), "the CPU"), project="nobodys", job="4")
 with place:
-    while place.step_forward() is not None:
-        pass
+    standing = place.step_forward()
+    if standing is not None:
+        print("waits", flush=True)
+    while standing is not None:
+        time.sleep(0.02)
+        standing = place.step_forward()
     print("has it", flush=True)
     sys.stdin.readline()
     if sys.argv[1] == "die":
@@ -281,7 +285,7 @@ def test_another_users_job_is_waited_for_and_its_dead_lock_passed_over(tmp_path:
         with started(env, end, uid=65534) as theirs:
             said(theirs, "has it")
             with started(env, "go", uid=65533) as ours:
-                time.sleep(0.3)
+                said(ours, "waits")
                 end_of(theirs)
                 said(ours, "has it")
                 left = sorted(file.name for file in folder.iterdir() if file.name.endswith(".lock"))

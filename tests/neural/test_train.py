@@ -74,7 +74,7 @@ def kill_worker(job: Job) -> None:
     owner = job.record().owner
     assert owner is not None
     os.kill(owner.pid, signal.SIGKILL)
-    wait_until(lambda: job.state() is JobState.LOST, seconds=1)
+    wait_until(lambda: job.state() is JobState.LOST, seconds=10)
 
 
 def test_a_disturbed_training_ends_as_one_that_nobody_disturbed_whatever_its_names_are(

@@ -155,10 +155,10 @@ async def test_s_stops_the_job(small_project: Project, make_app: MakeApp) -> Non
             await pilot.press("s")
             await until(pilot, lambda: job.record().state is JobState.STOPPED)
             await until(pilot, lambda: "r resumes it" in prose_on(pilot))
+            await until(pilot, lambda: last_command(small_project) == "tomoseg jobs stop 1")
     finally:
         worker.kill()
         worker.wait()
-    assert last_command(small_project) == "tomoseg jobs stop 1"
 
 
 async def test_kill_asks_first_and_then_ends_the_job(small_project: Project, make_app: MakeApp) -> None:
@@ -176,10 +176,10 @@ async def test_kill_asks_first_and_then_ends_the_job(small_project: Project, mak
             await pilot.press("K", "y")
             await until(pilot, lambda: worker.poll() is not None and job.record().state is JobState.STOPPED)
             await until(pilot, lambda: "Killed." in prose_on(pilot))
+            await until(pilot, lambda: last_command(small_project) == "tomoseg jobs kill 1")
     finally:
         worker.kill()
         worker.wait()
-    assert last_command(small_project) == "tomoseg jobs kill 1"
 
 
 async def test_what_is_over_is_not_killed(small_project: Project, make_app: MakeApp) -> None:
@@ -200,7 +200,7 @@ async def test_r_resumes_a_stopped_job_to_its_end(small_project: Project, make_a
         await pilot.press("r")
         await until(pilot, lambda: job.record().state is JobState.DONE, seconds=30)
         await until(pilot, lambda: "alpha__preproc done" in prose_on(pilot))
-    assert last_command(small_project) == "tomoseg jobs resume 1"
+        await until(pilot, lambda: last_command(small_project) == "tomoseg jobs resume 1")
 
 
 async def pick_elsewhere(pilot: Pilot[None], tab: JobsTab) -> None:
@@ -224,7 +224,7 @@ async def test_a_job_of_slurm_goes_on_here_if_that_is_picked(small_project: Proj
         await until(pilot, lambda: tab.job is not None and tab.job["state"] == "done")
         await pilot.press("R")
         await until(pilot, lambda: "Job 1 is done: there is nothing to resume." in prose_on(pilot))
-    assert last_command(small_project) == "tomoseg jobs resume 1 --here"
+        await until(pilot, lambda: last_command(small_project) == "tomoseg jobs resume 1 --here")
 
 
 async def test_a_job_goes_into_slurm_if_that_is_picked_and_stays_as_it_is_where_there_is_none(

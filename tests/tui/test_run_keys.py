@@ -88,8 +88,8 @@ async def test_jobs_that_wait_show_their_place_and_what_they_wait_for(
         assert "3 train third queued place 2" in prose_on(pilot)
         assert "2 train second queued place 1" in prose_on(pilot)
         await pilot.press("s")
-        await until(pilot, lambda: "Stopped; what is finished is kept." in prose_on(pilot))
-    assert find_job(small_project.layout, "3").state() is JobState.STOPPED
+        await until(pilot, lambda: find_job(small_project.layout, "3").state() is JobState.STOPPED)
+        await until(pilot, lambda: "Stopped; what is finished is kept. r resumes it." in prose_on(pilot))
 
 
 async def test_what_failed_in_vain_is_resumed_along(small_project: Project, make_app: MakeApp, stage: Stage) -> None:
@@ -103,7 +103,8 @@ async def test_what_failed_in_vain_is_resumed_along(small_project: Project, make
         await open_tab(pilot, 7)
         await until(pilot, lambda: app.screen.query_one(JobTable).row_count == 2)
         await pilot.press("r")
-        await until(pilot, lambda: "Resume it first" in prose_on(pilot))
+        # The detail says it too, before any key: only a notice tells that the key has been answered.
+        await until(pilot, lambda: any("Resume it first" in notice.message for notice in app._notifications))
         await pilot.press("j", "r")
         await until(pilot, lambda: "Job 1 goes on, and so do 2 that come after it." in prose_on(pilot))
     becomes(later, JobState.DONE)
