@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tubes import hooked, wait_until
+from support import wait_until
+from tubes import hooked
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import Job, JobState

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.jobs.record import all_jobs
+from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import (
     Chain,
     FeatureScore,
@@ -34,6 +37,25 @@ from tomoseg_tui.project.records import (
 )
 from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
 from tomoseg_tui.workflow.reporting import Load
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
+    """Look again and again until something holds; fail if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def settle(root: Path) -> None:
+    """Wait until no worker in a project holds the claim of a job that is over: it gives it back after its last word."""
+
+    def is_settled() -> bool:
+        return not any(
+            job.record().state.is_over and claims.is_held(job.claim) for job in all_jobs(ProjectLayout(root))
+        )
+
+    wait_until(is_settled)
 
 
 @dataclass(frozen=True)
@@ -59,7 +81,7 @@ class Tomoseg:
     def __call__(
         self, *words: object, code: int | None = 0, folder: Path | None = None, env: dict[str, str] | None = None
     ) -> Run:
-        """Run to the end; `code` is the exit code expected, None for any."""
+        """Run to the end, and that of a job which it waits for; `code` is the exit code expected, None for any."""
         with self.start(*words, folder=folder, env=env) as process:
             try:
                 out, err = process.communicate(timeout=300)
@@ -68,6 +90,8 @@ class Tomoseg:
         done = Run(process.returncode, out, err)
         assert code is None or done.code == code, f"exit {done.code}\n{out}\n{err}"
         assert done.code == 1 or "Traceback" not in err, err
+        if "--wait" in words:
+            settle(self.folder)
         return done
 
     def start(

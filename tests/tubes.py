@@ -2,8 +2,7 @@
 
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,14 +160,6 @@ def hooked(folder: Path, *hooks: str, worker: str = "") -> dict[str, str]:
     inner = [f"    {line}" for line in (worker or "pass").strip().splitlines()]
     (folder / "sitecustomize.py").write_text("\n".join([*lines, *inner, ""]))
     return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
-
-
-def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
-    """Look again and again until something holds; fail if it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def is_gone(pid: int) -> bool:

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import Tomoseg
+from support import Tomoseg, wait_until
 from terminal import Terminal
 from trainings import put_job, tell_progress
-from tubes import hooked, make_tubes_project, wait_until
+from tubes import hooked, make_tubes_project
 
 from tomoseg_tui.jobs.record import JobState
 from tomoseg_tui.project import claims

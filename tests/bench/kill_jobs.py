@@ -20,8 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import Tomoseg
-from tubes import hooked, wait_until
+from support import Tomoseg, wait_until
+from tubes import hooked
 from undisturbed import NETWORK_HOOK, WORK, content_of, make_template
 
 from tomoseg_tui.jobs.record import Job, JobState, all_jobs, tidy_jobs

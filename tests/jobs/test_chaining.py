@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from queued import Stage, becomes, train
-from tubes import wait_until
+from support import wait_until
 
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs import launch

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tubes import is_gone, wait_until
+from support import wait_until
+from tubes import is_gone
 
 from tomoseg_tui.errors import AlreadyRunningError
 from tomoseg_tui.project import claims

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support import Run, Tomoseg, interrupt
-from tubes import Held, hooked, is_gone, wait_until
+from support import Run, Tomoseg, interrupt, wait_until
+from tubes import Held, hooked, is_gone
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import Job, JobState

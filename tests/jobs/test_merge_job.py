@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support import Tomoseg
-from tubes import GRID, SHAPE_ZYX, blocks_of, held_workers, hooked, make_map, read_volume, wait_until
+from support import Tomoseg, wait_until
+from tubes import GRID, SHAPE_ZYX, blocks_of, held_workers, hooked, make_map, read_volume
 
 from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.errors import TomosegError

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from queued import Stage, becomes, queue, train
-from support import Tomoseg
-from tubes import is_gone, wait_until
+from support import Tomoseg, wait_until
+from tubes import is_gone
 
 from tomoseg_tui.errors import JobError, SettingsError
 from tomoseg_tui.jobs import launch

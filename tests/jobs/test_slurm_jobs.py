@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from support import Tomoseg
-from tubes import Held, hooked, wait_until
+from support import Tomoseg, wait_until
+from tubes import Held, hooked
 
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.project.catalog import Project

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from queued import Stage, becomes, train
-from tubes import is_gone, wait_until
+from support import wait_until
+from tubes import is_gone
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import Job, JobState, create_job

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import Tomoseg
-from tubes import NETWORKS_HOOK, hooked, wait_until
+from support import Tomoseg, wait_until
+from tubes import NETWORKS_HOOK, hooked
 
 from tomoseg_tui.io.trainset_file import SetTile, read_training_set, write_training_set
 from tomoseg_tui.io.triples_file import read_triples

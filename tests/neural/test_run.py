@@ -3,8 +3,7 @@
 import shutil
 
 import pytest
-from support import Tomoseg
-from tubes import wait_until
+from support import Tomoseg, wait_until
 
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.project.catalog import Project

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from support import Tomoseg
-from tubes import NETWORKS_HOOK, SLOW_STEPS, copied, held_workers, hooked, wait_until
+from support import Tomoseg, wait_until
+from tubes import NETWORKS_HOOK, SLOW_STEPS, copied, held_workers, hooked
 
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.project.catalog import Project

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support import Tomoseg, interrupt
-from tubes import NETWORKS_HOOK, SLOW_STEPS, hooked, make_tubes_project, wait_until
+from support import Tomoseg, interrupt, wait_until
+from tubes import NETWORKS_HOOK, SLOW_STEPS, hooked, make_tubes_project
 
 from tomoseg_tui.io.triples_file import read_split
 from tomoseg_tui.jobs.record import Job, JobState

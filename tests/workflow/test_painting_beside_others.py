@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from painted import NEGATIVE, PLACE, disc, on_disk, painted, place_tiles_to_paint
-from support import Tomoseg, write_mrc
-from tubes import is_gone, wait_until
+from support import Tomoseg, wait_until, write_mrc
+from tubes import is_gone
 
 from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
 from tomoseg_tui.core.painting import dab
