@@ -183,6 +183,16 @@ def test_a_training_that_diverges_says_which_learning_rate_to_try(spheres: TileP
     assert "--learning-rate 1000" in diverged.value.fix
 
 
+def test_a_feature_on_held_out_tiles_alone_asks_for_fewer_of_them(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
+) -> None:
+    tiles = make_tiles()
+    tiles.layers[~tiles.held_out] = 3
+    with pytest.raises(NothingLabelledError, match="held-out tiles") as refused:
+        run(tiles, brief, tmp_path)
+    assert "--validation 0" in refused.value.fix
+
+
 @pytest.mark.parametrize("network", ["tiny", "eman2"])
 def test_a_first_batch_in_which_nothing_counts_is_no_measure_of_the_others(
     make_tiles: Callable[..., TilePatches], network: str, tmp_path: Path

@@ -16,7 +16,8 @@ SMALLEST_ERROR = 1e-12
 
 def teaches(layers: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tell of every layer value whether it teaches."""
-    return (layers == NOT_FEATURE) | (layers == FEATURE)
+    taught: NDArray[np.bool_] = (layers == NOT_FEATURE) | (layers == FEATURE)
+    return taught
 
 
 def truth_and_weight(layers: Any) -> tuple[Any, Any]:

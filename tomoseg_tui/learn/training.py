@@ -145,11 +145,17 @@ def fit(
 def _check_labelled(patches: TilePatches) -> None:
     teaching = patches.layers[~patches.held_out]
     for number, feature in enumerate(patches.features):
-        if not (teaching[:, number] == FEATURE).any():
+        if (teaching[:, number] == FEATURE).any():
+            continue
+        if (patches.layers[:, number] == FEATURE).any():
             raise NothingLabelledError(
-                f"None of the {len(teaching)} training tiles holds a pixel of {feature}.",
-                f"Annotate {feature} on some tiles, or import its annotations.",
+                f"All pixels of {feature} are in held-out tiles, or beside them where nothing may be learned.",
+                f"Train with --validation 0, or annotate {feature} on tiles that lie apart.",
             )
+        raise NothingLabelledError(
+            f"None of the {len(teaching)} training tiles holds a pixel of {feature}.",
+            f"Annotate {feature} on some tiles, or import its annotations.",
+        )
 
 
 def steps_of(patches: TilePatches, settings: TrainingSettings) -> int:
