@@ -14,7 +14,7 @@ from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import all_jobs
+from tomoseg_tui.jobs.record import Job, all_jobs
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import MapSidecar, write_record
@@ -160,6 +160,16 @@ def hooked(folder: Path, *hooks: str, worker: str = "") -> dict[str, str]:
     inner = [f"    {line}" for line in (worker or "pass").strip().splitlines()]
     (folder / "sitecustomize.py").write_text("\n".join([*lines, *inner, ""]))
     return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+def tear_for_a_moment(job: Job) -> None:
+    """Let the next look at a job's record fail, whoever looks, as on a network; the one after it finds it again."""
+    kept, pipe = job.folder / "kept", job.folder / "pipe"
+    kept.hardlink_to(job.record_file)
+    os.mkfifo(pipe)
+    pipe.replace(job.record_file)  # whoever reads it waits for a writer, and gets nothing
+    with job.record_file.open("wb"):
+        kept.replace(job.record_file)
 
 
 def is_gone(pid: int) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from queued import Stage, becomes, train
 from support import wait_until
+from tubes import tear_for_a_moment
 
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.chaining import awaited, launch_all, resume_with_followers, to_come
+from tomoseg_tui.jobs.chaining import awaited, blocked, launch_all, resume_with_followers, to_come
 from tomoseg_tui.jobs.record import Job, JobState, create_job, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
@@ -140,6 +141,18 @@ def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Project
 
 
 @pytest.mark.slow
+def test_a_job_whose_forerunner_cannot_be_read_for_a_moment_waits_on(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    first = train(projects[0], "first")
+    later = apply(projects[0], "later", after=["1"])
+    becomes(first, JobState.RUNNING)
+    tear_for_a_moment(first)
+    stage.let_go("first")
+    wait_until(lambda: later.state().is_over)
+    assert (later.state(), later.record().fault) == (JobState.DONE, None)
+
+
+@pytest.mark.slow
 def test_a_job_whose_forerunner_is_gone_fails_in_words(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
@@ -148,6 +161,14 @@ def test_a_job_whose_forerunner_is_gone_fails_in_words(projects: Projects, stage
     becomes(later, JobState.FAILED)
     assert "a job that is gone" in str(later.record().fault)
     (projects[0].layout.root / "elsewhere.json").rename(projects[0].layout.job_folder("1") / "record.json")
+
+
+def test_a_job_whose_forerunner_was_removed_is_told_at_once(projects: Projects) -> None:
+    layout = projects[0].layout
+    first = create_job(layout, "train", "first", {})
+    later = create_job(layout, "apply", "later", {}, after=[first.id])
+    launch.discard(first)
+    assert "a job that is gone" in str(blocked(later, later.record()))
 
 
 @pytest.mark.slow

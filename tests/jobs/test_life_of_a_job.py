@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import Run, Tomoseg, interrupt, wait_until
-from tubes import Held, hooked, is_gone
+from tubes import Held, hooked, is_gone, tear_for_a_moment
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import Job, JobState
@@ -138,6 +138,19 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(
     assert job.state() is JobState.RUNNING
     held.let_go()
     wait_until(lambda: job.state() is JobState.DONE)
+
+
+@pytest.mark.slow
+def test_a_record_that_cannot_be_read_for_a_moment_does_not_end_the_waiting(
+    one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
+) -> None:
+    process = tomoseg.start(*MERGE, "--wait", env=held.env)
+    job = job_of(tubes_project)
+    wait_until(lambda: slabs_of(job) > 0)
+    tear_for_a_moment(job)
+    held.let_go()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "cannot be read" in said) == (0, False), said
 
 
 @pytest.mark.slow

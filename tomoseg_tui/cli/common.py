@@ -14,7 +14,7 @@ from tomoseg_tui.cli.tables import table_lines
 from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
 from tomoseg_tui.jobs.chaining import awaited, to_come
 from tomoseg_tui.jobs.launch import launch, watch
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.record import Job, JobState, look_patiently
 from tomoseg_tui.jobs.telling import TOLD_STATES, ending_in_words, terminal_notice
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import remember
@@ -243,14 +243,14 @@ def _watch_with_bar(job: Job) -> JobState:
             now = job.progress()
             progress.update(task, completed=now.progress, message=now.message)
             told = _print_news(job, told, progress.console.print)
-    return job.state()
+    return look_patiently(job, Job.state)
 
 
 def _watch_plainly(job: Job) -> JobState:
     told = 0
     for _ in watch(job):
         told = _print_news(job, told, say)
-    return job.state()
+    return look_patiently(job, Job.state)
 
 
 def _print_news(job: Job, told: int, show: Callable[[str], object]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from tomoseg_tui.errors import AlreadyRunningError, JobError, TomosegError
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.handing import hand_over, part_for
-from tomoseg_tui.jobs.record import Job, JobRecord, JobState, all_jobs, create_job, find_job
+from tomoseg_tui.jobs.record import Job, JobRecord, JobState, all_jobs, create_job, find_job, look_patiently
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.slurm_settings import SlurmSettings
@@ -63,8 +63,12 @@ def _resume_first(job: Job) -> str:
 def _others(job: Job, record: JobRecord) -> Iterator[tuple[Job, JobRecord, JobState]]:
     for job_id in record.after:
         other = Job(job.folder.with_name(job_id))
-        known = other.record()
-        yield other, known, _state_with_grace(other, known)
+        yield other, *look_patiently(other, _record_and_state)
+
+
+def _record_and_state(job: Job) -> tuple[JobRecord, JobState]:
+    record = job.record()
+    return record, _state_with_grace(job, record)
 
 
 def _state_with_grace(job: Job, record: JobRecord) -> JobState:
@@ -74,7 +78,10 @@ def _state_with_grace(job: Job, record: JobRecord) -> JobState:
 
 
 def blocked(job: Job, record: JobRecord) -> JobError | None:
-    """Return why a job cannot come to its turn any more: one that it comes after has not gone well."""
+    """Return why a job cannot come to its turn any more: one that it comes after has not gone well.
+
+    May sleep for seconds, as `record.look_patiently` does.
+    """
     try:
         for other, known, state in _others(job, record):
             if state.can_resume:

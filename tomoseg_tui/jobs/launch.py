@@ -13,7 +13,7 @@ from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
 from tomoseg_tui.jobs.handing import hand_over, is_in_slurm, kill_there, part_for, stop_there
-from tomoseg_tui.jobs.record import Job, JobRecord, JobState, SlurmPart, create_job, tidy_jobs
+from tomoseg_tui.jobs.record import Job, JobRecord, JobState, SlurmPart, create_job, look_patiently, tidy_jobs
 from tomoseg_tui.jobs.slurm import require
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
@@ -259,7 +259,7 @@ def _signal_group(job: Job, number: signal.Signals) -> None:
 def watch(job: Job) -> Iterator[JobState]:
     """Yield the state of a job four times a second until it is over; the last one is final."""
     while True:
-        state = job.state()
+        state = look_patiently(job, Job.state)
         yield state
         if state.is_over:
             return

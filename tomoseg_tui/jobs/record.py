@@ -6,14 +6,15 @@ writes record and progress; a command writes them only where no worker lives.
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from tomoseg_tui.errors import JobError, TomosegError
+from tomoseg_tui.errors import JobError, ProjectError, TomosegError
 from tomoseg_tui.jobs.slurm_look import DESK, SlurmLook, Verdict, cause_in, verdict
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
@@ -27,6 +28,11 @@ UNKNOWN_LIMIT_SECONDS = 20.0
 """A job that Slurm does not know may be newer than the last look at Slurm, but not after this."""
 LOG_TAIL_BYTES = 1 << 16
 """Slurm's own words stand at the end of a log."""
+LOOKS = 6
+"""So often a record is looked at before it counts as unreadable."""
+LOOK_AGAIN_SECONDS = 1.0
+"""Between two of these looks."""
+Seen = TypeVar("Seen")
 
 
 class JobState(StrEnum):
@@ -306,6 +312,34 @@ def create_job(
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return job
+
+
+def look_patiently(job: Job, look: Callable[[Job], Seen]) -> Seen:
+    """Return what a look at a job tells; one that meets a record that cannot be read is tried again for seconds.
+
+    Over a network a reader may come just as another host replaces the file. Sleeps: not for a screen's own thread.
+
+    Raises
+    ------
+    ProjectError
+        If the job's folder is gone, or the last look fails too.
+    """
+    for _ in range(LOOKS - 1):
+        try:
+            return look(job)
+        except ProjectError:
+            if _is_gone(job.folder):
+                raise
+            time.sleep(LOOK_AGAIN_SECONDS)
+    return look(job)
+
+
+def _is_gone(folder: Path) -> bool:
+    try:
+        folder.stat()
+    except OSError as fault:  # any other fault may pass
+        return isinstance(fault, FileNotFoundError)
+    return False
 
 
 def tidy_jobs(layout: ProjectLayout) -> None:
