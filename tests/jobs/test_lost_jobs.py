@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from support import Tomoseg
 
+from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.record import Job, JobState, create_job, tidy_jobs
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.catalog import Project
@@ -30,6 +32,20 @@ def test_a_worker_that_was_killed_while_it_waited_in_line_is_lost_at_once(projec
     assert job.state() is JobState.QUEUED
     claims.take(job.claim, claims.Owner(claims.this_process().host, "another boot", 1, "1"))
     assert job.state() is JobState.LOST
+
+
+def test_a_job_is_put_back_as_soon_as_its_worker_has_given_its_claim_back(project: Project) -> None:
+    """Who sees that it is stopped may resume it at once: the claim is there for a moment longer."""
+    job = create_job(project.layout, "merge", "cell/merged", {})
+    job.move(JobState.RUNNING)
+    job.move(JobState.STOPPED)
+    claims.take(job.claim, claims.this_process())
+    parting = threading.Timer(0.2, claims.release, (job.claim, claims.this_process()))
+    parting.start()
+    launch.put_back(job, job.record())
+    parting.join()
+    assert job.record().state is JobState.QUEUED
+    assert not job.claim.exists()
 
 
 @pytest.mark.slow

@@ -25,6 +25,8 @@ START_SECONDS = 30.0
 """A worker that has not taken its claim by then has not come up."""
 STOP_SECONDS = 60.0
 """How long a stopping worker may take to keep its work."""
+PARTING_SECONDS = 2.0
+"""How long a worker may take to give its claim back after its last word."""
 WATCH_SECONDS = 0.25
 """How often a watcher looks."""
 WORKER_MODULE = "tomoseg_tui.jobs.worker"
@@ -170,7 +172,7 @@ def put_back(
     part = None if here else _part_again(record, slurm)
     if part is not None:
         require()
-    with claims.holding(job.claim, patience_seconds=0):  # of two commands that resume it, one is first
+    with claims.holding(job.claim, patience_seconds=PARTING_SECONDS):  # of two commands that resume it, one is first
         if job.record() != record:
             raise AlreadyRunningError(f"Job {job.id} was resumed just now.", f"Look: tomoseg jobs show {job.id}")
         if not record.state.is_over:
