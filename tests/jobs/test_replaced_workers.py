@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support import Tomoseg
-from tubes import held_workers, is_gone, wait_until
+from support import Tomoseg, wait_until
+from tubes import held_workers, is_gone
 
 from tomoseg_tui.jobs.record import Job
 from tomoseg_tui.project import claims
