@@ -20,7 +20,6 @@ from tubes import (
     hooked,
     read_volume,
     tubes,
-    wait_until,
     write_volume,
 )
 
