@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tomoseg_tui.core.blocks import Piece, Zyx, cut, pieces, place
+from tomoseg_tui.core.blocks import LEAST_RELIEF, Piece, Zyx, cut, pieces, place, smaller_edge, times_read
 from tomoseg_tui.errors import ShapeError, UsageError
 
 
@@ -135,3 +135,41 @@ def test_pieces_are_no_larger_than_their_number_needs(length: int, edge: int, ha
     if len(found) > 1 and read - stride > 2 * halo + stride:
         smaller = pieces((1, 1, length), slab=1, edge=read - stride, halo_zyx=(0, 0, halo), stride=stride)
         assert len(smaller) > len(found)
+
+
+def test_a_slice_of_512_with_its_mirrored_border_is_made_smaller_by_steps_that_cost_little() -> None:
+    """Half the edge would be 49 pieces and 12.3 times the pixels."""
+    edges: list[int] = [544]
+    while (edge := smaller_edge((544, 544), edges[-1], halo=112, stride=8)) is not None:
+        edges.append(edge)
+    assert edges == [544, 384, 336, 288, 256, 240]
+    work = [times_read((544, 544), edge, halo=112, stride=8) for edge in edges[:4]]
+    assert work == pytest.approx([1, 4 * 384**2 / 544**2, 9 * 336**2 / 544**2, 25 * 288**2 / 544**2])
+
+
+@given(
+    st.tuples(st.integers(1, 60), st.integers(1, 60)), st.integers(1, 60), st.integers(0, 8), st.sampled_from([1, 2, 4])
+)
+def test_the_next_smaller_pieces_are_those_that_cost_least(
+    shape_yx: tuple[int, int], edge: int, halo: int, stride: int
+) -> None:
+    def cover(edge: int) -> tuple[int, int]:
+        """Return the pixels of a piece and of all."""
+        parts = pieces((1, *shape_yx), slab=1, edge=edge, halo_zyx=(0, halo, halo), stride=stride)
+        pixels = int(np.prod(parts[0].read_shape_zyx))
+        return pixels, len(parts) * pixels
+
+    smallest = 2 * halo + 2 * stride
+    edge = min(max(edge, smallest), max(*shape_yx, smallest))
+    found = smaller_edge(shape_yx, edge, halo=halo, stride=stride)
+    smaller = [cover(one) for one in range(smallest, edge, stride)]
+    before = cover(edge)[0]
+    enough = [work for pixels, work in smaller if pixels <= (1 - LEAST_RELIEF) * before]
+    if found is None:
+        assert all(pixels >= before for pixels, _ in smaller)
+        return
+    assert smallest <= found < edge
+    assert cover(found)[0] < before
+    assert times_read(shape_yx, found, halo=halo, stride=stride) == cover(found)[1] / (shape_yx[0] * shape_yx[1])
+    if enough:
+        assert cover(found)[1] == min(enough)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.blocks import smaller_edge, times_read
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.core.patches import TilePatches, window_of
 from tomoseg_tui.errors import ShapeError, TomosegError, TrainingError
@@ -116,12 +117,17 @@ def test_pieces_shrink_where_memory_runs_out_and_that_is_said(
     predictor: Predictor, weights: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     SAID.clear()
-    edge = 4 * predictor.settings.margin_pixels + 64
+    margin, stride = predictor.settings.margin_pixels, predictor.settings.stride
+    edge = 4 * margin + 64
     scarce = scarce_predictor(weights, monkeypatch, (edge // 2) ** 2, fault)
     block = block_for(predictor, 2, edge, edge)
     assert np.allclose(scarce.predict(block), predictor.predict(block), atol=1e-6)
-    assert len(SAID) == 1
-    assert f"{edge} pixels: they have {edge // 2} now" in SAID[0]
+    first = smaller_edge((edge, edge), edge, halo=margin, stride=stride)
+    assert first is not None
+    assert first > edge // 2, "no smaller than it has to be"
+    work = times_read((edge, edge), first, halo=margin, stride=stride)
+    assert f"{edge} pixels: they have {first} now, and a slice takes about {work:.1f} times as long" in SAID[0]
+    assert len(SAID) == len(set(SAID)), "what is said of one group of slices holds for the next"
 
 
 def test_memory_that_is_not_enough_for_any_piece_is_said_in_words(

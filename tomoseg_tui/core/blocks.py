@@ -14,6 +14,8 @@ from tomoseg_tui.errors import ShapeError, UsageError
 
 Zyx = tuple[int, int, int]
 """A corner or a shape along z, y and x, voxels."""
+LEAST_RELIEF = 0.2
+"""Share of its pixels that a piece loses at least where smaller ones are asked for, so that few steps lead far."""
 _Span = tuple[int, int]
 """Where something begins on an axis, and where it ends (exclusive)."""
 
@@ -147,6 +149,56 @@ def _overlapping(length: int, edge: int, halo: int, stride: int) -> list[tuple[_
 def _count(length: int, read: int, step: int) -> int:
     """Return how many stretches of `read` cover a length, each a step after the other; endless without a step."""
     return 1 - (read - length) // step if step > 0 else length
+
+
+def smaller_edge(shape_yx: tuple[int, int], edge: int, *, halo: int, stride: int) -> int | None:
+    """Return the edge to go on with where memory does not suffice for the pieces of a slice.
+
+    Parameters
+    ----------
+    shape_yx : tuple of int
+        Pixels of the slice.
+    edge : int
+        With which pieces were too large.
+    halo : int
+        How far a result looks along y and x.
+    stride : int
+        As for `pieces`.
+
+    Returns
+    -------
+    int or None
+        With it, pieces have fewer pixels by `LEAST_RELIEF` or more, and together read as few as can be then;
+        where none are that much smaller, the smallest there are. None if there are no smaller ones.
+
+    Examples
+    --------
+    >>> smaller_edge((544, 544), 544, halo=112, stride=8)  # 4 pieces, not the 49 of edge 272
+    384
+    """
+    before = _cover(shape_yx, edge, halo, stride)[1]
+    covers = {
+        smaller: _cover(shape_yx, smaller, halo, stride)
+        for smaller in range(2 * halo + 2 * stride, min(edge, max(shape_yx)), stride)
+    }
+    lighter = {smaller: count * pixels for smaller, (count, pixels) in covers.items() if pixels < before}
+    enough = [smaller for smaller in lighter if covers[smaller][1] <= (1 - LEAST_RELIEF) * before]
+    if enough:
+        return min(enough, key=lambda smaller: (lighter[smaller], smaller))
+    return min(lighter, key=lambda smaller: covers[smaller][1], default=None)
+
+
+def times_read(shape_yx: tuple[int, int], edge: int, *, halo: int, stride: int) -> float:
+    """Return how often the pieces of a slice together read each of its pixels, on average; 1 for a whole slice."""
+    count, pixels = _cover(shape_yx, edge, halo, stride)
+    return count * pixels / (shape_yx[0] * shape_yx[1])
+
+
+def _cover(shape_yx: tuple[int, int], edge: int, halo: int, stride: int) -> tuple[int, int]:
+    """Return how many pieces cover a slice, and the pixels that each of them reads."""
+    along_y, along_x = (_overlapping(length, edge, halo, stride) for length in shape_yx)
+    (top, bottom), (left, right) = along_y[0][0], along_x[0][0]
+    return len(along_y) * len(along_x), (bottom - top) * (right - left)
 
 
 def cut(volume: NDArray[Any], piece: Piece) -> NDArray[Any]:

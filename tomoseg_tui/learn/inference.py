@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.blocks import pieces, place
+from tomoseg_tui.core.blocks import pieces, place, smaller_edge, times_read
 from tomoseg_tui.core.network_settings import NetworkSettings
 from tomoseg_tui.core.patches import TilePatches, window_of
 from tomoseg_tui.errors import ShapeError, TomosegError
@@ -116,7 +116,7 @@ class Predictor:
             try:
                 return slices_first(self._averaged(window), self.settings.slices_out)
             except (tf.errors.ResourceExhaustedError, MemoryError) as fault:
-                self._shrink(max(window.shape[:2]), fault)
+                self._shrink((window.shape[0], window.shape[1]), fault)
 
     def try_half(self, window: NDArray[np.float32]) -> str:
         """Compute in half precision from now on, if on one group of slices it is as good.
@@ -166,18 +166,20 @@ class Predictor:
         found: NDArray[np.float32] = self._one_group(window[np.newaxis])[0].numpy()
         return found
 
-    def _shrink(self, window: int, fault: Exception) -> None:
-        """Halve the edge of what is computed at once, or give up."""
-        stride, before = self.settings.stride, min(self._edge or window, window)
-        smallest = 2 * self.settings.margin_pixels + 2 * stride
-        if before <= smallest:
+    def _shrink(self, shape_yx: tuple[int, int], fault: Exception) -> None:
+        """Go on with smaller pieces that cost the least more, or give up."""
+        margin, stride = self.settings.margin_pixels, self.settings.stride
+        before = min(self._edge or max(shape_yx), max(shape_yx))
+        smaller = smaller_edge(shape_yx, before, halo=margin, stride=stride)
+        if smaller is None:
             raise TomosegError(
                 f"There is not enough memory to segment a piece of {before} pixels.",
                 "Close other programs, or share the work among fewer --workers.",
             ) from fault
-        self._edge = max(before // 2 // stride * stride, smallest)
+        self._edge, work = smaller, times_read(shape_yx, smaller, halo=margin, stride=stride)
         self._say(
-            f"Memory has run out at pieces of {before} pixels: they have {self._edge} now. "
+            f"Memory has run out at pieces of {before} pixels: they have {smaller} now, and a slice takes about "
+            f"{work:.1f} times as long as it would whole. "
             "The map is the same but for rounding, at most one of its 127 steps."
         )
 
