@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -29,7 +29,7 @@ from tomoseg_tui.io.volumes import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layers import effective_layer
-from tomoseg_tui.project.records import TomogramRecord, chain_in_words, now
+from tomoseg_tui.project.records import NetworkCard, TomogramRecord, chain_in_words, now
 from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted
 from tomoseg_tui.workflow.going_on import Earlier, earlier_of
@@ -50,7 +50,7 @@ class SetRequest:
     version: str | None = None
     """Tag of the versions whose densities are taken; those the tiles were placed on if None."""
     made_from: str | None = None
-    """Run whose weights the training starts from; what those have seen never judges."""
+    """Run whose weights the training starts from; what those have seen never judges, and its polarity is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def gather(
     earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
     candidates, notes = _candidates(project, request)
     _refuse_mixture(candidates)
-    polarity = _polarity_of_most(candidates)
+    polarity = _polarity_of_most(candidates) if earlier is None else earlier.card.polarity
     turned = sorted({c.source for c in candidates if c.record.polarity != polarity})
     if turned:
         notes.append(f"Turned to {polarity} protein: {', '.join(turned)}.")
@@ -388,7 +388,10 @@ def fitted(
     """Return a training set as one training takes it; the file stays as it was built.
 
     What is held out is chosen anew if another share is wanted, or if the weights to start from have seen a judge.
+    Densities are turned if those weights know the other polarity.
     """
+    if earlier is not None and earlier.card.polarity != summary.polarity:
+        summary, tiles = _turned(summary, tiles, earlier.card)
     held_out = [tile.facts for tile in tiles if tile.facts.held_out]
     if validation is None and (earlier is None or not earlier.seen(held_out).any()):
         return summary, tiles
@@ -401,6 +404,15 @@ def fitted(
         validation=share,
         notes=(*summary.notes, *notes),
     ), tiles
+
+
+def _turned(summary: SetSummary, tiles: Sequence[SetTile], card: NetworkCard) -> tuple[SetSummary, list[SetTile]]:
+    """Return a training set in the polarity of a network."""
+    note = f"All tiles are turned to {card.polarity} protein, as {card.name} knows it."
+    facts = [msgspec.structs.replace(tile.facts, sign=-tile.facts.sign) for tile in tiles]
+    return msgspec.structs.replace(summary, polarity=card.polarity, notes=(*summary.notes, note)), [
+        replace(tile, facts=one) for tile, one in zip(tiles, facts, strict=True)
+    ]
 
 
 def normalised(tile: SetTile) -> NDArray[np.float32]:
