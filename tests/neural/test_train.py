@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support import Tomoseg, interrupt, wait_until
-from tubes import NETWORKS_HOOK, SLOW_STEPS, hooked, make_tubes_project
+from tubes import NETWORKS_HOOK, PLACES, SLOW_STEPS, hooked, make_tubes_project, tubes, write_volume
 
-from tomoseg_tui.io.triples_file import read_split
+from tomoseg_tui.io.triples_file import read_split, read_triples
 from tomoseg_tui.jobs.record import Job, JobState
 from tomoseg_tui.neural.copies import digest_of
 from tomoseg_tui.project.catalog import Project, network
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.project.records import NetworkCard
+from tomoseg_tui.project.records import FilterStep, NetworkCard, write_record
 
 pytestmark = pytest.mark.slow
 
@@ -239,6 +240,37 @@ def test_a_run_that_goes_on_judges_itself_only_by_tiles_that_its_weights_have_no
         assert card.tile_counts.held_out == len(judges)
         for said in (done.err, " ".join(card.notes)):
             assert "5 of 7 tiles may not judge: the weights of net have seen them." in said
+
+
+def test_a_run_goes_on_in_the_polarity_of_the_earlier_and_other_filters_are_said(
+    trained_project: Project, trained: Tomoseg, tiny: dict[str, str]
+) -> None:
+    """The same tubes come as dark ones, and the earlier run is said to have learned from filtered tomograms."""
+    layout = trained_project.layout
+    before = read_triples(layout.network_triples("net"))
+    trained("tiles", "remove", *before.tiles)
+    write_volume(layout.root.parent / "inverse.mrc", -tubes()[0])
+    trained("import", "../inverse.mrc", "--polarity", "dark")
+    rows = [f"inverse,{x},{y},{z},tube,positive" for x, y, z in PLACES]
+    (layout.root.parent / "more.csv").write_text("\n".join(["tomogram,x,y,z,feature,kind", *rows, ""]))
+    trained("tiles", "import", "../more.csv")
+    trained("annotations", "import", "../truth.mrc", "--tomogram", "inverse", "--map", "1=tube")
+    trained("trainset", "build", "set", "--feature", "tube")
+    card = network(layout, "net")
+    write_record(layout.network_card("net"), msgspec.structs.replace(card, preprocessing=(FilterStep(lowpass=0.25),)))
+    for name, tiles in (("own", ("--feature", "tube")), ("named", ("--trainset", "set"))):
+        done = trained(
+            "train", *tiles, "--name", name, "--epochs", 1, "--batch", 2, "--from", "net", "--wait", env=tiny
+        )
+        assert "Note: The tiles are filtered in another way (no filter) than net" in done.err
+        after = read_triples(layout.network_triples(name))
+        images = dict(zip((tile.replace("inverse", "tubes") for tile in after.tiles), after.images, strict=True))
+        for tile, image in zip(before.tiles, before.images, strict=True):
+            np.testing.assert_allclose(images[tile], image, atol=1e-4)
+        card = network(layout, name)
+        assert card.polarity == "bright"
+        assert any("bright protein" in note for note in card.notes)
+        assert any("filtered in another way" in note for note in card.notes)
 
 
 def test_a_run_does_not_depend_on_the_training_set_being_its_own(

@@ -11,11 +11,12 @@ from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.io.trainset_file import SetSummary, TileFacts, read_facts
 from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import FilterStep
 from tomoseg_tui.workflow.annotating import import_label_volume, label_map
 from tomoseg_tui.workflow.going_on import earlier_of
 from tomoseg_tui.workflow.renaming import rename_tomogram
 from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.training import TrainRequest, remarks_on_start, set_request
+from tomoseg_tui.workflow.training import TrainRequest, check_training, remarks_on_start, set_request
 from tomoseg_tui.workflow.training_plan import plan_training
 from tomoseg_tui.workflow.trainsets import SetRequest, build, build_named, gather, load_patches
 
@@ -129,17 +130,39 @@ def test_a_named_set_is_split_anew_for_the_training_and_stays_as_it_was(with_run
 
 
 def test_a_tile_under_another_name_is_known_by_its_contents_and_doubt_is_said(with_run: Project) -> None:
-    assert remarks_on_start(with_run, GO_ON) == []
+    assert remarks_on_start(with_run, GO_ON, None) == []
     rename_tomogram(with_run, "cell", "other")
     _, facts = gone_on(with_run)
     split = {tile.replace("cell:", "other:"): held_out for tile, held_out in split_of(with_run).items()}
     assert {one.id for one in facts if one.held_out} <= {tile for tile, held_out in split.items() if held_out}
-    (remark,) = remarks_on_start(with_run, GO_ON)
+    (remark,) = remarks_on_start(with_run, GO_ON, None)
     assert "run has learned from cell, no longer here" in remark
+
+
+def test_tiles_are_turned_to_the_polarity_of_the_run(with_run: Project) -> None:
+    build_named(with_run, "set", SetRequest(("tube",)))
+    path = with_run.layout.trainset("set")
+    plain = load_patches(path)[1].densities
+    put_card(with_run, make_card("run", polarity="bright"))
+    summary, patches, facts = load_patches(path, earlier=earlier_of(with_run, "run"))
+    np.testing.assert_array_equal(patches.densities, -plain)
+    assert (summary.polarity, {one.sign for one in facts}) == ("bright", {-1})
+    assert "All tiles are turned to bright protein, as run knows it." in summary.notes
+    own, tiles = gone_on(with_run)
+    assert (own.polarity, {one.sign for one in tiles}) == ("bright", {-1})
+    assert "Turned to bright protein: cell." in own.notes
+
+
+def test_other_filters_than_those_of_the_run_are_said(with_run: Project) -> None:
+    summary = check_training(with_run, GO_ON)
+    assert remarks_on_start(with_run, GO_ON, summary) == []
+    put_card(with_run, make_card("run", preprocessing=(FilterStep(lowpass=0.25),)))
+    (remark,) = remarks_on_start(with_run, GO_ON, summary)
+    assert "(no filter) than run was trained with (low-pass 0.25, " in remark
 
 
 def test_a_run_that_does_not_tell_its_tiles_is_doubted_in_words(with_run: Project) -> None:
     with_run.layout.network_trainset("run").unlink()
-    (remark,) = remarks_on_start(with_run, GO_ON)
+    (remark,) = remarks_on_start(with_run, GO_ON, None)
     assert remark == "Which tiles run has learned from is not known: held-out scores may flatter."
     assert gone_on(with_run)[0].held_out == 2

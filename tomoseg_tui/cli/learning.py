@@ -113,9 +113,9 @@ def train(arguments: argparse.Namespace) -> int:
         version=arguments.version,
     )
     ahead = promised(arguments, project)
-    check_training(project, request, promised=ahead)
+    summary = check_training(project, request, promised=ahead)
     if request.made_from not in ahead.runs:
-        for remark in remarks_on_start(project, request):
+        for remark in remarks_on_start(project, request, summary):
             say(f"Note: {remark}")
     if tell_estimate(arguments, project, "train", msgspec.to_builtins(request)):
         return 0

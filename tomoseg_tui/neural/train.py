@@ -57,7 +57,7 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     check_start(project, request, summary)
     teaching = int((~patches.held_out).sum())
     settings = training_settings(project, request, teaching=teaching, features=len(patches.features))
-    notes = [*_notes_on_start(request, settings), *remarks_on_start(project, request)]
+    notes = [*_notes_on_start(request, settings), *remarks_on_start(project, request, summary)]
     for note in (summary.held_out_reason, *summary.notes, *notes):
         reporter.log(note)
     start = project.layout.network_weights(request.made_from) if request.made_from else None

@@ -24,6 +24,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.promising import NOTHING, Promised
 from tomoseg_tui.workflow.reserving import free_name, release, reserve
+from tomoseg_tui.workflow.splitting import hold_out_tile
 from tomoseg_tui.workflow.training import TrainRequest
 from tomoseg_tui.workflow.training_plan import TrainingPlan, plan_training, training_settings
 from tomoseg_tui.workflow.trainsets import SetRequest
@@ -162,7 +163,7 @@ def _layers_to_learn(
     patches: TilePatches, facts: Sequence[TileFacts], folds: NDArray[np.int64], fold: int
 ) -> NDArray[np.uint8]:
     """Return the layers (m, f, y, x) of all other folds, with the pixels of the fold's own boxes ignored."""
-    places = [trainsets.hold_out_tile(one) for one in facts]
+    places = [hold_out_tile(one) for one in facts]
     judged = [place for place, own in zip(places, folds == fold, strict=True) if own]
     chosen = np.flatnonzero(folds != fold)
     layers: NDArray[np.uint8] = patches.layers[chosen]  # a copy

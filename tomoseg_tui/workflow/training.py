@@ -11,7 +11,7 @@ from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, read_summary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import NetworkCard
+from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.going_on import earlier_of
 from tomoseg_tui.workflow.promising import NOTHING, Promised
@@ -89,9 +89,28 @@ def check_start(project: Project, request: TrainRequest, summary: SetSummary) ->
         _check_start(catalog.network(project.layout, request.made_from), summary, request)
 
 
-def remarks_on_start(project: Project, request: TrainRequest) -> list[str]:
-    """Return what the user should know of the run whose weights a training starts from."""
-    return [] if request.made_from is None else list(earlier_of(project, request.made_from).doubts)
+def remarks_on_start(project: Project, request: TrainRequest, summary: SetSummary | None) -> list[str]:
+    """Return what the user should know of the run whose weights a training starts from.
+
+    Parameters
+    ----------
+    project : Project
+    request : TrainRequest
+    summary : SetSummary or None
+        What is learned from; None if that cannot be told yet.
+    """
+    if request.made_from is None:
+        return []
+    earlier = earlier_of(project, request.made_from)
+    return [*earlier.doubts, *(_other_filters(earlier.card, summary) if summary is not None else [])]
+
+
+def _other_filters(card: NetworkCard, summary: SetSummary) -> list[str]:
+    chain = tuple(FilterStep(**step) for step in summary.preprocessing)
+    if chain == card.preprocessing:
+        return []
+    theirs, ours = chain_in_words(card.preprocessing), chain_in_words(chain)
+    return [f"The tiles are filtered in another way ({ours}) than {card.name} was trained with ({theirs})."]
 
 
 def _check_numbers(request: TrainRequest) -> None:

@@ -17,6 +17,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.workflow import trainsets
 from tomoseg_tui.workflow.going_on import earlier_of
+from tomoseg_tui.workflow.splitting import fitted
 from tomoseg_tui.workflow.training import FROM_RATE, TrainRequest, set_request
 
 PASSES = 3.0
@@ -85,7 +86,7 @@ def _tiles(project: Project, request: TrainRequest) -> tuple[SetSummary, list[Ti
     if request.trainset is not None:
         whole = read_training_set(trainsets.require_training_set(project, request.trainset))
         earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
-        summary, tiles = trainsets.fitted(*whole, validation=request.validation, earlier=earlier)
+        summary, tiles = fitted(*whole, validation=request.validation, earlier=earlier)
         return summary, [tile.facts for tile in tiles], 0
     summary, tiles = trainsets.gather(project, request.name, set_request(request))
     return summary, [tile.facts for tile in tiles], sum(tile.densities.nbytes for tile in tiles)

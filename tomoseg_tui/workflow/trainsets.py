@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_LOOKED_AT
-from tomoseg_tui.core.holdout import HoldOut, HoldOutTile, choose_held_out, pixels_to_ignore
+from tomoseg_tui.core.holdout import pixels_to_ignore
 from tomoseg_tui.core.names import base_of, check_name
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.core.tiles import FeatureState, Tile
@@ -33,6 +33,7 @@ from tomoseg_tui.project.records import TomogramRecord, chain_in_words, now
 from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted
 from tomoseg_tui.workflow.going_on import Earlier, earlier_of
+from tomoseg_tui.workflow.splitting import fitted, hold_out_tile, split
 from tomoseg_tui.workflow.volumes import byte_sign_of
 
 VOXEL_SIZE_TOLERANCE = 0.05
@@ -50,7 +51,7 @@ class SetRequest:
     version: str | None = None
     """Tag of the versions whose densities are taken; those the tiles were placed on if None."""
     made_from: str | None = None
-    """Run whose weights the training starts from; what those have seen never judges."""
+    """Run whose weights the training starts from; what those have seen never judges, and its polarity is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +114,13 @@ def gather(
     earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
     candidates, notes = _candidates(project, request)
     _refuse_mixture(candidates)
-    polarity = _polarity_of_most(candidates)
+    polarity = _polarity_of_most(candidates) if earlier is None else earlier.card.polarity
     turned = sorted({c.source for c in candidates if c.record.polarity != polarity})
     if turned:
         notes.append(f"Turned to {polarity} protein: {', '.join(turned)}.")
     cut = _cut_all(project, candidates, polarity, on_progress)
     cut.sort(key=lambda tile: (tile.facts.digest, tile.facts.z, tile.facts.y, tile.facts.x))
-    tiles, reason, seen_notes = _split(cut, request.validation, earlier)
+    tiles, reason, seen_notes = split(cut, request.validation, earlier)
     notes += seen_notes
     return _summary(name, request, candidates, tiles, reason, [*notes, *_scarcity(request, tiles)], polarity), tiles
 
@@ -289,25 +290,6 @@ def _digest(densities: NDArray[np.generic], inside: NDArray[np.bool_]) -> str:
     return hashlib.sha256(picture.tobytes()).hexdigest()
 
 
-def hold_out_tile(facts: TileFacts) -> HoldOutTile:
-    """Return a tile as the choice of held-out tiles sees it."""
-    return HoldOutTile(facts.space, facts.x, facts.y, facts.z, facts.size, facts.signs, facts.digest)
-
-
-def _split(tiles: Sequence[SetTile], share: float, earlier: Earlier | None) -> tuple[list[SetTile], str, list[str]]:
-    """Return the tiles with a side each, why, and what is to be said of tiles that earlier weights have seen."""
-    facts = [tile.facts for tile in tiles]
-    seen = earlier.seen(facts) if earlier is not None else None
-    chosen = choose_held_out([hold_out_tile(one) for one in facts], share=share, seen=seen)
-    notes = earlier.notes(seen) if earlier is not None and seen is not None else []
-    return [_with_split(tile, chosen, index) for index, tile in enumerate(tiles)], chosen.reason, notes
-
-
-def _with_split(tile: SetTile, chosen: HoldOut, index: int) -> SetTile:
-    facts = msgspec.structs.replace(tile.facts, group=int(chosen.groups[index]), held_out=bool(chosen.held_out[index]))
-    return SetTile(facts, tile.densities, tile.inside, tile.layers)
-
-
 def _scarcity(request: SetRequest, tiles: Sequence[SetTile]) -> list[str]:
     """Return in words which features have few tiles, or no negatives."""
     notes = []
@@ -370,7 +352,7 @@ def load_patches(
     validation : float or None
         Hold out another share than the set was built with.
     earlier : Earlier or None
-        Run whose weights the training starts from; see `fitted`.
+        Run whose weights the training starts from; see `splitting.fitted`.
     """
     summary, tiles = fitted(*read_training_set(path), validation=validation, earlier=earlier)
     patches = TilePatches(
@@ -381,27 +363,6 @@ def load_patches(
         features=summary.features,
     )
     return summary, patches, [tile.facts for tile in tiles]
-
-
-def fitted(
-    summary: SetSummary, tiles: list[SetTile], *, validation: float | None, earlier: Earlier | None
-) -> tuple[SetSummary, list[SetTile]]:
-    """Return a training set as one training takes it; the file stays as it was built.
-
-    What is held out is chosen anew if another share is wanted, or if the weights to start from have seen a judge.
-    """
-    held_out = [tile.facts for tile in tiles if tile.facts.held_out]
-    if validation is None and (earlier is None or not earlier.seen(held_out).any()):
-        return summary, tiles
-    share = summary.validation if validation is None else validation
-    tiles, reason, notes = _split(tiles, share, earlier)
-    return msgspec.structs.replace(
-        summary,
-        held_out=sum(tile.facts.held_out for tile in tiles),
-        held_out_reason=reason,
-        validation=share,
-        notes=(*summary.notes, *notes),
-    ), tiles
 
 
 def normalised(tile: SetTile) -> NDArray[np.float32]:

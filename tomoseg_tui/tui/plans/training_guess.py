@@ -18,7 +18,7 @@ from tomoseg_tui.tui.known.runs import epochs_in
 from tomoseg_tui.tui.plans import prices
 from tomoseg_tui.tui.wording.words import roughly
 from tomoseg_tui.workflow.estimates import Estimate, estimate, refuse_what_does_not_fit, training_work
-from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name
+from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name, remarks_on_start
 from tomoseg_tui.workflow.training_plan import USUAL_FLOPS_A_CORE, TrainingPlan, measured_pace, plan_training
 
 MOST_LOOKED_AT = 5
@@ -47,6 +47,8 @@ class Guess:
     cores: int
     cost: Estimate
     """From a measurement on this machine if there was one, else a guess."""
+    remarks: tuple[str, ...]
+    """What is to be said of the run that it goes on from."""
 
 
 def guess_training(
@@ -75,7 +77,7 @@ def guess_training(
     project = Project.open(facts.project.layout.root)
     name = request.name or free_run_name(project, request.features, request.trainset)
     named = msgspec.structs.replace(request, name=name)
-    check_training(project, named)
+    remarks = remarks_on_start(project, named, check_training(project, named))
     plan = plan_training(project, named)
     cores = len(os.sched_getaffinity(0))
     work = training_work(plan, request.device, cores=cores)
@@ -83,7 +85,7 @@ def guess_training(
     room = prices.room_of(project, others=facts.running > 0)
     memory = cost.memory_bytes if in_slurm else room.memory_bytes
     refuse_what_does_not_fit("train", cost, memory_bytes=memory, disk_bytes=room.disk_bytes, workers=work.workers)
-    return Guess(name, plan, find_pace(facts, request.device, plan.settings.network), cores, cost)
+    return Guess(name, plan, find_pace(facts, request.device, plan.settings.network), cores, cost, tuple(remarks))
 
 
 def find_pace(facts: Facts, device: str, network: str) -> Pace | None:
@@ -130,7 +132,7 @@ def in_words(guess: Guess, device: str, state: str) -> list[str]:
         summary.held_out_reason,
         f"{steps}.",
         " ".join([_cost_in_words(guess, device), *([state] if state else [])]),
-        *(f"! {note}" for note in summary.notes),
+        *(f"! {note}" for note in (*summary.notes, *guess.remarks)),
     ]
 
 
