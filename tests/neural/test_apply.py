@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support import Tomoseg
+from support import Tomoseg, wait_until
 from tubes import (
     GRID,
     NETWORKS_HOOK,
@@ -20,7 +20,6 @@ from tubes import (
     hooked,
     read_volume,
     tubes,
-    wait_until,
     write_volume,
 )
 
