@@ -288,6 +288,7 @@ async def test_a_tomogram_is_removed_after_asking(small_project: Project, make_a
         await pilot.press("y")
         await until(pilot, lambda: names(small_project) == ["alpha"])
         await until(pilot, lambda: table(tab).row_count == 1)
+        await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg tomograms remove beta"]
 
 

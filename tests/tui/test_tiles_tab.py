@@ -114,6 +114,7 @@ async def test_space_places_a_tile_and_writes_the_command(small_project: Project
         await pilot.press("space")
         await until(pilot, lambda: Place("alpha", 3, 52, 50) in tiles(small_project))
         await until(pilot, lambda: tab.tile_here is not None)
+        await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg tiles add alpha --at 50,52,3 --feature microtubule"]
 
 
@@ -129,6 +130,7 @@ async def test_f_and_s_choose_the_feature_and_the_size_of_new_tiles(small_projec
         await go_to(pilot, tab, "50,52,3")
         await pilot.press("space")
         await until(pilot, lambda: Place("alpha", 3, 52, 50, 32) in tiles(small_project))
+        await until(pilot, lambda: history(small_project))
         assert history(small_project)[0].endswith("--feature membrane --size 32")
 
 
@@ -140,6 +142,7 @@ async def test_capital_b_places_a_negative_and_a_contradiction_is_told(
         await pilot.press("B")
         place = Place("alpha", 3, 52, 50)
         await until(pilot, lambda: state(small_project, place, "microtubule") is FeatureState.NONE_HERE)
+        await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg tiles add alpha --at 50,52,3 --feature microtubule --negative"]
         await pilot.press("space")
         await until(pilot, lambda: "both present and absent" in notices(tab.tomoseg))
@@ -211,6 +214,7 @@ async def test_x_moves_the_tile_to_the_trash_after_asking(small_project: Project
         await pilot.press("y")
         await until(pilot, lambda: FIRST not in tiles(small_project))
         await until(pilot, lambda: tab.tile_here is None)
+        await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg tiles remove alpha:48,48,6:64"]
         assert list(small_project.layout.trash.iterdir())
         await pilot.press("x")
@@ -239,6 +243,7 @@ async def test_a_feature_is_picked_by_a_part_of_its_name_or_made(small_project: 
         await pilot.press("enter")
         await until(pilot, lambda: tab.tomoseg.facts is not None and "actin" in tab.tomoseg.facts.features)
         assert tab.feature == "actin"
+        await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg features add actin"]
 
 
@@ -275,6 +280,7 @@ async def test_a_feature_is_renamed_and_stays_chosen(small_project: Project, mak
         await pilot.press("enter")
         await until(pilot, lambda: tab.tomoseg.facts is not None and "tube" in tab.tomoseg.facts.features)
         await until(pilot, lambda: tab.feature == "tube")
+        await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg features rename microtubule tube"]
 
 
