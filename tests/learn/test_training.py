@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tomoseg_tui.core.network_settings import NETWORKS, TrainingSettings
 from tomoseg_tui.core.patches import TilePatches
-from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingError
+from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledError, TrainingError
+from tomoseg_tui.learn import training
 from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit, learning_rate_at
 from tomoseg_tui.learn.weights import load_checkpoint
@@ -171,6 +173,33 @@ def test_a_training_that_diverges_says_which_learning_rate_to_try(spheres: TileP
         run(spheres, settings, tmp_path)
     assert "diverged" in diverged.value.fault
     assert "--learning-rate 1000" in diverged.value.fix
+
+
+@pytest.mark.parametrize(
+    ("batch", "fault", "fix"),
+    [
+        (
+            6,
+            tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+            "with --batch 3, or on another",
+        ),
+        (1, MemoryError(), "Train again under another --name on another device"),
+    ],
+    ids=["tensorflow", "numpy"],
+)
+def test_a_batch_that_does_not_fit_says_which_to_try(
+    spheres: TilePatches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int, fault: Exception, fix: str
+) -> None:
+    def has_no_room(*_batch: object) -> float:
+        raise fault
+
+    monkeypatch.setattr(training, "_step_function", lambda *_parts: has_no_room)
+    with pytest.raises(DeviceFullError) as full:
+        run(spheres, TrainingSettings(network="tiny", epochs=3, learning_rate=1e-3, batch=batch), tmp_path)
+    assert full.value.fault.startswith(f"A batch of {batch} tile")
+    assert full.value.fault.endswith("memory of the device cpu.")
+    assert fix in full.value.fix
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_densities_that_are_not_numbers_end_a_training_in_words(
