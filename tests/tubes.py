@@ -31,6 +31,23 @@ NETWORKS["tiny"] = NetworkSettings(
 """
 """Registers a network that trains in a second."""
 
+FULL_DEVICE = """
+from tomoseg_tui.workflow import trainsets
+load = trainsets.load_patches
+def then_full(*words, **named):
+    import tensorflow as tf
+    from tomoseg_tui.learn.training import TrainingRun
+    take_step = TrainingRun.take_step
+    def step(self, *batch):
+        if self.epochs_done:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return take_step(self, *batch)
+    TrainingRun.take_step = step
+    return load(*words, **named)
+trainsets.load_patches = then_full
+"""
+"""After the first epoch the device has no room for a batch."""
+
 SLOW_STEPS = """
 import time
 from tomoseg_tui.workflow import trainsets

@@ -13,7 +13,8 @@
     │   └── SettingsError             project.toml says something it must not
     ├── TrainingError                 a network cannot be trained or used so
     │   ├── NothingLabelledError      no tile says where the feature is
-    │   └── DivergedError             the loss left for infinity
+    │   ├── DivergedError             the loss left for infinity
+    │   └── DeviceFullError           a batch does not fit in the memory of a device
     ├── DiskFullError                 there is no room for a file
     └── JobError                      a job cannot be started, stopped or resumed
         ├── AlreadyRunningError       another process holds the claim
@@ -86,6 +87,10 @@ class NothingLabelledError(TrainingError):
 
 class DivergedError(TrainingError):
     """The loss of a training has left for infinity."""
+
+
+class DeviceFullError(TrainingError):
+    """A training needs more memory than its device has; its checkpoint is as it was."""
 
 
 class DiskFullError(TomosegError):

@@ -22,7 +22,6 @@ system's folder for temporary files), apart for each state of the code. Remove t
 import argparse
 import csv
 import getpass
-import hashlib
 import json
 import os
 import shutil
@@ -38,9 +37,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from keeping import kept_folder
 from numpy.typing import NDArray
 
-import tomoseg_tui
 from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
 from tomoseg_tui.io.trainset_file import SetTile, read_training_set, write_training_set
 
@@ -239,14 +238,6 @@ def measure(source: Source, feature: str, seed: int, folder: Path) -> dict[str, 
     return found
 
 
-def code_digest() -> str:
-    """Return what differs whenever the program does."""
-    whole = hashlib.sha256()
-    for path in sorted(Path(tomoseg_tui.__file__).parent.rglob("*.py")):
-        whole.update(path.read_bytes())
-    return whole.hexdigest()[:12]
-
-
 def results(source: Source, work: Path, seeds: int, features: list[str]) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Yield feature, seed and result as they come."""
     for seed in range(seeds):
@@ -264,8 +255,7 @@ def main() -> None:
     words = parser.parse_args()
     source = source_of(words.data)
     kept = words.work or Path(tempfile.gettempdir()) / f"tomoseg-bench-audit-{getpass.getuser()}"
-    data = hashlib.sha256(str(source.tomogram.absolute()).encode()).hexdigest()[:6]
-    work = kept / f"{source.tomogram.stem}_{data}_{code_digest()}"
+    work = kept_folder(kept, source.tomogram)
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {source.tomogram.name}; kept in {work}")
     shares: dict[str, list[float]] = {}
     for feature, seed, result in results(source, work, words.seeds, words.feature or list(LABELS)):

@@ -12,8 +12,9 @@ shifts      Dice of ours where test1 is noised, blurred, bent in contrast, or it
 together    all FEATURES= in one network, against one each: training time, apply time, Dice: 10 minutes
 memory      peak of an apply worker on 512 x 1024 x 1024 and 1000 x 4096 x 4096 above cell_b's: 5 minutes
 
-What is done is kept in WORK= (bench_work unless named) with results.json: the same command goes on where it was
-stopped and prints the tables again. EPOCHS= trains for fewer epochs, to try the bench itself.
+What is done is kept in WORK= (bench_work unless named) with results.json, apart for each DATA, EPOCHS and state of the
+code: the same command goes on where it was stopped and prints the tables again. EPOCHS= trains for fewer epochs, to try
+the bench itself.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from chain import FILLED, LARGE_ZYX, MEGABYTE, jobs_by_kind, tomoseg, write_large_tomogram
+from keeping import kept_folder
 from shifts import SHIFTS
 
 from tomoseg_tui.core.network_settings import EMAN2_NETWORK, network_named
@@ -40,6 +42,7 @@ from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import MapSidecar, read_record
+from tomoseg_tui.project.writing import write_whole
 
 LABELS = {"microtubule": 1, "membrane": 2, "ribosome": 3, "carbon": 5}
 """Numbers of the features in the label volumes."""
@@ -61,7 +64,7 @@ MIDDLE_Z, LARGE_Z = "248:264", "496:512"
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the data are, where the work is done, and what of it was asked for."""
+    """Where the data are, where the work on them is kept, and what of it was asked for."""
 
     data: Path
     work: Path
@@ -79,13 +82,19 @@ class Bench:
         if key not in known:
             print(f"... {key}", file=sys.stderr, flush=True)
             known[key] = make()
-            path.write_text(json.dumps(known, indent=1))
+            write_whole(path, json.dumps(known, indent=1))
         return known[key]
 
     @property
     def epoch_words(self) -> list[str]:
         """Options of `train`."""
         return [] if self.epochs is None else ["--epochs", str(self.epochs)]
+
+
+def bench_of(data: Path, work: Path, features: tuple[str, ...], epochs: int | None) -> Bench:
+    """Return a bench whose results no other data, number of epochs or state of the code has a share in."""
+    asked = [] if epochs is None else [f"{epochs}epochs"]
+    return Bench(data, kept_folder(work, data, *asked), features, epochs)
 
 
 def child(script: str, *words: object) -> str:
@@ -202,7 +211,7 @@ def speed(bench: Bench) -> list[tuple[str, ...]]:
     feature = bench.features[0]
     for run in (OURS, EMAN2_NETWORK):
         quality_of(bench, feature, run)
-    found = bench.kept("speed", lambda: measured(bench, feature, OURS, EMAN2_NETWORK))
+    found = bench.kept(f"speed/{feature}", lambda: measured(bench, feature, OURS, EMAN2_NETWORK))
     slow = found["networks"][EMAN2_NETWORK]
     rows: list[tuple[str, ...]] = [SPEED_HEADING]
     for run, one in found["networks"].items():
@@ -244,9 +253,10 @@ def together(bench: Bench) -> list[tuple[str, ...]]:
     """Train one network for all features, and compare it with one each."""
     features = list(bench.features)
     single = {feature: quality_of(bench, feature, OURS) for feature in features}
-    bench.kept(f"project/{TOGETHER}", lambda: make_project(bench, TOGETHER, features))
-    found = bench.kept(TOGETHER, lambda: train_and_apply(bench, TOGETHER, TOGETHER, features))
-    timed = bench.kept(f"{TOGETHER}/speed", lambda: compare_speed(bench, features[0]))["networks"]
+    name = "_".join([TOGETHER, *features])
+    bench.kept(f"project/{name}", lambda: make_project(bench, name, features))
+    found = bench.kept(name, lambda: train_and_apply(bench, name, TOGETHER, features))
+    timed = bench.kept(f"{name}/speed", lambda: compare_speed(bench, name, features[0]))["networks"]
     train = found["train_s"] / (sum(one["train_s"] for one in single.values()) / len(features))
     apply = timed[TOGETHER]["s_per_slice"] / timed[OURS]["s_per_slice"]
     rows: list[tuple[str, ...]] = [("feature", "alone", TOGETHER, "difference")]
@@ -256,18 +266,18 @@ def together(bench: Bench) -> list[tuple[str, ...]]:
     return [*rows, ("training, times one", "", f"{train:.2f}", ""), ("apply, times one", "", f"{apply:.2f}", "")]
 
 
-def compare_speed(bench: Bench, feature: str) -> dict[str, Any]:
+def compare_speed(bench: Bench, name: str, feature: str) -> dict[str, Any]:
     """Time the network of all features and that of one by turns, both in one project."""
-    source, target = (ProjectLayout(bench.project(name)).network_folder(OURS) for name in (feature, TOGETHER))
+    source, target = (ProjectLayout(bench.project(one)).network_folder(OURS) for one in (feature, name))
     shutil.copytree(source, target, dirs_exist_ok=True)
-    return measured(bench, TOGETHER, OURS, TOGETHER)
+    return measured(bench, name, OURS, TOGETHER)
 
 
 def memory(bench: Bench) -> list[tuple[str, ...]]:
     """Measure the peak of an apply worker on volumes of several sizes."""
     feature = bench.features[0]
     quality_of(bench, feature, OURS)
-    found = bench.kept("memory", lambda: peaks(bench, bench.project(feature)))
+    found = bench.kept(f"memory/{feature}", lambda: peaks(bench, bench.project(feature)))
     base = found["cell_b"]
     rows: list[tuple[str, ...]] = [("volume", "peak MB", "above cell_b")]
     return [*rows, *((name, f"{peak:.0f}", f"{peak - base:+.0f}") for name, peak in found.items())]
@@ -315,10 +325,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("bench_work"))
     parser.add_argument("--epochs", type=int)
     words = parser.parse_args()
-    bench = Bench(words.data.resolve(), words.work.resolve(), tuple(words.features.split(",")), words.epochs)
+    bench = bench_of(words.data.resolve(), words.work.resolve(), tuple(words.features.split(",")), words.epochs)
     bench.work.mkdir(parents=True, exist_ok=True)
     settings = network_named(OURS)
-    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {settings.description}")
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {settings.description}; kept in {bench.work}")
     print(f"{settings.parameters(1)} parameters, {settings.flops_per_pixel(1) / 1000:.1f} kFLOP a voxel")
     makers = {"quality": quality, "speed": speed, "shifts": shifts, "together": together, "memory": memory}
     for part in words.parts.split(","):

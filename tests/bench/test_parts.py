@@ -1,10 +1,17 @@
 """Parts of the bench that a figure stands or falls with."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keeping
 import numpy as np
 import pytest
+import sim
 import tensorflow as tf
 from numpy.typing import NDArray
 from shifts import SHIFTS, narrower_wedge
+from sim import Bench, bench_of
 from unet_s import PARAMETERS, build_unet_s, dihedral, flops_per_pixel, masked_cross_entropy
 
 
@@ -44,3 +51,49 @@ def test_a_narrower_wedge_keeps_what_lies_flat_and_takes_what_stands_up() -> Non
 def _volume(plane_zx: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return a volume (z, y, x) that is the same for all y."""
     return np.repeat(plane_zx[:, np.newaxis], 4, axis=1).astype(np.float32)
+
+
+def test_other_data_epochs_or_code_have_results_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One epoch, to try the bench, is not printed as what a whole training gives."""
+
+    def asked(data: str, epochs: int | None) -> Bench:
+        return bench_of(tmp_path / data, tmp_path / "work", ("membrane",), epochs)
+
+    def scored(value: float, data: str, epochs: int | None) -> float:
+        asked(data, epochs).work.mkdir(parents=True, exist_ok=True)
+        return float(asked(data, epochs).kept("membrane", lambda: value))
+
+    ways: tuple[tuple[str, int | None], ...] = (("a", None), ("a", 1), ("a", 2), ("b", None), ("other/a", None))
+    for number, way in enumerate(ways):
+        assert scored(number, *way) == number
+        assert scored(-1, *way) == number, "it is kept"
+    monkeypatch.setattr(keeping, "code_digest", lambda: "another")
+    assert scored(-1, *ways[0]) == -1
+
+
+def test_results_are_replaced_whole(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tmp_path, (), None)
+    bench.kept("first", lambda: 1)
+    (tmp_path / "before").hardlink_to(tmp_path / "results.json")
+    before = (tmp_path / "before").read_text()
+    bench.kept("second", lambda: 2)
+    assert (tmp_path / "before").read_text() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["before", "results.json"]
+
+
+def test_two_features_together_say_nothing_of_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def train(_bench: Bench, name: str, _run: str, features: Sequence[str]) -> dict[str, Any]:
+        made.append(name)
+        return {"train_s": 1.0, "peak_mb": 1.0, "dice": dict.fromkeys(features, len(features) / 10)}
+
+    timed = {"networks": {run: {"s_per_slice": 1.0} for run in (sim.OURS, sim.TOGETHER)}}
+    monkeypatch.setattr(sim, "make_project", lambda *_asked: None)
+    monkeypatch.setattr(sim, "train_and_apply", train)
+    monkeypatch.setattr(sim, "compare_speed", lambda *_asked: timed)
+    for features in (("membrane", "carbon"), ("membrane", "carbon", "ribosome"), ("membrane", "carbon")):
+        rows = sim.together(Bench(tmp_path, tmp_path, features, None))
+        expected = f"{len(features) / 10:.3f}"
+        assert [row[::2] for row in rows[1:-2]] == [(feature, expected) for feature in features]
+    assert len(made) == len(set(made)) == 5, "three alone, two sets together"

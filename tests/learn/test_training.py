@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tomoseg_tui.core.network_settings import NETWORKS, TrainingSettings
 from tomoseg_tui.core.patches import TilePatches
-from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingError
+from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledError, TrainingError
+from tomoseg_tui.learn import training
 from tomoseg_tui.learn.batches import epoch_batches
 from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.training import (
@@ -206,6 +208,33 @@ def test_a_first_batch_in_which_nothing_counts_is_no_measure_of_the_others(
     assert training.first_loss is None
     second, _ = (training.take_step(batch, 1 + step, 3) for step, batch in enumerate((some, more)))
     assert training.first_loss == second
+
+
+@pytest.mark.parametrize(
+    ("batch", "fault", "fix"),
+    [
+        (
+            6,
+            tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+            "with --batch 3, or on another",
+        ),
+        (1, MemoryError(), "Train again under another --name on another device"),
+    ],
+    ids=["tensorflow", "numpy"],
+)
+def test_a_batch_that_does_not_fit_says_which_to_try(
+    spheres: TilePatches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int, fault: Exception, fix: str
+) -> None:
+    def has_no_room(*_batch: object) -> float:
+        raise fault
+
+    monkeypatch.setattr(training, "_step_function", lambda *_parts: has_no_room)
+    with pytest.raises(DeviceFullError) as full:
+        run(spheres, TrainingSettings(network="tiny", epochs=3, learning_rate=1e-3, batch=batch), tmp_path)
+    assert full.value.fault.startswith(f"A batch of {batch} tile")
+    assert full.value.fault.endswith("memory of the device cpu.")
+    assert fix in full.value.fix
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_densities_that_are_not_numbers_end_a_training_in_words(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import Tomoseg, wait_until
-from tubes import NETWORKS_HOOK, hooked
+from tubes import FULL_DEVICE, NETWORKS_HOOK, hooked
 
 from tomoseg_tui.io.trainset_file import SetTile, read_training_set, write_training_set
 from tomoseg_tui.io.triples_file import read_triples
@@ -83,6 +83,18 @@ def test_an_audit_that_was_stopped_and_killed_ends_as_one_that_nobody_disturbed(
     assert (report.network, report.epochs, report.folds, report.seed, report.trainset) == ("tiny", 2, 4, 3, "set")
     assert {tile.fold for tile in report.tiles} == {0, 1, 2, 3}
     assert [audit["name"] for audit in tomoseg("audits", "--json").json] == ["torn", "whole"]
+
+
+def test_an_audit_that_does_not_fit_on_its_device_says_so_and_goes_on_where_it_does(
+    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    full = hooked(tmp_path / "full", NETWORKS_HOOK, worker=FULL_DEVICE)
+    failed = tomoseg(*AUDIT, "--feature", "tube", "--name", "found", "--wait", code=2, env=full)
+    assert "does not fit in the memory of the device cpu." in failed.err
+    assert "Audit again under another --name on another device: --device gpu." in failed.err
+    assert Job(tubes_project.layout.job_folder("1")).state() is JobState.FAILED
+    tomoseg("jobs", "resume", "1", "--wait", env=tiny)
+    assert len(listed(tubes_project, "found")) == 6
 
 
 def test_an_audit_of_features_builds_its_own_training_set_and_draws_the_worst(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support import Tomoseg, interrupt, wait_until
-from tubes import NETWORKS_HOOK, PLACES, SLOW_STEPS, hooked, make_tubes_project, tubes, write_volume
+from tubes import FULL_DEVICE, NETWORKS_HOOK, PLACES, SLOW_STEPS, hooked, make_tubes_project, tubes, write_volume
 
 from tomoseg_tui.io.triples_file import read_split, read_triples
 from tomoseg_tui.jobs.record import Job, JobState
@@ -186,6 +186,21 @@ def test_a_training_that_leaves_for_infinity_fails_and_says_what_to_change(
     assert "diverged" in failed.err
     assert "--learning-rate 100" in failed.err
     assert job_of(tubes_project).state() is JobState.FAILED
+
+
+def test_a_training_whose_batch_no_longer_fits_says_which_to_try_and_loses_nothing(
+    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    words = (*TINY, "--epochs", 2, "--wait")
+    tomoseg(*words, "--name", "whole", env=tiny)
+    full = hooked(tmp_path / "full", NETWORKS_HOOK, worker=FULL_DEVICE)
+    failed = tomoseg(*words, "--name", "run", code=2, env=full)
+    assert "A batch of 2 tiles for tiny does not fit in the memory of the device cpu." in failed.err
+    assert "--batch 1" in failed.err
+    job = job_of(tubes_project, "2")
+    assert (job.state(), epochs_of(job)) == (JobState.FAILED, 1)
+    tomoseg("jobs", "resume", "2", "--wait", env=tiny)
+    assert_same_network((tubes_project.layout, "run"), (tubes_project.layout, "whole"))
 
 
 def test_a_network_may_start_from_another_at_a_tenth_of_its_rate_and_judges_itself_only_by_tiles_held_out(

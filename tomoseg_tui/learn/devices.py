@@ -47,6 +47,17 @@ def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: i
     return f"Running on gpu:{chosen.name.rpartition(':')[2]} ({name}) with {cores} thread{'s' * (cores > 1)} beside it."
 
 
+def device_in_use() -> str:
+    """Return the device that TensorFlow runs on in this process, as `--device` names it."""
+    gpus = tf.config.get_visible_devices("GPU")
+    return f"gpu:{gpus[0].name.rpartition(':')[2]}" if gpus else "cpu"
+
+
+def other_device() -> str:
+    """Return where to go, as `--device` names it, with what does not fit on the one in use."""
+    return "gpu" if device_in_use() == "cpu" else "cpu"
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use: those it sees, or the fewer that Slurm has given to its job."""
     seen = len(os.sched_getaffinity(0))

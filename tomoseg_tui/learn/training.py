@@ -5,7 +5,8 @@ what was best so far. Since all chance is a function of seed, epoch and step, a 
 from it ends with the same numbers, to the bit, as one that was never disturbed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import cos, isnan, pi
 from pathlib import Path
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named, steps_per_epoch
 from tomoseg_tui.core.patches import TilePatches
-from tomoseg_tui.errors import DivergedError, NothingLabelledError, TrainingError
+from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledError, TrainingError
 from tomoseg_tui.learn.batches import Batch, epoch_batches, importance_of, placed
+from tomoseg_tui.learn.devices import device_in_use, other_device
 from tomoseg_tui.learn.inference import raw_function, tile_outputs, tile_probabilities
 from tomoseg_tui.learn.judging import CurvePoint, FeatureScore, Judgement, judge
 from tomoseg_tui.learn.losses import FEATURE, comparable, loss_of, teaches
@@ -119,27 +121,44 @@ def fit(
         If no training tile holds a pixel of one of the features.
     DivergedError
         If the loss becomes NaN or ten times the first one.
+    DeviceFullError
+        If the memory of the device does not suffice; the checkpoint stays as it was.
     TrainingError
         If the checkpoint or the weights to start from are damaged or belong to another training.
     """
     _check_labelled(patches)
-    run = TrainingRun(patches, settings, folder)
-    if run.restore():
-        if run.latest is not None:
+    with _within_memory(settings):
+        run = TrainingRun(patches, settings, folder)
+        if run.restore():
+            if run.latest is not None:
+                run.keep_best()
+                on_epoch(run.latest)
+        elif start is not None:
+            run.start_from(start)
+        steps = steps_of(patches, settings)
+        while run.epochs_done < settings.epochs:
+            loss = run.train_epoch(steps, on_step or (lambda _step, _steps: None), should_stop)
+            if loss is None:
+                return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=True)
+            report = run.end_epoch(steps, loss)
+            run.save()
             run.keep_best()
-            on_epoch(run.latest)
-    elif start is not None:
-        run.start_from(start)
-    steps = steps_of(patches, settings)
-    while run.epochs_done < settings.epochs:
-        loss = run.train_epoch(steps, on_step or (lambda _step, _steps: None), should_stop)
-        if loss is None:
-            return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=True)
-        report = run.end_epoch(steps, loss)
-        run.save()
-        run.keep_best()
-        on_epoch(report)
+            on_epoch(report)
     return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=False)
+
+
+@contextmanager
+def _within_memory(settings: TrainingSettings) -> Iterator[None]:
+    """Say in words that the device has too little memory for a training."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as fault:
+        smaller = f" with --batch {settings.batch // 2}, or" if settings.batch > 1 else ""
+        raise DeviceFullError(
+            f"A batch of {settings.batch} tile{'s' * (settings.batch > 1)} for {settings.network} does not fit in the "
+            f"memory of the device {device_in_use()}.",
+            f"Train again under another --name{smaller} on another device: --device {other_device()}.",
+        ) from fault
 
 
 def _check_labelled(patches: TilePatches) -> None:

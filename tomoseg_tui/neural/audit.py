@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.network_settings import TrainingSettings, network_named
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
+from tomoseg_tui.errors import DeviceFullError
 from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
 from tomoseg_tui.io.triples_file import Triples, write_triples
-from tomoseg_tui.learn.devices import prepare_device
+from tomoseg_tui.learn.devices import other_device, prepare_device
 from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, fit
 from tomoseg_tui.learn.weights import load_checkpoint
@@ -139,14 +140,18 @@ class _Judge:
             )
 
         tell(0.0)
-        result = fit(
-            auditing.teaching_tiles(self._patches, self._facts, self._folds, fold),
-            settings,
-            folder=folder,
-            on_epoch=epoch_ended,
-            on_step=lambda step, steps: tell(step / steps),
-            should_stop=self._reporter.should_stop,
-        )
+        try:
+            result = fit(
+                auditing.teaching_tiles(self._patches, self._facts, self._folds, fold),
+                settings,
+                folder=folder,
+                on_epoch=epoch_ended,
+                on_step=lambda step, steps: tell(step / steps),
+                should_stop=self._reporter.should_stop,
+            )
+        except DeviceFullError as full:  # the batch of an audit is not for the user to choose
+            fix = f"Audit again under another --name on another device: --device {other_device()}."
+            raise DeviceFullError(full.fault, fix) from full
         if result.stopped:
             raise Stopped
         return result.weights
