@@ -24,7 +24,7 @@ from tomoseg_tui.learn.training import (
     fit,
     learning_rate_at,
 )
-from tomoseg_tui.learn.weights import load_checkpoint
+from tomoseg_tui.learn.weights import load_checkpoint, save_checkpoint
 
 
 def run(
@@ -260,6 +260,45 @@ def test_a_checkpoint_of_another_training_is_refused_in_words(
 ) -> None:
     with pytest.raises(TrainingError, match="other settings"):
         run(spheres, replace(brief, seed=99), undisturbed.folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tiles: replace(tiles, layers=3 - tiles.layers), "its annotations are others"),
+        (lambda tiles: replace(tiles, densities=-tiles.densities), "its densities are others"),
+        (lambda tiles: replace(tiles, held_out=tiles.held_out[::-1]), "its held-out tiles are others"),
+    ],
+)
+def test_a_training_goes_on_with_no_other_tiles_than_it_began_with(
+    spheres: TilePatches,
+    brief: TrainingSettings,
+    undisturbed: Trained,
+    change: Callable[[TilePatches], TilePatches],
+    said: str,
+) -> None:
+    before = arrays_of(undisturbed.folder)
+    with pytest.raises(TrainingError, match=f"The training set cells has changed .*{said}") as refused:
+        run(replace(change(spheres), name="cells"), brief, undisturbed.folder)
+    assert "--name" in refused.value.fix
+    assert arrays_of(undisturbed.folder) == before
+
+
+def test_another_number_of_tiles_is_said_even_if_it_changes_the_settings_too(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings, undisturbed: Trained
+) -> None:
+    with pytest.raises(TrainingError, match="it had 6 tiles and has 7"):
+        run(make_tiles(count=7), replace(brief, epochs=9), undisturbed.folder)
+
+
+def test_a_checkpoint_that_knows_of_no_tiles_is_taken_as_it_is(
+    make_tiles: Callable[..., TilePatches], brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
+) -> None:
+    facts, arrays = load_checkpoint(undisturbed.folder / CHECKPOINT)
+    del facts["tiles"]
+    save_checkpoint(tmp_path / CHECKPOINT, facts, arrays)
+    result, _ = run(make_tiles(count=7), brief, tmp_path)
+    assert result.best == undisturbed.result.best
 
 
 def test_the_learning_rate_rises_and_falls_but_eman2s_stays() -> None:

@@ -97,6 +97,24 @@ def test_an_audit_that_does_not_fit_on_its_device_says_so_and_goes_on_where_it_d
     assert len(listed(tubes_project, "found")) == 6
 
 
+def test_an_audit_that_goes_on_with_other_tiles_judges_all_of_them_anew(
+    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    tomoseg("trainset", "build", "set", "--feature", "tube")
+    slow = hooked(tmp_path / "slow", NETWORKS_HOOK, worker=SLOW_STEPS)
+    tomoseg(*AUDIT, "--trainset", "set", "--name", "torn", env=slow)
+    job = Job(tubes_project.layout.job_folder("1"))
+    wait_until(lambda: "part 2/4, epoch 2" in job.progress().message)
+    tomoseg("jobs", "stop", "1")
+    empty_one_mask(tubes_project, "set")
+    resumed = tomoseg("jobs", "resume", "1", "--wait", env=tiny)
+    assert "The training set set has changed since this audit began" in resumed.err
+    tomoseg(*AUDIT, "--trainset", "set", "--name", "whole", "--wait", env=tiny)
+    assert listed(tubes_project, "whole") == listed(tubes_project, "torn")
+    one, other = (read_triples(tubes_project.layout.audit_triples(name)) for name in ("whole", "torn"))
+    assert one.outputs.tobytes() == other.outputs.tobytes()
+
+
 def test_an_audit_of_features_builds_its_own_training_set_and_draws_the_worst(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str]
 ) -> None:

@@ -134,6 +134,29 @@ def test_figures_are_neither_lost_nor_doubled_where_a_kill_has_cut_a_line(
     assert job.metrics_file.read_bytes().count(b"\n") == 3
 
 
+def test_a_training_does_not_go_on_with_a_set_that_was_built_anew_from_other_tiles(
+    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    """It does once the set is what it was."""
+    tomoseg("trainset", "build", "set", "--feature", "tube")
+    words = ("train", "--trainset", "set", "--network", "tiny", "--batch", 2, "--epochs", 4, "--name", "run")
+    tomoseg(*words, env=slowed(tmp_path / "slow", 0.08))
+    job, path = job_of(tubes_project), tubes_project.layout.trainset("set")
+    wait_until(lambda: epochs_of(job) == 1)
+    tomoseg("jobs", "stop", "1")
+    kept = path.read_bytes()
+    path.unlink()
+    tomoseg("tiles", "remove", tomoseg("tiles", "list", "--json").json[0]["id"])
+    tomoseg("trainset", "build", "set", "--feature", "tube")
+    refused = tomoseg("jobs", "resume", "1", "--wait", code=2, env=tiny)
+    assert "The training set set has changed since this training began: it had 6 tiles and has 5." in refused.err
+    assert "Train again under another --name" in refused.err
+    assert (job.state(), epochs_of(job)) == (JobState.FAILED, 1)
+    path.write_bytes(kept)
+    tomoseg("jobs", "resume", "1", "--wait", env=tiny)
+    assert epochs_of(job) == 4
+
+
 def test_ctrl_c_leaves_the_training_running_and_kill_ends_it(
     tubes_project: Project, tomoseg: Tomoseg, tmp_path: Path
 ) -> None:

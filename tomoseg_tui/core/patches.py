@@ -1,5 +1,7 @@
 """What a network is trained on: tiles with their surroundings as plain arrays."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +33,37 @@ class TilePatches:
     """Shape (n,): True for tiles that judge and never teach."""
     features: tuple[str, ...]
     """The f features, in the order of the network's outputs."""
+    name: str = ""
+    """The training set that they are of, as messages call it."""
 
     @property
     def tile(self) -> int:
         """Edge s of a tile in pixels."""
         return int(self.layers.shape[-1])
+
+    def contents(self) -> dict[str, str]:
+        """Return how many tiles there are, and a digest of each thing that a training takes from them, by its name."""
+        return {
+            "tiles": str(len(self.layers)),
+            "densities": _digest(self.densities),
+            "annotations": _digest(self.layers, self.signs),
+            "held-out tiles": _digest(self.held_out),
+        }
+
+
+def _digest(*arrays: NDArray[np.generic]) -> str:
+    whole = hashlib.sha256()
+    for array in arrays:
+        whole.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return whole.hexdigest()
+
+
+def changes_in_words(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return what is another of two `contents`; empty if nothing is."""
+    if before["tiles"] != now["tiles"]:
+        return f"it had {before['tiles']} tiles and has {now['tiles']}"
+    changed = [name for name in now if before.get(name) != now[name]]
+    return f"its {' and its '.join(changed)} are others" if changed else ""
 
 
 def input_edge(network: NetworkSettings, tile: int) -> int:

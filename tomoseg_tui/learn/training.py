@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named, steps_per_epoch
-from tomoseg_tui.core.patches import TilePatches
+from tomoseg_tui.core.patches import TilePatches, changes_in_words
 from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledError, TrainingError
 from tomoseg_tui.learn.batches import Batch, epoch_batches, importance_of, placed
 from tomoseg_tui.learn.devices import device_in_use, other_device
@@ -124,7 +124,8 @@ def fit(
     DeviceFullError
         If the memory of the device does not suffice; the checkpoint stays as it was.
     TrainingError
-        If the checkpoint or the weights to start from are damaged or belong to another training.
+        If the checkpoint or the weights to start from are damaged or belong to another training, or the tiles are
+        no longer those of the checkpoint.
     """
     _check_labelled(patches)
     with _within_memory(settings):
@@ -206,6 +207,7 @@ class TrainingRun:
         self.averaged = build(self.network, features, seed=settings.seed)
         self.optimizer = _optimizer(self.network)
         self.optimizer.build(self.model.trainable_variables)
+        self.contents = patches.contents()
         self.importance = importance_of(patches)
         self.learn = _step_function(self.network, self.model, self.averaged, self.optimizer, self.importance)
         self.raw = raw_function(self.averaged, self.network)
@@ -309,6 +311,7 @@ class TrainingRun:
         """Write the checkpoint."""
         facts = {
             **self._asked(),
+            "tiles": self.contents,
             "epochs_done": self.epochs_done,
             "first_loss": self.first_loss,
             "best": asdict(self.best) if self.best else None,
@@ -323,6 +326,7 @@ class TrainingRun:
         if not path.exists():
             return False
         facts, arrays = load_checkpoint(path)
+        self._refuse_other_tiles(facts.get("tiles", self.contents))  # older checkpoints have none
         if any(facts.get(key) != value for key, value in self._asked().items()):
             raise TrainingError(
                 f"The checkpoint {path} is from a training with other settings or features.",
@@ -336,6 +340,15 @@ class TrainingRun:
             self.latest = _report_from(facts["latest"])
             self.calibrations = [Calibration(*one) for one in facts["calibrations"]]
         return True
+
+    def _refuse_other_tiles(self, before: dict[str, str]) -> None:
+        """Refuse to go on with tiles that are not those of the checkpoint: the two would be mixed in one network."""
+        changes = changes_in_words(before, self.contents)
+        if changes:
+            raise TrainingError(
+                f"The training set {self.patches.name} has changed since this training began: {changes}.",
+                "Train again under another --name, which learns from it as it is now.",
+            )
 
     def _asked(self) -> dict[str, Any]:
         """Return what a checkpoint must share with a training that goes on from it."""

@@ -1,7 +1,7 @@
 """Audit a training set: let networks judge tiles that they have not seen, and rank the labels that look wrong.
 
 A fold that is done lies in the job's partial folder as an array of probabilities; one in the making has its
-checkpoint there. A job that goes on finds both.
+checkpoint there. A job that goes on finds both, unless the tiles are no longer those that it began with.
 """
 
 import shutil
@@ -22,7 +22,7 @@ from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, fit
 from tomoseg_tui.learn.weights import load_checkpoint
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import AuditReport, now, write_record
+from tomoseg_tui.project.records import AuditReport, now, read_record, write_record
 from tomoseg_tui.project.versions import tested_versions
 from tomoseg_tui.project.writing import drafted, sweep_drafts
 from tomoseg_tui.workflow import auditing, trainsets
@@ -54,6 +54,7 @@ def run_audit(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
     for note in summary.notes:
         reporter.log(note)
     folds = auditing.choose_folds(patches, facts)
+    _forget_other_tiles(reporter, patches, folds)
     judge = _Judge(project, request, patches, facts, folds, reporter)
     outputs = np.zeros(patches.layers.shape, np.float32)  # (n, f, y, x)
     for fold in range(FOLDS):
@@ -83,6 +84,29 @@ def _tiles(
     return auditing.load_for_audit(path)
 
 
+class _Begun(msgspec.Struct, frozen=True):
+    """What an audit was begun with, kept beside its folds."""
+
+    contents: dict[str, str]
+    """Of `TilePatches.contents`."""
+    folds: list[int]
+    """By tile."""
+
+
+def _forget_other_tiles(reporter: Reporter, patches: TilePatches, folds: NDArray[np.int64]) -> None:
+    """Remove folds, finished or not, that were made of other tiles than there are now."""
+    path, begun = reporter.partial / "tiles.json", _Begun(patches.contents(), folds.tolist())
+    sweep_drafts(path)
+    if path.exists() and read_record(path, _Begun) == begun:
+        return
+    if path.exists():  # older audits have none: their folds are taken as they are
+        reporter.log(f"The training set {patches.name} has changed since this audit began; all is judged anew.")
+        for fold in range(FOLDS):
+            shutil.rmtree(reporter.partial / f"fold_{fold}", ignore_errors=True)
+            (reporter.partial / f"fold_{fold}.npy").unlink(missing_ok=True)
+    write_record(path, begun)
+
+
 class _Judge:
     """Trains a network for each fold and lets it judge the fold's tiles."""
 
@@ -105,7 +129,8 @@ class _Judge:
         path = self._reporter.partial / f"fold_{fold}.npy"
         if path.exists():
             found: NDArray[np.float32] = np.load(path)
-            return found
+            if len(found) == np.count_nonzero(self._folds == fold):
+                return found
         folder = self._reporter.partial / f"fold_{fold}"
         folder.mkdir(exist_ok=True)
         sweep_drafts(path, *(folder / name for name in (BEST_WEIGHTS, CHECKPOINT)))

@@ -179,8 +179,13 @@ def judged_tiles(patches: TilePatches, folds: NDArray[np.int64], fold: int) -> T
 
 
 def _part(patches: TilePatches, chosen: NDArray[np.intp], layers: NDArray[np.uint8]) -> TilePatches:
-    nothing_held_out = np.zeros(len(chosen), np.bool_)
-    return TilePatches(patches.densities[chosen], layers, patches.signs[chosen], nothing_held_out, patches.features)
+    return replace(
+        patches,
+        densities=patches.densities[chosen],
+        layers=layers,
+        signs=patches.signs[chosen],
+        held_out=np.zeros(len(chosen), np.bool_),
+    )
 
 
 def free_audit_name(project: Project, features: tuple[str, ...], trainset: str | None) -> str:

@@ -361,6 +361,7 @@ def load_patches(
         signs=np.array([tile.facts.signs for tile in tiles], np.int8),
         held_out=np.array([tile.facts.held_out for tile in tiles], np.bool_),
         features=summary.features,
+        name=summary.name,
     )
     return summary, patches, [tile.facts for tile in tiles]
 
