@@ -54,7 +54,7 @@ class TilePatches:
 def _digest(*arrays: NDArray[np.generic]) -> str:
     whole = hashlib.sha256()
     for array in arrays:
-        whole.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        whole.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return whole.hexdigest()
 
 
