@@ -1,6 +1,7 @@
 """The device that TensorFlow runs on."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
@@ -12,6 +13,15 @@ from tomoseg_tui.learn.devices import prepare_device
 
 def test_the_cpu_is_named_with_its_threads() -> None:
     assert re.fullmatch(r"Running on the CPU with \d+ threads?\.", prepare_device("cpu", threads=1))
+
+
+def test_the_device_in_use_is_called_as_it_is_asked_for_and_the_other_is_where_to_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (devices.device_in_use(), devices.other_device()) == ("cpu", "gpu")
+    second = SimpleNamespace(name="/physical_device:GPU:1")
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda _kind: [second])
+    assert (devices.device_in_use(), devices.other_device()) == ("gpu:1", "cpu")
 
 
 def test_threads_that_run_already_are_kept_and_named() -> None:
