@@ -5,10 +5,10 @@ the datasets ``densities`` (z, y, x) in the source's type, ``inside`` (z, y, x) 
 and the attribute ``facts`` (JSON). Plain gzip only, so that any HDF5 reader opens it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import msgspec
@@ -19,6 +19,7 @@ from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.io.hdf import new_hdf
 
 FORMAT = 1
+_Read = TypeVar("_Read")
 
 
 class TileFacts(msgspec.Struct, frozen=True):
@@ -122,11 +123,7 @@ def read_training_set(path: Path) -> tuple[SetSummary, list[SetTile]]:
         If the file is damaged, no training set, or of a newer format.
     """
     with _opened(path) as file:
-        try:
-            groups = [file["tiles"][name] for name in sorted(file["tiles"])] if "tiles" in file else []
-            return _summary(path, file), [_tile(group) for group in groups]
-        except (OSError, KeyError, msgspec.MsgspecError) as fault:
-            raise _damaged(path, fault) from fault
+        return _summary(path, file), _of_each_tile(path, file, _tile)
 
 
 def read_facts(path: Path) -> list[TileFacts]:
@@ -138,12 +135,8 @@ def read_facts(path: Path) -> list[TileFacts]:
         If the file is missing, damaged, no training set, or of a newer format.
     """
     with _opened(path) as file:
-        try:
-            _summary(path, file)
-            groups = [file["tiles"][name] for name in sorted(file["tiles"])] if "tiles" in file else []
-            return [_facts(group) for group in groups]
-        except (OSError, KeyError, msgspec.MsgspecError) as fault:
-            raise _damaged(path, fault) from fault
+        _summary(path, file)
+        return _of_each_tile(path, file, _facts)
 
 
 def _opened(path: Path) -> Any:
@@ -163,6 +156,15 @@ def _summary(path: Path, file: Any) -> SetSummary:
             raise ProjectError(f"{path} is of a newer format.", "Install a newer tomoseg to use it.")
         return msgspec.json.decode(file.attrs["summary"], type=SetSummary)
     except (KeyError, msgspec.MsgspecError) as fault:
+        raise _damaged(path, fault) from fault
+
+
+def _of_each_tile(path: Path, file: Any, read: Callable[[Any], _Read]) -> list[_Read]:
+    """Return what is read of the group of each tile, in the order of the set."""
+    try:
+        groups = [file["tiles"][name] for name in sorted(file["tiles"])] if "tiles" in file else []
+        return [read(group) for group in groups]
+    except (OSError, KeyError, msgspec.MsgspecError) as fault:
         raise _damaged(path, fault) from fault
 
 

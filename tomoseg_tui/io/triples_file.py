@@ -1,7 +1,10 @@
 """Triples on disk, HDF5: image, annotation and output of the tiles of a run, to be seen without the network."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -46,18 +49,15 @@ def read_triples(path: Path) -> Triples:
     ProjectError
         If the file is missing or damaged.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            return Triples(
-                tuple(file.attrs["tiles"]),
-                tuple(file.attrs["features"]),
-                file["held_out"][...],
-                file["images"][...],
-                file["layers"][...],
-                file["outputs"][...],
-            )
-    except (OSError, KeyError) as fault:
-        raise _unreadable(path, fault) from fault
+    with _reading(path) as file:
+        return Triples(
+            tuple(file.attrs["tiles"]),
+            tuple(file.attrs["features"]),
+            file["held_out"][...],
+            file["images"][...],
+            file["layers"][...],
+            file["outputs"][...],
+        )
 
 
 def read_split(path: Path) -> dict[str, bool]:
@@ -68,15 +68,18 @@ def read_split(path: Path) -> dict[str, bool]:
     ProjectError
         If the file is missing or damaged.
     """
+    with _reading(path) as file:
+        held_out: list[bool] = file["held_out"][...].tolist()
+        return dict(zip(file.attrs["tiles"], held_out, strict=True))
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """Open triples; what is missing or damaged of them is said in words."""
     try:
         with h5py.File(path, "r") as file:
-            held_out: list[bool] = file["held_out"][...].tolist()
-            return dict(zip(file.attrs["tiles"], held_out, strict=True))
+            yield file
     except (OSError, KeyError, ValueError) as fault:
-        raise _unreadable(path, fault) from fault
-
-
-def _unreadable(path: Path, fault: Exception) -> ProjectError:
-    return ProjectError(
-        f"The triples {path} cannot be read: {fault}.", "They are made when a training ends or is stopped."
-    )
+        raise ProjectError(
+            f"The triples {path} cannot be read: {fault}.", "They are made when a training ends or is stopped."
+        ) from fault
