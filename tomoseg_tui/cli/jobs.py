@@ -7,7 +7,6 @@ import sys
 from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wait_for, wants_json, write_history
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.chaining import resume_with_followers
-from tomoseg_tui.jobs.names import take_name
 from tomoseg_tui.jobs.record import find_job
 from tomoseg_tui.jobs.seen import JobsSeen
 from tomoseg_tui.jobs.slurm_look import place_in_words
@@ -90,7 +89,6 @@ def jobs_resume(arguments: argparse.Namespace) -> int:
     if arguments.slurm is not None:
         part = job.record().slurm
         slurm = (part.settings if part else project.settings.slurm).changed(arguments.slurm)
-    take_name(job)
     resumed, followers = resume_with_followers(
         project.layout, job, at_once=arguments.now, slurm=slurm, here=arguments.here
     )

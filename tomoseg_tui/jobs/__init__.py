@@ -13,3 +13,6 @@ its place in line when they are done; the places are in the order in which jobs 
 A training, an audit and an apply take the whole CPU or GPU. Merging and preprocessing take a core, and run beside
 them, a few at a time: two heavy jobs at once would thrash, a merge of seconds should not wait a night.
 """
+
+WORKER_MODULE = "tomoseg_tui.jobs.worker"
+"""What a worker runs; by this word of its command it is told from others that hold a claim for a moment."""

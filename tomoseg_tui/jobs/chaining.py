@@ -8,6 +8,7 @@ from typing import Any
 from tomoseg_tui.errors import AlreadyRunningError, JobError, TomosegError
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.handing import hand_over, part_for
+from tomoseg_tui.jobs.names import take_name
 from tomoseg_tui.jobs.record import Job, JobRecord, JobState, all_jobs, create_job, find_job, look_patiently
 from tomoseg_tui.project import claims
 from tomoseg_tui.project.layout import ProjectLayout
@@ -193,10 +194,11 @@ def resume_with_followers(
     Raises
     ------
     JobError
-        If a job that it comes after has not gone well itself.
+        If a job that it comes after has not gone well itself, or what it makes is another job's by name.
     AlreadyRunningError
         If a worker is at it.
     """
+    take_name(job)
     record = job.record()
     state = job.state(record)
     if state.can_resume:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
+from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.handing import hand_over, is_in_slurm, kill_there, part_for, stop_there
 from tomoseg_tui.jobs.record import Job, JobRecord, JobState, SlurmPart, create_job, look_patiently, tidy_jobs
 from tomoseg_tui.jobs.slurm import require
@@ -29,8 +30,6 @@ PARTING_SECONDS = 2.0
 """How long a worker may take to give its claim back after its last word."""
 WATCH_SECONDS = 0.25
 """How often a watcher looks."""
-WORKER_MODULE = "tomoseg_tui.jobs.worker"
-"""What a worker runs; by this word of its command it is told from others that hold a claim for a moment."""
 
 
 def launch(

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.paces import Pace, known_paces, paces_file, remember_pace
 
@@ -62,7 +63,7 @@ def measured_pace(
 
 
 def _measure(folder: Path, kind: str, sample: dict[str, Any], unwanted: Callable[[], bool]) -> Pace | None:
-    words = ["-m", "tomoseg_tui.jobs.worker", str(folder), "--measure", "--since", str(time.time_ns())]
+    words = ["-m", WORKER_MODULE, str(folder), "--measure", "--since", str(time.time_ns())]
     with subprocess.Popen(  # noqa: S603  # our own interpreter and module
         [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

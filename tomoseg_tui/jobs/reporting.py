@@ -21,6 +21,7 @@ from typing import final
 import msgspec
 
 from tomoseg_tui.core.time_left import TimeLeft
+from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.measuring import known_pace
 from tomoseg_tui.jobs.pacing import forecast_of, is_crowded, pace_of
 from tomoseg_tui.jobs.queue import Place
@@ -190,7 +191,7 @@ class JobReporter:
     def start_helpers(self, count: int) -> None:
         """Start further processes in this process group."""
         helped = ["--helper", str(os.getpid())]
-        words = [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(self._job.folder), *helped]
+        words = [sys.executable, "-m", WORKER_MODULE, str(self._job.folder), *helped]
         for number in range(1, count + 1):
             self._helpers.append(
                 subprocess.Popen([*words, "--number", str(number)], stdin=subprocess.DEVNULL)  # noqa: S603

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomoseg_tui.errors import JobError
+from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 WARNING_SECONDS = 60
@@ -54,7 +55,7 @@ def this_task(environment: Mapping[str, str] = os.environ) -> SlurmTask:
 
 def script_of(folder: Path) -> str:
     """Return what a node runs for a job: the same worker, in the place of the shell, so that signals reach it."""
-    words = [sys.executable, "-m", "tomoseg_tui.jobs.worker", "--slurm", str(folder)]
+    words = [sys.executable, "-m", WORKER_MODULE, "--slurm", str(folder)]
     return (
         "#!/bin/sh\n"
         "# Runs a job of tomoseg on a node; written by tomoseg, which reads it never.\n"

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.chaining import resume_with_followers
-from tomoseg_tui.jobs.names import take_name
 from tomoseg_tui.jobs.record import Job, JobState, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
@@ -64,7 +63,6 @@ def resume_elsewhere(app: "TomosegApp", job: Listing, place: str) -> None:
 
 def _resumed(found: Job, *, slurm: SlurmSettings | None = None, here: bool = False) -> str:
     layout = ProjectLayout(found.folder.parent.parent)
-    take_name(found)
     resumed, followers = resume_with_followers(layout, found, slurm=slurm, here=here)
     if not resumed:
         return f"Job {found.id} is done already."
