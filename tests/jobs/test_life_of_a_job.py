@@ -124,12 +124,18 @@ def test_a_killed_job_is_stopped_and_can_be_resumed(
     assert "Job 1 is done" in tomoseg("jobs", "kill", "1").err
 
 
+def merging(tomoseg: Tomoseg, held: Held, project: Project) -> tuple[subprocess.Popen[str], Job]:
+    """Start a command that waits for its merge; the merge is held when it has done some of its slabs."""
+    process = tomoseg.start(*MERGE, "--wait", env=held.env)
+    job = job_of(project)
+    wait_until(lambda: slabs_of(job) > 0)
+    return process, job
+
+
 def test_ctrl_c_leaves_the_job_running_and_says_so(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
-    process = tomoseg.start(*MERGE, "--wait", env=held.env)
-    job = job_of(tubes_project)
-    wait_until(lambda: slabs_of(job) > 0)
+    process, job = merging(tomoseg, held, tubes_project)
     interrupt(process)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 130
@@ -144,9 +150,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(
 def test_a_record_that_cannot_be_read_for_a_moment_does_not_end_the_waiting(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
-    process = tomoseg.start(*MERGE, "--wait", env=held.env)
-    job = job_of(tubes_project)
-    wait_until(lambda: slabs_of(job) > 0)
+    process, job = merging(tomoseg, held, tubes_project)
     tear_for_a_moment(job)
     held.let_go()
     _, said = process.communicate(timeout=60)
