@@ -15,15 +15,8 @@ from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledEr
 from tomoseg_tui.learn import training
 from tomoseg_tui.learn.batches import epoch_batches
 from tomoseg_tui.learn.inference import Predictor
-from tomoseg_tui.learn.training import (
-    BEST_WEIGHTS,
-    CHECKPOINT,
-    EpochReport,
-    FitResult,
-    TrainingRun,
-    fit,
-    learning_rate_at,
-)
+from tomoseg_tui.learn.reports import EpochReport
+from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, FitResult, TrainingRun, fit, learning_rate_at
 from tomoseg_tui.learn.weights import load_checkpoint, save_checkpoint
 
 

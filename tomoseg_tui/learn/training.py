@@ -24,9 +24,10 @@ from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledEr
 from tomoseg_tui.learn.batches import Batch, epoch_batches, importance_of, placed
 from tomoseg_tui.learn.devices import device_in_use, other_device
 from tomoseg_tui.learn.inference import raw_function, tile_outputs, tile_probabilities
-from tomoseg_tui.learn.judging import CurvePoint, FeatureScore, Judgement, judge
+from tomoseg_tui.learn.judging import Judgement, judge
 from tomoseg_tui.learn.losses import FEATURE, comparable, loss_of, teaches
 from tomoseg_tui.learn.networks import build, calibrated, middle_of
+from tomoseg_tui.learn.reports import EpochReport, rank, report_from
 from tomoseg_tui.learn.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 BEST_WEIGHTS = "best.weights.h5"
@@ -41,28 +42,6 @@ WEIGHT_DECAY = 1e-3
 """Share of each weight, times the learning rate, that the U-Net loses at each step."""
 WARM_UP_STEPS = 25
 """Steps in which the U-Net's learning rate rises to its largest value."""
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What an epoch has brought."""
-
-    epoch: int
-    """Its number, from 1."""
-    epochs: int
-    """How many there will be."""
-    learning_rate: float
-    """That of its last step."""
-    training_loss: float
-    """Mean over its steps."""
-    held_out_loss: float | None
-    """The same loss over the held-out tiles, unchanged by augmentation; None where nothing is held out."""
-    held_out_dice: dict[str, float | None]
-    """By feature, at the threshold where it is best."""
-    is_best: bool
-    """True if these are the weights worth keeping so far."""
-    scores: dict[str, FeatureScore | None]
-    """By feature; None where no held-out tile shows it."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +252,7 @@ class TrainingRun:
             training_loss=loss,
             held_out_loss=held_out_loss,
             held_out_dice=dice,
-            is_best=self.best is None or _rank(dice, held_out_loss) >= _rank_of(self.best),
+            is_best=self.best is None or rank(dice, held_out_loss) >= self.best.rank,
             scores={feature: one.score if one else None for feature, one in judged.items()},
         )
         self.latest = report
@@ -335,9 +314,9 @@ class TrainingRun:
         for variable, array in zip(self._variables(), arrays, strict=True):
             variable.assign(array)
         self.epochs_done, self.first_loss = facts["epochs_done"], facts["first_loss"]
-        self.best = _report_from(facts["best"])
+        self.best = report_from(facts["best"])
         if facts.get("latest") is not None:  # not in checkpoints of version 0.1.0
-            self.latest = _report_from(facts["latest"])
+            self.latest = report_from(facts["latest"])
             self.calibrations = [Calibration(*one) for one in facts["calibrations"]]
         return True
 
@@ -360,25 +339,6 @@ class TrainingRun:
 
     def _variables(self) -> list[Any]:
         return [*self.model.weights, *self.averaged.weights, *self.optimizer.variables]
-
-
-def _rank(held_out_dice: dict[str, float | None], held_out_loss: float | None) -> float:
-    """Return what is greatest in the best epoch: mean Dice, or minus the loss where no feature has one."""
-    dice = [one for one in held_out_dice.values() if one is not None]
-    return float(np.mean(dice)) if dice else -(held_out_loss or 0.0)
-
-
-def _rank_of(report: EpochReport) -> float:
-    return _rank(report.held_out_dice, report.held_out_loss)
-
-
-def _report_from(values: dict[str, Any]) -> EpochReport:
-    scores = {feature: _score_from(score) if score else None for feature, score in values["scores"].items()}
-    return EpochReport(**{**values, "scores": scores})
-
-
-def _score_from(values: dict[str, Any]) -> FeatureScore:
-    return FeatureScore(**{**values, "curve": tuple(CurvePoint(**point) for point in values["curve"])})
 
 
 def _optimizer(network: NetworkSettings) -> Any:

@@ -19,7 +19,8 @@ from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
 from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.learn.devices import other_device, prepare_device
 from tomoseg_tui.learn.inference import Predictor
-from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, fit
+from tomoseg_tui.learn.reports import EpochReport
+from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, fit
 from tomoseg_tui.learn.weights import load_checkpoint
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditReport, now, read_record, write_record

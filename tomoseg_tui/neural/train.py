@@ -17,7 +17,8 @@ from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.learn.devices import prepare_device
 from tomoseg_tui.learn.inference import Predictor
 from tomoseg_tui.learn.pacing import peak_video_bytes
-from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, EpochReport, FitResult, fit, steps_of
+from tomoseg_tui.learn.reports import EpochReport
+from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, FitResult, fit, steps_of
 from tomoseg_tui.learn.weights import load_checkpoint
 from tomoseg_tui.neural.copies import digest_of
 from tomoseg_tui.project import catalog
