@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.augment import (
+    SHORTEST_WAVE_ZYX,
     TURNS_ONLY,
+    UNCHANGED,
     Augmentation,
     Patch,
     augment,
@@ -20,6 +22,7 @@ from tomoseg_tui.core.augment import (
     step_generator,
     with_beginning,
     with_border,
+    with_wave,
 )
 
 EDGE, TILE = 48, 16
@@ -146,9 +149,7 @@ def test_turned_corners_are_not_empty(seed: int) -> None:
 
 
 def test_no_change_at_all_cuts_the_middle(patch: Patch) -> None:
-    still = Augmentation(mirror=False, rotation_degrees=0, scale=0, shear=0, shift_pixels=0, contrast=0)
-    still = replace(still, brightness_sigma=0, noise_sigma=0, blur=0)
-    same = augment(patch, np.random.default_rng(0), 32, still)
+    same = augment(patch, np.random.default_rng(0), 32, UNCHANGED)
     assert np.allclose(same.densities, patch.densities[:, 8:40, 8:40], atol=1e-5)
     assert np.array_equal(same.layers[:, 8:24, 8:24], patch.layers)
     assert not same.layers[:, :8].any()
@@ -164,14 +165,14 @@ def test_grey_values_change_within_what_was_asked(patch: Patch) -> None:
 
 @given(SEEDS)
 def test_a_moved_tile_stays_in_its_window(seed: int) -> None:
-    still = Augmentation(False, 0.0, 0.0, 0.0, (32 - TILE) // 2, 0.0, 0.0, 0.0, 0.0)
+    still = replace(UNCHANGED, shift_pixels=(32 - TILE) // 2)
     moved = resample(disc_patch(), np.random.default_rng(seed), 32, still)
     assert (moved.layers != 0).sum() == TILE**2
     assert (moved.layers == 2).sum() == (disc_patch().layers == 2).sum()
 
 
 def test_some_tiles_touch_the_border_of_their_window() -> None:
-    still = Augmentation(False, 0.0, 0.0, 0.0, (32 - TILE) // 2, 0.0, 0.0, 0.0, 0.0)
+    still = replace(UNCHANGED, shift_pixels=(32 - TILE) // 2)
     moved = [resample(disc_patch(), np.random.default_rng(seed), 32, still).layers[0] != 0 for seed in range(40)]
     touching = [known[0].any() or known[-1].any() or known[:, 0].any() or known[:, -1].any() for known in moved]
     assert 8 < sum(touching) < 30
@@ -191,3 +192,13 @@ def test_a_patch_that_ends_goes_on_mirrored_at_one_side_with_its_layers(seed: in
     for step in range(1, 9):
         assert np.array_equal(mirrored[line + step], mirrored[line - step])
     assert np.array_equal(ended.layers, (ended.densities % 4).astype(np.uint8))
+
+
+@given(SEEDS)
+def test_a_wave_is_slow_and_no_higher_than_asked(seed: int) -> None:
+    patch = Patch(np.zeros((8, 96, 96), np.float32), np.ones((1, 64, 64), np.uint8))
+    waved = with_wave(patch, 0.5, np.random.default_rng(seed))
+    assert 0 < np.abs(waved.densities).max() <= 0.5
+    for axis, shortest in enumerate(SHORTEST_WAVE_ZYX):
+        assert np.abs(np.diff(waved.densities, axis=axis)).max() <= 0.5 * 2 * np.pi / shortest + 1e-6
+    assert waved.layers is patch.layers

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.augment import Augmentation
+from tomoseg_tui.core.augment import UNCHANGED, Augmentation
 from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, TilePatches
 from tomoseg_tui.learn.batches import WIDE_IMPORTANCE, epoch_batches, importance_of, taught_signs, tile_order
@@ -116,7 +116,7 @@ def test_a_tile_teaches_the_slice_that_it_stands_on_and_no_other(make_tiles: Cal
     """Its own densities are the middle ones of those that the window gives that slice."""
     tiles = make_tiles(count=3, held_out=0)
     tiles.densities[:] = np.arange(9, dtype=np.float32)[:, np.newaxis, np.newaxis]
-    still = Augmentation(True, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0)
+    still = replace(UNCHANGED, mirror=True)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=30)
     (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=still)
     known = batch.layers.any(axis=(1, 2, 4))  # (n, place)
@@ -124,10 +124,6 @@ def test_a_tile_teaches_the_slice_that_it_stands_on_and_no_other(make_tiles: Cal
     assert known.any(axis=0).all()
     places = known.argmax(axis=1)
     assert batch.densities[np.arange(30), 24, 24, 2 + places].tolist() == [4.0] * 30
-
-
-STILL = Augmentation(False, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-"""Nothing is done to tiles."""
 
 
 def numbered_tiles(make_tiles: Callable[..., TilePatches], count: int) -> TilePatches:
@@ -143,7 +139,7 @@ def test_every_other_step_is_given_mosaics_of_no_more_pixels_but_more_tiles(
 ) -> None:
     tiles = numbered_tiles(make_tiles, 16)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=4)
-    windows, mosaics, again = epoch_batches(tiles, settings, epoch=0, steps=3, augmentation=STILL)
+    windows, mosaics, again = epoch_batches(tiles, settings, epoch=0, steps=3, augmentation=UNCHANGED)
     assert windows.densities.shape == again.densities.shape == (4, 48, 48, 7)
     assert mosaics.densities.shape == (9, 32, 32, 7)
     assert mosaics.densities[..., 0].size <= windows.densities[..., 0].size
@@ -153,7 +149,7 @@ def test_every_other_step_is_given_mosaics_of_no_more_pixels_but_more_tiles(
 def test_a_mosaic_is_four_tiles_each_with_its_own_annotation(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = numbered_tiles(make_tiles, 16)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=4)
-    _, mosaics = epoch_batches(tiles, settings, epoch=0, steps=2, augmentation=STILL)
+    _, mosaics = epoch_batches(tiles, settings, epoch=0, steps=2, augmentation=UNCHANGED)
     layers = mosaics.layers.max(axis=(3, 4))  # those of the one slice that is taught
     for y, x in ((0, 0), (0, 16), (16, 0), (16, 16)):
         own = mosaics.densities[:, y : y + 16, x : x + 16]
@@ -170,7 +166,7 @@ def test_eman2s_network_is_given_no_mosaics(spheres: TilePatches) -> None:
     assert shapes == {(4, 16, 16, 1)}
 
 
-BEGINNING = Augmentation(True, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 1.0)
+BEGINNING = replace(UNCHANGED, mirror=True, beginning=1.0)
 """Nothing but mirrored, and a feature beside each negative where one may begin."""
 
 
@@ -242,8 +238,18 @@ def test_windows_end_as_tomograms_do_if_they_were_looked_at_for_a_wide_feature(w
     tiles = film_tiles(wide=wide)
     tiles.densities[:] = np.random.default_rng(0).standard_normal(tiles.densities.shape)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=8)
-    (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=replace(STILL, border=1.0))
+    (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=replace(UNCHANGED, border=1.0))
     assert [ends_mirrored(window) for window in batch.densities] == [wide > 0] * 8
+
+
+@pytest.mark.parametrize("wide", [0, 4])
+def test_a_slow_wave_lies_over_tiles_that_were_looked_at_for_a_wide_feature(wide: int) -> None:
+    """Over windows and over each tile of a mosaic; all are flat without it."""
+    tiles = film_tiles(wide=wide)
+    tiles.densities[:] = 0
+    settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=4)
+    for batch in epoch_batches(tiles, settings, epoch=0, steps=2, augmentation=replace(UNCHANGED, wave_sigma=1.0)):
+        assert [float(np.ptp(window)) > 0 for window in batch.densities] == [wide > 0] * len(batch.densities)
 
 
 def test_a_wide_feature_counts_less_beside_thin_ones_and_as_much_alone() -> None:

@@ -4,7 +4,7 @@ All chance comes from the generator handed in, and `step_generator` makes that o
 epoch and step, so that nothing of a generator needs saving.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +22,8 @@ BEGINS_ON_BOTH_SIDES = 0.3
 """Share of the negatives with a beginning that have one above and one below."""
 WIDE_PIXELS = 16
 """How far from its edge the inside of a wide feature lies, in pixels: four times as far as a network looks along z."""
+SHORTEST_WAVE_ZYX = (16.0, 64.0, 64.0)
+"""Shortest wavelength of a slow wave along each axis, in slices and pixels."""
 MOST_BLEED = 0.7
 """Largest share of a feature in the last slice before it: the missing wedge smears along z."""
 
@@ -66,9 +68,15 @@ class Augmentation:
     border: float = 0.5
     """Share of the windows that end as a tomogram does, if they were looked at for a wide feature: of a thin one no
     less is found along the border."""
+    wave_sigma: float = 0.5
+    """Largest height, in sigma, of the slow wave laid over tiles that were looked at for a wide feature. Inside it
+    there is nothing but a texture on a slightly other density, and a network that goes by that density takes every
+    darker place of another tomogram for the feature."""
 
 
-TURNS_ONLY = Augmentation(False, 180.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+UNCHANGED = Augmentation(False, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""Patches as they are."""
+TURNS_ONLY = replace(UNCHANGED, rotation_degrees=180.0)
 """Rotated copies, as EMAN2 makes them."""
 
 
@@ -139,6 +147,25 @@ def _begin_into(densities: NDArray[np.float32], feature: NDArray[np.float32], rn
     densities[first:] = feature[middle : middle + len(densities) - first]
     bleed = np.float32(rng.uniform(0, MOST_BLEED))
     densities[first - 1] += bleed * (feature[middle] - densities[first - 1])
+
+
+def with_wave(patch: Patch, most: float, rng: np.random.Generator) -> Patch:
+    """Add a slow wave to the densities, as ice of uneven thickness and lost low frequencies do.
+
+    Parameters
+    ----------
+    patch : Patch
+        Left unchanged.
+    most : float
+        Largest height of the wave, in sigma.
+    rng : numpy.random.Generator
+        Chooses height, direction, length (at least `SHORTEST_WAVE_ZYX`) and phase.
+    """
+    z, y, x = (np.arange(size, dtype=np.float32) for size in patch.densities.shape)
+    along_z, along_y, along_x = 2 * np.pi * rng.uniform(-1, 1, 3) / SHORTEST_WAVE_ZYX
+    phase = along_z * z[:, np.newaxis, np.newaxis] + along_y * y[:, np.newaxis] + along_x * x
+    wave = rng.uniform(0, most) * np.cos(phase + rng.uniform(0, 2 * np.pi))
+    return Patch(patch.densities + wave.astype(np.float32), patch.layers)
 
 
 def with_border(patch: Patch, pixels: int, rng: np.random.Generator) -> Patch:

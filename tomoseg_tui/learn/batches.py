@@ -24,6 +24,7 @@ from tomoseg_tui.core.augment import (
     step_generator,
     with_beginning,
     with_border,
+    with_wave,
 )
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
 from tomoseg_tui.core.patches import TilePatches, input_edge, window_of
@@ -158,12 +159,16 @@ class _Source:
         patch = _tile_beside_features(self.patches, tile, self.wide, rng, self.augmentation.beginning)
         patch = mirrored(patch, rng) if self.augmentation.mirror else patch
         patch = Patch(window_of(self.network, patch.densities, place), patch.layers)
-        return augment(patch, rng, edge, self.augmentation)
+        patch = augment(patch, rng, edge, self.augmentation)
+        return with_wave(patch, self.augmentation.wave_sigma, rng) if self.may_be_wide(tile) else patch
+
+    def may_be_wide(self, tile: int) -> bool:
+        """Tell whether a tile was looked at for a wide feature."""
+        return bool((self.patches.signs[tile, self.wide.any(axis=0)] != 0).any())
 
     def ended(self, tile: int, window: Patch, rng: np.random.Generator) -> Patch:
         """Return a window of a tile that was looked at for a wide feature, now and then, as one at the border."""
-        judged = self.patches.signs[tile, self.wide.any(axis=0)] != 0
-        if not judged.any() or rng.random() >= self.augmentation.border:
+        if not self.may_be_wide(tile) or rng.random() >= self.augmentation.border:
             return window
         return with_border(window, self.network.border_pixels, rng)
 
