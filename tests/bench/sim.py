@@ -9,7 +9,7 @@ quality     Dice, seconds of training and peak memory of the three networks, FEA
             an apply worker, UNet S's that of its one process for training and applying
 speed       seconds a slice of the three, by turns, and the share of the machine's matrix products: 2 minutes
 shifts      Dice of ours where test1 is noised, blurred, bent in contrast, or its wedge narrower: 1 minute a feature
-together    all FEATURES= in one network, against one each: training time, apply time, Dice: 10 minutes
+together    all FEATURES= in one network, against one each: Dice, and by turns training and applying: 12 minutes
 memory      peak of an apply worker on 512 x 1024 x 1024 and 1000 x 4096 x 4096 above cell_b's: 5 minutes
 
 What is done is kept in WORK= (bench_work unless named) with results.json, apart for each DATA, EPOCHS and state of the
@@ -257,13 +257,15 @@ def together(bench: Bench) -> list[tuple[str, ...]]:
     bench.kept(f"project/{name}", lambda: make_project(bench, name, features))
     found = bench.kept(name, lambda: train_and_apply(bench, name, TOGETHER, features))
     timed = bench.kept(f"{name}/speed", lambda: compare_speed(bench, name, features[0]))["networks"]
-    train = found["train_s"] / (sum(one["train_s"] for one in single.values()) / len(features))
+    paces = bench.kept(f"{name}/pace", lambda: compare_pace(bench, name))
+    train, cpu = (paces[TOGETHER][seconds] / paces[OURS][seconds] for seconds in ("train_s", "train_cpu_s"))
     apply = timed[TOGETHER]["s_per_slice"] / timed[OURS]["s_per_slice"]
     rows: list[tuple[str, ...]] = [("feature", "alone", TOGETHER, "difference")]
     for feature in features:
         one, all_of_them = single[feature]["dice"][feature], found["dice"][feature]
         rows.append((feature, f"{one:.3f}", f"{all_of_them:.3f}", f"{all_of_them - one:+.3f}"))
-    return [*rows, ("training, times one", "", f"{train:.2f}", ""), ("apply, times one", "", f"{apply:.2f}", "")]
+    rows += [("training, times one", "", f"{train:.2f}", ""), ("the same, CPU time", "", f"{cpu:.2f}", "")]
+    return [*rows, ("apply, times one", "", f"{apply:.2f}", "")]
 
 
 def compare_speed(bench: Bench, name: str, feature: str) -> dict[str, Any]:
@@ -271,6 +273,11 @@ def compare_speed(bench: Bench, name: str, feature: str) -> dict[str, Any]:
     source, target = (ProjectLayout(bench.project(one)).network_folder(OURS) for one in (feature, name))
     shutil.copytree(source, target, dirs_exist_ok=True)
     return measured(bench, name, OURS, TOGETHER)
+
+
+def compare_pace(bench: Bench, name: str) -> dict[str, Any]:
+    """Time the trainings of both by turns, in a project that holds them since `compare_speed`."""
+    return dict(json.loads(child("pace.py", bench.project(name), OURS, TOGETHER)))
 
 
 def memory(bench: Bench) -> list[tuple[str, ...]]:

@@ -31,7 +31,7 @@ MOST_STEPS = 4000
 """More steps of the U-Net than this bring nothing that is worth the wait."""
 FEWEST_EPOCHS = 5
 """Each tile is seen at least so often."""
-LONGEST_FOR_FEATURES = 1.8
+LONGEST_FOR_FEATURES = 1.7
 """Steps of four features, times those of one: with the looks at more held-out tiles, twice the time. More brought
 nothing."""
 BORDER_PIXELS = 16

@@ -1,0 +1,70 @@
+"""How long trainings take against one another, start-up taken off: a child of the bench.
+
+`python pace.py PROJECT RUN... [--rounds N]` trains networks as the runs were trained, an epoch of each by turns with
+the look at the held-out tiles, and prints JSON: for each the least seconds of an epoch, times its epochs. Two
+trainings one after the other would tell more of what else the machine did meanwhile.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from speed import Timed
+
+from tomoseg_tui.core.network_settings import TrainingSettings
+from tomoseg_tui.learn.devices import prepare_device
+from tomoseg_tui.learn.training import TrainingRun, steps_of
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.trainsets import load_patches
+
+
+def training(project: Project, name: str, folder: Path) -> tuple[Callable[[], int], int]:
+    """Return a function that trains for an epoch, and how many epochs the run had."""
+    card = catalog.network(project.layout, name)
+    _, patches, _ = load_patches(project.layout.network_trainset(name))
+    settings = TrainingSettings(card.network, card.epochs, card.learning_rate, card.batch, card.seed)
+    run, steps = TrainingRun(patches, settings, folder), steps_of(patches, settings)
+
+    def epoch() -> int:
+        run.train_epoch(steps, lambda _step, _steps: None, lambda: False)
+        run.judge_held_out()
+        return 1
+
+    return epoch, card.epochs
+
+
+def measure(project: Project, runs: list[str], rounds: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Time all by turns."""
+    asked = {run: training(project, run, folder) for run in runs}
+    for epoch, _ in asked.values():
+        epoch()  # the first compiles
+    timed = {run: Timed() for run in asked}
+    for _ in range(rounds):
+        for run, (epoch, _) in asked.items():
+            timed[run].again(epoch)
+    return {
+        run: {"train_s": timed[run].wall_s * epochs, "train_cpu_s": timed[run].cpu_s * epochs}
+        for run, (_, epochs) in asked.items()
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("project", type=Path)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--rounds", type=int, default=6)
+    words = parser.parse_args()
+    prepare_device("cpu")
+    with tempfile.TemporaryDirectory(prefix="tomoseg-pace-") as folder:
+        print(json.dumps(measure(Project.open(words.project), words.runs, words.rounds, Path(folder))))
+
+
+if __name__ == "__main__":
+    main()
