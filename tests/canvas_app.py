@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from tomoseg_tui.tui.canvas.asking import Heard, Question
-from tomoseg_tui.tui.canvas.pacing import PacedApp
-from tomoseg_tui.tui.canvas.widget import SliceCanvas
+from tomoseg_tui.tui.canvas.frame_pacing import PacedApp
+from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
+from tomoseg_tui.tui.canvas.terminal_query import Heard, Question
 
 
 class CanvasApp(PacedApp):

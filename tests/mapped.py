@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from support import make_card, put_card, write_map, write_mrc
 
-from tomoseg_tui.jobs.record import Job, JobState, create_job
-from tomoseg_tui.project import catalog, claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.jobs.job import Job, JobState, create_job
+from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.records import MapSidecar, read_record, write_record
-from tomoseg_tui.workflow.apply_folder import Prepared, task_of
-from tomoseg_tui.workflow.applying import ApplyRequest
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
+from tomoseg_tui.workflow.apply.output import Prepared, task_of
 
 FEATURES = ("microtubule", "membrane")
 SHAPE_ZYX = (24, 96, 96)

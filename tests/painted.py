@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import Layer
-from tomoseg_tui.core.painting import dab
+from tomoseg_tui.core.paint_tools import dab
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
-from tomoseg_tui.workflow.painting import Painting
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import Painting
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 
 PLACE, NEGATIVE, STAR = (Place("cell", 4, 64, x) for x in (40, 64, 80))
 WALL_ONLY = Place("cell", 5, 64, 40)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from textual.pilot import Pilot
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.preferences import Config
+from tomoseg_tui.project.user_config import Config
 from tomoseg_tui.tui.app import TomosegApp
 
 

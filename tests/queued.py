@@ -9,14 +9,14 @@ from support import wait_until
 from tubes import hooked
 
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 
 _STUB = """
 import os, sys, time, types
 def recipe(project, asked, reporter):
     from tomoseg_tui.errors import TomogramError
-    from tomoseg_tui.workflow.reporting import stop_if_asked
+    from tomoseg_tui.workflow.job_interface import stop_if_asked
     name = asked.get("name") or asked["run"]
     with open(os.path.join({folder!r}, "begun"), "a") as begun:
         begun.write(name + "\\n")
@@ -27,7 +27,7 @@ def recipe(project, asked, reporter):
         raise TomogramError("It is torn.", "Sew it.")
     return dict(gpus=os.environ.get("CUDA_VISIBLE_DEVICES"), numpy="numpy" in sys.modules)
 for module, function in (("train", "run_training"), ("audit", "run_audit"), ("apply", "run_apply")):
-    stub = types.ModuleType("tomoseg_tui.neural." + module)
+    stub = types.ModuleType("tomoseg_tui.runners.run_" + module)
     setattr(stub, function, recipe)
     sys.modules[stub.__name__] = stub
 """

@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.files import locks as claims
 from tomoseg_tui.io.mrc import MrcWriter
-from tomoseg_tui.jobs.record import all_jobs
-from tomoseg_tui.project import claims
+from tomoseg_tui.jobs.job import all_jobs
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import (
@@ -35,8 +35,8 @@ from tomoseg_tui.project.records import (
     read_record,
     write_record,
 )
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
-from tomoseg_tui.workflow.reporting import Load
+from tomoseg_tui.workflow.job_interface import Load
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:

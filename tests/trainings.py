@@ -10,19 +10,19 @@ import msgspec
 import numpy as np
 from support import make_card, put_card
 
+from tomoseg_tui.files.atomic import append_line, write_whole
 from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.jobs import WORKER_MODULE
-from tomoseg_tui.jobs.record import Job, JobProgress, JobState, create_job
+from tomoseg_tui.jobs.job import Job, JobProgress, JobState, create_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditedTile, AuditReport, NetworkCard, TileCount, now, write_record
-from tomoseg_tui.project.writing import append_line, write_whole
 
 _WAITING_WORKER = """
 import signal, sys, time
 from pathlib import Path
 from tomoseg_tui.jobs import WORKER_MODULE
-from tomoseg_tui.jobs.record import Job, JobState
-from tomoseg_tui.project import claims
+from tomoseg_tui.jobs.job import Job, JobState
+from tomoseg_tui.files import locks as claims
 from tomoseg_tui.project.records import now
 job, asked = Job(Path(sys.argv[1])), []
 signal.signal(signal.SIGTERM, lambda *_: asked.append(1))

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from support import Tomoseg
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import Job, all_jobs
+from tomoseg_tui.jobs.job import Job, all_jobs
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import MapSidecar, write_record
@@ -32,11 +32,11 @@ NETWORKS["tiny"] = NetworkSettings(
 """Registers a network that trains in a second."""
 
 FULL_DEVICE = """
-from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.training import trainset as trainsets
 load = trainsets.load_patches
 def then_full(*words, **named):
     import tensorflow as tf
-    from tomoseg_tui.learn.training import TrainingRun
+    from tomoseg_tui.ml.training import TrainingRun
     take_step = TrainingRun.take_step
     def step(self, *batch):
         if self.epochs_done:
@@ -50,10 +50,10 @@ trainsets.load_patches = then_full
 
 SLOW_STEPS = """
 import time
-from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.training import trainset as trainsets
 load = trainsets.load_patches
 def slowly(*words, **named):
-    from tomoseg_tui.neural import train
+    from tomoseg_tui.runners import run_train as train
     step_ended = train._Watcher.step_ended
     def wait(self, *step):
         time.sleep({seconds})
@@ -66,7 +66,7 @@ trainsets.load_patches = slowly
 
 _HOLD_HOOK = """
 import os, time
-from tomoseg_tui.workflow import reporting
+from tomoseg_tui.workflow import job_interface as reporting
 stop_if_asked, looks = reporting.stop_if_asked, []
 def held(reporter):
     looks.append(1)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.io.mrc import MrcWriter
 
 MEGABYTE = 1e6

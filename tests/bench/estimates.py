@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support import Tomoseg
 from tubes import GRID, make_map, make_tubes_project, tubes, write_volume
 
-from tomoseg_tui.core.tomogram import Grid
-from tomoseg_tui.io.room import taken_bytes
-from tomoseg_tui.jobs.record import Job
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.files.disk_space import taken_bytes
+from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
 
 WORK: dict[str, tuple[object, ...]] = {

@@ -23,8 +23,8 @@ from terminal import Terminal
 from trainings import put_job, tell_progress
 from tubes import hooked, make_tubes_project
 
-from tomoseg_tui.jobs.record import JobState
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.jobs.job import JobState
 from tomoseg_tui.project.catalog import Project, make_project
 
 FEW, FULL, MANY = 5, 30, 500
@@ -37,7 +37,7 @@ STATES = ("done", "done", "done", "failed", "stopped", "lost")
 
 TIMED_HOOK = """
 import atexit, json, sys, time
-from tomoseg_tui.workflow import trainsets
+from tomoseg_tui.workflow.training import trainset as trainsets
 spent = {{}}
 def timed(place, name, title):
     whole = getattr(place, name)
@@ -50,8 +50,8 @@ def timed(place, name, title):
     setattr(place, name, call)
 load = trainsets.load_patches
 def load_patches(*words, **named):
-    from tomoseg_tui.learn import training
-    from tomoseg_tui.neural import train
+    from tomoseg_tui.ml import training
+    from tomoseg_tui.runners import run_train as train
     for name in ("progress", "metrics", "log"):
         timed(sys.modules["__main__"].JobReporter, name, "bookkeeping")
     for name in ("save", "keep_best"):

@@ -24,8 +24,8 @@ from support import Tomoseg, wait_until
 from tubes import hooked
 from undisturbed import NETWORK_HOOK, WORK, content_of, make_template
 
-from tomoseg_tui.jobs.record import Job, JobState, all_jobs, tidy_jobs
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.jobs.job import Job, JobState, all_jobs, tidy_jobs
 from tomoseg_tui.project.catalog import Project
 
 CHANGES_HOOK = """

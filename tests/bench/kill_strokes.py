@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from tomoseg_tui.core.annotation import Change, Layer
-from tomoseg_tui.core.painting import stroke
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.paint_tools import stroke
 from tomoseg_tui.core.tiles import FeatureState, Place, place_from_id
-from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.project.layers import read_layer
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
-from tomoseg_tui.workflow.painting import Painting, who_paints
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import Painting, who_paints
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 PLACE = Place("cell", 2, 32, 32)
 FEATURES = ("tube", "wall")

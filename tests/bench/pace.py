@@ -17,11 +17,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from speed import Timed
 
 from tomoseg_tui.core.network_settings import TrainingSettings
-from tomoseg_tui.learn.devices import prepare_device
-from tomoseg_tui.learn.training import TrainingRun, steps_of
+from tomoseg_tui.ml.tf_devices import prepare_device
+from tomoseg_tui.ml.training import TrainingRun, steps_of
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.trainsets import load_patches
+from tomoseg_tui.workflow.training.trainset import load_patches
 
 
 def training(project: Project, name: str, folder: Path) -> tuple[Callable[[], int], int]:

@@ -35,14 +35,14 @@ from chain import FILLED, LARGE_ZYX, MEGABYTE, jobs_by_kind, tomoseg, write_larg
 from keeping import kept_folder
 from shifts import SHIFTS
 
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.metrics import Confusion, confusion
 from tomoseg_tui.core.network_settings import EMAN2_NETWORK, network_named
-from tomoseg_tui.core.scores import Confusion, confusion
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.files.atomic import write_whole
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import MapSidecar, read_record
-from tomoseg_tui.project.writing import write_whole
 
 LABELS = {"microtubule": 1, "membrane": 2, "ribosome": 3, "carbon": 5}
 """Numbers of the features in the label volumes."""

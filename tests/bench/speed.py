@@ -27,13 +27,13 @@ from unet_s import build_unet_s, flops_per_pixel
 from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
-from tomoseg_tui.learn.devices import prepare_device
-from tomoseg_tui.learn.inference import Predictor
-from tomoseg_tui.neural.slabs import SlabWorker, WindowReader
+from tomoseg_tui.ml.inference import Predictor
+from tomoseg_tui.ml.tf_devices import prepare_device
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.apply_folder import task_of
-from tomoseg_tui.workflow.applying import normaliser
+from tomoseg_tui.runners.slabs import SlabWorker, WindowReader
+from tomoseg_tui.workflow.apply.apply_request import normaliser
+from tomoseg_tui.workflow.apply.output import task_of
 
 MATRIX = 2048
 """Edge of the matrices whose product shows what the machine can do."""

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from terminal import ASK, Screen, Terminal, memory_bytes
 
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.core.tiles import Place
-from tomoseg_tui.core.tomogram import Grid
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 SHAPE_ZYX = (256, 512, 512)
 SQUARES = 16

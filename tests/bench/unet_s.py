@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
-from tomoseg_tui.learn.devices import prepare_device
-from tomoseg_tui.neural.slabs import as_bytes
-from tomoseg_tui.workflow.trainsets import load_patches
+from tomoseg_tui.ml.tf_devices import prepare_device
+from tomoseg_tui.runners.slabs import as_bytes
+from tomoseg_tui.workflow.training.trainset import load_patches
 
 CHANNELS = (64, 128, 256)
 PARAMETERS = 922_881

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.canvas import braille
-from tomoseg_tui.canvas.greys import dither
+from tomoseg_tui.render import braille
+from tomoseg_tui.render.greys import dither
 
 DOTS_YX = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1), (3, 0), (3, 1)]
 """Place of dots 1 to 8 in a cell."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tomoseg_tui.canvas.overlay import make_palette
-from tomoseg_tui.canvas.pictures import FILE_PIXELS, picture_of_slice, pictures_of_triple, rgb_for_file
+from tomoseg_tui.render.figures import FILE_PIXELS, picture_of_slice, pictures_of_triple, rgb_for_file
+from tomoseg_tui.render.overlay import make_palette
 
 
 def test_a_triple_is_white_where_the_feature_is_and_grey_where_nobody_knows() -> None:

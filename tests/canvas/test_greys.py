@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.canvas.greys import (
+from tomoseg_tui.errors import UsageError
+from tomoseg_tui.render.greys import (
     XTERM_GREY_VALUES,
     XTERM_GREYS,
     Window,
@@ -17,7 +18,6 @@ from tomoseg_tui.canvas.greys import (
     to_grey,
     window_from_sample,
 )
-from tomoseg_tui.errors import UsageError
 
 densities = arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.floats(width=32))
 

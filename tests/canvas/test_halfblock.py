@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.canvas import halfblock
-from tomoseg_tui.canvas.overlay import make_palette, paint_over
+from tomoseg_tui.render import halfblock
+from tomoseg_tui.render.overlay import make_palette, paint_over
 
 RGB = tuple[int, ...]
 TOKEN = re.compile(r"\x1b\[([\d;]+)m|(.)")

@@ -9,7 +9,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from tomoseg_tui.canvas import kitty, png
+from tomoseg_tui.render import kitty
+from tomoseg_tui.render import png_encoder as png
 
 CHUNK = re.compile(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\")
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.canvas.overlay import (
+from tomoseg_tui.errors import ShapeError
+from tomoseg_tui.render.overlay import (
     Palette,
     legend,
     letter_cells,
@@ -13,7 +14,6 @@ from tomoseg_tui.canvas.overlay import (
     outlines,
     paint_over,
 )
-from tomoseg_tui.errors import ShapeError
 
 
 def test_a_feature_gets_the_first_free_letter_of_its_name() -> None:

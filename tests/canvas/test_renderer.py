@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tomoseg_tui.canvas.overlay import Palette
-from tomoseg_tui.canvas.renderer import (
+from tomoseg_tui.errors import ShapeError, UsageError
+from tomoseg_tui.render.overlay import Palette
+from tomoseg_tui.render.renderer import (
     RENDERERS,
     Picture,
     TerminalAnswers,
@@ -16,7 +17,6 @@ from tomoseg_tui.canvas.renderer import (
     lay_out,
     to_rgb,
 )
-from tomoseg_tui.errors import ShapeError, UsageError
 
 XTERM = {"TERM": "xterm-256color", "LANG": "de_DE.UTF-8"}
 TMUX = XTERM | {"TERM": "tmux-256color", "TMUX": "/tmp/tmux-1000/default,1,0"}

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.canvas.viewport import CELL_HEIGHT, Viewport, resample, upright
+from tomoseg_tui.render.viewport import CELL_HEIGHT, Viewport, resample, upright
 
 pictures = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=20))
 sides = st.integers(1, 2000)

@@ -15,8 +15,8 @@ from support import Run, digest_of, noise, write_mrc
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
 
 Door = Callable[..., Run]
 GOOD, BAD = [(50, 40, 3), (70, 50, 5)], [(33, 60, 7)]

@@ -11,8 +11,8 @@ from PIL import Image
 from support import Run, noise, write_mrc
 
 from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
 
 Door = Callable[..., Run]
 FIRST, SECOND = "cell:40,64,4:64", "cell:88,64,4:64"

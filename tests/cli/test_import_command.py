@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from support import Run, Tomoseg, digest_of, interrupt, noise, write_mrc
 
-from tomoseg_tui.core.tomogram import Grid
-from tomoseg_tui.io import eman_hdf
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.io import eman2_hdf as eman_hdf
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
 

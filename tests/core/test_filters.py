@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.filters import COSTS, NO_FILTER, FilterChain, binned_shape, preprocess
-from tomoseg_tui.core.tomogram import DensityScale
+from tomoseg_tui.core.grid import DensityScale
 from tomoseg_tui.errors import TomogramError, UsageError
 
 Volume = NDArray[np.generic]

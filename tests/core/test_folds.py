@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.folds import deal_into_folds
+from tomoseg_tui.core.cross_validation import deal_into_folds
 
 crowds = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([-1, 0, 1])), max_size=60)
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.mask_codes import (
+from tomoseg_tui.core.mask_decoding import COLOUR
+from tomoseg_tui.core.mask_encoding import (
     CODES,
     PALETTE,
     are_codes,
@@ -16,7 +17,6 @@ from tomoseg_tui.core.mask_codes import (
     mask_of_runs,
     runs_of,
 )
-from tomoseg_tui.core.mask_values import COLOUR
 
 LAYERS = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 3))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.mask_values import (
+from tomoseg_tui.core.mask_decoding import (
     COLOUR,
     MOST_LABELS,
     AmbiguousMaskError,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from tomoseg_tui.core.matching import AS_IT_WAS, FLIPPED, TURNS, likeness, recognise, recognise_turn
+from tomoseg_tui.core.image_matching import AS_IT_WAS, FLIPPED, TURNS, likeness, recognise, recognise_turn
 from tomoseg_tui.errors import ShapeError
 
 NAMES = [f"tile {number}" for number in range(5)]

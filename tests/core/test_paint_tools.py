@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, NOT_LOOKED_AT
-from tomoseg_tui.core.painting import (
+from tomoseg_tui.core.paint_tools import (
     BRUSH_WIDTHS,
     Pixel,
     above,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, Layer, marked_done
-from tomoseg_tui.core.painting import box, dab
-from tomoseg_tui.core.safety import ambiguous, specks, sure_pixels
+from tomoseg_tui.core.annotation_checks import ambiguous, specks, sure_pixels
+from tomoseg_tui.core.paint_tools import box, dab
 from tomoseg_tui.io.formats import open_volume
 
 BAND = box((64, 64), (24, 0), (39, 63))

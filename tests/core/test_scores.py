@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.scores import GRID, Confusion, ScoreHistogram, best_threshold, confusion
+from tomoseg_tui.core.metrics import GRID, Confusion, ScoreHistogram, best_threshold, confusion
 from tomoseg_tui.errors import ShapeError
 
 masks = hnp.arrays(np.bool_, (4, 6))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.suspicion import (
+from tomoseg_tui.core.label_errors import (
     Weights,
     best_shift,
     contrast_factors,

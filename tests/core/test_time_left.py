@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.time_left import HALF_LAPS, Forecast, TimeLeft
+from tomoseg_tui.core.eta import HALF_LAPS, Forecast, TimeLeft
 
 paces = st.floats(0.01, 1000.0)
 units = st.integers(4, 60)

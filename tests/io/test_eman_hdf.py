@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.io.eman_hdf import (
+from tomoseg_tui.io.eman2_hdf import (
     Attribute,
     EmanVolume,
     read_image_stack,

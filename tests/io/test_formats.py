@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.io import eman_hdf, tiff
+from tomoseg_tui.io import eman2_hdf as eman_hdf
+from tomoseg_tui.io import tiff
 from tomoseg_tui.io.formats import KNOWN_SUFFIXES, copy_unpacked, open_stack, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import ShapeError, TomogramError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io.mrc import MrcReader, MrcWriter, copy_sparse
 

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tomoseg_tui.core.mask_values import COLOUR
+from tomoseg_tui.core.mask_decoding import COLOUR
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
-from tomoseg_tui.io.pictures import png_bytes, read_png, read_png_stack, write_mask_png, write_png
+from tomoseg_tui.io.png import png_bytes, read_png, read_png_stack, write_mask_png, write_png
 
 RGB = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io import tiff
 from tomoseg_tui.io.formats import open_stack

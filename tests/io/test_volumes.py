@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
-from tomoseg_tui.io.volumes import check_box, check_not_flat, cubic_voxel_size, placed_slabs, seven_digits
+from tomoseg_tui.io.volume_reader import check_box, check_not_flat, cubic_voxel_size, placed_slabs, seven_digits
 
 
 @pytest.mark.parametrize(

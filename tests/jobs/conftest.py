@@ -10,7 +10,7 @@ from support import Tomoseg
 from tubes import SHAPE_ZYX, Held, copied, held_workers, make_map, make_tubes_project
 
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import all_jobs
+from tomoseg_tui.jobs.job import all_jobs
 from tomoseg_tui.project.catalog import Project, make_project
 
 

@@ -4,7 +4,7 @@ import pytest
 from queued import Stage, becomes
 from support import Tomoseg, wait_until
 
-from tomoseg_tui.jobs.record import JobState, find_job
+from tomoseg_tui.jobs.job import JobState, find_job
 from tomoseg_tui.project.catalog import Project
 
 pytestmark = pytest.mark.slow

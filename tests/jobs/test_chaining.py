@@ -11,8 +11,8 @@ from tubes import tear_for_a_moment
 
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.chaining import awaited, blocked, launch_all, resume_with_followers, to_come
-from tomoseg_tui.jobs.record import Job, JobState, create_job, find_job
+from tomoseg_tui.jobs.dependencies import awaited, blocked, launch_all, resume_with_followers, to_come
+from tomoseg_tui.jobs.job import Job, JobState, create_job, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
 

@@ -11,14 +11,14 @@ from support import wait_until
 from tubes import is_gone
 
 from tomoseg_tui.errors import AlreadyRunningError
-from tomoseg_tui.project import claims
-from tomoseg_tui.project.claims import Owner
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.locks import Owner
 
 RACER = """
 import sys, time
 from pathlib import Path
 from tomoseg_tui.errors import AlreadyRunningError
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
 claim, go = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not go.exists():

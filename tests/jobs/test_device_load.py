@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from tomoseg_tui.jobs.devices import Load, LoadMeter
+from tomoseg_tui.jobs.system_load import Load, LoadMeter
 
 
 def test_the_load_is_said_in_a_line() -> None:

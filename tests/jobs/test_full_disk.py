@@ -17,8 +17,8 @@ from tomoseg_tui.project.layout import ProjectLayout
 pytestmark = pytest.mark.slow
 
 ROOM_HOOK = """
-import tomoseg_tui.workflow.estimates
-tomoseg_tui.workflow.estimates.refuse_what_does_not_fit = lambda *_what, **_there: None
+import tomoseg_tui.workflow.estimates.estimator
+tomoseg_tui.workflow.estimates.estimator.refuse_what_does_not_fit = lambda *_what, **_there: None
 """
 """The room goes after it was looked at: a job that has none from the start is not begun."""
 DISK = 40_000_000

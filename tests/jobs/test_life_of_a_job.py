@@ -14,13 +14,16 @@ import pytest
 from support import Run, Tomoseg, interrupt, wait_until
 from tubes import Held, hooked, is_gone, tear_for_a_moment
 
+from tomoseg_tui.files import locks as claims
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import Job, JobState
-from tomoseg_tui.project import claims
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 
 MERGE = ("merge", "tubes", "--map", "one=0.5")
-BROKEN = "from tomoseg_tui.workflow import merging\ndef fail(*_):\n    {}\nmerging._merge_slabs = fail"
+BROKEN = (
+    "from tomoseg_tui.workflow.merge import merge_request as merging\n"
+    "def fail(*_):\n    {}\nmerging._merge_slabs = fail"
+)
 
 
 def job_of(project: Project, job_id: str = "1") -> Job:

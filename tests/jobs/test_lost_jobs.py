@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from support import Tomoseg
 
+from tomoseg_tui.files import locks as claims
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import Job, JobState, create_job, tidy_jobs
-from tomoseg_tui.project import claims
+from tomoseg_tui.jobs.job import Job, JobState, create_job, tidy_jobs
 from tomoseg_tui.project.catalog import Project
 
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from support import Tomoseg, wait_until
 from tubes import GRID, SHAPE_ZYX, blocks_of, held_workers, hooked, make_map, read_volume
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import open_volume
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
-from tomoseg_tui.workflow.merging import merge_request
+from tomoseg_tui.workflow.merge.merge_request import merge_request
 
 Map = NDArray[np.int8]
 
@@ -142,7 +142,10 @@ def test_labels_survive_a_fault_after_they_were_put_in_their_place(
     maps: list[Map], tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
 ) -> None:
     """The copy for the user fails, say since its disk is full; what is in the project must not become empty."""
-    broken = "from tomoseg_tui.workflow import merging\ndef fail(*_, **__):\n    raise OSError(28, 'No room')"
+    broken = (
+        "from tomoseg_tui.workflow.merge import merge_request as merging\n"
+        "def fail(*_, **__):\n    raise OSError(28, 'No room')"
+    )
     env = hooked(tmp_path / "hooks", worker=f"{broken}\nmerging.copy_out = fail")
     target = tmp_path / "labels.mrc"
     failed = tomoseg("merge", "tubes", "--map", "one=0.5", "-o", target, "--wait", code=2, env=env)
@@ -176,7 +179,8 @@ def test_slices_too_large_for_one_block_are_settled_in_bands(
     tubes_project: Project, tomoseg: Tomoseg, maps: list[Map], tmp_path: Path
 ) -> None:
     env = hooked(
-        tmp_path / "hooks", worker="from tomoseg_tui.workflow import merging\nmerging.BLOCK_VOXELS = 160 * 8 * 7"
+        tmp_path / "hooks",
+        worker="from tomoseg_tui.workflow.merge import merge_request as merging\nmerging.BLOCK_VOXELS = 160 * 8 * 7",
     )
     done = tomoseg("merge", "tubes", "--map", "one=0.5", "--map", "two=0.2", "--wait", "--json", env=env)
     labels, conflicts = by_hand(maps[:2], [0.5, 0.2])

@@ -8,7 +8,7 @@ from support import Tomoseg
 from tubes import hooked
 
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import Job, JobState, create_job
+from tomoseg_tui.jobs.job import Job, JobState, create_job
 from tomoseg_tui.project.catalog import Project
 
 NEVER_UP = "import os\nos._exit(3)"

@@ -8,11 +8,11 @@ import pytest
 from support import Tomoseg, bring
 from tubes import hooked
 
-from tomoseg_tui.core.time_left import Laps
-from tomoseg_tui.jobs.pacing import forecast_of, pace_of
+from tomoseg_tui.core.eta import Laps
+from tomoseg_tui.jobs.timing_from_job import forecast_of, pace_of
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.paces import Pace, known_paces, paces_file
-from tomoseg_tui.workflow.reporting import Load
+from tomoseg_tui.project.timings import Pace, known_paces, paces_file
+from tomoseg_tui.workflow.job_interface import Load
 
 TRAINING = Load("key", 40, rounds=4, held_out=5, judged=30, tiles_bytes=100)
 LAPS = Laps(39, 0.975, 78.0, [9.0, 5.0, 5.0])

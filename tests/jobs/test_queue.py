@@ -15,12 +15,12 @@ from support import Tomoseg, wait_until
 from tubes import is_gone
 
 from tomoseg_tui.errors import JobError, SettingsError
+from tomoseg_tui.files import locks as claims
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.chaining import launch_all
-from tomoseg_tui.jobs.queue import Place, Standing, Ticket, queue_folder, read_ticket, take_lock, user_name
-from tomoseg_tui.jobs.record import Job, JobState
-from tomoseg_tui.jobs.wishes import Wish
-from tomoseg_tui.project import claims
+from tomoseg_tui.jobs.dependencies import launch_all
+from tomoseg_tui.jobs.device_queue import Place, Standing, Ticket, queue_folder, read_ticket, take_lock, user_name
+from tomoseg_tui.jobs.device_request import Wish
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 
 CPU = Wish(("cpu",), "the CPU")
@@ -252,8 +252,8 @@ def test_jobs_for_several_gpus_take_them_together(folder: Path) -> None:
 
 _AS_NOBODY = """
 import os, sys, time
-from tomoseg_tui.jobs.queue import Place, queue_folder
-from tomoseg_tui.jobs.wishes import Wish
+from tomoseg_tui.jobs.device_queue import Place, queue_folder
+from tomoseg_tui.jobs.device_request import Wish
 with Place(queue_folder({"TOMOSEG_QUEUE_FOLDER": sys.argv[2]}), Wish(("cpu",), ""), project="", job="") as warm:
     warm.step_forward()  # wakes what lies where only root may look
 os.setgroups([])

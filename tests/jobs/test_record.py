@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from support import check_golden
 
 from tomoseg_tui.errors import JobError, ProjectError
-from tomoseg_tui.jobs.record import Job, JobProgress, JobRecord, JobState, all_jobs, create_job, find_job
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.locks import Owner
+from tomoseg_tui.jobs.job import Job, JobProgress, JobRecord, JobState, all_jobs, create_job, find_job
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.claims import Owner
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import write_record
 

@@ -10,14 +10,14 @@ import pytest
 from support import Tomoseg, wait_until
 from tubes import held_workers, is_gone
 
-from tomoseg_tui.jobs.record import Job
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.locks import Owner
+from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.claims import Owner
-from tomoseg_tui.project.writing import write_whole
 
 MERGE = ("merge", "tubes", "--map", "one=0.5")
-HEARTLESS = "from tomoseg_tui.project import claims\nclaims.HEARTBEAT_SECONDS = 1000.0\n"
+HEARTLESS = "from tomoseg_tui.files import locks as claims\nclaims.HEARTBEAT_SECONDS = 1000.0\n"
 """Lets a worker end before its heart has beaten once."""
 LONG_AGO = 1_000_000_000.0
 

@@ -6,9 +6,9 @@ import shutil
 import pytest
 from trainings import put_job, tell_progress
 
-from tomoseg_tui.jobs.record import Job, JobState, all_jobs
-from tomoseg_tui.jobs.seen import JobsSeen
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.jobs.job import Job, JobState, all_jobs
+from tomoseg_tui.jobs.job_list import JobsSeen
 from tomoseg_tui.project.catalog import Project
 
 

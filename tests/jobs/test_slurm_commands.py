@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import JobError
-from tomoseg_tui.jobs import slurm
-from tomoseg_tui.jobs.slurm import SlurmTask
+from tomoseg_tui.jobs.slurm import commands as slurm
+from tomoseg_tui.jobs.slurm.commands import SlurmTask
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 

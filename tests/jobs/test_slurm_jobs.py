@@ -9,7 +9,7 @@ from cluster import Cluster
 from support import Tomoseg, wait_until
 from tubes import Held, hooked
 
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -143,7 +143,10 @@ def test_a_job_whose_time_is_over_keeps_its_work_waits_again_and_ends_with_the_s
 def test_a_job_that_fails_in_slurm_says_why_and_one_that_is_killed_there_is_lost(
     cluster: Cluster, one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project, tmp_path: Path
 ) -> None:
-    broken = "from tomoseg_tui.workflow import merging\ndef fail(*_):\n    {}\nmerging._merge_slabs = fail"
+    broken = (
+        "from tomoseg_tui.workflow.merge import merge_request as merging\n"
+        "def fail(*_):\n    {}\nmerging._merge_slabs = fail"
+    )
     fault = "from tomoseg_tui.errors import TomogramError; raise TomogramError('It is torn.', 'Sew it.')"
     env = hooked(tmp_path / "broken", worker=broken.format(fault))
     failed = tomoseg(*MERGE, "--slurm", "--wait", code=2, env=env)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tomoseg_tui.jobs.slurm_look import SlurmDesk, SlurmLook, TaskLook, cause_in, read_sacct, read_squeue, verdict
+from tomoseg_tui.jobs.slurm.status import SlurmDesk, SlurmLook, TaskLook, cause_in, read_sacct, read_squeue, verdict
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 SQUEUE = """\

@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError
-from tomoseg_tui.jobs import handing, launch, record, slurm_worker
-from tomoseg_tui.jobs.record import Job, JobState, SlurmPart, all_jobs, create_job
-from tomoseg_tui.jobs.seen import JobsSeen
-from tomoseg_tui.jobs.slurm import SlurmTask
-from tomoseg_tui.jobs.slurm_look import SlurmDesk, heading
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.locks import Owner
+from tomoseg_tui.jobs import job as record
+from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.job import Job, JobState, SlurmPart, all_jobs, create_job
+from tomoseg_tui.jobs.job_list import JobsSeen
+from tomoseg_tui.jobs.slurm import node_worker as slurm_worker
+from tomoseg_tui.jobs.slurm import submit as handing
+from tomoseg_tui.jobs.slurm.commands import SlurmTask
+from tomoseg_tui.jobs.slurm.status import SlurmDesk, heading
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.claims import Owner
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 ASKED = {"run": "net", "tomograms": ["a", "b", "c"], "workers": 1, "device": "cpu"}

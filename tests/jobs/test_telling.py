@@ -14,10 +14,10 @@ from support import wait_until
 from tubes import is_gone
 
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import Job, JobState, create_job
-from tomoseg_tui.jobs.telling import run_on_finish, terminal_notice
+from tomoseg_tui.jobs.job import Job, JobState, create_job
+from tomoseg_tui.jobs.notifications import run_on_finish, terminal_notice
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.preferences import Notice
+from tomoseg_tui.project.user_config import Notice
 
 Projects = tuple[Project, Project]
 

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from tomoseg_tui.jobs.wishes import show_only, visible_gpus, wish_of
+from tomoseg_tui.jobs.device_request import show_only, visible_gpus, wish_of
 
 
 def driver(*used: float) -> Any:

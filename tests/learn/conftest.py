@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings, TrainingSettings
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
-from tomoseg_tui.learn.devices import prepare_device
+from tomoseg_tui.ml.tf_devices import prepare_device
 
 TILE = 16
 TINY = NetworkSettings(name="tiny", kind="unet", description="for tests", slices=1, channels=(2,), fold=2)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.augment import UNCHANGED, Augmentation
 from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, TilePatches
-from tomoseg_tui.learn.batches import WIDE_IMPORTANCE, epoch_batches, importance_of, taught_signs, tile_order
+from tomoseg_tui.ml.batches import WIDE_IMPORTANCE, epoch_batches, importance_of, taught_signs, tile_order
 
 
 @given(st.integers(0, 1000), st.integers(1, 20), st.integers(1, 20))

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tomoseg_tui.errors import TrainingError
-from tomoseg_tui.learn import devices
-from tomoseg_tui.learn.devices import prepare_device
+from tomoseg_tui.ml import tf_devices as devices
+from tomoseg_tui.ml.tf_devices import prepare_device
 
 
 def test_the_cpu_is_named_with_its_threads() -> None:

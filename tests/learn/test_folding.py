@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.network_settings import NETWORKS
-from tomoseg_tui.learn.folding import folded_copy
-from tomoseg_tui.learn.networks import build
+from tomoseg_tui.ml.batchnorm_folding import folded_copy
+from tomoseg_tui.ml.networks import build
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from tomoseg_tui.core.blocks import smaller_edge, times_read
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.core.patches import TilePatches, window_of
 from tomoseg_tui.errors import ShapeError, TomosegError, TrainingError
-from tomoseg_tui.learn import inference
-from tomoseg_tui.learn.inference import HALF_TOLERANCE, Predictor
-from tomoseg_tui.learn.networks import build
-from tomoseg_tui.learn.weights import save_weights
+from tomoseg_tui.ml import inference
+from tomoseg_tui.ml.checkpoints import save_weights
+from tomoseg_tui.ml.inference import HALF_TOLERANCE, Predictor
+from tomoseg_tui.ml.networks import build
 
 SMALL_FEATURES = 2
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.metrics import Confusion
 from tomoseg_tui.core.patches import TilePatches
-from tomoseg_tui.core.scores import Confusion
-from tomoseg_tui.learn.judging import FeatureScore, judge, steadiest_threshold
+from tomoseg_tui.ml.validation import FeatureScore, judge, steadiest_threshold
 
 
 def truth_of(tiles: TilePatches) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tomoseg_tui.core.network_settings import NETWORKS
-from tomoseg_tui.learn.losses import comparable, loss_of
+from tomoseg_tui.ml.losses import comparable, loss_of
 
 BOTH = pytest.mark.parametrize("name", ["unet25d", "eman2"])
 STEP = {"unet25d": 1, "eman2": 2}

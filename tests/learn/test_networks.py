@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings, network_named
-from tomoseg_tui.learn.networks import build, calibrated, probabilities
+from tomoseg_tui.ml.networks import build, calibrated, probabilities
 
 ALL = pytest.mark.parametrize("name", ["slabnet", "unet25d", "eman2", "tiny", "small", "three"])
 

@@ -12,12 +12,12 @@ import tensorflow as tf
 from tomoseg_tui.core.network_settings import NETWORKS, TrainingSettings
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledError, TrainingError
-from tomoseg_tui.learn import training
-from tomoseg_tui.learn.batches import epoch_batches
-from tomoseg_tui.learn.inference import Predictor
-from tomoseg_tui.learn.reports import EpochReport
-from tomoseg_tui.learn.training import BEST_WEIGHTS, CHECKPOINT, FitResult, TrainingRun, fit, learning_rate_at
-from tomoseg_tui.learn.weights import load_checkpoint, save_checkpoint
+from tomoseg_tui.ml import training
+from tomoseg_tui.ml.batches import epoch_batches
+from tomoseg_tui.ml.checkpoints import load_checkpoint, save_checkpoint
+from tomoseg_tui.ml.epoch_report import EpochReport
+from tomoseg_tui.ml.inference import Predictor
+from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, FitResult, TrainingRun, fit, learning_rate_at
 
 
 def run(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TrainingError
-from tomoseg_tui.learn.networks import build
-from tomoseg_tui.learn.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
+from tomoseg_tui.ml.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
+from tomoseg_tui.ml.networks import build
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from tubes import (
     write_volume,
 )
 
+from tomoseg_tui.files import locks as claims
 from tomoseg_tui.io.formats import open_volume
-from tomoseg_tui.jobs.record import Job, JobState
-from tomoseg_tui.project import claims
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import MapSidecar, read_record

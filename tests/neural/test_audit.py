@@ -11,7 +11,7 @@ from tubes import FULL_DEVICE, NETWORKS_HOOK, hooked
 
 from tomoseg_tui.io.trainset_file import SetTile, read_training_set, write_training_set
 from tomoseg_tui.io.triples_file import read_triples
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.slow
 AUDIT = ("audit", "--network", "tiny", "--epochs", 2, "--seed", 3)
 SLOW_STEPS = """
 import time
-from tomoseg_tui.workflow import auditing
+from tomoseg_tui.workflow.audit import audit_request as auditing
 load = auditing.load_for_audit
 def slowly(path):
-    from tomoseg_tui.neural import audit
+    from tomoseg_tui.runners import run_audit as audit
     fit = audit.fit
     def slow_fit(*words, on_step, **named):
         def wait(step, steps):

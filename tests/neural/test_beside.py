@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tomoseg_tui.neural.beside import in_three_threads
+from tomoseg_tui.runners.threaded_pipeline import in_three_threads
 
 
 def numbers(*found: int | None) -> Iterator[int | None]:

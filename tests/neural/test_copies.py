@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import ProjectError, TrainingError
-from tomoseg_tui.neural import copies
-from tomoseg_tui.neural.copies import copy_network, digest_of, existing_copy
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore, NetworkCard, TileCount, write_record
+from tomoseg_tui.runners import network_snapshot as copies
+from tomoseg_tui.runners.network_snapshot import copy_network, digest_of, existing_copy
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from support import Tomoseg
 from tubes import NETWORKS_HOOK, hooked
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.paces import Pace, known_paces, paces_file
+from tomoseg_tui.project.timings import Pace, known_paces, paces_file
 
 pytestmark = pytest.mark.slow
 

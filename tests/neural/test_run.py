@@ -5,7 +5,7 @@ import shutil
 import pytest
 from support import Tomoseg, wait_until
 
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 
 pytestmark = pytest.mark.slow

@@ -13,18 +13,18 @@ from tubes import GRID, read_volume, write_volume
 
 from tomoseg_tui.core.blocks import Piece
 from tomoseg_tui.core.network_settings import DEFAULT_NETWORK, EMAN2_NETWORK, NetworkSettings, network_named
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
-from tomoseg_tui.learn.inference import Predictor
-from tomoseg_tui.learn.networks import build
-from tomoseg_tui.learn.weights import save_weights
-from tomoseg_tui.neural import slabs
-from tomoseg_tui.neural.slabs import SlabWorker, WindowReader, as_bytes, group_starts, slab_pieces, surroundings
-from tomoseg_tui.project import claims
-from tomoseg_tui.project.claims import Owner
+from tomoseg_tui.ml.checkpoints import save_weights
+from tomoseg_tui.ml.inference import Predictor
+from tomoseg_tui.ml.networks import build
 from tomoseg_tui.project.records import TomogramRecord
-from tomoseg_tui.workflow.apply_folder import task_of
-from tomoseg_tui.workflow.reporting import Stopped
+from tomoseg_tui.runners import slabs
+from tomoseg_tui.runners.slabs import SlabWorker, WindowReader, as_bytes, group_starts, slab_pieces, surroundings
+from tomoseg_tui.workflow.apply.output import task_of
+from tomoseg_tui.workflow.job_interface import Stopped
 
 THREE = NetworkSettings(
     name="three", kind="unet", description="for tests", slices=7, slices_out=3, channels=(4,),

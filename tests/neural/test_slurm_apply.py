@@ -11,7 +11,7 @@ from cluster import Cluster
 from support import Tomoseg, wait_until
 from tubes import NETWORKS_HOOK, SLOW_STEPS, copied, held_workers, hooked
 
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]

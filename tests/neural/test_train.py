@@ -15,11 +15,11 @@ from support import Tomoseg, interrupt, wait_until
 from tubes import FULL_DEVICE, NETWORKS_HOOK, PLACES, SLOW_STEPS, hooked, make_tubes_project, tubes, write_volume
 
 from tomoseg_tui.io.triples_file import read_split, read_triples
-from tomoseg_tui.jobs.record import Job, JobState
-from tomoseg_tui.neural.copies import digest_of
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project, network
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import FilterStep, NetworkCard, write_record
+from tomoseg_tui.runners.network_snapshot import digest_of
 
 pytestmark = pytest.mark.slow
 

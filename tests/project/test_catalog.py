@@ -11,12 +11,12 @@ from support import bring, make_card, noise, put_card, write_map, write_mrc
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import NotAProjectError, ProjectError
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import effective_layer, read_layer, write_array
 from tomoseg_tui.project.catalog import Project, make_project
 from tomoseg_tui.project.history import command_line, remember
-from tomoseg_tui.project.layers import effective_layer, read_layer, write_array
 from tomoseg_tui.project.layout import ROOMS, find_project
 from tomoseg_tui.project.records import NetworkCard, StateRecord, TomogramRecord, now, read_record, write_record
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 PLACE = Place("cell", 4, 64, 40)
 

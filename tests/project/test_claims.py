@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from tomoseg_tui.errors import AlreadyRunningError
-from tomoseg_tui.project import claims
-from tomoseg_tui.project.claims import HEARTBEAT_LIMIT_SECONDS, Owner, this_process
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.locks import HEARTBEAT_LIMIT_SECONDS, Owner, this_process
 
 
 def other_host() -> Owner:

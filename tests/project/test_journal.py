@@ -11,8 +11,8 @@ from support import files_of_at_most
 
 from tomoseg_tui.core.annotation import applied, difference, empty_layer, reverted
 from tomoseg_tui.core.tiles import FeatureState
-from tomoseg_tui.project import journal
-from tomoseg_tui.project.journal import Line, Mark
+from tomoseg_tui.project import stroke_log as journal
+from tomoseg_tui.project.stroke_log import Line, Mark
 
 LAYERS = arrays.arrays(np.uint8, (16, 16), elements=st.integers(0, 3))
 IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)

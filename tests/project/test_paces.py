@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tomoseg_tui.project.paces import MOST_KEPT, Pace, known_paces, pace_key, paces_file, remember_pace
+from tomoseg_tui.project.timings import MOST_KEPT, Pace, known_paces, pace_key, paces_file, remember_pace
 
 PACE = Pace(start_seconds=4.0, unit_seconds=0.5, judging_seconds=0.1, memory_bytes=800)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import SettingsError
-from tomoseg_tui.project.preferences import Config, Notice, config_file, read_config
+from tomoseg_tui.project.user_config import Config, Notice, config_file, read_config
 
 
 def config(folder: Path, text: str) -> Path:

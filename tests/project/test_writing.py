@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.project import claims
-from tomoseg_tui.project.layers import write_array
-from tomoseg_tui.project.writing import (
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.atomic import (
     append_line,
     create_exclusively,
     drafted,
@@ -22,6 +21,7 @@ from tomoseg_tui.project.writing import (
     sweep_drafts,
     write_whole,
 )
+from tomoseg_tui.project.annotation_files import write_array
 
 NOON = datetime(2026, 5, 17, 12, 30, 5, tzinfo=UTC)
 
@@ -160,7 +160,7 @@ def test_a_line_after_a_torn_one_stands_on_its_own(tmp_path: Path) -> None:
 def test_a_line_that_the_disk_takes_only_half_of_is_a_fault(tmp_path: Path) -> None:
     """As a full disk does; here a process may write 4 kB and no more."""
     script = (
-        "import resource, signal, sys; from pathlib import Path; from tomoseg_tui.project.writing import append_line\n"
+        "import resource, signal, sys; from pathlib import Path; from tomoseg_tui.files.atomic import append_line\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "path = Path(sys.argv[1]); append_line(path, 'x' * 4000)\n"
         "try: append_line(path, 'y' * 400)\n"

@@ -15,10 +15,10 @@ from tmux import Tmux
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.project.preferences import Config
+from tomoseg_tui.project.user_config import Config
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.workflow.annotating import import_masks
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import import_masks
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 
 SHAPE_ZYX = (24, 96, 96)
 

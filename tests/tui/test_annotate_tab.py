@@ -13,16 +13,16 @@ from textual.pilot import Pilot
 
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.project.layers import read_layer
+from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
+from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasks
+from tomoseg_tui.tui.annotate.tile_list import TileList
+from tomoseg_tui.tui.annotate.tile_view import TileView
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.canvas.still import StillCanvas
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.screens.import_masks import ImportMasks
-from tomoseg_tui.tui.screens.told import Told
-from tomoseg_tui.tui.tabs.annotate_tab import AnnotateTab
-from tomoseg_tui.tui.widgets.tile_list import TileList
-from tomoseg_tui.tui.widgets.tile_view import TileView
+from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.report import Told
 
 ANNOTATED, WANTED, NEGATIVE = (Place("alpha", 6, 48, 48), Place("alpha", 12, 50, 40), Place("alpha", 18, 48, 48))
 

@@ -14,15 +14,15 @@ from textual.binding import Binding
 from textual.command import CommandPalette
 
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.jobs.record import create_job
+from tomoseg_tui.jobs.job import create_job
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.project.preferences import Config
+from tomoseg_tui.project.user_config import Config
 from tomoseg_tui.tui.app import TABS, TomosegApp
-from tomoseg_tui.tui.config import read_session, sessions_file
-from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.screens.help import Help
-from tomoseg_tui.tui.screens.too_small import TooSmall
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.help import Help
+from tomoseg_tui.tui.dialogs.too_small import TooSmall
+from tomoseg_tui.tui.messages import FactsChanged, LoadChanged
+from tomoseg_tui.tui.session import read_session, sessions_file
 from tomoseg_tui.tui.widgets.tab_bar import TabLabel
 from tomoseg_tui.tui.widgets.top_line import TopLine
 
@@ -46,7 +46,7 @@ def woken_by(module: str, *watched: str) -> set[str]:
 
 def test_the_frame_stands_before_numpy_and_the_first_tab_before_other_formats_wake() -> None:
     assert woken_by("tomoseg_tui.tui.app", "numpy", "h5py", "PIL", "tifffile") == set()
-    assert woken_by("tomoseg_tui.tui.tabs.import_tab", "numpy", "h5py", "PIL", "tifffile") == {"numpy"}
+    assert woken_by("tomoseg_tui.tui.importing.import_tab", "numpy", "h5py", "PIL", "tifffile") == {"numpy"}
 
 
 # Tabs, help, palette, keys

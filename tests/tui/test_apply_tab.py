@@ -14,16 +14,16 @@ from support import noise, write_mrc
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
-from tomoseg_tui.jobs.record import Job, JobState
+from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.screens.start_apply import StartApply
-from tomoseg_tui.tui.tabs.apply_tab import ApplyTab
-from tomoseg_tui.tui.widgets.grid import Grid
+from tomoseg_tui.tui.apply.apply_dialog import StartApply
+from tomoseg_tui.tui.apply.apply_tab import ApplyTab
+from tomoseg_tui.tui.apply.cell_grid import Grid
+from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.widgets.tick import Tick
-from tomoseg_tui.workflow.applying import ApplyRequest
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 ALPHA = ApplyRequest(run="both", tomograms=("alpha",))
 Started = list[tuple[list[str], tuple[str, str, dict[str, Any]]]]
@@ -248,11 +248,11 @@ async def test_the_map_grows_with_the_slabs_that_are_listed(networked: Project, 
 async def test_it_opens_on_the_newest_job_also_where_the_disk_is_slow(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tomoseg_tui.tui.plans.apply_look import look
+    from tomoseg_tui.tui.apply.disk_state import look
 
     give_job(networked, ApplyRequest(run="both", tomograms=("beta",)), JobState.RUNNING, progress=0.3)
     answered = threading.Event()
-    monkeypatch.setattr("tomoseg_tui.tui.tabs.apply_tab.look", lambda *facts: answered.wait(20) and look(*facts))
+    monkeypatch.setattr("tomoseg_tui.tui.apply.apply_tab.look", lambda *facts: answered.wait(20) and look(*facts))
     async with make_app(networked).run_test() as pilot:
         await open_tab(pilot, 5)
         await until(pilot, lambda: "Looking at what fits" in prose_on(pilot))

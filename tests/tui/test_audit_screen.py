@@ -9,12 +9,12 @@ from textual.pilot import Pilot
 from trainings import put_audit, put_job, put_run, tell_progress
 
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.canvas.still import StillCanvas
-from tomoseg_tui.tui.screens.audit import AuditScreen, audit_words
-from tomoseg_tui.tui.tabs.annotate_tab import AnnotateTab
-from tomoseg_tui.tui.tabs.train_tab import TrainTab
-from tomoseg_tui.workflow.auditing import AuditRequest
+from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
+from tomoseg_tui.tui.train.audit_dialog import AuditScreen, audit_words
+from tomoseg_tui.tui.train.train_tab import TrainTab
+from tomoseg_tui.workflow.audit.audit_request import AuditRequest
 
 Asked = tuple[list[str], Callable[[], tuple[str, str, dict[str, Any]]]]
 

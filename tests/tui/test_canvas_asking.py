@@ -16,11 +16,11 @@ from textual.app import App
 from textual.drivers import linux_driver
 
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.tui.canvas import asking
-from tomoseg_tui.tui.canvas.asking import PATIENCE_SECONDS, Heard, Question, understand
-from tomoseg_tui.tui.canvas.choosing import choose_style, style_of
-from tomoseg_tui.tui.canvas.drawing import Style
+from tomoseg_tui.tui.canvas import terminal_query as asking
+from tomoseg_tui.tui.canvas.draw_style import choose_style, style_of
 from tomoseg_tui.tui.canvas.late import swallow_late_answers
+from tomoseg_tui.tui.canvas.slice_drawing import Style
+from tomoseg_tui.tui.canvas.terminal_query import PATIENCE_SECONDS, Heard, Question, understand
 
 VT340 = "\x1b[?63;1;2;4;6c"
 TERMINAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
@@ -153,7 +153,7 @@ def test_an_app_without_wishes_is_drawn_in_half_blocks(monkeypatch: pytest.Monke
 
 def test_a_program_that_asks_gets_answers_through_a_real_line() -> None:
     code = (
-        "import os, sys, time; from tomoseg_tui.tui.canvas.asking import Question; "
+        "import os, sys, time; from tomoseg_tui.tui.canvas.terminal_query import Question; "
         "print(Question.begin(os.environ).finish(), 'numpy' in sys.modules)"
     )
     with Terminal([sys.executable, "-c", code], size=(200, 24), sixel=True, environment={"TMUX": ""}) as terminal:

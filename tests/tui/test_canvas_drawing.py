@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from terminal import Screen
 
-from tomoseg_tui.canvas.overlay import make_palette
-from tomoseg_tui.canvas.viewport import Viewport
-from tomoseg_tui.tui.canvas.boxes import CURSOR_RGB, IDLE_CURSOR_RGB, Box, boxes_at
-from tomoseg_tui.tui.canvas.drawing import Frame, Overlay, Style, View, paint, points_of, visible_part
+from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.viewport import Viewport
+from tomoseg_tui.tui.canvas.slice_drawing import Frame, Overlay, Style, View, paint, points_of, visible_part
+from tomoseg_tui.tui.canvas.tile_boxes import CURSOR_RGB, IDLE_CURSOR_RGB, Box, boxes_at
 
 TRUE = Style("halfblock", "truecolor")
 BOX = Box(5, 8, 8, 8, "M", (230, 159, 0))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.tui.canvas.pacing import (
+from tomoseg_tui.tui.canvas.frame_pacing import (
     COARSEST,
     CREDITS,
     DEAF_AFTER,

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.geometry import Region
 
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
-from tomoseg_tui.tui.canvas.widget import SliceCanvas
+from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 
 
 class FramedApp(CanvasApp):

@@ -10,8 +10,8 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.canvas.sending import SpansUpdate, SparingCompositor
-from tomoseg_tui.tui.canvas.strip import PixelStrip
+from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip
+from tomoseg_tui.tui.canvas.partial_updates import SpansUpdate, SparingCompositor
 
 LINE = PixelStrip("\x1b[31mabcdefghij\x1b[0m", 10, Style(color="#ffffff", bgcolor="#000000"))
 

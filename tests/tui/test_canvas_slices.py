@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from support import noise, write_mrc
 
-from tomoseg_tui.canvas.viewport import Viewport
 from tomoseg_tui.errors import ShapeError
 from tomoseg_tui.io.formats import open_volume
-from tomoseg_tui.tui.canvas.drawing import Overlay, Style, View
-from tomoseg_tui.tui.canvas.slices import MOST_BYTES, Slices, _Kept
+from tomoseg_tui.render.viewport import Viewport
+from tomoseg_tui.tui.canvas.slice_cache import MOST_BYTES, Slices, _Kept
+from tomoseg_tui.tui.canvas.slice_drawing import Overlay, Style, View
 
 STYLE = Style("halfblock", "truecolor")
 

@@ -5,10 +5,10 @@ import pytest
 from pilots import until, words_on
 from textual.app import App, ComposeResult
 
-from tomoseg_tui.canvas.overlay import make_palette
-from tomoseg_tui.canvas.renderer import Picture
-from tomoseg_tui.tui.canvas.still import StillCanvas
-from tomoseg_tui.tui.canvas.strip import PixelStrip
+from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.renderer import Picture
+from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip
+from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 
 
 class StillApp(App[None]):

@@ -14,8 +14,8 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.strip import Strip
 
-from tomoseg_tui.canvas import halfblock
-from tomoseg_tui.tui.canvas.strip import PixelStrip, segments_of
+from tomoseg_tui.render import halfblock
+from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip, segments_of
 
 USUAL = Style(color="#ffffff", bgcolor="#000000")
 ROW = "\x1b[38;2;1;2;3m\x1b[48;2;4;5;6m▀▀\x1b[48;5;240m▄\x1b[0mab"

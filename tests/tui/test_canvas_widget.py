@@ -11,12 +11,12 @@ from support import noise, write_mrc
 from textual.events import MouseMove, MouseUp
 from textual.pilot import Pilot
 
-from tomoseg_tui.canvas.overlay import make_palette
 from tomoseg_tui.errors import ShapeError
-from tomoseg_tui.tui.canvas.drawing import View
-from tomoseg_tui.tui.canvas.painter import Painted
-from tomoseg_tui.tui.canvas.strip import PixelStrip
-from tomoseg_tui.tui.canvas.widget import Box, SliceCanvas
+from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip
+from tomoseg_tui.tui.canvas.render_thread import Painted
+from tomoseg_tui.tui.canvas.slice_canvas import Box, SliceCanvas
+from tomoseg_tui.tui.canvas.slice_drawing import View
 
 SHAPE_ZYX = (24, 64, 96)
 MIDDLE = (12, 32, 48)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.tui.config import (
+from tomoseg_tui.tui.session import (
     MOST_SESSIONS,
     Session,
     log_file,

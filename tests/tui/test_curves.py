@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomoseg_tui.tui.known.runs import Epoch
-from tomoseg_tui.tui.widgets.curves import column_spans, dice_plot, draw_lines, draw_plot, loss_plot
+from tomoseg_tui.tui.train.curves import column_spans, dice_plot, draw_lines, draw_plot, loss_plot
+from tomoseg_tui.tui.train.runs import Epoch
 
 
 def some_epochs(count: int) -> list[Epoch]:

@@ -6,10 +6,10 @@ from textual.widgets import Input
 from trainings import put_run
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.screens.ask import Ask
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.screens.dialog import Dialog
-from tomoseg_tui.tui.screens.help import Help
+from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.base import Dialog
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.help import Help
 
 
 @pytest.mark.parametrize(("tab", "key", "told"), [(1, "x", "confirm.yes"), (1, "p", "filters.start"), (2, "a", "pick")])

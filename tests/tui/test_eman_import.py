@@ -13,12 +13,12 @@ from textual.widgets import DirectoryTree, Input, Select
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.screens.add_files import AddFiles
-from tomoseg_tui.tui.screens.ask_path import AskPath
-from tomoseg_tui.tui.screens.import_boxes import ImportBoxes
-from tomoseg_tui.tui.screens.import_eman import ImportEman
-from tomoseg_tui.tui.screens.told import Told
-from tomoseg_tui.tui.widgets.set_rows import SetRow, counted
+from tomoseg_tui.tui.dialogs.ask_path import AskPath
+from tomoseg_tui.tui.dialogs.report import Told
+from tomoseg_tui.tui.importing.add_files_dialog import AddFiles
+from tomoseg_tui.tui.importing.box_set_rows import SetRow, counted
+from tomoseg_tui.tui.importing.eman2_dialog import ImportEman
+from tomoseg_tui.tui.tiles.import_boxes_dialog import ImportBoxes
 
 XYZ = (50, 40, 3)
 

@@ -8,10 +8,10 @@ from textual.binding import Binding
 
 from tomoseg_tui.cli.parser import build
 from tomoseg_tui.tui.app import TABS
-from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.screens.add_files import AddFiles
-from tomoseg_tui.tui.tabs.jobs_tab import JobTable
-from tomoseg_tui.tui.tabs.train_tab import RunTable
+from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
+from tomoseg_tui.tui.importing.add_files_dialog import AddFiles
+from tomoseg_tui.tui.jobs.jobs_tab import JobTable
+from tomoseg_tui.tui.train.train_tab import RunTable
 
 KEYS = {
     "features add": "tiles.features",
@@ -70,7 +70,7 @@ def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
 
 def actions() -> dict[str, str]:
     """Return the words of every action by its id."""
-    tabs = [getattr(import_module(f"tomoseg_tui.tui.tabs.{module}"), name) for _, module, name in TABS.values()]
+    tabs = [getattr(import_module(f"tomoseg_tui.tui.{module}"), name) for _, module, name in TABS.values()]
     found = {}
     for owner in (*tabs, SliceCanvas, RunTable, JobTable, AddFiles):
         for ancestor in owner.__mro__:

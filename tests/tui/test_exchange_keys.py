@@ -11,13 +11,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select
 
 from tomoseg_tui.core.tiles import FeatureState, Place
-from tomoseg_tui.io.tile_manifest import read_manifest
+from tomoseg_tui.io.export_manifest import read_manifest
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
-from tomoseg_tui.tui.screens.import_masks import ImportMasks
-from tomoseg_tui.tui.screens.lend_tiles import LendTiles
-from tomoseg_tui.tui.widgets.tile_list import TileList
+from tomoseg_tui.tui.annotate.export_dialog import LendTiles
+from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasks
+from tomoseg_tui.tui.annotate.tile_list import TileList
 
 WANTED = Place("alpha", 12, 50, 40)
 

@@ -13,12 +13,12 @@ from textual.pilot import Pilot
 from tubes import hooked
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.plans import prices
-from tomoseg_tui.tui.plans.prices import Room
-from tomoseg_tui.tui.screens.filters import Filters
-from tomoseg_tui.tui.screens.start_apply import StartApply
-from tomoseg_tui.tui.screens.train_form import TrainForm
-from tomoseg_tui.tui.widgets.grid import Grid
+from tomoseg_tui.tui import cost as prices
+from tomoseg_tui.tui.apply.apply_dialog import StartApply
+from tomoseg_tui.tui.apply.cell_grid import Grid
+from tomoseg_tui.tui.cost import Room
+from tomoseg_tui.tui.importing.preprocess_dialog import Filters
+from tomoseg_tui.tui.train.train_dialog import TrainForm
 
 Lack = Callable[..., None]
 LetMeasure = Callable[[], None]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.tui.widgets.histogram import histogram_rows, spread_of
+from tomoseg_tui.tui.importing.histogram import histogram_rows, spread_of
 
 
 def test_the_tallest_column_is_as_high_as_there_is_room() -> None:

@@ -15,13 +15,13 @@ from textual.widgets import DirectoryTree, Input
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.screens.add_files import AddFiles
-from tomoseg_tui.tui.screens.ask import Ask
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.screens.filters import Filters
-from tomoseg_tui.tui.tabs.import_tab import ImportTab
-from tomoseg_tui.tui.tabs.tiles_tab import TilesTab
+from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
+from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.importing.add_files_dialog import AddFiles
+from tomoseg_tui.tui.importing.import_tab import ImportTab
+from tomoseg_tui.tui.importing.preprocess_dialog import Filters
+from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.table import Table
 
 

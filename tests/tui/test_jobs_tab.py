@@ -10,20 +10,20 @@ from pilots import MakeApp, open_tab, prose_on, until
 from textual.pilot import Pilot
 from trainings import figures, last_command, put_job, put_run, tell_progress, waiting_worker
 
-from tomoseg_tui.jobs import record
-from tomoseg_tui.jobs.record import JobState, SlurmPart, find_job
-from tomoseg_tui.jobs.slurm_look import SlurmDesk
+from tomoseg_tui.files.atomic import append_line
+from tomoseg_tui.jobs import job as record
+from tomoseg_tui.jobs.job import JobState, SlurmPart, find_job
+from tomoseg_tui.jobs.slurm.status import SlurmDesk
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.slurm_settings import SlurmSettings
-from tomoseg_tui.project.writing import append_line
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.tabs.jobs_tab import JobsTab
-from tomoseg_tui.tui.widgets.log_view import LogView
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.pick import Pick
+from tomoseg_tui.tui.jobs.jobs_tab import JobsTab
+from tomoseg_tui.tui.jobs.log_view import LogView
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.workflow.preprocessing import PreprocessRequest
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
 
 @asynccontextmanager

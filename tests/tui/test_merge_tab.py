@@ -14,14 +14,14 @@ from support import Listener
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tomoseg_tui.jobs.record import create_job
+from tomoseg_tui.jobs.job import create_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.tabs.merge_tab import MergeTab
-from tomoseg_tui.workflow.merging import run_merge
+from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.pick import Pick
+from tomoseg_tui.tui.merge.merge_tab import MergeTab
+from tomoseg_tui.workflow.merge.merge_request import run_merge
 
 CARD = ["merge", "alpha", "--map", "both:microtubule=card", "--map", "both:membrane=card", "--name", "merged"]
 Started = list[tuple[list[str], tuple[str, str, dict[str, Any]]]]

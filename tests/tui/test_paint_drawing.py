@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.canvas.overlay import LabelStyle
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE
-from tomoseg_tui.core.painting import dab
-from tomoseg_tui.tui.canvas.boxes import CURSOR_RGB
-from tomoseg_tui.tui.canvas.drawing import Style
+from tomoseg_tui.core.paint_tools import dab
+from tomoseg_tui.render.overlay import LabelStyle
 from tomoseg_tui.tui.canvas.paint_drawing import Port, Scene, draw, encode, port_around, usual_zoom, zooms_for
+from tomoseg_tui.tui.canvas.slice_drawing import Style
+from tomoseg_tui.tui.canvas.tile_boxes import CURSOR_RGB
 
 SIZE = 64
 HALVES, PLAIN, ASCII = Style("halfblock", "truecolor"), Style("halfblock", "none"), Style("ascii", "none")

@@ -16,21 +16,21 @@ from textual.events import MouseDown, MouseMove, MouseScrollUp, MouseUp
 from textual.pilot import Pilot
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE
-from tomoseg_tui.core.painting import band, box, dab, stroke
+from tomoseg_tui.core.paint_tools import band, box, dab, stroke
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
-from tomoseg_tui.project.preferences import Config
+from tomoseg_tui.project.user_config import Config
+from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
+from tomoseg_tui.tui.annotate.editor.paint_editor import Easel
+from tomoseg_tui.tui.annotate.editor.status_line import Bar
+from tomoseg_tui.tui.annotate.tile_list import TileList
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.painting.bars import Bar
-from tomoseg_tui.tui.painting.easel import Easel
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.tabs.annotate_tab import AnnotateTab
-from tomoseg_tui.tui.widgets.tile_list import TileList
-from tomoseg_tui.workflow.painting import Painting, who_paints
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.workflow.annotations.paint_session import Painting, who_paints
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 
 ANNOTATED, WANTED, NEGATIVE = (Place("alpha", 6, 48, 48), Place("alpha", 12, 50, 40), Place("alpha", 18, 48, 48))
 BETA = Place("beta", 12, 48, 48)
@@ -431,7 +431,7 @@ def somebody_else(project: Project, place: Place) -> Iterator[subprocess.Popen[s
     code = (
         "import sys, numpy as np\nfrom pathlib import Path\n"
         "from tomoseg_tui.core.tiles import place_from_id\nfrom tomoseg_tui.project.catalog import Project\n"
-        "from tomoseg_tui.workflow.painting import Painting\n"
+        "from tomoseg_tui.workflow.annotations.paint_session import Painting\n"
         "painting = Painting.open(Project.open(Path(sys.argv[1])), place_from_id(sys.argv[2]))\n"
         "painting.stroke('microtubule', np.eye(64, dtype=bool), 2, 'brush')\n"
         "painting.keep()\nprint('kept', flush=True)\n"

@@ -11,13 +11,13 @@ from tmux import Tmux
 from tubes import NETWORKS_HOOK, hooked
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.scores import confusion
+from tomoseg_tui.core.metrics import confusion
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 FIRST, SECOND, THIRD = (
     Place("cell_a", 24, 35, 193),

@@ -8,16 +8,16 @@ from pilots import MakeApp, open_tab, until
 from textual.pilot import Pilot
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.scores import confusion
+from tomoseg_tui.core.metrics import confusion
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
-from tomoseg_tui.tui.painting.bars import Bar
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.tui.annotate.editor.status_line import Bar
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 MOST_KEYS, LEAST_DICE = 25, 0.8
 TILES = {

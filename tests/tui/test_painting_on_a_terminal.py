@@ -9,10 +9,10 @@ import pytest
 from terminal import Terminal
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.painting import box, dab
+from tomoseg_tui.core.paint_tools import box, dab
 from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
 
 WANTED = Place("alpha", 12, 50, 40)
 MOST_BYTES = 1500

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tomoseg_tui.canvas.viewport import Viewport
-from tomoseg_tui.tui.canvas.still import _greys
+from tomoseg_tui.render.viewport import Viewport
+from tomoseg_tui.tui.canvas.still_canvas import _greys
 
 
 def test_what_lies_beside_a_picture_does_not_change_its_contrast() -> None:

@@ -16,10 +16,10 @@ from trainings import put_run
 
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.screens.evaluate import Evaluate
-from tomoseg_tui.tui.screens.save_file import SaveFile
-from tomoseg_tui.tui.screens.told import Told
-from tomoseg_tui.tui.tabs.file_keys import ExportKeys
+from tomoseg_tui.tui.dialogs.report import Told
+from tomoseg_tui.tui.dialogs.save_file import SaveFile
+from tomoseg_tui.tui.shared_actions.evaluate_dialog import Evaluate
+from tomoseg_tui.tui.shared_actions.file_actions import ExportKeys
 from tomoseg_tui.tui.widgets.tick import Tick
 
 

@@ -12,11 +12,11 @@ from textual.widgets import Input
 from trainings import last_command
 
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.record import JobState, all_jobs, find_job
+from tomoseg_tui.jobs.job import JobState, all_jobs, find_job
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.screens.run_form import RunForm, run_words
-from tomoseg_tui.tui.tabs.jobs_tab import JobTable
-from tomoseg_tui.workflow.running import RunRequest
+from tomoseg_tui.tui.jobs.jobs_tab import JobTable
+from tomoseg_tui.tui.train.batch_run_dialog import RunForm, run_words
+from tomoseg_tui.workflow.batch_run import RunRequest
 
 pytestmark = pytest.mark.slow
 

@@ -17,15 +17,15 @@ from textual.pilot import Pilot
 from trainings import figures, put_run, tell_progress
 
 from tomoseg_tui.core.tiles import Place
-from tomoseg_tui.jobs.record import JobState, create_job
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.atomic import append_line
+from tomoseg_tui.files.locks import Owner
+from tomoseg_tui.jobs.job import JobState, create_job
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.claims import Owner
-from tomoseg_tui.project.writing import append_line
+from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasks
 from tomoseg_tui.tui.app import TABS, TomosegApp
-from tomoseg_tui.tui.screens.import_masks import ImportMasks
-from tomoseg_tui.workflow.annotating import import_masks
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import import_masks
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 
 at_both_sizes = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 Prepare = Callable[[Pilot[Any]], Awaitable[None]]
@@ -129,7 +129,7 @@ def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> I
     """A training that is done and one that runs, as workers leave them; their times and their host never change."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    for module in ("tomoseg_tui.jobs.record", "trainings"):
+    for module in ("tomoseg_tui.jobs.job", "trainings"):
         monkeypatch.setattr(f"{module}.now", lambda: LONG_AGO)
     put_run(calm_project, "microtubule_1", epochs=20, state="done")
     job = create_job(calm_project.layout, "train", "microtubule_2", {"features": ["microtubule"]})

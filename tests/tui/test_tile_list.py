@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
+from tomoseg_tui.tui.annotate.tile_list import by_work, state_for, words_of
 from tomoseg_tui.tui.widgets.filter_line import fits
-from tomoseg_tui.tui.widgets.tile_list import by_work, state_for, words_of
 
 FEATURES = ("microtubule", "membrane")
 states = st.dictionaries(st.sampled_from([*FEATURES, "*"]), st.sampled_from(FeatureState))

@@ -14,16 +14,16 @@ from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.canvas.widget import SliceCanvas
-from tomoseg_tui.tui.config import Session
-from tomoseg_tui.tui.screens.ask import Ask
-from tomoseg_tui.tui.screens.ask_path import AskPath
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.tabs.tiles_tab import TilesTab
+from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
+from tomoseg_tui.tui.dialogs.ask_path import AskPath
+from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.pick import Pick
+from tomoseg_tui.tui.session import Session
+from tomoseg_tui.tui.tiles.tile_preview import TilePreview
+from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.filter_line import FilterLine
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.tui.widgets.tile_preview import TilePreview
 
 FIRST, SECOND, THIRD = (Place("alpha", 6, 48, 48), Place("alpha", 12, 50, 40), Place("alpha", 18, 48, 48))
 

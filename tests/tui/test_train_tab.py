@@ -11,17 +11,17 @@ from textual.widgets import Input, Select
 from trainings import figures, last_command, put_job, put_run, tell_progress, waiting_worker
 
 from tomoseg_tui.errors import WorkerLostError
-from tomoseg_tui.jobs.record import Job
+from tomoseg_tui.files.atomic import append_line
+from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.writing import append_line
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.screens.compare_runs import CompareRuns
-from tomoseg_tui.tui.screens.told import Told
-from tomoseg_tui.tui.screens.train_form import TrainForm
-from tomoseg_tui.tui.tabs.train_tab import TrainTab
+from tomoseg_tui.tui.dialogs.report import Told
+from tomoseg_tui.tui.train.compare_dialog import CompareRuns
+from tomoseg_tui.tui.train.train_dialog import TrainForm
+from tomoseg_tui.tui.train.train_tab import TrainTab
+from tomoseg_tui.tui.train.triples import TripleCell, Triples
 from tomoseg_tui.tui.widgets.feature_list import FeatureList
-from tomoseg_tui.tui.widgets.triples import TripleCell, Triples
-from tomoseg_tui.workflow.training import TrainRequest
+from tomoseg_tui.workflow.training.train_request import TrainRequest
 
 Asked = tuple[list[str], Callable[[], tuple[str, str, dict[str, Any]]]]
 
@@ -294,7 +294,7 @@ async def test_a_training_that_does_not_come_up_gives_its_name_back(
     def refuse(*_job: object, **_how: object) -> None:
         raise WorkerLostError("The worker of job 1 did not come up.", "See why: tomoseg jobs log 1")
 
-    monkeypatch.setattr("tomoseg_tui.tui.recipes.launch", refuse)
+    monkeypatch.setattr("tomoseg_tui.tui.job_app.launch", refuse)
     async with training(make_app(small_project)) as (pilot, _):
         await pilot.press("t")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrainForm))
@@ -338,7 +338,7 @@ async def test_c_goes_on_from_the_run_at_a_tenth_of_its_rate(small_project: Proj
 
 
 async def test_the_folded_part_offers_training_sets(small_project: Project, make_app: MakeApp) -> None:
-    from tomoseg_tui.workflow.trainsets import SetRequest, build_named
+    from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
 
     build_named(small_project, "tubes", SetRequest(("microtubule",)))
     async with at_the_form(make_app(small_project)) as (pilot, started):
@@ -352,7 +352,7 @@ async def test_the_folded_part_offers_training_sets(small_project: Project, make
 
 
 def test_every_answer_of_the_form_has_its_option() -> None:
-    from tomoseg_tui.tui.screens.train_form import train_words
+    from tomoseg_tui.tui.train.train_dialog import train_words
 
     request = TrainRequest(
         name="run",

@@ -5,10 +5,10 @@ from textual.widgets import Input
 from trainings import last_command
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.screens.build_set import BuildSet, SetWish
-from tomoseg_tui.tui.screens.pick import Pick
-from tomoseg_tui.tui.screens.told import Told
-from tomoseg_tui.workflow.trainsets import SetRequest, build_named, training_sets
+from tomoseg_tui.tui.dialogs.pick import Pick
+from tomoseg_tui.tui.dialogs.report import Told
+from tomoseg_tui.tui.train.build_trainset_dialog import BuildSet, SetWish
+from tomoseg_tui.workflow.training.trainset import SetRequest, build_named, training_sets
 
 
 async def test_b_builds_a_named_set_and_tells_what_it_holds(small_project: Project, make_app: MakeApp) -> None:

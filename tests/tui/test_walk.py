@@ -7,7 +7,7 @@ import pytest
 from support import Tomoseg
 from tmux import Tmux
 
-from tomoseg_tui.jobs.record import JobState, find_job
+from tomoseg_tui.jobs.job import JobState, find_job
 from tomoseg_tui.project.catalog import Project
 
 

@@ -8,8 +8,8 @@ from pilots import MakeApp, until
 
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.slurm_settings import SlurmSettings
-from tomoseg_tui.tui import recipes
-from tomoseg_tui.tui.plans.ways import Way
+from tomoseg_tui.tui import job_app as recipes
+from tomoseg_tui.tui.run_location import Way
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from support import bring, digest_of, noise, write_mrc
 
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.io import eman_hdf
+from tomoseg_tui.io import eman2_hdf as eman_hdf
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer, write_array
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer, write_array
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
-from tomoseg_tui.workflow.annotating import (
+from tomoseg_tui.workflow.annotations.import_annotations import (
     Annotated,
     annotation_listing,
     import_label_volume,
@@ -25,7 +25,7 @@ from tomoseg_tui.workflow.annotating import (
     set_done,
     set_none_here,
 )
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 
 TUBE, EMPTY, NEGATIVE, STAR = (Place("cell", 4, 64, x) for x in (40, 64, 70, 80))
 """Wanted on labels, wanted off labels, said to hold none, said to hold none of any."""

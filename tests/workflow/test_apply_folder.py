@@ -12,7 +12,7 @@ from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord, write_record
-from tomoseg_tui.workflow.apply_folder import SLAB, Prepared, task_of, task_under_way
+from tomoseg_tui.workflow.apply.output import SLAB, Prepared, task_of, task_under_way
 
 RECORD = TomogramRecord(
     file="cell.mrc", shape_zyx=(20, 8, 8), voxel_size_angstrom=10.0, origin_xyz_angstrom=(0, 0, 0),

@@ -9,7 +9,7 @@ from support import bring, make_card, noise, put_card, write_map
 from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.applying import ApplyRequest, check_apply
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 
 CHAIN = (FilterStep(0.25, 5.0, 3.0),)
 REQUEST = ApplyRequest(run="run", tomograms=("cell",))

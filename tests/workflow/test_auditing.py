@@ -11,12 +11,12 @@ from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, TomosegError
 from tomoseg_tui.io.trainset_file import read_training_set
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow import auditing
-from tomoseg_tui.workflow.annotating import import_label_volume, label_map
-from tomoseg_tui.workflow.auditing import FOLDS, AuditRequest
-from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.training_plan import training_settings
-from tomoseg_tui.workflow.trainsets import SetRequest, build_named
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.audit import audit_request as auditing
+from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.training_plan import training_settings
+from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
 
 PLACES = [(4, 40, 40), (4, 44, 88), (1, 88, 40), (7, 90, 90), (5, 44, 92), (2, 64, 64)]
 """Many of them overlap; (z, y, x)."""

@@ -14,7 +14,7 @@ from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord
-from tomoseg_tui.workflow.checking import odd_place, odd_tomograms, turning_reach
+from tomoseg_tui.workflow.tomograms.sanity_checks import odd_place, odd_tomograms, turning_reach
 
 SHAPE_ZYX = (24, 200, 200)
 MIDDLE = Place("a", 12, 100, 100)

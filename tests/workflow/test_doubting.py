@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.painting import box, dab
+from tomoseg_tui.core.paint_tools import box, dab
 from tomoseg_tui.core.tiles import FeatureState
-from tomoseg_tui.workflow.doubting import doubts
+from tomoseg_tui.workflow.annotations.questions import doubts
 
 BAND = box((64, 64), (24, 0), (39, 63))
 GREY = (np.random.default_rng(7).standard_normal((64, 64)) - 2 * BAND).astype(np.float32)

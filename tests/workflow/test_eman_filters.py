@@ -9,7 +9,7 @@ from eman_folders import EmanFolder, smooth_noise
 
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.eman_filters import PROGRAM, USUAL_STEP, Filtering, filtering_of
+from tomoseg_tui.workflow.eman2.filter_history import PROGRAM, USUAL_STEP, Filtering, filtering_of
 
 
 def asked(folder: Path, name: str, *commands: str, values: object = None) -> Filtering:

@@ -7,10 +7,10 @@ from eman_folders import SHAPE_ZYX, EmanFolder, box, cut, smooth_noise
 
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.eman_places import tile_edge
-from tomoseg_tui.workflow.eman_plan import EmanPlan, EmanRequest, plan_import
-from tomoseg_tui.workflow.eman_project import is_eman_project, look_at
-from tomoseg_tui.workflow.eman_tiles import inner
+from tomoseg_tui.workflow.eman2.box_coordinates import tile_edge
+from tomoseg_tui.workflow.eman2.import_plan import EmanPlan, EmanRequest, plan_import
+from tomoseg_tui.workflow.eman2.project import is_eman_project, look_at
+from tomoseg_tui.workflow.eman2.tile_stacks import inner
 
 HALF = (5, 48, 55)
 XYZ = (50, 40, 3)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tomoseg_tui.core.names import check_feature_name
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.workflow.eman_sets import (
+from tomoseg_tui.workflow.eman2.box_sets import (
     Meaning,
     feature_name,
     guess,

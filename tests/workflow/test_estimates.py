@@ -9,11 +9,11 @@ from support import bring, make_card, put_card, write_map
 
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.paces import Pace
-from tomoseg_tui.workflow.applying import ApplyRequest
-from tomoseg_tui.workflow.estimates import Estimate, Work, estimate, refuse_what_does_not_fit, work_of
-from tomoseg_tui.workflow.merging import MapChoice, MergeRequest
-from tomoseg_tui.workflow.preprocessing import PreprocessRequest
+from tomoseg_tui.project.timings import Pace
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
+from tomoseg_tui.workflow.estimates.estimator import Estimate, Work, estimate, refuse_what_does_not_fit, work_of
+from tomoseg_tui.workflow.merge.merge_request import MapChoice, MergeRequest
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
 SHAPE_ZYX = (20, 64, 80)
 VOXELS = 20 * 64 * 80

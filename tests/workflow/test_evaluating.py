@@ -11,7 +11,7 @@ from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.records import MapSidecar, write_record
-from tomoseg_tui.workflow.evaluating import as_json, evaluate
+from tomoseg_tui.workflow.evaluate import as_json, evaluate
 
 TRUTH = np.array([[[1, 1, 1, 0], [0, 2, 2, 0]], [[1, 0, 0, 0], [0, 0, 0, 0]]], np.int8)
 PREDICTED = np.array([[[1, 1, 0, 1], [0, 2, 0, 1]], [[1, 0, 0, 0], [0, 0, 0, 0]]], np.int8)

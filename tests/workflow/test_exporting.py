@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from support import noise, write_mrc
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import ProjectError, UsageError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.exporting import export_volume
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
+from tomoseg_tui.workflow.export import export_volume
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 ORIGIN, NSTART = (100.5, -20.0, 5.0), (3, -2, 1)
 

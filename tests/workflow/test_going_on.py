@@ -12,13 +12,13 @@ from tomoseg_tui.io.trainset_file import SetSummary, TileFacts, read_facts
 from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.annotating import import_label_volume, label_map
-from tomoseg_tui.workflow.going_on import earlier_of
-from tomoseg_tui.workflow.renaming import rename_tomogram
-from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.training import TrainRequest, check_training, remarks_on_start, set_request
-from tomoseg_tui.workflow.training_plan import plan_training
-from tomoseg_tui.workflow.trainsets import SetRequest, build, build_named, gather, load_patches
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
+from tomoseg_tui.workflow.training.lineage import earlier_of
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, remarks_on_start, set_request
+from tomoseg_tui.workflow.training.training_plan import plan_training
+from tomoseg_tui.workflow.training.trainset import SetRequest, build, build_named, gather, load_patches
 
 OLD = [(z, y, x) for z in (1, 6) for y, x in ((20, 20), (20, 84), (84, 20), (84, 84))]
 NEW = [(z, y, x) for z in (1, 6) for y, x in ((20, 52), (84, 52), (52, 20), (52, 84), (52, 52))]

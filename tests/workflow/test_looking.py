@@ -8,12 +8,12 @@ from support import noise, write_map, write_mrc
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
+from tomoseg_tui.project.annotation_files import write_array
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import write_array
-from tomoseg_tui.workflow.annotating import set_done
-from tomoseg_tui.workflow.looking import look_at_slice, look_at_tile
-from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.volumes import common_ranges, find_volume, joined_ranges, z_range
+from tomoseg_tui.workflow.annotations.import_annotations import set_done
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.views import look_at_slice, look_at_tile
+from tomoseg_tui.workflow.volume_names import common_ranges, find_volume, joined_ranges, z_range
 
 
 def test_the_middle_slice_is_shown_unless_another_is_named(cell: Project) -> None:

@@ -12,8 +12,8 @@ from support import Listener, bring, digest_of, make_card, noise, put_card, writ
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.merging import MapChoice, MergeRequest, merge_request, run_merge
-from tomoseg_tui.workflow.reporting import Stopped
+from tomoseg_tui.workflow.job_interface import Stopped
+from tomoseg_tui.workflow.merge.merge_request import MapChoice, MergeRequest, merge_request, run_merge
 
 SHAPE = (8, 128, 128)
 

@@ -5,16 +5,16 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED
-from tomoseg_tui.core.painting import dab, interpolated, taken_over
+from tomoseg_tui.core.paint_tools import dab, interpolated, taken_over
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
-from tomoseg_tui.workflow.annotating import set_done
-from tomoseg_tui.workflow.neighbours import interpolate_between, layer_between, neighbours_in_z
-from tomoseg_tui.workflow.painting import Painting
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import set_done
+from tomoseg_tui.workflow.annotations.paint_session import Painting
+from tomoseg_tui.workflow.tiles.neighbour_slices import interpolate_between, layer_between, neighbours_in_z
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 
 SMALL, LARGE = dab((64, 64), (32, 32), 9), dab((64, 64), (32, 32), 29)
 

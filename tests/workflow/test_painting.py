@@ -11,19 +11,19 @@ from painted import NEGATIVE, PLACE, STAR, WALL_ONLY, disc, equal, on_disk, pain
 from support import files_of_at_most
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, Change, Layer, applied
-from tomoseg_tui.core.painting import box, dab
+from tomoseg_tui.core.paint_tools import box, dab
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import effective_layer, read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import effective_layer, read_layer
-from tomoseg_tui.project.strokes import read_tile
-from tomoseg_tui.workflow.annotating import (
+from tomoseg_tui.project.painted_tile import read_tile
+from tomoseg_tui.workflow.annotations.import_annotations import (
     annotation_listing,
     set_done,
 )
-from tomoseg_tui.workflow.painting import Painting
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import Painting
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 
 IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
 

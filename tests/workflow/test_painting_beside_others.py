@@ -12,21 +12,22 @@ from support import Tomoseg, wait_until, write_mrc
 from tubes import is_gone
 
 from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
-from tomoseg_tui.core.painting import dab
+from tomoseg_tui.core.paint_tools import dab
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError
-from tomoseg_tui.project import catalog, journal
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project import stroke_log as journal
+from tomoseg_tui.project.annotation_files import write_array
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import write_array
-from tomoseg_tui.workflow.annotating import (
+from tomoseg_tui.workflow.annotations.import_annotations import (
     import_label_volume,
     label_map,
     set_done,
     set_none_here,
 )
-from tomoseg_tui.workflow.painting import Painting, who_paints
-from tomoseg_tui.workflow.renaming import remove_tomogram, rename_feature, rename_tomogram
-from tomoseg_tui.workflow.tiling import place_tiles, remove_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import Painting, who_paints
+from tomoseg_tui.workflow.tiles.placing import place_tiles, remove_tiles, wish
+from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_feature, rename_tomogram
 
 
 @pytest.fixture
@@ -121,10 +122,10 @@ def test_a_tile_that_changed_since_it_was_opened_is_shown_anew_before_it_is_pain
 PAINTER = """
 import sys
 from pathlib import Path
-from tomoseg_tui.core.painting import dab
+from tomoseg_tui.core.paint_tools import dab
 from tomoseg_tui.core.tiles import place_from_id
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.painting import Painting
+from tomoseg_tui.workflow.annotations.paint_session import Painting
 painting = Painting.open(Project.open(Path(sys.argv[1])), place_from_id(sys.argv[2]))
 painting.stroke("tube", dab((64, 64), (20, 20), 5), 2, "brush")
 painting.keep()

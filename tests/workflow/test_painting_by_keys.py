@@ -13,17 +13,17 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.painting import BRUSH_WIDTHS, Pixel, band
-from tomoseg_tui.core.scores import confusion
+from tomoseg_tui.core.metrics import confusion
+from tomoseg_tui.core.paint_tools import BRUSH_WIDTHS, Pixel, band
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import effective_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import effective_layer
-from tomoseg_tui.workflow.annotating import cut_slice
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
-from tomoseg_tui.workflow.painting import Painting
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import cut_slice
+from tomoseg_tui.workflow.annotations.paint_session import Painting
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 STEPS = {"h": (0, -1), "j": (1, 0), "k": (-1, 0), "l": (0, 1)}
 LEAP = 8

@@ -14,8 +14,8 @@ from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.preprocessing import PreprocessRequest, check_preprocess, run_preprocess
-from tomoseg_tui.workflow.reporting import Stopped
+from tomoseg_tui.workflow.job_interface import Stopped
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess, run_preprocess
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from support import bring, noise, write_mrc
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import UnreadableTomogramError, UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.preprocessing import PreprocessRequest
-from tomoseg_tui.workflow.previewing import (
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
+from tomoseg_tui.workflow.tomograms.preview import (
     MIDDLE_EDGE,
     is_flat,
     look_at_middle,

@@ -9,11 +9,11 @@ from support import Listener, bring, make_card, noise, put_card, write_map
 
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.applying import ApplyRequest, check_apply_ahead
-from tomoseg_tui.workflow.merging import MergeRequest, merge_request, run_merge
-from tomoseg_tui.workflow.preprocessing import PreprocessRequest, check_preprocess
-from tomoseg_tui.workflow.promising import NOTHING, Promised, promised_by
-from tomoseg_tui.workflow.training import TrainRequest, check_training
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_ahead
+from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request, run_merge
+from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised, promised_by
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training
 
 SHAPE = (6, 64, 64)
 APPLY = ApplyRequest(run="net", tomograms=("cell",))

@@ -9,15 +9,16 @@ from support import bring, digest_of, make_card, noise, put_card, write_map, wri
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.files import locks as claims
 from tomoseg_tui.io.trainset_file import read_summary
-from tomoseg_tui.project import catalog, claims
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layers import read_layer
-from tomoseg_tui.workflow.annotating import import_label_volume, label_map
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
-from tomoseg_tui.workflow.renaming import remove_tomogram, rename_feature, rename_tomogram
-from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.trainsets import SetRequest, build_named
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
+from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_feature, rename_tomogram
+from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
 
 PLACE = Place("cell", 4, 64, 40)
 

@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from support import bring, digest_of, noise, write_mrc
 
-from tomoseg_tui.core.mask_codes import CODES, PALETTE
+from tomoseg_tui.core.mask_encoding import CODES, PALETTE
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.errors import ProjectError, ShapeError, TomosegError, UsageError
-from tomoseg_tui.io import eman_hdf
+from tomoseg_tui.io import eman2_hdf as eman_hdf
+from tomoseg_tui.io.export_manifest import read_manifest
 from tomoseg_tui.io.formats import open_stack, open_volume
-from tomoseg_tui.io.pictures import png_files
-from tomoseg_tui.io.tile_manifest import read_manifest
+from tomoseg_tui.io.png import png_files
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer, write_array
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.project.layers import read_layer, write_array
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
-from tomoseg_tui.workflow.annotating import Annotated
-from tomoseg_tui.workflow.lending import Loan, LoanWish, lend
-from tomoseg_tui.workflow.lent_files import FORMS, Form
-from tomoseg_tui.workflow.mask_imports import MaskImport, take_masks
-from tomoseg_tui.workflow.tiling import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import Annotated
+from tomoseg_tui.workflow.exchange.export_formats import FORMS, Form
+from tomoseg_tui.workflow.exchange.export_tiles import Loan, LoanWish, lend
+from tomoseg_tui.workflow.exchange.import_masks import MaskImport, take_masks
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 
 SHAPE = (6, 160, 160)
 PLACES = (Place("cell", 1, 40, 40), Place("cell", 1, 40, 112), Place("cell", 3, 100, 60), Place("cell", 4, 10, 150))
@@ -372,7 +372,7 @@ def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path
 
 def _write_other(path: Path, values: NDArray[Any]) -> None:
     if path.suffix == ".hdf":
-        from tomoseg_tui.core.tomogram import Grid
+        from tomoseg_tui.core.grid import Grid
 
         eman_hdf.write_volume(path, iter([values]), Grid(SHAPE, 10.0))
     else:
@@ -473,7 +473,7 @@ def test_labels_of_ones_own_are_asked_for_and_named(lender: Project, tmp_path: P
     loan = send(lender, tmp_path / "files", "tif", features=["tube"])
     rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 5, np.where(np.arange(64) > 50, 9, masks)))
     refused(lender, loan.masks["tube"], r"2 values besides 0: 5 \(2,560\), 9 \(3,328\)", UsageError)
-    from tomoseg_tui.workflow.annotating import label_map
+    from tomoseg_tui.workflow.annotations.import_annotations import label_map
 
     taken = take(lender, loan.masks["tube"], labels=label_map(["5=tube", "9=ignore"]))
     assert taken.annotated == 4

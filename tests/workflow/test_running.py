@@ -10,12 +10,12 @@ from support import bring, make_card, noise, put_card, write_map, write_mrc
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotating import import_masks
-from tomoseg_tui.workflow.applying import ApplyRequest
-from tomoseg_tui.workflow.merging import MergeRequest
-from tomoseg_tui.workflow.running import RunRequest, plan_run, release_names, reserve_names
-from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.training import TrainRequest
+from tomoseg_tui.workflow.annotations.import_annotations import import_masks
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
+from tomoseg_tui.workflow.batch_run import RunRequest, plan_run, release_names, reserve_names
+from tomoseg_tui.workflow.merge.merge_request import MergeRequest
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.train_request import TrainRequest
 
 BOTH = RunRequest(("tube", "wall"), ("cell",), name="mt")
 

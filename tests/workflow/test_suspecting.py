@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.io.trainset_file import TileFacts
 from tomoseg_tui.project.records import AuditedTile
-from tomoseg_tui.workflow.suspecting import rank_tiles
+from tomoseg_tui.workflow.audit.ranking import rank_tiles
 
 EDGE = 64
 GOOD_POSITIVES, GOOD_NEGATIVES = 4, 4

@@ -7,9 +7,10 @@ from support import bring, digest_of, noise
 
 from tomoseg_tui.core.tiles import FeatureState, Place, place_from_id
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError, UsageError
-from tomoseg_tui.project import catalog, claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.tiling import Placed, Wish, place_tiles, remove_tiles, wish, wishes_of_file
+from tomoseg_tui.workflow.tiles.placing import Placed, Wish, place_tiles, remove_tiles, wish, wishes_of_file
 
 HEADER = "tomogram,x,y,z,feature,kind\n"
 

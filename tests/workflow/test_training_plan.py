@@ -9,10 +9,10 @@ from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import NothingLabelledError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TileCount
-from tomoseg_tui.workflow.annotating import import_masks
-from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.training import TrainRequest
-from tomoseg_tui.workflow.training_plan import flops_of_step, measured_pace, plan_training
+from tomoseg_tui.workflow.annotations.import_annotations import import_masks
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.train_request import TrainRequest
+from tomoseg_tui.workflow.training.training_plan import flops_of_step, measured_pace, plan_training
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import CurvePoint, curve_in_words
-from tomoseg_tui.workflow.annotating import import_label_volume, label_map
-from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.training import TrainRequest, check_training, free_run_name, reserve_run
-from tomoseg_tui.workflow.trainsets import SetRequest, build_named
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, free_run_name, reserve_run
+from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
 
 REQUEST = TrainRequest(name="new", features=("tube",))
 

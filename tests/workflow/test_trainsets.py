@@ -15,9 +15,9 @@ from tomoseg_tui.errors import NothingLabelledError, ProjectError, TrainingError
 from tomoseg_tui.io.trainset_file import SetSummary, SetTile, TileFacts, read_training_set, write_training_set
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.annotating import import_label_volume, label_map
-from tomoseg_tui.workflow.tiling import place_tiles, wish
-from tomoseg_tui.workflow.trainsets import (
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.trainset import (
     SetRequest,
     build_named,
     gather,

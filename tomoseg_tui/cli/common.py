@@ -12,15 +12,15 @@ from typing import Any
 
 from tomoseg_tui.cli.tables import table_lines
 from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
-from tomoseg_tui.jobs.chaining import awaited, to_come
+from tomoseg_tui.jobs.dependencies import awaited, to_come
+from tomoseg_tui.jobs.job import Job, JobState, look_patiently
 from tomoseg_tui.jobs.launch import launch, watch
-from tomoseg_tui.jobs.record import Job, JobState, look_patiently
-from tomoseg_tui.jobs.telling import TOLD_STATES, ending_in_words, terminal_notice
+from tomoseg_tui.jobs.notifications import TOLD_STATES, ending_in_words, terminal_notice
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import remember
-from tomoseg_tui.project.preferences import config_file, read_config
 from tomoseg_tui.project.slurm_settings import SlurmSettings
-from tomoseg_tui.workflow.promising import Promised, promised_by
+from tomoseg_tui.project.user_config import config_file, read_config
+from tomoseg_tui.workflow.pending_outputs import Promised, promised_by
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:

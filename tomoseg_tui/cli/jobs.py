@@ -6,10 +6,10 @@ import sys
 
 from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wait_for, wants_json, write_history
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.chaining import resume_with_followers
-from tomoseg_tui.jobs.record import find_job
-from tomoseg_tui.jobs.seen import JobsSeen
-from tomoseg_tui.jobs.slurm_look import place_in_words
+from tomoseg_tui.jobs.dependencies import resume_with_followers
+from tomoseg_tui.jobs.job import find_job
+from tomoseg_tui.jobs.job_list import JobsSeen
+from tomoseg_tui.jobs.slurm.status import place_in_words
 
 
 def jobs_list(arguments: argparse.Namespace) -> None:

@@ -49,7 +49,7 @@ def run(words: Sequence[str]) -> int:
 
 def _mendable(fault: OSError) -> TomosegError:
     """Return what the system refused as a fault with a way out."""
-    from tomoseg_tui.io.room import disk_full, is_full
+    from tomoseg_tui.files.disk_space import disk_full, is_full
 
     if is_full(fault):
         return disk_full(fault.filename, fault, then="say it again; what was there is whole.")

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tomoseg_tui.cli.job_verbs import add_job_verbs
+from tomoseg_tui.cli.job_parsers import add_job_verbs
 from tomoseg_tui.cli.options import (
     RENDERERS,
     add_drawing,
@@ -19,7 +19,7 @@ from tomoseg_tui.cli.options import (
     positive,
     whole,
 )
-from tomoseg_tui.cli.verbs import Parser, Subparsers, add_common, add_family, add_verb, later
+from tomoseg_tui.cli.parser_helpers import Parser, Subparsers, add_common, add_family, add_verb, later
 
 _SET_HELP = "a set of EMAN2's boxes shows F; F:negative shows none of it, ignore leaves it out; may be repeated"
 
@@ -65,7 +65,7 @@ def opening_parser() -> argparse.ArgumentParser:
     parser.add_argument("--renderer", choices=("auto", *RENDERERS), default="auto")
     parser.add_argument("--no-mouse", action="store_true")
     add_common(parser)
-    parser.set_defaults(run=later("opening", "open_program"))
+    parser.set_defaults(run=later("open_tui", "open_program"))
     return parser
 
 
@@ -148,7 +148,7 @@ def _tomogram_verbs(verbs: Subparsers) -> None:
     rename.add_argument("new")
     remove = add_verb(tomograms, "remove", "move a tomogram to the trash", later("tomograms", "tomograms_remove"))
     remove.add_argument("name")
-    show = add_verb(verbs, "show", "draw a slice", later("showing", "show"))
+    show = add_verb(verbs, "show", "draw a slice", later("show", "show"))
     show.add_argument("name", metavar="NAME", help="a tomogram, map, label volume or file")
     show.add_argument("--z", type=int, metavar="N", help="slice, from 0; the middle one by default")
     show.add_argument("--at", metavar="X,Y,Z", help="draw the surroundings of a voxel")
@@ -174,7 +174,7 @@ def _tile_verbs(verbs: Subparsers) -> None:
     )
     bring.add_argument("--tomogram", metavar="T", help="on which the boxes of an info file lie")
     bring.add_argument("--map", action="append", default=[], metavar="SET=F", help=_SET_HELP)
-    show = add_verb(tiles, "show", "draw tiles with their annotations", later("showing", "tiles_show"))
+    show = add_verb(tiles, "show", "draw tiles with their annotations", later("show", "tiles_show"))
     show.add_argument("ids", nargs="+", metavar="ID")
     add_drawing(show)
     remove = add_verb(tiles, "remove", "move tiles to the trash", later("tiles", "tiles_remove"))
@@ -186,7 +186,7 @@ def _tile_verbs(verbs: Subparsers) -> None:
         notes,
         "export",
         "write tiles and masks for napari, 3dmod, Fiji or EMAN2",
-        later("exchanging", "annotations_export"),
+        later("exchange", "annotations_export"),
     )
     lent.add_argument(
         "-o", "--output", type=Path, required=True, metavar="PATH", help=".mrc, .hdf (EMAN2), .tif, or a folder of PNGs"
@@ -204,7 +204,7 @@ def _tile_verbs(verbs: Subparsers) -> None:
         notes,
         "import",
         "import what was exported, a label volume, or a stack of masks",
-        later("exchanging", "annotations_import"),
+        later("exchange", "annotations_import"),
     )
     masks.add_argument("file", type=Path, metavar="FILE", help="masks, labels, or the manifest of an export")
     add_which_tiles(masks, "tiles of a stack of masks")

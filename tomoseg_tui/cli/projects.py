@@ -5,7 +5,7 @@ import argparse
 from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wants_json, write_history
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
-from tomoseg_tui.workflow.renaming import rename_feature
+from tomoseg_tui.workflow.tomograms.renaming import rename_feature
 
 
 def init(arguments: argparse.Namespace) -> None:

@@ -15,12 +15,12 @@ from tomoseg_tui.cli.common import (
     start_job,
     wants_json,
 )
-from tomoseg_tui.cli.estimating import tell_estimate
-from tomoseg_tui.workflow.applying import ApplyRequest, check_apply_ahead
-from tomoseg_tui.workflow.evaluating import as_json
-from tomoseg_tui.workflow.evaluating import evaluate as score
-from tomoseg_tui.workflow.exporting import export_volume
-from tomoseg_tui.workflow.merging import merge_request
+from tomoseg_tui.cli.estimate import tell_estimate
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_ahead
+from tomoseg_tui.workflow.evaluate import as_json
+from tomoseg_tui.workflow.evaluate import evaluate as score
+from tomoseg_tui.workflow.export import export_volume
+from tomoseg_tui.workflow.merge.merge_request import merge_request
 
 
 def apply(arguments: argparse.Namespace) -> int:

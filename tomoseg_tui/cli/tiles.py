@@ -16,10 +16,11 @@ from tomoseg_tui.core.tiles import Place, place_from_id
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow import annotating, tiling
-from tomoseg_tui.workflow.eman_boxes import INFO_SUFFIX, InfoWishes, wishes_of_info
-from tomoseg_tui.workflow.eman_sets import read_set_map
-from tomoseg_tui.workflow.tiling import Placed
+from tomoseg_tui.workflow.annotations import import_annotations as annotating
+from tomoseg_tui.workflow.eman2.box_sets import read_set_map
+from tomoseg_tui.workflow.eman2.boxes import INFO_SUFFIX, InfoWishes, wishes_of_info
+from tomoseg_tui.workflow.tiles import placing as tiling
+from tomoseg_tui.workflow.tiles.placing import Placed
 
 
 def tiles_add(arguments: argparse.Namespace) -> None:

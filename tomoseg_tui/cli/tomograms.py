@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli import eman
+from tomoseg_tui.cli import eman2 as eman
 from tomoseg_tui.cli.common import (
     open_project,
     print_json,
@@ -17,14 +17,14 @@ from tomoseg_tui.cli.common import (
     wants_json,
     write_history,
 )
-from tomoseg_tui.cli.estimating import tell_estimate
+from tomoseg_tui.cli.estimate import tell_estimate
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import chain_in_words
-from tomoseg_tui.workflow.importing import ImportRequest, import_volumes
-from tomoseg_tui.workflow.preprocessing import PreprocessRequest, check_preprocess
-from tomoseg_tui.workflow.renaming import remove_tomogram, rename_tomogram
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
+from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomogram
 
 
 def import_files(arguments: argparse.Namespace) -> None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.binning import BinnedVolume, Box, Floats, RegionSource, bin_region, binned_shape, boxes
 from tomoseg_tui.core.blocks import Zyx
+from tomoseg_tui.core.grid import DensityScale
 from tomoseg_tui.core.smoothing import BlockSums, CoarseCopy, gaussian_sigma, gaussian_taps, smooth
-from tomoseg_tui.core.tomogram import DensityScale
 from tomoseg_tui.errors import TomogramError, UsageError
 
 __all__ = ["NO_FILTER", "FilterChain", "Kept", "RegionSource", "bin_region", "binned_shape", "preprocess"]

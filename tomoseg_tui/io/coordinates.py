@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tomoseg_tui.errors import ProjectError, TomogramError
-from tomoseg_tui.io.raw import file_faults
+from tomoseg_tui.io.raw_volume import file_faults
 
 REQUIRED_COLUMNS = ("tomogram", "x", "y", "z", "feature", "kind")
 OPTIONAL_COLUMNS = ("size",)

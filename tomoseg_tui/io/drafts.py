@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tomoseg_tui.io.raw import file_faults
+from tomoseg_tui.io.raw_volume import file_faults
 
 
 @contextmanager

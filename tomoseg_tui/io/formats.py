@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
 from tomoseg_tui.io.mrc import MrcReader, copy_sparse
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, is_header
-from tomoseg_tui.io.raw import file_faults
-from tomoseg_tui.io.volumes import VolumeReader
+from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.volume_reader import VolumeReader
 
 MRC_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".ali")
 KNOWN_SUFFIXES = (
@@ -76,7 +76,7 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     with _unpacked(path) as (content, plain):
         original = None if plain == path else path
         if content == "hdf":
-            from tomoseg_tui.io.eman_hdf import EmanVolume  # noqa: PLC0415
+            from tomoseg_tui.io.eman2_hdf import EmanVolume  # noqa: PLC0415
 
             return EmanVolume(plain, flat=flat, original=original)
         if content == "tiff":
@@ -108,12 +108,12 @@ def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
         As `open_volume`.
     """
     if is_png(path):
-        from tomoseg_tui.io.pictures import read_png_stack  # noqa: PLC0415
+        from tomoseg_tui.io.png import read_png_stack  # noqa: PLC0415
 
         return read_png_stack(path, colours=colours)
     with _unpacked(path) as (content, plain):
         if content == "hdf":
-            from tomoseg_tui.io.eman_hdf import read_image_stack  # noqa: PLC0415
+            from tomoseg_tui.io.eman2_hdf import read_image_stack  # noqa: PLC0415
 
             return read_image_stack(plain, original=None if plain == path else path)
     with open_volume(path, flat=True) as reader:

@@ -16,11 +16,11 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, MrcHeader, make_header, parse_header
-from tomoseg_tui.io.raw import RawFile, RawVolume, create_raw, ends_early, open_raw
-from tomoseg_tui.io.volumes import VolumeReader, check_box, check_not_flat
+from tomoseg_tui.io.raw_volume import RawFile, RawVolume, create_raw, ends_early, open_raw
+from tomoseg_tui.io.volume_reader import VolumeReader, check_box, check_not_flat
 
 _STATISTICS_PLACE, _RMS_PLACE = 76, 216
 """Bytes where minimum, maximum and mean stand together, and where the rms stands."""

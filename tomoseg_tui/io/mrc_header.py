@@ -18,9 +18,9 @@ from typing import Any, Literal
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
-from tomoseg_tui.io.volumes import cubic_voxel_size
+from tomoseg_tui.io.volume_reader import cubic_voxel_size
 
 ByteSign = Literal["signed", "unsigned"]
 

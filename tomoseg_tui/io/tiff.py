@@ -17,11 +17,11 @@ import numpy as np
 import tifffile
 from numpy.typing import DTypeLike, NDArray
 
-from tomoseg_tui.core.tomogram import Grid
+from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import TomosegError, UnreadableTomogramError
 from tomoseg_tui.io.drafts import draft_of
-from tomoseg_tui.io.raw import RawFile, RawVolume, ends_early, file_faults, in_native_order, open_raw
-from tomoseg_tui.io.volumes import VolumeReader, check_not_flat, cubic_voxel_size, placed_slabs
+from tomoseg_tui.io.raw_volume import RawFile, RawVolume, ends_early, file_faults, in_native_order, open_raw
+from tomoseg_tui.io.volume_reader import VolumeReader, check_not_flat, cubic_voxel_size, placed_slabs
 
 # tifffile writes what it doubts to the log, which without a handler lands on the terminal's picture.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())

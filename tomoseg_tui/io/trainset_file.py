@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.hdf import new_hdf
+from tomoseg_tui.io.hdf5 import new_hdf
 
 FORMAT = 1
 _Read = TypeVar("_Read")

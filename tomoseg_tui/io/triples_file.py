@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.hdf import new_hdf
+from tomoseg_tui.io.hdf5 import new_hdf
 
 
 @dataclass(frozen=True, eq=False)

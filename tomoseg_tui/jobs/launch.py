@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.jobs import WORKER_MODULE
-from tomoseg_tui.jobs.handing import hand_over, is_in_slurm, kill_there, part_for, stop_there
-from tomoseg_tui.jobs.record import Job, JobRecord, JobState, SlurmPart, create_job, look_patiently, tidy_jobs
-from tomoseg_tui.jobs.slurm import require
-from tomoseg_tui.project import claims
+from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmPart, create_job, look_patiently, tidy_jobs
+from tomoseg_tui.jobs.slurm.commands import require
+from tomoseg_tui.jobs.slurm.submit import hand_over, is_in_slurm, kill_there, part_for, stop_there
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.slurm_settings import SlurmSettings
-from tomoseg_tui.project.writing import append_line
 
 START_SECONDS = 30.0
 """A worker that has not taken its claim by then has not come up."""

@@ -21,19 +21,19 @@ from typing import Any, final
 import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
-from tomoseg_tui.io.room import disk_full, free_bytes, is_full, taken_bytes
-from tomoseg_tui.jobs.names import take_name
-from tomoseg_tui.jobs.record import Job, JobRecord, JobState
-from tomoseg_tui.jobs.reporting import JobReporter, peak_memory_bytes
-from tomoseg_tui.jobs.slurm import this_task
-from tomoseg_tui.jobs.slurm_worker import work_in_slurm
-from tomoseg_tui.jobs.telling import run_on_finish
-from tomoseg_tui.jobs.waiting import in_turn
-from tomoseg_tui.project import claims
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.disk_space import disk_full, free_bytes, is_full, taken_bytes
+from tomoseg_tui.jobs.job import Job, JobRecord, JobState
+from tomoseg_tui.jobs.notifications import run_on_finish
+from tomoseg_tui.jobs.output_names import take_name
+from tomoseg_tui.jobs.reporter import JobReporter, peak_memory_bytes
+from tomoseg_tui.jobs.scheduling import in_turn
+from tomoseg_tui.jobs.slurm.commands import this_task
+from tomoseg_tui.jobs.slurm.node_worker import work_in_slurm
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.writing import write_whole
-from tomoseg_tui.workflow.reporting import Stopped
+from tomoseg_tui.workflow.job_interface import Stopped
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_REPLACED, EXIT_STOPPED = 0, 1, 2, 3, 130
 FORETOLD = frozenset({"apply", "merge", "preprocess"})
@@ -50,15 +50,15 @@ Decide = Callable[[JobState, dict[str, Any]], Ending]
 def _recipe(kind: str) -> Recipe:
     """Return the recipe of a kind of job; only its own modules wake."""
     if kind == "train":
-        from tomoseg_tui.neural.train import run_training as recipe  # noqa: PLC0415
+        from tomoseg_tui.runners.run_train import run_training as recipe  # noqa: PLC0415
     elif kind == "audit":
-        from tomoseg_tui.neural.audit import run_audit as recipe  # noqa: PLC0415
+        from tomoseg_tui.runners.run_audit import run_audit as recipe  # noqa: PLC0415
     elif kind == "apply":
-        from tomoseg_tui.neural.apply import run_apply as recipe  # noqa: PLC0415
+        from tomoseg_tui.runners.run_apply import run_apply as recipe  # noqa: PLC0415
     elif kind == "merge":
-        from tomoseg_tui.workflow.merging import run_merge as recipe  # noqa: PLC0415
+        from tomoseg_tui.workflow.merge.merge_request import run_merge as recipe  # noqa: PLC0415
     else:
-        from tomoseg_tui.workflow.preprocessing import run_preprocess as recipe  # noqa: PLC0415
+        from tomoseg_tui.workflow.tomograms.preprocessing import run_preprocess as recipe  # noqa: PLC0415
     return recipe
 
 
@@ -219,7 +219,7 @@ def _foretell(project: Project, record: JobRecord, reporter: JobReporter) -> Non
     """Tell how much there is to do, where that is known before; what is not there the recipe says itself."""
     if record.kind not in FORETOLD:
         return
-    from tomoseg_tui.workflow.loads import load_of  # noqa: PLC0415  # what sleeps in line need not have it
+    from tomoseg_tui.workflow.estimates.work import load_of  # noqa: PLC0415  # what sleeps in line need not have it
 
     with contextlib.suppress(TomosegError, OSError):
         load = load_of(project, record.kind, record.asked)
@@ -279,7 +279,7 @@ def help_out(job: Job, helped_pid: int, number: int) -> int:
 def _help_with(job: Job, asked: dict[str, Any], reporter: JobReporter) -> int:
     _quieten(asked)
     with _notices_apart(job.folder):
-        from tomoseg_tui.neural.apply import help_apply  # noqa: PLC0415
+        from tomoseg_tui.runners.run_apply import help_apply  # noqa: PLC0415
 
     try:
         help_apply(Project.open(job.folder.parent.parent), asked, reporter)
@@ -335,15 +335,15 @@ def _measure(folder: Path, since: float) -> int:
     _quieten(asked)
     project = Project.open(folder.parent.parent)
     if kind == "train":
-        from tomoseg_tui.neural.measuring import measure_training  # noqa: PLC0415
+        from tomoseg_tui.runners.benchmark_network import measure_training  # noqa: PLC0415
 
         pace = measure_training(asked, folder, since, peak_memory_bytes)
     elif kind == "apply":
-        from tomoseg_tui.neural.measuring import measure_apply  # noqa: PLC0415
+        from tomoseg_tui.runners.benchmark_network import measure_apply  # noqa: PLC0415
 
         pace = measure_apply(project, asked, since, peak_memory_bytes)
     else:
-        from tomoseg_tui.workflow.measuring import measure_plain  # noqa: PLC0415
+        from tomoseg_tui.workflow.estimates.benchmark_volumes import measure_plain  # noqa: PLC0415
 
         pace = measure_plain(project, kind, asked, folder, since, peak_memory_bytes)
     os.write(told, msgspec.json.encode(pace))

@@ -8,8 +8,10 @@ from pathlib import Path
 from tomoseg_tui.core.names import base_of, check_feature_name
 from tomoseg_tui.core.tiles import Place, Tile, place_from_folder
 from tomoseg_tui.errors import NotAProjectError, ProjectError
-from tomoseg_tui.project import claims, writing
+from tomoseg_tui.files import atomic as writing
+from tomoseg_tui.files import locks as claims
 from tomoseg_tui.project.layout import ROOMS, ProjectLayout, find_project, sidecar_of
+from tomoseg_tui.project.project_settings import Settings, read_settings, write_settings
 from tomoseg_tui.project.records import (
     AuditReport,
     LabelSidecar,
@@ -19,7 +21,6 @@ from tomoseg_tui.project.records import (
     TomogramRecord,
     read_record,
 )
-from tomoseg_tui.project.settings import Settings, read_settings, write_settings
 
 
 @dataclass(frozen=True)

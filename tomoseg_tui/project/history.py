@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.writing import append_line
 
 
 def command_line(words: Sequence[str]) -> str:

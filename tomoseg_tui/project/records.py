@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tomoseg_tui.core.grid import DensityScale, Grid
 from tomoseg_tui.core.tiles import FeatureState
-from tomoseg_tui.core.tomogram import DensityScale, Grid
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.project.writing import write_whole
+from tomoseg_tui.files.atomic import write_whole
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 

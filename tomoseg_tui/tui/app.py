@@ -15,34 +15,34 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
-from tomoseg_tui.jobs.telling import terminal_notice
+from tomoseg_tui.jobs.notifications import terminal_notice
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import command_line
-from tomoseg_tui.project.preferences import Config, config_file
-from tomoseg_tui.tui.canvas.asking import Heard
-from tomoseg_tui.tui.canvas.pacing import write_to_terminal
-from tomoseg_tui.tui.config import Session, log_file, read_session, sessions_file, write_session
-from tomoseg_tui.tui.known.endings import Endings
-from tomoseg_tui.tui.known.facts import Facts
-from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged
-from tomoseg_tui.tui.known.watching import Watcher
-from tomoseg_tui.tui.recipes import RecipeApp
-from tomoseg_tui.tui.screens.confirm import Confirm
-from tomoseg_tui.tui.screens.help import Help
-from tomoseg_tui.tui.screens.too_small import TooSmall
-from tomoseg_tui.tui.tabs.base import Tab
+from tomoseg_tui.project.user_config import Config, config_file
+from tomoseg_tui.tui.canvas.frame_pacing import write_to_terminal
+from tomoseg_tui.tui.canvas.terminal_query import Heard
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.help import Help
+from tomoseg_tui.tui.dialogs.too_small import TooSmall
+from tomoseg_tui.tui.job_app import RecipeApp
+from tomoseg_tui.tui.messages import FactsChanged, LoadChanged
+from tomoseg_tui.tui.session import Session, log_file, read_session, sessions_file, write_session
+from tomoseg_tui.tui.state.finished_jobs import Endings
+from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.tui.state.watcher import Watcher
+from tomoseg_tui.tui.tab_base import Tab
 from tomoseg_tui.tui.theme import THEMES
 from tomoseg_tui.tui.widgets.tab_bar import TabBar
 from tomoseg_tui.tui.widgets.top_line import TopLine
 
 TABS = {
-    "import": ("Import", "import_tab", "ImportTab"),
-    "tiles": ("Tiles", "tiles_tab", "TilesTab"),
-    "annotate": ("Annotate", "annotate_tab", "AnnotateTab"),
-    "train": ("Train", "train_tab", "TrainTab"),
-    "apply": ("Apply", "apply_tab", "ApplyTab"),
-    "merge": ("Merge", "merge_tab", "MergeTab"),
-    "jobs": ("Jobs", "jobs_tab", "JobsTab"),
+    "import": ("Import", "importing.import_tab", "ImportTab"),
+    "tiles": ("Tiles", "tiles.tiles_tab", "TilesTab"),
+    "annotate": ("Annotate", "annotate.annotate_tab", "AnnotateTab"),
+    "train": ("Train", "train.train_tab", "TrainTab"),
+    "apply": ("Apply", "apply.apply_tab", "ApplyTab"),
+    "merge": ("Merge", "merge.merge_tab", "MergeTab"),
+    "jobs": ("Jobs", "jobs.jobs_tab", "JobsTab"),
 }
 """Title, module and class of each tab. A module is imported when its tab is first opened: numpy comes with it."""
 SMALLEST = (80, 24)
@@ -55,7 +55,7 @@ class TomosegApp(RecipeApp):
     TITLE = "tomoseg"
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "app.tcss",
-        *(f"tabs/{module}.tcss" for _, module, _ in TABS.values()),
+        *(f"{module.replace(chr(46), chr(47))}.tcss" for _, module, _ in TABS.values()),
     ]
     ENABLE_COMMAND_PALETTE = True
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012  # Textual's type
@@ -131,7 +131,7 @@ class TomosegApp(RecipeApp):
         self._asked_tab = name
         switcher = self.query_one("#tabs", ContentSwitcher)
         if not self.query(f"#{name}"):
-            made: type[Tab] = getattr(import_module(f"tomoseg_tui.tui.tabs.{module}"), class_name)
+            made: type[Tab] = getattr(import_module(f"tomoseg_tui.tui.{module}"), class_name)
             await switcher.mount(made(id=name))
         if self._asked_tab != name:
             return  # another was asked for while this one was made

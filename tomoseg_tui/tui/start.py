@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.preferences import config_file, read_config
-from tomoseg_tui.tui.canvas.asking import Question
+from tomoseg_tui.project.user_config import config_file, read_config
+from tomoseg_tui.tui.canvas.terminal_query import Question
 
 
 def start(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> None:

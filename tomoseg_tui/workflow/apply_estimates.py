@@ -8,12 +8,12 @@ from math import prod
 from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.paces import Pace, pace_key
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
-from tomoseg_tui.workflow.applying import ApplyRequest
-from tomoseg_tui.workflow.loads import are_alike
-from tomoseg_tui.workflow.reporting import Load
-from tomoseg_tui.workflow.volumes import z_range
+from tomoseg_tui.project.timings import Pace, pace_key
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
+from tomoseg_tui.workflow.estimates.work import are_alike
+from tomoseg_tui.workflow.job_interface import Load
+from tomoseg_tui.workflow.volume_names import z_range
 
 START_SECONDS = 4.0
 """TensorFlow wakes and a network is compiled before the first slab."""

@@ -8,12 +8,12 @@ import msgspec
 from tomoseg_tui.core.filters import binned_shape
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.applying import ApplyRequest, wanted_features
-from tomoseg_tui.workflow.merging import MergeRequest
-from tomoseg_tui.workflow.preprocessing import PreprocessRequest
-from tomoseg_tui.workflow.training import TrainRequest
-from tomoseg_tui.workflow.training_plan import plan_training
-from tomoseg_tui.workflow.volumes import z_range
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, wanted_features
+from tomoseg_tui.workflow.merge.merge_request import MergeRequest
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
+from tomoseg_tui.workflow.training.train_request import TrainRequest
+from tomoseg_tui.workflow.training.training_plan import plan_training
+from tomoseg_tui.workflow.volume_names import z_range
 
 
 def results_bytes(project: Project, kind: str, asked: dict[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tomoseg_tui.tui.known.endings import Endings
+from tomoseg_tui.tui.state.finished_jobs import Endings
 
 
 def job(number: str, state: str) -> dict[str, Any]:

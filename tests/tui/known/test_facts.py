@@ -7,11 +7,11 @@ import numpy as np
 from support import bring, make_card, noise, put_card, write_map
 
 from tomoseg_tui.core.tiles import Place
-from tomoseg_tui.jobs.record import create_job
+from tomoseg_tui.jobs.job import create_job
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.tui.known.facts import fingerprint, read_facts
-from tomoseg_tui.workflow.annotating import set_none_here
-from tomoseg_tui.workflow.renaming import rename_tomogram
+from tomoseg_tui.tui.state.snapshot import fingerprint, read_facts
+from tomoseg_tui.workflow.annotations.import_annotations import set_none_here
+from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
 
 
 def test_a_project_is_read_whole(small_project: Project) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from textual.message import Message
 
-from tomoseg_tui.tui.known.following import Follower, Grown, Tail
+from tomoseg_tui.tui.state.file_tail import Follower, Grown, Tail
 
 
 def test_what_is_added_is_read_once(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from trainings import figures, put_job, put_run, tell_progress
 
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore
-from tomoseg_tui.tui.known.facts import read_facts
-from tomoseg_tui.tui.known.runs import best_epoch, card_rows, epochs_in, runs_of
-from tomoseg_tui.workflow.trainsets import SetRequest, build_named
+from tomoseg_tui.tui.state.snapshot import read_facts
+from tomoseg_tui.tui.train.runs import best_epoch, card_rows, epochs_in, runs_of
+from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
 
 
 def test_lines_that_are_no_epochs_are_passed_over() -> None:

@@ -9,8 +9,8 @@ from support import make_card, put_card
 from textual.message import Message
 
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.tui.known.messages import FactsChanged, LoadChanged, RecipeFailed
-from tomoseg_tui.tui.known.watching import PATIENCE, Watcher, words_of
+from tomoseg_tui.tui.messages import FactsChanged, LoadChanged, RecipeFailed
+from tomoseg_tui.tui.state.watcher import PATIENCE, Watcher, words_of
 
 
 class Box:

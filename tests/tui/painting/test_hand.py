@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, NOT_LOOKED_AT
-from tomoseg_tui.core.painting import band, box, dab, stroke
-from tomoseg_tui.tui.painting.hand import FREEHAND, Ground, Hand, Paint, Tool
+from tomoseg_tui.core.paint_tools import band, box, dab, stroke
+from tomoseg_tui.tui.annotate.editor.tool_state import FREEHAND, Ground, Hand, Paint, Tool
 
 SIZE = 32
 SHAPE = (SIZE, SIZE)

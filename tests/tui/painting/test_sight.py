@@ -7,7 +7,7 @@ from support import bring, noise
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.tui.painting.sight import FILTERS, Sheet, Sight, read_sheet
+from tomoseg_tui.tui.annotate.editor.view_filters import FILTERS, Sheet, Sight, read_sheet
 
 
 def sheet(*, below: bool = True) -> Sheet:

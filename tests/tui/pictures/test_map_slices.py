@@ -7,7 +7,7 @@ import pytest
 from support import write_mrc
 
 from tomoseg_tui.core.merge import MergedBlock
-from tomoseg_tui.tui.pictures.map_slices import LabelSlices, MapSource, MergedSlices, SliceCache
+from tomoseg_tui.tui.images.map_overlays import LabelSlices, MapSource, MergedSlices, SliceCache
 
 SHAPE_YX = (4, 6)
 

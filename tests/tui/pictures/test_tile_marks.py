@@ -1,7 +1,8 @@
 """Tiles as they are listed and drawn."""
 
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
-from tomoseg_tui.tui.pictures.tile_marks import (
+from tomoseg_tui.tui.images.tile_images import layers_palette
+from tomoseg_tui.tui.images.tile_marks import (
     Neighbourhood,
     boxes_of,
     counts_in_words,
@@ -9,7 +10,6 @@ from tomoseg_tui.tui.pictures.tile_marks import (
     main_feature,
     states_in_words,
 )
-from tomoseg_tui.tui.pictures.tile_pictures import layers_palette
 
 PALETTE = layers_palette(("microtubule", "membrane"))[:2]
 WANTED, DONE, NONE = FeatureState.WANTED, FeatureState.ANNOTATED, FeatureState.NONE_HERE

@@ -10,7 +10,7 @@ from tomoseg_tui.io.triples_file import Triples, write_triples
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import MapSidecar, NetworkCard
-from tomoseg_tui.tui.pictures.tile_pictures import (
+from tomoseg_tui.tui.images.tile_images import (
     Advisers,
     TilePictures,
     annotated_picture,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tomoseg_tui.tui.pictures.triple_pictures import flipped, in_order, origin, side_by_side, verdict
-from tomoseg_tui.workflow.looking import TripleView
+from tomoseg_tui.tui.images.triple_images import flipped, in_order, origin, side_by_side, verdict
+from tomoseg_tui.workflow.views import TripleView
 
 
 def triple(*, wrong: int = 0, dice: float = 1.0, held_out: bool = True, feature: bool = True) -> TripleView:

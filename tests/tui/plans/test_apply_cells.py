@@ -4,13 +4,13 @@ import msgspec
 import pytest
 from mapped import band, begin_maps, give_job, give_map, give_network
 
-from tomoseg_tui.jobs.record import JobState
+from tomoseg_tui.jobs.job import JobState
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, read_record, write_record
-from tomoseg_tui.tui.known.facts import read_facts
-from tomoseg_tui.tui.plans.apply_cells import Cell, CellState, cell_of
-from tomoseg_tui.tui.plans.apply_look import apply_jobs, look, view_of
-from tomoseg_tui.workflow.applying import ApplyRequest
+from tomoseg_tui.tui.apply.apply_cells import Cell, CellState, cell_of
+from tomoseg_tui.tui.apply.disk_state import apply_jobs, look, view_of
+from tomoseg_tui.tui.state.snapshot import read_facts
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 
 BOTH = ApplyRequest(run="both", tomograms=("alpha", "beta"))
 ROWS = band(slice(0, 8))

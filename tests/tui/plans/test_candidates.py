@@ -10,7 +10,7 @@ from support import noise, write_mrc
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.plans.candidates import (
+from tomoseg_tui.tui.importing.import_files import (
     Candidate,
     batches,
     first_trouble,
@@ -19,7 +19,7 @@ from tomoseg_tui.tui.plans.candidates import (
     read_candidate,
     trouble,
 )
-from tomoseg_tui.workflow.importing import ImportRequest
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest
 
 USUAL = ImportRequest()
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.tui.plans.files import complete_path, find_files, movable_word
+from tomoseg_tui.tui.path_completion import complete_path, find_files, movable_word
 
 
 @pytest.fixture

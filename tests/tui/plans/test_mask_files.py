@@ -10,10 +10,10 @@ from support import write_map, write_mrc
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
-from tomoseg_tui.io.eman_hdf import write_image_stack
+from tomoseg_tui.io.eman2_hdf import write_image_stack
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.plans.mask_files import MOST_LABELS, LentFile, MasksWish, look_at_masks
-from tomoseg_tui.workflow.lending import LoanWish, lend
+from tomoseg_tui.tui.annotate.mask_files import MOST_LABELS, LentFile, MasksWish, look_at_masks
+from tomoseg_tui.workflow.exchange.export_tiles import LoanWish, lend
 
 SHAPE = (3, 20, 30)
 

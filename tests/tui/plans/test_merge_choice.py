@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomoseg_tui.project.records import LabelEntry, LabelSidecar, MapSidecar
-from tomoseg_tui.tui.plans.merge_choice import (
+from tomoseg_tui.tui.merge.map_selection import (
     BIG_STEP,
     STEP,
     Entries,

@@ -1,8 +1,8 @@
 """Where a job can compute, and the options that say it."""
 
-from tomoseg_tui.project.settings import Settings
+from tomoseg_tui.project.project_settings import Settings
 from tomoseg_tui.project.slurm_settings import SlurmSettings
-from tomoseg_tui.tui.plans.ways import Way, ways
+from tomoseg_tui.tui.run_location import Way, ways
 
 GPU = SlurmSettings(partition="gpu")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.tui.wording.words import bar, clock, gigabytes, roughly, shortened, when
+from tomoseg_tui.tui.format import bar, clock, gigabytes, roughly, shortened, when
 
 NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
 

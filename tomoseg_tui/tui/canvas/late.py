@@ -6,7 +6,7 @@ from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.message import Message
 
-from tomoseg_tui.tui.canvas.asking import without_answers
+from tomoseg_tui.tui.canvas.terminal_query import without_answers
 
 
 def swallow_late_answers() -> None:

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
 from textual.geometry import Offset
 
-from tomoseg_tui.tui.canvas.pixels import PixelWidget
+from tomoseg_tui.tui.canvas.pixel_widget import PixelWidget
 
 
 class MouseWidget(PixelWidget):

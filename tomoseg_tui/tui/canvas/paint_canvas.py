@@ -9,11 +9,11 @@ from textual.events import MouseDown, MouseEvent, MouseMove, MouseScrollDown, Mo
 from textual.geometry import Region
 from textual.message import Message
 
-from tomoseg_tui.tui.canvas.choosing import style_of
-from tomoseg_tui.tui.canvas.drawing import Frame, Style
-from tomoseg_tui.tui.canvas.pacing import LOST_SECONDS, pacer_of
+from tomoseg_tui.tui.canvas.draw_style import style_of
+from tomoseg_tui.tui.canvas.frame_pacing import LOST_SECONDS, pacer_of
 from tomoseg_tui.tui.canvas.paint_drawing import Drawn, Port, Scene, draw, encode, port_around, usual_zoom, zooms_for
-from tomoseg_tui.tui.canvas.pixels import NO_FRAME, PixelWidget
+from tomoseg_tui.tui.canvas.pixel_widget import NO_FRAME, PixelWidget
+from tomoseg_tui.tui.canvas.slice_drawing import Frame, Style
 
 BAND_ROWS = 2
 """Rows of cells that are encoded together: dithered colours repeat after so many."""

@@ -10,14 +10,14 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.canvas import ascii as ascii_text
-from tomoseg_tui.canvas import braille, halfblock
-from tomoseg_tui.canvas.cells import Letters
-from tomoseg_tui.canvas.greys import quantise
-from tomoseg_tui.canvas.overlay import LabelStyle, Palette, outlines
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, NOT_LOOKED_AT, Layer
-from tomoseg_tui.tui.canvas.boxes import CURSOR_RGB, IDLE_CURSOR_RGB
-from tomoseg_tui.tui.canvas.drawing import FINE_GREYS, Style, points_of
+from tomoseg_tui.render import ascii as ascii_text
+from tomoseg_tui.render import braille, halfblock
+from tomoseg_tui.render.cells import Letters
+from tomoseg_tui.render.greys import quantise
+from tomoseg_tui.render.overlay import LabelStyle, Palette, outlines
+from tomoseg_tui.tui.canvas.slice_drawing import FINE_GREYS, Style, points_of
+from tomoseg_tui.tui.canvas.tile_boxes import CURSOR_RGB, IDLE_CURSOR_RGB
 
 ZOOMS = (1, 2, 3, 4, 6, 8)
 """Columns that a pixel is wide; it is half as many rows high."""

@@ -9,8 +9,8 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tomoseg_tui.canvas.overlay import make_palette
-from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.tui.state.snapshot import Facts
 
 
 class FeatureList(OptionList):

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from tomoseg_tui.tui.plans.files import complete_path
+from tomoseg_tui.tui.path_completion import complete_path
 
 
 class PathInput(Input):

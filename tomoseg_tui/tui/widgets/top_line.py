@@ -5,7 +5,7 @@ from textual.app import RenderResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tomoseg_tui.tui.known.facts import Facts
+from tomoseg_tui.tui.state.snapshot import Facts
 
 
 class TopLine(Widget):

@@ -1,0 +1,193 @@
+"""`trainset`, `train` and `networks`, but for what is drawn."""
+
+import argparse
+
+import msgspec
+
+from tomoseg_tui.cli.common import (
+    open_project,
+    print_json,
+    print_table,
+    progress_bar,
+    promised,
+    say,
+    start_job,
+    wants_json,
+    write_history,
+)
+from tomoseg_tui.cli.estimate import tell_estimate
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.io.trainset_file import SetSummary, read_summary
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words, curve_in_words
+from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training.train_request import (
+    TrainRequest,
+    check_training,
+    free_run_name,
+    network_listing,
+    release_run,
+    remarks_on_start,
+    reserve_run,
+)
+from tomoseg_tui.workflow.training.trainset import SetRequest
+
+
+def trainset_build(arguments: argparse.Namespace) -> None:
+    """Build a training set."""
+    project = open_project(arguments)
+    request = SetRequest(tuple(arguments.feature), arguments.validation, arguments.version)
+    with progress_bar("training set") as on_progress:
+        summary = trainsets.build_named(project, arguments.name, request, on_progress)
+    write_history(arguments, project)
+    _say_set(summary)
+    if wants_json(arguments):
+        print_json(msgspec.to_builtins(summary))
+
+
+def _say_set(summary: SetSummary) -> None:
+    for feature in summary.features:
+        say(f"{feature}: {summary.positive[feature]} positive tiles, {summary.negative[feature]} negative.")
+    say(
+        f"{summary.tiles} tiles of {summary.tile_size} pixels at {summary.voxel_size_angstrom:g} Å/voxel, "
+        f"{chain_in_words(tuple(FilterStep(**step) for step in summary.preprocessing))}, "
+        f"{summary.held_out} held out."
+    )
+    for note in (summary.held_out_reason, *summary.notes):
+        say(f"Note: {note}")
+
+
+def trainset_list(arguments: argparse.Namespace) -> None:
+    """List the training sets."""
+    project = open_project(arguments)
+    summaries = trainsets.training_sets(project)
+    if wants_json(arguments):
+        print_json([msgspec.to_builtins(summary) for summary in summaries])
+        return
+    rows = [
+        {
+            "name": s.name,
+            "features": ", ".join(f"{f} {s.positive[f]}+ {s.negative[f]}-" for f in s.features),
+            "tiles": s.tiles,
+            "held_out": s.held_out,
+            "voxel": f"{s.voxel_size_angstrom:g}",
+            "created": s.created,
+        }
+        for s in summaries
+    ]
+    columns = {
+        "name": "training set", "features": "features", "tiles": "tiles", "held_out": "held out",
+        "voxel": "Å/voxel", "created": "built",
+    }  # fmt: skip
+    print_table(rows, columns, empty="No training set yet. Build one: tomoseg trainset build NAME --feature F")
+
+
+def trainset_show(arguments: argparse.Namespace) -> None:
+    """Tell what a training set holds."""
+    project = open_project(arguments)
+    summary = read_summary(trainsets.require_training_set(project, arguments.name))
+    if wants_json(arguments):
+        print_json(msgspec.to_builtins(summary))
+        return
+    _say_set(summary)
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train a network, as a job."""
+    project = open_project(arguments)
+    if bool(arguments.trainset) == bool(arguments.feature):
+        raise UsageError("It is not said what to learn.", "Name --trainset NAME or --feature F, one of them.")
+    features = tuple(arguments.feature)
+    request = TrainRequest(
+        name=arguments.name or free_run_name(project, features, arguments.trainset),
+        trainset=arguments.trainset,
+        features=features,
+        network=arguments.network,
+        made_from=arguments.made_from,
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+        batch=arguments.batch,
+        device=arguments.device,
+        seed=arguments.seed,
+        validation=arguments.validation,
+        version=arguments.version,
+    )
+    ahead = promised(arguments, project)
+    summary = check_training(project, request, promised=ahead)
+    if request.made_from not in ahead.runs:
+        for remark in remarks_on_start(project, request, summary):
+            say(f"Note: {remark}")
+    if tell_estimate(arguments, project, "train", msgspec.to_builtins(request)):
+        return 0
+    reserve_run(project, request.name)
+    say(f"The run is called {request.name}.")
+    try:
+        return start_job(arguments, project, "train", request.name, msgspec.to_builtins(request))
+    except (TomosegError, OSError):
+        release_run(project, request.name)
+        raise
+
+
+def networks_list(arguments: argparse.Namespace) -> None:
+    """List the networks."""
+    project = open_project(arguments)
+    cards = [catalog.network(project.layout, run) for run in catalog.network_names(project.layout)]
+    if wants_json(arguments):
+        print_json([network_listing(card) for card in cards])
+        return
+    rows = [
+        {
+            "name": card.name,
+            "network": card.network,
+            "features": ", ".join(_score(feature, card) for feature in card.features),
+            "epochs": f"{card.epochs_done}/{card.epochs}",
+            "voxel": f"{card.voxel_size_angstrom:g}",
+            "created": card.created,
+        }
+        for card in cards
+    ]
+    columns = {
+        "name": "run", "network": "network", "features": "held-out Dice at threshold",
+        "epochs": "epochs", "voxel": "Å/voxel", "created": "trained",
+    }  # fmt: skip
+    print_table(rows, columns, empty="No network yet. Train one: tomoseg train --feature F --wait")
+
+
+def _score(feature: str, card: NetworkCard) -> str:
+    score = card.features[feature]
+    return f"{feature} {'?' if score.dice is None else f'{score.dice:.2f}'} at {score.threshold:.2f}"
+
+
+def networks_show(arguments: argparse.Namespace) -> None:
+    """Print the card of a network."""
+    project = open_project(arguments)
+    card = catalog.network(project.layout, arguments.name)
+    if wants_json(arguments):
+        print_json(network_listing(card))
+        return
+    counts = card.tile_counts
+    lines = {
+        "network": card.network,
+        "trained on": f"{counts.trained} tiles of {', '.join(card.tomograms)}; {counts.held_out} held out",
+        "scale": f"{card.voxel_size_angstrom:g} Å/voxel, protein {card.polarity}, {chain_in_words(card.preprocessing)}",
+        "epochs": f"{card.epochs_done} of {card.epochs}, the best is {card.best_epoch}",
+        "learning rate": f"{card.learning_rate:g}" + (f", from {card.made_from}" if card.made_from else ""),
+        "seed": str(card.seed),
+        "trained": card.created,
+    }
+    for title, text in lines.items():
+        print(f"{title:14} {text}")
+    for feature, score in card.features.items():
+        held = (
+            "nothing held out"
+            if score.dice is None
+            else (
+                f"Dice {score.dice:.3f}, precision {score.precision:.3f}, recall {score.recall:.3f} "
+                f"on {score.held_out_tiles} held-out tiles"
+            )
+        )
+        print(f"{feature:14} threshold {score.threshold:.3f}; {held}")
+        for title, numbers in curve_in_words(score.curve).items():
+            print(f"{'':14}   {title:9} {numbers}")
+    for note in card.notes:
+        print(f"{'':14} {note}")

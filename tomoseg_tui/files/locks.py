@@ -1,0 +1,259 @@
+"""Who holds what: a claim is a file that names a process, and a process proves that it lives.
+
+A pid alone lies, since numbers are used again and an ended child answers until somebody waits for
+it. So an owner is host, boot id, pid and the start time of the process; on another host only the age
+of the claim's heartbeat tells. No locks of the file system are used: they fail over NFS.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from tomoseg_tui.errors import AlreadyRunningError
+from tomoseg_tui.files.atomic import create_exclusively
+
+HEARTBEAT_SECONDS = 2.0
+"""How often a worker shows other hosts that it lives."""
+MOST_BYTES = 65536
+"""A claim is far shorter; what is longer is none."""
+HEARTBEAT_LIMIT_SECONDS = 30.0
+"""A heartbeat older than this, seen from another host, is a dead owner's."""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """A process, named so that no other can be taken for it."""
+
+    host: str
+    boot_id: str
+    """The kernel's name for the time since it was started."""
+    pid: int
+    started: str
+    """Start of the process in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)); empty if unknown."""
+
+
+@functools.cache
+def _boot_id() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _state_and_start(pid: int) -> tuple[str, str] | None:
+    """Return state letter and start time of a process as /proc tells, None if there is no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return fields[0], fields[19]
+
+
+def command_of(pid: int) -> list[str]:
+    """Return the words that a process of this host was started with; none if there is no such process to see."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def this_process() -> Owner:
+    """Return this process as an owner."""
+    known = _state_and_start(os.getpid())
+    return Owner(socket.gethostname(), _boot_id(), os.getpid(), known[1] if known else "")
+
+
+def lives(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
+    """Tell whether the owner is a living process, and not a zombie.
+
+    Parameters
+    ----------
+    owner : Owner
+        As its claim names it.
+    heartbeat_age_seconds : callable
+        Asked only if the owner is on another host, or a process that this user must not look at.
+    """
+    if owner.host != socket.gethostname():
+        return heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
+    if owner.boot_id != _boot_id():
+        return False
+    known = _state_and_start(owner.pid)
+    if known is None:
+        return _is_hidden(owner.pid) and heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
+    state, started = known
+    return state not in {"Z", "X"} and started == owner.started
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether there is such a process of another user, whom /proc does not show (hidepid, proc(5))."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
+
+
+def age_seconds(path: Path) -> float:
+    """Return how long ago a file was touched; endless if it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def owner_of(claim: Path) -> Owner | None:
+    """Return whom a claim names, None where there is none or nobody can read it."""
+    with contextlib.suppress(OSError):
+        return _decoded(_content_of(claim) or b"")
+    return None
+
+
+def _content_of(claim: Path) -> bytes | None:
+    try:
+        descriptor = os.open(claim, os.O_RDONLY | os.O_NONBLOCK)  # where all may write, a pipe may lie in wait
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(MOST_BYTES)
+
+
+def _decoded(content: bytes) -> Owner | None:
+    try:
+        return msgspec.json.decode(content, type=Owner)
+    except msgspec.MsgspecError:
+        return None
+
+
+def is_held(claim: Path) -> bool:
+    """Tell whether a living process holds the claim."""
+    owner = owner_of(claim)
+    return owner is not None and lives(owner, lambda: age_seconds(claim))
+
+
+def take(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
+    """Take a claim, or the claim of a dead owner.
+
+    Parameters
+    ----------
+    claim : Path
+    owner : Owner
+    mode : int or None
+        Who may read the claim; as the umask says if None.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If a living process holds it.
+    PermissionError
+        If it is a dead owner's and this user must not take it away.
+    """
+    text = msgspec.json.encode(owner).decode()
+    while not create_exclusively(claim, text, mode=mode):
+        found = _content_of(claim)
+        if found is None:
+            continue
+        held = _decoded(found)
+        if held is not None and lives(held, lambda: age_seconds(claim)):
+            who = f"process {held.pid} on {held.host}"
+            raise AlreadyRunningError(f"{claim.parent.name} is held by {who}.", "Wait until it is done, or stop it.")
+        _bury(claim, found, owner)
+
+
+def _bury(claim: Path, found: bytes, owner: Owner) -> None:
+    """Take a dead owner's claim away.
+
+    Whoever buries holds a claim on this very corpse first, and then looks again: else a slower process
+    could take away the claim of the living one that has come after it.
+    """
+    right = _right_to_bury(claim, found)
+    take(right, owner)
+    try:
+        if _content_of(claim) == found:
+            claim.unlink(missing_ok=True)
+    finally:
+        release(right, owner)
+
+
+def _right_to_bury(claim: Path, found: bytes) -> Path:
+    return claim.with_name(f".{claim.name}.{hashlib.sha256(found).hexdigest()[:16]}")
+
+
+def release(claim: Path, owner: Owner) -> None:
+    """Give a claim back if it is this owner's."""
+    if is_owned_by(claim, owner):
+        claim.unlink(missing_ok=True)
+
+
+def is_owned_by(claim: Path, owner: Owner) -> bool:
+    """Tell whether a claim names this owner, whatever else it says."""
+    return owner_of(claim) == Owner(owner.host, owner.boot_id, owner.pid, owner.started)
+
+
+def is_lost(claim: Path, owner: Owner) -> bool:
+    """Tell whether a claim that this owner took is another's by now, or nobody's.
+
+    A file that cannot be read just now proves neither.
+    """
+    try:
+        return _decoded(_content_of(claim) or b"") != owner
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def holding(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
+    """Hold a claim for a short change, waiting a little for others.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If a living process holds it for longer than `patience_seconds`.
+    """
+    owner = this_process()
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            take(claim, owner)
+            break
+        except AlreadyRunningError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        release(claim, owner)
+
+
+@contextlib.contextmanager
+def keeping_fresh(held: Callable[[], Iterable[Path]]) -> Iterator[None]:
+    """Touch claims every two seconds, in a thread, so that other hosts see that their owner lives.
+
+    Parameters
+    ----------
+    held : callable
+        Returns the claims that are held just then.
+    """
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            for claim in held():
+                with contextlib.suppress(OSError):
+                    os.utime(claim)
+
+    heart = threading.Thread(target=beat, daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        heart.join()

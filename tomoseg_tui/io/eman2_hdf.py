@@ -1,0 +1,379 @@
+"""Read and write EMAN2's HDF5 files: volumes, and stacks of two-dimensional images.
+
+EMAN2 keeps image n in the group ``/MDF/images/n``: its densities in the dataset ``image`` (x fastest)
+and its header in attributes called ``EMAN.<key>``. Since 2020 EMAN2 usually stores densities as
+integers of a few bits with the range they stand for; they are scaled back here. HDF5's own pitfalls:
+EMAN2 reads only 32-bit numbers and fixed-length strings with a terminating NUL, so nothing else is written.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
+from tomoseg_tui.io.drafts import draft_of
+from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.volume_reader import VolumeReader, check_not_flat, cubic_voxel_size, placed_slabs
+
+Attribute = bool | int | float | str | Sequence[int] | Sequence[float]
+"""What EMAN2 can keep in an image's header."""
+
+_IMAGES = "MDF/images"
+_FLOAT_CODE = 7
+"""EMAN2's number for float32."""
+
+
+@final
+class EmanVolume(VolumeReader):
+    """The volume in an EMAN2 HDF5 file: its image 0.
+
+    Reads return the stored type; bit-reduced densities return as float32 in their own units.
+
+    Parameters
+    ----------
+    path : Path
+        The file to read.
+    flat : bool
+        True accepts a file with one two-dimensional image as a volume of one slice.
+    original : Path, optional
+        The archive out of which `path` was unpacked; named to the user in its stead.
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If the file is damaged, not EMAN2's, of EMAN1's layout, or a stack of two-dimensional images.
+    """
+
+    def __init__(self, path: Path, *, flat: bool = False, original: Path | None = None) -> None:
+        shown = original or path
+        self._file = _open(path, shown)
+        try:
+            with _hdf_faults(shown):
+                count = _image_count(self._file, shown)
+                group = self._file[f"{_IMAGES}/0"]
+                self._dataset = _dataset_of(group, shown)
+                shape = _volume_shape(self._dataset, count, shown)
+                check_not_flat(shown, shape[0], flat=flat)
+                self._scale = _BitScale.of(group.attrs, self._dataset.dtype)
+                self._take_facts(shown, shape, group.attrs, count, compressed=original is not None)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _take_facts(
+        self, shown: Path, shape: tuple[int, int, int], attrs: Any, count: int, *, compressed: bool
+    ) -> None:
+        """Fill in what every reader promises."""
+        stored = self._dataset.dtype.newbyteorder("=")
+        grid, warnings = _grid_of(attrs, shape, shown.name)
+        if count > 1:
+            warnings += (f"{shown.name} holds {count} volumes; the first is used.",)
+        super().__init__(
+            shown,
+            grid,
+            stored if self._scale is None else np.dtype(np.float32),
+            kind=f"EMAN2 HDF5, {stored if self._scale is None else self._scale.words}",
+            warnings=warnings,
+            compressed=compressed,
+        )
+
+    def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
+        window = tuple(slice(corner, corner + length) for corner, length in zip(corner_zyx, shape_zyx, strict=True))
+        with _hdf_faults(self.path):
+            values = self._dataset[window[3 - self._dataset.ndim :]].reshape(shape_zyx)  # (z, y, x)
+        if self._scale is not None:
+            return self._scale.restore(values)
+        return np.asarray(values, self.dtype)
+
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+        self._file.close()
+
+
+@final
+class _BitScale:
+    """The range for which the integers of a bit-reduced image stand."""
+
+    def __init__(self, bits: int, low: float, high: float) -> None:
+        self.words = f"{bits}-bit reduced"
+        self._low = low
+        self._span = high - low
+        self._levels = 2.0**bits - 1
+
+    @classmethod
+    def of(cls, attrs: Any, stored: np.dtype[Any]) -> "_BitScale | None":
+        """Read the scale from an image's attributes; None where the stored numbers are the densities."""
+        bits, low, high = (_number(attrs, f"stored_render{part}", np.nan) for part in ("bits", "min", "max"))
+        if stored.kind == "f" or not bits > 0 or np.isnan(low) or np.isnan(high):
+            return None
+        return cls(int(bits), low, high)
+
+    def restore(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Return densities, float32; worked in float64, one slice at a time, so that integers survive exactly."""
+        out = np.empty(values.shape, np.float32)
+        for plane, raw in zip(out, values, strict=True):
+            plane[...] = raw / self._levels * self._span + self._low
+        return out
+
+
+def read_image_stack(path: Path, *, original: Path | None = None) -> NDArray[np.float32]:
+    """Read all images of an EMAN2 stack.
+
+    Parameters
+    ----------
+    path : Path
+        An HDF5 file of two-dimensional images of one shape, or with one volume, whose slices
+        are then the images.
+    original : Path, optional
+        The archive out of which `path` was unpacked; named to the user in its stead.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, y, x)
+        Bit-reduced images are scaled back. Row 0 first.
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If the file is damaged, not EMAN2's, or its images differ in shape.
+    """
+    shown = original or path
+    with _hdf_faults(shown), _open(path, shown) as file:
+        count = _image_count(file, shown)
+        if count == 1 and _dataset_of(file[f"{_IMAGES}/0"], shown).ndim == 3:
+            return _densities(file, 0, shown)
+        images = [_densities(file, index, shown) for index in range(count)]
+        shapes = sorted({image.shape for image in images})
+        if len(shapes) > 1 or len(shapes[0]) != 2:
+            raise UnreadableTomogramError(
+                f"{shown.name} holds images of shapes {shapes}, expected one two-dimensional shape (y, x).",
+                "Give a stack whose images have one size.",
+            )
+        return np.stack(images)  # (n, y, x)
+
+
+def read_stack_headers(path: Path) -> list[dict[str, Attribute]]:
+    """Read the header of each image of an EMAN2 stack: its numbers and words, without the prefix "EMAN.".
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If the file is damaged or not EMAN2's.
+    """
+    with _hdf_faults(path), _open(path, path) as file:
+        count = _image_count(file, path)
+        return [_header(file[f"{_IMAGES}/{index}"].attrs) for index in range(count)]
+
+
+def _header(attrs: Any) -> dict[str, Attribute]:
+    """Return the entries of a header in Python's own types."""
+    entries: dict[str, Attribute] = {}
+    for key, value in attrs.items():
+        numbers = np.asarray(value)
+        name = key.removeprefix("EMAN.")
+        if isinstance(value, bytes | str):
+            entries[name] = (value if isinstance(value, str) else value.decode(errors="replace")).rstrip("\0")
+        elif numbers.dtype.kind in "iuf":
+            entries[name] = numbers.item() if numbers.size == 1 else numbers.ravel().tolist()
+    return entries
+
+
+def write_image_stack(
+    path: Path,
+    images: NDArray[Any],
+    *,
+    voxel_size_angstrom: float,
+    attributes: Sequence[Mapping[str, Attribute]] = (),
+) -> None:
+    """Write two-dimensional images as a stack that EMAN2 opens.
+
+    Parameters
+    ----------
+    path : Path
+        The .hdf file; replaced when the new one is complete.
+    images : ndarray, shape (n, y, x)
+        Written as float32, row 0 first; n is at least 1.
+    voxel_size_angstrom : float
+        Edge of one pixel, Å; 0 (nobody has said it) is left out.
+    attributes : sequence of mapping, optional
+        Header entries of each image, without the prefix "EMAN."; empty, or as long as images.
+
+    Raises
+    ------
+    ShapeError
+        If images are not (n, y, x), or attributes are of another number.
+    TomogramError
+        If the file cannot be written.
+    """
+    if images.ndim != 3 or images.size == 0:
+        raise ShapeError(f"Images have shape {images.shape}, expected (n, y, x).", "Give at least one image.")
+    if len(attributes) not in {0, len(images)}:
+        raise ShapeError(
+            f"{len(attributes)} sets of attributes were given for {len(images)} images.", "Give one set an image."
+        )
+    with _new_file(path, count=len(images)) as file:
+        for index, image in enumerate(images):
+            group = file.create_group(f"{_IMAGES}/{index}")
+            group.create_dataset("image", data=np.asarray(image, np.float32), track_times=False)
+            _write_header(group, (1, *image.shape), voxel_size_angstrom)
+            for key, value in (attributes[index] if attributes else {}).items():
+                _write_attribute(group, key, value)
+
+
+def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid) -> None:
+    """Write a volume that EMAN2 opens, slab by slab.
+
+    Parameters
+    ----------
+    path : Path
+        The .hdf file; replaced when the new one is complete.
+    slabs : iterable of ndarray, shape (k, y, x)
+        The slices in order, any number at a time; together `grid.shape_zyx`. Written as float32.
+    grid : Grid
+        Voxel size (0 is left out), origin and nstart for the header.
+
+    Raises
+    ------
+    ShapeError
+        If the slabs together do not have the shape of the grid.
+    TomogramError
+        If the file cannot be written.
+    """
+    with _new_file(path, count=1) as file:
+        group = file.create_group(f"{_IMAGES}/0")
+        dataset = group.create_dataset("image", shape=grid.shape_zyx, dtype=np.float32, track_times=False)
+        for start, slab in placed_slabs(slabs, grid.shape_zyx):
+            dataset[start : start + len(slab)] = slab
+        _write_header(group, grid.shape_zyx, grid.voxel_size_angstrom)
+        for axis, origin, first in zip("xyz", grid.origin_xyz_angstrom, grid.nstart_xyz, strict=True):
+            _write_attribute(group, f"origin_{axis}", float(origin))
+            _write_attribute(group, f"MRC.n{axis}start", int(first))
+
+
+def _open(path: Path, shown: Path) -> Any:
+    """Open for reading, without locks: archives are often read-only, and network disks often cannot lock."""
+    with file_faults(path):
+        path.open("rb").close()
+    with _hdf_faults(shown):
+        return h5py.File(path, "r", locking=False)
+
+
+@contextmanager
+def _new_file(path: Path, *, count: int) -> Iterator[Any]:
+    """Make an EMAN2 file with room for `count` images in a draft that becomes `path` when complete."""
+    with draft_of(path) as draft, file_faults(path), h5py.File(draft, "w") as file:
+        images = file.create_group(_IMAGES)
+        images.attrs.create("imageid_max", np.array([count - 1], np.int32))
+        yield file
+
+
+@contextmanager
+def _hdf_faults(path: Path) -> Iterator[None]:
+    """Translate whatever HDF5 says of a damaged file; h5py raises many types and promises none."""
+    try:
+        yield
+    except TomosegError:
+        raise
+    except Exception as fault:
+        raise UnreadableTomogramError(
+            f"{path.name} is damaged or ends early: HDF5 says “{fault}”.",
+            "Copy it again from where it came from, or make it again.",
+        ) from fault
+
+
+def _image_count(file: Any, path: Path) -> int:
+    """Count images, refusing HDF5 files that are not of EMAN2's layout."""
+    if "num_dataset" in file.attrs:
+        raise UnreadableTomogramError(
+            f"{path.name} has the HDF5 layout of EMAN1, which is obsolete.",
+            "Convert it with EMAN2: e2proc3d.py FILE.hdf NEWFILE.hdf",
+        )
+    if _IMAGES not in file:
+        raise UnreadableTomogramError(
+            f"{path.name} is an HDF5 file, but not of EMAN2: it has no group /{_IMAGES}.",
+            "Export the volume as MRC from the program that made it.",
+        )
+    images = file[_IMAGES]
+    count = int(np.ravel(images.attrs.get("imageid_max", len(images) - 1))[0]) + 1
+    if count < 1 or "0" not in images:
+        raise UnreadableTomogramError(f"{path.name} is an EMAN2 file without images.", "Give one that holds a volume.")
+    return count
+
+
+def _dataset_of(group: Any, path: Path) -> Any:
+    """Return the densities of an image, unread."""
+    dataset = group["image"]
+    if dataset.dtype.kind not in "iuf" or _number(group.attrs, "is_complex", 0):
+        raise UnreadableTomogramError(
+            f"{path.name} holds {dataset.dtype} numbers or a Fourier transform, expected real densities.",
+            "Give the volume before the Fourier transform.",
+        )
+    return dataset
+
+
+def _volume_shape(dataset: Any, count: int, path: Path) -> tuple[int, int, int]:
+    """Return (z, y, x), refusing stacks of two-dimensional images."""
+    if 0 in dataset.shape or dataset.ndim not in {2, 3}:
+        raise UnreadableTomogramError(
+            f"Image 0 of {path.name} has the shape {dataset.shape}, expected (z, y, x).",
+            "Give one that holds a volume.",
+        )
+    if dataset.ndim == 2 and count > 1:
+        raise UnreadableTomogramError(
+            f"{path.name} is a stack of {count} two-dimensional images, not a volume.",
+            "Give the tomogram out of which they were cut.",
+        )
+    depth, height, width = (1, *dataset.shape)[-3:]
+    return int(depth), int(height), int(width)
+
+
+def _grid_of(attrs: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[Grid, tuple[str, ...]]:
+    """Read voxel size, origin and nstart."""
+    x_size, y_size, z_size = (_number(attrs, f"apix_{axis}", 0.0) for axis in "xyz")
+    voxel_size, warnings = cubic_voxel_size((x_size, y_size, z_size), name)
+    x_origin, y_origin, z_origin = (_number(attrs, f"origin_{axis}", 0.0) for axis in "xyz")
+    x_start, y_start, z_start = (int(_number(attrs, f"MRC.n{axis}start", 0)) for axis in "xyz")
+    return Grid(shape_zyx, voxel_size, (x_origin, y_origin, z_origin), (x_start, y_start, z_start)), warnings
+
+
+def _number(attrs: Any, key: str, default: float) -> float:
+    """Read a header entry, which EMAN2 keeps as a number or as an array of one."""
+    value = attrs.get(f"EMAN.{key}")
+    return default if value is None else float(np.ravel(value)[0])
+
+
+def _densities(file: Any, index: int, path: Path) -> NDArray[np.float32]:
+    """Read one whole image of a stack, in its own units."""
+    group = file[f"{_IMAGES}/{index}"]
+    values = _dataset_of(group, path)[()]
+    scale = _BitScale.of(group.attrs, values.dtype)
+    return values.astype(np.float32) if scale is None else scale.restore(values)
+
+
+def _write_header(group: Any, shape_zyx: tuple[int, ...], voxel_size_angstrom: float) -> None:
+    """Write what EMAN2 needs to open an image."""
+    for axis, length in zip("zyx", shape_zyx, strict=True):
+        _write_attribute(group, f"n{axis}", int(length))
+        if voxel_size_angstrom:
+            _write_attribute(group, f"apix_{axis}", float(voxel_size_angstrom))
+    for key, number in (("is_complex", 0), ("is_complex_x", 0), ("is_complex_ri", 1), ("datatype", _FLOAT_CODE)):
+        _write_attribute(group, key, number)
+
+
+def _write_attribute(group: Any, key: str, value: Attribute) -> None:
+    """Write one header entry in the type that EMAN2 reads; 64-bit numbers it would misread in silence."""
+    name = f"EMAN.{key}"
+    if isinstance(value, bool):
+        group.attrs.create(name, np.array([ord("T" if value else "F")], np.int8))
+    elif isinstance(value, str):
+        text = value.encode()
+        group.attrs.create(name, np.array(text, dtype=f"S{len(text) + 1}"))
+    else:
+        numbers = np.atleast_1d(value)
+        group.attrs.create(name, numbers.astype(np.int32 if numbers.dtype.kind in "iu" else np.float32))

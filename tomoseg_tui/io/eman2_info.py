@@ -1,0 +1,189 @@
+"""Read EMAN2's ``info/NAME_info.json``: boxes with their sets, as plain records. Projects are for others to know.
+
+Coordinates come in two conventions. Where the file says ``apix_unbin``, boxes are counted in unbinned
+pixels from the centre of the volume: ``x = (voxel - n // 2) * apix / apix_unbin``, and sizes are in
+unbinned pixels too. Elsewhere both are plain voxels from the corner, of the tomogram that was open then.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from tomoseg_tui.errors import ProjectError, TomogramError
+from tomoseg_tui.io.raw_volume import file_faults
+
+USUAL_BOX = 64
+"""Edge of boxes where the file does not say it, as in EMAN2's boxing of tiles."""
+_INFO_FIX = "Give EMAN2's file info/NAME_info.json as EMAN2 has written it."
+
+
+@dataclass(frozen=True)
+class BoxSet:
+    """A set of boxes, which EMAN2 also calls a class or a label."""
+
+    name: str
+    """As the user has typed it in EMAN2."""
+    stored_size: float = USUAL_BOX
+    """Edge of its boxes: unbinned pixels where `apix_unbin` is said, else voxels."""
+
+
+@dataclass(frozen=True)
+class InfoBox:
+    """One box as it stands in the file."""
+
+    number: int
+    """Which of the list, from 0, for messages."""
+    stored_xyz: tuple[float, float, float]
+    """Centre in x, y, z, in the file's convention."""
+    method: str
+    """Who placed it: manual, tomoseg ..."""
+    set_id: int
+    """Number of its set."""
+
+
+@dataclass(frozen=True)
+class TomogramInfo:
+    """What EMAN2 keeps about one tomogram, all its versions together."""
+
+    file_name: str
+    """Name of the file, for messages."""
+    unbinned_angstrom: float | None
+    """Å per pixel of the unbinned tilt series, which chooses the convention; None for plain voxels."""
+    boxes: tuple[InfoBox, ...]
+    sets: Mapping[int, BoxSet]
+    """By number; every box has one."""
+    curve_points: int = 0
+    """Points of curves, which nobody reads here."""
+
+    def voxel_xyz(
+        self, box: InfoBox, shape_zyx: tuple[int, int, int], voxel_size_angstrom: float
+    ) -> tuple[int, int, int]:
+        """Return the voxel of a box in one version of the tomogram.
+
+        Parameters
+        ----------
+        box : InfoBox
+            One of `boxes`.
+        shape_zyx : tuple of int
+            Shape of the version.
+        voxel_size_angstrom : float
+            Å/voxel as the version's header says; EMAN2 took 1 where it says nothing.
+
+        Returns
+        -------
+        tuple of int
+            Centre in x, y, z from the corner, rounded; may lie outside.
+        """
+        if self.unbinned_angstrom is None:
+            x, y, z = (round(at) for at in box.stored_xyz)
+            return x, y, z
+        scale = self.unbinned_angstrom / (voxel_size_angstrom or 1.0)
+        x, y, z = (
+            round(at * scale) + length // 2 for at, length in zip(box.stored_xyz, reversed(shape_zyx), strict=True)
+        )
+        return x, y, z
+
+    def box_size(self, set_id: int, voxel_size_angstrom: float) -> int:
+        """Return the edge of the boxes of a set, in voxels of a version with this voxel size; at least 1."""
+        size = self.sets[set_id].stored_size
+        if self.unbinned_angstrom is not None:
+            size *= self.unbinned_angstrom / (voxel_size_angstrom or 1.0)
+        return max(round(size), 1)
+
+
+def read_info(path: Path) -> TomogramInfo:
+    """Read one file.
+
+    Parameters
+    ----------
+    path : Path
+        ``info/NAME_info.json``; without boxes is allowed.
+
+    Returns
+    -------
+    TomogramInfo
+
+    Raises
+    ------
+    ProjectError
+        If the file cannot be read, or says something that EMAN2 would not; the fault names the place.
+    """
+    found = _parsed(path)
+    unbinned = found.get("apix_unbin")
+    if unbinned is not None and not (_is_number(unbinned) and unbinned > 0):
+        raise _fault(path, f"apix_unbin is {unbinned!r}, expected a number above 0")
+    sets = _sets(path, found.get("class_list", {}))
+    boxes = tuple(_box(path, number, row) for number, row in enumerate(_list(path, found, "boxes_3d")))
+    for box in boxes:  # as EMAN2 names sets that nobody has named
+        sets.setdefault(box.set_id, BoxSet(f"particles_{box.set_id:02d}"))
+    curves = len(_list(path, found, "curves"))
+    return TomogramInfo(path.name, None if unbinned is None else float(unbinned), boxes, sets, curves)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        with file_faults(path):
+            text = path.read_text("utf-8")
+        found = json.loads(text)
+    except TomogramError as fault:
+        raise ProjectError(fault.fault, fault.fix) from fault
+    except (ValueError, RecursionError) as fault:  # not UTF-8, or not JSON
+        raise ProjectError(f"{path.name} is damaged, or no JSON file: {fault}.", _INFO_FIX) from fault
+    if not isinstance(found, dict):
+        raise _fault(path, "it holds no keys with values")
+    return found
+
+
+def _fault(path: Path, what: str) -> ProjectError:
+    return ProjectError(f"{path.name}: {what}.", _INFO_FIX)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _list(path: Path, found: Mapping[str, Any], key: str) -> list[Any]:
+    value = found.get(key, [])
+    if not isinstance(value, list):
+        raise _fault(path, f"{key} is {_short(value)}, expected a list")
+    return value
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _sets(path: Path, found: object) -> dict[int, BoxSet]:
+    """Read ``{"0": {"name": ..., "boxsize": ...}}``, or the older ``{"0": "name"}``."""
+    if not isinstance(found, dict):
+        raise _fault(path, f"class_list is {_short(found)}, expected sets by number")
+    return {_set_id(path, key, "class_list"): _set(path, key, value) for key, value in found.items()}
+
+
+def _set_id(path: Path, value: object, where: str) -> int:
+    try:
+        return int(value)  # type: ignore[call-overload, no-any-return]  # refused below
+    except (TypeError, ValueError, OverflowError) as fault:
+        raise _fault(path, f"{where}: {_short(value)} is no number of a set") from fault
+
+
+def _set(path: Path, key: str, value: object) -> BoxSet:
+    if isinstance(value, str):
+        return BoxSet(value)
+    name = value.get("name") if isinstance(value, dict) else None
+    size = value.get("boxsize", USUAL_BOX) if isinstance(value, dict) else None
+    if not isinstance(name, str) or not _is_number(size) or not size > 0:
+        raise _fault(path, f"class_list, set {key}: expected name and boxsize, received {_short(value)}")
+    return BoxSet(name, float(size))
+
+
+def _box(path: Path, number: int, row: object) -> InfoBox:
+    """Read ``[x, y, z, method, score, set, ...]``, of which the first three must be there."""
+    if not isinstance(row, list) or len(row) < 3 or not all(_is_number(value) for value in row[:3]):
+        raise _fault(path, f"boxes_3d, box {number}: expected [x, y, z, method, score, set], received {_short(row)}")
+    x, y, z = (float(value) for value in row[:3])
+    method = str(row[3]) if len(row) > 3 else "manual"
+    return InfoBox(number, (x, y, z), method, _set_id(path, row[5], f"boxes_3d, box {number}") if len(row) > 5 else 0)

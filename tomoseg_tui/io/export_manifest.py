@@ -1,0 +1,150 @@
+"""What was exported for other tools, in JSON beside the files: by this each image that returns finds its tile.
+
+``NAME.tiles.json``, ``"format": 1``::
+
+    made_by       program and version        created   when, UTC
+    form          mrc, hdf, tif, napari or png
+    kind          "tiles": each image is a tile, in the order of `tiles`; "slices": whole slices of one tomogram
+    shape         images or slices, y, x     y         which way y points in the files
+    image         the file (for PNG the folder) with the densities: of tiles normalised by the tomogram's mean and
+                  sigma (as PNG 3 sigma are black and white), of slices as the tomogram has them
+    masks         one file (folder) a feature: {"feature", "file"}
+    values        what each number in the masks means
+    slices        null, or {"tomogram", "start", "stop"}: which slices of which tomogram, stop excluded
+    tiles         {"id", "tomogram", "x", "y", "z", "size", "voxel_size_angstrom", "image", "masks"} each:
+                  `image` is a digest of the densities as written, `masks` tells by feature its `state`, the
+                  `digest` of the mask as written and `flipped`, that of the same with its rows reversed; and which
+                  pixels were `ignored` or `unseen` where the numbers do not say it, as ``start+length``, row by
+                  row: in masks for EMAN2, which knows 0 and 1 only, and in those that nobody had begun
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.mask_encoding import CODES
+from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.io.drafts import draft_of
+from tomoseg_tui.io.raw_volume import file_faults
+
+FORMAT = 1
+SUFFIX = ".tiles.json"
+Y_WORDS = (
+    "row 0 of every image is the lowest y of the tile; IMOD and EMAN2 draw it at the bottom, napari, Fiji and viewers "
+    "of PNG at the top"
+)
+
+
+class MaskFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One mask as it was written."""
+
+    state: str
+    """Of the feature on the tile: wanted, annotated, none here, or empty for none."""
+    digest: str
+    flipped: str
+    ignored: str = ""
+    unseen: str = ""
+
+
+class TileEntry(msgspec.Struct, frozen=True):
+    """One tile."""
+
+    id: str
+    tomogram: str
+    x: int
+    y: int
+    z: int
+    size: int
+    voxel_size_angstrom: float
+    image: str
+    masks: dict[str, MaskFacts]
+
+
+class MaskFile(msgspec.Struct, frozen=True):
+    """Where the masks of a feature are."""
+
+    feature: str
+    file: str
+
+
+class SliceRange(msgspec.Struct, frozen=True):
+    """Which slices of which tomogram."""
+
+    tomogram: str
+    start: int
+    stop: int
+
+
+class TileManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """One export."""
+
+    format: int = FORMAT
+    made_by: str
+    created: str
+    form: str
+    kind: str
+    shape: tuple[int, int, int]
+    y: str = Y_WORDS
+    image: str
+    masks: tuple[MaskFile, ...]
+    values: dict[str, int] = msgspec.field(default_factory=lambda: dict(CODES))
+    slices: SliceRange | None = None
+    tiles: tuple[TileEntry, ...]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features, in the order of the files."""
+        return tuple(mask.feature for mask in self.masks)
+
+
+def digest_of_image(values: NDArray[np.generic]) -> str:
+    """Return a digest of what an image holds, whatever file it lies in."""
+    plain = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<")))
+    return hashlib.sha256(f"{plain.dtype.name} {plain.shape} ".encode() + plain.tobytes()).hexdigest()[:16]
+
+
+def write_manifest(path: Path, manifest: TileManifest) -> None:
+    """Write a manifest, replacing one that is there.
+
+    Raises
+    ------
+    TomogramError
+        If the file cannot be written.
+    """
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    with draft_of(path) as draft, file_faults(path):
+        draft.write_bytes(text + b"\n")
+
+
+def read_manifest(path: Path) -> TileManifest:
+    """Read a manifest.
+
+    Raises
+    ------
+    ProjectError
+        If the file is missing, no manifest, damaged, or of a newer format.
+    """
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=TileManifest)
+    except (OSError, msgspec.MsgspecError) as fault:
+        raise ProjectError(
+            f"{path} is no manifest of exported tiles: {fault}.", f"Name the file that ends in {SUFFIX}."
+        ) from fault
+    if manifest.format > FORMAT:
+        raise ProjectError(f"{path} is of a newer format.", "Install a newer tomoseg to use it.")
+    return manifest
+
+
+def manifests_near(path: Path) -> Iterator[tuple[Path, TileManifest]]:
+    """Yield the manifests beside a file, or for a folder in it and beside it; what is none is passed over."""
+    folders = [path, path.parent] if path.is_dir() else [path.parent]
+    for folder in folders:
+        for entry in sorted(folder.glob(f"*{SUFFIX}")):
+            try:
+                yield entry, read_manifest(entry)
+            except ProjectError:
+                continue

@@ -1,0 +1,160 @@
+"""Read and write PNG: pictures, and masks as grey, indexed or coloured images. What is in them is others' business."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tomoseg_tui.core.mask_decoding import COLOUR
+from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
+from tomoseg_tui.io.drafts import draft_of
+from tomoseg_tui.io.raw_volume import file_faults
+
+
+def png_bytes(rgb: NDArray[np.uint8]) -> bytes:
+    """Encode a picture as PNG.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (y, x, 3)
+        Red, green, blue; row 0 is the top of the picture.
+
+    Returns
+    -------
+    bytes
+        The PNG file, lossless.
+
+    Raises
+    ------
+    ShapeError
+        If the array has another shape or type, or no pixels.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0 or rgb.dtype != np.uint8:
+        raise ShapeError(
+            f"A picture has shape {rgb.shape} and type {rgb.dtype}, expected (y, x, 3) of uint8.",
+            "Give red, green and blue from 0 to 255 for each pixel.",
+        )
+    stream = BytesIO()
+    Image.fromarray(np.ascontiguousarray(rgb)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write a picture, uint8 of shape (y, x, 3), as a PNG file; replaces one that is there.
+
+    Raises
+    ------
+    ShapeError
+        If the array has another shape or type, or no pixels.
+    TomogramError
+        If the file cannot be written.
+    """
+    content = png_bytes(rgb)
+    with draft_of(path) as draft, file_faults(path):
+        draft.write_bytes(content)
+
+
+def write_mask_png(
+    path: Path, values: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]] | None = None
+) -> None:
+    """Write an image of bytes as PNG; replaces one that is there.
+
+    Parameters
+    ----------
+    path : Path
+        The .png file.
+    values : ndarray of uint8, shape (y, x)
+        Greys, or numbers of colours; row 0 is the top of the picture.
+    palette : sequence of (red, green, blue), optional
+        The colours; not given, values are greys.
+
+    Raises
+    ------
+    TomogramError
+        If the file cannot be written.
+    """
+    image = Image.fromarray(np.ascontiguousarray(values))
+    if palette is not None:
+        image.putpalette([part for colour in palette for part in colour])
+    with draft_of(path) as draft, file_faults(path):
+        image.save(draft, format="PNG")
+
+
+def read_png(path: Path, *, colours: bool = False) -> NDArray[Any]:
+    """Read a PNG as numbers.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    colours : bool
+        Whether an indexed image is told by its colours, not by their numbers.
+
+    Returns
+    -------
+    ndarray of integers, shape (y, x)
+        Greys; or numbers of colours of an indexed image; or colours as labels (`core.mask_values.COLOUR`
+        + 0xRRGGBB), black and what is see-through being 0. An image whose colours are all grey is one of greys.
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If the file is damaged or no PNG.
+    """
+    with file_faults(path):
+        content = path.read_bytes()
+    try:
+        with Image.open(BytesIO(content), formats=["PNG"]) as image:
+            return _numbers_of(image, colours=colours)
+    except (OSError, ValueError, SyntaxError) as fault:
+        raise UnreadableTomogramError(
+            f"{path.name} is damaged, ends early or is no PNG: {fault}.", "Save it again as PNG."
+        ) from fault
+
+
+def _numbers_of(image: Any, *, colours: bool) -> NDArray[Any]:
+    if image.mode == "P" and not colours and not _has_grey_palette(image):
+        return np.asarray(image)
+    if image.mode in {"1", "L", "I", "I;16", "I;16B"}:
+        return np.asarray(image).astype(np.int32) if image.mode[0] == "I" else np.asarray(image.convert("L"))
+    red, green, blue, alpha = (band.astype(np.int64) for band in np.moveaxis(np.asarray(image.convert("RGBA")), -1, 0))
+    seen = alpha > 0
+    rgb = (red << 16) + (green << 8) + blue
+    if (((red == green) & (green == blue)) | ~seen).all():
+        return np.where(seen, red, 0).astype(np.uint8)
+    return np.where(seen & (rgb > 0), COLOUR + rgb, 0)
+
+
+def _has_grey_palette(image: Any) -> bool:
+    """Tell whether an indexed image uses two greys at most: a mask, whichever of them comes first."""
+    found = image.convert("RGB").getcolors(2)
+    return found is not None and all(red == green == blue for _, (red, green, blue) in found)
+
+
+def png_files(folder: Path) -> list[Path]:
+    """Return the PNG files of a folder in the order of their names."""
+    with file_faults(folder):
+        return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".png" and entry.name[0] != ".")
+
+
+def read_png_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
+    """Read a PNG, or all of a folder in the order of their names, as a stack of shape (n, y, x); see `read_png`.
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If there is none, one is damaged, or they differ in size.
+    """
+    files = png_files(path) if path.is_dir() else [path]
+    images = [read_png(file, colours=colours) for file in files]
+    shapes = sorted({image.shape for image in images})
+    if len(shapes) != 1:
+        raise UnreadableTomogramError(
+            f"{path} holds PNGs of shapes {shapes}, expected one shape (y, x)." if shapes else f"{path} holds no PNG.",
+            "Give a folder of PNGs of one size.",
+        )
+    return np.stack(images)  # (n, y, x)

@@ -1,0 +1,210 @@
+"""Move arrays between memory and fixed places in a file. Knows offsets and bytes, no format.
+
+Files are not mapped into memory: a mapped volume counts as resident memory as it is read, and a
+file that shrinks under a mapping ends the process. Positioned reads and writes move only what is
+asked for, and let several threads and processes use one file.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
+from tomoseg_tui.files.disk_space import disk_full, is_full
+
+MOST_BYTES_PER_CALL = 1 << 30
+"""Systems move at most about 2 GiB in one call."""
+
+
+@final
+class RawFile:
+    """An open file descriptor and the name to use in faults."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor: int | None = descriptor
+
+    @property
+    def descriptor(self) -> int:
+        """The open descriptor; a closed file has none."""
+        if self._descriptor is None:
+            message = f"{self.path} is closed"
+            raise ValueError(message)
+        return self._descriptor
+
+    def size(self) -> int:
+        """Tell how long the file is now, bytes."""
+        return os.fstat(self.descriptor).st_size
+
+    def head(self, length: int) -> bytes:
+        """Return up to `length` bytes from the start."""
+        with file_faults(self.path):
+            return os.pread(self.descriptor, length, 0)
+
+    def fill(self, out: NDArray[Any], offset: int) -> None:
+        """Read into a C-contiguous array, or raise UnreadableTomogramError if the file ends before."""
+        view = _bytes_of(out)
+        done = 0
+        while done < len(view):
+            with file_faults(self.path):
+                count = os.preadv(self.descriptor, [view[done : done + MOST_BYTES_PER_CALL]], offset + done)
+            if count == 0:
+                raise ends_early(self.path, expected=offset + len(view), found=self.size())
+            done += count
+
+    def put(self, values: NDArray[Any], offset: int) -> None:
+        """Write a C-contiguous array."""
+        view = _bytes_of(values)
+        done = 0
+        while done < len(view):
+            with file_faults(self.path):
+                done += os.pwrite(self.descriptor, view[done : done + MOST_BYTES_PER_CALL], offset + done)
+
+    def resize(self, length: int) -> None:
+        """Cut the file, or lengthen it by a hole that reads as 0."""
+        with file_faults(self.path):
+            os.ftruncate(self.descriptor, length)
+
+    def sync(self) -> None:
+        """Wait until everything written is on disk."""
+        with file_faults(self.path):
+            os.fsync(self.descriptor)
+
+    def close(self) -> None:
+        """Close the descriptor; closing twice is allowed."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+@final
+class RawVolume:
+    """A volume without gaps in a file: x fastest, z slowest, from `offset` on.
+
+    Parameters
+    ----------
+    file : RawFile
+        Open for what is asked of it.
+    offset : int
+        Where the first voxel stands, bytes.
+    shape_zyx : tuple of int
+        Voxels along z, y and x.
+    dtype : numpy dtype
+        As stored, with its byte order.
+    """
+
+    def __init__(self, file: RawFile, offset: int, shape_zyx: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
+        self.file = file
+        self.offset = offset
+        self.shape_zyx = shape_zyx
+        self.dtype = dtype
+
+    def read(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
+        """Read a box that lies inside, into a new array in native byte order.
+
+        Besides the result, memory holds at most the rows of one slice that the box touches.
+        """
+        _, y, x = corner_zyx
+        _, height, width = shape_zyx
+        out = np.empty(shape_zyx, self.dtype)
+        if (y, x) == (0, 0) and (height, width) == self.shape_zyx[1:]:
+            self.file.fill(out, self._place(corner_zyx))
+        else:
+            for index, plane in enumerate(out):
+                self._read_plane(plane, corner_zyx[0] + index, y, x)
+        return in_native_order(out)
+
+    def write(self, corner_zyx: tuple[int, int, int], values: NDArray[Any]) -> None:
+        """Write a box that lies inside; values have the stored type and shape (z, y, x)."""
+        values = np.ascontiguousarray(values, self.dtype)
+        z, y, x = corner_zyx
+        rows_are_whole = values.shape[2] == self.shape_zyx[2]
+        if rows_are_whole and values.shape[1] == self.shape_zyx[1]:
+            self.file.put(values, self._place(corner_zyx))
+            return
+        for index, plane in enumerate(values):
+            if rows_are_whole:
+                self.file.put(plane, self._place((z + index, y, x)))
+                continue
+            for row, line in enumerate(plane):
+                self.file.put(line, self._place((z + index, y + row, x)))
+
+    def _place(self, corner_zyx: tuple[int, int, int]) -> int:
+        """Tell at which byte a voxel stands."""
+        z, y, x = corner_zyx
+        _, height, width = self.shape_zyx
+        return self.offset + ((z * height + y) * width + x) * self.dtype.itemsize
+
+    def _read_plane(self, plane: NDArray[Any], z: int, y: int, x: int) -> None:
+        """Fill an array of shape (y, x) from one slice, by way of whole rows."""
+        height, width = plane.shape
+        row_length = self.shape_zyx[2]
+        if width == row_length:
+            self.file.fill(plane, self._place((z, y, x)))
+            return
+        # One call for whole rows is faster than a call a row, even for a single column of rows of 16 kB.
+        band = np.empty((height, row_length), self.dtype)
+        self.file.fill(band, self._place((z, y, 0)))
+        plane[...] = band[:, x : x + width]
+
+
+def open_raw(path: Path, *, writable: bool = False) -> RawFile:
+    """Open an existing file for reading, or also for writing."""
+    with file_faults(path):
+        return RawFile(path, os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC))
+
+
+def create_raw(path: Path) -> RawFile:
+    """Open an empty file for reading and writing; one that is there is emptied."""
+    with file_faults(path):
+        return RawFile(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+
+
+def in_native_order(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values in this machine's byte order; swaps in place where it must."""
+    if values.dtype.isnative:
+        return values
+    return values.byteswap(inplace=True).view(values.dtype.newbyteorder("="))
+
+
+def ends_early(path: Path, *, expected: int, found: int) -> UnreadableTomogramError:
+    """Make the fault for a file that is shorter than its header promises."""
+    return UnreadableTomogramError(
+        f"{path.name} ends early: its header promises {expected} bytes, the file has {found}.",
+        "Copy it again from where it came from, or make it again.",
+    )
+
+
+@contextmanager
+def file_faults(path: Path) -> Iterator[None]:
+    """Say what the system refused, in words with a way out."""
+    try:
+        yield
+    except FileNotFoundError as fault:
+        raise UnreadableTomogramError(f"{path} does not exist.", "Check the name and the folder.") from fault
+    except PermissionError as fault:
+        raise TomogramError(
+            f"{path} may not be opened by you: {fault.strerror}.", f"Ask its owner, or run: chmod u+rw '{path}'"
+        ) from fault
+    except IsADirectoryError as fault:
+        raise UnreadableTomogramError(f"{path} is a folder.", "Name a file in it.") from fault
+    except OSError as fault:
+        raise _other_fault(path, fault) from fault
+
+
+def _other_fault(path: Path, fault: OSError) -> TomosegError:
+    """Tell a full disk from the rest."""
+    if is_full(fault):
+        return disk_full(path, fault, then="do it again.")
+    reason = fault.strerror or str(fault)
+    return TomogramError(f"The system cannot read or write {path}: {reason}.", "Check the disk and the name.")
+
+
+def _bytes_of(values: NDArray[Any]) -> memoryview:
+    """Show a C-contiguous array as bytes, sharing its memory."""
+    return values.reshape(-1).view(np.uint8).data

@@ -1,0 +1,173 @@
+"""What every reader of a volume promises, whatever the format. Formats stand in files of their own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from math import isfinite, prod
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
+
+ANISOTROPY_TOLERANCE = 0.01
+"""Voxel edges that differ by more than this share are reported: networks here know cubic voxels only."""
+
+
+class VolumeReader(ABC):
+    """A volume in a file, read region by region; usable from several threads at once.
+
+    Parameters
+    ----------
+    path : Path
+        The file that the user named.
+    grid : Grid
+        Shape, voxel size and origin as the header gives them.
+    dtype : numpy dtype
+        What reads return, in native byte order.
+    kind : str
+        The format in words, such as "MRC mode 0, signed bytes".
+    warnings : tuple of str
+        What is odd about the file but does not prevent reading it.
+    compressed : bool
+        True if the file is an archive that was unpacked for reading.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        grid: Grid,
+        dtype: np.dtype[Any],
+        *,
+        kind: str,
+        warnings: tuple[str, ...] = (),
+        compressed: bool = False,
+    ) -> None:
+        self.path = path
+        self.grid = grid
+        self.dtype = dtype
+        self.kind = kind
+        self.warnings = warnings
+        self.compressed = compressed
+
+    def read_region(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
+        """Read a box that lies wholly inside the volume.
+
+        Parameters
+        ----------
+        corner_zyx : tuple of int
+            First voxel of the box, counted from 0.
+        shape_zyx : tuple of int
+            Voxels of the box along z, y and x; 0 is allowed.
+
+        Returns
+        -------
+        ndarray of `dtype`, shape `shape_zyx`
+            A new array in native byte order. NaN stays NaN.
+
+        Raises
+        ------
+        ShapeError
+            If the box reaches outside the volume.
+        UnreadableTomogramError
+            If the file has become shorter or its compressed data are damaged.
+        """
+        check_box(self.grid.shape_zyx, corner_zyx, shape_zyx)
+        if prod(shape_zyx) == 0:
+            return np.empty(shape_zyx, self.dtype)
+        return self._read_box(corner_zyx, shape_zyx)
+
+    def read_slices(self, start: int, stop: int) -> NDArray[Any]:
+        """Read whole slices from start up to but without stop: an array of shape (stop - start, y, x)."""
+        _, height, width = self.grid.shape_zyx
+        return self.read_region((start, 0, 0), (stop - start, height, width))
+
+    @abstractmethod
+    def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
+        """Read a box that is known to lie inside and not to be empty."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def check_box(volume_zyx: tuple[int, int, int], corner_zyx: tuple[int, ...], shape_zyx: tuple[int, ...]) -> None:
+    """Raise ShapeError unless a box lies wholly inside a volume."""
+    inside = len(corner_zyx) == len(shape_zyx) == 3 and all(
+        min(corner, length) >= 0 and corner + length <= limit
+        for corner, length, limit in zip(corner_zyx, shape_zyx, volume_zyx, strict=True)
+    )
+    if not inside:
+        raise ShapeError(
+            f"The box at {tuple(corner_zyx)} of shape {tuple(shape_zyx)} (z, y, x) "
+            f"reaches outside the volume of shape {volume_zyx}.",
+            "Choose a box inside the volume.",
+        )
+
+
+def cubic_voxel_size(sizes_xyz_angstrom: tuple[float, float, float], name: str) -> tuple[float, tuple[str, ...]]:
+    """Take the voxel size along x, and warn where y or z differ from it.
+
+    Parameters
+    ----------
+    sizes_xyz_angstrom : tuple of float
+        Voxel edges along x, y, z as a header gives them, Å. Not finite or not above 0: not given.
+    name : str
+        Name of the file, for the warning.
+
+    Returns
+    -------
+    float
+        Edge along x, Å/voxel, to the seven digits that a float32 carries; 0 if not given.
+    tuple of str
+        One warning that names all three edges, or none.
+    """
+    given = [size for size in sizes_xyz_angstrom if isfinite(size) and size > 0]
+    x_size = sizes_xyz_angstrom[0]
+    if x_size not in given:
+        return 0.0, ()
+    size = seven_digits(x_size)
+    if all(abs(other - x_size) <= ANISOTROPY_TOLERANCE * x_size for other in given):
+        return size, ()
+    edges = " x ".join(f"{edge:.4g}" for edge in sizes_xyz_angstrom)
+    return size, (f"{name} has voxels of {edges} Å (x, y, z), which are not cubes; {size:.4g} Å is used for all.",)
+
+
+def seven_digits(value: float) -> float:
+    """Round to seven significant digits, so that 13.48 stored as float32 reads 13.48 again."""
+    return float(f"{value:.7g}")
+
+
+def check_not_flat(path: Path, slices: int, *, flat: bool) -> None:
+    """Refuse one image where a volume is expected."""
+    if slices == 1 and not flat:
+        raise UnreadableTomogramError(
+            f"{path.name} holds one image, not a volume: it has a single slice.",
+            "Give the reconstructed tomogram, which has many slices.",
+        )
+
+
+def placed_slabs(slabs: Iterable[NDArray[Any]], shape_zyx: tuple[int, int, int]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Tell at which slice each slab begins, and raise ShapeError unless together they are the volume."""
+    start = 0
+    for slab in slabs:
+        if slab.shape[1:] != shape_zyx[1:] or start + len(slab) > shape_zyx[0]:
+            raise ShapeError(
+                f"A slab of shape {slab.shape} at slice {start} does not fit a volume of shape {shape_zyx} (z, y, x).",
+                "Write slabs of whole slices, in order.",
+            )
+        yield start, slab
+        start += len(slab)
+    if start != shape_zyx[0]:
+        raise ShapeError(f"{start} slices were given, expected {shape_zyx[0]}.", "Write all slices.")

@@ -1,0 +1,346 @@
+"""The queue of one machine, without a daemon: a ticket a job, a lock a device, and whoever waits looks for itself.
+
+In one folder, open to all users, every waiting or running job has a ticket: a file named by the time at which the
+job came, so that their names are the line. A device has a lock, created exclusively. The oldest ticket whose owner
+lives takes the lock; a ticket stays while its job is at it, so that others can say whom they wait for.
+
+Who lives is told as for all claims (`project.claims`), and here the heartbeat counts too: a worker that hangs, on a
+file system that does not answer, must not hold up the others. In a folder with the sticky bit another user's file
+cannot be taken away. A dead owner's lock that cannot be is passed over: the next one of the device is taken, and
+counts only if no other lock of the device has a living owner, so that two jobs never hold one device.
+"""
+
+import contextlib
+import os
+import pwd
+import re
+import stat
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, final
+
+import msgspec
+
+from tomoseg_tui.errors import AlreadyRunningError, JobError
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files.atomic import create_exclusively
+from tomoseg_tui.jobs.device_request import Wish
+from tomoseg_tui.project.user_config import config_file, read_config
+
+FOLDER_VARIABLE = "TOMOSEG_QUEUE_FOLDER"
+"""Names the queue's folder before any config does; tests keep to themselves by it."""
+FOLDER_NAME = "tomoseg-queue"
+SYSTEM_TEMPORARY = Path("/tmp")  # noqa: S108  # one folder for all users, whatever TMPDIR says; see `_check_folder`
+FOLDER_MODE = 0o1777
+"""Everybody may come, nobody may take another's file away."""
+FILE_MODE = 0o644
+"""Everybody may read who waits."""
+DRAFT_LIMIT_SECONDS = 3600.0
+"""A half-written or unreadable file of this age is nobody's any more."""
+MOST_LOCKS = 100
+"""Dead locks of other users that are passed over before the folder is given up."""
+TOLD = 2
+"""So many jobs that are at a device are told by name."""
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """A job in line, or at its device."""
+
+    owner: claims.Owner
+    user: str
+    project: str
+    """Name of the project's folder."""
+    job: str
+    devices: tuple[str, ...]
+    """Any of these."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job is in line."""
+
+    words: str
+    """What it waits for."""
+    ahead: int
+    """Jobs that wait before it."""
+
+    def pause_seconds(self, waited_seconds: float) -> float:
+        """Return when to look again: the later, the further the turn is off."""
+        first = min(0.1 + waited_seconds / 40, 1.0)
+        return max(first, min(0.2 * self.ahead, 5.0))
+
+
+def queue_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the queue's folder, made if need be.
+
+    Raises
+    ------
+    SettingsError
+        If the user's config cannot be read.
+    JobError
+        If the folder cannot be used.
+    """
+    named = environment.get(FOLDER_VARIABLE, "")
+    chosen = Path(named) if named else read_config(config_file(environment)).queue_folder
+    folder = chosen if chosen is not None else SYSTEM_TEMPORARY / FOLDER_NAME
+    _make_folder(folder)
+    _check_folder(folder, is_usual=chosen is None)
+    return folder
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder with its mode in one step: whoever comes in between must find it right."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    mask = os.umask(0)
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=FOLDER_MODE)
+    finally:
+        os.umask(mask)
+
+
+def _check_folder(folder: Path, *, is_usual: bool) -> None:
+    facts = folder.lstat() if is_usual else folder.stat()
+    if not stat.S_ISDIR(facts.st_mode):  # a link there leads where another user wants it to
+        raise JobError(f"{folder} is no folder: no job can wait there.", _mend_folder())
+    if is_usual and facts.st_uid == os.geteuid() and stat.S_IMODE(facts.st_mode) != FOLDER_MODE:
+        folder.chmod(FOLDER_MODE)
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise JobError(f"{folder} is closed to you: no job can wait there.", _mend_folder())
+
+
+def _mend_folder() -> str:
+    return f'Name another folder, the same for all users of this machine: queue_folder = "DIR" in {config_file()}'
+
+
+@final
+class Place:
+    """A job's place in line, and the locks that it holds when it is its turn.
+
+    Parameters
+    ----------
+    folder : Path
+        The queue's.
+    wish : Wish
+        Which devices are waited for.
+    project, job : str
+        Said to those who wait behind it.
+    since_ns : int
+        When the job came, in nanoseconds since 1970: now if 0.
+    """
+
+    def __init__(self, folder: Path, wish: Wish, *, project: str, job: str, since_ns: int = 0) -> None:
+        self._folder, self._wish = folder, wish
+        self._owner = claims.this_process()
+        self._ticket = Ticket(self._owner, user_name(), project, job, wish.devices)
+        self._file = folder / f"{since_ns or time.time_ns():020d}.{self._owner.host}.{self._owner.pid}.ticket"
+        self._read: dict[str, Ticket | None] = {}
+        self._locks: dict[str, Path] = {}
+
+    def __enter__(self) -> Self:
+        self._write_ticket()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._give_back()
+        with contextlib.suppress(OSError):
+            self._file.unlink()
+
+    def _write_ticket(self) -> None:
+        create_exclusively(self._file, msgspec.json.encode(self._ticket).decode(), mode=FILE_MODE)
+
+    def touch(self) -> None:
+        """Show that the owner lives, and that the files are in use to whatever clears temporary folders."""
+        for file in (self._file, *self._locks.values()):
+            with contextlib.suppress(OSError):
+                os.utime(file)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that are held."""
+        return tuple(self._locks)
+
+    def step_forward(self) -> Standing | None:
+        """Take the devices if it is this job's turn; return where in line it is, None if it goes."""
+        if not self._file.exists():  # the folder was cleared
+            self._write_ticket()
+        holders = _holders(self._folder, self._owner.host)
+        at_it = set(holders.values())
+        tickets = self._living_tickets(at_it)
+        older = [
+            ticket
+            for name, ticket in tickets
+            if name < self._file.name and ticket.owner not in at_it and set(ticket.devices) & set(self._wish.devices)
+        ]
+        wanted = {device for ticket in older for device in ticket.devices}
+        if self._take(self._wish.in_order(set(self._wish.devices) - wanted - set(holders))):
+            return None
+        busy = {holders[device] for device in self._wish.devices if device in holders}
+        names = [self._name_of(ticket) for _, ticket in tickets if ticket.owner in busy]
+        return Standing(_in_words(self._wish.words, names, len(older)), len(older))
+
+    def _take(self, devices: Sequence[str]) -> bool:
+        """Take as many as are wished for, or none."""
+        if len(devices) < self._wish.count:
+            return False
+        for device in devices:
+            lock = take_lock(self._folder, device, self._owner)
+            if lock is not None:
+                self._locks[device] = lock
+            if len(self._locks) == self._wish.count:
+                return True
+        self._give_back()
+        return False
+
+    def _give_back(self) -> None:
+        for lock in self._locks.values():
+            with contextlib.suppress(OSError):
+                claims.release(lock, self._owner)
+        self._locks.clear()
+
+    def _living_tickets(self, at_it: Collection[claims.Owner]) -> list[tuple[str, Ticket]]:
+        """Return the tickets that are older and those of jobs at a device, the oldest first.
+
+        Those of dead owners are taken away where that is allowed.
+        """
+        found = []
+        names = sorted(path.name for path in self._folder.iterdir())
+        self._read = {name: self._read[name] for name in names if name in self._read}
+        for name in names:
+            path = self._folder / name
+            if name.startswith("."):
+                _sweep(path)
+            elif name.endswith(".ticket") and name != self._file.name:
+                ticket = self._ticket_in(path)
+                matters = ticket is not None and (name < self._file.name or ticket.owner in at_it)
+                if ticket is not None and matters and _waits(path, ticket, self._owner.host):
+                    found.append((name, ticket))
+        return found
+
+    def _ticket_in(self, path: Path) -> Ticket | None:
+        """Read a ticket, once: it never changes."""
+        if path.name not in self._read:
+            self._read[path.name] = read_ticket(path)
+        return self._read[path.name]
+
+    def _name_of(self, ticket: Ticket) -> str:
+        """Return a job as the user of this one knows it."""
+        if ticket.user != self._ticket.user:
+            return f"job {ticket.job} of {ticket.user}"
+        same = ticket.project == self._ticket.project
+        return f"job {ticket.job}" if same else f"job {ticket.job} of {ticket.project}"
+
+
+def user_name() -> str:
+    """Return who runs this process."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container knows users by number only
+        return str(os.geteuid())
+
+
+def read_ticket(path: Path) -> Ticket | None:
+    """Return a ticket; None where nobody can read it, which then counts as none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # others may put anything here
+        with os.fdopen(descriptor, "rb") as stream:
+            return msgspec.json.decode(stream.read(claims.MOST_BYTES), type=Ticket)
+    except (OSError, msgspec.MsgspecError):
+        _sweep(path)
+        return None
+
+
+def _waits(path: Path, ticket: Ticket, host: str) -> bool:
+    """Tell whether a ticket counts; a dead one is taken away, unless it is another user's."""
+    if ticket.owner.host != host:
+        return False
+    age = claims.age_seconds(path)
+    if not claims.lives(ticket.owner, lambda: age):
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return False
+    return age < claims.HEARTBEAT_LIMIT_SECONDS
+
+
+def _sweep(path: Path) -> None:
+    """Take away what nobody reads and nobody will finish."""
+    if DRAFT_LIMIT_SECONDS < claims.age_seconds(path) < float("inf"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def take_lock(folder: Path, device: str, owner: claims.Owner) -> Path | None:
+    """Take a device's lock; None if somebody else has the device.
+
+    Raises
+    ------
+    JobError
+        If the folder is full of dead locks of other users.
+    """
+    for level in range(MOST_LOCKS):
+        lock = folder / f"{owner.host}.{device}.{level}.lock"
+        try:
+            claims.take(lock, owner, mode=FILE_MODE)
+        except AlreadyRunningError:
+            return None
+        except OSError as fault:
+            if lock.exists() or lock.is_symlink():  # a dead other user's: passed over
+                continue
+            raise JobError(f"{fault.strerror or fault}: {folder}.", "Make room there, or mend its rights.") from fault
+        if _is_alone(lock, owner):
+            return lock
+        claims.release(lock, owner)
+        return None
+    raise JobError(f"{folder} is full of dead locks of other users.", "Ask them, or root, to remove it.")
+
+
+def _is_alone(lock: Path, owner: claims.Owner) -> bool:
+    """Tell whether no other lock of the same device has a living owner.
+
+    Each comes with its lock and looks then, so that of two the later one always sees the other.
+    """
+    stem = _device_of(lock.name, owner.host)
+    others = (path for path in _locks(lock.parent) if path != lock and _device_of(path.name, owner.host) == stem)
+    return not any(claims.is_held(path) for path in others)
+
+
+def _holders(folder: Path, host: str) -> dict[str, claims.Owner]:
+    """Return who is at each device of this host."""
+    held: dict[str, claims.Owner] = {}
+    for lock in _locks(folder):
+        device = _device_of(lock.name, host)
+        if device and claims.is_held(lock):
+            owner = claims.owner_of(lock)
+            if owner is not None:
+                held[device] = owner
+    return held
+
+
+def _locks(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.name.endswith(".lock") and not path.name.startswith("."))
+
+
+def _device_of(name: str, host: str) -> str:
+    """Return the device of a lock file; empty if it is of another host."""
+    found = re.fullmatch(rf"{re.escape(host)}\.(.+)\.\d+\.lock", name)
+    return found[1] if found else ""
+
+
+def _in_words(wished: str, at_it: Collection[str], ahead: int) -> str:
+    """Return what a job waits for.
+
+    Examples
+    --------
+    >>> _in_words("the CPU", ["job 3 of alice"], 2)
+    'waits for the CPU: job 3 of alice is at it, 2 before it'
+    """
+    told = [*sorted(at_it)[:TOLD], *([f"{len(at_it) - TOLD} more"] if len(at_it) > TOLD else [])]
+    verb = "is" if len(at_it) == 1 else "are"
+    parts = [f"{' and '.join(told)} {verb} at it"] if told else []
+    parts += [f"{ahead} before it"] if ahead else []
+    return f"waits for {wished}" + (f": {', '.join(parts)}" if parts else "")

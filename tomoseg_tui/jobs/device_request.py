@@ -1,0 +1,131 @@
+"""Which devices a job waits for: the CPU, one GPU or any, or a core beside those at work. One job a device.
+
+A training, an audit and an apply take all cores, and two of them at once would only hinder each other. Merging and
+preprocessing take one core and little memory: they would not be worth a night's wait behind a training, so they run
+beside it, a few at a time.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Collection, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+HEAVY = frozenset({"train", "audit", "apply"})
+"""Kinds of jobs that need a whole device."""
+CORES_A_LIGHT_JOB = 4
+"""One of so many cores may be at a light job."""
+BUSY_SHARE = 0.1
+"""A GPU of whose memory programs hold more than this is taken only if no other is free."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a job waits for."""
+
+    devices: tuple[str, ...]
+    """Any of these, the first one best; ``cpu``, ``gpu-0`` or ``core-0``."""
+    words: str
+    """As a person says it."""
+    count: int = 1
+    """How many of them."""
+    busy: Callable[[], Collection[str]] = frozenset
+    """Asked which of them other programs use; those come last."""
+
+    def in_order(self, free: Collection[str]) -> list[str]:
+        """Return those that are free, the best first."""
+        chosen = [device for device in self.devices if device in free]
+        if len(chosen) < 2:
+            return chosen
+        busy = self.busy()
+        return sorted(chosen, key=lambda device: device in busy)
+
+
+def wish_of(
+    kind: str,
+    asked: Mapping[str, Any],
+    *,
+    environment: Mapping[str, str] = os.environ,
+    find_driver: Callable[[], Any] | None = None,
+) -> Wish:
+    """Return which devices a job waits for.
+
+    Parameters
+    ----------
+    kind : str
+        Of job.
+    asked : mapping
+        Its request; ``device`` and ``workers`` count.
+    environment : mapping
+        ``CUDA_VISIBLE_DEVICES`` counts.
+    find_driver : callable, optional
+        Returns NVIDIA's library or None; only asked if a GPU is wished for.
+    """
+    if kind not in HEAVY:
+        lanes = max(2, (os.cpu_count() or 1) // CORES_A_LIGHT_JOB)
+        return Wish(tuple(f"core-{number}" for number in range(lanes)), "a core")
+    device = str(asked.get("device", "cpu"))
+    if not device.startswith("gpu"):
+        return Wish(("cpu",), "the CPU")
+    driver = (find_driver or _driver)()
+    gpus = visible_gpus(environment, driver)
+    number = device.partition(":")[2]
+    if number:
+        name = gpus[int(number)] if int(number) < len(gpus) else f"gpu-{number}"
+        return Wish((name,), f"GPU {name.removeprefix('gpu-')}")
+    count = max(1, min(int(asked.get("workers", 1)), len(gpus)))
+    return Wish(
+        gpus or ("gpu-0",),
+        f"{count} GPUs" if count > 1 else "a GPU",
+        count,
+        lambda: {gpu for gpu in gpus if _is_busy(driver, gpu)},
+    )
+
+
+def _driver() -> Any:
+    from tomoseg_tui.jobs.system_load import nvml  # noqa: PLC0415  # psutil need not wake in a worker that sleeps
+
+    return nvml()
+
+
+def visible_gpus(environment: Mapping[str, str], driver: Any) -> tuple[str, ...]:
+    """Return the GPUs that CUDA shows to this process, in its order, by the numbers that all processes know.
+
+    Where there is no driver to be asked, those that ``CUDA_VISIBLE_DEVICES`` names; else none.
+    """
+    named = environment.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        with contextlib.suppress(Exception):  # whatever a driver raises: it is one that is not there
+            return tuple(f"gpu-{number}" for number in range(driver.nvmlDeviceGetCount()))
+        return ()
+    words = [word.strip() for word in named.split(",") if word.strip()]
+    ended = words.index("-1") if "-1" in words else len(words)  # CUDA looks no further
+    return tuple(_number_of(word, driver) for word in words[:ended])
+
+
+def _number_of(word: str, driver: Any) -> str:
+    """Return a GPU that is named by number or UUID."""
+    if not word.isdecimal():
+        with contextlib.suppress(Exception):  # as above
+            for number in range(driver.nvmlDeviceGetCount()):
+                uuid = driver.nvmlDeviceGetUUID(driver.nvmlDeviceGetHandleByIndex(number))
+                if str(uuid.decode() if isinstance(uuid, bytes) else uuid).startswith(word):
+                    return f"gpu-{number}"
+    return f"gpu-{re.sub('[^A-Za-z0-9-]', '_', word)}"
+
+
+def _is_busy(driver: Any, gpu: str) -> bool:
+    """Tell whether programs, of ours or not, hold memory of a GPU."""
+    with contextlib.suppress(Exception):  # as above
+        memory = driver.nvmlDeviceGetMemoryInfo(driver.nvmlDeviceGetHandleByIndex(int(gpu.removeprefix("gpu-"))))
+        return bool(memory.used > BUSY_SHARE * memory.total)
+    return False
+
+
+def show_only(gpus: Collection[str], environment: MutableMapping[str, str]) -> None:
+    """Let CUDA see the GPUs that were taken, and no other; must come before TensorFlow wakes."""
+    numbers = [gpu.removeprefix("gpu-") for gpu in gpus if gpu.startswith("gpu-")]
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers mean the same to the driver and to CUDA
+    if numbers:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(numbers)

@@ -1,0 +1,1 @@
+"""Run jobs on a cluster through Slurm's own commands."""

@@ -1,0 +1,370 @@
+"""Train a network on tiles; tell a listener after each epoch; stop, checkpoint and go on.
+
+A checkpoint at each epoch's end holds the weights, their running average, the optimizer's memory and
+what was best so far. Since all chance is a function of seed, epoch and step, a training that goes on
+from it ends with the same numbers, to the bit, as one that was never disturbed.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from math import cos, isnan, pi
+from pathlib import Path
+from typing import Any, final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.calibration import Calibration
+from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named, steps_per_epoch
+from tomoseg_tui.core.patches import TilePatches, changes_in_words
+from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledError, TrainingError
+from tomoseg_tui.ml.batches import Batch, epoch_batches, importance_of, placed
+from tomoseg_tui.ml.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
+from tomoseg_tui.ml.epoch_report import EpochReport, rank, report_from
+from tomoseg_tui.ml.inference import raw_function, tile_outputs, tile_probabilities
+from tomoseg_tui.ml.losses import FEATURE, comparable, loss_of, teaches
+from tomoseg_tui.ml.networks import build, calibrated, middle_of
+from tomoseg_tui.ml.tf_devices import device_in_use, other_device
+from tomoseg_tui.ml.validation import Judgement, judge
+
+BEST_WEIGHTS = "best.weights.h5"
+"""The network worth keeping so far, in the folder of a training."""
+CHECKPOINT = "checkpoint.npz"
+"""Where the training stands, in the same folder."""
+DIVERGED_FACTOR = 10.0
+"""A loss this many times the first will not come back."""
+AVERAGING = 0.99
+"""Share of the running average of weights that stays from one step to the next."""
+WEIGHT_DECAY = 1e-3
+"""Share of each weight, times the learning rate, that the U-Net loses at each step."""
+WARM_UP_STEPS = 25
+"""Steps in which the U-Net's learning rate rises to its largest value."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a training ended."""
+
+    weights: Path
+    """The best weights; missing if it was stopped within its first epoch."""
+    best: EpochReport | None
+    """The epoch that they are from."""
+    epochs_done: int
+    """Finished epochs."""
+    stopped: bool
+    """True if it was asked to stop before its last epoch."""
+
+
+def fit(
+    patches: TilePatches,
+    settings: TrainingSettings,
+    *,
+    folder: Path,
+    start: Path | None = None,
+    on_epoch: Callable[[EpochReport], None],
+    on_step: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> FitResult:
+    """Train a network, or go on with a training whose checkpoint lies in `folder`.
+
+    Parameters
+    ----------
+    patches : TilePatches
+        Tiles to learn from and, where any are held out, to judge by.
+    settings : TrainingSettings
+        Network, epochs, learning rate, batch, seed.
+    folder : Path
+        Exists. Receives `best.weights.h5` and `checkpoint.npz`, each replaced whole.
+    start : Path, optional
+        Weights to begin with; not read when there is a checkpoint.
+    on_epoch : callable
+        Told after each epoch, when its checkpoint and the best weights are on the disk. A training that goes on
+        tells the last finished epoch again, since it may have been cut off before it told.
+    on_step : callable, optional
+        Told after each step: steps done in this epoch, and how many it has.
+    should_stop : callable
+        Asked before each step; True ends the training with its last finished epoch.
+
+    Returns
+    -------
+    FitResult
+        Where the best weights are and how good they are. The best epoch is that of the highest
+        held-out Dice, averaged over features; the last one where nothing is held out.
+
+    Raises
+    ------
+    NothingLabelledError
+        If no training tile holds a pixel of one of the features.
+    DivergedError
+        If the loss becomes NaN or ten times the first one.
+    DeviceFullError
+        If the memory of the device does not suffice; the checkpoint stays as it was.
+    TrainingError
+        If the checkpoint or the weights to start from are damaged or belong to another training, or the tiles are
+        no longer those of the checkpoint.
+    """
+    _check_labelled(patches)
+    with _within_memory(settings):
+        run = TrainingRun(patches, settings, folder)
+        if run.restore():
+            if run.latest is not None:
+                run.keep_best()
+                on_epoch(run.latest)
+        elif start is not None:
+            run.start_from(start)
+        steps = steps_of(patches, settings)
+        while run.epochs_done < settings.epochs:
+            loss = run.train_epoch(steps, on_step or (lambda _step, _steps: None), should_stop)
+            if loss is None:
+                return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=True)
+            report = run.end_epoch(steps, loss)
+            run.save()
+            run.keep_best()
+            on_epoch(report)
+    return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=False)
+
+
+@contextmanager
+def _within_memory(settings: TrainingSettings) -> Iterator[None]:
+    """Say in words that the device has too little memory for a training."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as fault:
+        smaller = f" with --batch {settings.batch // 2}, or" if settings.batch > 1 else ""
+        raise DeviceFullError(
+            f"A batch of {settings.batch} tile{'s' * (settings.batch > 1)} for {settings.network} does not fit in the "
+            f"memory of the device {device_in_use()}.",
+            f"Train again under another --name{smaller} on another device: --device {other_device()}.",
+        ) from fault
+
+
+def _check_labelled(patches: TilePatches) -> None:
+    teaching = patches.layers[~patches.held_out]
+    for number, feature in enumerate(patches.features):
+        if (teaching[:, number] == FEATURE).any():
+            continue
+        if (patches.layers[:, number] == FEATURE).any():
+            raise NothingLabelledError(
+                f"All pixels of {feature} are in held-out tiles, or beside them where nothing may be learned.",
+                f"Train with --validation 0, or annotate {feature} on tiles that lie apart.",
+            )
+        raise NothingLabelledError(
+            f"None of the {len(teaching)} training tiles holds a pixel of {feature}.",
+            f"Annotate {feature} on some tiles, or import its annotations.",
+        )
+
+
+def steps_of(patches: TilePatches, settings: TrainingSettings) -> int:
+    """Return how many steps an epoch has."""
+    positive = (patches.signs[~patches.held_out] > 0).any(axis=1)
+    return steps_per_epoch(settings, int(positive.sum()), int((~positive).sum()))
+
+
+def learning_rate_at(settings: TrainingSettings, step: int, steps: int) -> float:
+    """Return the learning rate of a step, counted from 0 over all `steps` of a training.
+
+    EMAN2's is constant; the U-Net's rises for `WARM_UP_STEPS` and falls along a cosine towards 0.
+    """
+    if network_named(settings.network).kind == "stack":
+        return settings.learning_rate
+    rise = min(1.0, (step + 1) / WARM_UP_STEPS)
+    return settings.learning_rate * rise * 0.5 * (1 + cos(pi * step / steps))
+
+
+@final
+class TrainingRun:
+    """The moving parts of one training."""
+
+    def __init__(self, patches: TilePatches, settings: TrainingSettings, folder: Path) -> None:
+        self.patches, self.settings, self.folder = patches, settings, folder
+        self.network = network_named(settings.network)
+        features = len(patches.features)
+        self.model = build(self.network, features, seed=settings.seed)
+        self.averaged = build(self.network, features, seed=settings.seed)
+        self.optimizer = _optimizer(self.network)
+        self.optimizer.build(self.model.trainable_variables)
+        self.contents = patches.contents()
+        self.importance = importance_of(patches)
+        self.learn = _step_function(self.network, self.model, self.averaged, self.optimizer, self.importance)
+        self.raw = raw_function(self.averaged, self.network)
+        self.epochs_done = 0
+        self.first_loss: float | None = None
+        """Of the first batch in which something counts: the loss of an empty one says nothing."""
+        self.best: EpochReport | None = None
+        self.latest: EpochReport | None = None
+        self.calibrations: list[Calibration] = []
+
+    def start_from(self, weights: Path) -> None:
+        """Begin with weights of another training."""
+        load_weights(weights, self.model)
+        load_weights(weights, self.averaged)
+
+    def train_epoch(
+        self, steps: int, on_step: Callable[[int, int], None], should_stop: Callable[[], bool]
+    ) -> float | None:
+        """Return the mean loss of the next epoch; None if it was stopped."""
+        losses = []
+        batches = epoch_batches(self.patches, self.settings, self.epochs_done, steps)
+        for step, batch in enumerate(batches):
+            if should_stop():
+                batches.close()
+                return None
+            losses.append(self.take_step(batch, self.epochs_done * steps + step, steps * self.settings.epochs))
+            on_step(step + 1, steps)
+        mean = float(np.mean(losses))
+        self._check_converging(mean)
+        return mean
+
+    def take_step(self, batch: Batch, step: int, steps: int) -> float:
+        """Return the loss of one step, counted from 0 over all `steps` of the training."""
+        self.optimizer.learning_rate.assign(learning_rate_at(self.settings, step, steps))
+        stays = min(AVERAGING, (step + 1) / (step + 10)) if self.network.kind == "unet" else 0.0
+        loss = float(self.learn(batch.densities, batch.layers, tf.constant(stays, tf.float32)))
+        if self.first_loss is None and (isnan(loss) or teaches(batch.layers).any()):
+            self.first_loss = loss
+        if isnan(loss):
+            self._check_converging(loss)
+        return loss
+
+    def _check_converging(self, loss: float) -> None:
+        first = comparable(self.network, self.first_loss or 0.0)
+        if isnan(loss) or comparable(self.network, loss) > DIVERGED_FACTOR * first:
+            rate = self.settings.learning_rate
+            raise DivergedError(
+                f"The training diverged in epoch {self.epochs_done + 1}: its loss went from {self.first_loss:.4g} "
+                f"to {loss:.4g} with learning rate {rate:g}.",
+                f"Train again under another --name with a smaller rate: --learning-rate {rate / 10:g}.",
+            )
+
+    def end_epoch(self, steps: int, loss: float) -> EpochReport:
+        """Judge the epoch."""
+        self.epochs_done += 1
+        held_out_loss, judged = self.judge_held_out()
+        dice = {feature: one.best_dice if one else None for feature, one in judged.items()}
+        last_step, total = self.epochs_done * steps - 1, self.settings.epochs * steps
+        report = EpochReport(
+            epoch=self.epochs_done,
+            epochs=self.settings.epochs,
+            learning_rate=learning_rate_at(self.settings, last_step, total),
+            training_loss=loss,
+            held_out_loss=held_out_loss,
+            held_out_dice=dice,
+            is_best=self.best is None or rank(dice, held_out_loss) >= self.best.rank,
+            scores={feature: one.score if one else None for feature, one in judged.items()},
+        )
+        self.latest = report
+        self.calibrations = [one.calibration if one else Calibration() for one in judged.values()]
+        if report.is_best:
+            self.best = report
+        return report
+
+    def keep_best(self) -> None:
+        """Write the weights of the last finished epoch if they are the best.
+
+        They follow from the checkpoint, which is written before them: one that was cut off between the two
+        writes them again, so that the best weights are never of an epoch that the checkpoint does not know.
+        """
+        if self.latest is not None and self.latest.is_best:
+            with calibrated(self.averaged, self.network, self.calibrations):
+                save_weights(self.folder / BEST_WEIGHTS, self.averaged)
+
+    def judge_held_out(self) -> tuple[float | None, dict[str, Judgement | None]]:
+        """Return loss and judgements of the held-out tiles; None where there is none."""
+        held_out = np.flatnonzero(self.patches.held_out)
+        if not len(held_out):
+            return None, dict.fromkeys(self.patches.features)
+        outputs = tile_outputs(self.raw, self.network, self.patches, held_out)
+        group = self.network.slices_out
+        layers = placed(
+            np.repeat(self.patches.layers[held_out], group, axis=0), np.tile(np.arange(group), len(held_out)), group
+        )
+        around = (self.patches.densities.shape[-1] - self.patches.tile) // 2
+        loss = loss_of(self.network, middle_of(self.network, outputs, around), layers, self.importance)
+        found = tile_probabilities(self.network, outputs, self.patches.tile)
+        return float(loss), judge(found, self.patches, calibrated=self.network.kind == "unet")
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        facts = {
+            **self._asked(),
+            "tiles": self.contents,
+            "epochs_done": self.epochs_done,
+            "first_loss": self.first_loss,
+            "best": asdict(self.best) if self.best else None,
+            "latest": asdict(self.latest) if self.latest else None,
+            "calibrations": self.calibrations,
+        }
+        save_checkpoint(self.folder / CHECKPOINT, facts, [variable.numpy() for variable in self._variables()])
+
+    def restore(self) -> bool:
+        """Take over the checkpoint of the folder; False if there is none."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return False
+        facts, arrays = load_checkpoint(path)
+        self._refuse_other_tiles(facts.get("tiles", self.contents))  # older checkpoints have none
+        if any(facts.get(key) != value for key, value in self._asked().items()):
+            raise TrainingError(
+                f"The checkpoint {path} is from a training with other settings or features.",
+                f"Train into another folder, or remove {path}.",
+            )
+        for variable, array in zip(self._variables(), arrays, strict=True):
+            variable.assign(array)
+        self.epochs_done, self.first_loss = facts["epochs_done"], facts["first_loss"]
+        self.best = report_from(facts["best"])
+        if facts.get("latest") is not None:  # not in checkpoints of version 0.1.0
+            self.latest = report_from(facts["latest"])
+            self.calibrations = [Calibration(*one) for one in facts["calibrations"]]
+        return True
+
+    def _refuse_other_tiles(self, before: dict[str, str]) -> None:
+        """Refuse to go on with tiles that are not those of the checkpoint: the two would be mixed in one network."""
+        changes = changes_in_words(before, self.contents)
+        if changes:
+            raise TrainingError(
+                f"The training set {self.patches.name} has changed since this training began: {changes}.",
+                "Train again under another --name, which learns from it as it is now.",
+            )
+
+    def _asked(self) -> dict[str, Any]:
+        """Return what a checkpoint must share with a training that goes on from it."""
+        return {
+            "network": self.network.to_dict(),
+            "settings": self.settings.to_dict(),
+            "features": list(self.patches.features),
+        }
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.weights, *self.averaged.weights, *self.optimizer.variables]
+
+
+def _optimizer(network: NetworkSettings) -> Any:
+    if network.kind == "stack":
+        return keras.optimizers.Adam(1e-4)
+    optimizer = keras.optimizers.AdamW(1e-3, weight_decay=WEIGHT_DECAY)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+def _step_function(
+    network: NetworkSettings, model: Any, averaged: Any, optimizer: Any, importance: NDArray[np.float32]
+) -> Any:
+    """Compile one training step: densities, layers and the share of the average that stays in, loss out."""
+
+    def learn(densities: Any, layers: Any, stays: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = loss_of(network, model(densities, training=True), layers, importance)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        for average, weight in zip(averaged.weights, model.weights, strict=True):
+            average.assign(stays * average + (1.0 - stays) * weight)
+        return loss
+
+    signature = [
+        tf.TensorSpec((None, None, None, network.slices), tf.float32),
+        tf.TensorSpec((None, None, None, network.slices_out, None), tf.uint8),
+        tf.TensorSpec((), tf.float32),
+    ]  # any size: windows and mosaics differ
+    return tf.function(learn, input_signature=signature, autograph=False)

@@ -1,0 +1,32 @@
+"""A picture as braille dots, 2 x 4 a cell: the sharpest picture that text gives, in black and white."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.render.cells import PIXELS_A_CELL_XY, Letters, brightness, text_rows, whole_cells
+from tomoseg_tui.render.greys import dither
+
+_DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint16)
+"""Bit of each dot of a cell, (y, x): the Unicode Standard, block Braille Patterns, U+2800."""
+_PATTERNS = np.array([chr(0x2800 + bits) for bits in range(256)])
+
+
+def encode(rgb: NDArray[np.uint8], *, letters: Letters | None = None) -> list[str]:
+    """Draw a picture in dots, an ordered dither making the greys.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (y, x, 3)
+        The top row first, square pixels. Repeated at the lower and right edge up to whole cells. Left unchanged.
+    letters : ndarray of str, shape (ceil(y / 4), ceil(x / 2)), optional
+        Letters that stand in place of dots; empty strings leave them.
+
+    Returns
+    -------
+    list of str
+        One line a row of cells.
+    """
+    lit = dither(whole_cells(brightness(rgb), PIXELS_A_CELL_XY["braille"]))
+    cells = lit.reshape(lit.shape[0] // 4, 4, lit.shape[1] // 2, 2)  # (row, y, column, x)
+    bits = np.einsum("rycx,yx->rc", cells, _DOT_BITS)
+    return text_rows(_PATTERNS[bits], letters)

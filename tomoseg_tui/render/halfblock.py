@@ -1,0 +1,88 @@
+"""A picture as half-blocks: two square pixels a cell, one above the other, in the colours of the terminal.
+
+A row of the picture is one string. A colour is switched only where it changes, and each cell is drawn as a
+space, a full block, or the upper or lower half, whichever needs fewer switches.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.render.cells import PIXELS_A_CELL_XY, Letters, brightness, text_rows, whole_cells
+from tomoseg_tui.render.colours import RESET, are_dark, background, colour_keys, foreground
+from tomoseg_tui.render.greys import dither
+
+_BLACK_AND_WHITE = np.array([[" ", "▄"], ["▀", "█"]])
+"""Character by whether the upper and the lower pixel is lit."""
+_UNKNOWN = -1
+"""Key of the colour that a row begins with: none that a picture has."""
+
+
+def encode(rgb: NDArray[np.uint8], *, letters: Letters | None = None, depth: str = "truecolor") -> list[str]:
+    """Draw a picture in half-blocks.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (y, x, 3)
+        The top row first, square pixels. An odd last row is repeated. Left unchanged.
+    letters : ndarray of str, shape (ceil(y / 2), x), optional
+        Letters that stand on cells, the cell then taking the mean of its two colours; empty strings leave
+        the cell.
+    depth : str
+        ``truecolor``, ``256``, ``16``, or ``none``: black and white dither without any escapes.
+
+    Returns
+    -------
+    list of str
+        One line a row of cells; with colours each ends by resetting them.
+    """
+    rgb = whole_cells(rgb, PIXELS_A_CELL_XY["halfblock"])
+    if depth == "none":
+        lit = dither(brightness(rgb)).astype(np.intp)
+        return text_rows(_BLACK_AND_WHITE[lit[::2], lit[1::2]], letters)
+    if letters is None:
+        keys = colour_keys(rgb, depth).tolist()
+        return [_plain_row(upper, lower, depth) for upper, lower in zip(keys[::2], keys[1::2], strict=True)]
+    return _lettered_rows(rgb, letters, depth)
+
+
+def _plain_row(uppers: list[int], lowers: list[int], depth: str) -> str:
+    parts: list[str] = []
+    ink = ground = _UNKNOWN
+    for upper, lower in zip(uppers, lowers, strict=True):
+        new_ink, new_ground, character = _cell(upper, lower, ink, ground)
+        if new_ink != ink:
+            ink = new_ink
+            parts.append(foreground(ink, depth))
+        if new_ground != ground:
+            ground = new_ground
+            parts.append(background(ground, depth))
+        parts.append(character)
+    return "".join(parts) + RESET
+
+
+def _cell(upper: int, lower: int, ink: int, ground: int) -> tuple[int, int, str]:
+    """Choose ink, ground and character for a cell so that few of them change."""
+    if upper == lower:
+        return (ink, ground, "█") if upper == ink else (ink, upper, " ")
+    if upper == ground or lower == ink:
+        return lower, upper, "▄"
+    return upper, lower, "▀"
+
+
+def _lettered_rows(rgb: NDArray[np.uint8], letters: Letters, depth: str) -> list[str]:
+    """Draw as without letters, then each row in stretches between its letters."""
+    means = ((rgb[::2].astype(np.uint16) + rgb[1::2]) // 2).astype(np.uint8)  # (rows, columns, 3)
+    grounds = colour_keys(means, depth).tolist()
+    white, black = colour_keys(np.array([[[255] * 3, [0] * 3]], dtype=np.uint8), depth)[0].tolist()
+    dark = are_dark(means, depth)
+    rows = []
+    keys = colour_keys(rgb, depth).tolist()
+    for row, (upper, lower) in enumerate(zip(keys[::2], keys[1::2], strict=True)):
+        parts, start = [], 0
+        for column in np.flatnonzero(letters[row] != "").tolist():
+            parts.append(_plain_row(upper[start:column], lower[start:column], depth))
+            ink = white if dark[row, column] else black
+            parts.append(foreground(ink, depth) + background(grounds[row][column], depth) + str(letters[row, column]))
+            start = column + 1
+        rows.append("".join([*parts, _plain_row(upper[start:], lower[start:], depth)]))
+    return rows

@@ -1,0 +1,237 @@
+"""Labels over greys: their colours and letters, so that they are told apart with and without colour.
+
+Everything here keeps the order of rows that it is given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import ShapeError
+from tomoseg_tui.render.cells import Letters
+from tomoseg_tui.render.colours import RESET, background, colour_keys, foreground
+from tomoseg_tui.render.viewport import resample
+
+OKABE_ITO = (
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (240, 228, 66), (0, 114, 178), (213, 94, 0),
+)  # fmt: skip
+"""Orange, sky blue, bluish green, reddish purple, yellow, blue, vermillion: told apart with any colour vision.
+Okabe and Ito (2008), Color Universal Design, https://jfly.uni-koeln.de/color/"""
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_SPACING = 5
+"""Cells between letters of a sparse pattern. With rows shifted by 2, each row, column and diagonal of the
+screen meets a letter in every 5 cells."""
+
+
+@dataclass(frozen=True)
+class LabelStyle:
+    """How one label is shown."""
+
+    label: int
+    """Its value, 1 to 255."""
+    name: str
+    """The feature's name."""
+    letter: str
+    """One character of A-Z and 0-9."""
+    rgb: tuple[int, int, int]
+    """Its colour, 0 to 255 each."""
+
+
+Palette = tuple[LabelStyle, ...]
+"""The labels that are shown; others are not."""
+
+
+def make_palette(names: Mapping[int, str]) -> Palette:
+    """Give each label a colour and a letter.
+
+    Parameters
+    ----------
+    names : mapping of int to str
+        Names of the labels, 1 to 255, the most important first.
+
+    Returns
+    -------
+    tuple of LabelStyle
+        In the same order. The letter is the first of the name that no earlier label has, else the first that is
+        free; the eighth label has the first colour again, the 37th the first letter.
+    """
+    styles: list[LabelStyle] = []
+    for place, (label, name) in enumerate(names.items()):
+        letter = _free_letter(name, {style.letter for style in styles}) or _ALPHABET[place % len(_ALPHABET)]
+        styles.append(LabelStyle(label, name, letter, OKABE_ITO[place % len(OKABE_ITO)]))
+    return tuple(styles)
+
+
+def _free_letter(name: str, taken: set[str]) -> str:
+    candidates = [character for character in name.upper() + _ALPHABET if character in _ALPHABET]
+    return next((character for character in candidates if character not in taken), "")
+
+
+def paint_over(
+    grey: NDArray[np.uint8], labels: NDArray[np.uint8], palette: Palette, strength: float = 0.55
+) -> NDArray[np.uint8]:
+    """Colour the labelled pixels of a picture.
+
+    Parameters
+    ----------
+    grey, labels : ndarray of uint8, shape (y, x)
+        The picture and the label of each pixel, 0 for none. Left unchanged.
+    palette : tuple of LabelStyle
+        Colours; labels that are not in it stay grey.
+    strength : float
+        Share of the label's colour, 0 to 1; the rest is the grey.
+
+    Returns
+    -------
+    ndarray of uint8, shape (y, x, 3)
+        Red, green, blue.
+
+    Raises
+    ------
+    ShapeError
+        If the two shapes differ.
+    """
+    check_same_shape(grey, labels)
+    shades = labels.astype(np.uint16) * 256 + grey
+    return _mixtures(palette, strength).take(shades, axis=0)
+
+
+def check_same_shape(grey: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+    """Refuse labels that do not lie on their picture's pixels: raise ShapeError."""
+    if grey.shape != labels.shape:
+        raise ShapeError(
+            f"Labels of shape {labels.shape} do not lie on a picture of shape {grey.shape} (y, x).",
+            "Give labels that were made from this tomogram.",
+        )
+
+
+@lru_cache(maxsize=16)
+def _mixtures(palette: Palette, strength: float) -> NDArray[np.uint8]:
+    """Tabulate the colour of each grey under each label, shape (label * 256 + grey, 3)."""
+    greys = np.repeat(np.arange(256)[:, np.newaxis], 3, axis=1)  # (grey, 3)
+    table = np.tile(greys, (256, 1, 1))  # (label, grey, 3)
+    for style in palette:
+        table[style.label] = np.rint(greys * (1 - strength) + np.array(style.rgb) * strength)
+    mixtures = table.reshape(-1, 3).astype(np.uint8)
+    mixtures.flags.writeable = False
+    return mixtures
+
+
+def outlines(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Keep the rim of each labelled region.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (y, x)
+        Left unchanged.
+
+    Returns
+    -------
+    ndarray of uint8, shape (y, x)
+        The labels where a pixel's left, right, upper or lower neighbour has another label, else 0. The
+        picture's edge is no rim.
+    """
+    padded = np.pad(labels, 1, mode="edge")
+    neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    rim = np.zeros(labels.shape, dtype=bool)
+    for neighbour in neighbours:
+        rim |= neighbour != labels
+    return labels * rim
+
+
+def letter_cells(
+    labels: NDArray[np.uint8], cells_shape: tuple[int, int], palette: Palette, *, sparse: bool = True
+) -> Letters:
+    """Choose the cells on which letters stand.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (y, x)
+        In the order of rows of the screen. Left unchanged.
+    cells_shape : tuple of int
+        Rows and columns of the screen.
+    palette : tuple of LabelStyle
+        Letters; labels that are not in it get none.
+    sparse : bool
+        One labelled cell in five, so that the picture is seen; else every labelled cell.
+
+    Returns
+    -------
+    ndarray of str, shape `cells_shape`
+        A letter or an empty string.
+    """
+    table = np.full(256, "", dtype="<U1")
+    for style in palette:
+        table[style.label] = style.letter
+    letters = table[resample(labels, cells_shape, labels=True)]
+    if sparse:
+        rows, columns = np.indices(cells_shape)
+        letters[(columns + 2 * rows) % _SPACING != 0] = ""
+    return letters
+
+
+def legend(palette: Palette, colours: str = "none") -> str:
+    """Say in one line which letter and colour stand for what.
+
+    Parameters
+    ----------
+    palette : tuple of LabelStyle
+        The labels shown.
+    colours : str
+        ``truecolor``, ``256``, ``16``, or ``none``: letters alone, without escapes.
+
+    Returns
+    -------
+    str
+        Such as ``M microtubule   E membrane``; empty for an empty palette.
+    """
+    return "   ".join(f"{_swatch(style, colours)} {style.name}" for style in palette)
+
+
+def _swatch(style: LabelStyle, colours: str) -> str:
+    if colours == "none":
+        return style.letter
+    ground, ink = colour_keys(np.array([[style.rgb, (0, 0, 0)]], dtype=np.uint8), colours)[0].tolist()
+    return f"{background(ground, colours)}{foreground(ink, colours)} {style.letter} {RESET}"
+
+
+def mosaic(rows: Sequence[Sequence[NDArray[np.uint8]]], gap: int = 4, *, ground: int = 0) -> NDArray[np.uint8]:
+    """Lay pictures out in rows, with a gap between them and no margin.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of ndarray of uint8, shape (y, x) or (y, x, 3)
+        All with as many axes; sizes and lengths of rows may differ. Left unchanged.
+    gap : int
+        Pixels between neighbours.
+    ground : int
+        Value of the gaps, and of what is left free beside smaller pictures.
+
+    Returns
+    -------
+    ndarray of uint8, shape (y, x) or (y, x, 3)
+        The first row first, each picture in the first corner of its place.
+
+    Raises
+    ------
+    ShapeError
+        If there is no picture at all.
+    """
+    pictures = [picture for row in rows for picture in row]
+    if not pictures:
+        raise ShapeError("There is no picture to lay out.", "Name at least one tile.")
+    heights = [max((picture.shape[0] for picture in row), default=0) for row in rows]
+    places = max(len(row) for row in rows)
+    widths = [max(row[place].shape[1] for row in rows if place < len(row)) for place in range(places)]
+    shape = (sum(heights) + gap * (len(rows) - 1), sum(widths) + gap * (places - 1), *pictures[0].shape[2:])
+    canvas = np.full(shape, ground, dtype=np.uint8)
+    for row_number, row in enumerate(rows):
+        top = sum(heights[:row_number]) + gap * row_number
+        for place, picture in enumerate(row):
+            left = sum(widths[:place]) + gap * place
+            canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas

@@ -1,0 +1,310 @@
+"""Which renderer a terminal gets, and the front door: a picture drawn with it.
+
+What a terminal answers is asked elsewhere; here it is a value. Pictures come in as they are stored, row 0 being
+y = 0, and are turned upright here, once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import ShapeError, UsageError
+from tomoseg_tui.render import ascii as ascii_text
+from tomoseg_tui.render import braille, halfblock, kitty, sixel
+from tomoseg_tui.render.cells import PIXELS_A_CELL_XY, Letters
+from tomoseg_tui.render.colours import COLOUR_DEPTHS
+from tomoseg_tui.render.greys import quantise, restore_contrast
+from tomoseg_tui.render.label_letters import burn_letters
+from tomoseg_tui.render.overlay import Palette, check_same_shape, letter_cells, mosaic, outlines, paint_over
+from tomoseg_tui.render.viewport import CELL_HEIGHT, resample, upright
+
+RENDERERS = ("halfblock", "braille", "ascii", "sixel", "kitty")
+AUTO = "auto"
+RENDERER_VARIABLE = "TOMOSEG_RENDERER"
+"""Environment variable that names a renderer."""
+
+_TEXT_GREYS, _SIXEL_GREYS = 64, 32
+"""Greys sent in truecolor and as sixels: more make a frame larger, and noise hides the difference."""
+_LETTER_PIXELS = 480
+"""Width of a picture at which its letters grow by one step."""
+
+
+@dataclass(frozen=True)
+class TerminalAnswers:
+    """What a terminal said when asked."""
+
+    sixel: bool = False
+    """Its answer to DA1 (ESC [ c) holds 4. Inside tmux that is tmux speaking, and not believed."""
+    kitty: bool = False
+    """It answered a query of kitty's graphics protocol."""
+    tmux_features: frozenset[str] = frozenset()
+    """Inside tmux, the words of ``#{client_termfeatures}``: what the terminal around tmux can do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A slice as it is stored, and what is labelled in it."""
+
+    grey: NDArray[np.uint8]
+    """Shape (y, x), row 0 being y = 0."""
+    labels: NDArray[np.uint8] | None = None
+    """Shape (y, x), 0 for none; None where nothing is to be painted over."""
+    palette: Palette = ()
+    """Colours and letters of the labels."""
+    outlined: bool = False
+    """Whether the rims of labelled regions alone are coloured, with the picture clear inside."""
+
+    def __post_init__(self) -> None:
+        if self.grey.ndim != 2 or 0 in self.grey.shape:
+            raise ShapeError(
+                f"A picture has two axes (y, x) and at least one pixel, not the shape {self.grey.shape}.",
+                "Give one slice of the tomogram.",
+            )
+        if self.labels is not None:
+            check_same_shape(self.grey, self.labels)
+
+
+def choose_renderer(
+    asked: str, environment: Mapping[str, str], answers: TerminalAnswers, *, configured: str = AUTO
+) -> str:
+    """Choose how still pictures are drawn.
+
+    Parameters
+    ----------
+    asked : str
+        What the command asks for: a renderer, or ``auto``.
+    environment : mapping of str to str
+        Environment variables; TOMOSEG_RENDERER comes next after the command.
+    answers : TerminalAnswers
+        What the terminal can do.
+    configured : str
+        What the settings ask for, which comes after both.
+
+    Returns
+    -------
+    str
+        ``halfblock``, ``braille``, ``ascii``, ``sixel`` or ``kitty``. Where all say ``auto``: ascii on a dumb
+        terminal, the Linux console, without TERM, or where the locale is not UTF-8; kitty and sixel where the
+        terminal answered, inside tmux sixel alone and only by the terminal around it; else halfblock.
+
+    Raises
+    ------
+    UsageError
+        If a name is none of these.
+    """
+    wishes = (
+        (asked, "--renderer"),
+        (environment.get(RENDERER_VARIABLE, ""), RENDERER_VARIABLE),
+        (configured, "renderer"),
+    )
+    for wish, source in wishes:
+        if wish and wish != AUTO:
+            return _known_renderer(wish, source)
+    if _is_plain(environment):
+        return "ascii"
+    return _best_answered(answers, inside_tmux=bool(environment.get("TMUX")))
+
+
+def _known_renderer(name: str, source: str) -> str:
+    if name not in RENDERERS:
+        raise UsageError(
+            f"{source} asks for the renderer {name!r}, which does not exist.",
+            f"Choose one of {', '.join((AUTO, *RENDERERS))}.",
+        )
+    return name
+
+
+def _is_plain(environment: Mapping[str, str]) -> bool:
+    """Tell whether a terminal shows little more than ASCII. The first variable that is set rules, as in POSIX."""
+    variables = (environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next((value for value in variables if value), "C")
+    speaks_utf8 = "utf8" in locale.lower().replace("-", "")
+    return not speaks_utf8 or environment.get("TERM", "dumb") in {"", "dumb", "linux"}
+
+
+def _best_answered(answers: TerminalAnswers, *, inside_tmux: bool) -> str:
+    if inside_tmux:
+        return "sixel" if "sixel" in answers.tmux_features else "halfblock"
+    if answers.kitty:
+        return "kitty"
+    return "sixel" if answers.sixel else "halfblock"
+
+
+def colour_depth(environment: Mapping[str, str]) -> str:
+    """Tell how many colours a terminal has.
+
+    Parameters
+    ----------
+    environment : mapping of str to str
+        Environment variables NO_COLOR (https://no-color.org), COLORTERM and TERM.
+
+    Returns
+    -------
+    str
+        ``truecolor``, ``256``, ``16`` or ``none``.
+    """
+    terminal = environment.get("TERM", "dumb")
+    if environment.get("NO_COLOR") or terminal in {"", "dumb"}:
+        return "none"
+    if environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"} or terminal.endswith("-direct"):
+        return "truecolor"
+    return "256" if "256color" in terminal else "16"
+
+
+def draw(picture: Picture, *, columns: int, renderer: str, colours: str) -> str:
+    """Draw a picture as text or escape sequences, y pointing up.
+
+    Parameters
+    ----------
+    picture : Picture
+        As it is stored.
+    columns : int
+        Width to fit into, cells, at least 1. A wider picture is shrunk, a narrower one enlarged by the greatest
+        whole factor that fits.
+    renderer : str
+        One of `RENDERERS`.
+    colours : str
+        One of `COLOUR_DEPTHS`; only halfblock heeds it.
+
+    Returns
+    -------
+    str
+        Lines without a line end after the last. ascii holds no escapes; neither does braille, nor halfblock
+        with ``none``. Without colours every labelled cell shows its letter, else one in five.
+
+    Raises
+    ------
+    UsageError
+        If the columns, the renderer or the colours are none of those.
+    """
+    _known_renderer(renderer, "--renderer")
+    _check_columns_and_colours(columns, colours)
+    shape_yx = _drawn_shape(picture.grey.shape, columns, PIXELS_A_CELL_XY[renderer])
+    grey, labels = _resampled(picture, shape_yx)
+    if renderer == "sixel":
+        return sixel.encode(_painted(quantise(grey, _SIXEL_GREYS), labels, picture))
+    if renderer == "kitty":
+        points_x, points_y = PIXELS_A_CELL_XY[renderer]
+        cells = -(-shape_yx[1] // points_x), -(-shape_yx[0] // points_y)
+        return kitty.encode(_painted(grey, labels, picture), cells_xy=cells)
+    return "\n".join(_text_rows(grey, labels, picture, renderer, colours))
+
+
+def to_rgb(picture: Picture, width_pixels: int | None = None) -> NDArray[np.uint8]:
+    """Draw a picture for a file: upright, without a margin, labels coloured and lettered.
+
+    Parameters
+    ----------
+    picture : Picture
+        As it is stored.
+    width_pixels : int, optional
+        Width to fit into, at least 1: a wider picture is shrunk, a narrower one enlarged by the greatest whole
+        factor that fits. Without it the picture keeps its size.
+
+    Returns
+    -------
+    ndarray of uint8, shape (y, x, 3)
+        Red, green, blue; the greatest y first.
+    """
+    shape_yx = picture.grey.shape[0], picture.grey.shape[1]
+    if width_pixels is not None:
+        shape_yx = _drawn_shape(shape_yx, width_pixels, (1, 2))
+    return _painted(*_resampled(picture, shape_yx), picture)
+
+
+def lay_out(rows: Sequence[Sequence[Picture]], gap: int = 4) -> Picture:
+    """Lay pictures out in rows, such as image, annotation and output of several tiles.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of Picture
+        The first row is drawn on top. Sizes may differ; palettes are those of the first picture with labels.
+    gap : int
+        Pixels between neighbours, black.
+
+    Returns
+    -------
+    Picture
+        One picture, in stored order like its parts.
+    """
+    stored = rows[::-1]  # y points up, so the row on top comes last
+    pictures = [picture for row in rows for picture in row]
+    labels = [[_labels_or_none(picture) for picture in row] for row in stored]
+    palette = next((picture.palette for picture in pictures if picture.labels is not None), ())
+    return Picture(mosaic([[picture.grey for picture in row] for row in stored], gap), mosaic(labels, gap), palette)
+
+
+def _labels_or_none(picture: Picture) -> NDArray[np.uint8]:
+    return np.zeros_like(picture.grey) if picture.labels is None else picture.labels
+
+
+def _check_columns_and_colours(columns: int, colours: str) -> None:
+    if columns < 1:
+        raise UsageError(f"A picture cannot be {columns} columns wide.", "Give --width of 1 or more.")
+    if colours not in COLOUR_DEPTHS:
+        raise UsageError(f"There is no colour depth {colours!r}.", f"Choose one of {', '.join(COLOUR_DEPTHS)}.")
+
+
+def _drawn_shape(shape_yx: tuple[int, ...], columns: int, pixels_a_cell_xy: tuple[int, int]) -> tuple[int, int]:
+    """Return how many points along y and x a picture takes in so many columns."""
+    height, width = shape_yx
+    points_x, points_y = pixels_a_cell_xy
+    room = columns * points_x
+    drawn = room if width > room else width * (room // width)
+    point_aspect = CELL_HEIGHT / points_y * points_x  # height of a point in its widths
+    return max(1, round(height * drawn / width / point_aspect)), drawn
+
+
+def _resampled(picture: Picture, shape_yx: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Return greys and labels upright and in the shape drawn."""
+    grey = resample(upright(picture.grey), shape_yx)
+    if grey.size < picture.grey.size:
+        grey = restore_contrast(grey, picture.grey)
+    if picture.labels is None:
+        return grey, None
+    return grey, resample(upright(picture.labels), shape_yx, labels=True)
+
+
+def _painted(grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture) -> NDArray[np.uint8]:
+    """Colour and letter greys that are shown in pixels."""
+    rgb = _coloured(grey, labels, picture)
+    if labels is None:
+        return rgb
+    return burn_letters(rgb, labels, picture.palette, max(1, round(grey.shape[1] / _LETTER_PIXELS)))
+
+
+def _coloured(grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture) -> NDArray[np.uint8]:
+    if labels is None:
+        return _grey_to_rgb(grey)
+    if picture.outlined:
+        return paint_over(grey, outlines(labels), picture.palette, strength=1.0)
+    return paint_over(grey, labels, picture.palette)
+
+
+def _grey_to_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(grey[..., np.newaxis], 3, axis=2)  # (y, x, 3)
+
+
+def _text_rows(
+    grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture, renderer: str, colours: str
+) -> list[str]:
+    coloured = renderer == "halfblock" and colours != "none"
+    letters = _letters(labels, picture.palette, renderer, sparse=coloured)
+    if coloured:
+        shades = quantise(grey, _TEXT_GREYS) if colours == "truecolor" else grey
+        return halfblock.encode(_coloured(shades, labels, picture), letters=letters, depth=colours)
+    rgb = _grey_to_rgb(grey)
+    if renderer == "halfblock":
+        return halfblock.encode(rgb, letters=letters, depth=colours)
+    encode = braille.encode if renderer == "braille" else ascii_text.encode
+    return encode(rgb, letters=letters)
+
+
+def _letters(labels: NDArray[np.uint8] | None, palette: Palette, renderer: str, *, sparse: bool) -> Letters | None:
+    if labels is None:
+        return None
+    points_x, points_y = PIXELS_A_CELL_XY[renderer]
+    cells_shape = -(-labels.shape[0] // points_y), -(-labels.shape[1] // points_x)
+    return letter_cells(labels, cells_shape, palette, sparse=sparse)

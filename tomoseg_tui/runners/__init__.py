@@ -1,0 +1,1 @@
+"""What a job's worker runs: train, audit, apply. Only `jobs.worker` calls it."""

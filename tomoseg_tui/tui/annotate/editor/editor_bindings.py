@@ -1,0 +1,78 @@
+"""The keys of the editor and what they do, in words."""
+
+from textual.binding import Binding
+
+from tomoseg_tui.tui.annotate.editor.tool_state import FAR, Tool
+
+QUICK_WAY = (
+    "The quickest way for a microtubule: t, move to a point on its middle line, space, move to another one, space. "
+    "Shift moves by 8, home, end, page up and page down to the border; [ and ] set the width until the band fits. "
+    "enter marks the tile done and goes to the next."
+)
+"""The quickest sequence, for the help."""
+TOOL_KEYS = {
+    Tool.BRUSH: ("b", "Brush: dabs, and strokes with the pen down"),
+    Tool.ERASER: ("e", "Eraser: back to not looked at"),
+    Tool.LINE: ("s", "Straight lines: space sets points, enter ends"),
+    Tool.FILAMENT: ("t", "Filament through two points, from border to border"),
+    Tool.AREA: ("a", "Area: space sets corners, enter fills"),
+    Tool.BOX: ("r", "Rectangle between two corners"),
+    Tool.FILL: ("g", "Fill what an outline encloses"),
+    Tool.WAND: ("w", "Wand: what is as grey as under the cursor"),
+    Tool.NETWORK: ("m", "The network's map above a threshold"),
+}
+"""Key of each tool and what it does."""
+
+
+def _key(keys: str, action: str, words: str, name: str, tooltip: str, *, show: bool = False) -> Binding:
+    return Binding(keys, action, words, show=show, id=f"paint.{name}", tooltip=tooltip, priority=True)
+
+
+PAINT_KEYS = (
+    _key("space", "press", "Paint", "press", "Do what the tool does, at the cursor", show=True),
+    _key("d", "pen", "Pen", "pen", "Pen down: moving paints; again: up"),
+    _key("enter", "finish", "Done", "finish", "End the open shape; else mark the tile done, go to the next", show=True),
+    _key("n", "step(1)", "Next", "next", "Go to the next tile", show=True),
+    _key("N", "step(-1)", "Tile before", "before", "Go to the tile before"),
+    _key("u", "undo", "Undo", "undo", "Take back", show=True),
+    _key("ctrl+r", "redo", "Redo", "redo", "Do again what was taken back"),
+    _key("escape", "leave", "List", "leave", "Drop the open shape; else back to the list", show=True),
+    _key("B", "none_here", "None here", "none", "Mark that the tile holds none of the feature"),
+    *(_key(key, f"tool('{tool}')", tool.capitalize(), tool, words) for tool, (key, words) in TOOL_KEYS.items()),
+    _key("left_square_bracket", "wider(-1)", "Narrower", "narrower", "Width, tolerance or threshold: less"),
+    _key("right_square_bracket", "wider(1)", "Wider", "wider", "Width, tolerance or threshold: more"),
+    _key("left_parenthesis", "reach(-1)", "Nearer", "nearer", "The wand reaches less far"),
+    _key("right_parenthesis", "reach(1)", "Farther", "farther", "The wand reaches farther"),
+    _key("x", "value(1)", "Value", "value", "Paint: feature, not feature, ignore (ambiguous: teaches nothing)"),
+    _key("X", "value(-1)", "Value before", "value_back", "The value before"),
+    _key("f", "feature(1)", "Feature", "feature", "Paint the next feature"),
+    _key("F", "feature(-1)", "Feature before", "feature_back", "Paint the feature before"),
+    _key("greater_than_sign", "grow(1)", "Grow", "grow", "Grow what is painted by a pixel"),
+    _key("less_than_sign", "grow(-1)", "Shrink", "shrink", "Shrink what is painted by a pixel"),
+    _key("C", "copy", "Copy", "copy", "Copy the paint of the nearest slice of this place"),
+    _key("i", "between", "Interpolate", "between", "Paint what lies between the painted slices below and above"),
+    _key("o", "overlay", "See", "overlay", "Paint as overlay, outline, or off"),
+    _key("v", "filter", "Filter", "filter", "For the eye only: as it is, smooth, mean of z-1..z+1"),
+    _key("c", "contrast", "Contrast", "contrast", "For the eye only: contrast usual, strong, soft"),
+    _key("left_curly_bracket", "beside(-1)", "Slice below", "below", "Look at the slice below in its place"),
+    _key("right_curly_bracket", "beside(1)", "Slice above", "above", "Look at the slice above in its place"),
+    _key("plus,equals_sign", "zoom(1)", "Zoom in", "zoom_in", "Enlarge around the cursor"),
+    _key("minus", "zoom(-1)", "Zoom out", "zoom_out", "Shrink around the cursor"),
+    _key("0", "zoom(0)", "Fit", "fit", "Show most of the tile"),
+    _key("h,left", "move(0,-1)", "Left", "left", "Move the cursor left"),
+    _key("l,right", "move(0,1)", "Right", "right", "Move the cursor right"),
+    _key("k,up", "move(1,0)", "Up", "up", "Move the cursor up"),
+    _key("j,down", "move(-1,0)", "Down", "down", "Move the cursor down"),
+    _key("H,shift+left", f"move(0,-{FAR})", "Far left", "far_left", f"Move the cursor left by {FAR}"),
+    _key("L,shift+right", f"move(0,{FAR})", "Far right", "far_right", f"Move the cursor right by {FAR}"),
+    _key("K,shift+up", f"move({FAR},0)", "Far up", "far_up", f"Move the cursor up by {FAR}"),
+    _key("J,shift+down", f"move(-{FAR},0)", "Far down", "far_down", f"Move the cursor down by {FAR}"),
+    _key("home", "jump(0,-1)", "Left border", "left_border", "Move the cursor to the left border"),
+    _key("end", "jump(0,1)", "Right border", "right_border", "Move the cursor to the right border"),
+    _key("pageup", "jump(1,0)", "Upper border", "upper_border", "Move the cursor to the upper border"),
+    _key("pagedown", "jump(-1,0)", "Lower border", "lower_border", "Move the cursor to the lower border"),
+    _key("comma", "half", "Half", "half", "Where two pixels share a cell: the mouse means the upper, or the lower"),
+)
+"""Tools, values, eye, cursor, tiles. With priority, so that a key acts before the click that follows it: over a slow
+line both come at once, a click goes straight to the widget under it, and a key without priority climbs to the program
+first."""

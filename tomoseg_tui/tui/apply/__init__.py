@@ -1,0 +1,1 @@
+"""The Apply tab: networks against tomograms."""

@@ -1,0 +1,148 @@
+"""The thread of a canvas: it opens the volume, reads, computes overlays, draws, and reads ahead.
+
+It knows one wish at a time: a newer one stands for an older that has not been begun. What it has done comes back as
+messages, each with the number of the volume that it belongs to, so that what is late can be told.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from textual.message import Message
+
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.io.mrc_header import ByteSign
+from tomoseg_tui.tui.canvas.slice_cache import Slices
+from tomoseg_tui.tui.canvas.slice_drawing import Frame, View, paint, visible_part
+from tomoseg_tui.tui.messages import Broken, Refused
+
+
+@dataclass(frozen=True)
+class Source:
+    """A volume that a canvas was asked to show."""
+
+    number: int
+    """Counts the volumes of a canvas."""
+    path: Path
+    byte_sign: ByteSign | None = None
+
+
+class Opened(Message, bubble=False):
+    """The header of a volume was read."""
+
+    def __init__(self, source: Source, shape_zyx: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.source, self.shape_zyx = source, shape_zyx
+
+
+class Painted(Message, bubble=False):
+    """A frame is ready."""
+
+    def __init__(self, source: Source, view: View, frame: Frame, fault: TomosegError | None) -> None:
+        super().__init__()
+        self.source, self.view, self.frame = source, view, frame
+        self.fault = fault
+        """Why the overlay is missing, if it is."""
+
+
+@final
+class Painter:
+    """Draws views of one volume after the other, in a thread that begins with the first.
+
+    Parameters
+    ----------
+    post : callable
+        Takes a message from any thread.
+    """
+
+    def __init__(self, post: Callable[[Message], object]) -> None:
+        self._post = post
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._source: Source | None = None
+        self._view: View | None = None
+        self._ended = False
+
+    def open(self, source: Source | None) -> None:
+        """Leave the volume that is shown for another, or for none."""
+        with self._changed:
+            self._source, self._view = source, None
+            if self._thread is None and source is not None:
+                self._thread = threading.Thread(target=self._run, name="painter", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def draw(self, view: View) -> None:
+        """Ask for a view; one that has not been begun is forgotten."""
+        with self._changed:
+            self._view = view
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """End the thread as soon as what it does is done."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        try:
+            while (source := self._next_source()) is not None:
+                self._serve(source)
+        except Exception as error:  # noqa: BLE001  # the canvas raises it again
+            self._post(Broken(error))
+
+    def _next_source(self) -> Source | None:
+        """Wait for a volume; None ends the thread."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._source is not None)
+            return None if self._ended else self._source
+
+    def _serve(self, source: Source) -> None:
+        """Draw one volume until another is wanted."""
+        try:
+            with open_volume(source.path, byte_sign=source.byte_sign, flat=True) as reader:
+                slices = Slices(reader)
+                self._post(Opened(source, slices.shape_zyx))
+                while (view := self._next_view(source)) is not None:
+                    self._draw(source, slices, view)
+        except TomosegError as fault:
+            self._post(Refused(fault, source))
+            self._forget(source)
+
+    def _forget(self, source: Source) -> None:
+        """Serve a volume that cannot be read no longer."""
+        with self._changed:
+            if self._source is source:
+                self._source = None
+
+    def _next_view(self, source: Source) -> View | None:
+        """Wait for a wish; None if another volume is wanted or none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._source is not source or self._view is not None)
+            if self._ended or self._source is not source:
+                return None
+            view, self._view = self._view, None
+            return view
+
+    def _draw(self, source: Source, slices: Slices, view: View) -> None:
+        fault = None
+        try:
+            labels = slices.labels(view)
+        except TomosegError as error:
+            labels, fault = None, error
+        frame = paint(view, lambda viewport: slices.greys(view, viewport), labels)
+        self._post(Painted(source, view, frame, fault))
+        self._read_ahead(source, slices, replace(view, at_rest=False))
+
+    def _read_ahead(self, source: Source, slices: Slices, view: View) -> None:
+        for part in slices.parts_ahead(view, visible_part(view.viewport)[0]):
+            if self._is_wanted_elsewhere(source):
+                return
+            slices.values(part)
+
+    def _is_wanted_elsewhere(self, source: Source) -> bool:
+        with self._changed:
+            return self._ended or self._view is not None or self._source is not source

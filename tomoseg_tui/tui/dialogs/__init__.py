@@ -1,0 +1,1 @@
+"""Dialogs that several tabs use, and what they have in common."""

@@ -1,0 +1,84 @@
+"""A dialog of rows, a line that says what is wrong, and two buttons."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ScreenResultType
+from textual.widget import Widget
+from textual.widgets import Button, Input, Static
+
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.tui.dialogs.base import Dialog
+
+
+class Form(Dialog[ScreenResultType]):
+    """Answers with what `read` makes of the rows; escape leaves without an answer.
+
+    Parameters
+    ----------
+    title : str
+        What is asked.
+    do : str
+        The word on the button that answers.
+    hint : str
+        What belongs into the rows.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "answer", "Do it", id="form.answer", tooltip="Do it", priority=True),
+        Binding("escape", "dismiss", "Cancel", id="form.cancel", tooltip="Leave, nothing done"),
+        Binding("down", "app.focus_next", "Next", show=False, id="form.next", tooltip="Next field"),
+        Binding("up", "app.focus_previous", "Before", show=False, id="form.before", tooltip="Field before"),
+    ]
+
+    def __init__(self, title: str, *, do: str, hint: str) -> None:
+        super().__init__()
+        self._title, self._do, self._hint = title, do, hint
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(classes="dialog form") as box:
+            box.border_subtitle = "F1 keys"
+            yield Static(self._title, classes="dialog-title", markup=False)
+            yield from self.rows()
+            yield Static(self._hint, id="form-said", classes="dialog-hint", markup=False)
+            with Horizontal(classes="form-buttons"):
+                yield Button(f"{self._do} (ctrl+s)", id="form-do", variant="primary", compact=True)
+                yield Button("Cancel (esc)", id="form-cancel", compact=True)
+
+    @abstractmethod
+    def rows(self) -> ComposeResult:
+        """Make what is filled in."""
+
+    @abstractmethod
+    def read(self) -> ScreenResultType:
+        """Return the answer; a `TomosegError` is shown, and the dialog stays."""
+
+    @staticmethod
+    def row(label: str, *widgets: Widget) -> Widget:
+        """Return widgets behind a word."""
+        return Horizontal(Static(label, classes="form-label"), *widgets, classes="form-row")
+
+    def typed(self, name: str) -> str:
+        """Return what stands in a field."""
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#form-do")
+    def action_answer(self) -> None:
+        """Answer, or say what is wrong."""
+        try:
+            answer = self.read()
+        except TomosegError as fault:
+            self.query_one("#form-said", Static).update(f"{fault.fault} {fault.fix}")
+            return
+        self.dismiss(answer)
+
+    @on(Button.Pressed, "#form-cancel")
+    def leave(self) -> None:
+        """Leave without an answer."""
+        self.dismiss(None)

@@ -1,0 +1,114 @@
+"""Pick one of several by typing a part of its name; or, where that is allowed, name a new one."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.tui.dialogs.base import Dialog
+from tomoseg_tui.tui.widgets.filter_line import fits
+
+Choice = tuple[str, str]
+"""A name, and what is said beside it."""
+_NEW = "+"
+"""Before the name of what is to be made; no name begins so."""
+
+
+class Pick(Dialog[str]):
+    """A list with a text field above it; up and down move in the list while one types.
+
+    Parameters
+    ----------
+    title : str
+        What is picked.
+    choices : sequence of (name, words)
+        In their order.
+    chosen : str or None
+        The name that is marked at first.
+    new : str or None
+        What a new one is called, such as "feature"; None where only known names are taken.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel", id="pick.cancel"),
+        Binding("down,ctrl+n", "move(1)", "Down", show=False, id="pick.down"),
+        Binding("up,ctrl+p", "move(-1)", "Up", show=False, id="pick.up"),
+    ]
+
+    def __init__(
+        self, title: str, choices: Sequence[Choice], *, chosen: str | None = None, new: str | None = None
+    ) -> None:
+        super().__init__()
+        self._title, self._choices, self._chosen, self._new = title, choices, chosen, new
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(classes="dialog"):
+            yield Static(self._title, classes="dialog-title")
+            yield Input(placeholder="type a part of the name", id="pick-words", compact=True)
+            yield OptionList(id="pick-list")
+            yield Static(self._hint(), id="pick-hint", classes="dialog-hint", markup=False)
+
+    def _hint(self) -> str:
+        return f"enter takes it; a name that is not there makes a new {self._new}" if self._new else "enter takes it"
+
+    def on_mount(self) -> None:
+        """Show all, the one chosen marked."""
+        self._show("")
+        names = [name for name, _ in self._choices]
+        if self._chosen in names:
+            self.query_one(OptionList).highlighted = names.index(self._chosen)
+        self.query_one(Input).focus()
+
+    def _show(self, words: str) -> None:
+        options = self.query_one(OptionList)
+        options.clear_options()
+        width = max((len(name) for name, _ in self._choices), default=0)
+        for name, said in self._choices:
+            if fits(f"{name} {said}", words):
+                options.add_option(Option(Content.assemble(f"{name:<{width}}  ", (said, "dim")), id=name))
+        typed = words.strip()
+        if self._new and typed and typed not in {name for name, _ in self._choices}:
+            options.add_option(Option(Content.assemble(f"make the {self._new} ", (typed, "bold")), id=f"{_NEW}{typed}"))
+        if options.option_count:
+            options.highlighted = 0
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show what fits."""
+        self._show(event.value)
+
+    def action_move(self, step: int) -> None:
+        """Move in the list."""
+        options = self.query_one(OptionList)
+        if options.option_count:
+            options.highlighted = ((options.highlighted or 0) + step) % options.option_count
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Take what was clicked."""
+        self._take(event.option_id)
+
+    def on_input_submitted(self) -> None:
+        """Take what is marked."""
+        options = self.query_one(OptionList)
+        at = options.highlighted
+        self._take(options.get_option_at_index(at).id if at is not None else None)
+
+    def _take(self, picked: str | None) -> None:
+        if picked is None:
+            self.query_one("#pick-hint", Static).update("Nothing fits these words.")
+            return
+        name = picked.removeprefix(_NEW)
+        try:
+            if name != picked:
+                check_name(name, self._new or "")
+        except TomosegError as fault:
+            self.query_one("#pick-hint", Static).update(f"{fault.fault} {fault.fix}")
+            return
+        self.dismiss(name)

@@ -1,0 +1,1 @@
+"""Images and label overlays computed for the screen by threads."""

@@ -1,0 +1,1 @@
+"""The Import tab: tomograms, files, EMAN2 projects, and preprocessing."""

@@ -1,0 +1,400 @@
+"""Choose files to import, by path, wildcards or a tree, and say for each how it comes in."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.message import Message
+from textual.widgets import DataTable, DirectoryTree, Footer, Input, Static
+
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.io.formats import KNOWN_SUFFIXES
+from tomoseg_tui.project.history import command_line
+from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.base import Dialog
+from tomoseg_tui.tui.importing.import_files import (
+    BINNINGS,
+    BYTE_SIGNS,
+    Candidate,
+    batches,
+    first_trouble,
+    import_words,
+    read_candidate,
+    trouble,
+)
+from tomoseg_tui.tui.path_completion import find_files
+from tomoseg_tui.tui.widgets.file_tree import FileTree
+from tomoseg_tui.tui.widgets.giving_table import GivingTable
+from tomoseg_tui.tui.widgets.path_input import PathInput
+from tomoseg_tui.tui.widgets.table import Table
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest
+
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.eman2.import_plan import EmanRequest
+    from tomoseg_tui.workflow.eman2.project import EmanProject
+
+_HELP = (
+    "Type a path or pattern such as ~/data/*.rec, or choose files in the tree.\n"
+    "Each file then gets a line here, where keys change how it comes in.\n"
+    "An EMAN2 project: type its folder, or e on it; boxes and masks come along."
+)
+
+
+_TITLES = ("name", "note", "Å/voxel", "z y x", "protein", "how", "bin", "bytes")
+_OPTIONS = frozenset({"voxel_size", "link", "polarity", "invert", "bin", "sign", "name", "drop", "all"})
+
+
+class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
+    """Files and their options, or a project of EMAN2; the answer is what is to be imported.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tree begins.
+    root : Path
+        The project's folder, from which commands name paths.
+    taken : collection of str
+        Names of the tomograms that there are.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Cancel", show=False, id="files.cancel", tooltip="Leave the field, then the dialog"),
+        Binding("enter,ctrl+s", "bring", "Import", id="files.import", tooltip="Import all that is listed"),
+        Binding("v", "voxel_size", "Å/voxel", id="files.voxel_size", tooltip="Say the voxel size of the file"),
+        Binding("l", "link", "Link", id="files.link", tooltip="Copy the file, or link it where it is"),
+        Binding("p", "polarity", "Polarity", id="files.polarity", tooltip="Protein is dark or bright in the file"),
+        Binding("t", "invert", "Invert", id="files.invert", tooltip="Turn densities and polarity round"),
+        Binding("b", "bin", "Bin", id="files.bin", tooltip="Average voxels: 1 to 6, 8"),
+        Binding("s", "sign", "Bytes", id="files.bytes", tooltip="Bytes as the header says, signed, or unsigned"),
+        Binding("n", "name", "Name", id="files.name", tooltip="Give it another name in the project"),
+        Binding("x", "drop", "Drop", show=False, id="files.drop", tooltip="Take the file out of the list"),
+        Binding("e", "eman", "EMAN2", show=False, id="files.eman2", tooltip="Bring the EMAN2 project in this folder"),
+        Binding("a", "all", "All alike", show=False, id="files.all", tooltip="Give all files the options of this one"),
+        Binding("ctrl+y", "copy", "Copy", show=False, id="files.copy", tooltip="Copy the commands that do the same"),
+    ]
+
+    class Found(Message):
+        """Files have been looked at."""
+
+        def __init__(self, candidates: Sequence[Candidate]) -> None:
+            super().__init__()
+            self.candidates = candidates
+
+    class Missed(Message):
+        """No file is there, or one is looked at."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+
+    class FoundProject(Message):
+        """A project of EMAN2 has been looked at."""
+
+        def __init__(self, found: "EmanProject") -> None:
+            super().__init__()
+            self.found = found
+
+    def __init__(self, folder: Path, root: Path, taken: Collection[str]) -> None:
+        super().__init__()
+        self._folder, self._root, self._taken = folder, root, taken
+        self.candidates: list[Candidate] = []
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(id="add-box") as box:
+            box.border_title, box.border_subtitle = (
+                "Add tomograms",
+                "x drops a file  a makes all alike  F1 keys  esc leaves",
+            )
+            yield PathInput(KNOWN_SUFFIXES, placeholder="path or pattern; tab completes, enter adds", id="add-path")
+            with Container(id="add-body"):
+                tree = FileTree(self._folder, KNOWN_SUFFIXES, id="add-tree")
+                tree.add_class("panel")
+                tree.border_title = str(self._folder)
+                yield tree
+                chosen = GivingTable(*_TITLES, id="add-chosen")
+                chosen.add_class("panel")
+                chosen.border_title = "to import"
+                yield chosen
+            yield Static(_HELP, id="add-said", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Type at once."""
+        self.query_one(PathInput).focus()
+
+    # Files come
+
+    @on(PathInput.Submitted, "#add-path")
+    def add_typed(self, event: Input.Submitted) -> None:
+        """Add what a path stands for."""
+        self._look_at(event.value or ".")
+
+    @on(DirectoryTree.FileSelected)
+    def add_chosen(self, event: DirectoryTree.FileSelected) -> None:
+        """Add a file of the tree."""
+        self._look_at(str(event.path))
+
+    @work(thread=True, group="files")
+    def _look_at(self, text: str) -> None:
+        known = {candidate.path for candidate in self.candidates}
+        try:
+            folder = _eman_folder(text)
+            if folder is not None:
+                self._look_into(folder)
+                return
+            files = [file for file in find_files(text, KNOWN_SUFFIXES) if file not in known]
+        except TomosegError as fault:
+            self.post_message(self.Missed(f"{fault.fault} {fault.fix}"))
+            return
+        self.post_message(self.Found([read_candidate(file, ImportRequest()) for file in files]))
+
+    def _look_into(self, folder: Path) -> None:
+        """Look at a project of EMAN2, telling which file is opened; threads call it."""
+        from tomoseg_tui.workflow.eman2.project import look_at  # noqa: PLC0415
+
+        found = look_at(folder, lambda name: self.post_message(self.Missed(f"Looking at {name} ...")))
+        self.post_message(self.FoundProject(found))
+
+    @on(FoundProject)
+    def ask_about_project(self, event: FoundProject) -> None:
+        """Show what an EMAN2 project holds, and ask what its sets mean."""
+        from tomoseg_tui.tui.importing.eman2_dialog import ImportEman  # noqa: PLC0415
+
+        def take(request: "EmanRequest | None") -> None:
+            if request is not None:
+                self.dismiss(request)
+
+        self.app.push_screen(ImportEman(event.found, self._taken), take)
+
+    def action_eman(self) -> None:
+        """Bring the EMAN2 project that the tree's cursor is in."""
+        from tomoseg_tui.workflow.eman2.project import project_around  # noqa: PLC0415
+
+        node = self.query_one(FileTree).cursor_node
+        at = node.data.path if node is not None and node.data is not None else self._folder
+        folder = project_around(at)
+        if folder is None:
+            self._say(f"{at} lies in no project of EMAN2: that has a folder tomograms, and info or particles.")
+        else:
+            self._look_at(str(folder))
+
+    @on(Missed)
+    def tell_missed(self, event: Missed) -> None:
+        """Say that nothing is there, or what is looked at."""
+        self._say(event.words)
+
+    @on(Found)
+    def take_found(self, event: Found) -> None:
+        """List what was found; ask for a voxel size that no header tells."""
+        known = {candidate.path for candidate in self.candidates}
+        added = [candidate for candidate in event.candidates if candidate.path not in known]
+        self.candidates += added
+        self._show()
+        self._say("" if added else "These files are listed already.")
+        self.refresh_bindings()
+        if added:
+            self._table.move_cursor(row=len(self.candidates) - len(added))
+            self._table.focus()
+        unknown = [c.path for c in added if c.header is not None and c.voxel_size_angstrom is None]
+        if unknown:
+            self.ask_voxel_size(unknown)
+
+    @property
+    def _table(self) -> Table:
+        return self.query_one("#add-chosen", Table)
+
+    def _show(self) -> None:
+        seen, rows = set(self._taken), []
+        for candidate in self.candidates:
+            rows.append((str(candidate.path), _cells(candidate, trouble(candidate, seen)[0])))
+            seen.add(candidate.name)
+        self._table.show_rows(rows)
+        self.set_class(bool(self.candidates), "-chosen")
+        self._table.border_title = f"{len(self.candidates)} to import"
+        self._describe()
+
+    def _say(self, words: str) -> None:
+        if words:
+            self.query_one("#add-said", Static).update(words)
+
+    @on(DataTable.RowHighlighted)
+    def _describe(self) -> None:
+        """Say about the file under the cursor what the line does not."""
+        candidate = self.chosen
+        if candidate is None:
+            return
+        taken = {*self._taken, *(c.name for c in self.candidates if c is not candidate)}
+        kind = candidate.header.kind if candidate.header is not None else "not readable"
+        warnings = candidate.header.warnings if candidate.header is not None else ()
+        self._say("\n".join([f"{candidate.path}  {kind}", trouble(candidate, taken)[1], *warnings]).strip())
+
+    # Options
+
+    @property
+    def chosen(self) -> Candidate | None:
+        """The file under the cursor."""
+        key = self._table.row_key
+        return next((candidate for candidate in self.candidates if str(candidate.path) == key), None)
+
+    def change(self, paths: Collection[Path], **changes: Any) -> None:
+        """Give some files other options."""
+        self.candidates = [c.with_options(**changes) if c.path in paths else c for c in self.candidates]
+        self._show()
+
+    def ask_voxel_size(self, paths: Sequence[Path]) -> None:
+        """Ask for the voxel size of files."""
+        which = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
+
+        def take(answer: str | None) -> None:
+            if answer:
+                self.change(paths, voxel_size_angstrom=float(answer))
+
+        hint = "Å per voxel of the file, before binning, such as 13.48"
+        self.app.push_screen(Ask(f"Voxel size of {which}", hint, check=_check_voxel_size), take)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the options of a file only where one is listed."""
+        return bool(self.candidates) if action in _OPTIONS else super().check_action(action, parameters)
+
+    def _change(self, **changes: Any) -> None:
+        if self.chosen is not None:
+            self.change([self.chosen.path], **changes)
+
+    @property
+    def _request(self) -> ImportRequest:
+        return self.chosen.request if self.chosen is not None else ImportRequest()
+
+    def action_voxel_size(self) -> None:
+        """Ask for the voxel size."""
+        if self.chosen is not None:
+            self.ask_voxel_size([self.chosen.path])
+
+    def action_link(self) -> None:
+        """Copy or link."""
+        self._change(link=not self._request.link)
+
+    def action_polarity(self) -> None:
+        """Dark or bright."""
+        self._change(polarity="bright" if self._request.polarity == "dark" else "dark")
+
+    def action_invert(self) -> None:
+        """Turn densities round, or leave them."""
+        self._change(invert=not self._request.invert)
+
+    def action_bin(self) -> None:
+        """Go to the next binning."""
+        self._change(factor=_next(BINNINGS, self._request.factor))
+
+    def action_sign(self) -> None:
+        """Go to the next way of reading bytes."""
+        self._change(byte_sign=_next(BYTE_SIGNS, self._request.byte_sign))
+
+    def action_name(self) -> None:
+        """Ask for the name in the project."""
+        candidate = self.chosen
+        if candidate is None:
+            return
+        path = candidate.path
+
+        def take(answer: str | None) -> None:
+            if answer:
+                self.change([path], name=answer)
+
+        hint = "letters, digits, dots, dashes and underscores"
+        self.app.push_screen(Ask(f"Name of {path.name}", hint, value=candidate.name, check=_check_name), take)
+
+    def action_drop(self) -> None:
+        """Take the file out of the list."""
+        if self.chosen is not None:
+            self.candidates.remove(self.chosen)
+            self._show()
+            self.refresh_bindings()
+
+    def action_all(self) -> None:
+        """Give all files the options of one, but for the name."""
+        request = self._request
+        options = {name: getattr(request, name) for name in ("link", "polarity", "factor", "invert", "byte_sign")}
+        if request.voxel_size_angstrom is not None:
+            options["voxel_size_angstrom"] = request.voxel_size_angstrom
+        self.change({candidate.path for candidate in self.candidates}, **options)
+
+    # The end
+
+    def action_bring(self) -> None:
+        """Import what is listed, or go to the first file that is not ready."""
+        if not self.candidates:
+            self._say("No file is listed yet.")
+            return
+        stuck = first_trouble(self.candidates, self._taken)
+        if stuck is None:
+            self.dismiss(self.candidates)
+            return
+        self._table.focus()
+        self._table.move_cursor(row=stuck)
+        self._describe()
+
+    def action_leave(self) -> None:
+        """Leave the text field if files are listed, else the dialog."""
+        if isinstance(self.focused, Input) and self.candidates:
+            self._table.focus()
+        else:
+            self.dismiss(None)
+
+    def action_copy(self) -> None:
+        """Copy the commands that import what is listed."""
+        lines = [command_line(import_words(*batch, self._root)) for batch in batches(self.candidates)]
+        self.app.copy_to_clipboard("\n".join(lines))
+        self.notify("\n".join(lines) or "Nothing is listed.", title="Copied")
+
+
+def _eman_folder(text: str) -> Path | None:
+    """Return the folder that is typed if it is a project of EMAN2."""
+    from tomoseg_tui.workflow.eman2.project import is_eman_project  # noqa: PLC0415  # few come from EMAN2
+
+    try:
+        folder = Path(text).expanduser()
+    except RuntimeError:  # no such user's home
+        return None
+    return folder if is_eman_project(folder) else None
+
+
+def _check_name(text: str) -> None:
+    check_name(text, "tomogram")
+
+
+def _check_voxel_size(text: str) -> None:
+    try:
+        good = 0 < float(text) < float("inf")
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"{text!r} is no voxel size.", "Give Å per voxel, such as 13.48.")
+
+
+def _cells(candidate: Candidate, note: str) -> tuple[str | Text, ...]:
+    request, header = candidate.request, candidate.header
+    shape = " ".join(str(n) for n in header.grid.shape_zyx) if header is not None else ""
+    voxel_size = candidate.voxel_size_angstrom
+    turned = {"dark": "dark→bright", "bright": "bright→dark"}
+    return (
+        candidate.name,
+        Text(note or "ready", style="bold" if note else "dim"),
+        f"{voxel_size:g}" if voxel_size is not None else "?",
+        shape,
+        turned[request.polarity] if request.invert else request.polarity,
+        "link" if request.link else "copy",
+        str(request.factor),
+        request.byte_sign or "header",
+    )
+
+
+def _next(values: Sequence[Any], value: object) -> Any:
+    """Return the value after this one, the first after the last."""
+    return values[(values.index(value) + 1) % len(values)]

@@ -1,0 +1,92 @@
+"""Sets of EMAN2, a line each: its name, what it means, how much it holds."""
+
+from collections.abc import Mapping
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Static
+
+from tomoseg_tui.core.names import IGNORE
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.workflow.eman2.box_sets import Meaning, feature_name, guess, read_meaning, sounds_negative
+
+MEANING_HINT = "Say what each set shows: FEATURE, FEATURE:negative (none of it), *:negative, or ignore to leave it out."
+
+
+class SetRow(Horizontal):
+    """One set.
+
+    Parameters
+    ----------
+    name : str
+        As EMAN2 has it.
+    meaning : Meaning
+        What is offered.
+    count : str
+        What it holds, in words.
+    """
+
+    def __init__(self, name: str, meaning: Meaning, count: str) -> None:
+        super().__init__(classes="set-row")
+        self.set_name, self._meaning, self._count = name, meaning, count
+
+    def compose(self) -> ComposeResult:
+        """Make the line."""
+        yield Static(self.set_name, classes="set-name", markup=False)
+        yield Input(
+            self._meaning.word, placeholder=IGNORE, suggester=SuggestFromList([IGNORE, "*:negative"]), compact=True
+        )
+        yield Static(self._count, classes="set-count", markup=False)
+
+    def read(self) -> Meaning:
+        """Return what is typed; nothing leaves the set out."""
+        typed = self.query_one(Input).value.strip()
+        try:
+            return read_meaning(typed or IGNORE)
+        except TomosegError as fault:
+            raise UsageError(f"{self.set_name}: {fault.fault}", fault.fix) from fault
+
+
+class SetRows(VerticalScroll):
+    """All sets.
+
+    Parameters
+    ----------
+    counts : mapping
+        What each set holds, in words, by its name.
+    """
+
+    def __init__(self, counts: Mapping[str, str]) -> None:
+        super().__init__(classes="set-rows", can_focus=False)
+        self._counts = counts
+
+    def compose(self) -> ComposeResult:
+        """Make the lines."""
+        meanings = guess(self._counts)
+        for name, count in self._counts.items():
+            yield SetRow(name, meanings[name], count)
+
+    def read(self) -> dict[str, Meaning]:
+        """Return what must be said: a set that is the feature of its name need not be.
+
+        Raises
+        ------
+        UsageError
+            If something else is typed than a meaning.
+        """
+        typed = {row.set_name: row.read() for row in self.query(SetRow)}
+        return {name: meaning for name, meaning in typed.items() if _must_be_said(name, meaning)}
+
+
+def _must_be_said(name: str, meaning: Meaning) -> bool:
+    return sounds_negative(name) or meaning != Meaning(feature_name(name))
+
+
+def counted(**numbers: int) -> str:
+    """Return counts in words, those of nothing left out: ``counted(box=3, tile=1)`` is "3 boxes, 1 tile"."""
+    return ", ".join(
+        f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
+        for what, number in numbers.items()
+        if number
+    )

@@ -1,0 +1,369 @@
+"""Import: the tomograms of the project, what each of them is, and what is odd about it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.message import Message
+from textual.widgets import DataTable, Static
+
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import chain_in_words
+from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
+from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.format import when
+from tomoseg_tui.tui.importing.add_files_dialog import AddFiles
+from tomoseg_tui.tui.importing.eman2_actions import EmanImport
+from tomoseg_tui.tui.importing.histogram import Histogram, Spread, spread_of
+from tomoseg_tui.tui.importing.import_files import Candidate, batches, import_all, import_words
+from tomoseg_tui.tui.importing.preprocess_dialog import Filters, preprocess_words
+from tomoseg_tui.tui.session import Session
+from tomoseg_tui.tui.shared_actions.file_actions import ExportKeys, PictureKeys
+from tomoseg_tui.tui.state.snapshot import Facts, TomogramFacts
+from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
+from tomoseg_tui.tui.widgets.empty import Empty
+from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
+from tomoseg_tui.tui.widgets.giving_table import GivingTable
+from tomoseg_tui.tui.widgets.table import Table
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
+from tomoseg_tui.workflow.tomograms.preview import look_at_middle
+from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomogram
+from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity, odd_tomograms
+from tomoseg_tui.workflow.volume_names import byte_sign_of
+
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.eman2.import_plan import EmanRequest
+
+_COLUMNS = (" ", "tomogram", "z y x", "Å/voxel", "protein", "differs in", "tiles", "maps", "type")
+_MARK = "*"
+
+
+def _hidden(key: str, action: str, words: str, tooltip: str) -> Binding:
+    """Return a key that the help shows and the footer has no room for."""
+    return Binding(key, action, words, show=False, id=f"import.{action}", tooltip=tooltip)
+
+
+class ImportTab(EmanImport, ExportKeys, PictureKeys):
+    """Left the tomograms, right the central slice, the histogram, the header and warnings."""
+
+    NAME = "import"
+    TITLE = "Import"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("i", "add", "Add files", id="import.add", tooltip="Add tomograms: files by path, pattern or tree"),
+        Binding("p", "filter", "Filter", id="import.filter", tooltip="Filter or bin the marked tomograms, as a job"),
+        Binding("space", "mark", "Mark", id="import.mark", tooltip="Mark the tomogram, to filter several at once"),
+        Binding("enter", "tiles", "Tiles", id="import.tiles", tooltip="Place tiles on this tomogram"),
+        _hidden("R", "rename", "Rename", "Give the tomogram another name"),
+        _hidden("x", "remove", "Remove", "Move the tomogram to the project's trash"),
+        _hidden("slash", "search", "Filter list", "List only what holds some words"),
+    ]
+
+    class Looked(Message):
+        """The middle of a tomogram has been read."""
+
+        def __init__(self, name: str, spread: Spread | None, words: str) -> None:
+            super().__init__()
+            self.name, self.spread, self.words = name, spread, words
+
+    class Progress(Message):
+        """How far an import is; None when it has ended."""
+
+        def __init__(self, done: float | None) -> None:
+            super().__init__()
+            self.done = done
+
+        def can_replace(self, message: Message) -> bool:
+            """Let a newer figure stand for an older one."""
+            return isinstance(message, ImportTab.Progress)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._facts: Facts | None = None
+        self._oddities: dict[str, tuple[Oddity, ...]] = {}
+        self._marked: set[str] = set()
+        self._words = ""
+        self._seen: TomogramFacts | None = None
+        self._fault = ""
+
+    def compose(self) -> ComposeResult:
+        """Make the list and the view."""
+        with Container(id="import-body"):
+            with Vertical(id="import-list", classes="panel") as panel:
+                panel.border_title = "tomograms"
+                yield GivingTable(*_COLUMNS, id="import-table")
+                yield FilterLine(id="import-filter")
+            with Container(id="import-view", classes="panel"):
+                yield SliceCanvas(id="import-slice")
+                with Vertical(id="import-said"):
+                    yield Static(id="import-facts", markup=False)
+                    yield Static(id="import-odd", markup=False)
+                    yield Histogram(id="import-histogram")
+        yield Empty(
+            "No tomogram yet",
+            "A project begins with reconstructed tomograms: MRC (.mrc .rec .map .st .ali, also .gz and .bz2), EMAN2 "
+            "HDF or TIFF. They are copied in, or linked where they are. Voxels of 10 to 20 Å suit most features: the "
+            "import bins. One tomogram is enough to place tiles and train; others that were recorded and "
+            "reconstructed alike can then be segmented with the same network.",
+            "Press [b]i[/b] to add files.",
+        )
+        yield Static(id="import-progress")
+
+    # Facts
+
+    def show_facts(self, facts: Facts) -> None:
+        """List the tomograms and mark those that differ from the rest."""
+        self._facts = facts
+        self._oddities = odd_tomograms({tomogram.name: tomogram.record for tomogram in facts.tomograms})
+        self._marked &= {tomogram.name for tomogram in facts.tomograms}
+        self.set_class(not facts.tomograms, "-empty")
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        if self._facts is None:
+            return
+        rows = [(t.name, self._cells(t)) for t in self._facts.tomograms]
+        shown = [(name, cells) for name, cells in rows if fits(" ".join(str(cell) for cell in cells), self._words)]
+        self.query_one("#import-table", Table).show_rows(shown)
+        listed = f"{len(shown)} of {len(rows)}" if self._words else str(len(rows))
+        marked = f", {len(self._marked)} marked" if self._marked else ""
+        self.query_one("#import-list").border_title = f"tomograms ({listed}{marked})"
+        self._show_chosen()
+
+    def _cells(self, tomogram: TomogramFacts) -> tuple[str | Text, ...]:
+        record = tomogram.record
+        return (
+            _MARK if tomogram.name in self._marked else " ",
+            tomogram.name,
+            " ".join(str(n) for n in record.shape_zyx),
+            f"{record.voxel_size_angstrom:g}",
+            record.polarity,
+            Text(", ".join(oddity.word for oddity in self._oddities[tomogram.name]), style="bold"),
+            str(len(tomogram.tiles)),
+            str(len(tomogram.maps)),
+            record.type.replace("mode ", ""),
+        )
+
+    @property
+    def chosen(self) -> TomogramFacts | None:
+        """The tomogram under the cursor."""
+        return self._facts.tomogram(self.query_one("#import-table", Table).row_key) if self._facts else None
+
+    @on(DataTable.RowHighlighted, "#import-table")
+    def _show_chosen(self) -> None:
+        """Show the tomogram under the cursor, if it is another or has changed."""
+        tomogram = self.chosen
+        if tomogram == self._seen:
+            return
+        before, self._seen = self._seen, tomogram
+        panel = self.query_one("#import-view")
+        panel.border_title = tomogram.name if tomogram is not None else ""
+        self.query_one("#import-facts", Static).update(_described(tomogram) if tomogram is not None else "")
+        if before is None or tomogram is None or (before.name, before.record) != (tomogram.name, tomogram.record):
+            self._open(tomogram)
+        self._say_odd()
+
+    def _open(self, tomogram: TomogramFacts | None) -> None:
+        canvas, self._fault = self.query_one(SliceCanvas), ""
+        self.query_one(Histogram).show(None)
+        if tomogram is None:
+            canvas.open_volume(None)
+            return
+        path = self.tomoseg.project.layout.tomogram_folder(tomogram.name) / tomogram.record.file  # a link is absolute
+        canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(tomogram.record))
+        self._look(self.tomoseg.project, tomogram.name)
+
+    @work(thread=True, exclusive=True, group="histogram")
+    def _look(self, project: Project, name: str) -> None:
+        try:
+            self.post_message(self.Looked(name, spread_of(look_at_middle(project, name)), ""))
+        except TomosegError as fault:
+            self.post_message(self.Looked(name, None, f"{fault.fault} {fault.fix}"))
+
+    @on(Looked)
+    def take_look(self, event: Looked) -> None:
+        """Show the histogram, or why there is none."""
+        if self._seen is not None and event.name == self._seen.name:
+            self.query_one(Histogram).show(event.spread)
+            self._fault = event.words
+            self._say_odd()
+
+    def _say_odd(self) -> None:
+        odd = self._oddities.get(self._seen.name, ()) if self._seen is not None else ()
+        lines = [f"! {oddity.word}: {oddity.text}" for oddity in odd]
+        lines += [f"! {self._fault}"] if self._fault else []
+        said = self.query_one("#import-odd", Static)
+        said.update("\n".join(lines))
+        said.display = bool(lines)
+
+    # Filter line and marks
+
+    def action_search(self) -> None:
+        """Filter the list by words."""
+        self.query_one(FilterLine).open(self.query_one("#import-table"))
+
+    @on(FilterLine.Filtered)
+    def take_words(self, event: FilterLine.Filtered) -> None:
+        """Show what fits."""
+        self._words = event.words
+        self._show_rows()
+
+    def action_mark(self) -> None:
+        """Mark the tomogram, or unmark it, and go on to the next."""
+        if self.chosen is not None:
+            self._marked ^= {self.chosen.name}
+            self._show_rows()
+            self.query_one("#import-table", Table).action_cursor_down()
+
+    # Actions
+
+    def action_add(self) -> None:
+        """Ask for files and import them."""
+        if self._facts is not None:
+            taken = {tomogram.name for tomogram in self._facts.tomograms}
+            root = self.tomoseg.project.layout.root
+            self.app.push_screen(AddFiles(Path.cwd(), root, taken), self._bring)
+
+    def _bring(self, candidates: "list[Candidate] | EmanRequest | None") -> None:
+        if not candidates:
+            return
+        if not isinstance(candidates, list):
+            self.bring_eman(candidates, self._tell_progress, lambda: self.post_message(self.Progress(None)))
+            return
+        project, wanted = self.tomoseg.project, batches(candidates)
+        words = import_words(*wanted[-1], project.layout.root)
+        names = ", ".join(candidate.name for candidate in candidates)
+
+        def bring() -> Any:
+            try:
+                return import_all(project, wanted, self._tell_progress)
+            finally:
+                self.post_message(self.Progress(None))
+
+        self.post_message(self.Progress(0.0))
+        self.tomoseg.carry_out(f"Imported {names}.", words, bring)
+
+    def _tell_progress(self, done: float) -> None:
+        self.post_message(self.Progress(done))
+
+    @on(Progress)
+    def show_progress(self, event: Progress) -> None:
+        """Say how far the import is."""
+        line = self.query_one("#import-progress", Static)
+        line.display = event.done is not None
+        line.update(f" importing: {event.done or 0:.0%}")
+
+    def action_filter(self) -> None:
+        """Ask for filters and start the job."""
+        if self._facts is None or self.chosen is None:
+            return
+        marked = [tomogram for tomogram in self._facts.tomograms if tomogram.name in self._marked]
+        form = Filters(self.tomoseg.project, marked or [self.chosen], others=self._facts.running > 0)
+        self.app.push_screen(form, self._start_filter)
+
+    def _start_filter(self, request: PreprocessRequest | None) -> None:
+        if request is None:
+            return
+        project = self.tomoseg.project
+        made = " ".join(request.target(name) for name in request.tomograms)
+
+        def prepare() -> tuple[str, str, dict[str, Any]]:
+            check_preprocess(project, request)
+            return "preprocess", made, msgspec.to_builtins(request)
+
+        self._marked.clear()
+        self.tomoseg.start_job(preprocess_words(request), prepare)
+
+    async def action_tiles(self) -> None:
+        """Open the Tiles tab on this tomogram."""
+        chosen = self.chosen
+        if chosen is None:
+            return
+        await self.tomoseg.action_open("tiles")
+        tab = self.tomoseg.open_tab
+        if isinstance(tab, TilesTab):
+            tab.show_tomogram(chosen.name)
+
+    def action_rename(self) -> None:
+        """Ask for another name."""
+        chosen = self.chosen
+        if chosen is None:
+            return
+        project, old = self.tomoseg.project, chosen.name
+
+        def rename(new: str | None) -> None:
+            if new and new != old:
+                words = ["tomograms", "rename", old, new]
+                self.tomoseg.carry_out(f"{old} is called {new} now.", words, lambda: rename_tomogram(project, old, new))
+
+        hint = "Its tiles, annotations, maps and labels go along."
+        self.app.push_screen(Ask(f"New name of {old}", hint, value=old, check=_check_name), rename)
+
+    def action_remove(self) -> None:
+        """Ask, then move the tomogram to the trash."""
+        chosen = self.chosen
+        if chosen is None:
+            return
+        project, name = self.tomoseg.project, chosen.name
+
+        def remove(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
+            if answer:
+                words = ["tomograms", "remove", name]
+                self.tomoseg.carry_out(f"{name} is in the trash.", words, lambda: remove_tomogram(project, name))
+
+        self.app.push_screen(Confirm(f"Remove {name}?", _what_goes(chosen), yes="Remove"), remove)
+
+    def volume_names(self) -> list[str]:
+        """Return the tomogram under the cursor."""
+        return [self.chosen.name] if self.chosen is not None else []
+
+    # The frame asks
+
+    def command_words(self) -> list[str] | None:
+        """Return the command that filters what is marked, else the one that shows the tomogram."""
+        if self._marked:
+            return ["preprocess", *sorted(self._marked)]
+        return ["show", self.chosen.name] if self.chosen is not None else None
+
+    def session(self, session: Session) -> Session:
+        """Return the session with the tomogram under the cursor, if no tab knows better."""
+        chosen = self.chosen
+        return replace(session, tomogram=chosen.name) if chosen is not None and session.tomogram is None else session
+
+
+def _check_name(text: str) -> None:
+    check_name(text, "tomogram")
+
+
+def _what_goes(tomogram: TomogramFacts) -> str:
+    own = sum(tile.place.tomogram == tomogram.name for tile in tomogram.tiles)
+    along = f"Tiles with their annotations ({own}), maps ({len(tomogram.maps)}), label volumes ({len(tomogram.labels)})"
+    stays = " The linked file itself stays where it is." if tomogram.record.linked else ""
+    return f"{along} go along. All of it is moved into the project's trash, from where it can be brought back.{stays}"
+
+
+def _described(tomogram: TomogramFacts) -> str:
+    """Say what a tomogram is, in lines that fit 38 columns where they can."""
+    record = tomogram.record
+    nz, ny, nx = record.shape_zyx
+    nm = record.voxel_size_angstrom / 10
+    x, y, z = record.origin_xyz_angstrom
+    lines = [
+        f"{nx} x {ny} x {nz} voxels (x y z)",
+        f"{nx * nm:.0f} x {ny * nm:.0f} x {nz * nm:.0f} nm, protein {record.polarity}",
+        f"origin {x:g}, {y:g}, {z:g} Å",
+        record.type,
+        f"mean {record.mean:.4g}, sigma {record.sigma:.4g}",
+        f"{'linked' if record.linked else 'made'} from {record.made_from or '?'}, {when(record.imported)}",
+    ]
+    binned = [f"binned by {record.binned}"] if record.binned > 1 else []
+    made = [*binned, *([chain_in_words(record.chain)] if record.chain else [])]
+    return "\n".join([*lines, *([", ".join(made)] if made else [])])

@@ -1,0 +1,250 @@
+"""Filter and bin tomograms: the settings, and the central slice before and after."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import Footer, Input, Static
+
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.history import command_line
+from tomoseg_tui.render.greys import to_grey, window_from_sample
+from tomoseg_tui.render.renderer import Picture
+from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
+from tomoseg_tui.tui.dialogs.base import Dialog
+from tomoseg_tui.tui.state.snapshot import TomogramFacts
+from tomoseg_tui.tui.widgets.benchmark_runner import measure_key
+from tomoseg_tui.tui.widgets.cost_line import PriceLine
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
+from tomoseg_tui.workflow.tomograms.preview import FilterView, preview_filters
+
+USUAL = PreprocessRequest(())
+"""The settings that the command has too."""
+PAUSE_SECONDS = 0.3
+"""Typing rests this long before the picture is made anew."""
+_FIELDS = (
+    ("lowpass", "low-pass", f"{USUAL.lowpass:g}"),
+    ("highpass", "high-pass", f"{USUAL.highpass:g}"),
+    ("clamp", "clamp", f"{USUAL.clamp:g}"),
+    ("factor", "bin", "1"),
+    ("tag", "tag", USUAL.tag),
+)
+"""Name, words and usual value of each setting."""
+
+
+def preprocess_words(request: PreprocessRequest) -> list[str]:
+    """Return the arguments of the command that filters with these settings; usual ones are left out."""
+    words = ["preprocess", *request.tomograms]
+    if request.filtered:
+        for name in ("lowpass", "highpass", "clamp"):
+            value = getattr(request, name)
+            words += [f"--{name}", f"{value:g}"] if value != getattr(USUAL, name) else []
+    words += ["--bin", str(request.factor)] if request.factor != 1 else []
+    words += [] if request.filtered else ["--no-filter"]
+    return words + (["--tag", request.tag] if request.filtered and request.tag != USUAL.tag else [])
+
+
+class Filters(Dialog[PreprocessRequest]):
+    """Settings of `preprocess`; the answer is what the job is asked.
+
+    Parameters
+    ----------
+    project : Project
+        Where the tomograms are.
+    tomograms : sequence of TomogramFacts
+        What is filtered; the first is looked at.
+    others : bool
+        Whether jobs are at work.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel", id="filters.cancel"),
+        Binding("ctrl+s", "start", "Start", id="filters.start", tooltip="Filter as a job"),
+        Binding("ctrl+f", "only_bin", "Filters on/off", id="filters.off", tooltip="Filter, or bin only"),
+        Binding("ctrl+y", "copy", "Copy command", id="filters.copy", tooltip="Copy the command that does the same"),
+        measure_key("filters"),
+        Binding("down", "app.focus_next", "", show=False),
+        Binding("up", "app.focus_previous", "", show=False),
+    ]
+
+    class Made(Message):
+        """A preview is made, or cannot be."""
+
+        def __init__(self, generation: int, view: FilterView | None, words: str) -> None:
+            super().__init__()
+            self.generation, self.view, self.words = generation, view, words
+
+    def __init__(self, project: Project, tomograms: Sequence[TomogramFacts], *, others: bool = False) -> None:
+        super().__init__()
+        self._project, self._tomograms, self._others = project, tomograms, others
+        self._filtered, self._generation = True, 0
+        self._waiting: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Make the box."""
+        with Vertical(id="filters-box") as box:
+            box.border_subtitle = "F1 keys"
+            with Horizontal(id="filters-fields"):
+                for name, words, value in _FIELDS:
+                    with Vertical(classes="filters-field"):
+                        yield Static(words, classes="filters-name")
+                        yield Input(value, id=f"filters-{name}", compact=True, select_on_focus=True)
+            yield Static(id="filters-said", markup=False)
+            yield PriceLine(self._project, id="filters-price")
+            with Horizontal(id="filters-pictures"):
+                for name in ("before", "after"):
+                    with Vertical(classes="panel", id=f"filters-{name}-panel") as panel:
+                        panel.border_title = name
+                        yield StillCanvas(id=f"filters-{name}")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Show the usual settings."""
+        self.query_one("#filters-lowpass", Input).focus()
+        self._refresh()
+
+    # Settings
+
+    def request(self) -> PreprocessRequest:
+        """Return what is asked.
+
+        Raises
+        ------
+        TomosegError
+            If a field holds something else than a number or a name.
+        """
+        request = PreprocessRequest(
+            tuple(tomogram.name for tomogram in self._tomograms),
+            lowpass=self._number("lowpass"),
+            highpass=self._number("highpass"),
+            clamp=self._number("clamp"),
+            factor=max(1, round(self._number("factor"))),
+            filtered=self._filtered,
+            tag=check_name(self.query_one("#filters-tag", Input).value, "tag"),
+        )
+        if request.lowpass > 1:
+            raise UsageError(f"A low-pass of {request.lowpass:g} was asked for.", "Give 0 (off) to 1 cycles/voxel.")
+        if not request.filtered and request.factor == 1:
+            raise UsageError("Nothing would be done.", "Bin by 2 or more, or switch the filters on with ctrl+f.")
+        return request
+
+    def _number(self, name: str) -> float:
+        text = self.query_one(f"#filters-{name}", Input).value
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < float("inf"):
+            raise UsageError(f"{name} is {text!r}.", "Give a number from 0; 0 switches it off.")
+        return number
+
+    @on(Input.Changed)
+    def _refresh(self) -> None:
+        """Say what will be made, and make the picture after a pause."""
+        try:
+            request = self.request()
+        except TomosegError as fault:
+            self._say(f"{fault.fault} {fault.fix}")
+            self.query_one(PriceLine).ask(None, others=self._others)
+            return
+        asked = msgspec.to_builtins(request)
+        self.query_one(PriceLine).ask(lambda: [("preprocess", asked)], others=self._others)
+        self.query_one("#filters-box").border_title = self._title(request)
+        self._say(self._lengths(request))
+        self._generation += 1
+        if self._waiting is not None:
+            self._waiting.stop()
+        self._waiting = self.set_timer(PAUSE_SECONDS, lambda: self._preview(self._generation, request))
+
+    def _title(self, request: PreprocessRequest) -> str:
+        made = ", ".join(request.target(name) for name in request.tomograms)
+        return f"Filter {', '.join(request.tomograms)} into {made}"
+
+    def _lengths(self, request: PreprocessRequest) -> str:
+        if not request.filtered:
+            return "Bins only: densities keep their units."
+        record = self._tomograms[0].record
+        voxel_size, nx = record.voxel_size_angstrom * request.factor, record.shape_zyx[2] // request.factor
+        lengths = request.chain.describe(voxel_size, nx)
+        low, high = lengths["lowpass_angstrom"], lengths["highpass_angstrom"]
+        finer = f"details finer than {low:.0f} Å fade" if low else "no low-pass"
+        coarser = f"what is coarser than {high:.0f} Å goes" if high else "no high-pass"
+        units = "Units: cycles/voxel, pixels of x, sigmas. 0 switches a filter off."
+        return f"{finer}, {coarser}; then mean 0, sigma 1.\n{units}"
+
+    def _say(self, words: str) -> None:
+        self.query_one("#filters-said", Static).update(words)
+
+    # The picture
+
+    @work(thread=True, exclusive=True, group="preview")
+    def _preview(self, generation: int, request: PreprocessRequest) -> None:
+        try:
+            view = preview_filters(self._project, self._tomograms[0].name, request)
+        except TomosegError as fault:
+            self.post_message(self.Made(generation, None, f"{fault.fault} {fault.fix}"))
+        else:
+            self.post_message(self.Made(generation, view, ""))
+
+    @on(Made)
+    def take_preview(self, event: Made) -> None:
+        """Show the slice before and after, unless the settings have changed since."""
+        if event.generation != self._generation:
+            return
+        if event.view is None:
+            self._say(event.words)
+            return
+        self.query_one("#filters-before", StillCanvas).show(_picture(event.view.before))
+        self.query_one("#filters-after", StillCanvas).show(_picture(event.view.after))
+
+    # The end
+
+    def action_only_bin(self) -> None:
+        """Switch the filters off or on."""
+        self._filtered = not self._filtered
+        for name in ("lowpass", "highpass", "clamp", "tag"):
+            self.query_one(f"#filters-{name}", Input).disabled = not self._filtered
+        if self.focused is None:
+            self.query_one("#filters-factor", Input).focus()
+        self._refresh()
+
+    @on(Input.Submitted)
+    def action_start(self) -> None:
+        """Answer, or say what is wrong; what does not fit is said already."""
+        try:
+            request = self.request()
+        except TomosegError as fault:
+            self._say(f"{fault.fault} {fault.fix}")
+            return
+        if self.query_one(PriceLine).fault is not None:
+            self.app.bell()
+            return
+        self.dismiss(request)
+
+    def action_measure(self) -> None:
+        """Measure how long it takes."""
+        self.query_one(PriceLine).measure()
+
+    def action_copy(self) -> None:
+        """Copy the command."""
+        try:
+            line = command_line(preprocess_words(self.request()))
+        except TomosegError as fault:
+            self._say(f"{fault.fault} {fault.fix}")
+            return
+        self.app.copy_to_clipboard(line)
+        self.notify(line, title="Copied")
+
+
+def _picture(values: NDArray[np.float32]) -> Picture:
+    return Picture(to_grey(values, window_from_sample(values)))

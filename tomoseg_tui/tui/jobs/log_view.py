@@ -1,0 +1,63 @@
+"""What a job has said: its log, followed while it grows. A thread reads; the end stays in view unless scrolled."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.widgets import Log
+
+from tomoseg_tui.tui.state.file_tail import Follower, Grown
+
+_OUR_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ", re.MULTILINE)
+"""How our own lines begin; those of TensorFlow do not."""
+MOST_LINES = 5000
+"""Older lines are let go; `tomoseg jobs log` prints them all."""
+
+
+class LogView(Log):
+    """The end of a text file."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Down", show=False, id="log.down"),
+        Binding("k", "scroll_up", "Up", show=False, id="log.up"),
+        Binding("h", "scroll_left", "Left", show=False, id="log.left"),
+        Binding("l", "scroll_right", "Right", show=False, id="log.right"),
+        Binding("g", "scroll_home", "Top", show=False, id="log.top"),
+        Binding("G", "scroll_end", "End", show=False, id="log.end"),
+        Binding("ctrl+d", "page_down", "Page down", show=False, id="log.page_down"),
+        Binding("ctrl+u", "page_up", "Page up", show=False, id="log.page_up"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id, max_lines=MOST_LINES)
+        self._follower = Follower(self.post_message)
+
+    def follow(self, path: Path | None, *, live: bool) -> None:
+        """Show a file, and what is added to it while it is live; None shows nothing."""
+        if self._follower.follow(path, live=live):
+            self.clear()
+
+    def on_unmount(self) -> None:
+        """Let the reading thread end."""
+        self._follower.stop()
+
+    @on(Grown)
+    def add(self, event: Grown) -> None:
+        """Show what is new."""
+        event.stop()
+        if event.path != self._follower.path:
+            return
+        if event.afresh:
+            self.clear()
+        at_end = event.afresh or self.is_vertical_scroll_end
+        self.write(_OUR_TIME.sub(_local_time, event.text.decode(errors="replace")), scroll_end=at_end)
+        if event.afresh:
+            self.call_after_refresh(self.scroll_end, animate=False, x_axis=False)
+
+
+def _local_time(found: re.Match[str]) -> str:
+    """Return the time before a line as a clock here shows it."""
+    return f"{datetime.fromisoformat(found[1]).astimezone():%H:%M:%S} "

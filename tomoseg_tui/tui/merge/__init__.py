@@ -1,0 +1,1 @@
+"""The Merge tab: maps, thresholds, and label volumes."""

@@ -1,0 +1,103 @@
+"""What a competition came to, as a table: labels, voxels, volume, and who lost voxels to whom. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from tomoseg_tui.core.merge import MergedBlock
+from tomoseg_tui.project.records import LabelSidecar
+from tomoseg_tui.render.overlay import Palette
+from tomoseg_tui.tui.state.snapshot import TomogramFacts
+
+Losses = Mapping[tuple[int, int], int]
+"""Voxels by winner and loser, labels from 1."""
+
+
+def volume_nm3(voxels: int, voxel_size_angstrom: float) -> float:
+    """Return the volume of voxels, nm^3."""
+    return voxels * (voxel_size_angstrom / 10.0) ** 3
+
+
+def losses_of(block: MergedBlock) -> Losses:
+    """Return who lost what to whom in a slice."""
+    pairs = zip(*block.conflicts.nonzero(), strict=True)
+    return {(int(winner) + 1, int(loser) + 1): int(block.conflicts[winner, loser]) for winner, loser in pairs}
+
+
+def losses_in(volume: LabelSidecar) -> Losses:
+    """Return who lost what to whom in a label volume."""
+    return {(conflict.winner, conflict.loser): conflict.voxels for conflict in volume.conflicts}
+
+
+def result_table(
+    palette: Palette, voxel_size_angstrom: float, block: MergedBlock | None, volume: LabelSidecar | None
+) -> RenderableType:
+    """Return what is known of the labels.
+
+    Parameters
+    ----------
+    palette : tuple of LabelStyle
+        The labels.
+    voxel_size_angstrom : float
+        Å/voxel.
+    block : MergedBlock or None
+        The competition in the slice that is seen; None while it is being read.
+    volume : LabelSidecar or None
+        The label volume that was written of the same maps and thresholds, if there is one.
+    """
+    table = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True, header_style="dim")
+    table.add_column("label", no_wrap=True, overflow="ellipsis", ratio=1)
+    for title in ("slice", "volume", "nm³"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for style in palette:
+        here = _number(int(block.voxels[style.label - 1])) if block is not None else ""
+        entry = volume.labels.get(str(style.label)) if volume is not None else None
+        inside = [_number(entry.voxels), _volume(entry.voxels, voxel_size_angstrom)] if entry else ["-", "-"]
+        table.add_row(_label(style.label, style.letter, style.name, style.rgb), here, *inside)
+    lines = _loss_lines(losses_of(block) if block else {}, losses_in(volume) if volume else None)
+    return Group(table, Text("\n".join(lines)))
+
+
+def volume_table(palette: Palette, voxel_size_angstrom: float, volume: LabelSidecar) -> RenderableType:
+    """Return what a written label volume says of itself."""
+    table = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True, header_style="dim")
+    table.add_column("label", no_wrap=True, overflow="ellipsis", ratio=1)
+    for title in ("from", "voxels", "nm³"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for style in palette:
+        entry = volume.labels[str(style.label)]
+        name = _label(style.label, style.letter, style.name, style.rgb)
+        table.add_row(name, f"{entry.threshold:.2f}", _number(entry.voxels), _volume(entry.voxels, voxel_size_angstrom))
+    return Group(table, Text("\n".join(_loss_lines({}, losses_in(volume)))))
+
+
+def _label(number: int, letter: str, name: str, rgb: tuple[int, int, int]) -> Text:
+    return Text.assemble(f"{number} ", (letter, f"bold rgb({rgb[0]},{rgb[1]},{rgb[2]})"), f" {name}")
+
+
+def _number(voxels: int) -> str:
+    return f"{voxels:,}"
+
+
+def _volume(voxels: int, voxel_size_angstrom: float) -> str:
+    return _number(round(volume_nm3(voxels, voxel_size_angstrom)))
+
+
+def _loss_lines(here: Losses, whole: Losses | None) -> Sequence[str]:
+    pairs = sorted(set(here) | set(whole or {}))
+    return [_loss_line(pair, here.get(pair, 0), (whole or {}).get(pair)) for pair in pairs] or ["no voxel is disputed"]
+
+
+def _loss_line(pair: tuple[int, int], here: int, whole: int | None) -> str:
+    winner, loser = pair
+    parts = [f"{_number(here)} here"] if here else []
+    parts += [f"{_number(whole)} in all"] if whole else []
+    return f"{loser} lost {', '.join(parts)} to {winner}"
+
+
+def what_there_is(tomogram: TomogramFacts) -> str:
+    """Say how many maps and label volumes a tomogram has."""
+    maps, volumes = len(tomogram.maps), len(tomogram.labels)
+    return f"{maps} map{'s' * (maps != 1)}, {volumes} label volume{'s' * (volumes != 1)}"

@@ -1,0 +1,143 @@
+"""Writing in the Merge tab: the name of the label volume, what its job will take, what is refused, and its start."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import HorizontalGroup
+from textual.widgets import Input, Static
+
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.tui import cost as prices
+from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.merge.map_selection import Entries, chosen, merge_words
+from tomoseg_tui.tui.state.snapshot import TomogramFacts
+from tomoseg_tui.tui.tab_base import Tab
+from tomoseg_tui.tui.widgets.cost_line import PriceLine
+from tomoseg_tui.workflow.merge.merge_request import merge_request
+
+Prepared = tuple[str, str, dict[str, Any]]
+"""Kind, name and request of a job."""
+NO_NAME = "merged"
+"""Name of a label volume that nobody has named."""
+
+
+class LabelWriting(Tab):
+    """A tab whose choice of maps is written as a label volume, by a job."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id)
+        self._priced: tuple[object, ...] = ()
+        """What the price shown depends on."""
+
+    @property
+    @abstractmethod
+    def tomogram(self) -> TomogramFacts | None:
+        """The tomogram whose maps compete."""
+
+    @property
+    @abstractmethod
+    def choice(self) -> Entries:
+        """Its maps, and how they compete."""
+
+    def compose_writing(self) -> ComposeResult:
+        """Make the field of the name and the line of the price."""
+        with HorizontalGroup(id="merge-name-row"):
+            yield Static("name ", classes="hint")
+            yield Input(NO_NAME, id="merge-name", compact=True, select_on_focus=False)
+        yield PriceLine(self.tomoseg.project, id="merge-price")
+
+    # The name
+
+    @property
+    def _label_name(self) -> str:
+        return self.query_one("#merge-name", Input).value.strip() or NO_NAME
+
+    def action_name(self) -> None:
+        """Name the label volume."""
+        self.query_one("#merge-name", Input).focus()
+
+    @on(Input.Submitted, "#merge-name")
+    def take_name(self, event: Input.Submitted) -> None:
+        """Take the name, or say what is wrong with it."""
+        event.stop()
+        try:
+            check_name(event.value.strip(), "label volume")
+        except TomosegError as fault:
+            self.notify(fault.fix, title=fault.fault, severity="error")
+            return
+        self.take_focus()
+
+    # The price
+
+    def ask_price(self) -> None:
+        """Ask what the job takes, where that has changed: thresholds and order take nothing."""
+        name = self.tomogram.name if self.tomogram is not None else None
+        on = (name, sorted(entry.key for entry in chosen(self.choice)), self._others)
+        if on != self._priced:
+            self._priced = on
+            prepare = self._preparation()
+            asks = None if prepare is None else lambda: [prepare()[::2]]
+            self.query_one(PriceLine).ask(asks, others=self._others)
+
+    @property
+    def _others(self) -> bool:
+        """Whether jobs are at work."""
+        facts = self.tomoseg.facts
+        return facts is not None and facts.running > 0
+
+    def action_measure(self) -> None:
+        """Measure how long it takes to write the label volume."""
+        self.query_one(PriceLine).measure()
+
+    # The job
+
+    def write_labels(self) -> None:
+        """Write the label volume; ask first where one would be replaced."""
+        tomogram, name = self.tomogram, self._label_name
+        if tomogram is None or not chosen(self.choice):
+            self.notify("Take at least one map in with space.", severity="warning")
+            return
+        if name not in {volume.name for volume in tomogram.labels}:
+            self._write(answer=True)
+            return
+        text = f"{tomogram.name}/{name} is there already. The new one takes its place as soon as it is complete."
+        self.app.push_screen(
+            Confirm("Replace the label volume?", text, yes="Replace"), lambda yes: self._write(answer=yes)
+        )
+
+    def _write(self, *, answer: bool | None) -> None:
+        words, prepare = self.command_words(), self._preparation()
+        if not answer or words is None or prepare is None:
+            return
+        project, others = self.tomoseg.project, self._others
+
+        def check() -> Prepared:
+            kind, name, asked = prepare()
+            prices.refuse(project, (kind, asked), others=others)
+            return kind, name, asked
+
+        self.tomoseg.start_job(words, check)
+
+    def _preparation(self) -> Callable[[], Prepared] | None:
+        """Return what a thread calls to check the choice as it stands; None where there is none."""
+        project, tomogram, name = self.tomoseg.project, self.tomogram, self._label_name
+        maps = [entry.word for entry in chosen(self.choice)]
+        if tomogram is None or not maps:
+            return None
+
+        def prepare() -> Prepared:
+            request = merge_request(project, tomogram.name, maps, name=name, output=None, force=False)
+            return "merge", f"{request.tomogram}/{request.name}", msgspec.to_builtins(request)
+
+        return prepare
+
+    def command_words(self) -> list[str] | None:
+        """Return the command that writes these labels."""
+        if self.tomogram is None or not chosen(self.choice):
+            return None
+        return merge_words(self.tomogram.name, self.choice, self._label_name)

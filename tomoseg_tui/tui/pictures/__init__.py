@@ -1,1 +1,0 @@
-"""Pictures of tiles, triples and maps, made for canvases from arrays that threads have read."""

@@ -1,1 +1,0 @@
-"""Dialogs, help and pickers."""

@@ -1,0 +1,1 @@
+"""Keys and dialogs that several tabs share."""

@@ -1,0 +1,59 @@
+"""What every tab is: a title, keys with ids, an answer to new facts, and the command that does the same."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Container
+
+from tomoseg_tui.tui.session import Session
+from tomoseg_tui.tui.state.snapshot import Facts
+
+if TYPE_CHECKING:
+    from tomoseg_tui.tui.app import TomosegApp
+
+
+class Tab(Container):
+    """One of the seven tabs. The app makes it when it is first opened."""
+
+    NAME: ClassVar[str]
+    """Its id: ``import``, ``tiles`` ..."""
+    TITLE: ClassVar[str]
+    """As the tab bar shows it."""
+
+    @property
+    def tomoseg(self) -> "TomosegApp":
+        """The app, typed."""
+        from tomoseg_tui.tui.app import TomosegApp  # noqa: PLC0415  # the app imports the tabs
+
+        app = self.app
+        if not isinstance(app, TomosegApp):
+            message = "a tab lives in the tomoseg app"
+            raise TypeError(message)
+        return app
+
+    @abstractmethod
+    def show_facts(self, facts: Facts) -> None:
+        """Draw what is known of the project; called on the UI thread whenever it has changed, and when opened."""
+
+    def take_focus(self) -> None:
+        """Put the focus where keys work when the tab opens; never into a text field."""
+        for widget in self.query("*"):
+            if widget.focusable and type(widget).__name__ not in {"Input", "TextArea"}:
+                widget.focus()
+                return
+
+    def command_words(self) -> list[str] | None:
+        """Return the arguments of the `tomoseg` command that does what the tab would do now; None if nothing."""
+        return None
+
+    def help_words(self) -> str:
+        """Return what the help says before the keys; empty for nothing."""
+        return ""
+
+    def unwritten(self) -> str:
+        """Say what would be lost if the program ended now, and why; empty if nothing would."""
+        return ""
+
+    def session(self, session: Session) -> Session:
+        """Return the session with what this tab knows of where the user is."""
+        return session

@@ -1,1 +1,0 @@
-"""The seven tabs, one file each, with its styles beside it."""

@@ -1,0 +1,1 @@
+"""The Train tab: training sets, trainings, their curves and triples, and audits."""

@@ -1,0 +1,352 @@
+"""Curves of a training in braille dots: loss on a log scale beside Dice, the best epoch marked.
+
+Lines are told apart by a letter at their end and by how they are dashed, not by colour alone. However
+many epochs there are, the work to draw them is that of the columns.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.style import Style
+from rich.text import Text
+from textual.app import RenderResult
+from textual.widget import Widget
+
+from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.tui.canvas.draw_style import style_of
+from tomoseg_tui.tui.train.runs import Epoch, best_epoch
+
+DOTS_Y, DOTS_X = 4, 2
+"""Braille dots of one cell."""
+_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint16)
+"""Bit of each dot of a cell, (y, x): the Unicode Standard, block Braille Patterns, U+2800."""
+_DASHES = ((1, 1), (2, 3), (1, 2), (3, 5))
+"""How many cells of how many are drawn, line by line."""
+_AXIS_COLUMNS = 6
+"""Room for the numbers left of a plot."""
+_SIDE_BY_SIDE_COLUMNS = 60
+"""Narrower than this the two plots stand one above the other, if there are rows enough."""
+_STACKED_ROWS = 10
+_SQUARE = 4
+"""Columns a row below which two plots, one above the other, are nearer to twice as wide as high than side by side."""
+_TRAINING_RGB, _VALIDATION_RGB = (230, 159, 0), (86, 180, 233)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a plot."""
+
+    letter: str
+    """Stands at its end and in the legend."""
+    name: str
+    points: tuple[tuple[float, float], ...]
+    """x and y, by x; epochs without a value are left out."""
+    rgb: tuple[int, int, int]
+    dashes: int = 0
+    """Which of the patterns of dashes it has."""
+
+    @property
+    def last(self) -> float | None:
+        """Its newest value."""
+        return self.points[-1][1] if self.points else None
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines over the epochs."""
+
+    title: str
+    lines: tuple[Line, ...]
+    x_last: int
+    """Last epoch of the axis; the first is 1."""
+    y_range: tuple[float, float]
+    """Values at the bottom and the top."""
+    is_log: bool = False
+    best: int | None = None
+    """Epoch that is marked."""
+
+
+def loss_plot(epochs: Sequence[Epoch], x_last: int) -> Plot:
+    """Return the losses of a training, on a log scale; a loss below 0, as EMAN2's is, on a plain one."""
+    training = _points((one.epoch, one.training_loss) for one in epochs)
+    validation = _points((one.epoch, one.held_out_loss) for one in epochs)
+    lines = (
+        Line("T", "training", training, _TRAINING_RGB, dashes=1),
+        Line("V", "validation", validation, _VALIDATION_RGB),
+    )
+    values = [y for line in lines for _, y in line.points]
+    is_log = all(value > 0 for value in values)
+    return Plot("loss", lines, x_last, _wide_enough(values, is_log=is_log), is_log=is_log, best=best_epoch(epochs))
+
+
+def dice_plot(epochs: Sequence[Epoch], x_last: int, features: Sequence[str]) -> Plot:
+    """Return the held-out Dice of a training, a line a feature, from 0 to 1; letters are those of the project."""
+    styles = {style.name: style for style in make_palette(dict(enumerate(features, start=1)))}
+    shown = [name for name in styles if any(name in one.held_out_dice for one in epochs)]
+    lines = tuple(
+        Line(
+            styles[name].letter,
+            name,
+            _points((one.epoch, one.held_out_dice.get(name)) for one in epochs),
+            styles[name].rgb,
+            dashes=number % len(_DASHES),
+        )
+        for number, name in enumerate(shown)
+    )
+    return Plot("dice", lines, x_last, (0.0, 1.0), best=best_epoch(epochs))
+
+
+def _points(pairs: Iterable[tuple[int, float | None]]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in pairs if y is not None)
+
+
+def _wide_enough(values: Sequence[float], *, is_log: bool) -> tuple[float, float]:
+    """Return the range of some values; where they are nearly one, a range around it."""
+    low, high = min(values, default=0.1), max(values, default=1.0)
+    if high - low > 0.05 * abs(high):
+        return low, high
+    return (low / 1.5, high * 1.5) if is_log else (low - 0.5, high + 0.5)
+
+
+def column_spans(
+    line: Line, plot: Plot, dots_yx: tuple[int, int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return which dots of each column a line lights.
+
+    Parameters
+    ----------
+    line : Line
+        At least one point.
+    plot : Plot
+        Gives the axes.
+    dots_yx : tuple of int
+        Dots of the picture.
+
+    Returns
+    -------
+    columns, highest, lowest : ndarray of int, shape (c,)
+        Columns that the line crosses, and the first and last lit row of each, counted from the top. Of
+        several epochs in a column the extremes are kept, and neighbours are joined half way.
+    """
+    height, width = dots_yx
+    values = np.array(line.points)  # (n, 2)
+    x = (values[:, 0] - 1) / max(plot.x_last - 1, 1) * (width - 1)
+    rows = (1 - _fractions(values[:, 1], plot)) * (height - 1)
+    places = np.clip(np.rint(x), 0, width - 1).astype(np.intp)
+    columns = np.arange(places[0], places[-1] + 1)
+    level = np.interp(columns, x, rows)
+    middle = (level[1:] + level[:-1]) / 2
+    highest = np.minimum(level, np.minimum(np.r_[level[0], middle], np.r_[middle, level[-1]]))
+    lowest = np.maximum(level, np.maximum(np.r_[level[0], middle], np.r_[middle, level[-1]]))
+    np.minimum.at(highest, places - places[0], rows)
+    np.maximum.at(lowest, places - places[0], rows)
+    return columns, np.rint(highest).astype(np.intp), np.rint(lowest).astype(np.intp)
+
+
+def _fractions(values: NDArray[np.float64], plot: Plot) -> NDArray[np.float64]:
+    """Return where values lie between the bottom (0) and the top (1) of a plot."""
+    low, high = plot.y_range
+    if plot.is_log:
+        values, low, high = np.log(np.maximum(values, low)), float(np.log(low)), float(np.log(high))
+    return np.clip((values - low) / (high - low), 0, 1)
+
+
+def draw_lines(plot: Plot, cells_yx: tuple[int, int], *, plain: bool) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
+    """Draw the lines of a plot.
+
+    Parameters
+    ----------
+    plot : Plot
+        What to draw.
+    cells_yx : tuple of int
+        Rows and columns, each at least 1.
+    plain : bool
+        Draw with the lines' letters alone, for terminals without braille.
+
+    Returns
+    -------
+    characters : ndarray of str, shape (rows, columns)
+    owners : ndarray of int, shape (rows, columns)
+        Which line a cell shows, -1 for none.
+    """
+    rows, columns = cells_yx
+    bits = np.zeros(cells_yx, np.uint16)
+    characters, owners = np.full(cells_yx, " "), np.full(cells_yx, -1, np.intp)
+    for number, line in reversed(list(enumerate(plot.lines))):
+        if not line.points:
+            continue
+        lit = _dots(line, plot, (rows * DOTS_Y, columns * DOTS_X))
+        own = np.einsum("rycx,yx->rc", lit.reshape(rows, DOTS_Y, columns, DOTS_X), _BITS).astype(np.uint16)
+        bits |= own
+        owners[own > 0] = number
+        characters[own > 0] = line.letter
+    if not plain:
+        characters = np.where(bits > 0, np.array([chr(0x2800 + bit) for bit in range(256)])[bits], " ")
+    _letter_ends(plot, characters, owners)
+    return characters, owners
+
+
+def _dots(line: Line, plot: Plot, dots_yx: tuple[int, int]) -> NDArray[np.bool_]:
+    lit = np.zeros(dots_yx, np.bool_)
+    drawn, of = _DASHES[line.dashes]
+    columns, highest, lowest = column_spans(line, plot, dots_yx)
+    shown = (columns // DOTS_X) % of < drawn
+    shown[-1] = True
+    for column, first, last in zip(columns[shown], highest[shown], lowest[shown], strict=True):
+        lit[first : last + 1, column] = True
+    return lit
+
+
+def _letter_ends(plot: Plot, characters: NDArray[np.str_], owners: NDArray[np.intp]) -> None:
+    """Put each line's letter at its end; where two end in one cell the second steps back."""
+    rows, columns = characters.shape
+    taken: set[tuple[int, int]] = set()
+    for number, line in enumerate(plot.lines):
+        if not line.points:
+            continue
+        found, highest, lowest = column_spans(line, plot, (rows * DOTS_Y, columns * DOTS_X))
+        place = (int(highest[-1] + lowest[-1]) // 2 // DOTS_Y, int(found[-1]) // DOTS_X)
+        while place in taken and place[1] > 0:
+            place = place[0], place[1] - 1
+        taken.add(place)
+        characters[place], owners[place] = line.letter, number
+
+
+def _number(value: float) -> str:
+    """Return a number of the axis, at most 5 characters."""
+    if 0.01 <= abs(value) < 10 or value == 0:
+        return f"{value:.2f}"
+    if 10 <= abs(value) < 1000:
+        return f"{value:.0f}"
+    return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
+
+
+def draw_plot(plot: Plot, columns: int, rows: int, *, plain: bool = False) -> list[Text]:
+    """Draw a plot with legend, axes and the mark of the best epoch.
+
+    Parameters
+    ----------
+    plot : Plot
+        What to draw.
+    columns, rows : int
+        Room in cells; below 12 columns or 3 rows nothing fits.
+    plain : bool
+        Without braille.
+
+    Returns
+    -------
+    list of Text
+        As many lines as rows, each as wide as the room.
+    """
+    if columns < 12 or rows < 3:
+        return [Text(" " * columns) for _ in range(rows)]
+    inner = columns - _AXIS_COLUMNS
+    cells, owners = draw_lines(plot, (rows - 2, inner), plain=plain)
+    low, high = plot.y_range
+    lines = [_legend(plot, columns)]
+    for row in range(rows - 2):
+        number = _number(high) if row == 0 else _number(low) if row == rows - 3 else ""
+        text = Text(f"{number:>{_AXIS_COLUMNS - 1}}", "dim")
+        text.append("|" if plain else "│", "dim")
+        text.append_text(_coloured(cells[row], owners[row], plot.lines))
+        lines.append(text)
+    lines.append(Text(" " * _AXIS_COLUMNS).append_text(_axis(plot, inner, plain=plain)))
+    return lines
+
+
+def _coloured(characters: NDArray[np.str_], owners: NDArray[np.intp], lines: Sequence[Line]) -> Text:
+    text = Text()
+    for owner, group in groupby(zip(characters, owners, strict=True), key=lambda cell: int(cell[1])):
+        words = "".join(character for character, _ in group)
+        text.append(words, _style(lines[owner]) if owner >= 0 else "")
+    return text
+
+
+def _style(line: Line) -> Style:
+    return Style(color="#{:02x}{:02x}{:02x}".format(*line.rgb))
+
+
+def _legend(plot: Plot, columns: int) -> Text:
+    """Return title and lines with their newest values; names, then digits, then values go where there is no room."""
+    for named, digits, gap in ((True, 3, "  "), (False, 3, "  "), (False, 2, " "), (False, 0, " ")):
+        text = Text(f"{plot.title:<{_AXIS_COLUMNS}}", "bold")
+        for line in plot.lines:
+            value = "" if line.last is None or not digits else f" {line.last:.{digits}g}"
+            text.append(line.letter, Style(bold=True) + _style(line))
+            text.append(f"{f' {line.name}' if named else ''}{value}{gap}", _style(line))
+        if text.cell_len - len(gap) <= columns:
+            break
+    text.truncate(columns, pad=True)
+    return text
+
+
+def _axis(plot: Plot, columns: int, *, plain: bool) -> Text:
+    """Return the axis below: first and last epoch, and the best one where it lies."""
+    words = Text(f"1{plot.x_last:>{columns - 1}}", "dim")
+    if plot.best is None:
+        return words
+    at = round((plot.best - 1) / max(plot.x_last - 1, 1) * (columns - 1))
+    arrow = "^" if plain else "▲"
+    mark = f"{arrow}best {plot.best}"
+    start = at if at + len(mark) <= columns else max(0, at - len(mark) + 1)
+    shown = Text(mark if start == at else f"{mark[1:]}{arrow}", "bold")
+    end = start + len(mark)
+    tail = words[end:] if end < columns - len(str(plot.x_last)) else Text(" " * (columns - end))
+    return Text.assemble(words[:start], shown, tail)
+
+
+class Curves(Widget):
+    """Loss and Dice of one training; two plots side by side, or stacked where it is narrow."""
+
+    DEFAULT_CSS = "Curves { height: 1fr; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id)
+        self._plots: tuple[Plot, Plot] | None = None
+        self._words = ""
+
+    def show(self, epochs: Sequence[Epoch], total: int | None, features: Sequence[str], *, words: str = "") -> None:
+        """Draw these epochs.
+
+        Parameters
+        ----------
+        epochs : sequence of Epoch
+            Those finished so far.
+        total : int or None
+            How many there will be, the length of the axis; those finished if None.
+        features : sequence of str
+            The project's, by whose order letters and colours are given.
+        words : str
+            Said instead while there is no epoch.
+        """
+        x_last = max([total or 1, *(one.epoch for one in epochs)])
+        plots = (loss_plot(epochs, x_last), dice_plot(epochs, x_last, features)) if epochs else None
+        if (plots, words) != (self._plots, self._words):
+            self._plots, self._words = plots, words
+            self.refresh()
+
+    def render(self) -> RenderResult:
+        """Draw into the room there is."""
+        width, height = self.size
+        plain = style_of(self.app).renderer == "ascii"
+        if self._plots is None:
+            return Text(self._words, "dim")
+        loss, dice = self._plots
+        if not dice.lines or all(line.last is None for line in dice.lines):
+            return Text("\n").join(draw_plot(loss, width, height, plain=plain))
+        if height >= _STACKED_ROWS and width < max(_SIDE_BY_SIDE_COLUMNS, _SQUARE * height):
+            upper = height // 2
+            plots = [(loss, width, upper), (dice, width, height - upper)]
+            return Text("\n").join(
+                line for plot, columns, rows in plots for line in draw_plot(plot, columns, rows, plain=plain)
+            )
+        left = (width - 2) // 2
+        halves = zip(
+            draw_plot(loss, left, height, plain=plain),
+            draw_plot(dice, width - 2 - left, height, plain=plain),
+            strict=True,
+        )
+        return Text("\n").join(Text.assemble(one, "  ", other) for one, other in halves)

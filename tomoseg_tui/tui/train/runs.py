@@ -1,0 +1,132 @@
+"""The runs of a project as screens list them: networks with a card, and trainings that have none yet."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tomoseg_tui.project.records import NetworkCard, chain_in_words, curve_in_words
+from tomoseg_tui.tui.state.snapshot import Facts
+
+_EPOCH = re.compile(r"epoch (\d+)/(\d+)")
+"""How a training says in its progress where it is."""
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """The figures of one epoch: a line of ``metrics.jsonl``."""
+
+    epoch: int
+    """Its number, from 1."""
+    training_loss: float | None = None
+    held_out_loss: float | None = None
+    held_out_dice: dict[str, float | None] = {}
+    """By feature, from 0 to 1; None where nothing was held out."""
+    best: bool = False
+    """True if it was the best so far."""
+    seconds: float | None = None
+    """Since the worker began to train."""
+
+
+def epochs_in(text: bytes) -> list[Epoch]:
+    """Return the epochs that whole lines tell of; what is no such line is passed over."""
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(msgspec.json.decode(line, type=Epoch))
+        except msgspec.MsgspecError:
+            continue
+    return found
+
+
+def best_epoch(epochs: Iterable[Epoch]) -> int | None:
+    """Return the number of the best epoch so far."""
+    return max((epoch.epoch for epoch in epochs if epoch.best), default=None)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its network if it has one yet, and the last job that worked on it."""
+
+    name: str
+    card: NetworkCard | None
+    """None until its first epoch is finished."""
+    job: Mapping[str, Any] | None
+    """As `jobs --json` prints it; None where the job's folder is gone."""
+    asked_features: tuple[str, ...] = ()
+    """What it was asked to learn, if it has no card yet."""
+
+    @property
+    def state(self) -> str:
+        """State of its job; a network whose job is gone is done."""
+        return str(self.job["state"]) if self.job is not None else "done"
+
+    @property
+    def is_live(self) -> bool:
+        """True while a worker is at it or is about to be."""
+        return self.state in {"queued", "running"}
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What it learns."""
+        return tuple(self.card.features) if self.card is not None else self.asked_features
+
+    @property
+    def dice(self) -> float | None:
+        """Held-out Dice, averaged over features; None where nothing was held out."""
+        scores = [score.dice for score in self.card.features.values()] if self.card is not None else []
+        known = [score for score in scores if score is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
+    def epochs(self) -> tuple[int, int] | None:
+        """Epochs done or begun, and those asked for."""
+        if self.card is not None and not self.is_live:
+            return self.card.epochs_done, self.card.epochs
+        said = _EPOCH.search(self.job["message"]) if self.job is not None else None
+        if said:
+            return int(said[1]), int(said[2])
+        return (self.card.epochs_done, self.card.epochs) if self.card is not None else None
+
+    @property
+    def since(self) -> str:
+        """When it was begun, ISO 8601."""
+        return str(self.job["created"]) if self.job is not None else self.card.created if self.card is not None else ""
+
+
+def runs_of(facts: Facts) -> list[Run]:
+    """Return all runs, the newest first; trainings without a network yet are among them."""
+    jobs: dict[str, Mapping[str, Any]] = {}
+    for job in facts.jobs:  # newest first
+        if job["kind"] == "train":
+            jobs.setdefault(job["name"], job)
+    cards = {card.name: card for card in facts.networks}
+    names = dict.fromkeys([*jobs, *cards])
+    runs = [Run(name, cards.get(name), jobs.get(name), facts.learning.get(name, ())) for name in names]
+    return sorted(runs, key=lambda run: (run.since, run.job is not None and int(run.job["id"])), reverse=True)
+
+
+def card_rows(card: NetworkCard) -> dict[str, str]:
+    """Return what a card says, a title and its words a row."""
+    counts = card.tile_counts
+    rows = {
+        "network": card.network,
+        "trained on": f"{counts.trained} tiles of {', '.join(card.tomograms)}",
+        "held out": f"{counts.held_out} tiles",
+        "scale": f"{card.voxel_size_angstrom:g} Å/voxel, protein {card.polarity}",
+        "filters": chain_in_words(card.preprocessing),
+        "epochs": f"{card.epochs_done} of {card.epochs}, the best is {card.best_epoch}",
+        "learning rate": f"{card.learning_rate:g}" + (f", from {card.made_from}" if card.made_from else ""),
+        "batch, seed": f"{card.batch} tiles, {card.seed}",
+    }
+    for feature, score in card.features.items():
+        rows[feature] = _score_in_words(score.threshold, score.dice, score.precision, score.recall)
+        rows |= {f"{feature} {title}": numbers for title, numbers in curve_in_words(score.curve).items()}
+    return rows
+
+
+def _score_in_words(threshold: float, dice: float | None, precision: float | None, recall: float | None) -> str:
+    if dice is None:
+        return f"threshold {threshold:.2f}; nothing was held out to judge it by"
+    return f"Dice {dice:.3f} at {threshold:.2f}, precision {precision or 0:.2f}, recall {recall or 0:.2f}"

@@ -1,0 +1,91 @@
+"""The keys of the Train tab for training sets: build one under a name of its own, look at those there are."""
+
+from typing import ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.io.trainset_file import SetSummary
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.dialogs.pick import Pick
+from tomoseg_tui.tui.dialogs.report import Told
+from tomoseg_tui.tui.tab_base import Tab
+from tomoseg_tui.tui.train.build_trainset_dialog import BuildSet, SetWish
+from tomoseg_tui.tui.train.requirements import facts_to_learn
+from tomoseg_tui.tui.train.trainset_text import in_full, in_one_line
+from tomoseg_tui.workflow.training.trainset import build_named, training_sets
+
+
+class TrainsetKeys(Tab):
+    """A tab in which training sets are built and looked at."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("b", "build_set", "Build set", show=False, id="train.build_set", tooltip="Build a named training set"),
+        Binding("T", "sets", "Training sets", show=False, id="train.sets", tooltip="Look at the training sets"),
+    ]
+
+    class SetBuilt(Message):
+        """A training set has been built."""
+
+        def __init__(self, summary: SetSummary) -> None:
+            super().__init__()
+            self.summary = summary
+
+    class SetsRead(Message):
+        """The training sets have been read, or there is a fault."""
+
+        def __init__(self, summaries: list[SetSummary], fault: TomosegError | None = None) -> None:
+            super().__init__()
+            self.summaries, self.fault = summaries, fault
+
+    def action_build_set(self) -> None:
+        """Ask what a training set is to hold, and build it."""
+        facts = facts_to_learn(self)
+        if facts is not None:
+            self.app.push_screen(BuildSet(facts), self._build_set)
+
+    def _build_set(self, wish: SetWish | None) -> None:
+        if wish is None:
+            return
+        project = self.tomoseg.project
+
+        def build() -> None:
+            self.post_message(self.SetBuilt(build_named(project, wish.name, wish.request)))
+
+        self.tomoseg.carry_out("", wish.words(), build)
+
+    @on(SetBuilt)
+    def tell_set(self, event: SetBuilt) -> None:
+        """Say what the set holds."""
+        self._show_set(event.summary)
+
+    def _show_set(self, summary: SetSummary) -> None:
+        self.app.push_screen(Told(f"The training set {summary.name}", in_one_line(summary), in_full(summary)))
+
+    def action_sets(self) -> None:
+        """Look at the training sets."""
+        self._read_sets(self.tomoseg.project)
+
+    @work(thread=True, exclusive=True, group="sets")
+    def _read_sets(self, project: Project) -> None:
+        try:
+            self.post_message(self.SetsRead(training_sets(project)))
+        except TomosegError as fault:
+            self.post_message(self.SetsRead([], fault))
+
+    @on(SetsRead)
+    def offer_sets(self, event: SetsRead) -> None:
+        """List the sets; the one taken is told in full."""
+        if event.fault is not None:
+            self.notify(event.fault.fix, title=event.fault.fault, severity="error")
+            return
+        if not event.summaries:
+            self.notify("There is no training set yet; b builds one.", severity="warning")
+            return
+        by_name = {summary.name: summary for summary in event.summaries}
+        choices = [(name, in_one_line(summary)) for name, summary in by_name.items()]
+        self.app.push_screen(
+            Pick("Training sets", choices), lambda name: self._show_set(by_name[name]) if name in by_name else None
+        )

@@ -1,1 +1,0 @@
-"""How times, sizes, states and results are said on screens. Pure."""

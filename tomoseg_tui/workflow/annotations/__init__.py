@@ -1,0 +1,1 @@
+"""Annotations: import, painting, and questions before a tile is marked done."""

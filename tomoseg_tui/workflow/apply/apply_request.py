@@ -1,0 +1,211 @@
+"""What an apply is asked to do, and whether network and tomogram fit. The prediction is neural's business."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.project.records import Chain, MapSidecar, NetworkCard, TomogramRecord, chain_in_words, read_record
+from tomoseg_tui.workflow.merge.merge_request import refuse_result
+from tomoseg_tui.workflow.pending_outputs import Promised
+from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE
+from tomoseg_tui.workflow.volume_names import z_range
+
+COPIES = (1, 4, 8)
+"""Numbers of copies of a slice that can be averaged: none turned, those that keep the missing wedge, all."""
+
+
+class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which network is applied to which tomograms."""
+
+    run: str
+    tomograms: tuple[str, ...]
+    features: tuple[str, ...] = ()
+    """All of the network's if empty."""
+    z: str | None = None
+    """Slices ``A:B``, B excluded; all if None."""
+    threads: int | None = None
+    device: str = "cpu"
+    """``gpu``: each worker takes one of its own, as far as there are enough."""
+    workers: int = 1
+    tta: int = 1
+    """Turned and mirrored copies of each slice whose probabilities are averaged; one of `COPIES`."""
+    half: bool | None = None
+    """Half precision where it is as good; None: on GPUs."""
+    output: str | None = None
+    """Also written to this file, as `ProjectLayout.kept` names it."""
+    force: bool = False
+    anyway: bool = False
+    """Apply to a tomogram that is filtered in another way than those the network learned from."""
+
+
+def check_apply(project: Project, request: ApplyRequest, *, card: NetworkCard | None = None) -> list[str]:
+    """Refuse what would give nonsense; return what the user should know.
+
+    Parameters
+    ----------
+    project : Project
+    request : ApplyRequest
+    card : NetworkCard or None
+        That of a network that is still to be trained; the run's own if None.
+
+    Raises
+    ------
+    TomosegError
+        If a name is unknown, voxel sizes or filters do not fit, or options do not go together.
+    """
+    project.refuse_newer()
+    card = card or catalog.network(project.layout, request.run)
+    features = wanted_features(card, request)
+    _check_options(project, request, len(features))
+    remarks = []
+    for name in request.tomograms:
+        record = _check_tomogram(project, request, name)
+        remarks += _check_fit(project, card, name, record, anyway=request.anyway)
+        for feature in features:
+            _check_map_name(project, name, request.run, feature)
+    return remarks
+
+
+def check_apply_ahead(project: Project, request: ApplyRequest, promised: Promised) -> list[str]:
+    """Check as `check_apply` what is there already; the worker checks the rest when the rest is there.
+
+    Raises
+    ------
+    TomosegError
+        As `check_apply`.
+    """
+    there = [name for name in request.tomograms if name not in promised.tomograms]
+    if request.run not in promised.runs and len(there) == len(request.tomograms):
+        return check_apply(project, request)
+    project.refuse_newer()
+    if request.run not in promised.runs:
+        wanted_features(catalog.network(project.layout, request.run), request)
+    _check_options(project, request, len(request.features) or 1)
+    for name in there:
+        _check_tomogram(project, request, name)
+    return []
+
+
+def _check_options(project: Project, request: ApplyRequest, features: int) -> None:
+    if request.output is not None:
+        if len(request.tomograms) * features != 1:
+            raise UsageError(
+                f"-o names one file, but there are {len(request.tomograms) * features} maps.",
+                "Name one tomogram and one --feature, or use `tomoseg export` afterwards.",
+            )
+        refuse_result(project.layout.root / request.output, force=request.force)
+    if request.workers < 1 or (request.threads is not None and request.threads < 1):
+        raise UsageError("--workers and --threads are 1 or more.", "Take 1 or more.")
+    if request.tta not in COPIES:
+        raise UsageError(f"{request.tta} copies of each slice cannot be averaged.", "Take --tta 1, 4 or 8.")
+
+
+def _check_tomogram(project: Project, request: ApplyRequest, name: str) -> TomogramRecord:
+    record = catalog.tomogram(project.layout, name)
+    catalog.volume_path(project.layout, name, record)
+    z_range(request.z, record.shape_zyx[0])
+    return record
+
+
+def wanted_features(card: NetworkCard, request: ApplyRequest) -> tuple[str, ...]:
+    """Return the features whose maps are wanted, refused if the network does not know one."""
+    for feature in request.features:
+        if feature not in card.features:
+            raise TrainingError(
+                f"{card.name} does not know {feature}; it knows {', '.join(card.features)}.", "Name one that it knows."
+            )
+    return request.features or tuple(card.features)
+
+
+def _check_map_name(project: Project, tomogram: str, run: str, feature: str) -> None:
+    """Refuse a map whose file would be another's: dots in names can make two of them one."""
+    path = project.layout.map_file(tomogram, run, feature)
+    if project.layout.label_file(tomogram, path.stem).exists():
+        raise ProjectError(f"{tomogram}/{path.stem} is a label volume already.", "Merge under another --name.")
+    if sidecar_of(path).is_file():
+        made = read_record(sidecar_of(path), MapSidecar)
+        if (made.run, made.feature) != (run, feature):
+            raise ProjectError(
+                f"{tomogram}/{path.stem} is the map of {made.feature} by {made.run} already.",
+                "Rename the feature, or train under another name.",
+            )
+
+
+def _check_fit(project: Project, card: NetworkCard, name: str, record: TomogramRecord, *, anyway: bool) -> list[str]:
+    """Compare scale, filters and polarity of a network and a tomogram."""
+    ratio = card.voxel_size_angstrom / record.voxel_size_angstrom
+    if abs(record.voxel_size_angstrom - card.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * card.voxel_size_angstrom:
+        raise TrainingError(
+            f"{name} has {record.voxel_size_angstrom:g} Å/voxel, "
+            f"the network {card.name} was trained at {card.voxel_size_angstrom:g}.",
+            _mend_scale(card, name, record, ratio),
+        )
+    remarks = []
+    if record.chain != card.preprocessing:
+        if not anyway:
+            raise TrainingError(
+                f"{name} has {chain_in_words(record.chain)}, "
+                f"the network {card.name} was trained with {chain_in_words(card.preprocessing)}.",
+                _mend_chain(project, card, name, record),
+            )
+        remarks.append(f"{name} is filtered in another way than {card.name} was trained with; applied anyway.")
+    if record.polarity != card.polarity:
+        remarks.append(f"{name} is turned: its protein is {record.polarity}, that of {card.name} {card.polarity}.")
+    return remarks
+
+
+def _mend_scale(card: NetworkCard, name: str, record: TomogramRecord, ratio: float) -> str:
+    factor = round(ratio)
+    binned = record.voxel_size_angstrom * factor
+    if factor < 2 or abs(binned - card.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * card.voxel_size_angstrom:
+        return "No whole binning mends this: train a network at this voxel size, or reconstruct at the network's."
+    options = _missing_filters(card.preprocessing, record.chain)
+    if options is None:
+        return (
+            f"Its filters differ too ({chain_in_words(record.chain)}): start from the unfiltered tomogram with "
+            f"tomoseg preprocess TOMOGRAM --bin {factor}"
+        )
+    return f"Make a version that fits: tomoseg preprocess {name} --bin {factor} {options}"
+
+
+def _missing_filters(wanted: Chain, present: Chain) -> str | None:
+    """Return the options of `preprocess` that turn one chain into the other, None where no single run does."""
+    if wanted == present:
+        return "--no-filter"
+    if len(wanted) == len(present) + 1 and wanted[: len(present)] == present:
+        return wanted[-1].as_options()
+    return None
+
+
+def _mend_chain(project: Project, card: NetworkCard, name: str, record: TomogramRecord) -> str:
+    fitting = [
+        version
+        for version in catalog.versions_sharing_tiles(project.layout, name)
+        if catalog.tomogram(project.layout, version).chain == card.preprocessing
+    ]
+    if fitting:
+        return f"Apply it to {fitting[0]}, or say --anyway."
+    options = _missing_filters(card.preprocessing, record.chain)
+    if options is None:
+        return "Import the unfiltered tomogram and preprocess that, or say --anyway."
+    return f"Make a version that fits: tomoseg preprocess {name} {options}; or say --anyway."
+
+
+def sign_between(card: NetworkCard, record: TomogramRecord) -> int:
+    """Return -1 if the densities have to be turned for the network."""
+    return 1 if record.polarity == card.polarity else -1
+
+
+def normaliser(card: NetworkCard, record: TomogramRecord) -> tuple[np.float32, np.float32]:
+    """Return what to subtract from densities, and what to multiply them with then."""
+    return np.float32(record.mean), np.float32(sign_between(card, record) / record.sigma)
+
+
+def names_of_maps(request: ApplyRequest, features: Sequence[str]) -> list[str]:
+    """Return the names of the maps that a request makes."""
+    return [f"{tomogram}/{request.run}.{feature}" for tomogram in request.tomograms for feature in features]

@@ -1,0 +1,1 @@
+"""Audit: the request, its checks, and the ranking of tiles."""

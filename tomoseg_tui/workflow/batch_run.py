@@ -1,0 +1,197 @@
+"""Train, then apply, then merge over a list of tomograms: which jobs that is, checked before the first begins.
+
+A network a feature unless they are to be learned together: alone the best features reach a higher Dice. Each network
+is applied to each tomogram by a job of its own, and each tomogram merged by another, so that one that fails stops
+only what builds on it. Whether the networks will fit the tomograms is known beforehand from the tiles.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
+from tomoseg_tui.io.trainset_file import SetSummary
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCount
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
+from tomoseg_tui.workflow.merge.merge_request import MergeRequest, check_label_name
+from tomoseg_tui.workflow.training.train_request import (
+    TrainRequest,
+    check_training,
+    free_run_name,
+    release_run,
+    reserve_run,
+)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What `run` is asked to do."""
+
+    features: tuple[str, ...]
+    tomograms: tuple[str, ...] = ()
+    """All that the networks will fit if empty."""
+    name: str = ""
+    """Of the run, or what the names of several begin with; found if empty."""
+    together: bool = False
+    """One network for all features."""
+    network: str = "default"
+    epochs: int | None = None
+    device: str = "cpu"
+    seed: int | None = None
+    labels: str = "merged"
+    """Name of the label volumes."""
+
+
+class Step(NamedTuple):
+    """A job that is to be."""
+
+    kind: str
+    name: str
+    asked: dict[str, Any]
+    after: tuple[int, ...] = ()
+    """Places in the plan of those that come first."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The jobs of a run."""
+
+    steps: tuple[Step, ...]
+    runs: tuple[str, ...]
+    """Names of the networks."""
+    tomograms: tuple[str, ...]
+    remarks: list[str] = field(default_factory=list)
+    """What the user should know."""
+
+
+def plan_run(project: Project, request: RunRequest) -> RunPlan:
+    """Return the jobs of a run; nothing is written.
+
+    Raises
+    ------
+    TomosegError
+        If a training cannot be, a network would not fit a tomogram that is named, or a name is taken.
+    """
+    if not request.features:
+        raise UsageError("It is not said what to learn.", "Name --feature F, once or more.")
+    trainings = _trainings(project, request)
+    cards = [_card_ahead(project, training) for training in trainings]
+    remarks: list[str] = []
+    tomograms = tuple(dict.fromkeys(request.tomograms)) or _fitting(project, request, cards, remarks)
+    for name in tomograms:
+        remarks += _check_tomogram(project, request, cards, name)
+    steps = [Step("train", training.name, msgspec.to_builtins(training)) for training in trainings]
+    for name in tomograms:
+        first = len(steps)
+        for place, training in enumerate(trainings):
+            asked = msgspec.to_builtins(_apply_request(request, training.name, name))
+            steps.append(Step("apply", f"{training.name} on {name}", asked, (place,)))
+        words = tuple(f"{training.name}:{feature}=card" for training in trainings for feature in training.features)
+        merge = msgspec.to_builtins(MergeRequest(name, (), request.labels, words=words))
+        steps.append(Step("merge", f"{name}/{request.labels}", merge, tuple(range(first, len(steps)))))
+    return RunPlan(tuple(steps), tuple(training.name for training in trainings), tomograms, remarks)
+
+
+def _trainings(project: Project, request: RunRequest) -> list[TrainRequest]:
+    features = tuple(dict.fromkeys(request.features))
+    groups = [features] if request.together else [(feature,) for feature in features]
+    return [
+        TrainRequest(
+            name=_run_name(project, request, group, alone=len(groups) == 1),
+            features=group,
+            network=request.network,
+            epochs=request.epochs,
+            device=request.device,
+            seed=request.seed,
+        )
+        for group in groups
+    ]
+
+
+def _run_name(project: Project, request: RunRequest, features: tuple[str, ...], *, alone: bool) -> str:
+    if not request.name:
+        return free_run_name(project, features, None)
+    return request.name if alone else f"{request.name}_{features[0]}"
+
+
+def _card_ahead(project: Project, request: TrainRequest) -> NetworkCard:
+    """Return what is known of a network before it is trained: enough to tell which tomograms it fits."""
+    summary = check_training(project, request)
+    if summary is None:
+        raise ProjectError(f"It is not known yet what {request.name} learns from.", "Build its tiles first.")
+    return NetworkCard(
+        name=request.name,
+        network=request.network,
+        voxel_size_angstrom=summary.voxel_size_angstrom,
+        polarity=summary.polarity,
+        preprocessing=_chain(summary),
+        features={feature: FeatureScore() for feature in request.features},
+        tiles=summary.tiles,
+        tile_counts=TileCount({}, {}, 0, 0),
+        learning_rate=0.0,
+        epochs=0,
+        batch=0,
+        seed=0,
+        tile_size=summary.tile_size,
+    )
+
+
+def _chain(summary: SetSummary) -> tuple[FilterStep, ...]:
+    return tuple(FilterStep(**step) for step in summary.preprocessing)
+
+
+def _apply_request(request: RunRequest, run: str, tomogram: str) -> ApplyRequest:
+    return ApplyRequest(run=run, tomograms=(tomogram,), device=request.device)
+
+
+def _check_tomogram(project: Project, request: RunRequest, cards: Sequence[NetworkCard], name: str) -> list[str]:
+    remarks: list[str] = []
+    for card in cards:
+        remarks += check_apply(project, _apply_request(request, card.name, name), card=card)
+    check_label_name(project, name, request.labels)
+    return remarks
+
+
+def _fitting(
+    project: Project, request: RunRequest, cards: Sequence[NetworkCard], remarks: list[str]
+) -> tuple[str, ...]:
+    """Return the tomograms that the networks will fit; say which are left out, and why."""
+    fitting = []
+    for name in catalog.tomogram_names(project.layout):
+        try:
+            _check_tomogram(project, request, cards, name)
+        except TomosegError as fault:
+            remarks.append(f"{name} is left out: {fault.fault}")
+        else:
+            fitting.append(name)
+    if not fitting:
+        raise ProjectError("No tomogram fits the tiles.", "Name one with --tomogram to see why.")
+    return tuple(fitting)
+
+
+def reserve_names(project: Project, plan: RunPlan) -> None:
+    """Take the names of the networks, all or none.
+
+    Raises
+    ------
+    ProjectError
+        If somebody else has just taken one.
+    """
+    taken: list[str] = []
+    try:
+        for run in plan.runs:
+            reserve_run(project, run)
+            taken.append(run)
+    except (TomosegError, OSError):
+        release_names(project, taken)
+        raise
+
+
+def release_names(project: Project, runs: Sequence[str]) -> None:
+    """Give names back of which no job has come."""
+    for run in runs:
+        release_run(project, run)

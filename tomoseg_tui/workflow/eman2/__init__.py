@@ -1,0 +1,1 @@
+"""Projects of EMAN2: read, planned, imported."""

@@ -1,0 +1,1 @@
+"""Tiles and masks to other programs and back."""

@@ -1,0 +1,164 @@
+"""Write what the project holds into files of the user: volumes slab by slab, triples as stacks, pictures."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.annotation import FEATURE
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.errors import UsageError
+from tomoseg_tui.files.atomic import drafted, refuse_existing
+from tomoseg_tui.io import eman2_hdf as eman_hdf
+from tomoseg_tui.io import tiff
+from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.io.png import write_png
+from tomoseg_tui.io.volume_reader import VolumeReader
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.job_interface import slab_ranges
+from tomoseg_tui.workflow.views import TripleView
+from tomoseg_tui.workflow.volume_names import find_volume
+
+SLAB_VOXELS = 2**23
+"""Voxels written at a time."""
+_STORED: dict[str, type[np.generic]] = {
+    "int8": np.int8, "int16": np.int16, "uint16": np.uint16, "float32": np.float32, "float16": np.float16,
+    "uint8": np.int16, "int32": np.float32, "uint32": np.float32, "float64": np.float32,
+}  # fmt: skip
+"""Type in an MRC file for each type that readers hand out; unsigned bytes become int16, whose sign nobody mistakes."""
+
+
+def export_volume(
+    project: Project | None,
+    name: str,
+    target: Path,
+    *,
+    force: bool = False,
+    on_progress: Callable[[float], None] = lambda _done: None,
+) -> None:
+    """Write a tomogram, map or label volume into a file; grid, origin and voxel size come along.
+
+    Parameters
+    ----------
+    project : Project or None
+        Where the name is looked up.
+    name : str
+        Of a tomogram, a map, a label volume, or a file.
+    target : Path
+        Ends in .mrc, .hdf or .tif.
+    force : bool
+        Replace an existing file.
+    on_progress : callable
+        Told how much is done.
+
+    Raises
+    ------
+    UsageError
+        If the ending is another.
+    ProjectError
+        If the name means nothing, or the file exists and not `force`.
+    """
+    suffix = target.suffix.lower()
+    if suffix not in {".mrc", ".hdf", ".tif", ".tiff"}:
+        raise UsageError(
+            f"{target.name} ends in {suffix or 'nothing'}.", "Name a file that ends in .mrc, .hdf or .tif."
+        )
+    found = find_volume(project, name)
+    refuse_existing(target, force=force)
+    with found.open() as reader, drafted(target) as draft:
+        grid = found.grid(reader)
+        write_slabs(draft, suffix, slabs_of(reader, 0, grid.shape_zyx[0], on_progress), grid, reader.dtype)
+
+
+def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: Grid, dtype: np.dtype[Any]) -> None:
+    """Write a volume slab by slab in the format that a suffix in lower case names."""
+    if suffix == ".mrc":
+        _write_mrc(draft, slabs, grid, dtype)
+    elif suffix == ".hdf":
+        eman_hdf.write_volume(draft, slabs, grid)
+    else:
+        tiff.write_volume(draft, slabs, grid, dtype)
+
+
+def slabs_of(
+    reader: VolumeReader, first: int, last: int, on_progress: Callable[[float], None]
+) -> Iterator[NDArray[Any]]:
+    """Yield the slices from first up to but without last, as many at a time as are well held in memory."""
+    _, ny, nx = reader.grid.shape_zyx
+    for start, stop in slab_ranges(first, last, max(1, SLAB_VOXELS // (ny * nx))):
+        yield reader.read_slices(start, stop)
+        on_progress((stop - first) / (last - first))
+
+
+def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: Grid, dtype: np.dtype[Any]) -> None:
+    stored = np.dtype(_STORED[dtype.name])
+    low, high, total, squares, count, z = np.inf, -np.inf, 0.0, 0.0, 0, 0
+    out = MrcWriter(draft, grid, stored, title="tomoseg export")
+    for slab in slabs:
+        out.write_slices(z, slab.astype(stored))
+        z += len(slab)
+        finite = slab[np.isfinite(slab)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+            total += float(finite.sum(dtype=np.float64))
+            squares += float(np.square(finite, dtype=np.float64).sum())
+            count += finite.size
+    mean = total / max(count, 1)
+    rms = float(np.sqrt(max(squares / max(count, 1) - mean**2, 0.0)))
+    out.close(minimum=low, maximum=high, mean=mean, rms=rms)
+
+
+def export_triples(
+    project: Project, run: str, views: Sequence[TripleView], target: Path, *, force: bool = False
+) -> None:
+    """Write triples as EMAN2's trainout has them: image, annotation, output, and so on; row 0 first.
+
+    Parameters
+    ----------
+    project : Project
+    run : str
+        Network that the triples are of.
+    views : sequence of TripleView
+        At least one.
+    target : Path
+        Ends in .hdf or .mrc.
+    force : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    ProjectError
+        If there is no such network, or the file exists and not `force`.
+    """
+    voxel_size_angstrom = catalog.network(project.layout, run).voxel_size_angstrom
+    refuse_existing(target, force=force)
+    images = [
+        plane for view in views for plane in (view.image, (view.annotation == FEATURE).astype(np.float32), view.output)
+    ]
+    stack = np.stack(images).astype(np.float32)  # (3 n, y, x)
+    with drafted(target) as draft:
+        if target.suffix.lower() == ".hdf":
+            eman_hdf.write_image_stack(draft, stack, voxel_size_angstrom=voxel_size_angstrom)
+        else:
+            with MrcWriter(draft, Grid(stack.shape, voxel_size_angstrom), np.dtype(np.float32)) as out:
+                out.write_slices(0, stack)
+
+
+def export_png(rgb: NDArray[np.uint8], target: Path, *, force: bool = False) -> None:
+    """Write a picture, uint8 of shape (y, x, 3), row 0 at the top.
+
+    Raises
+    ------
+    UsageError
+        If the name does not end in .png.
+    ProjectError
+        If the file exists and not `force`.
+    """
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"{target.name} is no name of a PNG.", "Name a file that ends in .png")
+    refuse_existing(target, force=force)
+    with drafted(target) as draft:
+        write_png(draft, rgb)

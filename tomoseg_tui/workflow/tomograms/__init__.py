@@ -1,0 +1,1 @@
+"""Tomograms: import, preprocessing, preview, checks and renaming."""

@@ -1,0 +1,189 @@
+"""Filter and bin tomograms into versions of their own, streamed; a job that goes on where it was cut off."""
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core import filters
+from tomoseg_tui.core.filters import NO_FILTER, FilterChain, preprocess
+from tomoseg_tui.core.names import check_name, version_name
+from tomoseg_tui.core.statistics import measure, sample_bands
+from tomoseg_tui.errors import ProjectError, TomogramError, UsageError
+from tomoseg_tui.files.atomic import sync_folder
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.io.volume_reader import VolumeReader
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import FilterStep, TomogramRecord, now, write_record
+from tomoseg_tui.workflow.job_interface import Reporter, stop_if_asked
+from tomoseg_tui.workflow.tomograms.import_tomograms import binned_grid
+from tomoseg_tui.workflow.tomograms.preprocess_output import Prepared, VersionFolder
+from tomoseg_tui.workflow.volume_names import byte_sign_of
+
+
+class PreprocessRequest(msgspec.Struct, frozen=True):
+    """What is done to which tomograms."""
+
+    tomograms: tuple[str, ...]
+    lowpass: float = 0.25
+    highpass: float = 5.0
+    clamp: float = 3.0
+    factor: int = 1
+    filtered: bool = True
+    """False bins only."""
+    tag: str = "preproc"
+
+    @property
+    def step(self) -> FilterStep | None:
+        """The filters as a chain knows them, None where all are off."""
+        step = FilterStep(self.lowpass, self.highpass, self.clamp)
+        return step if self.filtered and step != FilterStep() else None
+
+    @property
+    def chain(self) -> FilterChain:
+        """The filters as arrays know them."""
+        step = self.step
+        return NO_FILTER if step is None else FilterChain(step.lowpass, step.highpass, step.clamp)
+
+    def target(self, name: str) -> str:
+        """Name of the version that is made."""
+        parts = ([f"bin{self.factor}"] if self.factor > 1 else []) + ([self.tag] if self.filtered else [])
+        return version_name(name, "_".join(parts))
+
+
+def check_preprocess(project: Project, request: PreprocessRequest, *, promised: Collection[str] = frozenset()) -> None:
+    """Refuse what cannot be done, before a job is made of it.
+
+    Parameters
+    ----------
+    project : Project
+    request : PreprocessRequest
+    promised : collection of str
+        Tomograms that will be there when the job begins.
+
+    Raises
+    ------
+    TomosegError
+        If a tomogram is unknown, a name is taken, nothing would be done, or a setting is out of range.
+    """
+    project.refuse_newer()
+    if not request.filtered and request.factor == 1:
+        raise UsageError("--no-filter without --bin does nothing.", "Give --bin 2, or leave --no-filter out.")
+    if not (0 <= request.lowpass <= 1 and 0 <= request.highpass < np.inf and 0 <= request.clamp < np.inf):
+        raise UsageError(
+            f"--lowpass {request.lowpass:g} --highpass {request.highpass:g} --clamp {request.clamp:g} is out of range.",
+            "Low-pass is 0 to 1 cycles/voxel, high-pass in pixels and clamp in sigmas from 0; 0 switches off.",
+        )
+    targets = [check_name(request.target(name), "tomogram") for name in request.tomograms]
+    for name, target in zip(request.tomograms, targets, strict=True):
+        if project.layout.tomogram_folder(target).exists() or targets.count(target) > 1 or target in promised:
+            raise ProjectError(f"The name {target} is taken.", "Choose another --tag, or remove it first.")
+        if name in promised:
+            continue
+        record = catalog.tomogram(project.layout, name)
+        catalog.volume_path(project.layout, name, record)
+        if min(record.shape_zyx) < request.factor:
+            raise TomogramError(
+                f"{name} has shape {record.shape_zyx}: binning by {request.factor} leaves nothing.",
+                "Take a smaller --bin.",
+            )
+
+
+def run_preprocess(project: Project, asked: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    """Carry out a preprocess job; a tomogram that is there already is passed over."""
+    request = msgspec.convert(asked, PreprocessRequest)
+    made = []
+    for index, name in enumerate(request.tomograms):
+        target = request.target(name)
+        made.append(target)
+        if not project.layout.tomogram_folder(target).exists():
+            _preprocess_one(project, request, name, reporter, index)
+        reporter.progress((index + 1) / len(request.tomograms), f"{target} is done")
+    return {"tomograms": made}
+
+
+@dataclass(frozen=True)
+class _Regions:
+    """A reader as the filters want it."""
+
+    reader: VolumeReader
+
+    @property
+    def shape_zyx(self) -> tuple[int, int, int]:
+        return self.reader.grid.shape_zyx
+
+    def read_region(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
+        return self.reader.read_region(corner_zyx, shape_zyx)
+
+
+def _preprocess_one(project: Project, request: PreprocessRequest, name: str, reporter: Reporter, index: int) -> None:
+    record, target = catalog.tomogram(project.layout, name), request.target(name)
+    path = catalog.volume_path(project.layout, name, record)
+    version = _version(request, name, record, path, reporter)
+
+    def on_piece(done: int, pieces: int) -> None:
+        stop_if_asked(reporter)
+        reporter.progress((index + done / pieces) / len(request.tomograms), f"{name} to {target}")
+
+    with (
+        open_volume(path, byte_sign=byte_sign_of(record)) as source,
+        MrcWriter.reopen(version.volume) as out,
+    ):
+        made = preprocess(
+            _Regions(source), request.chain, factor=request.factor, scale=record.scale,
+            piece_voxels=filters.PIECE_VOXELS, on_piece=on_piece, kept=version,
+        )  # fmt: skip
+        for corner, values in made:
+            version.add_piece(corner, values, out)
+    write_record(version.draft / "tomogram.json", _record(request, name, record, version.volume))
+    version.draft.rename(project.layout.tomogram_folder(target))
+    sync_folder(project.layout.tomograms)
+    version.remove()
+
+
+def _version(
+    request: PreprocessRequest, name: str, record: TomogramRecord, path: Path, reporter: Reporter
+) -> VersionFolder:
+    """Return a version that goes on where it was cut off, or begins; say which, if it was begun before."""
+    facts, target = path.stat(), request.target(name)
+    chain = asdict(request.chain)
+    prepared = Prepared(record, facts.st_size, facts.st_mtime_ns, chain, request.factor, filters.PIECE_VOXELS)
+    version = VersionFolder(reporter.partial / target, target)
+    if version.goes_on_with(prepared):
+        if version.readings or version.pieces:
+            told = f"{version.readings} whole readings of {name} and {version.pieces} finished pieces are kept"
+            reporter.log(f"{target} goes on: {told}.")
+        return version
+    if version.is_begun:
+        reporter.log(f"{target} begins anew: {name} or the filters are others than those of what was kept of it.")
+    version.begin(prepared, binned_grid(record.grid, request.factor), f"tomoseg preprocess {name}"[:80])
+    return version
+
+
+def _record(request: PreprocessRequest, name: str, record: TomogramRecord, made: Path) -> TomogramRecord:
+    grid, step = binned_grid(record.grid, request.factor), request.step
+    with open_volume(made) as volume:
+        statistics = measure(volume, sample_bands(grid.shape_zyx))
+    described = [request.chain.describe(grid.voxel_size_angstrom, grid.shape_zyx[2])] if step is not None else []
+    return TomogramRecord(
+        file=made.name,
+        shape_zyx=grid.shape_zyx,
+        voxel_size_angstrom=grid.voxel_size_angstrom,
+        origin_xyz_angstrom=grid.origin_xyz_angstrom,
+        nstart_xyz=grid.nstart_xyz,
+        polarity=record.polarity,
+        type="MRC mode 2, float32",
+        mean=statistics.mean,
+        sigma=statistics.sigma,
+        chain=(*record.chain, step) if step is not None else record.chain,
+        chain_angstrom=(*record.chain_angstrom, *described),
+        made_from=name,
+        binned=request.factor,
+        imported=now(),
+    )

@@ -1,0 +1,160 @@
+"""What a person looks at before deciding: a file's header, the middle of a tomogram, what filters do to it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.filters import FilterChain, binned_shape, preprocess
+from tomoseg_tui.core.grid import DensityScale, Grid
+from tomoseg_tui.core.smoothing import gaussian_taps
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.io.mrc_header import ByteSign
+from tomoseg_tui.io.volume_reader import VolumeReader
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import TomogramRecord
+from tomoseg_tui.workflow.annotations.import_annotations import cut_slice
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
+from tomoseg_tui.workflow.volume_names import byte_sign_of
+
+MIDDLE_EDGE = 512
+"""Pixels along an edge of the part that is looked at; more would not fit a terminal."""
+MOST_HALO_SLICES = 12
+"""Slices above and below the middle one that a preview of filters reads at most, so that it takes a moment only."""
+FLAT_SHARE = 0.05
+"""A tile that spreads less than this share of its tomogram's sigma shows nothing."""
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the header of a file says."""
+
+    grid: Grid
+    kind: str
+    warnings: tuple[str, ...]
+    compressed: bool
+
+
+def read_file_facts(path: Path, *, byte_sign: ByteSign | None = None) -> FileFacts:
+    """Read what the header of a file says; an archive is unpacked for it.
+
+    Raises
+    ------
+    UnreadableTomogramError, TomogramError
+        As `io.formats.open_volume`.
+    """
+    with open_volume(path, byte_sign=byte_sign) as reader:
+        return FileFacts(reader.grid, reader.kind, reader.warnings, reader.compressed)
+
+
+def _open(project: Project, name: str) -> tuple[VolumeReader, TomogramRecord]:
+    record = catalog.tomogram(project.layout, name)
+    return open_volume(catalog.volume_path(project.layout, name, record), byte_sign=byte_sign_of(record)), record
+
+
+def _middle(shape_zyx: tuple[int, int, int], halo: int, edge: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return corner and shape of the middle of a volume: 2 halo + 1 slices, at most edge x edge pixels."""
+    extent = [min(n, wanted) for n, wanted in zip(shape_zyx, (2 * halo + 1, edge, edge), strict=True)]
+    z, y, x = (min(n // 2 - taken // 2, n - taken) for n, taken in zip(shape_zyx, extent, strict=True))
+    return (z, y, x), (extent[0], extent[1], extent[2])
+
+
+def look_at_middle(project: Project, name: str) -> NDArray[np.generic]:
+    """Return the middle of a tomogram's central slice, shape (y, x), at most `MIDDLE_EDGE` each, in its own type."""
+    reader, _ = _open(project, name)
+    with reader:
+        middle: NDArray[np.generic] = reader.read_region(*_middle(reader.grid.shape_zyx, 0, MIDDLE_EDGE))[0]
+        return middle
+
+
+@dataclass(frozen=True, eq=False)
+class FilterView:
+    """The middle of a tomogram before and after filters."""
+
+    before: NDArray[np.float32]
+    """Shape (y, x)."""
+    after: NDArray[np.float32]
+    """Shape (y, x), by the binning smaller."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Slab:
+    """A part of a volume in memory, as the filters want it."""
+
+    values: NDArray[np.float32]
+
+    @property
+    def shape_zyx(self) -> tuple[int, int, int]:
+        depth, height, width = self.values.shape
+        return depth, height, width
+
+    def read_region(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[np.float32]:
+        return self.values[tuple(slice(c, c + n) for c, n in zip(corner_zyx, shape_zyx, strict=True))]
+
+
+def preview_filters(project: Project, name: str, request: PreprocessRequest) -> FilterView:
+    """Filter the middle of a tomogram as `preprocess` would filter all of it.
+
+    Parameters
+    ----------
+    project : Project
+        Where the tomogram is.
+    name : str
+        Which one.
+    request : PreprocessRequest
+        The filters and the binning; its tomograms are not asked.
+
+    Returns
+    -------
+    FilterView
+        The central slice, at most `MIDDLE_EDGE` pixels along an edge of the result.
+
+    Raises
+    ------
+    TomosegError
+        If the tomogram cannot be read, a setting is out of range, or binning leaves nothing.
+
+    Notes
+    -----
+    Few slices around the central one are read, so a high-pass works in the plane alone and mean and sigma are
+    those of the middle: a picture to choose by, not the result.
+    """
+    chain = request.chain
+    reader, record = _open(project, name)
+    with reader:
+        halo = min(gaussian_taps(chain.lowpass).size // 2 if chain.lowpass else 0, MOST_HALO_SLICES) + 1
+        shape = reader.grid.shape_zyx
+        binned_shape(shape, request.factor)
+        corner, extent = _middle(shape, halo * request.factor, MIDDLE_EDGE * request.factor)
+        values = reader.read_region(corner, extent).astype(np.float32)  # (z, y, x)
+    shrunk = FilterChain(chain.lowpass, chain.highpass * extent[2] / shape[2], chain.clamp)
+    after = _filtered_middle(_Slab(values), shrunk, request.factor, record.scale)
+    return FilterView(values[extent[0] // 2], after)
+
+
+def _filtered_middle(slab: _Slab, chain: FilterChain, factor: int, scale: DensityScale) -> NDArray[np.float32]:
+    depth, height, width = binned_shape(slab.shape_zyx, factor)
+    middle = np.zeros((height, width), np.float32)
+    for (z, y, x), values in preprocess(slab, chain, factor=factor, scale=scale):
+        if z <= depth // 2 < z + values.shape[0]:
+            middle[y : y + values.shape[1], x : x + values.shape[2]] = values[depth // 2 - z]
+    return middle
+
+
+def is_flat(project: Project, place: Place) -> bool:
+    """Tell whether a tile, placed or not, shows next to nothing: a hole, a masked part, a gap of the volume.
+
+    Raises
+    ------
+    TomosegError
+        If the tomogram is unknown or cannot be read, or the place lies outside of it.
+    """
+    reader, record = _open(project, place.tomogram)
+    with reader:
+        values, inside = cut_slice(reader, place)
+    seen = values[inside].astype(np.float64)
+    seen = seen[np.isfinite(seen)]
+    return bool(seen.size == 0 or seen.std() < FLAT_SHARE * record.sigma)

@@ -1,0 +1,184 @@
+"""What a training is asked to do, checked before a job is made of it. The training itself is neural's business."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.core.network_settings import network_named
+from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
+from tomoseg_tui.io.trainset_file import SetSummary, read_summary
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words
+from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised
+from tomoseg_tui.workflow.reserved_names import free_name, release, reserve
+from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training.lineage import earlier_of
+from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE, SetRequest
+
+FROM_RATE = 0.1
+"""A training that goes on from another starts at this share of its learning rate."""
+
+
+class TrainRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `train` is asked to do."""
+
+    name: str
+    """Name of the run."""
+    trainset: str | None = None
+    features: tuple[str, ...] = ()
+    """Built into the run's own training set if no training set is named."""
+    network: str = "default"
+    made_from: str | None = None
+    """Run whose weights to start from."""
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch: int | None = None
+    device: str = "cpu"
+    seed: int | None = None
+    validation: float | None = None
+    version: str | None = None
+
+
+def check_training(project: Project, request: TrainRequest, *, promised: Promised = NOTHING) -> SetSummary | None:
+    """Refuse what cannot be trained; nothing is written.
+
+    Parameters
+    ----------
+    project : Project
+    request : TrainRequest
+    promised : Promised
+        What will be there when the training begins; what hangs on it is checked then.
+
+    Returns
+    -------
+    SetSummary or None
+        What it would learn from; None if that cannot be told yet.
+
+    Raises
+    ------
+    TomosegError
+        If a name is unknown or taken, nothing is labelled, or a setting is out of range.
+    """
+    project.refuse_newer()
+    check_name(request.name, "run")
+    if project.layout.network_folder(request.name).exists():
+        raise ProjectError(f"There is a run {request.name} already.", "Choose another --name.")
+    _check_numbers(request)
+    network_named(request.network)
+    if promised.tomograms:
+        return None
+    if request.made_from in promised.runs:
+        return _summary_of(project, msgspec.structs.replace(request, made_from=None))
+    summary = _summary_of(project, request)
+    check_start(project, request, summary)
+    return summary
+
+
+def check_start(project: Project, request: TrainRequest, summary: SetSummary) -> None:
+    """Refuse to start from a network that is not there, or has learned something else.
+
+    Raises
+    ------
+    TomosegError
+        If it is so.
+    """
+    if request.made_from is not None:
+        _check_start(catalog.network(project.layout, request.made_from), summary, request)
+
+
+def remarks_on_start(project: Project, request: TrainRequest, summary: SetSummary | None) -> list[str]:
+    """Return what the user should know of the run whose weights a training starts from.
+
+    Parameters
+    ----------
+    project : Project
+    request : TrainRequest
+    summary : SetSummary or None
+        What is learned from; None if that cannot be told yet.
+    """
+    if request.made_from is None:
+        return []
+    earlier = earlier_of(project, request.made_from)
+    return [*earlier.doubts, *(_other_filters(earlier.card, summary) if summary is not None else [])]
+
+
+def _other_filters(card: NetworkCard, summary: SetSummary) -> list[str]:
+    chain = tuple(FilterStep(**step) for step in summary.preprocessing)
+    if chain == card.preprocessing:
+        return []
+    theirs, ours = chain_in_words(card.preprocessing), chain_in_words(chain)
+    return [f"The tiles are filtered in another way ({ours}) than {card.name} was trained with ({theirs})."]
+
+
+def _check_numbers(request: TrainRequest) -> None:
+    whole = {"--epochs": request.epochs, "--batch": request.batch}
+    for option, value in whole.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{option} {value} is out of range.", "Take 1 or more.")
+    if request.validation is not None and not 0 <= request.validation <= 0.5:
+        raise UsageError(f"--validation {request.validation:g} is out of range.", "Take 0 to 0.5; 0.2 is usual.")
+    if request.learning_rate is not None and not 0 < request.learning_rate < float("inf"):
+        raise UsageError(f"--learning-rate {request.learning_rate:g} is out of range.", "Take a number above 0.")
+    if request.seed is not None and not 0 <= request.seed < 2**31:
+        raise UsageError(f"--seed {request.seed} is out of range.", "Take 0 to 2147483647.")
+
+
+def _summary_of(project: Project, request: TrainRequest) -> SetSummary:
+    if request.trainset is not None:
+        if request.features or request.version:
+            raise UsageError(
+                "A training set has its features and versions already.", "Leave --feature and --version out."
+            )
+        return read_summary(trainsets.require_training_set(project, request.trainset))
+    summary, _ = trainsets.gather(project, request.name, set_request(request))
+    return summary
+
+
+def set_request(request: TrainRequest) -> SetRequest:
+    """Return what the run's own training set is to hold."""
+    share = 0.2 if request.validation is None else request.validation
+    return SetRequest(request.features, share, request.version, request.made_from)
+
+
+def _check_start(card: NetworkCard, summary: SetSummary, request: TrainRequest) -> None:
+    """Refuse to start from a network that has learned something else."""
+    asked = network_named(request.network).name if request.network != "default" else card.network
+    if asked != card.network:
+        raise TrainingError(
+            f"{card.name} is a network {card.network}, not {asked}.", f"Leave --network out, or say {card.network}."
+        )
+    if tuple(card.features) != summary.features:
+        raise TrainingError(
+            f"{card.name} knows {', '.join(card.features)}, the tiles show {', '.join(summary.features)}.",
+            "Name the same features in the same order.",
+        )
+    if abs(card.voxel_size_angstrom - summary.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * card.voxel_size_angstrom:
+        raise TrainingError(
+            f"{card.name} was trained at {card.voxel_size_angstrom:g} Å/voxel, "
+            f"the tiles are at {summary.voxel_size_angstrom:g}.",
+            "Train a new network, or bring the tomograms to its scale.",
+        )
+
+
+def free_run_name(project: Project, features: tuple[str, ...], trainset: str | None) -> str:
+    """Return a name for a run that nobody has named; see `reserving.free_name`."""
+    return free_name(project.layout.network_folder, features, trainset)
+
+
+def reserve_run(project: Project, name: str) -> Path:
+    """Make a run's folder, so that the name is taken from now on; see `reserving.reserve`."""
+    return reserve(project.layout.network_folder(name), "a run")
+
+
+def release_run(project: Project, name: str) -> None:
+    """Give a reserved name back, because no job has come of it."""
+    release(project.layout.network_folder(name))
+
+
+def network_listing(card: NetworkCard) -> dict[str, Any]:
+    """Return a network as `networks --json` prints it."""
+    plain: dict[str, Any] = msgspec.to_builtins(card)
+    return plain
