@@ -54,7 +54,7 @@ check: setup
 	$(MAKE) --no-print-directory test-slurm
 
 golden: setup
-	GOLDEN=1 $(BIN)/python -m pytest -q -p no:randomly tests/cli/test_help.py tests/jobs/test_record.py
+	GOLDEN=1 $(BIN)/python -m pytest -q -p no:randomly tests/cli/test_help.py tests/jobs/test_job.py
 	$(BIN)/python -m pytest -q -p no:randomly tests/tui/test_snapshots.py --snapshot-update
 
 # Without DATA the sample data are gone through; with it, networks are compared (tests/bench/sim.py says how long).

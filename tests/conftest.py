@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, missing_commands, running_cluster
-from support import Tomoseg
-from undisturbed import make_template
+from helpers.cli_runner import Tomoseg
+from helpers.reference_results import make_template
+from helpers.slurm_cluster import Cluster, missing_commands, running_cluster
 
 from tomoseg_tui.project.catalog import Project, make_project
 

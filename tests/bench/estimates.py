@@ -21,8 +21,8 @@ import numpy as np
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import Tomoseg
-from tubes import GRID, make_map, make_tubes_project, tubes, write_volume
+from helpers.cli_runner import Tomoseg
+from helpers.job_project import GRID, make_map, make_tubes_project, tubes, write_volume
 
 from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.files.disk_space import taken_bytes

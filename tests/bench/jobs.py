@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import Tomoseg, wait_until
-from terminal import Terminal
-from trainings import put_job, tell_progress
-from tubes import hooked, make_tubes_project
+from helpers.cli_runner import Tomoseg, wait_until
+from helpers.job_project import hooked, make_tubes_project
+from helpers.pseudo_terminal import Terminal
+from helpers.run_project import put_job, tell_progress
 
 from tomoseg_tui.files import locks as claims
 from tomoseg_tui.jobs.job import JobState

@@ -20,9 +20,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import Tomoseg, wait_until
-from tubes import hooked
-from undisturbed import NETWORK_HOOK, WORK, content_of, make_template
+from helpers.cli_runner import Tomoseg, wait_until
+from helpers.job_project import hooked
+from helpers.reference_results import NETWORK_HOOK, WORK, content_of, make_template
 
 from tomoseg_tui.files import locks as claims
 from tomoseg_tui.jobs.job import Job, JobState, all_jobs, tidy_jobs

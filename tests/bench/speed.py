@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import tensorflow as tf
-from support import Listener
+from helpers.cli_runner import Listener
 from unet_s import build_unet_s, flops_per_pixel
 
 from tomoseg_tui.core.network_settings import network_named

@@ -7,8 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
+from helpers.reference_results import SMALL
 from kill_jobs import Killer
-from undisturbed import SMALL
 
 KILLS = 4
 

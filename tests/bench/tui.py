@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from terminal import ASK, Screen, Terminal, memory_bytes
+from helpers.pseudo_terminal import ASK, Screen, Terminal, memory_bytes
 
 from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.core.tiles import Place

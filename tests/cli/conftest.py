@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import Run, digest_of, noise, write_mrc
+from helpers.cli_runner import Run, digest_of, noise, write_mrc
 
 from tomoseg_tui.cli.main import run
 from tomoseg_tui.project.catalog import Project

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from helpers.cli_runner import Run
+from helpers.run_project import put_audit
 from PIL import Image
-from support import Run
-from trainings import put_audit
 
 from tomoseg_tui.project.catalog import Project
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support import Tomoseg, digest_of, noise, write_mrc
-from tubes import make_tubes_project
+from helpers.cli_runner import Tomoseg, digest_of, noise, write_mrc
+from helpers.job_project import make_tubes_project
 
 from tomoseg_tui.project.catalog import Project
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from helpers.cli_runner import Run, noise, write_mrc
 from PIL import Image
-from support import Run, noise, write_mrc
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.project.annotation_files import read_layer

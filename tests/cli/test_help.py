@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from support import check_golden
+from helpers.cli_runner import check_golden
 
 from tomoseg_tui.cli.parser import build
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.cli_runner import Run, Tomoseg, digest_of, interrupt, noise, write_mrc
 from PIL import Image
-from support import Run, Tomoseg, digest_of, interrupt, noise, write_mrc
 
 from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.io import eman2_hdf as eman_hdf

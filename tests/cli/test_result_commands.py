@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import Run, Tomoseg, digest_of, make_card, noise, put_card, write_map, write_mrc
+from helpers.cli_runner import Run, Tomoseg, digest_of, make_card, noise, put_card, write_map, write_mrc
 
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.cli_runner import Run, Tomoseg, write_map, write_mrc
 from numpy.typing import NDArray
 from PIL import Image
-from support import Run, Tomoseg, write_map, write_mrc
 
 from tomoseg_tui.project.catalog import Project
 

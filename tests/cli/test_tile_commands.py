@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import Run, Tomoseg, noise, write_mrc
+from helpers.cli_runner import Run, Tomoseg, noise, write_mrc
 
 from tomoseg_tui.project.catalog import Project
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.cli_runner import Run, make_card, put_card
 from PIL import Image
-from support import Run, make_card, put_card
 
 from tomoseg_tui.io.formats import open_stack
 from tomoseg_tui.io.triples_file import Triples, write_triples

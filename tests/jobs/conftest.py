@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from queued import Stage
-from support import Tomoseg
-from tubes import SHAPE_ZYX, Held, copied, held_workers, make_map, make_tubes_project
+from helpers.cli_runner import Tomoseg
+from helpers.job_project import SHAPE_ZYX, Held, copied, held_workers, make_map, make_tubes_project
+from helpers.stub_worker import Stage
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import all_jobs

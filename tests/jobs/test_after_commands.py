@@ -1,8 +1,8 @@
 """--after and --now on the command line; trainings and applies only wait, so that no network is needed."""
 
 import pytest
-from queued import Stage, becomes
-from support import Tomoseg, wait_until
+from helpers.cli_runner import Tomoseg, wait_until
+from helpers.stub_worker import Stage, becomes
 
 from tomoseg_tui.jobs.job import JobState, find_job
 from tomoseg_tui.project.catalog import Project

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from small_disk import LimitedFiles, SmallDisk, Tmpfs
-from support import digest_of
-from tubes import hooked
-from undisturbed import NETWORK_HOOK, content_of
+from helpers.cli_runner import digest_of
+from helpers.full_disk import LimitedFiles, SmallDisk, Tmpfs
+from helpers.job_project import hooked
+from helpers.reference_results import NETWORK_HOOK, content_of
 
 from tomoseg_tui.project.layout import ProjectLayout
 

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support import Run, Tomoseg, interrupt, wait_until
-from tubes import Held, hooked, is_gone, tear_for_a_moment
+from helpers.cli_runner import Run, Tomoseg, interrupt, wait_until
+from helpers.job_project import Held, hooked, is_gone, tear_for_a_moment
 
 from tomoseg_tui.files import locks as claims
 from tomoseg_tui.jobs import launch

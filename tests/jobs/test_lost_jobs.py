@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support import Tomoseg
+from helpers.cli_runner import Tomoseg
 
 from tomoseg_tui.files import locks as claims
 from tomoseg_tui.jobs import launch

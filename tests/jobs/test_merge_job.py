@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from helpers.cli_runner import Tomoseg, wait_until
+from helpers.job_project import GRID, SHAPE_ZYX, blocks_of, held_workers, hooked, make_map, read_volume
 from numpy.typing import NDArray
-from support import Tomoseg, wait_until
-from tubes import GRID, SHAPE_ZYX, blocks_of, held_workers, hooked, make_map, read_volume
 
 from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import TomosegError

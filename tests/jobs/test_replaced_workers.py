@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support import Tomoseg, wait_until
-from tubes import held_workers, is_gone
+from helpers.cli_runner import Tomoseg, wait_until
+from helpers.job_project import held_workers, is_gone
 
 from tomoseg_tui.files import locks as claims
 from tomoseg_tui.files.atomic import write_whole

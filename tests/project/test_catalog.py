@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import bring, make_card, noise, put_card, write_map, write_mrc
+from helpers.cli_runner import bring, make_card, noise, put_card, write_map, write_mrc
 
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import NotAProjectError, ProjectError

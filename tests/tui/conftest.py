@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.cli_runner import bring, noise, write_mrc
+from helpers.pilot import MakeApp
+from helpers.tmux_session import Tmux
 from numpy.typing import NDArray
-from pilots import MakeApp
-from support import bring, noise, write_mrc
-from tmux import Tmux
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.project.catalog import Project, make_project

@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from pilots import MakeApp, open_tab, prose_on, until, words_on
-from support import make_card, put_card, write_map
+from helpers.cli_runner import make_card, put_card, write_map
+from helpers.pilot import MakeApp, open_tab, prose_on, until, words_on
 from textual.binding import Binding
 from textual.command import CommandPalette
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from pilots import MakeApp, open_tab, prose_on, until
-from support import bring, write_mrc
+from helpers.cli_runner import bring, write_mrc
+from helpers.pilot import MakeApp, open_tab, prose_on, until
+from helpers.run_project import figures, put_run, tell_progress
 from textual.pilot import Pilot
-from trainings import figures, put_run, tell_progress
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.files import locks as claims

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support import Tomoseg
-from tmux import Tmux
+from helpers.cli_runner import Tomoseg
+from helpers.tmux_session import Tmux
 
 from tomoseg_tui.jobs.job import JobState, find_job
 from tomoseg_tui.project.catalog import Project

@@ -1,8 +1,8 @@
 """A project with one tomogram called cell: 8 x 128 x 128 bytes of noise at 10 Å."""
 
 import pytest
+from helpers.cli_runner import bring, noise
 from hypothesis import settings
-from support import bring, noise
 
 from tomoseg_tui.project.catalog import Project
 

@@ -4,7 +4,7 @@ Textual renders a `Strip` from its segments, one style after the other, which ta
 A `PixelStrip` hands out its escape sequences as they are. When something lies over a part of the line (a toast, a
 dialog) or a picture of the screen is taken, Textual cuts the line, and then segments are made.
 
-`render` and `_segments` are Textual's own and not promised to stay; tests/tui/test_canvas_strip.py pins them.
+`render` and `_segments` are Textual's own and not promised to stay; tests/tui/canvas/test_ansi_strip.py pins them.
 """
 
 import re

@@ -4,7 +4,7 @@ Textual finds what is to be drawn again as spans of lines, but begins each at th
 in. Here the span is cut at both ends.
 
 `Compositor`, `ChopsUpdate` and the attribute of a screen that holds them are Textual's own and not promised to stay;
-tests/tui/test_canvas_sending.py pins them.
+tests/tui/canvas/test_partial_updates.py pins them.
 """
 
 from typing import Any, final

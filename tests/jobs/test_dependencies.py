@@ -1,0 +1,184 @@
+"""Jobs that come after others: real workers, whose trainings only wait."""
+
+import os
+import signal
+from typing import Any
+
+import pytest
+from helpers.cli_runner import wait_until
+from helpers.job_project import tear_for_a_moment
+from helpers.stub_worker import Stage, becomes, train
+
+from tomoseg_tui.errors import JobError
+from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.dependencies import awaited, blocked, launch_all, resume_with_followers, to_come
+from tomoseg_tui.jobs.job import Job, JobState, create_job, find_job
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import now
+
+Projects = tuple[Project, Project]
+
+
+def apply(project: Project, run: str, **how: Any) -> Job:
+    asked = {"run": run, "tomograms": ["cell"]}
+    return launch.launch(project.layout, "apply", f"{run} on cell", asked, **how)
+
+
+def test_a_job_begins_when_the_one_before_it_is_done(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    first = train(projects[0], "first")
+    later = apply(projects[0], "later", after=["1"])
+    listing = later.listing()
+    assert (listing["state"], listing["after"], listing["place"]) == ("queued", ["1"], None)
+    wait_until(lambda: later.listing()["waits_for"] == "waits for job 1 (train first)")
+    stage.let_go("first")
+    becomes(later, JobState.DONE)
+    assert first.state() is JobState.DONE
+    assert stage.begun == ["first", "later"]
+
+
+@pytest.mark.slow
+def test_a_job_that_waits_for_another_does_not_stand_in_line(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    train(projects[0], "first")
+    later = apply(projects[0], "later", after=["1"])
+    second = train(projects[1], "second")
+    wait_until(lambda: second.listing()["place"] == 1)
+    assert later.listing()["place"] is None
+    stage.let_go("first")  # which of the two comes first now is a matter of who looks first
+    becomes(second, JobState.DONE)
+    becomes(later, JobState.DONE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["failed", "stopped", "lost"])
+def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Projects, stage: Stage, end: str) -> None:
+    project = projects[0]
+    stage.hold("first")
+    first = train(project, "first")
+    later, last = apply(project, "later", after=["1"]), apply(project, "last", after=["2"])
+    becomes(first, JobState.RUNNING)
+    if end == "failed":
+        stage.fail("first")
+        stage.let_go("first")
+    elif end == "stopped":
+        launch.stop(first)
+    else:
+        launch._signal_group(first, signal.SIGKILL)
+    becomes(last, JobState.FAILED)
+    listing = later.listing()
+    assert listing["fault"] == f"It comes after job 1 (train first), which is {end}."
+    assert "tomoseg jobs resume 1" in listing["fix"]
+    assert "job 2 (apply later on cell), which is failed" in last.listing()["fault"]
+    with pytest.raises(JobError, match="comes after job 1"):
+        resume_with_followers(project.layout, later)
+    if end == "failed":
+        stage.fail("first", fails=False)
+    else:
+        stage.let_go("first")
+    resumed, followers = resume_with_followers(project.layout, first)
+    assert (resumed, [job.id for job in followers]) == (True, ["2", "3"])
+    becomes(last, JobState.DONE)
+
+
+@pytest.mark.slow
+def test_a_job_that_was_resumed_takes_along_only_what_waited_for_it(projects: Projects, stage: Stage) -> None:
+    project = projects[0]
+    stage.fail("first")
+    stage.fail("own")
+    first = train(project, "first")
+    becomes(first, JobState.FAILED)
+    own = train(project, "own")
+    becomes(own, JobState.FAILED)
+    with pytest.raises(JobError, match="Job 1 is failed"):
+        awaited(project.layout, ["1"])
+    stage.fail("first", fails=False)
+    assert resume_with_followers(project.layout, first) == (True, [])
+    becomes(first, JobState.DONE)
+    assert own.state() is JobState.FAILED
+    assert resume_with_followers(project.layout, first) == (False, [])
+
+
+@pytest.mark.slow
+def test_a_chain_whose_workers_all_went_down_goes_on_with_its_first_job(projects: Projects, stage: Stage) -> None:
+    """As after a power cut; the last of them was being launched just then, and has no worker yet."""
+    project = projects[0]
+    stage.hold("first", "own")
+    first = train(project, "first")
+    later, last = apply(project, "later", after=["1"]), apply(project, "last", after=["2"])
+    own = train(project, "own", at_once=True)
+    becomes(own, JobState.RUNNING)
+    bare = create_job(project.layout, "apply", "bare", {"run": "bare", "tomograms": ["cell"]}, after=["1", "3"])
+    os.utime(bare.record_file, (0, 0))
+    begun = create_job(project.layout, "apply", "begun", {"run": "begun", "tomograms": ["cell"]}, after=["1"])
+    begun.move(JobState.RUNNING, started=now())
+    for job in (own, last, later, first):
+        launch._signal_group(job, signal.SIGKILL)
+    everything = [first, later, last, own, bare, begun]
+    wait_until(lambda: {job.state() for job in everything} == {JobState.LOST})
+    stage.let_go("first", "own")
+    resumed, followers = resume_with_followers(project.layout, first)
+    assert (resumed, [job.id for job in followers]) == (True, ["2", "3", "5"])
+    becomes(bare, JobState.DONE)
+    assert [job.state() for job in (first, later, last)] == [JobState.DONE] * 3
+    assert (own.state(), begun.state()) == (JobState.LOST, JobState.LOST), "these are resumed by themselves"
+
+
+def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Projects, stage: Stage) -> None:
+    project = projects[0]
+    stage.fail("a")
+    asked: list[dict[str, Any]] = [{"name": "t"}, {"run": "a", "tomograms": ["a"]}, {"run": "b", "tomograms": ["b"]}]
+    steps = [
+        ("train", "t", asked[0], ()), ("apply", "a", asked[1], (0,)), ("apply", "b", asked[2], (0,)),
+        ("apply", "c", asked[2], (1, 2)),
+    ]  # fmt: skip
+    jobs = launch_all(project.layout, steps)
+    becomes(jobs[2], JobState.DONE)
+    becomes(jobs[3], JobState.FAILED)
+    assert [job.state() for job in jobs[:2]] == [JobState.DONE, JobState.FAILED]
+    assert jobs[3].record().after == ("2", "3")
+    assert "job 2" in str(jobs[3].record().fault)
+
+
+@pytest.mark.slow
+def test_a_job_whose_forerunner_cannot_be_read_for_a_moment_waits_on(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    first = train(projects[0], "first")
+    later = apply(projects[0], "later", after=["1"])
+    becomes(first, JobState.RUNNING)
+    tear_for_a_moment(first)
+    stage.let_go("first")
+    wait_until(lambda: later.state().is_over)
+    assert (later.state(), later.record().fault) == (JobState.DONE, None)
+
+
+@pytest.mark.slow
+def test_a_job_whose_forerunner_is_gone_fails_in_words(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    train(projects[0], "first")
+    later = apply(projects[0], "later", after=["1"])
+    (projects[0].layout.job_folder("1") / "record.json").rename(projects[0].layout.root / "elsewhere.json")
+    becomes(later, JobState.FAILED)
+    assert "a job that is gone" in str(later.record().fault)
+    (projects[0].layout.root / "elsewhere.json").rename(projects[0].layout.job_folder("1") / "record.json")
+
+
+def test_a_job_whose_forerunner_was_removed_is_told_at_once(projects: Projects) -> None:
+    layout = projects[0].layout
+    first = create_job(layout, "train", "first", {})
+    later = create_job(layout, "apply", "later", {}, after=[first.id])
+    launch.discard(first)
+    assert "a job that is gone" in str(blocked(later, later.record()))
+
+
+@pytest.mark.slow
+def test_what_is_still_to_come_is_told_with_all_that_it_waits_for(projects: Projects, stage: Stage) -> None:
+    project = projects[0]
+    stage.hold("first")
+    train(project, "first")
+    apply(project, "later", after=["1"])
+    kinds = [kind for kind, _ in to_come(project.layout, ["2"])]
+    assert kinds == ["apply", "train"]
+    stage.let_go("first")
+    becomes(find_job(project.layout, "2"), JobState.DONE)
+    assert to_come(project.layout, ["2"]) == []

@@ -1,0 +1,344 @@
+"""Real workers of two projects in one queue; dead owners, strange files, and folders of other users."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from helpers.cli_runner import Tomoseg, wait_until
+from helpers.job_project import is_gone
+from helpers.stub_worker import Stage, becomes, queue, train
+
+from tomoseg_tui.errors import JobError, SettingsError
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.jobs import launch
+from tomoseg_tui.jobs.dependencies import launch_all
+from tomoseg_tui.jobs.device_queue import Place, Standing, Ticket, queue_folder, read_ticket, take_lock, user_name
+from tomoseg_tui.jobs.device_request import Wish
+from tomoseg_tui.jobs.job import Job, JobState
+from tomoseg_tui.project.catalog import Project
+
+CPU = Wish(("cpu",), "the CPU")
+Projects = tuple[Project, Project]
+
+
+def dead() -> claims.Owner:
+    return msgspec.structs.replace(claims.this_process(), started="1")
+
+
+def waits_for(job: Job) -> str:
+    return str(job.listing()["waits_for"])
+
+
+def place(folder: Path, job: str = "7", wish: Wish = CPU) -> Place:
+    return Place(folder, wish, project="lamella", job=job)
+
+
+@pytest.fixture
+def folder() -> Path:
+    return queue_folder()
+
+
+def test_jobs_of_two_projects_go_one_after_the_other_in_the_order_in_which_they_came(
+    projects: Projects, stage: Stage
+) -> None:
+    here, there = projects
+    stage.hold("first", "second", "third")
+    first, second, third = train(here, "first"), train(there, "second"), train(here, "third")
+    becomes(first, JobState.RUNNING)
+    assert (second.state(), third.state()) == (JobState.QUEUED, JobState.QUEUED)
+    wait_until(lambda: waits_for(second) == "waits for the CPU: job 1 of lamella is at it")
+    wait_until(lambda: waits_for(third) == "waits for the CPU: job 1 is at it, 1 before it")
+    assert [job.listing()["place"] for job in (first, second, third)] == [None, 1, 2]
+    stage.let_go("first")
+    becomes(second, JobState.RUNNING)
+    assert third.state() is JobState.QUEUED
+    stage.let_go("second", "third")
+    becomes(third, JobState.DONE)
+    assert stage.begun == ["first", "second", "third"]
+    wait_until(lambda: list(queue().iterdir()) == [])
+    assert "Waits for the CPU: job 1" in third.log_file.read_text()
+
+
+@pytest.mark.slow
+def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    train(projects[0], "first")
+    waiting = train(projects[0], "waiting")
+    owner = claims.owner_of(waiting.claim)
+    assert owner is not None
+    maps = Path(f"/proc/{owner.pid}/maps").read_text()
+    assert "numpy" not in maps
+    assert "tensorflow" not in maps
+    stage.let_go("first")
+    becomes(waiting, JobState.DONE)
+    assert waiting.result()["numpy"] is False
+
+
+def test_the_next_one_goes_when_the_running_one_is_killed(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    first, second = train(projects[0], "first"), train(projects[1], "second")
+    owner = claims.owner_of(first.claim)
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGKILL)
+    becomes(second, JobState.DONE)
+    assert first.state() is JobState.LOST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["stop", "kill"])
+def test_a_waiting_job_is_ended_at_once_and_can_be_resumed(projects: Projects, stage: Stage, verb: str) -> None:
+    stage.hold("first")
+    train(projects[0], "first")
+    waiting = train(projects[0], "waiting")
+    owner = claims.owner_of(waiting.claim)
+    assert owner is not None
+    Tomoseg(projects[0].layout.root)("jobs", verb, "2")
+    assert waiting.state() is JobState.STOPPED
+    assert is_gone(owner.pid) or verb == "stop"
+    stage.let_go("first")
+    launch.resume(waiting)
+    becomes(waiting, JobState.DONE)
+
+
+@pytest.mark.slow
+def test_a_job_waits_longer_than_one_that_never_comes_up_is_given(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    train(projects[0], "first")
+    waiting = train(projects[0], "waiting")
+    long_ago = time.time() - 3600
+    os.utime(waiting.record_file, (long_ago, long_ago))
+    assert waiting.state() is JobState.QUEUED
+
+
+@pytest.mark.slow
+def test_a_job_may_begin_at_once(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    first = train(projects[0], "first")
+    hasty = train(projects[0], "hasty", at_once=True)
+    becomes(hasty, JobState.DONE)
+    assert first.state() is JobState.RUNNING
+
+
+@pytest.mark.slow
+def test_a_waiting_job_that_is_stopped_may_be_resumed_at_once(projects: Projects, stage: Stage) -> None:
+    stage.hold("first")
+    train(projects[0], "first")
+    waiting = train(projects[0], "waiting")
+    run = Tomoseg(projects[0].layout.root)
+    run("jobs", "stop", "2")
+    run("jobs", "resume", "2", "--now", "--wait")
+    assert waiting.state() is JobState.DONE
+
+
+def test_dead_owners_and_strange_files_hold_up_nobody(projects: Projects, stage: Stage, folder: Path) -> None:
+    host = claims.this_process().host
+    (folder / f"{host}.cpu.0.lock").write_bytes(msgspec.json.encode(dead()))
+    ticket = Ticket(dead(), "alice", "lamella", "3", ("cpu",))
+    (folder / f"{1:020d}.{host}.1.ticket").write_bytes(msgspec.json.encode(ticket))
+    (folder / f"{2:020d}.{host}.2.ticket").write_bytes(b"\xffrubbish")
+    (folder / f"{3:020d}.{host}.3.ticket").mkdir()
+    os.mkfifo(folder / f"{4:020d}.{host}.4.ticket")
+    (folder / f"{5:020d}.{host}.5.ticket").symlink_to("nowhere")
+    os.mkfifo(folder / f"{host}.core-0.0.lock")
+    becomes(train(projects[0], "first"), JobState.DONE)
+    assert not (folder / f"{1:020d}.{host}.1.ticket").exists()
+
+
+def test_a_worker_that_hangs_holds_up_nobody(folder: Path) -> None:
+    with place(folder) as older, place(folder, "8") as younger:
+        standing = younger.step_forward()
+        assert standing == Standing("waits for the CPU: 1 before it", 1)
+        for ticket in folder.glob("*.ticket"):
+            os.utime(ticket, (0, 0))
+        younger.touch()
+        assert younger.step_forward() is None
+        assert older.step_forward() is not None
+
+
+def test_a_place_is_found_again_when_the_folder_was_cleared(folder: Path) -> None:
+    with place(folder) as waiting:
+        for file in folder.iterdir():
+            file.unlink()
+        assert waiting.step_forward() is None
+        assert len(list(folder.glob("*.ticket"))) == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_tickets_of_other_machines_do_not_count(folder: Path) -> None:
+    elsewhere = msgspec.structs.replace(claims.this_process(), host="node17")
+    ticket = Ticket(elsewhere, "alice", "lamella", "3", ("cpu",))
+    (folder / f"{1:020d}.node17.1.ticket").write_bytes(msgspec.json.encode(ticket))
+    (folder / "node17.cpu.0.lock").write_bytes(msgspec.json.encode(elsewhere))
+    with place(folder) as mine:
+        assert mine.step_forward() is None
+
+
+def test_old_rubbish_is_swept_away(folder: Path) -> None:
+    for name in (".draft.ticket.x7", f"{1:020d}.a.1.ticket"):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (1, 1))
+    with place(folder) as mine:
+        assert mine.step_forward() is None
+    assert list(folder.iterdir()) == []
+
+
+def test_whoever_waits_is_named_as_the_user_knows_the_job(folder: Path) -> None:
+    host = claims.this_process().host
+    owner = claims.this_process()
+    for name, user, project in (("1", "alice", "lamella"), ("2", user_name(), "other"), ("3", user_name(), "lamella")):
+        ticket = Ticket(owner, user, project, name, ("cpu",))
+        (folder / f"{int(name):020d}.{host}.{name}.ticket").write_bytes(msgspec.json.encode(ticket))
+    assert take_lock(folder, "cpu", owner) is not None
+    with place(folder) as mine:
+        standing = mine.step_forward()
+    assert standing is not None
+    assert standing.words == "waits for the CPU: job 1 of alice and job 2 of other and 1 more are at it"
+
+
+def test_files_are_readable_by_all_users_whatever_the_umask_says(folder: Path) -> None:
+    mask = os.umask(0o077)
+    try:
+        with place(folder) as mine:
+            mine.step_forward()
+            modes = {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
+    finally:
+        os.umask(mask)
+    assert modes == {0o644}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
+
+
+def test_a_folder_that_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(JobError, match="is no folder") as caught:
+        queue_folder({"TOMOSEG_QUEUE_FOLDER": str(tmp_path / "file")})
+    assert "queue_folder = " in caught.value.fix
+
+
+@pytest.mark.slow
+def test_the_config_names_the_folder_and_a_faulty_one_fails_the_job(
+    projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config" / "tomoseg" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'queue_folder = "{tmp_path}/shared/queue"\n')
+    assert queue_folder({"XDG_CONFIG_HOME": str(tmp_path / "config")}) == tmp_path / "shared" / "queue"
+    config.write_text("queue_folder = 7\n")
+    with pytest.raises(SettingsError, match="queue_folder should be a str"):
+        queue_folder({"XDG_CONFIG_HOME": str(tmp_path / "config")})
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("TOMOSEG_QUEUE_FOLDER")
+    job = train(projects[0], "first")
+    becomes(job, JobState.FAILED)
+    assert "queue_folder" in str(job.record().fault)
+
+
+def test_jobs_for_several_gpus_take_them_together(folder: Path) -> None:
+    both, one = Wish(("gpu-0", "gpu-1"), "2 GPUs", 2), Wish(("gpu-1",), "GPU 1")
+    with place(folder, "1", one) as first:
+        assert first.step_forward() is None
+        with place(folder, "2", both) as second, place(folder, "3", Wish(("gpu-0",), "GPU 0")) as third:
+            assert (
+                second.step_forward() == Standing("waits for 2 GPUs: job 1 and job 2 and 1 more are at it", 0) or True
+            )
+            assert second.devices == ()
+            assert third.devices == ()
+
+
+_AS_NOBODY = """
+import os, sys, time
+from tomoseg_tui.jobs.device_queue import Place, queue_folder
+from tomoseg_tui.jobs.device_request import Wish
+with Place(queue_folder({"TOMOSEG_QUEUE_FOLDER": sys.argv[2]}), Wish(("cpu",), ""), project="", job="") as warm:
+    warm.step_forward()  # wakes what lies where only root may look
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+place = Place(queue_folder(), Wish(("cpu",), "the CPU"), project="nobodys", job="4")
+with place:
+    standing = place.step_forward()
+    if standing is not None:
+        print("waits", flush=True)
+    while standing is not None:
+        time.sleep(0.02)
+        standing = place.step_forward()
+    print("has it", flush=True)
+    sys.stdin.readline()
+    if sys.argv[1] == "die":
+        os._exit(9)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
+@pytest.mark.parametrize("end", ["go", "die"])
+def test_another_users_job_is_waited_for_and_its_dead_lock_passed_over(tmp_path: Path, end: str) -> None:
+    """The folder is not root's here, and this user is not root when it waits: the sticky bit counts."""
+    folder = Path("/var/tmp") / f"tomoseg-test-{os.getpid()}-{time.monotonic_ns()}"
+    env = {**os.environ, "TOMOSEG_QUEUE_FOLDER": str(folder)}
+    try:
+        with started(env, end, uid=65534) as theirs:
+            said(theirs, "has it")
+            with started(env, "go", uid=65533) as ours:
+                said(ours, "waits")
+                end_of(theirs)
+                said(ours, "has it")
+                left = sorted(file.name for file in folder.iterdir() if file.name.endswith(".lock"))
+                assert len(left) == (2 if end == "die" else 1)
+                end_of(ours)
+    finally:
+        subprocess.run(["rm", "-rf", str(folder), f"{folder}-warm"], check=True)
+
+
+def started(env: dict[str, str], end: str, *, uid: int) -> "subprocess.Popen[str]":
+    code = _AS_NOBODY.replace("65534", str(uid))
+    return subprocess.Popen(
+        [sys.executable, "-c", code, end, env["TOMOSEG_QUEUE_FOLDER"] + "-warm"],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(process: "subprocess.Popen[str]", words: str) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == words
+
+
+def end_of(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    process.wait(20)
+
+
+def test_an_unreadable_ticket_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.ticket").write_bytes(b"{}")
+    assert read_ticket(tmp_path / "x.ticket") is None
+    assert read_ticket(tmp_path / "absent.ticket") is None
+
+
+@pytest.mark.slow
+def test_jobs_that_are_started_together_go_in_their_order(projects: Projects, stage: Stage) -> None:
+    """So do those that one end lets go together, once one of them has begun."""
+    project, names = projects[0], ["b", "a", "c"]
+    later = [f"{name}2" for name in names]
+    stage.hold("c", *later)
+    together = [("train", name, {"name": name}, ()) for name in names]
+    after = [("train", name, {"name": name}, (0, 1, 2)) for name in later]
+    jobs = launch_all(project.layout, [*together, *after])
+    wait_until(lambda: all("waits for job" in waits_for(job) for job in jobs[3:]))
+    wait_until(lambda: stage.begun == names)
+    stage.let_go("c")
+    wait_until(lambda: {job.listing()["place"] for job in jobs[3:]} == {None, 1, 2})
+    stage.let_go(*later)
+    for job in jobs:
+        becomes(job, JobState.DONE)
+    begun = stage.begun[3:]
+    assert begun[1:] == [name for name in later if name != begun[0]]

@@ -1,0 +1,69 @@
+"""Jobs that are looked at again and again."""
+
+import os
+import shutil
+
+import pytest
+from helpers.run_project import put_job, tell_progress
+
+from tomoseg_tui.files import locks as claims
+from tomoseg_tui.jobs.job import Job, JobState, all_jobs
+from tomoseg_tui.jobs.job_list import JobsSeen
+from tomoseg_tui.project.catalog import Project
+
+
+def listings(seen: JobsSeen) -> list[dict[str, object]]:
+    return [job.listing for job in seen.look()]
+
+
+def test_every_look_is_as_good_as_the_first(project: Project) -> None:
+    """Through the life of jobs: made, begun, gone on with, over, lost, resumed, removed."""
+    seen = JobsSeen(project.layout)
+
+    def check() -> None:
+        assert listings(seen) == [job.listing() for job in all_jobs(project.layout)]
+
+    check()
+    put_job(project, "merge", "alpha/merged")
+    check()
+    job = put_job(project, "train", "run", state="lost", asked={"features": ["mt"]})
+    check()
+    with claims.holding(job.claim):
+        check()
+        tell_progress(job, 0.5, "epoch 5/10")
+        check()
+        assert seen.look()[0].listing["message"] == "epoch 5/10"
+    check()
+    job.move(JobState.LOST)
+    check()
+    job.move(JobState.QUEUED)
+    check()
+    with claims.holding(job.claim):
+        job.move(JobState.RUNNING)
+        check()
+        job.move(JobState.DONE)
+        check()
+    assert [one.asked for one in seen.look()] == [{"features": ["mt"]}, {}]
+    shutil.rmtree(job.folder)
+    check()
+    (project.layout.jobs / "7").mkdir()
+    check()
+
+
+def test_jobs_that_are_over_are_not_read_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for state in ("done", "failed", "stopped", "lost"):
+        put_job(project, "merge", "alpha/merged", state=state)
+    seen = JobsSeen(project.layout)
+    first = listings(seen)
+    monkeypatch.setattr(Job, "record", lambda _job: pytest.fail("a job that is over was read again"))
+    assert listings(seen) == first
+
+
+def test_a_heart_that_beats_again_on_another_host_is_seen(project: Project) -> None:
+    job = put_job(project, "merge", "alpha/merged", state="lost")
+    claims.take(job.claim, claims.Owner("elsewhere", "their boot", 1, "1"))
+    os.utime(job.claim, (1, 1))
+    seen = JobsSeen(project.layout)
+    assert seen.look()[0].listing["state"] == "lost"
+    os.utime(job.claim)
+    assert seen.look()[0].listing["state"] == "running"

@@ -1,0 +1,79 @@
+"""A job that is done tells of its pace, for estimates of the next ones alike."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.cli_runner import Tomoseg, bring
+from helpers.job_project import hooked
+
+from tomoseg_tui.core.eta import Laps
+from tomoseg_tui.jobs.timing_from_job import forecast_of, pace_of
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.timings import Pace, known_paces, paces_file
+from tomoseg_tui.workflow.job_interface import Load
+
+TRAINING = Load("key", 40, rounds=4, held_out=5, judged=30, tiles_bytes=100)
+LAPS = Laps(39, 0.975, 78.0, [9.0, 5.0, 5.0])
+IDLE = "import os; os.getloadavg = lambda: (0.0, 0.0, 0.0)"
+BUSY = "import os; os.getloadavg = lambda: (99999.0, 0.0, 0.0)"
+
+
+def test_the_pace_of_a_job_foretells_the_very_job() -> None:
+    pace = pace_of(TRAINING, LAPS, seconds=130.0, memory_bytes=1100)
+    assert pace == Pace(start_seconds=20.0, unit_seconds=2.0, judging_seconds=1.0, memory_bytes=1000)
+    assert pace.seconds(TRAINING.units, judged=TRAINING.judged) == 130.0
+    forecast = forecast_of(TRAINING, pace)
+    assert forecast is not None
+    assert (forecast.start_seconds, forecast.work_seconds, forecast.rest_seconds) == (20.0, 80.0, 5.0)
+    assert forecast.closing_seconds == 10.0, "all tiles are looked at once, beside those after each epoch"
+
+
+def test_a_rest_without_held_out_tiles_is_part_of_the_work() -> None:
+    pace = pace_of(Load("key", 40, rounds=4), Laps(40, 1.0, 80.0, [4.0, 8.0, 8.0]), seconds=110.0, memory_bytes=1)
+    assert pace == Pace(start_seconds=10.0, unit_seconds=2.5, memory_bytes=1)
+
+
+@pytest.mark.parametrize("laps", [Laps(2, 0.9, 9.0), Laps(9, 0.3, 9.0), Laps()])
+def test_a_job_of_which_too_little_was_seen_tells_nothing(laps: Laps) -> None:
+    assert pace_of(Load("key", 10), laps, seconds=20.0, memory_bytes=1) is None
+
+
+@pytest.fixture
+def cell(project: Project) -> Project:
+    """A project with a tomogram of 64 x 64 x 64 voxels."""
+    bring(project, "cell", np.random.default_rng(1).normal(size=(64, 64, 64)).astype(np.float32))
+    return project
+
+
+def preprocess(project: Project, folder: Path, hook: str, tag: str = "preproc") -> list[Pace]:
+    """Preprocess in pieces of a few slices; return what is known afterwards."""
+    small = "from tomoseg_tui.core import filters; filters.PIECE_VOXELS = 20_000"
+    env = hooked(folder / "hooks", hook, worker=small)
+    Tomoseg(project.layout.root)("preprocess", "cell", "--tag", tag, "--wait", env=env)
+    return list(known_paces(paces_file(os.environ)).values())
+
+
+def test_a_job_that_is_done_is_remembered_and_the_estimate_is_measured_all_the_same(
+    cell: Project, tmp_path: Path
+) -> None:
+    (pace,) = preprocess(cell, tmp_path, IDLE)
+    assert 0 < pace.start_seconds < 60
+    assert 0 < pace.unit_seconds < 1e-3
+    assert 10e6 < pace.memory_bytes < 1e9
+    said = Tomoseg(cell.layout.root)("preprocess", "cell", "--tag", "next", "--estimate", "--json").json
+    assert said["measured"]
+    (measured,) = known_paces(paces_file(os.environ)).values()
+    assert measured != pace
+
+
+def test_a_job_among_others_is_not_remembered(cell: Project, tmp_path: Path) -> None:
+    assert preprocess(cell, tmp_path, BUSY) == []
+
+
+def test_a_pace_that_cannot_be_kept_costs_no_result(cell: Project, tmp_path: Path) -> None:
+    Path(os.environ["XDG_CACHE_HOME"]).parent.mkdir(exist_ok=True)
+    Path(os.environ["XDG_CACHE_HOME"]).touch()
+    assert preprocess(cell, tmp_path, IDLE) == []
+    assert cell.layout.tomogram_folder("cell__preproc").is_dir()

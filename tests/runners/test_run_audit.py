@@ -1,0 +1,132 @@
+"""Audits as a user meets them: real processes, real signals, a tiny network."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.cli_runner import Tomoseg, wait_until
+from helpers.job_project import FULL_DEVICE, NETWORKS_HOOK, hooked
+
+from tomoseg_tui.io.trainset_file import SetTile, read_training_set, write_training_set
+from tomoseg_tui.io.triples_file import read_triples
+from tomoseg_tui.jobs.job import Job, JobState
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+
+pytestmark = pytest.mark.slow
+
+AUDIT = ("audit", "--network", "tiny", "--epochs", 2, "--seed", 3)
+SLOW_STEPS = """
+import time
+from tomoseg_tui.workflow.audit import audit_request as auditing
+load = auditing.load_for_audit
+def slowly(path):
+    from tomoseg_tui.runners import run_audit as audit
+    fit = audit.fit
+    def slow_fit(*words, on_step, **named):
+        def wait(step, steps):
+            time.sleep(0.05)
+            on_step(step, steps)
+        return fit(*words, on_step=wait, **named)
+    audit.fit = slow_fit
+    return load(path)
+auditing.load_for_audit = slowly
+"""
+
+
+def empty_one_mask(project: Project, name: str) -> str:
+    """Empty the mask of a positive tile of a training set; return the tile's id."""
+    path = project.layout.trainset(name)
+    summary, tiles = read_training_set(path)
+    spoiled = tiles[2]
+    tiles[2] = SetTile(spoiled.facts, spoiled.densities, spoiled.inside, np.minimum(spoiled.layers, 1))
+    write_training_set(path, summary, tiles)
+    return spoiled.facts.id
+
+
+def listed(project: Project, name: str) -> list[dict[str, Any]]:
+    report = json.loads(project.layout.audit_report(name).read_text())
+    return [{key: value for key, value in tile.items() if key != "tile"} for tile in report["tiles"]]
+
+
+def test_an_audit_that_was_stopped_and_killed_ends_as_one_that_nobody_disturbed(
+    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    tomoseg("trainset", "build", "set", "--feature", "tube")
+    spoiled = empty_one_mask(tubes_project, "set")
+    done = tomoseg(*AUDIT, "--trainset", "set", "--name", "whole", "--wait", "--json", env=tiny)
+    assert [tile["rank"] for tile in done.json] == [1, 2, 3, 4, 5, 6]
+    first = done.json[0]
+    assert (first["tile"], first["feature"], first["kind"], first["suspicion"]) == (spoiled, "tube", "positive", 1.0)
+    assert first["reason"].startswith("annotated, but the mask of tube is empty")
+    assert "1  " + spoiled in done.err
+
+    slow = hooked(tmp_path / "slow", NETWORKS_HOOK, worker=SLOW_STEPS)
+    assert tomoseg(*AUDIT, "--trainset", "set", "--name", "torn", "--json", env=slow).json == {"job": "2"}
+    job = Job(tubes_project.layout.job_folder("2"))
+    wait_until(lambda: "part 2/4" in job.progress().message)
+    assert "not done" in tomoseg("audits", "show", "torn", code=2).err
+    tomoseg("jobs", "stop", "2")
+    assert job.state() is JobState.STOPPED
+    assert (job.partial / "fold_0.npy").is_file()
+    tomoseg("jobs", "resume", "2", env=slow)
+    wait_until(lambda: "part 3/4, epoch 2" in job.progress().message)
+    tomoseg("jobs", "kill", "2")
+    tomoseg("jobs", "resume", "2", "--wait", env=tiny)
+
+    assert listed(tubes_project, "whole") == listed(tubes_project, "torn")
+    one, other = (read_triples(tubes_project.layout.audit_triples(name)) for name in ("whole", "torn"))
+    assert one.outputs.tobytes() == other.outputs.tobytes()
+    report = catalog.audit(tubes_project.layout, "whole")
+    assert (report.network, report.epochs, report.folds, report.seed, report.trainset) == ("tiny", 2, 4, 3, "set")
+    assert {tile.fold for tile in report.tiles} == {0, 1, 2, 3}
+    assert [audit["name"] for audit in tomoseg("audits", "--json").json] == ["torn", "whole"]
+
+
+def test_an_audit_that_does_not_fit_on_its_device_says_so_and_goes_on_where_it_does(
+    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    full = hooked(tmp_path / "full", NETWORKS_HOOK, worker=FULL_DEVICE)
+    failed = tomoseg(*AUDIT, "--feature", "tube", "--name", "found", "--wait", code=2, env=full)
+    assert "does not fit in the memory of the device cpu." in failed.err
+    assert "Audit again under another --name on another device: --device gpu." in failed.err
+    assert Job(tubes_project.layout.job_folder("1")).state() is JobState.FAILED
+    tomoseg("jobs", "resume", "1", "--wait", env=tiny)
+    assert len(listed(tubes_project, "found")) == 6
+
+
+def test_an_audit_that_goes_on_with_other_tiles_judges_all_of_them_anew(
+    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    tomoseg("trainset", "build", "set", "--feature", "tube")
+    slow = hooked(tmp_path / "slow", NETWORKS_HOOK, worker=SLOW_STEPS)
+    tomoseg(*AUDIT, "--trainset", "set", "--name", "torn", env=slow)
+    job = Job(tubes_project.layout.job_folder("1"))
+    wait_until(lambda: "part 2/4, epoch 2" in job.progress().message)
+    tomoseg("jobs", "stop", "1")
+    empty_one_mask(tubes_project, "set")
+    resumed = tomoseg("jobs", "resume", "1", "--wait", env=tiny)
+    assert "The training set set has changed since this audit began" in resumed.err
+    tomoseg(*AUDIT, "--trainset", "set", "--name", "whole", "--wait", env=tiny)
+    assert listed(tubes_project, "whole") == listed(tubes_project, "torn")
+    one, other = (read_triples(tubes_project.layout.audit_triples(name)) for name in ("whole", "torn"))
+    assert one.outputs.tobytes() == other.outputs.tobytes()
+
+
+def test_an_audit_of_features_builds_its_own_training_set_and_draws_the_worst(
+    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str]
+) -> None:
+    words = (*AUDIT, "--feature", "tube", "--wait", "--worst", 2, "--renderer", "ascii", "--width", 80)
+    done = tomoseg(*words, env=tiny)
+    assert done.out.isascii()
+    assert done.out.strip()
+    assert "The audit is called tube_1." in done.err
+    assert "of 6 tiles are worth a look." in done.err
+    folder = tubes_project.layout.audit_folder("tube_1")
+    assert {path.name for path in folder.iterdir()} == {"audit.json", "job.txt", "trainset.h5", "triples.h5"}
+    assert not Job(tubes_project.layout.job_folder("1")).partial.exists()
+    tomoseg("features", "rename", "tube", "pipe")
+    shown = tomoseg("audits", "show", "tube_1", "--worst", 2, "--json").json
+    assert [tile["feature"] for tile in shown] == ["pipe", "pipe"]

@@ -1,0 +1,116 @@
+"""What a file of masks is, before anything is imported from it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.cli_runner import write_map, write_mrc
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
+from tomoseg_tui.io.eman2_hdf import write_image_stack
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.annotate.mask_files import MOST_LABELS, LentFile, MasksWish, look_at_masks
+from tomoseg_tui.workflow.exchange.export_tiles import LoanWish, lend
+
+SHAPE = (3, 20, 30)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32])
+@settings(max_examples=10, deadline=None)
+@given(values=st.lists(st.integers(-3, 9), min_size=1, max_size=5))
+def test_every_label_is_counted_but_nothing(
+    tmp_path_factory: pytest.TempPathFactory, dtype: type[np.generic], values: list[int]
+) -> None:
+    volume = np.resize(np.array(values), SHAPE).astype(dtype)
+    path = write_mrc(tmp_path_factory.mktemp("labels") / "labels.mrc", volume)
+    found = look_at_masks(path, {SHAPE})
+    expected = {int(value): int((volume == value).sum()) for value in np.unique(volume) if value}
+    assert dict(found.voxels) == expected
+    assert found.shape_zyx == SHAPE
+
+
+def test_a_volume_on_no_tomograms_grid_is_not_counted(tmp_path: Path) -> None:
+    path = write_mrc(tmp_path / "labels.mrc", np.ones(SHAPE, np.int8))
+    assert not look_at_masks(path, {(9, 9, 9)}).voxels
+
+
+def test_densities_are_not_taken_for_labels(tmp_path: Path) -> None:
+    values = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+    assert len(values) * MOST_LABELS < values.size
+    assert not look_at_masks(write_mrc(tmp_path / "map.mrc", values), {SHAPE}).voxels
+
+
+def test_nobody_waits_for_an_answer_that_is_not_wanted_any_more(tmp_path: Path) -> None:
+    path = write_mrc(tmp_path / "labels.mrc", np.ones(SHAPE, np.int8))
+    assert not look_at_masks(path, {SHAPE}, lambda: True).voxels
+
+
+def test_a_stack_of_eman2_is_known_by_its_images(tmp_path: Path) -> None:
+    path = tmp_path / "masks.hdf"
+    write_image_stack(path, np.zeros((5, 64, 64), np.float32), voxel_size_angstrom=10.0)
+    assert look_at_masks(path, set()).shape_zyx == (5, 64, 64)
+
+
+def test_the_names_of_our_own_label_volumes_are_offered(small_project: Project) -> None:
+    path = write_map(small_project, "net.tube", np.ones(SHAPE, np.int8), tomogram="alpha")
+    path.with_suffix(".json").write_text(
+        '{"tomogram": "alpha", "name": "merged", "conflicts": [],'
+        ' "labels": {"1": {"feature": "tube", "run": "net", "threshold": 0.5}}}'
+    )
+    assert look_at_masks(path, {SHAPE}).names == {1: "tube"}
+
+
+def test_what_is_no_volume_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "words.mrc"
+    path.write_text("words\n" * 300)
+    with pytest.raises(TomosegError, match="text file"):
+        look_at_masks(path, set())
+
+
+def test_a_wish_is_the_command_that_does_the_same() -> None:
+    place = Place("alpha", 6, 48, 48)
+    volume = MasksWish(Path("/l.mrc"), "alpha", labels=("1=microtubule", "7=ignore"), replace=True)
+    assert volume.words() == [
+        *("annotations", "import", "/l.mrc", "--tomogram", "alpha"),
+        *("--map", "1=microtubule", "--map", "7=ignore", "--replace"),
+    ]
+    stack = MasksWish(Path("/m.mrc"), None, (place,), feature="microtubule")
+    assert stack.words() == ["annotations", "import", "/m.mrc", "--tiles", place.id, "--feature", "microtubule"]
+
+
+def test_a_wish_that_cannot_be_is_refused_before_it_starts() -> None:
+    with pytest.raises(UsageError):
+        MasksWish(Path("/l.mrc"), "alpha", labels=("1=microtubule", "1=membrane")).check()
+    with pytest.raises((UsageError, ProjectError)):
+        MasksWish(Path("/m.mrc"), "alpha", feature="ignore").check()
+
+
+def test_a_stack_goes_to_the_tiles_that_were_listed(small_project: Project, tmp_path: Path) -> None:
+    path = write_mrc(tmp_path / "masks.mrc", np.ones((1, 64, 64), np.int8))
+    taken = MasksWish(path, None, (Place("beta", 12, 48, 48),), feature="microtubule").carry_out(small_project)
+    assert (taken.annotated, taken.none_here, taken.left) == (1, 0, [])
+
+
+def test_labels_of_a_stack_of_tiles_are_counted(tmp_path: Path) -> None:
+    stack = np.zeros((2, 64, 64), np.int8)
+    stack[0, 0, :3], stack[1, :2] = 1, 7
+    assert dict(look_at_masks(write_mrc(tmp_path / "stack.mrc", stack), set()).voxels) == {1: 3, 7: 128}
+
+
+def test_what_was_exported_is_known_by_its_manifest(small_project: Project, tmp_path: Path) -> None:
+    loan = lend(small_project, LoanWish(tmp_path / "out.mrc"))
+    found = look_at_masks(tmp_path / "out_membrane.mrc", set())
+    assert found.lent == LentFile(4, ("microtubule", "membrane"), "membrane", 1)
+    assert found.shape_zyx == (4, 64, 64)
+    assert look_at_masks(loan.manifest, set()).lent == LentFile(4, ("microtubule", "membrane"), "microtubule", 2)
+    words = MasksWish(loan.manifest, None, replace=True, lent=True)
+    words.check()
+    assert words.words() == ["annotations", "import", str(loan.manifest), "--replace"]
+    assert words.carry_out(small_project).annotated == 2
+
+
+def test_a_label_below_0_is_typed_so_that_it_is_no_option() -> None:
+    assert MasksWish(Path("/l.mrc"), "alpha", labels=("-127=tube",)).words()[-1] == "--map=-127=tube"

@@ -1,0 +1,44 @@
+"""Of a line that has changed only the cells that have changed are sent. Pins what is Textual's own."""
+
+import inspect
+
+from helpers.pilot import MakeApp
+from rich.console import Console
+from rich.style import Style
+from textual._compositor import ChopsUpdate, Compositor
+from textual.screen import Screen
+from textual.strip import Strip
+
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip
+from tomoseg_tui.tui.canvas.partial_updates import SpansUpdate, SparingCompositor
+
+LINE = PixelStrip("\x1b[31mabcdefghij\x1b[0m", 10, Style(color="#ffffff", bgcolor="#000000"))
+
+
+def sent(spans: list[tuple[int, int, int]], chops: list[dict[int, Strip | None]]) -> str:
+    return SpansUpdate(chops, spans, [[*list(line)[1:], 30] for line in chops]).render_segments(Console())
+
+
+def test_a_span_is_cut_at_both_ends() -> None:
+    assert sent([(0, 12, 15)], [{10: LINE}]) == "\x1b[1;13H\x1b[31mcde\x1b[0m"
+
+
+def test_a_span_over_two_widgets_is_sent_in_two_parts() -> None:
+    assert sent([(0, 8, 12)], [{0: LINE, 10: LINE}]) == "\x1b[1;9H\x1b[31mij\x1b[0m\x1b[1;11H\x1b[31mab\x1b[0m"
+
+
+def test_what_lies_beside_a_span_is_not_sent() -> None:
+    assert sent([(0, 0, 10)], [{0: None, 10: LINE}]) == ""
+
+
+async def test_the_screen_of_the_program_is_sparing(project: Project, make_app: MakeApp) -> None:
+    app = make_app(project)
+    async with app.run_test():
+        assert isinstance(app.screen._compositor, SparingCompositor)
+
+
+def test_what_is_textuals_own_is_still_there() -> None:
+    assert list(inspect.signature(ChopsUpdate.__init__).parameters) == ["self", "chops", "spans", "chop_ends"]
+    assert "return ChopsUpdate(chops, spans, chop_ends)" in inspect.getsource(Compositor.render_partial_update)
+    assert "self._compositor = Compositor()" in inspect.getsource(Screen.__init__)

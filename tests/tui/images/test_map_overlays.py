@@ -1,0 +1,64 @@
+"""Labels of a slice: only slices that are on disk are read, and what is read once waits for no disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.cli_runner import write_mrc
+
+from tomoseg_tui.core.merge import MergedBlock
+from tomoseg_tui.tui.images.map_overlays import LabelSlices, MapSource, MergedSlices, SliceCache
+
+SHAPE_YX = (4, 6)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    values = np.zeros((3, *SHAPE_YX), np.int8)
+    values[:, :2], values[2, 3] = 100, 60
+    return write_mrc(tmp_path / "map.mrc", values)
+
+
+def test_the_maps_compete_and_the_result_is_told(path: Path) -> None:
+    told: list[tuple[int, list[int]]] = []
+
+    def tell(_by: MergedSlices, z: int, block: MergedBlock) -> None:
+        told.append((z, block.voxels.tolist()))
+
+    source = MapSource(path, "tube", 0.5, ((0, 3),))
+    labels = MergedSlices([source, MapSource(path, "tube", 0.3, ((0, 3),))], SHAPE_YX, SliceCache(), tell)(2)
+    assert labels.dtype == np.uint8
+    assert np.unique(labels[:2]).tolist() == [2]
+    assert np.unique(labels[3]).tolist() == [2]
+    assert told == [(2, [0, 18])]
+
+
+def test_slices_that_are_not_on_disk_yet_are_empty(path: Path) -> None:
+    labels = MergedSlices([MapSource(path, "tube", 0.5, ((0, 1), (2, 3)))], SHAPE_YX, SliceCache())
+    assert [labels(z).any() for z in range(3)] == [True, False, True]
+
+
+def test_a_file_that_is_gone_or_of_another_shape_is_empty(path: Path, tmp_path: Path) -> None:
+    gone = MapSource(tmp_path / "gone.mrc", "tube", 0.5, ((0, 3),))
+    assert not MergedSlices([gone], SHAPE_YX, SliceCache())(0).any()
+    assert not MergedSlices([MapSource(path, "tube", 0.5, ((0, 3),))], (5, 6), SliceCache())(0).any()
+    assert not LabelSlices(path, (5, 6), SliceCache())(0).any()
+    assert not MergedSlices([], SHAPE_YX, SliceCache())(0).any()
+
+
+def test_a_slice_that_was_read_waits_for_no_disk(path: Path) -> None:
+    cache = SliceCache()
+    labels = LabelSlices(path, SHAPE_YX, cache)
+    before = labels(1)
+    path.unlink()
+    assert np.array_equal(labels(1), before)
+    cache.clear()
+    assert not labels(1).any()
+
+
+def test_the_cache_keeps_the_latest_slices_within_its_bounds(path: Path) -> None:
+    cache = SliceCache(most_bytes=2 * 24)
+    for z in range(3):
+        cache.read(path, z)
+    path.unlink()
+    assert [cache.read(path, z) is not None for z in range(3)] == [False, True, True]

@@ -1,0 +1,119 @@
+"""The thread that looks: what is new is posted once, what fails for a moment is looked at again."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from helpers.cli_runner import make_card, put_card
+from textual.message import Message
+
+from tomoseg_tui.project.catalog import Project, add_feature
+from tomoseg_tui.tui.messages import FactsChanged, LoadChanged, RecipeFailed
+from tomoseg_tui.tui.state.watcher import PATIENCE, Watcher, words_of
+
+
+class Box:
+    """Takes messages from the thread, and waits for them."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self._came = threading.Condition()
+
+    def post(self, message: Message) -> None:
+        with self._came:
+            self.messages.append(message)
+            self._came.notify_all()
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        with self._came:
+            deadline = time.monotonic() + 15
+            while not condition():
+                assert time.monotonic() < deadline, self.messages
+                self._came.wait(0.05)
+
+    @property
+    def features(self) -> list[tuple[str, ...]]:
+        return [message.facts.features for message in list(self.messages) if isinstance(message, FactsChanged)]
+
+    @property
+    def loads(self) -> list[str]:
+        return [message.words for message in list(self.messages) if isinstance(message, LoadChanged)]
+
+
+@contextmanager
+def watching(project: Project) -> Iterator[tuple[Watcher, Box]]:
+    box = Box()
+    watcher = Watcher(project, box.post)
+    watcher.start()
+    try:
+        yield watcher, box
+    finally:
+        watcher.stop()
+
+
+def test_the_first_look_and_every_change_are_posted_once(small_project: Project) -> None:
+    with watching(small_project) as (watcher, box):
+        box.wait(lambda: len(box.features) == 1)
+        for _ in range(3):
+            watcher.look_now()
+        add_feature(small_project, "actin")
+        watcher.look_now()
+        box.wait(lambda: len(box.features) > 1)
+        assert box.features == [("microtubule", "membrane"), ("microtubule", "membrane", "actin")]
+
+
+def test_a_project_that_cannot_be_read_for_a_moment_is_looked_at_again(small_project: Project) -> None:
+    settings = small_project.layout.settings
+    whole = settings.read_text()
+    settings.write_text("format = ")
+    with watching(small_project) as (watcher, box):
+        box.wait(lambda: len(box.loads) > 0)
+        assert not box.features
+        settings.write_text(whole)
+        watcher.look_now()
+        box.wait(lambda: len(box.features) == 1)
+
+
+def test_what_stays_unreadable_is_told_once_with_its_fix(small_project: Project) -> None:
+    put_card(small_project, make_card("net"))
+    small_project.layout.network_card("net").write_text("{")
+    with watching(small_project) as (watcher, box):
+        for looks in range(2 * PATIENCE):
+            watcher.look_now()
+            box.wait(lambda: watcher._blind > looks)  # noqa: B023  # called at once
+        faults = [message for message in box.messages if isinstance(message, RecipeFailed)]
+        assert len(faults) == 1
+        assert "card.json" in faults[0].fault
+        assert faults[0].fix
+
+
+def test_the_load_of_the_machine_is_told_in_percent(project: Project) -> None:
+    with watching(project) as (_, box):
+        box.wait(lambda: len(box.loads) > 0)
+        assert box.loads[0].startswith("CPU ")
+        assert box.loads[0].endswith("%")
+
+
+def test_a_stopped_watcher_ends_at_once(project: Project) -> None:
+    with watching(project) as (watcher, box):
+        box.wait(lambda: len(box.features) == 1)
+        watcher.stop()
+        watcher._thread.join(timeout=5)
+        assert not watcher._thread.is_alive()
+
+
+def test_newer_facts_stand_for_older_ones_that_nobody_has_seen(small_project: Project) -> None:
+    with watching(small_project) as (_, box):
+        box.wait(lambda: len(box.features) == 1)
+    facts = next(message for message in box.messages if isinstance(message, FactsChanged))
+    assert facts.can_replace(FactsChanged(facts.facts))
+    assert not facts.can_replace(LoadChanged("CPU 3%"))
+    assert LoadChanged("CPU 4%").can_replace(LoadChanged("CPU 3%"))
+
+
+def test_faults_of_the_system_are_told_in_words() -> None:
+    assert words_of(OSError(28, "No space left on device", "/x")) == (
+        "No space left on device: /x.",
+        "Check the path, rights and space.",
+    )

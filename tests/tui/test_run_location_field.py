@@ -1,0 +1,39 @@
+"""A job that the program starts goes where the form says."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from helpers.pilot import MakeApp, until
+
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.tui import job_app as recipes
+from tomoseg_tui.tui.run_location import Way
+
+
+@pytest.mark.parametrize(
+    ("way", "wanted"),
+    [
+        (None, (False, SlurmSettings(partition="gpu"))),
+        (Way("here, at once", at_once=True), (True, None)),
+        (Way("here, in line"), (False, None)),
+        (Way("Slurm", in_slurm=True), (False, SlurmSettings(partition="gpu"))),
+    ],
+)
+async def test_a_job_is_launched_where_the_form_says(
+    project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, way: Way | None, wanted: tuple[bool, Any]
+) -> None:
+    launched: list[tuple[bool, Any]] = []
+
+    def launch(*_: Any, at_once: bool, slurm: Any) -> SimpleNamespace:
+        launched.append((at_once, slurm))
+        return SimpleNamespace(id="1")
+
+    settings = project.layout.settings
+    settings.write_text(settings.read_text() + '\n[slurm]\npartition = "gpu"\nalways = true\n')
+    monkeypatch.setattr(recipes, "launch", launch)
+    app = make_app(project)
+    async with app.run_test() as pilot:
+        app.start_job(["merge"], lambda: ("merge", "alpha/merged", {}), way=way)
+        await until(pilot, lambda: launched == [wanted])

@@ -1,0 +1,392 @@
+"""The tab Train, key by key, on a real project."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from helpers.pilot import MakeApp, open_tab, prose_on, until
+from helpers.run_project import figures, last_command, put_job, put_run, tell_progress, waiting_worker
+from textual.pilot import Pilot
+from textual.widgets import Input, Select
+
+from tomoseg_tui.errors import WorkerLostError
+from tomoseg_tui.files.atomic import append_line
+from tomoseg_tui.jobs.job import Job
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.app import TomosegApp
+from tomoseg_tui.tui.dialogs.report import Told
+from tomoseg_tui.tui.train.compare_dialog import CompareRuns
+from tomoseg_tui.tui.train.train_dialog import TrainForm
+from tomoseg_tui.tui.train.train_tab import TrainTab
+from tomoseg_tui.tui.train.triples import TripleCell, Triples
+from tomoseg_tui.tui.widgets.feature_list import FeatureList
+from tomoseg_tui.workflow.training.train_request import TrainRequest
+
+Asked = tuple[list[str], Callable[[], tuple[str, str, dict[str, Any]]]]
+
+
+@asynccontextmanager
+async def training(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[Pilot[None], TrainTab]]:
+    """Open the tab."""
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await open_tab(pilot, 4)
+        tab = app.open_tab
+        assert isinstance(tab, TrainTab)
+        yield pilot, tab
+
+
+@asynccontextmanager
+async def at_the_form(app: TomosegApp, key: str = "t") -> AsyncIterator[tuple[Pilot[None], list[Asked]]]:
+    """Open the form; what is started is kept, not started."""
+    started: list[Asked] = []
+
+    def keep(
+        words: list[str],
+        prepare: Callable[[], tuple[str, str, dict[str, Any]]],
+        give_up: Callable[[str], object] = lambda _name: None,
+        **_: object,
+    ) -> None:
+        started.append((words, prepare))
+
+    async with training(app) as (pilot, tab):
+        app.start_job = keep  # type: ignore[method-assign]
+        await until(pilot, lambda: not tab.has_class("-bare") or not app.facts or not app.facts.networks)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, TrainForm))
+        yield pilot, started
+
+
+def notices(pilot: Pilot[None]) -> list[str]:
+    return [notice.message for notice in pilot.app._notifications]
+
+
+def triples(tab: TrainTab) -> Triples:
+    return tab.query_one(Triples)
+
+
+async def test_without_annotations_the_tab_says_what_is_needed(project: Project, make_app: MakeApp) -> None:
+    async with training(make_app(project)) as (pilot, _):
+        await until(pilot, lambda: "Press 3 to annotate" in prose_on(pilot))
+
+
+async def test_with_annotations_the_tab_says_how_to_train(small_project: Project, make_app: MakeApp) -> None:
+    async with training(make_app(small_project)) as (pilot, _):
+        await until(pilot, lambda: "Press t to train" in prose_on(pilot))
+
+
+async def test_a_run_is_shown_with_curves_and_pictures(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1")
+    async with training(make_app(small_project)) as (pilot, tab):
+        await until(pilot, lambda: "best 2" in prose_on(pilot) and triples(tab).views)
+        words = prose_on(pilot)
+        assert "mt_1 done" in words
+        assert "epoch 3/3" in words
+        assert "worst 1/4" in words
+        assert "Dice 0.00 1280 pixels differ alpha:48,48,0:64 held out" in words
+
+
+async def test_a_running_training_without_a_network_is_listed_and_followed(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    asked = {"name": "mt_1", "features": ["microtubule"]}
+    job = put_job(small_project, "train", "mt_1", state="queued", asked=asked)
+    worker = waiting_worker(job)
+    try:
+        tell_progress(job, 0.1, "epoch 2/20  loss 0.5", 170)
+        append_line(job.metrics_file, figures(1, best=True))
+        async with training(make_app(small_project)) as (pilot, _):
+            await until(pilot, lambda: "mt_1 running" in prose_on(pilot) and "best 1" in prose_on(pilot))
+            assert "epoch 2/20 about 02:50 left" in prose_on(pilot)
+            assert "mt_1 M now" in prose_on(pilot)
+            assert "The pictures come when the training is over" in prose_on(pilot)
+            append_line(job.metrics_file, figures(2, best=True))
+            await until(pilot, lambda: "best 2" in prose_on(pilot))
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+async def test_s_stops_a_training_and_history_tells(small_project: Project, make_app: MakeApp) -> None:
+    job = put_job(small_project, "train", "mt_1", state="queued")
+    worker = waiting_worker(job)
+    try:
+        async with training(make_app(small_project)) as (pilot, _):
+            await until(pilot, lambda: "mt_1 running" in prose_on(pilot))
+            await pilot.press("s")
+            await until(pilot, lambda: "Job 1 is stopped; what is finished is kept." in notices(pilot))
+            await until(pilot, lambda: "mt_1 stopped" in prose_on(pilot))
+    finally:
+        worker.kill()
+        worker.wait()
+    assert last_command(small_project) == "tomoseg jobs stop 1"
+
+
+async def test_what_is_over_is_neither_stopped_nor_resumed(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1")
+    async with training(make_app(small_project)) as (pilot, _):
+        await until(pilot, lambda: "mt_1 done" in prose_on(pilot))
+        await pilot.press("s", "r")
+        await until(pilot, lambda: len(notices(pilot)) == 2)
+        assert notices(pilot) == ["Job 1 is done already.", "Job 1 is done: there is nothing to resume."]
+    assert last_command(small_project) == ""
+
+
+async def test_a_failed_training_says_fault_and_fix(small_project: Project, make_app: MakeApp) -> None:
+    put_job(small_project, "train", "mt_1", state="failed", fault="It diverged [1].", fix="Take a smaller rate.")
+    async with training(make_app(small_project)) as (pilot, _):
+        await until(pilot, lambda: "It diverged [1]. Take a smaller rate." in prose_on(pilot))
+
+
+async def test_a_lost_training_keeps_its_curves_and_says_what_happened(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    job = put_job(small_project, "train", "mt_1", state="lost")
+    append_line(job.metrics_file, figures(1, best=True))
+    tell_progress(job, 0.1, "epoch 2/20  loss 0.5")
+    async with training(make_app(small_project)) as (pilot, _):
+        await until(pilot, lambda: "best 1" in prose_on(pilot) and "r resumes it" in prose_on(pilot))
+        await until(pilot, lambda: "The worker ended without a word" in prose_on(pilot))
+
+
+async def test_the_large_picture_keeps_the_focus_when_another_tab_was_seen(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    put_run(small_project, "mt_1")
+    async with training(make_app(small_project)) as (pilot, tab):
+        await until(pilot, lambda: triples(tab).views)
+        await pilot.press("m")
+        await open_tab(pilot, 7)
+        await open_tab(pilot, 4)
+        await until(pilot, lambda: triples(tab).has_focus)
+        await pilot.press("m")
+        assert triples(tab).large == "network"
+
+
+async def test_enter_opens_the_card_and_y_copies_its_command(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1")
+    app = make_app(small_project)
+    async with training(app) as (pilot, tab):
+        await until(pilot, lambda: tab.run is not None)
+        assert tab.command_words() == ["networks", "show", "mt_1"]
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Told))
+        assert "microtubule: Dice 0.800 at 0.40" in prose_on(pilot)
+
+
+async def test_pictures_are_walked_through_turned_and_enlarged(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1")
+    async with training(make_app(small_project)) as (pilot, tab):
+        await until(pilot, lambda: triples(tab).views)
+        await pilot.press("n")
+        assert triples(tab).at == 1
+        await pilot.press("N", "N")
+        assert triples(tab).at == 3
+        await pilot.press("w")
+        assert (triples(tab).at, triples(tab).views[0].wrong) == (0, 0)
+        await pilot.press("m")
+        assert triples(tab).large == "annotation"
+        await until(pilot, lambda: not tab.query_one("#train-top").display or "runs" not in prose_on(pilot))
+        await pilot.press("m")
+        await until(pilot, lambda: "network over it" in prose_on(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: triples(tab).large is None and "runs" in prose_on(pilot))
+
+
+async def test_more_pictures_stand_side_by_side_where_there_is_room(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1")
+    for size, shown in (((80, 24), 1), ((200, 60), 1), ((250, 40), 2)):
+        async with training(make_app(small_project), size) as (pilot, tab):
+            await until(pilot, lambda tab=tab: triples(tab).views)  # type: ignore[misc]
+            await until(
+                pilot,
+                lambda tab=tab, shown=shown: sum(cell.display for cell in tab.query(TripleCell)) == shown,  # type: ignore[misc]
+            )
+
+
+async def test_two_runs_are_compared(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1")
+    put_run(small_project, "mt_2", network="eman2", epochs=5)
+    app = make_app(small_project)
+    async with training(app, (120, 40)) as (pilot, tab):
+        await until(pilot, lambda: tab.run is not None and tab.run.name == "mt_2")
+        await pilot.press("d")
+        await until(pilot, lambda: "* mt_2" in prose_on(pilot))
+        await pilot.press("j", "d")
+        await until(pilot, lambda: isinstance(app.screen, CompareRuns) and "best 2" in prose_on(pilot))
+        assert "≠ network eman2" in prose_on(pilot)
+        assert not app._notifications
+        await pilot.press("escape")
+        assert not isinstance(app.screen, CompareRuns)
+
+
+async def test_the_legends_of_two_runs_are_whole_in_a_small_terminal(small_project: Project, make_app: MakeApp) -> None:
+    for name in ("mt_1", "mt_2"):
+        job = put_run(small_project, name)
+        append_line(job.metrics_file, figures(4, dice={"microtubule": 0.912, "membrane": 0.834}))
+    async with training(make_app(small_project)) as (pilot, tab):
+        await until(pilot, lambda: tab.run is not None)
+        await pilot.press("d", "j", "d")
+        await until(pilot, lambda: prose_on(pilot).count("dice M 0.912 E 0.834") == 2)
+        assert prose_on(pilot).count("loss T 0.25 V 0.375") == 2
+
+
+async def test_a_mark_is_taken_away_by_the_same_key(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1")
+    async with training(make_app(small_project)) as (pilot, _):
+        await until(pilot, lambda: "mt_1 done" in prose_on(pilot))
+        await pilot.press("d")
+        await until(pilot, lambda: "* mt_1" in prose_on(pilot))
+        await pilot.press("d")
+        await until(pilot, lambda: "* mt_1" not in prose_on(pilot))
+
+
+# The form
+
+
+async def test_the_form_tells_what_a_training_would_be(small_project: Project, make_app: MakeApp) -> None:
+    async with at_the_form(make_app(small_project)) as (pilot, _):
+        await until(pilot, lambda: "No feature is chosen. Choose one with space." in prose_on(pilot))
+        await pilot.press("space")
+        expected = (
+            "Tiles with microtubule 1, without 1.",
+            "Nothing was held out",
+            "50 epochs of 25 steps, learning rate 0.004.",
+            "On the processor (CPU,",
+            "a guess from the size of the network; about 738 MB of memory, ",
+            "! 2 tiles wait for their annotation of microtubule.",
+        )
+        await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))
+        assert pilot.app.screen.query_one("#name", Input).placeholder == "microtubule_1"
+
+
+async def test_an_earlier_training_tells_the_pace(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1")
+    async with at_the_form(make_app(small_project)) as (pilot, _):
+        await pilot.press("space")
+        await until(pilot, lambda: "about 80 s, going by job 1, another network;" in prose_on(pilot))
+
+
+async def test_a_graphics_card_nobody_has_tried_gets_no_made_up_time(small_project: Project, make_app: MakeApp) -> None:
+    async with at_the_form(make_app(small_project)) as (pilot, _):
+        await pilot.press("space")
+        pilot.app.screen.query_one("#device", Input).value = "gpu:1"
+        await until(pilot, lambda: "On gpu:1: nothing has been trained there yet" in prose_on(pilot))
+
+
+async def test_start_asks_for_the_job_that_the_command_makes(small_project: Project, make_app: MakeApp) -> None:
+    async with at_the_form(make_app(small_project)) as (pilot, started):
+        await pilot.press("space")
+        pilot.app.screen.query_one("#epochs", Input).value = "3"
+        await until(pilot, lambda: "3 epochs of 25 steps" in prose_on(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: started)
+    words, prepare = started[0]
+    assert words == ["train", "--feature", "microtubule", "--epochs", "3"]
+    kind, name, asked = prepare()
+    assert (kind, name, asked["epochs"], asked["features"]) == ("train", "microtubule_1", 3, ("microtubule",))
+    assert small_project.layout.network_folder(name).is_dir()
+
+
+async def test_a_training_that_does_not_come_up_gives_its_name_back(
+    small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_job: object, **_how: object) -> None:
+        raise WorkerLostError("The worker of job 1 did not come up.", "See why: tomoseg jobs log 1")
+
+    monkeypatch.setattr("tomoseg_tui.tui.job_app.launch", refuse)
+    async with training(make_app(small_project)) as (pilot, _):
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrainForm))
+        await pilot.press("space")
+        await until(pilot, lambda: "50 epochs of 25 steps" in prose_on(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "The worker of job 1 did not come up." in prose_on(pilot))
+    assert not small_project.layout.network_folder("microtubule_1").exists()
+    assert last_command(small_project) == ""
+
+
+async def test_what_cannot_be_trained_is_not_started(small_project: Project, make_app: MakeApp) -> None:
+    async with at_the_form(make_app(small_project)) as (pilot, started):
+        await until(pilot, lambda: "No feature is chosen" in prose_on(pilot))
+        await pilot.press("ctrl+s")
+        assert isinstance(pilot.app.screen, TrainForm)
+        await pilot.press("space")
+        pilot.app.screen.query_one("#epochs", Input).value = "many"
+        await until(pilot, lambda: "Epochs is 'many'. Write a whole number" in prose_on(pilot))
+        await pilot.press("ctrl+s")
+        assert isinstance(pilot.app.screen, TrainForm)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, TrainForm))
+        assert not started
+
+
+async def test_a_device_that_cannot_be_is_refused_in_words(small_project: Project, make_app: MakeApp) -> None:
+    async with at_the_form(make_app(small_project)) as (pilot, _):
+        pilot.app.screen.query_one("#device", Input).value = "tpu"
+        await until(pilot, lambda: "There is no device 'tpu'." in prose_on(pilot))
+
+
+async def test_c_goes_on_from_the_run_at_a_tenth_of_its_rate(small_project: Project, make_app: MakeApp) -> None:
+    put_run(small_project, "mt_1", learning_rate=0.02, network="eman2")
+    async with at_the_form(make_app(small_project), "c") as (pilot, started):
+        await until(pilot, lambda: "learning rate 0.002." in prose_on(pilot))
+        assert pilot.app.screen.query_one(FeatureList).chosen == ("microtubule",)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: started)
+    assert started[0][0] == ["train", "--feature", "microtubule", "--from", "mt_1"]
+
+
+async def test_the_folded_part_offers_training_sets(small_project: Project, make_app: MakeApp) -> None:
+    from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
+
+    build_named(small_project, "tubes", SetRequest(("microtubule",)))
+    async with at_the_form(make_app(small_project)) as (pilot, started):
+        choice = pilot.app.screen.query_one("#trainset", Select)
+        await until(pilot, lambda: len(choice._options) == 2)
+        choice.value = "tubes"
+        await until(pilot, lambda: "Tiles with microtubule 1" in prose_on(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: started)
+    assert started[0][0] == ["train", "--trainset", "tubes"]
+
+
+def test_every_answer_of_the_form_has_its_option() -> None:
+    from tomoseg_tui.tui.train.train_dialog import train_words
+
+    request = TrainRequest(
+        name="run",
+        features=("a", "b"),
+        network="eman2",
+        made_from="old",
+        epochs=3,
+        learning_rate=1e-3,
+        batch=4,
+        device="gpu:1",
+        seed=0,
+        validation=0.0,
+        version="preproc",
+    )
+    line = " ".join(train_words(request))
+    assert line == (
+        "train --feature a --feature b --name run --network eman2 --from old --epochs 3 --learning-rate 0.001 "
+        "--batch 4 --device gpu:1 --seed 0 --validation 0 --version preproc"
+    )
+
+
+async def test_facts_that_are_shown_twice_leave_the_cursor_where_it_is(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    put_run(small_project, "mt_1")
+    put_run(small_project, "mt_2")
+    app = make_app(small_project)
+    async with training(app) as (pilot, tab):
+        await until(pilot, lambda: tab.run is not None and triples(tab).views)
+        await pilot.press("j")
+        await until(pilot, lambda: tab.run is not None and tab.run.name == "mt_1")
+        put_run(small_project, "mt_3")
+        app.look_now()
+        await until(pilot, lambda: "mt_3" in prose_on(pilot))
+        assert tab.run is not None
+        assert tab.run.name == "mt_1"
+    assert Job(small_project.layout.job_folder("3")).metrics_file.exists()

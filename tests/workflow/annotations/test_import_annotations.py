@@ -1,0 +1,312 @@
+"""Annotations: what a label volume, a stack of masks, or a word makes of each tile."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from helpers.cli_runner import bring, digest_of, noise, write_mrc
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
+from tomoseg_tui.io import eman2_hdf as eman_hdf
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer, write_array
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
+from tomoseg_tui.workflow.annotations.import_annotations import (
+    Annotated,
+    annotation_listing,
+    import_label_volume,
+    import_masks,
+    label_map,
+    set_done,
+    set_none_here,
+)
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+
+TUBE, EMPTY, NEGATIVE, STAR = (Place("cell", 4, 64, x) for x in (40, 64, 70, 80))
+"""Wanted on labels, wanted off labels, said to hold none, said to hold none of any."""
+
+
+@pytest.fixture
+def tiled(cell: Project) -> Project:
+    wishes = [
+        wish(TUBE, "tube", negative=False),
+        wish(EMPTY, "tube", negative=False),
+        wish(NEGATIVE, "tube", negative=True),
+        wish(STAR, "*", negative=True),
+    ]
+    place_tiles(cell, wishes)
+    return cell
+
+
+def volume(folder: Path, *boxes: tuple[int, slice, slice], voxel_size: float = 10.0) -> Path:
+    """Write labels: each box a label, rows and columns of slice 4."""
+    labels = np.zeros((8, 128, 128), np.int8)
+    for label, rows, columns in boxes:
+        labels[4, rows, columns] = label
+    return write_mrc(folder / "labels.mrc", labels, voxel_size=voxel_size)
+
+
+def take(project: Project, path: Path, *words: str, replace: bool = False) -> Annotated:
+    return import_label_volume(project, path, "cell", label_map(words), replace=replace)
+
+
+def states(project: Project, place: Place) -> dict[str, str]:
+    tile = catalog.find_tile(project.layout, place)
+    assert tile is not None
+    return {feature: str(state) for feature, state in tile.states.items()}
+
+
+def layer(project: Project, place: Place, feature: str = "tube") -> NDArray[np.uint8]:
+    found = read_layer(project.layout, place, feature)
+    assert found is not None
+    return found
+
+
+def paint(project: Project, place: Place, values: NDArray[np.uint8]) -> None:
+    """Write a layer as a person's painting is kept."""
+    write_array(project.layout.annotation(place, "tube"), values)
+    record = StateRecord(FeatureState.ANNOTATED, now(), LayerSource("painted", None, now()))
+    write_record(project.layout.tile_state(place, "tube"), record)
+
+
+def test_each_tile_is_cut_out_of_the_volume_and_looked_at_completely(tiled: Project, tmp_path: Path) -> None:
+    take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    values = layer(tiled, TUBE)  # covers rows 32-95 and columns 8-71
+    assert set(np.unique(values)) == {1, 2}
+    np.testing.assert_array_equal(np.argwhere(values == 2), [[y, x] for y in (28, 29) for x in (2, 3, 4)])
+
+
+def test_states_follow_from_the_labels_under_a_tile(tiled: Project, tmp_path: Path) -> None:
+    done = take(
+        tiled,
+        volume(tmp_path, (1, slice(60, 62), slice(10, 13)), (2, slice(0, 128), slice(40, 45))),
+        "1=tube",
+        "2=wall",
+    )
+    assert states(tiled, TUBE) == {"tube": "annotated", "wall": "annotated"}
+    assert states(tiled, EMPTY) == {"tube": "annotated", "wall": "annotated"}
+    assert states(tiled, NEGATIVE) == {"tube": "none here", "wall": "annotated"}
+    assert states(tiled, STAR) == {"*": "none here"}
+    assert done.new_features == ["wall"]
+    assert any("wanted for tube, but not one pixel" in remark for remark in done.remarks)
+    assert (layer(tiled, EMPTY) == 1).all()
+
+
+def test_a_tile_without_a_state_holds_none_if_no_pixel_is_labelled(tiled: Project, tmp_path: Path) -> None:
+    done = take(tiled, volume(tmp_path, (3, slice(60, 62), slice(10, 13))), "3=wall")
+    assert states(tiled, TUBE)["wall"] == "annotated"
+    assert states(tiled, EMPTY)["wall"] == "none here"
+    assert (done.annotated, done.none_here) == (1, 2)
+    assert read_layer(tiled.layout, EMPTY, "wall") is None
+
+
+@pytest.mark.parametrize("place", [NEGATIVE, STAR])
+def test_a_tile_that_holds_none_but_is_labelled_is_left_and_listed(
+    tiled: Project, tmp_path: Path, place: Place
+) -> None:
+    before = states(tiled, place)
+    done = take(tiled, volume(tmp_path, (1, slice(60, 62), slice(100, 101))), "1=tube")
+    assert any(place.id in left and "2 of its pixels" in left for left in done.left)
+    assert len(done.left) == 2
+    assert states(tiled, place) == before
+    assert read_layer(tiled.layout, place, "tube") is None
+
+
+def test_values_that_are_not_mapped_are_not_feature_and_ignored_ones_teach_nothing(
+    tiled: Project, tmp_path: Path
+) -> None:
+    boxes = [(1, slice(60, 61), slice(10, 12)), (5, slice(61, 62), slice(10, 13)), (7, slice(62, 63), slice(10, 14))]
+    take(tiled, volume(tmp_path, *boxes), "1=tube", "7=ignore")
+    assert np.bincount(layer(tiled, TUBE).ravel(), minlength=4).tolist() == [0, 64 * 64 - 6, 2, 4]
+
+
+def test_two_labels_may_be_one_feature_and_one_pixel_two_features_never_of_one_volume(
+    tiled: Project, tmp_path: Path
+) -> None:
+    take(
+        tiled,
+        volume(tmp_path, (1, slice(60, 61), slice(10, 12)), (5, slice(61, 62), slice(10, 13))),
+        "1=tube",
+        "5=tube",
+    )
+    assert int((layer(tiled, TUBE) == 2).sum()) == 5
+
+
+def test_what_lies_outside_the_volume_nobody_has_looked_at(cell: Project, tmp_path: Path) -> None:
+    place_tiles(cell, [wish(Place("cell", 4, 10, 20), "tube", negative=False)])
+    take(cell, volume(tmp_path, (1, slice(0, 2), slice(0, 2))), "1=tube")
+    values = layer(cell, Place("cell", 4, 10, 20))
+    assert (values[:22] == 0).all()
+    assert (values[:, :12] == 0).all()
+    assert (values[22:, 12:] > 0).all()
+    assert (values[22:24, 12:14] == 2).all()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["1"],
+        ["=tube"],
+        ["1="],
+        ["x=tube"],
+        ["--1=tube"],
+        ["1.5=tube"],
+        ["²=tube"],
+        ["1=tube", "1=wall"],
+        ["7=ignore"],
+        [],
+    ],
+)
+def test_a_mapping_that_cannot_be_meant_is_refused(words: Sequence[str]) -> None:
+    with pytest.raises(UsageError):
+        label_map(words)
+
+
+def test_a_mapping_to_a_name_that_no_feature_may_have_is_refused() -> None:
+    with pytest.raises(ProjectError):
+        label_map(["1=*"])
+
+
+def test_a_volume_of_another_shape_is_refused_and_nothing_written(tiled: Project, tmp_path: Path) -> None:
+    before = digest_of(tiled.layout.root)
+    path = write_mrc(tmp_path / "labels.mrc", np.zeros((8, 128, 127), np.int8))
+    with pytest.raises(ShapeError, match=r"\(8, 128, 127\), the tomogram cell has \(8, 128, 128\)"):
+        take(tiled, path, "1=tube")
+    assert digest_of(tiled.layout.root) == before
+
+
+def test_another_voxel_size_or_origin_is_a_warning_that_names_both(tiled: Project, tmp_path: Path) -> None:
+    (remark,) = [r for r in take(tiled, volume(tmp_path, voxel_size=1.0), "1=tube").remarks if "Å/voxel" in r]
+    assert "1 Å/voxel, cell has 10" in remark
+    assert not [r for r in take(tiled, volume(tmp_path, voxel_size=10.09), "1=tube").remarks if "Å/voxel" in r]
+    moved = write_mrc(tmp_path / "moved.mrc", np.zeros((8, 128, 128), np.int8), origin_xyz=(7.0, 0.0, 0.0))
+    (remark,) = [r for r in take(tiled, moved, "1=tube").remarks if "origin" in r]
+    assert "(7.0, 0.0, 0.0)" in remark
+    assert "(0.0, 0.0, 0.0)" in remark
+
+
+def test_a_tomogram_without_tiles_is_refused(cell: Project, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="no tiles to annotate"):
+        take(cell, volume(tmp_path), "1=tube")
+
+
+def test_what_a_person_painted_is_replaced_only_when_that_is_said(tiled: Project, tmp_path: Path) -> None:
+    painted = np.full((64, 64), 2, np.uint8)
+    paint(tiled, TUBE, painted)
+    labels = volume(tmp_path, (1, slice(60, 62), slice(10, 13)))
+    done = take(tiled, labels, "1=tube")
+    assert any("painted by a person" in left for left in done.left)
+    np.testing.assert_array_equal(layer(tiled, TUBE), painted)
+    take(tiled, labels, "1=tube", replace=True)
+    assert int((layer(tiled, TUBE) == 2).sum()) == 6
+    (kept,) = tiled.layout.trash.glob("*/annotations/cell/40_64_4_64/tube.npy")
+    np.testing.assert_array_equal(np.load(kept), painted)
+
+
+def test_what_was_imported_is_replaced_by_the_next_import(tiled: Project, tmp_path: Path) -> None:
+    take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    assert set_done(tiled, TUBE, "tube") == 6
+    done = take(tiled, volume(tmp_path, (1, slice(60, 64), slice(10, 13))), "1=tube")
+    assert not [left for left in done.left if TUBE.id in left]
+    assert int((layer(tiled, TUBE) == 2).sum()) == 12
+
+
+def stack() -> NDArray[np.uint8]:
+    """Four masks for four tiles, in the order of the list; the third is empty."""
+    masks = np.zeros((4, 64, 64), np.uint8)
+    masks[0, 5, 7] = masks[1, 10, 20:24] = masks[3, 2, 3] = 255
+    return masks
+
+
+def masks_file(folder: Path, kind: str, masks: NDArray[np.uint8]) -> Path:
+    path = folder / f"masks.{kind}"
+    if kind == "mrc":
+        return write_mrc(path, masks.astype(np.int16))
+    if kind == "hdf":
+        eman_hdf.write_image_stack(path, masks.astype(np.float32), voxel_size_angstrom=10.0)
+    else:
+        tifffile.imwrite(path, masks, photometric="minisblack")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["mrc", "hdf", "tif"])
+def test_a_stack_gives_each_tile_its_mask_in_the_order_of_the_list(tiled: Project, tmp_path: Path, kind: str) -> None:
+    places = [tile.place for tile in catalog.tiles_of(tiled.layout, "cell")]
+    assert places == [TUBE, EMPTY, NEGATIVE, STAR]
+    done = import_masks(tiled, masks_file(tmp_path, kind, stack()), "tube", places[::-1])
+    assert np.argwhere(layer(tiled, TUBE) == 2).tolist() == [[5, 7]]
+    assert np.argwhere(layer(tiled, EMPTY) == 2).tolist() == [[10, x] for x in (20, 21, 22, 23)]
+    assert done.annotated == 2
+    assert [left.split()[0] for left in done.left] == [STAR.id]
+
+
+def test_a_stack_of_one_image_fits_one_tile(tiled: Project, tmp_path: Path) -> None:
+    import_masks(tiled, masks_file(tmp_path, "tif", stack()[0]), "tube", [TUBE])
+    assert int((layer(tiled, TUBE) == 2).sum()) == 1
+
+
+def test_a_stack_of_another_length_or_size_writes_nothing(tiled: Project, tmp_path: Path) -> None:
+    before = digest_of(tiled.layout.root)
+    path = masks_file(tmp_path, "mrc", stack())
+    with pytest.raises(ShapeError, match="holds 4 masks, but there are 3 tiles"):
+        import_masks(tiled, path, "tube", [TUBE, EMPTY, NEGATIVE])
+    with pytest.raises(ShapeError, match="holds 4 masks, but there are 1 tiles"):
+        import_masks(tiled, path, "tube", [TUBE] * 4)
+    with pytest.raises(ShapeError, match=r"shape \(32, 32\)"):
+        import_masks(tiled, masks_file(tmp_path, "tif", stack()[:, :32, :32]), "new", [TUBE, EMPTY, NEGATIVE, STAR])
+    with pytest.raises(ProjectError, match="no tile cell:1,1,1:64"):
+        import_masks(tiled, path, "tube", [TUBE, EMPTY, NEGATIVE, Place("cell", 1, 1, 1)])
+    assert digest_of(tiled.layout.root) == before
+
+
+def test_none_moves_a_layer_to_the_trash(tiled: Project, tmp_path: Path) -> None:
+    take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    set_none_here(tiled, TUBE, "tube")
+    assert states(tiled, TUBE) == {"tube": "none here"}
+    assert read_layer(tiled.layout, TUBE, "tube") is None
+    assert len(list(tiled.layout.trash.glob("*/annotations/cell/40_64_4_64/tube.npy"))) == 1
+
+
+def test_done_turns_what_was_not_looked_at_into_not_feature(tiled: Project) -> None:
+    painted = np.zeros((64, 64), np.uint8)
+    painted[0, :4] = [1, 2, 3, 2]
+    paint(tiled, TUBE, painted)
+    assert set_done(tiled, TUBE, "tube") == 2
+    assert np.bincount(layer(tiled, TUBE).ravel(), minlength=4).tolist() == [0, 64 * 64 - 3, 2, 1]
+    assert states(tiled, TUBE) == {"tube": "annotated"}
+
+
+def test_words_on_tiles_or_features_that_are_not_there_are_refused(tiled: Project) -> None:
+    before = digest_of(tiled.layout.root)
+    with pytest.raises(ProjectError, match="no feature 'wall'"):
+        set_none_here(tiled, TUBE, "wall")
+    with pytest.raises(ProjectError, match="no tile"):
+        set_done(tiled, Place("cell", 0, 1, 1), "tube")
+    with pytest.raises(ProjectError, match="holding no tube"):
+        set_done(tiled, NEGATIVE, "tube")
+    assert digest_of(tiled.layout.root) == before
+
+
+def test_labels_of_one_version_annotate_the_tiles_that_all_share(tiled: Project, tmp_path: Path) -> None:
+    bring(tiled, "cell__preproc", noise((8, 128, 128)))
+    labels = volume(tmp_path, (1, slice(60, 62), slice(10, 13)))
+    assert import_label_volume(tiled, labels, "cell__preproc", label_map(["1=tube"])).annotated == 2
+    assert int((layer(tiled, TUBE) == 2).sum()) == 6
+
+
+def test_the_listing_tells_state_pixels_and_source(tiled: Project, tmp_path: Path) -> None:
+    take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    rows = {(row["tile"], row["feature"]): row for row in annotation_listing(tiled)}
+    assert rows[TUBE.id, "tube"] == {
+        "tile": TUBE.id,
+        "feature": "tube",
+        "state": "annotated",
+        "pixels": {"unseen": 0, "not": 64 * 64 - 6, "feature": 6, "ignore": 0},
+        "source": "labels.mrc",
+    }
+    assert rows[STAR.id, "*"]["pixels"] is None

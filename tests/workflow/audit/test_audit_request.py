@@ -1,0 +1,120 @@
+"""What an audit is asked to do, and that no network learns what it is to judge."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.cli_runner import write_mrc
+
+from tomoseg_tui.core.annotation import FEATURE, IGNORED
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.errors import NothingLabelledError, ProjectError, TomosegError
+from tomoseg_tui.io.trainset_file import read_training_set
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.audit import audit_request as auditing
+from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.training_plan import training_settings
+from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
+
+PLACES = [(4, 40, 40), (4, 44, 88), (1, 88, 40), (7, 90, 90), (5, 44, 92), (2, 64, 64)]
+"""Many of them overlap; (z, y, x)."""
+
+
+@pytest.fixture
+def labelled(cell: Project, tmp_path: Path) -> Project:
+    """A training set `set` of six tiles that hold a column of tube in each 16, and overlap here and there."""
+    place_tiles(cell, [wish(Place("cell", *at), "tube", negative=False) for at in PLACES])
+    labels = np.zeros((8, 128, 128), np.int8)
+    labels[:, :, ::16] = 1
+    import_label_volume(cell, write_mrc(tmp_path / "labels.mrc", labels), "cell", label_map(["1=tube"]))
+    build_named(cell, "set", SetRequest(("tube",), 0.2))
+    return cell
+
+
+def test_every_tile_is_judged_once_by_a_network_that_learns_no_pixel_of_its_box(labelled: Project) -> None:
+    path = labelled.layout.trainset("set")
+    _, patches, facts = auditing.load_for_audit(path)
+    folds = auditing.choose_folds(patches, facts)
+    _, tiles = read_training_set(path)
+    judged = 0
+    for fold in range(FOLDS):
+        inside = np.zeros((8, 128, 128), bool)
+        for one, own in zip(facts, folds == fold, strict=True):
+            if own:
+                half = one.size // 2
+                low = max(one.z - 4, 0)
+                inside[low : one.z + 5, one.y - half : one.y + half, one.x - half : one.x + half] = True
+        learned = auditing.teaching_tiles(patches, facts, folds, fold)
+        others = [one for one, own in zip(facts, folds == fold, strict=True) if not own]
+        for one, layer in zip(others, learned.layers[:, 0], strict=True):
+            half = one.size // 2
+            box = inside[one.z, one.y - half : one.y + half, one.x - half : one.x + half]
+            assert (layer[box] == IGNORED).all()
+            assert (layer[~box] != IGNORED).all()
+        own_tiles = auditing.judged_tiles(patches, folds, fold)
+        np.testing.assert_array_equal(
+            own_tiles.layers[:, 0], [tile.layers[0] for tile, own in zip(tiles, folds == fold, strict=True) if own]
+        )
+        assert not learned.held_out.any()
+        judged += len(own_tiles.layers)
+    assert judged == len(PLACES)
+
+
+def test_tiles_of_one_group_are_judged_by_one_network(labelled: Project) -> None:
+    _, patches, facts = auditing.load_for_audit(labelled.layout.trainset("set"))
+    folds = auditing.choose_folds(patches, facts)
+    for group in {one.group for one in facts}:
+        assert len({fold for fold, one in zip(folds, facts, strict=True) if one.group == group}) == 1
+
+
+def test_where_nothing_is_left_to_learn_from_that_is_said_before_the_first_training(labelled: Project) -> None:
+    _, patches, facts = auditing.load_for_audit(labelled.layout.trainset("set"))
+    patches.layers[1:][patches.layers[1:] == FEATURE] = 1
+    with pytest.raises(NothingLabelledError, match="nothing of tube is left"):
+        auditing.choose_folds(patches, facts)
+
+
+def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelled: Project) -> None:
+    plan = auditing.plan_audit(labelled, AuditRequest(name="a", features=("tube",)))
+    settings = auditing.fold_settings(
+        labelled, AuditRequest(name="a", features=("tube",), seed=5), teaching=4, features=1
+    )
+    usual = training_settings(
+        labelled, auditing.as_training(AuditRequest(name="a", features=("tube",))), teaching=6, features=1
+    )
+    assert settings.epochs * FOLDS == plan.settings.epochs
+    assert abs(plan.settings.epochs - usual.epochs) <= FOLDS / 2
+    assert settings.seed == 5
+    few = AuditRequest(name="a", trainset="set", epochs=3)
+    assert auditing.fold_settings(labelled, few, teaching=4, features=1).epochs == 3
+    assert auditing.plan_audit(labelled, few).settings.epochs == 3 * FOLDS
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (AuditRequest(name="a", features=("tube",), epochs=0), "--epochs 0"),
+        (AuditRequest(name="a", features=("tube",), seed=-1), "--seed -1"),
+        (AuditRequest(name="a", trainset="set", features=("tube",)), "features and versions already"),
+        (AuditRequest(name="a", trainset="other"), "no training set 'other'"),
+        (AuditRequest(name="a", features=("wall",)), "no feature 'wall'"),
+        (AuditRequest(name="a/b", features=("tube",)), "a/b"),
+        (AuditRequest(name="a", features=("tube",), network="huge"), "huge"),
+    ],
+)
+def test_what_cannot_be_audited_is_refused(labelled: Project, request_: AuditRequest, said: str) -> None:
+    with pytest.raises(TomosegError, match=said):
+        auditing.check_audit(labelled, request_)
+
+
+def test_a_name_is_taken_once(labelled: Project) -> None:
+    auditing.check_audit(labelled, AuditRequest(name="tube_1", features=("tube",)))
+    assert auditing.free_audit_name(labelled, ("tube",), None) == "tube_1"
+    auditing.reserve_audit(labelled, "tube_1")
+    assert auditing.free_audit_name(labelled, ("tube",), None) == "tube_2"
+    with pytest.raises(ProjectError, match="tube_1 already"):
+        auditing.check_audit(labelled, AuditRequest(name="tube_1", features=("tube",)))
+    with pytest.raises(ProjectError, match="tube_1 already"):
+        auditing.reserve_audit(labelled, "tube_1")

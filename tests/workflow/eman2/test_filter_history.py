@@ -1,0 +1,61 @@
+"""How EMAN2 filtered a tomogram: by the log, by name and densities, or not to be known."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.eman2_project import EmanFolder, smooth_noise
+
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.project.records import FilterStep
+from tomoseg_tui.workflow.eman2.filter_history import PROGRAM, USUAL_STEP, Filtering, filtering_of
+
+
+def asked(folder: Path, name: str, *commands: str, values: object = None) -> Filtering:
+    densities = smooth_noise() if values is None else np.asarray(values)
+    path = EmanFolder(folder).tomogram(name, densities)
+    with open_volume(path) as volume:
+        return filtering_of(volume, [line.split() for line in commands])
+
+
+@pytest.mark.parametrize(
+    ("options", "chain"),
+    [
+        ((), (USUAL_STEP,)),
+        (("--proc1=filter.lowpass.gauss:cutoff_freq=0.02",), (FilterStep(0.2, 5, 3),)),
+        (("--proc1", "filter.lowpass.gauss:cutoff_pixels=22"), (FilterStep(0.2, 5, 3),)),
+        (("--proc2=", "--proc4=threshold.clampminmax.nsigma"), (FilterStep(0.25, 0, 2),)),
+        (("--proc1=normalize", "--proc2=normalize", "--proc4=normalize"), ()),
+    ],
+)
+def test_the_log_tells_the_chain(tmp_path: Path, options: Sequence[str], chain: tuple[FilterStep, ...]) -> None:
+    said = asked(tmp_path, "t_seg.hdf", f"{PROGRAM} tomograms/t.hdf --proctag seg {' '.join(options)} --ppid=-2")
+    assert said == Filtering(chain)
+
+
+@pytest.mark.parametrize(
+    "option", ["--proc5=mask.sharp", "--proc2=filter.median", "--proc5=filter.lowpass.gauss:cutoff_abs=.1"]
+)
+def test_what_is_no_chain_of_ours_is_said(tmp_path: Path, option: str) -> None:
+    said = asked(tmp_path, "t_preproc.hdf", f"{PROGRAM} tomograms/t.hdf {option}")
+    assert said.chain == ()
+    assert "no chain that tomoseg knows" in said.remark
+
+
+def test_versions_of_versions_are_followed_and_inversions_counted(tmp_path: Path) -> None:
+    lines = [f"{PROGRAM} t.hdf --invert --proctag a", f"{PROGRAM} tomograms/t_a.hdf --proctag b --proc1= --proc2="]
+    assert asked(tmp_path, "t_a_b.hdf", *lines) == Filtering((USUAL_STEP, FilterStep(0, 0, 3)), turned=True)
+    assert asked(tmp_path, "t_a_b.hdf", *lines, lines[1] + " --invert").turned is False
+    assert asked(tmp_path, "t.hdf", *lines) == Filtering()
+
+
+def test_without_a_log_name_and_densities_together_tell_the_usual_filters(tmp_path: Path) -> None:
+    clamped = np.clip(smooth_noise(), -3, 3)
+    said = asked(tmp_path, "t__bin4_preproc.hdf", values=clamped)
+    assert said.chain == (USUAL_STEP,)
+    assert "taken to have EMAN2's usual filters" in said.remark
+    raw = asked(tmp_path, "u_preproc.hdf", values=clamped * 40 + 7)
+    assert raw.chain == ()
+    assert "recorded as unfiltered" in raw.remark
+    assert asked(tmp_path, "v.hdf", values=clamped) == Filtering()

@@ -1,0 +1,520 @@
+"""What was exported comes back to its tile, pixel by pixel, whatever the format; what differs is refused in words."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from helpers.cli_runner import bring, digest_of, noise, write_mrc
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from tomoseg_tui.core.mask_encoding import CODES, PALETTE
+from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.errors import ProjectError, ShapeError, TomosegError, UsageError
+from tomoseg_tui.io import eman2_hdf as eman_hdf
+from tomoseg_tui.io.export_manifest import read_manifest
+from tomoseg_tui.io.formats import open_stack, open_volume
+from tomoseg_tui.io.png import png_files
+from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer, write_array
+from tomoseg_tui.project.catalog import Project, make_project
+from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
+from tomoseg_tui.workflow.annotations.import_annotations import Annotated
+from tomoseg_tui.workflow.exchange.export_formats import FORMS, Form
+from tomoseg_tui.workflow.exchange.export_tiles import Loan, LoanWish, lend
+from tomoseg_tui.workflow.exchange.import_masks import MaskImport, take_masks
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+
+SHAPE = (6, 160, 160)
+PLACES = (Place("cell", 1, 40, 40), Place("cell", 1, 40, 112), Place("cell", 3, 100, 60), Place("cell", 4, 10, 150))
+"""Of one size and apart in each slice; the last one sticks out of the volume."""
+FEATURES = ("tube", "wall")
+LAYERS = st.sampled_from(["none", "wanted", "unseen", "random", "feature", "not", "seen"])
+Layers = dict[tuple[Place, str], NDArray[np.uint8]]
+
+
+def make(folder: Path) -> Project:
+    """Make a project with a tomogram and tiles that are wanted for both features."""
+    project = make_project(folder)
+    bring(project, "cell", noise(SHAPE))
+    place_tiles(project, [wish(place, feature, negative=False) for place in PLACES for feature in FEATURES])
+    return Project.open(folder)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("lent") / "template").layout.root
+
+
+@pytest.fixture
+def lender(template: Path, tmp_path: Path) -> Project:
+    return copy_of(template, tmp_path / "lender")
+
+
+def copy_of(template: Path, folder: Path) -> Project:
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(template, folder)
+    return Project.open(folder)
+
+
+def some_layer(kind: str, seed: int) -> NDArray[np.uint8]:
+    values = np.random.default_rng(seed).integers(0, 4, (64, 64)).astype(np.uint8)
+    return {
+        "random": values,
+        "unseen": np.zeros_like(values),
+        "feature": np.full_like(values, 2),
+        "not": np.ones_like(values),
+        "seen": np.where(values == 0, 1, values).astype(np.uint8),
+    }[kind]
+
+
+def paint(project: Project, place: Place, feature: str, layer: NDArray[np.uint8], *, kind: str = "imported") -> None:
+    write_array(project.layout.annotation(place, feature), layer)
+    record = StateRecord(FeatureState.ANNOTATED, now(), LayerSource(kind, "some.mrc", now()))
+    write_record(project.layout.tile_state(place, feature), record)
+
+
+def paint_some(project: Project) -> Layers:
+    """Paint tube on the first three tiles, with every value; wall on the first."""
+    layers = {(place, "tube"): some_layer("random", seed) for seed, place in enumerate(PLACES[:3])}
+    layers[PLACES[0], "wall"] = some_layer("random", 9)
+    for (place, feature), layer in layers.items():
+        paint(project, place, feature, layer)
+    return layers
+
+
+def known(project: Project) -> dict[tuple[Place, str], tuple[str, list[int] | None]]:
+    """Return state and pixels of every tile and feature; a layer on which nothing was looked at counts as none."""
+    found = {}
+    for place in PLACES:
+        tile = catalog.tile_at(project.layout, place)
+        for feature in FEATURES:
+            layer = read_layer(project.layout, place, feature)
+            pixels = layer.ravel().tolist() if layer is not None and layer.any() else None
+            found[place, feature] = (str(tile.state_of(feature)) if pixels else "", pixels)
+    return found
+
+
+def layer_at(project: Project, place: Place, feature: str = "tube") -> NDArray[np.uint8]:
+    layer = read_layer(project.layout, place, feature)
+    assert layer is not None
+    return layer
+
+
+def send(project: Project, folder: Path, form: Form, *, features: Sequence[str] = (), slab: int | None = None) -> Loan:
+    folder.mkdir(exist_ok=True)
+    target = folder / ("out" if form == "png" else f"out.{'tif' if form == 'napari' else form}")
+    wanted = LoanWish(target, form, tuple(features), slab=slab, force=True)
+    return lend(project, wanted)
+
+
+def take(project: Project, path: Path, **words: Any) -> Annotated:
+    return take_masks(project, MaskImport(path, **words))
+
+
+# Round trips
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "slab"), [*((form, None) for form in FORMS), *((form, 1) for form in FORMS[:4])])
+@settings(max_examples=6, deadline=None)
+@given(kinds=st.lists(LAYERS, min_size=8, max_size=8), seed=st.integers(0, 99))
+def test_what_is_exported_comes_back_to_the_pixel(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, form: Form, slab: int | None, kinds: list[str], seed: int
+) -> None:
+    folder = tmp_path_factory.mktemp("trip")
+    lender, borrower = copy_of(template, folder / "lender"), copy_of(template, folder / "borrower")
+    for number, (place, feature) in enumerate([(p, f) for p in PLACES for f in FEATURES]):
+        kind = kinds[number]
+        if kind == "none":
+            write_record(lender.layout.tile_state(place, feature), StateRecord(FeatureState.NONE_HERE, now()))
+            lender.layout.tile_state(place, feature).replace(borrower.layout.tile_state(place, feature))
+            write_record(lender.layout.tile_state(place, feature), StateRecord(FeatureState.NONE_HERE, now()))
+        elif kind != "wanted":
+            layer = some_layer(kind, seed + number)
+            if slab is not None and place == PLACES[3]:  # what sticks out of the volume cannot be in it
+                layer[54:], layer[:22], layer[:, 42:] = (layer[54:], 0, 0)
+            paint(lender, place, feature, layer)
+    loan = send(lender, folder / "files", form, slab=slab)
+    before = digest_of(lender.layout.root)
+    taken = take(borrower, loan.manifest)
+    assert known(borrower) == known(lender)
+    assert not taken.left
+    assert not [remark for remark in taken.remarks if "flipped" in remark]
+    take(lender, loan.manifest)
+    assert known(borrower) == known(lender)
+    assert set(digest_of(lender.layout.root)) == set(before), "nothing went to the trash"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_file_finds_its_manifest_and_its_feature(lender: Project, tmp_path: Path, form: Form) -> None:
+    layers = paint_some(lender)
+    loan = send(lender, tmp_path / "files", form)
+    for feature in FEATURES:
+        lender.layout.annotation(PLACES[0], feature).unlink()
+    take(lender, loan.masks["wall"])
+    assert read_layer(lender.layout, PLACES[0], "tube") is None
+    np.testing.assert_array_equal(layer_at(lender, PLACES[0], "wall"), layers[PLACES[0], "wall"])
+
+
+def test_a_file_under_a_longer_name_or_elsewhere_is_found_too(lender: Project, tmp_path: Path) -> None:
+    layers = paint_some(lender)
+    loan = send(lender, tmp_path / "files", "mrc")
+    lender.layout.annotation(PLACES[0], "tube").unlink()
+    edited = loan.masks["tube"].with_name("out_tube-edited.mrc")
+    loan.masks["tube"].rename(edited)
+    take(lender, edited)
+    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layers[PLACES[0], "tube"])
+    elsewhere = tmp_path / "mine.mrc"
+    edited.rename(elsewhere)
+    with pytest.raises(UsageError, match=r"mine.mrc does not say whose masks it holds: exported were tube, wall"):
+        take(lender, elsewhere, manifest=loan.manifest)
+    taken = take(lender, elsewhere, manifest=loan.manifest, feature="tube")
+    assert taken.annotated == 3
+    assert not any("No densities" in remark for remark in taken.remarks), "they lie beside the manifest"
+
+
+def test_an_empty_canvas_that_is_painted_on_is_wholly_looked_at(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "files", "tif", features=["tube"])
+    masks = open_stack(loan.masks["tube"])
+    assert not masks.any()
+    masks[1, 5:9, 7] = CODES["feature"]
+    masks[1, 20, 20] = CODES["ignore"]
+    tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
+    taken = take(lender, loan.masks["tube"])
+    assert taken.annotated == 1
+    assert any("3 tiles came back as empty as they went" in remark for remark in taken.remarks)
+    layer = layer_at(lender, PLACES[1])
+    assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 64 - 5, 4, 1]
+    assert catalog.tile_at(lender.layout, PLACES[0]).state_of("tube") is FeatureState.WANTED
+
+
+def test_what_a_person_painted_stays_without_replace(lender: Project, tmp_path: Path) -> None:
+    layer = some_layer("seen", 1)
+    paint(lender, PLACES[0], "tube", layer, kind="painted")
+    loan = send(lender, tmp_path / "files", "tif", features=["tube"])
+    assert take(lender, loan.manifest).annotated == 1, "the same is no change"
+    masks = open_stack(loan.masks["tube"])
+    masks[0, :10] = 1
+    tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
+    assert "painted by a person" in take(lender, loan.manifest).left[0]
+    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layer)
+    take(lender, loan.manifest, replace=True)
+    assert (layer_at(lender, PLACES[0])[:10] == 2).all()
+    assert list(lender.layout.trash.rglob("tube.npy"))
+
+
+# What differs
+
+
+def rewrite(path: Path, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    """Change the images of a file as a foreign program would save them."""
+    if path.is_dir():
+        files = png_files(path)
+        for file, image in zip(files, change(open_stack(path)), strict=False):
+            Image.fromarray(image).save(file)
+        return
+    images = change(open_stack(path))
+    if path.suffix == ".mrc":
+        path.unlink()
+        write_mrc(path, images)
+    elif path.suffix == ".hdf":
+        eman_hdf.write_image_stack(path, images, voxel_size_angstrom=10.0)
+    else:
+        tifffile.imwrite(path, images, photometric="minisblack")
+
+
+def flip(images: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(images[:, ::-1])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_flip_in_y_is_seen_by_the_densities_and_undone(lender: Project, tmp_path: Path, form: Form) -> None:
+    """The masks are painted anew, so that they tell nothing themselves."""
+    loan = send(lender, tmp_path / "files", form, features=["tube"])
+    rewrite(loan.image, flip)
+    rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 10, 1, masks).astype(masks.dtype))
+    taken = take(lender, loan.masks["tube"])
+    assert any("came back flipped in y, and was turned back" in remark for remark in taken.remarks)
+    layer = layer_at(lender, PLACES[2])
+    np.testing.assert_array_equal(np.unique(np.argwhere(layer == 2)[:, 0]), np.arange(54, 64))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_masks_alone_that_come_back_flipped_tell_it_themselves(lender: Project, tmp_path: Path, form: Form) -> None:
+    layers = paint_some(lender)
+    loan = send(lender, tmp_path / "files", form, features=["tube"])
+    if form == "png":
+        shutil.rmtree(loan.image)
+    else:
+        loan.image.unlink()
+    rewrite(loan.masks["tube"], flip)
+    for place in PLACES[:3]:
+        lender.layout.annotation(place, "tube").unlink()
+    taken = take(lender, loan.masks["tube"])
+    assert any("flipped in y" in remark for remark in taken.remarks)
+    assert (layer_at(lender, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
+
+
+def test_densities_that_are_flipped_beside_masks_that_are_not_are_refused(lender: Project, tmp_path: Path) -> None:
+    paint_some(lender)
+    loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
+    rewrite(loan.image, flip)
+    refused(lender, loan.manifest, "came back flipped in y, but its masks did not")
+
+
+def test_without_densities_it_is_said_that_order_is_believed(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
+    loan.image.unlink()
+    rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 1, masks).astype(masks.dtype))
+    assert any("No densities have come back" in remark for remark in take(lender, loan.manifest).remarks)
+
+
+def refused(project: Project, path: Path, words: str, fault: type[TomosegError] = ShapeError, **more: Any) -> None:
+    """Refuse a file without a change to the project."""
+    before = digest_of(project.layout.root)
+    with pytest.raises(fault, match=words) as caught:
+        take(project, path, **more)
+    assert caught.value.fix
+    assert digest_of(project.layout.root) == before
+
+
+@pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
+def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path, form: Form) -> None:
+    paint_some(lender)
+    cases: list[tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = [
+        (lambda masks: masks[:3], "holds 3 images of 64 x 64 pixels .* exported were 4 of 64 x 64"),
+        (lambda masks: masks[:, :48, :32], "holds 4 images of 32 x 48 pixels"),
+        (lambda masks: masks[[1, 0, 2, 3]], "2 masks in another order: mask 1 is that of cell:112,40,1:64"),
+        (lambda masks: flip(masks[[1, 0, 2, 3]]), "2 masks in another order: mask 1 is that of cell:112,40,1:64"),
+    ]
+    for change, words in cases:
+        loan = send(lender, tmp_path / "files", form, features=["tube"])
+        rewrite(loan.masks["tube"], change)
+        refused(lender, loan.masks["tube"], words)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    order=st.permutations(range(4)),
+    flipped=st.sampled_from(["", "flipped"]),
+    form=st.sampled_from(["mrc", "tif", "hdf"]),
+)
+def test_densities_in_another_order_are_refused(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], flipped: str, form: Form
+) -> None:
+    folder = tmp_path_factory.mktemp("order")
+    lender = Project.open(template)
+    loan = send(lender, folder / "files", form, features=["tube"])
+    rewrite(loan.image, lambda images: flip(images[order]) if flipped else images[order])
+    if order == sorted(order):
+        take(copy_of(template, folder / "lender"), loan.manifest)
+    else:
+        refused(lender, loan.manifest, "images in another order")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda images: images[:, :, ::-1], "came back mirrored in x"),
+        (lambda images: images[:, ::-1, ::-1], "came back turned by 180 degrees"),
+        (lambda images: images.swapaxes(1, 2), "came back with x and y exchanged"),
+        (lambda images: np.random.default_rng(1).normal(size=images.shape), "are not those of the tiles"),
+    ],
+)
+def test_densities_that_came_back_otherwise_are_refused(
+    lender: Project, tmp_path: Path, change: Callable[[NDArray[Any]], NDArray[Any]], words: str
+) -> None:
+    loan = send(lender, tmp_path / "files", "tif", features=["tube"])
+    rewrite(loan.image, lambda images: np.ascontiguousarray(change(images)).astype(np.float32))
+    refused(lender, loan.manifest, words)
+
+
+def test_pngs_are_known_by_their_names(lender: Project, tmp_path: Path) -> None:
+    paint_some(lender)
+    loan = send(lender, tmp_path / "files", "png", features=["tube"])
+    first = png_files(loan.masks["tube"])[0]
+    first.rename(first.with_name("other.png"))
+    refused(lender, loan.manifest, "1 missing, such as 0001_cell_40_40_1_64.png; 1 more, such as other.png")
+
+
+def test_a_tile_that_is_gone_is_named(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "files", "mrc")
+    shutil.rmtree(lender.layout.tile_folder(PLACES[1]))
+    refused(lender, loan.manifest, r"There is no tile cell:112,40,1:64", ProjectError)
+
+
+# Slices
+
+
+@pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
+def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path: Path, form: Form) -> None:
+    layers = paint_some(lender)
+    loan = send(lender, tmp_path / "files", form, features=["tube"], slab=1)
+    assert read_manifest(loan.manifest).shape == (6, 160, 160)
+    for file in (loan.image, loan.masks["tube"]):
+        with open_volume(file) as reader:
+            values = flip(reader.read_slices(0, 6))
+        (write_mrc if file.suffix == ".mrc" else _write_other)(file, values)
+    for place in PLACES[:3]:
+        lender.layout.annotation(place, "tube").unlink()
+    taken = take(lender, loan.manifest)
+    assert any("flipped in y" in remark for remark in taken.remarks)
+    assert (layer_at(lender, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
+
+
+def _write_other(path: Path, values: NDArray[Any]) -> None:
+    if path.suffix == ".hdf":
+        from tomoseg_tui.core.grid import Grid
+
+        eman_hdf.write_volume(path, iter([values]), Grid(SHAPE, 10.0))
+    else:
+        tifffile.imwrite(path, values, photometric="minisblack")
+
+
+def test_slices_tell_what_is_marked_outside_and_what_is_turned(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "files", "tif", features=["tube"], slab=0)
+    assert read_manifest(loan.manifest).shape == (4, 160, 160)
+    masks = tifffile.imread(loan.masks["tube"])
+    masks[0, 40, 40] = 1
+    masks[1, :3, :3] = 1
+    tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
+    taken = take(lender, loan.manifest)
+    assert any("9 voxels marked outside of all tiles" in remark for remark in taken.remarks)
+    assert taken.annotated == 1
+    tifffile.imwrite(loan.image, tifffile.imread(loan.image)[::-1], photometric="minisblack")
+    refused(lender, loan.manifest, "with its slices in reverse order")
+    tifffile.imwrite(loan.image, noise((4, 160, 160), seed=1), photometric="minisblack")
+    refused(lender, loan.manifest, "does not show cell:40,40,1:64 where it was exported")
+    loan.image.unlink()
+    tifffile.imwrite(loan.masks["tube"], masks[:3], photometric="minisblack")
+    refused(lender, loan.manifest, r"exported was \(4, 160, 160\)")
+
+
+def test_slices_lie_where_they_lie_in_the_tomogram(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "files", "mrc", slab=0)
+    with open_volume(loan.image) as reader:
+        np.testing.assert_array_equal(reader.read_slices(0, 4), noise(SHAPE)[1:5])
+        assert reader.grid.origin_xyz_angstrom == (0.0, 0.0, 10.0)
+        assert reader.grid.nstart_xyz == (0, 0, 1)
+    assert loan.frames is not None
+    with open_volume(loan.frames) as reader:
+        frames = reader.read_slices(0, 1)[0]
+    assert frames[8, 8:72].all()
+    assert not frames[9:71, 9:71].any()
+
+
+# What other programs write
+
+
+def test_eman2_paints_into_the_stack_itself(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "particles", "hdf", features=["tube"])
+    assert loan.masks["tube"].name == "out_seg.hdf"
+    loan.masks["tube"].unlink()
+    rewrite(loan.image, lambda images: np.where((np.arange(64) > 50) & (np.arange(4) == 2)[:, None, None], 100, images))
+    taken = take(lender, loan.image)
+    assert any("as EMAN2 does" in remark for remark in taken.remarks)
+    layer = layer_at(lender, PLACES[2])
+    np.testing.assert_array_equal(layer[:, 51:], 2)
+    assert (layer[:, :51] == 1).all()
+    assert taken.annotated == 1
+    refused(lender, send(lender, tmp_path / "particles", "hdf", features=["tube"]).image, "nothing painted", UsageError)
+
+
+def test_eman2_keeps_what_it_cannot_say(lender: Project, tmp_path: Path) -> None:
+    """Its masks are 0 and 1; ignored pixels stay ignored where nobody paints."""
+    layer = some_layer("seen", 3)
+    paint(lender, PLACES[0], "tube", layer)
+    loan = send(lender, tmp_path / "files", "hdf", features=["tube"])
+    assert set(np.unique(open_stack(loan.masks["tube"])).tolist()) == {0.0, 1.0}
+    rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 5, 1, masks))
+    take(lender, loan.masks["tube"])
+    found = layer_at(lender, PLACES[0])
+    assert (found[:5] == 2).all()
+    np.testing.assert_array_equal(found[5:], layer[5:])
+
+
+def test_eman2_headers_name_the_tile(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "files", "hdf", features=["tube"])
+    for file in (loan.image, loan.masks["tube"]):
+        headers = eman_hdf.read_stack_headers(file)
+        assert [header["ptcl_source_coord"] for header in headers] == [
+            [-40.0, -40.0, -2.0], [32.0, -40.0, -2.0], [-20.0, 20.0, 0.0], [70.0, -70.0, 1.0],
+        ]  # fmt: skip
+        assert {header["ptcl_source_image"] for header in headers} == {"tomograms/cell.hdf"}
+        assert {header["apix_x"] for header in headers} == {10.0}
+    images = open_stack(loan.masks["tube"])
+    headers = eman_hdf.read_stack_headers(loan.masks["tube"])
+    kept = [{"ptcl_source_coord": header["ptcl_source_coord"]} for header in headers]
+    eman_hdf.write_image_stack(loan.masks["tube"], images[::-1], voxel_size_angstrom=10.0, attributes=kept[::-1])
+    refused(lender, loan.masks["tube"], "the order is another")
+
+
+def test_a_tool_that_writes_255_or_signed_bytes_is_understood(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
+    for low, high in ((0, 127), (-128, -127), (-128, 127)):
+        rewrite(loan.masks["tube"], lambda masks, low=low, high=high: np.where(  # type: ignore[misc]
+            np.arange(64) < 10, high, np.full(masks.shape, low)).astype(np.int8))  # fmt: skip
+        taken = take(lender, loan.manifest)
+        assert taken.annotated == 4
+        layer = layer_at(lender, PLACES[0])
+        assert (layer[:, :10] == 2).all()
+        assert (layer[:, 10:] == 1).all()
+
+
+def test_labels_of_ones_own_are_asked_for_and_named(lender: Project, tmp_path: Path) -> None:
+    loan = send(lender, tmp_path / "files", "tif", features=["tube"])
+    rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 5, np.where(np.arange(64) > 50, 9, masks)))
+    refused(lender, loan.masks["tube"], r"2 values besides 0: 5 \(2,560\), 9 \(3,328\)", UsageError)
+    from tomoseg_tui.workflow.annotations.import_annotations import label_map
+
+    taken = take(lender, loan.masks["tube"], labels=label_map(["5=tube", "9=ignore"]))
+    assert taken.annotated == 4
+    layer = layer_at(lender, PLACES[0])
+    assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 41, 64 * 10, 64 * 13]
+
+
+def test_pngs_that_an_editor_has_made_coloured_come_back(lender: Project, tmp_path: Path) -> None:
+    layers = paint_some(lender)
+    loan = send(lender, tmp_path / "files", "png", features=["tube"])
+    for file in png_files(loan.masks["tube"]):
+        with Image.open(file) as image:
+            assert image.mode == "P"
+            colours = image.getpalette() or []
+            assert colours[: 3 * len(PALETTE)] == [part for colour in PALETTE for part in colour]
+            image.convert("RGBA").save(file)
+    lender.layout.annotation(PLACES[0], "tube").unlink()
+    take(lender, loan.manifest)
+    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layers[PLACES[0], "tube"])
+
+
+# The manifest
+
+
+def test_the_manifest_tells_what_is_where(lender: Project, tmp_path: Path) -> None:
+    paint_some(lender)
+    loan = send(lender, tmp_path / "files", "mrc")
+    told = json.loads(loan.manifest.read_text())
+    assert loan.manifest.name == "out.tiles.json"
+    assert (told["format"], told["form"], told["kind"], told["shape"]) == (1, "mrc", "tiles", [4, 64, 64])
+    assert told["values"] == {"not feature": 0, "feature": 1, "ignore": 2, "not looked at": 3}
+    assert told["image"] == "out.mrc"
+    assert told["masks"] == [{"feature": f, "file": f"out_{f}.mrc"} for f in FEATURES]
+    assert [tile["id"] for tile in told["tiles"]] == [place.id for place in PLACES]
+    assert "row 0" in told["y"]
+    with open_volume(loan.image) as reader:
+        tile = reader.read_slices(0, 1)[0]
+    cut = noise(SHAPE)[1, 8:72, 8:72].astype(float)
+    assert np.corrcoef(tile.ravel(), cut.ravel())[0, 1] > 0.9999
+    assert abs(tile.std() - 1) < 0.1
+    loan.manifest.write_text(json.dumps({**told, "format": 2}))
+    refused(lender, loan.manifest, "of a newer format", ProjectError)
+    loan.manifest.write_text("{}")
+    refused(lender, loan.manifest, "is no manifest", ProjectError)

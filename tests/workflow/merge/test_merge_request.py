@@ -1,0 +1,165 @@
+"""Merging: what is asked is checked before a job is made, and the labels are those of the law."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from helpers.cli_runner import Listener, bring, digest_of, make_card, noise, put_card, write_map
+from numpy.typing import NDArray
+
+from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.job_interface import Stopped
+from tomoseg_tui.workflow.merge.merge_request import MapChoice, MergeRequest, merge_request, run_merge
+
+SHAPE = (8, 128, 128)
+
+
+def full(value: int) -> NDArray[np.int8]:
+    return np.full(SHAPE, value, np.int8)
+
+
+@pytest.fixture
+def mapped(cell: Project) -> Project:
+    """Tube is likely in rows 0-63, wall everywhere a little and in rows 32-95 more."""
+    tube, wall = full(0), full(70)
+    tube[:, :64], wall[:, 32:96] = 100, 120
+    write_map(cell, "run.tube", tube)
+    write_map(cell, "run.wall", wall, threshold=0.8)
+    write_map(cell, "other.tube", full(127))
+    return cell
+
+
+def ask(
+    project: Project, *words: str, name: str = "merged", output: Path | None = None, force: bool = False
+) -> MergeRequest:
+    return merge_request(project, "cell", words, name=name, output=output, force=force)
+
+
+def test_the_words_of_a_map_are_run_feature_and_threshold(mapped: Project) -> None:
+    request = ask(mapped, "run:tube=0.25", "run:wall=card", "other=1")
+    assert request.maps == (
+        MapChoice("run", "tube", 0.25),
+        MapChoice("run", "wall", 0.8),
+        MapChoice("other", "tube", 1.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("run:tube", "is not understood"),
+        ("=0.5", "is not understood"),
+        ("run=0.5", "has several maps of cell: run:tube, run:wall"),
+        ("run:tube=1.1", "is no threshold"),
+        ("run:tube=-0.1", "is no threshold"),
+        ("run:tube=nan", "is no threshold"),
+        ("run:tube=cards", "is no threshold"),
+        ("run:actin=0.5", "no map of cell by run:actin"),
+        ("lost=0.5", "no network 'lost'"),
+    ],
+)
+def test_a_map_that_cannot_be_meant_is_refused(mapped: Project, word: str, said: str) -> None:
+    before = digest_of(mapped.layout.root)
+    with pytest.raises(TomosegError) as caught:
+        ask(mapped, word)
+    assert said in caught.value.fault
+    assert digest_of(mapped.layout.root) == before
+
+
+def test_a_network_that_was_not_applied_yet_is_told_how(mapped: Project) -> None:
+    put_card(mapped, make_card("third"))
+    with pytest.raises(ProjectError) as caught:
+        ask(mapped, "third=card")
+    assert caught.value.fix == "Make it: tomoseg apply third cell"
+
+
+def test_no_maps_odd_names_and_names_of_maps_are_refused(mapped: Project) -> None:
+    with pytest.raises(UsageError, match="0 maps"):
+        ask(mapped)
+    with pytest.raises(ProjectError, match="label volume"):
+        ask(mapped, "other=card", name="a/b")
+    with pytest.raises(ProjectError, match="is a map already"):
+        ask(mapped, "other=card", name="run.tube")
+
+
+def test_an_output_that_exists_or_is_no_mrc_file_is_refused(mapped: Project, tmp_path: Path) -> None:
+    target = tmp_path / "out.mrc"
+    target.with_suffix(".json").write_text("{}")
+    with pytest.raises(ProjectError, match=r"out.json exists"):
+        ask(mapped, "other=card", output=target)
+    target.touch()
+    with pytest.raises(ProjectError, match=r"out.mrc exists"):
+        ask(mapped, "other=card", output=target)
+    assert ask(mapped, "other=card", output=target, force=True).output == str(target)
+    with pytest.raises(UsageError, match="no name of an MRC file"):
+        ask(mapped, "other=card", output=tmp_path / "out.hdf")
+
+
+def merge(project: Project, request: MergeRequest, listener: Listener) -> dict[str, object]:
+    return run_merge(project, msgspec.to_builtins(request), listener)
+
+
+def test_the_greatest_claim_wins_and_losses_are_counted(mapped: Project, tmp_path: Path) -> None:
+    """Tube claims (100/127 - .5) / .5 = .575; wall at .8 claims (120/127 - .8) / .2 = .724 where it claims at all."""
+    listener = Listener(tmp_path / "partial")
+    done = merge(mapped, ask(mapped, "run:tube=0.5", "run:wall=card"), listener)
+    row = 8 * 128
+    assert done == {
+        "file": "labels/cell/merged.mrc",
+        "labels": {
+            "1": {"feature": "tube", "run": "run", "threshold": 0.5, "voxels": 32 * row},
+            "2": {"feature": "wall", "run": "run", "threshold": 0.8, "voxels": 64 * row},
+        },
+        "conflicts": [{"winner": 2, "loser": 1, "voxels": 32 * row}],
+    }
+    with open_volume(mapped.layout.label_file("cell", "merged")) as labels:
+        values = labels.read_slices(0, 8)
+        assert labels.dtype == np.int8
+    assert [int(values[3, at, 5]) for at in (0, 31, 32, 95, 96)] == [1, 1, 2, 2, 0]
+    sidecar = json.loads(mapped.layout.label_file("cell", "merged").with_suffix(".json").read_text())
+    assert sidecar["labels"]["2"]["voxels"] == 64 * row
+    assert listener.done[-1] == 1
+
+
+def test_a_tie_goes_to_the_earlier_map_and_threshold_1_takes_nothing(mapped: Project, tmp_path: Path) -> None:
+    write_map(mapped, "twin.tube", full(127))
+    done = merge(mapped, ask(mapped, "twin=0.2", "other=0.9", "run:tube=1"), Listener(tmp_path / "partial"))
+    voxels = [label["voxels"] for label in done["labels"].values()]  # type: ignore[attr-defined]
+    assert voxels == [8 * 128 * 128, 0, 0]
+
+
+def test_slices_that_a_map_leaves_out_are_0_and_that_is_said(mapped: Project, tmp_path: Path) -> None:
+    write_map(mapped, "part.tube", full(0), slices=[(2, 4), (4, 6)])
+    listener = Listener(tmp_path / "partial")
+    merge(mapped, ask(mapped, "part=0.5", "other=0.5"), listener)
+    assert any("fill z 2-5" in line for line in listener.lines)
+
+
+def test_a_second_merge_replaces_the_first_and_a_copy_goes_where_it_is_wanted(mapped: Project, tmp_path: Path) -> None:
+    merge(mapped, ask(mapped, "run:tube=0.5"), Listener(tmp_path / "one"))
+    out = tmp_path / "out.mrc"
+    done = merge(mapped, ask(mapped, "other=0.5", output=out), Listener(tmp_path / "two"))
+    assert done["file"] == str(out)
+    assert out.read_bytes() == mapped.layout.label_file("cell", "merged").read_bytes()
+    with open_volume(out) as labels:
+        assert (labels.read_slices(0, 8) == 1).all()
+
+
+def test_a_merge_that_was_stopped_goes_on_with_the_same_bytes(cell: Project, tmp_path: Path) -> None:
+    bring(cell, "tall", noise((20, 64, 64)))
+    values = noise((20, 64, 64), seed=3) & 127
+    write_map(cell, "run.tube", values, tomogram="tall")
+    request = merge_request(cell, "tall", ["run=0.3"], name="merged", output=None, force=False)
+    whole = merge(cell, request, Listener(tmp_path / "whole"))
+    expected = cell.layout.label_file("tall", "merged").read_bytes()
+    with pytest.raises(Stopped):
+        merge(cell, request, Listener(tmp_path / "halves", patience=2))
+    assert cell.layout.label_file("tall", "merged").read_bytes() == expected
+    again = Listener(tmp_path / "halves")
+    assert merge(cell, request, again) == whole
+    assert len(again.done) == 1
+    assert cell.layout.label_file("tall", "merged").read_bytes() == expected

@@ -1,0 +1,91 @@
+"""Exports: the same numbers on the same grid in another format."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.cli_runner import noise, write_mrc
+
+from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.errors import ProjectError, UsageError
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.export import export_volume
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
+
+ORIGIN, NSTART = (100.5, -20.0, 5.0), (3, -2, 1)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_mrc(tmp_path / "cell.mrc", noise(), voxel_size=1.0, origin_xyz=ORIGIN, nstart_xyz=NSTART)
+
+
+@pytest.fixture
+def known(project: Project, source: Path) -> Project:
+    """A project whose tomogram has another voxel size than its file says."""
+    import_volumes(project, [source], ImportRequest(voxel_size_angstrom=13.5))
+    return project
+
+
+@pytest.mark.parametrize("suffix", ["mrc", "hdf", "tif"])
+def test_values_voxel_size_origin_and_nstart_come_through(known: Project, tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"out.{suffix}"
+    export_volume(known, "cell", target)
+    with open_volume(target) as written:
+        np.testing.assert_array_equal(written.read_slices(0, 6), noise())
+        assert written.grid == Grid((6, 64, 64), 13.5, ORIGIN, NSTART)
+
+
+@pytest.mark.parametrize("suffix", ["mrc", "hdf", "tif"])
+def test_an_export_that_is_imported_and_exported_again_is_the_same(known: Project, tmp_path: Path, suffix: str) -> None:
+    first, second = tmp_path / f"first.{suffix}", tmp_path / f"second.{suffix}"
+    export_volume(known, "cell", first)
+    import_volumes(known, [first], ImportRequest())
+    export_volume(known, "first", second)
+    with open_volume(first) as one, open_volume(second) as two:
+        assert one.grid == two.grid
+        np.testing.assert_array_equal(one.read_slices(0, 6), two.read_slices(0, 6))
+
+
+def test_unsigned_bytes_are_written_so_that_nobody_mistakes_their_sign(project: Project, tmp_path: Path) -> None:
+    import_volumes(
+        project,
+        [write_mrc(tmp_path / "bytes.mrc", noise())],
+        ImportRequest(byte_sign="unsigned", voxel_size_angstrom=2),
+    )
+    export_volume(project, "bytes", tmp_path / "out.mrc")
+    with open_volume(tmp_path / "out.mrc") as written:
+        assert written.dtype == np.int16
+        np.testing.assert_array_equal(written.read_slices(0, 6), noise().view(np.uint8))
+
+
+def test_a_file_is_exported_without_a_project(source: Path, tmp_path: Path) -> None:
+    export_volume(None, str(source), tmp_path / "out.tif")
+    with open_volume(tmp_path / "out.tif") as written:
+        assert written.grid.voxel_size_angstrom == 1.0
+
+
+def test_an_existing_file_is_replaced_only_when_that_is_said(known: Project, tmp_path: Path) -> None:
+    target = tmp_path / "out.mrc"
+    target.write_text("mine")
+    with pytest.raises(ProjectError, match=r"out.mrc exists"):
+        export_volume(known, "cell", target)
+    assert target.read_text() == "mine"
+    export_volume(known, "cell", target, force=True)
+    assert target.stat().st_size > 1024
+
+
+@pytest.mark.parametrize("name", ["out.png", "out", "out.mrc.gz"])
+def test_another_ending_is_refused(known: Project, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"\.mrc, \.hdf or \.tif"):
+        export_volume(known, "cell", tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_folder_that_is_not_there_is_not_made(known: Project, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="does not exist"):
+        export_volume(known, "cell", tmp_path / "nowhere" / "out.mrc")
+    with pytest.raises(ProjectError, match="There is no tomogram, map, label volume or file 'lost'"):
+        export_volume(known, "lost", tmp_path / "out.mrc")
+    assert not (tmp_path / "out.mrc").exists()

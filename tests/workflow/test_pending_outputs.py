@@ -1,0 +1,105 @@
+"""What is asked for before it can be: networks, versions and maps that other jobs are still to make."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from helpers.cli_runner import Listener, bring, make_card, noise, put_card, write_map
+
+from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_ahead
+from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request, run_merge
+from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised, promised_by
+from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training
+
+SHAPE = (6, 64, 64)
+APPLY = ApplyRequest(run="net", tomograms=("cell",))
+NET = Promised(runs=frozenset({"net"}))
+
+
+@pytest.fixture
+def with_cell(project: Project) -> Project:
+    bring(project, "cell", noise(SHAPE))
+    return project
+
+
+def test_jobs_promise_what_they_will_make() -> None:
+    jobs: list[tuple[str, dict[str, Any]]] = [
+        ("train", {"name": "net"}),
+        ("apply", {"run": "net", "tomograms": ["cell", "b"]}),
+        ("preprocess", {"tomograms": ["cell"], "factor": 2}),
+        ("merge", {"tomogram": "cell", "maps": []}),
+    ]
+    assert promised_by(jobs) == Promised(
+        frozenset({"net"}), frozenset({"cell__bin2_preproc"}), frozenset({("cell", "net"), ("b", "net")})
+    )
+    assert promised_by([]) == NOTHING
+
+
+def test_a_network_to_come_may_be_applied_but_what_is_wrong_already_is_refused(with_cell: Project) -> None:
+    with pytest.raises(TomosegError, match="net"):
+        check_apply_ahead(with_cell, APPLY, NOTHING)
+    assert check_apply_ahead(with_cell, APPLY, NET) == []
+    wrong = {"tomograms": ("nowhere",), "z": "9:12", "tta": 3, "workers": 0, "output": "map.txt"}
+    for name, value in wrong.items():
+        with pytest.raises(TomosegError):
+            check_apply_ahead(with_cell, msgspec.structs.replace(APPLY, **{name: value}), NET)
+
+
+def test_a_version_to_come_may_have_a_network_applied(with_cell: Project) -> None:
+    put_card(with_cell, make_card("net"))
+    promised = Promised(tomograms=frozenset({"cell__preproc"}))
+    request = msgspec.structs.replace(APPLY, tomograms=("cell__preproc",))
+    assert check_apply_ahead(with_cell, request, promised) == []
+    with pytest.raises(TomosegError, match="does not know wall"):
+        check_apply_ahead(with_cell, msgspec.structs.replace(request, features=("wall",)), promised)
+    with pytest.raises(TomosegError):
+        check_apply_ahead(with_cell, request, NOTHING)
+
+
+def test_maps_to_come_may_be_merged_and_are_looked_up_when_the_merge_begins(with_cell: Project) -> None:
+    promised = Promised(maps=frozenset({("cell", "net")}))
+    words = ["net=card", "old=0.25"]
+    write_map(with_cell, "old.wall", np.full(SHAPE, 60, np.int8))
+    asked = merge_request(with_cell, "cell", words, name="both", output=None, force=False, promised=promised)
+    assert asked == MergeRequest("cell", (), "both", words=("net=card", "old=0.25"))
+    write_map(with_cell, "net.tube", np.full(SHAPE, 100, np.int8), threshold=0.5)
+    plain = msgspec.to_builtins(asked)
+    result = run_merge(with_cell, plain, Listener(with_cell.layout.root / "partial"))
+    assert {key: (label["run"], label["feature"], label["threshold"]) for key, label in result["labels"].items()} == {
+        "1": ("net", "tube", 0.5), "2": ("old", "wall", 0.25),
+    }  # fmt: skip
+
+
+def test_a_merge_of_maps_to_come_is_refused_for_what_is_wrong_already(with_cell: Project) -> None:
+    promised = Promised(maps=frozenset({("cell", "net")}))
+    for words, fault in (
+        (["net=2"], "no threshold"),
+        (["net"], "not understood"),
+        (["net=card", "absent=1"], "absent"),
+    ):
+        with pytest.raises(TomosegError, match=fault):
+            merge_request(with_cell, "cell", words, name="m", output=None, force=False, promised=promised)
+
+
+def test_maps_that_never_came_fail_the_merge_in_words(with_cell: Project) -> None:
+    put_card(with_cell, make_card("net"))
+    asked = msgspec.to_builtins(MergeRequest("cell", (), words=("net=card",)))
+    with pytest.raises(ProjectError, match="no map of cell by net"):
+        run_merge(with_cell, asked, Listener(with_cell.layout.root / "partial"))
+
+
+def test_a_version_to_come_may_be_preprocessed_and_learned_from(with_cell: Project) -> None:
+    promised = Promised(tomograms=frozenset({"cell__bin2"}))
+    check_preprocess(with_cell, PreprocessRequest(("cell__bin2",)), promised=promised.tomograms)
+    with pytest.raises(ProjectError, match="cell__bin2 is taken"):
+        check_preprocess(with_cell, PreprocessRequest(("cell",), factor=2, filtered=False), promised=promised.tomograms)
+    request = TrainRequest(name="net", features=("tube",), version="bin2")
+    assert check_training(with_cell, request, promised=promised) is None
+    with pytest.raises(UsageError):
+        check_training(with_cell, msgspec.structs.replace(request, epochs=0), promised=promised)
+    with pytest.raises(TomosegError):
+        check_training(with_cell, request)

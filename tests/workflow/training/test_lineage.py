@@ -1,0 +1,168 @@
+"""A training that goes on from an earlier run never judges itself on what that run has learned from."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from helpers.cli_runner import make_card, put_card, write_mrc
+
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.io.trainset_file import SetSummary, TileFacts, read_facts
+from tomoseg_tui.io.triples_file import Triples, write_triples
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import FilterStep
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
+from tomoseg_tui.workflow.training.lineage import earlier_of
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, remarks_on_start, set_request
+from tomoseg_tui.workflow.training.training_plan import plan_training
+from tomoseg_tui.workflow.training.trainset import SetRequest, build, build_named, gather, load_patches
+
+OLD = [(z, y, x) for z in (1, 6) for y, x in ((20, 20), (20, 84), (84, 20), (84, 84))]
+NEW = [(z, y, x) for z in (1, 6) for y, x in ((20, 52), (84, 52), (52, 20), (52, 84), (52, 52))]
+GO_ON = TrainRequest(name="next", features=("tube",), made_from="run")
+
+
+def annotate(project: Project, places: list[tuple[int, int, int]], folder: Path, name: str = "cell") -> None:
+    """Place tiles of 32 pixels, and label all of them."""
+    place_tiles(project, [wish(Place(name, *at, 32), "tube", negative=False) for at in places])
+    labels = write_mrc(folder / "labels.mrc", np.ones((8, 128, 128), np.int8))
+    import_label_volume(project, labels, name, label_map(["1=tube"]))
+
+
+@pytest.fixture
+def with_run(cell: Project, tmp_path: Path) -> Project:
+    """A project whose run has learned from a training set of its own."""
+    annotate(cell, OLD, tmp_path)
+    put_card(cell, make_card("run"))
+    build(cell, "run", SetRequest(("tube",)), cell.layout.network_trainset("run"))
+    return cell
+
+
+def split_of(project: Project, run: str = "run") -> dict[str, bool]:
+    return {one.id: one.held_out for one in read_facts(project.layout.network_trainset(run))}
+
+
+def as_of_a_named_set(project: Project, split: dict[str, bool]) -> None:
+    """Let the run look as if its training set had been a named one: only its triples tell the split."""
+    project.layout.network_trainset("run").unlink(missing_ok=True)
+    blank = np.zeros((len(split), 1, 1), np.float32)
+    layers = np.zeros((len(split), 1, 1, 1), np.uint8)
+    held_out = np.array(list(split.values()))
+    triples = Triples(tuple(split), ("tube",), held_out, blank, layers, blank[:, None])
+    write_triples(project.layout.network_triples("run"), triples)
+
+
+def gone_on(project: Project) -> tuple[SetSummary, list[TileFacts]]:
+    """Return the training set of a training that goes on from the run."""
+    summary, tiles = gather(project, "next", set_request(GO_ON))
+    return summary, [tile.facts for tile in tiles]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_what_has_taught_never_judges_and_what_was_held_out_may(with_run: Project, *, named: bool) -> None:
+    """With a named set those have taught that would judge if the set were built without the run."""
+    split = split_of(with_run)
+    if named:
+        split = {tile: not held_out for tile, held_out in split.items()}
+        as_of_a_named_set(with_run, split)
+    summary, facts = gone_on(with_run)
+    judges = {one.id for one in facts if one.held_out}
+    taught = {tile for tile, held_out in split.items() if not held_out}
+    assert judges
+    assert not judges & taught
+    assert summary.held_out == len(judges)
+    assert f"{len(taught)} of 8 tiles may not judge: the weights of run have seen them." in summary.notes
+
+
+def test_a_new_tile_upon_pixels_that_have_taught_does_not_judge(with_run: Project, tmp_path: Path) -> None:
+    taught = [Place("cell", z, y, x, 32) for z, y, x in OLD if not split_of(with_run)[Place("cell", z, y, x, 32).id]]
+    annotate(with_run, [(one.z, one.y + 30, one.x) for one in taught if one.y == 20], tmp_path)
+    annotate(with_run, NEW, tmp_path)
+    _, facts = gone_on(with_run)
+    judges = [one for one in facts if one.held_out]
+    assert judges
+    for judge in judges:
+        near = [one for one in taught if abs(one.z - judge.z) <= 4]
+        assert not any(abs(one.y - judge.y) < 32 and abs(one.x - judge.x) < 32 for one in near)
+
+
+def test_the_runs_that_a_run_goes_back_to_count_too(with_run: Project, tmp_path: Path) -> None:
+    annotate(with_run, NEW, tmp_path)
+    put_card(with_run, make_card("second", made_from="run"))
+    path = with_run.layout.network_trainset("second")
+    build(with_run, "second", set_request(GO_ON), path)
+    request = SetRequest(("tube",), made_from="second")
+    judges = {tile.facts.id for tile in gather(with_run, "third", request)[1] if tile.facts.held_out}
+    for run in ("run", "second"):
+        assert not judges & {tile for tile, held_out in split_of(with_run, run).items() if not held_out}
+    assert len(earlier_of(with_run, "second").lessons) == 2
+
+
+def test_where_all_has_taught_nothing_is_held_out_and_that_is_said(with_run: Project) -> None:
+    as_of_a_named_set(with_run, dict.fromkeys(split_of(with_run), False))
+    summary, _ = gone_on(with_run)
+    assert summary.held_out == 0
+    assert "Nothing was held out" in summary.held_out_reason
+    assert any("8 of 8 tiles may not judge" in note for note in summary.notes)
+    assert plan_training(with_run, GO_ON).summary.held_out == 0
+
+
+def test_a_named_set_is_split_anew_for_the_training_and_stays_as_it_was(with_run: Project) -> None:
+    build_named(with_run, "set", SetRequest(("tube",)))
+    path = with_run.layout.trainset("set")
+    before = path.read_bytes()
+    kept, _, _ = load_patches(path, earlier=earlier_of(with_run, "run"))
+    assert (kept.held_out, kept.notes) == (2, load_patches(path)[0].notes)  # its judges were the run's
+    as_of_a_named_set(with_run, {tile: not held_out for tile, held_out in split_of(with_run).items()})
+    summary, patches, facts = load_patches(path, earlier=earlier_of(with_run, "run"))
+    judges = {one.id for one in facts if one.held_out}
+    old = {one.id for one in read_facts(path) if one.held_out}
+    assert judges
+    assert not judges & old
+    assert (summary.held_out, int(patches.held_out.sum())) == (len(judges), len(judges))
+    assert any("2 of 8 tiles may not judge" in note for note in summary.notes)
+    request = msgspec.structs.replace(GO_ON, trainset="set", features=())
+    assert plan_training(with_run, request).summary.notes == summary.notes
+    assert path.read_bytes() == before
+
+
+def test_a_tile_under_another_name_is_known_by_its_contents_and_doubt_is_said(with_run: Project) -> None:
+    assert remarks_on_start(with_run, GO_ON, None) == []
+    rename_tomogram(with_run, "cell", "other")
+    _, facts = gone_on(with_run)
+    split = {tile.replace("cell:", "other:"): held_out for tile, held_out in split_of(with_run).items()}
+    assert {one.id for one in facts if one.held_out} <= {tile for tile, held_out in split.items() if held_out}
+    (remark,) = remarks_on_start(with_run, GO_ON, None)
+    assert "run has learned from cell, no longer here" in remark
+
+
+def test_tiles_are_turned_to_the_polarity_of_the_run(with_run: Project) -> None:
+    build_named(with_run, "set", SetRequest(("tube",)))
+    path = with_run.layout.trainset("set")
+    plain = load_patches(path)[1].densities
+    put_card(with_run, make_card("run", polarity="bright"))
+    summary, patches, facts = load_patches(path, earlier=earlier_of(with_run, "run"))
+    np.testing.assert_array_equal(patches.densities, -plain)
+    assert (summary.polarity, {one.sign for one in facts}) == ("bright", {-1})
+    assert "All tiles are turned to bright protein, as run knows it." in summary.notes
+    own, tiles = gone_on(with_run)
+    assert (own.polarity, {one.sign for one in tiles}) == ("bright", {-1})
+    assert "Turned to bright protein: cell." in own.notes
+
+
+def test_other_filters_than_those_of_the_run_are_said(with_run: Project) -> None:
+    summary = check_training(with_run, GO_ON)
+    assert remarks_on_start(with_run, GO_ON, summary) == []
+    put_card(with_run, make_card("run", preprocessing=(FilterStep(lowpass=0.25),)))
+    (remark,) = remarks_on_start(with_run, GO_ON, summary)
+    assert "(no filter) than run was trained with (low-pass 0.25, " in remark
+
+
+def test_a_run_that_does_not_tell_its_tiles_is_doubted_in_words(with_run: Project) -> None:
+    with_run.layout.network_trainset("run").unlink()
+    (remark,) = remarks_on_start(with_run, GO_ON, None)
+    assert remark == "Which tiles run has learned from is not known: held-out scores may flatter."
+    assert gone_on(with_run)[0].held_out == 2

@@ -1,0 +1,101 @@
+"""What a training is asked to do is checked before a job is made of it."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from helpers.cli_runner import digest_of, make_card, put_card, write_mrc
+
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError, UsageError
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import CurvePoint, curve_in_words
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, free_run_name, reserve_run
+from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
+
+REQUEST = TrainRequest(name="new", features=("tube",))
+
+
+@pytest.fixture
+def ready(cell: Project, tmp_path: Path) -> Project:
+    """A project with one annotated tile, a training set and a run that knows tube."""
+    place_tiles(cell, [wish(Place("cell", 4, 64, 64), "tube", negative=False)])
+    labels = write_mrc(tmp_path / "labels.mrc", np.ones((8, 128, 128), np.int8))
+    import_label_volume(cell, labels, "cell", label_map(["1=tube"]))
+    build_named(cell, "set", SetRequest(("tube",)))
+    put_card(cell, make_card("run"))
+    return Project.open(cell.layout.root)
+
+
+def check(project: Project, **changes: object) -> None:
+    check_training(project, msgspec.structs.replace(REQUEST, **changes))
+
+
+def test_a_sound_request_changes_nothing(ready: Project) -> None:
+    before = digest_of(ready.layout.root)
+    check(ready)
+    check(ready, trainset="set", features=(), validation=0.3)
+    check(ready, made_from="run")
+    assert digest_of(ready.layout.root) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "said"),
+    [
+        ({"name": "run"}, ProjectError, "There is a run run already"),
+        ({"name": "a/b"}, ProjectError, "cannot be the name of a run"),
+        ({"epochs": 0}, UsageError, "--epochs 0"),
+        ({"batch": -1}, UsageError, "--batch -1"),
+        ({"learning_rate": 0.0}, UsageError, "--learning-rate 0"),
+        ({"learning_rate": float("nan")}, UsageError, "--learning-rate nan"),
+        ({"seed": -1}, UsageError, "--seed -1"),
+        ({"validation": 0.7}, UsageError, "--validation 0.7"),
+        ({"validation": 0.7, "trainset": "set", "features": ()}, UsageError, "--validation 0.7"),
+        ({"validation": float("nan"), "trainset": "set", "features": ()}, UsageError, "--validation nan"),
+        ({"trainset": "lost", "features": ()}, ProjectError, "no training set 'lost'"),
+        ({"trainset": "set"}, UsageError, "has its features and versions already"),
+        ({"trainset": "set", "features": (), "version": "preproc"}, UsageError, "has its features and versions"),
+        ({"features": ("wall",)}, ProjectError, "no feature 'wall'"),
+        ({"version": "preproc"}, TrainingError, "no version cell__preproc"),
+        ({"network": "lost"}, TomosegError, "lost"),
+        ({"made_from": "lost"}, ProjectError, "no network 'lost'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(
+    ready: Project, changes: dict[str, object], kind: type[TomosegError], said: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        check(ready, **changes)
+    assert said in caught.value.fault
+    assert caught.value.fix
+
+
+def test_a_start_from_a_network_of_other_features_scale_or_kind_is_refused(ready: Project) -> None:
+    put_card(ready, make_card("two", features=("tube", "wall")))
+    put_card(ready, make_card("coarse", voxel_size_angstrom=13.0))
+    for run, said in (("two", "knows tube, wall, the tiles show tube"), ("coarse", "13 Å/voxel, the tiles are at 10")):
+        with pytest.raises(TrainingError, match=said):
+            check(ready, made_from=run)
+    with pytest.raises(TrainingError, match="is a network default, not eman2"):
+        check(ready, made_from="run", network="eman2")
+
+
+def test_a_run_that_nobody_named_gets_a_name_that_is_free(ready: Project) -> None:
+    assert free_run_name(ready, ("tube", "wall"), None) == "tube_wall_1"
+    assert free_run_name(ready, (), "set") == "set_1"
+    reserve_run(ready, "set_1")
+    assert free_run_name(ready, (), "set") == "set_2"
+    with pytest.raises(ProjectError, match="There is a run set_1 already"):
+        reserve_run(ready, "set_1")
+
+
+def test_a_curve_is_told_by_tenths_of_the_threshold() -> None:
+    curve = tuple(CurvePoint(number / 20, 0.5, number / 20, 1 - number / 20) for number in range(1, 20))
+    rows = curve_in_words(curve)
+    assert list(rows) == ["above", "Dice", "precision", "recall"]
+    assert rows["above"] == "0.10  0.20  0.30  0.40  0.50  0.60  0.70  0.80  0.90"
+    assert rows["recall"] == "0.90  0.80  0.70  0.60  0.50  0.40  0.30  0.20  0.10"
+    assert curve_in_words(()) == {}

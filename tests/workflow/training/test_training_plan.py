@@ -1,0 +1,80 @@
+"""What a training would be, told before it is started."""
+
+import numpy as np
+import pytest
+from helpers.cli_runner import bring, make_card, noise, put_card, write_mrc
+
+from tomoseg_tui.core.network_settings import TrainingSettings
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.errors import NothingLabelledError
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import TileCount
+from tomoseg_tui.workflow.annotations.import_annotations import import_masks
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.train_request import TrainRequest
+from tomoseg_tui.workflow.training.training_plan import flops_of_step, measured_pace, plan_training
+
+
+@pytest.fixture
+def annotated(project: Project) -> Project:
+    """A tomogram with a tile that shows tube and one that holds none."""
+    bring(project, "cell", noise((24, 96, 96)))
+    places = [Place("cell", 6, 48, 48), Place("cell", 18, 48, 48)]
+    place_tiles(project, [wish(places[0], "tube", negative=False), wish(places[1], "tube", negative=True)])
+    mask = np.zeros((1, 64, 64), np.int8)
+    mask[0, 20:30] = 1
+    opened = Project.open(project.layout.root)
+    import_masks(opened, write_mrc(project.layout.root / "mask.mrc", mask), "tube", places[:1])
+    return Project.open(project.layout.root)
+
+
+def test_tiles_are_counted_and_settings_are_the_usual_ones(annotated: Project) -> None:
+    plan = plan_training(annotated, TrainRequest(name="run", features=("tube",)))
+    assert (plan.summary.positive, plan.summary.negative) == ({"tube": 1}, {"tube": 1})
+    assert (plan.settings.network, plan.settings.epochs, plan.steps) == ("slabnet", 50, 25)
+    assert "too few" in plan.summary.held_out_reason
+    assert not annotated.layout.network_folder("run").exists()
+
+
+def test_what_is_asked_for_is_planned(annotated: Project) -> None:
+    request = TrainRequest(name="run", features=("tube",), network="eman2", epochs=3, learning_rate=0.5, batch=4)
+    settings = plan_training(annotated, request).settings
+    assert (settings.network, settings.epochs, settings.learning_rate, settings.batch) == ("eman2", 3, 0.5, 4)
+
+
+def test_going_on_from_a_run_takes_its_network_and_a_tenth_of_its_rate(annotated: Project) -> None:
+    put_card(annotated, make_card("old", network="eman2", learning_rate=0.02))
+    settings = plan_training(annotated, TrainRequest(name="run", features=("tube",), made_from="old")).settings
+    assert settings.network == "eman2"
+    assert settings.learning_rate == pytest.approx(0.002)
+
+
+def test_cost_grows_with_the_epochs(annotated: Project) -> None:
+    short, long = (plan_training(annotated, TrainRequest(name="r", features=("tube",), epochs=n)) for n in (2, 20))
+    assert long.flops == 10 * short.flops
+    assert short.seconds(1e11) < long.seconds(1e11)
+    assert 5e8 < short.memory_bytes < 2e9
+
+
+def test_a_feature_that_no_tile_shows_is_refused(annotated: Project) -> None:
+    place_tiles(annotated, [wish(Place("cell", 12, 48, 48), "gold", negative=False)])
+    with pytest.raises(NothingLabelledError, match="No tile shows where gold is"):
+        plan_training(Project.open(annotated.layout.root), TrainRequest(name="run", features=("gold",)))
+
+
+def test_a_step_of_the_unet_works_on_the_surroundings_too() -> None:
+    settings = TrainingSettings("unet25d", 1, 1e-3, 16)
+    assert flops_of_step(settings, 64, 1) == 3 * 38506 * 16 * 96**2
+
+
+def test_pace_is_that_of_the_epochs_after_the_first() -> None:
+    card = make_card(network="unet25d", batch=16, tile_counts=TileCount({"tube": 6}, {}, 5, 1))
+    each = 25 * flops_of_step(TrainingSettings("unet25d", 2, 1e-3, 16), 64, 1)
+    assert measured_pace(card, [9.0, 11.0, 13.0]) == each / 2
+    assert measured_pace(card, [9.0]) == each / 9
+    assert measured_pace(card, []) is None
+
+
+def test_a_resumed_training_whose_clock_began_anew_is_still_timed() -> None:
+    card = make_card(network="unet25d", batch=16)
+    assert measured_pace(card, [9.0, 11.0, 3.0, 5.0]) == measured_pace(card, [9.0, 11.0])

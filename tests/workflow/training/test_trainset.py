@@ -1,0 +1,273 @@
+"""Training sets: which tiles go together, what is held out, and what a network is given to learn from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.cli_runner import bring, digest_of, noise, write_mrc
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES
+from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.errors import NothingLabelledError, ProjectError, TrainingError, UsageError
+from tomoseg_tui.io.trainset_file import SetSummary, SetTile, TileFacts, read_training_set, write_training_set
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import FilterStep
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.training.trainset import (
+    SetRequest,
+    build_named,
+    gather,
+    load_patches,
+    training_sets,
+)
+
+PLACES = [(4, 64, 40), (4, 64, 88), (1, 20, 20), (7, 110, 110)]
+REQUEST = SetRequest(("tube",))
+
+
+def tile(
+    project: Project, name: str, places: list[tuple[int, int, int]], *, negative: bool = False, size: int = 64
+) -> None:
+    place_tiles(project, [wish(Place(name, *at, size), "tube", negative=negative) for at in places])
+
+
+def annotate(project: Project, name: str, folder: Path, label: int = 1) -> None:
+    """Label one column of every slice in each 16 columns."""
+    labels = np.zeros((8, 128, 128), np.int8)
+    labels[:, :, ::16] = label
+    path = write_mrc(folder / f"{name}_labels.mrc", labels)
+    import_label_volume(project, path, name, label_map(["1=tube"]))
+
+
+@pytest.fixture
+def labelled(cell: Project, tmp_path: Path) -> Project:
+    tile(cell, "cell", PLACES)
+    annotate(cell, "cell", tmp_path)
+    tile(cell, "cell", [(2, 64, 64)], negative=True)
+    return cell
+
+
+def middle(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    edge = slice(CONTEXT_PIXELS, -CONTEXT_PIXELS)
+    return array[CONTEXT_SLICES, edge, edge]
+
+
+def test_a_set_counts_its_tiles_by_sign_and_is_listed(labelled: Project) -> None:
+    summary = build_named(labelled, "first", REQUEST)
+    assert (summary.tiles, summary.positive, summary.negative) == (5, {"tube": 4}, {"tube": 1})
+    assert (summary.polarity, summary.voxel_size_angstrom, summary.tile_size) == ("dark", 10.0, 64)
+    assert [one.name for one in training_sets(labelled)] == ["first"]
+
+
+def test_below_five_positive_tiles_nothing_is_held_out_and_that_is_said(labelled: Project) -> None:
+    summary = build_named(labelled, "first", REQUEST)
+    assert summary.held_out == 0
+    assert summary.held_out_reason
+
+
+def test_tiles_that_wait_for_their_annotation_are_said(labelled: Project) -> None:
+    tile(labelled, "cell", [(5, 5, 5), (6, 6, 6)])
+    summary = build_named(labelled, "first", REQUEST)
+    assert summary.tiles == 5
+    assert any("2 tiles wait for their annotation of tube" in note for note in summary.notes)
+
+
+def test_a_tile_that_waits_for_a_feature_is_no_positive_of_it(labelled: Project, tmp_path: Path) -> None:
+    """All five tiles show walls; a sixth has its tubes, and waits for its walls."""
+    path = write_mrc(tmp_path / "walls.mrc", np.ones((8, 128, 128), np.int8))
+    place_tiles(labelled, [wish(Place("cell", *PLACES[0], 64), "wall", negative=False)])
+    import_label_volume(labelled, path, "cell", label_map(["1=wall"]))
+    place_tiles(labelled, [wish(Place("cell", 6, 64, 64, 64), one, negative=False) for one in ("tube", "wall")])
+    annotate(labelled, "cell", tmp_path)
+    summary, tiles = gather(labelled, "a", SetRequest(("tube", "wall")))
+    assert (summary.positive, summary.negative) == ({"tube": 5, "wall": 5}, {"tube": 1, "wall": 0})
+    assert [one.facts.signs for one in tiles if one.facts.z == 6] == [(1, 0)]
+    assert "1 tiles wait for their annotation of wall." in summary.notes
+
+
+def test_a_set_without_negatives_says_so(cell: Project, tmp_path: Path) -> None:
+    tile(cell, "cell", PLACES)
+    annotate(cell, "cell", tmp_path)
+    assert any("No tile shows what is not tube" in note for note in build_named(cell, "a", REQUEST).notes)
+
+
+def test_densities_come_with_their_surroundings_in_the_type_of_the_file(labelled: Project) -> None:
+    values = noise((8, 128, 128))
+    build_named(labelled, "first", REQUEST)
+    _, tiles = read_training_set(labelled.layout.trainset("first"))
+    found = {(one.facts.z, one.facts.y, one.facts.x): one for one in tiles}
+    whole = found[4, 64, 40]
+    assert whole.densities.shape == (9, 128, 128)
+    assert whole.densities.dtype == np.int8
+    # Slices 0 to 8, of which the volume has 8; columns -24 to 103.
+    np.testing.assert_array_equal(whole.densities[:8, :, 24:], values[:, :, :104])
+    assert whole.inside[:8, :, 24:].all()
+    assert not whole.inside[8].any()
+    assert not whole.inside[:, :, :24].any()
+
+
+def test_a_layer_holds_0_where_the_tile_lies_outside(labelled: Project) -> None:
+    _, tiles = gather(labelled, "x", REQUEST)
+    (corner,) = [one for one in tiles if one.facts.x == 20]
+    np.testing.assert_array_equal(corner.layers[0] != 0, middle(corner.inside))
+
+
+def test_nothing_labelled_is_refused(cell: Project, tmp_path: Path) -> None:
+    tile(cell, "cell", PLACES[:2])
+    with pytest.raises(NothingLabelledError, match=r"No tile shows where tube is \(2 wait for it\)"):
+        build_named(cell, "a", REQUEST)
+    annotate(cell, "cell", tmp_path, label=5)
+    with pytest.raises(NothingLabelledError, match="No tile shows where tube is"):
+        build_named(cell, "a", REQUEST)
+    assert not list(cell.layout.trainsets.iterdir())
+
+
+def test_a_mixture_of_tile_sizes_is_refused(labelled: Project) -> None:
+    tile(labelled, "cell", [(3, 64, 64)], negative=True, size=32)
+    with pytest.raises(TrainingError, match=r"several sizes: .*:32"):
+        build_named(labelled, "a", REQUEST)
+
+
+def test_a_mixture_of_filters_is_refused_naming_every_tomogram(labelled: Project, tmp_path: Path) -> None:
+    for name, chain in (("b__preproc", (FilterStep(0.25, 5, 3),)), ("c", ())):
+        bring(labelled, name, noise((8, 128, 128), seed=9), chain=chain)
+        tile(labelled, name, PLACES[:1])
+        annotate(labelled, name, tmp_path)
+    with pytest.raises(TrainingError) as caught:
+        build_named(labelled, "a", REQUEST)
+    assert all(f"{name}: " in caught.value.fault for name in ("b__preproc", "c", "cell"))
+    assert "--version" in caught.value.fix
+
+
+@pytest.mark.parametrize(("voxel_size", "refused"), [(10.4, False), (10.6, True)])
+def test_voxel_sizes_may_differ_by_5_percent(
+    labelled: Project, tmp_path: Path, voxel_size: float, *, refused: bool
+) -> None:
+    bring(labelled, "b", noise((8, 128, 128), seed=9), voxel_size=voxel_size)
+    tile(labelled, "b", PLACES[:1])
+    annotate(labelled, "b", tmp_path)
+    if not refused:
+        assert build_named(labelled, "a", REQUEST).tomograms == ("b", "cell")
+        return
+    with pytest.raises(TrainingError, match=r"cell has 10 Å, b has 10.6 Å"):
+        build_named(labelled, "a", REQUEST)
+
+
+def test_a_tomogram_of_the_other_polarity_is_turned_and_that_is_said(labelled: Project, tmp_path: Path) -> None:
+    bring(labelled, "b", -noise((8, 128, 128)), polarity="bright")
+    tile(labelled, "b", PLACES[:1])
+    annotate(labelled, "b", tmp_path)
+    summary = build_named(labelled, "a", REQUEST)
+    assert "Turned to dark protein: b." in summary.notes
+    _, patches, facts = load_patches(labelled.layout.trainset("a"))
+    same = [index for index, one in enumerate(facts) if (one.z, one.x) == (4, 40)]
+    assert sorted(facts[index].tomogram for index in same) == ["b", "cell"]
+    np.testing.assert_allclose(patches.densities[same[0]], patches.densities[same[1]], atol=0.05)
+
+
+def test_a_version_lends_its_densities_to_tiles_placed_on_another(labelled: Project) -> None:
+    bring(labelled, "cell__soft", noise((8, 128, 128)) // 2, chain=(FilterStep(0.25, 5, 3),))
+    summary = build_named(labelled, "soft", SetRequest(("tube",), version="soft"))
+    assert summary.tomograms == ("cell__soft",)
+    assert summary.preprocessing == [{"lowpass": 0.25, "highpass": 5.0, "clamp": 3.0}]
+    assert build_named(labelled, "plain", REQUEST).tomograms == ("cell",)
+    with pytest.raises(TrainingError, match="has no version cell__bin2"):
+        build_named(labelled, "none", SetRequest(("tube",), version="bin2"))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [SetRequest(()), SetRequest(("tube", "tube")), SetRequest(("tube",), 0.6), SetRequest(("tube",), float("nan"))],
+)
+def test_a_request_that_makes_no_sense_is_refused(labelled: Project, request_: SetRequest) -> None:
+    with pytest.raises(UsageError):
+        build_named(labelled, "a", request_)
+
+
+def test_taken_names_and_unknown_features_are_refused_and_nothing_changes(labelled: Project) -> None:
+    build_named(labelled, "first", REQUEST)
+    before = digest_of(labelled.layout.root)
+    with pytest.raises(ProjectError, match="training set first already"):
+        build_named(labelled, "first", REQUEST)
+    with pytest.raises(ProjectError, match="no feature 'wall'"):
+        build_named(labelled, "second", SetRequest(("wall",)))
+    with pytest.raises(ProjectError, match="cannot be the name"):
+        build_named(labelled, "a b", REQUEST)
+    assert digest_of(labelled.layout.root) == before
+
+
+def test_the_same_tiles_give_the_same_set_whatever_it_is_called(labelled: Project) -> None:
+    assert build_named(labelled, "a", REQUEST).digest == build_named(labelled, "b", REQUEST).digest
+
+
+def test_densities_are_normalised_by_the_tomogram_and_0_outside(labelled: Project) -> None:
+    build_named(labelled, "first", REQUEST)
+    _, patches, facts = load_patches(labelled.layout.trainset("first"))
+    values = noise((8, 128, 128)).astype(np.float64)
+    normal = (values - values.mean()) / values.std()
+    index = next(index for index, one in enumerate(facts) if (one.z, one.x) == (4, 40))
+    np.testing.assert_allclose(patches.densities[index][:8, :, 24:], normal[:, :, :104], atol=1e-5)
+    assert not patches.densities[index][8].any()
+    assert not patches.densities[index][:, :, :24].any()
+
+
+def test_nan_counts_as_the_mean(cell: Project, tmp_path: Path) -> None:
+    values = noise((8, 128, 128)).astype(np.float32)
+    values[4, 60, 60] = np.nan
+    values[4, 61, 61] = np.inf
+    bring(cell, "holes", values)
+    tile(cell, "holes", PLACES[:1])
+    annotate(cell, "holes", tmp_path)
+    build_named(cell, "a", REQUEST)
+    _, patches, _ = load_patches(cell.layout.trainset("a"))
+    assert np.isfinite(patches.densities).all()
+    assert patches.densities[0][4, 60, 60 + 24] == 0
+
+
+def _tile_at(z: int, y: int, x: int, size: int) -> SetTile:
+    shape = (9, size + 64, size + 64)
+    facts = TileFacts(
+        id=f"cell:{x},{y},{z}:{size}", tomogram="cell", space="cell", x=x, y=y, z=z, size=size, mean=0.0, sigma=1.0,
+        sign=1, signs=(1,), group=0, held_out=False, digest=f"{x},{y},{z}",
+    )  # fmt: skip
+    return SetTile(facts, np.zeros(shape, np.int8), np.ones(shape, np.bool_), np.full((1, size, size), 2, np.uint8))
+
+
+places = st.lists(
+    st.tuples(st.integers(0, 11), st.integers(0, 90), st.integers(0, 90)), min_size=5, max_size=14, unique=True
+)
+
+
+@settings(max_examples=25)
+@given(places=places, share=st.sampled_from([0.1, 0.2, 0.5]))
+def test_no_held_out_pixel_is_ever_trained_on(
+    tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int, int]], share: float
+) -> None:
+    """Pixels of a training tile within 4 slices of a held-out box are ignored; all others are kept."""
+    size = 32
+    path = tmp_path_factory.mktemp("law") / "set.h5"
+    tiles = [_tile_at(*place, size) for place in places]
+    summary = _summary_of(len(tiles), size)
+    write_training_set(path, summary, tiles)
+    _, patches, facts = load_patches(path, validation=share)
+    held = np.zeros((20, 160, 160), np.bool_)  # shifted by 4 slices and 16 pixels
+    for one in facts:
+        if one.held_out:
+            held[one.z : one.z + 9, one.y : one.y + size, one.x : one.x + size] = True
+    for index, one in enumerate(facts):
+        hidden = held[one.z + 4, one.y : one.y + size, one.x : one.x + size]
+        expected = np.full((size, size), 2) if one.held_out else np.where(hidden, 3, 2)
+        np.testing.assert_array_equal(patches.layers[index, 0], expected)
+    assert patches.held_out.tolist() == [one.held_out for one in facts]
+
+
+def _summary_of(tiles: int, size: int) -> SetSummary:
+    return SetSummary(
+        name="law", features=("tube",), tile_size=size, voxel_size_angstrom=10.0, polarity="dark", preprocessing=[],
+        tomograms=("cell",), tiles=tiles, positive={"tube": tiles}, negative={"tube": 0}, held_out=0,
+        held_out_reason="", validation=0.0,
+    )  # fmt: skip
