@@ -23,7 +23,7 @@ from helpers.job_project import hooked, make_tubes_project
 from helpers.pseudo_terminal import Terminal
 from helpers.run_project import put_job, tell_progress
 
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs.job import JobState
 from tomoseg_tui.project.catalog import Project, make_project
 
@@ -90,7 +90,7 @@ def a_job_that_runs(project: Project) -> Iterator[None]:
             done += 1
             tell_progress(job, done % 100 / 100, f"epoch {done}/100", 100.0)
 
-    with claims.holding(job.claim):
+    with locks.holding(job.claim):
         thread = threading.Thread(target=work)
         thread.start()
         try:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import (
     append_line,
     create_exclusively,
@@ -143,8 +143,8 @@ def test_a_claim_that_was_made_counts_though_its_answer_was_lost(
     link = os.link
     monkeypatch.setattr(os, "link", answered_late)
     claim = tmp_path / "claim.json"
-    claims.take(claim, claims.this_process())
-    assert claims.owner_of(claim) == claims.this_process()
+    locks.take(claim, locks.this_process())
+    assert locks.owner_of(claim) == locks.this_process()
     assert not create_exclusively(claim, "another's")
     assert list(tmp_path.iterdir()) == [claim]
 

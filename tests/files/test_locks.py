@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tomoseg_tui.errors import AlreadyRunningError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import HEARTBEAT_LIMIT_SECONDS, Owner, this_process
 
 
@@ -26,80 +26,80 @@ def claim(tmp_path: Path) -> Path:
 
 def test_a_claim_names_its_owner_and_is_given_back(claim: Path) -> None:
     me = this_process()
-    claims.take(claim, me)
-    assert claims.owner_of(claim) == me
-    assert claims.is_held(claim)
-    claims.release(claim, msgspec.structs.replace(me, pid=1))
+    locks.take(claim, me)
+    assert locks.owner_of(claim) == me
+    assert locks.is_held(claim)
+    locks.release(claim, msgspec.structs.replace(me, pid=1))
     assert claim.exists()
-    claims.release(claim, me)
+    locks.release(claim, me)
     assert not claim.exists()
-    assert not claims.is_held(claim)
+    assert not locks.is_held(claim)
 
 
 def test_a_living_owners_claim_is_not_taken(claim: Path) -> None:
-    claims.take(claim, this_process())
+    locks.take(claim, this_process())
     with pytest.raises(AlreadyRunningError, match=f"process {os.getpid()} on"):
-        claims.take(claim, other_host())
+        locks.take(claim, other_host())
 
 
 @pytest.mark.parametrize("changes", [{"boot_id": "earlier"}, {"started": "1"}, {"pid": 2**22 + 1}])
 def test_a_dead_owners_claim_is_taken_over(claim: Path, changes: dict[str, object]) -> None:
-    claims.take(claim, msgspec.structs.replace(this_process(), **changes))
-    assert not claims.is_held(claim)
-    claims.take(claim, this_process())
-    assert claims.owner_of(claim) == this_process()
+    locks.take(claim, msgspec.structs.replace(this_process(), **changes))
+    assert not locks.is_held(claim)
+    locks.take(claim, this_process())
+    assert locks.owner_of(claim) == this_process()
     assert list(claim.parent.iterdir()) == [claim]
 
 
 def test_a_process_that_ended_and_nobody_waited_for_does_not_live(claim: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        known = claims._state_and_start(child.pid)
+        known = locks._state_and_start(child.pid)
         assert known is not None
         owner = msgspec.structs.replace(this_process(), pid=child.pid, started=known[1])
-        assert claims.lives(owner, lambda: 0.0)
+        assert locks.lives(owner, lambda: 0.0)
         assert child.stdin is not None
         child.stdin.close()
-        while claims._state_and_start(child.pid)[0] != "Z":  # type: ignore[index]
+        while locks._state_and_start(child.pid)[0] != "Z":  # type: ignore[index]
             pass
-        assert not claims.lives(owner, lambda: 0.0)
+        assert not locks.lives(owner, lambda: 0.0)
 
 
 def test_a_claim_is_lost_to_another_or_to_nobody_but_not_to_a_disk_that_does_not_answer(
     claim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     me = this_process()
-    assert claims.is_lost(claim, me)
-    claims.take(claim, me)
-    assert not claims.is_lost(claim, me)
-    assert claims.is_lost(claim, other_host())
+    assert locks.is_lost(claim, me)
+    locks.take(claim, me)
+    assert not locks.is_lost(claim, me)
+    assert locks.is_lost(claim, other_host())
 
     def stale(*_: object) -> int:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr(os, "open", stale)
-    assert not claims.is_lost(claim, other_host())
+    assert not locks.is_lost(claim, other_host())
 
 
 def test_from_another_host_only_the_heartbeat_tells(claim: Path) -> None:
-    assert claims.lives(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS - 1)
-    assert not claims.lives(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS + 1)
-    claims.take(claim, other_host())
-    assert claims.is_held(claim)
+    assert locks.lives(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS - 1)
+    assert not locks.lives(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS + 1)
+    locks.take(claim, other_host())
+    assert locks.is_held(claim)
     os.utime(claim, (0, 0))
-    assert not claims.is_held(claim)
+    assert not locks.is_held(claim)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"host": 3}'])
 def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: str) -> None:
     claim.parent.mkdir()
     claim.write_text(content)
-    with claims.holding(claim):
-        assert claims.owner_of(claim) == this_process()
+    with locks.holding(claim):
+        assert locks.owner_of(claim) == this_process()
     assert not claim.exists()
 
 
 def test_a_short_change_waits_a_little_for_others(claim: Path) -> None:
-    with claims.holding(claim), pytest.raises(AlreadyRunningError), claims.holding(claim, patience_seconds=0.05):
+    with locks.holding(claim), pytest.raises(AlreadyRunningError), locks.holding(claim, patience_seconds=0.05):
         pytest.fail("held twice")
 
 
@@ -112,36 +112,36 @@ def test_a_process_that_proc_hides_from_us_is_judged_by_its_heartbeat(
     def refuse(_pid: int, _signal: int) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(claims, "_state_and_start", lambda _pid: None)
+    monkeypatch.setattr(locks, "_state_and_start", lambda _pid: None)
     monkeypatch.setattr(os, "kill", refuse)
     owner = Owner(this_process().host, this_process().boot_id, 4711, "17")
-    assert claims.lives(owner, lambda: age) is living
+    assert locks.lives(owner, lambda: age) is living
 
 
 def test_a_claim_names_who_may_read_it(claim: Path) -> None:
-    claims.take(claim, this_process(), mode=0o604)
+    locks.take(claim, this_process(), mode=0o604)
     assert claim.stat().st_mode & 0o777 == 0o604
 
 
 def test_a_pipe_in_the_place_of_a_claim_blocks_nobody(claim: Path) -> None:
     claim.parent.mkdir()
     os.mkfifo(claim)
-    claims.take(claim, this_process())
-    assert claims.is_held(claim)
+    locks.take(claim, this_process())
+    assert locks.is_held(claim)
 
 
 def test_what_is_kept_fresh_is_touched_again_and_again_until_it_is_let_go(
     claim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "HEARTBEAT_SECONDS", 0.01)
-    claims.take(claim, other_host())
+    monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.01)
+    locks.take(claim, other_host())
     gone = claim.with_name("gone.claim.json")
-    with claims.keeping_fresh(lambda: [gone, claim]):
+    with locks.keeping_fresh(lambda: [gone, claim]):
         for _ in range(3):
             os.utime(claim, (0, 0))
-            while not claims.is_held(claim):
+            while not locks.is_held(claim):
                 time.sleep(0.01)
     os.utime(claim, (0, 0))
     time.sleep(0.05)
-    assert not claims.is_held(claim)
+    assert not locks.is_held(claim)
     assert not gone.exists()

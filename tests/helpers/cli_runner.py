@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.jobs.job import all_jobs
 from tomoseg_tui.project.catalog import Project
@@ -51,9 +51,7 @@ def settle(root: Path) -> None:
     """Wait until no worker in a project holds the claim of a job that is over: it gives it back after its last word."""
 
     def is_settled() -> bool:
-        return not any(
-            job.record().state.is_over and claims.is_held(job.claim) for job in all_jobs(ProjectLayout(root))
-        )
+        return not any(job.record().state.is_over and locks.is_held(job.claim) for job in all_jobs(ProjectLayout(root)))
 
     wait_until(is_settled)
 

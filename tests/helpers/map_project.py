@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helpers.cli_runner import make_card, put_card, write_map, write_mrc
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs.job import Job, JobState, create_job
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -59,10 +59,10 @@ def give_job(
     told = {"progress": progress, "message": message, "eta_seconds": 95.0, "peak_memory_bytes": 700_000_000}
     job.progress_file.write_bytes(msgspec.json.encode(told))
     if state is not JobState.QUEUED:
-        claims.take(job.claim, claims.this_process())
-        job.move(JobState.RUNNING, owner=claims.this_process(), started="2026-01-01T00:00:00Z")
+        locks.take(job.claim, locks.this_process())
+        job.move(JobState.RUNNING, owner=locks.this_process(), started="2026-01-01T00:00:00Z")
     if state not in {JobState.QUEUED, JobState.RUNNING}:
-        claims.release(job.claim, claims.this_process())
+        locks.release(job.claim, locks.this_process())
         job.move(state, ended="2026-01-01T00:01:00Z", fault="It broke." if state is JobState.FAILED else None)
     return job
 

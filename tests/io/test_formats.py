@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.io import eman2_hdf as eman_hdf
-from tomoseg_tui.io import tiff
+from tomoseg_tui.io import eman2_hdf, tiff
 from tomoseg_tui.io.formats import KNOWN_SUFFIXES, copy_unpacked, open_stack, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 
@@ -30,7 +29,7 @@ def contents(tmp_path_factory: pytest.TempPathFactory, ramp: NDArray[np.int16], 
     place = tmp_path_factory.mktemp("contents")
     with MrcWriter(place / "mrc", ramp_grid, np.int16) as writer:
         writer.write_slices(0, ramp)
-    eman_hdf.write_volume(place / "hdf", iter([ramp]), ramp_grid)
+    eman2_hdf.write_volume(place / "hdf", iter([ramp]), ramp_grid)
     tiff.write_volume(place / "tif", iter([ramp]), ramp_grid, np.int16)
     return place
 
@@ -174,7 +173,7 @@ def test_a_stack_of_masks_is_read_from_each_format(tmp_path: Path, kind: str, ar
         with MrcWriter(path, Grid((3, 8, 9), 0.0), np.int8) as writer:
             writer.write_slices(0, MASKS.astype(np.int8))
     elif kind == "hdf":
-        eman_hdf.write_image_stack(path, MASKS, voxel_size_angstrom=0)
+        eman2_hdf.write_image_stack(path, MASKS, voxel_size_angstrom=0)
     else:
         tifffile.imwrite(path, MASKS, photometric="minisblack")
     path.write_bytes(packed(path.read_bytes(), archive))
@@ -187,7 +186,7 @@ def test_a_single_mask_is_a_stack_of_one(tmp_path: Path) -> None:
 
 
 def test_a_stack_of_images_in_hdf5_is_no_volume(tmp_path: Path) -> None:
-    eman_hdf.write_image_stack(tmp_path / "a.hdf", MASKS, voxel_size_angstrom=10.0)
+    eman2_hdf.write_image_stack(tmp_path / "a.hdf", MASKS, voxel_size_angstrom=10.0)
     with pytest.raises(UnreadableTomogramError, match="stack of 3 two-dimensional"):
         open_volume(tmp_path / "a.hdf")
 

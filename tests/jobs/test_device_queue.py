@@ -15,7 +15,7 @@ from helpers.job_project import is_gone
 from helpers.stub_worker import Stage, becomes, queue, train
 
 from tomoseg_tui.errors import JobError, SettingsError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.dependencies import launch_all
 from tomoseg_tui.jobs.device_queue import Place, Standing, Ticket, queue_folder, read_ticket, take_lock, user_name
@@ -27,8 +27,8 @@ CPU = Wish(("cpu",), "the CPU")
 Projects = tuple[Project, Project]
 
 
-def dead() -> claims.Owner:
-    return msgspec.structs.replace(claims.this_process(), started="1")
+def dead() -> locks.Owner:
+    return msgspec.structs.replace(locks.this_process(), started="1")
 
 
 def waits_for(job: Job) -> str:
@@ -70,7 +70,7 @@ def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) 
     stage.hold("first")
     train(projects[0], "first")
     waiting = train(projects[0], "waiting")
-    owner = claims.owner_of(waiting.claim)
+    owner = locks.owner_of(waiting.claim)
     assert owner is not None
     maps = Path(f"/proc/{owner.pid}/maps").read_text()
     assert "numpy" not in maps
@@ -83,7 +83,7 @@ def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) 
 def test_the_next_one_goes_when_the_running_one_is_killed(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     first, second = train(projects[0], "first"), train(projects[1], "second")
-    owner = claims.owner_of(first.claim)
+    owner = locks.owner_of(first.claim)
     assert owner is not None
     os.kill(owner.pid, signal.SIGKILL)
     becomes(second, JobState.DONE)
@@ -96,7 +96,7 @@ def test_a_waiting_job_is_ended_at_once_and_can_be_resumed(projects: Projects, s
     stage.hold("first")
     train(projects[0], "first")
     waiting = train(projects[0], "waiting")
-    owner = claims.owner_of(waiting.claim)
+    owner = locks.owner_of(waiting.claim)
     assert owner is not None
     Tomoseg(projects[0].layout.root)("jobs", verb, "2")
     assert waiting.state() is JobState.STOPPED
@@ -137,7 +137,7 @@ def test_a_waiting_job_that_is_stopped_may_be_resumed_at_once(projects: Projects
 
 
 def test_dead_owners_and_strange_files_hold_up_nobody(projects: Projects, stage: Stage, folder: Path) -> None:
-    host = claims.this_process().host
+    host = locks.this_process().host
     (folder / f"{host}.cpu.0.lock").write_bytes(msgspec.json.encode(dead()))
     ticket = Ticket(dead(), "alice", "lamella", "3", ("cpu",))
     (folder / f"{1:020d}.{host}.1.ticket").write_bytes(msgspec.json.encode(ticket))
@@ -171,7 +171,7 @@ def test_a_place_is_found_again_when_the_folder_was_cleared(folder: Path) -> Non
 
 
 def test_tickets_of_other_machines_do_not_count(folder: Path) -> None:
-    elsewhere = msgspec.structs.replace(claims.this_process(), host="node17")
+    elsewhere = msgspec.structs.replace(locks.this_process(), host="node17")
     ticket = Ticket(elsewhere, "alice", "lamella", "3", ("cpu",))
     (folder / f"{1:020d}.node17.1.ticket").write_bytes(msgspec.json.encode(ticket))
     (folder / "node17.cpu.0.lock").write_bytes(msgspec.json.encode(elsewhere))
@@ -189,8 +189,8 @@ def test_old_rubbish_is_swept_away(folder: Path) -> None:
 
 
 def test_whoever_waits_is_named_as_the_user_knows_the_job(folder: Path) -> None:
-    host = claims.this_process().host
-    owner = claims.this_process()
+    host = locks.this_process().host
+    owner = locks.this_process()
     for name, user, project in (("1", "alice", "lamella"), ("2", user_name(), "other"), ("3", user_name(), "lamella")):
         ticket = Ticket(owner, user, project, name, ("cpu",))
         (folder / f"{int(name):020d}.{host}.{name}.ticket").write_bytes(msgspec.json.encode(ticket))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tomoseg_tui.errors import JobError, ProjectError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.jobs.job import Job, JobProgress, JobRecord, JobState, all_jobs, create_job, find_job
 from tomoseg_tui.project.catalog import Project
@@ -136,7 +136,7 @@ def test_a_missing_or_damaged_result_is_empty(job: Job, content: bytes | None) -
 
 
 def test_a_running_job_whose_worker_lives_is_running(job: Job) -> None:
-    claims.take(job.claim, claims.this_process())
+    locks.take(job.claim, locks.this_process())
     move_to(job, JobState.RUNNING)
     assert job.state() is JobState.RUNNING
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from helpers.run_project import put_job, tell_progress
 
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs.job import Job, JobState, all_jobs
 from tomoseg_tui.jobs.job_list import JobsSeen
 from tomoseg_tui.project.catalog import Project
@@ -28,7 +28,7 @@ def test_every_look_is_as_good_as_the_first(project: Project) -> None:
     check()
     job = put_job(project, "train", "run", state="lost", asked={"features": ["mt"]})
     check()
-    with claims.holding(job.claim):
+    with locks.holding(job.claim):
         check()
         tell_progress(job, 0.5, "epoch 5/10")
         check()
@@ -38,7 +38,7 @@ def test_every_look_is_as_good_as_the_first(project: Project) -> None:
     check()
     job.move(JobState.QUEUED)
     check()
-    with claims.holding(job.claim):
+    with locks.holding(job.claim):
         job.move(JobState.RUNNING)
         check()
         job.move(JobState.DONE)
@@ -61,7 +61,7 @@ def test_jobs_that_are_over_are_not_read_again(project: Project, monkeypatch: py
 
 def test_a_heart_that_beats_again_on_another_host_is_seen(project: Project) -> None:
     job = put_job(project, "merge", "alpha/merged", state="lost")
-    claims.take(job.claim, claims.Owner("elsewhere", "their boot", 1, "1"))
+    locks.take(job.claim, locks.Owner("elsewhere", "their boot", 1, "1"))
     os.utime(job.claim, (1, 1))
     seen = JobsSeen(project.layout)
     assert seen.look()[0].listing["state"] == "lost"

@@ -14,7 +14,7 @@ import pytest
 from helpers.cli_runner import Run, Tomoseg, interrupt, wait_until
 from helpers.job_project import Held, hooked, is_gone, tear_for_a_moment
 
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
@@ -313,7 +313,7 @@ def test_a_worker_shows_other_hosts_that_it_lives(
     job = job_of(tubes_project)
     began = job.claim.stat().st_mtime
     wait_until(lambda: job.claim.stat().st_mtime > began, seconds=5)
-    assert claims.age_seconds(job.claim) < 3
+    assert locks.age_seconds(job.claim) < 3
     wait_until(lambda: job.progress().peak_memory_bytes > 0)
 
 

@@ -11,7 +11,7 @@ from helpers.cli_runner import wait_until
 from helpers.job_project import is_gone
 
 from tomoseg_tui.errors import AlreadyRunningError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
 
 RACER = """
@@ -42,7 +42,7 @@ def dead_owner() -> Owner:
     process = subprocess.Popen(["true"])
     started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
     process.wait()
-    here = claims.this_process()
+    here = locks.this_process()
     return Owner(here.host, here.boot_id, process.pid, started)
 
 
@@ -51,48 +51,48 @@ def write(claim: Path, owner: Owner) -> None:
 
 
 def test_the_running_process_lives() -> None:
-    assert claims.lives(claims.this_process(), lambda: float("inf"))
+    assert locks.lives(locks.this_process(), lambda: float("inf"))
 
 
 def test_a_process_that_has_ended_is_dead() -> None:
-    assert not claims.lives(dead_owner(), lambda: 0.0)
+    assert not locks.lives(dead_owner(), lambda: 0.0)
 
 
 def test_a_zombie_is_dead() -> None:
     process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
-    here = claims.this_process()
+    here = locks.this_process()
     owner = Owner(here.host, here.boot_id, process.pid, started)
-    assert claims.lives(owner, lambda: 0.0)
+    assert locks.lives(owner, lambda: 0.0)
     process.kill()
     wait_until(lambda: is_gone(process.pid))
     os.kill(process.pid, 0)  # it still answers
-    assert not claims.lives(owner, lambda: 0.0)
+    assert not locks.lives(owner, lambda: 0.0)
     process.communicate()
 
 
 def test_a_number_that_another_process_has_now_is_dead() -> None:
-    here = claims.this_process()
-    assert not claims.lives(Owner(here.host, here.boot_id, here.pid, str(int(here.started) + 1)), lambda: 0.0)
+    here = locks.this_process()
+    assert not locks.lives(Owner(here.host, here.boot_id, here.pid, str(int(here.started) + 1)), lambda: 0.0)
 
 
 def test_a_process_from_before_the_last_start_of_the_machine_is_dead() -> None:
-    here = claims.this_process()
-    assert not claims.lives(Owner(here.host, "another boot", here.pid, here.started), lambda: 0.0)
+    here = locks.this_process()
+    assert not locks.lives(Owner(here.host, "another boot", here.pid, here.started), lambda: 0.0)
 
 
 @pytest.mark.parametrize(("age", "alive"), [(0.0, True), (29.0, True), (31.0, False), (float("inf"), False)])
 def test_an_owner_on_another_host_lives_as_long_as_its_heart_beats(age: float, alive: bool) -> None:  # noqa: FBT001
-    here = claims.this_process()
-    assert claims.lives(Owner("elsewhere", "their boot", here.pid, here.started), lambda: age) is alive
+    here = locks.this_process()
+    assert locks.lives(Owner("elsewhere", "their boot", here.pid, here.started), lambda: age) is alive
 
 
 def test_the_heartbeat_of_another_host_is_the_age_of_the_claim(claim: Path) -> None:
     write(claim, Owner("elsewhere", "their boot", 1, "1"))
-    assert claims.is_held(claim)
+    assert locks.is_held(claim)
     long_ago = claim.stat().st_mtime - 60
     os.utime(claim, (long_ago, long_ago))
-    assert not claims.is_held(claim)
+    assert not locks.is_held(claim)
 
 
 def test_a_living_owner_keeps_its_claim(claim: Path) -> None:
@@ -102,49 +102,49 @@ def test_a_living_owner_keeps_its_claim(claim: Path) -> None:
         assert other.stdout is not None
         assert [other.stdout.readline(), other.stdout.readline()] == [b"ready\n", b"mine\n"]
         with pytest.raises(AlreadyRunningError, match=f"held by process {other.pid}"):
-            claims.take(claim, claims.this_process())
+            locks.take(claim, locks.this_process())
         other.send_signal(signal.SIGKILL)
         wait_until(lambda: is_gone(other.pid))
-        claims.take(claim, claims.this_process())
-    assert claims.owner_of(claim) == claims.this_process()
+        locks.take(claim, locks.this_process())
+    assert locks.owner_of(claim) == locks.this_process()
 
 
 @pytest.mark.parametrize("content", [b"", b'{"host": "vm", "pi', b"not json", b"[]"])
 def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: bytes) -> None:
     claim.write_bytes(content)
-    assert not claims.is_held(claim)
-    claims.take(claim, claims.this_process())
-    assert claims.owner_of(claim) == claims.this_process()
+    assert not locks.is_held(claim)
+    locks.take(claim, locks.this_process())
+    assert locks.owner_of(claim) == locks.this_process()
 
 
 def test_only_ones_own_claim_is_released(claim: Path) -> None:
     other = dead_owner()
     write(claim, other)
-    claims.release(claim, claims.this_process())
-    assert claims.owner_of(claim) == other
-    claims.release(claim, other)
+    locks.release(claim, locks.this_process())
+    assert locks.owner_of(claim) == other
+    locks.release(claim, other)
     assert not claim.exists()
 
 
 def test_a_claim_is_given_back_whatever_happens(claim: Path) -> None:
-    with pytest.raises(ZeroDivisionError), claims.holding(claim):
-        divmod(int(claims.is_held(claim)), 0)
+    with pytest.raises(ZeroDivisionError), locks.holding(claim):
+        divmod(int(locks.is_held(claim)), 0)
     assert not claim.exists()
 
 
 def test_a_short_claim_is_waited_for(claim: Path) -> None:
-    here = claims.this_process()
-    claims.take(claim, here)
-    timer = threading.Timer(0.2, claims.release, (claim, here))
+    here = locks.this_process()
+    locks.take(claim, here)
+    timer = threading.Timer(0.2, locks.release, (claim, here))
     timer.start()
-    with claims.holding(claim, patience_seconds=10):
-        assert claims.is_held(claim)
+    with locks.holding(claim, patience_seconds=10):
+        assert locks.is_held(claim)
     timer.join()
 
 
 def test_a_long_claim_is_not_waited_for_without_end(claim: Path) -> None:
-    claims.take(claim, claims.this_process())
-    with pytest.raises(AlreadyRunningError), claims.holding(claim, patience_seconds=0.1):
+    locks.take(claim, locks.this_process())
+    with pytest.raises(AlreadyRunningError), locks.holding(claim, patience_seconds=0.1):
         pass
 
 
@@ -163,7 +163,7 @@ def test_of_many_processes_exactly_one_gets_a_dead_owners_claim(claim: Path, att
         assert racer.stdout.readline() == b"ready\n"
     go.touch()
     said = {racer.pid: racer.stdout.readline() for racer in racers if racer.stdout is not None}
-    owner = claims.owner_of(claim)
+    owner = locks.owner_of(claim)
     for racer in racers:
         racer.communicate(b"\n")
     assert sorted(said.values()) == [b"mine\n"] + 3 * [b"not mine\n"]
@@ -176,14 +176,14 @@ def test_a_slow_rival_does_not_take_away_the_claim_of_the_one_that_was_faster(cl
     """It has seen the dead owner's claim; by the time that it takes it away a living one's stands there."""
     write(claim, dead_owner())
     seen = claim.read_bytes()
-    claims.take(claim, claims.this_process())
-    claims._bury(claim, seen, Owner("elsewhere", "their boot", 1, "1"))
-    assert claims.owner_of(claim) == claims.this_process()
+    locks.take(claim, locks.this_process())
+    locks._bury(claim, seen, Owner("elsewhere", "their boot", 1, "1"))
+    assert locks.owner_of(claim) == locks.this_process()
 
 
 def test_a_rival_that_died_while_it_took_a_claim_away_is_in_nobodys_way(claim: Path) -> None:
     write(claim, dead_owner())
-    right = claims._right_to_bury(claim, claim.read_bytes())
+    right = locks._right_to_bury(claim, claim.read_bytes())
     write(right, dead_owner())
-    claims.take(claim, claims.this_process())
-    assert claims.owner_of(claim) == claims.this_process()
+    locks.take(claim, locks.this_process())
+    assert locks.owner_of(claim) == locks.this_process()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.cli_runner import Tomoseg
 
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import Job, JobState, create_job, tidy_jobs
 from tomoseg_tui.project.catalog import Project
@@ -18,11 +18,11 @@ def test_a_claim_that_a_worker_left_in_its_last_moment_goes_with_the_next_job(pr
     job = create_job(project.layout, "merge", "cell/merged", {})
     job.move(JobState.RUNNING)
     job.move(JobState.DONE)
-    dead = claims.Owner(claims.this_process().host, "another boot", 1, "1")
-    claims.take(job.claim, dead)
+    dead = locks.Owner(locks.this_process().host, "another boot", 1, "1")
+    locks.take(job.claim, dead)
     tidy_jobs(project.layout)
     assert not job.claim.exists()
-    claims.take(job.claim, claims.this_process())
+    locks.take(job.claim, locks.this_process())
     tidy_jobs(project.layout)
     assert job.claim.exists(), "the claim of a living process stays"
 
@@ -30,7 +30,7 @@ def test_a_claim_that_a_worker_left_in_its_last_moment_goes_with_the_next_job(pr
 def test_a_worker_that_was_killed_while_it_waited_in_line_is_lost_at_once(project: Project) -> None:
     job = create_job(project.layout, "merge", "cell/merged", {})
     assert job.state() is JobState.QUEUED
-    claims.take(job.claim, claims.Owner(claims.this_process().host, "another boot", 1, "1"))
+    locks.take(job.claim, locks.Owner(locks.this_process().host, "another boot", 1, "1"))
     assert job.state() is JobState.LOST
 
 
@@ -39,8 +39,8 @@ def test_a_job_is_put_back_as_soon_as_its_worker_has_given_its_claim_back(projec
     job = create_job(project.layout, "merge", "cell/merged", {})
     job.move(JobState.RUNNING)
     job.move(JobState.STOPPED)
-    claims.take(job.claim, claims.this_process())
-    parting = threading.Timer(0.2, claims.release, (job.claim, claims.this_process()))
+    locks.take(job.claim, locks.this_process())
+    parting = threading.Timer(0.2, locks.release, (job.claim, locks.this_process()))
     parting.start()
     launch.put_back(job, job.record())
     parting.join()
@@ -60,12 +60,12 @@ def test_a_worker_that_went_down_with_its_machine_is_lost_and_its_job_can_be_res
     layout = Project.open(tomoseg.folder).layout
     whole = layout.label_file("tubes", "merged").read_bytes()
     job = create_job(layout, "merge", "tubes/merged", Job(layout.job_folder("3")).record().asked)
-    owner = claims.Owner(host or claims.this_process().host, boot, os.getpid(), claims.this_process().started)
-    claims.take(job.claim, owner)
+    owner = locks.Owner(host or locks.this_process().host, boot, os.getpid(), locks.this_process().started)
+    locks.take(job.claim, owner)
     job.move(JobState.RUNNING, owner=owner)
     if host is not None:
         assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "running", "its heart has just beaten"
-        last = job.claim.stat().st_mtime - claims.HEARTBEAT_LIMIT_SECONDS - 1
+        last = job.claim.stat().st_mtime - locks.HEARTBEAT_LIMIT_SECONDS - 1
         os.utime(job.claim, (last, last))
     assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "lost"
     layout.label_file("tubes", "merged").unlink()

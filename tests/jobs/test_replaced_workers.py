@@ -10,7 +10,7 @@ import pytest
 from helpers.cli_runner import Tomoseg, wait_until
 from helpers.job_project import held_workers, is_gone
 
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import write_whole
 from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.jobs.job import Job
@@ -25,7 +25,7 @@ LONG_AGO = 1_000_000_000.0
 @pytest.fixture
 def other() -> Iterator[Owner]:
     """A living process that is not the job's first worker."""
-    here = claims.this_process()
+    here = locks.this_process()
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
         started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
         yield Owner(here.host, here.boot_id, process.pid, started)
@@ -36,7 +36,7 @@ def take_over(job: Job, other: Owner) -> tuple[int, bytes]:
     """Let another have the job, as after a resume; return the first worker and the record as the other has it."""
     worker = job.record().owner
     assert worker is not None
-    assert claims.owner_of(job.claim) == worker
+    assert locks.owner_of(job.claim) == worker
     job.amend(owner=other, started="2026-01-01T00:00:00Z")
     write_whole(job.claim, msgspec.json.encode(other))
     os.utime(job.claim, (LONG_AGO, LONG_AGO))
@@ -45,7 +45,7 @@ def take_over(job: Job, other: Owner) -> tuple[int, bytes]:
 
 def is_as_the_other_left_it(job: Job, other: Owner, record: bytes) -> bool:
     return (
-        claims.owner_of(job.claim) == other
+        locks.owner_of(job.claim) == other
         and job.claim.stat().st_mtime == LONG_AGO
         and job.record_file.read_bytes() == record
         and (job.partial / "finished.jsonl").exists()

@@ -9,8 +9,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from tomoseg_tui.render import kitty
-from tomoseg_tui.render import png_encoder as png
+from tomoseg_tui.render import kitty, png_encoder
 
 CHUNK = re.compile(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\")
 
@@ -23,7 +22,7 @@ def decode(text: str) -> NDArray[np.uint8]:
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
 def test_a_picture_decoded_is_the_picture(rgb: NDArray[np.uint8]) -> None:
     assert (decode(kitty.encode(rgb)) == rgb).all()
-    assert (np.array(Image.open(BytesIO(png.encode(rgb))).convert("RGB")) == rgb).all()
+    assert (np.array(Image.open(BytesIO(png_encoder.encode(rgb))).convert("RGB")) == rgb).all()
 
 
 def test_chunks_are_short_enough_and_only_the_last_says_so() -> None:
@@ -39,4 +38,4 @@ def test_chunks_are_short_enough_and_only_the_last_says_so() -> None:
 
 
 def test_a_grey_picture_is_stored_with_one_channel() -> None:
-    assert Image.open(BytesIO(png.encode(np.full((4, 4, 3), 7, dtype=np.uint8)))).mode == "L"
+    assert Image.open(BytesIO(png_encoder.encode(np.full((4, 4, 3), 7, dtype=np.uint8)))).mode == "L"

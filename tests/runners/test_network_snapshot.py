@@ -6,7 +6,7 @@ import pytest
 from tomoseg_tui.errors import ProjectError, TrainingError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore, NetworkCard, TileCount, write_record
-from tomoseg_tui.runners import network_snapshot as copies
+from tomoseg_tui.runners import network_snapshot
 from tomoseg_tui.runners.network_snapshot import copy_network, digest_of, existing_copy
 
 
@@ -70,7 +70,7 @@ def test_a_card_that_comes_after_its_weights_is_waited_for(project: Project, wei
 def test_weights_that_never_fit_their_card_are_refused(
     project: Project, weights: Path, partial: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copies, "TRIES", 2)
+    monkeypatch.setattr(network_snapshot, "TRIES", 2)
     weights.write_bytes(b"somebody else's")
     with pytest.raises(TrainingError, match="other weights than those there"):
         copy_network(project.layout, "net", partial)

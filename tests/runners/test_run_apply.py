@@ -23,7 +23,7 @@ from helpers.job_project import (
 )
 from numpy.typing import NDArray
 
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
@@ -188,7 +188,7 @@ def test_two_workers_give_the_bytes_of_one_also_where_one_dies_amid_a_slab(
     assert owner is not None
 
     def helpers_at_work() -> list[int]:
-        held = [claims.owner_of(claim) for claim in job.partial.glob("*/tubes/slab_*.claim.json")]
+        held = [locks.owner_of(claim) for claim in job.partial.glob("*/tubes/slab_*.claim.json")]
         return [one.pid for one in held if one is not None and one.pid != owner.pid]
 
     wait_until(lambda: bool(helpers_at_work()))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.blocks import Piece
 from tomoseg_tui.core.network_settings import DEFAULT_NETWORK, EMAN2_NETWORK, NetworkSettings, network_named
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
@@ -185,11 +185,11 @@ def test_a_helper_leaves_what_others_hold_and_lists_apart_what_it_has_done(
     task = task_of(RECORD, "cell", folder, None)
     MrcWriter(task.draft("b"), RECORD.grid, np.int8).close()
     another = Owner("another", "boot", 1, "1")
-    claims.take(task.claim(1), another)
+    locks.take(task.claim(1), another)
     with open_volume(cell) as volume:
         SlabWorker(predictor, {"b": 1}, task, WindowReader(volume, NORMALISER, THREE)).run([task], helper)
     assert set(task.finished.all()) == {0, 2}
     assert [path.name for path in folder.glob("*.jsonl")] == ["finished_2.jsonl"]
-    claims.release(task.claim(1), another)
+    locks.release(task.claim(1), another)
     assert np.array_equal(read_volume(mapped(predictor, cell, folder)), whole)
     assert len(task.finished.all()) == len(task.slabs)

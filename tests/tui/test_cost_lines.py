@@ -13,7 +13,7 @@ from helpers.pilot import MakeApp, open_tab, prose_on, until
 from textual.pilot import Pilot
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui import cost as prices
+from tomoseg_tui.tui import cost
 from tomoseg_tui.tui.apply.apply_dialog import StartApply
 from tomoseg_tui.tui.apply.cell_grid import Grid
 from tomoseg_tui.tui.cost import Room
@@ -57,7 +57,7 @@ def lack(monkeypatch: pytest.MonkeyPatch) -> Lack:
     """Let a machine have no more than so much left."""
 
     def set_room(*, memory: int = 10**12, disk: int = 10**12) -> None:
-        monkeypatch.setattr(prices, "room_of", lambda _project, *, others: Room(memory, disk))  # noqa: ARG005
+        monkeypatch.setattr(cost, "room_of", lambda _project, *, others: Room(memory, disk))  # noqa: ARG005
 
     return set_room
 

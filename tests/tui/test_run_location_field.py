@@ -8,7 +8,7 @@ from helpers.pilot import MakeApp, until
 
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.slurm_settings import SlurmSettings
-from tomoseg_tui.tui import job_app as recipes
+from tomoseg_tui.tui import job_app
 from tomoseg_tui.tui.run_location import Way
 
 
@@ -32,7 +32,7 @@ async def test_a_job_is_launched_where_the_form_says(
 
     settings = project.layout.settings
     settings.write_text(settings.read_text() + '\n[slurm]\npartition = "gpu"\nalways = true\n')
-    monkeypatch.setattr(recipes, "launch", launch)
+    monkeypatch.setattr(job_app, "launch", launch)
     app = make_app(project)
     async with app.run_test() as pilot:
         app.start_job(["merge"], lambda: ("merge", "alpha/merged", {}), way=way)

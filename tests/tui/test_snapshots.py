@@ -17,7 +17,7 @@ from helpers.run_project import figures, put_run, tell_progress
 from textual.pilot import Pilot
 
 from tomoseg_tui.core.tiles import Place
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.jobs.job import JobState, create_job
@@ -139,7 +139,7 @@ def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> I
     for epoch in range(1, 9):
         append_line(job.metrics_file, figures(epoch, best=epoch == 7))
     tell_progress(job, 0.4, "epoch 9/20  loss 0.125", 170)
-    with claims.holding(job.claim):
+    with locks.holding(job.claim):
         yield calm_project
     monkeypatch.undo()
     time.tzset()

@@ -16,10 +16,10 @@ from tomoseg_tui.core.tiles import Place, place_from_id
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations import import_annotations as annotating
+from tomoseg_tui.workflow.annotations import import_annotations
 from tomoseg_tui.workflow.eman2.box_sets import read_set_map
 from tomoseg_tui.workflow.eman2.boxes import INFO_SUFFIX, InfoWishes, wishes_of_info
-from tomoseg_tui.workflow.tiles import placing as tiling
+from tomoseg_tui.workflow.tiles import placing
 from tomoseg_tui.workflow.tiles.placing import Placed
 
 
@@ -28,7 +28,7 @@ def tiles_add(arguments: argparse.Namespace) -> None:
     project = open_project(arguments)
     x, y, z = numbers(arguments.at, "--at", 3)
     place = Place(arguments.tomogram, z, y, x, arguments.size)
-    placed = tiling.place_tiles(project, [tiling.wish(place, arguments.feature, negative=arguments.negative)])
+    placed = placing.place_tiles(project, [placing.wish(place, arguments.feature, negative=arguments.negative)])
     write_history(arguments, project)
     _say_placed(placed)
 
@@ -37,7 +37,7 @@ def tiles_import(arguments: argparse.Namespace) -> None:
     """Place tiles from a CSV file, or from an info file of EMAN2."""
     project = open_project(arguments)
     asked = _asked_by(arguments, project)
-    placed = tiling.place_tiles(project, asked.wishes)
+    placed = placing.place_tiles(project, asked.wishes)
     placed.remarks[:0] = asked.remarks
     write_history(arguments, project)
     _say_placed(placed)
@@ -50,7 +50,7 @@ def _asked_by(arguments: argparse.Namespace, project: Project) -> InfoWishes:
         return wishes_of_info(project, arguments.file, tomogram=arguments.tomogram, told=told)
     if arguments.map or arguments.tomogram:
         raise UsageError("--map and --tomogram are for info files of EMAN2, which end in .json.", "Leave them out.")
-    return InfoWishes(tuple(tiling.wishes_of_file(arguments.file)), ())
+    return InfoWishes(tuple(placing.wishes_of_file(arguments.file)), ())
 
 
 def _say_placed(placed: Placed) -> None:
@@ -65,7 +65,7 @@ def _say_placed(placed: Placed) -> None:
 def tiles_list(arguments: argparse.Namespace) -> None:
     """List the tiles, by tomogram, then z, y, x."""
     project = open_project(arguments)
-    rows = [tiling.tile_listing(tile) for tile in catalog.all_tiles(project.layout)]
+    rows = [placing.tile_listing(tile) for tile in catalog.all_tiles(project.layout)]
     if wants_json(arguments):
         print_json(rows)
         return
@@ -94,7 +94,7 @@ def _say_where_versions_share(project: Project) -> None:
 def tiles_remove(arguments: argparse.Namespace) -> None:
     """Move tiles to the trash."""
     project = open_project(arguments)
-    where = tiling.remove_tiles(project, [place_from_id(tile_id) for tile_id in arguments.ids])
+    where = placing.remove_tiles(project, [place_from_id(tile_id) for tile_id in arguments.ids])
     write_history(arguments, project)
     say(f"{len(set(arguments.ids))} tiles with their annotations are in {where}.")
 
@@ -102,7 +102,7 @@ def tiles_remove(arguments: argparse.Namespace) -> None:
 def annotations_list(arguments: argparse.Namespace) -> None:
     """List what is known of each feature on each tile."""
     project = open_project(arguments)
-    rows = annotating.annotation_listing(project)
+    rows = import_annotations.annotation_listing(project)
     if wants_json(arguments):
         print_json(rows)
         return
@@ -118,7 +118,7 @@ def annotations_set(arguments: argparse.Namespace) -> None:
     project = open_project(arguments)
     place = place_from_id(arguments.id)
     if arguments.none:
-        annotating.set_none_here(project, place, arguments.feature)
-    elif annotating.set_done(project, place, arguments.feature) == 0:
+        import_annotations.set_none_here(project, place, arguments.feature)
+    elif import_annotations.set_done(project, place, arguments.feature) == 0:
         say(f"Note: {place.id} is done for {arguments.feature} without one pixel of it. Was --none meant?")
     write_history(arguments, project)

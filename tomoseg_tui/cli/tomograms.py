@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli import eman2 as eman
+from tomoseg_tui.cli import eman2
 from tomoseg_tui.cli.common import (
     open_project,
     print_json,
@@ -30,7 +30,7 @@ from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomo
 def import_files(arguments: argparse.Namespace) -> None:
     """Import tomograms, or a project of EMAN2."""
     if arguments.eman2 is not None:
-        eman.import_project(arguments)
+        eman2.import_project(arguments)
         return
     _check_words(arguments)
     project = open_project(arguments)

@@ -20,7 +20,7 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.trainset_file import SetSummary, read_summary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words, curve_in_words
-from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.train_request import (
     TrainRequest,
     check_training,
@@ -38,7 +38,7 @@ def trainset_build(arguments: argparse.Namespace) -> None:
     project = open_project(arguments)
     request = SetRequest(tuple(arguments.feature), arguments.validation, arguments.version)
     with progress_bar("training set") as on_progress:
-        summary = trainsets.build_named(project, arguments.name, request, on_progress)
+        summary = trainset.build_named(project, arguments.name, request, on_progress)
     write_history(arguments, project)
     _say_set(summary)
     if wants_json(arguments):
@@ -60,7 +60,7 @@ def _say_set(summary: SetSummary) -> None:
 def trainset_list(arguments: argparse.Namespace) -> None:
     """List the training sets."""
     project = open_project(arguments)
-    summaries = trainsets.training_sets(project)
+    summaries = trainset.training_sets(project)
     if wants_json(arguments):
         print_json([msgspec.to_builtins(summary) for summary in summaries])
         return
@@ -85,7 +85,7 @@ def trainset_list(arguments: argparse.Namespace) -> None:
 def trainset_show(arguments: argparse.Namespace) -> None:
     """Tell what a training set holds."""
     project = open_project(arguments)
-    summary = read_summary(trainsets.require_training_set(project, arguments.name))
+    summary = read_summary(trainset.require_training_set(project, arguments.name))
     if wants_json(arguments):
         print_json(msgspec.to_builtins(summary))
         return

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, TomosegError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs, create_job, find_job, look_patiently
 from tomoseg_tui.jobs.output_names import take_name
@@ -74,7 +74,7 @@ def _record_and_state(job: Job) -> tuple[JobRecord, JobState]:
 
 def _state_with_grace(job: Job, record: JobRecord) -> JobState:
     """Return the state of a job; one that has not begun is given longer than a screen gives it to be called lost."""
-    young = record.state is JobState.QUEUED and claims.age_seconds(job.record_file) < GRACE_SECONDS
+    young = record.state is JobState.QUEUED and locks.age_seconds(job.record_file) < GRACE_SECONDS
     return JobState.QUEUED if young else job.state(record)
 
 

@@ -25,7 +25,7 @@ from typing import Self, final
 import msgspec
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import create_exclusively
 from tomoseg_tui.jobs.device_request import Wish
 from tomoseg_tui.project.user_config import config_file, read_config
@@ -49,7 +49,7 @@ TOLD = 2
 class Ticket(msgspec.Struct, frozen=True):
     """A job in line, or at its device."""
 
-    owner: claims.Owner
+    owner: locks.Owner
     user: str
     project: str
     """Name of the project's folder."""
@@ -134,7 +134,7 @@ class Place:
 
     def __init__(self, folder: Path, wish: Wish, *, project: str, job: str, since_ns: int = 0) -> None:
         self._folder, self._wish = folder, wish
-        self._owner = claims.this_process()
+        self._owner = locks.this_process()
         self._ticket = Ticket(self._owner, user_name(), project, job, wish.devices)
         self._file = folder / f"{since_ns or time.time_ns():020d}.{self._owner.host}.{self._owner.pid}.ticket"
         self._read: dict[str, Ticket | None] = {}
@@ -200,10 +200,10 @@ class Place:
     def _give_back(self) -> None:
         for lock in self._locks.values():
             with contextlib.suppress(OSError):
-                claims.release(lock, self._owner)
+                locks.release(lock, self._owner)
         self._locks.clear()
 
-    def _living_tickets(self, at_it: Collection[claims.Owner]) -> list[tuple[str, Ticket]]:
+    def _living_tickets(self, at_it: Collection[locks.Owner]) -> list[tuple[str, Ticket]]:
         """Return the tickets that are older and those of jobs at a device, the oldest first.
 
         Those of dead owners are taken away where that is allowed.
@@ -249,7 +249,7 @@ def read_ticket(path: Path) -> Ticket | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # others may put anything here
         with os.fdopen(descriptor, "rb") as stream:
-            return msgspec.json.decode(stream.read(claims.MOST_BYTES), type=Ticket)
+            return msgspec.json.decode(stream.read(locks.MOST_BYTES), type=Ticket)
     except (OSError, msgspec.MsgspecError):
         _sweep(path)
         return None
@@ -259,22 +259,22 @@ def _waits(path: Path, ticket: Ticket, host: str) -> bool:
     """Tell whether a ticket counts; a dead one is taken away, unless it is another user's."""
     if ticket.owner.host != host:
         return False
-    age = claims.age_seconds(path)
-    if not claims.lives(ticket.owner, lambda: age):
+    age = locks.age_seconds(path)
+    if not locks.lives(ticket.owner, lambda: age):
         with contextlib.suppress(OSError):
             path.unlink()
         return False
-    return age < claims.HEARTBEAT_LIMIT_SECONDS
+    return age < locks.HEARTBEAT_LIMIT_SECONDS
 
 
 def _sweep(path: Path) -> None:
     """Take away what nobody reads and nobody will finish."""
-    if DRAFT_LIMIT_SECONDS < claims.age_seconds(path) < float("inf"):
+    if DRAFT_LIMIT_SECONDS < locks.age_seconds(path) < float("inf"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
-def take_lock(folder: Path, device: str, owner: claims.Owner) -> Path | None:
+def take_lock(folder: Path, device: str, owner: locks.Owner) -> Path | None:
     """Take a device's lock; None if somebody else has the device.
 
     Raises
@@ -285,7 +285,7 @@ def take_lock(folder: Path, device: str, owner: claims.Owner) -> Path | None:
     for level in range(MOST_LOCKS):
         lock = folder / f"{owner.host}.{device}.{level}.lock"
         try:
-            claims.take(lock, owner, mode=FILE_MODE)
+            locks.take(lock, owner, mode=FILE_MODE)
         except AlreadyRunningError:
             return None
         except OSError as fault:
@@ -294,28 +294,28 @@ def take_lock(folder: Path, device: str, owner: claims.Owner) -> Path | None:
             raise JobError(f"{fault.strerror or fault}: {folder}.", "Make room there, or mend its rights.") from fault
         if _is_alone(lock, owner):
             return lock
-        claims.release(lock, owner)
+        locks.release(lock, owner)
         return None
     raise JobError(f"{folder} is full of dead locks of other users.", "Ask them, or root, to remove it.")
 
 
-def _is_alone(lock: Path, owner: claims.Owner) -> bool:
+def _is_alone(lock: Path, owner: locks.Owner) -> bool:
     """Tell whether no other lock of the same device has a living owner.
 
     Each comes with its lock and looks then, so that of two the later one always sees the other.
     """
     stem = _device_of(lock.name, owner.host)
     others = (path for path in _locks(lock.parent) if path != lock and _device_of(path.name, owner.host) == stem)
-    return not any(claims.is_held(path) for path in others)
+    return not any(locks.is_held(path) for path in others)
 
 
-def _holders(folder: Path, host: str) -> dict[str, claims.Owner]:
+def _holders(folder: Path, host: str) -> dict[str, locks.Owner]:
     """Return who is at each device of this host."""
-    held: dict[str, claims.Owner] = {}
+    held: dict[str, locks.Owner] = {}
     for lock in _locks(folder):
         device = _device_of(lock.name, host)
-        if device and claims.is_held(lock):
-            owner = claims.owner_of(lock)
+        if device and locks.is_held(lock):
+            owner = locks.owner_of(lock)
             if owner is not None:
                 held[device] = owner
     return held

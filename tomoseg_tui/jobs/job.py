@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tomoseg_tui.errors import JobError, ProjectError, TomosegError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import sweep_drafts
 from tomoseg_tui.jobs.slurm.status import DESK, SlurmLook, Verdict, cause_in, verdict
 from tomoseg_tui.project.layout import ProjectLayout
@@ -98,7 +98,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     slurm: SlurmPart | None = None
     """Where it is handed to Slurm."""
     state: JobState = JobState.QUEUED
-    owner: claims.Owner | None = None
+    owner: locks.Owner | None = None
     """The worker, while and after it ran."""
     created: str
     started: str | None = None
@@ -164,7 +164,7 @@ class Job:
 
     def _standing(self, record: JobRecord) -> tuple[JobState, SlurmLook | None]:
         """Return the state, and what Slurm says where it had to be asked."""
-        if record.state.is_over or claims.is_held(self.claim):
+        if record.state.is_over or locks.is_held(self.claim):
             return record.state, None
         number = _number_in_slurm(record)
         if number is None:
@@ -178,7 +178,7 @@ class Job:
             return JobState.QUEUED if record.state is JobState.QUEUED else self._state_without_worker(record)
         if look.is_alive:
             return record.state if look.is_running else JobState.QUEUED
-        if not look.tasks and claims.age_seconds(self.record_file) < UNKNOWN_LIMIT_SECONDS:
+        if not look.tasks and locks.age_seconds(self.record_file) < UNKNOWN_LIMIT_SECONDS:
             return record.state
         fresh = self.record()
         if fresh.state.is_over or fresh != record:
@@ -187,8 +187,8 @@ class Job:
         return JobState.STOPPED if was_wanted else JobState.LOST
 
     def _state_without_worker(self, record: JobRecord) -> JobState:
-        is_young = claims.age_seconds(self.record_file) < QUEUED_LIMIT_SECONDS
-        if record.state is JobState.QUEUED and is_young and claims.owner_of(self.claim) is None:
+        is_young = locks.age_seconds(self.record_file) < QUEUED_LIMIT_SECONDS
+        if record.state is JobState.QUEUED and is_young and locks.owner_of(self.claim) is None:
             return JobState.QUEUED  # its worker is coming up; a dead one would have left its claim
         fresh = self.record()  # the worker may have ended between the two looks
         return fresh.state if fresh.state.is_over else JobState.LOST
@@ -348,7 +348,7 @@ def tidy_jobs(layout: ProjectLayout) -> None:
         job = Job(claim.parent)
         with contextlib.suppress(TomosegError, OSError):
             if job.record().state is JobState.DONE:
-                with claims.holding(claim, patience_seconds=0):
+                with locks.holding(claim, patience_seconds=0):
                     job.sweep()
 
 
@@ -378,7 +378,7 @@ def ask_slurm(known: Iterable[tuple[Job, JobRecord]]) -> None:
     numbers = [
         number
         for job, record in known
-        if not record.state.is_over and (number := _number_in_slurm(record)) and not claims.is_held(job.claim)
+        if not record.state.is_over and (number := _number_in_slurm(record)) and not locks.is_held(job.claim)
     ]
     if numbers:
         DESK.look(numbers)

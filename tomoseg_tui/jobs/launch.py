@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmPart, create_job, look_patiently, tidy_jobs
@@ -115,14 +115,14 @@ def await_worker(job: Job, worker: subprocess.Popen[bytes]) -> None:
         if worker.poll() is not None:
             break
         time.sleep(0.02)
-    if job.record().state is JobState.QUEUED and not claims.is_held(job.claim):
+    if job.record().state is JobState.QUEUED and not locks.is_held(job.claim):
         fault, fix = f"The worker of job {job.id} did not come up.", f"See why: tomoseg jobs log {job.id}"
         job.move(JobState.FAILED, ended=now(), fault=fault, fix=fix, exit_code=1)
         raise WorkerLostError(fault, fix)
 
 
 def _waits(job: Job) -> bool:
-    return bool(job.progress().waits_for) and claims.is_held(job.claim)
+    return bool(job.progress().waits_for) and locks.is_held(job.claim)
 
 
 def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False) -> bool:
@@ -171,7 +171,7 @@ def put_back(
     part = None if here else _part_again(record, slurm)
     if part is not None:
         require()
-    with claims.holding(job.claim, patience_seconds=PARTING_SECONDS):  # of two commands that resume it, one is first
+    with locks.holding(job.claim, patience_seconds=PARTING_SECONDS):  # of two commands that resume it, one is first
         if job.record() != record:
             raise AlreadyRunningError(f"Job {job.id} was resumed just now.", f"Look: tomoseg jobs show {job.id}")
         if not record.state.is_over:
@@ -230,7 +230,7 @@ def kill(job: Job) -> JobState:
     if state is not JobState.LOST:
         _signal_group(job, signal.SIGKILL)
         deadline = time.monotonic() + START_SECONDS
-        while claims.is_held(job.claim) and time.monotonic() < deadline:
+        while locks.is_held(job.claim) and time.monotonic() < deadline:
             time.sleep(0.02)
     if job.record().state.is_over:
         return job.record().state
@@ -245,13 +245,13 @@ def _signal_group(job: Job, number: signal.Signals) -> None:
     JobError
         If it runs on another host, or a person's program holds the claim: while Slurm takes the job, or it is put back.
     """
-    owner = claims.owner_of(job.claim)
+    owner = locks.owner_of(job.claim)
     if owner is None:
         return
-    if owner.host != claims.this_process().host:
+    if owner.host != locks.this_process().host:
         raise JobError(f"Job {job.id} runs on {owner.host}.", f"Log in there and say it again: ssh {owner.host}")
-    if claims.lives(owner, lambda: 0.0):
-        if WORKER_MODULE not in claims.command_of(owner.pid):
+    if locks.lives(owner, lambda: 0.0):
+        if WORKER_MODULE not in locks.command_of(owner.pid):
             raise JobError(f"Job {job.id} is being handed over by process {owner.pid}.", "Try again in a moment.")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(owner.pid, number)

@@ -21,7 +21,7 @@ from typing import Any, final
 import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import write_whole
 from tomoseg_tui.files.disk_space import disk_full, free_bytes, is_full, taken_bytes
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState
@@ -93,11 +93,11 @@ class _Fence:
 
     def __init__(self, job: Job, reporter: JobReporter) -> None:
         self._job, self._reporter = job, reporter
-        self._owner = claims.this_process()  # as the claim was taken; a host may change its name
+        self._owner = locks.this_process()  # as the claim was taken; a host may change its name
 
     def check(self) -> None:
         """End this process on the spot if the claim is no longer its own; nothing more is written but why."""
-        if not claims.is_lost(self._job.claim, self._owner):
+        if not locks.is_lost(self._job.claim, self._owner):
             return
         self._reporter.kill_helpers()
         self._reporter.log(f"Process {self._owner.pid} on {self._owner.host} ends: the job is no longer its own.")
@@ -106,7 +106,7 @@ class _Fence:
 
 def _keep_heart_beating(job: Job, reporter: JobReporter, fence: _Fence, ended: threading.Event) -> None:
     """Touch the claim every two seconds, so that other hosts see that this process lives."""
-    while not ended.wait(claims.HEARTBEAT_SECONDS):
+    while not ended.wait(locks.HEARTBEAT_SECONDS):
         fence.check()
         with contextlib.suppress(OSError):
             os.utime(job.claim)
@@ -118,7 +118,7 @@ def work(job: Job, since_ns: int) -> int:
     reporter = JobReporter(job)
     signal.signal(signal.SIGTERM, reporter.ask_to_stop)
     try:
-        with claims.holding(job.claim, patience_seconds=CLAIM_SECONDS):
+        with locks.holding(job.claim, patience_seconds=CLAIM_SECONDS):
             code = _work_as_owner(job, job.record(), reporter, since_ns)
     except JobError as other:  # another worker has it, or a command has ended it before it began
         reporter.log(f"{other}")
@@ -181,11 +181,11 @@ def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, fenc
     """
     try:
         if job.result_file.exists():
-            job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
+            job.move(JobState.RUNNING, owner=locks.this_process(), started=now())
         else:
             with in_turn(job, record, reporter, since_ns):
                 fence.check()  # its host may have slept while it waited
-                job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
+                job.move(JobState.RUNNING, owner=locks.this_process(), started=now())
                 reporter.begins()
                 result = _cook(job, record, reporter)
             fence.check()
@@ -306,7 +306,7 @@ def work_on_node(job: Job) -> int:
         own=lambda record, decide: _work_as_owner(job, record, reporter, time.time_ns(), decide),
         help_owner=lambda record: _help_with(job, record.asked, helper),
     )
-    if job.record().owner == claims.this_process():
+    if job.record().owner == locks.this_process():
         run_on_finish(job, reporter.log)
     return code
 
@@ -320,8 +320,8 @@ class _Looking:
     def __call__(self) -> bool:
         if time.monotonic() >= self._next:
             self._next, self._is_alone = (
-                time.monotonic() + claims.HEARTBEAT_SECONDS,
-                not claims.is_held(self._job.claim),
+                time.monotonic() + locks.HEARTBEAT_SECONDS,
+                not locks.is_held(self._job.claim),
             )
         return self._is_alone
 

@@ -18,7 +18,7 @@ from tomoseg_tui.core.annotation import Layer, applied
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files.atomic import drafted, write_whole
-from tomoseg_tui.project import stroke_log as journal
+from tomoseg_tui.project import stroke_log
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.stroke_log import Mark
 
@@ -49,7 +49,7 @@ def replace_layer(layout: ProjectLayout, place: Place, feature: str, layer: Laye
 
     The caller holds the tile's claim, and has moved the old file where it wants it.
     """
-    mark = journal.note(layout.strokes(place), journal.REPLACED, feature)
+    mark = stroke_log.note(layout.strokes(place), stroke_log.REPLACED, feature)
     if layer is not None:
         write_layer(layout.annotation(place, feature), layer, mark)
 
@@ -105,9 +105,9 @@ def _mark(text: bytes) -> Mark | None:
 
 def _caught_up(layer: Layer, mark: Mark, strokes: Path, feature: str) -> Layer:
     """Return the layer with what the journal says since; up to where it came from elsewhere."""
-    for line in journal.lines_since(strokes, mark):
+    for line in stroke_log.lines_since(strokes, mark):
         if line.feature == feature:
-            if line.kind == journal.REPLACED or line.start != journal.layer_sum(layer):
+            if line.kind == stroke_log.REPLACED or line.start != stroke_log.layer_sum(layer):
                 break
             layer = applied(layer, line.change)
     return layer

@@ -8,8 +8,7 @@ from pathlib import Path
 from tomoseg_tui.core.names import base_of, check_feature_name
 from tomoseg_tui.core.tiles import Place, Tile, place_from_folder
 from tomoseg_tui.errors import NotAProjectError, ProjectError
-from tomoseg_tui.files import atomic as writing
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import atomic, locks
 from tomoseg_tui.project.layout import ROOMS, ProjectLayout, find_project, sidecar_of
 from tomoseg_tui.project.project_settings import Settings, read_settings, write_settings
 from tomoseg_tui.project.records import (
@@ -62,7 +61,7 @@ class Project:
 
     def trash(self, things: list[tuple[Path, str]]) -> Path:
         """Move things into the trash, each under the name given; return the folder."""
-        return writing.move_to_trash(self.layout.trash, things, at=datetime.now(UTC))
+        return atomic.move_to_trash(self.layout.trash, things, at=datetime.now(UTC))
 
 
 def make_project(folder: Path) -> Project:
@@ -93,7 +92,7 @@ def add_feature(project: Project, name: str) -> bool:
     check_feature_name(name)
     if name in project.settings.features:
         return False
-    with claims.holding(project.layout.settings_claim):
+    with locks.holding(project.layout.settings_claim):
         settings = read_settings(project.layout.settings)
         if name in settings.features:
             return False

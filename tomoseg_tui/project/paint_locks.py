@@ -15,7 +15,7 @@ import msgspec
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import AlreadyRunningError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
@@ -32,7 +32,7 @@ class Painter(Owner, frozen=True):
     @property
     def here(self) -> bool:
         """Whether it is this very process."""
-        return Owner(self.host, self.boot_id, self.pid, self.started) == claims.this_process()
+        return Owner(self.host, self.boot_id, self.pid, self.started) == locks.this_process()
 
     def __str__(self) -> str:
         if self.here:
@@ -51,7 +51,7 @@ def painter_of(layout: ProjectLayout, place: Place) -> Painter | None:
     claim = layout.painting_claim(place)
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         painter = msgspec.json.decode(claim.read_bytes(), type=Painter)
-        return painter if claims.lives(painter, lambda: claims.age_seconds(claim)) else None
+        return painter if locks.lives(painter, lambda: locks.age_seconds(claim)) else None
     return None
 
 
@@ -90,20 +90,20 @@ class PaintingClaim:
         AlreadyRunningError
             If somebody else paints it, in this program or another.
         """
-        claim, me = self._layout.painting_claim(self._place), claims.this_process()
+        claim, me = self._layout.painting_claim(self._place), locks.this_process()
         painter = Painter(me.host, me.boot_id, me.pid, me.started, _login_name(), now())
         try:
-            claims.take(claim, painter)
+            locks.take(claim, painter)
         except AlreadyRunningError:
             refuse_painted(self._layout, self._place)
-            claims.take(claim, painter)  # whoever it was has just left
+            locks.take(claim, painter)  # whoever it was has just left
         self._heart = threading.Thread(target=self._beat, args=(claim,), name=f"painting {self._place.id}", daemon=True)
         self._heart.start()
 
     @property
     def is_ours(self) -> bool:
         """Whether the tile is still ours: another host takes it if our heart has not been heard for long."""
-        return claims.is_owned_by(self._layout.painting_claim(self._place), claims.this_process())
+        return locks.is_owned_by(self._layout.painting_claim(self._place), locks.this_process())
 
     def give_back(self) -> None:
         """Let others paint the tile."""
@@ -112,10 +112,10 @@ class PaintingClaim:
             self._heart.join()
             self._heart = None
             self._ended.clear()
-            claims.release(self._layout.painting_claim(self._place), claims.this_process())
+            locks.release(self._layout.painting_claim(self._place), locks.this_process())
 
     def _beat(self, claim: Path) -> None:
-        while not self._ended.wait(claims.HEARTBEAT_SECONDS):
+        while not self._ended.wait(locks.HEARTBEAT_SECONDS):
             with contextlib.suppress(OSError):
                 if self.is_ours:
                     os.utime(claim)

@@ -10,8 +10,7 @@ import numpy as np
 from tomoseg_tui.core.annotation import Layer, applied, empty_layer
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.files.atomic import sweep_drafts
-from tomoseg_tui.project import catalog
-from tomoseg_tui.project import stroke_log as journal
+from tomoseg_tui.project import catalog, stroke_log
 from tomoseg_tui.project.annotation_files import KeptLayer, read_kept_layer, write_layer
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
@@ -48,7 +47,7 @@ class KeptTile:
     def history(self) -> History:
         """What can be undone and redone: of what was painted on the layers as they are."""
         lines = () if self.journal is None else self.journal.lines
-        return journal.history_of(
+        return stroke_log.history_of(
             [line for line in lines if line.feature in self.layers and line.feature not in self.replaced]
         )
 
@@ -73,7 +72,7 @@ def read_tile(layout: ProjectLayout, place: Place, features: Sequence[str]) -> K
     """
     for _ in range(_LOOKS):
         length = _length(layout.strokes(place))
-        known = journal.read_journal(layout.strokes(place))
+        known = stroke_log.read_journal(layout.strokes(place))
         found = {feature: read_kept_layer(layout, place, feature) for feature in features}
         if length == _length(layout.strokes(place)):
             break
@@ -97,11 +96,11 @@ def _length(path: Path) -> int:
 def _was_replaced(feature: str, kept: KeptLayer | None, known: Journal | None) -> bool:
     """Tell whether what a layer's file holds is not what the journal says last of it."""
     own = [line for line in known.lines if line.feature == feature] if known is not None else []
-    if known is None or not own or own[-1].kind == journal.REPLACED:
+    if known is None or not own or own[-1].kind == stroke_log.REPLACED:
         return False
     if kept is None or kept.mark is None or kept.mark.journal != known.id:
         return True
-    return own[-1].end != journal.layer_sum(kept.layer)
+    return own[-1].end != stroke_log.layer_sum(kept.layer)
 
 
 def sweep_tile(layout: ProjectLayout, place: Place, features: Sequence[str]) -> None:
@@ -133,8 +132,8 @@ def write_lines(layout: ProjectLayout, kept: KeptTile, lines: Sequence[Line]) ->
     records = dict(kept.records)
     for feature in features:
         _write_state(layout, kept.place, records, [line for line in lines if line.feature == feature])
-    book = kept.journal or journal.begin_journal(layout.strokes(kept.place))
-    end = journal.append_lines(layout.strokes(kept.place), book.end, lines)
+    book = kept.journal or stroke_log.begin_journal(layout.strokes(kept.place))
+    end = stroke_log.append_lines(layout.strokes(kept.place), book.end, lines)
     book = replace(book, lines=(*book.lines, *lines), end=end)
     layers, marks = dict(kept.layers), dict(kept.marks)
     for line in lines:
@@ -155,10 +154,12 @@ def _with_journal(layout: ProjectLayout, kept: KeptTile, features: Sequence[str]
     path, book = layout.strokes(kept.place), kept.journal
     known = [mark for mark in kept.marks.values() if mark is not None]
     if book is None or any(mark.journal == book.id and mark.at > book.end for mark in known):
-        book, features = journal.begin_journal(path), [*features, *kept.marks]
+        book, features = stroke_log.begin_journal(path), [*features, *kept.marks]
     replaced = [feature for feature in features if feature in kept.replaced]
     if replaced:
-        end = journal.append_lines(path, book.end, [Line(journal.REPLACED, feature, at=now()) for feature in replaced])
+        end = stroke_log.append_lines(
+            path, book.end, [Line(stroke_log.REPLACED, feature, at=now()) for feature in replaced]
+        )
         book = replace(book, end=end)
     marks = dict(kept.marks)
     for feature in features:

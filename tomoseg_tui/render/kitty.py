@@ -8,7 +8,7 @@ from base64 import standard_b64encode
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.render import png_encoder as png
+from tomoseg_tui.render import png_encoder
 
 CHUNK = 4096
 """Most base64 bytes in one escape sequence, as the protocol asks."""
@@ -30,7 +30,7 @@ def encode(rgb: NDArray[np.uint8], *, cells_xy: tuple[int, int] | None = None) -
     str
         ASCII. The terminal is asked not to answer, since nobody would read that.
     """
-    payload = standard_b64encode(png.encode(rgb, compression=1)).decode("ascii")
+    payload = standard_b64encode(png_encoder.encode(rgb, compression=1)).decode("ascii")
     chunks = [payload[start : start + CHUNK] for start in range(0, len(payload), CHUNK)]
     stretch = f",c={cells_xy[0]},r={cells_xy[1]}" if cells_xy else ""
     heads = [f"a=T,f=100,q=2{stretch},"] + [""] * (len(chunks) - 1)

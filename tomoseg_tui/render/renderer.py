@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError, UsageError
-from tomoseg_tui.render import ascii as ascii_text
-from tomoseg_tui.render import braille, halfblock, kitty, sixel
+from tomoseg_tui.render import ascii_text, braille, halfblock, kitty, sixel
 from tomoseg_tui.render.cells import PIXELS_A_CELL_XY, Letters
 from tomoseg_tui.render.colours import COLOUR_DEPTHS
 from tomoseg_tui.render.greys import quantise, restore_contrast

@@ -26,11 +26,11 @@ from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, fit
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditReport, now, read_record, write_record
 from tomoseg_tui.project.software_versions import tested_versions
-from tomoseg_tui.workflow.audit import audit_request as auditing
+from tomoseg_tui.workflow.audit import audit_request
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
 from tomoseg_tui.workflow.audit.ranking import rank_tiles
 from tomoseg_tui.workflow.job_interface import Reporter, Stopped, stop_if_asked
-from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training import trainset
 
 
 def run_audit(project: Project, asked: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def run_audit(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
     summary, patches, facts = _tiles(project, request, reporter)
     for note in summary.notes:
         reporter.log(note)
-    folds = auditing.choose_folds(patches, facts)
+    folds = audit_request.choose_folds(patches, facts)
     _forget_other_tiles(reporter, patches, folds)
     judge = _Judge(project, request, patches, facts, folds, reporter)
     outputs = np.zeros(patches.layers.shape, np.float32)  # (n, f, y, x)
@@ -74,7 +74,7 @@ def _tiles(
 ) -> tuple[SetSummary, TilePatches, list[TileFacts]]:
     """Return the tiles to judge; an audit's own training set is built once, and found again when resumed."""
     if request.trainset is not None:
-        return auditing.load_for_audit(trainsets.require_training_set(project, request.trainset))
+        return audit_request.load_for_audit(trainset.require_training_set(project, request.trainset))
     path = project.layout.audit_trainset(request.name)
     if not path.exists():
 
@@ -82,8 +82,8 @@ def _tiles(
             stop_if_asked(reporter)
             reporter.progress(0.0, "building the training set")
 
-        trainsets.build(project, request.name, auditing.set_request(request), path, on_tile)
-    return auditing.load_for_audit(path)
+        trainset.build(project, request.name, audit_request.set_request(request), path, on_tile)
+    return audit_request.load_for_audit(path)
 
 
 class _Begun(msgspec.Struct, frozen=True):
@@ -124,7 +124,7 @@ class _Judge:
         self._patches, self._facts, self._folds, self._reporter = patches, facts, folds, reporter
         # One number of epochs for all folds, which differ by a tile or two.
         teaching = int((folds != 0).sum())
-        self.settings = auditing.fold_settings(project, request, teaching=teaching, features=len(patches.features))
+        self.settings = audit_request.fold_settings(project, request, teaching=teaching, features=len(patches.features))
 
     def outputs_of(self, fold: int) -> NDArray[np.float32]:
         """Return the probabilities (m, f, y, x) of a fold's tiles, computed unless they are there already."""
@@ -137,7 +137,7 @@ class _Judge:
         folder.mkdir(exist_ok=True)
         sweep_drafts(path, *(folder / name for name in (BEST_WEIGHTS, CHECKPOINT)))
         weights = self._train(fold, folder)
-        tiles = auditing.judged_tiles(self._patches, self._folds, fold)
+        tiles = audit_request.judged_tiles(self._patches, self._folds, fold)
         predictor = Predictor(weights, network_named(self.settings.network), len(tiles.features))
         outputs = np.moveaxis(predictor.predict_tiles(tiles), -1, 1)  # (m, f, y, x)
         with drafted(path) as draft, draft.open("wb") as stream:
@@ -169,7 +169,7 @@ class _Judge:
         tell(0.0)
         try:
             result = fit(
-                auditing.teaching_tiles(self._patches, self._facts, self._folds, fold),
+                audit_request.teaching_tiles(self._patches, self._facts, self._folds, fold),
                 settings,
                 folder=folder,
                 on_epoch=epoch_ended,

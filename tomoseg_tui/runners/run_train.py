@@ -28,7 +28,7 @@ from tomoseg_tui.project.software_versions import tested_versions
 from tomoseg_tui.runners.network_snapshot import digest_of
 from tomoseg_tui.workflow.estimates.estimator import training_load
 from tomoseg_tui.workflow.job_interface import Reporter, Stopped, stop_if_asked
-from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.lineage import earlier_of
 from tomoseg_tui.workflow.training.train_request import TrainRequest, check_start, remarks_on_start, set_request
 from tomoseg_tui.workflow.training.training_plan import training_settings
@@ -99,9 +99,9 @@ def _tiles(
 ) -> tuple[SetSummary, TilePatches, list[TileFacts]]:
     """Return the tiles to learn from; a run's own training set is built once, and found again when resumed."""
     if request.trainset is not None:
-        path = trainsets.require_training_set(project, request.trainset)
+        path = trainset.require_training_set(project, request.trainset)
         earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
-        return trainsets.load_patches(path, validation=request.validation, earlier=earlier)
+        return trainset.load_patches(path, validation=request.validation, earlier=earlier)
     path = project.layout.network_trainset(request.name)
     if not path.exists():
 
@@ -109,8 +109,8 @@ def _tiles(
             stop_if_asked(reporter)
             reporter.progress(0.0, "building the training set")
 
-        trainsets.build(project, request.name, set_request(request), path, on_tile)
-    return trainsets.load_patches(path)
+        trainset.build(project, request.name, set_request(request), path, on_tile)
+    return trainset.load_patches(path)
 
 
 def _notes_on_start(request: TrainRequest, settings: TrainingSettings) -> list[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.blocks import Piece, pieces
 from tomoseg_tui.core.network_settings import NetworkSettings
 from tomoseg_tui.errors import AlreadyRunningError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.ml.inference import Predictor
@@ -124,7 +124,7 @@ class SlabWorker:
         self._predictor, self._task, self._reader = predictor, task, reader
         self._channels = channels
         self._outs: dict[str, MrcWriter] = {}
-        self._owner = claims.this_process()
+        self._owner = locks.this_process()
         self._held: set[int] = set()
 
     def run(self, tasks: Sequence[ApplyTask], reporter: Reporter) -> None:
@@ -143,7 +143,7 @@ class SlabWorker:
 
         try:
             self._outs = {feature: MrcWriter.reopen(self._task.draft(feature)) for feature in self._channels}
-            with claims.keeping_fresh(lambda: [self._task.claim(number) for number in list(self._held)]):
+            with locks.keeping_fresh(lambda: [self._task.claim(number) for number in list(self._held)]):
                 in_three_threads(self._windows(reporter), self._predict, write, lambda: time.sleep(WAIT_SECONDS))
         finally:
             for out in self._outs.values():
@@ -205,7 +205,7 @@ class SlabWorker:
     def _claim(self, number: int) -> bool:
         """Take a slab unless somebody is at it, which may be this process, or it is on disk."""
         try:
-            claims.take(self._task.claim(number), self._owner)
+            locks.take(self._task.claim(number), self._owner)
         except AlreadyRunningError:
             return False
         self._held.add(number)
@@ -215,7 +215,7 @@ class SlabWorker:
         return False
 
     def _release(self, number: int) -> None:
-        claims.release(self._task.claim(number), self._owner)
+        locks.release(self._task.claim(number), self._owner)
         self._held.discard(number)
 
 

@@ -11,8 +11,7 @@ from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.files.atomic import drafted, refuse_existing
-from tomoseg_tui.io import eman2_hdf as eman_hdf
-from tomoseg_tui.io import tiff
+from tomoseg_tui.io import eman2_hdf, tiff
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.png import write_png
 from tomoseg_tui.io.volume_reader import VolumeReader
@@ -78,7 +77,7 @@ def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: G
     if suffix == ".mrc":
         _write_mrc(draft, slabs, grid, dtype)
     elif suffix == ".hdf":
-        eman_hdf.write_volume(draft, slabs, grid)
+        eman2_hdf.write_volume(draft, slabs, grid)
     else:
         tiff.write_volume(draft, slabs, grid, dtype)
 
@@ -141,7 +140,7 @@ def export_triples(
     stack = np.stack(images).astype(np.float32)  # (3 n, y, x)
     with drafted(target) as draft:
         if target.suffix.lower() == ".hdf":
-            eman_hdf.write_image_stack(draft, stack, voxel_size_angstrom=voxel_size_angstrom)
+            eman2_hdf.write_image_stack(draft, stack, voxel_size_angstrom=voxel_size_angstrom)
         else:
             with MrcWriter(draft, Grid(stack.shape, voxel_size_angstrom), np.dtype(np.float32)) as out:
                 out.write_slices(0, stack)

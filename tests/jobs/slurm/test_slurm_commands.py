@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import JobError
-from tomoseg_tui.jobs.slurm import commands as slurm
+from tomoseg_tui.jobs.slurm import commands
 from tomoseg_tui.jobs.slurm.commands import SlurmTask
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
@@ -16,17 +16,17 @@ from tomoseg_tui.project.slurm_settings import SlurmSettings
 def test_the_script_runs_the_worker_whatever_the_folder_is_called(tmp_path: Path) -> None:
     folder = tmp_path / 'it\'s $HOME; "100%" `id`\nnext' / "3"
     folder.mkdir(parents=True)
-    (tmp_path / "slurm.sh").write_text(slurm.script_of(folder))
+    (tmp_path / "slurm.sh").write_text(commands.script_of(folder))
     shown = subprocess.run(["sh", "-n", str(tmp_path / "slurm.sh")], check=False, capture_output=True, text=True)
     assert (shown.returncode, shown.stderr) == (0, "")
-    words = slurm.script_of(folder).partition("exec ")[2]
+    words = commands.script_of(folder).partition("exec ")[2]
     split = subprocess.run(["sh", "-c", f"printf '%s\\0' {words}"], check=True, capture_output=True, text=True)
     expected = [sys.executable, "-m", "tomoseg_tui.jobs.worker", "--slurm", str(folder)]
     assert split.stdout.split("\0")[:-1] == expected
 
 
 def test_one_worker_writes_the_log_of_the_job() -> None:
-    words = slurm.submission(Path("/data/100%/jobs/3"), "train", SlurmSettings(partition="gpu", gres="gpu:1"))
+    words = commands.submission(Path("/data/100%/jobs/3"), "train", SlurmSettings(partition="gpu", gres="gpu:1"))
     assert words == [
         "sbatch",
         "--parsable",
@@ -44,7 +44,7 @@ def test_one_worker_writes_the_log_of_the_job() -> None:
 
 
 def test_several_workers_are_an_array_with_a_log_each_and_may_come_after_others() -> None:
-    words = slurm.submission(Path("/jobs/3"), "apply", SlurmSettings(), tasks=4, after=["17", "19"])
+    words = commands.submission(Path("/jobs/3"), "apply", SlurmSettings(), tasks=4, after=["17", "19"])
     assert "--array=0-3" in words
     assert "--output=/jobs/3/task_%a.log" in words
     assert "--dependency=afterany:17:19" in words
@@ -58,13 +58,13 @@ def test_several_workers_are_an_array_with_a_log_each_and_may_come_after_others(
     ],
 )
 def test_a_worker_knows_which_task_it_is(environment: dict[str, str], task: SlurmTask) -> None:
-    assert slurm.this_task(environment) == task
+    assert commands.this_task(environment) == task
     assert task.name == ("7" if task.number is None else "7_0")  # Slurm's 7 alone would be the whole array
 
 
 def test_a_worker_that_slurm_did_not_start_says_so() -> None:
     with pytest.raises(JobError, match="was not started by Slurm"):
-        slurm.this_task({})
+        commands.this_task({})
 
 
 def test_a_job_of_another_user_is_not_ended_and_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,16 +73,16 @@ def test_a_job_of_another_user_is_not_ended_and_that_is_said(monkeypatch: pytest
     (tmp_path / "scancel").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(JobError, match="does not let you end it: Kill job error on job id 7: Access/permission denied"):
-        slurm.ask_to_stop("7")
+        commands.ask_to_stop("7")
     (tmp_path / "scancel").write_text("#!/bin/sh\necho 'scancel: error: Invalid job id specified' >&2; exit 1\n")
-    slurm.ask_to_stop("7")
+    commands.ask_to_stop("7")
 
 
 def test_a_machine_without_slurm_is_told_from_one_that_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(JobError, match="no Slurm on this machine: sbatch is not found"):
-        slurm.submit(tmp_path, "train", SlurmSettings())
+        commands.submit(tmp_path, "train", SlurmSettings())
     (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: x' >&2; exit 1\n")
     (tmp_path / "sbatch").chmod(0o755)
     with pytest.raises(JobError, match="Slurm did not take the job: invalid partition specified: x"):
-        slurm.submit(tmp_path, "train", SlurmSettings(partition="x"))
+        commands.submit(tmp_path, "train", SlurmSettings(partition="x"))

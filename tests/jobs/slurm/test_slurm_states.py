@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
-from tomoseg_tui.jobs import job as record
+from tomoseg_tui.jobs import job as job_module
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import Job, JobState, SlurmPart, all_jobs, create_job
 from tomoseg_tui.jobs.job_list import JobsSeen
-from tomoseg_tui.jobs.slurm import node_worker as slurm_worker
-from tomoseg_tui.jobs.slurm import submit as handing
+from tomoseg_tui.jobs.slurm import node_worker, submit
 from tomoseg_tui.jobs.slurm.commands import SlurmTask
 from tomoseg_tui.jobs.slurm.status import SlurmDesk, heading
 from tomoseg_tui.project.catalog import Project
@@ -37,7 +36,7 @@ class Says:
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Says:
     says = Says()
-    monkeypatch.setattr(record, "DESK", SlurmDesk(says))  # type: ignore[arg-type]
+    monkeypatch.setattr(job_module, "DESK", SlurmDesk(says))  # type: ignore[arg-type]
     return says
 
 
@@ -80,7 +79,7 @@ def test_slurm_knows_how_a_job_is_whose_worker_does_not_say(
 
 
 def test_a_worker_that_lives_is_believed_without_asking_slurm(job: Job, says: Says) -> None:
-    claims.take(job.claim, Owner("node7", "boot", 4711, "1"))
+    locks.take(job.claim, Owner("node7", "boot", 4711, "1"))
     job.move(JobState.RUNNING, owner=Owner("node7", "boot", 4711, "1"))
     listing = job.listing()
     assert (listing["state"], listing["host"], says.asked) == ("running", "node7", 0)
@@ -138,13 +137,13 @@ def test_a_list_of_many_jobs_asks_slurm_once_and_of_those_that_are_over_never(pr
 def test_an_apply_is_shared_by_as_many_as_are_asked_for_or_one_a_tomogram(
     kind: str, asked: dict[str, object], tasks: int
 ) -> None:
-    assert handing.part_for(kind, asked, SlurmSettings()).tasks == tasks
+    assert submit.part_for(kind, asked, SlurmSettings()).tasks == tasks
 
 
 def test_a_worker_on_a_node_has_no_helpers_of_its_own_and_takes_the_gpu_it_was_given(project: Project) -> None:
     part = SlurmPart(settings=SlurmSettings(gres="gpu:1"), tasks=8)
     job = create_job(project.layout, "apply", "net on a", ASKED | {"workers": 8}, slurm=part)
-    there = slurm_worker.as_on_node(job.record())
+    there = node_worker.as_on_node(job.record())
     assert (there.asked["workers"], there.asked["device"], there.at_once) == (1, "gpu", True)
     assert job.record().asked["workers"] == 8
 
@@ -168,14 +167,14 @@ def test_a_job_whose_time_is_over_waits_for_another_life_as_long_as_something_ge
     job.move(JobState.RUNNING)
     ends = []
     for first_done in (0.1, 0.1, 0.2, 0.2, 0.2, 0.2):
-        state, changes = slurm_worker._ending(job, Hand(first_done), JobState.STOPPED, {})
+        state, changes = node_worker._ending(job, Hand(first_done), JobState.STOPPED, {})
         ends.append(state)
         if state is JobState.QUEUED:
             job.amend(slurm=changes["slurm"])
     assert ends == [JobState.QUEUED] * 5 + [JobState.FAILED]
     assert "before anything new was finished" in changes["fault"]
     job.stop_mark.touch()
-    assert slurm_worker._ending(job, Hand(0.9), JobState.STOPPED, {})[0] is JobState.STOPPED
+    assert node_worker._ending(job, Hand(0.9), JobState.STOPPED, {})[0] is JobState.STOPPED
 
 
 def test_a_job_of_slurm_is_resumed_on_a_machine_without_it_only_here(
@@ -201,7 +200,7 @@ def test_a_worker_that_slurm_starts_late_leaves_a_job_that_was_taken_back(job: J
     job.move(JobState.STOPPED)
     launch.put_back(job, job.record(), here=True)
     hand = Hand(None)
-    ends = slurm_worker.work_in_slurm(
+    ends = node_worker.work_in_slurm(
         job, SlurmTask("17", 2), hand, own=lambda *_: pytest.fail("owned"), help_owner=lambda _: pytest.fail("helped")
     )
     assert (ends, job.record().state) == (0, JobState.QUEUED)

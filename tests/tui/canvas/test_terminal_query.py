@@ -16,7 +16,7 @@ from textual.app import App
 from textual.drivers import linux_driver
 
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.tui.canvas import terminal_query as asking
+from tomoseg_tui.tui.canvas import terminal_query
 from tomoseg_tui.tui.canvas.draw_style import choose_style, style_of
 from tomoseg_tui.tui.canvas.late import swallow_late_answers
 from tomoseg_tui.tui.canvas.slice_drawing import Style
@@ -97,7 +97,7 @@ def test_tmux_is_asked_only_inside_tmux(monkeypatch: pytest.MonkeyPatch, line: t
         asked.append(1)
         return frozenset({"sixel"})
 
-    monkeypatch.setattr(asking, "_tmux_features", features)
+    monkeypatch.setattr(terminal_query, "_tmux_features", features)
     for environment in (TERMINAL, {**TERMINAL, "TMUX": "/tmp/x,1,0"}):
         question = Question.begin(environment, (line[1], line[1]))
         os.write(line[0], VT340.encode())

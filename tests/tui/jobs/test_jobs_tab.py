@@ -11,7 +11,7 @@ from helpers.run_project import figures, last_command, put_job, put_run, tell_pr
 from textual.pilot import Pilot
 
 from tomoseg_tui.files.atomic import append_line
-from tomoseg_tui.jobs import job as record
+from tomoseg_tui.jobs import job as job_module
 from tomoseg_tui.jobs.job import JobState, SlurmPart, find_job
 from tomoseg_tui.jobs.slurm.status import SlurmDesk
 from tomoseg_tui.project.catalog import Project
@@ -130,7 +130,7 @@ async def test_jobs_in_slurm_stand_beside_the_others_with_what_they_wait_for(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = SlurmDesk(lambda _words: "1207|PENDING|gpu||Priority\n1208|TIMEOUT|gpu|node3|TimeLimit\n")
-    monkeypatch.setattr(record, "DESK", desk)
+    monkeypatch.setattr(job_module, "DESK", desk)
     put_job(small_project, "merge", "alpha/merged")
     for number, state in (("1207", "queued"), ("1208", "lost")):
         job = put_job(small_project, "train", f"mt_{number}", state=state)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.io import eman2_hdf as eman_hdf
+from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer, write_array
 from tomoseg_tui.project.catalog import Project
@@ -228,7 +228,7 @@ def masks_file(folder: Path, kind: str, masks: NDArray[np.uint8]) -> Path:
     if kind == "mrc":
         return write_mrc(path, masks.astype(np.int16))
     if kind == "hdf":
-        eman_hdf.write_image_stack(path, masks.astype(np.float32), voxel_size_angstrom=10.0)
+        eman2_hdf.write_image_stack(path, masks.astype(np.float32), voxel_size_angstrom=10.0)
     else:
         tifffile.imwrite(path, masks, photometric="minisblack")
     return path

@@ -15,8 +15,7 @@ from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
 from tomoseg_tui.core.paint_tools import dab
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError
-from tomoseg_tui.project import catalog
-from tomoseg_tui.project import stroke_log as journal
+from tomoseg_tui.project import catalog, stroke_log
 from tomoseg_tui.project.annotation_files import write_array
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import (
@@ -220,12 +219,12 @@ def test_a_feature_may_be_called_as_the_files_are(tiled: Project) -> None:
         place_tiles(tiled, [wish(PLACE, name, negative=False)])
     painted(tiled, ("painting", 10, 2), ("strokes", 20, 2), ("claim", 30, 2))
     assert set(catalog.tile_at(tiled.layout, PLACE).states) == {"tube", "wall", "painting", "strokes", "claim"}
-    assert len(journal.read_journal(tiled.layout.strokes(PLACE)).lines) == 3  # type: ignore[union-attr]
+    assert len(stroke_log.read_journal(tiled.layout.strokes(PLACE)).lines) == 3  # type: ignore[union-attr]
 
 
 def test_a_rename_that_was_cut_short_is_finished_by_saying_it_again(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 10, 2), ("tube", 30, 2))
-    journal.note(tiled.layout.strokes(PLACE), journal.RENAMED, "tube", "filament")
+    stroke_log.note(tiled.layout.strokes(PLACE), stroke_log.RENAMED, "tube", "filament")
     rename_feature(tiled, "tube", "filament")
     with Painting.open(tiled, PLACE) as painting:
         assert painting.remarks == ()

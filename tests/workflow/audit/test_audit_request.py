@@ -12,7 +12,7 @@ from tomoseg_tui.errors import NothingLabelledError, ProjectError, TomosegError
 from tomoseg_tui.io.trainset_file import read_training_set
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
-from tomoseg_tui.workflow.audit import audit_request as auditing
+from tomoseg_tui.workflow.audit import audit_request
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
 from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
 from tomoseg_tui.workflow.training.training_plan import training_settings
@@ -35,8 +35,8 @@ def labelled(cell: Project, tmp_path: Path) -> Project:
 
 def test_every_tile_is_judged_once_by_a_network_that_learns_no_pixel_of_its_box(labelled: Project) -> None:
     path = labelled.layout.trainset("set")
-    _, patches, facts = auditing.load_for_audit(path)
-    folds = auditing.choose_folds(patches, facts)
+    _, patches, facts = audit_request.load_for_audit(path)
+    folds = audit_request.choose_folds(patches, facts)
     _, tiles = read_training_set(path)
     judged = 0
     for fold in range(FOLDS):
@@ -46,14 +46,14 @@ def test_every_tile_is_judged_once_by_a_network_that_learns_no_pixel_of_its_box(
                 half = one.size // 2
                 low = max(one.z - 4, 0)
                 inside[low : one.z + 5, one.y - half : one.y + half, one.x - half : one.x + half] = True
-        learned = auditing.teaching_tiles(patches, facts, folds, fold)
+        learned = audit_request.teaching_tiles(patches, facts, folds, fold)
         others = [one for one, own in zip(facts, folds == fold, strict=True) if not own]
         for one, layer in zip(others, learned.layers[:, 0], strict=True):
             half = one.size // 2
             box = inside[one.z, one.y - half : one.y + half, one.x - half : one.x + half]
             assert (layer[box] == IGNORED).all()
             assert (layer[~box] != IGNORED).all()
-        own_tiles = auditing.judged_tiles(patches, folds, fold)
+        own_tiles = audit_request.judged_tiles(patches, folds, fold)
         np.testing.assert_array_equal(
             own_tiles.layers[:, 0], [tile.layers[0] for tile, own in zip(tiles, folds == fold, strict=True) if own]
         )
@@ -63,33 +63,33 @@ def test_every_tile_is_judged_once_by_a_network_that_learns_no_pixel_of_its_box(
 
 
 def test_tiles_of_one_group_are_judged_by_one_network(labelled: Project) -> None:
-    _, patches, facts = auditing.load_for_audit(labelled.layout.trainset("set"))
-    folds = auditing.choose_folds(patches, facts)
+    _, patches, facts = audit_request.load_for_audit(labelled.layout.trainset("set"))
+    folds = audit_request.choose_folds(patches, facts)
     for group in {one.group for one in facts}:
         assert len({fold for fold, one in zip(folds, facts, strict=True) if one.group == group}) == 1
 
 
 def test_where_nothing_is_left_to_learn_from_that_is_said_before_the_first_training(labelled: Project) -> None:
-    _, patches, facts = auditing.load_for_audit(labelled.layout.trainset("set"))
+    _, patches, facts = audit_request.load_for_audit(labelled.layout.trainset("set"))
     patches.layers[1:][patches.layers[1:] == FEATURE] = 1
     with pytest.raises(NothingLabelledError, match="nothing of tube is left"):
-        auditing.choose_folds(patches, facts)
+        audit_request.choose_folds(patches, facts)
 
 
 def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelled: Project) -> None:
-    plan = auditing.plan_audit(labelled, AuditRequest(name="a", features=("tube",)))
-    settings = auditing.fold_settings(
+    plan = audit_request.plan_audit(labelled, AuditRequest(name="a", features=("tube",)))
+    settings = audit_request.fold_settings(
         labelled, AuditRequest(name="a", features=("tube",), seed=5), teaching=4, features=1
     )
     usual = training_settings(
-        labelled, auditing.as_training(AuditRequest(name="a", features=("tube",))), teaching=6, features=1
+        labelled, audit_request.as_training(AuditRequest(name="a", features=("tube",))), teaching=6, features=1
     )
     assert settings.epochs * FOLDS == plan.settings.epochs
     assert abs(plan.settings.epochs - usual.epochs) <= FOLDS / 2
     assert settings.seed == 5
     few = AuditRequest(name="a", trainset="set", epochs=3)
-    assert auditing.fold_settings(labelled, few, teaching=4, features=1).epochs == 3
-    assert auditing.plan_audit(labelled, few).settings.epochs == 3 * FOLDS
+    assert audit_request.fold_settings(labelled, few, teaching=4, features=1).epochs == 3
+    assert audit_request.plan_audit(labelled, few).settings.epochs == 3 * FOLDS
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,15 @@ def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelle
 )
 def test_what_cannot_be_audited_is_refused(labelled: Project, request_: AuditRequest, said: str) -> None:
     with pytest.raises(TomosegError, match=said):
-        auditing.check_audit(labelled, request_)
+        audit_request.check_audit(labelled, request_)
 
 
 def test_a_name_is_taken_once(labelled: Project) -> None:
-    auditing.check_audit(labelled, AuditRequest(name="tube_1", features=("tube",)))
-    assert auditing.free_audit_name(labelled, ("tube",), None) == "tube_1"
-    auditing.reserve_audit(labelled, "tube_1")
-    assert auditing.free_audit_name(labelled, ("tube",), None) == "tube_2"
+    audit_request.check_audit(labelled, AuditRequest(name="tube_1", features=("tube",)))
+    assert audit_request.free_audit_name(labelled, ("tube",), None) == "tube_1"
+    audit_request.reserve_audit(labelled, "tube_1")
+    assert audit_request.free_audit_name(labelled, ("tube",), None) == "tube_2"
     with pytest.raises(ProjectError, match="tube_1 already"):
-        auditing.check_audit(labelled, AuditRequest(name="tube_1", features=("tube",)))
+        audit_request.check_audit(labelled, AuditRequest(name="tube_1", features=("tube",)))
     with pytest.raises(ProjectError, match="tube_1 already"):
-        auditing.reserve_audit(labelled, "tube_1")
+        audit_request.reserve_audit(labelled, "tube_1")

@@ -18,7 +18,7 @@ from PIL import Image
 from tomoseg_tui.core.mask_encoding import CODES, PALETTE
 from tomoseg_tui.core.tiles import FeatureState, Place
 from tomoseg_tui.errors import ProjectError, ShapeError, TomosegError, UsageError
-from tomoseg_tui.io import eman2_hdf as eman_hdf
+from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.io.export_manifest import read_manifest
 from tomoseg_tui.io.formats import open_stack, open_volume
 from tomoseg_tui.io.png import png_files
@@ -226,7 +226,7 @@ def rewrite(path: Path, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
         path.unlink()
         write_mrc(path, images)
     elif path.suffix == ".hdf":
-        eman_hdf.write_image_stack(path, images, voxel_size_angstrom=10.0)
+        eman2_hdf.write_image_stack(path, images, voxel_size_angstrom=10.0)
     else:
         tifffile.imwrite(path, images, photometric="minisblack")
 
@@ -374,7 +374,7 @@ def _write_other(path: Path, values: NDArray[Any]) -> None:
     if path.suffix == ".hdf":
         from tomoseg_tui.core.grid import Grid
 
-        eman_hdf.write_volume(path, iter([values]), Grid(SHAPE, 10.0))
+        eman2_hdf.write_volume(path, iter([values]), Grid(SHAPE, 10.0))
     else:
         tifffile.imwrite(path, values, photometric="minisblack")
 
@@ -444,16 +444,16 @@ def test_eman2_keeps_what_it_cannot_say(lender: Project, tmp_path: Path) -> None
 def test_eman2_headers_name_the_tile(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "hdf", features=["tube"])
     for file in (loan.image, loan.masks["tube"]):
-        headers = eman_hdf.read_stack_headers(file)
+        headers = eman2_hdf.read_stack_headers(file)
         assert [header["ptcl_source_coord"] for header in headers] == [
             [-40.0, -40.0, -2.0], [32.0, -40.0, -2.0], [-20.0, 20.0, 0.0], [70.0, -70.0, 1.0],
         ]  # fmt: skip
         assert {header["ptcl_source_image"] for header in headers} == {"tomograms/cell.hdf"}
         assert {header["apix_x"] for header in headers} == {10.0}
     images = open_stack(loan.masks["tube"])
-    headers = eman_hdf.read_stack_headers(loan.masks["tube"])
+    headers = eman2_hdf.read_stack_headers(loan.masks["tube"])
     kept = [{"ptcl_source_coord": header["ptcl_source_coord"]} for header in headers]
-    eman_hdf.write_image_stack(loan.masks["tube"], images[::-1], voxel_size_angstrom=10.0, attributes=kept[::-1])
+    eman2_hdf.write_image_stack(loan.masks["tube"], images[::-1], voxel_size_angstrom=10.0, attributes=kept[::-1])
     refused(lender, loan.masks["tube"], "the order is another")
 
 

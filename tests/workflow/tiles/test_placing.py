@@ -7,7 +7,7 @@ from helpers.cli_runner import bring, digest_of, noise
 
 from tomoseg_tui.core.tiles import FeatureState, Place, place_from_id
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError, UsageError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.tiles.placing import Placed, Wish, place_tiles, remove_tiles, wish, wishes_of_file
@@ -162,13 +162,13 @@ def test_a_tile_that_another_program_holds_is_not_changed(cell: Project, monkeyp
     place(cell, wanted())
     claim = cell.layout.tile_claim(Place("cell", 4, 64, 64))
     patience = {"patience_seconds": 0.05}
-    monkeypatch.setattr(claims.holding.__wrapped__, "__kwdefaults__", patience)  # type: ignore[attr-defined]
-    claims.take(claim, claims.this_process())
+    monkeypatch.setattr(locks.holding.__wrapped__, "__kwdefaults__", patience)  # type: ignore[attr-defined]
+    locks.take(claim, locks.this_process())
     try:
         with pytest.raises(AlreadyRunningError, match="is held by process"):
             remove_tiles(cell, [Place("cell", 4, 64, 64)])
     finally:
-        claims.release(claim, claims.this_process())
+        locks.release(claim, locks.this_process())
     assert len(catalog.all_tiles(cell.layout)) == 1
 
 

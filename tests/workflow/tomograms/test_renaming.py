@@ -9,7 +9,7 @@ from helpers.cli_runner import bring, digest_of, make_card, noise, put_card, wri
 
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.io.trainset_file import read_summary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
@@ -96,9 +96,9 @@ def test_taken_odd_and_unknown_names_are_refused(used: Project) -> None:
 def test_nothing_is_renamed_under_a_running_job(used: Project) -> None:
     folder = used.layout.job_folder("3")
     folder.mkdir()
-    owner = claims.this_process()
+    owner = locks.this_process()
     assert owner.pid == os.getpid()
-    claims.take(folder / "claim.json", owner)
+    locks.take(folder / "claim.json", owner)
     with pytest.raises(ProjectError, match="Job 3 is running"):
         rename_feature(used, "tube", "new")
     with pytest.raises(ProjectError, match="Job 3 is running"):

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import msgspec
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState
-from tomoseg_tui.jobs.slurm import commands as slurm
+from tomoseg_tui.jobs.slurm import commands
 from tomoseg_tui.jobs.slurm.commands import SlurmTask
 from tomoseg_tui.jobs.slurm.status import heading
 from tomoseg_tui.project.records import now
@@ -74,7 +74,7 @@ def work_in_slurm(job: Job, task: SlurmTask, hand: Hand, *, own: Own, help_owner
         if record.state.is_over or record.slurm is None:  # None: it was taken back to the machine of a person
             return EXIT_NOTHING
         try:
-            with claims.holding(job.claim, patience_seconds=0):
+            with locks.holding(job.claim, patience_seconds=0):
                 code = _own(job, task, hand, own)
             _leave(job, task, hand)
         except AlreadyRunningError as other:
@@ -158,10 +158,10 @@ def _help(job: Job, task: SlurmTask, hand: Hand, help_owner: Callable[[JobRecord
     help_owner(as_on_node(job.record()))
     if job.record().state.is_over:
         return EXIT_NOTHING
-    if hand.should_stop() and claims.is_held(job.claim):
+    if hand.should_stop() and locks.is_held(job.claim):
         _leave(job, task, hand)
         return EXIT_STOPPED
-    if not claims.is_held(job.claim):
+    if not locks.is_held(job.claim):
         hand.log("The worker that was helped is gone; this one takes its place.")
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606  # ourselves; TensorFlow is woken once in a process
     return EXIT_NOTHING
@@ -172,14 +172,14 @@ def _leave(job: Job, task: SlurmTask, hand: Hand) -> None:
     with contextlib.suppress(JobError):  # a node without Slurm's commands: those that begin find nothing to do
         if job.record().state.is_over:
             if task.number is not None:
-                slurm.cancel_waiting(task.job)
+                commands.cancel_waiting(task.job)
             return
     try:
-        if not slurm.is_running(task):  # Slurm takes the place away itself, and says what becomes of the job
+        if not commands.is_running(task):  # Slurm takes the place away itself, and says what becomes of the job
             return
         hand.log("Its time here is over; it waits in Slurm again and goes on from what is finished.")
-        slurm.requeue(task)
+        commands.requeue(task)
     except JobError as fault:
         if job.record().state is JobState.QUEUED and not job.stop_mark.exists():
-            with claims.holding(job.claim):
+            with locks.holding(job.claim):
                 job.move(JobState.STOPPED, ended=now(), fault=fault.fault, fix=f"Go on: tomoseg jobs resume {job.id}")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import msgspec
 
 from tomoseg_tui.errors import JobError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmPart
-from tomoseg_tui.jobs.slurm import commands as slurm
+from tomoseg_tui.jobs.slurm import commands
 from tomoseg_tui.jobs.slurm.status import DESK, heading
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.slurm_settings import SlurmSettings
@@ -44,13 +44,13 @@ def hand_over(job: Job) -> None:
     JobError
         If Slurm does not take it; the job has failed then.
     """
-    with claims.holding(job.claim, patience_seconds=HAND_SECONDS):
+    with locks.holding(job.claim, patience_seconds=HAND_SECONDS):
         record = job.record()
         part = _part_of(record)
         job.stop_mark.unlink(missing_ok=True)
         try:
             after = _numbers_before(job, record)
-            number = slurm.submit(job.folder, record.kind, part.settings, tasks=part.tasks, after=after)
+            number = commands.submit(job.folder, record.kind, part.settings, tasks=part.tasks, after=after)
         except JobError as fault:
             job.move(JobState.FAILED, ended=now(), fault=fault.fault, fix=fault.fix, exit_code=2)
             raise
@@ -87,7 +87,7 @@ def stop_there(job: Job) -> JobState:
     JobError
         If Slurm is not here, or the job does not end in time.
     """
-    _until_over(job, STOP_SECONDS, slurm.ask_to_stop)
+    _until_over(job, STOP_SECONDS, commands.ask_to_stop)
     return _settled(job)
 
 
@@ -99,14 +99,14 @@ def kill_there(job: Job) -> JobState:
     JobError
         If Slurm is not here, or does not end the job in time.
     """
-    _until_over(job, KILL_SECONDS, slurm.kill)
+    _until_over(job, KILL_SECONDS, commands.kill)
     return _settled(job, fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}")
 
 
 def _until_over(job: Job, seconds: float, ask: Callable[[str], None]) -> None:
     """Mark that the job is to end, and ask Slurm for it by its number until it has."""
     number = str(_part_of(job.record()).job)
-    slurm.require("scancel")
+    commands.require("scancel")
     job.stop_mark.touch()
     deadline = time.monotonic() + seconds
     again = time.monotonic()
@@ -126,7 +126,7 @@ def _until_over(job: Job, seconds: float, ask: Callable[[str], None]) -> None:
 
 def _settled(job: Job, **changes: str) -> JobState:
     """Write the state of a job whose worker could not: it had not begun, or was killed."""
-    with claims.holding(job.claim, patience_seconds=HAND_SECONDS):
+    with locks.holding(job.claim, patience_seconds=HAND_SECONDS):
         record = job.record()
         if record.state.is_over:
             return record.state

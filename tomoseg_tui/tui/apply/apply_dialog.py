@@ -14,7 +14,7 @@ from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
-from tomoseg_tui.tui import cost as prices
+from tomoseg_tui.tui import cost
 from tomoseg_tui.tui.apply.disk_state import ApplyLook
 from tomoseg_tui.tui.cost import Room, all_together, refusal
 from tomoseg_tui.tui.dialogs.base import CommandDialog
@@ -199,7 +199,7 @@ class StartApply(CommandDialog[tuple[list[ApplyRequest], Way]]):
 
     @work(thread=True, group="room")
     def _read_room(self) -> None:
-        self.post_message(self.RoomRead(prices.room_of(self._facts.project, others=self._facts.running > 0)))
+        self.post_message(self.RoomRead(cost.room_of(self._facts.project, others=self._facts.running > 0)))
 
     @on(RoomRead)
     def take_room(self, event: RoomRead) -> None:

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, NOT_LOOKED_AT, Layer
-from tomoseg_tui.render import ascii as ascii_text
-from tomoseg_tui.render import braille, halfblock
+from tomoseg_tui.render import ascii_text, braille, halfblock
 from tomoseg_tui.render.cells import Letters
 from tomoseg_tui.render.greys import quantise
 from tomoseg_tui.render.overlay import LabelStyle, Palette, outlines

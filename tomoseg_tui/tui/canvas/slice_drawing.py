@@ -10,8 +10,7 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.render import ascii as ascii_text
-from tomoseg_tui.render import braille, halfblock, kitty, sixel
+from tomoseg_tui.render import ascii_text, braille, halfblock, kitty, sixel
 from tomoseg_tui.render.cells import PIXELS_A_CELL_XY, Letters
 from tomoseg_tui.render.greys import quantise
 from tomoseg_tui.render.label_letters import burn_letters

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.tui import cost as prices
+from tomoseg_tui.tui import cost
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.merge.map_selection import Entries, chosen, merge_words
 from tomoseg_tui.tui.state.snapshot import TomogramFacts
@@ -118,7 +118,7 @@ class LabelWriting(Tab):
 
         def check() -> Prepared:
             kind, name, asked = prepare()
-            prices.refuse(project, (kind, asked), others=others)
+            cost.refuse(project, (kind, asked), others=others)
             return kind, name, asked
 
         self.tomoseg.start_job(words, check)

@@ -24,7 +24,7 @@ from tomoseg_tui.tui.images.tile_marks import (
 )
 from tomoseg_tui.tui.path_completion import movable_word
 from tomoseg_tui.tui.tiles.slice_browser import TileBrowser
-from tomoseg_tui.workflow.tiles import placing as tiling
+from tomoseg_tui.workflow.tiles import placing
 from tomoseg_tui.workflow.tiles.placing import Placed
 from tomoseg_tui.workflow.tomograms.renaming import rename_feature
 
@@ -197,7 +197,7 @@ class TilesTab(TileBrowser):
             return
 
         def run() -> Placed:
-            return tiling.place_tiles(project, [tiling.wish(place, feature, negative=negative)])
+            return placing.place_tiles(project, [placing.wish(place, feature, negative=negative)])
 
         # No title, hence no notice: the box and the list say it, and a notice would cover them.
         self.tomoseg.carry_out("", self._words_to_place(place, feature, negative=negative), run)
@@ -222,7 +222,7 @@ class TilesTab(TileBrowser):
     @staticmethod
     def _remover(project: catalog.Project, place: Place) -> Any:
         def remove() -> None:
-            tiling.remove_tiles(project, [place])
+            placing.remove_tiles(project, [place])
 
         return remove
 
@@ -280,10 +280,10 @@ def _import_boxes(project: catalog.Project, wish: "BoxesWish") -> Placed:
     from tomoseg_tui.workflow.eman2.boxes import wishes_of_info  # noqa: PLC0415
 
     asked = wishes_of_info(project, wish.path, tomogram=wish.tomogram, told=wish.meanings)
-    placed = tiling.place_tiles(project, asked.wishes)
+    placed = placing.place_tiles(project, asked.wishes)
     placed.remarks[:0] = asked.remarks
     return placed
 
 
 def _import_tiles(project: catalog.Project, path: Path) -> Placed:
-    return tiling.place_tiles(project, tiling.wishes_of_file(path))
+    return placing.place_tiles(project, placing.wishes_of_file(path))

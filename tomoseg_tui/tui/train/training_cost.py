@@ -10,10 +10,10 @@ import msgspec
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.jobs.run_benchmark import known_pace
-from tomoseg_tui.project import timings as paces
+from tomoseg_tui.project import timings
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
-from tomoseg_tui.tui import cost as prices
+from tomoseg_tui.tui import cost as cost_module
 from tomoseg_tui.tui.format import roughly
 from tomoseg_tui.tui.state.snapshot import Facts
 from tomoseg_tui.tui.train.runs import epochs_in
@@ -52,7 +52,7 @@ class Guess:
 
 
 def guess_training(
-    facts: Facts, request: TrainRequest, measured: Mapping[str, paces.Pace], *, in_slurm: bool = False
+    facts: Facts, request: TrainRequest, measured: Mapping[str, timings.Pace], *, in_slurm: bool = False
 ) -> Guess:
     """Check a training and guess its cost; reads tiles, so only threads call it.
 
@@ -82,7 +82,7 @@ def guess_training(
     cores = len(os.sched_getaffinity(0))
     work = training_work(plan, request.device, cores=cores)
     cost = estimate(work, measured.get(work.key) or known_pace(work.key))
-    room = prices.room_of(project, others=facts.running > 0)
+    room = cost_module.room_of(project, others=facts.running > 0)
     memory = cost.memory_bytes if in_slurm else room.memory_bytes
     refuse_what_does_not_fit("train", cost, memory_bytes=memory, disk_bytes=room.disk_bytes, workers=work.workers)
     return Guess(name, plan, find_pace(facts, request.device, plan.settings.network), cores, cost, tuple(remarks))
@@ -137,7 +137,7 @@ def in_words(guess: Guess, device: str, state: str) -> list[str]:
 
 
 def _cost_in_words(guess: Guess, device: str) -> str:
-    memory = prices.needs_in_words(guess.cost)
+    memory = cost_module.needs_in_words(guess.cost)
     where = (
         f"On the processor (CPU, {guess.cores} cores), without a graphics card" if device == "cpu" else f"On {device}"
     )

@@ -14,7 +14,7 @@ from tomoseg_tui.core.mask_decoding import foreground, value_of_word
 from tomoseg_tui.core.names import IGNORE, check_feature_name
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import write_whole
 from tomoseg_tui.io.formats import open_stack, open_volume
 from tomoseg_tui.io.volume_reader import VolumeReader
@@ -313,7 +313,7 @@ def _settle(
     if painter is not None:
         done.left.append(f"{tile.place.id} is being painted by {painter}: left as it is.")
         return
-    with claims.holding(project.layout.tile_claim(tile.place)):
+    with locks.holding(project.layout.tile_claim(tile.place)):
         now_there = catalog.tile_at(project.layout, tile.place)
         _settle_held(project, now_there, feature, layer, source, done, replace=replace)
 
@@ -368,7 +368,7 @@ def set_none_here(project: Project, place: Place, feature: str) -> None:
     project.refuse_newer()
     catalog.require_feature(project, feature)
     tile = catalog.require_tile(project.layout, place)
-    with claims.holding(project.layout.tile_claim(tile.place)):
+    with locks.holding(project.layout.tile_claim(tile.place)):
         _write(project, tile.place, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
 
 

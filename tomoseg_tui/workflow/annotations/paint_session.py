@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.annotation import Change, Layer, applied, changed, difference, empty_layer, marked_done
 from tomoseg_tui.core.tiles import FeatureState, Place, Tile
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError
-from tomoseg_tui.files import locks as claims
-from tomoseg_tui.project import catalog
-from tomoseg_tui.project import stroke_log as journal
+from tomoseg_tui.files import locks
+from tomoseg_tui.project import catalog, stroke_log
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.paint_locks import Painter, PaintingClaim, painter_of, refuse_painted
 from tomoseg_tui.project.painted_tile import DONE, NONE_HERE, WANTED, KeptTile, read_tile, sweep_tile, write_lines
@@ -197,13 +196,13 @@ class Painting:
         """Take the last stroke back, of whichever feature; return what that changes, None if there is none."""
         with self._memory:
             done = self._history.done
-            return self._noted(journal.UNDO, done[-1].reverse) if done else None
+            return self._noted(stroke_log.UNDO, done[-1].reverse) if done else None
 
     def redo(self) -> Change | None:
         """Do again what was taken back last; return what that changes, None if there is none."""
         with self._memory:
             undone = self._history.undone
-            return self._noted(journal.REDO, undone[-1]) if undone else None
+            return self._noted(stroke_log.REDO, undone[-1]) if undone else None
 
     def _layer(self, feature: str) -> Layer:
         if feature not in self._layers:
@@ -224,7 +223,7 @@ class Painting:
         self._refuse_none_here(change.feature)
         if change.feature not in self._own_states:
             change = replace(change, states=(None, FeatureState.WANTED))
-        return self._noted(journal.STROKE, change)
+        return self._noted(stroke_log.STROKE, change)
 
     def _marked(self, feature: str, wanted: Layer, state: FeatureState, tool: str) -> Change | None:
         """Give a feature a state, and the layer that goes with it."""
@@ -234,7 +233,7 @@ class Painting:
             return None
         states = None if own is state else (own, state)
         change = Change(feature, tool, pixels, before.ravel()[pixels], wanted.ravel()[pixels], states)
-        return self._noted(journal.STROKE, change)
+        return self._noted(stroke_log.STROKE, change)
 
     def _noted(self, kind: str, change: Change) -> Change:
         """Let memory follow a change, and note what is to be kept."""
@@ -248,7 +247,7 @@ class Painting:
             if state is not None:
                 self._own_states[change.feature] = state
         self._history = self._history.after(kind, change)
-        self._pending.append(journal.line_of(kind, change, before, after))
+        self._pending.append(stroke_log.line_of(kind, change, before, after))
         return change
 
     # The disk
@@ -279,7 +278,7 @@ class Painting:
     def _write(self, lines: Sequence[Line]) -> None:
         layout = self._project.layout
         try:
-            with claims.holding(layout.tile_claim(self.place)):
+            with locks.holding(layout.tile_claim(self.place)):
                 if self._claim.is_ours:
                     self._kept_now(write_lines(layout, self._kept, lines), len(lines))
                     return
@@ -308,7 +307,7 @@ class Painting:
             self._look_again()
             raise
         layout = self._project.layout
-        with claims.holding(layout.tile_claim(self.place)):
+        with locks.holding(layout.tile_claim(self.place)):
             sweep_tile(layout, self.place, self.features)
         if not read_tile(layout, self.place, self.features).is_as(self._kept):
             self._claim.give_back()

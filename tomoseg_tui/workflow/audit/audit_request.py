@@ -23,7 +23,7 @@ from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised
 from tomoseg_tui.workflow.reserved_names import free_name, release, reserve
-from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.split import hold_out_tile
 from tomoseg_tui.workflow.training.train_request import TrainRequest
 from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training, training_settings
@@ -80,10 +80,10 @@ def check_audit(project: Project, request: AuditRequest, *, promised: Promised =
             raise UsageError(
                 "A training set has its features and versions already.", "Leave --feature and --version out."
             )
-        trainsets.require_training_set(project, request.trainset)
+        trainset_module.require_training_set(project, request.trainset)
         return
     if not promised.tomograms:
-        trainsets.gather(project, request.name, set_request(request))
+        trainset_module.gather(project, request.name, set_request(request))
 
 
 def set_request(request: AuditRequest) -> SetRequest:
@@ -128,7 +128,7 @@ def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
 
 def load_for_audit(path: Path) -> tuple[SetSummary, TilePatches, list[TileFacts]]:
     """Read a training set with nothing held out: every pixel as it was annotated."""
-    return trainsets.load_patches(path, validation=0.0)
+    return trainset_module.load_patches(path, validation=0.0)
 
 
 def choose_folds(patches: TilePatches, facts: Sequence[TileFacts]) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core import label_errors as measures
+from tomoseg_tui.core import label_errors
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.label_errors import Shift
 from tomoseg_tui.core.metrics import confusion
@@ -92,8 +92,8 @@ def _audited(
 def _findings(patches: TilePatches, number: int, outputs: NDArray[np.float32]) -> list[_Finding]:
     """Return what is found of one feature on each tile; `outputs` has the shape (n, y, x)."""
     layers, signs = patches.layers[:, number], patches.signs[:, number]
-    weights = measures.weigh(outputs, layers)
-    doubts = measures.suspicion(weights, signs)
+    weights = label_errors.weigh(outputs, layers)
+    doubts = label_errors.suspicion(weights, signs)
     return [
         _finding(patches.features[number], int(sign), float(doubt), output, layer)
         for sign, doubt, output, layer in zip(signs, doubts, outputs, layers, strict=True)
@@ -101,12 +101,12 @@ def _findings(patches: TilePatches, number: int, outputs: NDArray[np.float32]) -
 
 
 def _finding(feature: str, sign: int, doubt: float, output: NDArray[np.float32], layer: NDArray[np.uint8]) -> _Finding:
-    seen, mask, shown = measures.seen_pixels(layer), layer == FEATURE, output > 0.5
+    seen, mask, shown = label_errors.seen_pixels(layer), layer == FEATURE, output > 0.5
     counts = confusion(shown, mask, seen)
     if sign > 0 and seen.any() and not mask.any():
         reason = f"annotated, but the mask of {feature} is empty{_though_seen(shown & seen, seen)}"
         return _Finding(feature, sign, CERTAIN, counts.dice, reason)
-    shift = measures.best_shift(output, layer)
+    shift = label_errors.best_shift(output, layer)
     if shift.gain >= TELLING_GAIN and shift.overlap_after >= TELLING_OVERLAP:
         # A hard tile fits nowhere: that the mask fits elsewhere takes most of what speaks for the label.
         return _Finding(feature, sign, 1 - (1 - doubt) / 4, counts.dice, _moved(feature, shift))
@@ -114,10 +114,10 @@ def _finding(feature: str, sign: int, doubt: float, output: NDArray[np.float32],
         return _Finding(feature, sign, doubt, counts.dice, None)
     if not mask.any():
         kind = "negative tile" if sign < 0 else "tile, where none is annotated"
-        reason = f"the network sees {feature} on {measures.percent(shown & seen, seen)} of this {kind}"
+        reason = f"the network sees {feature} on {label_errors.percent(shown & seen, seen)} of this {kind}"
         return _Finding(feature, sign, doubt, counts.dice, reason)
     if counts.recall < HARDLY:
-        share = measures.percent(mask, seen)
+        share = label_errors.percent(mask, seen)
         reason = f"{feature} is annotated on {share} of the tile, and the network sees hardly any of that"
         return _Finding(feature, sign, doubt, counts.dice, reason)
     reason = (
@@ -128,7 +128,7 @@ def _finding(feature: str, sign: int, doubt: float, output: NDArray[np.float32],
 
 
 def _though_seen(shown: NDArray[np.bool_], seen: NDArray[np.bool_]) -> str:
-    return f"; the network sees it on {measures.percent(shown, seen)} of the tile" if shown.any() else ""
+    return f"; the network sees it on {label_errors.percent(shown, seen)} of the tile" if shown.any() else ""
 
 
 def _moved(feature: str, shift: Shift) -> str:
@@ -148,8 +148,8 @@ def _pixels(steps: int) -> str:
 def _oddities(patches: TilePatches, facts: Sequence[TileFacts]) -> list[list[tuple[float, str]]]:
     """Return what is odd about each tile in itself, with the suspicion that this alone brings."""
     images = patches.densities[:, CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]
-    twins, factors = measures.same_pictures(images), measures.contrast_factors(images)
-    odd = measures.odd_contrasts(factors)
+    twins, factors = label_errors.same_pictures(images), label_errors.contrast_factors(images)
+    odd = label_errors.odd_contrasts(factors)
     found: list[list[tuple[float, str]]] = []
     for tile, twin in enumerate(twins):
         said = []

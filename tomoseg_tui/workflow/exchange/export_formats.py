@@ -12,8 +12,7 @@ from tomoseg_tui.core.grid import Grid
 from tomoseg_tui.core.mask_encoding import PALETTE, Codes, codes_of_layer
 from tomoseg_tui.core.tiles import Place
 from tomoseg_tui.files.atomic import drafted
-from tomoseg_tui.io import eman2_hdf as eman_hdf
-from tomoseg_tui.io import tiff
+from tomoseg_tui.io import eman2_hdf, tiff
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.png import png_files, write_mask_png
 from tomoseg_tui.project import catalog
@@ -85,14 +84,14 @@ def write_stack(
                 out.write_slices(0, stored)
         elif form == "hdf":
             headers = [_eman2_header(*pair) for pair in zip(places, records, strict=True)]
-            eman_hdf.write_image_stack(draft, images, voxel_size_angstrom=voxel_size, attributes=headers)
+            eman2_hdf.write_image_stack(draft, images, voxel_size_angstrom=voxel_size, attributes=headers)
         else:
             stored = images.astype(np.int32) if is_mask and form == "napari" else images
             names = [place.id for place in places]
             tiff.write_stack(draft, stored, axes="TYX", voxel_size_angstrom=voxel_size, names=names)
 
 
-def _eman2_header(place: Place, record: TomogramRecord) -> dict[str, eman_hdf.Attribute]:
+def _eman2_header(place: Place, record: TomogramRecord) -> dict[str, eman2_hdf.Attribute]:
     return {
         "ptcl_source_image": f"tomograms/{place.tomogram}.hdf",
         "ptcl_source_coord": eman2_coordinates(place, record),

@@ -11,7 +11,7 @@ import msgspec
 from tomoseg_tui.core.names import ANY_FEATURE, base_of, check_feature_name
 from tomoseg_tui.core.tiles import DEFAULT_TILE, FeatureState, Place, Tile
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import create_exclusively
 from tomoseg_tui.io.coordinates import TileRow, read_tile_rows
 from tomoseg_tui.project import catalog
@@ -168,7 +168,7 @@ def _write_state(project: Project, wanted: Wish) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     record = StateRecord(wanted.state, now())
     try:
-        with claims.holding(layout.tile_claim(place)):
+        with locks.holding(layout.tile_claim(place)):
             return create_exclusively(layout.tile_state(place, wanted.feature), state_text(record))
     except OSError:
         with contextlib.suppress(OSError):
@@ -196,7 +196,7 @@ def remove_tiles(project: Project, places: Sequence[Place]) -> Path:
         refuse_painted(project.layout, place)
     with contextlib.ExitStack() as held:
         for place in found:
-            held.enter_context(claims.holding(project.layout.tile_claim(place)))
+            held.enter_context(locks.holding(project.layout.tile_claim(place)))
         where = project.trash([thing for place in found for thing in _things_of(project, place)])
     for place in found:  # our own claims went along, and perhaps that of one who died painting
         for claim in (project.layout.tile_claim(place), project.layout.painting_claim(place)):

@@ -9,9 +9,8 @@ import msgspec
 from tomoseg_tui.core.names import check_feature_name, check_name
 from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.files import locks as claims
-from tomoseg_tui.project import catalog
-from tomoseg_tui.project import stroke_log as journal
+from tomoseg_tui.files import locks
+from tomoseg_tui.project import catalog, stroke_log
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.paint_locks import refuse_painted
@@ -33,7 +32,7 @@ def rename_feature(project: Project, old: str, new: str) -> None:
     check_feature_name(new)
     catalog.require_feature(project, old)
     _refuse_running_jobs(project.layout)
-    with claims.holding(project.layout.settings_claim):
+    with locks.holding(project.layout.settings_claim):
         settings = read_settings(project.layout.settings)
         if new in settings.features:
             raise ProjectError(f"There is a feature {new} already.", "Choose another name.")
@@ -57,7 +56,7 @@ def _rename_in_tiles(layout: ProjectLayout, old: str, new: str) -> None:
             (layout.tile_state(tile.place, old), layout.tile_state(tile.place, new)),
             (layout.annotation(tile.place, old), layout.annotation(tile.place, new)),
         ]
-        with claims.holding(layout.tile_claim(tile.place)):
+        with locks.holding(layout.tile_claim(tile.place)):
             refuse_painted(layout, tile.place)
             _rename_in_journal(layout.strokes(tile.place), old, new)
             for source, target in pairs:
@@ -67,9 +66,9 @@ def _rename_in_tiles(layout: ProjectLayout, old: str, new: str) -> None:
 
 def _rename_in_journal(strokes: Path, old: str, new: str) -> None:
     """Let what was painted be of the new name; a rename that was cut short has perhaps done so already."""
-    known = journal.read_journal(strokes)
+    known = stroke_log.read_journal(strokes)
     if known is not None and any(line.feature == old for line in known.lines):
-        journal.note(strokes, journal.RENAMED, old, new)
+        stroke_log.note(strokes, stroke_log.RENAMED, old, new)
 
 
 def _rename_in_networks(layout: ProjectLayout, old: str, new: str) -> None:
@@ -109,7 +108,7 @@ def _rename_in_results(layout: ProjectLayout, old: str, new: str) -> None:
 
 def _refuse_running_jobs(layout: ProjectLayout) -> None:
     """Refuse to move what a living job may be writing."""
-    held = [claim.parent.name for claim in layout.jobs.glob("*/claim.json") if claims.is_held(claim)]
+    held = [claim.parent.name for claim in layout.jobs.glob("*/claim.json") if locks.is_held(claim)]
     if held:
         raise ProjectError(f"Job {held[0]} is running.", f"Wait for it, or stop it: tomoseg jobs stop {held[0]}")
 

@@ -14,7 +14,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words
 from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised
 from tomoseg_tui.workflow.reserved_names import free_name, release, reserve
-from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.lineage import earlier_of
 from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE, SetRequest
 
@@ -132,8 +132,8 @@ def _summary_of(project: Project, request: TrainRequest) -> SetSummary:
             raise UsageError(
                 "A training set has its features and versions already.", "Leave --feature and --version out."
             )
-        return read_summary(trainsets.require_training_set(project, request.trainset))
-    summary, _ = trainsets.gather(project, request.name, set_request(request))
+        return read_summary(trainset_module.require_training_set(project, request.trainset))
+    summary, _ = trainset_module.gather(project, request.name, set_request(request))
     return summary
 
 

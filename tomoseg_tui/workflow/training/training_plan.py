@@ -15,7 +15,7 @@ from tomoseg_tui.io.trainset_file import SetSummary, TileFacts, read_training_se
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
-from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.lineage import earlier_of
 from tomoseg_tui.workflow.training.split import fitted
 from tomoseg_tui.workflow.training.train_request import FROM_RATE, TrainRequest, set_request
@@ -84,11 +84,11 @@ def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
 def _tiles(project: Project, request: TrainRequest) -> tuple[SetSummary, list[TileFacts], int]:
     """Return the tiles, and the bytes of the training set that the run will have of its own."""
     if request.trainset is not None:
-        whole = read_training_set(trainsets.require_training_set(project, request.trainset))
+        whole = read_training_set(trainset.require_training_set(project, request.trainset))
         earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
         summary, tiles = fitted(*whole, validation=request.validation, earlier=earlier)
         return summary, [tile.facts for tile in tiles], 0
-    summary, tiles = trainsets.gather(project, request.name, set_request(request))
+    summary, tiles = trainset.gather(project, request.name, set_request(request))
     return summary, [tile.facts for tile in tiles], sum(tile.densities.nbytes for tile in tiles)
 
 
