@@ -41,7 +41,7 @@ from keeping import kept_folder
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
-from tomoseg_tui.io.trainset_file import SetTile, read_training_set, write_training_set
+from tomoseg_tui.io.trainset_file import TrainsetTile, read_training_set, write_training_set
 
 LABELS = {"microtubule": 1, "membrane": 2}
 """Features that are audited, and their numbers in the label volumes."""
@@ -141,14 +141,16 @@ def spoil(
 def write_spoilt_set(clean: Path, target: Path, rng: np.random.Generator) -> dict[str, str]:
     """Write a spoilt copy of a training set of one feature; return what was done, by the tile's id."""
     summary, tiles = read_training_set(clean)
-    signs = np.array([tile.facts.signs[0] for tile in tiles], np.int8)
+    signs = np.array([tile.metadata.signs[0] for tile in tiles], np.int8)
     signs, layers, spoilt = spoil(signs, np.stack([tile.layers[0] for tile in tiles]), rng)
     changed = [
-        SetTile(msgspec.structs.replace(tile.facts, signs=(int(sign),)), tile.densities, tile.inside, layer[np.newaxis])
+        TrainsetTile(
+            msgspec.structs.replace(tile.metadata, signs=(int(sign),)), tile.densities, tile.inside, layer[np.newaxis]
+        )
         for tile, sign, layer in zip(tiles, signs, layers, strict=True)
     ]
     write_training_set(target, summary, changed)
-    return {tiles[number].facts.id: kind for number, kind in spoilt.items()}
+    return {tiles[number].metadata.id: kind for number, kind in spoilt.items()}
 
 
 # Auditing

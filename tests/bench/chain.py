@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.io.mrc import MrcWriter
 
 MEGABYTE = 1e6
@@ -53,7 +53,7 @@ def jobs_by_kind(project: Path) -> dict[str, list[dict[str, Any]]]:
 def write_large_tomogram(path: Path, shape_zyx: tuple[int, int, int], filled: tuple[int, int]) -> None:
     """Write a sparse tomogram of signed bytes with noise in some slices."""
     chance = np.random.default_rng(0)
-    with MrcWriter(path, Grid(shape_zyx, 13.6), np.int8) as out:
+    with MrcWriter(path, VoxelGrid(shape_zyx, 13.6), np.int8) as out:
         for z in range(*filled):
             out.write_slices(z, chance.integers(-60, 60, (1, *shape_zyx[1:]), dtype=np.int8))
 

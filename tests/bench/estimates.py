@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.cli_runner import Tomoseg
 from helpers.job_project import GRID, make_map, make_tubes_project, tubes, write_volume
 
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.files.disk_space import taken_bytes
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.files.disk_space import used_bytes
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
 
@@ -55,7 +55,7 @@ def make_project(folder: Path, kind: str) -> Path:
         return root
     run, (densities, truth) = Tomoseg(root), tubes()
     large = np.tile(densities, COPIES[kind])
-    grid = Grid(large.shape, GRID.voxel_size_angstrom)
+    grid = VoxelGrid(large.shape, GRID.voxel_size_angstrom)
     write_volume(folder / "large.mrc", large, grid)
     run("import", "../large.mrc", "--polarity", "bright")
     if kind == "apply":
@@ -76,7 +76,7 @@ class Room:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._ended = folder, threading.Event()
-        self.first = self.most = taken_bytes(folder)
+        self.first = self.most = used_bytes(folder)
         self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> Self:
@@ -90,7 +90,7 @@ class Room:
     def _watch(self) -> None:
         while not self._ended.wait(0.005):  # a checkpoint that is being replaced is there twice, not for long
             try:
-                self.most = max(self.most, taken_bytes(self._folder))
+                self.most = max(self.most, used_bytes(self._folder))
             except FileNotFoundError:
                 continue  # a draft that has just gone
 

@@ -37,7 +37,7 @@ STATES = ("done", "done", "done", "failed", "stopped", "lost")
 
 TIMED_HOOK = """
 import atexit, json, sys, time
-from tomoseg_tui.workflow.training import trainset as trainsets
+from tomoseg_tui.workflow.training import trainset
 spent = {{}}
 def timed(place, name, title):
     whole = getattr(place, name)
@@ -48,18 +48,18 @@ def timed(place, name, title):
         finally:
             spent[title] = spent.get(title, 0.0) + time.perf_counter() - began
     setattr(place, name, call)
-load = trainsets.load_patches
+load = trainset.load_patches
 def load_patches(*words, **named):
     from tomoseg_tui.ml import training
-    from tomoseg_tui.runners import run_train as train
+    from tomoseg_tui.runners import run_train
     for name in ("progress", "metrics", "log"):
         timed(sys.modules["__main__"].JobReporter, name, "bookkeeping")
-    for name in ("save", "keep_best"):
+    for name in ("save", "save_best"):
         timed(training.TrainingRun, name, "checkpoint")
-    timed(train._Watcher, "_write_card", "card")
-    timed(train, "fit", "training")
+    timed(run_train._TrainingListener, "_write_card", "card")
+    timed(run_train, "fit", "training")
     return load(*words, **named)
-trainsets.load_patches = load_patches
+trainset.load_patches = load_patches
 def tell():
     with open({note!r}, "w") as stream:
         json.dump(spent, stream)
@@ -90,7 +90,7 @@ def a_job_that_runs(project: Project) -> Iterator[None]:
             done += 1
             tell_progress(job, done % 100 / 100, f"epoch {done}/100", 100.0)
 
-    with locks.holding(job.claim):
+    with locks.held(job.claim_file):
         thread = threading.Thread(target=work)
         thread.start()
         try:
@@ -98,7 +98,7 @@ def a_job_that_runs(project: Project) -> Iterator[None]:
         finally:
             ended.set()
             thread.join()
-            job.move(JobState.STOPPED)
+            job.set_state(JobState.STOPPED)
 
 
 def seconds_of_command(root: Path, *words: str) -> tuple[float, float]:

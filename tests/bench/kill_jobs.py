@@ -25,7 +25,7 @@ from helpers.job_project import hooked
 from helpers.reference_results import NETWORK_HOOK, WORK, content_of, make_template
 
 from tomoseg_tui.files import locks
-from tomoseg_tui.jobs.job import Job, JobState, all_jobs, tidy_jobs
+from tomoseg_tui.jobs.job import Job, JobState, all_jobs, remove_stale_claims
 from tomoseg_tui.project.catalog import Project
 
 CHANGES_HOOK = """
@@ -195,8 +195,10 @@ class Killer:
     def _compare(self, tomoseg: Tomoseg) -> None:
         place = tomoseg.folder.parent
         layout = Project.open(tomoseg.folder).layout
-        wait_until(lambda: not locks.is_held(Job(layout.job_folder(self._job_id)).claim))
-        tidy_jobs(layout)  # as the start of any other job does: a worker gives its claim back after its last word
+        wait_until(lambda: not locks.is_held(Job(layout.job_folder(self._job_id)).claim_file))
+        remove_stale_claims(
+            layout
+        )  # as the start of any other job does: a worker gives its claim back after its last word
         found, whole = content_of(place), self.whole.content
         assert found.keys() - whole.keys() == set(), f"left in {place}: {sorted(found.keys() - whole.keys())}"
         assert whole.keys() - found.keys() == set(), f"missing in {place}: {sorted(whole.keys() - found.keys())}"
@@ -212,8 +214,8 @@ def _note_of(place: Path) -> Path:
 
 def _kill_group(job: Job) -> bool:
     """Kill the worker's group of processes; tell whether there was one."""
-    owner = locks.owner_of(job.claim)
-    if owner is None or not locks.is_held(job.claim):
+    owner = locks.owner_of(job.claim_file)
+    if owner is None or not locks.is_held(job.claim_file):
         return False
     try:
         os.killpg(owner.pid, signal.SIGKILL)

@@ -19,19 +19,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tomoseg_tui.core.annotation import Change, Layer
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.core.paint_tools import stroke
-from tomoseg_tui.core.tiles import FeatureState, Place, place_from_id
+from tomoseg_tui.core.annotation import Layer, LayerChange
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.paint_tools import polyline_mask
+from tomoseg_tui.core.tiles import FeatureState, TileLocation, parse_tile_id
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.workflow.annotations.paint_session import Painting, who_paints
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession, paint_lock_owner
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
-PLACE = Place("cell", 2, 32, 32)
+PLACE = TileLocation("cell", 2, 32, 32)
 FEATURES = ("tube", "wall")
 MOVES = 300
 """Of one process; more than it comes to before it is killed."""
@@ -44,14 +44,14 @@ def make_tile(folder: Path) -> Project:
     project = make_project(folder)
     with tempfile.TemporaryDirectory() as elsewhere:
         path = Path(elsewhere) / "cell.mrc"
-        with MrcWriter(path, Grid((4, 64, 64), 10.0, (0, 0, 0), (0, 0, 0)), np.dtype(np.int8)) as out:
+        with MrcWriter(path, VoxelGrid((4, 64, 64), 10.0, (0, 0, 0), (0, 0, 0)), np.dtype(np.int8)) as out:
             out.write_slices(0, np.random.default_rng(7).integers(-99, 99, (4, 64, 64)).astype(np.int8))
         import_volumes(project, [path], ImportRequest(polarity="dark", voxel_size_angstrom=10.0))
-    place_tiles(project, [wish(PLACE, feature, negative=False) for feature in FEATURES])
+    place_tiles(project, [tile_placement(PLACE, feature, negative=False) for feature in FEATURES])
     return Project.open(folder)
 
 
-def moves(painting: Painting, seed: int) -> Iterator[Change]:
+def moves(painting: PaintSession, seed: int) -> Iterator[LayerChange]:
     """Paint by a seed; yield each change that is to be kept."""
     chance = random.Random(seed)
     for _ in range(MOVES):
@@ -63,27 +63,27 @@ def moves(painting: Painting, seed: int) -> Iterator[Change]:
         elif kind < 0.25:
             change = painting.redo()
         elif kind < 0.28 and painting.states[feature] is not FeatureState.NONE_HERE:
-            change = painting.done(feature)
+            change = painting.mark_done(feature)
         elif kind < 0.3:
-            change = painting.none_here(feature)
+            change = painting.mark_none_here(feature)
         elif painting.states[feature] is FeatureState.NONE_HERE:
-            change = painting.make_wanted(feature)
+            change = painting.mark_wanted(feature)
         else:
-            change = painting.stroke(feature, stroke((64, 64), points, width), value, "brush")
+            change = painting.stroke(feature, polyline_mask((64, 64), points, width), value, "brush")
         if change is not None:
             yield change
 
 
-def paint(folder: Path, place: Place, seed: int) -> None:
+def paint(folder: Path, place: TileLocation, seed: int) -> None:
     """Be the process that is killed: say "ready", then after each time how many moves are kept."""
-    painting = Painting.open(Project.open(folder), place)
+    painting = PaintSession.open(Project.open(folder), place)
     print("ready", flush=True)
     ended = threading.Event()
 
     def keep() -> None:
         kept = 0
-        while not ended.is_set() or painting.unkept:
-            kept += painting.keep()
+        while not ended.is_set() or painting.unsaved_count:
+            kept += painting.save()
             print(kept, flush=True)
 
     writer = threading.Thread(target=keep)
@@ -115,21 +115,21 @@ class Found:
 
 def kill_once(project: Project, seed: int) -> Found:
     """Let a process paint, kill it at a random moment, and compare what is there with what it must have painted."""
-    before = Painting.open(project, PLACE)
+    before = PaintSession.open(project, PLACE)
     pictures = [_picture(before)]
     pictures += [_picture(before) for _ in moves(before, seed)]
     said = _killed(project.layout.root, seed)
-    after = Painting.open(project, PLACE)
+    after = PaintSession.open(project, PLACE)
     there = _picture(after)
     read = {feature: read_layer(project.layout, PLACE, feature) for feature in FEATURES}
     known = all(layer is None or np.array_equal(layer, there[0][feature]) for feature, layer in read.items())
-    if not known or after.remarks or who_paints(project, PLACE) is not None:
+    if not known or after.remarks or paint_lock_owner(project, PLACE) is not None:
         return Found(said, None)
     fitting = [number for number, picture in enumerate(pictures) if _is_same(picture, there)]
     return Found(said, next((number for number in fitting if number >= said), fitting[-1] if fitting else None))
 
 
-def _picture(painting: Painting) -> tuple[dict[str, Layer], bool, bool]:
+def _picture(painting: PaintSession) -> tuple[dict[str, Layer], bool, bool]:
     return dict(painting.layers), painting.can_undo, painting.can_redo
 
 
@@ -153,7 +153,7 @@ def kill_often(folder: Path, count: int, seed: int) -> list[Found]:
     """Kill again and again, in one project; then undo everything that was ever painted."""
     project = make_tile(folder)
     found = [kill_once(project, seed + number) for number in range(count)]
-    with Painting.open(project, PLACE) as painting:
+    with PaintSession.open(project, PLACE) as painting:
         while painting.undo() is not None:
             pass
         assert not any(layer.any() for layer in painting.layers.values()), "undo of all does not lead to the start"
@@ -171,7 +171,7 @@ def main() -> int:
     parser.add_argument("--paint", nargs=3, metavar=("PROJECT", "TILE", "SEED"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.paint:
-        paint(Path(asked.paint[0]), place_from_id(asked.paint[1]), int(asked.paint[2]))
+        paint(Path(asked.paint[0]), parse_tile_id(asked.paint[1]), int(asked.paint[2]))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         found = kill_often(Path(folder) / "project", asked.count, asked.seed)

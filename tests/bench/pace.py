@@ -18,7 +18,7 @@ from speed import Timed
 
 from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.ml.tf_devices import prepare_device
-from tomoseg_tui.ml.training import TrainingRun, steps_of
+from tomoseg_tui.ml.training import TrainingRun, steps_in_epoch
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.training.trainset import load_patches
@@ -26,14 +26,14 @@ from tomoseg_tui.workflow.training.trainset import load_patches
 
 def training(project: Project, name: str, folder: Path) -> tuple[Callable[[], int], int]:
     """Return a function that trains for an epoch, and how many epochs the run had."""
-    card = catalog.network(project.layout, name)
+    card = catalog.load_network_card(project.layout, name)
     _, patches, _ = load_patches(project.layout.network_trainset(name))
     settings = TrainingSettings(card.network, card.epochs, card.learning_rate, card.batch, card.seed)
-    run, steps = TrainingRun(patches, settings, folder), steps_of(patches, settings)
+    run, steps = TrainingRun(patches, settings, folder), steps_in_epoch(patches, settings)
 
     def epoch() -> int:
         run.train_epoch(steps, lambda _step, _steps: None, lambda: False)
-        run.judge_held_out()
+        run.validate()
         return 1
 
     return epoch, card.epochs
@@ -63,7 +63,7 @@ def main() -> None:
     words = parser.parse_args()
     prepare_device("cpu")
     with tempfile.TemporaryDirectory(prefix="tomoseg-pace-") as folder:
-        print(json.dumps(measure(Project.open(words.project), words.runs, words.rounds, Path(folder))))
+        print(json.dumps(measure(Project.open(words.project), words.runs, words.epochs, Path(folder))))
 
 
 if __name__ == "__main__":

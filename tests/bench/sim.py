@@ -35,10 +35,10 @@ from chain import FILLED, LARGE_ZYX, MEGABYTE, jobs_by_kind, tomoseg, write_larg
 from keeping import kept_folder
 from shifts import SHIFTS
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.metrics import Confusion, confusion
 from tomoseg_tui.core.network_settings import EMAN2_NETWORK, network_named
-from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
@@ -82,7 +82,7 @@ class Bench:
         if key not in known:
             print(f"... {key}", file=sys.stderr, flush=True)
             known[key] = make()
-            write_whole(path, json.dumps(known, indent=1))
+            write_atomically(path, json.dumps(known, indent=1))
         return known[key]
 
     @property
@@ -117,7 +117,7 @@ def make_project(bench: Bench, name: str, features: Sequence[str]) -> None:
         tiles = [tile for tile in json.loads(tomoseg(folder, "tiles", "list", "--json")) if _is_placed(tile, feature)]
         masks = np.stack([_mask(labels == LABELS[feature], tile) for tile in tiles])
         stack = bench.work / f"masks_{feature}.mrc"
-        with MrcWriter(stack, Grid(masks.shape, 13.6), np.int8) as out:
+        with MrcWriter(stack, VoxelGrid(masks.shape, 13.6), np.int8) as out:
             out.write_slices(0, masks)
         ids = [tile["id"] for tile in tiles]
         tomoseg(folder, "annotations", "import", str(stack), "--feature", feature, "--tiles", *ids)

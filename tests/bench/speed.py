@@ -32,8 +32,8 @@ from tomoseg_tui.ml.tf_devices import prepare_device
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.runners.slabs import SlabWorker, WindowReader
-from tomoseg_tui.workflow.apply.apply_request import normaliser
-from tomoseg_tui.workflow.apply.output import task_of
+from tomoseg_tui.workflow.apply.apply_request import normalisation
+from tomoseg_tui.workflow.apply.output import apply_task
 
 MATRIX = 2048
 """Edge of the matrices whose product shows what the machine can do."""
@@ -48,7 +48,7 @@ FACTOR = np.random.default_rng(0).standard_normal((MATRIX, MATRIX), dtype=np.flo
 
 def applying(project: Project, run: str, tomogram: str, folder: Path) -> tuple[Callable[[], int], float]:
     """Return a function that applies a run to some slices and says how many, and the cost of a voxel in FLOP."""
-    card, record = catalog.network(project.layout, run), catalog.tomogram(project.layout, tomogram)
+    card, record = catalog.load_network_card(project.layout, run), catalog.load_tomogram(project.layout, tomogram)
     settings = network_named(card.network)
     predictor = Predictor(project.layout.network_weights(run), settings, len(card.features))
     flops = settings.flops_per_pixel(len(card.features))
@@ -57,11 +57,11 @@ def applying(project: Project, run: str, tomogram: str, folder: Path) -> tuple[C
 
     def apply() -> int:
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            task = task_of(record, tomogram, Path(place), f"0:{slices}")
+            task = apply_task(record, tomogram, Path(place), f"0:{slices}")
             for feature in channels:
                 MrcWriter(task.draft(feature), record.grid, np.int8).close()
             with open_volume(catalog.volume_path(project.layout, tomogram, record)) as volume:
-                reader = WindowReader(volume, normaliser(card, record), settings)
+                reader = WindowReader(volume, normalisation(card, record), settings)
                 SlabWorker(predictor, channels, task, reader).run([task], Listener(Path(place)))
         return slices
 
@@ -107,7 +107,7 @@ class Timed:
 
 def measure(project: Project, tomogram: str, runs: list[str], rounds: int, folder: Path) -> dict[str, Any]:
     """Time all by turns; return the best of each."""
-    record = catalog.tomogram(project.layout, tomogram)
+    record = catalog.load_tomogram(project.layout, tomogram)
     share = record.shape_zyx[1] * record.shape_zyx[2] / PIXELS
     asked = {run: applying(project, run, tomogram, folder) for run in runs}
     asked["unet_s"] = applying_unet_s(record.shape_zyx[1:])
@@ -149,7 +149,7 @@ def main() -> None:
     words = parser.parse_args()
     prepare_device("cpu")
     with tempfile.TemporaryDirectory(prefix="tomoseg-speed-") as folder:
-        found = measure(Project.open(words.project), words.tomogram, words.runs, words.rounds, Path(folder))
+        found = measure(Project.open(words.project), words.tomogram, words.runs, words.epochs, Path(folder))
     print(json.dumps(found))
 
 

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.pseudo_terminal import ASK, Screen, Terminal, memory_bytes
 
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 SHAPE_ZYX = (256, 512, 512)
@@ -50,7 +50,7 @@ def write_marked_tomogram(path: Path) -> None:
     """Write noise with a bright square in each slice: the z-th place, row by row from y = 0."""
     chance = np.random.default_rng(0)
     depth, height, width = SHAPE_ZYX
-    with MrcWriter(path, Grid(SHAPE_ZYX, 13.6), np.int8) as out:
+    with MrcWriter(path, VoxelGrid(SHAPE_ZYX, 13.6), np.int8) as out:
         for z in range(depth):
             values = chance.integers(-60, 60, (1, height, width), dtype=np.int8)
             y, x = z // SQUARES * (height // SQUARES), z % SQUARES * (width // SQUARES)
@@ -61,7 +61,7 @@ def write_marked_tomogram(path: Path) -> None:
 def write_large_tomogram(path: Path) -> None:
     """Write a sparse tomogram of signed bytes, 16.8 GB long."""
     chance = np.random.default_rng(0)
-    with MrcWriter(path, Grid(LARGE_ZYX, 13.6), np.int8) as out:
+    with MrcWriter(path, VoxelGrid(LARGE_ZYX, 13.6), np.int8) as out:
         for z in range(*FILLED):
             out.write_slices(z, chance.integers(-60, 60, (1, *LARGE_ZYX[1:]), dtype=np.int8))
 
@@ -229,7 +229,9 @@ def memory_with_large_tomogram(bench: Bench, project: Path) -> float:
 
 def make_tile(project: Path) -> None:
     """Place a tile on the first tomogram."""
-    place_tiles(Project.open(project), [wish(Place("cell_00", 128, 256, 256), "microtubule", negative=False)])
+    place_tiles(
+        Project.open(project), [tile_placement(TileLocation("cell_00", 128, 256, 256), "microtubule", negative=False)]
+    )
 
 
 def start_painting(terminal: Terminal, *, already_open: bool = False) -> None:

@@ -25,7 +25,7 @@ from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.ml.tf_devices import prepare_device
-from tomoseg_tui.runners.slabs import as_bytes
+from tomoseg_tui.runners.slabs import probability_to_byte
 from tomoseg_tui.workflow.training.trainset import load_patches
 
 CHANNELS = (64, 128, 256)
@@ -98,7 +98,7 @@ def segment(model: Any, tomogram: Path, out: Path) -> None:
         whole = (whole - whole.mean()) / whole.std()
         for z in range(0, len(whole), EVERY):
             found = model(whole[z][np.newaxis, :, :, np.newaxis], training=False).numpy()
-            written.write_slices(z, as_bytes(found[..., 0]))
+            written.write_slices(z, probability_to_byte(found[..., 0]))
 
 
 def main() -> None:

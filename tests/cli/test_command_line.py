@@ -13,7 +13,7 @@ from helpers.cli_runner import Run, Tomoseg, digest_of, make_card, put_card, wri
 
 from tomoseg_tui import __version__
 from tomoseg_tui.cli import main as front
-from tomoseg_tui.cli.parser import build, parse
+from tomoseg_tui.cli.parser import build_parser, parse
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project.catalog import Project
 
@@ -63,7 +63,7 @@ def test_the_program_and_its_module_are_the_same(tmp_path: Path) -> None:
 
 
 def test_help_names_every_verb_of_the_contract() -> None:
-    assert build()[1] == {
+    assert build_parser()[1] == {
         "init", "import", "preprocess", "tomograms", "features", "show", "tiles", "annotations", "trainset", "train",
         "audit", "audits", "networks", "run", "apply", "merge", "evaluate", "export", "jobs", "demo",
     }  # fmt: skip

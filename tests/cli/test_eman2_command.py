@@ -13,7 +13,7 @@ from helpers.cli_runner import Run, digest_of, noise, write_mrc
 from helpers.eman2_project import SHAPE_ZYX, EmanFolder, box, cut, smooth_noise
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
@@ -65,7 +65,7 @@ def layer(
 ) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     name, at, size = tile_id.split(":")
     x, y, z = (int(number) for number in at.split(","))
-    found = read_layer(project.layout, Place(name, z, y, x, int(size)), feature)
+    found = read_layer(project.layout, TileLocation(name, z, y, x, int(size)), feature)
     assert found is not None
     return found
 

@@ -10,7 +10,7 @@ import tifffile
 from helpers.cli_runner import Run, noise, write_mrc
 from PIL import Image
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
 
@@ -27,7 +27,7 @@ def tiled(door: Door, with_cell: Project) -> Project:
 
 def marked(project: Project, x: int, feature: str = "tube") -> list[int]:
     """Return how many pixels of a tile have each value."""
-    layer = read_layer(project.layout, Place("cell", 4, 64, x), feature)
+    layer = read_layer(project.layout, TileLocation("cell", 4, 64, x), feature)
     assert layer is not None
     return [int((layer == value).sum()) for value in range(4)]
 

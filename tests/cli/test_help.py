@@ -5,13 +5,13 @@ import sys
 import pytest
 from helpers.cli_runner import check_golden
 
-from tomoseg_tui.cli.parser import build
+from tomoseg_tui.cli.parser import build_parser
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="argparse words its help differently in each Python")
 def test_the_help_of_every_command_is_as_golden_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    parser, verbs = build()
+    parser, verbs = build_parser()
     subparsers = next(action for action in parser._actions if action.dest == "==SUPPRESS==" and action.choices)
     choices = subparsers.choices
     assert isinstance(choices, dict)

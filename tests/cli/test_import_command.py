@@ -16,7 +16,7 @@ import pytest
 from helpers.cli_runner import Run, Tomoseg, digest_of, interrupt, noise, write_mrc
 from PIL import Image
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
@@ -291,7 +291,7 @@ def test_a_big_endian_file_with_an_extended_header_keeps_its_values(door: Door, 
 
 def test_eman_volumes_come_in_plain_and_bit_reduced(door: Door, tmp_path: Path) -> None:
     values = noise().astype(np.float32)
-    eman2_hdf.write_volume(tmp_path / "plain.hdf", iter([values]), Grid(values.shape, 12.5, (1.0, 2.0, 3.0)))
+    eman2_hdf.write_volume(tmp_path / "plain.hdf", iter([values]), VoxelGrid(values.shape, 12.5, (1.0, 2.0, 3.0)))
     row = door("import", tmp_path / "plain.hdf", "--json").json[0]
     assert (row["voxel_size_angstrom"], row["origin_angstrom"]) == (12.5, [1.0, 2.0, 3.0])
     with h5py.File(tmp_path / "bits.hdf", "w") as file:

@@ -5,16 +5,16 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.cli.tables import NARROWEST, table_lines
+from tomoseg_tui.cli.tables import MIN_WIDTH, format_table
 
 WORDS = st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=12), max_size=12).map(" ".join)
 
 
-@given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=5), width=st.integers(3 * NARROWEST + 4, 100))
+@given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=5), width=st.integers(3 * MIN_WIDTH + 4, 100))
 def test_a_table_keeps_to_its_width_and_loses_nothing(rows: list[tuple[str, str, str]], width: int) -> None:
     titles = ("one", "two", "three")
     lines = list(
-        table_lines(
+        format_table(
             [dict(zip(titles, row, strict=True)) for row in rows], dict(zip(titles, titles, strict=True)), width
         )
     )
@@ -25,7 +25,7 @@ def test_a_table_keeps_to_its_width_and_loses_nothing(rows: list[tuple[str, str,
 
 def test_columns_stand_below_their_titles() -> None:
     rows = [{"id": 500, "name": "alpha/merged", "fault": None}, {"id": 1, "name": "mt", "fault": "no room"}]
-    assert list(table_lines(rows, {"id": "id", "name": "name", "fault": "fault"}, 80)) == [
+    assert list(format_table(rows, {"id": "id", "name": "name", "fault": "fault"}, 80)) == [
         "id   name          fault",
         "500  alpha/merged",
         "1    mt            no room",

@@ -9,7 +9,7 @@ from helpers.cli_runner import Run, make_card, put_card
 from PIL import Image
 
 from tomoseg_tui.io.formats import open_stack
-from tomoseg_tui.io.triples_file import Triples, write_triples
+from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.project.catalog import Project
 
 Door = Callable[..., Run]
@@ -17,7 +17,7 @@ EDGE = 32
 
 
 @pytest.fixture
-def triples(project: Project) -> Triples:
+def triples(project: Project) -> TripleSet:
     """Three tiles: one learned and all wrong; two held out, the first right, the second half right."""
     layers = np.ones((3, 1, EDGE, EDGE), np.uint8)
     layers[:, 0, :8] = 2
@@ -25,7 +25,7 @@ def triples(project: Project) -> Triples:
     outputs[0] = 1 - outputs[0]
     outputs[2, 0, :4] = 0
     images = np.random.default_rng(7).standard_normal((3, EDGE, EDGE), dtype=np.float32)
-    made = Triples(
+    made = TripleSet(
         ("cell:1,1,1:32", "cell:2,2,2:32", "cell:3,3,3:32"),
         ("tube",),
         np.array([False, True, True]),
@@ -38,7 +38,7 @@ def triples(project: Project) -> Triples:
     return made
 
 
-def test_held_out_tiles_come_first_and_the_worst_of_them(door: Door, triples: Triples) -> None:
+def test_held_out_tiles_come_first_and_the_worst_of_them(door: Door, triples: TripleSet) -> None:
     rows = door("networks", "triples", "run", "--json").json
     assert [row["tile"] for row in rows] == ["cell:3,3,3:32", "cell:2,2,2:32", "cell:1,1,1:32"]
     assert [row["pixels_that_differ"] for row in rows] == [4 * EDGE, 0, EDGE * EDGE]
@@ -48,7 +48,7 @@ def test_held_out_tiles_come_first_and_the_worst_of_them(door: Door, triples: Tr
 
 @pytest.mark.parametrize("suffix", ["hdf", "mrc"])
 def test_a_stack_holds_image_annotation_output_with_row_0_first(
-    door: Door, triples: Triples, tmp_path: Path, suffix: str
+    door: Door, triples: TripleSet, tmp_path: Path, suffix: str
 ) -> None:
     done = door("networks", "triples", "run", "-o", tmp_path / f"triples.{suffix}")
     assert not done.out
@@ -60,7 +60,7 @@ def test_a_stack_holds_image_annotation_output_with_row_0_first(
     assert "exists" in door("networks", "triples", "run", "-o", tmp_path / f"triples.{suffix}", code=2).err
 
 
-def test_a_picture_shows_three_in_a_row(door: Door, triples: Triples, tmp_path: Path) -> None:
+def test_a_picture_shows_three_in_a_row(door: Door, triples: TripleSet, tmp_path: Path) -> None:
     door("networks", "triples", "run", "--worst", 2, "-o", tmp_path / "triples.png")
     with Image.open(tmp_path / "triples.png") as picture:
         width, height = picture.size
@@ -71,6 +71,6 @@ def test_a_picture_shows_three_in_a_row(door: Door, triples: Triples, tmp_path: 
     assert "cell:3,3,3:32  tube  Dice 0.67, 128 pixels differ, held out" in drawn.err
 
 
-def test_a_feature_that_the_run_does_not_know_is_refused(refused: Callable[..., str], triples: Triples) -> None:
+def test_a_feature_that_the_run_does_not_know_is_refused(refused: Callable[..., str], triples: TripleSet) -> None:
     assert "run does not know wall" in refused("networks", "triples", "run", "--feature", "wall")
     assert "no name of a PNG" in refused("networks", "triples", "run", "-o", "x.tif")

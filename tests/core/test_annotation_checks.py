@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, Layer, marked_done
-from tomoseg_tui.core.annotation_checks import ambiguous, specks, sure_pixels
-from tomoseg_tui.core.paint_tools import box, dab
+from tomoseg_tui.core.annotation import FEATURE, IGNORED, Layer, fill_unlabelled
+from tomoseg_tui.core.annotation_checks import confident_pixels, speck_sizes, unlabelled_similar_density
+from tomoseg_tui.core.paint_tools import brush_mask, rectangle_mask
 from tomoseg_tui.io.formats import open_volume
 
-BAND = box((64, 64), (24, 0), (39, 63))
+BAND = rectangle_mask((64, 64), (24, 0), (39, 63))
 
 
 def dark_band() -> NDArray[np.float32]:
@@ -25,54 +25,57 @@ def painted(mask: NDArray[np.bool_]) -> Layer:
 
 
 def test_the_part_of_a_band_that_was_left_out_is_asked_about_before_and_after_marking_done() -> None:
-    left_out = BAND & box((64, 64), (0, 40), (63, 63))
+    left_out = BAND & rectangle_mask((64, 64), (0, 40), (63, 63))
     layer = painted(BAND & ~left_out)
-    for asked in (ambiguous(dark_band(), layer), ambiguous(dark_band(), marked_done(layer))):
+    for asked in (
+        unlabelled_similar_density(dark_band(), layer),
+        unlabelled_similar_density(dark_band(), fill_unlabelled(layer)),
+    ):
         assert asked.sum() > 80
         assert (asked & left_out).sum() > 0.9 * asked.sum()
 
 
 def test_a_mask_that_holds_all_of_it_is_not_asked_about() -> None:
-    assert not ambiguous(dark_band(), painted(BAND)).any()
-    assert not ambiguous(-dark_band(), painted(BAND)).any()
+    assert not unlabelled_similar_density(dark_band(), painted(BAND)).any()
+    assert not unlabelled_similar_density(-dark_band(), painted(BAND)).any()
 
 
 def test_what_is_to_be_ignored_is_not_asked_about() -> None:
     layer = painted(BAND)
     layer[:, 40:][BAND[:, 40:]] = IGNORED
-    assert not ambiguous(dark_band(), layer).any()
+    assert not unlabelled_similar_density(dark_band(), layer).any()
 
 
 def test_a_mask_that_does_not_stand_out_or_is_all_or_nothing_tells_nothing() -> None:
     flat = np.random.default_rng(7).standard_normal((64, 64)).astype(np.float32)
-    assert not ambiguous(flat, painted(BAND)).any()
-    assert not ambiguous(np.zeros_like(flat), painted(BAND)).any()
-    assert not ambiguous(dark_band(), painted(np.ones_like(BAND))).any()
-    assert not ambiguous(dark_band(), painted(np.zeros_like(BAND))).any()
+    assert not unlabelled_similar_density(flat, painted(BAND)).any()
+    assert not unlabelled_similar_density(np.zeros_like(flat), painted(BAND)).any()
+    assert not unlabelled_similar_density(dark_band(), painted(np.ones_like(BAND))).any()
+    assert not unlabelled_similar_density(dark_band(), painted(np.zeros_like(BAND))).any()
 
 
 def test_specks_are_told_unless_the_border_may_have_cut_them() -> None:
-    mask = dab((64, 64), (30, 30), 9)
+    mask = brush_mask((64, 64), (30, 30), 9)
     mask[5, 5] = mask[9, 9] = mask[10, 10] = mask[0, 40] = True
-    assert specks(painted(mask)) == [1, 2]
-    assert specks(painted(np.zeros((64, 64), np.bool_))) == []
+    assert speck_sizes(painted(mask)) == [1, 2]
+    assert speck_sizes(painted(np.zeros((64, 64), np.bool_))) == []
 
 
 def test_a_network_is_sure_of_a_region_not_of_a_few_pixels() -> None:
     opinion = np.zeros((64, 64), np.float32)
     opinion[:3, :10] = 0.95
-    assert not sure_pixels(opinion).any()
+    assert not confident_pixels(opinion).any()
     opinion[:4, :10] = 0.95
-    assert sure_pixels(opinion).sum() == 40
+    assert confident_pixels(opinion).sum() == 40
 
 
 def test_true_masks_of_the_sample_data_are_seldom_asked_about(sample_data: Path) -> None:
     """Of 32 tiles 2 are; of those of which one half is left out, more than twice as many."""
     asked, asked_of_half = 0, 0
     for grey, truth in sample_tiles(sample_data):
-        asked += bool(ambiguous(grey, painted(truth)).any())
-        half = truth & box((64, 64), (0, 0), (63, int(np.median(np.nonzero(truth)[1]))))
-        asked_of_half += bool(ambiguous(grey, painted(half)).any())
+        asked += bool(unlabelled_similar_density(grey, painted(truth)).any())
+        half = truth & rectangle_mask((64, 64), (0, 0), (63, int(np.median(np.nonzero(truth)[1]))))
+        asked_of_half += bool(unlabelled_similar_density(grey, painted(half)).any())
     assert asked <= 3
     assert asked_of_half > 2 * asked
 

@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.augment import (
-    SHORTEST_WAVE_ZYX,
-    TURNS_ONLY,
-    UNCHANGED,
+    MIN_WAVELENGTH_ZYX,
+    NO_AUGMENTATION,
+    ROTATIONS_ONLY,
     Augmentation,
     Patch,
+    add_density_wave,
     augment,
-    is_wide,
-    mirrored,
-    regraded,
-    resample,
+    is_wide_feature,
+    jitter_intensity,
+    mirror_border,
+    random_affine,
+    random_flip,
+    start_feature_beside,
     step_generator,
-    with_beginning,
-    with_border,
-    with_wave,
 )
 
 EDGE, TILE = 48, 16
@@ -69,7 +69,7 @@ def test_another_seed_epoch_or_step_gives_another_generator() -> None:
 @given(SEEDS)
 def test_densities_and_layers_turn_together(seed: int) -> None:
     """The disc in the densities stays where its layer says that it is."""
-    turned = resample(disc_patch(), np.random.default_rng(seed), 32, Augmentation(shift_pixels=(32 - TILE) // 2))
+    turned = random_affine(disc_patch(), np.random.default_rng(seed), 32, Augmentation(shift_pixels=(32 - TILE) // 2))
     bright, known = turned.densities[0] > 0.5, turned.layers[0] != 0
     overlap = bright & (turned.layers[0] == 2)
     assert 2 * overlap.sum() > 0.85 * (bright[known].sum() + (turned.layers[0] == 2).sum())
@@ -78,7 +78,7 @@ def test_densities_and_layers_turn_together(seed: int) -> None:
 @given(SEEDS)
 def test_mirroring_moves_densities_and_layers_together(seed: int) -> None:
     patch = disc_patch()
-    turned = mirrored(patch, np.random.default_rng(seed))
+    turned = random_flip(patch, np.random.default_rng(seed))
     inner = slice((EDGE - TILE) // 2, (EDGE + TILE) // 2)
     assert np.array_equal(turned.densities[0, inner, inner] > 0.5, turned.layers[0] == 2)
 
@@ -91,12 +91,19 @@ def band(width: int) -> NDArray[np.bool_]:
 
 
 def test_a_microtubule_is_not_wide_and_a_film_is() -> None:
-    assert [is_wide(band(width)) for width in (0, 4, 18, 30, 32, 64)] == [False, False, False, False, True, True]
+    assert [is_wide_feature(band(width)) for width in (0, 4, 18, 30, 32, 64)] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_feature_goes_on_beyond_the_border_of_its_tile() -> None:
     """A band of sixteen pixels along the border is the visible half of one of thirty-two."""
-    assert is_wide(np.roll(band(16), -24, axis=0))
+    assert is_wide_feature(np.roll(band(16), -24, axis=0))
 
 
 def flat(value: float) -> Patch:
@@ -106,7 +113,7 @@ def flat(value: float) -> Patch:
 
 @given(SEEDS)
 def test_a_feature_begins_two_or_three_slices_from_the_tiles_own(seed: int) -> None:
-    begun = with_beginning(flat(0), flat(1), np.random.default_rng(seed)).densities[:, 0, 0]
+    begun = start_feature_beside(flat(0), flat(1), np.random.default_rng(seed)).densities[:, 0, 0]
     whole = np.flatnonzero(begun == 1) - 4
     assert {abs(z) for z in whole} in ({2, 3, 4}, {3, 4})
     assert begun[4] == 0
@@ -115,7 +122,7 @@ def test_a_feature_begins_two_or_three_slices_from_the_tiles_own(seed: int) -> N
 
 @given(SEEDS)
 def test_a_feature_that_begins_on_one_side_leaves_the_other_alone(seed: int) -> None:
-    begun = with_beginning(flat(0), flat(1), np.random.default_rng(seed)).densities[:, 0, 0]
+    begun = start_feature_beside(flat(0), flat(1), np.random.default_rng(seed)).densities[:, 0, 0]
     above, below = begun[5:].any(), begun[:4].any()
     assert above or below
     assert (begun[8] == 1) == above
@@ -123,7 +130,7 @@ def test_a_feature_that_begins_on_one_side_leaves_the_other_alone(seed: int) -> 
 
 
 def test_features_begin_above_and_below_and_sometimes_both() -> None:
-    begun = [with_beginning(flat(0), flat(1), np.random.default_rng(seed)).densities for seed in range(60)]
+    begun = [start_feature_beside(flat(0), flat(1), np.random.default_rng(seed)).densities for seed in range(60)]
     ends = {(bool(one[0, 0, 0]), bool(one[8, 0, 0])) for one in begun}
     assert ends == {(True, False), (False, True), (True, True)}
 
@@ -131,25 +138,29 @@ def test_features_begin_above_and_below_and_sometimes_both() -> None:
 @given(SEEDS)
 def test_a_beginning_changes_no_layer_and_neither_patch(seed: int) -> None:
     own, other = flat(0), flat(1)
-    begun = with_beginning(own, other, np.random.default_rng(seed))
+    begun = start_feature_beside(own, other, np.random.default_rng(seed))
     assert np.array_equal(begun.layers, own.layers)
     assert (own.densities.max(), other.densities.min()) == (0, 1)
 
 
 @given(SEEDS)
 def test_a_turn_brings_no_layer_value_that_was_not_there(seed: int) -> None:
-    assert set(np.unique(resample(disc_patch(), np.random.default_rng(seed), 32, TURNS_ONLY).layers)) <= {0, 1, 2}
+    assert set(np.unique(random_affine(disc_patch(), np.random.default_rng(seed), 32, ROTATIONS_ONLY).layers)) <= {
+        0,
+        1,
+        2,
+    }
 
 
 @given(SEEDS)
 def test_turned_corners_are_not_empty(seed: int) -> None:
     """A patch of ones stays ones everywhere, since the surroundings fill the corners."""
     ones = Patch(np.ones((1, EDGE, EDGE), np.float32), np.ones((1, TILE, TILE), np.uint8))
-    assert np.allclose(resample(ones, np.random.default_rng(seed), 32, Augmentation()).densities, 1)
+    assert np.allclose(random_affine(ones, np.random.default_rng(seed), 32, Augmentation()).densities, 1)
 
 
 def test_no_change_at_all_cuts_the_middle(patch: Patch) -> None:
-    same = augment(patch, np.random.default_rng(0), 32, UNCHANGED)
+    same = augment(patch, np.random.default_rng(0), 32, NO_AUGMENTATION)
     assert np.allclose(same.densities, patch.densities[:, 8:40, 8:40], atol=1e-5)
     assert np.array_equal(same.layers[:, 8:24, 8:24], patch.layers)
     assert not same.layers[:, :8].any()
@@ -157,7 +168,7 @@ def test_no_change_at_all_cuts_the_middle(patch: Patch) -> None:
 
 def test_grey_values_change_within_what_was_asked(patch: Patch) -> None:
     rng = np.random.default_rng(1)
-    changed = [regraded(patch.densities, rng, Augmentation()) for _ in range(20)]
+    changed = [jitter_intensity(patch.densities, rng, Augmentation()) for _ in range(20)]
     assert all(abs(float(one.mean())) < 0.3 for one in changed)
     assert all(0.5 < float(one.std()) < 2 for one in changed)
     assert len({float(one.mean()) for one in changed}) == 20
@@ -165,15 +176,15 @@ def test_grey_values_change_within_what_was_asked(patch: Patch) -> None:
 
 @given(SEEDS)
 def test_a_moved_tile_stays_in_its_window(seed: int) -> None:
-    still = replace(UNCHANGED, shift_pixels=(32 - TILE) // 2)
-    moved = resample(disc_patch(), np.random.default_rng(seed), 32, still)
+    still = replace(NO_AUGMENTATION, shift_pixels=(32 - TILE) // 2)
+    moved = random_affine(disc_patch(), np.random.default_rng(seed), 32, still)
     assert (moved.layers != 0).sum() == TILE**2
     assert (moved.layers == 2).sum() == (disc_patch().layers == 2).sum()
 
 
 def test_some_tiles_touch_the_border_of_their_window() -> None:
-    still = replace(UNCHANGED, shift_pixels=(32 - TILE) // 2)
-    moved = [resample(disc_patch(), np.random.default_rng(seed), 32, still).layers[0] != 0 for seed in range(40)]
+    still = replace(NO_AUGMENTATION, shift_pixels=(32 - TILE) // 2)
+    moved = [random_affine(disc_patch(), np.random.default_rng(seed), 32, still).layers[0] != 0 for seed in range(40)]
     touching = [known[0].any() or known[-1].any() or known[:, 0].any() or known[:, -1].any() for known in moved]
     assert 8 < sum(touching) < 30
 
@@ -182,7 +193,7 @@ def test_some_tiles_touch_the_border_of_their_window() -> None:
 def test_a_patch_that_ends_goes_on_mirrored_at_one_side_with_its_layers(seed: int) -> None:
     numbers = np.arange(24 * 24).reshape(1, 24, 24)
     patch = Patch(numbers.astype(np.float32), (numbers % 4).astype(np.uint8))
-    ended = with_border(patch, 8, np.random.default_rng(seed))
+    ended = mirror_border(patch, 8, np.random.default_rng(seed))
     changed = np.argwhere(ended.densities[0] != numbers[0])
     along = int(np.ptp(changed[:, 0]) == 23)  # the axis that is cut
     at = changed[:, along]
@@ -197,8 +208,8 @@ def test_a_patch_that_ends_goes_on_mirrored_at_one_side_with_its_layers(seed: in
 @given(SEEDS)
 def test_a_wave_is_slow_and_no_higher_than_asked(seed: int) -> None:
     patch = Patch(np.zeros((8, 96, 96), np.float32), np.ones((1, 64, 64), np.uint8))
-    waved = with_wave(patch, 0.5, np.random.default_rng(seed))
+    waved = add_density_wave(patch, 0.5, np.random.default_rng(seed))
     assert 0 < np.abs(waved.densities).max() <= 0.5
-    for axis, shortest in enumerate(SHORTEST_WAVE_ZYX):
+    for axis, shortest in enumerate(MIN_WAVELENGTH_ZYX):
         assert np.abs(np.diff(waved.densities, axis=axis)).max() <= 0.5 * 2 * np.pi / shortest + 1e-6
     assert waved.layers is patch.layers

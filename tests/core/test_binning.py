@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.binning import BinnedVolume, bin_region, binned_shape, boxes
+from tomoseg_tui.core.binning import BinnedVolume, bin_region, binned_shape, split_into_boxes
 from tomoseg_tui.errors import UsageError
 
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 20), st.integers(1, 20))
@@ -57,7 +57,7 @@ def test_a_volume_is_not_binned_to_nothing(factor: int) -> None:
 @given(shapes, st.integers(0, 3), st.integers(1, 3000))
 def test_boxes_hold_every_voxel_once(shape: tuple[int, int, int], halo: int, most: int) -> None:
     covered = np.zeros(shape, int)
-    for (z, y, x), (depth, height, width) in boxes(shape, halo=halo, most_voxels=most):
+    for (z, y, x), (depth, height, width) in split_into_boxes(shape, halo=halo, max_voxels=most):
         covered[z : z + depth, y : y + height, x : x + width] += 1
     assert (covered == 1).all()
 
@@ -65,7 +65,7 @@ def test_boxes_hold_every_voxel_once(shape: tuple[int, int, int], halo: int, mos
 @given(st.tuples(*[st.integers(30, 1500)] * 3), st.integers(0, 20))
 def test_boxes_and_their_halo_keep_to_the_voxels_allowed(shape: tuple[int, int, int], halo: int) -> None:
     most = 1 << 21
-    for _, size in boxes(shape, halo=halo, most_voxels=most):
+    for _, size in split_into_boxes(shape, halo=halo, max_voxels=most):
         read = [n if n == whole else n + 2 * halo for n, whole in zip(size, shape, strict=True)]
         assert np.prod(read) <= most
 
@@ -75,9 +75,9 @@ def test_reading_around_an_edge_begins_again_at_the_other(
     shape: tuple[int, int, int], halo: int, data: st.DataObject
 ) -> None:
     values = np.random.default_rng(7).normal(size=shape).astype(np.float32)
-    box = data.draw(st.sampled_from(boxes(shape, halo=0, most_voxels=300)))
+    box = data.draw(st.sampled_from(split_into_boxes(shape, halo=0, max_voxels=300)))
     corner, size = box
-    found, inside = BinnedVolume(Held(values, [])).read_around(box, halo)
+    found, inside = BinnedVolume(Held(values, [])).read_with_halo(box, halo)
     reach = [0 if n == whole else halo for n, whole in zip(size, shape, strict=True)]
     expected = values
     for axis in range(3):
@@ -90,7 +90,7 @@ def test_reading_around_an_edge_begins_again_at_the_other(
 def test_a_binned_box_is_read_in_portions() -> None:
     values = np.random.default_rng(7).normal(size=(16, 64, 64))
     held = Held(values, [])
-    volume = BinnedVolume(held, 4, most_voxels=5000)
+    volume = BinnedVolume(held, 4, max_voxels=5000)
     np.testing.assert_allclose(volume.read(((1, 2, 3), (3, 14, 13))), bin_region(values, 4)[1:4, 2:16, 3:16], atol=1e-6)
     assert max(held.asked) <= 5000
     assert sum(held.asked) == 3 * 14 * 13 * 64

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.calibration import MOST_SHIFT, SCALES, fit_calibration
+from tomoseg_tui.core.calibration import MAX_SHIFT, SCALE_RANGE, fit_calibration
 from tomoseg_tui.errors import ShapeError
 
 
@@ -18,38 +18,38 @@ def drawn(scale: float, shift: float, seed: int = 0) -> tuple[np.ndarray, np.nda
 
 @given(st.floats(0.4, 1.8), st.floats(-1.5, 1.5), st.integers(0, 1000))
 def test_what_was_changed_is_found_again(scale: float, shift: float, seed: int) -> None:
-    found = fit_calibration(*drawn(scale, shift, seed), other_weight=1.0, tiles=1000)
+    found = fit_calibration(*drawn(scale, shift, seed), negative_weight=1.0, tiles=1000)
     assert found.scale == pytest.approx(scale, abs=0.12)
     assert found.shift == pytest.approx(shift, abs=0.12)
 
 
 def test_few_tiles_change_little() -> None:
-    few, many = (fit_calibration(*drawn(1.0, -1.0), other_weight=1.0, tiles=tiles) for tiles in (1, 1000))
+    few, many = (fit_calibration(*drawn(1.0, -1.0), negative_weight=1.0, tiles=tiles) for tiles in (1, 1000))
     assert many.shift < few.shift - 0.03 < 0
 
 
 def test_pixels_that_are_not_feature_can_stand_for_many() -> None:
-    once, thrice = (fit_calibration(*drawn(1.0, 0.0), other_weight=weight, tiles=1000) for weight in (1.0, 3.0))
+    once, thrice = (fit_calibration(*drawn(1.0, 0.0), negative_weight=weight, tiles=1000) for weight in (1.0, 3.0))
     assert thrice.shift == pytest.approx(once.shift - np.log(3), abs=0.1)
 
 
 @given(st.integers(0, 1000), st.booleans())
 def test_a_perfect_or_hopeless_network_stays_within_bounds(seed: int, hopeless: bool) -> None:  # noqa: FBT001
     logits = np.random.default_rng(seed).normal(0, 3, 500)
-    found = fit_calibration(logits, (logits > 0) != hopeless, other_weight=1.0, tiles=3)
-    assert SCALES[0] <= found.scale <= SCALES[1]
-    assert abs(found.shift) <= MOST_SHIFT
+    found = fit_calibration(logits, (logits > 0) != hopeless, negative_weight=1.0, tiles=3)
+    assert SCALE_RANGE[0] <= found.scale <= SCALE_RANGE[1]
+    assert abs(found.shift) <= MAX_SHIFT
 
 
 def test_nothing_to_go_by_changes_nothing() -> None:
-    assert fit_calibration(np.zeros(0), np.zeros(0, bool), other_weight=1.0, tiles=1) == (1.0, 0.0)
+    assert fit_calibration(np.zeros(0), np.zeros(0, bool), negative_weight=1.0, tiles=1) == (1.0, 0.0)
 
 
 def test_infinite_logits_are_held() -> None:
     logits = np.array([-np.inf, np.inf] * 50)
-    assert np.isfinite(fit_calibration(logits, logits > 0, other_weight=1.0, tiles=1)).all()
+    assert np.isfinite(fit_calibration(logits, logits > 0, negative_weight=1.0, tiles=1)).all()
 
 
 def test_arrays_of_two_shapes_are_refused() -> None:
     with pytest.raises(ShapeError):
-        fit_calibration(np.zeros(3), np.zeros(4, bool), other_weight=1.0, tiles=1)
+        fit_calibration(np.zeros(3), np.zeros(4, bool), negative_weight=1.0, tiles=1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.filters import COSTS, NO_FILTER, FilterChain, binned_shape, preprocess
+from tomoseg_tui.core.filters import NO_FILTER, PASS_COSTS, FilterChain, binned_shape, preprocess
 from tomoseg_tui.core.grid import DensityScale
 from tomoseg_tui.errors import TomogramError, UsageError
 
@@ -44,7 +44,7 @@ def processed(
 ) -> NDArray[np.float32]:
     """Return the whole volume put together, each voxel written exactly once."""
     out = np.full(binned_shape(Held(values).shape_zyx, factor), np.nan, np.float32)
-    for (z, y, x), piece in preprocess(Held(values), chain, factor=factor, scale=scale, piece_voxels=piece_voxels):
+    for (z, y, x), piece in preprocess(Held(values), chain, factor=factor, scale=scale, block_voxels=piece_voxels):
         place = out[z : z + piece.shape[0], y : y + piece.shape[1], x : x + piece.shape[2]]
         assert np.isnan(place).all()
         assert piece.dtype == np.float32
@@ -212,11 +212,11 @@ def test_progress_counts_up_to_all_pieces_of_all_readings_by_what_they_cost(
     told: list[tuple[int, int]] = []
     source = Held(noise_and_blobs((12, 20, 20)))
     for _ in preprocess(
-        source, chain, scale=scale, piece_voxels=2000, on_piece=lambda done, total: told.append((done, total))
+        source, chain, scale=scale, block_voxels=2000, on_block=lambda done, total: told.append((done, total))
     ):
         pass
     gained = [after - before for (before, _), (after, _) in pairwise([(0, 0), *told])]
-    assert set(gained) <= set(COSTS)
+    assert set(gained) <= set(PASS_COSTS)
     assert gained == sorted(gained), "a reading at a time"
     assert {total for _, total in told} == {sum(gained)}
 
@@ -228,14 +228,14 @@ class Memory:
         self.readings: dict[str, NDArray[Any]] = {}
         self.pieces: dict[tuple[int, int, int], NDArray[np.float32]] = {}
 
-    def found(self, reading: str) -> NDArray[Any] | None:
+    def load_result(self, reading: str) -> NDArray[Any] | None:
         return self.readings.get(reading)
 
-    def keep(self, reading: str, found: NDArray[Any]) -> None:
+    def save_result(self, reading: str, result: NDArray[Any]) -> None:
         assert reading not in self.readings
-        self.readings[reading] = found
+        self.readings[reading] = result
 
-    def has_piece(self, corner_zyx: tuple[int, int, int]) -> bool:
+    def has_block(self, corner_zyx: tuple[int, int, int]) -> bool:
         return corner_zyx in self.pieces
 
 
@@ -250,7 +250,7 @@ def test_a_volume_that_is_cut_off_after_every_piece_comes_out_the_same_to_the_bi
 ) -> None:
     """Each life may do one piece more than a whole reading has, so that all of them get on."""
     source, voxels = Held(noise_and_blobs((24, 20, 20))), 4000 // factor**3
-    whole = dict(preprocess(source, chain, factor=factor, piece_voxels=voxels))
+    whole = dict(preprocess(source, chain, factor=factor, block_voxels=voxels))
     memory = Memory()
     ends: list[int] = []
 
@@ -263,7 +263,7 @@ def test_a_volume_that_is_cut_off_after_every_piece_comes_out_the_same_to_the_bi
         ends.append(0)
         with contextlib.suppress(CutOff):
             for corner, piece in preprocess(
-                source, chain, factor=factor, piece_voxels=voxels, on_piece=cut_off, kept=memory
+                source, chain, factor=factor, block_voxels=voxels, on_block=cut_off, checkpoint=memory
             ):
                 assert corner not in memory.pieces
                 memory.pieces[corner] = piece
@@ -276,15 +276,19 @@ def test_a_volume_that_is_cut_off_after_every_piece_comes_out_the_same_to_the_bi
 
 def test_work_that_goes_on_tells_first_where(volume: NDArray[np.float32]) -> None:
     memory, told = Memory(), [0]
-    pieces = list(preprocess(Held(volume), FilterChain(), piece_voxels=100_000, kept=memory))
+    pieces = list(preprocess(Held(volume), FilterChain(), block_voxels=100_000, checkpoint=memory))
     memory.pieces = dict(pieces[:2])
     list(
         preprocess(
-            Held(volume), FilterChain(), piece_voxels=100_000, kept=memory, on_piece=lambda done, _: told.append(done)
+            Held(volume),
+            FilterChain(),
+            block_voxels=100_000,
+            checkpoint=memory,
+            on_block=lambda done, _: told.append(done),
         )
     )
-    before, end = sum(COSTS[:3]) * len(pieces), sum(COSTS) * len(pieces)
-    assert told[1:] == list(range(before + 2 * COSTS[3], end + 1, COSTS[3]))
+    before, end = sum(PASS_COSTS[:3]) * len(pieces), sum(PASS_COSTS) * len(pieces)
+    assert told[1:] == list(range(before + 2 * PASS_COSTS[3], end + 1, PASS_COSTS[3]))
 
 
 def test_settings_are_described_as_asked_and_as_lengths() -> None:

@@ -28,7 +28,7 @@ def crowds(draw: st.DrawFn) -> list[HoldOutTile]:
         z=st.integers(0, 30),
         size=st.sampled_from([16, 64]),
         signs=st.tuples(*[st.sampled_from([-1, 0, 1])] * features),
-        twin=st.integers(0, 999).map(str),
+        digest=st.integers(0, 999).map(str),
     )
     return draw(st.lists(one, min_size=1, max_size=30, unique_by=lambda tile: (tile.space, tile.x, tile.y, tile.z)))
 
@@ -53,7 +53,7 @@ def test_neither_what_was_seen_nor_its_group_judges(
     tiles: list[HoldOutTile], share: float, data: st.DataObject
 ) -> None:
     seen = np.array(data.draw(st.lists(st.booleans(), min_size=len(tiles), max_size=len(tiles))))
-    chosen = choose_held_out(tiles, share=share, seen=seen)
+    chosen = choose_held_out(tiles, share=share, already_trained=seen)
     assert not np.isin(chosen.groups[chosen.held_out], chosen.groups[seen]).any()
     if seen.all():
         assert not chosen.held_out.any()
@@ -137,7 +137,7 @@ def test_no_held_out_pixel_is_ever_trained_on(tiles: list[HoldOutTile], share: f
         judged[tile.space, tile.z][window(tile)] = True
     for tile in (tile for tile, out in zip(tiles, held, strict=True) if not out):
         assert not judged[tile.space, tile.z][window(tile)][~pixels_to_ignore(tile, judges)].any()
-        assert tile.twin not in {judge.twin for judge in judges}
+        assert tile.digest not in {judge.digest for judge in judges}
 
 
 def window(tile: HoldOutTile) -> tuple[slice, slice]:
@@ -222,7 +222,7 @@ def test_a_tomogram_must_have_its_part_of_every_feature() -> None:
 
 def test_a_tomogram_with_a_copy_elsewhere_is_not_held_out_whole() -> None:
     tiles = two_tomograms(4)
-    tiles[10] = replace(tiles[10], twin=tiles[0].twin)
+    tiles[10] = replace(tiles[10], digest=tiles[0].digest)
     chosen = choose_held_out(tiles, share=0.2)
     assert "whole" not in chosen.reason
     assert chosen.held_out[0] == chosen.held_out[10]

@@ -6,13 +6,13 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.label_errors import (
-    Weights,
+    LossEvidence,
     best_shift,
     contrast_factors,
-    odd_contrasts,
-    same_pictures,
-    suspicion,
-    weigh,
+    contrast_outliers,
+    duplicate_images,
+    label_error_score,
+    loss_evidence,
 )
 
 EDGE = 48
@@ -45,9 +45,9 @@ outputs_and_layers = st.integers(1, 5).flatmap(
 @given(outputs_and_layers)
 def test_suspicion_lies_between_0_and_1_and_is_each_tiles_own(tiles: tuple[Floats, Layers, NDArray[np.int8]]) -> None:
     outputs, layers, signs = tiles
-    found = suspicion(weigh(outputs, layers), signs)
+    found = label_error_score(loss_evidence(outputs, layers), signs)
     assert ((found >= 0) & (found < 1)).all()
-    back = suspicion(weigh(outputs[::-1], layers[::-1]), signs[::-1])
+    back = label_error_score(loss_evidence(outputs[::-1], layers[::-1]), signs[::-1])
     np.testing.assert_allclose(back, found[::-1])
 
 
@@ -55,19 +55,21 @@ def test_suspicion_lies_between_0_and_1_and_is_each_tiles_own(tiles: tuple[Float
 def test_pixels_that_nobody_has_decided_on_count_for_nothing(tiles: tuple[Floats, Layers, NDArray[np.int8]]) -> None:
     outputs, layers, _ = tiles
     changed = np.where(layers % 3 == 0, 1 - outputs, outputs)
-    np.testing.assert_array_equal(weigh(outputs, layers), weigh(changed, layers))
+    np.testing.assert_array_equal(loss_evidence(outputs, layers), loss_evidence(changed, layers))
 
 
 def test_a_network_that_says_what_the_label_says_suspects_nothing() -> None:
     layers = np.stack([blob(), EMPTY])
-    found = suspicion(weigh(np.stack([sure_of(layer) for layer in layers]), layers), np.array([1, -1], np.int8))
+    found = label_error_score(
+        loss_evidence(np.stack([sure_of(layer) for layer in layers]), layers), np.array([1, -1], np.int8)
+    )
     np.testing.assert_array_equal(found, 0)
 
 
 def test_a_tile_with_a_wrong_sign_is_more_suspicious_than_one_where_the_network_wavers() -> None:
     layers = np.stack([blob(), EMPTY, blob(), blob()])
     outputs = np.stack([sure_of(EMPTY), sure_of(blob()), sure_of(blob()), np.where(blob() == 2, 0.45, 0.02)])
-    found = suspicion(weigh(outputs.astype(np.float32), layers), np.array([1, -1, 1, 1], np.int8))
+    found = label_error_score(loss_evidence(outputs.astype(np.float32), layers), np.array([1, -1, 1, 1], np.int8))
     assert min(found[:2]) > 0.8
     assert found[2] == 0
     assert found[3] < 0.5
@@ -77,19 +79,21 @@ def test_specks_on_an_empty_tile_weigh_little() -> None:
     speck = EMPTY.copy()
     speck[5, 5:7] = 2
     layers = np.stack([blob(), EMPTY])
-    found = suspicion(weigh(np.stack([sure_of(blob()), sure_of(speck)]), layers), np.array([1, -1], np.int8))
+    found = label_error_score(
+        loss_evidence(np.stack([sure_of(blob()), sure_of(speck)]), layers), np.array([1, -1], np.int8)
+    )
     assert found[1] < 0.25
 
 
 def test_the_weight_of_a_pixel_is_the_logarithm_of_its_odds() -> None:
     """ln(0.9 / 0.1) = 2.197 by hand; 0.999 is held at 0.99: ln(99) = 4.595."""
-    found = weigh(np.array([[[0.9, 0.999, 0.1]]], np.float32), np.array([[[2, 1, 1]]], np.uint8))
+    found = loss_evidence(np.array([[[0.9, 0.999, 0.1]]], np.float32), np.array([[[2, 1, 1]]], np.uint8))
     assert found.agreed == pytest.approx([2.1972], abs=1e-3)
-    assert found.against == pytest.approx([4.5951], abs=1e-3)
+    assert found.disagreed == pytest.approx([4.5951], abs=1e-3)
 
 
 def test_no_positive_tile_is_no_fault() -> None:
-    assert suspicion(Weights(np.zeros(2), np.array([0.0, 9.0])), np.array([-1, -1], np.int8))[0] == 0
+    assert label_error_score(LossEvidence(np.zeros(2), np.array([0.0, 9.0])), np.array([-1, -1], np.int8))[0] == 0
 
 
 @given(st.integers(-12, 12), st.integers(-12, 12))
@@ -103,7 +107,7 @@ def test_a_mask_that_was_moved_is_found(dy: int, dx: int) -> None:
 @given(arrays.arrays(np.float32, (12, 12), elements=st.floats(0, 1, width=32)), st.integers(0, 2**31))
 def test_the_best_shift_is_never_worse_than_none(output: Floats, seed: int) -> None:
     layer = np.random.default_rng(seed).integers(0, 4, (12, 12)).astype(np.uint8)
-    found = best_shift(output, layer, reach=4)
+    found = best_shift(output, layer, max_shift=4)
     assert -1e-9 <= found.overlap_before <= found.overlap_after + 1e-6 <= 1 + 1e-5
 
 
@@ -117,7 +121,7 @@ def test_the_same_picture_is_known_with_another_scale_and_a_flat_one_is_like_non
     rng = np.random.default_rng(7)
     one, other = rng.normal(size=(2, 16, 16))
     images = np.stack([one, other, 3 * one + 5, np.zeros_like(one), np.zeros_like(one)]).astype(np.float32)
-    np.testing.assert_array_equal(same_pictures(images), [2, -1, 0, -1, -1])
+    np.testing.assert_array_equal(duplicate_images(images), [2, -1, 0, -1, -1])
 
 
 @given(st.integers(0, 19), st.sampled_from([0.2, 3.1]))
@@ -126,9 +130,9 @@ def test_a_tile_of_odd_contrast_stands_out(where: int, factor: float) -> None:
     images[where] *= factor
     factors = contrast_factors(images.astype(np.float32))
     assert factors[where] == pytest.approx(factor, rel=0.1)
-    np.testing.assert_array_equal(np.flatnonzero(odd_contrasts(factors)), [where])
+    np.testing.assert_array_equal(np.flatnonzero(contrast_outliers(factors)), [where])
 
 
 @given(st.lists(st.floats(0.82, 1.22), max_size=20))
 def test_contrasts_that_differ_by_less_than_half_are_not_odd(factors: list[float]) -> None:
-    assert not odd_contrasts(np.array(factors)).any()
+    assert not contrast_outliers(np.array(factors)).any()

@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.mask_decoding import COLOUR
+from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET
 from tomoseg_tui.core.mask_encoding import (
     CODES,
     PALETTE,
-    are_codes,
-    codes_of_colours,
-    codes_of_layer,
-    layer_of_codes,
-    mask_of_runs,
-    runs_of,
+    are_layer_codes,
+    decode_colours,
+    decode_layer,
+    decode_runs,
+    encode_layer,
+    encode_runs,
 )
 
 LAYERS = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 3))
@@ -23,32 +23,32 @@ LAYERS = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), eleme
 
 @given(LAYERS)
 def test_a_layer_that_was_looked_at_survives(layer: NDArray[np.uint8]) -> None:
-    codes = codes_of_layer(layer)
-    assert are_codes(codes)
+    codes = encode_layer(layer)
+    assert are_layer_codes(codes)
     if layer.any():
-        np.testing.assert_array_equal(layer_of_codes(codes), layer)
+        np.testing.assert_array_equal(decode_layer(codes), layer)
     else:
         assert not codes.any()
 
 
 def test_each_number_means_what_is_said() -> None:
     layer = np.array([[1, 2, 3, 0]], np.uint8)
-    assert codes_of_layer(layer).tolist() == [list(CODES.values())]
+    assert encode_layer(layer).tolist() == [list(CODES.values())]
 
 
 @given(LAYERS)
 def test_codes_survive_as_colours(layer: NDArray[np.uint8]) -> None:
-    codes = codes_of_layer(layer)
+    codes = encode_layer(layer)
     red, green, blue = np.moveaxis(np.array(PALETTE, np.int64)[codes], -1, 0)
     rgb = (red << 16) + (green << 8) + blue
-    np.testing.assert_array_equal(codes_of_colours(np.where(codes > 0, COLOUR + rgb, 0)), codes)
+    np.testing.assert_array_equal(decode_colours(np.where(codes > 0, COLOUR_OFFSET + rgb, 0)), codes)
 
 
 def test_other_colours_are_left() -> None:
-    values = np.array([[0, COLOUR + 1]])
-    assert codes_of_colours(values) is values
+    values = np.array([[0, COLOUR_OFFSET + 1]])
+    assert decode_colours(values) is values
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9))))
 def test_runs_say_where_a_mask_is(mask: NDArray[np.bool_]) -> None:
-    np.testing.assert_array_equal(mask_of_runs(runs_of(mask), mask.shape), mask)
+    np.testing.assert_array_equal(decode_runs(encode_runs(mask), mask.shape), mask)

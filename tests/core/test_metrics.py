@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.metrics import GRID, Confusion, ScoreHistogram, best_threshold, confusion
+from tomoseg_tui.core.metrics import THRESHOLDS, Confusion, ScoreHistogram, best_threshold, confusion
 from tomoseg_tui.errors import ShapeError
 
 masks = hnp.arrays(np.bool_, (4, 6))
-probabilities = hnp.arrays(np.float64, (4, 6), elements=st.one_of(st.floats(0, 1), st.sampled_from(list(GRID))))
+probabilities = hnp.arrays(np.float64, (4, 6), elements=st.one_of(st.floats(0, 1), st.sampled_from(list(THRESHOLDS))))
 confusions = st.builds(Confusion, st.integers(0, 99), st.integers(0, 99), st.integers(0, 99))
 
 
@@ -59,7 +59,7 @@ def test_the_histogram_scores_every_threshold_as_if_it_were_applied(
     p: NDArray[np.float64], truth: NDArray[np.bool_], mask: NDArray[np.bool_]
 ) -> None:
     scored = ScoreHistogram.empty().add(p, truth, mask).confusions()
-    assert scored == [confusion(p > threshold, truth, mask) for threshold in GRID]
+    assert scored == [confusion(p > threshold, truth, mask) for threshold in THRESHOLDS]
 
 
 @given(probabilities, masks, masks)
@@ -67,7 +67,7 @@ def test_no_threshold_of_the_grid_beats_the_best(
     p: NDArray[np.float64], truth: NDArray[np.bool_], mask: NDArray[np.bool_]
 ) -> None:
     best = best_threshold(p, truth, mask)
-    assert best.dice == max(confusion(p > threshold, truth, mask).dice for threshold in GRID)
+    assert best.dice == max(confusion(p > threshold, truth, mask).dice for threshold in THRESHOLDS)
     applied = confusion(p > best.threshold, truth, mask)
     assert (best.dice, best.precision, best.recall) == (applied.dice, applied.precision, applied.recall)
 
@@ -98,9 +98,9 @@ def test_of_two_plateaus_the_longer_is_taken() -> None:
     """Dice is 2/3 for thresholds in 0.1..0.2 and in 0.5..0.9: one true of two predicted, then one of two true."""
     p = np.array([0.05, 0.5, 0.9, 0.2, 0.2])
     truth = np.array([False, False, True, True, False])
-    dice = np.array([confusion(p > t, truth).dice for t in GRID])
-    longest = np.flatnonzero((dice == dice.max()) & (GRID > 0.45))
-    assert best_threshold(p, truth).threshold == GRID[(longest[0] + longest[-1]) // 2]
+    dice = np.array([confusion(p > t, truth).dice for t in THRESHOLDS])
+    longest = np.flatnonzero((dice == dice.max()) & (THRESHOLDS > 0.45))
+    assert best_threshold(p, truth).threshold == THRESHOLDS[(longest[0] + longest[-1]) // 2]
 
 
 def test_a_network_that_says_nothing_gets_the_middle_threshold() -> None:

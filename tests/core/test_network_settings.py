@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tomoseg_tui.core.network_settings import (
     DEFAULT_NETWORK,
     EMAN2_NETWORK,
-    LONGEST_FOR_FEATURES,
+    MAX_FEATURE_FACTOR,
     NETWORKS,
     NetworkSettings,
     TrainingSettings,
@@ -110,12 +110,12 @@ def test_an_epoch_of_eman2_without_negatives_passes_over_ten_copies_a_positive()
 def test_four_features_are_learned_in_at_most_twice_the_time_of_one() -> None:
     settings = [default_training("default", 60, features) for features in (1, 2, 4, 40)]
     one, two, four, many = (25 * one.epochs * one.batch for one in settings)
-    assert one < two < four == many == LONGEST_FOR_FEATURES * one <= 2 * one
+    assert one < two < four == many == MAX_FEATURE_FACTOR * one <= 2 * one
 
 
 def test_four_times_the_tiles_for_four_features_take_twice_the_steps() -> None:
     """Looks at the held-out tiles, of which there are four times as many, become fewer."""
     one, four = default_training("default", 48, 1), default_training("default", 192, 4)
     ratio = four.epochs * steps_per_epoch(four, 80, 112) / (one.epochs * steps_per_epoch(one, 20, 28))
-    assert ratio == pytest.approx(LONGEST_FOR_FEATURES, rel=0.02)
+    assert ratio == pytest.approx(MAX_FEATURE_FACTOR, rel=0.02)
     assert four.epochs < 1.1 * one.epochs

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.smoothing import CoarseCopy, block_sums, gaussian_sigma, gaussian_taps, smooth
+from tomoseg_tui.core.smoothing import CoarseVolume, block_sums, gaussian_sigma, gaussian_taps, smooth
 
 
 @pytest.mark.parametrize(("cutoff", "tolerance"), [(0.02, 1e-3), (0.1, 1e-3), (0.25, 0.01), (0.5, 0.04)])
@@ -49,13 +49,13 @@ def test_block_sums_of_a_piece_are_those_of_the_voxels_it_holds(
 
 def test_a_coarse_copy_gives_a_slope_back_between_its_centres() -> None:
     slope = np.arange(12.0, dtype=np.float32)
-    coarse = CoarseCopy(np.broadcast_to(slope.reshape(4, 3).mean(axis=1), (1, 1, 4)).copy(), (1, 1, 3))
+    coarse = CoarseVolume(np.broadcast_to(slope.reshape(4, 3).mean(axis=1), (1, 1, 4)).copy(), (1, 1, 3))
     np.testing.assert_allclose(coarse.region((0, 0, 1), (1, 1, 10))[0, 0], slope[1:11], atol=1e-5)
 
 
 def test_a_region_of_a_coarse_copy_is_that_of_the_whole() -> None:
     values = np.random.default_rng(7).normal(size=(3, 4, 5)).astype(np.float32)
-    coarse = CoarseCopy(values, (1, 3, 2))
+    coarse = CoarseVolume(values, (1, 3, 2))
     whole = coarse.region((0, 0, 0), (3, 11, 10))
     np.testing.assert_array_equal(coarse.region((1, 4, 3), (2, 5, 6)), whole[1:, 4:9, 3:9])
 
@@ -64,7 +64,7 @@ def test_smoothing_a_coarse_copy_widens_a_point_as_asked() -> None:
     """A Gaussian of sigma 9 over a single voxel, on blocks of 4: the variance is 81 within 2 %."""
     line = np.zeros(50, np.float32)
     line[25] = 1
-    coarse = CoarseCopy(line.reshape(1, 1, 50), (1, 1, 4)).smoothed(9.0)
+    coarse = CoarseVolume(line.reshape(1, 1, 50), (1, 1, 4)).smoothed(9.0)
     profile = coarse.region((0, 0, 0), (1, 1, 200))[0, 0].astype(np.float64)
     places = np.arange(200) - 101.5
     assert (profile * places**2).sum() / profile.sum() == pytest.approx(81, rel=0.02)

@@ -14,12 +14,12 @@ from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import (
     append_line,
+    atomic_output,
     create_exclusively,
-    drafted,
     move_to_trash,
-    refuse_existing,
-    sweep_drafts,
-    write_whole,
+    remove_drafts,
+    require_writable,
+    write_atomically,
 )
 from tomoseg_tui.project.annotation_files import write_array
 
@@ -28,8 +28,8 @@ NOON = datetime(2026, 5, 17, 12, 30, 5, tzinfo=UTC)
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "record.json"
-    write_whole(path, "old")
-    write_whole(path, "new")
+    write_atomically(path, "old")
+    write_atomically(path, "new")
     assert path.read_text() == "new"
     assert [entry.name for entry in path.parent.iterdir()] == ["record.json"]
 
@@ -39,7 +39,7 @@ def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
     path.write_text("old")
 
     def fail() -> None:
-        with drafted(path) as draft:
+        with atomic_output(path) as draft:
             draft.write_text("half")
             raise KeyboardInterrupt
 
@@ -53,7 +53,7 @@ def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
 def test_files_have_the_rights_that_the_umask_gives(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        write_whole(tmp_path / "whole", "x")
+        write_atomically(tmp_path / "whole", "x")
         create_exclusively(tmp_path / "new", "x")
         append_line(tmp_path / "lines", "x")
         trash = move_to_trash(tmp_path / "trash", [(tmp_path / "lines", "lines")], at=NOON)
@@ -100,21 +100,21 @@ def test_each_removal_has_a_folder_of_its_own_in_the_trash(tmp_path: Path) -> No
 def test_a_file_of_the_users_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with pytest.raises(ProjectError, match="exists") as caught:
-        refuse_existing(tmp_path / "mine", force=False)
+        require_writable(tmp_path / "mine", force=False)
     assert "--force" in caught.value.fix
-    refuse_existing(tmp_path / "mine", force=True)
-    refuse_existing(tmp_path / "new", force=False)
+    require_writable(tmp_path / "mine", force=True)
+    require_writable(tmp_path / "new", force=False)
     with pytest.raises(ProjectError, match="is a folder"):
-        refuse_existing(tmp_path, force=True)
+        require_writable(tmp_path, force=True)
     with pytest.raises(ProjectError, match="does not exist"):
-        refuse_existing(tmp_path / "nowhere" / "new", force=True)
+        require_writable(tmp_path / "nowhere" / "new", force=True)
 
 
 def test_drafts_of_a_killed_writer_are_swept_and_nothing_else(tmp_path: Path) -> None:
     kept = (".card.json.swp", ".card.jsonl.k3x_81ab", "card.json", "other.json")
     for name in (*kept, ".card.json.k3x_81ab", ".card.json.0011223344556677"):
         (tmp_path / name).write_text("x", encoding="ascii")
-    sweep_drafts(tmp_path / "card.json", tmp_path / "no folder" / "card.json")
+    remove_drafts(tmp_path / "card.json", tmp_path / "no folder" / "card.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
 
 
@@ -122,7 +122,7 @@ def test_a_claim_whose_draft_was_swept_in_the_meantime_is_not_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def swept(draft: str, path: Path) -> None:
-        sweep_drafts(path)
+        remove_drafts(path)
         link(draft, path)
 
     link = os.link
@@ -143,7 +143,7 @@ def test_a_claim_that_was_made_counts_though_its_answer_was_lost(
     link = os.link
     monkeypatch.setattr(os, "link", answered_late)
     claim = tmp_path / "claim.json"
-    locks.take(claim, locks.this_process())
+    locks.acquire(claim, locks.this_process())
     assert locks.owner_of(claim) == locks.this_process()
     assert not create_exclusively(claim, "another's")
     assert list(tmp_path.iterdir()) == [claim]

@@ -26,7 +26,7 @@ def claim(tmp_path: Path) -> Path:
 
 def test_a_claim_names_its_owner_and_is_given_back(claim: Path) -> None:
     me = this_process()
-    locks.take(claim, me)
+    locks.acquire(claim, me)
     assert locks.owner_of(claim) == me
     assert locks.is_held(claim)
     locks.release(claim, msgspec.structs.replace(me, pid=1))
@@ -37,16 +37,16 @@ def test_a_claim_names_its_owner_and_is_given_back(claim: Path) -> None:
 
 
 def test_a_living_owners_claim_is_not_taken(claim: Path) -> None:
-    locks.take(claim, this_process())
+    locks.acquire(claim, this_process())
     with pytest.raises(AlreadyRunningError, match=f"process {os.getpid()} on"):
-        locks.take(claim, other_host())
+        locks.acquire(claim, other_host())
 
 
 @pytest.mark.parametrize("changes", [{"boot_id": "earlier"}, {"started": "1"}, {"pid": 2**22 + 1}])
 def test_a_dead_owners_claim_is_taken_over(claim: Path, changes: dict[str, object]) -> None:
-    locks.take(claim, msgspec.structs.replace(this_process(), **changes))
+    locks.acquire(claim, msgspec.structs.replace(this_process(), **changes))
     assert not locks.is_held(claim)
-    locks.take(claim, this_process())
+    locks.acquire(claim, this_process())
     assert locks.owner_of(claim) == this_process()
     assert list(claim.parent.iterdir()) == [claim]
 
@@ -56,34 +56,34 @@ def test_a_process_that_ended_and_nobody_waited_for_does_not_live(claim: Path) -
         known = locks._state_and_start(child.pid)
         assert known is not None
         owner = msgspec.structs.replace(this_process(), pid=child.pid, started=known[1])
-        assert locks.lives(owner, lambda: 0.0)
+        assert locks.is_alive(owner, lambda: 0.0)
         assert child.stdin is not None
         child.stdin.close()
         while locks._state_and_start(child.pid)[0] != "Z":  # type: ignore[index]
             pass
-        assert not locks.lives(owner, lambda: 0.0)
+        assert not locks.is_alive(owner, lambda: 0.0)
 
 
 def test_a_claim_is_lost_to_another_or_to_nobody_but_not_to_a_disk_that_does_not_answer(
     claim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     me = this_process()
-    assert locks.is_lost(claim, me)
-    locks.take(claim, me)
-    assert not locks.is_lost(claim, me)
-    assert locks.is_lost(claim, other_host())
+    assert locks.is_ownership_lost(claim, me)
+    locks.acquire(claim, me)
+    assert not locks.is_ownership_lost(claim, me)
+    assert locks.is_ownership_lost(claim, other_host())
 
     def stale(*_: object) -> int:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr(os, "open", stale)
-    assert not locks.is_lost(claim, other_host())
+    assert not locks.is_ownership_lost(claim, other_host())
 
 
 def test_from_another_host_only_the_heartbeat_tells(claim: Path) -> None:
-    assert locks.lives(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS - 1)
-    assert not locks.lives(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS + 1)
-    locks.take(claim, other_host())
+    assert locks.is_alive(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS - 1)
+    assert not locks.is_alive(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS + 1)
+    locks.acquire(claim, other_host())
     assert locks.is_held(claim)
     os.utime(claim, (0, 0))
     assert not locks.is_held(claim)
@@ -93,13 +93,13 @@ def test_from_another_host_only_the_heartbeat_tells(claim: Path) -> None:
 def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: str) -> None:
     claim.parent.mkdir()
     claim.write_text(content)
-    with locks.holding(claim):
+    with locks.held(claim):
         assert locks.owner_of(claim) == this_process()
     assert not claim.exists()
 
 
 def test_a_short_change_waits_a_little_for_others(claim: Path) -> None:
-    with locks.holding(claim), pytest.raises(AlreadyRunningError), locks.holding(claim, patience_seconds=0.05):
+    with locks.held(claim), pytest.raises(AlreadyRunningError), locks.held(claim, patience_seconds=0.05):
         pytest.fail("held twice")
 
 
@@ -115,18 +115,18 @@ def test_a_process_that_proc_hides_from_us_is_judged_by_its_heartbeat(
     monkeypatch.setattr(locks, "_state_and_start", lambda _pid: None)
     monkeypatch.setattr(os, "kill", refuse)
     owner = Owner(this_process().host, this_process().boot_id, 4711, "17")
-    assert locks.lives(owner, lambda: age) is living
+    assert locks.is_alive(owner, lambda: age) is living
 
 
 def test_a_claim_names_who_may_read_it(claim: Path) -> None:
-    locks.take(claim, this_process(), mode=0o604)
+    locks.acquire(claim, this_process(), mode=0o604)
     assert claim.stat().st_mode & 0o777 == 0o604
 
 
 def test_a_pipe_in_the_place_of_a_claim_blocks_nobody(claim: Path) -> None:
     claim.parent.mkdir()
     os.mkfifo(claim)
-    locks.take(claim, this_process())
+    locks.acquire(claim, this_process())
     assert locks.is_held(claim)
 
 
@@ -134,9 +134,9 @@ def test_what_is_kept_fresh_is_touched_again_and_again_until_it_is_let_go(
     claim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.01)
-    locks.take(claim, other_host())
+    locks.acquire(claim, other_host())
     gone = claim.with_name("gone.claim.json")
-    with locks.keeping_fresh(lambda: [gone, claim]):
+    with locks.heartbeat(lambda: [gone, claim]):
         for _ in range(3):
             os.utime(claim, (0, 0))
             while not locks.is_held(claim):

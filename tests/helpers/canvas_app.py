@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from tomoseg_tui.tui.canvas.frame_pacing import PacedApp
+from tomoseg_tui.tui.canvas.frame_pacing import FramePacerApp
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.canvas.terminal_query import Heard, Question
+from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities, TerminalQuery
 
 
-class CanvasApp(PacedApp):
+class CanvasApp(FramePacerApp):
     """A canvas that fills the screen, or all but its last line."""
 
     CSS = "Screen { layout: vertical; } #room { height: 1fr; }"
@@ -26,11 +26,11 @@ class CanvasApp(PacedApp):
         path: Path | None = None,
         *,
         renderer: str = "auto",
-        heard: Heard | None = None,
+        capabilities: TerminalCapabilities | None = None,
         last_line_free: bool = False,
     ) -> None:
         super().__init__()
-        self.asked_renderer, self.heard = renderer, heard
+        self.requested_renderer, self.capabilities = renderer, capabilities
         self._path, self._foot = path, int(last_line_free)
         self.moves: list[SliceCanvas.Moved] = []
         self.picks: list[SliceCanvas.Picked] = []
@@ -59,5 +59,5 @@ class CanvasApp(PacedApp):
 
 
 if __name__ == "__main__":
-    QUESTION = Question.begin(os.environ)
-    CanvasApp(Path(sys.argv[1]), heard=QUESTION.finish(), last_line_free=True).run()
+    QUESTION = TerminalQuery.begin(os.environ)
+    CanvasApp(Path(sys.argv[1]), capabilities=QUESTION.finish(), last_line_free=True).run()

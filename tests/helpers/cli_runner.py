@@ -19,23 +19,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.files import locks
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.jobs.job import all_jobs
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import (
-    Chain,
     FeatureScore,
+    FilterHistory,
     MapSidecar,
     NetworkCard,
-    TileCount,
+    TileCounts,
     TomogramRecord,
     read_record,
     write_record,
 )
-from tomoseg_tui.workflow.job_interface import Load
+from tomoseg_tui.workflow.job_interface import Workload
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 
@@ -51,7 +51,9 @@ def settle(root: Path) -> None:
     """Wait until no worker in a project holds the claim of a job that is over: it gives it back after its last word."""
 
     def is_settled() -> bool:
-        return not any(job.record().state.is_over and locks.is_held(job.claim) for job in all_jobs(ProjectLayout(root)))
+        return not any(
+            job.record().state.is_over and locks.is_held(job.claim_file) for job in all_jobs(ProjectLayout(root))
+        )
 
     wait_until(is_settled)
 
@@ -158,7 +160,7 @@ def write_mrc(
 ) -> Path:
     """Write an MRC file; return where it is."""
     depth, height, width = values.shape
-    grid = Grid((depth, height, width), voxel_size, origin_xyz, nstart_xyz)
+    grid = VoxelGrid((depth, height, width), voxel_size, origin_xyz, nstart_xyz)
     with MrcWriter(path, grid, values.dtype) as out:
         out.write_slices(0, values)
     return path
@@ -176,7 +178,7 @@ def bring(
     *,
     voxel_size: float = 10.0,
     polarity: str = "dark",
-    chain: Chain | None = None,
+    chain: FilterHistory | None = None,
 ) -> Path:
     """Import values as a tomogram, with a filter chain in its record if one is named; return the volume's path."""
     with tempfile.TemporaryDirectory() as folder:
@@ -200,9 +202,9 @@ class Listener:
         self.lines: list[str] = []
         self.patience = patience
         self.number = 0
-        self.helps = False
+        self.is_helper = False
 
-    def takes_on(self, load: Load) -> None:
+    def set_workload(self, load: Workload) -> None:
         """Foretell nothing."""
 
     def progress(self, done: float, message: str = "") -> None:
@@ -218,7 +220,7 @@ class Listener:
         """Keep figures as a line."""
         self.lines.append(json.dumps(dict(figures)))
 
-    def keep_metrics(self, wanted: Callable[[Mapping[str, object]], bool]) -> None:
+    def filter_metrics(self, wanted: Callable[[Mapping[str, object]], bool]) -> None:
         """Drop nothing."""
 
     def should_stop(self) -> bool:
@@ -270,7 +272,7 @@ def make_card(name: str = "run", *, features: tuple[str, ...] = ("tube",), **cha
         "polarity": "dark",
         "preprocessing": (),
         "tiles": 6,
-        "tile_counts": TileCount({}, {}, 5, 1),
+        "tile_counts": TileCounts({}, {}, 5, 1),
         "learning_rate": 1e-3,
         "epochs": 2,
         "batch": 2,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helpers.cli_runner import Tomoseg
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.jobs import launch
@@ -20,7 +20,7 @@ from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import MapSidecar, write_record
 
 SHAPE_ZYX = (24, 160, 160)
-GRID = Grid(SHAPE_ZYX, 10.0, (100.0, 200.0, 300.0), (0, 0, 0))
+GRID = VoxelGrid(SHAPE_ZYX, 10.0, (100.0, 200.0, 300.0), (0, 0, 0))
 PLACES = ((40, 40, 8), (112, 40, 9), (40, 112, 10), (112, 112, 11), (80, 80, 12), (40, 80, 13))
 
 NETWORKS_HOOK = """
@@ -32,48 +32,48 @@ NETWORKS["tiny"] = NetworkSettings(
 """Registers a network that trains in a second."""
 
 FULL_DEVICE = """
-from tomoseg_tui.workflow.training import trainset as trainsets
-load = trainsets.load_patches
+from tomoseg_tui.workflow.training import trainset
+load = trainset.load_patches
 def then_full(*words, **named):
     import tensorflow as tf
     from tomoseg_tui.ml.training import TrainingRun
-    take_step = TrainingRun.take_step
+    train_step = TrainingRun.train_step
     def step(self, *batch):
         if self.epochs_done:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return take_step(self, *batch)
-    TrainingRun.take_step = step
+        return train_step(self, *batch)
+    TrainingRun.train_step = step
     return load(*words, **named)
-trainsets.load_patches = then_full
+trainset.load_patches = then_full
 """
 """After the first epoch the device has no room for a batch."""
 
 SLOW_STEPS = """
 import time
-from tomoseg_tui.workflow.training import trainset as trainsets
-load = trainsets.load_patches
+from tomoseg_tui.workflow.training import trainset
+load = trainset.load_patches
 def slowly(*words, **named):
-    from tomoseg_tui.runners import run_train as train
-    step_ended = train._Watcher.step_ended
+    from tomoseg_tui.runners import run_train
+    on_step = run_train._TrainingListener.on_step
     def wait(self, *step):
         time.sleep({seconds})
-        return step_ended(self, *step)
-    train._Watcher.step_ended = wait
+        return on_step(self, *step)
+    run_train._TrainingListener.on_step = wait
     return load(*words, **named)
-trainsets.load_patches = slowly
+trainset.load_patches = slowly
 """
 """Lets a worker rest after each step of a training."""
 
 _HOLD_HOOK = """
 import os, time
-from tomoseg_tui.workflow import job_interface as reporting
-stop_if_asked, looks = reporting.stop_if_asked, []
+from tomoseg_tui.workflow import job_interface
+stop_if_requested, calls = job_interface.stop_if_requested, []
 def held(reporter):
-    looks.append(1)
-    while len(looks) > 1 and os.path.exists({hold!r}) and not reporter.should_stop():
+    calls.append(1)
+    while len(calls) > 1 and os.path.exists({hold!r}) and not reporter.should_stop():
         time.sleep(0.02)
-    stop_if_asked(reporter)
-reporting.stop_if_asked = held
+    stop_if_requested(reporter)
+job_interface.stop_if_requested = held
 """
 
 
@@ -97,7 +97,7 @@ def held_workers(folder: Path, *hooks: str, worker: str = "") -> Held:
     return Held(env, hold)
 
 
-def write_volume(path: Path, values: NDArray[np.generic], grid: Grid = GRID) -> Path:
+def write_volume(path: Path, values: NDArray[np.generic], grid: VoxelGrid = GRID) -> Path:
     """Write an MRC file."""
     with MrcWriter(path, grid, values.dtype) as out:
         out.write_slices(0, values)
@@ -155,7 +155,7 @@ def make_map(
     feature: str = "tube",
     slices: list[tuple[int, int]] | None = None,
     tomogram: str = "tubes",
-    grid: Grid = GRID,
+    grid: VoxelGrid = GRID,
 ) -> Path:
     """Put a map into a project, as an apply would have made it."""
     path = layout.map_file(tomogram, run, feature)
@@ -180,7 +180,7 @@ def hooked(folder: Path, *hooks: str, worker: str = "") -> dict[str, str]:
 
 
 def tear_for_a_moment(job: Job) -> None:
-    """Let the next look at a job's record fail, whoever looks, as on a network; the one after it finds it again."""
+    """Let the next look at a job's record fail, whoever calls, as on a network; the one after it finds it again."""
     kept, pipe = job.folder / "kept", job.folder / "pipe"
     kept.hardlink_to(job.record_file)
     os.mkfifo(pipe)

@@ -14,7 +14,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.records import MapSidecar, read_record, write_record
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
-from tomoseg_tui.workflow.apply.output import Prepared, task_of
+from tomoseg_tui.workflow.apply.output import ApplyOutputHeader, apply_task
 
 FEATURES = ("microtubule", "membrane")
 SHAPE_ZYX = (24, 96, 96)
@@ -59,22 +59,22 @@ def give_job(
     told = {"progress": progress, "message": message, "eta_seconds": 95.0, "peak_memory_bytes": 700_000_000}
     job.progress_file.write_bytes(msgspec.json.encode(told))
     if state is not JobState.QUEUED:
-        locks.take(job.claim, locks.this_process())
-        job.move(JobState.RUNNING, owner=locks.this_process(), started="2026-01-01T00:00:00Z")
+        locks.acquire(job.claim_file, locks.this_process())
+        job.set_state(JobState.RUNNING, owner=locks.this_process(), started="2026-01-01T00:00:00Z")
     if state not in {JobState.QUEUED, JobState.RUNNING}:
-        locks.release(job.claim, locks.this_process())
-        job.move(state, ended="2026-01-01T00:01:00Z", fault="It broke." if state is JobState.FAILED else None)
+        locks.release(job.claim_file, locks.this_process())
+        job.set_state(state, ended="2026-01-01T00:01:00Z", fault="It broke." if state is JobState.FAILED else None)
     return job
 
 
 def begin_maps(project: Project, job: Job, request: ApplyRequest, tomogram: str, slabs: int) -> None:
     """Let a job have some slabs of a tomogram on disk: probability 1 in rows 0-31."""
-    record = catalog.tomogram(project.layout, tomogram)
-    task = task_of(record, tomogram, job.partial / "digest" / tomogram, request.z)
+    record = catalog.load_tomogram(project.layout, tomogram)
+    task = apply_task(record, tomogram, job.partial / "digest" / tomogram, request.z)
     task.folder.mkdir(parents=True, exist_ok=True)
     for feature in FEATURES:
         write_mrc(task.draft(feature), band(slice(0, 32) if feature == FEATURES[0] else slice(0, 0)))
-    write_record(task.prepared_file, Prepared({}))
+    write_record(task.prepared_file, ApplyOutputHeader({}))
     for number in range(slabs):
-        if number not in task.finished.all():
+        if number not in task.finished.read():
             task.finished.add(number)

@@ -4,53 +4,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import Layer
-from tomoseg_tui.core.paint_tools import dab
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.paint_tools import brush_mask
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.paint_session import Painting
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
-PLACE, NEGATIVE, STAR = (Place("cell", 4, 64, x) for x in (40, 64, 80))
-WALL_ONLY = Place("cell", 5, 64, 40)
+PLACE, NEGATIVE, STAR = (TileLocation("cell", 4, 64, x) for x in (40, 64, 80))
+WALL_ONLY = TileLocation("cell", 5, 64, 40)
 
 
 def place_tiles_to_paint(project: Project) -> Project:
     """Place tiles on the tomogram called cell: of two features, of one, of none, and of none of any."""
     wishes = [
-        wish(PLACE, "tube", negative=False),
-        wish(PLACE, "wall", negative=False),
-        wish(NEGATIVE, "tube", negative=True),
-        wish(STAR, "*", negative=True),
-        wish(WALL_ONLY, "wall", negative=False),
+        tile_placement(PLACE, "tube", negative=False),
+        tile_placement(PLACE, "wall", negative=False),
+        tile_placement(NEGATIVE, "tube", negative=True),
+        tile_placement(STAR, "*", negative=True),
+        tile_placement(WALL_ONLY, "wall", negative=False),
     ]
     place_tiles(project, wishes)
     return project
 
 
 def disc(x: int = 32, width: int = 9) -> NDArray[np.bool_]:
-    return dab((64, 64), (32, x), width)
+    return brush_mask((64, 64), (32, x), width)
 
 
-def painted(project: Project, *strokes: tuple[str, int, int], place: Place = PLACE) -> list[dict[str, Layer]]:
+def painted(project: Project, *strokes: tuple[str, int, int], place: TileLocation = PLACE) -> list[dict[str, Layer]]:
     """Paint discs (feature, x, value), each kept; return all layers before and after each."""
-    with Painting.open(project, place) as painting:
+    with PaintSession.open(project, place) as painting:
         seen = [dict(painting.layers)]
         for feature, x, value in strokes:
             painting.stroke(feature, disc(x), value, "brush")
-            painting.keep()
+            painting.save()
             seen.append(dict(painting.layers))
     return seen
 
 
-def on_disk(project: Project, feature: str = "tube", place: Place = PLACE) -> Layer:
+def on_disk(project: Project, feature: str = "tube", place: TileLocation = PLACE) -> Layer:
     layer = read_layer(project.layout, place, feature)
     assert layer is not None
     return layer
 
 
-def state(project: Project, feature: str = "tube", place: Place = PLACE) -> FeatureState | None:
+def state(project: Project, feature: str = "tube", place: TileLocation = PLACE) -> FeatureState | None:
     return catalog.tile_at(project.layout, place).state_of(feature)
 
 

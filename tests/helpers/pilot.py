@@ -8,14 +8,14 @@ from typing import Any, Protocol
 from textual.pilot import Pilot
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.user_config import Config
+from tomoseg_tui.project.user_config import UserConfig
 from tomoseg_tui.tui.app import TomosegApp
 
 
 class MakeApp(Protocol):
     """What the fixture `make_app` is."""
 
-    def __call__(self, project: Project, *, tab: str | None = None, config: Config | None = None) -> TomosegApp:
+    def __call__(self, project: Project, *, tab: str | None = None, config: UserConfig | None = None) -> TomosegApp:
         """Return the program on a project; `tab` is the one that it opens first."""
 
 
@@ -52,7 +52,7 @@ async def open_tab(pilot: Pilot[Any], number: int) -> None:
     app = pilot.app
     assert isinstance(app, TomosegApp)
     names = ("import", "tiles", "annotate", "train", "apply", "merge", "jobs")
-    await until(pilot, lambda: app.facts is not None and app.open_tab is not None)
+    await until(pilot, lambda: app.snapshot is not None and app.open_tab is not None)
     await pilot.press(str(number))
     await until(pilot, lambda: app.open_tab is not None and app.open_tab.id == names[number - 1])
     await pilot.pause()

@@ -24,7 +24,7 @@ NETWORKS["small"] = {SMALL!r}
 import sys
 if "tomoseg_tui.jobs.worker" in sys.orig_argv:
     import tomoseg_tui.core.filters
-    tomoseg_tui.core.filters.PIECE_VOXELS = 20_000
+    tomoseg_tui.core.filters.BLOCK_VOXELS = 20_000
 """
 """Adds the network, and lets workers be as fast as tests beside them: on a busy machine polite ones starve. They filter
 in small pieces, so that a kill finds some of them on the disk and others not."""

@@ -10,27 +10,27 @@ import msgspec
 import numpy as np
 
 from helpers.cli_runner import make_card, put_card
-from tomoseg_tui.files.atomic import append_line, write_whole
-from tomoseg_tui.io.triples_file import Triples, write_triples
+from tomoseg_tui.files.atomic import append_line, write_atomically
+from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.job import Job, JobProgress, JobState, create_job
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import AuditedTile, AuditReport, NetworkCard, TileCount, now, write_record
+from tomoseg_tui.project.records import AuditedTile, AuditReport, NetworkCard, TileCounts, now, write_record
 
 _WAITING_WORKER = """
 import signal, sys, time
 from pathlib import Path
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.job import Job, JobState
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 from tomoseg_tui.project.records import now
-job, asked = Job(Path(sys.argv[1])), []
-signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
-with claims.holding(job.claim):
-    job.move(JobState.RUNNING, owner=claims.this_process(), started=now())
-    while not asked:
+job, requests = Job(Path(sys.argv[1])), []
+signal.signal(signal.SIGTERM, lambda *_: requests.append(1))
+with locks.held(job.claim_file):
+    job.set_state(JobState.RUNNING, owner=locks.this_process(), started=now())
+    while not requests:
         time.sleep(0.02)
-    job.move(JobState.STOPPED, ended=now(), exit_code=130)
+    job.set_state(JobState.STOPPED, ended=now(), exit_code=130)
 """
 
 
@@ -54,9 +54,9 @@ def put_job(
     job = create_job(project.layout, kind, name, asked or {})
     job.log_file.write_text(f"{now()} {kind} {name} begins\nsomething of TensorFlow\n", encoding="utf-8")
     if state != "queued":
-        job.move(JobState.RUNNING, started=now())
+        job.set_state(JobState.RUNNING, started=now())
     if state not in {"queued", "lost"}:
-        job.move(JobState(state), ended=now(), **changes)
+        job.set_state(JobState(state), ended=now(), **changes)
     return job
 
 
@@ -68,7 +68,7 @@ def put_run(project: Project, name: str, *, epochs: int = 3, state: str = "done"
     card = make_card(
         name,
         features=("microtubule",),
-        **{"network": "unet25d", "epochs_done": epochs, "epochs": epochs, "tile_counts": TileCount({}, {}, 5, 1)}
+        **{"network": "unet25d", "epochs_done": epochs, "epochs": epochs, "tile_counts": TileCounts({}, {}, 5, 1)}
         | {"weights_digest": f"of {name}", "batch": 16}
         | changes,
     )
@@ -88,7 +88,7 @@ def put_triples(project: Project, card: NetworkCard) -> None:
     tiles = tuple(f"alpha:48,48,{z}:64" for z in range(4))
     held_out = np.array([True, True, False, False])
     write_triples(
-        project.layout.network_triples(card.name), Triples(tiles, ("microtubule",), held_out, images, layers, outputs)
+        project.layout.network_triples(card.name), TripleSet(tiles, ("microtubule",), held_out, images, layers, outputs)
     )
 
 
@@ -119,7 +119,7 @@ def put_audit(project: Project, name: str, *, created: str = "2026-05-01T10:00:0
     project.layout.audit_folder(name).mkdir(parents=True)
     write_triples(
         project.layout.audit_triples(name),
-        Triples(tiles, ("microtubule",), np.ones(2, np.bool_), images, layers, outputs),
+        TripleSet(tiles, ("microtubule",), np.ones(2, np.bool_), images, layers, outputs),
     )
     write_record(project.layout.audit_report(name), report)
     return report
@@ -127,7 +127,7 @@ def put_audit(project: Project, name: str, *, created: str = "2026-05-01T10:00:0
 
 def tell_progress(job: Job, done: float, message: str, eta_seconds: float | None = None) -> None:
     """Write how far a job is."""
-    write_whole(job.progress_file, msgspec.json.encode(JobProgress(done, message, eta_seconds, 900_000_000)))
+    write_atomically(job.progress_file, msgspec.json.encode(JobProgress(done, message, eta_seconds, 900_000_000)))
 
 
 def waiting_worker(job: Job) -> subprocess.Popen[bytes]:

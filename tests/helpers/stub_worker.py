@@ -14,21 +14,21 @@ from tomoseg_tui.project.catalog import Project
 
 _STUB = """
 import os, sys, time, types
-def recipe(project, asked, reporter):
+def runner(project, request, reporter):
     from tomoseg_tui.errors import TomogramError
-    from tomoseg_tui.workflow.job_interface import stop_if_asked
-    name = asked.get("name") or asked["run"]
+    from tomoseg_tui.workflow.job_interface import stop_if_requested
+    name = request.get("name") or request["run"]
     with open(os.path.join({folder!r}, "begun"), "a") as begun:
         begun.write(name + "\\n")
     while os.path.exists(os.path.join({folder!r}, "hold_" + name)):
-        stop_if_asked(reporter)
+        stop_if_requested(reporter)
         time.sleep(0.02)
     if os.path.exists(os.path.join({folder!r}, "fail_" + name)):
         raise TomogramError("It is torn.", "Sew it.")
     return dict(gpus=os.environ.get("CUDA_VISIBLE_DEVICES"), numpy="numpy" in sys.modules)
 for module, function in (("train", "run_training"), ("audit", "run_audit"), ("apply", "run_apply")):
     stub = types.ModuleType("tomoseg_tui.runners.run_" + module)
-    setattr(stub, function, recipe)
+    setattr(stub, function, runner)
     sys.modules[stub.__name__] = stub
 """
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 
 
 @pytest.fixture(scope="session")
@@ -23,5 +23,5 @@ def ramp() -> NDArray[np.int16]:
 
 
 @pytest.fixture(scope="session")
-def ramp_grid(ramp: NDArray[Any]) -> Grid:
-    return Grid((5, 6, 7), 13.48, (-100.5, 20.25, 3.0), (1, -2, 3))
+def ramp_grid(ramp: NDArray[Any]) -> VoxelGrid:
+    return VoxelGrid((5, 6, 7), 13.48, (-100.5, 20.25, 3.0), (1, -2, 3))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io.eman2_hdf import (
     Attribute,
-    EmanVolume,
+    Eman2Volume,
     read_image_stack,
     read_stack_headers,
     write_image_stack,
@@ -45,10 +45,12 @@ def eman_file(path: Path, images: list[NDArray[Any]], **attributes: float) -> Pa
 def test_a_volume_that_is_written_is_read(folder: Path, data: st.DataObject, shape: tuple[int, int, int]) -> None:
     values = data.draw(arrays(np.float32, shape))
     origin = data.draw(st.tuples(FLOATS, FLOATS, FLOATS))
-    grid = Grid(shape, data.draw(st.floats(0.1, 1000)), origin, data.draw(st.tuples(*[st.integers(-999, 999)] * 3)))
+    grid = VoxelGrid(
+        shape, data.draw(st.floats(0.1, 1000)), origin, data.draw(st.tuples(*[st.integers(-999, 999)] * 3))
+    )
     cut = data.draw(st.integers(0, shape[0]))
     write_volume(folder / "law.hdf", iter([values[:cut], values[cut:]]), grid)
-    with EmanVolume(folder / "law.hdf") as reader:
+    with Eman2Volume(folder / "law.hdf") as reader:
         np.testing.assert_array_equal(reader.read_slices(0, shape[0]), values)
         assert reader.dtype == reader.read_slices(0, 1).dtype == np.float32
         assert reader.grid.voxel_size_angstrom == pytest.approx(grid.voxel_size_angstrom, rel=1e-6)
@@ -60,7 +62,7 @@ def test_a_volume_that_is_written_is_read(folder: Path, data: st.DataObject, sha
 @pytest.mark.parametrize("stored", ["u1", "i1", "u2", "i2", "f4", ">f4", "i4"])
 def test_any_stored_type_is_read_as_it_is(tmp_path: Path, ramp: NDArray[np.int16], stored: str) -> None:
     values = ramp.astype(stored)
-    with EmanVolume(eman_file(tmp_path / "a.hdf", [values], apix_x=13.48)) as reader:
+    with Eman2Volume(eman_file(tmp_path / "a.hdf", [values], apix_x=13.48)) as reader:
         read = reader.read_slices(0, 5)
         assert read.dtype == reader.dtype == values.dtype.newbyteorder("=")
         assert read.dtype.isnative
@@ -80,7 +82,7 @@ def test_bit_reduced_densities_are_scaled_back_in_any_region(
     )
     expected = (raw / (2**bits - 1) * (high - low) + low).astype(np.float32)
     (z0, z1), (y0, y1), (x0, x1) = (sorted(data.draw(st.tuples(*[st.integers(0, n)] * 2))) for n in shape)
-    with EmanVolume(path) as reader:
+    with Eman2Volume(path) as reader:
         region = reader.read_region((z0, y0, x0), (z1 - z0, y1 - y0, x1 - x0))
         assert region.dtype == reader.dtype == np.float32
         np.testing.assert_array_equal(region, expected[z0:z1, y0:y1, x0:x1])
@@ -91,14 +93,14 @@ def test_integers_survive_eight_bits_exactly(tmp_path: Path) -> None:
     """EMAN2 keeps whole numbers that fit as min .. min + 255; 255 levels then stand for steps of 1."""
     raw = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     path = eman_file(tmp_path / "a.hdf", [raw], stored_renderbits=8, stored_rendermin=-100.0, stored_rendermax=155.0)
-    with EmanVolume(path) as reader:
+    with Eman2Volume(path) as reader:
         np.testing.assert_array_equal(reader.read_slices(0, 4), raw.astype(np.float32) - 100)
 
 
 def test_zero_bits_mean_that_densities_are_not_scaled(tmp_path: Path, ramp: NDArray[np.int16]) -> None:
     values = ramp.astype(np.float32)
     path = eman_file(tmp_path / "a.hdf", [values], stored_renderbits=0, stored_rendermin=0.0, stored_rendermax=1.0)
-    with EmanVolume(path) as reader:
+    with Eman2Volume(path) as reader:
         np.testing.assert_array_equal(reader.read_slices(0, 5), values)
 
 
@@ -107,23 +109,23 @@ def test_compressed_chunks_are_read_by_region(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.hdf", "w") as file:
         file.create_dataset("MDF/images/0/image", data=values, chunks=(1, 8, 28), compression="gzip")
         file["MDF/images"].attrs["imageid_max"] = np.int32(0)
-    with EmanVolume(tmp_path / "a.hdf") as reader:
+    with Eman2Volume(tmp_path / "a.hdf") as reader:
         np.testing.assert_array_equal(reader.read_region((3, 5, 7), (9, 11, 13)), values[3:12, 5:16, 7:20])
 
 
 def test_a_file_without_apix_does_not_say_the_voxel_size(tmp_path: Path) -> None:
-    with EmanVolume(eman_file(tmp_path / "a.hdf", [np.zeros((2, 3, 4), np.float32)])) as reader:
+    with Eman2Volume(eman_file(tmp_path / "a.hdf", [np.zeros((2, 3, 4), np.float32)])) as reader:
         assert reader.grid.voxel_size_angstrom == 0
 
 
 def test_voxels_that_are_not_cubes_are_reported(tmp_path: Path) -> None:
     path = eman_file(tmp_path / "a.hdf", [np.zeros((2, 3, 4), np.float32)], apix_x=10.0, apix_y=10.0, apix_z=12.0)
-    with EmanVolume(path) as reader:
+    with Eman2Volume(path) as reader:
         assert "10 x 10 x 12" in reader.warnings[0]
 
 
 def test_further_volumes_are_reported(tmp_path: Path) -> None:
-    with EmanVolume(eman_file(tmp_path / "a.hdf", [np.zeros((2, 3, 4), np.float32)] * 2)) as reader:
+    with Eman2Volume(eman_file(tmp_path / "a.hdf", [np.zeros((2, 3, 4), np.float32)] * 2)) as reader:
         assert "2 volumes" in reader.warnings[0]
 
 
@@ -181,7 +183,7 @@ def test_files_are_in_the_earliest_version_of_hdf5(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ShapeError):
-        write_volume(tmp_path / "a.hdf", iter([np.zeros((2, 3, 4))]), Grid((3, 3, 4), 1.0))
+        write_volume(tmp_path / "a.hdf", iter([np.zeros((2, 3, 4))]), VoxelGrid((3, 3, 4), 1.0))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -251,22 +253,22 @@ def test_hdf5_that_is_no_eman2_volume_is_refused_in_words(
     with h5py.File(tmp_path / "a.hdf", "w") as file:
         fill(file)
     with pytest.raises(UnreadableTomogramError, match=words) as caught:
-        EmanVolume(tmp_path / "a.hdf")
+        Eman2Volume(tmp_path / "a.hdf")
     assert caught.value.fix
 
 
 def test_one_image_is_a_volume_only_if_asked_for(tmp_path: Path) -> None:
     path = eman_file(tmp_path / "a.hdf", [np.arange(6, dtype=np.float32).reshape(2, 3)])
     with pytest.raises(UnreadableTomogramError, match="one image"):
-        EmanVolume(path)
-    with EmanVolume(path, flat=True) as reader:
+        Eman2Volume(path)
+    with Eman2Volume(path, flat=True) as reader:
         assert reader.read_region((0, 1, 0), (1, 1, 3)).tolist() == [[[3, 4, 5]]]
 
 
 @pytest.fixture(scope="module")
 def valid_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("hdf") / "valid.hdf"
-    write_volume(path, iter([np.ones((4, 5, 6), np.float32)]), Grid((4, 5, 6), 10.0))
+    write_volume(path, iter([np.ones((4, 5, 6), np.float32)]), VoxelGrid((4, 5, 6), 10.0))
     return path
 
 
@@ -276,7 +278,7 @@ def test_a_file_that_ends_early_is_refused_in_words(folder: Path, valid_file: Pa
     content = valid_file.read_bytes()
     (folder / "cut.hdf").write_bytes(content[: int(cut * len(content))])
     with pytest.raises(UnreadableTomogramError):
-        EmanVolume(folder / "cut.hdf")
+        Eman2Volume(folder / "cut.hdf")
 
 
 @settings(max_examples=60, deadline=None)
@@ -289,7 +291,7 @@ def test_changed_bytes_cause_only_faults_in_words(
         content[int(place * len(content))] = byte
     (folder / "changed.hdf").write_bytes(content)
     try:
-        with EmanVolume(folder / "changed.hdf") as reader:
+        with Eman2Volume(folder / "changed.hdf") as reader:
             reader.read_slices(0, 1)
     except TomosegError:
         return

@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io import eman2_hdf, tiff
-from tomoseg_tui.io.formats import KNOWN_SUFFIXES, copy_unpacked, open_stack, open_volume
+from tomoseg_tui.io.formats import SUPPORTED_SUFFIXES, copy_unpacked, open_stack, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 
 
 @pytest.fixture(scope="session")
-def contents(tmp_path_factory: pytest.TempPathFactory, ramp: NDArray[np.int16], ramp_grid: Grid) -> Path:
+def contents(tmp_path_factory: pytest.TempPathFactory, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> Path:
     """The same volume in each format."""
     place = tmp_path_factory.mktemp("contents")
     with MrcWriter(place / "mrc", ramp_grid, np.int16) as writer:
@@ -47,7 +47,7 @@ def test_the_format_is_found_by_content_whatever_the_name(
     tmp_path: Path,
     contents: Path,
     ramp: NDArray[np.int16],
-    ramp_grid: Grid,
+    ramp_grid: VoxelGrid,
     kind: str,
     archive: str,
     name: str,
@@ -79,7 +79,7 @@ def test_an_archive_leaves_no_temporary_file(tmp_path: Path, contents: Path, mon
 
 
 def test_the_sign_of_bytes_is_handed_on(tmp_path: Path) -> None:
-    with MrcWriter(tmp_path / "a.mrc", Grid((2, 2, 2), 1.0), np.int8) as writer:
+    with MrcWriter(tmp_path / "a.mrc", VoxelGrid((2, 2, 2), 1.0), np.int8) as writer:
         writer.write_slices(0, np.full((2, 2, 2), -1, np.int8))
     with open_volume(tmp_path / "a.mrc", byte_sign="unsigned") as reader:
         assert reader.read_slices(0, 2).max() == 255
@@ -170,7 +170,7 @@ MASKS = (np.random.default_rng(7).random((3, 8, 9)) > 0.5).astype(np.uint8)
 def test_a_stack_of_masks_is_read_from_each_format(tmp_path: Path, kind: str, archive: str) -> None:
     path = tmp_path / "masks"
     if kind == "mrc":
-        with MrcWriter(path, Grid((3, 8, 9), 0.0), np.int8) as writer:
+        with MrcWriter(path, VoxelGrid((3, 8, 9), 0.0), np.int8) as writer:
             writer.write_slices(0, MASKS.astype(np.int8))
     elif kind == "hdf":
         eman2_hdf.write_image_stack(path, MASKS, voxel_size_angstrom=0)
@@ -200,7 +200,7 @@ def test_hdf5_of_other_programs_is_refused(tmp_path: Path) -> None:
 
 def test_the_first_suffix_that_matches_is_the_longest() -> None:
     for name, suffix in {"a.mrc": ".mrc", "a.rec.gz": ".rec.gz", "a.st.bz2": ".st.bz2", "a.hdf": ".hdf"}.items():
-        assert next(known for known in KNOWN_SUFFIXES if name.endswith(known)) == suffix
+        assert next(known for known in SUPPORTED_SUFFIXES if name.endswith(known)) == suffix
 
 
 @pytest.mark.parametrize("archive", ["plain", "gzip", "bzip2"])

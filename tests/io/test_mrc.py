@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, TomogramError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io.mrc import MrcReader, MrcWriter, copy_sparse
 
@@ -68,7 +68,7 @@ def read_bytes(path: Path, content: bytes, **options: Any) -> NDArray[Any]:
 
 
 @pytest.fixture
-def ramp_file(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: Grid) -> Path:
+def ramp_file(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> Path:
     path = tmp_path / "ramp.mrc"
     with MrcWriter(path, ramp_grid, "i2") as writer:
         writer.write_slices(0, ramp)
@@ -79,7 +79,7 @@ def ramp_file(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: Grid) -> Path:
 @given(data=st.data(), code=st.sampled_from(CODES), shape=SHAPES)
 def test_what_is_written_is_read(folder: Path, data: st.DataObject, code: str, shape: tuple[int, int, int]) -> None:
     values = data.draw(arrays(code, shape))
-    grid = Grid(
+    grid = VoxelGrid(
         shape,
         data.draw(st.floats(0.1, 1000)),
         data.draw(st.tuples(FLOATS, FLOATS, FLOATS)),
@@ -130,7 +130,7 @@ def test_any_region_equals_slicing(folder: Path, data: st.DataObject, shape: tup
     np.testing.assert_array_equal(region, values[z0:z1, y0:y1, x0:x1])
 
 
-def test_any_region_written_lands_at_its_place(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: Grid) -> None:
+def test_any_region_written_lands_at_its_place(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> None:
     path = tmp_path / "blocks.mrc"
     MrcWriter(path, ramp_grid, np.int16).close()
     for z, y, x in product((0, 3), (0, 4), (0, 2)):
@@ -140,7 +140,9 @@ def test_any_region_written_lands_at_its_place(tmp_path: Path, ramp: NDArray[np.
         np.testing.assert_array_equal(reader.read_slices(0, 5), ramp)
 
 
-def test_mrcfile_reads_and_approves_what_is_written(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: Grid) -> None:
+def test_mrcfile_reads_and_approves_what_is_written(
+    tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid
+) -> None:
     for code in CODES:
         path = tmp_path / f"{code}.mrc"
         values = (ramp // 8).astype(code)  # small, since mrcfile sums in the file's type
@@ -173,7 +175,7 @@ def test_what_mrcfile_writes_is_read(tmp_path: Path) -> None:
 
 
 def test_signed_bytes_carry_the_stamp_of_imod(tmp_path: Path) -> None:
-    MrcWriter(tmp_path / "map.mrc", Grid((2, 2, 2), 10.0), np.int8).close()
+    MrcWriter(tmp_path / "map.mrc", VoxelGrid((2, 2, 2), 10.0), np.int8).close()
     head = (tmp_path / "map.mrc").read_bytes()
     assert struct.unpack_from("<ii", head, 152) == (1146047817, 1)
     assert struct.unpack_from("<i", head, 108) == (20141,)
@@ -334,7 +336,7 @@ def test_a_reader_serves_several_threads(tmp_path: Path) -> None:
 
 def test_a_region_of_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.mrc"
-    MrcWriter(path, Grid((64, 2048, 2048), 10.0), np.float32).close()
+    MrcWriter(path, VoxelGrid((64, 2048, 2048), 10.0), np.float32).close()
     with MrcReader(path) as reader:
         tracemalloc.start()
         reader.read_region((3, 100, 100), (40, 64, 64))
@@ -346,7 +348,7 @@ def test_a_region_of_a_large_file_takes_little_memory(tmp_path: Path) -> None:
 
 def test_a_new_file_has_its_length_but_takes_no_room(tmp_path: Path) -> None:
     path = tmp_path / "sparse.mrc"
-    with MrcWriter(path, Grid((64, 512, 512), 10.0), np.int8) as writer:
+    with MrcWriter(path, VoxelGrid((64, 512, 512), 10.0), np.int8) as writer:
         writer.write_slices(30, np.ones((1, 512, 512), np.int8))
         writer.sync()
     taken = path.stat()
@@ -356,7 +358,7 @@ def test_a_new_file_has_its_length_but_takes_no_room(tmp_path: Path) -> None:
 
 def test_a_copy_keeps_holes_and_bytes(tmp_path: Path) -> None:
     path, copy = tmp_path / "sparse.mrc", tmp_path / "copy.mrc"
-    with MrcWriter(path, Grid((64, 512, 512), 10.0), np.int8) as writer:
+    with MrcWriter(path, VoxelGrid((64, 512, 512), 10.0), np.int8) as writer:
         writer.write_slices(30, np.full((1, 512, 512), 7, np.int8))
     copy_sparse(path, copy)
     assert copy.read_bytes() == path.read_bytes()
@@ -372,7 +374,7 @@ def test_a_copy_of_a_file_without_holes_is_equal(folder: Path, content: bytes) -
 
 
 def test_values_that_would_be_cut_are_refused(tmp_path: Path) -> None:
-    with MrcWriter(tmp_path / "a.mrc", Grid((2, 2, 2), 1.0), np.int8) as writer:
+    with MrcWriter(tmp_path / "a.mrc", VoxelGrid((2, 2, 2), 1.0), np.int8) as writer:
         with pytest.raises(TypeError, match="round and clip"):
             writer.write_slices(0, np.ones((1, 2, 2), np.float32))
         with pytest.raises(ShapeError):
@@ -383,16 +385,16 @@ def test_values_that_would_be_cut_are_refused(tmp_path: Path) -> None:
 
 def test_a_type_without_a_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TomogramError, match="float64"):
-        MrcWriter(tmp_path / "a.mrc", Grid((2, 2, 2), 1.0), np.float64)
+        MrcWriter(tmp_path / "a.mrc", VoxelGrid((2, 2, 2), 1.0), np.float64)
     assert not (tmp_path / "a.mrc").exists()
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(TomogramError, match="missing"):
-        MrcWriter(tmp_path / "missing" / "a.mrc", Grid((2, 2, 2), 1.0), np.int8)
+        MrcWriter(tmp_path / "missing" / "a.mrc", VoxelGrid((2, 2, 2), 1.0), np.int8)
 
 
-def test_a_reopened_file_says_what_it_is(ramp_file: Path, ramp_grid: Grid) -> None:
+def test_a_reopened_file_says_what_it_is(ramp_file: Path, ramp_grid: VoxelGrid) -> None:
     with MrcWriter.reopen(ramp_file) as writer:
         assert (writer.grid, writer.dtype, writer.path) == (ramp_grid, np.dtype(np.int16), ramp_file)
 

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tomoseg_tui.core.mask_decoding import COLOUR
+from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
-from tomoseg_tui.io.png import png_bytes, read_png, read_png_stack, write_mask_png, write_png
+from tomoseg_tui.io.png import encode_png, read_png, read_png_stack, write_mask_png, write_png
 
 RGB = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 
@@ -24,14 +24,14 @@ def test_a_png_holds_every_pixel_in_its_place(tmp_path: Path) -> None:
 
 
 def test_a_view_with_turned_rows_is_written_as_it_looks() -> None:
-    with Image.open(BytesIO(png_bytes(RGB[::-1]))) as picture:
+    with Image.open(BytesIO(encode_png(RGB[::-1]))) as picture:
         np.testing.assert_array_equal(np.asarray(picture), RGB[::-1])
 
 
 @pytest.mark.parametrize("odd", [RGB[..., 0], RGB[..., :2], RGB.astype(np.float32), RGB[:0]])
 def test_what_is_no_picture_is_refused(odd: NDArray[Any]) -> None:
     with pytest.raises(ShapeError, match="expected"):
-        png_bytes(odd)
+        encode_png(odd)
 
 
 GREYS = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -44,7 +44,7 @@ def test_greys_and_numbers_of_colours_are_read_as_they_are(tmp_path: Path) -> No
     numbers = GREYS % 3
     write_mask_png(path, numbers, [(0, 0, 0), (255, 0, 0), (0, 0, 255)])
     np.testing.assert_array_equal(read_png(path), numbers)
-    coloured = np.array([0, COLOUR + 0xFF0000, COLOUR + 0x0000FF])[numbers]
+    coloured = np.array([0, COLOUR_OFFSET + 0xFF0000, COLOUR_OFFSET + 0x0000FF])[numbers]
     np.testing.assert_array_equal(read_png(path, colours=True), coloured)
     with Image.open(path) as image:
         image.convert("RGB").save(path)
@@ -59,7 +59,7 @@ def test_sixteen_bits_are_read_and_what_is_see_through_is_0(tmp_path: Path) -> N
     rgba[..., 0] = 255
     rgba[0, :, 3] = 255
     Image.fromarray(rgba).save(path)
-    np.testing.assert_array_equal(read_png(path), [[COLOUR + 0xFF0000] * 2, [0, 0]])
+    np.testing.assert_array_equal(read_png(path), [[COLOUR_OFFSET + 0xFF0000] * 2, [0, 0]])
 
 
 def test_a_mask_of_two_greys_is_known_by_them_and_not_by_their_numbers(tmp_path: Path) -> None:

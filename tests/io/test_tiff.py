@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io import tiff
 from tomoseg_tui.io.formats import open_stack
@@ -32,7 +32,9 @@ FLOATS = st.floats(-1e6, 1e6, width=32)
 def test_what_is_written_is_read(folder: Path, data: st.DataObject, shape: tuple[int, int, int], code: str) -> None:
     values = data.draw(arrays(code, shape))
     origin = data.draw(st.tuples(FLOATS, FLOATS, FLOATS))
-    grid = Grid(shape, data.draw(st.floats(0.1, 1000)), origin, data.draw(st.tuples(*[st.integers(-999, 999)] * 3)))
+    grid = VoxelGrid(
+        shape, data.draw(st.floats(0.1, 1000)), origin, data.draw(st.tuples(*[st.integers(-999, 999)] * 3))
+    )
     cut = data.draw(st.integers(0, shape[0]))
     write_volume(folder / "law.tif", iter([values[:cut], values[cut:]]), grid, code)
     with TiffVolume(folder / "law.tif") as reader:
@@ -99,10 +101,10 @@ def test_a_print_resolution_says_nothing_about_voxels(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.zeros((3, 4, 5), np.uint8), resolution=(300, 300), photometric="minisblack")
     with TiffVolume(path) as reader:
-        assert reader.grid == Grid((3, 4, 5), 0.0)
+        assert reader.grid == VoxelGrid((3, 4, 5), 0.0)
 
 
-def test_other_programs_read_plain_pages(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: Grid) -> None:
+def test_other_programs_read_plain_pages(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> None:
     write_volume(tmp_path / "a.tif", iter([ramp]), ramp_grid, np.int16)
     with tifffile.TiffFile(tmp_path / "a.tif") as other:
         assert (len(other.pages), other.is_imagej, other.is_bigtiff) == (5, False, False)
@@ -111,7 +113,7 @@ def test_other_programs_read_plain_pages(tmp_path: Path, ramp: NDArray[np.int16]
 
 
 def test_large_volumes_become_big_tiff(
-    tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: Grid, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiff, "CLASSIC_LIMIT_BYTES", 100)
     write_volume(tmp_path / "a.tif", iter([ramp]), ramp_grid, np.int16)
@@ -178,9 +180,9 @@ def test_one_page_is_a_volume_only_if_asked_for(tmp_path: Path) -> None:
 def test_slabs_that_are_not_the_volume_leave_nothing(tmp_path: Path) -> None:
     for slabs in ([np.zeros((2, 3, 4), np.uint8)], [np.zeros((3, 3, 5), np.uint8)]):
         with pytest.raises(ShapeError):
-            write_volume(tmp_path / "a.tif", iter(slabs), Grid((3, 3, 4), 1.0), np.uint8)
+            write_volume(tmp_path / "a.tif", iter(slabs), VoxelGrid((3, 3, 4), 1.0), np.uint8)
     with pytest.raises(TypeError):
-        write_volume(tmp_path / "a.tif", iter([np.zeros((3, 3, 4))]), Grid((3, 3, 4), 1.0), np.uint8)
+        write_volume(tmp_path / "a.tif", iter([np.zeros((3, 3, 4))]), VoxelGrid((3, 3, 4), 1.0), np.uint8)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -197,7 +199,7 @@ def valid_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Valid files of every arrangement: ours, ImageJ's with its single page, OME, compressed, in strips."""
     place = tmp_path_factory.mktemp("tiff")
     values = np.random.default_rng(7).integers(0, 255, (4, 20, 30), np.uint8)
-    write_volume(place / "own", iter([values]), Grid((4, 20, 30), 10.0), np.uint8)
+    write_volume(place / "own", iter([values]), VoxelGrid((4, 20, 30), 10.0), np.uint8)
     tifffile.imwrite(place / "imagej", values, imagej=True)
     tifffile.imwrite(place / "shaped", values, photometric="minisblack")
     tifffile.imwrite(place / "big", values, photometric="minisblack", bigtiff=True, metadata=None)

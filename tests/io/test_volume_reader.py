@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
-from tomoseg_tui.io.volume_reader import check_box, check_not_flat, cubic_voxel_size, placed_slabs, seven_digits
+from tomoseg_tui.io.volume_reader import (
+    check_box,
+    cubic_voxel_size,
+    enumerate_slabs,
+    reject_single_slice,
+    round_to_float32,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,26 +52,26 @@ def test_edges_within_one_percent_or_not_given_are_not_reported(z_size: float) -
 
 
 def test_a_decimal_survives_being_stored_in_32_bits() -> None:
-    assert seven_digits(float(np.float32(13.48))) == 13.48
+    assert round_to_float32(float(np.float32(13.48))) == 13.48
 
 
 def test_one_slice_is_no_volume_unless_asked_for() -> None:
     with pytest.raises(UnreadableTomogramError, match="one image"):
-        check_not_flat(Path("a.mrc"), 1, flat=False)
-    check_not_flat(Path("a.mrc"), 1, flat=True)
+        reject_single_slice(Path("a.mrc"), 1, flat=False)
+    reject_single_slice(Path("a.mrc"), 1, flat=True)
 
 
 def test_slabs_know_their_place() -> None:
     slabs = [np.zeros((2, 3, 4)), np.zeros((1, 3, 4))]
-    assert [start for start, _ in placed_slabs(slabs, (3, 3, 4))] == [0, 2]
+    assert [start for start, _ in enumerate_slabs(slabs, (3, 3, 4))] == [0, 2]
 
 
 @pytest.mark.parametrize("lengths", [[2], [2, 2], []])
 def test_slabs_that_are_not_the_volume_are_refused(lengths: list[int]) -> None:
     with pytest.raises(ShapeError):
-        list(placed_slabs([np.zeros((length, 3, 4)) for length in lengths], (3, 3, 4)))
+        list(enumerate_slabs([np.zeros((length, 3, 4)) for length in lengths], (3, 3, 4)))
 
 
 def test_slabs_of_another_width_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(3, 3, 5\)"):
-        list(placed_slabs([np.zeros((3, 3, 5))], (3, 3, 4)))
+        list(enumerate_slabs([np.zeros((3, 3, 5))], (3, 3, 4)))

@@ -11,7 +11,13 @@ from helpers.stub_worker import Stage, becomes, train
 
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.dependencies import awaited, blocked, launch_all, resume_with_followers, to_come
+from tomoseg_tui.jobs.dependencies import (
+    failed_dependency_error,
+    find_dependencies,
+    launch_chain,
+    resume_with_dependents,
+    unfinished_requests,
+)
 from tomoseg_tui.jobs.job import Job, JobState, create_job, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
@@ -71,12 +77,12 @@ def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Pro
     assert "tomoseg jobs resume 1" in listing["fix"]
     assert "job 2 (apply later on cell), which is failed" in last.listing()["fault"]
     with pytest.raises(JobError, match="comes after job 1"):
-        resume_with_followers(project.layout, later)
+        resume_with_dependents(project.layout, later)
     if end == "failed":
         stage.fail("first", fails=False)
     else:
         stage.let_go("first")
-    resumed, followers = resume_with_followers(project.layout, first)
+    resumed, followers = resume_with_dependents(project.layout, first)
     assert (resumed, [job.id for job in followers]) == (True, ["2", "3"])
     becomes(last, JobState.DONE)
 
@@ -91,12 +97,12 @@ def test_a_job_that_was_resumed_takes_along_only_what_waited_for_it(projects: Pr
     own = train(project, "own")
     becomes(own, JobState.FAILED)
     with pytest.raises(JobError, match="Job 1 is failed"):
-        awaited(project.layout, ["1"])
+        find_dependencies(project.layout, ["1"])
     stage.fail("first", fails=False)
-    assert resume_with_followers(project.layout, first) == (True, [])
+    assert resume_with_dependents(project.layout, first) == (True, [])
     becomes(first, JobState.DONE)
     assert own.state() is JobState.FAILED
-    assert resume_with_followers(project.layout, first) == (False, [])
+    assert resume_with_dependents(project.layout, first) == (False, [])
 
 
 @pytest.mark.slow
@@ -111,13 +117,13 @@ def test_a_chain_whose_workers_all_went_down_goes_on_with_its_first_job(projects
     bare = create_job(project.layout, "apply", "bare", {"run": "bare", "tomograms": ["cell"]}, after=["1", "3"])
     os.utime(bare.record_file, (0, 0))
     begun = create_job(project.layout, "apply", "begun", {"run": "begun", "tomograms": ["cell"]}, after=["1"])
-    begun.move(JobState.RUNNING, started=now())
+    begun.set_state(JobState.RUNNING, started=now())
     for job in (own, last, later, first):
         launch._signal_group(job, signal.SIGKILL)
     everything = [first, later, last, own, bare, begun]
     wait_until(lambda: {job.state() for job in everything} == {JobState.LOST})
     stage.let_go("first", "own")
-    resumed, followers = resume_with_followers(project.layout, first)
+    resumed, followers = resume_with_dependents(project.layout, first)
     assert (resumed, [job.id for job in followers]) == (True, ["2", "3", "5"])
     becomes(bare, JobState.DONE)
     assert [job.state() for job in (first, later, last)] == [JobState.DONE] * 3
@@ -132,7 +138,7 @@ def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Project
         ("train", "t", asked[0], ()), ("apply", "a", asked[1], (0,)), ("apply", "b", asked[2], (0,)),
         ("apply", "c", asked[2], (1, 2)),
     ]  # fmt: skip
-    jobs = launch_all(project.layout, steps)
+    jobs = launch_chain(project.layout, steps)
     becomes(jobs[2], JobState.DONE)
     becomes(jobs[3], JobState.FAILED)
     assert [job.state() for job in jobs[:2]] == [JobState.DONE, JobState.FAILED]
@@ -167,8 +173,8 @@ def test_a_job_whose_forerunner_was_removed_is_told_at_once(projects: Projects) 
     layout = projects[0].layout
     first = create_job(layout, "train", "first", {})
     later = create_job(layout, "apply", "later", {}, after=[first.id])
-    launch.discard(first)
-    assert "a job that is gone" in str(blocked(later, later.record()))
+    launch.delete_job_folder(first)
+    assert "a job that is gone" in str(failed_dependency_error(later, later.record()))
 
 
 @pytest.mark.slow
@@ -177,8 +183,8 @@ def test_what_is_still_to_come_is_told_with_all_that_it_waits_for(projects: Proj
     stage.hold("first")
     train(project, "first")
     apply(project, "later", after=["1"])
-    kinds = [kind for kind, _ in to_come(project.layout, ["2"])]
+    kinds = [kind for kind, _ in unfinished_requests(project.layout, ["2"])]
     assert kinds == ["apply", "train"]
     stage.let_go("first")
     becomes(find_job(project.layout, "2"), JobState.DONE)
-    assert to_come(project.layout, ["2"]) == []
+    assert unfinished_requests(project.layout, ["2"]) == []

@@ -17,13 +17,21 @@ from helpers.stub_worker import Stage, becomes, queue, train
 from tomoseg_tui.errors import JobError, SettingsError
 from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.dependencies import launch_all
-from tomoseg_tui.jobs.device_queue import Place, Standing, Ticket, queue_folder, read_ticket, take_lock, user_name
-from tomoseg_tui.jobs.device_request import Wish
+from tomoseg_tui.jobs.dependencies import launch_chain
+from tomoseg_tui.jobs.device_queue import (
+    QueuePosition,
+    QueueSlot,
+    Ticket,
+    acquire_device_lock,
+    queue_folder,
+    read_ticket,
+    user_name,
+)
+from tomoseg_tui.jobs.device_request import DeviceRequest
 from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 
-CPU = Wish(("cpu",), "the CPU")
+CPU = DeviceRequest(("cpu",), "the CPU")
 Projects = tuple[Project, Project]
 
 
@@ -35,8 +43,8 @@ def waits_for(job: Job) -> str:
     return str(job.listing()["waits_for"])
 
 
-def place(folder: Path, job: str = "7", wish: Wish = CPU) -> Place:
-    return Place(folder, wish, project="lamella", job=job)
+def place(folder: Path, job: str = "7", wish: DeviceRequest = CPU) -> QueueSlot:
+    return QueueSlot(folder, wish, project="lamella", job=job)
 
 
 @pytest.fixture
@@ -70,7 +78,7 @@ def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) 
     stage.hold("first")
     train(projects[0], "first")
     waiting = train(projects[0], "waiting")
-    owner = locks.owner_of(waiting.claim)
+    owner = locks.owner_of(waiting.claim_file)
     assert owner is not None
     maps = Path(f"/proc/{owner.pid}/maps").read_text()
     assert "numpy" not in maps
@@ -83,7 +91,7 @@ def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) 
 def test_the_next_one_goes_when_the_running_one_is_killed(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     first, second = train(projects[0], "first"), train(projects[1], "second")
-    owner = locks.owner_of(first.claim)
+    owner = locks.owner_of(first.claim_file)
     assert owner is not None
     os.kill(owner.pid, signal.SIGKILL)
     becomes(second, JobState.DONE)
@@ -96,7 +104,7 @@ def test_a_waiting_job_is_ended_at_once_and_can_be_resumed(projects: Projects, s
     stage.hold("first")
     train(projects[0], "first")
     waiting = train(projects[0], "waiting")
-    owner = locks.owner_of(waiting.claim)
+    owner = locks.owner_of(waiting.claim_file)
     assert owner is not None
     Tomoseg(projects[0].layout.root)("jobs", verb, "2")
     assert waiting.state() is JobState.STOPPED
@@ -152,20 +160,20 @@ def test_dead_owners_and_strange_files_hold_up_nobody(projects: Projects, stage:
 
 def test_a_worker_that_hangs_holds_up_nobody(folder: Path) -> None:
     with place(folder) as older, place(folder, "8") as younger:
-        standing = younger.step_forward()
-        assert standing == Standing("waits for the CPU: 1 before it", 1)
+        position = younger.try_acquire()
+        assert position == QueuePosition("waits for the CPU: 1 before it", 1)
         for ticket in folder.glob("*.ticket"):
             os.utime(ticket, (0, 0))
-        younger.touch()
-        assert younger.step_forward() is None
-        assert older.step_forward() is not None
+        younger.heartbeat()
+        assert younger.try_acquire() is None
+        assert older.try_acquire() is not None
 
 
 def test_a_place_is_found_again_when_the_folder_was_cleared(folder: Path) -> None:
     with place(folder) as waiting:
         for file in folder.iterdir():
             file.unlink()
-        assert waiting.step_forward() is None
+        assert waiting.try_acquire() is None
         assert len(list(folder.glob("*.ticket"))) == 1
     assert list(folder.iterdir()) == []
 
@@ -176,7 +184,7 @@ def test_tickets_of_other_machines_do_not_count(folder: Path) -> None:
     (folder / f"{1:020d}.node17.1.ticket").write_bytes(msgspec.json.encode(ticket))
     (folder / "node17.cpu.0.lock").write_bytes(msgspec.json.encode(elsewhere))
     with place(folder) as mine:
-        assert mine.step_forward() is None
+        assert mine.try_acquire() is None
 
 
 def test_old_rubbish_is_swept_away(folder: Path) -> None:
@@ -184,7 +192,7 @@ def test_old_rubbish_is_swept_away(folder: Path) -> None:
         (folder / name).write_bytes(b"half")
         os.utime(folder / name, (1, 1))
     with place(folder) as mine:
-        assert mine.step_forward() is None
+        assert mine.try_acquire() is None
     assert list(folder.iterdir()) == []
 
 
@@ -194,18 +202,18 @@ def test_whoever_waits_is_named_as_the_user_knows_the_job(folder: Path) -> None:
     for name, user, project in (("1", "alice", "lamella"), ("2", user_name(), "other"), ("3", user_name(), "lamella")):
         ticket = Ticket(owner, user, project, name, ("cpu",))
         (folder / f"{int(name):020d}.{host}.{name}.ticket").write_bytes(msgspec.json.encode(ticket))
-    assert take_lock(folder, "cpu", owner) is not None
+    assert acquire_device_lock(folder, "cpu", owner) is not None
     with place(folder) as mine:
-        standing = mine.step_forward()
-    assert standing is not None
-    assert standing.words == "waits for the CPU: job 1 of alice and job 2 of other and 1 more are at it"
+        position = mine.try_acquire()
+    assert position is not None
+    assert position.text == "waits for the CPU: job 1 of alice and job 2 of other and 1 more are at it"
 
 
 def test_files_are_readable_by_all_users_whatever_the_umask_says(folder: Path) -> None:
     mask = os.umask(0o077)
     try:
         with place(folder) as mine:
-            mine.step_forward()
+            mine.try_acquire()
             modes = {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
     finally:
         os.umask(mask)
@@ -239,12 +247,13 @@ def test_the_config_names_the_folder_and_a_faulty_one_fails_the_job(
 
 
 def test_jobs_for_several_gpus_take_them_together(folder: Path) -> None:
-    both, one = Wish(("gpu-0", "gpu-1"), "2 GPUs", 2), Wish(("gpu-1",), "GPU 1")
+    both, one = DeviceRequest(("gpu-0", "gpu-1"), "2 GPUs", 2), DeviceRequest(("gpu-1",), "GPU 1")
     with place(folder, "1", one) as first:
-        assert first.step_forward() is None
-        with place(folder, "2", both) as second, place(folder, "3", Wish(("gpu-0",), "GPU 0")) as third:
+        assert first.try_acquire() is None
+        with place(folder, "2", both) as second, place(folder, "3", DeviceRequest(("gpu-0",), "GPU 0")) as third:
             assert (
-                second.step_forward() == Standing("waits for 2 GPUs: job 1 and job 2 and 1 more are at it", 0) or True
+                second.try_acquire() == QueuePosition("waits for 2 GPUs: job 1 and job 2 and 1 more are at it", 0)
+                or True
             )
             assert second.devices == ()
             assert third.devices == ()
@@ -252,21 +261,22 @@ def test_jobs_for_several_gpus_take_them_together(folder: Path) -> None:
 
 _AS_NOBODY = """
 import os, sys, time
-from tomoseg_tui.jobs.device_queue import Place, queue_folder
-from tomoseg_tui.jobs.device_request import Wish
-with Place(queue_folder({"TOMOSEG_QUEUE_FOLDER": sys.argv[2]}), Wish(("cpu",), ""), project="", job="") as warm:
-    warm.step_forward()  # wakes what lies where only root may look
+from tomoseg_tui.jobs.device_queue import QueueSlot, queue_folder
+from tomoseg_tui.jobs.device_request import DeviceRequest
+folder = queue_folder({"TOMOSEG_QUEUE_FOLDER": sys.argv[2]})
+with QueueSlot(folder, DeviceRequest(("cpu",), ""), project="", job="") as warm:
+    warm.try_acquire()  # wakes what lies where only root may look
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
-place = Place(queue_folder(), Wish(("cpu",), "the CPU"), project="nobodys", job="4")
-with place:
-    standing = place.step_forward()
-    if standing is not None:
+slot = QueueSlot(queue_folder(), DeviceRequest(("cpu",), "the CPU"), project="nobodys", job="4")
+with slot:
+    position = slot.try_acquire()
+    if position is not None:
         print("waits", flush=True)
-    while standing is not None:
+    while position is not None:
         time.sleep(0.02)
-        standing = place.step_forward()
+        position = slot.try_acquire()
     print("has it", flush=True)
     sys.stdin.readline()
     if sys.argv[1] == "die":
@@ -332,7 +342,7 @@ def test_jobs_that_are_started_together_go_in_their_order(projects: Projects, st
     stage.hold("c", *later)
     together = [("train", name, {"name": name}, ()) for name in names]
     after = [("train", name, {"name": name}, (0, 1, 2)) for name in later]
-    jobs = launch_all(project.layout, [*together, *after])
+    jobs = launch_chain(project.layout, [*together, *after])
     wait_until(lambda: all("waits for job" in waits_for(job) for job in jobs[3:]))
     wait_until(lambda: stage.begun == names)
     stage.let_go("c")

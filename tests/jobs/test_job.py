@@ -38,7 +38,7 @@ def job(project: Project) -> Job:
 
 def move_to(job: Job, *states: JobState) -> None:
     for state in states:
-        job.move(state)
+        job.set_state(state)
 
 
 class JobLife(RuleBasedStateMachine):
@@ -53,11 +53,11 @@ class JobLife(RuleBasedStateMachine):
     @rule(to=st.sampled_from(JobState))
     def move(self, to: JobState) -> None:
         if str(to) in MAY_FOLLOW[self.expected]:
-            self.job.move(to, fault=f"now {to}")
+            self.job.set_state(to, fault=f"now {to}")
             self.expected = str(to)
         else:
             with pytest.raises(JobError, match="cannot become"):
-                self.job.move(to)
+                self.job.set_state(to)
 
     @rule()
     def write_half_a_progress(self) -> None:
@@ -136,7 +136,7 @@ def test_a_missing_or_damaged_result_is_empty(job: Job, content: bytes | None) -
 
 
 def test_a_running_job_whose_worker_lives_is_running(job: Job) -> None:
-    locks.take(job.claim, locks.this_process())
+    locks.acquire(job.claim_file, locks.this_process())
     move_to(job, JobState.RUNNING)
     assert job.state() is JobState.RUNNING
 
@@ -145,8 +145,8 @@ def test_a_running_job_whose_worker_lives_is_running(job: Job) -> None:
 def test_a_running_job_whose_worker_is_gone_is_lost_and_says_what_to_do(job: Job, claim: bytes | None) -> None:
     move_to(job, JobState.RUNNING)
     if claim is not None:
-        job.claim.write_bytes(claim)
-        os.utime(job.claim, (0, 0))
+        job.claim_file.write_bytes(claim)
+        os.utime(job.claim_file, (0, 0))
     assert job.state() is JobState.LOST
     assert job.listing()["fix"] == "Go on from what it has kept: tomoseg jobs resume 1"
 

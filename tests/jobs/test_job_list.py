@@ -8,17 +8,17 @@ from helpers.run_project import put_job, tell_progress
 
 from tomoseg_tui.files import locks
 from tomoseg_tui.jobs.job import Job, JobState, all_jobs
-from tomoseg_tui.jobs.job_list import JobsSeen
+from tomoseg_tui.jobs.job_list import JobListCache
 from tomoseg_tui.project.catalog import Project
 
 
-def listings(seen: JobsSeen) -> list[dict[str, object]]:
-    return [job.listing for job in seen.look()]
+def listings(seen: JobListCache) -> list[dict[str, object]]:
+    return [job.listing for job in seen.poll()]
 
 
 def test_every_look_is_as_good_as_the_first(project: Project) -> None:
     """Through the life of jobs: made, begun, gone on with, over, lost, resumed, removed."""
-    seen = JobsSeen(project.layout)
+    seen = JobListCache(project.layout)
 
     def check() -> None:
         assert listings(seen) == [job.listing() for job in all_jobs(project.layout)]
@@ -28,22 +28,22 @@ def test_every_look_is_as_good_as_the_first(project: Project) -> None:
     check()
     job = put_job(project, "train", "run", state="lost", asked={"features": ["mt"]})
     check()
-    with locks.holding(job.claim):
+    with locks.held(job.claim_file):
         check()
         tell_progress(job, 0.5, "epoch 5/10")
         check()
-        assert seen.look()[0].listing["message"] == "epoch 5/10"
+        assert seen.poll()[0].listing["message"] == "epoch 5/10"
     check()
-    job.move(JobState.LOST)
+    job.set_state(JobState.LOST)
     check()
-    job.move(JobState.QUEUED)
+    job.set_state(JobState.QUEUED)
     check()
-    with locks.holding(job.claim):
-        job.move(JobState.RUNNING)
+    with locks.held(job.claim_file):
+        job.set_state(JobState.RUNNING)
         check()
-        job.move(JobState.DONE)
+        job.set_state(JobState.DONE)
         check()
-    assert [one.asked for one in seen.look()] == [{"features": ["mt"]}, {}]
+    assert [one.request for one in seen.poll()] == [{"features": ["mt"]}, {}]
     shutil.rmtree(job.folder)
     check()
     (project.layout.jobs / "7").mkdir()
@@ -53,7 +53,7 @@ def test_every_look_is_as_good_as_the_first(project: Project) -> None:
 def test_jobs_that_are_over_are_not_read_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     for state in ("done", "failed", "stopped", "lost"):
         put_job(project, "merge", "alpha/merged", state=state)
-    seen = JobsSeen(project.layout)
+    seen = JobListCache(project.layout)
     first = listings(seen)
     monkeypatch.setattr(Job, "record", lambda _job: pytest.fail("a job that is over was read again"))
     assert listings(seen) == first
@@ -61,9 +61,9 @@ def test_jobs_that_are_over_are_not_read_again(project: Project, monkeypatch: py
 
 def test_a_heart_that_beats_again_on_another_host_is_seen(project: Project) -> None:
     job = put_job(project, "merge", "alpha/merged", state="lost")
-    locks.take(job.claim, locks.Owner("elsewhere", "their boot", 1, "1"))
-    os.utime(job.claim, (1, 1))
-    seen = JobsSeen(project.layout)
-    assert seen.look()[0].listing["state"] == "lost"
-    os.utime(job.claim)
-    assert seen.look()[0].listing["state"] == "running"
+    locks.acquire(job.claim_file, locks.Owner("elsewhere", "their boot", 1, "1"))
+    os.utime(job.claim_file, (1, 1))
+    seen = JobListCache(project.layout)
+    assert seen.poll()[0].listing["state"] == "lost"
+    os.utime(job.claim_file)
+    assert seen.poll()[0].listing["state"] == "running"

@@ -21,8 +21,7 @@ from tomoseg_tui.project.catalog import Project
 
 MERGE = ("merge", "tubes", "--map", "one=0.5")
 BROKEN = (
-    "from tomoseg_tui.workflow.merge import merge_request as merging\n"
-    "def fail(*_):\n    {}\nmerging._merge_slabs = fail"
+    "from tomoseg_tui.workflow.merge import merge_request\ndef fail(*_):\n    {}\nmerge_request._merge_slabs = fail"
 )
 
 
@@ -73,7 +72,7 @@ def test_without_wait_the_number_is_printed_and_the_job_goes_on(
     wait_until(lambda: 0.3 < job.progress().progress < 0.4)
     held.let_go()
     assert list(launch.watch(job))[-1] is JobState.DONE
-    wait_until(lambda: not job.claim.exists())
+    wait_until(lambda: not job.claim_file.exists())
     assert not job.partial.exists()
 
 
@@ -311,9 +310,9 @@ def test_a_worker_shows_other_hosts_that_it_lives(
 ) -> None:
     tomoseg(*MERGE, env=held.env)
     job = job_of(tubes_project)
-    began = job.claim.stat().st_mtime
-    wait_until(lambda: job.claim.stat().st_mtime > began, seconds=5)
-    assert locks.age_seconds(job.claim) < 3
+    began = job.claim_file.stat().st_mtime
+    wait_until(lambda: job.claim_file.stat().st_mtime > began, seconds=5)
+    assert locks.age_seconds(job.claim_file) < 3
     wait_until(lambda: job.progress().peak_memory_bytes > 0)
 
 
@@ -322,11 +321,11 @@ def test_a_job_on_another_host_is_stopped_there(one_map: Path, tomoseg: Tomoseg,
     tomoseg(*MERGE, "--wait")
     job = job_of(tubes_project)
     job.record_file.write_text(job.record_file.read_text().replace('"done"', '"running"'))
-    job.claim.write_text('{"host": "node17", "boot_id": "b", "pid": 1, "started": "1"}')
+    job.claim_file.write_text('{"host": "node17", "boot_id": "b", "pid": 1, "started": "1"}')
     for verb in ("stop", "kill"):
         assert "ssh node17" in tomoseg("jobs", verb, "1", code=2).err
     assert job.state() is JobState.RUNNING
-    job.claim.unlink()
+    job.claim_file.unlink()
 
 
 @pytest.mark.slow

@@ -18,13 +18,13 @@ RACER = """
 import sys, time
 from pathlib import Path
 from tomoseg_tui.errors import AlreadyRunningError
-from tomoseg_tui.files import locks as claims
+from tomoseg_tui.files import locks
 claim, go = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not go.exists():
     pass
 try:
-    claims.take(claim, claims.this_process())
+    locks.acquire(claim, locks.this_process())
     print("mine", flush=True)
 except AlreadyRunningError:
     print("not mine", flush=True)
@@ -51,11 +51,11 @@ def write(claim: Path, owner: Owner) -> None:
 
 
 def test_the_running_process_lives() -> None:
-    assert locks.lives(locks.this_process(), lambda: float("inf"))
+    assert locks.is_alive(locks.this_process(), lambda: float("inf"))
 
 
 def test_a_process_that_has_ended_is_dead() -> None:
-    assert not locks.lives(dead_owner(), lambda: 0.0)
+    assert not locks.is_alive(dead_owner(), lambda: 0.0)
 
 
 def test_a_zombie_is_dead() -> None:
@@ -63,28 +63,28 @@ def test_a_zombie_is_dead() -> None:
     started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
     here = locks.this_process()
     owner = Owner(here.host, here.boot_id, process.pid, started)
-    assert locks.lives(owner, lambda: 0.0)
+    assert locks.is_alive(owner, lambda: 0.0)
     process.kill()
     wait_until(lambda: is_gone(process.pid))
     os.kill(process.pid, 0)  # it still answers
-    assert not locks.lives(owner, lambda: 0.0)
+    assert not locks.is_alive(owner, lambda: 0.0)
     process.communicate()
 
 
 def test_a_number_that_another_process_has_now_is_dead() -> None:
     here = locks.this_process()
-    assert not locks.lives(Owner(here.host, here.boot_id, here.pid, str(int(here.started) + 1)), lambda: 0.0)
+    assert not locks.is_alive(Owner(here.host, here.boot_id, here.pid, str(int(here.started) + 1)), lambda: 0.0)
 
 
 def test_a_process_from_before_the_last_start_of_the_machine_is_dead() -> None:
     here = locks.this_process()
-    assert not locks.lives(Owner(here.host, "another boot", here.pid, here.started), lambda: 0.0)
+    assert not locks.is_alive(Owner(here.host, "another boot", here.pid, here.started), lambda: 0.0)
 
 
 @pytest.mark.parametrize(("age", "alive"), [(0.0, True), (29.0, True), (31.0, False), (float("inf"), False)])
 def test_an_owner_on_another_host_lives_as_long_as_its_heart_beats(age: float, alive: bool) -> None:  # noqa: FBT001
     here = locks.this_process()
-    assert locks.lives(Owner("elsewhere", "their boot", here.pid, here.started), lambda: age) is alive
+    assert locks.is_alive(Owner("elsewhere", "their boot", here.pid, here.started), lambda: age) is alive
 
 
 def test_the_heartbeat_of_another_host_is_the_age_of_the_claim(claim: Path) -> None:
@@ -102,10 +102,10 @@ def test_a_living_owner_keeps_its_claim(claim: Path) -> None:
         assert other.stdout is not None
         assert [other.stdout.readline(), other.stdout.readline()] == [b"ready\n", b"mine\n"]
         with pytest.raises(AlreadyRunningError, match=f"held by process {other.pid}"):
-            locks.take(claim, locks.this_process())
+            locks.acquire(claim, locks.this_process())
         other.send_signal(signal.SIGKILL)
         wait_until(lambda: is_gone(other.pid))
-        locks.take(claim, locks.this_process())
+        locks.acquire(claim, locks.this_process())
     assert locks.owner_of(claim) == locks.this_process()
 
 
@@ -113,7 +113,7 @@ def test_a_living_owner_keeps_its_claim(claim: Path) -> None:
 def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: bytes) -> None:
     claim.write_bytes(content)
     assert not locks.is_held(claim)
-    locks.take(claim, locks.this_process())
+    locks.acquire(claim, locks.this_process())
     assert locks.owner_of(claim) == locks.this_process()
 
 
@@ -127,24 +127,24 @@ def test_only_ones_own_claim_is_released(claim: Path) -> None:
 
 
 def test_a_claim_is_given_back_whatever_happens(claim: Path) -> None:
-    with pytest.raises(ZeroDivisionError), locks.holding(claim):
+    with pytest.raises(ZeroDivisionError), locks.held(claim):
         divmod(int(locks.is_held(claim)), 0)
     assert not claim.exists()
 
 
 def test_a_short_claim_is_waited_for(claim: Path) -> None:
     here = locks.this_process()
-    locks.take(claim, here)
+    locks.acquire(claim, here)
     timer = threading.Timer(0.2, locks.release, (claim, here))
     timer.start()
-    with locks.holding(claim, patience_seconds=10):
+    with locks.held(claim, patience_seconds=10):
         assert locks.is_held(claim)
     timer.join()
 
 
 def test_a_long_claim_is_not_waited_for_without_end(claim: Path) -> None:
-    locks.take(claim, locks.this_process())
-    with pytest.raises(AlreadyRunningError), locks.holding(claim, patience_seconds=0.1):
+    locks.acquire(claim, locks.this_process())
+    with pytest.raises(AlreadyRunningError), locks.held(claim, patience_seconds=0.1):
         pass
 
 
@@ -176,14 +176,14 @@ def test_a_slow_rival_does_not_take_away_the_claim_of_the_one_that_was_faster(cl
     """It has seen the dead owner's claim; by the time that it takes it away a living one's stands there."""
     write(claim, dead_owner())
     seen = claim.read_bytes()
-    locks.take(claim, locks.this_process())
-    locks._bury(claim, seen, Owner("elsewhere", "their boot", 1, "1"))
+    locks.acquire(claim, locks.this_process())
+    locks._remove_stale(claim, seen, Owner("elsewhere", "their boot", 1, "1"))
     assert locks.owner_of(claim) == locks.this_process()
 
 
 def test_a_rival_that_died_while_it_took_a_claim_away_is_in_nobodys_way(claim: Path) -> None:
     write(claim, dead_owner())
-    right = locks._right_to_bury(claim, claim.read_bytes())
+    right = locks._removal_claim_path(claim, claim.read_bytes())
     write(right, dead_owner())
-    locks.take(claim, locks.this_process())
+    locks.acquire(claim, locks.this_process())
     assert locks.owner_of(claim) == locks.this_process()

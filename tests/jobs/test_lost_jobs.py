@@ -10,42 +10,42 @@ from helpers.cli_runner import Tomoseg
 
 from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.job import Job, JobState, create_job, tidy_jobs
+from tomoseg_tui.jobs.job import Job, JobState, create_job, remove_stale_claims
 from tomoseg_tui.project.catalog import Project
 
 
 def test_a_claim_that_a_worker_left_in_its_last_moment_goes_with_the_next_job(project: Project) -> None:
     job = create_job(project.layout, "merge", "cell/merged", {})
-    job.move(JobState.RUNNING)
-    job.move(JobState.DONE)
+    job.set_state(JobState.RUNNING)
+    job.set_state(JobState.DONE)
     dead = locks.Owner(locks.this_process().host, "another boot", 1, "1")
-    locks.take(job.claim, dead)
-    tidy_jobs(project.layout)
-    assert not job.claim.exists()
-    locks.take(job.claim, locks.this_process())
-    tidy_jobs(project.layout)
-    assert job.claim.exists(), "the claim of a living process stays"
+    locks.acquire(job.claim_file, dead)
+    remove_stale_claims(project.layout)
+    assert not job.claim_file.exists()
+    locks.acquire(job.claim_file, locks.this_process())
+    remove_stale_claims(project.layout)
+    assert job.claim_file.exists(), "the claim of a living process stays"
 
 
 def test_a_worker_that_was_killed_while_it_waited_in_line_is_lost_at_once(project: Project) -> None:
     job = create_job(project.layout, "merge", "cell/merged", {})
     assert job.state() is JobState.QUEUED
-    locks.take(job.claim, locks.Owner(locks.this_process().host, "another boot", 1, "1"))
+    locks.acquire(job.claim_file, locks.Owner(locks.this_process().host, "another boot", 1, "1"))
     assert job.state() is JobState.LOST
 
 
 def test_a_job_is_put_back_as_soon_as_its_worker_has_given_its_claim_back(project: Project) -> None:
     """Who sees that it is stopped may resume it at once: the claim is there for a moment longer."""
     job = create_job(project.layout, "merge", "cell/merged", {})
-    job.move(JobState.RUNNING)
-    job.move(JobState.STOPPED)
-    locks.take(job.claim, locks.this_process())
-    parting = threading.Timer(0.2, locks.release, (job.claim, locks.this_process()))
+    job.set_state(JobState.RUNNING)
+    job.set_state(JobState.STOPPED)
+    locks.acquire(job.claim_file, locks.this_process())
+    parting = threading.Timer(0.2, locks.release, (job.claim_file, locks.this_process()))
     parting.start()
-    launch.put_back(job, job.record())
+    launch.requeue(job, job.record())
     parting.join()
     assert job.record().state is JobState.QUEUED
-    assert not job.claim.exists()
+    assert not job.claim_file.exists()
 
 
 @pytest.mark.slow
@@ -61,12 +61,12 @@ def test_a_worker_that_went_down_with_its_machine_is_lost_and_its_job_can_be_res
     whole = layout.label_file("tubes", "merged").read_bytes()
     job = create_job(layout, "merge", "tubes/merged", Job(layout.job_folder("3")).record().asked)
     owner = locks.Owner(host or locks.this_process().host, boot, os.getpid(), locks.this_process().started)
-    locks.take(job.claim, owner)
-    job.move(JobState.RUNNING, owner=owner)
+    locks.acquire(job.claim_file, owner)
+    job.set_state(JobState.RUNNING, owner=owner)
     if host is not None:
         assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "running", "its heart has just beaten"
-        last = job.claim.stat().st_mtime - locks.HEARTBEAT_LIMIT_SECONDS - 1
-        os.utime(job.claim, (last, last))
+        last = job.claim_file.stat().st_mtime - locks.HEARTBEAT_LIMIT_SECONDS - 1
+        os.utime(job.claim_file, (last, last))
     assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "lost"
     layout.label_file("tubes", "merged").unlink()
     tomoseg("jobs", "resume", job.id, "--wait")

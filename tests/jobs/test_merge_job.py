@@ -11,7 +11,7 @@ from helpers.cli_runner import Tomoseg, wait_until
 from helpers.job_project import GRID, SHAPE_ZYX, blocks_of, held_workers, hooked, make_map, read_volume
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.jobs.job import Job, JobState
@@ -143,10 +143,9 @@ def test_labels_survive_a_fault_after_they_were_put_in_their_place(
 ) -> None:
     """The copy for the user fails, say since its disk is full; what is in the project must not become empty."""
     broken = (
-        "from tomoseg_tui.workflow.merge import merge_request as merging\n"
-        "def fail(*_, **__):\n    raise OSError(28, 'No room')"
+        "from tomoseg_tui.workflow.merge import merge_request\ndef fail(*_, **__):\n    raise OSError(28, 'No room')"
     )
-    env = hooked(tmp_path / "hooks", worker=f"{broken}\nmerging.copy_out = fail")
+    env = hooked(tmp_path / "hooks", worker=f"{broken}\nmerge_request.copy_to_output = fail")
     target = tmp_path / "labels.mrc"
     failed = tomoseg("merge", "tubes", "--map", "one=0.5", "-o", target, "--wait", code=2, env=env)
     assert "Disk full: " in failed.err
@@ -180,7 +179,7 @@ def test_slices_too_large_for_one_block_are_settled_in_bands(
 ) -> None:
     env = hooked(
         tmp_path / "hooks",
-        worker="from tomoseg_tui.workflow.merge import merge_request as merging\nmerging.BLOCK_VOXELS = 160 * 8 * 7",
+        worker="from tomoseg_tui.workflow.merge import merge_request\nmerge_request.BLOCK_VOXELS = 160 * 8 * 7",
     )
     done = tomoseg("merge", "tubes", "--map", "one=0.5", "--map", "two=0.2", "--wait", "--json", env=env)
     labels, conflicts = by_hand(maps[:2], [0.5, 0.2])
@@ -211,7 +210,7 @@ def test_a_choice_that_cannot_be_merged_is_refused(
 def test_a_map_that_is_not_of_the_tomograms_shape_is_refused(
     maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
 ) -> None:
-    grid = Grid((2, 160, 160), 10.0, (0.0, 0.0, 0.0), (0, 0, 0))
+    grid = VoxelGrid((2, 160, 160), 10.0, (0.0, 0.0, 0.0), (0, 0, 0))
     make_map(tubes_project.layout, maps[0][:2], run="thin", grid=grid)
     failed = tomoseg("merge", "tubes", "--map", "thin=0.5", "--wait", code=2)
     assert "(2, 160, 160), the tomogram has (24, 160, 160)" in failed.err

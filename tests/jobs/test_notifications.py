@@ -15,9 +15,9 @@ from helpers.stub_worker import Stage, becomes, train
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import Job, JobState, create_job
-from tomoseg_tui.jobs.notifications import run_on_finish, terminal_notice
+from tomoseg_tui.jobs.notifications import run_on_finish, terminal_notification
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.user_config import Notice
+from tomoseg_tui.project.user_config import NotificationConfig
 
 Projects = tuple[Project, Project]
 
@@ -31,19 +31,22 @@ def configure(patch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("notice", "environment", "expected"),
     [
-        (Notice(), {}, "\x07"),
-        (Notice(bell=False), {"TMUX": "/tmp/tmux"}, ""),
-        (Notice(osc="777"), {}, "\x07\x1b]777;notify;tomoseg;it is done\x07"),
-        (Notice(bell=False, osc="9"), {"TMUX": "x"}, "\x1bPtmux;\x1b\x1b]9;tomoseg: it is done\x07\x1b\\"),
+        (NotificationConfig(), {}, "\x07"),
+        (NotificationConfig(bell=False), {"TMUX": "/tmp/tmux"}, ""),
+        (NotificationConfig(osc="777"), {}, "\x07\x1b]777;notify;tomoseg;it is done\x07"),
+        (NotificationConfig(bell=False, osc="9"), {"TMUX": "x"}, "\x1bPtmux;\x1b\x1b]9;tomoseg: it is done\x07\x1b\\"),
     ],
 )
-def test_a_terminal_is_told_as_the_user_wants_it(notice: Notice, environment: dict[str, str], expected: str) -> None:
-    assert terminal_notice("it is done", notice, environment) == expected
+def test_a_terminal_is_told_as_the_user_wants_it(
+    notice: NotificationConfig, environment: dict[str, str], expected: str
+) -> None:
+    assert terminal_notification("it is done", notice, environment) == expected
 
 
 def test_names_cannot_send_control_sequences() -> None:
     assert (
-        terminal_notice("a\x1b]52;c;x\x07b\x9c", Notice(bell=False, osc="9"), {}) == "\x1b]9;tomoseg: a ]52;c;x b \x07"
+        terminal_notification("a\x1b]52;c;x\x07b\x9c", NotificationConfig(bell=False, osc="9"), {})
+        == "\x1b]9;tomoseg: a ]52;c;x b \x07"
     )
 
 
@@ -105,11 +108,11 @@ def test_a_command_that_fails_is_only_logged(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
 ) -> None:
     job = create_job(project.layout, "train", "first", {})
-    job.move(JobState.RUNNING)
-    job.move(JobState.DONE)
+    job.set_state(JobState.RUNNING)
+    job.set_state(JobState.DONE)
     configure(monkeypatch, tmp_path, f"on_finish = {words}\n")
     lines: list[str] = []
-    run_on_finish(job, lines.append, seconds=0.2)
+    run_on_finish(job, lines.append, timeout=0.2)
     assert len(lines) == 1
     assert said in lines[0]
     assert job.state() is JobState.DONE

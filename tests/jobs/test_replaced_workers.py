@@ -11,13 +11,13 @@ from helpers.cli_runner import Tomoseg, wait_until
 from helpers.job_project import held_workers, is_gone
 
 from tomoseg_tui.files import locks
-from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
 
 MERGE = ("merge", "tubes", "--map", "one=0.5")
-HEARTLESS = "from tomoseg_tui.files import locks as claims\nclaims.HEARTBEAT_SECONDS = 1000.0\n"
+HEARTLESS = "from tomoseg_tui.files import locks\nlocks.HEARTBEAT_SECONDS = 1000.0\n"
 """Lets a worker end before its heart has beaten once."""
 LONG_AGO = 1_000_000_000.0
 
@@ -36,17 +36,17 @@ def take_over(job: Job, other: Owner) -> tuple[int, bytes]:
     """Let another have the job, as after a resume; return the first worker and the record as the other has it."""
     worker = job.record().owner
     assert worker is not None
-    assert locks.owner_of(job.claim) == worker
-    job.amend(owner=other, started="2026-01-01T00:00:00Z")
-    write_whole(job.claim, msgspec.json.encode(other))
-    os.utime(job.claim, (LONG_AGO, LONG_AGO))
+    assert locks.owner_of(job.claim_file) == worker
+    job.update_record(owner=other, started="2026-01-01T00:00:00Z")
+    write_atomically(job.claim_file, msgspec.json.encode(other))
+    os.utime(job.claim_file, (LONG_AGO, LONG_AGO))
     return worker.pid, job.record_file.read_bytes()
 
 
 def is_as_the_other_left_it(job: Job, other: Owner, record: bytes) -> bool:
     return (
-        locks.owner_of(job.claim) == other
-        and job.claim.stat().st_mtime == LONG_AGO
+        locks.owner_of(job.claim_file) == other
+        and job.claim_file.stat().st_mtime == LONG_AGO
         and job.record_file.read_bytes() == record
         and (job.partial / "finished.jsonl").exists()
         and not job.result_file.exists()

@@ -8,36 +8,38 @@ import pytest
 from helpers.cli_runner import Tomoseg, bring
 from helpers.job_project import hooked
 
-from tomoseg_tui.core.eta import Laps
-from tomoseg_tui.jobs.timing_from_job import forecast_of, pace_of
+from tomoseg_tui.core.eta import ProgressHistory
+from tomoseg_tui.jobs.timing_from_job import forecast_from_timing, timing_from_progress
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Pace, known_paces, paces_file
-from tomoseg_tui.workflow.job_interface import Load
+from tomoseg_tui.project.timings import Timing, load_timings, timings_file
+from tomoseg_tui.workflow.job_interface import Workload
 
-TRAINING = Load("key", 40, rounds=4, held_out=5, judged=30, tiles_bytes=100)
-LAPS = Laps(39, 0.975, 78.0, [9.0, 5.0, 5.0])
+TRAINING = Workload("key", 40, epochs=4, held_out=5, validations=30, tiles_bytes=100)
+LAPS = ProgressHistory(39, 0.975, 78.0, [9.0, 5.0, 5.0])
 IDLE = "import os; os.getloadavg = lambda: (0.0, 0.0, 0.0)"
 BUSY = "import os; os.getloadavg = lambda: (99999.0, 0.0, 0.0)"
 
 
 def test_the_pace_of_a_job_foretells_the_very_job() -> None:
-    pace = pace_of(TRAINING, LAPS, seconds=130.0, memory_bytes=1100)
-    assert pace == Pace(start_seconds=20.0, unit_seconds=2.0, judging_seconds=1.0, memory_bytes=1000)
-    assert pace.seconds(TRAINING.units, judged=TRAINING.judged) == 130.0
-    forecast = forecast_of(TRAINING, pace)
+    pace = timing_from_progress(TRAINING, LAPS, seconds=130.0, memory_bytes=1100)
+    assert pace == Timing(start_seconds=20.0, unit_seconds=2.0, judging_seconds=1.0, memory_bytes=1000)
+    assert pace.seconds(TRAINING.units, validated_tiles=TRAINING.validations) == 130.0
+    forecast = forecast_from_timing(TRAINING, pace)
     assert forecast is not None
-    assert (forecast.start_seconds, forecast.work_seconds, forecast.rest_seconds) == (20.0, 80.0, 5.0)
+    assert (forecast.start_seconds, forecast.work_seconds, forecast.pause_seconds) == (20.0, 80.0, 5.0)
     assert forecast.closing_seconds == 10.0, "all tiles are looked at once, beside those after each epoch"
 
 
 def test_a_rest_without_held_out_tiles_is_part_of_the_work() -> None:
-    pace = pace_of(Load("key", 40, rounds=4), Laps(40, 1.0, 80.0, [4.0, 8.0, 8.0]), seconds=110.0, memory_bytes=1)
-    assert pace == Pace(start_seconds=10.0, unit_seconds=2.5, memory_bytes=1)
+    pace = timing_from_progress(
+        Workload("key", 40, epochs=4), ProgressHistory(40, 1.0, 80.0, [4.0, 8.0, 8.0]), seconds=110.0, memory_bytes=1
+    )
+    assert pace == Timing(start_seconds=10.0, unit_seconds=2.5, memory_bytes=1)
 
 
-@pytest.mark.parametrize("laps", [Laps(2, 0.9, 9.0), Laps(9, 0.3, 9.0), Laps()])
-def test_a_job_of_which_too_little_was_seen_tells_nothing(laps: Laps) -> None:
-    assert pace_of(Load("key", 10), laps, seconds=20.0, memory_bytes=1) is None
+@pytest.mark.parametrize("laps", [ProgressHistory(2, 0.9, 9.0), ProgressHistory(9, 0.3, 9.0), ProgressHistory()])
+def test_a_job_of_which_too_little_was_seen_tells_nothing(laps: ProgressHistory) -> None:
+    assert timing_from_progress(Workload("key", 10), laps, seconds=20.0, memory_bytes=1) is None
 
 
 @pytest.fixture
@@ -47,12 +49,12 @@ def cell(project: Project) -> Project:
     return project
 
 
-def preprocess(project: Project, folder: Path, hook: str, tag: str = "preproc") -> list[Pace]:
+def preprocess(project: Project, folder: Path, hook: str, tag: str = "preproc") -> list[Timing]:
     """Preprocess in pieces of a few slices; return what is known afterwards."""
-    small = "from tomoseg_tui.core import filters; filters.PIECE_VOXELS = 20_000"
+    small = "from tomoseg_tui.core import filters; filters.BLOCK_VOXELS = 20_000"
     env = hooked(folder / "hooks", hook, worker=small)
     Tomoseg(project.layout.root)("preprocess", "cell", "--tag", tag, "--wait", env=env)
-    return list(known_paces(paces_file(os.environ)).values())
+    return list(load_timings(timings_file(os.environ)).values())
 
 
 def test_a_job_that_is_done_is_remembered_and_the_estimate_is_measured_all_the_same(
@@ -64,7 +66,7 @@ def test_a_job_that_is_done_is_remembered_and_the_estimate_is_measured_all_the_s
     assert 10e6 < pace.memory_bytes < 1e9
     said = Tomoseg(cell.layout.root)("preprocess", "cell", "--tag", "next", "--estimate", "--json").json
     assert said["measured"]
-    (measured,) = known_paces(paces_file(os.environ)).values()
+    (measured,) = load_timings(timings_file(os.environ)).values()
     assert measured != pace
 
 

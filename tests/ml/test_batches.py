@@ -10,33 +10,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.augment import UNCHANGED, Augmentation
+from tomoseg_tui.core.augment import NO_AUGMENTATION, Augmentation
 from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, TilePatches
-from tomoseg_tui.ml.batches import WIDE_IMPORTANCE, epoch_batches, importance_of, taught_signs, tile_order
+from tomoseg_tui.ml.batches import (
+    WIDE_LOSS_WEIGHT,
+    balanced_tile_order,
+    epoch_batches,
+    feature_loss_weights,
+    trainable_signs,
+)
 
 
 @given(st.integers(0, 1000), st.integers(1, 20), st.integers(1, 20))
 def test_positives_and_negatives_take_turns(seed: int, positives: int, negatives: int) -> None:
     signs = np.array([[1]] * positives + [[-1]] * negatives, np.int8)
-    order = tile_order(signs, np.arange(len(signs)), 16, np.random.default_rng(seed))
+    order = balanced_tile_order(signs, np.arange(len(signs)), 16, np.random.default_rng(seed))
     assert (signs[order, 0] == 1).sum() == 8
 
 
 @given(st.integers(0, 1000), st.integers(1, 20))
 def test_every_tile_of_a_group_comes_before_one_comes_again(seed: int, positives: int) -> None:
-    order = tile_order(np.ones((positives, 1), np.int8), np.arange(positives), positives, np.random.default_rng(seed))
+    order = balanced_tile_order(
+        np.ones((positives, 1), np.int8), np.arange(positives), positives, np.random.default_rng(seed)
+    )
     assert sorted(order) == list(range(positives))
 
 
 def test_features_take_turns_however_many_tiles_each_has() -> None:
     signs = np.array([[1, -1]] * 30 + [[-1, 1]] * 2, np.int8)
-    order = tile_order(signs, np.arange(32), 400, np.random.default_rng(0))
+    order = balanced_tile_order(signs, np.arange(32), 400, np.random.default_rng(0))
     assert (order >= 30).sum() == 200
 
 
 def test_tiles_of_unknown_sign_are_chosen_evenly() -> None:
-    order = tile_order(np.zeros((4, 1), np.int8), np.arange(4), 8, np.random.default_rng(0))
+    order = balanced_tile_order(np.zeros((4, 1), np.int8), np.arange(4), 8, np.random.default_rng(0))
     assert np.bincount(order).tolist() == [2, 2, 2, 2]
 
 
@@ -79,8 +87,8 @@ def test_a_tile_takes_the_turns_of_the_features_that_it_teaches(make_tiles: Call
     one = make_tiles(count=3, held_out=0)
     two = beside(one, one)
     two.layers[0, 1] = 3
-    assert taught_signs(one).tolist() == one.signs.tolist()
-    assert taught_signs(two).tolist() == [[1, 0], [1, 1], [-1, -1]]
+    assert trainable_signs(one).tolist() == one.signs.tolist()
+    assert trainable_signs(two).tolist() == [[1, 0], [1, 1], [-1, -1]]
 
 
 def test_eman2s_network_is_given_the_tile_alone(spheres: TilePatches) -> None:
@@ -116,7 +124,7 @@ def test_a_tile_teaches_the_slice_that_it_stands_on_and_no_other(make_tiles: Cal
     """Its own densities are the middle ones of those that the window gives that slice."""
     tiles = make_tiles(count=3, held_out=0)
     tiles.densities[:] = np.arange(9, dtype=np.float32)[:, np.newaxis, np.newaxis]
-    still = replace(UNCHANGED, mirror=True)
+    still = replace(NO_AUGMENTATION, mirror=True)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=30)
     (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=still)
     known = batch.layers.any(axis=(1, 2, 4))  # (n, place)
@@ -139,7 +147,7 @@ def test_every_other_step_is_given_mosaics_of_no_more_pixels_but_more_tiles(
 ) -> None:
     tiles = numbered_tiles(make_tiles, 16)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=4)
-    windows, mosaics, again = epoch_batches(tiles, settings, epoch=0, steps=3, augmentation=UNCHANGED)
+    windows, mosaics, again = epoch_batches(tiles, settings, epoch=0, steps=3, augmentation=NO_AUGMENTATION)
     assert windows.densities.shape == again.densities.shape == (4, 48, 48, 7)
     assert mosaics.densities.shape == (9, 32, 32, 7)
     assert mosaics.densities[..., 0].size <= windows.densities[..., 0].size
@@ -149,7 +157,7 @@ def test_every_other_step_is_given_mosaics_of_no_more_pixels_but_more_tiles(
 def test_a_mosaic_is_four_tiles_each_with_its_own_annotation(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = numbered_tiles(make_tiles, 16)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=4)
-    _, mosaics = epoch_batches(tiles, settings, epoch=0, steps=2, augmentation=UNCHANGED)
+    _, mosaics = epoch_batches(tiles, settings, epoch=0, steps=2, augmentation=NO_AUGMENTATION)
     layers = mosaics.layers.max(axis=(3, 4))  # those of the one slice that is taught
     for y, x in ((0, 0), (0, 16), (16, 0), (16, 16)):
         own = mosaics.densities[:, y : y + 16, x : x + 16]
@@ -166,7 +174,7 @@ def test_eman2s_network_is_given_no_mosaics(spheres: TilePatches) -> None:
     assert shapes == {(4, 16, 16, 1)}
 
 
-BEGINNING = replace(UNCHANGED, mirror=True, beginning=1.0)
+BEGINNING = replace(NO_AUGMENTATION, mirror=True, start_share=1.0)
 """Nothing but mirrored, and a feature beside each negative where one may begin."""
 
 
@@ -199,7 +207,7 @@ def test_a_wide_feature_begins_beside_negative_tiles_and_never_on_them() -> None
 
 
 def test_nothing_begins_where_that_was_not_asked_for() -> None:
-    still = replace(BEGINNING, beginning=0.0)
+    still = replace(BEGINNING, start_share=0.0)
     assert far_and_own(film_tiles(), still) == ({0.0}, {0.0})
 
 
@@ -238,7 +246,7 @@ def test_windows_end_as_tomograms_do_if_they_were_looked_at_for_a_wide_feature(w
     tiles = film_tiles(wide=wide)
     tiles.densities[:] = np.random.default_rng(0).standard_normal(tiles.densities.shape)
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=8)
-    (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=replace(UNCHANGED, border=1.0))
+    (batch,) = epoch_batches(tiles, settings, epoch=0, steps=1, augmentation=replace(NO_AUGMENTATION, border_share=1.0))
     assert [ends_mirrored(window) for window in batch.densities] == [wide > 0] * 8
 
 
@@ -248,15 +256,19 @@ def test_a_slow_wave_lies_over_tiles_that_were_looked_at_for_a_wide_feature(wide
     tiles = film_tiles(wide=wide)
     tiles.densities[:] = 0
     settings = TrainingSettings(network="three", epochs=1, learning_rate=1e-3, batch=4)
-    for batch in epoch_batches(tiles, settings, epoch=0, steps=2, augmentation=replace(UNCHANGED, wave_sigma=1.0)):
+    for batch in epoch_batches(
+        tiles, settings, epoch=0, steps=2, augmentation=replace(NO_AUGMENTATION, wave_sigma=1.0)
+    ):
         assert [float(np.ptp(window)) > 0 for window in batch.densities] == [wide > 0] * len(batch.densities)
 
 
 def test_a_wide_feature_counts_less_beside_thin_ones_and_as_much_alone() -> None:
     film, line = film_tiles(), film_tiles(wide=0)
-    assert importance_of(film).tolist() == importance_of(line).tolist() == [1]
-    assert importance_of(beside(film, line)).tolist() == pytest.approx([WIDE_IMPORTANCE, 1])
-    assert importance_of(beside(film, film)).tolist() == importance_of(beside(line, line)).tolist() == [1, 1]
+    assert feature_loss_weights(film).tolist() == feature_loss_weights(line).tolist() == [1]
+    assert feature_loss_weights(beside(film, line)).tolist() == pytest.approx([WIDE_LOSS_WEIGHT, 1])
+    assert (
+        feature_loss_weights(beside(film, film)).tolist() == feature_loss_weights(beside(line, line)).tolist() == [1, 1]
+    )
 
 
 def beside(one: TilePatches, other: TilePatches) -> TilePatches:

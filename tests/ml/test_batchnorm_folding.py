@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.network_settings import NETWORKS
-from tomoseg_tui.ml.batchnorm_folding import folded_copy
-from tomoseg_tui.ml.networks import build
+from tomoseg_tui.ml.batchnorm_folding import fold_batch_normalisation
+from tomoseg_tui.ml.networks import build_network
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def block() -> NDArray[np.float32]:
 
 def with_history(name: str) -> Any:
     """Return a network whose normalisations have seen something."""
-    model, chance = build(NETWORKS[name], 2, seed=3), np.random.default_rng(5)
+    model, chance = build_network(NETWORKS[name], 2, seed=3), np.random.default_rng(5)
     for weight in model.weights:
         if "variance" in weight.path or "gamma" in weight.path:
             weight.assign(chance.uniform(0.5, 2.0, weight.shape))
@@ -31,20 +31,26 @@ def with_history(name: str) -> Any:
 def test_a_folded_network_gives_the_same_but_for_rounding(name: str, block: NDArray[np.float32]) -> None:
     model = with_history(name)
     inputs = block[..., : NETWORKS[name].slices]
-    expected, found = model(inputs, training=False).numpy(), folded_copy(model)(inputs, training=False).numpy()
+    expected, found = (
+        model(inputs, training=False).numpy(),
+        fold_batch_normalisation(model)(inputs, training=False).numpy(),
+    )
     assert np.abs(expected).max() > 0.01
     assert np.allclose(found, expected, atol=1e-4)
 
 
 def test_nothing_of_the_normalisation_is_left_in_a_folded_network() -> None:
-    kinds = {type(layer).__name__ for layer in folded_copy(with_history("three")).layers}
+    kinds = {type(layer).__name__ for layer in fold_batch_normalisation(with_history("three")).layers}
     assert "BatchNormalization" not in kinds
 
 
 def test_half_precision_stays_near_and_ends_in_float32(block: NDArray[np.float32]) -> None:
     model = with_history("three")
-    halved = folded_copy(model, half=True)
-    found, expected = halved(block, training=False).numpy(), folded_copy(model)(block, training=False).numpy()
+    halved = fold_batch_normalisation(model, half=True)
+    found, expected = (
+        halved(block, training=False).numpy(),
+        fold_batch_normalisation(model)(block, training=False).numpy(),
+    )
     assert {layer.compute_dtype for layer in halved.layers if layer.name.startswith("conv2d")} == {"float16"}
     assert found.dtype == np.float32
     assert 0 < np.abs(found - expected).max() < 0.1

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TrainingError
 from tomoseg_tui.ml.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
-from tomoseg_tui.ml.networks import build
+from tomoseg_tui.ml.networks import build_network
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "best.weights.h5"
-    save_weights(path, build(NETWORKS["tiny"], 1, seed=1))
+    save_weights(path, build_network(NETWORKS["tiny"], 1, seed=1))
     return path
 
 
 def test_saved_and_loaded_weights_are_the_same(saved: Path) -> None:
-    first, second = build(NETWORKS["tiny"], 1, seed=1), build(NETWORKS["tiny"], 1, seed=2)
+    first, second = build_network(NETWORKS["tiny"], 1, seed=1), build_network(NETWORKS["tiny"], 1, seed=2)
     load_weights(saved, second)
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
 
@@ -36,7 +36,7 @@ def test_nothing_but_the_weights_is_left_in_the_folder(saved: Path) -> None:
 def test_a_file_that_ends_early_is_refused_in_words(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-100])
     with pytest.raises(TrainingError, match="damaged"):
-        load_weights(saved, build(NETWORKS["tiny"], 1))
+        load_weights(saved, build_network(NETWORKS["tiny"], 1))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
@@ -48,18 +48,18 @@ def test_a_single_changed_byte_is_noticed(saved: Path, where: float) -> None:
     damaged = saved.parent / "damaged.weights.h5"
     damaged.write_bytes(changed)
     with pytest.raises(TrainingError, match="damaged"):
-        load_weights(damaged, build(NETWORKS["tiny"], 1))
+        load_weights(damaged, build_network(NETWORKS["tiny"], 1))
 
 
 def test_a_missing_file_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="No weights can be read"):
-        load_weights(tmp_path / "none.weights.h5", build(NETWORKS["tiny"], 1))
+        load_weights(tmp_path / "none.weights.h5", build_network(NETWORKS["tiny"], 1))
 
 
 @pytest.mark.parametrize(("name", "features"), [("small", 1), ("tiny", 2), ("eman2", 1)])
 def test_weights_of_another_network_are_refused_in_words(saved: Path, name: str, features: int) -> None:
     with pytest.raises(TrainingError, match="another network"):
-        load_weights(saved, build(NETWORKS[name], features))
+        load_weights(saved, build_network(NETWORKS[name], features))
 
 
 def test_a_failed_write_leaves_the_old_file_whole(saved: Path) -> None:

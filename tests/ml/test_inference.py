@@ -9,14 +9,14 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.blocks import smaller_edge, times_read
+from tomoseg_tui.core.blocks import read_overhead, smaller_edge
 from tomoseg_tui.core.network_settings import NETWORKS
-from tomoseg_tui.core.patches import TilePatches, window_of
+from tomoseg_tui.core.patches import TilePatches, slices_for_position
 from tomoseg_tui.errors import ShapeError, TomosegError, TrainingError
 from tomoseg_tui.ml import inference
 from tomoseg_tui.ml.checkpoints import save_weights
 from tomoseg_tui.ml.inference import HALF_TOLERANCE, Predictor
-from tomoseg_tui.ml.networks import build
+from tomoseg_tui.ml.networks import build_network
 
 SMALL_FEATURES = 2
 
@@ -27,7 +27,7 @@ def weights(request: pytest.FixtureRequest, library: None, tmp_path_factory: pyt
     name: str = request.param
     folder = tmp_path_factory.mktemp("networks") / name
     folder.mkdir()
-    save_weights(folder / "best.weights.h5", build(NETWORKS[name], SMALL_FEATURES, seed=3))
+    save_weights(folder / "best.weights.h5", build_network(NETWORKS[name], SMALL_FEATURES, seed=3))
     return folder / "best.weights.h5"
 
 
@@ -84,7 +84,7 @@ def test_tiles_are_predicted_with_their_surroundings(
     two = type(tiles)(tiles.densities, np.repeat(tiles.layers, 2, axis=1), tiles.signs, tiles.held_out, ("a", "b"))
     found = predictor.predict_tiles(two)
     place = predictor.settings.slices_out // 2
-    whole = predictor.predict(window_of(predictor.settings, tiles.densities[0], place))
+    whole = predictor.predict(slices_for_position(predictor.settings, tiles.densities[0], place))
     assert found.shape == (2, 16, 16, SMALL_FEATURES)
     assert np.allclose(found[0], whole[place, 32:48, 32:48], atol=1e-5)
 
@@ -104,7 +104,7 @@ class Scarce:
 def scarce_predictor(weights: Path, monkeypatch: pytest.MonkeyPatch, most: int, fault: Exception) -> Predictor:
     whole = inference.prediction_function
     monkeypatch.setattr(inference, "prediction_function", lambda *given: Scarce(whole(*given), most, fault))
-    return Predictor(weights, NETWORKS[weights.parent.name], SMALL_FEATURES, say=SAID.append)
+    return Predictor(weights, NETWORKS[weights.parent.name], SMALL_FEATURES, log=SAID.append)
 
 
 SAID: list[str] = []
@@ -125,7 +125,7 @@ def test_pieces_shrink_where_memory_runs_out_and_that_is_said(
     first = smaller_edge((edge, edge), edge, halo=margin, stride=stride)
     assert first is not None
     assert first > edge // 2, "no smaller than it has to be"
-    work = times_read((edge, edge), first, halo=margin, stride=stride)
+    work = read_overhead((edge, edge), first, halo=margin, stride=stride)
     assert f"{edge} pixels: they have {first} now, and a slice takes about {work:.1f} times as long" in SAID[0]
     assert len(SAID) == len(set(SAID)), "what is said of one group of slices holds for the next"
 
@@ -142,7 +142,7 @@ def test_memory_that_is_not_enough_for_any_piece_is_said_in_words(
 @pytest.mark.parametrize("copies", [4, 8])
 def test_averaged_copies_turn_with_their_block(predictor: Predictor, weights: Path, copies: int) -> None:
     """The mean over all turned copies of a turned block is the turned mean; and each copy is put back in place."""
-    averaging = Predictor(weights, predictor.settings, SMALL_FEATURES, copies=copies)
+    averaging = Predictor(weights, predictor.settings, SMALL_FEATURES, tta=copies)
     block = block_for(predictor, 1, 32, 48)
     found = averaging.predict(block)
     turned = averaging.predict(np.ascontiguousarray(np.rot90(block, 2, axes=(1, 2))))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tomoseg_tui.core.network_settings import NETWORKS
-from tomoseg_tui.ml.losses import comparable, loss_of
+from tomoseg_tui.ml.losses import comparable_loss, compute_loss
 
 BOTH = pytest.mark.parametrize("name", ["unet25d", "eman2"])
 STEP = {"unet25d": 1, "eman2": 2}
@@ -23,7 +23,9 @@ def test_pixels_not_looked_at_or_ignored_do_not_matter(name: str, value: int, se
     changed = outputs.copy()
     changed[:, : 4 // STEP[name]] += 5
     network = NETWORKS[name]
-    assert float(loss_of(network, outputs, layers)) == pytest.approx(float(loss_of(network, changed, layers)), abs=1e-5)
+    assert float(compute_loss(network, outputs, layers)) == pytest.approx(
+        float(compute_loss(network, changed, layers)), abs=1e-5
+    )
 
 
 def test_a_tile_not_looked_at_for_a_feature_adds_nothing_to_that_feature() -> None:
@@ -31,22 +33,22 @@ def test_a_tile_not_looked_at_for_a_feature_adds_nothing_to_that_feature() -> No
     layers = rng.integers(1, 3, (2, 8, 8, 1, 2), dtype=np.uint8)
     logits = rng.standard_normal((2, 8, 8, 2), dtype=np.float32)
     layers[..., 1] = 0
-    both = float(loss_of(NETWORKS["unet25d"], logits, layers))
-    alone = float(loss_of(NETWORKS["unet25d"], logits[..., :1], layers[..., :1]))
+    both = float(compute_loss(NETWORKS["unet25d"], logits, layers))
+    alone = float(compute_loss(NETWORKS["unet25d"], logits[..., :1], layers[..., :1]))
     assert both == pytest.approx(alone)
 
 
 def test_a_batch_without_anything_known_has_no_loss() -> None:
     nothing = np.zeros((1, 8, 8, 1, 1), np.uint8)
-    assert float(loss_of(NETWORKS["unet25d"], np.ones((1, 8, 8, 1), np.float32), nothing)) == 0
+    assert float(compute_loss(NETWORKS["unet25d"], np.ones((1, 8, 8, 1), np.float32), nothing)) == 0
 
 
 def test_a_right_answer_costs_less_than_a_wrong_one() -> None:
     layers = np.ones((1, 8, 8, 1, 1), np.uint8)
     layers[:, 2:5, 2:5] = 2
     right = np.where(layers == 2, 6, -6).astype(np.float32)[..., 0]
-    assert float(loss_of(NETWORKS["unet25d"], right, layers)) < 0.05
-    assert float(loss_of(NETWORKS["unet25d"], -right, layers)) > 5
+    assert float(compute_loss(NETWORKS["unet25d"], right, layers)) < 0.05
+    assert float(compute_loss(NETWORKS["unet25d"], -right, layers)) > 5
 
 
 def test_eman2s_loss_is_the_logarithm_of_the_mean_squared_error_after_clipping_at_1() -> None:
@@ -56,12 +58,12 @@ def test_eman2s_loss_is_the_logarithm_of_the_mean_squared_error_after_clipping_a
     layers[0, 2:, :1] = 2
     amplitudes = np.array([[3, 0.5], [0.5, -1]], np.float32).reshape(1, 2, 2, 1)
     expected = np.log((0 + 0.25 + 0 + 1) / 4)
-    assert float(loss_of(NETWORKS["eman2"], amplitudes, layers)) == pytest.approx(expected, rel=1e-5)
+    assert float(compute_loss(NETWORKS["eman2"], amplitudes, layers)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_losses_are_compared_as_errors_not_as_logarithms() -> None:
-    assert comparable(NETWORKS["eman2"], -3.0) == pytest.approx(np.exp(-3.0))
-    assert comparable(NETWORKS["unet25d"], 0.7) == 0.7
+    assert comparable_loss(NETWORKS["eman2"], -3.0) == pytest.approx(np.exp(-3.0))
+    assert comparable_loss(NETWORKS["unet25d"], 0.7) == 0.7
 
 
 def test_of_several_features_the_overlap_counts_less() -> None:
@@ -70,7 +72,7 @@ def test_of_several_features_the_overlap_counts_less() -> None:
     layers[:, :4] = 2
     for features in (1, 2, 4):
         loss = float(
-            loss_of(NETWORKS["slabnet"], np.zeros((1, 8, 8, features), np.float32), layers.repeat(features, -1))
+            compute_loss(NETWORKS["slabnet"], np.zeros((1, 8, 8, features), np.float32), layers.repeat(features, -1))
         )
         assert loss == pytest.approx(np.log(2) + (1 - 33 / 65) / features, rel=1e-5)
 
@@ -80,7 +82,7 @@ def test_a_feature_of_less_importance_adds_that_share_of_its_loss() -> None:
     layers = rng.integers(1, 3, (2, 8, 8, 1, 2), dtype=np.uint8)
     logits = rng.standard_normal((2, 8, 8, 2), dtype=np.float32)
     network = NETWORKS["slabnet"]
-    each = [float(loss_of(network, logits, layers, np.eye(2, dtype=np.float32)[feature])) for feature in range(2)]
-    assert float(loss_of(network, logits, layers, np.array([1, 0.2], np.float32))) == pytest.approx(
+    each = [float(compute_loss(network, logits, layers, np.eye(2, dtype=np.float32)[feature])) for feature in range(2)]
+    assert float(compute_loss(network, logits, layers, np.array([1, 0.2], np.float32))) == pytest.approx(
         each[0] + 0.2 * each[1], rel=1e-5
     )

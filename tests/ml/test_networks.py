@@ -6,13 +6,13 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NETWORKS, NetworkSettings, network_named
-from tomoseg_tui.ml.networks import build, calibrated, probabilities
+from tomoseg_tui.ml.networks import build_network, calibrated_weights, to_probabilities
 
 ALL = pytest.mark.parametrize("name", ["slabnet", "unet25d", "eman2", "tiny", "small", "three"])
 
 
 def outputs_of(settings: NetworkSettings, densities: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = probabilities(settings, build(settings, 1, seed=seed)(densities)).numpy()
+    found: NDArray[np.float32] = to_probabilities(settings, build_network(settings, 1, seed=seed)(densities)).numpy()
     return found
 
 
@@ -20,12 +20,12 @@ def outputs_of(settings: NetworkSettings, densities: NDArray[np.float32], seed: 
 @pytest.mark.parametrize("features", [1, 3])
 def test_a_network_has_the_parameters_that_its_settings_count(name: str, features: int) -> None:
     settings = network_named(name)
-    built = sum(variable.numpy().size for variable in build(settings, features).trainable_variables)
+    built = sum(variable.numpy().size for variable in build_network(settings, features).trainable_variables)
     assert built == settings.parameters(features)
 
 
 def test_eman2s_network_has_378081_parameters() -> None:
-    assert build(NETWORKS["eman2"], 1).count_params() == 378_081
+    assert build_network(NETWORKS["eman2"], 1).count_params() == 378_081
 
 
 @ALL
@@ -63,18 +63,18 @@ def test_the_seed_decides_the_first_weights() -> None:
 def test_the_half_grid_of_eman2_is_enlarged_without_a_shift() -> None:
     """A coarse pixel is centred over the four pixels that it stands for, so mirroring changes nothing."""
     coarse = np.random.default_rng(4).random((1, 8, 8, 1), dtype=np.float32)
-    fine = probabilities(NETWORKS["eman2"], coarse).numpy()
-    mirrored = probabilities(NETWORKS["eman2"], coarse[:, ::-1, ::-1]).numpy()
+    fine = to_probabilities(NETWORKS["eman2"], coarse).numpy()
+    mirrored = to_probabilities(NETWORKS["eman2"], coarse[:, ::-1, ::-1]).numpy()
     assert np.allclose(fine[:, ::-1, ::-1], mirrored, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["tiny", "three"])
 def test_calibration_scales_and_shifts_the_logits_of_each_feature_and_is_taken_back(name: str) -> None:
     settings = network_named(name)
-    model = build(settings, 2, seed=1)
+    model = build_network(settings, 2, seed=1)
     densities = np.random.default_rng(5).standard_normal((1, 16, 16, settings.slices), dtype=np.float32)
     before = model(densities).numpy().reshape(16, 16, settings.slices_out, 2)
-    with calibrated(model, settings, [Calibration(0.5, 1.0), Calibration(2.0, -3.0)]):
+    with calibrated_weights(model, settings, [Calibration(0.5, 1.0), Calibration(2.0, -3.0)]):
         during = model(densities).numpy().reshape(before.shape)
     assert np.allclose(during, before * [0.5, 2.0] + [1.0, -3.0], atol=1e-4)
     assert np.array_equal(model(densities).numpy().reshape(before.shape), before)

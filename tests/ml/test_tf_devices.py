@@ -18,10 +18,10 @@ def test_the_cpu_is_named_with_its_threads() -> None:
 def test_the_device_in_use_is_called_as_it_is_asked_for_and_the_other_is_where_to_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert (tf_devices.device_in_use(), tf_devices.other_device()) == ("cpu", "gpu")
+    assert (tf_devices.current_device(), tf_devices.alternative_device()) == ("cpu", "gpu")
     second = SimpleNamespace(name="/physical_device:GPU:1")
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda _kind: [second])
-    assert (tf_devices.device_in_use(), tf_devices.other_device()) == ("gpu:1", "cpu")
+    assert (tf_devices.current_device(), tf_devices.alternative_device()) == ("gpu:1", "cpu")
 
 
 def test_threads_that_run_already_are_kept_and_named() -> None:
@@ -53,10 +53,10 @@ def test_a_gpu_that_is_not_there_is_refused_in_words(device: str) -> None:
 
 def test_each_worker_takes_a_gpu_of_its_own_and_a_numbered_one_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["first", "second"])
-    assert [tf_devices.gpu_asked_for("gpu", worker) for worker in range(3)] == ["first", "second", "first"]
-    assert [tf_devices.gpu_asked_for("gpu:1", worker) for worker in range(2)] == ["second", "second"]
+    assert [tf_devices.requested_gpu("gpu", worker) for worker in range(3)] == ["first", "second", "first"]
+    assert [tf_devices.requested_gpu("gpu:1", worker) for worker in range(2)] == ["second", "second"]
     with pytest.raises(TrainingError, match="finds 2 GPUs"):
-        tf_devices.gpu_asked_for("gpu:2", 0)
+        tf_devices.requested_gpu("gpu:2", 0)
 
 
 @pytest.mark.parametrize("threads", [0, -1])

@@ -28,7 +28,12 @@ def run(
     reports: list[EpochReport] = []
     taken = iter(range(steps + 1))
     result = fit(
-        tiles, settings, folder=folder, start=start, on_epoch=reports.append, should_stop=lambda: next(taken) == steps
+        tiles,
+        settings,
+        folder=folder,
+        initial_weights=start,
+        on_epoch=reports.append,
+        should_stop=lambda: next(taken) == steps,
     )
     return result, reports
 
@@ -197,9 +202,9 @@ def test_a_first_batch_in_which_nothing_counts_is_no_measure_of_the_others(
     settings = TrainingSettings(network=network, epochs=1, learning_rate=1e-3, batch=1)
     training = TrainingRun(tiles, settings, tmp_path)
     some, more = islice(epoch_batches(tiles, settings, 0, 2), 2)
-    training.take_step(replace(some, layers=np.zeros_like(some.layers)), 0, 3)
+    training.train_step(replace(some, layers=np.zeros_like(some.layers)), 0, 3)
     assert training.first_loss is None
-    second, _ = (training.take_step(batch, 1 + step, 3) for step, batch in enumerate((some, more)))
+    second, _ = (training.train_step(batch, 1 + step, 3) for step, batch in enumerate((some, more)))
     assert training.first_loss == second
 
 
@@ -221,7 +226,7 @@ def test_a_batch_that_does_not_fit_says_which_to_try(
     def has_no_room(*_batch: object) -> float:
         raise fault
 
-    monkeypatch.setattr(training, "_step_function", lambda *_parts: has_no_room)
+    monkeypatch.setattr(training, "_compile_step", lambda *_parts: has_no_room)
     with pytest.raises(DeviceFullError) as full:
         run(spheres, TrainingSettings(network="tiny", epochs=3, learning_rate=1e-3, batch=batch), tmp_path)
     assert full.value.fault.startswith(f"A batch of {batch} tile")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.metrics import Confusion
 from tomoseg_tui.core.patches import TilePatches
-from tomoseg_tui.ml.validation import FeatureScore, judge, steadiest_threshold
+from tomoseg_tui.ml.validation import FeatureMetrics, choose_threshold, evaluate_features
 
 
 def truth_of(tiles: TilePatches) -> NDArray[np.float32]:
@@ -17,8 +17,8 @@ def truth_of(tiles: TilePatches) -> NDArray[np.float32]:
     return truth
 
 
-def score_of(predictions: NDArray[np.float32], tiles: TilePatches) -> FeatureScore:
-    judged = judge(predictions, tiles, calibrated=False)["sphere"]
+def score_of(predictions: NDArray[np.float32], tiles: TilePatches) -> FeatureMetrics:
+    judged = evaluate_features(predictions, tiles, calibrate=False)["sphere"]
     assert judged is not None
     assert judged.best_dice >= judged.score.dice
     return judged.score
@@ -51,23 +51,23 @@ def test_pixels_not_looked_at_or_ignored_do_not_count(make_tiles: Callable[..., 
 def test_a_feature_that_no_held_out_tile_shows_has_no_score(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = make_tiles(count=6, held_out=3)
     tiles.layers[tiles.held_out] = 1
-    assert judge(np.zeros((3, 1, 16, 16, 1), np.float32), tiles, calibrated=True) == {"sphere": None}
+    assert evaluate_features(np.zeros((3, 1, 16, 16, 1), np.float32), tiles, calibrate=True) == {"sphere": None}
 
 
 def test_of_equal_thresholds_the_middle_is_taken() -> None:
-    assert steadiest_threshold([Confusion(5, 0, 5)] * 128, tiles=1) in (63, 64)
+    assert choose_threshold([Confusion(5, 0, 5)] * 128, tiles=1) in (63, 64)
 
 
 def test_more_tiles_bring_the_threshold_nearer_to_the_best() -> None:
     rising = [Confusion(400 + k, 25, 100) for k in range(128)]
-    few, many = (steadiest_threshold(rising, tiles=tiles) for tiles in (4, 10_000))
+    few, many = (choose_threshold(rising, tiles=tiles) for tiles in (4, 10_000))
     assert few < many
 
 
 def test_false_positives_weigh_more_than_pixels_that_were_missed() -> None:
     """Up to 40 a few false positives, above it as many misses: the higher thresholds are preferred."""
     confusions = [Confusion(900, 100, 0)] * 40 + [Confusion(900, 0, 100)] * 88
-    assert steadiest_threshold(confusions, tiles=100) >= 40
+    assert choose_threshold(confusions, tiles=100) >= 40
 
 
 def test_the_curve_holds_dice_precision_and_recall_against_the_threshold(
@@ -85,6 +85,6 @@ def test_a_network_that_is_too_sure_is_calibrated(make_tiles: Callable[..., Tile
     tiles = make_tiles(count=6, held_out=3)
     wrong = np.random.default_rng(0).random(truth_of(tiles).shape) < 0.2
     sure = np.where((truth_of(tiles) > 0) ^ wrong, 0.98, 0.02).astype(np.float32)
-    judged = judge(sure, tiles, calibrated=True)["sphere"]
+    judged = evaluate_features(sure, tiles, calibrate=True)["sphere"]
     assert judged is not None
     assert judged.calibration.scale < 0.6

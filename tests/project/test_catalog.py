@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from helpers.cli_runner import bring, make_card, noise, put_card, write_map, write_mrc
 
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import NotAProjectError, ProjectError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import effective_layer, read_layer, write_array
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.project.history import command_line, remember
-from tomoseg_tui.project.layout import ROOMS, find_project
+from tomoseg_tui.project.history import append_command, format_command
+from tomoseg_tui.project.layout import FOLDERS, find_project
 from tomoseg_tui.project.records import NetworkCard, StateRecord, TomogramRecord, now, read_record, write_record
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
-PLACE = Place("cell", 4, 64, 40)
+PLACE = TileLocation("cell", 4, 64, 40)
 
 
 def put_state(project: Project, feature: str, state: FeatureState) -> None:
@@ -27,7 +27,7 @@ def put_state(project: Project, feature: str, state: FeatureState) -> None:
 
 
 def test_a_project_has_its_rooms_and_settings(project: Project) -> None:
-    assert {entry.name for entry in project.layout.root.iterdir()} == {*ROOMS, "project.toml"}
+    assert {entry.name for entry in project.layout.root.iterdir()} == {*FOLDERS, "project.toml"}
     assert "format = 1" in project.layout.settings.read_text()
 
 
@@ -44,17 +44,17 @@ def test_a_project_is_not_made_twice_nor_inside_another_nor_of_a_file(project: P
 def test_the_nearest_parent_that_is_a_project_is_found(project: Project, tmp_path: Path) -> None:
     root = project.layout.root
     assert find_project(root / "tomograms" / "not yet there") == root
-    assert Project.around(root / "tiles").layout.root == root
+    assert Project.find_enclosing(root / "tiles").layout.root == root
     with pytest.raises(NotAProjectError, match="lies in no tomoseg project"):
-        Project.around(tmp_path)
+        Project.find_enclosing(tmp_path)
 
 
 def test_a_path_inside_is_kept_from_the_projects_folder(project: Project, tmp_path: Path) -> None:
     layout = project.layout
-    assert layout.kept(layout.root / "maps" / "a.mrc") == "maps/a.mrc"
-    assert layout.kept(tmp_path / "a.mrc") == str(tmp_path / "a.mrc")
+    assert layout.stored_path(layout.root / "maps" / "a.mrc") == "maps/a.mrc"
+    assert layout.stored_path(tmp_path / "a.mrc") == str(tmp_path / "a.mrc")
     for path in (layout.root / "a.mrc", tmp_path / "a.mrc"):
-        assert layout.root / layout.kept(path) == path
+        assert layout.root / layout.stored_path(path) == path
 
 
 @pytest.mark.parametrize("feature", ["tube", "*", "claim", "claim.x", "a.json", "any", "X.Y-z_0"])
@@ -102,7 +102,7 @@ def test_a_tomogram_in_the_making_is_not_listed(project: Project) -> None:
 def test_an_unknown_tomogram_is_told_with_those_there_are(project: Project, name: str) -> None:
     bring(project, "cell", noise())
     with pytest.raises(ProjectError, match="there are: cell"):
-        catalog.tomogram(project.layout, name)
+        catalog.load_tomogram(project.layout, name)
 
 
 def test_what_a_tile_says_of_a_feature(project: Project) -> None:
@@ -135,7 +135,7 @@ def test_a_damaged_record_is_told_in_words(project: Project) -> None:
     bring(project, "cell", noise())
     project.layout.tomogram_record("cell").write_text('{"file": 3}')
     with pytest.raises(ProjectError, match=r"tomogram\.json cannot be read") as caught:
-        catalog.tomogram(project.layout, "cell")
+        catalog.load_tomogram(project.layout, "cell")
     assert caught.value.fix
 
 
@@ -149,7 +149,7 @@ def test_keys_that_a_later_version_adds_are_passed_over(project: Project) -> Non
 def test_a_card_survives_its_file_and_says_from(project: Project) -> None:
     card = make_card(features=("b", "a"), made_from="first")
     put_card(project, card)
-    assert catalog.network(project.layout, "run") == card
+    assert catalog.load_network_card(project.layout, "run") == card
     plain = json.loads(project.layout.network_card("run").read_text())
     assert plain["from"] == "first"
     assert list(plain["features"]) == ["b", "a"]
@@ -170,14 +170,14 @@ def test_a_copied_project_is_the_same_project(project: Project, tmp_path: Path) 
     for path in project.layout.root.rglob("*"):
         assert not path.is_file() or str(project.layout.root).encode() not in path.read_bytes(), path
     copy = Project.open(Path(shutil.move(project.layout.root, tmp_path / "moved")))
-    record = catalog.tomogram(copy.layout, "cell")
+    record = catalog.load_tomogram(copy.layout, "cell")
     assert catalog.volume_path(copy.layout, "cell", record).is_file()
 
 
 def test_a_link_is_kept_in_full_and_missed_in_words(project: Project, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "far.mrc", noise())
     import_volumes(project, [path], ImportRequest(link=True))
-    record = catalog.tomogram(project.layout, "far")
+    record = catalog.load_tomogram(project.layout, "far")
     assert catalog.volume_path(project.layout, "far", record) == path
     path.unlink()
     with pytest.raises(ProjectError, match="The file of tomogram far is gone") as caught:
@@ -186,13 +186,13 @@ def test_a_link_is_kept_in_full_and_missed_in_words(project: Project, tmp_path: 
 
 
 def test_history_is_a_script(project: Project) -> None:
-    remember(project.layout.history, ["import", "my file.rec", "--name", "a"], folder="..")
+    append_command(project.layout.history, ["import", "my file.rec", "--name", "a"], folder="..")
     (line,) = project.layout.history.read_text().splitlines()
     said = json.loads(line)
     assert (
         said["command"]
         == "tomoseg import 'my file.rec' --name a"
-        == command_line(["import", "my file.rec", "--name", "a"])
+        == format_command(["import", "my file.rec", "--name", "a"])
     )
     assert said["in"] == ".."
     assert said["at"].endswith("Z")

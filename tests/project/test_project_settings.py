@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tomoseg_tui.errors import NotAProjectError, ProjectError, SettingsError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.project_settings import FORMAT, Settings, read_settings, write_settings
+from tomoseg_tui.project.project_settings import FORMAT, ProjectSettings, read_settings, write_settings
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -26,7 +26,7 @@ def test_settings_survive_toml(
     tmp_path_factory: pytest.TempPathFactory, features: list[str], seed: int, slurm: SlurmSettings, *, always: bool
 ) -> None:
     path = tmp_path_factory.mktemp("toml") / "project.toml"
-    settings = Settings(FORMAT, tuple(features), seed, slurm, always)
+    settings = ProjectSettings(FORMAT, tuple(features), seed, slurm, always)
     write_settings(path, settings)
     assert read_settings(path) == settings
 
@@ -89,4 +89,4 @@ def test_a_newer_format_can_be_read_and_not_changed(project: Project) -> None:
     newer = Project.open(project.layout.root)
     assert newer.settings.is_newer
     with pytest.raises(ProjectError, match="made by a later tomoseg"):
-        newer.refuse_newer()
+        newer.require_current_format()

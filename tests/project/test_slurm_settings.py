@@ -8,7 +8,7 @@ from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 def test_words_go_before_the_settings_of_the_project() -> None:
     project = SlurmSettings(partition="cpu", time="1:00:00", extra=("--exclude=node3",))
-    said = project.changed("partition=gpu,long,gres=gpu:a100:1,memory=16G,cpus=4,account=lab")
+    said = project.with_options("partition=gpu,long,gres=gpu:a100:1,memory=16G,cpus=4,account=lab")
     assert said.options == [
         "--partition=gpu,long",
         "--time=1:00:00",
@@ -18,19 +18,19 @@ def test_words_go_before_the_settings_of_the_project() -> None:
         "--account=lab",
         "--exclude=node3",
     ]
-    assert project.changed("") == project
+    assert project.with_options("") == project
 
 
 @pytest.mark.parametrize("words", ["gpu", "gpu,time=1", "nodes=2", "time=1,nodes=2", "Partition=x"])
 def test_words_that_say_nothing_are_refused_with_those_that_do(words: str) -> None:
     with pytest.raises(UsageError, match="partition, time, memory, gres, cpus, account, qos, constraint"):
-        SlurmSettings().changed(words)
+        SlurmSettings().with_options(words)
 
 
 @pytest.mark.parametrize("value", ["a b", "a\nb", "\t", "a\x00"])
 def test_a_value_of_several_words_is_refused(value: str) -> None:
     with pytest.raises(UsageError, match="is not one word"):
-        SlurmSettings().changed(f"partition={value}")
+        SlurmSettings().with_options(f"partition={value}")
 
 
 @pytest.mark.parametrize(

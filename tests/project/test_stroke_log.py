@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tomoseg_tui.core.annotation import applied, difference, empty_layer, reverted
+from tomoseg_tui.core.annotation import apply_change, empty_layer, layer_difference, revert_change
 from tomoseg_tui.core.tiles import FeatureState
 from tomoseg_tui.project import stroke_log
-from tomoseg_tui.project.stroke_log import Line, Mark
+from tomoseg_tui.project.stroke_log import LogEntry, LogPosition
 
 LAYERS = arrays.arrays(np.uint8, (16, 16), elements=st.integers(0, 3))
 IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
@@ -23,18 +23,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "strokes.jsonl"
 
 
-def a_line(value: int = 2, feature: str = "tube") -> Line:
+def a_line(value: int = 2, feature: str = "tube") -> LogEntry:
     start = empty_layer(16)
     end = empty_layer(16, value)
-    change = difference(start, end, feature=feature, tool="brush")
+    change = layer_difference(start, end, feature=feature, tool="brush")
     assert change is not None
-    return stroke_log.line_of(stroke_log.STROKE, change, start, end)
+    return stroke_log.make_entry(stroke_log.STROKE, change, start, end)
 
 
-def begun(path: Path, *lines: Line) -> stroke_log.Journal:
+def begun(path: Path, *lines: LogEntry) -> stroke_log.StrokeLog:
     path.unlink(missing_ok=True)
-    end = stroke_log.append_lines(path, stroke_log.begin_journal(path).end, lines)
-    known = stroke_log.read_journal(path)
+    end = stroke_log.append_entries(path, stroke_log.create_stroke_log(path).end, lines)
+    known = stroke_log.read_stroke_log(path)
     assert known is not None
     assert known.end == end
     return known
@@ -43,15 +43,15 @@ def begun(path: Path, *lines: Line) -> stroke_log.Journal:
 @IN_ONE_FOLDER
 @given(before=LAYERS, after=LAYERS, states=st.sampled_from([None, (None, FeatureState.WANTED)]))
 def test_a_line_says_what_a_stroke_did(path: Path, before: np.ndarray, after: np.ndarray, states: object) -> None:
-    change = difference(before, after, feature="tube", tool="wand")
+    change = layer_difference(before, after, feature="tube", tool="wand")
     if change is None:
         return
-    begun(path, stroke_log.line_of(stroke_log.STROKE, change, before, after))
-    known = stroke_log.read_journal(path)
+    begun(path, stroke_log.make_entry(stroke_log.STROKE, change, before, after))
+    known = stroke_log.read_stroke_log(path)
     assert known is not None
-    read = known.lines[0].change
-    np.testing.assert_array_equal(applied(before, read), after)
-    np.testing.assert_array_equal(reverted(after, read), before)
+    read = known.entries[0].change
+    np.testing.assert_array_equal(apply_change(before, read), after)
+    np.testing.assert_array_equal(revert_change(after, read), before)
     assert (read.feature, read.tool) == ("tube", "wand")
 
 
@@ -61,10 +61,10 @@ def test_of_a_journal_cut_anywhere_the_whole_lines_are_read(path: Path) -> None:
     ends = [number + 1 for number, byte in enumerate(content) if byte == ord("\n")]
     for length in range(ends[0], len(content) + 1, 3):
         path.write_bytes(content[:length])
-        cut = stroke_log.read_journal(path)
+        cut = stroke_log.read_stroke_log(path)
         assert cut is not None
         whole = sum(end <= length for end in ends) - 1
-        assert cut.lines == known.lines[:whole]
+        assert cut.entries == known.entries[:whole]
         assert cut.end == ends[whole]
 
 
@@ -72,11 +72,11 @@ def test_of_a_journal_cut_anywhere_the_whole_lines_are_read(path: Path) -> None:
 def test_a_torn_line_is_cut_off_before_the_next(path: Path, tail: bytes) -> None:
     known = begun(path, a_line(1))
     path.write_bytes(path.read_bytes() + tail)
-    torn = stroke_log.read_journal(path)
+    torn = stroke_log.read_stroke_log(path)
     assert torn is not None
     assert torn.end == known.end
-    stroke_log.append_lines(path, torn.end, [a_line(3)])
-    assert [line.change.after[0] for line in stroke_log.lines_since(path, known.mark)] == [3]
+    stroke_log.append_entries(path, torn.end, [a_line(3)])
+    assert [line.change.after[0] for line in stroke_log.entries_since(path, known.position)] == [3]
     assert path.read_bytes().count(b"\n") == 3
 
 
@@ -84,38 +84,38 @@ def test_a_damaged_line_is_passed_over(path: Path) -> None:
     begun(path, a_line(1), a_line(2), a_line(3))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], lines[2].replace(b"brush", b"brunt"), lines[3]]))
-    known = stroke_log.read_journal(path)
+    known = stroke_log.read_stroke_log(path)
     assert known is not None
-    assert [line.change.after[0] for line in known.lines] == [1, 3]
+    assert [line.change.after[0] for line in known.entries] == [1, 3]
     assert known.end == path.stat().st_size
 
 
 def test_what_was_written_since_is_told_only_for_the_same_journal(path: Path) -> None:
     first = begun(path, a_line(1))
-    end = stroke_log.append_lines(path, first.end, [a_line(2)])
-    assert len(stroke_log.lines_since(path, first.mark)) == 1
-    assert stroke_log.lines_since(path, Mark(first.id, end)) == ()
-    assert stroke_log.lines_since(path, Mark("another", 0)) == ()
-    assert stroke_log.lines_since(path.with_name("nothing"), first.mark) == ()
+    end = stroke_log.append_entries(path, first.end, [a_line(2)])
+    assert len(stroke_log.entries_since(path, first.position)) == 1
+    assert stroke_log.entries_since(path, LogPosition(first.id, end)) == ()
+    assert stroke_log.entries_since(path, LogPosition("another", 0)) == ()
+    assert stroke_log.entries_since(path.with_name("nothing"), first.position) == ()
 
 
 def test_a_renamed_feature_keeps_its_strokes_and_gives_its_old_name_away(path: Path) -> None:
     known = begun(path, a_line(1))
-    stroke_log.note(path, stroke_log.RENAMED, "tube", "filament")
-    later = stroke_log.read_journal(path)
+    stroke_log.append_event(path, stroke_log.RENAMED, "tube", "filament")
+    later = stroke_log.read_stroke_log(path)
     assert later is not None
-    stroke_log.append_lines(path, later.end, [a_line(2, "tube")])
-    read = stroke_log.read_journal(path)
+    stroke_log.append_entries(path, later.end, [a_line(2, "tube")])
+    read = stroke_log.read_stroke_log(path)
     assert read is not None
-    assert [line.feature for line in read.lines] == ["filament", "tube"]
-    assert [line.feature for line in stroke_log.lines_since(path, known.mark)] == ["tube"]
+    assert [line.feature for line in read.entries] == ["filament", "tube"]
+    assert [line.feature for line in stroke_log.entries_since(path, known.position)] == ["tube"]
 
 
 def test_a_useless_journal_is_put_aside_not_overwritten(path: Path) -> None:
     path.write_bytes(b"not a journal\n")
-    assert stroke_log.read_journal(path) is None
-    assert stroke_log.note(path, stroke_log.REPLACED, "tube") is None
-    stroke_log.begin_journal(path)
+    assert stroke_log.read_stroke_log(path) is None
+    assert stroke_log.append_event(path, stroke_log.REPLACED, "tube") is None
+    stroke_log.create_stroke_log(path)
     assert path.with_name("damaged_strokes.jsonl").read_bytes() == b"not a journal\n"
 
 
@@ -123,21 +123,21 @@ def test_a_disk_that_is_full_leaves_the_journal_as_it_was(path: Path) -> None:
     known = begun(path, a_line(1))
     content = path.read_bytes()
     with files_of_at_most(known.end + 20), pytest.raises(OSError, match="File too large"):
-        stroke_log.append_lines(path, known.end, [a_line(2)])
+        stroke_log.append_entries(path, known.end, [a_line(2)])
     assert path.read_bytes() == content
 
 
 @given(st.lists(st.sampled_from(["stroke a", "stroke b", "undo", "redo"]), max_size=30))
 def test_undo_and_redo_are_a_stack(moves: list[str]) -> None:
     """What a list of names does, undone and redone, the history does."""
-    history, done, undone = stroke_log.History(), list[int](), list[int]()
+    history, done, undone = stroke_log.UndoStack(), list[int](), list[int]()
     for number, move in enumerate(moves):
         if move.startswith("stroke"):
-            change = difference(empty_layer(16), empty_layer(16, 2), feature=move[-1], tool=str(number))
+            change = layer_difference(empty_layer(16), empty_layer(16, 2), feature=move[-1], tool=str(number))
             assert change is not None
             history, done, undone = history.after(stroke_log.STROKE, change), [*done, number], []
         elif move == "undo" and done:
-            history = history.after(stroke_log.UNDO, history.done[-1].reverse)
+            history = history.after(stroke_log.UNDO, history.done[-1].inverse)
             undone.append(done.pop())
         elif move == "redo" and undone:
             history = history.after(stroke_log.REDO, history.undone[-1])

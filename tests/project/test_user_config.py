@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import SettingsError
-from tomoseg_tui.project.user_config import Config, Notice, config_file, read_config
+from tomoseg_tui.project.user_config import NotificationConfig, UserConfig, config_file, read_config
 
 
 def config(folder: Path, text: str) -> Path:
@@ -20,21 +20,21 @@ def test_the_config_lies_where_xdg_says_else_in_the_home() -> None:
 
 
 def test_no_config_is_as_good_as_an_empty_one(tmp_path: Path) -> None:
-    assert read_config(tmp_path / "absent.toml") == read_config(config(tmp_path, "")) == Config()
+    assert read_config(tmp_path / "absent.toml") == read_config(config(tmp_path, "")) == UserConfig()
 
 
 def test_what_jobs_want_of_it_is_read(tmp_path: Path) -> None:
     text = 'on_finish = ["say", "it is; done"]\nqueue_folder = "/data/queue"\n[notice]\nbell = false\nosc = "777"\n'
     read = read_config(config(tmp_path, text))
-    assert read.notice == Notice(bell=False, osc="777")
+    assert read.notice == NotificationConfig(bell=False, osc="777")
     assert read.on_finish == ("say", "it is; done")
     assert read.queue_folder == Path("/data/queue")
-    assert read_config(config(tmp_path, "[notice]\nosc = 9\n")).notice == Notice(osc="9")
+    assert read_config(config(tmp_path, "[notice]\nosc = 9\n")).notice == NotificationConfig(osc="9")
 
 
 def test_a_config_is_read_whole(tmp_path: Path) -> None:
     text = 'renderer = "ascii"\ntheme = "tomoseg-light"\nmouse = false\n[keys]\n"app.help" = "f2,h"\n'
-    assert read_config(config(tmp_path, text)) == Config(
+    assert read_config(config(tmp_path, text)) == UserConfig(
         "ascii", "tomoseg-light", mouse=False, keys={"app.help": "f2,h"}
     )
 

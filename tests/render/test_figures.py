@@ -2,29 +2,29 @@
 
 import numpy as np
 
-from tomoseg_tui.render.figures import FILE_PIXELS, picture_of_slice, pictures_of_triple, rgb_for_file
+from tomoseg_tui.render.figures import FILE_PIXELS, enlarge_for_file, render_slice, render_triple
 from tomoseg_tui.render.overlay import make_palette
 
 
 def test_a_triple_is_white_where_the_feature_is_and_grey_where_nobody_knows() -> None:
     annotation = np.array([[0, 1, 2, 3]], np.uint8)
     output = np.array([[0.0, 0.2, 1.0, 0.6]], np.float32)
-    _, annotated, said = pictures_of_triple(output, annotation, output)
+    _, annotated, said = render_triple(output, annotation, output)
     assert annotated.grey.tolist() == [[96, 0, 255, 96]]
     assert said.grey.tolist() == [[0, 51, 255, 153]]
 
 
 def test_a_small_picture_is_enlarged_in_a_file_and_a_large_one_is_not() -> None:
-    small = picture_of_slice(np.random.default_rng(7).normal(size=(30, 48)).astype(np.float32))
-    assert rgb_for_file(small).shape == (600, 960, 3)
-    large = picture_of_slice(np.zeros((4, FILE_PIXELS + 1), np.float32))
-    assert rgb_for_file(large).shape == (4, FILE_PIXELS + 1, 3)
+    small = render_slice(np.random.default_rng(7).normal(size=(30, 48)).astype(np.float32))
+    assert enlarge_for_file(small).shape == (600, 960, 3)
+    large = render_slice(np.zeros((4, FILE_PIXELS + 1), np.float32))
+    assert enlarge_for_file(large).shape == (4, FILE_PIXELS + 1, 3)
 
 
 def test_labels_lie_over_the_greys() -> None:
     labels = np.zeros((2, 2), np.uint8)
     labels[0] = 1
-    picture = picture_of_slice(np.zeros((2, 2), np.float32), labels, make_palette({1: "tube"}))
-    rgb = rgb_for_file(picture)
+    picture = render_slice(np.zeros((2, 2), np.float32), labels, make_palette({1: "tube"}))
+    rgb = enlarge_for_file(picture)
     assert (rgb[0] == rgb[0, :, :1]).all()  # y points up: row 0 is at the bottom
     assert (rgb[-1] != rgb[-1, :, :1]).any()

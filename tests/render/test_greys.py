@@ -9,7 +9,7 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.render.greys import (
     XTERM_GREY_VALUES,
     XTERM_GREYS,
-    Window,
+    GreyWindow,
     dither,
     grey_levels,
     nearest_xterm_greys,
@@ -32,7 +32,7 @@ def test_any_sample_gives_a_usable_window(values: NDArray[np.float32]) -> None:
 def test_the_window_passes_over_what_is_no_number() -> None:
     ramp = np.arange(1001, dtype=np.float32)
     spoiled = np.concatenate([ramp, [np.nan, np.inf, -np.inf]]).astype(np.float32)
-    assert window_from_sample(spoiled) == window_from_sample(ramp) == Window(5.0, 995.0)
+    assert window_from_sample(spoiled) == window_from_sample(ramp) == GreyWindow(5.0, 995.0)
 
 
 def test_a_flat_sample_is_shown_as_middle_grey() -> None:
@@ -49,24 +49,24 @@ def test_a_few_bright_pixels_on_a_flat_ground_are_seen() -> None:
 
 def test_greys_run_from_black_at_low_to_white_at_high() -> None:
     values = np.array([[-5, 0, 127, 255, 300]], dtype=np.int16)
-    assert to_grey(values, Window(0, 255)).tolist() == [[0, 0, 127, 255, 255]]
+    assert to_grey(values, GreyWindow(0, 255)).tolist() == [[0, 0, 127, 255, 255]]
 
 
 def test_nan_is_middle_grey_and_infinities_are_black_and_white() -> None:
     values = np.array([[np.nan, np.inf, -np.inf]])
-    assert to_grey(values, Window(0, 1)).tolist() == [[128, 255, 0]]
+    assert to_grey(values, GreyWindow(0, 1)).tolist() == [[128, 255, 0]]
 
 
 def test_the_values_given_are_left_unchanged() -> None:
     values = np.array([[np.nan, 2.0]], dtype=np.float32)
-    to_grey(values, Window(0, 1))
+    to_grey(values, GreyWindow(0, 1))
     assert np.isnan(values[0, 0])
     assert values[0, 1] == 2.0
 
 
 def test_a_window_upside_down_is_refused_in_words() -> None:
     with pytest.raises(UsageError, match=r"runs from 3 to 1.*greater than the low"):
-        Window(3, 1)
+        GreyWindow(3, 1)
 
 
 @given(st.integers(2, 256))

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from tomoseg_tui.render import halfblock
-from tomoseg_tui.render.overlay import make_palette, paint_over
+from tomoseg_tui.render.overlay import blend_labels, make_palette
 
 RGB = tuple[int, ...]
 TOKEN = re.compile(r"\x1b\[([\d;]+)m|(.)")
@@ -117,5 +117,5 @@ def test_a_letter_contrasts_with_its_ground(grey: int, ink: str) -> None:
 def test_the_first_label_colours_stay_apart_in_16_colours(label: int, index: int) -> None:
     palette = make_palette({1: "microtubule", 2: "membrane", 3: "ribosome", 4: "actin"})
     grey = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
-    rgb = paint_over(grey, np.full_like(grey, label), palette)
+    rgb = blend_labels(grey, np.full_like(grey, label), palette)
     assert halfblock.encode(rgb, depth="16") == [f"\x1b[{index}m" + " " * 256 + "\x1b[0m"]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.render.label_letters import burn_letters, glyph
+from tomoseg_tui.render.label_letters import draw_label_letters, glyph
 from tomoseg_tui.render.overlay import Palette, make_palette
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -40,7 +40,9 @@ def test_a_letter_grows_by_its_scale() -> None:
 def test_a_label_is_lettered_in_its_middle(scale: int) -> None:
     labels = np.zeros((40, 60), dtype=np.uint8)
     labels[10:31, 20:41] = 1
-    burnt = burn_letters(np.full((40, 60, 3), 99, dtype=np.uint8), labels, make_palette({1: "microtubule"}), scale)
+    burnt = draw_label_letters(
+        np.full((40, 60, 3), 99, dtype=np.uint8), labels, make_palette({1: "microtubule"}), scale
+    )
     ys, xs = np.nonzero(burnt[..., 0] == 255)
     assert abs((ys.min() + ys.max()) / 2 - 20) <= scale
     assert abs((xs.min() + xs.max()) / 2 - 30) <= scale
@@ -52,7 +54,7 @@ def test_each_label_shows_its_letter_and_the_picture_given_is_left(
 ) -> None:
     rgb = np.repeat((noise // 2)[..., np.newaxis], 3, axis=2)
     before = rgb.copy()
-    burnt = burn_letters(rgb, band_labels, palette)
+    burnt = draw_label_letters(rgb, band_labels, palette)
     assert (rgb == before).all()
     windows = np.lib.stride_tricks.sliding_window_view((burnt == 255).all(axis=2), (7, 5))  # (y, x, 7, 5)
     for style in palette:
@@ -62,7 +64,7 @@ def test_each_label_shows_its_letter_and_the_picture_given_is_left(
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 3)))
 def test_any_small_picture_can_be_lettered(labels: NDArray[np.uint8]) -> None:
     rgb = np.full((*labels.shape, 3), 99, dtype=np.uint8)
-    burnt = burn_letters(rgb, labels, make_palette({1: "a", 2: "b"}))
+    burnt = draw_label_letters(rgb, labels, make_palette({1: "a", 2: "b"}))
     has_room = labels.shape[0] >= 9 and labels.shape[1] >= 7
     if not np.isin(labels, (1, 2)).any():
         assert (burnt == rgb).all()

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import ShapeError
 from tomoseg_tui.render.overlay import (
     Palette,
+    blend_labels,
+    image_grid,
     legend,
     letter_cells,
     make_palette,
-    mosaic,
     outlines,
-    paint_over,
 )
 
 
@@ -38,18 +38,18 @@ def test_the_first_seven_colours_differ() -> None:
 
 def test_labels_mix_their_colour_with_the_grey() -> None:
     palette = make_palette({1: "microtubule"})
-    painted = paint_over(np.array([[100, 100]], dtype=np.uint8), np.array([[0, 1]], dtype=np.uint8), palette)
+    painted = blend_labels(np.array([[100, 100]], dtype=np.uint8), np.array([[0, 1]], dtype=np.uint8), palette)
     assert painted.tolist() == [[[100, 100, 100], [172, 132, 45]]]  # 0.45 * 100 + 0.55 * (230, 159, 0), rounded
 
 
 def test_labels_outside_the_palette_stay_grey(noise: NDArray[np.uint8], palette: Palette) -> None:
-    painted = paint_over(noise, np.full_like(noise, 9), palette)
+    painted = blend_labels(noise, np.full_like(noise, 9), palette)
     assert (painted == noise[..., np.newaxis]).all()
 
 
 def test_labels_of_another_shape_are_refused_in_words(noise: NDArray[np.uint8], palette: Palette) -> None:
     with pytest.raises(ShapeError, match=r"shape \(2, 2\).*shape \(24, 32\)"):
-        paint_over(noise, np.zeros((2, 2), dtype=np.uint8), palette)
+        blend_labels(noise, np.zeros((2, 2), dtype=np.uint8), palette)
 
 
 def test_an_outline_is_the_rim_inside_each_region() -> None:
@@ -94,7 +94,7 @@ def test_a_mosaic_keeps_every_picture_and_has_gaps_but_no_margin() -> None:
     one, two, three = (
         np.full(shape, value, dtype=np.uint8) for shape, value in (((2, 3), 1), ((2, 2), 2), ((1, 3), 3))
     )
-    assert mosaic([[one, two], [three]], gap=1, ground=9).tolist() == [
+    assert image_grid([[one, two], [three]], gap=1, fill_value=9).tolist() == [
         [1, 1, 1, 9, 2, 2],
         [1, 1, 1, 9, 2, 2],
         [9, 9, 9, 9, 9, 9],
@@ -104,9 +104,9 @@ def test_a_mosaic_keeps_every_picture_and_has_gaps_but_no_margin() -> None:
 
 def test_a_mosaic_of_colours_has_three_channels() -> None:
     picture = np.full((2, 2, 3), 5, dtype=np.uint8)
-    assert mosaic([[picture, picture]], gap=2).shape == (2, 6, 3)
+    assert image_grid([[picture, picture]], gap=2).shape == (2, 6, 3)
 
 
 def test_a_mosaic_of_nothing_is_refused_in_words() -> None:
     with pytest.raises(ShapeError, match="no picture"):
-        mosaic([])
+        image_grid([])

@@ -9,22 +9,22 @@ from tomoseg_tui.errors import ShapeError, UsageError
 from tomoseg_tui.render.overlay import Palette
 from tomoseg_tui.render.renderer import (
     RENDERERS,
+    GraphicsSupport,
     Picture,
-    TerminalAnswers,
+    arrange_pictures,
     choose_renderer,
     colour_depth,
-    draw,
-    lay_out,
+    render_picture,
     to_rgb,
 )
 
 XTERM = {"TERM": "xterm-256color", "LANG": "de_DE.UTF-8"}
 TMUX = XTERM | {"TERM": "tmux-256color", "TMUX": "/tmp/tmux-1000/default,1,0"}
-NOTHING = TerminalAnswers()
-SIXEL = TerminalAnswers(sixel=True)
-KITTY = TerminalAnswers(kitty=True)
-BOTH = TerminalAnswers(sixel=True, kitty=True)
-SIXEL_AROUND_TMUX = TerminalAnswers(sixel=True, tmux_features=frozenset({"RGB", "sixel"}))
+NOTHING = GraphicsSupport()
+SIXEL = GraphicsSupport(sixel=True)
+KITTY = GraphicsSupport(kitty=True)
+BOTH = GraphicsSupport(sixel=True, kitty=True)
+SIXEL_AROUND_TMUX = GraphicsSupport(sixel=True, tmux_features=frozenset({"RGB", "sixel"}))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ SIXEL_AROUND_TMUX = TerminalAnswers(sixel=True, tmux_features=frozenset({"RGB", 
     ],
 )
 def test_the_renderer_follows_what_is_asked_and_what_the_terminal_can(
-    asked: str, environment: dict[str, str], answers: TerminalAnswers, expected: str
+    asked: str, environment: dict[str, str], answers: GraphicsSupport, expected: str
 ) -> None:
     assert choose_renderer(asked, environment, answers) == expected
 
@@ -113,7 +113,7 @@ def bare(text: str) -> list[str]:
 def test_a_picture_keeps_its_aspect_and_grows_by_whole_factors(
     noise: NDArray[np.uint8], renderer: str, columns: int, size: tuple[int, int]
 ) -> None:
-    rows = bare(draw(Picture(noise), columns=columns, renderer=renderer, colours="256"))
+    rows = bare(render_picture(Picture(noise), columns=columns, renderer=renderer, colours="256"))
     assert ({len(row) for row in rows}, len(rows)) == ({size[0]}, size[1])
 
 
@@ -121,7 +121,7 @@ def test_a_picture_keeps_its_aspect_and_grows_by_whole_factors(
 def test_text_without_colours_holds_no_escape_and_letters_every_labelled_cell(
     noise: NDArray[np.uint8], band_labels: NDArray[np.uint8], palette: Palette, renderer: str, colours: str
 ) -> None:
-    text = draw(Picture(noise, band_labels, palette), columns=32, renderer=renderer, colours=colours)
+    text = render_picture(Picture(noise, band_labels, palette), columns=32, renderer=renderer, colours=colours)
     assert "\x1b" not in text
     rows = text.split("\n")
     assert len([row for row in rows if set(row) == {"M"}]) in {3, 4}
@@ -133,7 +133,7 @@ def test_small_y_is_at_the_bottom_of_every_picture(
 ) -> None:
     picture = Picture(noise, band_labels, palette)
     for renderer, colours in product(("halfblock", "braille", "ascii"), ("truecolor", "none")):
-        rows = bare(draw(picture, columns=32, renderer=renderer, colours=colours))
+        rows = bare(render_picture(picture, columns=32, renderer=renderer, colours=colours))
         assert any("M" in row for row in rows[-5:])
         assert not any("M" in row for row in rows[:7])
     assert (to_rgb(Picture(noise))[-1] == noise[0][:, np.newaxis]).all()
@@ -143,7 +143,7 @@ def test_small_y_is_at_the_bottom_of_every_picture(
 def test_pixels_are_sent_where_they_are_asked_for(
     noise: NDArray[np.uint8], band_labels: NDArray[np.uint8], palette: Palette, renderer: str, start: str
 ) -> None:
-    text = draw(Picture(noise, band_labels, palette), columns=20, renderer=renderer, colours="none")
+    text = render_picture(Picture(noise, band_labels, palette), columns=20, renderer=renderer, colours="none")
     assert text.startswith(start)
     assert text.endswith("\x1b\\")
     assert text.isascii()
@@ -180,7 +180,7 @@ def test_rows_laid_out_are_drawn_from_the_top_with_their_labels(palette: Palette
         labels = None if label is None else np.full((2, 3), label, dtype=np.uint8)
         return Picture(np.full((2, 3), grey, dtype=np.uint8), labels, palette if labels is not None else ())
 
-    picture = lay_out([[flat(10), flat(20, 1)], [flat(30), flat(40, 2)]], gap=1)
+    picture = arrange_pictures([[flat(10), flat(20, 1)], [flat(30), flat(40, 2)]], gap=1)
     assert picture.grey[::-1][:, [0, 4]].tolist() == [[10, 20], [10, 20], [0, 0], [30, 40], [30, 40]]
     assert picture.labels is not None
     assert picture.labels[::-1][:, [0, 4]].tolist() == [[0, 1], [0, 1], [0, 0], [0, 2], [0, 2]]
@@ -205,9 +205,9 @@ def test_what_cannot_be_drawn_is_refused_in_words(
     noise: NDArray[np.uint8], columns: int, renderer: str, colours: str
 ) -> None:
     with pytest.raises(UsageError):
-        draw(Picture(noise), columns=columns, renderer=renderer, colours=colours)
+        render_picture(Picture(noise), columns=columns, renderer=renderer, colours=colours)
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_a_single_pixel_can_be_drawn(renderer: str) -> None:
-    assert draw(Picture(np.zeros((1, 1), dtype=np.uint8)), columns=1, renderer=renderer, colours="16")
+    assert render_picture(Picture(np.zeros((1, 1), dtype=np.uint8)), columns=1, renderer=renderer, colours="16")

@@ -63,6 +63,6 @@ def test_a_flat_picture_is_a_few_bytes() -> None:
 @pytest.mark.parametrize(("most", "error"), [(256, 13), (27, 26)])
 def test_more_colours_than_registers_are_made_coarser(most: int, error: int) -> None:
     rgb = np.random.default_rng(7).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    text = sixel.encode(rgb, most_colours=most)
+    text = sixel.encode(rgb, max_colours=most)
     assert len(re.findall(r"#\d+;2;", text)) <= most
     assert np.abs(decode(text) - rgb / 2.55).max() <= error

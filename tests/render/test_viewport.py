@@ -13,7 +13,7 @@ viewports = st.builds(
     Viewport,
     image_shape_yx=st.tuples(sides, sides),
     cells_xy=st.tuples(st.integers(1, 200), st.integers(1, 80)),
-    pixels_a_cell_xy=st.sampled_from([(1, 1), (1, 2), (2, 4), (10, 20)]),
+    pixels_per_cell_xy=st.sampled_from([(1, 1), (1, 2), (2, 4), (10, 20)]),
     zoom=st.floats(1 / 100, 32),
     centre_yx=st.tuples(st.floats(0, 2000), st.floats(0, 2000)),
 )
@@ -36,7 +36,7 @@ def test_what_stands_under_the_cursor_stays_there_when_zooming(
 
 @given(viewports)
 def test_a_fitted_view_contains_the_whole_picture_and_touches_two_edges(view: Viewport) -> None:
-    fitted = Viewport.fit(view.image_shape_yx, view.cells_xy, view.pixels_a_cell_xy)
+    fitted = Viewport.fit(view.image_shape_yx, view.cells_xy, view.pixels_per_cell_xy)
     height, width = fitted.image_shape_yx
     left, bottom = fitted.cell_at_pixel(0, 0)
     right, top = fitted.cell_at_pixel(height, width)
@@ -133,10 +133,13 @@ def test_a_raster_at_zoom_one_is_the_upright_picture(picture: NDArray[np.uint8])
     assert (view.raster(picture, labels=True) == upright(picture)).all()
 
 
-@given(viewports.filter(lambda view: view.cells_xy[0] * view.cells_xy[1] * view.pixels_a_cell_xy[0] < 4000))
+@given(viewports.filter(lambda view: view.cells_xy[0] * view.cells_xy[1] * view.pixels_per_cell_xy[0] < 4000))
 def test_a_raster_fills_all_points_of_its_cells(view: Viewport) -> None:
     raster = view.raster(np.full(view.image_shape_yx, 9, dtype=np.uint8))
-    assert raster.shape == (view.cells_xy[1] * view.pixels_a_cell_xy[1], view.cells_xy[0] * view.pixels_a_cell_xy[0])
+    assert raster.shape == (
+        view.cells_xy[1] * view.pixels_per_cell_xy[1],
+        view.cells_xy[0] * view.pixels_per_cell_xy[0],
+    )
     assert set(raster.ravel().tolist()) <= {0, 9}
 
 

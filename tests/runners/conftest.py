@@ -37,7 +37,7 @@ def tiny(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def trained_template(tubes_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with two runs of the tiny network: `net`, and `other` with other weights."""
+    """The project with two runs of the tiny network: `net`, and `negatives` with other weights."""
     place = tmp_path_factory.mktemp("trained")
     shutil.copytree(tubes_template.parent, place / "tubes")
     env = hooked(place / "tiny", NETWORKS_HOOK)

@@ -9,7 +9,7 @@ from helpers.cli_runner import Tomoseg
 from helpers.job_project import NETWORKS_HOOK, hooked
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Pace, known_paces, paces_file
+from tomoseg_tui.project.timings import Timing, load_timings, timings_file
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def test_trainings_and_applies_are_measured_once(
     weights = trained_project.layout.network_weights("net").stat().st_size
     assert applied["disk_bytes"] == 24 * 160 * 160 + weights, "the job works with a copy of its network"
     kept = tmp_path / "cache" / "tomoseg" / "paces.json"
-    train, apply = msgspec.json.decode(kept.read_bytes(), type=dict[str, Pace]).values()
+    train, apply = msgspec.json.decode(kept.read_bytes(), type=dict[str, Timing]).values()
     assert train.unit_seconds > 0
     assert train.judging_seconds > 0
     assert apply.unit_seconds > 0
@@ -43,11 +43,11 @@ def test_a_training_that_is_done_foretells_the_next(tomoseg: Tomoseg, tmp_path: 
     env = {**hooked(tmp_path / "hooks", NETWORKS_HOOK, idle), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     words = ("train", "--feature", "tube", "--network", "tiny", "--epochs", 2, "--batch", 2)
     tomoseg(*words, "--name", "first", "--wait", env=env)
-    (pace,) = known_paces(paces_file(env)).values()
+    (pace,) = load_timings(timings_file(env)).values()
     assert 1 < pace.start_seconds < 600
     assert 0 < pace.unit_seconds < 10
     assert 200e6 < pace.memory_bytes < 3e9
     said = tomoseg(*words, "--name", "second", "--estimate", "--json", env=env).json
     assert said["measured"]
     assert said["seconds"] > pace.start_seconds
-    assert list(known_paces(paces_file(env)).values()) == [pace], "nothing was measured"
+    assert list(load_timings(timings_file(env)).values()) == [pace], "nothing was measured"

@@ -5,9 +5,9 @@ import pytest
 
 from tomoseg_tui.errors import ProjectError, TrainingError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import FeatureScore, NetworkCard, TileCount, write_record
+from tomoseg_tui.project.records import FeatureScore, NetworkCard, TileCounts, write_record
 from tomoseg_tui.runners import network_snapshot
-from tomoseg_tui.runners.network_snapshot import copy_network, digest_of, existing_copy
+from tomoseg_tui.runners.network_snapshot import existing_snapshot, file_digest, snapshot_network
 
 
 @pytest.fixture
@@ -31,30 +31,30 @@ def write_card(project: Project) -> None:
     """Write the card that fits the weights there."""
     card = NetworkCard(
         name="net", network="unet25d", voxel_size_angstrom=10.0, polarity="dark", preprocessing=(),
-        features={"tube": FeatureScore()}, tiles=2, tile_counts=TileCount({}, {}, 2, 0), learning_rate=1e-3,
-        epochs=1, batch=2, seed=0, tile_size=64, weights_digest=digest_of(project.layout.network_weights("net")),
+        features={"tube": FeatureScore()}, tiles=2, tile_counts=TileCounts({}, {}, 2, 0), learning_rate=1e-3,
+        epochs=1, batch=2, seed=0, tile_size=64, weights_digest=file_digest(project.layout.network_weights("net")),
     )  # fmt: skip
     write_record(project.layout.network_card("net"), card)
 
 
 def test_a_copy_stays_as_it_was_when_the_run_learns_on(project: Project, weights: Path, partial: Path) -> None:
-    copy = copy_network(project.layout, "net", partial)
+    copy = snapshot_network(project.layout, "net", partial)
     weights.write_bytes(b"second weights")
     write_card(project)
-    assert existing_copy(partial) == copy
+    assert existing_snapshot(partial) == copy
     assert copy.weights.read_bytes() == b"first weights"
-    assert copy.card.weights_digest == digest_of(copy.weights) == copy.folder.name
+    assert copy.card.weights_digest == file_digest(copy.weights) == copy.folder.name
 
 
 def test_what_was_made_with_other_weights_is_removed_and_the_rest_stays(
     project: Project, weights: Path, partial: Path
 ) -> None:
-    first = copy_network(project.layout, "net", partial)
+    first = snapshot_network(project.layout, "net", partial)
     (first.folder / "cell_a").mkdir()
-    assert (copy_network(project.layout, "net", partial).folder / "cell_a").is_dir()
+    assert (snapshot_network(project.layout, "net", partial).folder / "cell_a").is_dir()
     weights.write_bytes(b"second weights")
     write_card(project)
-    second = copy_network(project.layout, "net", partial)
+    second = snapshot_network(project.layout, "net", partial)
     assert list(partial.iterdir()) == [second.folder]
     assert not (second.folder / "cell_a").exists()
 
@@ -63,36 +63,36 @@ def test_a_card_that_comes_after_its_weights_is_waited_for(project: Project, wei
     weights.write_bytes(b"second weights")
     timer = threading.Timer(0.25, write_card, (project,))
     timer.start()
-    assert copy_network(project.layout, "net", partial).weights.read_bytes() == b"second weights"
+    assert snapshot_network(project.layout, "net", partial).weights.read_bytes() == b"second weights"
     timer.join()
 
 
 def test_weights_that_never_fit_their_card_are_refused(
     project: Project, weights: Path, partial: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network_snapshot, "TRIES", 2)
+    monkeypatch.setattr(network_snapshot, "MAX_TRIES", 2)
     weights.write_bytes(b"somebody else's")
     with pytest.raises(TrainingError, match="other weights than those there"):
-        copy_network(project.layout, "net", partial)
+        snapshot_network(project.layout, "net", partial)
 
 
 def test_a_run_without_a_card_has_no_network_yet(project: Project, partial: Path) -> None:
     project.layout.network_folder("net").mkdir()
     with pytest.raises(ProjectError, match="has no finished epoch"):
-        copy_network(project.layout, "net", partial)
+        snapshot_network(project.layout, "net", partial)
 
 
 def test_a_copy_that_is_whole_is_not_written_again_since_helpers_may_read_it(
     project: Project, weights: Path, partial: Path
 ) -> None:
-    assert existing_copy(partial) is None
-    first = copy_network(project.layout, "net", partial)
+    assert existing_snapshot(partial) is None
+    first = snapshot_network(project.layout, "net", partial)
     written = first.weights.stat().st_mtime_ns
-    copy_network(project.layout, "net", partial)
+    snapshot_network(project.layout, "net", partial)
     assert first.weights.stat().st_mtime_ns == written
     (first.folder / "_card.json").unlink()
-    assert existing_copy(partial) is None
+    assert existing_snapshot(partial) is None
     first.weights.write_bytes(b"half")
-    copy_network(project.layout, "net", partial)
-    assert existing_copy(partial) == first
+    snapshot_network(project.layout, "net", partial)
+    assert existing_snapshot(partial) == first
     assert first.weights.read_bytes() == b"first weights"

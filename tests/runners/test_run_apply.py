@@ -43,12 +43,12 @@ mrc.MrcWriter.sync = slowly
 """
 SMALL_PIECES = """
 from tomoseg_tui.core import blocks
-pieces = blocks.pieces
+split_into_blocks = blocks.split_into_blocks
 def small(*shape, edge, **named):
-    found = pieces(*shape, edge=50, **named)
+    found = split_into_blocks(*shape, edge=50, **named)
     print("2000Z pieces:", len(found), flush=True)
     return found
-blocks.pieces = small
+blocks.split_into_blocks = small
 """
 
 

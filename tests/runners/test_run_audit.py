@@ -9,7 +9,7 @@ import pytest
 from helpers.cli_runner import Tomoseg, wait_until
 from helpers.job_project import FULL_DEVICE, NETWORKS_HOOK, hooked
 
-from tomoseg_tui.io.trainset_file import SetTile, read_training_set, write_training_set
+from tomoseg_tui.io.trainset_file import TrainsetTile, read_training_set, write_training_set
 from tomoseg_tui.io.triples_file import read_triples
 from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project import catalog
@@ -20,19 +20,19 @@ pytestmark = pytest.mark.slow
 AUDIT = ("audit", "--network", "tiny", "--epochs", 2, "--seed", 3)
 SLOW_STEPS = """
 import time
-from tomoseg_tui.workflow.audit import audit_request as auditing
-load = auditing.load_for_audit
+from tomoseg_tui.workflow.audit import audit_request
+load = audit_request.load_for_audit
 def slowly(path):
-    from tomoseg_tui.runners import run_audit as audit
-    fit = audit.fit
+    from tomoseg_tui.runners import run_audit
+    fit = run_audit.fit
     def slow_fit(*words, on_step, **named):
         def wait(step, steps):
             time.sleep(0.05)
             on_step(step, steps)
         return fit(*words, on_step=wait, **named)
-    audit.fit = slow_fit
+    run_audit.fit = slow_fit
     return load(path)
-auditing.load_for_audit = slowly
+audit_request.load_for_audit = slowly
 """
 
 
@@ -41,9 +41,9 @@ def empty_one_mask(project: Project, name: str) -> str:
     path = project.layout.trainset(name)
     summary, tiles = read_training_set(path)
     spoiled = tiles[2]
-    tiles[2] = SetTile(spoiled.facts, spoiled.densities, spoiled.inside, np.minimum(spoiled.layers, 1))
+    tiles[2] = TrainsetTile(spoiled.metadata, spoiled.densities, spoiled.inside, np.minimum(spoiled.layers, 1))
     write_training_set(path, summary, tiles)
-    return spoiled.facts.id
+    return spoiled.metadata.id
 
 
 def listed(project: Project, name: str) -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ def test_an_audit_that_was_stopped_and_killed_ends_as_one_that_nobody_disturbed(
     assert listed(tubes_project, "whole") == listed(tubes_project, "torn")
     one, other = (read_triples(tubes_project.layout.audit_triples(name)) for name in ("whole", "torn"))
     assert one.outputs.tobytes() == other.outputs.tobytes()
-    report = catalog.audit(tubes_project.layout, "whole")
+    report = catalog.load_audit_report(tubes_project.layout, "whole")
     assert (report.network, report.epochs, report.folds, report.seed, report.trainset) == ("tiny", 2, 4, 3, "set")
     assert {tile.fold for tile in report.tiles} == {0, 1, 2, 3}
     assert [audit["name"] for audit in tomoseg("audits", "--json").json] == ["torn", "whole"]

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.io.triples_file import read_split, read_triples
 from tomoseg_tui.jobs.job import Job, JobState
-from tomoseg_tui.project.catalog import Project, network
+from tomoseg_tui.project.catalog import Project, load_network_card
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import FilterStep, NetworkCard, write_record
-from tomoseg_tui.runners.network_snapshot import digest_of
+from tomoseg_tui.runners.network_snapshot import file_digest
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ def assert_same_network(one: tuple[ProjectLayout, str], other: tuple[ProjectLayo
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
         assert array.tobytes() == theirs[name].tobytes(), name
-    a, b = network(*one), network(*other)
+    a, b = load_network_card(*one), load_network_card(*other)
     assert list(a.features.values()) == list(b.features.values())
     assert (a.best_epoch, a.epochs_done, a.seed, a.tile_counts.held_out) == (
         b.best_epoch, b.epochs_done, b.seed, b.tile_counts.held_out,
@@ -108,8 +108,8 @@ def test_a_disturbed_training_ends_as_one_that_nobody_disturbed_whatever_its_nam
     assert (job.state(), job.record().exit_code) == (JobState.STOPPED, 130)
     card = run("networks", "show", "torn", "--json").json
     assert (card["epochs"], card["features"]["pipe"]["held_out_tiles"]) == (4, 1)
-    assert network(other.layout, "torn").epochs_done == epochs_of(job) < 4
-    assert network(other.layout, "torn").weights_digest == digest_of(other.layout.network_weights("torn"))
+    assert load_network_card(other.layout, "torn").epochs_done == epochs_of(job) < 4
+    assert load_network_card(other.layout, "torn").weights_digest == file_digest(other.layout.network_weights("torn"))
 
     kept = epochs_of(job)
     run("jobs", "resume", "7", env=env)
@@ -195,7 +195,7 @@ def test_the_default_network_learns_the_tubes_and_its_card_says_how_well(
     assert min(score["dice"], score["precision"], score["recall"]) > 0.6
     assert (card["voxel_size_angstrom"], card["polarity"], card["from"], card["tiles"]) == (10.0, "bright", None, 6)
     assert (card["learning_rate"], card["epochs"], card["seed"]) == (
-        network(tubes_project.layout, "run").learning_rate,
+        load_network_card(tubes_project.layout, "run").learning_rate,
         4,
         3,
     )
@@ -243,7 +243,7 @@ def test_a_network_may_start_from_another_at_a_tenth_of_its_rate_and_judges_itse
     trained("tiles", "remove", *ids[:2])
     words = ("train", "--feature", "tube", "--name", "next", "--epochs", 1, "--batch", 2)
     done = trained(*words, "--from", "net", "--wait", env=tiny)
-    earlier, card = network(trained_project.layout, "net"), network(trained_project.layout, "next")
+    earlier, card = load_network_card(trained_project.layout, "net"), load_network_card(trained_project.layout, "next")
     assert card.learning_rate == earlier.learning_rate / 10
     assert (card.made_from, card.network) == ("net", "tiny")
     assert "a tenth of that of net" in done.err
@@ -283,7 +283,7 @@ def test_a_run_that_goes_on_judges_itself_only_by_tiles_that_its_weights_have_no
         judges = {tile for tile, held_out in split.items() if held_out}
         assert judges
         assert not judges & earlier.keys()
-        card = network(trained_project.layout, name)
+        card = load_network_card(trained_project.layout, name)
         assert card.tile_counts.held_out == len(judges)
         for said in (done.err, " ".join(card.notes)):
             assert "5 of 7 tiles may not judge: the weights of net have seen them." in said
@@ -303,7 +303,7 @@ def test_a_run_goes_on_in_the_polarity_of_the_earlier_and_other_filters_are_said
     trained("tiles", "import", "../more.csv")
     trained("annotations", "import", "../truth.mrc", "--tomogram", "inverse", "--map", "1=tube")
     trained("trainset", "build", "set", "--feature", "tube")
-    card = network(layout, "net")
+    card = load_network_card(layout, "net")
     write_record(layout.network_card("net"), msgspec.structs.replace(card, preprocessing=(FilterStep(lowpass=0.25),)))
     for name, tiles in (("own", ("--feature", "tube")), ("named", ("--trainset", "set"))):
         done = trained(
@@ -314,7 +314,7 @@ def test_a_run_goes_on_in_the_polarity_of_the_earlier_and_other_filters_are_said
         images = dict(zip((tile.replace("inverse", "tubes") for tile in after.tiles), after.images, strict=True))
         for tile, image in zip(before.tiles, before.images, strict=True):
             np.testing.assert_allclose(images[tile], image, atol=1e-4)
-        card = network(layout, name)
+        card = load_network_card(layout, name)
         assert card.polarity == "bright"
         assert any("bright protein" in note for note in card.notes)
         assert any("filtered in another way" in note for note in card.notes)
@@ -359,7 +359,7 @@ def test_a_disk_without_room_for_the_training_set_fails_the_training_in_words(
 
 def test_a_card_is_complete_json(trained_project: Project) -> None:
     path = trained_project.layout.network_card("net")
-    card = network(trained_project.layout, "net")
+    card = load_network_card(trained_project.layout, "net")
     assert isinstance(card, NetworkCard)
     keys = (
         "name network voxel_size_angstrom polarity preprocessing features tiles learning_rate epochs seed from versions"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.blocks import Piece
+from tomoseg_tui.core.blocks import Block
 from tomoseg_tui.core.network_settings import DEFAULT_NETWORK, EMAN2_NETWORK, NetworkSettings, network_named
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
@@ -19,12 +19,19 @@ from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.ml.checkpoints import save_weights
 from tomoseg_tui.ml.inference import Predictor
-from tomoseg_tui.ml.networks import build
+from tomoseg_tui.ml.networks import build_network
 from tomoseg_tui.project.records import TomogramRecord
 from tomoseg_tui.runners import slabs
-from tomoseg_tui.runners.slabs import SlabWorker, WindowReader, as_bytes, group_starts, slab_pieces, surroundings
-from tomoseg_tui.workflow.apply.output import task_of
-from tomoseg_tui.workflow.job_interface import Stopped
+from tomoseg_tui.runners.slabs import (
+    SlabWorker,
+    WindowReader,
+    group_starts,
+    mirror_padding,
+    probability_to_byte,
+    slab_blocks,
+)
+from tomoseg_tui.workflow.apply.output import apply_task
+from tomoseg_tui.workflow.job_interface import StopRequested
 
 THREE = NetworkSettings(
     name="three", kind="unet", description="for tests", slices=7, slices_out=3, channels=(4,),
@@ -36,13 +43,13 @@ RECORD = TomogramRecord(
     nstart_xyz=(0, 0, 0), polarity="dark", type="MRC", mean=0.0, sigma=1.0, imported="",
 )  # fmt: skip
 NORMALISER = (np.float32(2.0), np.float32(-0.5))
-WHOLE = Piece((0, 0, 0), (1, 45, 50), (0, 0, 0), (1, 45, 50))
+WHOLE = Block((0, 0, 0), (1, 45, 50), (0, 0, 0), (1, 45, 50))
 
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     path = tmp_path_factory.mktemp("three") / "best.weights.h5"
-    save_weights(path, build(THREE, 2, seed=3))
+    save_weights(path, build_network(THREE, 2, seed=3))
     return Predictor(path, THREE, 2)
 
 
@@ -59,7 +66,7 @@ def cell(densities: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactor
 
 def mapped(predictor: Predictor, cell: Path, folder: Path, z: str | None = None, patience: int = 10**9) -> Path:
     """Predict some slices into a folder, or go on there; return the map of feature b."""
-    task = task_of(RECORD, "cell", folder, z)
+    task = apply_task(RECORD, "cell", folder, z)
     if not folder.exists():
         folder.mkdir()
     for feature in "ab":
@@ -84,7 +91,7 @@ def test_a_map_is_what_the_network_says_of_the_volume_and_its_mirrored_border(
     normal = (densities - np.float32(2)) * np.float32(-0.5)
     mirrored = np.pad(normal, ((0, 0), (16, 17), (16, 16)), mode="reflect")
     found = predictor.predict(np.pad(mirrored, ((2, 3), (0, 0), (0, 0))))
-    expected = as_bytes(found[:14, 16 : 16 + 45, 16 : 16 + 50, 1])
+    expected = probability_to_byte(found[:14, 16 : 16 + 45, 16 : 16 + 50, 1])
     assert np.array_equal(whole, expected)
     assert whole.std() > 0
 
@@ -103,10 +110,10 @@ def test_any_cut_in_z_gives_the_same_bytes(
 def test_a_stop_amid_a_slab_keeps_those_listed_and_goes_on_to_the_same_bytes(
     predictor: Predictor, cell: Path, whole: NDArray[np.generic], tmp_path: Path
 ) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         mapped(predictor, cell, tmp_path / "cell", patience=5)
-    task = task_of(RECORD, "cell", tmp_path / "cell", None)
-    assert list(task.finished.all()) == [0]
+    task = apply_task(RECORD, "cell", tmp_path / "cell", None)
+    assert list(task.finished.read()) == [0]
     assert not list(task.folder.glob("*.claim.json"))
     assert np.array_equal(read_volume(mapped(predictor, cell, tmp_path / "cell")), whole)
 
@@ -114,8 +121,8 @@ def test_a_stop_amid_a_slab_keeps_those_listed_and_goes_on_to_the_same_bytes(
 def test_pieces_give_the_whole_to_a_step_of_a_map(
     predictor: Predictor, cell: Path, whole: NDArray[np.generic], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slabs, "EDGE", 2 * THREE.margin_pixels + 12)
-    assert len(slab_pieces(SHAPE_ZYX, THREE)) > 3
+    monkeypatch.setattr(slabs, "MAX_EDGE", 2 * THREE.margin_pixels + 12)
+    assert len(slab_blocks(SHAPE_ZYX, THREE)) > 3
     found = read_volume(mapped(predictor, cell, tmp_path / "cell")).astype(np.int16)
     assert np.abs(found - whole.astype(np.int16)).max() <= 1
 
@@ -154,8 +161,8 @@ def test_what_is_not_finite_counts_as_the_mean(tmp_path: Path, densities: NDArra
 )
 def test_only_the_border_of_a_volume_is_mirrored(corner: int, length: int, beyond: int, name: str) -> None:
     network = network_named(name)
-    piece = Piece((0, corner, 0), (1, length, 64), (0, corner, 0), (1, length, 64))
-    (before, behind), _ = surroundings(piece, (1, corner + length + beyond, 64), network)
+    piece = Block((0, corner, 0), (1, length, 64), (0, corner, 0), (1, length, 64))
+    (before, behind), _ = mirror_padding(piece, (1, corner + length + beyond, 64), network)
     assert before == (0 if corner else network.border_pixels)
     assert 0 <= behind - (0 if beyond else network.border_pixels) < network.stride
     assert (before + length + behind) % network.stride == 0
@@ -173,7 +180,7 @@ def test_groups_cover_a_range_and_begin_at_multiples(z: tuple[int, int], group: 
 
 def test_probabilities_are_stored_in_127_steps() -> None:
     values = np.array([-0.1, 0, 0.5, 1, 1.2], np.float32)
-    assert as_bytes(values).tolist() == [0, 0, 64, 127, 127]
+    assert probability_to_byte(values).tolist() == [0, 0, 64, 127, 127]
 
 
 def test_a_helper_leaves_what_others_hold_and_lists_apart_what_it_has_done(
@@ -181,15 +188,15 @@ def test_a_helper_leaves_what_others_hold_and_lists_apart_what_it_has_done(
 ) -> None:
     folder, helper = tmp_path / "cell", Listener(tmp_path / "partial")
     folder.mkdir()
-    helper.helps, helper.number = True, 2
-    task = task_of(RECORD, "cell", folder, None)
+    helper.is_helper, helper.number = True, 2
+    task = apply_task(RECORD, "cell", folder, None)
     MrcWriter(task.draft("b"), RECORD.grid, np.int8).close()
     another = Owner("another", "boot", 1, "1")
-    locks.take(task.claim(1), another)
+    locks.acquire(task.claim(1), another)
     with open_volume(cell) as volume:
         SlabWorker(predictor, {"b": 1}, task, WindowReader(volume, NORMALISER, THREE)).run([task], helper)
-    assert set(task.finished.all()) == {0, 2}
+    assert set(task.finished.read()) == {0, 2}
     assert [path.name for path in folder.glob("*.jsonl")] == ["finished_2.jsonl"]
     locks.release(task.claim(1), another)
     assert np.array_equal(read_volume(mapped(predictor, cell, folder)), whole)
-    assert len(task.finished.all()) == len(task.slabs)
+    assert len(task.finished.read()) == len(task.slabs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tomoseg_tui.runners.threaded_pipeline import in_three_threads
+from tomoseg_tui.runners.threaded_pipeline import read_compute_write
 
 
 def numbers(*found: int | None) -> Iterator[int | None]:
@@ -16,7 +16,7 @@ def numbers(*found: int | None) -> Iterator[int | None]:
 def test_pieces_come_out_in_order_and_waiting_comes_after_writing() -> None:
     written: list[int] = []
     at_waits: list[list[int]] = []
-    in_three_threads(numbers(1, 2, None, 3), lambda n: 10 * n, written.append, lambda: at_waits.append([*written]))
+    read_compute_write(numbers(1, 2, None, 3), lambda n: 10 * n, written.append, lambda: at_waits.append([*written]))
     assert (written, at_waits) == ([10, 20, 30], [[10, 20]])
 
 
@@ -30,7 +30,7 @@ def test_the_three_work_in_threads_of_their_own() -> None:
         told("read")
         yield 1
 
-    in_three_threads(reading(), lambda _: told("compute"), lambda _: told("write"), lambda: None)
+    read_compute_write(reading(), lambda _: told("compute"), lambda _: told("write"), lambda: None)
     assert len(set(seen.values())) == 3
     assert seen["compute"] == threading.current_thread().name
 
@@ -48,7 +48,7 @@ def test_the_reader_is_no_more_than_one_piece_ahead() -> None:
         assert len(read) <= number + 2
         return number
 
-    in_three_threads(reading(), computing, lambda _: None, lambda: None)
+    read_compute_write(reading(), computing, lambda _: None, lambda: None)
     assert read == [0, 1, 2, 3, 4]
 
 
@@ -73,5 +73,5 @@ def test_what_any_of_them_raises_is_raised_and_nothing_is_begun_after_it(place: 
         fail_at("write", number)
 
     with pytest.raises(ValueError, match=place):
-        in_three_threads(reading(), computing, writing, lambda: None)
+        read_compute_write(reading(), computing, writing, lambda: None)
     assert computed[-1] <= 4

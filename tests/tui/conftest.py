@@ -13,12 +13,12 @@ from helpers.pilot import MakeApp
 from helpers.tmux_session import Tmux
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.project.user_config import Config
+from tomoseg_tui.project.user_config import UserConfig
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
 SHAPE_ZYX = (24, 96, 96)
 
@@ -42,16 +42,16 @@ def _small_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place_tiles(
         project,
         [
-            wish(Place("alpha", 6, 48, 48), "microtubule", negative=False),
-            wish(Place("alpha", 12, 50, 40), "microtubule", negative=False),
-            wish(Place("alpha", 18, 48, 48), "membrane", negative=False),
-            wish(Place("alpha", 18, 48, 48), "microtubule", negative=True),
-            wish(Place("beta", 12, 48, 48), "microtubule", negative=False),
+            tile_placement(TileLocation("alpha", 6, 48, 48), "microtubule", negative=False),
+            tile_placement(TileLocation("alpha", 12, 50, 40), "microtubule", negative=False),
+            tile_placement(TileLocation("alpha", 18, 48, 48), "membrane", negative=False),
+            tile_placement(TileLocation("alpha", 18, 48, 48), "microtubule", negative=True),
+            tile_placement(TileLocation("beta", 12, 48, 48), "microtubule", negative=False),
         ],
     )
     masks = write_mrc(root.parent / "masks.mrc", stripe()[np.newaxis])
-    import_masks(Project.open(root), masks, "microtubule", [Place("alpha", 6, 48, 48)])
-    import_masks(Project.open(root), masks, "membrane", [Place("alpha", 18, 48, 48)])
+    import_masks(Project.open(root), masks, "microtubule", [TileLocation("alpha", 6, 48, 48)])
+    import_masks(Project.open(root), masks, "membrane", [TileLocation("alpha", 18, 48, 48)])
     return root
 
 
@@ -77,8 +77,8 @@ def small_project(_small_template: Path, tmp_path: Path) -> Project:
 def make_app() -> MakeApp:
     """Return how the program is made on a project: ``async with make_app(project, tab="tiles").run_test(...)``."""
 
-    def make(project: Project, *, tab: str | None = None, config: Config | None = None) -> TomosegApp:
-        app = TomosegApp(project, config or Config())
+    def make(project: Project, *, tab: str | None = None, config: UserConfig | None = None) -> TomosegApp:
+        app = TomosegApp(project, config or UserConfig())
         app.animation_level = "none"
         if tab is not None:
             app.session = replace(app.session, tab=tab)

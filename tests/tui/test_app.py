@@ -16,12 +16,12 @@ from textual.command import CommandPalette
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.jobs.job import create_job
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.project.user_config import Config
+from tomoseg_tui.project.user_config import UserConfig
 from tomoseg_tui.tui.app import TABS, TomosegApp
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.help import Help
 from tomoseg_tui.tui.dialogs.too_small import TooSmall
-from tomoseg_tui.tui.messages import FactsChanged, LoadChanged
+from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged
 from tomoseg_tui.tui.session import read_session, sessions_file
 from tomoseg_tui.tui.widgets.tab_bar import TabLabel
 from tomoseg_tui.tui.widgets.top_line import TopLine
@@ -142,7 +142,7 @@ async def test_the_palette_offers_every_action_by_name(small_project: Project, m
 
 
 async def test_keys_are_rebound_by_action_id(small_project: Project, make_app: MakeApp) -> None:
-    config = Config(keys={"app.help": "f2", "annotate.feature": "ctrl+t,w"})
+    config = UserConfig(keys={"app.help": "f2", "annotate.feature": "ctrl+t,w"})
     app = make_app(small_project, tab="annotate", config=config)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 3)
@@ -160,7 +160,7 @@ async def test_the_theme_comes_from_the_config_and_an_unknown_one_is_the_usual(
     small_project: Project, make_app: MakeApp
 ) -> None:
     for asked, theme in (("tomoseg-light", "tomoseg-light"), ("none such", "tomoseg-dark")):
-        app = make_app(small_project, tab="jobs", config=Config(theme=asked))
+        app = make_app(small_project, tab="jobs", config=UserConfig(theme=asked))
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
             assert app.theme == theme
@@ -291,7 +291,7 @@ async def test_a_recipe_leaves_its_command_in_the_history_and_is_told(
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 7)
         words = ["features", "add", "actin filament"]
-        app.carry_out("made", words, lambda: "The feature is made.")
+        app.run_in_thread("made", words, lambda: "The feature is made.")
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg features add 'actin filament'"]
         await until(pilot, lambda: "The feature is made." in words_on(pilot))
@@ -304,7 +304,7 @@ async def test_a_fault_is_shown_with_its_fix_and_leaves_no_history(small_project
     app = make_app(small_project, tab="jobs")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 7)
-        app.carry_out("looked", ["show", "alpha", "--z", "9"], fail)
+        app.run_in_thread("looked", ["show", "alpha", "--z", "9"], fail)
         await until(pilot, lambda: "Take one from 0 to 8." in words_on(pilot))
         assert notices(app) == [("error", "There is no [red]slice[/red] 9.", "Take one from 0 to 8.")]
         assert "There is no [red]slice[/red] 9." in prose_on(pilot)
@@ -336,7 +336,7 @@ async def test_text_with_brackets_is_shown_as_it_is(project: Project, make_app: 
     app = make_app(project, tab="jobs")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 7)
-        app.carry_out("ok", ["features"], lambda: "made [b]bold[/b] /x[1].mrc")
+        app.run_in_thread("ok", ["features"], lambda: "made [b]bold[/b] /x[1].mrc")
         await until(pilot, lambda: "made [b]bold[/b] /x[1].mrc" in prose_on(pilot))
         app.push_screen(Confirm("Remove [1]?", "It is called [/b].", yes="Remove"))
         await until(pilot, lambda: "Remove [1]?" in words_on(pilot) and "It is called [/b]." in words_on(pilot))
@@ -348,7 +348,7 @@ async def test_news_that_come_while_the_program_ends_do_no_harm(small_project: P
     async with app.run_test() as pilot:
         await open_tab(pilot, 1)
         await app.query_one(TopLine).remove()
-        assert app.facts is not None
-        app.post_message(LoadChanged("CPU 1%"))
-        app.post_message(FactsChanged(app.facts))
+        assert app.snapshot is not None
+        app.post_message(SystemLoadChanged("CPU 1%"))
+        app.post_message(SnapshotChanged(app.snapshot))
         await pilot.pause()

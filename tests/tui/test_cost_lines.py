@@ -14,11 +14,11 @@ from textual.pilot import Pilot
 
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui import cost
-from tomoseg_tui.tui.apply.apply_dialog import StartApply
-from tomoseg_tui.tui.apply.cell_grid import Grid
-from tomoseg_tui.tui.cost import Room
-from tomoseg_tui.tui.importing.preprocess_dialog import Filters
-from tomoseg_tui.tui.train.train_dialog import TrainForm
+from tomoseg_tui.tui.apply.apply_dialog import ApplyDialog
+from tomoseg_tui.tui.apply.cell_grid import CellGrid
+from tomoseg_tui.tui.cost import FreeResources
+from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog
+from tomoseg_tui.tui.train.train_dialog import TrainDialog
 
 Lack = Callable[..., None]
 LetMeasure = Callable[[], None]
@@ -57,7 +57,7 @@ def lack(monkeypatch: pytest.MonkeyPatch) -> Lack:
     """Let a machine have no more than so much left."""
 
     def set_room(*, memory: int = 10**12, disk: int = 10**12) -> None:
-        monkeypatch.setattr(cost, "room_of", lambda _project, *, others: Room(memory, disk))  # noqa: ARG005
+        monkeypatch.setattr(cost, "free_resources", lambda _project, *, others: FreeResources(memory, disk))  # noqa: ARG005
 
     return set_room
 
@@ -138,7 +138,7 @@ async def test_a_filter_that_does_not_fit_stays_until_its_settings_do(
         await says(pilot, "! It takes 885 kB of the disk, 500 kB are free.")
         await says(pilot, "or name fewer tomograms, or a larger --bin.")
         await pilot.press("ctrl+s")
-        assert isinstance(app.screen, Filters)
+        assert isinstance(app.screen, PreprocessDialog)
         app.screen.query_one("#filters-factor").value = "2"  # type: ignore[attr-defined]
         await until(pilot, lambda: "!" not in prose_on(pilot))
         await pilot.press("ctrl+s")
@@ -154,11 +154,11 @@ async def test_an_apply_that_does_not_fit_is_refused_until_it_goes_to_slurm(
     started = kept_starts(app, monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 5)
-        await until(pilot, lambda: app.screen.query_one(Grid).field)
+        await until(pilot, lambda: app.screen.query_one(CellGrid).field)
         await pilot.press("enter")
         await says(pilot, "! It takes about 604 MB of memory, 100 MB can be had.")
         await pilot.press("enter")
-        assert isinstance(app.screen, StartApply)
+        assert isinstance(app.screen, ApplyDialog)
         app.screen.query_one("#where").value = 2  # type: ignore[attr-defined]
         await until(pilot, lambda: "! It takes" not in prose_on(pilot))
         await pilot.press("ctrl+y")
@@ -178,7 +178,7 @@ async def test_a_training_that_does_not_fit_says_what_would_help(
         await says(pilot, "Take a smaller --batch, or let other programs end first.")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: pilot.app._notifications)
-        assert isinstance(pilot.app.screen, TrainForm)
+        assert isinstance(pilot.app.screen, TrainDialog)
 
 
 @pytest.mark.slow
@@ -202,7 +202,7 @@ async def test_a_training_is_measured_from_its_form(
 async def test_what_cannot_be_measured_is_said(mapped: Project, make_app: MakeApp, let_measure: LetMeasure) -> None:
     async with make_app(mapped).run_test(size=(120, 40)) as pilot:
         await open_tab(pilot, 5)
-        await until(pilot, lambda: pilot.app.screen.query_one(Grid).field)
+        await until(pilot, lambda: pilot.app.screen.query_one(CellGrid).field)
         await pilot.press("enter")
         await says(pilot, "a first guess; ctrl+t measures")
         await pilot.press("ctrl+t")

@@ -6,10 +6,10 @@ from importlib import import_module
 import pytest
 from textual.binding import Binding
 
-from tomoseg_tui.cli.parser import build
+from tomoseg_tui.cli.parser import build_parser
 from tomoseg_tui.tui.app import TABS
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.importing.add_files_dialog import AddFiles
+from tomoseg_tui.tui.importing.add_files_dialog import AddFilesDialog
 from tomoseg_tui.tui.jobs.jobs_tab import JobTable
 from tomoseg_tui.tui.train.train_tab import RunTable
 
@@ -55,7 +55,7 @@ ELSEWHERE = {
 
 def commands() -> set[str]:
     """Return the commands, but for those that list."""
-    parser, _ = build()
+    parser, _ = build_parser()
     found = set()
     for name, verb in _verbs(parser).items():
         inner = set(_verbs(verb))
@@ -72,7 +72,7 @@ def actions() -> dict[str, str]:
     """Return the words of every action by its id."""
     tabs = [getattr(import_module(f"tomoseg_tui.tui.{module}"), name) for _, module, name in TABS.values()]
     found = {}
-    for owner in (*tabs, SliceCanvas, RunTable, JobTable, AddFiles):
+    for owner in (*tabs, SliceCanvas, RunTable, JobTable, AddFilesDialog):
         for ancestor in owner.__mro__:
             for binding in ancestor.__dict__.get("BINDINGS", ()):
                 if isinstance(binding, Binding) and binding.id:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.tui.format import bar, clock, gigabytes, roughly, shortened, when
+from tomoseg_tui.tui.format import (
+    ellipsize,
+    format_clock,
+    format_gigabytes,
+    format_progress_bar,
+    format_rough_duration,
+    format_time,
+)
 
 NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
 
@@ -15,12 +22,12 @@ NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
     ("seconds", "words"), [(None, ""), (0, "00:00"), (170, "02:50"), (3770.4, "1:02:50"), (-3, "00:00")]
 )
 def test_durations_are_told_as_clocks_do(seconds: float | None, words: str) -> None:
-    assert clock(seconds) == words
+    assert format_clock(seconds) == words
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(3, "10 s"), (44, "40 s"), (350, "6 min"), (9000, "2.5 h")])
 def test_a_guess_is_told_roughly(seconds: float, words: str) -> None:
-    assert roughly(seconds) == words
+    assert format_rough_duration(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -34,24 +41,24 @@ def test_a_guess_is_told_roughly(seconds: float, words: str) -> None:
     ],
 )
 def test_times_are_told_as_short_as_they_are_plain(at: str | None, words: str) -> None:
-    assert when(at, now=NOW) == words
+    assert format_time(at, now=NOW) == words
 
 
 def test_sizes_are_told_in_gigabytes() -> None:
-    assert (gigabytes(892_968_960), gigabytes(None)) == ("0.9 GB", "")
+    assert (format_gigabytes(892_968_960), format_gigabytes(None)) == ("0.9 GB", "")
 
 
 @given(st.text("abcdefgh", max_size=30), st.integers(1, 30))
 def test_a_shortened_text_fits_and_keeps_its_ends(text: str, width: int) -> None:
-    short = shortened(text, width)
+    short = ellipsize(text, width)
     assert len(short) <= width
     assert short == text or "…" in short
 
 
 @given(st.floats(-1, 2), st.integers(1, 20))
 def test_a_bar_is_as_wide_as_asked(done: float, width: int) -> None:
-    assert len(bar(done, width)) == width
+    assert len(format_progress_bar(done, width)) == width
 
 
 def test_a_bar_is_empty_half_and_full() -> None:
-    assert [bar(done, 4) for done in (0, 0.5, 1)] == ["░░░░", "██░░", "████"]
+    assert [format_progress_bar(done, 4) for done in (0, 0.5, 1)] == ["░░░░", "██░░", "████"]

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.tui.path_completion import complete_path, find_files, movable_word
+from tomoseg_tui.tui.path_completion import complete_path, find_files, path_argument
 
 
 @pytest.fixture
@@ -81,5 +81,5 @@ def test_nothing_there_is_refused_in_words(folder: Path) -> None:
 
 
 def test_a_path_inside_the_project_moves_with_it(folder: Path) -> None:
-    assert movable_word(folder / "raw" / "deep.rec", folder) == "raw/deep.rec"
-    assert movable_word(folder / "cell_1.mrc", folder / "raw") == str(folder / "cell_1.mrc")
+    assert path_argument(folder / "raw" / "deep.rec", folder) == "raw/deep.rec"
+    assert path_argument(folder / "cell_1.mrc", folder / "raw") == str(folder / "cell_1.mrc")

@@ -1,27 +1,27 @@
 """Where a job can compute, and the options that say it."""
 
-from tomoseg_tui.project.project_settings import Settings
+from tomoseg_tui.project.project_settings import ProjectSettings
 from tomoseg_tui.project.slurm_settings import SlurmSettings
-from tomoseg_tui.tui.run_location import Way, ways
+from tomoseg_tui.tui.run_location import RunLocation, run_locations
 
 GPU = SlurmSettings(partition="gpu")
 
 
-def offered(settings: Settings, *, has_slurm: bool = False) -> dict[str, tuple[str, ...]]:
-    return {way.title: way.words for way in ways(settings, has_slurm=has_slurm)}
+def offered(settings: ProjectSettings, *, has_slurm: bool = False) -> dict[str, tuple[str, ...]]:
+    return {way.title: way.argv for way in run_locations(settings, has_slurm=has_slurm)}
 
 
 def test_without_slurm_a_job_computes_here_in_line_or_at_once() -> None:
-    assert offered(Settings()) == {"here, in line": (), "here, at once": ("--now",)}
+    assert offered(ProjectSettings()) == {"here, in line": (), "here, at once": ("--now",)}
 
 
 def test_slurm_is_offered_where_it_is_or_where_the_project_speaks_of_it() -> None:
-    assert offered(Settings(), has_slurm=True)["Slurm"] == ("--slurm",)
-    assert offered(Settings(slurm=GPU))["Slurm"] == ("--slurm",)
+    assert offered(ProjectSettings(), has_slurm=True)["Slurm"] == ("--slurm",)
+    assert offered(ProjectSettings(slurm=GPU))["Slurm"] == ("--slurm",)
 
 
 def test_where_slurm_is_usual_it_comes_first_and_what_is_here_must_be_said() -> None:
-    settings = Settings(slurm=GPU, always_slurm=True)
+    settings = ProjectSettings(slurm=GPU, always_slurm=True)
     assert offered(settings) == {
         "Slurm": (),
         "here, in line": ("--here",),
@@ -31,5 +31,5 @@ def test_where_slurm_is_usual_it_comes_first_and_what_is_here_must_be_said() -> 
 
 
 def test_only_what_goes_to_slurm_takes_its_settings() -> None:
-    assert Way("Slurm", in_slurm=True).slurm(Settings(slurm=GPU)) == GPU
-    assert Way("here").slurm(Settings(slurm=GPU, always_slurm=True)) is None
+    assert RunLocation("Slurm", in_slurm=True).slurm_settings(ProjectSettings(slurm=GPU)) == GPU
+    assert RunLocation("here").slurm_settings(ProjectSettings(slurm=GPU, always_slurm=True)) is None

@@ -9,20 +9,24 @@ from helpers.pilot import MakeApp, until
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.tui import job_app
-from tomoseg_tui.tui.run_location import Way
+from tomoseg_tui.tui.run_location import RunLocation
 
 
 @pytest.mark.parametrize(
     ("way", "wanted"),
     [
         (None, (False, SlurmSettings(partition="gpu"))),
-        (Way("here, at once", at_once=True), (True, None)),
-        (Way("here, in line"), (False, None)),
-        (Way("Slurm", in_slurm=True), (False, SlurmSettings(partition="gpu"))),
+        (RunLocation("here, at once", starts_at_once=True), (True, None)),
+        (RunLocation("here, in line"), (False, None)),
+        (RunLocation("Slurm", in_slurm=True), (False, SlurmSettings(partition="gpu"))),
     ],
 )
 async def test_a_job_is_launched_where_the_form_says(
-    project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, way: Way | None, wanted: tuple[bool, Any]
+    project: Project,
+    make_app: MakeApp,
+    monkeypatch: pytest.MonkeyPatch,
+    way: RunLocation | None,
+    wanted: tuple[bool, Any],
 ) -> None:
     launched: list[tuple[bool, Any]] = []
 
@@ -35,5 +39,5 @@ async def test_a_job_is_launched_where_the_form_says(
     monkeypatch.setattr(job_app, "launch", launch)
     app = make_app(project)
     async with app.run_test() as pilot:
-        app.start_job(["merge"], lambda: ("merge", "alpha/merged", {}), way=way)
+        app.start_job(["merge"], lambda: ("merge", "alpha/merged", {}), location=way)
         await until(pilot, lambda: launched == [wanted])

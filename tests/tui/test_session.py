@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomoseg_tui.tui.session import (
-    MOST_SESSIONS,
-    Session,
+    MAX_SESSIONS,
+    TuiSession,
     log_file,
     read_session,
     sessions_file,
@@ -29,7 +29,7 @@ def test_files_lie_in_the_home_where_xdg_says_nothing() -> None:
 
 
 sessions = st.builds(
-    Session,
+    TuiSession,
     st.sampled_from(["import", "tiles", "jobs"]),
     st.none() | st.text(max_size=8),
     st.none() | st.integers(0, 4000),
@@ -40,7 +40,7 @@ sessions = st.builds(
 
 @given(session=sessions, other=sessions)
 def test_a_session_comes_back_as_it_was_left(
-    tmp_path_factory: pytest.TempPathFactory, session: Session, other: Session
+    tmp_path_factory: pytest.TempPathFactory, session: TuiSession, other: TuiSession
 ) -> None:
     path = tmp_path_factory.mktemp("state") / "tomoseg" / "sessions.json"
     write_session(path, Path("/a"), session)
@@ -53,12 +53,12 @@ def test_a_session_comes_back_as_it_was_left(
 def test_a_damaged_memory_is_a_new_beginning(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sessions.json"
     path.write_text(text)
-    assert read_session(path, Path("/a")) == Session()
+    assert read_session(path, Path("/a")) == TuiSession()
 
 
 def test_the_oldest_projects_are_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "sessions.json"
-    names = [f"/p{number}" for number in range(MOST_SESSIONS + 1)]
-    path.write_text(json.dumps({name: Session().__dict__ for name in names}))
-    write_session(path, Path("/p1"), Session("jobs"))
+    names = [f"/p{number}" for number in range(MAX_SESSIONS + 1)]
+    path.write_text(json.dumps({name: TuiSession().__dict__ for name in names}))
+    write_session(path, Path("/p1"), TuiSession("jobs"))
     assert list(json.loads(path.read_text())) == [*names[2:], "/p1"]

@@ -16,16 +16,16 @@ from helpers.pilot import MakeApp, open_tab, prose_on, until
 from helpers.run_project import figures, put_run, tell_progress
 from textual.pilot import Pilot
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.jobs.job import JobState, create_job
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasks
+from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasksDialog
 from tomoseg_tui.tui.app import TABS, TomosegApp
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
 at_both_sizes = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 Prepare = Callable[[Pilot[Any]], Awaitable[None]]
@@ -63,8 +63,8 @@ def calm_project(project: Project, tmp_path: Path) -> Project:
     """A tomogram of large even squares, with a tile on it that is annotated: noise would make pictures of megabytes."""
     squares = np.kron(np.random.default_rng(5).integers(-60, 60, (6, 6, 6)), np.ones((4, 16, 16))).astype(np.int8)
     bring(project, "calm", squares)
-    places = [Place("calm", 6, 48, 48), Place("calm", 14, 40, 50)]
-    place_tiles(project, [wish(place, "microtubule", negative=False) for place in places])
+    places = [TileLocation("calm", 6, 48, 48), TileLocation("calm", 14, 40, 50)]
+    place_tiles(project, [tile_placement(place, "microtubule", negative=False) for place in places])
     mask = np.zeros((1, 64, 64), np.int8)
     mask[:, 20:40, 8:] = 1
     import_masks(Project.open(project.layout.root), write_mrc(tmp_path / "mask.mrc", mask), "microtubule", places[:1])
@@ -113,7 +113,7 @@ def test_an_error(
 
     async def refused(pilot: Pilot[Any]) -> None:
         await seen("annotate", "M to do", press=("I",))(pilot)
-        await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasks))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasksDialog))
         pilot.app.screen.query_one("#masks-path").value = "notes.mrc"  # type: ignore[attr-defined]
         pilot.app.screen.query_one("#masks-tiles").focus()
         await until(pilot, lambda: "is a text file, not a volume" in prose_on(pilot))
@@ -134,12 +134,12 @@ def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> I
     put_run(calm_project, "microtubule_1", epochs=20, state="done")
     job = create_job(calm_project.layout, "train", "microtubule_2", {"features": ["microtubule"]})
     owner = Owner("gpu-server", "", 4321, "")
-    job.move(JobState.RUNNING, owner=owner, started=LONG_AGO)
+    job.set_state(JobState.RUNNING, owner=owner, started=LONG_AGO)
     job.log_file.write_text("".join(f"{LONG_AGO} {line}\n" for line in ("on the CPU, 2 cores", "8 tiles, 2 held out")))
     for epoch in range(1, 9):
         append_line(job.metrics_file, figures(epoch, best=epoch == 7))
     tell_progress(job, 0.4, "epoch 9/20  loss 0.125", 170)
-    with locks.holding(job.claim):
+    with locks.held(job.claim_file):
         yield calm_project
     monkeypatch.undo()
     time.tzset()

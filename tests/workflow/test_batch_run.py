@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from helpers.cli_runner import bring, make_card, noise, put_card, write_map, write_mrc
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
-from tomoseg_tui.workflow.batch_run import RunRequest, plan_run, release_names, reserve_names
+from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run, release_names, reserve_names
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.train_request import TrainRequest
 
-BOTH = RunRequest(("tube", "wall"), ("cell",), name="mt")
+BOTH = BatchRunRequest(("tube", "wall"), ("cell",), name="mt")
 
 
 @pytest.fixture
@@ -26,19 +26,19 @@ def annotated(project: Project) -> Project:
     for name in ("cell", "other"):
         bring(project, name, noise((8, 96, 96)))
     bring(project, "coarse", noise((8, 96, 96)), voxel_size=20.0)
-    place = Place("cell", 4, 48, 48)
+    place = TileLocation("cell", 4, 48, 48)
     mask = np.zeros((1, 64, 64), np.int8)
     mask[0, 20:40] = 1
     file = write_mrc(project.layout.root / "masks.mrc", mask)
-    place_tiles(project, [wish(place, feature, negative=False) for feature in ("tube", "wall")])
+    place_tiles(project, [tile_placement(place, feature, negative=False) for feature in ("tube", "wall")])
     for feature in ("tube", "wall"):
         import_masks(Project.open(project.layout.root), file, feature, [place])
     return Project.open(project.layout.root)
 
 
 def test_a_run_trains_a_network_a_feature_then_applies_and_merges_each_tomogram(annotated: Project) -> None:
-    plan = plan_run(annotated, replace(BOTH, tomograms=("cell", "other", "cell"), device="gpu", epochs=3))
-    assert [(step.kind, step.name, step.after) for step in plan.steps] == [
+    plan = plan_batch_run(annotated, replace(BOTH, tomograms=("cell", "other", "cell"), device="gpu", epochs=3))
+    assert [(step.kind, step.name, step.dependencies) for step in plan.jobs] == [
         ("train", "mt_tube", ()),
         ("train", "mt_wall", ()),
         ("apply", "mt_tube on cell", (0,)),
@@ -48,22 +48,22 @@ def test_a_run_trains_a_network_a_feature_then_applies_and_merges_each_tomogram(
         ("apply", "mt_wall on other", (1,)),
         ("merge", "other/merged", (5, 6)),
     ]
-    trained = msgspec.convert(plan.steps[1].asked, TrainRequest)
+    trained = msgspec.convert(plan.jobs[1].request, TrainRequest)
     assert trained == TrainRequest(name="mt_wall", features=("wall",), epochs=3, device="gpu")
-    applied = msgspec.convert(plan.steps[2].asked, ApplyRequest)
+    applied = msgspec.convert(plan.jobs[2].request, ApplyRequest)
     assert applied == ApplyRequest(run="mt_tube", tomograms=("cell",), device="gpu")
-    merged = msgspec.convert(plan.steps[4].asked, MergeRequest)
+    merged = msgspec.convert(plan.jobs[4].request, MergeRequest)
     assert merged.words == ("mt_tube:tube=card", "mt_wall:wall=card")
 
 
 def test_one_network_may_learn_all_features(annotated: Project) -> None:
-    plan = plan_run(annotated, replace(BOTH, together=True))
-    assert [step.name for step in plan.steps] == ["mt", "mt on cell", "cell/merged"]
-    assert plan.steps[2].asked["words"] == ("mt:tube=card", "mt:wall=card")
+    plan = plan_batch_run(annotated, replace(BOTH, together=True))
+    assert [step.name for step in plan.jobs] == ["mt", "mt on cell", "cell/merged"]
+    assert plan.jobs[2].request["words"] == ("mt:tube=card", "mt:wall=card")
 
 
 def test_without_names_free_ones_are_found_and_all_that_fits_is_taken(annotated: Project) -> None:
-    plan = plan_run(annotated, RunRequest(("tube",)))
+    plan = plan_batch_run(annotated, BatchRunRequest(("tube",)))
     assert (plan.runs, plan.tomograms) == (("tube_1",), ("cell", "other"))
     assert any(remark.startswith("coarse is left out: coarse has 20") for remark in plan.remarks)
 
@@ -80,10 +80,12 @@ def test_without_names_free_ones_are_found_and_all_that_fits_is_taken(annotated:
         (replace(BOTH, name="old"), "There is a run old_tube already"),
     ],
 )
-def test_what_cannot_be_is_refused_before_the_first_job(annotated: Project, request_: RunRequest, fault: str) -> None:
+def test_what_cannot_be_is_refused_before_the_first_job(
+    annotated: Project, request_: BatchRunRequest, fault: str
+) -> None:
     put_card(annotated, make_card("old_tube"))
     with pytest.raises(TomosegError) as caught:
-        plan_run(annotated, request_)
+        plan_batch_run(annotated, request_)
     assert fault in caught.value.fault
     assert caught.value.fix
 
@@ -91,11 +93,11 @@ def test_what_cannot_be_is_refused_before_the_first_job(annotated: Project, requ
 def test_labels_that_would_be_a_map_are_refused(annotated: Project) -> None:
     write_map(annotated, "run.tube", np.zeros((8, 96, 96), np.int8))
     with pytest.raises(ProjectError, match=r"cell/run\.tube is a map already"):
-        plan_run(annotated, replace(BOTH, labels="run.tube"))
+        plan_batch_run(annotated, replace(BOTH, labels="run.tube"))
 
 
 def test_names_are_taken_all_or_none(annotated: Project) -> None:
-    plan = plan_run(annotated, BOTH)
+    plan = plan_batch_run(annotated, BOTH)
     layout = annotated.layout
     layout.network_folder("mt_wall").mkdir(parents=True)
     with pytest.raises(ProjectError, match="There is a run mt_wall already"):
@@ -112,6 +114,6 @@ def test_nothing_that_fits_is_said(annotated: Project) -> None:
     write_map(annotated, "run.tube", np.zeros((8, 96, 96), np.int8))
     write_map(annotated, "run.tube", np.zeros((8, 96, 96), np.int8), tomogram="other")
     with pytest.raises(ProjectError, match="No tomogram fits"):
-        plan_run(annotated, RunRequest(("tube",), labels="run.tube"))
+        plan_batch_run(annotated, BatchRunRequest(("tube",), labels="run.tube"))
     with pytest.raises(UsageError):
-        plan_run(annotated, RunRequest(()))
+        plan_batch_run(annotated, BatchRunRequest(()))

@@ -11,7 +11,7 @@ from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.records import MapSidecar, write_record
-from tomoseg_tui.workflow.evaluate import as_json, evaluate
+from tomoseg_tui.workflow.evaluate import evaluate, scores_as_json
 
 TRUTH = np.array([[[1, 1, 1, 0], [0, 2, 2, 0]], [[1, 0, 0, 0], [0, 0, 0, 0]]], np.int8)
 PREDICTED = np.array([[[1, 1, 0, 1], [0, 2, 0, 1]], [[1, 0, 0, 0], [0, 0, 0, 0]]], np.int8)
@@ -36,7 +36,7 @@ def map_file(folder: Path, name: str = "map.mrc", *, threshold: float = 0.5, sli
 def test_labels_are_scored_one_by_one(tmp_path: Path, truth: str) -> None:
     """Label 1: 3 right, 2 too many, 1 missed. Label 2: 1 right, 1 missed."""
     predicted = str(write_mrc(tmp_path / "predicted.mrc", PREDICTED))
-    scores = as_json(evaluate(None, predicted, truth, [1, 2]))["labels"]
+    scores = scores_as_json(evaluate(None, predicted, truth, [1, 2]))["labels"]
     assert scores["1"] == pytest.approx({"dice": 6 / 9, "iou": 3 / 6, "precision": 3 / 5, "recall": 3 / 4})
     assert scores["2"] == pytest.approx({"dice": 2 / 3, "iou": 1 / 2, "precision": 1.0, "recall": 1 / 2})
     assert list(scores["1"]) == ["dice", "iou", "precision", "recall"]
@@ -64,7 +64,7 @@ def test_unsigned_and_float_maps_mean_the_same(tmp_path: Path, truth: str) -> No
 
 def test_only_filled_slices_are_scored_and_that_is_said(tmp_path: Path, truth: str) -> None:
     said: list[str] = []
-    counts = evaluate(None, str(map_file(tmp_path, slices=[(1, 2)])), truth, [1], remark=said.append)
+    counts = evaluate(None, str(map_file(tmp_path, slices=[(1, 2)])), truth, [1], on_remark=said.append)
     assert (counts[1].tp, counts[1].fp, counts[1].fn) == (1, 0, 0)
     assert said == ["Scored in slices 1-1, all that is filled."]
 

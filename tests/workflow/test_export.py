@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.cli_runner import noise, write_mrc
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ProjectError, UsageError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
@@ -34,7 +34,7 @@ def test_values_voxel_size_origin_and_nstart_come_through(known: Project, tmp_pa
     export_volume(known, "cell", target)
     with open_volume(target) as written:
         np.testing.assert_array_equal(written.read_slices(0, 6), noise())
-        assert written.grid == Grid((6, 64, 64), 13.5, ORIGIN, NSTART)
+        assert written.grid == VoxelGrid((6, 64, 64), 13.5, ORIGIN, NSTART)
 
 
 @pytest.mark.parametrize("suffix", ["mrc", "hdf", "tif"])

@@ -9,15 +9,15 @@ from helpers.cli_runner import Listener, bring, make_card, noise, put_card, writ
 
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_ahead
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_before_outputs
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request, run_merge
-from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised, promised_by
+from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs, pending_outputs_of
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
 from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training
 
 SHAPE = (6, 64, 64)
 APPLY = ApplyRequest(run="net", tomograms=("cell",))
-NET = Promised(runs=frozenset({"net"}))
+NET = PendingOutputs(runs=frozenset({"net"}))
 
 
 @pytest.fixture
@@ -33,38 +33,38 @@ def test_jobs_promise_what_they_will_make() -> None:
         ("preprocess", {"tomograms": ["cell"], "factor": 2}),
         ("merge", {"tomogram": "cell", "maps": []}),
     ]
-    assert promised_by(jobs) == Promised(
+    assert pending_outputs_of(jobs) == PendingOutputs(
         frozenset({"net"}), frozenset({"cell__bin2_preproc"}), frozenset({("cell", "net"), ("b", "net")})
     )
-    assert promised_by([]) == NOTHING
+    assert pending_outputs_of([]) == NO_PENDING_OUTPUTS
 
 
 def test_a_network_to_come_may_be_applied_but_what_is_wrong_already_is_refused(with_cell: Project) -> None:
     with pytest.raises(TomosegError, match="net"):
-        check_apply_ahead(with_cell, APPLY, NOTHING)
-    assert check_apply_ahead(with_cell, APPLY, NET) == []
+        check_apply_before_outputs(with_cell, APPLY, NO_PENDING_OUTPUTS)
+    assert check_apply_before_outputs(with_cell, APPLY, NET) == []
     wrong = {"tomograms": ("nowhere",), "z": "9:12", "tta": 3, "workers": 0, "output": "map.txt"}
     for name, value in wrong.items():
         with pytest.raises(TomosegError):
-            check_apply_ahead(with_cell, msgspec.structs.replace(APPLY, **{name: value}), NET)
+            check_apply_before_outputs(with_cell, msgspec.structs.replace(APPLY, **{name: value}), NET)
 
 
 def test_a_version_to_come_may_have_a_network_applied(with_cell: Project) -> None:
     put_card(with_cell, make_card("net"))
-    promised = Promised(tomograms=frozenset({"cell__preproc"}))
+    promised = PendingOutputs(tomograms=frozenset({"cell__preproc"}))
     request = msgspec.structs.replace(APPLY, tomograms=("cell__preproc",))
-    assert check_apply_ahead(with_cell, request, promised) == []
+    assert check_apply_before_outputs(with_cell, request, promised) == []
     with pytest.raises(TomosegError, match="does not know wall"):
-        check_apply_ahead(with_cell, msgspec.structs.replace(request, features=("wall",)), promised)
+        check_apply_before_outputs(with_cell, msgspec.structs.replace(request, features=("wall",)), promised)
     with pytest.raises(TomosegError):
-        check_apply_ahead(with_cell, request, NOTHING)
+        check_apply_before_outputs(with_cell, request, NO_PENDING_OUTPUTS)
 
 
 def test_maps_to_come_may_be_merged_and_are_looked_up_when_the_merge_begins(with_cell: Project) -> None:
-    promised = Promised(maps=frozenset({("cell", "net")}))
+    promised = PendingOutputs(maps=frozenset({("cell", "net")}))
     words = ["net=card", "old=0.25"]
     write_map(with_cell, "old.wall", np.full(SHAPE, 60, np.int8))
-    asked = merge_request(with_cell, "cell", words, name="both", output=None, force=False, promised=promised)
+    asked = merge_request(with_cell, "cell", words, name="both", output=None, force=False, pending=promised)
     assert asked == MergeRequest("cell", (), "both", words=("net=card", "old=0.25"))
     write_map(with_cell, "net.tube", np.full(SHAPE, 100, np.int8), threshold=0.5)
     plain = msgspec.to_builtins(asked)
@@ -75,14 +75,14 @@ def test_maps_to_come_may_be_merged_and_are_looked_up_when_the_merge_begins(with
 
 
 def test_a_merge_of_maps_to_come_is_refused_for_what_is_wrong_already(with_cell: Project) -> None:
-    promised = Promised(maps=frozenset({("cell", "net")}))
+    promised = PendingOutputs(maps=frozenset({("cell", "net")}))
     for words, fault in (
         (["net=2"], "no threshold"),
         (["net"], "not understood"),
         (["net=card", "absent=1"], "absent"),
     ):
         with pytest.raises(TomosegError, match=fault):
-            merge_request(with_cell, "cell", words, name="m", output=None, force=False, promised=promised)
+            merge_request(with_cell, "cell", words, name="m", output=None, force=False, pending=promised)
 
 
 def test_maps_that_never_came_fail_the_merge_in_words(with_cell: Project) -> None:
@@ -93,13 +93,13 @@ def test_maps_that_never_came_fail_the_merge_in_words(with_cell: Project) -> Non
 
 
 def test_a_version_to_come_may_be_preprocessed_and_learned_from(with_cell: Project) -> None:
-    promised = Promised(tomograms=frozenset({"cell__bin2"}))
-    check_preprocess(with_cell, PreprocessRequest(("cell__bin2",)), promised=promised.tomograms)
+    promised = PendingOutputs(tomograms=frozenset({"cell__bin2"}))
+    check_preprocess(with_cell, PreprocessRequest(("cell__bin2",)), pending=promised.tomograms)
     with pytest.raises(ProjectError, match="cell__bin2 is taken"):
-        check_preprocess(with_cell, PreprocessRequest(("cell",), factor=2, filtered=False), promised=promised.tomograms)
+        check_preprocess(with_cell, PreprocessRequest(("cell",), factor=2, filtered=False), pending=promised.tomograms)
     request = TrainRequest(name="net", features=("tube",), version="bin2")
-    assert check_training(with_cell, request, promised=promised) is None
+    assert check_training(with_cell, request, pending=promised) is None
     with pytest.raises(UsageError):
-        check_training(with_cell, msgspec.structs.replace(request, epochs=0), promised=promised)
+        check_training(with_cell, msgspec.structs.replace(request, epochs=0), pending=promised)
     with pytest.raises(TomosegError):
         check_training(with_cell, request)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli.common import open_project, print_json, print_table, promised, say, start_job, wants_json
+from tomoseg_tui.cli.common import echo, open_project, pending_outputs, print_json, print_table, start_job, wants_json
 from tomoseg_tui.cli.show import draw_triples
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project import catalog
@@ -18,9 +18,9 @@ from tomoseg_tui.workflow.audit.audit_request import (
     release_audit,
     reserve_audit,
 )
-from tomoseg_tui.workflow.views import look_at_audit
+from tomoseg_tui.workflow.views import load_audit_views
 
-USUAL_WORST = 8
+DEFAULT_WORST = 8
 """So many tiles are drawn where nobody says how many."""
 _KINDS = {1: "positive", -1: "negative", 0: "unknown"}
 
@@ -43,20 +43,20 @@ def audit(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         version=arguments.version,
     )
-    check_audit(project, request, promised=promised(arguments, project))
+    check_audit(project, request, pending=pending_outputs(arguments, project))
     reserve_audit(project, request.name)
-    say(f"The audit is called {request.name}.")
+    echo(f"The audit is called {request.name}.")
     try:
-        code = start_job(_without_json(arguments), project, "audit", request.name, msgspec.to_builtins(request))
+        code = start_job(_with_json_suppressed(arguments), project, "audit", request.name, msgspec.to_builtins(request))
     except (TomosegError, OSError):
         release_audit(project, request.name)
         raise
     if arguments.wait and code == 0:
-        _tell(arguments, project, request.name)
+        _report_audit(arguments, project, request.name)
     return code
 
 
-def _without_json(arguments: argparse.Namespace) -> argparse.Namespace:
+def _with_json_suppressed(arguments: argparse.Namespace) -> argparse.Namespace:
     """Return the words of a command whose job must not print what it has to say: the list of tiles comes instead."""
     return argparse.Namespace(**{**vars(arguments), "json": wants_json(arguments) and not arguments.wait})
 
@@ -64,7 +64,7 @@ def _without_json(arguments: argparse.Namespace) -> argparse.Namespace:
 def audits_list(arguments: argparse.Namespace) -> None:
     """List the audits."""
     project = open_project(arguments)
-    reports = [catalog.audit(project.layout, name) for name in catalog.audit_names(project.layout)]
+    reports = [catalog.load_audit_report(project.layout, name) for name in catalog.audit_names(project.layout)]
     rows = [
         {
             "name": report.name,
@@ -88,34 +88,37 @@ def audits_list(arguments: argparse.Namespace) -> None:
 
 def audits_show(arguments: argparse.Namespace) -> None:
     """List the tiles of an audit, and draw those whose label looks most wrong."""
-    _tell(arguments, open_project(arguments), arguments.name)
+    _report_audit(arguments, open_project(arguments), arguments.name)
 
 
-def _tell(arguments: argparse.Namespace, project: Project, name: str) -> None:
-    views = look_at_audit(project, name)
-    chosen = views[: arguments.worst or USUAL_WORST]
+def _report_audit(arguments: argparse.Namespace, project: Project, name: str) -> None:
+    views = load_audit_views(project, name)
+    chosen = views[: arguments.worst or DEFAULT_WORST]
     if wants_json(arguments):
         listed = views[: arguments.worst] if arguments.worst else views
-        print_json([_plain(rank, view.found) for rank, view in enumerate(listed, start=1)])
+        print_json([_audited_tile_json(rank, view.audited_tile) for rank, view in enumerate(listed, start=1)])
     if not wants_json(arguments) or arguments.output is not None:
-        draw_triples(arguments, [view.picture for view in chosen])
+        draw_triples(arguments, [view.triple for view in chosen])
     for rank, view in enumerate(chosen, start=1):
-        found = view.found
-        why = "; ".join(found.reasons) or "annotation and network agree"
-        say(f"{rank}  {found.tile}  {found.feature} {_KINDS[found.sign]}  {found.suspicion:.2f}  {why}")
-    suspected = sum(bool(view.found.reasons) for view in views)
-    say(f"{suspected} of {len(views)} tiles are worth a look.")
-    say("From left to right: image, annotation, and a network that has not seen the tile.")
+        audited_tile = view.audited_tile
+        reasons = "; ".join(audited_tile.reasons) or "annotation and network agree"
+        echo(
+            f"{rank}  {audited_tile.tile}  {audited_tile.feature} {_KINDS[audited_tile.sign]}  "
+            f"{audited_tile.suspicion:.2f}  {reasons}"
+        )
+    flagged_count = sum(bool(view.audited_tile.reasons) for view in views)
+    echo(f"{flagged_count} of {len(views)} tiles are worth a look.")
+    echo("From left to right: image, annotation, and a network that has not seen the tile.")
 
 
-def _plain(rank: int, found: AuditedTile) -> dict[str, Any]:
+def _audited_tile_json(rank: int, audited_tile: AuditedTile) -> dict[str, Any]:
     return {
         "rank": rank,
-        "tile": found.tile,
-        "feature": found.feature,
-        "kind": _KINDS[found.sign],
-        "suspicion": found.suspicion,
-        "reason": "; ".join(found.reasons),
-        "reasons": list(found.reasons),
-        "dice": found.dice,
+        "tile": audited_tile.tile,
+        "feature": audited_tile.feature,
+        "kind": _KINDS[audited_tile.sign],
+        "suspicion": audited_tile.suspicion,
+        "reason": "; ".join(audited_tile.reasons),
+        "reasons": list(audited_tile.reasons),
+        "dice": audited_tile.dice,
     }

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tomoseg_tui.cli.tables import table_lines
+from tomoseg_tui.cli.tables import format_table
 from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
-from tomoseg_tui.jobs.dependencies import awaited, to_come
-from tomoseg_tui.jobs.job import Job, JobState, look_patiently
+from tomoseg_tui.jobs.dependencies import find_dependencies, unfinished_requests
+from tomoseg_tui.jobs.job import Job, JobState, read_with_retries
 from tomoseg_tui.jobs.launch import launch, watch
-from tomoseg_tui.jobs.notifications import TOLD_STATES, ending_in_words, terminal_notice
+from tomoseg_tui.jobs.notifications import REPORTED_STATES, format_job_end, terminal_notification
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.history import remember
+from tomoseg_tui.project.history import append_command
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.project.user_config import config_file, read_config
-from tomoseg_tui.workflow.pending_outputs import Promised, promised_by
+from tomoseg_tui.workflow.pending_outputs import PendingOutputs, pending_outputs_of
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:
@@ -28,7 +28,7 @@ def wants_json(arguments: argparse.Namespace) -> bool:
     return bool(getattr(arguments, "json", False))
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """Tell a person something; stdout stays for results."""
     print(line, file=sys.stderr)
 
@@ -41,13 +41,13 @@ def print_json(value: object) -> None:
 def open_project(arguments: argparse.Namespace) -> Project:
     """Open the project that is named, or that the present folder lies in."""
     named: Path | None = getattr(arguments, "project", None)
-    project = Project.open(named) if named is not None else Project.around(Path.cwd())
+    project = Project.open(named) if named is not None else Project.find_enclosing(Path.cwd())
     if project.settings.is_newer:
-        say(f"tomoseg: {project.layout.root} was made by a later tomoseg; it is opened for reading only.")
+        echo(f"tomoseg: {project.layout.root} was made by a later tomoseg; it is opened for reading only.")
     return project
 
 
-def maybe_project(arguments: argparse.Namespace) -> Project | None:
+def open_project_if_any(arguments: argparse.Namespace) -> Project | None:
     """Open the project as `open_project`, or return None where there is none and none is named."""
     if getattr(arguments, "project", None) is not None:
         return open_project(arguments)
@@ -59,18 +59,18 @@ def maybe_project(arguments: argparse.Namespace) -> Project | None:
 def write_history(arguments: argparse.Namespace, project: Project) -> None:
     """Append the command to the project's history."""
     folder = os.path.relpath(Path.cwd(), project.layout.root)
-    words = [_movable(word, project.layout.root) for word in arguments.words]
-    remember(project.layout.history, words, folder=folder)
+    argv = [_relative_to_cwd(argument, project.layout.root) for argument in arguments.argv]
+    append_command(project.layout.history, argv, folder=folder)
 
 
-def _movable(word: str, root: Path) -> str:
+def _relative_to_cwd(argument: str, root: Path) -> str:
     """Return a word with a path into the project seen from here: a project that moves must not name its old place."""
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     path = Path(value)
-    return f"{option}{equals}{os.path.relpath(path)}" if path.is_absolute() and path.is_relative_to(root) else word
+    return f"{option}{equals}{os.path.relpath(path)}" if path.is_absolute() and path.is_relative_to(root) else argument
 
 
-def numbers(text: str, what: str, count: int) -> tuple[int, ...]:
+def parse_integers(text: str, option: str, count: int) -> tuple[int, ...]:
     """Read whole numbers with commas between them.
 
     Raises
@@ -80,12 +80,12 @@ def numbers(text: str, what: str, count: int) -> tuple[int, ...]:
     """
     parts = text.split(",")
     try:
-        found = tuple(int(part) for part in parts)
+        values = tuple(int(part) for part in parts)
     except ValueError:
-        found = ()
-    if len(found) != count:
-        raise UsageError(f"{what} {text!r} is not understood.", "Write it as X,Y,Z in voxels, as --at 140,252,16")
-    return found
+        values = ()
+    if len(values) != count:
+        raise UsageError(f"{option} {text!r} is not understood.", "Write it as X,Y,Z in voxels, as --at 140,252,16")
+    return values
 
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str], *, empty: str) -> None:
@@ -100,10 +100,10 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]
         Said instead where there are no rows: what belongs here, and the next step.
     """
     if not rows:
-        say(empty)
+        echo(empty)
         return
     on_terminal = sys.stdout.isatty()
-    title, *lines = table_lines(rows, columns, shutil.get_terminal_size().columns if on_terminal else 200)
+    title, *lines = format_table(rows, columns, shutil.get_terminal_size().columns if on_terminal else 200)
     print(f"\x1b[1m{title}\x1b[0m" if on_terminal and os.environ.get("TERM") != "dumb" else title)
     print("\n".join(lines))
 
@@ -114,12 +114,12 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
-    with _bar() as progress:
+    with _create_progress_bar() as progress:
         task = progress.add_task(title, total=1.0, message="")
         yield lambda done: progress.update(task, completed=done)
 
 
-def _bar() -> Any:
+def _create_progress_bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -134,97 +134,97 @@ def _bar() -> Any:
     )
 
 
-def promised(arguments: argparse.Namespace, project: Project) -> Promised:
+def pending_outputs(arguments: argparse.Namespace, project: Project) -> PendingOutputs:
     """Return what the jobs named by --after will make, and those that they come after."""
-    return promised_by(to_come(project.layout, arguments.after))
+    return pending_outputs_of(unfinished_requests(project.layout, arguments.after))
 
 
-def slurm_wish(arguments: argparse.Namespace, project: Project) -> SlurmSettings | None:
+def slurm_settings_from(arguments: argparse.Namespace, project: Project) -> SlurmSettings | None:
     """Return what to ask Slurm for; None if jobs are to compute on this machine."""
     if arguments.slurm is None:
-        return None if arguments.here else project.settings.usual_slurm
-    return project.settings.slurm.changed(arguments.slurm)
+        return None if arguments.here else project.settings.default_slurm
+    return project.settings.slurm.with_options(arguments.slurm)
 
 
-def start_job(arguments: argparse.Namespace, project: Project, kind: str, name: str, asked: dict[str, Any]) -> int:
+def start_job(arguments: argparse.Namespace, project: Project, kind: str, name: str, request: dict[str, Any]) -> int:
     """Start a job; print its id, or wait for it where that is asked for. Return the exit code."""
-    after = [job.id for job in awaited(project.layout, arguments.after)]
-    slurm = slurm_wish(arguments, project)
-    job = launch(project.layout, kind, name, asked, after=after, at_once=arguments.now, slurm=slurm)
+    after = [job.id for job in find_dependencies(project.layout, arguments.after)]
+    slurm = slurm_settings_from(arguments, project)
+    job = launch(project.layout, kind, name, request, after=after, at_once=arguments.now, slurm=slurm)
     write_history(arguments, project)
     if arguments.wait:
-        return wait_for(arguments, job)
+        return wait_for_job(arguments, job)
     if wants_json(arguments):
         print_json({"job": job.id})
     else:
         print(job.id)
-        say(f"Job {job.id} goes on without this terminal. Look: tomoseg jobs show {job.id}")
+        echo(f"Job {job.id} goes on without this terminal. Look: tomoseg jobs show {job.id}")
     return 0
 
 
-def wait_for(arguments: argparse.Namespace, job: Job) -> int:
+def wait_for_job(arguments: argparse.Namespace, job: Job) -> int:
     """Watch a job until it is over; return its exit code. Ctrl-C leaves it running."""
     try:
-        state = _watch(job)
+        state = _watch_job(job)
     except KeyboardInterrupt:
-        say(f"\nJob {job.id} goes on. Look: tomoseg jobs show {job.id}; stop it: tomoseg jobs stop {job.id}")
+        echo(f"\nJob {job.id} goes on. Look: tomoseg jobs show {job.id}; stop it: tomoseg jobs stop {job.id}")
         return 130
-    _give_notice([(job, state)])
+    _notify_terminal([(job, state)])
     if state is JobState.DONE:
         if wants_json(arguments):
-            print_json(_with_whole_paths(job) or {"job": job.id})
+            print_json(_with_absolute_paths(job) or {"job": job.id})
         return 0
-    return _tell_failure(job, state)
+    return _report_failure(job, state)
 
 
-def wait_for_all(jobs: Sequence[Job]) -> int:
+def wait_for_jobs(jobs: Sequence[Job]) -> int:
     """Watch jobs until all are over; return the first exit code that is not 0. Ctrl-C leaves them running."""
-    ends: list[tuple[Job, JobState]] = []
+    finished: list[tuple[Job, JobState]] = []
     codes = []
     try:
         for job in jobs:
-            record, state = job.record(), _watch(job)
-            ends.append((job, state))
+            record, state = job.record(), _watch_job(job)
+            finished.append((job, state))
             if state is JobState.DONE:
-                say(f"Job {job.id} ({record.kind} {record.name}) is done.")
-            codes.append(0 if state is JobState.DONE else _tell_failure(job, state))
+                echo(f"Job {job.id} ({record.kind} {record.name}) is done.")
+            codes.append(0 if state is JobState.DONE else _report_failure(job, state))
     except KeyboardInterrupt:
-        say(f"\nThe other {len(jobs) - len(ends)} jobs go on. Look: tomoseg jobs")
+        echo(f"\nThe other {len(jobs) - len(finished)} jobs go on. Look: tomoseg jobs")
         return 130
-    _give_notice(ends)
+    _notify_terminal(finished)
     return next((code for code in codes if code), 0)
 
 
-def _watch(job: Job) -> JobState:
-    return _watch_with_bar(job) if sys.stderr.isatty() else _watch_plainly(job)
+def _watch_job(job: Job) -> JobState:
+    return _watch_with_progress_bar(job) if sys.stderr.isatty() else _watch_without_terminal(job)
 
 
-def _tell_failure(job: Job, state: JobState) -> int:
+def _report_failure(job: Job, state: JobState) -> int:
     """Say how a job that is not done has ended; return its exit code."""
     listing = job.listing()
-    say(f"tomoseg: job {job.id} is {state}. {listing['fault'] or 'What is finished is kept.'}")
-    say(f"  {listing['fix'] or f'Go on: tomoseg jobs resume {job.id}'}")
+    echo(f"tomoseg: job {job.id} is {state}. {listing['fault'] or 'What is finished is kept.'}")
+    echo(f"  {listing['fix'] or f'Go on: tomoseg jobs resume {job.id}'}")
     if state is JobState.FAILED:
         return job.record().exit_code or 1
     return 130 if state is JobState.STOPPED else 1
 
 
-def _give_notice(ends: Sequence[tuple[Job, JobState]]) -> None:
+def _notify_terminal(finished: Sequence[tuple[Job, JobState]]) -> None:
     """Ring the terminal, and tell it in words how jobs have ended."""
-    told = [(job, state) for job, state in ends if state in TOLD_STATES]
-    if not told or not sys.stderr.isatty():
+    reported = [(job, state) for job, state in finished if state in REPORTED_STATES]
+    if not reported or not sys.stderr.isatty():
         return
-    worst = next((end for end in told if end[1] is not JobState.DONE), told[-1])
+    worst = next((end for end in reported if end[1] is not JobState.DONE), reported[-1])
     record = worst[0].record()
-    words = ending_in_words(worst[0].id, record.kind, record.name, worst[1])
+    text = format_job_end(worst[0].id, record.kind, record.name, worst[1])
     try:
-        sys.stderr.write(terminal_notice(words, read_config(config_file()).notice, os.environ))
+        sys.stderr.write(terminal_notification(text, read_config(config_file()).notice, os.environ))
         sys.stderr.flush()
     except SettingsError as fault:
-        say(f"Note: no notice was given. {fault}")
+        echo(f"Note: no notice was given. {fault}")
 
 
-def _with_whole_paths(job: Job) -> dict[str, Any]:
+def _with_absolute_paths(job: Job) -> dict[str, Any]:
     """Return what a job has to say; files are kept as seen from the project, and told in full."""
     root, result = job.folder.parent.parent, job.result()
     if "file" in result:
@@ -234,33 +234,33 @@ def _with_whole_paths(job: Job) -> dict[str, Any]:
     return result
 
 
-def _watch_with_bar(job: Job) -> JobState:
+def _watch_with_progress_bar(job: Job) -> JobState:
     record = job.record()
-    with _bar() as progress:
+    with _create_progress_bar() as progress:
         task = progress.add_task(f"{record.kind} {record.name}", total=1.0, message="starting")
-        told = 0
+        offset = 0
         for _ in watch(job):
-            now = job.progress()
-            progress.update(task, completed=now.progress, message=now.message)
-            told = _print_news(job, told, progress.console.print)
-    return look_patiently(job, Job.state)
+            current = job.progress()
+            progress.update(task, completed=current.progress, message=current.message)
+            offset = _print_new_log_lines(job, offset, progress.console.print)
+    return read_with_retries(job, Job.state)
 
 
-def _watch_plainly(job: Job) -> JobState:
-    told = 0
+def _watch_without_terminal(job: Job) -> JobState:
+    offset = 0
     for _ in watch(job):
-        told = _print_news(job, told, say)
-    return look_patiently(job, Job.state)
+        offset = _print_new_log_lines(job, offset, echo)
+    return read_with_retries(job, Job.state)
 
 
-def _print_news(job: Job, told: int, show: Callable[[str], object]) -> int:
+def _print_new_log_lines(job: Job, offset: int, show_line: Callable[[str], object]) -> int:
     """Show what the job has logged since the last look; return how far was read."""
     with contextlib.suppress(OSError), job.log_file.open("rb") as log:
-        log.seek(told)
-        whole = log.read().rpartition(b"\n")
-        for line in whole[0].decode(errors="replace").splitlines():
-            words = line.partition(" ")
-            if words[0].endswith("Z") and words[0][:4].isdigit():  # our own lines begin with a time
-                show(words[2])
-        return told + len(whole[0]) + len(whole[1])
-    return told
+        log.seek(offset)
+        complete = log.read().rpartition(b"\n")
+        for line in complete[0].decode(errors="replace").splitlines():
+            parts = line.partition(" ")
+            if parts[0].endswith("Z") and parts[0][:4].isdigit():  # our own lines begin with a time
+                show_line(parts[2])
+        return offset + len(complete[0]) + len(complete[1])
+    return offset

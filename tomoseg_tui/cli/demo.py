@@ -10,12 +10,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tomoseg_tui.cli.common import say
+from tomoseg_tui.cli.common import echo
 from tomoseg_tui.errors import ProjectError, TomosegError
 
-FOLDER = "tomoseg_demo"
+DEFAULT_FOLDER = "tomoseg_demo"
 """Where the demo's project goes if no folder is named."""
-RUN = "demo"
+RUN_NAME = "demo"
 FEATURES = ("microtubule", "membrane")
 """In the order of their labels."""
 
@@ -28,8 +28,8 @@ def sample_data() -> Path:
     ProjectError
         If they were left out.
     """
-    here = Path(__file__).parent
-    for folder in (here / "sample_data", here.parent.parent / "sample_data"):
+    package_folder = Path(__file__).parent
+    for folder in (package_folder / "sample_data", package_folder.parent.parent / "sample_data"):
         if (folder / "tiles.csv").is_file():
             return folder
     raise ProjectError("The sample data are not installed.", "Run the demo from a checkout: make demo")
@@ -37,74 +37,77 @@ def sample_data() -> Path:
 
 def demo(arguments: argparse.Namespace) -> int:
     """Run the demo; return the first exit code that is not 0."""
-    root = (arguments.dir or Path(FOLDER)).absolute()
+    root = (arguments.dir or Path(DEFAULT_FOLDER)).absolute()
     if root.exists() and any(root.iterdir()):
         raise ProjectError(f"{root} is not empty.", "Name a new folder: tomoseg demo DIR")
-    began = time.monotonic()
-    samples = sample_data()
-    copies = root / "sample_data"
-    steps = _steps(root, copies)
-    _step(["init", str(root)])
-    copies.mkdir()
-    for file in sorted(samples.glob("*")):
+    started_at = time.monotonic()
+    sample_folder = sample_data()
+    data_copy = root / "sample_data"
+    steps = _steps(root, data_copy)
+    _run_step(["init", str(root)])
+    data_copy.mkdir()
+    for file in sorted(sample_folder.glob("*")):
         if file.is_file():
-            shutil.copy(file, copies)
-    for title, words in steps:
-        say(f"\n== {title}")
-        _step(["-p", str(root), *words])
-    _tell_result(root, copies, time.monotonic() - began)
+            shutil.copy(file, data_copy)
+    for title, argv in steps:
+        echo(f"\n== {title}")
+        _run_step(["-p", str(root), *argv])
+    _report_scores(root, data_copy, time.monotonic() - started_at)
     return 0
 
 
-def _steps(root: Path, copies: Path) -> list[tuple[str, list[str]]]:
+def _steps(root: Path, data_copy: Path) -> list[tuple[str, list[str]]]:
     """Return what the demo does, each step a command of its own."""
-    features = [word for feature in FEATURES for word in ("--feature", feature)]
-    labels = [word for number, feature in enumerate(FEATURES, 1) for word in ("--map", f"{number}={feature}")]
-    maps = [word for feature in FEATURES for word in ("--map", f"{RUN}:{feature}=card")]
+    features = [argument for feature in FEATURES for argument in ("--feature", feature)]
+    labels = [argument for number, feature in enumerate(FEATURES, 1) for argument in ("--map", f"{number}={feature}")]
+    maps = [argument for feature in FEATURES for argument in ("--map", f"{RUN_NAME}:{feature}=card")]
     picture, triples = str(root / "cell_b.png"), str(root / "triples.png")
     return [
-        ("Import two tomograms", ["import", str(copies / "cell_a.mrc"), str(copies / "cell_b.mrc")]),
+        ("Import two tomograms", ["import", str(data_copy / "cell_a.mrc"), str(data_copy / "cell_b.mrc")]),
         (
             "Place tiles in cell_a: some that hold a feature, some that do not",
-            ["tiles", "import", str(copies / "tiles.csv")],
+            ["tiles", "import", str(data_copy / "tiles.csv")],
         ),
         (
             "Annotate them: here from the truth, which a person would paint",
-            ["annotations", "import", str(copies / "cell_a_labels.mrc.gz"), "--tomogram", "cell_a", *labels],
+            ["annotations", "import", str(data_copy / "cell_a_labels.mrc.gz"), "--tomogram", "cell_a", *labels],
         ),
-        ("Train one network for both features", ["train", *features, "--name", RUN, "--wait"]),
-        ("Look whether its output matches the annotation", ["networks", "triples", RUN, "--worst", "6", "-o", triples]),
-        ("Apply it to cell_b, which it has never seen", ["apply", RUN, "cell_b", "--wait"]),
+        ("Train one network for both features", ["train", *features, "--name", RUN_NAME, "--wait"]),
+        (
+            "Look whether its output matches the annotation",
+            ["networks", "triples", RUN_NAME, "--worst", "6", "-o", triples],
+        ),
+        ("Apply it to cell_b, which it has never seen", ["apply", RUN_NAME, "cell_b", "--wait"]),
         ("Let the two features compete, and merge them into labels", ["merge", "cell_b", *maps, "--wait"]),
-        ("One slice with its labels", ["show", "cell_b", "--labels", "cell_b/merged", *_width()]),
+        ("One slice with its labels", ["show", "cell_b", "--labels", "cell_b/merged", *_width_options()]),
         ("The same as a picture", ["show", "cell_b", "--labels", "cell_b/merged", "-o", picture]),
     ]
 
 
-def _width() -> list[str]:
+def _width_options() -> list[str]:
     return [] if sys.stdout.isatty() else ["--width", "80"]
 
 
-def _step(words: Sequence[str]) -> None:
+def _run_step(argv: Sequence[str]) -> None:
     """Run one command as a person would, and show it."""
     from tomoseg_tui.cli.parser import parse
-    from tomoseg_tui.project.history import command_line
+    from tomoseg_tui.project.history import format_command
 
-    say(f"$ {command_line(words)}")
-    arguments = parse(words)
+    echo(f"$ {format_command(argv)}")
+    arguments = parse(argv)
     code = int(arguments.run(arguments) or 0)
     if code:
         raise TomosegError("The demo ends here: this step failed.", "See what it said above.")
 
 
-def _tell_result(root: Path, copies: Path, seconds: float) -> None:
+def _report_scores(root: Path, data_copy: Path, seconds: float) -> None:
     """Score the labels against the truth, and tell where everything is."""
-    words = ["-p", str(root), "evaluate", "cell_b/merged", str(copies / "cell_b_labels.mrc.gz")]
-    words += [word for number in range(1, len(FEATURES) + 1) for word in ("--label", str(number))]
-    say("\n== Score the labels against the truth")
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        _step([*words, "--json"])
-    scores = json.loads(printed.getvalue())["labels"]
+    argv = ["-p", str(root), "evaluate", "cell_b/merged", str(data_copy / "cell_b_labels.mrc.gz")]
+    argv += [argument for number in range(1, len(FEATURES) + 1) for argument in ("--label", str(number))]
+    echo("\n== Score the labels against the truth")
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        _run_step([*argv, "--json"])
+    scores = json.loads(output.getvalue())["labels"]
     for number, feature in enumerate(FEATURES, start=1):
         score = scores[str(number)]
         print(

@@ -3,120 +3,124 @@
 import argparse
 from collections.abc import Mapping
 
-from tomoseg_tui.cli.common import open_project, print_json, print_table, progress_bar, say, wants_json, write_history
+from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, progress_bar, wants_json, write_history
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import chain_in_words
-from tomoseg_tui.workflow.eman2.box_sets import Meaning, guess, read_set_map, sounds_negative
-from tomoseg_tui.workflow.eman2.import_plan import EmanPlan, EmanRequest, plan_import, sets_of
-from tomoseg_tui.workflow.eman2.import_project import Brought, bring
-from tomoseg_tui.workflow.eman2.project import EmanProject, EmanTomogram, look_at
+from tomoseg_tui.project.records import format_filter_chain
+from tomoseg_tui.workflow.eman2.box_sets import Meaning, guess_meanings, parse_set_map, sounds_negative
+from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportPlan, Eman2ImportRequest, box_set_summaries, plan_import
+from tomoseg_tui.workflow.eman2.import_project import Eman2ImportResult, import_eman2_project
+from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Tomogram, scan_project
 
-_LONG_BYTES = 1e9
+_LARGE_IMPORT_BYTES = 1e9
 """Copying more than this takes so long that it is told before."""
 
 
-def import_project(arguments: argparse.Namespace) -> None:
+def run_eman2_import(arguments: argparse.Namespace) -> None:
     """Bring an EMAN2 project in, or list it."""
-    _check_words(arguments)
-    told = read_set_map(arguments.map)
+    _check_options(arguments)
+    set_map = parse_set_map(arguments.map)
     project = open_project(arguments)
-    found = look_at(arguments.eman2)
+    eman2_project = scan_project(arguments.eman2)
     if arguments.list:
-        _list(arguments, project, found, told)
+        _list_contents(arguments, project, eman2_project, set_map)
         return
-    request = EmanRequest(
+    request = Eman2ImportRequest(
         folder=arguments.eman2,
         link=arguments.link,
         voxel_size_angstrom=arguments.voxel_size,
         polarity=arguments.polarity,
-        meanings=told,
+        meanings=set_map,
         version=arguments.version,
     )
-    plan = plan_import(project, found, request)
-    _say_before(plan)
-    _carry_out(arguments, project, plan)
+    plan = plan_import(project, eman2_project, request)
+    _report_plan(plan)
+    _run_import(arguments, project, plan)
 
 
-def _check_words(arguments: argparse.Namespace) -> None:
-    others = ("name", "invert", "bytes")
-    if arguments.files or arguments.bin != 1 or any(getattr(arguments, name) for name in others):
+def _check_options(arguments: argparse.Namespace) -> None:
+    conflicting = ("name", "invert", "bytes")
+    if arguments.files or arguments.bin != 1 or any(getattr(arguments, name) for name in conflicting):
         raise UsageError(
             "FILE, --name, --bin, --invert and --bytes are for single files, --eman2 is for a whole project.",
             "Leave them out, or import the files by themselves.",
         )
 
 
-def _say_before(plan: EmanPlan) -> None:
-    for tomogram in plan.there:
-        say(f"{tomogram.name} is there already; it is passed over.")
-    if plan.byte_count > _LONG_BYTES:
-        count = len(plan.new)
-        say(f"Copies {count} tomograms, {plan.byte_count / 1e9:.1f} GB; --link leaves them where they are.")
+def _report_plan(plan: Eman2ImportPlan) -> None:
+    for tomogram in plan.existing_tomograms:
+        echo(f"{tomogram.name} is there already; it is passed over.")
+    if plan.byte_count > _LARGE_IMPORT_BYTES:
+        count = len(plan.new_tomograms)
+        echo(f"Copies {count} tomograms, {plan.byte_count / 1e9:.1f} GB; --link leaves them where they are.")
 
 
-def _carry_out(arguments: argparse.Namespace, project: Project, plan: EmanPlan) -> None:
+def _run_import(arguments: argparse.Namespace, project: Project, plan: Eman2ImportPlan) -> None:
     """Bring it in; also an import that meets a fault on the way is written into the history."""
-    done = Brought()
+    result = Eman2ImportResult()
     try:
         with progress_bar("import") as on_progress:
-            bring(project, plan, on_progress, done=done)
+            import_eman2_project(project, plan, on_progress, result=result)
     finally:
-        if done.has_changed:
+        if result.has_changed:
             write_history(arguments, project)
-    _say_done(done)
+    _report_result(result)
     if wants_json(arguments):
-        print_json(_summary(done))
+        print_json(_summary(result))
 
 
-def _say_done(done: Brought) -> None:
-    for remark in done.remarks:
-        say(f"Note: {remark}")
-    for line in done.left:
-        say(f"Left: {line}")
-    for one in done.tomograms:
-        record = one.record
+def _report_result(result: Eman2ImportResult) -> None:
+    for remark in result.remarks:
+        echo(f"Note: {remark}")
+    for line in result.skipped:
+        echo(f"Left: {line}")
+    for tomogram in result.tomograms:
+        record = tomogram.record
         shape, linked = " x ".join(str(n) for n in record.shape_zyx), ", linked" if record.linked else ""
-        words = f"{record.voxel_size_angstrom:g} Å/voxel, protein {record.polarity}, {chain_in_words(record.chain)}"
-        say(f"{one.name}: {shape} voxels (z, y, x), {words}{linked}.")
-    for feature in done.new_features:
-        say(f"Made the feature {feature}.")
-    say(done.words)
+        details = (
+            f"{record.voxel_size_angstrom:g} Å/voxel, protein {record.polarity}, {format_filter_chain(record.chain)}"
+        )
+        echo(f"{tomogram.name}: {shape} voxels (z, y, x), {details}{linked}.")
+    for feature in result.new_features:
+        echo(f"Made the feature {feature}.")
+    echo(result.summary)
 
 
-def _summary(done: Brought) -> dict[str, object]:
+def _summary(result: Eman2ImportResult) -> dict[str, object]:
     return {
-        "tomograms": [one.name for one in done.tomograms],
-        "tiles": done.tiles,
-        "tiles_known": done.known,
-        "annotations": done.annotated,
-        "features": done.new_features,
-        "notes": done.remarks,
-        "left": done.left,
+        "tomograms": [tomogram.name for tomogram in result.tomograms],
+        "tiles": result.tiles,
+        "tiles_known": result.existing_tiles,
+        "annotations": result.annotated,
+        "features": result.new_features,
+        "notes": result.remarks,
+        "left": result.skipped,
     }
 
 
 # What is there
 
 
-def _list(arguments: argparse.Namespace, project: Project, found: EmanProject, told: Mapping[str, Meaning]) -> None:
-    tomograms = [_tomogram_row(project, tomogram) for tomogram in found.tomograms]
-    facts_of_sets = sets_of(found)
-    likely = guess([facts.name for facts in facts_of_sets], told)
+def _list_contents(
+    arguments: argparse.Namespace, project: Project, eman2_project: Eman2Project, set_map: Mapping[str, Meaning]
+) -> None:
+    tomograms = [_tomogram_row(project, tomogram) for tomogram in eman2_project.tomograms]
+    box_sets = box_set_summaries(eman2_project)
+    guesses = guess_meanings([box_set.name for box_set in box_sets], set_map)
     sets = [
         {
-            "set": facts.name,
-            "boxes": facts.boxes,
-            "tiles": facts.tiles,
-            "masks": facts.masks,
-            "means": likely[facts.name].word,
-            "asked": sounds_negative(facts.name) and facts.name not in told,
+            "set": box_set.name,
+            "boxes": box_set.boxes,
+            "tiles": box_set.tiles,
+            "masks": box_set.masks,
+            "means": guesses[box_set.name].text,
+            "asked": sounds_negative(box_set.name) and box_set.name not in set_map,
         }
-        for facts in facts_of_sets
+        for box_set in box_sets
     ]
     if wants_json(arguments):
-        print_json({"tomograms": tomograms, "sets": sets, "left": list(found.left)})
+        print_json({"tomograms": tomograms, "sets": sets, "left": list(eman2_project.skipped)})
         return
     titles = {"name": "tomogram", "shape": "z x y x x", "voxel": "Å/voxel", "filters": "filters", "state": "state"}
     print_table(tomograms, titles, empty="There is no tomogram.")
@@ -124,17 +128,17 @@ def _list(arguments: argparse.Namespace, project: Project, found: EmanProject, t
         row["means"] = f"{row['means']} (likely; to be said by --map)" if row["asked"] else row["means"]
     titles = {"set": "set", "boxes": "boxes", "tiles": "tiles", "masks": "with mask", "means": "means"}
     print_table(sets, titles, empty="There are no boxes and no tiles.")
-    for line in found.left:
-        say(f"Left: {line}")
+    for line in eman2_project.skipped:
+        echo(f"Left: {line}")
 
 
-def _tomogram_row(project: Project, tomogram: EmanTomogram) -> dict[str, object]:
-    there = tomogram.name in catalog.tomogram_names(project.layout)
+def _tomogram_row(project: Project, tomogram: Eman2Tomogram) -> dict[str, object]:
+    exists = tomogram.name in catalog.tomogram_names(project.layout)
     voxel_size = tomogram.grid.voxel_size_angstrom
     return {
         "name": tomogram.name,
         "shape": " x ".join(str(length) for length in tomogram.grid.shape_zyx),
         "voxel": f"{voxel_size:g}" if voxel_size else "?",
-        "filters": chain_in_words(tomogram.filtering.chain),
-        "state": "there already" if there else "new",
+        "filters": format_filter_chain(tomogram.filtering.chain),
+        "state": "there already" if exists else "new",
     }

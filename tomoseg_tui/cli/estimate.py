@@ -5,21 +5,21 @@ import contextlib
 import os
 from typing import Any
 
-from tomoseg_tui.cli.common import print_json, say, slurm_wish, wants_json
+from tomoseg_tui.cli.common import echo, print_json, slurm_settings_from, wants_json
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.files.disk_space import free_bytes, in_units
+from tomoseg_tui.files.disk_space import format_bytes, free_bytes
 from tomoseg_tui.jobs.job import all_jobs
-from tomoseg_tui.jobs.run_benchmark import known_pace, measured_pace
-from tomoseg_tui.jobs.system_load import memory_to_be_had
+from tomoseg_tui.jobs.run_benchmark import benchmark_timing, stored_timing
+from tomoseg_tui.jobs.system_load import available_memory
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Pace
-from tomoseg_tui.workflow.estimates.estimator import Estimate, Work, estimate, refuse_what_does_not_fit, work_of
+from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.workflow.estimates.estimator import Estimate, Work, estimate, require_memory_and_disk, work_of
 
 LONG_SECONDS = 60.0
 """What takes longer is said at the start."""
 
 
-def tell_estimate(arguments: argparse.Namespace, project: Project, kind: str, asked: dict[str, Any]) -> bool:
+def report_estimate(arguments: argparse.Namespace, project: Project, kind: str, request: dict[str, Any]) -> bool:
     """Say what a job will take; tell whether that is all that was asked for.
 
     Raises
@@ -28,74 +28,78 @@ def tell_estimate(arguments: argparse.Namespace, project: Project, kind: str, as
         If this machine cannot hold it.
     """
     try:
-        work = work_of(project, kind, asked, cores=len(os.sched_getaffinity(0)))
+        work = work_of(project, kind, request, cores=len(os.sched_getaffinity(0)))
     except TomosegError:
         if arguments.estimate:
             raise
         return False  # what a job before it is still to make is not there yet
-    found = estimate(work, _pace(project, work) if arguments.estimate else known_pace(work.key))
-    memory, disk = _memory(project), free_bytes(project.layout.root)
+    cost = estimate(work, _find_timing(project, work) if arguments.estimate else stored_timing(work.key))
+    memory, disk = _available_memory_bytes(project), free_bytes(project.layout.root)
     if arguments.estimate:
-        _tell(arguments, found, memory, disk)
-    elif found.seconds > LONG_SECONDS:
-        say(f"It will take {in_words(found)}.")
-    if slurm_wish(arguments, project) is not None:
-        memory = found.memory_bytes  # Slurm finds a node that has it
-    refuse_what_does_not_fit(kind, found, memory_bytes=memory, disk_bytes=disk, workers=work.workers)
+        _print_estimate(arguments, cost, memory, disk)
+    elif cost.seconds > LONG_SECONDS:
+        echo(f"It will take {format_estimate(cost)}.")
+    if slurm_settings_from(arguments, project) is not None:
+        memory = cost.memory_bytes  # Slurm finds a node that has it
+    require_memory_and_disk(kind, cost, memory_bytes=memory, disk_bytes=disk, workers=work.workers)
     return bool(arguments.estimate)
 
 
-def _pace(project: Project, work: Work) -> Pace | None:
+def _find_timing(project: Project, work: Work) -> Timing | None:
     """Return the pace that was asked for; of work without a network that takes a moment, on the very volumes."""
-    return measured_pace(project.layout, work.kind, work.sample, work.key, anew=work.kind in {"merge", "preprocess"})
+    return benchmark_timing(
+        project.layout, work.kind, work.sample, work.key, force=work.kind in {"merge", "preprocess"}
+    )
 
 
-def _memory(project: Project) -> int:
+def _available_memory_bytes(project: Project) -> int:
     """Return the memory that a job can have: what is free, or all where other jobs that are at work end first."""
-    others = False
+    has_running_jobs = False
     with contextlib.suppress(TomosegError, OSError):
-        others = any(not job.state().is_over for job in all_jobs(project.layout)[:10])
-    return memory_to_be_had(others_end_first=others)
+        has_running_jobs = any(not job.state().is_over for job in all_jobs(project.layout)[:10])
+    return available_memory(after_other_jobs=has_running_jobs)
 
 
-def _tell(arguments: argparse.Namespace, found: Estimate, memory: int, disk: int) -> None:
-    fits = found.memory_bytes <= memory and found.disk_bytes <= disk
+def _print_estimate(arguments: argparse.Namespace, cost: Estimate, memory: int, disk: int) -> None:
+    fits = cost.memory_bytes <= memory and cost.disk_bytes <= disk
     if wants_json(arguments):
         print_json(
             {
-                "seconds": round(found.seconds, 1),
-                "memory_bytes": found.memory_bytes,
-                "video_memory_bytes": found.video_bytes,
-                "disk_bytes": found.disk_bytes,
+                "seconds": round(cost.seconds, 1),
+                "memory_bytes": cost.memory_bytes,
+                "video_memory_bytes": cost.gpu_bytes,
+                "disk_bytes": cost.disk_bytes,
                 "free_memory_bytes": memory,
                 "free_disk_bytes": disk,
-                "measured": found.measured,
+                "measured": cost.is_measured,
                 "fits": fits,
             }
         )
         return
     rows = {
-        "time": f"about {duration(found.seconds)}",
-        "memory": f"about {in_units(found.memory_bytes)}, {in_units(memory)} can be had",
-        "video memory": "not known" if found.video_bytes is None else _video(found.video_bytes),
-        "disk": f"{in_units(found.disk_bytes)}, {in_units(disk)} are free",
-        "known": "from a short measurement on this machine" if found.measured else "guessed from the size of the work",
+        "time": f"about {format_duration(cost.seconds)}",
+        "memory": f"about {format_bytes(cost.memory_bytes)}, {format_bytes(memory)} can be had",
+        "video memory": "not known" if cost.gpu_bytes is None else _format_gpu_memory(cost.gpu_bytes),
+        "disk": f"{format_bytes(cost.disk_bytes)}, {format_bytes(disk)} are free",
+        "known": "from a short measurement on this machine"
+        if cost.is_measured
+        else "guessed from the size of the work",
     }
-    for title, words in rows.items():
-        print(f"{title:14} {words}")
+    for title, text in rows.items():
+        print(f"{title:14} {text}")
 
 
-def _video(count: int) -> str:
-    return in_units(count) if count else "none"
+def _format_gpu_memory(byte_count: int) -> str:
+    return format_bytes(byte_count) if byte_count else "none"
 
 
-def in_words(found: Estimate) -> str:
+def format_estimate(cost: Estimate) -> str:
     """Return an estimate as a sentence has it."""
-    how = "measured here" if found.measured else "a guess from its size"
-    return f"about {duration(found.seconds)} and {in_units(found.memory_bytes)} of memory ({how})"
+    source = "measured here" if cost.is_measured else "a guess from its size"
+    return f"about {format_duration(cost.seconds)} and {format_bytes(cost.memory_bytes)} of memory ({source})"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as rough as an estimate is.
 
     Examples

@@ -3,44 +3,52 @@
 import argparse
 from typing import get_args
 
-from tomoseg_tui.cli.common import open_project, print_json, progress_bar, say, wants_json, write_history
-from tomoseg_tui.core.tiles import Place, place_from_id
+from tomoseg_tui.cli.common import echo, open_project, print_json, progress_bar, wants_json, write_history
+from tomoseg_tui.core.tiles import TileLocation, parse_tile_id
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.workflow.annotations.import_annotations import Annotated, label_map
-from tomoseg_tui.workflow.exchange.export_formats import Form
-from tomoseg_tui.workflow.exchange.export_tiles import LoanWish, lend
-from tomoseg_tui.workflow.exchange.import_masks import MaskImport, take_masks
+from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, parse_label_map
+from tomoseg_tui.workflow.exchange.export_formats import ExportFormat
+from tomoseg_tui.workflow.exchange.export_tiles import TileExportRequest, export_tiles
+from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import_masks_from_file
 
 
 def annotations_export(arguments: argparse.Namespace) -> None:
     """Write tiles or slices with their annotations for other tools."""
     project = open_project(arguments)
-    wish = LoanWish(
+    request = TileExportRequest(
         arguments.output,
-        next((form for form in get_args(Form) if form == arguments.form), None),
+        next((form for form in get_args(ExportFormat) if form == arguments.form), None),
         tuple(arguments.feature),
-        _places(arguments),
+        _tile_locations(arguments),
         arguments.tomogram,
         arguments.slab,
         arguments.force,
     )
     with progress_bar("annotations") as on_progress:
-        loan = lend(project, wish, on_progress)
+        tile_export = export_tiles(project, request, on_progress)
     if wants_json(arguments):
-        print_json({"tiles": loan.tiles, "manifest": str(loan.manifest), "files": [str(file) for file in loan.files]})
+        print_json(
+            {
+                "tiles": tile_export.tiles,
+                "manifest": str(tile_export.manifest),
+                "files": [str(file) for file in tile_export.files],
+            }
+        )
         return
-    for remark in loan.remarks:
-        say(f"Note: {remark}")
-    for feature, file in loan.masks.items():
-        say(f"{feature}: {file}")
-    say(f"{loan.tiles} tiles are in {loan.image}, the masks beside it. Painted there, they come back by:")
-    say(f"  tomoseg annotations import {loan.manifest}")
+    for remark in tile_export.remarks:
+        echo(f"Note: {remark}")
+    for feature, file in tile_export.masks.items():
+        echo(f"{feature}: {file}")
+    echo(
+        f"{tile_export.tiles} tiles are in {tile_export.image}, the masks beside it. Painted there, they come back by:"
+    )
+    echo(f"  tomoseg annotations import {tile_export.manifest}")
 
 
-def _places(arguments: argparse.Namespace) -> tuple[Place, ...]:
+def _tile_locations(arguments: argparse.Namespace) -> tuple[TileLocation, ...]:
     if arguments.tiles and arguments.tomogram:
         raise UsageError("--tiles and --tomogram are both named.", "Name one of them.")
-    return tuple(place_from_id(tile_id) for tile_id in arguments.tiles or ())
+    return tuple(parse_tile_id(tile_id) for tile_id in arguments.tiles or ())
 
 
 def annotations_import(arguments: argparse.Namespace) -> None:
@@ -50,27 +58,30 @@ def annotations_import(arguments: argparse.Namespace) -> None:
         raise UsageError("--map names the features of values, --feature the one of all masks.", "Say one of them.")
     if arguments.tiles and arguments.tomogram:
         raise UsageError("The tiles of the masks are named twice.", "Name --tiles ID... or --tomogram T, one of them.")
-    wish = MaskImport(
+    request = MaskImportRequest(
         arguments.file,
         arguments.tomogram,
-        _places(arguments),
+        _tile_locations(arguments),
         arguments.feature,
-        label_map(arguments.map) if arguments.map else None,
+        parse_label_map(arguments.map) if arguments.map else None,
         arguments.manifest,
         arguments.image,
         arguments.replace,
     )
     with progress_bar("annotations") as on_progress:
-        done = take_masks(project, wish, on_progress)
+        result = import_masks_from_file(project, request, on_progress)
     write_history(arguments, project)
-    _say_annotated(done)
+    _report_result(result)
 
 
-def _say_annotated(done: Annotated) -> None:
-    for feature in done.new_features:
-        say(f"Made the feature {feature}.")
-    for remark in done.remarks:
-        say(f"Note: {remark}")
-    for left in done.left:
-        say(f"Left: {left}")
-    say(f"{done.annotated} annotations taken, {done.none_here} tiles hold none, {len(done.left)} left as they were.")
+def _report_result(result: AnnotationResult) -> None:
+    for feature in result.new_features:
+        echo(f"Made the feature {feature}.")
+    for remark in result.remarks:
+        echo(f"Note: {remark}")
+    for skipped in result.skipped:
+        echo(f"Left: {skipped}")
+    echo(
+        f"{result.annotated} annotations taken, {result.none_here} tiles hold none, {len(result.skipped)} left as "
+        "they were."
+    )

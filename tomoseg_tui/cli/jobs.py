@@ -4,25 +4,25 @@ import argparse
 import shutil
 import sys
 
-from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wait_for, wants_json, write_history
+from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wait_for_job, wants_json, write_history
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.dependencies import resume_with_followers
+from tomoseg_tui.jobs.dependencies import resume_with_dependents
 from tomoseg_tui.jobs.job import find_job
-from tomoseg_tui.jobs.job_list import JobsSeen
-from tomoseg_tui.jobs.slurm.status import place_in_words
+from tomoseg_tui.jobs.job_list import JobListCache
+from tomoseg_tui.jobs.slurm.status import format_location
 
 
 def jobs_list(arguments: argparse.Namespace) -> None:
     """List the jobs, newest first."""
     project = open_project(arguments)
-    rows = [job.listing for job in JobsSeen(project.layout).look()]
+    rows = [job.listing for job in JobListCache(project.layout).poll()]
     if wants_json(arguments):
         print_json(rows)
         return
     for row in rows:
         row["done"] = f"{100 * row['progress']:.0f} %"
-        row["where"] = place_in_words(row["host"], row["slurm"], row["partition"])
-        row["left"] = None if row["eta_seconds"] is None else _duration(row["eta_seconds"])
+        row["where"] = format_location(row["host"], row["slurm"], row["partition"])
+        row["left"] = None if row["eta_seconds"] is None else _format_minutes(row["eta_seconds"])
     columns = {
         "id": "id", "kind": "kind", "name": "name", "state": "state", "done": "done", "left": "left",
         "where": "where", "message": "", "fault": "fault",
@@ -30,9 +30,9 @@ def jobs_list(arguments: argparse.Namespace) -> None:
     print_table(rows, columns, empty="No job yet. train, apply, merge and preprocess make them.")
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02}"
+def _format_minutes(seconds: float) -> str:
+    minutes, remainder = divmod(round(seconds), 60)
+    return f"{minutes}:{remainder:02}"
 
 
 def jobs_show(arguments: argparse.Namespace) -> None:
@@ -51,7 +51,7 @@ def jobs_log(arguments: argparse.Namespace) -> None:
     """Print what a job has said."""
     job = find_job(open_project(arguments).layout, arguments.id)
     if not job.log_file.exists():
-        say(f"Job {job.id} has not said anything yet.")
+        echo(f"Job {job.id} has not said anything yet.")
         return
     with job.log_file.open("r", encoding="utf-8", errors="replace") as log:
         shutil.copyfileobj(log, sys.stdout)
@@ -60,12 +60,12 @@ def jobs_log(arguments: argparse.Namespace) -> None:
 def jobs_stop(arguments: argparse.Namespace) -> None:
     """Stop a job and keep what is finished."""
     project = open_project(arguments)
-    project.refuse_newer()
+    project.require_current_format()
     job = find_job(project.layout, arguments.id)
     was_over = job.state().is_over
     state = launch.stop(job)
     write_history(arguments, project)
-    say(
+    echo(
         f"Job {job.id} {'was' if was_over else 'is'} {state}{' already' if was_over else '; what is finished is kept'}."
     )
 
@@ -73,35 +73,35 @@ def jobs_stop(arguments: argparse.Namespace) -> None:
 def jobs_kill(arguments: argparse.Namespace) -> None:
     """End a job at once."""
     project = open_project(arguments)
-    project.refuse_newer()
+    project.require_current_format()
     job = find_job(project.layout, arguments.id)
     state = launch.kill(job)
     write_history(arguments, project)
-    say(f"Job {job.id} is {state}.")
+    echo(f"Job {job.id} is {state}.")
 
 
 def jobs_resume(arguments: argparse.Namespace) -> int:
     """Go on with a job."""
     project = open_project(arguments)
-    project.refuse_newer()
+    project.require_current_format()
     job = find_job(project.layout, arguments.id)
     slurm = None
     if arguments.slurm is not None:
-        part = job.record().slurm
-        slurm = (part.settings if part else project.settings.slurm).changed(arguments.slurm)
-    resumed, followers = resume_with_followers(
+        submission = job.record().slurm
+        slurm = (submission.settings if submission else project.settings.slurm).with_options(arguments.slurm)
+    resumed, dependents = resume_with_dependents(
         project.layout, job, at_once=arguments.now, slurm=slurm, here=arguments.here
     )
     if not resumed:
-        say(f"Job {job.id} is done already.")
+        echo(f"Job {job.id} is done already.")
         return 0
     write_history(arguments, project)
-    if followers:
-        say(f"So do those that come after it: {', '.join(other.id for other in followers)}.")
+    if dependents:
+        echo(f"So do those that come after it: {', '.join(dependent.id for dependent in dependents)}.")
     if arguments.wait:
-        return wait_for(arguments, job)
+        return wait_for_job(arguments, job)
     if wants_json(arguments):
         print_json({"job": job.id})
     else:
-        say(f"Job {job.id} goes on.")
+        echo(f"Job {job.id} goes on.")
     return 0

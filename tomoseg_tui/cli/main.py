@@ -9,15 +9,15 @@ from io import TextIOWrapper
 from tomoseg_tui.cli.parser import parse
 from tomoseg_tui.errors import TomosegError
 
-DONE, BUG, FAULT, INTERRUPTED = 0, 1, 2, 130
+EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run one command.
 
     Parameters
     ----------
-    words : sequence of str
+    argv : sequence of str
         Arguments after the program's name.
 
     Returns
@@ -28,41 +28,43 @@ def run(words: Sequence[str]) -> int:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a pipe in a plain locale gets ? for Å, not a bug report
     try:
-        arguments = parse(words)
-        code = int(arguments.run(arguments) or DONE)
+        arguments = parse(argv)
+        code = int(arguments.run(arguments) or EXIT_DONE)
         sys.stdout.flush()
     except TomosegError as fault:
-        return _report(fault)
+        return _report_error(fault)
     except KeyboardInterrupt:
         print("tomoseg: interrupted.", file=sys.stderr)
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has gone (as `head` does); Python would complain once more at exit.
+        # Whoever read us has gone (as `read_head` does); Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return EXIT_DONE
     except OSError as fault:
-        return _report(_mendable(fault))
+        return _report_error(_as_user_error(fault))
     except Exception:  # noqa: BLE001  # whatever nobody foresaw is our bug, kept with its traceback
         return _report_bug()
     return code
 
 
-def _mendable(fault: OSError) -> TomosegError:
+def _as_user_error(fault: OSError) -> TomosegError:
     """Return what the system refused as a fault with a way out."""
-    from tomoseg_tui.files.disk_space import disk_full, is_full
+    from tomoseg_tui.files.disk_space import disk_full_error, is_disk_full
 
-    if is_full(fault):
-        return disk_full(fault.filename, fault, then="say it again; what was there is whole.")
-    where = f": {fault.filename}" if fault.filename else ""
-    return TomosegError(f"{fault.strerror or fault}{where}.", "Check the path, its rights and the space on the disk.")
+    if is_disk_full(fault):
+        return disk_full_error(fault.filename, fault, next_step="say it again; what was there is whole.")
+    location = f": {fault.filename}" if fault.filename else ""
+    return TomosegError(
+        f"{fault.strerror or fault}{location}.", "Check the path, its rights and the space on the disk."
+    )
 
 
-def _report(fault: TomosegError) -> int:
+def _report_error(fault: TomosegError) -> int:
     """Say what is wrong, and what to do."""
     print(f"tomoseg: {fault.fault}", file=sys.stderr)
     if fault.fix:
         print(f"  {fault.fix}", file=sys.stderr)
-    return FAULT
+    return EXIT_FAULT
 
 
 def _report_bug() -> int:
@@ -74,4 +76,4 @@ def _report_bug() -> int:
     reason = traceback.format_exception_only(*sys.exc_info()[:2])[-1].strip()
     print(f"tomoseg: a bug in tomoseg: {reason}", file=sys.stderr)
     print(f"  Please report it with the file {log.name}", file=sys.stderr)
-    return BUG
+    return EXIT_BUG

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tomoseg_tui.errors import NotAProjectError, UsageError
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.project.history import remember
+from tomoseg_tui.project.history import append_command
 
 
 def open_program(arguments: argparse.Namespace) -> int:
@@ -19,15 +19,15 @@ def open_program(arguments: argparse.Namespace) -> int:
         return 0
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("The program needs a terminal.", "Run it in one, or use the commands: tomoseg --help")
-    from tomoseg_tui.tui.start import start
+    from tomoseg_tui.tui.start import start_tui
 
-    start(project.layout.root, renderer=arguments.renderer, mouse=not arguments.no_mouse)
+    start_tui(project.layout.root, renderer=arguments.renderer, mouse=not arguments.no_mouse)
     return 0
 
 
 def _project_in(folder: Path) -> Project | None:
     try:
-        return Project.around(folder)
+        return Project.find_enclosing(folder)
     except NotAProjectError:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise
@@ -36,5 +36,5 @@ def _project_in(folder: Path) -> Project | None:
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         return None
     project = make_project(folder)
-    remember(project.layout.history, ["init", "."])
+    append_command(project.layout.history, ["init", "."])
     return project

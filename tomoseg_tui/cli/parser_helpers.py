@@ -9,7 +9,7 @@ from typing import Any
 from tomoseg_tui.errors import UsageError
 
 Subparsers = Any
-Handler = Callable[[argparse.Namespace], int | None]
+CommandHandler = Callable[[argparse.Namespace], int | None]
 """What a verb does; returns an exit code."""
 
 
@@ -21,17 +21,17 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help")
 
 
-def later(module: str, function: str) -> Handler:
+def lazy_handler(module: str, function: str) -> CommandHandler:
     """Return a handler that imports its room only when it is called."""
 
     def handler(arguments: argparse.Namespace) -> int | None:
-        found: Handler = getattr(import_module(f"tomoseg_tui.cli.{module}"), function)
-        return found(arguments)
+        function_to_call: CommandHandler = getattr(import_module(f"tomoseg_tui.cli.{module}"), function)
+        return function_to_call(arguments)
 
     return handler
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
+def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of all commands."""
     parser.add_argument(
         "-p", "--project", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="the project's folder"
@@ -39,17 +39,17 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
-def add_verb(verbs: Subparsers, name: str, text: str, handler: Handler) -> Any:
+def add_command(subparsers: Subparsers, name: str, help_text: str, handler: CommandHandler) -> Any:
     """Add a verb, and return its parser."""
-    parser = verbs.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
+    parser = subparsers.add_parser(name, help=help_text, description=f"{help_text[:1].upper()}{help_text[1:]}.")
     parser.set_defaults(run=handler)
-    add_common(parser)
+    add_common_options(parser)
     return parser
 
 
-def add_family(verbs: Subparsers, name: str, text: str, listing: Handler) -> Subparsers:
+def add_command_group(subparsers: Subparsers, name: str, help_text: str, list_handler: CommandHandler) -> Subparsers:
     """Add a verb with verbs of its own; alone it means its `list`."""
-    parser = add_verb(verbs, name, text, listing)
-    inner = parser.add_subparsers(metavar="WHAT", parser_class=Parser)
-    add_verb(inner, "list", f"list the {name}", listing)
-    return inner
+    parser = add_command(subparsers, name, help_text, list_handler)
+    subcommands = parser.add_subparsers(metavar="WHAT", parser_class=Parser)
+    add_command(subcommands, "list", f"list the {name}", list_handler)
+    return subcommands

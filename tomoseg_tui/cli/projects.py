@@ -2,7 +2,7 @@
 
 import argparse
 
-from tomoseg_tui.cli.common import open_project, print_json, print_table, say, wants_json, write_history
+from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json, write_history
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.workflow.tomograms.renaming import rename_feature
@@ -12,7 +12,7 @@ def init(arguments: argparse.Namespace) -> None:
     """Make a folder a project."""
     project = catalog.make_project(arguments.dir)
     write_history(arguments, project)
-    say(f"{arguments.dir} is a project now. Next: tomoseg -p {arguments.dir} import FILE")
+    echo(f"{arguments.dir} is a project now. Next: tomoseg -p {arguments.dir} import FILE")
 
 
 def features_list(arguments: argparse.Namespace) -> None:
@@ -34,7 +34,7 @@ def features_list(arguments: argparse.Namespace) -> None:
 def features_add(arguments: argparse.Namespace) -> None:
     """Add a feature."""
     project = open_project(arguments)
-    project.refuse_newer()
+    project.require_current_format()
     if not catalog.add_feature(project, arguments.name):
         raise ProjectError(f"There is a feature {arguments.name} already.", "Use it, or choose another name.")
     write_history(arguments, project)
@@ -45,4 +45,4 @@ def features_rename(arguments: argparse.Namespace) -> None:
     project = open_project(arguments)
     rename_feature(project, arguments.old, arguments.new)
     write_history(arguments, project)
-    say(f"{arguments.old} is called {arguments.new} now.")
+    echo(f"{arguments.old} is called {arguments.new} now.")

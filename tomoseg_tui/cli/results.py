@@ -5,20 +5,20 @@ import argparse
 import msgspec
 
 from tomoseg_tui.cli.common import (
-    maybe_project,
+    echo,
     open_project,
+    open_project_if_any,
+    pending_outputs,
     print_json,
     print_table,
     progress_bar,
-    promised,
-    say,
     start_job,
     wants_json,
 )
-from tomoseg_tui.cli.estimate import tell_estimate
-from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_ahead
-from tomoseg_tui.workflow.evaluate import as_json
+from tomoseg_tui.cli.estimate import report_estimate
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_before_outputs
 from tomoseg_tui.workflow.evaluate import evaluate as score
+from tomoseg_tui.workflow.evaluate import scores_as_json
 from tomoseg_tui.workflow.export import export_volume
 from tomoseg_tui.workflow.merge.merge_request import merge_request
 
@@ -36,13 +36,13 @@ def apply(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         tta=arguments.tta,
         half=arguments.half,
-        output=None if arguments.output is None else project.layout.kept(arguments.output),
+        output=None if arguments.output is None else project.layout.stored_path(arguments.output),
         force=arguments.force,
         anyway=arguments.anyway,
     )
-    for remark in check_apply_ahead(project, request, promised(arguments, project)):
-        say(f"Note: {remark}")
-    if tell_estimate(arguments, project, "apply", msgspec.to_builtins(request)):
+    for remark in check_apply_before_outputs(project, request, pending_outputs(arguments, project)):
+        echo(f"Note: {remark}")
+    if report_estimate(arguments, project, "apply", msgspec.to_builtins(request)):
         return 0
     name = f"{request.run} on {' '.join(request.tomograms)}"
     return start_job(arguments, project, "apply", name, msgspec.to_builtins(request))
@@ -58,9 +58,9 @@ def merge(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         output=arguments.output,
         force=arguments.force,
-        promised=promised(arguments, project),
+        pending=pending_outputs(arguments, project),
     )
-    if tell_estimate(arguments, project, "merge", msgspec.to_builtins(request)):
+    if report_estimate(arguments, project, "merge", msgspec.to_builtins(request)):
         return 0
     name = f"{request.tomogram}/{request.name}"
     return start_job(arguments, project, "merge", name, msgspec.to_builtins(request))
@@ -68,7 +68,7 @@ def merge(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Score a map or a label volume against the truth."""
-    project = maybe_project(arguments)
+    project = open_project_if_any(arguments)
     counts = score(
         project,
         arguments.predicted,
@@ -76,14 +76,17 @@ def evaluate(arguments: argparse.Namespace) -> None:
         arguments.label,
         threshold=arguments.threshold,
         z=arguments.z,
-        remark=lambda line: say(f"Note: {line}"),
+        on_remark=lambda line: echo(f"Note: {line}"),
     )
     if wants_json(arguments):
-        print_json(as_json(counts))
+        print_json(scores_as_json(counts))
         return
     rows = [
-        {"label": label, **{name: f"{getattr(c, name):.4f}" for name in ("dice", "iou", "precision", "recall")}}
-        for label, c in counts.items()
+        {
+            "label": label,
+            **{name: f"{getattr(label_counts, name):.4f}" for name in ("dice", "iou", "precision", "recall")},
+        }
+        for label, label_counts in counts.items()
     ]
     columns = {"label": "label", "dice": "Dice", "iou": "IoU", "precision": "precision", "recall": "recall"}
     print_table(rows, columns, empty="")
@@ -91,7 +94,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def export(arguments: argparse.Namespace) -> None:
     """Write a volume into a file."""
-    project = maybe_project(arguments)
+    project = open_project_if_any(arguments)
     with progress_bar("export") as on_progress:
         export_volume(project, arguments.name, arguments.output, force=arguments.force, on_progress=on_progress)
-    say(f"{arguments.name} is in {arguments.output}.")
+    echo(f"{arguments.name} is in {arguments.output}.")

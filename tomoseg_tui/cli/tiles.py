@@ -3,63 +3,65 @@
 import argparse
 
 from tomoseg_tui.cli.common import (
-    numbers,
+    echo,
     open_project,
+    parse_integers,
     print_json,
     print_table,
-    say,
     wants_json,
     write_history,
 )
-from tomoseg_tui.core.names import base_of
-from tomoseg_tui.core.tiles import Place, place_from_id
+from tomoseg_tui.core.names import base_name
+from tomoseg_tui.core.tiles import TileLocation, parse_tile_id
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations import import_annotations
-from tomoseg_tui.workflow.eman2.box_sets import read_set_map
-from tomoseg_tui.workflow.eman2.boxes import INFO_SUFFIX, InfoWishes, wishes_of_info
+from tomoseg_tui.workflow.eman2.box_sets import parse_set_map
+from tomoseg_tui.workflow.eman2.boxes import INFO_SUFFIX, InfoPlacements, placements_from_info
 from tomoseg_tui.workflow.tiles import placing
-from tomoseg_tui.workflow.tiles.placing import Placed
+from tomoseg_tui.workflow.tiles.placing import PlacementResult
 
 
 def tiles_add(arguments: argparse.Namespace) -> None:
     """Place a tile."""
     project = open_project(arguments)
-    x, y, z = numbers(arguments.at, "--at", 3)
-    place = Place(arguments.tomogram, z, y, x, arguments.size)
-    placed = placing.place_tiles(project, [placing.wish(place, arguments.feature, negative=arguments.negative)])
+    x, y, z = parse_integers(arguments.at, "--at", 3)
+    location = TileLocation(arguments.tomogram, z, y, x, arguments.size)
+    result = placing.place_tiles(
+        project, [placing.tile_placement(location, arguments.feature, negative=arguments.negative)]
+    )
     write_history(arguments, project)
-    _say_placed(placed)
+    _report_result(result)
 
 
 def tiles_import(arguments: argparse.Namespace) -> None:
     """Place tiles from a CSV file, or from an info file of EMAN2."""
     project = open_project(arguments)
-    asked = _asked_by(arguments, project)
-    placed = placing.place_tiles(project, asked.wishes)
-    placed.remarks[:0] = asked.remarks
+    request = _read_placements(arguments, project)
+    result = placing.place_tiles(project, request.placements)
+    result.remarks[:0] = request.remarks
     write_history(arguments, project)
-    _say_placed(placed)
+    _report_result(result)
 
 
-def _asked_by(arguments: argparse.Namespace, project: Project) -> InfoWishes:
+def _read_placements(arguments: argparse.Namespace, project: Project) -> InfoPlacements:
     """Read the file."""
     if arguments.file.suffix.lower() == INFO_SUFFIX:
-        told = read_set_map(arguments.map)
-        return wishes_of_info(project, arguments.file, tomogram=arguments.tomogram, told=told)
+        set_map = parse_set_map(arguments.map)
+        return placements_from_info(project, arguments.file, tomogram=arguments.tomogram, declared=set_map)
     if arguments.map or arguments.tomogram:
         raise UsageError("--map and --tomogram are for info files of EMAN2, which end in .json.", "Leave them out.")
-    return InfoWishes(tuple(placing.wishes_of_file(arguments.file)), ())
+    return InfoPlacements(tuple(placing.read_tile_placements(arguments.file)), ())
 
 
-def _say_placed(placed: Placed) -> None:
-    for feature in placed.new_features:
-        say(f"Made the feature {feature}.")
-    for remark in placed.remarks:
-        say(f"Note: {remark}")
-    known = f", {placed.known} were there already" if placed.known else ""
-    say(f"{placed.added} placed{known}.")
+def _report_result(result: PlacementResult) -> None:
+    for feature in result.new_features:
+        echo(f"Made the feature {feature}.")
+    for remark in result.remarks:
+        echo(f"Note: {remark}")
+    existing_note = f", {result.existing} were there already" if result.existing else ""
+    echo(f"{result.added} placed{existing_note}.")
 
 
 def tiles_list(arguments: argparse.Namespace) -> None:
@@ -75,28 +77,32 @@ def tiles_list(arguments: argparse.Namespace) -> None:
             row["states"] = ", ".join(f"{feature} {state}" for feature, state in states.items())
     columns = {"id": "tile", "states": "features"}
     print_table(rows, columns, empty="No tile yet. Place one: tomoseg tiles add TOMOGRAM --at X,Y,Z --feature F")
-    _say_where_versions_share(project)
+    _echo_unshared_versions(project)
 
 
-def _say_where_versions_share(project: Project) -> None:
+def _echo_unshared_versions(project: Project) -> None:
     """Tell which versions of a tomogram do not see tiles that were placed on another binning."""
     names = catalog.tomogram_names(project.layout)
     for name in names:
         if catalog.tiles_of(project.layout, name):
             continue
-        elsewhere = [
-            n for n in names if n != name and base_of(n) == base_of(name) and catalog.tiles_on(project.layout, n)
+        other_versions = [
+            other_name
+            for other_name in names
+            if other_name != name
+            and base_name(other_name) == base_name(name)
+            and catalog.tiles_on(project.layout, other_name)
         ]
-        if elsewhere:
-            say(f"{name} has no tiles: those of {', '.join(elsewhere)} are on another grid.")
+        if other_versions:
+            echo(f"{name} has no tiles: those of {', '.join(other_versions)} are on another grid.")
 
 
 def tiles_remove(arguments: argparse.Namespace) -> None:
     """Move tiles to the trash."""
     project = open_project(arguments)
-    where = placing.remove_tiles(project, [place_from_id(tile_id) for tile_id in arguments.ids])
+    trash_folder = placing.remove_tiles(project, [parse_tile_id(tile_id) for tile_id in arguments.ids])
     write_history(arguments, project)
-    say(f"{len(set(arguments.ids))} tiles with their annotations are in {where}.")
+    echo(f"{len(set(arguments.ids))} tiles with their annotations are in {trash_folder}.")
 
 
 def annotations_list(arguments: argparse.Namespace) -> None:
@@ -116,9 +122,9 @@ def annotations_list(arguments: argparse.Namespace) -> None:
 def annotations_set(arguments: argparse.Namespace) -> None:
     """Say that a tile is done, or holds none of a feature."""
     project = open_project(arguments)
-    place = place_from_id(arguments.id)
+    location = parse_tile_id(arguments.id)
     if arguments.none:
-        import_annotations.set_none_here(project, place, arguments.feature)
-    elif import_annotations.set_done(project, place, arguments.feature) == 0:
-        say(f"Note: {place.id} is done for {arguments.feature} without one pixel of it. Was --none meant?")
+        import_annotations.set_none_here(project, location, arguments.feature)
+    elif import_annotations.set_done(project, location, arguments.feature) == 0:
+        echo(f"Note: {location.id} is done for {arguments.feature} without one pixel of it. Was --none meant?")
     write_history(arguments, project)

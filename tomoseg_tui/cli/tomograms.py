@@ -7,21 +7,21 @@ import msgspec
 
 from tomoseg_tui.cli import eman2
 from tomoseg_tui.cli.common import (
+    echo,
     open_project,
+    pending_outputs,
     print_json,
     print_table,
     progress_bar,
-    promised,
-    say,
     start_job,
     wants_json,
     write_history,
 )
-from tomoseg_tui.cli.estimate import tell_estimate
+from tomoseg_tui.cli.estimate import report_estimate
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import chain_in_words
+from tomoseg_tui.project.records import format_filter_chain
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
 from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomogram
@@ -30,9 +30,9 @@ from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomo
 def import_files(arguments: argparse.Namespace) -> None:
     """Import tomograms, or a project of EMAN2."""
     if arguments.eman2 is not None:
-        eman2.import_project(arguments)
+        eman2.run_eman2_import(arguments)
         return
-    _check_words(arguments)
+    _check_options(arguments)
     project = open_project(arguments)
     request = ImportRequest(
         name=arguments.name,
@@ -44,21 +44,22 @@ def import_files(arguments: argparse.Namespace) -> None:
         byte_sign=arguments.bytes,
     )
     with progress_bar("import") as on_progress:
-        done = import_volumes(project, arguments.files, request, on_progress)
+        imported = import_volumes(project, arguments.files, request, on_progress)
     write_history(arguments, project)
-    for one in done:
-        for remark in one.remarks:
-            say(f"Note: {remark}")
-        record = one.record
-        say(
-            f"{one.name}: {_shape(record.shape_zyx)} voxels (z, y, x), {record.voxel_size_angstrom:g} Å/voxel, "
+    for tomogram in imported:
+        for remark in tomogram.remarks:
+            echo(f"Note: {remark}")
+        record = tomogram.record
+        echo(
+            f"{tomogram.name}: {_format_shape(record.shape_zyx)} voxels (z, y, x), {record.voxel_size_angstrom:g} "
+            "Å/voxel, "
             f"protein {record.polarity}, {record.type}{', linked' if record.linked else ''}."
         )
     if wants_json(arguments):
-        print_json([tomogram_listing(project, one.name) for one in done])
+        print_json([tomogram_listing(project, tomogram.name) for tomogram in imported])
 
 
-def _check_words(arguments: argparse.Namespace) -> None:
+def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse a command without files, and words that only go with a project of EMAN2."""
     if not arguments.files:
         raise UsageError("No file is named, and no project of EMAN2.", "See tomoseg import --help")
@@ -66,7 +67,7 @@ def _check_words(arguments: argparse.Namespace) -> None:
         raise UsageError("--list, --map and --version go with a project of EMAN2.", "Name it: --eman2 DIR")
 
 
-def _shape(shape_zyx: tuple[int, int, int]) -> str:
+def _format_shape(shape_zyx: tuple[int, int, int]) -> str:
     return " x ".join(str(length) for length in shape_zyx)
 
 
@@ -82,18 +83,18 @@ def preprocess(arguments: argparse.Namespace) -> int:
         filtered=not arguments.no_filter,
         tag=arguments.tag,
     )
-    check_preprocess(project, request, promised=promised(arguments, project).tomograms)
-    if tell_estimate(arguments, project, "preprocess", msgspec.to_builtins(request)):
+    check_preprocess(project, request, pending=pending_outputs(arguments, project).tomograms)
+    if report_estimate(arguments, project, "preprocess", msgspec.to_builtins(request)):
         return 0
-    made = [request.target(name) for name in request.tomograms]
-    say(f"Makes {', '.join(made)}.")
-    return start_job(arguments, project, "preprocess", " ".join(made), msgspec.to_builtins(request))
+    target_names = [request.target(name) for name in request.tomograms]
+    echo(f"Makes {', '.join(target_names)}.")
+    return start_job(arguments, project, "preprocess", " ".join(target_names), msgspec.to_builtins(request))
 
 
 def tomogram_listing(project: Project, name: str) -> dict[str, Any]:
     """Return a tomogram as `tomograms --json` prints it."""
     layout = project.layout
-    record = catalog.tomogram(layout, name)
+    record = catalog.load_tomogram(layout, name)
     path = layout.tomogram_folder(name) / record.file  # an absolute file, that of a link, stands for itself
     return {
         "name": name,
@@ -126,8 +127,8 @@ def tomograms_list(arguments: argparse.Namespace) -> None:
         print_json(rows)
         return
     for row in rows:
-        row["shape"] = _shape(tuple(row["shape_zyx"]))
-        row["filters"] = chain_in_words(catalog.tomogram(project.layout, row["name"]).chain)
+        row["shape"] = _format_shape(tuple(row["shape_zyx"]))
+        row["filters"] = format_filter_chain(catalog.load_tomogram(project.layout, row["name"]).chain)
         row["voxel"] = f"{row['voxel_size_angstrom']:g}"
     columns = {
         "name": "tomogram", "shape": "z x y x x", "voxel": "Å/voxel", "polarity": "protein",
@@ -141,12 +142,12 @@ def tomograms_rename(arguments: argparse.Namespace) -> None:
     project = open_project(arguments)
     rename_tomogram(project, arguments.old, arguments.new)
     write_history(arguments, project)
-    say(f"{arguments.old} is called {arguments.new} now.")
+    echo(f"{arguments.old} is called {arguments.new} now.")
 
 
 def tomograms_remove(arguments: argparse.Namespace) -> None:
     """Move a tomogram to the trash."""
     project = open_project(arguments)
-    where = remove_tomogram(project, arguments.name)
+    trash_folder = remove_tomogram(project, arguments.name)
     write_history(arguments, project)
-    say(f"{arguments.name} with its tiles, annotations and results is in {where}.")
+    echo(f"{arguments.name} with its tiles, annotations and results is in {trash_folder}.")

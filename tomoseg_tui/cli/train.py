@@ -5,62 +5,62 @@ import argparse
 import msgspec
 
 from tomoseg_tui.cli.common import (
+    echo,
     open_project,
+    pending_outputs,
     print_json,
     print_table,
     progress_bar,
-    promised,
-    say,
     start_job,
     wants_json,
     write_history,
 )
-from tomoseg_tui.cli.estimate import tell_estimate
+from tomoseg_tui.cli.estimate import report_estimate
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.io.trainset_file import SetSummary, read_summary
+from tomoseg_tui.io.trainset_file import TrainsetSummary, read_summary
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words, curve_in_words
+from tomoseg_tui.project.records import FilterStep, NetworkCard, format_filter_chain, format_threshold_curve
 from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.train_request import (
     TrainRequest,
     check_training,
     free_run_name,
     network_listing,
+    parent_remarks,
     release_run,
-    remarks_on_start,
     reserve_run,
 )
-from tomoseg_tui.workflow.training.trainset import SetRequest
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 
 def trainset_build(arguments: argparse.Namespace) -> None:
     """Build a training set."""
     project = open_project(arguments)
-    request = SetRequest(tuple(arguments.feature), arguments.validation, arguments.version)
+    request = TrainsetRequest(tuple(arguments.feature), arguments.validation, arguments.version)
     with progress_bar("training set") as on_progress:
-        summary = trainset.build_named(project, arguments.name, request, on_progress)
+        summary = trainset.build_trainset(project, arguments.name, request, on_progress)
     write_history(arguments, project)
-    _say_set(summary)
+    _report_trainset(summary)
     if wants_json(arguments):
         print_json(msgspec.to_builtins(summary))
 
 
-def _say_set(summary: SetSummary) -> None:
+def _report_trainset(summary: TrainsetSummary) -> None:
     for feature in summary.features:
-        say(f"{feature}: {summary.positive[feature]} positive tiles, {summary.negative[feature]} negative.")
-    say(
+        echo(f"{feature}: {summary.positive[feature]} positive tiles, {summary.negative[feature]} negative.")
+    echo(
         f"{summary.tiles} tiles of {summary.tile_size} pixels at {summary.voxel_size_angstrom:g} Å/voxel, "
-        f"{chain_in_words(tuple(FilterStep(**step) for step in summary.preprocessing))}, "
+        f"{format_filter_chain(tuple(FilterStep(**step) for step in summary.preprocessing))}, "
         f"{summary.held_out} held out."
     )
     for note in (summary.held_out_reason, *summary.notes):
-        say(f"Note: {note}")
+        echo(f"Note: {note}")
 
 
 def trainset_list(arguments: argparse.Namespace) -> None:
     """List the training sets."""
     project = open_project(arguments)
-    summaries = trainset.training_sets(project)
+    summaries = trainset.trainset_summaries(project)
     if wants_json(arguments):
         print_json([msgspec.to_builtins(summary) for summary in summaries])
         return
@@ -89,7 +89,7 @@ def trainset_show(arguments: argparse.Namespace) -> None:
     if wants_json(arguments):
         print_json(msgspec.to_builtins(summary))
         return
-    _say_set(summary)
+    _report_trainset(summary)
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -112,15 +112,15 @@ def train(arguments: argparse.Namespace) -> int:
         validation=arguments.validation,
         version=arguments.version,
     )
-    ahead = promised(arguments, project)
-    summary = check_training(project, request, promised=ahead)
-    if request.made_from not in ahead.runs:
-        for remark in remarks_on_start(project, request, summary):
-            say(f"Note: {remark}")
-    if tell_estimate(arguments, project, "train", msgspec.to_builtins(request)):
+    pending = pending_outputs(arguments, project)
+    summary = check_training(project, request, pending=pending)
+    if request.made_from not in pending.runs:
+        for remark in parent_remarks(project, request, summary):
+            echo(f"Note: {remark}")
+    if report_estimate(arguments, project, "train", msgspec.to_builtins(request)):
         return 0
     reserve_run(project, request.name)
-    say(f"The run is called {request.name}.")
+    echo(f"The run is called {request.name}.")
     try:
         return start_job(arguments, project, "train", request.name, msgspec.to_builtins(request))
     except (TomosegError, OSError):
@@ -131,7 +131,7 @@ def train(arguments: argparse.Namespace) -> int:
 def networks_list(arguments: argparse.Namespace) -> None:
     """List the networks."""
     project = open_project(arguments)
-    cards = [catalog.network(project.layout, run) for run in catalog.network_names(project.layout)]
+    cards = [catalog.load_network_card(project.layout, run) for run in catalog.network_names(project.layout)]
     if wants_json(arguments):
         print_json([network_listing(card) for card in cards])
         return
@@ -139,7 +139,7 @@ def networks_list(arguments: argparse.Namespace) -> None:
         {
             "name": card.name,
             "network": card.network,
-            "features": ", ".join(_score(feature, card) for feature in card.features),
+            "features": ", ".join(_format_score(feature, card) for feature in card.features),
             "epochs": f"{card.epochs_done}/{card.epochs}",
             "voxel": f"{card.voxel_size_angstrom:g}",
             "created": card.created,
@@ -153,7 +153,7 @@ def networks_list(arguments: argparse.Namespace) -> None:
     print_table(rows, columns, empty="No network yet. Train one: tomoseg train --feature F --wait")
 
 
-def _score(feature: str, card: NetworkCard) -> str:
+def _format_score(feature: str, card: NetworkCard) -> str:
     score = card.features[feature]
     return f"{feature} {'?' if score.dice is None else f'{score.dice:.2f}'} at {score.threshold:.2f}"
 
@@ -161,7 +161,7 @@ def _score(feature: str, card: NetworkCard) -> str:
 def networks_show(arguments: argparse.Namespace) -> None:
     """Print the card of a network."""
     project = open_project(arguments)
-    card = catalog.network(project.layout, arguments.name)
+    card = catalog.load_network_card(project.layout, arguments.name)
     if wants_json(arguments):
         print_json(network_listing(card))
         return
@@ -169,7 +169,8 @@ def networks_show(arguments: argparse.Namespace) -> None:
     lines = {
         "network": card.network,
         "trained on": f"{counts.trained} tiles of {', '.join(card.tomograms)}; {counts.held_out} held out",
-        "scale": f"{card.voxel_size_angstrom:g} Å/voxel, protein {card.polarity}, {chain_in_words(card.preprocessing)}",
+        "scale": f"{card.voxel_size_angstrom:g} Å/voxel, protein {card.polarity}, "
+        f"{format_filter_chain(card.preprocessing)}",
         "epochs": f"{card.epochs_done} of {card.epochs}, the best is {card.best_epoch}",
         "learning rate": f"{card.learning_rate:g}" + (f", from {card.made_from}" if card.made_from else ""),
         "seed": str(card.seed),
@@ -178,7 +179,7 @@ def networks_show(arguments: argparse.Namespace) -> None:
     for title, text in lines.items():
         print(f"{title:14} {text}")
     for feature, score in card.features.items():
-        held = (
+        held_out_text = (
             "nothing held out"
             if score.dice is None
             else (
@@ -186,8 +187,8 @@ def networks_show(arguments: argparse.Namespace) -> None:
                 f"on {score.held_out_tiles} held-out tiles"
             )
         )
-        print(f"{feature:14} threshold {score.threshold:.3f}; {held}")
-        for title, numbers in curve_in_words(score.curve).items():
+        print(f"{feature:14} threshold {score.threshold:.3f}; {held_out_text}")
+        for title, numbers in format_threshold_curve(score.curve).items():
             print(f"{'':14}   {title:9} {numbers}")
     for note in card.notes:
         print(f"{'':14} {note}")

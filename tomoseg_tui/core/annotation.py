@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.tiles import FeatureState
 
-NOT_LOOKED_AT = 0
+UNLABELLED = 0
 NOT_FEATURE = 1
 FEATURE = 2
 IGNORED = 3
@@ -16,8 +16,11 @@ Layer = NDArray[np.uint8]
 """Shape (y, x), values 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
 
 
-def layer_of_labels(
-    labels: NDArray[np.integer], wanted: NDArray[np.integer], ignored: NDArray[np.integer], inside: NDArray[np.bool_]
+def layer_from_labels(
+    labels: NDArray[np.integer],
+    feature_values: NDArray[np.integer],
+    ignored_values: NDArray[np.integer],
+    inside: NDArray[np.bool_],
 ) -> Layer:
     """Turn the labels under a tile into the layer of one feature.
 
@@ -25,7 +28,7 @@ def layer_of_labels(
     ----------
     labels : ndarray of integers, shape (y, x)
         Label values; what they hold outside the volume does not matter.
-    wanted, ignored : ndarray of integers, 1-D
+    feature_values, ignored_values : ndarray of integers, 1-D
         Label values of the feature, and those that teach nothing.
     inside : ndarray of bool, shape (y, x)
         False where the tile sticks out of the volume: nobody can have looked there.
@@ -35,13 +38,13 @@ def layer_of_labels(
     ndarray of uint8, shape (y, x)
         Every pixel of the volume is looked at: 1, 2 or 3; 0 outside.
     """
-    layer = np.where(np.isin(labels, wanted), FEATURE, NOT_FEATURE).astype(np.uint8)
-    layer[np.isin(labels, ignored)] = IGNORED
-    layer[~inside] = NOT_LOOKED_AT
+    layer = np.where(np.isin(labels, feature_values), FEATURE, NOT_FEATURE).astype(np.uint8)
+    layer[np.isin(labels, ignored_values)] = IGNORED
+    layer[~inside] = UNLABELLED
     return layer
 
 
-def layer_of_mask(mask: NDArray[np.generic]) -> Layer:
+def layer_from_mask(mask: NDArray[np.generic]) -> Layer:
     """Turn a mask, anything above 0 being the feature, into a layer that is wholly looked at.
 
     Parameters
@@ -52,18 +55,18 @@ def layer_of_mask(mask: NDArray[np.generic]) -> Layer:
     return np.where(mask > 0, FEATURE, NOT_FEATURE).astype(np.uint8)  # type: ignore[operator]
 
 
-def marked_done(layer: Layer) -> Layer:
+def fill_unlabelled(layer: Layer) -> Layer:
     """Return the layer with all that was not looked at taken as not feature."""
-    return np.where(layer == NOT_LOOKED_AT, NOT_FEATURE, layer).astype(np.uint8)
+    return np.where(layer == UNLABELLED, NOT_FEATURE, layer).astype(np.uint8)
 
 
-def empty_layer(size: int, value: int = NOT_LOOKED_AT) -> Layer:
+def empty_layer(size: int, value: int = UNLABELLED) -> Layer:
     """Return a layer of one value, shape (size, size)."""
     return np.full((size, size), value, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class LayerChange:
     """What one stroke does to the layer of one feature: enough to do it, and to take it back."""
 
     feature: str
@@ -79,13 +82,13 @@ class Change:
     """State of the feature on the tile before and afterwards, where the change changes that too; None: it does not."""
 
     @property
-    def reverse(self) -> "Change":
+    def inverse(self) -> "LayerChange":
         """The change that takes this one back."""
         states = None if self.states is None else (self.states[1], self.states[0])
-        return Change(self.feature, self.tool, self.pixels, self.after, self.before, states)
+        return LayerChange(self.feature, self.tool, self.pixels, self.after, self.before, states)
 
 
-def changed(layer: Layer, mask: NDArray[np.bool_], value: int, *, feature: str, tool: str) -> Change | None:
+def paint_change(layer: Layer, mask: NDArray[np.bool_], value: int, *, feature: str, tool: str) -> LayerChange | None:
     """Return what painting one value does to a layer, None if it holds that value already wherever the mask is.
 
     Parameters
@@ -98,24 +101,24 @@ def changed(layer: Layer, mask: NDArray[np.bool_], value: int, *, feature: str, 
     feature, tool : str
         Kept in the change.
     """
-    return difference(layer, np.where(mask, np.uint8(value), layer), feature=feature, tool=tool)
+    return layer_difference(layer, np.where(mask, np.uint8(value), layer), feature=feature, tool=tool)
 
 
-def difference(layer: Layer, wanted: Layer, *, feature: str, tool: str) -> Change | None:
+def layer_difference(layer: Layer, target: Layer, *, feature: str, tool: str) -> LayerChange | None:
     """Return what turns one layer into another, None if they are equal."""
-    pixels = np.flatnonzero(layer != wanted)
+    pixels = np.flatnonzero(layer != target)
     if not len(pixels):
         return None
-    return Change(feature, tool, pixels, layer.ravel()[pixels], wanted.ravel()[pixels])
+    return LayerChange(feature, tool, pixels, layer.ravel()[pixels], target.ravel()[pixels])
 
 
-def applied(layer: Layer, change: Change) -> Layer:
+def apply_change(layer: Layer, change: LayerChange) -> Layer:
     """Return the layer after a change; the layer is left as it is."""
     after = layer.copy()
     after.ravel()[change.pixels] = change.after
     return after
 
 
-def reverted(layer: Layer, change: Change) -> Layer:
+def revert_change(layer: Layer, change: LayerChange) -> Layer:
     """Return the layer before a change."""
-    return applied(layer, change.reverse)
+    return apply_change(layer, change.inverse)

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 _Type = TypeVar("_Type", bound=np.generic)
-MOVED = 0.7
+SHIFTED_SHARE = 0.7
 """Share of the tiles that do not stay in the middle of their window."""
-TOUCHING = 0.35
+TOUCHING_SHARE = 0.35
 """Share of those that touch its border along an axis; one in eight lies in a corner."""
-BEGINNINGS = (2, 2, 3)
+START_DISTANCES = (2, 2, 3)
 """Slices from a negative tile to where a feature begins; two are twice as likely as three."""
-BEGINS_ON_BOTH_SIDES = 0.3
+BOTH_SIDES_SHARE = 0.3
 """Share of the negatives with a beginning that have one above and one below."""
-WIDE_PIXELS = 16
+WIDE_RADIUS = 16
 """How far from its edge the inside of a wide feature lies, in pixels: four times as far as a network looks along z."""
-SHORTEST_WAVE_ZYX = (16.0, 64.0, 64.0)
+MIN_WAVELENGTH_ZYX = (16.0, 64.0, 64.0)
 """Shortest wavelength of a slow wave along each axis, in slices and pixels."""
-MOST_BLEED = 0.7
+MAX_BLEED = 0.7
 """Largest share of a feature in the last slice before it: the missing wedge smears along z."""
 
 
@@ -61,11 +61,11 @@ class Augmentation:
     """Largest sigma of added white noise, in sigma."""
     blur: float = 0.5
     """Largest share of a blurred copy mixed in (or, taken away, of sharpening)."""
-    beginning: float = 0.5
+    start_share: float = 0.5
     """Share of the negatives beside which a wide feature begins. Hand-placed tiles seldom lie just above or below
     a film, so a network takes one in its furthest slices for one in the slice it segments. Of thin features the
     furthest slices do tell where they are, so nothing is done to them."""
-    border: float = 0.5
+    border_share: float = 0.5
     """Share of the windows that end as a tomogram does, if they were looked at for a wide feature: of a thin one no
     less is found along the border."""
     wave_sigma: float = 0.5
@@ -74,9 +74,9 @@ class Augmentation:
     darker place of another tomogram for the feature."""
 
 
-UNCHANGED = Augmentation(False, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_AUGMENTATION = Augmentation(False, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """Patches as they are."""
-TURNS_ONLY = replace(UNCHANGED, rotation_degrees=180.0)
+ROTATIONS_ONLY = replace(NO_AUGMENTATION, rotation_degrees=180.0)
 """Rotated copies, as EMAN2 makes them."""
 
 
@@ -105,23 +105,23 @@ def augment(patch: Patch, rng: np.random.Generator, edge: int, settings: Augment
         Densities (z, edge, edge) and layers (feature, edge, edge). Pixels beyond the turned tile are 0, not
         looked at; densities are taken from around the tile, so corners are not empty.
     """
-    turned = resample(patch, rng, edge, settings)
-    return Patch(regraded(turned.densities, rng, settings), turned.layers)
+    resampled = random_affine(patch, rng, edge, settings)
+    return Patch(jitter_intensity(resampled.densities, rng, settings), resampled.layers)
 
 
-def is_wide(feature: NDArray[np.bool_]) -> bool:
-    """Tell whether a mask (y, x) is somewhere `WIDE_PIXELS` from its edge; it goes on beyond the border of the tile."""
-    return bool(feature.all() or ndimage.distance_transform_edt(feature).max() >= WIDE_PIXELS)
+def is_wide_feature(mask: NDArray[np.bool_]) -> bool:
+    """Tell whether a mask (y, x) is somewhere `WIDE_RADIUS` from its edge; it goes on beyond the border of the tile."""
+    return bool(mask.all() or ndimage.distance_transform_edt(mask).max() >= WIDE_RADIUS)
 
 
-def with_beginning(patch: Patch, other: Patch, rng: np.random.Generator) -> Patch:
+def start_feature_beside(patch: Patch, feature_patch: Patch, rng: np.random.Generator) -> Patch:
     """Let a feature begin two or three slices above or below a patch that holds none.
 
     Parameters
     ----------
     patch : Patch
         Its middle slice is that of the tile. Left unchanged.
-    other : Patch
+    feature_patch : Patch
         Of the same shape; its middle slice shows the feature. Mirrored anew for each side.
     rng : numpy.random.Generator
         The only source of chance.
@@ -129,46 +129,46 @@ def with_beginning(patch: Patch, other: Patch, rng: np.random.Generator) -> Patc
     Returns
     -------
     Patch
-        Far slices are those of `other` from its middle on, and the last slice before them is a mixture. The
+        Far slices are those of `feature_patch` from its middle on, and the last slice before them is a mixture. The
         tile's own slice and all layers are as they were.
     """
     densities = patch.densities.copy()
-    towards = rng.choice([-1, 1])
-    sides = (towards, -towards) if rng.random() < BEGINS_ON_BOTH_SIDES else (towards,)
+    direction = rng.choice([-1, 1])
+    sides = (direction, -direction) if rng.random() < BOTH_SIDES_SHARE else (direction,)
     for side in sides:
-        _begin_into(densities[::side], mirrored(other, rng).densities[::side], rng)
+        _insert_feature(densities[::side], random_flip(feature_patch, rng).densities[::side], rng)
     return Patch(densities, patch.layers)
 
 
-def _begin_into(densities: NDArray[np.float32], feature: NDArray[np.float32], rng: np.random.Generator) -> None:
+def _insert_feature(densities: NDArray[np.float32], feature: NDArray[np.float32], rng: np.random.Generator) -> None:
     """Write the slices of a feature over those behind the middle, from some distance on."""
-    middle, distance = len(densities) // 2, rng.choice(BEGINNINGS)
+    middle, distance = len(densities) // 2, rng.choice(START_DISTANCES)
     first = middle + distance
     densities[first:] = feature[middle : middle + len(densities) - first]
-    bleed = np.float32(rng.uniform(0, MOST_BLEED))
+    bleed = np.float32(rng.uniform(0, MAX_BLEED))
     densities[first - 1] += bleed * (feature[middle] - densities[first - 1])
 
 
-def with_wave(patch: Patch, most: float, rng: np.random.Generator) -> Patch:
+def add_density_wave(patch: Patch, max_height: float, rng: np.random.Generator) -> Patch:
     """Add a slow wave to the densities, as ice of uneven thickness and lost low frequencies do.
 
     Parameters
     ----------
     patch : Patch
         Left unchanged.
-    most : float
+    max_height : float
         Largest height of the wave, in sigma.
     rng : numpy.random.Generator
-        Chooses height, direction, length (at least `SHORTEST_WAVE_ZYX`) and phase.
+        Chooses height, direction, length (at least `MIN_WAVELENGTH_ZYX`) and phase.
     """
     z, y, x = (np.arange(size, dtype=np.float32) for size in patch.densities.shape)
-    along_z, along_y, along_x = 2 * np.pi * rng.uniform(-1, 1, 3) / SHORTEST_WAVE_ZYX
+    along_z, along_y, along_x = 2 * np.pi * rng.uniform(-1, 1, 3) / MIN_WAVELENGTH_ZYX
     phase = along_z * z[:, np.newaxis, np.newaxis] + along_y * y[:, np.newaxis] + along_x * x
-    wave = rng.uniform(0, most) * np.cos(phase + rng.uniform(0, 2 * np.pi))
+    wave = rng.uniform(0, max_height) * np.cos(phase + rng.uniform(0, 2 * np.pi))
     return Patch(patch.densities + wave.astype(np.float32), patch.layers)
 
 
-def with_border(patch: Patch, pixels: int, rng: np.random.Generator) -> Patch:
+def mirror_border(patch: Patch, pixels: int, rng: np.random.Generator) -> Patch:
     """Let a patch end at one side of y or x as a tomogram ends when a network is applied to it: it goes on mirrored.
 
     Parameters
@@ -181,22 +181,22 @@ def with_border(patch: Patch, pixels: int, rng: np.random.Generator) -> Patch:
         Chooses the side.
     """
     axis, step = rng.choice([1, 2]), rng.choice([-1, 1])
-    return Patch(_ended(patch.densities, pixels, axis, step), _ended(patch.layers, pixels, axis, step))
+    return Patch(_mirror_end(patch.densities, pixels, axis, step), _mirror_end(patch.layers, pixels, axis, step))
 
 
-def _ended(array: NDArray[_Type], pixels: int, axis: int, step: int) -> NDArray[_Type]:
-    along = array.swapaxes(axis, 1)[:, ::step]
-    ended = np.pad(along[:, :-pixels], ((0, 0), (0, pixels), (0, 0)), mode="reflect")
-    return ended[:, ::step].swapaxes(axis, 1)
+def _mirror_end(array: NDArray[_Type], pixels: int, axis: int, step: int) -> NDArray[_Type]:
+    oriented = array.swapaxes(axis, 1)[:, ::step]
+    extended = np.pad(oriented[:, :-pixels], ((0, 0), (0, pixels), (0, 0)), mode="reflect")
+    return extended[:, ::step].swapaxes(axis, 1)
 
 
-def mirrored(patch: Patch, rng: np.random.Generator) -> Patch:
+def random_flip(patch: Patch, rng: np.random.Generator) -> Patch:
     """Mirror z, y and x, each in half of the cases."""
     z, y, x = (slice(None, None, -1) if flip else slice(None) for flip in rng.random(3) < 0.5)
     return Patch(patch.densities[z, y, x], patch.layers[:, y, x])
 
 
-def resample(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
+def random_affine(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
     """Turn, scale and shear a patch about the middle of its tile, in the plane, and move it within its window.
 
     Returns
@@ -214,18 +214,18 @@ def _random_matrix(rng: np.random.Generator, settings: Augmentation) -> NDArray[
     angle = np.deg2rad(rng.uniform(-1, 1) * settings.rotation_degrees)
     scale = 1.0 + rng.uniform(-1, 1) * settings.scale
     shear = rng.uniform(-1, 1) * settings.shear
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    matrix: NDArray[np.float64] = scale * turn @ np.array([[1.0, shear], [0.0, 1.0]])
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix: NDArray[np.float64] = scale * rotation @ np.array([[1.0, shear], [0.0, 1.0]])
     return matrix
 
 
-def _random_shift(rng: np.random.Generator, most: int) -> NDArray[np.float64]:
+def _random_shift(rng: np.random.Generator, max_shift: int) -> NDArray[np.float64]:
     """Return how far (y, x) a window is moved: in some cases not at all, in others along each axis as far as it may."""
-    if most == 0 or rng.random() >= MOVED:
+    if max_shift == 0 or rng.random() >= SHIFTED_SHARE:
         return np.zeros(2)
-    anywhere = rng.integers(-most, most, 2, endpoint=True)
-    furthest = most * rng.choice([-1, 1], 2)
-    return np.where(rng.random(2) < TOUCHING, furthest, anywhere).astype(np.float64)
+    uniform_shift = rng.integers(-max_shift, max_shift, 2, endpoint=True)
+    extreme_shift = max_shift * rng.choice([-1, 1], 2)
+    return np.where(rng.random(2) < TOUCHING_SHARE, extreme_shift, uniform_shift).astype(np.float64)
 
 
 def _source_yx(
@@ -244,13 +244,13 @@ def _bilinear(volume: NDArray[np.float32], y: NDArray[np.float32], x: NDArray[np
     y = np.clip(y + np.float32((rows - 1) / 2), 0, np.float32(rows - 1.001))
     x = np.clip(x + np.float32((columns - 1) / 2), 0, np.float32(columns - 1.001))
     top, left = y.astype(np.int32), x.astype(np.int32)
-    down, right = (y - top).astype(np.float32), (x - left).astype(np.float32)
+    fraction_y, fraction_x = (y - top).astype(np.float32), (x - left).astype(np.float32)
     flat = np.ascontiguousarray(volume).reshape(len(volume), -1)
     corner = top * columns + left
-    upper = flat[:, corner] * (np.float32(1) - right) + flat[:, corner + 1] * right
-    lower = flat[:, corner + columns] * (np.float32(1) - right) + flat[:, corner + columns + 1] * right
-    mixed: NDArray[np.float32] = upper * (np.float32(1) - down) + lower * down
-    return mixed
+    upper = flat[:, corner] * (np.float32(1) - fraction_x) + flat[:, corner + 1] * fraction_x
+    lower = flat[:, corner + columns] * (np.float32(1) - fraction_x) + flat[:, corner + columns + 1] * fraction_x
+    interpolated: NDArray[np.float32] = upper * (np.float32(1) - fraction_y) + lower * fraction_y
+    return interpolated
 
 
 def _nearest(layers: NDArray[np.uint8], y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -259,11 +259,13 @@ def _nearest(layers: NDArray[np.uint8], y: NDArray[np.float32], x: NDArray[np.fl
     row = np.rint(y + (edge - 1) / 2).astype(np.int32)
     column = np.rint(x + (edge - 1) / 2).astype(np.int32)
     inside = (row >= 0) & (row < edge) & (column >= 0) & (column < edge)
-    found = layers[:, np.clip(row, 0, edge - 1), np.clip(column, 0, edge - 1)]
-    return np.where(inside, found, np.uint8(0))
+    values = layers[:, np.clip(row, 0, edge - 1), np.clip(column, 0, edge - 1)]
+    return np.where(inside, values, np.uint8(0))
 
 
-def regraded(densities: NDArray[np.float32], rng: np.random.Generator, settings: Augmentation) -> NDArray[np.float32]:
+def jitter_intensity(
+    densities: NDArray[np.float32], rng: np.random.Generator, settings: Augmentation
+) -> NDArray[np.float32]:
     """Change sharpness, contrast and brightness of (z, y, x) densities, and add noise.
 
     Returns
@@ -271,14 +273,16 @@ def regraded(densities: NDArray[np.float32], rng: np.random.Generator, settings:
     ndarray of float32, shape (z, y, x)
         A new array.
     """
-    changed = densities
+    jittered = densities
     if settings.blur:
-        share = rng.uniform(-0.5, 1.0) * settings.blur
-        changed = changed + np.float32(share) * (ndimage.gaussian_filter(changed, (0, 1, 1), truncate=2) - changed)
+        blur_share = rng.uniform(-0.5, 1.0) * settings.blur
+        jittered = jittered + np.float32(blur_share) * (
+            ndimage.gaussian_filter(jittered, (0, 1, 1), truncate=2) - jittered
+        )
     gain = np.exp(rng.uniform(-1, 1) * settings.contrast)
     shift = rng.uniform(-1, 1) * settings.brightness_sigma
-    changed = changed * np.float32(gain) + np.float32(shift)
+    jittered = jittered * np.float32(gain) + np.float32(shift)
     if settings.noise_sigma:
-        noise = rng.standard_normal(changed.shape, dtype=np.float32)
-        changed = changed + noise * np.float32(rng.uniform(0, 1) * settings.noise_sigma)
-    return changed
+        noise = rng.standard_normal(jittered.shape, dtype=np.float32)
+        jittered = jittered + noise * np.float32(rng.uniform(0, 1) * settings.noise_sigma)
+    return jittered

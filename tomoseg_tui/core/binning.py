@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.blocks import Zyx, pieces
+from tomoseg_tui.core.blocks import Zyx, split_into_blocks
 from tomoseg_tui.errors import UsageError
 
-Floats = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 Box = tuple[Zyx, Zyx]
 """Corner and shape."""
 
@@ -47,7 +47,7 @@ def binned_shape(shape_zyx: Zyx, factor: int) -> Zyx:
     return z, y, x
 
 
-def bin_region(values: NDArray[Any], factor: int) -> Floats:
+def bin_region(values: NDArray[Any], factor: int) -> FloatArray:
     """Return the means over cubes of voxels.
 
     Parameters
@@ -72,12 +72,12 @@ def bin_region(values: NDArray[Any], factor: int) -> Floats:
     if factor == 1:
         return binned.astype(np.float32)
     for axis, length in enumerate((z, y, x)):
-        split = (*binned.shape[:axis], length, factor, *binned.shape[axis + 1 :])
-        binned = binned.reshape(split).mean(axis=axis + 1, dtype=np.float32)
+        split_shape = (*binned.shape[:axis], length, factor, *binned.shape[axis + 1 :])
+        binned = binned.reshape(split_shape).mean(axis=axis + 1, dtype=np.float32)
     return np.asarray(binned, np.float32)
 
 
-def boxes(shape_zyx: Zyx, *, halo: int, most_voxels: int) -> list[Box]:
+def split_into_boxes(shape_zyx: Zyx, *, halo: int, max_voxels: int) -> list[Box]:
     """Divide a volume into boxes that have, with their halo, at most so many voxels if that is possible.
 
     Parameters
@@ -86,7 +86,7 @@ def boxes(shape_zyx: Zyx, *, halo: int, most_voxels: int) -> list[Box]:
         Voxels of the volume.
     halo : int
         Voxels that are to be read beyond a box on each side, along axes that it does not span.
-    most_voxels : int
+    max_voxels : int
         To be kept where the halo alone does not exceed it.
 
     Returns
@@ -96,14 +96,14 @@ def boxes(shape_zyx: Zyx, *, halo: int, most_voxels: int) -> list[Box]:
         enough to be worth their halo, else bricks, else cubes.
     """
     nz, ny, nx = shape_zyx
-    thick = min(nz, 8 * max(1, halo))
-    slab, edge = most_voxels // (ny * nx) - 2 * halo, max(ny, nx)
-    if slab < thick:
-        slab, edge = thick, isqrt(most_voxels // (thick + 2 * halo)) - 2 * halo
+    min_slab = min(nz, 8 * max(1, halo))
+    slab, edge = max_voxels // (ny * nx) - 2 * halo, max(ny, nx)
+    if slab < min_slab:
+        slab, edge = min_slab, isqrt(max_voxels // (min_slab + 2 * halo)) - 2 * halo
     if edge < max(1, 2 * halo) and edge < max(ny, nx):
-        slab = edge = max(int(most_voxels ** (1 / 3)) - 2 * halo, halo, 1)
-    divided = pieces(shape_zyx, slab=slab, edge=edge, halo_zyx=(0, 0, 0))
-    return [(piece.inside_corner_zyx, piece.inside_shape_zyx) for piece in divided]
+        slab = edge = max(int(max_voxels ** (1 / 3)) - 2 * halo, halo, 1)
+    blocks = split_into_blocks(shape_zyx, slab=slab, edge=edge, halo_zyx=(0, 0, 0))
+    return [(block.inside_corner_zyx, block.inside_shape_zyx) for block in blocks]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +115,9 @@ class BinnedVolume:
     """Edge of the cubes whose means are taken, voxels of the source."""
     fill: float = 0.0
     """What counts for values that are not finite."""
-    centre: float = 0.0
+    offset: float = 0.0
     """What is subtracted from all densities, so that float32 is precise enough for what follows."""
-    most_voxels: int = 1 << 22
+    max_voxels: int = 1 << 22
     """Voxels of the source to read at a time."""
 
     @property
@@ -125,23 +125,23 @@ class BinnedVolume:
         """Voxels after binning."""
         return binned_shape(self.source.shape_zyx, self.factor)
 
-    def portions(self, box: Box) -> Iterator[tuple[tuple[slice, slice, slice], NDArray[Any]]]:
+    def read_parts(self, box: Box) -> Iterator[tuple[tuple[slice, slice, slice], NDArray[Any]]]:
         """Yield parts of a box: where in it, and the densities of the source that belong there."""
         corner, shape = box
-        for start, length in boxes(shape, halo=0, most_voxels=max(1, self.most_voxels // self.factor**3)):
+        for start, length in split_into_boxes(shape, halo=0, max_voxels=max(1, self.max_voxels // self.factor**3)):
             z, y, x = (self.factor * (first + offset) for first, offset in zip(corner, start, strict=True))
-            depth, height, width = (self.factor * voxels for voxels in length)
+            depth, height, width = (self.factor * extent for extent in length)
             yield _window(start, length), self.source.read_region((z, y, x), (depth, height, width))
 
-    def read(self, box: Box) -> Floats:
+    def read(self, box: Box) -> FloatArray:
         """Return the densities (z, y, x) of a box that lies within; memory of its own."""
         region = np.empty(box[1], np.float32)
-        for window, values in self.portions(box):
-            region[window] = bin_region(self._filled(values), self.factor)
-        region -= np.float32(self.centre)
+        for window, values in self.read_parts(box):
+            region[window] = bin_region(self._replace_non_finite(values), self.factor)
+        region -= np.float32(self.offset)
         return region
 
-    def read_around(self, box: Box, halo: int) -> tuple[Floats, tuple[slice, slice, slice]]:
+    def read_with_halo(self, box: Box, halo: int) -> tuple[FloatArray, tuple[slice, slice, slice]]:
         """Read a box with a halo on the axes that it does not span, around the volume's edges.
 
         Returns
@@ -152,33 +152,33 @@ class BinnedVolume:
             Where in it the box is.
         """
         corner, shape = box
-        whole = self.shape_zyx
-        z, y, x = (0 if length == all_ else halo for length, all_ in zip(shape, whole, strict=True))
+        full_shape = self.shape_zyx
+        z, y, x = (0 if length == full_length else halo for length, full_length in zip(shape, full_shape, strict=True))
         values = np.empty((shape[0] + 2 * z, shape[1] + 2 * y, shape[2] + 2 * x), np.float32)
-        along = [
-            _stretches(start - reach, length + 2 * reach, all_)
-            for start, length, reach, all_ in zip(corner, shape, (z, y, x), whole, strict=True)
+        segments = [
+            _wrapped_segments(start - margin, length + 2 * margin, full_length)
+            for start, length, margin, full_length in zip(corner, shape, (z, y, x), full_shape, strict=True)
         ]
-        for (z_from, z_to), (y_from, y_to), (x_from, x_to) in product(*along):
+        for (z_from, z_to), (y_from, y_to), (x_from, x_to) in product(*segments):
             target = values[z_to, y_to, x_to]
             target[...] = self.read(((z_from, y_from, x_from), (target.shape[0], target.shape[1], target.shape[2])))
         return values, _window((z, y, x), shape)
 
     def finite_sum(self, box: Box) -> tuple[float, int]:
         """Return the sum of all finite densities of the source in a box, and how many there are."""
-        total, number = 0.0, 0
-        for _, values in self.portions(box):
+        total, count = 0.0, 0
+        for _, values in self.read_parts(box):
             finite = values[np.isfinite(values)]
-            total, number = total + float(finite.sum(dtype=np.float64)), number + finite.size
-        return total, number
+            total, count = total + float(finite.sum(dtype=np.float64)), count + finite.size
+        return total, count
 
-    def _filled(self, values: NDArray[Any]) -> NDArray[Any]:
+    def _replace_non_finite(self, values: NDArray[Any]) -> NDArray[Any]:
         if not np.issubdtype(values.dtype, np.floating):
             return values
         with np.errstate(over="ignore", invalid="ignore"):
-            single = values.astype(np.float32, copy=False)
-        finite = np.isfinite(single)
-        return single if finite.all() else np.where(finite, single, np.float32(self.fill))
+            float_values = values.astype(np.float32, copy=False)
+        finite = np.isfinite(float_values)
+        return float_values if finite.all() else np.where(finite, float_values, np.float32(self.fill))
 
 
 def _window(corner_zyx: Zyx, shape_zyx: Zyx) -> tuple[slice, slice, slice]:
@@ -186,13 +186,13 @@ def _window(corner_zyx: Zyx, shape_zyx: Zyx) -> tuple[slice, slice, slice]:
     return z, y, x
 
 
-def _stretches(start: int, length: int, whole: int) -> list[tuple[int, slice]]:
+def _wrapped_segments(start: int, length: int, axis_length: int) -> list[tuple[int, slice]]:
     """Divide what may lie beyond the ends of a periodic axis: where to read, and where to put that."""
-    stretches = []
+    segments = []
     done = 0
     while done < length:
-        source = (start + done) % whole
-        step = min(length - done, whole - source)
-        stretches.append((source, slice(done, done + step)))
-        done += step
-    return stretches
+        source = (start + done) % axis_length
+        count = min(length - done, axis_length - source)
+        segments.append((source, slice(done, done + count)))
+        done += count
+    return segments

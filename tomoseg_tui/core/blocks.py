@@ -14,14 +14,14 @@ from tomoseg_tui.errors import ShapeError, UsageError
 
 Zyx = tuple[int, int, int]
 """A corner or a shape along z, y and x, voxels."""
-LEAST_RELIEF = 0.2
+MIN_REDUCTION = 0.2
 """Share of its pixels that a piece loses at least where smaller ones are asked for, so that few steps lead far."""
 _Span = tuple[int, int]
 """Where something begins on an axis, and where it ends (exclusive)."""
 
 
 @dataclass(frozen=True)
-class Piece:
+class Block:
     """A box to read, and the box within it for which the result holds; both lie within the volume."""
 
     read_corner_zyx: Zyx
@@ -44,9 +44,12 @@ class Piece:
         return _window(self.inside_corner_zyx, self.inside_shape_zyx)
 
     @property
-    def inside_of_read(self) -> tuple[slice, slice, slice]:
+    def inside_in_read(self) -> tuple[slice, slice, slice]:
         """The inside, as an index into what was read."""
-        z, y, x = (inside - read for inside, read in zip(self.inside_corner_zyx, self.read_corner_zyx, strict=True))
+        z, y, x = (
+            inside_start - read_start
+            for inside_start, read_start in zip(self.inside_corner_zyx, self.read_corner_zyx, strict=True)
+        )
         return _window((z, y, x), self.inside_shape_zyx)
 
 
@@ -55,7 +58,7 @@ def _window(corner_zyx: Zyx, shape_zyx: Zyx) -> tuple[slice, slice, slice]:
     return z, y, x
 
 
-def pieces(shape_zyx: Zyx, *, slab: int, edge: int, halo_zyx: Zyx, stride: int = 1) -> list[Piece]:
+def split_into_blocks(shape_zyx: Zyx, *, slab: int, edge: int, halo_zyx: Zyx, stride: int = 1) -> list[Block]:
     """Return pieces whose insides cover a volume, each voxel once.
 
     Parameters
@@ -99,56 +102,58 @@ def pieces(shape_zyx: Zyx, *, slab: int, edge: int, halo_zyx: Zyx, stride: int =
             f"Pieces of {slab} slices and edge {edge} at stride {stride} were asked of a volume {shape_zyx}.",
             "Give positive sizes and a halo of 0 or more.",
         )
-    along_z = _slabs(shape_zyx[0], slab, halo_zyx[0])
-    along_y = _overlapping(shape_zyx[1], edge, halo_zyx[1], stride)
-    along_x = _overlapping(shape_zyx[2], edge, halo_zyx[2], stride)
-    return [_piece(*spans) for spans in product(along_z, along_y, along_x)]
+    along_z = _slab_spans(shape_zyx[0], slab, halo_zyx[0])
+    along_y = _overlapping_spans(shape_zyx[1], edge, halo_zyx[1], stride)
+    along_x = _overlapping_spans(shape_zyx[2], edge, halo_zyx[2], stride)
+    return [_make_block(*spans) for spans in product(along_z, along_y, along_x)]
 
 
-def _piece(z: tuple[_Span, _Span], y: tuple[_Span, _Span], x: tuple[_Span, _Span]) -> Piece:
+def _make_block(z: tuple[_Span, _Span], y: tuple[_Span, _Span], x: tuple[_Span, _Span]) -> Block:
     """Join (read, inside) along each axis."""
-    (rz, iz), (ry, iy), (rx, ix) = z, y, x
-    return Piece(
-        (rz[0], ry[0], rx[0]),
-        (rz[1] - rz[0], ry[1] - ry[0], rx[1] - rx[0]),
-        (iz[0], iy[0], ix[0]),
-        (iz[1] - iz[0], iy[1] - iy[0], ix[1] - ix[0]),
+    (read_z, inside_z), (read_y, inside_y), (read_x, inside_x) = z, y, x
+    return Block(
+        (read_z[0], read_y[0], read_x[0]),
+        (read_z[1] - read_z[0], read_y[1] - read_y[0], read_x[1] - read_x[0]),
+        (inside_z[0], inside_y[0], inside_x[0]),
+        (inside_z[1] - inside_z[0], inside_y[1] - inside_y[0], inside_x[1] - inside_x[0]),
     )
 
 
-def _slabs(length: int, slab: int, halo: int) -> list[tuple[_Span, _Span]]:
+def _slab_spans(length: int, slab: int, halo: int) -> list[tuple[_Span, _Span]]:
     """Return (read, inside) of slabs that begin at multiples of their thickness."""
-    read = min(length, slab + 2 * halo)
+    read_length = min(length, slab + 2 * halo)
     spans = []
     for start in range(0, length, slab):
-        first = min(max(start - halo, 0), length - read)
-        spans.append(((first, first + read), (start, min(start + slab, length))))
+        first = min(max(start - halo, 0), length - read_length)
+        spans.append(((first, first + read_length), (start, min(start + slab, length))))
     return spans
 
 
-def _overlapping(length: int, edge: int, halo: int, stride: int) -> list[tuple[_Span, _Span]]:
+def _overlapping_spans(length: int, edge: int, halo: int, stride: int) -> list[tuple[_Span, _Span]]:
     """Return (read, inside) of overlapping stretches; insides meet in the middle of the overlap."""
     if length <= edge:
         return [((0, length), (0, length))]
-    read = edge - (edge - length) % stride
-    step = (read - 2 * halo) // stride * stride
+    read_length = edge - (edge - length) % stride
+    step = (read_length - 2 * halo) // stride * stride
     if step < 1:
         raise UsageError(
             f"Pieces with an edge of {edge} leave nothing between halos of {halo} at stride {stride}.",
             f"Use an edge of at least {2 * halo + 2 * stride}.",
         )
-    count = _count(length, read, step)
-    while read - stride > 2 * halo and _count(length, read - stride, step - stride) == count:  # no more than needed
-        read, step = read - stride, step - stride
-    starts = [*range(0, length - read, step), length - read]
-    meetings = [(first + read + second) // 2 for first, second in pairwise(starts)]
-    insides = pairwise([0, *meetings, length])
-    return [((start, start + read), inside) for start, inside in zip(starts, insides, strict=True)]
+    count = _span_count(length, read_length, step)
+    while (
+        read_length - stride > 2 * halo and _span_count(length, read_length - stride, step - stride) == count
+    ):  # no more than needed
+        read_length, step = read_length - stride, step - stride
+    starts = [*range(0, length - read_length, step), length - read_length]
+    boundaries = [(first + read_length + second) // 2 for first, second in pairwise(starts)]
+    insides = pairwise([0, *boundaries, length])
+    return [((start, start + read_length), inside) for start, inside in zip(starts, insides, strict=True)]
 
 
-def _count(length: int, read: int, step: int) -> int:
-    """Return how many stretches of `read` cover a length, each a step after the other; endless without a step."""
-    return 1 - (read - length) // step if step > 0 else length
+def _span_count(length: int, read_length: int, step: int) -> int:
+    """Return how many stretches of `read_length` cover a length, each one step further; endless without a step."""
+    return 1 - (read_length - length) // step if step > 0 else length
 
 
 def smaller_edge(shape_yx: tuple[int, int], edge: int, *, halo: int, stride: int) -> int | None:
@@ -163,12 +168,12 @@ def smaller_edge(shape_yx: tuple[int, int], edge: int, *, halo: int, stride: int
     halo : int
         How far a result looks along y and x.
     stride : int
-        As for `pieces`.
+        As for `split_into_blocks`.
 
     Returns
     -------
     int or None
-        With it, pieces have fewer pixels by `LEAST_RELIEF` or more, and together read as few as can be then;
+        With it, pieces have fewer pixels by `MIN_REDUCTION` or more, and together read as few as can be then;
         where none are that much smaller, the smallest there are. None if there are no smaller ones.
 
     Examples
@@ -176,44 +181,44 @@ def smaller_edge(shape_yx: tuple[int, int], edge: int, *, halo: int, stride: int
     >>> smaller_edge((544, 544), 544, halo=112, stride=8)  # 4 pieces, not the 49 of edge 272
     384
     """
-    before = _cover(shape_yx, edge, halo, stride)[1]
-    covers = {
-        smaller: _cover(shape_yx, smaller, halo, stride)
-        for smaller in range(2 * halo + 2 * stride, min(edge, max(shape_yx)), stride)
+    current_pixels = _coverage(shape_yx, edge, halo, stride)[1]
+    coverage = {
+        candidate: _coverage(shape_yx, candidate, halo, stride)
+        for candidate in range(2 * halo + 2 * stride, min(edge, max(shape_yx)), stride)
     }
-    lighter = {smaller: count * pixels for smaller, (count, pixels) in covers.items() if pixels < before}
-    enough = [smaller for smaller in lighter if covers[smaller][1] <= (1 - LEAST_RELIEF) * before]
-    if enough:
-        return min(enough, key=lambda smaller: (lighter[smaller], smaller))
-    return min(lighter, key=lambda smaller: covers[smaller][1], default=None)
+    costs = {candidate: count * pixels for candidate, (count, pixels) in coverage.items() if pixels < current_pixels}
+    sufficient = [candidate for candidate in costs if coverage[candidate][1] <= (1 - MIN_REDUCTION) * current_pixels]
+    if sufficient:
+        return min(sufficient, key=lambda candidate: (costs[candidate], candidate))
+    return min(costs, key=lambda candidate: coverage[candidate][1], default=None)
 
 
-def times_read(shape_yx: tuple[int, int], edge: int, *, halo: int, stride: int) -> float:
+def read_overhead(shape_yx: tuple[int, int], edge: int, *, halo: int, stride: int) -> float:
     """Return how often the pieces of a slice together read each of its pixels, on average; 1 for a whole slice."""
-    count, pixels = _cover(shape_yx, edge, halo, stride)
+    count, pixels = _coverage(shape_yx, edge, halo, stride)
     return count * pixels / (shape_yx[0] * shape_yx[1])
 
 
-def _cover(shape_yx: tuple[int, int], edge: int, halo: int, stride: int) -> tuple[int, int]:
+def _coverage(shape_yx: tuple[int, int], edge: int, halo: int, stride: int) -> tuple[int, int]:
     """Return how many pieces cover a slice, and the pixels that each of them reads."""
-    along_y, along_x = (_overlapping(length, edge, halo, stride) for length in shape_yx)
+    along_y, along_x = (_overlapping_spans(length, edge, halo, stride) for length in shape_yx)
     (top, bottom), (left, right) = along_y[0][0], along_x[0][0]
     return len(along_y) * len(along_x), (bottom - top) * (right - left)
 
 
-def cut(volume: NDArray[Any], piece: Piece) -> NDArray[Any]:
+def read_block(volume: NDArray[Any], block: Block) -> NDArray[Any]:
     """Return what a piece reads of a volume (z, y, x, ...); a view, no copy."""
-    return volume[piece.read_window]
+    return volume[block.read_window]
 
 
-def place(out: NDArray[Any], piece: Piece, values: NDArray[Any]) -> None:
+def write_block(out: NDArray[Any], block: Block, values: NDArray[Any]) -> None:
     """Write the inside of a finished piece into the volume that it belongs to.
 
     Parameters
     ----------
     out : ndarray, shape (z, y, x, ...)
         The volume; changed in place within the piece's inside.
-    piece : Piece
+    block : Piece
         Where the values belong.
     values : ndarray, shape (*piece.read_shape_zyx, ...)
         What was made of all that the piece read.
@@ -223,9 +228,9 @@ def place(out: NDArray[Any], piece: Piece, values: NDArray[Any]) -> None:
     ShapeError
         If the values do not have the shape that was read.
     """
-    if values.shape[:3] != piece.read_shape_zyx:
+    if values.shape[:3] != block.read_shape_zyx:
         raise ShapeError(
-            f"Values of shape {values.shape} came for a piece of shape {piece.read_shape_zyx}.",
+            f"Values of shape {values.shape} came for a piece of shape {block.read_shape_zyx}.",
             "Return as many voxels as the piece reads.",
         )
-    out[piece.inside_window] = values[piece.inside_of_read]
+    out[block.inside_window] = values[block.inside_in_read]

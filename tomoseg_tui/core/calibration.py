@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError
 
-BELIEF = 0.01
+PRIOR_WEIGHT = 0.01
 """How strongly one tile holds on to what the network says; of n tiles, the n-th part."""
-STEPS = 50
+MAX_NEWTON_STEPS = 50
 """More of Newton's steps than a fit of two numbers ever needs."""
-SCALES = (0.25, 2.0)
+SCALE_RANGE = (0.25, 2.0)
 """A scale beyond these says more of the few tiles than of the network."""
-MOST_SHIFT = 3.0
+MAX_SHIFT = 3.0
 """So is a shift."""
 _BINS = np.linspace(-12, 12, 481)  # logits apart by 0.05 are alike
 
@@ -26,7 +26,7 @@ class Calibration(NamedTuple):
 
 
 def fit_calibration(
-    logits: NDArray[np.floating], truth: NDArray[np.bool_], *, other_weight: float, tiles: int
+    logits: NDArray[np.floating], truth: NDArray[np.bool_], *, negative_weight: float, tiles: int
 ) -> Calibration:
     """Find how logits become honest ones.
 
@@ -36,7 +36,7 @@ def fit_calibration(
         Logarithm of the odds for each pixel; infinities are held at 12.
     truth : ndarray of bool, the same shape
         True is feature.
-    other_weight : float
+    negative_weight : float
         How many pixels a pixel that is not feature stands for; above 0.
     tiles : int
         Tiles that show the feature, above 0: the fewer, the nearer to no change.
@@ -44,7 +44,7 @@ def fit_calibration(
     Returns
     -------
     Calibration
-        Scale within `SCALES`, shift within `MOST_SHIFT`; (1, 0) leaves logits as they are.
+        Scale within `SCALE_RANGE`, shift within `MAX_SHIFT`; (1, 0) leaves logits as they are.
 
     Raises
     ------
@@ -69,30 +69,37 @@ def fit_calibration(
     if logits.shape != truth.shape:
         raise ShapeError(f"Logits have shape {logits.shape}, the truth {truth.shape}.", "Fit arrays of one shape.")
     bins = np.searchsorted(_BINS, logits)
-    feature = np.bincount(bins[truth], minlength=_BINS.size + 1).astype(np.float64)
-    other = np.bincount(bins[~truth], minlength=_BINS.size + 1) * other_weight
-    total = max(feature.sum() + other.sum(), 1.0)
-    at = np.concatenate([_BINS[:1], (_BINS[1:] + _BINS[:-1]) / 2, _BINS[-1:]])
-    belief = BELIEF / tiles
-    found = np.array([1.0, 0.0])
-    for _ in range(STEPS):
-        step = _newton_step(at, feature / total, other / total, found, belief)
-        found = np.clip(found - np.clip(step, -0.5, 0.5), [SCALES[0], -MOST_SHIFT], [SCALES[1], MOST_SHIFT])
-    return Calibration(float(found[0]), float(found[1]))
+    positives = np.bincount(bins[truth], minlength=_BINS.size + 1).astype(np.float64)
+    negatives = np.bincount(bins[~truth], minlength=_BINS.size + 1) * negative_weight
+    total = max(positives.sum() + negatives.sum(), 1.0)
+    bin_logits = np.concatenate([_BINS[:1], (_BINS[1:] + _BINS[:-1]) / 2, _BINS[-1:]])
+    prior_weight = PRIOR_WEIGHT / tiles
+    parameters = np.array([1.0, 0.0])
+    for _ in range(MAX_NEWTON_STEPS):
+        step = _newton_step(bin_logits, positives / total, negatives / total, parameters, prior_weight)
+        parameters = np.clip(
+            parameters - np.clip(step, -0.5, 0.5), [SCALE_RANGE[0], -MAX_SHIFT], [SCALE_RANGE[1], MAX_SHIFT]
+        )
+    return Calibration(float(parameters[0]), float(parameters[1]))
 
 
 def _newton_step(
-    at: NDArray[np.float64],
-    feature: NDArray[np.float64],
-    other: NDArray[np.float64],
-    found: NDArray[np.float64],
-    belief: float,
+    bin_logits: NDArray[np.float64],
+    positives: NDArray[np.float64],
+    negatives: NDArray[np.float64],
+    parameters: NDArray[np.float64],
+    prior_weight: float,
 ) -> NDArray[np.float64]:
     """Return the step (scale, shift) towards the least cross entropy and penalty, from shares of pixels at logits."""
-    probability = 1 / (1 + np.exp(-(found[0] * at + found[1])))
-    slope = other * probability - feature * (1 - probability)
-    bend = (feature + other) * probability * (1 - probability)
-    gradient = np.array([(slope * at).sum(), slope.sum()]) + belief * (found - [1.0, 0.0])
-    mixed = (bend * at).sum()
-    curvature = np.array([[(bend * at**2).sum() + belief, mixed], [mixed, bend.sum() + belief]])
-    return np.asarray(np.linalg.solve(curvature, gradient))
+    probability = 1 / (1 + np.exp(-(parameters[0] * bin_logits + parameters[1])))
+    derivative = negatives * probability - positives * (1 - probability)
+    second_derivative = (positives + negatives) * probability * (1 - probability)
+    gradient = np.array([(derivative * bin_logits).sum(), derivative.sum()]) + prior_weight * (parameters - [1.0, 0.0])
+    cross_term = (second_derivative * bin_logits).sum()
+    hessian = np.array(
+        [
+            [(second_derivative * bin_logits**2).sum() + prior_weight, cross_term],
+            [cross_term, second_derivative.sum() + prior_weight],
+        ]
+    )
+    return np.asarray(np.linalg.solve(hessian, gradient))

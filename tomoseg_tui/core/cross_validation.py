@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def deal_into_folds(groups: NDArray[np.int64], signs: NDArray[np.int8], *, folds: int) -> NDArray[np.int64]:
+def assign_folds(groups: NDArray[np.int64], signs: NDArray[np.int8], *, folds: int) -> NDArray[np.int64]:
     """Choose a fold for every tile.
 
     Parameters
@@ -31,17 +31,19 @@ def deal_into_folds(groups: NDArray[np.int64], signs: NDArray[np.int8], *, folds
     >>> deal_into_folds(np.array([0, 0, 1, 2, 3]), np.array([[1], [1], [1], [-1], [-1]], np.int8), folds=2)
     array([0, 0, 1, 1, 0])
     """
-    kinds = np.concatenate([signs > 0, signs < 0, np.ones((len(signs), 1), bool)], axis=1)  # (n, 2f + 1)
-    brings = np.zeros((groups.max(initial=-1) + 1, kinds.shape[1]), np.int64)  # (g, 2f + 1)
-    np.add.at(brings, groups, kinds.astype(np.int64))
-    totals = np.maximum(brings.sum(axis=0), 1)
-    dealt = np.zeros((folds, kinds.shape[1]), np.int64)
-    fold_of_group = np.zeros(len(brings), np.int64)
+    categories = np.concatenate([signs > 0, signs < 0, np.ones((len(signs), 1), bool)], axis=1)  # (n, 2f + 1)
+    group_counts = np.zeros((groups.max(initial=-1) + 1, categories.shape[1]), np.int64)  # (g, 2f + 1)
+    np.add.at(group_counts, groups, categories.astype(np.int64))
+    totals = np.maximum(group_counts.sum(axis=0), 1)
+    fold_counts = np.zeros((folds, categories.shape[1]), np.int64)
+    fold_of_group = np.zeros(len(group_counts), np.int64)
     # Positives first: they are the fewer, and what comes later evens out the sizes of the folds.
-    rank = np.lexsort((np.arange(len(brings)), -brings[:, : signs.shape[1]].sum(axis=1), -brings[:, -1]))
-    for group in rank:
-        crowd = (dealt[:, :-1] * brings[group, :-1] / totals[:-1]).sum(axis=1)
-        fold = int(np.lexsort((np.arange(folds), dealt[:, -1], crowd))[0])
+    order = np.lexsort(
+        (np.arange(len(group_counts)), -group_counts[:, : signs.shape[1]].sum(axis=1), -group_counts[:, -1])
+    )
+    for group in order:
+        occupancy = (fold_counts[:, :-1] * group_counts[group, :-1] / totals[:-1]).sum(axis=1)
+        fold = int(np.lexsort((np.arange(folds), fold_counts[:, -1], occupancy))[0])
         fold_of_group[group] = fold
-        dealt[fold] += brings[group]
+        fold_counts[fold] += group_counts[group]
     return fold_of_group[groups] if len(groups) else np.zeros(0, np.int64)

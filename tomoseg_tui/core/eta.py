@@ -8,30 +8,30 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import final
 
-HALF_LAPS, HALF_SECONDS = 2.0, 20.0
+HALF_LIFE_UPDATES, HALF_LIFE_SECONDS = 2.0, 20.0
 """After so many laps a lap weighs half as much, or after so many seconds where that takes longer."""
-RECENT_RESTS = 3
+RECENT_PAUSES = 3
 """The shortest of them is taken: the first one compiles, and any may be disturbed."""
-_TOUCHES = 1e-6
+_TOLERANCE = 1e-6
 """Shares that differ by less are the same."""
 
 
 @dataclass(frozen=True)
-class Forecast:
+class DurationForecast:
     """What is known of a job before it has done anything."""
 
     start_seconds: float
     """Until the first unit is begun."""
     work_seconds: float
     """All units."""
-    rest_seconds: float = 0.0
+    pause_seconds: float = 0.0
     """After each round."""
     closing_seconds: float = 0.0
     """After the last."""
 
 
 @dataclass
-class Laps:
+class ProgressHistory:
     """What was seen of the work."""
 
     count: int = 0
@@ -39,12 +39,12 @@ class Laps:
     """Of all work, that the laps have brought."""
     seconds: float = 0.0
     """Those of the laps, without rests."""
-    rests: list[float] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
     """Seconds after each round."""
 
 
 @final
-class TimeLeft:
+class EtaEstimator:
     """Learns from each word of progress.
 
     Parameters
@@ -59,80 +59,84 @@ class TimeLeft:
         Share of the work that an earlier life of the job has done.
     """
 
-    def __init__(self, began: float, *, rounds: int = 1, forecast: Forecast | None = None, done: float = 0.0) -> None:
-        self.laps = Laps()
-        self._began, self._rounds, self._forecast = began, rounds, forecast
-        self._at, self._done = began, done
-        self._first: float | None = None
-        self._unit = 0.0
+    def __init__(
+        self, start_time: float, *, rounds: int = 1, forecast: DurationForecast | None = None, done: float = 0.0
+    ) -> None:
+        self.history = ProgressHistory()
+        self._start_time, self._rounds, self._forecast = start_time, rounds, forecast
+        self._last_time, self._done = start_time, done
+        self._first_done: float | None = None
+        self._last_increment = 0.0
         self._recent_seconds = self._recent_share = 0.0
 
-    def tell(self, at: float, done: float) -> None:
+    def update(self, timestamp: float, done: float) -> None:
         """Learn that this share of the work, 0 to 1, is done.
 
         What has happened before the first word of something done is start-up and no lap.
         """
         if done == self._done:
             return
-        lap, gained = at - self._at, done - self._done
-        if self._first is None:
-            self._first = done
-        elif gained > 0:
-            self._count(lap, gained)
-            self._unit = gained
-        self._at, self._done = at, done
+        elapsed, increment = timestamp - self._last_time, done - self._done
+        if self._first_done is None:
+            self._first_done = done
+        elif increment > 0:
+            self._add_interval(elapsed, increment)
+            self._last_increment = increment
+        self._last_time, self._done = timestamp, done
 
-    def _count(self, lap: float, gained: float) -> None:
-        pace = self._pace()
-        if self._rests_now() and self.laps.count and pace is not None:
-            self.laps.rests.append(max(0.0, lap - pace * gained))
-            lap = min(lap, pace * gained)
+    def _add_interval(self, elapsed: float, increment: float) -> None:
+        total_seconds = self._total_seconds()
+        if self._is_pausing() and self.history.count and total_seconds is not None:
+            self.history.pauses.append(max(0.0, elapsed - total_seconds * increment))
+            elapsed = min(elapsed, total_seconds * increment)
         else:
-            keep = 0.5 ** min(1 / HALF_LAPS, lap / HALF_SECONDS)
-            self._recent_seconds = keep * self._recent_seconds + lap
-            self._recent_share = keep * self._recent_share + gained
-        self.laps.count += 1
-        self.laps.share += gained
-        self.laps.seconds += lap
+            decay = 0.5 ** min(1 / HALF_LIFE_UPDATES, elapsed / HALF_LIFE_SECONDS)
+            self._recent_seconds = decay * self._recent_seconds + elapsed
+            self._recent_share = decay * self._recent_share + increment
+        self.history.count += 1
+        self.history.share += increment
+        self.history.seconds += elapsed
 
-    def seconds(self, at: float) -> float | None:
+    def remaining_seconds(self, timestamp: float) -> float | None:
         """Return how long the rest takes; None where nothing is known yet."""
-        pace = self._pace()
-        if pace is None:
+        total_seconds = self._total_seconds()
+        if total_seconds is None:
             return None
-        known = self._forecast or Forecast(0.0, 0.0)
-        rest = self._rest(known)
-        if self._first is None:
-            now = known.start_seconds
-        elif self._left == 0:
-            now = rest + known.closing_seconds
+        forecast = self._forecast or DurationForecast(0.0, 0.0)
+        pause = self._pause_seconds(forecast)
+        if self._first_done is None:
+            current = forecast.start_seconds
+        elif self._remaining_share == 0:
+            current = pause + forecast.closing_seconds
         else:  # what is being done takes at least as long as it has
-            now = pace * min(self._unit or self._left, self._left) + (rest if self._rests_now() else 0.0)
-        ahead = pace * self._left + rest * self._rests_left() + known.closing_seconds
-        if self._first is None:
-            ahead += known.start_seconds
-        return max(0.0, ahead - min(now, max(0.0, at - self._at)))
+            current = total_seconds * min(self._last_increment or self._remaining_share, self._remaining_share) + (
+                pause if self._is_pausing() else 0.0
+            )
+        remaining = total_seconds * self._remaining_share + pause * self._remaining_pauses() + forecast.closing_seconds
+        if self._first_done is None:
+            remaining += forecast.start_seconds
+        return max(0.0, remaining - min(current, max(0.0, timestamp - self._last_time)))
 
     @property
-    def _left(self) -> float:
+    def _remaining_share(self) -> float:
         return max(0.0, 1.0 - self._done)
 
-    def _pace(self) -> float | None:
+    def _total_seconds(self) -> float | None:
         """Return the seconds that all of the work takes."""
         if self._recent_share > 0:
             return self._recent_seconds / self._recent_share
         return None if self._forecast is None else self._forecast.work_seconds
 
-    def _rest(self, known: Forecast) -> float:
+    def _pause_seconds(self, forecast: DurationForecast) -> float:
         if self._rounds == 1:
             return 0.0
-        enough = len(self.laps.rests) > (0 if self._forecast is None else 1)
-        return min(self.laps.rests[-RECENT_RESTS:]) if enough else known.rest_seconds
+        has_pauses = len(self.history.pauses) > (0 if self._forecast is None else 1)
+        return min(self.history.pauses[-RECENT_PAUSES:]) if has_pauses else forecast.pause_seconds
 
-    def _rests_now(self) -> bool:
+    def _is_pausing(self) -> bool:
         """Tell whether a round has just ended."""
         rounds = self._done * self._rounds
-        return self._rounds > 1 and self._first is not None and abs(rounds - round(rounds)) < _TOUCHES
+        return self._rounds > 1 and self._first_done is not None and abs(rounds - round(rounds)) < _TOLERANCE
 
-    def _rests_left(self) -> int:
-        return self._rounds - floor(self._done * self._rounds + _TOUCHES) + self._rests_now()
+    def _remaining_pauses(self) -> int:
+        return self._rounds - floor(self._done * self._rounds + _TOLERANCE) + self._is_pausing()

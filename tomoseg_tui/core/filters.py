@@ -15,19 +15,35 @@ from typing import Any, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.binning import BinnedVolume, Box, Floats, RegionSource, bin_region, binned_shape, boxes
+from tomoseg_tui.core.binning import (
+    BinnedVolume,
+    Box,
+    FloatArray,
+    RegionSource,
+    bin_region,
+    binned_shape,
+    split_into_boxes,
+)
 from tomoseg_tui.core.blocks import Zyx
 from tomoseg_tui.core.grid import DensityScale
-from tomoseg_tui.core.smoothing import BlockSums, CoarseCopy, gaussian_sigma, gaussian_taps, smooth
+from tomoseg_tui.core.smoothing import BlockSums, CoarseVolume, gaussian_sigma, gaussian_taps, smooth
 from tomoseg_tui.errors import TomogramError, UsageError
 
-__all__ = ["NO_FILTER", "FilterChain", "Kept", "RegionSource", "bin_region", "binned_shape", "preprocess"]
+__all__ = [
+    "NO_FILTER",
+    "FilterChain",
+    "PreprocessCheckpoint",
+    "RegionSource",
+    "bin_region",
+    "binned_shape",
+    "preprocess",
+]
 
-PIECE_VOXELS = 6 << 20
+BLOCK_VOXELS = 6 << 20
 """Voxels read at a time by default, halo included; about 25 bytes of memory each at the peak."""
-COSTS = (1, 1, 4, 5)
+PASS_COSTS = (1, 1, 4, 5)
 """Of a piece in the four readings, about: for the mean, the background, the values to clamp at, the result."""
-BACKGROUND_EDGE = 128
+MAX_BACKGROUND_EDGE = 128
 """Most blocks along an axis of the small copy on which the high-pass makes its background."""
 
 
@@ -86,36 +102,36 @@ NO_FILTER = FilterChain(0.0, 0.0, 0.0)
 """Densities stay as they are."""
 
 
-class Kept(Protocol):
+class PreprocessCheckpoint(Protocol):
     """What there is of a volume whose filtering was cut off, and where more is put."""
 
-    def found(self, reading: str) -> NDArray[Any] | None:
+    def load_result(self, pass_name: str) -> NDArray[Any] | None:
         """Return what a reading of the whole volume has found; None if it has not come to its end."""
 
-    def keep(self, reading: str, found: NDArray[Any]) -> None:
+    def save_result(self, pass_name: str, result: NDArray[Any]) -> None:
         """Keep what a reading has found."""
 
-    def has_piece(self, corner_zyx: Zyx) -> bool:
+    def has_block(self, corner_zyx: Zyx) -> bool:
         """Tell whether the piece that begins at a corner is written."""
 
 
 @final
-class _NothingKept:
+class _NoCheckpoint:
     """Nothing was done before, and nothing is kept."""
 
-    def found(self, reading: str) -> NDArray[Any] | None:
-        del reading
+    def load_result(self, pass_name: str) -> NDArray[Any] | None:
+        del pass_name
         return None
 
-    def keep(self, reading: str, found: NDArray[Any]) -> None:
+    def save_result(self, pass_name: str, result: NDArray[Any]) -> None:
         pass
 
-    def has_piece(self, corner_zyx: Zyx) -> bool:
+    def has_block(self, corner_zyx: Zyx) -> bool:
         del corner_zyx
         return False
 
 
-NOTHING_KEPT: Kept = _NothingKept()
+NO_CHECKPOINT: PreprocessCheckpoint = _NoCheckpoint()
 """A volume that is filtered from its beginning to its end."""
 
 
@@ -125,10 +141,10 @@ def preprocess(
     *,
     factor: int = 1,
     scale: DensityScale | None = None,
-    piece_voxels: int = PIECE_VOXELS,
-    on_piece: Callable[[int, int], None] | None = None,
-    kept: Kept = NOTHING_KEPT,
-) -> Iterator[tuple[Zyx, Floats]]:
+    block_voxels: int = BLOCK_VOXELS,
+    on_block: Callable[[int, int], None] | None = None,
+    checkpoint: PreprocessCheckpoint = NO_CHECKPOINT,
+) -> Iterator[tuple[Zyx, FloatArray]]:
     """Bin, filter, clamp and normalise a volume in pieces.
 
     Parameters
@@ -141,13 +157,13 @@ def preprocess(
         Binning before the filters; 1 for none.
     scale : DensityScale, optional
         Its mean is taken for the volume's. Without it the volume is read once more to find the mean.
-    piece_voxels : int
+    block_voxels : int
         Most voxels, halo included, to work on at a time. (A low-pass below 0.015 cycles/voxel has a
         halo that needs more.) The result does not depend on it.
-    on_piece : callable, optional
-        Called after each piece of each reading with the work done and all there is, a piece counting `COSTS`;
+    on_block : callable, optional
+        Called after each piece of each reading with the work done and all there is, a piece counting `PASS_COSTS`;
         and once after those that are passed over.
-    kept : Kept
+    checkpoint : Kept
         What was done before with the same source and settings: its readings are not repeated, its pieces
         not yielded. The result is the same to the bit.
 
@@ -171,24 +187,24 @@ def preprocess(
     The order is EMAN2's, and so are the edges: where the volume ends it begins again, as it does for a
     Fourier transform. On volumes of 64^3 the two correlate with more than 0.999.
     """
-    binned = BinnedVolume(source, factor, most_voxels=piece_voxels)
-    plan = _Plan(_boxes_of(binned.shape_zyx, chain, piece_voxels), _costs(chain, scale), on_piece, kept)
-    return _finished(binned, chain, scale, plan)
+    binned = BinnedVolume(source, factor, max_voxels=block_voxels)
+    plan = _Plan(_filter_boxes(binned.shape_zyx, chain, block_voxels), _pass_costs(chain, scale), on_block, checkpoint)
+    return _filtered_blocks(binned, chain, scale, plan)
 
 
-def _boxes_of(shape_zyx: Zyx, chain: FilterChain, piece_voxels: int) -> list[Box]:
+def _filter_boxes(shape_zyx: Zyx, chain: FilterChain, block_voxels: int) -> list[Box]:
     """Return the pieces in which a binned volume of a shape is filtered."""
-    return boxes(shape_zyx, halo=_taps_of(chain).size // 2, most_voxels=piece_voxels)
+    return split_into_boxes(shape_zyx, halo=_lowpass_taps(chain).size // 2, max_voxels=block_voxels)
 
 
-def _taps_of(chain: FilterChain) -> NDArray[np.float64]:
+def _lowpass_taps(chain: FilterChain) -> NDArray[np.float64]:
     return gaussian_taps(chain.lowpass) if chain.lowpass else np.ones(1)
 
 
-def _costs(chain: FilterChain, scale: DensityScale | None) -> list[int]:
+def _pass_costs(chain: FilterChain, scale: DensityScale | None) -> list[int]:
     """Return what a piece costs in each reading: for the mean, the background, the clamping, and to finish it."""
-    readings = [scale is None, chain.highpass > 0, not chain.is_off, True]
-    return [cost for cost, happens in zip(COSTS, readings, strict=True) if happens]
+    needed_passes = [scale is None, chain.highpass > 0, not chain.is_off, True]
+    return [cost for cost, is_needed in zip(PASS_COSTS, needed_passes, strict=True) if is_needed]
 
 
 @final
@@ -196,110 +212,116 @@ class _Plan:
     """The pieces of the binned volume, what of them is done, and the telling of it."""
 
     def __init__(
-        self, all_boxes: list[Box], costs: list[int], on_piece: Callable[[int, int], None] | None, kept: Kept
+        self,
+        all_boxes: list[Box],
+        costs: list[int],
+        on_block: Callable[[int, int], None] | None,
+        checkpoint: PreprocessCheckpoint,
     ) -> None:
-        self._boxes, self._kept = all_boxes, kept
-        self._all = sum(costs) * len(all_boxes)
-        self._costs, self._cost = iter(costs), 0
-        self._done = self._passed_over = 0
-        self._on_piece = on_piece
+        self._boxes, self._checkpoint = all_boxes, checkpoint
+        self._total_cost = sum(costs) * len(all_boxes)
+        self._costs, self._block_cost = iter(costs), 0
+        self._finished_cost = self._skipped_cost = 0
+        self._on_block = on_block
 
-    def each(self) -> Iterator[Box]:
+    def iterate_boxes(self) -> Iterator[Box]:
         """Return the boxes for one reading; each is told as done when the next is asked for."""
-        return self._telling(self._boxes)
+        return self._iterate_reporting(self._boxes)
 
-    def missing(self) -> Iterator[Box]:
-        """Return the boxes that are still to be finished; told as those of `each`."""
-        self._cost = next(self._costs)
-        missing = [box for box in self._boxes if not self._kept.has_piece(box[0])]
-        self._pass_over(len(self._boxes) - len(missing))
-        return self._telling(missing)
+    def missing_boxes(self) -> Iterator[Box]:
+        """Return the boxes that are still to be finished; told as those of `iterate_boxes`."""
+        self._block_cost = next(self._costs)
+        missing = [box for box in self._boxes if not self._checkpoint.has_block(box[0])]
+        self._skip(len(self._boxes) - len(missing))
+        return self._iterate_reporting(missing)
 
-    def once(self, reading: str, find: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    def run_pass(self, pass_name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """Return what a reading finds, or has found before."""
-        self._cost = next(self._costs)
-        known = self._kept.found(reading)
-        if known is not None:
-            self._pass_over(len(self._boxes))
-            return known
-        found = find()
-        self._kept.keep(reading, found)
-        return found
+        self._block_cost = next(self._costs)
+        stored = self._checkpoint.load_result(pass_name)
+        if stored is not None:
+            self._skip(len(self._boxes))
+            return stored
+        result = compute()
+        self._checkpoint.save_result(pass_name, result)
+        return result
 
-    def _telling(self, left: list[Box]) -> Iterator[Box]:
-        if self._passed_over:  # all at once, as the place where the work goes on
-            self._tell(self._passed_over)
-            self._passed_over = 0
-        for box in left:
+    def _iterate_reporting(self, remaining: list[Box]) -> Iterator[Box]:
+        if self._skipped_cost:  # all at once, as the place where the work goes on
+            self._report(self._skipped_cost)
+            self._skipped_cost = 0
+        for box in remaining:
             yield box
-            self._tell(self._cost)
+            self._report(self._block_cost)
 
-    def _pass_over(self, count: int) -> None:
-        self._passed_over += count * self._cost
+    def _skip(self, count: int) -> None:
+        self._skipped_cost += count * self._block_cost
 
-    def _tell(self, cost: int) -> None:
-        self._done += cost
-        if self._on_piece is not None:
-            self._on_piece(self._done, self._all)
+    def _report(self, cost: int) -> None:
+        self._finished_cost += cost
+        if self._on_block is not None:
+            self._on_block(self._finished_cost, self._total_cost)
 
 
-def _finished(
+def _filtered_blocks(
     binned: BinnedVolume, chain: FilterChain, scale: DensityScale | None, plan: _Plan
-) -> Iterator[tuple[Zyx, Floats]]:
+) -> Iterator[tuple[Zyx, FloatArray]]:
     """Read the volume as often as the chain needs, and yield it finished."""
-    mean = float(plan.once("mean", lambda: _finite_mean(binned, plan))) if scale is None else scale.mean
+    mean = float(plan.run_pass("mean", lambda: _finite_mean(binned, plan))) if scale is None else scale.mean
     if chain.is_off:
-        own_units = replace(binned, fill=mean)
-        yield from ((box[0], own_units.read(box)) for box in plan.missing())
+        unfiltered = replace(binned, fill=mean)
+        yield from ((box[0], unfiltered.read(box)) for box in plan.missing_boxes())
         return
-    centred = replace(binned, fill=mean, centre=mean)
+    centred = replace(binned, fill=mean, offset=mean)
     background = _coarse_background(centred, chain, plan) if chain.highpass else None
-    filtered = _Filtered(centred, _taps_of(chain), background)
-    clamped = _Clamped(*plan.once("clamping", lambda: _clamping(filtered, chain.clamp, plan)).tolist())
-    yield from ((box[0], clamped.applied(filtered.read(box))) for box in plan.missing())
+    filtered = _FilteredVolume(centred, _lowpass_taps(chain), background)
+    clamp_scale = _ClampScale(
+        *plan.run_pass("clamping", lambda: _measure_clamping(filtered, chain.clamp, plan)).tolist()
+    )
+    yield from ((box[0], clamp_scale.apply(filtered.read(box))) for box in plan.missing_boxes())
 
 
 def _finite_mean(binned: BinnedVolume, plan: _Plan) -> NDArray[np.float64]:
     """Return the mean of all densities that are finite, shape ()."""
-    sums = [binned.finite_sum(box) for box in plan.each()]
-    number = sum(part for _, part in sums)
-    if not number:
+    sums = [binned.finite_sum(box) for box in plan.iterate_boxes()]
+    count = sum(finite_count for _, finite_count in sums)
+    if not count:
         raise TomogramError("The volume holds no finite value.", "Import it again from a file that holds densities.")
-    return np.array(sum(total for total, _ in sums) / number)
+    return np.array(sum(total for total, _ in sums) / count)
 
 
-def _coarse_background(binned: BinnedVolume, chain: FilterChain, plan: _Plan) -> CoarseCopy:
+def _coarse_background(binned: BinnedVolume, chain: FilterChain, plan: _Plan) -> CoarseVolume:
     """Return the volume with only the wavelengths that the high-pass removes, on a coarse grid."""
     shape = binned.shape_zyx
-    z, y, x = (-(-length // BACKGROUND_EDGE) for length in shape)
+    z, y, x = (-(-length // MAX_BACKGROUND_EDGE) for length in shape)
 
-    def find() -> Floats:
+    def compute() -> FloatArray:
         sums = BlockSums(shape, (z, y, x))
-        for box in plan.each():
+        for box in plan.iterate_boxes():
             sums.add(binned.read(box), box[0])
         lowpass_sigma = gaussian_sigma(chain.lowpass) if chain.lowpass else 0.0
         return sums.means().smoothed(hypot(gaussian_sigma(chain.highpass / shape[2]), lowpass_sigma)).values
 
-    return CoarseCopy(plan.once("background", find), (z, y, x))
+    return CoarseVolume(plan.run_pass("background", compute), (z, y, x))
 
 
 @dataclass(frozen=True, eq=False)
-class _Filtered:
+class _FilteredVolume:
     """A volume after low-pass and high-pass."""
 
     binned: BinnedVolume
     taps: NDArray[np.float64]
-    background: CoarseCopy | None
+    background: CoarseVolume | None
 
-    def read(self, box: Box) -> Floats:
+    def read(self, box: Box) -> FloatArray:
         """Return the densities (z, y, x) of a box."""
-        values, inside = self.binned.read_around(box, self.taps.size // 2)
+        values, inside = self.binned.read_with_halo(box, self.taps.size // 2)
         values = smooth(values, (self.taps, self.taps, self.taps), inside)
         return values if self.background is None else values - self.background.region(*box)
 
 
 @dataclass(frozen=True)
-class _Clamped:
+class _ClampScale:
     """How densities are clamped, and the mean and sigma that they then have."""
 
     low: float
@@ -307,27 +329,27 @@ class _Clamped:
     mean: float
     sigma: float
 
-    def applied(self, values: Floats) -> Floats:
+    def apply(self, values: FloatArray) -> FloatArray:
         """Return the values clamped, with mean 0 and sigma 1."""
         clamped = np.clip(values, np.float32(self.low), np.float32(self.high))
         return np.asarray((clamped - np.float32(self.mean)) / np.float32(self.sigma), np.float32)
 
 
-def _clamping(filtered: _Filtered, clamp: float, plan: _Plan) -> NDArray[np.float64]:
-    """Find from one reading at which values a volume is clamped, and its mean and sigma afterwards, as `_Clamped`.
+def _measure_clamping(filtered: _FilteredVolume, clamp: float, plan: _Plan) -> NDArray[np.float64]:
+    """Find from one reading at which values a volume is clamped, and its mean and sigma afterwards, as `_ClampScale`.
 
     Values are counted by the upper 16 bits of their float32: bins of at most 1/128 of the value at
     any scale, with exact means, so no range has to be known before. The error of mean and sigma is
     below 1e-4 sigma.
     """
     counts, sums = np.zeros(1 << 16, np.int64), np.zeros(1 << 16)
-    for box in plan.each():
+    for box in plan.iterate_boxes():
         values = np.ravel(filtered.read(box))
         bins = values.view(np.uint32) >> 16
         counts += np.bincount(bins, minlength=1 << 16)
         sums += np.bincount(bins, weights=values, minlength=1 << 16)
-    filled = counts > 0
-    counts, means = counts[filled], sums[filled] / counts[filled]
+    occupied = counts > 0
+    counts, means = counts[occupied], sums[occupied] / counts[occupied]
     mean, sigma = _moments(counts, means)
     low, high = (mean - clamp * sigma, mean + clamp * sigma) if clamp else (-inf, inf)
     mean, sigma = _moments(counts, np.clip(means, low, high))

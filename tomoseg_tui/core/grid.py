@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Grid:
+class VoxelGrid:
     """Where the voxels of a volume stand in space."""
 
     shape_zyx: tuple[int, int, int]

@@ -17,13 +17,13 @@ OVERLAP_SLICES = 2
 """Tiles that many slices apart still show nearly the same densities, so they are one group."""
 IGNORED_SLICES = 4
 """Pixels that near a held-out box teach nothing: a network looks that many slices up and down."""
-FEWEST_POSITIVES = 5
+MIN_POSITIVES = 5
 """With fewer positive tiles every one is needed for training, and a score of one tile says little."""
-LARGEST_PART = 0.25
+MAX_GROUP_SHARE = 0.25
 """A group with more than this part of a feature's positive tiles is split into single tiles."""
 WHOLE_TOMOGRAM_PERCENT = (10, 30)
 """A whole tomogram is held out if its part of each feature's tiles lies within these bounds."""
-_Key = tuple[str, int, int, int, int, tuple[int, ...]]
+_SortKey = tuple[str, int, int, int, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class HoldOutTile:
     """Edge in y and x, pixels: the box covers x - size/2 .. x + size/2 - 1."""
     signs: tuple[int, ...]
     """For each feature 1 (positive), -1 (none here) or 0 (not said)."""
-    twin: str
+    digest: str
     """Digest of the contents; tiles of one digest are copies and stay on one side."""
 
     @property
-    def rank(self) -> _Key:
+    def sort_key(self) -> _SortKey:
         """What decides between equals; the same for any order and any names."""
-        return (self.twin, self.z, self.y, self.x, self.size, tuple(sorted(self.signs)))
+        return (self.digest, self.z, self.y, self.x, self.size, tuple(sorted(self.signs)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,9 @@ class HoldOut:
     """A sentence for the network's card."""
 
 
-def choose_held_out(tiles: Sequence[HoldOutTile], *, share: float, seen: NDArray[np.bool_] | None = None) -> HoldOut:
+def choose_held_out(
+    tiles: Sequence[HoldOutTile], *, share: float, already_trained: NDArray[np.bool_] | None = None
+) -> HoldOut:
     """Choose the tiles that are held out.
 
     Parameters
@@ -70,7 +72,7 @@ def choose_held_out(tiles: Sequence[HoldOutTile], *, share: float, seen: NDArray
         All tiles of a training set, with as many signs each.
     share : float
         The part of the tiles to hold out, from 0 to below 1.
-    seen : ndarray of bool, shape (n,), or None
+    already_trained : ndarray of bool, shape (n,), or None
         Tiles that may not judge, nor may their groups: the network begins with weights that have seen them.
 
     Returns
@@ -98,28 +100,31 @@ def choose_held_out(tiles: Sequence[HoldOutTile], *, share: float, seen: NDArray
     """
     if not 0 <= share < 1:
         raise UsageError(f"A held-out share of {share} was asked for.", "Give a share from 0 to below 1, such as 0.2.")
-    groups = _groups(tiles) if tiles else np.zeros(0, np.int64)
-    barred = np.zeros(len(tiles), bool) if seen is None else np.isin(groups, groups[seen])
-    held_out, reason = _choice(tiles, groups, share, barred)
+    groups = _group_tiles(tiles) if tiles else np.zeros(0, np.int64)
+    excluded = np.zeros(len(tiles), bool) if already_trained is None else np.isin(groups, groups[already_trained])
+    held_out, reason = _choose_tiles(tiles, groups, share, excluded)
     return HoldOut(held_out, groups, reason)
 
 
-def _choice(
-    tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float, barred: NDArray[np.bool_]
+def _choose_tiles(
+    tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float, excluded: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], str]:
     """Return the held-out side (n,) and why; barred tiles (n,) stay out of it."""
-    nothing = np.zeros(len(tiles), bool)
-    positives = sum(1 in tile.signs for tile in tiles)
+    none_held_out = np.zeros(len(tiles), bool)
+    positive_count = sum(1 in tile.signs for tile in tiles)
     if share == 0:
-        return nothing, "Nothing was held out, as asked."
-    if positives < FEWEST_POSITIVES:
-        return nothing, f"Nothing was held out: {positives} positive tiles are too few, {FEWEST_POSITIVES} are needed."
-    whole = _whole_tomogram(tiles, share, barred)
-    if whole is not None:
-        return whole, f"One whole tomogram was held out, {whole.sum()} of {len(tiles)} tiles."
-    chosen = _balanced(tiles, groups, share, barred)
+        return none_held_out, "Nothing was held out, as asked."
+    if positive_count < MIN_POSITIVES:
+        return (
+            none_held_out,
+            f"Nothing was held out: {positive_count} positive tiles are too few, {MIN_POSITIVES} are needed.",
+        )
+    whole_tomogram = _whole_tomogram(tiles, share, excluded)
+    if whole_tomogram is not None:
+        return whole_tomogram, f"One whole tomogram was held out, {whole_tomogram.sum()} of {len(tiles)} tiles."
+    chosen = _choose_groups(tiles, groups, share, excluded)
     if not chosen:
-        return nothing, "Nothing was held out: no group of tiles can be spared."
+        return none_held_out, "Nothing was held out: no group of tiles can be spared."
     held_out = np.isin(groups, chosen)
     return held_out, f"{held_out.sum()} of {len(tiles)} tiles were held out, in {len(chosen)} groups."
 
@@ -140,29 +145,29 @@ def pixels_to_ignore(tile: HoldOutTile, held_out_tiles: Sequence[HoldOutTile]) -
         True where nothing may be learnt.
     """
     ignored = np.zeros((tile.size, tile.size), bool)
-    for other in held_out_tiles:
-        if other.space == tile.space and abs(other.z - tile.z) <= IGNORED_SLICES:
-            rows = _stretch(other.y, other.size, tile.y, tile.size)
-            columns = _stretch(other.x, other.size, tile.x, tile.size)
+    for held_out_tile in held_out_tiles:
+        if held_out_tile.space == tile.space and abs(held_out_tile.z - tile.z) <= IGNORED_SLICES:
+            rows = _overlap_slice(held_out_tile.y, held_out_tile.size, tile.y, tile.size)
+            columns = _overlap_slice(held_out_tile.x, held_out_tile.size, tile.x, tile.size)
             ignored[rows, columns] = True
     return ignored
 
 
-def _stretch(centre: int, size: int, of_centre: int, of_size: int) -> slice:
+def _overlap_slice(centre: int, size: int, target_centre: int, target_size: int) -> slice:
     """Return where one box lies along an axis of another, which begins at 0."""
-    start = (centre - size // 2) - (of_centre - of_size // 2)
-    return slice(min(max(start, 0), of_size), min(max(start + size, 0), of_size))
+    start = (centre - size // 2) - (target_centre - target_size // 2)
+    return slice(min(max(start, 0), target_size), min(max(start + size, 0), target_size))
 
 
-def _groups(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
+def _group_tiles(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
     """Return the group of each tile: overlapping ones and copies, unless that is too large a part."""
-    twins = _twins(tiles)
-    groups = _linked(np.concatenate([_overlaps(tiles), _chains(twins)]), len(tiles))
+    duplicate_ids = _duplicate_ids(tiles)
+    groups = _connected_groups(np.concatenate([_overlapping_pairs(tiles), _duplicate_pairs(duplicate_ids)]), len(tiles))
     positive = _signs(tiles) > 0  # (n, f)
     counts = _sums_by_group(positive, groups)  # (g, f)
-    too_large = (counts > LARGEST_PART * positive.sum(axis=0)).any(axis=1)
+    too_large = (counts > MAX_GROUP_SHARE * positive.sum(axis=0)).any(axis=1)
     split = too_large[groups]
-    return _renumbered(tiles, np.where(split, twins, groups + len(tiles)))
+    return _sort_groups(tiles, np.where(split, duplicate_ids, groups + len(tiles)))
 
 
 def _signs(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
@@ -170,20 +175,20 @@ def _signs(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
     return np.array([tile.signs for tile in tiles], np.int64).reshape(len(tiles), -1)
 
 
-def _twins(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
+def _duplicate_ids(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
     """Return a number for each tile that copies share."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(tile.twin, len(numbers)) for tile in tiles], np.int64)
+    id_by_digest: dict[str, int] = {}
+    return np.array([id_by_digest.setdefault(tile.digest, len(id_by_digest)) for tile in tiles], np.int64)
 
 
-def _chains(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+def _duplicate_pairs(ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return pairs (m, 2) of places that link all places of one number."""
-    order = np.argsort(numbers, kind="stable")
-    same = numbers[order[1:]] == numbers[order[:-1]]
-    return np.stack([order[:-1][same], order[1:][same]], axis=1)
+    order = np.argsort(ids, kind="stable")
+    is_same = ids[order[1:]] == ids[order[:-1]]
+    return np.stack([order[:-1][is_same], order[1:][is_same]], axis=1)
 
 
-def _overlaps(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
+def _overlapping_pairs(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
     """Return pairs (m, 2) of tiles whose boxes overlap in y and x within 2 slices of one tomogram."""
     spaces = np.unique([tile.space for tile in tiles], return_inverse=True)[1]
     box = np.array([(tile.z, tile.y, tile.x, tile.size) for tile in tiles], np.int64).reshape(-1, 4)
@@ -191,14 +196,14 @@ def _overlaps(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
     end = start + box[:, 3:]
     pairs = [np.zeros((0, 2), np.int64)]
     for index in range(len(tiles)):
-        near = (spaces == spaces[index]) & (abs(box[:, 0] - box[index, 0]) <= OVERLAP_SLICES)
-        near &= ((start < end[index]) & (end > start[index])).all(axis=1)
-        others = np.flatnonzero(near)
-        pairs.append(np.stack([np.full_like(others, index), others], axis=1))
+        is_near = (spaces == spaces[index]) & (abs(box[:, 0] - box[index, 0]) <= OVERLAP_SLICES)
+        is_near &= ((start < end[index]) & (end > start[index])).all(axis=1)
+        neighbours = np.flatnonzero(is_near)
+        pairs.append(np.stack([np.full_like(neighbours, index), neighbours], axis=1))
     return np.concatenate(pairs)
 
 
-def _linked(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _connected_groups(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Return a number for each of `count` things that all things linked by pairs share."""
     # Imported here: a tenth of a second that screens which never build a set need not wait.
     from scipy.sparse import coo_array  # noqa: PLC0415
@@ -208,72 +213,74 @@ def _linked(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.asarray(connected_components(links, directed=False)[1], np.int64)
 
 
-def _renumbered(tiles: Sequence[HoldOutTile], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+def _sort_groups(tiles: Sequence[HoldOutTile], groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number groups by their contents instead of by the order of the tiles."""
-    members: dict[int, list[_Key]] = {}
+    members: dict[int, list[_SortKey]] = {}
     for tile, group in zip(tiles, groups.tolist(), strict=True):
-        members.setdefault(group, []).append(tile.rank)
-    ranks = {group: rank for rank, group in enumerate(sorted(members, key=lambda one: sorted(members[one])))}
+        members.setdefault(group, []).append(tile.sort_key)
+    ranks = {group: rank for rank, group in enumerate(sorted(members, key=lambda key: sorted(members[key])))}
     return np.array([ranks[group] for group in groups.tolist()], np.int64)
 
 
-def _sums_by_group(counted: NDArray[np.generic], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+def _sums_by_group(flags: NDArray[np.generic], groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sum rows (n, c) over groups to (g, c)."""
-    sums = np.zeros((groups.max(initial=-1) + 1, counted.shape[1]), np.int64)
-    np.add.at(sums, groups, counted.astype(np.int64))
+    sums = np.zeros((groups.max(initial=-1) + 1, flags.shape[1]), np.int64)
+    np.add.at(sums, groups, flags.astype(np.int64))
     return sums
 
 
-def _whole_tomogram(tiles: Sequence[HoldOutTile], share: float, barred: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+def _whole_tomogram(
+    tiles: Sequence[HoldOutTile], share: float, excluded: NDArray[np.bool_]
+) -> NDArray[np.bool_] | None:
     """Return the tiles of the tomogram that can be held out whole and is nearest to the share."""
-    least, most = WHOLE_TOMOGRAM_PERCENT
-    if not least / 100 <= share <= most / 100:
+    low, high = WHOLE_TOMOGRAM_PERCENT
+    if not low / 100 <= share <= high / 100:
         return None
     signs = _signs(tiles)
     candidates = []
     for space in {tile.space for tile in tiles}:
         inside = np.array([tile.space == space for tile in tiles])
-        if not barred[inside].any() and _may_stand_alone(inside, signs, _twins(tiles)):
-            own = sorted(tile.rank for tile in tiles if tile.space == space)
-            candidates.append((abs(int(inside.sum()) - share * len(tiles)), own, inside))
-    return min(candidates, key=lambda one: one[:2])[2] if candidates else None
+        if not excluded[inside].any() and _can_hold_out_whole(inside, signs, _duplicate_ids(tiles)):
+            own_keys = sorted(tile.sort_key for tile in tiles if tile.space == space)
+            candidates.append((abs(int(inside.sum()) - share * len(tiles)), own_keys, inside))
+    return min(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
-def _may_stand_alone(inside: NDArray[np.bool_], signs: NDArray[np.int64], twins: NDArray[np.int64]) -> bool:
+def _can_hold_out_whole(inside: NDArray[np.bool_], signs: NDArray[np.int64], duplicate_ids: NDArray[np.int64]) -> bool:
     """Tell whether a tomogram has 10 to 30 % of each feature's tiles, some positives, and copies only within."""
-    if np.isin(twins[inside], twins[~inside]).any():
+    if np.isin(duplicate_ids[inside], duplicate_ids[~inside]).any():
         return False
-    least, most = WHOLE_TOMOGRAM_PERCENT
+    low, high = WHOLE_TOMOGRAM_PERCENT
     for sign in signs.T:
         tiles, positives = np.count_nonzero(sign), np.count_nonzero(sign > 0)
-        own, own_positives = np.count_nonzero(sign[inside]), np.count_nonzero(sign[inside] > 0)
-        if not least * tiles <= 100 * own <= most * tiles:
+        own_count, own_positives = np.count_nonzero(sign[inside]), np.count_nonzero(sign[inside] > 0)
+        if not low * tiles <= 100 * own_count <= high * tiles:
             return False
         if positives and own_positives == positives:
             return False
-        if positives >= FEWEST_POSITIVES and not own_positives:
+        if positives >= MIN_POSITIVES and not own_positives:
             return False
     return True
 
 
-def _balanced(
-    tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float, barred: NDArray[np.bool_]
+def _choose_groups(
+    tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float, excluded: NDArray[np.bool_]
 ) -> list[int]:
     """Choose groups, balanced by feature and sign."""
     signs = _signs(tiles)
     counts = _sums_by_group(np.concatenate([signs > 0, signs < 0], axis=1), groups)  # (g, 2f)
     sizes = np.bincount(groups)
-    free = ~np.isin(np.arange(len(sizes)), groups[barred])
-    selection = _Selection(counts, sizes, share, signs.shape[1], free)
-    while selection.take_best(selection.wanting()):
+    available = ~np.isin(np.arange(len(sizes)), groups[excluded])
+    selection = _GroupSelection(counts, sizes, share, signs.shape[1], available)
+    while selection.add_best(selection.needed_groups()):
         pass
-    while selection.give_back() or selection.take_best(selection.nearer()):
+    while selection.remove_one() or selection.add_best(selection.improving_groups()):
         pass  # each step is strictly nearer to the share, so there is a last one
-    return selection.taken
+    return selection.chosen
 
 
 @final
-class _Selection:
+class _GroupSelection:
     """Groups on their way to being held out; f features, g groups."""
 
     def __init__(
@@ -282,7 +289,7 @@ class _Selection:
         sizes: NDArray[np.int64],
         share: float,
         features: int,
-        free: NDArray[np.bool_],
+        available: NDArray[np.bool_],
     ) -> None:
         self.counts = counts
         """Shape (g, 2f): positives, then negatives, of each feature in each group."""
@@ -290,66 +297,66 @@ class _Selection:
         """Shape (g,): tiles in each group."""
         self.share = share
         self.features = features
-        self.free = free
+        self.available = available
         """Shape (g,): groups that may be taken."""
         self.totals = counts.sum(axis=0)  # (2f,)
-        self.held = np.zeros_like(self.totals)
-        self.taken: list[int] = []
+        self.held_out = np.zeros_like(self.totals)
+        self.chosen: list[int] = []
 
-    def take_best(self, candidates: NDArray[np.bool_]) -> bool:
+    def add_best(self, candidates: NDArray[np.bool_]) -> bool:
         """Take the candidate (g,) that leaves the best balance; tell whether there was one."""
-        allowed = np.flatnonzero(candidates & self.free & self._spares_positives())
-        allowed = allowed[~np.isin(allowed, self.taken)]
+        allowed = np.flatnonzero(candidates & self.available & self._leaves_positives())
+        allowed = allowed[~np.isin(allowed, self.chosen)]
         if not allowed.size:
             return False
         best = int(allowed[np.argmin(self._imbalance(self.counts[allowed]))])
-        self.taken.append(best)
-        self.held = self.held + self.counts[best]
+        self.chosen.append(best)
+        self.held_out = self.held_out + self.counts[best]
         return True
 
-    def wanting(self) -> NDArray[np.bool_]:
+    def needed_groups(self) -> NDArray[np.bool_]:
         """Tell for each group (g,) whether it holds what a feature that needs a judge has none of."""
-        return np.asarray((self.counts[:, self._needed() & (self.held == 0)] > 0).any(axis=1))
+        return np.asarray((self.counts[:, self._needs_validation() & (self.held_out == 0)] > 0).any(axis=1))
 
-    def give_back(self) -> bool:
+    def remove_one(self) -> bool:
         """Give back a group without which the share is nearer and no judge is lost; tell whether there was one."""
-        needed = self._needed() & (self.held > 0)
-        spare = [
+        needed = self._needs_validation() & (self.held_out > 0)
+        removable = [
             group
-            for group in sorted(self.taken)
-            if self.sizes[group] < -2 * self._missing() and (self.held - self.counts[group] > 0)[needed].all()
+            for group in sorted(self.chosen)
+            if self.sizes[group] < -2 * self._missing_tiles() and (self.held_out - self.counts[group] > 0)[needed].all()
         ]
-        if not spare:
+        if not removable:
             return False
-        without = [self._imbalance(-self.counts[[group]])[0] for group in spare]
-        group = spare[int(np.argmin(without))]
-        self.taken.remove(group)
-        self.held = self.held - self.counts[group]
+        imbalances = [self._imbalance(-self.counts[[group]])[0] for group in removable]
+        group = removable[int(np.argmin(imbalances))]
+        self.chosen.remove(group)
+        self.held_out = self.held_out - self.counts[group]
         return True
 
-    def nearer(self) -> NDArray[np.bool_]:
+    def improving_groups(self) -> NDArray[np.bool_]:
         """Tell for each group (g,) whether the share held out is nearer to the one asked for with it."""
-        return np.asarray(self.sizes < 2 * self._missing())
+        return np.asarray(self.sizes < 2 * self._missing_tiles())
 
-    def _needed(self) -> NDArray[np.bool_]:
+    def _needs_validation(self) -> NDArray[np.bool_]:
         """Tell for each sign of each feature (2f,) whether it needs a judge."""
-        enough = self.totals >= FEWEST_POSITIVES
-        return np.asarray(enough & np.tile(enough[: self.features], 2))  # few positives are not judged
+        has_enough = self.totals >= MIN_POSITIVES
+        return np.asarray(has_enough & np.tile(has_enough[: self.features], 2))  # few positives are not judged
 
-    def _missing(self) -> float:
+    def _missing_tiles(self) -> float:
         """Return how many tiles too few are held out."""
-        return float(self.share * self.sizes.sum() - self.sizes[self.taken].sum())
+        return float(self.share * self.sizes.sum() - self.sizes[self.chosen].sum())
 
-    def _spares_positives(self) -> NDArray[np.bool_]:
+    def _leaves_positives(self) -> NDArray[np.bool_]:
         """Tell for each group (g,) whether every feature that it has positives of keeps one for training."""
-        own = self.counts[:, : self.features]
-        left = (self.totals - self.held)[: self.features] - own
-        return np.asarray(((own == 0) | (left > 0)).all(axis=1))
+        group_positives = self.counts[:, : self.features]
+        remaining = (self.totals - self.held_out)[: self.features] - group_positives
+        return np.asarray(((group_positives == 0) | (remaining > 0)).all(axis=1))
 
     def _imbalance(self, changes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the sum of squared deviations from the share, over features and signs, after changes (c, 2f)."""
         present = self.totals > 0
-        shares = (self.held + changes)[:, present] / self.totals[present]
+        shares = (self.held_out + changes)[:, present] / self.totals[present]
         deviations = (shares - self.share) ** 2
         # Sorted, the sum has the same rounding for any order of the features.
         return np.asarray(np.sort(deviations, axis=1).sum(axis=1), np.float64)

@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError
 
-LIKENESS = 0.5
+MIN_CORRELATION = 0.5
 """Correlation from which an image can be that of a tile; strangers of 64 x 64 pixels stay under 0.1."""
-_EQUAL = 1e-4
+_TOLERANCE = 1e-4
 """Correlations that differ by less are equal: twins among the tiles are not confused with each other."""
 
 Images = NDArray[np.float32]
 """Shape (n, y, x)."""
-Turn = Callable[[Images], Images]
+Orientation = Callable[[Images], Images]
 
-AS_IT_WAS, FLIPPED = "as exported", "flipped in y"
-TURNS: Mapping[str, Turn] = MappingProxyType(
+AS_EXPORTED, FLIPPED_Y = "as exported", "flipped in y"
+ORIENTATIONS: Mapping[str, Orientation] = MappingProxyType(
     {
-        AS_IT_WAS: lambda images: images,
-        FLIPPED: lambda images: images[:, ::-1],
+        AS_EXPORTED: lambda images: images,
+        FLIPPED_Y: lambda images: images[:, ::-1],
         "mirrored in x": lambda images: images[:, :, ::-1],
         "turned by 180 degrees": lambda images: images[:, ::-1, ::-1],
         "with x and y exchanged": lambda images: images.swapaxes(1, 2),
@@ -38,16 +38,16 @@ TURNS: Mapping[str, Turn] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Recognised:
+class ImageMatch:
     """How images came back."""
 
-    turn: str
-    """A key of `TURNS`."""
-    told: int
+    orientation: str
+    """A key of `ORIENTATIONS`."""
+    matched_count: int
     """How many images could be recognised; flat ones cannot."""
 
 
-def recognise(images: Images, tiles: Images, names: Sequence[str], *, what: str) -> Recognised:
+def match_images(images: Images, tiles: Images, tile_ids: Sequence[str], *, label: str) -> ImageMatch:
     """Tell how the images of a stack are turned against the tiles, in the order of the tiles.
 
     Parameters
@@ -56,9 +56,9 @@ def recognise(images: Images, tiles: Images, names: Sequence[str], *, what: str)
         What came back; NaN counts as nothing.
     tiles : ndarray, shape (n, y, x)
         Densities as they were sent.
-    names : sequence of str
+    tile_ids : sequence of str
         Ids of the tiles.
-    what : str
+    label : str
         What the user calls the images.
 
     Raises
@@ -66,92 +66,102 @@ def recognise(images: Images, tiles: Images, names: Sequence[str], *, what: str)
     ShapeError
         If they are in another order, or one is not that of its tile; the message names them.
     """
-    sent, usable = _normalised(tiles)
-    likeness = {}
-    for turn, turned in _turns_for(images):
-        found, there = _normalised(turned)
-        both = usable & there
-        likeness[turn] = np.abs(found @ sent.T)  # (n of images, n of tiles)
-        likeness[turn][~both] = likeness[turn][:, ~both] = np.nan
-    told = int(np.isfinite(likeness[AS_IT_WAS].diagonal()).sum())
-    if told == 0:
-        return Recognised(AS_IT_WAS, 0)
-    best = max(likeness, key=lambda turn: (_mean(likeness[turn].diagonal()), turn == AS_IT_WAS))
-    if _fits(likeness[best]):
-        return Recognised(best, told)
-    raise _strangers(likeness, names, what)
+    tile_vectors, usable_tiles = _normalise(tiles)
+    correlations = {}
+    for orientation, oriented in _orientations_of(images):
+        image_vectors, usable_images = _normalise(oriented)
+        is_usable = usable_tiles & usable_images
+        correlations[orientation] = np.abs(image_vectors @ tile_vectors.T)  # (n of images, n of tiles)
+        correlations[orientation][~is_usable] = correlations[orientation][:, ~is_usable] = np.nan
+    matched_count = int(np.isfinite(correlations[AS_EXPORTED].diagonal()).sum())
+    if matched_count == 0:
+        return ImageMatch(AS_EXPORTED, 0)
+    best = max(
+        correlations,
+        key=lambda orientation: (_finite_mean(correlations[orientation].diagonal()), orientation == AS_EXPORTED),
+    )
+    if _matches_own_tiles(correlations[best]):
+        return ImageMatch(best, matched_count)
+    raise _mismatch_error(correlations, tile_ids, label)
 
 
-def recognise_turn(own: Mapping[str, Sequence[float]]) -> Recognised | None:
+def find_orientation(correlations: Mapping[str, Sequence[float]]) -> ImageMatch | None:
     """Choose how a volume is turned by the likeness of its windows to the tiles, None where it is like none.
 
     Parameters
     ----------
-    own : mapping of str to sequence of float
+    correlations : mapping of str to sequence of float
         By turn: the likeness of each tile with what lies in its place; NaN where one is flat.
     """
-    best = max(own, key=lambda turn: (_mean(np.array(own[turn])), turn == AS_IT_WAS))
-    known = np.array(own[best])[np.isfinite(own[best])]
-    if known.size == 0:
-        return Recognised(AS_IT_WAS, 0)
-    return Recognised(best, known.size) if (known >= LIKENESS).all() else None
+    best = max(
+        correlations,
+        key=lambda orientation: (_finite_mean(np.array(correlations[orientation])), orientation == AS_EXPORTED),
+    )
+    finite = np.array(correlations[best])[np.isfinite(correlations[best])]
+    if finite.size == 0:
+        return ImageMatch(AS_EXPORTED, 0)
+    return ImageMatch(best, finite.size) if (finite >= MIN_CORRELATION).all() else None
 
 
-def likeness(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+def correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
     """Return how alike two images are: their correlation without its sign; NaN if one is flat."""
-    pair, usable = _normalised(np.stack([one, other]).astype(np.float32))
+    pair, usable = _normalise(np.stack([first, second]).astype(np.float32))
     return abs(float(pair[0] @ pair[1])) if usable.all() else float("nan")
 
 
-def _turns_for(images: Images) -> list[tuple[str, Images]]:
-    turned = ((name, turn(images)) for name, turn in TURNS.items())
-    return [(name, found) for name, found in turned if found.shape == images.shape]
+def _orientations_of(images: Images) -> list[tuple[str, Images]]:
+    oriented = ((name, orient(images)) for name, orient in ORIENTATIONS.items())
+    return [(name, candidate) for name, candidate in oriented if candidate.shape == images.shape]
 
 
-def _normalised(images: Images) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _normalise(images: Images) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return each image as a vector of mean 0 and length 1, and which of them are not flat."""
-    flat = np.nan_to_num(images.reshape(len(images), -1).astype(np.float64))
-    flat -= flat.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(flat, axis=1, keepdims=True)
-    usable = length[:, 0] > 1e-9
-    return np.where(usable[:, None], flat / np.maximum(length, 1e-9), 0).astype(np.float32), usable
+    vectors = np.nan_to_num(images.reshape(len(images), -1).astype(np.float64))
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    usable = norms[:, 0] > 1e-9
+    return np.where(usable[:, None], vectors / np.maximum(norms, 1e-9), 0).astype(np.float32), usable
 
 
-def _mean(values: NDArray[np.floating]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else 0.0
+def _finite_mean(values: NDArray[np.floating]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else 0.0
 
 
-def _fits(table: NDArray[np.floating]) -> bool:
+def _matches_own_tiles(table: NDArray[np.floating]) -> bool:
     """Tell whether every image is most like its own tile."""
-    own = table.diagonal()
-    known = np.isfinite(own)
+    own_values = table.diagonal()
+    is_finite = np.isfinite(own_values)
     best = np.nanmax(np.where(np.isfinite(table), table, -1), axis=1)
-    return bool((own[known] >= np.maximum(LIKENESS, best[known] - _EQUAL)).all())
+    return bool((own_values[is_finite] >= np.maximum(MIN_CORRELATION, best[is_finite] - _TOLERANCE)).all())
 
 
-def _strangers(likeness: Mapping[str, NDArray[np.floating]], names: Sequence[str], what: str) -> ShapeError:
+def _mismatch_error(
+    correlations: Mapping[str, NDArray[np.floating]], tile_ids: Sequence[str], label: str
+) -> ShapeError:
     """Say which images are in the place of which tile."""
-    tables = {turn: np.where(np.isfinite(table), table, -1) for turn, table in likeness.items()}
-    turn = max(tables, key=lambda name: float(tables[name].max(axis=1).mean()))
-    table = tables[turn]
-    found = table.argmax(axis=1)
-    moved = [
+    tables = {orientation: np.where(np.isfinite(table), table, -1) for orientation, table in correlations.items()}
+    orientation = max(tables, key=lambda name: float(tables[name].max(axis=1).mean()))
+    table = tables[orientation]
+    best_tiles = table.argmax(axis=1)
+    misplaced = [
         (image, int(tile))
-        for image, tile in enumerate(found)
-        if table[image, tile] >= LIKENESS and table[image, tile] > table[image, image] + _EQUAL
+        for image, tile in enumerate(best_tiles)
+        if table[image, tile] >= MIN_CORRELATION and table[image, tile] > table[image, image] + _TOLERANCE
     ]
-    turned = "" if turn == AS_IT_WAS else f", {turn}"
-    if moved:
-        lines = "; ".join(f"image {image + 1} is {names[tile]}, not {names[image]}" for image, tile in moved[:4])
+    orientation_note = "" if orientation == AS_EXPORTED else f", {orientation}"
+    if misplaced:
+        lines = "; ".join(
+            f"image {image + 1} is {tile_ids[tile]}, not {tile_ids[image]}" for image, tile in misplaced[:4]
+        )
         return ShapeError(
-            f"{what} has {len(moved)} of {len(names)} images in another order{turned}: {lines}.",
+            f"{label} has {len(misplaced)} of {len(tile_ids)} images in another order{orientation_note}: {lines}.",
             "Give them in the order of the manifest.",
         )
-    own = table.diagonal()
-    strange = [number for number, value in enumerate(own) if 0 <= value < LIKENESS]
-    lines = ", ".join(f"image {number + 1} is not {names[number]}" for number in strange[:4])
+    own_values = table.diagonal()
+    unmatched = [index for index, value in enumerate(own_values) if 0 <= value < MIN_CORRELATION]
+    lines = ", ".join(f"image {index + 1} is not {tile_ids[index]}" for index in unmatched[:4])
     return ShapeError(
-        f"{what} has {len(strange)} of {len(names)} images that are not those of the tiles: {lines}.",
+        f"{label} has {len(unmatched)} of {len(tile_ids)} images that are not those of the tiles: {lines}.",
         "Give the stack that was exported with this manifest.",
     )

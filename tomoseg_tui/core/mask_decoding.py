@@ -20,19 +20,19 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.errors import UsageError
 
-MOST_LABELS = 255
+MAX_LABELS = 255
 """A file with more values than this holds no labels: one byte has no more."""
-PAINTED = 99.0
+EMAN2_PAINTED = 99.0
 """From here on EMAN2 takes a pixel as painted; its pen writes 100."""
-LIKELY = 0.5
+FEATURE_PROBABILITY = 0.5
 """Probability from which a pixel is taken as the feature."""
 _SIGNED_ZERO = -128
 """What unsigned 0 becomes where bytes are written signed."""
-_BEYOND = 1e-3
+_PROBABILITY_TOLERANCE = 1e-3
 """How far a probability may leave 0..1 by rounding."""
-_LISTED = 8
+_MAX_LISTED = 8
 """Values that a fault names."""
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 """Numbers that are looked at at a time."""
 
 Mask = NDArray[np.bool_]
@@ -46,13 +46,13 @@ class AmbiguousMaskError(UsageError):
 class MaskRule:
     """Which values are the feature."""
 
-    takes: Callable[[NDArray[np.generic]], Mask]
+    to_mask: Callable[[NDArray[np.generic]], Mask]
     """From values to a mask of the same shape; what is not finite is not the feature."""
     remark: str = ""
     """What was assumed, in words; empty where nothing but 0/1 or 0/255 was found."""
 
 
-def foreground(values: NDArray[np.generic], *, name: str = "The file", command: str = "") -> tuple[Mask, str]:
+def foreground_mask(values: NDArray[np.generic], *, name: str = "The file", command: str = "") -> tuple[Mask, str]:
     """Tell the feature from the rest in masks of one feature, as whichever program wrote them.
 
     Parameters
@@ -85,10 +85,10 @@ def foreground(values: NDArray[np.generic], *, name: str = "The file", command: 
     tally = ValueTally()
     tally.add(values)
     rule = tally.rule(name, command)
-    return rule.takes(values), rule.remark
+    return rule.to_mask(values), rule.remark
 
 
-def painted(values: NDArray[np.generic], *, name: str = "The stack") -> Mask:
+def painted_mask(values: NDArray[np.generic], *, name: str = "The stack") -> Mask:
     """Return what was painted into a stack of densities with EMAN2's pen.
 
     Raises
@@ -98,12 +98,12 @@ def painted(values: NDArray[np.generic], *, name: str = "The stack") -> Mask:
     """
     tally = ValueTally()
     tally.add(values)
-    if tally.has_dense_top:
+    if tally.has_high_densities:
         raise AmbiguousMaskError(
             f"The densities of {name} reach 99 by themselves, so that what is painted with 100 cannot be told.",
             "Export the tiles again, which normalises them, and paint on that stack.",
         )
-    return np.asarray(values >= PAINTED)  # type: ignore[operator]
+    return np.asarray(values >= EMAN2_PAINTED)  # type: ignore[operator]
 
 
 @final
@@ -113,28 +113,28 @@ class ValueTally:
     def __init__(self) -> None:
         self._counts: dict[float, int] | None = {}
         self._low, self._high = np.inf, -np.inf
-        self._rest_count, self._rest_sum, self._rest_squares = 0, 0.0, 0.0
+        self._unpainted_count, self._unpainted_sum, self._unpainted_squares = 0, 0.0, 0.0
 
     def add(self, values: NDArray[np.generic]) -> None:
         """Count more values, of any real type and shape."""
         flat = np.asarray(values).ravel()
-        for start in range(0, flat.size, _PIECE):
-            self._add_piece(flat[start : start + _PIECE])
+        for start in range(0, flat.size, _CHUNK):
+            self._add_chunk(flat[start : start + _CHUNK])
 
-    def _add_piece(self, values: NDArray[np.generic]) -> None:
+    def _add_chunk(self, values: NDArray[np.generic]) -> None:
         if values.dtype.kind == "f":
             values = values[np.isfinite(values)]
         if values.size == 0:
             return
         self._low, self._high = min(self._low, float(values.min())), max(self._high, float(values.max()))
-        rest = values[values < PAINTED].astype(np.float64)  # type: ignore[operator]
-        self._rest_count += rest.size
-        self._rest_sum += float(rest.sum())
-        self._rest_squares += float(np.square(rest).sum())
+        unpainted = values[values < EMAN2_PAINTED].astype(np.float64)  # type: ignore[operator]
+        self._unpainted_count += unpainted.size
+        self._unpainted_sum += float(unpainted.sum())
+        self._unpainted_squares += float(np.square(unpainted).sum())
         if self._counts is not None:
-            for value, count in _counted(values):
+            for value, count in _count_values(values):
                 self._counts[value] = self._counts.get(value, 0) + count
-            if len(self._counts) > MOST_LABELS + 1:
+            if len(self._counts) > MAX_LABELS + 1:
                 self._counts = None
 
     @property
@@ -146,25 +146,25 @@ class ValueTally:
         return {int(value): count for value, count in sorted(counts.items()) if value != zero}
 
     @property
-    def is_dense(self) -> bool:
+    def has_many_values(self) -> bool:
         """Whether there are more values than labels can have."""
         return self._counts is None
 
     @property
-    def has_dense_top(self) -> bool:
+    def has_high_densities(self) -> bool:
         """Whether values below 99 come so near to it that densities may lie beyond."""
-        if self._rest_count == 0:
+        if self._unpainted_count == 0:
             return True
-        mean = self._rest_sum / self._rest_count
-        sigma = np.sqrt(max(self._rest_squares / self._rest_count - mean**2, 0.0))
-        return bool(mean + 4 * sigma >= PAINTED)
+        mean = self._unpainted_sum / self._unpainted_count
+        sigma = np.sqrt(max(self._unpainted_squares / self._unpainted_count - mean**2, 0.0))
+        return bool(mean + 4 * sigma >= EMAN2_PAINTED)
 
     @property
     def _is_signed(self) -> bool:
         """Whether unsigned bytes were written signed, so that -128 stands for 0."""
         counts = self._counts or {}
-        whole = all(value == int(value) for value in counts)
-        return whole and _SIGNED_ZERO in counts and self._low == _SIGNED_ZERO and self._high <= 127
+        are_integers = all(value == int(value) for value in counts)
+        return are_integers and _SIGNED_ZERO in counts and self._low == _SIGNED_ZERO and self._high <= 127
 
     @property
     def _zero(self) -> int:
@@ -179,87 +179,87 @@ class ValueTally:
             If there are several values that could be the feature.
         """
         zero = self._zero
-        others = [value for value in self._counts if value != zero] if self._counts is not None else None
-        if others is not None and len(others) <= 1:
-            return self._rule_of_one(others[0] if others else None, name)
-        if others is None or not self.labels:
-            return self._rule_of_fractions(name)
+        feature_values = [value for value in self._counts if value != zero] if self._counts is not None else None
+        if feature_values is not None and len(feature_values) <= 1:
+            return self._single_value_rule(feature_values[0] if feature_values else None, name)
+        if feature_values is None or not self.labels:
+            return self._fraction_rule(name)
         raise AmbiguousMaskError(
-            f"{name} holds {len(others)} values besides {zero}: {_listed(self.labels)}.",
-            f"Say which is which: {command or 'tomoseg annotations import FILE'} {map_words(self.labels)}",
+            f"{name} holds {len(feature_values)} values besides {zero}: {_list_values(self.labels)}.",
+            f"Say which is which: {command or 'tomoseg annotations import FILE'} {format_label_map(self.labels)}",
         )
 
-    def _rule_of_one(self, value: float | None, name: str) -> MaskRule:
+    def _single_value_rule(self, value: float | None, name: str) -> MaskRule:
         if value is None:
-            return MaskRule(_nothing, f"{name} is empty: not one pixel is marked.")
+            return MaskRule(_empty_mask, f"{name} is empty: not one pixel is marked.")
         remark = "" if value in {1, 255} else f"{name}: {value:g} is taken as the feature."
         if self._is_signed:
             remark = f"{name}: bytes written signed, as IMOD does; {value:g} is taken as the feature, -128 as the rest."
         tolerance = 1e-5 * abs(value)
         return MaskRule(lambda values: np.asarray(np.abs(values.astype(np.float64) - value) <= tolerance), remark)
 
-    def _rule_of_fractions(self, name: str) -> MaskRule:
-        if self._low >= -_BEYOND and self._high <= 1 + _BEYOND:
+    def _fraction_rule(self, name: str) -> MaskRule:
+        if self._low >= -_PROBABILITY_TOLERANCE and self._high <= 1 + _PROBABILITY_TOLERANCE:
             remark = f"{name}: values from {self._low:g} to {self._high:g} are taken as probabilities, 0.5 and above "
-            return MaskRule(lambda values: np.asarray(values >= LIKELY), remark + "as the feature.")  # type: ignore[operator]
-        if self._high >= PAINTED and not self.has_dense_top:
+            return MaskRule(lambda values: np.asarray(values >= FEATURE_PROBABILITY), remark + "as the feature.")  # type: ignore[operator]
+        if self._high >= EMAN2_PAINTED and not self.has_high_densities:
             remark = f"{name}: densities painted on; 99 and above is taken as the feature, as EMAN2 does."
-            return MaskRule(lambda values: np.asarray(values >= PAINTED), remark)  # type: ignore[operator]
+            return MaskRule(lambda values: np.asarray(values >= EMAN2_PAINTED), remark)  # type: ignore[operator]
         raise AmbiguousMaskError(
             f"{name} holds many values from {self._low:g} to {self._high:g}: neither masks nor probabilities.",
             "Save the masks as 0 and 1, or labels as whole numbers up to 255.",
         )
 
 
-def _nothing(values: NDArray[np.generic]) -> Mask:
+def _empty_mask(values: NDArray[np.generic]) -> Mask:
     return np.zeros(values.shape, np.bool_)
 
 
-def _counted(values: NDArray[np.generic]) -> list[tuple[float, int]]:
+def _count_values(values: NDArray[np.generic]) -> list[tuple[float, int]]:
     """Return each value with its count; fractions to six digits, so that rounding makes no new ones."""
     if values.dtype.itemsize == 1:  # counting bytes is much faster than sorting them
         counts = np.bincount(values.view(np.uint8), minlength=256)
         numbers = np.arange(256, dtype=np.uint8).view(values.dtype if values.dtype.kind != "b" else np.uint8)
         return [(float(number), int(count)) for number, count in zip(numbers, counts, strict=True) if count]
-    found, counts = np.unique(values, return_counts=True)
-    if len(found) > 4 * MOST_LABELS:  # no labels: a few more than allowed tell as much as all
-        found, counts = found[: 2 * MOST_LABELS], counts[: 2 * MOST_LABELS]
-    return [(_rounded(float(value)), int(count)) for value, count in zip(found, counts, strict=True)]
+    unique_values, counts = np.unique(values, return_counts=True)
+    if len(unique_values) > 4 * MAX_LABELS:  # no labels: a few more than allowed tell as much as all
+        unique_values, counts = unique_values[: 2 * MAX_LABELS], counts[: 2 * MAX_LABELS]
+    return [(_round_value(float(value)), int(count)) for value, count in zip(unique_values, counts, strict=True)]
 
 
-def _rounded(value: float) -> float:
+def _round_value(value: float) -> float:
     return value if value == int(value) else float(f"{value:.6g}")
 
 
-def _listed(labels: Mapping[int, int]) -> str:
+def _list_values(labels: Mapping[int, int]) -> str:
     """Return values with their counts, the first few."""
-    parts = [f"{value_word(value)} ({count:,})" for value, count in list(labels.items())[:_LISTED]]
-    more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
+    parts = [f"{format_mask_value(value)} ({count:,})" for value, count in list(labels.items())[:_MAX_LISTED]]
+    more = f" and {len(labels) - _MAX_LISTED} more" if len(labels) > _MAX_LISTED else ""
     return f"{', '.join(parts)}{more}"
 
 
-def map_words(labels: Mapping[int, int]) -> str:
+def format_label_map(labels: Mapping[int, int]) -> str:
     """Return the options that would say which value is which, to be filled in."""
-    words = [_map_word(value) for value in list(labels)[:_LISTED]]
-    return " ".join(words) + (" ..." if len(labels) > _LISTED else "")
+    options = [_map_option(value) for value in list(labels)[:_MAX_LISTED]]
+    return " ".join(options) + (" ..." if len(labels) > _MAX_LISTED else "")
 
 
-def _map_word(value: int) -> str:
-    word = value_word(value)
+def _map_option(value: int) -> str:
+    text = format_mask_value(value)
     if value < 0:  # a word that begins with a dash would be taken for an option
-        return f"--map={word}=FEATURE"
-    return f"--map '{word}=FEATURE'" if word.startswith("#") else f"--map {word}=FEATURE"
+        return f"--map={text}=FEATURE"
+    return f"--map '{text}=FEATURE'" if text.startswith("#") else f"--map {text}=FEATURE"
 
 
-COLOUR = 1 << 24
+COLOUR_OFFSET = 1 << 24
 """Added to a colour 0xRRGGBB, so that colours are labels of their own and #000001 is not the label 1."""
 
 
-def value_word(value: int) -> str:
+def format_mask_value(value: int) -> str:
     """Return a label as it is typed: the number, or ``#rrggbb`` for a colour."""
-    return f"#{value - COLOUR:06x}" if COLOUR <= value < 2 * COLOUR else str(value)
+    return f"#{value - COLOUR_OFFSET:06x}" if COLOUR_OFFSET <= value < 2 * COLOUR_OFFSET else str(value)
 
 
-def value_of_word(word: str) -> int:
+def parse_mask_value(text: str) -> int:
     """Return the label that a number or ``#rrggbb`` names; a word of another form is a ValueError."""
-    return COLOUR + int(word[1:], 16) if word.startswith("#") else int(word)
+    return COLOUR_OFFSET + int(text[1:], 16) if text.startswith("#") else int(text)

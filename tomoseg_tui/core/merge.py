@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError, TomogramError, UsageError
 
-HIGHEST = 127
+MAX_VALUE = 127
 """The value of a map that means probability 1; also the most labels that a signed byte can tell apart."""
-TIE = 1e-9
+TIE_TOLERANCE = 1e-9
 """Claims that differ by less are equal, so that rounding in the last bit decides nothing."""
 _CHUNK = 1 << 20
 """Voxels settled at a time: their float64 claims stay within a few megabytes."""
@@ -56,8 +56,8 @@ def claims(threshold: float) -> NDArray[np.float64]:
         raise UsageError(
             f"A threshold of {threshold} was asked for; it lies from 0 to 1.", "Give a number from 0 to 1."
         )
-    probabilities = np.arange(HIGHEST + 1) / HIGHEST
-    table = np.full(HIGHEST + 1, _NO_CLAIM)
+    probabilities = np.arange(MAX_VALUE + 1) / MAX_VALUE
+    table = np.full(MAX_VALUE + 1, _NO_CLAIM)
     above = probabilities > threshold
     table[above] = (probabilities[above] - threshold) / (1 - threshold)
     return table
@@ -94,56 +94,59 @@ def merge_block(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
     Memory beyond maps and labels is a few megabytes; voxels that nobody claims cost a comparison of bytes.
     """
     tables = np.array([claims(threshold) for threshold in thresholds])  # (k, 128)
-    _check(maps, thresholds)
-    flat = [np.ascontiguousarray(one).reshape(-1).view(np.uint8) for one in maps]
+    _check_maps(maps, thresholds)
+    flat = [np.ascontiguousarray(volume).reshape(-1).view(np.uint8) for volume in maps]
     labels = np.zeros(flat[0].size, np.int8)
-    taken = np.zeros((len(maps), len(maps)), np.int64)  # [winner, claimant]
+    claimed_counts = np.zeros((len(maps), len(maps)), np.int64)  # [winner, claimant]
     for start in range(0, labels.size, _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        taken += _settle_into(labels[chunk], [one[chunk] for one in flat], tables)
-    won = np.diag(taken).copy()
-    return MergedBlock(labels.reshape(maps[0].shape), taken - np.diag(won), won)
+        claimed_counts += _write_winners(labels[chunk], [volume[chunk] for volume in flat], tables)
+    won = np.diag(claimed_counts).copy()
+    return MergedBlock(labels.reshape(maps[0].shape), claimed_counts - np.diag(won), won)
 
 
-def _check(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds: Sequence[float]) -> None:
-    if not 1 <= len(maps) <= HIGHEST:
-        raise UsageError(f"{len(maps)} maps are to be merged; 1 to {HIGHEST} can be.", "Name 1 to 127 maps.")
+def _check_maps(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds: Sequence[float]) -> None:
+    if not 1 <= len(maps) <= MAX_VALUE:
+        raise UsageError(f"{len(maps)} maps are to be merged; 1 to {MAX_VALUE} can be.", "Name 1 to 127 maps.")
     if len(thresholds) != len(maps):
         raise ShapeError(f"{len(maps)} maps have {len(thresholds)} thresholds.", "Give one threshold for each map.")
-    for number, one in enumerate(maps, start=1):
-        if one.shape != maps[0].shape:
+    for number, volume in enumerate(maps, start=1):
+        if volume.shape != maps[0].shape:
             raise ShapeError(
-                f"Map {number} has shape {one.shape}, map 1 has {maps[0].shape}.", "Merge maps of one tomogram."
+                f"Map {number} has shape {volume.shape}, map 1 has {maps[0].shape}.", "Merge maps of one tomogram."
             )
-        if one.size and not 0 <= one.min() <= one.max() <= HIGHEST:
+        if volume.size and not 0 <= volume.min() <= volume.max() <= MAX_VALUE:
             raise TomogramError(
-                f"Map {number} holds values {one.min()} to {one.max()}; a map holds 0 to {HIGHEST}.",
+                f"Map {number} holds values {volume.min()} to {volume.max()}; a map holds 0 to {MAX_VALUE}.",
                 "Make the map again: tomoseg apply RUN TOMOGRAM",
             )
 
 
-def _settle_into(
+def _write_winners(
     labels: NDArray[np.int8], maps: Sequence[NDArray[np.uint8]], tables: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Write the winners among `maps` into `labels`; return the voxels by [winner, claimant]."""
-    levels = (tables < 0).sum(axis=1)  # (k,): the lowest value that claims
-    wanted = np.zeros(labels.size, bool)
-    for one, level in zip(maps, levels, strict=True):
-        wanted |= one >= level
-    places = np.flatnonzero(wanted)
-    values = [one[places] for one in maps]
-    winner = _first_of_the_greatest(values, tables)
-    labels[places] = winner + np.int8(1)
-    taken = [np.bincount(winner[one >= level], minlength=len(maps)) for one, level in zip(values, levels, strict=True)]
-    return np.stack(taken, axis=1)
+    min_values = (tables < 0).sum(axis=1)  # (k,): the lowest value that claims
+    is_claimed = np.zeros(labels.size, bool)
+    for voxels, min_value in zip(maps, min_values, strict=True):
+        is_claimed |= voxels >= min_value
+    indices = np.flatnonzero(is_claimed)
+    values = [voxels[indices] for voxels in maps]
+    winner = _first_winners(values, tables)
+    labels[indices] = winner + np.int8(1)
+    claimed_counts = [
+        np.bincount(winner[voxels >= min_value], minlength=len(maps))
+        for voxels, min_value in zip(values, min_values, strict=True)
+    ]
+    return np.stack(claimed_counts, axis=1)
 
 
-def _first_of_the_greatest(values: Sequence[NDArray[np.uint8]], tables: NDArray[np.float64]) -> NDArray[np.int8]:
+def _first_winners(values: Sequence[NDArray[np.uint8]], tables: NDArray[np.float64]) -> NDArray[np.int8]:
     """Return for each voxel the index of the first map whose claim is, but for rounding, the greatest."""
-    greatest = np.full(values[0].size, _NO_CLAIM)
-    for one, table in zip(values, tables, strict=True):
-        np.maximum(greatest, table[one], out=greatest)
+    best_claims = np.full(values[0].size, _NO_CLAIM)
+    for voxels, table in zip(values, tables, strict=True):
+        np.maximum(best_claims, table[voxels], out=best_claims)
     winner = np.zeros(values[0].size, np.int8)
     for index in reversed(range(len(values))):
-        winner[greatest - tables[index][values[index]] < TIE] = index
+        winner[best_claims - tables[index][values[index]] < TIE_TOLERANCE] = index
     return winner

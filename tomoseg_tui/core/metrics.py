@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError
 
-GRID = np.arange(128) / 127
+THRESHOLDS = np.arange(128) / 127
 """The thresholds that are tried, k / 127: those that a map of 0..127 can tell apart."""
 
 
@@ -47,8 +47,8 @@ class Confusion:
         return _ratio(self.tp, self.tp + self.fn, empty=float(self.fp == 0))
 
 
-def _ratio(part: int, whole: int, *, empty: float) -> float:
-    return part / whole if whole else empty
+def _ratio(part: int, total: int, *, empty: float) -> float:
+    return part / total if total else empty
 
 
 def confusion(
@@ -81,15 +81,17 @@ def confusion(
     _check_shapes(predicted, truth, mask)
     if mask is not None:
         predicted, truth = predicted & mask, truth & mask
-    both = int(np.count_nonzero(predicted & truth))
-    return Confusion(both, int(np.count_nonzero(predicted)) - both, int(np.count_nonzero(truth)) - both)
+    true_positives = int(np.count_nonzero(predicted & truth))
+    return Confusion(
+        true_positives, int(np.count_nonzero(predicted)) - true_positives, int(np.count_nonzero(truth)) - true_positives
+    )
 
 
 def _check_shapes(values: NDArray[np.generic], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None) -> None:
     if values.shape != truth.shape or (mask is not None and mask.shape != truth.shape):
-        others = f"{truth.shape}" if mask is None else f"{truth.shape}, the mask {mask.shape}"
+        expected = f"{truth.shape}" if mask is None else f"{truth.shape}, the mask {mask.shape}"
         raise ShapeError(
-            f"What is judged has shape {values.shape}, the truth {others}.", "Compare volumes on one grid."
+            f"What is judged has shape {values.shape}, the truth {expected}.", "Compare volumes on one grid."
         )
 
 
@@ -107,15 +109,15 @@ class BestThreshold(NamedTuple):
 class ScoreHistogram:
     """Probabilities of many tiles, counted finely enough to score every threshold k / 127 exactly."""
 
-    feature: NDArray[np.int64]
+    positives: NDArray[np.int64]
     """Shape (129,): true pixels whose probability exceeds that many of the 128 thresholds."""
-    other: NDArray[np.int64]
+    negatives: NDArray[np.int64]
     """Shape (129,): the same for pixels that are not feature."""
 
     @staticmethod
     def empty() -> "ScoreHistogram":
         """Return a histogram that has seen no pixel."""
-        return ScoreHistogram(np.zeros(GRID.size + 1, np.int64), np.zeros(GRID.size + 1, np.int64))
+        return ScoreHistogram(np.zeros(THRESHOLDS.size + 1, np.int64), np.zeros(THRESHOLDS.size + 1, np.int64))
 
     def add(
         self, probabilities: NDArray[np.floating], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None
@@ -142,22 +144,22 @@ class ScoreHistogram:
             If the arrays differ in shape.
         """
         _check_shapes(probabilities, truth, mask)
-        counted = np.ones(truth.shape, bool) if mask is None else mask
-        exceeded = np.searchsorted(GRID, probabilities[counted])  # how many thresholds lie below each
-        is_feature = truth[counted]
+        included = np.ones(truth.shape, bool) if mask is None else mask
+        bins = np.searchsorted(THRESHOLDS, probabilities[included])  # how many thresholds lie below each
+        is_feature = truth[included]
         return ScoreHistogram(
-            self.feature + np.bincount(exceeded[is_feature], minlength=GRID.size + 1),
-            self.other + np.bincount(exceeded[~is_feature], minlength=GRID.size + 1),
+            self.positives + np.bincount(bins[is_feature], minlength=THRESHOLDS.size + 1),
+            self.negatives + np.bincount(bins[~is_feature], minlength=THRESHOLDS.size + 1),
         )
 
     def __add__(self, other: "ScoreHistogram") -> "ScoreHistogram":
-        return ScoreHistogram(self.feature + other.feature, self.other + other.other)
+        return ScoreHistogram(self.positives + other.positives, self.negatives + other.negatives)
 
     def confusions(self) -> list[Confusion]:
         """Return the confusion at each of the 128 thresholds, in rising order."""
-        true_positives = _above(self.feature)
-        false_positives = _above(self.other)
-        total = int(self.feature.sum())
+        true_positives = _counts_above(self.positives)
+        false_positives = _counts_above(self.negatives)
+        total = int(self.positives.sum())
         return [
             Confusion(int(tp), int(fp), total - int(tp)) for tp, fp in zip(true_positives, false_positives, strict=True)
         ]
@@ -169,12 +171,12 @@ class ScoreHistogram:
         carries over best to other tomograms. Of several plateaus the longest counts, then the lowest.
         """
         confusions = self.confusions()
-        index = _middle_of_longest_peak(np.array([one.dice for one in confusions]))
+        index = _middle_of_longest_peak(np.array([candidate.dice for candidate in confusions]))
         chosen = confusions[index]
-        return BestThreshold(float(GRID[index]), chosen.dice, chosen.precision, chosen.recall)
+        return BestThreshold(float(THRESHOLDS[index]), chosen.dice, chosen.precision, chosen.recall)
 
 
-def _above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
+def _counts_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return for each threshold how many of the counted pixels exceed it."""
     sums: NDArray[np.int64] = np.cumsum(histogram[::-1])[::-1]  # (129,): that many thresholds or more
     return sums[1:]

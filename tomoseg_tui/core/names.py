@@ -13,14 +13,14 @@ IGNORE = "ignore"
 """Stands for the labels of a volume that teach nothing."""
 
 
-def check_name(name: str, what: str) -> str:
+def check_name(name: str, kind: str) -> str:
     """Return the name, or refuse it in words.
 
     Parameters
     ----------
     name : str
         Allowed are 1 to 100 of the characters ``A-Za-z0-9._-``, the first a letter or digit.
-    what : str
+    kind : str
         What is to be named, for the message: "tomogram", "feature", "run" ...
 
     Raises
@@ -30,7 +30,7 @@ def check_name(name: str, what: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ProjectError(
-            f"{name!r} cannot be the name of a {what}.",
+            f"{name!r} cannot be the name of a {kind}.",
             "Take 1 to 100 letters, digits, dots, dashes and underscores, a letter or digit first.",
         )
     return name
@@ -56,21 +56,21 @@ def name_from_file(file_name: str) -> str:
     return clean or "tomogram"
 
 
-def plain_stem(file_name: str) -> str:
+def volume_stem(file_name: str) -> str:
     """Return the file's name without the suffixes of volumes, nothing else changed."""
     return _VOLUME_SUFFIX.sub("", file_name)
 
 
-def base_of(name: str) -> str:
+def base_name(name: str) -> str:
     """Return what all versions of one tomogram share: the name up to the first ``__`` (EMAN2's rule)."""
     return name.split("__", 1)[0]
 
 
-def tag_of(name: str) -> str:
+def version_tag(name: str) -> str:
     """Return the tag of a version, what stands after the first ``__``; empty for the first version."""
     return name.split("__", 1)[1] if "__" in name else ""
 
 
-def version_name(name: str, addition: str) -> str:
+def version_name(name: str, suffix: str) -> str:
     """Return the name of a version made from another: ``a`` + bin2 is ``a__bin2``, + preproc ``a__bin2_preproc``."""
-    return f"{name}_{addition}" if "__" in name else f"{name}__{addition}"
+    return f"{name}_{suffix}" if "__" in name else f"{name}__{suffix}"

@@ -22,16 +22,16 @@ EMAN2_KERNEL_SIZE = 15
 """Edge of EMAN2's kernels in pixels."""
 EMAN2_COPIES = 10
 """Rotated copies of a negative tile in one pass; the positives together get as many."""
-SMALLEST_EPOCH_STEPS = 25
+MIN_EPOCH_STEPS = 25
 """Fewer steps than this between two looks at the held-out tiles tell nothing new."""
-PASSES = 2
+PASSES_PER_EPOCH = 2
 """Over the training tiles, in one epoch of the U-Net: with one, looks at the held-out tiles of four features
 took a sixth of the time."""
-MOST_STEPS = 4000
+MAX_STEPS = 4000
 """More steps of the U-Net than this bring nothing that is worth the wait."""
-FEWEST_EPOCHS = 5
+MIN_EPOCHS = 5
 """Each tile is seen at least so often."""
-LONGEST_FOR_FEATURES = 1.7
+MAX_FEATURE_FACTOR = 1.7
 """Steps of four features, times those of one: with the looks at more held-out tiles, twice the time. More brought
 nothing."""
 BORDER_PIXELS = 16
@@ -147,8 +147,8 @@ class NetworkSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "NetworkSettings":
         """Read what `to_dict` wrote; keys of newer versions are passed over."""
-        known = _known(cls, values)
-        return cls(**{**known, "channels": tuple(known["channels"])})
+        supported = _supported_values(cls, values)
+        return cls(**{**supported, "channels": tuple(supported["channels"])})
 
 
 def _stack_layers(features: int) -> tuple[Convolution, ...]:
@@ -163,18 +163,26 @@ def _stack_layers(features: int) -> tuple[Convolution, ...]:
 
 def _unet_layers(settings: NetworkSettings, features: int) -> tuple[Convolution, ...]:
     channels, fold = settings.channels, settings.fold
-    layers = [_inner(3 * fold, settings.slices, channels[0], fold, 1), _inner(3, channels[0], channels[0], fold)]
+    layers = [
+        _hidden_convolution(3 * fold, settings.slices, channels[0], fold, 1),
+        _hidden_convolution(3, channels[0], channels[0], fold),
+    ]
     for level, (narrower, wider) in enumerate(pairwise(channels), start=1):
         grid = fold * 2**level
-        layers += [_inner(3, narrower, wider, grid), _inner(3, wider, wider, grid)]
+        layers += [_hidden_convolution(3, narrower, wider, grid), _hidden_convolution(3, wider, wider, grid)]
     for level, (narrower, wider) in reversed(list(enumerate(pairwise(channels)))):
         grid = fold * 2**level
-        layers.append(_inner(1, wider, narrower, 2 * grid))
-        layers += [_inner(3, 2 * narrower, narrower, grid), _inner(3, narrower, narrower, grid)]
+        layers.append(_hidden_convolution(1, wider, narrower, 2 * grid))
+        layers += [
+            _hidden_convolution(3, 2 * narrower, narrower, grid),
+            _hidden_convolution(3, narrower, narrower, grid),
+        ]
     return (*layers, Convolution(fold, channels[0], features * settings.slices_out, 1, fold, transposed=True))
 
 
-def _inner(kernel: int, inputs: int, outputs: int, grid: int, input_grid: int | None = None) -> Convolution:
+def _hidden_convolution(
+    kernel: int, inputs: int, outputs: int, grid: int, input_grid: int | None = None
+) -> Convolution:
     return Convolution(kernel, inputs, outputs, grid, input_grid or grid, normalised=True)
 
 
@@ -200,10 +208,10 @@ class TrainingSettings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainingSettings":
         """Read what `to_dict` wrote; keys of newer versions are passed over."""
-        return cls(**_known(cls, values))
+        return cls(**_supported_values(cls, values))
 
 
-def _known(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _supported_values(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(cls)}
     return {key: value for key, value in values.items() if key in names}
 
@@ -245,11 +253,11 @@ def network_named(name: str) -> NetworkSettings:
     TrainingError
         If there is no such network.
     """
-    found = NETWORKS.get(DEFAULT_NETWORK if name == "default" else name)
-    if found is None:
-        known = ", ".join(["default", *sorted(NETWORKS)])
-        raise TrainingError(f"There is no network called {name!r}.", f"Choose one of: {known}.")
-    return found
+    settings = NETWORKS.get(DEFAULT_NETWORK if name == "default" else name)
+    if settings is None:
+        names = ", ".join(["default", *sorted(NETWORKS)])
+        raise TrainingError(f"There is no network called {name!r}.", f"Choose one of: {names}.")
+    return settings
 
 
 _DEFAULTS = {
@@ -267,24 +275,24 @@ def default_training(network: str, tiles: int, features: int) -> TrainingSetting
         Name of the network, or `default`.
     tiles : int
         Training tiles. Many make long epochs, so the U-Net then takes fewer of them: each tile is seen as often as
-        of a few, up to `MOST_STEPS` in all, but there are at least `FEWEST_EPOCHS`.
+        of a few, up to `MAX_STEPS` in all, but there are at least `MIN_EPOCHS`.
     features : int
         Outputs, at least 1. Several share the network's ways, so the U-Net then learns longer, up to
-        `LONGEST_FOR_FEATURES` times.
+        `MAX_FEATURE_FACTOR` times.
 
     Raises
     ------
     TrainingError
         If there is no such network.
     """
-    found = network_named(network)
-    usual = replace(_DEFAULTS[found.kind], network=found.name)
-    if found.kind == "stack":
-        return usual
-    least = usual.epochs * SMALLEST_EPOCH_STEPS
-    steps = max(least, usual.epochs * tiles / usual.batch) * min(LONGEST_FOR_FEATURES, (features + 2) / 3)
-    epochs = min(steps, MOST_STEPS) / steps_per_epoch(usual, tiles, 0)
-    return replace(usual, epochs=max(FEWEST_EPOCHS, round(epochs)))
+    chosen = network_named(network)
+    defaults = replace(_DEFAULTS[chosen.kind], network=chosen.name)
+    if chosen.kind == "stack":
+        return defaults
+    min_steps = defaults.epochs * MIN_EPOCH_STEPS
+    steps = max(min_steps, defaults.epochs * tiles / defaults.batch) * min(MAX_FEATURE_FACTOR, (features + 2) / 3)
+    epochs = min(steps, MAX_STEPS) / steps_per_epoch(defaults, tiles, 0)
+    return replace(defaults, epochs=max(MIN_EPOCHS, round(epochs)))
 
 
 def steps_per_epoch(settings: TrainingSettings, positives: int, negatives: int) -> int:
@@ -300,11 +308,11 @@ def steps_per_epoch(settings: TrainingSettings, positives: int, negatives: int) 
     Returns
     -------
     int
-        Steps, at least 1. `PASSES` over the tiles but at least `SMALLEST_EPOCH_STEPS`; for EMAN2's
+        Steps, at least 1. `PASSES_PER_EPOCH` over the tiles but at least `MIN_EPOCH_STEPS`; for EMAN2's
         network one pass over its rotated copies: `EMAN2_COPIES` a negative and as many in all for the
         positives. Where one kind is missing the other sets the number.
     """
     if network_named(settings.network).kind == "stack":
         copies = EMAN2_COPIES * 2 * negatives if positives and negatives else EMAN2_COPIES * (positives + negatives)
         return max(1, ceil(copies / settings.batch))
-    return max(SMALLEST_EPOCH_STEPS, ceil(PASSES * (positives + negatives) / settings.batch))
+    return max(MIN_EPOCH_STEPS, ceil(PASSES_PER_EPOCH * (positives + negatives) / settings.batch))

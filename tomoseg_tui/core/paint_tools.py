@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_LOOKED_AT, Layer
+from tomoseg_tui.core.annotation import FEATURE, IGNORED, UNLABELLED, Layer
 
 Mask = NDArray[np.bool_]
 """Shape (y, x); True where a tool paints."""
@@ -23,14 +23,14 @@ LINE_WIDTHS = range(1, 32)
 """Widths of lines, in pixels: a filled microtubule is about 18 wide at 13.6 Å/voxel."""
 
 
-def dab(shape_yx: Pixel, at_yx: Pixel, width: int) -> Mask:
+def brush_mask(shape_yx: Pixel, centre_yx: Pixel, width: int) -> Mask:
     """Return a filled disc.
 
     Parameters
     ----------
     shape_yx : tuple of int
         Of the tile.
-    at_yx : tuple of int
+    centre_yx : tuple of int
         Centre; of an even width the pixel above and to the left of it.
     width : int
         Diameter in pixels: 1 is a pixel, 2 is 2 x 2.
@@ -42,34 +42,34 @@ def dab(shape_yx: Pixel, at_yx: Pixel, width: int) -> Mask:
            [1, 1, 0, 0],
            [1, 1, 0, 0]])
     """
-    return _stamped(shape_yx, [at_yx], width)
+    return _stamp_discs(shape_yx, [centre_yx], width)
 
 
-def stroke(shape_yx: Pixel, points_yx: Sequence[Pixel], width: int) -> Mask:
+def polyline_mask(shape_yx: Pixel, points_yx: Sequence[Pixel], width: int) -> Mask:
     """Return dabs along the straight lines that join some points: a drag of the mouse, a line, a poly-line."""
-    return _stamped(shape_yx, _joined(points_yx), width)
+    return _stamp_discs(shape_yx, _line_pixels(points_yx), width)
 
 
-def band(shape_yx: Pixel, from_yx: Pixel, through_yx: Pixel, width: int) -> Mask:
+def filament_mask(shape_yx: Pixel, start_yx: Pixel, end_yx: Pixel, width: int) -> Mask:
     """Return a straight band that runs through two points, and on to the borders of the tile: a filament.
 
     Two points that are the same make a dab.
     """
-    (y0, x0), (y1, x1) = from_yx, through_yx
+    (y0, x0), (y1, x1) = start_yx, end_yx
     length = float(np.hypot(y1 - y0, x1 - x0))
     if length == 0:
-        return dab(shape_yx, from_yx, width)
+        return brush_mask(shape_yx, start_yx, width)
     middle = 0.5 * ((width + 1) % 2)  # where a dab of even width has its centre
     rows, columns = np.ogrid[: shape_yx[0], : shape_yx[1]]
-    away = (rows - y0 - middle) * (x1 - x0) - (columns - x0 - middle) * (y1 - y0)
-    return np.asarray(np.abs(away) <= width / 2 * length, np.bool_)
+    distance = (rows - y0 - middle) * (x1 - x0) - (columns - x0 - middle) * (y1 - y0)
+    return np.asarray(np.abs(distance) <= width / 2 * length, np.bool_)
 
 
-def filled_outline(shape_yx: Pixel, points_yx: Sequence[Pixel]) -> Mask:
+def polygon_mask(shape_yx: Pixel, points_yx: Sequence[Pixel]) -> Mask:
     """Return what a closed polygon holds, its edge too; where it crosses itself, by the even-odd rule."""
     if not points_yx:
         return np.zeros(shape_yx, np.bool_)
-    edge = stroke(shape_yx, [*points_yx, points_yx[0]], 1)
+    edge = polyline_mask(shape_yx, [*points_yx, points_yx[0]], 1)
     rows, columns = np.ogrid[: shape_yx[0], : shape_yx[1]]
     inside = np.zeros(shape_yx, np.bool_)
     for (y0, x0), (y1, x1) in zip(points_yx, [*points_yx[1:], points_yx[0]], strict=True):
@@ -80,14 +80,14 @@ def filled_outline(shape_yx: Pixel, points_yx: Sequence[Pixel]) -> Mask:
     return inside | edge
 
 
-def filled_holes(mask: Mask, at_yx: Pixel) -> Mask:
+def fill_mask(mask: Mask, seed_yx: Pixel) -> Mask:
     """Return the pixels around a place that an outline encloses.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (y, x)
         The outline, painted already.
-    at_yx : tuple of int
+    seed_yx : tuple of int
         A pixel within it.
 
     Returns
@@ -98,23 +98,25 @@ def filled_holes(mask: Mask, at_yx: Pixel) -> Mask:
     """
     from scipy import ndimage  # noqa: PLC0415  # a screen that only looks need not wait for it
 
-    if not _inside(mask.shape, at_yx) or mask[at_yx]:
+    if not _is_inside(mask.shape, seed_yx) or mask[seed_yx]:
         return np.zeros_like(mask)
     regions, _ = ndimage.label(~mask)
-    hole = regions == regions[at_yx]
-    leaks = hole[0].any() or hole[-1].any() or hole[:, 0].any() or hole[:, -1].any()
-    return np.zeros_like(mask) if leaks else np.asarray(hole, np.bool_)
+    hole = regions == regions[seed_yx]
+    is_open = hole[0].any() or hole[-1].any() or hole[:, 0].any() or hole[:, -1].any()
+    return np.zeros_like(mask) if is_open else np.asarray(hole, np.bool_)
 
 
-def box(shape_yx: Pixel, corner_yx: Pixel, other_yx: Pixel) -> Mask:
+def rectangle_mask(shape_yx: Pixel, corner_yx: Pixel, opposite_yx: Pixel) -> Mask:
     """Return the rectangle between two opposite corners, both in it."""
     mask = np.zeros(shape_yx, np.bool_)
-    (top, bottom), (left, right) = (sorted(pair) for pair in zip(corner_yx, other_yx, strict=True))
+    (top, bottom), (left, right) = (sorted(pair) for pair in zip(corner_yx, opposite_yx, strict=True))
     mask[max(top, 0) : max(bottom + 1, 0), max(left, 0) : max(right + 1, 0)] = True
     return mask
 
 
-def wand(grey: NDArray[np.float32], seed_yx: Pixel, *, tolerance: float, radius: float, smoothing: float = 1.0) -> Mask:
+def magic_wand_mask(
+    grey: NDArray[np.float32], seed_yx: Pixel, *, tolerance: float, radius: float, smoothing: float = 1.0
+) -> Mask:
     """Return the region around a seed that has about its grey value.
 
     Parameters
@@ -137,29 +139,29 @@ def wand(grey: NDArray[np.float32], seed_yx: Pixel, *, tolerance: float, radius:
     """
     from scipy import ndimage  # noqa: PLC0415
 
-    if not _inside(grey.shape, seed_yx):
+    if not _is_inside(grey.shape, seed_yx):
         return np.zeros(grey.shape, np.bool_)
-    seen = ndimage.gaussian_filter(grey, smoothing) if smoothing > 0 else grey
+    smoothed = ndimage.gaussian_filter(grey, smoothing) if smoothing > 0 else grey
     rows, columns = np.ogrid[: grey.shape[0], : grey.shape[1]]
-    near = np.hypot(rows - seed_yx[0], columns - seed_yx[1]) <= radius
-    regions, _ = ndimage.label(near & (np.abs(seen - seen[seed_yx]) <= tolerance))
-    found = regions == regions[seed_yx]
-    return np.asarray(found & (regions > 0), np.bool_)
+    is_near = np.hypot(rows - seed_yx[0], columns - seed_yx[1]) <= radius
+    regions, _ = ndimage.label(is_near & (np.abs(smoothed - smoothed[seed_yx]) <= tolerance))
+    region = regions == regions[seed_yx]
+    return np.asarray(region & (regions > 0), np.bool_)
 
 
-def grown(mask: Mask, by: float) -> Mask:
+def dilate(mask: Mask, radius: float) -> Mask:
     """Return a mask with all pixels that lie within so many pixels of it."""
     from scipy import ndimage  # noqa: PLC0415
 
-    return np.asarray(ndimage.distance_transform_edt(~mask) <= by, np.bool_) if mask.any() else mask.copy()
+    return np.asarray(ndimage.distance_transform_edt(~mask) <= radius, np.bool_) if mask.any() else mask.copy()
 
 
-def shrunk(mask: Mask, by: float) -> Mask:
+def erode(mask: Mask, radius: float) -> Mask:
     """Return a mask without the pixels within so many pixels of what is outside; the tile's border does not count."""
-    return ~grown(~mask, by)
+    return ~dilate(~mask, radius)
 
 
-def interpolated(lower: Mask, upper: Mask, fraction: float) -> Mask:
+def interpolate_masks(lower: Mask, upper: Mask, fraction: float) -> Mask:
     """Return a mask between two others, by the distance to their edges.
 
     Parameters
@@ -175,38 +177,38 @@ def interpolated(lower: Mask, upper: Mask, fraction: float) -> Mask:
     other one then shrinks towards it, and is gone there.
     """
     if not lower.any() or not upper.any():
-        full, left = (upper, 1 - fraction) if upper.any() else (lower, fraction)
-        depth = -_signed_distance(full)
-        return np.asarray(full & (depth > left * depth.max()), np.bool_)
+        mask, cutoff = (upper, 1 - fraction) if upper.any() else (lower, fraction)
+        depth = -_signed_distance(mask)
+        return np.asarray(mask & (depth > cutoff * depth.max()), np.bool_)
     blend = (1 - fraction) * _signed_distance(lower) + fraction * _signed_distance(upper)
     return np.asarray(blend < 0, np.bool_)
 
 
-def above(opinion: NDArray[np.float32], threshold: float) -> Mask:
+def threshold_mask(probabilities: NDArray[np.float32], threshold: float) -> Mask:
     """Return where a network sees the feature, as a start.
 
     Parameters
     ----------
-    opinion : ndarray of float32, shape (y, x)
+    probabilities : ndarray of float32, shape (y, x)
         Probabilities, 0 to 1.
     threshold : float
         The card's, or another.
     """
-    return np.asarray(opinion > threshold, np.bool_)
+    return np.asarray(probabilities > threshold, np.bool_)
 
 
-def taken_over(layer: Layer, mask: Mask) -> Layer:
+def replace_feature_pixels(layer: Layer, mask: Mask) -> Layer:
     """Return a layer that has the feature where the mask has it, and nowhere else; what is ignored stays so.
 
     For what comes as a whole: another slice's mask, one between two slices, the network's opinion. A pixel that was
     the feature before, and is not by the mask, has not been looked at.
     """
-    without = np.where(layer == FEATURE, NOT_LOOKED_AT, layer)
-    return np.where(mask & (layer != IGNORED), FEATURE, without).astype(np.uint8)
+    cleared = np.where(layer == FEATURE, UNLABELLED, layer)
+    return np.where(mask & (layer != IGNORED), FEATURE, cleared).astype(np.uint8)
 
 
-def _inside(shape_yx: tuple[int, ...], at_yx: Pixel) -> bool:
-    return all(0 <= at < length for at, length in zip(at_yx, shape_yx, strict=True))
+def _is_inside(shape_yx: tuple[int, ...], pixel_yx: Pixel) -> bool:
+    return all(0 <= coordinate < length for coordinate, length in zip(pixel_yx, shape_yx, strict=True))
 
 
 def _disc(width: int) -> Mask:
@@ -214,7 +216,7 @@ def _disc(width: int) -> Mask:
     return np.asarray(steps[:, np.newaxis] ** 2 + steps**2 <= (width / 2) ** 2, np.bool_)
 
 
-def _stamped(shape_yx: Pixel, points_yx: Sequence[Pixel], width: int) -> Mask:
+def _stamp_discs(shape_yx: Pixel, points_yx: Sequence[Pixel], width: int) -> Mask:
     """Return dabs at all points: on a canvas wide enough for them, of which the tile is cut out."""
     mask, disc = np.zeros(shape_yx, np.bool_), _disc(width)
     for y, x in points_yx:
@@ -226,19 +228,19 @@ def _stamped(shape_yx: Pixel, points_yx: Sequence[Pixel], width: int) -> Mask:
     return mask
 
 
-def _joined(points_yx: Sequence[Pixel]) -> list[Pixel]:
+def _line_pixels(points_yx: Sequence[Pixel]) -> list[Pixel]:
     """Return all pixels of the straight lines between points, in their order."""
     path = list(points_yx[:1])
     for (y0, x0), (y1, x1) in itertools.pairwise(points_yx):
         steps = max(abs(y1 - y0), abs(x1 - x0))
         path += [
-            (y0 + _rounded((y1 - y0) * step, steps), x0 + _rounded((x1 - x0) * step, steps))
+            (y0 + _rounded_quotient((y1 - y0) * step, steps), x0 + _rounded_quotient((x1 - x0) * step, steps))
             for step in range(1, steps + 1)
         ]
     return path
 
 
-def _rounded(number: int, divisor: int) -> int:
+def _rounded_quotient(number: int, divisor: int) -> int:
     """Return the quotient rounded to the nearest whole number, halves upwards."""
     return (2 * number + divisor) // (2 * divisor)
 

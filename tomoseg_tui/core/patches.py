@@ -37,11 +37,11 @@ class TilePatches:
     """The training set that they are of, as messages call it."""
 
     @property
-    def tile(self) -> int:
+    def tile_size(self) -> int:
         """Edge s of a tile in pixels."""
         return int(self.layers.shape[-1])
 
-    def contents(self) -> dict[str, str]:
+    def fingerprint(self) -> dict[str, str]:
         """Return how many tiles there are, and a digest of each thing that a training takes from them, by its name."""
         return {
             "tiles": str(len(self.layers)),
@@ -52,37 +52,37 @@ class TilePatches:
 
 
 def _digest(*arrays: NDArray[np.generic]) -> str:
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for array in arrays:
-        whole.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return whole.hexdigest()
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
-def changes_in_words(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """Return what is another of two `contents`; empty if nothing is."""
-    if before["tiles"] != now["tiles"]:
-        return f"it had {before['tiles']} tiles and has {now['tiles']}"
-    changed = [name for name in now if before.get(name) != now[name]]
+    if before["tiles"] != after["tiles"]:
+        return f"it had {before['tiles']} tiles and has {after['tiles']}"
+    changed = [name for name in after if before.get(name) != after[name]]
     return f"its {' and its '.join(changed)} are others" if changed else ""
 
 
-def input_edge(network: NetworkSettings, tile: int) -> int:
+def input_edge(network: NetworkSettings, tile_size: int) -> int:
     """Return the edge of the window that a training step is given for a tile, in pixels.
 
     EMAN2's network is trained on the tile alone, as EMAN2 does.
     """
-    return tile if network.kind == "stack" else tile + WINDOW_PIXELS
+    return tile_size if network.kind == "stack" else tile_size + WINDOW_PIXELS
 
 
-def window_of(network: NetworkSettings, densities: NDArray[np.float32], place: int) -> NDArray[np.float32]:
-    """Return the slices with which a network segments a tile as number `place` of those segmented at once.
+def slices_for_position(network: NetworkSettings, densities: NDArray[np.float32], position: int) -> NDArray[np.float32]:
+    """Return the slices with which a network segments a tile as number `position` of those segmented at once.
 
     Parameters
     ----------
     network : NetworkSettings
     densities : ndarray of float32, shape (2 * CONTEXT_SLICES + 1, y, x)
         The tile and its surroundings.
-    place : int
+    position : int
         From 0 to `slices_out` - 1.
 
     Returns
@@ -90,5 +90,5 @@ def window_of(network: NetworkSettings, densities: NDArray[np.float32], place: i
     ndarray of float32, shape (slice, y, x)
         A view.
     """
-    first = CONTEXT_SLICES - network.context_slices - place
+    first = CONTEXT_SLICES - network.context_slices - position
     return densities[first : first + network.slices]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.blocks import Zyx
 
-Floats = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 
 
 def gaussian_sigma(cutoff: float) -> float:
@@ -51,8 +51,8 @@ def gaussian_taps(cutoff: float) -> NDArray[np.float64]:
 
 
 def smooth(
-    values: Floats, taps_zyx: tuple[NDArray[np.float64], ...], inside: tuple[slice, ...] = (slice(None),) * 3
-) -> Floats:
+    values: FloatArray, taps_zyx: tuple[NDArray[np.float64], ...], inside: tuple[slice, ...] = (slice(None),) * 3
+) -> FloatArray:
     """Smooth along each axis by its taps; after its end an axis begins again.
 
     Parameters
@@ -71,10 +71,10 @@ def smooth(
     """
     from scipy import ndimage  # noqa: PLC0415  # a tenth of a second that screens which never filter need not wait
 
-    for axis, (taps, kept) in enumerate(zip(taps_zyx, inside, strict=True)):
+    for axis, (taps, window) in enumerate(zip(taps_zyx, inside, strict=True)):
         if taps.size > 1:
             values = ndimage.correlate1d(values, taps, axis=axis, mode="wrap")
-        values = values[(slice(None),) * axis + (kept,)]
+        values = values[(slice(None),) * axis + (window,)]
     return values
 
 
@@ -104,15 +104,15 @@ def block_sums(values: NDArray[Any], corner_zyx: Zyx, factors_zyx: Zyx) -> NDArr
 
 
 @dataclass(frozen=True, eq=False)
-class CoarseCopy:
+class CoarseVolume:
     """A volume at a coarser grid, with the factors by which each axis shrank."""
 
-    values: Floats
+    values: FloatArray
     """Shape (z, y, x): means over blocks; the last block of an axis may be cut off by the volume's end."""
     factors_zyx: Zyx
     """Voxels of a block along each axis."""
 
-    def smoothed(self, sigma_voxels: float) -> "CoarseCopy":
+    def smoothed(self, sigma_voxels: float) -> "CoarseVolume":
         """Return it smoothed so that it, read by `region`, is the volume smoothed by a Gaussian.
 
         Taking means over blocks and interpolating smooth already: a block of f voxels has the variance
@@ -120,34 +120,34 @@ class CoarseCopy:
         """
         variances = [sigma_voxels**2 - (factor**2 - 1) / 4 for factor in self.factors_zyx]
         taps = tuple(
-            _taps_of_variance(variance / factor**2)
+            _taps_for_variance(variance / factor**2)
             for variance, factor in zip(variances, self.factors_zyx, strict=True)
         )
-        return CoarseCopy(smooth(self.values, taps), self.factors_zyx)
+        return CoarseVolume(smooth(self.values, taps), self.factors_zyx)
 
-    def region(self, corner_zyx: Zyx, shape_zyx: Zyx) -> Floats:
+    def region(self, corner_zyx: Zyx, shape_zyx: Zyx) -> FloatArray:
         """Return a region (z, y, x) of the volume, interpolated linearly between the centres of blocks."""
         values = self.values
         for axis in range(3):
-            values = _interpolated(values, axis, self.factors_zyx[axis], corner_zyx[axis], shape_zyx[axis])
+            values = _interpolate_axis(values, axis, self.factors_zyx[axis], corner_zyx[axis], shape_zyx[axis])
         return values
 
 
-def _taps_of_variance(variance: float) -> NDArray[np.float64]:
+def _taps_for_variance(variance: float) -> NDArray[np.float64]:
     """Return the taps of a Gaussian of a variance in voxels^2; a single 1 for none."""
     if variance <= 0:
         return np.ones(1)
     return gaussian_taps(gaussian_sigma(float(np.sqrt(variance))))  # sigma and cutoff swap by one formula
 
 
-def _interpolated(values: Floats, axis: int, factor: int, start: int, length: int) -> Floats:
+def _interpolate_axis(values: FloatArray, axis: int, factor: int, start: int, length: int) -> FloatArray:
     """Interpolate linearly along one axis, from blocks to voxels start .. start + length - 1."""
     if factor == 1:
         return values[(slice(None),) * axis + (slice(start, start + length),)]
-    places = (np.arange(start, start + length) + 0.5) / factor - 0.5
-    below = np.floor(places).astype(np.intp)
+    positions = (np.arange(start, start + length) + 0.5) / factor - 0.5
+    below = np.floor(positions).astype(np.intp)
     above = (below + 1) % values.shape[axis]
-    weight = (places - below).astype(np.float32).reshape([-1 if one == axis else 1 for one in range(3)])
+    weight = (positions - below).astype(np.float32).reshape([-1 if dimension == axis else 1 for dimension in range(3)])
     lower = values.take(below % values.shape[axis], axis=axis)
     return np.asarray(lower + (values.take(above, axis=axis) - lower) * weight, np.float32)
 
@@ -162,16 +162,16 @@ class BlockSums:
         self._sums = np.zeros(blocks)
         self._voxels = np.zeros(blocks)
 
-    def add(self, values: Floats, corner_zyx: Zyx) -> None:
+    def add(self, values: FloatArray, corner_zyx: Zyx) -> None:
         """Add a piece (z, y, x) that begins at a corner; together the pieces cover each voxel once."""
-        part = block_sums(values, corner_zyx, self.factors_zyx)
+        sums = block_sums(values, corner_zyx, self.factors_zyx)
         window = tuple(
             slice(corner // factor, corner // factor + length)
-            for corner, factor, length in zip(corner_zyx, self.factors_zyx, part.shape, strict=True)
+            for corner, factor, length in zip(corner_zyx, self.factors_zyx, sums.shape, strict=True)
         )
-        self._sums[window] += part
+        self._sums[window] += sums
         self._voxels[window] += block_sums(np.broadcast_to(np.uint8(1), values.shape), corner_zyx, self.factors_zyx)
 
-    def means(self) -> CoarseCopy:
+    def means(self) -> CoarseVolume:
         """Return the mean of each block."""
-        return CoarseCopy((self._sums / self._voxels).astype(np.float32), self.factors_zyx)
+        return CoarseVolume((self._sums / self._voxels).astype(np.float32), self.factors_zyx)

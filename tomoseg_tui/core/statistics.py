@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 SAMPLE_VOXELS = 2**26
 """Voxels that are looked at; 64 million are read in about a second and fix sigma to 1e-4."""
-MOST_SLICES = 32
+MAX_SLICES = 32
 """Slices over which the sample is spread."""
 
 Region = tuple[tuple[int, int, int], tuple[int, int, int]]
 """Corner and shape, each (z, y, x)."""
 
 
-class Regions(Protocol):
+class RegionReader(Protocol):
     """Whatever hands out a part of a volume."""
 
     def read_region(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[np.generic]:
@@ -30,7 +30,7 @@ class Statistics:
 
     count: int
     """Finite densities seen."""
-    odd: int
+    non_finite: int
     """NaN and infinite ones seen."""
     mean: float
     deviation: float
@@ -62,7 +62,7 @@ def sample_bands(shape_zyx: tuple[int, int, int], *, budget: int | None = SAMPLE
     nz, ny, nx = shape_zyx
     if budget is None or nz * ny * nx <= budget:
         return [((z, 0, 0), (1, ny, nx)) for z in range(nz)]
-    slices = min(nz, MOST_SLICES)
+    slices = min(nz, MAX_SLICES)
     rows = max(1, min(ny, budget // (slices * nx)))
     bands = []
     for index in range(slices):
@@ -72,7 +72,7 @@ def sample_bands(shape_zyx: tuple[int, int, int], *, budget: int | None = SAMPLE
     return bands
 
 
-def measure(volume: Regions, bands: Iterable[Region], *, enough: int | None = None) -> Statistics:
+def measure_statistics(volume: RegionReader, bands: Iterable[Region], *, min_count: int | None = None) -> Statistics:
     """Return mean, sigma and extremes of bands of a volume, in float64; NaN and infinity are counted and left out.
 
     Parameters
@@ -81,28 +81,34 @@ def measure(volume: Regions, bands: Iterable[Region], *, enough: int | None = No
         Hands out densities of any real type.
     bands : iterable of (corner, shape)
         What to look at, shape (1, y, x) each.
-    enough : int or None
+    min_count : int or None
         Finite densities after which looking ends.
     """
-    count = odd = 0
-    mean = spread = 0.0
+    count = non_finite = 0
+    mean = sum_squares = 0.0
     low, high = np.inf, -np.inf
     for corner, shape in bands:
         values = volume.read_region(corner, shape).astype(np.float64).ravel()
         finite = values[np.isfinite(values)]
-        odd += values.size - finite.size
+        non_finite += values.size - finite.size
         if finite.size:
-            count, mean, spread = _joined(count, mean, spread, finite)
+            count, mean, sum_squares = _merge_moments(count, mean, sum_squares, finite)
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-        if enough is not None and count >= enough:
+        if min_count is not None and count >= min_count:
             break
-    return Statistics(count, odd, mean, float(np.sqrt(spread / count)) if count else 0.0, low, high)
+    return Statistics(count, non_finite, mean, float(np.sqrt(sum_squares / count)) if count else 0.0, low, high)
 
 
-def _joined(count: int, mean: float, spread: float, values: NDArray[np.float64]) -> tuple[int, float, float]:
+def _merge_moments(
+    count: int, mean: float, sum_squares: float, values: NDArray[np.float64]
+) -> tuple[int, float, float]:
     """Join running sums with those of a band (Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
     band_mean = float(values.mean())
-    band_spread = float(((values - band_mean) ** 2).sum())
+    band_sum_squares = float(((values - band_mean) ** 2).sum())
     total = count + values.size
-    step = band_mean - mean
-    return total, mean + step * values.size / total, spread + band_spread + step * step * count * values.size / total
+    delta = band_mean - mean
+    return (
+        total,
+        mean + delta * values.size / total,
+        sum_squares + band_sum_squares + delta * delta * count * values.size / total,
+    )

@@ -8,13 +8,13 @@ from enum import StrEnum
 from tomoseg_tui.core.names import ANY_FEATURE
 from tomoseg_tui.errors import ProjectError
 
-DEFAULT_TILE = 64
+DEFAULT_TILE_SIZE = 64
 """Edge in pixels; EMAN2's, and wide enough to show what a feature is."""
 TILE_MULTIPLE = 16
 """Edges are multiples of this, since networks halve a tile up to four times."""
 
-_ID = re.compile(r"(?P<tomogram>[^:]+):(?P<x>-?\d+),(?P<y>-?\d+),(?P<z>-?\d+)(?::(?P<size>\d+))?")
-_FOLDER = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)")
+_ID_PATTERN = re.compile(r"(?P<tomogram>[^:]+):(?P<x>-?\d+),(?P<y>-?\d+),(?P<z>-?\d+)(?::(?P<size>\d+))?")
+_FOLDER_PATTERN = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)")
 
 
 class FeatureState(StrEnum):
@@ -34,7 +34,7 @@ class FeatureState(StrEnum):
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class TileLocation:
     """Where a tile lies: x - size/2 .. x + size/2 - 1, likewise y, in the one slice z."""
 
     tomogram: str
@@ -45,7 +45,7 @@ class Place:
     """Centre row in voxels from the corner."""
     x: int
     """Centre column in voxels from the corner."""
-    size: int = DEFAULT_TILE
+    size: int = DEFAULT_TILE_SIZE
     """Edge in pixels, a multiple of 16."""
 
     def __post_init__(self) -> None:
@@ -70,11 +70,13 @@ class Place:
         """First voxel of the tile; may lie outside the volume."""
         return (self.z, self.y - self.size // 2, self.x - self.size // 2)
 
-    def lies_in(self, shape_zyx: tuple[int, int, int]) -> bool:
+    def is_centred_in(self, shape_zyx: tuple[int, int, int]) -> bool:
         """Tell whether the centre is a voxel of the volume."""
-        return all(0 <= at < length for at, length in zip((self.z, self.y, self.x), shape_zyx, strict=True))
+        return all(
+            0 <= coordinate < length for coordinate, length in zip((self.z, self.y, self.x), shape_zyx, strict=True)
+        )
 
-    def sticks_out_of(self, shape_zyx: tuple[int, int, int]) -> bool:
+    def exceeds(self, shape_zyx: tuple[int, int, int]) -> bool:
         """Tell whether a part of the tile lies outside the volume."""
         _, top, left = self.corner_zyx
         return top < 0 or left < 0 or top + self.size > shape_zyx[1] or left + self.size > shape_zyx[2]
@@ -84,7 +86,7 @@ class Place:
 class Tile:
     """A place and what is known of each feature on it."""
 
-    place: Place
+    location: TileLocation
     states: Mapping[str, FeatureState]
     """State by feature; the key ``*`` says that the tile holds none of any feature without a state of its own."""
 
@@ -93,7 +95,7 @@ class Tile:
         return self.states.get(feature, self.states.get(ANY_FEATURE))
 
 
-def place_from_id(tile_id: str) -> Place:
+def parse_tile_id(tile_id: str) -> TileLocation:
     """Return the place that an id names; a missing size is the usual one.
 
     Raises
@@ -101,17 +103,17 @@ def place_from_id(tile_id: str) -> Place:
     ProjectError
         If the id has another form than ``TOMOGRAM:X,Y,Z:SIZE``.
     """
-    found = _ID.fullmatch(tile_id)
-    if not found:
+    match = _ID_PATTERN.fullmatch(tile_id)
+    if not match:
         raise ProjectError(f"{tile_id!r} is no tile.", "Name tiles as `tomoseg tiles list` does: TOMOGRAM:X,Y,Z:SIZE.")
-    x, y, z = (int(found[axis]) for axis in "xyz")
-    return Place(found["tomogram"], z, y, x, int(found["size"] or DEFAULT_TILE))
+    x, y, z = (int(match[axis]) for axis in "xyz")
+    return TileLocation(match["tomogram"], z, y, x, int(match["size"] or DEFAULT_TILE_SIZE))
 
 
-def place_from_folder(tomogram: str, folder_name: str) -> Place | None:
+def location_from_folder(tomogram: str, folder_name: str) -> TileLocation | None:
     """Return the place that a tile's folder names, None for any other folder."""
-    found = _FOLDER.fullmatch(folder_name)
-    if not found:
+    match = _FOLDER_PATTERN.fullmatch(folder_name)
+    if not match:
         return None
-    x, y, z, size = (int(number) for number in found.groups())
-    return Place(tomogram, z, y, x, size)
+    x, y, z, size = (int(number) for number in match.groups())
+    return TileLocation(tomogram, z, y, x, size)

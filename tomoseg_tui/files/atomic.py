@@ -12,11 +12,11 @@ from pathlib import Path
 from tomoseg_tui.errors import ProjectError
 
 
-def file_mode() -> int:
+def default_file_mode() -> int:
     """Return the mode that the user's umask gives a new file; labs share projects."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
 
 
 def sync_folder(folder: Path) -> None:
@@ -28,12 +28,12 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_CHANCE = r"[a-z0-9_]{8,16}(\.weights\.h5)?"
+_RANDOM_SUFFIX = r"[a-z0-9_]{8,16}(\.weights\.h5)?"
 """How the name of a draft goes on after that of its file: by chance, and as the file's format demands."""
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
+def with_filename(path: Path) -> Iterator[None]:
     """Let a fault of the system that names no file name this one: a write knows only a number."""
     try:
         yield
@@ -43,7 +43,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def drafted(path: Path, *, durable: bool = True) -> Iterator[Path]:
+def atomic_output(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a draft beside `path` to write into; put it in the place of `path` if all went well.
 
     Parameters
@@ -59,15 +59,15 @@ def drafted(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.fchmod(descriptor, file_mode())
+    os.fchmod(descriptor, default_file_mode())
     os.close(descriptor)
     draft = Path(name)
     try:
-        with naming(path):
+        with with_filename(path):
             yield draft
             if durable:
-                with draft.open("rb") as written:
-                    os.fsync(written.fileno())
+                with draft.open("rb") as stream:
+                    os.fsync(stream.fileno())
             draft.replace(path)
             if durable:
                 sync_folder(path.parent)
@@ -75,18 +75,18 @@ def drafted(path: Path, *, durable: bool = True) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def sweep_drafts(*paths: Path) -> None:
+def remove_drafts(*paths: Path) -> None:
     """Remove the drafts of files that a killed process has left; for whoever alone may write these files now."""
     for path in paths:
-        name = re.compile(rf"\.{re.escape(path.name)}\.{_CHANCE}")
+        pattern = re.compile(rf"\.{re.escape(path.name)}\.{_RANDOM_SUFFIX}")
         for entry in path.parent.iterdir() if path.parent.is_dir() else ():
-            if name.fullmatch(entry.name):
+            if pattern.fullmatch(entry.name):
                 entry.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
     """Replace a file so that whoever reads sees the old one or the new one; if durable, also after a power cut."""
-    with drafted(path, durable=durable) as draft:
+    with atomic_output(path, durable=durable) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
@@ -99,8 +99,8 @@ def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with naming(path), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), file_mode() if mode is None else mode)
+        with with_filename(path), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), default_file_mode() if mode is None else mode)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -135,26 +135,26 @@ def append_line(path: Path, line: str) -> None:
     OSError
         If the disk has no room for all of it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, file_mode())
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, default_file_mode())
     try:
         length = os.fstat(descriptor).st_size
-        torn = length > 0 and os.pread(descriptor, 1, length - 1) != b"\n"
-        content = f"{chr(10) if torn else ''}{line}\n".encode()
-        with naming(path):
+        is_torn = length > 0 and os.pread(descriptor, 1, length - 1) != b"\n"
+        content = f"{chr(10) if is_torn else ''}{line}\n".encode()
+        with with_filename(path):
             if os.write(descriptor, content) < len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
 
 
-def move_to_trash(trash: Path, things: list[tuple[Path, str]], *, at: datetime) -> Path:
+def move_to_trash(trash: Path, items: list[tuple[Path, str]], *, at: datetime) -> Path:
     """Move files or folders into a folder of their own in the trash.
 
     Parameters
     ----------
     trash : Path
         The project's trash.
-    things : list of (Path, str)
+    items : list of (Path, str)
         What to move, and its name, with slashes, inside that folder. What does not exist is passed over.
     at : datetime
         When, for the folder's name.
@@ -166,8 +166,8 @@ def move_to_trash(trash: Path, things: list[tuple[Path, str]], *, at: datetime) 
     """
     trash.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{at:%Y%m%dT%H%M%S}_", dir=trash))
-    folder.chmod(file_mode() | (file_mode() & 0o444) >> 2)  # who may read a folder may enter it
-    for source, name in things:
+    folder.chmod(default_file_mode() | (default_file_mode() & 0o444) >> 2)  # who may read a folder may enter it
+    for source, name in items:
         if source.exists():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def move_to_trash(trash: Path, things: list[tuple[Path, str]], *, at: datetime) 
     return folder
 
 
-def refuse_existing(path: Path, *, force: bool) -> None:
+def require_writable(path: Path, *, force: bool) -> None:
     """Refuse to write over a file of the user's unless that was asked for.
 
     Raises

@@ -11,34 +11,36 @@ from pathlib import Path
 
 from tomoseg_tui.errors import DiskFullError
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The disk is full, the user's share of it is, or no file may grow so long."""
-_NUMBER_OF_HDF5 = re.compile(r"errno = (\d+)")
-_SHORT_OF_NUMPY = re.compile(r"\d+ requested and \d+ written")
-_BLOCK = 512
+_HDF5_ERRNO = re.compile(r"errno = (\d+)")
+_NUMPY_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+_BLOCK_BYTES = 512
 """Bytes of what `stat` calls a block, whatever the file system's own are."""
 
 
-def number_of(fault: BaseException) -> int | None:
+def errno_of(fault: BaseException) -> int | None:
     """Return the system's number of a fault in reading or writing; None if it has none."""
     if isinstance(fault, OSError) and fault.errno is not None:
         return fault.errno
-    said = _NUMBER_OF_HDF5.search(str(fault))
-    if said:
-        return int(said[1])
-    return errno.ENOSPC if _SHORT_OF_NUMPY.search(str(fault)) else None
+    match = _HDF5_ERRNO.search(str(fault))
+    if match:
+        return int(match[1])
+    return errno.ENOSPC if _NUMPY_SHORT_WRITE.search(str(fault)) else None
 
 
-def is_full(fault: BaseException | None) -> bool:
+def is_disk_full(fault: BaseException | None) -> bool:
     """Tell whether a fault, or one that it came of, is that of a disk without room."""
     while fault is not None:
-        if isinstance(fault, DiskFullError) or (not fault.__cause__ and number_of(fault) in NO_ROOM):
+        if isinstance(fault, DiskFullError) or (not fault.__cause__ and errno_of(fault) in DISK_FULL_ERRNOS):
             return True
         fault = fault.__cause__
     return False
 
 
-def disk_full(path: Path | str | None, fault: BaseException, *, missing: int = 0, then: str) -> DiskFullError:
+def disk_full_error(
+    path: Path | str | None, fault: BaseException, *, missing: int = 0, next_step: str
+) -> DiskFullError:
     """Return the fault to raise.
 
     Parameters
@@ -49,17 +51,17 @@ def disk_full(path: Path | str | None, fault: BaseException, *, missing: int = 0
         What the system said.
     missing : int
         Bytes that have to be freed; 0 if that is unknown.
-    then : str
+    next_step : str
         What to do when there is room, beginning in lower case.
     """
     if isinstance(fault, DiskFullError):
-        said = fault.fault
+        message = fault.fault
     else:
-        number = number_of(fault) or errno.ENOSPC
-        what = f"{path} cannot be written" if path else "a file cannot be written"
-        said = f"Disk full: {what} ({os.strerror(number).lower()})."
-    room = f"about {in_units(missing)} of room" if missing > 0 else "room"
-    return DiskFullError(said, f"Make {room} there, then {then}")
+        code = errno_of(fault) or errno.ENOSPC
+        subject = f"{path} cannot be written" if path else "a file cannot be written"
+        message = f"Disk full: {subject} ({os.strerror(code).lower()})."
+    space = f"about {format_bytes(missing)} of room" if missing > 0 else "room"
+    return DiskFullError(message, f"Make {space} there, then {next_step}")
 
 
 def free_bytes(folder: Path) -> int:
@@ -67,13 +69,13 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def taken_bytes(folder: Path) -> int:
+def used_bytes(folder: Path) -> int:
     """Return how many bytes of the disk the files below a folder take; holes take none, second names neither."""
-    facts = [path.stat() for path in folder.rglob("*") if path.is_file()]
-    return sum({(one.st_dev, one.st_ino): one.st_blocks * _BLOCK for one in facts}.values())
+    stats = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({(stat.st_dev, stat.st_ino): stat.st_blocks * _BLOCK_BYTES for stat in stats}.values())
 
 
-def in_units(count: float) -> str:
+def format_bytes(byte_count: float) -> str:
     """Return a number of bytes as people say it.
 
     Examples
@@ -81,7 +83,7 @@ def in_units(count: float) -> str:
     >>> in_units(1_340_000_000), in_units(52_300_000), in_units(900)
     ('1.3 GB', '52 MB', '1 kB')
     """
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if count >= unit:
-            return f"{count / unit:.{1 if count < 10 * unit else 0}f} {name}"
-    return f"{max(1, round(count / 1e3))} kB"
+    for unit, unit_name in ((1e9, "GB"), (1e6, "MB")):
+        if byte_count >= unit:
+            return f"{byte_count / unit:.{1 if byte_count < 10 * unit else 0}f} {unit_name}"
+    return f"{max(1, round(byte_count / 1e3))} kB"

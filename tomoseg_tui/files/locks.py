@@ -22,7 +22,7 @@ from tomoseg_tui.files.atomic import create_exclusively
 
 HEARTBEAT_SECONDS = 2.0
 """How often a worker shows other hosts that it lives."""
-MOST_BYTES = 65536
+MAX_CLAIM_BYTES = 65536
 """A claim is far shorter; what is longer is none."""
 HEARTBEAT_LIMIT_SECONDS = 30.0
 """A heartbeat older than this, seen from another host, is a dead owner's."""
@@ -55,7 +55,7 @@ def _state_and_start(pid: int) -> tuple[str, str] | None:
     return fields[0], fields[19]
 
 
-def command_of(pid: int) -> list[str]:
+def command_line_of(pid: int) -> list[str]:
     """Return the words that a process of this host was started with; none if there is no such process to see."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
@@ -65,11 +65,11 @@ def command_of(pid: int) -> list[str]:
 
 def this_process() -> Owner:
     """Return this process as an owner."""
-    known = _state_and_start(os.getpid())
-    return Owner(socket.gethostname(), _boot_id(), os.getpid(), known[1] if known else "")
+    state_and_start = _state_and_start(os.getpid())
+    return Owner(socket.gethostname(), _boot_id(), os.getpid(), state_and_start[1] if state_and_start else "")
 
 
-def lives(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
+def is_alive(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
     """Tell whether the owner is a living process, and not a zombie.
 
     Parameters
@@ -83,10 +83,10 @@ def lives(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
         return heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
     if owner.boot_id != _boot_id():
         return False
-    known = _state_and_start(owner.pid)
-    if known is None:
+    state_and_start = _state_and_start(owner.pid)
+    if state_and_start is None:
         return _is_hidden(owner.pid) and heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
-    state, started = known
+    state, started = state_and_start
     return state not in {"Z", "X"} and started == owner.started
 
 
@@ -112,20 +112,20 @@ def age_seconds(path: Path) -> float:
 def owner_of(claim: Path) -> Owner | None:
     """Return whom a claim names, None where there is none or nobody can read it."""
     with contextlib.suppress(OSError):
-        return _decoded(_content_of(claim) or b"")
+        return _decode_owner(_read_claim(claim) or b"")
     return None
 
 
-def _content_of(claim: Path) -> bytes | None:
+def _read_claim(claim: Path) -> bytes | None:
     try:
         descriptor = os.open(claim, os.O_RDONLY | os.O_NONBLOCK)  # where all may write, a pipe may lie in wait
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as stream:
-        return stream.read(MOST_BYTES)
+        return stream.read(MAX_CLAIM_BYTES)
 
 
-def _decoded(content: bytes) -> Owner | None:
+def _decode_owner(content: bytes) -> Owner | None:
     try:
         return msgspec.json.decode(content, type=Owner)
     except msgspec.MsgspecError:
@@ -135,10 +135,10 @@ def _decoded(content: bytes) -> Owner | None:
 def is_held(claim: Path) -> bool:
     """Tell whether a living process holds the claim."""
     owner = owner_of(claim)
-    return owner is not None and lives(owner, lambda: age_seconds(claim))
+    return owner is not None and is_alive(owner, lambda: age_seconds(claim))
 
 
-def take(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
+def acquire(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
     """Take a claim, or the claim of a dead owner.
 
     Parameters
@@ -157,33 +157,35 @@ def take(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
     """
     text = msgspec.json.encode(owner).decode()
     while not create_exclusively(claim, text, mode=mode):
-        found = _content_of(claim)
-        if found is None:
+        content = _read_claim(claim)
+        if content is None:
             continue
-        held = _decoded(found)
-        if held is not None and lives(held, lambda: age_seconds(claim)):
-            who = f"process {held.pid} on {held.host}"
-            raise AlreadyRunningError(f"{claim.parent.name} is held by {who}.", "Wait until it is done, or stop it.")
-        _bury(claim, found, owner)
+        holder = _decode_owner(content)
+        if holder is not None and is_alive(holder, lambda: age_seconds(claim)):
+            holder_text = f"process {holder.pid} on {holder.host}"
+            raise AlreadyRunningError(
+                f"{claim.parent.name} is held by {holder_text}.", "Wait until it is done, or stop it."
+            )
+        _remove_stale(claim, content, owner)
 
 
-def _bury(claim: Path, found: bytes, owner: Owner) -> None:
+def _remove_stale(claim: Path, content: bytes, owner: Owner) -> None:
     """Take a dead owner's claim away.
 
     Whoever buries holds a claim on this very corpse first, and then looks again: else a slower process
     could take away the claim of the living one that has come after it.
     """
-    right = _right_to_bury(claim, found)
-    take(right, owner)
+    removal_claim = _removal_claim_path(claim, content)
+    acquire(removal_claim, owner)
     try:
-        if _content_of(claim) == found:
+        if _read_claim(claim) == content:
             claim.unlink(missing_ok=True)
     finally:
-        release(right, owner)
+        release(removal_claim, owner)
 
 
-def _right_to_bury(claim: Path, found: bytes) -> Path:
-    return claim.with_name(f".{claim.name}.{hashlib.sha256(found).hexdigest()[:16]}")
+def _removal_claim_path(claim: Path, content: bytes) -> Path:
+    return claim.with_name(f".{claim.name}.{hashlib.sha256(content).hexdigest()[:16]}")
 
 
 def release(claim: Path, owner: Owner) -> None:
@@ -197,19 +199,19 @@ def is_owned_by(claim: Path, owner: Owner) -> bool:
     return owner_of(claim) == Owner(owner.host, owner.boot_id, owner.pid, owner.started)
 
 
-def is_lost(claim: Path, owner: Owner) -> bool:
+def is_ownership_lost(claim: Path, owner: Owner) -> bool:
     """Tell whether a claim that this owner took is another's by now, or nobody's.
 
     A file that cannot be read just now proves neither.
     """
     try:
-        return _decoded(_content_of(claim) or b"") != owner
+        return _decode_owner(_read_claim(claim) or b"") != owner
     except OSError:
         return False
 
 
 @contextlib.contextmanager
-def holding(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
+def held(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
     """Hold a claim for a short change, waiting a little for others.
 
     Raises
@@ -221,7 +223,7 @@ def holding(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            take(claim, owner)
+            acquire(claim, owner)
             break
         except AlreadyRunningError:
             if time.monotonic() > deadline:
@@ -234,26 +236,26 @@ def holding(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def keeping_fresh(held: Callable[[], Iterable[Path]]) -> Iterator[None]:
+def heartbeat(held_claims: Callable[[], Iterable[Path]]) -> Iterator[None]:
     """Touch claims every two seconds, in a thread, so that other hosts see that their owner lives.
 
     Parameters
     ----------
-    held : callable
+    held_claims : callable
         Returns the claims that are held just then.
     """
-    ended = threading.Event()
+    stopped = threading.Event()
 
     def beat() -> None:
-        while not ended.wait(HEARTBEAT_SECONDS):
-            for claim in held():
+        while not stopped.wait(HEARTBEAT_SECONDS):
+            for claim in held_claims():
                 with contextlib.suppress(OSError):
                     os.utime(claim)
 
-    heart = threading.Thread(target=beat, daemon=True)
-    heart.start()
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        ended.set()
-        heart.join()
+        stopped.set()
+        thread.join()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tomoseg_tui.errors import ProjectError, TomogramError
-from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.raw_volume import translate_os_errors
 
 REQUIRED_COLUMNS = ("tomogram", "x", "y", "z", "feature", "kind")
 OPTIONAL_COLUMNS = ("size",)
@@ -59,20 +59,20 @@ def read_tile_rows(path: Path) -> list[TileRow]:
         If the file cannot be read or a value is not what its column needs; the fault names file,
         line and column.
     """
-    lines = _lines(path)
+    lines = _read_lines(path)
     header = next(lines, None)
     if header is None:
         raise ProjectError(f"{path.name} is empty.", _HEADER_FIX)
-    columns = _columns(f"{path.name}, line {header[0]}", header[1])
-    return [_tile_row(path, line, columns, values) for line, values in lines]
+    columns = _check_columns(f"{path.name}, line {header[0]}", header[1])
+    return [_parse_row(path, line, columns, values) for line, values in lines]
 
 
 _HEADER_FIX = f"Begin it with the line: {','.join(REQUIRED_COLUMNS)}"
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Hand out lines that are not empty as (line number, stripped values)."""
-    reader = csv.reader(StringIO(_text(path), newline=""), skipinitialspace=True, strict=True)
+    reader = csv.reader(StringIO(_read_text(path), newline=""), skipinitialspace=True, strict=True)
     try:
         for values in reader:
             stripped = [value.strip() for value in values]
@@ -85,10 +85,10 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         ) from fault
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """Read the whole file as text."""
     try:
-        with file_faults(path):
+        with translate_os_errors(path):
             return path.read_text("utf-8-sig")
     except TomogramError as fault:
         raise ProjectError(fault.fault, fault.fix) from fault
@@ -99,24 +99,26 @@ def _text(path: Path) -> str:
         ) from fault
 
 
-def _columns(place: str, names: list[str]) -> list[str]:
+def _check_columns(location: str, names: list[str]) -> list[str]:
     """Check the header."""
     names = [name.lower() for name in names]
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
     unknown = [name for name in names if name not in REQUIRED_COLUMNS + OPTIONAL_COLUMNS]
     if missing:
-        raise ProjectError(f"{place}: the header lacks {', '.join(missing)}; received {', '.join(names)}.", _HEADER_FIX)
-    if unknown or len(set(names)) < len(names):
-        odd = unknown[0] if unknown else next(name for name in names if names.count(name) > 1)
         raise ProjectError(
-            f"{place}, column {odd!r}: unknown or named twice; expected {', '.join(REQUIRED_COLUMNS)} "
+            f"{location}: the header lacks {', '.join(missing)}; received {', '.join(names)}.", _HEADER_FIX
+        )
+    if unknown or len(set(names)) < len(names):
+        bad_name = unknown[0] if unknown else next(name for name in names if names.count(name) > 1)
+        raise ProjectError(
+            f"{location}, column {bad_name!r}: unknown or named twice; expected {', '.join(REQUIRED_COLUMNS)} "
             "and perhaps size.",
             "Remove or rename the column.",
         )
     return names
 
 
-def _tile_row(path: Path, line: int, columns: list[str], values: list[str]) -> TileRow:
+def _parse_row(path: Path, line: int, columns: list[str], values: list[str]) -> TileRow:
     """Check one line."""
     if len(values) != len(columns):
         raise ProjectError(
@@ -126,13 +128,13 @@ def _tile_row(path: Path, line: int, columns: list[str], values: list[str]) -> T
     cells = _Cells(f"{path.name}, line {line}", dict(zip(columns, values, strict=True)))
     return TileRow(
         line=line,
-        tomogram=cells.word("tomogram"),
-        x=cells.number("x"),
-        y=cells.number("y"),
-        z=cells.number("z"),
-        feature=cells.word("feature"),
+        tomogram=cells.text("tomogram"),
+        x=cells.integer("x"),
+        y=cells.integer("y"),
+        z=cells.integer("z"),
+        feature=cells.text("feature"),
         kind=cells.kind(),
-        size=cells.number("size") if cells.values.get("size") else None,
+        size=cells.integer("size") if cells.values.get("size") else None,
     )
 
 
@@ -140,17 +142,17 @@ def _tile_row(path: Path, line: int, columns: list[str], values: list[str]) -> T
 class _Cells:
     """The values of one line, by column, and the place to name in faults."""
 
-    place: str
+    location: str
     values: dict[str, str]
 
-    def word(self, column: str) -> str:
+    def text(self, column: str) -> str:
         """Return a text that must not be empty."""
         value = self.values[column]
         if not value:
             raise self._fault(column, "a name")
         return value
 
-    def number(self, column: str) -> int:
+    def integer(self, column: str) -> int:
         """Return a whole number, also where it is written as 12.0."""
         value = self.values[column]
         if not _WHOLE_NUMBER.fullmatch(value):
@@ -169,6 +171,6 @@ class _Cells:
     def _fault(self, column: str, expected: str) -> ProjectError:
         """Make the fault for one value."""
         return ProjectError(
-            f"{self.place}, column {column}: expected {expected}, received {self.values[column]!r}.",
+            f"{self.location}, column {column}: expected {expected}, received {self.values[column]!r}.",
             f"Put {expected} there.",
         )

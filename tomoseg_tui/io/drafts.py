@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.raw_volume import translate_os_errors
 
 
 @contextmanager
-def draft_of(path: Path) -> Iterator[Path]:
+def atomic_output(path: Path) -> Iterator[Path]:
     """Hand out an empty file in the same folder; on success it takes the name `path`, on any fault it goes.
 
     Parameters
@@ -29,20 +29,20 @@ def draft_of(path: Path) -> Iterator[Path]:
         If the folder is missing, may not be written to, or the disk is full.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with file_faults(path):
+    with translate_os_errors(path):
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
     try:
         yield draft
-        with file_faults(path):
-            _sync(draft)
+        with translate_os_errors(path):
+            _fsync(draft)
             draft.replace(path)
-            _sync(path.parent)
+            _fsync(path.parent)
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()
 
 
-def _sync(path: Path) -> None:
+def _fsync(path: Path) -> None:
     """Wait until a file or a folder's list of names is on disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

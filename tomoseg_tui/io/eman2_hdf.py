@@ -15,11 +15,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.io.drafts import draft_of
-from tomoseg_tui.io.raw_volume import file_faults
-from tomoseg_tui.io.volume_reader import VolumeReader, check_not_flat, cubic_voxel_size, placed_slabs
+from tomoseg_tui.io.drafts import atomic_output
+from tomoseg_tui.io.raw_volume import translate_os_errors
+from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
 Attribute = bool | int | float | str | Sequence[int] | Sequence[float]
 """What EMAN2 can keep in an image's header."""
@@ -30,7 +30,7 @@ _FLOAT_CODE = 7
 
 
 @final
-class EmanVolume(VolumeReader):
+class Eman2Volume(VolumeReader):
     """The volume in an EMAN2 HDF5 file: its image 0.
 
     Reads return the stored type; bit-reduced densities return as float32 in their own units.
@@ -51,34 +51,34 @@ class EmanVolume(VolumeReader):
     """
 
     def __init__(self, path: Path, *, flat: bool = False, original: Path | None = None) -> None:
-        shown = original or path
-        self._file = _open(path, shown)
+        display_path = original or path
+        self._file = _open(path, display_path)
         try:
-            with _hdf_faults(shown):
-                count = _image_count(self._file, shown)
+            with _hdf_faults(display_path):
+                count = _image_count(self._file, display_path)
                 group = self._file[f"{_IMAGES}/0"]
-                self._dataset = _dataset_of(group, shown)
-                shape = _volume_shape(self._dataset, count, shown)
-                check_not_flat(shown, shape[0], flat=flat)
-                self._scale = _BitScale.of(group.attrs, self._dataset.dtype)
-                self._take_facts(shown, shape, group.attrs, count, compressed=original is not None)
+                self._dataset = _image_dataset(group, display_path)
+                shape = _volume_shape(self._dataset, count, display_path)
+                reject_single_slice(display_path, shape[0], flat=flat)
+                self._scale = _BitScale.from_attributes(group.attrs, self._dataset.dtype)
+                self._set_metadata(display_path, shape, group.attrs, count, compressed=original is not None)
         except BaseException:
             self._file.close()
             raise
 
-    def _take_facts(
-        self, shown: Path, shape: tuple[int, int, int], attrs: Any, count: int, *, compressed: bool
+    def _set_metadata(
+        self, display_path: Path, shape: tuple[int, int, int], attrs: Any, count: int, *, compressed: bool
     ) -> None:
         """Fill in what every reader promises."""
         stored = self._dataset.dtype.newbyteorder("=")
-        grid, warnings = _grid_of(attrs, shape, shown.name)
+        grid, warnings = _read_grid(attrs, shape, display_path.name)
         if count > 1:
-            warnings += (f"{shown.name} holds {count} volumes; the first is used.",)
+            warnings += (f"{display_path.name} holds {count} volumes; the first is used.",)
         super().__init__(
-            shown,
+            display_path,
             grid,
             stored if self._scale is None else np.dtype(np.float32),
-            kind=f"EMAN2 HDF5, {stored if self._scale is None else self._scale.words}",
+            kind=f"EMAN2 HDF5, {stored if self._scale is None else self._scale.description}",
             warnings=warnings,
             compressed=compressed,
         )
@@ -101,15 +101,15 @@ class _BitScale:
     """The range for which the integers of a bit-reduced image stand."""
 
     def __init__(self, bits: int, low: float, high: float) -> None:
-        self.words = f"{bits}-bit reduced"
+        self.description = f"{bits}-bit reduced"
         self._low = low
         self._span = high - low
         self._levels = 2.0**bits - 1
 
     @classmethod
-    def of(cls, attrs: Any, stored: np.dtype[Any]) -> "_BitScale | None":
+    def from_attributes(cls, attrs: Any, stored: np.dtype[Any]) -> "_BitScale | None":
         """Read the scale from an image's attributes; None where the stored numbers are the densities."""
-        bits, low, high = (_number(attrs, f"stored_render{part}", np.nan) for part in ("bits", "min", "max"))
+        bits, low, high = (_read_number(attrs, f"stored_render{part}", np.nan) for part in ("bits", "min", "max"))
         if stored.kind == "f" or not bits > 0 or np.isnan(low) or np.isnan(high):
             return None
         return cls(int(bits), low, high)
@@ -117,8 +117,8 @@ class _BitScale:
     def restore(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return densities, float32; worked in float64, one slice at a time, so that integers survive exactly."""
         out = np.empty(values.shape, np.float32)
-        for plane, raw in zip(out, values, strict=True):
-            plane[...] = raw / self._levels * self._span + self._low
+        for plane, stored in zip(out, values, strict=True):
+            plane[...] = stored / self._levels * self._span + self._low
         return out
 
 
@@ -143,16 +143,16 @@ def read_image_stack(path: Path, *, original: Path | None = None) -> NDArray[np.
     UnreadableTomogramError
         If the file is damaged, not EMAN2's, or its images differ in shape.
     """
-    shown = original or path
-    with _hdf_faults(shown), _open(path, shown) as file:
-        count = _image_count(file, shown)
-        if count == 1 and _dataset_of(file[f"{_IMAGES}/0"], shown).ndim == 3:
-            return _densities(file, 0, shown)
-        images = [_densities(file, index, shown) for index in range(count)]
+    display_path = original or path
+    with _hdf_faults(display_path), _open(path, display_path) as file:
+        count = _image_count(file, display_path)
+        if count == 1 and _image_dataset(file[f"{_IMAGES}/0"], display_path).ndim == 3:
+            return _read_densities(file, 0, display_path)
+        images = [_read_densities(file, index, display_path) for index in range(count)]
         shapes = sorted({image.shape for image in images})
         if len(shapes) > 1 or len(shapes[0]) != 2:
             raise UnreadableTomogramError(
-                f"{shown.name} holds images of shapes {shapes}, expected one two-dimensional shape (y, x).",
+                f"{display_path.name} holds images of shapes {shapes}, expected one two-dimensional shape (y, x).",
                 "Give a stack whose images have one size.",
             )
         return np.stack(images)  # (n, y, x)
@@ -226,7 +226,7 @@ def write_image_stack(
                 _write_attribute(group, key, value)
 
 
-def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid) -> None:
+def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid) -> None:
     """Write a volume that EMAN2 opens, slab by slab.
 
     Parameters
@@ -248,7 +248,7 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid) -> None:
     with _new_file(path, count=1) as file:
         group = file.create_group(f"{_IMAGES}/0")
         dataset = group.create_dataset("image", shape=grid.shape_zyx, dtype=np.float32, track_times=False)
-        for start, slab in placed_slabs(slabs, grid.shape_zyx):
+        for start, slab in enumerate_slabs(slabs, grid.shape_zyx):
             dataset[start : start + len(slab)] = slab
         _write_header(group, grid.shape_zyx, grid.voxel_size_angstrom)
         for axis, origin, first in zip("xyz", grid.origin_xyz_angstrom, grid.nstart_xyz, strict=True):
@@ -256,18 +256,18 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid) -> None:
             _write_attribute(group, f"MRC.n{axis}start", int(first))
 
 
-def _open(path: Path, shown: Path) -> Any:
+def _open(path: Path, display_path: Path) -> Any:
     """Open for reading, without locks: archives are often read-only, and network disks often cannot lock."""
-    with file_faults(path):
+    with translate_os_errors(path):
         path.open("rb").close()
-    with _hdf_faults(shown):
+    with _hdf_faults(display_path):
         return h5py.File(path, "r", locking=False)
 
 
 @contextmanager
 def _new_file(path: Path, *, count: int) -> Iterator[Any]:
     """Make an EMAN2 file with room for `count` images in a draft that becomes `path` when complete."""
-    with draft_of(path) as draft, file_faults(path), h5py.File(draft, "w") as file:
+    with atomic_output(path) as draft, translate_os_errors(path), h5py.File(draft, "w") as file:
         images = file.create_group(_IMAGES)
         images.attrs.create("imageid_max", np.array([count - 1], np.int32))
         yield file
@@ -306,10 +306,10 @@ def _image_count(file: Any, path: Path) -> int:
     return count
 
 
-def _dataset_of(group: Any, path: Path) -> Any:
+def _image_dataset(group: Any, path: Path) -> Any:
     """Return the densities of an image, unread."""
     dataset = group["image"]
-    if dataset.dtype.kind not in "iuf" or _number(group.attrs, "is_complex", 0):
+    if dataset.dtype.kind not in "iuf" or _read_number(group.attrs, "is_complex", 0):
         raise UnreadableTomogramError(
             f"{path.name} holds {dataset.dtype} numbers or a Fourier transform, expected real densities.",
             "Give the volume before the Fourier transform.",
@@ -333,26 +333,26 @@ def _volume_shape(dataset: Any, count: int, path: Path) -> tuple[int, int, int]:
     return int(depth), int(height), int(width)
 
 
-def _grid_of(attrs: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[Grid, tuple[str, ...]]:
+def _read_grid(attrs: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[VoxelGrid, tuple[str, ...]]:
     """Read voxel size, origin and nstart."""
-    x_size, y_size, z_size = (_number(attrs, f"apix_{axis}", 0.0) for axis in "xyz")
+    x_size, y_size, z_size = (_read_number(attrs, f"apix_{axis}", 0.0) for axis in "xyz")
     voxel_size, warnings = cubic_voxel_size((x_size, y_size, z_size), name)
-    x_origin, y_origin, z_origin = (_number(attrs, f"origin_{axis}", 0.0) for axis in "xyz")
-    x_start, y_start, z_start = (int(_number(attrs, f"MRC.n{axis}start", 0)) for axis in "xyz")
-    return Grid(shape_zyx, voxel_size, (x_origin, y_origin, z_origin), (x_start, y_start, z_start)), warnings
+    x_origin, y_origin, z_origin = (_read_number(attrs, f"origin_{axis}", 0.0) for axis in "xyz")
+    x_start, y_start, z_start = (int(_read_number(attrs, f"MRC.n{axis}start", 0)) for axis in "xyz")
+    return VoxelGrid(shape_zyx, voxel_size, (x_origin, y_origin, z_origin), (x_start, y_start, z_start)), warnings
 
 
-def _number(attrs: Any, key: str, default: float) -> float:
+def _read_number(attrs: Any, key: str, default: float) -> float:
     """Read a header entry, which EMAN2 keeps as a number or as an array of one."""
     value = attrs.get(f"EMAN.{key}")
     return default if value is None else float(np.ravel(value)[0])
 
 
-def _densities(file: Any, index: int, path: Path) -> NDArray[np.float32]:
+def _read_densities(file: Any, index: int, path: Path) -> NDArray[np.float32]:
     """Read one whole image of a stack, in its own units."""
     group = file[f"{_IMAGES}/{index}"]
-    values = _dataset_of(group, path)[()]
-    scale = _BitScale.of(group.attrs, values.dtype)
+    values = _image_dataset(group, path)[()]
+    scale = _BitScale.from_attributes(group.attrs, values.dtype)
     return values.astype(np.float32) if scale is None else scale.restore(values)
 
 

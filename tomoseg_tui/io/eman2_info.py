@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from tomoseg_tui.errors import ProjectError, TomogramError
-from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.raw_volume import translate_os_errors
 
-USUAL_BOX = 64
+DEFAULT_BOX_SIZE = 64
 """Edge of boxes where the file does not say it, as in EMAN2's boxing of tiles."""
 _INFO_FIX = "Give EMAN2's file info/NAME_info.json as EMAN2 has written it."
 
@@ -25,7 +25,7 @@ class BoxSet:
 
     name: str
     """As the user has typed it in EMAN2."""
-    stored_size: float = USUAL_BOX
+    stored_size: float = DEFAULT_BOX_SIZE
     """Edge of its boxes: unbinned pixels where `apix_unbin` is said, else voxels."""
 
 
@@ -77,11 +77,12 @@ class TomogramInfo:
             Centre in x, y, z from the corner, rounded; may lie outside.
         """
         if self.unbinned_angstrom is None:
-            x, y, z = (round(at) for at in box.stored_xyz)
+            x, y, z = (round(coordinate) for coordinate in box.stored_xyz)
             return x, y, z
         scale = self.unbinned_angstrom / (voxel_size_angstrom or 1.0)
         x, y, z = (
-            round(at * scale) + length // 2 for at, length in zip(box.stored_xyz, reversed(shape_zyx), strict=True)
+            round(coordinate * scale) + length // 2
+            for coordinate, length in zip(box.stored_xyz, reversed(shape_zyx), strict=True)
         )
         return x, y, z
 
@@ -110,80 +111,84 @@ def read_info(path: Path) -> TomogramInfo:
     ProjectError
         If the file cannot be read, or says something that EMAN2 would not; the fault names the place.
     """
-    found = _parsed(path)
-    unbinned = found.get("apix_unbin")
+    info = _read_json(path)
+    unbinned = info.get("apix_unbin")
     if unbinned is not None and not (_is_number(unbinned) and unbinned > 0):
-        raise _fault(path, f"apix_unbin is {unbinned!r}, expected a number above 0")
-    sets = _sets(path, found.get("class_list", {}))
-    boxes = tuple(_box(path, number, row) for number, row in enumerate(_list(path, found, "boxes_3d")))
+        raise _invalid_info(path, f"apix_unbin is {unbinned!r}, expected a number above 0")
+    sets = _read_sets(path, info.get("class_list", {}))
+    boxes = tuple(_read_box(path, number, row) for number, row in enumerate(_read_list(path, info, "boxes_3d")))
     for box in boxes:  # as EMAN2 names sets that nobody has named
         sets.setdefault(box.set_id, BoxSet(f"particles_{box.set_id:02d}"))
-    curves = len(_list(path, found, "curves"))
+    curves = len(_read_list(path, info, "curves"))
     return TomogramInfo(path.name, None if unbinned is None else float(unbinned), boxes, sets, curves)
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        with file_faults(path):
+        with translate_os_errors(path):
             text = path.read_text("utf-8")
-        found = json.loads(text)
+        info = json.loads(text)
     except TomogramError as fault:
         raise ProjectError(fault.fault, fault.fix) from fault
     except (ValueError, RecursionError) as fault:  # not UTF-8, or not JSON
         raise ProjectError(f"{path.name} is damaged, or no JSON file: {fault}.", _INFO_FIX) from fault
-    if not isinstance(found, dict):
-        raise _fault(path, "it holds no keys with values")
-    return found
+    if not isinstance(info, dict):
+        raise _invalid_info(path, "it holds no keys with values")
+    return info
 
 
-def _fault(path: Path, what: str) -> ProjectError:
-    return ProjectError(f"{path.name}: {what}.", _INFO_FIX)
+def _invalid_info(path: Path, problem: str) -> ProjectError:
+    return ProjectError(f"{path.name}: {problem}.", _INFO_FIX)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
-def _list(path: Path, found: Mapping[str, Any], key: str) -> list[Any]:
-    value = found.get(key, [])
+def _read_list(path: Path, info: Mapping[str, Any], key: str) -> list[Any]:
+    value = info.get(key, [])
     if not isinstance(value, list):
-        raise _fault(path, f"{key} is {_short(value)}, expected a list")
+        raise _invalid_info(path, f"{key} is {_shorten(value)}, expected a list")
     return value
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _sets(path: Path, found: object) -> dict[int, BoxSet]:
+def _read_sets(path: Path, class_list: object) -> dict[int, BoxSet]:
     """Read ``{"0": {"name": ..., "boxsize": ...}}``, or the older ``{"0": "name"}``."""
-    if not isinstance(found, dict):
-        raise _fault(path, f"class_list is {_short(found)}, expected sets by number")
-    return {_set_id(path, key, "class_list"): _set(path, key, value) for key, value in found.items()}
+    if not isinstance(class_list, dict):
+        raise _invalid_info(path, f"class_list is {_shorten(class_list)}, expected sets by number")
+    return {_read_set_id(path, key, "class_list"): _read_set(path, key, value) for key, value in class_list.items()}
 
 
-def _set_id(path: Path, value: object, where: str) -> int:
+def _read_set_id(path: Path, value: object, location: str) -> int:
     try:
         return int(value)  # type: ignore[call-overload, no-any-return]  # refused below
     except (TypeError, ValueError, OverflowError) as fault:
-        raise _fault(path, f"{where}: {_short(value)} is no number of a set") from fault
+        raise _invalid_info(path, f"{location}: {_shorten(value)} is no number of a set") from fault
 
 
-def _set(path: Path, key: str, value: object) -> BoxSet:
+def _read_set(path: Path, key: str, value: object) -> BoxSet:
     if isinstance(value, str):
         return BoxSet(value)
     name = value.get("name") if isinstance(value, dict) else None
-    size = value.get("boxsize", USUAL_BOX) if isinstance(value, dict) else None
+    size = value.get("boxsize", DEFAULT_BOX_SIZE) if isinstance(value, dict) else None
     if not isinstance(name, str) or not _is_number(size) or not size > 0:
-        raise _fault(path, f"class_list, set {key}: expected name and boxsize, received {_short(value)}")
+        raise _invalid_info(path, f"class_list, set {key}: expected name and boxsize, received {_shorten(value)}")
     return BoxSet(name, float(size))
 
 
-def _box(path: Path, number: int, row: object) -> InfoBox:
+def _read_box(path: Path, number: int, row: object) -> InfoBox:
     """Read ``[x, y, z, method, score, set, ...]``, of which the first three must be there."""
     if not isinstance(row, list) or len(row) < 3 or not all(_is_number(value) for value in row[:3]):
-        raise _fault(path, f"boxes_3d, box {number}: expected [x, y, z, method, score, set], received {_short(row)}")
+        raise _invalid_info(
+            path, f"boxes_3d, box {number}: expected [x, y, z, method, score, set], received {_shorten(row)}"
+        )
     x, y, z = (float(value) for value in row[:3])
     method = str(row[3]) if len(row) > 3 else "manual"
-    return InfoBox(number, (x, y, z), method, _set_id(path, row[5], f"boxes_3d, box {number}") if len(row) > 5 else 0)
+    return InfoBox(
+        number, (x, y, z), method, _read_set_id(path, row[5], f"boxes_3d, box {number}") if len(row) > 5 else 0
+    )

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.raw_volume import translate_os_errors
 
 LOG_NAME = ".eman2log.txt"
 """What EMAN2 calls it, in the project's folder."""
@@ -24,13 +24,13 @@ def read_commands(path: Path) -> list[list[str]]:
     """
     if not path.is_file():
         return []
-    with file_faults(path):
+    with translate_os_errors(path):
         lines = path.read_text("utf-8", errors="replace").splitlines()
-    found = (_words(line.rpartition("\t")[2]) for line in lines)
-    return [[Path(words[0]).name, *words[1:]] for words in found if words]
+    commands = (_split_command(line.rpartition("\t")[2]) for line in lines)
+    return [[Path(argv[0]).name, *argv[1:]] for argv in commands if argv]
 
 
-def _words(text: str) -> list[str]:
+def _split_command(text: str) -> list[str]:
     """Split a command line; EMAN2 joins words with blanks and quotes none, so odd quotes are letters."""
     try:
         return shlex.split(text)

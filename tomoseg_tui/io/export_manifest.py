@@ -28,18 +28,18 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.mask_encoding import CODES
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.drafts import draft_of
-from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.drafts import atomic_output
+from tomoseg_tui.io.raw_volume import translate_os_errors
 
 FORMAT = 1
 SUFFIX = ".tiles.json"
-Y_WORDS = (
+Y_DESCRIPTION = (
     "row 0 of every image is the lowest y of the tile; IMOD and EMAN2 draw it at the bottom, napari, Fiji and viewers "
     "of PNG at the top"
 )
 
 
-class MaskFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+class MaskEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One mask as it was written."""
 
     state: str
@@ -61,10 +61,10 @@ class TileEntry(msgspec.Struct, frozen=True):
     size: int
     voxel_size_angstrom: float
     image: str
-    masks: dict[str, MaskFacts]
+    masks: dict[str, MaskEntry]
 
 
-class MaskFile(msgspec.Struct, frozen=True):
+class FeatureMaskFile(msgspec.Struct, frozen=True):
     """Where the masks of a feature are."""
 
     feature: str
@@ -79,7 +79,7 @@ class SliceRange(msgspec.Struct, frozen=True):
     stop: int
 
 
-class TileManifest(msgspec.Struct, frozen=True, kw_only=True):
+class ExportManifest(msgspec.Struct, frozen=True, kw_only=True):
     """One export."""
 
     format: int = FORMAT
@@ -88,9 +88,9 @@ class TileManifest(msgspec.Struct, frozen=True, kw_only=True):
     form: str
     kind: str
     shape: tuple[int, int, int]
-    y: str = Y_WORDS
+    y: str = Y_DESCRIPTION
     image: str
-    masks: tuple[MaskFile, ...]
+    masks: tuple[FeatureMaskFile, ...]
     values: dict[str, int] = msgspec.field(default_factory=lambda: dict(CODES))
     slices: SliceRange | None = None
     tiles: tuple[TileEntry, ...]
@@ -101,13 +101,15 @@ class TileManifest(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(mask.feature for mask in self.masks)
 
 
-def digest_of_image(values: NDArray[np.generic]) -> str:
+def image_digest(values: NDArray[np.generic]) -> str:
     """Return a digest of what an image holds, whatever file it lies in."""
-    plain = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<")))
-    return hashlib.sha256(f"{plain.dtype.name} {plain.shape} ".encode() + plain.tobytes()).hexdigest()[:16]
+    little_endian = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<")))
+    return hashlib.sha256(
+        f"{little_endian.dtype.name} {little_endian.shape} ".encode() + little_endian.tobytes()
+    ).hexdigest()[:16]
 
 
-def write_manifest(path: Path, manifest: TileManifest) -> None:
+def write_manifest(path: Path, manifest: ExportManifest) -> None:
     """Write a manifest, replacing one that is there.
 
     Raises
@@ -116,11 +118,11 @@ def write_manifest(path: Path, manifest: TileManifest) -> None:
         If the file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    with draft_of(path) as draft, file_faults(path):
+    with atomic_output(path) as draft, translate_os_errors(path):
         draft.write_bytes(text + b"\n")
 
 
-def read_manifest(path: Path) -> TileManifest:
+def read_manifest(path: Path) -> ExportManifest:
     """Read a manifest.
 
     Raises
@@ -129,7 +131,7 @@ def read_manifest(path: Path) -> TileManifest:
         If the file is missing, no manifest, damaged, or of a newer format.
     """
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=TileManifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=ExportManifest)
     except (OSError, msgspec.MsgspecError) as fault:
         raise ProjectError(
             f"{path} is no manifest of exported tiles: {fault}.", f"Name the file that ends in {SUFFIX}."
@@ -139,7 +141,7 @@ def read_manifest(path: Path) -> TileManifest:
     return manifest
 
 
-def manifests_near(path: Path) -> Iterator[tuple[Path, TileManifest]]:
+def manifests_near(path: Path) -> Iterator[tuple[Path, ExportManifest]]:
     """Yield the manifests beside a file, or for a folder in it and beside it; what is none is passed over."""
     folders = [path, path.parent] if path.is_dir() else [path.parent]
     for folder in folders:

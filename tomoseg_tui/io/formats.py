@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
 from tomoseg_tui.io.mrc import MrcReader, copy_sparse
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, is_header
-from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.raw_volume import translate_os_errors
 from tomoseg_tui.io.volume_reader import VolumeReader
 
 MRC_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".ali")
-KNOWN_SUFFIXES = (
+SUPPORTED_SUFFIXES = (
     *(f"{suffix}{archive}" for archive in (".gz", ".bz2", "") for suffix in MRC_SUFFIXES),
     ".hdf",
     ".tif",
     ".tiff",
 )
 """Endings of files that can be volumes, in lower case; archives first, so that the first match is the longest."""
-STACK_SUFFIXES = (*KNOWN_SUFFIXES, ".png")
+STACK_SUFFIXES = (*SUPPORTED_SUFFIXES, ".png")
 """Endings of files that can be stacks of masks."""
 
-_Content = Literal["mrc", "hdf", "tiff", "gzip", "bzip2"]
-_MAGIC: dict[bytes, _Content] = {
+_Format = Literal["mrc", "hdf", "tiff", "gzip", "bzip2"]
+_MAGIC: dict[bytes, _Format] = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
     b"\x89HDF\r\n\x1a\n": "hdf",
@@ -43,7 +43,7 @@ _MAGIC: dict[bytes, _Content] = {
     b"MM\0+": "tiff",
 }
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_PIECE_BYTES = 1 << 22
+_CHUNK_BYTES = 1 << 22
 """Unpacked at a time."""
 _FORMATS_FIX = "Give a tomogram in the format MRC, EMAN2 HDF5 or TIFF."
 
@@ -73,17 +73,17 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     TomogramError
         If the system does not let the file be read or unpacked.
     """
-    with _unpacked(path) as (content, plain):
-        original = None if plain == path else path
-        if content == "hdf":
-            from tomoseg_tui.io.eman2_hdf import EmanVolume  # noqa: PLC0415
+    with _unpacked(path) as (file_format, plain_path):
+        original = None if plain_path == path else path
+        if file_format == "hdf":
+            from tomoseg_tui.io.eman2_hdf import Eman2Volume  # noqa: PLC0415
 
-            return EmanVolume(plain, flat=flat, original=original)
-        if content == "tiff":
+            return Eman2Volume(plain_path, flat=flat, original=original)
+        if file_format == "tiff":
             from tomoseg_tui.io.tiff import TiffVolume  # noqa: PLC0415
 
-            return TiffVolume(plain, flat=flat, original=original)
-        return MrcReader(plain, byte_sign=byte_sign, flat=flat, original=original)
+            return TiffVolume(plain_path, flat=flat, original=original)
+        return MrcReader(plain_path, byte_sign=byte_sign, flat=flat, original=original)
 
 
 def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
@@ -111,11 +111,11 @@ def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
         from tomoseg_tui.io.png import read_png_stack  # noqa: PLC0415
 
         return read_png_stack(path, colours=colours)
-    with _unpacked(path) as (content, plain):
-        if content == "hdf":
+    with _unpacked(path) as (file_format, plain_path):
+        if file_format == "hdf":
             from tomoseg_tui.io.eman2_hdf import read_image_stack  # noqa: PLC0415
 
-            return read_image_stack(plain, original=None if plain == path else path)
+            return read_image_stack(plain_path, original=None if plain_path == path else path)
     with open_volume(path, flat=True) as reader:
         return reader.read_slices(0, reader.grid.shape_zyx[0])
 
@@ -124,7 +124,7 @@ def is_png(path: Path) -> bool:
     """Tell whether a path is a PNG, or a folder of them."""
     if path.is_dir():
         return any(entry.suffix.lower() == ".png" for entry in path.iterdir())
-    return path.is_file() and _head_of_regular_file(path).startswith(_PNG_MAGIC)
+    return path.is_file() and _read_head(path).startswith(_PNG_MAGIC)
 
 
 def copy_unpacked(path: Path, target: Path, on_progress: Callable[[float], None]) -> None:
@@ -144,47 +144,47 @@ def copy_unpacked(path: Path, target: Path, on_progress: Callable[[float], None]
     UnreadableTomogramError, TomogramError
         As `open_volume`.
     """
-    with _unpacked(path) as (_, plain):
-        copy_sparse(plain, target, on_progress)
+    with _unpacked(path) as (_, plain_path):
+        copy_sparse(plain_path, target, on_progress)
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[tuple[_Content, Path]]:
+def _unpacked(path: Path) -> Iterator[tuple[_Format, Path]]:
     """Hand out the content's format and a plain file: the file itself, or one into which it is unpacked meanwhile."""
-    head = _head_of_regular_file(path)
-    content = _content_of(head, path)
-    if content not in {"gzip", "bzip2"}:
-        yield content, path
+    head = _read_head(path)
+    file_format = _detect_format(head, path)
+    if file_format not in {"gzip", "bzip2"}:
+        yield file_format, path
         return
-    with tempfile.NamedTemporaryFile(prefix="tomoseg-") as plain:
-        _unpack(path, content, plain.file)
-        inner = _head_of_regular_file(Path(plain.name), shown=path)
-        yield _plain_content_of(inner, path), Path(plain.name)
+    with tempfile.NamedTemporaryFile(prefix="tomoseg-") as unpacked:
+        _unpack(path, file_format, unpacked.file)
+        unpacked_head = _read_head(Path(unpacked.name), display_path=path)
+        yield _detect_unpacked_format(unpacked_head, path), Path(unpacked.name)
 
 
-def _head_of_regular_file(path: Path, *, shown: Path | None = None) -> bytes:
+def _read_head(path: Path, *, display_path: Path | None = None) -> bytes:
     """Read the first bytes, refusing what holds none; devices and pipes are refused unopened, since they may block."""
-    shown = shown or path
-    with file_faults(shown):
+    display_path = display_path or path
+    with translate_os_errors(display_path):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise UnreadableTomogramError(f"{shown} is a folder, not a file.", "Name the files in it.")
+            raise UnreadableTomogramError(f"{display_path} is a folder, not a file.", "Name the files in it.")
         if not stat.S_ISREG(mode):
-            raise UnreadableTomogramError(f"{shown} is a device or a pipe, not a file.", "Name a file on disk.")
+            raise UnreadableTomogramError(f"{display_path} is a device or a pipe, not a file.", "Name a file on disk.")
         with path.open("rb") as stream:
             head = stream.read(HEADER_BYTES)
     if not head:
         raise UnreadableTomogramError(
-            f"{shown.name} is empty: it has 0 bytes.", "Copy it again from where it came from."
+            f"{display_path.name} is empty: it has 0 bytes.", "Copy it again from where it came from."
         )
     return head
 
 
-def _content_of(head: bytes, path: Path) -> _Content:
+def _detect_format(head: bytes, path: Path) -> _Format:
     """Tell the format by the first bytes, and by the suffix where they leave it open."""
-    for magic, content in _MAGIC.items():
+    for magic, file_format in _MAGIC.items():
         if head.startswith(magic):
-            return content
+            return file_format
     if _is_text(head):
         raise UnreadableTomogramError(f"{path.name} is a text file, not a volume.", _FORMATS_FIX)
     if is_header(head) or _bare_suffix(path) in MRC_SUFFIXES:
@@ -195,14 +195,14 @@ def _content_of(head: bytes, path: Path) -> _Content:
     )
 
 
-def _plain_content_of(head: bytes, path: Path) -> _Content:
+def _detect_unpacked_format(head: bytes, path: Path) -> _Format:
     """Tell the format of what an archive held."""
-    content = _content_of(head, path)
-    if content in {"gzip", "bzip2"}:
+    file_format = _detect_format(head, path)
+    if file_format in {"gzip", "bzip2"}:
         raise UnreadableTomogramError(
             f"{path.name} is an archive within an archive.", "Unpack it first, with gunzip or bunzip2."
         )
-    return content
+    return file_format
 
 
 def _bare_suffix(path: Path) -> str:
@@ -220,13 +220,13 @@ def _is_text(head: bytes) -> bool:
     return all(character.isprintable() or character in "\t\r\n\f" for character in text)
 
 
-def _unpack(path: Path, content: _Content, target: IO[bytes]) -> None:
+def _unpack(path: Path, file_format: _Format, target: IO[bytes]) -> None:
     """Unpack an archive piece by piece."""
-    opener: Any = gzip.open if content == "gzip" else bz2.open
+    opener: Any = gzip.open if file_format == "gzip" else bz2.open
     with opener(path, "rb") as stream:
-        while piece := _next_piece(stream, path, target.tell()):
+        while chunk := _read_chunk(stream, path, target.tell()):
             try:
-                target.write(piece)
+                target.write(chunk)
             except OSError as fault:
                 raise TomogramError(
                     f"There is no room to unpack {path.name} in {tempfile.gettempdir()}: {fault.strerror}.",
@@ -235,12 +235,12 @@ def _unpack(path: Path, content: _Content, target: IO[bytes]) -> None:
     target.flush()
 
 
-def _next_piece(stream: Any, path: Path, done: int) -> bytes:
+def _read_chunk(stream: Any, path: Path, done_bytes: int) -> bytes:
     """Read the next piece of an archive; empty at its end."""
     try:
-        return bytes(stream.read(_PIECE_BYTES))
+        return bytes(stream.read(_CHUNK_BYTES))
     except (EOFError, OSError, zlib.error, ValueError) as fault:
         raise UnreadableTomogramError(
-            f"{path.name} is a damaged or cut archive: unpacking stopped after {done} bytes ({fault}).",
+            f"{path.name} is a damaged or cut archive: unpacking stopped after {done_bytes} bytes ({fault}).",
             "Copy it again from where it came from.",
         ) from fault

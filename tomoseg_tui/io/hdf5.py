@@ -9,11 +9,11 @@ from typing import Any
 import h5py
 
 from tomoseg_tui.errors import TomogramError
-from tomoseg_tui.files.disk_space import disk_full, is_full, number_of
+from tomoseg_tui.files.disk_space import disk_full_error, errno_of, is_disk_full
 
 
 @contextmanager
-def new_hdf(path: Path) -> Iterator[Any]:
+def create_hdf5(path: Path) -> Iterator[Any]:
     """Hand out an empty HDF5 file; one that is there is emptied.
 
     Yields
@@ -33,10 +33,10 @@ def new_hdf(path: Path) -> Iterator[Any]:
         with h5py.File(path, "w") as file:
             yield file
     except (OSError, RuntimeError) as fault:
-        if is_full(fault):
-            raise disk_full(path, fault, then="do it again.") from fault
-        number = number_of(fault)
-        reason = os.strerror(number) if number else f"HDF5 says “{fault}”"
+        if is_disk_full(fault):
+            raise disk_full_error(path, fault, next_step="do it again.") from fault
+        code = errno_of(fault)
+        reason = os.strerror(code) if code else f"HDF5 says “{fault}”"
         raise TomogramError(
             f"{path} cannot be written: {reason}.", "Check the space on the disk, then do it again."
         ) from fault

@@ -16,15 +16,15 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, MrcHeader, make_header, parse_header
-from tomoseg_tui.io.raw_volume import RawFile, RawVolume, create_raw, ends_early, open_raw
-from tomoseg_tui.io.volume_reader import VolumeReader, check_box, check_not_flat
+from tomoseg_tui.io.raw_volume import RawFile, RawVolume, create_raw, open_raw, truncated_error
+from tomoseg_tui.io.volume_reader import VolumeReader, check_box, reject_single_slice
 
-_STATISTICS_PLACE, _RMS_PLACE = 76, 216
+_STATISTICS_OFFSET, _RMS_OFFSET = 76, 216
 """Bytes where minimum, maximum and mean stand together, and where the rms stands."""
-_COPY_BYTES = 1 << 22
+_CHUNK_BYTES = 1 << 22
 """Copied at a time."""
 
 
@@ -52,17 +52,17 @@ class MrcReader(VolumeReader):
     def __init__(
         self, path: Path, *, byte_sign: ByteSign | None = None, flat: bool = False, original: Path | None = None
     ) -> None:
-        shown = original or path
+        display_path = original or path
         raw = open_raw(path)
         try:
-            raw.path = shown
+            raw.path = display_path
             header = _read_header(raw, byte_sign)
-            check_not_flat(shown, header.grid.shape_zyx[0], flat=flat)
+            reject_single_slice(display_path, header.grid.shape_zyx[0], flat=flat)
         except BaseException:
             raw.close()
             raise
         super().__init__(
-            shown,
+            display_path,
             header.grid,
             header.dtype.newbyteorder("="),
             kind=header.kind,
@@ -101,14 +101,14 @@ class MrcWriter:
         If MRC has no mode for the type, or the file cannot be made.
     """
 
-    def __init__(self, path: Path, grid: Grid, dtype: DTypeLike, *, title: str = "") -> None:
+    def __init__(self, path: Path, grid: VoxelGrid, dtype: DTypeLike, *, title: str = "") -> None:
         stored = np.dtype(dtype).newbyteorder("<")
-        head = make_header(grid, stored, title=title)
+        header_bytes = make_header(grid, stored, title=title)
         raw = create_raw(path)
         try:
-            header = parse_header(head, path)
-            raw.put(np.frombuffer(head, np.uint8), 0)
-            raw.resize(header.promised_bytes)
+            header = parse_header(header_bytes, path)
+            raw.write_array(np.frombuffer(header_bytes, np.uint8), 0)
+            raw.resize(header.expected_bytes)
         except BaseException:
             raw.close()
             raise
@@ -189,8 +189,8 @@ class MrcWriter:
             header goes on saying what it says: of a new file, "not determined".
         """
         if minimum is not None and maximum is not None and mean is not None and rms is not None:
-            self._file.put(np.array([minimum, maximum, mean], "<f4"), _STATISTICS_PLACE)
-            self._file.put(np.array([rms], "<f4"), _RMS_PLACE)
+            self._file.write_array(np.array([minimum, maximum, mean], "<f4"), _STATISTICS_OFFSET)
+            self._file.write_array(np.array([rms], "<f4"), _RMS_OFFSET)
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -220,44 +220,46 @@ def copy_sparse(source: Path, target: Path, on_progress: Callable[[float], None]
     TomogramError
         If either file cannot be opened, or the disk is full.
     """
-    with closing(open_raw(source)) as origin, closing(create_raw(target)) as copy:
-        length = origin.size()
-        copy.resize(length)
-        for start, stop in _filled_parts(origin.descriptor, length):
-            for place in range(start, stop, _COPY_BYTES):
-                piece = np.empty(min(_COPY_BYTES, stop - place), np.uint8)
-                origin.fill(piece, place)
-                copy.put(piece, place)
-                on_progress((place + piece.size) / length)
+    with closing(open_raw(source)) as source_file, closing(create_raw(target)) as target_file:
+        length = source_file.size()
+        target_file.resize(length)
+        for start, stop in _data_ranges(source_file.descriptor, length):
+            for offset in range(start, stop, _CHUNK_BYTES):
+                chunk = np.empty(min(_CHUNK_BYTES, stop - offset), np.uint8)
+                source_file.read_into(chunk, offset)
+                target_file.write_array(chunk, offset)
+                on_progress((offset + chunk.size) / length)
 
 
-def _filled_parts(descriptor: int, length: int) -> list[tuple[int, int]]:
+def _data_ranges(descriptor: int, length: int) -> list[tuple[int, int]]:
     """List the stretches of a file that are not holes, as (start, stop) in bytes."""
-    parts: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     stop = 0
     try:
         while stop < length:
             start = os.lseek(descriptor, stop, os.SEEK_DATA)
             stop = os.lseek(descriptor, start, os.SEEK_HOLE)
-            parts.append((start, stop))
+            ranges.append((start, stop))
     except OSError as fault:
         # ENXIO: nothing but a hole is left. Anything else: this file system knows no holes.
-        return parts if fault.errno == errno.ENXIO else [(0, length)]
-    return parts
+        return ranges if fault.errno == errno.ENXIO else [(0, length)]
+    return ranges
 
 
 def _read_header(raw: RawFile, byte_sign: ByteSign | None) -> MrcHeader:
     """Read the header and compare the file's length with what it promises."""
-    header = parse_header(raw.head(HEADER_BYTES), raw.path, byte_sign=byte_sign)
-    found, promised = raw.size(), header.promised_bytes
-    if found <= header.offset:
+    header = parse_header(raw.read_head(HEADER_BYTES), raw.path, byte_sign=byte_sign)
+    file_bytes, expected_bytes = raw.size(), header.expected_bytes
+    if file_bytes <= header.offset:
         raise UnreadableTomogramError(
-            f"{raw.path.name} is a header without densities: {promised} bytes expected, {found} found.",
+            f"{raw.path.name} is a header without densities: {expected_bytes} bytes expected, {file_bytes} found.",
             "Copy it again from where it came from, or make it again.",
         )
-    if found < promised:
-        raise ends_early(raw.path, expected=promised, found=found)
-    if found == promised:
+    if file_bytes < expected_bytes:
+        raise truncated_error(raw.path, expected=expected_bytes, actual=file_bytes)
+    if file_bytes == expected_bytes:
         return header
-    excess = f"{raw.path.name} has {found - promised} bytes more than its header promises; they are not read."
+    excess = (
+        f"{raw.path.name} has {file_bytes - expected_bytes} bytes more than its header promises; they are not read."
+    )
     return replace(header, warnings=(*header.warnings, excess))

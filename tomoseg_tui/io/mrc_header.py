@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
 from tomoseg_tui.io.volume_reader import cubic_voxel_size
 
@@ -31,12 +31,12 @@ IMOD_STAMP = 1146047817
 """The word at byte 152 that says the flags at byte 156 are IMOD's."""
 SIGNED_FLAG, PACKED_FLAG = 1, 16
 """IMOD's flags for signed bytes, and for two pixels of 4 bits in one byte."""
-_STAMP_PLACE = slice(40, 48)
+_STAMP_SLICE = slice(40, 48)
 """Where IMOD's stamp and flags stand in the field `extra2`, which begins at byte 112."""
 
 DTYPES: dict[int, str] = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 """Modes that are read and written, and their types."""
-MODE_WORDS = {
+MODE_NAMES = {
     1: "16-bit integers",
     2: "32-bit floats",
     6: "unsigned 16-bit integers",
@@ -54,7 +54,7 @@ REFUSED_MODES = {
 class MrcHeader:
     """What an MRC header says, checked."""
 
-    grid: Grid
+    grid: VoxelGrid
     """Shape, voxel size (0 where the header says none), origin and nstart."""
     mode: int
     """One of `DTYPES`."""
@@ -68,7 +68,7 @@ class MrcHeader:
     """What is odd about the header."""
 
     @property
-    def promised_bytes(self) -> int:
+    def expected_bytes(self) -> int:
         """Length that the file must have at least."""
         depth, height, width = self.grid.shape_zyx
         return self.offset + depth * height * width * self.dtype.itemsize
@@ -78,8 +78,8 @@ def is_header(raw: bytes) -> bool:
     """Tell whether bytes can be the head of an MRC file, of whatever byte order."""
     if len(raw) < HEADER_BYTES:
         return False
-    header = _in_likely_order(raw)
-    return _size_is_plausible(header) and _mode_is_known(header) and _axes_are_plausible(header)
+    header = _decode_fields(raw)
+    return _size_is_plausible(header) and _mode_is_valid(header) and _axes_are_plausible(header)
 
 
 def parse_header(raw: bytes, path: Path, *, byte_sign: ByteSign | None = None) -> MrcHeader:
@@ -111,15 +111,15 @@ def parse_header(raw: bytes, path: Path, *, byte_sign: ByteSign | None = None) -
             f"{path.name} ends early: an MRC header has {HEADER_BYTES} bytes, the file has {len(raw)}.",
             "Copy it again from where it came from, or make it again.",
         )
-    header = _in_likely_order(raw)
+    header = _decode_fields(raw)
     _check_size(header, path)
     _check_mode(header, path)
     _check_axes(header, path)
     _check_single(header, path)
-    return _understood(header, path, byte_sign)
+    return _decode_header(header, path, byte_sign)
 
 
-def make_header(grid: Grid, dtype: np.dtype[Any], *, title: str = "") -> bytes:
+def make_header(grid: VoxelGrid, dtype: np.dtype[Any], *, title: str = "") -> bytes:
     """Make a little-endian MRC2014 header whose statistics say "not determined".
 
     Parameters
@@ -158,7 +158,7 @@ def make_header(grid: Grid, dtype: np.dtype[Any], *, title: str = "") -> bytes:
 def _extra_with_stamp() -> bytes:
     """Return the field extra2 with IMOD's stamp, which alone says for sure that bytes are signed."""
     stamp = np.array([IMOD_STAMP, SIGNED_FLAG], "<i4").tobytes()
-    return bytes(_STAMP_PLACE.start) + stamp + bytes(84 - _STAMP_PLACE.stop)
+    return bytes(_STAMP_SLICE.start) + stamp + bytes(84 - _STAMP_SLICE.stop)
 
 
 def _mode_of(dtype: np.dtype[Any]) -> int:
@@ -171,22 +171,22 @@ def _mode_of(dtype: np.dtype[Any]) -> int:
     )
 
 
-def _in_likely_order(raw: bytes) -> Any:
+def _decode_fields(raw: bytes) -> Any:
     """Read the words in the byte order in which they make more sense.
 
     The machine stamp comes late among the reasons: many programs write none or a wrong one.
     """
     little, big = (np.frombuffer(raw[:HEADER_BYTES], HEADER_DTYPE.newbyteorder(order))[0] for order in "<>")
-    return max((little, big), key=lambda header: _sense(header, is_big=header is big))
+    return max((little, big), key=lambda header: _plausibility(header, is_big=header is big))
 
 
-def _sense(header: Any, *, is_big: bool) -> tuple[bool, ...]:
+def _plausibility(header: Any, *, is_big: bool) -> tuple[bool, ...]:
     """Rank a reading of the header, strongest reason first."""
     stamp = bytes(header["machst"])[:1]
     stamp_agrees = stamp == (b"\x11" if is_big else b"\x44")
     return (
         _size_is_plausible(header),
-        _mode_is_known(header),
+        _mode_is_valid(header),
         _axes_are_plausible(header),
         stamp_agrees,
         not is_big,
@@ -197,7 +197,7 @@ def _size_is_plausible(header: Any) -> bool:
     return all(1 <= int(header[axis]) <= LARGEST_DIMENSION for axis in ("nx", "ny", "nz"))
 
 
-def _mode_is_known(header: Any) -> bool:
+def _mode_is_valid(header: Any) -> bool:
     return int(header["mode"]) in DTYPES or int(header["mode"]) in REFUSED_MODES
 
 
@@ -223,8 +223,10 @@ def _check_size(header: Any, path: Path) -> None:
 def _check_mode(header: Any, path: Path) -> None:
     mode = int(header["mode"])
     if mode in REFUSED_MODES:
-        words, fix = REFUSED_MODES[mode]
-        raise UnreadableTomogramError(f"{path.name} has MRC mode {mode} ({words}), which is no volume of numbers.", fix)
+        description, fix = REFUSED_MODES[mode]
+        raise UnreadableTomogramError(
+            f"{path.name} has MRC mode {mode} ({description}), which is no volume of numbers.", fix
+        )
     if mode not in DTYPES:
         raise UnreadableTomogramError(
             f"{path.name} has MRC mode {mode}, which does not exist; expected one of {sorted(DTYPES)}.",
@@ -260,17 +262,17 @@ def _check_single(header: Any, path: Path) -> None:
         )
 
 
-def _understood(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHeader:
+def _decode_header(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHeader:
     """Turn checked words into values."""
     mode = int(header["mode"])
     voxel_size, warnings = cubic_voxel_size(_voxel_sizes_xyz(header), path.name)
-    dtype, kind = np.dtype(DTYPES[mode]), f"MRC mode {mode}, {MODE_WORDS.get(mode, 'bytes')}"
+    dtype, kind = np.dtype(DTYPES[mode]), f"MRC mode {mode}, {MODE_NAMES.get(mode, 'bytes')}"
     if mode == 0:
-        sign, doubts = _decide_sign(header, path, byte_sign)
+        sign, sign_warnings = _decide_sign(header, path, byte_sign)
         dtype, kind = np.dtype("i1" if sign == "signed" else "u1"), f"MRC mode 0, {sign} bytes"
-        warnings += doubts
+        warnings += sign_warnings
     return MrcHeader(
-        grid=Grid(
+        grid=VoxelGrid(
             shape_zyx=(int(header["nz"]), int(header["ny"]), int(header["nx"])),
             voxel_size_angstrom=voxel_size,
             origin_xyz_angstrom=_finite_triple(header["origin"]),
@@ -292,16 +294,16 @@ def _voxel_sizes_xyz(header: Any) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _finite_triple(words: Any) -> tuple[float, float, float]:
+def _finite_triple(values: Any) -> tuple[float, float, float]:
     """Read x, y, z; what is not finite says nothing and counts as 0."""
-    x, y, z = (float(words[axis]) if isfinite(words[axis]) else 0.0 for axis in "xyz")
+    x, y, z = (float(values[axis]) if isfinite(values[axis]) else 0.0 for axis in "xyz")
     return x, y, z
 
 
 def _imod_flags(header: Any) -> int | None:
     """Return IMOD's flags, or None in a file without its stamp."""
     order = header.dtype["nx"].byteorder
-    stamp, flags = np.frombuffer(bytes(header["extra2"])[_STAMP_PLACE], np.dtype("i4").newbyteorder(order))
+    stamp, flags = np.frombuffer(bytes(header["extra2"])[_STAMP_SLICE], np.dtype("i4").newbyteorder(order))
     return int(flags) if stamp == IMOD_STAMP else None
 
 
@@ -317,5 +319,7 @@ def _decide_sign(header: Any, path: Path, byte_sign: ByteSign | None) -> tuple[B
         return "unsigned", ()
     if low <= high:
         return "signed", ()
-    doubt = f"{path.name} does not say whether its bytes are signed; they are read as signed (--bytes unsigned if not)."
-    return "signed", (doubt,)
+    warning = (
+        f"{path.name} does not say whether its bytes are signed; they are read as signed (--bytes unsigned if not)."
+    )
+    return "signed", (warning,)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tomoseg_tui.core.mask_decoding import COLOUR
+from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
-from tomoseg_tui.io.drafts import draft_of
-from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.drafts import atomic_output
+from tomoseg_tui.io.raw_volume import translate_os_errors
 
 
-def png_bytes(rgb: NDArray[np.uint8]) -> bytes:
+def encode_png(rgb: NDArray[np.uint8]) -> bytes:
     """Encode a picture as PNG.
 
     Parameters
@@ -53,8 +53,8 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     TomogramError
         If the file cannot be written.
     """
-    content = png_bytes(rgb)
-    with draft_of(path) as draft, file_faults(path):
+    content = encode_png(rgb)
+    with atomic_output(path) as draft, translate_os_errors(path):
         draft.write_bytes(content)
 
 
@@ -79,8 +79,8 @@ def write_mask_png(
     """
     image = Image.fromarray(np.ascontiguousarray(values))
     if palette is not None:
-        image.putpalette([part for colour in palette for part in colour])
-    with draft_of(path) as draft, file_faults(path):
+        image.putpalette([channel for colour in palette for channel in colour])
+    with atomic_output(path) as draft, translate_os_errors(path):
         image.save(draft, format="PNG")
 
 
@@ -105,39 +105,39 @@ def read_png(path: Path, *, colours: bool = False) -> NDArray[Any]:
     UnreadableTomogramError
         If the file is damaged or no PNG.
     """
-    with file_faults(path):
+    with translate_os_errors(path):
         content = path.read_bytes()
     try:
         with Image.open(BytesIO(content), formats=["PNG"]) as image:
-            return _numbers_of(image, colours=colours)
+            return _pixel_values(image, colours=colours)
     except (OSError, ValueError, SyntaxError) as fault:
         raise UnreadableTomogramError(
             f"{path.name} is damaged, ends early or is no PNG: {fault}.", "Save it again as PNG."
         ) from fault
 
 
-def _numbers_of(image: Any, *, colours: bool) -> NDArray[Any]:
+def _pixel_values(image: Any, *, colours: bool) -> NDArray[Any]:
     if image.mode == "P" and not colours and not _has_grey_palette(image):
         return np.asarray(image)
     if image.mode in {"1", "L", "I", "I;16", "I;16B"}:
         return np.asarray(image).astype(np.int32) if image.mode[0] == "I" else np.asarray(image.convert("L"))
     red, green, blue, alpha = (band.astype(np.int64) for band in np.moveaxis(np.asarray(image.convert("RGBA")), -1, 0))
-    seen = alpha > 0
+    is_visible = alpha > 0
     rgb = (red << 16) + (green << 8) + blue
-    if (((red == green) & (green == blue)) | ~seen).all():
-        return np.where(seen, red, 0).astype(np.uint8)
-    return np.where(seen & (rgb > 0), COLOUR + rgb, 0)
+    if (((red == green) & (green == blue)) | ~is_visible).all():
+        return np.where(is_visible, red, 0).astype(np.uint8)
+    return np.where(is_visible & (rgb > 0), COLOUR_OFFSET + rgb, 0)
 
 
 def _has_grey_palette(image: Any) -> bool:
     """Tell whether an indexed image uses two greys at most: a mask, whichever of them comes first."""
-    found = image.convert("RGB").getcolors(2)
-    return found is not None and all(red == green == blue for _, (red, green, blue) in found)
+    image_colours = image.convert("RGB").getcolors(2)
+    return image_colours is not None and all(red == green == blue for _, (red, green, blue) in image_colours)
 
 
 def png_files(folder: Path) -> list[Path]:
     """Return the PNG files of a folder in the order of their names."""
-    with file_faults(folder):
+    with translate_os_errors(folder):
         return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".png" and entry.name[0] != ".")
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.files.disk_space import disk_full, is_full
+from tomoseg_tui.files.disk_space import disk_full_error, is_disk_full
 
-MOST_BYTES_PER_CALL = 1 << 30
+MAX_BYTES_PER_CALL = 1 << 30
 """Systems move at most about 2 GiB in one call."""
 
 
@@ -41,38 +41,42 @@ class RawFile:
         """Tell how long the file is now, bytes."""
         return os.fstat(self.descriptor).st_size
 
-    def head(self, length: int) -> bytes:
+    def read_head(self, length: int) -> bytes:
         """Return up to `length` bytes from the start."""
-        with file_faults(self.path):
+        with translate_os_errors(self.path):
             return os.pread(self.descriptor, length, 0)
 
-    def fill(self, out: NDArray[Any], offset: int) -> None:
+    def read_into(self, out: NDArray[Any], offset: int) -> None:
         """Read into a C-contiguous array, or raise UnreadableTomogramError if the file ends before."""
-        view = _bytes_of(out)
-        done = 0
-        while done < len(view):
-            with file_faults(self.path):
-                count = os.preadv(self.descriptor, [view[done : done + MOST_BYTES_PER_CALL]], offset + done)
+        view = _as_bytes(out)
+        bytes_read = 0
+        while bytes_read < len(view):
+            with translate_os_errors(self.path):
+                count = os.preadv(
+                    self.descriptor, [view[bytes_read : bytes_read + MAX_BYTES_PER_CALL]], offset + bytes_read
+                )
             if count == 0:
-                raise ends_early(self.path, expected=offset + len(view), found=self.size())
-            done += count
+                raise truncated_error(self.path, expected=offset + len(view), actual=self.size())
+            bytes_read += count
 
-    def put(self, values: NDArray[Any], offset: int) -> None:
+    def write_array(self, values: NDArray[Any], offset: int) -> None:
         """Write a C-contiguous array."""
-        view = _bytes_of(values)
-        done = 0
-        while done < len(view):
-            with file_faults(self.path):
-                done += os.pwrite(self.descriptor, view[done : done + MOST_BYTES_PER_CALL], offset + done)
+        view = _as_bytes(values)
+        bytes_written = 0
+        while bytes_written < len(view):
+            with translate_os_errors(self.path):
+                bytes_written += os.pwrite(
+                    self.descriptor, view[bytes_written : bytes_written + MAX_BYTES_PER_CALL], offset + bytes_written
+                )
 
     def resize(self, length: int) -> None:
         """Cut the file, or lengthen it by a hole that reads as 0."""
-        with file_faults(self.path):
+        with translate_os_errors(self.path):
             os.ftruncate(self.descriptor, length)
 
     def sync(self) -> None:
         """Wait until everything written is on disk."""
-        with file_faults(self.path):
+        with translate_os_errors(self.path):
             os.fsync(self.descriptor)
 
     def close(self) -> None:
@@ -113,7 +117,7 @@ class RawVolume:
         _, height, width = shape_zyx
         out = np.empty(shape_zyx, self.dtype)
         if (y, x) == (0, 0) and (height, width) == self.shape_zyx[1:]:
-            self.file.fill(out, self._place(corner_zyx))
+            self.file.read_into(out, self._byte_offset(corner_zyx))
         else:
             for index, plane in enumerate(out):
                 self._read_plane(plane, corner_zyx[0] + index, y, x)
@@ -125,16 +129,16 @@ class RawVolume:
         z, y, x = corner_zyx
         rows_are_whole = values.shape[2] == self.shape_zyx[2]
         if rows_are_whole and values.shape[1] == self.shape_zyx[1]:
-            self.file.put(values, self._place(corner_zyx))
+            self.file.write_array(values, self._byte_offset(corner_zyx))
             return
         for index, plane in enumerate(values):
             if rows_are_whole:
-                self.file.put(plane, self._place((z + index, y, x)))
+                self.file.write_array(plane, self._byte_offset((z + index, y, x)))
                 continue
             for row, line in enumerate(plane):
-                self.file.put(line, self._place((z + index, y + row, x)))
+                self.file.write_array(line, self._byte_offset((z + index, y + row, x)))
 
-    def _place(self, corner_zyx: tuple[int, int, int]) -> int:
+    def _byte_offset(self, corner_zyx: tuple[int, int, int]) -> int:
         """Tell at which byte a voxel stands."""
         z, y, x = corner_zyx
         _, height, width = self.shape_zyx
@@ -145,23 +149,23 @@ class RawVolume:
         height, width = plane.shape
         row_length = self.shape_zyx[2]
         if width == row_length:
-            self.file.fill(plane, self._place((z, y, x)))
+            self.file.read_into(plane, self._byte_offset((z, y, x)))
             return
         # One call for whole rows is faster than a call a row, even for a single column of rows of 16 kB.
         band = np.empty((height, row_length), self.dtype)
-        self.file.fill(band, self._place((z, y, 0)))
+        self.file.read_into(band, self._byte_offset((z, y, 0)))
         plane[...] = band[:, x : x + width]
 
 
 def open_raw(path: Path, *, writable: bool = False) -> RawFile:
     """Open an existing file for reading, or also for writing."""
-    with file_faults(path):
+    with translate_os_errors(path):
         return RawFile(path, os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC))
 
 
 def create_raw(path: Path) -> RawFile:
     """Open an empty file for reading and writing; one that is there is emptied."""
-    with file_faults(path):
+    with translate_os_errors(path):
         return RawFile(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
 
 
@@ -172,16 +176,16 @@ def in_native_order(values: NDArray[Any]) -> NDArray[Any]:
     return values.byteswap(inplace=True).view(values.dtype.newbyteorder("="))
 
 
-def ends_early(path: Path, *, expected: int, found: int) -> UnreadableTomogramError:
+def truncated_error(path: Path, *, expected: int, actual: int) -> UnreadableTomogramError:
     """Make the fault for a file that is shorter than its header promises."""
     return UnreadableTomogramError(
-        f"{path.name} ends early: its header promises {expected} bytes, the file has {found}.",
+        f"{path.name} ends early: its header promises {expected} bytes, the file has {actual}.",
         "Copy it again from where it came from, or make it again.",
     )
 
 
 @contextmanager
-def file_faults(path: Path) -> Iterator[None]:
+def translate_os_errors(path: Path) -> Iterator[None]:
     """Say what the system refused, in words with a way out."""
     try:
         yield
@@ -194,17 +198,17 @@ def file_faults(path: Path) -> Iterator[None]:
     except IsADirectoryError as fault:
         raise UnreadableTomogramError(f"{path} is a folder.", "Name a file in it.") from fault
     except OSError as fault:
-        raise _other_fault(path, fault) from fault
+        raise _system_error(path, fault) from fault
 
 
-def _other_fault(path: Path, fault: OSError) -> TomosegError:
+def _system_error(path: Path, fault: OSError) -> TomosegError:
     """Tell a full disk from the rest."""
-    if is_full(fault):
-        return disk_full(path, fault, then="do it again.")
+    if is_disk_full(fault):
+        return disk_full_error(path, fault, next_step="do it again.")
     reason = fault.strerror or str(fault)
     return TomogramError(f"The system cannot read or write {path}: {reason}.", "Check the disk and the name.")
 
 
-def _bytes_of(values: NDArray[Any]) -> memoryview:
+def _as_bytes(values: NDArray[Any]) -> memoryview:
     """Show a C-contiguous array as bytes, sharing its memory."""
     return values.reshape(-1).view(np.uint8).data

@@ -17,11 +17,18 @@ import numpy as np
 import tifffile
 from numpy.typing import DTypeLike, NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import TomosegError, UnreadableTomogramError
-from tomoseg_tui.io.drafts import draft_of
-from tomoseg_tui.io.raw_volume import RawFile, RawVolume, ends_early, file_faults, in_native_order, open_raw
-from tomoseg_tui.io.volume_reader import VolumeReader, check_not_flat, cubic_voxel_size, placed_slabs
+from tomoseg_tui.io.drafts import atomic_output
+from tomoseg_tui.io.raw_volume import (
+    RawFile,
+    RawVolume,
+    in_native_order,
+    open_raw,
+    translate_os_errors,
+    truncated_error,
+)
+from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
 # tifffile writes what it doubts to the log, which without a handler lands on the terminal's picture.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -64,56 +71,58 @@ class TiffVolume(VolumeReader):
     """
 
     def __init__(self, path: Path, *, flat: bool = False, original: Path | None = None) -> None:
-        shown = original or path
+        display_path = original or path
         self._raw = open_raw(path)
-        self._raw.path = shown
+        self._raw.path = display_path
         self._lock = threading.Lock()
         # tifffile leaves a file that it opened itself open if it then finds it damaged.
         self._stream = path.open("rb")
         try:
             pages = _count_pages(self._raw)
-            with _tiff_faults(shown):
-                self._tiff = tifffile.TiffFile(self._stream, name=shown.name)
+            with _translate_tiff_errors(display_path):
+                self._tiff = tifffile.TiffFile(self._stream, name=display_path.name)
                 series = self._tiff.series[0]
-                shape = _volume_shape(series, shown)
-                check_not_flat(shown, shape[0], flat=flat)
-                self._take_facts(shown, series, shape, pages, original=original)
-                self._find_densities(series, shape)
+                shape = _volume_shape(series, display_path)
+                reject_single_slice(display_path, shape[0], flat=flat)
+                self._set_metadata(display_path, series, shape, pages, original=original)
+                self._prepare_reading(series, shape)
         except BaseException:
             self.close()
             raise
 
-    def _take_facts(
-        self, shown: Path, series: Any, shape: tuple[int, int, int], pages: int, *, original: Path | None
+    def _set_metadata(
+        self, display_path: Path, series: Any, shape: tuple[int, int, int], pages: int, *, original: Path | None
     ) -> None:
         """Fill in what every reader promises."""
-        grid, warnings = _grid_of(self._tiff, shape, shown.name)
+        grid, warnings = _read_grid(self._tiff, shape, display_path.name)
         if len(self._tiff.series) > 1:
-            warnings += (f"{shown.name} holds images of several shapes in {pages} pages; the first stack is used.",)
+            warnings += (
+                f"{display_path.name} holds images of several shapes in {pages} pages; the first stack is used.",
+            )
         stored = np.dtype(np.uint8 if series.dtype.kind == "b" else series.dtype).newbyteorder("=")
         super().__init__(
-            shown, grid, stored, kind=f"TIFF, {stored}", warnings=warnings, compressed=original is not None
+            display_path, grid, stored, kind=f"TIFF, {stored}", warnings=warnings, compressed=original is not None
         )
 
-    def _find_densities(self, series: Any, shape: tuple[int, int, int]) -> None:
+    def _prepare_reading(self, series: Any, shape: tuple[int, int, int]) -> None:
         """Prepare to read in place where pages follow each other without gaps, else page by page."""
         self._pages = series.pages
         self._volume: RawVolume | None = None
         if series.dataoffset is not None and series.dtype.kind != "b":
             stored = series.dtype.newbyteorder(self._tiff.byteorder)
             self._volume = RawVolume(self._raw, series.dataoffset, shape, stored)
-            _check_reach(self._raw, series.dataoffset + int(np.prod(shape)) * stored.itemsize)
+            _require_length(self._raw, series.dataoffset + int(np.prod(shape)) * stored.itemsize)
             return
-        self._planes_apart = series.axes == "SYX"
-        if len(series.pages) != (1 if self._planes_apart else shape[0]):
+        self._has_separate_planes = series.axes == "SYX"
+        if len(series.pages) != (1 if self._has_separate_planes else shape[0]):
             raise UnreadableTomogramError(
                 f"{self._raw.path.name} packs {shape[0]} slices into {len(series.pages)} pages.",
                 "Save it as a plain stack, one page a slice.",
             )
         for page in series.pages:
             if len(page.dataoffsets) == 0:
-                raise ends_early(self._raw.path, expected=self._raw.size() + 1, found=self._raw.size())
-            _check_reach(self._raw, max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))))
+                raise truncated_error(self._raw.path, expected=self._raw.size() + 1, actual=self._raw.size())
+            _require_length(self._raw, max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))))
 
     def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
         if self._volume is not None:
@@ -126,8 +135,10 @@ class TiffVolume(VolumeReader):
 
     def _read_page(self, index: int) -> NDArray[Any]:
         """Unpack one page, shape (y, x); one at a time, since tifffile moves the file's position."""
-        with self._lock, _tiff_faults(self.path):
-            page = np.asarray(self._pages[0].asarray()[index] if self._planes_apart else self._pages[index].asarray())
+        with self._lock, _translate_tiff_errors(self.path):
+            page = np.asarray(
+                self._pages[0].asarray()[index] if self._has_separate_planes else self._pages[index].asarray()
+            )
             return in_native_order(page).reshape(self.grid.shape_zyx[1:])
 
     def close(self) -> None:
@@ -136,7 +147,7 @@ class TiffVolume(VolumeReader):
         self._stream.close()
 
 
-def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid, dtype: DTypeLike) -> None:
+def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid, dtype: DTypeLike) -> None:
     """Write a volume as a plain uncompressed TIFF, one page a slice, slab by slab.
 
     Parameters
@@ -161,13 +172,13 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: Grid, dtype: D
     """
     stored = np.dtype(dtype)
     large = int(np.prod(grid.shape_zyx)) * stored.itemsize > CLASSIC_LIMIT_BYTES
-    with draft_of(path) as draft, file_faults(path), tifffile.TiffWriter(draft, bigtiff=large) as writer:
+    with atomic_output(path) as draft, translate_os_errors(path), tifffile.TiffWriter(draft, bigtiff=large) as writer:
         writer.write(
-            _planes(slabs, grid, stored),
+            _iterate_planes(slabs, grid, stored),
             shape=grid.shape_zyx,
             dtype=stored,
             photometric="minisblack",
-            description=_description(grid),
+            description=_format_description(grid),
             metadata=None,
         )
 
@@ -202,27 +213,31 @@ def write_stack(
     """
     size = voxel_size_angstrom
     is_imagej = images.dtype in (np.uint8, np.uint16, np.float32) and images.nbytes < CLASSIC_LIMIT_BYTES
-    words: dict[str, Any] = {"axes": axes}
+    metadata: dict[str, Any] = {"axes": axes}
     if is_imagej:
-        words |= {"Labels": list(names)} if names else {}
-        words |= {"unit": "angstrom", "spacing": size} if size else {}
-    with draft_of(path) as draft, file_faults(path), tifffile.TiffWriter(draft, imagej=is_imagej) as writer:
+        metadata |= {"Labels": list(names)} if names else {}
+        metadata |= {"unit": "angstrom", "spacing": size} if size else {}
+    with (
+        atomic_output(path) as draft,
+        translate_os_errors(path),
+        tifffile.TiffWriter(draft, imagej=is_imagej) as writer,
+    ):
         writer.write(
             images,
             photometric="minisblack",
-            metadata=words,
+            metadata=metadata,
             resolution=(1 / size, 1 / size) if size and is_imagej else None,
         )
 
 
-def _planes(slabs: Iterable[NDArray[Any]], grid: Grid, stored: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+def _iterate_planes(slabs: Iterable[NDArray[Any]], grid: VoxelGrid, stored: np.dtype[Any]) -> Iterator[NDArray[Any]]:
     """Hand out slabs slice by slice, each of shape (y, x)."""
-    for _, slab in placed_slabs(slabs, grid.shape_zyx):
+    for _, slab in enumerate_slabs(slabs, grid.shape_zyx):
         for plane in slab:
             yield np.ascontiguousarray(plane.astype(stored, casting="safe"))
 
 
-def _description(grid: Grid) -> str:
+def _format_description(grid: VoxelGrid) -> str:
     """Say in JSON what TIFF has no words for."""
     return json.dumps(
         {
@@ -234,62 +249,66 @@ def _description(grid: Grid) -> str:
 
 
 @contextmanager
-def _tiff_faults(path: Path) -> Iterator[None]:
+def _translate_tiff_errors(path: Path) -> Iterator[None]:
     """Translate whatever tifffile and its decoders say; they raise many types and promise none."""
     try:
         yield
     except TomosegError:
         raise
     except Exception as fault:
-        words = str(fault)
-        if "imagecodecs" in words:
+        message = str(fault)
+        if "imagecodecs" in message:
             raise UnreadableTomogramError(
-                f"{path.name} is compressed in a way that is not read here: {words}.",
+                f"{path.name} is compressed in a way that is not read here: {message}.",
                 "Save it without compression.",
             ) from fault
         raise UnreadableTomogramError(
-            f"{path.name} is damaged or ends early: “{words}”.",
+            f"{path.name} is damaged or ends early: “{message}”.",
             "Copy it again from where it came from, or make it again.",
         ) from fault
 
 
 def _count_pages(raw: RawFile) -> int:
     """Follow the chain of pages to its end; readers that stop where it breaks would take a part for the whole."""
-    order = "<" if raw.head(2) == b"II" else ">"
-    is_big = int(_numbers(raw, 2, f"{order}u2")[0]) == 43
-    count, word, first = (f"{order}u8", f"{order}u8", 8) if is_big else (f"{order}u2", f"{order}u4", 4)
-    entry = np.dtype([("tag", f"{order}u2"), ("type", f"{order}u2"), ("count", word), ("place", word)])
-    place = int(_numbers(raw, first, word)[0])
-    seen: set[int] = set()
-    while place and place not in seen:
-        seen.add(place)
-        entries = _numbers(raw, place + np.dtype(count).itemsize, entry, int(_numbers(raw, place, count)[0]))
-        _check_values(raw, entries)
-        place = int(_numbers(raw, place + np.dtype(count).itemsize + entries.nbytes, word)[0])
-    return len(seen)
+    order = "<" if raw.read_head(2) == b"II" else ">"
+    is_big = int(_read_entries(raw, 2, f"{order}u2")[0]) == 43
+    count_type, offset_type, first_offset = (
+        (f"{order}u8", f"{order}u8", 8) if is_big else (f"{order}u2", f"{order}u4", 4)
+    )
+    entry = np.dtype([("tag", f"{order}u2"), ("type", f"{order}u2"), ("count", offset_type), ("place", offset_type)])
+    offset = int(_read_entries(raw, first_offset, offset_type)[0])
+    visited: set[int] = set()
+    while offset and offset not in visited:
+        visited.add(offset)
+        entries = _read_entries(
+            raw, offset + np.dtype(count_type).itemsize, entry, int(_read_entries(raw, offset, count_type)[0])
+        )
+        _check_value_ranges(raw, entries)
+        offset = int(_read_entries(raw, offset + np.dtype(count_type).itemsize + entries.nbytes, offset_type)[0])
+    return len(visited)
 
 
-def _check_values(raw: RawFile, entries: NDArray[Any]) -> None:
+def _check_value_ranges(raw: RawFile, entries: NDArray[Any]) -> None:
     """Refuse a page whose entries refer to values beyond the end of the file."""
     for entry in entries:
         length = _BYTES_PER_TYPE.get(int(entry["type"]), 0) * int(entry["count"])
         if length > entry.dtype["place"].itemsize:
-            _check_reach(raw, int(entry["place"]) + length)
+            _require_length(raw, int(entry["place"]) + length)
 
 
-def _numbers(raw: RawFile, place: int, code: DTypeLike, count: int = 1) -> NDArray[Any]:
+def _read_entries(raw: RawFile, offset: int, entry_type: DTypeLike, count: int = 1) -> NDArray[Any]:
     """Read numbers or entries that stand together."""
-    dtype = np.dtype(code)
-    _check_reach(raw, place + count * dtype.itemsize)
-    numbers = np.empty(count, dtype)
-    raw.fill(numbers, place)
-    return numbers
+    dtype = np.dtype(entry_type)
+    _require_length(raw, offset + count * dtype.itemsize)
+    entries = np.empty(count, dtype)
+    raw.read_into(entries, offset)
+    return entries
 
 
-def _check_reach(raw: RawFile, expected: int) -> None:
+def _require_length(raw: RawFile, expected: int) -> None:
     """Refuse a file that is shorter than what its pages refer to."""
     if expected > raw.size():
-        raise ends_early(raw.path, expected=expected, found=raw.size())
+        raise truncated_error(raw.path, expected=expected, actual=raw.size())
 
 
 def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
@@ -297,9 +316,9 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
     page = series.keyframe
     stack_axes = [axis for axis in series.axes if axis not in "YX"]
     # tifffile, and napari by it, writes three or four planes as colours that stand apart; a stack of masks is meant.
-    planes_apart = series.axes == "SYX"
+    has_separate_planes = series.axes == "SYX"
     colours = set(stack_axes) & {"C", "S"} or page.samplesperpixel != 1
-    if len(stack_axes) > 1 or (colours and not planes_apart):
+    if len(stack_axes) > 1 or (colours and not has_separate_planes):
         raise UnreadableTomogramError(
             f"{path.name} has axes {series.axes} of lengths {series.shape}, expected one stack of grey slices.",
             "Save one channel as a plain stack of grey slices.",
@@ -313,11 +332,11 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
     return int(np.prod(series.shape)) // (height * width), height, width
 
 
-def _grid_of(tiff: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[Grid, tuple[str, ...]]:
+def _read_grid(tiff: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[VoxelGrid, tuple[str, ...]]:
     """Read the grid from this program's description, or the voxel size that OME or ImageJ states."""
-    own = _own_description(tiff.pages[0].description, shape_zyx)
-    if own is not None:
-        return own, ()
+    own_grid = _parse_own_description(tiff.pages[0].description, shape_zyx)
+    if own_grid is not None:
+        return own_grid, ()
     if tiff.is_ome:
         sizes = _ome_voxel_sizes(tiff.ome_metadata or "")
     elif tiff.is_imagej:
@@ -325,16 +344,16 @@ def _grid_of(tiff: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[Gri
     else:
         sizes = (0.0, 0.0, 0.0)
     voxel_size, warnings = cubic_voxel_size(sizes, name)
-    return Grid(shape_zyx, voxel_size), warnings
+    return VoxelGrid(shape_zyx, voxel_size), warnings
 
 
-def _own_description(text: str, shape_zyx: tuple[int, int, int]) -> Grid | None:
-    """Read what `_description` wrote; None if it is somebody else's."""
+def _parse_own_description(text: str, shape_zyx: tuple[int, int, int]) -> VoxelGrid | None:
+    """Read what `_format_description` wrote; None if it is somebody else's."""
     try:
-        words = json.loads(text)
-        x, y, z = map(float, words["origin_xyz_angstrom"])
-        first_x, first_y, first_z = map(int, words["nstart_xyz"])
-        return Grid(shape_zyx, float(words["voxel_size_angstrom"]), (x, y, z), (first_x, first_y, first_z))
+        fields = json.loads(text)
+        x, y, z = map(float, fields["origin_xyz_angstrom"])
+        first_x, first_y, first_z = map(int, fields["nstart_xyz"])
+        return VoxelGrid(shape_zyx, float(fields["voxel_size_angstrom"]), (x, y, z), (first_x, first_y, first_z))
     except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
@@ -352,15 +371,15 @@ def _ome_voxel_sizes(xml: str) -> tuple[float, float, float]:
 
 def _imagej_voxel_sizes(tiff: Any) -> tuple[float, float, float]:
     """Read voxel edges along x, y, z from ImageJ's description and resolution, Å. 0: not given."""
-    words = tiff.imagej_metadata or {}
-    scale = _angstrom_per(str(words.get("unit", "")))
+    metadata = tiff.imagej_metadata or {}
+    scale = _angstrom_per(str(metadata.get("unit", "")))
     tags = tiff.pages[0].tags
 
     def edge(tag: str) -> float:
         pixels, length = tags[tag].value if tag in tags else (0, 0)
         return length / pixels * scale if pixels else 0.0
 
-    return edge("XResolution"), edge("YResolution"), float(words.get("spacing", 0.0)) * scale
+    return edge("XResolution"), edge("YResolution"), float(metadata.get("spacing", 0.0)) * scale
 
 
 def _angstrom_per(unit: str) -> float:

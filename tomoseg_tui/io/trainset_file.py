@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.hdf5 import new_hdf
+from tomoseg_tui.io.hdf5 import create_hdf5
 
 FORMAT = 1
 _Read = TypeVar("_Read")
 
 
-class TileFacts(msgspec.Struct, frozen=True):
+class TileMetadata(msgspec.Struct, frozen=True):
     """What is known of one tile of a training set, arrays aside."""
 
     id: str
@@ -52,10 +52,10 @@ class TileFacts(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, eq=False)
-class SetTile:
+class TrainsetTile:
     """One tile of a training set."""
 
-    facts: TileFacts
+    metadata: TileMetadata
     densities: NDArray[np.generic]
     """Shape (9, size + 64, size + 64) as (z, y, x), the source's type; outside the volume anything."""
     inside: NDArray[np.bool_]
@@ -64,7 +64,7 @@ class SetTile:
     """Shape (f, size, size): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
 
 
-class SetSummary(msgspec.Struct, frozen=True, kw_only=True):
+class TrainsetSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a training set is, tiles aside."""
 
     name: str
@@ -89,20 +89,20 @@ class SetSummary(msgspec.Struct, frozen=True, kw_only=True):
     created: str = ""
 
 
-def write_training_set(path: Path, summary: SetSummary, tiles: Sequence[SetTile]) -> None:
+def write_training_set(path: Path, summary: TrainsetSummary, tiles: Sequence[TrainsetTile]) -> None:
     """Write a training set into a file that may exist and is then emptied; drafts are the caller's business."""
-    with new_hdf(path) as file:
+    with create_hdf5(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["summary"] = msgspec.json.encode(summary).decode()
         for index, tile in enumerate(tiles):
             group = file.create_group(f"tiles/{index:05d}")
-            group.attrs["facts"] = msgspec.json.encode(tile.facts).decode()
+            group.attrs["facts"] = msgspec.json.encode(tile.metadata).decode()
             group.create_dataset("densities", data=tile.densities)
             group.create_dataset("inside", data=tile.inside, compression="gzip", compression_opts=1)
             group.create_dataset("layers", data=tile.layers, compression="gzip", compression_opts=1)
 
 
-def read_summary(path: Path) -> SetSummary:
+def read_summary(path: Path) -> TrainsetSummary:
     """Return what a training set is, without reading its tiles.
 
     Raises
@@ -110,11 +110,11 @@ def read_summary(path: Path) -> SetSummary:
     ProjectError
         If the file is damaged, no training set, or of a newer format.
     """
-    with _opened(path) as file:
-        return _summary(path, file)
+    with _open_trainset(path) as file:
+        return _decode_summary(path, file)
 
 
-def read_training_set(path: Path) -> tuple[SetSummary, list[SetTile]]:
+def read_training_set(path: Path) -> tuple[TrainsetSummary, list[TrainsetTile]]:
     """Return a training set with all its tiles.
 
     Raises
@@ -122,11 +122,11 @@ def read_training_set(path: Path) -> tuple[SetSummary, list[SetTile]]:
     ProjectError
         If the file is damaged, no training set, or of a newer format.
     """
-    with _opened(path) as file:
-        return _summary(path, file), _of_each_tile(path, file, _tile)
+    with _open_trainset(path) as file:
+        return _decode_summary(path, file), _read_each_tile(path, file, _read_tile)
 
 
-def read_facts(path: Path) -> list[TileFacts]:
+def read_tile_snapshots(path: Path) -> list[TileMetadata]:
     """Return what is known of a training set's tiles, without reading their arrays.
 
     Raises
@@ -134,56 +134,56 @@ def read_facts(path: Path) -> list[TileFacts]:
     ProjectError
         If the file is missing, damaged, no training set, or of a newer format.
     """
-    with _opened(path) as file:
-        _summary(path, file)
-        return _of_each_tile(path, file, _facts)
+    with _open_trainset(path) as file:
+        _decode_summary(path, file)
+        return _read_each_tile(path, file, _decode_snapshot)
 
 
-def _opened(path: Path) -> Any:
+def _open_trainset(path: Path) -> Any:
     try:
         return h5py.File(path, "r")
     except OSError as fault:
-        raise _damaged(path, fault) from fault
+        raise _damaged_error(path, fault) from fault
 
 
-def _damaged(path: Path, fault: Exception) -> ProjectError:
+def _damaged_error(path: Path, fault: Exception) -> ProjectError:
     return ProjectError(f"{path} is no training set: {fault}.", "Build it again: tomoseg trainset build NAME")
 
 
-def _summary(path: Path, file: Any) -> SetSummary:
+def _decode_summary(path: Path, file: Any) -> TrainsetSummary:
     try:
         if int(file.attrs["format"]) > FORMAT:
             raise ProjectError(f"{path} is of a newer format.", "Install a newer tomoseg to use it.")
-        return msgspec.json.decode(file.attrs["summary"], type=SetSummary)
+        return msgspec.json.decode(file.attrs["summary"], type=TrainsetSummary)
     except (KeyError, msgspec.MsgspecError) as fault:
-        raise _damaged(path, fault) from fault
+        raise _damaged_error(path, fault) from fault
 
 
-def _of_each_tile(path: Path, file: Any, read: Callable[[Any], _Read]) -> list[_Read]:
+def _read_each_tile(path: Path, file: Any, read: Callable[[Any], _Read]) -> list[_Read]:
     """Return what is read of the group of each tile, in the order of the set."""
     try:
         groups = [file["tiles"][name] for name in sorted(file["tiles"])] if "tiles" in file else []
         return [read(group) for group in groups]
     except (OSError, KeyError, msgspec.MsgspecError) as fault:
-        raise _damaged(path, fault) from fault
+        raise _damaged_error(path, fault) from fault
 
 
-def _tile(group: Any) -> SetTile:
-    return SetTile(_facts(group), group["densities"][...], group["inside"][...], group["layers"][...])
+def _read_tile(group: Any) -> TrainsetTile:
+    return TrainsetTile(_decode_snapshot(group), group["densities"][...], group["inside"][...], group["layers"][...])
 
 
-def _facts(group: Any) -> TileFacts:
-    return msgspec.json.decode(group.attrs["facts"], type=TileFacts)
+def _decode_snapshot(group: Any) -> TileMetadata:
+    return msgspec.json.decode(group.attrs["facts"], type=TileMetadata)
 
 
-def rename_feature(path: Path, old: str, new: str) -> None:
+def rename_trainset_feature(path: Path, old: str, new: str) -> None:
     """Give a feature of a training set another name; arrays stay."""
     summary = read_summary(path)
-    swapped = msgspec.structs.replace(
+    renamed_summary = msgspec.structs.replace(
         summary,
         features=tuple(new if name == old else name for name in summary.features),
         positive={new if name == old else name: count for name, count in summary.positive.items()},
         negative={new if name == old else name: count for name, count in summary.negative.items()},
     )
     with h5py.File(path, "r+") as file:
-        file.attrs["summary"] = msgspec.json.encode(swapped).decode()
+        file.attrs["summary"] = msgspec.json.encode(renamed_summary).decode()

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.hdf5 import new_hdf
+from tomoseg_tui.io.hdf5 import create_hdf5
 
 
 @dataclass(frozen=True, eq=False)
-class Triples:
+class TripleSet:
     """n tiles of edge s, f features."""
 
     tiles: tuple[str, ...]
@@ -31,9 +31,9 @@ class Triples:
     """Shape (n, f, s, s), from 0 to 1."""
 
 
-def write_triples(path: Path, triples: Triples) -> None:
+def write_triples(path: Path, triples: TripleSet) -> None:
     """Write triples into a file that may exist and is then emptied."""
-    with new_hdf(path) as file:
+    with create_hdf5(path) as file:
         file.attrs["format"] = 1
         file.attrs["tiles"] = list(triples.tiles)
         file.attrs["features"] = list(triples.features)
@@ -41,7 +41,7 @@ def write_triples(path: Path, triples: Triples) -> None:
             file.create_dataset(name, data=getattr(triples, name), compression="gzip", compression_opts=1)
 
 
-def read_triples(path: Path) -> Triples:
+def read_triples(path: Path) -> TripleSet:
     """Read triples.
 
     Raises
@@ -49,8 +49,8 @@ def read_triples(path: Path) -> Triples:
     ProjectError
         If the file is missing or damaged.
     """
-    with _reading(path) as file:
-        return Triples(
+    with _open_triples(path) as file:
+        return TripleSet(
             tuple(file.attrs["tiles"]),
             tuple(file.attrs["features"]),
             file["held_out"][...],
@@ -68,13 +68,13 @@ def read_split(path: Path) -> dict[str, bool]:
     ProjectError
         If the file is missing or damaged.
     """
-    with _reading(path) as file:
+    with _open_triples(path) as file:
         held_out: list[bool] = file["held_out"][...].tolist()
         return dict(zip(file.attrs["tiles"], held_out, strict=True))
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[Any]:
+def _open_triples(path: Path) -> Iterator[Any]:
     """Open triples; what is missing or damaged of them is said in words."""
     try:
         with h5py.File(path, "r") as file:

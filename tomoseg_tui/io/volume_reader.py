@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 
 ANISOTROPY_TOLERANCE = 0.01
@@ -39,7 +39,7 @@ class VolumeReader(ABC):
     def __init__(
         self,
         path: Path,
-        grid: Grid,
+        grid: VoxelGrid,
         dtype: np.dtype[Any],
         *,
         kind: str,
@@ -133,23 +133,23 @@ def cubic_voxel_size(sizes_xyz_angstrom: tuple[float, float, float], name: str) 
     tuple of str
         One warning that names all three edges, or none.
     """
-    given = [size for size in sizes_xyz_angstrom if isfinite(size) and size > 0]
+    valid_sizes = [size for size in sizes_xyz_angstrom if isfinite(size) and size > 0]
     x_size = sizes_xyz_angstrom[0]
-    if x_size not in given:
+    if x_size not in valid_sizes:
         return 0.0, ()
-    size = seven_digits(x_size)
-    if all(abs(other - x_size) <= ANISOTROPY_TOLERANCE * x_size for other in given):
+    size = round_to_float32(x_size)
+    if all(abs(other - x_size) <= ANISOTROPY_TOLERANCE * x_size for other in valid_sizes):
         return size, ()
     edges = " x ".join(f"{edge:.4g}" for edge in sizes_xyz_angstrom)
     return size, (f"{name} has voxels of {edges} Å (x, y, z), which are not cubes; {size:.4g} Å is used for all.",)
 
 
-def seven_digits(value: float) -> float:
+def round_to_float32(value: float) -> float:
     """Round to seven significant digits, so that 13.48 stored as float32 reads 13.48 again."""
     return float(f"{value:.7g}")
 
 
-def check_not_flat(path: Path, slices: int, *, flat: bool) -> None:
+def reject_single_slice(path: Path, slices: int, *, flat: bool) -> None:
     """Refuse one image where a volume is expected."""
     if slices == 1 and not flat:
         raise UnreadableTomogramError(
@@ -158,7 +158,9 @@ def check_not_flat(path: Path, slices: int, *, flat: bool) -> None:
         )
 
 
-def placed_slabs(slabs: Iterable[NDArray[Any]], shape_zyx: tuple[int, int, int]) -> Iterator[tuple[int, NDArray[Any]]]:
+def enumerate_slabs(
+    slabs: Iterable[NDArray[Any]], shape_zyx: tuple[int, int, int]
+) -> Iterator[tuple[int, NDArray[Any]]]:
     """Tell at which slice each slab begins, and raise ShapeError unless together they are the volume."""
     start = 0
     for slab in slabs:

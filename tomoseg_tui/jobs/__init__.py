@@ -1,11 +1,11 @@
 """Processes that outlive the terminal, and the folders that say what became of them.
 
-A job is given to this machine by `launch.begin_worker`, or to a cluster by `handing.hand_over`; what comes up is the
+A job is given to this machine by `launch.spawn_worker`, or to a cluster by `handing.hand_over`; what comes up is the
 same worker. Slurm has a queue, limits and priorities of its own, so that of a job there we only remember its number
 (`slurm` speaks with it, `slurm_look` listens), and a worker on a node (`slurm_worker`) waits in no line of ours. A time
 limit, a preemption and a lost node are no ends there: the job is queued again and goes on from what it has kept. On
 this machine jobs wait in line (`queue`) for their device
-(`wishes`): each worker for itself, without a daemon, since nobody on a shared server may install one. The worker
+(`placements`): each worker for itself, without a daemon, since nobody on a shared server may install one. The worker
 sleeps with nothing awake but Python and msgspec, some 20 MB; so a job that waits holds its claim, answers stop and
 kill at once, and goes on after the window that asked for it has gone. What comes after other jobs (`chaining`) takes
 its place in line when they are done; the places are in the order in which jobs were launched.

@@ -8,21 +8,21 @@ from typing import Any
 from tomoseg_tui.errors import AlreadyRunningError, JobError, TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs, create_job, find_job, look_patiently
-from tomoseg_tui.jobs.output_names import take_name
-from tomoseg_tui.jobs.slurm.submit import hand_over, part_for
+from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs, create_job, find_job, read_with_retries
+from tomoseg_tui.jobs.output_names import claim_output_name
+from tomoseg_tui.jobs.slurm.submit import slurm_submission_for, submit_job
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 GRACE_SECONDS = 60.0
 """On a busy machine a worker may take so long to come up; whoever comes after it waits."""
-TOGETHER = 8
+WORKERS_AT_ONCE = 8
 """Workers that come up at a time; each takes a core for a moment."""
-Step = tuple[str, str, dict[str, Any], tuple[int, ...]]
+JobStep = tuple[str, str, dict[str, Any], tuple[int, ...]]
 """Kind, name and request of a job that is to be, and the steps, by their place in the list, that it comes after."""
 
 
-def awaited(layout: ProjectLayout, ids: Sequence[str]) -> list[Job]:
+def find_dependencies(layout: ProjectLayout, job_ids: Sequence[str]) -> list[Job]:
     """Return the jobs that another is to come after.
 
     Raises
@@ -30,15 +30,15 @@ def awaited(layout: ProjectLayout, ids: Sequence[str]) -> list[Job]:
     JobError
         If there is no such job, or it has not gone well: whatever came after it would wait in vain.
     """
-    jobs = [find_job(layout, job_id) for job_id in dict.fromkeys(ids)]
+    jobs = [find_job(layout, job_id) for job_id in dict.fromkeys(job_ids)]
     for job in jobs:
         state = job.state()
         if state.can_resume:
-            raise JobError(f"Job {job.id} is {state}: nothing can come after it.", _resume_first(job))
+            raise JobError(f"Job {job.id} is {state}: nothing can come after it.", _resume_fix(job))
     return jobs
 
 
-def to_come(layout: ProjectLayout, ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+def unfinished_requests(layout: ProjectLayout, job_ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     """Return kind and request of the jobs named, and of those that they come after, that are not done yet.
 
     Raises
@@ -46,25 +46,25 @@ def to_come(layout: ProjectLayout, ids: Sequence[str]) -> list[tuple[str, dict[s
     JobError
         If there is no such job.
     """
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
-    left = list(ids)
-    while left:
-        job = find_job(layout, left.pop())
+    requests: dict[str, tuple[str, dict[str, Any]]] = {}
+    remaining = list(job_ids)
+    while remaining:
+        job = find_job(layout, remaining.pop())
         record = job.record()
-        if job.id not in found and record.state is not JobState.DONE:
-            found[job.id] = record.kind, record.asked
-            left += record.after
-    return list(found.values())
+        if job.id not in requests and record.state is not JobState.DONE:
+            requests[job.id] = record.kind, record.asked
+            remaining += record.after
+    return list(requests.values())
 
 
-def _resume_first(job: Job) -> str:
+def _resume_fix(job: Job) -> str:
     return f"Resume it first: tomoseg jobs resume {job.id}"
 
 
-def _others(job: Job, record: JobRecord) -> Iterator[tuple[Job, JobRecord, JobState]]:
+def _dependencies(job: Job, record: JobRecord) -> Iterator[tuple[Job, JobRecord, JobState]]:
     for job_id in record.after:
-        other = Job(job.folder.with_name(job_id))
-        yield other, *look_patiently(other, _record_and_state)
+        dependency = Job(job.folder.with_name(job_id))
+        yield dependency, *read_with_retries(dependency, _record_and_state)
 
 
 def _record_and_state(job: Job) -> tuple[JobRecord, JobState]:
@@ -74,39 +74,47 @@ def _record_and_state(job: Job) -> tuple[JobRecord, JobState]:
 
 def _state_with_grace(job: Job, record: JobRecord) -> JobState:
     """Return the state of a job; one that has not begun is given longer than a screen gives it to be called lost."""
-    young = record.state is JobState.QUEUED and locks.age_seconds(job.record_file) < GRACE_SECONDS
-    return JobState.QUEUED if young else job.state(record)
+    is_new = record.state is JobState.QUEUED and locks.age_seconds(job.record_file) < GRACE_SECONDS
+    return JobState.QUEUED if is_new else job.state(record)
 
 
-def blocked(job: Job, record: JobRecord) -> JobError | None:
+def failed_dependency_error(job: Job, record: JobRecord) -> JobError | None:
     """Return why a job cannot come to its turn any more: one that it comes after has not gone well.
 
     May sleep for seconds, as `record.look_patiently` does.
     """
     try:
-        for other, known, state in _others(job, record):
+        for dependency, dependency_record, state in _dependencies(job, record):
             if state.can_resume:
                 return JobError(
-                    f"It comes after job {other.id} ({known.kind} {known.name}), which is {state}.",
-                    f"{_resume_first(other)}; that takes this one along.",
+                    f"It comes after job {dependency.id} ({dependency_record.kind} {dependency_record.name}), which "
+                    f"is {state}.",
+                    f"{_resume_fix(dependency)}; that takes this one along.",
                 )
-    except TomosegError as gone:
-        return JobError(f"It comes after a job that is gone. {gone.fault}", "Start it anew.")
+    except TomosegError as error:
+        return JobError(f"It comes after a job that is gone. {error.fault}", "Start it anew.")
     return None
 
 
-def unfinished(job: Job, record: JobRecord) -> str:
+def describe_pending_dependencies(job: Job, record: JobRecord) -> str:
     """Return what a job waits for among those that it comes after; nothing once they are all done."""
-    left = [(other, known) for other, known, state in _others(job, record) if state is not JobState.DONE]
-    if not left:
+    pending = [
+        (dependency, dependency_record)
+        for dependency, dependency_record, state in _dependencies(job, record)
+        if state is not JobState.DONE
+    ]
+    if not pending:
         return ""
-    named = " and ".join(f"job {other.id} ({known.kind} {known.name})" for other, known in left[:2])
-    return f"waits for {named}" + (f" and {len(left) - 2} more" if len(left) > 2 else "")
+    names = " and ".join(
+        f"job {dependency.id} ({dependency_record.kind} {dependency_record.name})"
+        for dependency, dependency_record in pending[:2]
+    )
+    return f"waits for {names}" + (f" and {len(pending) - 2} more" if len(pending) > 2 else "")
 
 
-def launch_all(
+def launch_chain(
     layout: ProjectLayout,
-    steps: Sequence[Step],
+    steps: Sequence[JobStep],
     *,
     after: Sequence[str] = (),
     at_once: bool = False,
@@ -134,13 +142,13 @@ def launch_all(
     """
     jobs: list[Job] = []
     try:
-        for kind, name, asked, places in steps:
-            first = [*after, *(jobs[place].id for place in places)]
-            part = None if slurm is None else part_for(kind, asked, slurm)
-            jobs.append(create_job(layout, kind, name, asked, after=first, at_once=at_once, slurm=part))
+        for kind, name, request, step_indices in steps:
+            dependencies = [*after, *(jobs[index].id for index in step_indices)]
+            submission = None if slurm is None else slurm_submission_for(kind, request, slurm)
+            jobs.append(create_job(layout, kind, name, request, after=dependencies, at_once=at_once, slurm=submission))
     except OSError:
         for job in jobs:
-            launch.discard(job)
+            launch.delete_job_folder(job)
         raise
     _start_workers(jobs)
     return jobs
@@ -154,26 +162,26 @@ def _start_workers(jobs: Sequence[Job]) -> None:
     faults: list[TomosegError] = []
     for job in [job for job in jobs if job.record().slurm is not None]:  # one by one: each names those before it
         try:
-            hand_over(job)
+            submit_job(job)
         except TomosegError as fault:
             faults.append(fault)
-    left = [job for job in jobs if job.record().slurm is None]
-    while left:
-        count = TOGETHER if left[0].record().after else 1
-        coming, left = left[:count], left[count:]
-        workers = [(job, launch.begin_worker(job)) for job in coming]
+    remaining = [job for job in jobs if job.record().slurm is None]
+    while remaining:
+        count = WORKERS_AT_ONCE if remaining[0].record().after else 1
+        batch, remaining = remaining[:count], remaining[count:]
+        workers = [(job, launch.spawn_worker(job)) for job in batch]
         for job, worker in workers:
-            for later in left:
-                os.utime(later.record_file)  # it is not lost: its worker is about to come
+            for waiting_job in remaining:
+                os.utime(waiting_job.record_file)  # it is not lost: its worker is about to come
             try:
-                launch.await_worker(job, worker)
+                launch.wait_until_started(job, worker)
             except TomosegError as fault:
                 faults.append(fault)
     if faults:
         raise faults[0]
 
 
-def resume_with_followers(
+def resume_with_dependents(
     layout: ProjectLayout, job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False
 ) -> tuple[bool, list[Job]]:
     """Resume a job, and those after it that have not begun: failed as it had not gone well, or lost with their workers.
@@ -198,30 +206,34 @@ def resume_with_followers(
     AlreadyRunningError
         If a worker is at it.
     """
-    take_name(job)
+    claim_output_name(job)
     record = job.record()
     state = job.state(record)
     if state.can_resume:
-        fault = blocked(job, record)
+        fault = failed_dependency_error(job, record)
         if fault is not None:
             raise fault
     if not launch.resume(job, at_once=at_once, slurm=slurm, here=here):
         return False, []
-    followers: list[Job] = []
+    dependents: list[Job] = []
     for other in reversed(all_jobs(layout)):  # whoever comes after has the greater number
-        known = other.record()
-        if _comes_after(known, job, followers) and _waited_in_vain(other, known) and blocked(other, known) is None:
+        other_record = other.record()
+        if (
+            _depends_on(other_record, job, dependents)
+            and _never_started(other, other_record)
+            and failed_dependency_error(other, other_record) is None
+        ):
             with contextlib.suppress(AlreadyRunningError):  # somebody else has resumed it just now
-                launch.put_back(other, known, here=here)
-                followers.append(other)
-    _start_workers(followers)
-    return True, followers
+                launch.requeue(other, other_record, here=here)
+                dependents.append(other)
+    _start_workers(dependents)
+    return True, dependents
 
 
-def _waited_in_vain(job: Job, record: JobRecord) -> bool:
+def _never_started(job: Job, record: JobRecord) -> bool:
     """Tell whether a job has not begun and nobody will begin it; its worker may have gone with the power or ssh."""
     return record.started is None and job.state(record) in {JobState.FAILED, JobState.LOST}
 
 
-def _comes_after(record: JobRecord, job: Job, followers: Sequence[Job]) -> bool:
-    return bool({job.id, *(other.id for other in followers)} & set(record.after))
+def _depends_on(record: JobRecord, job: Job, dependents: Sequence[Job]) -> bool:
+    return bool({job.id, *(dependent.id for dependent in dependents)} & set(record.after))

@@ -27,7 +27,7 @@ import msgspec
 from tomoseg_tui.errors import AlreadyRunningError, JobError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import create_exclusively
-from tomoseg_tui.jobs.device_request import Wish
+from tomoseg_tui.jobs.device_request import DeviceRequest
 from tomoseg_tui.project.user_config import config_file, read_config
 
 FOLDER_VARIABLE = "TOMOSEG_QUEUE_FOLDER"
@@ -40,9 +40,9 @@ FILE_MODE = 0o644
 """Everybody may read who waits."""
 DRAFT_LIMIT_SECONDS = 3600.0
 """A half-written or unreadable file of this age is nobody's any more."""
-MOST_LOCKS = 100
+MAX_LOCKS = 100
 """Dead locks of other users that are passed over before the folder is given up."""
-TOLD = 2
+MAX_NAMED_JOBS = 2
 """So many jobs that are at a device are told by name."""
 
 
@@ -59,18 +59,18 @@ class Ticket(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueuePosition:
     """Where a job is in line."""
 
-    words: str
+    text: str
     """What it waits for."""
     ahead: int
     """Jobs that wait before it."""
 
     def pause_seconds(self, waited_seconds: float) -> float:
         """Return when to look again: the later, the further the turn is off."""
-        first = min(0.1 + waited_seconds / 40, 1.0)
-        return max(first, min(0.2 * self.ahead, 5.0))
+        minimum = min(0.1 + waited_seconds / 40, 1.0)
+        return max(minimum, min(0.2 * self.ahead, 5.0))
 
 
 def queue_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -83,41 +83,41 @@ def queue_folder(environment: Mapping[str, str] = os.environ) -> Path:
     JobError
         If the folder cannot be used.
     """
-    named = environment.get(FOLDER_VARIABLE, "")
-    chosen = Path(named) if named else read_config(config_file(environment)).queue_folder
-    folder = chosen if chosen is not None else SYSTEM_TEMPORARY / FOLDER_NAME
+    folder_name = environment.get(FOLDER_VARIABLE, "")
+    configured = Path(folder_name) if folder_name else read_config(config_file(environment)).queue_folder
+    folder = configured if configured is not None else SYSTEM_TEMPORARY / FOLDER_NAME
     _make_folder(folder)
-    _check_folder(folder, is_usual=chosen is None)
+    _check_folder(folder, is_default=configured is None)
     return folder
 
 
 def _make_folder(folder: Path) -> None:
     """Make the folder with its mode in one step: whoever comes in between must find it right."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    mask = os.umask(0)
+    umask = os.umask(0)
     try:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=FOLDER_MODE)
     finally:
-        os.umask(mask)
+        os.umask(umask)
 
 
-def _check_folder(folder: Path, *, is_usual: bool) -> None:
-    facts = folder.lstat() if is_usual else folder.stat()
-    if not stat.S_ISDIR(facts.st_mode):  # a link there leads where another user wants it to
-        raise JobError(f"{folder} is no folder: no job can wait there.", _mend_folder())
-    if is_usual and facts.st_uid == os.geteuid() and stat.S_IMODE(facts.st_mode) != FOLDER_MODE:
+def _check_folder(folder: Path, *, is_default: bool) -> None:
+    status = folder.lstat() if is_default else folder.stat()
+    if not stat.S_ISDIR(status.st_mode):  # a link there leads where another user wants it to
+        raise JobError(f"{folder} is no folder: no job can wait there.", _folder_fix())
+    if is_default and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != FOLDER_MODE:
         folder.chmod(FOLDER_MODE)
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise JobError(f"{folder} is closed to you: no job can wait there.", _mend_folder())
+        raise JobError(f"{folder} is closed to you: no job can wait there.", _folder_fix())
 
 
-def _mend_folder() -> str:
+def _folder_fix() -> str:
     return f'Name another folder, the same for all users of this machine: queue_folder = "DIR" in {config_file()}'
 
 
 @final
-class Place:
+class QueueSlot:
     """A job's place in line, and the locks that it holds when it is its turn.
 
     Parameters
@@ -132,12 +132,12 @@ class Place:
         When the job came, in nanoseconds since 1970: now if 0.
     """
 
-    def __init__(self, folder: Path, wish: Wish, *, project: str, job: str, since_ns: int = 0) -> None:
-        self._folder, self._wish = folder, wish
+    def __init__(self, folder: Path, request: DeviceRequest, *, project: str, job: str, since_ns: int = 0) -> None:
+        self._folder, self._request = folder, request
         self._owner = locks.this_process()
-        self._ticket = Ticket(self._owner, user_name(), project, job, wish.devices)
-        self._file = folder / f"{since_ns or time.time_ns():020d}.{self._owner.host}.{self._owner.pid}.ticket"
-        self._read: dict[str, Ticket | None] = {}
+        self._ticket = Ticket(self._owner, user_name(), project, job, request.devices)
+        self._ticket_file = folder / f"{since_ns or time.time_ns():020d}.{self._owner.host}.{self._owner.pid}.ticket"
+        self._ticket_cache: dict[str, Ticket | None] = {}
         self._locks: dict[str, Path] = {}
 
     def __enter__(self) -> Self:
@@ -147,16 +147,16 @@ class Place:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._give_back()
+        self._release_locks()
         with contextlib.suppress(OSError):
-            self._file.unlink()
+            self._ticket_file.unlink()
 
     def _write_ticket(self) -> None:
-        create_exclusively(self._file, msgspec.json.encode(self._ticket).decode(), mode=FILE_MODE)
+        create_exclusively(self._ticket_file, msgspec.json.encode(self._ticket).decode(), mode=FILE_MODE)
 
-    def touch(self) -> None:
+    def heartbeat(self) -> None:
         """Show that the owner lives, and that the files are in use to whatever clears temporary folders."""
-        for file in (self._file, *self._locks.values()):
+        for file in (self._ticket_file, *self._locks.values()):
             with contextlib.suppress(OSError):
                 os.utime(file)
 
@@ -165,75 +165,79 @@ class Place:
         """The devices that are held."""
         return tuple(self._locks)
 
-    def step_forward(self) -> Standing | None:
+    def try_acquire(self) -> QueuePosition | None:
         """Take the devices if it is this job's turn; return where in line it is, None if it goes."""
-        if not self._file.exists():  # the folder was cleared
+        if not self._ticket_file.exists():  # the folder was cleared
             self._write_ticket()
-        holders = _holders(self._folder, self._owner.host)
-        at_it = set(holders.values())
-        tickets = self._living_tickets(at_it)
-        older = [
+        lock_owners = _lock_owners(self._folder, self._owner.host)
+        running_owners = set(lock_owners.values())
+        tickets = self._live_tickets(running_owners)
+        older_tickets = [
             ticket
             for name, ticket in tickets
-            if name < self._file.name and ticket.owner not in at_it and set(ticket.devices) & set(self._wish.devices)
+            if name < self._ticket_file.name
+            and ticket.owner not in running_owners
+            and set(ticket.devices) & set(self._request.devices)
         ]
-        wanted = {device for ticket in older for device in ticket.devices}
-        if self._take(self._wish.in_order(set(self._wish.devices) - wanted - set(holders))):
+        reserved = {device for ticket in older_tickets for device in ticket.devices}
+        if self._acquire_devices(
+            self._request.order_by_preference(set(self._request.devices) - reserved - set(lock_owners))
+        ):
             return None
-        busy = {holders[device] for device in self._wish.devices if device in holders}
-        names = [self._name_of(ticket) for _, ticket in tickets if ticket.owner in busy]
-        return Standing(_in_words(self._wish.words, names, len(older)), len(older))
+        busy = {lock_owners[device] for device in self._request.devices if device in lock_owners}
+        names = [self._describe_ticket(ticket) for _, ticket in tickets if ticket.owner in busy]
+        return QueuePosition(_format_waiting(self._request.text, names, len(older_tickets)), len(older_tickets))
 
-    def _take(self, devices: Sequence[str]) -> bool:
+    def _acquire_devices(self, devices: Sequence[str]) -> bool:
         """Take as many as are wished for, or none."""
-        if len(devices) < self._wish.count:
+        if len(devices) < self._request.count:
             return False
         for device in devices:
-            lock = take_lock(self._folder, device, self._owner)
+            lock = acquire_device_lock(self._folder, device, self._owner)
             if lock is not None:
                 self._locks[device] = lock
-            if len(self._locks) == self._wish.count:
+            if len(self._locks) == self._request.count:
                 return True
-        self._give_back()
+        self._release_locks()
         return False
 
-    def _give_back(self) -> None:
+    def _release_locks(self) -> None:
         for lock in self._locks.values():
             with contextlib.suppress(OSError):
                 locks.release(lock, self._owner)
         self._locks.clear()
 
-    def _living_tickets(self, at_it: Collection[locks.Owner]) -> list[tuple[str, Ticket]]:
+    def _live_tickets(self, running_owners: Collection[locks.Owner]) -> list[tuple[str, Ticket]]:
         """Return the tickets that are older and those of jobs at a device, the oldest first.
 
         Those of dead owners are taken away where that is allowed.
         """
-        found = []
+        tickets = []
         names = sorted(path.name for path in self._folder.iterdir())
-        self._read = {name: self._read[name] for name in names if name in self._read}
+        self._ticket_cache = {name: self._ticket_cache[name] for name in names if name in self._ticket_cache}
         for name in names:
             path = self._folder / name
             if name.startswith("."):
-                _sweep(path)
-            elif name.endswith(".ticket") and name != self._file.name:
-                ticket = self._ticket_in(path)
-                matters = ticket is not None and (name < self._file.name or ticket.owner in at_it)
-                if ticket is not None and matters and _waits(path, ticket, self._owner.host):
-                    found.append((name, ticket))
-        return found
+                _remove_stale_draft(path)
+            elif name.endswith(".ticket") and name != self._ticket_file.name:
+                ticket = self._cached_ticket(path)
+                is_relevant = ticket is not None and (name < self._ticket_file.name or ticket.owner in running_owners)
+                if ticket is not None and is_relevant and _is_live_ticket(path, ticket, self._owner.host):
+                    tickets.append((name, ticket))
+        return tickets
 
-    def _ticket_in(self, path: Path) -> Ticket | None:
+    def _cached_ticket(self, path: Path) -> Ticket | None:
         """Read a ticket, once: it never changes."""
-        if path.name not in self._read:
-            self._read[path.name] = read_ticket(path)
-        return self._read[path.name]
+        if path.name not in self._ticket_cache:
+            self._ticket_cache[path.name] = read_ticket(path)
+        return self._ticket_cache[path.name]
 
-    def _name_of(self, ticket: Ticket) -> str:
+    def _describe_ticket(self, ticket: Ticket) -> str:
         """Return a job as the user of this one knows it."""
         if ticket.user != self._ticket.user:
             return f"job {ticket.job} of {ticket.user}"
-        same = ticket.project == self._ticket.project
-        return f"job {ticket.job}" if same else f"job {ticket.job} of {ticket.project}"
+        same_project = ticket.project == self._ticket.project
+        return f"job {ticket.job}" if same_project else f"job {ticket.job} of {ticket.project}"
 
 
 def user_name() -> str:
@@ -249,32 +253,32 @@ def read_ticket(path: Path) -> Ticket | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # others may put anything here
         with os.fdopen(descriptor, "rb") as stream:
-            return msgspec.json.decode(stream.read(locks.MOST_BYTES), type=Ticket)
+            return msgspec.json.decode(stream.read(locks.MAX_CLAIM_BYTES), type=Ticket)
     except (OSError, msgspec.MsgspecError):
-        _sweep(path)
+        _remove_stale_draft(path)
         return None
 
 
-def _waits(path: Path, ticket: Ticket, host: str) -> bool:
+def _is_live_ticket(path: Path, ticket: Ticket, host: str) -> bool:
     """Tell whether a ticket counts; a dead one is taken away, unless it is another user's."""
     if ticket.owner.host != host:
         return False
     age = locks.age_seconds(path)
-    if not locks.lives(ticket.owner, lambda: age):
+    if not locks.is_alive(ticket.owner, lambda: age):
         with contextlib.suppress(OSError):
             path.unlink()
         return False
     return age < locks.HEARTBEAT_LIMIT_SECONDS
 
 
-def _sweep(path: Path) -> None:
+def _remove_stale_draft(path: Path) -> None:
     """Take away what nobody reads and nobody will finish."""
     if DRAFT_LIMIT_SECONDS < locks.age_seconds(path) < float("inf"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
-def take_lock(folder: Path, device: str, owner: locks.Owner) -> Path | None:
+def acquire_device_lock(folder: Path, device: str, owner: locks.Owner) -> Path | None:
     """Take a device's lock; None if somebody else has the device.
 
     Raises
@@ -282,56 +286,58 @@ def take_lock(folder: Path, device: str, owner: locks.Owner) -> Path | None:
     JobError
         If the folder is full of dead locks of other users.
     """
-    for level in range(MOST_LOCKS):
+    for level in range(MAX_LOCKS):
         lock = folder / f"{owner.host}.{device}.{level}.lock"
         try:
-            locks.take(lock, owner, mode=FILE_MODE)
+            locks.acquire(lock, owner, mode=FILE_MODE)
         except AlreadyRunningError:
             return None
         except OSError as fault:
             if lock.exists() or lock.is_symlink():  # a dead other user's: passed over
                 continue
             raise JobError(f"{fault.strerror or fault}: {folder}.", "Make room there, or mend its rights.") from fault
-        if _is_alone(lock, owner):
+        if _is_only_lock(lock, owner):
             return lock
         locks.release(lock, owner)
         return None
     raise JobError(f"{folder} is full of dead locks of other users.", "Ask them, or root, to remove it.")
 
 
-def _is_alone(lock: Path, owner: locks.Owner) -> bool:
+def _is_only_lock(lock: Path, owner: locks.Owner) -> bool:
     """Tell whether no other lock of the same device has a living owner.
 
     Each comes with its lock and looks then, so that of two the later one always sees the other.
     """
-    stem = _device_of(lock.name, owner.host)
-    others = (path for path in _locks(lock.parent) if path != lock and _device_of(path.name, owner.host) == stem)
-    return not any(locks.is_held(path) for path in others)
+    device = _device_of(lock.name, owner.host)
+    other_locks = (
+        path for path in _lock_files(lock.parent) if path != lock and _device_of(path.name, owner.host) == device
+    )
+    return not any(locks.is_held(path) for path in other_locks)
 
 
-def _holders(folder: Path, host: str) -> dict[str, locks.Owner]:
+def _lock_owners(folder: Path, host: str) -> dict[str, locks.Owner]:
     """Return who is at each device of this host."""
-    held: dict[str, locks.Owner] = {}
-    for lock in _locks(folder):
+    owners: dict[str, locks.Owner] = {}
+    for lock in _lock_files(folder):
         device = _device_of(lock.name, host)
         if device and locks.is_held(lock):
             owner = locks.owner_of(lock)
             if owner is not None:
-                held[device] = owner
-    return held
+                owners[device] = owner
+    return owners
 
 
-def _locks(folder: Path) -> Iterator[Path]:
+def _lock_files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if path.name.endswith(".lock") and not path.name.startswith("."))
 
 
 def _device_of(name: str, host: str) -> str:
     """Return the device of a lock file; empty if it is of another host."""
-    found = re.fullmatch(rf"{re.escape(host)}\.(.+)\.\d+\.lock", name)
-    return found[1] if found else ""
+    match = re.fullmatch(rf"{re.escape(host)}\.(.+)\.\d+\.lock", name)
+    return match[1] if match else ""
 
 
-def _in_words(wished: str, at_it: Collection[str], ahead: int) -> str:
+def _format_waiting(device_text: str, running_jobs: Collection[str], ahead: int) -> str:
     """Return what a job waits for.
 
     Examples
@@ -339,8 +345,11 @@ def _in_words(wished: str, at_it: Collection[str], ahead: int) -> str:
     >>> _in_words("the CPU", ["job 3 of alice"], 2)
     'waits for the CPU: job 3 of alice is at it, 2 before it'
     """
-    told = [*sorted(at_it)[:TOLD], *([f"{len(at_it) - TOLD} more"] if len(at_it) > TOLD else [])]
-    verb = "is" if len(at_it) == 1 else "are"
-    parts = [f"{' and '.join(told)} {verb} at it"] if told else []
+    named = [
+        *sorted(running_jobs)[:MAX_NAMED_JOBS],
+        *([f"{len(running_jobs) - MAX_NAMED_JOBS} more"] if len(running_jobs) > MAX_NAMED_JOBS else []),
+    ]
+    verb = "is" if len(running_jobs) == 1 else "are"
+    parts = [f"{' and '.join(named)} {verb} at it"] if named else []
     parts += [f"{ahead} before it"] if ahead else []
-    return f"waits for {wished}" + (f": {', '.join(parts)}" if parts else "")
+    return f"waits for {device_text}" + (f": {', '.join(parts)}" if parts else "")

@@ -12,70 +12,70 @@ from collections.abc import Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-HEAVY = frozenset({"train", "audit", "apply"})
+WHOLE_DEVICE_KINDS = frozenset({"train", "audit", "apply"})
 """Kinds of jobs that need a whole device."""
-CORES_A_LIGHT_JOB = 4
+CORES_PER_LIGHT_JOB = 4
 """One of so many cores may be at a light job."""
 BUSY_SHARE = 0.1
 """A GPU of whose memory programs hold more than this is taken only if no other is free."""
 
 
 @dataclass(frozen=True)
-class Wish:
+class DeviceRequest:
     """What a job waits for."""
 
     devices: tuple[str, ...]
     """Any of these, the first one best; ``cpu``, ``gpu-0`` or ``core-0``."""
-    words: str
+    text: str
     """As a person says it."""
     count: int = 1
     """How many of them."""
-    busy: Callable[[], Collection[str]] = frozenset
+    find_busy: Callable[[], Collection[str]] = frozenset
     """Asked which of them other programs use; those come last."""
 
-    def in_order(self, free: Collection[str]) -> list[str]:
+    def order_by_preference(self, free: Collection[str]) -> list[str]:
         """Return those that are free, the best first."""
-        chosen = [device for device in self.devices if device in free]
-        if len(chosen) < 2:
-            return chosen
-        busy = self.busy()
-        return sorted(chosen, key=lambda device: device in busy)
+        candidates = [device for device in self.devices if device in free]
+        if len(candidates) < 2:
+            return candidates
+        busy = self.find_busy()
+        return sorted(candidates, key=lambda device: device in busy)
 
 
-def wish_of(
+def device_request_for(
     kind: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     *,
     environment: Mapping[str, str] = os.environ,
     find_driver: Callable[[], Any] | None = None,
-) -> Wish:
+) -> DeviceRequest:
     """Return which devices a job waits for.
 
     Parameters
     ----------
     kind : str
         Of job.
-    asked : mapping
+    request : mapping
         Its request; ``device`` and ``workers`` count.
     environment : mapping
         ``CUDA_VISIBLE_DEVICES`` counts.
     find_driver : callable, optional
         Returns NVIDIA's library or None; only asked if a GPU is wished for.
     """
-    if kind not in HEAVY:
-        lanes = max(2, (os.cpu_count() or 1) // CORES_A_LIGHT_JOB)
-        return Wish(tuple(f"core-{number}" for number in range(lanes)), "a core")
-    device = str(asked.get("device", "cpu"))
+    if kind not in WHOLE_DEVICE_KINDS:
+        slots = max(2, (os.cpu_count() or 1) // CORES_PER_LIGHT_JOB)
+        return DeviceRequest(tuple(f"core-{number}" for number in range(slots)), "a core")
+    device = str(request.get("device", "cpu"))
     if not device.startswith("gpu"):
-        return Wish(("cpu",), "the CPU")
-    driver = (find_driver or _driver)()
+        return DeviceRequest(("cpu",), "the CPU")
+    driver = (find_driver or _load_driver)()
     gpus = visible_gpus(environment, driver)
     number = device.partition(":")[2]
     if number:
         name = gpus[int(number)] if int(number) < len(gpus) else f"gpu-{number}"
-        return Wish((name,), f"GPU {name.removeprefix('gpu-')}")
-    count = max(1, min(int(asked.get("workers", 1)), len(gpus)))
-    return Wish(
+        return DeviceRequest((name,), f"GPU {name.removeprefix('gpu-')}")
+    count = max(1, min(int(request.get("workers", 1)), len(gpus)))
+    return DeviceRequest(
         gpus or ("gpu-0",),
         f"{count} GPUs" if count > 1 else "a GPU",
         count,
@@ -83,7 +83,7 @@ def wish_of(
     )
 
 
-def _driver() -> Any:
+def _load_driver() -> Any:
     from tomoseg_tui.jobs.system_load import nvml  # noqa: PLC0415  # psutil need not wake in a worker that sleeps
 
     return nvml()
@@ -94,25 +94,25 @@ def visible_gpus(environment: Mapping[str, str], driver: Any) -> tuple[str, ...]
 
     Where there is no driver to be asked, those that ``CUDA_VISIBLE_DEVICES`` names; else none.
     """
-    named = environment.get("CUDA_VISIBLE_DEVICES")
-    if named is None:
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
         with contextlib.suppress(Exception):  # whatever a driver raises: it is one that is not there
             return tuple(f"gpu-{number}" for number in range(driver.nvmlDeviceGetCount()))
         return ()
-    words = [word.strip() for word in named.split(",") if word.strip()]
-    ended = words.index("-1") if "-1" in words else len(words)  # CUDA looks no further
-    return tuple(_number_of(word, driver) for word in words[:ended])
+    entries = [entry.strip() for entry in visible.split(",") if entry.strip()]
+    end = entries.index("-1") if "-1" in entries else len(entries)  # CUDA looks no further
+    return tuple(_gpu_name(entry, driver) for entry in entries[:end])
 
 
-def _number_of(word: str, driver: Any) -> str:
+def _gpu_name(entry: str, driver: Any) -> str:
     """Return a GPU that is named by number or UUID."""
-    if not word.isdecimal():
+    if not entry.isdecimal():
         with contextlib.suppress(Exception):  # as above
             for number in range(driver.nvmlDeviceGetCount()):
                 uuid = driver.nvmlDeviceGetUUID(driver.nvmlDeviceGetHandleByIndex(number))
-                if str(uuid.decode() if isinstance(uuid, bytes) else uuid).startswith(word):
+                if str(uuid.decode() if isinstance(uuid, bytes) else uuid).startswith(entry):
                     return f"gpu-{number}"
-    return f"gpu-{re.sub('[^A-Za-z0-9-]', '_', word)}"
+    return f"gpu-{re.sub('[^A-Za-z0-9-]', '_', entry)}"
 
 
 def _is_busy(driver: Any, gpu: str) -> bool:
@@ -123,7 +123,7 @@ def _is_busy(driver: Any, gpu: str) -> bool:
     return False
 
 
-def show_only(gpus: Collection[str], environment: MutableMapping[str, str]) -> None:
+def set_visible_gpus(gpus: Collection[str], environment: MutableMapping[str, str]) -> None:
     """Let CUDA see the GPUs that were taken, and no other; must come before TensorFlow wakes."""
     numbers = [gpu.removeprefix("gpu-") for gpu in gpus if gpu.startswith("gpu-")]
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers mean the same to the driver and to CUDA

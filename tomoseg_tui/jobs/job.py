@@ -16,8 +16,8 @@ import msgspec
 
 from tomoseg_tui.errors import JobError, ProjectError, TomosegError
 from tomoseg_tui.files import locks
-from tomoseg_tui.files.atomic import sweep_drafts
-from tomoseg_tui.jobs.slurm.status import DESK, SlurmLook, Verdict, cause_in, verdict
+from tomoseg_tui.files.atomic import remove_drafts
+from tomoseg_tui.jobs.slurm.status import STATUS_CACHE, FailureReason, SlurmJobStatus, cause_from_log, explain_failure
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now, read_record, write_record
 from tomoseg_tui.project.slurm_settings import SlurmSettings
@@ -28,11 +28,11 @@ UNKNOWN_LIMIT_SECONDS = 20.0
 """A job that Slurm does not know may be newer than the last look at Slurm, but not after this."""
 LOG_TAIL_BYTES = 1 << 16
 """Slurm's own words stand at the end of a log."""
-LOOKS = 6
+READ_ATTEMPTS = 6
 """So often a record is looked at before it counts as unreadable."""
-LOOK_AGAIN_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 """Between two of these looks."""
-Seen = TypeVar("Seen")
+ReadResult = TypeVar("ReadResult")
 
 
 class JobState(StrEnum):
@@ -56,7 +56,7 @@ class JobState(StrEnum):
         return self in {JobState.STOPPED, JobState.FAILED, JobState.LOST}
 
 
-ALLOWED_MOVES: dict[JobState, frozenset[JobState]] = {
+ALLOWED_TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.STOPPED, JobState.FAILED, JobState.LOST}),
     JobState.RUNNING: frozenset({JobState.DONE, JobState.FAILED, JobState.STOPPED, JobState.LOST, JobState.QUEUED}),
     JobState.DONE: frozenset(),
@@ -67,7 +67,7 @@ ALLOWED_MOVES: dict[JobState, frozenset[JobState]] = {
 """Which state may follow which."""
 
 
-class SlurmPart(msgspec.Struct, frozen=True, kw_only=True):
+class SlurmSubmission(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a job that runs in Slurm."""
 
     settings: SlurmSettings
@@ -95,7 +95,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs of the project that must be done first."""
     at_once: bool = False
     """Whether it begins beside whatever its device is at, without waiting in line."""
-    slurm: SlurmPart | None = None
+    slurm: SlurmSubmission | None = None
     """Where it is handed to Slurm."""
     state: JobState = JobState.QUEUED
     owner: locks.Owner | None = None
@@ -133,10 +133,10 @@ class Job:
         self.progress_file = folder / "progress.json"
         self.metrics_file = folder / "metrics.jsonl"
         self.log_file = folder / "output.log"
-        self.claim = folder / "claim.json"
+        self.claim_file = folder / "claim.json"
         self.partial = folder / "partial"
         self.result_file = folder / "result.json"
-        self.stop_mark = folder / "stop_asked"
+        self.stop_file = folder / "stop_asked"
 
     def record(self) -> JobRecord:
         """Return the record as it stands on disk."""
@@ -160,40 +160,40 @@ class Job:
 
     def state(self, record: JobRecord | None = None) -> JobState:
         """Return the state, `lost` where a worker ended without a word."""
-        return self._standing(record or self.record())[0]
+        return self._query_state(record or self.record())[0]
 
-    def _standing(self, record: JobRecord) -> tuple[JobState, SlurmLook | None]:
+    def _query_state(self, record: JobRecord) -> tuple[JobState, SlurmJobStatus | None]:
         """Return the state, and what Slurm says where it had to be asked."""
-        if record.state.is_over or locks.is_held(self.claim):
+        if record.state.is_over or locks.is_held(self.claim_file):
             return record.state, None
-        number = _number_in_slurm(record)
-        if number is None:
+        slurm_job_id = _slurm_job_id(record)
+        if slurm_job_id is None:
             return self._state_without_worker(record), None
-        look = DESK.look([number])[number]
-        return self._state_in_slurm(record, look), look
+        slurm_status = STATUS_CACHE.query([slurm_job_id])[slurm_job_id]
+        return self._state_in_slurm(record, slurm_status), slurm_status
 
-    def _state_in_slurm(self, record: JobRecord, look: SlurmLook | None) -> JobState:
+    def _state_in_slurm(self, record: JobRecord, slurm_status: SlurmJobStatus | None) -> JobState:
         """Return the state of a job of Slurm whose claim nobody holds."""
-        if look is None:  # where Slurm does not answer, a heartbeat that is over is all there is
+        if slurm_status is None:  # where Slurm does not answer, a heartbeat that is over is all there is
             return JobState.QUEUED if record.state is JobState.QUEUED else self._state_without_worker(record)
-        if look.is_alive:
-            return record.state if look.is_running else JobState.QUEUED
-        if not look.tasks and locks.age_seconds(self.record_file) < UNKNOWN_LIMIT_SECONDS:
+        if slurm_status.is_alive:
+            return record.state if slurm_status.is_running else JobState.QUEUED
+        if not slurm_status.tasks and locks.age_seconds(self.record_file) < UNKNOWN_LIMIT_SECONDS:
             return record.state
-        fresh = self.record()
-        if fresh.state.is_over or fresh != record:
-            return fresh.state
-        was_wanted = look.ended_as == "CANCELLED" or self.stop_mark.exists()
-        return JobState.STOPPED if was_wanted else JobState.LOST
+        fresh_record = self.record()
+        if fresh_record.state.is_over or fresh_record != record:
+            return fresh_record.state
+        was_requested = slurm_status.ended_as == "CANCELLED" or self.stop_file.exists()
+        return JobState.STOPPED if was_requested else JobState.LOST
 
     def _state_without_worker(self, record: JobRecord) -> JobState:
         is_young = locks.age_seconds(self.record_file) < QUEUED_LIMIT_SECONDS
-        if record.state is JobState.QUEUED and is_young and locks.owner_of(self.claim) is None:
+        if record.state is JobState.QUEUED and is_young and locks.owner_of(self.claim_file) is None:
             return JobState.QUEUED  # its worker is coming up; a dead one would have left its claim
-        fresh = self.record()  # the worker may have ended between the two looks
-        return fresh.state if fresh.state.is_over else JobState.LOST
+        fresh_record = self.record()  # the worker may have ended between the two looks
+        return fresh_record.state if fresh_record.state.is_over else JobState.LOST
 
-    def move(self, to: JobState, **changes: Any) -> JobRecord:
+    def set_state(self, new_state: JobState, **changes: Any) -> JobRecord:
         """Write another state.
 
         Raises
@@ -202,19 +202,23 @@ class Job:
             If that state cannot follow the present one.
         """
         record = self.record()
-        if to not in ALLOWED_MOVES[record.state]:
-            raise JobError(f"Job {self.id} is {record.state}, it cannot become {to}.", "See `tomoseg jobs list`.")
-        changed = msgspec.structs.replace(record, state=to, **changes)
+        if new_state not in ALLOWED_TRANSITIONS[record.state]:
+            raise JobError(
+                f"Job {self.id} is {record.state}, it cannot become {new_state}.", "See `tomoseg jobs list`."
+            )
+        changed = msgspec.structs.replace(record, state=new_state, **changes)
         write_record(self.record_file, changed)
         return changed
 
-    def sweep(self) -> None:
+    def remove_drafts(self) -> None:
         """Remove what a killed worker has left half written; for whoever holds the claim."""
-        sweep_drafts(self.progress_file, self.metrics_file, self.result_file, self.record_file, self.claim)
-        for right in self.folder.glob(f"..{self.claim.name}.*"):  # drafts of the right to take a dead owner's claim
-            right.unlink(missing_ok=True)
+        remove_drafts(self.progress_file, self.metrics_file, self.result_file, self.record_file, self.claim_file)
+        for draft in self.folder.glob(
+            f"..{self.claim_file.name}.*"
+        ):  # drafts of the right to take a dead owner's claim
+            draft.unlink(missing_ok=True)
 
-    def amend(self, **changes: Any) -> JobRecord:
+    def update_record(self, **changes: Any) -> JobRecord:
         """Write something else into the record; for whoever holds the claim."""
         changed = msgspec.structs.replace(self.record(), **changes)
         write_record(self.record_file, changed)
@@ -226,27 +230,31 @@ class Job:
             return msgspec.json.decode(self.result_file.read_bytes(), type=dict[str, Any])
         return {}
 
-    def _verdict(self, record: JobRecord, state: JobState, look: SlurmLook | None) -> Verdict:
+    def _failure_reason(self, record: JobRecord, state: JobState, slurm_status: SlurmJobStatus | None) -> FailureReason:
         """Return what is wrong, and what to do; of a job that could not say so, what can be found out."""
         if state is record.state or not state.is_over:
-            return Verdict(record.fault, record.fix)
+            return FailureReason(record.fault, record.fix)
         if record.slurm is None:
-            return Verdict(
+            return FailureReason(
                 "The worker ended without a word: killed, out of memory, or the machine went down.",
                 f"Go on from what it has kept: tomoseg jobs resume {self.id}",
             )
-        if self.stop_mark.exists():
-            return Verdict(None, None)
-        said = look.ended_as if look else ""
-        cause = said if said not in {"", "COMPLETED", "FAILED"} else self._cause_in_logs(record.slurm.job or "") or said
-        return verdict(cause, record.slurm.settings, self.id, has_begun=record.started is not None)
+        if self.stop_file.exists():
+            return FailureReason(None, None)
+        slurm_state = slurm_status.ended_as if slurm_status else ""
+        cause = (
+            slurm_state
+            if slurm_state not in {"", "COMPLETED", "FAILED"}
+            else self._cause_in_logs(record.slurm.job or "") or slurm_state
+        )
+        return explain_failure(cause, record.slurm.settings, self.id, has_begun=record.started is not None)
 
-    def _cause_in_logs(self, number: str) -> str:
+    def _cause_in_logs(self, slurm_job_id: str) -> str:
         """Return how Slurm ended the job, from what it wrote into the logs of its workers."""
         for log in (self.log_file, *self.folder.glob("task_*.log")):
             with contextlib.suppress(OSError), log.open("rb") as stream:
                 stream.seek(max(0, stream.seek(0, 2) - LOG_TAIL_BYTES))
-                cause = cause_in(stream.read().decode(errors="replace"), number)
+                cause = cause_from_log(stream.read().decode(errors="replace"), slurm_job_id)
                 if cause:
                     return cause
         return ""
@@ -254,18 +262,18 @@ class Job:
     def listing(self, record: JobRecord | None = None) -> dict[str, Any]:
         """Return the job as `jobs --json` prints it."""
         record, progress = record or self.record(), self.progress()
-        state, look = self._standing(record)
-        told = self._verdict(record, state, look)
-        waits_for = (look.waits_for if look else "") or progress.waits_for
+        state, slurm_status = self._query_state(record)
+        reason = self._failure_reason(record, state, slurm_status)
+        waits_for = (slurm_status.waits_for if slurm_status else "") or progress.waits_for
         return {
             "id": self.id,
             "kind": record.kind,
             "name": record.name,
             "state": str(state),
             "pid": record.owner.pid if record.owner else None,
-            "host": record.owner.host if record.owner else (look.node if look else "") or None,
+            "host": record.owner.host if record.owner else (slurm_status.node if slurm_status else "") or None,
             "progress": 1.0 if state is JobState.DONE else progress.progress,
-            "message": _message(state, look, progress),
+            "message": _status_message(state, slurm_status, progress),
             "created": record.created,
             "started": record.started,
             "ended": record.ended,
@@ -276,10 +284,10 @@ class Job:
             "waits_for": (waits_for or None) if state is JobState.QUEUED else None,
             "place": progress.place if state is JobState.QUEUED else None,
             "slurm": record.slurm.job if record.slurm else None,
-            "partition": (look.partition if look else "")
+            "partition": (slurm_status.partition if slurm_status else "")
             or (record.slurm.settings.partition if record.slurm else None),
-            "fault": told.fault,
-            "fix": told.fix,
+            "fault": reason.fault,
+            "fix": reason.fix,
         }
 
 
@@ -287,11 +295,11 @@ def create_job(
     layout: ProjectLayout,
     kind: str,
     name: str,
-    asked: dict[str, Any],
+    request: dict[str, Any],
     *,
     after: Sequence[str] = (),
     at_once: bool = False,
-    slurm: SlurmPart | None = None,
+    slurm: SlurmSubmission | None = None,
 ) -> Job:
     """Make the folder of a new job, numbered after the last."""
     layout.jobs.mkdir(exist_ok=True)
@@ -306,15 +314,15 @@ def create_job(
         job = Job(folder)
         try:
             job.partial.mkdir()
-            how: dict[str, Any] = {"after": tuple(after), "at_once": at_once, "slurm": slurm}
-            write_record(job.record_file, JobRecord(kind=kind, name=name, asked=asked, created=now(), **how))
+            options: dict[str, Any] = {"after": tuple(after), "at_once": at_once, "slurm": slurm}
+            write_record(job.record_file, JobRecord(kind=kind, name=name, asked=request, created=now(), **options))
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return job
 
 
-def look_patiently(job: Job, look: Callable[[Job], Seen]) -> Seen:
+def read_with_retries(job: Job, read: Callable[[Job], ReadResult]) -> ReadResult:
     """Return what a look at a job tells; one that meets a record that cannot be read is tried again for seconds.
 
     Over a network a reader may come just as another host replaces the file. Sleeps: not for a screen's own thread.
@@ -324,17 +332,17 @@ def look_patiently(job: Job, look: Callable[[Job], Seen]) -> Seen:
     ProjectError
         If the job's folder is gone, or the last look fails too.
     """
-    for _ in range(LOOKS - 1):
+    for _ in range(READ_ATTEMPTS - 1):
         try:
-            return look(job)
+            return read(job)
         except ProjectError:
-            if _is_gone(job.folder):
+            if _is_deleted(job.folder):
                 raise
-            time.sleep(LOOK_AGAIN_SECONDS)
-    return look(job)
+            time.sleep(RETRY_SECONDS)
+    return read(job)
 
 
-def _is_gone(folder: Path) -> bool:
+def _is_deleted(folder: Path) -> bool:
     try:
         folder.stat()
     except OSError as fault:  # any other fault may pass
@@ -342,14 +350,14 @@ def _is_gone(folder: Path) -> bool:
     return False
 
 
-def tidy_jobs(layout: ProjectLayout) -> None:
+def remove_stale_claims(layout: ProjectLayout) -> None:
     """Remove the claims that workers still held when they were killed in their last moment, their job being done."""
     for claim in layout.jobs.glob("*/claim.json"):
         job = Job(claim.parent)
         with contextlib.suppress(TomosegError, OSError):
             if job.record().state is JobState.DONE:
-                with locks.holding(claim, patience_seconds=0):
-                    job.sweep()
+                with locks.held(claim, patience_seconds=0):
+                    job.remove_drafts()
 
 
 def find_job(layout: ProjectLayout, job_id: str) -> Job:
@@ -373,22 +381,22 @@ def all_jobs(layout: ProjectLayout) -> list[Job]:
     return [job for job in jobs if job.record_file.is_file()]
 
 
-def ask_slurm(known: Iterable[tuple[Job, JobRecord]]) -> None:
+def refresh_slurm_states(jobs: Iterable[tuple[Job, JobRecord]]) -> None:
     """Have Slurm tell of all jobs at once that it must be asked about; their listings then hold what it said."""
-    numbers = [
-        number
-        for job, record in known
-        if not record.state.is_over and (number := _number_in_slurm(record)) and not locks.is_held(job.claim)
+    slurm_job_ids = [
+        slurm_job_id
+        for job, record in jobs
+        if not record.state.is_over and (slurm_job_id := _slurm_job_id(record)) and not locks.is_held(job.claim_file)
     ]
-    if numbers:
-        DESK.look(numbers)
+    if slurm_job_ids:
+        STATUS_CACHE.query(slurm_job_ids)
 
 
-def _number_in_slurm(record: JobRecord) -> str | None:
+def _slurm_job_id(record: JobRecord) -> str | None:
     return record.slurm.job if record.slurm else None
 
 
-def _message(state: JobState, look: SlurmLook | None, progress: JobProgress) -> str:
-    if look is not None and look.waits_for:
-        return look.waits_for
+def _status_message(state: JobState, slurm_status: SlurmJobStatus | None, progress: JobProgress) -> str:
+    if slurm_status is not None and slurm_status.waits_for:
+        return slurm_status.waits_for
     return "" if state.is_over and progress.waits_for else progress.message

@@ -12,26 +12,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.jobs.job import Job, JobRecord, JobState, ask_slurm
+from tomoseg_tui.jobs.job import Job, JobRecord, JobState, refresh_slurm_states
 from tomoseg_tui.project.layout import ProjectLayout
 
-_Mark = tuple[int, int, int] | None
+_FileStamp = tuple[int, int, int] | None
 """Inode, length and time of a file; None if there is none."""
 
 
 @dataclass(frozen=True)
-class SeenJob:
+class CachedJob:
     """One job as it was seen."""
 
     listing: dict[str, Any]
     """As `jobs --json` prints it."""
-    asked: dict[str, Any]
+    request: dict[str, Any]
     """What it was asked to do."""
-    is_settled: bool
+    is_final: bool
     """Whether it is over, and nothing changes until it is resumed."""
 
 
-class JobsSeen:
+class JobListCache:
     """Remembers jobs that are over.
 
     Parameters
@@ -42,51 +42,55 @@ class JobsSeen:
 
     def __init__(self, layout: ProjectLayout) -> None:
         self._layout = layout
-        self._over: dict[int, tuple[tuple[_Mark, _Mark], SeenJob]] = {}
+        self._finished: dict[int, tuple[tuple[_FileStamp, _FileStamp], CachedJob]] = {}
 
-    def look(self) -> list[SeenJob]:
+    def poll(self) -> list[CachedJob]:
         """Return all jobs, newest first; those of one thread."""
         folder = str(self._layout.jobs)
-        marks = {
-            number: (_mark_of(f"{folder}/{number}/record.json"), _mark_of(f"{folder}/{number}/claim.json"))
-            for number in sorted(self._numbers(), reverse=True)
+        stamps = {
+            number: (_file_stamp(f"{folder}/{number}/record.json"), _file_stamp(f"{folder}/{number}/claim.json"))
+            for number in sorted(self._job_numbers(), reverse=True)
         }
-        known = {n: self._over[n] for n in marks if n in self._over and self._over[n][0] == marks[n]}
-        read = self._read([number for number in marks if number not in known])
-        ask_slurm(read.values())
-        seen = {
-            number: _seen(*read[number]) if number in read else known[number][1]
-            for number in marks
-            if number in read or number in known
+        cached = {
+            job_number: self._finished[job_number]
+            for job_number in stamps
+            if job_number in self._finished and self._finished[job_number][0] == stamps[job_number]
         }
-        self._over = {number: (marks[number], job) for number, job in seen.items() if job.is_settled}
-        return list(seen.values())
+        records = self._read_records([number for number in stamps if number not in cached])
+        refresh_slurm_states(records.values())
+        jobs = {
+            number: _cached_job(*records[number]) if number in records else cached[number][1]
+            for number in stamps
+            if number in records or number in cached
+        }
+        self._finished = {number: (stamps[number], job) for number, job in jobs.items() if job.is_final}
+        return list(jobs.values())
 
-    def _read(self, numbers: Iterable[int]) -> dict[int, tuple[Job, JobRecord]]:
+    def _read_records(self, numbers: Iterable[int]) -> dict[int, tuple[Job, JobRecord]]:
         """Read records; those whose folder is coming or going are left out."""
-        found = {}
+        records = {}
         for number in numbers:
             job = Job(self._layout.job_folder(str(number)))
             with contextlib.suppress(ProjectError):
-                found[number] = (job, job.record())
-        return found
+                records[number] = (job, job.record())
+        return records
 
-    def _numbers(self) -> list[int]:
+    def _job_numbers(self) -> list[int]:
         try:
             return [int(name) for name in os.listdir(self._layout.jobs) if name.isdigit()]  # noqa: PTH208  # no paths
         except FileNotFoundError:
             return []
 
 
-def _seen(job: Job, record: JobRecord) -> SeenJob:
+def _cached_job(job: Job, record: JobRecord) -> CachedJob:
     listing = job.listing(record)
-    is_settled = record.state.is_over if record.slurm is not None else JobState(listing["state"]).is_over
-    return SeenJob(listing, record.asked, is_settled)
+    is_final = record.state.is_over if record.slurm is not None else JobState(listing["state"]).is_over
+    return CachedJob(listing, record.asked, is_final)
 
 
-def _mark_of(path: str) -> _Mark:
+def _file_stamp(path: str) -> _FileStamp:
     try:
-        facts = os.stat(path)  # noqa: PTH116  # five hundred Paths would take longer than the looks
+        status = os.stat(path)  # noqa: PTH116  # five hundred Paths would take longer than the looks
     except OSError:
         return None
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -15,9 +15,17 @@ from tomoseg_tui.errors import AlreadyRunningError, JobError, WorkerLostError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.jobs import WORKER_MODULE
-from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmPart, create_job, look_patiently, tidy_jobs
-from tomoseg_tui.jobs.slurm.commands import require
-from tomoseg_tui.jobs.slurm.submit import hand_over, is_in_slurm, kill_there, part_for, stop_there
+from tomoseg_tui.jobs.job import (
+    Job,
+    JobRecord,
+    JobState,
+    SlurmSubmission,
+    create_job,
+    read_with_retries,
+    remove_stale_claims,
+)
+from tomoseg_tui.jobs.slurm.commands import require_command
+from tomoseg_tui.jobs.slurm.submit import is_in_slurm, kill_in_slurm, slurm_submission_for, stop_in_slurm, submit_job
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.slurm_settings import SlurmSettings
@@ -26,9 +34,9 @@ START_SECONDS = 30.0
 """A worker that has not taken its claim by then has not come up."""
 STOP_SECONDS = 60.0
 """How long a stopping worker may take to keep its work."""
-PARTING_SECONDS = 2.0
+RELEASE_SECONDS = 2.0
 """How long a worker may take to give its claim back after its last word."""
-WATCH_SECONDS = 0.25
+POLL_SECONDS = 0.25
 """How often a watcher looks."""
 
 
@@ -36,7 +44,7 @@ def launch(
     layout: ProjectLayout,
     kind: str,
     name: str,
-    asked: dict[str, Any],
+    request: dict[str, Any],
     *,
     after: Sequence[str] = (),
     at_once: bool = False,
@@ -50,7 +58,7 @@ def launch(
         The project.
     kind, name : str
         What it does, and what it makes, for people.
-    asked : dict
+    request : dict
         The recipe's request.
     after : sequence of str
         Jobs that must be done first.
@@ -66,14 +74,14 @@ def launch(
     JobError
         If Slurm is not here, or does not take the job; there is no job then.
     """
-    part = None if slurm is None else part_for(kind, asked, slurm)
-    tidy_jobs(layout)
-    job = create_job(layout, kind, name, asked, after=after, at_once=at_once, slurm=part)
+    submission = None if slurm is None else slurm_submission_for(kind, request, slurm)
+    remove_stale_claims(layout)
+    job = create_job(layout, kind, name, request, after=after, at_once=at_once, slurm=submission)
     try:
         start_worker(job)
     except JobError:
-        if part is not None:
-            discard(job)
+        if submission is not None:
+            delete_job_folder(job)
         raise
     return job
 
@@ -81,12 +89,12 @@ def launch(
 def start_worker(job: Job) -> None:
     """Start the worker and wait until it holds the job's claim; where the job is one of Slurm's, hand it over."""
     if job.record().slurm is None:
-        await_worker(job, begin_worker(job))
+        wait_until_started(job, spawn_worker(job))
     else:
-        hand_over(job)
+        submit_job(job)
 
 
-def begin_worker(job: Job) -> subprocess.Popen[bytes]:
+def spawn_worker(job: Job) -> subprocess.Popen[bytes]:
     """Start the worker in a session of its own."""
     with job.log_file.open("ab") as log:
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
@@ -99,7 +107,7 @@ def begin_worker(job: Job) -> subprocess.Popen[bytes]:
         )
 
 
-def await_worker(job: Job, worker: subprocess.Popen[bytes]) -> None:
+def wait_until_started(job: Job, worker: subprocess.Popen[bytes]) -> None:
     """Wait until a worker is at its job, or has its place among those that wait.
 
     Raises
@@ -109,20 +117,20 @@ def await_worker(job: Job, worker: subprocess.Popen[bytes]) -> None:
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if job.record().state is not JobState.QUEUED or _waits(job):
+        if job.record().state is not JobState.QUEUED or _is_waiting(job):
             threading.Thread(target=worker.wait, daemon=True).start()  # leaves no zombie of a program that stays
             return
         if worker.poll() is not None:
             break
         time.sleep(0.02)
-    if job.record().state is JobState.QUEUED and not locks.is_held(job.claim):
+    if job.record().state is JobState.QUEUED and not locks.is_held(job.claim_file):
         fault, fix = f"The worker of job {job.id} did not come up.", f"See why: tomoseg jobs log {job.id}"
-        job.move(JobState.FAILED, ended=now(), fault=fault, fix=fix, exit_code=1)
+        job.set_state(JobState.FAILED, ended=now(), fault=fault, fix=fix, exit_code=1)
         raise WorkerLostError(fault, fix)
 
 
-def _waits(job: Job) -> bool:
-    return bool(job.progress().waits_for) and locks.is_held(job.claim)
+def _is_waiting(job: Job) -> bool:
+    return bool(job.progress().waits_for) and locks.is_held(job.claim_file)
 
 
 def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False) -> bool:
@@ -151,12 +159,12 @@ def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = Non
         return False
     if not state.can_resume:
         raise AlreadyRunningError(f"Job {job.id} is {state}.", f"Stop it first: tomoseg jobs stop {job.id}")
-    put_back(job, record, at_once=at_once, slurm=slurm, here=here)
+    requeue(job, record, at_once=at_once, slurm=slurm, here=here)
     start_worker(job)
     return True
 
 
-def put_back(
+def requeue(
     job: Job, record: JobRecord, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False
 ) -> None:
     """Make a job that is over one that has not begun, for a worker to come; what it has finished stays.
@@ -168,27 +176,28 @@ def put_back(
     JobError
         If it is to go on in Slurm, and there is none on this machine.
     """
-    part = None if here else _part_again(record, slurm)
-    if part is not None:
-        require()
-    with locks.holding(job.claim, patience_seconds=PARTING_SECONDS):  # of two commands that resume it, one is first
+    submission = None if here else _next_submission(record, slurm)
+    if submission is not None:
+        require_command()
+    with locks.held(job.claim_file, patience_seconds=RELEASE_SECONDS):  # of two commands that resume it, one is first
         if job.record() != record:
             raise AlreadyRunningError(f"Job {job.id} was resumed just now.", f"Look: tomoseg jobs show {job.id}")
         if not record.state.is_over:
-            job.move(JobState.LOST)
-        afresh: dict[str, Any] = dict.fromkeys(("owner", "started", "ended", "fault", "fix", "exit_code"))
-        job.move(JobState.QUEUED, at_once=at_once, slurm=part, **afresh)
-        job.stop_mark.unlink(missing_ok=True)
-        if (record.slurm is None) != (part is None):
+            job.set_state(JobState.LOST)
+        cleared: dict[str, Any] = dict.fromkeys(("owner", "started", "ended", "fault", "fix", "exit_code"))
+        job.set_state(JobState.QUEUED, at_once=at_once, slurm=submission, **cleared)
+        job.stop_file.unlink(missing_ok=True)
+        if (record.slurm is None) != (submission is None):
             append_line(
-                job.log_file, f"{now()} Computes {'on this machine' if part is None else 'in Slurm'} from here on."
+                job.log_file,
+                f"{now()} Computes {'on this machine' if submission is None else 'in Slurm'} from here on.",
             )
 
 
-def _part_again(record: JobRecord, slurm: SlurmSettings | None) -> SlurmPart | None:
+def _next_submission(record: JobRecord, slurm: SlurmSettings | None) -> SlurmSubmission | None:
     """Return how a job is handed over once more; None if it is not."""
     settings = slurm or (record.slurm.settings if record.slurm else None)
-    return None if settings is None else part_for(record.kind, record.asked, settings)
+    return None if settings is None else slurm_submission_for(record.kind, record.asked, settings)
 
 
 def stop(job: Job) -> JobState:
@@ -203,7 +212,7 @@ def stop(job: Job) -> JobState:
     if state.is_over:
         return state
     if is_in_slurm(job.record()):
-        return stop_there(job)
+        return stop_in_slurm(job)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
         _signal_group(job, signal.SIGTERM)  # again and again: a worker may only just be coming up
@@ -226,18 +235,20 @@ def kill(job: Job) -> JobState:
     if state.is_over and state is not JobState.LOST:
         return state
     if is_in_slurm(job.record()):
-        return kill_there(job)
+        return kill_in_slurm(job)
     if state is not JobState.LOST:
         _signal_group(job, signal.SIGKILL)
         deadline = time.monotonic() + START_SECONDS
-        while locks.is_held(job.claim) and time.monotonic() < deadline:
+        while locks.is_held(job.claim_file) and time.monotonic() < deadline:
             time.sleep(0.02)
     if job.record().state.is_over:
         return job.record().state
-    return job.move(JobState.STOPPED, ended=now(), fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}").state
+    return job.set_state(
+        JobState.STOPPED, ended=now(), fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}"
+    ).state
 
 
-def _signal_group(job: Job, number: signal.Signals) -> None:
+def _signal_group(job: Job, signal_number: signal.Signals) -> None:
     """Send a signal to all processes of a job's worker, if there is one.
 
     Raises
@@ -245,28 +256,28 @@ def _signal_group(job: Job, number: signal.Signals) -> None:
     JobError
         If it runs on another host, or a person's program holds the claim: while Slurm takes the job, or it is put back.
     """
-    owner = locks.owner_of(job.claim)
+    owner = locks.owner_of(job.claim_file)
     if owner is None:
         return
     if owner.host != locks.this_process().host:
         raise JobError(f"Job {job.id} runs on {owner.host}.", f"Log in there and say it again: ssh {owner.host}")
-    if locks.lives(owner, lambda: 0.0):
-        if WORKER_MODULE not in locks.command_of(owner.pid):
+    if locks.is_alive(owner, lambda: 0.0):
+        if WORKER_MODULE not in locks.command_line_of(owner.pid):
             raise JobError(f"Job {job.id} is being handed over by process {owner.pid}.", "Try again in a moment.")
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(owner.pid, number)
+            os.killpg(owner.pid, signal_number)
 
 
 def watch(job: Job) -> Iterator[JobState]:
     """Yield the state of a job four times a second until it is over; the last one is final."""
     while True:
-        state = look_patiently(job, Job.state)
+        state = read_with_retries(job, Job.state)
         yield state
         if state.is_over:
             return
-        time.sleep(WATCH_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
-def discard(job: Job) -> None:
+def delete_job_folder(job: Job) -> None:
     """Remove the folder of a job that never came up."""
     shutil.rmtree(job.folder, ignore_errors=True)

@@ -8,12 +8,12 @@ its place and put there whole.
 from pathlib import Path
 
 from tomoseg_tui.errors import JobError
-from tomoseg_tui.files.atomic import create_exclusively, sweep_drafts
+from tomoseg_tui.files.atomic import create_exclusively, remove_drafts
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs
-from tomoseg_tui.project.layout import ProjectLayout, holder_of
+from tomoseg_tui.project.layout import ProjectLayout, owner_file_of
 
 
-def take_name(job: Job) -> None:
+def claim_output_name(job: Job) -> None:
     """Take the name of what a job makes, unless it is done; its own, and one that is free, it gets.
 
     Raises
@@ -22,42 +22,42 @@ def take_name(job: Job) -> None:
         If the name is another job's by now.
     """
     record, layout = job.record(), ProjectLayout(job.folder.parent.parent)
-    folder = _folder_of(layout, record)
+    folder = _output_folder(layout, record)
     if folder is None or record.state is JobState.DONE:
         return
-    holder = holder_of(folder)
-    if not holder.exists():
-        _refuse_promised(layout, job, record)
-        sweep_drafts(holder)
-        create_exclusively(holder, f"{job.id}\n")
-    owner = holder.read_text(encoding="utf-8").strip()
-    if owner != job.id:
-        raise _taken(record, owner)
+    owner_file = owner_file_of(folder)
+    if not owner_file.exists():
+        _require_not_reserved(layout, job, record)
+        remove_drafts(owner_file)
+        create_exclusively(owner_file, f"{job.id}\n")
+    owner_id = owner_file.read_text(encoding="utf-8").strip()
+    if owner_id != job.id:
+        raise _name_in_use_error(record, owner_id)
 
 
-def _folder_of(layout: ProjectLayout, record: JobRecord) -> Path | None:
+def _output_folder(layout: ProjectLayout, record: JobRecord) -> Path | None:
     folders = {"train": layout.network_folder, "audit": layout.audit_folder}
-    return folders[record.kind](_name_of(record)) if record.kind in folders and _name_of(record) else None
+    return folders[record.kind](_output_name(record)) if record.kind in folders and _output_name(record) else None
 
 
-def _name_of(record: JobRecord) -> str:
+def _output_name(record: JobRecord) -> str:
     return str(record.asked.get("name", ""))
 
 
-def _refuse_promised(layout: ProjectLayout, job: Job, record: JobRecord) -> None:
+def _require_not_reserved(layout: ProjectLayout, job: Job, record: JobRecord) -> None:
     """Refuse a name that a later job got when it was launched, and that has not begun yet."""
     for other in all_jobs(layout):
         if int(other.id) <= int(job.id):
             return
-        known = other.record()
-        is_alike = known.kind == record.kind and _name_of(known) == _name_of(record)
-        if is_alike and not other.state(known).is_over:
-            raise _taken(record, other.id)
+        other_record = other.record()
+        is_same_output = other_record.kind == record.kind and _output_name(other_record) == _output_name(record)
+        if is_same_output and not other.state(other_record).is_over:
+            raise _name_in_use_error(record, other.id)
 
 
-def _taken(record: JobRecord, owner: str) -> JobError:
-    what = "run" if record.kind == "train" else record.kind
+def _name_in_use_error(record: JobRecord, owner_id: str) -> JobError:
+    output_kind = "run" if record.kind == "train" else record.kind
     return JobError(
-        f"The {what} {_name_of(record)} is job {owner}'s.",
+        f"The {output_kind} {_output_name(record)} is job {owner_id}'s.",
         f"Start this one anew with another name: tomoseg {record.kind} --name NAME",
     )

@@ -20,38 +20,38 @@ from typing import final
 
 import msgspec
 
-from tomoseg_tui.core.eta import TimeLeft
-from tomoseg_tui.files.atomic import append_line, write_whole
+from tomoseg_tui.core.eta import EtaEstimator
+from tomoseg_tui.files.atomic import append_line, write_atomically
 from tomoseg_tui.jobs import WORKER_MODULE
-from tomoseg_tui.jobs.device_queue import Place
+from tomoseg_tui.jobs.device_queue import QueueSlot
 from tomoseg_tui.jobs.job import Job, JobProgress
-from tomoseg_tui.jobs.run_benchmark import known_pace
-from tomoseg_tui.jobs.timing_from_job import forecast_of, is_crowded, pace_of
+from tomoseg_tui.jobs.run_benchmark import stored_timing
+from tomoseg_tui.jobs.timing_from_job import forecast_from_timing, is_machine_busy, timing_from_progress
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.timings import paces_file, remember_pace
-from tomoseg_tui.workflow.job_interface import Load, stop_if_asked
+from tomoseg_tui.project.timings import store_timing, timings_file
+from tomoseg_tui.workflow.job_interface import Workload, stop_if_requested
 
 
 @final
 class JobReporter:
     """Writes what a recipe says into the job's folder; see `workflow.reporting.Reporter`."""
 
-    def __init__(self, job: Job, *, is_alone: Callable[[], bool] | None = None, number: int = 0) -> None:
+    def __init__(self, job: Job, *, is_orphaned: Callable[[], bool] | None = None, number: int = 0) -> None:
         self._job = job
-        self._is_alone = is_alone
+        self._is_orphaned = is_orphaned
         self._number = number
         self._stop = threading.Event()
-        self.born = time.time()
-        self._began = time.monotonic()
-        self._is_fresh = not job.progress_file.exists()
-        self._earlier = job.progress().progress
-        self._load: Load | None = None
-        self._left = TimeLeft(self._began)
+        self.created_at = time.time()
+        self._started_at = time.monotonic()
+        self._is_first_run = not job.progress_file.exists()
+        self._initial_progress = job.progress().progress
+        self._workload: Workload | None = None
+        self._eta = EtaEstimator(self._started_at)
         self._first_done: float | None = None
         self._last_written = 0.0
         self._progress = JobProgress()
         self._helpers: list[subprocess.Popen[bytes]] = []
-        self._place: Place | None = None
+        self._queue_slot: QueueSlot | None = None
 
     @property
     def partial(self) -> Path:
@@ -59,9 +59,9 @@ class JobReporter:
         return self._job.partial
 
     @property
-    def helps(self) -> bool:
+    def is_helper(self) -> bool:
         """True in a process that computes beside the first one."""
-        return self._is_alone is not None
+        return self._is_orphaned is not None
 
     @property
     def first_done(self) -> float | None:
@@ -73,91 +73,97 @@ class JobReporter:
         """0 in the first process of a job; its helpers are counted from 1."""
         return self._number
 
-    def takes_on(self, load: Load) -> None:
+    def set_workload(self, workload: Workload) -> None:
         """Foretell how long the job takes, from the pace of earlier ones."""
-        self._load = load
-        forecast = forecast_of(load, known_pace(load.key))
-        self._left = TimeLeft(self._began, rounds=load.rounds, forecast=forecast, done=self._earlier)
+        self._workload = workload
+        forecast = forecast_from_timing(workload, stored_timing(workload.key))
+        self._eta = EtaEstimator(
+            self._started_at, rounds=workload.epochs, forecast=forecast, done=self._initial_progress
+        )
         if forecast is not None:
             with contextlib.suppress(OSError):  # as of any progress
                 self.write_progress()
 
-    def keep_pace(self, awake_seconds: float) -> None:
+    def store_timing(self, startup_seconds: float) -> None:
         """Keep the pace that a job has had, now that it is done, if it is one that others will have.
 
         Parameters
         ----------
-        awake_seconds : float
+        startup_seconds : float
             From the job's launch until this process spoke of it.
         """
-        if self._load is None or not self._load.is_typical or not self._is_fresh or is_crowded():
+        if self._workload is None or not self._workload.is_typical or not self._is_first_run or is_machine_busy():
             return
-        spent = awake_seconds + time.monotonic() - self._began
-        pace = pace_of(self._load, self._left.laps, seconds=spent, memory_bytes=peak_memory_bytes())
-        if pace is not None:
-            remember_pace(paces_file(), self._load.key, pace)
+        elapsed_seconds = startup_seconds + time.monotonic() - self._started_at
+        timing = timing_from_progress(
+            self._workload, self._eta.history, seconds=elapsed_seconds, memory_bytes=peak_memory_bytes()
+        )
+        if timing is not None:
+            store_timing(timings_file(), self._workload.key, timing)
 
     def progress(self, done: float, message: str = "") -> None:
         """Keep how far the job is; written at most four times a second."""
         if self._first_done is None:
             self._first_done = done
-        self._left.tell(time.monotonic(), done)
+        self._eta.update(time.monotonic(), done)
         self._progress = JobProgress(done, message)
         if time.monotonic() - self._last_written >= 0.25:
             with contextlib.suppress(OSError):  # a full disk ends a job where it has no room for results
                 self.write_progress()
 
-    def waits(self, words: str, place: int | None) -> None:
+    def report_waiting(self, text: str, position: int | None) -> None:
         """Tell what the job waits for before it begins, and its place in line."""
-        known = self._progress if self._progress.waits_for else self._job.progress()
-        waiting = msgspec.structs.replace(known, message=words, eta_seconds=None, waits_for=words, place=place)
+        current = self._progress if self._progress.waits_for else self._job.progress()
+        updated = msgspec.structs.replace(current, message=text, eta_seconds=None, waits_for=text, place=position)
         if not self._progress.waits_for:
-            self.log(f"{words[:1].upper()}{words[1:]}.")
-        if waiting != self._progress:
-            self._progress = waiting
+            self.log(f"{text[:1].upper()}{text[1:]}.")
+        if updated != self._progress:
+            self._progress = updated
             self.write_progress()
 
-    def begins(self) -> None:
+    def report_started(self) -> None:
         """Tell that the job waits no longer."""
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         if self._progress.waits_for:
             self._progress = msgspec.structs.replace(self._progress, message="begins", waits_for="", place=None)
             self.write_progress()
             self.log("Begins.")
 
-    def keep_fresh(self, place: Place | None) -> None:
+    def set_queue_slot(self, slot: QueueSlot | None) -> None:
         """Let the heart beat for a place in line too."""
-        self._place = place
+        self._queue_slot = slot
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Show that this process lives."""
-        if self._place is not None:
-            self._place.touch()
+        if self._queue_slot is not None:
+            self._queue_slot.heartbeat()
         if not self._progress.waits_for:  # of what sleeps nothing is new
             self.write_progress()
 
-    def pause(self, seconds: float) -> None:
+    def interruptible_sleep(self, seconds: float) -> None:
         """Sleep until a signal comes or the time is over; end the recipe here if that was asked for."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
-        earlier = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        previous_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         try:
             if not self.should_stop():
                 select.select([reader], [], [], seconds)
         finally:
-            signal.set_wakeup_fd(earlier)
+            signal.set_wakeup_fd(previous_fd)
             os.close(reader)
             os.close(writer)
-        stop_if_asked(self)
+        stop_if_requested(self)
 
     def write_progress(self) -> None:
         """Put the progress on disk."""
-        if self.helps:
+        if self.is_helper:
             return
         self._last_written = time.monotonic()
-        left = None if self._progress.waits_for else self._left.seconds(self._last_written)
-        known = msgspec.structs.replace(self._progress, eta_seconds=left, peak_memory_bytes=peak_memory_bytes())
-        write_whole(self._job.progress_file, msgspec.json.encode(known), durable=False)
+        eta_seconds = None if self._progress.waits_for else self._eta.remaining_seconds(self._last_written)
+        snapshot = msgspec.structs.replace(
+            self._progress, eta_seconds=eta_seconds, peak_memory_bytes=peak_memory_bytes()
+        )
+        write_atomically(self._job.progress_file, msgspec.json.encode(snapshot), durable=False)
 
     def log(self, line: str) -> None:
         """Print a line into output.log; a full disk must not keep the job from saying so in its record."""
@@ -169,32 +175,32 @@ class JobReporter:
         with contextlib.suppress(OSError):
             print(traceback.format_exc(), flush=True)  # noqa: T201  # stdout is the job's log
 
-    def metrics(self, figures: Mapping[str, object]) -> None:
+    def metrics(self, values: Mapping[str, object]) -> None:
         """Append a line to metrics.jsonl."""
-        append_line(self._job.metrics_file, msgspec.json.encode(dict(figures)).decode())
+        append_line(self._job.metrics_file, msgspec.json.encode(dict(values)).decode())
 
-    def keep_metrics(self, wanted: Callable[[Mapping[str, object]], bool]) -> None:
+    def filter_metrics(self, is_wanted: Callable[[Mapping[str, object]], bool]) -> None:
         """Write metrics.jsonl anew with the lines that are wanted; half a line is none."""
         lines = self._job.metrics()
         if self._job.metrics_file.exists():
-            kept = b"".join(msgspec.json.encode(line) + b"\n" for line in lines if wanted(line))
-            write_whole(self._job.metrics_file, kept)
+            content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines if is_wanted(line))
+            write_atomically(self._job.metrics_file, content)
 
     def should_stop(self) -> bool:
         """Tell whether SIGTERM came, or the worker that this process helps is gone."""
-        return self._stop.is_set() or (self._is_alone is not None and self._is_alone())
+        return self._stop.is_set() or (self._is_orphaned is not None and self._is_orphaned())
 
-    def ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def request_stop(self, _number: int, _frame: FrameType | None) -> None:
         """Take SIGTERM as the wish to stop."""
         self._stop.set()
 
     def start_helpers(self, count: int) -> None:
         """Start further processes in this process group."""
-        helped = ["--helper", str(os.getpid())]
-        words = [sys.executable, "-m", WORKER_MODULE, str(self._job.folder), *helped]
+        helper_options = ["--helper", str(os.getpid())]
+        argv = [sys.executable, "-m", WORKER_MODULE, str(self._job.folder), *helper_options]
         for number in range(1, count + 1):
             self._helpers.append(
-                subprocess.Popen([*words, "--number", str(number)], stdin=subprocess.DEVNULL)  # noqa: S603
+                subprocess.Popen([*argv, "--number", str(number)], stdin=subprocess.DEVNULL)  # noqa: S603
             )
 
     def end_helpers(self) -> None:

@@ -6,27 +6,27 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from tomoseg_tui.jobs.dependencies import blocked, unfinished
-from tomoseg_tui.jobs.device_queue import Place, Standing, queue_folder
-from tomoseg_tui.jobs.device_request import show_only, wish_of
+from tomoseg_tui.jobs.dependencies import describe_pending_dependencies, failed_dependency_error
+from tomoseg_tui.jobs.device_queue import QueuePosition, QueueSlot, queue_folder
+from tomoseg_tui.jobs.device_request import device_request_for, set_visible_gpus
 from tomoseg_tui.jobs.job import Job, JobRecord
 
 SETTLE_SECONDS = 0.5
 """Jobs that one end lets go together see it at different moments; none takes its device before all can have come."""
 
 
-class Waiter(Protocol):
+class WaitReporter(Protocol):
     """Who waits, and tells what for."""
 
-    def waits(self, words: str, place: int | None) -> None:
+    def report_waiting(self, text: str, position: int | None) -> None:
         """Tell what is waited for, and the place in line, from 1."""
         ...
 
-    def pause(self, seconds: float) -> None:
+    def interruptible_sleep(self, seconds: float) -> None:
         """Sleep; ends the recipe if that is asked for."""
         ...
 
-    def keep_fresh(self, place: Place | None) -> None:
+    def set_queue_slot(self, slot: QueueSlot | None) -> None:
         """Let the heart beat for a place in line too."""
         ...
 
@@ -36,14 +36,14 @@ class Waiter(Protocol):
 
 
 @contextlib.contextmanager
-def in_turn(job: Job, record: JobRecord, waiter: Waiter, since_ns: int) -> Iterator[None]:
+def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns: int) -> Iterator[None]:
     """Wait until it is a job's turn; its device is its own inside.
 
     Parameters
     ----------
     job, record : Job, JobRecord
         The job.
-    waiter : Waiter
+    reporter : Waiter
         Told what is waited for.
     since_ns : int
         When the job was launched, in nanoseconds since 1970: jobs go in that order, also those that have waited
@@ -54,42 +54,42 @@ def in_turn(job: Job, record: JobRecord, waiter: Waiter, since_ns: int) -> Itera
     JobError
         If a job that it comes after has not gone well, or the queue's folder cannot be used.
     """
-    settles = _wait_for_others(job, record, waiter)
-    wish = wish_of(record.kind, record.asked)
+    settle_seconds = _wait_for_dependencies(job, record, reporter)
+    request = device_request_for(record.kind, record.asked)
     if record.at_once:
         yield
         return
     project = job.folder.parent.parent.name
-    with Place(queue_folder(), wish, project=project, job=job.id, since_ns=since_ns) as place:
-        waiter.keep_fresh(place)
+    with QueueSlot(queue_folder(), request, project=project, job=job.id, since_ns=since_ns) as slot:
+        reporter.set_queue_slot(slot)
         try:
-            if settles:
-                waiter.pause(settles)
-            _wait_in_line(place, waiter)
+            if settle_seconds:
+                reporter.interruptible_sleep(settle_seconds)
+            _wait_for_device(slot, reporter)
             if str(record.asked.get("device", "cpu")).startswith("gpu"):
-                show_only(place.devices if record.asked["device"] == "gpu" else (), os.environ)
+                set_visible_gpus(slot.devices if record.asked["device"] == "gpu" else (), os.environ)
             yield
         finally:
-            waiter.keep_fresh(None)
+            reporter.set_queue_slot(None)
 
 
-def _wait_for_others(job: Job, record: JobRecord, waiter: Waiter) -> float:
+def _wait_for_dependencies(job: Job, record: JobRecord, reporter: WaitReporter) -> float:
     """Wait for the jobs that come before; return how long those may need to notice that wait as this one has."""
-    began, pause = time.monotonic(), 0.0
+    started_at, pause_seconds = time.monotonic(), 0.0
     while True:
-        fault = blocked(job, record)
+        fault = failed_dependency_error(job, record)
         if fault is not None:
             raise fault
-        words = unfinished(job, record)
-        if not words:
-            return max(SETTLE_SECONDS, 1.5 * pause) if pause else 0.0
-        waiter.waits(words, None)
-        pause = Standing("", 0).pause_seconds(time.monotonic() - began)
-        waiter.pause(pause)
+        text = describe_pending_dependencies(job, record)
+        if not text:
+            return max(SETTLE_SECONDS, 1.5 * pause_seconds) if pause_seconds else 0.0
+        reporter.report_waiting(text, None)
+        pause_seconds = QueuePosition("", 0).pause_seconds(time.monotonic() - started_at)
+        reporter.interruptible_sleep(pause_seconds)
 
 
-def _wait_in_line(place: Place, waiter: Waiter) -> None:
-    began = time.monotonic()
-    while (standing := place.step_forward()) is not None:
-        waiter.waits(standing.words, standing.ahead + 1)
-        waiter.pause(standing.pause_seconds(time.monotonic() - began))
+def _wait_for_device(slot: QueueSlot, reporter: WaitReporter) -> None:
+    started_at = time.monotonic()
+    while (position := slot.try_acquire()) is not None:
+        reporter.report_waiting(position.text, position.ahead + 1)
+        reporter.interruptible_sleep(position.pause_seconds(time.monotonic() - started_at))

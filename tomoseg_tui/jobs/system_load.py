@@ -12,7 +12,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Load:
+class SystemLoad:
     """One look at the machine."""
 
     cpu_percent: float
@@ -22,20 +22,20 @@ class Load:
     gpu_bytes: tuple[tuple[int, int], ...] = ()
     """By GPU, memory that is used and all of it; empty where the driver does not tell."""
 
-    def in_words(self) -> str:
+    def format_load(self) -> str:
         """Return it as the first line of the screen says it: ``GPU 0 71% 5 of 24 GB  CPU 12%``."""
         memory = [f" {used / 1e9:.0f} of {total / 1e9:.0f} GB" for used, total in self.gpu_bytes]
         gpus = [
-            f"GPU {number} {percent}%{said}"
-            for number, (percent, said) in enumerate(zip_longest(self.gpu_percents, memory, fillvalue=""))
+            f"GPU {number} {percent}%{memory_text}"
+            for number, (percent, memory_text) in enumerate(zip_longest(self.gpu_percents, memory, fillvalue=""))
         ]
         return "  ".join([*gpus, f"CPU {self.cpu_percent:.0f}%"])
 
 
-def memory_to_be_had(*, others_end_first: bool = False) -> int:
+def available_memory(*, after_other_jobs: bool = False) -> int:
     """Return the bytes of memory that a new process can have: those free, or all if others will end before."""
     memory = psutil.virtual_memory()
-    return int(memory.total if others_end_first else memory.available)
+    return int(memory.total if after_other_jobs else memory.available)
 
 
 def nvml() -> Any:
@@ -48,7 +48,7 @@ def nvml() -> Any:
     return None
 
 
-class LoadMeter:
+class SystemLoadMeter:
     """Tells the load again and again.
 
     Parameters
@@ -60,30 +60,30 @@ class LoadMeter:
     def __init__(self, find_gpus: Callable[[], Any] = nvml) -> None:
         self._find_gpus = find_gpus
         self._gpus: Any = None
-        self._looked = False
+        self._gpus_searched = False
 
-    def look(self) -> Load:
+    def read(self) -> SystemLoad:
         """Return the load now; takes a moment at the first look."""
-        if not self._looked:
-            self._looked, self._gpus = True, self._find_gpus()
-        return Load(
+        if not self._gpus_searched:
+            self._gpus_searched, self._gpus = True, self._find_gpus()
+        return SystemLoad(
             float(psutil.cpu_percent()),
-            self._by_gpu(lambda gpus, handle: int(gpus.nvmlDeviceGetUtilizationRates(handle).gpu)),
-            self._by_gpu(_memory),
+            self._query_gpus(lambda gpus, handle: int(gpus.nvmlDeviceGetUtilizationRates(handle).gpu)),
+            self._query_gpus(_gpu_memory),
         )
 
-    def _by_gpu(self, ask: Callable[[Any, Any], Answer]) -> tuple[Answer, ...]:
+    def _query_gpus(self, query: Callable[[Any, Any], Answer]) -> tuple[Answer, ...]:
         """Return what the driver answers of each GPU; nothing where there is none."""
         if self._gpus is None:
             return ()
         try:
             handles = [self._gpus.nvmlDeviceGetHandleByIndex(n) for n in range(self._gpus.nvmlDeviceGetCount())]
-            return tuple(ask(self._gpus, handle) for handle in handles)
+            return tuple(query(self._gpus, handle) for handle in handles)
         except Exception:  # noqa: BLE001  # a driver that fails in the middle is a driver that is not there
             self._gpus = None
             return ()
 
 
-def _memory(gpus: Any, handle: Any) -> tuple[int, int]:
+def _gpu_memory(gpus: Any, handle: Any) -> tuple[int, int]:
     memory = gpus.nvmlDeviceGetMemoryInfo(handle)
     return int(memory.used), int(memory.total)

@@ -8,26 +8,28 @@ a machine at which others were at work too.
 import os
 from statistics import median
 
-from tomoseg_tui.core.eta import Forecast, Laps
-from tomoseg_tui.project.timings import Pace
-from tomoseg_tui.workflow.job_interface import Load
+from tomoseg_tui.core.eta import DurationForecast, ProgressHistory
+from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.workflow.job_interface import Workload
 
-FEWEST_LAPS = 3
+MIN_LAPS = 3
 """Less tells nothing."""
-LEAST_SHARE = 0.5
+MIN_SHARE = 0.5
 """Of the work, that laps must have brought."""
-CROWDED = 2.0
+BUSY_THREADS_PER_CORE = 2.0
 """Threads a core that want to run; a job alone makes about one, and some more with all that TensorFlow starts."""
 
 
-def pace_of(load: Load, laps: Laps, *, seconds: float, memory_bytes: int) -> Pace | None:
+def timing_from_progress(
+    workload: Workload, history: ProgressHistory, *, seconds: float, memory_bytes: int
+) -> Timing | None:
     """Return the pace that a job has had; None if too little was seen of it.
 
     Parameters
     ----------
-    load : Load
+    workload : Load
         What it has done.
-    laps : Laps
+    history : Laps
         What was seen of that.
     seconds : float
         What it took, from its start to its end.
@@ -39,36 +41,36 @@ def pace_of(load: Load, laps: Laps, *, seconds: float, memory_bytes: int) -> Pac
     >>> pace_of(Load("key", 10), Laps(9, 0.9, 18.0), seconds=25.0, memory_bytes=100).start_seconds
     5.0
     """
-    if laps.count < FEWEST_LAPS or laps.share < LEAST_SHARE or load.units <= 0:
+    if history.count < MIN_LAPS or history.share < MIN_SHARE or workload.units <= 0:
         return None
-    rests = laps.rests[1:] or laps.rests  # the first one compiles
-    judging = max(0.0, median(rests)) / load.held_out if rests and load.held_out else 0.0
-    idle = 0.0 if load.held_out else sum(laps.rests)  # saving an epoch takes a moment too
-    unit = (laps.seconds + idle) / laps.share / load.units
-    return Pace(
-        start_seconds=max(0.0, seconds - load.units * unit - load.judged * judging),
-        unit_seconds=unit,
-        judging_seconds=judging,
-        memory_bytes=max(0, memory_bytes - load.tiles_bytes),
-        video_bytes=load.video_bytes(),
+    rests = history.pauses[1:] or history.pauses  # the first one compiles
+    validation_seconds = max(0.0, median(rests)) / workload.held_out if rests and workload.held_out else 0.0
+    idle_seconds = 0.0 if workload.held_out else sum(history.pauses)  # saving an epoch takes a moment too
+    unit_seconds = (history.seconds + idle_seconds) / history.share / workload.units
+    return Timing(
+        start_seconds=max(0.0, seconds - workload.units * unit_seconds - workload.validations * validation_seconds),
+        unit_seconds=unit_seconds,
+        judging_seconds=validation_seconds,
+        memory_bytes=max(0, memory_bytes - workload.tiles_bytes),
+        video_bytes=workload.peak_gpu_bytes(),
     )
 
 
-def forecast_of(load: Load, pace: Pace | None) -> Forecast | None:
+def forecast_from_timing(workload: Workload, timing: Timing | None) -> DurationForecast | None:
     """Return what a pace foretells of a job."""
-    if pace is None:
+    if timing is None:
         return None
-    return Forecast(
-        start_seconds=pace.start_seconds,
-        work_seconds=load.units * pace.unit_seconds,
-        rest_seconds=load.held_out * pace.judging_seconds,
-        closing_seconds=(load.judged - load.rounds * load.held_out) * pace.judging_seconds,
+    return DurationForecast(
+        start_seconds=timing.start_seconds,
+        work_seconds=workload.units * timing.unit_seconds,
+        pause_seconds=workload.held_out * timing.judging_seconds,
+        closing_seconds=(workload.validations - workload.epochs * workload.held_out) * timing.judging_seconds,
     )
 
 
-def is_crowded() -> bool:
+def is_machine_busy() -> bool:
     """Tell whether more wants this machine's processors than one job does."""
     try:
-        return os.getloadavg()[0] > CROWDED * (os.cpu_count() or 1)
+        return os.getloadavg()[0] > BUSY_THREADS_PER_CORE * (os.cpu_count() or 1)
     except OSError:
         return False

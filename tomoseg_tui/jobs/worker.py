@@ -22,70 +22,70 @@ import msgspec
 
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.files import locks
-from tomoseg_tui.files.atomic import write_whole
-from tomoseg_tui.files.disk_space import disk_full, free_bytes, is_full, taken_bytes
+from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full, used_bytes
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState
 from tomoseg_tui.jobs.notifications import run_on_finish
-from tomoseg_tui.jobs.output_names import take_name
+from tomoseg_tui.jobs.output_names import claim_output_name
 from tomoseg_tui.jobs.reporter import JobReporter, peak_memory_bytes
-from tomoseg_tui.jobs.scheduling import in_turn
+from tomoseg_tui.jobs.scheduling import wait_for_turn
 from tomoseg_tui.jobs.slurm.commands import this_task
-from tomoseg_tui.jobs.slurm.node_worker import work_in_slurm
+from tomoseg_tui.jobs.slurm.node_worker import run_slurm_task
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
-from tomoseg_tui.workflow.job_interface import Stopped
+from tomoseg_tui.workflow.job_interface import StopRequested
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_REPLACED, EXIT_STOPPED = 0, 1, 2, 3, 130
-FORETOLD = frozenset({"apply", "merge", "preprocess"})
+FORECAST_KINDS = frozenset({"apply", "merge", "preprocess"})
 """Kinds of jobs of which it is known before they begin how much there is to do; a training tells it itself."""
 CLAIM_SECONDS = 2.0
 """How long a worker waits for its claim: a command that resumes the job holds it for a moment."""
 
-Recipe = Callable[[Project, dict[str, Any], JobReporter], dict[str, Any]]
-Ending = tuple[JobState, dict[str, Any]]
+JobRunner = Callable[[Project, dict[str, Any], JobReporter], dict[str, Any]]
+JobEnd = tuple[JobState, dict[str, Any]]
 """The state that a job ends in, and what else to record."""
-Decide = Callable[[JobState, dict[str, Any]], Ending]
+DecideEnd = Callable[[JobState, dict[str, Any]], JobEnd]
 
 
-def _recipe(kind: str) -> Recipe:
+def _load_runner(kind: str) -> JobRunner:
     """Return the recipe of a kind of job; only its own modules wake."""
     if kind == "train":
-        from tomoseg_tui.runners.run_train import run_training as recipe  # noqa: PLC0415
+        from tomoseg_tui.runners.run_train import run_training as runner  # noqa: PLC0415
     elif kind == "audit":
-        from tomoseg_tui.runners.run_audit import run_audit as recipe  # noqa: PLC0415
+        from tomoseg_tui.runners.run_audit import run_audit as runner  # noqa: PLC0415
     elif kind == "apply":
-        from tomoseg_tui.runners.run_apply import run_apply as recipe  # noqa: PLC0415
+        from tomoseg_tui.runners.run_apply import run_apply as runner  # noqa: PLC0415
     elif kind == "merge":
-        from tomoseg_tui.workflow.merge.merge_request import run_merge as recipe  # noqa: PLC0415
+        from tomoseg_tui.workflow.merge.merge_request import run_merge as runner  # noqa: PLC0415
     else:
-        from tomoseg_tui.workflow.tomograms.preprocessing import run_preprocess as recipe  # noqa: PLC0415
-    return recipe
+        from tomoseg_tui.workflow.tomograms.preprocessing import run_preprocess as runner  # noqa: PLC0415
+    return runner
 
 
-def _quieten(asked: dict[str, Any]) -> None:
+def _silence_tensorflow(request: dict[str, Any]) -> None:
     """Keep TensorFlow's notices out of the log; must come before it wakes."""
-    on_cpu = asked.get("device", "cpu") == "cpu"
+    on_cpu = request.get("device", "cpu") == "cpu"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if on_cpu else "2")
     if on_cpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 
 @contextlib.contextmanager
-def _notices_apart(folder: Path) -> Iterator[None]:
+def _redirect_tensorflow_log(folder: Path) -> Iterator[None]:
     """Send what TensorFlow writes while it wakes into a file of its own, so that the log begins with our words."""
-    kept = os.dup(2)
-    apart = os.open(folder / "tensorflow.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    os.dup2(apart, 2)
+    stderr_copy = os.dup(2)
+    log_descriptor = os.open(folder / "tensorflow.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(log_descriptor, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(apart)
-        os.close(kept)
+        os.dup2(stderr_copy, 2)
+        os.close(log_descriptor)
+        os.close(stderr_copy)
 
 
 @final
-class _Fence:
+class _ClaimGuard:
     """Keeps this process from its job once another has the claim.
 
     Where a host or its disk stood still for longer than a heart may, the job counted as lost and another may be at it.
@@ -97,38 +97,38 @@ class _Fence:
 
     def check(self) -> None:
         """End this process on the spot if the claim is no longer its own; nothing more is written but why."""
-        if not locks.is_lost(self._job.claim, self._owner):
+        if not locks.is_ownership_lost(self._job.claim_file, self._owner):
             return
         self._reporter.kill_helpers()
         self._reporter.log(f"Process {self._owner.pid} on {self._owner.host} ends: the job is no longer its own.")
         os._exit(EXIT_REPLACED)
 
 
-def _keep_heart_beating(job: Job, reporter: JobReporter, fence: _Fence, ended: threading.Event) -> None:
+def _heartbeat_loop(job: Job, reporter: JobReporter, guard: _ClaimGuard, finished: threading.Event) -> None:
     """Touch the claim every two seconds, so that other hosts see that this process lives."""
-    while not ended.wait(locks.HEARTBEAT_SECONDS):
-        fence.check()
+    while not finished.wait(locks.HEARTBEAT_SECONDS):
+        guard.check()
         with contextlib.suppress(OSError):
-            os.utime(job.claim)
-            reporter.beat()
+            os.utime(job.claim_file)
+            reporter.heartbeat()
 
 
-def work(job: Job, since_ns: int) -> int:
+def run_job(job: Job, since_ns: int) -> int:
     """Run a job, launched at that time, from claim to verdict; return the exit code."""
     reporter = JobReporter(job)
-    signal.signal(signal.SIGTERM, reporter.ask_to_stop)
+    signal.signal(signal.SIGTERM, reporter.request_stop)
     try:
-        with locks.holding(job.claim, patience_seconds=CLAIM_SECONDS):
-            code = _work_as_owner(job, job.record(), reporter, since_ns)
-    except JobError as other:  # another worker has it, or a command has ended it before it began
-        reporter.log(f"{other}")
+        with locks.held(job.claim_file, patience_seconds=CLAIM_SECONDS):
+            code = _run_as_owner(job, job.record(), reporter, since_ns)
+    except JobError as error:  # another worker has it, or a command has ended it before it began
+        reporter.log(f"{error}")
         return EXIT_FAULT
     run_on_finish(job, reporter.log)  # the job is over and held by nobody, whatever the command does
     return code
 
 
-def _work_as_owner(
-    job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, decide: Decide | None = None
+def _run_as_owner(
+    job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, decide_end: DecideEnd | None = None
 ) -> int:
     """Run a job whose claim is held.
 
@@ -139,214 +139,216 @@ def _work_as_owner(
         As the recipe is to be carried out here.
     since_ns : int
         When it was launched.
-    decide : callable, optional
+    decide_end : callable, optional
         May let the job end in another way than the recipe did.
     """
-    fence = _Fence(job, reporter)
-    job.sweep()
+    guard = _ClaimGuard(job, reporter)
+    job.remove_drafts()
     if record.state is not JobState.QUEUED:
         raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
     if not job.progress_file.exists():
         with contextlib.suppress(OSError):
             reporter.write_progress()  # the room that it takes is what a full disk has left for the last word
-    ended = threading.Event()
-    heart = threading.Thread(target=_keep_heart_beating, args=(job, reporter, fence, ended), daemon=True)
-    heart.start()
-    state, changes = _run(job, record, reporter, since_ns, fence)
-    ended.set()
-    heart.join()  # else the process may end amid its last line
-    fence.check()
+    finished = threading.Event()
+    heartbeat_thread = threading.Thread(target=_heartbeat_loop, args=(job, reporter, guard, finished), daemon=True)
+    heartbeat_thread.start()
+    state, changes = _run_in_turn(job, record, reporter, since_ns, guard)
+    finished.set()
+    heartbeat_thread.join()  # else the process may end amid its last line
+    guard.check()
     code = int(changes["exit_code"])
-    _settle(job, reporter, *(decide(state, changes) if decide else (state, changes)))
+    _record_end(job, reporter, *(decide_end(state, changes) if decide_end else (state, changes)))
     return code
 
 
-def _settle(job: Job, reporter: JobReporter, state: JobState, changes: dict[str, Any]) -> None:
+def _record_end(job: Job, reporter: JobReporter, state: JobState, changes: dict[str, Any]) -> None:
     """Write how the job ended; on a full disk the room that its progress took is enough for that."""
     changes = {"ended": now(), **changes}
     if state is JobState.DONE:
         shutil.rmtree(job.partial, ignore_errors=True)
     try:
         reporter.write_progress()
-        job.move(state, **changes)
+        job.set_state(state, **changes)
     except OSError:
         job.progress_file.unlink(missing_ok=True)
-        job.move(state, **changes)
+        job.set_state(state, **changes)
 
 
-def _run(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, fence: _Fence) -> Ending:
+def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, guard: _ClaimGuard) -> JobEnd:
     """Run the recipe when its turn has come; return the state that the job ends in and what else to record.
 
     Its result is written when all else is: a worker that finds one there has only to say that the job is done.
     """
     try:
         if job.result_file.exists():
-            job.move(JobState.RUNNING, owner=locks.this_process(), started=now())
+            job.set_state(JobState.RUNNING, owner=locks.this_process(), started=now())
         else:
-            with in_turn(job, record, reporter, since_ns):
-                fence.check()  # its host may have slept while it waited
-                job.move(JobState.RUNNING, owner=locks.this_process(), started=now())
-                reporter.begins()
-                result = _cook(job, record, reporter)
-            fence.check()
-            write_whole(job.result_file, msgspec.json.encode(result))
+            with wait_for_turn(job, record, reporter, since_ns):
+                guard.check()  # its host may have slept while it waited
+                job.set_state(JobState.RUNNING, owner=locks.this_process(), started=now())
+                reporter.report_started()
+                result = _call_runner(job, record, reporter)
+            guard.check()
+            write_atomically(job.result_file, msgspec.json.encode(result))
             if record.slurm is None:  # what share of a node it had there is not known
-                _keep_pace(reporter, since_ns)
+                _store_timing(reporter, since_ns)
         reporter.progress(1.0, "done")
-    except Stopped:
+    except StopRequested:
         reporter.log("Stopped; what is finished is kept.")
         return JobState.STOPPED, {"exit_code": EXIT_STOPPED}
     except (TomosegError, OSError) as fault:
-        return _failed(job, record, reporter, fault)
+        return _record_failure(job, record, reporter, fault)
     except Exception as bug:  # noqa: BLE001  # whatever a recipe did not foresee is our bug, kept with its traceback
         reporter.log_traceback()
-        said = f"{type(bug).__name__}: {bug}"
+        message = f"{type(bug).__name__}: {bug}"
         fix = f"This is a bug in tomoseg. See: tomoseg jobs log {job.id}"
-        return JobState.FAILED, {"fault": said, "fix": fix, "exit_code": EXIT_BUG}
+        return JobState.FAILED, {"fault": message, "fix": fix, "exit_code": EXIT_BUG}
     reporter.log("Done.")
     return JobState.DONE, {"exit_code": EXIT_DONE}
 
 
-def _keep_pace(reporter: JobReporter, since_ns: int) -> None:
+def _store_timing(reporter: JobReporter, since_ns: int) -> None:
     """Keep the pace of a job that is done; that it cannot be kept is no fault of the job's."""
     try:
-        reporter.keep_pace(max(0.0, reporter.born - since_ns / 1e9))
+        reporter.store_timing(max(0.0, reporter.created_at - since_ns / 1e9))
     except Exception:  # noqa: BLE001  # a bug here must not cost a result
         reporter.log_traceback()
 
 
-def _foretell(project: Project, record: JobRecord, reporter: JobReporter) -> None:
+def _set_workload(project: Project, record: JobRecord, reporter: JobReporter) -> None:
     """Tell how much there is to do, where that is known before; what is not there the recipe says itself."""
-    if record.kind not in FORETOLD:
+    if record.kind not in FORECAST_KINDS:
         return
-    from tomoseg_tui.workflow.estimates.work import load_of  # noqa: PLC0415  # what sleeps in line need not have it
+    from tomoseg_tui.workflow.estimates.work import workload_for  # noqa: PLC0415  # what sleeps in line need not have it
 
     with contextlib.suppress(TomosegError, OSError):
-        load = load_of(project, record.kind, record.asked)
-        if load is not None:
-            reporter.takes_on(load)
+        workload = workload_for(project, record.kind, record.asked)
+        if workload is not None:
+            reporter.set_workload(workload)
 
 
-def _cook(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
+def _call_runner(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
     """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
-    _quieten(record.asked)
+    _silence_tensorflow(record.asked)
     try:
         project = Project.open(job.folder.parent.parent)
-        take_name(job)
-        _foretell(project, record, reporter)  # before TensorFlow wakes, which takes seconds
-        with _notices_apart(job.folder):
-            recipe = _recipe(record.kind)
-        return recipe(project, record.asked, reporter)
+        claim_output_name(job)
+        _set_workload(project, record, reporter)  # before TensorFlow wakes, which takes seconds
+        with _redirect_tensorflow_log(job.folder):
+            runner = _load_runner(record.kind)
+        return runner(project, record.asked, reporter)
     finally:
         reporter.end_helpers()
 
 
-def _failed(
+def _record_failure(
     job: Job, record: JobRecord, reporter: JobReporter, fault: TomosegError | OSError
 ) -> tuple[JobState, dict[str, Any]]:
     """Return what to record of a fault that the user can mend."""
-    if is_full(fault):
+    if is_disk_full(fault):
         missing = _missing_bytes(job, record)
-        where = getattr(fault, "filename", None)
-        told: TomosegError = disk_full(where, fault, missing=missing, then=f"go on: tomoseg jobs resume {job.id}")
+        path = getattr(fault, "filename", None)
+        error: TomosegError = disk_full_error(
+            path, fault, missing=missing, next_step=f"go on: tomoseg jobs resume {job.id}"
+        )
     elif isinstance(fault, TomosegError):
-        told = fault
+        error = fault
     else:
         reporter.log_traceback()
-        said = f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}."
-        told = TomosegError(said, f"Mend it, then go on: tomoseg jobs resume {job.id}")
-    reporter.log(f"Failed: {told}")
-    return JobState.FAILED, {"fault": told.fault, "fix": told.fix, "exit_code": EXIT_FAULT}
+        message = f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}."
+        error = TomosegError(message, f"Mend it, then go on: tomoseg jobs resume {job.id}")
+    reporter.log(f"Failed: {error}")
+    return JobState.FAILED, {"fault": error.fault, "fix": error.fix, "exit_code": EXIT_FAULT}
 
 
 def _missing_bytes(job: Job, record: JobRecord) -> int:
     """Return how much room the job's results need beyond what is free; 0 if that cannot be said."""
-    from tomoseg_tui.workflow.disk_needs import results_bytes  # noqa: PLC0415  # only where a disk is full
+    from tomoseg_tui.workflow.disk_needs import job_disk_bytes  # noqa: PLC0415  # only where a disk is full
 
     with contextlib.suppress(TomosegError, OSError, msgspec.MsgspecError):
-        needed = results_bytes(Project.open(job.folder.parent.parent), record.kind, record.asked)
-        return max(0, needed - taken_bytes(job.partial) - free_bytes(job.folder))
+        needed = job_disk_bytes(Project.open(job.folder.parent.parent), record.kind, record.asked)
+        return max(0, needed - used_bytes(job.partial) - free_bytes(job.folder))
     return 0
 
 
-def help_out(job: Job, helped_pid: int, number: int) -> int:
+def run_helper(job: Job, owner_pid: int, number: int) -> int:
     """Compute beside the first process of a job."""
-    reporter = JobReporter(job, is_alone=lambda: os.getppid() != helped_pid, number=number)
-    signal.signal(signal.SIGTERM, reporter.ask_to_stop)
-    return _help_with(job, job.record().asked, reporter)
+    reporter = JobReporter(job, is_orphaned=lambda: os.getppid() != owner_pid, number=number)
+    signal.signal(signal.SIGTERM, reporter.request_stop)
+    return _run_apply_helper(job, job.record().asked, reporter)
 
 
-def _help_with(job: Job, asked: dict[str, Any], reporter: JobReporter) -> int:
-    _quieten(asked)
-    with _notices_apart(job.folder):
-        from tomoseg_tui.runners.run_apply import help_apply  # noqa: PLC0415
+def _run_apply_helper(job: Job, request: dict[str, Any], reporter: JobReporter) -> int:
+    _silence_tensorflow(request)
+    with _redirect_tensorflow_log(job.folder):
+        from tomoseg_tui.runners.run_apply import run_apply_helper  # noqa: PLC0415
 
     try:
-        help_apply(Project.open(job.folder.parent.parent), asked, reporter)
-    except Stopped:
+        run_apply_helper(Project.open(job.folder.parent.parent), request, reporter)
+    except StopRequested:
         return EXIT_STOPPED
     return EXIT_DONE
 
 
-def work_on_node(job: Job) -> int:
+def run_on_node(job: Job) -> int:
     """Do what Slurm has started this process for: run the job, or help who does."""
     task = this_task()
     reporter = JobReporter(job, number=task.number or 0)
-    helper = JobReporter(job, is_alone=_Looking(job), number=task.number or 0)
+    helper = JobReporter(job, is_orphaned=_OwnerGone(job), number=task.number or 0)
 
-    def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        reporter.ask_to_stop(number, frame)
-        helper.ask_to_stop(number, frame)
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        reporter.request_stop(number, frame)
+        helper.request_stop(number, frame)
 
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    code = work_in_slurm(
+    signal.signal(signal.SIGTERM, request_stop)
+    code = run_slurm_task(
         job,
         task,
         reporter,
-        own=lambda record, decide: _work_as_owner(job, record, reporter, time.time_ns(), decide),
-        help_owner=lambda record: _help_with(job, record.asked, helper),
+        run_as_owner=lambda record, decide_end: _run_as_owner(job, record, reporter, time.time_ns(), decide_end),
+        help_owner=lambda record: _run_apply_helper(job, record.asked, helper),
     )
     if job.record().owner == locks.this_process():
         run_on_finish(job, reporter.log)
     return code
 
 
-class _Looking:
+class _OwnerGone:
     """Tells whether nobody holds a job's claim; looks every two seconds at most, the file may be far away."""
 
     def __init__(self, job: Job) -> None:
-        self._job, self._next, self._is_alone = job, 0.0, False
+        self._job, self._next_check, self._is_orphaned = job, 0.0, False
 
     def __call__(self) -> bool:
-        if time.monotonic() >= self._next:
-            self._next, self._is_alone = (
+        if time.monotonic() >= self._next_check:
+            self._next_check, self._is_orphaned = (
                 time.monotonic() + locks.HEARTBEAT_SECONDS,
-                not locks.is_held(self._job.claim),
+                not locks.is_held(self._job.claim_file),
             )
-        return self._is_alone
+        return self._is_orphaned
 
 
-def _measure(folder: Path, since: float) -> int:
+def _benchmark(folder: Path, launched_at: float) -> int:
     """Do a little of a job's work in a folder of the project's jobs, and print the pace on stdout."""
     os.nice(NICENESS)  # as the job will be
-    kind, asked = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[str, dict[str, Any]])
-    told = os.dup(1)
+    kind, request = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[str, dict[str, Any]])
+    answer_descriptor = os.dup(1)
     os.dup2(2, 1)  # whatever libraries print is no answer
-    _quieten(asked)
+    _silence_tensorflow(request)
     project = Project.open(folder.parent.parent)
     if kind == "train":
-        from tomoseg_tui.runners.benchmark_network import measure_training  # noqa: PLC0415
+        from tomoseg_tui.runners.benchmark_network import benchmark_training  # noqa: PLC0415
 
-        pace = measure_training(asked, folder, since, peak_memory_bytes)
+        timing = benchmark_training(request, folder, launched_at, peak_memory_bytes)
     elif kind == "apply":
-        from tomoseg_tui.runners.benchmark_network import measure_apply  # noqa: PLC0415
+        from tomoseg_tui.runners.benchmark_network import benchmark_apply  # noqa: PLC0415
 
-        pace = measure_apply(project, asked, since, peak_memory_bytes)
+        timing = benchmark_apply(project, request, launched_at, peak_memory_bytes)
     else:
-        from tomoseg_tui.workflow.estimates.benchmark_volumes import measure_plain  # noqa: PLC0415
+        from tomoseg_tui.workflow.estimates.benchmark_volumes import benchmark_volume_job  # noqa: PLC0415
 
-        pace = measure_plain(project, kind, asked, folder, since, peak_memory_bytes)
-    os.write(told, msgspec.json.encode(pace))
+        timing = benchmark_volume_job(project, kind, request, folder, launched_at, peak_memory_bytes)
+    os.write(answer_descriptor, msgspec.json.encode(timing))
     return EXIT_DONE
 
 
@@ -363,16 +365,16 @@ def main() -> int:
     parser.add_argument("--since", type=int, default=0, metavar="NS", help="when it was launched; now if 0")
     parser.add_argument("--slurm", action="store_true", help="started by Slurm, alone or as one of an array")
     parser.add_argument("--measure", action="store_true", help="do a little of what stdin asks, and tell what it took")
-    words = parser.parse_args()
-    if words.measure:
-        return _measure(words.folder, words.since / 1e9)
-    job = Job(words.folder)
-    if words.slurm:  # on a node there are no keys to come first
-        return work_on_node(job)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        return _benchmark(arguments.folder, arguments.since / 1e9)
+    job = Job(arguments.folder)
+    if arguments.slurm:  # on a node there are no keys to come first
+        return run_on_node(job)
     os.nice(NICENESS)
-    if words.helper is not None:
-        return help_out(job, words.helper, words.number)
-    return work(job, words.since or time.time_ns())
+    if arguments.helper is not None:
+        return run_helper(job, arguments.helper, arguments.number)
+    return run_job(job, arguments.since or time.time_ns())
 
 
 if __name__ == "__main__":

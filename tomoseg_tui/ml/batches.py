@@ -15,29 +15,29 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.augment import (
-    TURNS_ONLY,
+    ROTATIONS_ONLY,
     Augmentation,
     Patch,
+    add_density_wave,
     augment,
-    is_wide,
-    mirrored,
+    is_wide_feature,
+    mirror_border,
+    random_flip,
+    start_feature_beside,
     step_generator,
-    with_beginning,
-    with_border,
-    with_wave,
 )
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
-from tomoseg_tui.core.patches import TilePatches, input_edge, window_of
-from tomoseg_tui.ml.losses import teaches
+from tomoseg_tui.core.patches import TilePatches, input_edge, slices_for_position
+from tomoseg_tui.ml.losses import is_labelled
 
-READY_BATCHES = 3
+PREFETCH_BATCHES = 3
 """Batches prepared ahead of the step that asks for them."""
 WIDE_SHARE = 0.25
 """Share of the positives that a wide feature fills; two thin ones side by side fill a tile now and then."""
-WIDE_IMPORTANCE = 0.2
+WIDE_LOSS_WEIGHT = 0.2
 """How much a wide feature counts beside thin ones. It is learned in a few epochs, and what it asked of the layers that
 all share was then missing for faint thin features: beside carbon, microtubules and membranes lost 0.04."""
-MOSAIC = 2
+MOSAIC_EDGE = 2
 """Tiles of a mosaic along y and along x."""
 ORDER_STEP = 2**32 - 1
 """Stands for the step in the generator of an epoch's order."""
@@ -53,13 +53,13 @@ class Batch:
     """Shape (n, y, x, slice out, feature): 0 beyond the tile and on the slices above and below it."""
 
 
-def taught_signs(patches: TilePatches) -> NDArray[np.int8]:
+def trainable_signs(patches: TilePatches) -> NDArray[np.int8]:
     """Return the signs (n, f), 0 where no pixel of a tile's layer teaches: it would take a turn for nothing."""
-    return np.where(teaches(patches.layers).any(axis=(2, 3)), patches.signs, np.int8(0))
+    return np.where(is_labelled(patches.layers).any(axis=(2, 3)), patches.signs, np.int8(0))
 
 
-def tile_order(
-    signs: NDArray[np.int8], teaching: NDArray[np.intp], count: int, rng: np.random.Generator
+def balanced_tile_order(
+    signs: NDArray[np.int8], candidates: NDArray[np.intp], count: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     """Choose tiles so that features take turns, and positives and negatives of each.
 
@@ -67,7 +67,7 @@ def tile_order(
     ----------
     signs : ndarray of int8, shape (n, f)
         1 positive, -1 negative, 0 unknown.
-    teaching : ndarray of int
+    candidates : ndarray of int
         Indices of the tiles that may be chosen, at least one.
     count : int
         How many to choose.
@@ -80,12 +80,12 @@ def tile_order(
         Every tile of a group is chosen before one is chosen again. Groups that are empty give their
         turns to the others; tiles of unknown sign alone are chosen evenly.
     """
-    groups = [teaching[signs[teaching, feature] == sign] for feature in range(signs.shape[1]) for sign in (1, -1)]
-    streams = [_shuffled(group, rng) for group in groups if len(group)] or [_shuffled(teaching, rng)]
-    return np.array([next(streams[turn % len(streams)]) for turn in range(count)], dtype=np.intp)
+    groups = [candidates[signs[candidates, feature] == sign] for feature in range(signs.shape[1]) for sign in (1, -1)]
+    streams = [_cycle_shuffled(group, rng) for group in groups if len(group)] or [_cycle_shuffled(candidates, rng)]
+    return np.array([next(streams[index % len(streams)]) for index in range(count)], dtype=np.intp)
 
 
-def _shuffled(group: NDArray[np.intp], rng: np.random.Generator) -> Iterator[int]:
+def _cycle_shuffled(group: NDArray[np.intp], rng: np.random.Generator) -> Iterator[int]:
     while True:
         yield from rng.permutation(group)
 
@@ -107,45 +107,45 @@ def epoch_batches(
         What is done to the tiles; by default what the network's kind is trained with.
     """
     network = network_named(settings.network)
-    chosen = augmentation or (TURNS_ONLY if network.kind == "stack" else Augmentation())
-    source = _Source(patches, network, chosen, wide_features(patches))
-    counts = [_tiles_of_step(source, settings.batch, step) for step in range(steps)]
+    chosen = augmentation or (ROTATIONS_ONLY if network.kind == "stack" else Augmentation())
+    source = _TileSource(patches, network, chosen, wide_features(patches))
+    counts = [_tiles_per_step(source, settings.batch, step) for step in range(steps)]
     rng = step_generator(settings.seed, epoch, ORDER_STEP)
-    order = tile_order(taught_signs(patches), np.flatnonzero(~patches.held_out), sum(counts), rng)
+    order = balanced_tile_order(trainable_signs(patches), np.flatnonzero(~patches.held_out), sum(counts), rng)
     tiles = np.split(order, np.cumsum(counts)[:-1])
 
     def prepare(step: int) -> Batch:
-        make = mosaic_batch if _is_mosaic(network, step) else window_batch
-        return make(source, tiles[step], step_generator(settings.seed, epoch, step))
+        make_batch = mosaic_batch if _is_mosaic_step(network, step) else window_batch
+        return make_batch(source, tiles[step], step_generator(settings.seed, epoch, step))
 
-    yield from _prepared_ahead(prepare, steps)
+    yield from _prefetch(prepare, steps)
 
 
-def _is_mosaic(network: NetworkSettings, step: int) -> bool:
+def _is_mosaic_step(network: NetworkSettings, step: int) -> bool:
     """Tell whether a step is given mosaics; every other one is. EMAN2's network has tiles without surroundings."""
     return network.kind == "unet" and step % 2 == 1
 
 
-def _tiles_of_step(source: "_Source", batch: int, step: int) -> int:
+def _tiles_per_step(source: "_TileSource", batch: int, step: int) -> int:
     """Return how many tiles a step is given: windows of a whole batch, or mosaics of as many pixels, no more."""
-    if not _is_mosaic(source.network, step):
+    if not _is_mosaic_step(source.network, step):
         return batch
-    pixels = batch * input_edge(source.network, source.patches.tile) ** 2
-    return max(1, pixels // (MOSAIC * source.patches.tile) ** 2) * MOSAIC**2
+    pixels = batch * input_edge(source.network, source.patches.tile_size) ** 2
+    return max(1, pixels // (MOSAIC_EDGE * source.patches.tile_size) ** 2) * MOSAIC_EDGE**2
 
 
-def _prepared_ahead(prepare: Callable[[int], Batch], steps: int) -> Generator[Batch, None, None]:
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as thread:
-        waiting = deque(thread.submit(prepare, step) for step in range(min(READY_BATCHES, steps)))
-        following = iter(range(READY_BATCHES, steps))
-        while waiting:
-            ready = waiting.popleft().result()
-            waiting.extend(thread.submit(prepare, step) for step in islice(following, 1))
-            yield ready
+def _prefetch(prepare: Callable[[int], Batch], steps: int) -> Generator[Batch, None, None]:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as executor:
+        pending = deque(executor.submit(prepare, step) for step in range(min(PREFETCH_BATCHES, steps)))
+        remaining_steps = iter(range(PREFETCH_BATCHES, steps))
+        while pending:
+            batch = pending.popleft().result()
+            pending.extend(executor.submit(prepare, step) for step in islice(remaining_steps, 1))
+            yield batch
 
 
 @dataclass(frozen=True, eq=False)
-class _Source:
+class _TileSource:
     """Tiles to learn from, and what is done to them."""
 
     patches: TilePatches
@@ -154,93 +154,101 @@ class _Source:
     wide: NDArray[np.bool_]
     """Of `wide_features`."""
 
-    def cut(self, tile: int, place: int, edge: int, rng: np.random.Generator) -> Patch:
-        """Return a changed window of a tile, which stands as number `place` of the slices segmented at once."""
-        patch = _tile_beside_features(self.patches, tile, self.wide, rng, self.augmentation.beginning)
-        patch = mirrored(patch, rng) if self.augmentation.mirror else patch
-        patch = Patch(window_of(self.network, patch.densities, place), patch.layers)
+    def augmented_patch(self, tile: int, position: int, edge: int, rng: np.random.Generator) -> Patch:
+        """Return a changed window of a tile, which stands as number `position` of the slices segmented at once."""
+        patch = _tile_beside_feature(self.patches, tile, self.wide, rng, self.augmentation.start_share)
+        patch = random_flip(patch, rng) if self.augmentation.mirror else patch
+        patch = Patch(slices_for_position(self.network, patch.densities, position), patch.layers)
         patch = augment(patch, rng, edge, self.augmentation)
-        return with_wave(patch, self.augmentation.wave_sigma, rng) if self.may_be_wide(tile) else patch
+        return add_density_wave(patch, self.augmentation.wave_sigma, rng) if self.is_labelled_wide(tile) else patch
 
-    def may_be_wide(self, tile: int) -> bool:
+    def is_labelled_wide(self, tile: int) -> bool:
         """Tell whether a tile was looked at for a wide feature."""
         return bool((self.patches.signs[tile, self.wide.any(axis=0)] != 0).any())
 
-    def ended(self, tile: int, window: Patch, rng: np.random.Generator) -> Patch:
+    def random_border(self, tile: int, window: Patch, rng: np.random.Generator) -> Patch:
         """Return a window of a tile that was looked at for a wide feature, now and then, as one at the border."""
-        if not self.may_be_wide(tile) or rng.random() >= self.augmentation.border:
+        if not self.is_labelled_wide(tile) or rng.random() >= self.augmentation.border_share:
             return window
-        return with_border(window, self.network.border_pixels, rng)
+        return mirror_border(window, self.network.border_pixels, rng)
 
-    def batch(self, patches: Sequence[Patch], places: NDArray[np.intp]) -> Batch:
+    def stack_batch(self, patches: Sequence[Patch], positions: NDArray[np.intp]) -> Batch:
         """Stack what one step is given."""
         return Batch(
             densities=np.stack([np.moveaxis(patch.densities, 0, -1) for patch in patches]),  # (n, y, x, slice)
-            layers=placed(np.stack([patch.layers for patch in patches]), places, self.network.slices_out),
+            layers=place_on_output_slices(
+                np.stack([patch.layers for patch in patches]), positions, self.network.slices_out
+            ),
         )
 
 
-def window_batch(source: _Source, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
+def window_batch(source: _TileSource, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
     """Give each tile a window of its own with its surroundings; `rng` is used tile after tile."""
-    edge = input_edge(source.network, source.patches.tile)
-    places = rng.integers(source.network.slices_out, size=len(tiles))
-    windows = [source.cut(tile, place, edge, rng) for tile, place in zip(tiles, places, strict=True)]
-    return source.batch([source.ended(tile, window, rng) for tile, window in zip(tiles, windows, strict=True)], places)
+    edge = input_edge(source.network, source.patches.tile_size)
+    positions = rng.integers(source.network.slices_out, size=len(tiles))
+    windows = [
+        source.augmented_patch(tile, position, edge, rng) for tile, position in zip(tiles, positions, strict=True)
+    ]
+    return source.stack_batch(
+        [source.random_border(tile, window, rng) for tile, window in zip(tiles, windows, strict=True)], positions
+    )
 
 
-def mosaic_batch(source: _Source, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
+def mosaic_batch(source: _TileSource, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
     """Put tiles together by fours, without surroundings: all that is computed teaches, and what is beside a tile lies.
 
     The network then learns twice as many tiles for the same work, and not to lean on what stands far from a pixel
     (as CutMix does, Yun et al. 2019, doi:10.1109/ICCV.2019.00612).
     """
-    unmoved = replace(source, augmentation=replace(source.augmentation, shift_pixels=0))
-    shuffled = rng.permutation(tiles).reshape(-1, MOSAIC**2)  # else features would always have the same neighbours
-    places = rng.integers(source.network.slices_out, size=len(shuffled))
+    unshifted = replace(source, augmentation=replace(source.augmentation, shift_pixels=0))
+    shuffled = rng.permutation(tiles).reshape(-1, MOSAIC_EDGE**2)  # else features would always have the same neighbours
+    positions = rng.integers(source.network.slices_out, size=len(shuffled))
     mosaics = [
-        side_by_side([unmoved.cut(tile, place, source.patches.tile, rng) for tile in four])
-        for four, place in zip(shuffled, places, strict=True)
+        join_mosaic([unshifted.augmented_patch(tile, position, source.patches.tile_size, rng) for tile in group])
+        for group, position in zip(shuffled, positions, strict=True)
     ]
-    return source.batch(mosaics, places)
+    return source.stack_batch(mosaics, positions)
 
 
-def side_by_side(patches: Sequence[Patch]) -> Patch:
+def join_mosaic(patches: Sequence[Patch]) -> Patch:
     """Join four patches, two above two."""
     densities, layers = [patch.densities for patch in patches], [patch.layers for patch in patches]
-    return Patch(*(np.block([four[:MOSAIC], four[MOSAIC:]]) for four in (densities, layers)))
+    return Patch(*(np.block([arrays[:MOSAIC_EDGE], arrays[MOSAIC_EDGE:]]) for arrays in (densities, layers)))
 
 
-def _tile_beside_features(
+def _tile_beside_feature(
     patches: TilePatches, tile: int, wide: NDArray[np.bool_], rng: np.random.Generator, share: float
 ) -> Patch:
     """Return a tile; of those that lack a wide feature and hold no other, a share with one beginning beside it."""
     patch = Patch(patches.densities[tile], patches.layers[tile])
-    others = np.flatnonzero(wide[:, patches.signs[tile] < 0].any(axis=1))
-    if not len(others) or (patches.signs[tile] > 0).any() or rng.random() >= share:
+    neighbours = np.flatnonzero(wide[:, patches.signs[tile] < 0].any(axis=1))
+    if not len(neighbours) or (patches.signs[tile] > 0).any() or rng.random() >= share:
         return patch
-    other = rng.choice(others)
-    return with_beginning(patch, Patch(patches.densities[other], patches.layers[other]), rng)
+    neighbour = rng.choice(neighbours)
+    return start_feature_beside(patch, Patch(patches.densities[neighbour], patches.layers[neighbour]), rng)
 
 
 def wide_features(patches: TilePatches) -> NDArray[np.bool_]:
     """Return which training tiles show which wide feature (n, f): one that is wide on `WIDE_SHARE` of its tiles."""
-    positive = (taught_signs(patches) > 0) & ~patches.held_out[:, np.newaxis]
+    positive = (trainable_signs(patches) > 0) & ~patches.held_out[:, np.newaxis]
     wide = positive.copy()
     for tile, feature in np.argwhere(positive):
-        wide[tile, feature] = is_wide(patches.layers[tile, feature] == FEATURE)
-    often: NDArray[np.bool_] = wide.sum(axis=0) >= WIDE_SHARE * positive.sum(axis=0)  # (f,)
-    return wide & often
+        wide[tile, feature] = is_wide_feature(patches.layers[tile, feature] == FEATURE)
+    is_mostly_wide: NDArray[np.bool_] = wide.sum(axis=0) >= WIDE_SHARE * positive.sum(axis=0)  # (f,)
+    return wide & is_mostly_wide
 
 
-def importance_of(patches: TilePatches) -> NDArray[np.float32]:
-    """Return how much each feature counts in the loss (f,): 1, or `WIDE_IMPORTANCE` for a wide one beside thin ones."""
+def feature_loss_weights(patches: TilePatches) -> NDArray[np.float32]:
+    """Return the weight of each feature in the loss (f,): 1, or `WIDE_LOSS_WEIGHT` for a wide one beside thin ones."""
     wide = wide_features(patches).any(axis=0)
-    return np.where(wide & ~wide.all(), WIDE_IMPORTANCE, 1.0).astype(np.float32)
+    return np.where(wide & ~wide.all(), WIDE_LOSS_WEIGHT, 1.0).astype(np.float32)
 
 
-def placed(layers: NDArray[np.uint8], places: NDArray[np.intp], slices_out: int) -> NDArray[np.uint8]:
+def place_on_output_slices(
+    layers: NDArray[np.uint8], positions: NDArray[np.intp], slices_out: int
+) -> NDArray[np.uint8]:
     """Put layers (n, feature, y, x) among the slices segmented at once: (n, y, x, slice out, feature), 0 elsewhere."""
     count, features, rows, columns = layers.shape
-    among = np.zeros((count, rows, columns, slices_out, features), np.uint8)
-    among[np.arange(count), :, :, places] = np.moveaxis(layers, 1, -1)
-    return among
+    output = np.zeros((count, rows, columns, slices_out, features), np.uint8)
+    output[np.arange(count), :, :, positions] = np.moveaxis(layers, 1, -1)
+    return output

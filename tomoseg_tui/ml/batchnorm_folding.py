@@ -14,7 +14,7 @@ HALF_POLICY = "mixed_float16"
 """Convolutions compute in float16, with weights kept in float32."""
 
 
-def folded_copy(model: Any, *, half: bool = False) -> Any:
+def fold_batch_normalisation(model: Any, *, half: bool = False) -> Any:
     """Copy a network with its normalisations folded into its convolutions.
 
     Parameters
@@ -29,23 +29,23 @@ def folded_copy(model: Any, *, half: bool = False) -> Any:
     keras.Model
         From the same inputs to the same outputs but for rounding. Weights are not shared.
     """
-    followed = _normalised_convolutions(model)
-    folded_away = {normalisation.name for normalisation in followed.values()}
+    following_norms = _normalised_convolutions(model)
+    folded_names = {normalisation.name for normalisation in following_norms.values()}
 
-    def copy_of(layer: Any) -> Any:
+    def clone_layer(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
             return layer  # an operation, which has no weights
         policy = HALF_POLICY if half and layer.name != "features" else "float32"
-        if layer.name in folded_away:
+        if layer.name in folded_names:
             return keras.layers.Identity(name=layer.name, dtype=policy)
-        changes = {"use_bias": True} if layer.name in followed else {}
+        changes = {"use_bias": True} if layer.name in following_norms else {}
         return type(layer).from_config({**layer.get_config(), **changes, "dtype": policy})
 
-    copy = keras.models.clone_model(model, clone_function=copy_of, call_function=_call_without_mask)
+    copy = keras.models.clone_model(model, clone_function=clone_layer, call_function=_call_without_mask)
     for layer in model.layers:
-        if layer.name in followed:
-            copy.get_layer(layer.name).set_weights(_folded_weights(layer, followed[layer.name]))
-        elif layer.weights and layer.name not in folded_away:
+        if layer.name in following_norms:
+            copy.get_layer(layer.name).set_weights(_folded_weights(layer, following_norms[layer.name]))
+        elif layer.weights and layer.name not in folded_names:
             copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy
 
@@ -54,7 +54,11 @@ def _normalised_convolutions(model: Any) -> dict[str, Any]:
     """Return the normalisations that follow on a convolution, by the name of the convolution."""
     convolutions = {id(layer.output): layer for layer in model.layers if _is_plain_convolution(layer)}
     normalisations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    return {convolutions[id(one.input)].name: one for one in normalisations if id(one.input) in convolutions}
+    return {
+        convolutions[id(normalisation.input)].name: normalisation
+        for normalisation in normalisations
+        if id(normalisation.input) in convolutions
+    }
 
 
 def _is_plain_convolution(layer: Any) -> bool:
@@ -64,8 +68,8 @@ def _is_plain_convolution(layer: Any) -> bool:
 
 def _folded_weights(convolution: Any, normalisation: Any) -> list[NDArray[np.float32]]:
     """Return kernel (y, x, in, out) and bias (out,) that do the work of both layers."""
-    spread = np.sqrt(normalisation.moving_variance.numpy() + np.float32(normalisation.epsilon))
-    scale = normalisation.gamma.numpy() / spread  # (out,)
+    deviation = np.sqrt(normalisation.moving_variance.numpy() + np.float32(normalisation.epsilon))
+    scale = normalisation.gamma.numpy() / deviation  # (out,)
     bias = convolution.bias.numpy() if convolution.use_bias else np.float32(0)
     return [
         convolution.kernel.numpy() * scale,
@@ -73,6 +77,6 @@ def _folded_weights(convolution: Any, normalisation: Any) -> list[NDArray[np.flo
     ]
 
 
-def _call_without_mask(layer: Any, *inputs: Any, **named: Any) -> Any:
+def _call_without_mask(layer: Any, *inputs: Any, **keywords: Any) -> Any:
     """Call a layer; operations, unlike layers, take no mask."""
-    return layer(*inputs, **{name: value for name, value in named.items() if name != "mask"})
+    return layer(*inputs, **{name: value for name, value in keywords.items() if name != "mask"})

@@ -43,7 +43,7 @@ def save_weights(path: Path, model: Any) -> None:
             stream.seek(0, os.SEEK_END)
             stream.write(digest)
 
-    replace_whole(path, write)
+    replace_file(path, write)
 
 
 def load_weights(path: Path, model: Any) -> None:
@@ -66,34 +66,36 @@ def load_weights(path: Path, model: Any) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Keras only warns of layers that it finds no weights for
             model.load_weights(path)
-    except (ValueError, OSError, KeyError, UserWarning) as foreign:
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         raise TrainingError(
             f"The weights in {path} belong to another network than the {model.name} they were to go into.",
             "Use the network, and the number of features, that they were trained with.",
-        ) from foreign
+        ) from error
 
 
 def _check_digest(path: Path) -> None:
     try:
         content = path.read_bytes()
-    except OSError as foreign:
-        raise TrainingError(f"No weights can be read from {path}: {foreign.strerror}.", _ANOTHER) from foreign
+    except OSError as error:
+        raise TrainingError(f"No weights can be read from {path}: {error.strerror}.", _RETRAIN_FIX) from error
     if hashlib.sha256(content[:-_DIGEST_BYTES]).digest() != content[-_DIGEST_BYTES:]:
-        raise TrainingError(f"The weights in {path} are damaged or incomplete: their checksum does not fit.", _ANOTHER)
+        raise TrainingError(
+            f"The weights in {path} are damaged or incomplete: their checksum does not fit.", _RETRAIN_FIX
+        )
 
 
-_ANOTHER = "Name another run, or train this one again."
+_RETRAIN_FIX = "Name another run, or train this one again."
 
 
-def save_checkpoint(path: Path, facts: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> None:
+def save_checkpoint(path: Path, state: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> None:
     """Write numbers that JSON can hold and a list of arrays to `path`, replacing a file there whole."""
-    named = {f"array{number}": array for number, array in enumerate(arrays)}
+    named_arrays = {f"array{number}": array for number, array in enumerate(arrays)}
 
     def write(draft: Path) -> None:
         with draft.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, facts=np.array(json.dumps(facts)), **named)
+            np.savez(stream, allow_pickle=False, facts=np.array(json.dumps(state)), **named_arrays)
 
-    replace_whole(path, write)
+    replace_file(path, write)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
@@ -105,16 +107,16 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         If the file is damaged.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            return facts, [stored[f"array{number}"] for number in range(len(stored.files) - 1)]
-    except (OSError, ValueError, KeyError, BadZipFile, EOFError) as foreign:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            state = json.loads(str(archive["facts"]))
+            return state, [archive[f"array{number}"] for number in range(len(archive.files) - 1)]
+    except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
         raise TrainingError(
-            f"The checkpoint {path} is damaged: {foreign}.", f"Remove {path} to begin this training anew."
-        ) from foreign
+            f"The checkpoint {path} is damaged: {error}.", f"Remove {path} to begin this training anew."
+        ) from error
 
 
-def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a draft beside `path`, then put it in its place in one move."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=WEIGHTS_SUFFIX)
     os.close(descriptor)
@@ -122,16 +124,16 @@ def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
     try:
         write(draft)
         draft.chmod(0o666 & ~_umask())  # mkstemp makes 0600, but labs share projects
-        _flush(draft)
+        _fsync(draft)
         draft.replace(path)
-        _flush(path.parent)
-    except (OSError, RuntimeError) as foreign:  # HDF5 hides the number in its words, and raises the latter as it closes
-        number = re.search(r"errno = (\d+)", str(foreign))
-        if isinstance(foreign, OSError) and not number:
-            foreign.filename = foreign.filename or str(path)
-        if not number:
+        _fsync(path.parent)
+    except (OSError, RuntimeError) as error:  # HDF5 hides the number in its words, and raises the latter as it closes
+        error_number = re.search(r"errno = (\d+)", str(error))
+        if isinstance(error, OSError) and not error_number:
+            error.filename = error.filename or str(path)
+        if not error_number:
             raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from foreign
+        raise OSError(int(error_number[1]), os.strerror(int(error_number[1])), str(path)) from error
     finally:
         draft.unlink(missing_ok=True)
 
@@ -142,7 +144,7 @@ def _umask() -> int:
     return mask
 
 
-def _flush(path: Path) -> None:
+def _fsync(path: Path) -> None:
     """Have the system put a file or a folder on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

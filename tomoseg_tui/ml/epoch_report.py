@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tomoseg_tui.ml.validation import CurvePoint, FeatureScore
+from tomoseg_tui.ml.validation import FeatureMetrics, ThresholdMetrics
 
 
 @dataclass(frozen=True)
@@ -27,26 +27,26 @@ class EpochReport:
     """By feature, at the threshold where it is best."""
     is_best: bool
     """True if these are the weights worth keeping so far."""
-    scores: dict[str, FeatureScore | None]
+    scores: dict[str, FeatureMetrics | None]
     """By feature; None where no held-out tile shows it."""
 
     @property
-    def rank(self) -> float:
+    def score(self) -> float:
         """What is greatest in the best epoch."""
-        return rank(self.held_out_dice, self.held_out_loss)
+        return epoch_score(self.held_out_dice, self.held_out_loss)
 
 
-def rank(held_out_dice: Mapping[str, float | None], held_out_loss: float | None) -> float:
+def epoch_score(held_out_dice: Mapping[str, float | None], held_out_loss: float | None) -> float:
     """Return what is greatest in the best epoch: mean Dice, or minus the loss where no feature has one."""
-    dice = [one for one in held_out_dice.values() if one is not None]
+    dice = [value for value in held_out_dice.values() if value is not None]
     return float(np.mean(dice)) if dice else -(held_out_loss or 0.0)
 
 
-def report_from(values: Mapping[str, Any]) -> EpochReport:
+def report_from_checkpoint(values: Mapping[str, Any]) -> EpochReport:
     """Return the report whose `asdict` was kept in a checkpoint."""
     scores = {feature: _score_from(score) if score else None for feature, score in values["scores"].items()}
     return EpochReport(**{**values, "scores": scores})
 
 
-def _score_from(values: Mapping[str, Any]) -> FeatureScore:
-    return FeatureScore(**{**values, "curve": tuple(CurvePoint(**point) for point in values["curve"])})
+def _score_from(values: Mapping[str, Any]) -> FeatureMetrics:
+    return FeatureMetrics(**{**values, "curve": tuple(ThresholdMetrics(**point) for point in values["curve"])})

@@ -1,8 +1,8 @@
 """Build the networks that `core.network_settings` describes, as Keras models.
 
 Every model reads (n, y, x, slice) densities of mean 0 and sigma 1, y and x multiples of the stride, and
-gives (n, y, x, slice out, feature), the last two as one axis. Raw outputs come first (`build`);
-`probabilities` makes them numbers from 0 to 1.
+gives (n, y, x, slice out, feature), the last two as one axis. Raw outputs come first (`build_network`);
+`to_probabilities` makes them numbers from 0 to 1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,17 +16,17 @@ import tensorflow as tf
 from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import EMAN2_KERNEL_SIZE, EMAN2_KERNELS, NetworkSettings
 
-FIRST_LOGIT = -2.0
+INITIAL_LOGIT = -2.0
 """Output of an untrained U-Net: about one pixel in eight, as in usual tiles."""
 NORMALISATION_MOMENTUM = 0.95
 """Share of the running mean and variance that stays from step to step; a training has only some hundred."""
 EMAN2_DENSITY_SCALE = 3.0
 """EMAN2 divides densities by 3, since its preprocessing clamps them at 3 sigma."""
-EMAN2_FIRST_SIGMA = 0.01
+EMAN2_INITIAL_SIGMA = 0.01
 """Sigma of EMAN2's first weights."""
 
 
-def build(settings: NetworkSettings, features: int, *, seed: int = 0) -> Any:
+def build_network(settings: NetworkSettings, features: int, *, seed: int = 0) -> Any:
     """Build an untrained network.
 
     Parameters
@@ -50,7 +50,7 @@ def build(settings: NetworkSettings, features: int, *, seed: int = 0) -> Any:
     return keras.Model(inputs, body(inputs, settings, features, seeds), name=settings.kind)
 
 
-def probabilities(settings: NetworkSettings, outputs: Any) -> Any:
+def to_probabilities(settings: NetworkSettings, outputs: Any) -> Any:
     """Turn raw outputs into numbers from 0 to 1 on the full grid; shape (n, y, x, slice out * feature).
 
     EMAN2's half grid is enlarged bilinearly with each coarse pixel centred over the four that it stands for.
@@ -62,7 +62,7 @@ def probabilities(settings: NetworkSettings, outputs: Any) -> Any:
 
 
 @contextmanager
-def calibrated(model: Any, settings: NetworkSettings, calibrations: Sequence[Calibration]) -> Iterator[None]:
+def calibrated_weights(model: Any, settings: NetworkSettings, calibrations: Sequence[Calibration]) -> Iterator[None]:
     """Let a model give honest logits for a while.
 
     Parameters
@@ -73,23 +73,23 @@ def calibrated(model: Any, settings: NetworkSettings, calibrations: Sequence[Cal
     calibrations : sequence of Calibration
         One a feature, in the order of the outputs.
     """
-    last = model.get_layer("features")
-    kernel, bias = (variable.numpy() for variable in (last.kernel, last.bias))
+    last_layer = model.get_layer("features")
+    kernel, bias = (variable.numpy() for variable in (last_layer.kernel, last_layer.bias))
     scales, shifts = np.tile(np.array(calibrations, np.float32), (settings.slices_out, 1)).T  # slice out * feature
-    outputs_of_kernel = scales if settings.kind == "stack" else scales[:, np.newaxis]  # a transposed layer's come first
-    last.kernel.assign(kernel * outputs_of_kernel)
-    last.bias.assign(bias * scales + shifts)
+    kernel_scales = scales if settings.kind == "stack" else scales[:, np.newaxis]  # a transposed layer's come first
+    last_layer.kernel.assign(kernel * kernel_scales)
+    last_layer.bias.assign(bias * scales + shifts)
     try:
         yield
     finally:
-        last.kernel.assign(kernel)
-        last.bias.assign(bias)
+        last_layer.kernel.assign(kernel)
+        last_layer.bias.assign(bias)
 
 
-def middle_of(settings: NetworkSettings, outputs: Any, around: int) -> Any:
-    """Cut `around` pixels off each side of raw outputs in y and x, EMAN2's half grid counted in full pixels."""
-    cut = around // (2 if settings.kind == "stack" else 1)
-    return outputs[:, cut:-cut, cut:-cut] if cut else outputs
+def crop_to_tile(settings: NetworkSettings, outputs: Any, margin: int) -> Any:
+    """Cut `margin` pixels off each side of raw outputs in y and x, EMAN2's half grid counted in full pixels."""
+    crop = margin // (2 if settings.kind == "stack" else 1)
+    return outputs[:, crop:-crop, crop:-crop] if crop else outputs
 
 
 def _unet(inputs: Any, settings: NetworkSettings, features: int, seeds: Any) -> Any:
@@ -97,30 +97,30 @@ def _unet(inputs: Any, settings: NetworkSettings, features: int, seeds: Any) -> 
     grid = keras.ops.clip(inputs, -settings.clamp_sigma, settings.clamp_sigma)
     grid = _convolve(grid, channels[0], seeds, size=3 * fold, strides=fold)
     grid = _convolve(grid, channels[0], seeds)
-    bridges = []
-    for wider in channels[1:]:
-        bridges.append(grid)
+    skips = []
+    for width in channels[1:]:
+        skips.append(grid)
         grid = keras.layers.MaxPooling2D(2)(grid)
-        grid = _convolve(_convolve(grid, wider, seeds), wider, seeds)
-    for bridge in reversed(bridges):
-        grid = _meet(grid, bridge, seeds)
+        grid = _convolve(_convolve(grid, width, seeds), width, seeds)
+    for skip in reversed(skips):
+        grid = _merge_skip(grid, skip, seeds)
     return keras.layers.Conv2DTranspose(
         settings.slices_out * features,
         fold,
         strides=fold,
         kernel_initializer=keras.initializers.GlorotUniform(seeds),
-        bias_initializer=keras.initializers.Constant(FIRST_LOGIT),
+        bias_initializer=keras.initializers.Constant(INITIAL_LOGIT),
         name="features",
     )(grid)
 
 
-def _meet(coarse: Any, bridge: Any, seeds: Any) -> Any:
+def _merge_skip(coarse: Any, skip: Any, seeds: Any) -> Any:
     """Bring a coarse grid onto that of its bridge and mix the two."""
-    width = bridge.shape[-1]
+    width = skip.shape[-1]
     narrowed = _convolve(coarse, width, seeds, size=1)
     enlarged = keras.layers.UpSampling2D(2, interpolation="nearest")(narrowed)
-    both = keras.layers.Concatenate()([enlarged, bridge])
-    return _convolve(_convolve(both, width, seeds), width, seeds)
+    merged = keras.layers.Concatenate()([enlarged, skip])
+    return _convolve(_convolve(merged, width, seeds), width, seeds)
 
 
 def _convolve(grid: Any, channels: int, seeds: Any, size: int = 3, strides: int = 1) -> Any:
@@ -139,10 +139,10 @@ def _convolve(grid: Any, channels: int, seeds: Any, size: int = 3, strides: int 
 
 def _stack(inputs: Any, settings: NetworkSettings, features: int, seeds: Any) -> Any:
     first, second = EMAN2_KERNELS
-    start = keras.initializers.TruncatedNormal(0.0, EMAN2_FIRST_SIGMA, seeds)
-    usual = {"kernel_size": EMAN2_KERNEL_SIZE, "padding": "same", "kernel_initializer": start}
+    initializer = keras.initializers.TruncatedNormal(0.0, EMAN2_INITIAL_SIGMA, seeds)
+    options = {"kernel_size": EMAN2_KERNEL_SIZE, "padding": "same", "kernel_initializer": initializer}
     grid = keras.ops.clip(inputs, -settings.clamp_sigma, settings.clamp_sigma) / EMAN2_DENSITY_SCALE
-    grid = keras.layers.Conv2D(first, activation="relu", **usual)(grid)
+    grid = keras.layers.Conv2D(first, activation="relu", **options)(grid)
     grid = keras.layers.MaxPooling2D(2)(grid)
-    grid = keras.layers.Conv2D(second, activation="relu", **usual)(grid)
-    return keras.layers.Conv2D(features, name="features", **usual)(grid)
+    grid = keras.layers.Conv2D(second, activation="relu", **options)(grid)
+    return keras.layers.Conv2D(features, name="features", **options)(grid)

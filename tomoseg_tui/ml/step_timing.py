@@ -14,19 +14,19 @@ from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.ml.batches import epoch_batches
 from tomoseg_tui.ml.training import TrainingRun
 
-JUDGED = 2
+HELD_OUT_TILES = 2
 """Held-out tiles that are looked at."""
-MOST_STEPS = 1000
+MAX_STEPS = 1000
 
 
 @dataclass(frozen=True)
 class StepTimes:
     """What was measured."""
 
-    ready_seconds: float
+    startup_seconds: float
     """From the call until the second step: building, compiling."""
     step_seconds: float
-    judging_seconds: float
+    validation_seconds: float
     """A held-out tile."""
     compile_seconds: float
     """The first look at held-out tiles takes so much longer."""
@@ -34,13 +34,13 @@ class StepTimes:
     """Memory that the tiles took."""
 
 
-def time_steps(
+def time_training_steps(
     settings: TrainingSettings,
     *,
     features: int,
-    tile: int,
-    enough_seconds: float,
-    fewest: int,
+    tile_size: int,
+    budget_seconds: float,
+    min_steps: int,
     folder: Path,
     clock: Callable[[], float] = time.monotonic,
 ) -> StepTimes:
@@ -50,51 +50,57 @@ def time_steps(
     ----------
     settings : TrainingSettings
         Network and batch.
-    features, tile : int
+    features, tile_size : int
         Outputs, and edge of a tile in pixels.
-    enough_seconds : float
+    budget_seconds : float
         After this, counted from the second step, no step is begun.
-    fewest : int
+    min_steps : int
         Steps that are timed in any case.
     folder : Path
         Where a training would write; nothing is written.
     clock : callable
         Tells seconds.
     """
-    began = clock()
-    patches = _noise(settings.batch + JUDGED, features, tile)
+    start = clock()
+    patches = _noise_patches(settings.batch + HELD_OUT_TILES, features, tile_size)
     run = TrainingRun(patches, settings, folder)
-    batches = epoch_batches(patches, settings, 0, MOST_STEPS)
-    ends: list[float] = []
+    batches = epoch_batches(patches, settings, 0, MAX_STEPS)
+    step_ends: list[float] = []
     for step, batch in enumerate(batches):
-        run.take_step(batch, step, MOST_STEPS)
-        ends.append(clock())
-        if len(ends) > fewest and ends[-1] - ends[0] > enough_seconds:
+        run.train_step(batch, step, MAX_STEPS)
+        step_ends.append(clock())
+        if len(step_ends) > min_steps and step_ends[-1] - step_ends[0] > budget_seconds:
             break
     batches.close()
-    looks = [_lap(run.judge_held_out, clock) for _ in range(3)]
-    again = min(looks[1:])
-    steps = np.diff(ends)
-    return StepTimes(ends[0] - began, float(median(steps)), again / JUDGED, looks[0] - again, patches.densities.nbytes)
+    validation_times = [_time_call(run.validate, clock) for _ in range(3)]
+    repeat_seconds = min(validation_times[1:])
+    step_times = np.diff(step_ends)
+    return StepTimes(
+        step_ends[0] - start,
+        float(median(step_times)),
+        repeat_seconds / HELD_OUT_TILES,
+        validation_times[0] - repeat_seconds,
+        patches.densities.nbytes,
+    )
 
 
-def _noise(tiles: int, features: int, size: int) -> TilePatches:
+def _noise_patches(tiles: int, features: int, tile_size: int) -> TilePatches:
     rng = np.random.default_rng(0)
-    edge = size + 2 * CONTEXT_PIXELS
+    edge = tile_size + 2 * CONTEXT_PIXELS
     densities = rng.standard_normal((tiles, 2 * CONTEXT_SLICES + 1, edge, edge), dtype=np.float32)
-    layers = rng.integers(1, 3, (tiles, features, size, size), dtype=np.uint8)
-    held_out = np.arange(tiles) >= tiles - JUDGED
+    layers = rng.integers(1, 3, (tiles, features, tile_size, tile_size), dtype=np.uint8)
+    held_out = np.arange(tiles) >= tiles - HELD_OUT_TILES
     names = tuple(f"feature_{number}" for number in range(features))
     return TilePatches(densities, layers, np.ones((tiles, features), np.int8), held_out, names)
 
 
-def _lap(call: Callable[[], object], clock: Callable[[], float]) -> float:
-    began = clock()
-    call()
-    return clock() - began
+def _time_call(function: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
+    function()
+    return clock() - start
 
 
-def peak_video_bytes() -> int:
+def peak_gpu_bytes() -> int:
     """Return the most memory of a GPU that TensorFlow has had; 0 on the CPU."""
     if not tf.config.get_visible_devices("GPU"):
         return 0

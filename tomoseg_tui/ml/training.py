@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named, steps_per_epoch
-from tomoseg_tui.core.patches import TilePatches, changes_in_words
+from tomoseg_tui.core.patches import TilePatches, describe_changes
 from tomoseg_tui.errors import DeviceFullError, DivergedError, NothingLabelledError, TrainingError
-from tomoseg_tui.ml.batches import Batch, epoch_batches, importance_of, placed
+from tomoseg_tui.ml.batches import Batch, epoch_batches, feature_loss_weights, place_on_output_slices
 from tomoseg_tui.ml.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
-from tomoseg_tui.ml.epoch_report import EpochReport, rank, report_from
+from tomoseg_tui.ml.epoch_report import EpochReport, epoch_score, report_from_checkpoint
 from tomoseg_tui.ml.inference import raw_function, tile_outputs, tile_probabilities
-from tomoseg_tui.ml.losses import FEATURE, comparable, loss_of, teaches
-from tomoseg_tui.ml.networks import build, calibrated, middle_of
-from tomoseg_tui.ml.tf_devices import device_in_use, other_device
-from tomoseg_tui.ml.validation import Judgement, judge
+from tomoseg_tui.ml.losses import FEATURE, comparable_loss, compute_loss, is_labelled
+from tomoseg_tui.ml.networks import build_network, calibrated_weights, crop_to_tile
+from tomoseg_tui.ml.tf_devices import alternative_device, current_device
+from tomoseg_tui.ml.validation import FeatureEvaluation, evaluate_features
 
 BEST_WEIGHTS = "best.weights.h5"
 """The network worth keeping so far, in the folder of a training."""
@@ -36,7 +36,7 @@ CHECKPOINT = "checkpoint.npz"
 """Where the training stands, in the same folder."""
 DIVERGED_FACTOR = 10.0
 """A loss this many times the first will not come back."""
-AVERAGING = 0.99
+AVERAGE_DECAY = 0.99
 """Share of the running average of weights that stays from one step to the next."""
 WEIGHT_DECAY = 1e-3
 """Share of each weight, times the learning rate, that the U-Net loses at each step."""
@@ -63,7 +63,7 @@ def fit(
     settings: TrainingSettings,
     *,
     folder: Path,
-    start: Path | None = None,
+    initial_weights: Path | None = None,
     on_epoch: Callable[[EpochReport], None],
     on_step: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -78,7 +78,7 @@ def fit(
         Network, epochs, learning rate, batch, seed.
     folder : Path
         Exists. Receives `best.weights.h5` and `checkpoint.npz`, each replaced whole.
-    start : Path, optional
+    initial_weights : Path, optional
         Weights to begin with; not read when there is a checkpoint.
     on_epoch : callable
         Told after each epoch, when its checkpoint and the best weights are on the disk. A training that goes on
@@ -107,28 +107,28 @@ def fit(
         no longer those of the checkpoint.
     """
     _check_labelled(patches)
-    with _within_memory(settings):
+    with _report_memory_errors(settings):
         run = TrainingRun(patches, settings, folder)
         if run.restore():
             if run.latest is not None:
-                run.keep_best()
+                run.save_best()
                 on_epoch(run.latest)
-        elif start is not None:
-            run.start_from(start)
-        steps = steps_of(patches, settings)
+        elif initial_weights is not None:
+            run.load_initial_weights(initial_weights)
+        steps = steps_in_epoch(patches, settings)
         while run.epochs_done < settings.epochs:
             loss = run.train_epoch(steps, on_step or (lambda _step, _steps: None), should_stop)
             if loss is None:
                 return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=True)
             report = run.end_epoch(steps, loss)
             run.save()
-            run.keep_best()
+            run.save_best()
             on_epoch(report)
     return FitResult(folder / BEST_WEIGHTS, run.best, run.epochs_done, stopped=False)
 
 
 @contextmanager
-def _within_memory(settings: TrainingSettings) -> Iterator[None]:
+def _report_memory_errors(settings: TrainingSettings) -> Iterator[None]:
     """Say in words that the device has too little memory for a training."""
     try:
         yield
@@ -136,28 +136,28 @@ def _within_memory(settings: TrainingSettings) -> Iterator[None]:
         smaller = f" with --batch {settings.batch // 2}, or" if settings.batch > 1 else ""
         raise DeviceFullError(
             f"A batch of {settings.batch} tile{'s' * (settings.batch > 1)} for {settings.network} does not fit in the "
-            f"memory of the device {device_in_use()}.",
-            f"Train again under another --name{smaller} on another device: --device {other_device()}.",
+            f"memory of the device {current_device()}.",
+            f"Train again under another --name{smaller} on another device: --device {alternative_device()}.",
         ) from fault
 
 
 def _check_labelled(patches: TilePatches) -> None:
-    teaching = patches.layers[~patches.held_out]
-    for number, feature in enumerate(patches.features):
-        if (teaching[:, number] == FEATURE).any():
+    training_layers = patches.layers[~patches.held_out]
+    for index, feature in enumerate(patches.features):
+        if (training_layers[:, index] == FEATURE).any():
             continue
-        if (patches.layers[:, number] == FEATURE).any():
+        if (patches.layers[:, index] == FEATURE).any():
             raise NothingLabelledError(
                 f"All pixels of {feature} are in held-out tiles, or beside them where nothing may be learned.",
                 f"Train with --validation 0, or annotate {feature} on tiles that lie apart.",
             )
         raise NothingLabelledError(
-            f"None of the {len(teaching)} training tiles holds a pixel of {feature}.",
+            f"None of the {len(training_layers)} training tiles holds a pixel of {feature}.",
             f"Annotate {feature} on some tiles, or import its annotations.",
         )
 
 
-def steps_of(patches: TilePatches, settings: TrainingSettings) -> int:
+def steps_in_epoch(patches: TilePatches, settings: TrainingSettings) -> int:
     """Return how many steps an epoch has."""
     positive = (patches.signs[~patches.held_out] > 0).any(axis=1)
     return steps_per_epoch(settings, int(positive.sum()), int((~positive).sum()))
@@ -182,14 +182,16 @@ class TrainingRun:
         self.patches, self.settings, self.folder = patches, settings, folder
         self.network = network_named(settings.network)
         features = len(patches.features)
-        self.model = build(self.network, features, seed=settings.seed)
-        self.averaged = build(self.network, features, seed=settings.seed)
+        self.model = build_network(self.network, features, seed=settings.seed)
+        self.averaged_model = build_network(self.network, features, seed=settings.seed)
         self.optimizer = _optimizer(self.network)
         self.optimizer.build(self.model.trainable_variables)
-        self.contents = patches.contents()
-        self.importance = importance_of(patches)
-        self.learn = _step_function(self.network, self.model, self.averaged, self.optimizer, self.importance)
-        self.raw = raw_function(self.averaged, self.network)
+        self.fingerprint = patches.fingerprint()
+        self.loss_weights = feature_loss_weights(patches)
+        self.step_function = _compile_step(
+            self.network, self.model, self.averaged_model, self.optimizer, self.loss_weights
+        )
+        self.raw_model = raw_function(self.averaged_model, self.network)
         self.epochs_done = 0
         self.first_loss: float | None = None
         """Of the first batch in which something counts: the loss of an empty one says nothing."""
@@ -197,10 +199,10 @@ class TrainingRun:
         self.latest: EpochReport | None = None
         self.calibrations: list[Calibration] = []
 
-    def start_from(self, weights: Path) -> None:
+    def load_initial_weights(self, weights: Path) -> None:
         """Begin with weights of another training."""
         load_weights(weights, self.model)
-        load_weights(weights, self.averaged)
+        load_weights(weights, self.averaged_model)
 
     def train_epoch(
         self, steps: int, on_step: Callable[[int, int], None], should_stop: Callable[[], bool]
@@ -212,26 +214,26 @@ class TrainingRun:
             if should_stop():
                 batches.close()
                 return None
-            losses.append(self.take_step(batch, self.epochs_done * steps + step, steps * self.settings.epochs))
+            losses.append(self.train_step(batch, self.epochs_done * steps + step, steps * self.settings.epochs))
             on_step(step + 1, steps)
         mean = float(np.mean(losses))
-        self._check_converging(mean)
+        self._check_convergence(mean)
         return mean
 
-    def take_step(self, batch: Batch, step: int, steps: int) -> float:
-        """Return the loss of one step, counted from 0 over all `steps` of the training."""
-        self.optimizer.learning_rate.assign(learning_rate_at(self.settings, step, steps))
-        stays = min(AVERAGING, (step + 1) / (step + 10)) if self.network.kind == "unet" else 0.0
-        loss = float(self.learn(batch.densities, batch.layers, tf.constant(stays, tf.float32)))
-        if self.first_loss is None and (isnan(loss) or teaches(batch.layers).any()):
+    def train_step(self, batch: Batch, step: int, total_steps: int) -> float:
+        """Return the loss of one step, counted from 0 over all `total_steps` of the training."""
+        self.optimizer.learning_rate.assign(learning_rate_at(self.settings, step, total_steps))
+        average_decay = min(AVERAGE_DECAY, (step + 1) / (step + 10)) if self.network.kind == "unet" else 0.0
+        loss = float(self.step_function(batch.densities, batch.layers, tf.constant(average_decay, tf.float32)))
+        if self.first_loss is None and (isnan(loss) or is_labelled(batch.layers).any()):
             self.first_loss = loss
         if isnan(loss):
-            self._check_converging(loss)
+            self._check_convergence(loss)
         return loss
 
-    def _check_converging(self, loss: float) -> None:
-        first = comparable(self.network, self.first_loss or 0.0)
-        if isnan(loss) or comparable(self.network, loss) > DIVERGED_FACTOR * first:
+    def _check_convergence(self, loss: float) -> None:
+        first_loss = comparable_loss(self.network, self.first_loss or 0.0)
+        if isnan(loss) or comparable_loss(self.network, loss) > DIVERGED_FACTOR * first_loss:
             rate = self.settings.learning_rate
             raise DivergedError(
                 f"The training diverged in epoch {self.epochs_done + 1}: its loss went from {self.first_loss:.4g} "
@@ -242,94 +244,98 @@ class TrainingRun:
     def end_epoch(self, steps: int, loss: float) -> EpochReport:
         """Judge the epoch."""
         self.epochs_done += 1
-        held_out_loss, judged = self.judge_held_out()
-        dice = {feature: one.best_dice if one else None for feature, one in judged.items()}
-        last_step, total = self.epochs_done * steps - 1, self.settings.epochs * steps
+        held_out_loss, evaluations = self.validate()
+        dice = {feature: evaluation.best_dice if evaluation else None for feature, evaluation in evaluations.items()}
+        last_step, total_steps = self.epochs_done * steps - 1, self.settings.epochs * steps
         report = EpochReport(
             epoch=self.epochs_done,
             epochs=self.settings.epochs,
-            learning_rate=learning_rate_at(self.settings, last_step, total),
+            learning_rate=learning_rate_at(self.settings, last_step, total_steps),
             training_loss=loss,
             held_out_loss=held_out_loss,
             held_out_dice=dice,
-            is_best=self.best is None or rank(dice, held_out_loss) >= self.best.rank,
-            scores={feature: one.score if one else None for feature, one in judged.items()},
+            is_best=self.best is None or epoch_score(dice, held_out_loss) >= self.best.score,
+            scores={feature: evaluation.score if evaluation else None for feature, evaluation in evaluations.items()},
         )
         self.latest = report
-        self.calibrations = [one.calibration if one else Calibration() for one in judged.values()]
+        self.calibrations = [
+            evaluation.calibration if evaluation else Calibration() for evaluation in evaluations.values()
+        ]
         if report.is_best:
             self.best = report
         return report
 
-    def keep_best(self) -> None:
+    def save_best(self) -> None:
         """Write the weights of the last finished epoch if they are the best.
 
         They follow from the checkpoint, which is written before them: one that was cut off between the two
         writes them again, so that the best weights are never of an epoch that the checkpoint does not know.
         """
         if self.latest is not None and self.latest.is_best:
-            with calibrated(self.averaged, self.network, self.calibrations):
-                save_weights(self.folder / BEST_WEIGHTS, self.averaged)
+            with calibrated_weights(self.averaged_model, self.network, self.calibrations):
+                save_weights(self.folder / BEST_WEIGHTS, self.averaged_model)
 
-    def judge_held_out(self) -> tuple[float | None, dict[str, Judgement | None]]:
+    def validate(self) -> tuple[float | None, dict[str, FeatureEvaluation | None]]:
         """Return loss and judgements of the held-out tiles; None where there is none."""
         held_out = np.flatnonzero(self.patches.held_out)
         if not len(held_out):
             return None, dict.fromkeys(self.patches.features)
-        outputs = tile_outputs(self.raw, self.network, self.patches, held_out)
-        group = self.network.slices_out
-        layers = placed(
-            np.repeat(self.patches.layers[held_out], group, axis=0), np.tile(np.arange(group), len(held_out)), group
+        outputs = tile_outputs(self.raw_model, self.network, self.patches, held_out)
+        group_size = self.network.slices_out
+        layers = place_on_output_slices(
+            np.repeat(self.patches.layers[held_out], group_size, axis=0),
+            np.tile(np.arange(group_size), len(held_out)),
+            group_size,
         )
-        around = (self.patches.densities.shape[-1] - self.patches.tile) // 2
-        loss = loss_of(self.network, middle_of(self.network, outputs, around), layers, self.importance)
-        found = tile_probabilities(self.network, outputs, self.patches.tile)
-        return float(loss), judge(found, self.patches, calibrated=self.network.kind == "unet")
+        margin = (self.patches.densities.shape[-1] - self.patches.tile_size) // 2
+        loss = compute_loss(self.network, crop_to_tile(self.network, outputs, margin), layers, self.loss_weights)
+        predictions = tile_probabilities(self.network, outputs, self.patches.tile_size)
+        return float(loss), evaluate_features(predictions, self.patches, calibrate=self.network.kind == "unet")
 
     def save(self) -> None:
         """Write the checkpoint."""
-        facts = {
-            **self._asked(),
-            "tiles": self.contents,
+        state = {
+            **self._fixed_state(),
+            "tiles": self.fingerprint,
             "epochs_done": self.epochs_done,
             "first_loss": self.first_loss,
             "best": asdict(self.best) if self.best else None,
             "latest": asdict(self.latest) if self.latest else None,
             "calibrations": self.calibrations,
         }
-        save_checkpoint(self.folder / CHECKPOINT, facts, [variable.numpy() for variable in self._variables()])
+        save_checkpoint(self.folder / CHECKPOINT, state, [variable.numpy() for variable in self._variables()])
 
     def restore(self) -> bool:
         """Take over the checkpoint of the folder; False if there is none."""
         path = self.folder / CHECKPOINT
         if not path.exists():
             return False
-        facts, arrays = load_checkpoint(path)
-        self._refuse_other_tiles(facts.get("tiles", self.contents))  # older checkpoints have none
-        if any(facts.get(key) != value for key, value in self._asked().items()):
+        state, arrays = load_checkpoint(path)
+        self._require_same_tiles(state.get("tiles", self.fingerprint))  # older checkpoints have none
+        if any(state.get(key) != value for key, value in self._fixed_state().items()):
             raise TrainingError(
                 f"The checkpoint {path} is from a training with other settings or features.",
                 f"Train into another folder, or remove {path}.",
             )
         for variable, array in zip(self._variables(), arrays, strict=True):
             variable.assign(array)
-        self.epochs_done, self.first_loss = facts["epochs_done"], facts["first_loss"]
-        self.best = report_from(facts["best"])
-        if facts.get("latest") is not None:  # not in checkpoints of version 0.1.0
-            self.latest = report_from(facts["latest"])
-            self.calibrations = [Calibration(*one) for one in facts["calibrations"]]
+        self.epochs_done, self.first_loss = state["epochs_done"], state["first_loss"]
+        self.best = report_from_checkpoint(state["best"])
+        if state.get("latest") is not None:  # not in checkpoints of version 0.1.0
+            self.latest = report_from_checkpoint(state["latest"])
+            self.calibrations = [Calibration(*values) for values in state["calibrations"]]
         return True
 
-    def _refuse_other_tiles(self, before: dict[str, str]) -> None:
+    def _require_same_tiles(self, saved: dict[str, str]) -> None:
         """Refuse to go on with tiles that are not those of the checkpoint: the two would be mixed in one network."""
-        changes = changes_in_words(before, self.contents)
+        changes = describe_changes(saved, self.fingerprint)
         if changes:
             raise TrainingError(
                 f"The training set {self.patches.name} has changed since this training began: {changes}.",
                 "Train again under another --name, which learns from it as it is now.",
             )
 
-    def _asked(self) -> dict[str, Any]:
+    def _fixed_state(self) -> dict[str, Any]:
         """Return what a checkpoint must share with a training that goes on from it."""
         return {
             "network": self.network.to_dict(),
@@ -338,7 +344,7 @@ class TrainingRun:
         }
 
     def _variables(self) -> list[Any]:
-        return [*self.model.weights, *self.averaged.weights, *self.optimizer.variables]
+        return [*self.model.weights, *self.averaged_model.weights, *self.optimizer.variables]
 
 
 def _optimizer(network: NetworkSettings) -> Any:
@@ -349,17 +355,17 @@ def _optimizer(network: NetworkSettings) -> Any:
     return optimizer
 
 
-def _step_function(
-    network: NetworkSettings, model: Any, averaged: Any, optimizer: Any, importance: NDArray[np.float32]
+def _compile_step(
+    network: NetworkSettings, model: Any, averaged_model: Any, optimizer: Any, loss_weights: NDArray[np.float32]
 ) -> Any:
     """Compile one training step: densities, layers and the share of the average that stays in, loss out."""
 
-    def learn(densities: Any, layers: Any, stays: Any) -> Any:
+    def train_step(densities: Any, layers: Any, average_decay: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = loss_of(network, model(densities, training=True), layers, importance)
+            loss = compute_loss(network, model(densities, training=True), layers, loss_weights)
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-        for average, weight in zip(averaged.weights, model.weights, strict=True):
-            average.assign(stays * average + (1.0 - stays) * weight)
+        for average, weight in zip(averaged_model.weights, model.weights, strict=True):
+            average.assign(average_decay * average + (1.0 - average_decay) * weight)
         return loss
 
     signature = [
@@ -367,4 +373,4 @@ def _step_function(
         tf.TensorSpec((None, None, None, network.slices_out, None), tf.uint8),
         tf.TensorSpec((), tf.float32),
     ]  # any size: windows and mosaics differ
-    return tf.function(learn, input_signature=signature, autograph=False)
+    return tf.function(train_step, input_signature=signature, autograph=False)

@@ -6,22 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.calibration import Calibration, fit_calibration
-from tomoseg_tui.core.metrics import GRID, Confusion, ScoreHistogram
+from tomoseg_tui.core.metrics import THRESHOLDS, Confusion, ScoreHistogram
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.ml.losses import FEATURE, NOT_FEATURE
 
-ONE_TILES_CHANCE = 0.1
+TILE_DICE_DEVIATION = 0.1
 """How far the Dice of one tile lies from that of another by chance; of n tiles, by that over the root of n."""
-UNSEEN_FACTOR = 2
+FALSE_POSITIVE_FACTOR = 2
 """An unseen tomogram shows what no tile has shown, and has about so many times the false positives."""
-CURVE = tuple(round(127 * twentieth / 20) for twentieth in range(1, 20))
+CURVE_LEVELS = tuple(round(127 * twentieth / 20) for twentieth in range(1, 20))
 """Numbers k of the thresholds k / 127 at which a feature's curve is kept."""
-SMALLEST_CHANCE = 1e-6
+MIN_PROBABILITY = 1e-6
 """Probabilities are held so far from 0 and 1 before their logits are taken."""
 
 
 @dataclass(frozen=True)
-class CurvePoint:
+class ThresholdMetrics:
     """What the held-out tiles give at one threshold."""
 
     threshold: float
@@ -31,7 +31,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class FeatureScore:
+class FeatureMetrics:
     """How well one feature is found on the held-out tiles, all their pixels taken together."""
 
     threshold: float
@@ -44,23 +44,25 @@ class FeatureScore:
     """TP / (TP + FN) at the threshold."""
     held_out_tiles: int
     """Held-out tiles that were looked at for this feature."""
-    curve: tuple[CurvePoint, ...]
+    curve: tuple[ThresholdMetrics, ...]
     """The same at thresholds from 0.05 to 0.95."""
 
 
 @dataclass(frozen=True)
-class Judgement:
+class FeatureEvaluation:
     """What the held-out tiles say of one feature."""
 
     best_dice: float
     """Dice at the threshold where it is greatest, by which epochs are compared."""
     calibration: Calibration
     """What makes the network's logits honest."""
-    score: FeatureScore
+    score: FeatureMetrics
     """What is reached, with honest probabilities, at the threshold to use."""
 
 
-def judge(predictions: NDArray[np.float32], patches: TilePatches, *, calibrated: bool) -> dict[str, Judgement | None]:
+def evaluate_features(
+    predictions: NDArray[np.float32], patches: TilePatches, *, calibrate: bool
+) -> dict[str, FeatureEvaluation | None]:
     """Score predictions of the held-out tiles.
 
     Parameters
@@ -70,7 +72,7 @@ def judge(predictions: NDArray[np.float32], patches: TilePatches, *, calibrated:
         that are segmented at once.
     patches : TilePatches
         Their layers tell the truth; values 0 and 3 are skipped.
-    calibrated : bool
+    calibrate : bool
         Whether the network's outputs will be calibrated; those of EMAN2's network stay as they are.
 
     Returns
@@ -80,47 +82,49 @@ def judge(predictions: NDArray[np.float32], patches: TilePatches, *, calibrated:
     """
     layers = patches.layers[patches.held_out]  # (m, f, s, s)
     return {
-        feature: _judged(predictions[..., number], layers[:, number], calibrated=calibrated)
-        if (layers[:, number] == FEATURE).any()
+        feature: _evaluate_feature(predictions[..., index], layers[:, index], calibrate=calibrate)
+        if (layers[:, index] == FEATURE).any()
         else None
-        for number, feature in enumerate(patches.features)
+        for index, feature in enumerate(patches.features)
     }
 
 
-def _judged(predictions: NDArray[np.float32], layer: NDArray[np.uint8], *, calibrated: bool) -> Judgement:
+def _evaluate_feature(
+    predictions: NDArray[np.float32], layer: NDArray[np.uint8], *, calibrate: bool
+) -> FeatureEvaluation:
     """Judge one feature by predictions (m, place, s, s) and its layer (m, s, s)."""
-    at_each_place = np.broadcast_to(layer[:, np.newaxis], predictions.shape)
-    counts = (at_each_place == FEATURE) | (at_each_place == NOT_FEATURE)
-    found, truth = predictions[counts], at_each_place[counts] == FEATURE
+    truth_layers = np.broadcast_to(layer[:, np.newaxis], predictions.shape)
+    is_labelled = (truth_layers == FEATURE) | (truth_layers == NOT_FEATURE)
+    probabilities, truth = predictions[is_labelled], truth_layers[is_labelled] == FEATURE
     tiles = int((layer == FEATURE).any(axis=(1, 2)).sum())
     calibration = Calibration()
-    if calibrated:
-        calibration = fit_calibration(_logits(found), truth, other_weight=UNSEEN_FACTOR, tiles=tiles)
-        found = 1 / (1 + np.exp(-(calibration.scale * _logits(found) + calibration.shift)))
-    confusions = ScoreHistogram.empty().add(found, truth).confusions()
-    chosen = _point(confusions, steadiest_threshold(confusions, tiles=tiles))
-    score = FeatureScore(
+    if calibrate:
+        calibration = fit_calibration(_logits(probabilities), truth, negative_weight=FALSE_POSITIVE_FACTOR, tiles=tiles)
+        probabilities = 1 / (1 + np.exp(-(calibration.scale * _logits(probabilities) + calibration.shift)))
+    confusions = ScoreHistogram.empty().add(probabilities, truth).confusions()
+    chosen = _threshold_metrics(confusions, choose_threshold(confusions, tiles=tiles))
+    score = FeatureMetrics(
         threshold=chosen.threshold,
         dice=chosen.dice,
         precision=chosen.precision,
         recall=chosen.recall,
         held_out_tiles=int(((layer == FEATURE) | (layer == NOT_FEATURE)).any(axis=(1, 2)).sum()),
-        curve=tuple(_point(confusions, number) for number in CURVE),
+        curve=tuple(_threshold_metrics(confusions, level) for level in CURVE_LEVELS),
     )
-    return Judgement(max(confusion.dice for confusion in confusions), calibration, score)
+    return FeatureEvaluation(max(confusion.dice for confusion in confusions), calibration, score)
 
 
 def _logits(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    held = np.clip(probabilities, SMALLEST_CHANCE, 1 - SMALLEST_CHANCE)
-    return np.asarray(np.log(held / (1 - held)), np.float32)
+    clipped = np.clip(probabilities, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    return np.asarray(np.log(clipped / (1 - clipped)), np.float32)
 
 
-def _point(confusions: list[Confusion], number: int) -> CurvePoint:
-    one = confusions[number]
-    return CurvePoint(float(GRID[number]), one.dice, one.precision, one.recall)
+def _threshold_metrics(confusions: list[Confusion], level: int) -> ThresholdMetrics:
+    confusion = confusions[level]
+    return ThresholdMetrics(float(THRESHOLDS[level]), confusion.dice, confusion.precision, confusion.recall)
 
 
-def steadiest_threshold(confusions: list[Confusion], *, tiles: int) -> int:
+def choose_threshold(confusions: list[Confusion], *, tiles: int) -> int:
     """Choose the threshold to use, from a few tiles for whole tomograms.
 
     Parameters
@@ -137,14 +141,14 @@ def steadiest_threshold(confusions: list[Confusion], *, tiles: int) -> int:
 
     Notes
     -----
-    The Dice is that expected of an unseen tomogram: false positives count `UNSEEN_FACTOR` times. With a
+    The Dice is that expected of an unseen tomogram: false positives count `FALSE_POSITIVE_FACTOR` times. With a
     few tiles it is nearly flat over a wide range, and its very maximum is an accident: on simulated
     tomograms the maximum on the tiles as they are lost up to 0.37 of the best Dice.
     """
     dice = np.array([_expected_dice(confusion) for confusion in confusions])
-    as_good = np.flatnonzero(dice >= dice.max() - ONE_TILES_CHANCE / np.sqrt(tiles))
-    return int(as_good[0] + as_good[-1]) // 2
+    good_levels = np.flatnonzero(dice >= dice.max() - TILE_DICE_DEVIATION / np.sqrt(tiles))
+    return int(good_levels[0] + good_levels[-1]) // 2
 
 
-def _expected_dice(tiles: Confusion) -> float:
-    return Confusion(tiles.tp, UNSEEN_FACTOR * tiles.fp, tiles.fn).dice
+def _expected_dice(confusion: Confusion) -> float:
+    return Confusion(confusion.tp, FALSE_POSITIVE_FACTOR * confusion.fp, confusion.fn).dice

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tomoseg_tui.core.names import base_of, check_feature_name
-from tomoseg_tui.core.tiles import Place, Tile, place_from_folder
+from tomoseg_tui.core.names import base_name, check_feature_name
+from tomoseg_tui.core.tiles import Tile, TileLocation, location_from_folder
 from tomoseg_tui.errors import NotAProjectError, ProjectError
 from tomoseg_tui.files import atomic, locks
-from tomoseg_tui.project.layout import ROOMS, ProjectLayout, find_project, sidecar_of
-from tomoseg_tui.project.project_settings import Settings, read_settings, write_settings
+from tomoseg_tui.project.layout import FOLDERS, ProjectLayout, find_project, sidecar_of
+from tomoseg_tui.project.project_settings import ProjectSettings, read_settings, write_settings
 from tomoseg_tui.project.records import (
     AuditReport,
     LabelSidecar,
@@ -27,7 +27,7 @@ class Project:
     """An open project: its paths and its settings."""
 
     layout: ProjectLayout
-    settings: Settings
+    settings: ProjectSettings
 
     @classmethod
     def open(cls, folder: Path) -> "Project":
@@ -42,16 +42,16 @@ class Project:
         return cls(layout, read_settings(layout.settings))
 
     @classmethod
-    def around(cls, folder: Path) -> "Project":
+    def find_enclosing(cls, folder: Path) -> "Project":
         """Open the project that a folder lies in, the folder itself or its nearest parent."""
-        found = find_project(folder)
-        if found is None:
+        root = find_project(folder)
+        if root is None:
             raise NotAProjectError(
                 f"{folder} lies in no tomoseg project.", "Make one: tomoseg init DIR; or name one: --project DIR."
             )
-        return cls.open(found)
+        return cls.open(root)
 
-    def refuse_newer(self) -> None:
+    def require_current_format(self) -> None:
         """Refuse to change a project whose format this version does not know."""
         if self.settings.is_newer:
             raise ProjectError(
@@ -59,9 +59,9 @@ class Project:
                 "Install a newer tomoseg to change it.",
             )
 
-    def trash(self, things: list[tuple[Path, str]]) -> Path:
+    def move_to_trash(self, items: list[tuple[Path, str]]) -> Path:
         """Move things into the trash, each under the name given; return the folder."""
-        return atomic.move_to_trash(self.layout.trash, things, at=datetime.now(UTC))
+        return atomic.move_to_trash(self.layout.trash, items, at=datetime.now(UTC))
 
 
 def make_project(folder: Path) -> Project:
@@ -79,9 +79,9 @@ def make_project(folder: Path) -> Project:
     if outer is not None:
         raise ProjectError(f"{folder} lies inside the project {outer}.", "Choose a folder outside of it.")
     try:
-        for room in ROOMS:
-            (layout.root / room).mkdir(parents=True, exist_ok=True)
-        write_settings(layout.settings, Settings())
+        for folder_name in FOLDERS:
+            (layout.root / folder_name).mkdir(parents=True, exist_ok=True)
+        write_settings(layout.settings, ProjectSettings())
     except OSError as fault:
         raise ProjectError(f"{folder} cannot be made a project: {fault.strerror}.", "Choose another folder.") from fault
     return Project.open(layout.root)
@@ -92,7 +92,7 @@ def add_feature(project: Project, name: str) -> bool:
     check_feature_name(name)
     if name in project.settings.features:
         return False
-    with locks.holding(project.layout.settings_claim):
+    with locks.held(project.layout.settings_claim):
         settings = read_settings(project.layout.settings)
         if name in settings.features:
             return False
@@ -104,9 +104,9 @@ def require_feature(project: Project, name: str) -> str:
     """Return a feature's name, refused if the project has no such feature."""
     features = read_settings(project.layout.settings).features
     if name not in features:
-        there = ", ".join(features) or "none yet"
+        existing = ", ".join(features) or "none yet"
         raise ProjectError(
-            f"There is no feature {name!r} (there are: {there}).", f"Add it: tomoseg features add {name}"
+            f"There is no feature {name!r} (there are: {existing}).", f"Add it: tomoseg features add {name}"
         )
     return name
 
@@ -116,7 +116,7 @@ def tomogram_names(layout: ProjectLayout) -> list[str]:
     return sorted(folder.parent.name for folder in layout.tomograms.glob("[!.]*/tomogram.json"))
 
 
-def tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
+def load_tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
     """Return what is known of a tomogram.
 
     Raises
@@ -126,8 +126,8 @@ def tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
     """
     path = layout.tomogram_record(name)
     if "/" in name or not path.is_file():
-        there = ", ".join(tomogram_names(layout)) or "none yet"
-        raise ProjectError(f"There is no tomogram {name!r} (there are: {there}).", "Import it: tomoseg import FILE")
+        existing = ", ".join(tomogram_names(layout)) or "none yet"
+        raise ProjectError(f"There is no tomogram {name!r} (there are: {existing}).", "Import it: tomoseg import FILE")
     return read_record(path, TomogramRecord)
 
 
@@ -144,25 +144,25 @@ def volume_path(layout: ProjectLayout, name: str, record: TomogramRecord) -> Pat
 
 def versions_sharing_tiles(layout: ProjectLayout, name: str) -> list[str]:
     """Return all versions of a tomogram on whose grid a tile of `name` means the same place, itself among them."""
-    record = tomogram(layout, name)
-    family = [other for other in tomogram_names(layout) if base_of(other) == base_of(name)]
-    return [other for other in family if other == name or record.shares_tiles_with(tomogram(layout, other))]
+    record = load_tomogram(layout, name)
+    versions = [other for other in tomogram_names(layout) if base_name(other) == base_name(name)]
+    return [other for other in versions if other == name or record.shares_tiles_with(load_tomogram(layout, other))]
 
 
-def tiles_on(layout: ProjectLayout, placed_on: str) -> list[Tile]:
+def tiles_on(layout: ProjectLayout, version: str) -> list[Tile]:
     """Return the tiles that were placed on one version, in the order of z, y, x."""
-    folder = layout.tiles / placed_on
+    folder = layout.tiles / version
     if not folder.is_dir():
         return []
-    places = (place_from_folder(placed_on, entry.name) for entry in folder.iterdir())
-    tiles = (tile_at(layout, place) for place in places if place is not None)
-    return sorted((tile for tile in tiles if tile.states), key=lambda tile: tile.place)
+    locations = (location_from_folder(version, entry.name) for entry in folder.iterdir())
+    tiles = (tile_at(layout, location) for location in locations if location is not None)
+    return sorted((tile for tile in tiles if tile.states), key=lambda tile: tile.location)
 
 
 def tiles_of(layout: ProjectLayout, name: str) -> list[Tile]:
     """Return the tiles that a tomogram shares with its versions of the same grid."""
     shared = (tile for version in versions_sharing_tiles(layout, name) for tile in tiles_on(layout, version))
-    return sorted(shared, key=lambda tile: tile.place)
+    return sorted(shared, key=lambda tile: tile.location)
 
 
 def all_tiles(layout: ProjectLayout) -> list[Tile]:
@@ -170,32 +170,32 @@ def all_tiles(layout: ProjectLayout) -> list[Tile]:
     return [tile for name in tomogram_names(layout) for tile in tiles_on(layout, name)]
 
 
-def tile_at(layout: ProjectLayout, place: Place) -> Tile:
+def tile_at(layout: ProjectLayout, location: TileLocation) -> Tile:
     """Return the tile at a place; without states if there is none."""
-    states = {feature: record.state for feature, record in states_at(layout, place).items()}
-    return Tile(place, states)
+    states = {feature: record.state for feature, record in states_at(layout, location).items()}
+    return Tile(location, states)
 
 
-def states_at(layout: ProjectLayout, place: Place) -> dict[str, StateRecord]:
+def states_at(layout: ProjectLayout, location: TileLocation) -> dict[str, StateRecord]:
     """Return the state records at a place by feature, ``*`` among them."""
-    folder = layout.tile_folder(place)
+    folder = layout.tile_folder(location)
     if not folder.is_dir():
         return {}
     files = (entry for entry in folder.iterdir() if entry.suffix == ".json" and entry.name[0] != ".")
-    named = ((layout.feature_of_state(entry.name), entry) for entry in sorted(files))
-    return {feature: read_record(entry, StateRecord) for feature, entry in named if feature is not None}
+    by_feature = ((layout.feature_of_state(entry.name), entry) for entry in sorted(files))
+    return {feature: read_record(entry, StateRecord) for feature, entry in by_feature if feature is not None}
 
 
-def find_tile(layout: ProjectLayout, place: Place) -> Tile | None:
+def find_tile(layout: ProjectLayout, location: TileLocation) -> Tile | None:
     """Return the tile at a place, also where it was placed on another version of the same grid."""
-    for version in versions_sharing_tiles(layout, place.tomogram):
-        tile = tile_at(layout, Place(version, place.z, place.y, place.x, place.size))
+    for version in versions_sharing_tiles(layout, location.tomogram):
+        tile = tile_at(layout, TileLocation(version, location.z, location.y, location.x, location.size))
         if tile.states:
             return tile
     return None
 
 
-def require_tile(layout: ProjectLayout, place: Place) -> Tile:
+def require_tile(layout: ProjectLayout, location: TileLocation) -> Tile:
     """Return the tile at a place.
 
     Raises
@@ -203,9 +203,9 @@ def require_tile(layout: ProjectLayout, place: Place) -> Tile:
     ProjectError
         If there is none.
     """
-    tile = find_tile(layout, place)
+    tile = find_tile(layout, location)
     if tile is None:
-        raise ProjectError(f"There is no tile {place.id}.", "See `tomoseg tiles list` for those there are.")
+        raise ProjectError(f"There is no tile {location.id}.", "See `tomoseg tiles list` for those there are.")
     return tile
 
 
@@ -214,7 +214,7 @@ def network_names(layout: ProjectLayout) -> list[str]:
     return sorted(card.parent.name for card in layout.networks.glob("[!.]*/card.json"))
 
 
-def network(layout: ProjectLayout, run: str) -> NetworkCard:
+def load_network_card(layout: ProjectLayout, run: str) -> NetworkCard:
     """Return the card of a run.
 
     Raises
@@ -226,8 +226,10 @@ def network(layout: ProjectLayout, run: str) -> NetworkCard:
     if "/" in run or not path.is_file():
         if "/" not in run and layout.network_folder(run).is_dir():
             raise ProjectError(f"The run {run} has no finished epoch yet.", "Wait for it, or resume its job.")
-        there = ", ".join(network_names(layout)) or "none yet"
-        raise ProjectError(f"There is no network {run!r} (there are: {there}).", "Train one: tomoseg train --feature F")
+        existing = ", ".join(network_names(layout)) or "none yet"
+        raise ProjectError(
+            f"There is no network {run!r} (there are: {existing}).", "Train one: tomoseg train --feature F"
+        )
     return read_record(path, NetworkCard)
 
 
@@ -236,7 +238,7 @@ def audit_names(layout: ProjectLayout) -> list[str]:
     return sorted(report.parent.name for report in layout.audits.glob("[!.]*/audit.json"))
 
 
-def audit(layout: ProjectLayout, name: str) -> AuditReport:
+def load_audit_report(layout: ProjectLayout, name: str) -> AuditReport:
     """Return what an audit has found.
 
     Raises
@@ -248,8 +250,10 @@ def audit(layout: ProjectLayout, name: str) -> AuditReport:
     if "/" in name or not path.is_file():
         if "/" not in name and layout.audit_folder(name).is_dir():
             raise ProjectError(f"The audit {name} is not done.", "Wait for it, or resume its job.")
-        there = ", ".join(audit_names(layout)) or "none yet"
-        raise ProjectError(f"There is no audit {name!r} (there are: {there}).", "Make one: tomoseg audit --feature F")
+        existing = ", ".join(audit_names(layout)) or "none yet"
+        raise ProjectError(
+            f"There is no audit {name!r} (there are: {existing}).", "Make one: tomoseg audit --feature F"
+        )
     return read_record(path, AuditReport)
 
 

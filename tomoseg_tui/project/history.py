@@ -9,22 +9,22 @@ from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.project.records import now
 
 
-def command_line(words: Sequence[str]) -> str:
+def format_command(argv: Sequence[str]) -> str:
     """Return the command that a shell would understand."""
-    return shlex.join(["tomoseg", *words])
+    return shlex.join(["tomoseg", *argv])
 
 
-def remember(history: Path, words: Sequence[str], *, folder: str = ".") -> None:
+def append_command(history: Path, argv: Sequence[str], *, folder: str = ".") -> None:
     """Append a command to the history.
 
     Parameters
     ----------
     history : Path
         ``history.jsonl`` of the project.
-    words : sequence of str
+    argv : sequence of str
         Arguments after `tomoseg`.
     folder : str
         Where the command was given, seen from the project's folder, so that file names in it mean the same.
     """
-    said = {"at": now(), "in": folder, "command": command_line(words)}
-    append_line(history, json.dumps(said, ensure_ascii=False))
+    entry = {"at": now(), "in": folder, "command": format_command(argv)}
+    append_line(history, json.dumps(entry, ensure_ascii=False))

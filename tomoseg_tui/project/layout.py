@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomoseg_tui.core.names import ANY_FEATURE
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 
-ROOMS = ("tomograms", "tiles", "annotations", "trainsets", "networks", "maps", "labels", "jobs", "trash")
+FOLDERS = ("tomograms", "tiles", "annotations", "trainsets", "networks", "maps", "labels", "jobs", "trash")
 """The folders of a project."""
 
 _FILE_OF_FEATURE = {ANY_FEATURE: "_any", "claim": "_claim"}
@@ -21,13 +21,13 @@ class ProjectLayout:
     root: Path
     """The project's folder."""
 
-    def kept(self, path: Path) -> str:
+    def stored_path(self, path: Path) -> str:
         """Return how a file of this project names a path: from the project's folder, or in full if it lies outside.
 
         ``root / kept(path)`` is the path again, also after the project has moved.
         """
-        whole = path.absolute()
-        return str(whole.relative_to(self.root) if whole.is_relative_to(self.root) else whole)
+        absolute = path.absolute()
+        return str(absolute.relative_to(self.root) if absolute.is_relative_to(self.root) else absolute)
 
     @property
     def settings(self) -> Path:
@@ -102,38 +102,38 @@ class ProjectLayout:
         """What is known of one tomogram."""
         return self.tomogram_folder(name) / "tomogram.json"
 
-    def tile_folder(self, place: Place) -> Path:
+    def tile_folder(self, location: TileLocation) -> Path:
         """Folder with the states of one tile."""
-        return self.tiles / place.tomogram / place.folder_name
+        return self.tiles / location.tomogram / location.folder_name
 
-    def tile_claim(self, place: Place) -> Path:
+    def tile_claim(self, location: TileLocation) -> Path:
         """Held by whoever changes the tile."""
-        return self.tile_folder(place) / "claim.json"
+        return self.tile_folder(location) / "claim.json"
 
-    def painting_claim(self, place: Place) -> Path:
+    def painting_claim(self, location: TileLocation) -> Path:
         """Held by whoever has the tile open and paints it. Hidden, so that no feature's state can have that name."""
-        return self.tile_folder(place) / ".painting.json"
+        return self.tile_folder(location) / ".painting.json"
 
-    def tile_state(self, place: Place, feature: str) -> Path:
+    def tile_state(self, location: TileLocation, feature: str) -> Path:
         """State of one feature on one tile."""
-        return self.tile_folder(place) / f"{_FILE_OF_FEATURE.get(feature, feature)}.json"
+        return self.tile_folder(location) / f"{_FILE_OF_FEATURE.get(feature, feature)}.json"
 
     def feature_of_state(self, file_name: str) -> str | None:
         """Feature whose state a file in a tile's folder holds, None for the tile's claims and drafts."""
         stem = file_name.removesuffix(".json")
         return None if stem == "claim" or stem.startswith(".") else _FEATURE_OF_FILE.get(stem, stem)
 
-    def annotation_folder(self, place: Place) -> Path:
+    def annotation_folder(self, location: TileLocation) -> Path:
         """Folder with the layers of one tile."""
-        return self.annotations / place.tomogram / place.folder_name
+        return self.annotations / location.tomogram / location.folder_name
 
-    def annotation(self, place: Place, feature: str) -> Path:
+    def annotation(self, location: TileLocation, feature: str) -> Path:
         """Layer of one feature on one tile, a numpy file of uint8, shape (y, x)."""
-        return self.annotation_folder(place) / f"{feature}.npy"
+        return self.annotation_folder(location) / f"{feature}.npy"
 
-    def strokes(self, place: Place) -> Path:
+    def stroke_log(self, location: TileLocation) -> Path:
         """What was painted on one tile, stroke by stroke, one line each."""
-        return self.annotation_folder(place) / "strokes.jsonl"
+        return self.annotation_folder(location) / "strokes.jsonl"
 
     def trainset(self, name: str) -> Path:
         """One training set."""
@@ -197,7 +197,7 @@ def sidecar_of(volume: Path) -> Path:
     return volume.with_suffix(".json")
 
 
-def holder_of(folder: Path) -> Path:
+def owner_file_of(folder: Path) -> Path:
     """Return the file that says which job makes what lies in the folder of a run or an audit."""
     return folder / "job.txt"
 
@@ -205,4 +205,6 @@ def holder_of(folder: Path) -> Path:
 def find_project(start: Path) -> Path | None:
     """Return the folder or its nearest parent that is a project, None where there is none."""
     folder = start.absolute()
-    return next((here for here in (folder, *folder.parents) if ProjectLayout(here).settings.is_file()), None)
+    return next(
+        (candidate for candidate in (folder, *folder.parents) if ProjectLayout(candidate).settings.is_file()), None
+    )

@@ -13,7 +13,7 @@ from typing import final
 
 import msgspec
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import AlreadyRunningError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
@@ -21,7 +21,7 @@ from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
 
 
-class Painter(Owner, frozen=True):
+class PaintLockOwner(Owner, frozen=True):
     """A person and the process that they paint with."""
 
     user: str = ""
@@ -30,12 +30,12 @@ class Painter(Owner, frozen=True):
     """When the first stroke was kept: ISO 8601, UTC."""
 
     @property
-    def here(self) -> bool:
+    def is_this_process(self) -> bool:
         """Whether it is this very process."""
         return Owner(self.host, self.boot_id, self.pid, self.started) == locks.this_process()
 
     def __str__(self) -> str:
-        if self.here:
+        if self.is_this_process:
             return f"this program (since {self.since})"
         return f"{self.user} (process {self.pid} on {self.host}, since {self.since})"
 
@@ -46,16 +46,16 @@ def _login_name() -> str:
     return f"user {os.getuid()}"
 
 
-def painter_of(layout: ProjectLayout, place: Place) -> Painter | None:
+def read_paint_lock_owner(layout: ProjectLayout, location: TileLocation) -> PaintLockOwner | None:
     """Return who paints a tile, None if nobody does or the one who did has died."""
-    claim = layout.painting_claim(place)
+    claim = layout.painting_claim(location)
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        painter = msgspec.json.decode(claim.read_bytes(), type=Painter)
-        return painter if locks.lives(painter, lambda: locks.age_seconds(claim)) else None
+        owner = msgspec.json.decode(claim.read_bytes(), type=PaintLockOwner)
+        return owner if locks.is_alive(owner, lambda: locks.age_seconds(claim)) else None
     return None
 
 
-def refuse_painted(layout: ProjectLayout, place: Place) -> None:
+def require_not_painted(layout: ProjectLayout, location: TileLocation) -> None:
     """Refuse to change a tile that is being painted: what is painted would overwrite the change.
 
     Raises
@@ -63,26 +63,26 @@ def refuse_painted(layout: ProjectLayout, place: Place) -> None:
     AlreadyRunningError
         Naming who paints it.
     """
-    painter = painter_of(layout, place)
-    if painter is not None:
-        raise AlreadyRunningError(f"{place.id} is being painted by {painter}.", "Wait until it is left there.")
+    owner = read_paint_lock_owner(layout, location)
+    if owner is not None:
+        raise AlreadyRunningError(f"{location.id} is being painted by {owner}.", "Wait until it is left there.")
 
 
 @final
-class PaintingClaim:
+class PaintLock:
     """The right to paint one tile: taken, shown to other hosts by a thread of its own, given back."""
 
-    def __init__(self, layout: ProjectLayout, place: Place) -> None:
-        self._layout, self._place = layout, place
-        self._ended = threading.Event()
-        self._heart: threading.Thread | None = None
+    def __init__(self, layout: ProjectLayout, location: TileLocation) -> None:
+        self._layout, self._location = layout, location
+        self._stopped = threading.Event()
+        self._heartbeat_thread: threading.Thread | None = None
 
     @property
-    def is_taken(self) -> bool:
+    def is_acquired(self) -> bool:
         """Whether it was taken here, and not given back."""
-        return self._heart is not None
+        return self._heartbeat_thread is not None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the tile, also from somebody who has died.
 
         Raises
@@ -90,32 +90,34 @@ class PaintingClaim:
         AlreadyRunningError
             If somebody else paints it, in this program or another.
         """
-        claim, me = self._layout.painting_claim(self._place), locks.this_process()
-        painter = Painter(me.host, me.boot_id, me.pid, me.started, _login_name(), now())
+        claim, process = self._layout.painting_claim(self._location), locks.this_process()
+        owner = PaintLockOwner(process.host, process.boot_id, process.pid, process.started, _login_name(), now())
         try:
-            locks.take(claim, painter)
+            locks.acquire(claim, owner)
         except AlreadyRunningError:
-            refuse_painted(self._layout, self._place)
-            locks.take(claim, painter)  # whoever it was has just left
-        self._heart = threading.Thread(target=self._beat, args=(claim,), name=f"painting {self._place.id}", daemon=True)
-        self._heart.start()
+            require_not_painted(self._layout, self._location)
+            locks.acquire(claim, owner)  # whoever it was has just left
+        self._heartbeat_thread = threading.Thread(
+            target=self._heartbeat_loop, args=(claim,), name=f"painting {self._location.id}", daemon=True
+        )
+        self._heartbeat_thread.start()
 
     @property
-    def is_ours(self) -> bool:
+    def is_owned(self) -> bool:
         """Whether the tile is still ours: another host takes it if our heart has not been heard for long."""
-        return locks.is_owned_by(self._layout.painting_claim(self._place), locks.this_process())
+        return locks.is_owned_by(self._layout.painting_claim(self._location), locks.this_process())
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let others paint the tile."""
-        if self._heart is not None:
-            self._ended.set()
-            self._heart.join()
-            self._heart = None
-            self._ended.clear()
-            locks.release(self._layout.painting_claim(self._place), locks.this_process())
+        if self._heartbeat_thread is not None:
+            self._stopped.set()
+            self._heartbeat_thread.join()
+            self._heartbeat_thread = None
+            self._stopped.clear()
+            locks.release(self._layout.painting_claim(self._location), locks.this_process())
 
-    def _beat(self, claim: Path) -> None:
-        while not self._ended.wait(locks.HEARTBEAT_SECONDS):
+    def _heartbeat_loop(self, claim: Path) -> None:
+        while not self._stopped.wait(locks.HEARTBEAT_SECONDS):
             with contextlib.suppress(OSError):
-                if self.is_ours:
+                if self.is_owned:
                     os.utime(claim)

@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
-from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.project.slurm_settings import KEYS, SlurmSettings
 
 FORMAT = 1
@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProjectSettings:
     """What holds for the whole project."""
 
     format: int = FORMAT
@@ -36,16 +36,16 @@ class Settings:
         return self.format > FORMAT
 
     @property
-    def usual_slurm(self) -> SlurmSettings | None:
+    def default_slurm(self) -> SlurmSettings | None:
         """What a job asks Slurm for of which nothing else is said; None if it computes on this machine."""
         return self.slurm if self.always_slurm else None
 
-    def with_feature(self, name: str) -> "Settings":
+    def with_feature(self, name: str) -> "ProjectSettings":
         """Return the settings with one more feature."""
         return replace(self, features=(*self.features, name))
 
 
-def read_settings(path: Path) -> Settings:
+def read_settings(path: Path) -> ProjectSettings:
     """Read project.toml.
 
     Raises
@@ -64,46 +64,46 @@ def read_settings(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise SettingsError(f"{path} cannot be read: {fault}.", "Mend the file; it is plain TOML.") from fault
     settings = values.get("settings", {})
-    _expect(path, "format", values.get("format"), int)
-    _expect(path, "features", values.get("features", []), list)
-    _expect(path, "settings", settings, dict)
-    _expect(path, "settings.seed", settings.get("seed", 0), int)
+    _require_type(path, "format", values.get("format"), int)
+    _require_type(path, "features", values.get("features", []), list)
+    _require_type(path, "settings", settings, dict)
+    _require_type(path, "settings.seed", settings.get("seed", 0), int)
     features = values.get("features", [])
     for feature in features:
-        _expect(path, "features", feature, str)
-    return Settings(values["format"], tuple(features), settings.get("seed", 0), *_read_slurm(path, values))
+        _require_type(path, "features", feature, str)
+    return ProjectSettings(values["format"], tuple(features), settings.get("seed", 0), *_read_slurm(path, values))
 
 
 def _read_slurm(path: Path, values: dict[str, Any]) -> tuple[SlurmSettings, bool]:
-    _expect(path, "slurm", values.get("slurm", {}), dict)
+    _require_type(path, "slurm", values.get("slurm", {}), dict)
     table = dict(values.get("slurm", {}))
     always = table.pop("always", False)
     if not isinstance(always, bool):
         raise SettingsError(f"{path}: slurm.always is neither true nor false.", "Mend slurm.always in that file.")
     for key, value in table.items():
         if key not in {*KEYS, "extra"}:
-            known = ", ".join([*KEYS, "extra", "always"])
-            raise SettingsError(f"{path}: there is no key slurm.{key}.", f"Those there are: {known}.")
-        _expect(path, f"slurm.{key}", value, list if key == "extra" else str)
+            key_names = ", ".join([*KEYS, "extra", "always"])
+            raise SettingsError(f"{path}: there is no key slurm.{key}.", f"Those there are: {key_names}.")
+        _require_type(path, f"slurm.{key}", value, list if key == "extra" else str)
     for option in table.get("extra", []):
-        _expect(path, "slurm.extra", option, str)
+        _require_type(path, "slurm.extra", option, str)
     try:
         return SlurmSettings(**{**table, "extra": tuple(table.get("extra", []))}), always
     except UsageError as fault:
         raise SettingsError(f"{path}: {fault.fault}", fault.fix) from fault
 
 
-def _expect(path: Path, key: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool):
+def _require_type(path: Path, key: str, value: object, expected_type: type) -> None:
+    if not isinstance(value, expected_type) or isinstance(value, bool):
         raise SettingsError(
-            f"{path}: {key} should be of type {kind.__name__}, but is {value!r}.", f"Mend {key} in that file."
+            f"{path}: {key} should be of type {expected_type.__name__}, but is {value!r}.", f"Mend {key} in that file."
         )
 
 
-def write_settings(path: Path, settings: Settings) -> None:
+def write_settings(path: Path, settings: ProjectSettings) -> None:
     """Write project.toml whole."""
     values = {"format": settings.format, "features": list(settings.features), "settings": {"seed": settings.seed}}
     slurm = {**settings.slurm.as_table(), **({"always": True} if settings.always_slurm else {})}
     if slurm:
         values["slurm"] = slurm
-    write_whole(path, tomli_w.dumps(values))
+    write_atomically(path, tomli_w.dumps(values))

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tomoseg_tui.core.grid import DensityScale, Grid
+from tomoseg_tui.core.grid import DensityScale, VoxelGrid
 from tomoseg_tui.core.tiles import FeatureState
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.atomic import write_atomically
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -37,11 +37,11 @@ class FilterStep(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"--lowpass {self.lowpass:g} --highpass {self.highpass:g} --clamp {self.clamp:g}"
 
 
-Chain = tuple[FilterStep, ...]
+FilterHistory = tuple[FilterStep, ...]
 """All filters since the recording, in order; empty for none."""
 
 
-def chain_in_words(chain: Chain) -> str:
+def format_filter_chain(chain: FilterHistory) -> str:
     """Return a filter chain as people say it."""
     if not chain:
         return "no filter"
@@ -73,7 +73,7 @@ class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Mean density, from a sample of slices for large volumes."""
     sigma: float
     """Standard deviation of the densities; 1 for a flat volume."""
-    chain: Chain = ()
+    chain: FilterHistory = ()
     """Filters since the recording."""
     chain_angstrom: tuple[dict[str, float | None], ...] = ()
     """The same in Å, for people."""
@@ -85,9 +85,9 @@ class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
     """When."""
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> VoxelGrid:
         """Grid with the believed voxel size."""
-        return Grid(self.shape_zyx, self.voxel_size_angstrom, self.origin_xyz_angstrom, self.nstart_xyz)
+        return VoxelGrid(self.shape_zyx, self.voxel_size_angstrom, self.origin_xyz_angstrom, self.nstart_xyz)
 
     @property
     def scale(self) -> DensityScale:
@@ -96,8 +96,8 @@ class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def shares_tiles_with(self, other: "TomogramRecord") -> bool:
         """Tell whether tiles placed on one version mean the same place on the other."""
-        near = abs(self.voxel_size_angstrom - other.voxel_size_angstrom) <= 1e-3 * other.voxel_size_angstrom
-        return self.shape_zyx == other.shape_zyx and near
+        same_voxel_size = abs(self.voxel_size_angstrom - other.voxel_size_angstrom) <= 1e-3 * other.voxel_size_angstrom
+        return self.shape_zyx == other.shape_zyx and same_voxel_size
 
 
 class LayerSource(msgspec.Struct, frozen=True):
@@ -130,7 +130,7 @@ class CurvePoint(msgspec.Struct, frozen=True):
     recall: float
 
 
-def curve_in_words(curve: tuple[CurvePoint, ...]) -> dict[str, str]:
+def format_threshold_curve(curve: tuple[CurvePoint, ...]) -> dict[str, str]:
     """Return a row of numbers for Dice, precision and recall, above thresholds a tenth apart; empty without a curve."""
     tenths = curve[1::2]
     if not tenths:
@@ -153,7 +153,7 @@ class FeatureScore(msgspec.Struct, frozen=True):
     """The same at thresholds from 0.05 to 0.95; none in cards of version 0.1.0."""
 
 
-class TileCount(msgspec.Struct, frozen=True):
+class TileCounts(msgspec.Struct, frozen=True):
     """How many tiles taught, and how many judged."""
 
     positive: dict[str, int]
@@ -169,12 +169,12 @@ class NetworkCard(msgspec.Struct, frozen=True, kw_only=True, rename={"made_from"
     network: str
     voxel_size_angstrom: float
     polarity: str
-    preprocessing: Chain
+    preprocessing: FilterHistory
     features: dict[str, FeatureScore]
     """In the order of the network's outputs."""
     tiles: int
     """Tiles in all, those that taught and those that judged."""
-    tile_counts: TileCount
+    tile_counts: TileCounts
     learning_rate: float
     epochs: int
     """Epochs asked for."""
@@ -249,7 +249,7 @@ class MapSidecar(msgspec.Struct, frozen=True, kw_only=True):
     """-1 if the densities were turned to the network's polarity."""
     mean: float
     sigma: float
-    chain: Chain
+    chain: FilterHistory
     voxel_size_angstrom: float
     slices: list[tuple[int, int]]
     """Ranges of z that are filled, the end excluded."""
@@ -257,7 +257,7 @@ class MapSidecar(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     created: str = ""
 
-    def same_making(self, other: "MapSidecar") -> bool:
+    def has_same_inputs(self, other: "MapSidecar") -> bool:
         """Tell whether two maps are of the same network, densities and settings."""
         fields = ("tomogram", "run", "feature", "weights_digest", "sign", "mean", "sigma", "settings")
         return all(getattr(self, field) == getattr(other, field) for field in fields)
@@ -313,4 +313,4 @@ def read_record(path: Path, kind: type[Record]) -> Record:
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
     """Write one JSON file whole, indented for people."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")

@@ -8,7 +8,7 @@ from typing import Any
 from tomoseg_tui.errors import UsageError
 
 _VALUE = re.compile(r"[^\s\x00-\x1f\x7f]+")
-_OURS = frozenset(
+_RESERVED_OPTIONS = frozenset(
     {"array", "dependency", "error", "export", "job-name", "output", "parsable", "requeue", "signal", "wrap"}
 )
 """Options of sbatch that every job sets for itself."""
@@ -52,7 +52,7 @@ class SlurmSettings:
         for option in self.extra:
             if not re.match(r"--[a-z]", option) or not _VALUE.fullmatch(option):
                 raise UsageError(f"slurm extra {option!r} is no option.", "Write each as --option=VALUE, in one piece.")
-            if option[2:].partition("=")[0] in _OURS:
+            if option[2:].partition("=")[0] in _RESERVED_OPTIONS:
                 raise UsageError(f"slurm extra {option!r} is set by every job itself.", "Leave it out of project.toml.")
 
     @property
@@ -63,10 +63,10 @@ class SlurmSettings:
     @property
     def options(self) -> list[str]:
         """Return them as sbatch takes them."""
-        given = [f"--{_OPTIONS.get(key, key)}={getattr(self, key)}" for key in KEYS if getattr(self, key)]
-        return [*given, *self.extra]
+        options = [f"--{_OPTION_NAMES.get(key, key)}={getattr(self, key)}" for key in KEYS if getattr(self, key)]
+        return [*options, *self.extra]
 
-    def changed(self, words: str) -> "SlurmSettings":
+    def with_options(self, text: str) -> "SlurmSettings":
         """Return the settings with what ``partition=gpu,time=2:00:00`` says otherwise.
 
         Examples
@@ -74,8 +74,8 @@ class SlurmSettings:
         >>> SlurmSettings(time="1:00:00", memory="4G").changed("memory=16G,gres=gpu:1").options
         ['--time=1:00:00', '--mem=16G', '--gres=gpu:1']
         """
-        said: dict[str, Any] = dict(_read_words(words))
-        return replace(self, **said)
+        changes: dict[str, Any] = dict(_parse_options(text))
+        return replace(self, **changes)
 
     def as_table(self) -> Mapping[str, object]:
         """Return what is said, as it stands in project.toml."""
@@ -84,21 +84,21 @@ class SlurmSettings:
 
 KEYS = tuple(field.name for field in fields(SlurmSettings) if field.name != "extra")
 """What `--slurm` can say."""
-_OPTIONS = {"memory": "mem", "cpus": "cpus-per-task"}
+_OPTION_NAMES = {"memory": "mem", "cpus": "cpus-per-task"}
 
 
-def _read_words(words: str) -> dict[str, str]:
+def _parse_options(text: str) -> dict[str, str]:
     """Return what was said by key; a piece without = belongs to the value before it, as in ``partition=a,b``."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     key = ""
-    for piece in words.split(",") if words else ():
-        before, equals, value = piece.partition("=")
-        if equals and before in KEYS:
-            key = before
-            found[key] = value
+    for piece in text.split(",") if text else ():
+        name, equals, value = piece.partition("=")
+        if equals and name in KEYS:
+            key = name
+            values[key] = value
         elif key and not equals:
-            found[key] += f",{piece}"
+            values[key] += f",{piece}"
         else:
             fix = f"Write --slurm {KEYS[0]}=NAME,time=2:00:00; it knows {', '.join(KEYS)}."
             raise UsageError(f"--slurm does not know {piece!r}.", fix)
-    return found
+    return values

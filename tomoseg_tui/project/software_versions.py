@@ -7,15 +7,15 @@ from tomoseg_tui import __version__
 _PACKAGES = ("numpy", "scipy", "tensorflow", "keras", "h5py", "mrcfile")
 
 
-def tested_versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Return the versions of tomoseg, Python and the libraries that numbers depend on."""
     # Woken here: the screen starts sooner without it.
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
-    found = {"tomoseg": __version__, "python": platform.python_version()}
+    versions = {"tomoseg": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

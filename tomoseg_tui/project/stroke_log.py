@@ -20,19 +20,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import Change, Layer
+from tomoseg_tui.core.annotation import Layer, LayerChange
 from tomoseg_tui.core.tiles import FeatureState
-from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.project.records import now
 
-BEGUN, STROKE, UNDO, REDO, REPLACED, RENAMED = "journal", "stroke", "undo", "redo", "replaced", "renamed"
+CREATED, STROKE, UNDO, REDO, REPLACED, RENAMED = "journal", "stroke", "undo", "redo", "replaced", "renamed"
 """Kinds of lines: the first one of a file; a stroke; one taken back; done again; a layer came from elsewhere; a
 feature got another name."""
-_LINE = b'{"sum":"%s","line":%s}\n'
-_BODY_FROM, _SUM = len(b'{"sum":"01234567","line":'), slice(len(b'{"sum":"'), len(b'{"sum":"01234567'))
+_LINE_FORMAT = b'{"sum":"%s","line":%s}\n'
+_BODY_START, _CHECKSUM = len(b'{"sum":"01234567","line":'), slice(len(b'{"sum":"'), len(b'{"sum":"01234567'))
 
 
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line, without its checksum."""
 
     kind: str
@@ -40,7 +40,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     tool: str = ""
     at: str = ""
     start: str = ""
-    """Checksum of the feature's layer before; `layer_sum`."""
+    """Checksum of the feature's layer before; `layer_checksum`."""
     end: str = ""
     """The same afterwards."""
     pixels: str = ""
@@ -53,14 +53,16 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the journal for its first line, the new one of a feature that is renamed."""
 
     @property
-    def change(self) -> Change:
+    def change(self) -> LayerChange:
         """What the line does to its layer."""
-        bits = np.unpackbits(_loosened(self.pixels))
+        bits = np.unpackbits(_decompress(self.pixels))
         pixels = np.flatnonzero(bits).astype(np.int64)
-        return Change(self.feature, self.tool, pixels, _loosened(self.before), _loosened(self.after), self.states)
+        return LayerChange(
+            self.feature, self.tool, pixels, _decompress(self.before), _decompress(self.after), self.states
+        )
 
 
-class Mark(msgspec.Struct, frozen=True):
+class LogPosition(msgspec.Struct, frozen=True):
     """How far in which journal a layer's file has come."""
 
     journal: str
@@ -68,12 +70,12 @@ class Mark(msgspec.Struct, frozen=True):
     """Bytes of the journal that the layer contains."""
 
 
-def layer_sum(layer: Layer) -> str:
+def layer_checksum(layer: Layer) -> str:
     """Return the checksum of a layer."""
     return f"{zlib.crc32(np.ascontiguousarray(layer).tobytes()):08x}"
 
 
-def line_of(kind: str, change: Change, start: Layer, end: Layer) -> Line:
+def make_entry(kind: str, change: LayerChange, start: Layer, end: Layer) -> LogEntry:
     """Return the line that says what a stroke, an undo or a redo did.
 
     Parameters
@@ -87,118 +89,118 @@ def line_of(kind: str, change: Change, start: Layer, end: Layer) -> Line:
     """
     bits = np.zeros(start.size, np.bool_)
     bits[change.pixels] = True
-    return Line(
+    return LogEntry(
         kind,
         change.feature,
         change.tool,
         now(),
-        layer_sum(start),
-        layer_sum(end),
-        _squeezed(np.packbits(bits)),
-        _squeezed(change.before),
-        _squeezed(change.after),
+        layer_checksum(start),
+        layer_checksum(end),
+        _compress(np.packbits(bits)),
+        _compress(change.before),
+        _compress(change.after),
         change.states,
     )
 
 
-def _squeezed(values: NDArray[np.uint8]) -> str:
+def _compress(values: NDArray[np.uint8]) -> str:
     return base64.b64encode(zlib.compress(np.ascontiguousarray(values).tobytes(), 9)).decode("ascii")
 
 
-def _loosened(text: str) -> NDArray[np.uint8]:
+def _decompress(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
 
 
-def _encoded(line: Line) -> bytes:
-    body = msgspec.json.encode(line)
-    return _LINE % (f"{zlib.crc32(body):08x}".encode("ascii"), body)
+def _encode_entry(entry: LogEntry) -> bytes:
+    body = msgspec.json.encode(entry)
+    return _LINE_FORMAT % (f"{zlib.crc32(body):08x}".encode("ascii"), body)
 
 
-def _decoded(text: bytes) -> Line | None:
+def _decode_entry(data: bytes) -> LogEntry | None:
     """Return a line, None if it is not whole."""
-    body = text[_BODY_FROM:-2]
-    if text[-2:] == b"}\n" and text[_SUM] == f"{zlib.crc32(body):08x}".encode("ascii"):
+    body = data[_BODY_START:-2]
+    if data[-2:] == b"}\n" and data[_CHECKSUM] == f"{zlib.crc32(body):08x}".encode("ascii"):
         with contextlib.suppress(msgspec.MsgspecError):
-            return msgspec.json.decode(body, type=Line)
+            return msgspec.json.decode(body, type=LogEntry)
     return None
 
 
 @dataclass(frozen=True, eq=False)
-class Journal:
+class StrokeLog:
     """A journal as it was read."""
 
     id: str
     """Made by chance; tells a journal from another that takes its place."""
-    lines: tuple[Line, ...]
+    entries: tuple[LogEntry, ...]
     """Without the first; features by the names that they have now."""
     end: int
     """Bytes up to which it is whole."""
 
     @property
-    def mark(self) -> Mark:
+    def position(self) -> LogPosition:
         """What the file of a layer says that contains all lines."""
-        return Mark(self.id, self.end)
+        return LogPosition(self.id, self.end)
 
 
-def read_journal(path: Path) -> Journal | None:
+def read_stroke_log(path: Path) -> StrokeLog | None:
     """Return a journal, None if there is none or its first line is damaged.
 
     Damaged lines are passed over: those that follow apply to other layers, or not at all.
     """
     with contextlib.suppress(FileNotFoundError):
         content = path.read_bytes()
-        first, *others = content.splitlines(keepends=True) or [b""]
-        begun = _begun(first)
-        if begun is not None:
-            decoded = [(len(text), _decoded(text)) for text in others]
-            torn = 0
+        first, *later_lines = content.splitlines(keepends=True) or [b""]
+        log_id = _log_id(first)
+        if log_id is not None:
+            decoded = [(len(data), _decode_entry(data)) for data in later_lines]
+            torn_bytes = 0
             while decoded and decoded[-1][1] is None:
-                torn += decoded.pop()[0]
-            lines = [line for _, line in decoded if line is not None]
-            return Journal(begun, _by_newest_names(lines), len(content) - torn)
+                torn_bytes += decoded.pop()[0]
+            entries = [entry for _, entry in decoded if entry is not None]
+            return StrokeLog(log_id, _with_current_names(entries), len(content) - torn_bytes)
     return None
 
 
-def lines_since(path: Path, mark: Mark) -> tuple[Line, ...]:
+def entries_since(path: Path, position: LogPosition) -> tuple[LogEntry, ...]:
     """Return what was written after a mark; nothing if that is of another journal."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
-        if os.fstat(stream.fileno()).st_size > mark.at and _begun(stream.readline()) == mark.journal:
-            stream.seek(mark.at)
-            return _by_newest_names([line for line in map(_decoded, stream) if line is not None])
+        if os.fstat(stream.fileno()).st_size > position.at and _log_id(stream.readline()) == position.journal:
+            stream.seek(position.at)
+            return _with_current_names([entry for entry in map(_decode_entry, stream) if entry is not None])
     return ()
 
 
-def _begun(first: bytes) -> str | None:
+def _log_id(first: bytes) -> str | None:
     """Return the name of a journal from its first line."""
-    line = _decoded(first)
-    return line.name if line is not None and line.kind == BEGUN else None
+    entry = _decode_entry(first)
+    return entry.name if entry is not None and entry.kind == CREATED else None
 
 
-def _by_newest_names(lines: Sequence[Line]) -> tuple[Line, ...]:
+def _with_current_names(entries: Sequence[LogEntry]) -> tuple[LogEntry, ...]:
     """Return the lines with features by the names that the last line knows."""
-    named: list[Line] = []
-    for line in lines:
-        if line.kind == RENAMED:
-            named = [
-                msgspec.structs.replace(earlier, feature=line.name) if earlier.feature == line.feature else earlier
-                for earlier in named
+    renamed: list[LogEntry] = []
+    for entry in entries:
+        if entry.kind == RENAMED:
+            renamed = [
+                msgspec.structs.replace(earlier, feature=entry.name) if earlier.feature == entry.feature else earlier
+                for earlier in renamed
             ]
         else:
-            named.append(line)
-    return tuple(named)
+            renamed.append(entry)
+    return tuple(renamed)
 
 
-def begin_journal(path: Path) -> Journal:
+def create_stroke_log(path: Path) -> StrokeLog:
     """Begin an empty journal; one that stands there and is of no use any more is put aside."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         path.replace(path.with_name(f"damaged_{path.name}"))
-    first = _encoded(Line(BEGUN, at=now(), name=secrets.token_hex(8)))
-    write_whole(path, first)
-    return Journal(str(_begun(first)), (), len(first))
+    first = _encode_entry(LogEntry(CREATED, at=now(), name=secrets.token_hex(8)))
+    write_atomically(path, first)
+    return StrokeLog(str(_log_id(first)), (), len(first))
 
 
-def append_lines(path: Path, end: int, lines: Sequence[Line]) -> int:
+def append_entries(path: Path, end: int, entries: Sequence[LogEntry]) -> int:
     """Append lines, on disk when this returns; return where the journal ends now. The caller holds the tile's claim.
 
     Parameters
@@ -207,72 +209,74 @@ def append_lines(path: Path, end: int, lines: Sequence[Line]) -> int:
         Of a journal that was begun.
     end : int
         Bytes up to which it is whole; what stands behind is cut off.
-    lines : sequence of Line
+    entries : sequence of Line
 
     Raises
     ------
     OSError
         If the disk is full or the like; the journal is as it was then.
     """
-    text = b"".join(map(_encoded, lines))
+    data = b"".join(map(_encode_entry, entries))
     descriptor = os.open(path, os.O_WRONLY)
     try:
         os.ftruncate(descriptor, end)
         try:
-            _write_all(descriptor, text, end)
+            _write_all(descriptor, data, end)
             os.fsync(descriptor)
         except OSError:
             os.ftruncate(descriptor, end)
             raise
     finally:
         os.close(descriptor)
-    return end + len(text)
+    return end + len(data)
 
 
-def _write_all(descriptor: int, text: bytes, at: int) -> None:
-    done = 0
-    while done < len(text):
-        done += os.pwrite(descriptor, text[done:], at + done)
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    bytes_written = 0
+    while bytes_written < len(data):
+        bytes_written += os.pwrite(descriptor, data[bytes_written:], offset + bytes_written)
 
 
-def note(path: Path, kind: str, feature: str, name: str = "") -> Mark | None:
+def append_event(path: Path, kind: str, feature: str, name: str = "") -> LogPosition | None:
     """Append that a layer was REPLACED or a feature RENAMED, where there is a journal; return its end."""
-    journal = read_journal(path)
-    if journal is None:
+    log = read_stroke_log(path)
+    if log is None:
         return None
-    return Mark(journal.id, append_lines(path, journal.end, [Line(kind, feature, at=now(), name=name)]))
+    return LogPosition(log.id, append_entries(path, log.end, [LogEntry(kind, feature, at=now(), name=name)]))
 
 
 @dataclass(frozen=True)
-class History:
+class UndoStack:
     """What can be taken back, and what can be done again; the last one first to be."""
 
-    done: tuple[Change, ...] = ()
-    undone: tuple[Change, ...] = ()
+    done: tuple[LayerChange, ...] = ()
+    undone: tuple[LayerChange, ...] = ()
 
-    def after(self, kind: str, change: Change) -> "History":
+    def after(self, kind: str, change: LayerChange) -> "UndoStack":
         """Return the history after a stroke, an undo or a redo; `change` is what it did."""
         if kind == UNDO:
-            return History(_without_last(self.done, change.feature), (*self.undone, change.reverse))
+            return UndoStack(_without_last(self.done, change.feature), (*self.undone, change.inverse))
         if kind == REDO:
-            return History((*self.done, change), _without_last(self.undone, change.feature))
-        return History((*self.done, change), ())
+            return UndoStack((*self.done, change), _without_last(self.undone, change.feature))
+        return UndoStack((*self.done, change), ())
 
-    def without(self, feature: str) -> "History":
+    def without(self, feature: str) -> "UndoStack":
         """Return the history without a feature, whose layer came from elsewhere."""
         done = tuple(change for change in self.done if change.feature != feature)
-        return History(done, tuple(change for change in self.undone if change.feature != feature))
+        return UndoStack(done, tuple(change for change in self.undone if change.feature != feature))
 
 
-def _without_last(changes: tuple[Change, ...], feature: str) -> tuple[Change, ...]:
-    numbers = (number for number in reversed(range(len(changes))) if changes[number].feature == feature)
-    last = next(numbers, len(changes))
+def _without_last(changes: tuple[LayerChange, ...], feature: str) -> tuple[LayerChange, ...]:
+    indices = (index for index in reversed(range(len(changes))) if changes[index].feature == feature)
+    last = next(indices, len(changes))
     return (*changes[:last], *changes[last + 1 :])
 
 
-def history_of(lines: Sequence[Line]) -> History:
+def build_undo_stack(entries: Sequence[LogEntry]) -> UndoStack:
     """Return what a journal's lines leave to be taken back and done again."""
-    history = History()
-    for line in lines:
-        history = history.without(line.feature) if line.kind == REPLACED else history.after(line.kind, line.change)
-    return history
+    undo_stack = UndoStack()
+    for entry in entries:
+        undo_stack = (
+            undo_stack.without(entry.feature) if entry.kind == REPLACED else undo_stack.after(entry.kind, entry.change)
+        )
+    return undo_stack

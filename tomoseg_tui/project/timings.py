@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 
 from tomoseg_tui import __version__
-from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.project.user_config import xdg_home
 
-MOST_KEPT = 200
+MAX_TIMINGS = 200
 """The oldest go first."""
 
 
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """What a process took that did a little of a job's work."""
 
     start_seconds: float
@@ -34,31 +34,31 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     video_bytes: int = 0
     """The most that it had on a GPU; 0 on the CPU."""
 
-    def seconds(self, units: float, *, judged: int = 0) -> float:
+    def seconds(self, units: float, *, validated_tiles: int = 0) -> float:
         """Return what so many units of work take, and looks at so many held-out tiles."""
-        return self.start_seconds + units * self.unit_seconds + judged * self.judging_seconds
+        return self.start_seconds + units * self.unit_seconds + validated_tiles * self.judging_seconds
 
 
-def pace_key(*words: object) -> str:
+def timing_key(*parts: object) -> str:
     """Return the name under which a pace is kept: what was done here, by this version."""
-    return " ".join(map(str, (__version__, socket.gethostname(), len(os.sched_getaffinity(0)), *words)))
+    return " ".join(map(str, (__version__, socket.gethostname(), len(os.sched_getaffinity(0)), *parts)))
 
 
-def paces_file(environment: Mapping[str, str] = os.environ) -> Path:
+def timings_file(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where the paces lie."""
     return xdg_home("XDG_CACHE_HOME", ".cache", environment) / "tomoseg" / "paces.json"
 
 
-def known_paces(path: Path) -> dict[str, Pace]:
+def load_timings(path: Path) -> dict[str, Timing]:
     """Return all that was measured."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Pace])
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Timing])
     return {}
 
 
-def remember_pace(path: Path, key: str, pace: Pace) -> None:
+def store_timing(path: Path, key: str, timing: Timing) -> None:
     """Keep what was measured; where that is not possible, nothing is lost but a moment next time."""
-    known = {name: value for name, value in known_paces(path).items() if name != key}
-    kept = dict([*known.items(), (key, pace)][-MOST_KEPT:])
+    others = {name: value for name, value in load_timings(path).items() if name != key}
+    newest = dict([*others.items(), (key, timing)][-MAX_TIMINGS:])
     with contextlib.suppress(OSError):
-        write_whole(path, msgspec.json.encode(kept))
+        write_atomically(path, msgspec.json.encode(newest))

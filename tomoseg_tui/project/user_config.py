@@ -14,21 +14,21 @@ from typing import Any
 
 from tomoseg_tui.errors import SettingsError
 
-NOTICES = ("off", "9", "777")
+OSC_MODES = ("off", "9", "777")
 """How a terminal can be told that something has happened: not at all, or by one of these control sequences."""
 
 
 @dataclass(frozen=True)
-class Notice:
+class NotificationConfig:
     """How a terminal that watches a job tells that it has ended."""
 
     bell: bool = True
     osc: str = "off"
-    """One of `NOTICES`; 9 is understood by iTerm2, kitty and Windows Terminal, 777 by urxvt, foot and WezTerm."""
+    """One of `OSC_MODES`; 9 is understood by iTerm2, kitty and Windows Terminal, 777 by urxvt, foot and WezTerm."""
 
 
 @dataclass(frozen=True)
-class Config:
+class UserConfig:
     """What the user has settled."""
 
     renderer: str = "auto"
@@ -36,17 +36,17 @@ class Config:
     mouse: bool = True
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys by action id, several with commas between."""
-    notice: Notice = field(default_factory=Notice)
+    notice: NotificationConfig = field(default_factory=NotificationConfig)
     on_finish: tuple[str, ...] = ()
     """Program and arguments, run when a job is done or has failed; nothing if empty."""
     queue_folder: Path | None = None
     """Where jobs wait for their device; in the system's temporary folder if None."""
 
 
-def xdg_home(variable: str, usual: str, environment: Mapping[str, str]) -> Path:
+def xdg_home(variable: str, default: str, environment: Mapping[str, str]) -> Path:
     """Return the folder that a variable of the XDG base directories names, else the usual one in the home."""
-    named = environment.get(variable, "")
-    return Path(named) if named else Path(environment.get("HOME", "~")).expanduser() / usual
+    configured = environment.get(variable, "")
+    return Path(configured) if configured else Path(environment.get("HOME", "~")).expanduser() / default
 
 
 def config_file(environment: Mapping[str, str] = os.environ) -> Path:
@@ -54,7 +54,7 @@ def config_file(environment: Mapping[str, str] = os.environ) -> Path:
     return xdg_home("XDG_CONFIG_HOME", ".config", environment) / "tomoseg" / "config.toml"
 
 
-def read_config(path: Path) -> Config:
+def read_config(path: Path) -> UserConfig:
     """Read the config; none is as good as an empty one.
 
     Raises
@@ -65,7 +65,7 @@ def read_config(path: Path) -> Config:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Config()
+        return UserConfig()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise SettingsError(f"{path} cannot be read: {fault}.", "Mend the file; it is plain TOML.") from fault
     kinds: dict[str, type] = {
@@ -76,12 +76,12 @@ def read_config(path: Path) -> Config:
     if "keys" in values:
         values["keys"] = {str(action): str(key) for action, key in values["keys"].items()}
     if "notice" in values:
-        values["notice"] = _notice(path, values["notice"])
+        values["notice"] = _parse_notification(path, values["notice"])
     if "on_finish" in values:
-        values["on_finish"] = _words(path, values["on_finish"])
+        values["on_finish"] = _parse_argv(path, values["on_finish"])
     if "queue_folder" in values:
         values["queue_folder"] = Path(values["queue_folder"]).expanduser()
-    return Config(**values)
+    return UserConfig(**values)
 
 
 def _check_kinds(path: Path, values: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
@@ -92,16 +92,16 @@ def _check_kinds(path: Path, values: Mapping[str, Any], kinds: Mapping[str, type
             raise SettingsError(f"{path}: {key} should be a {kinds[key].__name__}, but is {value!r}.", "Mend it there.")
 
 
-def _notice(path: Path, values: dict[str, Any]) -> Notice:
+def _parse_notification(path: Path, values: dict[str, Any]) -> NotificationConfig:
     values = {key: str(value) if key == "osc" and value in {9, 777} else value for key, value in values.items()}
     _check_kinds(path, values, {"bell": bool, "osc": str})
-    notice = Notice(**values)
-    if notice.osc not in NOTICES:
-        raise SettingsError(f"{path}: osc is {notice.osc!r}.", f"Take one of {', '.join(NOTICES)}.")
-    return notice
+    config = NotificationConfig(**values)
+    if config.osc not in OSC_MODES:
+        raise SettingsError(f"{path}: osc is {config.osc!r}.", f"Take one of {', '.join(OSC_MODES)}.")
+    return config
 
 
-def _words(path: Path, values: list[Any]) -> tuple[str, ...]:
+def _parse_argv(path: Path, values: list[Any]) -> tuple[str, ...]:
     if not all(isinstance(value, str) for value in values):
         raise SettingsError(
             f"{path}: on_finish holds something else than words.", 'Write it as ["program", "argument"].'

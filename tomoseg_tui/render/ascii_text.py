@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.render.cells import Letters, brightness, text_rows
+from tomoseg_tui.render.cells import Letters, brightness, join_rows
 
 RAMP = " .:-=+*#%@"
 """Characters from dark to bright; no letters or digits, which stand for labels."""
@@ -25,4 +25,4 @@ def encode(rgb: NDArray[np.uint8], *, letters: Letters | None = None) -> list[st
         One line a row, each as long as the picture is wide.
     """
     steps = brightness(rgb).astype(np.intp) * len(RAMP) // 256
-    return text_rows(np.array(list(RAMP))[steps], letters)
+    return join_rows(np.array(list(RAMP))[steps], letters)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.render.cells import PIXELS_A_CELL_XY, Letters, brightness, text_rows, whole_cells
+from tomoseg_tui.render.cells import PIXELS_PER_CELL_XY, Letters, brightness, join_rows, pad_to_cells
 from tomoseg_tui.render.greys import dither
 
 _DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint16)
@@ -26,7 +26,7 @@ def encode(rgb: NDArray[np.uint8], *, letters: Letters | None = None) -> list[st
     list of str
         One line a row of cells.
     """
-    lit = dither(whole_cells(brightness(rgb), PIXELS_A_CELL_XY["braille"]))
+    lit = dither(pad_to_cells(brightness(rgb), PIXELS_PER_CELL_XY["braille"]))
     cells = lit.reshape(lit.shape[0] // 4, 4, lit.shape[1] // 2, 2)  # (row, y, column, x)
     bits = np.einsum("rycx,yx->rc", cells, _DOT_BITS)
-    return text_rows(_PATTERNS[bits], letters)
+    return join_rows(_PATTERNS[bits], letters)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Letters = NDArray[np.str_]
 """One letter a cell, shape (rows, columns), an empty string where there is none."""
 
-PIXELS_A_CELL_XY = {"halfblock": (1, 2), "braille": (2, 4), "ascii": (1, 1), "sixel": (10, 20), "kitty": (10, 20)}
+PIXELS_PER_CELL_XY = {"halfblock": (1, 2), "braille": (2, 4), "ascii": (1, 1), "sixel": (10, 20), "kitty": (10, 20)}
 """Points that each renderer draws along x and y of a cell; a usual size of a cell for the last two."""
 
 _BRIGHTNESS = np.array([77, 150, 29], dtype=np.uint16)
@@ -18,14 +18,14 @@ def brightness(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray((rgb @ _BRIGHTNESS) >> 8, dtype=np.uint8)
 
 
-def whole_cells(picture: NDArray[np.uint8], pixels_a_cell_xy: tuple[int, int]) -> NDArray[np.uint8]:
+def pad_to_cells(picture: NDArray[np.uint8], pixels_per_cell_xy: tuple[int, int]) -> NDArray[np.uint8]:
     """Repeat the last row and column until a picture fills whole cells.
 
     Parameters
     ----------
     picture : ndarray of uint8, shape (y, x) or (y, x, 3)
         Left unchanged.
-    pixels_a_cell_xy : tuple of int
+    pixels_per_cell_xy : tuple of int
         Points along x and y of a cell.
 
     Returns
@@ -33,14 +33,14 @@ def whole_cells(picture: NDArray[np.uint8], pixels_a_cell_xy: tuple[int, int]) -
     ndarray of uint8
         The picture itself where it fits already.
     """
-    missing_y, missing_x = -picture.shape[0] % pixels_a_cell_xy[1], -picture.shape[1] % pixels_a_cell_xy[0]
+    missing_y, missing_x = -picture.shape[0] % pixels_per_cell_xy[1], -picture.shape[1] % pixels_per_cell_xy[0]
     if not (missing_y or missing_x):
         return picture
     margins = [(0, missing_y), (0, missing_x), (0, 0)][: picture.ndim]
     return np.pad(picture, margins, mode="edge")
 
 
-def text_rows(characters: NDArray[np.str_], letters: Letters | None) -> list[str]:
+def join_rows(characters: NDArray[np.str_], letters: Letters | None) -> list[str]:
     """Join characters to lines, letters standing over them.
 
     Parameters

@@ -41,12 +41,12 @@ def colour_keys(rgb: NDArray[np.uint8], depth: str) -> NDArray[np.int32]:
     Returns
     -------
     ndarray of int32, shape (y, x)
-        Keys for `foreground` and `background`. Greys stay greys, in 256 colours of xterm's 26, in 16 colours
-        dithered between four; coloured pixels take a hue.
+        Keys for `foreground_escape` and `background_escape`. Greys stay greys: in 256 colours of xterm's 26, in
+        16 colours dithered between four; coloured pixels take a hue.
     """
     if depth == "truecolor":
-        wide = rgb.astype(np.int32)
-        return np.asarray(wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2])
+        channels = rgb.astype(np.int32)
+        return np.asarray(channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2])
     if depth == "256":
         return _xterm_keys(rgb)
     return _ansi_keys(rgb)
@@ -73,8 +73,8 @@ def _ansi_keys(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
     offsets = (bayer_thresholds((rgb.shape[0], rgb.shape[1])) - 0.5) * _DITHER_REACH
     dithered = np.clip(rgb[..., 0] + offsets, 0, 255).astype(np.uint8)
     excess = rgb - rgb.min(axis=-1, keepdims=True)  # what is left when the grey is taken away
-    lit = excess > excess.max(axis=-1, keepdims=True) * _HUE_SHARE
-    hues = lit[..., 0] * 1 + lit[..., 1] * 2 + lit[..., 2] * 4
+    is_lit = excess > excess.max(axis=-1, keepdims=True) * _HUE_SHARE
+    hues = is_lit[..., 0] * 1 + is_lit[..., 1] * 2 + is_lit[..., 2] * 4
     return np.where(_is_grey(rgb), _ansi_grey_table()[dithered], hues).astype(np.int32)
 
 
@@ -96,7 +96,7 @@ def _ansi_grey_table() -> NDArray[np.int32]:
 
 
 @lru_cache(maxsize=65536)
-def foreground(key: int, depth: str) -> str:
+def foreground_escape(key: int, depth: str) -> str:
     """Write the escape sequence that draws in a colour: its key and the depth that the key was made for."""
     if depth == "truecolor":
         return f"\x1b[38;2;{key >> 16};{key >> 8 & 255};{key & 255}m"
@@ -106,7 +106,7 @@ def foreground(key: int, depth: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def background(key: int, depth: str) -> str:
+def background_escape(key: int, depth: str) -> str:
     """Write the escape sequence that draws on a colour: its key and the depth that the key was made for."""
     if depth == "truecolor":
         return f"\x1b[48;2;{key >> 16};{key >> 8 & 255};{key & 255}m"

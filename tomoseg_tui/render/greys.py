@@ -23,7 +23,7 @@ _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
 
 
 @dataclass(frozen=True)
-class Window:
+class GreyWindow:
     """Which densities are black and which are white."""
 
     low: float
@@ -38,7 +38,7 @@ class Window:
             )
 
 
-def window_from_sample(values: NDArray[np.generic], low_percent: float = 0.5, high_percent: float = 99.5) -> Window:
+def window_from_sample(values: NDArray[np.generic], low_percent: float = 0.5, high_percent: float = 99.5) -> GreyWindow:
     """Find a window that shows most of a sample of densities.
 
     Parameters
@@ -56,17 +56,17 @@ def window_from_sample(values: NDArray[np.generic], low_percent: float = 0.5, hi
     """
     finite = values[np.isfinite(values)].astype(np.float64)
     if finite.size == 0:
-        return Window(0.0, 1.0)
+        return GreyWindow(0.0, 1.0)
     low, high = (float(end) for end in np.percentile(finite, (low_percent, high_percent)))
     if low == high:
         low, high = float(finite.min()), float(finite.max())
     if low == high:
         margin = max(1.0, abs(low) * 1e-6)
         low, high = low - margin, high + margin
-    return Window(low, high)
+    return GreyWindow(low, high)
 
 
-def to_grey(values: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
+def to_grey(values: NDArray[np.generic], window: GreyWindow) -> NDArray[np.uint8]:
     """Turn densities into greys.
 
     Parameters
@@ -107,7 +107,7 @@ def restore_contrast(shrunk: NDArray[np.uint8], original: NDArray[np.uint8]) -> 
         return shrunk
     scale = (high - low) / (old_high - old_low)
     black = low - old_low * scale
-    return to_grey(shrunk, Window(black, black + 255 * scale))
+    return to_grey(shrunk, GreyWindow(black, black + 255 * scale))
 
 
 def quantise(grey: NDArray[np.uint8], levels: int) -> NDArray[np.uint8]:

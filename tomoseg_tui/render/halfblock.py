@@ -7,13 +7,13 @@ space, a full block, or the upper or lower half, whichever needs fewer switches.
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.render.cells import PIXELS_A_CELL_XY, Letters, brightness, text_rows, whole_cells
-from tomoseg_tui.render.colours import RESET, are_dark, background, colour_keys, foreground
+from tomoseg_tui.render.cells import PIXELS_PER_CELL_XY, Letters, brightness, join_rows, pad_to_cells
+from tomoseg_tui.render.colours import RESET, are_dark, background_escape, colour_keys, foreground_escape
 from tomoseg_tui.render.greys import dither
 
 _BLACK_AND_WHITE = np.array([[" ", "▄"], ["▀", "█"]])
 """Character by whether the upper and the lower pixel is lit."""
-_UNKNOWN = -1
+_NO_COLOUR = -1
 """Key of the colour that a row begins with: none that a picture has."""
 
 
@@ -35,36 +35,36 @@ def encode(rgb: NDArray[np.uint8], *, letters: Letters | None = None, depth: str
     list of str
         One line a row of cells; with colours each ends by resetting them.
     """
-    rgb = whole_cells(rgb, PIXELS_A_CELL_XY["halfblock"])
+    rgb = pad_to_cells(rgb, PIXELS_PER_CELL_XY["halfblock"])
     if depth == "none":
         lit = dither(brightness(rgb)).astype(np.intp)
-        return text_rows(_BLACK_AND_WHITE[lit[::2], lit[1::2]], letters)
+        return join_rows(_BLACK_AND_WHITE[lit[::2], lit[1::2]], letters)
     if letters is None:
         keys = colour_keys(rgb, depth).tolist()
-        return [_plain_row(upper, lower, depth) for upper, lower in zip(keys[::2], keys[1::2], strict=True)]
+        return [_encode_row(upper, lower, depth) for upper, lower in zip(keys[::2], keys[1::2], strict=True)]
     return _lettered_rows(rgb, letters, depth)
 
 
-def _plain_row(uppers: list[int], lowers: list[int], depth: str) -> str:
+def _encode_row(uppers: list[int], lowers: list[int], depth: str) -> str:
     parts: list[str] = []
-    ink = ground = _UNKNOWN
+    foreground_key = background_key = _NO_COLOUR
     for upper, lower in zip(uppers, lowers, strict=True):
-        new_ink, new_ground, character = _cell(upper, lower, ink, ground)
-        if new_ink != ink:
-            ink = new_ink
-            parts.append(foreground(ink, depth))
-        if new_ground != ground:
-            ground = new_ground
-            parts.append(background(ground, depth))
+        new_foreground, new_background, character = _cell(upper, lower, foreground_key, background_key)
+        if new_foreground != foreground_key:
+            foreground_key = new_foreground
+            parts.append(foreground_escape(foreground_key, depth))
+        if new_background != background_key:
+            background_key = new_background
+            parts.append(background_escape(background_key, depth))
         parts.append(character)
     return "".join(parts) + RESET
 
 
-def _cell(upper: int, lower: int, ink: int, ground: int) -> tuple[int, int, str]:
+def _cell(upper: int, lower: int, foreground_key: int, background_key: int) -> tuple[int, int, str]:
     """Choose ink, ground and character for a cell so that few of them change."""
     if upper == lower:
-        return (ink, ground, "█") if upper == ink else (ink, upper, " ")
-    if upper == ground or lower == ink:
+        return (foreground_key, background_key, "█") if upper == foreground_key else (foreground_key, upper, " ")
+    if upper == background_key or lower == foreground_key:
         return lower, upper, "▄"
     return upper, lower, "▀"
 
@@ -72,17 +72,21 @@ def _cell(upper: int, lower: int, ink: int, ground: int) -> tuple[int, int, str]
 def _lettered_rows(rgb: NDArray[np.uint8], letters: Letters, depth: str) -> list[str]:
     """Draw as without letters, then each row in stretches between its letters."""
     means = ((rgb[::2].astype(np.uint16) + rgb[1::2]) // 2).astype(np.uint8)  # (rows, columns, 3)
-    grounds = colour_keys(means, depth).tolist()
+    background_keys = colour_keys(means, depth).tolist()
     white, black = colour_keys(np.array([[[255] * 3, [0] * 3]], dtype=np.uint8), depth)[0].tolist()
-    dark = are_dark(means, depth)
+    is_dark = are_dark(means, depth)
     rows = []
     keys = colour_keys(rgb, depth).tolist()
     for row, (upper, lower) in enumerate(zip(keys[::2], keys[1::2], strict=True)):
         parts, start = [], 0
         for column in np.flatnonzero(letters[row] != "").tolist():
-            parts.append(_plain_row(upper[start:column], lower[start:column], depth))
-            ink = white if dark[row, column] else black
-            parts.append(foreground(ink, depth) + background(grounds[row][column], depth) + str(letters[row, column]))
+            parts.append(_encode_row(upper[start:column], lower[start:column], depth))
+            letter_key = white if is_dark[row, column] else black
+            parts.append(
+                foreground_escape(letter_key, depth)
+                + background_escape(background_keys[row][column], depth)
+                + str(letters[row, column])
+            )
             start = column + 1
-        rows.append("".join([*parts, _plain_row(upper[start:], lower[start:], depth)]))
+        rows.append("".join([*parts, _encode_row(upper[start:], lower[start:], depth)]))
     return rows

@@ -32,7 +32,10 @@ def encode(rgb: NDArray[np.uint8], *, cells_xy: tuple[int, int] | None = None) -
     """
     payload = standard_b64encode(png_encoder.encode(rgb, compression=1)).decode("ascii")
     chunks = [payload[start : start + CHUNK] for start in range(0, len(payload), CHUNK)]
-    stretch = f",c={cells_xy[0]},r={cells_xy[1]}" if cells_xy else ""
-    heads = [f"a=T,f=100,q=2{stretch},"] + [""] * (len(chunks) - 1)
-    more = [1] * (len(chunks) - 1) + [0]
-    return "".join(f"\x1b_G{head}m={m};{chunk}\x1b\\" for head, m, chunk in zip(heads, more, chunks, strict=True))
+    cell_size = f",c={cells_xy[0]},r={cells_xy[1]}" if cells_xy else ""
+    prefixes = [f"a=T,f=100,q=2{cell_size},"] + [""] * (len(chunks) - 1)
+    more_flags = [1] * (len(chunks) - 1) + [0]
+    return "".join(
+        f"\x1b_G{prefix}m={flag};{chunk}\x1b\\"
+        for prefix, flag, chunk in zip(prefixes, more_flags, chunks, strict=True)
+    )

@@ -23,9 +23,9 @@ _FONT = {
     "6": "06 08 10 1E 11 11 0E", "7": "1F 01 02 04 04 08 08", "8": "0E 11 11 0E 11 11 0E", "9": "0E 11 11 0F 01 02 0C",
 }  # fmt: skip
 """Rows of each letter from the top, five bits each, the leftmost highest."""
-_DEEPEST = 12
+_MAX_DEPTH = 12
 """Peelings of a region after which a letter stands well anywhere: it is 7 high."""
-_PITCH = 40
+_MIN_SPACING = 40
 """Least distance between two letters of one label, in pixels of the font."""
 
 
@@ -49,7 +49,7 @@ def glyph(letter: str, scale: int = 1) -> NDArray[np.bool_]:
     return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def burn_letters(
+def draw_label_letters(
     rgb: NDArray[np.uint8], labels: NDArray[np.uint8], palette: Palette, scale: int = 1
 ) -> NDArray[np.uint8]:
     """Write the letters of labels into a picture, white with a black rim, where each label is widest.
@@ -70,47 +70,47 @@ def burn_letters(
     ndarray of uint8, shape (y, x, 3)
         A new picture; only where it is smaller than a letter is the letter cut.
     """
-    burnt = rgb.copy()
+    lettered = rgb.copy()
     for style in palette:
-        shape = glyph(style.letter, scale)
-        for y, x in _places(labels[::scale, ::scale] == style.label):
-            _stamp_into(burnt, shape, (y * scale, x * scale), rim=scale)
-    return burnt
+        ink = glyph(style.letter, scale)
+        for y, x in _letter_positions(labels[::scale, ::scale] == style.label):
+            _draw_glyph(lettered, ink, (y * scale, x * scale), rim=scale)
+    return lettered
 
 
-def _places(region: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _letter_positions(region: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Choose points deep inside a region, one after the other, none within a pitch of another."""
-    depth = _depth(region)
-    least = min(2, int(depth.max(initial=0)))  # specks beside a larger region get no letter
-    places: list[tuple[int, int]] = []
-    while least and depth.max() >= least:
+    depth = _erosion_depth(region)
+    min_depth = min(2, int(depth.max(initial=0)))  # specks beside a larger region get no letter
+    positions: list[tuple[int, int]] = []
+    while min_depth and depth.max() >= min_depth:
         y, x = divmod(int(depth.argmax()), depth.shape[1])
-        places.append((y, x))
-        depth[max(0, y - _PITCH) : y + _PITCH, max(0, x - _PITCH) : x + _PITCH] = 0
-    return places
+        positions.append((y, x))
+        depth[max(0, y - _MIN_SPACING) : y + _MIN_SPACING, max(0, x - _MIN_SPACING) : x + _MIN_SPACING] = 0
+    return positions
 
 
-def _depth(region: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _erosion_depth(region: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Count for each pixel how many times a region can be peeled until it is gone, at most 12 times."""
     depth = np.zeros(region.shape, dtype=np.uint8)
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         depth += region
         padded = np.pad(region, 1)
         region = region & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return depth
 
 
-def _stamp_into(out: NDArray[np.uint8], ink: NDArray[np.bool_], centre_yx: tuple[int, int], *, rim: int) -> None:
+def _draw_glyph(out: NDArray[np.uint8], ink: NDArray[np.bool_], centre_yx: tuple[int, int], *, rim: int) -> None:
     """Write a letter around a point, moved so that it lies within the picture."""
     ink = np.pad(ink, rim)
-    halo = np.zeros_like(ink)
+    outline = np.zeros_like(ink)
     for shift_y in (-rim, 0, rim):
         for shift_x in (-rim, 0, rim):
-            halo |= np.roll(ink, (shift_y, shift_x), axis=(0, 1))
+            outline |= np.roll(ink, (shift_y, shift_x), axis=(0, 1))
     top, left = (
-        max(0, min(centre - length // 2, room - length))
-        for centre, length, room in zip(centre_yx, ink.shape, out.shape, strict=False)
+        max(0, min(centre - length // 2, extent - length))
+        for centre, length, extent in zip(centre_yx, ink.shape, out.shape, strict=False)
     )
     window = out[top : top + ink.shape[0], left : left + ink.shape[1]]
-    window[halo[: window.shape[0], : window.shape[1]]] = 0
+    window[outline[: window.shape[0], : window.shape[1]]] = 0
     window[ink[: window.shape[0], : window.shape[1]]] = 255

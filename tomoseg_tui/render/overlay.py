@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError
 from tomoseg_tui.render.cells import Letters
-from tomoseg_tui.render.colours import RESET, background, colour_keys, foreground
+from tomoseg_tui.render.colours import RESET, background_escape, colour_keys, foreground_escape
 from tomoseg_tui.render.viewport import resample
 
 OKABE_ITO = (
@@ -60,18 +60,18 @@ def make_palette(names: Mapping[int, str]) -> Palette:
         free; the eighth label has the first colour again, the 37th the first letter.
     """
     styles: list[LabelStyle] = []
-    for place, (label, name) in enumerate(names.items()):
-        letter = _free_letter(name, {style.letter for style in styles}) or _ALPHABET[place % len(_ALPHABET)]
-        styles.append(LabelStyle(label, name, letter, OKABE_ITO[place % len(OKABE_ITO)]))
+    for index, (label, name) in enumerate(names.items()):
+        letter = _free_letter(name, {style.letter for style in styles}) or _ALPHABET[index % len(_ALPHABET)]
+        styles.append(LabelStyle(label, name, letter, OKABE_ITO[index % len(OKABE_ITO)]))
     return tuple(styles)
 
 
-def _free_letter(name: str, taken: set[str]) -> str:
+def _free_letter(name: str, used: set[str]) -> str:
     candidates = [character for character in name.upper() + _ALPHABET if character in _ALPHABET]
-    return next((character for character in candidates if character not in taken), "")
+    return next((character for character in candidates if character not in used), "")
 
 
-def paint_over(
+def blend_labels(
     grey: NDArray[np.uint8], labels: NDArray[np.uint8], palette: Palette, strength: float = 0.55
 ) -> NDArray[np.uint8]:
     """Colour the labelled pixels of a picture.
@@ -96,8 +96,8 @@ def paint_over(
         If the two shapes differ.
     """
     check_same_shape(grey, labels)
-    shades = labels.astype(np.uint16) * 256 + grey
-    return _mixtures(palette, strength).take(shades, axis=0)
+    blend_indices = labels.astype(np.uint16) * 256 + grey
+    return _blend_table(palette, strength).take(blend_indices, axis=0)
 
 
 def check_same_shape(grey: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
@@ -110,15 +110,15 @@ def check_same_shape(grey: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None
 
 
 @lru_cache(maxsize=16)
-def _mixtures(palette: Palette, strength: float) -> NDArray[np.uint8]:
+def _blend_table(palette: Palette, strength: float) -> NDArray[np.uint8]:
     """Tabulate the colour of each grey under each label, shape (label * 256 + grey, 3)."""
     greys = np.repeat(np.arange(256)[:, np.newaxis], 3, axis=1)  # (grey, 3)
     table = np.tile(greys, (256, 1, 1))  # (label, grey, 3)
     for style in palette:
         table[style.label] = np.rint(greys * (1 - strength) + np.array(style.rgb) * strength)
-    mixtures = table.reshape(-1, 3).astype(np.uint8)
-    mixtures.flags.writeable = False
-    return mixtures
+    colours = table.reshape(-1, 3).astype(np.uint8)
+    colours.flags.writeable = False
+    return colours
 
 
 def outlines(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -195,11 +195,16 @@ def legend(palette: Palette, colours: str = "none") -> str:
 def _swatch(style: LabelStyle, colours: str) -> str:
     if colours == "none":
         return style.letter
-    ground, ink = colour_keys(np.array([[style.rgb, (0, 0, 0)]], dtype=np.uint8), colours)[0].tolist()
-    return f"{background(ground, colours)}{foreground(ink, colours)} {style.letter} {RESET}"
+    background_key, foreground_key = colour_keys(np.array([[style.rgb, (0, 0, 0)]], dtype=np.uint8), colours)[
+        0
+    ].tolist()
+    return (
+        f"{background_escape(background_key, colours)}{foreground_escape(foreground_key, colours)} {style.letter} "
+        f"{RESET}"
+    )
 
 
-def mosaic(rows: Sequence[Sequence[NDArray[np.uint8]]], gap: int = 4, *, ground: int = 0) -> NDArray[np.uint8]:
+def image_grid(rows: Sequence[Sequence[NDArray[np.uint8]]], gap: int = 4, *, fill_value: int = 0) -> NDArray[np.uint8]:
     """Lay pictures out in rows, with a gap between them and no margin.
 
     Parameters
@@ -208,7 +213,7 @@ def mosaic(rows: Sequence[Sequence[NDArray[np.uint8]]], gap: int = 4, *, ground:
         All with as many axes; sizes and lengths of rows may differ. Left unchanged.
     gap : int
         Pixels between neighbours.
-    ground : int
+    fill_value : int
         Value of the gaps, and of what is left free beside smaller pictures.
 
     Returns
@@ -225,13 +230,13 @@ def mosaic(rows: Sequence[Sequence[NDArray[np.uint8]]], gap: int = 4, *, ground:
     if not pictures:
         raise ShapeError("There is no picture to lay out.", "Name at least one tile.")
     heights = [max((picture.shape[0] for picture in row), default=0) for row in rows]
-    places = max(len(row) for row in rows)
-    widths = [max(row[place].shape[1] for row in rows if place < len(row)) for place in range(places)]
-    shape = (sum(heights) + gap * (len(rows) - 1), sum(widths) + gap * (places - 1), *pictures[0].shape[2:])
-    canvas = np.full(shape, ground, dtype=np.uint8)
+    column_count = max(len(row) for row in rows)
+    widths = [max(row[column].shape[1] for row in rows if column < len(row)) for column in range(column_count)]
+    shape = (sum(heights) + gap * (len(rows) - 1), sum(widths) + gap * (column_count - 1), *pictures[0].shape[2:])
+    canvas = np.full(shape, fill_value, dtype=np.uint8)
     for row_number, row in enumerate(rows):
         top = sum(heights[:row_number]) + gap * row_number
-        for place, picture in enumerate(row):
-            left = sum(widths[:place]) + gap * place
+        for column, picture in enumerate(row):
+            left = sum(widths[:column]) + gap * column
             canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return canvas

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError, UsageError
 from tomoseg_tui.render import ascii_text, braille, halfblock, kitty, sixel
-from tomoseg_tui.render.cells import PIXELS_A_CELL_XY, Letters
+from tomoseg_tui.render.cells import PIXELS_PER_CELL_XY, Letters
 from tomoseg_tui.render.colours import COLOUR_DEPTHS
 from tomoseg_tui.render.greys import quantise, restore_contrast
-from tomoseg_tui.render.label_letters import burn_letters
-from tomoseg_tui.render.overlay import Palette, check_same_shape, letter_cells, mosaic, outlines, paint_over
+from tomoseg_tui.render.label_letters import draw_label_letters
+from tomoseg_tui.render.overlay import Palette, blend_labels, check_same_shape, image_grid, letter_cells, outlines
 from tomoseg_tui.render.viewport import CELL_HEIGHT, resample, upright
 
 RENDERERS = ("halfblock", "braille", "ascii", "sixel", "kitty")
@@ -31,7 +31,7 @@ _LETTER_PIXELS = 480
 
 
 @dataclass(frozen=True)
-class TerminalAnswers:
+class GraphicsSupport:
     """What a terminal said when asked."""
 
     sixel: bool = False
@@ -66,17 +66,17 @@ class Picture:
 
 
 def choose_renderer(
-    asked: str, environment: Mapping[str, str], answers: TerminalAnswers, *, configured: str = AUTO
+    requested: str, environment: Mapping[str, str], support: GraphicsSupport, *, configured: str = AUTO
 ) -> str:
     """Choose how still pictures are drawn.
 
     Parameters
     ----------
-    asked : str
+    requested : str
         What the command asks for: a renderer, or ``auto``.
     environment : mapping of str to str
         Environment variables; TOMOSEG_RENDERER comes next after the command.
-    answers : TerminalAnswers
+    support : TerminalAnswers
         What the terminal can do.
     configured : str
         What the settings ask for, which comes after both.
@@ -93,20 +93,20 @@ def choose_renderer(
     UsageError
         If a name is none of these.
     """
-    wishes = (
-        (asked, "--renderer"),
+    requests = (
+        (requested, "--renderer"),
         (environment.get(RENDERER_VARIABLE, ""), RENDERER_VARIABLE),
         (configured, "renderer"),
     )
-    for wish, source in wishes:
-        if wish and wish != AUTO:
-            return _known_renderer(wish, source)
-    if _is_plain(environment):
+    for name, source in requests:
+        if name and name != AUTO:
+            return _check_renderer(name, source)
+    if _is_basic_terminal(environment):
         return "ascii"
-    return _best_answered(answers, inside_tmux=bool(environment.get("TMUX")))
+    return _best_supported(support, inside_tmux=bool(environment.get("TMUX")))
 
 
-def _known_renderer(name: str, source: str) -> str:
+def _check_renderer(name: str, source: str) -> str:
     if name not in RENDERERS:
         raise UsageError(
             f"{source} asks for the renderer {name!r}, which does not exist.",
@@ -115,20 +115,20 @@ def _known_renderer(name: str, source: str) -> str:
     return name
 
 
-def _is_plain(environment: Mapping[str, str]) -> bool:
+def _is_basic_terminal(environment: Mapping[str, str]) -> bool:
     """Tell whether a terminal shows little more than ASCII. The first variable that is set rules, as in POSIX."""
     variables = (environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     locale = next((value for value in variables if value), "C")
-    speaks_utf8 = "utf8" in locale.lower().replace("-", "")
-    return not speaks_utf8 or environment.get("TERM", "dumb") in {"", "dumb", "linux"}
+    is_utf8 = "utf8" in locale.lower().replace("-", "")
+    return not is_utf8 or environment.get("TERM", "dumb") in {"", "dumb", "linux"}
 
 
-def _best_answered(answers: TerminalAnswers, *, inside_tmux: bool) -> str:
+def _best_supported(support: GraphicsSupport, *, inside_tmux: bool) -> str:
     if inside_tmux:
-        return "sixel" if "sixel" in answers.tmux_features else "halfblock"
-    if answers.kitty:
+        return "sixel" if "sixel" in support.tmux_features else "halfblock"
+    if support.kitty:
         return "kitty"
-    return "sixel" if answers.sixel else "halfblock"
+    return "sixel" if support.sixel else "halfblock"
 
 
 def colour_depth(environment: Mapping[str, str]) -> str:
@@ -152,7 +152,7 @@ def colour_depth(environment: Mapping[str, str]) -> str:
     return "256" if "256color" in terminal else "16"
 
 
-def draw(picture: Picture, *, columns: int, renderer: str, colours: str) -> str:
+def render_picture(picture: Picture, *, columns: int, renderer: str, colours: str) -> str:
     """Draw a picture as text or escape sequences, y pointing up.
 
     Parameters
@@ -178,16 +178,16 @@ def draw(picture: Picture, *, columns: int, renderer: str, colours: str) -> str:
     UsageError
         If the columns, the renderer or the colours are none of those.
     """
-    _known_renderer(renderer, "--renderer")
+    _check_renderer(renderer, "--renderer")
     _check_columns_and_colours(columns, colours)
-    shape_yx = _drawn_shape(picture.grey.shape, columns, PIXELS_A_CELL_XY[renderer])
-    grey, labels = _resampled(picture, shape_yx)
+    shape_yx = _drawn_shape(picture.grey.shape, columns, PIXELS_PER_CELL_XY[renderer])
+    grey, labels = _resample_picture(picture, shape_yx)
     if renderer == "sixel":
-        return sixel.encode(_painted(quantise(grey, _SIXEL_GREYS), labels, picture))
+        return sixel.encode(_paint_labels(quantise(grey, _SIXEL_GREYS), labels, picture))
     if renderer == "kitty":
-        points_x, points_y = PIXELS_A_CELL_XY[renderer]
+        points_x, points_y = PIXELS_PER_CELL_XY[renderer]
         cells = -(-shape_yx[1] // points_x), -(-shape_yx[0] // points_y)
-        return kitty.encode(_painted(grey, labels, picture), cells_xy=cells)
+        return kitty.encode(_paint_labels(grey, labels, picture), cells_xy=cells)
     return "\n".join(_text_rows(grey, labels, picture, renderer, colours))
 
 
@@ -210,10 +210,10 @@ def to_rgb(picture: Picture, width_pixels: int | None = None) -> NDArray[np.uint
     shape_yx = picture.grey.shape[0], picture.grey.shape[1]
     if width_pixels is not None:
         shape_yx = _drawn_shape(shape_yx, width_pixels, (1, 2))
-    return _painted(*_resampled(picture, shape_yx), picture)
+    return _paint_labels(*_resample_picture(picture, shape_yx), picture)
 
 
-def lay_out(rows: Sequence[Sequence[Picture]], gap: int = 4) -> Picture:
+def arrange_pictures(rows: Sequence[Sequence[Picture]], gap: int = 4) -> Picture:
     """Lay pictures out in rows, such as image, annotation and output of several tiles.
 
     Parameters
@@ -228,14 +228,16 @@ def lay_out(rows: Sequence[Sequence[Picture]], gap: int = 4) -> Picture:
     Picture
         One picture, in stored order like its parts.
     """
-    stored = rows[::-1]  # y points up, so the row on top comes last
+    stored_rows = rows[::-1]  # y points up, so the row on top comes last
     pictures = [picture for row in rows for picture in row]
-    labels = [[_labels_or_none(picture) for picture in row] for row in stored]
+    labels = [[_labels_or_zeros(picture) for picture in row] for row in stored_rows]
     palette = next((picture.palette for picture in pictures if picture.labels is not None), ())
-    return Picture(mosaic([[picture.grey for picture in row] for row in stored], gap), mosaic(labels, gap), palette)
+    return Picture(
+        image_grid([[picture.grey for picture in row] for row in stored_rows], gap), image_grid(labels, gap), palette
+    )
 
 
-def _labels_or_none(picture: Picture) -> NDArray[np.uint8]:
+def _labels_or_zeros(picture: Picture) -> NDArray[np.uint8]:
     return np.zeros_like(picture.grey) if picture.labels is None else picture.labels
 
 
@@ -246,17 +248,19 @@ def _check_columns_and_colours(columns: int, colours: str) -> None:
         raise UsageError(f"There is no colour depth {colours!r}.", f"Choose one of {', '.join(COLOUR_DEPTHS)}.")
 
 
-def _drawn_shape(shape_yx: tuple[int, ...], columns: int, pixels_a_cell_xy: tuple[int, int]) -> tuple[int, int]:
+def _drawn_shape(shape_yx: tuple[int, ...], columns: int, pixels_per_cell_xy: tuple[int, int]) -> tuple[int, int]:
     """Return how many points along y and x a picture takes in so many columns."""
     height, width = shape_yx
-    points_x, points_y = pixels_a_cell_xy
-    room = columns * points_x
-    drawn = room if width > room else width * (room // width)
+    points_x, points_y = pixels_per_cell_xy
+    available = columns * points_x
+    drawn_width = available if width > available else width * (available // width)
     point_aspect = CELL_HEIGHT / points_y * points_x  # height of a point in its widths
-    return max(1, round(height * drawn / width / point_aspect)), drawn
+    return max(1, round(height * drawn_width / width / point_aspect)), drawn_width
 
 
-def _resampled(picture: Picture, shape_yx: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+def _resample_picture(
+    picture: Picture, shape_yx: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """Return greys and labels upright and in the shape drawn."""
     grey = resample(upright(picture.grey), shape_yx)
     if grey.size < picture.grey.size:
@@ -266,20 +270,20 @@ def _resampled(picture: Picture, shape_yx: tuple[int, int]) -> tuple[NDArray[np.
     return grey, resample(upright(picture.labels), shape_yx, labels=True)
 
 
-def _painted(grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture) -> NDArray[np.uint8]:
+def _paint_labels(grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture) -> NDArray[np.uint8]:
     """Colour and letter greys that are shown in pixels."""
-    rgb = _coloured(grey, labels, picture)
+    rgb = _colour_labels(grey, labels, picture)
     if labels is None:
         return rgb
-    return burn_letters(rgb, labels, picture.palette, max(1, round(grey.shape[1] / _LETTER_PIXELS)))
+    return draw_label_letters(rgb, labels, picture.palette, max(1, round(grey.shape[1] / _LETTER_PIXELS)))
 
 
-def _coloured(grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture) -> NDArray[np.uint8]:
+def _colour_labels(grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture) -> NDArray[np.uint8]:
     if labels is None:
         return _grey_to_rgb(grey)
     if picture.outlined:
-        return paint_over(grey, outlines(labels), picture.palette, strength=1.0)
-    return paint_over(grey, labels, picture.palette)
+        return blend_labels(grey, outlines(labels), picture.palette, strength=1.0)
+    return blend_labels(grey, labels, picture.palette)
 
 
 def _grey_to_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -289,11 +293,11 @@ def _grey_to_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _text_rows(
     grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture, renderer: str, colours: str
 ) -> list[str]:
-    coloured = renderer == "halfblock" and colours != "none"
-    letters = _letters(labels, picture.palette, renderer, sparse=coloured)
-    if coloured:
+    has_colours = renderer == "halfblock" and colours != "none"
+    letters = _cell_letters(labels, picture.palette, renderer, sparse=has_colours)
+    if has_colours:
         shades = quantise(grey, _TEXT_GREYS) if colours == "truecolor" else grey
-        return halfblock.encode(_coloured(shades, labels, picture), letters=letters, depth=colours)
+        return halfblock.encode(_colour_labels(shades, labels, picture), letters=letters, depth=colours)
     rgb = _grey_to_rgb(grey)
     if renderer == "halfblock":
         return halfblock.encode(rgb, letters=letters, depth=colours)
@@ -301,9 +305,9 @@ def _text_rows(
     return encode(rgb, letters=letters)
 
 
-def _letters(labels: NDArray[np.uint8] | None, palette: Palette, renderer: str, *, sparse: bool) -> Letters | None:
+def _cell_letters(labels: NDArray[np.uint8] | None, palette: Palette, renderer: str, *, sparse: bool) -> Letters | None:
     if labels is None:
         return None
-    points_x, points_y = PIXELS_A_CELL_XY[renderer]
+    points_x, points_y = PIXELS_PER_CELL_XY[renderer]
     cells_shape = -(-labels.shape[0] // points_y), -(-labels.shape[1] // points_x)
     return letter_cells(labels, cells_shape, palette, sparse=sparse)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 BAND = 6
 """Rows of pixels that one pass draws."""
-MOST_COLOURS = 256
+MAX_COLOURS = 256
 """Colour registers that terminals commonly have."""
 
 _COARSER_STEPS = (1, 2, 4, 5, 10, 20, 25, 50)
@@ -21,14 +21,14 @@ _RUN_BYTES = 6
 _LONGEST_RUN = 9999
 
 
-def encode(rgb: NDArray[np.uint8], *, most_colours: int = MOST_COLOURS) -> str:
+def encode(rgb: NDArray[np.uint8], *, max_colours: int = MAX_COLOURS) -> str:
     """Write a picture as one sixel string.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (y, x, 3)
         The top row first, square pixels. Left unchanged.
-    most_colours : int
+    max_colours : int
         Colour registers that may be used, 27 to 256. Sixel channels have 101 steps; they are made coarser
         until the colours suffice.
 
@@ -38,20 +38,22 @@ def encode(rgb: NDArray[np.uint8], *, most_colours: int = MOST_COLOURS) -> str:
         From the introducer ESC P to the terminator ESC and backslash; ASCII.
     """
     height, width = rgb.shape[:2]
-    registers, indices = _choose_registers(rgb, most_colours)
-    colours = "".join(f"#{n};2;{r};{g};{b}" for n, (r, g, b) in enumerate(registers.tolist()))
+    registers, indices = _choose_registers(rgb, max_colours)
+    colours = "".join(
+        f"#{number};2;{red};{green};{blue}" for number, (red, green, blue) in enumerate(registers.tolist())
+    )
     body = _write_runs(_sixels(indices, len(registers)))
     return f'\x1bP0;1;0q"1;1;{width};{height}{colours}{body}\x1b\\'
 
 
-def _choose_registers(rgb: NDArray[np.uint8], most_colours: int) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+def _choose_registers(rgb: NDArray[np.uint8], max_colours: int) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
     """Return the colours in percent, shape (n, 3), and the register of each pixel, shape (y, x)."""
     percent = np.rint(np.arange(256) / 2.55)
     for step in _COARSER_STEPS:
         coarse = (np.rint(percent / step) * step).astype(np.int64)[rgb]
         keys = (coarse[..., 0] * 101 + coarse[..., 1]) * 101 + coarse[..., 2]
         used = np.bincount(keys.ravel(), minlength=101**3) > 0
-        if used.sum() <= most_colours:
+        if used.sum() <= max_colours:
             break
     register_of_key = np.cumsum(used) - 1
     registers = np.flatnonzero(used)
@@ -75,12 +77,12 @@ def _write_runs(sixels: NDArray[np.uint8]) -> str:
     passes = sixels[band, colour]  # (pass, x)
     pass_of_run, column, lengths = _find_runs(passes)
     values = passes[pass_of_run, column]
-    drawn = (values > 0) | (column + lengths < passes.shape[1])  # a pass may end before the picture does
-    written = np.zeros((len(values), _REGISTER_BYTES + _RUN_BYTES), dtype=np.uint8)
-    written[column == 0, :_REGISTER_BYTES] = _selections(band, colour)
-    written[0, 0] = 0  # the first pass need not go back
-    written[drawn, _REGISTER_BYTES:] = _runs(values[drawn] + ord("?"), lengths[drawn])
-    return written[written > 0].tobytes().decode("ascii")
+    is_drawn = (values > 0) | (column + lengths < passes.shape[1])  # a pass may end before the picture does
+    output = np.zeros((len(values), _REGISTER_BYTES + _RUN_BYTES), dtype=np.uint8)
+    output[column == 0, :_REGISTER_BYTES] = _write_registers(band, colour)
+    output[0, 0] = 0  # the first pass need not go back
+    output[is_drawn, _REGISTER_BYTES:] = _encode_runs(values[is_drawn] + ord("?"), lengths[is_drawn])
+    return output[output > 0].tobytes().decode("ascii")
 
 
 def _find_runs(passes: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
@@ -93,32 +95,32 @@ def _find_runs(passes: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.
     return positions // width, positions % width, np.diff(positions, append=starts.size)
 
 
-def _selections(band: NDArray[np.intp], colour: NDArray[np.intp]) -> NDArray[np.uint8]:
+def _write_registers(band: NDArray[np.intp], colour: NDArray[np.intp]) -> NDArray[np.uint8]:
     """Write what precedes each pass: return to the left of the same band or the next, choose the register."""
-    down = np.diff(band, prepend=0) > 0
-    written = np.empty((len(band), _REGISTER_BYTES), dtype=np.uint8)
-    written[:, 0] = np.where(down, ord("-"), ord("$"))
-    written[:, 1] = ord("#")
-    written[:, 2:] = _digits(colour, 3)
-    return written
+    is_new_band = np.diff(band, prepend=0) > 0
+    output = np.empty((len(band), _REGISTER_BYTES), dtype=np.uint8)
+    output[:, 0] = np.where(is_new_band, ord("-"), ord("$"))
+    output[:, 1] = ord("#")
+    output[:, 2:] = _digits(colour, 3)
+    return output
 
 
-def _runs(sixels: NDArray[np.uint8], lengths: NDArray[np.intp]) -> NDArray[np.uint8]:
+def _encode_runs(sixels: NDArray[np.uint8], lengths: NDArray[np.intp]) -> NDArray[np.uint8]:
     """Write each run, with a repeat count where that is shorter."""
-    written = np.zeros((len(sixels), _RUN_BYTES), dtype=np.uint8)
-    counted = lengths > 3
-    written[counted, 0] = ord("!")
-    written[counted, 1:5] = _digits(lengths[counted], 4)
-    written[:, 5] = sixels
-    for place in (1, 2):
-        repeated = ~counted & (lengths > place)
-        written[repeated, 5 - place] = sixels[repeated]
-    return written
+    output = np.zeros((len(sixels), _RUN_BYTES), dtype=np.uint8)
+    has_count = lengths > 3
+    output[has_count, 0] = ord("!")
+    output[has_count, 1:5] = _digits(lengths[has_count], 4)
+    output[:, 5] = sixels
+    for offset in (1, 2):
+        is_repeated = ~has_count & (lengths > offset)
+        output[is_repeated, 5 - offset] = sixels[is_repeated]
+    return output
 
 
-def _digits(numbers: NDArray[np.intp], places: int) -> NDArray[np.uint8]:
+def _digits(numbers: NDArray[np.intp], digit_count: int) -> NDArray[np.uint8]:
     """Write numbers in ASCII, 0 in place of leading zeros, which is left out later."""
-    powers = 10 ** np.arange(places - 1, -1, -1)
+    powers = 10 ** np.arange(digit_count - 1, -1, -1)
     digits = numbers[:, np.newaxis] // powers % 10 + ord("0")
-    leading = (numbers[:, np.newaxis] < powers) & (powers > 1)
-    return np.where(leading, 0, digits).astype(np.uint8)
+    is_leading = (numbers[:, np.newaxis] < powers) & (powers > 1)
+    return np.where(is_leading, 0, digits).astype(np.uint8)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 CELL_HEIGHT = 2.0
 """Height of a cell in widths of a cell."""
-LEAST_ZOOM, GREATEST_ZOOM = 1 / 1024, 64.0
+MIN_ZOOM, MAX_ZOOM = 1 / 1024, 64.0
 """Columns a pixel of the picture may be wide."""
 
 
@@ -83,11 +83,13 @@ def _average(values: NDArray[np.uint8], edges: NDArray[np.float64], *, axis: int
 
 def _sums_between(values: NDArray[np.uint8], edges: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
     """Sum from each edge to the next: the pixels that begin there, less and plus the parts that edges cut off."""
-    cut = np.minimum(edges.astype(np.intp), values.shape[axis] - 1)  # pixels in which edges lie
-    before = values.take(cut, axis=axis) * np.expand_dims(edges - cut, 1 - axis)
-    whole = np.add.reduceat(values, cut, axis=axis, dtype=np.uint32).take(np.arange(len(cut) - 1), axis=axis)
-    whole = whole * np.expand_dims(np.diff(cut) > 0, 1 - axis)  # reduceat gives a pixel where there is none
-    return np.asarray(whole + np.diff(before, axis=axis), dtype=np.float64)
+    edge_pixels = np.minimum(edges.astype(np.intp), values.shape[axis] - 1)  # pixels in which edges lie
+    partial_sums = values.take(edge_pixels, axis=axis) * np.expand_dims(edges - edge_pixels, 1 - axis)
+    sums = np.add.reduceat(values, edge_pixels, axis=axis, dtype=np.uint32).take(
+        np.arange(len(edge_pixels) - 1), axis=axis
+    )
+    sums = sums * np.expand_dims(np.diff(edge_pixels) > 0, 1 - axis)  # reduceat gives a pixel where there is none
+    return np.asarray(sums + np.diff(partial_sums, axis=axis), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Viewport:
     """Of the picture, pixels."""
     cells_xy: tuple[int, int]
     """Columns and rows to draw in."""
-    pixels_a_cell_xy: tuple[int, int]
+    pixels_per_cell_xy: tuple[int, int]
     """Points that the renderer draws along x and y of a cell, (1, 2) for half-blocks."""
     zoom: float
     """Columns that a pixel of the picture is wide; it is half as many rows high."""
@@ -112,7 +114,7 @@ class Viewport:
 
     @classmethod
     def fit(
-        cls, image_shape_yx: tuple[int, int], cells_xy: tuple[int, int], pixels_a_cell_xy: tuple[int, int]
+        cls, image_shape_yx: tuple[int, int], cells_xy: tuple[int, int], pixels_per_cell_xy: tuple[int, int]
     ) -> "Viewport":
         """Show the whole picture as large as it goes.
 
@@ -122,7 +124,7 @@ class Viewport:
             Of the picture, pixels.
         cells_xy : tuple of int
             Columns and rows to draw in.
-        pixels_a_cell_xy : tuple of int
+        pixels_per_cell_xy : tuple of int
             Points that the renderer draws along x and y of a cell.
 
         Returns
@@ -132,7 +134,7 @@ class Viewport:
         """
         height, width = image_shape_yx
         zoom = min(cells_xy[0] / width, cells_xy[1] * CELL_HEIGHT / height)
-        return cls(image_shape_yx, cells_xy, pixels_a_cell_xy, zoom, (height / 2, width / 2))
+        return cls(image_shape_yx, cells_xy, pixels_per_cell_xy, zoom, (height / 2, width / 2))
 
     def pan(self, columns: float, rows: float) -> "Viewport":
         """Look further right by columns and further down by rows, the middle staying within the picture."""
@@ -156,9 +158,9 @@ class Viewport:
             The same cells, another zoom and centre.
         """
         y, x = self.pixel_at_cell(column, row)
-        zoom = min(max(self.zoom * factor, LEAST_ZOOM), GREATEST_ZOOM)
-        kept = self.zoom / zoom
-        centre = (y + (self.centre_yx[0] - y) * kept, x + (self.centre_yx[1] - x) * kept)
+        zoom = min(max(self.zoom * factor, MIN_ZOOM), MAX_ZOOM)
+        ratio = self.zoom / zoom
+        centre = (y + (self.centre_yx[0] - y) * ratio, x + (self.centre_yx[1] - x) * ratio)
         return replace(self, zoom=zoom, centre_yx=centre)
 
     def pixel_at_cell(self, column: float, row: float) -> tuple[float, float]:
@@ -202,5 +204,5 @@ class Viewport:
         top, left = self.pixel_at_cell(0, 0)
         bottom, right = self.pixel_at_cell(columns, rows)
         height = self.image_shape_yx[0]
-        points_x, points_y = columns * self.pixels_a_cell_xy[0], rows * self.pixels_a_cell_xy[1]
+        points_x, points_y = columns * self.pixels_per_cell_xy[0], rows * self.pixels_per_cell_xy[1]
         return np.linspace(height - top, height - bottom, points_y + 1), np.linspace(left, right, points_x + 1)

@@ -18,79 +18,89 @@ import msgspec
 from tomoseg_tui.core.network_settings import TrainingSettings, network_named
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.ml.inference import Predictor
-from tomoseg_tui.ml.step_timing import peak_video_bytes, time_steps
+from tomoseg_tui.ml.step_timing import peak_gpu_bytes, time_training_steps
 from tomoseg_tui.ml.tf_devices import prepare_device
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Pace
-from tomoseg_tui.runners.slabs import WindowReader, as_bytes, group_starts, slab_pieces
-from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, normaliser
+from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.runners.slabs import WindowReader, group_starts, probability_to_byte, slab_blocks
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, normalisation
 from tomoseg_tui.workflow.estimates.benchmark_volumes import CLOSING_SECONDS
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
-ENOUGH_SECONDS = 4.0
+BUDGET_SECONDS = 4.0
 """After this no further step or group of slices is begun."""
-FEWEST = 3
+MIN_STEPS = 3
 """Of them that are timed in any case."""
 
 
-def measure_training(asked: dict[str, Any], folder: Path, since: float, peak_bytes: Callable[[], int]) -> Pace:
+def benchmark_training(
+    request: dict[str, Any], folder: Path, process_start: float, peak_bytes: Callable[[], int]
+) -> Timing:
     """Take some steps of a training on noise; a unit is a step.
 
     Parameters
     ----------
-    asked : dict
+    request : dict
         ``network``, ``features``, ``batch``, ``tile``, ``device``.
     folder : Path
         Empty; the caller removes it.
-    since : float
+    process_start : float
         When this process was started, as `time.time` tells.
     peak_bytes : callable
         Tells the most memory that it has had.
     """
-    prepare_device(asked["device"], None)
-    awake = time.time() - since
-    settings = TrainingSettings(asked["network"], epochs=1, learning_rate=1e-3, batch=asked["batch"])
-    found = time_steps(
-        settings, features=asked["features"], tile=asked["tile"], enough_seconds=ENOUGH_SECONDS, fewest=FEWEST,
+    prepare_device(request["device"], None)
+    import_seconds = time.time() - process_start
+    settings = TrainingSettings(request["network"], epochs=1, learning_rate=1e-3, batch=request["batch"])
+    times = time_training_steps(
+        settings,
+        features=request["features"],
+        tile_size=request["tile"],
+        budget_seconds=BUDGET_SECONDS,
+        min_steps=MIN_STEPS,
         folder=folder,
-    )  # fmt: skip
+    )
     # The held-out tiles are looked at, and in the end all of them by a network of its own: both compile once more.
-    start = awake + found.ready_seconds - found.step_seconds + 2 * found.compile_seconds + CLOSING_SECONDS
-    return Pace(
-        start_seconds=start,
-        unit_seconds=found.step_seconds,
-        judging_seconds=found.judging_seconds,
-        memory_bytes=peak_bytes() - found.tiles_bytes,
-        video_bytes=peak_video_bytes(),
+    start_seconds = (
+        import_seconds + times.startup_seconds - times.step_seconds + 2 * times.compile_seconds + CLOSING_SECONDS
+    )
+    return Timing(
+        start_seconds=start_seconds,
+        unit_seconds=times.step_seconds,
+        judging_seconds=times.validation_seconds,
+        memory_bytes=peak_bytes() - times.tiles_bytes,
+        video_bytes=peak_gpu_bytes(),
     )
 
 
-def measure_apply(project: Project, asked: dict[str, Any], since: float, peak_bytes: Callable[[], int]) -> Pace:
+def benchmark_apply(
+    project: Project, raw_request: dict[str, Any], process_start: float, peak_bytes: Callable[[], int]
+) -> Timing:
     """Predict some groups of slices of the first tomogram; a unit is a voxel, by one of the job's workers."""
-    request = msgspec.convert(asked, ApplyRequest)
+    request = msgspec.convert(raw_request, ApplyRequest)
     threads = request.threads or max(1, len(os.sched_getaffinity(0)) // request.workers)
     prepare_device(request.device, threads)
-    card = catalog.network(project.layout, request.run)
+    card = catalog.load_network_card(project.layout, request.run)
     settings = network_named(card.network)
-    predictor = Predictor(project.layout.network_weights(request.run), settings, len(card.features), copies=request.tta)
+    predictor = Predictor(project.layout.network_weights(request.run), settings, len(card.features), tta=request.tta)
     name = request.tomograms[0]
-    record = catalog.tomogram(project.layout, name)
-    piece = slab_pieces(record.shape_zyx, settings)[0]
+    record = catalog.load_tomogram(project.layout, name)
+    block = slab_blocks(record.shape_zyx, settings)[0]
     path = catalog.volume_path(project.layout, name, record)
     with open_volume(path, byte_sign=byte_sign_of(record)) as volume:
-        reader = WindowReader(volume, normaliser(card, record), settings)
-        ends: list[float] = []
-        for first in group_starts((0, record.shape_zyx[0]), settings.slices_out):
-            as_bytes(predictor.predict_group(reader.window(piece, first)))
-            ends.append(time.time())
-            if len(ends) > FEWEST and ends[-1] - ends[0] > ENOUGH_SECONDS:
+        reader = WindowReader(volume, normalisation(card, record), settings)
+        group_ends: list[float] = []
+        for first_slice in group_starts((0, record.shape_zyx[0]), settings.slices_out):
+            probability_to_byte(predictor.predict_group(reader.window(block, first_slice)))
+            group_ends.append(time.time())
+            if len(group_ends) > MIN_STEPS and group_ends[-1] - group_ends[0] > BUDGET_SECONDS:
                 break
-    laps = [after - before for before, after in pairwise(ends)] or [ends[0] - since]
-    voxels = settings.slices_out * prod(piece.inside_shape_zyx[1:])
-    return Pace(
-        start_seconds=ends[0] - since - median(laps) + CLOSING_SECONDS,
-        unit_seconds=median(laps) / voxels,
+    intervals = [after - before for before, after in pairwise(group_ends)] or [group_ends[0] - process_start]
+    voxels = settings.slices_out * prod(block.inside_shape_zyx[1:])
+    return Timing(
+        start_seconds=group_ends[0] - process_start - median(intervals) + CLOSING_SECONDS,
+        unit_seconds=median(intervals) / voxels,
         memory_bytes=peak_bytes(),
-        video_bytes=peak_video_bytes(),
+        video_bytes=peak_gpu_bytes(),
     )

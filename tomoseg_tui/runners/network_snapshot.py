@@ -14,14 +14,14 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import NetworkCard, read_record, write_record
 
-TRIES = 50
+MAX_TRIES = 50
 """How often a card and weights that do not fit each other are looked at again."""
 WAIT_SECONDS = 0.1
 """How long between two looks."""
 
 
 @dataclass(frozen=True)
-class NetworkCopy:
+class NetworkSnapshot:
     """A job's own copy of a network, in a folder named after the digest of its weights.
 
     Its files begin with ``_``, as no name in a project does: folders of tomograms lie beside them.
@@ -40,16 +40,16 @@ class NetworkCopy:
         return self.folder / "_best.weights.h5"
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """True if weights and card are there; the card comes last."""
         return (self.folder / "_card.json").exists()
 
-    def is_of(self, card: NetworkCard) -> bool:
+    def matches(self, card: NetworkCard) -> bool:
         """Tell whether these are the weights that a card speaks of."""
-        return self.weights.exists() and digest_of(self.weights) == card.weights_digest
+        return self.weights.exists() and file_digest(self.weights) == card.weights_digest
 
 
-def copy_network(layout: ProjectLayout, run: str, partial: Path) -> NetworkCopy:
+def snapshot_network(layout: ProjectLayout, run: str, job_folder: Path) -> NetworkSnapshot:
     """Copy card and weights of a run into a job's folder; remove what a stopped job has made with other weights.
 
     Parameters
@@ -57,7 +57,7 @@ def copy_network(layout: ProjectLayout, run: str, partial: Path) -> NetworkCopy:
     layout : ProjectLayout
     run : str
         Name of the run.
-    partial : Path
+    job_folder : Path
         The job's folder for results in the making; afterwards it holds nothing but the copy's folder.
 
     Raises
@@ -65,29 +65,29 @@ def copy_network(layout: ProjectLayout, run: str, partial: Path) -> NetworkCopy:
     TrainingError
         If the card speaks of other weights than those there.
     """
-    for _ in range(TRIES):
-        card = catalog.network(layout, run)
-        copy = NetworkCopy(partial / card.weights_digest)
-        for other in partial.iterdir():
-            if other != copy.folder:
-                shutil.rmtree(other)
-        copy.folder.mkdir(exist_ok=True)
-        if not copy.is_of(card):  # helpers may be reading one that is whole
-            shutil.copyfile(layout.network_weights(run), copy.weights)
-        if copy.is_of(card):
-            write_record(copy.folder / "_card.json", card)
-            return copy
+    for _ in range(MAX_TRIES):
+        card = catalog.load_network_card(layout, run)
+        snapshot = NetworkSnapshot(job_folder / card.weights_digest)
+        for stale in job_folder.iterdir():
+            if stale != snapshot.folder:
+                shutil.rmtree(stale)
+        snapshot.folder.mkdir(exist_ok=True)
+        if not snapshot.matches(card):  # helpers may be reading one that is whole
+            shutil.copyfile(layout.network_weights(run), snapshot.weights)
+        if snapshot.matches(card):
+            write_record(snapshot.folder / "_card.json", card)
+            return snapshot
         time.sleep(WAIT_SECONDS)  # an epoch has just ended: its card is written after its weights
     raise TrainingError(f"The card of {run} speaks of other weights than those there.", "Train it again.")
 
 
-def existing_copy(partial: Path) -> NetworkCopy | None:
+def existing_snapshot(job_folder: Path) -> NetworkSnapshot | None:
     """Return the copy that the first worker of a job has made; None before it is whole."""
-    copies = [NetworkCopy(folder) for folder in partial.glob("*")]
-    return copies[0] if len(copies) == 1 and copies[0].is_whole else None
+    snapshots = [NetworkSnapshot(folder) for folder in job_folder.glob("*")]
+    return snapshots[0] if len(snapshots) == 1 and snapshots[0].is_complete else None
 
 
-def digest_of(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

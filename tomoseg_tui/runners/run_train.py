@@ -12,29 +12,29 @@ import numpy as np
 
 from tomoseg_tui.core.network_settings import TrainingSettings, network_named
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
-from tomoseg_tui.files.atomic import drafted, sweep_drafts
-from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
-from tomoseg_tui.io.triples_file import Triples, write_triples
+from tomoseg_tui.files.atomic import atomic_output, remove_drafts
+from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary
+from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.ml.checkpoints import load_checkpoint
 from tomoseg_tui.ml.epoch_report import EpochReport
 from tomoseg_tui.ml.inference import Predictor
-from tomoseg_tui.ml.step_timing import peak_video_bytes
+from tomoseg_tui.ml.step_timing import peak_gpu_bytes
 from tomoseg_tui.ml.tf_devices import prepare_device
-from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, FitResult, fit, steps_of
+from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, FitResult, fit, steps_in_epoch
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCount, now, write_record
-from tomoseg_tui.project.software_versions import tested_versions
-from tomoseg_tui.runners.network_snapshot import digest_of
-from tomoseg_tui.workflow.estimates.estimator import training_load
-from tomoseg_tui.workflow.job_interface import Reporter, Stopped, stop_if_asked
+from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCounts, now, write_record
+from tomoseg_tui.project.software_versions import library_versions
+from tomoseg_tui.runners.network_snapshot import file_digest
+from tomoseg_tui.workflow.estimates.estimator import training_workload
+from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
 from tomoseg_tui.workflow.training import trainset
-from tomoseg_tui.workflow.training.lineage import earlier_of
-from tomoseg_tui.workflow.training.train_request import TrainRequest, check_start, remarks_on_start, set_request
+from tomoseg_tui.workflow.training.lineage import parent_runs
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_parent, parent_remarks, trainset_request
 from tomoseg_tui.workflow.training.training_plan import training_settings
 
 
-def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+def run_training(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Carry out a training job; a job that was stopped goes on after its last epoch.
 
     Returns
@@ -47,44 +47,44 @@ def run_training(project: Project, asked: dict[str, Any], reporter: Reporter) ->
     Stopped
         If the user asked for it; the best epoch so far is a usable network then.
     """
-    request = msgspec.convert(asked, TrainRequest)
+    request = msgspec.convert(raw_request, TrainRequest)
     folder = project.layout.network_folder(request.name)
     folder.mkdir(exist_ok=True)
-    sweep_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
+    remove_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
     if not (folder / CHECKPOINT).exists() and project.layout.network_triples(request.name).exists():
-        return _result(catalog.network(project.layout, request.name))  # all was done but to say so
+        return _job_result(catalog.load_network_card(project.layout, request.name))  # all was done but to say so
     reporter.log(prepare_device(request.device, None))
-    summary, patches, facts = _tiles(project, request, reporter)
-    check_start(project, request, summary)
-    teaching = int((~patches.held_out).sum())
-    settings = training_settings(project, request, teaching=teaching, features=len(patches.features))
-    notes = [*_notes_on_start(request, settings), *remarks_on_start(project, request, summary)]
+    summary, patches, tiles = _load_tiles(project, request, reporter)
+    check_parent(project, request, summary)
+    training_count = int((~patches.held_out).sum())
+    settings = training_settings(project, request, training_tile_count=training_count, features=len(patches.features))
+    notes = [*_start_notes(request, settings), *parent_remarks(project, request, summary)]
     for note in (summary.held_out_reason, *summary.notes, *notes):
         reporter.log(note)
-    start = project.layout.network_weights(request.made_from) if request.made_from else None
-    watcher = _Watcher(project, request, summary, settings, notes, reporter)
-    watcher.go_on_after(_epochs_done(folder))
-    load = training_load(settings, summary, request.device, steps=steps_of(patches, settings))
-    reporter.takes_on(replace(load, video_bytes=peak_video_bytes))
+    initial_weights = project.layout.network_weights(request.made_from) if request.made_from else None
+    listener = _TrainingListener(project, request, summary, settings, notes, reporter)
+    listener.resume_after(_epochs_done(folder))
+    workload = training_workload(settings, summary, request.device, steps=steps_in_epoch(patches, settings))
+    reporter.set_workload(replace(workload, peak_gpu_bytes=peak_gpu_bytes))
     result = fit(
         patches,
         settings,
         folder=folder,
-        start=start,
-        on_epoch=watcher.epoch_ended,
-        on_step=watcher.step_ended,
+        initial_weights=initial_weights,
+        on_epoch=listener.on_epoch,
+        on_step=listener.on_step,
         should_stop=reporter.should_stop,
     )
-    card = watcher.finish(result)
+    card = listener.finish(result)
     if card is not None:
-        _write_triples(project, request.name, settings, patches, facts)
+        _write_triples(project, request.name, settings, patches, tiles)
     if result.stopped or card is None:
-        raise Stopped
+        raise StopRequested
     (folder / CHECKPOINT).unlink(missing_ok=True)  # a training that is done is never resumed
-    return _result(card)
+    return _job_result(card)
 
 
-def _result(card: NetworkCard) -> dict[str, Any]:
+def _job_result(card: NetworkCard) -> dict[str, Any]:
     return {"network": card.name, "features": msgspec.to_builtins(card.features)}
 
 
@@ -94,26 +94,26 @@ def _epochs_done(folder: Path) -> int:
     return int(load_checkpoint(checkpoint)[0]["epochs_done"]) if checkpoint.exists() else 0
 
 
-def _tiles(
+def _load_tiles(
     project: Project, request: TrainRequest, reporter: Reporter
-) -> tuple[SetSummary, TilePatches, list[TileFacts]]:
+) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:
     """Return the tiles to learn from; a run's own training set is built once, and found again when resumed."""
     if request.trainset is not None:
         path = trainset.require_training_set(project, request.trainset)
-        earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
-        return trainset.load_patches(path, validation=request.validation, earlier=earlier)
+        parents = parent_runs(project, request.made_from) if request.made_from is not None else None
+        return trainset.load_patches(path, validation=request.validation, parents=parents)
     path = project.layout.network_trainset(request.name)
     if not path.exists():
 
         def on_tile(_done: float) -> None:
-            stop_if_asked(reporter)
+            stop_if_requested(reporter)
             reporter.progress(0.0, "building the training set")
 
-        trainset.build(project, request.name, set_request(request), path, on_tile)
+        trainset.build_trainset_file(project, request.name, trainset_request(request), path, on_tile)
     return trainset.load_patches(path)
 
 
-def _notes_on_start(request: TrainRequest, settings: TrainingSettings) -> list[str]:
+def _start_notes(request: TrainRequest, settings: TrainingSettings) -> list[str]:
     """Return what is said of a training that starts from another run's weights."""
     if request.made_from is None:
         return []
@@ -123,14 +123,14 @@ def _notes_on_start(request: TrainRequest, settings: TrainingSettings) -> list[s
     return notes
 
 
-class _Watcher:
+class _TrainingListener:
     """Tells the job how the training goes, and keeps the card of the best epoch."""
 
     def __init__(
         self,
         project: Project,
         request: TrainRequest,
-        summary: SetSummary,
+        summary: TrainsetSummary,
         settings: TrainingSettings,
         notes: list[str],
         reporter: Reporter,
@@ -138,27 +138,27 @@ class _Watcher:
         self._project, self._request, self._summary = project, request, summary
         self._settings, self._reporter = settings, reporter
         self._notes = (summary.held_out_reason, *summary.notes, *notes)
-        self._epoch, self._began = 0, time.monotonic()
+        self._epoch, self._start_time = 0, time.monotonic()
         self._latest = ""
-        self._told: set[int] = set()
+        self._reported_epochs: set[int] = set()
 
-    def go_on_after(self, epochs_done: int) -> None:
+    def resume_after(self, epochs_done: int) -> None:
         """Take up a training after its checkpoint; figures of epochs that are run again are dropped."""
 
         def is_finished(line: Mapping[str, object]) -> bool:
             epoch = int(str(line["epoch"]))
-            self._told.add(epoch)
+            self._reported_epochs.add(epoch)
             return epoch <= epochs_done
 
         self._epoch = epochs_done
-        self._reporter.keep_metrics(is_finished)
-        self._told &= set(range(epochs_done + 1))
+        self._reporter.filter_metrics(is_finished)
+        self._reported_epochs &= set(range(epochs_done + 1))
 
-    def step_ended(self, step: int, steps: int) -> None:
+    def on_step(self, step: int, steps: int) -> None:
         done = (self._epoch + step / steps) / self._settings.epochs
         self._reporter.progress(done, f"epoch {self._epoch + 1}/{self._settings.epochs}{self._latest}")
 
-    def epoch_ended(self, report: EpochReport) -> None:
+    def on_epoch(self, report: EpochReport) -> None:
         """Write the epoch's figures unless they are there already, and the card if the epoch is the best so far."""
         self._epoch = report.epoch
         dice = ", ".join(
@@ -167,17 +167,17 @@ class _Watcher:
         self._latest = f"  loss {report.training_loss:.4f}" + (f"  dice {dice}" if dice else "")
         if report.is_best:
             self._write_card(report, report.epoch)
-        if report.epoch in self._told:
+        if report.epoch in self._reported_epochs:
             return
         self._reporter.metrics(
             {
                 "epoch": report.epoch,
                 "learning_rate": report.learning_rate,
-                "training_loss": _number(report.training_loss),
-                "held_out_loss": _number(report.held_out_loss),
+                "training_loss": _finite_or_none(report.training_loss),
+                "held_out_loss": _finite_or_none(report.held_out_loss),
                 "held_out_dice": report.held_out_dice,
                 "best": report.is_best,
-                "seconds": round(time.monotonic() - self._began, 3),
+                "seconds": round(time.monotonic() - self._start_time, 3),
                 "at": now(),
             }
         )
@@ -199,7 +199,7 @@ class _Watcher:
             preprocessing=tuple(FilterStep(**step) for step in summary.preprocessing),
             features=self._scores(best),
             tiles=summary.tiles,
-            tile_counts=TileCount(
+            tile_counts=TileCounts(
                 positive=summary.positive,
                 negative=summary.negative,
                 trained=summary.tiles - summary.held_out,
@@ -213,12 +213,12 @@ class _Watcher:
             seed=self._settings.seed,
             made_from=self._request.made_from,
             tile_size=summary.tile_size,
-            weights_digest=digest_of(layout.network_weights(self._request.name)),
+            weights_digest=file_digest(layout.network_weights(self._request.name)),
             trainset=self._request.trainset,
             trainset_digest=summary.digest,
             tomograms=summary.tomograms,
             notes=self._notes,
-            versions=tested_versions(),
+            versions=library_versions(),
             created=now(),
         )
         write_record(layout.network_card(self._request.name), card)
@@ -231,24 +231,24 @@ class _Watcher:
         }
 
 
-def _number(value: float | None) -> float | None:
+def _finite_or_none(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
 def _write_triples(
-    project: Project, run: str, settings: TrainingSettings, patches: TilePatches, facts: list[TileFacts]
+    project: Project, run: str, settings: TrainingSettings, patches: TilePatches, tiles: list[TileMetadata]
 ) -> None:
     """Keep image, annotation and output of every tile of the run."""
     predictor = Predictor(project.layout.network_weights(run), network_named(settings.network), len(patches.features))
     outputs = np.moveaxis(predictor.predict_tiles(patches), -1, 1)  # (n, f, y, x)
-    inner = np.s_[:, CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]
-    triples = Triples(
-        tuple(tile.id for tile in facts),
+    tile_window = np.s_[:, CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]
+    triples = TripleSet(
+        tuple(tile.id for tile in tiles),
         patches.features,
         patches.held_out,
-        patches.densities[inner],
+        patches.densities[tile_window],
         patches.layers,
         outputs,
     )
-    with drafted(project.layout.network_triples(run)) as draft:
+    with atomic_output(project.layout.network_triples(run)) as draft:
         write_triples(draft, triples)

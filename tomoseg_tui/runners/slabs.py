@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.blocks import Piece, pieces
+from tomoseg_tui.core.blocks import Block, split_into_blocks
 from tomoseg_tui.core.network_settings import NetworkSettings
 from tomoseg_tui.errors import AlreadyRunningError
 from tomoseg_tui.files import locks
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.ml.inference import Predictor
-from tomoseg_tui.runners.threaded_pipeline import in_three_threads
+from tomoseg_tui.runners.threaded_pipeline import read_compute_write
 from tomoseg_tui.workflow.apply.output import ApplyTask
-from tomoseg_tui.workflow.job_interface import Reporter, Stopped, stop_if_asked
+from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
 
-EDGE = 1024
+MAX_EDGE = 1024
 """Most pixels along y and x that are predicted at once; what fits is not cut. A network of 32 channels on half the
 grid then takes 0.4 GB, and a third of the work on slices of 4096 is margin."""
 WAIT_SECONDS = 0.1
@@ -31,24 +31,24 @@ WAIT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class _Window:
+class _InputWindow:
     """What one group of slices is computed from, in one piece of y and x."""
 
     slab: int
-    piece: Piece
-    first: int
+    block: Block
+    first_slice: int
     """First slice of the group; it may lie outside of the slab."""
     densities: NDArray[np.float32]
     """Shape (y, x, slice), with what `WindowReader` puts around."""
-    ends_slab: bool
+    is_last: bool
 
 
 @dataclass(frozen=True, eq=False)
 class _Predicted:
     """What was computed from it."""
 
-    window: _Window
-    found: NDArray[np.float32]
+    window: _InputWindow
+    probabilities: NDArray[np.float32]
     """Shape (slices_out, y, x, feature)."""
 
 
@@ -66,43 +66,43 @@ class WindowReader:
     """
 
     def __init__(
-        self, volume: VolumeReader, normaliser: tuple[np.float32, np.float32], settings: NetworkSettings
+        self, volume: VolumeReader, normalisation: tuple[np.float32, np.float32], settings: NetworkSettings
     ) -> None:
-        self._volume, self._normaliser, self._settings = volume, normaliser, settings
-        self._planes: dict[tuple[int, ...], NDArray[np.float32]] = {}
+        self._volume, self._normalisation, self._settings = volume, normalisation, settings
+        self._slices: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
-    def window(self, piece: Piece, first: int) -> NDArray[np.float32]:
-        """Return the normalised densities (y, x, slice) for the group that begins at slice `first`.
+    def window(self, block: Block, first_slice: int) -> NDArray[np.float32]:
+        """Return the normalised densities (y, x, slice) for the group that begins at slice `first_slice`.
 
-        They are mirrored at the border of the volume (`surroundings`), and 0 above and below it.
+        They are mirrored at the border of the volume (`mirror_padding`), and 0 above and below it.
         """
-        start, deep = first - self._settings.context_slices, self._volume.grid.shape_zyx[0]
-        inside = range(max(start, 0), min(start + self._settings.slices, deep))
-        self._planes = {self._key(piece, z): self._plane(piece, z) for z in inside}
-        around = surroundings(piece, self._volume.grid.shape_zyx, self._settings)
-        edges = [length + sum(sides) for length, sides in zip(piece.read_shape_zyx[1:], around, strict=True)]
-        window = np.zeros((*edges, self._settings.slices), np.float32)
+        first_read, depth = first_slice - self._settings.context_slices, self._volume.grid.shape_zyx[0]
+        inside = range(max(first_read, 0), min(first_read + self._settings.slices, depth))
+        self._slices = {self._key(block, z): self._read_slice(block, z) for z in inside}
+        padding = mirror_padding(block, self._volume.grid.shape_zyx, self._settings)
+        lengths = [length + sum(sides) for length, sides in zip(block.read_shape_zyx[1:], padding, strict=True)]
+        window = np.zeros((*lengths, self._settings.slices), np.float32)
         for z in inside:
-            window[..., z - start] = np.pad(self._planes[self._key(piece, z)], around, mode="reflect")
+            window[..., z - first_read] = np.pad(self._slices[self._key(block, z)], padding, mode="reflect")
         return window
 
-    def _plane(self, piece: Piece, z: int) -> NDArray[np.float32]:
+    def _read_slice(self, block: Block, z: int) -> NDArray[np.float32]:
         """Return one normalised slice of a piece, read only if the group before did not need it."""
-        known = self._planes.get(self._key(piece, z))
-        if known is not None:
-            return known
-        _, top, left = piece.read_corner_zyx
-        read = self._volume.read_region((z, top, left), (1, *piece.read_shape_zyx[1:]))
-        values: NDArray[np.float32] = read[0].astype(np.float32)
-        mean, factor = self._normaliser
+        cached = self._slices.get(self._key(block, z))
+        if cached is not None:
+            return cached
+        _, top, left = block.read_corner_zyx
+        region = self._volume.read_region((z, top, left), (1, *block.read_shape_zyx[1:]))
+        values: NDArray[np.float32] = region[0].astype(np.float32)
+        mean, factor = self._normalisation
         values -= mean
         values *= factor
         values[~np.isfinite(values)] = 0
         return values
 
     @staticmethod
-    def _key(piece: Piece, z: int) -> tuple[int, ...]:
-        return (*piece.read_corner_zyx[1:], z)
+    def _key(block: Block, z: int) -> tuple[int, ...]:
+        return (*block.read_corner_zyx[1:], z)
 
 
 class SlabWorker:
@@ -123,9 +123,9 @@ class SlabWorker:
     def __init__(self, predictor: Predictor, channels: dict[str, int], task: ApplyTask, reader: WindowReader) -> None:
         self._predictor, self._task, self._reader = predictor, task, reader
         self._channels = channels
-        self._outs: dict[str, MrcWriter] = {}
+        self._writers: dict[str, MrcWriter] = {}
         self._owner = locks.this_process()
-        self._held: set[int] = set()
+        self._claimed: set[int] = set()
 
     def run(self, tasks: Sequence[ApplyTask], reporter: Reporter) -> None:
         """Predict what is free.
@@ -134,108 +134,110 @@ class SlabWorker:
         returns when nothing is free: what another leaves undone the first one finishes.
         """
 
-        def write(made: _Predicted) -> None:
-            self._write(made)
-            if made.window.ends_slab:
-                self._list_slab(made.window.slab, reporter.number)
-                done = sum(len(task.finished.all()) for task in tasks)
+        def write(predicted: _Predicted) -> None:
+            self._write(predicted)
+            if predicted.window.is_last:
+                self._mark_finished(predicted.window.slab, reporter.number)
+                done = sum(len(task.finished.read()) for task in tasks)
                 reporter.progress(done / sum(len(task.slabs) for task in tasks), self._task.tomogram)
 
         try:
-            self._outs = {feature: MrcWriter.reopen(self._task.draft(feature)) for feature in self._channels}
-            with locks.keeping_fresh(lambda: [self._task.claim(number) for number in list(self._held)]):
-                in_three_threads(self._windows(reporter), self._predict, write, lambda: time.sleep(WAIT_SECONDS))
+            self._writers = {feature: MrcWriter.reopen(self._task.draft(feature)) for feature in self._channels}
+            with locks.heartbeat(lambda: [self._task.claim(slab) for slab in list(self._claimed)]):
+                read_compute_write(self._windows(reporter), self._predict, write, lambda: time.sleep(WAIT_SECONDS))
         finally:
-            for out in self._outs.values():
-                out.close()
-            for number in list(self._held):
-                self._release(number)
+            for writer in self._writers.values():
+                writer.close()
+            for slab in list(self._claimed):
+                self._release(slab)
 
-    def _windows(self, reporter: Reporter) -> Iterator[_Window | None]:
+    def _windows(self, reporter: Reporter) -> Iterator[_InputWindow | None]:
         """Yield the windows of all slabs that nobody else has claimed; None where others are at all of them."""
-        while missing := set(range(len(self._task.slabs))) - set(self._task.finished.all()):
+        while missing := set(range(len(self._task.slabs))) - set(self._task.finished.read()):
             any_claimed = False
-            for number in sorted(missing):
-                stop_if_asked(reporter)
-                if self._claim(number):
+            for slab in sorted(missing):
+                stop_if_requested(reporter)
+                if self._claim(slab):
                     any_claimed = True
-                    for window in self._windows_of(number):
+                    for window in self._slab_windows(slab):
                         if reporter.should_stop():
-                            raise Stopped
+                            raise StopRequested
                         yield window
             if not any_claimed:
-                if reporter.helps:
+                if reporter.is_helper:
                     return
                 yield None
 
-    def _windows_of(self, number: int) -> Iterator[_Window]:
-        z = self._task.slabs[number]
-        parts = slab_pieces(self._task.record.shape_zyx, self._predictor.settings)
-        firsts = group_starts(z, self._predictor.settings.slices_out)
-        for part in parts:
-            for first in firsts:
-                ends = (part, first) == (parts[-1], firsts[-1])
-                yield _Window(number, part, first, self._reader.window(part, first), ends)
+    def _slab_windows(self, slab: int) -> Iterator[_InputWindow]:
+        z = self._task.slabs[slab]
+        blocks = slab_blocks(self._task.record.shape_zyx, self._predictor.settings)
+        starts = group_starts(z, self._predictor.settings.slices_out)
+        for block in blocks:
+            for start in starts:
+                is_last = (block, start) == (blocks[-1], starts[-1])
+                yield _InputWindow(slab, block, start, self._reader.window(block, start), is_last)
 
-    def _predict(self, window: _Window) -> _Predicted:
+    def _predict(self, window: _InputWindow) -> _Predicted:
         return _Predicted(window, self._predictor.predict_group(window.densities))
 
-    def _write(self, made: _Predicted) -> None:
+    def _write(self, predicted: _Predicted) -> None:
         """Write what of a group lies in the slab and inside the piece."""
-        piece, first = made.window.piece, made.window.first
-        start, stop = self._task.slabs[made.window.slab]
-        start, stop = max(start, first), min(stop, first + len(made.found))
-        inside = self._inside(piece, made.found)[start - first : stop - first]
-        for feature, out in self._outs.items():
-            out.write_region((start, *piece.inside_corner_zyx[1:]), as_bytes(inside[..., self._channels[feature]]))
+        block, first_slice = predicted.window.block, predicted.window.first_slice
+        start, stop = self._task.slabs[predicted.window.slab]
+        start, stop = max(start, first_slice), min(stop, first_slice + len(predicted.probabilities))
+        inside = self._crop_padding(block, predicted.probabilities)[start - first_slice : stop - first_slice]
+        for feature, writer in self._writers.items():
+            writer.write_region(
+                (start, *block.inside_corner_zyx[1:]), probability_to_byte(inside[..., self._channels[feature]])
+            )
 
-    def _inside(self, piece: Piece, found: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _crop_padding(self, block: Block, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut off what was only read for its surroundings; (slice, y, x, feature), a view."""
-        (top, _), (left, _) = surroundings(piece, self._task.record.shape_zyx, self._predictor.settings)
-        _, rows, columns = piece.inside_of_read
-        return found[:, top:, left:][:, rows, columns]
+        (top, _), (left, _) = mirror_padding(block, self._task.record.shape_zyx, self._predictor.settings)
+        _, rows, columns = block.inside_in_read
+        return probabilities[:, top:, left:][:, rows, columns]
 
-    def _list_slab(self, number: int, worker: int) -> None:
+    def _mark_finished(self, slab: int, worker: int) -> None:
         """List a slab once it is on disk."""
-        for out in self._outs.values():
-            out.sync()
-        self._task.finished.add(number, number=worker)
-        self._release(number)
+        for writer in self._writers.values():
+            writer.sync()
+        self._task.finished.add(slab, process_number=worker)
+        self._release(slab)
 
-    def _claim(self, number: int) -> bool:
+    def _claim(self, slab: int) -> bool:
         """Take a slab unless somebody is at it, which may be this process, or it is on disk."""
         try:
-            locks.take(self._task.claim(number), self._owner)
+            locks.acquire(self._task.claim(slab), self._owner)
         except AlreadyRunningError:
             return False
-        self._held.add(number)
-        if number not in self._task.finished.all():
+        self._claimed.add(slab)
+        if slab not in self._task.finished.read():
             return True
-        self._release(number)
+        self._release(slab)
         return False
 
-    def _release(self, number: int) -> None:
-        locks.release(self._task.claim(number), self._owner)
-        self._held.discard(number)
+    def _release(self, slab: int) -> None:
+        locks.release(self._task.claim(slab), self._owner)
+        self._claimed.discard(slab)
 
 
-def surroundings(
-    piece: Piece, shape_zyx: tuple[int, int, int], settings: NetworkSettings
+def mirror_padding(
+    block: Block, shape_zyx: tuple[int, int, int], settings: NetworkSettings
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return how many mirrored pixels stand before and behind a piece in y and in x.
 
     At the border of the volume they are the network's `border_pixels`, elsewhere none; behind the piece as many
     more as make its length a multiple of the network's stride.
     """
-    spans = zip(piece.read_corner_zyx[1:], piece.read_shape_zyx[1:], shape_zyx[1:], strict=True)
-    y, x = (_around(corner, length, of, settings) for corner, length, of in spans)
+    spans = zip(block.read_corner_zyx[1:], block.read_shape_zyx[1:], shape_zyx[1:], strict=True)
+    y, x = (_axis_padding(corner, length, axis_length, settings) for corner, length, axis_length in spans)
     return y, x
 
 
-def _around(corner: int, length: int, of: int, settings: NetworkSettings) -> tuple[int, int]:
+def _axis_padding(corner: int, length: int, axis_length: int, settings: NetworkSettings) -> tuple[int, int]:
     before = settings.border_pixels if corner == 0 else 0
-    behind = settings.border_pixels if corner + length == of else 0
-    return before, behind + -(before + length + behind) % settings.stride
+    after = settings.border_pixels if corner + length == axis_length else 0
+    return before, after + -(before + length + after) % settings.stride
 
 
 def group_starts(z: tuple[int, int], group: int) -> range:
@@ -249,12 +251,14 @@ def group_starts(z: tuple[int, int], group: int) -> range:
     return range(z[0] - z[0] % group, z[1], group)
 
 
-def slab_pieces(shape_zyx: tuple[int, int, int], settings: NetworkSettings) -> list[Piece]:
+def slab_blocks(shape_zyx: tuple[int, int, int], settings: NetworkSettings) -> list[Block]:
     """Return the pieces in y and x of every slab, as of one slice; whole slices where they fit."""
     margin = settings.margin_pixels
-    return pieces((1, *shape_zyx[1:]), slab=1, edge=EDGE, halo_zyx=(0, margin, margin), stride=settings.stride)
+    return split_into_blocks(
+        (1, *shape_zyx[1:]), slab=1, edge=MAX_EDGE, halo_zyx=(0, margin, margin), stride=settings.stride
+    )
 
 
-def as_bytes(probabilities: NDArray[np.float32]) -> NDArray[np.int8]:
+def probability_to_byte(probabilities: NDArray[np.float32]) -> NDArray[np.int8]:
     """Return probabilities as a map stores them: 0..127 for 0..1, rounded."""
     return np.asarray(np.rint(np.clip(probabilities, 0, 1) * np.float32(127)), np.int8)

@@ -8,8 +8,8 @@ Read = TypeVar("Read")
 Made = TypeVar("Made")
 
 
-def in_three_threads(
-    pieces: Iterator[Read | None],
+def read_compute_write(
+    items: Iterator[Read | None],
     compute: Callable[[Read], Made],
     write: Callable[[Made], None],
     wait: Callable[[], None],
@@ -18,7 +18,7 @@ def in_three_threads(
 
     Parameters
     ----------
-    pieces : iterator
+    items : iterator
         Advanced in a thread of its own, one piece ahead of the computation. None: nothing to read just now.
     compute : callable
         Run in the calling thread.
@@ -33,25 +33,25 @@ def in_three_threads(
     being written; nothing is begun after it.
     """
 
-    def next_piece() -> tuple[Read | None] | None:
-        for piece in pieces:
-            return (piece,)
+    def read_next() -> tuple[Read | None] | None:
+        for item in items:
+            return (item,)
         return None
 
-    with ThreadPoolExecutor(1, "reading") as reading, ThreadPoolExecutor(1, "writing") as writing:
-        written: Future[None] | None = None
+    with ThreadPoolExecutor(1, "reading") as read_executor, ThreadPoolExecutor(1, "writing") as write_executor:
+        pending_write: Future[None] | None = None
         try:
-            ahead = reading.submit(next_piece)
-            while found := ahead.result():
-                ahead = reading.submit(next_piece)
-                made = [compute(piece) for piece in found if piece is not None]
-                if written is not None:
-                    written.result()
-                if made:
-                    written = writing.submit(write, *made)
+            pending_read = read_executor.submit(read_next)
+            while ready := pending_read.result():
+                pending_read = read_executor.submit(read_next)
+                results = [compute(item) for item in ready if item is not None]
+                if pending_write is not None:
+                    pending_write.result()
+                if results:
+                    pending_write = write_executor.submit(write, *results)
                 else:
                     wait()
-            if written is not None:
-                written.result()
+            if pending_write is not None:
+                pending_write.result()
         finally:
-            ahead.cancel()
+            pending_read.cancel()

@@ -15,21 +15,21 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
-from tomoseg_tui.jobs.notifications import terminal_notice
+from tomoseg_tui.jobs.notifications import terminal_notification
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.history import command_line
-from tomoseg_tui.project.user_config import Config, config_file
+from tomoseg_tui.project.history import format_command
+from tomoseg_tui.project.user_config import UserConfig, config_file
 from tomoseg_tui.tui.canvas.frame_pacing import write_to_terminal
-from tomoseg_tui.tui.canvas.terminal_query import Heard
+from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.help import Help
 from tomoseg_tui.tui.dialogs.too_small import TooSmall
-from tomoseg_tui.tui.job_app import RecipeApp
-from tomoseg_tui.tui.messages import FactsChanged, LoadChanged
-from tomoseg_tui.tui.session import Session, log_file, read_session, sessions_file, write_session
-from tomoseg_tui.tui.state.finished_jobs import Endings
-from tomoseg_tui.tui.state.snapshot import Facts
-from tomoseg_tui.tui.state.watcher import Watcher
+from tomoseg_tui.tui.job_app import JobApp
+from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged
+from tomoseg_tui.tui.session import TuiSession, log_file, read_session, sessions_file, write_session
+from tomoseg_tui.tui.state.finished_jobs import FinishedJobs
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+from tomoseg_tui.tui.state.watcher import ProjectWatcher
 from tomoseg_tui.tui.tab_base import Tab
 from tomoseg_tui.tui.theme import THEMES
 from tomoseg_tui.tui.widgets.tab_bar import TabBar
@@ -45,11 +45,11 @@ TABS = {
     "jobs": ("Jobs", "jobs.jobs_tab", "JobsTab"),
 }
 """Title, module and class of each tab. A module is imported when its tab is first opened: numpy comes with it."""
-SMALLEST = (80, 24)
+MIN_SIZE = (80, 24)
 """Columns and rows below which there is no room."""
 
 
-class TomosegApp(RecipeApp):
+class TomosegApp(JobApp):
     """The full-screen program."""
 
     TITLE = "tomoseg"
@@ -73,20 +73,20 @@ class TomosegApp(RecipeApp):
         ),
         Binding("q", "quit_program", "Quit", id="app.quit", tooltip="Leave; jobs go on"),
         Binding("ctrl+q", "quit_program", "Quit", show=False, id="app.quit_too", tooltip="Leave; jobs go on"),
-        Binding("ctrl+c", "tell_quit", "", show=False, priority=True),
+        Binding("ctrl+c", "show_quit_hint", "", show=False, priority=True),
     ]
 
-    def __init__(self, project: Project, config: Config, *, renderer: str = "auto") -> None:
+    def __init__(self, project: Project, config: UserConfig, *, renderer: str = "auto") -> None:
         super().__init__(project)
         self.config = config
-        self.asked_renderer = renderer
-        self.heard: Heard | None = None
+        self.requested_renderer = renderer
+        self.terminal_capabilities: TerminalCapabilities | None = None
         """What the terminal said about pictures, asked before the app runs."""
-        self.facts: Facts | None = None
-        self._asked_tab = ""
-        self._endings = Endings()
-        self.session: Session = read_session(sessions_file(), project.layout.root)
-        self._watcher = Watcher(project, self.post_message)
+        self.snapshot: ProjectSnapshot | None = None
+        self._requested_tab = ""
+        self._finished_jobs = FinishedJobs()
+        self.session: TuiSession = read_session(sessions_file(), project.layout.root)
+        self._watcher = ProjectWatcher(project, self.post_message)
         self.file_log = _file_logger()
         for theme in THEMES:
             self.register_theme(theme)
@@ -109,7 +109,7 @@ class TomosegApp(RecipeApp):
 
     async def _open_last_tab(self) -> None:
         """Open the tab of last time, unless a key was quicker."""
-        if not self._asked_tab:
+        if not self._requested_tab:
             await self.action_open(self.session.tab if self.session.tab in TABS else "import")
 
     def on_unmount(self) -> None:
@@ -122,67 +122,67 @@ class TomosegApp(RecipeApp):
     def open_tab(self) -> Tab | None:
         """The tab that is seen."""
         current = self.query_one("#tabs", ContentSwitcher).current
-        found = self.query(f"#{current}").first() if current and current != "opening" else None
-        return found if isinstance(found, Tab) else None
+        tab_widget = self.query(f"#{current}").first() if current and current != "opening" else None
+        return tab_widget if isinstance(tab_widget, Tab) else None
 
     async def action_open(self, name: str) -> None:
         """Open a tab, made now if it is the first time."""
         title, module, class_name = TABS[name]
-        self._asked_tab = name
+        self._requested_tab = name
         switcher = self.query_one("#tabs", ContentSwitcher)
         if not self.query(f"#{name}"):
-            made: type[Tab] = getattr(import_module(f"tomoseg_tui.tui.{module}"), class_name)
-            await switcher.mount(made(id=name))
-        if self._asked_tab != name:
+            tab_class: type[Tab] = getattr(import_module(f"tomoseg_tui.tui.{module}"), class_name)
+            await switcher.mount(tab_class(id=name))
+        if self._requested_tab != name:
             return  # another was asked for while this one was made
         switcher.current = name
-        self.query_one(TabBar).mark(name)
+        self.query_one(TabBar).mark_open(name)
         self.query_one(TopLine).tab = title
         tab = self.open_tab
         if tab is not None:
-            if self.facts is not None:
-                tab.show_facts(self.facts)
-            tab.take_focus()
+            if self.snapshot is not None:
+                tab.show_snapshot(self.snapshot)
+            tab.focus_default()
 
     @on(TabBar.Chosen)
-    async def open_chosen(self, event: TabBar.Chosen) -> None:
+    async def open_clicked_tab(self, event: TabBar.Chosen) -> None:
         """Open the tab that was clicked."""
         await self.action_open(event.tab_name)
 
     # Facts
 
-    @on(FactsChanged)
-    def take_facts(self, event: FactsChanged) -> None:
+    @on(SnapshotChanged)
+    def on_snapshot_changed(self, event: SnapshotChanged) -> None:
         """Hand new facts to the frame and to the tab that is seen."""
-        self.facts, self.project = event.facts, event.facts.project
+        self.snapshot, self.project = event.snapshot, event.snapshot.project
         if not self.query(TopLine):
             return  # the program is about to end
-        ended = self._endings.look(event.facts.jobs)
-        if ended:
-            notice = terminal_notice(ended, self.config.notice, os.environ)
+        finished_text = self._finished_jobs.update(event.snapshot.jobs)
+        if finished_text:
+            notice = terminal_notification(finished_text, self.config.notice, os.environ)
             self.call_after_refresh(write_to_terminal, self, notice)
-        self.query_one(TopLine).show_facts(event.facts)
+        self.query_one(TopLine).show_snapshot(event.snapshot)
         if self.open_tab is not None:
-            self.open_tab.show_facts(event.facts)
+            self.open_tab.show_snapshot(event.snapshot)
 
-    @on(LoadChanged)
-    def take_load(self, event: LoadChanged) -> None:
+    @on(SystemLoadChanged)
+    def show_system_load(self, event: SystemLoadChanged) -> None:
         """Show how busy the machine is."""
-        for line in self.query(TopLine):  # none any more when the program is about to end
-            line.load = event.words
+        for top_line in self.query(TopLine):  # none any more when the program is about to end
+            top_line.system_load = event.text
 
-    def look_now(self) -> None:
+    def refresh_snapshot(self) -> None:
         """Look at the project at once."""
-        self._watcher.look_now()
+        self._watcher.poll_now()
 
     def action_copy_command(self) -> None:
         """Copy the command line that does what the open tab would do now."""
-        words = self.open_tab.command_words() if self.open_tab is not None else None
-        if words is None:
+        argv = self.open_tab.command_argv() if self.open_tab is not None else None
+        if argv is None:
             self.notify("Nothing here is a command yet; choose something first.", severity="warning")
             return
-        self.copy_to_clipboard(command_line(words))
-        self.notify(command_line(words), title="Copied")
+        self.copy_to_clipboard(format_command(argv))
+        self.notify(format_command(argv), title="Copied")
 
     # Leaving, help, palette
 
@@ -191,20 +191,22 @@ class TomosegApp(RecipeApp):
         tab = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
         title = "this dialog" if self.screen.is_modal else tab
         bindings = list(self.screen.active_bindings.values())
-        words = self.open_tab.help_words() if self.open_tab is not None and not self.screen.is_modal else ""
-        self.push_screen(Help(title, bindings, str(config_file()), words))
+        help_text = self.open_tab.help_text() if self.open_tab is not None and not self.screen.is_modal else ""
+        self.push_screen(Help(title, bindings, str(config_file()), help_text))
 
-    def action_tell_quit(self) -> None:
+    def action_show_quit_hint(self) -> None:
         """Say how to leave; ctrl+c never ends the program by itself."""
         self.notify("q leaves tomoseg; jobs go on.", timeout=3)
 
     def action_quit_program(self) -> None:
         """Leave at once if no job runs and all is on disk, else say what goes on or what would be lost."""
-        unwritten = " ".join(tab.unwritten() for tab in self._tabs).strip()
-        if unwritten:
-            self.push_screen(Confirm("Leave, and lose them?", unwritten, yes="Leave", no="Stay"), self._leave_if)
+        unsaved_warning = " ".join(tab.unsaved_warning() for tab in self._tabs).strip()
+        if unsaved_warning:
+            self.push_screen(
+                Confirm("Leave, and lose them?", unsaved_warning, yes="Leave", no="Stay"), self._leave_if_confirmed
+            )
             return
-        running = self.facts.running if self.facts is not None else 0
+        running = self.snapshot.running_count if self.snapshot is not None else 0
         if not running:
             self._leave()
             return
@@ -212,9 +214,9 @@ class TomosegApp(RecipeApp):
             f"{running} job{'s go' if running > 1 else ' goes'} on without this window. "
             "Everything is on disk; start tomoseg again to look after it."
         )
-        self.push_screen(Confirm("Leave tomoseg?", text, yes="Leave", no="Stay"), self._leave_if)
+        self.push_screen(Confirm("Leave tomoseg?", text, yes="Leave", no="Stay"), self._leave_if_confirmed)
 
-    def _leave_if(self, answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
+    def _leave_if_confirmed(self, answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
         if answer:
             self._leave()
 
@@ -226,9 +228,9 @@ class TomosegApp(RecipeApp):
     def _leave(self) -> None:
         session = self.session
         for tab in self._tabs:
-            session = tab.session(session)
+            session = tab.updated_session(session)
         if self.open_tab is not None and self.open_tab.id:
-            session = Session(self.open_tab.id, session.tomogram, session.z, session.zoom, session.feature)
+            session = TuiSession(self.open_tab.id, session.tomogram, session.z, session.zoom, session.feature)
         try:
             write_session(sessions_file(), self.project.layout.root, session)
         except OSError as fault:
@@ -237,13 +239,13 @@ class TomosegApp(RecipeApp):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer every action of the open tab and the app by its words."""
-        for active in list(screen.active_bindings.values()):
-            binding = active.binding
+        for active_binding in list(screen.active_bindings.values()):
+            binding = active_binding.binding
             if binding.id and binding.description:
                 yield SystemCommand(
                     binding.description,
                     f"{binding.tooltip or binding.description}  ({binding.key})",
-                    _runner(self, active),
+                    _action_runner(self, active_binding),
                 )
         yield SystemCommand("Dark theme", "Light letters on a dark ground", lambda: self._set_theme("tomoseg-dark"))
         yield SystemCommand("Light theme", "Dark letters on a light ground", lambda: self._set_theme("tomoseg-light"))
@@ -253,20 +255,20 @@ class TomosegApp(RecipeApp):
 
     def on_resize(self, event: Resize) -> None:
         """Ask for more room below the smallest size; go on when there is."""
-        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
-        if small and not isinstance(self.screen, TooSmall):
+        is_too_small = event.size.width < MIN_SIZE[0] or event.size.height < MIN_SIZE[1]
+        if is_too_small and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())
-        elif not small and isinstance(self.screen, TooSmall):
+        elif not is_too_small and isinstance(self.screen, TooSmall):
             self.pop_screen()
 
 
-def _runner(app: TomosegApp, active: Any) -> Callable[[], None]:
+def _action_runner(app: TomosegApp, active_binding: Any) -> Callable[[], None]:
     """Return a call that runs a binding's action where it is bound."""
 
-    def run() -> None:
-        app.call_later(app.run_action, active.binding.action, active.node)
+    def run_action() -> None:
+        app.call_later(app.run_action, active_binding.binding.action, active_binding.node)
 
-    return run
+    return run_action
 
 
 def _file_logger() -> logging.Logger:

@@ -10,69 +10,71 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.files.disk_space import free_bytes, in_units
-from tomoseg_tui.jobs.run_benchmark import known_pace
-from tomoseg_tui.jobs.system_load import memory_to_be_had
+from tomoseg_tui.files.disk_space import format_bytes, free_bytes
+from tomoseg_tui.jobs.run_benchmark import stored_timing
+from tomoseg_tui.jobs.system_load import available_memory
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Pace
-from tomoseg_tui.tui.format import roughly
+from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.tui.format import format_rough_duration
 
 if TYPE_CHECKING:
     from tomoseg_tui.workflow.estimates.estimator import Estimate, Work
 
 MEASURE_KEY = "ctrl+t"
 """The same in every form: no field takes it."""
-Ask = tuple[str, dict[str, Any]]
+JobRequest = tuple[str, dict[str, Any]]
 """Kind of a job, and what it is asked."""
 
 
 @dataclass(frozen=True)
-class Room:
+class FreeResources:
     """What this machine has left."""
 
     memory_bytes: int
     disk_bytes: int
 
 
-def room_of(project: Project, *, others: bool) -> Room:
+def free_resources(project: Project, *, has_running_jobs: bool) -> FreeResources:
     """Return what there is; only threads call it.
 
     Parameters
     ----------
     project : Project
         On whose disk.
-    others : bool
+    has_running_jobs : bool
         Whether jobs are at work, which will have ended when another begins.
     """
-    return Room(memory_to_be_had(others_end_first=others), free_bytes(project.layout.root))
+    return FreeResources(available_memory(after_other_jobs=has_running_jobs), free_bytes(project.layout.root))
 
 
 @dataclass(frozen=True)
-class Price:
+class JobCost:
     """What one job takes."""
 
-    found: "Estimate"
+    estimate: "Estimate"
     fault: TomosegError | None
     """Why this machine cannot hold it, and what would help."""
 
 
-def work_here(project: Project, ask: Ask) -> "Work":
+def estimate_work(project: Project, job_request: JobRequest) -> "Work":
     """Return how much a job has to do, guessed for this machine."""
     from tomoseg_tui.workflow.estimates.estimator import work_of  # noqa: PLC0415
 
-    return work_of(project, *ask, cores=len(os.sched_getaffinity(0)))
+    return work_of(project, *job_request, cores=len(os.sched_getaffinity(0)))
 
 
-def price_of(project: Project, ask: Ask, paces: Mapping[str, Pace], *, others: bool) -> Price:
+def cost_of(
+    project: Project, job_request: JobRequest, timings: Mapping[str, Timing], *, has_running_jobs: bool
+) -> JobCost:
     """Return what a job takes; only threads call it.
 
     Parameters
     ----------
     project : Project
-    ask : Ask
-    paces : mapping
+    job_request : Ask
+    timings : mapping
         What the form has measured, by key.
-    others : bool
+    has_running_jobs : bool
         Whether jobs are at work.
 
     Raises
@@ -82,25 +84,32 @@ def price_of(project: Project, ask: Ask, paces: Mapping[str, Pace], *, others: b
     """
     from tomoseg_tui.workflow.estimates.estimator import estimate  # noqa: PLC0415
 
-    work = work_here(project, ask)
-    found = estimate(work, paces.get(work.key) or known_pace(work.key))
-    return Price(found, refusal(work.kind, found, room_of(project, others=others), workers=work.workers))
+    work = estimate_work(project, job_request)
+    job_estimate = estimate(work, timings.get(work.key) or stored_timing(work.key))
+    return JobCost(
+        job_estimate,
+        resource_error(
+            work.kind, job_estimate, free_resources(project, has_running_jobs=has_running_jobs), workers=work.workers
+        ),
+    )
 
 
-def refusal(kind: str, found: "Estimate", room: Room, *, workers: int = 1) -> TomosegError | None:
+def resource_error(
+    kind: str, job_estimate: "Estimate", free: FreeResources, *, workers: int = 1
+) -> TomosegError | None:
     """Return why a machine cannot hold a job, as the command says it; None if it can."""
-    from tomoseg_tui.workflow.estimates.estimator import refuse_what_does_not_fit  # noqa: PLC0415
+    from tomoseg_tui.workflow.estimates.estimator import require_memory_and_disk  # noqa: PLC0415
 
     try:
-        refuse_what_does_not_fit(
-            kind, found, memory_bytes=room.memory_bytes, disk_bytes=room.disk_bytes, workers=workers
+        require_memory_and_disk(
+            kind, job_estimate, memory_bytes=free.memory_bytes, disk_bytes=free.disk_bytes, workers=workers
         )
     except TomosegError as fault:
         return fault
     return None
 
 
-def refuse(project: Project, ask: Ask, *, others: bool) -> None:
+def require_resources(project: Project, job_request: JobRequest, *, has_running_jobs: bool) -> None:
     """Refuse a job that this machine cannot hold, as the command does.
 
     Raises
@@ -108,60 +117,65 @@ def refuse(project: Project, ask: Ask, *, others: bool) -> None:
     TomosegError
         Says what would help.
     """
-    fault = price_of(project, ask, {}, others=others).fault
+    fault = cost_of(project, job_request, {}, has_running_jobs=has_running_jobs).fault
     if fault is not None:
         raise fault
 
 
-def price_in_words(price: Price, state: str) -> str:
+def format_cost(cost: JobCost, benchmark_state: str) -> str:
     """Return what a job takes in one line, and why it cannot be.
 
     Parameters
     ----------
-    price : Price
-    state : str
-        What there is to say of a measurement: see `measuring_in_words`.
+    cost : Price
+    benchmark_state : str
+        What there is to say of a measurement: see `format_benchmark_state`.
     """
-    found = price.found
-    time = f"About {roughly(found.seconds)}, as measured here" if found.measured else ""
-    line = f"{state or time}; {needs_in_words(found)}."
-    return f"{line}\n! {price.fault.fault} {price.fault.fix}" if price.fault is not None else line
+    job_estimate = cost.estimate
+    time_text = (
+        f"About {format_rough_duration(job_estimate.seconds)}, as measured here" if job_estimate.is_measured else ""
+    )
+    line = f"{benchmark_state or time_text}; {format_resources(job_estimate)}."
+    return f"{line}\n! {cost.fault.fault} {cost.fault.fix}" if cost.fault is not None else line
 
 
-def needs_in_words(found: "Estimate") -> str:
+def format_resources(job_estimate: "Estimate") -> str:
     """Return what a job needs beside time."""
-    video = f"{in_units(found.video_bytes)} of video memory, " if found.video_bytes else ""
-    unknown = "video memory not known, " if found.video_bytes is None else ""
-    return f"about {in_units(found.memory_bytes)} of memory, {video or unknown}{in_units(found.disk_bytes)} of the disk"
+    video_text = f"{format_bytes(job_estimate.gpu_bytes)} of video memory, " if job_estimate.gpu_bytes else ""
+    unknown_text = "video memory not known, " if job_estimate.gpu_bytes is None else ""
+    return (
+        f"about {format_bytes(job_estimate.memory_bytes)} of memory, "
+        f"{video_text or unknown_text}{format_bytes(job_estimate.disk_bytes)} of the disk"
+    )
 
 
-def measuring_in_words(*, measured: bool, busy: bool, failed: bool) -> str:
+def format_benchmark_state(*, is_measured: bool, is_running: bool, has_failed: bool) -> str:
     """Return what there is to say of a measurement; nothing where it is done."""
-    if busy:
+    if is_running:
         return "Measuring ..."
-    if measured:
+    if is_measured:
         return ""
-    return "It cannot be measured" if failed else f"Time: {MEASURE_KEY} measures"
+    return "It cannot be measured" if has_failed else f"Time: {MEASURE_KEY} measures"
 
 
-def all_together(costs: Sequence["Estimate"], *, in_turn: bool) -> "Estimate":
+def combine_estimates(estimates: Sequence["Estimate"], *, is_sequential: bool) -> "Estimate":
     """Return what several jobs take.
 
     Parameters
     ----------
-    costs : sequence of Estimate
+    estimates : sequence of Estimate
         One a job.
-    in_turn : bool
+    is_sequential : bool
         Whether one waits for the other, as on the CPU; else each has a device of its own.
     """
     from tomoseg_tui.workflow.estimates.estimator import Estimate  # noqa: PLC0415
 
-    join = (sum, max) if in_turn else (max, sum)
-    videos = [one.video_bytes for one in costs]
+    combiners = (sum, max) if is_sequential else (max, sum)
+    video_bytes = [estimate.gpu_bytes for estimate in estimates]
     return Estimate(
-        seconds=join[0](one.seconds for one in costs),
-        memory_bytes=join[1](one.memory_bytes for one in costs),
-        video_bytes=None if None in videos else max((one or 0 for one in videos), default=0),
-        disk_bytes=sum(one.disk_bytes for one in costs),
-        measured=all(one.measured for one in costs),
+        seconds=combiners[0](estimate.seconds for estimate in estimates),
+        memory_bytes=combiners[1](estimate.memory_bytes for estimate in estimates),
+        gpu_bytes=None if None in video_bytes else max((estimate or 0 for estimate in video_bytes), default=0),
+        disk_bytes=sum(estimate.disk_bytes for estimate in estimates),
+        is_measured=all(estimate.is_measured for estimate in estimates),
     )

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 MINUTE, HOUR = 60, 3600
 
 
-def clock(seconds: float | None) -> str:
+def format_clock(seconds: float | None) -> str:
     """Return a duration as ``02:50`` or ``1:02:50``; nothing if it is not known."""
     if seconds is None:
         return ""
-    minutes, rest = divmod(round(max(seconds, 0)), MINUTE)
+    minutes, remainder = divmod(round(max(seconds, 0)), MINUTE)
     hours, minutes = divmod(minutes, MINUTE)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+    return f"{hours}:{minutes:02}:{remainder:02}" if hours else f"{minutes:02}:{remainder:02}"
 
 
-def roughly(seconds: float) -> str:
+def format_rough_duration(seconds: float) -> str:
     """Return a duration as rough as a guess is: ``40 s``, ``6 min``, ``2.5 h``."""
     if seconds < 1.5 * MINUTE:
         return f"{max(10, round(seconds, -1)):.0f} s"
@@ -23,32 +23,32 @@ def roughly(seconds: float) -> str:
     return f"{seconds / HOUR:.1f} h"
 
 
-def gigabytes(size_bytes: float | None) -> str:
+def format_gigabytes(size_bytes: float | None) -> str:
     """Return a size as ``0.9 GB``; nothing if it is not known."""
     return "" if size_bytes is None else f"{size_bytes / 1e9:.1f} GB"
 
 
-def when(at: str | None, *, now: datetime | None = None) -> str:
+def format_time(timestamp: str | None, *, now: datetime | None = None) -> str:
     """Return an ISO 8601 time as people here say it: ``22:12`` today, else ``21 Nov``, with the year if another.
 
     Parameters
     ----------
-    at : str or None
+    timestamp : str or None
         As records keep it, UTC.
     now : datetime or None
         The present, with a time zone, in which the answer is said; this machine's by default.
     """
-    present = now or datetime.now(UTC).astimezone()
+    current = now or datetime.now(UTC).astimezone()
     try:
-        then = datetime.fromisoformat(at or "").astimezone(present.tzinfo)
+        local_time = datetime.fromisoformat(timestamp or "").astimezone(current.tzinfo)
     except ValueError:
         return ""
-    if then.date() == present.date():
-        return f"{then:%H:%M}"
-    return f"{then:%d %b}" if then.year == present.year else f"{then:%Y}"
+    if local_time.date() == current.date():
+        return f"{local_time:%H:%M}"
+    return f"{local_time:%d %b}" if local_time.year == current.year else f"{local_time:%Y}"
 
 
-def shortened(text: str, width: int) -> str:
+def ellipsize(text: str, width: int) -> str:
     """Return a text no wider than a column, with the middle left out where it is too long."""
     if len(text) <= width:
         return text
@@ -56,7 +56,7 @@ def shortened(text: str, width: int) -> str:
     return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}" if width > 1 else "…"[:width]
 
 
-def bar(done: float, width: int) -> str:
+def format_progress_bar(fraction: float, width: int) -> str:
     """Return a progress bar that is read without colours."""
-    filled = round(min(max(done, 0.0), 1.0) * width)
+    filled = round(min(max(fraction, 0.0), 1.0) * width)
     return "█" * filled + "░" * (width - filled)

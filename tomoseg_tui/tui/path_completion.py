@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tomoseg_tui.errors import UsageError
 
-_WILD = frozenset("*?[")
+_WILDCARDS = frozenset("*?[")
 
 
 def complete_path(text: str, suffixes: Collection[str] = ()) -> str:
@@ -24,15 +24,15 @@ def complete_path(text: str, suffixes: Collection[str] = ()) -> str:
     str
         Begins with `text`. A folder that is the only choice ends in ``/``. Unchanged where nothing fits.
     """
-    names = _entries_beginning(text, suffixes)
+    names = _entries_with_prefix(text, suffixes)
     if not names:
         return text
     typed = text.rpartition("/")[2]
-    shared = os.path.commonprefix(names)  # noqa: RUF071  # names are wanted letter by letter
-    return text + shared[len(typed) :]
+    common_prefix = os.path.commonprefix(names)  # noqa: RUF071  # names are wanted letter by letter
+    return text + common_prefix[len(typed) :]
 
 
-def _entries_beginning(text: str, suffixes: Collection[str]) -> list[str]:
+def _entries_with_prefix(text: str, suffixes: Collection[str]) -> list[str]:
     """List what the last part of a path can become; folders end in a slash, hidden entries want their dot typed."""
     head, slash, typed = text.rpartition("/")
     try:
@@ -43,13 +43,13 @@ def _entries_beginning(text: str, suffixes: Collection[str]) -> list[str]:
                 for entry in entries
                 if entry.name.startswith(typed)
                 and (typed or not entry.name.startswith("."))
-                and (entry.is_dir() or _ends_in(entry.name, suffixes))
+                and (entry.is_dir() or _has_suffix(entry.name, suffixes))
             )
     except (OSError, RuntimeError, ValueError):  # no such folder, no such user's home, a zero byte
         return []
 
 
-def _ends_in(name: str, suffixes: Collection[str]) -> bool:
+def _has_suffix(name: str, suffixes: Collection[str]) -> bool:
     return not suffixes or name.lower().endswith(tuple(suffixes))
 
 
@@ -78,25 +78,25 @@ def find_files(text: str, suffixes: Collection[str] = ()) -> list[Path]:
         path = Path(text).expanduser().absolute()
         if path.is_file():
             return [path]
-        found = sorted(path.iterdir()) if path.is_dir() else _matching(path)
+        paths = sorted(path.iterdir()) if path.is_dir() else _expand_wildcards(path)
     except (OSError, RuntimeError, ValueError) as fault:
         raise UsageError(f"{text} cannot be looked up: {fault}.", "Check the path and your rights there.") from fault
-    files = [entry for entry in found if _ends_in(entry.name, suffixes) and entry.is_file()]
+    files = [entry for entry in paths if _has_suffix(entry.name, suffixes) and entry.is_file()]
     if not files:
-        what = f"file ending in {', '.join(suffixes)}" if suffixes else "file"
-        raise UsageError(f"There is no {what} at {text}.", "Check the path; tab completes it.")
+        description = f"file ending in {', '.join(suffixes)}" if suffixes else "file"
+        raise UsageError(f"There is no {description} at {text}.", "Check the path; tab completes it.")
     return files
 
 
-def _matching(path: Path) -> list[Path]:
+def _expand_wildcards(path: Path) -> list[Path]:
     """Return what a path with wildcards stands for."""
     parts = path.parts
-    wild = next((index for index, part in enumerate(parts) if _WILD & set(part)), None)
-    if wild is None:
+    first_wildcard = next((index for index, part in enumerate(parts) if _WILDCARDS & set(part)), None)
+    if first_wildcard is None:
         return []
-    return sorted(Path(*parts[:wild]).glob("/".join(parts[wild:])))
+    return sorted(Path(*parts[:first_wildcard]).glob("/".join(parts[first_wildcard:])))
 
 
-def movable_word(path: Path, root: Path) -> str:
+def path_argument(path: Path, root: Path) -> str:
     """Return a path as a command names it from a project's folder: relative inside of it, so that it can move."""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -2,27 +2,27 @@
 
 from dataclasses import dataclass
 
-from tomoseg_tui.project.project_settings import Settings
+from tomoseg_tui.project.project_settings import ProjectSettings
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 
 @dataclass(frozen=True)
-class Way:
+class RunLocation:
     """One choice."""
 
     title: str
-    at_once: bool = False
+    starts_at_once: bool = False
     """Whether it begins whatever its device is at."""
     in_slurm: bool = False
-    words: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
     """Options of the command; none for what the project does anyway."""
 
-    def slurm(self, settings: Settings) -> SlurmSettings | None:
+    def slurm_settings(self, settings: ProjectSettings) -> SlurmSettings | None:
         """Return what to ask Slurm for; None if the job is to compute here."""
         return settings.slurm if self.in_slurm else None
 
 
-def ways(settings: Settings, *, has_slurm: bool) -> tuple[Way, ...]:
+def run_locations(settings: ProjectSettings, *, has_slurm: bool) -> tuple[RunLocation, ...]:
     """Return the choices there are, the project's usual one first.
 
     Parameters
@@ -32,10 +32,13 @@ def ways(settings: Settings, *, has_slurm: bool) -> tuple[Way, ...]:
     has_slurm : bool
         Whether this machine can hand a job to Slurm; else it is offered only where the project speaks of it.
     """
-    usual = settings.always_slurm
-    here = ("--here",) if usual else ()
-    local = (Way("here, in line", words=here), Way("here, at once", at_once=True, words=(*here, "--now")))
-    slurm = Way("Slurm", in_slurm=True, words=() if usual else ("--slurm",))
-    if usual:
-        return slurm, *local
-    return (*local, slurm) if has_slurm or settings.slurm != SlurmSettings() else local
+    is_slurm_default = settings.always_slurm
+    here_argv = ("--here",) if is_slurm_default else ()
+    local_locations = (
+        RunLocation("here, in line", argv=here_argv),
+        RunLocation("here, at once", starts_at_once=True, argv=(*here_argv, "--now")),
+    )
+    slurm_location = RunLocation("Slurm", in_slurm=True, argv=() if is_slurm_default else ("--slurm",))
+    if is_slurm_default:
+        return slurm_location, *local_locations
+    return (*local_locations, slurm_location) if has_slurm or settings.slurm != SlurmSettings() else local_locations

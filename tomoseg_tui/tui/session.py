@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.project.user_config import xdg_home
 
-MOST_SESSIONS = 100
+MAX_SESSIONS = 100
 """Projects that are remembered; the oldest are forgotten."""
 
 
@@ -29,7 +29,7 @@ def log_file(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 @dataclass(frozen=True)
-class Session:
+class TuiSession:
     """Where a project was left."""
 
     tab: str = "import"
@@ -39,30 +39,32 @@ class Session:
     feature: str | None = None
 
 
-def read_session(path: Path, project: Path) -> Session:
+def read_session(path: Path, project: Path) -> TuiSession:
     """Return where a project was left; the beginning if nobody knows."""
-    known = _sessions(path).get(str(project))
-    if not isinstance(known, dict):
-        return Session()
+    stored = _read_sessions(path).get(str(project))
+    if not isinstance(stored, dict):
+        return TuiSession()
     try:
-        return Session(**{key: known.get(key) for key in ("tomogram", "z", "zoom", "feature")}, tab=str(known["tab"]))
+        return TuiSession(
+            **{key: stored.get(key) for key in ("tomogram", "z", "zoom", "feature")}, tab=str(stored["tab"])
+        )
     except (KeyError, TypeError):
-        return Session()
+        return TuiSession()
 
 
-def write_session(path: Path, project: Path, session: Session) -> None:
+def write_session(path: Path, project: Path, session: TuiSession) -> None:
     """Remember where a project is left."""
-    sessions = _sessions(path)
+    sessions = _read_sessions(path)
     sessions.pop(str(project), None)
     sessions[str(project)] = session.__dict__
-    kept = dict(list(sessions.items())[-MOST_SESSIONS:])
+    latest = dict(list(sessions.items())[-MAX_SESSIONS:])
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(kept, indent=1) + "\n")
+    write_atomically(path, json.dumps(latest, indent=1) + "\n")
 
 
-def _sessions(path: Path) -> dict[str, Any]:
+def _read_sessions(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.user_config import config_file, read_config
-from tomoseg_tui.tui.canvas.terminal_query import Question
+from tomoseg_tui.tui.canvas.terminal_query import TerminalQuery
 
 
-def start(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> None:
+def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> None:
     """Run the program until the user leaves.
 
     Parameters
@@ -27,12 +27,12 @@ def start(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> None:
     """
     config = read_config(config_file())
     project = Project.open(folder)
-    question = Question.begin(os.environ)
+    query = TerminalQuery.begin(os.environ)
     try:
         from tomoseg_tui.tui.app import TomosegApp  # noqa: PLC0415  # the terminal answers while Textual loads
 
         app = TomosegApp(project, config, renderer=renderer)
     finally:
-        heard = question.finish()
-    app.heard = heard
+        capabilities = query.finish()
+    app.terminal_capabilities = capabilities
     app.run(mouse=mouse and config.mouse)

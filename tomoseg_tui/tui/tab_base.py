@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Container
 
-from tomoseg_tui.tui.session import Session
-from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.tui.session import TuiSession
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 if TYPE_CHECKING:
     from tomoseg_tui.tui.app import TomosegApp
@@ -32,28 +32,28 @@ class Tab(Container):
         return app
 
     @abstractmethod
-    def show_facts(self, facts: Facts) -> None:
+    def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
         """Draw what is known of the project; called on the UI thread whenever it has changed, and when opened."""
 
-    def take_focus(self) -> None:
+    def focus_default(self) -> None:
         """Put the focus where keys work when the tab opens; never into a text field."""
         for widget in self.query("*"):
             if widget.focusable and type(widget).__name__ not in {"Input", "TextArea"}:
                 widget.focus()
                 return
 
-    def command_words(self) -> list[str] | None:
+    def command_argv(self) -> list[str] | None:
         """Return the arguments of the `tomoseg` command that does what the tab would do now; None if nothing."""
         return None
 
-    def help_words(self) -> str:
+    def help_text(self) -> str:
         """Return what the help says before the keys; empty for nothing."""
         return ""
 
-    def unwritten(self) -> str:
+    def unsaved_warning(self) -> str:
         """Say what would be lost if the program ended now, and why; empty if nothing would."""
         return ""
 
-    def session(self, session: Session) -> Session:
+    def updated_session(self, session: TuiSession) -> TuiSession:
         """Return the session with what this tab knows of where the user is."""
         return session

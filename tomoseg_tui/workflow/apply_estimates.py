@@ -9,11 +9,11 @@ from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
-from tomoseg_tui.project.timings import Pace, pace_key
+from tomoseg_tui.project.timings import Timing, timing_key
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
-from tomoseg_tui.workflow.estimates.work import are_alike
-from tomoseg_tui.workflow.job_interface import Load
-from tomoseg_tui.workflow.volume_names import z_range
+from tomoseg_tui.workflow.estimates.work import same_shape
+from tomoseg_tui.workflow.job_interface import Workload
+from tomoseg_tui.workflow.volume_names import parse_z_range
 
 START_SECONDS = 4.0
 """TensorFlow wakes and a network is compiled before the first slab."""
@@ -25,7 +25,7 @@ BASE_BYTES = 600e6
 """Memory of a worker that has TensorFlow, a network and a small slice."""
 BYTES_PER_PIXEL = 400.0
 """Memory for each pixel of a piece: its slab of densities and maps, and the network's channels."""
-MOST_PIXELS = 1024 * 1024
+MAX_PIXELS = 1024 * 1024
 """Of a piece with the margin around it; larger slices are cut."""
 
 
@@ -54,23 +54,23 @@ class ApplyEstimate:
     """Of the maps, one byte a voxel."""
     from_jobs: int
     """Earlier jobs that it was learned from; 0: from the network's cost alone, or from a measurement."""
-    measured: bool = False
+    is_measured: bool = False
     """True if a process has done a little of it on this machine."""
-    video_bytes: int = 0
+    gpu_bytes: int = 0
     """Of all its workers, where that was measured."""
 
 
 def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
     card: NetworkCard,
     records: Sequence[TomogramRecord],
-    past: Sequence[PastApply],
+    past_jobs: Sequence[PastApply],
     *,
     features: int,
     z: str | None = None,
     device: str = "cpu",
     workers: int = 1,
     tta: int = 1,
-    pace: Pace | None = None,
+    timing: Timing | None = None,
 ) -> ApplyEstimate:
     """Estimate what it takes to apply a network.
 
@@ -80,7 +80,7 @@ def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
         The network.
     records : sequence of TomogramRecord
         The tomograms.
-    past : sequence of PastApply
+    past_jobs : sequence of PastApply
         Earlier jobs of the project. Those of the same network and kind of device count.
     features : int
         Maps made of each tomogram.
@@ -92,7 +92,7 @@ def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
         Processes that share the slabs. On the CPU they share the cores too, and gain no time here.
     tta : int
         Copies of each slice that are averaged; each takes as long as a plain slice.
-    pace : Pace or None
+    timing : Pace or None
         As `jobs.measuring` has found it for this very apply; earlier jobs do not count then.
 
     Raises
@@ -101,59 +101,61 @@ def estimate_apply(  # noqa: PLR0913  # one keyword a setting of the job
         If a tomogram has no such slices.
     """
     voxels = sum(voxels_of(record, z) for record in records)
-    if pace is not None:
-        seconds, memory = pace.seconds(voxels / workers), workers * pace.memory_bytes
-        video = workers * pace.video_bytes
-        return ApplyEstimate(seconds, memory, voxels * features, 0, measured=True, video_bytes=video)
-    alike = [job for job in past if job.network == card.network and _kind(job.device) == _kind(device)]
-    pixels = min(max((record.shape_zyx[1] * record.shape_zyx[2] for record in records), default=0), MOST_PIXELS)
-    peaks = [job.peak_bytes for job in alike if job.peak_bytes is not None]
-    one_worker = max(peaks, default=BASE_BYTES + BYTES_PER_PIXEL * pixels)
+    if timing is not None:
+        seconds, memory_bytes = timing.seconds(voxels / workers), workers * timing.memory_bytes
+        gpu_bytes = workers * timing.video_bytes
+        return ApplyEstimate(seconds, memory_bytes, voxels * features, 0, is_measured=True, gpu_bytes=gpu_bytes)
+    similar_jobs = [
+        job for job in past_jobs if job.network == card.network and _device_kind(job.device) == _device_kind(device)
+    ]
+    pixels = min(max((record.shape_zyx[1] * record.shape_zyx[2] for record in records), default=0), MAX_PIXELS)
+    peaks = [job.peak_bytes for job in similar_jobs if job.peak_bytes is not None]
+    worker_bytes = max(peaks, default=BASE_BYTES + BYTES_PER_PIXEL * pixels)
     return ApplyEstimate(
-        seconds=START_SECONDS + voxels * tta / _voxels_per_second(card, alike, device),
-        memory_bytes=one_worker * workers,
+        seconds=START_SECONDS + voxels * tta / _voxels_per_second(card, similar_jobs, device),
+        memory_bytes=worker_bytes * workers,
         disk_bytes=voxels * features,
-        from_jobs=len(alike),
+        from_jobs=len(similar_jobs),
     )
 
 
-def apply_key(card: NetworkCard, records: Sequence[TomogramRecord], request: ApplyRequest) -> str:
+def apply_timing_key(card: NetworkCard, records: Sequence[TomogramRecord], request: ApplyRequest) -> str:
     """Return the name under which the pace of an apply is kept: of its network and settings, and its slices' size."""
     plane = "x".join(map(str, records[0].shape_zyx[1:]))
-    words = (card.network, len(card.features), request.tta, request.half, request.threads, request.workers, plane)
-    return pace_key("apply", request.device, *words)
+    key_parts = (card.network, len(card.features), request.tta, request.half, request.threads, request.workers, plane)
+    return timing_key("apply", request.device, *key_parts)
 
 
-def apply_load(project: Project, request: ApplyRequest) -> Load:
+def apply_workload(project: Project, request: ApplyRequest) -> Workload:
     """Return the voxels of all slices, shared by the workers.
 
     The pace of several workers depends on what else they share, one for some slices may begin by copying a map, and
     of a GPU its memory is not known here.
     """
-    card = catalog.network(project.layout, request.run)
-    records = [catalog.tomogram(project.layout, name) for name in request.tomograms]
+    card = catalog.load_network_card(project.layout, request.run)
+    records = [catalog.load_tomogram(project.layout, name) for name in request.tomograms]
     shapes = [record.shape_zyx for record in records]
-    return Load(
-        apply_key(card, records, request),
+    return Workload(
+        apply_timing_key(card, records, request),
         units=sum(voxels_of(record, request.z) for record in records) / request.workers,
-        is_typical=(request.workers, request.z, request.device) == (1, None, "cpu") and are_alike(shapes),
+        is_typical=(request.workers, request.z, request.device) == (1, None, "cpu") and same_shape(shapes),
     )
 
 
 def voxels_of(record: TomogramRecord, z: str | None) -> int:
     """Return how many voxels the slices ``A:B`` of a tomogram have, all for None."""
-    start, stop = z_range(z, record.shape_zyx[0])
+    start, stop = parse_z_range(z, record.shape_zyx[0])
     return (stop - start) * prod(record.shape_zyx[1:])
 
 
-def _kind(device: str) -> str:
+def _device_kind(device: str) -> str:
     return device.partition(":")[0]
 
 
-def _voxels_per_second(card: NetworkCard, alike: Sequence[PastApply], device: str) -> float:
-    if alike:
-        working = sum(max(job.seconds - START_SECONDS, 1.0) for job in alike)
-        return sum(job.voxels * job.tta for job in alike) / working
+def _voxels_per_second(card: NetworkCard, similar_jobs: Sequence[PastApply], device: str) -> float:
+    if similar_jobs:
+        work_seconds = sum(max(job.seconds - START_SECONDS, 1.0) for job in similar_jobs)
+        return sum(job.voxels * job.tta for job in similar_jobs) / work_seconds
     flops = network_named(card.network).flops_per_pixel(len(card.features))
-    rate = GPU_FLOPS if _kind(device) == "gpu" else FLOPS_PER_CORE * len(os.sched_getaffinity(0))
+    rate = GPU_FLOPS if _device_kind(device) == "gpu" else FLOPS_PER_CORE * len(os.sched_getaffinity(0))
     return rate / flops

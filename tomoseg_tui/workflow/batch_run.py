@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
-from tomoseg_tui.io.trainset_file import SetSummary
+from tomoseg_tui.io.trainset_file import TrainsetSummary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCount
+from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCounts
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest, check_label_name
 from tomoseg_tui.workflow.training.train_request import (
@@ -28,7 +28,7 @@ from tomoseg_tui.workflow.training.train_request import (
 
 
 @dataclass(frozen=True)
-class RunRequest:
+class BatchRunRequest:
     """What `run` is asked to do."""
 
     features: tuple[str, ...]
@@ -46,21 +46,21 @@ class RunRequest:
     """Name of the label volumes."""
 
 
-class Step(NamedTuple):
+class PlannedJob(NamedTuple):
     """A job that is to be."""
 
     kind: str
     name: str
-    asked: dict[str, Any]
-    after: tuple[int, ...] = ()
+    request: dict[str, Any]
+    dependencies: tuple[int, ...] = ()
     """Places in the plan of those that come first."""
 
 
 @dataclass(frozen=True)
-class RunPlan:
+class BatchRunPlan:
     """The jobs of a run."""
 
-    steps: tuple[Step, ...]
+    jobs: tuple[PlannedJob, ...]
     runs: tuple[str, ...]
     """Names of the networks."""
     tomograms: tuple[str, ...]
@@ -68,7 +68,7 @@ class RunPlan:
     """What the user should know."""
 
 
-def plan_run(project: Project, request: RunRequest) -> RunPlan:
+def plan_batch_run(project: Project, request: BatchRunRequest) -> BatchRunPlan:
     """Return the jobs of a run; nothing is written.
 
     Raises
@@ -79,29 +79,29 @@ def plan_run(project: Project, request: RunRequest) -> RunPlan:
     if not request.features:
         raise UsageError("It is not said what to learn.", "Name --feature F, once or more.")
     trainings = _trainings(project, request)
-    cards = [_card_ahead(project, training) for training in trainings]
+    cards = [_expected_card(project, training) for training in trainings]
     remarks: list[str] = []
-    tomograms = tuple(dict.fromkeys(request.tomograms)) or _fitting(project, request, cards, remarks)
+    tomograms = tuple(dict.fromkeys(request.tomograms)) or _fitting_tomograms(project, request, cards, remarks)
     for name in tomograms:
         remarks += _check_tomogram(project, request, cards, name)
-    steps = [Step("train", training.name, msgspec.to_builtins(training)) for training in trainings]
+    jobs = [PlannedJob("train", training.name, msgspec.to_builtins(training)) for training in trainings]
     for name in tomograms:
-        first = len(steps)
-        for place, training in enumerate(trainings):
-            asked = msgspec.to_builtins(_apply_request(request, training.name, name))
-            steps.append(Step("apply", f"{training.name} on {name}", asked, (place,)))
-        words = tuple(f"{training.name}:{feature}=card" for training in trainings for feature in training.features)
-        merge = msgspec.to_builtins(MergeRequest(name, (), request.labels, words=words))
-        steps.append(Step("merge", f"{name}/{request.labels}", merge, tuple(range(first, len(steps)))))
-    return RunPlan(tuple(steps), tuple(training.name for training in trainings), tomograms, remarks)
+        first_apply = len(jobs)
+        for index, training in enumerate(trainings):
+            apply_request = msgspec.to_builtins(_apply_request(request, training.name, name))
+            jobs.append(PlannedJob("apply", f"{training.name} on {name}", apply_request, (index,)))
+        map_specs = tuple(f"{training.name}:{feature}=card" for training in trainings for feature in training.features)
+        merge = msgspec.to_builtins(MergeRequest(name, (), request.labels, words=map_specs))
+        jobs.append(PlannedJob("merge", f"{name}/{request.labels}", merge, tuple(range(first_apply, len(jobs)))))
+    return BatchRunPlan(tuple(jobs), tuple(training.name for training in trainings), tomograms, remarks)
 
 
-def _trainings(project: Project, request: RunRequest) -> list[TrainRequest]:
+def _trainings(project: Project, request: BatchRunRequest) -> list[TrainRequest]:
     features = tuple(dict.fromkeys(request.features))
     groups = [features] if request.together else [(feature,) for feature in features]
     return [
         TrainRequest(
-            name=_run_name(project, request, group, alone=len(groups) == 1),
+            name=_run_name(project, request, group, is_only=len(groups) == 1),
             features=group,
             network=request.network,
             epochs=request.epochs,
@@ -112,13 +112,13 @@ def _trainings(project: Project, request: RunRequest) -> list[TrainRequest]:
     ]
 
 
-def _run_name(project: Project, request: RunRequest, features: tuple[str, ...], *, alone: bool) -> str:
+def _run_name(project: Project, request: BatchRunRequest, features: tuple[str, ...], *, is_only: bool) -> str:
     if not request.name:
         return free_run_name(project, features, None)
-    return request.name if alone else f"{request.name}_{features[0]}"
+    return request.name if is_only else f"{request.name}_{features[0]}"
 
 
-def _card_ahead(project: Project, request: TrainRequest) -> NetworkCard:
+def _expected_card(project: Project, request: TrainRequest) -> NetworkCard:
     """Return what is known of a network before it is trained: enough to tell which tomograms it fits."""
     summary = check_training(project, request)
     if summary is None:
@@ -128,10 +128,10 @@ def _card_ahead(project: Project, request: TrainRequest) -> NetworkCard:
         network=request.network,
         voxel_size_angstrom=summary.voxel_size_angstrom,
         polarity=summary.polarity,
-        preprocessing=_chain(summary),
+        preprocessing=_filter_chain(summary),
         features={feature: FeatureScore() for feature in request.features},
         tiles=summary.tiles,
-        tile_counts=TileCount({}, {}, 0, 0),
+        tile_counts=TileCounts({}, {}, 0, 0),
         learning_rate=0.0,
         epochs=0,
         batch=0,
@@ -140,15 +140,15 @@ def _card_ahead(project: Project, request: TrainRequest) -> NetworkCard:
     )
 
 
-def _chain(summary: SetSummary) -> tuple[FilterStep, ...]:
+def _filter_chain(summary: TrainsetSummary) -> tuple[FilterStep, ...]:
     return tuple(FilterStep(**step) for step in summary.preprocessing)
 
 
-def _apply_request(request: RunRequest, run: str, tomogram: str) -> ApplyRequest:
+def _apply_request(request: BatchRunRequest, run: str, tomogram: str) -> ApplyRequest:
     return ApplyRequest(run=run, tomograms=(tomogram,), device=request.device)
 
 
-def _check_tomogram(project: Project, request: RunRequest, cards: Sequence[NetworkCard], name: str) -> list[str]:
+def _check_tomogram(project: Project, request: BatchRunRequest, cards: Sequence[NetworkCard], name: str) -> list[str]:
     remarks: list[str] = []
     for card in cards:
         remarks += check_apply(project, _apply_request(request, card.name, name), card=card)
@@ -156,8 +156,8 @@ def _check_tomogram(project: Project, request: RunRequest, cards: Sequence[Netwo
     return remarks
 
 
-def _fitting(
-    project: Project, request: RunRequest, cards: Sequence[NetworkCard], remarks: list[str]
+def _fitting_tomograms(
+    project: Project, request: BatchRunRequest, cards: Sequence[NetworkCard], remarks: list[str]
 ) -> tuple[str, ...]:
     """Return the tomograms that the networks will fit; say which are left out, and why."""
     fitting = []
@@ -173,7 +173,7 @@ def _fitting(
     return tuple(fitting)
 
 
-def reserve_names(project: Project, plan: RunPlan) -> None:
+def reserve_names(project: Project, plan: BatchRunPlan) -> None:
     """Take the names of the networks, all or none.
 
     Raises
@@ -181,13 +181,13 @@ def reserve_names(project: Project, plan: RunPlan) -> None:
     ProjectError
         If somebody else has just taken one.
     """
-    taken: list[str] = []
+    reserved: list[str] = []
     try:
         for run in plan.runs:
             reserve_run(project, run)
-            taken.append(run)
+            reserved.append(run)
     except (TomosegError, OSError):
-        release_names(project, taken)
+        release_names(project, reserved)
         raise
 
 

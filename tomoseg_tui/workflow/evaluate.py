@@ -10,8 +10,8 @@ from tomoseg_tui.errors import ShapeError, UsageError
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.job_interface import slab_ranges
-from tomoseg_tui.workflow.merge.merge_request import threshold_of
-from tomoseg_tui.workflow.volume_names import NamedVolume, Ranges, common_ranges, find_volume, z_range
+from tomoseg_tui.workflow.merge.merge_request import parse_threshold
+from tomoseg_tui.workflow.volume_names import NamedVolume, ZRanges, find_volume, intersect_ranges, parse_z_range
 
 SLAB_VOXELS = 2**24
 """Voxels compared at a time."""
@@ -25,7 +25,7 @@ def evaluate(
     *,
     threshold: str | None = None,
     z: str | None = None,
-    remark: Callable[[str], None] = lambda _line: None,
+    on_remark: Callable[[str], None] = lambda _line: None,
 ) -> dict[int, Confusion]:
     """Count agreements of a map or label volume with the truth.
 
@@ -41,7 +41,7 @@ def evaluate(
         A number, or `card`: the network's own. A map without it takes `card`.
     z : str or None
         Only the slices ``A:B``.
-    remark : callable
+    on_remark : callable
         Told what the user should know.
 
     Returns
@@ -57,65 +57,77 @@ def evaluate(
     """
     if not labels:
         raise UsageError("No label is named.", "Name those to score: --label 1 --label 2")
-    found, known = find_volume(project, predicted), find_volume(project, truth)
-    limit = _limit(found, threshold)
+    predicted_volume, truth_volume = find_volume(project, predicted), find_volume(project, truth)
+    cutoff = _cutoff(predicted_volume, threshold)
     counts = dict.fromkeys(labels, Confusion(0, 0, 0))
-    with found.open() as ours, known.open() as theirs:
-        if ours.grid.shape_zyx != theirs.grid.shape_zyx:
+    with predicted_volume.open() as predicted_reader, truth_volume.open() as truth_reader:
+        if predicted_reader.grid.shape_zyx != truth_reader.grid.shape_zyx:
             raise ShapeError(
-                f"{predicted} has shape {ours.grid.shape_zyx}, {truth} has {theirs.grid.shape_zyx} (z, y, x).",
+                f"{predicted} has shape {predicted_reader.grid.shape_zyx}, {truth} has {truth_reader.grid.shape_zyx} "
+                "(z, y, x).",
                 "Compare volumes on one grid.",
             )
-        for start, stop in _slabs(found, known, ours, z, remark):
-            mine, true = ours.read_slices(start, stop), np.rint(theirs.read_slices(start, stop))
+        for start, stop in _slabs(predicted_volume, truth_volume, predicted_reader, z, on_remark):
+            predicted_values, truth_values = (
+                predicted_reader.read_slices(start, stop),
+                np.rint(truth_reader.read_slices(start, stop)),
+            )
             for label in counts:
-                counts[label] += confusion(_predicted(mine, label, limit), true == label)
+                counts[label] += confusion(_predicted_mask(predicted_values, label, cutoff), truth_values == label)
     return counts
 
 
-def _limit(found: NamedVolume, threshold: str | None) -> float | None:
+def _cutoff(predicted_volume: NamedVolume, threshold: str | None) -> float | None:
     """Return the probability above which a map's voxel counts; None for label volumes."""
     if threshold is None or threshold == "card":
-        if found.map is not None:
-            return found.map.threshold
+        if predicted_volume.map is not None:
+            return predicted_volume.map.threshold
         if threshold == "card":
-            raise UsageError(f"{found.name} is no map that tells its threshold.", "Give a number: --threshold 0.5")
+            raise UsageError(
+                f"{predicted_volume.name} is no map that tells its threshold.", "Give a number: --threshold 0.5"
+            )
         return None
-    if found.labels is not None:
-        raise UsageError(f"{found.name} is a label volume and needs no threshold.", "Leave --threshold out.")
-    return threshold_of(threshold)
+    if predicted_volume.labels is not None:
+        raise UsageError(f"{predicted_volume.name} is a label volume and needs no threshold.", "Leave --threshold out.")
+    return parse_threshold(threshold)
 
 
 def _slabs(
-    found: NamedVolume, known: NamedVolume, ours: VolumeReader, z: str | None, remark: Callable[[str], None]
-) -> Ranges:
-    nz, ny, nx = ours.grid.shape_zyx
-    asked = [z_range(z, nz)]
-    filled = common_ranges(asked, found.filled if found.filled is not None else asked)
-    filled = common_ranges(filled, known.filled if known.filled is not None else filled)
+    predicted_volume: NamedVolume,
+    truth_volume: NamedVolume,
+    reader: VolumeReader,
+    z: str | None,
+    on_remark: Callable[[str], None],
+) -> ZRanges:
+    nz, ny, nx = reader.grid.shape_zyx
+    requested = [parse_z_range(z, nz)]
+    filled = intersect_ranges(requested, predicted_volume.filled if predicted_volume.filled is not None else requested)
+    filled = intersect_ranges(filled, truth_volume.filled if truth_volume.filled is not None else filled)
     if not filled:
-        raise UsageError(f"{found.name} holds nothing in these slices.", "Apply the network there, or choose others.")
-    if filled != asked:
-        remark(f"Scored in slices {', '.join(f'{a}-{b - 1}' for a, b in filled)}, all that is filled.")
+        raise UsageError(
+            f"{predicted_volume.name} holds nothing in these slices.", "Apply the network there, or choose others."
+        )
+    if filled != requested:
+        on_remark(f"Scored in slices {', '.join(f'{a}-{b - 1}' for a, b in filled)}, all that is filled.")
     thickness = max(1, SLAB_VOXELS // (ny * nx))
     return [slab for start, stop in filled for slab in slab_ranges(start, stop, thickness)]
 
 
-def _predicted(values: NDArray[np.generic], label: int, limit: float | None) -> NDArray[np.bool_]:
-    if limit is None:
+def _predicted_mask(values: NDArray[np.generic], label: int, cutoff: float | None) -> NDArray[np.bool_]:
+    if cutoff is None:
         return np.asarray(np.rint(values.astype(np.float64)) == label)
     if np.issubdtype(values.dtype, np.integer):
         # A table spares a float64 copy: byte maps hold 0..127 for 0..1.
-        above = np.arange(256) / 127 > limit
-        return above[np.clip(values.astype(np.int16), 0, 255)]
-    return np.asarray(values.astype(np.float64) > limit)
+        is_above = np.arange(256) / 127 > cutoff
+        return is_above[np.clip(values.astype(np.int16), 0, 255)]
+    return np.asarray(values.astype(np.float64) > cutoff)
 
 
-def as_json(counts: dict[int, Confusion]) -> dict[str, dict[str, dict[str, float]]]:
+def scores_as_json(counts: dict[int, Confusion]) -> dict[str, dict[str, dict[str, float]]]:
     """Return scores as `evaluate --json` prints them."""
     return {
         "labels": {
-            str(label): {"dice": c.dice, "iou": c.iou, "precision": c.precision, "recall": c.recall}
-            for label, c in counts.items()
+            str(label): {"dice": score.dice, "iou": score.iou, "precision": score.precision, "recall": score.recall}
+            for label, score in counts.items()
         }
     }

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.files.atomic import drafted, refuse_existing
+from tomoseg_tui.files.atomic import atomic_output, require_writable
 from tomoseg_tui.io import eman2_hdf, tiff
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.png import write_png
@@ -23,7 +23,7 @@ from tomoseg_tui.workflow.volume_names import find_volume
 
 SLAB_VOXELS = 2**23
 """Voxels written at a time."""
-_STORED: dict[str, type[np.generic]] = {
+_MRC_TYPES: dict[str, type[np.generic]] = {
     "int8": np.int8, "int16": np.int16, "uint16": np.uint16, "float32": np.float32, "float16": np.float16,
     "uint8": np.int16, "int32": np.float32, "uint32": np.float32, "float64": np.float32,
 }  # fmt: skip
@@ -65,14 +65,14 @@ def export_volume(
         raise UsageError(
             f"{target.name} ends in {suffix or 'nothing'}.", "Name a file that ends in .mrc, .hdf or .tif."
         )
-    found = find_volume(project, name)
-    refuse_existing(target, force=force)
-    with found.open() as reader, drafted(target) as draft:
-        grid = found.grid(reader)
-        write_slabs(draft, suffix, slabs_of(reader, 0, grid.shape_zyx[0], on_progress), grid, reader.dtype)
+    volume = find_volume(project, name)
+    require_writable(target, force=force)
+    with volume.open() as reader, atomic_output(target) as draft:
+        grid = volume.grid(reader)
+        write_slabs(draft, suffix, read_slabs(reader, 0, grid.shape_zyx[0], on_progress), grid, reader.dtype)
 
 
-def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: Grid, dtype: np.dtype[Any]) -> None:
+def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
     """Write a volume slab by slab in the format that a suffix in lower case names."""
     if suffix == ".mrc":
         _write_mrc(draft, slabs, grid, dtype)
@@ -82,7 +82,7 @@ def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: G
         tiff.write_volume(draft, slabs, grid, dtype)
 
 
-def slabs_of(
+def read_slabs(
     reader: VolumeReader, first: int, last: int, on_progress: Callable[[float], None]
 ) -> Iterator[NDArray[Any]]:
     """Yield the slices from first up to but without last, as many at a time as are well held in memory."""
@@ -92,22 +92,22 @@ def slabs_of(
         on_progress((stop - first) / (last - first))
 
 
-def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: Grid, dtype: np.dtype[Any]) -> None:
-    stored = np.dtype(_STORED[dtype.name])
-    low, high, total, squares, count, z = np.inf, -np.inf, 0.0, 0.0, 0, 0
-    out = MrcWriter(draft, grid, stored, title="tomoseg export")
+def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
+    stored_dtype = np.dtype(_MRC_TYPES[dtype.name])
+    low, high, total, square_sum, count, z = np.inf, -np.inf, 0.0, 0.0, 0, 0
+    writer = MrcWriter(draft, grid, stored_dtype, title="tomoseg export")
     for slab in slabs:
-        out.write_slices(z, slab.astype(stored))
+        writer.write_slices(z, slab.astype(stored_dtype))
         z += len(slab)
         finite = slab[np.isfinite(slab)]
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
             total += float(finite.sum(dtype=np.float64))
-            squares += float(np.square(finite, dtype=np.float64).sum())
+            square_sum += float(np.square(finite, dtype=np.float64).sum())
             count += finite.size
     mean = total / max(count, 1)
-    rms = float(np.sqrt(max(squares / max(count, 1) - mean**2, 0.0)))
-    out.close(minimum=low, maximum=high, mean=mean, rms=rms)
+    rms = float(np.sqrt(max(square_sum / max(count, 1) - mean**2, 0.0)))
+    writer.close(minimum=low, maximum=high, mean=mean, rms=rms)
 
 
 def export_triples(
@@ -132,18 +132,18 @@ def export_triples(
     ProjectError
         If there is no such network, or the file exists and not `force`.
     """
-    voxel_size_angstrom = catalog.network(project.layout, run).voxel_size_angstrom
-    refuse_existing(target, force=force)
+    voxel_size_angstrom = catalog.load_network_card(project.layout, run).voxel_size_angstrom
+    require_writable(target, force=force)
     images = [
         plane for view in views for plane in (view.image, (view.annotation == FEATURE).astype(np.float32), view.output)
     ]
     stack = np.stack(images).astype(np.float32)  # (3 n, y, x)
-    with drafted(target) as draft:
+    with atomic_output(target) as draft:
         if target.suffix.lower() == ".hdf":
             eman2_hdf.write_image_stack(draft, stack, voxel_size_angstrom=voxel_size_angstrom)
         else:
-            with MrcWriter(draft, Grid(stack.shape, voxel_size_angstrom), np.dtype(np.float32)) as out:
-                out.write_slices(0, stack)
+            with MrcWriter(draft, VoxelGrid(stack.shape, voxel_size_angstrom), np.dtype(np.float32)) as writer:
+                writer.write_slices(0, stack)
 
 
 def export_png(rgb: NDArray[np.uint8], target: Path, *, force: bool = False) -> None:
@@ -158,6 +158,6 @@ def export_png(rgb: NDArray[np.uint8], target: Path, *, force: bool = False) -> 
     """
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target.name} is no name of a PNG.", "Name a file that ends in .png")
-    refuse_existing(target, force=force)
-    with drafted(target) as draft:
+    require_writable(target, force=force)
+    with atomic_output(target) as draft:
         write_png(draft, rgb)

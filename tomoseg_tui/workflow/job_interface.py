@@ -10,29 +10,29 @@ import msgspec
 from tomoseg_tui.files.atomic import append_line
 
 
-class Stopped(Exception):  # noqa: N818  # not a fault: the user has asked for it
+class StopRequested(Exception):  # noqa: N818  # not a fault: the user has asked for it
     """The recipe was asked to stop and has kept what is finished."""
 
 
 @dataclass(frozen=True)
-class Load:
+class Workload:
     """How much a job has to do, in the units that its pace is kept in (`project.paces`)."""
 
     key: str
     """Under which its pace is kept."""
     units: float
     """Those of one of its processes."""
-    rounds: int = 1
+    epochs: int = 1
     """Epochs of a training."""
     held_out: int = 0
     """Tiles that are looked at after each."""
-    judged: int = 0
+    validations: int = 0
     """Looks at tiles in all."""
     tiles_bytes: int = 0
     """Memory that grows with the tiles."""
     is_typical: bool = True
     """False where its pace would tell other jobs nothing."""
-    video_bytes: Callable[[], int] = lambda: 0
+    peak_gpu_bytes: Callable[[], int] = lambda: 0
     """Tells the most memory of a GPU that was had."""
 
 
@@ -50,11 +50,11 @@ class Reporter(Protocol):
         ...
 
     @property
-    def helps(self) -> bool:
+    def is_helper(self) -> bool:
         """True if this process computes beside the one that finishes the job."""
         ...
 
-    def takes_on(self, load: Load) -> None:
+    def set_workload(self, workload: Workload) -> None:
         """Tell how much there is to do, as soon as that is known and before anything of it is done."""
         ...
 
@@ -70,7 +70,7 @@ class Reporter(Protocol):
         """Keep a line of figures."""
         ...
 
-    def keep_metrics(self, wanted: Callable[[Mapping[str, object]], bool]) -> None:
+    def filter_metrics(self, is_wanted: Callable[[Mapping[str, object]], bool]) -> None:
         """Drop the lines of figures that are not wanted, and what a crash has left of one."""
         ...
 
@@ -83,10 +83,10 @@ class Reporter(Protocol):
         ...
 
 
-def stop_if_asked(reporter: Reporter) -> None:
+def stop_if_requested(reporter: Reporter) -> None:
     """End the recipe here if that was asked for."""
     if reporter.should_stop():
-        raise Stopped
+        raise StopRequested
 
 
 class FinishedSlabs:
@@ -101,9 +101,9 @@ class FinishedSlabs:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def all(self) -> dict[int, dict[str, object]]:
+    def read(self) -> dict[int, dict[str, object]]:
         """Return what was noted of each finished slab, by its number. A line cut short by a crash is passed over."""
-        found: dict[int, dict[str, object]] = {}
+        notes: dict[int, dict[str, object]] = {}
         for path in (self._path, *self._path.parent.glob(f"{self._path.stem}_*.jsonl")):
             try:
                 lines = path.read_bytes().splitlines()
@@ -114,12 +114,12 @@ class FinishedSlabs:
                     note = msgspec.json.decode(line, type=dict[str, object])
                 except msgspec.MsgspecError:
                     continue
-                found[int(str(note["slab"]))] = note
-        return found
+                notes[int(str(note["slab"]))] = note
+        return notes
 
-    def add(self, slab: int, *, number: int = 0, **note: object) -> None:
-        """List a slab that is on disk; `number` is that of the process in its job."""
-        path = self._path if number == 0 else self._path.with_stem(f"{self._path.stem}_{number}")
+    def add(self, slab: int, *, process_number: int = 0, **note: object) -> None:
+        """List a slab that is on disk; `process_number` is that of the process in its job."""
+        path = self._path if process_number == 0 else self._path.with_stem(f"{self._path.stem}_{process_number}")
         append_line(path, msgspec.json.encode({"slab": slab, **note}).decode())
 
 

@@ -10,7 +10,7 @@ from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
 
 @dataclass(frozen=True)
-class Promised:
+class PendingOutputs:
     """What is not there yet, but will be when it is needed; checks of it are made then."""
 
     runs: frozenset[str] = frozenset()
@@ -19,10 +19,10 @@ class Promised:
     """Tomogram and run."""
 
 
-NOTHING = Promised()
+NO_PENDING_OUTPUTS = PendingOutputs()
 
 
-def promised_by(jobs: Iterable[tuple[str, Mapping[str, Any]]]) -> Promised:
+def pending_outputs_of(jobs: Iterable[tuple[str, Mapping[str, Any]]]) -> PendingOutputs:
     """Return what jobs will make.
 
     Parameters
@@ -33,12 +33,12 @@ def promised_by(jobs: Iterable[tuple[str, Mapping[str, Any]]]) -> Promised:
     runs: set[str] = set()
     tomograms: set[str] = set()
     maps: set[tuple[str, str]] = set()
-    for kind, asked in jobs:
+    for kind, raw_request in jobs:
         if kind == "train":
-            runs.add(str(asked["name"]))
+            runs.add(str(raw_request["name"]))
         elif kind == "apply":
-            maps.update((str(name), str(asked["run"])) for name in asked["tomograms"])
+            maps.update((str(name), str(raw_request["run"])) for name in raw_request["tomograms"])
         elif kind == "preprocess":
-            request = msgspec.convert(asked, PreprocessRequest)
+            request = msgspec.convert(raw_request, PreprocessRequest)
             tomograms.update(request.target(name) for name in request.tomograms)
-    return Promised(frozenset(runs), frozenset(tomograms), frozenset(maps))
+    return PendingOutputs(frozenset(runs), frozenset(tomograms), frozenset(maps))

@@ -16,13 +16,13 @@ def free_name(folder_of: Callable[[str], Path], features: tuple[str, ...], train
     return f"{stem}_{number}"
 
 
-def reserve(folder: Path, what: str) -> Path:
+def reserve_folder(folder: Path, description: str) -> Path:
     """Make a folder, so that its name is taken from now on.
 
     Parameters
     ----------
     folder : Path
-    what : str
+    description : str
         What it is the folder of, with its article, as ``a run``.
 
     Raises
@@ -32,12 +32,12 @@ def reserve(folder: Path, what: str) -> Path:
     """
     try:
         folder.mkdir(parents=True)
-    except FileExistsError as taken:
-        raise ProjectError(f"There is {what} {folder.name} already.", "Choose another --name.") from taken
+    except FileExistsError as error:
+        raise ProjectError(f"There is {description} {folder.name} already.", "Choose another --name.") from error
     return folder
 
 
-def release(folder: Path) -> None:
+def release_folder(folder: Path) -> None:
     """Give a name back, because no job has come of it; what a worker has put there stays."""
     with contextlib.suppress(OSError):
         folder.rmdir()

@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.metrics import confusion
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ShapeError, UsageError
-from tomoseg_tui.io.triples_file import Triples, read_triples
+from tomoseg_tui.io.triples_file import TripleSet, read_triples
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditedTile
-from tomoseg_tui.workflow.annotations.import_annotations import cut_slice
+from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.volume_names import NamedVolume, find_volume
 
-SURROUNDINGS = 128
+WINDOW_PIXELS = 128
 """Pixels shown around a voxel that was asked for."""
 
 
@@ -35,11 +35,11 @@ class SliceView:
     """Shape (y, x), 0 for nothing."""
     label_names: Mapping[int, str]
     """Names of the labels, by number."""
-    facts: Mapping[str, object]
+    properties: Mapping[str, object]
     """For `show --json`."""
 
 
-def look_at_slice(
+def load_slice_view(
     project: Project | None,
     name: str,
     *,
@@ -69,21 +69,21 @@ def look_at_slice(
     ShapeError
         If the labels have another shape.
     """
-    found = find_volume(project, name)
-    with found.open() as reader:
+    volume = find_volume(project, name)
+    with volume.open() as reader:
         shape = reader.grid.shape_zyx
-        number = at_xyz[2] if at_xyz is not None and z is None else shape[0] // 2 if z is None else z
-        corner, extent = _window(shape, number, at_xyz)
-        raw = reader.read_region(corner, extent)[0]  # (y, x)
-        facts = _facts(found, reader, number, raw)
-    over, names = (None, {}) if labels is None else _labels(project, labels, shape, corner, extent)
-    if found.labels is not None and labels is None:
-        over, names = np.asarray(raw, np.uint8), label_names(found, raw)
-        raw = np.zeros_like(raw)
-    return SliceView(name, number, raw.astype(np.float32), over, names, facts)
+        slice_index = at_xyz[2] if at_xyz is not None and z is None else shape[0] // 2 if z is None else z
+        corner, extent = _slice_window(shape, slice_index, at_xyz)
+        values = reader.read_region(corner, extent)[0]  # (y, x)
+        properties = _slice_properties(volume, reader, slice_index, values)
+    label_plane, names_by_label = (None, {}) if labels is None else _read_labels(project, labels, shape, corner, extent)
+    if volume.labels is not None and labels is None:
+        label_plane, names_by_label = np.asarray(values, np.uint8), label_names(volume, values)
+        values = np.zeros_like(values)
+    return SliceView(name, slice_index, values.astype(np.float32), label_plane, names_by_label, properties)
 
 
-def _window(
+def _slice_window(
     shape: tuple[int, int, int], z: int, at_xyz: tuple[int, int, int] | None
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     nz, ny, nx = shape
@@ -94,16 +94,18 @@ def _window(
     x, y, _ = at_xyz
     if not (0 <= x < nx and 0 <= y < ny):
         raise UsageError(f"x {x}, y {y} lies outside.", f"Take x 0 to {nx - 1} and y 0 to {ny - 1}.")
-    top, left = (max(0, min(c - SURROUNDINGS // 2, n - SURROUNDINGS)) for c, n in ((y, ny), (x, nx)))
-    return (z, top, left), (1, min(SURROUNDINGS, ny - top), min(SURROUNDINGS, nx - left))
+    top, left = (max(0, min(c - WINDOW_PIXELS // 2, n - WINDOW_PIXELS)) for c, n in ((y, ny), (x, nx)))
+    return (z, top, left), (1, min(WINDOW_PIXELS, ny - top), min(WINDOW_PIXELS, nx - left))
 
 
-def _facts(found: NamedVolume, reader: VolumeReader, z: int, values: NDArray[np.generic]) -> dict[str, object]:
-    grid = found.grid(reader)
+def _slice_properties(
+    volume: NamedVolume, reader: VolumeReader, z: int, values: NDArray[np.generic]
+) -> dict[str, object]:
+    grid = volume.grid(reader)
     finite = values[np.isfinite(values)]
     return {
-        "name": found.name,
-        "path": str(found.path),
+        "name": volume.name,
+        "path": str(volume.path),
         "shape_zyx": list(grid.shape_zyx),
         "voxel_size_angstrom": grid.voxel_size_angstrom,
         "origin_angstrom": list(grid.origin_xyz_angstrom),
@@ -115,30 +117,30 @@ def _facts(found: NamedVolume, reader: VolumeReader, z: int, values: NDArray[np.
     }
 
 
-def _labels(
+def _read_labels(
     project: Project | None,
     name: str,
     shape: tuple[int, int, int],
     corner: tuple[int, int, int],
     extent: tuple[int, int, int],
 ) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    found = find_volume(project, name)
-    with found.open() as reader:
+    volume = find_volume(project, name)
+    with volume.open() as reader:
         if reader.grid.shape_zyx != shape:
             raise ShapeError(
                 f"{name} has shape {reader.grid.shape_zyx}, the slice is of a volume {shape} (z, y, x).",
                 "Take labels on the same grid.",
             )
         values = reader.read_region(corner, extent)[0]
-    if found.map is not None:
-        return np.asarray(values / np.float64(127) > found.map.threshold, np.uint8), {1: found.map.feature}
-    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8), label_names(found, values)
+    if volume.map is not None:
+        return np.asarray(values / np.float64(127) > volume.map.threshold, np.uint8), {1: volume.map.feature}
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8), label_names(volume, values)
 
 
-def label_names(found: NamedVolume, values: NDArray[np.generic]) -> dict[int, str]:
+def label_names(volume: NamedVolume, values: NDArray[np.generic]) -> dict[int, str]:
     """Return the names of the labels of a volume; the numbers themselves where nobody has told."""
-    if found.labels is not None:
-        return {int(number): entry.feature for number, entry in found.labels.labels.items()}
+    if volume.labels is not None:
+        return {int(number): entry.feature for number, entry in volume.labels.labels.items()}
     present = np.unique(np.rint(values)).astype(int)
     return {int(number): str(number) for number in present if 0 < number < 256}
 
@@ -147,7 +149,7 @@ def label_names(found: NamedVolume, values: NDArray[np.generic]) -> dict[int, st
 class TileView:
     """A tile and its annotation, all features in one picture."""
 
-    place: Place
+    location: TileLocation
     values: NDArray[np.float32]
     """Shape (size, size)."""
     labels: NDArray[np.uint8]
@@ -156,22 +158,22 @@ class TileView:
     states: Mapping[str, str]
 
 
-def look_at_tile(project: Project, place: Place) -> TileView:
+def load_tile_view(project: Project, location: TileLocation) -> TileView:
     """Return a tile with its annotation."""
-    tile = catalog.require_tile(project.layout, place)
-    record = catalog.tomogram(project.layout, tile.place.tomogram)
-    path = catalog.volume_path(project.layout, tile.place.tomogram, record)
-    with NamedVolume(tile.place.tomogram, path, record=record).open() as reader:
-        values, inside = cut_slice(reader, tile.place)
-    picture = np.where(inside, values.astype(np.float32), np.float32(record.mean))
+    tile = catalog.require_tile(project.layout, location)
+    record = catalog.load_tomogram(project.layout, tile.location.tomogram)
+    path = catalog.volume_path(project.layout, tile.location.tomogram, record)
+    with NamedVolume(tile.location.tomogram, path, record=record).open() as reader:
+        values, inside = read_tile_values(reader, tile.location)
+    image = np.where(inside, values.astype(np.float32), np.float32(record.mean))
     features = tuple(feature for feature in project.settings.features if tile.state_of(feature) is not None)
-    labels = np.zeros(picture.shape, np.uint8)
+    labels = np.zeros(image.shape, np.uint8)
     for number, feature in reversed(list(enumerate(features, start=1))):
-        layer = read_layer(project.layout, tile.place, feature)
+        layer = read_layer(project.layout, tile.location, feature)
         if layer is not None:
             labels[layer == FEATURE] = number
     states = {feature: str(state) for feature, state in tile.states.items()}
-    return TileView(tile.place, picture, labels, features, states)
+    return TileView(tile.location, image, labels, features, states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,34 +191,34 @@ class TripleView:
     """Shape (s, s), from 0 to 1."""
     dice: float
     """At the card's threshold, over the pixels that were looked at."""
-    wrong: int
+    wrong_pixels: int
     """Pixels on which annotation and output differ."""
 
 
-def look_at_triples(project: Project, run: str, *, feature: str | None = None) -> list[TripleView]:
+def load_triples(project: Project, run: str, *, feature: str | None = None) -> list[TripleView]:
     """Return the triples of a run, those first on which annotation and output differ most.
 
     Held-out tiles come before those that the network has learned from.
     """
-    card = catalog.network(project.layout, run)
+    card = catalog.load_network_card(project.layout, run)
     if feature is not None and feature not in card.features:
         raise UsageError(f"{run} does not know {feature}.", f"Name one of: {', '.join(card.features)}.")
     triples = read_triples(project.layout.network_triples(run))
     names = list(card.features)
     views = [
-        _triple(triples, tile, number, name, card.features[name].threshold)
-        for number, name in enumerate(names)
+        _triple_view(triples, tile, feature_index, name, card.features[name].threshold)
+        for feature_index, name in enumerate(names)
         if feature in {None, name}
         for tile in range(len(triples.tiles))
-        if (triples.layers[tile, number] % 3 != 0).any()
+        if (triples.layers[tile, feature_index] % 3 != 0).any()
     ]
-    return sorted(views, key=lambda view: (not view.held_out, -view.wrong))
+    return sorted(views, key=lambda view: (not view.held_out, -view.wrong_pixels))
 
 
-def _triple(triples: Triples, tile: int, number: int, feature: str, threshold: float) -> TripleView:
-    layer, output = triples.layers[tile, number], triples.outputs[tile, number]
-    seen = layer % 3 != 0  # 0 was not looked at, 3 is ignored
-    counts = confusion(output > threshold, layer == FEATURE, seen)
+def _triple_view(triples: TripleSet, tile: int, feature_index: int, feature: str, threshold: float) -> TripleView:
+    layer, output = triples.layers[tile, feature_index], triples.outputs[tile, feature_index]
+    labelled = layer % 3 != 0  # 0 was not looked at, 3 is ignored
+    counts = confusion(output > threshold, layer == FEATURE, labelled)
     return TripleView(
         triples.tiles[tile],
         feature,
@@ -230,14 +232,14 @@ def _triple(triples: Triples, tile: int, number: int, feature: str, threshold: f
 
 
 @dataclass(frozen=True, eq=False)
-class SuspectView:
+class AuditedTileView:
     """One tile of an audit: what is said of it, and its pictures."""
 
-    found: AuditedTile
-    picture: TripleView
+    audited_tile: AuditedTile
+    triple: TripleView
 
 
-def look_at_audit(project: Project, name: str) -> list[SuspectView]:
+def load_audit_views(project: Project, name: str) -> list[AuditedTileView]:
     """Return the tiles of an audit with their pictures, those whose label looks most wrong first.
 
     Raises
@@ -245,17 +247,20 @@ def look_at_audit(project: Project, name: str) -> list[SuspectView]:
     ProjectError
         If there is no such audit, or its pictures cannot be read.
     """
-    report = catalog.audit(project.layout, name)
+    report = catalog.load_audit_report(project.layout, name)
     triples = read_triples(project.layout.audit_triples(name))
-    places = {tile: number for number, tile in enumerate(triples.tiles)}
-    numbers = {feature: number for number, feature in enumerate(report.features)}
+    tile_indices = {tile: index for index, tile in enumerate(triples.tiles)}
+    feature_indices = {feature: index for index, feature in enumerate(report.features)}
     return [
-        SuspectView(found, _triple(triples, places[found.tile], numbers[found.feature], found.feature, 0.5))
-        for found in report.tiles
-        if found.tile in places
+        AuditedTileView(
+            audited,
+            _triple_view(triples, tile_indices[audited.tile], feature_indices[audited.feature], audited.feature, 0.5),
+        )
+        for audited in report.tiles
+        if audited.tile in tile_indices
     ]
 
 
-def chosen_triples(views: Sequence[TripleView], worst: int | None, usual: int = 8) -> list[TripleView]:
+def select_triples(views: Sequence[TripleView], worst: int | None, default_count: int = 8) -> list[TripleView]:
     """Return as many triples as are wanted."""
-    return list(views[: worst or usual])
+    return list(views[: worst or default_count])

@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc_header import ByteSign
@@ -14,7 +14,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar, TomogramRecord, read_record
 
-Ranges = list[tuple[int, int]]
+ZRanges = list[tuple[int, int]]
 """Ranges of z, the end excluded."""
 
 
@@ -37,16 +37,16 @@ class NamedVolume:
         return byte_sign_of(self.record) if self.record is not None else None
 
     @property
-    def filled(self) -> Ranges | None:
+    def filled(self) -> ZRanges | None:
         """Ranges of z that hold something; None for all."""
-        made = self.map or self.labels
-        return made.slices if made is not None else None
+        sidecar = self.map or self.labels
+        return sidecar.slices if sidecar is not None else None
 
     def open(self) -> VolumeReader:
         """Open it for reading by regions."""
         return open_volume(self.path, byte_sign=self.byte_sign)
 
-    def grid(self, reader: VolumeReader) -> Grid:
+    def grid(self, reader: VolumeReader) -> VoxelGrid:
         """Return its grid, with the voxel size that the project believes."""
         return self.record.grid if self.record is not None else reader.grid
 
@@ -73,12 +73,12 @@ def find_volume(project: Project | None, name: str) -> NamedVolume:
     ProjectError
         If nothing is called so.
     """
-    found = _in_project(project, name) if project is not None else None
-    if found is not None:
-        return found
+    volume = _find_in_project(project, name) if project is not None else None
+    if volume is not None:
+        return volume
     path = Path(name)
     if path.is_file():
-        return _beside_sidecar(name, path)
+        return _with_sidecar(name, path)
     if path.is_dir():
         raise ProjectError(f"{name} is a folder.", "Name a tomogram, a map, a label volume, or a file.")
     raise ProjectError(
@@ -87,22 +87,22 @@ def find_volume(project: Project | None, name: str) -> NamedVolume:
     )
 
 
-def _in_project(project: Project, name: str) -> NamedVolume | None:
+def _find_in_project(project: Project, name: str) -> NamedVolume | None:
     layout = project.layout
     if name in catalog.tomogram_names(layout):
-        record = catalog.tomogram(layout, name)
+        record = catalog.load_tomogram(layout, name)
         return NamedVolume(name, catalog.volume_path(layout, name, record), record=record)
-    tomogram, slash, rest = name.partition("/")
-    if not slash or "/" in rest or tomogram in {"", ".", ".."}:
+    tomogram, slash, volume_name = name.partition("/")
+    if not slash or "/" in volume_name or tomogram in {"", ".", ".."}:
         return None
     for folder in (layout.maps, layout.labels):
-        path = folder / tomogram / f"{rest}.mrc"
+        path = folder / tomogram / f"{volume_name}.mrc"
         if path.is_file() and sidecar_of(path).is_file():
-            return _beside_sidecar(name, path)
+            return _with_sidecar(name, path)
     return None
 
 
-def _beside_sidecar(name: str, path: Path) -> NamedVolume:
+def _with_sidecar(name: str, path: Path) -> NamedVolume:
     """Return a file with what the JSON beside it says, if there is one of ours."""
     sidecar = sidecar_of(path)
     with contextlib.suppress(ProjectError):
@@ -112,7 +112,7 @@ def _beside_sidecar(name: str, path: Path) -> NamedVolume:
     return NamedVolume(name, path)
 
 
-def z_range(text: str | None, slices: int) -> tuple[int, int]:
+def parse_z_range(text: str | None, slices: int) -> tuple[int, int]:
     """Read ``A:B`` as slices, B excluded; all of them if None.
 
     Raises
@@ -131,18 +131,18 @@ def z_range(text: str | None, slices: int) -> tuple[int, int]:
     return first, last
 
 
-def joined_ranges(ranges: Ranges) -> Ranges:
+def merge_ranges(ranges: ZRanges) -> ZRanges:
     """Return the same slices in as few ranges as can be, in order."""
-    joined: Ranges = []
+    merged: ZRanges = []
     for start, stop in sorted(ranges):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
         else:
-            joined.append((start, stop))
-    return joined
+            merged.append((start, stop))
+    return merged
 
 
-def common_ranges(first: Ranges, second: Ranges) -> Ranges:
+def intersect_ranges(first: ZRanges, second: ZRanges) -> ZRanges:
     """Return the slices that lie in both."""
-    both = [(max(a, c), min(b, d)) for a, b in first for c, d in second]
-    return joined_ranges([(start, stop) for start, stop in both if start < stop])
+    overlaps = [(max(a, c), min(b, d)) for a, b in first for c, d in second]
+    return merge_ranges([(start, stop) for start, stop in overlaps if start < stop])

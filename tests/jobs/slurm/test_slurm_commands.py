@@ -16,17 +16,17 @@ from tomoseg_tui.project.slurm_settings import SlurmSettings
 def test_the_script_runs_the_worker_whatever_the_folder_is_called(tmp_path: Path) -> None:
     folder = tmp_path / 'it\'s $HOME; "100%" `id`\nnext' / "3"
     folder.mkdir(parents=True)
-    (tmp_path / "slurm.sh").write_text(commands.script_of(folder))
+    (tmp_path / "slurm.sh").write_text(commands.job_script(folder))
     shown = subprocess.run(["sh", "-n", str(tmp_path / "slurm.sh")], check=False, capture_output=True, text=True)
     assert (shown.returncode, shown.stderr) == (0, "")
-    words = commands.script_of(folder).partition("exec ")[2]
+    words = commands.job_script(folder).partition("exec ")[2]
     split = subprocess.run(["sh", "-c", f"printf '%s\\0' {words}"], check=True, capture_output=True, text=True)
     expected = [sys.executable, "-m", "tomoseg_tui.jobs.worker", "--slurm", str(folder)]
     assert split.stdout.split("\0")[:-1] == expected
 
 
 def test_one_worker_writes_the_log_of_the_job() -> None:
-    words = commands.submission(Path("/data/100%/jobs/3"), "train", SlurmSettings(partition="gpu", gres="gpu:1"))
+    words = commands.sbatch_command(Path("/data/100%/jobs/3"), "train", SlurmSettings(partition="gpu", gres="gpu:1"))
     assert words == [
         "sbatch",
         "--parsable",
@@ -44,7 +44,7 @@ def test_one_worker_writes_the_log_of_the_job() -> None:
 
 
 def test_several_workers_are_an_array_with_a_log_each_and_may_come_after_others() -> None:
-    words = commands.submission(Path("/jobs/3"), "apply", SlurmSettings(), tasks=4, after=["17", "19"])
+    words = commands.sbatch_command(Path("/jobs/3"), "apply", SlurmSettings(), tasks=4, after=["17", "19"])
     assert "--array=0-3" in words
     assert "--output=/jobs/3/task_%a.log" in words
     assert "--dependency=afterany:17:19" in words
@@ -73,9 +73,9 @@ def test_a_job_of_another_user_is_not_ended_and_that_is_said(monkeypatch: pytest
     (tmp_path / "scancel").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(JobError, match="does not let you end it: Kill job error on job id 7: Access/permission denied"):
-        commands.ask_to_stop("7")
+        commands.send_stop_signal("7")
     (tmp_path / "scancel").write_text("#!/bin/sh\necho 'scancel: error: Invalid job id specified' >&2; exit 1\n")
-    commands.ask_to_stop("7")
+    commands.send_stop_signal("7")
 
 
 def test_a_machine_without_slurm_is_told_from_one_that_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_job_goes_from_here_into_slurm_and_back_with_its_slabs(
     assert "Computes on this machine from here on." in done.err
     assert merged(tubes_project) == undisturbed
     record = job.record()
-    assert (record.slurm, record.state, job.stop_mark.exists()) == (None, JobState.DONE, False)
+    assert (record.slurm, record.state, job.stop_file.exists()) == (None, JobState.DONE, False)
 
 
 def test_what_waits_says_why_and_can_be_stopped_and_a_killed_job_is_gone_at_once(
@@ -144,8 +144,7 @@ def test_a_job_that_fails_in_slurm_says_why_and_one_that_is_killed_there_is_lost
     cluster: Cluster, one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project, tmp_path: Path
 ) -> None:
     broken = (
-        "from tomoseg_tui.workflow.merge import merge_request as merging\n"
-        "def fail(*_):\n    {}\nmerging._merge_slabs = fail"
+        "from tomoseg_tui.workflow.merge import merge_request\ndef fail(*_):\n    {}\nmerge_request._merge_slabs = fail"
     )
     fault = "from tomoseg_tui.errors import TomogramError; raise TomogramError('It is torn.', 'Sew it.')"
     env = hooked(tmp_path / "broken", worker=broken.format(fault))

@@ -10,11 +10,11 @@ from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
 from tomoseg_tui.jobs import job as job_module
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.job import Job, JobState, SlurmPart, all_jobs, create_job
-from tomoseg_tui.jobs.job_list import JobsSeen
+from tomoseg_tui.jobs.job import Job, JobState, SlurmSubmission, all_jobs, create_job
+from tomoseg_tui.jobs.job_list import JobListCache
 from tomoseg_tui.jobs.slurm import node_worker, submit
 from tomoseg_tui.jobs.slurm.commands import SlurmTask
-from tomoseg_tui.jobs.slurm.status import SlurmDesk, heading
+from tomoseg_tui.jobs.slurm.status import SlurmStatusCache, log_marker
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
@@ -36,13 +36,13 @@ class Says:
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Says:
     says = Says()
-    monkeypatch.setattr(job_module, "DESK", SlurmDesk(says))  # type: ignore[arg-type]
+    monkeypatch.setattr(job_module, "STATUS_CACHE", SlurmStatusCache(says))  # type: ignore[arg-type]
     return says
 
 
 @pytest.fixture
 def job(project: Project) -> Job:
-    part = SlurmPart(settings=SlurmSettings(time="1:00:00", memory="4G"), job="17")
+    part = SlurmSubmission(settings=SlurmSettings(time="1:00:00", memory="4G"), job="17")
     return create_job(project.layout, "merge", "cell/merged", {}, slurm=part)
 
 
@@ -70,7 +70,7 @@ def test_slurm_knows_how_a_job_is_whose_worker_does_not_say(
     job: Job, says: Says, on_disk: str, said: str | None, state: str, waits_for: str | None
 ) -> None:
     if on_disk == "running":
-        job.move(JobState.RUNNING)
+        job.set_state(JobState.RUNNING)
     age(job)
     says.squeue = said
     listing = job.listing()
@@ -79,8 +79,8 @@ def test_slurm_knows_how_a_job_is_whose_worker_does_not_say(
 
 
 def test_a_worker_that_lives_is_believed_without_asking_slurm(job: Job, says: Says) -> None:
-    locks.take(job.claim, Owner("node7", "boot", 4711, "1"))
-    job.move(JobState.RUNNING, owner=Owner("node7", "boot", 4711, "1"))
+    locks.acquire(job.claim_file, Owner("node7", "boot", 4711, "1"))
+    job.set_state(JobState.RUNNING, owner=Owner("node7", "boot", 4711, "1"))
     listing = job.listing()
     assert (listing["state"], listing["host"], says.asked) == ("running", "node7", 0)
 
@@ -103,10 +103,10 @@ def test_a_job_that_never_came_up_says_what_a_node_needs(job: Job, says: Says) -
 
 def test_what_slurm_has_forgotten_stands_in_the_log(job: Job, says: Says) -> None:
     says.squeue = ""
-    job.move(JobState.RUNNING)
+    job.set_state(JobState.RUNNING)
     age(job)
     oom = "slurmstepd: error: Detected 1 oom_kill event in StepId=17.batch.\n"
-    job.log_file.write_text(f"2026-01-02T03:04:05Z Handed over as {heading('17')}.\n{oom}")
+    job.log_file.write_text(f"2026-01-02T03:04:05Z Handed over as {log_marker('17')}.\n{oom}")
     assert "more memory than it was given (4G)" in job.listing()["fault"]
     assert job.listing()["fix"] == "Go on with more: tomoseg jobs resume 1 --slurm memory=8G"
 
@@ -114,12 +114,12 @@ def test_what_slurm_has_forgotten_stands_in_the_log(job: Job, says: Says) -> Non
 def test_a_list_of_many_jobs_asks_slurm_once_and_of_those_that_are_over_never(project: Project, says: Says) -> None:
     says.squeue = "".join(f"{number}|PENDING|main||Priority\n" for number in range(60))
     for number in range(60):
-        part = SlurmPart(settings=SlurmSettings(), job=str(number))
+        part = SlurmSubmission(settings=SlurmSettings(), job=str(number))
         job = create_job(project.layout, "merge", "cell/merged", {}, slurm=part)
         if number >= 50:
-            job.move(JobState.RUNNING)
-            job.move(JobState.DONE)
-    rows = [seen.listing for seen in JobsSeen(project.layout).look()]
+            job.set_state(JobState.RUNNING)
+            job.set_state(JobState.DONE)
+    rows = [seen.listing for seen in JobListCache(project.layout).poll()]
     assert [row["state"] for row in rows] == ["done"] * 10 + ["queued"] * 50
     assert says.asked == 1
     assert rows[0]["fault"] is None
@@ -137,13 +137,13 @@ def test_a_list_of_many_jobs_asks_slurm_once_and_of_those_that_are_over_never(pr
 def test_an_apply_is_shared_by_as_many_as_are_asked_for_or_one_a_tomogram(
     kind: str, asked: dict[str, object], tasks: int
 ) -> None:
-    assert submit.part_for(kind, asked, SlurmSettings()).tasks == tasks
+    assert submit.slurm_submission_for(kind, asked, SlurmSettings()).tasks == tasks
 
 
 def test_a_worker_on_a_node_has_no_helpers_of_its_own_and_takes_the_gpu_it_was_given(project: Project) -> None:
-    part = SlurmPart(settings=SlurmSettings(gres="gpu:1"), tasks=8)
+    part = SlurmSubmission(settings=SlurmSettings(gres="gpu:1"), tasks=8)
     job = create_job(project.layout, "apply", "net on a", ASKED | {"workers": 8}, slurm=part)
-    there = node_worker.as_on_node(job.record())
+    there = node_worker.record_for_node(job.record())
     assert (there.asked["workers"], there.asked["device"], there.at_once) == (1, "gpu", True)
     assert job.record().asked["workers"] == 8
 
@@ -164,17 +164,17 @@ class Hand:
 
 def test_a_job_whose_time_is_over_waits_for_another_life_as_long_as_something_gets_finished(job: Job) -> None:
     """Each life begins where the one before has come to; three in a row that begin at one place are enough."""
-    job.move(JobState.RUNNING)
+    job.set_state(JobState.RUNNING)
     ends = []
     for first_done in (0.1, 0.1, 0.2, 0.2, 0.2, 0.2):
-        state, changes = node_worker._ending(job, Hand(first_done), JobState.STOPPED, {})
+        state, changes = node_worker._end_or_requeue(job, Hand(first_done), JobState.STOPPED, {})
         ends.append(state)
         if state is JobState.QUEUED:
-            job.amend(slurm=changes["slurm"])
+            job.update_record(slurm=changes["slurm"])
     assert ends == [JobState.QUEUED] * 5 + [JobState.FAILED]
     assert "before anything new was finished" in changes["fault"]
-    job.stop_mark.touch()
-    assert node_worker._ending(job, Hand(0.9), JobState.STOPPED, {})[0] is JobState.STOPPED
+    job.stop_file.touch()
+    assert node_worker._end_or_requeue(job, Hand(0.9), JobState.STOPPED, {})[0] is JobState.STOPPED
 
 
 def test_a_job_of_slurm_is_resumed_on_a_machine_without_it_only_here(
@@ -185,23 +185,27 @@ def test_a_job_of_slurm_is_resumed_on_a_machine_without_it_only_here(
     says.squeue = "17|PENDING|main||Priority"
     with pytest.raises(AlreadyRunningError, match="Job 1 is queued"):
         launch.resume(job, here=True)
-    job.move(JobState.RUNNING)
-    job.move(JobState.STOPPED)
+    job.set_state(JobState.RUNNING)
+    job.set_state(JobState.STOPPED)
     before = job.record()
     with pytest.raises(JobError, match="of resume: --here"):
         launch.resume(job)
     assert job.record() == before
-    launch.put_back(job, before, here=True)
+    launch.requeue(job, before, here=True)
     assert (job.record().slurm, job.state()) == (None, JobState.QUEUED)
     assert job.log_file.read_text().endswith("Computes on this machine from here on.\n")
 
 
 def test_a_worker_that_slurm_starts_late_leaves_a_job_that_was_taken_back(job: Job) -> None:
-    job.move(JobState.STOPPED)
-    launch.put_back(job, job.record(), here=True)
+    job.set_state(JobState.STOPPED)
+    launch.requeue(job, job.record(), here=True)
     hand = Hand(None)
-    ends = node_worker.work_in_slurm(
-        job, SlurmTask("17", 2), hand, own=lambda *_: pytest.fail("owned"), help_owner=lambda _: pytest.fail("helped")
+    ends = node_worker.run_slurm_task(
+        job,
+        SlurmTask("17", 2),
+        hand,
+        run_as_owner=lambda *_: pytest.fail("owned"),
+        help_owner=lambda _: pytest.fail("helped"),
     )
     assert (ends, job.record().state) == (0, JobState.QUEUED)
 
@@ -216,4 +220,4 @@ def test_where_there_is_no_slurm_nothing_is_launched_and_nothing_is_ended_there(
     for end in (launch.stop, launch.kill):
         with pytest.raises(JobError, match="log in where Slurm is"):
             end(job)
-    assert (job.record().state, job.stop_mark.exists()) == (JobState.QUEUED, False)
+    assert (job.record().state, job.stop_file.exists()) == (JobState.QUEUED, False)

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from tomoseg_tui.jobs.slurm.status import SlurmDesk, SlurmLook, TaskLook, cause_in, read_sacct, read_squeue, verdict
+from tomoseg_tui.jobs.slurm.status import (
+    SlurmJobStatus,
+    SlurmStatusCache,
+    SlurmTaskStatus,
+    cause_from_log,
+    explain_failure,
+    read_sacct,
+    read_squeue,
+)
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 SQUEUE = """\
@@ -37,7 +45,7 @@ class Slurm:
         self.asked: list[str] = []
         self.answers: dict[str, str | None] = {"squeue": SQUEUE, "sacct": SACCT}
         self.now = 100.0
-        self.desk = SlurmDesk(self.ask, lambda: self.now)
+        self.desk = SlurmStatusCache(self.ask, lambda: self.now)
 
     def ask(self, words: Sequence[str]) -> str | None:
         self.asked.append(words[0])
@@ -67,7 +75,7 @@ def test_squeue_tells_how_a_job_is(job: str, *, alive: bool, running: bool, wait
 
 
 def test_a_task_without_a_reason_waits_as_its_state_says() -> None:
-    assert SlurmLook((TaskLook("CONFIGURING", reason="None"),)).waits_for == "waits in Slurm: configuring"
+    assert SlurmJobStatus((SlurmTaskStatus("CONFIGURING", reason="None"),)).waits_for == "waits in Slurm: configuring"
 
 
 def test_accounts_tell_the_worst_of_an_array_and_leave_out_by_whom() -> None:
@@ -81,36 +89,36 @@ def test_whatever_is_printed_is_read_without_a_fault(printed: str) -> None:
 
 
 def test_one_look_serves_all_jobs_for_some_seconds(cluster: Slurm) -> None:
-    cluster.desk.look(["1", "2", "3"])
+    cluster.desk.query(["1", "2", "3"])
     cluster.now += 2
-    assert cluster.desk.look(["3", "1"])["3"] == SlurmLook((TaskLook("PENDING", "main", "", "Resources"),))
+    assert cluster.desk.query(["3", "1"])["3"] == SlurmJobStatus((SlurmTaskStatus("PENDING", "main", "", "Resources"),))
     assert cluster.asked == ["squeue"]
     cluster.now += 2
-    cluster.desk.look(["1", "2"])
+    cluster.desk.query(["1", "2"])
     assert cluster.asked == ["squeue", "squeue"]
 
 
 def test_what_squeue_has_forgotten_is_asked_for_once_in_the_accounts(cluster: Slurm) -> None:
-    found = cluster.desk.look(["1", "20", "99"])
+    found = cluster.desk.query(["1", "20", "99"])
     assert found["20"] is not None
-    assert (found["20"].ended_as, found["99"]) == ("TIMEOUT", SlurmLook())
+    assert (found["20"].ended_as, found["99"]) == ("TIMEOUT", SlurmJobStatus())
     cluster.now += 60
-    cluster.desk.look(["1", "20", "99"])
+    cluster.desk.query(["1", "20", "99"])
     assert cluster.asked == ["squeue", "sacct", "squeue"]
 
 
 def test_slurm_that_does_not_answer_is_asked_again_later(cluster: Slurm) -> None:
     cluster.answers["squeue"] = None
-    assert cluster.desk.look(["1"]) == {"1": None}
+    assert cluster.desk.query(["1"]) == {"1": None}
     cluster.answers["squeue"] = SQUEUE
-    assert cluster.desk.look(["1"]) == {"1": None}
+    assert cluster.desk.query(["1"]) == {"1": None}
     cluster.now += 31
-    assert cluster.desk.look(["1"])["1"] is not None
+    assert cluster.desk.query(["1"])["1"] is not None
 
 
 def test_a_cluster_without_accounts_only_knows_less(cluster: Slurm) -> None:
     cluster.answers["sacct"] = None
-    assert cluster.desk.look(["20"]) == {"20": SlurmLook()}
+    assert cluster.desk.query(["20"]) == {"20": SlurmJobStatus()}
 
 
 @pytest.mark.parametrize(
@@ -130,8 +138,8 @@ def test_a_cluster_without_accounts_only_knows_less(cluster: Slurm) -> None:
 )
 def test_the_log_keeps_what_slurm_forgets(log: str, cause: str) -> None:
     begins = "2026-11-25T19:19:01Z Handed over as Slurm's job 5.\n"
-    assert cause_in(f"{begins}{log}\n", "5") == cause
-    assert cause_in(f"{log}\n{begins}", "5") == ""  # that was in an earlier life
+    assert cause_from_log(f"{begins}{log}\n", "5") == cause
+    assert cause_from_log(f"{log}\n{begins}", "5") == ""  # that was in an earlier life
 
 
 @pytest.mark.parametrize(
@@ -147,6 +155,6 @@ def test_the_log_keeps_what_slurm_forgets(log: str, cause: str) -> None:
     ],
 )
 def test_how_slurm_ended_a_job_is_told_with_what_to_do(cause: str, fault: str, fix: str) -> None:
-    told = verdict(cause, SlurmSettings(time="1:00:00", memory="4G"), "3")
+    told = explain_failure(cause, SlurmSettings(time="1:00:00", memory="4G"), "3")
     assert fault in str(told.fault)
     assert str(told.fix).endswith(fix)

@@ -11,20 +11,24 @@ from helpers.cli_runner import make_card, noise, put_card, write_map, write_mrc
 from helpers.pilot import MakeApp, open_tab, prose_on, until, words_on
 from textual.pilot import Pilot
 
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project, add_feature
 from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
-from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasks
+from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasksDialog
 from tomoseg_tui.tui.annotate.tile_list import TileList
-from tomoseg_tui.tui.annotate.tile_view import TileView
+from tomoseg_tui.tui.annotate.tile_view import AnnotatedTileView
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 from tomoseg_tui.tui.dialogs.confirm import Confirm
-from tomoseg_tui.tui.dialogs.report import Told
+from tomoseg_tui.tui.dialogs.report import ReportDialog
 
-ANNOTATED, WANTED, NEGATIVE = (Place("alpha", 6, 48, 48), Place("alpha", 12, 50, 40), Place("alpha", 18, 48, 48))
+ANNOTATED, WANTED, NEGATIVE = (
+    TileLocation("alpha", 6, 48, 48),
+    TileLocation("alpha", 12, 50, 40),
+    TileLocation("alpha", 18, 48, 48),
+)
 
 
 @asynccontextmanager
@@ -36,8 +40,8 @@ async def annotating(
         await open_tab(pilot, 3)
         tab = app.open_tab
         assert isinstance(tab, AnnotateTab)
-        if app.facts is not None and app.facts.all_tiles:
-            await until(pilot, lambda: tab.query_one(TileView).border_title)
+        if app.snapshot is not None and app.snapshot.all_tiles:
+            await until(pilot, lambda: tab.query_one(AnnotatedTileView).border_title)
         yield pilot, tab
 
 
@@ -45,7 +49,7 @@ def ids(tab: AnnotateTab) -> list[str | None]:
     return [row.value for row in tab.query_one(TileList).rows]
 
 
-def state(project: Project, place: Place, feature: str) -> FeatureState | None:
+def state(project: Project, place: TileLocation, feature: str) -> FeatureState | None:
     return catalog.tile_at(project.layout, place).state_of(feature)
 
 
@@ -58,12 +62,12 @@ def history(project: Project) -> list[str]:
     return [json.loads(line)["command"] for line in lines]
 
 
-async def go_to(pilot: Pilot[None], tab: AnnotateTab, place: Place) -> None:
+async def go_to(pilot: Pilot[None], tab: AnnotateTab, place: TileLocation) -> None:
     """Move the cursor to a tile and wait until it is seen."""
     await pilot.press("g")
     for _ in range(ids(tab).index(place.id)):
         await pilot.press("j")
-    await until(pilot, lambda: f"{place.x},{place.y},{place.z}" in str(tab.query_one(TileView).border_title))
+    await until(pilot, lambda: f"{place.x},{place.y},{place.z}" in str(tab.query_one(AnnotatedTileView).border_title))
 
 
 async def test_an_empty_project_is_told_to_import_first(project: Project, make_app: MakeApp) -> None:
@@ -95,7 +99,7 @@ async def test_tiles_still_to_do_for_the_feature_chosen_stand_first(small_projec
 async def test_a_tile_is_shown_with_its_pixels_and_its_annotation(small_project: Project, make_app: MakeApp) -> None:
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, tab):
         await go_to(pilot, tab, ANNOTATED)
-        await until(pilot, lambda: tab.query_one(TileView).border_subtitle == "M done 512 px")
+        await until(pilot, lambda: tab.query_one(AnnotatedTileView).border_subtitle == "M done 512 px")
         picture = tab.query_one("#annotate-here", StillCanvas).picture
         assert picture is not None
         assert picture.labels is not None
@@ -161,7 +165,7 @@ async def test_enter_finishes_what_is_marked_without_a_question(small_project: P
     np.save(layout.annotation(WANTED, "microtubule"), layer)
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, tab):
         await go_to(pilot, tab, WANTED)
-        assert "unseen" in str(tab.query_one(TileView).border_subtitle)
+        assert "unseen" in str(tab.query_one(AnnotatedTileView).border_subtitle)
         await pilot.press("enter")
         await until(pilot, lambda: state(small_project, WANTED, "microtubule") is FeatureState.ANNOTATED)
         done = read_layer(layout, WANTED, "microtubule")
@@ -252,7 +256,7 @@ async def test_a_change_from_outside_is_seen_without_moving_the_cursor(
         await go_to(pilot, tab, ANNOTATED)
         add_feature(small_project, "actin")
         small_project.layout.tile_state(NEGATIVE, "actin").write_text('{"state": "wanted", "at": ""}')
-        await until(pilot, lambda: app.facts is not None and "actin" in app.facts.features)
+        await until(pilot, lambda: app.snapshot is not None and "actin" in app.snapshot.features)
         await pilot.press("f", "f")
         assert tab.query_one("#annotate-left").border_title == "A actin"
         await until(pilot, lambda: ids(tab)[0] == NEGATIVE.id)
@@ -265,7 +269,7 @@ async def test_an_unreadable_annotation_is_told_with_its_fix(small_project: Proj
     async with annotating(app) as (pilot, tab):
         await pilot.press("g", "j", "j")
         await until(pilot, lambda: "Restore it from a copy" in notices(app))
-        assert tab.query_one(TileView).border_title == ""
+        assert tab.query_one(AnnotatedTileView).border_title == ""
 
 
 # Importing
@@ -279,12 +283,12 @@ def label_file(folder: Path, *, shape: tuple[int, int, int] = (24, 96, 96)) -> P
     return write_mrc(folder / "labels.mrc", labels)
 
 
-async def open_import(pilot: Pilot[None], path: Path) -> ImportMasks:
+async def open_import(pilot: Pilot[None], path: Path) -> ImportMasksDialog:
     """Open the dialog and name a file."""
     await pilot.press("I")
-    await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasks))
+    await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasksDialog))
     dialog = pilot.app.screen
-    assert isinstance(dialog, ImportMasks)
+    assert isinstance(dialog, ImportMasksDialog)
     dialog.query_one("#masks-path").value = str(path)  # type: ignore[attr-defined]
     await until(pilot, lambda: path.name in words_on(pilot) and "Reading" not in words_on(pilot))
     return dialog
@@ -318,14 +322,14 @@ async def test_what_an_import_leaves_is_told_with_the_reason(
     async with annotating(app) as (pilot, _):
         await open_import(pilot, label_file(tmp_path))
         await pilot.press("tab", "tab", *"microtubule", "tab", *"vesicle", "ctrl+s")
-        await until(pilot, lambda: isinstance(app.screen, Told))
+        await until(pilot, lambda: isinstance(app.screen, ReportDialog))
         await until(pilot, lambda: "left as it is" in prose_on(pilot))
         said = prose_on(pilot)
         assert "The feature vesicle was made." in said
         assert f"{NEGATIVE.id} is marked as holding no microtubule" in said
         assert "1 left as they were." in said
         await pilot.press("escape")
-        assert not isinstance(app.screen, Told)
+        assert not isinstance(app.screen, ReportDialog)
 
 
 async def test_a_stack_of_masks_is_taken_for_the_tiles_of_the_list(
@@ -341,7 +345,7 @@ async def test_a_stack_of_masks_is_taken_for_the_tiles_of_the_list(
         await open_import(pilot, path)
         assert "A stack of masks, one for each of the 1 tiles." in prose_on(pilot)
         await pilot.press("ctrl+s")
-        beta = Place("beta", 12, 48, 48)
+        beta = TileLocation("beta", 12, 48, 48)
         await until(pilot, lambda: state(small_project, beta, "microtubule") is FeatureState.ANNOTATED)
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == [f"tomoseg annotations import {path} --tomogram beta --feature microtubule"]

@@ -10,16 +10,16 @@ from PIL import Image
 from textual.pilot import Pilot
 from textual.widgets import Input, Select
 
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.io.export_manifest import read_manifest
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.annotate.export_dialog import LendTiles
-from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasks
+from tomoseg_tui.tui.annotate.export_dialog import ExportTilesDialog
+from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasksDialog
 from tomoseg_tui.tui.annotate.tile_list import TileList
 
-WANTED = Place("alpha", 12, 50, 40)
+WANTED = TileLocation("alpha", 12, 50, 40)
 
 
 def notices(pilot: Pilot[None]) -> str:
@@ -30,22 +30,22 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("alpha_tiles*"))
 
 
-async def open_export(pilot: Pilot[None]) -> LendTiles:
+async def open_export(pilot: Pilot[None]) -> ExportTilesDialog:
     await open_tab(pilot, 3)
     await until(pilot, lambda: pilot.app.query_one(TileList).row_count)
     await pilot.press("E")
-    await until(pilot, lambda: isinstance(pilot.app.screen, LendTiles))
+    await until(pilot, lambda: isinstance(pilot.app.screen, ExportTilesDialog))
     screen = pilot.app.screen
-    assert isinstance(screen, LendTiles)
+    assert isinstance(screen, ExportTilesDialog)
     return screen
 
 
-async def import_file(pilot: Pilot[None], path: Path, said: str) -> ImportMasks:
+async def import_file(pilot: Pilot[None], path: Path, said: str) -> ImportMasksDialog:
     """Open the dialog of I, name a file, and wait until it is judged."""
     await pilot.press("I")
-    await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasks))
+    await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasksDialog))
     screen = pilot.app.screen
-    assert isinstance(screen, ImportMasks)
+    assert isinstance(screen, ImportMasksDialog)
     screen.query_one("#masks-path", Input).value = str(path)
     await until(pilot, lambda: said in prose_on(pilot))
     return screen
@@ -127,7 +127,7 @@ async def test_a_stack_of_labels_asks_for_each_of_them(
         await import_file(pilot, path, "A stack of labels, one image for each of the 1 tiles.")
         await until(pilot, lambda: "#0000ff not mapped" in prose_on(pilot))
         await pilot.press("tab", "tab", *"ignore", "tab", *"microtubule", "ctrl+s")
-        beta = Place("beta", 12, 48, 48)
+        beta = TileLocation("beta", 12, 48, 48)
         await until(pilot, lambda: read_layer(small_project.layout, beta, "microtubule") is not None)
         layer = read_layer(small_project.layout, beta, "microtubule")
         assert layer is not None

@@ -8,12 +8,12 @@ from helpers.cli_runner import write_map, write_mrc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.io.eman2_hdf import write_image_stack
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.annotate.mask_files import MOST_LABELS, LentFile, MasksWish, look_at_masks
-from tomoseg_tui.workflow.exchange.export_tiles import LoanWish, lend
+from tomoseg_tui.tui.annotate.mask_files import MAX_LABELS, ExportedFileInfo, MaskImportChoice, inspect_mask_file
+from tomoseg_tui.workflow.exchange.export_tiles import TileExportRequest, export_tiles
 
 SHAPE = (3, 20, 30)
 
@@ -26,7 +26,7 @@ def test_every_label_is_counted_but_nothing(
 ) -> None:
     volume = np.resize(np.array(values), SHAPE).astype(dtype)
     path = write_mrc(tmp_path_factory.mktemp("labels") / "labels.mrc", volume)
-    found = look_at_masks(path, {SHAPE})
+    found = inspect_mask_file(path, {SHAPE})
     expected = {int(value): int((volume == value).sum()) for value in np.unique(volume) if value}
     assert dict(found.voxels) == expected
     assert found.shape_zyx == SHAPE
@@ -34,24 +34,24 @@ def test_every_label_is_counted_but_nothing(
 
 def test_a_volume_on_no_tomograms_grid_is_not_counted(tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "labels.mrc", np.ones(SHAPE, np.int8))
-    assert not look_at_masks(path, {(9, 9, 9)}).voxels
+    assert not inspect_mask_file(path, {(9, 9, 9)}).voxels
 
 
 def test_densities_are_not_taken_for_labels(tmp_path: Path) -> None:
     values = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
-    assert len(values) * MOST_LABELS < values.size
-    assert not look_at_masks(write_mrc(tmp_path / "map.mrc", values), {SHAPE}).voxels
+    assert len(values) * MAX_LABELS < values.size
+    assert not inspect_mask_file(write_mrc(tmp_path / "map.mrc", values), {SHAPE}).voxels
 
 
 def test_nobody_waits_for_an_answer_that_is_not_wanted_any_more(tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "labels.mrc", np.ones(SHAPE, np.int8))
-    assert not look_at_masks(path, {SHAPE}, lambda: True).voxels
+    assert not inspect_mask_file(path, {SHAPE}, lambda: True).voxels
 
 
 def test_a_stack_of_eman2_is_known_by_its_images(tmp_path: Path) -> None:
     path = tmp_path / "masks.hdf"
     write_image_stack(path, np.zeros((5, 64, 64), np.float32), voxel_size_angstrom=10.0)
-    assert look_at_masks(path, set()).shape_zyx == (5, 64, 64)
+    assert inspect_mask_file(path, set()).shape_zyx == (5, 64, 64)
 
 
 def test_the_names_of_our_own_label_volumes_are_offered(small_project: Project) -> None:
@@ -60,57 +60,61 @@ def test_the_names_of_our_own_label_volumes_are_offered(small_project: Project) 
         '{"tomogram": "alpha", "name": "merged", "conflicts": [],'
         ' "labels": {"1": {"feature": "tube", "run": "net", "threshold": 0.5}}}'
     )
-    assert look_at_masks(path, {SHAPE}).names == {1: "tube"}
+    assert inspect_mask_file(path, {SHAPE}).names == {1: "tube"}
 
 
 def test_what_is_no_volume_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "words.mrc"
     path.write_text("words\n" * 300)
     with pytest.raises(TomosegError, match="text file"):
-        look_at_masks(path, set())
+        inspect_mask_file(path, set())
 
 
 def test_a_wish_is_the_command_that_does_the_same() -> None:
-    place = Place("alpha", 6, 48, 48)
-    volume = MasksWish(Path("/l.mrc"), "alpha", labels=("1=microtubule", "7=ignore"), replace=True)
-    assert volume.words() == [
+    place = TileLocation("alpha", 6, 48, 48)
+    volume = MaskImportChoice(Path("/l.mrc"), "alpha", labels=("1=microtubule", "7=ignore"), replace=True)
+    assert volume.argv() == [
         *("annotations", "import", "/l.mrc", "--tomogram", "alpha"),
         *("--map", "1=microtubule", "--map", "7=ignore", "--replace"),
     ]
-    stack = MasksWish(Path("/m.mrc"), None, (place,), feature="microtubule")
-    assert stack.words() == ["annotations", "import", "/m.mrc", "--tiles", place.id, "--feature", "microtubule"]
+    stack = MaskImportChoice(Path("/m.mrc"), None, (place,), feature="microtubule")
+    assert stack.argv() == ["annotations", "import", "/m.mrc", "--tiles", place.id, "--feature", "microtubule"]
 
 
 def test_a_wish_that_cannot_be_is_refused_before_it_starts() -> None:
     with pytest.raises(UsageError):
-        MasksWish(Path("/l.mrc"), "alpha", labels=("1=microtubule", "1=membrane")).check()
+        MaskImportChoice(Path("/l.mrc"), "alpha", labels=("1=microtubule", "1=membrane")).check()
     with pytest.raises((UsageError, ProjectError)):
-        MasksWish(Path("/m.mrc"), "alpha", feature="ignore").check()
+        MaskImportChoice(Path("/m.mrc"), "alpha", feature="ignore").check()
 
 
 def test_a_stack_goes_to_the_tiles_that_were_listed(small_project: Project, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "masks.mrc", np.ones((1, 64, 64), np.int8))
-    taken = MasksWish(path, None, (Place("beta", 12, 48, 48),), feature="microtubule").carry_out(small_project)
-    assert (taken.annotated, taken.none_here, taken.left) == (1, 0, [])
+    taken = MaskImportChoice(path, None, (TileLocation("beta", 12, 48, 48),), feature="microtubule").run_import(
+        small_project
+    )
+    assert (taken.annotated, taken.none_here, taken.skipped) == (1, 0, [])
 
 
 def test_labels_of_a_stack_of_tiles_are_counted(tmp_path: Path) -> None:
     stack = np.zeros((2, 64, 64), np.int8)
     stack[0, 0, :3], stack[1, :2] = 1, 7
-    assert dict(look_at_masks(write_mrc(tmp_path / "stack.mrc", stack), set()).voxels) == {1: 3, 7: 128}
+    assert dict(inspect_mask_file(write_mrc(tmp_path / "stack.mrc", stack), set()).voxels) == {1: 3, 7: 128}
 
 
 def test_what_was_exported_is_known_by_its_manifest(small_project: Project, tmp_path: Path) -> None:
-    loan = lend(small_project, LoanWish(tmp_path / "out.mrc"))
-    found = look_at_masks(tmp_path / "out_membrane.mrc", set())
-    assert found.lent == LentFile(4, ("microtubule", "membrane"), "membrane", 1)
+    loan = export_tiles(small_project, TileExportRequest(tmp_path / "out.mrc"))
+    found = inspect_mask_file(tmp_path / "out_membrane.mrc", set())
+    assert found.exported == ExportedFileInfo(4, ("microtubule", "membrane"), "membrane", 1)
     assert found.shape_zyx == (4, 64, 64)
-    assert look_at_masks(loan.manifest, set()).lent == LentFile(4, ("microtubule", "membrane"), "microtubule", 2)
-    words = MasksWish(loan.manifest, None, replace=True, lent=True)
+    assert inspect_mask_file(loan.manifest, set()).exported == ExportedFileInfo(
+        4, ("microtubule", "membrane"), "microtubule", 2
+    )
+    words = MaskImportChoice(loan.manifest, None, replace=True, is_export=True)
     words.check()
-    assert words.words() == ["annotations", "import", str(loan.manifest), "--replace"]
-    assert words.carry_out(small_project).annotated == 2
+    assert words.argv() == ["annotations", "import", str(loan.manifest), "--replace"]
+    assert words.run_import(small_project).annotated == 2
 
 
 def test_a_label_below_0_is_typed_so_that_it_is_no_option() -> None:
-    assert MasksWish(Path("/l.mrc"), "alpha", labels=("-127=tube",)).words()[-1] == "--map=-127=tube"
+    assert MaskImportChoice(Path("/l.mrc"), "alpha", labels=("-127=tube",)).argv()[-1] == "--map=-127=tube"

@@ -3,16 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile
-from tomoseg_tui.tui.annotate.tile_list import by_work, state_for, words_of
-from tomoseg_tui.tui.widgets.filter_line import fits
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
+from tomoseg_tui.tui.annotate.tile_list import searchable_text, sort_by_state, state_for
+from tomoseg_tui.tui.widgets.filter_line import matches_filter
 
 FEATURES = ("microtubule", "membrane")
 states = st.dictionaries(st.sampled_from([*FEATURES, "*"]), st.sampled_from(FeatureState))
 
 
 def tiles_of(found: list[dict[str, FeatureState]]) -> list[Tile]:
-    return [Tile(Place("cell", z, 40, 40), known) for z, known in enumerate(found)]
+    return [Tile(TileLocation("cell", z, 40, 40), known) for z, known in enumerate(found)]
 
 
 @given(found=st.lists(states, max_size=8), chosen=st.sampled_from([FEATURES, FEATURES[:1], ()]))
@@ -20,21 +20,23 @@ def test_sorting_keeps_every_tile_and_puts_what_is_to_do_first(
     found: list[dict[str, FeatureState]], chosen: tuple[str, ...]
 ) -> None:
     tiles = tiles_of(found)
-    listed = by_work(tiles, chosen)
-    assert sorted(listed, key=lambda tile: tile.place) == tiles
+    listed = sort_by_state(tiles, chosen)
+    assert sorted(listed, key=lambda tile: tile.location) == tiles
     to_do = [state_for(tile, chosen) is FeatureState.WANTED for tile in listed]
     assert to_do == sorted(to_do, reverse=True)
 
 
 def test_a_tile_is_to_do_if_it_is_for_any_feature_chosen() -> None:
-    tile = Tile(Place("cell", 1, 2, 3), {"microtubule": FeatureState.ANNOTATED, "membrane": FeatureState.WANTED})
+    tile = Tile(TileLocation("cell", 1, 2, 3), {"microtubule": FeatureState.ANNOTATED, "membrane": FeatureState.WANTED})
     assert state_for(tile, FEATURES) is FeatureState.WANTED
     assert state_for(tile, ("microtubule",)) is FeatureState.ANNOTATED
     assert state_for(tile, ("actin",)) is None
-    assert state_for(Tile(tile.place, {"*": FeatureState.NONE_HERE}), ("actin",)) is FeatureState.NONE_HERE
+    assert state_for(Tile(tile.location, {"*": FeatureState.NONE_HERE}), ("actin",)) is FeatureState.NONE_HERE
 
 
 def test_a_filter_finds_name_place_feature_and_state() -> None:
-    said = words_of(Tile(Place("cell_a", 14, 188, 34), {"membrane": FeatureState.ANNOTATED}), ("membrane",))
-    assert all(fits(said, words) for words in ("cell_a done", "34,188,14", "MEMBRANE", ""))
-    assert not fits(said, "cell_a to do")
+    said = searchable_text(
+        Tile(TileLocation("cell_a", 14, 188, 34), {"membrane": FeatureState.ANNOTATED}), ("membrane",)
+    )
+    assert all(matches_filter(said, words) for words in ("cell_a done", "34,188,14", "MEMBRANE", ""))
+    assert not matches_filter(said, "cell_a to do")

@@ -7,9 +7,9 @@ from helpers.map_project import band, begin_maps, give_job, give_map, give_netwo
 from tomoseg_tui.jobs.job import JobState
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, read_record, write_record
-from tomoseg_tui.tui.apply.apply_cells import Cell, CellState, cell_of
-from tomoseg_tui.tui.apply.disk_state import apply_jobs, look, view_of
-from tomoseg_tui.tui.state.snapshot import read_facts
+from tomoseg_tui.tui.apply.apply_cells import Cell, CellState, cell_for
+from tomoseg_tui.tui.apply.disk_state import apply_jobs, map_view, read_apply_state
+from tomoseg_tui.tui.state.snapshot import read_snapshot
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 
 BOTH = ApplyRequest(run="both", tomograms=("alpha", "beta"))
@@ -29,12 +29,12 @@ def change(project: Project, name: str, **changes: object) -> None:
 
 
 def cell(project: Project, tomogram: str = "alpha", run: str = "both") -> Cell:
-    facts = read_facts(project)
-    found = look(facts, {})
+    facts = read_snapshot(project)
+    found = read_apply_state(facts, {})
     card, record = facts.network(run), facts.tomogram(tomogram)
     assert card is not None
     assert record is not None
-    return cell_of(facts, apply_jobs(facts, found.asked), found.fits[run, tomogram], card, record)
+    return cell_for(facts, apply_jobs(facts, found.requests), found.compatibility[run, tomogram], card, record)
 
 
 def test_a_tomogram_that_fits_is_empty_and_can_be_marked(networked: Project) -> None:
@@ -45,14 +45,14 @@ def test_another_voxel_size_is_refused_with_both_figures(networked: Project) -> 
     change(networked, "alpha", voxel_size_angstrom=5.0)
     refused = cell(networked)
     assert (refused.state, refused.can_mark) == (CellState.REFUSED, False)
-    assert refused.words == "no: 5, not 10 Å"
+    assert refused.text == "no: 5, not 10 Å"
     assert "tomoseg preprocess alpha --bin 2" in refused.reason
 
 
 def test_other_filters_are_refused_but_can_be_overridden(networked: Project) -> None:
     change(networked, "alpha", chain=(FilterStep(0.25, 5.0, 3.0),))
     refused = cell(networked)
-    assert (refused.state, refused.words, refused.can_mark) == (CellState.REFUSED, "no: other filters", True)
+    assert (refused.state, refused.text, refused.can_mark) == (CellState.REFUSED, "no: other filters", True)
 
 
 def test_the_other_polarity_is_turned_and_not_refused(networked: Project) -> None:
@@ -63,12 +63,12 @@ def test_the_other_polarity_is_turned_and_not_refused(networked: Project) -> Non
 
 def test_maps_are_done_stale_or_a_part(networked: Project) -> None:
     give_map(networked, "alpha", "both.microtubule", ROWS)
-    assert (cell(networked).state, cell(networked).words) == (CellState.PART, "1 of 2 maps")
+    assert (cell(networked).state, cell(networked).text) == (CellState.PART, "1 of 2 maps")
     give_map(networked, "alpha", "both.membrane", ROWS)
     assert cell(networked).state is CellState.DONE
     give_map(networked, "alpha", "both.membrane", ROWS, slices=[(0, 8)])
     give_map(networked, "alpha", "both.microtubule", ROWS, slices=[(0, 8)])
-    assert (cell(networked).state, cell(networked).words) == (CellState.PART, "z 0-7")
+    assert (cell(networked).state, cell(networked).text) == (CellState.PART, "z 0-7")
     give_network(networked, weights_digest="later")
     assert (cell(networked).state, cell(networked).can_mark) == (CellState.STALE, True)
 
@@ -76,7 +76,7 @@ def test_maps_are_done_stale_or_a_part(networked: Project) -> None:
 def test_a_job_works_through_its_tomograms_in_their_order(networked: Project) -> None:
     give_job(networked, BOTH, JobState.RUNNING, progress=0.25)
     first, second = cell(networked), cell(networked, "beta")
-    assert (first.state, first.words, first.can_mark) == (CellState.RUNNING, "██░░░  50% 01:35", False)
+    assert (first.state, first.text, first.can_mark) == (CellState.RUNNING, "██░░░  50% 01:35", False)
     assert second.state is CellState.QUEUED
     give_map(networked, "alpha", "both.microtubule", ROWS, created="2099-01-01T00:00:00Z")
     give_map(networked, "alpha", "both.membrane", ROWS, created="2099-01-01T00:00:00Z")
@@ -94,39 +94,39 @@ def test_a_job_for_one_feature_is_over_when_its_map_is_there(networked: Project)
 def test_a_job_that_broke_off_says_so_and_can_be_marked_again(networked: Project, state: JobState) -> None:
     give_job(networked, BOTH, state, progress=0.4)
     broken = cell(networked)
-    assert (broken.state, broken.words, broken.can_mark) == (str(state), f"{state} 40%", True)
+    assert (broken.state, broken.text, broken.can_mark) == (str(state), f"{state} 40%", True)
     assert "r goes on" in broken.reason
 
 
 def test_a_finished_job_is_learned_from(networked: Project) -> None:
     give_job(networked, BOTH, JobState.DONE)
-    (past,) = look(read_facts(networked), {}).past
+    (past,) = read_apply_state(read_snapshot(networked), {}).past_jobs
     assert (past.voxels, past.seconds, past.peak_bytes) == (2 * 24 * 96 * 96, 60.0, 700_000_000)
 
 
 def test_what_is_seen_is_the_map_in_the_making_as_far_as_it_is_listed(networked: Project) -> None:
     job = give_job(networked, BOTH, JobState.RUNNING, progress=0.1)
     begin_maps(networked, job, BOTH, "alpha", 2)
-    facts = read_facts(networked)
-    jobs = apply_jobs(facts, look(facts, {}).asked)
-    view = view_of(facts, jobs, "both", "alpha")
+    facts = read_snapshot(networked)
+    jobs = apply_jobs(facts, read_apply_state(facts, {}).requests)
+    view = map_view(facts, jobs, "both", "alpha")
     assert view is not None
-    assert [(source.feature, source.filled) for source in view.sources] == [
+    assert [(source.feature, source.filled_ranges) for source in view.sources] == [
         ("microtubule", ((0, 12),)),
         ("membrane", ((0, 12),)),
     ]
-    assert view.newest == 6
-    other = view_of(facts, jobs, "both", "beta")
+    assert view.newest_z == 6
+    other = map_view(facts, jobs, "both", "beta")
     assert other is not None
     assert other.sources == ()
-    assert view_of(facts, jobs, "both", "gone") is None
+    assert map_view(facts, jobs, "both", "gone") is None
 
 
 def test_without_a_job_the_finished_maps_are_seen_in_the_order_of_the_card(networked: Project) -> None:
     give_map(networked, "alpha", "both.membrane", ROWS, threshold=0.25)
     give_map(networked, "alpha", "both.microtubule", ROWS)
-    facts = read_facts(networked)
-    view = view_of(facts, [], "both", "alpha")
+    facts = read_snapshot(networked)
+    view = map_view(facts, [], "both", "alpha")
     assert view is not None
     assert [(source.feature, source.threshold) for source in view.sources] == [("microtubule", 0.5), ("membrane", 0.25)]
-    assert view.newest is None
+    assert view.newest_z is None

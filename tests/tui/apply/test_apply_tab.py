@@ -17,11 +17,11 @@ from textual.widgets import Button, Input
 from tomoseg_tui.jobs.job import Job, JobState
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.apply.apply_dialog import StartApply
+from tomoseg_tui.tui.apply.apply_dialog import ApplyDialog
 from tomoseg_tui.tui.apply.apply_tab import ApplyTab
-from tomoseg_tui.tui.apply.cell_grid import Grid
+from tomoseg_tui.tui.apply.cell_grid import CellGrid
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.widgets.tick import Tick
+from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
@@ -43,7 +43,9 @@ async def applying(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
         await open_tab(pilot, 5)
         tab = app.open_tab
         assert isinstance(tab, ApplyTab)
-        await until(pilot, lambda: app.facts is not None and (tab._look.fits or not app.facts.networks))
+        await until(
+            pilot, lambda: app.snapshot is not None and (tab._disk_state.compatibility or not app.snapshot.networks)
+        )
         await pilot.pause()
         yield pilot, tab
 
@@ -61,47 +63,47 @@ def overlay_rows(tab: ApplyTab, z: int) -> list[int]:
     return [] if overlay is None else [row for row, labels in enumerate(overlay.compute(z)) if labels.any()]
 
 
-async def start(pilot: Pilot[None], **typed: str) -> StartApply:
+async def start(pilot: Pilot[None], **typed: str) -> ApplyDialog:
     """Open the dialog and fill in its fields."""
     await pilot.press("enter")
-    await until(pilot, lambda: isinstance(pilot.app.screen, StartApply))
+    await until(pilot, lambda: isinstance(pilot.app.screen, ApplyDialog))
     dialog = pilot.app.screen
-    assert isinstance(dialog, StartApply)
+    assert isinstance(dialog, ApplyDialog)
     for name, value in typed.items():
         dialog.query_one(f"#{name}", Input).value = value
     await pilot.pause()
     return dialog
 
 
-def price(dialog: StartApply) -> str:
+def price(dialog: ApplyDialog) -> str:
     return str(dialog.query_one("#apply-price").render())
 
 
 async def test_without_tomograms_and_networks_the_next_key_is_named(project: Project, make_app: MakeApp) -> None:
     async with applying(make_app(project)) as (pilot, tab):
         await until(pilot, lambda: "Press 1 to import one." in prose_on(pilot))
-        assert tab.command_words() is None
+        assert tab.command_argv() is None
         await pilot.press("space", "a", "enter", "s", "f", "right_square_bracket")
-        assert not isinstance(pilot.app.screen, StartApply)
+        assert not isinstance(pilot.app.screen, ApplyDialog)
 
 
 async def test_without_a_network_training_is_named(small_project: Project, make_app: MakeApp) -> None:
     async with applying(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "Press 4 to train one." in prose_on(pilot))
         give_network(small_project)
-        await until(pilot, lambda: isinstance(pilot.app.focused, Grid))
+        await until(pilot, lambda: isinstance(pilot.app.focused, CellGrid))
 
 
 async def test_marks_are_set_by_key_and_the_command_names_them(networked: Project, make_app: MakeApp) -> None:
     async with applying(make_app(networked)) as (pilot, tab):
-        assert tab.command_words() == ["apply", "both", "alpha"]
+        assert tab.command_argv() == ["apply", "both", "alpha"]
         await pilot.press("j", "space")
-        assert tab.command_words() == ["apply", "both", "beta"]
+        assert tab.command_argv() == ["apply", "both", "beta"]
         assert "*" in words_on(pilot)
         await pilot.press("a")
-        assert tab.command_words() == ["apply", "both", "alpha", "beta"]
+        assert tab.command_argv() == ["apply", "both", "alpha", "beta"]
         await pilot.press("a", "k")
-        assert tab.command_words() == ["apply", "both", "alpha"]
+        assert tab.command_argv() == ["apply", "both", "alpha"]
 
 
 async def test_all_leaves_out_what_is_done_and_what_does_not_fit(networked: Project, make_app: MakeApp) -> None:
@@ -110,10 +112,10 @@ async def test_all_leaves_out_what_is_done_and_what_does_not_fit(networked: Proj
         give_map(networked, "alpha", f"both.{feature}", band(slice(0, 8)))
     async with applying(make_app(networked)) as (pilot, tab):
         await pilot.press("a")
-        assert tab.command_words() == ["apply", "both", "beta"]
+        assert tab.command_argv() == ["apply", "both", "beta"]
         await pilot.press("a", "l", "a")
         await until(pilot, lambda: "No tomogram is left that fits fine" in prose_on(pilot))
-        assert tab.command_words() is None
+        assert tab.command_argv() is None
 
 
 async def test_a_refused_field_says_why_in_full_and_takes_no_mark(networked: Project, make_app: MakeApp) -> None:
@@ -126,7 +128,7 @@ async def test_a_refused_field_says_why_in_full_and_takes_no_mark(networked: Pro
         await pilot.press("space", "enter")
         await pilot.pause()
         assert not tab._marks
-        assert not isinstance(pilot.app.screen, StartApply)
+        assert not isinstance(pilot.app.screen, ApplyDialog)
 
 
 async def test_one_job_a_network_is_started_after_asking(
@@ -196,8 +198,8 @@ async def test_the_one_map_can_go_into_a_file_too(
     async with applying(app) as (pilot, _):
         dialog = await start(pilot, output="map.mrc")
         assert "One file cannot take 2 maps." in price(dialog)
-        dialog.query_one("#feature-0", Tick).value = False
-        dialog.query_one("#force", Tick).value = True
+        dialog.query_one("#feature-0", AsciiCheckbox).value = False
+        dialog.query_one("#force", AsciiCheckbox).value = True
         await until(pilot, lambda: "442 kB for the maps" in price(dialog))
         dialog.query_one("#start", Button).press()
         await until(pilot, lambda: started)
@@ -248,17 +250,20 @@ async def test_the_map_grows_with_the_slabs_that_are_listed(networked: Project, 
 async def test_it_opens_on_the_newest_job_also_where_the_disk_is_slow(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tomoseg_tui.tui.apply.disk_state import look
+    from tomoseg_tui.tui.apply.disk_state import read_apply_state
 
     give_job(networked, ApplyRequest(run="both", tomograms=("beta",)), JobState.RUNNING, progress=0.3)
     answered = threading.Event()
-    monkeypatch.setattr("tomoseg_tui.tui.apply.apply_tab.look", lambda *facts: answered.wait(20) and look(*facts))
+    monkeypatch.setattr(
+        "tomoseg_tui.tui.apply.apply_tab.read_apply_state",
+        lambda *facts: answered.wait(20) and read_apply_state(*facts),
+    )
     async with make_app(networked).run_test() as pilot:
         await open_tab(pilot, 5)
         await until(pilot, lambda: "Looking at what fits" in prose_on(pilot))
-        assert pilot.app.query_one(Grid).field is None
+        assert pilot.app.query_one(CellGrid).field is None
         answered.set()
-        await until(pilot, lambda: pilot.app.query_one(Grid).field == ("beta", "both"))
+        await until(pilot, lambda: pilot.app.query_one(CellGrid).field == ("beta", "both"))
         await until(pilot, lambda: "beta z 12/24" in prose_on(pilot))
 
 
@@ -334,18 +339,18 @@ async def test_new_facts_leave_cursor_and_marks_alone(networked: Project, make_a
     async with applying(app) as (pilot, tab):
         await pilot.press("j", "space")
         give_network(networked, "another")
-        await until(pilot, lambda: app.facts is not None and len(app.facts.networks) == 2)
+        await until(pilot, lambda: app.snapshot is not None and len(app.snapshot.networks) == 2)
         await pilot.pause()
-        assert tab.query_one(Grid).field == ("beta", "both")
-        assert tab.command_words() == ["apply", "both", "beta"]
+        assert tab.query_one(CellGrid).field == ("beta", "both")
+        assert tab.command_argv() == ["apply", "both", "beta"]
         await pilot.press("h", "h", "h")
-        assert tab.query_one(Grid).field == ("beta", "another")
+        assert tab.query_one(CellGrid).field == ("beta", "another")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (250, 60)])
 async def test_it_fits_small_and_large_terminals(networked: Project, make_app: MakeApp, size: tuple[int, int]) -> None:
     async with applying(make_app(networked), size) as (pilot, tab):
-        grid, canvas = tab.query_one(Grid).region, tab.query_one(SliceCanvas).region
+        grid, canvas = tab.query_one(CellGrid).region, tab.query_one(SliceCanvas).region
         assert grid.width >= 38
         assert canvas.width >= 34
         assert canvas.height >= 17

@@ -15,28 +15,28 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.strip import Strip
 
 from tomoseg_tui.render import halfblock
-from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip, segments_of
+from tomoseg_tui.tui.canvas.ansi_strip import AnsiStrip, segments_from_ansi
 
 USUAL = Style(color="#ffffff", bgcolor="#000000")
 ROW = "\x1b[38;2;1;2;3m\x1b[48;2;4;5;6m▀▀\x1b[48;5;240m▄\x1b[0mab"
 
 
 def test_a_strip_is_sent_as_it_was_drawn() -> None:
-    assert PixelStrip(ROW, 5, USUAL).render(Console()) == ROW
+    assert AnsiStrip(ROW, 5, USUAL).render(Console()) == ROW
 
 
 def test_a_strip_that_nobody_cuts_makes_no_segments() -> None:
-    strip = PixelStrip(ROW, 5, USUAL)
+    strip = AnsiStrip(ROW, 5, USUAL)
     assert strip
     assert strip.cell_length == 5
     assert list(strip.divide([5])) == [strip]
     assert strip.crop(0, 5) is strip
-    assert isinstance(strip.crop(1, 3), PixelStrip)
-    assert strip._made is None
+    assert isinstance(strip.crop(1, 3), AnsiStrip)
+    assert strip._cached_segments is None
 
 
 def test_a_cut_strip_keeps_characters_and_colours() -> None:
-    left, right = PixelStrip(ROW, 5, USUAL).divide([2, 5])
+    left, right = AnsiStrip(ROW, 5, USUAL).divide([2, 5])
     assert (left.text, right.text) == ("▀▀", "▄ab")
     first = next(iter(right)).style
     assert first is not None
@@ -45,12 +45,12 @@ def test_a_cut_strip_keeps_characters_and_colours() -> None:
 
 
 def test_every_segment_names_both_colours_since_filters_expect_them() -> None:
-    segments = segments_of("plain" + ROW, USUAL)
+    segments = segments_from_ansi("plain" + ROW, USUAL)
     assert all(segment.style and segment.style.color and segment.style.bgcolor for segment in segments)
 
 
 def test_the_first_sixteen_colours_are_understood() -> None:
-    dark, bright = segments_of("\x1b[31;42mx\x1b[97;100my", USUAL)
+    dark, bright = segments_from_ansi("\x1b[31;42mx\x1b[97;100my", USUAL)
     assert dark.style is not None
     assert bright.style is not None
     assert (dark.style.color, dark.style.bgcolor) == (Color.from_ansi(1), Color.from_ansi(2))
@@ -61,7 +61,7 @@ def test_the_first_sixteen_colours_are_understood() -> None:
 def test_segments_say_what_the_escapes_say(seed: int, depth: str) -> None:
     rgb = np.random.default_rng(seed).integers(0, 256, (2, 7, 3), dtype=np.uint8)
     row = halfblock.encode(rgb, depth=depth)[0]
-    segments = segments_of(row, USUAL)
+    segments = segments_from_ansi(row, USUAL)
     assert "".join(segment.text for segment in segments) == re.sub(r"\x1b\[[\d;]*m", "", row)
     if depth == "truecolor":
         drawn = [pair for segment in segments for pair in _pixels(segment.text, segment.style or USUAL)]
@@ -72,7 +72,7 @@ def test_segments_say_what_the_escapes_say(seed: int, depth: str) -> None:
 def test_a_cropped_strip_says_what_its_segments_say(seed: int, depth: str, start: int, end: int) -> None:
     rgb = np.random.default_rng(seed).integers(0, 3, (2, 7, 3), dtype=np.uint8) * 100
     letters = np.array([["", "", "M", "", "", "", ""]])
-    strip = PixelStrip("pl" + halfblock.encode(rgb, letters=letters, depth=depth)[0], 9, USUAL)
+    strip = AnsiStrip("pl" + halfblock.encode(rgb, letters=letters, depth=depth)[0], 9, USUAL)
     cropped, wanted = strip.crop(start, end), Strip(strip._segments, 9).crop(start, end)
     cells = [[(cell, segment.style) for segment in part for cell in segment.text] for part in (cropped, wanted)]
     assert cells[0] == cells[1]

@@ -10,10 +10,10 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip
-from tomoseg_tui.tui.canvas.partial_updates import SpansUpdate, SparingCompositor
+from tomoseg_tui.tui.canvas.ansi_strip import AnsiStrip
+from tomoseg_tui.tui.canvas.partial_updates import PartialUpdateCompositor, SpansUpdate
 
-LINE = PixelStrip("\x1b[31mabcdefghij\x1b[0m", 10, Style(color="#ffffff", bgcolor="#000000"))
+LINE = AnsiStrip("\x1b[31mabcdefghij\x1b[0m", 10, Style(color="#ffffff", bgcolor="#000000"))
 
 
 def sent(spans: list[tuple[int, int, int]], chops: list[dict[int, Strip | None]]) -> str:
@@ -35,7 +35,7 @@ def test_what_lies_beside_a_span_is_not_sent() -> None:
 async def test_the_screen_of_the_program_is_sparing(project: Project, make_app: MakeApp) -> None:
     app = make_app(project)
     async with app.run_test():
-        assert isinstance(app.screen._compositor, SparingCompositor)
+        assert isinstance(app.screen._compositor, PartialUpdateCompositor)
 
 
 def test_what_is_textuals_own_is_still_there() -> None:

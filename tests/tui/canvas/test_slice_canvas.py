@@ -13,10 +13,10 @@ from textual.pilot import Pilot
 
 from tomoseg_tui.errors import ShapeError
 from tomoseg_tui.render.overlay import make_palette
-from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip
-from tomoseg_tui.tui.canvas.render_thread import Painted
+from tomoseg_tui.tui.canvas.ansi_strip import AnsiStrip
+from tomoseg_tui.tui.canvas.render_thread import FrameReady
 from tomoseg_tui.tui.canvas.slice_canvas import Box, SliceCanvas
-from tomoseg_tui.tui.canvas.slice_drawing import View
+from tomoseg_tui.tui.canvas.slice_drawing import CanvasView
 
 SHAPE_ZYX = (24, 64, 96)
 MIDDLE = (12, 32, 48)
@@ -39,13 +39,13 @@ async def shown(pilot: Pilot[None]) -> SliceCanvas:
     app = pilot.app
     assert isinstance(app, CanvasApp)
     canvas = app.canvas
-    await until(pilot, lambda: canvas._shown is not None and not canvas._is_painting and not canvas._is_wanted)
+    await until(pilot, lambda: canvas._shown_view is not None and not canvas._is_rendering and not canvas._needs_frame)
     await pilot.pause()
     return canvas
 
 
 def rows_of(canvas: SliceCanvas) -> list[str]:
-    return [strip.ansi for strip in canvas._strips if isinstance(strip, PixelStrip)]
+    return [strip.ansi for strip in canvas._strips if isinstance(strip, AnsiStrip)]
 
 
 def place(canvas: SliceCanvas) -> tuple[int, int, int]:
@@ -90,7 +90,7 @@ async def test_another_slice_is_another_picture(volume: Path) -> None:
         canvas = await shown(pilot)
         before = rows_of(canvas)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: canvas._shown is not None and canvas._shown.z == 13)
+        await until(pilot, lambda: canvas._shown_view is not None and canvas._shown_view.z == 13)
         assert rows_of(canvas) != before
 
 
@@ -156,13 +156,13 @@ async def test_an_overlay_is_painted_outlined_and_left_out(volume: Path) -> None
         await until(pilot, lambda: "M" in words_on(pilot))
         painted = rows_of(canvas)
         await pilot.press("o")
-        await until(pilot, lambda: canvas._shown is not None and canvas._shown.outlined)
-        assert canvas.overlay_shown == "outline"
+        await until(pilot, lambda: canvas._shown_view is not None and canvas._shown_view.outlined)
+        assert canvas.overlay_mode == "outline"
         await shown(pilot)
         assert rows_of(canvas) != painted
         await pilot.press("o")
         await until(pilot, lambda: "M" not in words_on(pilot))
-        assert canvas.overlay_shown == "off"
+        assert canvas.overlay_mode == "off"
         await pilot.press("o")
         await until(pilot, lambda: "M" in words_on(pilot))
         count = len(asked)
@@ -303,10 +303,10 @@ async def test_a_frame_of_a_volume_that_was_left_is_dropped(volume: Path, tmp_pa
     other = write_mrc(tmp_path / "other.mrc", noise((4, 32, 32), seed=1))
     async with CanvasApp(volume).run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
-        source, view = canvas._source, canvas._shown
+        source, view = canvas._source, canvas._shown_view
         assert source is not None
         assert view is not None
-        late = Painted(source, view, canvas._frame, None)
+        late = FrameReady(source, view, canvas._frame, None)
         canvas.open_volume(other)
         await shown(pilot)
         rows = rows_of(canvas)
@@ -319,17 +319,17 @@ async def test_many_keys_are_few_frames_and_the_last_is_right(volume: Path, monk
     async with CanvasApp(volume).run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
         asked: list[int] = []
-        draw = canvas._painter.draw
+        draw = canvas._render_thread.draw
 
-        def keep(view: View) -> None:
+        def keep(view: CanvasView) -> None:
             asked.append(view.z)
             draw(view)
 
-        monkeypatch.setattr(canvas._painter, "draw", keep)
+        monkeypatch.setattr(canvas._render_thread, "draw", keep)
         for step in [1] * 11 + [-1] * 20:
             canvas.action_slice(step)
         assert asked == [13]  # the rest waits until that one is there
-        await until(pilot, lambda: canvas._shown is not None and canvas._shown.z == canvas.z)
+        await until(pilot, lambda: canvas._shown_view is not None and canvas._shown_view.z == canvas.z)
         assert asked == [13, 3]
 
 
@@ -374,8 +374,8 @@ async def test_without_colours_the_slice_is_dithered(volume: Path, monkeypatch: 
     app = CanvasApp(volume)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         canvas = await shown(pilot)
-        assert canvas._shown is not None
-        assert canvas._shown.style.colours == "none"
+        assert canvas._shown_view is not None
+        assert canvas._shown_view.style.colours == "none"
         app.notify("a toast cuts the rows")
         await until(pilot, lambda: "a toast" in words_on(pilot))
 
@@ -392,7 +392,7 @@ async def test_the_thread_ends_with_the_widget(volume: Path) -> None:
     app = CanvasApp(volume)
     async with app.run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
-        thread = canvas._painter._thread
+        thread = canvas._render_thread._thread
         assert thread is not None
         await canvas.remove()
         await until(pilot, lambda: not thread.is_alive())

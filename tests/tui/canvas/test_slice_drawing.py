@@ -11,20 +11,28 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.render.overlay import make_palette
 from tomoseg_tui.render.viewport import Viewport
-from tomoseg_tui.tui.canvas.slice_drawing import Frame, Overlay, Style, View, paint, points_of, visible_part
-from tomoseg_tui.tui.canvas.tile_boxes import CURSOR_RGB, IDLE_CURSOR_RGB, Box, boxes_at
+from tomoseg_tui.tui.canvas.slice_drawing import (
+    CanvasView,
+    DrawStyle,
+    Frame,
+    Overlay,
+    draw_frame,
+    points_per_cell,
+    visible_part,
+)
+from tomoseg_tui.tui.canvas.tile_boxes import CURSOR_RGB, IDLE_CURSOR_RGB, Box, boxes_near
 
-TRUE = Style("halfblock", "truecolor")
+TRUE = DrawStyle("halfblock", "truecolor")
 BOX = Box(5, 8, 8, 8, "M", (230, 159, 0))
 
 
-def view_of(shape_yx: tuple[int, int], cells_xy: tuple[int, int], style: Style = TRUE) -> View:
+def view_of(shape_yx: tuple[int, int], cells_xy: tuple[int, int], style: DrawStyle = TRUE) -> CanvasView:
     """A whole picture, fitted."""
-    return View(5, Viewport.fit(shape_yx, cells_xy, points_of(style)), style)
+    return CanvasView(5, Viewport.fit(shape_yx, cells_xy, points_per_cell(style)), style)
 
 
-def drawn(view: View, grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> Frame:
-    return paint(view, lambda viewport: viewport.raster(grey), labels)
+def drawn(view: CanvasView, grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> Frame:
+    return draw_frame(view, lambda viewport: viewport.raster(grey), labels)
 
 
 def pixels_of(frame: Frame) -> NDArray[np.uint8]:
@@ -88,8 +96,10 @@ def test_labels_are_coloured_and_lettered_and_outlined_on_their_rim() -> None:
     assert coloured[1] < coloured[0] / 2
 
 
-@pytest.mark.parametrize("style", [Style("ascii", "none"), Style("braille", "none"), Style("halfblock", "none")])
-def test_without_colours_labels_boxes_and_cursor_are_characters(style: Style) -> None:
+@pytest.mark.parametrize(
+    "style", [DrawStyle("ascii", "none"), DrawStyle("braille", "none"), DrawStyle("halfblock", "none")]
+)
+def test_without_colours_labels_boxes_and_cursor_are_characters(style: DrawStyle) -> None:
     labels = np.zeros((32, 32), np.uint8)
     labels[:4, :4] = 1
     overlay = Overlay(lambda _z: labels, make_palette({1: "kinesin"}))
@@ -136,7 +146,7 @@ def test_a_box_in_a_slice_nearby_is_dotted_and_one_far_away_is_not_there() -> No
 
 def test_the_selected_box_is_drawn_last_and_stronger() -> None:
     chosen = replace(BOX, selected=True)
-    assert boxes_at([chosen, BOX, replace(BOX, z=6)], 5)[-1] is chosen
+    assert boxes_near([chosen, BOX, replace(BOX, z=6)], 5)[-1] is chosen
     grey = np.zeros((32, 32), np.uint8)
     thin, thick = (
         (pixels_of(drawn(replace(view_of((32, 32), (32, 16)), boxes=(box,)), grey)) == BOX.rgb).all(axis=2).sum()
@@ -156,7 +166,7 @@ def test_a_coarser_frame_is_a_smaller_one() -> None:
 
 @pytest.mark.parametrize(("still", "mark"), [("sixel", "\x1bP"), ("kitty", "\x1b_G")])
 def test_at_rest_the_picture_comes_in_pixels_too(still: str, mark: str) -> None:
-    style = Style("halfblock", "truecolor", still, (8, 16))
+    style = DrawStyle("halfblock", "truecolor", still, (8, 16))
     view = replace(view_of((16, 16), (16, 8), style), boxes=(BOX,), cursor_yx=(3, 3))
     frame = drawn(view, noise((16, 16)))
     assert frame.still.startswith(mark)
@@ -164,5 +174,5 @@ def test_at_rest_the_picture_comes_in_pixels_too(still: str, mark: str) -> None:
 
 
 def test_a_sixel_larger_than_the_terminal_shows_is_not_made() -> None:
-    style = Style("halfblock", "truecolor", "sixel", (8, 16), most_pixels_xy=(100, 100))
+    style = DrawStyle("halfblock", "truecolor", "sixel", (8, 16), max_pixels_xy=(100, 100))
     assert drawn(view_of((16, 16), (16, 8), style), noise((16, 16))).still == ""

@@ -7,7 +7,7 @@ from textual.app import App, ComposeResult
 
 from tomoseg_tui.render.overlay import make_palette
 from tomoseg_tui.render.renderer import Picture
-from tomoseg_tui.tui.canvas.ansi_strip import PixelStrip
+from tomoseg_tui.tui.canvas.ansi_strip import AnsiStrip
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 
 
@@ -29,7 +29,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows(app: StillApp) -> int:
-    return sum(isinstance(strip, PixelStrip) for strip in app.still._strips)
+    return sum(isinstance(strip, AnsiStrip) for strip in app.still._strips)
 
 
 def picture(size: int = 64) -> Picture:

@@ -17,23 +17,23 @@ from textual.drivers import linux_driver
 
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.canvas import terminal_query
-from tomoseg_tui.tui.canvas.draw_style import choose_style, style_of
-from tomoseg_tui.tui.canvas.late import swallow_late_answers
-from tomoseg_tui.tui.canvas.slice_drawing import Style
-from tomoseg_tui.tui.canvas.terminal_query import PATIENCE_SECONDS, Heard, Question, understand
+from tomoseg_tui.tui.canvas.draw_style import choose_draw_style, draw_style_for
+from tomoseg_tui.tui.canvas.late import ignore_late_answers
+from tomoseg_tui.tui.canvas.slice_drawing import DrawStyle
+from tomoseg_tui.tui.canvas.terminal_query import TIMEOUT_SECONDS, TerminalCapabilities, TerminalQuery, parse_answers
 
 VT340 = "\x1b[?63;1;2;4;6c"
 TERMINAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 
 
 def test_what_is_answered_is_understood() -> None:
-    heard = understand(f"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?2;0;1000;800S{VT340}")
-    assert heard == Heard(sixel=True, kitty=True, cell_pixels_xy=(10, 20), most_pixels_xy=(1000, 800))
+    heard = parse_answers(f"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?2;0;1000;800S{VT340}")
+    assert heard == TerminalCapabilities(sixel=True, kitty=True, cell_pixels_xy=(10, 20), max_pixels_xy=(1000, 800))
 
 
 @pytest.mark.parametrize("answers", ["", "\x1b[?62;22c", "\x1b_Gi=31;EINVAL:no\x1b\\\x1b[?6c", "\x1b[6;0;0t\x1b[?64"])
 def test_what_is_refused_or_cut_counts_as_no(answers: str) -> None:
-    assert understand(answers) == Heard()
+    assert parse_answers(answers) == TerminalCapabilities()
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def line() -> Iterator[tuple[int, int]]:
 def test_a_terminal_is_asked_and_left_as_it_was(line: tuple[int, int]) -> None:
     master, slave = line
     before = termios.tcgetattr(slave)
-    question = Question.begin(TERMINAL, (slave, slave))
+    question = TerminalQuery.begin(TERMINAL, (slave, slave))
     os.write(master, VT340.encode())
     assert question.finish().sixel
     assert termios.tcgetattr(slave) == before
@@ -59,14 +59,14 @@ def test_a_terminal_is_asked_and_left_as_it_was(line: tuple[int, int]) -> None:
 
 def test_nobody_waits_longer_than_patience_for_a_terminal_that_is_silent(line: tuple[int, int]) -> None:
     began = time.monotonic()
-    assert Question.begin(TERMINAL, (line[1], line[1])).finish() == Heard()
-    assert PATIENCE_SECONDS - 0.01 < time.monotonic() - began < PATIENCE_SECONDS + 1
+    assert TerminalQuery.begin(TERMINAL, (line[1], line[1])).finish() == TerminalCapabilities()
+    assert TIMEOUT_SECONDS - 0.01 < time.monotonic() - began < TIMEOUT_SECONDS + 1
 
 
 def test_what_is_no_terminal_or_a_dumb_one_is_not_asked(line: tuple[int, int]) -> None:
     reading, writing = os.pipe()
-    assert Question.begin(TERMINAL, (reading, writing)).finish() == Heard()
-    assert Question.begin({"TERM": "dumb"}, (line[1], line[1])).finish() == Heard()
+    assert TerminalQuery.begin(TERMINAL, (reading, writing)).finish() == TerminalCapabilities()
+    assert TerminalQuery.begin({"TERM": "dumb"}, (line[1], line[1])).finish() == TerminalCapabilities()
     os.close(writing)
     assert os.read(reading, 10) == b""
     os.close(reading)
@@ -74,7 +74,7 @@ def test_what_is_no_terminal_or_a_dumb_one_is_not_asked(line: tuple[int, int]) -
 
 def test_late_answers_are_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linux_driver, "XTermParser", linux_driver.XTermParser)  # type: ignore[attr-defined]
-    swallow_late_answers()
+    ignore_late_answers()
     parser = linux_driver.XTermParser()  # type: ignore[attr-defined]
     found = [*parser.feed(f"x{VT340}y"), *parser.feed("\x1b[6;20;10t"), *parser.feed("\x1b[A\x1b[1;1R")]
     assert [event.key for event in found if isinstance(event, events.Key)] == ["x", "y", "up"]
@@ -83,7 +83,7 @@ def test_late_answers_are_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_it_textual_takes_them_for_keys() -> None:
-    """If this fails, Textual has learned to pass over answers, and `swallow_late_answers` can go."""
+    """If this fails, Textual has learned to pass over answers, and `ignore_late_answers` can go."""
     parser = XTermParser()
     list(parser.feed(VT340))
     time.sleep(0.15)
@@ -99,7 +99,7 @@ def test_tmux_is_asked_only_inside_tmux(monkeypatch: pytest.MonkeyPatch, line: t
 
     monkeypatch.setattr(terminal_query, "_tmux_features", features)
     for environment in (TERMINAL, {**TERMINAL, "TMUX": "/tmp/x,1,0"}):
-        question = Question.begin(environment, (line[1], line[1]))
+        question = TerminalQuery.begin(environment, (line[1], line[1]))
         os.write(line[0], VT340.encode())
         heard = question.finish()
     assert asked == [1]
@@ -107,33 +107,36 @@ def test_tmux_is_asked_only_inside_tmux(monkeypatch: pytest.MonkeyPatch, line: t
 
 
 CELLS = (10, 20)
+SIXEL = TerminalCapabilities(sixel=True, cell_pixels_xy=CELLS)
+KITTY = TerminalCapabilities(kitty=True, cell_pixels_xy=CELLS)
 
 
 @pytest.mark.parametrize(
     ("asked", "environment", "heard", "expected"),
     [
-        ("auto", TERMINAL, Heard(), Style("halfblock", "256")),
-        ("auto", TERMINAL, Heard(sixel=True, cell_pixels_xy=CELLS), Style("halfblock", "256", "sixel", CELLS)),
-        ("auto", TERMINAL, Heard(kitty=True, cell_pixels_xy=CELLS), Style("halfblock", "256", "kitty", CELLS)),
-        ("auto", TERMINAL, Heard(sixel=True), Style("halfblock", "256")),
-        ("auto", {**TERMINAL, "TMUX": "1"}, Heard(sixel=True, cell_pixels_xy=CELLS), Style("halfblock", "256")),
-        ("auto", {**TERMINAL, "TMUX": "1"}, Heard(tmux_features=frozenset({"sixel"}), cell_pixels_xy=CELLS),
-         Style("halfblock", "256", "sixel", CELLS)),
-        ("halfblock", TERMINAL, Heard(sixel=True, cell_pixels_xy=CELLS), Style("halfblock", "256")),
-        ("auto", {**TERMINAL, "LANG": "C"}, Heard(), Style("ascii", "256")),
-        ("braille", {**TERMINAL, "LANG": "C"}, Heard(), Style("braille", "256")),
-        ("auto", {**TERMINAL, "TOMOSEG_RENDERER": "braille"}, Heard(), Style("braille", "256")),
+        ("auto", TERMINAL, TerminalCapabilities(), DrawStyle("halfblock", "256")),
+        ("auto", TERMINAL, SIXEL, DrawStyle("halfblock", "256", "sixel", CELLS)),
+        ("auto", TERMINAL, KITTY, DrawStyle("halfblock", "256", "kitty", CELLS)),
+        ("auto", TERMINAL, TerminalCapabilities(sixel=True), DrawStyle("halfblock", "256")),
+        ("auto", {**TERMINAL, "TMUX": "1"}, SIXEL, DrawStyle("halfblock", "256")),
+        ("auto", {**TERMINAL, "TMUX": "1"},
+         TerminalCapabilities(tmux_features=frozenset({"sixel"}), cell_pixels_xy=CELLS),
+         DrawStyle("halfblock", "256", "sixel", CELLS)),
+        ("halfblock", TERMINAL, SIXEL, DrawStyle("halfblock", "256")),
+        ("auto", {**TERMINAL, "LANG": "C"}, TerminalCapabilities(), DrawStyle("ascii", "256")),
+        ("braille", {**TERMINAL, "LANG": "C"}, TerminalCapabilities(), DrawStyle("braille", "256")),
+        ("auto", {**TERMINAL, "TOMOSEG_RENDERER": "braille"}, TerminalCapabilities(), DrawStyle("braille", "256")),
     ],
 )  # fmt: skip
 def test_pictures_in_motion_are_cells_and_at_rest_pixels_where_they_are_shown(
-    asked: str, environment: dict[str, str], heard: Heard, expected: Style
+    asked: str, environment: dict[str, str], heard: TerminalCapabilities, expected: DrawStyle
 ) -> None:
-    assert choose_style(asked, environment, heard, colours="256") == expected
+    assert choose_draw_style(asked, environment, heard, colours="256") == expected
 
 
 def test_the_settings_come_last() -> None:
     choose = {
-        asked: choose_style(asked, TERMINAL, Heard(), colours="256", configured="ascii").renderer
+        asked: choose_draw_style(asked, TERMINAL, TerminalCapabilities(), colours="256", configured="ascii").renderer
         for asked in ("auto", "braille")
     }
     assert choose == {"auto": "ascii", "braille": "braille"}
@@ -141,20 +144,20 @@ def test_the_settings_come_last() -> None:
 
 def test_a_renderer_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UsageError, match="oil"):
-        choose_style("oil", TERMINAL, Heard(), colours="256")
+        choose_draw_style("oil", TERMINAL, TerminalCapabilities(), colours="256")
 
 
 def test_an_app_without_wishes_is_drawn_in_half_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
-    assert style_of(App()).renderer == "halfblock"
+    assert draw_style_for(App()).renderer == "halfblock"
 
 
 def test_a_program_that_asks_gets_answers_through_a_real_line() -> None:
     code = (
-        "import os, sys, time; from tomoseg_tui.tui.canvas.terminal_query import Question; "
-        "print(Question.begin(os.environ).finish(), 'numpy' in sys.modules)"
+        "import os, sys, time; from tomoseg_tui.tui.canvas.terminal_query import TerminalQuery; "
+        "print(TerminalQuery.begin(os.environ).finish(), 'numpy' in sys.modules)"
     )
     with Terminal([sys.executable, "-c", code], size=(200, 24), sixel=True, environment={"TMUX": ""}) as terminal:
         terminal.wait_for(lambda output: b"Heard(" in output and b"False\r\n" in output)
@@ -164,7 +167,7 @@ def test_a_program_that_asks_gets_answers_through_a_real_line() -> None:
 
 
 def test_echo_is_off_between_question_and_answer(line: tuple[int, int]) -> None:
-    question = Question.begin(TERMINAL, (line[1], line[1]))
+    question = TerminalQuery.begin(TERMINAL, (line[1], line[1]))
     assert not termios.tcgetattr(line[1])[tty.LFLAG] & termios.ECHO
     os.write(line[0], VT340.encode())
     question.finish()

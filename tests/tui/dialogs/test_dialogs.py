@@ -6,7 +6,7 @@ from helpers.run_project import put_run
 from textual.widgets import Input
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.ask_text import AskText
 from tomoseg_tui.tui.dialogs.base import Dialog
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.help import Help
@@ -52,6 +52,6 @@ async def test_a_question_mark_tells_them_too_where_nobody_types(small_project: 
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, Help))
         await pilot.press("escape", "escape", "R")
-        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await until(pilot, lambda: isinstance(app.screen, AskText))
         await pilot.press("question_mark")
         assert app.screen.query_one(Input).value.endswith("?")

@@ -7,7 +7,7 @@ import pytest
 from helpers.cli_runner import write_mrc
 
 from tomoseg_tui.core.merge import MergedBlock
-from tomoseg_tui.tui.images.map_overlays import LabelSlices, MapSource, MergedSlices, SliceCache
+from tomoseg_tui.tui.images.map_overlays import LabelSlices, MapSliceCache, MapSource, MergedSlices
 
 SHAPE_YX = (4, 6)
 
@@ -26,7 +26,7 @@ def test_the_maps_compete_and_the_result_is_told(path: Path) -> None:
         told.append((z, block.voxels.tolist()))
 
     source = MapSource(path, "tube", 0.5, ((0, 3),))
-    labels = MergedSlices([source, MapSource(path, "tube", 0.3, ((0, 3),))], SHAPE_YX, SliceCache(), tell)(2)
+    labels = MergedSlices([source, MapSource(path, "tube", 0.3, ((0, 3),))], SHAPE_YX, MapSliceCache(), tell)(2)
     assert labels.dtype == np.uint8
     assert np.unique(labels[:2]).tolist() == [2]
     assert np.unique(labels[3]).tolist() == [2]
@@ -34,20 +34,20 @@ def test_the_maps_compete_and_the_result_is_told(path: Path) -> None:
 
 
 def test_slices_that_are_not_on_disk_yet_are_empty(path: Path) -> None:
-    labels = MergedSlices([MapSource(path, "tube", 0.5, ((0, 1), (2, 3)))], SHAPE_YX, SliceCache())
+    labels = MergedSlices([MapSource(path, "tube", 0.5, ((0, 1), (2, 3)))], SHAPE_YX, MapSliceCache())
     assert [labels(z).any() for z in range(3)] == [True, False, True]
 
 
 def test_a_file_that_is_gone_or_of_another_shape_is_empty(path: Path, tmp_path: Path) -> None:
     gone = MapSource(tmp_path / "gone.mrc", "tube", 0.5, ((0, 3),))
-    assert not MergedSlices([gone], SHAPE_YX, SliceCache())(0).any()
-    assert not MergedSlices([MapSource(path, "tube", 0.5, ((0, 3),))], (5, 6), SliceCache())(0).any()
-    assert not LabelSlices(path, (5, 6), SliceCache())(0).any()
-    assert not MergedSlices([], SHAPE_YX, SliceCache())(0).any()
+    assert not MergedSlices([gone], SHAPE_YX, MapSliceCache())(0).any()
+    assert not MergedSlices([MapSource(path, "tube", 0.5, ((0, 3),))], (5, 6), MapSliceCache())(0).any()
+    assert not LabelSlices(path, (5, 6), MapSliceCache())(0).any()
+    assert not MergedSlices([], SHAPE_YX, MapSliceCache())(0).any()
 
 
 def test_a_slice_that_was_read_waits_for_no_disk(path: Path) -> None:
-    cache = SliceCache()
+    cache = MapSliceCache()
     labels = LabelSlices(path, SHAPE_YX, cache)
     before = labels(1)
     path.unlink()
@@ -57,7 +57,7 @@ def test_a_slice_that_was_read_waits_for_no_disk(path: Path) -> None:
 
 
 def test_the_cache_keeps_the_latest_slices_within_its_bounds(path: Path) -> None:
-    cache = SliceCache(most_bytes=2 * 24)
+    cache = MapSliceCache(max_bytes=2 * 24)
     for z in range(3):
         cache.read(path, z)
     path.unlink()

@@ -4,45 +4,45 @@ import numpy as np
 import pytest
 from helpers.cli_runner import make_card, noise, put_card, write_map
 
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.triples_file import Triples, write_triples
+from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import MapSidecar, NetworkCard
 from tomoseg_tui.tui.images.tile_images import (
-    Advisers,
-    TilePictures,
+    PredictionSources,
+    TileImages,
     annotated_picture,
     layers_palette,
-    opinion_on,
-    opinion_picture,
-    read_tile,
+    prediction_picture,
+    read_tile_images,
+    tile_prediction,
 )
 
-PLACE = Place("alpha", 12, 50, 40)
+PLACE = TileLocation("alpha", 12, 50, 40)
 TILE = Tile(PLACE, {"microtubule": FeatureState.WANTED})
 
 
-def advisers(project: Project, *cards: NetworkCard) -> Advisers:
+def advisers(project: Project, *cards: NetworkCard) -> PredictionSources:
     maps: tuple[MapSidecar, ...] = tuple(made for _, made in catalog.maps_of(project.layout, "alpha"))
-    return Advisers(cards, maps)
+    return PredictionSources(cards, maps)
 
 
 def test_the_three_slices_have_one_window(small_project: Project) -> None:
-    shown = read_tile(small_project.layout, TILE, ["microtubule"], Advisers((), ()))
+    shown = read_tile_images(small_project.layout, TILE, ["microtubule"], PredictionSources((), ()))
     assert shown.below is not None
     assert shown.above is not None
     values = noise((24, 96, 96), seed=0)[11:14, 18:82, 8:72]
-    greys = np.stack([shown.below, shown.here, shown.above])
+    greys = np.stack([shown.below, shown.image, shown.above])
     order = np.argsort(values.ravel(), kind="stable")
     assert (np.diff(greys.ravel()[order].astype(int)) >= 0).all()
-    assert shown.opinion is None
+    assert shown.prediction is None
 
 
 def test_beyond_the_first_and_the_last_slice_there_is_nothing(small_project: Project) -> None:
-    ends = [Tile(Place("alpha", z, 48, 48), {}) for z in (0, 23)]
-    first, last = (read_tile(small_project.layout, tile, [], Advisers((), ())) for tile in ends)
+    ends = [Tile(TileLocation("alpha", z, 48, 48), {}) for z in (0, 23)]
+    first, last = (read_tile_images(small_project.layout, tile, [], PredictionSources((), ())) for tile in ends)
     assert first.below is None
     assert first.above is not None
     assert last.above is None
@@ -50,19 +50,21 @@ def test_beyond_the_first_and_the_last_slice_there_is_nothing(small_project: Pro
 
 
 def test_what_sticks_out_of_the_volume_is_middle_grey(small_project: Project) -> None:
-    shown = read_tile(small_project.layout, Tile(Place("alpha", 5, 0, 48), {}), [], Advisers((), ()))
-    assert (shown.here[:32] == 128).all()
-    assert shown.here[32:].std() > 10
+    shown = read_tile_images(
+        small_project.layout, Tile(TileLocation("alpha", 5, 0, 48), {}), [], PredictionSources((), ())
+    )
+    assert (shown.image[:32] == 128).all()
+    assert shown.image[32:].std() > 10
 
 
 def test_a_tomogram_that_is_gone_is_a_fault(small_project: Project) -> None:
     with pytest.raises(ProjectError, match="There is no tomogram 'gone'"):
-        read_tile(small_project.layout, Tile(Place("gone", 5, 5, 5), {}), [], Advisers((), ()))
+        read_tile_images(small_project.layout, Tile(TileLocation("gone", 5, 5, 5), {}), [], PredictionSources((), ()))
 
 
-def shown_with(**layers: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> TilePictures:
+def shown_with(**layers: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> TileImages:
     grey = np.zeros((64, 64), np.uint8)
-    return TilePictures(TILE, None, grey, None, layers, None)
+    return TileImages(TILE, None, grey, None, layers, None)
 
 
 def test_each_feature_has_its_label_and_the_first_chosen_lies_on_top() -> None:
@@ -101,7 +103,7 @@ def put_triples(project: Project, run: str, *, held_out: bool, output: float) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     outputs = np.full(size, output, np.float32)
     images = np.zeros(size[1:], np.float32)
-    triples = Triples((PLACE.id,), ("microtubule",), np.array([held_out]), images, np.ones(size, np.uint8), outputs)
+    triples = TripleSet((PLACE.id,), ("microtubule",), np.array([held_out]), images, np.ones(size, np.uint8), outputs)
     write_triples(path, triples)
 
 
@@ -113,14 +115,14 @@ def test_the_newest_network_that_knows_the_feature_is_asked(small_project: Proje
         put_card(small_project, card)
     put_triples(small_project, "old", held_out=True, output=0.25)
     asked = advisers(small_project, old, new, other)
-    opinion = opinion_on(small_project.layout, PLACE, "microtubule", asked)
+    opinion = tile_prediction(small_project.layout, PLACE, "microtubule", asked)
     assert opinion is not None
     assert (opinion.run, opinion.source) == ("old", "held out")
     put_triples(small_project, "new", held_out=False, output=0.5)
-    opinion = opinion_on(small_project.layout, PLACE, "microtubule", asked)
+    opinion = tile_prediction(small_project.layout, PLACE, "microtubule", asked)
     assert opinion is not None
     assert (opinion.run, opinion.source) == ("new", "learned")
-    assert np.unique(opinion_picture(opinion).grey).tolist() == [128]
+    assert np.unique(prediction_picture(opinion).grey).tolist() == [128]
 
 
 def test_a_map_counts_only_where_it_is_filled(small_project: Project) -> None:
@@ -129,8 +131,8 @@ def test_a_map_counts_only_where_it_is_filled(small_project: Project) -> None:
     values = np.full((24, 96, 96), 127, np.int8)
     write_map(small_project, "net.microtubule", values, tomogram="alpha", slices=[(0, 12)])
     asked = advisers(small_project, card)
-    assert opinion_on(small_project.layout, PLACE, "microtubule", asked) is None
-    below = opinion_on(small_project.layout, Place("alpha", 11, 50, 40), "microtubule", asked)
+    assert tile_prediction(small_project.layout, PLACE, "microtubule", asked) is None
+    below = tile_prediction(small_project.layout, TileLocation("alpha", 11, 50, 40), "microtubule", asked)
     assert below is not None
     assert below.source == "map"
     assert (below.probability == 1).all()

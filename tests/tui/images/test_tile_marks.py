@@ -1,14 +1,14 @@
 """Tiles as they are listed and drawn."""
 
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.tui.images.tile_images import layers_palette
 from tomoseg_tui.tui.images.tile_marks import (
-    Neighbourhood,
-    boxes_of,
-    counts_in_words,
-    letter_of,
+    TileIndex,
+    boxes_for_tiles,
+    describe_counts,
+    describe_states,
     main_feature,
-    states_in_words,
+    tile_letter,
 )
 
 PALETTE = layers_palette(("microtubule", "membrane"))[:2]
@@ -16,36 +16,36 @@ WANTED, DONE, NONE = FeatureState.WANTED, FeatureState.ANNOTATED, FeatureState.N
 
 
 def tile(x: int, z: int = 5, **states: FeatureState) -> Tile:
-    return Tile(Place("a", z, 50, x), states)
+    return Tile(TileLocation("a", z, 50, x), states)
 
 
-NOTHING = Tile(Place("a", 5, 50, 90), {"*": NONE})
+NOTHING = Tile(TileLocation("a", 5, 50, 90), {"*": NONE})
 
 
 def test_a_tile_has_the_letter_of_what_it_holds() -> None:
-    assert letter_of(tile(1, microtubule=NONE, membrane=WANTED), PALETTE) == "E"
-    assert letter_of(tile(1, microtubule=DONE), PALETTE) == "M"
+    assert tile_letter(tile(1, microtubule=NONE, membrane=WANTED), PALETTE) == "E"
+    assert tile_letter(tile(1, microtubule=DONE), PALETTE) == "M"
 
 
 def test_a_negative_has_a_small_letter() -> None:
-    assert letter_of(tile(1, microtubule=NONE), PALETTE) == "m"
-    assert letter_of(NOTHING, PALETTE) == "*"
+    assert tile_letter(tile(1, microtubule=NONE), PALETTE) == "m"
+    assert tile_letter(NOTHING, PALETTE) == "*"
 
 
 def test_states_are_told_the_one_held_first() -> None:
-    assert states_in_words(tile(1, membrane=NONE, microtubule=DONE), PALETTE) == "M done, E none"
-    assert states_in_words(NOTHING, PALETTE) == "* none"
+    assert describe_states(tile(1, membrane=NONE, microtubule=DONE), PALETTE) == "M done, E none"
+    assert describe_states(NOTHING, PALETTE) == "* none"
 
 
 def test_counts_tell_positives_negatives_and_what_is_to_do() -> None:
     tiles = [tile(1, microtubule=DONE), tile(2, microtubule=WANTED), tile(3, microtubule=NONE), NOTHING]
-    assert counts_in_words(tiles, PALETTE) == "4 tiles  M 2+1  * 1  ? 1"
-    assert counts_in_words([], PALETTE) == "0 tiles"
+    assert describe_counts(tiles, PALETTE) == "4 tiles  M 2+1  * 1  ? 1"
+    assert describe_counts([], PALETTE) == "0 tiles"
 
 
 def test_boxes_lie_where_tiles_do_and_the_chosen_one_stands_out() -> None:
     tiles = [tile(10, microtubule=DONE), tile(20, membrane=NONE)]
-    first, second = boxes_of(tiles, PALETTE, tiles[1].place)
+    first, second = boxes_for_tiles(tiles, PALETTE, tiles[1].location)
     assert (first.z, first.y, first.x, first.size, first.letter) == (5, 50, 10, 64, "M")
     assert (first.selected, second.selected) == (False, True)
     assert first.rgb != second.rgb
@@ -57,20 +57,20 @@ def test_a_tile_without_states_is_drawn_as_none_of_any() -> None:
 
 def test_a_click_near_the_centre_means_the_tile() -> None:
     tiles = [tile(100, microtubule=DONE), tile(110, membrane=DONE), tile(100, z=9, membrane=DONE)]
-    around = Neighbourhood.of(tiles, (24, 200, 200))
-    assert around.meant_by_click(5, 50, 108) == tiles[1]
-    assert around.meant_by_click(5, 60, 100) == tiles[0]
-    assert around.meant_by_click(5, 90, 100) is None
-    assert around.meant_by_click(7, 50, 100) is None
+    around = TileIndex.from_tiles(tiles, (24, 200, 200))
+    assert around.clicked_tile(5, 50, 108) == tiles[1]
+    assert around.clicked_tile(5, 60, 100) == tiles[0]
+    assert around.clicked_tile(5, 90, 100) is None
+    assert around.clicked_tile(7, 50, 100) is None
 
 
 def test_a_tile_is_found_by_its_centre() -> None:
-    around = Neighbourhood.of([tile(100, microtubule=DONE)], (24, 200, 200))
-    assert around.at(5, 50, 100) is not None
-    assert around.at(5, 50, 101) is None
+    around = TileIndex.from_tiles([tile(100, microtubule=DONE)], (24, 200, 200))
+    assert around.tile_at(5, 50, 100) is not None
+    assert around.tile_at(5, 50, 101) is None
 
 
 def test_what_overlaps_is_found_in_slices_near_by() -> None:
-    around = Neighbourhood.of([tile(100, z=7, membrane=DONE)], (24, 200, 200))
-    assert [oddity.word for oddity in around.odd(Place("a", 5, 90, 110), "microtubule")] == ["overlap"]
-    assert around.odd(Place("a", 4, 90, 110), "microtubule") == ()
+    around = TileIndex.from_tiles([tile(100, z=7, membrane=DONE)], (24, 200, 200))
+    assert [oddity.label for oddity in around.oddities(TileLocation("a", 5, 90, 110), "microtubule")] == ["overlap"]
+    assert around.oddities(TileLocation("a", 4, 90, 110), "microtubule") == ()

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from tomoseg_tui.tui.images.triple_images import flipped, in_order, origin, side_by_side, verdict
+from tomoseg_tui.tui.images.triple_images import (
+    comparison_picture,
+    format_triple_origin,
+    format_triple_score,
+    sort_triples,
+    triple_picture,
+)
 from tomoseg_tui.workflow.views import TripleView
 
 
@@ -19,16 +25,16 @@ def triple(*, wrong: int = 0, dice: float = 1.0, held_out: bool = True, feature:
 
 def test_the_worst_held_out_tiles_come_first() -> None:
     views = [triple(wrong=3), triple(wrong=9, held_out=False), triple(wrong=7)]
-    assert [view.wrong for view in in_order(views, best_first=False)] == [7, 3, 9]
+    assert [view.wrong_pixels for view in sort_triples(views, is_best_first=False)] == [7, 3, 9]
 
 
 def test_the_best_are_those_that_show_the_feature() -> None:
     views = [triple(dice=0.4), triple(dice=1.0, feature=False), triple(dice=0.8), triple(dice=0.9, held_out=False)]
-    assert [view.dice for view in in_order(views, best_first=True)] == [0.8, 0.4, 1.0, 0.9]
+    assert [view.dice for view in sort_triples(views, is_best_first=True)] == [0.8, 0.4, 1.0, 0.9]
 
 
 def test_annotation_is_white_where_the_feature_is_and_grey_where_it_is_ignored() -> None:
-    picture = side_by_side(triple())
+    picture = triple_picture(triple())
     assert picture.grey.shape == (64, 3 * 64 + 4)
     annotated = picture.grey[:, 66:130]
     assert (annotated[:8] == 255).all()
@@ -39,7 +45,7 @@ def test_annotation_is_white_where_the_feature_is_and_grey_where_it_is_ignored()
 
 def test_annotation_and_network_lie_over_the_image_with_the_letter_of_the_feature() -> None:
     for network, ignored in ((False, 2), (True, 0)):
-        picture = flipped(triple(), ["membrane", "tube"], {"tube": 0.5}, network=network)
+        picture = comparison_picture(triple(), ["membrane", "tube"], {"tube": 0.5}, show_network=network)
         assert picture.labels is not None
         over = picture.labels[:, 66:]
         assert (over[:8] == 1).all()
@@ -49,10 +55,10 @@ def test_annotation_and_network_lie_over_the_image_with_the_letter_of_the_featur
 
 
 def test_a_feature_that_the_project_has_forgotten_is_still_drawn() -> None:
-    assert flipped(triple(), [], {}, network=True).labels is not None
+    assert comparison_picture(triple(), [], {}, show_network=True).labels is not None
 
 
 def test_words_say_which_tile_and_how_well() -> None:
     view = triple(wrong=12, dice=0.5)
-    assert verdict(view) == "tube  Dice 0.50  12 pixels differ"
-    assert origin(view) == "cell:1,2,3:64  held out"
+    assert format_triple_score(view) == "tube  Dice 0.50  12 pixels differ"
+    assert format_triple_origin(view) == "cell:1,2,3:64  held out"

@@ -10,15 +10,15 @@ from helpers.pilot import MakeApp, open_tab, prose_on, until
 from textual.pilot import Pilot
 from textual.widgets import DirectoryTree, Input, Select
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.ask_path import AskPath
-from tomoseg_tui.tui.dialogs.report import Told
-from tomoseg_tui.tui.importing.add_files_dialog import AddFiles
-from tomoseg_tui.tui.importing.box_set_rows import SetRow, counted
-from tomoseg_tui.tui.importing.eman2_dialog import ImportEman
-from tomoseg_tui.tui.tiles.import_boxes_dialog import ImportBoxes
+from tomoseg_tui.tui.dialogs.report import ReportDialog
+from tomoseg_tui.tui.importing.add_files_dialog import AddFilesDialog
+from tomoseg_tui.tui.importing.box_set_rows import BoxSetRow, format_counts
+from tomoseg_tui.tui.importing.eman2_dialog import Eman2ImportDialog
+from tomoseg_tui.tui.tiles.import_boxes_dialog import ImportBoxesDialog
 
 XYZ = (50, 40, 3)
 
@@ -46,7 +46,7 @@ def history(project: Project) -> list[str]:
 
 
 def meaning(pilot: Pilot[None], name: str) -> Input:
-    row = next(row for row in pilot.app.screen.query(SetRow) if row.set_name == name)
+    row = next(row for row in pilot.app.screen.query(BoxSetRow) if row.set_name == name)
     return row.query_one(Input)
 
 
@@ -56,10 +56,10 @@ async def test_the_folder_of_a_project_is_offered_as_one_and_comes_in(
     async with make_app(project).run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 1)
         await pilot.press("i")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AddFiles))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AddFilesDialog))
         await put(pilot, pilot.app.screen.query_one("#add-path", Input), str(eman.root))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ImportEman))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Eman2ImportDialog))
         await until(pilot, lambda: "1 tomogram, 0.4 MB" in prose_on(pilot))
         words = prose_on(pilot)
         assert "left: Curves of 1 point: curves are not read." in words
@@ -72,10 +72,10 @@ async def test_the_folder_of_a_project_is_offered_as_one_and_comes_in(
         await put(pilot, meaning(pilot, "good"), "mt")
         await put(pilot, meaning(pilot, "bad"), "mt:negative")
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Told))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReportDialog))
         await until(pilot, lambda: "1 tomogram came in, 2 tiles placed, 1 annotation taken." in prose_on(pilot))
         assert catalog.tomogram_names(project.layout) == ["t"]
-        states = catalog.states_at(project.layout, Place("t", 3, 40, 50))
+        states = catalog.states_at(project.layout, TileLocation("t", 3, 40, 50))
         assert {feature: str(record.state) for feature, record in states.items()} == {"mt": "annotated"}
         await until(
             pilot,
@@ -91,11 +91,11 @@ async def test_the_project_under_the_cursor_of_the_tree_is_found_and_what_must_b
     async with make_app(project).run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 1)
         await pilot.press("i")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AddFiles))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AddFilesDialog))
         dialog = pilot.app.screen
         dialog.query_one(DirectoryTree).focus()
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ImportEman))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Eman2ImportDialog))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "'' is no voxel size" in prose_on(pilot))
         form = pilot.app.screen
@@ -103,8 +103,8 @@ async def test_the_project_under_the_cursor_of_the_tree_is_found_and_what_must_b
         form.query_one("#eman-protein", Select).value = "bright"
         await put(pilot, meaning(pilot, "bad"), "")
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Told))
-        records = {name: catalog.tomogram(project.layout, name) for name in ("t", "u")}
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReportDialog))
+        records = {name: catalog.load_tomogram(project.layout, name) for name in ("t", "u")}
         assert {name: record.voxel_size_angstrom for name, record in records.items()} == {"t": 10.0, "u": 13.5}
         assert {record.polarity for record in records.values()} == {"bright"}
         await until(pilot, lambda: history(project)[0].endswith("--voxel-size 13.5 --polarity bright --map bad=ignore"))
@@ -116,16 +116,16 @@ async def test_a_fault_is_told_and_nothing_comes_in(project: Project, make_app: 
     async with make_app(project).run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 1)
         await pilot.press("i")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AddFiles))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AddFilesDialog))
         await put(pilot, pilot.app.screen.query_one("#add-path", Input), str(eman.root))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ImportEman))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Eman2ImportDialog))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "The name t is taken by another tomogram" in prose_on(pilot))
         assert not catalog.all_tiles(project.layout)
         (eman.root / "info" / "t_info.json").write_text("{")
         await pilot.press("i")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AddFiles))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AddFilesDialog))
         await put(pilot, pilot.app.screen.query_one("#add-path", Input), str(eman.root))
         await pilot.press("enter")
         await until(pilot, lambda: "t_info.json is damaged" in prose_on(pilot))
@@ -147,16 +147,16 @@ async def test_the_boxes_of_an_info_file_come_in_from_the_tiles_tab(
             await pilot.press("enter")
             if path == empty:
                 await until(pilot, lambda: "empty_info.json has no boxes" in prose_on(pilot))
-        await until(pilot, lambda: isinstance(pilot.app.screen, ImportBoxes))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ImportBoxesDialog))
         assert pilot.app.screen.query_one("#boxes-tomogram", Select).value == "t"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: len(catalog.all_tiles(project.layout)) == 2)
-        tiles = {tile.place: dict(tile.states) for tile in catalog.all_tiles(project.layout)}
-        assert {str(state) for state in tiles[Place("t", 5, 50, 60)].values()} == {"none here"}
+        tiles = {tile.location: dict(tile.states) for tile in catalog.all_tiles(project.layout)}
+        assert {str(state) for state in tiles[TileLocation("t", 5, 50, 60)].values()} == {"none here"}
         await until(pilot, lambda: history(project)[-1].endswith("--tomogram t --map bad=good:negative"))
 
 
 def test_counts_are_said_in_words() -> None:
-    assert counted(box=3, tile=1, mask=0) == "3 boxes, 1 tile"
-    assert counted(box=1) == "1 box"
-    assert counted(box=0) == ""
+    assert format_counts(box=3, tile=1, mask=0) == "3 boxes, 1 tile"
+    assert format_counts(box=1) == "1 box"
+    assert format_counts(box=0) == ""

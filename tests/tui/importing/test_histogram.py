@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.tui.importing.histogram import histogram_rows, spread_of
+from tomoseg_tui.tui.importing.histogram import compute_histogram, histogram_rows
 
 
 def test_the_tallest_column_is_as_high_as_there_is_room() -> None:
@@ -24,14 +24,14 @@ def test_rows_are_as_wide_as_asked(columns: int, rows: int, seed: int) -> None:
 
 
 def test_a_sample_is_counted_between_its_percentiles() -> None:
-    spread = spread_of(np.append(np.arange(1000, dtype=np.float32), np.nan))
+    spread = compute_histogram(np.append(np.arange(1000, dtype=np.float32), np.nan))
     assert spread is not None
     assert (round(spread.low), round(spread.high)) == (1, 998)
     assert spread.counts.sum() in range(995, 1000)
 
 
 def test_a_flat_sample_and_none_at_all_are_no_fault() -> None:
-    flat = spread_of(np.full((8, 8), 3, np.int8))
+    flat = compute_histogram(np.full((8, 8), 3, np.int8))
     assert flat is not None
     assert flat.low < 3 < flat.high
-    assert spread_of(np.full(4, np.nan, np.float32)) is None
+    assert compute_histogram(np.full(4, np.nan, np.float32)) is None

@@ -11,99 +11,99 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.importing.import_files import (
-    Candidate,
-    batches,
-    first_trouble,
+    ImportFile,
+    first_problem,
+    group_into_batches,
     import_all,
-    import_words,
-    read_candidate,
-    trouble,
+    import_argv,
+    import_problem,
+    read_import_file,
 )
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest
 
 USUAL = ImportRequest()
 
 
-def candidate(folder: Path, name: str = "one.mrc", *, voxel_size: float = 10.0) -> Candidate:
-    return read_candidate(write_mrc(folder / name, noise(), voxel_size=voxel_size), USUAL)
+def candidate(folder: Path, name: str = "one.mrc", *, voxel_size: float = 10.0) -> ImportFile:
+    return read_import_file(write_mrc(folder / name, noise(), voxel_size=voxel_size), USUAL)
 
 
 def test_a_good_file_is_ready(tmp_path: Path) -> None:
-    assert trouble(candidate(tmp_path), ()) == ("", "")
+    assert import_problem(candidate(tmp_path), ()) == ("", "")
 
 
 @pytest.mark.parametrize("voxel_size", [0.0, 1.0])
 def test_a_voxel_size_that_nobody_has_set_is_asked_for(tmp_path: Path, voxel_size: float) -> None:
     unknown = candidate(tmp_path, voxel_size=voxel_size)
-    assert trouble(unknown, ())[0] == "voxel size?"
-    assert trouble(unknown.with_options(voxel_size_angstrom=1.0), ()) == ("", "")
+    assert import_problem(unknown, ())[0] == "voxel size?"
+    assert import_problem(unknown.with_options(voxel_size_angstrom=1.0), ()) == ("", "")
 
 
 def test_a_taken_name_is_told_and_another_helps(tmp_path: Path) -> None:
     one = candidate(tmp_path)
-    assert trouble(one, {"one"})[0] == "name taken"
-    assert trouble(one.with_options(name="two"), {"one"}) == ("", "")
+    assert import_problem(one, {"one"})[0] == "name taken"
+    assert import_problem(one.with_options(name="two"), {"one"}) == ("", "")
 
 
 def test_a_file_that_is_no_volume_is_told_in_its_own_words(tmp_path: Path) -> None:
     (tmp_path / "x.mrc").write_text("words")
-    word, text = trouble(read_candidate(tmp_path / "x.mrc", USUAL), ())
+    word, text = import_problem(read_import_file(tmp_path / "x.mrc", USUAL), ())
     assert word == "unreadable"
     assert "text file" in text
 
 
 def test_what_changes_a_file_does_not_go_with_a_link(tmp_path: Path) -> None:
     linked = candidate(tmp_path).with_options(link=True)
-    assert trouble(linked, ()) == ("", "")
-    assert trouble(linked.with_options(factor=2), ())[0] == "link?"
+    assert import_problem(linked, ()) == ("", "")
+    assert import_problem(linked.with_options(factor=2), ())[0] == "link?"
     (tmp_path / "one.mrc.gz").write_bytes(gzip.compress((tmp_path / "one.mrc").read_bytes()))
-    packed = read_candidate(tmp_path / "one.mrc.gz", ImportRequest(link=True))
-    assert trouble(packed, ())[0] == "compressed"
+    packed = read_import_file(tmp_path / "one.mrc.gz", ImportRequest(link=True))
+    assert import_problem(packed, ())[0] == "compressed"
 
 
 def test_two_files_of_one_name_are_found(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     files = [candidate(tmp_path), candidate(tmp_path / "b")]
-    assert first_trouble(files, ()) == 1
-    assert first_trouble([files[0], files[1].with_options(name="other")], ()) is None
+    assert first_problem(files, ()) == 1
+    assert first_problem([files[0], files[1].with_options(name="other")], ()) is None
 
 
 def test_the_command_says_every_option(tmp_path: Path) -> None:
     request = ImportRequest(
         name="n", voxel_size_angstrom=13.48, polarity="bright", factor=2, invert=True, byte_sign="unsigned"
     )
-    words = import_words([tmp_path / "a.mrc"], request, tmp_path)
+    words = import_argv([tmp_path / "a.mrc"], request, tmp_path)
     assert " ".join(words) == (
         "import a.mrc --name n --voxel-size 13.48 --polarity bright --bin 2 --invert --bytes unsigned"
     )
-    assert import_words([tmp_path / "a.mrc"], ImportRequest(link=True), tmp_path / "p")[2:] == ["--link"]
+    assert import_argv([tmp_path / "a.mrc"], ImportRequest(link=True), tmp_path / "p")[2:] == ["--link"]
 
 
 def test_the_command_is_understood_by_the_command_line(tmp_path: Path) -> None:
     from tomoseg_tui.cli.parser import parse
 
     request = ImportRequest(name="n", voxel_size_angstrom=1.5, factor=3, byte_sign="signed")
-    parsed = parse(import_words([tmp_path / "a.mrc"], request, tmp_path))
+    parsed = parse(import_argv([tmp_path / "a.mrc"], request, tmp_path))
     assert (parsed.name, parsed.voxel_size, parsed.bin, parsed.bytes) == ("n", 1.5, 3, "signed")
 
 
 def test_files_with_the_same_options_share_a_command(tmp_path: Path) -> None:
     a, b, c = (candidate(tmp_path, f"{name}.mrc") for name in "abc")
-    wanted = batches([a, b, c.with_options(factor=2)])
+    wanted = group_into_batches([a, b, c.with_options(factor=2)])
     assert [[path.name for path in files] for files, _ in wanted] == [["a.mrc", "b.mrc"], ["c.mrc"]]
 
 
 def test_named_files_have_commands_of_their_own(tmp_path: Path) -> None:
     a, b = (candidate(tmp_path, f"{name}.mrc") for name in "ab")
-    assert len(batches([a.with_options(name="x"), b.with_options(name="y")])) == 2
+    assert len(group_into_batches([a.with_options(name="x"), b.with_options(name="y")])) == 2
 
 
 def test_batches_are_imported_and_all_but_the_last_remembered(project: Project, tmp_path: Path) -> None:
     a, b = (candidate(tmp_path, f"{name}.mrc") for name in "ab")
     done: list[float] = []
-    result = import_all(project, batches([a, b.with_options(factor=2)]), done.append)
+    result = import_all(project, group_into_batches([a, b.with_options(factor=2)]), done.append)
     assert result.names == ("a", "b")
-    assert catalog.tomogram(project.layout, "b").binned == 2
+    assert catalog.load_tomogram(project.layout, "b").binned == 2
     assert [json.loads(line)["command"] for line in project.layout.history.read_text().splitlines()] == [
         f"tomoseg import {tmp_path / 'a.mrc'}"
     ]
@@ -115,5 +115,5 @@ def test_what_came_in_before_a_fault_is_named(project: Project, tmp_path: Path) 
     a, b = (candidate(tmp_path, f"{name}.mrc") for name in "ab")
     (tmp_path / "b.mrc").unlink()
     with pytest.raises(TomosegError, match="Before it came in: a"):
-        import_all(project, batches([a, b.with_options(factor=2)]), lambda _done: None)
+        import_all(project, group_into_batches([a, b.with_options(factor=2)]), lambda _done: None)
     assert catalog.tomogram_names(project.layout) == ["a"]

@@ -16,11 +16,11 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.ask_text import AskText
 from tomoseg_tui.tui.dialogs.confirm import Confirm
-from tomoseg_tui.tui.importing.add_files_dialog import AddFiles
+from tomoseg_tui.tui.importing.add_files_dialog import AddFilesDialog
 from tomoseg_tui.tui.importing.import_tab import ImportTab
-from tomoseg_tui.tui.importing.preprocess_dialog import Filters
+from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog
 from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.table import Table
 
@@ -65,12 +65,12 @@ async def put(pilot: Pilot[None], words: str) -> None:
     await pilot.pause()
 
 
-async def add_files(pilot: Pilot[None], words: str) -> AddFiles:
+async def add_files(pilot: Pilot[None], words: str) -> AddFilesDialog:
     """Open the dialog and add what a path stands for."""
     await pilot.press("i")
-    await until(pilot, lambda: isinstance(pilot.app.screen, AddFiles))
+    await until(pilot, lambda: isinstance(pilot.app.screen, AddFilesDialog))
     dialog = pilot.app.screen
-    assert isinstance(dialog, AddFiles)
+    assert isinstance(dialog, AddFilesDialog)
     await put(pilot, words)
     await pilot.press("enter")
     return dialog
@@ -81,7 +81,7 @@ async def test_an_empty_project_says_what_belongs_here_and_which_key_is_next(
 ) -> None:
     async with importing(make_app(project)) as (pilot, tab):
         await until(pilot, lambda: "Press i to add files." in prose_on(pilot))
-        assert tab.command_words() is None
+        assert tab.command_argv() is None
         await pilot.press("p", "R", "x", "space", "enter")
         assert tab.tomoseg.open_tab is tab
 
@@ -96,7 +96,7 @@ async def test_the_list_the_slice_the_header_and_the_histogram_are_seen(
         assert "alpha 24 96 96 10 dark 3 0" in words
         assert "96 x 96 x 24 voxels" in words
         assert "made from volume.mrc" in words
-        assert tab.command_words() == ["show", "alpha"]
+        assert tab.command_argv() == ["show", "alpha"]
 
 
 async def test_a_tomogram_that_differs_is_marked_with_a_word(small_project: Project, make_app: MakeApp) -> None:
@@ -131,8 +131,8 @@ async def test_files_are_added_by_pattern_and_imported_with_their_options(
         await pilot.press("enter")
         await until(pilot, lambda: names(project) == ["one", "two"])
         await until(pilot, lambda: table(tab).row_count == 2)
-        assert catalog.tomogram(project.layout, "one").voxel_size_angstrom == 27.0
-        assert catalog.tomogram(project.layout, "two").linked
+        assert catalog.load_tomogram(project.layout, "one").voxel_size_angstrom == 27.0
+        assert catalog.load_tomogram(project.layout, "two").linked
         await until(pilot, lambda: len(history(project)) == 2)
         assert history(project)[0].endswith("one.mrc --polarity bright --bin 2 --invert --bytes unsigned")
 
@@ -143,7 +143,7 @@ async def test_a_voxel_size_of_nothing_is_asked_for_at_once(
     write_mrc(tmp_path / "data" / "one.mrc", noise(), voxel_size=0.0)
     async with importing(make_app(project)) as (pilot, _):
         dialog = await add_files(pilot, f"{tmp_path}/data")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
         await put(pilot, "-3")
         await pilot.press("enter")
         await until(pilot, lambda: "no voxel size" in prose_on(pilot))
@@ -153,13 +153,13 @@ async def test_a_voxel_size_of_nothing_is_asked_for_at_once(
         await until(pilot, lambda: "voxel size?" in prose_on(pilot))
         assert names(project) == []
         await pilot.press("v")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
         await put(pilot, "13.48")
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.screen is dialog)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: names(project) == ["one"])
-        assert catalog.tomogram(project.layout, "one").voxel_size_angstrom == 13.48
+        assert catalog.load_tomogram(project.layout, "one").voxel_size_angstrom == 13.48
 
 
 async def test_a_taken_name_wants_another_and_a_file_can_be_dropped(
@@ -172,7 +172,7 @@ async def test_a_taken_name_wants_another_and_a_file_can_be_dropped(
         dialog = await add_files(pilot, f"{tmp_path}/data")
         await until(pilot, lambda: "name taken" in prose_on(pilot))
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
         await put(pilot, "alpha_2")
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.screen is dialog)
@@ -231,9 +231,9 @@ async def test_filters_show_before_and_after_and_start_a_job(
     monkeypatch.setattr(app, "start_job", start_job)
     async with importing(app) as (pilot, tab):
         await pilot.press("space", "space")
-        assert tab.command_words() == ["preprocess", "alpha", "beta"]
+        assert tab.command_argv() == ["preprocess", "alpha", "beta"]
         await pilot.press("p")
-        await until(pilot, lambda: isinstance(app.screen, Filters))
+        await until(pilot, lambda: isinstance(app.screen, PreprocessDialog))
         after = app.screen.query_one("#filters-after")
         await until(pilot, lambda: after.picture is not None)  # type: ignore[attr-defined]
         await put(pilot, "far")
@@ -258,7 +258,7 @@ async def test_filters_can_be_switched_off_to_bin_only(
     monkeypatch.setattr(app, "start_job", lambda words, _prepare: asked.append(words))
     async with importing(app) as (pilot, _):
         await pilot.press("p")
-        await until(pilot, lambda: isinstance(app.screen, Filters))
+        await until(pilot, lambda: isinstance(app.screen, PreprocessDialog))
         await pilot.press("ctrl+f")
         await until(pilot, lambda: "Nothing would be done" in prose_on(pilot))
         app.screen.query_one("#filters-factor", Input).focus()

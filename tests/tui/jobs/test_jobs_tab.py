@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 
 from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.jobs import job as job_module
-from tomoseg_tui.jobs.job import JobState, SlurmPart, find_job
-from tomoseg_tui.jobs.slurm.status import SlurmDesk
+from tomoseg_tui.jobs.job import JobState, SlurmSubmission, find_job
+from tomoseg_tui.jobs.slurm.status import SlurmStatusCache
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.slurm_settings import SlurmSettings
@@ -104,7 +104,7 @@ async def test_curves_belong_to_trainings_only_and_change_with_the_cursor(
     async with watching(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: tab.job is not None and tab.job["kind"] == "merge")
         assert "loss" not in prose_on(pilot)
-        assert tab.command_words() == ["jobs", "show", "2"]
+        assert tab.command_argv() == ["jobs", "show", "2"]
         await pilot.press("j")
         await until(pilot, lambda: "best 2" in prose_on(pilot))
         append_line(find_job(small_project.layout, "1").metrics_file, figures(9, best=True))
@@ -129,12 +129,12 @@ async def test_slash_filters_the_jobs(small_project: Project, make_app: MakeApp)
 async def test_jobs_in_slurm_stand_beside_the_others_with_what_they_wait_for(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = SlurmDesk(lambda _words: "1207|PENDING|gpu||Priority\n1208|TIMEOUT|gpu|node3|TimeLimit\n")
-    monkeypatch.setattr(job_module, "DESK", desk)
+    desk = SlurmStatusCache(lambda _words: "1207|PENDING|gpu||Priority\n1208|TIMEOUT|gpu|node3|TimeLimit\n")
+    monkeypatch.setattr(job_module, "STATUS_CACHE", desk)
     put_job(small_project, "merge", "alpha/merged")
     for number, state in (("1207", "queued"), ("1208", "lost")):
         job = put_job(small_project, "train", f"mt_{number}", state=state)
-        job.amend(slurm=SlurmPart(settings=SlurmSettings(time="8:00:00"), job=number))
+        job.update_record(slurm=SlurmSubmission(settings=SlurmSettings(time="8:00:00"), job=number))
     async with watching(make_app(small_project), (110, 30)) as (pilot, tab):
         await until(pilot, lambda: tab.query_one(Table).row_count == 3)
         await until(pilot, lambda: "on Slurm 1208, gpu" in prose_on(pilot))
@@ -215,7 +215,7 @@ async def pick_elsewhere(pilot: Pilot[None], tab: JobsTab) -> None:
 async def test_a_job_of_slurm_goes_on_here_if_that_is_picked(small_project: Project, make_app: MakeApp) -> None:
     asked = msgspec.to_builtins(PreprocessRequest(("alpha",)))
     job = put_job(small_project, "preprocess", "alpha__preproc", state="stopped", asked=asked)
-    job.amend(slurm=SlurmPart(settings=SlurmSettings(), job="1207"))
+    job.update_record(slurm=SlurmSubmission(settings=SlurmSettings(), job="1207"))
     app = make_app(small_project)
     async with watching(app) as (pilot, tab):
         await pick_elsewhere(pilot, tab)

@@ -10,20 +10,20 @@ from tomoseg_tui.project.records import LabelEntry, LabelSidecar, MapSidecar
 from tomoseg_tui.tui.merge.map_selection import (
     BIG_STEP,
     STEP,
-    Entries,
-    Entry,
-    chosen,
-    entries_of,
-    is_of,
-    label_of,
-    merge_words,
-    move,
+    MapEntries,
+    MapEntry,
+    chosen_entries,
+    label_at,
+    matches_entries,
+    merge_argv,
+    move_entry,
     reset_threshold,
     shift_threshold,
-    toggle,
+    toggle_entry,
+    update_entries,
 )
 
-THREE = (Entry("a", "tube", 0.3, 0.3), Entry("a", "wall", 0.5, 0.5, chosen=False), Entry("b", "dot", 0.7, 0.7))
+THREE = (MapEntry("a", "tube", 0.3, 0.3), MapEntry("a", "wall", 0.5, 0.5, chosen=False), MapEntry("b", "dot", 0.7, 0.7))
 
 
 def made(run: str, feature: str, *, threshold: float = 0.5, digest: str = "d") -> MapSidecar:
@@ -35,7 +35,7 @@ def made(run: str, feature: str, *, threshold: float = 0.5, digest: str = "d") -
 
 @given(start=st.floats(0, 1), steps=st.lists(st.sampled_from([STEP, -STEP, BIG_STEP, -BIG_STEP]), max_size=40))
 def test_a_threshold_stays_from_0_to_1_and_on_the_grid_once_moved(start: float, steps: Sequence[float]) -> None:
-    entries: Entries = (Entry("net", "tube", start, start),)
+    entries: MapEntries = (MapEntry("net", "tube", start, start),)
     for step in steps:
         before = entries[0].threshold
         entries = shift_threshold(entries, 0, step)
@@ -47,47 +47,47 @@ def test_a_threshold_stays_from_0_to_1_and_on_the_grid_once_moved(start: float, 
 
 def test_the_card_comes_back_and_is_said_as_card() -> None:
     moved = shift_threshold(THREE, 0, STEP)
-    assert [entry.word for entry in moved][:1] == ["a:tube=0.31"]
+    assert [entry.option for entry in moved][:1] == ["a:tube=0.31"]
     assert reset_threshold(moved, 0) == THREE
-    assert THREE[0].word == "a:tube=card"
+    assert THREE[0].option == "a:tube=card"
 
 
 def test_only_chosen_maps_have_labels() -> None:
-    assert [label_of(THREE, place) for place in range(3)] == [1, None, 2]
-    assert [label_of(toggle(THREE, 1), place) for place in range(3)] == [1, 2, 3]
+    assert [label_at(THREE, place) for place in range(3)] == [1, None, 2]
+    assert [label_at(toggle_entry(THREE, 1), place) for place in range(3)] == [1, 2, 3]
 
 
 @given(place=st.integers(0, 2), by=st.integers(-3, 3))
 def test_moving_keeps_every_map_and_says_where_it_went(place: int, by: int) -> None:
-    moved, target = move(THREE, place, by)
+    moved, target = move_entry(THREE, place, by)
     assert sorted(moved, key=lambda entry: entry.key) == sorted(THREE, key=lambda entry: entry.key)
     assert moved[target] == THREE[place]
 
 
 def test_the_command_names_maps_in_the_order_of_their_labels() -> None:
-    entries, _ = move(THREE, 2, -2)
-    assert merge_words("cell", entries, "merged") == [
+    entries, _ = move_entry(THREE, 2, -2)
+    assert merge_argv("cell", entries, "merged") == [
         "merge", "cell", "--map", "b:dot=card", "--map", "a:tube=card", "--name", "merged",
     ]  # fmt: skip
 
 
 def test_of_two_networks_for_one_feature_only_the_first_competes_at_first() -> None:
-    entries = entries_of([made("new", "tube"), made("old", "tube"), made("old", "wall")])
-    assert [entry.key for entry in chosen(entries)] == ["new:tube", "old:wall"]
+    entries = update_entries([made("new", "tube"), made("old", "tube"), made("old", "wall")])
+    assert [entry.key for entry in chosen_entries(entries)] == ["new:tube", "old:wall"]
 
 
 def test_what_a_person_has_set_outlives_new_maps() -> None:
-    before = shift_threshold(toggle(entries_of([made("net", "tube"), made("net", "wall")]), 1), 0, BIG_STEP)
-    after = entries_of([made("net", "dot"), made("net", "tube", threshold=0.2), made("net", "wall")], before)
+    before = shift_threshold(toggle_entry(update_entries([made("net", "tube"), made("net", "wall")]), 1), 0, BIG_STEP)
+    after = update_entries([made("net", "dot"), made("net", "tube", threshold=0.2), made("net", "wall")], before)
     assert [(entry.key, entry.threshold, entry.chosen) for entry in after] == [
         ("net:tube", 0.6, True), ("net:wall", 0.5, False), ("net:dot", 0.5, True),
     ]  # fmt: skip
-    assert after[0].card == 0.2
+    assert after[0].card_threshold == 0.2
 
 
 def test_a_threshold_that_nobody_moved_follows_the_card() -> None:
-    before = entries_of([made("net", "tube", threshold=0.5)])
-    assert entries_of([made("net", "tube", threshold=0.3)], before)[0].threshold == 0.3
+    before = update_entries([made("net", "tube", threshold=0.5)])
+    assert update_entries([made("net", "tube", threshold=0.3)], before)[0].threshold == 0.3
 
 
 WRITTEN = LabelSidecar(
@@ -98,15 +98,15 @@ WRITTEN = LabelSidecar(
 @pytest.mark.parametrize(
     ("entries", "digest", "same"),
     [
-        ((Entry("net", "tube", 0.5, 0.5),), "d", True),
-        ((Entry("net", "tube", 0.5, 0.51),), "d", False),
-        ((Entry("net", "tube", 0.5, 0.5),), "other", False),
-        ((Entry("old", "tube", 0.5, 0.5),), "d", False),
-        ((Entry("net", "tube", 0.5, 0.5), Entry("net", "wall", 0.5, 0.5)), "d", False),
-        ((Entry("net", "tube", 0.5, 0.5), Entry("net", "wall", 0.5, 0.5, chosen=False)), "d", True),
+        ((MapEntry("net", "tube", 0.5, 0.5),), "d", True),
+        ((MapEntry("net", "tube", 0.5, 0.51),), "d", False),
+        ((MapEntry("net", "tube", 0.5, 0.5),), "other", False),
+        ((MapEntry("old", "tube", 0.5, 0.5),), "d", False),
+        ((MapEntry("net", "tube", 0.5, 0.5), MapEntry("net", "wall", 0.5, 0.5)), "d", False),
+        ((MapEntry("net", "tube", 0.5, 0.5), MapEntry("net", "wall", 0.5, 0.5, chosen=False)), "d", True),
     ],
 )
 def test_a_label_volume_is_recognised_by_maps_thresholds_and_networks(
-    entries: Entries, digest: str, *, same: bool
+    entries: MapEntries, digest: str, *, same: bool
 ) -> None:
-    assert is_of(WRITTEN, entries, [made("net", "tube", digest=digest)]) is same
+    assert matches_entries(WRITTEN, entries, [made("net", "tube", digest=digest)]) is same

@@ -44,7 +44,7 @@ async def merging(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIte
         await open_tab(pilot, 6)
         tab = app.open_tab
         assert isinstance(tab, MergeTab)
-        if tab._name is not None:
+        if tab._tomogram_name is not None:
             await until(pilot, lambda: tab._view.canvas.shape_zyx is not None)
         yield pilot, tab
 
@@ -81,12 +81,12 @@ async def test_without_a_map_the_next_key_is_named(small_project: Project, make_
     async with merging(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: "Press 5 to apply one." in prose_on(pilot))
         await press(pilot, ["enter", "space", "t", "l", "v", "K", "right_square_bracket"])
-        assert tab.command_words() is None
+        assert tab.command_argv() is None
 
 
 async def test_it_opens_on_the_newest_maps_with_the_cards_thresholds(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
-        assert tab.command_words() == CARD
+        assert tab.command_argv() == CARD
         await until(pilot, lambda: "alpha z 12/24" in prose_on(pilot))
         assert rows(tab, 1) == list(range(24))
         assert rows(tab, 2) == list(range(24, 56))
@@ -97,25 +97,25 @@ async def test_it_opens_on_the_newest_maps_with_the_cards_thresholds(mapped: Pro
 async def test_the_overlay_follows_every_key(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["right"])
-        assert tab.command_words() == [*CARD[:3], "both:microtubule=0.51", *CARD[4:]]
+        assert tab.command_argv() == [*CARD[:3], "both:microtubule=0.51", *CARD[4:]]
         await press(pilot, ["L", "plus", "plus"])
         assert rows(tab, 1) == []
         await until(pilot, lambda: "no voxel is disputed" in prose_on(pilot))
         await press(pilot, ["H", "H", "minus", "h", "left"])
         assert rows(tab, 1) == list(range(24))
-        assert tab.command_words() == [*CARD[:3], "both:microtubule=0.4", *CARD[4:]]
+        assert tab.command_argv() == [*CARD[:3], "both:microtubule=0.4", *CARD[4:]]
         await press(pilot, ["equals_sign"])
-        assert tab.command_words() == CARD
+        assert tab.command_argv() == CARD
 
 
 async def test_space_takes_maps_in_and_out(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["space"])
-        assert tab.command_words() == ["merge", "alpha", "--map", "both:membrane=card", "--name", "merged"]
+        assert tab.command_argv() == ["merge", "alpha", "--map", "both:membrane=card", "--name", "merged"]
         assert rows(tab, 1) == list(range(24, 56))
         await until(pilot, lambda: "1 of 2 maps" in prose_on(pilot))
         await press(pilot, ["j", "space"])
-        assert tab.command_words() is None
+        assert tab.command_argv() is None
         await press(pilot, ["enter"])
         await until(pilot, lambda: "Take at least one map in" in prose_on(pilot))
 
@@ -123,23 +123,23 @@ async def test_space_takes_maps_in_and_out(mapped: Project, make_app: MakeApp) -
 async def test_the_order_makes_the_labels(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["J"])
-        assert tab.command_words() == [*CARD[:2], *CARD[4:6], *CARD[2:4], *CARD[6:]]
+        assert tab.command_argv() == [*CARD[:2], *CARD[4:6], *CARD[2:4], *CARD[6:]]
         assert rows(tab, 1) == list(range(24, 56))
         await press(pilot, ["K"])
-        assert tab.command_words() == CARD
+        assert tab.command_argv() == CARD
 
 
 async def test_t_chooses_another_tomogram_and_the_first_stays_as_it_was(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["right"])
-        moved = tab.command_words()
+        moved = tab.command_argv()
         for name in ("beta", "alpha"):
             await pilot.press("t")
             await until(pilot, lambda: isinstance(pilot.app.screen, Pick))
             pilot.app.screen.query_one(Input).value = name
             await press(pilot, ["enter"])
             await until(pilot, partial(_shows, tab, name))
-            words = tab.command_words() or []
+            words = tab.command_argv() or []
             assert words[1] == name
         assert words == moved
 
@@ -165,7 +165,7 @@ async def test_the_name_is_typed_and_a_wrong_one_refused(mapped: Project, make_a
         assert pilot.app.focused is field
         field.value = "first"
         await press(pilot, ["enter"])
-        assert tab.command_words() == [*CARD[:-1], "first"]
+        assert tab.command_argv() == [*CARD[:-1], "first"]
         await press(pilot, ["n", "escape", "5"])
         await until(pilot, lambda: pilot.app.query_one("#tabs").current == "apply")  # type: ignore[attr-defined]
 

@@ -16,11 +16,11 @@ from textual.widgets import Input, Select
 
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.dialogs.report import Told
+from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.dialogs.save_file import SaveFile
-from tomoseg_tui.tui.shared_actions.evaluate_dialog import Evaluate
-from tomoseg_tui.tui.shared_actions.file_actions import ExportKeys
-from tomoseg_tui.tui.widgets.tick import Tick
+from tomoseg_tui.tui.shared_actions.evaluate_dialog import EvaluateDialog
+from tomoseg_tui.tui.shared_actions.file_actions import ExportActions
+from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def mapped(small_project: Project) -> Project:
 
 
 @asynccontextmanager
-async def showing(project: Project, make_app: MakeApp, tab: int) -> AsyncIterator[tuple[Pilot[None], ExportKeys]]:
+async def showing(project: Project, make_app: MakeApp, tab: int) -> AsyncIterator[tuple[Pilot[None], ExportActions]]:
     """Open a tab that has volumes, and wait until it says so."""
     app = make_app(project)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, tab)
         shown = app.open_tab
-        assert isinstance(shown, ExportKeys)
+        assert isinstance(shown, ExportActions)
         await until(pilot, shown.volume_names)
         yield pilot, shown
 
@@ -85,7 +85,7 @@ async def test_a_map_is_exported_and_another_file_is_not_replaced_unasked(
         await until(pilot, lambda: "Choose another name, or say --force to replace it." in notices(pilot))
         await pilot.press("E")
         await until(pilot, lambda: isinstance(pilot.app.screen, SaveFile))
-        pilot.app.screen.query_one("#force", Tick).value = True
+        pilot.app.screen.query_one("#force", AsciiCheckbox).value = True
         (tmp_path / "alpha_both.microtubule.mrc").write_bytes(b"")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: (tmp_path / "alpha_both.microtubule.mrc").stat().st_size > 1024)
@@ -98,7 +98,7 @@ async def test_a_map_is_scored_against_a_file(mapped: Project, make_app: MakeApp
     truth = write_mrc(tmp_path / "truth.mrc", band(slice(0, 16), 1))
     async with showing(mapped, make_app, 6) as (pilot, _):
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Evaluate))
+        await until(pilot, lambda: isinstance(pilot.app.screen, EvaluateDialog))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "No truth is named." in prose_on(pilot))
         pilot.app.screen.query_one("#truth", Input).value = str(truth)
@@ -107,7 +107,7 @@ async def test_a_map_is_scored_against_a_file(mapped: Project, make_app: MakeApp
         await until(pilot, lambda: "No label is named." in prose_on(pilot))
         pilot.app.screen.query_one("#labels", Input).value = "1"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Told))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ReportDialog))
         # 16 of the 32 rows that the map is certain of are true: precision 1/2, recall 1, Dice 2/3, IoU 1/2.
         await until(pilot, lambda: "label 1: Dice 0.667, IoU 0.500, precision 0.500, recall 1.000" in prose_on(pilot))
 
@@ -154,7 +154,7 @@ async def test_what_cannot_be_scored_is_said(mapped: Project, make_app: MakeApp,
     truth = write_mrc(tmp_path / "truth.mrc", np.zeros((4, 8, 8), np.int8))
     async with showing(mapped, make_app, 5) as (pilot, _):
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Evaluate))
+        await until(pilot, lambda: isinstance(pilot.app.screen, EvaluateDialog))
         pilot.app.screen.query_one("#truth", Input).value = str(truth)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Compare volumes on one grid." in prose_on(pilot))

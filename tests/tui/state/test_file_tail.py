@@ -5,13 +5,13 @@ from pathlib import Path
 
 from textual.message import Message
 
-from tomoseg_tui.tui.state.file_tail import Follower, Grown, Tail
+from tomoseg_tui.tui.state.file_tail import FileTailer, LinesAppended, TailReader
 
 
 def test_what_is_added_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\ntwo\n")
-    tail = Tail(path)
+    tail = TailReader(path)
     assert tail.read() == (b"one\ntwo\n", True)
     assert tail.read() is None
     with path.open("ab") as stream:
@@ -22,7 +22,7 @@ def test_what_is_added_is_read_once(tmp_path: Path) -> None:
 def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\ntw")
-    tail = Tail(path)
+    tail = TailReader(path)
     assert tail.read() == (b"one\n", True)
     with path.open("ab") as stream:
         stream.write(b"o\n")
@@ -30,7 +30,7 @@ def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
 
 
 def test_a_file_that_comes_later_is_found(tmp_path: Path) -> None:
-    tail = Tail(tmp_path / "log")
+    tail = TailReader(tmp_path / "log")
     assert tail.read() is None
     tail.path.write_bytes(b"one\n")
     assert tail.read() == (b"one\n", True)
@@ -39,7 +39,7 @@ def test_a_file_that_comes_later_is_found(tmp_path: Path) -> None:
 def test_a_file_written_anew_replaces_what_was_read(tmp_path: Path) -> None:
     path, other = tmp_path / "log", tmp_path / "other"
     path.write_bytes(b"one\ntwo\n")
-    tail = Tail(path)
+    tail = TailReader(path)
     tail.read()
     other.write_bytes(b"one\ntwo\nthree\n")
     other.replace(path)
@@ -49,7 +49,7 @@ def test_a_file_written_anew_replaces_what_was_read(tmp_path: Path) -> None:
 def test_of_a_long_file_only_whole_lines_of_its_end_are_read(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"".join(b"line %d\n" % number for number in range(1000)))
-    assert Tail(path, first_bytes=20).read() == (b"line 998\nline 999\n", True)
+    assert TailReader(path, max_initial_bytes=20).read() == (b"line 998\nline 999\n", True)
 
 
 class Box:
@@ -60,7 +60,7 @@ class Box:
         self.came = threading.Event()
 
     def post(self, message: Message) -> None:
-        assert isinstance(message, Grown)
+        assert isinstance(message, LinesAppended)
         self.texts.append(message.text)
         self.came.set()
 
@@ -73,14 +73,14 @@ def test_a_live_file_is_followed_and_another_one_after_it(tmp_path: Path) -> Non
     first, second, box = tmp_path / "first", tmp_path / "second", Box()
     first.write_bytes(b"a\n")
     second.write_bytes(b"b\n")
-    follower = Follower(box.post)
-    assert follower.follow(first, live=True)
+    follower = FileTailer(box.post)
+    assert follower.follow(first, is_live=True)
     box.wait()
     with first.open("ab") as stream:
         stream.write(b"more\n")
     box.wait()
-    assert not follower.follow(first, live=True)
-    assert follower.follow(second, live=False)
+    assert not follower.follow(first, is_live=True)
+    assert follower.follow(second, is_live=False)
     box.wait()
     follower.stop()
     assert box.texts == [b"a\n", b"more\n", b"b\n"]

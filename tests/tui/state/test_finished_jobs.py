@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tomoseg_tui.tui.state.finished_jobs import Endings
+from tomoseg_tui.tui.state.finished_jobs import FinishedJobs
 
 
 def job(number: str, state: str) -> dict[str, Any]:
@@ -10,13 +10,13 @@ def job(number: str, state: str) -> dict[str, Any]:
 
 
 def test_what_ends_while_one_watches_is_told_once_and_the_worst_first() -> None:
-    endings = Endings()
-    assert endings.look([job("1", "done"), job("2", "running"), job("3", "queued")]) == ""
-    assert endings.look([job("1", "done"), job("2", "done"), job("3", "failed")]) == "job 3 (train run3) is failed"
-    assert endings.look([job("1", "done"), job("2", "done"), job("3", "failed")]) == ""
+    endings = FinishedJobs()
+    assert endings.update([job("1", "done"), job("2", "running"), job("3", "queued")]) == ""
+    assert endings.update([job("1", "done"), job("2", "done"), job("3", "failed")]) == "job 3 (train run3) is failed"
+    assert endings.update([job("1", "done"), job("2", "done"), job("3", "failed")]) == ""
 
 
 def test_who_stops_a_job_is_not_told() -> None:
-    endings = Endings()
-    endings.look([job("1", "running")])
-    assert endings.look([job("1", "stopped")]) == ""
+    endings = FinishedJobs()
+    endings.update([job("1", "running")])
+    assert endings.update([job("1", "stopped")]) == ""

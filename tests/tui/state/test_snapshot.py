@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from helpers.cli_runner import bring, make_card, noise, put_card, write_map
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.jobs.job import create_job
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.tui.state.snapshot import fingerprint, read_facts
+from tomoseg_tui.tui.state.snapshot import fingerprint, read_snapshot
 from tomoseg_tui.workflow.annotations.import_annotations import set_none_here
 from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
 
@@ -18,7 +18,7 @@ def test_a_project_is_read_whole(small_project: Project) -> None:
     put_card(small_project, make_card("net"))
     write_map(small_project, "net.tube", np.zeros((24, 96, 96), np.int8), tomogram="beta")
     create_job(small_project.layout, "train", "net", {})
-    facts = read_facts(small_project)
+    facts = read_snapshot(small_project)
     assert facts.features == ("microtubule", "membrane")
     assert [(t.name, len(t.tiles), len(t.maps), len(t.labels)) for t in facts.tomograms] == [
         ("alpha", 3, 0, 0),
@@ -26,18 +26,18 @@ def test_a_project_is_read_whole(small_project: Project) -> None:
     ]
     assert [card.name for card in facts.networks] == ["net"]
     assert [(job["kind"], job["state"]) for job in facts.jobs] == [("train", "queued")]
-    assert facts.running == 1
+    assert facts.running_count == 1
 
 
 def test_an_empty_project_is_read(project: Project) -> None:
-    facts = read_facts(project)
-    assert (facts.tomograms, facts.networks, facts.jobs, facts.features, facts.running) == ((), (), (), (), 0)
+    facts = read_snapshot(project)
+    assert (facts.tomograms, facts.networks, facts.jobs, facts.features, facts.running_count) == ((), (), (), (), 0)
 
 
 def test_things_are_found_by_their_names_and_none_is_none(small_project: Project) -> None:
     put_card(small_project, make_card("net"))
     job = create_job(small_project.layout, "train", "net", {})
-    facts = read_facts(small_project)
+    facts = read_snapshot(small_project)
     assert facts.tomogram("beta") is facts.tomograms[1]
     assert facts.network("net") is facts.networks[0]
     assert facts.job(job.id) is facts.jobs[0]
@@ -47,38 +47,38 @@ def test_things_are_found_by_their_names_and_none_is_none(small_project: Project
 def test_versions_of_one_grid_see_the_same_tiles_and_each_counts_once(small_project: Project) -> None:
     bring(small_project, "alpha__preproc", noise((24, 96, 96), seed=3))
     bring(small_project, "alpha__bin2", noise((12, 48, 48), seed=4), voxel_size=20.0)
-    facts = read_facts(small_project)
+    facts = read_snapshot(small_project)
     tiles = {tomogram.name: len(tomogram.tiles) for tomogram in facts.tomograms}
     assert tiles == {"alpha": 3, "alpha__bin2": 0, "alpha__preproc": 3, "beta": 1}
     assert len(facts.all_tiles) == 4
 
 
 def test_reading_twice_gives_the_same_fingerprint(small_project: Project) -> None:
-    assert fingerprint(read_facts(small_project)) == fingerprint(read_facts(small_project))
+    assert fingerprint(read_snapshot(small_project)) == fingerprint(read_snapshot(small_project))
 
 
 def test_whatever_is_drawn_changes_the_fingerprint(small_project: Project) -> None:
     changes: tuple[Callable[[], object], ...] = (
         lambda: add_feature(small_project, "actin"),
-        lambda: set_none_here(small_project, Place("beta", 12, 48, 48), "membrane"),
+        lambda: set_none_here(small_project, TileLocation("beta", 12, 48, 48), "membrane"),
         lambda: put_card(small_project, make_card("net")),
         lambda: write_map(small_project, "net.tube", np.zeros((24, 96, 96), np.int8), tomogram="beta"),
         lambda: create_job(small_project.layout, "train", "net", {}),
         lambda: rename_tomogram(small_project, "beta", "gamma"),
     )
-    seen = {fingerprint(read_facts(small_project))}
+    seen = {fingerprint(read_snapshot(small_project))}
     for number, change in enumerate(changes, start=2):
         change()
-        seen.add(fingerprint(read_facts(small_project)))
+        seen.add(fingerprint(read_snapshot(small_project)))
         assert len(seen) == number
 
 
 def test_a_tomogram_that_vanishes_meanwhile_is_passed_over(small_project: Project) -> None:
     small_project.layout.tomogram_record("beta").write_text("{")
-    assert [tomogram.name for tomogram in read_facts(small_project).tomograms] == ["alpha"]
+    assert [tomogram.name for tomogram in read_snapshot(small_project).tomograms] == ["alpha"]
 
 
 def test_facts_hold_the_settings_of_now(small_project: Project, tmp_path: Path) -> None:
     add_feature(small_project, "actin")
     assert small_project.settings.features == ("microtubule", "membrane")
-    assert read_facts(small_project).features == ("microtubule", "membrane", "actin")
+    assert read_snapshot(small_project).features == ("microtubule", "membrane", "actin")

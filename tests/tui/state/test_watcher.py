@@ -9,8 +9,8 @@ from helpers.cli_runner import make_card, put_card
 from textual.message import Message
 
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.tui.messages import FactsChanged, LoadChanged, RecipeFailed
-from tomoseg_tui.tui.state.watcher import PATIENCE, Watcher, words_of
+from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged, TaskFailed
+from tomoseg_tui.tui.state.watcher import MAX_FAILED_POLLS, ProjectWatcher, error_texts
 
 
 class Box:
@@ -34,17 +34,17 @@ class Box:
 
     @property
     def features(self) -> list[tuple[str, ...]]:
-        return [message.facts.features for message in list(self.messages) if isinstance(message, FactsChanged)]
+        return [message.snapshot.features for message in list(self.messages) if isinstance(message, SnapshotChanged)]
 
     @property
     def loads(self) -> list[str]:
-        return [message.words for message in list(self.messages) if isinstance(message, LoadChanged)]
+        return [message.text for message in list(self.messages) if isinstance(message, SystemLoadChanged)]
 
 
 @contextmanager
-def watching(project: Project) -> Iterator[tuple[Watcher, Box]]:
+def watching(project: Project) -> Iterator[tuple[ProjectWatcher, Box]]:
     box = Box()
-    watcher = Watcher(project, box.post)
+    watcher = ProjectWatcher(project, box.post)
     watcher.start()
     try:
         yield watcher, box
@@ -56,9 +56,9 @@ def test_the_first_look_and_every_change_are_posted_once(small_project: Project)
     with watching(small_project) as (watcher, box):
         box.wait(lambda: len(box.features) == 1)
         for _ in range(3):
-            watcher.look_now()
+            watcher.poll_now()
         add_feature(small_project, "actin")
-        watcher.look_now()
+        watcher.poll_now()
         box.wait(lambda: len(box.features) > 1)
         assert box.features == [("microtubule", "membrane"), ("microtubule", "membrane", "actin")]
 
@@ -71,7 +71,7 @@ def test_a_project_that_cannot_be_read_for_a_moment_is_looked_at_again(small_pro
         box.wait(lambda: len(box.loads) > 0)
         assert not box.features
         settings.write_text(whole)
-        watcher.look_now()
+        watcher.poll_now()
         box.wait(lambda: len(box.features) == 1)
 
 
@@ -79,10 +79,10 @@ def test_what_stays_unreadable_is_told_once_with_its_fix(small_project: Project)
     put_card(small_project, make_card("net"))
     small_project.layout.network_card("net").write_text("{")
     with watching(small_project) as (watcher, box):
-        for looks in range(2 * PATIENCE):
-            watcher.look_now()
-            box.wait(lambda: watcher._blind > looks)  # noqa: B023  # called at once
-        faults = [message for message in box.messages if isinstance(message, RecipeFailed)]
+        for looks in range(2 * MAX_FAILED_POLLS):
+            watcher.poll_now()
+            box.wait(lambda: watcher._failed_polls > looks)  # noqa: B023  # called at once
+        faults = [message for message in box.messages if isinstance(message, TaskFailed)]
         assert len(faults) == 1
         assert "card.json" in faults[0].fault
         assert faults[0].fix
@@ -106,14 +106,14 @@ def test_a_stopped_watcher_ends_at_once(project: Project) -> None:
 def test_newer_facts_stand_for_older_ones_that_nobody_has_seen(small_project: Project) -> None:
     with watching(small_project) as (_, box):
         box.wait(lambda: len(box.features) == 1)
-    facts = next(message for message in box.messages if isinstance(message, FactsChanged))
-    assert facts.can_replace(FactsChanged(facts.facts))
-    assert not facts.can_replace(LoadChanged("CPU 3%"))
-    assert LoadChanged("CPU 4%").can_replace(LoadChanged("CPU 3%"))
+    facts = next(message for message in box.messages if isinstance(message, SnapshotChanged))
+    assert facts.can_replace(SnapshotChanged(facts.snapshot))
+    assert not facts.can_replace(SystemLoadChanged("CPU 3%"))
+    assert SystemLoadChanged("CPU 4%").can_replace(SystemLoadChanged("CPU 3%"))
 
 
 def test_faults_of_the_system_are_told_in_words() -> None:
-    assert words_of(OSError(28, "No space left on device", "/x")) == (
+    assert error_texts(OSError(28, "No space left on device", "/x")) == (
         "No space left on device: /x.",
         "Check the path, rights and space.",
     )

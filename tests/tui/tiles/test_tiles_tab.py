@@ -10,22 +10,26 @@ from helpers.pilot import MakeApp, open_tab, prose_on, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.dialogs.ask_path import AskPath
-from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.ask_text import AskText
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.pick import Pick
-from tomoseg_tui.tui.session import Session
+from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.tiles.tile_preview import TilePreview
 from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.filter_line import FilterLine
 from tomoseg_tui.tui.widgets.table import Table
 
-FIRST, SECOND, THIRD = (Place("alpha", 6, 48, 48), Place("alpha", 12, 50, 40), Place("alpha", 18, 48, 48))
+FIRST, SECOND, THIRD = (
+    TileLocation("alpha", 6, 48, 48),
+    TileLocation("alpha", 12, 50, 40),
+    TileLocation("alpha", 18, 48, 48),
+)
 
 
 @asynccontextmanager
@@ -35,7 +39,7 @@ async def browsing(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
         await open_tab(pilot, 2)
         tab = app.open_tab
         assert isinstance(tab, TilesTab)
-        if app.facts is not None and app.facts.tomograms:
+        if app.snapshot is not None and app.snapshot.tomograms:
             await until(pilot, lambda: canvas(tab).shape_zyx is not None)
         yield pilot, tab
 
@@ -51,7 +55,7 @@ def here(tab: TilesTab) -> tuple[int, int, int]:
 async def go_to(pilot: Pilot[None], tab: TilesTab, at: str) -> None:
     """Type a voxel into the dialog and wait until the cursor is there."""
     await pilot.press("g")
-    await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+    await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
     await type_words(pilot, at)
     await pilot.press("enter")
     x, y, z = (int(part) for part in at.split(","))
@@ -67,11 +71,11 @@ async def type_words(pilot: Pilot[None], words: str) -> None:
     await pilot.pause()
 
 
-def tiles(project: Project, name: str = "alpha") -> list[Place]:
-    return [tile.place for tile in catalog.tiles_on(project.layout, name)]
+def tiles(project: Project, name: str = "alpha") -> list[TileLocation]:
+    return [tile.location for tile in catalog.tiles_on(project.layout, name)]
 
 
-def state(project: Project, place: Place, feature: str) -> FeatureState | None:
+def state(project: Project, place: TileLocation, feature: str) -> FeatureState | None:
     return catalog.tile_at(project.layout, place).state_of(feature)
 
 
@@ -80,7 +84,7 @@ def history(project: Project) -> list[str]:
     return [json.loads(line)["command"] for line in lines]
 
 
-def _is_at(tab: TilesTab, place: Place) -> bool:
+def _is_at(tab: TilesTab, place: TileLocation) -> bool:
     return here(tab) == (place.z, place.y, place.x)
 
 
@@ -95,9 +99,9 @@ def notices(app: TomosegApp) -> str:
 async def test_an_empty_project_is_told_what_tiles_are_and_where_to_begin(project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(project)) as (pilot, tab):
         await until(pilot, lambda: "Press 1 to import" in prose_on(pilot))
-        assert tab.command_words() is None
+        assert tab.command_argv() is None
         await pilot.press("space", "x", "n", "g", "t")
-        assert not isinstance(pilot.app.screen, Ask)
+        assert not isinstance(pilot.app.screen, AskText)
 
 
 async def test_the_list_counts_tiles_and_tells_their_states(small_project: Project, make_app: MakeApp) -> None:
@@ -110,10 +114,10 @@ async def test_the_list_counts_tiles_and_tells_their_states(small_project: Proje
 async def test_space_places_a_tile_and_writes_the_command(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         await go_to(pilot, tab, "50,52,3")
-        assert tab.command_words() == ["tiles", "add", "alpha", "--at", "50,52,3", "--feature", "microtubule"]
+        assert tab.command_argv() == ["tiles", "add", "alpha", "--at", "50,52,3", "--feature", "microtubule"]
         await pilot.press("space")
-        await until(pilot, lambda: Place("alpha", 3, 52, 50) in tiles(small_project))
-        await until(pilot, lambda: tab.tile_here is not None)
+        await until(pilot, lambda: TileLocation("alpha", 3, 52, 50) in tiles(small_project))
+        await until(pilot, lambda: tab.tile_at_cursor is not None)
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg tiles add alpha --at 50,52,3 --feature microtubule"]
 
@@ -129,7 +133,7 @@ async def test_f_and_s_choose_the_feature_and_the_size_of_new_tiles(small_projec
         assert tab.query_one("#tiles-view").border_subtitle == "E membrane  32 px"
         await go_to(pilot, tab, "50,52,3")
         await pilot.press("space")
-        await until(pilot, lambda: Place("alpha", 3, 52, 50, 32) in tiles(small_project))
+        await until(pilot, lambda: TileLocation("alpha", 3, 52, 50, 32) in tiles(small_project))
         await until(pilot, lambda: history(small_project))
         assert history(small_project)[0].endswith("--feature membrane --size 32")
 
@@ -140,7 +144,7 @@ async def test_capital_b_places_a_negative_and_a_contradiction_is_told(
     async with browsing(make_app(small_project)) as (pilot, tab):
         await go_to(pilot, tab, "50,52,3")
         await pilot.press("B")
-        place = Place("alpha", 3, 52, 50)
+        place = TileLocation("alpha", 3, 52, 50)
         await until(pilot, lambda: state(small_project, place, "microtubule") is FeatureState.NONE_HERE)
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg tiles add alpha --at 50,52,3 --feature microtubule --negative"]
@@ -175,7 +179,7 @@ async def test_the_cursor_of_the_list_leads_the_slice(small_project: Project, ma
         await pilot.press("j")
         await until(pilot, lambda: here(tab) == (SECOND.z, SECOND.y, SECOND.x))
         await pilot.press("g")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
 
 
 async def test_the_tile_is_shown_with_its_neighbours_and_states(small_project: Project, make_app: MakeApp) -> None:
@@ -213,7 +217,7 @@ async def test_x_moves_the_tile_to_the_trash_after_asking(small_project: Project
         await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
         await pilot.press("y")
         await until(pilot, lambda: FIRST not in tiles(small_project))
-        await until(pilot, lambda: tab.tile_here is None)
+        await until(pilot, lambda: tab.tile_at_cursor is None)
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg tiles remove alpha:48,48,6:64"]
         assert list(small_project.layout.trash.iterdir())
@@ -241,7 +245,7 @@ async def test_a_feature_is_picked_by_a_part_of_its_name_or_made(small_project: 
         await until(pilot, lambda: isinstance(pilot.app.screen, Pick))
         await type_words(pilot, "actin")
         await pilot.press("enter")
-        await until(pilot, lambda: tab.tomoseg.facts is not None and "actin" in tab.tomoseg.facts.features)
+        await until(pilot, lambda: tab.tomoseg.snapshot is not None and "actin" in tab.tomoseg.snapshot.features)
         assert tab.feature == "actin"
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg features add actin"]
@@ -255,7 +259,7 @@ async def test_none_of_any_is_placed_by_b_only(small_project: Project, make_app:
         await pilot.press("space")
         await until(pilot, lambda: "B places it" in notices(tab.tomoseg))
         await pilot.press("B")
-        place = Place("alpha", 3, 52, 50)
+        place = TileLocation("alpha", 3, 52, 50)
         await until(pilot, lambda: state(small_project, place, "anything") is FeatureState.NONE_HERE)
 
 
@@ -278,7 +282,7 @@ async def test_a_feature_is_renamed_and_stays_chosen(small_project: Project, mak
         await pilot.press("R", "ctrl+u")
         await type_words(pilot, "tube")
         await pilot.press("enter")
-        await until(pilot, lambda: tab.tomoseg.facts is not None and "tube" in tab.tomoseg.facts.features)
+        await until(pilot, lambda: tab.tomoseg.snapshot is not None and "tube" in tab.tomoseg.snapshot.features)
         await until(pilot, lambda: tab.feature == "tube")
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg features rename microtubule tube"]
@@ -307,7 +311,7 @@ async def test_tiles_are_imported_from_a_csv_file(small_project: Project, make_a
         await pilot.press("tab")
         await until(pilot, lambda: "more.csv" in prose_on(pilot))
         await pilot.press("enter")
-        await until(pilot, lambda: Place("alpha", 2, 40, 40) in tiles(small_project))
+        await until(pilot, lambda: TileLocation("alpha", 2, 40, 40) in tiles(small_project))
         await until(pilot, lambda: history(small_project) == [f"tomoseg tiles import {tmp_path / 'more.csv'}"])
 
 
@@ -330,28 +334,28 @@ async def test_a_click_goes_to_a_tile_and_a_double_click_places_one(small_projec
         await until(pilot, lambda: here(tab) == (6, 48, 48))
         for _ in range(2):
             slice_canvas.post_message(SliceCanvas.Picked(slice_canvas, 6, 80, 80))
-        await until(pilot, lambda: Place("alpha", 6, 80, 80) in tiles(small_project))
+        await until(pilot, lambda: TileLocation("alpha", 6, 80, 80) in tiles(small_project))
         await pilot.click("#tiles-slice", offset=(20, 9))
         await until(pilot, lambda: here(tab)[1:] != (80, 80))
 
 
 async def test_where_the_user_was_comes_back(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project)
-    app.session = Session("tiles", "beta", 20, 0.5, "membrane")
+    app.session = TuiSession("tiles", "beta", 20, 0.5, "membrane")
     async with browsing(app) as (pilot, tab):
         await until(pilot, lambda: canvas(tab).z == 20)
         assert tab.feature == "membrane"
-        session = tab.session(Session())
+        session = tab.updated_session(TuiSession())
         assert (session.tomogram, session.z, session.feature) == ("beta", 20, "membrane")
-        await until(pilot, lambda: tab.session(Session()).zoom == 0.5)
+        await until(pilot, lambda: tab.updated_session(TuiSession()).zoom == 0.5)
 
 
 async def test_new_facts_leave_the_cursor_where_it_is(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         await go_to(pilot, tab, "9,8,7")
         catalog.add_feature(small_project, "actin")
-        tab.tomoseg.look_now()
-        await until(pilot, lambda: tab.tomoseg.facts is not None and "actin" in tab.tomoseg.facts.features)
+        tab.tomoseg.refresh_snapshot()
+        await until(pilot, lambda: tab.tomoseg.snapshot is not None and "actin" in tab.tomoseg.snapshot.features)
         assert here(tab) == (7, 8, 9)
 
 

@@ -12,7 +12,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
-from tomoseg_tui.tui.train.audit_dialog import AuditScreen, audit_words
+from tomoseg_tui.tui.train.audit_dialog import AuditDialog, audit_argv
 from tomoseg_tui.tui.train.train_tab import TrainTab
 from tomoseg_tui.workflow.audit.audit_request import AuditRequest
 
@@ -25,12 +25,12 @@ async def auditing(app: TomosegApp) -> AsyncIterator[tuple[Pilot[None], list[Ask
     started: list[Asked] = []
 
     def keep(
-        words: list[str],
+        argv: list[str],
         prepare: Callable[[], tuple[str, str, dict[str, Any]]],
-        give_up: Callable[[str], object] = lambda _name: None,
+        roll_back: Callable[[str], object] = lambda _name: None,
         **_: object,
     ) -> None:
-        started.append((words, prepare))
+        started.append((argv, prepare))
 
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 4)
@@ -39,7 +39,7 @@ async def auditing(app: TomosegApp) -> AsyncIterator[tuple[Pilot[None], list[Ask
         assert isinstance(tab, TrainTab)
         await until(pilot, lambda: tab.run is not None)
         await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, AuditScreen))
+        await until(pilot, lambda: isinstance(app.screen, AuditDialog))
         yield pilot, started
 
 
@@ -63,7 +63,7 @@ async def test_the_worst_tile_comes_first_with_the_reason_and_the_picture(
         await pilot.press("j")
         await until(pilot, lambda: "Annotation and network agree." in prose_on(pilot))
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(pilot.app.screen, AuditScreen))
+        await until(pilot, lambda: not isinstance(pilot.app.screen, AuditDialog))
 
 
 async def test_enter_goes_to_the_tile_in_annotate(small_project: Project, make_app: MakeApp) -> None:
@@ -76,8 +76,8 @@ async def test_enter_goes_to_the_tile_in_annotate(small_project: Project, make_a
         await until(pilot, lambda: isinstance(app.open_tab, AnnotateTab))
         tab = app.open_tab
         assert isinstance(tab, AnnotateTab)
-        await until(pilot, lambda: tab.command_words() is not None)
-        assert tab.command_words() == ["annotations", "set", "alpha:48,48,18:64", "--feature", "microtubule", "--done"]
+        await until(pilot, lambda: tab.command_argv() is not None)
+        assert tab.command_argv() == ["annotations", "set", "alpha:48,48,18:64", "--feature", "microtubule", "--done"]
 
 
 async def test_a_tile_that_is_gone_is_said_to_be(small_project: Project, make_app: MakeApp) -> None:
@@ -126,4 +126,4 @@ async def test_a_run_without_a_network_has_nothing_to_audit(small_project: Proje
 
 
 def test_a_named_training_set_is_named_in_the_command() -> None:
-    assert audit_words(AuditRequest(name="", trainset="set")) == ["audit", "--trainset", "set"]
+    assert audit_argv(AuditRequest(name="", trainset="set")) == ["audit", "--trainset", "set"]

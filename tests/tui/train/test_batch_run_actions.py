@@ -15,8 +15,8 @@ from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import JobState, all_jobs, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.jobs.jobs_tab import JobTable
-from tomoseg_tui.tui.train.batch_run_dialog import RunForm, run_words
-from tomoseg_tui.workflow.batch_run import RunRequest
+from tomoseg_tui.tui.train.batch_run_dialog import BatchRunDialog, batch_run_argv
+from tomoseg_tui.workflow.batch_run import BatchRunRequest
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ async def test_capital_r_asks_and_starts_jobs_that_follow_one_another(
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 4)
         await pilot.press("R")
-        await until(pilot, lambda: isinstance(app.screen, RunForm))
+        await until(pilot, lambda: isinstance(app.screen, BatchRunDialog))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "No feature is chosen." in prose_on(pilot))
         await pilot.press("space")
@@ -64,11 +64,11 @@ async def test_a_run_that_cannot_be_is_refused_in_words(
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 4)
         await pilot.press("R")
-        await until(pilot, lambda: isinstance(app.screen, RunForm))
+        await until(pilot, lambda: isinstance(app.screen, BatchRunDialog))
         await pilot.press("space")
         app.screen.query_one("#run-tomograms", Input).value = "nowhere"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "nowhere" in prose_on(pilot) and not isinstance(app.screen, RunForm))
+        await until(pilot, lambda: "nowhere" in prose_on(pilot) and not isinstance(app.screen, BatchRunDialog))
     assert all_jobs(small_project.layout) == []
     assert list(small_project.layout.networks.iterdir()) == []
 
@@ -129,9 +129,9 @@ def test_the_program_tells_the_terminal_of_an_end_that_it_has_seen(
 
 
 def test_the_words_of_a_run_are_those_of_the_command() -> None:
-    assert run_words(RunRequest(("a",))) == ["run", "--feature", "a", "--all"]
-    whole = RunRequest(("a", "b"), ("t",), "n", True, "eman2", 3, "gpu:1", 7, "l")
-    assert " ".join(run_words(whole)) == (
+    assert batch_run_argv(BatchRunRequest(("a",))) == ["run", "--feature", "a", "--all"]
+    whole = BatchRunRequest(("a", "b"), ("t",), "n", True, "eman2", 3, "gpu:1", 7, "l")
+    assert " ".join(batch_run_argv(whole)) == (
         "run --feature a --feature b --tomogram t --name n --together --network eman2 --epochs 3 --device gpu:1 "
         "--seed 7 --labels l"
     )

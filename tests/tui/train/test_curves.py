@@ -23,7 +23,7 @@ def some_epochs(count: int) -> list[Epoch]:
 
 
 def words_of(*, count: int = 10, total: int = 20, columns: int = 40, rows: int = 8, plain: bool = False) -> list[str]:
-    return [line.plain for line in draw_plot(loss_plot(some_epochs(count), total), columns, rows, plain=plain)]
+    return [line.plain for line in draw_plot(loss_plot(some_epochs(count), total), columns, rows, ascii_only=plain)]
 
 
 @given(
@@ -54,7 +54,7 @@ def test_every_epoch_lies_within_what_is_lit_in_its_column(losses: list[float], 
 
 
 def test_a_falling_loss_begins_on_top_and_ends_below() -> None:
-    characters, owners = draw_lines(loss_plot(some_epochs(20), 20), (6, 30), plain=True)
+    characters, owners = draw_lines(loss_plot(some_epochs(20), 20), (6, 30), ascii_only=True)
     first, last = np.flatnonzero(owners[:, 0] >= 0), np.flatnonzero(owners[:, -1] >= 0)
     assert first.min() == 0
     assert last.max() == 5

@@ -15,11 +15,11 @@ from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.app import TomosegApp
-from tomoseg_tui.tui.dialogs.report import Told
-from tomoseg_tui.tui.train.compare_dialog import CompareRuns
-from tomoseg_tui.tui.train.train_dialog import TrainForm
+from tomoseg_tui.tui.dialogs.report import ReportDialog
+from tomoseg_tui.tui.train.compare_dialog import CompareRunsDialog
+from tomoseg_tui.tui.train.train_dialog import TrainDialog
 from tomoseg_tui.tui.train.train_tab import TrainTab
-from tomoseg_tui.tui.train.triples import TripleCell, Triples
+from tomoseg_tui.tui.train.triples import TripleCell, TripleRow
 from tomoseg_tui.tui.widgets.feature_list import FeatureList
 from tomoseg_tui.workflow.training.train_request import TrainRequest
 
@@ -42,18 +42,18 @@ async def at_the_form(app: TomosegApp, key: str = "t") -> AsyncIterator[tuple[Pi
     started: list[Asked] = []
 
     def keep(
-        words: list[str],
+        argv: list[str],
         prepare: Callable[[], tuple[str, str, dict[str, Any]]],
-        give_up: Callable[[str], object] = lambda _name: None,
+        roll_back: Callable[[str], object] = lambda _name: None,
         **_: object,
     ) -> None:
-        started.append((words, prepare))
+        started.append((argv, prepare))
 
     async with training(app) as (pilot, tab):
         app.start_job = keep  # type: ignore[method-assign]
-        await until(pilot, lambda: not tab.has_class("-bare") or not app.facts or not app.facts.networks)
+        await until(pilot, lambda: not tab.has_class("-bare") or not app.snapshot or not app.snapshot.networks)
         await pilot.press(key)
-        await until(pilot, lambda: isinstance(app.screen, TrainForm))
+        await until(pilot, lambda: isinstance(app.screen, TrainDialog))
         yield pilot, started
 
 
@@ -61,8 +61,8 @@ def notices(pilot: Pilot[None]) -> list[str]:
     return [notice.message for notice in pilot.app._notifications]
 
 
-def triples(tab: TrainTab) -> Triples:
-    return tab.query_one(Triples)
+def triples(tab: TrainTab) -> TripleRow:
+    return tab.query_one(TripleRow)
 
 
 async def test_without_annotations_the_tab_says_what_is_needed(project: Project, make_app: MakeApp) -> None:
@@ -168,9 +168,9 @@ async def test_enter_opens_the_card_and_y_copies_its_command(small_project: Proj
     app = make_app(small_project)
     async with training(app) as (pilot, tab):
         await until(pilot, lambda: tab.run is not None)
-        assert tab.command_words() == ["networks", "show", "mt_1"]
+        assert tab.command_argv() == ["networks", "show", "mt_1"]
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Told))
+        await until(pilot, lambda: isinstance(app.screen, ReportDialog))
         assert "microtubule: Dice 0.800 at 0.40" in prose_on(pilot)
 
 
@@ -179,11 +179,11 @@ async def test_pictures_are_walked_through_turned_and_enlarged(small_project: Pr
     async with training(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: triples(tab).views)
         await pilot.press("n")
-        assert triples(tab).at == 1
+        assert triples(tab).first_index == 1
         await pilot.press("N", "N")
-        assert triples(tab).at == 3
+        assert triples(tab).first_index == 3
         await pilot.press("w")
-        assert (triples(tab).at, triples(tab).views[0].wrong) == (0, 0)
+        assert (triples(tab).first_index, triples(tab).views[0].wrong_pixels) == (0, 0)
         await pilot.press("m")
         assert triples(tab).large == "annotation"
         await until(pilot, lambda: not tab.query_one("#train-top").display or "runs" not in prose_on(pilot))
@@ -213,11 +213,11 @@ async def test_two_runs_are_compared(small_project: Project, make_app: MakeApp) 
         await pilot.press("d")
         await until(pilot, lambda: "* mt_2" in prose_on(pilot))
         await pilot.press("j", "d")
-        await until(pilot, lambda: isinstance(app.screen, CompareRuns) and "best 2" in prose_on(pilot))
+        await until(pilot, lambda: isinstance(app.screen, CompareRunsDialog) and "best 2" in prose_on(pilot))
         assert "≠ network eman2" in prose_on(pilot)
         assert not app._notifications
         await pilot.press("escape")
-        assert not isinstance(app.screen, CompareRuns)
+        assert not isinstance(app.screen, CompareRunsDialog)
 
 
 async def test_the_legends_of_two_runs_are_whole_in_a_small_terminal(small_project: Project, make_app: MakeApp) -> None:
@@ -297,7 +297,7 @@ async def test_a_training_that_does_not_come_up_gives_its_name_back(
     monkeypatch.setattr("tomoseg_tui.tui.job_app.launch", refuse)
     async with training(make_app(small_project)) as (pilot, _):
         await pilot.press("t")
-        await until(pilot, lambda: isinstance(pilot.app.screen, TrainForm))
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrainDialog))
         await pilot.press("space")
         await until(pilot, lambda: "50 epochs of 25 steps" in prose_on(pilot))
         await pilot.press("ctrl+s")
@@ -310,14 +310,14 @@ async def test_what_cannot_be_trained_is_not_started(small_project: Project, mak
     async with at_the_form(make_app(small_project)) as (pilot, started):
         await until(pilot, lambda: "No feature is chosen" in prose_on(pilot))
         await pilot.press("ctrl+s")
-        assert isinstance(pilot.app.screen, TrainForm)
+        assert isinstance(pilot.app.screen, TrainDialog)
         await pilot.press("space")
         pilot.app.screen.query_one("#epochs", Input).value = "many"
         await until(pilot, lambda: "Epochs is 'many'. Write a whole number" in prose_on(pilot))
         await pilot.press("ctrl+s")
-        assert isinstance(pilot.app.screen, TrainForm)
+        assert isinstance(pilot.app.screen, TrainDialog)
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(pilot.app.screen, TrainForm))
+        await until(pilot, lambda: not isinstance(pilot.app.screen, TrainDialog))
         assert not started
 
 
@@ -338,9 +338,9 @@ async def test_c_goes_on_from_the_run_at_a_tenth_of_its_rate(small_project: Proj
 
 
 async def test_the_folded_part_offers_training_sets(small_project: Project, make_app: MakeApp) -> None:
-    from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
+    from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
-    build_named(small_project, "tubes", SetRequest(("microtubule",)))
+    build_trainset(small_project, "tubes", TrainsetRequest(("microtubule",)))
     async with at_the_form(make_app(small_project)) as (pilot, started):
         choice = pilot.app.screen.query_one("#trainset", Select)
         await until(pilot, lambda: len(choice._options) == 2)
@@ -352,7 +352,7 @@ async def test_the_folded_part_offers_training_sets(small_project: Project, make
 
 
 def test_every_answer_of_the_form_has_its_option() -> None:
-    from tomoseg_tui.tui.train.train_dialog import train_words
+    from tomoseg_tui.tui.train.train_dialog import train_argv
 
     request = TrainRequest(
         name="run",
@@ -367,7 +367,7 @@ def test_every_answer_of_the_form_has_its_option() -> None:
         validation=0.0,
         version="preproc",
     )
-    line = " ".join(train_words(request))
+    line = " ".join(train_argv(request))
     assert line == (
         "train --feature a --feature b --name run --network eman2 --from old --epochs 3 --learning-rate 0.001 "
         "--batch 4 --device gpu:1 --seed 0 --validation 0 --version preproc"
@@ -385,7 +385,7 @@ async def test_facts_that_are_shown_twice_leave_the_cursor_where_it_is(
         await pilot.press("j")
         await until(pilot, lambda: tab.run is not None and tab.run.name == "mt_1")
         put_run(small_project, "mt_3")
-        app.look_now()
+        app.refresh_snapshot()
         await until(pilot, lambda: "mt_3" in prose_on(pilot))
         assert tab.run is not None
         assert tab.run.name == "mt_1"

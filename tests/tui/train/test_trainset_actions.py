@@ -6,9 +6,9 @@ from textual.widgets import Input
 
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.pick import Pick
-from tomoseg_tui.tui.dialogs.report import Told
-from tomoseg_tui.tui.train.build_trainset_dialog import BuildSet, SetWish
-from tomoseg_tui.workflow.training.trainset import SetRequest, build_named, training_sets
+from tomoseg_tui.tui.dialogs.report import ReportDialog
+from tomoseg_tui.tui.train.build_trainset_dialog import BuildTrainsetDialog, BuildTrainsetRequest
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset, trainset_summaries
 
 
 async def test_b_builds_a_named_set_and_tells_what_it_holds(small_project: Project, make_app: MakeApp) -> None:
@@ -16,15 +16,15 @@ async def test_b_builds_a_named_set_and_tells_what_it_holds(small_project: Proje
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 4)
         await pilot.press("b")
-        await until(pilot, lambda: isinstance(app.screen, BuildSet))
+        await until(pilot, lambda: isinstance(app.screen, BuildTrainsetDialog))
         await pilot.press("space")
         app.screen.query_one("#set-name", Input).value = "tubes"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(app.screen, Told))
+        await until(pilot, lambda: isinstance(app.screen, ReportDialog))
         assert "microtubule: 1 positive tiles, 1 negative" in prose_on(pilot)
         await until(pilot, lambda: last_command(small_project) != "")
     assert last_command(small_project) == "tomoseg trainset build tubes --feature microtubule"
-    assert [summary.name for summary in training_sets(small_project)] == ["tubes"]
+    assert [summary.name for summary in trainset_summaries(small_project)] == ["tubes"]
 
 
 async def test_what_cannot_be_built_is_said_in_the_dialog(small_project: Project, make_app: MakeApp) -> None:
@@ -32,7 +32,7 @@ async def test_what_cannot_be_built_is_said_in_the_dialog(small_project: Project
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 4)
         await pilot.press("b")
-        await until(pilot, lambda: isinstance(app.screen, BuildSet))
+        await until(pilot, lambda: isinstance(app.screen, BuildTrainsetDialog))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "No feature is chosen. Choose one with space." in prose_on(pilot))
         await pilot.press("space", "ctrl+s")
@@ -42,8 +42,8 @@ async def test_what_cannot_be_built_is_said_in_the_dialog(small_project: Project
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "'most' is no share to hold out." in prose_on(pilot))
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, BuildSet))
-    assert training_sets(small_project) == []
+        await until(pilot, lambda: not isinstance(app.screen, BuildTrainsetDialog))
+    assert trainset_summaries(small_project) == []
 
 
 async def test_capital_t_lists_the_sets_and_tells_one_in_full(small_project: Project, make_app: MakeApp) -> None:
@@ -52,11 +52,11 @@ async def test_capital_t_lists_the_sets_and_tells_one_in_full(small_project: Pro
         await open_tab(pilot, 4)
         await pilot.press("T")
         await until(pilot, lambda: "There is no training set yet; b builds one." in prose_on(pilot))
-        build_named(small_project, "tubes", SetRequest(("microtubule",)))
+        build_trainset(small_project, "tubes", TrainsetRequest(("microtubule",)))
         await pilot.press("T")
         await until(pilot, lambda: isinstance(app.screen, Pick) and "tubes microtubule 1+ 1-" in prose_on(pilot))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Told) and "2 tiles of 64 pixels" in prose_on(pilot))
+        await until(pilot, lambda: isinstance(app.screen, ReportDialog) and "2 tiles of 64 pixels" in prose_on(pilot))
 
 
 async def test_without_a_feature_there_is_nothing_to_build(project: Project, make_app: MakeApp) -> None:
@@ -68,7 +68,7 @@ async def test_without_a_feature_there_is_nothing_to_build(project: Project, mak
 
 
 def test_every_answer_has_its_option() -> None:
-    wish = SetWish("tubes", SetRequest(("a", "b"), 0.1, "preproc"))
+    wish = BuildTrainsetRequest("tubes", TrainsetRequest(("a", "b"), 0.1, "preproc"))
     expected = "trainset build tubes --feature a --feature b --validation 0.1 --version preproc"
-    assert " ".join(wish.words()) == expected
-    assert SetWish("t", SetRequest(("a",))).words() == ["trainset", "build", "t", "--feature", "a"]
+    assert " ".join(wish.argv()) == expected
+    assert BuildTrainsetRequest("t", TrainsetRequest(("a",))).argv() == ["trainset", "build", "t", "--feature", "a"]

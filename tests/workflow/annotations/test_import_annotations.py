@@ -9,7 +9,7 @@ import tifffile
 from helpers.cli_runner import bring, digest_of, noise, write_mrc
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.project import catalog
@@ -17,27 +17,27 @@ from tomoseg_tui.project.annotation_files import read_layer, write_array
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
 from tomoseg_tui.workflow.annotations.import_annotations import (
-    Annotated,
+    AnnotationResult,
     annotation_listing,
     import_label_volume,
     import_masks,
-    label_map,
+    parse_label_map,
     set_done,
     set_none_here,
 )
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
-TUBE, EMPTY, NEGATIVE, STAR = (Place("cell", 4, 64, x) for x in (40, 64, 70, 80))
+TUBE, EMPTY, NEGATIVE, STAR = (TileLocation("cell", 4, 64, x) for x in (40, 64, 70, 80))
 """Wanted on labels, wanted off labels, said to hold none, said to hold none of any."""
 
 
 @pytest.fixture
 def tiled(cell: Project) -> Project:
     wishes = [
-        wish(TUBE, "tube", negative=False),
-        wish(EMPTY, "tube", negative=False),
-        wish(NEGATIVE, "tube", negative=True),
-        wish(STAR, "*", negative=True),
+        tile_placement(TUBE, "tube", negative=False),
+        tile_placement(EMPTY, "tube", negative=False),
+        tile_placement(NEGATIVE, "tube", negative=True),
+        tile_placement(STAR, "*", negative=True),
     ]
     place_tiles(cell, wishes)
     return cell
@@ -51,23 +51,23 @@ def volume(folder: Path, *boxes: tuple[int, slice, slice], voxel_size: float = 1
     return write_mrc(folder / "labels.mrc", labels, voxel_size=voxel_size)
 
 
-def take(project: Project, path: Path, *words: str, replace: bool = False) -> Annotated:
-    return import_label_volume(project, path, "cell", label_map(words), replace=replace)
+def take(project: Project, path: Path, *words: str, replace: bool = False) -> AnnotationResult:
+    return import_label_volume(project, path, "cell", parse_label_map(words), replace=replace)
 
 
-def states(project: Project, place: Place) -> dict[str, str]:
+def states(project: Project, place: TileLocation) -> dict[str, str]:
     tile = catalog.find_tile(project.layout, place)
     assert tile is not None
     return {feature: str(state) for feature, state in tile.states.items()}
 
 
-def layer(project: Project, place: Place, feature: str = "tube") -> NDArray[np.uint8]:
+def layer(project: Project, place: TileLocation, feature: str = "tube") -> NDArray[np.uint8]:
     found = read_layer(project.layout, place, feature)
     assert found is not None
     return found
 
 
-def paint(project: Project, place: Place, values: NDArray[np.uint8]) -> None:
+def paint(project: Project, place: TileLocation, values: NDArray[np.uint8]) -> None:
     """Write a layer as a person's painting is kept."""
     write_array(project.layout.annotation(place, "tube"), values)
     record = StateRecord(FeatureState.ANNOTATED, now(), LayerSource("painted", None, now()))
@@ -107,12 +107,12 @@ def test_a_tile_without_a_state_holds_none_if_no_pixel_is_labelled(tiled: Projec
 
 @pytest.mark.parametrize("place", [NEGATIVE, STAR])
 def test_a_tile_that_holds_none_but_is_labelled_is_left_and_listed(
-    tiled: Project, tmp_path: Path, place: Place
+    tiled: Project, tmp_path: Path, place: TileLocation
 ) -> None:
     before = states(tiled, place)
     done = take(tiled, volume(tmp_path, (1, slice(60, 62), slice(100, 101))), "1=tube")
-    assert any(place.id in left and "2 of its pixels" in left for left in done.left)
-    assert len(done.left) == 2
+    assert any(place.id in left and "2 of its pixels" in left for left in done.skipped)
+    assert len(done.skipped) == 2
     assert states(tiled, place) == before
     assert read_layer(tiled.layout, place, "tube") is None
 
@@ -138,9 +138,9 @@ def test_two_labels_may_be_one_feature_and_one_pixel_two_features_never_of_one_v
 
 
 def test_what_lies_outside_the_volume_nobody_has_looked_at(cell: Project, tmp_path: Path) -> None:
-    place_tiles(cell, [wish(Place("cell", 4, 10, 20), "tube", negative=False)])
+    place_tiles(cell, [tile_placement(TileLocation("cell", 4, 10, 20), "tube", negative=False)])
     take(cell, volume(tmp_path, (1, slice(0, 2), slice(0, 2))), "1=tube")
-    values = layer(cell, Place("cell", 4, 10, 20))
+    values = layer(cell, TileLocation("cell", 4, 10, 20))
     assert (values[:22] == 0).all()
     assert (values[:, :12] == 0).all()
     assert (values[22:, 12:] > 0).all()
@@ -164,12 +164,12 @@ def test_what_lies_outside_the_volume_nobody_has_looked_at(cell: Project, tmp_pa
 )
 def test_a_mapping_that_cannot_be_meant_is_refused(words: Sequence[str]) -> None:
     with pytest.raises(UsageError):
-        label_map(words)
+        parse_label_map(words)
 
 
 def test_a_mapping_to_a_name_that_no_feature_may_have_is_refused() -> None:
     with pytest.raises(ProjectError):
-        label_map(["1=*"])
+        parse_label_map(["1=*"])
 
 
 def test_a_volume_of_another_shape_is_refused_and_nothing_written(tiled: Project, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_what_a_person_painted_is_replaced_only_when_that_is_said(tiled: Project
     paint(tiled, TUBE, painted)
     labels = volume(tmp_path, (1, slice(60, 62), slice(10, 13)))
     done = take(tiled, labels, "1=tube")
-    assert any("painted by a person" in left for left in done.left)
+    assert any("painted by a person" in left for left in done.skipped)
     np.testing.assert_array_equal(layer(tiled, TUBE), painted)
     take(tiled, labels, "1=tube", replace=True)
     assert int((layer(tiled, TUBE) == 2).sum()) == 6
@@ -212,7 +212,7 @@ def test_what_was_imported_is_replaced_by_the_next_import(tiled: Project, tmp_pa
     take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
     assert set_done(tiled, TUBE, "tube") == 6
     done = take(tiled, volume(tmp_path, (1, slice(60, 64), slice(10, 13))), "1=tube")
-    assert not [left for left in done.left if TUBE.id in left]
+    assert not [left for left in done.skipped if TUBE.id in left]
     assert int((layer(tiled, TUBE) == 2).sum()) == 12
 
 
@@ -236,13 +236,13 @@ def masks_file(folder: Path, kind: str, masks: NDArray[np.uint8]) -> Path:
 
 @pytest.mark.parametrize("kind", ["mrc", "hdf", "tif"])
 def test_a_stack_gives_each_tile_its_mask_in_the_order_of_the_list(tiled: Project, tmp_path: Path, kind: str) -> None:
-    places = [tile.place for tile in catalog.tiles_of(tiled.layout, "cell")]
+    places = [tile.location for tile in catalog.tiles_of(tiled.layout, "cell")]
     assert places == [TUBE, EMPTY, NEGATIVE, STAR]
     done = import_masks(tiled, masks_file(tmp_path, kind, stack()), "tube", places[::-1])
     assert np.argwhere(layer(tiled, TUBE) == 2).tolist() == [[5, 7]]
     assert np.argwhere(layer(tiled, EMPTY) == 2).tolist() == [[10, x] for x in (20, 21, 22, 23)]
     assert done.annotated == 2
-    assert [left.split()[0] for left in done.left] == [STAR.id]
+    assert [left.split()[0] for left in done.skipped] == [STAR.id]
 
 
 def test_a_stack_of_one_image_fits_one_tile(tiled: Project, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_stack_of_another_length_or_size_writes_nothing(tiled: Project, tmp_pa
     with pytest.raises(ShapeError, match=r"shape \(32, 32\)"):
         import_masks(tiled, masks_file(tmp_path, "tif", stack()[:, :32, :32]), "new", [TUBE, EMPTY, NEGATIVE, STAR])
     with pytest.raises(ProjectError, match="no tile cell:1,1,1:64"):
-        import_masks(tiled, path, "tube", [TUBE, EMPTY, NEGATIVE, Place("cell", 1, 1, 1)])
+        import_masks(tiled, path, "tube", [TUBE, EMPTY, NEGATIVE, TileLocation("cell", 1, 1, 1)])
     assert digest_of(tiled.layout.root) == before
 
 
@@ -286,7 +286,7 @@ def test_words_on_tiles_or_features_that_are_not_there_are_refused(tiled: Projec
     with pytest.raises(ProjectError, match="no feature 'wall'"):
         set_none_here(tiled, TUBE, "wall")
     with pytest.raises(ProjectError, match="no tile"):
-        set_done(tiled, Place("cell", 0, 1, 1), "tube")
+        set_done(tiled, TileLocation("cell", 0, 1, 1), "tube")
     with pytest.raises(ProjectError, match="holding no tube"):
         set_done(tiled, NEGATIVE, "tube")
     assert digest_of(tiled.layout.root) == before
@@ -295,7 +295,7 @@ def test_words_on_tiles_or_features_that_are_not_there_are_refused(tiled: Projec
 def test_labels_of_one_version_annotate_the_tiles_that_all_share(tiled: Project, tmp_path: Path) -> None:
     bring(tiled, "cell__preproc", noise((8, 128, 128)))
     labels = volume(tmp_path, (1, slice(60, 62), slice(10, 13)))
-    assert import_label_volume(tiled, labels, "cell__preproc", label_map(["1=tube"])).annotated == 2
+    assert import_label_volume(tiled, labels, "cell__preproc", parse_label_map(["1=tube"])).annotated == 2
     assert int((layer(tiled, TUBE) == 2).sum()) == 6
 
 

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.metrics import confusion
-from tomoseg_tui.core.paint_tools import BRUSH_WIDTHS, Pixel, band
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.paint_tools import BRUSH_WIDTHS, Pixel, filament_mask
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import effective_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import cut_slice
-from tomoseg_tui.workflow.annotations.paint_session import Painting
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 STEPS = {"h": (0, -1), "j": (1, 0), "k": (-1, 0), "l": (0, 1)}
@@ -32,9 +32,9 @@ KEYS_BEYOND = 4
 """What a screen may need besides: to open the tile, take the tool and its width, and say yes to a question."""
 
 TILES = [
-    (Place("cell_a", 25, 254, 83), "LL JJLk", 0.96),
-    (Place("cell_a", 33, 285, 53), "HJ JLLk", 0.94),
-    (Place("cell_a", 15, 242, 98), "Jj JJLl", 0.87),
+    (TileLocation("cell_a", 25, 254, 83), "LL JJLk", 0.96),
+    (TileLocation("cell_a", 33, 285, 53), "HJ JLLk", 0.94),
+    (TileLocation("cell_a", 15, 242, 98), "Jj JJLl", 0.87),
 ]
 """A place, how the cursor goes to the first point and from there to the second, and the Dice that it comes to."""
 
@@ -50,13 +50,13 @@ def moved(at: Pixel, keys: str) -> Pixel:
 @pytest.fixture
 def cell_a(project: Project, sample_data: Path) -> Project:
     import_volumes(project, [sample_data / "cell_a.mrc"], ImportRequest(polarity="dark", voxel_size_angstrom=13.6))
-    place_tiles(project, [wish(place, "microtubule", negative=False) for place, _, _ in TILES])
+    place_tiles(project, [tile_placement(place, "microtubule", negative=False) for place, _, _ in TILES])
     return project
 
 
-def truth(sample_data: Path, place: Place) -> NDArray[np.bool_]:
+def truth(sample_data: Path, place: TileLocation) -> NDArray[np.bool_]:
     with open_volume(sample_data / "cell_a_labels.mrc.gz") as labels:
-        return np.asarray(cut_slice(labels, place)[0] == 1, np.bool_)
+        return np.asarray(read_tile_values(labels, place)[0] == 1, np.bool_)
 
 
 def test_a_microtubule_needs_a_band_of_two_points(cell_a: Project, sample_data: Path) -> None:
@@ -65,10 +65,10 @@ def test_a_microtubule_needs_a_band_of_two_points(cell_a: Project, sample_data: 
         assert len(f"B{keys} \n\n") + KEYS_BEYOND <= MOST_KEYS
         first, second = keys.split(" ")
         start = moved((32, 32), first)
-        mask = band((64, 64), start, moved(start, second), BRUSH_WIDTHS[-1])
-        with Painting.open(cell_a, place) as painting:
+        mask = filament_mask((64, 64), start, moved(start, second), BRUSH_WIDTHS[-1])
+        with PaintSession.open(cell_a, place) as painting:
             painting.stroke("microtubule", mask, FEATURE, "band")
-            painting.done("microtubule")
+            painting.mark_done("microtubule")
         layer = effective_layer(cell_a.layout, catalog.tile_at(cell_a.layout, place), "microtubule")
         assert layer is not None
         reached = confusion(layer == FEATURE, truth(sample_data, place), np.ones((64, 64), np.bool_)).dice

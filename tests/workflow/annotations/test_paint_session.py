@@ -21,20 +21,20 @@ from helpers.paint_project import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, Change, Layer, applied
-from tomoseg_tui.core.paint_tools import box, dab
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, Layer, LayerChange, apply_change
+from tomoseg_tui.core.paint_tools import brush_mask, rectangle_mask
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import effective_layer, read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.painted_tile import read_tile
+from tomoseg_tui.project.painted_tile import load_tile
 from tomoseg_tui.workflow.annotations.import_annotations import (
     annotation_listing,
     set_done,
 )
-from tomoseg_tui.workflow.annotations.paint_session import Painting
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
 IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
 
@@ -48,28 +48,28 @@ def tiled(cell: Project) -> Project:
 
 
 def test_a_stroke_is_seen_at_once_and_kept_on_disk(tiled: Project) -> None:
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         change = painting.stroke("tube", disc(), FEATURE, "brush")
         assert change is not None
         assert len(change.pixels) == np.count_nonzero(disc())
-        assert painting.unkept == 1
+        assert painting.unsaved_count == 1
         assert read_layer(tiled.layout, PLACE, "tube") is None
-        assert painting.keep() == 1
-        assert painting.unkept == 0
+        assert painting.save() == 1
+        assert painting.unsaved_count == 0
         np.testing.assert_array_equal(on_disk(tiled), painting.layers["tube"])
     np.testing.assert_array_equal(on_disk(tiled), np.where(disc(), FEATURE, 0))
 
 
 def test_a_stroke_that_changes_nothing_is_none(tiled: Project) -> None:
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert painting.stroke("tube", np.zeros((64, 64), np.bool_), FEATURE, "brush") is None
         painting.stroke("tube", disc(), FEATURE, "brush")
         assert painting.stroke("tube", disc(), FEATURE, "brush") is None
-        assert painting.unkept == 1
+        assert painting.unsaved_count == 1
 
 
 def test_layers_that_were_handed_out_stay_as_they_were(tiled: Project) -> None:
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         before = painting.layers["tube"]
         painting.stroke("tube", disc(), FEATURE, "brush")
         assert not before.any()
@@ -79,7 +79,7 @@ def test_layers_that_were_handed_out_stay_as_they_were(tiled: Project) -> None:
 
 def test_a_tile_that_is_only_looked_at_is_left_as_it_is(tiled: Project) -> None:
     before = sorted(tiled.layout.root.rglob("*"))
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert not painting.can_undo
         assert painting.undo() is None
         assert painting.redo() is None
@@ -88,7 +88,7 @@ def test_a_tile_that_is_only_looked_at_is_left_as_it_is(tiled: Project) -> None:
 
 def test_features_are_painted_independently_and_undone_in_one_order(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 20, FEATURE), ("wall", 20, IGNORED), ("tube", 40, NOT_FEATURE))
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert equal(dict(painting.layers), seen[3])
         undone = [painting.undo() for _ in range(3)]
         assert [change.feature for change in undone if change is not None] == ["tube", "wall", "tube"]
@@ -104,32 +104,32 @@ def test_painting_does_not_mark_done_and_says_where_the_layer_is_from(tiled: Pro
 
 
 def test_a_feature_without_a_state_becomes_wanted_by_its_first_stroke_and_loses_it_by_undo(tiled: Project) -> None:
-    with Painting.open(tiled, WALL_ONLY) as painting:
+    with PaintSession.open(tiled, WALL_ONLY) as painting:
         assert painting.states["tube"] is None
         painting.stroke("tube", disc(), FEATURE, "brush")
         assert painting.states["tube"] is FeatureState.WANTED
-        painting.keep()
+        painting.save()
         assert state(tiled, place=WALL_ONLY) is FeatureState.WANTED
         painting.undo()
-        painting.keep()
+        painting.save()
         assert state(tiled, place=WALL_ONLY) is None
         painting.redo()
     assert state(tiled, place=WALL_ONLY) is FeatureState.WANTED
 
 
 @pytest.mark.parametrize("place", [NEGATIVE, STAR])
-def test_a_tile_that_holds_none_is_painted_only_once_that_is_taken_back(tiled: Project, place: Place) -> None:
-    with Painting.open(tiled, place) as painting:
+def test_a_tile_that_holds_none_is_painted_only_once_that_is_taken_back(tiled: Project, place: TileLocation) -> None:
+    with PaintSession.open(tiled, place) as painting:
         with pytest.raises(ProjectError, match="marked as holding no tube"):
             painting.stroke("tube", disc(), FEATURE, "brush")
         with pytest.raises(ProjectError, match="marked as holding no tube"):
-            painting.done("tube")
-        painting.make_wanted("tube")
-        assert painting.make_wanted("tube") is None
+            painting.mark_done("tube")
+        painting.mark_wanted("tube")
+        assert painting.mark_wanted("tube") is None
         painting.stroke("tube", disc(), FEATURE, "brush")
     assert state(tiled, place=place) is FeatureState.WANTED
     assert state(tiled, "other", STAR) is FeatureState.NONE_HERE
-    with Painting.open(tiled, place) as painting:
+    with PaintSession.open(tiled, place) as painting:
         painting.undo()
         painting.undo()
         assert not painting.can_undo
@@ -138,8 +138,11 @@ def test_a_tile_that_holds_none_is_painted_only_once_that_is_taken_back(tiled: P
 
 def test_an_unknown_feature_is_refused(tiled: Project) -> None:
     with pytest.raises(ProjectError, match="no feature 'vesicle'"):
-        Painting.open(tiled, PLACE, features=["vesicle"])
-    with Painting.open(tiled, PLACE, features=["tube"]) as painting, pytest.raises(ProjectError, match="'wall' here"):
+        PaintSession.open(tiled, PLACE, features=["vesicle"])
+    with (
+        PaintSession.open(tiled, PLACE, features=["tube"]) as painting,
+        pytest.raises(ProjectError, match="'wall' here"),
+    ):
         painting.stroke("wall", disc(), FEATURE, "brush")
 
 
@@ -151,12 +154,12 @@ def test_marking_done_is_a_stroke_that_can_be_undone(tiled: Project) -> None:
     assert set_done(tiled, PLACE, "tube") == np.count_nonzero(disc())
     assert state(tiled) is FeatureState.ANNOTATED
     assert set(np.unique(on_disk(tiled))) == {NOT_FEATURE, FEATURE}
-    with Painting.open(tiled, PLACE) as painting:
-        assert painting.done("tube") is None
+    with PaintSession.open(tiled, PLACE) as painting:
+        assert painting.mark_done("tube") is None
         painting.undo()
         assert equal(dict(painting.layers), seen[1])
     assert state(tiled) is FeatureState.WANTED
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         painting.redo()
     assert state(tiled) is FeatureState.ANNOTATED
 
@@ -169,10 +172,10 @@ def test_a_tile_that_is_done_stays_done_while_it_is_painted(tiled: Project) -> N
 
 def test_none_here_wipes_the_layer_and_can_be_undone(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 20, FEATURE))
-    with Painting.open(tiled, PLACE) as painting:
-        painting.none_here("tube")
-        assert painting.none_here("tube") is None
-        painting.keep()
+    with PaintSession.open(tiled, PLACE) as painting:
+        painting.mark_none_here("tube")
+        assert painting.mark_none_here("tube") is None
+        painting.save()
         assert state(tiled) is FeatureState.NONE_HERE
         assert not on_disk(tiled).any()
         painting.undo()
@@ -182,10 +185,10 @@ def test_none_here_wipes_the_layer_and_can_be_undone(tiled: Project) -> None:
 
 def test_a_whole_layer_can_be_put_as_one_stroke(tiled: Project) -> None:
     wanted = np.random.default_rng(7).integers(0, 4, (64, 64), np.uint8)
-    with Painting.open(tiled, PLACE) as painting:
-        painting.put("tube", wanted, "copied")
-        assert painting.put("tube", wanted, "copied") is None
-        assert painting.unkept == 1
+    with PaintSession.open(tiled, PLACE) as painting:
+        painting.replace_layer("tube", wanted, "copied")
+        assert painting.replace_layer("tube", wanted, "copied") is None
+        assert painting.unsaved_count == 1
     np.testing.assert_array_equal(on_disk(tiled), wanted)
 
 
@@ -202,19 +205,19 @@ MOVES = st.lists(
 )
 
 
-def moved(painting: Painting, move: tuple[str, str, int, int]) -> Change | None:
+def moved(painting: PaintSession, move: tuple[str, str, int, int]) -> LayerChange | None:
     kind, feature, x, value = move
     if kind == "undo":
         return painting.undo()
     if kind == "redo":
         return painting.redo()
     if kind == "wanted" or painting.states[feature] is FeatureState.NONE_HERE:
-        return painting.make_wanted(feature)
+        return painting.mark_wanted(feature)
     if kind == "done":
-        return painting.done(feature)
+        return painting.mark_done(feature)
     if kind == "none":
-        return painting.none_here(feature)
-    return painting.stroke(feature, box((64, 64), (x // 2, x), (63 - x, 40)), value, "box")
+        return painting.mark_none_here(feature)
+    return painting.stroke(feature, rectangle_mask((64, 64), (x // 2, x), (63 - x, 40)), value, "box")
 
 
 @IN_ONE_FOLDER
@@ -223,29 +226,29 @@ def test_undo_of_all_gives_the_start_and_redo_of_all_the_end(tiled: Project, mov
     """Also over any number of sessions."""
     shutil.rmtree(tiled.layout.annotations / "cell", ignore_errors=True)
     place_again(tiled)
-    painting = Painting.open(tiled, PLACE)
+    painting = PaintSession.open(tiled, PLACE)
     start, start_states = dict(painting.layers), dict(painting.states)
     for move in moves:
         if move[0] == "reopen":  # type: ignore[index]
             painting.close()
-            painting = Painting.open(tiled, PLACE)
+            painting = PaintSession.open(tiled, PLACE)
         else:
             before, change = painting.layers, moved(painting, move)  # type: ignore[arg-type]
             if change is not None:
-                after = applied(before[change.feature], change)
+                after = apply_change(before[change.feature], change)
                 np.testing.assert_array_equal(painting.layers[change.feature], after)
     while painting.redo() is not None:
         pass
     end, end_states = dict(painting.layers), dict(painting.states)
     painting.close()
-    painting = Painting.open(tiled, PLACE)
+    painting = PaintSession.open(tiled, PLACE)
     assert equal(dict(painting.layers), end)
     while painting.undo() is not None:
         pass
     assert equal(dict(painting.layers), start)
     assert painting.states == start_states
     painting.close()
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         while painting.redo() is not None:
             pass
         assert equal(dict(painting.layers), end)
@@ -256,18 +259,18 @@ def test_undo_of_all_gives_the_start_and_redo_of_all_the_end(tiled: Project, mov
 def place_again(project: Project) -> None:
     for feature in ("tube", "wall"):
         project.layout.tile_state(PLACE, feature).unlink(missing_ok=True)
-        place_tiles(project, [wish(PLACE, feature, negative=False)])
+        place_tiles(project, [tile_placement(PLACE, feature, negative=False)])
 
 
 def test_whatever_part_of_the_journal_reached_the_disk_the_tile_is_at_the_end_of_a_stroke(tiled: Project) -> None:
     """The layers' files are any that stood there until then: those are replaced after the journal is on disk."""
     strokes = [("tube", 10, 2), ("wall", 20, 2), ("tube", 30, 3), ("tube", 12, 1), ("wall", 40, 1)]
-    path, folder = tiled.layout.strokes(PLACE), tiled.layout.annotation_folder(PLACE)
+    path, folder = tiled.layout.stroke_log(PLACE), tiled.layout.annotation_folder(PLACE)
     seen, files, ends = list[dict[str, Layer]](), list[dict[str, bytes]](), list[int]()
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         for feature, x, value in strokes:
             painting.stroke(feature, disc(x), value, "brush")
-            painting.keep()
+            painting.save()
             seen.append(dict(painting.layers))
             files.append({file.name: file.read_bytes() for file in folder.glob("*.npy")})
             ends.append(path.stat().st_size)
@@ -278,7 +281,7 @@ def test_whatever_part_of_the_journal_reached_the_disk_the_tile_is_at_the_end_of
         for length in range(ends[at], len(content) + 1, 11):
             path.write_bytes(content[:length])
             whole = sum(end <= length for end in ends)
-            found = read_tile(tiled.layout, PLACE, ("tube", "wall"))
+            found = load_tile(tiled.layout, PLACE, ("tube", "wall"))
             # A feature whose file is not there yet was not painted by then.
             kept = {name: layer for name, layer in found.layers.items() if f"{name}.npy" in files[at]}
             assert all(np.array_equal(layer, seen[whole - 1][name]) for name, layer in kept.items()), (at, length)
@@ -287,14 +290,14 @@ def test_whatever_part_of_the_journal_reached_the_disk_the_tile_is_at_the_end_of
 
 def test_a_journal_that_lost_its_end_leaves_the_layers_and_begins_anew(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 10, 2), ("tube", 30, 3), ("wall", 30, 3))
-    path = tiled.layout.strokes(PLACE)
+    path = tiled.layout.stroke_log(PLACE)
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert equal(dict(painting.layers), seen[3])
         assert not painting.can_undo
         assert "cannot be undone" in painting.remarks[0]
         painting.stroke("tube", disc(50), FEATURE, "brush")
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         painting.undo()
         assert equal(dict(painting.layers), seen[3])
         assert painting.remarks == ()
@@ -303,38 +306,38 @@ def test_a_journal_that_lost_its_end_leaves_the_layers_and_begins_anew(tiled: Pr
 
 def test_a_full_disk_is_said_and_the_strokes_are_kept_when_there_is_room(tiled: Project) -> None:
     painted(tiled, ("tube", 10, 2))
-    before = tiled.layout.strokes(PLACE).read_bytes()
-    with Painting.open(tiled, PLACE) as painting:
+    before = tiled.layout.stroke_log(PLACE).read_bytes()
+    with PaintSession.open(tiled, PLACE) as painting:
         painting.stroke("tube", disc(30), FEATURE, "brush")
         painting.stroke("tube", disc(40), FEATURE, "brush")
         with files_of_at_most(len(before) + 30), pytest.raises(ProjectError, match=r"2 strokes .* cannot be written"):
-            painting.keep()
-        assert tiled.layout.strokes(PLACE).read_bytes() == before
-        assert painting.unkept == 2
-        assert painting.keep() == 2
+            painting.save()
+        assert tiled.layout.stroke_log(PLACE).read_bytes() == before
+        assert painting.unsaved_count == 2
+        assert painting.save() == 2
         np.testing.assert_array_equal(on_disk(tiled), painting.layers["tube"])
 
 
 def test_strokes_made_while_others_are_being_kept_are_all_kept_in_order(tiled: Project) -> None:
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         ended = threading.Event()
 
         def keep_all() -> None:
-            while not ended.is_set() or painting.unkept:
-                painting.keep()
+            while not ended.is_set() or painting.unsaved_count:
+                painting.save()
 
         writer = threading.Thread(target=keep_all)
         writer.start()
         for number in range(120):
-            painting.stroke("tube", dab((64, 64), (number // 2, number % 64), 3), number % 3 + 1, "brush")
+            painting.stroke("tube", brush_mask((64, 64), (number // 2, number % 64), 3), number % 3 + 1, "brush")
             if number % 10 == 9:
                 painting.undo()
         ended.set()
         writer.join()
-        assert painting.unkept == 0
+        assert painting.unsaved_count == 0
         np.testing.assert_array_equal(on_disk(tiled), painting.layers["tube"])
         last = dict(painting.layers)
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert equal(dict(painting.layers), last)
         while painting.undo():
             pass

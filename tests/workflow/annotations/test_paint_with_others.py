@@ -12,20 +12,20 @@ from helpers.job_project import is_gone
 from helpers.paint_project import NEGATIVE, PLACE, disc, on_disk, painted, place_tiles_to_paint
 
 from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
-from tomoseg_tui.core.paint_tools import dab
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.paint_tools import brush_mask
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError
 from tomoseg_tui.project import catalog, stroke_log
 from tomoseg_tui.project.annotation_files import write_array
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import (
     import_label_volume,
-    label_map,
+    parse_label_map,
     set_done,
     set_none_here,
 )
-from tomoseg_tui.workflow.annotations.paint_session import Painting, who_paints
-from tomoseg_tui.workflow.tiles.placing import place_tiles, remove_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession, paint_lock_owner
+from tomoseg_tui.workflow.tiles.placing import place_tiles, remove_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_feature, rename_tomogram
 
 
@@ -42,11 +42,11 @@ def test_a_layer_that_another_program_wrote_counts_and_its_history_begins_anew(t
     theirs = np.full((64, 64), NOT_FEATURE, np.uint8)
     write_array(tiled.layout.annotation(PLACE, "tube"), theirs)
     np.testing.assert_array_equal(on_disk(tiled), theirs)
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert "tube was written by another program" in painting.remarks[0]
         assert [change.feature for change in iter(painting.undo, None)] == ["wall"]
         painting.stroke("tube", disc(50), FEATURE, "brush")
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert painting.remarks == ()
         painting.undo()
         np.testing.assert_array_equal(painting.layers["tube"], theirs)
@@ -58,14 +58,14 @@ def test_an_import_over_painting_ends_what_can_be_undone_of_that_feature(tiled: 
     labels = np.zeros((8, 128, 128), np.int8)
     labels[4, 60:64, 30:40] = 1
     volume = write_mrc(tmp_path / "labels.mrc", labels)
-    import_label_volume(tiled, volume, "cell", label_map(["1=tube"]))
+    import_label_volume(tiled, volume, "cell", parse_label_map(["1=tube"]))
     imported = on_disk(tiled)
     painted(tiled, ("tube", 10, 2), ("wall", 20, 2))
-    left = import_label_volume(tiled, volume, "cell", label_map(["1=tube"]))
-    assert any("painted by a person" in line for line in left.left)
-    import_label_volume(tiled, volume, "cell", label_map(["1=tube"]), replace=True)
+    left = import_label_volume(tiled, volume, "cell", parse_label_map(["1=tube"]))
+    assert any("painted by a person" in line for line in left.skipped)
+    import_label_volume(tiled, volume, "cell", parse_label_map(["1=tube"]), replace=True)
     np.testing.assert_array_equal(on_disk(tiled), imported)
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert painting.remarks == ()
         assert [change.feature for change in iter(painting.undo, None)] == ["wall"]
 
@@ -73,46 +73,46 @@ def test_an_import_over_painting_ends_what_can_be_undone_of_that_feature(tiled: 
 def test_none_said_by_a_command_ends_what_can_be_undone(tiled: Project) -> None:
     painted(tiled, ("tube", 10, 2))
     set_none_here(tiled, PLACE, "tube")
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert not painting.can_undo
         assert not painting.layers["tube"].any()
-        painting.make_wanted("tube")
+        painting.mark_wanted("tube")
         painting.stroke("tube", disc(), FEATURE, "brush")
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert painting.remarks == ()
         painting.undo()
         assert not painting.layers["tube"].any()
 
 
 def test_the_first_stroke_that_is_kept_takes_the_tile_and_closing_gives_it_back(tiled: Project) -> None:
-    first, second = Painting.open(tiled, PLACE), Painting.open(tiled, PLACE)
+    first, second = PaintSession.open(tiled, PLACE), PaintSession.open(tiled, PLACE)
     first.stroke("tube", disc(), FEATURE, "brush")
-    assert who_paints(tiled, PLACE) is None
-    first.keep()
-    painter = who_paints(tiled, PLACE)
+    assert paint_lock_owner(tiled, PLACE) is None
+    first.save()
+    painter = paint_lock_owner(tiled, PLACE)
     assert painter is not None
-    assert painter.here
+    assert painter.is_this_process
     second.stroke("tube", disc(10), FEATURE, "brush")
     with pytest.raises(AlreadyRunningError, match="is being painted by this program"):
-        second.keep()
-    assert second.unkept == 0
+        second.save()
+    assert second.unsaved_count == 0
     np.testing.assert_array_equal(second.layers["tube"], first.layers["tube"])
     first.close()
     first.close()
-    assert who_paints(tiled, PLACE) is None
+    assert paint_lock_owner(tiled, PLACE) is None
     second.stroke("tube", disc(10), FEATURE, "brush")
     second.close()
     assert np.count_nonzero(on_disk(tiled)) == np.count_nonzero(disc() | disc(10))
 
 
 def test_a_tile_that_changed_since_it_was_opened_is_shown_anew_before_it_is_painted(tiled: Project) -> None:
-    painting = Painting.open(tiled, PLACE)
+    painting = PaintSession.open(tiled, PLACE)
     painted(tiled, ("tube", 10, 2))
     painting.stroke("tube", disc(30), FEATURE, "brush")
     with pytest.raises(ProjectError, match="changed by another program"):
-        painting.keep()
+        painting.save()
     np.testing.assert_array_equal(painting.layers["tube"], on_disk(tiled))
-    assert who_paints(tiled, PLACE) is None
+    assert paint_lock_owner(tiled, PLACE) is None
     painting.stroke("tube", disc(30), FEATURE, "brush")
     painting.close()
     assert np.count_nonzero(on_disk(tiled)) == np.count_nonzero(disc(10) | disc(30))
@@ -121,13 +121,13 @@ def test_a_tile_that_changed_since_it_was_opened_is_shown_anew_before_it_is_pain
 PAINTER = """
 import sys
 from pathlib import Path
-from tomoseg_tui.core.paint_tools import dab
-from tomoseg_tui.core.tiles import place_from_id
+from tomoseg_tui.core.paint_tools import brush_mask
+from tomoseg_tui.core.tiles import parse_tile_id
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.paint_session import Painting
-painting = Painting.open(Project.open(Path(sys.argv[1])), place_from_id(sys.argv[2]))
-painting.stroke("tube", dab((64, 64), (20, 20), 5), 2, "brush")
-painting.keep()
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession
+painting = PaintSession.open(Project.open(Path(sys.argv[1])), parse_tile_id(sys.argv[2]))
+painting.stroke("tube", brush_mask((64, 64), (20, 20), 5), 2, "brush")
+painting.save()
 print("painted", flush=True)
 sys.stdin.readline()
 painting.close()
@@ -145,15 +145,15 @@ def test_another_program_is_told_who_paints_and_nothing_of_the_tile_is_changed(
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"painted\n"
-        painter = who_paints(tiled, PLACE)
+        painter = paint_lock_owner(tiled, PLACE)
         assert painter is not None
-        assert (painter.pid, painter.here) == (other.pid, False)
+        assert (painter.pid, painter.is_this_process) == (other.pid, False)
         taken = rf"is being painted by .+ \(process {other.pid} on .+, since 2"
-        painting = Painting.open(tiled, PLACE)
+        painting = PaintSession.open(tiled, PLACE)
         assert painting.layers["tube"].any()
         painting.stroke("wall", disc(), FEATURE, "brush")
         with pytest.raises(AlreadyRunningError, match=taken):
-            painting.keep()
+            painting.save()
         for command in (
             lambda: set_done(tiled, PLACE, "tube"),
             lambda: set_none_here(tiled, PLACE, "tube"),
@@ -166,27 +166,27 @@ def test_another_program_is_told_who_paints_and_nothing_of_the_tile_is_changed(
                 command()
         refused = tomoseg.refused("annotations", "set", PLACE.id, "--feature", "tube", "--none")
         assert f"process {other.pid}" in refused
-        left = import_label_volume(tiled, volume, "cell", label_map(["1=tube"]), replace=True).left
+        left = import_label_volume(tiled, volume, "cell", parse_label_map(["1=tube"]), replace=True).skipped
         assert any(f"process {other.pid}" in line for line in left)
         other.kill()
         other.wait()
         wait_until(lambda: is_gone(other.pid))
-    assert who_paints(tiled, PLACE) is None
-    assert set_done(tiled, PLACE, "tube") == np.count_nonzero(dab((64, 64), (20, 20), 5))
+    assert paint_lock_owner(tiled, PLACE) is None
+    assert set_done(tiled, PLACE, "tube") == np.count_nonzero(brush_mask((64, 64), (20, 20), 5))
 
 
 def test_a_painter_on_another_host_that_was_silent_for_long_loses_the_tile(tiled: Project) -> None:
     """And is told so before it can write over what the next one has painted."""
-    first = Painting.open(tiled, PLACE)
+    first = PaintSession.open(tiled, PLACE)
     first.stroke("tube", disc(10), FEATURE, "brush")
-    first.keep()
+    first.save()
     claim = tiled.layout.painting_claim(PLACE)
     theirs = {**json.loads(claim.read_bytes()), "host": "elsewhere", "user": "ann"}
     claim.write_text(json.dumps(theirs))
     first.stroke("tube", disc(30), FEATURE, "brush")
     with pytest.raises(AlreadyRunningError, match=r"painted by ann \(process \d+ on elsewhere"):
-        first.keep()
-    assert first.unkept == 0
+        first.save()
+    assert first.unsaved_count == 0
     np.testing.assert_array_equal(first.layers["tube"], on_disk(tiled))
     assert claim.exists()
 
@@ -205,8 +205,8 @@ def test_renaming_keeps_what_can_be_undone(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 10, 2), ("tube", 30, 2))
     rename_feature(tiled, "tube", "filament")
     rename_tomogram(tiled, "cell", "lamella")
-    moved_to = Place("lamella", PLACE.z, PLACE.y, PLACE.x)
-    with Painting.open(tiled, moved_to) as painting:
+    moved_to = TileLocation("lamella", PLACE.z, PLACE.y, PLACE.x)
+    with PaintSession.open(tiled, moved_to) as painting:
         assert painting.remarks == ()
         np.testing.assert_array_equal(painting.layers["filament"], seen[2]["tube"])
         painting.undo()
@@ -216,17 +216,17 @@ def test_renaming_keeps_what_can_be_undone(tiled: Project) -> None:
 
 def test_a_feature_may_be_called_as_the_files_are(tiled: Project) -> None:
     for name in ("painting", "strokes", "claim"):
-        place_tiles(tiled, [wish(PLACE, name, negative=False)])
+        place_tiles(tiled, [tile_placement(PLACE, name, negative=False)])
     painted(tiled, ("painting", 10, 2), ("strokes", 20, 2), ("claim", 30, 2))
     assert set(catalog.tile_at(tiled.layout, PLACE).states) == {"tube", "wall", "painting", "strokes", "claim"}
-    assert len(stroke_log.read_journal(tiled.layout.strokes(PLACE)).lines) == 3  # type: ignore[union-attr]
+    assert len(stroke_log.read_stroke_log(tiled.layout.stroke_log(PLACE)).entries) == 3  # type: ignore[union-attr]
 
 
 def test_a_rename_that_was_cut_short_is_finished_by_saying_it_again(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 10, 2), ("tube", 30, 2))
-    stroke_log.note(tiled.layout.strokes(PLACE), stroke_log.RENAMED, "tube", "filament")
+    stroke_log.append_event(tiled.layout.stroke_log(PLACE), stroke_log.RENAMED, "tube", "filament")
     rename_feature(tiled, "tube", "filament")
-    with Painting.open(tiled, PLACE) as painting:
+    with PaintSession.open(tiled, PLACE) as painting:
         assert painting.remarks == ()
         painting.undo()
         np.testing.assert_array_equal(painting.layers["filament"], seen[1]["tube"])

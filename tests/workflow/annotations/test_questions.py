@@ -5,19 +5,19 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.paint_tools import box, dab
+from tomoseg_tui.core.paint_tools import brush_mask, rectangle_mask
 from tomoseg_tui.core.tiles import FeatureState
-from tomoseg_tui.workflow.annotations.questions import doubts
+from tomoseg_tui.workflow.annotations.questions import annotation_warnings
 
-BAND = box((64, 64), (24, 0), (39, 63))
+BAND = rectangle_mask((64, 64), (24, 0), (39, 63))
 GREY = (np.random.default_rng(7).standard_normal((64, 64)) - 2 * BAND).astype(np.float32)
-ONE, TWO = dab((64, 64), (10, 10), 1), dab((64, 64), (50, 10), 1)
+ONE, TWO = brush_mask((64, 64), (10, 10), 1), brush_mask((64, 64), (50, 10), 1)
 
 
 def asked(mask: NDArray[np.bool_], state: FeatureState = FeatureState.ANNOTATED, sure: int = 0) -> list[str]:
     opinion = np.zeros((64, 64), np.float32)
     opinion[:sure] = 0.97
-    return doubts("tube", np.where(mask, FEATURE, 0).astype(np.uint8), state, GREY, opinion=opinion)
+    return annotation_warnings("tube", np.where(mask, FEATURE, 0).astype(np.uint8), state, GREY, prediction=opinion)
 
 
 def test_a_tile_that_looks_safe_is_not_asked_about() -> None:
@@ -41,7 +41,7 @@ def test_a_positive_is_asked_about_its_mask(mask: NDArray[np.bool_], question: s
 
 
 def test_density_that_was_left_out_is_asked_about() -> None:
-    (question,) = asked(BAND & box((64, 64), (0, 0), (63, 40)))
+    (question,) = asked(BAND & rectangle_mask((64, 64), (0, 0), (63, 40)))
     assert question.startswith("Density that touches the mask of tube looks like it, ")
 
 

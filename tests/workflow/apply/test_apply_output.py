@@ -12,7 +12,7 @@ from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord, write_record
-from tomoseg_tui.workflow.apply.output import SLAB, Prepared, task_of, task_under_way
+from tomoseg_tui.workflow.apply.output import SLAB, ApplyOutputHeader, apply_task, running_task
 
 RECORD = TomogramRecord(
     file="cell.mrc", shape_zyx=(20, 8, 8), voxel_size_angstrom=10.0, origin_xyz_angstrom=(0, 0, 0),
@@ -25,7 +25,7 @@ def test_slabs_cover_the_slices_asked_for_and_begin_at_multiples(depth: int, dat
     start = data.draw(st.integers(0, depth - 1))
     stop = data.draw(st.integers(start + 1, depth))
     record = msgspec.structs.replace(RECORD, shape_zyx=(depth, 8, 8))
-    slabs = task_of(record, "cell", Path(), f"{start}:{stop}").slabs
+    slabs = apply_task(record, "cell", Path(), f"{start}:{stop}").slabs
     assert [z for a, b in slabs for z in range(a, b)] == list(range(start, stop))
     assert all(a % SLAB == 0 for a, _ in slabs[1:])
 
@@ -37,13 +37,13 @@ def partial(tmp_path: Path) -> Path:
 
 
 def test_a_job_that_has_begun_nothing_has_nothing(partial: Path) -> None:
-    assert task_under_way(partial, RECORD, "cell", None) is None
-    assert task_under_way(partial.parent / "gone", RECORD, "cell", None) is None
+    assert running_task(partial, RECORD, "cell", None) is None
+    assert running_task(partial.parent / "gone", RECORD, "cell", None) is None
 
 
 def test_only_listed_slabs_and_kept_slices_are_filled(partial: Path) -> None:
-    write_record(partial / "digest" / "cell" / "prepared.json", Prepared({"tube": [(0, 2)]}))
-    task = task_under_way(partial, RECORD, "cell", "4:20")
+    write_record(partial / "digest" / "cell" / "prepared.json", ApplyOutputHeader({"tube": [(0, 2)]}))
+    task = running_task(partial, RECORD, "cell", "4:20")
     assert task is not None
     assert (task.filled("tube"), task.filled("wall")) == ([(0, 2)], [])
     task.finished.add(3)
@@ -54,16 +54,16 @@ def test_only_listed_slabs_and_kept_slices_are_filled(partial: Path) -> None:
 
 
 def test_published_maps_are_no_longer_in_the_making(partial: Path) -> None:
-    write_record(partial / "digest" / "cell" / "prepared.json", Prepared())
-    task = task_under_way(partial, RECORD, "cell", None)
+    write_record(partial / "digest" / "cell" / "prepared.json", ApplyOutputHeader())
+    task = running_task(partial, RECORD, "cell", None)
     assert task is not None
     task.published_mark.touch()
-    assert task_under_way(partial, RECORD, "cell", None) is None
+    assert running_task(partial, RECORD, "cell", None) is None
 
 
 def test_the_record_of_a_real_tomogram_fits(project: Project, tmp_path: Path) -> None:
     bring(project, "cell", noise((9, 64, 64)))
-    task = task_of(catalog.tomogram(project.layout, "cell"), "cell", tmp_path, None)
+    task = apply_task(catalog.load_tomogram(project.layout, "cell"), "cell", tmp_path, None)
     assert task.slabs == [(0, 6), (6, 9)]
 
 

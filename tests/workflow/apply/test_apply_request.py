@@ -89,7 +89,7 @@ def test_an_output_is_named_from_the_project_and_not_replaced(cell: Project) -> 
     with pytest.raises(ProjectError, match=r"out.mrc exists"):
         ask(cell, output="out.mrc")
     assert ask(cell, output="out.mrc", force=True) == []
-    assert cell.layout.kept(Path(cell.layout.root / "out.mrc")) == "out.mrc"
+    assert cell.layout.stored_path(Path(cell.layout.root / "out.mrc")) == "out.mrc"
 
 
 def test_dots_in_names_never_make_one_map_of_two(cell: Project) -> None:

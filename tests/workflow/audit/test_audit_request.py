@@ -7,16 +7,16 @@ import pytest
 from helpers.cli_runner import write_mrc
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, TomosegError
 from tomoseg_tui.io.trainset_file import read_training_set
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
 from tomoseg_tui.workflow.audit import audit_request
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.training_plan import training_settings
-from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
 PLACES = [(4, 40, 40), (4, 44, 88), (1, 88, 40), (7, 90, 90), (5, 44, 92), (2, 64, 64)]
 """Many of them overlap; (z, y, x)."""
@@ -25,11 +25,11 @@ PLACES = [(4, 40, 40), (4, 44, 88), (1, 88, 40), (7, 90, 90), (5, 44, 92), (2, 6
 @pytest.fixture
 def labelled(cell: Project, tmp_path: Path) -> Project:
     """A training set `set` of six tiles that hold a column of tube in each 16, and overlap here and there."""
-    place_tiles(cell, [wish(Place("cell", *at), "tube", negative=False) for at in PLACES])
+    place_tiles(cell, [tile_placement(TileLocation("cell", *at), "tube", negative=False) for at in PLACES])
     labels = np.zeros((8, 128, 128), np.int8)
     labels[:, :, ::16] = 1
-    import_label_volume(cell, write_mrc(tmp_path / "labels.mrc", labels), "cell", label_map(["1=tube"]))
-    build_named(cell, "set", SetRequest(("tube",), 0.2))
+    import_label_volume(cell, write_mrc(tmp_path / "labels.mrc", labels), "cell", parse_label_map(["1=tube"]))
+    build_trainset(cell, "set", TrainsetRequest(("tube",), 0.2))
     return cell
 
 
@@ -46,14 +46,14 @@ def test_every_tile_is_judged_once_by_a_network_that_learns_no_pixel_of_its_box(
                 half = one.size // 2
                 low = max(one.z - 4, 0)
                 inside[low : one.z + 5, one.y - half : one.y + half, one.x - half : one.x + half] = True
-        learned = audit_request.teaching_tiles(patches, facts, folds, fold)
+        learned = audit_request.training_tiles(patches, facts, folds, fold)
         others = [one for one, own in zip(facts, folds == fold, strict=True) if not own]
         for one, layer in zip(others, learned.layers[:, 0], strict=True):
             half = one.size // 2
             box = inside[one.z, one.y - half : one.y + half, one.x - half : one.x + half]
             assert (layer[box] == IGNORED).all()
             assert (layer[~box] != IGNORED).all()
-        own_tiles = audit_request.judged_tiles(patches, folds, fold)
+        own_tiles = audit_request.validation_tiles(patches, folds, fold)
         np.testing.assert_array_equal(
             own_tiles.layers[:, 0], [tile.layers[0] for tile, own in zip(tiles, folds == fold, strict=True) if own]
         )
@@ -79,16 +79,19 @@ def test_where_nothing_is_left_to_learn_from_that_is_said_before_the_first_train
 def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelled: Project) -> None:
     plan = audit_request.plan_audit(labelled, AuditRequest(name="a", features=("tube",)))
     settings = audit_request.fold_settings(
-        labelled, AuditRequest(name="a", features=("tube",), seed=5), teaching=4, features=1
+        labelled, AuditRequest(name="a", features=("tube",), seed=5), training_tile_count=4, features=1
     )
     usual = training_settings(
-        labelled, audit_request.as_training(AuditRequest(name="a", features=("tube",))), teaching=6, features=1
+        labelled,
+        audit_request.to_train_request(AuditRequest(name="a", features=("tube",))),
+        training_tile_count=6,
+        features=1,
     )
     assert settings.epochs * FOLDS == plan.settings.epochs
     assert abs(plan.settings.epochs - usual.epochs) <= FOLDS / 2
     assert settings.seed == 5
     few = AuditRequest(name="a", trainset="set", epochs=3)
-    assert audit_request.fold_settings(labelled, few, teaching=4, features=1).epochs == 3
+    assert audit_request.fold_settings(labelled, few, training_tile_count=4, features=1).epochs == 3
     assert audit_request.plan_audit(labelled, few).settings.epochs == 3 * FOLDS
 
 

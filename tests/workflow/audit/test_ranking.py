@@ -5,17 +5,17 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
-from tomoseg_tui.io.trainset_file import TileFacts
+from tomoseg_tui.io.trainset_file import TileMetadata
 from tomoseg_tui.project.records import AuditedTile
-from tomoseg_tui.workflow.audit.ranking import rank_tiles
+from tomoseg_tui.workflow.audit.ranking import rank_label_errors
 
 EDGE = 64
 GOOD_POSITIVES, GOOD_NEGATIVES = 4, 4
 Layers = NDArray[np.uint8]
 
 
-def facts(number: int) -> TileFacts:
-    return TileFacts(
+def facts(number: int) -> TileMetadata:
+    return TileMetadata(
         id=f"cell:{number},0,0:64", tomogram="cell", space="cell", x=number, y=0, z=0, size=EDGE, mean=0.0, sigma=1.0,
         sign=1, signs=(1,), group=number, held_out=False, digest=f"{number}",
     )  # fmt: skip
@@ -46,7 +46,7 @@ def rank(
         )
     patches = TilePatches(densities, layers, signs, np.zeros(len(layers), bool), ("tube",))
     outputs = np.where(shown == 2, np.float32(0.96), np.float32(0.02))
-    return rank_tiles(patches, [facts(k) for k in range(len(layers))], np.arange(len(layers)) % 4, outputs)
+    return rank_label_errors(patches, [facts(k) for k in range(len(layers))], np.arange(len(layers)) % 4, outputs)
 
 
 def only_reason(ranked: tuple[AuditedTile, ...]) -> str:

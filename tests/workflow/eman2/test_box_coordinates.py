@@ -8,9 +8,9 @@ from helpers.eman2_project import SHAPE_ZYX, EmanFolder, box, cut, smooth_noise
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.eman2.box_coordinates import tile_edge
-from tomoseg_tui.workflow.eman2.import_plan import EmanPlan, EmanRequest, plan_import
-from tomoseg_tui.workflow.eman2.project import is_eman_project, look_at
-from tomoseg_tui.workflow.eman2.tile_stacks import inner
+from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportPlan, Eman2ImportRequest, plan_import
+from tomoseg_tui.workflow.eman2.project import is_eman2_project, scan_project
+from tomoseg_tui.workflow.eman2.tile_stacks import inner_slice
 
 HALF = (5, 48, 55)
 XYZ = (50, 40, 3)
@@ -25,11 +25,11 @@ def eman(tmp_path: Path) -> EmanFolder:
     return folder
 
 
-def planned(project: Project, eman: EmanFolder, version: str | None = None) -> EmanPlan:
-    return plan_import(project, look_at(eman.root), EmanRequest(eman.root, version=version))
+def planned(project: Project, eman: EmanFolder, version: str | None = None) -> Eman2ImportPlan:
+    return plan_import(project, scan_project(eman.root), Eman2ImportRequest(eman.root, version=version))
 
 
-def where(plan: EmanPlan) -> list[tuple[str, tuple[int, int, int], int]]:
+def where(plan: Eman2ImportPlan) -> list[tuple[str, tuple[int, int, int], int]]:
     return [(one.version.name, one.centre_zyx, one.size) for one in plan.boxes]
 
 
@@ -106,13 +106,13 @@ def test_the_tiles_of_several_sets_saved_together_are_told_apart_by_their_boxes(
 @pytest.mark.parametrize(("size", "edge"), [(1, 16), (16, 16), (17, 32), (33, 48), (50, 64), (64, 64), (65, 80)])
 def test_a_box_lies_in_the_tile_that_takes_it_with_the_same_centre(size: int, edge: int) -> None:
     assert tile_edge(size) == edge
-    part = inner(edge, size)
+    part = inner_slice(edge, size)
     assert 0 <= part.start < part.stop <= edge
     assert part.start + size // 2 == edge // 2
 
 
 def test_a_folder_of_eman2_is_known_by_its_folders(tmp_path: Path, eman: EmanFolder) -> None:
-    assert is_eman_project(eman.root)
-    assert not is_eman_project(tmp_path)
+    assert is_eman2_project(eman.root)
+    assert not is_eman2_project(tmp_path)
     with pytest.raises(UsageError, match="no project of EMAN2"):
-        look_at(tmp_path)
+        scan_project(tmp_path)

@@ -9,10 +9,10 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.workflow.eman2.box_sets import (
     Meaning,
     feature_name,
-    guess,
-    map_words,
-    meanings_of,
-    read_set_map,
+    guess_meanings,
+    parse_set_map,
+    resolve_meanings,
+    set_map_argv,
     sounds_negative,
 )
 
@@ -44,18 +44,18 @@ def test_any_set_can_become_a_feature(name: str) -> None:
     ],
 )
 def test_a_negative_set_belongs_to_the_nearest_other(names: list[str], expected: dict[str, str]) -> None:
-    assert {name: guess(names)[name].word for name in expected} == expected
+    assert {name: guess_meanings(names)[name].text for name in expected} == expected
 
 
 def test_what_is_told_is_offered_on() -> None:
-    told = read_set_map(["good=microtubule"])
-    assert guess(["good", "bad"], told)["bad"].word == "microtubule:negative"
+    told = parse_set_map(["good=microtubule"])
+    assert guess_meanings(["good", "bad"], told)["bad"].text == "microtubule:negative"
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from(["mt", "mt:negative", "*:negative", "ignore"])))
 def test_a_map_survives_being_typed(words: dict[str, str]) -> None:
-    meanings = read_set_map([f"{name}={word}" for name, word in words.items()])
-    assert read_set_map(map_words(meanings)[1::2]) == meanings
+    meanings = parse_set_map([f"{name}={word}" for name, word in words.items()])
+    assert parse_set_map(set_map_argv(meanings)[1::2]) == meanings
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,15 @@ def test_a_map_survives_being_typed(words: dict[str, str]) -> None:
 )
 def test_a_word_of_another_form_is_refused(word: str) -> None:
     with pytest.raises(TomosegError) as caught:
-        read_set_map([word])
+        parse_set_map([word])
     assert caught.value.fix
 
 
 def test_negative_sets_must_be_told_and_the_line_is_given() -> None:
     with pytest.raises(UsageError) as caught:
-        meanings_of(["good", "bad"], {"good": Meaning("mt")}, "tomoseg import --eman2 D")
+        resolve_meanings(["good", "bad"], {"good": Meaning("mt")}, "tomoseg import --eman2 D")
     assert caught.value.fix == "Say it, as in: tomoseg import --eman2 D --map good=mt --map bad=mt:negative"
     with pytest.raises(UsageError, match="no set 'x'"):
-        meanings_of(["good"], {"x": Meaning("mt")}, "")
+        resolve_meanings(["good"], {"x": Meaning("mt")}, "")
     with pytest.raises(UsageError, match="twice"):
-        read_set_map(["a=b", "a=c"])
+        parse_set_map(["a=b", "a=c"])

@@ -45,8 +45,8 @@ def test_what_is_no_chain_of_ours_is_said(tmp_path: Path, option: str) -> None:
 
 def test_versions_of_versions_are_followed_and_inversions_counted(tmp_path: Path) -> None:
     lines = [f"{PROGRAM} t.hdf --invert --proctag a", f"{PROGRAM} tomograms/t_a.hdf --proctag b --proc1= --proc2="]
-    assert asked(tmp_path, "t_a_b.hdf", *lines) == Filtering((USUAL_STEP, FilterStep(0, 0, 3)), turned=True)
-    assert asked(tmp_path, "t_a_b.hdf", *lines, lines[1] + " --invert").turned is False
+    assert asked(tmp_path, "t_a_b.hdf", *lines) == Filtering((USUAL_STEP, FilterStep(0, 0, 3)), inverted=True)
+    assert asked(tmp_path, "t_a_b.hdf", *lines, lines[1] + " --invert").inverted is False
     assert asked(tmp_path, "t.hdf", *lines) == Filtering()
 
 

@@ -9,15 +9,15 @@ from helpers.cli_runner import bring, make_card, put_card, write_map
 
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Pace
+from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
-from tomoseg_tui.workflow.estimates.estimator import Estimate, Work, estimate, refuse_what_does_not_fit, work_of
+from tomoseg_tui.workflow.estimates.estimator import Estimate, Work, estimate, require_memory_and_disk, work_of
 from tomoseg_tui.workflow.merge.merge_request import MapChoice, MergeRequest
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
 SHAPE_ZYX = (20, 64, 80)
 VOXELS = 20 * 64 * 80
-PACE = Pace(start_seconds=10.0, unit_seconds=0.5, judging_seconds=0.25, memory_bytes=1000)
+PACE = Timing(start_seconds=10.0, unit_seconds=0.5, judging_seconds=0.25, memory_bytes=1000)
 
 
 @pytest.fixture
@@ -54,22 +54,22 @@ def test_what_is_not_there_yet_cannot_be_estimated(cell: Project) -> None:
 
 
 def test_an_estimate_is_the_pace_times_the_work() -> None:
-    training = Work("train", 100, 70, 1.0, 2.0, {}, "key", judged=8, tiles_bytes=500)
-    assert estimate(training, PACE) == Estimate(10 + 50 + 2, 1500, 0, 70, measured=True)
+    training = Work("train", 100, 70, 1.0, 2.0, {}, "key", validations=8, tiles_bytes=500)
+    assert estimate(training, PACE) == Estimate(10 + 50 + 2, 1500, 0, 70, is_measured=True)
     shared = Work("apply", 100, 70, 1.0, 2.0, {}, "key", workers=4)
-    assert estimate(shared, PACE) == Estimate(10 + 50 / 4, 4000, 0, 70, measured=True)
+    assert estimate(shared, PACE) == Estimate(10 + 50 / 4, 4000, 0, 70, is_measured=True)
 
 
 def test_without_a_pace_it_is_a_guess_that_knows_nothing_of_a_gpu() -> None:
     on_gpu = Work("train", 100, 70, 1.5, 2.0, {}, "key", on_gpu=True)
-    assert estimate(on_gpu, None) == Estimate(1.5, 2, None, 70, measured=False)
+    assert estimate(on_gpu, None) == Estimate(1.5, 2, None, 70, is_measured=False)
 
 
-FOUND = Estimate(100.0, 8_000, 0, 5_000_000_000, measured=True)
+FOUND = Estimate(100.0, 8_000, 0, 5_000_000_000, is_measured=True)
 
 
 def test_what_fits_is_not_refused() -> None:
-    refuse_what_does_not_fit("apply", FOUND, memory_bytes=8_000, disk_bytes=5_000_000_000)
+    require_memory_and_disk("apply", FOUND, memory_bytes=8_000, disk_bytes=5_000_000_000)
 
 
 @pytest.mark.parametrize(
@@ -84,5 +84,5 @@ def test_what_fits_is_not_refused() -> None:
 )
 def test_what_does_not_fit_is_refused_with_what_would(kind: str, memory: int, disk: int, said: str) -> None:
     with pytest.raises(JobError) as caught:
-        refuse_what_does_not_fit(kind, FOUND, memory_bytes=memory, disk_bytes=disk, workers=4)
+        require_memory_and_disk(kind, FOUND, memory_bytes=memory, disk_bytes=disk, workers=4)
     assert said in caught.value.fix

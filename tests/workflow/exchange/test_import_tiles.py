@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tomoseg_tui.core.mask_encoding import CODES, PALETTE
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, TomosegError, UsageError
 from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.io.export_manifest import read_manifest
@@ -26,25 +26,30 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer, write_array
 from tomoseg_tui.project.catalog import Project, make_project
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
-from tomoseg_tui.workflow.annotations.import_annotations import Annotated
-from tomoseg_tui.workflow.exchange.export_formats import FORMS, Form
-from tomoseg_tui.workflow.exchange.export_tiles import Loan, LoanWish, lend
-from tomoseg_tui.workflow.exchange.import_masks import MaskImport, take_masks
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult
+from tomoseg_tui.workflow.exchange.export_formats import EXPORT_FORMATS, ExportFormat
+from tomoseg_tui.workflow.exchange.export_tiles import TileExport, TileExportRequest, export_tiles
+from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import_masks_from_file
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
 SHAPE = (6, 160, 160)
-PLACES = (Place("cell", 1, 40, 40), Place("cell", 1, 40, 112), Place("cell", 3, 100, 60), Place("cell", 4, 10, 150))
+PLACES = (
+    TileLocation("cell", 1, 40, 40),
+    TileLocation("cell", 1, 40, 112),
+    TileLocation("cell", 3, 100, 60),
+    TileLocation("cell", 4, 10, 150),
+)
 """Of one size and apart in each slice; the last one sticks out of the volume."""
 FEATURES = ("tube", "wall")
 LAYERS = st.sampled_from(["none", "wanted", "unseen", "random", "feature", "not", "seen"])
-Layers = dict[tuple[Place, str], NDArray[np.uint8]]
+Layers = dict[tuple[TileLocation, str], NDArray[np.uint8]]
 
 
 def make(folder: Path) -> Project:
     """Make a project with a tomogram and tiles that are wanted for both features."""
     project = make_project(folder)
     bring(project, "cell", noise(SHAPE))
-    place_tiles(project, [wish(place, feature, negative=False) for place in PLACES for feature in FEATURES])
+    place_tiles(project, [tile_placement(place, feature, negative=False) for place in PLACES for feature in FEATURES])
     return Project.open(folder)
 
 
@@ -75,7 +80,9 @@ def some_layer(kind: str, seed: int) -> NDArray[np.uint8]:
     }[kind]
 
 
-def paint(project: Project, place: Place, feature: str, layer: NDArray[np.uint8], *, kind: str = "imported") -> None:
+def paint(
+    project: Project, place: TileLocation, feature: str, layer: NDArray[np.uint8], *, kind: str = "imported"
+) -> None:
     write_array(project.layout.annotation(place, feature), layer)
     record = StateRecord(FeatureState.ANNOTATED, now(), LayerSource(kind, "some.mrc", now()))
     write_record(project.layout.tile_state(place, feature), record)
@@ -90,7 +97,7 @@ def paint_some(project: Project) -> Layers:
     return layers
 
 
-def known(project: Project) -> dict[tuple[Place, str], tuple[str, list[int] | None]]:
+def known(project: Project) -> dict[tuple[TileLocation, str], tuple[str, list[int] | None]]:
     """Return state and pixels of every tile and feature; a layer on which nothing was looked at counts as none."""
     found = {}
     for place in PLACES:
@@ -102,32 +109,41 @@ def known(project: Project) -> dict[tuple[Place, str], tuple[str, list[int] | No
     return found
 
 
-def layer_at(project: Project, place: Place, feature: str = "tube") -> NDArray[np.uint8]:
+def layer_at(project: Project, place: TileLocation, feature: str = "tube") -> NDArray[np.uint8]:
     layer = read_layer(project.layout, place, feature)
     assert layer is not None
     return layer
 
 
-def send(project: Project, folder: Path, form: Form, *, features: Sequence[str] = (), slab: int | None = None) -> Loan:
+def send(
+    project: Project, folder: Path, form: ExportFormat, *, features: Sequence[str] = (), slab: int | None = None
+) -> TileExport:
     folder.mkdir(exist_ok=True)
     target = folder / ("out" if form == "png" else f"out.{'tif' if form == 'napari' else form}")
-    wanted = LoanWish(target, form, tuple(features), slab=slab, force=True)
-    return lend(project, wanted)
+    wanted = TileExportRequest(target, form, tuple(features), slice_margin=slab, force=True)
+    return export_tiles(project, wanted)
 
 
-def take(project: Project, path: Path, **words: Any) -> Annotated:
-    return take_masks(project, MaskImport(path, **words))
+def take(project: Project, path: Path, **words: Any) -> AnnotationResult:
+    return import_masks_from_file(project, MaskImportRequest(path, **words))
 
 
 # Round trips
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("form", "slab"), [*((form, None) for form in FORMS), *((form, 1) for form in FORMS[:4])])
+@pytest.mark.parametrize(
+    ("form", "slab"), [*((form, None) for form in EXPORT_FORMATS), *((form, 1) for form in EXPORT_FORMATS[:4])]
+)
 @settings(max_examples=6, deadline=None)
 @given(kinds=st.lists(LAYERS, min_size=8, max_size=8), seed=st.integers(0, 99))
 def test_what_is_exported_comes_back_to_the_pixel(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, form: Form, slab: int | None, kinds: list[str], seed: int
+    template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    form: ExportFormat,
+    slab: int | None,
+    kinds: list[str],
+    seed: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("trip")
     lender, borrower = copy_of(template, folder / "lender"), copy_of(template, folder / "borrower")
@@ -146,15 +162,15 @@ def test_what_is_exported_comes_back_to_the_pixel(
     before = digest_of(lender.layout.root)
     taken = take(borrower, loan.manifest)
     assert known(borrower) == known(lender)
-    assert not taken.left
+    assert not taken.skipped
     assert not [remark for remark in taken.remarks if "flipped" in remark]
     take(lender, loan.manifest)
     assert known(borrower) == known(lender)
     assert set(digest_of(lender.layout.root)) == set(before), "nothing went to the trash"
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_one_file_finds_its_manifest_and_its_feature(lender: Project, tmp_path: Path, form: Form) -> None:
+@pytest.mark.parametrize("form", EXPORT_FORMATS)
+def test_one_file_finds_its_manifest_and_its_feature(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form)
     for feature in FEATURES:
@@ -204,7 +220,7 @@ def test_what_a_person_painted_stays_without_replace(lender: Project, tmp_path: 
     masks = open_stack(loan.masks["tube"])
     masks[0, :10] = 1
     tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
-    assert "painted by a person" in take(lender, loan.manifest).left[0]
+    assert "painted by a person" in take(lender, loan.manifest).skipped[0]
     np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layer)
     take(lender, loan.manifest, replace=True)
     assert (layer_at(lender, PLACES[0])[:10] == 2).all()
@@ -235,8 +251,8 @@ def flip(images: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(images[:, ::-1])
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_flip_in_y_is_seen_by_the_densities_and_undone(lender: Project, tmp_path: Path, form: Form) -> None:
+@pytest.mark.parametrize("form", EXPORT_FORMATS)
+def test_a_flip_in_y_is_seen_by_the_densities_and_undone(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
     """The masks are painted anew, so that they tell nothing themselves."""
     loan = send(lender, tmp_path / "files", form, features=["tube"])
     rewrite(loan.image, flip)
@@ -247,8 +263,10 @@ def test_a_flip_in_y_is_seen_by_the_densities_and_undone(lender: Project, tmp_pa
     np.testing.assert_array_equal(np.unique(np.argwhere(layer == 2)[:, 0]), np.arange(54, 64))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_masks_alone_that_come_back_flipped_tell_it_themselves(lender: Project, tmp_path: Path, form: Form) -> None:
+@pytest.mark.parametrize("form", EXPORT_FORMATS)
+def test_masks_alone_that_come_back_flipped_tell_it_themselves(
+    lender: Project, tmp_path: Path, form: ExportFormat
+) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form, features=["tube"])
     if form == "png":
@@ -287,7 +305,7 @@ def refused(project: Project, path: Path, words: str, fault: type[TomosegError] 
 
 
 @pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
-def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path, form: Form) -> None:
+def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
     paint_some(lender)
     cases: list[tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = [
         (lambda masks: masks[:3], "holds 3 images of 64 x 64 pixels .* exported were 4 of 64 x 64"),
@@ -308,7 +326,7 @@ def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path
     form=st.sampled_from(["mrc", "tif", "hdf"]),
 )
 def test_densities_in_another_order_are_refused(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], flipped: str, form: Form
+    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], flipped: str, form: ExportFormat
 ) -> None:
     folder = tmp_path_factory.mktemp("order")
     lender = Project.open(template)
@@ -355,7 +373,7 @@ def test_a_tile_that_is_gone_is_named(lender: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
-def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path: Path, form: Form) -> None:
+def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form, features=["tube"], slab=1)
     assert read_manifest(loan.manifest).shape == (6, 160, 160)
@@ -372,9 +390,9 @@ def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path
 
 def _write_other(path: Path, values: NDArray[Any]) -> None:
     if path.suffix == ".hdf":
-        from tomoseg_tui.core.grid import Grid
+        from tomoseg_tui.core.grid import VoxelGrid
 
-        eman2_hdf.write_volume(path, iter([values]), Grid(SHAPE, 10.0))
+        eman2_hdf.write_volume(path, iter([values]), VoxelGrid(SHAPE, 10.0))
     else:
         tifffile.imwrite(path, values, photometric="minisblack")
 
@@ -473,9 +491,9 @@ def test_labels_of_ones_own_are_asked_for_and_named(lender: Project, tmp_path: P
     loan = send(lender, tmp_path / "files", "tif", features=["tube"])
     rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 5, np.where(np.arange(64) > 50, 9, masks)))
     refused(lender, loan.masks["tube"], r"2 values besides 0: 5 \(2,560\), 9 \(3,328\)", UsageError)
-    from tomoseg_tui.workflow.annotations.import_annotations import label_map
+    from tomoseg_tui.workflow.annotations.import_annotations import parse_label_map
 
-    taken = take(lender, loan.masks["tube"], labels=label_map(["5=tube", "9=ignore"]))
+    taken = take(lender, loan.masks["tube"], labels=parse_label_map(["5=tube", "9=ignore"]))
     assert taken.annotated == 4
     layer = layer_at(lender, PLACES[0])
     assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 41, 64 * 10, 64 * 13]

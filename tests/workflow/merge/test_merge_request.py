@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.job_interface import Stopped
+from tomoseg_tui.workflow.job_interface import StopRequested
 from tomoseg_tui.workflow.merge.merge_request import MapChoice, MergeRequest, merge_request, run_merge
 
 SHAPE = (8, 128, 128)
@@ -156,7 +156,7 @@ def test_a_merge_that_was_stopped_goes_on_with_the_same_bytes(cell: Project, tmp
     request = merge_request(cell, "tall", ["run=0.3"], name="merged", output=None, force=False)
     whole = merge(cell, request, Listener(tmp_path / "whole"))
     expected = cell.layout.label_file("tall", "merged").read_bytes()
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         merge(cell, request, Listener(tmp_path / "halves", patience=2))
     assert cell.layout.label_file("tall", "merged").read_bytes() == expected
     again = Listener(tmp_path / "halves")

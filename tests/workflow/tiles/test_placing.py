@@ -5,28 +5,35 @@ from pathlib import Path
 import pytest
 from helpers.cli_runner import bring, digest_of, noise
 
-from tomoseg_tui.core.tiles import FeatureState, Place, place_from_id
+from tomoseg_tui.core.tiles import FeatureState, TileLocation, parse_tile_id
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError, UsageError
 from tomoseg_tui.files import locks
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.tiles.placing import Placed, Wish, place_tiles, remove_tiles, wish, wishes_of_file
+from tomoseg_tui.workflow.tiles.placing import (
+    PlacementResult,
+    TilePlacement,
+    place_tiles,
+    read_tile_placements,
+    remove_tiles,
+    tile_placement,
+)
 
 HEADER = "tomogram,x,y,z,feature,kind\n"
 
 
-def wanted(tomogram: str = "cell", x: int = 64, feature: str = "tube", *, negative: bool = False) -> Wish:
-    return wish(Place(tomogram, 4, 64, x), feature, negative=negative)
+def wanted(tomogram: str = "cell", x: int = 64, feature: str = "tube", *, negative: bool = False) -> TilePlacement:
+    return tile_placement(TileLocation(tomogram, 4, 64, x), feature, negative=negative)
 
 
-def place(project: Project, *wishes: Wish) -> Placed:
+def place(project: Project, *wishes: TilePlacement) -> PlacementResult:
     return place_tiles(project, wishes)
 
 
-def of_csv(folder: Path, *lines: str, header: str = HEADER) -> list[Wish]:
+def of_csv(folder: Path, *lines: str, header: str = HEADER) -> list[TilePlacement]:
     path = folder / "places.csv"
     path.write_text(header + "".join(f"{line}\n" for line in lines))
-    return wishes_of_file(path)
+    return read_tile_placements(path)
 
 
 def test_a_tile_lies_in_a_folder_named_by_its_place_with_one_file_a_feature(cell: Project) -> None:
@@ -44,7 +51,7 @@ def test_a_feature_first_named_by_a_tile_is_made_and_that_is_said(cell: Project)
 def test_adding_at_an_existing_place_adds_the_feature(cell: Project) -> None:
     place(cell, wanted())
     placed = place(cell, wanted(), wanted(feature="membrane"))
-    assert (placed.added, placed.known) == (1, 1)
+    assert (placed.added, placed.existing) == (1, 1)
     (tile,) = catalog.all_tiles(cell.layout)
     assert dict(tile.states) == {"tube": FeatureState.WANTED, "membrane": FeatureState.WANTED}
 
@@ -79,7 +86,7 @@ def test_the_star_cannot_be_wanted_nor_be_a_features_name(cell: Project) -> None
 @pytest.mark.parametrize("at", [(-1, 0, 0), (0, -1, 0), (0, 0, -1), (8, 0, 0), (0, 128, 0), (0, 0, 128)])
 def test_a_centre_outside_is_refused(cell: Project, at: tuple[int, int, int]) -> None:
     with pytest.raises(ProjectError, match="x 0-127, y 0-127, z 0-7"):
-        place_tiles(cell, [wish(Place("cell", *at), "tube", negative=False)])
+        place_tiles(cell, [tile_placement(TileLocation("cell", *at), "tube", negative=False)])
     assert not catalog.all_tiles(cell.layout)
 
 
@@ -94,27 +101,27 @@ def test_a_tile_that_sticks_out_is_placed_and_that_is_said(cell: Project) -> Non
 @pytest.mark.parametrize("size", [0, -16, 40, 65])
 def test_a_size_that_networks_cannot_halve_is_refused(size: int) -> None:
     with pytest.raises(ProjectError, match=f"{size} pixels wide"):
-        Place("cell", 4, 64, 64, size)
+        TileLocation("cell", 4, 64, 64, size)
 
 
 def test_an_id_names_the_place_and_64_is_understood_where_no_size_is_said() -> None:
-    assert place_from_id("cell__bin2:10,20,3:32") == Place("cell__bin2", 3, 20, 10, 32)
-    assert place_from_id("cell:10,20,3") == Place("cell", 3, 20, 10, 64)
+    assert parse_tile_id("cell__bin2:10,20,3:32") == TileLocation("cell__bin2", 3, 20, 10, 32)
+    assert parse_tile_id("cell:10,20,3") == TileLocation("cell", 3, 20, 10, 64)
     for odd in ("cell", "cell:1,2", "cell:1,2,3:", "cell:a,2,3:64", ":1,2,3:64"):
         with pytest.raises(ProjectError, match="is no tile"):
-            place_from_id(odd)
+            parse_tile_id(odd)
 
 
 def test_versions_of_one_grid_share_tiles_also_within_one_list(cell: Project) -> None:
     bring(cell, "cell__preproc", noise((8, 128, 128)))
     place(cell, wanted("cell__preproc"), wanted("cell", feature="membrane"))
-    assert [tile.place.id for tile in catalog.all_tiles(cell.layout)] == ["cell__preproc:64,64,4:64"]
+    assert [tile.location.id for tile in catalog.all_tiles(cell.layout)] == ["cell__preproc:64,64,4:64"]
     with pytest.raises(ProjectError, match="both present and absent"):
         place(cell, wanted("cell", negative=True))
     with pytest.raises(ProjectError, match="both present and absent"):
         place(cell, wanted("cell", x=90), wanted("cell__preproc", x=90, negative=True))
     assert catalog.tiles_of(cell.layout, "cell") == catalog.tiles_of(cell.layout, "cell__preproc")
-    assert catalog.require_tile(cell.layout, Place("cell", 4, 64, 64)).place.tomogram == "cell__preproc"
+    assert catalog.require_tile(cell.layout, TileLocation("cell", 4, 64, 64)).location.tomogram == "cell__preproc"
 
 
 def test_versions_of_another_shape_or_voxel_size_do_not_share_tiles(cell: Project) -> None:
@@ -133,40 +140,40 @@ def test_the_list_goes_by_tomogram_then_z_y_x(cell: Project) -> None:
         ("cell", 1, 100, 1),
         ("b", 7, 9, 9),
     ]:
-        place_tiles(cell, [wish(Place(name, z, y, x), "tube", negative=False)])
-    listed = [tile.place.id.removesuffix(":64") for tile in catalog.all_tiles(cell.layout)]
+        place_tiles(cell, [tile_placement(TileLocation(name, z, y, x), "tube", negative=False)])
+    listed = [tile.location.id.removesuffix(":64") for tile in catalog.all_tiles(cell.layout)]
     assert listed == ["b:9,9,7", "cell:8,50,1", "cell:60,50,1", "cell:1,100,1", "cell:9,9,2"]
 
 
 def test_removed_tiles_lie_in_the_trash_with_their_annotations(cell: Project) -> None:
     place(cell, wanted(), wanted(x=80))
-    layer = cell.layout.annotation(Place("cell", 4, 64, 64), "tube")
+    layer = cell.layout.annotation(TileLocation("cell", 4, 64, 64), "tube")
     layer.parent.mkdir(parents=True)
     layer.write_bytes(b"layer")
-    where = remove_tiles(cell, [Place("cell", 4, 64, 64), Place("cell", 4, 64, 64)])
+    where = remove_tiles(cell, [TileLocation("cell", 4, 64, 64), TileLocation("cell", 4, 64, 64)])
     assert where.parent == cell.layout.trash
     assert (where / "annotations/cell/64_64_4_64/tube.npy").read_bytes() == b"layer"
     assert [file.name for file in (where / "tiles/cell/64_64_4_64").iterdir()] == ["tube.json"]
-    assert [tile.place.x for tile in catalog.all_tiles(cell.layout)] == [80]
+    assert [tile.location.x for tile in catalog.all_tiles(cell.layout)] == [80]
 
 
 def test_removing_a_tile_that_is_not_there_moves_nothing(cell: Project) -> None:
     place(cell, wanted())
     before = digest_of(cell.layout.root)
     with pytest.raises(ProjectError, match="no tile cell:1,1,1:64"):
-        remove_tiles(cell, [Place("cell", 4, 64, 64), Place("cell", 1, 1, 1)])
+        remove_tiles(cell, [TileLocation("cell", 4, 64, 64), TileLocation("cell", 1, 1, 1)])
     assert digest_of(cell.layout.root) == before
 
 
 def test_a_tile_that_another_program_holds_is_not_changed(cell: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     place(cell, wanted())
-    claim = cell.layout.tile_claim(Place("cell", 4, 64, 64))
+    claim = cell.layout.tile_claim(TileLocation("cell", 4, 64, 64))
     patience = {"patience_seconds": 0.05}
-    monkeypatch.setattr(locks.holding.__wrapped__, "__kwdefaults__", patience)  # type: ignore[attr-defined]
-    locks.take(claim, locks.this_process())
+    monkeypatch.setattr(locks.held.__wrapped__, "__kwdefaults__", patience)  # type: ignore[attr-defined]
+    locks.acquire(claim, locks.this_process())
     try:
         with pytest.raises(AlreadyRunningError, match="is held by process"):
-            remove_tiles(cell, [Place("cell", 4, 64, 64)])
+            remove_tiles(cell, [TileLocation("cell", 4, 64, 64)])
     finally:
         locks.release(claim, locks.this_process())
     assert len(catalog.all_tiles(cell.layout)) == 1
@@ -213,18 +220,18 @@ def test_a_place_that_does_not_fit_the_project_is_named_by_line(
 def test_a_table_may_name_sizes_and_an_odd_one_is_refused_by_line(tmp_path: Path) -> None:
     header = HEADER.replace("\n", ",size\n")
     rows = of_csv(tmp_path, "cell,64,64,4,tube,positive,32", "cell,64,64,4,tube,positive,", header=header)
-    assert [row.place.size for row in rows] == [32, 64]
+    assert [row.location.size for row in rows] == [32, 64]
     with pytest.raises(ProjectError, match=r"line 2 of places.csv: A tile cannot be 50 pixels wide"):
         of_csv(tmp_path, "cell,64,64,4,tube,positive,50", header=header)
 
 
 def test_tiles_of_several_sizes_may_lie_at_one_centre(cell: Project) -> None:
-    small = wish(Place("cell", 4, 64, 64, 32), "tube", negative=True)
+    small = tile_placement(TileLocation("cell", 4, 64, 64, 32), "tube", negative=True)
     assert place(cell, wanted(), small).added == 2
 
 
 def test_the_sample_table_is_read(sample_data: Path) -> None:
-    rows = wishes_of_file(sample_data / "tiles.csv")
+    rows = read_tile_placements(sample_data / "tiles.csv")
     assert len(rows) == 64
     assert {(row.feature, row.state) for row in rows} == {
         (feature, state)

@@ -14,7 +14,7 @@ from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.job_interface import Stopped
+from tomoseg_tui.workflow.job_interface import StopRequested
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess, run_preprocess
 
 
@@ -42,7 +42,7 @@ def run(project: Project, folder: Path, request: PreprocessRequest) -> Listener:
 
 def test_a_version_has_mean_0_and_sigma_1_its_chain_and_its_source(cell: Project, tmp_path: Path) -> None:
     run(cell, tmp_path, PreprocessRequest(("cell",)))
-    record = catalog.tomogram(cell.layout, "cell__preproc")
+    record = catalog.load_tomogram(cell.layout, "cell__preproc")
     assert record.chain == (FilterStep(0.25, 5.0, 3.0),)
     assert (record.made_from, record.voxel_size_angstrom, record.shape_zyx) == ("cell", 10.0, (8, 128, 128))
     assert record.mean == pytest.approx(0, abs=0.02)
@@ -56,7 +56,7 @@ def test_a_version_has_mean_0_and_sigma_1_its_chain_and_its_source(cell: Project
 
 def test_binning_multiplies_the_voxel_size_and_averages(cell: Project, tmp_path: Path) -> None:
     run(cell, tmp_path, PreprocessRequest(("cell",), factor=2, filtered=False))
-    record = catalog.tomogram(cell.layout, "cell__bin2")
+    record = catalog.load_tomogram(cell.layout, "cell__bin2")
     assert (record.voxel_size_angstrom, record.shape_zyx, record.chain, record.binned) == (20.0, (4, 64, 64), (), 2)
     mean = noise((8, 128, 128)).astype(np.float64).reshape(4, 2, 64, 2, 64, 2).mean(axis=(1, 3, 5))
     with open_volume(catalog.volume_path(cell.layout, "cell__bin2", record)) as volume:
@@ -67,14 +67,14 @@ def test_binning_multiplies_the_voxel_size_and_averages(cell: Project, tmp_path:
 def test_a_chain_grows_with_each_run(cell: Project, tmp_path: Path) -> None:
     run(cell, tmp_path, PreprocessRequest(("cell",), highpass=0, clamp=0))
     run(cell, tmp_path, PreprocessRequest(("cell__preproc",), lowpass=0, highpass=0, tag="clamped"))
-    record = catalog.tomogram(cell.layout, "cell__preproc_clamped")
+    record = catalog.load_tomogram(cell.layout, "cell__preproc_clamped")
     assert record.chain == (FilterStep(lowpass=0.25), FilterStep(clamp=3.0))
 
 
 def test_polarity_is_kept(cell: Project, tmp_path: Path) -> None:
     bring(cell, "light", noise((8, 64, 64)), polarity="bright")
     run(cell, tmp_path, PreprocessRequest(("light",)))
-    assert catalog.tomogram(cell.layout, "light__preproc").polarity == "bright"
+    assert catalog.load_tomogram(cell.layout, "light__preproc").polarity == "bright"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_taken_name_and_a_lost_link_are_refused(cell: Project) -> None:
 
 def test_a_stopped_run_leaves_no_version_and_a_second_one_finishes(cell: Project, tmp_path: Path) -> None:
     request = PreprocessRequest(("cell",))
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         run_preprocess(cell, msgspec.to_builtins(request), Listener(tmp_path / "partial", patience=1))
     assert catalog.tomogram_names(cell.layout) == ["cell"]
     run(cell, tmp_path, request)
@@ -134,10 +134,10 @@ class Impatient(Listener):
 
 def stop_after_three_pieces(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Stop amid the writing, with pieces of a few slices; return what an undisturbed job makes of it."""
-    monkeypatch.setattr(filters, "PIECE_VOXELS", 80_000)
+    monkeypatch.setattr(filters, "BLOCK_VOXELS", 80_000)
     run(project, folder / "undisturbed", PreprocessRequest(("cell",), tag="whole"))
     whole = (project.layout.tomogram_folder("cell__whole") / "cell__whole.mrc").read_bytes()
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         run_preprocess(project, msgspec.to_builtins(PreprocessRequest(("cell",))), Impatient(folder / "partial", 3))
     return whole
 
@@ -161,7 +161,7 @@ def test_what_is_kept_of_another_file_is_not_used(
     cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = stop_after_three_pieces(cell, tmp_path, monkeypatch)
-    record = catalog.tomogram(cell.layout, "cell")
+    record = catalog.load_tomogram(cell.layout, "cell")
     os.utime(catalog.volume_path(cell.layout, "cell", record), ns=(1, 1))
     listener = run(cell, tmp_path, PreprocessRequest(("cell",)))
     assert "begins anew" in listener.lines[0]

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from helpers.cli_runner import bring, noise, write_mrc
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import UnreadableTomogramError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.tomograms.preview import (
     MIDDLE_EDGE,
     is_flat,
-    look_at_middle,
+    load_middle_slice,
     preview_filters,
-    read_file_facts,
+    read_volume_header,
 )
 
 
@@ -25,7 +25,7 @@ def test_a_header_is_read_also_from_an_archive(tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "a.mrc", noise((6, 64, 64)), voxel_size=13.48)
     with path.open("rb") as plain, gzip.open(tmp_path / "a.mrc.gz", "wb") as packed:
         shutil.copyfileobj(plain, packed)
-    plain_facts, packed_facts = (read_file_facts(tmp_path / name) for name in ("a.mrc", "a.mrc.gz"))
+    plain_facts, packed_facts = (read_volume_header(tmp_path / name) for name in ("a.mrc", "a.mrc.gz"))
     assert plain_facts.grid == packed_facts.grid
     assert plain_facts.grid.voxel_size_angstrom == 13.48
     assert (plain_facts.compressed, packed_facts.compressed) == (False, True)
@@ -34,19 +34,19 @@ def test_a_header_is_read_also_from_an_archive(tmp_path: Path) -> None:
 def test_a_file_that_is_no_volume_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "a.mrc").write_text("x,y,z\n")
     with pytest.raises(UnreadableTomogramError, match="text file"):
-        read_file_facts(tmp_path / "a.mrc")
+        read_volume_header(tmp_path / "a.mrc")
 
 
 def test_the_middle_of_a_volume_is_its_central_slice(project: Project) -> None:
     values = noise((7, 64, 80))
     bring(project, "a", values)
-    assert np.array_equal(look_at_middle(project, "a"), values[3])
+    assert np.array_equal(load_middle_slice(project, "a"), values[3])
 
 
 def test_of_a_wide_volume_only_the_middle_is_read(project: Project) -> None:
     values = noise((3, 64, MIDDLE_EDGE + 100))
     bring(project, "a", values)
-    assert np.array_equal(look_at_middle(project, "a"), values[1, :, 50:-50])
+    assert np.array_equal(load_middle_slice(project, "a"), values[1, :, 50:-50])
 
 
 def test_without_filters_a_preview_is_the_slice_itself(project: Project) -> None:
@@ -111,5 +111,5 @@ def test_a_tile_on_nothing_is_flat_and_on_noise_is_not(project: Project) -> None
     values = noise((6, 64, 160))
     values[:, :, 80:] = 0
     bring(project, "a", values)
-    assert not is_flat(project, Place("a", 3, 32, 32))
-    assert is_flat(project, Place("a", 3, 32, 120))
+    assert not is_flat(project, TileLocation("a", 3, 32, 32))
+    assert is_flat(project, TileLocation("a", 3, 32, 120))

@@ -7,29 +7,29 @@ import numpy as np
 import pytest
 from helpers.cli_runner import bring, digest_of, make_card, noise, put_card, write_map, write_mrc
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files import locks
 from tomoseg_tui.io.trainset_file import read_summary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_feature, rename_tomogram
-from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
-PLACE = Place("cell", 4, 64, 40)
+PLACE = TileLocation("cell", 4, 64, 40)
 
 
 @pytest.fixture
 def used(cell: Project, tmp_path: Path) -> Project:
     """A project in which the feature tube and the tomogram cell stand everywhere."""
-    place_tiles(cell, [wish(PLACE, "tube", negative=False)])
+    place_tiles(cell, [tile_placement(PLACE, "tube", negative=False)])
     labels = np.ones((8, 128, 128), np.int8)
-    import_label_volume(cell, write_mrc(tmp_path / "labels.mrc", labels), "cell", label_map(["1=tube"]))
-    build_named(cell, "set", SetRequest(("tube",)))
+    import_label_volume(cell, write_mrc(tmp_path / "labels.mrc", labels), "cell", parse_label_map(["1=tube"]))
+    build_trainset(cell, "set", TrainsetRequest(("tube",)))
     put_card(cell, make_card("run"))
     write_map(cell, "run.tube", noise((8, 128, 128)) & 127)
     return Project.open(cell.layout.root)
@@ -43,7 +43,7 @@ def test_a_feature_is_renamed_everywhere(used: Project) -> None:
     assert list(tile.states) == ["microtubule"]
     assert read_layer(fresh.layout, PLACE, "microtubule") is not None
     assert read_summary(fresh.layout.trainset("set")).features == ("microtubule",)
-    assert list(catalog.network(fresh.layout, "run").features) == ["microtubule"]
+    assert list(catalog.load_network_card(fresh.layout, "run").features) == ["microtubule"]
     assert [sidecar.feature for _, sidecar in catalog.maps_of(fresh.layout, "cell")] == ["microtubule"]
     left = [path for path in used.layout.root.rglob("*tube*") if "microtubule" not in path.name]
     assert not left
@@ -52,11 +52,11 @@ def test_a_feature_is_renamed_everywhere(used: Project) -> None:
 def test_a_tomogram_is_renamed_everywhere(used: Project) -> None:
     rename_tomogram(used, "cell", "lamella")
     assert catalog.tomogram_names(used.layout) == ["lamella"]
-    record = catalog.tomogram(used.layout, "lamella")
+    record = catalog.load_tomogram(used.layout, "lamella")
     assert catalog.volume_path(used.layout, "lamella", record).name == "lamella.mrc"
-    assert [tile.place.id for tile in catalog.all_tiles(used.layout)] == ["lamella:40,64,4:64"]
+    assert [tile.location.id for tile in catalog.all_tiles(used.layout)] == ["lamella:40,64,4:64"]
     assert [sidecar.tomogram for _, sidecar in catalog.maps_of(used.layout, "lamella")] == ["lamella"]
-    assert read_layer(used.layout, Place("lamella", 4, 64, 40), "tube") is not None
+    assert read_layer(used.layout, TileLocation("lamella", 4, 64, 40), "tube") is not None
 
 
 def test_a_removed_tomogram_lies_in_the_trash_with_all_that_belongs_to_it(used: Project) -> None:
@@ -73,14 +73,14 @@ def test_a_linked_file_stays_where_it_is(cell: Project, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "far.mrc", noise())
     import_volumes(cell, [path], ImportRequest(link=True))
     rename_tomogram(cell, "far", "near")
-    assert catalog.volume_path(cell.layout, "near", catalog.tomogram(cell.layout, "near")) == path
+    assert catalog.volume_path(cell.layout, "near", catalog.load_tomogram(cell.layout, "near")) == path
     remove_tomogram(cell, "near")
     assert path.exists()
 
 
 def test_taken_odd_and_unknown_names_are_refused(used: Project) -> None:
     bring(used, "other", noise())
-    place_tiles(used, [wish(PLACE, "wall", negative=True)])
+    place_tiles(used, [tile_placement(PLACE, "wall", negative=True)])
     before = digest_of(used.layout.root)
     for old, new in (("cell", "other"), ("lost", "new"), ("cell", "a b")):
         with pytest.raises(ProjectError):
@@ -98,7 +98,7 @@ def test_nothing_is_renamed_under_a_running_job(used: Project) -> None:
     folder.mkdir()
     owner = locks.this_process()
     assert owner.pid == os.getpid()
-    locks.take(folder / "claim.json", owner)
+    locks.acquire(folder / "claim.json", owner)
     with pytest.raises(ProjectError, match="Job 3 is running"):
         rename_feature(used, "tube", "new")
     with pytest.raises(ProjectError, match="Job 3 is running"):

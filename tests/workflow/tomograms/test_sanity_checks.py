@@ -10,14 +10,14 @@ from helpers.cli_runner import bring, noise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord
-from tomoseg_tui.workflow.tomograms.sanity_checks import odd_place, odd_tomograms, turning_reach
+from tomoseg_tui.workflow.tomograms.sanity_checks import rotation_margin, tile_oddities, tomogram_oddities
 
 SHAPE_ZYX = (24, 200, 200)
-MIDDLE = Place("a", 12, 100, 100)
+MIDDLE = TileLocation("a", 12, 100, 100)
 USUAL = TomogramRecord(
     file="a.mrc",
     shape_zyx=SHAPE_ZYX,
@@ -33,9 +33,9 @@ USUAL = TomogramRecord(
 
 
 def words(odd: TomogramRecord, *, name: str = "odd") -> list[str]:
-    found = odd_tomograms({"a": USUAL, "b": USUAL, name: odd})
+    found = tomogram_oddities({"a": USUAL, "b": USUAL, name: odd})
     assert found["a"] == found["b"] == ()
-    return [oddity.word for oddity in found[name]]
+    return [oddity.label for oddity in found[name]]
 
 
 def changed(**changes: Any) -> TomogramRecord:
@@ -73,7 +73,7 @@ def test_a_version_is_compared_with_versions_of_its_tag_only() -> None:
 @given(st.lists(st.sampled_from([6.8, 13.6, 27.2]), min_size=1, max_size=6))
 def test_all_tomograms_are_answered_for(sizes: list[float]) -> None:
     records = {f"t{n}": changed(voxel_size_angstrom=size) for n, size in enumerate(sizes)}
-    found = odd_tomograms(records)
+    found = tomogram_oddities(records)
     assert set(found) == set(records)
     assert any(not oddities for oddities in found.values())
 
@@ -81,12 +81,12 @@ def test_all_tomograms_are_answered_for(sizes: list[float]) -> None:
 def test_real_tomograms_made_alike_are_not_odd(project: Project) -> None:
     for seed, name in enumerate("ab"):
         bring(project, name, noise((6, 64, 64), seed=seed))
-    records = {name: catalog.tomogram(project.layout, name) for name in "ab"}
-    assert odd_tomograms(records) == {"a": (), "b": ()}
+    records = {name: catalog.load_tomogram(project.layout, name) for name in "ab"}
+    assert tomogram_oddities(records) == {"a": (), "b": ()}
 
 
-def place_words(place: Place, *neighbours: Tile, wanted: str | None = "tube") -> list[str]:
-    return [oddity.word for oddity in odd_place(place, wanted, SHAPE_ZYX, neighbours)]
+def place_words(place: TileLocation, *neighbours: Tile, wanted: str | None = "tube") -> list[str]:
+    return [oddity.label for oddity in tile_oddities(place, wanted, SHAPE_ZYX, neighbours)]
 
 
 def test_a_tile_in_the_middle_is_not_odd() -> None:
@@ -102,7 +102,7 @@ def test_a_tile_that_sticks_out_is_odd() -> None:
 
 
 def test_a_tile_without_room_to_turn_is_near_the_edge() -> None:
-    reach = turning_reach(64)
+    reach = rotation_margin(64)
     assert place_words(replace(MIDDLE, x=32 + reach - 1)) == ["near the edge"]
     assert place_words(replace(MIDDLE, x=32 + reach)) == []
     assert place_words(replace(MIDDLE, y=200 - 32 - reach + 1)) == ["near the edge"]
@@ -110,11 +110,11 @@ def test_a_tile_without_room_to_turn_is_near_the_edge() -> None:
 
 def test_the_corners_of_a_turned_tile_reach_fourteen_pixels_out() -> None:
     """Half the diagonal of 64 is 45.25, half the edge 32: 13.25 beyond, worked by hand."""
-    assert turning_reach(64) == 14
+    assert rotation_margin(64) == 14
 
 
 def tile(x: int, z: int = 12, **states: FeatureState) -> Tile:
-    return Tile(Place("a", z, 100, x), states)
+    return Tile(TileLocation("a", z, 100, x), states)
 
 
 def test_a_tile_over_a_tile_of_another_class_is_odd() -> None:
@@ -123,7 +123,9 @@ def test_a_tile_over_a_tile_of_another_class_is_odd() -> None:
 
 def test_a_tile_over_one_that_holds_none_of_its_feature_contradicts_it() -> None:
     assert place_words(MIDDLE, tile(120, tube=FeatureState.NONE_HERE)) == ["contradiction"]
-    assert place_words(MIDDLE, Tile(Place("a", 12, 100, 120), {"*": FeatureState.NONE_HERE})) == ["contradiction"]
+    assert place_words(MIDDLE, Tile(TileLocation("a", 12, 100, 120), {"*": FeatureState.NONE_HERE})) == [
+        "contradiction"
+    ]
 
 
 def test_tiles_of_one_class_may_overlap() -> None:
@@ -144,5 +146,5 @@ def test_a_flat_volume_has_a_scale_of_its_own(project: Project, tmp_path: Path) 
     bring(project, "flat", np.zeros((6, 64, 64), np.int8))
     bring(project, "loud", noise((6, 64, 64)))
     bring(project, "soft", noise((6, 64, 64), seed=8))
-    records = {name: catalog.tomogram(project.layout, name) for name in ("flat", "loud", "soft")}
-    assert [oddity.word for oddity in odd_tomograms(records)["flat"]] == ["scale"]
+    records = {name: catalog.load_tomogram(project.layout, name) for name in ("flat", "loud", "soft")}
+    assert [oddity.label for oddity in tomogram_oddities(records)["flat"]] == ["scale"]

@@ -7,18 +7,24 @@ import numpy as np
 import pytest
 from helpers.cli_runner import make_card, put_card, write_mrc
 
-from tomoseg_tui.core.tiles import Place
-from tomoseg_tui.io.trainset_file import SetSummary, TileFacts, read_facts
-from tomoseg_tui.io.triples_file import Triples, write_triples
+from tomoseg_tui.core.tiles import TileLocation
+from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary, read_tile_snapshots
+from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
-from tomoseg_tui.workflow.training.lineage import earlier_of
-from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, remarks_on_start, set_request
+from tomoseg_tui.workflow.training.lineage import parent_runs
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, parent_remarks, trainset_request
 from tomoseg_tui.workflow.training.training_plan import plan_training
-from tomoseg_tui.workflow.training.trainset import SetRequest, build, build_named, gather, load_patches
+from tomoseg_tui.workflow.training.trainset import (
+    TrainsetRequest,
+    build_trainset,
+    build_trainset_file,
+    gather_tiles,
+    load_patches,
+)
 
 OLD = [(z, y, x) for z in (1, 6) for y, x in ((20, 20), (20, 84), (84, 20), (84, 84))]
 NEW = [(z, y, x) for z in (1, 6) for y, x in ((20, 52), (84, 52), (52, 20), (52, 84), (52, 52))]
@@ -27,9 +33,9 @@ GO_ON = TrainRequest(name="next", features=("tube",), made_from="run")
 
 def annotate(project: Project, places: list[tuple[int, int, int]], folder: Path, name: str = "cell") -> None:
     """Place tiles of 32 pixels, and label all of them."""
-    place_tiles(project, [wish(Place(name, *at, 32), "tube", negative=False) for at in places])
+    place_tiles(project, [tile_placement(TileLocation(name, *at, 32), "tube", negative=False) for at in places])
     labels = write_mrc(folder / "labels.mrc", np.ones((8, 128, 128), np.int8))
-    import_label_volume(project, labels, name, label_map(["1=tube"]))
+    import_label_volume(project, labels, name, parse_label_map(["1=tube"]))
 
 
 @pytest.fixture
@@ -37,12 +43,12 @@ def with_run(cell: Project, tmp_path: Path) -> Project:
     """A project whose run has learned from a training set of its own."""
     annotate(cell, OLD, tmp_path)
     put_card(cell, make_card("run"))
-    build(cell, "run", SetRequest(("tube",)), cell.layout.network_trainset("run"))
+    build_trainset_file(cell, "run", TrainsetRequest(("tube",)), cell.layout.network_trainset("run"))
     return cell
 
 
 def split_of(project: Project, run: str = "run") -> dict[str, bool]:
-    return {one.id: one.held_out for one in read_facts(project.layout.network_trainset(run))}
+    return {one.id: one.held_out for one in read_tile_snapshots(project.layout.network_trainset(run))}
 
 
 def as_of_a_named_set(project: Project, split: dict[str, bool]) -> None:
@@ -51,14 +57,14 @@ def as_of_a_named_set(project: Project, split: dict[str, bool]) -> None:
     blank = np.zeros((len(split), 1, 1), np.float32)
     layers = np.zeros((len(split), 1, 1, 1), np.uint8)
     held_out = np.array(list(split.values()))
-    triples = Triples(tuple(split), ("tube",), held_out, blank, layers, blank[:, None])
+    triples = TripleSet(tuple(split), ("tube",), held_out, blank, layers, blank[:, None])
     write_triples(project.layout.network_triples("run"), triples)
 
 
-def gone_on(project: Project) -> tuple[SetSummary, list[TileFacts]]:
+def gone_on(project: Project) -> tuple[TrainsetSummary, list[TileMetadata]]:
     """Return the training set of a training that goes on from the run."""
-    summary, tiles = gather(project, "next", set_request(GO_ON))
-    return summary, [tile.facts for tile in tiles]
+    summary, tiles = gather_tiles(project, "next", trainset_request(GO_ON))
+    return summary, [tile.metadata for tile in tiles]
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -78,7 +84,11 @@ def test_what_has_taught_never_judges_and_what_was_held_out_may(with_run: Projec
 
 
 def test_a_new_tile_upon_pixels_that_have_taught_does_not_judge(with_run: Project, tmp_path: Path) -> None:
-    taught = [Place("cell", z, y, x, 32) for z, y, x in OLD if not split_of(with_run)[Place("cell", z, y, x, 32).id]]
+    taught = [
+        TileLocation("cell", z, y, x, 32)
+        for z, y, x in OLD
+        if not split_of(with_run)[TileLocation("cell", z, y, x, 32).id]
+    ]
     annotate(with_run, [(one.z, one.y + 30, one.x) for one in taught if one.y == 20], tmp_path)
     annotate(with_run, NEW, tmp_path)
     _, facts = gone_on(with_run)
@@ -93,12 +103,12 @@ def test_the_runs_that_a_run_goes_back_to_count_too(with_run: Project, tmp_path:
     annotate(with_run, NEW, tmp_path)
     put_card(with_run, make_card("second", made_from="run"))
     path = with_run.layout.network_trainset("second")
-    build(with_run, "second", set_request(GO_ON), path)
-    request = SetRequest(("tube",), made_from="second")
-    judges = {tile.facts.id for tile in gather(with_run, "third", request)[1] if tile.facts.held_out}
+    build_trainset_file(with_run, "second", trainset_request(GO_ON), path)
+    request = TrainsetRequest(("tube",), made_from="second")
+    judges = {tile.metadata.id for tile in gather_tiles(with_run, "third", request)[1] if tile.metadata.held_out}
     for run in ("run", "second"):
         assert not judges & {tile for tile, held_out in split_of(with_run, run).items() if not held_out}
-    assert len(earlier_of(with_run, "second").lessons) == 2
+    assert len(parent_runs(with_run, "second").trained_tiles) == 2
 
 
 def test_where_all_has_taught_nothing_is_held_out_and_that_is_said(with_run: Project) -> None:
@@ -111,15 +121,15 @@ def test_where_all_has_taught_nothing_is_held_out_and_that_is_said(with_run: Pro
 
 
 def test_a_named_set_is_split_anew_for_the_training_and_stays_as_it_was(with_run: Project) -> None:
-    build_named(with_run, "set", SetRequest(("tube",)))
+    build_trainset(with_run, "set", TrainsetRequest(("tube",)))
     path = with_run.layout.trainset("set")
     before = path.read_bytes()
-    kept, _, _ = load_patches(path, earlier=earlier_of(with_run, "run"))
+    kept, _, _ = load_patches(path, parents=parent_runs(with_run, "run"))
     assert (kept.held_out, kept.notes) == (2, load_patches(path)[0].notes)  # its judges were the run's
     as_of_a_named_set(with_run, {tile: not held_out for tile, held_out in split_of(with_run).items()})
-    summary, patches, facts = load_patches(path, earlier=earlier_of(with_run, "run"))
+    summary, patches, facts = load_patches(path, parents=parent_runs(with_run, "run"))
     judges = {one.id for one in facts if one.held_out}
-    old = {one.id for one in read_facts(path) if one.held_out}
+    old = {one.id for one in read_tile_snapshots(path) if one.held_out}
     assert judges
     assert not judges & old
     assert (summary.held_out, int(patches.held_out.sum())) == (len(judges), len(judges))
@@ -130,21 +140,21 @@ def test_a_named_set_is_split_anew_for_the_training_and_stays_as_it_was(with_run
 
 
 def test_a_tile_under_another_name_is_known_by_its_contents_and_doubt_is_said(with_run: Project) -> None:
-    assert remarks_on_start(with_run, GO_ON, None) == []
+    assert parent_remarks(with_run, GO_ON, None) == []
     rename_tomogram(with_run, "cell", "other")
     _, facts = gone_on(with_run)
     split = {tile.replace("cell:", "other:"): held_out for tile, held_out in split_of(with_run).items()}
     assert {one.id for one in facts if one.held_out} <= {tile for tile, held_out in split.items() if held_out}
-    (remark,) = remarks_on_start(with_run, GO_ON, None)
+    (remark,) = parent_remarks(with_run, GO_ON, None)
     assert "run has learned from cell, no longer here" in remark
 
 
 def test_tiles_are_turned_to_the_polarity_of_the_run(with_run: Project) -> None:
-    build_named(with_run, "set", SetRequest(("tube",)))
+    build_trainset(with_run, "set", TrainsetRequest(("tube",)))
     path = with_run.layout.trainset("set")
     plain = load_patches(path)[1].densities
     put_card(with_run, make_card("run", polarity="bright"))
-    summary, patches, facts = load_patches(path, earlier=earlier_of(with_run, "run"))
+    summary, patches, facts = load_patches(path, parents=parent_runs(with_run, "run"))
     np.testing.assert_array_equal(patches.densities, -plain)
     assert (summary.polarity, {one.sign for one in facts}) == ("bright", {-1})
     assert "All tiles are turned to bright protein, as run knows it." in summary.notes
@@ -155,14 +165,14 @@ def test_tiles_are_turned_to_the_polarity_of_the_run(with_run: Project) -> None:
 
 def test_other_filters_than_those_of_the_run_are_said(with_run: Project) -> None:
     summary = check_training(with_run, GO_ON)
-    assert remarks_on_start(with_run, GO_ON, summary) == []
+    assert parent_remarks(with_run, GO_ON, summary) == []
     put_card(with_run, make_card("run", preprocessing=(FilterStep(lowpass=0.25),)))
-    (remark,) = remarks_on_start(with_run, GO_ON, summary)
+    (remark,) = parent_remarks(with_run, GO_ON, summary)
     assert "(no filter) than run was trained with (low-pass 0.25, " in remark
 
 
 def test_a_run_that_does_not_tell_its_tiles_is_doubted_in_words(with_run: Project) -> None:
     with_run.layout.network_trainset("run").unlink()
-    (remark,) = remarks_on_start(with_run, GO_ON, None)
+    (remark,) = parent_remarks(with_run, GO_ON, None)
     assert remark == "Which tiles run has learned from is not known: held-out scores may flatter."
     assert gone_on(with_run)[0].held_out == 2

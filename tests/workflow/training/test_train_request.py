@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from helpers.cli_runner import digest_of, make_card, put_card, write_mrc
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError, UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import CurvePoint, curve_in_words
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.project.records import CurvePoint, format_threshold_curve
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, free_run_name, reserve_run
-from tomoseg_tui.workflow.training.trainset import SetRequest, build_named
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
 REQUEST = TrainRequest(name="new", features=("tube",))
 
@@ -22,10 +22,10 @@ REQUEST = TrainRequest(name="new", features=("tube",))
 @pytest.fixture
 def ready(cell: Project, tmp_path: Path) -> Project:
     """A project with one annotated tile, a training set and a run that knows tube."""
-    place_tiles(cell, [wish(Place("cell", 4, 64, 64), "tube", negative=False)])
+    place_tiles(cell, [tile_placement(TileLocation("cell", 4, 64, 64), "tube", negative=False)])
     labels = write_mrc(tmp_path / "labels.mrc", np.ones((8, 128, 128), np.int8))
-    import_label_volume(cell, labels, "cell", label_map(["1=tube"]))
-    build_named(cell, "set", SetRequest(("tube",)))
+    import_label_volume(cell, labels, "cell", parse_label_map(["1=tube"]))
+    build_trainset(cell, "set", TrainsetRequest(("tube",)))
     put_card(cell, make_card("run"))
     return Project.open(cell.layout.root)
 
@@ -94,8 +94,8 @@ def test_a_run_that_nobody_named_gets_a_name_that_is_free(ready: Project) -> Non
 
 def test_a_curve_is_told_by_tenths_of_the_threshold() -> None:
     curve = tuple(CurvePoint(number / 20, 0.5, number / 20, 1 - number / 20) for number in range(1, 20))
-    rows = curve_in_words(curve)
+    rows = format_threshold_curve(curve)
     assert list(rows) == ["above", "Dice", "precision", "recall"]
     assert rows["above"] == "0.10  0.20  0.30  0.40  0.50  0.60  0.70  0.80  0.90"
     assert rows["recall"] == "0.90  0.80  0.70  0.60  0.50  0.40  0.30  0.20  0.10"
-    assert curve_in_words(()) == {}
+    assert format_threshold_curve(()) == {}

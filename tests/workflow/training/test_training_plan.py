@@ -5,22 +5,24 @@ import pytest
 from helpers.cli_runner import bring, make_card, noise, put_card, write_mrc
 
 from tomoseg_tui.core.network_settings import TrainingSettings
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import NothingLabelledError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import TileCount
+from tomoseg_tui.project.records import TileCounts
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.train_request import TrainRequest
-from tomoseg_tui.workflow.training.training_plan import flops_of_step, measured_pace, plan_training
+from tomoseg_tui.workflow.training.training_plan import flops_of_step, measured_flops_per_second, plan_training
 
 
 @pytest.fixture
 def annotated(project: Project) -> Project:
     """A tomogram with a tile that shows tube and one that holds none."""
     bring(project, "cell", noise((24, 96, 96)))
-    places = [Place("cell", 6, 48, 48), Place("cell", 18, 48, 48)]
-    place_tiles(project, [wish(places[0], "tube", negative=False), wish(places[1], "tube", negative=True)])
+    places = [TileLocation("cell", 6, 48, 48), TileLocation("cell", 18, 48, 48)]
+    place_tiles(
+        project, [tile_placement(places[0], "tube", negative=False), tile_placement(places[1], "tube", negative=True)]
+    )
     mask = np.zeros((1, 64, 64), np.int8)
     mask[0, 20:30] = 1
     opened = Project.open(project.layout.root)
@@ -57,7 +59,7 @@ def test_cost_grows_with_the_epochs(annotated: Project) -> None:
 
 
 def test_a_feature_that_no_tile_shows_is_refused(annotated: Project) -> None:
-    place_tiles(annotated, [wish(Place("cell", 12, 48, 48), "gold", negative=False)])
+    place_tiles(annotated, [tile_placement(TileLocation("cell", 12, 48, 48), "gold", negative=False)])
     with pytest.raises(NothingLabelledError, match="No tile shows where gold is"):
         plan_training(Project.open(annotated.layout.root), TrainRequest(name="run", features=("gold",)))
 
@@ -68,13 +70,13 @@ def test_a_step_of_the_unet_works_on_the_surroundings_too() -> None:
 
 
 def test_pace_is_that_of_the_epochs_after_the_first() -> None:
-    card = make_card(network="unet25d", batch=16, tile_counts=TileCount({"tube": 6}, {}, 5, 1))
+    card = make_card(network="unet25d", batch=16, tile_counts=TileCounts({"tube": 6}, {}, 5, 1))
     each = 25 * flops_of_step(TrainingSettings("unet25d", 2, 1e-3, 16), 64, 1)
-    assert measured_pace(card, [9.0, 11.0, 13.0]) == each / 2
-    assert measured_pace(card, [9.0]) == each / 9
-    assert measured_pace(card, []) is None
+    assert measured_flops_per_second(card, [9.0, 11.0, 13.0]) == each / 2
+    assert measured_flops_per_second(card, [9.0]) == each / 9
+    assert measured_flops_per_second(card, []) is None
 
 
 def test_a_resumed_training_whose_clock_began_anew_is_still_timed() -> None:
     card = make_card(network="unet25d", batch=16)
-    assert measured_pace(card, [9.0, 11.0, 3.0, 5.0]) == measured_pace(card, [9.0, 11.0])
+    assert measured_flops_per_second(card, [9.0, 11.0, 3.0, 5.0]) == measured_flops_per_second(card, [9.0, 11.0])

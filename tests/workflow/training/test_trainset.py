@@ -10,29 +10,35 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, TrainingError, UsageError
-from tomoseg_tui.io.trainset_file import SetSummary, SetTile, TileFacts, read_training_set, write_training_set
+from tomoseg_tui.io.trainset_file import (
+    TileMetadata,
+    TrainsetSummary,
+    TrainsetTile,
+    read_training_set,
+    write_training_set,
+)
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, label_map
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.trainset import (
-    SetRequest,
-    build_named,
-    gather,
+    TrainsetRequest,
+    build_trainset,
+    gather_tiles,
     load_patches,
-    training_sets,
+    trainset_summaries,
 )
 
 PLACES = [(4, 64, 40), (4, 64, 88), (1, 20, 20), (7, 110, 110)]
-REQUEST = SetRequest(("tube",))
+REQUEST = TrainsetRequest(("tube",))
 
 
 def tile(
     project: Project, name: str, places: list[tuple[int, int, int]], *, negative: bool = False, size: int = 64
 ) -> None:
-    place_tiles(project, [wish(Place(name, *at, size), "tube", negative=negative) for at in places])
+    place_tiles(project, [tile_placement(TileLocation(name, *at, size), "tube", negative=negative) for at in places])
 
 
 def annotate(project: Project, name: str, folder: Path, label: int = 1) -> None:
@@ -40,7 +46,7 @@ def annotate(project: Project, name: str, folder: Path, label: int = 1) -> None:
     labels = np.zeros((8, 128, 128), np.int8)
     labels[:, :, ::16] = label
     path = write_mrc(folder / f"{name}_labels.mrc", labels)
-    import_label_volume(project, path, name, label_map(["1=tube"]))
+    import_label_volume(project, path, name, parse_label_map(["1=tube"]))
 
 
 @pytest.fixture
@@ -57,21 +63,21 @@ def middle(array: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def test_a_set_counts_its_tiles_by_sign_and_is_listed(labelled: Project) -> None:
-    summary = build_named(labelled, "first", REQUEST)
+    summary = build_trainset(labelled, "first", REQUEST)
     assert (summary.tiles, summary.positive, summary.negative) == (5, {"tube": 4}, {"tube": 1})
     assert (summary.polarity, summary.voxel_size_angstrom, summary.tile_size) == ("dark", 10.0, 64)
-    assert [one.name for one in training_sets(labelled)] == ["first"]
+    assert [one.name for one in trainset_summaries(labelled)] == ["first"]
 
 
 def test_below_five_positive_tiles_nothing_is_held_out_and_that_is_said(labelled: Project) -> None:
-    summary = build_named(labelled, "first", REQUEST)
+    summary = build_trainset(labelled, "first", REQUEST)
     assert summary.held_out == 0
     assert summary.held_out_reason
 
 
 def test_tiles_that_wait_for_their_annotation_are_said(labelled: Project) -> None:
     tile(labelled, "cell", [(5, 5, 5), (6, 6, 6)])
-    summary = build_named(labelled, "first", REQUEST)
+    summary = build_trainset(labelled, "first", REQUEST)
     assert summary.tiles == 5
     assert any("2 tiles wait for their annotation of tube" in note for note in summary.notes)
 
@@ -79,27 +85,29 @@ def test_tiles_that_wait_for_their_annotation_are_said(labelled: Project) -> Non
 def test_a_tile_that_waits_for_a_feature_is_no_positive_of_it(labelled: Project, tmp_path: Path) -> None:
     """All five tiles show walls; a sixth has its tubes, and waits for its walls."""
     path = write_mrc(tmp_path / "walls.mrc", np.ones((8, 128, 128), np.int8))
-    place_tiles(labelled, [wish(Place("cell", *PLACES[0], 64), "wall", negative=False)])
-    import_label_volume(labelled, path, "cell", label_map(["1=wall"]))
-    place_tiles(labelled, [wish(Place("cell", 6, 64, 64, 64), one, negative=False) for one in ("tube", "wall")])
+    place_tiles(labelled, [tile_placement(TileLocation("cell", *PLACES[0], 64), "wall", negative=False)])
+    import_label_volume(labelled, path, "cell", parse_label_map(["1=wall"]))
+    place_tiles(
+        labelled, [tile_placement(TileLocation("cell", 6, 64, 64, 64), one, negative=False) for one in ("tube", "wall")]
+    )
     annotate(labelled, "cell", tmp_path)
-    summary, tiles = gather(labelled, "a", SetRequest(("tube", "wall")))
+    summary, tiles = gather_tiles(labelled, "a", TrainsetRequest(("tube", "wall")))
     assert (summary.positive, summary.negative) == ({"tube": 5, "wall": 5}, {"tube": 1, "wall": 0})
-    assert [one.facts.signs for one in tiles if one.facts.z == 6] == [(1, 0)]
+    assert [one.metadata.signs for one in tiles if one.metadata.z == 6] == [(1, 0)]
     assert "1 tiles wait for their annotation of wall." in summary.notes
 
 
 def test_a_set_without_negatives_says_so(cell: Project, tmp_path: Path) -> None:
     tile(cell, "cell", PLACES)
     annotate(cell, "cell", tmp_path)
-    assert any("No tile shows what is not tube" in note for note in build_named(cell, "a", REQUEST).notes)
+    assert any("No tile shows what is not tube" in note for note in build_trainset(cell, "a", REQUEST).notes)
 
 
 def test_densities_come_with_their_surroundings_in_the_type_of_the_file(labelled: Project) -> None:
     values = noise((8, 128, 128))
-    build_named(labelled, "first", REQUEST)
+    build_trainset(labelled, "first", REQUEST)
     _, tiles = read_training_set(labelled.layout.trainset("first"))
-    found = {(one.facts.z, one.facts.y, one.facts.x): one for one in tiles}
+    found = {(one.metadata.z, one.metadata.y, one.metadata.x): one for one in tiles}
     whole = found[4, 64, 40]
     assert whole.densities.shape == (9, 128, 128)
     assert whole.densities.dtype == np.int8
@@ -111,25 +119,25 @@ def test_densities_come_with_their_surroundings_in_the_type_of_the_file(labelled
 
 
 def test_a_layer_holds_0_where_the_tile_lies_outside(labelled: Project) -> None:
-    _, tiles = gather(labelled, "x", REQUEST)
-    (corner,) = [one for one in tiles if one.facts.x == 20]
+    _, tiles = gather_tiles(labelled, "x", REQUEST)
+    (corner,) = [one for one in tiles if one.metadata.x == 20]
     np.testing.assert_array_equal(corner.layers[0] != 0, middle(corner.inside))
 
 
 def test_nothing_labelled_is_refused(cell: Project, tmp_path: Path) -> None:
     tile(cell, "cell", PLACES[:2])
     with pytest.raises(NothingLabelledError, match=r"No tile shows where tube is \(2 wait for it\)"):
-        build_named(cell, "a", REQUEST)
+        build_trainset(cell, "a", REQUEST)
     annotate(cell, "cell", tmp_path, label=5)
     with pytest.raises(NothingLabelledError, match="No tile shows where tube is"):
-        build_named(cell, "a", REQUEST)
+        build_trainset(cell, "a", REQUEST)
     assert not list(cell.layout.trainsets.iterdir())
 
 
 def test_a_mixture_of_tile_sizes_is_refused(labelled: Project) -> None:
     tile(labelled, "cell", [(3, 64, 64)], negative=True, size=32)
     with pytest.raises(TrainingError, match=r"several sizes: .*:32"):
-        build_named(labelled, "a", REQUEST)
+        build_trainset(labelled, "a", REQUEST)
 
 
 def test_a_mixture_of_filters_is_refused_naming_every_tomogram(labelled: Project, tmp_path: Path) -> None:
@@ -138,7 +146,7 @@ def test_a_mixture_of_filters_is_refused_naming_every_tomogram(labelled: Project
         tile(labelled, name, PLACES[:1])
         annotate(labelled, name, tmp_path)
     with pytest.raises(TrainingError) as caught:
-        build_named(labelled, "a", REQUEST)
+        build_trainset(labelled, "a", REQUEST)
     assert all(f"{name}: " in caught.value.fault for name in ("b__preproc", "c", "cell"))
     assert "--version" in caught.value.fix
 
@@ -151,17 +159,17 @@ def test_voxel_sizes_may_differ_by_5_percent(
     tile(labelled, "b", PLACES[:1])
     annotate(labelled, "b", tmp_path)
     if not refused:
-        assert build_named(labelled, "a", REQUEST).tomograms == ("b", "cell")
+        assert build_trainset(labelled, "a", REQUEST).tomograms == ("b", "cell")
         return
     with pytest.raises(TrainingError, match=r"cell has 10 Å, b has 10.6 Å"):
-        build_named(labelled, "a", REQUEST)
+        build_trainset(labelled, "a", REQUEST)
 
 
 def test_a_tomogram_of_the_other_polarity_is_turned_and_that_is_said(labelled: Project, tmp_path: Path) -> None:
     bring(labelled, "b", -noise((8, 128, 128)), polarity="bright")
     tile(labelled, "b", PLACES[:1])
     annotate(labelled, "b", tmp_path)
-    summary = build_named(labelled, "a", REQUEST)
+    summary = build_trainset(labelled, "a", REQUEST)
     assert "Turned to dark protein: b." in summary.notes
     _, patches, facts = load_patches(labelled.layout.trainset("a"))
     same = [index for index, one in enumerate(facts) if (one.z, one.x) == (4, 40)]
@@ -171,41 +179,46 @@ def test_a_tomogram_of_the_other_polarity_is_turned_and_that_is_said(labelled: P
 
 def test_a_version_lends_its_densities_to_tiles_placed_on_another(labelled: Project) -> None:
     bring(labelled, "cell__soft", noise((8, 128, 128)) // 2, chain=(FilterStep(0.25, 5, 3),))
-    summary = build_named(labelled, "soft", SetRequest(("tube",), version="soft"))
+    summary = build_trainset(labelled, "soft", TrainsetRequest(("tube",), version="soft"))
     assert summary.tomograms == ("cell__soft",)
     assert summary.preprocessing == [{"lowpass": 0.25, "highpass": 5.0, "clamp": 3.0}]
-    assert build_named(labelled, "plain", REQUEST).tomograms == ("cell",)
+    assert build_trainset(labelled, "plain", REQUEST).tomograms == ("cell",)
     with pytest.raises(TrainingError, match="has no version cell__bin2"):
-        build_named(labelled, "none", SetRequest(("tube",), version="bin2"))
+        build_trainset(labelled, "none", TrainsetRequest(("tube",), version="bin2"))
 
 
 @pytest.mark.parametrize(
     "request_",
-    [SetRequest(()), SetRequest(("tube", "tube")), SetRequest(("tube",), 0.6), SetRequest(("tube",), float("nan"))],
+    [
+        TrainsetRequest(()),
+        TrainsetRequest(("tube", "tube")),
+        TrainsetRequest(("tube",), 0.6),
+        TrainsetRequest(("tube",), float("nan")),
+    ],
 )
-def test_a_request_that_makes_no_sense_is_refused(labelled: Project, request_: SetRequest) -> None:
+def test_a_request_that_makes_no_sense_is_refused(labelled: Project, request_: TrainsetRequest) -> None:
     with pytest.raises(UsageError):
-        build_named(labelled, "a", request_)
+        build_trainset(labelled, "a", request_)
 
 
 def test_taken_names_and_unknown_features_are_refused_and_nothing_changes(labelled: Project) -> None:
-    build_named(labelled, "first", REQUEST)
+    build_trainset(labelled, "first", REQUEST)
     before = digest_of(labelled.layout.root)
     with pytest.raises(ProjectError, match="training set first already"):
-        build_named(labelled, "first", REQUEST)
+        build_trainset(labelled, "first", REQUEST)
     with pytest.raises(ProjectError, match="no feature 'wall'"):
-        build_named(labelled, "second", SetRequest(("wall",)))
+        build_trainset(labelled, "second", TrainsetRequest(("wall",)))
     with pytest.raises(ProjectError, match="cannot be the name"):
-        build_named(labelled, "a b", REQUEST)
+        build_trainset(labelled, "a b", REQUEST)
     assert digest_of(labelled.layout.root) == before
 
 
 def test_the_same_tiles_give_the_same_set_whatever_it_is_called(labelled: Project) -> None:
-    assert build_named(labelled, "a", REQUEST).digest == build_named(labelled, "b", REQUEST).digest
+    assert build_trainset(labelled, "a", REQUEST).digest == build_trainset(labelled, "b", REQUEST).digest
 
 
 def test_densities_are_normalised_by_the_tomogram_and_0_outside(labelled: Project) -> None:
-    build_named(labelled, "first", REQUEST)
+    build_trainset(labelled, "first", REQUEST)
     _, patches, facts = load_patches(labelled.layout.trainset("first"))
     values = noise((8, 128, 128)).astype(np.float64)
     normal = (values - values.mean()) / values.std()
@@ -222,19 +235,21 @@ def test_nan_counts_as_the_mean(cell: Project, tmp_path: Path) -> None:
     bring(cell, "holes", values)
     tile(cell, "holes", PLACES[:1])
     annotate(cell, "holes", tmp_path)
-    build_named(cell, "a", REQUEST)
+    build_trainset(cell, "a", REQUEST)
     _, patches, _ = load_patches(cell.layout.trainset("a"))
     assert np.isfinite(patches.densities).all()
     assert patches.densities[0][4, 60, 60 + 24] == 0
 
 
-def _tile_at(z: int, y: int, x: int, size: int) -> SetTile:
+def _tile_at(z: int, y: int, x: int, size: int) -> TrainsetTile:
     shape = (9, size + 64, size + 64)
-    facts = TileFacts(
+    facts = TileMetadata(
         id=f"cell:{x},{y},{z}:{size}", tomogram="cell", space="cell", x=x, y=y, z=z, size=size, mean=0.0, sigma=1.0,
         sign=1, signs=(1,), group=0, held_out=False, digest=f"{x},{y},{z}",
     )  # fmt: skip
-    return SetTile(facts, np.zeros(shape, np.int8), np.ones(shape, np.bool_), np.full((1, size, size), 2, np.uint8))
+    return TrainsetTile(
+        facts, np.zeros(shape, np.int8), np.ones(shape, np.bool_), np.full((1, size, size), 2, np.uint8)
+    )
 
 
 places = st.lists(
@@ -265,8 +280,8 @@ def test_no_held_out_pixel_is_ever_trained_on(
     assert patches.held_out.tolist() == [one.held_out for one in facts]
 
 
-def _summary_of(tiles: int, size: int) -> SetSummary:
-    return SetSummary(
+def _summary_of(tiles: int, size: int) -> TrainsetSummary:
+    return TrainsetSummary(
         name="law", features=("tube",), tile_size=size, voxel_size_angstrom=10.0, polarity="dark", preprocessing=[],
         tomograms=("cell",), tiles=tiles, positive={"tube": tiles}, negative={"tube": 0}, held_out=0,
         held_out_reason="", validation=0.0,

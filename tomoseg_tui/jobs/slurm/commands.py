@@ -19,7 +19,7 @@ from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 WARNING_SECONDS = 60
 """How long before its time limit a job is told to keep its work. Slurm may say it up to a minute earlier."""
-ANSWER_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 """How long a command of Slurm may take; its own time limit for messages is 10 s, and it tries again."""
 
 
@@ -53,18 +53,18 @@ def this_task(environment: Mapping[str, str] = os.environ) -> SlurmTask:
     return SlurmTask(job, None if number is None else int(number))
 
 
-def script_of(folder: Path) -> str:
+def job_script(folder: Path) -> str:
     """Return what a node runs for a job: the same worker, in the place of the shell, so that signals reach it."""
-    words = [sys.executable, "-m", WORKER_MODULE, "--slurm", str(folder)]
+    argv = [sys.executable, "-m", WORKER_MODULE, "--slurm", str(folder)]
     return (
         "#!/bin/sh\n"
         "# Runs a job of tomoseg on a node; written by tomoseg, which reads it never.\n"
         "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1\n"
-        f"exec {shlex.join(words)}\n"
+        f"exec {shlex.join(argv)}\n"
     )
 
 
-def submission(
+def sbatch_command(
     folder: Path, kind: str, settings: SlurmSettings, *, tasks: int = 1, after: Sequence[str] = ()
 ) -> list[str]:
     """Return the command that hands a job's script to Slurm.
@@ -109,14 +109,14 @@ def submit(folder: Path, kind: str, settings: SlurmSettings, *, tasks: int = 1, 
     JobError
         If there is no Slurm here, or it does not take the job.
     """
-    (folder / "slurm.sh").write_text(script_of(folder), encoding="utf-8")
+    (folder / "slurm.sh").write_text(job_script(folder), encoding="utf-8")
     for log in folder.glob("task_*.log"):  # of workers that were handed over before
         log.unlink()
-    said = run(submission(folder, kind, settings, tasks=tasks, after=after), "Slurm did not take the job")
-    return said.strip().partition(";")[0]  # on several clusters their name comes after it
+    output = run_command(sbatch_command(folder, kind, settings, tasks=tasks, after=after), "Slurm did not take the job")
+    return output.strip().partition(";")[0]  # on several clusters their name comes after it
 
 
-def run(words: Sequence[str], fault: str) -> str:
+def run_command(argv: Sequence[str], fault: str) -> str:
     """Run one of Slurm's commands; return what it prints.
 
     Raises
@@ -124,19 +124,22 @@ def run(words: Sequence[str], fault: str) -> str:
     JobError
         If it is not there or fails; its own words follow those of `fault`.
     """
-    require(words[0])
+    require_command(argv[0])
     try:
-        done = subprocess.run(  # noqa: S603  # Slurm's command, its arguments checked words
-            list(words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS
+        completed = subprocess.run(  # noqa: S603  # Slurm's command, its arguments checked words
+            list(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
         )
-    except subprocess.TimeoutExpired as late:
-        raise JobError(f"{fault}: {words[0]} does not answer.", "Look whether it is up: sinfo") from late
-    if done.returncode:
-        raise JobError(f"{fault}: {words_of(done.stderr)}.", "See what there is: sinfo; then say it: --slurm KEY=VALUE")
-    return done.stdout
+    except subprocess.TimeoutExpired as error:
+        raise JobError(f"{fault}: {argv[0]} does not answer.", "Look whether it is up: sinfo") from error
+    if completed.returncode:
+        raise JobError(
+            f"{fault}: {first_error_line(completed.stderr)}.",
+            "See what there is: sinfo; then say it: --slurm KEY=VALUE",
+        )
+    return completed.stdout
 
 
-def words_of(said: str) -> str:
+def first_error_line(stderr: str) -> str:
     r"""Return what a command of Slurm complains of, in one line.
 
     Examples
@@ -144,16 +147,16 @@ def words_of(said: str) -> str:
     >>> words_of("sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed: No.\n")
     'invalid partition specified: x; Batch job submission failed: No'
     """
-    lines = [line.rpartition("error: ")[2].strip().rstrip(".") for line in said.splitlines() if line.strip()]
+    lines = [line.rpartition("error: ")[2].strip().rstrip(".") for line in stderr.splitlines() if line.strip()]
     return "; ".join(lines) or "it does not say why"
 
 
-def is_here() -> bool:
+def is_available() -> bool:
     """Tell whether jobs can be handed to Slurm on this machine."""
     return shutil.which("sbatch") is not None
 
 
-def require(command: str = "sbatch") -> None:
+def require_command(command: str = "sbatch") -> None:
     """Refuse what needs Slurm where there is none.
 
     Raises
@@ -168,13 +171,13 @@ def require(command: str = "sbatch") -> None:
         )
 
 
-def ask_to_stop(job: str) -> None:
+def send_stop_signal(job: str) -> None:
     """Take a job out of the queue where it waits, and tell it to keep its work where it runs."""
     _cancel("--state=PENDING", job)
     _cancel("--signal=TERM", "--batch", job)
 
 
-def kill(job: str) -> None:
+def kill_slurm_job(job: str) -> None:
     """End all of a job at once."""
     _cancel("--state=PENDING", job)
     _cancel("--signal=KILL", "--batch", job)
@@ -186,7 +189,7 @@ def cancel_waiting(job: str) -> None:
     _cancel("--state=PENDING", job)
 
 
-def _cancel(*words: str) -> None:
+def _cancel(*options: str) -> None:
     """Run scancel; that a job is gone already is no fault.
 
     Raises
@@ -194,13 +197,15 @@ def _cancel(*words: str) -> None:
     JobError
         If it is not there, or the job is another user's.
     """
-    require("scancel")
-    done = subprocess.run(  # noqa: S603  # Slurm's command
-        ["scancel", *words],  # noqa: S607  # found in PATH, as the user's own
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ANSWER_SECONDS, text=True,
+    require_command("scancel")
+    completed = subprocess.run(  # noqa: S603  # Slurm's command
+        ["scancel", *options],  # noqa: S607  # found in PATH, as the user's own
+        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TIMEOUT_SECONDS, text=True,
     )  # fmt: skip
-    if "denied" in done.stderr:
-        raise JobError(f"Slurm does not let you end it: {words_of(done.stderr)}.", "Ask whoever has started it.")
+    if "denied" in completed.stderr:
+        raise JobError(
+            f"Slurm does not let you end it: {first_error_line(completed.stderr)}.", "Ask whoever has started it."
+        )
 
 
 def is_running(task: SlurmTask) -> bool:
@@ -211,12 +216,12 @@ def is_running(task: SlurmTask) -> bool:
     JobError
         If Slurm does not say.
     """
-    return run(["squeue", "--noheader", f"--jobs={task.name}", "--format=%T"], "Slurm does not answer").split() == [
-        "RUNNING"
-    ]
+    return run_command(
+        ["squeue", "--noheader", f"--jobs={task.name}", "--format=%T"], "Slurm does not answer"
+    ).split() == ["RUNNING"]
 
 
-def requeue(task: SlurmTask) -> None:
+def requeue_task(task: SlurmTask) -> None:
     """Ask for this process's place anew; Slurm ends the process for it.
 
     Raises
@@ -224,4 +229,4 @@ def requeue(task: SlurmTask) -> None:
     JobError
         If Slurm does not take it back.
     """
-    run(["scontrol", "requeue", task.name], "Slurm did not take the job back")
+    run_command(["scontrol", "requeue", task.name], "Slurm did not take the job back")

@@ -13,22 +13,22 @@ from dataclasses import dataclass
 
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
-LOOK_SECONDS = 3.0
+CACHE_SECONDS = 3.0
 """How long a look is believed."""
-ANSWER_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 """Slurm that has not answered by then counts as not there."""
-SILENT_SECONDS = 30.0
+NO_ANSWER_CACHE_SECONDS = 30.0
 """Then it is asked again after this, so that nobody waits for it all the time."""
-ENDED = frozenset(
+END_STATES = frozenset(
     {
         "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
         "REVOKED", "TIMEOUT",
     }
 )  # fmt: skip
 """States that no task comes back from (squeue(1), JOB STATE CODES)."""
-_CAUSES = ("OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "PREEMPTED", "CANCELLED", "FAILED")
+_CAUSE_PRIORITY = ("OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "PREEMPTED", "CANCELLED", "FAILED")
 """Of an array whose tasks ended in several ways, the first of these is told."""
-_SAID_IN_LOG = {
+_LOG_PATTERNS = {
     "OUT_OF_MEMORY": re.compile(r"oom[-_ ]kill", re.IGNORECASE),
     "TIMEOUT": re.compile(r"DUE TO TIME LIMIT"),
     "NODE_FAIL": re.compile(r"DUE TO NODE FAILURE"),
@@ -38,7 +38,7 @@ _SAID_IN_LOG = {
 
 
 @dataclass(frozen=True)
-class TaskLook:
+class SlurmTaskStatus:
     """One task of a job, as Slurm sees it."""
 
     state: str
@@ -49,14 +49,14 @@ class TaskLook:
     @property
     def has_ended(self) -> bool:
         """True if it will not run again."""
-        return self.state in ENDED
+        return self.state in END_STATES
 
 
 @dataclass(frozen=True)
-class SlurmLook:
+class SlurmJobStatus:
     """One job of Slurm, all its tasks; without any, Slurm does not know it."""
 
-    tasks: tuple[TaskLook, ...] = ()
+    tasks: tuple[SlurmTaskStatus, ...] = ()
 
     @property
     def is_alive(self) -> bool:
@@ -92,10 +92,10 @@ class SlurmLook:
         if self.is_alive or not self.tasks:
             return ""
         states = {task.state for task in self.tasks}
-        return next((cause for cause in _CAUSES if cause in states), "COMPLETED")
+        return next((cause for cause in _CAUSE_PRIORITY if cause in states), "COMPLETED")
 
 
-def place_in_words(host: str | None, job: str | None, partition: str | None) -> str:
+def format_location(host: str | None, job: str | None, partition: str | None) -> str:
     """Return where a job is, for people.
 
     Examples
@@ -107,14 +107,14 @@ def place_in_words(host: str | None, job: str | None, partition: str | None) -> 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FailureReason:
     """What is wrong with a job, and what to do."""
 
     fault: str | None
     fix: str | None
 
 
-def verdict(cause: str, settings: SlurmSettings, job_id: str, *, has_begun: bool = True) -> Verdict:
+def explain_failure(cause: str, settings: SlurmSettings, job_id: str, *, has_begun: bool = True) -> FailureReason:
     """Return what happened and what to do.
 
     Parameters
@@ -128,15 +128,15 @@ def verdict(cause: str, settings: SlurmSettings, job_id: str, *, has_begun: bool
     has_begun : bool
         Whether a worker has ever been at it.
     """
-    again = f"tomoseg jobs resume {job_id}"
+    command = f"tomoseg jobs resume {job_id}"
     if cause == "TIMEOUT":
-        given = f" of {settings.time}" if settings.time else ""
-        fault, fix = f"Slurm ended it at its time limit{given}, before it could keep its work.", "Go on with more"
-        again += " --slurm time=HOURS:00:00"
+        limit = f" of {settings.time}" if settings.time else ""
+        fault, fix = f"Slurm ended it at its time limit{limit}, before it could keep its work.", "Go on with more"
+        command += " --slurm time=HOURS:00:00"
     elif cause == "OUT_OF_MEMORY":
-        given = settings.memory or "the cluster's usual share"
-        fault, fix = f"Slurm ended it: it needs more memory than it was given ({given}).", "Go on with more"
-        again += f" --slurm memory={_doubled(settings.memory)}"
+        limit = settings.memory or "the cluster's usual share"
+        fault, fix = f"Slurm ended it: it needs more memory than it was given ({limit}).", "Go on with more"
+        command += f" --slurm memory={_double_memory(settings.memory)}"
     elif cause in {"NODE_FAIL", "BOOT_FAIL"}:
         fault, fix = "Its node in Slurm failed.", "Go on on another"
     elif cause == "PREEMPTED":
@@ -147,12 +147,12 @@ def verdict(cause: str, settings: SlurmSettings, job_id: str, *, has_begun: bool
         fault = "It did not come up on its node."
         fix = "See that the nodes have this folder and this Python under the same paths, then go on"
     else:
-        known = f" Slurm calls it {cause.lower()}." if cause else ""
-        fault, fix = f"The worker ended without a word: killed, or its node went down.{known}", "Go on"
-    return Verdict(fault, f"{fix}: {again}")
+        state_text = f" Slurm calls it {cause.lower()}." if cause else ""
+        fault, fix = f"The worker ended without a word: killed, or its node went down.{state_text}", "Go on"
+    return FailureReason(fault, f"{fix}: {command}")
 
 
-def _doubled(memory: str) -> str:
+def _double_memory(memory: str) -> str:
     """Return twice an amount of memory, as a proposal.
 
     Examples
@@ -160,59 +160,59 @@ def _doubled(memory: str) -> str:
     >>> _doubled("4G"), _doubled("")
     ('8G', '16G')
     """
-    found = re.fullmatch(r"(\d+)([KMGT]?)", memory, re.IGNORECASE)
-    return f"{2 * int(found[1])}{found[2]}" if found else "16G"
+    match = re.fullmatch(r"(\d+)([KMGT]?)", memory, re.IGNORECASE)
+    return f"{2 * int(match[1])}{match[2]}" if match else "16G"
 
 
-def heading(job: str) -> str:
+def log_marker(job: str) -> str:
     """Return the words in a log after which everything is about one job of Slurm."""
     return f"Slurm's job {job}"
 
 
-def cause_in(log: str, job: str) -> str:
+def cause_from_log(log: str, job: str) -> str:
     """Return how Slurm ended its job, from what it wrote into the log; empty if it wrote nothing."""
-    _, begun, since = log.rpartition(heading(job))
-    return next((cause for cause, said in _SAID_IN_LOG.items() if begun and said.search(since)), "")
+    _, marker, following = log.rpartition(log_marker(job))
+    return next((cause for cause, pattern in _LOG_PATTERNS.items() if marker and pattern.search(following)), "")
 
 
-def read_squeue(printed: str) -> dict[str, SlurmLook]:
+def read_squeue(output: str) -> dict[str, SlurmJobStatus]:
     """Return the jobs by number from lines ``JOB|STATE|PARTITION|NODE|REASON``."""
-    found: dict[str, list[TaskLook]] = {}
-    for line in printed.splitlines():
+    tasks_by_job: dict[str, list[SlurmTaskStatus]] = {}
+    for line in output.splitlines():
         job, state, partition, node, reason = [*line.split("|", 4), *[""] * 5][:5]
         if job.isdigit():
-            found.setdefault(job, []).append(TaskLook(state.strip(), partition, node, reason.strip()))
-    return {job: SlurmLook(tuple(tasks)) for job, tasks in found.items()}
+            tasks_by_job.setdefault(job, []).append(SlurmTaskStatus(state.strip(), partition, node, reason.strip()))
+    return {job: SlurmJobStatus(tuple(tasks)) for job, tasks in tasks_by_job.items()}
 
 
-def read_sacct(printed: str) -> dict[str, SlurmLook]:
+def read_sacct(output: str) -> dict[str, SlurmJobStatus]:
     """Return the jobs by number from lines ``JOB[_TASK]|STATE|PARTITION|NODE``; a state may say by whom."""
     lines = []
-    for line in printed.splitlines():
-        job, state, *rest = line.split("|")
-        lines.append("|".join([job.partition("_")[0], state.partition(" ")[0], *rest]))
+    for line in output.splitlines():
+        job, state, *other_fields = line.split("|")
+        lines.append("|".join([job.partition("_")[0], state.partition(" ")[0], *other_fields]))
     return read_squeue("\n".join(lines))
 
 
-Ask = Callable[[Sequence[str]], str | None]
+QueryCommand = Callable[[Sequence[str]], str | None]
 
 
-def _ask(words: Sequence[str]) -> str | None:
+def _run_query(argv: Sequence[str]) -> str | None:
     """Run one of Slurm's commands; return what it prints, None where it is not there or does not answer."""
-    if shutil.which(words[0]) is None:
+    if shutil.which(argv[0]) is None:
         return None
     try:
-        done = subprocess.run(  # noqa: S603  # Slurm's command
-            list(words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS
+        completed = subprocess.run(  # noqa: S603  # Slurm's command
+            list(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if done.returncode == 0:
-        return done.stdout
-    return "" if "Invalid job id" in done.stderr else None  # of a single job that it has forgotten it says so
+    if completed.returncode == 0:
+        return completed.stdout
+    return "" if "Invalid job id" in completed.stderr else None  # of a single job that it has forgotten it says so
 
 
-class SlurmDesk:
+class SlurmStatusCache:
     """Answers what Slurm says of jobs, and keeps the answers for a moment.
 
     Parameters
@@ -223,49 +223,49 @@ class SlurmDesk:
         Seconds, from any start.
     """
 
-    def __init__(self, ask: Ask = _ask, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ask, self._clock = ask, clock
-        self._one_at_a_time = threading.Lock()
-        self._known: dict[str, tuple[float, SlurmLook | None]] = {}
-        self._forgotten: dict[str, SlurmLook] = {}
+    def __init__(self, run_query: QueryCommand = _run_query, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run_query, self._clock = run_query, clock
+        self._lock = threading.Lock()
+        self._cache: dict[str, tuple[float, SlurmJobStatus | None]] = {}
+        self._ended_jobs: dict[str, SlurmJobStatus] = {}
 
-    def look(self, jobs: Collection[str]) -> Mapping[str, SlurmLook | None]:
+    def query(self, jobs: Collection[str]) -> Mapping[str, SlurmJobStatus | None]:
         """Return what Slurm says of jobs, by their numbers; None where it does not answer."""
-        with self._one_at_a_time:
-            missing = [job for job in jobs if job not in self._known or self._known[job][0] <= self._clock()]
+        with self._lock:
+            missing = [job for job in jobs if job not in self._cache or self._cache[job][0] <= self._clock()]
             if missing:
-                found = self._found(missing)
+                statuses = self._query_squeue(missing)
                 for job in missing:
-                    seconds = SILENT_SECONDS if found[job] is None else LOOK_SECONDS
-                    self._known[job] = (self._clock() + seconds, found[job])
-            return {job: self._known[job][1] for job in jobs}
+                    cache_seconds = NO_ANSWER_CACHE_SECONDS if statuses[job] is None else CACHE_SECONDS
+                    self._cache[job] = (self._clock() + cache_seconds, statuses[job])
+            return {job: self._cache[job][1] for job in jobs}
 
-    def forget(self, job: str) -> None:
+    def invalidate(self, job: str) -> None:
         """Look at a job anew the next time."""
-        with self._one_at_a_time:
-            self._known.pop(job, None)
+        with self._lock:
+            self._cache.pop(job, None)
 
-    def _found(self, jobs: Sequence[str]) -> Mapping[str, SlurmLook | None]:
-        words = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={','.join(jobs)}"]
-        printed = self._ask([*words, "--format=%F|%T|%P|%N|%r"])
-        if printed is None:
+    def _query_squeue(self, jobs: Sequence[str]) -> Mapping[str, SlurmJobStatus | None]:
+        argv = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={','.join(jobs)}"]
+        output = self._run_query([*argv, "--format=%F|%T|%P|%N|%r"])
+        if output is None:
             return dict.fromkeys(jobs)
-        known = read_squeue(printed)
-        self._remember([job for job in jobs if job not in known])
-        return {job: known.get(job) or self._forgotten[job] for job in jobs}
+        statuses = read_squeue(output)
+        self._query_sacct([job for job in jobs if job not in statuses])
+        return {job: statuses.get(job) or self._ended_jobs[job] for job in jobs}
 
-    def _remember(self, jobs: Sequence[str]) -> None:
+    def _query_sacct(self, jobs: Sequence[str]) -> None:
         """Ask the accounts, where there are any, for jobs that squeue has forgotten: once for each."""
-        wanted = [job for job in jobs if job not in self._forgotten]
-        if not wanted:
+        missing = [job for job in jobs if job not in self._ended_jobs]
+        if not missing:
             return
-        words = ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={','.join(wanted)}"]
-        printed = self._ask([*words, "--format=JobID,State,Partition,NodeList"])
-        known = read_sacct(printed or "")
-        for job in wanted:
-            look = known.get(job, SlurmLook())
-            self._forgotten[job] = SlurmLook() if look.is_alive else look
+        argv = ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={','.join(missing)}"]
+        output = self._run_query([*argv, "--format=JobID,State,Partition,NodeList"])
+        statuses = read_sacct(output or "")
+        for job in missing:
+            status = statuses.get(job, SlurmJobStatus())
+            self._ended_jobs[job] = SlurmJobStatus() if status.is_alive else status
 
 
-DESK = SlurmDesk()
+STATUS_CACHE = SlurmStatusCache()
 """The one that all of this program ask."""

@@ -8,35 +8,35 @@ import msgspec
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
-from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmPart
+from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmSubmission
 from tomoseg_tui.jobs.slurm import commands
-from tomoseg_tui.jobs.slurm.status import DESK, heading
+from tomoseg_tui.jobs.slurm.status import STATUS_CACHE, log_marker
 from tomoseg_tui.project.records import now
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
-HAND_SECONDS = 10.0
+CLAIM_SECONDS = 10.0
 """How long to wait for whoever has the job's claim for a moment."""
 STOP_SECONDS = 90.0
 """How long a stopping worker may take to keep its work, and Slurm to pass that on."""
 KILL_SECONDS = 45.0
 """How long Slurm may take to end all processes; its own KillWait is 30 s."""
-AGAIN_SECONDS = 3.0
+RESEND_SECONDS = 3.0
 """How often it is asked again: a worker that is just coming up does not hear the first time."""
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 """How often to look whether it has ended."""
 
 
-def part_for(kind: str, asked: dict[str, object], settings: SlurmSettings) -> SlurmPart:
+def slurm_submission_for(kind: str, request: dict[str, object], settings: SlurmSettings) -> SlurmSubmission:
     """Return how a job is handed over: an apply by as many workers as are asked for, or one a tomogram."""
     if kind != "apply":
-        return SlurmPart(settings=settings)
-    tomograms = asked["tomograms"]
-    several = len(tomograms) if isinstance(tomograms, list | tuple) else 1
-    workers = int(str(asked.get("workers", 1)))
-    return SlurmPart(settings=settings, tasks=workers if workers > 1 else several)
+        return SlurmSubmission(settings=settings)
+    tomograms = request["tomograms"]
+    tomogram_count = len(tomograms) if isinstance(tomograms, list | tuple) else 1
+    workers = int(str(request.get("workers", 1)))
+    return SlurmSubmission(settings=settings, tasks=workers if workers > 1 else tomogram_count)
 
 
-def hand_over(job: Job) -> None:
+def submit_job(job: Job) -> None:
     """Give a queued job to Slurm; its worker begins when the claim is free again, and then finds all in place.
 
     Raises
@@ -44,34 +44,36 @@ def hand_over(job: Job) -> None:
     JobError
         If Slurm does not take it; the job has failed then.
     """
-    with locks.holding(job.claim, patience_seconds=HAND_SECONDS):
+    with locks.held(job.claim_file, patience_seconds=CLAIM_SECONDS):
         record = job.record()
-        part = _part_of(record)
-        job.stop_mark.unlink(missing_ok=True)
+        submission = _require_submission(record)
+        job.stop_file.unlink(missing_ok=True)
         try:
-            after = _numbers_before(job, record)
-            number = commands.submit(job.folder, record.kind, part.settings, tasks=part.tasks, after=after)
+            after = _dependency_ids(job, record)
+            slurm_job_id = commands.submit(
+                job.folder, record.kind, submission.settings, tasks=submission.tasks, after=after
+            )
         except JobError as fault:
-            job.move(JobState.FAILED, ended=now(), fault=fault.fault, fix=fault.fix, exit_code=2)
+            job.set_state(JobState.FAILED, ended=now(), fault=fault.fault, fix=fault.fix, exit_code=2)
             raise
-        job.amend(slurm=msgspec.structs.replace(part, job=number, began_at=None, idle=0))
-        append_line(job.log_file, f"{now()} Handed over as {heading(number)}.")
+        job.update_record(slurm=msgspec.structs.replace(submission, job=slurm_job_id, began_at=None, idle=0))
+        append_line(job.log_file, f"{now()} Handed over as {log_marker(slurm_job_id)}.")
 
 
-def _part_of(record: JobRecord) -> SlurmPart:
+def _require_submission(record: JobRecord) -> SlurmSubmission:
     if record.slurm is None:
         raise JobError("This job is not one of Slurm's.", "Resume it with --slurm.")
     return record.slurm
 
 
-def _numbers_before(job: Job, record: JobRecord) -> list[str]:
+def _dependency_ids(job: Job, record: JobRecord) -> list[str]:
     """Return Slurm's numbers of the jobs that it comes after; for others, and for how they end, the worker looks."""
-    found = []
+    slurm_job_ids = []
     for job_id in record.after:
-        other = Job(job.folder.with_name(job_id)).record()
-        if other.slurm is not None and other.slurm.job and not other.state.is_over:
-            found.append(other.slurm.job)
-    return found
+        dependency = Job(job.folder.with_name(job_id)).record()
+        if dependency.slurm is not None and dependency.slurm.job and not dependency.state.is_over:
+            slurm_job_ids.append(dependency.slurm.job)
+    return slurm_job_ids
 
 
 def is_in_slurm(record: JobRecord) -> bool:
@@ -79,7 +81,7 @@ def is_in_slurm(record: JobRecord) -> bool:
     return record.slurm is not None and record.slurm.job is not None
 
 
-def stop_there(job: Job) -> JobState:
+def stop_in_slurm(job: Job) -> JobState:
     """Ask the workers on the nodes to keep their work and end; return the state the job then has.
 
     Raises
@@ -87,11 +89,11 @@ def stop_there(job: Job) -> JobState:
     JobError
         If Slurm is not here, or the job does not end in time.
     """
-    _until_over(job, STOP_SECONDS, commands.ask_to_stop)
-    return _settled(job)
+    _wait_until_over(job, STOP_SECONDS, commands.send_stop_signal)
+    return _record_stopped(job)
 
 
-def kill_there(job: Job) -> JobState:
+def kill_in_slurm(job: Job) -> JobState:
     """End the workers on the nodes at once; return the state the job then has.
 
     Raises
@@ -99,35 +101,35 @@ def kill_there(job: Job) -> JobState:
     JobError
         If Slurm is not here, or does not end the job in time.
     """
-    _until_over(job, KILL_SECONDS, commands.kill)
-    return _settled(job, fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}")
+    _wait_until_over(job, KILL_SECONDS, commands.kill_slurm_job)
+    return _record_stopped(job, fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}")
 
 
-def _until_over(job: Job, seconds: float, ask: Callable[[str], None]) -> None:
+def _wait_until_over(job: Job, seconds: float, send: Callable[[str], None]) -> None:
     """Mark that the job is to end, and ask Slurm for it by its number until it has."""
-    number = str(_part_of(job.record()).job)
-    commands.require("scancel")
-    job.stop_mark.touch()
+    slurm_job_id = str(_require_submission(job.record()).job)
+    commands.require_command("scancel")
+    job.stop_file.touch()
     deadline = time.monotonic() + seconds
-    again = time.monotonic()
+    next_send = time.monotonic()
     while not job.state().is_over:
         if time.monotonic() >= deadline:
             raise JobError(f"Job {job.id} has not ended after {seconds:g} s.", f"End it: tomoseg jobs kill {job.id}")
-        if time.monotonic() >= again:
+        if time.monotonic() >= next_send:
             try:
-                ask(number)
+                send(slurm_job_id)
             except JobError:
-                job.stop_mark.unlink(missing_ok=True)
+                job.stop_file.unlink(missing_ok=True)
                 raise
-            DESK.forget(number)
-            again += AGAIN_SECONDS
-        time.sleep(LOOK_SECONDS)
+            STATUS_CACHE.invalidate(slurm_job_id)
+            next_send += RESEND_SECONDS
+        time.sleep(POLL_SECONDS)
 
 
-def _settled(job: Job, **changes: str) -> JobState:
+def _record_stopped(job: Job, **changes: str) -> JobState:
     """Write the state of a job whose worker could not: it had not begun, or was killed."""
-    with locks.holding(job.claim, patience_seconds=HAND_SECONDS):
+    with locks.held(job.claim_file, patience_seconds=CLAIM_SECONDS):
         record = job.record()
         if record.state.is_over:
             return record.state
-        return job.move(JobState.STOPPED, ended=now(), **changes).state
+        return job.set_state(JobState.STOPPED, ended=now(), **changes).state

@@ -6,20 +6,20 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.annotate.export_dialog import LendAsked, LendTiles
-from tomoseg_tui.tui.shared_actions.file_actions import Asking
-from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.tui.annotate.export_dialog import ExportSelection, ExportTilesDialog
+from tomoseg_tui.tui.shared_actions.file_actions import BackgroundActions
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 
-class ExchangeKeys(Asking):
+class ExportTilesActions(BackgroundActions):
     """A tab with a list of tiles that can be written into files."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "E",
-            "lend",
+            "export_tiles",
             "Export",
             show=False,
             id="annotate.export",
@@ -28,33 +28,41 @@ class ExchangeKeys(Asking):
     ]
 
     @abstractmethod
-    def lendable(self) -> tuple[Facts | None, str | None, Sequence[Place]]:
+    def exportable(self) -> tuple[ProjectSnapshot | None, str | None, Sequence[TileLocation]]:
         """Return what is known, the feature chosen (None for all), and the tiles of the list, the chosen one first."""
 
-    def action_lend(self) -> None:
+    def action_export_tiles(self) -> None:
         """Ask what is written where, and have a thread write it."""
-        facts, feature, places = self.lendable()
-        if facts is None or not places:
+        snapshot, feature, locations = self.exportable()
+        if snapshot is None or not locations:
             self.notify("There is no tile to export yet.", severity="warning")
             return
         project = self.tomoseg.project
 
-        def begin(asked: LendAsked | None) -> None:
-            if asked is not None:
-                self.notify(f"Writing {asked.path.name} ...", timeout=3)
-                self.ask(lambda: (_lend(project, asked), []))
+        def on_answer(selection: ExportSelection | None) -> None:
+            if selection is not None:
+                self.notify(f"Writing {selection.path.name} ...", timeout=3)
+                self.run_in_background(lambda: (_export(project, selection), []))
 
-        screen = LendTiles(facts, feature=feature, listed=places, tomogram=places[0].tomogram)
-        self.app.push_screen(screen, begin)
+        dialog = ExportTilesDialog(snapshot, feature=feature, listed_places=locations, tomogram=locations[0].tomogram)
+        self.app.push_screen(dialog, on_answer)
 
 
-def _lend(project: Project, asked: LendAsked) -> str:
+def _export(project: Project, selection: ExportSelection) -> str:
     """Write what is asked for; return what is to be told."""
-    from tomoseg_tui.workflow.exchange.export_tiles import LoanWish, lend  # noqa: PLC0415  # wakes every format
+    from tomoseg_tui.workflow.exchange.export_tiles import TileExportRequest, export_tiles  # noqa: PLC0415  # wakes every format
 
-    loan = lend(
+    result = export_tiles(
         project,
-        LoanWish(asked.path, asked.form, asked.features, asked.places, asked.tomogram, asked.slab, asked.force),
+        TileExportRequest(
+            selection.path,
+            selection.file_format,
+            selection.features,
+            selection.places,
+            selection.tomogram,
+            selection.slab,
+            selection.force,
+        ),
     )
-    said = f"{loan.tiles} tiles are in {loan.image}, the masks beside it. I takes back what is painted there."
-    return " ".join([said, *loan.remarks])
+    message = f"{result.tiles} tiles are in {result.image}, the masks beside it. I takes back what is painted there."
+    return " ".join([message, *result.remarks])

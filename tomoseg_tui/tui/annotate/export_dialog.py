@@ -9,15 +9,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input, Select
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.dialogs.form import Form
-from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.path_input import PathInput
-from tomoseg_tui.tui.widgets.tick import Tick
+from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 
-LentForm = Literal["napari", "tif", "mrc", "hdf", "png"]
-_PROGRAMS: Mapping[LentForm, tuple[str, str]] = {
+ExportFormat = Literal["napari", "tif", "mrc", "hdf", "png"]
+_PROGRAMS: Mapping[ExportFormat, tuple[str, str]] = {
     "napari": ("napari: image and labels as TIFF", ".tif"),
     "tif": ("Fiji: image and masks as TIFF", ".tif"),
     "mrc": ("3dmod: MRC", ".mrc"),
@@ -25,7 +25,7 @@ _PROGRAMS: Mapping[LentForm, tuple[str, str]] = {
     "png": ("any painter: a folder of PNGs", ""),
 }
 """For each form the words that are chosen from, and the ending of the file."""
-LISTED, ALL = "", "*"
+LISTED_TILES, ALL_FEATURES = "", "*"
 """Stand for the tiles of the list, and for all features; no name is one of these."""
 HINT = (
     "Masks: 0 not the feature, 1 the feature, 2 ignore, 3 not looked at; one file a feature, beside the densities. "
@@ -34,21 +34,21 @@ HINT = (
 
 
 @dataclass(frozen=True)
-class LendAsked:
+class ExportSelection:
     """What is to be written."""
 
     path: Path
-    form: LentForm
+    file_format: ExportFormat
     features: tuple[str, ...]
     """Empty for all."""
     tomogram: str | None
-    places: tuple[Place, ...]
+    places: tuple[TileLocation, ...]
     slab: int | None
     """Slices beyond the tiles; None for tiles."""
     force: bool
 
 
-class LendTiles(Form[LendAsked]):
+class ExportTilesDialog(Form[ExportSelection]):
     """Tiles, program, features, slices, file.
 
     Parameters
@@ -63,29 +63,46 @@ class LendTiles(Form[LendAsked]):
         Whose tiles may be meant too.
     """
 
-    def __init__(self, facts: Facts, *, feature: str | None, listed: Sequence[Place], tomogram: str | None) -> None:
-        super().__init__("Export tiles for another program", do="Write", hint=HINT)
-        self._facts, self._feature, self._listed, self._tomogram = facts, feature, tuple(listed), tomogram
+    def __init__(
+        self,
+        snapshot: ProjectSnapshot,
+        *,
+        feature: str | None,
+        listed_places: Sequence[TileLocation],
+        tomogram: str | None,
+    ) -> None:
+        super().__init__("Export tiles for another program", submit_label="Write", hint=HINT)
+        self._snapshot, self._feature, self._listed_places, self._tomogram = (
+            snapshot,
+            feature,
+            tuple(listed_places),
+            tomogram,
+        )
 
     def rows(self) -> ComposeResult:
         """Make what is filled in."""
-        tiles = [(f"the {len(self._listed)} tiles of the list as it is now", LISTED)] if self._listed else []
-        tiles += [(f"{t.name}, all {len(t.tiles)} tiles", t.name) for t in self._facts.tomograms if t.tiles]
-        features = [("all features", ALL), *((name, name) for name in self._facts.features)]
-        programs = [(words, form) for form, (words, _) in _PROGRAMS.items()]
+        tiles = (
+            [(f"the {len(self._listed_places)} tiles of the list as it is now", LISTED_TILES)]
+            if self._listed_places
+            else []
+        )
+        tiles += [(f"{t.name}, all {len(t.tiles)} tiles", t.name) for t in self._snapshot.tomograms if t.tiles]
+        features = [("all features", ALL_FEATURES), *((name, name) for name in self._snapshot.features)]
+        programs = [(label, file_format) for file_format, (label, _) in _PROGRAMS.items()]
         yield self.row("Tiles", Select(tiles, value=tiles[0][1], allow_blank=False, compact=True, id="tiles"))
         yield self.row("Program", Select(programs, value="napari", allow_blank=False, compact=True, id="form"))
         yield self.row(
-            "Feature", Select(features, value=self._feature or ALL, allow_blank=False, compact=True, id="feature")
+            "Feature",
+            Select(features, value=self._feature or ALL_FEATURES, allow_blank=False, compact=True, id="feature"),
         )
         slices = Input(placeholder="tiles only; a number: whole slices, so many beyond them", compact=True, id="slab")
         yield self.row("Slices", slices)
-        yield self.row("File", PathInput(value=self._file_of("napari"), id="path"))
-        yield Tick("replace files that are there", compact=True, id="force")
+        yield self.row("File", PathInput(value=self._default_filename("napari"), id="path"))
+        yield AsciiCheckbox("replace files that are there", compact=True, id="force")
 
-    def _file_of(self, form: str) -> str:
-        ending = next(ending for name, (_, ending) in _PROGRAMS.items() if name == form)
-        return f"{self._tomogram or 'tiles'}_tiles{ending}"
+    def _default_filename(self, file_format: str) -> str:
+        suffix = next(suffix for name, (_, suffix) in _PROGRAMS.items() if name == file_format)
+        return f"{self._tomogram or 'tiles'}_tiles{suffix}"
 
     def on_mount(self) -> None:
         """Let the program be chosen at once."""
@@ -95,24 +112,24 @@ class LendTiles(Form[LendAsked]):
     def name_file(self, event: Select.Changed) -> None:
         """Give the file the ending of the program, unless somebody has named it otherwise."""
         field = self.query_one("#path", Input)
-        if field.value in {self._file_of(form) for form in _PROGRAMS}:
-            field.value = self._file_of(str(event.value))
+        if field.value in {self._default_filename(file_format) for file_format in _PROGRAMS}:
+            field.value = self._default_filename(str(event.value))
 
-    def read(self) -> LendAsked:
+    def read(self) -> ExportSelection:
         """Return what is wished for."""
-        typed, slab = self.typed("path"), self.typed("slab")
+        typed, slab = self.field_text("path"), self.field_text("slab")
         if not typed:
             raise UsageError("No file is named.", "Name it.")
         if slab and not slab.isdecimal():
             raise UsageError(f"{slab!r} is no number of slices.", "Give a whole number from 0, or nothing.")
-        where, feature = (str(self.query_one(f"#{name}", Select).value) for name in ("tiles", "feature"))
+        tomogram, feature = (str(self.query_one(f"#{name}", Select).value) for name in ("tiles", "feature"))
         chosen = str(self.query_one("#form", Select).value)
-        return LendAsked(
+        return ExportSelection(
             Path(typed).expanduser().absolute(),
-            next(form for form in get_args(LentForm) if form == chosen),
-            () if feature == ALL else (feature,),
-            where or None,
-            () if where else self._listed,
+            next(file_format for file_format in get_args(ExportFormat) if file_format == chosen),
+            () if feature == ALL_FEATURES else (feature,),
+            tomogram or None,
+            () if tomogram else self._listed_places,
             int(slab) if slab else None,
-            self.query_one("#force", Tick).value,
+            self.query_one("#force", AsciiCheckbox).value,
         )

@@ -14,16 +14,23 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Select, Static
 from textual.worker import get_current_worker
 
-from tomoseg_tui.core.mask_decoding import value_word
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.mask_decoding import format_mask_value
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.tui.annotate.mask_files import IGNORE, STACK_SUFFIXES, LentFile, MaskFile, MasksWish, look_at_masks
+from tomoseg_tui.tui.annotate.mask_files import (
+    IGNORE,
+    STACK_SUFFIXES,
+    ExportedFileInfo,
+    MaskFileInfo,
+    MaskImportChoice,
+    inspect_mask_file,
+)
 from tomoseg_tui.tui.dialogs.base import Dialog
-from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.path_input import PathInput
-from tomoseg_tui.tui.widgets.tick import Tick
+from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 
-LISTED = ""
+LISTED_TILES = ""
 """Stands for the tiles of the list, where a tomogram's name is expected; no name is empty."""
 EXPLANATION = (
     "What E has exported finds its tiles by itself. A label volume on a tomogram's grid is cut at its tiles; a stack "
@@ -34,16 +41,16 @@ EXPLANATION = (
 class LabelRow(Horizontal):
     """A value of a label volume, and the feature that it stands for."""
 
-    def __init__(self, value: int, voxels: int, name: str, features: Sequence[str]) -> None:
+    def __init__(self, value: int, voxels: int, feature_name: str, features: Sequence[str]) -> None:
         super().__init__(classes="label-row")
-        self.value, self._voxels, self._name, self._features = value, voxels, name, tuple(features)
+        self.value, self._voxels, self._feature_name, self._features = value, voxels, feature_name, tuple(features)
 
     def compose(self) -> ComposeResult:
         """Make the line."""
-        word = value_word(self.value)
-        yield Static(word if word.startswith("#") else f"{word} is", classes="label-value")
+        value_text = format_mask_value(self.value)
+        yield Static(value_text if value_text.startswith("#") else f"{value_text} is", classes="label-value")
         yield Input(
-            self._name,
+            self._feature_name,
             placeholder="not mapped: not the feature",
             suggester=SuggestFromList([*self._features, IGNORE], case_sensitive=False),
             compact=True,
@@ -51,20 +58,20 @@ class LabelRow(Horizontal):
         yield Static(f"{self._voxels:,} voxels", classes="label-voxels")
 
     @property
-    def word(self) -> str | None:
+    def mapping(self) -> str | None:
         """The word for the command, such as ``1=microtubule``; None if the label is not mapped."""
         name = self.query_one(Input).value.strip()
-        return f"{value_word(self.value)}={name}" if name else None
+        return f"{format_mask_value(self.value)}={name}" if name else None
 
     @on(Input.Changed)
-    def tell_what_is_new(self, event: Input.Changed) -> None:
+    def mark_new_feature(self, event: Input.Changed) -> None:
         """Say that a name would make a feature."""
         name = event.value.strip()
         is_new = bool(name) and name not in (*self._features, IGNORE)
         self.query_one(".label-voxels", Static).update("new feature" if is_new else f"{self._voxels:,} voxels")
 
 
-class ImportMasks(Dialog[MasksWish]):
+class ImportMasksDialog(Dialog[MaskImportChoice]):
     """File, tiles, labels or feature, replace.
 
     Parameters
@@ -81,28 +88,40 @@ class ImportMasks(Dialog[MasksWish]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="masks.cancel", tooltip="Leave without importing"),
-        Binding("ctrl+s", "take", "Import", id="masks.take", tooltip="Import", priority=True),
+        Binding("ctrl+s", "toggle_map", "Import", id="masks.take", tooltip="Import", priority=True),
     ]
 
-    class Looked(Message):
+    class FileInspected(Message):
         """A thread has looked at the file, or met a fault."""
 
-        def __init__(self, number: int, found: MaskFile | None, words: str) -> None:
+        def __init__(self, request_number: int, mask_file: MaskFileInfo | None, message: str) -> None:
             super().__init__()
-            self.number, self.found, self.words = number, found, words
+            self.request_number, self.mask_file, self.message = request_number, mask_file, message
 
-    def __init__(self, facts: Facts, *, tomogram: str | None, feature: str | None, listed: Sequence[Place]) -> None:
+    def __init__(
+        self,
+        snapshot: ProjectSnapshot,
+        *,
+        tomogram: str | None,
+        feature: str | None,
+        listed_places: Sequence[TileLocation],
+    ) -> None:
         super().__init__()
-        self._facts, self._tomogram, self._feature, self._listed = facts, tomogram, feature, tuple(listed)
-        self._found: MaskFile | None = None
-        self._number = 0
+        self._snapshot, self._tomogram, self._feature, self._listed_places = (
+            snapshot,
+            tomogram,
+            feature,
+            tuple(listed_places),
+        )
+        self._mask_file: MaskFileInfo | None = None
+        self._request_number = 0
 
     def compose(self) -> ComposeResult:
         """Make the form."""
-        with_tiles = [t for t in self._facts.tomograms if t.tiles]
+        with_tiles = [t for t in self._snapshot.tomograms if t.tiles]
         options = [(f"{t.name}, all {len(t.tiles)} tiles", t.name) for t in with_tiles]
-        if self._listed:
-            options.append((f"the {len(self._listed)} tiles of the list as it is now", LISTED))
+        if self._listed_places:
+            options.append((f"the {len(self._listed_places)} tiles of the list as it is now", LISTED_TILES))
         names = [name for _, name in options]
         chosen = self._tomogram if self._tomogram in names else names[0]
         with Vertical(classes="dialog wide", id="masks"):
@@ -117,9 +136,9 @@ class ImportMasks(Dialog[MasksWish]):
             yield VerticalScroll(id="masks-labels", can_focus=False)
             with Horizontal(classes="form-row", id="masks-one"):
                 yield Static("Feature", classes="form-name")
-                suggester = SuggestFromList(self._facts.features, case_sensitive=False)
+                suggester = SuggestFromList(self._snapshot.features, case_sensitive=False)
                 yield Input(self._feature or "", suggester=suggester, compact=True, id="masks-feature")
-            yield Tick("replace what a person has painted", compact=True, id="masks-replace")
+            yield AsciiCheckbox("replace what a person has painted", compact=True, id="masks-replace")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Import (ctrl+s)", id="masks-take", variant="primary", compact=True)
                 yield Button("Cancel (esc)", id="masks-cancel", compact=True)
@@ -132,140 +151,148 @@ class ImportMasks(Dialog[MasksWish]):
     # Looking at the file
 
     @on(Input.Changed, "#masks-path")
-    def look(self, event: Input.Changed) -> None:
+    def inspect_file(self, event: Input.Changed) -> None:
         """Look at what is typed, as soon as it is a file."""
-        self._number += 1
-        self._found = None
+        self._request_number += 1
+        self._mask_file = None
         self._arrange()
         if event.value.strip():
-            self._look(self._number, Path(event.value.strip()))
+            self._inspect_in_thread(self._request_number, Path(event.value.strip()))
 
     @work(thread=True, exclusive=True, group="masks")
-    def _look(self, number: int, typed: Path) -> None:
+    def _inspect_in_thread(self, number: int, typed: Path) -> None:
         worker = get_current_worker()
-        shapes = {tomogram.record.shape_zyx for tomogram in self._facts.tomograms}
+        shapes = {tomogram.record.shape_zyx for tomogram in self._snapshot.tomograms}
         try:
             path = typed.expanduser().absolute()
-            if worker.is_cancelled or not (path.is_file() or _holds_masks(path)):
+            if worker.is_cancelled or not (path.is_file() or _has_masks(path)):
                 return
-            self.post_message(self.Looked(number, None, f"Reading {path.name} ..."))
-            found = look_at_masks(path, shapes, lambda: worker.is_cancelled)
-            self.post_message(self.Looked(number, found, ""))
+            self.post_message(self.FileInspected(number, None, f"Reading {path.name} ..."))
+            mask_file = inspect_mask_file(path, shapes, lambda: worker.is_cancelled)
+            self.post_message(self.FileInspected(number, mask_file, ""))
         except TomosegError as fault:
-            self.post_message(self.Looked(number, None, f"{fault.fault} {fault.fix}"))
+            self.post_message(self.FileInspected(number, None, f"{fault.fault} {fault.fix}"))
         except (OSError, RuntimeError, ValueError):
             return  # not a path that can be: no such user's home, a zero byte
 
-    @on(Looked)
-    async def take_look(self, event: Looked) -> None:
+    @on(FileInspected)
+    async def show_file(self, event: FileInspected) -> None:
         """Offer what the file allows."""
-        if event.number != self._number:
+        if event.request_number != self._request_number:
             return
-        self._found = event.found
+        self._mask_file = event.mask_file
         labels = self.query_one("#masks-labels", VerticalScroll)
         await labels.remove_children()
-        if event.found is not None:
-            await labels.mount_all(self._label_rows(event.found))
+        if event.mask_file is not None:
+            await labels.mount_all(self._label_rows(event.mask_file))
         self._arrange()
-        if event.words:
-            self._say(event.words)
+        if event.message:
+            self._show_message(event.message)
 
-    def _label_rows(self, found: MaskFile) -> list[LabelRow]:
-        features = self._facts.features
-        usual = found.names or ({1: features[0]} if len(features) == 1 == len(found.voxels) else {})
-        return [LabelRow(value, voxels, usual.get(value, ""), features) for value, voxels in found.voxels.items()]
+    def _label_rows(self, mask_file: MaskFileInfo) -> list[LabelRow]:
+        features = self._snapshot.features
+        default_names = mask_file.names or ({1: features[0]} if len(features) == 1 == len(mask_file.voxels) else {})
+        return [
+            LabelRow(value, voxels, default_names.get(value, ""), features)
+            for value, voxels in mask_file.voxels.items()
+        ]
 
     # What fits
 
     @on(Select.Changed, "#masks-tiles")
-    def fit_again(self) -> None:
+    def check_fit(self) -> None:
         """See whether the file fits the tiles chosen."""
         self._arrange()
 
     @property
-    def _where(self) -> str:
+    def _tiles_choice(self) -> str:
         return str(self.query_one("#masks-tiles", Select).value)
 
     @property
-    def _places(self) -> tuple[Place, ...]:
+    def _places(self) -> tuple[TileLocation, ...]:
         """The tiles chosen."""
-        tomogram = self._facts.tomogram(self._where)
-        return self._listed if tomogram is None else tuple(tile.place for tile in tomogram.tiles)
+        tomogram = self._snapshot.tomogram(self._tiles_choice)
+        return self._listed_places if tomogram is None else tuple(tile.location for tile in tomogram.tiles)
 
     @property
     def _is_volume(self) -> bool:
         """Whether the file lies on the grid of the tomogram chosen."""
-        tomogram = self._facts.tomogram(self._where)
-        if self._found is None or self._found.lent is not None or tomogram is None:
+        tomogram = self._snapshot.tomogram(self._tiles_choice)
+        if self._mask_file is None or self._mask_file.exported is not None or tomogram is None:
             return False
-        return self._found.shape_zyx == tomogram.record.shape_zyx
+        return self._mask_file.shape_zyx == tomogram.record.shape_zyx
 
     @property
     def _has_labels(self) -> bool:
         """Whether each value of the file wants a name of its own."""
-        found = self._found
-        if found is None or found.lent is not None:
+        mask_file = self._mask_file
+        if mask_file is None or mask_file.exported is not None:
             return False
-        return self._is_volume or (self._is_stack(found) and len(found.voxels) > 1)
+        return self._is_volume or (self._is_stack(mask_file) and len(mask_file.voxels) > 1)
 
-    def _wants_feature(self, found: MaskFile) -> bool:
+    def _needs_feature(self, mask_file: MaskFileInfo) -> bool:
         """Whether all masks of the file are those of one feature that is to be named."""
-        if found.lent is not None:
-            return found.lent.feature is None
-        return not self._has_labels and self._is_stack(found)
+        if mask_file.exported is not None:
+            return mask_file.exported.feature is None
+        return not self._has_labels and self._is_stack(mask_file)
 
-    def _is_stack(self, found: MaskFile) -> bool:
-        sizes = {(place.size, place.size) for place in self._places}
-        return found.shape_zyx[0] == len(self._places) and sizes == {found.shape_zyx[1:]}
+    def _is_stack(self, mask_file: MaskFileInfo) -> bool:
+        sizes = {(location.size, location.size) for location in self._places}
+        return mask_file.shape_zyx[0] == len(self._places) and sizes == {mask_file.shape_zyx[1:]}
 
     def _arrange(self) -> None:
         """Show what can be filled in, and say what the file is."""
-        found = self._found
+        mask_file = self._mask_file
         self.query_one("#masks-labels").display = self._has_labels
-        self.query_one("#masks-one").display = found is not None and self._wants_feature(found)
-        self._say(EXPLANATION if found is None else self._judgement(found))
+        self.query_one("#masks-one").display = mask_file is not None and self._needs_feature(mask_file)
+        self._show_message(EXPLANATION if mask_file is None else self._describe_file(mask_file))
 
-    def _judgement(self, found: MaskFile) -> str:
-        if found.lent is not None:
-            return self._judgement_of_lent(found, found.lent)
-        size = f"{found.path.name}: {' x '.join(map(str, found.shape_zyx))}, {found.kind}."
+    def _describe_file(self, mask_file: MaskFileInfo) -> str:
+        if mask_file.exported is not None:
+            return self._describe_export(mask_file, mask_file.exported)
+        size = f"{mask_file.path.name}: {' x '.join(map(str, mask_file.shape_zyx))}, {mask_file.kind}."
         tiles = f"{len(self._places)} tiles"
-        if self._is_volume and not found.voxels:
-            return f"{size} It lies on the grid of {self._where}, but holds no labels."
+        if self._is_volume and not mask_file.voxels:
+            return f"{size} It lies on the grid of {self._tiles_choice}, but holds no labels."
         if self._is_volume:
-            return f"{size} A label volume of {self._where}, to be cut at its {tiles}. Name the feature of each label."
+            return (
+                f"{size} A label volume of {self._tiles_choice}, to be cut at its {tiles}. Name the feature of each "
+                "label."
+            )
         if self._has_labels:
             return f"{size} A stack of labels, one image for each of the {tiles}. Name the feature of each label."
-        if self._is_stack(found):
+        if self._is_stack(mask_file):
             return f"{size} A stack of masks, one for each of the {tiles}."
-        return f"{size} It fits neither the grid of a tomogram chosen nor its {tiles}. {self._how_it_would_fit(found)}"
+        return f"{size} It fits neither the grid of a tomogram chosen nor its {tiles}. {self._fit_hint(mask_file)}"
 
     @staticmethod
-    def _judgement_of_lent(found: MaskFile, lent: LentFile) -> str:
-        what = f"{found.path.name} was exported with {lent.tiles} tiles, each of which it finds by itself."
-        if lent.files > 1:
-            return f"{what} Taken are {lent.files} files: {', '.join(lent.features)}."
-        if lent.feature is None:
-            return f"{what} Its name does not say whose masks it holds: name the feature."
-        return f"{what} Taken are the masks of {lent.feature}."
+    def _describe_export(mask_file: MaskFileInfo, exported: ExportedFileInfo) -> str:
+        text = f"{mask_file.path.name} was exported with {exported.tiles} tiles, each of which it finds by itself."
+        if exported.files > 1:
+            return f"{text} Taken are {exported.files} files: {', '.join(exported.features)}."
+        if exported.feature is None:
+            return f"{text} Its name does not say whose masks it holds: name the feature."
+        return f"{text} Taken are the masks of {exported.feature}."
 
-    def _how_it_would_fit(self, found: MaskFile) -> str:
-        same = [t.name for t in self._facts.tomograms if t.tiles and t.record.shape_zyx == found.shape_zyx]
-        if same:
-            return f"It has the shape of {' and '.join(same)}: choose that."
-        tomogram = self._facts.tomogram(self._where)
+    def _fit_hint(self, mask_file: MaskFileInfo) -> str:
+        matching_names = [
+            t.name for t in self._snapshot.tomograms if t.tiles and t.record.shape_zyx == mask_file.shape_zyx
+        ]
+        if matching_names:
+            return f"It has the shape of {' and '.join(matching_names)}: choose that."
+        tomogram = self._snapshot.tomogram(self._tiles_choice)
         if tomogram is None:
             return "A label volume needs its tomogram: choose it."
         grid = " x ".join(map(str, tomogram.record.shape_zyx))
         return f"Wanted are {grid}, or {len(self._places)} masks of the tiles' size."
 
-    def _say(self, words: str) -> None:
-        self.query_one("#masks-say", Static).update(Text(words))
+    def _show_message(self, text: str) -> None:
+        self.query_one("#masks-say", Static).update(Text(text))
 
     # Answering
 
     @on(Input.Submitted)
-    def go_on(self) -> None:
+    def focus_next_field(self) -> None:
         """Go to the next field."""
         self.focus_next()
 
@@ -275,40 +302,40 @@ class ImportMasks(Dialog[MasksWish]):
         self.dismiss()
 
     @on(Button.Pressed, "#masks-take")
-    def action_take(self) -> None:
+    def action_import(self) -> None:
         """Import, or say what is missing."""
-        found = self._found
-        if found is None:
-            self._say("Name a file first.")
+        mask_file = self._mask_file
+        if mask_file is None:
+            self._show_message("Name a file first.")
             return
-        if found.lent is None and not self._is_volume and not self._is_stack(found):
-            self._say(self._judgement(found))
+        if mask_file.exported is None and not self._is_volume and not self._is_stack(mask_file):
+            self._show_message(self._describe_file(mask_file))
             return
-        wish = self._wish(found)
-        if self._has_labels and not wish.labels:
-            self._say("No label has a feature yet. Name at least one; right takes what is offered.")
+        request = self._build_request(mask_file)
+        if self._has_labels and not request.labels:
+            self._show_message("No label has a feature yet. Name at least one; right takes what is offered.")
             return
         try:
-            wish.check()
+            request.check()
         except TomosegError as fault:
-            self._say(f"{fault.fault} {fault.fix}")
+            self._show_message(f"{fault.fault} {fault.fix}")
             return
-        self.dismiss(wish)
+        self.dismiss(request)
 
-    def _wish(self, found: MaskFile) -> MasksWish:
-        words = [row.word for row in self.query(LabelRow)] if self._has_labels else []
-        lent = found.lent is not None
-        return MasksWish(
-            found.path,
-            None if lent else self._where or None,
-            () if lent or self._where else self._listed,
-            tuple(word for word in words if word is not None),
-            self.query_one("#masks-feature", Input).value.strip() if self._wants_feature(found) else "",
-            self.query_one("#masks-replace", Tick).value,
-            lent=lent,
+    def _build_request(self, mask_file: MaskFileInfo) -> MaskImportChoice:
+        mappings = [row.mapping for row in self.query(LabelRow)] if self._has_labels else []
+        is_export = mask_file.exported is not None
+        return MaskImportChoice(
+            mask_file.path,
+            None if is_export else self._tiles_choice or None,
+            () if is_export or self._tiles_choice else self._listed_places,
+            tuple(mapping for mapping in mappings if mapping is not None),
+            self.query_one("#masks-feature", Input).value.strip() if self._needs_feature(mask_file) else "",
+            self.query_one("#masks-replace", AsciiCheckbox).value,
+            is_export=is_export,
         )
 
 
-def _holds_masks(path: Path) -> bool:
+def _has_masks(path: Path) -> bool:
     """Tell whether a path is a folder of PNGs, or of an export."""
     return path.is_dir() and any(entry.name.endswith((".png", ".tiles.json")) for entry in path.iterdir())

@@ -4,30 +4,30 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tomoseg_tui.core.mask_decoding import MOST_LABELS, ValueTally
+from tomoseg_tui.core.mask_decoding import MAX_LABELS, ValueTally
 from tomoseg_tui.core.names import IGNORE, check_feature_name
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.io.formats import KNOWN_SUFFIXES, STACK_SUFFIXES, is_png, open_stack, open_volume
+from tomoseg_tui.io.formats import STACK_SUFFIXES, SUPPORTED_SUFFIXES, is_png, open_stack, open_volume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import Annotated, label_map
+from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, parse_label_map
 from tomoseg_tui.workflow.volume_names import find_volume
 
 __all__ = [
     "IGNORE",
-    "KNOWN_SUFFIXES",
-    "MOST_LABELS",
+    "MAX_LABELS",
     "STACK_SUFFIXES",
-    "LentFile",
-    "MaskFile",
-    "MasksWish",
-    "look_at_masks",
+    "SUPPORTED_SUFFIXES",
+    "ExportedFileInfo",
+    "MaskFileInfo",
+    "MaskImportChoice",
+    "inspect_mask_file",
 ]
 
 
 @dataclass(frozen=True)
-class LentFile:
+class ExportedFileInfo:
     """A file that was exported, by its manifest."""
 
     tiles: int
@@ -40,7 +40,7 @@ class LentFile:
 
 
 @dataclass(frozen=True)
-class MaskFile:
+class MaskFileInfo:
     """A file that can be read, and what is in it."""
 
     path: Path
@@ -52,60 +52,68 @@ class MaskFile:
     """How many voxels have each value but 0; empty where nobody has counted."""
     names: Mapping[int, str] = field(default_factory=dict)
     """Features of the values, where a label volume of ours tells them."""
-    lent: LentFile | None = None
+    exported: ExportedFileInfo | None = None
     """Set for what was exported and came back."""
 
 
 @dataclass(frozen=True)
-class MasksWish:
+class MaskImportChoice:
     """What is to be imported: a label volume or stack if `labels` has words, else masks of one feature."""
 
     path: Path
     tomogram: str | None
     """The tomogram whose tiles are annotated; None for `places`, or where a manifest tells the tiles."""
-    places: tuple[Place, ...] = ()
+    places: tuple[TileLocation, ...] = ()
     labels: tuple[str, ...] = ()
     """Words like ``1=microtubule``."""
     feature: str = ""
     """Of all masks; may be empty where a manifest tells it."""
     replace: bool = False
-    lent: bool = False
+    is_export: bool = False
     """A manifest tells the tiles."""
 
-    def words(self) -> list[str]:
+    def argv(self) -> list[str]:
         """Return the arguments of the command that does the same."""
-        what = [part for word in self.labels for part in _map_words(word)]
-        what = what or (["--feature", self.feature] if self.feature else [])
-        tiles = ["--tiles", *(place.id for place in self.places)] if self.places else []
-        where = ["--tomogram", self.tomogram] if self.tomogram else tiles
-        return ["annotations", "import", str(self.path), *where, *what, *(["--replace"] if self.replace else [])]
+        label_options = [option for label in self.labels for option in _map_option(label)]
+        label_options = label_options or (["--feature", self.feature] if self.feature else [])
+        tile_options = ["--tiles", *(location.id for location in self.places)] if self.places else []
+        tomogram_options = ["--tomogram", self.tomogram] if self.tomogram else tile_options
+        return [
+            "annotations",
+            "import",
+            str(self.path),
+            *tomogram_options,
+            *label_options,
+            *(["--replace"] if self.replace else []),
+        ]
 
     def check(self) -> None:
         """Refuse what could not be carried out: raise `UsageError` or `ProjectError`."""
         if self.labels:
-            label_map(self.labels)
-        elif self.feature or not self.lent:
+            parse_label_map(self.labels)
+        elif self.feature or not self.is_export:
             check_feature_name(self.feature)
 
-    def carry_out(self, project: Project) -> Annotated:
+    def run_import(self, project: Project) -> AnnotationResult:
         """Import; takes a while, so only threads call it."""
-        from tomoseg_tui.workflow.exchange.import_masks import MaskImport, take_masks  # noqa: PLC0415  # wakes every format
+        # It wakes every format.
+        from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import_masks_from_file  # noqa: PLC0415
 
-        labels = label_map(self.labels) if self.labels else None
-        wish = MaskImport(
+        labels = parse_label_map(self.labels) if self.labels else None
+        mask_import = MaskImportRequest(
             self.path, self.tomogram, self.places, self.feature or None, labels=labels, replace=self.replace
         )
-        return take_masks(project, wish)
+        return import_masks_from_file(project, mask_import)
 
 
-def _map_words(word: str) -> list[str]:
+def _map_option(label: str) -> list[str]:
     """Return the option of a label; one below 0 would be taken for an option of its own."""
-    return [f"--map={word}"] if word.startswith("-") else ["--map", word]
+    return [f"--map={label}"] if label.startswith("-") else ["--map", label]
 
 
-def look_at_masks(
-    path: Path, volume_shapes: Collection[tuple[int, int, int]], is_over: Callable[[], bool] = lambda: False
-) -> MaskFile:
+def inspect_mask_file(
+    path: Path, volume_shapes: Collection[tuple[int, int, int]], is_cancelled: Callable[[], bool] = lambda: False
+) -> MaskFileInfo:
     """Open a file and tell what it is; count the labels if it lies on a tomogram's grid, or is a stack of tiles.
 
     Parameters
@@ -114,7 +122,7 @@ def look_at_masks(
         MRC, EMAN2 HDF5, TIFF, PNG or a folder of PNGs; a volume or a stack of images; or the manifest of an export.
     volume_shapes : collection of (z, y, x)
         Shapes of the tomograms that it could belong to.
-    is_over : callable
+    is_cancelled : callable
         Asked now and then whether nobody wants the answer any more.
 
     Raises
@@ -122,40 +130,42 @@ def look_at_masks(
     TomosegError
         If the file cannot be read.
     """
-    lent = _look_at_lent(path)
-    if lent is not None:
-        return lent
+    exported = _inspect_export(path)
+    if exported is not None:
+        return exported
     if is_png(path):
-        return _look_at_stack(path)
+        return _inspect_stack(path)
     try:
         volume = open_volume(path, flat=True)
     except TomosegError:
-        return _look_at_stack(path)  # a stack of images in an HDF5 file is no volume
+        return _inspect_stack(path)  # a stack of images in an HDF5 file is no volume
     with volume:
         shape = volume.grid.shape_zyx
-        tally = _tally(volume, is_over) if shape in volume_shapes or _may_be_tiles(shape) else ValueTally()
-    names = find_volume(None, str(path)).labels
-    known = {int(number): entry.feature for number, entry in names.labels.items()} if names is not None else {}
-    return MaskFile(path, shape, volume.kind, tally.labels, known)
+        tally = _tally(volume, is_cancelled) if shape in volume_shapes or _may_be_tiles(shape) else ValueTally()
+    label_names = find_volume(None, str(path)).labels
+    value_names = (
+        {int(number): entry.feature for number, entry in label_names.labels.items()} if label_names is not None else {}
+    )
+    return MaskFileInfo(path, shape, volume.kind, tally.labels, value_names)
 
 
-def _look_at_lent(path: Path) -> MaskFile | None:
+def _inspect_export(path: Path) -> MaskFileInfo | None:
     from tomoseg_tui.workflow.exchange.import_tiles import find_manifest  # noqa: PLC0415  # wakes every format
 
-    found = find_manifest(path)
-    if found is None:
+    files = find_manifest(path)
+    if files is None:
         return None
-    manifest = found.manifest
-    lent = LentFile(len(manifest.tiles), manifest.features, found.files[0][0], len(found.files))
-    return MaskFile(path, manifest.shape, manifest.form, lent=lent)
+    manifest = files.manifest
+    exported = ExportedFileInfo(len(manifest.tiles), manifest.features, files.files[0][0], len(files.files))
+    return MaskFileInfo(path, manifest.shape, manifest.form, exported=exported)
 
 
-def _look_at_stack(path: Path) -> MaskFile:
+def _inspect_stack(path: Path) -> MaskFileInfo:
     masks, tally = open_stack(path), ValueTally()
     tally.add(masks)
     count, height, width = masks.shape
     kind = "PNG" if is_png(path) else str(masks.dtype)
-    return MaskFile(path, (count, height, width), kind, tally.labels)
+    return MaskFileInfo(path, (count, height, width), kind, tally.labels)
 
 
 def _may_be_tiles(shape_zyx: tuple[int, int, int]) -> bool:
@@ -163,13 +173,13 @@ def _may_be_tiles(shape_zyx: tuple[int, int, int]) -> bool:
     return shape_zyx[1] == shape_zyx[2] and shape_zyx[1] % 16 == 0 and shape_zyx[1] <= 256
 
 
-def _tally(volume: VolumeReader, is_over: Callable[[], bool]) -> ValueTally:
+def _tally(volume: VolumeReader, is_cancelled: Callable[[], bool]) -> ValueTally:
     """Count the values; nothing if nobody waits any more."""
     tally = ValueTally()
     for z in range(volume.grid.shape_zyx[0]):
-        if is_over():
+        if is_cancelled():
             return ValueTally()
         tally.add(volume.read_slices(z, z + 1))
-        if tally.is_dense:
+        if tally.has_many_values:
             break
     return tally

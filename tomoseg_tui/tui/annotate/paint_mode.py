@@ -8,19 +8,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tomoseg_tui.core.tiles import FeatureState
-from tomoseg_tui.tui.annotate.editor.edit_session import Desk, Subject
-from tomoseg_tui.tui.annotate.editor.editor_bindings import QUICK_WAY
-from tomoseg_tui.tui.annotate.editor.paint_editor import Easel
+from tomoseg_tui.tui.annotate.editor.edit_session import EditRequest, EditSession
+from tomoseg_tui.tui.annotate.editor.editor_bindings import QUICK_START
+from tomoseg_tui.tui.annotate.editor.paint_editor import PaintEditor
 from tomoseg_tui.tui.annotate.editor.toolbox import Toolbox
 from tomoseg_tui.tui.annotate.tile_list import TileList, state_for
-from tomoseg_tui.tui.annotate.tile_pane import TileWork
-from tomoseg_tui.tui.annotate.tile_view import TileAround, TileView
+from tomoseg_tui.tui.annotate.tile_pane import TilePane
+from tomoseg_tui.tui.annotate.tile_view import AnnotatedTileView, TileContext
 
-LIST_ACTIONS = ("filter", "import_masks", "lend", "paint", "clear_filter")
+LIST_ACTIONS = ("filter", "import_masks", "export_tiles", "paint", "clear_filter")
 """What waits until nobody paints any more."""
 
 
-class TilePainting(TileWork):
+class PaintModePane(TilePane):
     """A list of work whose tiles can be painted."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -29,23 +29,23 @@ class TilePainting(TileWork):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
-        self._beside: Desk.Looked | None = None
-        self._order: list[str] = []
+        self._neighbour_greys: EditSession.NeighbourGreysChanged | None = None
+        self._tile_order: list[str] = []
         """Tiles as they stood in the list when painting began: what is done sinks there, but not here."""
 
-    def compose_desk(self) -> ComposeResult:
+    def compose_editor(self) -> ComposeResult:
         """Make the easel and the tools."""
-        yield Easel(id="annotate-easel")
+        yield PaintEditor(id="annotate-easel")
         yield Toolbox(id="annotate-tools")
 
     def on_mount(self) -> None:
         """Let the easel show in the toolbox what is in hand."""
-        self.easel.toolbox = self.query_one(Toolbox)
+        self.editor.toolbox = self.query_one(Toolbox)
 
     @property
-    def easel(self) -> Easel:
+    def editor(self) -> PaintEditor:
         """Where a tile is painted."""
-        return self.query_one(Easel)
+        return self.query_one(PaintEditor)
 
     @property
     def is_painting(self) -> bool:
@@ -58,12 +58,12 @@ class TilePainting(TileWork):
             return False
         return super().check_action(action, parameters)
 
-    def take_focus(self) -> None:
+    def focus_default(self) -> None:
         """Let the tile that is painted have the keys, else the list."""
         if self.is_painting:
-            self.easel.canvas.focus()
+            self.editor.canvas.focus()
         else:
-            super().take_focus()
+            super().focus_default()
 
     # In and out
 
@@ -73,99 +73,101 @@ class TilePainting(TileWork):
         if tile is None or not self._chosen:
             self.notify("There is no tile to paint; 2 places some.", severity="warning")
             return
-        self._order = list(self._tiles)
+        self._tile_order = list(self._tiles)
         self.add_class("-painting")
-        self._open_here()
-        self.easel.canvas.focus()
+        self._open_tile_at_cursor()
+        self.editor.canvas.focus()
         self.refresh_bindings()
 
-    @on(TileView.Clicked)
+    @on(AnnotatedTileView.Clicked)
     def paint_clicked(self) -> None:
         """Paint the tile that was clicked."""
         self.action_paint()
 
-    @on(Easel.Left)
-    def leave_easel(self) -> None:
+    @on(PaintEditor.EditorLeft)
+    def close_editor(self) -> None:
         """Go back to the list."""
-        self.easel.leave()
+        self.editor.leave()
         self.remove_class("-painting")
         self.refresh_bindings()
         self.query_one(TileList).focus()
-        self._look(again=True)
+        self._load_tile(force=True)
 
-    def _open_here(self) -> None:
+    def _open_tile_at_cursor(self) -> None:
         tile = self._tile
-        if tile is not None and self.easel.place != tile.place:
+        if tile is not None and self.editor.place != tile.location:
             project = self.tomoseg.project
-            self.easel.open(Subject(project, tile, self._features, self._chosen, self._advisers))
+            self.editor.open(EditRequest(project, tile, self._features, self._chosen, self._prediction_sources))
 
-    @on(Desk.Looked)
-    def show_beside(self, event: Desk.Looked) -> None:
+    @on(EditSession.NeighbourGreysChanged)
+    def show_neighbours(self, event: EditSession.NeighbourGreysChanged) -> None:
         """Show the slices beside the tile through the same filter."""
-        self._beside = event
+        self._neighbour_greys = event
         self._draw()
 
     def _draw(self) -> None:
         """Draw what was read, and over it what is seen through a filter."""
         super()._draw()
-        if self.is_painting and self._beside is not None and self.easel.place is not None:
-            self.query_one(TileAround).show_beside(self._beside.below, self._beside.above, self.easel.place.z)
+        if self.is_painting and self._neighbour_greys is not None and self.editor.place is not None:
+            self.query_one(TileContext).show_neighbours(
+                self._neighbour_greys.below, self._neighbour_greys.above, self.editor.place.z
+            )
 
     # From tile to tile
 
-    @on(Easel.Stepped)
-    def step(self, event: Easel.Stepped) -> None:
+    @on(PaintEditor.TileStepped)
+    def step(self, event: PaintEditor.TileStepped) -> None:
         """Go to the next tile, or to the one before."""
-        place = self.easel.place
-        here = self._order.index(place.id) if place is not None and place.id in self._order else -1
-        self._go_to(self._order[here + event.step :: event.step] if here + event.step >= 0 else [])
+        location = self.editor.place
+        index = self._tile_order.index(location.id) if location is not None and location.id in self._tile_order else -1
+        self._go_to(self._tile_order[index + event.step :: event.step] if index + event.step >= 0 else [])
 
-    @on(Easel.Finished)
-    def go_on(self, event: Easel.Finished) -> None:
+    @on(PaintEditor.TileFinished)
+    def go_to_next_unfinished(self, event: PaintEditor.TileFinished) -> None:
         """Go to the next tile that is to do, from the end of the list to its beginning."""
-        here = self._order.index(event.place.id) if event.place.id in self._order else -1
-        ahead = (*self._order[here + 1 :], *self._order[: max(0, here)])
-        to_do = [
+        index = self._tile_order.index(event.place.id) if event.place.id in self._tile_order else -1
+        following = (*self._tile_order[index + 1 :], *self._tile_order[: max(0, index)])
+        unfinished = [
             tile_id
-            for tile_id in ahead
+            for tile_id in following
             if tile_id in self._tiles and state_for(self._tiles[tile_id], self._chosen) is FeatureState.WANTED
         ]
-        if not self._go_to(to_do, words="No tile is left to do; escape goes back to the list."):
-            self.tomoseg.look_now()
+        if not self._go_to(unfinished, message="No tile is left to do; escape goes back to the list."):
+            self.tomoseg.refresh_snapshot()
 
-    def _go_to(self, wanted: Iterable[str], *, words: str = "There is no further tile.") -> bool:
+    def _go_to(self, tile_ids: Iterable[str], *, message: str = "There is no further tile.") -> bool:
         """Put the first tile that is still listed on the easel; tell whether there is one."""
-        for tile_id in wanted:
-            if self.query_one(TileList).point_at(tile_id):
-                self._open_here()
+        for tile_id in tile_ids:
+            if self.query_one(TileList).select_tile(tile_id):
+                self._open_tile_at_cursor()
                 return True
-        self.notify(words, timeout=4)
+        self.notify(message, timeout=4)
         return False
 
-    @on(Desk.Changed)
-    def take_painted(self) -> None:
+    @on(EditSession.TileStateChanged)
+    def reload_snapshot(self) -> None:
         """Look what painting has changed."""
-        self.tomoseg.look_now()
+        self.tomoseg.refresh_snapshot()
 
     @on(Toolbox.Resized)
-    def fill_tools(self) -> None:
+    def redraw_toolbox(self) -> None:
         """Show the tools in their new room."""
-        self.easel.say()
+        self.editor.update_status()
 
     @on(Toolbox.ToolChosen)
-    def take_tool(self, event: Toolbox.ToolChosen) -> None:
+    def select_tool(self, event: Toolbox.ToolChosen) -> None:
         """Hand on what was clicked."""
-        self.easel.choose_tool(event)
+        self.editor.select_tool(event)
 
     @on(Toolbox.ValueChosen)
-    def take_value(self, event: Toolbox.ValueChosen) -> None:
+    def select_value(self, event: Toolbox.ValueChosen) -> None:
         """Hand on what was clicked."""
-        self.easel.choose_value(event)
+        self.editor.select_value(event)
 
-    def help_words(self) -> str:
+    def help_text(self) -> str:
         """Say how a microtubule is painted with the fewest keys."""
-        return QUICK_WAY if self.is_painting else ""
+        return QUICK_START if self.is_painting else ""
 
-    def unwritten(self) -> str:
+    def unsaved_warning(self) -> str:
         """Say which strokes are not on disk, and why."""
-        return self.easel.unwritten()
+        return self.editor.unsaved_text()

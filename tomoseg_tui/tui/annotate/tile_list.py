@@ -7,14 +7,14 @@ from rich.text import Text
 from tomoseg_tui.core.tiles import FeatureState, Tile
 from tomoseg_tui.tui.widgets.table import Table
 
-WORDS = {
+STATE_LABELS = {
     FeatureState.WANTED: "to do",
     FeatureState.ANNOTATED: "done",
     FeatureState.NONE_HERE: "none",
     None: "-",
 }
 """States as the list says them."""
-ORDER = tuple(WORDS)
+STATE_ORDER = tuple(STATE_LABELS)
 """What comes first in the list."""
 _STYLES = {FeatureState.WANTED: "bold", FeatureState.ANNOTATED: "", FeatureState.NONE_HERE: "dim", None: "dim"}
 
@@ -22,21 +22,21 @@ _STYLES = {FeatureState.WANTED: "bold", FeatureState.ANNOTATED: "", FeatureState
 def state_for(tile: Tile, features: Sequence[str]) -> FeatureState | None:
     """Return what a tile is for the features chosen: to do if it is for any of them, else done, none or nothing."""
     states = {tile.state_of(feature) for feature in features}
-    return next(state for state in ORDER if state in states or state is None)
+    return next(state for state in STATE_ORDER if state in states or state is None)
 
 
-def by_work(tiles: Sequence[Tile], features: Sequence[str]) -> list[Tile]:
+def sort_by_state(tiles: Sequence[Tile], features: Sequence[str]) -> list[Tile]:
     """Return the tiles with those first that are still to do; else in their order."""
-    return sorted(tiles, key=lambda tile: ORDER.index(state_for(tile, features)))
+    return sorted(tiles, key=lambda tile: STATE_ORDER.index(state_for(tile, features)))
 
 
-def words_of(tile: Tile, features: Sequence[str]) -> str:
+def searchable_text(tile: Tile, features: Sequence[str]) -> str:
     """Return all that the list says of a tile, for a filter to look through."""
-    states = " ".join(f"{feature} {WORDS[state]}" for feature, state in tile.states.items())
-    return f"{tile.place.id} {WORDS[state_for(tile, features)]} {states}"
+    states = " ".join(f"{feature} {STATE_LABELS[state]}" for feature, state in tile.states.items())
+    return f"{tile.location.id} {STATE_LABELS[state_for(tile, features)]} {states}"
 
 
-def to_finish(tile: Tile, chosen: Sequence[str]) -> list[str]:
+def features_to_finish(tile: Tile, chosen: Sequence[str]) -> list[str]:
     """Return the features that enter finishes: the one chosen, or of several those the tile was placed for."""
     if len(chosen) == 1:
         return list(chosen)
@@ -56,9 +56,9 @@ class TileList(Table):
 
     def show_tiles(self, tiles: Sequence[Tile], features: Sequence[str]) -> None:
         """Show tiles in the order given, with their state for the features chosen."""
-        self.show_rows([(tile.place.id, _cells(tile, features)) for tile in tiles])
+        self.show_rows([(tile.location.id, _cells(tile, features)) for tile in tiles])
 
-    def point_at(self, tile_id: str) -> bool:
+    def select_tile(self, tile_id: str) -> bool:
         """Put the cursor on a tile; tell whether it is listed."""
         ids = [row.value for row in self.rows]
         if tile_id in ids:
@@ -67,5 +67,7 @@ class TileList(Table):
 
 
 def _cells(tile: Tile, features: Sequence[str]) -> tuple[Text, Text]:
-    state, place = state_for(tile, features), tile.place
-    return Text(WORDS[state], style=_STYLES[state]), Text(f"{place.tomogram} {place.x},{place.y},{place.z}")
+    state, location = state_for(tile, features), tile.location
+    return Text(STATE_LABELS[state], style=_STYLES[state]), Text(
+        f"{location.tomogram} {location.x},{location.y},{location.z}"
+    )

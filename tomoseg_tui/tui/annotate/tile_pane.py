@@ -12,17 +12,17 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher, DataTable, Static
 from textual.worker import get_current_worker
 
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.annotate.export_actions import ExchangeKeys
-from tomoseg_tui.tui.annotate.tile_list import TileList, by_work, state_for, words_of
-from tomoseg_tui.tui.annotate.tile_view import OVERLAYS, TileAround, TileView
-from tomoseg_tui.tui.images.tile_images import Advisers, TilePictures, layers_palette, read_tile
-from tomoseg_tui.tui.session import Session
-from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.tui.annotate.export_actions import ExportTilesActions
+from tomoseg_tui.tui.annotate.tile_list import TileList, searchable_text, sort_by_state, state_for
+from tomoseg_tui.tui.annotate.tile_view import OVERLAY_MODES, AnnotatedTileView, TileContext
+from tomoseg_tui.tui.images.tile_images import PredictionSources, TileImages, layers_palette, read_tile_images
+from tomoseg_tui.tui.session import TuiSession
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.empty import Empty
-from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
+from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
 
 WHY_ANNOTATE = (
     "Here you say, pixel by pixel, where a feature is on small tiles of your tomograms; from that a network learns. "
@@ -47,7 +47,7 @@ ROOMY_COLUMNS, VAST_COLUMNS, BROAD_COLUMNS, HUGE_COLUMNS, ROOMY_ROWS = 110, 160,
 its neighbours, from huge on beside the list too."""
 
 
-class TileWork(ExchangeKeys):
+class TilePane(ExportTilesActions):
     """The list, the tile under its cursor, and the feature that both are seen for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,21 +62,21 @@ class TileWork(ExchangeKeys):
         Binding("escape", "clear_filter", "", show=False, id="annotate.clear", tooltip="Show all tiles again"),
     ]
 
-    class TileRead(Message):
+    class TileLoaded(Message):
         """A thread has read the pictures of a tile, or met a fault."""
 
-        def __init__(self, number: int, pictures: TilePictures | None, fault: TomosegError | None) -> None:
+        def __init__(self, request_number: int, pictures: TileImages | None, fault: TomosegError | None) -> None:
             super().__init__()
-            self.number, self.pictures, self.fault = number, pictures, fault
+            self.request_number, self.pictures, self.fault = request_number, pictures, fault
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
-        self._facts: Facts | None = None
+        self._snapshot: ProjectSnapshot | None = None
         self._feature: str | None = None
         self._tiles: dict[str, Tile] = {}
-        self._pictures: TilePictures | None = None
-        self._looked_at: object = None
-        self._number = 0
+        self._pictures: TileImages | None = None
+        self._shown_key: object = None
+        self._request_number = 0
 
     # Layout
 
@@ -96,11 +96,11 @@ class TileWork(ExchangeKeys):
                     yield FilterLine(id="annotate-filter")
                     yield Static(GUIDE, id="annotate-guide", classes="hint")
                     yield Static(ADVICE, id="annotate-advice", classes="hint")
-                yield TileView(id="annotate-tile")
-                yield from self.compose_desk()
-                yield TileAround(id="annotate-around")
+                yield AnnotatedTileView(id="annotate-tile")
+                yield from self.compose_editor()
+                yield TileContext(id="annotate-around")
 
-    def compose_desk(self) -> ComposeResult:
+    def compose_editor(self) -> ComposeResult:
         """Make what else stands between the tile and its surroundings."""
         yield from ()
 
@@ -112,7 +112,7 @@ class TileWork(ExchangeKeys):
         self.set_class(roomy and width >= BROAD_COLUMNS, "-broad")
         self.set_class(roomy and width >= HUGE_COLUMNS, "-huge")
 
-    def take_focus(self) -> None:
+    def focus_default(self) -> None:
         """Let the list have the keys, where there is one."""
         if self._page == "annotate-desk":
             self.query_one(TileList).focus()
@@ -123,24 +123,24 @@ class TileWork(ExchangeKeys):
 
     # What is known
 
-    def show_facts(self, facts: Facts) -> None:
+    def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
         """Show the tiles; read the one under the cursor again if something about it is new."""
-        if self._facts is None and self.tomoseg.session.feature in facts.features:
+        if self._snapshot is None and self.tomoseg.session.feature in snapshot.features:
             self._feature = self.tomoseg.session.feature
-        elif self._facts is None or self._feature not in (*facts.features, None):
-            self._feature = facts.features[0] if facts.features else None
-        self._facts = facts
-        tiles = facts.all_tiles
-        page = "annotate-desk" if tiles else "annotate-no-tiles" if facts.tomograms else "annotate-no-tomograms"
-        came = page == "annotate-desk" != self._page
+        elif self._snapshot is None or self._feature not in (*snapshot.features, None):
+            self._feature = snapshot.features[0] if snapshot.features else None
+        self._snapshot = snapshot
+        tiles = snapshot.all_tiles
+        page = "annotate-desk" if tiles else "annotate-no-tiles" if snapshot.tomograms else "annotate-no-tomograms"
+        has_appeared = page == "annotate-desk" != self._page
         self.query_one("#annotate-pages", ContentSwitcher).current = page
         self._show_list()
-        if came and self.tomoseg.open_tab is self and self.screen.focused is None:
-            self.take_focus()
+        if has_appeared and self.tomoseg.open_tab is self and self.screen.focused is None:
+            self.focus_default()
 
     @property
     def _features(self) -> tuple[str, ...]:
-        return self._facts.features if self._facts is not None else ()
+        return self._snapshot.features if self._snapshot is not None else ()
 
     @property
     def _chosen(self) -> tuple[str, ...]:
@@ -156,21 +156,23 @@ class TileWork(ExchangeKeys):
         """Choose a feature and go to a tile; tell whether it is listed."""
         self._feature = feature if feature in self._features else self._feature
         self._show_list()
-        return self.query_one(TileList).point_at(tile_id)
+        return self.query_one(TileList).select_tile(tile_id)
 
     def _show_list(self) -> None:
-        everything = self._facts.all_tiles if self._facts is not None else ()
-        chosen, words = self._chosen, self.query_one(FilterLine).value
-        listed = [tile for tile in by_work(everything, chosen) if fits(words_of(tile, chosen), words)]
-        self._tiles = {tile.place.id: tile for tile in listed}
+        all_tiles = self._snapshot.all_tiles if self._snapshot is not None else ()
+        chosen, query = self._chosen, self.query_one(FilterLine).value
+        listed = [
+            tile for tile in sort_by_state(all_tiles, chosen) if matches_filter(searchable_text(tile, chosen), query)
+        ]
+        self._tiles = {tile.location.id: tile for tile in listed}
         self.query_one(TileList).show_tiles(listed, chosen)
         panel = self.query_one("#annotate-left")
         letters = {style.name: style.letter for style in layers_palette(self._features)}
         panel.border_title = f"{letters[self._feature]} {self._feature}" if self._feature else "* all features"
-        to_do = sum(state_for(tile, chosen) is FeatureState.WANTED for tile in everything)
-        shown = f"{len(listed)} of {len(everything)}" if words else f"{len(everything)} tiles"
+        to_do = sum(state_for(tile, chosen) is FeatureState.WANTED for tile in all_tiles)
+        shown = f"{len(listed)} of {len(all_tiles)}" if query else f"{len(all_tiles)} tiles"
         panel.border_subtitle = f"{to_do} to do, {shown}"
-        self._look()
+        self._load_tile()
 
     @on(FilterLine.Filtered, "#annotate-filter")
     def filter_list(self) -> None:
@@ -180,43 +182,49 @@ class TileWork(ExchangeKeys):
     # The tile under the cursor
 
     @on(DataTable.RowHighlighted, "#annotate-list")
-    def look_at_row(self) -> None:
+    def load_selected_tile(self) -> None:
         """Look at the tile that the cursor has come to."""
-        self._look()
+        self._load_tile()
 
     @property
-    def _advisers(self) -> Advisers:
+    def _prediction_sources(self) -> PredictionSources:
         """Who may have an opinion on the tile under the cursor."""
-        tile, facts = self._tile, self._facts
-        home = facts.tomogram(tile.place.tomogram) if tile is not None and facts is not None else None
-        return Advisers(facts.networks if facts is not None else (), home.maps if home is not None else ())
+        tile, snapshot = self._tile, self._snapshot
+        tomogram = snapshot.tomogram(tile.location.tomogram) if tile is not None and snapshot is not None else None
+        return PredictionSources(
+            snapshot.networks if snapshot is not None else (), tomogram.maps if tomogram is not None else ()
+        )
 
-    def _look(self, *, again: bool = False) -> None:
+    def _load_tile(self, *, force: bool = False) -> None:
         """Have the tile under the cursor read, unless all that is shown of it is known already."""
-        tile, facts = self._tile, self._facts
-        if tile is None or facts is None:
-            self._looked_at, self._pictures = None, None
+        tile, snapshot = self._tile, self._snapshot
+        if tile is None or snapshot is None:
+            self._shown_key, self._pictures = None, None
             self._draw()
             return
-        what = (tile, self._chosen, self._advisers)
-        if what != self._looked_at or again:
-            self._looked_at = what
-            self._number += 1
-            self._read(self._number, facts.project, *what)
+        key = (tile, self._chosen, self._prediction_sources)
+        if key != self._shown_key or force:
+            self._shown_key = key
+            self._request_number += 1
+            self._read(self._request_number, snapshot.project, *key)
 
     @work(thread=True, exclusive=True, group="annotate-tile")
-    def _read(self, number: int, project: Project, tile: Tile, features: tuple[str, ...], advisers: Advisers) -> None:
+    def _read(
+        self, request_number: int, project: Project, tile: Tile, features: tuple[str, ...], sources: PredictionSources
+    ) -> None:
         if get_current_worker().is_cancelled:
             return
         try:
-            self.post_message(self.TileRead(number, read_tile(project.layout, tile, features, advisers), None))
+            self.post_message(
+                self.TileLoaded(request_number, read_tile_images(project.layout, tile, features, sources), None)
+            )
         except TomosegError as fault:
-            self.post_message(self.TileRead(number, None, fault))
+            self.post_message(self.TileLoaded(request_number, None, fault))
 
-    @on(TileRead)
-    def take_tile(self, event: TileRead) -> None:
+    @on(TileLoaded)
+    def show_loaded_tile(self, event: TileLoaded) -> None:
         """Draw what was read, unless the cursor has gone on."""
-        if event.number != self._number:
+        if event.request_number != self._request_number:
             return
         if event.fault is not None:
             self.notify(event.fault.fix, title=event.fault.fault, severity="error", timeout=10)
@@ -224,13 +232,13 @@ class TileWork(ExchangeKeys):
         self._draw()
 
     def _draw(self) -> None:
-        self.query_one(TileView).show(self._pictures, self._features, self._chosen)
-        self.query_one(TileAround).show(self._pictures, self._features)
+        self.query_one(AnnotatedTileView).show(self._pictures, self._features, self._chosen)
+        self.query_one(TileContext).show(self._pictures, self._features)
 
     def action_overlay(self) -> None:
         """Show the annotation as an overlay, as an outline, or not."""
-        view = self.query_one(TileView)
-        view.overlay = OVERLAYS[(OVERLAYS.index(view.overlay) + 1) % len(OVERLAYS)]
+        view = self.query_one(AnnotatedTileView)
+        view.overlay = OVERLAY_MODES[(OVERLAY_MODES.index(view.overlay) + 1) % len(OVERLAY_MODES)]
         self._draw()
 
     def action_feature(self, step: int) -> None:
@@ -247,10 +255,10 @@ class TileWork(ExchangeKeys):
         """Show all tiles again."""
         self.query_one(FilterLine).action_clear()
 
-    def lendable(self) -> tuple[Facts | None, str | None, list[Place]]:
+    def exportable(self) -> tuple[ProjectSnapshot | None, str | None, list[TileLocation]]:
         """Return what E may write: the feature chosen, and the tiles of the list."""
-        return self._facts, self._feature, [tile.place for tile in self._tiles.values()]
+        return self._snapshot, self._feature, [tile.location for tile in self._tiles.values()]
 
-    def session(self, session: Session) -> Session:
+    def updated_session(self, session: TuiSession) -> TuiSession:
         """Remember the feature."""
         return replace(session, feature=self._feature) if self._feature else session

@@ -10,19 +10,19 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_LOOKED_AT
-from tomoseg_tui.core.tiles import DEFAULT_TILE
+from tomoseg_tui.core.annotation import FEATURE, IGNORED, UNLABELLED
+from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE
 from tomoseg_tui.render.overlay import LabelStyle
 from tomoseg_tui.render.renderer import Picture
-from tomoseg_tui.tui.annotate.tile_list import WORDS
+from tomoseg_tui.tui.annotate.tile_list import STATE_LABELS
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
-from tomoseg_tui.tui.images.tile_images import TilePictures, annotated_picture, layers_palette, opinion_picture
+from tomoseg_tui.tui.images.tile_images import TileImages, annotated_picture, layers_palette, prediction_picture
 
-OVERLAYS = ("overlay", "outline", "off")
+OVERLAY_MODES = ("overlay", "outline", "off")
 """How the annotation is seen, in the order of the key."""
 
 
-class TileView(Container):
+class AnnotatedTileView(Container):
     """The tile, with its name above and what is marked on it below."""
 
     class Clicked(Message):
@@ -30,7 +30,7 @@ class TileView(Container):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes="panel")
-        self.overlay = OVERLAYS[0]
+        self.overlay = OVERLAY_MODES[0]
 
     def on_click(self) -> None:
         """Tell that the tile is wanted."""
@@ -40,34 +40,36 @@ class TileView(Container):
         """Make the canvas."""
         yield StillCanvas(id="annotate-here")
 
-    def show(self, shown: TilePictures | None, features: Sequence[str], chosen: Sequence[str]) -> None:
+    def show(self, pictures: TileImages | None, features: Sequence[str], chosen: Sequence[str]) -> None:
         """Show a tile with the annotation of the features chosen, or nothing."""
         canvas = self.query_one(StillCanvas)
-        if shown is None:
+        if pictures is None:
             canvas.show(None)
             self.border_title = self.border_subtitle = ""
             return
-        place = shown.tile.place
-        canvas.show(annotated_picture(shown, features, chosen, overlay=self.overlay))
-        size = "" if place.size == DEFAULT_TILE else f"  {place.size} px"
-        self.border_title = f"{place.tomogram} {place.x},{place.y},{place.z}{size}  {self.overlay}"
+        location = pictures.tile.location
+        canvas.show(annotated_picture(pictures, features, chosen, overlay=self.overlay))
+        size = "" if location.size == DEFAULT_TILE_SIZE else f"  {location.size} px"
+        self.border_title = f"{location.tomogram} {location.x},{location.y},{location.z}{size}  {self.overlay}"
         styles = {style.name: style for style in layers_palette(features)}
-        self.border_subtitle = "  ".join(_said(shown, styles[feature]) for feature in chosen if feature in styles)
+        self.border_subtitle = "  ".join(
+            _describe_feature(pictures, styles[feature]) for feature in chosen if feature in styles
+        )
 
 
-def _said(shown: TilePictures, style: LabelStyle) -> str:
+def _describe_feature(pictures: TileImages, style: LabelStyle) -> str:
     """Return what is known of one feature on a tile: its letter, its state, its pixels."""
-    state = WORDS[shown.tile.state_of(style.name)]
-    layer = shown.layers.get(style.name)
+    state = STATE_LABELS[pictures.tile.state_of(style.name)]
+    layer = pictures.layers.get(style.name)
     if layer is None:
         return f"{style.letter} {state}"
-    counts = ((FEATURE, "px"), (IGNORED, "ignored"), (NOT_LOOKED_AT, "unseen"))
-    found = [(int((layer == value).sum()), word) for value, word in counts]
-    parts = [f"{number} {word}" for number, word in found if number or word == "px"]
+    labels = ((FEATURE, "px"), (IGNORED, "ignored"), (UNLABELLED, "unseen"))
+    pixel_counts = [(int((layer == value).sum()), label) for value, label in labels]
+    parts = [f"{number} {label}" for number, label in pixel_counts if number or label == "px"]
     return f"{style.letter} {state} {', '.join(parts)}"
 
 
-class Around(Vertical):
+class CaptionedImage(Vertical):
     """One small picture with a line above it."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
@@ -84,42 +86,42 @@ class Around(Vertical):
         self.query_one(StillCanvas).show(picture)
 
 
-class TileAround(Container):
+class TileContext(Container):
     """The slice above, the tile itself without paint, the slice below, and the network's opinion."""
 
     def compose(self) -> ComposeResult:
         """Make the four pictures."""
         for name in ("above", "plain", "below", "opinion"):
-            yield Around(id=f"around-{name}")
+            yield CaptionedImage(id=f"around-{name}")
 
-    def show(self, shown: TilePictures | None, features: Sequence[str]) -> None:
+    def show(self, pictures: TileImages | None, features: Sequence[str]) -> None:
         """Show what lies around a tile, or nothing."""
-        if shown is None:
-            for around in self.query(Around):
-                around.show("", None)
+        if pictures is None:
+            for image in self.query(CaptionedImage):
+                image.show("", None)
             return
-        z = shown.tile.place.z
-        self._show("above", f"z+1 {z + 1}", None if shown.above is None else Picture(shown.above))
-        self._show("plain", f"z   {z}", Picture(shown.here))
-        self._show("below", f"z-1 {z - 1}", None if shown.below is None else Picture(shown.below))
-        self._show_opinion(shown, features)
+        z = pictures.tile.location.z
+        self._show("above", f"z+1 {z + 1}", None if pictures.above is None else Picture(pictures.above))
+        self._show("plain", f"z   {z}", Picture(pictures.image))
+        self._show("below", f"z-1 {z - 1}", None if pictures.below is None else Picture(pictures.below))
+        self._show_prediction(pictures, features)
 
-    def show_beside(self, below: NDArray[np.uint8] | None, above: NDArray[np.uint8] | None, z: int) -> None:
+    def show_neighbours(self, below: NDArray[np.uint8] | None, above: NDArray[np.uint8] | None, z: int) -> None:
         """Show the slices beside a tile otherwise, as through a filter."""
         for name, step, grey in (("above", 1, above), ("below", -1, below)):
             self._show(name, f"z{step:+} {z + step}", None if grey is None else Picture(grey))
 
     def _show(self, name: str, title: str, picture: Picture | None) -> None:
-        outside = "" if picture is not None else " outside"
-        self.query_one(f"#around-{name}", Around).show(f"{title}{outside}", picture)
+        outside_note = "" if picture is not None else " outside"
+        self.query_one(f"#around-{name}", CaptionedImage).show(f"{title}{outside_note}", picture)
 
-    def _show_opinion(self, shown: TilePictures, features: Sequence[str]) -> None:
-        around = self.query_one("#around-opinion", Around)
-        opinion = shown.opinion
-        self.set_class(opinion is None, "-no-opinion")
-        if opinion is None:
-            around.show("no network", None)
+    def _show_prediction(self, pictures: TileImages, features: Sequence[str]) -> None:
+        image = self.query_one("#around-opinion", CaptionedImage)
+        prediction = pictures.prediction
+        self.set_class(prediction is None, "-no-opinion")
+        if prediction is None:
+            image.show("no network", None)
             return
         letters = {style.name: style.letter for style in layers_palette(features)}
-        title = f"{opinion.run} {letters.get(opinion.feature, '?')}  {opinion.source}"
-        around.show(title, opinion_picture(opinion))
+        title = f"{prediction.run} {letters.get(prediction.feature, '?')}  {prediction.source}"
+        image.show(title, prediction_picture(prediction))

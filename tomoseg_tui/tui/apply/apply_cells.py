@@ -7,13 +7,13 @@ from math import ceil
 from typing import Any
 
 from tomoseg_tui.project.records import MapSidecar, NetworkCard, TomogramRecord
-from tomoseg_tui.tui.format import bar, clock, when
-from tomoseg_tui.tui.state.snapshot import Facts, TomogramFacts
+from tomoseg_tui.tui.format import format_clock, format_progress_bar, format_time
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 from tomoseg_tui.workflow.apply.output import SLAB
-from tomoseg_tui.workflow.volume_names import z_range
+from tomoseg_tui.workflow.volume_names import parse_z_range
 
-BAR = 5
+BAR_CELLS = 5
 """Cells of a bar."""
 
 
@@ -38,15 +38,15 @@ class CellState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Fit:
+class Compatibility:
     """Whether a network can be applied to a tomogram."""
 
     fault: str = ""
     """Why not; empty if it can."""
     fix: str = ""
-    short: str = ""
+    short_reason: str = ""
     """The reason in two words."""
-    anyway: bool = False
+    can_override: bool = False
     """True if --anyway would override it."""
     remarks: tuple[str, ...] = ()
     """What the user should know where it can."""
@@ -57,7 +57,7 @@ class Cell:
     """One field of the grid."""
 
     state: CellState
-    words: str
+    text: str
     """In few words, for the grid."""
     reason: str
     """In full."""
@@ -71,7 +71,7 @@ class ApplyJob:
     """A job of the project and what it was asked."""
 
     listing: Mapping[str, Any]
-    asked: ApplyRequest
+    request: ApplyRequest
 
     @property
     def state(self) -> str:
@@ -86,100 +86,122 @@ def short_reason(card: NetworkCard, record: TomogramRecord, *, scale: bool, filt
     return "no: other filters" if filters else "no: see below"
 
 
-def cell_of(facts: Facts, jobs: Sequence[ApplyJob], fit: Fit, card: NetworkCard, tomogram: TomogramFacts) -> Cell:
+def cell_for(
+    snapshot: ProjectSnapshot,
+    jobs: Sequence[ApplyJob],
+    compatibility: Compatibility,
+    card: NetworkCard,
+    tomogram: TomogramSnapshot,
+) -> Cell:
     """Return what stands between a network and a tomogram.
 
     Parameters
     ----------
-    facts : Facts
+    snapshot : Facts
         The project.
     jobs : sequence of ApplyJob
         Apply jobs, newest first.
-    fit : Fit
+    compatibility : Fit
         Of this network and tomogram.
     card, tomogram : NetworkCard, TomogramFacts
         The two.
     """
-    maps = [made for made in tomogram.maps if made.run == card.name]
-    job = next((job for job in jobs if job.asked.run == card.name and tomogram.name in job.asked.tomograms), None)
+    maps = [sidecar for sidecar in tomogram.maps if sidecar.run == card.name]
+    job = next((job for job in jobs if job.request.run == card.name and tomogram.name in job.request.tomograms), None)
     if job is not None and not _is_published(job, maps):
         if job.state in {"queued", "running"}:
-            return _busy(facts, job, tomogram.name)
+            return _busy_cell(snapshot, job, tomogram.name)
         if job.state in {"stopped", "failed", "lost"}:
-            return _broken(job)
+            return _failed_cell(job)
     if maps:
-        return _mapped(card, tomogram, maps, fit)
-    if fit.fault:
-        return Cell(CellState.REFUSED, fit.short, f"{fit.fault} {fit.fix}", can_mark=fit.anyway)
-    return Cell(CellState.EMPTY, "-", " ".join(["Not applied yet: space marks it, enter starts.", *fit.remarks]))
+        return _mapped_cell(card, tomogram, maps, compatibility)
+    if compatibility.fault:
+        return Cell(
+            CellState.REFUSED,
+            compatibility.short_reason,
+            f"{compatibility.fault} {compatibility.fix}",
+            can_mark=compatibility.can_override,
+        )
+    return Cell(
+        CellState.EMPTY, "-", " ".join(["Not applied yet: space marks it, enter starts.", *compatibility.remarks])
+    )
 
 
 def _is_published(job: ApplyJob, maps: Sequence[MapSidecar]) -> bool:
     """Tell whether a job has put its maps of a tomogram in their place."""
-    wanted = job.asked.features
-    mine = [made for made in maps if not wanted or made.feature in wanted]
-    return bool(mine) and all(made.created >= str(job.listing["created"]) for made in mine)
+    features = job.request.features
+    own_maps = [sidecar for sidecar in maps if not features or sidecar.feature in features]
+    return bool(own_maps) and all(sidecar.created >= str(job.listing["created"]) for sidecar in own_maps)
 
 
-def _busy(facts: Facts, job: ApplyJob, name: str) -> Cell:
-    number, progress = job.listing["id"], float(job.listing["progress"])
-    mine, others_first = _share(facts, job.asked, name, progress)
-    if job.state == "queued" or others_first:
+def _busy_cell(snapshot: ProjectSnapshot, job: ApplyJob, name: str) -> Cell:
+    job_id, progress = job.listing["id"], float(job.listing["progress"])
+    fraction, is_waiting = _tomogram_progress(snapshot, job.request, name, progress)
+    if job.state == "queued" or is_waiting:
         return Cell(
             CellState.QUEUED,
             "queued",
-            f"Job {number} {job.listing.get('waits_for') or 'comes to it'}; s stops the job.",
-            number,
+            f"Job {job_id} {job.listing.get('waits_for') or 'comes to it'}; s stops the job.",
+            job_id,
             0.0,
             False,
         )
-    left = clock(job.listing["eta_seconds"])
-    words = f"{bar(mine, BAR)} {mine:4.0%}"
-    said = f"Job {number} is at it" + (f", about {left} left for all of it" if left else "")
-    return Cell(CellState.RUNNING, f"{words} {left}".rstrip(), f"{said}; s stops the job.", number, mine, False)
+    eta = format_clock(job.listing["eta_seconds"])
+    progress_text = f"{format_progress_bar(fraction, BAR_CELLS)} {fraction:4.0%}"
+    text = f"Job {job_id} is at it" + (f", about {eta} left for all of it" if eta else "")
+    return Cell(
+        CellState.RUNNING, f"{progress_text} {eta}".rstrip(), f"{text}; s stops the job.", job_id, fraction, False
+    )
 
 
-def _share(facts: Facts, asked: ApplyRequest, name: str, progress: float) -> tuple[float, bool]:
+def _tomogram_progress(
+    snapshot: ProjectSnapshot, request: ApplyRequest, name: str, progress: float
+) -> tuple[float, bool]:
     """Return how much of one tomogram a job has, and whether another one comes first."""
-    slabs = [_slabs(facts, other, asked.z) for other in asked.tomograms]
-    place = asked.tomograms.index(name)
-    done = progress * sum(slabs) - sum(slabs[:place])
-    return min(max(done / max(slabs[place], 1), 0.0), 1.0), place > 0 and done < 0.5
+    slabs = [_count_slabs(snapshot, other, request.z) for other in request.tomograms]
+    index = request.tomograms.index(name)
+    done = progress * sum(slabs) - sum(slabs[:index])
+    return min(max(done / max(slabs[index], 1), 0.0), 1.0), index > 0 and done < 0.5
 
 
-def _slabs(facts: Facts, name: str, z: str | None) -> int:
-    tomogram = facts.tomogram(name)
+def _count_slabs(snapshot: ProjectSnapshot, name: str, z: str | None) -> int:
+    tomogram = snapshot.tomogram(name)
     if tomogram is None:
         return 0
-    start, stop = z_range(z, tomogram.record.shape_zyx[0])
+    start, stop = parse_z_range(z, tomogram.record.shape_zyx[0])
     return ceil(stop / SLAB) - start // SLAB
 
 
-def _broken(job: ApplyJob) -> Cell:
-    number, said = job.listing["id"], f"{job.listing['fault'] or ''} {job.listing['fix'] or ''}".strip()
+def _failed_cell(job: ApplyJob) -> Cell:
+    job_id, error_text = job.listing["id"], f"{job.listing['fault'] or ''} {job.listing['fix'] or ''}".strip()
     state = CellState(job.state)
     share = f" {job.listing['progress']:.0%}" if job.listing["progress"] else ""
-    reason = f"Job {number} is {state}: what is finished is kept, r goes on. {said}"
-    return Cell(state, f"{state}{share}", reason.strip(), number)
+    reason = f"Job {job_id} is {state}: what is finished is kept, r goes on. {error_text}"
+    return Cell(state, f"{state}{share}", reason.strip(), job_id)
 
 
-def _mapped(card: NetworkCard, tomogram: TomogramFacts, maps: Sequence[MapSidecar], fit: Fit) -> Cell:
-    missing = [feature for feature in card.features if feature not in {made.feature for made in maps}]
-    old = [made for made in maps if made.weights_digest != card.weights_digest]
+def _mapped_cell(
+    card: NetworkCard, tomogram: TomogramSnapshot, maps: Sequence[MapSidecar], compatibility: Compatibility
+) -> Cell:
+    missing = [feature for feature in card.features if feature not in {sidecar.feature for sidecar in maps}]
+    stale = [sidecar for sidecar in maps if sidecar.weights_digest != card.weights_digest]
     depth = tomogram.record.shape_zyx[0]
-    short = [made for made in maps if list(made.slices) != [(0, depth)]]
-    against = f" {fit.fault} {fit.fix}" if fit.fault else ""
-    markable = not fit.fault or fit.anyway
-    if old:
-        said = f"The network has changed since this map was made ({when(old[0].created)}): apply it again.{against}"
-        return Cell(CellState.STALE, "stale", said, can_mark=markable)
+    partial = [sidecar for sidecar in maps if list(sidecar.slices) != [(0, depth)]]
+    refusal = f" {compatibility.fault} {compatibility.fix}" if compatibility.fault else ""
+    can_mark = not compatibility.fault or compatibility.can_override
+    if stale:
+        reason = (
+            f"The network has changed since this map was made ({format_time(stale[0].created)}): apply it "
+            f"again.{refusal}"
+        )
+        return Cell(CellState.STALE, "stale", reason, can_mark=can_mark)
     if missing:
-        said = f"There is no map of {', '.join(missing)} yet.{against}"
-        return Cell(CellState.PART, f"{len(maps)} of {len(card.features)} maps", said, can_mark=markable)
-    if short:
-        ranges = ", ".join(f"{start}-{stop - 1}" for start, stop in short[0].slices) or "nothing"
-        said = f"The map fills z {ranges} of 0-{depth - 1}.{against}"
-        return Cell(CellState.PART, f"z {ranges}", said, can_mark=markable)
-    said = f"Maps of {', '.join(card.features)}, made {when(maps[0].created)}."
-    turned = " The densities were turned: its polarity is the other one." if maps[0].sign < 0 else ""
-    return Cell(CellState.DONE, "done", said + turned, can_mark=markable)
+        reason = f"There is no map of {', '.join(missing)} yet.{refusal}"
+        return Cell(CellState.PART, f"{len(maps)} of {len(card.features)} maps", reason, can_mark=can_mark)
+    if partial:
+        ranges = ", ".join(f"{start}-{stop - 1}" for start, stop in partial[0].slices) or "nothing"
+        reason = f"The map fills z {ranges} of 0-{depth - 1}.{refusal}"
+        return Cell(CellState.PART, f"z {ranges}", reason, can_mark=can_mark)
+    reason = f"Maps of {', '.join(card.features)}, made {format_time(maps[0].created)}."
+    inverted_note = " The densities were turned: its polarity is the other one." if maps[0].sign < 0 else ""
+    return Cell(CellState.DONE, "done", reason + inverted_note, can_mark=can_mark)

@@ -15,25 +15,25 @@ from textual.worker import get_current_worker
 
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.render.overlay import make_palette
-from tomoseg_tui.tui.apply.apply_cells import Cell, CellState, Fit, cell_of
-from tomoseg_tui.tui.apply.apply_dialog import ApplyPlan, ApplySettings, StartApply, apply_words
-from tomoseg_tui.tui.apply.cell_grid import Grid
-from tomoseg_tui.tui.apply.disk_state import ApplyLook, MapView, apply_jobs, look, view_of
+from tomoseg_tui.tui.apply.apply_cells import Cell, CellState, Compatibility, cell_for
+from tomoseg_tui.tui.apply.apply_dialog import ApplyDialog, ApplyPlan, ApplySettings, apply_argv
+from tomoseg_tui.tui.apply.cell_grid import CellGrid
+from tomoseg_tui.tui.apply.disk_state import ApplyDiskState, MapView, apply_jobs, map_view, read_apply_state
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.images.map_overlays import MergedSlices, SliceCache
+from tomoseg_tui.tui.images.map_overlays import MapSliceCache, MergedSlices
 from tomoseg_tui.tui.jobs import job_actions
-from tomoseg_tui.tui.run_location import Way
-from tomoseg_tui.tui.shared_actions.result_actions import ResultKeys
-from tomoseg_tui.tui.shared_actions.slice_bindings import slice_keys
-from tomoseg_tui.tui.state.snapshot import Facts, TomogramFacts
+from tomoseg_tui.tui.run_location import RunLocation
+from tomoseg_tui.tui.shared_actions.result_actions import ResultActions
+from tomoseg_tui.tui.shared_actions.slice_bindings import slice_bindings
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.empty_texts import NO_NETWORKS, NO_TOMOGRAMS
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 MARK, NO_MARK = "* ", "  "
-STYLES = {
+STATE_STYLES = {
     CellState.DONE: "green",
     CellState.STALE: "yellow",
     CellState.PART: "yellow",
@@ -42,11 +42,11 @@ STYLES = {
     CellState.LOST: "red",
     CellState.REFUSED: "dim",
 }
-Field = tuple[str, str]
+CellKey = tuple[str, str]
 """A tomogram and a network."""
 
 
-class ApplyTab(ResultKeys):
+class ApplyTab(ResultActions):
     """The grid, one field in full, and the slices of what it made."""
 
     NAME = "apply"
@@ -68,17 +68,17 @@ class ApplyTab(ResultKeys):
         Binding(
             "f", "follow", "Follow", show=False, id="apply.follow", tooltip="Follow the slices as a job finishes them"
         ),
-        *slice_keys("apply"),
+        *slice_bindings("apply"),
     ]
 
-    class Looked(Message):
+    class DiskStateRead(Message):
         """A thread has asked the disk what the facts do not hold."""
 
-        def __init__(self, found: ApplyLook) -> None:
+        def __init__(self, disk_state: ApplyDiskState) -> None:
             super().__init__()
-            self.found = found
+            self.disk_state = disk_state
 
-    class Viewed(Message):
+    class MapViewFound(Message):
         """A thread has found what there is to see of the field under the cursor."""
 
         def __init__(self, view: MapView | None) -> None:
@@ -87,16 +87,16 @@ class ApplyTab(ResultKeys):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
-        self._facts: Facts | None = None
-        self._look = ApplyLook({}, {}, ())
-        self._has_looked = False
+        self._snapshot: ProjectSnapshot | None = None
+        self._disk_state = ApplyDiskState({}, {}, ())
+        self._has_disk_state = False
         """Whether the disk has answered once; until then nothing is drawn, since it tells where to begin."""
-        self._looked_at: tuple[object, ...] = ()
-        self._cells: dict[Field, Cell] = {}
-        self._marks: set[Field] = set()
+        self._read_key: tuple[object, ...] = ()
+        self._cells: dict[CellKey, Cell] = {}
+        self._marks: set[CellKey] = set()
         self._view: MapView | None = None
-        self._slices = SliceCache()
-        self._follow = True
+        self._slice_cache = MapSliceCache()
+        self._is_following = True
 
     def compose(self) -> ComposeResult:
         """Make the panels, and what stands there while there is nothing."""
@@ -107,7 +107,7 @@ class ApplyTab(ResultKeys):
                 with Vertical(id="apply-left"):
                     with Vertical(id="apply-grid-panel", classes="panel") as panel:
                         panel.border_title = "networks and tomograms"
-                        yield Grid("tomogram", id="apply-grid")
+                        yield CellGrid("tomogram", id="apply-grid")
                     with VerticalScroll(id="apply-said", classes="panel", can_focus=False):
                         yield Static("Looking at what fits ...", id="apply-said-words", markup=False)
                 with CanvasPanel(id="apply-view", classes="panel"):
@@ -115,82 +115,89 @@ class ApplyTab(ResultKeys):
 
     # What is known
 
-    def show_facts(self, facts: Facts) -> None:
+    def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
         """Draw the grid; ask the disk only if jobs, networks or tomograms have changed."""
-        self._facts = facts
-        there = "apply-work" if facts.tomograms and facts.networks else None
-        waiting = "apply-no-networks" if facts.tomograms else "apply-no-tomograms"
-        self.query_one(ContentSwitcher).current = there or waiting
-        if there is None:
+        self._snapshot = snapshot
+        page = "apply-work" if snapshot.tomograms and snapshot.networks else None
+        empty_page = "apply-no-networks" if snapshot.tomograms else "apply-no-tomograms"
+        self.query_one(ContentSwitcher).current = page or empty_page
+        if page is None:
             return
         if self.screen.focused is None:
-            self.query_one(Grid).focus()
-        jobs = tuple((job["id"], job["state"]) for job in facts.jobs if job["kind"] == "apply")
-        seen = (jobs, facts.networks, tuple((t.name, t.record) for t in facts.tomograms))
-        if seen != self._looked_at:
-            self._looked_at = seen
-            self._ask_the_disk(facts, self._look)
+            self.query_one(CellGrid).focus()
+        jobs = tuple((job["id"], job["state"]) for job in snapshot.jobs if job["kind"] == "apply")
+        key = (jobs, snapshot.networks, tuple((t.name, t.record) for t in snapshot.tomograms))
+        if key != self._read_key:
+            self._read_key = key
+            self._read_disk_state(snapshot, self._disk_state)
         self._draw()
 
-    def take_focus(self) -> None:
+    def focus_default(self) -> None:
         """Let the grid have the keys."""
-        (self.query_one(Grid) if self._facts and self._facts.networks else self).focus()
+        (self.query_one(CellGrid) if self._snapshot and self._snapshot.networks else self).focus()
 
     @work(thread=True, exclusive=True, group="apply-look")
-    def _ask_the_disk(self, facts: Facts, before: ApplyLook) -> None:
-        found = look(facts, before.asked)
+    def _read_disk_state(self, snapshot: ProjectSnapshot, previous: ApplyDiskState) -> None:
+        disk_state = read_apply_state(snapshot, previous.requests)
         if not get_current_worker().is_cancelled:
-            self.post_message(self.Looked(found))
+            self.post_message(self.DiskStateRead(disk_state))
 
-    @on(Looked)
-    def take_look(self, event: Looked) -> None:
+    @on(DiskStateRead)
+    def show_disk_state(self, event: DiskStateRead) -> None:
         """Draw what a thread has found."""
-        self._look, self._has_looked = event.found, True
+        self._disk_state, self._has_disk_state = event.disk_state, True
         self._draw()
 
     def _draw(self) -> None:
-        facts = self._facts
-        if facts is None or not self._has_looked:
+        snapshot = self._snapshot
+        if snapshot is None or not self._has_disk_state:
             return
-        jobs = apply_jobs(facts, self._look.asked)
+        jobs = apply_jobs(snapshot, self._disk_state.requests)
         self._cells = {
-            (tomogram.name, card.name): cell_of(
-                facts, jobs, self._look.fits.get((card.name, tomogram.name), Fit()), card, tomogram
+            (tomogram.name, card.name): cell_for(
+                snapshot,
+                jobs,
+                self._disk_state.compatibility.get((card.name, tomogram.name), Compatibility()),
+                card,
+                tomogram,
             )
-            for tomogram in facts.tomograms
-            for card in facts.networks
+            for tomogram in snapshot.tomograms
+            for card in snapshot.networks
         }
         self._marks = {field for field in self._marks if field in self._cells and self._cells[field].can_mark}
-        self._draw_grid(facts)
+        self._draw_grid(snapshot)
         self._draw_field()
         self._find_view()
 
-    def _draw_grid(self, facts: Facts) -> None:
-        grid = self.query_one(Grid)
-        fresh = grid.field is None
-        columns = [card.name for card in facts.networks]
+    def _draw_grid(self, snapshot: ProjectSnapshot) -> None:
+        grid = self.query_one(CellGrid)
+        is_first = grid.field is None
+        columns = [card.name for card in snapshot.networks]
         rows = [
-            (tomogram.name, [self._words((tomogram.name, name)) for name in columns]) for tomogram in facts.tomograms
+            (tomogram.name, [self._cell_text((tomogram.name, name)) for name in columns])
+            for tomogram in snapshot.tomograms
         ]
         grid.show_fields(columns, rows)
-        if fresh:
-            grid.point_at(self._first_field(facts))
+        if is_first:
+            grid.select_cell(self._first_field(snapshot))
         panel = self.query_one("#apply-grid-panel")
         panel.border_subtitle = f"{len(self._marks)} marked" if self._marks else ""
 
-    def _first_field(self, facts: Facts) -> Field | None:
+    def _first_field(self, snapshot: ProjectSnapshot) -> CellKey | None:
         """Return the field that is looked at first: the newest job's, else that of the last tomogram."""
-        for job in apply_jobs(facts, self._look.asked)[:1]:
-            return job.asked.tomograms[0], job.asked.run
+        for job in apply_jobs(snapshot, self._disk_state.requests)[:1]:
+            return job.request.tomograms[0], job.request.run
         name = self.tomoseg.session.tomogram
-        return (name, facts.networks[-1].name) if facts.tomogram(name) and name else None
+        return (name, snapshot.networks[-1].name) if snapshot.tomogram(name) and name else None
 
-    def _words(self, field: Field) -> Text:
+    def _cell_text(self, field: CellKey) -> Text:
         cell = self._cells[field]
-        return Text((MARK if field in self._marks else NO_MARK) + cell.words, STYLES.get(cell.state, ""), no_wrap=True)
+        return Text(
+            (MARK if field in self._marks else NO_MARK) + cell.text, STATE_STYLES.get(cell.state, ""), no_wrap=True
+        )
 
     def _draw_field(self) -> None:
-        field, panel = self.query_one(Grid).field, self.query_one("#apply-said")
+        field, panel = self.query_one(CellGrid).field, self.query_one("#apply-said")
         if field is None or field not in self._cells:
             return
         name, run = field
@@ -199,7 +206,7 @@ class ApplyTab(ResultKeys):
         self.query_one("#apply-said-words", Static).update(cell.reason)
 
     @on(DataTable.CellHighlighted)
-    def take_field(self) -> None:
+    def show_field(self) -> None:
         """Show the field that the cursor has come to."""
         self._draw_field()
         self._find_view()
@@ -207,163 +214,181 @@ class ApplyTab(ResultKeys):
     # What is seen
 
     def _find_view(self) -> None:
-        field = self.query_one(Grid).field
-        if self._facts is not None and field is not None:
-            self._find_view_in_thread(self._facts, self._look, field)
+        field = self.query_one(CellGrid).field
+        if self._snapshot is not None and field is not None:
+            self._find_view_in_thread(self._snapshot, self._disk_state, field)
 
     @work(thread=True, exclusive=True, group="apply-view")
-    def _find_view_in_thread(self, facts: Facts, known: ApplyLook, field: Field) -> None:
+    def _find_view_in_thread(self, snapshot: ProjectSnapshot, disk_state: ApplyDiskState, field: CellKey) -> None:
         name, run = field
-        view = view_of(facts, apply_jobs(facts, known.asked), run, name)
+        view = map_view(snapshot, apply_jobs(snapshot, disk_state.requests), run, name)
         if not get_current_worker().is_cancelled:
-            self.post_message(self.Viewed(view))
+            self.post_message(self.MapViewFound(view))
 
-    @on(Viewed)
-    def take_view(self, event: Viewed) -> None:
+    @on(MapViewFound)
+    def show_view(self, event: MapViewFound) -> None:
         """Show a tomogram and the map over it, if they are not shown already."""
-        view, before = event.view, self._view
-        field = self.query_one(Grid).field
-        if view is None or self._facts is None or view == before or field != (view.tomogram, view.run):
+        view, previous = event.view, self._view
+        field = self.query_one(CellGrid).field
+        if view is None or self._snapshot is None or view == previous or field != (view.tomogram, view.run):
             return
         self._view = view
-        tomogram, canvas = self._facts.tomogram(view.tomogram), self.query_one(SliceCanvas)
+        tomogram, canvas = self._snapshot.tomogram(view.tomogram), self.query_one(SliceCanvas)
         if tomogram is None:
             return
-        if before is None or (before.tomogram, before.path) != (view.tomogram, view.path):
+        if previous is None or (previous.tomogram, previous.path) != (view.tomogram, view.path):
             sign = byte_sign_of(tomogram.record)
-            canvas.open_volume(view.path, name=view.tomogram, byte_sign=sign, words=view.fault)
-        if before is None or before.made != view.made:
-            self._slices.clear()
-        self._lay_over(view, tomogram, canvas)
-        if self._follow and view.newest is not None and (before is None or before.newest != view.newest):
-            canvas.go_to(z=view.newest)
+            canvas.open_volume(view.path, name=view.tomogram, byte_sign=sign, text=view.fault)
+        if previous is None or previous.created != view.created:
+            self._slice_cache.clear()
+        self._set_overlay(view, tomogram, canvas)
+        if (
+            self._is_following
+            and view.newest_z is not None
+            and (previous is None or previous.newest_z != view.newest_z)
+        ):
+            canvas.go_to(z=view.newest_z)
         self._title_view()
 
-    def _lay_over(self, view: MapView, tomogram: TomogramFacts, canvas: SliceCanvas) -> None:
+    def _set_overlay(self, view: MapView, tomogram: TomogramSnapshot, canvas: SliceCanvas) -> None:
         palette = make_palette({number: source.feature for number, source in enumerate(view.sources, start=1)})
-        merged = MergedSlices(view.sources, tomogram.record.shape_zyx[1:], self._slices)
+        merged = MergedSlices(view.sources, tomogram.record.shape_zyx[1:], self._slice_cache)
         canvas.set_overlay(merged if view.sources else None, palette)
-        self.query_one("#apply-view").border_subtitle = "  ".join(f"{one.letter} {one.name}" for one in palette)
+        self.query_one("#apply-view").border_subtitle = "  ".join(f"{style.letter} {style.name}" for style in palette)
 
     @on(SliceCanvas.Moved)
     def _title_view(self) -> None:
         view, canvas = self._view, self.query_one(SliceCanvas)
-        tomogram = self._facts.tomogram(view.tomogram) if self._facts is not None and view is not None else None
+        tomogram = self._snapshot.tomogram(view.tomogram) if self._snapshot is not None and view is not None else None
         if view is None or tomogram is None:
             return
         if view.path is None:
             self.query_one("#apply-view").border_title = f"{view.tomogram}  its file is gone"
             return
         depth = tomogram.record.shape_zyx[0]
-        done = sum(stop - start for start, stop in view.sources[0].filled) if view.sources else 0
+        done = sum(stop - start for start, stop in view.sources[0].filled_ranges) if view.sources else 0
         if not view.sources:
-            said = "no map"
+            map_status = "no map"
         elif done == depth:
-            said = "mapped"
+            map_status = "mapped"
         else:
-            said = f"{done} of {depth} mapped" + ("" if view.sources[0].covers(canvas.z) else ", not this slice")
-        self.query_one("#apply-view").border_title = f"{view.tomogram}  z {canvas.z}/{depth}  {said}"
+            map_status = f"{done} of {depth} mapped" + ("" if view.sources[0].covers(canvas.z) else ", not this slice")
+        self.query_one("#apply-view").border_title = f"{view.tomogram}  z {canvas.z}/{depth}  {map_status}"
 
     def action_step(self, slices: int) -> None:
         """Go through the slices; that ends following."""
         canvas = self.query_one(SliceCanvas)
-        self._follow = False
+        self._is_following = False
         canvas.go_to(z=max(0, canvas.z + slices))
 
     def action_follow(self) -> None:
         """Follow the newest slices, or stay."""
-        self._follow = not self._follow
-        if self._follow and self._view is not None and self._view.newest is not None:
-            self.query_one(SliceCanvas).go_to(z=self._view.newest)
+        self._is_following = not self._is_following
+        if self._is_following and self._view is not None and self._view.newest_z is not None:
+            self.query_one(SliceCanvas).go_to(z=self._view.newest_z)
         self.notify(
-            "Following the slices as they are finished." if self._follow else "Staying on this slice.", timeout=2
+            "Following the slices as they are finished." if self._is_following else "Staying on this slice.", timeout=2
         )
 
     # Marks and starts
 
     def action_mark(self) -> None:
         """Mark the field, or say why it cannot be marked."""
-        field = self.query_one(Grid).field
+        field = self.query_one(CellGrid).field
         if field is None or field not in self._cells:
             return
-        cell, fit = self._cells[field], self._look.fits.get((field[1], field[0]), Fit())
+        cell, compatibility = (
+            self._cells[field],
+            self._disk_state.compatibility.get((field[1], field[0]), Compatibility()),
+        )
         if field in self._marks:
             self._marks.remove(field)
         elif cell.can_mark:
             self._marks.add(field)
-            if fit.fault:
-                self.notify("It is applied anyway if you start.", title=fit.fault, severity="warning")
+            if compatibility.fault:
+                self.notify("It is applied anyway if you start.", title=compatibility.fault, severity="warning")
         else:
             self.notify(cell.reason, severity="warning")
         self._draw()
 
     def action_mark_all(self) -> None:
         """Mark what fits the network under the cursor and lacks maps; take the marks off if all that is marked."""
-        field = self.query_one(Grid).field
+        field = self.query_one(CellGrid).field
         if field is None:
             return
-        fitting = {other for other in self._cells if other[1] == field[1] and self._lacks_maps(other)}
-        if not fitting:
+        applicable = {key for key in self._cells if key[1] == field[1] and self._lacks_maps(key)}
+        if not applicable:
             self.notify(f"No tomogram is left that fits {field[1]} and lacks its maps.", severity="warning")
-        self._marks = self._marks - fitting if fitting <= self._marks else self._marks | fitting
+        self._marks = self._marks - applicable if applicable <= self._marks else self._marks | applicable
         self._draw()
 
-    def _lacks_maps(self, field: Field) -> bool:
-        cell, fit = self._cells[field], self._look.fits.get((field[1], field[0]), Fit())
-        return cell.can_mark and not fit.fault and cell.state is not CellState.DONE
+    def _lacks_maps(self, field: CellKey) -> bool:
+        cell, compatibility = (
+            self._cells[field],
+            self._disk_state.compatibility.get((field[1], field[0]), Compatibility()),
+        )
+        return cell.can_mark and not compatibility.fault and cell.state is not CellState.DONE
 
     def _plans(self) -> list[ApplyPlan]:
         """Return what is marked, else the field under the cursor, by network."""
-        here = self.query_one(Grid).field
-        fields = self._marks or ({here} if here in self._cells and self._cells[here].can_mark else set())
-        cards = self._facts.networks if self._facts is not None else ()
+        current = self.query_one(CellGrid).field
+        fields = self._marks or ({current} if current in self._cells and self._cells[current].can_mark else set())
+        cards = self._snapshot.networks if self._snapshot is not None else ()
         return [plan for plan in (self._plan(card, fields) for card in cards) if plan.tomograms]
 
-    def _plan(self, card: NetworkCard, fields: set[Field]) -> ApplyPlan:
-        tomograms = self._facts.tomograms if self._facts is not None else ()
-        mine = {tomogram.name: tomogram for tomogram in tomograms if (tomogram.name, card.name) in fields}
+    def _plan(self, card: NetworkCard, fields: set[CellKey]) -> ApplyPlan:
+        tomograms = self._snapshot.tomograms if self._snapshot is not None else ()
+        selected = {tomogram.name: tomogram for tomogram in tomograms if (tomogram.name, card.name) in fields}
         return ApplyPlan(
             card,
-            {name: tomogram.record for name, tomogram in mine.items()},
-            anyway=tuple(name for name in mine if self._look.fits.get((card.name, name), Fit()).fault),
-            replaced=tuple(name for name, tomogram in mine.items() if any(m.run == card.name for m in tomogram.maps)),
+            {name: tomogram.record for name, tomogram in selected.items()},
+            mismatched=tuple(
+                name
+                for name in selected
+                if self._disk_state.compatibility.get((card.name, name), Compatibility()).fault
+            ),
+            replaced=tuple(
+                name
+                for name, tomogram in selected.items()
+                if any(sidecar.run == card.name for sidecar in tomogram.maps)
+            ),
         )
 
     def action_start(self) -> None:
         """Ask how, and start."""
         plans = self._plans()
-        field = self.query_one(Grid).field
-        if plans and self._facts is not None:
-            self.app.push_screen(StartApply(self._facts, plans, self._look), self._start)
+        field = self.query_one(CellGrid).field
+        if plans and self._snapshot is not None:
+            self.app.push_screen(ApplyDialog(self._snapshot, plans, self._disk_state), self._start)
         elif field in self._cells:
             self.notify(self._cells[field].reason, severity="warning")
 
-    def _start(self, answer: tuple[list[ApplyRequest], Way] | None) -> None:
+    def _start(self, answer: tuple[list[ApplyRequest], RunLocation] | None) -> None:
         if answer is not None:
-            requests, way = answer
+            requests, location = answer
             for request in requests:
-                self._start_one(request, way)
+                self._start_one(request, location)
             self._marks.clear()
-            self._follow = True
+            self._is_following = True
             self._draw()
 
-    def _start_one(self, request: ApplyRequest, way: Way) -> None:
+    def _start_one(self, request: ApplyRequest, location: RunLocation) -> None:
         project = self.tomoseg.project
         if request.output is not None:
-            kept = project.layout.kept(Path(request.output).expanduser())
-            request = msgspec.structs.replace(request, output=kept)
+            output = project.layout.stored_path(Path(request.output).expanduser())
+            request = msgspec.structs.replace(request, output=output)
 
         def prepare() -> tuple[str, str, dict[str, object]]:
             check_apply(project, request)
             return "apply", f"{request.run} on {' '.join(request.tomograms)}", msgspec.to_builtins(request)
 
-        self.tomoseg.start_job([*apply_words(request), *way.words], prepare, way=way)
+        self.tomoseg.start_job([*apply_argv(request), *location.argv], prepare, location=location)
 
-    def _job(self) -> job_actions.Listing | None:
+    def _job(self) -> job_actions.JobListing | None:
         """Return the job of the field under the cursor, None if there is none."""
-        field = self.query_one(Grid).field
+        field = self.query_one(CellGrid).field
         cell = self._cells.get(field) if field is not None else None
-        job = self._facts.job(cell.job) if self._facts is not None and cell is not None else None
+        job = self._snapshot.job(cell.job) if self._snapshot is not None and cell is not None else None
         if job is None:
             self.notify("No job is at this field.", severity="warning")
         return job
@@ -382,11 +407,15 @@ class ApplyTab(ResultKeys):
 
     def volume_names(self) -> list[str]:
         """Return the maps of the field under the cursor."""
-        name, run = self.query_one(Grid).field or ("", "")
-        tomogram = self._facts.tomogram(name) if self._facts is not None else None
-        return [f"{name}/{made.run}.{made.feature}" for made in tomogram.maps if made.run == run] if tomogram else []
+        name, run = self.query_one(CellGrid).field or ("", "")
+        tomogram = self._snapshot.tomogram(name) if self._snapshot is not None else None
+        return (
+            [f"{name}/{sidecar.run}.{sidecar.feature}" for sidecar in tomogram.maps if sidecar.run == run]
+            if tomogram
+            else []
+        )
 
-    def command_words(self) -> list[str] | None:
+    def command_argv(self) -> list[str] | None:
         """Return the command that starts what is marked for the first network."""
         requests = [plan.request(ApplySettings()) for plan in self._plans()]
-        return apply_words(requests[0]) if requests and requests[0] is not None else None
+        return apply_argv(requests[0]) if requests and requests[0] is not None else None

@@ -12,7 +12,7 @@ ROW_NAMES = "row-names"
 """Key of the first column."""
 
 
-class Grid(DataTable[Any]):
+class CellGrid(DataTable[Any]):
     """Fields by row and column; enter is left to whoever holds the grid."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -35,10 +35,10 @@ class Grid(DataTable[Any]):
 
     def show_fields(self, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Text]]]) -> None:
         """Show these rows, each a name and its fields, and leave the cursor on the field it was on."""
-        kept = self.field
+        previous = self.field
         if tuple(columns) != self._columns or [row.value for row in self.rows] != [name for name, _ in rows]:
             self._build(columns, [name for name, _ in rows])
-            self.point_at(kept)
+            self.select_cell(previous)
         for name, fields in rows:
             for column, field in zip(columns, fields, strict=True):
                 if self.get_cell(name, column) != field:
@@ -53,7 +53,7 @@ class Grid(DataTable[Any]):
         for name in names:
             self.add_row(name, *[Text()] * len(columns), key=name)
 
-    def point_at(self, field: tuple[str, str] | None) -> None:
+    def select_cell(self, field: tuple[str, str] | None) -> None:
         """Put the cursor on a field; on the first one where that is gone."""
         rows, column = [row.value for row in self.rows], 1
         row = rows.index(field[0]) if field is not None and field[0] in rows else 0
@@ -66,8 +66,8 @@ class Grid(DataTable[Any]):
         """Names of the row and the column under the cursor, None in an empty grid."""
         if not self.row_count or not self._columns:
             return None
-        place = Coordinate(self.cursor_coordinate.row, max(1, self.cursor_coordinate.column))
-        keys = self.coordinate_to_cell_key(place)
+        coordinate = Coordinate(self.cursor_coordinate.row, max(1, self.cursor_coordinate.column))
+        keys = self.coordinate_to_cell_key(coordinate)
         return str(keys.row_key.value), str(keys.column_key.value)
 
     def validate_cursor_coordinate(self, value: Coordinate) -> Coordinate:

@@ -1,7 +1,7 @@
 """A line of the screen that is ready to be sent: escape sequences first, segments only when somebody asks.
 
 Textual renders a `Strip` from its segments, one style after the other, which takes longer than drawing a slice.
-A `PixelStrip` hands out its escape sequences as they are. When something lies over a part of the line (a toast, a
+A `AnsiStrip` hands out its escape sequences as they are. When something lies over a part of the line (a toast, a
 dialog) or a picture of the screen is taken, Textual cuts the line, and then segments are made.
 
 `render` and `_segments` are Textual's own and not promised to stay; tests/tui/canvas/test_ansi_strip.py pins them.
@@ -22,7 +22,7 @@ _SGR = re.compile(r"\x1b\[([\d;]*)m")
 
 
 @final
-class PixelStrip(Strip):
+class AnsiStrip(Strip):
     """A line of cells as text with colours switched by escape sequences.
 
     Parameters
@@ -35,12 +35,12 @@ class PixelStrip(Strip):
         What stands where the escapes choose nothing; names both colours, since Textual's filters expect them.
     """
 
-    __slots__ = ["_ansi", "_made", "_usual"]
+    __slots__ = ["_ansi", "_cached_segments", "_default_style"]
 
     def __init__(self, ansi: str, width: int, style: Style) -> None:
         super().__init__((), width)
-        self._ansi, self._usual = ansi, style
-        self._made: list[Segment] | None = None
+        self._ansi, self._default_style = ansi, style
+        self._cached_segments: list[Segment] | None = None
 
     @property
     def ansi(self) -> str:
@@ -49,9 +49,9 @@ class PixelStrip(Strip):
 
     @property
     def _segments(self) -> list[Segment]:
-        if self._made is None:
-            self._made = segments_of(self._ansi, self._usual)
-        return self._made
+        if self._cached_segments is None:
+            self._cached_segments = segments_from_ansi(self._ansi, self._default_style)
+        return self._cached_segments
 
     @_segments.setter
     def _segments(self, segments: Iterable[Segment]) -> None:
@@ -72,16 +72,16 @@ class PixelStrip(Strip):
             return self
         if end <= start:
             return Strip((), 0)
-        return PixelStrip(cells_between(self._ansi, start, end), end - start, self._usual)
+        return AnsiStrip(crop_ansi(self._ansi, start, end), end - start, self._default_style)
 
 
-def cells_between(ansi: str, start: int, end: int) -> str:
+def crop_ansi(ansi: str, start: int, end: int) -> str:
     """Cut text with colour escapes.
 
     Parameters
     ----------
     ansi : str
-        As `PixelStrip` takes it.
+        As `AnsiStrip` takes it.
     start, end : int
         The first cell that stays and the first after it that does not.
 
@@ -91,30 +91,30 @@ def cells_between(ansi: str, start: int, end: int) -> str:
         The cells with the escapes in force where they begin; ends by resetting the colours.
     """
     parts: list[str] = []
-    column, sent = 0, ("", "")
-    for text, colours in _stretches(ansi):
-        inside = text[max(0, start - column) : max(0, end - column)]
+    column, current = 0, ("", "")
+    for text, colours in _colour_runs(ansi):
+        visible_text = text[max(0, start - column) : max(0, end - column)]
         column += len(text)
-        if inside:
-            parts += (_switch(sent, colours), inside)
-            sent = colours
+        if visible_text:
+            parts += (_sgr_between(current, colours), visible_text)
+            current = colours
     return "".join((*parts, "\x1b[0m"))
 
 
-def _stretches(ansi: str) -> Iterator[tuple[str, tuple[str, str]]]:
+def _colour_runs(ansi: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield the text between escapes, each with the codes of its ink and its ground, empty for the usual ones."""
-    ink, ground, place = "", "", 0
+    foreground, background, position = "", "", 0
     for escape in _SGR.finditer(ansi):
-        if escape.start() > place:
-            yield ansi[place : escape.start()], (ink, ground)
-        ink, ground = _coded(escape[1], ink, ground)
-        place = escape.end()
-    if place < len(ansi):
-        yield ansi[place:], (ink, ground)
+        if escape.start() > position:
+            yield ansi[position : escape.start()], (foreground, background)
+        foreground, background = _apply_sgr(escape[1], foreground, background)
+        position = escape.end()
+    if position < len(ansi):
+        yield ansi[position:], (foreground, background)
 
 
 @lru_cache(maxsize=8192)
-def _coded(codes: str, ink: str, ground: str) -> tuple[str, str]:
+def _apply_sgr(codes: str, foreground: str, background: str) -> tuple[str, str]:
     """Return the codes of ink and ground after one SGR sequence."""
     numbers = codes.split(";")
     while numbers:
@@ -122,30 +122,30 @@ def _coded(codes: str, ink: str, ground: str) -> tuple[str, str]:
         colour, numbers = ";".join(numbers[:length]), numbers[length:]
         code = int(colour.partition(";")[0] or 0)
         if code == 0:
-            ink = ground = ""
+            foreground = background = ""
         elif 30 <= code < 40 or 90 <= code < 100:
-            ink = colour
+            foreground = colour
         elif code >= 40:
-            ground = colour
-    return ink, ground
+            background = colour
+    return foreground, background
 
 
-def _switch(sent: tuple[str, str], wanted: tuple[str, str]) -> str:
+def _sgr_between(current: tuple[str, str], target: tuple[str, str]) -> str:
     """Write the escape sequence from one pair of colours to another."""
-    is_reset = any(before and not after for before, after in zip(sent, wanted, strict=True))
-    codes = [after for before, after in zip(sent, wanted, strict=True) if after and (is_reset or after != before)]
+    is_reset = any(before and not after for before, after in zip(current, target, strict=True))
+    codes = [after for before, after in zip(current, target, strict=True) if after and (is_reset or after != before)]
     codes = ["0", *codes] if is_reset else codes
     return f"\x1b[{';'.join(codes)}m" if codes else ""
 
 
-def segments_of(ansi: str, usual: Style) -> list[Segment]:
+def segments_from_ansi(ansi: str, default_style: Style) -> list[Segment]:
     """Read text with colour escapes as segments.
 
     Parameters
     ----------
     ansi : str
-        As `PixelStrip` takes it.
-    usual : Style
+        As `AnsiStrip` takes it.
+    default_style : Style
         The style before the first escape and after each reset.
 
     Returns
@@ -153,31 +153,31 @@ def segments_of(ansi: str, usual: Style) -> list[Segment]:
     list of Segment
         One a run of equal colours.
     """
-    segments, style, place = [], usual, 0
+    segments, style, position = [], default_style, 0
     for escape in _SGR.finditer(ansi):
-        if escape.start() > place:
-            segments.append(Segment(ansi[place : escape.start()], style))
-        style, place = _restyled(style, escape[1], usual), escape.end()
-    if place < len(ansi):
-        segments.append(Segment(ansi[place:], style))
+        if escape.start() > position:
+            segments.append(Segment(ansi[position : escape.start()], style))
+        style, position = _apply_sgr_to_style(style, escape[1], default_style), escape.end()
+    if position < len(ansi):
+        segments.append(Segment(ansi[position:], style))
     return segments
 
 
 @lru_cache(maxsize=8192)
-def _restyled(style: Style, codes: str, usual: Style) -> Style:
+def _apply_sgr_to_style(style: Style, codes: str, default_style: Style) -> Style:
     """Return the style after one SGR sequence; what is neither a reset nor a colour is passed over."""
     numbers = [int(code or 0) for code in codes.split(";")]
     while numbers:
         code = numbers.pop(0)
         if code == 0:
-            style = usual
+            style = default_style
         elif code >= 30:
-            colour, is_ink = _colour(code, numbers), code < 40 or 90 <= code < 100
-            style += Style(color=colour) if is_ink else Style(bgcolor=colour)
+            colour, is_foreground = _parse_colour(code, numbers), code < 40 or 90 <= code < 100
+            style += Style(color=colour) if is_foreground else Style(bgcolor=colour)
     return style
 
 
-def _colour(code: int, numbers: list[int]) -> Color:
+def _parse_colour(code: int, numbers: list[int]) -> Color:
     """Read a colour, taking what belongs to it from the numbers that follow its code."""
     if code in {38, 48}:
         if numbers.pop(0) == 5:

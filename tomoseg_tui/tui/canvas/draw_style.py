@@ -6,52 +6,57 @@ from typing import Any
 
 from textual.app import App
 
-from tomoseg_tui.render.renderer import AUTO, TerminalAnswers, choose_renderer
-from tomoseg_tui.tui.canvas.slice_drawing import Style
-from tomoseg_tui.tui.canvas.terminal_query import Heard
+from tomoseg_tui.render.renderer import AUTO, GraphicsSupport, choose_renderer
+from tomoseg_tui.tui.canvas.slice_drawing import DrawStyle
+from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities
 
-_COLOURS = {"truecolor": "truecolor", "256": "256", "standard": "16", "windows": "16"}
+_COLOUR_DEPTHS = {"truecolor": "truecolor", "256": "256", "standard": "16", "windows": "16"}
 """Our words for Rich's colour systems."""
 
 
-def style_of(app: App[Any]) -> Style:
-    """Return how an app draws: by its ``asked_renderer`` and by ``heard``, what its terminal said, if it has them.
+def draw_style_for(app: App[Any]) -> DrawStyle:
+    """Return how an app draws: by its ``requested_renderer`` and its terminal's ``capabilities``, if any.
 
     Raises
     ------
     UsageError
         If the renderer that was asked for does not exist.
     """
-    heard = getattr(app, "heard", None)
-    colours = _COLOURS.get(app.console.color_system or "", "none")
+    capabilities = getattr(app, "capabilities", None)
+    colours = _COLOUR_DEPTHS.get(app.console.color_system or "", "none")
     if app.is_headless:
         colours = "truecolor"  # pictures of the screen are made of all colours, whatever TERM says
-    return choose_style(
-        getattr(app, "asked_renderer", AUTO),
+    return choose_draw_style(
+        getattr(app, "requested_renderer", AUTO),
         os.environ,
-        heard if isinstance(heard, Heard) else Heard(),
+        capabilities if isinstance(capabilities, TerminalCapabilities) else TerminalCapabilities(),
         configured=getattr(getattr(app, "config", None), "renderer", AUTO),
         colours="none" if app.no_color else colours,
     )
 
 
-def choose_style(
-    asked: str, environment: Mapping[str, str], heard: Heard, *, colours: str, configured: str = AUTO
-) -> Style:
+def choose_draw_style(
+    requested: str,
+    environment: Mapping[str, str],
+    capabilities: TerminalCapabilities,
+    *,
+    colours: str,
+    configured: str = AUTO,
+) -> DrawStyle:
     """Choose how pictures are drawn.
 
     Parameters
     ----------
-    asked : str
+    requested : str
         A renderer, or ``auto``.
     environment : mapping of str to str
         Environment variables.
-    heard : Heard
+    capabilities : Heard
         What the terminal said.
     colours : str
         ``truecolor``, ``256``, ``16`` or ``none``.
     configured : str
-        What the settings ask for, if neither `asked` nor the environment does.
+        What the settings ask for, if neither `requested` nor the environment does.
 
     Returns
     -------
@@ -63,10 +68,12 @@ def choose_style(
     UsageError
         If the renderer does not exist.
     """
-    answers = TerminalAnswers(sixel=heard.sixel, kitty=heard.kitty, tmux_features=heard.tmux_features)
-    chosen = choose_renderer(asked, environment, answers, configured=configured)
+    answers = GraphicsSupport(
+        sixel=capabilities.sixel, kitty=capabilities.kitty, tmux_features=capabilities.tmux_features
+    )
+    chosen = choose_renderer(requested, environment, answers, configured=configured)
     if chosen not in {"sixel", "kitty"}:
-        return Style(chosen, colours)
-    if heard.cell_pixels_xy is None:
-        return Style("halfblock", colours)
-    return Style("halfblock", colours, chosen, heard.cell_pixels_xy, heard.most_pixels_xy)
+        return DrawStyle(chosen, colours)
+    if capabilities.cell_pixels_xy is None:
+        return DrawStyle("halfblock", colours)
+    return DrawStyle("halfblock", colours, chosen, capabilities.cell_pixels_xy, capabilities.max_pixels_xy)

@@ -11,13 +11,13 @@ from tomoseg_tui.tui.canvas.pixel_widget import PixelWidget
 class MouseWidget(PixelWidget):
     """Tells by how many cells the picture is pulled while the left button is held, and what the wheel asks for."""
 
-    _grip: Offset | None = None
+    _drag_position: Offset | None = None
     """Where on the screen the picture is held; None while it is not."""
     was_dragged = False
     """Whether the last press of the button has moved the picture: then it was no click."""
 
     @abstractmethod
-    def pull(self, columns: int, rows: int) -> None:
+    def pan(self, columns: int, rows: int) -> None:
         """Move the picture right and down by cells."""
 
     @abstractmethod
@@ -32,24 +32,24 @@ class MouseWidget(PixelWidget):
         """Take hold."""
         self.was_dragged = False
         if event.button == 1:
-            self._grip = event.screen_offset
+            self._drag_position = event.screen_offset
             self.capture_mouse()
 
     def on_mouse_move(self, event: MouseMove) -> None:
         """Pull the picture along; let go if the button was released outside of the terminal."""
-        if self._grip is None:
+        if self._drag_position is None:
             return
         if event.button != 1:
-            self._let_go()
+            self._end_drag()
             return
-        moved, self._grip = event.screen_offset - self._grip, event.screen_offset
-        if moved:
+        offset, self._drag_position = event.screen_offset - self._drag_position, event.screen_offset
+        if offset:
             self.was_dragged = True
-            self.pull(moved.x, moved.y)
+            self.pan(offset.x, offset.y)
 
     def on_mouse_up(self, _event: MouseUp) -> None:
         """Let go."""
-        self._let_go()
+        self._end_drag()
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         """Go up a slice; with ctrl, enlarge."""
@@ -61,6 +61,6 @@ class MouseWidget(PixelWidget):
         event.stop()
         self.action_zoom(-1) if event.ctrl else self.action_slice(-1)
 
-    def _let_go(self) -> None:
-        self._grip = None
+    def _end_drag(self) -> None:
+        self._drag_position = None
         self.release_mouse()

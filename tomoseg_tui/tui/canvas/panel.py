@@ -15,19 +15,19 @@ class CanvasPanel(Container):
     slice that is a second frame for each key.
     """
 
-    _is_titling = False
+    _is_setting_title = False
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _TITLES:
             super().__setattr__(name, value)
         elif getattr(self, name) != value:
-            self._is_titling = True
+            self._is_setting_title = True
             super().__setattr__(name, value)
-            self._is_titling = False
+            self._is_setting_title = False
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Draw again: all, the regions, or while a title is set the two lines that bear titles."""
-        if self._is_titling and not regions:
+        if self._is_setting_title and not regions:
             (width, height), (left, top) = self.outer_size, self.content_offset  # regions count from the content
             regions = Region(-left, -top, width, 1), Region(-left, height - 1 - top, width, 1)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)

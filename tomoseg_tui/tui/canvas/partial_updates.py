@@ -31,7 +31,7 @@ class SpansUpdate(ChopsUpdate):
 
 
 @final
-class SparingCompositor(Compositor):
+class PartialUpdateCompositor(Compositor):
     """Textual's compositor with updates that are cut at both ends."""
 
     def render_partial_update(self) -> ChopsUpdate | None:
@@ -41,9 +41,9 @@ class SparingCompositor(Compositor):
 
 
 @final
-class SparingScreen(Screen[Any]):
+class PartialUpdateScreen(Screen[Any]):
     """A screen that sends what has changed and nothing else."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
-        self._compositor = SparingCompositor()
+        self._compositor = PartialUpdateCompositor()

@@ -15,13 +15,13 @@ from textual.message import Message
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc_header import ByteSign
-from tomoseg_tui.tui.canvas.slice_cache import Slices
-from tomoseg_tui.tui.canvas.slice_drawing import Frame, View, paint, visible_part
-from tomoseg_tui.tui.messages import Broken, Refused
+from tomoseg_tui.tui.canvas.slice_cache import SliceCache
+from tomoseg_tui.tui.canvas.slice_drawing import CanvasView, Frame, draw_frame, visible_part
+from tomoseg_tui.tui.messages import LoadFailed, ThreadCrashed
 
 
 @dataclass(frozen=True)
-class Source:
+class VolumeSource:
     """A volume that a canvas was asked to show."""
 
     number: int
@@ -30,18 +30,18 @@ class Source:
     byte_sign: ByteSign | None = None
 
 
-class Opened(Message, bubble=False):
+class VolumeOpened(Message, bubble=False):
     """The header of a volume was read."""
 
-    def __init__(self, source: Source, shape_zyx: tuple[int, int, int]) -> None:
+    def __init__(self, source: VolumeSource, shape_zyx: tuple[int, int, int]) -> None:
         super().__init__()
         self.source, self.shape_zyx = source, shape_zyx
 
 
-class Painted(Message, bubble=False):
+class FrameReady(Message, bubble=False):
     """A frame is ready."""
 
-    def __init__(self, source: Source, view: View, frame: Frame, fault: TomosegError | None) -> None:
+    def __init__(self, source: VolumeSource, view: CanvasView, frame: Frame, fault: TomosegError | None) -> None:
         super().__init__()
         self.source, self.view, self.frame = source, view, frame
         self.fault = fault
@@ -49,7 +49,7 @@ class Painted(Message, bubble=False):
 
 
 @final
-class Painter:
+class RenderThread:
     """Draws views of one volume after the other, in a thread that begins with the first.
 
     Parameters
@@ -62,11 +62,11 @@ class Painter:
         self._post = post
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._source: Source | None = None
-        self._view: View | None = None
-        self._ended = False
+        self._source: VolumeSource | None = None
+        self._view: CanvasView | None = None
+        self._is_stopped = False
 
-    def open(self, source: Source | None) -> None:
+    def open(self, source: VolumeSource | None) -> None:
         """Leave the volume that is shown for another, or for none."""
         with self._changed:
             self._source, self._view = source, None
@@ -75,7 +75,7 @@ class Painter:
                 self._thread.start()
             self._changed.notify()
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: CanvasView) -> None:
         """Ask for a view; one that has not been begun is forgotten."""
         with self._changed:
             self._view = view
@@ -84,65 +84,65 @@ class Painter:
     def stop(self) -> None:
         """End the thread as soon as what it does is done."""
         with self._changed:
-            self._ended = True
+            self._is_stopped = True
             self._changed.notify()
 
     def _run(self) -> None:
         try:
             while (source := self._next_source()) is not None:
-                self._serve(source)
+                self._render_volume(source)
         except Exception as error:  # noqa: BLE001  # the canvas raises it again
-            self._post(Broken(error))
+            self._post(ThreadCrashed(error))
 
-    def _next_source(self) -> Source | None:
+    def _next_source(self) -> VolumeSource | None:
         """Wait for a volume; None ends the thread."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._source is not None)
-            return None if self._ended else self._source
+            self._changed.wait_for(lambda: self._is_stopped or self._source is not None)
+            return None if self._is_stopped else self._source
 
-    def _serve(self, source: Source) -> None:
+    def _render_volume(self, source: VolumeSource) -> None:
         """Draw one volume until another is wanted."""
         try:
             with open_volume(source.path, byte_sign=source.byte_sign, flat=True) as reader:
-                slices = Slices(reader)
-                self._post(Opened(source, slices.shape_zyx))
+                slice_cache = SliceCache(reader)
+                self._post(VolumeOpened(source, slice_cache.shape_zyx))
                 while (view := self._next_view(source)) is not None:
-                    self._draw(source, slices, view)
+                    self._draw(source, slice_cache, view)
         except TomosegError as fault:
-            self._post(Refused(fault, source))
-            self._forget(source)
+            self._post(LoadFailed(fault, source))
+            self._drop_source(source)
 
-    def _forget(self, source: Source) -> None:
+    def _drop_source(self, source: VolumeSource) -> None:
         """Serve a volume that cannot be read no longer."""
         with self._changed:
             if self._source is source:
                 self._source = None
 
-    def _next_view(self, source: Source) -> View | None:
+    def _next_view(self, source: VolumeSource) -> CanvasView | None:
         """Wait for a wish; None if another volume is wanted or none."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._source is not source or self._view is not None)
-            if self._ended or self._source is not source:
+            self._changed.wait_for(lambda: self._is_stopped or self._source is not source or self._view is not None)
+            if self._is_stopped or self._source is not source:
                 return None
             view, self._view = self._view, None
             return view
 
-    def _draw(self, source: Source, slices: Slices, view: View) -> None:
+    def _draw(self, source: VolumeSource, slice_cache: SliceCache, view: CanvasView) -> None:
         fault = None
         try:
-            labels = slices.labels(view)
+            labels = slice_cache.labels(view)
         except TomosegError as error:
             labels, fault = None, error
-        frame = paint(view, lambda viewport: slices.greys(view, viewport), labels)
-        self._post(Painted(source, view, frame, fault))
-        self._read_ahead(source, slices, replace(view, at_rest=False))
+        frame = draw_frame(view, lambda viewport: slice_cache.greys(view, viewport), labels)
+        self._post(FrameReady(source, view, frame, fault))
+        self._read_ahead(source, slice_cache, replace(view, at_rest=False))
 
-    def _read_ahead(self, source: Source, slices: Slices, view: View) -> None:
-        for part in slices.parts_ahead(view, visible_part(view.viewport)[0]):
-            if self._is_wanted_elsewhere(source):
+    def _read_ahead(self, source: VolumeSource, slice_cache: SliceCache, view: CanvasView) -> None:
+        for part in slice_cache.parts_ahead(view, visible_part(view.viewport)[0]):
+            if self._has_newer_request(source):
                 return
-            slices.values(part)
+            slice_cache.values(part)
 
-    def _is_wanted_elsewhere(self, source: Source) -> bool:
+    def _has_newer_request(self, source: VolumeSource) -> bool:
         with self._changed:
-            return self._ended or self._view is not None or self._source is not source
+            return self._is_stopped or self._view is not None or self._source is not source

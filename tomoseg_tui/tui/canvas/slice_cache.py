@@ -1,7 +1,7 @@
 """Read what a viewport needs of a slice: no more of it, no finer, and kept for as long as there is room.
 
 A slice that is larger than the screen is averaged over blocks while it is read; of a plain MRC file only some rows of
-each block are read while the picture moves. Whatever the size of a volume, memory stays within `MOST_BYTES`.
+each block are read while the picture moves. Whatever the size of a volume, memory stays within `MAX_BYTES`.
 """
 
 from collections import OrderedDict
@@ -15,33 +15,33 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import ShapeError
 from tomoseg_tui.io.mrc import MrcReader
 from tomoseg_tui.io.volume_reader import VolumeReader
-from tomoseg_tui.render.greys import Window, to_grey, window_from_sample
+from tomoseg_tui.render.greys import GreyWindow, to_grey, window_from_sample
 from tomoseg_tui.render.viewport import Viewport
-from tomoseg_tui.tui.canvas.slice_drawing import Overlay, View
+from tomoseg_tui.tui.canvas.slice_drawing import CanvasView, Overlay
 
-MOST_BYTES = 24 << 20
+MAX_BYTES = 24 << 20
 """Of slices kept for one canvas, and again as much for labels over them."""
 CONTRASTS = (("usual", 0.5), ("strong", 4.0), ("soft", 0.02))
 """Names of the contrasts, and the percentage that is black and that is white in each."""
 
-_WIDEST_PERCENT = 0.02
+_WIDE_WINDOW_PERCENT = 0.02
 """Black and white of the window in which slices are turned grey, before their contrast is chosen."""
-_FINER = 1.5
+_OVERSAMPLING = 1.5
 """Voxels of the averaged slice that there should be for each point of the screen: fewer show as a weave."""
-_WHOLE_PIXELS = 1 << 20
+_WHOLE_SLICE_PIXELS = 1 << 20
 """Pixels of an averaged slice up to which all of it is read, so that panning reads nothing."""
 _ROWS_IN_MOTION = 4
 """Rows that are read of each block while the picture moves."""
 _BAND_BYTES = 4 << 20
 """Read at a time."""
-_SNAP = 64
+_SNAP_BLOCKS = 64
 """Blocks to whose multiples a part of a slice is widened, so that small pans find it kept."""
-_SAMPLE = 200_000
+_SAMPLE_SIZE = 200_000
 """Values that are looked at for a window."""
 
 
 @dataclass(frozen=True)
-class Part:
+class SlicePart:
     """Which part of which slice, and how fine."""
 
     z: int
@@ -55,7 +55,7 @@ class Part:
 
 
 @final
-class Slices:
+class SliceCache:
     """Parts of the slices of one open volume.
 
     Parameters
@@ -67,51 +67,53 @@ class Slices:
     def __init__(self, reader: VolumeReader) -> None:
         self.reader = reader
         self.shape_zyx = reader.grid.shape_zyx
-        self._kept = _Kept(MOST_BYTES)
-        self._kept_labels = _Kept(MOST_BYTES)
+        self._value_cache = _ArrayCache(MAX_BYTES)
+        self._label_cache = _ArrayCache(MAX_BYTES)
         self._overlay: Overlay | None = None
-        self._windows: dict[tuple[int, int], Window] = {}
-        self._stretches: dict[tuple[int, ...], NDArray[np.uint8]] = {}
+        self._windows: dict[tuple[int, int], GreyWindow] = {}
+        self._contrast_tables: dict[tuple[int, ...], NDArray[np.uint8]] = {}
 
-    def part_for(self, view: View, viewport: Viewport) -> Part:
+    def part_for(self, view: CanvasView, viewport: Viewport) -> SlicePart:
         """Choose what to read for the points of a viewport."""
         _, height, width = self.shape_zyx
-        voxels_a_point = 1 / (viewport.zoom * viewport.pixels_a_cell_xy[0])
-        block = max(1, int(voxels_a_point / _FINER))
-        sparing = not view.at_rest and isinstance(self.reader, MrcReader)
-        rows = min(block, _ROWS_IN_MOTION) if sparing else block
-        if (height // block) * (width // block) <= _WHOLE_PIXELS:
-            return Part(view.z, (0, 0), (height, width), block, rows)
+        voxels_per_point = 1 / (viewport.zoom * viewport.pixels_per_cell_xy[0])
+        block = max(1, int(voxels_per_point / _OVERSAMPLING))
+        is_sparse = not view.at_rest and isinstance(self.reader, MrcReader)
+        rows = min(block, _ROWS_IN_MOTION) if is_sparse else block
+        if (height // block) * (width // block) <= _WHOLE_SLICE_PIXELS:
+            return SlicePart(view.z, (0, 0), (height, width), block, rows)
         columns, lines = viewport.cells_xy
         top, left = viewport.pixel_at_cell(0, 0)
         bottom, right = viewport.pixel_at_cell(columns, lines)
-        start_y, stop_y = _widened(bottom, top, height, _SNAP * block)
-        start_x, stop_x = _widened(left, right, width, _SNAP * block)
-        return Part(view.z, (start_y, start_x), (stop_y - start_y, stop_x - start_x), block, rows)
+        start_y, stop_y = _widen_range(bottom, top, height, _SNAP_BLOCKS * block)
+        start_x, stop_x = _widen_range(left, right, width, _SNAP_BLOCKS * block)
+        return SlicePart(view.z, (start_y, start_x), (stop_y - start_y, stop_x - start_x), block, rows)
 
-    def values(self, part: Part) -> NDArray[Any]:
+    def values(self, part: SlicePart) -> NDArray[Any]:
         """Return the averaged values of a part, read or kept: shape (blocks along y, blocks along x)."""
-        found = self._kept.get(part)
-        if found is None:
-            found = self._kept.put(part, self._read(part))
-        return found
+        values = self._value_cache.get(part)
+        if values is None:
+            values = self._value_cache.put(part, self._read(part))
+        return values
 
-    def greys(self, view: View, viewport: Viewport) -> NDArray[np.uint8]:
+    def greys(self, view: CanvasView, viewport: Viewport) -> NDArray[np.uint8]:
         """Return the greys of the points of a viewport, in the contrast that is wanted."""
         part = self.part_for(view, viewport)
         values = self.values(part)
-        port = _port_on(part, values.shape, viewport)
-        raster = port.raster(self._wide_greys(part, values))
-        key = view.contrast, part.block, part.rows, round(4 * log2(viewport.zoom)), viewport.pixels_a_cell_xy[0]
-        if key not in self._stretches:
-            inside = port.raster(np.ones(values.shape, np.uint8), labels=True) > 0  # what is beside it is black
-            stretch, is_flat = _stretch(raster[inside], CONTRASTS[view.contrast][1])
+        part_viewport = _viewport_on_part(part, values.shape, viewport)
+        raster = part_viewport.raster(self._wide_greys(part, values))
+        key = view.contrast, part.block, part.rows, round(4 * log2(viewport.zoom)), viewport.pixels_per_cell_xy[0]
+        if key not in self._contrast_tables:
+            is_inside = (
+                part_viewport.raster(np.ones(values.shape, np.uint8), labels=True) > 0
+            )  # what is beside it is black
+            table, is_flat = _contrast_table(raster[is_inside], CONTRASTS[view.contrast][1])
             if is_flat:
-                return stretch[raster]
-            self._stretches[key] = stretch
-        return self._stretches[key][raster]
+                return table[raster]
+            self._contrast_tables[key] = table
+        return self._contrast_tables[key][raster]
 
-    def labels(self, view: View) -> NDArray[np.uint8] | None:
+    def labels(self, view: CanvasView) -> NDArray[np.uint8] | None:
         """Return the labels over a slice, computed or kept; None where nothing lies over.
 
         Raises
@@ -123,75 +125,75 @@ class Slices:
         """
         if view.overlay is not self._overlay:
             self._overlay = view.overlay
-            self._kept_labels.clear()
+            self._label_cache.clear()
         if view.overlay is None:
             return None
-        found = self._kept_labels.get(view.z)
-        if found is None:
-            found = view.overlay.compute(view.z)
-            if found.shape != self.shape_zyx[1:]:
+        labels = self._label_cache.get(view.z)
+        if labels is None:
+            labels = view.overlay.compute(view.z)
+            if labels.shape != self.shape_zyx[1:]:
                 raise ShapeError(
-                    f"Labels of shape {found.shape} do not lie on slices of shape {self.shape_zyx[1:]} (y, x).",
+                    f"Labels of shape {labels.shape} do not lie on slices of shape {self.shape_zyx[1:]} (y, x).",
                     "Choose labels that were made from this tomogram.",
                 )
-            self._kept_labels.put(view.z, found)
-        return found
+            self._label_cache.put(view.z, labels)
+        return labels
 
-    def parts_ahead(self, view: View, viewport: Viewport) -> list[Part]:
+    def parts_ahead(self, view: CanvasView, viewport: Viewport) -> list[SlicePart]:
         """List what is likely wanted next, in the direction of travel, as much as can be kept."""
-        if not view.ahead:
+        if not view.next_z_step:
             return []
         part = self.part_for(view, viewport)
-        room = MOST_BYTES // max(1, 2 * self.values(part).nbytes)
-        wanted = (view.z + view.ahead * step for step in range(1, min(12, room) + 1))
-        return [replace(part, z=z) for z in wanted if 0 <= z < self.shape_zyx[0]]
+        max_parts = MAX_BYTES // max(1, 2 * self.values(part).nbytes)
+        next_slices = (view.z + view.next_z_step * step for step in range(1, min(12, max_parts) + 1))
+        return [replace(part, z=z) for z in next_slices if 0 <= z < self.shape_zyx[0]]
 
-    def _wide_greys(self, part: Part, values: NDArray[Any]) -> NDArray[np.uint8]:
+    def _wide_greys(self, part: SlicePart, values: NDArray[Any]) -> NDArray[np.uint8]:
         key = part.block, part.rows
         window = self._windows.get(key)
         if window is None:
-            sample = values.reshape(-1)[:: max(1, values.size // _SAMPLE)]
-            window = window_from_sample(sample, _WIDEST_PERCENT, 100 - _WIDEST_PERCENT)
+            sample = values.reshape(-1)[:: max(1, values.size // _SAMPLE_SIZE)]
+            window = window_from_sample(sample, _WIDE_WINDOW_PERCENT, 100 - _WIDE_WINDOW_PERCENT)
             if np.ptp(sample) > 0:
                 self._windows[key] = window
         if values.dtype.itemsize == 1:
-            every = np.arange(256, dtype=np.uint8)
-            return np.asarray(to_grey(every.view(values.dtype)[np.newaxis], window)[0][values.view(np.uint8)])
+            byte_values = np.arange(256, dtype=np.uint8)
+            return np.asarray(to_grey(byte_values.view(values.dtype)[np.newaxis], window)[0][values.view(np.uint8)])
         return to_grey(values, window)
 
-    def _read(self, part: Part) -> NDArray[Any]:
+    def _read(self, part: SlicePart) -> NDArray[Any]:
         if part.block == 1:
-            return self._box(part, part.corner_yx[0], part.shape_yx[0])
+            return self._read_rows(part, part.corner_yx[0], part.shape_yx[0])
         if part.rows < part.block:
             return self._read_some_rows(part)
         return self._read_all_rows(part)
 
-    def _read_some_rows(self, part: Part) -> NDArray[np.float32]:
+    def _read_some_rows(self, part: SlicePart) -> NDArray[np.float32]:
         """Read a few rows in the middle of each block."""
         stop = part.corner_yx[0] + part.shape_yx[0]
         means = []
         for top in range(part.corner_yx[0], stop, part.block):
             first = min(top + (part.block - part.rows) // 2, stop - 1)
-            band = self._box(part, first, min(part.rows, stop - first))
+            band = self._read_rows(part, first, min(part.rows, stop - first))
             means.append(band.mean(axis=0, dtype=np.float32))
         return _block_means(np.stack(means), part.block, axis=1)
 
-    def _read_all_rows(self, part: Part) -> NDArray[np.float32]:
+    def _read_all_rows(self, part: SlicePart) -> NDArray[np.float32]:
         """Read band by band, so that of a slice of 4096 x 4096 floats only a band is in memory."""
         row_bytes = part.shape_yx[1] * self.reader.dtype.itemsize
         step = part.block * max(1, _BAND_BYTES // (part.block * row_bytes))
         start, stop = part.corner_yx[0], part.corner_yx[0] + part.shape_yx[0]
         bands = []
         for top in range(start, stop, step):
-            band = self._box(part, top, min(step, stop - top))
+            band = self._read_rows(part, top, min(step, stop - top))
             bands.append(_block_means(_block_means(band, part.block, axis=0), part.block, axis=1))
         return np.concatenate(bands)
 
-    def _box(self, part: Part, row: int, rows: int) -> NDArray[Any]:
+    def _read_rows(self, part: SlicePart, row: int, rows: int) -> NDArray[Any]:
         return np.asarray(self.reader.read_region((part.z, row, part.corner_yx[1]), (1, rows, part.shape_yx[1]))[0])
 
 
-def _widened(low: float, high: float, length: int, snap: int) -> tuple[int, int]:
+def _widen_range(low: float, high: float, length: int, snap: int) -> tuple[int, int]:
     """Return a range that holds another, half as much on each side, within the slice and on multiples of snap."""
     margin = (high - low) / 2
     start, stop = int((low - margin) // snap) * snap, -int(-(high + margin) // snap) * snap
@@ -207,44 +209,44 @@ def _block_means(values: NDArray[Any], block: int, *, axis: int) -> NDArray[np.f
     return np.asarray(sums / np.expand_dims(counts, 1 - axis), dtype=np.float32)
 
 
-def _port_on(part: Part, shape: tuple[int, ...], viewport: Viewport) -> Viewport:
+def _viewport_on_part(part: SlicePart, shape: tuple[int, ...], viewport: Viewport) -> Viewport:
     """Return the viewport that shows the averaged part where the other shows the slice."""
     y, x = viewport.centre_yx
     centre = (y - part.corner_yx[0]) / part.block, (x - part.corner_yx[1]) / part.block
     return replace(viewport, image_shape_yx=(shape[0], shape[1]), zoom=viewport.zoom * part.block, centre_yx=centre)
 
 
-def _stretch(raster: NDArray[np.uint8], percent: float) -> tuple[NDArray[np.uint8], bool]:
+def _contrast_table(raster: NDArray[np.uint8], percent: float) -> tuple[NDArray[np.uint8], bool]:
     """Tabulate the greys that spread those of a picture from black to white; tell whether it has none to spread."""
     window = window_from_sample(raster, percent, 100 - percent)
     return to_grey(np.arange(256, dtype=np.uint8)[np.newaxis], window)[0], bool(np.ptp(raster) == 0)
 
 
 @final
-class _Kept:
+class _ArrayCache:
     """The arrays last used, within a number of bytes."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._bytes = 0
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._cached_bytes = 0
         self._arrays: OrderedDict[object, NDArray[Any]] = OrderedDict()
 
     def get(self, key: object) -> NDArray[Any] | None:
         """Return an array and count it as used, None if it is not there."""
-        found = self._arrays.get(key)
-        if found is not None:
+        array = self._arrays.get(key)
+        if array is not None:
             self._arrays.move_to_end(key)
-        return found
+        return array
 
-    def put(self, key: object, values: NDArray[Any]) -> NDArray[Any]:
+    def put(self, key: object, array: NDArray[Any]) -> NDArray[Any]:
         """Keep an array, and forget those longest unused until all fit; the newest always stays."""
-        self._arrays[key] = values
-        self._bytes += values.nbytes
-        while self._bytes > self._most and len(self._arrays) > 1:
-            self._bytes -= self._arrays.popitem(last=False)[1].nbytes
-        return values
+        self._arrays[key] = array
+        self._cached_bytes += array.nbytes
+        while self._cached_bytes > self._max_bytes and len(self._arrays) > 1:
+            self._cached_bytes -= self._arrays.popitem(last=False)[1].nbytes
+        return array
 
     def clear(self) -> None:
         """Forget all."""
         self._arrays.clear()
-        self._bytes = 0
+        self._cached_bytes = 0

@@ -16,31 +16,31 @@ from textual.timer import Timer
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.render.overlay import Palette
 from tomoseg_tui.render.viewport import Viewport
-from tomoseg_tui.tui.canvas.canvas_bindings import CANVAS_KEYS
-from tomoseg_tui.tui.canvas.draw_style import style_of
-from tomoseg_tui.tui.canvas.frame_pacing import LOST_SECONDS, SETTLE_SECONDS, pacer_of
+from tomoseg_tui.tui.canvas.canvas_bindings import CANVAS_BINDINGS
+from tomoseg_tui.tui.canvas.draw_style import draw_style_for
+from tomoseg_tui.tui.canvas.frame_pacing import ANSWER_TIMEOUT_SECONDS, SETTLE_SECONDS, pacer_for
 from tomoseg_tui.tui.canvas.mouse import MouseWidget
 from tomoseg_tui.tui.canvas.pixel_widget import NO_FRAME
-from tomoseg_tui.tui.canvas.render_thread import Opened, Painted, Painter, Source
+from tomoseg_tui.tui.canvas.render_thread import FrameReady, RenderThread, VolumeOpened, VolumeSource
 from tomoseg_tui.tui.canvas.slice_cache import CONTRASTS
-from tomoseg_tui.tui.canvas.slice_drawing import Overlay, View, points_of
+from tomoseg_tui.tui.canvas.slice_drawing import CanvasView, Overlay, points_per_cell
 from tomoseg_tui.tui.canvas.tile_boxes import Box
-from tomoseg_tui.tui.messages import Broken, Refused
+from tomoseg_tui.tui.messages import LoadFailed, ThreadCrashed
 
 __all__ = ["Box", "SliceCanvas"]
 
 ZOOM_STEP = 2**0.5
 """Factor of one key."""
-TELL_SECONDS = 0.05
+MOVED_INTERVAL_SECONDS = 0.05
 """Least time between two messages that the cursor moved."""
-OVERLAYS = ("on", "outline", "off")
+OVERLAY_MODES = ("on", "outline", "off")
 """How labels are shown, in the order of the key."""
 
 
 class SliceCanvas(MouseWidget, can_focus=True):
     """Slices of one volume: pan, zoom, z, contrast, an overlay, boxes, a cursor."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*CANVAS_KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [*CANVAS_BINDINGS]
 
     class Moved(Message):
         """The cursor, z or zoom changed."""
@@ -73,21 +73,21 @@ class SliceCanvas(MouseWidget, can_focus=True):
         """Of the volume; None until its header is read."""
         self.z, self.cursor_yx, self.zoom = 0, (0, 0), 1.0
         self.volume_name = ""
-        self.overlay_shown = OVERLAYS[0]
+        self.overlay_mode = OVERLAY_MODES[0]
         """``on``, ``outline`` or ``off``."""
-        self._painter = Painter(self.post_message)
-        self._source: Source | None = None
-        self._opened_count, self._contrast = 0, 0
+        self._render_thread = RenderThread(self.post_message)
+        self._source: VolumeSource | None = None
+        self._volume_count, self._contrast_index = 0, 0
         self._centre_yx, self._is_fitted = (0.0, 0.0), True
         self._overlay: Overlay | None = None
         self._boxes: tuple[Box, ...] = ()
-        self._early: dict[str, float] = {}
-        self._travel = 0
-        self._is_wanted = self._is_painting = False
-        self._shown: View | None = None
-        self._settling: Timer | None = None
-        self._telling: Timer | None = None
-        self._told_at = 0.0
+        self._pending_position: dict[str, float] = {}
+        self._last_z_step = 0
+        self._needs_frame = self._is_rendering = False
+        self._shown_view: CanvasView | None = None
+        self._settle_timer: Timer | None = None
+        self._moved_timer: Timer | None = None
+        self._moved_posted_at = 0.0
 
     # What is shown
 
@@ -98,7 +98,7 @@ class SliceCanvas(MouseWidget, can_focus=True):
         name: str = "",
         byte_sign: ByteSign | None = None,
         z: int | None = None,
-        words: str = "",
+        text: str = "",
     ) -> None:
         """Show a volume, fitted, the cursor in its middle; `Moved` tells when its header is read.
 
@@ -112,45 +112,50 @@ class SliceCanvas(MouseWidget, can_focus=True):
             How bytes of MRC mode 0 are taken.
         z : int, optional
             The slice to begin with; the middle one if not given.
-        words : str
+        text : str
             Said where nothing is shown.
         """
-        self._opened_count += 1
-        self._source = None if path is None else Source(self._opened_count, path, byte_sign)
+        self._volume_count += 1
+        self._source = None if path is None else VolumeSource(self._volume_count, path, byte_sign)
         self.volume_name, self.shape_zyx = name, None
-        self._overlay, self._boxes, self._shown = None, (), None
-        self._early = {} if z is None else {"z": z}
-        self._is_fitted, self._is_painting, self._is_wanted = True, False, False
-        self._painter.open(self._source)
-        self.show_frame(NO_FRAME, words=f"reading {name}" if path is not None else words)
+        self._overlay, self._boxes, self._shown_view = None, (), None
+        self._pending_position = {} if z is None else {"z": z}
+        self._is_fitted, self._is_rendering, self._needs_frame = True, False, False
+        self._render_thread.open(self._source)
+        self.show_frame(NO_FRAME, text=f"reading {name}" if path is not None else text)
 
     def go_to(self, *, z: int | None = None, y: int | None = None, x: int | None = None) -> None:
         """Move the cursor to a voxel, what is not given staying; pan so that it is seen."""
         if self.shape_zyx is None:
-            self._early.update({axis: at for axis, at in (("z", z), ("y", y), ("x", x)) if at is not None})
+            self._pending_position.update(
+                {axis: position for axis, position in (("z", z), ("y", y), ("x", x)) if position is not None}
+            )
             return
         depth, height, width = self.shape_zyx
-        wanted = (self.z if z is None else z, *self.cursor_yx)
-        wanted = (wanted[0], wanted[1] if y is None else y, wanted[2] if x is None else x)
-        at = tuple(min(max(0, place), length - 1) for place, length in zip(wanted, (depth, height, width), strict=True))
-        if at == (self.z, *self.cursor_yx):
+        target = (self.z if z is None else z, *self.cursor_yx)
+        target = (target[0], target[1] if y is None else y, target[2] if x is None else x)
+        position = tuple(
+            min(max(0, coordinate), length - 1)
+            for coordinate, length in zip(target, (depth, height, width), strict=True)
+        )
+        if position == (self.z, *self.cursor_yx):
             return
-        self._travel = at[0] - self.z
-        self.z, self.cursor_yx = at[0], (at[1], at[2])
-        self._bring_cursor_into_view()
-        self._change(moved=True)
+        self._last_z_step = position[0] - self.z
+        self.z, self.cursor_yx = position[0], (position[1], position[2])
+        self._pan_to_cursor()
+        self._redraw(moved=True)
 
     def set_zoom(self, zoom: float) -> None:
         """Show each voxel so many columns wide, the cursor staying where it is on the screen."""
         if self.shape_zyx is None:
-            self._early["zoom"] = zoom
+            self._pending_position["zoom"] = zoom
             return
         viewport = self._viewport
         y, x = self.cursor_yx
         zoomed = viewport.zoom_about(*viewport.cell_at_pixel(y + 0.5, x + 0.5), zoom / viewport.zoom)
         self.zoom, self._centre_yx, self._is_fitted = zoomed.zoom, zoomed.centre_yx, False
-        self._bring_cursor_into_view()
-        self._change(moved=True)
+        self._pan_to_cursor()
+        self._redraw(moved=True)
 
     def set_overlay(self, compute: Callable[[int], NDArray[np.uint8]] | None, palette: Palette = ()) -> None:
         """Lay labels over the slices.
@@ -164,12 +169,12 @@ class SliceCanvas(MouseWidget, can_focus=True):
             Colours and letters.
         """
         self._overlay = None if compute is None else Overlay(compute, palette)
-        self._change()
+        self._redraw()
 
     @property
-    def shown_overlay(self) -> Overlay | None:
+    def visible_overlay(self) -> Overlay | None:
         """Labels that lie over the slices now; None if there are none, or they are switched off."""
-        return None if self.overlay_shown == "off" else self._overlay
+        return None if self.overlay_mode == "off" else self._overlay
 
     def refresh_overlay(self) -> None:
         """Compute the labels again, because what they come from has changed."""
@@ -180,12 +185,12 @@ class SliceCanvas(MouseWidget, can_focus=True):
         """Draw tiles as outlines with their letter, in their slice and dotted in those near it."""
         if tuple(boxes) != self._boxes:
             self._boxes = tuple(boxes)
-            self._change()
+            self._redraw()
 
     @property
     def contrast(self) -> str:
         """Name of the contrast: ``usual``, ``strong`` or ``soft``."""
-        return CONTRASTS[self._contrast][0]
+        return CONTRASTS[self._contrast_index][0]
 
     # Keys and mouse
 
@@ -207,46 +212,46 @@ class SliceCanvas(MouseWidget, can_focus=True):
         """Show the whole slice, also when the widget's size changes."""
         self._is_fitted = True
         self._fit()
-        self._change(moved=True)
+        self._redraw(moved=True)
 
     def action_contrast(self) -> None:
         """Take the next contrast."""
-        self._contrast = (self._contrast + 1) % len(CONTRASTS)
-        self._change(moved=True)
+        self._contrast_index = (self._contrast_index + 1) % len(CONTRASTS)
+        self._redraw(moved=True)
 
     def action_overlay(self) -> None:
         """Paint labels, outline them, or leave them out."""
-        self.overlay_shown = OVERLAYS[(OVERLAYS.index(self.overlay_shown) + 1) % len(OVERLAYS)]
-        self._change(moved=True)
+        self.overlay_mode = OVERLAY_MODES[(OVERLAY_MODES.index(self.overlay_mode) + 1) % len(OVERLAY_MODES)]
+        self._redraw(moved=True)
 
     def action_recentre(self) -> None:
         """Bring the cursor to the middle."""
         self._centre_yx, self._is_fitted = (self.cursor_yx[0] + 0.5, self.cursor_yx[1] + 0.5), False
-        self._change(moved=True)
+        self._redraw(moved=True)
 
     def on_click(self, event: Click) -> None:
         """Put the cursor on a voxel and tell which."""
         if self.shape_zyx is None or self.was_dragged:
             return
         column, row = int(event.x) + 0.5, int(event.y) + 0.5
-        y, x = (int(place // 1) for place in self._viewport.pixel_at_cell(column, row))
+        y, x = (int(coordinate // 1) for coordinate in self._viewport.pixel_at_cell(column, row))
         if 0 <= y < self.shape_zyx[1] and 0 <= x < self.shape_zyx[2]:
             self.go_to(y=y, x=x)
             self.post_message(self.Picked(self, self.z, y, x))
 
-    def pull(self, columns: int, rows: int) -> None:
+    def pan(self, columns: int, rows: int) -> None:
         """Pan, unless the whole slice is seen."""
         if self.shape_zyx is not None and not self._is_fitted:
             self._centre_yx = self._viewport.pan(-columns, -rows).centre_yx
-            self._change()
+            self._redraw()
 
     def on_focus(self) -> None:
         """Show that keys work here."""
-        self._change()
+        self._redraw()
 
     def on_blur(self) -> None:
         """Show that keys work elsewhere."""
-        self._change()
+        self._redraw()
 
     # The part that is seen
 
@@ -254,15 +259,15 @@ class SliceCanvas(MouseWidget, can_focus=True):
     def _viewport(self) -> Viewport:
         _, height, width = self.shape_zyx or (1, 1, 1)
         cells = max(1, self.size.width), max(1, self.size.height)
-        return Viewport((height, width), cells, points_of(style_of(self.app)), self.zoom, self._centre_yx)
+        return Viewport((height, width), cells, points_per_cell(draw_style_for(self.app)), self.zoom, self._centre_yx)
 
     def _fit(self) -> None:
         if self.shape_zyx is not None:
             viewport = self._viewport
-            fitted = Viewport.fit(viewport.image_shape_yx, viewport.cells_xy, viewport.pixels_a_cell_xy)
+            fitted = Viewport.fit(viewport.image_shape_yx, viewport.cells_xy, viewport.pixels_per_cell_xy)
             self.zoom, self._centre_yx = fitted.zoom, fitted.centre_yx
 
-    def _bring_cursor_into_view(self) -> None:
+    def _pan_to_cursor(self) -> None:
         """Pan by as little as brings the cursor inside, with some of its surroundings."""
         viewport = self._viewport
         y, x = self.cursor_yx
@@ -277,117 +282,117 @@ class SliceCanvas(MouseWidget, can_focus=True):
         """Draw in the new size."""
         if self._is_fitted:
             self._fit()
-        self._change()
+        self._redraw()
 
     # Frames
 
-    def _change(self, *, moved: bool = False) -> None:
+    def _redraw(self, *, moved: bool = False) -> None:
         """Draw again, coarse if it must be, and at its best when nothing has changed for a moment."""
         if moved:
-            self._tell()
+            self._schedule_moved()
         if self.shape_zyx is None or not self.size or not self.is_mounted:
             return
-        if self._settling is not None:
-            self._settling.stop()
-        self._settling = self.set_timer(SETTLE_SECONDS, self._settle)
-        self._is_wanted = True
-        self._draw()
+        if self._settle_timer is not None:
+            self._settle_timer.stop()
+        self._settle_timer = self.set_timer(SETTLE_SECONDS, self._draw_at_rest)
+        self._needs_frame = True
+        self._request_frame()
 
-    def _draw(self) -> None:
+    def _request_frame(self) -> None:
         """Ask for a frame if one is wanted, none is being painted and the way to the terminal is free."""
-        if not self._is_wanted or self._is_painting or self.shape_zyx is None:
+        if not self._needs_frame or self._is_rendering or self.shape_zyx is None:
             return
-        pacer = pacer_of(self.app)
-        if not pacer.may_send():
-            pacer.when_free(self._draw)
-            self.set_timer(LOST_SECONDS, pacer.wake)
+        pacer = pacer_for(self.app)
+        if not pacer.can_send():
+            pacer.call_when_free(self._request_frame)
+            self.set_timer(ANSWER_TIMEOUT_SECONDS, pacer.run_callbacks)
             return
-        self._is_wanted, self._is_painting = False, True
-        self._painter.draw(self._view(at_rest=False, coarseness=pacer.coarseness))
+        self._needs_frame, self._is_rendering = False, True
+        self._render_thread.draw(self._build_view(at_rest=False, coarseness=pacer.coarseness))
 
-    def _settle(self) -> None:
+    def _draw_at_rest(self) -> None:
         """Draw at rest what was drawn in motion, if that makes a difference."""
-        shown = self._shown
-        if self._is_wanted or self._is_painting or shown is None:
-            self._settling = self.set_timer(SETTLE_SECONDS, self._settle)
+        shown_view = self._shown_view
+        if self._needs_frame or self._is_rendering or shown_view is None:
+            self._settle_timer = self.set_timer(SETTLE_SECONDS, self._draw_at_rest)
             return
-        self._settling = None
-        best = self._view(at_rest=True, coarseness=0)
-        is_sparing = shown.viewport.zoom * shown.viewport.pixels_a_cell_xy[0] * 4 < 1
-        if shown.coarseness or is_sparing or best.style.still:
-            self._is_painting = True
-            self._painter.draw(best)
+        self._settle_timer = None
+        view_at_rest = self._build_view(at_rest=True, coarseness=0)
+        was_sparse = shown_view.viewport.zoom * shown_view.viewport.pixels_per_cell_xy[0] * 4 < 1
+        if shown_view.coarseness or was_sparse or view_at_rest.style.still_renderer:
+            self._is_rendering = True
+            self._render_thread.draw(view_at_rest)
 
-    def _view(self, *, at_rest: bool, coarseness: int) -> View:
-        return View(
+    def _build_view(self, *, at_rest: bool, coarseness: int) -> CanvasView:
+        return CanvasView(
             self.z,
             self._viewport,
-            style_of(self.app),
-            contrast=self._contrast,
-            overlay=self.shown_overlay,
-            outlined=self.overlay_shown == "outline",
+            draw_style_for(self.app),
+            contrast=self._contrast_index,
+            overlay=self.visible_overlay,
+            outlined=self.overlay_mode == "outline",
             boxes=self._boxes,
             cursor_yx=self.cursor_yx,
             focused=self.has_focus,
             coarseness=coarseness,
             at_rest=at_rest,
-            ahead=self._travel,
+            next_z_step=self._last_z_step,
         )
 
-    @on(Opened)
-    def take_shape(self, event: Opened) -> None:
+    @on(VolumeOpened)
+    def show_opened_volume(self, event: VolumeOpened) -> None:
         """Begin with the middle of the volume, or where one was told to."""
         if event.source is not self._source:
             return
         self.shape_zyx = event.shape_zyx
         depth, height, width = event.shape_zyx
-        self.z, self.cursor_yx, self._travel = depth // 2, (height // 2, width // 2), 0
+        self.z, self.cursor_yx, self._last_z_step = depth // 2, (height // 2, width // 2), 0
         self._fit()
-        early, self._early = self._early, {}
-        if "zoom" in early:
-            self.set_zoom(early.pop("zoom"))
-        self.go_to(**{axis: int(at) for axis, at in early.items()})
-        self._change(moved=True)
+        pending, self._pending_position = self._pending_position, {}
+        if "zoom" in pending:
+            self.set_zoom(pending.pop("zoom"))
+        self.go_to(**{axis: int(coordinate) for axis, coordinate in pending.items()})
+        self._redraw(moved=True)
 
-    @on(Painted)
-    def show_painted(self, event: Painted) -> None:
+    @on(FrameReady)
+    def show_ready_frame(self, event: FrameReady) -> None:
         """Show a frame, and ask for the next if more has changed meanwhile."""
         if event.source is not self._source:
             return
-        self._is_painting, self._shown = False, event.view
+        self._is_rendering, self._shown_view = False, event.view
         self.show_frame(event.frame)
         if event.fault is not None:
             self._overlay = None
             self.notify(event.fault.fix, title=event.fault.fault, severity="warning")
-        self._draw()
+        self._request_frame()
 
-    @on(Refused)
-    def tell_fault(self, event: Refused) -> None:
+    @on(LoadFailed)
+    def show_load_error(self, event: LoadFailed) -> None:
         """Say why nothing is seen."""
-        if event.asked is self._source:
-            self.shape_zyx, self._is_painting = None, False
-            self.show_frame(NO_FRAME, words=f"{event.fault.fault}\n{event.fault.fix}")
+        if event.request is self._source:
+            self.shape_zyx, self._is_rendering = None, False
+            self.show_frame(NO_FRAME, text=f"{event.fault.fault}\n{event.fault.fix}")
 
-    @on(Broken)
-    def raise_bug(self, event: Broken) -> None:
+    @on(ThreadCrashed)
+    def raise_crash(self, event: ThreadCrashed) -> None:
         """Let our own bug come up where it is seen."""
         raise event.error
 
     def on_unmount(self) -> None:
         """Let the thread end."""
-        self._painter.stop()
+        self._render_thread.stop()
         super().on_unmount()
 
-    def _tell(self) -> None:
+    def _schedule_moved(self) -> None:
         """Tell that the cursor moved: at once, then no more than twenty times a second."""
-        if self._telling is not None or not self.is_mounted:
+        if self._moved_timer is not None or not self.is_mounted:
             return
-        wait = self._told_at + TELL_SECONDS - monotonic()
+        wait = self._moved_posted_at + MOVED_INTERVAL_SECONDS - monotonic()
         if wait <= 0:
-            self._tell_now()
+            self._post_moved()
         else:
-            self._telling = self.set_timer(wait, self._tell_now)
+            self._moved_timer = self.set_timer(wait, self._post_moved)
 
-    def _tell_now(self) -> None:
-        self._telling, self._told_at = None, monotonic()
+    def _post_moved(self) -> None:
+        self._moved_timer, self._moved_posted_at = None, monotonic()
         self.post_message(self.Moved(self))

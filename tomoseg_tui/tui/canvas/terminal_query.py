@@ -22,12 +22,12 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Self, final
 
-PATIENCE_SECONDS = 0.3
+TIMEOUT_SECONDS = 0.3
 """From question to answer; on a line with a longer way there and back pictures are made of cells."""
 
 _DA1, _CELL_PIXELS, _SIXEL_GEOMETRY = "\x1b[c", "\x1b[16t", "\x1b[?2;1;0S"
 _KITTY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
-_QUESTIONS = _KITTY + _CELL_PIXELS + _SIXEL_GEOMETRY + _DA1
+_QUERIES = _KITTY + _CELL_PIXELS + _SIXEL_GEOMETRY + _DA1
 """Every terminal answers DA1, so that it is asked last: after its answer nothing more is to come."""
 
 _DA1_ANSWER = re.compile(r"\x1b\[\?([\d;]*)c")
@@ -40,7 +40,7 @@ _SIXEL_ATTRIBUTE = "4"
 
 
 @dataclass(frozen=True)
-class Heard:
+class TerminalCapabilities:
     """What a terminal said about pictures."""
 
     sixel: bool = False
@@ -51,25 +51,25 @@ class Heard:
     """Inside tmux: what the terminal around tmux can do."""
     cell_pixels_xy: tuple[int, int] | None = None
     """Size of a cell, pixels; None if it did not say."""
-    most_pixels_xy: tuple[int, int] | None = None
+    max_pixels_xy: tuple[int, int] | None = None
     """The largest sixel picture; None if it did not say."""
 
 
-def understand(answers: str, *, tmux_features: frozenset[str] = frozenset()) -> Heard:
+def parse_answers(answers: str, *, tmux_features: frozenset[str] = frozenset()) -> TerminalCapabilities:
     """Read a terminal's answers; what is missing or cut counts as no."""
     attributes, kitty = _DA1_ANSWER.search(answers), _KITTY_ANSWER.search(answers)
     cell, geometry = _CELL_ANSWER.search(answers), _GEOMETRY_ANSWER.search(answers)
-    return Heard(
+    return TerminalCapabilities(
         sixel=attributes is not None and _SIXEL_ATTRIBUTE in attributes[1].split(";"),
         kitty=kitty is not None and kitty[1] == "OK",
         tmux_features=tmux_features,
         cell_pixels_xy=(int(cell[2]), int(cell[1])) if cell is not None and int(cell[1]) else None,
-        most_pixels_xy=(int(geometry[1]), int(geometry[2])) if geometry is not None else None,
+        max_pixels_xy=(int(geometry[1]), int(geometry[2])) if geometry is not None else None,
     )
 
 
 @final
-class Question:
+class TerminalQuery:
     """A question on its way to the terminal and back.
 
     Parameters
@@ -89,8 +89,8 @@ class Question:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._descriptors, self._environment, self._clock = descriptors, environment, clock
-        self._saved: list[Any] | None = None
-        self._began = clock()
+        self._saved_attributes: list[Any] | None = None
+        self._start_time = clock()
 
     @classmethod
     def begin(cls, environment: Mapping[str, str], descriptors: tuple[int, int] | None = None) -> Self:
@@ -101,66 +101,72 @@ class Question:
         if descriptors is None and sys.__stdin__ is not None and sys.__stderr__ is not None:
             descriptors = sys.__stdin__.fileno(), sys.__stderr__.fileno()
         is_terminal = descriptors is not None and all(os.isatty(descriptor) for descriptor in descriptors)
-        question = cls(descriptors if is_terminal else None, environment)
-        question.ask()
-        return question
+        query = cls(descriptors if is_terminal else None, environment)
+        query.send()
+        return query
 
-    def ask(self) -> None:
+    def send(self) -> None:
         """Send the questions, with echo and line editing off until `finish`."""
         if self._descriptors is None or self._environment.get("TERM", "dumb") in {"", "dumb", "linux"}:
             self._descriptors = None
             return
-        source, target = self._descriptors
-        self._saved = termios.tcgetattr(source)
-        tty.setcbreak(source, termios.TCSANOW)
-        os.write(target, _QUESTIONS.encode("ascii"))
+        input_descriptor, output_descriptor = self._descriptors
+        self._saved_attributes = termios.tcgetattr(input_descriptor)
+        tty.setcbreak(input_descriptor, termios.TCSANOW)
+        os.write(output_descriptor, _QUERIES.encode("ascii"))
 
-    def finish(self) -> Heard:
+    def finish(self) -> TerminalCapabilities:
         """Take the answers, waiting no longer than 0.3 s from the question; leave the terminal as it was."""
         if self._descriptors is None:
-            return Heard()
-        from tomoseg_tui.tui.canvas.late import swallow_late_answers  # noqa: PLC0415  # wakes Textual, after asking
+            return TerminalCapabilities()
+        from tomoseg_tui.tui.canvas.late import ignore_late_answers  # noqa: PLC0415  # wakes Textual, after asking
 
-        swallow_late_answers()
-        source = self._descriptors[0]
+        ignore_late_answers()
+        input_descriptor = self._descriptors[0]
         try:
-            answers = self._listen(source)
+            answers = self._read_answers(input_descriptor)
         finally:
-            termios.tcsetattr(source, termios.TCSANOW, self._saved or termios.tcgetattr(source))
+            termios.tcsetattr(
+                input_descriptor, termios.TCSANOW, self._saved_attributes or termios.tcgetattr(input_descriptor)
+            )
         features = _tmux_features() if self._environment.get("TMUX") else frozenset()
-        heard = understand(answers, tmux_features=features)
-        return heard if heard.cell_pixels_xy else replace(heard, cell_pixels_xy=_cell_pixels(self._descriptors[1]))
+        capabilities = parse_answers(answers, tmux_features=features)
+        return (
+            capabilities
+            if capabilities.cell_pixels_xy
+            else replace(capabilities, cell_pixels_xy=_cell_pixels(self._descriptors[1]))
+        )
 
-    def _listen(self, source: int) -> str:
-        heard = ""
-        while not _DA1_ANSWER.search(heard):
-            left = max(0.0, self._began + PATIENCE_SECONDS - self._clock())
-            if not select.select([source], [], [], left)[0]:
+    def _read_answers(self, input_descriptor: int) -> str:
+        answers = ""
+        while not _DA1_ANSWER.search(answers):
+            remaining_seconds = max(0.0, self._start_time + TIMEOUT_SECONDS - self._clock())
+            if not select.select([input_descriptor], [], [], remaining_seconds)[0]:
                 break
-            piece = os.read(source, 4096)
-            if not piece:
+            chunk = os.read(input_descriptor, 4096)
+            if not chunk:
                 break
-            heard += piece.decode("ascii", "replace")
-        return heard
+            answers += chunk.decode("ascii", "replace")
+        return answers
 
 
 def _cell_pixels(descriptor: int) -> tuple[int, int] | None:
     """Ask the system how large a cell is; xterm tells it rather than answer. None if it does not know."""
     rows, columns, width, height = struct.unpack("HHHH", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, b"\0" * 8))
-    known = rows and columns and width >= columns and height >= rows
-    return (width // columns, height // rows) if known else None
+    is_valid = rows and columns and width >= columns and height >= rows
+    return (width // columns, height // rows) if is_valid else None
 
 
 def _tmux_features() -> frozenset[str]:
     """Ask tmux what the terminal around it can do; nothing where tmux does not know the word."""
     command = ["tmux", "display-message", "-p", "#{client_termfeatures}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=1, check=True)  # noqa: S603  # no user's words
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=1, check=True)  # noqa: S603  # no user's words
     except (OSError, subprocess.SubprocessError):
         return frozenset()
-    return frozenset(done.stdout.strip().split(","))
+    return frozenset(completed.stdout.strip().split(","))
 
 
-def without_answers(data: str) -> str:
+def strip_answers(data: str) -> str:
     """Return what was typed, without what a terminal says of itself."""
     return _ANY_ANSWER.sub("", data)

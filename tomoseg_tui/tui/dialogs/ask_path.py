@@ -35,12 +35,12 @@ class AskPath(Dialog[Path]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel", id="path.cancel")]
 
-    class LookedUp(Message):
+    class SearchFinished(Message):
         """What was typed has been looked up."""
 
-        def __init__(self, path: Path | None, words: str) -> None:
+        def __init__(self, path: Path | None, problem: str) -> None:
             super().__init__()
-            self.path, self.words = path, words
+            self.path, self.problem = path, problem
 
     def __init__(self, question: str, hint: str, *, suffixes: Collection[str], folder: Path) -> None:
         super().__init__()
@@ -61,29 +61,29 @@ class AskPath(Dialog[Path]):
         self.query_one(PathInput).focus()
 
     @on(DirectoryTree.FileSelected)
-    def take_file(self, event: DirectoryTree.FileSelected) -> None:
+    def accept_file(self, event: DirectoryTree.FileSelected) -> None:
         """Take the file that was chosen in the tree."""
         self.dismiss(event.path.absolute())
 
     @on(PathInput.Submitted)
-    def take_typed(self, event: PathInput.Submitted) -> None:
+    def find_typed_file(self, event: PathInput.Submitted) -> None:
         """Take the file that was typed."""
-        self._look_up(event.value)
+        self._find_file(event.value)
 
     @work(thread=True, exclusive=True, group="path")
-    def _look_up(self, text: str) -> None:
+    def _find_file(self, text: str) -> None:
         try:
-            found = find_files(text or ".", self._suffixes)
+            paths = find_files(text or ".", self._suffixes)
         except TomosegError as fault:
-            self.post_message(self.LookedUp(None, f"{fault.fault} {fault.fix}"))
+            self.post_message(self.SearchFinished(None, f"{fault.fault} {fault.fix}"))
             return
-        several = f"{text} stands for {len(found)} files. Name one." if len(found) > 1 else ""
-        self.post_message(self.LookedUp(found[0], several))
+        problem = f"{text} stands for {len(paths)} files. Name one." if len(paths) > 1 else ""
+        self.post_message(self.SearchFinished(paths[0], problem))
 
-    @on(LookedUp)
-    def take_found(self, event: LookedUp) -> None:
+    @on(SearchFinished)
+    def show_result(self, event: SearchFinished) -> None:
         """Answer, or say why there is no answer."""
-        if event.path is not None and not event.words:
+        if event.path is not None and not event.problem:
             self.dismiss(event.path)
         else:
-            self.query_one("#path-hint", Static).update(event.words)
+            self.query_one("#path-hint", Static).update(event.problem)

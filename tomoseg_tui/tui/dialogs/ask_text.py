@@ -12,7 +12,7 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.tui.dialogs.base import Dialog
 
 
-class Ask(Dialog[str]):
+class AskText(Dialog[str]):
     """A question and a text field; escape leaves without an answer.
 
     Parameters

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, ScreenResultType
 
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.project.history import command_line
+from tomoseg_tui.project.history import format_command
 
 
 class Dialog(ModalScreen[ScreenResultType]):
@@ -48,7 +48,7 @@ class CommandDialog(Dialog[ScreenResultType]):
     def action_copy(self) -> None:
         """Copy what does the same without a screen."""
         try:
-            lines = "\n".join(command_line([*words]) for words in self.commands())
+            lines = "\n".join(format_command([*argv]) for argv in self.commands())
         except TomosegError as fault:
             self.notify(fault.fix, title=fault.fault, severity="error")
             return

@@ -35,9 +35,9 @@ class Form(Dialog[ScreenResultType]):
         Binding("up", "app.focus_previous", "Before", show=False, id="form.before", tooltip="Field before"),
     ]
 
-    def __init__(self, title: str, *, do: str, hint: str) -> None:
+    def __init__(self, title: str, *, submit_label: str, hint: str) -> None:
         super().__init__()
-        self._title, self._do, self._hint = title, do, hint
+        self._title, self._submit_label, self._hint = title, submit_label, hint
 
     def compose(self) -> ComposeResult:
         """Make the box."""
@@ -47,7 +47,7 @@ class Form(Dialog[ScreenResultType]):
             yield from self.rows()
             yield Static(self._hint, id="form-said", classes="dialog-hint", markup=False)
             with Horizontal(classes="form-buttons"):
-                yield Button(f"{self._do} (ctrl+s)", id="form-do", variant="primary", compact=True)
+                yield Button(f"{self._submit_label} (ctrl+s)", id="form-do", variant="primary", compact=True)
                 yield Button("Cancel (esc)", id="form-cancel", compact=True)
 
     @abstractmethod
@@ -63,7 +63,7 @@ class Form(Dialog[ScreenResultType]):
         """Return widgets behind a word."""
         return Horizontal(Static(label, classes="form-label"), *widgets, classes="form-row")
 
-    def typed(self, name: str) -> str:
+    def field_text(self, name: str) -> str:
         """Return what stands in a field."""
         return self.query_one(f"#{name}", Input).value.strip()
 
@@ -79,6 +79,6 @@ class Form(Dialog[ScreenResultType]):
         self.dismiss(answer)
 
     @on(Button.Pressed, "#form-cancel")
-    def leave(self) -> None:
+    def cancel(self) -> None:
         """Leave without an answer."""
         self.dismiss(None)

@@ -19,39 +19,42 @@ class Help(ModalScreen[None]):
         Binding("k,up", "scroll(-1)", "", show=False),
     ]
 
-    def __init__(self, title: str, bindings: list[ActiveBinding], config: str, words: str = "") -> None:
+    def __init__(self, title: str, bindings: list[ActiveBinding], config: str, intro: str = "") -> None:
         super().__init__()
-        self._title, self._active, self._config, self._words = title, bindings, config, words
+        self._title, self._help_bindings, self._config, self._intro = title, bindings, config, intro
 
     def compose(self) -> ComposeResult:
         """Make the table of keys."""
         with Vertical(classes="dialog wide"):
             yield Static(f"Keys of {self._title}", classes="dialog-title")
-            if self._words:
-                yield Static(self._words, classes="dialog-text", markup=False)
+            if self._intro:
+                yield Static(self._intro, classes="dialog-text", markup=False)
             with VerticalScroll(id="help-keys"):
-                yield Static(self._keys())
+                yield Static(self._build_table())
             yield Static(f'Rebind: \\[keys] action = "key" in {self._config}   esc closes', classes="dialog-hint")
 
-    def _keys(self) -> RichTable:
+    def _build_table(self) -> RichTable:
         table = RichTable(box=None, pad_edge=False, expand=True, show_header=False)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(ratio=1)
         table.add_column(style="dim", no_wrap=True)
-        for (action_id, words), keys in self._by_action().items():
-            table.add_row(" ".join(keys), words, action_id)
+        for (action_id, description), keys in self._keys_by_action().items():
+            table.add_row(" ".join(keys), description, action_id)
         return table
 
-    def _by_action(self) -> dict[tuple[str, str], list[str]]:
+    def _keys_by_action(self) -> dict[tuple[str, str], list[str]]:
         """Return the keys of each action, tab first."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for active in self._active:
-            binding = active.binding
-            words = binding.tooltip or binding.description
-            if words and binding.id:
-                keys, shown = found.setdefault((binding.id, words), []), self.app.get_key_display(binding)
-                keys += [shown] if shown not in keys else []
-        return found
+        keys_by_action: dict[tuple[str, str], list[str]] = {}
+        for active_binding in self._help_bindings:
+            binding = active_binding.binding
+            description = binding.tooltip or binding.description
+            if description and binding.id:
+                keys, key_text = (
+                    keys_by_action.setdefault((binding.id, description), []),
+                    self.app.get_key_display(binding),
+                )
+                keys += [key_text] if key_text not in keys else []
+        return keys_by_action
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the table."""

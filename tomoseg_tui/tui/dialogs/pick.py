@@ -13,11 +13,11 @@ from textual.widgets.option_list import Option
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.tui.dialogs.base import Dialog
-from tomoseg_tui.tui.widgets.filter_line import fits
+from tomoseg_tui.tui.widgets.filter_line import matches_filter
 
 Choice = tuple[str, str]
 """A name, and what is said beside it."""
-_NEW = "+"
+_NEW_PREFIX = "+"
 """Before the name of what is to be made; no name begins so."""
 
 
@@ -43,10 +43,10 @@ class Pick(Dialog[str]):
     ]
 
     def __init__(
-        self, title: str, choices: Sequence[Choice], *, chosen: str | None = None, new: str | None = None
+        self, title: str, choices: Sequence[Choice], *, chosen: str | None = None, new_kind: str | None = None
     ) -> None:
         super().__init__()
-        self._title, self._choices, self._chosen, self._new = title, choices, chosen, new
+        self._title, self._choices, self._chosen, self._new_kind = title, choices, chosen, new_kind
 
     def compose(self) -> ComposeResult:
         """Make the box."""
@@ -57,32 +57,38 @@ class Pick(Dialog[str]):
             yield Static(self._hint(), id="pick-hint", classes="dialog-hint", markup=False)
 
     def _hint(self) -> str:
-        return f"enter takes it; a name that is not there makes a new {self._new}" if self._new else "enter takes it"
+        return (
+            f"enter takes it; a name that is not there makes a new {self._new_kind}"
+            if self._new_kind
+            else "enter takes it"
+        )
 
     def on_mount(self) -> None:
         """Show all, the one chosen marked."""
-        self._show("")
+        self._show_choices("")
         names = [name for name, _ in self._choices]
         if self._chosen in names:
             self.query_one(OptionList).highlighted = names.index(self._chosen)
         self.query_one(Input).focus()
 
-    def _show(self, words: str) -> None:
+    def _show_choices(self, filter_text: str) -> None:
         options = self.query_one(OptionList)
         options.clear_options()
         width = max((len(name) for name, _ in self._choices), default=0)
-        for name, said in self._choices:
-            if fits(f"{name} {said}", words):
-                options.add_option(Option(Content.assemble(f"{name:<{width}}  ", (said, "dim")), id=name))
-        typed = words.strip()
-        if self._new and typed and typed not in {name for name, _ in self._choices}:
-            options.add_option(Option(Content.assemble(f"make the {self._new} ", (typed, "bold")), id=f"{_NEW}{typed}"))
+        for name, detail in self._choices:
+            if matches_filter(f"{name} {detail}", filter_text):
+                options.add_option(Option(Content.assemble(f"{name:<{width}}  ", (detail, "dim")), id=name))
+        typed = filter_text.strip()
+        if self._new_kind and typed and typed not in {name for name, _ in self._choices}:
+            options.add_option(
+                Option(Content.assemble(f"make the {self._new_kind} ", (typed, "bold")), id=f"{_NEW_PREFIX}{typed}")
+            )
         if options.option_count:
             options.highlighted = 0
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what fits."""
-        self._show(event.value)
+        self._show_choices(event.value)
 
     def action_move(self, step: int) -> None:
         """Move in the list."""
@@ -92,22 +98,22 @@ class Pick(Dialog[str]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Take what was clicked."""
-        self._take(event.option_id)
+        self._accept(event.option_id)
 
     def on_input_submitted(self) -> None:
         """Take what is marked."""
         options = self.query_one(OptionList)
-        at = options.highlighted
-        self._take(options.get_option_at_index(at).id if at is not None else None)
+        index = options.highlighted
+        self._accept(options.get_option_at_index(index).id if index is not None else None)
 
-    def _take(self, picked: str | None) -> None:
-        if picked is None:
+    def _accept(self, option_id: str | None) -> None:
+        if option_id is None:
             self.query_one("#pick-hint", Static).update("Nothing fits these words.")
             return
-        name = picked.removeprefix(_NEW)
+        name = option_id.removeprefix(_NEW_PREFIX)
         try:
-            if name != picked:
-                check_name(name, self._new or "")
+            if name != option_id:
+                check_name(name, self._new_kind or "")
         except TomosegError as fault:
             self.query_one("#pick-hint", Static).update(f"{fault.fault} {fault.fix}")
             return

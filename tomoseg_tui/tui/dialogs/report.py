@@ -12,7 +12,7 @@ from textual.widgets import Static
 from tomoseg_tui.tui.dialogs.base import Dialog
 
 
-class Told(Dialog[None]):
+class ReportDialog(Dialog[None]):
     """A title, a summary and lines to scroll through; enter or escape closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

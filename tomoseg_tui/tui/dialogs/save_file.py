@@ -10,11 +10,11 @@ from textual.widgets import Input, Select
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.dialogs.form import Form
 from tomoseg_tui.tui.widgets.path_input import PathInput
-from tomoseg_tui.tui.widgets.tick import Tick
+from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 
 
 @dataclass(frozen=True)
-class FileWish:
+class SaveFileRequest:
     """A thing of the project, and the file that it is written into."""
 
     name: str
@@ -34,7 +34,7 @@ class FileKinds:
     hint: str
 
 
-class SaveFile(Form[FileWish]):
+class SaveFile(Form[SaveFileRequest]):
     """The thing, the file, and whether one that is there is replaced.
 
     Parameters
@@ -46,17 +46,17 @@ class SaveFile(Form[FileWish]):
     """
 
     def __init__(self, kinds: FileKinds, names: Sequence[str]) -> None:
-        super().__init__(kinds.title, do="Write", hint=kinds.hint)
+        super().__init__(kinds.title, submit_label="Write", hint=kinds.hint)
         self._kinds, self._names = kinds, names
 
     def rows(self) -> ComposeResult:
         """Make what is filled in."""
         options = [(name, name) for name in self._names]
         yield self.row("What", Select(options, value=self._names[0], allow_blank=False, compact=True, id="thing"))
-        yield self.row("File", PathInput(self._kinds.suffixes, value=self._file_of(self._names[0]), id="path"))
-        yield Tick("replace a file that is there", compact=True, id="force")
+        yield self.row("File", PathInput(self._kinds.suffixes, value=self._filename_for(self._names[0]), id="path"))
+        yield AsciiCheckbox("replace a file that is there", compact=True, id="force")
 
-    def _file_of(self, name: str) -> str:
+    def _filename_for(self, name: str) -> str:
         return f"{name.replace('/', '_')}{self._kinds.suffixes[0]}"
 
     def on_mount(self) -> None:
@@ -66,15 +66,15 @@ class SaveFile(Form[FileWish]):
     def on_select_changed(self, event: Select.Changed) -> None:
         """Name the file after the thing, unless somebody has named it otherwise."""
         field = self.query_one("#path", Input)
-        if field.value in {self._file_of(name) for name in self._names}:
-            field.value = self._file_of(str(event.value))
+        if field.value in {self._filename_for(name) for name in self._names}:
+            field.value = self._filename_for(str(event.value))
 
-    def read(self) -> FileWish:
+    def read(self) -> SaveFileRequest:
         """Return what is wished for."""
-        typed = Path(self.typed("path"))
-        if typed.suffix.lower() not in self._kinds.suffixes:
+        path = Path(self.field_text("path"))
+        if path.suffix.lower() not in self._kinds.suffixes:
             raise UsageError(
-                f"{typed.name or 'Nothing'} names no such file.", f"End it in {' or '.join(self._kinds.suffixes)}."
+                f"{path.name or 'Nothing'} names no such file.", f"End it in {' or '.join(self._kinds.suffixes)}."
             )
-        thing = str(self.query_one("#thing", Select).value)
-        return FileWish(thing, typed.expanduser().absolute(), self.query_one("#force", Tick).value)
+        name = str(self.query_one("#thing", Select).value)
+        return SaveFileRequest(name, path.expanduser().absolute(), self.query_one("#force", AsciiCheckbox).value)

@@ -26,51 +26,51 @@ class MapSource:
     path: Path
     feature: str
     threshold: float
-    filled: tuple[tuple[int, int], ...]
+    filled_ranges: tuple[tuple[int, int], ...]
     """Ranges of z that can be read, the end excluded."""
 
     def covers(self, z: int) -> bool:
         """Tell whether a slice can be read."""
-        return any(start <= z < stop for start, stop in self.filled)
+        return any(start <= z < stop for start, stop in self.filled_ranges)
 
 
-class SliceCache:
+class MapSliceCache:
     """Slices of maps and label volumes as they lie on disk, the latest used; usable from several threads."""
 
-    def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
-        self._most_bytes, self._held = most_bytes, 0
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self._max_bytes, self._cached_bytes = max_bytes, 0
         self._slices: OrderedDict[tuple[Path, int], Slice] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, path: Path, z: int) -> Slice | None:
         """Return a slice, shape (y, x); None where the file is gone or shorter."""
         with self._lock:
-            found = self._slices.get((path, z))
-            if found is not None:
+            cached = self._slices.get((path, z))
+            if cached is not None:
                 self._slices.move_to_end((path, z))
-                return found
-        read = _read(path, z)
-        if read is not None:
-            self._keep((path, z), read)
-        return read
+                return cached
+        values = _read_slice(path, z)
+        if values is not None:
+            self._store((path, z), values)
+        return values
 
     def clear(self) -> None:
         """Forget everything: files have changed."""
         with self._lock:
             self._slices.clear()
-            self._held = 0
+            self._cached_bytes = 0
 
-    def _keep(self, key: tuple[Path, int], found: Slice) -> None:
+    def _store(self, key: tuple[Path, int], values: Slice) -> None:
         with self._lock:
             if key not in self._slices:
-                self._held += found.nbytes
-            self._slices[key] = found
-            while self._held > self._most_bytes and len(self._slices) > 1:
+                self._cached_bytes += values.nbytes
+            self._slices[key] = values
+            while self._cached_bytes > self._max_bytes and len(self._slices) > 1:
                 _, dropped = self._slices.popitem(last=False)
-                self._held -= dropped.nbytes
+                self._cached_bytes -= dropped.nbytes
 
 
-def _read(path: Path, z: int) -> Slice | None:
+def _read_slice(path: Path, z: int) -> Slice | None:
     """Read a slice anew: a map in the making is renamed when it is complete, so no file is held open."""
     try:
         with open_volume(path, byte_sign="signed") as reader:
@@ -98,37 +98,37 @@ class MergedSlices:
         self,
         sources: Sequence[MapSource],
         shape_yx: tuple[int, int],
-        cache: SliceCache,
-        tell: Callable[["MergedSlices", int, MergedBlock], None] | None = None,
+        cache: MapSliceCache,
+        on_merged: Callable[["MergedSlices", int, MergedBlock], None] | None = None,
     ) -> None:
-        self._sources, self._shape_yx, self._cache, self._tell = tuple(sources), shape_yx, cache, tell
+        self._sources, self._shape_yx, self._cache, self._on_merged = tuple(sources), shape_yx, cache, on_merged
 
     def __call__(self, z: int) -> NDArray[np.uint8]:
         """Return the labels of a slice as stored, shape (y, x)."""
-        maps = [self._slice(source, z) for source in self._sources]
+        maps = [self._read_source(source, z) for source in self._sources]
         if not maps:
             return np.zeros(self._shape_yx, np.uint8)
         block = merge_block(maps, [source.threshold for source in self._sources])
-        if self._tell is not None:
-            self._tell(self, z, block)
+        if self._on_merged is not None:
+            self._on_merged(self, z, block)
         return block.labels.view(np.uint8)
 
-    def _slice(self, source: MapSource, z: int) -> Slice:
-        found = self._cache.read(source.path, z) if source.covers(z) else None
-        if found is None or found.shape != self._shape_yx:
+    def _read_source(self, source: MapSource, z: int) -> Slice:
+        values = self._cache.read(source.path, z) if source.covers(z) else None
+        if values is None or values.shape != self._shape_yx:
             return np.zeros(self._shape_yx, np.int8)
-        return found
+        return values
 
 
 class LabelSlices:
     """Slices of a label volume that is written already."""
 
-    def __init__(self, path: Path, shape_yx: tuple[int, int], cache: SliceCache) -> None:
+    def __init__(self, path: Path, shape_yx: tuple[int, int], cache: MapSliceCache) -> None:
         self._path, self._shape_yx, self._cache = path, shape_yx, cache
 
     def __call__(self, z: int) -> NDArray[np.uint8]:
         """Return the labels of a slice as stored, shape (y, x)."""
-        found = self._cache.read(self._path, z)
-        if found is None or found.shape != self._shape_yx:
+        values = self._cache.read(self._path, z)
+        if values is None or values.shape != self._shape_yx:
             return np.zeros(self._shape_yx, np.uint8)
-        return found.view(np.uint8)
+        return values.view(np.uint8)

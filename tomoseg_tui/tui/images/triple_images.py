@@ -9,42 +9,44 @@ from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.names import IGNORE
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.render.figures import picture_of_slice, pictures_of_triple, rgb_for_file
+from tomoseg_tui.render.figures import enlarge_for_file, render_slice, render_triple
 from tomoseg_tui.render.overlay import LabelStyle, make_palette
-from tomoseg_tui.render.renderer import Picture, lay_out
+from tomoseg_tui.render.renderer import Picture, arrange_pictures
 from tomoseg_tui.workflow.export import export_png, export_triples
-from tomoseg_tui.workflow.views import TripleView, chosen_triples, look_at_triples
+from tomoseg_tui.workflow.views import TripleView, load_triples, select_triples
 
 _GAP = 2
 """Pixels between the pictures of one triple."""
 
 
-def in_order(views: Sequence[TripleView], *, best_first: bool) -> list[TripleView]:
+def sort_triples(views: Sequence[TripleView], *, is_best_first: bool) -> list[TripleView]:
     """Return triples, held-out ones first, by how many pixels differ.
 
     The best are those that show the feature: where there is none, it is easy to be right.
     """
-    if not best_first:
-        return sorted(views, key=lambda view: (not view.held_out, -view.wrong))
+    if not is_best_first:
+        return sorted(views, key=lambda view: (not view.held_out, -view.wrong_pixels))
     return sorted(views, key=lambda view: (not view.held_out, not (view.annotation == FEATURE).any(), -view.dice))
 
 
-def verdict(view: TripleView) -> str:
+def format_triple_score(view: TripleView) -> str:
     """Return how well the network does on a tile."""
-    return f"{view.feature}  Dice {view.dice:.2f}  {view.wrong} pixels differ"
+    return f"{view.feature}  Dice {view.dice:.2f}  {view.wrong_pixels} pixels differ"
 
 
-def origin(view: TripleView) -> str:
+def format_triple_origin(view: TripleView) -> str:
     """Return which tile it is, and whether the network has learned from it."""
     return f"{view.tile}  {'held out' if view.held_out else 'learned from'}"
 
 
-def side_by_side(view: TripleView) -> Picture:
+def triple_picture(view: TripleView) -> Picture:
     """Return image, annotation and output in a row; the third should look like the second."""
-    return lay_out([pictures_of_triple(view.image, view.annotation, view.output)], gap=_GAP)
+    return arrange_pictures([render_triple(view.image, view.annotation, view.output)], gap=_GAP)
 
 
-def flipped(view: TripleView, features: Sequence[str], thresholds: Mapping[str, float], *, network: bool) -> Picture:
+def comparison_picture(
+    view: TripleView, features: Sequence[str], thresholds: Mapping[str, float], *, show_network: bool
+) -> Picture:
     """Return the image, and beside it the image with the annotation or with what the network says over it.
 
     Parameters
@@ -54,24 +56,24 @@ def flipped(view: TripleView, features: Sequence[str], thresholds: Mapping[str, 
         Those of the project, by whose order letters and colours are given.
     thresholds : mapping of str to float
         By feature: the probability above which a pixel is it.
-    network : bool
+    show_network : bool
         Show what the network says instead of the annotation.
     """
-    image = picture_of_slice(view.image)
+    image = render_slice(view.image)
     labels = np.zeros(view.annotation.shape, np.uint8)
-    if network:
+    if show_network:
         labels[view.output > thresholds.get(view.feature, 0.5)] = 1
     else:
         labels[view.annotation == FEATURE] = 1
         labels[view.annotation == 3] = 2
-    return lay_out([[image, Picture(image.grey, labels, _palette(view.feature, features))]], gap=_GAP)
+    return arrange_pictures([[image, Picture(image.grey, labels, _feature_palette(view.feature, features))]], gap=_GAP)
 
 
-def _palette(feature: str, features: Sequence[str]) -> tuple[LabelStyle, ...]:
+def _feature_palette(feature: str, features: Sequence[str]) -> tuple[LabelStyle, ...]:
     """Return the feature's own style as label 1 and that of what is ignored as label 2."""
     styles = {style.name: style for style in make_palette(dict(enumerate([*features, IGNORE], start=1)))}
-    shown = [styles[name] for name in (feature, IGNORE) if name in styles]
-    return tuple(LabelStyle(label, s.name, s.letter, s.rgb) for label, s in enumerate(shown, start=1))
+    shown_styles = [styles[name] for name in (feature, IGNORE) if name in styles]
+    return tuple(LabelStyle(label, s.name, s.letter, s.rgb) for label, s in enumerate(shown_styles, start=1))
 
 
 def write_triples_file(project: Project, run: str, path: Path, *, force: bool) -> None:
@@ -82,11 +84,11 @@ def write_triples_file(project: Project, run: str, path: Path, *, force: bool) -
     UsageError
         If the run has no triples.
     """
-    views = look_at_triples(project, run)
+    views = load_triples(project, run)
     if not views:
         raise UsageError(f"{run} has no tile that was looked at.", "Train it again.")
     if path.suffix.lower() != ".png":
         export_triples(project, run, views, path, force=force)
         return
-    rows = [pictures_of_triple(view.image, view.annotation, view.output) for view in chosen_triples(views, None)]
-    export_png(rgb_for_file(lay_out(rows)), path, force=force)
+    rows = [render_triple(view.image, view.annotation, view.output) for view in select_triples(views, None)]
+    export_png(enlarge_for_file(arrange_pictures(rows)), path, force=force)

@@ -14,30 +14,30 @@ from textual.widgets import DataTable, DirectoryTree, Footer, Input, Static
 
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.io.formats import KNOWN_SUFFIXES
-from tomoseg_tui.project.history import command_line
-from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.io.formats import SUPPORTED_SUFFIXES
+from tomoseg_tui.project.history import format_command
+from tomoseg_tui.tui.dialogs.ask_text import AskText
 from tomoseg_tui.tui.dialogs.base import Dialog
 from tomoseg_tui.tui.importing.import_files import (
     BINNINGS,
     BYTE_SIGNS,
-    Candidate,
-    batches,
-    first_trouble,
-    import_words,
-    read_candidate,
-    trouble,
+    ImportFile,
+    first_problem,
+    group_into_batches,
+    import_argv,
+    import_problem,
+    read_import_file,
 )
 from tomoseg_tui.tui.path_completion import find_files
 from tomoseg_tui.tui.widgets.file_tree import FileTree
-from tomoseg_tui.tui.widgets.giving_table import GivingTable
+from tomoseg_tui.tui.widgets.giving_table import PassthroughTable
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest
 
 if TYPE_CHECKING:
-    from tomoseg_tui.workflow.eman2.import_plan import EmanRequest
-    from tomoseg_tui.workflow.eman2.project import EmanProject
+    from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportRequest
+    from tomoseg_tui.workflow.eman2.project import Eman2Project
 
 _HELP = (
     "Type a path or pattern such as ~/data/*.rec, or choose files in the tree.\n"
@@ -46,11 +46,11 @@ _HELP = (
 )
 
 
-_TITLES = ("name", "note", "Å/voxel", "z y x", "protein", "how", "bin", "bytes")
+_COLUMNS = ("name", "note", "Å/voxel", "z y x", "protein", "how", "bin", "bytes")
 _OPTIONS = frozenset({"voxel_size", "link", "polarity", "invert", "bin", "sign", "name", "drop", "all"})
 
 
-class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
+class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
     """Files and their options, or a project of EMAN2; the answer is what is to be imported.
 
     Parameters
@@ -65,7 +65,7 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", show=False, id="files.cancel", tooltip="Leave the field, then the dialog"),
-        Binding("enter,ctrl+s", "bring", "Import", id="files.import", tooltip="Import all that is listed"),
+        Binding("enter,ctrl+s", "import", "Import", id="files.import", tooltip="Import all that is listed"),
         Binding("v", "voxel_size", "Å/voxel", id="files.voxel_size", tooltip="Say the voxel size of the file"),
         Binding("l", "link", "Link", id="files.link", tooltip="Copy the file, or link it where it is"),
         Binding("p", "polarity", "Polarity", id="files.polarity", tooltip="Protein is dark or bright in the file"),
@@ -74,36 +74,38 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
         Binding("s", "sign", "Bytes", id="files.bytes", tooltip="Bytes as the header says, signed, or unsigned"),
         Binding("n", "name", "Name", id="files.name", tooltip="Give it another name in the project"),
         Binding("x", "drop", "Drop", show=False, id="files.drop", tooltip="Take the file out of the list"),
-        Binding("e", "eman", "EMAN2", show=False, id="files.eman2", tooltip="Bring the EMAN2 project in this folder"),
+        Binding(
+            "e", "import_eman2", "EMAN2", show=False, id="files.eman2", tooltip="Bring the EMAN2 project in this folder"
+        ),
         Binding("a", "all", "All alike", show=False, id="files.all", tooltip="Give all files the options of this one"),
         Binding("ctrl+y", "copy", "Copy", show=False, id="files.copy", tooltip="Copy the commands that do the same"),
     ]
 
-    class Found(Message):
+    class FilesScanned(Message):
         """Files have been looked at."""
 
-        def __init__(self, candidates: Sequence[Candidate]) -> None:
+        def __init__(self, candidates: Sequence[ImportFile]) -> None:
             super().__init__()
             self.candidates = candidates
 
-    class Missed(Message):
+    class ScanStatus(Message):
         """No file is there, or one is looked at."""
 
-        def __init__(self, words: str) -> None:
+        def __init__(self, message: str) -> None:
             super().__init__()
-            self.words = words
+            self.message = message
 
-    class FoundProject(Message):
+    class Eman2ProjectScanned(Message):
         """A project of EMAN2 has been looked at."""
 
-        def __init__(self, found: "EmanProject") -> None:
+        def __init__(self, project: "Eman2Project") -> None:
             super().__init__()
-            self.found = found
+            self.project = project
 
-    def __init__(self, folder: Path, root: Path, taken: Collection[str]) -> None:
+    def __init__(self, folder: Path, root: Path, used_names: Collection[str]) -> None:
         super().__init__()
-        self._folder, self._root, self._taken = folder, root, taken
-        self.candidates: list[Candidate] = []
+        self._folder, self._root, self._used_names = folder, root, used_names
+        self.candidates: list[ImportFile] = []
 
     def compose(self) -> ComposeResult:
         """Make the box."""
@@ -112,13 +114,13 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
                 "Add tomograms",
                 "x drops a file  a makes all alike  F1 keys  esc leaves",
             )
-            yield PathInput(KNOWN_SUFFIXES, placeholder="path or pattern; tab completes, enter adds", id="add-path")
+            yield PathInput(SUPPORTED_SUFFIXES, placeholder="path or pattern; tab completes, enter adds", id="add-path")
             with Container(id="add-body"):
-                tree = FileTree(self._folder, KNOWN_SUFFIXES, id="add-tree")
+                tree = FileTree(self._folder, SUPPORTED_SUFFIXES, id="add-tree")
                 tree.add_class("panel")
                 tree.border_title = str(self._folder)
                 yield tree
-                chosen = GivingTable(*_TITLES, id="add-chosen")
+                chosen = PassthroughTable(*_COLUMNS, id="add-chosen")
                 chosen.add_class("panel")
                 chosen.border_title = "to import"
                 yield chosen
@@ -134,95 +136,97 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
     @on(PathInput.Submitted, "#add-path")
     def add_typed(self, event: Input.Submitted) -> None:
         """Add what a path stands for."""
-        self._look_at(event.value or ".")
+        self._scan_path(event.value or ".")
 
     @on(DirectoryTree.FileSelected)
     def add_chosen(self, event: DirectoryTree.FileSelected) -> None:
         """Add a file of the tree."""
-        self._look_at(str(event.path))
+        self._scan_path(str(event.path))
 
     @work(thread=True, group="files")
-    def _look_at(self, text: str) -> None:
-        known = {candidate.path for candidate in self.candidates}
+    def _scan_path(self, text: str) -> None:
+        listed_paths = {candidate.path for candidate in self.candidates}
         try:
-            folder = _eman_folder(text)
+            folder = _eman2_folder(text)
             if folder is not None:
-                self._look_into(folder)
+                self._scan_eman2_project(folder)
                 return
-            files = [file for file in find_files(text, KNOWN_SUFFIXES) if file not in known]
+            files = [file for file in find_files(text, SUPPORTED_SUFFIXES) if file not in listed_paths]
         except TomosegError as fault:
-            self.post_message(self.Missed(f"{fault.fault} {fault.fix}"))
+            self.post_message(self.ScanStatus(f"{fault.fault} {fault.fix}"))
             return
-        self.post_message(self.Found([read_candidate(file, ImportRequest()) for file in files]))
+        self.post_message(self.FilesScanned([read_import_file(file, ImportRequest()) for file in files]))
 
-    def _look_into(self, folder: Path) -> None:
+    def _scan_eman2_project(self, folder: Path) -> None:
         """Look at a project of EMAN2, telling which file is opened; threads call it."""
-        from tomoseg_tui.workflow.eman2.project import look_at  # noqa: PLC0415
+        from tomoseg_tui.workflow.eman2.project import scan_project  # noqa: PLC0415
 
-        found = look_at(folder, lambda name: self.post_message(self.Missed(f"Looking at {name} ...")))
-        self.post_message(self.FoundProject(found))
+        project = scan_project(folder, lambda name: self.post_message(self.ScanStatus(f"Looking at {name} ...")))
+        self.post_message(self.Eman2ProjectScanned(project))
 
-    @on(FoundProject)
-    def ask_about_project(self, event: FoundProject) -> None:
+    @on(Eman2ProjectScanned)
+    def ask_about_project(self, event: Eman2ProjectScanned) -> None:
         """Show what an EMAN2 project holds, and ask what its sets mean."""
-        from tomoseg_tui.tui.importing.eman2_dialog import ImportEman  # noqa: PLC0415
+        from tomoseg_tui.tui.importing.eman2_dialog import Eman2ImportDialog  # noqa: PLC0415
 
-        def take(request: "EmanRequest | None") -> None:
+        def on_answer(request: "Eman2ImportRequest | None") -> None:
             if request is not None:
                 self.dismiss(request)
 
-        self.app.push_screen(ImportEman(event.found, self._taken), take)
+        self.app.push_screen(Eman2ImportDialog(event.project, self._used_names), on_answer)
 
-    def action_eman(self) -> None:
+    def action_import_eman2(self) -> None:
         """Bring the EMAN2 project that the tree's cursor is in."""
-        from tomoseg_tui.workflow.eman2.project import project_around  # noqa: PLC0415
+        from tomoseg_tui.workflow.eman2.project import find_eman2_project  # noqa: PLC0415
 
         node = self.query_one(FileTree).cursor_node
-        at = node.data.path if node is not None and node.data is not None else self._folder
-        folder = project_around(at)
+        path = node.data.path if node is not None and node.data is not None else self._folder
+        folder = find_eman2_project(path)
         if folder is None:
-            self._say(f"{at} lies in no project of EMAN2: that has a folder tomograms, and info or particles.")
+            self._show_message(
+                f"{path} lies in no project of EMAN2: that has a folder tomograms, and info or particles."
+            )
         else:
-            self._look_at(str(folder))
+            self._scan_path(str(folder))
 
-    @on(Missed)
-    def tell_missed(self, event: Missed) -> None:
+    @on(ScanStatus)
+    def show_scan_status(self, event: ScanStatus) -> None:
         """Say that nothing is there, or what is looked at."""
-        self._say(event.words)
+        self._show_message(event.message)
 
-    @on(Found)
-    def take_found(self, event: Found) -> None:
+    @on(FilesScanned)
+    def add_candidates(self, event: FilesScanned) -> None:
         """List what was found; ask for a voxel size that no header tells."""
-        known = {candidate.path for candidate in self.candidates}
-        added = [candidate for candidate in event.candidates if candidate.path not in known]
+        listed_paths = {candidate.path for candidate in self.candidates}
+        added = [candidate for candidate in event.candidates if candidate.path not in listed_paths]
         self.candidates += added
-        self._show()
-        self._say("" if added else "These files are listed already.")
+        self._show_rows()
+        self._show_message("" if added else "These files are listed already.")
         self.refresh_bindings()
         if added:
             self._table.move_cursor(row=len(self.candidates) - len(added))
             self._table.focus()
-        unknown = [c.path for c in added if c.header is not None and c.voxel_size_angstrom is None]
-        if unknown:
-            self.ask_voxel_size(unknown)
+        without_voxel_size = [c.path for c in added if c.header is not None and c.voxel_size_angstrom is None]
+        if without_voxel_size:
+            self.ask_voxel_size(without_voxel_size)
 
     @property
     def _table(self) -> Table:
         return self.query_one("#add-chosen", Table)
 
-    def _show(self) -> None:
-        seen, rows = set(self._taken), []
+    def _show_rows(self) -> None:
+        used_names, rows = set(self._used_names), []
         for candidate in self.candidates:
-            rows.append((str(candidate.path), _cells(candidate, trouble(candidate, seen)[0])))
-            seen.add(candidate.name)
+            rows.append((str(candidate.path), _cells(candidate, import_problem(candidate, used_names)[0])))
+            used_names.add(candidate.name)
         self._table.show_rows(rows)
         self.set_class(bool(self.candidates), "-chosen")
         self._table.border_title = f"{len(self.candidates)} to import"
         self._describe()
 
-    def _say(self, words: str) -> None:
-        if words:
-            self.query_one("#add-said", Static).update(words)
+    def _show_message(self, text: str) -> None:
+        if text:
+            self.query_one("#add-said", Static).update(text)
 
     @on(DataTable.RowHighlighted)
     def _describe(self) -> None:
@@ -230,15 +234,17 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
         candidate = self.chosen
         if candidate is None:
             return
-        taken = {*self._taken, *(c.name for c in self.candidates if c is not candidate)}
+        used_names = {*self._used_names, *(c.name for c in self.candidates if c is not candidate)}
         kind = candidate.header.kind if candidate.header is not None else "not readable"
         warnings = candidate.header.warnings if candidate.header is not None else ()
-        self._say("\n".join([f"{candidate.path}  {kind}", trouble(candidate, taken)[1], *warnings]).strip())
+        self._show_message(
+            "\n".join([f"{candidate.path}  {kind}", import_problem(candidate, used_names)[1], *warnings]).strip()
+        )
 
     # Options
 
     @property
-    def chosen(self) -> Candidate | None:
+    def chosen(self) -> ImportFile | None:
         """The file under the cursor."""
         key = self._table.row_key
         return next((candidate for candidate in self.candidates if str(candidate.path) == key), None)
@@ -246,18 +252,18 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
     def change(self, paths: Collection[Path], **changes: Any) -> None:
         """Give some files other options."""
         self.candidates = [c.with_options(**changes) if c.path in paths else c for c in self.candidates]
-        self._show()
+        self._show_rows()
 
     def ask_voxel_size(self, paths: Sequence[Path]) -> None:
         """Ask for the voxel size of files."""
-        which = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
+        files_text = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
 
-        def take(answer: str | None) -> None:
+        def on_answer(answer: str | None) -> None:
             if answer:
                 self.change(paths, voxel_size_angstrom=float(answer))
 
         hint = "Å per voxel of the file, before binning, such as 13.48"
-        self.app.push_screen(Ask(f"Voxel size of {which}", hint, check=_check_voxel_size), take)
+        self.app.push_screen(AskText(f"Voxel size of {files_text}", hint, check=_check_voxel_size), on_answer)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the options of a file only where one is listed."""
@@ -290,11 +296,11 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
 
     def action_bin(self) -> None:
         """Go to the next binning."""
-        self._change(factor=_next(BINNINGS, self._request.factor))
+        self._change(factor=_next_value(BINNINGS, self._request.factor))
 
     def action_sign(self) -> None:
         """Go to the next way of reading bytes."""
-        self._change(byte_sign=_next(BYTE_SIGNS, self._request.byte_sign))
+        self._change(byte_sign=_next_value(BYTE_SIGNS, self._request.byte_sign))
 
     def action_name(self) -> None:
         """Ask for the name in the project."""
@@ -303,18 +309,18 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
             return
         path = candidate.path
 
-        def take(answer: str | None) -> None:
+        def on_answer(answer: str | None) -> None:
             if answer:
                 self.change([path], name=answer)
 
         hint = "letters, digits, dots, dashes and underscores"
-        self.app.push_screen(Ask(f"Name of {path.name}", hint, value=candidate.name, check=_check_name), take)
+        self.app.push_screen(AskText(f"Name of {path.name}", hint, value=candidate.name, check=_check_name), on_answer)
 
     def action_drop(self) -> None:
         """Take the file out of the list."""
         if self.chosen is not None:
             self.candidates.remove(self.chosen)
-            self._show()
+            self._show_rows()
             self.refresh_bindings()
 
     def action_all(self) -> None:
@@ -327,17 +333,17 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
 
     # The end
 
-    def action_bring(self) -> None:
+    def action_import(self) -> None:
         """Import what is listed, or go to the first file that is not ready."""
         if not self.candidates:
-            self._say("No file is listed yet.")
+            self._show_message("No file is listed yet.")
             return
-        stuck = first_trouble(self.candidates, self._taken)
-        if stuck is None:
+        problem_row = first_problem(self.candidates, self._used_names)
+        if problem_row is None:
             self.dismiss(self.candidates)
             return
         self._table.focus()
-        self._table.move_cursor(row=stuck)
+        self._table.move_cursor(row=problem_row)
         self._describe()
 
     def action_leave(self) -> None:
@@ -349,20 +355,20 @@ class AddFiles(Dialog["list[Candidate] | EmanRequest"]):
 
     def action_copy(self) -> None:
         """Copy the commands that import what is listed."""
-        lines = [command_line(import_words(*batch, self._root)) for batch in batches(self.candidates)]
+        lines = [format_command(import_argv(*batch, self._root)) for batch in group_into_batches(self.candidates)]
         self.app.copy_to_clipboard("\n".join(lines))
         self.notify("\n".join(lines) or "Nothing is listed.", title="Copied")
 
 
-def _eman_folder(text: str) -> Path | None:
+def _eman2_folder(text: str) -> Path | None:
     """Return the folder that is typed if it is a project of EMAN2."""
-    from tomoseg_tui.workflow.eman2.project import is_eman_project  # noqa: PLC0415  # few come from EMAN2
+    from tomoseg_tui.workflow.eman2.project import is_eman2_project  # noqa: PLC0415  # few come from EMAN2
 
     try:
         folder = Path(text).expanduser()
     except RuntimeError:  # no such user's home
         return None
-    return folder if is_eman_project(folder) else None
+    return folder if is_eman2_project(folder) else None
 
 
 def _check_name(text: str) -> None:
@@ -371,30 +377,30 @@ def _check_name(text: str) -> None:
 
 def _check_voxel_size(text: str) -> None:
     try:
-        good = 0 < float(text) < float("inf")
+        is_valid = 0 < float(text) < float("inf")
     except ValueError:
-        good = False
-    if not good:
+        is_valid = False
+    if not is_valid:
         raise UsageError(f"{text!r} is no voxel size.", "Give Å per voxel, such as 13.48.")
 
 
-def _cells(candidate: Candidate, note: str) -> tuple[str | Text, ...]:
+def _cells(candidate: ImportFile, note: str) -> tuple[str | Text, ...]:
     request, header = candidate.request, candidate.header
     shape = " ".join(str(n) for n in header.grid.shape_zyx) if header is not None else ""
     voxel_size = candidate.voxel_size_angstrom
-    turned = {"dark": "dark→bright", "bright": "bright→dark"}
+    inverted = {"dark": "dark→bright", "bright": "bright→dark"}
     return (
         candidate.name,
         Text(note or "ready", style="bold" if note else "dim"),
         f"{voxel_size:g}" if voxel_size is not None else "?",
         shape,
-        turned[request.polarity] if request.invert else request.polarity,
+        inverted[request.polarity] if request.invert else request.polarity,
         "link" if request.link else "copy",
         str(request.factor),
         request.byte_sign or "header",
     )
 
 
-def _next(values: Sequence[Any], value: object) -> Any:
+def _next_value(values: Sequence[Any], value: object) -> Any:
     """Return the value after this one, the first after the last."""
     return values[(values.index(value) + 1) % len(values)]

@@ -9,12 +9,12 @@ from textual.widgets import Input, Static
 
 from tomoseg_tui.core.names import IGNORE
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.workflow.eman2.box_sets import Meaning, feature_name, guess, read_meaning, sounds_negative
+from tomoseg_tui.workflow.eman2.box_sets import Meaning, feature_name, guess_meanings, parse_meaning, sounds_negative
 
 MEANING_HINT = "Say what each set shows: FEATURE, FEATURE:negative (none of it), *:negative, or ignore to leave it out."
 
 
-class SetRow(Horizontal):
+class BoxSetRow(Horizontal):
     """One set.
 
     Parameters
@@ -35,7 +35,7 @@ class SetRow(Horizontal):
         """Make the line."""
         yield Static(self.set_name, classes="set-name", markup=False)
         yield Input(
-            self._meaning.word, placeholder=IGNORE, suggester=SuggestFromList([IGNORE, "*:negative"]), compact=True
+            self._meaning.text, placeholder=IGNORE, suggester=SuggestFromList([IGNORE, "*:negative"]), compact=True
         )
         yield Static(self._count, classes="set-count", markup=False)
 
@@ -43,12 +43,12 @@ class SetRow(Horizontal):
         """Return what is typed; nothing leaves the set out."""
         typed = self.query_one(Input).value.strip()
         try:
-            return read_meaning(typed or IGNORE)
+            return parse_meaning(typed or IGNORE)
         except TomosegError as fault:
             raise UsageError(f"{self.set_name}: {fault.fault}", fault.fix) from fault
 
 
-class SetRows(VerticalScroll):
+class BoxSetRows(VerticalScroll):
     """All sets.
 
     Parameters
@@ -63,9 +63,9 @@ class SetRows(VerticalScroll):
 
     def compose(self) -> ComposeResult:
         """Make the lines."""
-        meanings = guess(self._counts)
+        meanings = guess_meanings(self._counts)
         for name, count in self._counts.items():
-            yield SetRow(name, meanings[name], count)
+            yield BoxSetRow(name, meanings[name], count)
 
     def read(self) -> dict[str, Meaning]:
         """Return what must be said: a set that is the feature of its name need not be.
@@ -75,18 +75,18 @@ class SetRows(VerticalScroll):
         UsageError
             If something else is typed than a meaning.
         """
-        typed = {row.set_name: row.read() for row in self.query(SetRow)}
-        return {name: meaning for name, meaning in typed.items() if _must_be_said(name, meaning)}
+        meanings = {row.set_name: row.read() for row in self.query(BoxSetRow)}
+        return {name: meaning for name, meaning in meanings.items() if _is_not_default(name, meaning)}
 
 
-def _must_be_said(name: str, meaning: Meaning) -> bool:
+def _is_not_default(name: str, meaning: Meaning) -> bool:
     return sounds_negative(name) or meaning != Meaning(feature_name(name))
 
 
-def counted(**numbers: int) -> str:
+def format_counts(**numbers: int) -> str:
     """Return counts in words, those of nothing left out: ``counted(box=3, tile=1)`` is "3 boxes, 1 tile"."""
     return ", ".join(
-        f"{number} {what}{'' if number == 1 else 'es' if what.endswith('x') else 's'}"
-        for what, number in numbers.items()
+        f"{number} {noun}{'' if number == 1 else 'es' if noun.endswith('x') else 's'}"
+        for noun, number in numbers.items()
         if number
     )

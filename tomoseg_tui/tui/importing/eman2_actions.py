@@ -8,29 +8,29 @@ from textual.message import Message
 
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.history import remember
-from tomoseg_tui.tui.dialogs.report import Told
-from tomoseg_tui.tui.path_completion import movable_word
+from tomoseg_tui.project.history import append_command
+from tomoseg_tui.tui.dialogs.report import ReportDialog
+from tomoseg_tui.tui.path_completion import path_argument
 from tomoseg_tui.tui.tab_base import Tab
 
 if TYPE_CHECKING:
-    from tomoseg_tui.workflow.eman2.import_plan import EmanRequest
-    from tomoseg_tui.workflow.eman2.import_project import Brought
-    from tomoseg_tui.workflow.eman2.project import EmanProject
+    from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportRequest
+    from tomoseg_tui.workflow.eman2.import_project import Eman2ImportResult
+    from tomoseg_tui.workflow.eman2.project import Eman2Project
 
 
-class EmanImport(Tab):
+class Eman2ImportActions(Tab):
     """A tab from which EMAN2 projects are brought in."""
 
-    class EmanBrought(Message):
+    class Eman2Imported(Message):
         """An EMAN2 project has come in."""
 
-        def __init__(self, done: "Brought") -> None:
+        def __init__(self, result: "Eman2ImportResult") -> None:
             super().__init__()
-            self.done = done
+            self.result = result
 
-    def bring_eman(
-        self, request: "EmanRequest", on_progress: Callable[[float], None], on_end: Callable[[], object]
+    def import_eman2(
+        self, request: "Eman2ImportRequest", on_progress: Callable[[float], None], on_end: Callable[[], object]
     ) -> None:
         """Bring a project in, in a thread.
 
@@ -44,41 +44,41 @@ class EmanImport(Tab):
             Told that it has ended, well or not.
         """
         project = self.tomoseg.project
-        words = request.words(movable_word(request.folder, project.layout.root))
+        argv = request.argv(path_argument(request.folder, project.layout.root))
 
-        def recipe() -> str:
+        def task() -> str:
             try:
-                done = _bring(project, request, words, on_progress)
+                result = _run_import(project, request, argv, on_progress)
             finally:
                 on_end()
-            self.post_message(self.EmanBrought(done))
-            return done.words
+            self.post_message(self.Eman2Imported(result))
+            return result.summary
 
         on_progress(0.0)
-        self.tomoseg.carry_out("", words, recipe)
+        self.tomoseg.run_in_thread("", argv, task)
 
-    @on(EmanBrought)
-    def tell_brought(self, event: EmanBrought) -> None:
+    @on(Eman2Imported)
+    def show_import_result(self, event: Eman2Imported) -> None:
         """List what a user should know, if there is something."""
-        lines = [*event.done.remarks, *event.done.left]
+        lines = [*event.result.remarks, *event.result.skipped]
         if lines:
-            self.app.push_screen(Told("The EMAN2 project", event.done.words, lines))
+            self.app.push_screen(ReportDialog("The EMAN2 project", event.result.summary, lines))
 
 
-def _bring(
-    project: Project, request: "EmanRequest", words: list[str], on_progress: Callable[[float], None]
-) -> "Brought":
+def _run_import(
+    project: Project, request: "Eman2ImportRequest", argv: list[str], on_progress: Callable[[float], None]
+) -> "Eman2ImportResult":
     """Look again, plan and carry out; what has come in before a fault is written into the history."""
     from tomoseg_tui.workflow.eman2.import_plan import plan_import  # noqa: PLC0415
-    from tomoseg_tui.workflow.eman2.import_project import Brought, bring  # noqa: PLC0415  # few come from EMAN2
-    from tomoseg_tui.workflow.eman2.project import look_at  # noqa: PLC0415
+    from tomoseg_tui.workflow.eman2.import_project import Eman2ImportResult, import_eman2_project  # noqa: PLC0415  # few come from EMAN2
+    from tomoseg_tui.workflow.eman2.project import scan_project  # noqa: PLC0415
 
-    found: EmanProject = look_at(request.folder)
-    done = Brought()
+    source_project: Eman2Project = scan_project(request.folder)
+    result = Eman2ImportResult()
     try:
-        bring(project, plan_import(project, found, request), on_progress, done=done)
+        import_eman2_project(project, plan_import(project, source_project, request), on_progress, result=result)
     except TomosegError:
-        if done.has_changed:
-            remember(project.layout.history, words)
+        if result.has_changed:
+            append_command(project.layout.history, argv)
         raise
-    return done
+    return result

@@ -14,7 +14,7 @@ _BINS = 480
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class DensityHistogram:
     """How the densities of a sample are spread."""
 
     counts: NDArray[np.int64]
@@ -25,16 +25,16 @@ class Spread:
     """The 99.9 percentile, or a little more than `low`."""
 
 
-def spread_of(sample: NDArray[np.generic]) -> Spread | None:
+def compute_histogram(sample: NDArray[np.generic]) -> DensityHistogram | None:
     """Count the densities of a sample of any shape; None where nothing is finite. Takes a moment: for threads."""
     finite = sample[np.isfinite(sample)].astype(np.float64)
     if not finite.size:
         return None
-    low, high = (float(end) for end in np.percentile(finite, (0.1, 99.9)))
+    low, high = (float(bound) for bound in np.percentile(finite, (0.1, 99.9)))
     if high <= low:
         low, high = low - 1, low + 1
     counts, _ = np.histogram(finite, bins=_BINS, range=(low, high))
-    return Spread(counts.astype(np.int64), low, high)
+    return DensityHistogram(counts.astype(np.int64), low, high)
 
 
 def histogram_rows(counts: NDArray[np.int64], columns: int, rows: int) -> list[str]:
@@ -56,8 +56,8 @@ def histogram_rows(counts: NDArray[np.int64], columns: int, rows: int) -> list[s
     """
     starts = np.arange(columns) * counts.size // columns
     sums = np.add.reduceat(counts, starts)  # (columns,)
-    most = int(sums.max(initial=0)) or 1
-    heights = np.where(sums > 0, np.maximum(np.rint(sums * (8 * rows) / most), 1), 0).astype(int)  # eighths
+    highest = int(sums.max(initial=0)) or 1
+    heights = np.where(sums > 0, np.maximum(np.rint(sums * (8 * rows) / highest), 1), 0).astype(int)  # eighths
     return ["".join(_EIGHTHS[min(max(height - 8 * row, 0), 8)] for height in heights) for row in range(rows)][::-1]
 
 
@@ -66,19 +66,19 @@ class Histogram(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
-        self._spread: Spread | None = None
+        self._histogram: DensityHistogram | None = None
 
-    def show(self, spread: Spread | None) -> None:
+    def show(self, histogram: DensityHistogram | None) -> None:
         """Show how densities are spread, or nothing."""
-        self._spread = spread
+        self._histogram = histogram
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """Draw one row, with as many columns as there is room for; below them the axis."""
         columns, rows = min(self.size.width, _BINS), self.size.height - 1
-        if self._spread is None or columns < 1 or rows < 1:
+        if self._histogram is None or columns < 1 or rows < 1:
             return Strip.blank(self.size.width, self.rich_style)
-        low, high = f"{self._spread.low:.4g}", f"{self._spread.high:.4g}"
+        low, high = f"{self._histogram.low:.4g}", f"{self._histogram.high:.4g}"
         axis = f"{low}{high:>{max(columns - len(low), 1)}}"
-        line = axis if y == rows else histogram_rows(self._spread.counts, columns, rows)[y]
+        line = axis if y == rows else histogram_rows(self._histogram.counts, columns, rows)[y]
         return Strip([Segment(line, self.rich_style)])

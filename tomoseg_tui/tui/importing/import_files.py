@@ -8,16 +8,16 @@ from typing import Any
 from tomoseg_tui.core.names import name_from_file
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.history import remember
-from tomoseg_tui.tui.path_completion import movable_word
+from tomoseg_tui.project.history import append_command
+from tomoseg_tui.tui.path_completion import path_argument
 from tomoseg_tui.workflow.tomograms.import_tomograms import (
-    Imported,
+    ImportedTomogram,
     ImportRequest,
     Progress,
     import_volumes,
-    is_believed,
+    is_plausible_voxel_size,
 )
-from tomoseg_tui.workflow.tomograms.preview import FileFacts, read_file_facts
+from tomoseg_tui.workflow.tomograms.preview import VolumeHeader, read_volume_header
 
 BINNINGS = (1, 2, 3, 4, 5, 6, 8)
 """Voxels averaged along each axis, as the key goes through them."""
@@ -26,12 +26,12 @@ BYTE_SIGNS = (None, "signed", "unsigned")
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ImportFile:
     """One file that is to be imported."""
 
     path: Path
     request: ImportRequest
-    header: FileFacts | None
+    header: VolumeHeader | None
     """None where the file cannot be read."""
     fault: str = ""
     """Why it cannot be read."""
@@ -46,28 +46,28 @@ class Candidate:
         """Å/voxel of the file as far as it is believed."""
         if self.request.voxel_size_angstrom is not None:
             return self.request.voxel_size_angstrom
-        said = self.header.grid.voxel_size_angstrom if self.header is not None else 0.0
-        return said if is_believed(said) else None
+        stated = self.header.grid.voxel_size_angstrom if self.header is not None else 0.0
+        return stated if is_plausible_voxel_size(stated) else None
 
-    def with_options(self, **changes: Any) -> "Candidate":
+    def with_options(self, **changes: Any) -> "ImportFile":
         """Return it with other options."""
         return replace(self, request=replace(self.request, **changes))
 
 
-def read_candidate(path: Path, request: ImportRequest) -> Candidate:
+def read_import_file(path: Path, request: ImportRequest) -> ImportFile:
     """Look at a file that somebody wants to import; takes a moment, so only threads call it."""
     try:
-        return Candidate(path, request, read_file_facts(path, byte_sign=request.byte_sign))
+        return ImportFile(path, request, read_volume_header(path, byte_sign=request.byte_sign))
     except TomosegError as fault:
-        return Candidate(path, request, None, f"{fault.fault} {fault.fix}")
+        return ImportFile(path, request, None, f"{fault.fault} {fault.fix}")
 
 
-def trouble(candidate: Candidate, taken: Collection[str]) -> tuple[str, str]:
+def import_problem(candidate: ImportFile, used_names: Collection[str]) -> tuple[str, str]:
     """Return what keeps a file from being imported, in two words and in a sentence; empty if nothing does."""
     request = candidate.request
     if candidate.header is None:
         return "unreadable", candidate.fault
-    if candidate.name in taken:
+    if candidate.name in used_names:
         return "name taken", f"There is a tomogram {candidate.name} already: n gives another name."
     if candidate.voxel_size_angstrom is None:
         return "voxel size?", "The header says 0 or 1 Å/voxel, which nobody has set: v says what it really is."
@@ -78,42 +78,42 @@ def trouble(candidate: Candidate, taken: Collection[str]) -> tuple[str, str]:
     return "", ""
 
 
-def first_trouble(candidates: Sequence[Candidate], taken: Collection[str]) -> int | None:
+def first_problem(candidates: Sequence[ImportFile], used_names: Collection[str]) -> int | None:
     """Return the number of the first file that cannot be imported yet, None if all can."""
-    seen = set(taken)
+    all_names = set(used_names)
     for number, candidate in enumerate(candidates):
-        if trouble(candidate, seen)[0]:
+        if import_problem(candidate, all_names)[0]:
             return number
-        seen.add(candidate.name)
+        all_names.add(candidate.name)
     return None
 
 
-def import_words(files: Sequence[Path], request: ImportRequest, root: Path) -> list[str]:
+def import_argv(files: Sequence[Path], request: ImportRequest, root: Path) -> list[str]:
     """Return the arguments of the command that imports files with these options."""
-    words = ["import", *(movable_word(file, root) for file in files)]
-    words += ["--name", request.name] if request.name else []
-    words += ["--link"] if request.link else []
+    argv = ["import", *(path_argument(file, root) for file in files)]
+    argv += ["--name", request.name] if request.name else []
+    argv += ["--link"] if request.link else []
     voxel_size = request.voxel_size_angstrom
-    words += ["--voxel-size", f"{voxel_size:g}"] if voxel_size is not None else []
-    words += ["--polarity", request.polarity] if request.polarity != "dark" else []
-    words += ["--bin", str(request.factor)] if request.factor != 1 else []
-    words += ["--invert"] if request.invert else []
-    return words + (["--bytes", request.byte_sign] if request.byte_sign is not None else [])
+    argv += ["--voxel-size", f"{voxel_size:g}"] if voxel_size is not None else []
+    argv += ["--polarity", request.polarity] if request.polarity != "dark" else []
+    argv += ["--bin", str(request.factor)] if request.factor != 1 else []
+    argv += ["--invert"] if request.invert else []
+    return argv + (["--bytes", request.byte_sign] if request.byte_sign is not None else [])
 
 
-Batch = tuple[list[Path], ImportRequest]
+ImportBatch = tuple[list[Path], ImportRequest]
 """Files of one command."""
 
 
-def batches(candidates: Sequence[Candidate]) -> list[Batch]:
+def group_into_batches(candidates: Sequence[ImportFile]) -> list[ImportBatch]:
     """Return the files in their order, neighbours with the same options together."""
-    found: list[Batch] = []
+    groups: list[ImportBatch] = []
     for candidate in candidates:
-        if found and candidate.request.name is None and found[-1][1] == candidate.request:
-            found[-1][0].append(candidate.path)
+        if groups and candidate.request.name is None and groups[-1][1] == candidate.request:
+            groups[-1][0].append(candidate.path)
         else:
-            found.append(([candidate.path], candidate.request))
-    return found
+            groups.append(([candidate.path], candidate.request))
+    return groups
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class ImportedFiles:
     remarks: tuple[str, ...]
 
 
-def import_all(project: Project, wanted: Sequence[Batch], on_progress: Progress) -> ImportedFiles:
+def import_all(project: Project, batches: Sequence[ImportBatch], on_progress: Progress) -> ImportedFiles:
     """Import batch by batch, and write all but the last into the history: that one is the caller's.
 
     Raises
@@ -132,19 +132,22 @@ def import_all(project: Project, wanted: Sequence[Batch], on_progress: Progress)
     TomosegError
         If a batch cannot be imported; those before it are in the project, and that is said.
     """
-    done: list[Imported] = []
-    for number, (files, request) in enumerate(wanted):
+    imported: list[ImportedTomogram] = []
+    for number, (files, request) in enumerate(batches):
         if number:
-            remember(project.layout.history, import_words(*wanted[number - 1], project.layout.root))
+            append_command(project.layout.history, import_argv(*batches[number - 1], project.layout.root))
         try:
-            done += import_volumes(project, files, request, _share(on_progress, number, len(wanted)))
+            imported += import_volumes(project, files, request, _batch_progress(on_progress, number, len(batches)))
         except TomosegError as fault:
-            if not done:
+            if not imported:
                 raise
-            names = ", ".join(one.name for one in done)
+            names = ", ".join(tomogram.name for tomogram in imported)
             raise UsageError(f"{fault.fault} Before it came in: {names}.", fault.fix) from fault
-    return ImportedFiles(tuple(one.name for one in done), tuple(remark for one in done for remark in one.remarks))
+    return ImportedFiles(
+        tuple(tomogram.name for tomogram in imported),
+        tuple(remark for tomogram in imported for remark in tomogram.remarks),
+    )
 
 
-def _share(on_progress: Progress, number: int, batches_in_all: int) -> Progress:
-    return lambda part: on_progress((number + part) / batches_in_all)
+def _batch_progress(on_progress: Progress, number: int, batch_count: int) -> Progress:
+    return lambda fraction: on_progress((number + fraction) / batch_count)

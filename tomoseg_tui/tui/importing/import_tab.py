@@ -16,43 +16,43 @@ from textual.widgets import DataTable, Static
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import chain_in_words
+from tomoseg_tui.project.records import format_filter_chain
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.ask_text import AskText
 from tomoseg_tui.tui.dialogs.confirm import Confirm
-from tomoseg_tui.tui.format import when
-from tomoseg_tui.tui.importing.add_files_dialog import AddFiles
-from tomoseg_tui.tui.importing.eman2_actions import EmanImport
-from tomoseg_tui.tui.importing.histogram import Histogram, Spread, spread_of
-from tomoseg_tui.tui.importing.import_files import Candidate, batches, import_all, import_words
-from tomoseg_tui.tui.importing.preprocess_dialog import Filters, preprocess_words
-from tomoseg_tui.tui.session import Session
-from tomoseg_tui.tui.shared_actions.file_actions import ExportKeys, PictureKeys
-from tomoseg_tui.tui.state.snapshot import Facts, TomogramFacts
+from tomoseg_tui.tui.format import format_time
+from tomoseg_tui.tui.importing.add_files_dialog import AddFilesDialog
+from tomoseg_tui.tui.importing.eman2_actions import Eman2ImportActions
+from tomoseg_tui.tui.importing.histogram import DensityHistogram, Histogram, compute_histogram
+from tomoseg_tui.tui.importing.import_files import ImportFile, group_into_batches, import_all, import_argv
+from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog, preprocess_argv
+from tomoseg_tui.tui.session import TuiSession
+from tomoseg_tui.tui.shared_actions.file_actions import ExportActions, PictureActions
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.empty import Empty
-from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
-from tomoseg_tui.tui.widgets.giving_table import GivingTable
+from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
+from tomoseg_tui.tui.widgets.giving_table import PassthroughTable
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
-from tomoseg_tui.workflow.tomograms.preview import look_at_middle
+from tomoseg_tui.workflow.tomograms.preview import load_middle_slice
 from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomogram
-from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity, odd_tomograms
+from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity, tomogram_oddities
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 if TYPE_CHECKING:
-    from tomoseg_tui.workflow.eman2.import_plan import EmanRequest
+    from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportRequest
 
 _COLUMNS = (" ", "tomogram", "z y x", "Å/voxel", "protein", "differs in", "tiles", "maps", "type")
 _MARK = "*"
 
 
-def _hidden(key: str, action: str, words: str, tooltip: str) -> Binding:
+def _hidden(key: str, action: str, description: str, tooltip: str) -> Binding:
     """Return a key that the help shows and the footer has no room for."""
-    return Binding(key, action, words, show=False, id=f"import.{action}", tooltip=tooltip)
+    return Binding(key, action, description, show=False, id=f"import.{action}", tooltip=tooltip)
 
 
-class ImportTab(EmanImport, ExportKeys, PictureKeys):
+class ImportTab(Eman2ImportActions, ExportActions, PictureActions):
     """Left the tomograms, right the central slice, the histogram, the header and warnings."""
 
     NAME = "import"
@@ -67,31 +67,31 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
         _hidden("slash", "search", "Filter list", "List only what holds some words"),
     ]
 
-    class Looked(Message):
+    class HistogramReady(Message):
         """The middle of a tomogram has been read."""
 
-        def __init__(self, name: str, spread: Spread | None, words: str) -> None:
+        def __init__(self, name: str, histogram: DensityHistogram | None, message: str) -> None:
             super().__init__()
-            self.name, self.spread, self.words = name, spread, words
+            self.name, self.histogram, self.message = name, histogram, message
 
-    class Progress(Message):
+    class ImportProgress(Message):
         """How far an import is; None when it has ended."""
 
-        def __init__(self, done: float | None) -> None:
+        def __init__(self, fraction: float | None) -> None:
             super().__init__()
-            self.done = done
+            self.fraction = fraction
 
         def can_replace(self, message: Message) -> bool:
             """Let a newer figure stand for an older one."""
-            return isinstance(message, ImportTab.Progress)
+            return isinstance(message, ImportTab.ImportProgress)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._facts: Facts | None = None
+        self._snapshot: ProjectSnapshot | None = None
         self._oddities: dict[str, tuple[Oddity, ...]] = {}
         self._marked: set[str] = set()
-        self._words = ""
-        self._seen: TomogramFacts | None = None
+        self._filter_text = ""
+        self._shown_tomogram: TomogramSnapshot | None = None
         self._fault = ""
 
     def compose(self) -> ComposeResult:
@@ -99,7 +99,7 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
         with Container(id="import-body"):
             with Vertical(id="import-list", classes="panel") as panel:
                 panel.border_title = "tomograms"
-                yield GivingTable(*_COLUMNS, id="import-table")
+                yield PassthroughTable(*_COLUMNS, id="import-table")
                 yield FilterLine(id="import-filter")
             with Container(id="import-view", classes="panel"):
                 yield SliceCanvas(id="import-slice")
@@ -119,26 +119,30 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
 
     # Facts
 
-    def show_facts(self, facts: Facts) -> None:
+    def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
         """List the tomograms and mark those that differ from the rest."""
-        self._facts = facts
-        self._oddities = odd_tomograms({tomogram.name: tomogram.record for tomogram in facts.tomograms})
-        self._marked &= {tomogram.name for tomogram in facts.tomograms}
-        self.set_class(not facts.tomograms, "-empty")
+        self._snapshot = snapshot
+        self._oddities = tomogram_oddities({tomogram.name: tomogram.record for tomogram in snapshot.tomograms})
+        self._marked &= {tomogram.name for tomogram in snapshot.tomograms}
+        self.set_class(not snapshot.tomograms, "-empty")
         self._show_rows()
 
     def _show_rows(self) -> None:
-        if self._facts is None:
+        if self._snapshot is None:
             return
-        rows = [(t.name, self._cells(t)) for t in self._facts.tomograms]
-        shown = [(name, cells) for name, cells in rows if fits(" ".join(str(cell) for cell in cells), self._words)]
+        rows = [(t.name, self._cells(t)) for t in self._snapshot.tomograms]
+        shown = [
+            (name, cells)
+            for name, cells in rows
+            if matches_filter(" ".join(str(cell) for cell in cells), self._filter_text)
+        ]
         self.query_one("#import-table", Table).show_rows(shown)
-        listed = f"{len(shown)} of {len(rows)}" if self._words else str(len(rows))
+        listed = f"{len(shown)} of {len(rows)}" if self._filter_text else str(len(rows))
         marked = f", {len(self._marked)} marked" if self._marked else ""
         self.query_one("#import-list").border_title = f"tomograms ({listed}{marked})"
         self._show_chosen()
 
-    def _cells(self, tomogram: TomogramFacts) -> tuple[str | Text, ...]:
+    def _cells(self, tomogram: TomogramSnapshot) -> tuple[str | Text, ...]:
         record = tomogram.record
         return (
             _MARK if tomogram.name in self._marked else " ",
@@ -146,32 +150,32 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
             " ".join(str(n) for n in record.shape_zyx),
             f"{record.voxel_size_angstrom:g}",
             record.polarity,
-            Text(", ".join(oddity.word for oddity in self._oddities[tomogram.name]), style="bold"),
+            Text(", ".join(oddity.label for oddity in self._oddities[tomogram.name]), style="bold"),
             str(len(tomogram.tiles)),
             str(len(tomogram.maps)),
             record.type.replace("mode ", ""),
         )
 
     @property
-    def chosen(self) -> TomogramFacts | None:
+    def chosen(self) -> TomogramSnapshot | None:
         """The tomogram under the cursor."""
-        return self._facts.tomogram(self.query_one("#import-table", Table).row_key) if self._facts else None
+        return self._snapshot.tomogram(self.query_one("#import-table", Table).row_key) if self._snapshot else None
 
     @on(DataTable.RowHighlighted, "#import-table")
     def _show_chosen(self) -> None:
         """Show the tomogram under the cursor, if it is another or has changed."""
         tomogram = self.chosen
-        if tomogram == self._seen:
+        if tomogram == self._shown_tomogram:
             return
-        before, self._seen = self._seen, tomogram
+        previous, self._shown_tomogram = self._shown_tomogram, tomogram
         panel = self.query_one("#import-view")
         panel.border_title = tomogram.name if tomogram is not None else ""
-        self.query_one("#import-facts", Static).update(_described(tomogram) if tomogram is not None else "")
-        if before is None or tomogram is None or (before.name, before.record) != (tomogram.name, tomogram.record):
+        self.query_one("#import-facts", Static).update(_describe_tomogram(tomogram) if tomogram is not None else "")
+        if previous is None or tomogram is None or (previous.name, previous.record) != (tomogram.name, tomogram.record):
             self._open(tomogram)
-        self._say_odd()
+        self._show_warnings()
 
-    def _open(self, tomogram: TomogramFacts | None) -> None:
+    def _open(self, tomogram: TomogramSnapshot | None) -> None:
         canvas, self._fault = self.query_one(SliceCanvas), ""
         self.query_one(Histogram).show(None)
         if tomogram is None:
@@ -179,30 +183,30 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
             return
         path = self.tomoseg.project.layout.tomogram_folder(tomogram.name) / tomogram.record.file  # a link is absolute
         canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(tomogram.record))
-        self._look(self.tomoseg.project, tomogram.name)
+        self._load_histogram(self.tomoseg.project, tomogram.name)
 
     @work(thread=True, exclusive=True, group="histogram")
-    def _look(self, project: Project, name: str) -> None:
+    def _load_histogram(self, project: Project, name: str) -> None:
         try:
-            self.post_message(self.Looked(name, spread_of(look_at_middle(project, name)), ""))
+            self.post_message(self.HistogramReady(name, compute_histogram(load_middle_slice(project, name)), ""))
         except TomosegError as fault:
-            self.post_message(self.Looked(name, None, f"{fault.fault} {fault.fix}"))
+            self.post_message(self.HistogramReady(name, None, f"{fault.fault} {fault.fix}"))
 
-    @on(Looked)
-    def take_look(self, event: Looked) -> None:
+    @on(HistogramReady)
+    def show_histogram(self, event: HistogramReady) -> None:
         """Show the histogram, or why there is none."""
-        if self._seen is not None and event.name == self._seen.name:
-            self.query_one(Histogram).show(event.spread)
-            self._fault = event.words
-            self._say_odd()
+        if self._shown_tomogram is not None and event.name == self._shown_tomogram.name:
+            self.query_one(Histogram).show(event.histogram)
+            self._fault = event.message
+            self._show_warnings()
 
-    def _say_odd(self) -> None:
-        odd = self._oddities.get(self._seen.name, ()) if self._seen is not None else ()
-        lines = [f"! {oddity.word}: {oddity.text}" for oddity in odd]
+    def _show_warnings(self) -> None:
+        oddities = self._oddities.get(self._shown_tomogram.name, ()) if self._shown_tomogram is not None else ()
+        lines = [f"! {oddity.label}: {oddity.text}" for oddity in oddities]
         lines += [f"! {self._fault}"] if self._fault else []
-        said = self.query_one("#import-odd", Static)
-        said.update("\n".join(lines))
-        said.display = bool(lines)
+        label = self.query_one("#import-odd", Static)
+        label.update("\n".join(lines))
+        label.display = bool(lines)
 
     # Filter line and marks
 
@@ -211,9 +215,9 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
         self.query_one(FilterLine).open(self.query_one("#import-table"))
 
     @on(FilterLine.Filtered)
-    def take_words(self, event: FilterLine.Filtered) -> None:
+    def filter_list(self, event: FilterLine.Filtered) -> None:
         """Show what fits."""
-        self._words = event.words
+        self._filter_text = event.text
         self._show_rows()
 
     def action_mark(self) -> None:
@@ -227,60 +231,62 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
 
     def action_add(self) -> None:
         """Ask for files and import them."""
-        if self._facts is not None:
-            taken = {tomogram.name for tomogram in self._facts.tomograms}
+        if self._snapshot is not None:
+            used_names = {tomogram.name for tomogram in self._snapshot.tomograms}
             root = self.tomoseg.project.layout.root
-            self.app.push_screen(AddFiles(Path.cwd(), root, taken), self._bring)
+            self.app.push_screen(AddFilesDialog(Path.cwd(), root, used_names), self._import)
 
-    def _bring(self, candidates: "list[Candidate] | EmanRequest | None") -> None:
+    def _import(self, candidates: "list[ImportFile] | Eman2ImportRequest | None") -> None:
         if not candidates:
             return
         if not isinstance(candidates, list):
-            self.bring_eman(candidates, self._tell_progress, lambda: self.post_message(self.Progress(None)))
+            self.import_eman2(candidates, self._post_progress, lambda: self.post_message(self.ImportProgress(None)))
             return
-        project, wanted = self.tomoseg.project, batches(candidates)
-        words = import_words(*wanted[-1], project.layout.root)
+        project, batches = self.tomoseg.project, group_into_batches(candidates)
+        argv = import_argv(*batches[-1], project.layout.root)
         names = ", ".join(candidate.name for candidate in candidates)
 
-        def bring() -> Any:
+        def run_import() -> Any:
             try:
-                return import_all(project, wanted, self._tell_progress)
+                return import_all(project, batches, self._post_progress)
             finally:
-                self.post_message(self.Progress(None))
+                self.post_message(self.ImportProgress(None))
 
-        self.post_message(self.Progress(0.0))
-        self.tomoseg.carry_out(f"Imported {names}.", words, bring)
+        self.post_message(self.ImportProgress(0.0))
+        self.tomoseg.run_in_thread(f"Imported {names}.", argv, run_import)
 
-    def _tell_progress(self, done: float) -> None:
-        self.post_message(self.Progress(done))
+    def _post_progress(self, fraction: float) -> None:
+        self.post_message(self.ImportProgress(fraction))
 
-    @on(Progress)
-    def show_progress(self, event: Progress) -> None:
+    @on(ImportProgress)
+    def show_progress(self, event: ImportProgress) -> None:
         """Say how far the import is."""
         line = self.query_one("#import-progress", Static)
-        line.display = event.done is not None
-        line.update(f" importing: {event.done or 0:.0%}")
+        line.display = event.fraction is not None
+        line.update(f" importing: {event.fraction or 0:.0%}")
 
     def action_filter(self) -> None:
         """Ask for filters and start the job."""
-        if self._facts is None or self.chosen is None:
+        if self._snapshot is None or self.chosen is None:
             return
-        marked = [tomogram for tomogram in self._facts.tomograms if tomogram.name in self._marked]
-        form = Filters(self.tomoseg.project, marked or [self.chosen], others=self._facts.running > 0)
-        self.app.push_screen(form, self._start_filter)
+        marked = [tomogram for tomogram in self._snapshot.tomograms if tomogram.name in self._marked]
+        dialog = PreprocessDialog(
+            self.tomoseg.project, marked or [self.chosen], has_running_jobs=self._snapshot.running_count > 0
+        )
+        self.app.push_screen(dialog, self._start_filter)
 
     def _start_filter(self, request: PreprocessRequest | None) -> None:
         if request is None:
             return
         project = self.tomoseg.project
-        made = " ".join(request.target(name) for name in request.tomograms)
+        output_names = " ".join(request.target(name) for name in request.tomograms)
 
         def prepare() -> tuple[str, str, dict[str, Any]]:
             check_preprocess(project, request)
-            return "preprocess", made, msgspec.to_builtins(request)
+            return "preprocess", output_names, msgspec.to_builtins(request)
 
         self._marked.clear()
-        self.tomoseg.start_job(preprocess_words(request), prepare)
+        self.tomoseg.start_job(preprocess_argv(request), prepare)
 
     async def action_tiles(self) -> None:
         """Open the Tiles tab on this tomogram."""
@@ -301,11 +307,13 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
 
         def rename(new: str | None) -> None:
             if new and new != old:
-                words = ["tomograms", "rename", old, new]
-                self.tomoseg.carry_out(f"{old} is called {new} now.", words, lambda: rename_tomogram(project, old, new))
+                argv = ["tomograms", "rename", old, new]
+                self.tomoseg.run_in_thread(
+                    f"{old} is called {new} now.", argv, lambda: rename_tomogram(project, old, new)
+                )
 
         hint = "Its tiles, annotations, maps and labels go along."
-        self.app.push_screen(Ask(f"New name of {old}", hint, value=old, check=_check_name), rename)
+        self.app.push_screen(AskText(f"New name of {old}", hint, value=old, check=_check_name), rename)
 
     def action_remove(self) -> None:
         """Ask, then move the tomogram to the trash."""
@@ -316,10 +324,10 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
 
         def remove(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
             if answer:
-                words = ["tomograms", "remove", name]
-                self.tomoseg.carry_out(f"{name} is in the trash.", words, lambda: remove_tomogram(project, name))
+                argv = ["tomograms", "remove", name]
+                self.tomoseg.run_in_thread(f"{name} is in the trash.", argv, lambda: remove_tomogram(project, name))
 
-        self.app.push_screen(Confirm(f"Remove {name}?", _what_goes(chosen), yes="Remove"), remove)
+        self.app.push_screen(Confirm(f"Remove {name}?", _describe_removal(chosen), yes="Remove"), remove)
 
     def volume_names(self) -> list[str]:
         """Return the tomogram under the cursor."""
@@ -327,13 +335,13 @@ class ImportTab(EmanImport, ExportKeys, PictureKeys):
 
     # The frame asks
 
-    def command_words(self) -> list[str] | None:
+    def command_argv(self) -> list[str] | None:
         """Return the command that filters what is marked, else the one that shows the tomogram."""
         if self._marked:
             return ["preprocess", *sorted(self._marked)]
         return ["show", self.chosen.name] if self.chosen is not None else None
 
-    def session(self, session: Session) -> Session:
+    def updated_session(self, session: TuiSession) -> TuiSession:
         """Return the session with the tomogram under the cursor, if no tab knows better."""
         chosen = self.chosen
         return replace(session, tomogram=chosen.name) if chosen is not None and session.tomogram is None else session
@@ -343,14 +351,19 @@ def _check_name(text: str) -> None:
     check_name(text, "tomogram")
 
 
-def _what_goes(tomogram: TomogramFacts) -> str:
-    own = sum(tile.place.tomogram == tomogram.name for tile in tomogram.tiles)
-    along = f"Tiles with their annotations ({own}), maps ({len(tomogram.maps)}), label volumes ({len(tomogram.labels)})"
-    stays = " The linked file itself stays where it is." if tomogram.record.linked else ""
-    return f"{along} go along. All of it is moved into the project's trash, from where it can be brought back.{stays}"
+def _describe_removal(tomogram: TomogramSnapshot) -> str:
+    tile_count = sum(tile.location.tomogram == tomogram.name for tile in tomogram.tiles)
+    moved = (
+        f"Tiles with their annotations ({tile_count}), maps ({len(tomogram.maps)}), label volumes "
+        f"({len(tomogram.labels)})"
+    )
+    link_note = " The linked file itself stays where it is." if tomogram.record.linked else ""
+    return (
+        f"{moved} go along. All of it is moved into the project's trash, from where it can be brought back.{link_note}"
+    )
 
 
-def _described(tomogram: TomogramFacts) -> str:
+def _describe_tomogram(tomogram: TomogramSnapshot) -> str:
     """Say what a tomogram is, in lines that fit 38 columns where they can."""
     record = tomogram.record
     nz, ny, nx = record.shape_zyx
@@ -362,8 +375,8 @@ def _described(tomogram: TomogramFacts) -> str:
         f"origin {x:g}, {y:g}, {z:g} Å",
         record.type,
         f"mean {record.mean:.4g}, sigma {record.sigma:.4g}",
-        f"{'linked' if record.linked else 'made'} from {record.made_from or '?'}, {when(record.imported)}",
+        f"{'linked' if record.linked else 'made'} from {record.made_from or '?'}, {format_time(record.imported)}",
     ]
     binned = [f"binned by {record.binned}"] if record.binned > 1 else []
-    made = [*binned, *([chain_in_words(record.chain)] if record.chain else [])]
-    return "\n".join([*lines, *([", ".join(made)] if made else [])])
+    processing = [*binned, *([format_filter_chain(record.chain)] if record.chain else [])]
+    return "\n".join([*lines, *([", ".join(processing)] if processing else [])])

@@ -17,44 +17,44 @@ from textual.widgets import Footer, Input, Static
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.history import command_line
+from tomoseg_tui.project.history import format_command
 from tomoseg_tui.render.greys import to_grey, window_from_sample
 from tomoseg_tui.render.renderer import Picture
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 from tomoseg_tui.tui.dialogs.base import Dialog
-from tomoseg_tui.tui.state.snapshot import TomogramFacts
-from tomoseg_tui.tui.widgets.benchmark_runner import measure_key
-from tomoseg_tui.tui.widgets.cost_line import PriceLine
+from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
+from tomoseg_tui.tui.widgets.benchmark_runner import measure_binding
+from tomoseg_tui.tui.widgets.cost_line import CostLine
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
-from tomoseg_tui.workflow.tomograms.preview import FilterView, preview_filters
+from tomoseg_tui.workflow.tomograms.preview import FilterPreview, preview_filters
 
-USUAL = PreprocessRequest(())
+DEFAULTS = PreprocessRequest(())
 """The settings that the command has too."""
-PAUSE_SECONDS = 0.3
+PREVIEW_DELAY_SECONDS = 0.3
 """Typing rests this long before the picture is made anew."""
 _FIELDS = (
-    ("lowpass", "low-pass", f"{USUAL.lowpass:g}"),
-    ("highpass", "high-pass", f"{USUAL.highpass:g}"),
-    ("clamp", "clamp", f"{USUAL.clamp:g}"),
+    ("lowpass", "low-pass", f"{DEFAULTS.lowpass:g}"),
+    ("highpass", "high-pass", f"{DEFAULTS.highpass:g}"),
+    ("clamp", "clamp", f"{DEFAULTS.clamp:g}"),
     ("factor", "bin", "1"),
-    ("tag", "tag", USUAL.tag),
+    ("tag", "tag", DEFAULTS.tag),
 )
 """Name, words and usual value of each setting."""
 
 
-def preprocess_words(request: PreprocessRequest) -> list[str]:
+def preprocess_argv(request: PreprocessRequest) -> list[str]:
     """Return the arguments of the command that filters with these settings; usual ones are left out."""
-    words = ["preprocess", *request.tomograms]
+    argv = ["preprocess", *request.tomograms]
     if request.filtered:
         for name in ("lowpass", "highpass", "clamp"):
             value = getattr(request, name)
-            words += [f"--{name}", f"{value:g}"] if value != getattr(USUAL, name) else []
-    words += ["--bin", str(request.factor)] if request.factor != 1 else []
-    words += [] if request.filtered else ["--no-filter"]
-    return words + (["--tag", request.tag] if request.filtered and request.tag != USUAL.tag else [])
+            argv += [f"--{name}", f"{value:g}"] if value != getattr(DEFAULTS, name) else []
+    argv += ["--bin", str(request.factor)] if request.factor != 1 else []
+    argv += [] if request.filtered else ["--no-filter"]
+    return argv + (["--tag", request.tag] if request.filtered and request.tag != DEFAULTS.tag else [])
 
 
-class Filters(Dialog[PreprocessRequest]):
+class PreprocessDialog(Dialog[PreprocessRequest]):
     """Settings of `preprocess`; the answer is what the job is asked.
 
     Parameters
@@ -72,35 +72,37 @@ class Filters(Dialog[PreprocessRequest]):
         Binding("ctrl+s", "start", "Start", id="filters.start", tooltip="Filter as a job"),
         Binding("ctrl+f", "only_bin", "Filters on/off", id="filters.off", tooltip="Filter, or bin only"),
         Binding("ctrl+y", "copy", "Copy command", id="filters.copy", tooltip="Copy the command that does the same"),
-        measure_key("filters"),
+        measure_binding("filters"),
         Binding("down", "app.focus_next", "", show=False),
         Binding("up", "app.focus_previous", "", show=False),
     ]
 
-    class Made(Message):
+    class PreviewReady(Message):
         """A preview is made, or cannot be."""
 
-        def __init__(self, generation: int, view: FilterView | None, words: str) -> None:
+        def __init__(self, generation: int, view: FilterPreview | None, message: str) -> None:
             super().__init__()
-            self.generation, self.view, self.words = generation, view, words
+            self.generation, self.view, self.message = generation, view, message
 
-    def __init__(self, project: Project, tomograms: Sequence[TomogramFacts], *, others: bool = False) -> None:
+    def __init__(
+        self, project: Project, tomograms: Sequence[TomogramSnapshot], *, has_running_jobs: bool = False
+    ) -> None:
         super().__init__()
-        self._project, self._tomograms, self._others = project, tomograms, others
+        self._project, self._tomograms, self._has_running_jobs = project, tomograms, has_running_jobs
         self._filtered, self._generation = True, 0
-        self._waiting: Timer | None = None
+        self._preview_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Make the box."""
         with Vertical(id="filters-box") as box:
             box.border_subtitle = "F1 keys"
             with Horizontal(id="filters-fields"):
-                for name, words, value in _FIELDS:
+                for name, label, value in _FIELDS:
                     with Vertical(classes="filters-field"):
-                        yield Static(words, classes="filters-name")
+                        yield Static(label, classes="filters-name")
                         yield Input(value, id=f"filters-{name}", compact=True, select_on_focus=True)
             yield Static(id="filters-said", markup=False)
-            yield PriceLine(self._project, id="filters-price")
+            yield CostLine(self._project, id="filters-price")
             with Horizontal(id="filters-pictures"):
                 for name in ("before", "after"):
                     with Vertical(classes="panel", id=f"filters-{name}-panel") as panel:
@@ -154,23 +156,25 @@ class Filters(Dialog[PreprocessRequest]):
         try:
             request = self.request()
         except TomosegError as fault:
-            self._say(f"{fault.fault} {fault.fix}")
-            self.query_one(PriceLine).ask(None, others=self._others)
+            self._show_message(f"{fault.fault} {fault.fix}")
+            self.query_one(CostLine).estimate(None, has_running_jobs=self._has_running_jobs)
             return
-        asked = msgspec.to_builtins(request)
-        self.query_one(PriceLine).ask(lambda: [("preprocess", asked)], others=self._others)
+        job_request = msgspec.to_builtins(request)
+        self.query_one(CostLine).estimate(
+            lambda: [("preprocess", job_request)], has_running_jobs=self._has_running_jobs
+        )
         self.query_one("#filters-box").border_title = self._title(request)
-        self._say(self._lengths(request))
+        self._show_message(self._describe_filters(request))
         self._generation += 1
-        if self._waiting is not None:
-            self._waiting.stop()
-        self._waiting = self.set_timer(PAUSE_SECONDS, lambda: self._preview(self._generation, request))
+        if self._preview_timer is not None:
+            self._preview_timer.stop()
+        self._preview_timer = self.set_timer(PREVIEW_DELAY_SECONDS, lambda: self._preview(self._generation, request))
 
     def _title(self, request: PreprocessRequest) -> str:
-        made = ", ".join(request.target(name) for name in request.tomograms)
-        return f"Filter {', '.join(request.tomograms)} into {made}"
+        output_names = ", ".join(request.target(name) for name in request.tomograms)
+        return f"Filter {', '.join(request.tomograms)} into {output_names}"
 
-    def _lengths(self, request: PreprocessRequest) -> str:
+    def _describe_filters(self, request: PreprocessRequest) -> str:
         if not request.filtered:
             return "Bins only: densities keep their units."
         record = self._tomograms[0].record
@@ -182,8 +186,8 @@ class Filters(Dialog[PreprocessRequest]):
         units = "Units: cycles/voxel, pixels of x, sigmas. 0 switches a filter off."
         return f"{finer}, {coarser}; then mean 0, sigma 1.\n{units}"
 
-    def _say(self, words: str) -> None:
-        self.query_one("#filters-said", Static).update(words)
+    def _show_message(self, text: str) -> None:
+        self.query_one("#filters-said", Static).update(text)
 
     # The picture
 
@@ -192,17 +196,17 @@ class Filters(Dialog[PreprocessRequest]):
         try:
             view = preview_filters(self._project, self._tomograms[0].name, request)
         except TomosegError as fault:
-            self.post_message(self.Made(generation, None, f"{fault.fault} {fault.fix}"))
+            self.post_message(self.PreviewReady(generation, None, f"{fault.fault} {fault.fix}"))
         else:
-            self.post_message(self.Made(generation, view, ""))
+            self.post_message(self.PreviewReady(generation, view, ""))
 
-    @on(Made)
-    def take_preview(self, event: Made) -> None:
+    @on(PreviewReady)
+    def show_preview(self, event: PreviewReady) -> None:
         """Show the slice before and after, unless the settings have changed since."""
         if event.generation != self._generation:
             return
         if event.view is None:
-            self._say(event.words)
+            self._show_message(event.message)
             return
         self.query_one("#filters-before", StillCanvas).show(_picture(event.view.before))
         self.query_one("#filters-after", StillCanvas).show(_picture(event.view.after))
@@ -224,23 +228,23 @@ class Filters(Dialog[PreprocessRequest]):
         try:
             request = self.request()
         except TomosegError as fault:
-            self._say(f"{fault.fault} {fault.fix}")
+            self._show_message(f"{fault.fault} {fault.fix}")
             return
-        if self.query_one(PriceLine).fault is not None:
+        if self.query_one(CostLine).fault is not None:
             self.app.bell()
             return
         self.dismiss(request)
 
     def action_measure(self) -> None:
         """Measure how long it takes."""
-        self.query_one(PriceLine).measure()
+        self.query_one(CostLine).measure()
 
     def action_copy(self) -> None:
         """Copy the command."""
         try:
-            line = command_line(preprocess_words(self.request()))
+            line = format_command(preprocess_argv(self.request()))
         except TomosegError as fault:
-            self._say(f"{fault.fault} {fault.fix}")
+            self._show_message(f"{fault.fault} {fault.fix}")
             return
         self.app.copy_to_clipboard(line)
         self.notify(line, title="Copied")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.dependencies import resume_with_followers
+from tomoseg_tui.jobs.dependencies import resume_with_dependents
 from tomoseg_tui.jobs.job import Job, JobState, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
@@ -15,72 +15,78 @@ if TYPE_CHECKING:
 
 HERE, IN_SLURM = "here", "slurm"
 """Where a job can go on."""
-Listing = Mapping[str, Any]
+JobListing = Mapping[str, Any]
 """A job as `jobs --json` prints it."""
 
 
-def is_live(job: Listing) -> bool:
+def is_live(job: JobListing) -> bool:
     """Tell whether a worker is at it or is about to be."""
     return not JobState(job["state"]).is_over
 
 
-def stop_job(app: "TomosegApp", job: Listing) -> None:
+def stop_job(app: "TomosegApp", job: JobListing) -> None:
     """Ask a job to keep its work and end."""
     if not is_live(job):
         app.notify(f"Job {job['id']} is {job['state']} already.", severity="warning")
         return
     app.notify(f"Job {job['id']} is asked to keep its work and stop.", timeout=3)
-    _carry_out(app, "stop", job, lambda found: f"Job {found.id} is {launch.stop(found)}; what is finished is kept.")
+    _run_job_command(
+        app, "stop", job, lambda target: f"Job {target.id} is {launch.stop(target)}; what is finished is kept."
+    )
 
 
-def resume_job(app: "TomosegApp", job: Listing) -> None:
+def resume_job(app: "TomosegApp", job: JobListing) -> None:
     """Go on with a job that was stopped, has failed or is lost."""
     if can_resume(app, job):
-        _carry_out(app, "resume", job, _resumed)
+        _run_job_command(app, "resume", job, _resume)
 
 
-def can_resume(app: "TomosegApp", job: Listing) -> bool:
+def can_resume(app: "TomosegApp", job: JobListing) -> bool:
     """Tell whether a job can go on; say why not."""
     if JobState(job["state"]).can_resume:
         return True
-    todo = "s stops it first" if is_live(job) else "there is nothing to resume"
-    app.notify(f"Job {job['id']} is {job['state']}: {todo}.", severity="warning")
+    hint = "s stops it first" if is_live(job) else "there is nothing to resume"
+    app.notify(f"Job {job['id']} is {job['state']}: {hint}.", severity="warning")
     return False
 
 
-def resume_elsewhere(app: "TomosegApp", job: Listing, place: str) -> None:
+def resume_elsewhere(app: "TomosegApp", job: JobListing, location: str) -> None:
     """Go on with a job on this machine if the place is `HERE`, else in Slurm with what project.toml asks for."""
-    if place == HERE:
-        _carry_out(app, "resume", job, lambda found: _resumed(found, here=True), "--here")
+    if location == HERE:
+        _run_job_command(app, "resume", job, lambda target: _resume(target, local=True), "--here")
         return
     root = app.project.layout.root
 
-    def hand_over(found: Job) -> str:
-        return _resumed(found, slurm=Project.open(root).settings.slurm)  # it may have been edited since
+    def resume_in_slurm(target: Job) -> str:
+        return _resume(target, slurm=Project.open(root).settings.slurm)  # it may have been edited since
 
-    _carry_out(app, "resume", job, hand_over, "--slurm")
+    _run_job_command(app, "resume", job, resume_in_slurm, "--slurm")
 
 
-def _resumed(found: Job, *, slurm: SlurmSettings | None = None, here: bool = False) -> str:
-    layout = ProjectLayout(found.folder.parent.parent)
-    resumed, followers = resume_with_followers(layout, found, slurm=slurm, here=here)
+def _resume(target: Job, *, slurm: SlurmSettings | None = None, local: bool = False) -> str:
+    layout = ProjectLayout(target.folder.parent.parent)
+    resumed, dependents = resume_with_dependents(layout, target, slurm=slurm, here=local)
     if not resumed:
-        return f"Job {found.id} is done already."
-    others = f", and so do {', '.join(other.id for other in followers)} that come after it" if followers else ""
-    return f"Job {found.id} goes on{others}."
+        return f"Job {target.id} is done already."
+    dependents_text = (
+        f", and so do {', '.join(dependent.id for dependent in dependents)} that come after it" if dependents else ""
+    )
+    return f"Job {target.id} goes on{dependents_text}."
 
 
-def kill_job(app: "TomosegApp", job: Listing) -> None:
+def kill_job(app: "TomosegApp", job: JobListing) -> None:
     """End a job at once; ask before this is called."""
-    _carry_out(app, "kill", job, lambda found: f"Job {found.id} is {launch.kill(found)}.")
+    _run_job_command(app, "kill", job, lambda target: f"Job {target.id} is {launch.kill(target)}.")
 
 
-def _carry_out(app: "TomosegApp", verb: str, job: Listing, act: Callable[[Job], str], *options: str) -> None:
+def _run_job_command(
+    app: "TomosegApp", verb: str, job: JobListing, action: Callable[[Job], str], *options: str
+) -> None:
     layout, job_id = app.project.layout, str(job["id"])
-    app.carry_out(verb, ["jobs", verb, job_id, *options], lambda: act(find_job(layout, job_id)))
+    app.run_in_thread(verb, ["jobs", verb, job_id, *options], lambda: action(find_job(layout, job_id)))
 
 
-def state_in_words(job: Listing) -> str:
+def describe_state(job: JobListing) -> str:
     """Return what there is to say of a job's state: where it is, or its fault and what to do."""
     if job["fault"]:
         return f"{job['fault']} {job['fix'] or ''}".strip()

@@ -9,11 +9,11 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Log
 
-from tomoseg_tui.tui.state.file_tail import Follower, Grown
+from tomoseg_tui.tui.state.file_tail import FileTailer, LinesAppended
 
-_OUR_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ", re.MULTILINE)
+_TIMESTAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ", re.MULTILINE)
 """How our own lines begin; those of TensorFlow do not."""
-MOST_LINES = 5000
+MAX_LINES = 5000
 """Older lines are let go; `tomoseg jobs log` prints them all."""
 
 
@@ -32,32 +32,32 @@ class LogView(Log):
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
-        super().__init__(id=id, max_lines=MOST_LINES)
-        self._follower = Follower(self.post_message)
+        super().__init__(id=id, max_lines=MAX_LINES)
+        self._file_tailer = FileTailer(self.post_message)
 
-    def follow(self, path: Path | None, *, live: bool) -> None:
+    def follow(self, path: Path | None, *, is_live: bool) -> None:
         """Show a file, and what is added to it while it is live; None shows nothing."""
-        if self._follower.follow(path, live=live):
+        if self._file_tailer.follow(path, is_live=is_live):
             self.clear()
 
     def on_unmount(self) -> None:
         """Let the reading thread end."""
-        self._follower.stop()
+        self._file_tailer.stop()
 
-    @on(Grown)
-    def add(self, event: Grown) -> None:
+    @on(LinesAppended)
+    def append_lines(self, event: LinesAppended) -> None:
         """Show what is new."""
         event.stop()
-        if event.path != self._follower.path:
+        if event.path != self._file_tailer.path:
             return
-        if event.afresh:
+        if event.is_reset:
             self.clear()
-        at_end = event.afresh or self.is_vertical_scroll_end
-        self.write(_OUR_TIME.sub(_local_time, event.text.decode(errors="replace")), scroll_end=at_end)
-        if event.afresh:
+        at_end = event.is_reset or self.is_vertical_scroll_end
+        self.write(_TIMESTAMP.sub(_local_time, event.text.decode(errors="replace")), scroll_end=at_end)
+        if event.is_reset:
             self.call_after_refresh(self.scroll_end, animate=False, x_axis=False)
 
 
-def _local_time(found: re.Match[str]) -> str:
+def _local_time(match: re.Match[str]) -> str:
     """Return the time before a line as a clock here shows it."""
-    return f"{datetime.fromisoformat(found[1]).astimezone():%H:%M:%S} "
+    return f"{datetime.fromisoformat(match[1]).astimezone():%H:%M:%S} "

@@ -12,33 +12,33 @@ from tomoseg_tui.project.records import LabelSidecar, MapSidecar
 from tomoseg_tui.render.overlay import Palette, make_palette
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.images.map_overlays import LabelSlices, MapSource, MergedSlices, SliceCache
-from tomoseg_tui.tui.merge.map_selection import Entries, chosen
-from tomoseg_tui.tui.state.snapshot import TomogramFacts
+from tomoseg_tui.tui.images.map_overlays import LabelSlices, MapSliceCache, MapSource, MergedSlices
+from tomoseg_tui.tui.merge.map_selection import MapEntries, chosen_entries
+from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 
 class MergeView(CanvasPanel):
     """A canvas whose overlay follows the thresholds."""
 
-    class Counted(Message):
+    class SliceCounted(Message):
         """Another slice is seen, or the one that is seen has been counted."""
 
-    class _Merged(Message):
+    class _SliceMerged(Message):
         """A slice has been merged in the thread that reads."""
 
-        def __init__(self, by: MergedSlices, z: int, block: MergedBlock) -> None:
+        def __init__(self, merged: MergedSlices, z: int, block: MergedBlock) -> None:
             super().__init__()
-            self.by, self.z, self.block = by, z, block
+            self.merged, self.z, self.block = merged, z, block
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes=classes)
-        self._slices = SliceCache()
-        self._tomogram: TomogramFacts | None = None
+        self._slice_cache = MapSliceCache()
+        self._tomogram: TomogramSnapshot | None = None
         self._merged: MergedSlices | None = None
         self._blocks: dict[int, MergedBlock] = {}
-        self._seen: object = None
-        self._name = ""
+        self._shown: object = None
+        self._title_name = ""
         self.palette: Palette = ()
 
     def compose(self) -> ComposeResult:
@@ -55,74 +55,74 @@ class MergeView(CanvasPanel):
         """What the maps came to in the slice that is seen; None while it is being read."""
         return self._blocks.get(self.canvas.z)
 
-    def open_tomogram(self, layout: ProjectLayout, tomogram: TomogramFacts) -> None:
+    def open_tomogram(self, layout: ProjectLayout, tomogram: TomogramSnapshot) -> None:
         """Show a tomogram, nothing over it yet."""
-        self._tomogram, self._seen = tomogram, None
+        self._tomogram, self._shown = tomogram, None
         record = tomogram.record
         path = layout.tomogram_folder(tomogram.name) / record.file  # a linked one's is absolute, and stays so
         self.canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(record))
 
-    def forget_slices(self) -> None:
+    def clear_slices(self) -> None:
         """Read maps and labels anew: they have changed on disk."""
-        self._slices.clear()
-        self._seen = None
+        self._slice_cache.clear()
+        self._shown = None
 
-    def show_maps(self, layout: ProjectLayout, entries: Entries, maps: Sequence[MapSidecar]) -> None:
+    def show_maps(self, layout: ProjectLayout, entries: MapEntries, maps: Sequence[MapSidecar]) -> None:
         """Let the chosen maps compete in every slice that is seen."""
-        tomogram, competing = self._tomogram, chosen(entries)
-        if tomogram is None or competing == self._seen:
+        tomogram, competing = self._tomogram, chosen_entries(entries)
+        if tomogram is None or competing == self._shown:
             return
-        self._seen, self._blocks, self._name = competing, {}, tomogram.name
-        slices = {f"{made.run}:{made.feature}": tuple(made.slices) for made in maps}
+        self._shown, self._blocks, self._title_name = competing, {}, tomogram.name
+        slices = {f"{sidecar.run}:{sidecar.feature}": tuple(sidecar.slices) for sidecar in maps}
         sources = [
             MapSource(
-                layout.map_file(tomogram.name, one.run, one.feature),
-                one.feature,
-                one.threshold,
-                slices.get(one.key, ()),
+                layout.map_file(tomogram.name, entry.run, entry.feature),
+                entry.feature,
+                entry.threshold,
+                slices.get(entry.key, ()),
             )
-            for one in competing
+            for entry in competing
         ]
-        self._merged = MergedSlices(sources, tomogram.record.shape_zyx[1:], self._slices, self._tell)
-        self._show(self._merged, make_palette({k: one.feature for k, one in enumerate(competing, start=1)}))
+        self._merged = MergedSlices(sources, tomogram.record.shape_zyx[1:], self._slice_cache, self._post_merged)
+        self._show(self._merged, make_palette({label: entry.feature for label, entry in enumerate(competing, start=1)}))
 
     def show_volume(self, layout: ProjectLayout, volume: LabelSidecar) -> None:
         """Show a label volume that is written."""
         tomogram = self._tomogram
-        if tomogram is None or volume == self._seen:
+        if tomogram is None or volume == self._shown:
             return
-        self._slices.clear()
-        self._seen, self._blocks, self._name, self._merged = volume, {}, f"{tomogram.name}/{volume.name}", None
+        self._slice_cache.clear()
+        self._shown, self._blocks, self._title_name, self._merged = volume, {}, f"{tomogram.name}/{volume.name}", None
         path = layout.label_file(tomogram.name, volume.name)
-        labels = LabelSlices(path, tomogram.record.shape_zyx[1:], self._slices)
-        self._show(labels, make_palette({int(number): one.feature for number, one in volume.labels.items()}))
+        labels = LabelSlices(path, tomogram.record.shape_zyx[1:], self._slice_cache)
+        self._show(labels, make_palette({int(number): entry.feature for number, entry in volume.labels.items()}))
 
     def _show(self, compute: MergedSlices | LabelSlices, palette: Palette) -> None:
         self.palette = palette
         self.canvas.set_overlay(compute, palette)
         self.border_subtitle = "  ".join(f"{style.letter} {style.name}" for style in palette)
-        self._title()
+        self._update_title()
 
-    def _tell(self, by: MergedSlices, z: int, block: MergedBlock) -> None:
-        self.post_message(self._Merged(by, z, block))
+    def _post_merged(self, merged: MergedSlices, z: int, block: MergedBlock) -> None:
+        self.post_message(self._SliceMerged(merged, z, block))
 
-    @on(_Merged)
-    def keep_block(self, event: _Merged) -> None:
+    @on(_SliceMerged)
+    def store_block(self, event: _SliceMerged) -> None:
         """Keep what a slice came to, unless the choice has changed since."""
-        if event.by is self._merged:
+        if event.merged is self._merged:
             self._blocks[event.z] = MergedBlock(event.block.labels[:0], event.block.conflicts, event.block.voxels)
             if event.z == self.canvas.z:
-                self.post_message(self.Counted())
+                self.post_message(self.SliceCounted())
 
     @on(SliceCanvas.Moved)
-    def take_place(self) -> None:
+    def show_position(self) -> None:
         """Say which slice is seen."""
-        self._title()
-        self.post_message(self.Counted())
+        self._update_title()
+        self.post_message(self.SliceCounted())
 
-    def _title(self) -> None:
+    def _update_title(self) -> None:
         if self._tomogram is not None:
-            self.border_title = f"{self._name}  z {self.canvas.z}/{self._tomogram.record.shape_zyx[0]}"
+            self.border_title = f"{self._title_name}  z {self.canvas.z}/{self._tomogram.record.shape_zyx[0]}"
 
     def step(self, slices: int) -> None:
         """Go through the slices."""

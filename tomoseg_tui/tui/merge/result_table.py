@@ -9,7 +9,7 @@ from rich.text import Text
 from tomoseg_tui.core.merge import MergedBlock
 from tomoseg_tui.project.records import LabelSidecar
 from tomoseg_tui.render.overlay import Palette
-from tomoseg_tui.tui.state.snapshot import TomogramFacts
+from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
 
 Losses = Mapping[tuple[int, int], int]
 """Voxels by winner and loser, labels from 1."""
@@ -20,13 +20,13 @@ def volume_nm3(voxels: int, voxel_size_angstrom: float) -> float:
     return voxels * (voxel_size_angstrom / 10.0) ** 3
 
 
-def losses_of(block: MergedBlock) -> Losses:
+def slice_losses(block: MergedBlock) -> Losses:
     """Return who lost what to whom in a slice."""
     pairs = zip(*block.conflicts.nonzero(), strict=True)
     return {(int(winner) + 1, int(loser) + 1): int(block.conflicts[winner, loser]) for winner, loser in pairs}
 
 
-def losses_in(volume: LabelSidecar) -> Losses:
+def volume_losses(volume: LabelSidecar) -> Losses:
     """Return who lost what to whom in a label volume."""
     return {(conflict.winner, conflict.loser): conflict.voxels for conflict in volume.conflicts}
 
@@ -52,11 +52,13 @@ def result_table(
     for title in ("slice", "volume", "nm³"):
         table.add_column(title, justify="right", no_wrap=True)
     for style in palette:
-        here = _number(int(block.voxels[style.label - 1])) if block is not None else ""
+        slice_count = _format_count(int(block.voxels[style.label - 1])) if block is not None else ""
         entry = volume.labels.get(str(style.label)) if volume is not None else None
-        inside = [_number(entry.voxels), _volume(entry.voxels, voxel_size_angstrom)] if entry else ["-", "-"]
-        table.add_row(_label(style.label, style.letter, style.name, style.rgb), here, *inside)
-    lines = _loss_lines(losses_of(block) if block else {}, losses_in(volume) if volume else None)
+        cells = (
+            [_format_count(entry.voxels), _format_volume(entry.voxels, voxel_size_angstrom)] if entry else ["-", "-"]
+        )
+        table.add_row(_label(style.label, style.letter, style.name, style.rgb), slice_count, *cells)
+    lines = _loss_lines(slice_losses(block) if block else {}, volume_losses(volume) if volume else None)
     return Group(table, Text("\n".join(lines)))
 
 
@@ -69,35 +71,42 @@ def volume_table(palette: Palette, voxel_size_angstrom: float, volume: LabelSide
     for style in palette:
         entry = volume.labels[str(style.label)]
         name = _label(style.label, style.letter, style.name, style.rgb)
-        table.add_row(name, f"{entry.threshold:.2f}", _number(entry.voxels), _volume(entry.voxels, voxel_size_angstrom))
-    return Group(table, Text("\n".join(_loss_lines({}, losses_in(volume)))))
+        table.add_row(
+            name,
+            f"{entry.threshold:.2f}",
+            _format_count(entry.voxels),
+            _format_volume(entry.voxels, voxel_size_angstrom),
+        )
+    return Group(table, Text("\n".join(_loss_lines({}, volume_losses(volume)))))
 
 
 def _label(number: int, letter: str, name: str, rgb: tuple[int, int, int]) -> Text:
     return Text.assemble(f"{number} ", (letter, f"bold rgb({rgb[0]},{rgb[1]},{rgb[2]})"), f" {name}")
 
 
-def _number(voxels: int) -> str:
+def _format_count(voxels: int) -> str:
     return f"{voxels:,}"
 
 
-def _volume(voxels: int, voxel_size_angstrom: float) -> str:
-    return _number(round(volume_nm3(voxels, voxel_size_angstrom)))
+def _format_volume(voxels: int, voxel_size_angstrom: float) -> str:
+    return _format_count(round(volume_nm3(voxels, voxel_size_angstrom)))
 
 
-def _loss_lines(here: Losses, whole: Losses | None) -> Sequence[str]:
-    pairs = sorted(set(here) | set(whole or {}))
-    return [_loss_line(pair, here.get(pair, 0), (whole or {}).get(pair)) for pair in pairs] or ["no voxel is disputed"]
+def _loss_lines(in_slice: Losses, in_volume: Losses | None) -> Sequence[str]:
+    pairs = sorted(set(in_slice) | set(in_volume or {}))
+    return [_loss_line(pair, in_slice.get(pair, 0), (in_volume or {}).get(pair)) for pair in pairs] or [
+        "no voxel is disputed"
+    ]
 
 
-def _loss_line(pair: tuple[int, int], here: int, whole: int | None) -> str:
+def _loss_line(pair: tuple[int, int], in_slice: int, in_volume: int | None) -> str:
     winner, loser = pair
-    parts = [f"{_number(here)} here"] if here else []
-    parts += [f"{_number(whole)} in all"] if whole else []
+    parts = [f"{_format_count(in_slice)} here"] if in_slice else []
+    parts += [f"{_format_count(in_volume)} in all"] if in_volume else []
     return f"{loser} lost {', '.join(parts)} to {winner}"
 
 
-def what_there_is(tomogram: TomogramFacts) -> str:
+def count_summary(tomogram: TomogramSnapshot) -> str:
     """Say how many maps and label volumes a tomogram has."""
     maps, volumes = len(tomogram.maps), len(tomogram.labels)
     return f"{maps} map{'s' * (maps != 1)}, {volumes} label volume{'s' * (volumes != 1)}"

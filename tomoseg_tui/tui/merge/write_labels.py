@@ -14,55 +14,55 @@ from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.tui import cost
 from tomoseg_tui.tui.dialogs.confirm import Confirm
-from tomoseg_tui.tui.merge.map_selection import Entries, chosen, merge_words
-from tomoseg_tui.tui.state.snapshot import TomogramFacts
+from tomoseg_tui.tui.merge.map_selection import MapEntries, chosen_entries, merge_argv
+from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
 from tomoseg_tui.tui.tab_base import Tab
-from tomoseg_tui.tui.widgets.cost_line import PriceLine
+from tomoseg_tui.tui.widgets.cost_line import CostLine
 from tomoseg_tui.workflow.merge.merge_request import merge_request
 
-Prepared = tuple[str, str, dict[str, Any]]
+JobSpec = tuple[str, str, dict[str, Any]]
 """Kind, name and request of a job."""
-NO_NAME = "merged"
+DEFAULT_NAME = "merged"
 """Name of a label volume that nobody has named."""
 
 
-class LabelWriting(Tab):
+class WriteLabelsActions(Tab):
     """A tab whose choice of maps is written as a label volume, by a job."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
-        self._priced: tuple[object, ...] = ()
+        self._cost_key: tuple[object, ...] = ()
         """What the price shown depends on."""
 
     @property
     @abstractmethod
-    def tomogram(self) -> TomogramFacts | None:
+    def tomogram(self) -> TomogramSnapshot | None:
         """The tomogram whose maps compete."""
 
     @property
     @abstractmethod
-    def choice(self) -> Entries:
+    def entries(self) -> MapEntries:
         """Its maps, and how they compete."""
 
     def compose_writing(self) -> ComposeResult:
         """Make the field of the name and the line of the price."""
         with HorizontalGroup(id="merge-name-row"):
             yield Static("name ", classes="hint")
-            yield Input(NO_NAME, id="merge-name", compact=True, select_on_focus=False)
-        yield PriceLine(self.tomoseg.project, id="merge-price")
+            yield Input(DEFAULT_NAME, id="merge-name", compact=True, select_on_focus=False)
+        yield CostLine(self.tomoseg.project, id="merge-price")
 
     # The name
 
     @property
     def _label_name(self) -> str:
-        return self.query_one("#merge-name", Input).value.strip() or NO_NAME
+        return self.query_one("#merge-name", Input).value.strip() or DEFAULT_NAME
 
     def action_name(self) -> None:
         """Name the label volume."""
         self.query_one("#merge-name", Input).focus()
 
     @on(Input.Submitted, "#merge-name")
-    def take_name(self, event: Input.Submitted) -> None:
+    def check_label_name(self, event: Input.Submitted) -> None:
         """Take the name, or say what is wrong with it."""
         event.stop()
         try:
@@ -70,36 +70,36 @@ class LabelWriting(Tab):
         except TomosegError as fault:
             self.notify(fault.fix, title=fault.fault, severity="error")
             return
-        self.take_focus()
+        self.focus_default()
 
     # The price
 
-    def ask_price(self) -> None:
+    def update_cost(self) -> None:
         """Ask what the job takes, where that has changed: thresholds and order take nothing."""
         name = self.tomogram.name if self.tomogram is not None else None
-        on = (name, sorted(entry.key for entry in chosen(self.choice)), self._others)
-        if on != self._priced:
-            self._priced = on
+        key = (name, sorted(entry.key for entry in chosen_entries(self.entries)), self._has_running_jobs)
+        if key != self._cost_key:
+            self._cost_key = key
             prepare = self._preparation()
-            asks = None if prepare is None else lambda: [prepare()[::2]]
-            self.query_one(PriceLine).ask(asks, others=self._others)
+            jobs = None if prepare is None else lambda: [prepare()[::2]]
+            self.query_one(CostLine).estimate(jobs, has_running_jobs=self._has_running_jobs)
 
     @property
-    def _others(self) -> bool:
+    def _has_running_jobs(self) -> bool:
         """Whether jobs are at work."""
-        facts = self.tomoseg.facts
-        return facts is not None and facts.running > 0
+        snapshot = self.tomoseg.snapshot
+        return snapshot is not None and snapshot.running_count > 0
 
     def action_measure(self) -> None:
         """Measure how long it takes to write the label volume."""
-        self.query_one(PriceLine).measure()
+        self.query_one(CostLine).measure()
 
     # The job
 
     def write_labels(self) -> None:
         """Write the label volume; ask first where one would be replaced."""
         tomogram, name = self.tomogram, self._label_name
-        if tomogram is None or not chosen(self.choice):
+        if tomogram is None or not chosen_entries(self.entries):
             self.notify("Take at least one map in with space.", severity="warning")
             return
         if name not in {volume.name for volume in tomogram.labels}:
@@ -111,33 +111,33 @@ class LabelWriting(Tab):
         )
 
     def _write(self, *, answer: bool | None) -> None:
-        words, prepare = self.command_words(), self._preparation()
-        if not answer or words is None or prepare is None:
+        argv, prepare = self.command_argv(), self._preparation()
+        if not answer or argv is None or prepare is None:
             return
-        project, others = self.tomoseg.project, self._others
+        project, has_running_jobs = self.tomoseg.project, self._has_running_jobs
 
-        def check() -> Prepared:
-            kind, name, asked = prepare()
-            cost.refuse(project, (kind, asked), others=others)
-            return kind, name, asked
+        def check() -> JobSpec:
+            kind, name, request = prepare()
+            cost.require_resources(project, (kind, request), has_running_jobs=has_running_jobs)
+            return kind, name, request
 
-        self.tomoseg.start_job(words, check)
+        self.tomoseg.start_job(argv, check)
 
-    def _preparation(self) -> Callable[[], Prepared] | None:
+    def _preparation(self) -> Callable[[], JobSpec] | None:
         """Return what a thread calls to check the choice as it stands; None where there is none."""
         project, tomogram, name = self.tomoseg.project, self.tomogram, self._label_name
-        maps = [entry.word for entry in chosen(self.choice)]
+        maps = [entry.option for entry in chosen_entries(self.entries)]
         if tomogram is None or not maps:
             return None
 
-        def prepare() -> Prepared:
+        def prepare() -> JobSpec:
             request = merge_request(project, tomogram.name, maps, name=name, output=None, force=False)
             return "merge", f"{request.tomogram}/{request.name}", msgspec.to_builtins(request)
 
         return prepare
 
-    def command_words(self) -> list[str] | None:
+    def command_argv(self) -> list[str] | None:
         """Return the command that writes these labels."""
-        if self.tomogram is None or not chosen(self.choice):
+        if self.tomogram is None or not chosen_entries(self.entries):
             return None
-        return merge_words(self.tomogram.name, self.choice, self._label_name)
+        return merge_argv(self.tomogram.name, self.entries, self._label_name)

@@ -14,9 +14,9 @@ from textual.message import Message
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.dialogs.report import Told
-from tomoseg_tui.tui.dialogs.save_file import FileKinds, FileWish, SaveFile
-from tomoseg_tui.tui.state.watcher import words_of
+from tomoseg_tui.tui.dialogs.report import ReportDialog
+from tomoseg_tui.tui.dialogs.save_file import FileKinds, SaveFile, SaveFileRequest
+from tomoseg_tui.tui.state.watcher import error_texts
 from tomoseg_tui.tui.tab_base import Tab
 from tomoseg_tui.tui.train.runs import Run
 
@@ -33,60 +33,65 @@ TRIPLES = FileKinds(
 )
 
 
-class Asking(Tab):
+class BackgroundActions(Tab):
     """A tab that has threads do what changes nothing in the project, and tells what they say."""
 
-    class Answered(Message):
+    class TaskFinished(Message):
         """A thread has ended: a line, more lines, or a fault and what to do."""
 
         def __init__(self, title: str, lines: list[str], fault: tuple[str, str] | None = None) -> None:
             super().__init__()
             self.title, self.lines, self.fault = title, lines, fault
 
-    def ask(self, question: Callable[[], tuple[str, list[str]]]) -> None:
+    def run_in_background(self, task: Callable[[], tuple[str, list[str]]]) -> None:
         """Have a thread answer with a title and lines; a fault is told too. The history holds none of it."""
-        self._ask_in_thread(question)
+        self._run_task(task)
 
     @work(thread=True, group="asked")
-    def _ask_in_thread(self, question: Callable[[], tuple[str, list[str]]]) -> None:
+    def _run_task(self, task: Callable[[], tuple[str, list[str]]]) -> None:
         try:
-            self.post_message(self.Answered(*question()))
+            self.post_message(self.TaskFinished(*task()))
         except (TomosegError, OSError) as fault:
-            self.post_message(self.Answered("", [], words_of(fault)))
+            self.post_message(self.TaskFinished("", [], error_texts(fault)))
 
-    @on(Answered)
-    def tell_answer(self, event: Answered) -> None:
+    @on(TaskFinished)
+    def show_result(self, event: TaskFinished) -> None:
         """Say how it went: at length where there is more than a line."""
         if event.fault is not None:
             self.notify(event.fault[1], title=event.fault[0], severity="error", timeout=15)
         elif event.lines:
             self.app.clear_notifications()
-            self.app.push_screen(Told("Scores", event.title, event.lines))
+            self.app.push_screen(ReportDialog("Scores", event.title, event.lines))
         else:
             self.notify(event.title)
 
     def ask_for_file(
-        self, kinds: FileKinds, names: list[str], write: Callable[[Project, FileWish], None], *, nothing: str
+        self,
+        kinds: FileKinds,
+        names: list[str],
+        write: Callable[[Project, SaveFileRequest], None],
+        *,
+        empty_message: str,
     ) -> None:
         """Ask for a file, and have a thread write it; say so where there is nothing to write."""
         if not names:
-            self.notify(nothing, severity="warning")
+            self.notify(empty_message, severity="warning")
             return
         project = self.tomoseg.project
 
-        def written(wish: FileWish) -> tuple[str, list[str]]:
-            write(project, wish)
-            return f"{wish.name} is in {wish.path}.", []
+        def write_file(request: SaveFileRequest) -> tuple[str, list[str]]:
+            write(project, request)
+            return f"{request.name} is in {request.path}.", []
 
-        def begin(wish: FileWish | None) -> None:
-            if wish is not None:
-                self.notify(f"Writing {wish.path.name} ...", timeout=3)
-                self.ask(lambda: written(wish))
+        def start_writing(request: SaveFileRequest | None) -> None:
+            if request is not None:
+                self.notify(f"Writing {request.path.name} ...", timeout=3)
+                self.run_in_background(lambda: write_file(request))
 
-        self.app.push_screen(SaveFile(kinds, names), begin)
+        self.app.push_screen(SaveFile(kinds, names), start_writing)
 
 
-class PictureKeys(Asking):
+class PictureActions(BackgroundActions):
     """A tab with a slice canvas, whose slice can be kept as a picture."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -96,23 +101,23 @@ class PictureKeys(Asking):
     def action_picture(self) -> None:
         """Ask for a file and save what the canvas shows, all of the slice."""
         canvas = self.query_one(SliceCanvas)
-        name, z, overlay = canvas.volume_name, canvas.z, canvas.shown_overlay
+        name, z, overlay = canvas.volume_name, canvas.z, canvas.visible_overlay
 
-        def write(project: Project, wish: FileWish) -> None:
-            from tomoseg_tui.render.figures import picture_of_slice, rgb_for_file  # noqa: PLC0415
+        def write(project: Project, request: SaveFileRequest) -> None:
+            from tomoseg_tui.render.figures import enlarge_for_file, render_slice  # noqa: PLC0415
             from tomoseg_tui.workflow.export import export_png  # noqa: PLC0415
-            from tomoseg_tui.workflow.views import look_at_slice  # noqa: PLC0415
+            from tomoseg_tui.workflow.views import load_slice_view  # noqa: PLC0415
 
-            values = look_at_slice(project, name, z=z).values
+            values = load_slice_view(project, name, z=z).values
             labels = overlay.compute(z) if overlay is not None else None
-            picture = picture_of_slice(values, labels, overlay.palette if overlay is not None else ())
-            export_png(rgb_for_file(picture), wish.path, force=wish.force)
+            picture = render_slice(values, labels, overlay.palette if overlay is not None else ())
+            export_png(enlarge_for_file(picture), request.path, force=request.force)
 
         names = [f"{name}_z{z}"] if canvas.shape_zyx is not None else []
-        self.ask_for_file(PICTURE, names, write, nothing="No slice is shown yet.")
+        self.ask_for_file(PICTURE, names, write, empty_message="No slice is shown yet.")
 
 
-class ExportKeys(Asking):
+class ExportActions(BackgroundActions):
     """A tab whose things can be written into files."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -126,15 +131,15 @@ class ExportKeys(Asking):
     def action_export(self) -> None:
         """Ask for a file and write a volume into it."""
 
-        def write(project: Project, wish: FileWish) -> None:
+        def write(project: Project, request: SaveFileRequest) -> None:
             from tomoseg_tui.workflow.export import export_volume  # noqa: PLC0415
 
-            export_volume(project, wish.name, wish.path, force=wish.force)
+            export_volume(project, request.name, request.path, force=request.force)
 
-        self.ask_for_file(VOLUME, self.volume_names(), write, nothing="Nothing here can be exported yet.")
+        self.ask_for_file(VOLUME, self.volume_names(), write, empty_message="Nothing here can be exported yet.")
 
 
-class TriplesKeys(Asking):
+class TriplesActions(BackgroundActions):
     """A tab of runs whose triples can be written into files."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -149,10 +154,10 @@ class TriplesKeys(Asking):
     def action_export(self) -> None:
         """Ask for a file and write the triples of a run into it."""
 
-        def write(project: Project, wish: FileWish) -> None:
+        def write(project: Project, request: SaveFileRequest) -> None:
             from tomoseg_tui.tui.images.triple_images import write_triples_file  # noqa: PLC0415
 
-            write_triples_file(project, wish.name, wish.path, force=wish.force)
+            write_triples_file(project, request.name, request.path, force=request.force)
 
         names = [self.run.name] if self.run is not None and self.run.card is not None else []
-        self.ask_for_file(TRIPLES, names, write, nothing="Choose a run with a finished epoch.")
+        self.ask_for_file(TRIPLES, names, write, empty_message="Choose a run with a finished epoch.")

@@ -5,12 +5,12 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.shared_actions.evaluate_dialog import Evaluate, EvaluateWish
-from tomoseg_tui.tui.shared_actions.file_actions import ExportKeys, PictureKeys
+from tomoseg_tui.tui.shared_actions.evaluate_dialog import EvaluateDialog, EvaluationRequest
+from tomoseg_tui.tui.shared_actions.file_actions import ExportActions, PictureActions
 from tomoseg_tui.workflow.evaluate import evaluate
 
 
-class ResultKeys(ExportKeys, PictureKeys):
+class ResultActions(ExportActions, PictureActions):
     """A tab of maps and label volumes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -21,25 +21,32 @@ class ResultKeys(ExportKeys, PictureKeys):
         """Ask for the truth and score a volume against it."""
         names = self.volume_names()
         if names:
-            self.app.push_screen(Evaluate(names), self._evaluate)
+            self.app.push_screen(EvaluateDialog(names), self._score)
         else:
             self.notify("There is no map and no label volume here to score.", severity="warning")
 
-    def _evaluate(self, wish: EvaluateWish | None) -> None:
-        if wish is not None:
+    def _score(self, request: EvaluationRequest | None) -> None:
+        if request is not None:
             project = self.tomoseg.project
-            self.notify(f"Scoring {wish.predicted} ...", timeout=3)
-            self.ask(lambda: _scores(project, wish))
+            self.notify(f"Scoring {request.predicted} ...", timeout=3)
+            self.run_in_background(lambda: _format_scores(project, request))
 
 
-def _scores(project: Project, wish: EvaluateWish) -> tuple[str, list[str]]:
+def _format_scores(project: Project, request: EvaluationRequest) -> tuple[str, list[str]]:
     """Return what was compared, and a line a label; what should be known stands below."""
     remarks: list[str] = []
     counts = evaluate(
-        project, wish.predicted, wish.truth, wish.labels, threshold=wish.threshold, z=wish.z, remark=remarks.append
+        project,
+        request.predicted,
+        request.truth,
+        request.labels,
+        threshold=request.threshold,
+        z=request.z,
+        on_remark=remarks.append,
     )
     lines = [
-        f"label {label}: Dice {c.dice:.3f}, IoU {c.iou:.3f}, precision {c.precision:.3f}, recall {c.recall:.3f}"
-        for label, c in counts.items()
+        f"label {label}: Dice {counts_for_label.dice:.3f}, IoU {counts_for_label.iou:.3f}, precision "
+        f"{counts_for_label.precision:.3f}, recall {counts_for_label.recall:.3f}"
+        for label, counts_for_label in counts.items()
     ]
-    return f"{wish.predicted} against {wish.truth}", lines + remarks
+    return f"{request.predicted} against {request.truth}", lines + remarks

@@ -10,9 +10,9 @@ _STEPS = {
 }
 
 
-def slice_keys(tab: str) -> list[Binding]:
+def slice_bindings(tab: str) -> list[Binding]:
     """Return bindings for a tab that has an action ``step``."""
     return [
-        Binding(key, f"step({slices})", words, show=False, id=f"{tab}.{name}", tooltip=words)
-        for key, (name, slices, words) in _STEPS.items()
+        Binding(key, f"step({step})", description, show=False, id=f"{tab}.{name}", tooltip=description)
+        for key, (name, step, description) in _STEPS.items()
     ]

@@ -6,24 +6,24 @@ from pathlib import Path
 
 from textual.message import Message
 
-LOOK_SECONDS = 0.4
+POLL_SECONDS = 0.4
 """How often a file that still grows is looked at."""
-FIRST_BYTES = 1 << 18
+MAX_INITIAL_BYTES = 1 << 18
 """Of a long file only so much of its end is read at first."""
 
 
-class Grown(Message):
+class LinesAppended(Message):
     """Whole lines have been added to a file, or it has been written anew."""
 
-    def __init__(self, path: Path, text: bytes, *, afresh: bool) -> None:
+    def __init__(self, path: Path, text: bytes, *, is_reset: bool) -> None:
         super().__init__()
         self.path = path
         self.text = text
-        self.afresh = afresh
+        self.is_reset = is_reset
         """True if this is the file from its beginning, and not what was added."""
 
 
-class Tail:
+class TailReader:
     """Reads the whole lines that were added to a file since the last look.
 
     Parameters
@@ -34,32 +34,32 @@ class Tail:
         How much of the end of a long file the first look takes.
     """
 
-    def __init__(self, path: Path, *, first_bytes: int = FIRST_BYTES) -> None:
-        self.path, self._first_bytes = path, first_bytes
-        self._inode, self._told = -1, 0
+    def __init__(self, path: Path, *, max_initial_bytes: int = MAX_INITIAL_BYTES) -> None:
+        self.path, self._max_initial_bytes = path, max_initial_bytes
+        self._inode, self._offset = -1, 0
 
     def read(self) -> tuple[bytes, bool] | None:
         """Return what is new and whether it replaces all before; None if nothing is."""
         try:
-            facts = self.path.stat()
-            afresh = facts.st_ino != self._inode or facts.st_size < self._told
-            start = max(0, facts.st_size - self._first_bytes) if afresh else self._told
-            if not afresh and facts.st_size == self._told:
+            status = self.path.stat()
+            is_reset = status.st_ino != self._inode or status.st_size < self._offset
+            start = max(0, status.st_size - self._max_initial_bytes) if is_reset else self._offset
+            if not is_reset and status.st_size == self._offset:
                 return None
             with self.path.open("rb") as stream:
                 stream.seek(start)
-                text = stream.read(facts.st_size - start)
+                text = stream.read(status.st_size - start)
         except OSError:
             return None
-        if afresh and start:
+        if is_reset and start:
             text = text.partition(b"\n")[2]  # the first line is a part of one
-        whole = text[: text.rfind(b"\n") + 1]
-        self._inode, self._told = facts.st_ino, facts.st_size - (len(text) - len(whole))
-        return (whole, afresh) if whole or afresh else None
+        complete_lines = text[: text.rfind(b"\n") + 1]
+        self._inode, self._offset = status.st_ino, status.st_size - (len(text) - len(complete_lines))
+        return (complete_lines, is_reset) if complete_lines or is_reset else None
 
 
-class Follower:
-    """Follows one file at a time; what it reads arrives as `Grown`.
+class FileTailer:
+    """Follows one file at a time; what it reads arrives as `LinesAppended`.
 
     Parameters
     ----------
@@ -69,44 +69,44 @@ class Follower:
 
     def __init__(self, post: Callable[[Message], object]) -> None:
         self._post = post
-        self._wake, self._ended = threading.Event(), threading.Event()
-        self._tail: Tail | None = None
-        self._live = False
+        self._wake_event, self._stop_event = threading.Event(), threading.Event()
+        self._tail_reader: TailReader | None = None
+        self._is_live = False
         self._thread: threading.Thread | None = None
 
     @property
     def path(self) -> Path | None:
         """The file that is followed."""
-        return self._tail.path if self._tail is not None else None
+        return self._tail_reader.path if self._tail_reader is not None else None
 
-    def follow(self, path: Path | None, *, live: bool) -> bool:
+    def follow(self, path: Path | None, *, is_live: bool) -> bool:
         """Read a file, and go on reading while it is live; tell whether it is another one than before."""
-        changed = path != self.path
-        if changed:
-            self._tail = None if path is None else Tail(path)
-        if changed or live != self._live:
-            self._live = live
-            self._begin()
-            self._wake.set()
-        return changed
+        has_changed = path != self.path
+        if has_changed:
+            self._tail_reader = None if path is None else TailReader(path)
+        if has_changed or is_live != self._is_live:
+            self._is_live = is_live
+            self._start_thread()
+            self._wake_event.set()
+        return has_changed
 
     def stop(self) -> None:
         """End the thread."""
-        self._ended.set()
-        self._wake.set()
+        self._stop_event.set()
+        self._wake_event.set()
 
-    def _begin(self) -> None:
+    def _start_thread(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._look, name="follower", daemon=True)
+            self._thread = threading.Thread(target=self._poll_loop, name="follower", daemon=True)
             self._thread.start()
 
-    def _look(self) -> None:
+    def _poll_loop(self) -> None:
         while True:
-            self._wake.wait(LOOK_SECONDS if self._live else None)
-            self._wake.clear()
-            if self._ended.is_set():
+            self._wake_event.wait(POLL_SECONDS if self._is_live else None)
+            self._wake_event.clear()
+            if self._stop_event.is_set():
                 return
-            tail = self._tail
-            found = tail.read() if tail is not None else None
-            if tail is not None and found is not None:
-                self._post(Grown(tail.path, found[0], afresh=found[1]))
+            tail_reader = self._tail_reader
+            update = tail_reader.read() if tail_reader is not None else None
+            if tail_reader is not None and update is not None:
+                self._post(LinesAppended(tail_reader.path, update[0], is_reset=update[1]))

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.core.names import base_of
+from tomoseg_tui.core.names import base_name
 from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError, TomosegError
-from tomoseg_tui.jobs.job_list import JobsSeen, SeenJob
-from tomoseg_tui.jobs.slurm.commands import is_here
+from tomoseg_tui.jobs.job_list import CachedJob, JobListCache
+from tomoseg_tui.jobs.slurm.commands import is_available
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
@@ -18,7 +18,7 @@ from tomoseg_tui.project.records import LabelSidecar, MapSidecar, NetworkCard, T
 
 
 @dataclass(frozen=True)
-class TomogramFacts:
+class TomogramSnapshot:
     """One tomogram and what was made of it."""
 
     name: str
@@ -30,17 +30,17 @@ class TomogramFacts:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ProjectSnapshot:
     """One look at a project."""
 
     project: Project
-    tomograms: tuple[TomogramFacts, ...]
+    tomograms: tuple[TomogramSnapshot, ...]
     """By name."""
     networks: tuple[NetworkCard, ...]
     """By name; runs without a finished epoch are not among them."""
     jobs: tuple[Mapping[str, Any], ...]
     """As `jobs --json` prints them, newest first."""
-    learning: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    requested_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By run: the features that a training without a network yet was asked to learn."""
     has_slurm: bool = False
     """Whether jobs can be handed to Slurm on this machine."""
@@ -51,16 +51,16 @@ class Facts:
         return self.project.settings.features
 
     @property
-    def running(self) -> int:
+    def running_count(self) -> int:
         """Jobs that are queued or running."""
         return sum(job["state"] in {"queued", "running"} for job in self.jobs)
 
     @property
-    def waiting(self) -> int:
+    def waiting_count(self) -> int:
         """Those of them that wait for their device or another job."""
         return sum(bool(job["waits_for"]) for job in self.jobs)
 
-    def tomogram(self, name: str | None) -> TomogramFacts | None:
+    def tomogram(self, name: str | None) -> TomogramSnapshot | None:
         """Return a tomogram by its name, None if there is none."""
         return next((tomogram for tomogram in self.tomograms if tomogram.name == name), None)
 
@@ -76,83 +76,92 @@ class Facts:
     def all_tiles(self) -> tuple[Tile, ...]:
         """Every tile once, by tomogram, then z, y, x."""
         return tuple(
-            tile for tomogram in self.tomograms for tile in tomogram.tiles if tile.place.tomogram == tomogram.name
+            tile for tomogram in self.tomograms for tile in tomogram.tiles if tile.location.tomogram == tomogram.name
         )
 
 
-def read_facts(project: Project, known: JobsSeen | None = None) -> Facts:
+def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> ProjectSnapshot:
     """Look at a project; takes a moment, so only threads call it.
 
     Parameters
     ----------
     project : Project
-    known : JobsSeen, optional
+    job_cache : JobsSeen, optional
         Of whoever looks again and again: jobs that are over are not read anew.
 
     Notes
     -----
     What another process removes while it is being read is passed over: the next look is right.
     """
-    fresh = Project.open(project.layout.root)
-    layout = fresh.layout
+    current = Project.open(project.layout.root)
+    layout = current.layout
     records: dict[str, TomogramRecord] = {}
     for name in catalog.tomogram_names(layout):
         try:
-            records[name] = catalog.tomogram(layout, name)
+            records[name] = catalog.load_tomogram(layout, name)
         except ProjectError:
             continue
-    placed = {name: catalog.tiles_on(layout, name) for name in records}
+    tiles_by_tomogram = {name: catalog.tiles_on(layout, name) for name in records}
     tomograms = []
     for name, record in records.items():
-        family = [
-            other
-            for other, known in records.items()
-            if base_of(other) == base_of(name) and (other == name or record.shares_tiles_with(known))
+        same_grid_names = [
+            other_name
+            for other_name, job_cache in records.items()
+            if base_name(other_name) == base_name(name) and (other_name == name or record.shares_tiles_with(job_cache))
         ]
-        tiles = sorted((tile for other in family for tile in placed[other]), key=lambda tile: tile.place)
-        maps = tuple(made for _, made in catalog.maps_of(layout, name))
-        labels = tuple(made for _, made in catalog.labels_of(layout, name))
-        tomograms.append(TomogramFacts(name, record, tuple(tiles), maps, labels))
-    networks = tuple(catalog.network(layout, run) for run in catalog.network_names(layout))
-    seen = (known or JobsSeen(layout)).look()
-    jobs = tuple(job.listing for job in seen)
-    learning = _features_being_learned(layout, seen, {card.name for card in networks})
-    return Facts(fresh, tuple(tomograms), networks, jobs, learning, is_here())
+        tiles = sorted(
+            (tile for other_name in same_grid_names for tile in tiles_by_tomogram[other_name]),
+            key=lambda tile: tile.location,
+        )
+        maps = tuple(sidecar for _, sidecar in catalog.maps_of(layout, name))
+        labels = tuple(sidecar for _, sidecar in catalog.labels_of(layout, name))
+        tomograms.append(TomogramSnapshot(name, record, tuple(tiles), maps, labels))
+    networks = tuple(catalog.load_network_card(layout, run) for run in catalog.network_names(layout))
+    cached_jobs = (job_cache or JobListCache(layout)).poll()
+    jobs = tuple(job.listing for job in cached_jobs)
+    requested_features = _requested_features_by_run(layout, cached_jobs, {card.name for card in networks})
+    return ProjectSnapshot(current, tuple(tomograms), networks, jobs, requested_features, is_available())
 
 
-def _features_being_learned(
-    layout: ProjectLayout, jobs: Sequence[SeenJob], known: Collection[str]
+def _requested_features_by_run(
+    layout: ProjectLayout, jobs: Sequence[CachedJob], trained_runs: Collection[str]
 ) -> dict[str, tuple[str, ...]]:
     """Return what the trainings were asked to learn whose runs have no card that tells."""
-    found: dict[str, tuple[str, ...]] = {}
+    by_run: dict[str, tuple[str, ...]] = {}
     for job in jobs:  # newest first
         name = job.listing["name"]
-        if job.listing["kind"] == "train" and name not in known and name not in found:
-            found[name] = _asked_features(layout, job.asked)
-    return found
+        if job.listing["kind"] == "train" and name not in trained_runs and name not in by_run:
+            by_run[name] = _requested_features(layout, job.request)
+    return by_run
 
 
-def _asked_features(layout: ProjectLayout, asked: Mapping[str, Any]) -> tuple[str, ...]:
+def _requested_features(layout: ProjectLayout, request: Mapping[str, Any]) -> tuple[str, ...]:
     try:
-        if asked.get("trainset") is None:
-            return tuple(asked.get("features", ()))
+        if request.get("trainset") is None:
+            return tuple(request.get("features", ()))
         from tomoseg_tui.io.trainset_file import read_summary  # noqa: PLC0415  # h5py is not woken before it is needed
 
-        return read_summary(layout.trainset(asked["trainset"])).features
+        return read_summary(layout.trainset(request["trainset"])).features
     except (TomosegError, OSError):
         return ()
 
 
-def fingerprint(facts: Facts) -> bytes:
+def fingerprint(snapshot: ProjectSnapshot) -> bytes:
     """Return what differs whenever something that is drawn differs."""
     return msgspec.json.encode(
         [
-            facts.project.settings.features,
+            snapshot.project.settings.features,
             [
-                (t.name, t.record, [(tile.place.id, dict(tile.states)) for tile in t.tiles], t.maps, t.labels)
-                for t in facts.tomograms
+                (
+                    tomogram.name,
+                    tomogram.record,
+                    [(tile.location.id, dict(tile.states)) for tile in tomogram.tiles],
+                    tomogram.maps,
+                    tomogram.labels,
+                )
+                for tomogram in snapshot.tomograms
             ],
-            facts.networks,
-            facts.jobs,
+            snapshot.networks,
+            snapshot.jobs,
         ]
     )

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from textual.message import Message
 
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.jobs.job_list import JobsSeen
-from tomoseg_tui.jobs.system_load import LoadMeter
+from tomoseg_tui.jobs.job_list import JobListCache
+from tomoseg_tui.jobs.system_load import SystemLoadMeter
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.messages import FactsChanged, LoadChanged, RecipeFailed
-from tomoseg_tui.tui.state.snapshot import fingerprint, read_facts
+from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged, TaskFailed
+from tomoseg_tui.tui.state.snapshot import fingerprint, read_snapshot
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """How often the project is looked at."""
-PATIENCE = 4
+MAX_FAILED_POLLS = 4
 """Looks that may fail one after the other before the fault is told; it is told once."""
-LOAD_EVERY = 4
+POLLS_PER_LOAD = 4
 """Looks between two figures of the machine's load."""
 
 
-class Watcher:
+class ProjectWatcher:
     """Looks twice a second, at once when asked, and posts only what is new.
 
     Parameters
@@ -33,51 +33,51 @@ class Watcher:
 
     def __init__(self, project: Project, post: Callable[[Message], object]) -> None:
         self._project, self._post = project, post
-        self._wake, self._ended = threading.Event(), threading.Event()
-        self._jobs = JobsSeen(project.layout)
-        self._seen, self._blind = b"", 0
-        self._meter = LoadMeter()
-        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self._wake_event, self._stop_event = threading.Event(), threading.Event()
+        self._job_cache = JobListCache(project.layout)
+        self._last_fingerprint, self._failed_polls = b"", 0
+        self._load_meter = SystemLoadMeter()
+        self._thread = threading.Thread(target=self._poll_loop, name="watcher", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
         self._thread.start()
 
-    def look_now(self) -> None:
+    def poll_now(self) -> None:
         """Look at once, because something was changed from here."""
-        self._wake.set()
+        self._wake_event.set()
 
     def stop(self) -> None:
         """End the thread."""
-        self._ended.set()
-        self._wake.set()
+        self._stop_event.set()
+        self._wake_event.set()
 
-    def _watch(self) -> None:
-        looks = 0
-        while not self._ended.is_set():
-            self._look()
-            if looks % LOAD_EVERY == 0:
-                self._post(LoadChanged(self._meter.look().in_words()))
-            looks += 1
-            self._wake.wait(LOOK_SECONDS)
-            self._wake.clear()
+    def _poll_loop(self) -> None:
+        poll_count = 0
+        while not self._stop_event.is_set():
+            self._poll()
+            if poll_count % POLLS_PER_LOAD == 0:
+                self._post(SystemLoadChanged(self._load_meter.read().format_load()))
+            poll_count += 1
+            self._wake_event.wait(POLL_SECONDS)
+            self._wake_event.clear()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         try:
-            facts = read_facts(self._project, self._jobs)
+            snapshot = read_snapshot(self._project, self._job_cache)
         except (TomosegError, OSError) as fault:
-            self._blind += 1  # mostly a file between two states: the next look is half a second away
-            if self._blind == PATIENCE:
-                self._post(RecipeFailed(*words_of(fault)))
+            self._failed_polls += 1  # mostly a file between two states: the next look is half a second away
+            if self._failed_polls == MAX_FAILED_POLLS:
+                self._post(TaskFailed(*error_texts(fault)))
             return
-        self._blind = 0
-        seen = fingerprint(facts)
-        if seen != self._seen:
-            self._seen = seen
-            self._post(FactsChanged(facts))
+        self._failed_polls = 0
+        current = fingerprint(snapshot)
+        if current != self._last_fingerprint:
+            self._last_fingerprint = current
+            self._post(SnapshotChanged(snapshot))
 
 
-def words_of(fault: TomosegError | OSError) -> tuple[str, str]:
+def error_texts(fault: TomosegError | OSError) -> tuple[str, str]:
     """Return what is wrong and what to do about it."""
     if isinstance(fault, TomosegError):
         return fault.fault, fault.fix

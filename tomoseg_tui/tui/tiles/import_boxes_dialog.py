@@ -8,26 +8,26 @@ from textual.app import ComposeResult
 from textual.widgets import Input, Select
 
 from tomoseg_tui.tui.dialogs.form import Form
-from tomoseg_tui.tui.importing.box_set_rows import MEANING_HINT, SetRows, counted
-from tomoseg_tui.tui.path_completion import movable_word
-from tomoseg_tui.workflow.eman2.box_sets import Meaning, map_words
+from tomoseg_tui.tui.importing.box_set_rows import MEANING_HINT, BoxSetRows, format_counts
+from tomoseg_tui.tui.path_completion import path_argument
+from tomoseg_tui.workflow.eman2.box_sets import Meaning, set_map_argv
 
 
 @dataclass(frozen=True)
-class BoxesWish:
+class BoxImportRequest:
     """What is imported."""
 
     path: Path
     tomogram: str
     meanings: Mapping[str, Meaning]
 
-    def words(self, root: Path) -> list[str]:
+    def argv(self, root: Path) -> list[str]:
         """Return the arguments of the command that does the same."""
-        words = ["tiles", "import", movable_word(self.path, root), "--tomogram", self.tomogram]
-        return words + map_words(self.meanings)
+        argv = ["tiles", "import", path_argument(self.path, root), "--tomogram", self.tomogram]
+        return argv + set_map_argv(self.meanings)
 
 
-class ImportBoxes(Form[BoxesWish]):
+class ImportBoxesDialog(Form[BoxImportRequest]):
     """Tomogram and meanings.
 
     Parameters
@@ -41,20 +41,20 @@ class ImportBoxes(Form[BoxesWish]):
     """
 
     def __init__(self, path: Path, boxes: Mapping[str, int], tomograms: Sequence[str]) -> None:
-        super().__init__(f"Boxes of {path.name}", do="Import", hint=MEANING_HINT)
+        super().__init__(f"Boxes of {path.name}", submit_label="Import", hint=MEANING_HINT)
         self._path, self._boxes, self._tomograms = path, boxes, tomograms
 
     def rows(self) -> ComposeResult:
         """Make what is filled in."""
         options = [(name, name) for name in self._tomograms]
         yield self.row("Tomogram", Select(options, allow_blank=False, compact=True, id="boxes-tomogram"))
-        yield SetRows({name: counted(box=count) for name, count in self._boxes.items()})
+        yield BoxSetRows({name: format_counts(box=count) for name, count in self._boxes.items()})
 
     def on_mount(self) -> None:
         """Let the first meaning be typed at once."""
         self.query(".set-row Input").first(Input).focus()
 
-    def read(self) -> BoxesWish:
+    def read(self) -> BoxImportRequest:
         """Return what is wished for."""
         tomogram = str(self.query_one("#boxes-tomogram", Select).value)
-        return BoxesWish(self._path, tomogram, self.query_one(SetRows).read())
+        return BoxImportRequest(self._path, tomogram, self.query_one(BoxSetRows).read())

@@ -11,29 +11,29 @@ from textual.events import Resize
 from textual.widgets import DataTable, Static
 
 from tomoseg_tui.core.names import ANY_FEATURE
-from tomoseg_tui.core.tiles import DEFAULT_TILE, Place, Tile
+from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, Tile, TileLocation
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.render.overlay import Palette
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.dialogs.ask_text import Ask
+from tomoseg_tui.tui.dialogs.ask_text import AskText
 from tomoseg_tui.tui.dialogs.pick import Pick
 from tomoseg_tui.tui.images.tile_images import layers_palette
 from tomoseg_tui.tui.images.tile_marks import (
-    Neighbourhood,
-    boxes_of,
-    counts_in_words,
-    positives,
-    states_in_words,
-    style_of,
+    TileIndex,
+    boxes_for_tiles,
+    describe_counts,
+    describe_states,
+    feature_style,
+    positive_features,
 )
-from tomoseg_tui.tui.session import Session
-from tomoseg_tui.tui.shared_actions.file_actions import PictureKeys
-from tomoseg_tui.tui.state.snapshot import Facts, TomogramFacts
-from tomoseg_tui.tui.tiles.tile_preview import TilePreview, Wanted
+from tomoseg_tui.tui.session import TuiSession
+from tomoseg_tui.tui.shared_actions.file_actions import PictureActions
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
+from tomoseg_tui.tui.tiles.tile_preview import PreviewRequest, TilePreview
 from tomoseg_tui.tui.widgets.empty import Empty
-from tomoseg_tui.tui.widgets.filter_line import FilterLine, fits
-from tomoseg_tui.tui.widgets.giving_table import GivingTable
+from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
+from tomoseg_tui.tui.widgets.giving_table import PassthroughTable
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
@@ -48,19 +48,19 @@ _GUIDE = (
 )
 
 
-class TileBrowser(PictureKeys):
+class SliceBrowser(PictureActions):
     """Left a slice with its tiles, right the tile under the cursor and the list; changes nothing."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._facts: Facts | None = None
-        self._tomogram: TomogramFacts | None = None
-        self._around = Neighbourhood((0, 0, 0), {})
+        self._snapshot: ProjectSnapshot | None = None
+        self._tomogram: TomogramSnapshot | None = None
+        self._neighbourhood = TileIndex((0, 0, 0), {})
         self._palette: Palette = ()
-        self._listed: list[Tile] = []
+        self._listed_tiles: list[Tile] = []
         self.feature: str | None = None
-        self.tile_size = DEFAULT_TILE
-        self._words = ""
+        self.tile_size = DEFAULT_TILE_SIZE
+        self._filter_text = ""
 
     def compose(self) -> ComposeResult:
         """Make the slice, the tile and the list."""
@@ -70,7 +70,7 @@ class TileBrowser(PictureKeys):
             with Vertical(id="tiles-side"):
                 yield TilePreview(id="tiles-tile", classes="panel")
                 with Vertical(id="tiles-list", classes="panel"):
-                    yield GivingTable(*_COLUMNS, gives=("select_cursor", "scroll_top"), id="tiles-table")
+                    yield PassthroughTable(*_COLUMNS, passthrough=("select_cursor", "scroll_top"), id="tiles-table")
                     yield Static(_GUIDE, id="tiles-guide")
                     yield FilterLine(id="tiles-filter")
         yield Empty(
@@ -87,25 +87,25 @@ class TileBrowser(PictureKeys):
 
     # Facts
 
-    def show_facts(self, facts: Facts) -> None:
+    def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
         """Take over tomograms, features and tiles; stay where the user is."""
-        first, self._facts = self._facts is None, facts
+        is_first, self._snapshot = self._snapshot is None, snapshot
         session = self.tomoseg.session
-        self.set_class(not facts.tomograms, "-empty")
-        if not facts.tomograms:
-            self._take(None)
+        self.set_class(not snapshot.tomograms, "-empty")
+        if not snapshot.tomograms:
+            self._set_tomogram(None)
             return
-        self._palette = layers_palette(facts.features)[: len(facts.features)]
-        if first:
+        self._palette = layers_palette(snapshot.features)[: len(snapshot.features)]
+        if is_first:
             self.feature = session.feature
-        if self.feature not in {*facts.features, ANY_FEATURE}:
-            self.feature = next(iter(facts.features), None)
-        wanted = self._tomogram.name if self._tomogram is not None else session.tomogram
-        self._take(facts.tomogram(wanted) or facts.tomograms[0])
-        if first:
+        if self.feature not in {*snapshot.features, ANY_FEATURE}:
+            self.feature = next(iter(snapshot.features), None)
+        tomogram_name = self._tomogram.name if self._tomogram is not None else session.tomogram
+        self._set_tomogram(snapshot.tomogram(tomogram_name) or snapshot.tomograms[0])
+        if is_first:
             self._restore(session)
 
-    def _restore(self, session: Session) -> None:
+    def _restore(self, session: TuiSession) -> None:
         """Return to where the project was left."""
         canvas, tomogram = self._canvas, self._tomogram
         if tomogram is not None and session.tomogram == tomogram.name:
@@ -120,22 +120,22 @@ class TileBrowser(PictureKeys):
 
     def show_tomogram(self, name: str) -> None:
         """Open another tomogram."""
-        if self._facts is not None and self._facts.tomogram(name) is not None:
-            self._take(self._facts.tomogram(name))
+        if self._snapshot is not None and self._snapshot.tomogram(name) is not None:
+            self._set_tomogram(self._snapshot.tomogram(name))
 
-    def _take(self, tomogram: TomogramFacts | None) -> None:
-        before, self._tomogram = self._tomogram, tomogram
+    def _set_tomogram(self, tomogram: TomogramSnapshot | None) -> None:
+        previous, self._tomogram = self._tomogram, tomogram
         if tomogram is None:
             self._canvas.open_volume(None)
             return
-        self._around = Neighbourhood.of(tomogram.tiles, tomogram.record.shape_zyx)
-        if before is None or (before.name, before.record) != (tomogram.name, tomogram.record):
+        self._neighbourhood = TileIndex.from_tiles(tomogram.tiles, tomogram.record.shape_zyx)
+        if previous is None or (previous.name, previous.record) != (tomogram.name, tomogram.record):
             layout = self.tomoseg.project.layout
             path = layout.tomogram_folder(tomogram.name) / tomogram.record.file  # that of a link is absolute
             self._canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(tomogram.record))
         self._show_list()
-        self._show_here()
-        self.query_one(TilePreview).look_again()
+        self._show_tile_at_cursor()
+        self.query_one(TilePreview).reload()
 
     # The list
 
@@ -144,27 +144,31 @@ class TileBrowser(PictureKeys):
         if tomogram is None:
             return
         rows = [(tile, self._cells(number, tile)) for number, tile in enumerate(tomogram.tiles, start=1)]
-        shown = [(tile, cells) for tile, cells in rows if fits(f"{' '.join(cells)} {_names(tile)}", self._words)]
-        self._listed = [tile for tile, _ in shown]
-        self.query_one("#tiles-table", Table).show_rows([(tile.place.id, cells) for tile, cells in shown])
-        only = f" ({len(shown)} listed)" if self._words else ""
-        self.query_one("#tiles-list").border_title = counts_in_words(tomogram.tiles, self._palette) + only
+        shown = [
+            (tile, cells)
+            for tile, cells in rows
+            if matches_filter(f"{' '.join(cells)} {_state_text(tile)}", self._filter_text)
+        ]
+        self._listed_tiles = [tile for tile, _ in shown]
+        self.query_one("#tiles-table", Table).show_rows([(tile.location.id, cells) for tile, cells in shown])
+        count_note = f" ({len(shown)} listed)" if self._filter_text else ""
+        self.query_one("#tiles-list").border_title = describe_counts(tomogram.tiles, self._palette) + count_note
         self.set_class(not tomogram.tiles, "-no-tiles")
 
     def _cells(self, number: int, tile: Tile) -> tuple[str, ...]:
-        place = tile.place
+        location = tile.location
         note = ", ".join(dict.fromkeys(oddity.word for oddity in self._oddities(tile)))
-        size = f" {place.size} px" if place.size != DEFAULT_TILE else ""
-        states = states_in_words(tile, self._palette) + size
-        return str(number), str(place.x), str(place.y), str(place.z), states, note
+        size = f" {location.size} px" if location.size != DEFAULT_TILE_SIZE else ""
+        states = describe_states(tile, self._palette) + size
+        return str(number), str(location.x), str(location.y), str(location.z), states, note
 
     def _oddities(self, tile: Tile) -> tuple[Any, ...]:
-        return self._around.odd(tile.place, next(iter(positives(tile)), None))
+        return self._neighbourhood.oddities(tile.location, next(iter(positive_features(tile)), None))
 
     @on(FilterLine.Filtered)
-    def take_words(self, event: FilterLine.Filtered) -> None:
+    def filter_list(self, event: FilterLine.Filtered) -> None:
         """List what fits."""
-        self._words = event.words
+        self._filter_text = event.text
         self._show_list()
 
     def action_search(self) -> None:
@@ -175,76 +179,84 @@ class TileBrowser(PictureKeys):
     def follow_list(self, event: DataTable.RowHighlighted) -> None:
         """Go where the list's cursor goes, if it is the user who moves it."""
         table = self.query_one("#tiles-table", Table)
-        if table.has_focus and 0 <= event.cursor_row < len(self._listed):
-            self._go_to_tile(self._listed[event.cursor_row])
+        if table.has_focus and 0 <= event.cursor_row < len(self._listed_tiles):
+            self._go_to_tile(self._listed_tiles[event.cursor_row])
 
     def _go_to_tile(self, tile: Tile) -> None:
-        place = tile.place
-        self._canvas.go_to(z=place.z, y=place.y, x=place.x)
-        self._show_here()
+        location = tile.location
+        self._canvas.go_to(z=location.z, y=location.y, x=location.x)
+        self._show_tile_at_cursor()
 
     def action_step(self, step: int) -> None:
         """Go to the next tile of the list, or the one before."""
-        if not self._listed:
+        if not self._listed_tiles:
             self.notify("No tile is listed here.", severity="warning", timeout=3)
             return
         canvas = self._canvas
-        places = [(tile.place.z, tile.place.y, tile.place.x) for tile in self._listed]
-        here = (canvas.z, *canvas.cursor_yx)
-        index = bisect_right(places, here) if step > 0 else bisect_left(places, here) - 1
-        self._go_to_tile(self._listed[index % len(places)])
+        centres_zyx = [(tile.location.z, tile.location.y, tile.location.x) for tile in self._listed_tiles]
+        cursor_zyx = (canvas.z, *canvas.cursor_yx)
+        index = bisect_right(centres_zyx, cursor_zyx) if step > 0 else bisect_left(centres_zyx, cursor_zyx) - 1
+        self._go_to_tile(self._listed_tiles[index % len(centres_zyx)])
 
     # Where the cursor is
 
     @on(SliceCanvas.Moved, "#tiles-slice")
     def follow_cursor(self) -> None:
         """Show the tile that is or would be under the cursor."""
-        self._show_here()
+        self._show_tile_at_cursor()
 
-    def _place(self) -> Place | None:
+    def _place_at_cursor(self) -> TileLocation | None:
         """Return the place of a tile at the cursor; None outside of the volume."""
         if self._tomogram is None:
             return None
-        place = Place(self._tomogram.name, self._canvas.z, *self._canvas.cursor_yx, self.tile_size)
-        return place if place.lies_in(self._tomogram.record.shape_zyx) else None
+        location = TileLocation(self._tomogram.name, self._canvas.z, *self._canvas.cursor_yx, self.tile_size)
+        return location if location.is_centred_in(self._tomogram.record.shape_zyx) else None
 
     @property
-    def tile_here(self) -> Tile | None:
+    def tile_at_cursor(self) -> Tile | None:
         """The tile whose centre the cursor is on."""
-        return self._around.at(self._canvas.z, *self._canvas.cursor_yx)
+        return self._neighbourhood.tile_at(self._canvas.z, *self._canvas.cursor_yx)
 
-    def _show_here(self) -> None:
-        tomogram, tile, place = self._tomogram, self.tile_here, self._place()
-        if tomogram is None or self._facts is None:
+    def _show_tile_at_cursor(self) -> None:
+        tomogram, tile, location = self._tomogram, self.tile_at_cursor, self._place_at_cursor()
+        if tomogram is None or self._snapshot is None:
             return
-        self._canvas.set_boxes(boxes_of(tomogram.tiles, self._palette, tile.place if tile is not None else None))
-        self._title()
+        self._canvas.set_boxes(
+            boxes_for_tiles(tomogram.tiles, self._palette, tile.location if tile is not None else None)
+        )
+        self._update_title()
         if tile is not None:
-            self._point_list_at(tile)
-        shown = tile or (Tile(place, {}) if place is not None else None)
-        if shown is None:
-            self.query_one(TilePreview).look_at(None)
+            self._select_in_list(tile)
+        preview_tile = tile or (Tile(location, {}) if location is not None else None)
+        if preview_tile is None:
+            self.query_one(TilePreview).show_tile(None)
             return
-        self.query_one(TilePreview).look_at(
-            Wanted(self.tomoseg.project, shown, self._facts.features, self._said(tile), self._odd_lines(shown))
+        self.query_one(TilePreview).show_tile(
+            PreviewRequest(
+                self.tomoseg.project,
+                preview_tile,
+                self._snapshot.features,
+                self._describe_states(tile),
+                self._warning_lines(preview_tile),
+            )
         )
 
-    def _said(self, tile: Tile | None) -> str:
+    def _describe_states(self, tile: Tile | None) -> str:
         if tile is not None:
             return ", ".join(f"{feature}: {state}" for feature, state in tile.states.items())
         return f"no tile: space places {self.feature}" if self.feature else "no tile: space places one"
 
-    def _odd_lines(self, tile: Tile) -> tuple[str, ...]:
-        odd = self._oddities(tile) if tile.states else self._around.odd(tile.place, self.feature)
-        return tuple(dict.fromkeys(f"! {oddity.word}: {oddity.text}" for oddity in odd))
+    def _warning_lines(self, tile: Tile) -> tuple[str, ...]:
+        oddities = self._oddities(tile) if tile.states else self._neighbourhood.oddities(tile.location, self.feature)
+        return tuple(dict.fromkeys(f"! {oddity.label}: {oddity.text}" for oddity in oddities))
 
-    def _point_list_at(self, tile: Tile) -> None:
-        ids = [listed.place.id for listed in self._listed]
+    def _select_in_list(self, tile: Tile) -> None:
+        ids = [listed.location.id for listed in self._listed_tiles]
         table = self.query_one("#tiles-table", Table)
-        if tile.place.id in ids and table.row_key != tile.place.id:
-            table.move_cursor(row=ids.index(tile.place.id), animate=False)
+        if tile.location.id in ids and table.row_key != tile.location.id:
+            table.move_cursor(row=ids.index(tile.location.id), animate=False)
 
-    def _title(self) -> None:
+    def _update_title(self) -> None:
         canvas, tomogram = self._canvas, self._tomogram
         if tomogram is None:
             return
@@ -252,9 +264,9 @@ class TileBrowser(PictureKeys):
         zoom = f"{canvas.zoom:.3g}:1" if canvas.zoom >= 1 else f"1:{1 / max(canvas.zoom, 1e-3):.3g}"
         view = self.query_one("#tiles-view")
         view.border_title = f"{tomogram.name}  z {canvas.z}/{tomogram.record.shape_zyx[0]}  y {y}  x {x}  {zoom}"
-        style = style_of(self.feature or "", self._palette)
-        named = f"{style.letter} {self.feature}" if self.feature else "no feature yet: a names one"
-        view.border_subtitle = f"{named}  {self.tile_size} px"
+        style = feature_style(self.feature or "", self._palette)
+        feature_text = f"{style.letter} {self.feature}" if self.feature else "no feature yet: a names one"
+        view.border_subtitle = f"{feature_text}  {self.tile_size} px"
 
     def action_go_to(self) -> None:
         """Ask for a voxel and go there."""
@@ -264,33 +276,33 @@ class TileBrowser(PictureKeys):
         nz, ny, nx = tomogram.record.shape_zyx
 
         def check(text: str) -> None:
-            _voxel(text, tomogram.record.shape_zyx)
+            _parse_voxel(text, tomogram.record.shape_zyx)
 
-        def go(text: str | None) -> None:
+        def go_to_voxel(text: str | None) -> None:
             if text:
-                z, y, x = _voxel(text, tomogram.record.shape_zyx)
+                z, y, x = _parse_voxel(text, tomogram.record.shape_zyx)
                 self._canvas.go_to(z=z, y=y, x=x)
-                self._show_here()
+                self._show_tile_at_cursor()
 
         hint = f"x,y,z such as 388,512,143; x to {nx - 1}, y to {ny - 1}, z to {nz - 1}. z may be left out."
-        self.app.push_screen(Ask("Go to", hint, check=check), go)
+        self.app.push_screen(AskText("Go to", hint, check=check), go_to_voxel)
 
     def action_pick_tomogram(self) -> None:
         """Pick another tomogram by its name."""
-        if self._facts is None or not self._facts.tomograms:
+        if self._snapshot is None or not self._snapshot.tomograms:
             return
-        choices = [(t.name, f"{len(t.tiles)} tiles") for t in self._facts.tomograms]
+        choices = [(t.name, f"{len(t.tiles)} tiles") for t in self._snapshot.tomograms]
         chosen = self._tomogram.name if self._tomogram is not None else None
 
-        def take(name: str | None) -> None:
+        def on_choice(name: str | None) -> None:
             if name is not None:
                 self.show_tomogram(name)
 
-        self.app.push_screen(Pick("Tomogram", choices, chosen=chosen), take)
+        self.app.push_screen(Pick("Tomogram", choices, chosen=chosen), on_choice)
 
     # The frame asks
 
-    def session(self, session: Session) -> Session:
+    def updated_session(self, session: TuiSession) -> TuiSession:
         """Return the session with tomogram, slice, zoom and feature."""
         if self._tomogram is None:
             return session
@@ -298,11 +310,11 @@ class TileBrowser(PictureKeys):
         return replace(session, tomogram=self._tomogram.name, z=canvas.z, zoom=canvas.zoom, feature=self.feature)
 
 
-def _names(tile: Tile) -> str:
+def _state_text(tile: Tile) -> str:
     return " ".join(f"{feature} {state}" for feature, state in tile.states.items())
 
 
-def _voxel(text: str, shape_zyx: tuple[int, int, int]) -> tuple[int | None, int, int]:
+def _parse_voxel(text: str, shape_zyx: tuple[int, int, int]) -> tuple[int | None, int, int]:
     """Read ``x,y,z`` or ``x,y``; return z, y, x.
 
     Raises
@@ -313,8 +325,8 @@ def _voxel(text: str, shape_zyx: tuple[int, int, int]) -> tuple[int | None, int,
     parts = text.replace(",", " ").split()
     if len(parts) not in {2, 3} or not all(part.isdecimal() for part in parts):
         raise UsageError(f"{text!r} is no voxel.", "Type x,y,z, such as 388,512,143.")
-    x, y, *rest = (int(part) for part in parts)
+    x, y, *z_parts = (int(part) for part in parts)
     nz, ny, nx = shape_zyx
-    if x >= nx or y >= ny or (rest and rest[0] >= nz):
+    if x >= nx or y >= ny or (z_parts and z_parts[0] >= nz):
         raise UsageError(f"{text} lies outside.", f"x goes to {nx - 1}, y to {ny - 1}, z to {nz - 1}.")
-    return (rest[0] if rest else None), y, x
+    return (z_parts[0] if z_parts else None), y, x

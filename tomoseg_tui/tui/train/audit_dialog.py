@@ -19,26 +19,26 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 from tomoseg_tui.tui.dialogs.base import Dialog
-from tomoseg_tui.tui.format import when
-from tomoseg_tui.tui.images.triple_images import side_by_side
-from tomoseg_tui.tui.state.snapshot import Facts
-from tomoseg_tui.tui.train.audit_state import AuditKnown, audit_in_words, look_for_audit
+from tomoseg_tui.tui.format import format_time
+from tomoseg_tui.tui.images.triple_images import triple_picture
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+from tomoseg_tui.tui.train.audit_state import AuditState, describe_audit, load_audit_state
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.audit.audit_request import AuditRequest, check_audit, free_audit_name, reserve_audit
-from tomoseg_tui.workflow.views import SuspectView
+from tomoseg_tui.workflow.views import AuditedTileView
 
-KINDS = {1: "positive", -1: "negative", 0: "unknown"}
+SIGN_LABELS = {1: "positive", -1: "negative", 0: "unknown"}
 
 
 @dataclass(frozen=True)
-class TileWanted:
+class TileToAnnotate:
     """A tile that the user wants to see in Annotate."""
 
     tile: str
     feature: str
 
 
-class AuditScreen(Dialog[TileWanted | AuditRequest]):
+class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
     """The screen; it answers with a tile to go to, or with an audit to start."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,17 +47,17 @@ class AuditScreen(Dialog[TileWanted | AuditRequest]):
         Binding("a", "start", "Audit", id="audit.start", tooltip="Audit the tiles as they are now"),
     ]
 
-    class Read(Message):
+    class AuditLoaded(Message):
         """What there is has been read."""
 
-        def __init__(self, known: AuditKnown | TomosegError) -> None:
+        def __init__(self, outcome: AuditState | TomosegError) -> None:
             super().__init__()
-            self.known = known
+            self.outcome = outcome
 
-    def __init__(self, facts: Facts, card: NetworkCard) -> None:
+    def __init__(self, snapshot: ProjectSnapshot, card: NetworkCard) -> None:
         super().__init__()
-        self._facts, self._card = facts, card
-        self._views: dict[str, SuspectView] = {}
+        self._snapshot, self._card = snapshot, card
+        self._views: dict[str, AuditedTileView] = {}
         self.request = AuditRequest(
             name="", trainset=card.trainset, features=() if card.trainset else tuple(card.features)
         )
@@ -83,25 +83,27 @@ class AuditScreen(Dialog[TileWanted | AuditRequest]):
     @work(thread=True, exclusive=True, group="audit")
     def _read(self) -> None:
         try:
-            known: AuditKnown | TomosegError = look_for_audit(self._facts, self.request)
+            outcome: AuditState | TomosegError = load_audit_state(self._snapshot, self.request)
         except TomosegError as fault:
-            known = fault
-        self.post_message(self.Read(known))
+            outcome = fault
+        self.post_message(self.AuditLoaded(outcome))
 
-    @on(Read)
-    def show(self, event: Read) -> None:
+    @on(AuditLoaded)
+    def show(self, event: AuditLoaded) -> None:
         """List the tiles, or say what an audit would be."""
-        words = self.query_one("#audit-words", Static)
-        if isinstance(event.known, TomosegError):
-            words.update(Text.assemble((f"! {event.known.fault} ", "bold"), event.known.fix))
+        header = self.query_one("#audit-words", Static)
+        if isinstance(event.outcome, TomosegError):
+            header.update(Text.assemble((f"! {event.outcome.fault} ", "bold"), event.outcome.fix))
             return
-        if not event.known.views:
-            words.update(audit_in_words(event.known))
+        if not event.outcome.views:
+            header.update(describe_audit(event.outcome))
             return
-        self._views = {view.found.tile: view for view in event.known.views}
-        suspected = sum(bool(view.found.reasons) for view in event.known.views)
-        made = f"{event.known.name}, {when(event.known.created)}: "
-        words.update(f"{made}{suspected} of {len(self._views)} tiles are worth a look.{_live(event.known)}")
+        self._views = {view.audited_tile.tile: view for view in event.outcome.views}
+        flagged_count = sum(bool(view.audited_tile.reasons) for view in event.outcome.views)
+        title = f"{event.outcome.name}, {format_time(event.outcome.created)}: "
+        header.update(
+            f"{title}{flagged_count} of {len(self._views)} tiles are worth a look.{_running_text(event.outcome)}"
+        )
         panel = self.query_one("#audit")
         panel.remove_class("-bare")
         panel.border_subtitle = "image | annotation | network   enter annotates   a anew   esc closes"
@@ -110,53 +112,58 @@ class AuditScreen(Dialog[TileWanted | AuditRequest]):
             [
                 (
                     tile,
-                    (str(rank), tile, f"{view.found.feature} {KINDS[view.found.sign]}", f"{view.found.suspicion:.2f}"),
+                    (
+                        str(rank),
+                        tile,
+                        f"{view.audited_tile.feature} {SIGN_LABELS[view.audited_tile.sign]}",
+                        f"{view.audited_tile.suspicion:.2f}",
+                    ),
                 )
                 for rank, (tile, view) in enumerate(self._views.items(), start=1)
             ]
         )
         table.focus()
-        self._look()
+        self._show_tile()
 
     @property
-    def chosen(self) -> SuspectView | None:
+    def chosen(self) -> AuditedTileView | None:
         """The tile under the cursor."""
         return self._views.get(self.query_one(Table).row_key or "")
 
     @on(DataTable.RowHighlighted, "#audit-table")
-    def _look(self) -> None:
+    def _show_tile(self) -> None:
         """Show the tile under the cursor and what is said of it."""
         view = self.chosen
         if view is None:
             return
-        said = "; ".join(view.found.reasons) or "annotation and network agree"
-        self.query_one("#audit-reason", Static).update(f"{said[:1].upper()}{said[1:]}.")
-        self.query_one(StillCanvas).show(side_by_side(view.picture))
+        reasons = "; ".join(view.audited_tile.reasons) or "annotation and network agree"
+        self.query_one("#audit-reason", Static).update(f"{reasons[:1].upper()}{reasons[1:]}.")
+        self.query_one(StillCanvas).show(triple_picture(view.triple))
 
     @on(DataTable.RowSelected, "#audit-table")
     def action_go(self) -> None:
         """Answer with the tile under the cursor."""
         if self.chosen is not None:
-            self.dismiss(TileWanted(self.chosen.found.tile, self.chosen.found.feature))
+            self.dismiss(TileToAnnotate(self.chosen.audited_tile.tile, self.chosen.audited_tile.feature))
 
     def action_start(self) -> None:
         """Answer that the tiles are to be audited."""
         self.dismiss(self.request)
 
 
-def _live(known: AuditKnown) -> str:
-    return f" Another audit: {known.job}." if known.job else ""
+def _running_text(state: AuditState) -> str:
+    return f" Another audit: {state.job_text}." if state.job_text else ""
 
 
-def audit_words(request: AuditRequest) -> list[str]:
+def audit_argv(request: AuditRequest) -> list[str]:
     """Return the arguments of the command that starts this audit."""
-    words = ["audit"]
+    argv = ["audit"]
     for feature in request.features:
-        words += ["--feature", feature]
-    return words + (["--trainset", request.trainset] if request.trainset is not None else [])
+        argv += ["--feature", feature]
+    return argv + (["--trainset", request.trainset] if request.trainset is not None else [])
 
 
-def preparation(project: Project, request: AuditRequest) -> Callable[[], tuple[str, str, dict[str, Any]]]:
+def audit_preparation(project: Project, request: AuditRequest) -> Callable[[], tuple[str, str, dict[str, Any]]]:
     """Return what checks an audit and takes its name, as the command does."""
 
     def prepare() -> tuple[str, str, dict[str, Any]]:

@@ -6,41 +6,41 @@ from textual.widgets import Input, Static
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.dialogs.base import CommandDialog
 from tomoseg_tui.tui.dialogs.form import Form
-from tomoseg_tui.tui.run_location import Way
-from tomoseg_tui.tui.state.snapshot import Facts
-from tomoseg_tui.tui.widgets.feature_list import FeatureList, list_features
-from tomoseg_tui.tui.widgets.run_location_select import Where
-from tomoseg_tui.tui.widgets.tick import Tick
-from tomoseg_tui.workflow.batch_run import RunRequest
+from tomoseg_tui.tui.run_location import RunLocation
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
+from tomoseg_tui.tui.widgets.run_location_select import RunLocationSelect
+from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
+from tomoseg_tui.workflow.batch_run import BatchRunRequest
 
 HINT = (
     "Trains a network a feature, applies each to every tomogram, and merges the maps of each: jobs that follow one "
     "another. One that fails stops only what builds on it."
 )
-USUAL = RunRequest(())
+DEFAULTS = BatchRunRequest(())
 """The settings that the command has too."""
 
 
-def run_words(request: RunRequest) -> list[str]:
+def batch_run_argv(request: BatchRunRequest) -> list[str]:
     """Return the arguments of the command that does the same."""
-    words = ["run"]
+    argv = ["run"]
     for option, values in (("--feature", request.features), ("--tomogram", request.tomograms)):
-        words += [word for value in values for word in (option, value)]
-    words += [] if request.tomograms else ["--all"]
-    words += ["--name", request.name] if request.name else []
-    words += ["--together"] if request.together else []
-    for option, value, usual in (
-        ("--network", request.network, USUAL.network),
-        ("--epochs", request.epochs, USUAL.epochs),
-        ("--device", request.device, USUAL.device),
-        ("--seed", request.seed, USUAL.seed),
-        ("--labels", request.labels, USUAL.labels),
+        argv += [argument for value in values for argument in (option, value)]
+    argv += [] if request.tomograms else ["--all"]
+    argv += ["--name", request.name] if request.name else []
+    argv += ["--together"] if request.together else []
+    for option, value, default in (
+        ("--network", request.network, DEFAULTS.network),
+        ("--epochs", request.epochs, DEFAULTS.epochs),
+        ("--device", request.device, DEFAULTS.device),
+        ("--seed", request.seed, DEFAULTS.seed),
+        ("--labels", request.labels, DEFAULTS.labels),
     ):
-        words += [] if value == usual else [option, str(value)]
-    return words
+        argv += [] if value == default else [option, str(value)]
+    return argv
 
 
-class RunForm(Form[tuple[RunRequest, Way]], CommandDialog[tuple[RunRequest, Way]]):
+class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tuple[BatchRunRequest, RunLocation]]):
     """Features, tomograms, and how they are learned.
 
     Parameters
@@ -49,20 +49,20 @@ class RunForm(Form[tuple[RunRequest, Way]], CommandDialog[tuple[RunRequest, Way]
         The project.
     """
 
-    def __init__(self, facts: Facts) -> None:
-        super().__init__("Train, apply, merge", do="Start", hint=HINT)
-        self._facts = facts
+    def __init__(self, snapshot: ProjectSnapshot) -> None:
+        super().__init__("Train, apply, merge", submit_label="Start", hint=HINT)
+        self._snapshot = snapshot
 
     def rows(self) -> ComposeResult:
         """Make what is filled in."""
-        features = self._facts.features
-        yield list_features(self._facts, chosen=features if len(features) == 1 else ())
+        features = self._snapshot.features
+        yield make_feature_list(self._snapshot, chosen=features if len(features) == 1 else ())
         yield self.row("Tomograms", Input(placeholder="all that fit, or names", compact=True, id="run-tomograms"))
         yield self.row("Name", Input(placeholder="features and a number", compact=True, id="run-name"))
-        yield self.row("Labels", Input(placeholder=USUAL.labels, compact=True, id="run-labels"))
+        yield self.row("Labels", Input(placeholder=DEFAULTS.labels, compact=True, id="run-labels"))
         yield self.row(
             "Network",
-            Input(placeholder=USUAL.network, compact=True, id="run-network"),
+            Input(placeholder=DEFAULTS.network, compact=True, id="run-network"),
             Static("Device", classes="form-label"),
             Input(placeholder="cpu, gpu or gpu:N", compact=True, id="run-device"),
         )
@@ -72,8 +72,8 @@ class RunForm(Form[tuple[RunRequest, Way]], CommandDialog[tuple[RunRequest, Way]
             Static("Seed", classes="form-label"),
             Input(placeholder="the project's", compact=True, id="run-seed"),
         )
-        yield self.row("Where", Where(self._facts))
-        yield Tick("one network for all features", compact=True, id="run-together")
+        yield self.row("Where", RunLocationSelect(self._snapshot))
+        yield AsciiCheckbox("one network for all features", compact=True, id="run-together")
 
     def on_mount(self) -> None:
         """Let the features have the focus."""
@@ -81,35 +81,35 @@ class RunForm(Form[tuple[RunRequest, Way]], CommandDialog[tuple[RunRequest, Way]
 
     def commands(self) -> list[list[str]]:
         """Return the command that starts the same."""
-        request, way = self.read()
-        return [[*run_words(request), *way.words]]
+        request, location = self.read()
+        return [[*batch_run_argv(request), *location.argv]]
 
-    def read(self) -> tuple[RunRequest, Way]:
+    def read(self) -> tuple[BatchRunRequest, RunLocation]:
         """Return what is asked for, and where; whether it can be done is found out by a thread."""
         chosen = self.query_one(FeatureList).chosen
         if not chosen:
             raise UsageError("No feature is chosen.", "Choose one with space.")
-        request = RunRequest(
+        request = BatchRunRequest(
             features=chosen,
-            tomograms=tuple(self.typed("run-tomograms").replace(",", " ").split()),
-            name=self.typed("run-name"),
-            together=self.query_one("#run-together", Tick).value,
-            network=self.typed("run-network") or USUAL.network,
+            tomograms=tuple(self.field_text("run-tomograms").replace(",", " ").split()),
+            name=self.field_text("run-name"),
+            together=self.query_one("#run-together", AsciiCheckbox).value,
+            network=self.field_text("run-network") or DEFAULTS.network,
             epochs=self._number("run-epochs"),
             device=self._device(),
             seed=self._number("run-seed"),
-            labels=self.typed("run-labels") or USUAL.labels,
+            labels=self.field_text("run-labels") or DEFAULTS.labels,
         )
-        return request, self.query_one(Where).way
+        return request, self.query_one(RunLocationSelect).location
 
     def _number(self, name: str) -> int | None:
-        text = self.typed(name)
+        text = self.field_text(name)
         if text and not text.isdecimal():
             raise UsageError(f"{text!r} is no whole number.", "Write one, or nothing for the usual.")
         return int(text) if text else None
 
     def _device(self) -> str:
-        text = self.typed("run-device") or USUAL.device
+        text = self.field_text("run-device") or DEFAULTS.device
         kind, colon, number = text.partition(":")
         if text != "cpu" and (kind != "gpu" or (colon and not number.isdecimal())):
             raise UsageError(f"There is no device called {text!r}.", "Take cpu, gpu, or gpu:N with N from 0.")

@@ -8,36 +8,36 @@ from textual.widgets import Input
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.dialogs.form import Form
-from tomoseg_tui.tui.state.snapshot import Facts
-from tomoseg_tui.tui.widgets.feature_list import FeatureList, list_features
-from tomoseg_tui.workflow.training.trainset import SetRequest
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 HINT = (
     "A set keeps its tiles as they are now, so that trainings can be compared; t then offers it under more. "
     "Without one a training takes the tiles as they are at its start."
 )
-USUAL = SetRequest(())
+DEFAULTS = TrainsetRequest(())
 """The settings that the command has too."""
 
 
 @dataclass(frozen=True)
-class SetWish:
+class BuildTrainsetRequest:
     """A training set that is to be built."""
 
     name: str
-    request: SetRequest
+    request: TrainsetRequest
 
-    def words(self) -> list[str]:
+    def argv(self) -> list[str]:
         """Return the arguments of the command that builds the same."""
-        words = ["trainset", "build", self.name]
+        argv = ["trainset", "build", self.name]
         for feature in self.request.features:
-            words += ["--feature", feature]
-        if self.request.validation != USUAL.validation:
-            words += ["--validation", f"{self.request.validation:g}"]
-        return words + (["--version", self.request.version] if self.request.version else [])
+            argv += ["--feature", feature]
+        if self.request.validation != DEFAULTS.validation:
+            argv += ["--validation", f"{self.request.validation:g}"]
+        return argv + (["--version", self.request.version] if self.request.version else [])
 
 
-class BuildSet(Form[SetWish]):
+class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
     """Features, name, share and version.
 
     Parameters
@@ -46,17 +46,17 @@ class BuildSet(Form[SetWish]):
         The project.
     """
 
-    def __init__(self, facts: Facts) -> None:
-        super().__init__("Build a training set", do="Build", hint=HINT)
-        self._facts = facts
+    def __init__(self, snapshot: ProjectSnapshot) -> None:
+        super().__init__("Build a training set", submit_label="Build", hint=HINT)
+        self._snapshot = snapshot
 
     def rows(self) -> ComposeResult:
         """Make what is filled in."""
-        features = self._facts.features
-        yield list_features(self._facts, chosen=features if len(features) == 1 else ())
+        features = self._snapshot.features
+        yield make_feature_list(self._snapshot, chosen=features if len(features) == 1 else ())
         yield self.row("Name", Input(placeholder="such as tubes_1", compact=True, id="set-name"))
         yield self.row(
-            "Held out", Input(placeholder=f"{USUAL.validation:g} of the tiles", compact=True, id="set-share")
+            "Held out", Input(placeholder=f"{DEFAULTS.validation:g} of the tiles", compact=True, id="set-share")
         )
         yield self.row("Version", Input(placeholder="tag; as placed", compact=True, id="set-version"))
 
@@ -64,18 +64,20 @@ class BuildSet(Form[SetWish]):
         """Let the features have the focus."""
         self.query_one(FeatureList).focus()
 
-    def read(self) -> SetWish:
+    def read(self) -> BuildTrainsetRequest:
         """Return what is wished for."""
         chosen = self.query_one(FeatureList).chosen
         if not chosen:
             raise UsageError("No feature is chosen.", "Choose one with space.")
-        name = check_name(self.typed("set-name"), "training set")
-        return SetWish(name, SetRequest(chosen, self._share(), self.typed("set-version") or None))
+        name = check_name(self.field_text("set-name"), "training set")
+        return BuildTrainsetRequest(
+            name, TrainsetRequest(chosen, self._share(), self.field_text("set-version") or None)
+        )
 
     def _share(self) -> float:
-        typed = self.typed("set-share")
+        typed = self.field_text("set-share")
         try:
-            share = float(typed) if typed else USUAL.validation
+            share = float(typed) if typed else DEFAULTS.validation
         except ValueError:
             share = -1.0
         if not 0 <= share <= 0.5:

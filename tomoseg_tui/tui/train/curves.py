@@ -16,7 +16,7 @@ from textual.app import RenderResult
 from textual.widget import Widget
 
 from tomoseg_tui.render.overlay import make_palette
-from tomoseg_tui.tui.canvas.draw_style import style_of
+from tomoseg_tui.tui.canvas.draw_style import draw_style_for
 from tomoseg_tui.tui.train.runs import Epoch, best_epoch
 
 DOTS_Y, DOTS_X = 4, 2
@@ -36,7 +36,7 @@ _TRAINING_RGB, _VALIDATION_RGB = (230, 159, 0), (86, 180, 233)
 
 
 @dataclass(frozen=True)
-class Line:
+class PlotLine:
     """One line of a plot."""
 
     letter: str
@@ -49,7 +49,7 @@ class Line:
     """Which of the patterns of dashes it has."""
 
     @property
-    def last(self) -> float | None:
+    def last_value(self) -> float | None:
         """Its newest value."""
         return self.points[-1][1] if self.points else None
 
@@ -59,7 +59,7 @@ class Plot:
     """Lines over the epochs."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[PlotLine, ...]
     x_last: int
     """Last epoch of the axis; the first is 1."""
     y_range: tuple[float, float]
@@ -71,30 +71,30 @@ class Plot:
 
 def loss_plot(epochs: Sequence[Epoch], x_last: int) -> Plot:
     """Return the losses of a training, on a log scale; a loss below 0, as EMAN2's is, on a plain one."""
-    training = _points((one.epoch, one.training_loss) for one in epochs)
-    validation = _points((one.epoch, one.held_out_loss) for one in epochs)
+    training = _points((epoch.epoch, epoch.training_loss) for epoch in epochs)
+    validation = _points((epoch.epoch, epoch.held_out_loss) for epoch in epochs)
     lines = (
-        Line("T", "training", training, _TRAINING_RGB, dashes=1),
-        Line("V", "validation", validation, _VALIDATION_RGB),
+        PlotLine("T", "training", training, _TRAINING_RGB, dashes=1),
+        PlotLine("V", "validation", validation, _VALIDATION_RGB),
     )
     values = [y for line in lines for _, y in line.points]
     is_log = all(value > 0 for value in values)
-    return Plot("loss", lines, x_last, _wide_enough(values, is_log=is_log), is_log=is_log, best=best_epoch(epochs))
+    return Plot("loss", lines, x_last, _padded_range(values, is_log=is_log), is_log=is_log, best=best_epoch(epochs))
 
 
 def dice_plot(epochs: Sequence[Epoch], x_last: int, features: Sequence[str]) -> Plot:
     """Return the held-out Dice of a training, a line a feature, from 0 to 1; letters are those of the project."""
     styles = {style.name: style for style in make_palette(dict(enumerate(features, start=1)))}
-    shown = [name for name in styles if any(name in one.held_out_dice for one in epochs)]
+    measured = [name for name in styles if any(name in epoch.held_out_dice for epoch in epochs)]
     lines = tuple(
-        Line(
+        PlotLine(
             styles[name].letter,
             name,
-            _points((one.epoch, one.held_out_dice.get(name)) for one in epochs),
+            _points((epoch.epoch, epoch.held_out_dice.get(name)) for epoch in epochs),
             styles[name].rgb,
             dashes=number % len(_DASHES),
         )
-        for number, name in enumerate(shown)
+        for number, name in enumerate(measured)
     )
     return Plot("dice", lines, x_last, (0.0, 1.0), best=best_epoch(epochs))
 
@@ -103,7 +103,7 @@ def _points(pairs: Iterable[tuple[int, float | None]]) -> tuple[tuple[float, flo
     return tuple((float(x), float(y)) for x, y in pairs if y is not None)
 
 
-def _wide_enough(values: Sequence[float], *, is_log: bool) -> tuple[float, float]:
+def _padded_range(values: Sequence[float], *, is_log: bool) -> tuple[float, float]:
     """Return the range of some values; where they are nearly one, a range around it."""
     low, high = min(values, default=0.1), max(values, default=1.0)
     if high - low > 0.05 * abs(high):
@@ -112,7 +112,7 @@ def _wide_enough(values: Sequence[float], *, is_log: bool) -> tuple[float, float
 
 
 def column_spans(
-    line: Line, plot: Plot, dots_yx: tuple[int, int]
+    line: PlotLine, plot: Plot, dots_yx: tuple[int, int]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Return which dots of each column a line lights.
 
@@ -135,14 +135,14 @@ def column_spans(
     values = np.array(line.points)  # (n, 2)
     x = (values[:, 0] - 1) / max(plot.x_last - 1, 1) * (width - 1)
     rows = (1 - _fractions(values[:, 1], plot)) * (height - 1)
-    places = np.clip(np.rint(x), 0, width - 1).astype(np.intp)
-    columns = np.arange(places[0], places[-1] + 1)
+    positions = np.clip(np.rint(x), 0, width - 1).astype(np.intp)
+    columns = np.arange(positions[0], positions[-1] + 1)
     level = np.interp(columns, x, rows)
     middle = (level[1:] + level[:-1]) / 2
     highest = np.minimum(level, np.minimum(np.r_[level[0], middle], np.r_[middle, level[-1]]))
     lowest = np.maximum(level, np.maximum(np.r_[level[0], middle], np.r_[middle, level[-1]]))
-    np.minimum.at(highest, places - places[0], rows)
-    np.maximum.at(lowest, places - places[0], rows)
+    np.minimum.at(highest, positions - positions[0], rows)
+    np.maximum.at(lowest, positions - positions[0], rows)
     return columns, np.rint(highest).astype(np.intp), np.rint(lowest).astype(np.intp)
 
 
@@ -154,7 +154,7 @@ def _fractions(values: NDArray[np.float64], plot: Plot) -> NDArray[np.float64]:
     return np.clip((values - low) / (high - low), 0, 1)
 
 
-def draw_lines(plot: Plot, cells_yx: tuple[int, int], *, plain: bool) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
+def draw_lines(plot: Plot, cells_yx: tuple[int, int], *, ascii_only: bool) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
     """Draw the lines of a plot.
 
     Parameters
@@ -163,7 +163,7 @@ def draw_lines(plot: Plot, cells_yx: tuple[int, int], *, plain: bool) -> tuple[N
         What to draw.
     cells_yx : tuple of int
         Rows and columns, each at least 1.
-    plain : bool
+    ascii_only : bool
         Draw with the lines' letters alone, for terminals without braille.
 
     Returns
@@ -179,43 +179,43 @@ def draw_lines(plot: Plot, cells_yx: tuple[int, int], *, plain: bool) -> tuple[N
         if not line.points:
             continue
         lit = _dots(line, plot, (rows * DOTS_Y, columns * DOTS_X))
-        own = np.einsum("rycx,yx->rc", lit.reshape(rows, DOTS_Y, columns, DOTS_X), _BITS).astype(np.uint16)
-        bits |= own
-        owners[own > 0] = number
-        characters[own > 0] = line.letter
-    if not plain:
+        line_bits = np.einsum("rycx,yx->rc", lit.reshape(rows, DOTS_Y, columns, DOTS_X), _BITS).astype(np.uint16)
+        bits |= line_bits
+        owners[line_bits > 0] = number
+        characters[line_bits > 0] = line.letter
+    if not ascii_only:
         characters = np.where(bits > 0, np.array([chr(0x2800 + bit) for bit in range(256)])[bits], " ")
     _letter_ends(plot, characters, owners)
     return characters, owners
 
 
-def _dots(line: Line, plot: Plot, dots_yx: tuple[int, int]) -> NDArray[np.bool_]:
+def _dots(line: PlotLine, plot: Plot, dots_yx: tuple[int, int]) -> NDArray[np.bool_]:
     lit = np.zeros(dots_yx, np.bool_)
-    drawn, of = _DASHES[line.dashes]
+    drawn, period = _DASHES[line.dashes]
     columns, highest, lowest = column_spans(line, plot, dots_yx)
-    shown = (columns // DOTS_X) % of < drawn
-    shown[-1] = True
-    for column, first, last in zip(columns[shown], highest[shown], lowest[shown], strict=True):
-        lit[first : last + 1, column] = True
+    is_drawn = (columns // DOTS_X) % period < drawn
+    is_drawn[-1] = True
+    for column, top, bottom in zip(columns[is_drawn], highest[is_drawn], lowest[is_drawn], strict=True):
+        lit[top : bottom + 1, column] = True
     return lit
 
 
 def _letter_ends(plot: Plot, characters: NDArray[np.str_], owners: NDArray[np.intp]) -> None:
     """Put each line's letter at its end; where two end in one cell the second steps back."""
     rows, columns = characters.shape
-    taken: set[tuple[int, int]] = set()
+    occupied: set[tuple[int, int]] = set()
     for number, line in enumerate(plot.lines):
         if not line.points:
             continue
-        found, highest, lowest = column_spans(line, plot, (rows * DOTS_Y, columns * DOTS_X))
-        place = (int(highest[-1] + lowest[-1]) // 2 // DOTS_Y, int(found[-1]) // DOTS_X)
-        while place in taken and place[1] > 0:
-            place = place[0], place[1] - 1
-        taken.add(place)
-        characters[place], owners[place] = line.letter, number
+        line_columns, highest, lowest = column_spans(line, plot, (rows * DOTS_Y, columns * DOTS_X))
+        cell = (int(highest[-1] + lowest[-1]) // 2 // DOTS_Y, int(line_columns[-1]) // DOTS_X)
+        while cell in occupied and cell[1] > 0:
+            cell = cell[0], cell[1] - 1
+        occupied.add(cell)
+        characters[cell], owners[cell] = line.letter, number
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     """Return a number of the axis, at most 5 characters."""
     if 0.01 <= abs(value) < 10 or value == 0:
         return f"{value:.2f}"
@@ -224,7 +224,7 @@ def _number(value: float) -> str:
     return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
 
 
-def draw_plot(plot: Plot, columns: int, rows: int, *, plain: bool = False) -> list[Text]:
+def draw_plot(plot: Plot, columns: int, rows: int, *, ascii_only: bool = False) -> list[Text]:
     """Draw a plot with legend, axes and the mark of the best epoch.
 
     Parameters
@@ -233,7 +233,7 @@ def draw_plot(plot: Plot, columns: int, rows: int, *, plain: bool = False) -> li
         What to draw.
     columns, rows : int
         Room in cells; below 12 columns or 3 rows nothing fits.
-    plain : bool
+    ascii_only : bool
         Without braille.
 
     Returns
@@ -244,28 +244,28 @@ def draw_plot(plot: Plot, columns: int, rows: int, *, plain: bool = False) -> li
     if columns < 12 or rows < 3:
         return [Text(" " * columns) for _ in range(rows)]
     inner = columns - _AXIS_COLUMNS
-    cells, owners = draw_lines(plot, (rows - 2, inner), plain=plain)
+    cells, owners = draw_lines(plot, (rows - 2, inner), ascii_only=ascii_only)
     low, high = plot.y_range
     lines = [_legend(plot, columns)]
     for row in range(rows - 2):
-        number = _number(high) if row == 0 else _number(low) if row == rows - 3 else ""
+        number = _format_number(high) if row == 0 else _format_number(low) if row == rows - 3 else ""
         text = Text(f"{number:>{_AXIS_COLUMNS - 1}}", "dim")
-        text.append("|" if plain else "│", "dim")
+        text.append("|" if ascii_only else "│", "dim")
         text.append_text(_coloured(cells[row], owners[row], plot.lines))
         lines.append(text)
-    lines.append(Text(" " * _AXIS_COLUMNS).append_text(_axis(plot, inner, plain=plain)))
+    lines.append(Text(" " * _AXIS_COLUMNS).append_text(_axis(plot, inner, ascii_only=ascii_only)))
     return lines
 
 
-def _coloured(characters: NDArray[np.str_], owners: NDArray[np.intp], lines: Sequence[Line]) -> Text:
+def _coloured(characters: NDArray[np.str_], owners: NDArray[np.intp], lines: Sequence[PlotLine]) -> Text:
     text = Text()
     for owner, group in groupby(zip(characters, owners, strict=True), key=lambda cell: int(cell[1])):
-        words = "".join(character for character, _ in group)
-        text.append(words, _style(lines[owner]) if owner >= 0 else "")
+        segment = "".join(character for character, _ in group)
+        text.append(segment, _style(lines[owner]) if owner >= 0 else "")
     return text
 
 
-def _style(line: Line) -> Style:
+def _style(line: PlotLine) -> Style:
     return Style(color="#{:02x}{:02x}{:02x}".format(*line.rgb))
 
 
@@ -274,7 +274,7 @@ def _legend(plot: Plot, columns: int) -> Text:
     for named, digits, gap in ((True, 3, "  "), (False, 3, "  "), (False, 2, " "), (False, 0, " ")):
         text = Text(f"{plot.title:<{_AXIS_COLUMNS}}", "bold")
         for line in plot.lines:
-            value = "" if line.last is None or not digits else f" {line.last:.{digits}g}"
+            value = "" if line.last_value is None or not digits else f" {line.last_value:.{digits}g}"
             text.append(line.letter, Style(bold=True) + _style(line))
             text.append(f"{f' {line.name}' if named else ''}{value}{gap}", _style(line))
         if text.cell_len - len(gap) <= columns:
@@ -283,19 +283,19 @@ def _legend(plot: Plot, columns: int) -> Text:
     return text
 
 
-def _axis(plot: Plot, columns: int, *, plain: bool) -> Text:
+def _axis(plot: Plot, columns: int, *, ascii_only: bool) -> Text:
     """Return the axis below: first and last epoch, and the best one where it lies."""
-    words = Text(f"1{plot.x_last:>{columns - 1}}", "dim")
+    labels = Text(f"1{plot.x_last:>{columns - 1}}", "dim")
     if plot.best is None:
-        return words
-    at = round((plot.best - 1) / max(plot.x_last - 1, 1) * (columns - 1))
-    arrow = "^" if plain else "▲"
+        return labels
+    column = round((plot.best - 1) / max(plot.x_last - 1, 1) * (columns - 1))
+    arrow = "^" if ascii_only else "▲"
     mark = f"{arrow}best {plot.best}"
-    start = at if at + len(mark) <= columns else max(0, at - len(mark) + 1)
-    shown = Text(mark if start == at else f"{mark[1:]}{arrow}", "bold")
+    start = column if column + len(mark) <= columns else max(0, column - len(mark) + 1)
+    marker = Text(mark if start == column else f"{mark[1:]}{arrow}", "bold")
     end = start + len(mark)
-    tail = words[end:] if end < columns - len(str(plot.x_last)) else Text(" " * (columns - end))
-    return Text.assemble(words[:start], shown, tail)
+    tail = labels[end:] if end < columns - len(str(plot.x_last)) else Text(" " * (columns - end))
+    return Text.assemble(labels[:start], marker, tail)
 
 
 class Curves(Widget):
@@ -306,9 +306,11 @@ class Curves(Widget):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
         self._plots: tuple[Plot, Plot] | None = None
-        self._words = ""
+        self._empty_text = ""
 
-    def show(self, epochs: Sequence[Epoch], total: int | None, features: Sequence[str], *, words: str = "") -> None:
+    def show(
+        self, epochs: Sequence[Epoch], total: int | None, features: Sequence[str], *, empty_text: str = ""
+    ) -> None:
         """Draw these epochs.
 
         Parameters
@@ -319,34 +321,34 @@ class Curves(Widget):
             How many there will be, the length of the axis; those finished if None.
         features : sequence of str
             The project's, by whose order letters and colours are given.
-        words : str
+        empty_text : str
             Said instead while there is no epoch.
         """
-        x_last = max([total or 1, *(one.epoch for one in epochs)])
+        x_last = max([total or 1, *(epoch.epoch for epoch in epochs)])
         plots = (loss_plot(epochs, x_last), dice_plot(epochs, x_last, features)) if epochs else None
-        if (plots, words) != (self._plots, self._words):
-            self._plots, self._words = plots, words
+        if (plots, empty_text) != (self._plots, self._empty_text):
+            self._plots, self._empty_text = plots, empty_text
             self.refresh()
 
     def render(self) -> RenderResult:
         """Draw into the room there is."""
         width, height = self.size
-        plain = style_of(self.app).renderer == "ascii"
+        ascii_only = draw_style_for(self.app).renderer == "ascii"
         if self._plots is None:
-            return Text(self._words, "dim")
+            return Text(self._empty_text, "dim")
         loss, dice = self._plots
-        if not dice.lines or all(line.last is None for line in dice.lines):
-            return Text("\n").join(draw_plot(loss, width, height, plain=plain))
+        if not dice.lines or all(line.last_value is None for line in dice.lines):
+            return Text("\n").join(draw_plot(loss, width, height, ascii_only=ascii_only))
         if height >= _STACKED_ROWS and width < max(_SIDE_BY_SIDE_COLUMNS, _SQUARE * height):
             upper = height // 2
             plots = [(loss, width, upper), (dice, width, height - upper)]
             return Text("\n").join(
-                line for plot, columns, rows in plots for line in draw_plot(plot, columns, rows, plain=plain)
+                line for plot, columns, rows in plots for line in draw_plot(plot, columns, rows, ascii_only=ascii_only)
             )
         left = (width - 2) // 2
         halves = zip(
-            draw_plot(loss, left, height, plain=plain),
-            draw_plot(dice, width - 2 - left, height, plain=plain),
+            draw_plot(loss, left, height, ascii_only=ascii_only),
+            draw_plot(dice, width - 2 - left, height, ascii_only=ascii_only),
             strict=True,
         )
-        return Text("\n").join(Text.assemble(one, "  ", other) for one, other in halves)
+        return Text("\n").join(Text.assemble(left_line, "  ", right_line) for left_line, right_line in halves)

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.project.records import NetworkCard, chain_in_words, curve_in_words
-from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.project.records import NetworkCard, format_filter_chain, format_threshold_curve
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
-_EPOCH = re.compile(r"epoch (\d+)/(\d+)")
+_EPOCH_PATTERN = re.compile(r"epoch (\d+)/(\d+)")
 """How a training says in its progress where it is."""
 
 
@@ -29,15 +29,15 @@ class Epoch(msgspec.Struct, frozen=True):
     """Since the worker began to train."""
 
 
-def epochs_in(text: bytes) -> list[Epoch]:
+def parse_epochs(text: bytes) -> list[Epoch]:
     """Return the epochs that whole lines tell of; what is no such line is passed over."""
-    found = []
+    epochs = []
     for line in text.splitlines():
         try:
-            found.append(msgspec.json.decode(line, type=Epoch))
+            epochs.append(msgspec.json.decode(line, type=Epoch))
         except msgspec.MsgspecError:
             continue
-    return found
+    return epochs
 
 
 def best_epoch(epochs: Iterable[Epoch]) -> int | None:
@@ -54,7 +54,7 @@ class Run:
     """None until its first epoch is finished."""
     job: Mapping[str, Any] | None
     """As `jobs --json` prints it; None where the job's folder is gone."""
-    asked_features: tuple[str, ...] = ()
+    requested_features: tuple[str, ...] = ()
     """What it was asked to learn, if it has no card yet."""
 
     @property
@@ -70,41 +70,41 @@ class Run:
     @property
     def features(self) -> tuple[str, ...]:
         """What it learns."""
-        return tuple(self.card.features) if self.card is not None else self.asked_features
+        return tuple(self.card.features) if self.card is not None else self.requested_features
 
     @property
     def dice(self) -> float | None:
         """Held-out Dice, averaged over features; None where nothing was held out."""
         scores = [score.dice for score in self.card.features.values()] if self.card is not None else []
-        known = [score for score in scores if score is not None]
-        return sum(known) / len(known) if known else None
+        measured = [score for score in scores if score is not None]
+        return sum(measured) / len(measured) if measured else None
 
     @property
     def epochs(self) -> tuple[int, int] | None:
         """Epochs done or begun, and those asked for."""
         if self.card is not None and not self.is_live:
             return self.card.epochs_done, self.card.epochs
-        said = _EPOCH.search(self.job["message"]) if self.job is not None else None
-        if said:
-            return int(said[1]), int(said[2])
+        match = _EPOCH_PATTERN.search(self.job["message"]) if self.job is not None else None
+        if match:
+            return int(match[1]), int(match[2])
         return (self.card.epochs_done, self.card.epochs) if self.card is not None else None
 
     @property
-    def since(self) -> str:
+    def started(self) -> str:
         """When it was begun, ISO 8601."""
         return str(self.job["created"]) if self.job is not None else self.card.created if self.card is not None else ""
 
 
-def runs_of(facts: Facts) -> list[Run]:
+def list_runs(snapshot: ProjectSnapshot) -> list[Run]:
     """Return all runs, the newest first; trainings without a network yet are among them."""
     jobs: dict[str, Mapping[str, Any]] = {}
-    for job in facts.jobs:  # newest first
+    for job in snapshot.jobs:  # newest first
         if job["kind"] == "train":
             jobs.setdefault(job["name"], job)
-    cards = {card.name: card for card in facts.networks}
+    cards = {card.name: card for card in snapshot.networks}
     names = dict.fromkeys([*jobs, *cards])
-    runs = [Run(name, cards.get(name), jobs.get(name), facts.learning.get(name, ())) for name in names]
-    return sorted(runs, key=lambda run: (run.since, run.job is not None and int(run.job["id"])), reverse=True)
+    runs = [Run(name, cards.get(name), jobs.get(name), snapshot.requested_features.get(name, ())) for name in names]
+    return sorted(runs, key=lambda run: (run.started, run.job is not None and int(run.job["id"])), reverse=True)
 
 
 def card_rows(card: NetworkCard) -> dict[str, str]:
@@ -115,18 +115,18 @@ def card_rows(card: NetworkCard) -> dict[str, str]:
         "trained on": f"{counts.trained} tiles of {', '.join(card.tomograms)}",
         "held out": f"{counts.held_out} tiles",
         "scale": f"{card.voxel_size_angstrom:g} Å/voxel, protein {card.polarity}",
-        "filters": chain_in_words(card.preprocessing),
+        "filters": format_filter_chain(card.preprocessing),
         "epochs": f"{card.epochs_done} of {card.epochs}, the best is {card.best_epoch}",
         "learning rate": f"{card.learning_rate:g}" + (f", from {card.made_from}" if card.made_from else ""),
         "batch, seed": f"{card.batch} tiles, {card.seed}",
     }
     for feature, score in card.features.items():
-        rows[feature] = _score_in_words(score.threshold, score.dice, score.precision, score.recall)
-        rows |= {f"{feature} {title}": numbers for title, numbers in curve_in_words(score.curve).items()}
+        rows[feature] = _format_score(score.threshold, score.dice, score.precision, score.recall)
+        rows |= {f"{feature} {title}": numbers for title, numbers in format_threshold_curve(score.curve).items()}
     return rows
 
 
-def _score_in_words(threshold: float, dice: float | None, precision: float | None, recall: float | None) -> str:
+def _format_score(threshold: float, dice: float | None, precision: float | None, recall: float | None) -> str:
     if dice is None:
         return f"threshold {threshold:.2f}; nothing was held out to judge it by"
     return f"Dice {dice:.3f} at {threshold:.2f}, precision {precision or 0:.2f}, recall {recall or 0:.2f}"

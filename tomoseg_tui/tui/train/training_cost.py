@@ -9,24 +9,29 @@ import msgspec
 
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.jobs.job import Job
-from tomoseg_tui.jobs.run_benchmark import known_pace
+from tomoseg_tui.jobs.run_benchmark import stored_timing
 from tomoseg_tui.project import timings
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui import cost as cost_module
-from tomoseg_tui.tui.format import roughly
-from tomoseg_tui.tui.state.snapshot import Facts
-from tomoseg_tui.tui.train.runs import epochs_in
-from tomoseg_tui.workflow.estimates.estimator import Estimate, estimate, refuse_what_does_not_fit, training_work
-from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, free_run_name, remarks_on_start
-from tomoseg_tui.workflow.training.training_plan import USUAL_FLOPS_A_CORE, TrainingPlan, measured_pace, plan_training
+from tomoseg_tui.tui.format import format_rough_duration
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+from tomoseg_tui.tui.train.runs import parse_epochs
+from tomoseg_tui.workflow.estimates.estimator import Estimate, estimate, require_memory_and_disk, training_work
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, free_run_name, parent_remarks
+from tomoseg_tui.workflow.training.training_plan import (
+    TRAINING_FLOPS_PER_CORE,
+    TrainingPlan,
+    measured_flops_per_second,
+    plan_training,
+)
 
-MOST_LOOKED_AT = 5
+MAX_JOBS_READ = 5
 """Earlier trainings whose figures are read at most."""
 
 
 @dataclass(frozen=True)
-class Pace:
+class TrainingSpeed:
     """How fast an earlier training went."""
 
     flops_per_second: float
@@ -36,29 +41,29 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Guess:
+class TrainingCost:
     """What is known of a training before its start."""
 
     name: str
     """What it will be called."""
     plan: TrainingPlan
-    pace: Pace | None
+    past_speed: TrainingSpeed | None
     """That of the last training on the same device; None if there was none."""
     cores: int
-    cost: Estimate
+    estimate: Estimate
     """From a measurement on this machine if there was one, else a guess."""
     remarks: tuple[str, ...]
     """What is to be said of the run that it goes on from."""
 
 
-def guess_training(
-    facts: Facts, request: TrainRequest, measured: Mapping[str, timings.Pace], *, in_slurm: bool = False
-) -> Guess:
+def estimate_training_cost(
+    snapshot: ProjectSnapshot, request: TrainRequest, measured: Mapping[str, timings.Timing], *, in_slurm: bool = False
+) -> TrainingCost:
     """Check a training and guess its cost; reads tiles, so only threads call it.
 
     Parameters
     ----------
-    facts : Facts
+    snapshot : Facts
         The project.
     request : TrainRequest
         What is asked for.
@@ -74,80 +79,105 @@ def guess_training(
     """
     if not request.features and request.trainset is None:
         raise UsageError("No feature is chosen.", "Choose one with space.")
-    project = Project.open(facts.project.layout.root)
+    project = Project.open(snapshot.project.layout.root)
     name = request.name or free_run_name(project, request.features, request.trainset)
     named = msgspec.structs.replace(request, name=name)
-    remarks = remarks_on_start(project, named, check_training(project, named))
+    remarks = parent_remarks(project, named, check_training(project, named))
     plan = plan_training(project, named)
     cores = len(os.sched_getaffinity(0))
     work = training_work(plan, request.device, cores=cores)
-    cost = estimate(work, measured.get(work.key) or known_pace(work.key))
-    room = cost_module.room_of(project, others=facts.running > 0)
-    memory = cost.memory_bytes if in_slurm else room.memory_bytes
-    refuse_what_does_not_fit("train", cost, memory_bytes=memory, disk_bytes=room.disk_bytes, workers=work.workers)
-    return Guess(name, plan, find_pace(facts, request.device, plan.settings.network), cores, cost, tuple(remarks))
+    job_estimate = estimate(work, measured.get(work.key) or stored_timing(work.key))
+    free = cost_module.free_resources(project, has_running_jobs=snapshot.running_count > 0)
+    memory = job_estimate.memory_bytes if in_slurm else free.memory_bytes
+    require_memory_and_disk(
+        "train", job_estimate, memory_bytes=memory, disk_bytes=free.disk_bytes, workers=work.workers
+    )
+    return TrainingCost(
+        name,
+        plan,
+        find_past_speed(snapshot, request.device, plan.settings.network),
+        cores,
+        job_estimate,
+        tuple(remarks),
+    )
 
 
-def find_pace(facts: Facts, device: str, network: str) -> Pace | None:
+def find_past_speed(snapshot: ProjectSnapshot, device: str, network: str) -> TrainingSpeed | None:
     """Return the pace of an earlier training on a device, of the same network if there is one."""
-    jobs = [job for job in facts.jobs if job["kind"] == "train" and facts.network(job["name"]) is not None]
-    found = [pace for job in jobs[:MOST_LOOKED_AT] if (pace := _pace_of(facts, job, device)) is not None]
-    return next((pace for pace in found if pace.network == network), next(iter(found), None))
+    jobs = [job for job in snapshot.jobs if job["kind"] == "train" and snapshot.network(job["name"]) is not None]
+    speeds = [speed for job in jobs[:MAX_JOBS_READ] if (speed := _speed_of_job(snapshot, job, device)) is not None]
+    return next((speed for speed in speeds if speed.network == network), next(iter(speeds), None))
 
 
-def _pace_of(facts: Facts, job: Mapping[str, Any], device: str) -> Pace | None:
-    card = facts.network(job["name"])
-    folder = Job(facts.project.layout.job_folder(str(job["id"])))
+def _speed_of_job(snapshot: ProjectSnapshot, job: Mapping[str, Any], device: str) -> TrainingSpeed | None:
+    card = snapshot.network(job["name"])
+    folder = Job(snapshot.project.layout.job_folder(str(job["id"])))
     try:
-        same_device = folder.record().asked.get("device", "cpu") == device
-        seconds = [one.seconds for one in epochs_in(folder.metrics_file.read_bytes()) if one.seconds is not None]
+        is_same_device = folder.record().asked.get("device", "cpu") == device
+        seconds = [
+            epoch.seconds for epoch in parse_epochs(folder.metrics_file.read_bytes()) if epoch.seconds is not None
+        ]
     except (OSError, TomosegError):
         return None
-    pace = _pace(card, seconds) if same_device else None
-    return None if pace is None or card is None else Pace(pace, str(job["id"]), card.network)
+    flops_per_second = _flops_per_second(card, seconds) if is_same_device else None
+    return (
+        None
+        if flops_per_second is None or card is None
+        else TrainingSpeed(flops_per_second, str(job["id"]), card.network)
+    )
 
 
-def _pace(card: NetworkCard | None, seconds: Sequence[float]) -> float | None:
-    return measured_pace(card, seconds) if card is not None else None
+def _flops_per_second(card: NetworkCard | None, seconds: Sequence[float]) -> float | None:
+    return measured_flops_per_second(card, seconds) if card is not None else None
 
 
-def in_words(guess: Guess, device: str, state: str) -> list[str]:
+def describe_training_cost(cost: TrainingCost, device: str, timing_note: str) -> list[str]:
     """Return what the form says, a line a fact; what is missing bears a mark.
 
     Parameters
     ----------
-    guess : Guess
+    cost : Guess
     device : str
-    state : str
+    timing_note : str
         What there is to say of a measurement; may be empty.
     """
-    summary, settings = guess.plan.summary, guess.plan.settings
+    summary, settings = cost.plan.summary, cost.plan.settings
     tiles = "; ".join(
         f"with {feature} {summary.positive[feature]}, without {summary.negative[feature]}"
         for feature in summary.features
     )
-    steps = f"{settings.epochs} epochs of {guess.plan.steps} steps, learning rate {settings.learning_rate:g}"
+    steps = f"{settings.epochs} epochs of {cost.plan.steps} steps, learning rate {settings.learning_rate:g}"
     return [
         f"Tiles {tiles}.",
         summary.held_out_reason,
         f"{steps}.",
-        " ".join([_cost_in_words(guess, device), *([state] if state else [])]),
-        *(f"! {note}" for note in (*summary.notes, *guess.remarks)),
+        " ".join([_format_cost(cost, device), *([timing_note] if timing_note else [])]),
+        *(f"! {note}" for note in (*summary.notes, *cost.remarks)),
     ]
 
 
-def _cost_in_words(guess: Guess, device: str) -> str:
-    memory = cost_module.needs_in_words(guess.cost)
-    where = (
-        f"On the processor (CPU, {guess.cores} cores), without a graphics card" if device == "cpu" else f"On {device}"
+def _format_cost(cost: TrainingCost, device: str) -> str:
+    memory = cost_module.format_resources(cost.estimate)
+    device_text = (
+        f"On the processor (CPU, {cost.cores} cores), without a graphics card" if device == "cpu" else f"On {device}"
     )
-    if guess.cost.measured:
-        return f"{where}: about {roughly(guess.cost.seconds)}, as measured here; {memory}."
-    if guess.pace is not None:
-        same = guess.pace.network == guess.plan.settings.network
-        how = f"going by job {guess.pace.job}" if same else f"going by job {guess.pace.job}, another network"
-        return f"{where}: about {roughly(guess.plan.seconds(guess.pace.flops_per_second))}, {how}; {memory}."
+    if cost.estimate.is_measured:
+        return f"{device_text}: about {format_rough_duration(cost.estimate.seconds)}, as measured here; {memory}."
+    if cost.past_speed is not None:
+        is_same_network = cost.past_speed.network == cost.plan.settings.network
+        source = (
+            f"going by job {cost.past_speed.job}"
+            if is_same_network
+            else f"going by job {cost.past_speed.job}, another network"
+        )
+        return (
+            f"{device_text}: about {format_rough_duration(cost.plan.seconds(cost.past_speed.flops_per_second))}, "
+            f"{source}; {memory}."
+        )
     if device != "cpu":
-        return f"{where}: nothing has been trained there yet, so the first epoch will tell the time; {memory}."
-    usual = guess.plan.seconds(USUAL_FLOPS_A_CORE * guess.cores)
-    return f"{where}: {roughly(usual / 2)} to {roughly(usual * 2)}, a guess from the size of the network; {memory}."
+        return f"{device_text}: nothing has been trained there yet, so the first epoch will tell the time; {memory}."
+    typical_seconds = cost.plan.seconds(TRAINING_FLOPS_PER_CORE * cost.cores)
+    return (
+        f"{device_text}: {format_rough_duration(typical_seconds / 2)} to "
+        f"{format_rough_duration(typical_seconds * 2)}, a guess from the size of the network; {memory}."
+    )

@@ -10,13 +10,19 @@ from textual.widgets import Static
 
 from tomoseg_tui.render.renderer import Picture
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
-from tomoseg_tui.tui.images.triple_images import flipped, in_order, origin, side_by_side, verdict
+from tomoseg_tui.tui.images.triple_images import (
+    comparison_picture,
+    format_triple_origin,
+    format_triple_score,
+    sort_triples,
+    triple_picture,
+)
 from tomoseg_tui.workflow.views import TripleView
 
 COLUMNS = "tile | annotation | network"
-MOST_CELLS = 3
+MAX_CELLS = 3
 """Triples side by side on the widest screens."""
-NEARLY = 0.75
+MIN_RELATIVE_SIZE = 0.75
 """Another triple is shown where all are still at least so large, measured by one alone."""
 
 
@@ -31,13 +37,13 @@ class TripleCell(Container):
         """Make the picture."""
         yield self.canvas
 
-    def show(self, above: str, below: str, picture: Picture) -> None:
+    def show(self, title: str, subtitle: str, picture: Picture) -> None:
         """Show a picture and say what it is."""
-        self.border_title, self.border_subtitle = escape(above), escape(below)
+        self.border_title, self.border_subtitle = escape(title), escape(subtitle)
         self.canvas.show(picture)
 
 
-class Triples(Horizontal, can_focus=True):
+class TripleRow(Horizontal, can_focus=True):
     """Triples of one run, those first on which annotation and network differ most."""
 
     LARGE: ClassVar[tuple[str, ...]] = ("annotation", "network")
@@ -45,12 +51,12 @@ class Triples(Horizontal, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
-        self._cells = tuple(TripleCell() for _ in range(MOST_CELLS))
+        self._cells = tuple(TripleCell() for _ in range(MAX_CELLS))
         self._views: list[TripleView] = []
         self._features: Sequence[str] = ()
         self._thresholds: Mapping[str, float] = {}
-        self._words = ""
-        self.at = 0
+        self._empty_text = ""
+        self.first_index = 0
         self.best_first = False
         self.large: str | None = None
         """`annotation`, `network`, or None for the row."""
@@ -74,38 +80,38 @@ class Triples(Horizontal, can_focus=True):
         return self._views
 
     def show(
-        self, views: Sequence[TripleView], features: Sequence[str], thresholds: Mapping[str, float], words: str
+        self, views: Sequence[TripleView], features: Sequence[str], thresholds: Mapping[str, float], empty_text: str
     ) -> None:
-        """Show these triples from the first; `words` are said where there are none."""
-        self._views = in_order(views, best_first=self.best_first)
-        self._features, self._thresholds, self._words = features, thresholds, words
-        self.at = 0
+        """Show these triples from the first; `empty_text` are said where there are none."""
+        self._views = sort_triples(views, is_best_first=self.best_first)
+        self._features, self._thresholds, self._empty_text = features, thresholds, empty_text
+        self.first_index = 0
         self._draw()
 
     def step(self, by: int) -> None:
         """Go on by so many triples, around the end."""
         if self._views:
-            self.at = (self.at + by) % len(self._views)
+            self.first_index = (self.first_index + by) % len(self._views)
             self._draw()
 
-    def turn_order(self) -> None:
+    def reverse_order(self) -> None:
         """Show the best first instead of the worst, and back."""
         self.best_first = not self.best_first
-        self._views = in_order(self._views, best_first=self.best_first)
-        self.at = 0
+        self._views = sort_triples(self._views, is_best_first=self.best_first)
+        self.first_index = 0
         self._draw()
 
-    def enlarge(self, over: str | None) -> None:
-        """Show one triple large, with `over` over its image; None goes back to the row."""
-        self.large = over
+    def enlarge(self, overlay: str | None) -> None:
+        """Show one triple large, with `overlay` over its image; None goes back to the row."""
+        self.large = overlay
         self._draw()
 
     @property
-    def room(self) -> int:
+    def visible_count(self) -> int:
         """How many triples stand side by side: as many as leave each nearly as large as one would be alone."""
-        alone = self._pixels(1)
-        fitting = [count for count in range(1, MOST_CELLS + 1) if self._pixels(count) >= NEARLY * alone]
-        return 1 if self.large is not None else max(fitting, default=1)
+        single_size = self._pixels(1)
+        counts = [count for count in range(1, MAX_CELLS + 1) if self._pixels(count) >= MIN_RELATIVE_SIZE * single_size]
+        return 1 if self.large is not None else max(counts, default=1)
 
     def _pixels(self, count: int) -> float:
         """Return the edge of a tile, in half-blocks, with so many triples side by side."""
@@ -115,24 +121,28 @@ class Triples(Horizontal, can_focus=True):
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        shown = min(self.room, len(self._views))
-        nothing = self.query_one(".triples-none", Static)
-        nothing.display = not shown
-        nothing.update(self._words)
-        nothing.border_title = COLUMNS
-        for place, cell in enumerate(self._cells):
-            cell.display = place < shown
-            if place < shown:
-                number = (self.at + place) % len(self._views)
+        visible_count = min(self.visible_count, len(self._views))
+        hint = self.query_one(".triples-none", Static)
+        hint.display = not visible_count
+        hint.update(self._empty_text)
+        hint.border_title = COLUMNS
+        for position, cell in enumerate(self._cells):
+            cell.display = position < visible_count
+            if position < visible_count:
+                number = (self.first_index + position) % len(self._views)
                 view = self._views[number]
-                cell.show(self._place(number), f"{verdict(view)}   {origin(view)}", self._picture(view))
+                cell.show(
+                    self._position_text(number),
+                    f"{format_triple_score(view)}   {format_triple_origin(view)}",
+                    self._picture(view),
+                )
 
-    def _place(self, number: int) -> str:
+    def _position_text(self, number: int) -> str:
         order = "best" if self.best_first else "worst"
-        shown = COLUMNS if self.large is None else f"tile | {self.large} over it"
-        return f"{shown}   {order} {number + 1}/{len(self._views)}"
+        columns = COLUMNS if self.large is None else f"tile | {self.large} over it"
+        return f"{columns}   {order} {number + 1}/{len(self._views)}"
 
     def _picture(self, view: TripleView) -> Picture:
         if self.large is None:
-            return side_by_side(view)
-        return flipped(view, self._features, self._thresholds, network=self.large == "network")
+            return triple_picture(view)
+        return comparison_picture(view, self._features, self._thresholds, show_network=self.large == "network")

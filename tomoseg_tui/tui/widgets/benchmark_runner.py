@@ -10,22 +10,22 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.jobs.run_benchmark import measured_pace
+from tomoseg_tui.jobs.run_benchmark import benchmark_timing
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Pace
-from tomoseg_tui.tui.cost import MEASURE_KEY, Ask, measuring_in_words, work_here
+from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.tui.cost import MEASURE_KEY, JobRequest, estimate_work, format_benchmark_state
 
-Asks = Callable[[], Sequence[Ask]]
+RequestBuilder = Callable[[], Sequence[JobRequest]]
 """Called in a thread; returns what would be started, or raises `TomosegError`."""
 
 
-def measure_key(form: str) -> Binding:
+def measure_binding(form: str) -> Binding:
     """Return the binding for a form that has an action ``measure``."""
-    words = "Measure on this machine how long it will take"
-    return Binding(MEASURE_KEY, "measure", "Measure", show=False, id=f"{form}.measure", tooltip=words, priority=True)
+    tooltip = "Measure on this machine how long it will take"
+    return Binding(MEASURE_KEY, "measure", "Measure", show=False, id=f"{form}.measure", tooltip=tooltip, priority=True)
 
 
-class Measurer(Widget):
+class BenchmarkRunner(Widget):
     """One of each form.
 
     Attributes
@@ -36,61 +36,61 @@ class Measurer(Widget):
         Whether a measurement is under way; whether the last one came to nothing.
     """
 
-    DEFAULT_CSS: ClassVar[str] = "Measurer { display: none; }"
+    DEFAULT_CSS: ClassVar[str] = "BenchmarkRunner { display: none; }"
 
-    class Turned(Message):
+    class StateChanged(Message):
         """A measurement has begun or ended."""
 
     class Ended(Message):
         """A thread has measured, or could not."""
 
-        def __init__(self, paces: Mapping[str, Pace], *, failed: bool) -> None:
+        def __init__(self, timings: Mapping[str, Timing], *, has_failed: bool) -> None:
             super().__init__()
-            self.paces, self.failed = paces, failed
+            self.timings, self.has_failed = timings, has_failed
 
     def __init__(self, project: Project) -> None:
         super().__init__()
         self._project = project
-        self.paces: dict[str, Pace] = {}
-        self.busy = self.failed = False
+        self.timings: dict[str, Timing] = {}
+        self.is_measuring = self.has_failed = False
 
-    def words(self, *, measured: bool) -> str:
+    def status_text(self, *, is_measured: bool) -> str:
         """Return what there is to say of it where the figures shown are measured, or are not."""
-        return measuring_in_words(measured=measured, busy=self.busy, failed=self.failed)
+        return format_benchmark_state(is_measured=is_measured, is_running=self.is_measuring, has_failed=self.has_failed)
 
-    def measure(self, asks: Asks) -> None:
+    def measure(self, build_requests: RequestBuilder) -> None:
         """Measure, unless that is under way."""
-        if not self.busy:
-            self.busy, self.failed = True, False
-            self.post_message(self.Turned())
-            self._measure(asks)
+        if not self.is_measuring:
+            self.is_measuring, self.has_failed = True, False
+            self.post_message(self.StateChanged())
+            self._measure(build_requests)
 
     @work(thread=True, group="measure")
-    def _measure(self, asks: Asks) -> None:
+    def _measure(self, build_requests: RequestBuilder) -> None:
         worker = get_current_worker()
-        paces: dict[str, Pace] = {}
-        failed = False
+        timings: dict[str, Timing] = {}
+        has_failed = False
         try:
-            for work in [work_here(self._project, ask) for ask in asks()]:
-                pace = measured_pace(
+            for job_work in [estimate_work(self._project, job_request) for job_request in build_requests()]:
+                timing = benchmark_timing(
                     self._project.layout,
-                    work.kind,
-                    work.sample,
-                    work.key,
-                    anew=True,
-                    unwanted=lambda: worker.is_cancelled,
+                    job_work.kind,
+                    job_work.sample,
+                    job_work.key,
+                    force=True,
+                    is_cancelled=lambda: worker.is_cancelled,
                 )
-                failed = failed or pace is None
-                paces |= {work.key: pace} if pace is not None else {}
+                has_failed = has_failed or timing is None
+                timings |= {job_work.key: timing} if timing is not None else {}
         except (TomosegError, OSError):
-            failed = True
+            has_failed = True
         if not worker.is_cancelled:
-            self.post_message(self.Ended(paces, failed=failed))
+            self.post_message(self.Ended(timings, has_failed=has_failed))
 
     @on(Ended)
-    def take(self, event: Ended) -> None:
+    def store_timings(self, event: Ended) -> None:
         """Keep what was measured, and let the form say it."""
         event.stop()
-        self.busy, self.failed = False, event.failed
-        self.paces |= event.paces
-        self.post_message(self.Turned())
+        self.is_measuring, self.has_failed = False, event.has_failed
+        self.timings |= event.timings
+        self.post_message(self.StateChanged())

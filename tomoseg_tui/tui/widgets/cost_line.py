@@ -9,12 +9,12 @@ from textual.worker import get_current_worker
 
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Pace
-from tomoseg_tui.tui.cost import Price, price_in_words, price_of
-from tomoseg_tui.tui.widgets.benchmark_runner import Asks, Measurer
+from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.tui.cost import JobCost, cost_of, format_cost
+from tomoseg_tui.tui.widgets.benchmark_runner import BenchmarkRunner, RequestBuilder
 
 
-class PriceLine(Vertical):
+class CostLine(Vertical):
     """Tells memory and disk of a job at once, and its time once that was measured.
 
     Parameters
@@ -24,80 +24,87 @@ class PriceLine(Vertical):
         Of the widget.
     """
 
-    class Priced(Message):
+    class CostReady(Message):
         """A thread has found what a job takes; None where it cannot be yet, which others say."""
 
-        def __init__(self, number: int, price: Price | None) -> None:
+        def __init__(self, request_number: int, cost: JobCost | None) -> None:
             super().__init__()
-            self.number, self.price = number, price
+            self.request_number, self.cost = request_number, cost
 
     def __init__(self, project: Project, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes="price-line")
         self._project = project
-        self._number = 0
-        self._asks: Asks | None = None
-        self._others = False
-        self._price: Price | None = None
+        self._request_number = 0
+        self._build_requests: RequestBuilder | None = None
+        self._has_running_jobs = False
+        self._cost: JobCost | None = None
 
     def compose(self) -> ComposeResult:
         """Make the line."""
         yield Static(markup=False)
-        yield Measurer(self._project)
+        yield BenchmarkRunner(self._project)
 
     @property
     def fault(self) -> TomosegError | None:
         """Why this machine cannot hold the job; None if it can, or if that is not known."""
-        return self._price.fault if self._price is not None else None
+        return self._cost.fault if self._cost is not None else None
 
-    def ask(self, asks: Asks | None, *, others: bool) -> None:
+    def estimate(self, build_requests: RequestBuilder | None, *, has_running_jobs: bool) -> None:
         """Say what another job takes.
 
         Parameters
         ----------
-        asks : callable or None
+        build_requests : callable or None
             Called in a thread; returns the one job. None where there is none.
-        others : bool
+        has_running_jobs : bool
             Whether jobs are at work.
         """
-        self._asks, self._others = asks, others
-        self._number += 1
-        if asks is None:
-            self.post_message(self.Priced(self._number, None))
+        self._build_requests, self._has_running_jobs = build_requests, has_running_jobs
+        self._request_number += 1
+        if build_requests is None:
+            self.post_message(self.CostReady(self._request_number, None))
         else:
-            self._find(self._number, asks, dict(self.query_one(Measurer).paces), others=others)
+            self._compute_cost(
+                self._request_number,
+                build_requests,
+                dict(self.query_one(BenchmarkRunner).timings),
+                has_running_jobs=has_running_jobs,
+            )
 
     def measure(self) -> None:
         """Measure how long it takes."""
-        if self._asks is not None:
-            self.query_one(Measurer).measure(self._asks)
+        if self._build_requests is not None:
+            self.query_one(BenchmarkRunner).measure(self._build_requests)
 
     @work(thread=True, exclusive=True, group="price")
-    def _find(self, number: int, asks: Asks, paces: dict[str, Pace], *, others: bool) -> None:
-        price: Price | None = None
+    def _compute_cost(
+        self, request_number: int, build_requests: RequestBuilder, timings: dict[str, Timing], *, has_running_jobs: bool
+    ) -> None:
+        cost: JobCost | None = None
         try:
-            price = price_of(self._project, asks()[0], paces, others=others)
+            cost = cost_of(self._project, build_requests()[0], timings, has_running_jobs=has_running_jobs)
         except (TomosegError, OSError):
-            price = None  # what is wrong with a request is said where it is checked
+            cost = None  # what is wrong with a request is said where it is checked
         if not get_current_worker().is_cancelled:
-            self.post_message(self.Priced(number, price))
+            self.post_message(self.CostReady(request_number, cost))
 
-    @on(Priced)
-    def take_price(self, event: Priced) -> None:
+    @on(CostReady)
+    def show_cost(self, event: CostReady) -> None:
         """Say it, unless something else is asked for by now."""
         event.stop()
-        if event.number == self._number:
-            self._price = event.price
-            self._say()
+        if event.request_number == self._request_number:
+            self._cost = event.cost
+            self._update_text()
 
-    @on(Measurer.Turned)
-    def take_measurement(self, event: Measurer.Turned) -> None:
+    @on(BenchmarkRunner.StateChanged)
+    def update_measurement(self, event: BenchmarkRunner.StateChanged) -> None:
         """Say that it is measured, and then what has come of it."""
         event.stop()
-        self._say()
-        if not self.query_one(Measurer).busy:
-            self.ask(self._asks, others=self._others)
+        self._update_text()
+        if not self.query_one(BenchmarkRunner).is_measuring:
+            self.estimate(self._build_requests, has_running_jobs=self._has_running_jobs)
 
-    def _say(self) -> None:
-        price, measurer = self._price, self.query_one(Measurer)
-        words = "" if price is None else price_in_words(price, measurer.words(measured=price.found.measured))
-        self.query_one(Static).update(words)
+    def _update_text(self) -> None:
+        cost, runner = self._cost, self.query_one(BenchmarkRunner)
+        text = "" if cost is None else format_cost(cost, runner.status_text(is_measured=cost.estimate.is_measured))
+        self.query_one(Static).update(text)

@@ -10,7 +10,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tomoseg_tui.render.overlay import make_palette
-from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 
 class FeatureList(OptionList):
@@ -33,15 +33,15 @@ class FeatureList(OptionList):
     class Changed(Message):
         """Other features are chosen."""
 
-    def __init__(self, words: Mapping[str, str], chosen: Collection[str]) -> None:
-        self._words = dict(words)
+    def __init__(self, descriptions: Mapping[str, str], chosen: Collection[str]) -> None:
+        self._descriptions = dict(descriptions)
         self._chosen = set(chosen)
-        super().__init__(*(Option(self._line(feature), id=feature) for feature in words), compact=True)
+        super().__init__(*(Option(self._line(feature), id=feature) for feature in descriptions), compact=True)
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """Features that are chosen, in the order of the list."""
-        return tuple(feature for feature in self._words if feature in self._chosen)
+        return tuple(feature for feature in self._descriptions if feature in self._chosen)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Choose a feature, or take it out."""
@@ -52,19 +52,21 @@ class FeatureList(OptionList):
         self.post_message(self.Changed())
 
     def _line(self, feature: str) -> Content:
-        return Content(f"[{'x' if feature in self._chosen else ' '}] {self._words[feature]}")
+        return Content(f"[{'x' if feature in self._chosen else ' '}] {self._descriptions[feature]}")
 
 
-def list_features(facts: Facts, *, chosen: Collection[str]) -> FeatureList:
+def make_feature_list(snapshot: ProjectSnapshot, *, chosen: Collection[str]) -> FeatureList:
     """Return a list of the project's features, each with its letter and its tiles."""
-    styles = make_palette(dict(enumerate(facts.features, start=1)))
+    styles = make_palette(dict(enumerate(snapshot.features, start=1)))
     width = max(len(style.name) for style in styles)
-    lines = {one.name: f"{one.letter} {one.name:<{width}}  {_tiles_of(facts, one.name)}" for one in styles}
-    return FeatureList(lines, chosen)
+    descriptions = {
+        one.name: f"{one.letter} {one.name:<{width}}  {_describe_tiles(snapshot, one.name)}" for one in styles
+    }
+    return FeatureList(descriptions, chosen)
 
 
-def _tiles_of(facts: Facts, feature: str) -> str:
-    states = [tile.state_of(feature) for tile in facts.all_tiles]
+def _describe_tiles(snapshot: ProjectSnapshot, feature: str) -> str:
+    states = [tile.state_of(feature) for tile in snapshot.all_tiles]
     counts = [(sum(state == name for state in states), name) for name in ("annotated", "none here", "wanted")]
-    said = [f"{count} {'to annotate' if name == 'wanted' else name}" for count, name in counts if count]
-    return ", ".join(said) or "no tiles"
+    parts = [f"{count} {'to annotate' if name == 'wanted' else name}" for count, name in counts if count]
+    return ", ".join(parts) or "no tiles"

@@ -14,16 +14,16 @@ class FilterLine(Input):
     DEFAULT_CSS = "FilterLine { dock: bottom; display: none; } FilterLine.-open { display: block; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "No filter", id="filter.clear", tooltip="Take the filter away"),
-        Binding("down", "keep", "", show=False),
+        Binding("down", "accept", "", show=False),
     ]
 
     class Filtered(Message):
         """The words have changed."""
 
-        def __init__(self, line: "FilterLine", words: str) -> None:
+        def __init__(self, line: "FilterLine", text: str) -> None:
             super().__init__()
             self.line = line
-            self.words = words
+            self.text = text
 
         @property
         def control(self) -> "FilterLine":
@@ -32,11 +32,11 @@ class FilterLine(Input):
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(placeholder="filter: words that must occur", id=id, compact=True)
-        self._back: Widget | None = None
+        self._return_widget: Widget | None = None
 
-    def open(self, back: Widget) -> None:
-        """Show the line and type into it; the focus goes back to `back`."""
-        self._back = back
+    def open(self, return_widget: Widget) -> None:
+        """Show the line and type into it; the focus goes back to `return_widget`."""
+        self._return_widget = return_widget
         self.add_class("-open")
         self.focus()
 
@@ -48,21 +48,21 @@ class FilterLine(Input):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep the filter."""
         event.stop()
-        self.action_keep()
+        self.action_accept()
 
-    def action_keep(self) -> None:
+    def action_accept(self) -> None:
         """Go back to the list; the line stays while it filters."""
         self.set_class(bool(self.value), "-open")
-        if self._back is not None:
-            self._back.focus()
+        if self._return_widget is not None:
+            self._return_widget.focus()
 
     def action_clear(self) -> None:
         """Show all again."""
         self.value = ""
-        self.action_keep()
+        self.action_accept()
 
 
-def fits(text: str, words: str) -> bool:
+def matches_filter(text: str, filter_text: str) -> bool:
     """Tell whether every word of a filter occurs in a text, upper or lower case alike."""
     lowered = text.lower()
-    return all(word in lowered for word in words.lower().split())
+    return all(filter_word in lowered for filter_word in filter_text.lower().split())

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from tomoseg_tui.tui.widgets.table import Table
 
 
-class GivingTable(Table):
+class PassthroughTable(Table):
     """Rows by key; actions that are given away do nothing here, and their keys go on to the parents.
 
     Parameters
@@ -21,12 +21,12 @@ class GivingTable(Table):
     def __init__(
         self,
         *columns: str,
-        gives: Collection[str] = ("select_cursor",),
+        passthrough: Collection[str] = ("select_cursor",),
         id: str | None = None,  # noqa: A002  # Textual's word
     ) -> None:
         super().__init__(*columns, id=id)
-        self._gives = frozenset(gives)
+        self._passthrough = frozenset(passthrough)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave what is given away."""
-        return False if action in self._gives else super().check_action(action, parameters)
+        return False if action in self._passthrough else super().check_action(action, parameters)

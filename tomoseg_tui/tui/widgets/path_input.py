@@ -51,14 +51,14 @@ class PathInput(Input):
     async def action_complete(self) -> None:
         """Complete as far as there is one way only; where nothing is to complete, go to the next widget."""
         typed = self.value
-        whole = await asyncio.to_thread(complete_path, typed, self._suffixes)
+        completed = await asyncio.to_thread(complete_path, typed, self._suffixes)
         if self.value != typed:
             return
-        if whole == typed:
+        if completed == typed:
             self.screen.focus_next()
             return
-        self.value = whole
-        self.cursor_position = len(whole)
+        self.value = completed
+        self.cursor_position = len(completed)
 
 
 class _PathSuggester(Suggester):
@@ -70,5 +70,5 @@ class _PathSuggester(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         """Return how the path may go on, None where nobody knows."""
-        whole = await asyncio.to_thread(complete_path, value, self._suffixes) if value else value
-        return whole if whole != value else None
+        completed = await asyncio.to_thread(complete_path, value, self._suffixes) if value else value
+        return completed if completed != value else None

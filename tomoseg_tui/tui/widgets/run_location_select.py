@@ -2,11 +2,11 @@
 
 from textual.widgets import Select
 
-from tomoseg_tui.tui.run_location import Way, ways
-from tomoseg_tui.tui.state.snapshot import Facts
+from tomoseg_tui.tui.run_location import RunLocation, run_locations
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 
-class Where(Select[int]):
+class RunLocationSelect(Select[int]):
     """Begins with what the project does anyway.
 
     Parameters
@@ -15,12 +15,12 @@ class Where(Select[int]):
         The project.
     """
 
-    def __init__(self, facts: Facts) -> None:
-        self.ways = ways(facts.project.settings, has_slurm=facts.has_slurm)
-        options = [(way.title, place) for place, way in enumerate(self.ways)]
+    def __init__(self, snapshot: ProjectSnapshot) -> None:
+        self.locations = run_locations(snapshot.project.settings, has_slurm=snapshot.has_slurm)
+        options = [(location.title, index) for index, location in enumerate(self.locations)]
         super().__init__(options, value=0, allow_blank=False, compact=True, id="where")
 
     @property
-    def way(self) -> Way:
+    def location(self) -> RunLocation:
         """What is chosen."""
-        return self.ways[self.value] if isinstance(self.value, int) else self.ways[0]
+        return self.locations[self.value] if isinstance(self.value, int) else self.locations[0]

@@ -39,7 +39,7 @@ class TabBar(Horizontal):
         for number, (name, title) in enumerate(self._titles.items(), start=1):
             yield TabLabel(number, name, title)
 
-    def mark(self, name: str) -> None:
+    def mark_open(self, name: str) -> None:
         """Let one tab stand out."""
         for label in self.query(TabLabel):
             label.set_class(label.tab_name == name, "-open")

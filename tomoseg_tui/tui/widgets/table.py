@@ -23,7 +23,7 @@ class Table(DataTable[Any]):
     def __init__(self, *columns: str, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes=classes, cursor_type="row", zebra_stripes=False, show_row_labels=False)
         self._titles = columns
-        self._shown: dict[str, Sequence[str | Text]] = {}
+        self._shown_rows: dict[str, Sequence[str | Text]] = {}
 
     def on_mount(self) -> None:
         """Make the columns."""
@@ -32,28 +32,28 @@ class Table(DataTable[Any]):
 
     def show_rows(self, rows: Sequence[tuple[str, Sequence[str | Text]]]) -> None:
         """Show these rows, each a key and its cells, and leave the cursor on the row it was on."""
-        before, self._shown = self._shown, dict(rows)
-        if list(before) == list(self._shown):
+        previous, self._shown_rows = self._shown_rows, dict(rows)
+        if list(previous) == list(self._shown_rows):
             for key, cells in rows:
-                if before[key] is not cells and before[key] != cells:
-                    self._change_row(key, before[key], cells)
+                if previous[key] is not cells and previous[key] != cells:
+                    self._update_row(key, previous[key], cells)
             return
-        kept, at = self.row_key, self.cursor_row
+        selected_key, selected_row = self.row_key, self.cursor_row
         self.clear()
         for key, cells in rows:
             self.add_row(*cells, key=key)
         new_keys = [key for key, _ in rows]
-        if kept in new_keys:
-            self.move_cursor(row=new_keys.index(kept), animate=False)
+        if selected_key in new_keys:
+            self.move_cursor(row=new_keys.index(selected_key), animate=False)
         elif rows:
-            self.move_cursor(row=min(at, len(rows) - 1), animate=False)
+            self.move_cursor(row=min(selected_row, len(rows) - 1), animate=False)
 
-    def _change_row(self, key: str, before: Sequence[str | Text], cells: Sequence[str | Text]) -> None:
+    def _update_row(self, key: str, previous: Sequence[str | Text], cells: Sequence[str | Text]) -> None:
         """Change the cells of a row that differ; telling a table of a cell costs more than looking.
 
         Where the width may have changed the table measures its whole column.
         """
-        for title, old, new in zip(self._titles, before, cells, strict=True):
+        for title, old, new in zip(self._titles, previous, cells, strict=True):
             if old != new:
                 self.update_cell(key, title, new, update_width=len(old) != len(new))
 

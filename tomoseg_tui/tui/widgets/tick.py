@@ -3,13 +3,16 @@
 from textual.widgets import Checkbox
 
 
-class Tick(Checkbox):
+class AsciiCheckbox(Checkbox):
     """``[x] words`` or ``[ ] words``."""
 
     BUTTON_LEFT = BUTTON_RIGHT = ""
     BUTTON_INNER = "[ ]"
     DEFAULT_CSS = """
-    Tick > .toggle--button, Tick.-on > .toggle--button { color: $foreground; background: transparent; }
+    AsciiCheckbox > .toggle--button, AsciiCheckbox.-on > .toggle--button {
+        color: $foreground;
+        background: transparent;
+    }
     """
 
     def watch_value(self) -> None:

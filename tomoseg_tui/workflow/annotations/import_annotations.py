@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, Layer, layer_of_labels, layer_of_mask
-from tomoseg_tui.core.mask_decoding import foreground, value_of_word
+from tomoseg_tui.core.annotation import FEATURE, Layer, layer_from_labels, layer_from_mask
+from tomoseg_tui.core.mask_decoding import foreground_mask, parse_mask_value
 from tomoseg_tui.core.names import IGNORE, check_feature_name
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.files import locks
-from tomoseg_tui.files.atomic import write_whole
+from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.io.formats import open_stack, open_volume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer, replace_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.paint_locks import painter_of, refuse_painted
+from tomoseg_tui.project.paint_locks import read_paint_lock_owner, require_not_painted
 from tomoseg_tui.project.records import LayerSource, StateRecord, TomogramRecord, now
-from tomoseg_tui.workflow.annotations.paint_session import Painting
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession
 from tomoseg_tui.workflow.tiles.placing import state_text
 
 VOXEL_SIZE_TOLERANCE = 0.01
@@ -31,14 +31,14 @@ VOXEL_SIZE_TOLERANCE = 0.01
 
 
 @dataclass
-class Annotated:
+class AnnotationResult:
     """What an import of annotations did."""
 
     annotated: int = 0
     """Layers that hold the feature, or were wanted."""
     none_here: int = 0
     """Tiles that were found to hold none of the feature."""
-    left: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     """Tiles that were left as they were, with the reason."""
     new_features: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -56,10 +56,10 @@ class LabelMap:
     @property
     def values(self) -> tuple[int, ...]:
         """All that have a meaning."""
-        return (*(value for wanted in self.features.values() for value in wanted), *self.ignored)
+        return (*(value for label_values in self.features.values() for value in label_values), *self.ignored)
 
 
-def label_map(words: Sequence[str]) -> LabelMap:
+def parse_label_map(options: Sequence[str]) -> LabelMap:
     """Read words like ``1=microtubule``, ``7=ignore`` or ``#ff0000=membrane``.
 
     Raises
@@ -69,18 +69,18 @@ def label_map(words: Sequence[str]) -> LabelMap:
     """
     features: dict[str, tuple[int, ...]] = {}
     ignored: tuple[int, ...] = ()
-    seen: set[int] = set()
-    for word in words:
-        value_text, _, meaning = word.partition("=")
+    used_values: set[int] = set()
+    for option in options:
+        value_text, _, meaning = option.partition("=")
         if not re.fullmatch(r"-?[0-9]{1,7}|#[0-9a-fA-F]{6}", value_text) or not meaning:
             raise UsageError(
-                f"--map {word} is not understood.",
+                f"--map {option} is not understood.",
                 "Write it as --map 1=microtubule, --map 7=ignore, or --map '#ff0000=membrane'.",
             )
-        value = value_of_word(value_text)
-        if value in seen:
+        value = parse_mask_value(value_text)
+        if value in used_values:
             raise UsageError(f"--map names label {value} twice.", "Name each label once.")
-        seen.add(value)
+        used_values.add(value)
         if meaning == IGNORE:
             ignored = (*ignored, value)
         else:
@@ -98,7 +98,7 @@ def import_label_volume(
     *,
     replace: bool = False,
     on_progress: Callable[[float], None] = lambda _done: None,
-) -> Annotated:
+) -> AnnotationResult:
     """Cut a label volume at the tiles of its tomogram.
 
     Every tile is then wholly looked at for every mapped feature; values that are not mapped count as
@@ -125,31 +125,31 @@ def import_label_volume(
     ProjectError
         If the tomogram is unknown or has no tiles.
     """
-    project.refuse_newer()
-    record = catalog.tomogram(project.layout, tomogram)
+    project.require_current_format()
+    record = catalog.load_tomogram(project.layout, tomogram)
     tiles = _tiles_to_annotate(project, tomogram)
-    done = Annotated()
+    result = AnnotationResult()
     with open_volume(path) as volume:
-        check_grid(path, volume, tomogram, record, done)
-        layers = {tile.place: _cut_layers(volume, tile.place, labels) for tile in tiles}
-    _make_features(project, labels.features, done)
+        check_grid(path, volume, tomogram, record, result)
+        layers = {tile.location: _read_layers(volume, tile.location, labels) for tile in tiles}
+    _add_features(project, labels.features, result)
     source = LayerSource("imported", path.name, now())
     for index, tile in enumerate(tiles):
         for feature in labels.features:
-            _settle(project, tile, feature, layers[tile.place][feature], source, done, replace=replace)
+            _store_layer(project, tile, feature, layers[tile.location][feature], source, result, replace=replace)
         on_progress((index + 1) / len(tiles))
-    return done
+    return result
 
 
 def import_masks(
     project: Project,
     path: Path,
     feature: str,
-    places: Sequence[Place],
+    locations: Sequence[TileLocation],
     *,
     replace: bool = False,
     command: str = "",
-) -> Annotated:
+) -> AnnotationResult:
     """Take a stack of masks, one a tile, in the order of the tiles.
 
     What the numbers mean is judged by `core.mask_values`; `command` is what the user has typed, for its faults.
@@ -161,19 +161,19 @@ def import_masks(
     ShapeError
         If the stack is not as long as the list of tiles, or its images are not of the tiles' size.
     """
-    project.refuse_newer()
+    project.require_current_format()
     check_feature_name(feature)
-    tiles, stack = read_stack_for(project, path, places)
-    masks, remark = foreground(stack, name=path.name, command=command)
-    layers = [TileLayer(tile.place, feature, layer_of_mask(mask)) for tile, mask in zip(tiles, masks, strict=True)]
-    done = take_layers(project, layers, path.name, replace=replace)
+    tiles, stack = read_mask_stack(project, path, locations)
+    masks, remark = foreground_mask(stack, name=path.name, command=command)
+    layers = [TileLayer(tile.location, feature, layer_from_mask(mask)) for tile, mask in zip(tiles, masks, strict=True)]
+    result = store_layers(project, layers, path.name, replace=replace)
     if remark:
-        done.remarks.insert(0, remark)
-    return done
+        result.remarks.insert(0, remark)
+    return result
 
 
-def read_stack_for(
-    project: Project, path: Path, places: Sequence[Place], *, colours: bool = False
+def read_mask_stack(
+    project: Project, path: Path, locations: Sequence[TileLocation], *, colours: bool = False
 ) -> tuple[list[Tile], NDArray[Any]]:
     """Read a stack of masks, one a tile; return the tiles in the order of `tiles list` and the stack, (n, y, x).
 
@@ -184,8 +184,10 @@ def read_stack_for(
     ProjectError
         If a tile is unknown.
     """
-    found = {tile.place: tile for tile in (catalog.require_tile(project.layout, place) for place in places)}
-    tiles = [found[place] for place in sorted(found)]  # whatever the order of the words
+    tiles_by_place = {
+        tile.location: tile for tile in (catalog.require_tile(project.layout, location) for location in locations)
+    }
+    tiles = [tiles_by_place[location] for location in sorted(tiles_by_place)]  # whatever the order of the words
     stack = open_stack(path, colours=colours)  # (n, y, x)
     if len(stack) != len(tiles):
         raise ShapeError(
@@ -199,13 +201,15 @@ def read_stack_for(
 class TileLayer:
     """What a file says of one feature on one tile."""
 
-    place: Place
+    location: TileLocation
     feature: str
     layer: Layer
     """Shape (size, size): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
 
 
-def take_layers(project: Project, layers: Sequence[TileLayer], file_name: str, *, replace: bool = False) -> Annotated:
+def store_layers(
+    project: Project, layers: Sequence[TileLayer], file_name: str, *, replace: bool = False
+) -> AnnotationResult:
     """Write layers that are known tile by tile, and the states that follow from them.
 
     The rules are those of every import: a feature that is new is made; a tile without a state becomes
@@ -229,22 +233,27 @@ def take_layers(project: Project, layers: Sequence[TileLayer], file_name: str, *
     ShapeError
         If a layer is not of its tile's size; nothing is written then.
     """
-    project.refuse_newer()
-    tiles = {place: catalog.require_tile(project.layout, place) for place in {wanted.place for wanted in layers}}
-    for wanted in layers:
-        check_feature_name(wanted.feature)
-        if wanted.layer.shape != (wanted.place.size, wanted.place.size):
+    project.require_current_format()
+    tiles = {
+        location: catalog.require_tile(project.layout, location)
+        for location in {tile_layer.location for tile_layer in layers}
+    }
+    for tile_layer in layers:
+        check_feature_name(tile_layer.feature)
+        if tile_layer.layer.shape != (tile_layer.location.size, tile_layer.location.size):
             raise ShapeError(
-                f"The masks of {file_name} have shape {wanted.layer.shape}, "
-                f"{wanted.place.id} is {wanted.place.size} wide.",
+                f"The masks of {file_name} have shape {tile_layer.layer.shape}, "
+                f"{tile_layer.location.id} is {tile_layer.location.size} wide.",
                 "Give masks of the tiles' size.",
             )
-    done = Annotated()
-    _make_features(project, dict.fromkeys(wanted.feature for wanted in layers), done)
+    result = AnnotationResult()
+    _add_features(project, dict.fromkeys(tile_layer.feature for tile_layer in layers), result)
     source = LayerSource("imported", file_name, now())
-    for wanted in layers:
-        _settle(project, tiles[wanted.place], wanted.feature, wanted.layer, source, done, replace=replace)
-    return done
+    for tile_layer in layers:
+        _store_layer(
+            project, tiles[tile_layer.location], tile_layer.feature, tile_layer.layer, source, result, replace=replace
+        )
+    return result
 
 
 def _tiles_to_annotate(project: Project, tomogram: str) -> list[Tile]:
@@ -256,11 +265,11 @@ def _tiles_to_annotate(project: Project, tomogram: str) -> list[Tile]:
     return tiles
 
 
-def _make_features(project: Project, features: Sequence[str] | Mapping[str, object], done: Annotated) -> None:
-    done.new_features.extend(feature for feature in features if catalog.add_feature(project, feature))
+def _add_features(project: Project, features: Sequence[str] | Mapping[str, object], result: AnnotationResult) -> None:
+    result.new_features.extend(feature for feature in features if catalog.add_feature(project, feature))
 
 
-def check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramRecord, done: Annotated) -> None:
+def check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramRecord, result: AnnotationResult) -> None:
     """Refuse a volume of another shape than the tomogram's; remark on another voxel size or origin."""
     grid = volume.grid
     if grid.shape_zyx != record.shape_zyx:
@@ -269,133 +278,149 @@ def check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramReco
             "Give labels on the tomogram's own grid.",
         )
     if not np.issubdtype(volume.dtype, np.integer):
-        done.remarks.append(f"{path.name} holds {volume.dtype}; values are rounded to whole labels.")
+        result.remarks.append(f"{path.name} holds {volume.dtype}; values are rounded to whole labels.")
     if abs(grid.voxel_size_angstrom - record.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * record.voxel_size_angstrom:
-        done.remarks.append(
+        result.remarks.append(
             f"{path.name} says {grid.voxel_size_angstrom:g} Å/voxel, {name} has {record.voxel_size_angstrom:g}; "
             "the labels are taken voxel by voxel."
         )
     if not np.allclose(grid.origin_xyz_angstrom, record.origin_xyz_angstrom, atol=0.01 * record.voxel_size_angstrom):
-        done.remarks.append(
+        result.remarks.append(
             f"{path.name} has its origin at {grid.origin_xyz_angstrom} Å, {name} at {record.origin_xyz_angstrom}; "
             "the labels are taken voxel by voxel."
         )
 
 
-def cut_slice(volume: VolumeReader, place: Place) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+def read_tile_values(volume: VolumeReader, location: TileLocation) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Return what a volume holds under a tile, 0 outside, and which pixels lie inside; each shape (size, size)."""
     _, ny, nx = volume.grid.shape_zyx
-    z, top, left = place.corner_zyx
-    y0, y1, x0, x1 = max(top, 0), min(top + place.size, ny), max(left, 0), min(left + place.size, nx)
-    values = np.zeros((place.size, place.size), volume.dtype)
-    inside = np.zeros((place.size, place.size), np.bool_)
+    z, top, left = location.corner_zyx
+    y0, y1, x0, x1 = max(top, 0), min(top + location.size, ny), max(left, 0), min(left + location.size, nx)
+    values = np.zeros((location.size, location.size), volume.dtype)
+    inside = np.zeros((location.size, location.size), np.bool_)
     window = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
     values[window] = volume.read_region((z, y0, x0), (1, y1 - y0, x1 - x0))[0]
     inside[window] = True
     return values, inside
 
 
-def _cut_layers(volume: VolumeReader, place: Place, labels: LabelMap) -> dict[str, Layer]:
-    values, inside = cut_slice(volume, place)
-    whole = np.rint(values.astype(np.float64)).astype(np.int64)
+def _read_layers(volume: VolumeReader, location: TileLocation, labels: LabelMap) -> dict[str, Layer]:
+    values, inside = read_tile_values(volume, location)
+    integers = np.rint(values.astype(np.float64)).astype(np.int64)
     ignored = np.array(labels.ignored, np.int64)
     return {
-        feature: layer_of_labels(whole, np.array(wanted, np.int64), ignored, inside)
-        for feature, wanted in labels.features.items()
+        feature: layer_from_labels(integers, np.array(label_values, np.int64), ignored, inside)
+        for feature, label_values in labels.features.items()
     }
 
 
-def _settle(
-    project: Project, tile: Tile, feature: str, layer: Layer, source: LayerSource, done: Annotated, *, replace: bool
+def _store_layer(
+    project: Project,
+    tile: Tile,
+    feature: str,
+    layer: Layer,
+    source: LayerSource,
+    result: AnnotationResult,
+    *,
+    replace: bool,
 ) -> None:
     """Write one layer and the state that follows from it, or leave the tile and say why."""
-    painter = painter_of(project.layout, tile.place)
+    painter = read_paint_lock_owner(project.layout, tile.location)
     if painter is not None:
-        done.left.append(f"{tile.place.id} is being painted by {painter}: left as it is.")
+        result.skipped.append(f"{tile.location.id} is being painted by {painter}: left as it is.")
         return
-    with locks.holding(project.layout.tile_claim(tile.place)):
-        now_there = catalog.tile_at(project.layout, tile.place)
-        _settle_held(project, now_there, feature, layer, source, done, replace=replace)
+    with locks.held(project.layout.tile_claim(tile.location)):
+        current_tile = catalog.tile_at(project.layout, tile.location)
+        _store_layer_locked(project, current_tile, feature, layer, source, result, replace=replace)
 
 
-def _settle_held(
-    project: Project, tile: Tile, feature: str, layer: Layer, source: LayerSource, done: Annotated, *, replace: bool
+def _store_layer_locked(
+    project: Project,
+    tile: Tile,
+    feature: str,
+    layer: Layer,
+    source: LayerSource,
+    result: AnnotationResult,
+    *,
+    replace: bool,
 ) -> None:
     holds_feature = bool((layer == FEATURE).any())
     state = tile.state_of(feature)
     if state is FeatureState.NONE_HERE:
         if holds_feature:
-            done.left.append(
-                f"{tile.place.id} is marked as holding no {feature}, but {int((layer == FEATURE).sum())} "
+            result.skipped.append(
+                f"{tile.location.id} is marked as holding no {feature}, but {int((layer == FEATURE).sum())} "
                 "of its pixels are labelled: left as it is."
             )
         return
     if state is None and not holds_feature:
-        _write(project, tile.place, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
-        done.none_here += 1
+        _write_layer(project, tile.location, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
+        result.none_here += 1
         return
-    if _is_painted(project, tile.place, feature) and not replace:
-        known = read_layer(project.layout, tile.place, feature)
-        if known is not None and np.array_equal(known, layer):  # it says the same, and stays a person's
-            done.annotated += 1
+    if _is_painted(project, tile.location, feature) and not replace:
+        stored_layer = read_layer(project.layout, tile.location, feature)
+        if stored_layer is not None and np.array_equal(stored_layer, layer):  # it says the same, and stays a person's
+            result.annotated += 1
             return
-        done.left.append(f"{tile.place.id} has {feature} painted by a person: left as it is without --replace.")
+        result.skipped.append(f"{tile.location.id} has {feature} painted by a person: left as it is without --replace.")
         return
-    _write(project, tile.place, feature, StateRecord(FeatureState.ANNOTATED, now(), source), layer)
+    _write_layer(project, tile.location, feature, StateRecord(FeatureState.ANNOTATED, now(), source), layer)
     if not holds_feature:
-        done.remarks.append(f"{tile.place.id} was wanted for {feature}, but not one pixel of it is {feature}.")
-    done.annotated += 1
+        result.remarks.append(f"{tile.location.id} was wanted for {feature}, but not one pixel of it is {feature}.")
+    result.annotated += 1
 
 
-def _is_painted(project: Project, place: Place, feature: str) -> bool:
-    record = catalog.states_at(project.layout, place).get(feature)
+def _is_painted(project: Project, location: TileLocation, feature: str) -> bool:
+    record = catalog.states_at(project.layout, location).get(feature)
     return record is not None and record.layer is not None and record.layer.kind == "painted"
 
 
-def _write(project: Project, place: Place, feature: str, record: StateRecord, layer: Layer | None) -> None:
+def _write_layer(
+    project: Project, location: TileLocation, feature: str, record: StateRecord, layer: Layer | None
+) -> None:
     """Write layer, then state, the old layer going to the trash if it differs; the caller holds the tile."""
     layout = project.layout
-    refuse_painted(layout, place)
-    old, path = read_layer(layout, place, feature), layout.annotation(place, feature)
+    require_not_painted(layout, location)
+    old, path = read_layer(layout, location, feature), layout.annotation(location, feature)
     if old is not None and (layer is None or not np.array_equal(old, layer)):
-        project.trash([(path, f"annotations/{place.tomogram}/{place.folder_name}/{path.name}")])
-    replace_layer(layout, place, feature, layer)
-    write_whole(layout.tile_state(place, feature), state_text(record))
+        project.move_to_trash([(path, f"annotations/{location.tomogram}/{location.folder_name}/{path.name}")])
+    replace_layer(layout, location, feature, layer)
+    write_atomically(layout.tile_state(location, feature), state_text(record))
 
 
-def set_none_here(project: Project, place: Place, feature: str) -> None:
+def set_none_here(project: Project, location: TileLocation, feature: str) -> None:
     """Mark a tile as holding none of a feature; a layer that says otherwise goes to the trash."""
-    project.refuse_newer()
+    project.require_current_format()
     catalog.require_feature(project, feature)
-    tile = catalog.require_tile(project.layout, place)
-    with locks.holding(project.layout.tile_claim(tile.place)):
-        _write(project, tile.place, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
+    tile = catalog.require_tile(project.layout, location)
+    with locks.held(project.layout.tile_claim(tile.location)):
+        _write_layer(project, tile.location, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
 
 
-def set_done(project: Project, place: Place, feature: str) -> int:
+def set_done(project: Project, location: TileLocation, feature: str) -> int:
     """Mark a tile as annotated: what was not looked at is not the feature. Return its pixels of the feature."""
     catalog.require_feature(project, feature)
-    with Painting.open(project, place, features=[feature]) as painting:
-        painting.done(feature)
-        painting.keep()
-        return int((painting.layers[feature] == FEATURE).sum())
+    with PaintSession.open(project, location, features=[feature]) as session:
+        session.mark_done(feature)
+        session.save()
+        return int((session.layers[feature] == FEATURE).sum())
 
 
 def annotation_listing(project: Project) -> list[dict[str, object]]:
     """Return every layer of the project: tile, feature, state, pixels of each value, and where it came from."""
     return [
-        _listing(project, tile, feature)
+        _layer_listing(project, tile, feature)
         for tile in catalog.all_tiles(project.layout)
         for feature in sorted(tile.states)
     ]
 
 
-def _listing(project: Project, tile: Tile, feature: str) -> dict[str, object]:
-    layer = read_layer(project.layout, tile.place, feature) if feature != "*" else None
-    record = catalog.states_at(project.layout, tile.place)[feature]
+def _layer_listing(project: Project, tile: Tile, feature: str) -> dict[str, object]:
+    layer = read_layer(project.layout, tile.location, feature) if feature != "*" else None
+    record = catalog.states_at(project.layout, tile.location)[feature]
     counts = np.bincount(layer.ravel(), minlength=4).tolist() if layer is not None else None
     return {
-        "tile": tile.place.id,
+        "tile": tile.location.id,
         "feature": feature,
         "state": str(record.state),
         "pixels": None if counts is None else dict(zip(("unseen", "not", "feature", "ignore"), counts, strict=True)),

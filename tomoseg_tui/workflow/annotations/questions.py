@@ -4,18 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, Layer
-from tomoseg_tui.core.annotation_checks import SPECK, ambiguous, specks, sure_pixels
-from tomoseg_tui.core.label_errors import percent
+from tomoseg_tui.core.annotation_checks import MAX_SPECK_AREA, confident_pixels, speck_sizes, unlabelled_similar_density
+from tomoseg_tui.core.label_errors import format_percent
 from tomoseg_tui.core.tiles import FeatureState
 
 
-def doubts(
+def annotation_warnings(
     feature: str,
     layer: Layer,
     state: FeatureState | None,
-    grey: NDArray[np.float32],
+    densities: NDArray[np.float32],
     *,
-    opinion: NDArray[np.float32] | None = None,
+    prediction: NDArray[np.float32] | None = None,
 ) -> list[str]:
     """Say what about the annotation of one feature on a tile does not look safe, as questions; empty if all does.
 
@@ -26,51 +26,55 @@ def doubts(
         As painted; it need not be marked done.
     state : FeatureState or None
         What it is to be marked as: ANNOTATED (or WANTED) for a tile that holds the feature, NONE_HERE for one without.
-    grey : ndarray of float32, shape (y, x)
-        The tile's densities in sigmas; the mean of the slices z-1 to z+1 tells more than one. `ambiguous` in
-        `core.safety` returns where the density is that is asked about, for a screen that wants to show it.
-    opinion : ndarray of float32, shape (y, x), or None
+    densities : ndarray of float32, shape (y, x)
+        The tile's densities in sigmas; the mean of the slices z-1 to z+1 tells more than one. A screen that
+        shows where that density is calls `annotation_checks.unlabelled_similar_density`.
+    prediction : ndarray of float32, shape (y, x), or None
         What a network says of the feature here, 0 to 1.
     """
     if state is FeatureState.NONE_HERE:
-        return _of_negative(feature, layer, opinion)
-    return _of_positive(feature, layer, grey)
+        return _negative_warnings(feature, layer, prediction)
+    return _positive_warnings(feature, layer, densities)
 
 
-def _of_negative(feature: str, layer: Layer, opinion: NDArray[np.float32] | None) -> list[str]:
-    said, everywhere = [], np.ones_like(layer, np.bool_)
-    painted = int(np.count_nonzero(layer == FEATURE))
-    if painted:
-        verb = "is" if painted == 1 else "are"
-        said.append(f"{_pixels(painted)} of {feature} {verb} painted here. Does the tile hold none of it?")
-    sure = sure_pixels(opinion) if opinion is not None else np.zeros_like(everywhere)
-    if sure.any():
-        said.append(f"The network is sure of {feature} on {percent(sure, everywhere)} of this tile. Is there none?")
-    return said
+def _negative_warnings(feature: str, layer: Layer, prediction: NDArray[np.float32] | None) -> list[str]:
+    warnings, all_pixels = [], np.ones_like(layer, np.bool_)
+    painted_count = int(np.count_nonzero(layer == FEATURE))
+    if painted_count:
+        verb = "is" if painted_count == 1 else "are"
+        warnings.append(
+            f"{_format_pixels(painted_count)} of {feature} {verb} painted here. Does the tile hold none of it?"
+        )
+    confident = confident_pixels(prediction) if prediction is not None else np.zeros_like(all_pixels)
+    if confident.any():
+        warnings.append(
+            f"The network is sure of {feature} on {format_percent(confident, all_pixels)} of this tile. Is there none?"
+        )
+    return warnings
 
 
-def _of_positive(feature: str, layer: Layer, grey: NDArray[np.float32]) -> list[str]:
-    painted = int(np.count_nonzero(layer == FEATURE))
-    if not painted:
+def _positive_warnings(feature: str, layer: Layer, densities: NDArray[np.float32]) -> list[str]:
+    painted_count = int(np.count_nonzero(layer == FEATURE))
+    if not painted_count:
         return [f"No pixel of {feature} is painted. Does the tile hold none of it?"]
-    few = specks(layer)
-    if painted <= SPECK or sum(few) == painted:
-        return [f"All that is painted of {feature} is {_pixels(painted)}. Is that meant?"]
-    said = [f"Beside the mask of {feature} there is {_specks(few)}. Is that meant?"] if few else []
-    beside = int(np.count_nonzero(ambiguous(grey, layer)))
-    if beside:
-        said.append(
-            f"Density that touches the mask of {feature} looks like it, {_pixels(beside)}. "
+    sizes = speck_sizes(layer)
+    if painted_count <= MAX_SPECK_AREA or sum(sizes) == painted_count:
+        return [f"All that is painted of {feature} is {_format_pixels(painted_count)}. Is that meant?"]
+    warnings = [f"Beside the mask of {feature} there is {_describe_specks(sizes)}. Is that meant?"] if sizes else []
+    ambiguous_count = int(np.count_nonzero(unlabelled_similar_density(densities, layer)))
+    if ambiguous_count:
+        warnings.append(
+            f"Density that touches the mask of {feature} looks like it, {_format_pixels(ambiguous_count)}. "
             "Is it the feature, or to be ignored?"
         )
-    return said
+    return warnings
 
 
-def _specks(sizes: list[int]) -> str:
+def _describe_specks(sizes: list[int]) -> str:
     if len(sizes) == 1:
-        return f"a speck of {_pixels(sizes[0])}"
-    return f"a sprinkle of {len(sizes)} specks, {_pixels(sum(sizes))} in all"
+        return f"a speck of {_format_pixels(sizes[0])}"
+    return f"a sprinkle of {len(sizes)} specks, {_format_pixels(sum(sizes))} in all"
 
 
-def _pixels(count: int) -> str:
+def _format_pixels(count: int) -> str:
     return f"{count} pixel{'' if count == 1 else 's'}"

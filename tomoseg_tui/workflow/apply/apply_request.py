@@ -9,13 +9,20 @@ from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
-from tomoseg_tui.project.records import Chain, MapSidecar, NetworkCard, TomogramRecord, chain_in_words, read_record
-from tomoseg_tui.workflow.merge.merge_request import refuse_result
-from tomoseg_tui.workflow.pending_outputs import Promised
+from tomoseg_tui.project.records import (
+    FilterHistory,
+    MapSidecar,
+    NetworkCard,
+    TomogramRecord,
+    format_filter_chain,
+    read_record,
+)
+from tomoseg_tui.workflow.merge.merge_request import require_result_path
+from tomoseg_tui.workflow.pending_outputs import PendingOutputs
 from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE
-from tomoseg_tui.workflow.volume_names import z_range
+from tomoseg_tui.workflow.volume_names import parse_z_range
 
-COPIES = (1, 4, 8)
+TTA_COPIES = (1, 4, 8)
 """Numbers of copies of a slice that can be averaged: none turned, those that keep the missing wedge, all."""
 
 
@@ -33,11 +40,11 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``gpu``: each worker takes one of its own, as far as there are enough."""
     workers: int = 1
     tta: int = 1
-    """Turned and mirrored copies of each slice whose probabilities are averaged; one of `COPIES`."""
+    """Turned and mirrored copies of each slice whose probabilities are averaged; one of `TTA_COPIES`."""
     half: bool | None = None
     """Half precision where it is as good; None: on GPUs."""
     output: str | None = None
-    """Also written to this file, as `ProjectLayout.kept` names it."""
+    """Also written to this file, as `ProjectLayout.stored_path` names it."""
     force: bool = False
     anyway: bool = False
     """Apply to a tomogram that is filtered in another way than those the network learned from."""
@@ -58,9 +65,9 @@ def check_apply(project: Project, request: ApplyRequest, *, card: NetworkCard | 
     TomosegError
         If a name is unknown, voxel sizes or filters do not fit, or options do not go together.
     """
-    project.refuse_newer()
-    card = card or catalog.network(project.layout, request.run)
-    features = wanted_features(card, request)
+    project.require_current_format()
+    card = card or catalog.load_network_card(project.layout, request.run)
+    features = requested_features(card, request)
     _check_options(project, request, len(features))
     remarks = []
     for name in request.tomograms:
@@ -71,7 +78,7 @@ def check_apply(project: Project, request: ApplyRequest, *, card: NetworkCard | 
     return remarks
 
 
-def check_apply_ahead(project: Project, request: ApplyRequest, promised: Promised) -> list[str]:
+def check_apply_before_outputs(project: Project, request: ApplyRequest, pending: PendingOutputs) -> list[str]:
     """Check as `check_apply` what is there already; the worker checks the rest when the rest is there.
 
     Raises
@@ -79,14 +86,14 @@ def check_apply_ahead(project: Project, request: ApplyRequest, promised: Promise
     TomosegError
         As `check_apply`.
     """
-    there = [name for name in request.tomograms if name not in promised.tomograms]
-    if request.run not in promised.runs and len(there) == len(request.tomograms):
+    existing = [name for name in request.tomograms if name not in pending.tomograms]
+    if request.run not in pending.runs and len(existing) == len(request.tomograms):
         return check_apply(project, request)
-    project.refuse_newer()
-    if request.run not in promised.runs:
-        wanted_features(catalog.network(project.layout, request.run), request)
+    project.require_current_format()
+    if request.run not in pending.runs:
+        requested_features(catalog.load_network_card(project.layout, request.run), request)
     _check_options(project, request, len(request.features) or 1)
-    for name in there:
+    for name in existing:
         _check_tomogram(project, request, name)
     return []
 
@@ -98,21 +105,21 @@ def _check_options(project: Project, request: ApplyRequest, features: int) -> No
                 f"-o names one file, but there are {len(request.tomograms) * features} maps.",
                 "Name one tomogram and one --feature, or use `tomoseg export` afterwards.",
             )
-        refuse_result(project.layout.root / request.output, force=request.force)
+        require_result_path(project.layout.root / request.output, force=request.force)
     if request.workers < 1 or (request.threads is not None and request.threads < 1):
         raise UsageError("--workers and --threads are 1 or more.", "Take 1 or more.")
-    if request.tta not in COPIES:
+    if request.tta not in TTA_COPIES:
         raise UsageError(f"{request.tta} copies of each slice cannot be averaged.", "Take --tta 1, 4 or 8.")
 
 
 def _check_tomogram(project: Project, request: ApplyRequest, name: str) -> TomogramRecord:
-    record = catalog.tomogram(project.layout, name)
+    record = catalog.load_tomogram(project.layout, name)
     catalog.volume_path(project.layout, name, record)
-    z_range(request.z, record.shape_zyx[0])
+    parse_z_range(request.z, record.shape_zyx[0])
     return record
 
 
-def wanted_features(card: NetworkCard, request: ApplyRequest) -> tuple[str, ...]:
+def requested_features(card: NetworkCard, request: ApplyRequest) -> tuple[str, ...]:
     """Return the features whose maps are wanted, refused if the network does not know one."""
     for feature in request.features:
         if feature not in card.features:
@@ -128,10 +135,10 @@ def _check_map_name(project: Project, tomogram: str, run: str, feature: str) -> 
     if project.layout.label_file(tomogram, path.stem).exists():
         raise ProjectError(f"{tomogram}/{path.stem} is a label volume already.", "Merge under another --name.")
     if sidecar_of(path).is_file():
-        made = read_record(sidecar_of(path), MapSidecar)
-        if (made.run, made.feature) != (run, feature):
+        sidecar = read_record(sidecar_of(path), MapSidecar)
+        if (sidecar.run, sidecar.feature) != (run, feature):
             raise ProjectError(
-                f"{tomogram}/{path.stem} is the map of {made.feature} by {made.run} already.",
+                f"{tomogram}/{path.stem} is the map of {sidecar.feature} by {sidecar.run} already.",
                 "Rename the feature, or train under another name.",
             )
 
@@ -143,15 +150,15 @@ def _check_fit(project: Project, card: NetworkCard, name: str, record: TomogramR
         raise TrainingError(
             f"{name} has {record.voxel_size_angstrom:g} Å/voxel, "
             f"the network {card.name} was trained at {card.voxel_size_angstrom:g}.",
-            _mend_scale(card, name, record, ratio),
+            _scale_fix(card, name, record, ratio),
         )
     remarks = []
     if record.chain != card.preprocessing:
         if not anyway:
             raise TrainingError(
-                f"{name} has {chain_in_words(record.chain)}, "
-                f"the network {card.name} was trained with {chain_in_words(card.preprocessing)}.",
-                _mend_chain(project, card, name, record),
+                f"{name} has {format_filter_chain(record.chain)}, "
+                f"the network {card.name} was trained with {format_filter_chain(card.preprocessing)}.",
+                _chain_fix(project, card, name, record),
             )
         remarks.append(f"{name} is filtered in another way than {card.name} was trained with; applied anyway.")
     if record.polarity != card.polarity:
@@ -159,7 +166,7 @@ def _check_fit(project: Project, card: NetworkCard, name: str, record: TomogramR
     return remarks
 
 
-def _mend_scale(card: NetworkCard, name: str, record: TomogramRecord, ratio: float) -> str:
+def _scale_fix(card: NetworkCard, name: str, record: TomogramRecord, ratio: float) -> str:
     factor = round(ratio)
     binned = record.voxel_size_angstrom * factor
     if factor < 2 or abs(binned - card.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * card.voxel_size_angstrom:
@@ -167,45 +174,45 @@ def _mend_scale(card: NetworkCard, name: str, record: TomogramRecord, ratio: flo
     options = _missing_filters(card.preprocessing, record.chain)
     if options is None:
         return (
-            f"Its filters differ too ({chain_in_words(record.chain)}): start from the unfiltered tomogram with "
+            f"Its filters differ too ({format_filter_chain(record.chain)}): start from the unfiltered tomogram with "
             f"tomoseg preprocess TOMOGRAM --bin {factor}"
         )
     return f"Make a version that fits: tomoseg preprocess {name} --bin {factor} {options}"
 
 
-def _missing_filters(wanted: Chain, present: Chain) -> str | None:
+def _missing_filters(required: FilterHistory, present: FilterHistory) -> str | None:
     """Return the options of `preprocess` that turn one chain into the other, None where no single run does."""
-    if wanted == present:
+    if required == present:
         return "--no-filter"
-    if len(wanted) == len(present) + 1 and wanted[: len(present)] == present:
-        return wanted[-1].as_options()
+    if len(required) == len(present) + 1 and required[: len(present)] == present:
+        return required[-1].as_options()
     return None
 
 
-def _mend_chain(project: Project, card: NetworkCard, name: str, record: TomogramRecord) -> str:
-    fitting = [
+def _chain_fix(project: Project, card: NetworkCard, name: str, record: TomogramRecord) -> str:
+    matching = [
         version
         for version in catalog.versions_sharing_tiles(project.layout, name)
-        if catalog.tomogram(project.layout, version).chain == card.preprocessing
+        if catalog.load_tomogram(project.layout, version).chain == card.preprocessing
     ]
-    if fitting:
-        return f"Apply it to {fitting[0]}, or say --anyway."
+    if matching:
+        return f"Apply it to {matching[0]}, or say --anyway."
     options = _missing_filters(card.preprocessing, record.chain)
     if options is None:
         return "Import the unfiltered tomogram and preprocess that, or say --anyway."
     return f"Make a version that fits: tomoseg preprocess {name} {options}; or say --anyway."
 
 
-def sign_between(card: NetworkCard, record: TomogramRecord) -> int:
+def polarity_sign(card: NetworkCard, record: TomogramRecord) -> int:
     """Return -1 if the densities have to be turned for the network."""
     return 1 if record.polarity == card.polarity else -1
 
 
-def normaliser(card: NetworkCard, record: TomogramRecord) -> tuple[np.float32, np.float32]:
+def normalisation(card: NetworkCard, record: TomogramRecord) -> tuple[np.float32, np.float32]:
     """Return what to subtract from densities, and what to multiply them with then."""
-    return np.float32(record.mean), np.float32(sign_between(card, record) / record.sigma)
+    return np.float32(record.mean), np.float32(polarity_sign(card, record) / record.sigma)
 
 
-def names_of_maps(request: ApplyRequest, features: Sequence[str]) -> list[str]:
+def map_names(request: ApplyRequest, features: Sequence[str]) -> list[str]:
     """Return the names of the maps that a request makes."""
     return [f"{tomogram}/{request.run}.{feature}" for tomogram in request.tomograms for feature in features]

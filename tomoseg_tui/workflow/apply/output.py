@@ -11,14 +11,14 @@ import msgspec
 
 from tomoseg_tui.project.records import TomogramRecord, read_record
 from tomoseg_tui.workflow.job_interface import FinishedSlabs, slab_ranges
-from tomoseg_tui.workflow.volume_names import Ranges, joined_ranges, z_range
+from tomoseg_tui.workflow.volume_names import ZRanges, merge_ranges, parse_z_range
 
 SLAB = 6
 """Slices that are predicted, put on disk and listed together; a multiple of 1, 2 and 3, so that groups of slices
 that a network segments at once are not cut."""
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class ApplyOutputHeader(msgspec.Struct, frozen=True):
     """What the files in the making began with."""
 
     kept: dict[str, list[tuple[int, int]]] = {}
@@ -61,24 +61,24 @@ class ApplyTask:
         """Return what a worker holds while it is at a slab."""
         return self.folder / f"slab_{slab}.claim.json"
 
-    def filled(self, feature: str) -> Ranges:
+    def filled(self, feature: str) -> ZRanges:
         """Return the slices of a map in the making that can be read: those kept and those finished."""
-        kept = read_record(self.prepared_file, Prepared).kept.get(feature, [])
-        return joined_ranges([*kept, *(self.slabs[number] for number in self.finished.all())])
+        retained = read_record(self.prepared_file, ApplyOutputHeader).kept.get(feature, [])
+        return merge_ranges([*retained, *(self.slabs[number] for number in self.finished.read())])
 
 
-def task_of(record: TomogramRecord, name: str, folder: Path, z: str | None) -> ApplyTask:
+def apply_task(record: TomogramRecord, name: str, folder: Path, z: str | None) -> ApplyTask:
     """Return the share of a tomogram whose results lie in a folder.
 
     Slabs begin at multiples of `SLAB` counted from slice 0, whatever slices `z` (``A:B``, None for all) names.
     """
-    start, stop = z_range(z, record.shape_zyx[0])
+    start, stop = parse_z_range(z, record.shape_zyx[0])
     first = start - start % SLAB
     slabs = [(max(a, start), min(b, stop)) for a, b in slab_ranges(first, stop, SLAB)]
     return ApplyTask(name, record, folder, slabs)
 
 
-def task_under_way(partial: Path, record: TomogramRecord, name: str, z: str | None) -> ApplyTask | None:
+def running_task(partial: Path, record: TomogramRecord, name: str, z: str | None) -> ApplyTask | None:
     """Return what a job has of a tomogram so far; None before its maps are begun and after they are published.
 
     Parameters
@@ -90,7 +90,7 @@ def task_under_way(partial: Path, record: TomogramRecord, name: str, z: str | No
     z : str or None
         The slices asked for.
     """
-    tasks = (task_of(record, name, folder, z) for folder in partial.glob(f"*/{name}"))
+    tasks = (apply_task(record, name, folder, z) for folder in partial.glob(f"*/{name}"))
     return next(
         (task for task in tasks if task.prepared_file.exists() and not task.published_mark.exists()),
         None,

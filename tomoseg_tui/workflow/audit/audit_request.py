@@ -13,25 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED
-from tomoseg_tui.core.cross_validation import deal_into_folds
+from tomoseg_tui.core.cross_validation import assign_folds
 from tomoseg_tui.core.holdout import pixels_to_ignore
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.core.network_settings import TrainingSettings, network_named
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, UsageError
-from tomoseg_tui.io.trainset_file import SetSummary, TileFacts
+from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised
-from tomoseg_tui.workflow.reserved_names import free_name, release, reserve
+from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
+from tomoseg_tui.workflow.reserved_names import free_name, release_folder, reserve_folder
 from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.split import hold_out_tile
 from tomoseg_tui.workflow.training.train_request import TrainRequest
 from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training, training_settings
-from tomoseg_tui.workflow.training.trainset import SetRequest
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 FOLDS = 4
 """As many networks are trained; each judges a fourth of the tiles."""
-PART = 0.25
+EPOCH_SHARE = 0.25
 """Part of a training's usual epochs that each of them gets."""
 
 
@@ -51,14 +51,14 @@ class AuditRequest(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
 
 
-def check_audit(project: Project, request: AuditRequest, *, promised: Promised = NOTHING) -> None:
+def check_audit(project: Project, request: AuditRequest, *, pending: PendingOutputs = NO_PENDING_OUTPUTS) -> None:
     """Refuse what cannot be audited; nothing is written.
 
     Parameters
     ----------
     project : Project
     request : AuditRequest
-    promised : Promised
+    pending : Promised
         What will be there when the audit begins; what hangs on it is checked then.
 
     Raises
@@ -66,7 +66,7 @@ def check_audit(project: Project, request: AuditRequest, *, promised: Promised =
     TomosegError
         If a name is unknown or taken, a setting is out of range, or the feature is annotated in one place only.
     """
-    project.refuse_newer()
+    project.require_current_format()
     check_name(request.name, "audit")
     if project.layout.audit_folder(request.name).exists():
         raise ProjectError(f"There is an audit {request.name} already.", "Choose another --name.")
@@ -82,16 +82,16 @@ def check_audit(project: Project, request: AuditRequest, *, promised: Promised =
             )
         trainset_module.require_training_set(project, request.trainset)
         return
-    if not promised.tomograms:
-        trainset_module.gather(project, request.name, set_request(request))
+    if not pending.tomograms:
+        trainset_module.gather_tiles(project, request.name, audit_trainset_request(request))
 
 
-def set_request(request: AuditRequest) -> SetRequest:
+def audit_trainset_request(request: AuditRequest) -> TrainsetRequest:
     """Return what the audit's own training set is to hold: nothing of it is held out, since folds take turns."""
-    return SetRequest(request.features, 0.0, request.version)
+    return TrainsetRequest(request.features, 0.0, request.version)
 
 
-def as_training(request: AuditRequest) -> TrainRequest:
+def to_train_request(request: AuditRequest) -> TrainRequest:
     """Return the training that each fold's network gets, but for its part of the epochs."""
     return TrainRequest(
         name=request.name,
@@ -106,10 +106,14 @@ def as_training(request: AuditRequest) -> TrainRequest:
     )
 
 
-def fold_settings(project: Project, request: AuditRequest, *, teaching: int, features: int) -> TrainingSettings:
+def fold_settings(
+    project: Project, request: AuditRequest, *, training_tile_count: int, features: int
+) -> TrainingSettings:
     """Return the settings of one fold's training, on so many tiles and features."""
-    usual = training_settings(project, as_training(request), teaching=teaching, features=features)
-    return replace(usual, epochs=request.epochs or max(1, round(PART * usual.epochs)))
+    settings = training_settings(
+        project, to_train_request(request), training_tile_count=training_tile_count, features=features
+    )
+    return replace(settings, epochs=request.epochs or max(1, round(EPOCH_SHARE * settings.epochs)))
 
 
 def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
@@ -120,18 +124,18 @@ def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
     TomosegError
         If nothing is labelled, a name is unknown, or the tiles do not go together.
     """
-    plan = plan_training(project, as_training(request))
-    epochs = request.epochs or max(1, round(PART * plan.settings.epochs))
+    plan = plan_training(project, to_train_request(request))
+    epochs = request.epochs or max(1, round(EPOCH_SHARE * plan.settings.epochs))
     share = FOLDS * epochs / plan.settings.epochs
     return replace(plan, settings=replace(plan.settings, epochs=FOLDS * epochs), flops=plan.flops * share)
 
 
-def load_for_audit(path: Path) -> tuple[SetSummary, TilePatches, list[TileFacts]]:
+def load_for_audit(path: Path) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:
     """Read a training set with nothing held out: every pixel as it was annotated."""
     return trainset_module.load_patches(path, validation=0.0)
 
 
-def choose_folds(patches: TilePatches, facts: Sequence[TileFacts]) -> NDArray[np.int64]:
+def choose_folds(patches: TilePatches, metadata: Sequence[TileMetadata]) -> NDArray[np.int64]:
     """Return the fold of each tile, shape (n,); those that overlap and copies share one.
 
     Raises
@@ -139,12 +143,12 @@ def choose_folds(patches: TilePatches, facts: Sequence[TileFacts]) -> NDArray[np
     NothingLabelledError
         If to the network of one fold nothing of a feature would be left to learn from.
     """
-    groups = np.array([one.group for one in facts], np.int64)
-    folds = deal_into_folds(groups, patches.signs, folds=FOLDS)
+    groups = np.array([tile_metadata.group for tile_metadata in metadata], np.int64)
+    folds = assign_folds(groups, patches.signs, folds=FOLDS)
     for fold in range(FOLDS):
-        layers = _layers_to_learn(patches, facts, folds, fold)
-        for number, feature in enumerate(patches.features):
-            if not (layers[:, number] == FEATURE).any():
+        layers = _training_layers(patches, metadata, folds, fold)
+        for feature_index, feature in enumerate(patches.features):
+            if not (layers[:, feature_index] == FEATURE).any():
                 raise NothingLabelledError(
                     f"Without a quarter of the tiles nothing of {feature} is left to learn from.",
                     f"Annotate {feature} on more tiles that lie apart; five are enough to begin with.",
@@ -152,39 +156,39 @@ def choose_folds(patches: TilePatches, facts: Sequence[TileFacts]) -> NDArray[np
     return folds
 
 
-def teaching_tiles(
-    patches: TilePatches, facts: Sequence[TileFacts], folds: NDArray[np.int64], fold: int
+def training_tiles(
+    patches: TilePatches, metadata: Sequence[TileMetadata], folds: NDArray[np.int64], fold: int
 ) -> TilePatches:
     """Return what the network of one fold learns from: the tiles of the others, without pixels of its own boxes."""
-    return _part(patches, np.flatnonzero(folds != fold), _layers_to_learn(patches, facts, folds, fold))
+    return _subset(patches, np.flatnonzero(folds != fold), _training_layers(patches, metadata, folds, fold))
 
 
-def _layers_to_learn(
-    patches: TilePatches, facts: Sequence[TileFacts], folds: NDArray[np.int64], fold: int
+def _training_layers(
+    patches: TilePatches, metadata: Sequence[TileMetadata], folds: NDArray[np.int64], fold: int
 ) -> NDArray[np.uint8]:
     """Return the layers (m, f, y, x) of all other folds, with the pixels of the fold's own boxes ignored."""
-    places = [hold_out_tile(one) for one in facts]
-    judged = [place for place, own in zip(places, folds == fold, strict=True) if own]
-    chosen = np.flatnonzero(folds != fold)
-    layers: NDArray[np.uint8] = patches.layers[chosen]  # a copy
-    for layer, tile in zip(layers, chosen, strict=True):
-        layer[:, pixels_to_ignore(places[tile], judged)] = IGNORED
+    boxes = [hold_out_tile(tile_metadata) for tile_metadata in metadata]
+    fold_boxes = [box for box, is_own in zip(boxes, folds == fold, strict=True) if is_own]
+    indices = np.flatnonzero(folds != fold)
+    layers: NDArray[np.uint8] = patches.layers[indices]  # a copy
+    for layer, tile in zip(layers, indices, strict=True):
+        layer[:, pixels_to_ignore(boxes[tile], fold_boxes)] = IGNORED
     return layers
 
 
-def judged_tiles(patches: TilePatches, folds: NDArray[np.int64], fold: int) -> TilePatches:
+def validation_tiles(patches: TilePatches, folds: NDArray[np.int64], fold: int) -> TilePatches:
     """Return the tiles of one fold, which its network has not seen."""
-    chosen = np.flatnonzero(folds == fold)
-    return _part(patches, chosen, patches.layers[chosen])
+    indices = np.flatnonzero(folds == fold)
+    return _subset(patches, indices, patches.layers[indices])
 
 
-def _part(patches: TilePatches, chosen: NDArray[np.intp], layers: NDArray[np.uint8]) -> TilePatches:
+def _subset(patches: TilePatches, indices: NDArray[np.intp], layers: NDArray[np.uint8]) -> TilePatches:
     return replace(
         patches,
-        densities=patches.densities[chosen],
+        densities=patches.densities[indices],
         layers=layers,
-        signs=patches.signs[chosen],
-        held_out=np.zeros(len(chosen), np.bool_),
+        signs=patches.signs[indices],
+        held_out=np.zeros(len(indices), np.bool_),
     )
 
 
@@ -195,9 +199,9 @@ def free_audit_name(project: Project, features: tuple[str, ...], trainset: str |
 
 def reserve_audit(project: Project, name: str) -> Path:
     """Make an audit's folder, so that the name is taken from now on; see `reserving.reserve`."""
-    return reserve(project.layout.audit_folder(name), "an audit")
+    return reserve_folder(project.layout.audit_folder(name), "an audit")
 
 
 def release_audit(project: Project, name: str) -> None:
     """Give a reserved name back, because no job has come of it."""
-    release(project.layout.audit_folder(name))
+    release_folder(project.layout.audit_folder(name))

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.core.names import plain_stem, tag_of
-from tomoseg_tui.core.tiles import DEFAULT_TILE, TILE_MULTIPLE
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.names import version_tag, volume_stem
+from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, TILE_MULTIPLE
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.io.eman2_info import InfoBox, TomogramInfo
-from tomoseg_tui.workflow.eman2.project import EmanProject, EmanStack, EmanTomogram, eman_base
+from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Stack, Eman2Tomogram, eman2_base
 
 Zyx = tuple[int, int, int]
 
@@ -25,10 +25,10 @@ Zyx = tuple[int, int, int]
 class StackTile:
     """One tile of a stack."""
 
-    stack: EmanStack
+    stack: Eman2Stack
     index: int
     """Which image, from 0."""
-    version: EmanTomogram | None
+    version: Eman2Tomogram | None
     """Out of which tomogram it was cut, if that is there."""
     centre_zyx: Zyx | None
     """Its centre voxel on that version; None where its header does not say it."""
@@ -40,9 +40,9 @@ class StackTile:
 class PlacedBox:
     """A box on a version of its tomogram."""
 
-    where: str
+    source: str
     """For messages."""
-    version: EmanTomogram
+    version: Eman2Tomogram
     centre_zyx: Zyx
     size: int
     """Edge in voxels, as it stands there; a tile's edge may differ."""
@@ -54,13 +54,13 @@ def tile_edge(size: int) -> int:
     return max(-(-size // TILE_MULTIPLE), 1) * TILE_MULTIPLE
 
 
-def same_grid(first: Grid, second: Grid) -> bool:
+def same_grid(first: VoxelGrid, second: VoxelGrid) -> bool:
     """Tell whether a voxel is the same place on both."""
     near = abs(first.voxel_size_angstrom - second.voxel_size_angstrom) <= 1e-3 * second.voxel_size_angstrom
     return first.shape_zyx == second.shape_zyx and near
 
 
-def voxel_of(info: TomogramInfo, box: InfoBox, grid: Grid) -> Zyx:
+def box_centre(info: TomogramInfo, box: InfoBox, grid: VoxelGrid) -> Zyx:
     """Return the centre of a box on a grid as z, y, x."""
     x, y, z = info.voxel_xyz(box, grid.shape_zyx, grid.voxel_size_angstrom)
     return z, y, x
@@ -74,56 +74,58 @@ def lies_in(centre_zyx: Zyx, shape_zyx: Zyx) -> bool:
 # Stacks
 
 
-def stack_tiles(found: EmanProject) -> list[StackTile]:
+def stack_tiles(eman2_project: Eman2Project) -> list[StackTile]:
     """Return the tiles of all stacks, placed as far as their headers say."""
-    return [tile for stack in found.stacks for tile in _tiles_of(found, stack)]
+    return [tile for stack in eman2_project.stacks for tile in _tiles_of(eman2_project, stack)]
 
 
-def base_of_stack(found: EmanProject, stack: EmanStack) -> str:
+def base_of_stack(eman2_project: Eman2Project, stack: Eman2Stack) -> str:
     """Return the base name of the tomogram out of which a stack was cut: as headers say it, else as its name does."""
     source = next((header.source for header in stack.headers if header.source), None)
     if source is not None:
-        return eman_base(Path(source).name)
-    bases = {tomogram.base for tomogram in found.tomograms} | set(found.infos)
-    fitting = [base for base in bases if stack.stem.startswith(base)]
-    return max(fitting, key=len, default=stack.base)
+        return eman2_base(Path(source).name)
+    bases = {tomogram.base for tomogram in eman2_project.tomograms} | set(eman2_project.infos)
+    matching = [base for base in bases if stack.stem.startswith(base)]
+    return max(matching, key=len, default=stack.base)
 
 
-def _tiles_of(found: EmanProject, stack: EmanStack) -> list[StackTile]:
-    base = base_of_stack(found, stack)
-    info = found.infos.get(base)
-    suffix = _set_in_name(found, stack, base)
-    named = info is not None and suffix in {kind.name for kind in info.sets.values()}
-    at_boxes: dict[str, dict[Zyx, tuple[str, ...]]] = {}
+def _tiles_of(eman2_project: Eman2Project, stack: Eman2Stack) -> list[StackTile]:
+    base = base_of_stack(eman2_project, stack)
+    info = eman2_project.infos.get(base)
+    suffix = _set_in_name(eman2_project, stack, base)
+    is_named = info is not None and suffix in {box_set.name for box_set in info.sets.values()}
+    sets_by_version: dict[str, dict[Zyx, tuple[str, ...]]] = {}
     tiles = []
     for index, header in enumerate(stack.headers):
-        version = _named_version(found, header.source)
+        version = _named_version(eman2_project, header.source)
         centre = None if version is None else _centre(header.offset_xyz, version.grid.shape_zyx)
         sets: tuple[str, ...] = ()
-        if version is not None and centre is not None and info is not None and not named:
-            if version.name not in at_boxes:
-                at_boxes[version.name] = _sets_by_place(info, version.grid)
-            sets = at_boxes[version.name].get(centre, ())
+        if version is not None and centre is not None and info is not None and not is_named:
+            if version.name not in sets_by_version:
+                sets_by_version[version.name] = _sets_by_centre(info, version.grid)
+            sets = sets_by_version[version.name].get(centre, ())
         tiles.append(StackTile(stack, index, version, centre, sets or (suffix,)))
     return tiles
 
 
-def _set_in_name(found: EmanProject, stack: EmanStack, base: str) -> str:
+def _set_in_name(eman2_project: Eman2Project, stack: Eman2Stack, base: str) -> str:
     """Return what a stack's name says beyond its tomogram's."""
-    sources = {plain_stem(Path(header.source).name) for header in stack.headers if header.source}
-    stems = sources | {plain_stem(tomogram.path.name) for tomogram in found.tomograms} | {base}
-    fitting = [stem for stem in stems if stack.stem.startswith(stem)]
-    rest = stack.stem[len(max(fitting, key=len, default="")) :]
-    return rest.lstrip("_") or stack.stem
+    sources = {volume_stem(Path(header.source).name) for header in stack.headers if header.source}
+    stems = sources | {volume_stem(tomogram.path.name) for tomogram in eman2_project.tomograms} | {base}
+    matching = [stem for stem in stems if stack.stem.startswith(stem)]
+    remainder = stack.stem[len(max(matching, key=len, default="")) :]
+    return remainder.lstrip("_") or stack.stem
 
 
-def _named_version(found: EmanProject, source: str | None) -> EmanTomogram | None:
+def _named_version(eman2_project: Eman2Project, source: str | None) -> Eman2Tomogram | None:
     if source is None:
         return None
     name = Path(source).name
-    exact = next((tomogram for tomogram in found.tomograms if tomogram.path.name == name), None)
-    same = (tomogram for tomogram in found.tomograms if plain_stem(tomogram.path.name) == plain_stem(name))
-    return exact or next(same, None)
+    exact = next((tomogram for tomogram in eman2_project.tomograms if tomogram.path.name == name), None)
+    same_stem = (
+        tomogram for tomogram in eman2_project.tomograms if volume_stem(tomogram.path.name) == volume_stem(name)
+    )
+    return exact or next(same_stem, None)
 
 
 def _centre(offset_xyz: tuple[float, float, float] | None, shape_zyx: Zyx) -> Zyx | None:
@@ -133,35 +135,35 @@ def _centre(offset_xyz: tuple[float, float, float] | None, shape_zyx: Zyx) -> Zy
     return z, y, x
 
 
-def _sets_by_place(info: TomogramInfo, grid: Grid) -> dict[Zyx, tuple[str, ...]]:
+def _sets_by_centre(info: TomogramInfo, grid: VoxelGrid) -> dict[Zyx, tuple[str, ...]]:
     """Return the sets of the boxes at each voxel."""
-    found: dict[Zyx, tuple[str, ...]] = {}
+    sets: dict[Zyx, tuple[str, ...]] = {}
     for box in info.boxes:
-        centre, name = voxel_of(info, box, grid), info.sets[box.set_id].name
-        found[centre] = tuple(dict.fromkeys((*found.get(centre, ()), name)))
-    return found
+        centre, name = box_centre(info, box, grid), info.sets[box.set_id].name
+        sets[centre] = tuple(dict.fromkeys((*sets.get(centre, ()), name)))
+    return sets
 
 
 # Boxes
 
 
 @dataclass(frozen=True)
-class Chosen:
+class VersionChoice:
     """The version on which boxes are placed."""
 
-    version: EmanTomogram
+    version: Eman2Tomogram
     remark: str = ""
     """Said where there was a choice."""
 
 
-def version_for_boxes(
+def choose_version(
     info: TomogramInfo,
-    versions: Sequence[EmanTomogram],
-    cut: Sequence[EmanTomogram],
+    versions: Sequence[Eman2Tomogram],
+    cut_versions: Sequence[Eman2Tomogram],
     *,
-    like: str | None,
-    say: Callable[[EmanTomogram], str],
-) -> Chosen:
+    preferred_tag: str | None,
+    version_option: Callable[[Eman2Tomogram], str],
+) -> VersionChoice:
     """Choose the version on which the boxes of an info file are placed.
 
     Parameters
@@ -170,11 +172,11 @@ def version_for_boxes(
         The boxes.
     versions : sequence of EmanTomogram
         All versions of the tomogram that are there; at least one.
-    cut : sequence of EmanTomogram
+    cut_versions : sequence of EmanTomogram
         Those out of which tiles were cut.
-    like : str, optional
+    preferred_tag : str, optional
         The tag out of which tiles were cut elsewhere in the project.
-    say : callable
+    version_option : callable
         Returns the option by which a user names a version.
 
     Raises
@@ -182,63 +184,72 @@ def version_for_boxes(
     UsageError
         If nothing tells which it is.
     """
-    among = list(cut) or list(versions)
-    fitting = [version for version in among if _all_inside(info, version.grid)] or among
-    grids = _grids(fitting)
-    if len(grids) > 1 and info.unbinned_angstrom is None:
-        names = ", ".join(f"{v.name} {v.grid.shape_zyx}" for v in fitting)
+    candidates = list(cut_versions) or list(versions)
+    matching = [version for version in candidates if _all_inside(info, version.grid)] or candidates
+    groups = _group_by_grid(matching)
+    if len(groups) > 1 and info.unbinned_angstrom is None:
+        names = ", ".join(f"{v.name} {v.grid.shape_zyx}" for v in matching)
         raise UsageError(
             f"{info.file_name} holds plain voxels, and does not say of which version: {names}.",
-            f"Say it, as in: {say(fitting[-1])}",
+            f"Say it, as in: {version_option(matching[-1])}",
         )
-    if len(grids) > 1:
-        grids = [min(grids, key=lambda grid: (_from_usual(info, grid[0].grid), -grid[0].grid.voxel_size_angstrom))]
-    chosen = _best(grids[0], like)
+    if len(groups) > 1:
+        groups = [
+            min(
+                groups,
+                key=lambda group: (_distance_from_default(info, group[0].grid), -group[0].grid.voxel_size_angstrom),
+            )
+        ]
+    best = _best_version(groups[0], preferred_tag)
     remark = (
-        f"The boxes of {info.file_name} are placed on {chosen.name}; {say(chosen)} would say so, or another version."
+        f"The boxes of {info.file_name} are placed on {best.name}; {version_option(best)} would say so, or another "
+        "version."
     )
-    return Chosen(chosen, remark if len(versions) > 1 and not cut else "")
+    return VersionChoice(best, remark if len(versions) > 1 and not cut_versions else "")
 
 
-def tagged(versions: Sequence[EmanTomogram], tag: str | None) -> EmanTomogram | None:
+def version_with_tag(versions: Sequence[Eman2Tomogram], tag: str | None) -> Eman2Tomogram | None:
     """Return the version with a tag, empty for the one without; None if there is none."""
-    return next((version for version in versions if tag_of(version.name) == tag), None)
+    return next((version for version in versions if version_tag(version.name) == tag), None)
 
 
-def _all_inside(info: TomogramInfo, grid: Grid) -> bool:
-    return all(lies_in(voxel_of(info, box, grid), grid.shape_zyx) for box in info.boxes)
+def _all_inside(info: TomogramInfo, grid: VoxelGrid) -> bool:
+    return all(lies_in(box_centre(info, box, grid), grid.shape_zyx) for box in info.boxes)
 
 
-def _grids(versions: Iterable[EmanTomogram]) -> list[list[EmanTomogram]]:
+def _group_by_grid(versions: Iterable[Eman2Tomogram]) -> list[list[Eman2Tomogram]]:
     """Return versions on one grid together."""
-    grids: list[list[EmanTomogram]] = []
+    groups: list[list[Eman2Tomogram]] = []
     for version in versions:
-        kin = next((grid for grid in grids if same_grid(grid[0].grid, version.grid)), None)
-        if kin is None:
-            grids.append([version])
+        match = next((group for group in groups if same_grid(group[0].grid, version.grid)), None)
+        if match is None:
+            groups.append([version])
         else:
-            kin.append(version)
-    return grids
+            match.append(version)
+    return groups
 
 
-def _from_usual(info: TomogramInfo, grid: Grid) -> int:
+def _distance_from_default(info: TomogramInfo, grid: VoxelGrid) -> int:
     """Tell how far the boxes are from the usual edge on a grid, in voxels, all sets together."""
     sets = {box.set_id for box in info.boxes}
-    return sum(abs(info.box_size(number, grid.voxel_size_angstrom) - DEFAULT_TILE) for number in sets)
+    return sum(abs(info.box_size(number, grid.voxel_size_angstrom) - DEFAULT_TILE_SIZE) for number in sets)
 
 
-def _best(versions: Sequence[EmanTomogram], like: str | None) -> EmanTomogram:
+def _best_version(versions: Sequence[Eman2Tomogram], preferred_tag: str | None) -> Eman2Tomogram:
     """Choose among versions of one grid: as elsewhere in the project, else a filtered one, since EMAN2 boxes there."""
-    return min(versions, key=lambda version: (tag_of(version.name) != like, not version.filtering.chain, version.name))
+    return min(
+        versions,
+        key=lambda version: (version_tag(version.name) != preferred_tag, not version.filtering.chain, version.name),
+    )
 
 
-def placed_boxes(info: TomogramInfo, version: EmanTomogram) -> list[PlacedBox]:
+def placed_boxes(info: TomogramInfo, version: Eman2Tomogram) -> list[PlacedBox]:
     """Return the boxes of an info file on a version; those outside too."""
     return [
         PlacedBox(
             f"box {box.number} of {info.file_name}",
             version,
-            voxel_of(info, box, version.grid),
+            box_centre(info, box, version.grid),
             info.box_size(box.set_id, version.grid.voxel_size_angstrom),
             info.sets[box.set_id].name,
         )

@@ -31,17 +31,17 @@ class Meaning:
     """True if they show none of it."""
 
     @property
-    def is_left(self) -> bool:
+    def is_ignored(self) -> bool:
         """True if the set is left out."""
         return self.feature == IGNORE
 
     @property
-    def word(self) -> str:
+    def text(self) -> str:
         """What stands behind ``SET=``."""
         return self.feature + (_NEGATIVE_SIGN if self.negative else "")
 
 
-def read_meaning(text: str) -> Meaning:
+def parse_meaning(text: str) -> Meaning:
     """Read ``FEATURE``, ``FEATURE:negative``, ``*:negative`` or ``ignore``.
 
     Raises
@@ -62,7 +62,7 @@ def read_meaning(text: str) -> Meaning:
     return Meaning(check_feature_name(feature), negative)
 
 
-def read_set_map(words: Sequence[str]) -> dict[str, Meaning]:
+def parse_set_map(options: Sequence[str]) -> dict[str, Meaning]:
     """Read words like ``good=microtubule`` or ``bad=microtubule:negative``.
 
     Raises
@@ -70,20 +70,20 @@ def read_set_map(words: Sequence[str]) -> dict[str, Meaning]:
     TomosegError
         If a word has another form, or a set is named twice.
     """
-    found: dict[str, Meaning] = {}
-    for word in words:
-        name, equals, text = word.rpartition("=")  # features hold no =, names of sets may
+    meanings: dict[str, Meaning] = {}
+    for option in options:
+        name, equals, text = option.rpartition("=")  # features hold no =, names of sets may
         if not equals or not name or not text:
-            raise UsageError(f"--map {word} is not understood.", _MAP_FIX)
-        if name in found:
+            raise UsageError(f"--map {option} is not understood.", _MAP_FIX)
+        if name in meanings:
             raise UsageError(f"--map names the set {name} twice.", "Name each set once.")
-        found[name] = read_meaning(text)
-    return found
+        meanings[name] = parse_meaning(text)
+    return meanings
 
 
-def map_words(meanings: Mapping[str, Meaning]) -> list[str]:
+def set_map_argv(meanings: Mapping[str, Meaning]) -> list[str]:
     """Return the options that say the same."""
-    return [part for name, meaning in meanings.items() for part in ("--map", f"{name}={meaning.word}")]
+    return [part for name, meaning in meanings.items() for part in ("--map", f"{name}={meaning.text}")]
 
 
 def sounds_negative(name: str) -> bool:
@@ -97,14 +97,14 @@ def feature_name(name: str) -> str:
     return clean if clean not in {"", IGNORE} else f"set_{clean or 0}"
 
 
-def guess(names: Iterable[str], told: Mapping[str, Meaning] | None = None) -> dict[str, Meaning]:
+def guess_meanings(names: Iterable[str], declared: Mapping[str, Meaning] | None = None) -> dict[str, Meaning]:
     """Return the likely meaning of each set, to be offered; those that sound negative belong to the nearest other.
 
     Parameters
     ----------
     names : iterable of str
         The sets.
-    told : mapping, optional
+    declared : mapping, optional
         What is known of some.
 
     Examples
@@ -112,33 +112,35 @@ def guess(names: Iterable[str], told: Mapping[str, Meaning] | None = None) -> di
     >>> {name: meaning.word for name, meaning in guess(["mt_good", "mt_bad"]).items()}
     {'mt_good': 'mt_good', 'mt_bad': 'mt_good:negative'}
     """
-    names, told = list(names), told or {}
-    found = {name: told.get(name, Meaning(feature_name(name))) for name in names if not sounds_negative(name)}
-    wanted = {name: meaning.feature for name, meaning in found.items() if not (meaning.is_left or meaning.negative)}
-    return {name: found.get(name) or told.get(name) or _negative_of(name, wanted) for name in names}
+    names, declared = list(names), declared or {}
+    meanings = {name: declared.get(name, Meaning(feature_name(name))) for name in names if not sounds_negative(name)}
+    feature_by_set = {
+        name: meaning.feature for name, meaning in meanings.items() if not (meaning.is_ignored or meaning.negative)
+    }
+    return {name: meanings.get(name) or declared.get(name) or _negative_of(name, feature_by_set) for name in names}
 
 
-def _negative_of(name: str, wanted: Mapping[str, str]) -> Meaning:
-    kin = {feature for other, feature in wanted.items() if _stem(other) == _stem(name)}
-    features = kin or set(wanted.values())
+def _negative_of(name: str, feature_by_set: Mapping[str, str]) -> Meaning:
+    same_stem = {feature for other, feature in feature_by_set.items() if _stem(other) == _stem(name)}
+    features = same_stem or set(feature_by_set.values())
     return Meaning(features.pop() if len(features) == 1 else ANY_FEATURE, negative=True)
 
 
 def _stem(name: str) -> str:
     """Return what names a feature in the name of a set, without good, bad, digits and dashes."""
-    for word in (_POSITIVE_WORD, _NEGATIVE_WORD):
-        name = word.sub(" ", name.lower())
+    for pattern in (_POSITIVE_WORD, _NEGATIVE_WORD):
+        name = pattern.sub(" ", name.lower())
     return re.sub(r"[^a-z]", "", name)
 
 
-def meanings_of(names: Sequence[str], told: Mapping[str, Meaning], command: str) -> dict[str, Meaning]:
+def resolve_meanings(names: Sequence[str], declared: Mapping[str, Meaning], command: str) -> dict[str, Meaning]:
     """Return what each set means.
 
     Parameters
     ----------
     names : sequence of str
         The sets that there are.
-    told : mapping
+    declared : mapping
         What the user has said.
     command : str
         The command so far, which the advice completes.
@@ -148,19 +150,20 @@ def meanings_of(names: Sequence[str], told: Mapping[str, Meaning], command: str)
     UsageError
         If the user names a set that is not there, or has not said what a set means whose name sounds negative.
     """
-    for name in told:
+    for name in declared:
         if name not in names:
             raise UsageError(
                 f"There is no set {name!r} (there are: {', '.join(names) or 'none'}).", "Name one of them in --map."
             )
-    guessed = guess(names, told)
-    unsaid = [name for name in names if name not in told and sounds_negative(name)]
-    if unsaid:
-        likely = {**told, **{name: guessed[name] for name in unsaid}}
-        many = len(unsaid) > 1
+    guessed = guess_meanings(names, declared)
+    undeclared = [name for name in names if name not in declared and sounds_negative(name)]
+    if undeclared:
+        suggested = {**declared, **{name: guessed[name] for name in undeclared}}
+        is_plural = len(undeclared) > 1
         raise UsageError(
-            f"The set{'s' if many else ''} {', '.join(unsaid)} sound{'' if many else 's'} like tiles that do not show "
+            f"The set{'s' if is_plural else ''} {', '.join(undeclared)} sound{'' if is_plural else 's'} like tiles "
+            "that do not show "
             "something; it is not said what.",
-            f"Say it, as in: {command} {shlex.join(map_words(likely))}",
+            f"Say it, as in: {command} {shlex.join(set_map_argv(suggested))}",
         )
     return guessed

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.core.names import plain_stem
-from tomoseg_tui.core.statistics import Statistics, measure, sample_bands
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.names import volume_stem
+from tomoseg_tui.core.statistics import Statistics, measure_statistics, sample_bands
 from tomoseg_tui.io.volume_reader import VolumeReader
-from tomoseg_tui.project.records import Chain, FilterStep
+from tomoseg_tui.project.records import FilterHistory, FilterStep
 
 PROGRAM = "e2tomoseg_preproc.py"
 USUAL_TAG = "preproc"
@@ -27,7 +27,7 @@ USUAL_PROCESSORS = (
 )
 """What the program does unless it is told otherwise."""
 USUAL_STEP = FilterStep(0.25, 5.0, 3.0)
-_LOOK_VOXELS = 2**20
+_SAMPLE_VOXELS = 2**20
 """Voxels that show whether densities look filtered."""
 
 
@@ -35,9 +35,9 @@ _LOOK_VOXELS = 2**20
 class Filtering:
     """What is known of one tomogram."""
 
-    chain: Chain = ()
+    chain: FilterHistory = ()
     """In order; empty for none, and where it cannot be said as a chain."""
-    turned: bool = False
+    inverted: bool = False
     """True if densities were multiplied by -1 on the way."""
     remark: str = ""
     """What the user should know."""
@@ -50,7 +50,7 @@ class _Run:
     inputs: tuple[str, ...]
     options: Mapping[str, str]
 
-    def made(self, stem: str) -> str | None:
+    def source_of(self, stem: str) -> str | None:
         """Return the input's file name if this run wrote the file with this stem."""
         tag = self.options.get("proctag", USUAL_TAG)
         return next((name for name in self.inputs if f"{name.split('.')[0]}_{tag}" == stem), None)
@@ -71,12 +71,12 @@ def filtering_of(volume: VolumeReader, commands: Sequence[Sequence[str]]) -> Fil
     commands : sequence of sequence of str
         All commands of the project's log.
     """
-    runs = [_run(words) for words in commands if words[0] == PROGRAM]
+    runs = [_parse_run(argv) for argv in commands if argv[0] == PROGRAM]
     name = volume.path.name
-    told = _from_log(name, runs, volume.grid)
-    if told != Filtering() or not plain_stem(name).endswith(f"_{USUAL_TAG}"):
-        return told
-    if _looks_filtered(measure(volume, sample_bands(volume.grid.shape_zyx, budget=_LOOK_VOXELS))):
+    from_log = _from_log(name, runs, volume.grid)
+    if from_log != Filtering() or not volume_stem(name).endswith(f"_{USUAL_TAG}"):
+        return from_log
+    if _is_filtered(measure_statistics(volume, sample_bands(volume.grid.shape_zyx, budget=_SAMPLE_VOXELS))):
         return Filtering(
             (USUAL_STEP,), remark=f"{name} is taken to have EMAN2's usual filters: its name and densities say so."
         )
@@ -86,95 +86,96 @@ def filtering_of(volume: VolumeReader, commands: Sequence[Sequence[str]]) -> Fil
     )
 
 
-def _run(words: Sequence[str]) -> _Run:
+def _parse_run(argv: Sequence[str]) -> _Run:
     """Read the words of one command: options as ``--name=value`` or ``--name value``, all else inputs."""
     inputs, options, name = [], dict[str, str](), ""
-    for word in words[1:]:
-        if name and not word.startswith("--"):
-            options[name], name = word, ""
-        elif word.startswith("-"):
-            name, equals, value = word.lstrip("-").partition("=")
+    for argument in argv[1:]:
+        if name and not argument.startswith("--"):
+            options[name], name = argument, ""
+        elif argument.startswith("-"):
+            name, equals, value = argument.lstrip("-").partition("=")
             options[name] = value
             name = "" if equals or name == "invert" else name
         else:
-            inputs.append(Path(word).name)
+            inputs.append(Path(argument).name)
     return _Run(tuple(inputs), options)
 
 
-def _from_log(name: str, runs: Sequence[_Run], grid: Grid) -> Filtering:
+def _from_log(name: str, runs: Sequence[_Run], grid: VoxelGrid) -> Filtering:
     """Follow the log back to the tomogram from which this one was made; names only get longer, so it ends."""
-    stem = plain_stem(name)
-    made = next(((run, source) for run in reversed(runs) if (source := run.made(stem)) is not None), None)
-    if made is None:
+    stem = volume_stem(name)
+    origin = next(((run, source) for run in reversed(runs) if (source := run.source_of(stem)) is not None), None)
+    if origin is None:
         return Filtering()
-    run, source = made
-    before = _from_log(source, runs, grid)
-    turned = before.turned ^ ("invert" in run.options)
-    step = _step(run.processors, grid)
-    if step is None or before.remark:
-        done = ", ".join(words for words in run.processors if words)
-        remark = before.remark or (
-            f"{name} was filtered in EMAN2 by {done}, which is no chain that tomoseg knows: it is recorded as "
+    run, source = origin
+    source_filtering = _from_log(source, runs, grid)
+    inverted = source_filtering.inverted ^ ("invert" in run.options)
+    step = _filter_step(run.processors, grid)
+    if step is None or source_filtering.remark:
+        processors_text = ", ".join(processor for processor in run.processors if processor)
+        remark = source_filtering.remark or (
+            f"{name} was filtered in EMAN2 by {processors_text}, which is no chain that tomoseg knows: it is recorded "
+            "as "
             "unfiltered. Do not train on it together with others."
         )
-        return Filtering(turned=turned, remark=remark)
-    return Filtering((*before.chain, step) if step != FilterStep() else before.chain, turned)
+        return Filtering(inverted=inverted, remark=remark)
+    return Filtering((*source_filtering.chain, step) if step != FilterStep() else source_filtering.chain, inverted)
 
 
-def _step(processors: Sequence[str], grid: Grid) -> FilterStep | None:
+def _filter_step(processors: Sequence[str], grid: VoxelGrid) -> FilterStep | None:
     """Say what processors do as low-pass, high-pass and clamp; None if they do something else."""
     step = FilterStep()
     clamped = False
-    for words in processors:
-        name, _, options = words.partition(":")
+    for processor in processors:
+        name, _, options = processor.partition(":")
         settings = dict(part.partition("=")[::2] for part in options.split(":") if part)
         if name in {"", "normalize"}:
             continue
         if clamped:  # what comes after the clamp would have to be clamped too
             return None
-        changed = _with(step, name, settings, grid)
+        changed = _add_processor(step, name, settings, grid)
         if changed is None:
             return None
         step, clamped = changed, name.startswith("threshold")
     return step
 
 
-def _with(step: FilterStep, name: str, settings: Mapping[str, str], grid: Grid) -> FilterStep | None:
+def _add_processor(step: FilterStep, name: str, settings: Mapping[str, str], grid: VoxelGrid) -> FilterStep | None:
     """Return the step with one more processor, None if it has one of that kind or knows none."""
     if name == "filter.lowpass.gauss" and not step.lowpass:
         cutoff = _cutoff(settings, grid)
-        return _changed(step, lowpass=cutoff)
+        return _with_setting(step, lowpass=cutoff)
     if name == "filter.highpass.gauss" and not step.highpass:
         cutoff = _cutoff(settings, grid)
-        return _changed(step, highpass=None if cutoff is None else cutoff * grid.shape_zyx[2])
+        return _with_setting(step, highpass=None if cutoff is None else cutoff * grid.shape_zyx[2])
     if name == "threshold.clampminmax.nsigma":
-        return _changed(step, clamp=_number(settings.get("nsigma", "2")))
+        return _with_setting(step, clamp=_positive_number(settings.get("nsigma", "2")))
     return None
 
 
-def _changed(step: FilterStep, **change: float | None) -> FilterStep | None:
+def _with_setting(step: FilterStep, **change: float | None) -> FilterStep | None:
     """Return a step with one setting changed; None if the value could not be read."""
     ((name, value),) = change.items()
     if value is None:
         return None
-    kept = {"lowpass": step.lowpass, "highpass": step.highpass, "clamp": step.clamp}
-    return FilterStep(**{**kept, name: float(f"{value:.7g}")})
+    settings = {"lowpass": step.lowpass, "highpass": step.highpass, "clamp": step.clamp}
+    return FilterStep(**{**settings, name: float(f"{value:.7g}")})
 
 
-def _cutoff(settings: Mapping[str, str], grid: Grid) -> float | None:
+def _cutoff(settings: Mapping[str, str], grid: VoxelGrid) -> float | None:
     """Return a cut-off in cycles/voxel, given in that unit, in 1/Å, or in pixels of nx."""
     if set(settings) == {"cutoff_abs"}:
-        return _number(settings["cutoff_abs"])
+        return _positive_number(settings["cutoff_abs"])
     if set(settings) == {"cutoff_freq"}:
-        frequency = _number(settings["cutoff_freq"])
+        frequency = _positive_number(settings["cutoff_freq"])
         return None if frequency is None else frequency * (grid.voxel_size_angstrom or 1.0)
     if set(settings) == {"cutoff_pixels"}:
-        pixels = _number(settings["cutoff_pixels"])
+        pixels = _positive_number(settings["cutoff_pixels"])
         return None if pixels is None else pixels / grid.shape_zyx[2]
     return None
 
 
-def _number(text: str) -> float | None:
+def _positive_number(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
@@ -182,7 +183,7 @@ def _number(text: str) -> float | None:
     return value if 0 < value < float("inf") else None
 
 
-def _looks_filtered(seen: Statistics) -> bool:
+def _is_filtered(statistics: Statistics) -> bool:
     """Tell whether densities have mean 0, sigma 1, and end at three sigmas."""
-    within = seen.minimum > -3.5 and seen.maximum < 3.5
-    return seen.count > 0 and abs(seen.mean) < 0.1 and 0.8 < seen.deviation < 1.05 and within
+    is_within = statistics.minimum > -3.5 and statistics.maximum < 3.5
+    return statistics.count > 0 and abs(statistics.mean) < 0.1 and 0.8 < statistics.deviation < 1.05 and is_within

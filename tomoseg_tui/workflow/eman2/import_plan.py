@@ -5,34 +5,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tomoseg_tui.core.names import check_name, tag_of
+from tomoseg_tui.core.names import check_name, version_tag
 from tomoseg_tui.errors import ProjectError, UnknownVoxelSizeError, UsageError
 from tomoseg_tui.io.eman2_info import TomogramInfo
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.eman2.box_coordinates import (
-    Chosen,
     PlacedBox,
     StackTile,
+    VersionChoice,
     base_of_stack,
+    choose_version,
     lies_in,
     placed_boxes,
     stack_tiles,
-    tagged,
     tile_edge,
-    version_for_boxes,
+    version_with_tag,
 )
-from tomoseg_tui.workflow.eman2.box_sets import Meaning, map_words, meanings_of
-from tomoseg_tui.workflow.eman2.project import EmanProject, EmanTomogram
-from tomoseg_tui.workflow.tomograms.import_tomograms import is_believed
+from tomoseg_tui.workflow.eman2.box_sets import Meaning, resolve_meanings, set_map_argv
+from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Tomogram
+from tomoseg_tui.workflow.tomograms.import_tomograms import is_plausible_voxel_size
 
-_ROOM_TO_SPARE = 1 << 28
+_SPARE_BYTES = 1 << 28
 """Bytes that stay free beside what is copied."""
 _VOXEL_SIZE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
-class EmanRequest:
+class Eman2ImportRequest:
     """How an EMAN2 project is brought in."""
 
     folder: Path
@@ -47,18 +47,18 @@ class EmanRequest:
     version: str | None = None
     """Tag of the version on which boxes are placed; found out if None."""
 
-    def words(self, folder: str) -> list[str]:
+    def argv(self, folder: str) -> list[str]:
         """Return the arguments of the command that does the same; `folder` as the command names it."""
-        words = ["import", "--eman2", folder]
-        words += ["--link"] if self.link else []
-        words += ["--voxel-size", f"{self.voxel_size_angstrom:g}"] if self.voxel_size_angstrom is not None else []
-        words += ["--polarity", self.polarity] if self.polarity != "dark" else []
-        words += ["--version", self.version] if self.version is not None else []
-        return words + map_words(self.meanings)
+        argv = ["import", "--eman2", folder]
+        argv += ["--link"] if self.link else []
+        argv += ["--voxel-size", f"{self.voxel_size_angstrom:g}"] if self.voxel_size_angstrom is not None else []
+        argv += ["--polarity", self.polarity] if self.polarity != "dark" else []
+        argv += ["--version", self.version] if self.version is not None else []
+        return argv + set_map_argv(self.meanings)
 
 
 @dataclass(frozen=True)
-class SetFacts:
+class BoxSetSummary:
     """One set of a project."""
 
     name: str
@@ -71,49 +71,54 @@ class SetFacts:
 
 
 @dataclass(frozen=True)
-class EmanPlan:
+class Eman2ImportPlan:
     """What is brought, and what is not."""
 
-    found: EmanProject
-    request: EmanRequest
-    new: tuple[EmanTomogram, ...]
+    eman2_project: Eman2Project
+    request: Eman2ImportRequest
+    new_tomograms: tuple[Eman2Tomogram, ...]
     """Tomograms that come in."""
-    there: tuple[EmanTomogram, ...]
+    existing_tomograms: tuple[Eman2Tomogram, ...]
     """Those that are there already."""
     meanings: Mapping[str, Meaning]
     """Of every set."""
     boxes: tuple[PlacedBox, ...]
     tiles: tuple[StackTile, ...]
     remarks: tuple[str, ...]
-    left: tuple[str, ...]
+    skipped: tuple[str, ...]
 
     @property
     def byte_count(self) -> int:
         """Bytes that are copied."""
-        return 0 if self.request.link else sum(tomogram.byte_count for tomogram in self.new)
+        return 0 if self.request.link else sum(tomogram.byte_count for tomogram in self.new_tomograms)
 
-    def polarity(self, tomogram: EmanTomogram) -> str:
+    def polarity(self, tomogram: Eman2Tomogram) -> str:
         """Return how protein looks in a tomogram."""
-        turned = {"dark": "bright", "bright": "dark"}
-        return turned[self.request.polarity] if tomogram.filtering.turned else self.request.polarity
+        inverted = {"dark": "bright", "bright": "dark"}
+        return inverted[self.request.polarity] if tomogram.filtering.inverted else self.request.polarity
 
 
-def sets_of(found: EmanProject) -> list[SetFacts]:
+def box_set_summaries(eman2_project: Eman2Project) -> list[BoxSetSummary]:
     """Return the sets of a project by name."""
-    boxes = [info.sets[box.set_id].name for info in found.infos.values() for box in info.boxes]
-    tiles = [(name, tile.stack.masks is not None) for tile in stack_tiles(found) for name in tile.set_names]
+    boxes = [info.sets[box.set_id].name for info in eman2_project.infos.values() for box in info.boxes]
+    tiles = [(name, tile.stack.masks is not None) for tile in stack_tiles(eman2_project) for name in tile.set_names]
     names = sorted({*boxes, *(name for name, _ in tiles)})
     return [
-        SetFacts(name, boxes.count(name), sum(t == name for t, _ in tiles), tiles.count((name, True))) for name in names
+        BoxSetSummary(name, boxes.count(name), sum(t == name for t, _ in tiles), tiles.count((name, True)))
+        for name in names
     ]
 
 
-def nameless(found: EmanProject) -> list[EmanTomogram]:
+def unscaled_tomograms(eman2_project: Eman2Project) -> list[Eman2Tomogram]:
     """Return the tomograms whose header does not say the voxel size."""
-    return [tomogram for tomogram in found.tomograms if not is_believed(tomogram.grid.voxel_size_angstrom)]
+    return [
+        tomogram
+        for tomogram in eman2_project.tomograms
+        if not is_plausible_voxel_size(tomogram.grid.voxel_size_angstrom)
+    ]
 
 
-def plan_import(project: Project, found: EmanProject, request: EmanRequest) -> EmanPlan:
+def plan_import(project: Project, eman2_project: Eman2Project, request: Eman2ImportRequest) -> Eman2ImportPlan:
     """Decide what is brought.
 
     Raises
@@ -122,78 +127,86 @@ def plan_import(project: Project, found: EmanProject, request: EmanRequest) -> E
         If something must be said first: what a set means, a voxel size, the version of boxes; if a name is taken by
         another tomogram, or the disk has no room.
     """
-    project.refuse_newer()
-    new, there, left = _tomograms(project, found, request)
-    names = [facts.name for facts in sets_of(found)]
-    meanings = meanings_of(names, request.meanings, f"tomoseg import --eman2 {request.folder}")
-    tiles = stack_tiles(found)
-    boxes, remarks, lost = _boxes(found, tiles, request)
-    plan = EmanPlan(
-        found,
+    project.require_current_format()
+    new_tomograms, existing, skipped = _sort_tomograms(project, eman2_project, request)
+    names = [box_set.name for box_set in box_set_summaries(eman2_project)]
+    meanings = resolve_meanings(names, request.meanings, f"tomoseg import --eman2 {request.folder}")
+    tiles = stack_tiles(eman2_project)
+    boxes, remarks, skipped_boxes = _place_boxes(eman2_project, tiles, request)
+    plan = Eman2ImportPlan(
+        eman2_project,
         request,
-        tuple(new),
-        tuple(there),
+        tuple(new_tomograms),
+        tuple(existing),
         meanings,
-        tuple(box for box in boxes if not meanings[box.set_name].is_left),
-        tuple(tile for tile in tiles if not all(meanings[name].is_left for name in tile.set_names)),
-        (*remarks, *(t.filtering.remark for t in new if t.filtering.remark)),
-        (*left, *lost, *found.left),
+        tuple(box for box in boxes if not meanings[box.set_name].is_ignored),
+        tuple(tile for tile in tiles if not all(meanings[name].is_ignored for name in tile.set_names)),
+        (*remarks, *(tomogram.filtering.remark for tomogram in new_tomograms if tomogram.filtering.remark)),
+        (*skipped, *skipped_boxes, *eman2_project.skipped),
     )
-    _require_room(project, plan)
+    _require_disk_space(project, plan)
     return plan
 
 
 # Tomograms
 
 
-def _tomograms(
-    project: Project, found: EmanProject, request: EmanRequest
-) -> tuple[list[EmanTomogram], list[EmanTomogram], list[str]]:
+def _sort_tomograms(
+    project: Project, eman2_project: Eman2Project, request: Eman2ImportRequest
+) -> tuple[list[Eman2Tomogram], list[Eman2Tomogram], list[str]]:
     """Return those that come in, those that are there, and what is left for its name."""
-    new: list[EmanTomogram] = []
-    there: list[EmanTomogram] = []
-    left: list[str] = []
-    for tomogram in found.tomograms:
-        if tomogram.name in {one.name for one in (*new, *there)}:
-            left.append(f"tomograms/{tomogram.path.name}: another file of that name comes in.")
+    new_tomograms: list[Eman2Tomogram] = []
+    existing: list[Eman2Tomogram] = []
+    skipped: list[str] = []
+    for tomogram in eman2_project.tomograms:
+        if tomogram.name in {other.name for other in (*new_tomograms, *existing)}:
+            skipped.append(f"tomograms/{tomogram.path.name}: another file of that name comes in.")
         elif project.layout.tomogram_folder(check_name(tomogram.name, "tomogram")).exists():
             _require_same(project, tomogram)
-            there.append(tomogram)
+            existing.append(tomogram)
         else:
-            new.append(tomogram)
-    _require_voxel_sizes(new, request)
-    packed = [tomogram.path.name for tomogram in new if tomogram.compressed]
-    if request.link and packed:
-        raise UsageError(f"{', '.join(packed)} is compressed and cannot be linked.", "Leave --link out.")
-    return new, there, left
+            new_tomograms.append(tomogram)
+    _require_voxel_sizes(new_tomograms, request)
+    compressed = [tomogram.path.name for tomogram in new_tomograms if tomogram.compressed]
+    if request.link and compressed:
+        raise UsageError(f"{', '.join(compressed)} is compressed and cannot be linked.", "Leave --link out.")
+    return new_tomograms, existing, skipped
 
 
-def _require_same(project: Project, tomogram: EmanTomogram) -> None:
+def _require_same(project: Project, tomogram: Eman2Tomogram) -> None:
     """Refuse a tomogram whose name another one has."""
-    record = catalog.tomogram(project.layout, tomogram.name)
-    said = tomogram.grid.voxel_size_angstrom
-    far = is_believed(said) and abs(said - record.voxel_size_angstrom) > _VOXEL_SIZE_TOLERANCE * said
-    if record.shape_zyx != tomogram.grid.shape_zyx or far:
+    record = catalog.load_tomogram(project.layout, tomogram.name)
+    voxel_size_angstrom = tomogram.grid.voxel_size_angstrom
+    size_differs = (
+        is_plausible_voxel_size(voxel_size_angstrom)
+        and abs(voxel_size_angstrom - record.voxel_size_angstrom) > _VOXEL_SIZE_TOLERANCE * voxel_size_angstrom
+    )
+    if record.shape_zyx != tomogram.grid.shape_zyx or size_differs:
         raise ProjectError(
             f"The name {tomogram.name} is taken by another tomogram: {record.shape_zyx} voxels (z, y, x) of "
-            f"{record.voxel_size_angstrom:g} Å, {tomogram.path.name} has {tomogram.grid.shape_zyx} of {said:g} Å.",
+            f"{record.voxel_size_angstrom:g} Å, {tomogram.path.name} has {tomogram.grid.shape_zyx} of "
+            f"{voxel_size_angstrom:g} Å.",
             f"Give that one another name: tomoseg tomograms rename {tomogram.name} OTHER",
         )
 
 
-def _require_voxel_sizes(new: Sequence[EmanTomogram], request: EmanRequest) -> None:
-    unknown = [t.path.name for t in new if not is_believed(t.grid.voxel_size_angstrom)]
+def _require_voxel_sizes(new_tomograms: Sequence[Eman2Tomogram], request: Eman2ImportRequest) -> None:
+    unknown = [
+        tomogram.path.name
+        for tomogram in new_tomograms
+        if not is_plausible_voxel_size(tomogram.grid.voxel_size_angstrom)
+    ]
     if unknown and request.voxel_size_angstrom is None:
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        more_text = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         raise UnknownVoxelSizeError(
-            f"{', '.join(unknown[:3])}{more}: the header has a voxel size of 0 or 1 Å, which nobody has set.",
+            f"{', '.join(unknown[:3])}{more_text}: the header has a voxel size of 0 or 1 Å, which nobody has set.",
             "Say it: --voxel-size 13.48; headers that say it keep theirs. Or import a file by itself first.",
         )
 
 
-def _require_room(project: Project, plan: EmanPlan) -> None:
+def _require_disk_space(project: Project, plan: Eman2ImportPlan) -> None:
     free = shutil.disk_usage(project.layout.root).free
-    if plan.byte_count and plan.byte_count + _ROOM_TO_SPARE > free:
+    if plan.byte_count and plan.byte_count + _SPARE_BYTES > free:
         raise ProjectError(
             f"The tomograms take {plan.byte_count / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left.",
             "Make room, or leave them where they are: --link",
@@ -203,70 +216,83 @@ def _require_room(project: Project, plan: EmanPlan) -> None:
 # Boxes
 
 
-def _boxes(
-    found: EmanProject, tiles: Sequence[StackTile], request: EmanRequest
+def _place_boxes(
+    eman2_project: Eman2Project, tiles: Sequence[StackTile], request: Eman2ImportRequest
 ) -> tuple[list[PlacedBox], list[str], list[str]]:
     """Return boxes on the versions that they belong to, remarks, and boxes that are left."""
     boxes: list[PlacedBox] = []
     remarks: list[str] = []
-    left: list[str] = []
-    like = _usual_tag(tiles)
-    _require_tag(found, request.version)
-    for base, info in found.infos.items():
-        versions = found.versions(base)
+    skipped: list[str] = []
+    preferred_tag = _most_used_tag(tiles)
+    _require_tag(eman2_project, request.version)
+    for base, info in eman2_project.infos.items():
+        versions = eman2_project.versions(base)
         if not info.boxes:
             continue
         if not versions:
-            left.append(f"info/{info.file_name}: its {len(info.boxes)} boxes have no tomogram.")
+            skipped.append(f"info/{info.file_name}: its {len(info.boxes)} boxes have no tomogram.")
             continue
-        chosen = _chosen(found, base, tiles, request.version, like)
-        remarks += [chosen.remark] if chosen.remark else []
-        inside, outside = _inside(info, chosen.version)
+        choice = _choose_version(eman2_project, base, tiles, request.version, preferred_tag)
+        remarks += [choice.remark] if choice.remark else []
+        inside, outside = _boxes_inside(info, choice.version)
         boxes += inside
-        left += outside
-    return boxes, remarks, left
+        skipped += outside
+    return boxes, remarks, skipped
 
 
-def _chosen(found: EmanProject, base: str, tiles: Sequence[StackTile], tag: str | None, like: str | None) -> Chosen:
-    info, versions = found.infos[base], found.versions(base)
-    told = tagged(versions, tag)
-    if told is not None:
-        return Chosen(told)
-    cut = _cut_versions(found, base, tiles)
-    return version_for_boxes(info, versions, cut, like=like, say=lambda version: _version_option(version.name))
+def _choose_version(
+    eman2_project: Eman2Project, base: str, tiles: Sequence[StackTile], tag: str | None, preferred_tag: str | None
+) -> VersionChoice:
+    info, versions = eman2_project.infos[base], eman2_project.versions(base)
+    tagged_version = version_with_tag(versions, tag)
+    if tagged_version is not None:
+        return VersionChoice(tagged_version)
+    cut_versions = _cut_versions(eman2_project, base, tiles)
+    return choose_version(
+        info,
+        versions,
+        cut_versions,
+        preferred_tag=preferred_tag,
+        version_option=lambda version: _version_option(version.name),
+    )
 
 
-def _require_tag(found: EmanProject, tag: str | None) -> None:
-    if tag is not None and tagged(found.tomograms, tag) is None:
+def _require_tag(eman2_project: Eman2Project, tag: str | None) -> None:
+    if tag is not None and version_with_tag(eman2_project.tomograms, tag) is None:
         raise UsageError(
-            f"No tomogram has the tag {tag!r} (there are: {', '.join(t.name for t in found.tomograms)}).",
+            f"No tomogram has the tag {tag!r} (there are: "
+            f"{', '.join(tomogram.name for tomogram in eman2_project.tomograms)}).",
             "Say --version with what stands behind __ in one of them; '' for the one without.",
         )
 
 
 def _version_option(name: str) -> str:
-    return f"--version {tag_of(name) or repr('')}"
+    return f"--version {version_tag(name) or repr('')}"
 
 
-def _usual_tag(tiles: Sequence[StackTile]) -> str | None:
+def _most_used_tag(tiles: Sequence[StackTile]) -> str | None:
     """Return the tag out of which most tiles were cut."""
-    tags = [tag_of(tile.version.name) for tile in tiles if tile.version is not None]
+    tags = [version_tag(tile.version.name) for tile in tiles if tile.version is not None]
     return max(set(tags), key=tags.count, default=None)
 
 
-def _cut_versions(found: EmanProject, base: str, tiles: Sequence[StackTile]) -> list[EmanTomogram]:
+def _cut_versions(eman2_project: Eman2Project, base: str, tiles: Sequence[StackTile]) -> list[Eman2Tomogram]:
     """Return the versions out of which tiles of a tomogram were cut, the most used first."""
-    names = [t.version.name for t in tiles if t.version is not None and base_of_stack(found, t.stack) == base]
-    versions = [version for version in found.versions(base) if version.name in names]
+    names = [
+        tile.version.name
+        for tile in tiles
+        if tile.version is not None and base_of_stack(eman2_project, tile.stack) == base
+    ]
+    versions = [version for version in eman2_project.versions(base) if version.name in names]
     return sorted(versions, key=lambda version: -names.count(version.name))
 
 
-def _inside(info: TomogramInfo, version: EmanTomogram) -> tuple[list[PlacedBox], list[str]]:
+def _boxes_inside(info: TomogramInfo, version: Eman2Tomogram) -> tuple[list[PlacedBox], list[str]]:
     boxes = placed_boxes(info, version)
     inside = [box for box in boxes if lies_in(box.centre_zyx, version.grid.shape_zyx)]
-    lost = len(boxes) - len(inside)
-    words = f"info/{info.file_name}: {lost} of {len(boxes)} boxes lie outside of {version.name}."
-    return inside, [words] if lost else []
+    outside_count = len(boxes) - len(inside)
+    message = f"info/{info.file_name}: {outside_count} of {len(boxes)} boxes lie outside of {version.name}."
+    return inside, [message] if outside_count else []
 
 
 def size_remarks(boxes: Sequence[PlacedBox]) -> list[str]:

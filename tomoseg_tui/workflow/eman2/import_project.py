@@ -10,29 +10,29 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import NOT_LOOKED_AT, Layer, empty_layer, layer_of_mask
-from tomoseg_tui.core.mask_decoding import foreground
-from tomoseg_tui.core.names import base_of
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.annotation import UNLABELLED, Layer, empty_layer, layer_from_mask
+from tomoseg_tui.core.mask_decoding import foreground_mask
+from tomoseg_tui.core.names import base_name
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, TomogramError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io.formats import open_stack
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import TileLayer, take_layers
+from tomoseg_tui.workflow.annotations.import_annotations import TileLayer, store_layers
 from tomoseg_tui.workflow.eman2.box_coordinates import tile_edge
 from tomoseg_tui.workflow.eman2.box_sets import Meaning
-from tomoseg_tui.workflow.eman2.import_plan import EmanPlan, size_remarks
-from tomoseg_tui.workflow.eman2.project import EmanStack, EmanTomogram
-from tomoseg_tui.workflow.eman2.tile_stacks import SureTile, by_stack, find_tiles, inner
-from tomoseg_tui.workflow.tiles.placing import Wish, place_tiles, wish
+from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportPlan, size_remarks
+from tomoseg_tui.workflow.eman2.project import Eman2Stack, Eman2Tomogram
+from tomoseg_tui.workflow.eman2.tile_stacks import LocatedTile, group_by_stack, inner_slice, locate_tiles
+from tomoseg_tui.workflow.tiles.placing import TilePlacement, place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import (
-    Imported,
+    ImportedTomogram,
     ImportRequest,
     Progress,
     import_volumes,
-    is_believed,
+    is_plausible_voxel_size,
 )
 from tomoseg_tui.workflow.volume_names import find_volume
 
@@ -43,19 +43,19 @@ _TILES_SHARE = 0.1
 
 
 @dataclass
-class Brought:
+class Eman2ImportResult:
     """What came in, also of an import that met a fault."""
 
-    tomograms: list[Imported] = field(default_factory=list)
+    tomograms: list[ImportedTomogram] = field(default_factory=list)
     tiles: int = 0
     """Tiles that are new, one for each feature."""
-    known: int = 0
+    existing_tiles: int = 0
     """Those that were there already."""
     annotated: int = 0
     """Annotations that are new."""
     new_features: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def has_changed(self) -> bool:
@@ -63,22 +63,27 @@ class Brought:
         return bool(self.tomograms or self.tiles or self.annotated)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What came in, as a sentence."""
-        known = f", {self.known} were there already" if self.known else ""
+        existing_text = f", {self.existing_tiles} were there already" if self.existing_tiles else ""
         return (
-            f"{_count(len(self.tomograms), 'tomogram')} came in, {_count(self.tiles, 'tile')} placed{known}, "
-            f"{_count(self.annotated, 'annotation')} taken."
+            f"{_format_count(len(self.tomograms), 'tomogram')} came in, {_format_count(self.tiles, 'tile')} "
+            f"placed{existing_text}, "
+            f"{_format_count(self.annotated, 'annotation')} taken."
         )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _format_count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def bring(
-    project: Project, plan: EmanPlan, on_progress: Progress = lambda _done: None, *, done: Brought | None = None
-) -> Brought:
+def import_eman2_project(
+    project: Project,
+    plan: Eman2ImportPlan,
+    on_progress: Progress = lambda _done: None,
+    *,
+    result: Eman2ImportResult | None = None,
+) -> Eman2ImportResult:
     """Carry out a plan.
 
     Parameters
@@ -89,7 +94,7 @@ def bring(
         What.
     on_progress : callable
         Told how much is done.
-    done : Brought, optional
+    result : Brought, optional
         Filled in on the way, so that after a fault one knows what is in the project.
 
     Raises
@@ -97,53 +102,55 @@ def bring(
     TomosegError
         If a tomogram cannot be copied or a state not be written; those before it are in the project, which is said.
     """
-    done = Brought() if done is None else done
-    done.remarks += [*plan.remarks, *size_remarks(plan.boxes)]
-    done.left += plan.left
-    _bring_tomograms(project, plan, done, lambda part: on_progress((1 - _TILES_SHARE) * part))
-    _bring_tiles(project, plan, done, lambda part: on_progress(1 - _TILES_SHARE * (1 - part)))
-    return done
+    result = Eman2ImportResult() if result is None else result
+    result.remarks += [*plan.remarks, *size_remarks(plan.boxes)]
+    result.skipped += plan.skipped
+    _import_tomograms(project, plan, result, lambda part: on_progress((1 - _TILES_SHARE) * part))
+    _import_tiles(project, plan, result, lambda part: on_progress(1 - _TILES_SHARE * (1 - part)))
+    return result
 
 
-def _bring_tomograms(project: Project, plan: EmanPlan, done: Brought, on_progress: Progress) -> None:
-    whole = sum(tomogram.byte_count for tomogram in plan.new) or 1
-    before = 0
-    for tomogram in plan.new:
-        share, start = tomogram.byte_count / whole, before / whole
+def _import_tomograms(
+    project: Project, plan: Eman2ImportPlan, result: Eman2ImportResult, on_progress: Progress
+) -> None:
+    total_bytes = sum(tomogram.byte_count for tomogram in plan.new_tomograms) or 1
+    bytes_done = 0
+    for tomogram in plan.new_tomograms:
+        share, start = tomogram.byte_count / total_bytes, bytes_done / total_bytes
         try:
-            done.tomograms += import_volumes(
-                project, [tomogram.path], _request(plan, tomogram), _part(on_progress, start, share)
+            result.tomograms += import_volumes(
+                project, [tomogram.path], _import_request(plan, tomogram), _progress_part(on_progress, start, share)
             )
         except TomosegError as fault:
-            if not _is_of_one_file(fault):
-                names = ", ".join(one.name for one in done.tomograms) or "none"
+            if not _is_file_error(fault):
+                names = ", ".join(imported.name for imported in result.tomograms) or "none"
                 raise ProjectError(
                     f"{tomogram.path.name}: {fault.fault} Tomograms that came in before: {names}.",
                     f"{fault.fix} The same command goes on from there.",
                 ) from fault
-            done.left.append(f"tomograms/{tomogram.path.name}: {fault.fault}")
-        before += tomogram.byte_count
-    for one in done.tomograms:
-        done.remarks += one.remarks
+            result.skipped.append(f"tomograms/{tomogram.path.name}: {fault.fault}")
+        bytes_done += tomogram.byte_count
+    for imported in result.tomograms:
+        result.remarks += imported.remarks
 
 
-def _is_of_one_file(fault: TomosegError) -> bool:
+def _is_file_error(fault: TomosegError) -> bool:
     """Tell whether a fault lies in the tomogram itself; a disk that fails would fail for the next one too."""
     if isinstance(fault, UnreadableTomogramError):
         return True
     return isinstance(fault, TomogramError) and not isinstance(fault.__cause__, OSError)
 
 
-def _part(on_progress: Progress, start: float, share: float) -> Progress:
+def _progress_part(on_progress: Progress, start: float, share: float) -> Progress:
     return lambda part: on_progress(start + share * part)
 
 
-def _request(plan: EmanPlan, tomogram: EmanTomogram) -> ImportRequest:
-    said = is_believed(tomogram.grid.voxel_size_angstrom)
+def _import_request(plan: Eman2ImportPlan, tomogram: Eman2Tomogram) -> ImportRequest:
+    has_voxel_size = is_plausible_voxel_size(tomogram.grid.voxel_size_angstrom)
     return ImportRequest(
         name=tomogram.name,
         link=plan.request.link,
-        voxel_size_angstrom=None if said else plan.request.voxel_size_angstrom,
+        voxel_size_angstrom=None if has_voxel_size else plan.request.voxel_size_angstrom,
         polarity=plan.polarity(tomogram),
         chain=tomogram.filtering.chain,
     )
@@ -152,177 +159,200 @@ def _request(plan: EmanPlan, tomogram: EmanTomogram) -> ImportRequest:
 # Tiles
 
 
-def _bring_tiles(project: Project, plan: EmanPlan, done: Brought, on_progress: Progress) -> None:
-    plan = _without_missing(project, plan, done)
-    sure = _sure_tiles(project, plan, done, _part(on_progress, 0.0, 0.4))
-    wishes = [*_wishes_of_tiles(plan, sure), *_wishes_of_boxes(plan, sure)]
-    _place(project, _without_contradictions(project, wishes, done), done, _part(on_progress, 0.4, 0.4))
-    stacks = list(dict.fromkeys(tile.tile.stack for tile in sure if tile.tile.stack.masks is not None))
+def _import_tiles(project: Project, plan: Eman2ImportPlan, result: Eman2ImportResult, on_progress: Progress) -> None:
+    plan = _without_missing(project, plan, result)
+    located = _locate_tiles(project, plan, result, _progress_part(on_progress, 0.0, 0.4))
+    placements = [*_tile_placements(plan, located), *_box_placements(plan, located)]
+    _place_tiles(
+        project, _without_contradictions(project, placements, result), result, _progress_part(on_progress, 0.4, 0.4)
+    )
+    stacks = list(dict.fromkeys(tile.tile.stack for tile in located if tile.tile.stack.masks is not None))
     for number, stack in enumerate(stacks):
-        _bring_masks(project, plan, stack, [tile for tile in sure if tile.tile.stack is stack], done)
+        _import_masks(project, plan, stack, [tile for tile in located if tile.tile.stack is stack], result)
         on_progress(0.8 + 0.2 * (number + 1) / len(stacks))
     on_progress(1.0)
 
 
-def _sure_tiles(project: Project, plan: EmanPlan, done: Brought, on_progress: Progress) -> list[SureTile]:
+def _locate_tiles(
+    project: Project, plan: Eman2ImportPlan, result: Eman2ImportResult, on_progress: Progress
+) -> list[LocatedTile]:
     """Return the tiles of all stacks whose place is certain."""
-    sure: list[SureTile] = []
-    stacks = list(by_stack(plan.tiles))
+    located: list[LocatedTile] = []
+    stacks = list(group_by_stack(plan.tiles))
     for number, (stack, tiles) in enumerate(stacks):
-        there = find_tiles(plan.found, stack, tiles, plan.boxes, lambda version: _open(project, version))
-        sure += there.sure
-        done.left += there.left
+        stack_result = locate_tiles(
+            plan.eman2_project, stack, tiles, plan.boxes, lambda version: _open_tomogram(project, version)
+        )
+        located += stack_result.located
+        result.skipped += stack_result.skipped
         on_progress((number + 1) / len(stacks))
-    return sure
+    return located
 
 
-def _place(project: Project, wishes: Sequence[Wish], done: Brought, on_progress: Progress) -> None:
+def _place_tiles(
+    project: Project, placements: Sequence[TilePlacement], result: Eman2ImportResult, on_progress: Progress
+) -> None:
     """Place tiles, those of one tomogram together."""
-    families: dict[str, list[Wish]] = {}
-    for wanted in wishes:
-        families.setdefault(base_of(wanted.place.tomogram), []).append(wanted)
-    sticking = 0
+    families: dict[str, list[TilePlacement]] = {}
+    for placement in placements:
+        families.setdefault(base_name(placement.location.tomogram), []).append(placement)
+    outside_count = 0
     for number, family in enumerate(families.values()):
         placed = place_tiles(project, family)
-        done.tiles += placed.added
-        done.known += placed.known
-        done.new_features += placed.new_features
-        sticking += len(placed.remarks)
+        result.tiles += placed.added
+        result.existing_tiles += placed.existing
+        result.new_features += placed.new_features
+        outside_count += len(placed.remarks)
         on_progress((number + 1) / len(families))
-    words = f"{_count(sticking, 'tile')} stick{'s' if sticking == 1 else ''} out of the volume"
-    done.remarks += [f"{words}; what lies outside teaches nothing."] if sticking else []
+    message = f"{_format_count(outside_count, 'tile')} stick{'s' if outside_count == 1 else ''} out of the volume"
+    result.remarks += [f"{message}; what lies outside teaches nothing."] if outside_count else []
 
 
-def _without_missing(project: Project, plan: EmanPlan, done: Brought) -> EmanPlan:
+def _without_missing(project: Project, plan: Eman2ImportPlan, result: Eman2ImportResult) -> Eman2ImportPlan:
     """Return the plan without boxes and tiles on tomograms that could not come in."""
     names = set(catalog.tomogram_names(project.layout))
     boxes = tuple(box for box in plan.boxes if box.version.name in names)
     tiles = tuple(tile for tile in plan.tiles if tile.version is None or tile.version.name in names)
-    lost = len(plan.boxes) - len(boxes), len(plan.tiles) - len(tiles)
-    done.left += [f"{lost[0]} boxes and {lost[1]} tiles on tomograms that could not come in."] if any(lost) else []
-    found = replace(plan.found, tomograms=tuple(t for t in plan.found.tomograms if t.name in names))
-    return replace(plan, found=found, boxes=boxes, tiles=tiles)
+    missing = len(plan.boxes) - len(boxes), len(plan.tiles) - len(tiles)
+    result.skipped += (
+        [f"{missing[0]} boxes and {missing[1]} tiles on tomograms that could not come in."] if any(missing) else []
+    )
+    eman2_project = replace(
+        plan.eman2_project,
+        tomograms=tuple(tomogram for tomogram in plan.eman2_project.tomograms if tomogram.name in names),
+    )
+    return replace(plan, eman2_project=eman2_project, boxes=boxes, tiles=tiles)
 
 
-def _open(project: Project, version: EmanTomogram) -> VolumeReader:
+def _open_tomogram(project: Project, version: Eman2Tomogram) -> VolumeReader:
     """Open a tomogram as the project has it: that is what annotations are trained on."""
     return find_volume(project, version.name).open()
 
 
-def _wishes_of_tiles(plan: EmanPlan, sure: Sequence[SureTile]) -> list[Wish]:
+def _tile_placements(plan: Eman2ImportPlan, located: Sequence[LocatedTile]) -> list[TilePlacement]:
     return [
-        _wish(tile.place, plan.meanings[name], f"{tile.tile.stack.path.name}, image {tile.tile.index}")
-        for tile in sure
+        _placement(tile.location, plan.meanings[name], f"{tile.tile.stack.path.name}, image {tile.tile.index}")
+        for tile in located
         for name in tile.set_names
-        if not plan.meanings[name].is_left
+        if not plan.meanings[name].is_ignored
     ]
 
 
-def _wishes_of_boxes(plan: EmanPlan, sure: Sequence[SureTile]) -> list[Wish]:
+def _box_placements(plan: Eman2ImportPlan, located: Sequence[LocatedTile]) -> list[TilePlacement]:
     """Return the boxes as wishes; where a tile was cut at the same place, its size counts."""
-    sizes = {(base_of(tile.place.tomogram), *_centre(tile.place)): tile.place.size for tile in sure}
-    wishes = []
+    sizes = {(base_name(tile.location.tomogram), *_centre(tile.location)): tile.location.size for tile in located}
+    placements = []
     for box in plan.boxes:
-        size = sizes.get((base_of(box.version.name), *box.centre_zyx), tile_edge(box.size))
-        wishes.append(_wish(Place(box.version.name, *box.centre_zyx, size), plan.meanings[box.set_name], box.where))
-    return wishes
+        size = sizes.get((base_name(box.version.name), *box.centre_zyx), tile_edge(box.size))
+        placements.append(
+            _placement(TileLocation(box.version.name, *box.centre_zyx, size), plan.meanings[box.set_name], box.source)
+        )
+    return placements
 
 
-def _centre(place: Place) -> tuple[int, int, int]:
-    return place.z, place.y, place.x
+def _centre(location: TileLocation) -> tuple[int, int, int]:
+    return location.z, location.y, location.x
 
 
-def _wish(place: Place, meaning: Meaning, where: str) -> Wish:
-    return wish(place, meaning.feature, negative=meaning.negative, where=where)
+def _placement(location: TileLocation, meaning: Meaning, source: str) -> TilePlacement:
+    return tile_placement(location, meaning.feature, negative=meaning.negative, source=source)
 
 
-def _without_contradictions(project: Project, wishes: Sequence[Wish], done: Brought) -> list[Wish]:
+def _without_contradictions(
+    project: Project, placements: Sequence[TilePlacement], result: Eman2ImportResult
+) -> list[TilePlacement]:
     """Return wishes that agree with each other and with the project; the others are left and listed."""
-    said: dict[tuple[object, ...], set[bool]] = {}
-    for wanted in wishes:
-        said.setdefault(_key(wanted), set()).add(wanted.state.is_positive)
-    torn = [wanted for wanted in wishes if len(said[_key(wanted)]) > 1]
-    agreed = [wanted for wanted in wishes if len(said[_key(wanted)]) == 1]
-    denied = [wanted for wanted in agreed if _is_denied(project, wanted)]
-    done.left += _listed(torn, "the feature is said to be both present and absent there")
-    done.left += _listed(denied, "the project says the opposite there")
-    refused = {_key(wanted) for wanted in denied}
-    once = {(wanted.place, wanted.feature): wanted for wanted in agreed if _key(wanted) not in refused}
-    return list(once.values())
+    states_by_key: dict[tuple[object, ...], set[bool]] = {}
+    for placement in placements:
+        states_by_key.setdefault(_placement_key(placement), set()).add(placement.state.is_positive)
+    contradictory = [placement for placement in placements if len(states_by_key[_placement_key(placement)]) > 1]
+    consistent = [placement for placement in placements if len(states_by_key[_placement_key(placement)]) == 1]
+    conflicting = [placement for placement in consistent if _conflicts_with_project(project, placement)]
+    result.skipped += _skipped_lines(contradictory, "the feature is said to be both present and absent there")
+    result.skipped += _skipped_lines(conflicting, "the project says the opposite there")
+    conflicting_keys = {_placement_key(placement) for placement in conflicting}
+    unique = {
+        (placement.location, placement.feature): placement
+        for placement in consistent
+        if _placement_key(placement) not in conflicting_keys
+    }
+    return list(unique.values())
 
 
-def _listed(wishes: Sequence[Wish], words: str) -> list[str]:
+def _skipped_lines(placements: Sequence[TilePlacement], reason: str) -> list[str]:
     """Say why wishes are left, one by one as long as they are few."""
-    lines = [f"{wanted.where}, {wanted.feature}: {words}." for wanted in wishes[:_LISTED]]
-    return lines + ([f"{len(wishes) - _LISTED} more: {words}."] if len(wishes) > _LISTED else [])
+    lines = [f"{placement.source}, {placement.feature}: {reason}." for placement in placements[:_LISTED]]
+    return lines + ([f"{len(placements) - _LISTED} more: {reason}."] if len(placements) > _LISTED else [])
 
 
-def _key(wanted: Wish) -> tuple[object, ...]:
-    return (base_of(wanted.place.tomogram), *_centre(wanted.place), wanted.feature)
+def _placement_key(placement: TilePlacement) -> tuple[object, ...]:
+    return (base_name(placement.location.tomogram), *_centre(placement.location), placement.feature)
 
 
-def _is_denied(project: Project, wanted: Wish) -> bool:
-    tile = catalog.find_tile(project.layout, wanted.place)
-    state = None if tile is None else tile.states.get(wanted.feature)
-    return state is not None and state.is_positive != wanted.state.is_positive
+def _conflicts_with_project(project: Project, placement: TilePlacement) -> bool:
+    tile = catalog.find_tile(project.layout, placement.location)
+    state = None if tile is None else tile.states.get(placement.feature)
+    return state is not None and state.is_positive != placement.state.is_positive
 
 
 # Masks
 
 
-def _bring_masks(project: Project, plan: EmanPlan, stack: EmanStack, tiles: Sequence[SureTile], done: Brought) -> None:
+def _import_masks(
+    project: Project, plan: Eman2ImportPlan, stack: Eman2Stack, tiles: Sequence[LocatedTile], result: Eman2ImportResult
+) -> None:
     """Take the masks of a stack as annotations of its tiles."""
-    layers = _layers(stack, tiles, plan.meanings, done)
-    news = [layer for layer in layers if _is_placed(project, layer) and not _is_known(project, layer)]
-    taken = take_layers(project, news, stack.masks.name if stack.masks is not None else "")
-    done.annotated += taken.annotated
-    done.new_features += taken.new_features
-    done.remarks += taken.remarks
-    done.left += taken.left
+    layers = _mask_layers(stack, tiles, plan.meanings, result)
+    new_layers = [layer for layer in layers if _is_placed(project, layer) and not _is_stored(project, layer)]
+    stored = store_layers(project, new_layers, stack.masks.name if stack.masks is not None else "")
+    result.annotated += stored.annotated
+    result.new_features += stored.new_features
+    result.remarks += stored.remarks
+    result.skipped += stored.skipped
 
 
-def _layers(
-    stack: EmanStack, tiles: Sequence[SureTile], meanings: Mapping[str, Meaning], done: Brought
+def _mask_layers(
+    stack: Eman2Stack, tiles: Sequence[LocatedTile], meanings: Mapping[str, Meaning], result: Eman2ImportResult
 ) -> list[TileLayer]:
     if stack.masks is None:
         return []
-    shown = f"{stack.masks.parent.name}/{stack.masks.name}"
+    display_name = f"{stack.masks.parent.name}/{stack.masks.name}"
     try:
         values = open_stack(stack.masks)  # (n, y, x)
-        masks, remark = foreground(values, name=shown)
+        masks, remark = foreground_mask(values, name=display_name)
     except TomosegError as fault:
-        done.left.append(fault.fault if shown in fault.fault else f"{shown}: {fault.fault}")
+        result.skipped.append(fault.fault if display_name in fault.fault else f"{display_name}: {fault.fault}")
         return []
     expected = (len(stack.headers), stack.size, stack.size)
     if masks.shape != expected:
-        done.left.append(f"{shown}: its masks have shape {masks.shape}, the tiles {expected} (n, y, x).")
+        result.skipped.append(f"{display_name}: its masks have shape {masks.shape}, the tiles {expected} (n, y, x).")
         return []
-    done.remarks += [remark] if remark else []
+    result.remarks += [remark] if remark else []
     return [
-        TileLayer(tile.place, meanings[name].feature, _layer(masks[tile.tile.index], tile.place.size))
+        TileLayer(tile.location, meanings[name].feature, _tile_layer(masks[tile.tile.index], tile.location.size))
         for tile in tiles
         for name in tile.set_names
-        if not (meanings[name].is_left or meanings[name].negative)
+        if not (meanings[name].is_ignored or meanings[name].negative)
     ]
 
 
-def _layer(mask: NDArray[np.bool_], edge: int) -> Layer:
+def _tile_layer(mask: NDArray[np.bool_], edge: int) -> Layer:
     """Return a mask as the layer of a tile, which may be larger: nobody has looked at the rest."""
-    layer = empty_layer(edge, NOT_LOOKED_AT)
-    part = inner(edge, len(mask))
-    layer[part, part] = layer_of_mask(mask)
+    layer = empty_layer(edge, UNLABELLED)
+    part = inner_slice(edge, len(mask))
+    layer[part, part] = layer_from_mask(mask)
     return layer
 
 
-def _is_placed(project: Project, wanted: TileLayer) -> bool:
+def _is_placed(project: Project, tile_layer: TileLayer) -> bool:
     """Tell whether the tile is there for the feature; a box that was left is not."""
-    tile = catalog.find_tile(project.layout, wanted.place)
-    state = None if tile is None else tile.states.get(wanted.feature)
+    tile = catalog.find_tile(project.layout, tile_layer.location)
+    state = None if tile is None else tile.states.get(tile_layer.feature)
     return state is not None and state.is_positive
 
 
-def _is_known(project: Project, wanted: TileLayer) -> bool:
+def _is_stored(project: Project, tile_layer: TileLayer) -> bool:
     """Tell whether an annotation is there already, as an earlier run has left it."""
-    tile = catalog.find_tile(project.layout, wanted.place)
-    known = None if tile is None else read_layer(project.layout, tile.place, wanted.feature)
-    return known is not None and np.array_equal(known, wanted.layer)
+    tile = catalog.find_tile(project.layout, tile_layer.location)
+    stored_layer = None if tile is None else read_layer(project.layout, tile.location, tile_layer.feature)
+    return stored_layer is not None and np.array_equal(stored_layer, tile_layer.layer)

@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.core.names import base_of, name_from_file, plain_stem
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.names import base_name, name_from_file, volume_stem
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.eman2_info import TomogramInfo, read_info
 from tomoseg_tui.io.eman2_log import LOG_NAME, read_commands
-from tomoseg_tui.io.formats import KNOWN_SUFFIXES, open_volume
-from tomoseg_tui.io.raw_volume import file_faults
+from tomoseg_tui.io.formats import SUPPORTED_SUFFIXES, open_volume
+from tomoseg_tui.io.raw_volume import translate_os_errors
 from tomoseg_tui.workflow.eman2.filter_history import Filtering, filtering_of
 
 if TYPE_CHECKING:
     from tomoseg_tui.io.eman2_hdf import Attribute
 
-Found = TypeVar("Found")
+Item = TypeVar("Item")
 
-_FAR = 1e9
+_MAX_OFFSET = 1e9
 """No voxel is as far from the centre."""
-_MASKS = "_seg.hdf"
-_NO_TILES = ("_trainset.hdf", "_prjs.hdf")
+_MASK_SUFFIX = "_seg.hdf"
+_NON_TILE_SUFFIXES = ("_trainset.hdf", "_prjs.hdf")
 """Stacks that are made of tiles: training sets hold turned copies, projections are no slices."""
-_LEFT = (
+_SKIPPED_FILES = (
     ("particles/*_trainset.hdf", "training sets hold turned copies; build one here: tomoseg trainset build"),
     ("neuralnets/*.hdf", "networks of EMAN2 are not taken over; train here: tomoseg train --network eman2"),
     ("particles3d/*.hdf", "3-D particles are no tiles, which are single slices"),
@@ -37,7 +37,7 @@ _LEFT = (
 
 
 @dataclass(frozen=True)
-class EmanTomogram:
+class Eman2Tomogram:
     """One file in ``tomograms/``."""
 
     name: str
@@ -45,7 +45,7 @@ class EmanTomogram:
     base: str
     """What all versions of one tomogram share, also their info file."""
     path: Path
-    grid: Grid
+    grid: VoxelGrid
     """As its header says; voxel size 0 where it says none."""
     filtering: Filtering
     byte_count: int = 0
@@ -64,7 +64,7 @@ class TileHeader:
 
 
 @dataclass(frozen=True)
-class EmanStack:
+class Eman2Stack:
     """One stack of tiles in ``particles/``."""
 
     path: Path
@@ -83,42 +83,42 @@ class EmanStack:
     @property
     def base(self) -> str:
         """The tomogram's name as the stack's name has it: what stands before the first ``__``."""
-        return base_of(self.stem)
+        return base_name(self.stem)
 
 
 @dataclass(frozen=True)
-class EmanProject:
+class Eman2Project:
     """What a folder holds."""
 
     folder: Path
-    tomograms: tuple[EmanTomogram, ...]
+    tomograms: tuple[Eman2Tomogram, ...]
     infos: dict[str, TomogramInfo]
     """By base name."""
-    stacks: tuple[EmanStack, ...]
-    left: tuple[str, ...]
+    stacks: tuple[Eman2Stack, ...]
+    skipped: tuple[str, ...]
     """What is left where it is, and why; a sentence each."""
 
-    def versions(self, base: str) -> list[EmanTomogram]:
+    def versions(self, base: str) -> list[Eman2Tomogram]:
         """Return all versions of one tomogram."""
         return [tomogram for tomogram in self.tomograms if tomogram.base == base]
 
 
-def eman_base(file_name: str) -> str:
+def eman2_base(file_name: str) -> str:
     """Return what EMAN2 calls a tomogram's base name: without suffix, tags, ``_ptcls`` and ``_info``."""
-    return base_of(plain_stem(file_name)).replace("_ptcls", "").replace("_info", "")
+    return base_name(volume_stem(file_name)).replace("_ptcls", "").replace("_info", "")
 
 
-def is_eman_project(folder: Path) -> bool:
+def is_eman2_project(folder: Path) -> bool:
     """Tell whether a folder looks like EMAN2's: tomograms, and info files or tiles beside them."""
     return (folder / "tomograms").is_dir() and any((folder / name).is_dir() for name in ("info", "particles"))
 
 
-def project_around(path: Path) -> Path | None:
+def find_eman2_project(path: Path) -> Path | None:
     """Return the folder or its nearest parent that is a project of EMAN2, None if there is none."""
-    return next((folder for folder in (path, *path.parents) if is_eman_project(folder)), None)
+    return next((folder for folder in (path, *path.parents) if is_eman2_project(folder)), None)
 
 
-def look_at(folder: Path, on_file: Callable[[str], object] = lambda _name: None) -> EmanProject:
+def scan_project(folder: Path, on_file: Callable[[str], object] = lambda _name: None) -> Eman2Project:
     """Look at all files of an EMAN2 project.
 
     Parameters
@@ -138,53 +138,55 @@ def look_at(folder: Path, on_file: Callable[[str], object] = lambda _name: None)
             f"{folder} is no project of EMAN2: it has no folder tomograms.",
             "Name the folder in which e2projectmanager.py was started.",
         )
-    left: list[str] = []
+    skipped: list[str] = []
     commands = read_commands(folder / LOG_NAME)
-    tomograms = _all(folder / "tomograms", KNOWN_SUFFIXES, lambda path: _tomogram(path, commands), on_file, left)
+    tomograms = _read_all(
+        folder / "tomograms", SUPPORTED_SUFFIXES, lambda path: _read_tomogram(path, commands), on_file, skipped
+    )
     infos = {}
     for path in _files(folder / "info", ("_info.json",)):
         on_file(path.name)
         infos[path.name.removesuffix("_info.json")] = read_info(path)
-    stacks = _all(folder / "particles", (".hdf",), _stack, on_file, left)
-    left += _counted(folder, infos)
-    return EmanProject(folder.absolute(), tuple(tomograms), infos, tuple(stacks), tuple(left))
+    stacks = _read_all(folder / "particles", (".hdf",), _read_stack, on_file, skipped)
+    skipped += _skipped_messages(folder, infos)
+    return Eman2Project(folder.absolute(), tuple(tomograms), infos, tuple(stacks), tuple(skipped))
 
 
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """Return the files of a folder that end so, by name; hidden ones and folders are none."""
     if not folder.is_dir():
         return []
-    with file_faults(folder):
-        found = sorted(folder.iterdir())
-    return [p for p in found if p.name[0] != "." and p.name.lower().endswith(tuple(suffixes)) and p.is_file()]
+    with translate_os_errors(folder):
+        paths = sorted(folder.iterdir())
+    return [p for p in paths if p.name[0] != "." and p.name.lower().endswith(tuple(suffixes)) and p.is_file()]
 
 
-def _all(
+def _read_all(
     folder: Path,
     suffixes: Sequence[str],
-    read: Callable[[Path], Found | None],
+    read: Callable[[Path], Item | None],
     on_file: Callable[[str], object],
-    left: list[str],
-) -> list[Found]:
+    skipped: list[str],
+) -> list[Item]:
     """Read every file; note those that cannot be read."""
-    found = []
+    items = []
     for path in _files(folder, suffixes):
         on_file(path.name)
         try:
-            one = read(path)
+            item = read(path)
         except TomosegError as fault:
-            left.append(f"{folder.name}/{path.name}: {fault.fault}")
+            skipped.append(f"{folder.name}/{path.name}: {fault.fault}")
             continue
-        if one is not None:
-            found.append(one)
-    return found
+        if item is not None:
+            items.append(item)
+    return items
 
 
-def _tomogram(path: Path, commands: Sequence[Sequence[str]]) -> EmanTomogram:
+def _read_tomogram(path: Path, commands: Sequence[Sequence[str]]) -> Eman2Tomogram:
     with open_volume(path) as volume:
-        return EmanTomogram(
+        return Eman2Tomogram(
             name_from_file(path.name),
-            eman_base(path.name),
+            eman2_base(path.name),
             path.absolute(),
             volume.grid,
             filtering_of(volume, commands),
@@ -193,55 +195,59 @@ def _tomogram(path: Path, commands: Sequence[Sequence[str]]) -> EmanTomogram:
         )
 
 
-def _stack(path: Path) -> EmanStack | None:
+def _read_stack(path: Path) -> Eman2Stack | None:
     """Read where the tiles of a stack come from; None for stacks of something else."""
     name = path.name.lower()
-    if name.endswith((_MASKS, *_NO_TILES)):
+    if name.endswith((_MASK_SUFFIX, *_NON_TILE_SUFFIXES)):
         return None
     from tomoseg_tui.io.eman2_hdf import read_stack_headers  # noqa: PLC0415  # HDF5 would hold up the start
 
     headers = read_stack_headers(path)
-    shapes = {_shape(header) for header in headers}
+    shapes = {_image_shape(header) for header in headers}
     depth, height, width = min(shapes)
     if len(shapes) > 1 or depth != 1 or height != width or height < 1:
-        words = " and ".join(str(shape) for shape in sorted(shapes)[:3])
-        raise UsageError(f"its images have the shape {words} (z, y, x), expected one square of one slice.", "")
-    masks = path.with_name(path.name[: -len(".hdf")] + _MASKS)
-    found = tuple(_header(header) for header in headers)
-    return EmanStack(path.absolute(), found, height, masks.absolute() if masks.is_file() else None)
+        shapes_text = " and ".join(str(shape) for shape in sorted(shapes)[:3])
+        raise UsageError(f"its images have the shape {shapes_text} (z, y, x), expected one square of one slice.", "")
+    masks = path.with_name(path.name[: -len(".hdf")] + _MASK_SUFFIX)
+    tile_headers = tuple(_tile_header(header) for header in headers)
+    return Eman2Stack(path.absolute(), tile_headers, height, masks.absolute() if masks.is_file() else None)
 
 
-def _shape(entries: Mapping[str, "Attribute"]) -> tuple[int, ...]:
+def _image_shape(entries: Mapping[str, "Attribute"]) -> tuple[int, ...]:
     """Return z, y, x as a header says it, 0 where it does not."""
-    said = (entries.get(f"n{axis}") for axis in "zyx")
-    return tuple(length if isinstance(length, int) else 0 for length in said)
+    lengths = (entries.get(f"n{axis}") for axis in "zyx")
+    return tuple(length if isinstance(length, int) else 0 for length in lengths)
 
 
-def _header(entries: Mapping[str, "Attribute"]) -> TileHeader:
+def _tile_header(entries: Mapping[str, "Attribute"]) -> TileHeader:
     source = entries.get("ptcl_source_image")
     return TileHeader(source if isinstance(source, str) and source else None, _offset(entries))
 
 
 def _offset(entries: Mapping[str, "Attribute"]) -> tuple[float, float, float] | None:
-    said = entries.get("ptcl_source_coord")
-    if not isinstance(said, list) or len(said) != 3 or not all(abs(at) < _FAR for at in said):
+    coordinates = entries.get("ptcl_source_coord")
+    if (
+        not isinstance(coordinates, list)
+        or len(coordinates) != 3
+        or not all(abs(at) < _MAX_OFFSET for at in coordinates)
+    ):
         return None
-    x, y, z = said
+    x, y, z = coordinates
     return x, y, z
 
 
-def _counted(folder: Path, infos: dict[str, TomogramInfo]) -> list[str]:
+def _skipped_messages(folder: Path, infos: dict[str, TomogramInfo]) -> list[str]:
     """Say what there is beside tomograms, boxes and tiles."""
     points = sum(info.curve_points for info in infos.values())
     lines = [f"Curves of {points} point{'s' if points > 1 else ''}: curves are not read."] if points else []
-    for pattern, why in _LEFT:
+    for pattern, reason in _SKIPPED_FILES:
         count = sum(1 for _ in folder.glob(pattern))
         if count:
-            lines.append(f"{pattern}, {count} file{'s' if count > 1 else ''}: {why}.")
-    stray = (p.name for p in _files(folder / "particles", (_MASKS,)) if not _tiles_beside(p).is_file())
-    return [*lines, *(f"particles/{name}: the stack of tiles that it belongs to is not there." for name in stray)]
+            lines.append(f"{pattern}, {count} file{'s' if count > 1 else ''}: {reason}.")
+    orphans = (p.name for p in _files(folder / "particles", (_MASK_SUFFIX,)) if not _tiles_beside(p).is_file())
+    return [*lines, *(f"particles/{name}: the stack of tiles that it belongs to is not there." for name in orphans)]
 
 
 def _tiles_beside(masks: Path) -> Path:
     """Return the stack of tiles to which a stack of masks belongs."""
-    return masks.with_name(masks.name[: -len(_MASKS)] + ".hdf")
+    return masks.with_name(masks.name[: -len(_MASK_SUFFIX)] + ".hdf")

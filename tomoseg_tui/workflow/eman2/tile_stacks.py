@@ -12,12 +12,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.image_matching import AS_IT_WAS, TURNS, likeness
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.image_matching import AS_EXPORTED, ORIENTATIONS, correlation
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import open_stack
 from tomoseg_tui.io.volume_reader import VolumeReader
-from tomoseg_tui.workflow.annotations.import_annotations import cut_slice
+from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.eman2.box_coordinates import (
     PlacedBox,
     StackTile,
@@ -27,9 +27,9 @@ from tomoseg_tui.workflow.eman2.box_coordinates import (
     same_grid,
     tile_edge,
 )
-from tomoseg_tui.workflow.eman2.project import EmanProject, EmanStack, EmanTomogram
+from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Stack, Eman2Tomogram
 
-SAME = 0.97
+MIN_CORRELATION = 0.97
 """Likeness from which two images are taken for the same densities: bit reduction to 4 bits leaves 0.99 and more,
 another filter or a shift by one pixel less than this in all but the smoothest tomograms."""
 _LISTED = 6
@@ -37,20 +37,20 @@ _LISTED = 6
 
 
 @dataclass(frozen=True)
-class SureTile:
+class LocatedTile:
     """A tile whose place is certain."""
 
     tile: StackTile
-    place: Place
+    location: TileLocation
     set_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class FoundTiles:
+class LocateResult:
     """What came of one stack."""
 
-    sure: tuple[SureTile, ...]
-    left: tuple[str, ...]
+    located: tuple[LocatedTile, ...]
+    skipped: tuple[str, ...]
     """Tiles that fit nowhere, in sentences."""
 
 
@@ -62,24 +62,24 @@ class _Window:
     inside: NDArray[np.bool_]
 
 
-def inner(edge: int, size: int) -> slice:
+def inner_slice(edge: int, size: int) -> slice:
     """Return where the pixels of a box lie in the tile that holds it: both begin half their edge before the centre."""
     start = edge // 2 - size // 2
     return slice(start, start + size)
 
 
-def find_tiles(
-    found: EmanProject,
-    stack: EmanStack,
+def locate_tiles(
+    eman2_project: Eman2Project,
+    stack: Eman2Stack,
     tiles: Sequence[StackTile],
     boxes: Sequence[PlacedBox],
-    open_version: Callable[[EmanTomogram], VolumeReader],
-) -> FoundTiles:
+    open_version: Callable[[Eman2Tomogram], VolumeReader],
+) -> LocateResult:
     """Find the places of the tiles of one stack.
 
     Parameters
     ----------
-    found : EmanProject
+    eman2_project : EmanProject
         Where the tomograms lie.
     stack : EmanStack
         The stack; its images are read.
@@ -93,50 +93,52 @@ def find_tiles(
     try:
         images = open_stack(stack.path)  # (n, y, x)
     except TomosegError as fault:
-        return FoundTiles((), (f"{_shown(stack)}: {fault.fault}",))
-    near = [box for box in boxes if box.version.base == base_of_stack(found, stack)]
-    with _Finder(found, stack, images, near, open_version) as finder:
-        sure: list[SureTile] = []
-        reasons: dict[str, list[int]] = {}
+        return LocateResult((), (f"{_stack_name(stack)}: {fault.fault}",))
+    stack_boxes = [box for box in boxes if box.version.base == base_of_stack(eman2_project, stack)]
+    with _TileLocator(eman2_project, stack, images, stack_boxes, open_version) as locator:
+        located: list[LocatedTile] = []
+        indices_by_reason: dict[str, list[int]] = {}
         for tile in tiles:
-            answer = finder.place(tile)
-            if isinstance(answer, SureTile):
-                sure.append(answer)
+            result = locator.locate(tile)
+            if isinstance(result, LocatedTile):
+                located.append(result)
             else:
-                reasons.setdefault(answer, []).append(tile.index)
-    return FoundTiles(tuple(sure), tuple(_sentence(stack, numbers, words) for words, numbers in reasons.items()))
+                indices_by_reason.setdefault(result, []).append(tile.index)
+    return LocateResult(
+        tuple(located), tuple(_skipped_message(stack, indices, reason) for reason, indices in indices_by_reason.items())
+    )
 
 
-def _shown(stack: EmanStack) -> str:
+def _stack_name(stack: Eman2Stack) -> str:
     return f"{stack.path.parent.name}/{stack.path.name}"
 
 
-def _sentence(stack: EmanStack, numbers: Sequence[int], words: str) -> str:
-    listed = ", ".join(str(number) for number in numbers[:_LISTED]) + (" ..." if len(numbers) > _LISTED else "")
-    which = f"image {listed}" if len(numbers) == 1 else f"images {listed}"
-    return f"{_shown(stack)}: {len(numbers)} of {len(stack.headers)} tiles ({which}) left: {words}."
+def _skipped_message(stack: Eman2Stack, numbers: Sequence[int], reason: str) -> str:
+    numbers_text = ", ".join(str(number) for number in numbers[:_LISTED]) + (" ..." if len(numbers) > _LISTED else "")
+    images_text = f"image {numbers_text}" if len(numbers) == 1 else f"images {numbers_text}"
+    return f"{_stack_name(stack)}: {len(numbers)} of {len(stack.headers)} tiles ({images_text}) left: {reason}."
 
 
-class _Finder:
+class _TileLocator:
     """Compares tiles with tomograms, each opened once.
 
     Parameters
     ----------
     found, stack, boxes, open_version
-        As `find_tiles` takes them, the boxes of the stack's tomogram only.
+        As `locate_tiles` takes them, the boxes of the stack's tomogram only.
     images : ndarray, shape (n, y, x)
         The tiles.
     """
 
     def __init__(
         self,
-        found: EmanProject,
-        stack: EmanStack,
+        eman2_project: Eman2Project,
+        stack: Eman2Stack,
         images: NDArray[np.generic],
         boxes: Sequence[PlacedBox],
-        open_version: Callable[[EmanTomogram], VolumeReader],
+        open_version: Callable[[Eman2Tomogram], VolumeReader],
     ) -> None:
-        self._found, self._stack, self._images, self._boxes = found, stack, images, boxes
+        self._eman2_project, self._stack, self._images, self._boxes = eman2_project, stack, images, boxes
         self._open = open_version
         self._edge = tile_edge(stack.size)
         self._volumes: dict[str, VolumeReader] = {}
@@ -149,7 +151,7 @@ class _Finder:
         for volume in self._volumes.values():
             volume.close()
 
-    def place(self, tile: StackTile) -> SureTile | str:
+    def locate(self, tile: StackTile) -> LocatedTile | str:
         """Return the tile with its place, or why it has none."""
         if tile.index >= len(self._images) or self._images.shape[1:] != (self._stack.size, self._stack.size):
             return "the file holds other images than its headers say"
@@ -157,80 +159,90 @@ class _Finder:
         if tile.version is None and header.source is not None:
             return f"the tomogram {header.source} is not there"
         if tile.version is None or tile.centre_zyx is None:
-            return self._by_content(tile)
-        return self._by_header(tile, tile.version, tile.centre_zyx)
+            return self._locate_by_content(tile)
+        return self._locate_by_header(tile, tile.version, tile.centre_zyx)
 
-    def _by_header(self, tile: StackTile, version: EmanTomogram, centre: Zyx) -> SureTile | str:
+    def _locate_by_header(self, tile: StackTile, version: Eman2Tomogram, centre: Zyx) -> LocatedTile | str:
         if not lies_in(centre, version.grid.shape_zyx):
             return f"their places lie outside of {version.name}"
         image = self._images[tile.index]
-        kin = [other for other in self._found.versions(version.base) if same_grid(other.grid, version.grid)]
-        for other in sorted(kin, key=lambda one: one is not version):
-            if self._likeness(image, other, centre) >= SAME:
-                return SureTile(tile, self._place(version, centre), tile.set_names)
-        return f"they are not what {version.name} shows there{self._difference(image, version, centre)}"
+        same_grid_versions = [
+            other for other in self._eman2_project.versions(version.base) if same_grid(other.grid, version.grid)
+        ]
+        for other in sorted(same_grid_versions, key=lambda candidate: candidate is not version):
+            if self._correlation(image, other, centre) >= MIN_CORRELATION:
+                return LocatedTile(tile, self._place(version, centre), tile.set_names)
+        return f"they are not what {version.name} shows there{self._describe_difference(image, version, centre)}"
 
-    def _difference(self, image: NDArray[np.generic], version: EmanTomogram, centre: Zyx) -> str:
-        turned = _turn_between(image, self._window(version, centre).densities)
-        if turned is not None:
-            return f", but {turned}"
-        return f" (correlation {self._likeness(image, version, centre):.1f}): cut before it was filtered or made again?"
+    def _describe_difference(self, image: NDArray[np.generic], version: Eman2Tomogram, centre: Zyx) -> str:
+        orientation = _find_orientation(image, self._window(version, centre).densities)
+        if orientation is not None:
+            return f", but {orientation}"
+        return (
+            f" (correlation {self._correlation(image, version, centre):.1f}): cut before it was filtered or made again?"
+        )
 
-    def _by_content(self, tile: StackTile) -> SureTile | str:
+    def _locate_by_content(self, tile: StackTile) -> LocatedTile | str:
         """Try every box of the tomogram; a box that is like enough is the place."""
         image = self._images[tile.index]
         if not self._boxes:
             return "no header says where they were cut, and no box is there to compare them with"
-        alike = [(self._likeness(image, box.version, box.centre_zyx), box) for box in self._boxes]
-        best, box = max(alike, key=lambda pair: pair[0])
-        if best < SAME:
-            turned = next(filter(None, (self._turn(image, box) for _, box in alike)), None)
-            differs = f"they are those of boxes, but {turned}" if turned else "no box shows the same"
-            return f"no header says where they were cut, and {differs}"
-        names = dict.fromkeys(other.set_name for a, other in alike if a >= SAME and other.centre_zyx == box.centre_zyx)
+        correlations = [(self._correlation(image, box.version, box.centre_zyx), box) for box in self._boxes]
+        best_correlation, box = max(correlations, key=lambda item: item[0])
+        if best_correlation < MIN_CORRELATION:
+            orientation = next(filter(None, (self._orientation(image, box) for _, box in correlations)), None)
+            difference = f"they are those of boxes, but {orientation}" if orientation else "no box shows the same"
+            return f"no header says where they were cut, and {difference}"
+        names = dict.fromkeys(
+            other.set_name
+            for value, other in correlations
+            if value >= MIN_CORRELATION and other.centre_zyx == box.centre_zyx
+        )
         sets = tile.set_names if set(tile.set_names) & set(names) else tuple(names)
-        return SureTile(tile, self._place(box.version, box.centre_zyx), sets)
+        return LocatedTile(tile, self._place(box.version, box.centre_zyx), sets)
 
-    def _turn(self, image: NDArray[np.generic], box: PlacedBox) -> str | None:
-        return _turn_between(image, self._window(box.version, box.centre_zyx).densities)
+    def _orientation(self, image: NDArray[np.generic], box: PlacedBox) -> str | None:
+        return _find_orientation(image, self._window(box.version, box.centre_zyx).densities)
 
-    def _place(self, version: EmanTomogram, centre: Zyx) -> Place:
-        return Place(version.name, *centre, self._edge)
+    def _place(self, version: Eman2Tomogram, centre: Zyx) -> TileLocation:
+        return TileLocation(version.name, *centre, self._edge)
 
-    def _likeness(self, image: NDArray[np.generic], version: EmanTomogram, centre: Zyx) -> float:
+    def _correlation(self, image: NDArray[np.generic], version: Eman2Tomogram, centre: Zyx) -> float:
         window = self._window(version, centre)
-        return _alike(image[window.inside], window.densities[window.inside])
+        return _pixel_correlation(image[window.inside], window.densities[window.inside])
 
-    def _window(self, version: EmanTomogram, centre: Zyx) -> _Window:
+    def _window(self, version: Eman2Tomogram, centre: Zyx) -> _Window:
         key = (version.name, centre)
         if key not in self._windows:
             if version.name not in self._volumes:
                 self._volumes[version.name] = self._open(version)
-            part = inner(self._edge, self._stack.size)
-            values, inside = cut_slice(self._volumes[version.name], self._place(version, centre))
+            part = inner_slice(self._edge, self._stack.size)
+            values, inside = read_tile_values(self._volumes[version.name], self._place(version, centre))
             self._windows[key] = _Window(values[part, part], inside[part, part])
         return self._windows[key]
 
 
-def _alike(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+def _pixel_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
     """Return how alike pixels are; two flat images are alike, a flat one and another are not."""
-    value = likeness(one, other) if one.size else 0.0
+    value = correlation(first, second) if first.size else 0.0
     if np.isnan(value):
-        return float(bool((one == one[0]).all() and (other == other[0]).all()))
+        return float(bool((first == first[0]).all() and (second == second[0]).all()))
     return value
 
 
-def _turn_between(image: NDArray[np.generic], shown: NDArray[np.generic]) -> str | None:
+def _find_orientation(image: NDArray[np.generic], reference: NDArray[np.generic]) -> str | None:
     """Return in words how an image is turned against what is shown, None if no turn makes them alike."""
-    turns = {words: turn for words, turn in TURNS.items() if words != AS_IT_WAS}
-    turned = {words: turn(image[np.newaxis].astype(np.float32))[0] for words, turn in turns.items()}
-    alike = {words: _alike(one.ravel(), shown.ravel()) for words, one in turned.items()}
-    best = max(alike, key=lambda words: alike[words])
-    return best if alike[best] >= SAME else None
+    transforms = {name: transform for name, transform in ORIENTATIONS.items() if name != AS_EXPORTED}
+    candidates = {name: transform(image[np.newaxis].astype(np.float32))[0] for name, transform in transforms.items()}
+    correlations = {
+        name: _pixel_correlation(candidate.ravel(), reference.ravel()) for name, candidate in candidates.items()
+    }
+    best = max(correlations, key=lambda name: correlations[name])
+    return best if correlations[best] >= MIN_CORRELATION else None
 
 
-def by_stack(tiles: Sequence[StackTile]) -> Iterator[tuple[EmanStack, list[StackTile]]]:
+def group_by_stack(tiles: Sequence[StackTile]) -> Iterator[tuple[Eman2Stack, list[StackTile]]]:
     """Yield the tiles of each stack together."""
-    stacks: Mapping[str, EmanStack] = {str(tile.stack.path): tile.stack for tile in tiles}
+    stacks: Mapping[str, Eman2Stack] = {str(tile.stack.path): tile.stack for tile in tiles}
     for stack in stacks.values():
         yield stack, [tile for tile in tiles if tile.stack is stack]

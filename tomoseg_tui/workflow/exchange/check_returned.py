@@ -11,24 +11,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.image_matching import AS_IT_WAS, FLIPPED, Recognised, likeness, recognise, recognise_turn
-from tomoseg_tui.core.mask_decoding import PAINTED, painted
-from tomoseg_tui.core.mask_encoding import codes_of_colours
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.image_matching import (
+    AS_EXPORTED,
+    FLIPPED_Y,
+    ImageMatch,
+    correlation,
+    find_orientation,
+    match_images,
+)
+from tomoseg_tui.core.mask_decoding import EMAN2_PAINTED, painted_mask
+from tomoseg_tui.core.mask_encoding import decode_colours
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError, UsageError
 from tomoseg_tui.io.eman2_hdf import read_stack_headers
-from tomoseg_tui.io.export_manifest import TileEntry, TileManifest, digest_of_image
+from tomoseg_tui.io.export_manifest import ExportManifest, TileEntry, image_digest
 from tomoseg_tui.io.formats import is_png, open_stack, open_volume
 from tomoseg_tui.io.png import png_files
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.exchange.export_formats import eman2_coordinates, png_name, tile_images, window_of
+from tomoseg_tui.workflow.exchange.export_formats import eman2_coordinates, png_name, tile_images, tile_window
 
 _FIX = "Give the files that were exported with this manifest, their images neither cut, sorted nor left out."
-_VOLUME_TURNS: Mapping[str, tuple[int, int, int]] = {
-    AS_IT_WAS: (1, 1, 1),
-    FLIPPED: (1, -1, 1),
+_UNDO_STEPS: Mapping[str, tuple[int, int, int]] = {
+    AS_EXPORTED: (1, 1, 1),
+    FLIPPED_Y: (1, -1, 1),
     "mirrored in x": (1, 1, -1),
     "turned by 180 degrees": (1, -1, -1),
     "with its slices in reverse order": (-1, 1, 1),
@@ -38,16 +45,16 @@ _VOLUME_TURNS: Mapping[str, tuple[int, int, int]] = {
 
 
 @dataclass(frozen=True)
-class Sent:
+class ExportedTiles:
     """An export as its manifest tells, and what the project knows of it now."""
 
     project: Project
-    manifest: TileManifest
+    manifest: ExportManifest
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[TileLocation]:
         """The tiles in the order of the images."""
-        return [Place(tile.tomogram, tile.z, tile.y, tile.x, tile.size) for tile in self.manifest.tiles]
+        return [TileLocation(tile.tomogram, tile.z, tile.y, tile.x, tile.size) for tile in self.manifest.tiles]
 
     @property
     def names(self) -> list[str]:
@@ -56,7 +63,7 @@ class Sent:
 
 
 @dataclass(frozen=True, eq=False)
-class Returned:
+class ReturnedMasks:
     """Masks as they came back, cut at the tiles and turned back."""
 
     masks: Sequence[NDArray[Any]]
@@ -66,12 +73,14 @@ class Returned:
     remarks: tuple[str, ...] = ()
 
 
-def read_returned(sent: Sent, path: Path, feature: str, image: Path | None, *, colours: bool = False) -> Returned:
+def read_and_verify(
+    exported: ExportedTiles, path: Path, feature: str, image: Path | None, *, colours: bool = False
+) -> ReturnedMasks:
     """Read masks and turn them as they were.
 
     Parameters
     ----------
-    sent : Sent
+    exported : Sent
     path : Path
         The file, or the folder of PNGs; for EMAN2 also the stack of densities that was painted on.
     feature : str
@@ -86,30 +95,37 @@ def read_returned(sent: Sent, path: Path, feature: str, image: Path | None, *, c
     ShapeError
         If length, size, order or direction differ in a way that is not undone; the message says how.
     """
-    read = _read_slices if sent.manifest.slices is not None else _read_stack
-    return read(sent, path, feature, image, colours=colours)
+    read = _read_slices if exported.manifest.slices is not None else _read_stack
+    return read(exported, path, feature, image, colours=colours)
 
 
-def _flip_words(path: Path) -> str:
+def _flip_message(path: Path) -> str:
     return f"{path.name} came back flipped in y, and was turned back."
 
 
-def _refuse_turn(found: Recognised, what: str) -> None:
-    if found.turn not in {AS_IT_WAS, FLIPPED}:
-        raise ShapeError(f"{what} came back {found.turn}.", "Turn images and masks back before they are imported.")
+def _require_orientation(match: ImageMatch, file_name: str) -> None:
+    if match.orientation not in {AS_EXPORTED, FLIPPED_Y}:
+        raise ShapeError(
+            f"{file_name} came back {match.orientation}.", "Turn images and masks back before they are imported."
+        )
 
 
-def _is_flipped(by_image: Recognised | None, by_masks: str, path: Path) -> tuple[bool, tuple[str, ...]]:
+def _is_flipped(by_image: ImageMatch | None, by_masks: str, path: Path) -> tuple[bool, tuple[str, ...]]:
     """Weigh what images and masks say of the direction of y."""
-    if by_image is not None and by_image.told and by_image.turn == FLIPPED and by_masks == AS_IT_WAS:
+    if (
+        by_image is not None
+        and by_image.matched_count
+        and by_image.orientation == FLIPPED_Y
+        and by_masks == AS_EXPORTED
+    ):
         raise ShapeError(
             f"The densities beside {path.name} came back flipped in y, but its masks did not.",
             "Give densities and masks of one and the same direction.",
         )
-    flipped = by_masks == FLIPPED or (by_image is not None and by_image.turn == FLIPPED)
+    flipped = by_masks == FLIPPED_Y or (by_image is not None and by_image.orientation == FLIPPED_Y)
     if flipped:
-        return True, (_flip_words(path),)
-    if not by_masks and (by_image is None or not by_image.told):
+        return True, (_flip_message(path),)
+    if not by_masks and (by_image is None or not by_image.matched_count):
         return False, (
             f"No densities have come back with {path.name}: order and direction of y are taken as they were exported.",
         )
@@ -119,36 +135,38 @@ def _is_flipped(by_image: Recognised | None, by_masks: str, path: Path) -> tuple
 # Stacks
 
 
-def _read_stack(sent: Sent, path: Path, feature: str, image: Path | None, *, colours: bool) -> Returned:
-    values = _stack(sent, path, colours=colours)
-    _check_headers(sent, path)
-    if path.name == sent.manifest.image and _is_painted(values):
-        mask = painted(values, name=path.name)
-        found = _recognise(sent, np.where(mask, 0, values), path.name)
-        flipped, remarks = _is_flipped(found, "", path)
+def _read_stack(
+    exported: ExportedTiles, path: Path, feature: str, image: Path | None, *, colours: bool
+) -> ReturnedMasks:
+    values = _load_stack(exported, path, colours=colours)
+    _check_headers(exported, path)
+    if path.name == exported.manifest.image and _require_painted(values):
+        mask = painted_mask(values, name=path.name)
+        match = _match_images(exported, np.where(mask, 0, values), path.name)
+        flipped, remarks = _is_flipped(match, "", path)
         values = mask.astype(np.uint8)
         remarks = (f"{path.name}: 99 and above is taken as painted, as EMAN2 does.", *remarks)
     else:
-        values = codes_of_colours(values)
-        by_image = None if image is None else _recognise(sent, _stack(sent, image), image.name)
-        flipped, remarks = _is_flipped(by_image, _told_by_masks(sent, values, feature, path), path)
-    turned = values[:, ::-1] if flipped else values
-    return Returned(list(turned), [np.ones(mask.shape, np.bool_) for mask in turned], remarks)
+        values = decode_colours(values)
+        by_image = None if image is None else _match_images(exported, _load_stack(exported, image), image.name)
+        flipped, remarks = _is_flipped(by_image, _orientation_from_masks(exported, values, feature, path), path)
+    oriented = values[:, ::-1] if flipped else values
+    return ReturnedMasks(list(oriented), [np.ones(mask.shape, np.bool_) for mask in oriented], remarks)
 
 
-def _is_painted(values: NDArray[Any]) -> bool:
-    if not (values >= PAINTED).any():
+def _require_painted(values: NDArray[Any]) -> bool:
+    if not (values >= EMAN2_PAINTED).any():
         raise UsageError("The stack of densities came back with nothing painted on it.", "Give the file of masks.")
     return True
 
 
-def _stack(sent: Sent, path: Path, *, colours: bool = False) -> NDArray[Any]:
+def _load_stack(exported: ExportedTiles, path: Path, *, colours: bool = False) -> NDArray[Any]:
     """Read a stack and compare its length and size with the manifest's."""
     if is_png(path) and path.is_dir():
-        _check_names(sent, path)
+        _check_names(exported, path)
     stack = open_stack(path, colours=colours)
-    count, height, width = sent.manifest.shape
-    if stack.shape != sent.manifest.shape:
+    count, height, width = exported.manifest.shape
+    if stack.shape != exported.manifest.shape:
         raise ShapeError(
             f"{path.name} holds {len(stack)} images of {stack.shape[2]} x {stack.shape[1]} pixels (x, y), "
             f"exported were {count} of {width} x {height}.",
@@ -157,172 +175,195 @@ def _stack(sent: Sent, path: Path, *, colours: bool = False) -> NDArray[Any]:
     return stack
 
 
-def _check_names(sent: Sent, folder: Path) -> None:
+def _check_names(exported: ExportedTiles, folder: Path) -> None:
     """Compare the names of PNGs, by which they are known."""
-    there = [file.name for file in png_files(folder)]
-    wanted = [png_name(number, place) for number, place in enumerate(sent.places, start=1)]
-    missing, strange = sorted(set(wanted) - set(there)), sorted(set(there) - set(wanted))
-    if missing or strange:
-        parts = [f"{len(names)} {word}, such as {names[0]}" for names, word in ((missing, "missing"), (strange, "more"))
-                 if names]  # fmt: skip
+    existing = [file.name for file in png_files(folder)]
+    expected = [png_name(number, location) for number, location in enumerate(exported.places, start=1)]
+    missing, unexpected = sorted(set(expected) - set(existing)), sorted(set(existing) - set(expected))
+    if missing or unexpected:
+        groups = ((missing, "missing"), (unexpected, "more"))
+        parts = [f"{len(names)} {label}, such as {names[0]}" for names, label in groups if names]
         raise ShapeError(f"{folder.name} does not hold the PNGs that were exported: {'; '.join(parts)}.", _FIX)
 
 
-def _recognise(sent: Sent, images: NDArray[Any], what: str) -> Recognised:
+def _match_images(exported: ExportedTiles, images: NDArray[Any], file_name: str) -> ImageMatch:
     """Compare densities that came back with those of the tiles."""
-    if all(digest_of_image(image) == tile.image for image, tile in zip(images, sent.manifest.tiles, strict=True)):
-        return Recognised(AS_IT_WAS, len(images))
-    tiles = np.stack(tile_images(sent.project, sent.places))  # (n, y, x)
-    found = recognise(images.astype(np.float32), tiles, sent.names, what=what)
-    _refuse_turn(found, what)
-    return found
+    if all(image_digest(image) == tile.image for image, tile in zip(images, exported.manifest.tiles, strict=True)):
+        return ImageMatch(AS_EXPORTED, len(images))
+    tiles = np.stack(tile_images(exported.project, exported.places))  # (n, y, x)
+    match = match_images(images.astype(np.float32), tiles, exported.names, label=file_name)
+    _require_orientation(match, file_name)
+    return match
 
 
-def _check_headers(sent: Sent, path: Path) -> None:
+def _check_headers(exported: ExportedTiles, path: Path) -> None:
     """Compare the coordinates that EMAN2 keeps with each image, where it has kept them."""
     try:
         headers = read_stack_headers(path)
     except UnreadableTomogramError:
         return  # not EMAN2's
-    for number, (header, place) in enumerate(zip(headers, sent.places, strict=False), start=1):
-        found = header.get("ptcl_source_coord")
-        if not isinstance(found, list):
+    for number, (header, location) in enumerate(zip(headers, exported.places, strict=False), start=1):
+        coordinates = header.get("ptcl_source_coord")
+        if not isinstance(coordinates, list):
             continue
-        wanted = eman2_coordinates(place, catalog.tomogram(sent.project.layout, place.tomogram))
-        if [round(float(part)) for part in found] != [round(part) for part in wanted]:
+        expected = eman2_coordinates(location, catalog.load_tomogram(exported.project.layout, location.tomogram))
+        if [round(float(part)) for part in coordinates] != [round(part) for part in expected]:
             raise ShapeError(
-                f"Image {number} of {path.name} lies at {found} by its header, {place.id} at {wanted} "
+                f"Image {number} of {path.name} lies at {coordinates} by its header, {location.id} at {expected} "
                 "(x, y, z from the middle): the order is another.",
                 _FIX,
             )
 
 
-def _told_by_masks(sent: Sent, values: NDArray[Any], feature: str, path: Path) -> str:
+def _orientation_from_masks(exported: ExportedTiles, values: NDArray[Any], feature: str, path: Path) -> str:
     """Return what masks that nobody has changed tell of the direction: as it was, flipped, or empty for nothing."""
-    own = [digest_of_image(mask) if mask.any() and not mask.all() else "" for mask in _as_bytes(values)]
-    known = [tile.masks.get(feature) for tile in sent.manifest.tiles]
-    same = [fact is not None and found == fact.digest for found, fact in zip(own, known, strict=True)]
-    flipped = [
-        fact is not None and found == fact.flipped and found != fact.digest
-        for found, fact in zip(own, known, strict=True)
+    digests = [image_digest(mask) if mask.any() and not mask.all() else "" for mask in _to_uint8(values)]
+    entries = [tile.masks.get(feature) for tile in exported.manifest.tiles]
+    unchanged = [
+        entry is not None and own_digest == entry.digest for own_digest, entry in zip(digests, entries, strict=True)
     ]
-    _refuse_moved(sent, own, same, flipped, feature, path)
-    if any(flipped) and any(same):
+    flipped = [
+        entry is not None and own_digest == entry.flipped and own_digest != entry.digest
+        for own_digest, entry in zip(digests, entries, strict=True)
+    ]
+    _require_same_order(exported, digests, unchanged, flipped, feature, path)
+    if any(flipped) and any(unchanged):
         raise ShapeError(f"Some masks of {path.name} came back flipped in y and others not.", _FIX)
-    return FLIPPED if any(flipped) else AS_IT_WAS if any(same) else ""
+    return FLIPPED_Y if any(flipped) else AS_EXPORTED if any(unchanged) else ""
 
 
-def _refuse_moved(
-    sent: Sent, own: Sequence[str], same: Sequence[bool], flipped: Sequence[bool], feature: str, path: Path
+def _require_same_order(
+    exported: ExportedTiles,
+    digests: Sequence[str],
+    unchanged: Sequence[bool],
+    flipped: Sequence[bool],
+    feature: str,
+    path: Path,
 ) -> None:
     """Refuse masks that stand in the place of another tile; one that was copied still stands in its own place too."""
-    places: dict[str, list[int]] = {}
-    for other, tile in enumerate(sent.manifest.tiles):
-        if feature in tile.masks and not (same[other] or flipped[other]):
+    locations: dict[str, list[int]] = {}
+    for other, tile in enumerate(exported.manifest.tiles):
+        if feature in tile.masks and not (unchanged[other] or flipped[other]):
             for digest in {tile.masks[feature].digest, tile.masks[feature].flipped}:
-                places.setdefault(digest, []).append(other)
+                locations.setdefault(digest, []).append(other)
     moved = [
-        (number, places[found][0])
-        for number, found in enumerate(own)
-        if found in places and not (same[number] or flipped[number])
+        (number, locations[own_digest][0])
+        for number, own_digest in enumerate(digests)
+        if own_digest in locations and not (unchanged[number] or flipped[number])
     ]
     if moved:
-        lines = "; ".join(f"mask {n + 1} is that of {sent.names[o]}, not {sent.names[n]}" for n, o in moved[:4])
+        lines = "; ".join(f"mask {n + 1} is that of {exported.names[o]}, not {exported.names[n]}" for n, o in moved[:4])
         raise ShapeError(f"{path.name} has {len(moved)} masks in another order: {lines}.", _FIX)
 
 
-def _as_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Return masks in the type in which they were digested; what does not fit matches no digest."""
-    whole = np.nan_to_num(values.astype(np.float64), nan=255)
-    return np.where((whole == np.rint(whole)) & (whole >= 0) & (whole < 255), whole, 255).astype(np.uint8)
+    finite = np.nan_to_num(values.astype(np.float64), nan=255)
+    return np.where((finite == np.rint(finite)) & (finite >= 0) & (finite < 255), finite, 255).astype(np.uint8)
 
 
 # Slices
 
 
-def _read_slices(sent: Sent, path: Path, feature: str, image: Path | None, *, colours: bool) -> Returned:
+def _read_slices(
+    exported: ExportedTiles, path: Path, feature: str, image: Path | None, *, colours: bool
+) -> ReturnedMasks:
     del colours
-    by_image = None if image is None else _recognise_slices(sent, image)
-    with _slices(sent, path) as reader:
-        windows = {turn: [_cut(reader, sent, place, turn)[0] for place in sent.places] for turn in (AS_IT_WAS, FLIPPED)}
-        flipped, remarks = _is_flipped(by_image, _told_by_windows(sent, windows, feature), path)
-        turn = FLIPPED if flipped else AS_IT_WAS
-        inside = [_cut(reader, sent, place, turn)[1] for place in sent.places]
-        beyond = sum(_marked_beyond(reader, sent, turn))
-    if beyond:
-        remarks = (*remarks, f"{path.name} has {beyond:,} voxels marked outside of all tiles: they are not taken.")
-    return Returned(windows[turn], inside, remarks)
+    by_image = None if image is None else _match_slices(exported, image)
+    with _open_slices(exported, path) as reader:
+        windows = {
+            orientation: [_read_window(reader, exported, location, orientation)[0] for location in exported.places]
+            for orientation in (AS_EXPORTED, FLIPPED_Y)
+        }
+        flipped, remarks = _is_flipped(by_image, _orientation_from_windows(exported, windows, feature), path)
+        orientation = FLIPPED_Y if flipped else AS_EXPORTED
+        inside = [_read_window(reader, exported, location, orientation)[1] for location in exported.places]
+        outside_count = sum(_count_outside_tiles(reader, exported, orientation))
+    if outside_count:
+        remarks = (
+            *remarks,
+            f"{path.name} has {outside_count:,} voxels marked outside of all tiles: they are not taken.",
+        )
+    return ReturnedMasks(windows[orientation], inside, remarks)
 
 
-def _slices(sent: Sent, path: Path) -> VolumeReader:
+def _open_slices(exported: ExportedTiles, path: Path) -> VolumeReader:
     reader = open_volume(path, flat=True)
-    if reader.grid.shape_zyx != sent.manifest.shape:
+    if reader.grid.shape_zyx != exported.manifest.shape:
         reader.close()
         raise ShapeError(
-            f"{path.name} has shape {reader.grid.shape_zyx}, exported was {sent.manifest.shape} (z, y, x).", _FIX
+            f"{path.name} has shape {reader.grid.shape_zyx}, exported was {exported.manifest.shape} (z, y, x).", _FIX
         )
     return reader
 
 
-def _cut(reader: VolumeReader, sent: Sent, place: Place, turn: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _read_window(
+    reader: VolumeReader, exported: ExportedTiles, location: TileLocation, orientation: str
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return what lies under a tile once the volume is turned back, 0 outside, and which pixels lie inside."""
     depth, height, width = reader.grid.shape_zyx
-    (rows, columns), part = window_of(place, (height, width))
-    steps = _VOLUME_TURNS[turn]
-    start = sent.manifest.slices.start if sent.manifest.slices is not None else 0
-    spans = [(place.z - start, place.z - start + 1), (rows.start, rows.stop), (columns.start, columns.stop)]
-    turned = [
+    (rows, columns), part = tile_window(location, (height, width))
+    steps = _UNDO_STEPS[orientation]
+    start = exported.manifest.slices.start if exported.manifest.slices is not None else 0
+    spans = [(location.z - start, location.z - start + 1), (rows.start, rows.stop), (columns.start, columns.stop)]
+    source_spans = [
         span if step == 1 else (length - span[1], length - span[0])
         for span, step, length in zip(spans, steps, (depth, height, width), strict=True)
     ]
-    (z0, _), (y0, y1), (x0, x1) = turned
-    values = np.zeros((place.size, place.size), reader.dtype)
-    inside = np.zeros((place.size, place.size), np.bool_)
+    (z0, _), (y0, y1), (x0, x1) = source_spans
+    values = np.zeros((location.size, location.size), reader.dtype)
+    inside = np.zeros((location.size, location.size), np.bool_)
     values[part] = reader.read_region((z0, y0, x0), (1, y1 - y0, x1 - x0))[0, :: steps[1], :: steps[2]]
     inside[part] = True
     return values, inside
 
 
-def _recognise_slices(sent: Sent, path: Path) -> Recognised:
+def _match_slices(exported: ExportedTiles, path: Path) -> ImageMatch:
     """Compare slices that came back with the tiles that lie in them."""
-    tiles = tile_images(sent.project, sent.places)
-    own: dict[str, list[float]] = {}
-    with _slices(sent, path) as reader:
-        for turn in _VOLUME_TURNS:
-            cuts = [_cut(reader, sent, place, turn) for place in sent.places]
-            own[turn] = [
-                likeness(values[inside], tile[inside]) for (values, inside), tile in zip(cuts, tiles, strict=True)
+    tiles = tile_images(exported.project, exported.places)
+    correlations: dict[str, list[float]] = {}
+    with _open_slices(exported, path) as reader:
+        for orientation in _UNDO_STEPS:
+            cuts = [_read_window(reader, exported, location, orientation) for location in exported.places]
+            correlations[orientation] = [
+                correlation(values[inside], tile[inside]) for (values, inside), tile in zip(cuts, tiles, strict=True)
             ]
-    found = recognise_turn(own)
-    if found is None:
-        strange = next(name for name, like in zip(sent.names, own[AS_IT_WAS], strict=True) if not like >= 0.5)
-        raise ShapeError(f"{path.name} does not show {strange} where it was exported.", _FIX)
-    _refuse_turn(found, path.name)
-    return found
+    match = find_orientation(correlations)
+    if match is None:
+        mismatched = next(
+            name for name, value in zip(exported.names, correlations[AS_EXPORTED], strict=True) if not value >= 0.5
+        )
+        raise ShapeError(f"{path.name} does not show {mismatched} where it was exported.", _FIX)
+    _require_orientation(match, path.name)
+    return match
 
 
-def _told_by_windows(sent: Sent, windows: Mapping[str, Sequence[NDArray[Any]]], feature: str) -> str:
+def _orientation_from_windows(
+    exported: ExportedTiles, windows: Mapping[str, Sequence[NDArray[Any]]], feature: str
+) -> str:
     """Return what masks that nobody has changed tell of the direction, empty for nothing."""
 
-    def unchanged(turn: str) -> bool:
-        pairs: Iterator[tuple[NDArray[Any], TileEntry]] = zip(windows[turn], sent.manifest.tiles, strict=True)
+    def is_unchanged(orientation: str) -> bool:
+        pairs: Iterator[tuple[NDArray[Any], TileEntry]] = zip(
+            windows[orientation], exported.manifest.tiles, strict=True
+        )
         return any(
             mask.any() and not mask.all() and feature in tile.masks
-            and digest_of_image(_as_bytes(mask)) == tile.masks[feature].digest
+            and image_digest(_to_uint8(mask)) == tile.masks[feature].digest
             for mask, tile in pairs
         )  # fmt: skip
 
-    return AS_IT_WAS if unchanged(AS_IT_WAS) else FLIPPED if unchanged(FLIPPED) else ""
+    return AS_EXPORTED if is_unchanged(AS_EXPORTED) else FLIPPED_Y if is_unchanged(FLIPPED_Y) else ""
 
 
-def _marked_beyond(reader: VolumeReader, sent: Sent, turn: str) -> Iterator[int]:
+def _count_outside_tiles(reader: VolumeReader, exported: ExportedTiles, orientation: str) -> Iterator[int]:
     """Yield by slice how many voxels are marked where no tile lies."""
     depth, height, width = reader.grid.shape_zyx
-    start = sent.manifest.slices.start if sent.manifest.slices is not None else 0
+    start = exported.manifest.slices.start if exported.manifest.slices is not None else 0
     for z in range(depth):
-        plane = reader.read_slices(z, z + 1)[0, :: _VOLUME_TURNS[turn][1]]
-        beyond = plane != min(0, plane.min())  # bytes written signed have -128 for 0
-        for place in sent.places:
-            if place.z - start == z:
-                beyond[window_of(place, (height, width))[0]] = False
-        yield int(beyond.sum())
+        plane = reader.read_slices(z, z + 1)[0, :: _UNDO_STEPS[orientation][1]]
+        is_outside = plane != min(0, plane.min())  # bytes written signed have -128 for 0
+        for location in exported.places:
+            if location.z - start == z:
+                is_outside[tile_window(location, (height, width))[0]] = False
+        yield int(is_outside.sum())

@@ -8,158 +8,160 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, Layer
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.core.mask_encoding import PALETTE, Codes, codes_of_layer
-from tomoseg_tui.core.tiles import Place
-from tomoseg_tui.files.atomic import drafted
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.mask_encoding import PALETTE, Codes, encode_layer
+from tomoseg_tui.core.tiles import TileLocation
+from tomoseg_tui.files.atomic import atomic_output
 from tomoseg_tui.io import eman2_hdf, tiff
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.png import png_files, write_mask_png
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord
-from tomoseg_tui.workflow.annotations.import_annotations import cut_slice
+from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.export import write_slabs
 from tomoseg_tui.workflow.volume_names import NamedVolume
 
-Form = Literal["mrc", "hdf", "tif", "napari", "png"]
-FORMS: tuple[Form, ...] = get_args(Form)
+ExportFormat = Literal["mrc", "hdf", "tif", "napari", "png"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 _GREYS_PER_SIGMA = 42.0
 """Of a PNG: 3 sigma on either side of the mean are black and white."""
 
 
-def written_codes(layer: Layer, form: Form) -> Codes:
+def mask_for_format(layer: Layer, file_format: ExportFormat) -> Codes:
     """Return a layer as it is written; EMAN2 trains on any number, so its masks hold nothing but 0 and 1."""
-    return (layer == FEATURE).astype(np.uint8) if form == "hdf" else codes_of_layer(layer)
+    return (layer == FEATURE).astype(np.uint8) if file_format == "hdf" else encode_layer(layer)
 
 
-def tile_images(project: Project, places: Sequence[Place]) -> list[NDArray[np.float32]]:
+def tile_images(project: Project, locations: Sequence[TileLocation]) -> list[NDArray[np.float32]]:
     """Return the densities of tiles as they are written: normalised, 0 outside the volume and where not finite."""
-    images: dict[Place, NDArray[np.float32]] = {}
-    for name in dict.fromkeys(place.tomogram for place in places):
-        record = catalog.tomogram(project.layout, name)
+    images: dict[TileLocation, NDArray[np.float32]] = {}
+    for name in dict.fromkeys(location.tomogram for location in locations):
+        record = catalog.load_tomogram(project.layout, name)
         path = catalog.volume_path(project.layout, name, record)
         with NamedVolume(name, path, record=record).open() as reader:
-            for place in places:
-                if place.tomogram == name:
-                    values, inside = cut_slice(reader, place)
-                    images[place] = _normalised(values, inside, record)
-    return [images[place] for place in places]
+            for location in locations:
+                if location.tomogram == name:
+                    values, inside = read_tile_values(reader, location)
+                    images[location] = _normalised(values, inside, record)
+    return [images[location] for location in locations]
 
 
 def _normalised(values: NDArray[Any], inside: NDArray[np.bool_], record: TomogramRecord) -> NDArray[np.float32]:
-    normal = (values.astype(np.float64) - record.mean) / record.sigma
-    return np.where(inside & np.isfinite(normal), normal, 0.0).astype(np.float32)
+    normalised = (values.astype(np.float64) - record.mean) / record.sigma
+    return np.where(inside & np.isfinite(normalised), normalised, 0.0).astype(np.float32)
 
 
-def as_greys(images: NDArray[np.float32]) -> NDArray[np.uint8]:
+def to_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return normalised densities as the greys of a PNG."""
     return np.asarray(np.clip(np.rint(images * _GREYS_PER_SIGMA + 128), 0, 255), np.uint8)
 
 
-def eman2_coordinates(place: Place, record: TomogramRecord) -> list[float]:
+def eman2_coordinates(location: TileLocation, record: TomogramRecord) -> list[float]:
     """Return a tile's centre as EMAN2's boxer writes it into `ptcl_source_coord`: x, y, z from the middle voxel."""
     nz, ny, nx = record.shape_zyx
-    return [float(place.x - nx // 2), float(place.y - ny // 2), float(place.z - nz // 2)]
+    return [float(location.x - nx // 2), float(location.y - ny // 2), float(location.z - nz // 2)]
 
 
 def write_stack(
     file: Path,
     images: NDArray[Any],
-    form: Form,
-    places: Sequence[Place],
+    file_format: ExportFormat,
+    locations: Sequence[TileLocation],
     records: Sequence[TomogramRecord],
     *,
     is_mask: bool = False,
 ) -> None:
     """Write a stack of tiles or of their masks, shape (n, y, x)."""
     voxel_size = records[0].voxel_size_angstrom
-    if form == "png":
-        _write_pngs(file, images, places, is_mask=is_mask)
+    if file_format == "png":
+        _write_pngs(file, images, locations, is_mask=is_mask)
         return
-    with drafted(file) as draft:
-        if form == "mrc":
+    with atomic_output(file) as draft:
+        if file_format == "mrc":
             stored = images.astype(np.int8) if is_mask else images
-            with MrcWriter(draft, Grid(images.shape, voxel_size), stored.dtype, title="tomoseg tiles") as out:
-                out.write_slices(0, stored)
-        elif form == "hdf":
-            headers = [_eman2_header(*pair) for pair in zip(places, records, strict=True)]
+            with MrcWriter(draft, VoxelGrid(images.shape, voxel_size), stored.dtype, title="tomoseg tiles") as writer:
+                writer.write_slices(0, stored)
+        elif file_format == "hdf":
+            headers = [_eman2_header(*pair) for pair in zip(locations, records, strict=True)]
             eman2_hdf.write_image_stack(draft, images, voxel_size_angstrom=voxel_size, attributes=headers)
         else:
-            stored = images.astype(np.int32) if is_mask and form == "napari" else images
-            names = [place.id for place in places]
+            stored = images.astype(np.int32) if is_mask and file_format == "napari" else images
+            names = [location.id for location in locations]
             tiff.write_stack(draft, stored, axes="TYX", voxel_size_angstrom=voxel_size, names=names)
 
 
-def _eman2_header(place: Place, record: TomogramRecord) -> dict[str, eman2_hdf.Attribute]:
+def _eman2_header(location: TileLocation, record: TomogramRecord) -> dict[str, eman2_hdf.Attribute]:
     return {
-        "ptcl_source_image": f"tomograms/{place.tomogram}.hdf",
-        "ptcl_source_coord": eman2_coordinates(place, record),
+        "ptcl_source_image": f"tomograms/{location.tomogram}.hdf",
+        "ptcl_source_coord": eman2_coordinates(location, record),
     }
 
 
-def png_name(number: int, place: Place) -> str:
+def png_name(number: int, location: TileLocation) -> str:
     """Return the name of a tile's PNG; names in order are tiles in order."""
-    return f"{number:04d}_{place.tomogram}_{place.folder_name}.png"
+    return f"{number:04d}_{location.tomogram}_{location.folder_name}.png"
 
 
-def _write_pngs(folder: Path, images: NDArray[Any], places: Sequence[Place], *, is_mask: bool) -> None:
+def _write_pngs(folder: Path, images: NDArray[Any], locations: Sequence[TileLocation], *, is_mask: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in png_files(folder):
         old.unlink()
-    for number, (image, place) in enumerate(zip(images, places, strict=True), start=1):
-        write_mask_png(folder / png_name(number, place), image, PALETTE if is_mask else None)
+    for number, (image, location) in enumerate(zip(images, locations, strict=True), start=1):
+        write_mask_png(folder / png_name(number, location), image, PALETTE if is_mask else None)
 
 
-def grid_of_slices(record: TomogramRecord, start: int, stop: int) -> Grid:
+def grid_of_slices(record: TomogramRecord, start: int, stop: int) -> VoxelGrid:
     """Return the grid of some slices, which lie where they lie in the tomogram."""
     x, y, z = record.origin_xyz_angstrom
     first_x, first_y, first_z = record.nstart_xyz
     size = record.voxel_size_angstrom
-    return Grid(
+    return VoxelGrid(
         (stop - start, *record.shape_zyx[1:]), size, (x, y, z + start * size), (first_x, first_y, first_z + start)
     )
 
 
-def frame_of(size: int) -> Codes:
+def tile_frame(size: int) -> Codes:
     """Return a mask of the border of a tile."""
     frame = np.ones((size, size), np.uint8)
     frame[1:-1, 1:-1] = 0
     return frame
 
 
-def write_masks(file: Path, form: Form, masks: dict[Place, Codes], grid: Grid, start: int) -> int:
+def write_masks(
+    file: Path, file_format: ExportFormat, masks: dict[TileLocation, Codes], grid: VoxelGrid, start: int
+) -> int:
     """Write masks at their places in a volume; return on how many pixels those that overlap differ."""
     differing = 0
-    stored = np.dtype({"mrc": np.int8, "napari": np.int32}.get(form, np.uint8))
+    stored = np.dtype({"mrc": np.int8, "napari": np.int32}.get(file_format, np.uint8))
 
     def planes() -> Iterator[NDArray[Any]]:
         nonlocal differing
         for index in range(grid.shape_zyx[0]):
-            here = {place: mask for place, mask in masks.items() if place.z == start + index}
-            plane, differs = _plane(here, grid.shape_zyx[1:])
+            slice_masks = {place: mask for place, mask in masks.items() if place.z == start + index}
+            plane, differs = _mask_plane(slice_masks, grid.shape_zyx[1:])
             differing += differs
             yield plane.astype(stored)[np.newaxis]
 
-    with drafted(file) as draft:
+    with atomic_output(file) as draft:
         write_slabs(draft, file.suffix.lower(), planes(), grid, stored)
     return differing
 
 
-def _plane(masks: dict[Place, Codes], shape_yx: tuple[int, int]) -> tuple[Codes, int]:
-    plane, known = np.zeros(shape_yx, np.uint8), np.zeros(shape_yx, np.bool_)
+def _mask_plane(masks: dict[TileLocation, Codes], shape_yx: tuple[int, int]) -> tuple[Codes, int]:
+    plane, covered = np.zeros(shape_yx, np.uint8), np.zeros(shape_yx, np.bool_)
     differs = np.zeros(shape_yx, np.bool_)
-    for place, mask in masks.items():
-        window, part = window_of(place, shape_yx)
-        differs[window] |= known[window] & (plane[window] != mask[part])
+    for location, mask in masks.items():
+        window, part = tile_window(location, shape_yx)
+        differs[window] |= covered[window] & (plane[window] != mask[part])
         plane[window] = np.maximum(plane[window], mask[part])
-        known[window] = True
+        covered[window] = True
     return plane, int(differs.sum())
 
 
-def window_of(place: Place, shape_yx: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def tile_window(location: TileLocation, shape_yx: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Return where a tile lies in its slice, and which part of the tile that is."""
-    _, top, left = place.corner_zyx
-    y0, y1 = max(top, 0), min(top + place.size, shape_yx[0])
-    x0, x1 = max(left, 0), min(left + place.size, shape_yx[1])
+    _, top, left = location.corner_zyx
+    y0, y1 = max(top, 0), min(top + location.size, shape_yx[0])
+    x0, x1 = max(left, 0), min(left + location.size, shape_yx[1])
     return (slice(y0, y1), slice(x0, x1)), (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))

@@ -15,67 +15,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui import __version__
-from tomoseg_tui.core.annotation import IGNORED, NOT_FEATURE, NOT_LOOKED_AT, Layer, empty_layer
-from tomoseg_tui.core.mask_encoding import CODES, runs_of
+from tomoseg_tui.core.annotation import IGNORED, NOT_FEATURE, UNLABELLED, Layer, empty_layer
+from tomoseg_tui.core.mask_encoding import CODES, encode_runs
 from tomoseg_tui.core.names import ANY_FEATURE
-from tomoseg_tui.core.tiles import FeatureState, Place, Tile
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.files.atomic import drafted, refuse_existing
+from tomoseg_tui.files.atomic import atomic_output, require_writable
 from tomoseg_tui.io.export_manifest import (
     SUFFIX,
-    MaskFacts,
-    MaskFile,
+    ExportManifest,
+    FeatureMaskFile,
+    MaskEntry,
     SliceRange,
     TileEntry,
-    TileManifest,
-    digest_of_image,
+    image_digest,
     write_manifest,
 )
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord, now
-from tomoseg_tui.workflow.annotations.import_annotations import cut_slice
+from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.exchange.export_formats import (
-    Form,
-    as_greys,
-    frame_of,
+    ExportFormat,
     grid_of_slices,
+    mask_for_format,
+    tile_frame,
     tile_images,
+    to_uint8,
     write_masks,
     write_stack,
-    written_codes,
 )
-from tomoseg_tui.workflow.export import slabs_of, write_slabs
+from tomoseg_tui.workflow.export import read_slabs, write_slabs
 from tomoseg_tui.workflow.volume_names import NamedVolume
 
-SUFFIXES: Mapping[str, Form] = {".mrc": "mrc", ".hdf": "hdf", ".tif": "tif", ".tiff": "tif", ".png": "png"}
+FORMAT_BY_SUFFIX: Mapping[str, ExportFormat] = {
+    ".mrc": "mrc",
+    ".hdf": "hdf",
+    ".tif": "tif",
+    ".tiff": "tif",
+    ".png": "png",
+}
 """The form that an ending means."""
-_MASK_ENDING: Mapping[Form, str] = {"hdf": "_seg", "napari": "_labels"}
+_MASK_ENDING: Mapping[ExportFormat, str] = {"hdf": "_seg", "napari": "_labels"}
 """What the names of mask files end in, as EMAN2 and people of napari expect."""
 
 
 @dataclass(frozen=True)
-class LoanWish:
+class TileExportRequest:
     """What is to be written, and where."""
 
     target: Path
     """The file of the densities; a folder for PNGs. The other files are named after it."""
-    form: Form | None = None
+    file_format: ExportFormat | None = None
     """How; None: as the ending of the target says."""
     features: tuple[str, ...] = ()
     """Empty: every feature that has a state on one of the tiles."""
-    places: tuple[Place, ...] = ()
+    places: tuple[TileLocation, ...] = ()
     """Tiles; empty: those of the tomogram, or all of the project."""
     tomogram: str | None = None
-    slab: int | None = None
+    slice_margin: int | None = None
     """None: tiles. A number: whole slices, from so many below the lowest tile to so many above the highest."""
     force: bool = False
     """Replace files that are there."""
 
 
 @dataclass
-class Loan:
+class TileExport:
     """What was written."""
 
     manifest: Path
@@ -98,25 +104,27 @@ class _Plan:
     """A wish that can be carried out."""
 
     project: Project
-    wish: LoanWish
-    form: Form
+    request: TileExportRequest
+    file_format: ExportFormat
     tiles: Sequence[Tile]
-    layers: Mapping[tuple[Place, str], Layer]
-    loan: Loan
+    layers: Mapping[tuple[TileLocation, str], Layer]
+    export: TileExport
 
     @property
-    def places(self) -> list[Place]:
-        return [tile.place for tile in self.tiles]
+    def places(self) -> list[TileLocation]:
+        return [tile.location for tile in self.tiles]
 
 
-def lend(project: Project, wish: LoanWish, on_progress: Callable[[float], None] = lambda _done: None) -> Loan:
+def export_tiles(
+    project: Project, request: TileExportRequest, on_progress: Callable[[float], None] = lambda _done: None
+) -> TileExport:
     """Write tiles with their annotations, and the manifest by which they are taken back.
 
     Parameters
     ----------
     project : Project
         Left as it is.
-    wish : LoanWish
+    request : LoanWish
     on_progress : callable
         Told how much of the slices is written.
 
@@ -129,156 +137,171 @@ def lend(project: Project, wish: LoanWish, on_progress: Callable[[float], None] 
     ShapeError
         If tiles of several sizes are asked for as one stack.
     """
-    form, target = _form_and_target(wish)
-    tiles = _tiles(project, wish)
-    features = _features(project, wish, tiles)
-    loan = _loan(target, form, features, slices=wish.slab is not None)
-    loan.tiles = len(tiles)
-    layers = {(tile.place, feature): _layer(project, tile, feature) for tile in tiles for feature in features}
-    plan = _Plan(project, wish, form, tiles, layers, loan)
-    if wish.slab is None:
-        _lend_tiles(plan)
+    file_format, target = _format_and_target(request)
+    tiles = _select_tiles(project, request)
+    features = _select_features(project, request, tiles)
+    export = _name_files(target, file_format, features, slices=request.slice_margin is not None)
+    export.tiles = len(tiles)
+    layers = {(tile.location, feature): _layer(project, tile, feature) for tile in tiles for feature in features}
+    plan = _Plan(project, request, file_format, tiles, layers, export)
+    if request.slice_margin is None:
+        _export_tiles(plan)
     else:
-        _lend_slices(plan, wish.slab, on_progress)
-    return loan
+        _export_slices(plan, request.slice_margin, on_progress)
+    return export
 
 
-def _form_and_target(wish: LoanWish) -> tuple[Form, Path]:
-    suffix = wish.target.suffix.lower()
-    form = wish.form or SUFFIXES.get(suffix)
-    if form is None:
+def _format_and_target(request: TileExportRequest) -> tuple[ExportFormat, Path]:
+    suffix = request.target.suffix.lower()
+    file_format = request.file_format or FORMAT_BY_SUFFIX.get(suffix)
+    if file_format is None:
         raise UsageError(
-            f"{wish.target.name} does not say a format.",
+            f"{request.target.name} does not say a format.",
             "End it in .mrc, .hdf, .tif or .png, or say it, as --as napari",
         )
-    if form == "png":
-        return form, wish.target.with_suffix("") if suffix == ".png" else wish.target
-    if SUFFIXES.get(suffix) != ("tif" if form == "napari" else form):
-        ending = ".tif" if form == "napari" else f".{form}"
-        raise UsageError(f"{wish.target.name} is no name for --as {form}.", f"End it in {ending}, or leave --as away.")
-    return form, wish.target
+    if file_format == "png":
+        return file_format, request.target.with_suffix("") if suffix == ".png" else request.target
+    if FORMAT_BY_SUFFIX.get(suffix) != ("tif" if file_format == "napari" else file_format):
+        ending = ".tif" if file_format == "napari" else f".{file_format}"
+        raise UsageError(
+            f"{request.target.name} is no name for --as {file_format}.", f"End it in {ending}, or leave --as away."
+        )
+    return file_format, request.target
 
 
-def _tiles(project: Project, wish: LoanWish) -> list[Tile]:
-    if wish.places:
-        found = {tile.place: tile for tile in (catalog.require_tile(project.layout, place) for place in wish.places)}
-        return [found[place] for place in sorted(found)]
-    if wish.tomogram is not None:
-        tiles = catalog.tiles_of(project.layout, wish.tomogram)
+def _select_tiles(project: Project, request: TileExportRequest) -> list[Tile]:
+    if request.places:
+        tiles_by_place = {
+            tile.location: tile
+            for tile in (catalog.require_tile(project.layout, location) for location in request.places)
+        }
+        return [tiles_by_place[location] for location in sorted(tiles_by_place)]
+    if request.tomogram is not None:
+        tiles = catalog.tiles_of(project.layout, request.tomogram)
     else:
         tiles = catalog.all_tiles(project.layout)
     if not tiles:
         raise ProjectError(
-            f"{wish.tomogram or 'The project'} has no tiles to export.",
+            f"{request.tomogram or 'The project'} has no tiles to export.",
             "Place some: tomoseg tiles add TOMOGRAM --at X,Y,Z --feature F",
         )
     return tiles
 
 
-def _features(project: Project, wish: LoanWish, tiles: Sequence[Tile]) -> tuple[str, ...]:
-    if wish.features:
-        return tuple(dict.fromkeys(catalog.require_feature(project, feature) for feature in wish.features))
-    there = {feature for tile in tiles for feature in tile.states} - {ANY_FEATURE}
-    features = tuple(feature for feature in project.settings.features if feature in there)
+def _select_features(project: Project, request: TileExportRequest, tiles: Sequence[Tile]) -> tuple[str, ...]:
+    if request.features:
+        return tuple(dict.fromkeys(catalog.require_feature(project, feature) for feature in request.features))
+    present = {feature for tile in tiles for feature in tile.states} - {ANY_FEATURE}
+    features = tuple(feature for feature in project.settings.features if feature in present)
     if not features:
         raise UsageError("No feature has a state on these tiles.", "Name one that is to be painted: --feature F")
     return features
 
 
-def _loan(target: Path, form: Form, features: Sequence[str], *, slices: bool) -> Loan:
+def _name_files(target: Path, file_format: ExportFormat, features: Sequence[str], *, slices: bool) -> TileExport:
     """Name the files: after the target, for PNG in a folder of that name."""
-    if form == "png":
+    if file_format == "png":
         folders = {feature: target / feature for feature in features}
-        return Loan(target / f"{target.name}{SUFFIX}", target / "image", folders)
+        return TileExport(target / f"{target.name}{SUFFIX}", target / "image", folders)
 
-    def named(words: str) -> Path:
-        return target.with_name(f"{target.stem}{words}{target.suffix}")
+    def with_suffix(suffix: str) -> Path:
+        return target.with_name(f"{target.stem}{suffix}{target.suffix}")
 
-    ending = _MASK_ENDING.get(form, "")
-    alone = len(features) == 1 and ending != ""
-    masks = {feature: named(ending if alone else f"_{feature}{ending}") for feature in features}
-    frames = named("_frames") if slices else None
-    return Loan(target.with_name(f"{target.stem}{SUFFIX}"), target, masks, frames)
+    ending = _MASK_ENDING.get(file_format, "")
+    is_single = len(features) == 1 and ending != ""
+    masks = {feature: with_suffix(ending if is_single else f"_{feature}{ending}") for feature in features}
+    frames = with_suffix("_frames") if slices else None
+    return TileExport(target.with_name(f"{target.stem}{SUFFIX}"), target, masks, frames)
 
 
 def _layer(project: Project, tile: Tile, feature: str) -> Layer:
     """Return what is painted so far, whether or not somebody has said that it is done."""
     if tile.state_of(feature) is FeatureState.NONE_HERE:
-        return empty_layer(tile.place.size, NOT_FEATURE)
-    layer = read_layer(project.layout, tile.place, feature)
-    return empty_layer(tile.place.size) if layer is None else layer
+        return empty_layer(tile.location.size, NOT_FEATURE)
+    layer = read_layer(project.layout, tile.location, feature)
+    return empty_layer(tile.location.size) if layer is None else layer
 
 
-def _refuse_files(plan: _Plan) -> None:
+def _require_writable_files(plan: _Plan) -> None:
     """Refuse to write over what is there, before anything is written."""
-    force = plan.wish.force
-    if plan.form != "png":
-        for file in plan.loan.files:
-            refuse_existing(file, force=force)
+    force = plan.request.force
+    if plan.file_format != "png":
+        for file in plan.export.files:
+            require_writable(file, force=force)
         return
-    folder = plan.loan.manifest.parent
+    folder = plan.export.manifest.parent
     if folder.is_dir() and not force:
         raise ProjectError(f"{folder} exists.", "Choose another name, or say --force to replace what is in it.")
     if not folder.is_dir():
-        refuse_existing(folder, force=False)
+        require_writable(folder, force=False)
 
 
-def _lend_tiles(plan: _Plan) -> None:
-    sizes = sorted({place.size for place in plan.places})
+def _export_tiles(plan: _Plan) -> None:
+    sizes = sorted({location.size for location in plan.places})
     if len(sizes) > 1:
         raise ShapeError(
             f"The tiles are {' and '.join(map(str, sizes))} pixels wide, which one stack cannot hold.",
             "Export those of one size at a time: --tiles ID...",
         )
-    _refuse_files(plan)
-    records = [catalog.tomogram(plan.project.layout, place.tomogram) for place in plan.places]
-    plain = np.stack(tile_images(plan.project, plan.places))  # (n, y, x)
-    images: NDArray[Any] = as_greys(plain) if plan.form == "png" else plain
-    write_stack(plan.loan.image, images, plan.form, plan.places, records)
-    for feature, file in plan.loan.masks.items():
-        masks = np.stack([written_codes(plan.layers[place, feature], plan.form) for place in plan.places])  # (n, y, x)
-        write_stack(file, masks, plan.form, plan.places, records, is_mask=True)
+    _require_writable_files(plan)
+    records = [catalog.load_tomogram(plan.project.layout, location.tomogram) for location in plan.places]
+    normalised = np.stack(tile_images(plan.project, plan.places))  # (n, y, x)
+    images: NDArray[Any] = to_uint8(normalised) if plan.file_format == "png" else normalised
+    write_stack(plan.export.image, images, plan.file_format, plan.places, records)
+    for feature, file in plan.export.masks.items():
+        masks = np.stack(
+            [mask_for_format(plan.layers[location, feature], plan.file_format) for location in plan.places]
+        )  # (n, y, x)
+        write_stack(file, masks, plan.file_format, plan.places, records, is_mask=True)
     _write_manifest(plan, images.shape, list(images), records)
 
 
-def _lend_slices(plan: _Plan, margin: int, on_progress: Callable[[float], None]) -> None:
-    if plan.form == "png":
+def _export_slices(plan: _Plan, margin: int, on_progress: Callable[[float], None]) -> None:
+    if plan.file_format == "png":
         raise UsageError("Slices cannot be written as PNGs.", "Take --as mrc, hdf, tif or napari.")
-    name, record = _home(plan)
-    heights = [place.z for place in plan.places]
-    start, stop = max(0, min(heights) - margin), min(record.shape_zyx[0], max(heights) + margin + 1)
-    _refuse_files(plan)
+    name, record = _common_tomogram(plan)
+    z_values = [location.z for location in plan.places]
+    start, stop = max(0, min(z_values) - margin), min(record.shape_zyx[0], max(z_values) + margin + 1)
+    _require_writable_files(plan)
     grid = grid_of_slices(record, start, stop)
     path = catalog.volume_path(plan.project.layout, name, record)
-    with NamedVolume(name, path, record=record).open() as reader, drafted(plan.loan.image) as draft:
-        slabs = slabs_of(reader, start, stop, on_progress)
-        write_slabs(draft, plan.loan.image.suffix.lower(), slabs, grid, reader.dtype)
-        images = [cut_slice(reader, place)[0] for place in plan.places]
-    for feature, file in plan.loan.masks.items():
-        codes = {place: written_codes(plan.layers[place, feature], plan.form) for place in plan.places}
-        differing = write_masks(file, plan.form, codes, grid, start)
+    with NamedVolume(name, path, record=record).open() as reader, atomic_output(plan.export.image) as draft:
+        slabs = read_slabs(reader, start, stop, on_progress)
+        write_slabs(draft, plan.export.image.suffix.lower(), slabs, grid, reader.dtype)
+        images = [read_tile_values(reader, location)[0] for location in plan.places]
+    for feature, file in plan.export.masks.items():
+        codes = {
+            location: mask_for_format(plan.layers[location, feature], plan.file_format) for location in plan.places
+        }
+        differing = write_masks(file, plan.file_format, codes, grid, start)
         if differing:
-            plan.loan.remarks.append(
+            plan.export.remarks.append(
                 f"Tiles overlap and say different things of {feature} on {differing} pixels; "
                 "the greater number stands there."
             )
-    if plan.loan.frames is not None:
-        write_masks(plan.loan.frames, plan.form, {place: frame_of(place.size) for place in plan.places}, grid, start)
+    if plan.export.frames is not None:
+        write_masks(
+            plan.export.frames,
+            plan.file_format,
+            {location: tile_frame(location.size) for location in plan.places},
+            grid,
+            start,
+        )
     slices = SliceRange(name, start, stop)
     _write_manifest(plan, grid.shape_zyx, images, [record] * len(images), slices)
 
 
-def _home(plan: _Plan) -> tuple[str, TomogramRecord]:
+def _common_tomogram(plan: _Plan) -> tuple[str, TomogramRecord]:
     """Return the one tomogram whose slices are written."""
-    names = sorted({place.tomogram for place in plan.places})
-    name = plan.wish.tomogram or names[0]
-    shared = catalog.versions_sharing_tiles(plan.project.layout, name)
-    if not set(names) <= set(shared):
+    names = sorted({location.tomogram for location in plan.places})
+    name = plan.request.tomogram or names[0]
+    sharing = catalog.versions_sharing_tiles(plan.project.layout, name)
+    if not set(names) <= set(sharing):
         raise UsageError(
             f"The tiles lie in several tomograms: {', '.join(names)}.",
             "Export the slices of one at a time: --tomogram T",
         )
-    return name, catalog.tomogram(plan.project.layout, name)
+    return name, catalog.load_tomogram(plan.project.layout, name)
 
 
 def _write_manifest(
@@ -289,45 +312,45 @@ def _write_manifest(
     slices: SliceRange | None = None,
 ) -> None:
     depth, height, width = shape
-    manifest = TileManifest(
+    manifest = ExportManifest(
         made_by=f"tomoseg {__version__}",
         created=now(),
-        form=plan.form,
+        form=plan.file_format,
         kind="tiles" if slices is None else "slices",
         shape=(depth, height, width),
-        image=plan.loan.image.name,
-        masks=tuple(MaskFile(feature, file.name) for feature, file in plan.loan.masks.items()),
-        values={"not feature": 0, "feature": 1} if plan.form == "hdf" else dict(CODES),
+        image=plan.export.image.name,
+        masks=tuple(FeatureMaskFile(feature, file.name) for feature, file in plan.export.masks.items()),
+        values={"not feature": 0, "feature": 1} if plan.file_format == "hdf" else dict(CODES),
         slices=slices,
-        tiles=tuple(_entry(plan, *of_tile) for of_tile in zip(plan.tiles, images, records, strict=True)),
+        tiles=tuple(_tile_entry(plan, *of_tile) for of_tile in zip(plan.tiles, images, records, strict=True)),
     )
-    write_manifest(plan.loan.manifest, manifest)
+    write_manifest(plan.export.manifest, manifest)
 
 
-def _entry(plan: _Plan, tile: Tile, image: NDArray[Any], record: TomogramRecord) -> TileEntry:
-    place = tile.place
-    masks = {feature: _facts(plan, tile, feature) for feature in plan.loan.masks}
+def _tile_entry(plan: _Plan, tile: Tile, image: NDArray[Any], record: TomogramRecord) -> TileEntry:
+    location = tile.location
+    masks = {feature: _mask_entry(plan, tile, feature) for feature in plan.export.masks}
     return TileEntry(
-        id=place.id,
-        tomogram=place.tomogram,
-        x=place.x,
-        y=place.y,
-        z=place.z,
-        size=place.size,
+        id=location.id,
+        tomogram=location.tomogram,
+        x=location.x,
+        y=location.y,
+        z=location.z,
+        size=location.size,
         voxel_size_angstrom=record.voxel_size_angstrom,
-        image=digest_of_image(image),
+        image=image_digest(image),
         masks=masks,
     )
 
 
-def _facts(plan: _Plan, tile: Tile, feature: str) -> MaskFacts:
-    layer = plan.layers[tile.place, feature]
-    written = written_codes(layer, plan.form)
-    must_be_told = plan.form == "hdf" or not layer.any()  # the numbers of the masks do not say it
-    return MaskFacts(
+def _mask_entry(plan: _Plan, tile: Tile, feature: str) -> MaskEntry:
+    layer = plan.layers[tile.location, feature]
+    codes = mask_for_format(layer, plan.file_format)
+    needs_runs = plan.file_format == "hdf" or not layer.any()  # the numbers of the masks do not say it
+    return MaskEntry(
         state=str(tile.state_of(feature) or ""),
-        digest=digest_of_image(written),
-        flipped=digest_of_image(written[::-1]),
-        ignored=runs_of(layer == IGNORED) if must_be_told else "",
-        unseen=runs_of(layer == NOT_LOOKED_AT) if must_be_told else "",
+        digest=image_digest(codes),
+        flipped=image_digest(codes[::-1]),
+        ignored=encode_runs(layer == IGNORED) if needs_runs else "",
+        unseen=encode_runs(layer == UNLABELLED) if needs_runs else "",
     )

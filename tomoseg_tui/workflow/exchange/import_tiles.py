@@ -12,27 +12,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, NOT_LOOKED_AT, Layer, layer_of_labels
-from tomoseg_tui.core.mask_decoding import COLOUR, foreground
-from tomoseg_tui.core.mask_encoding import are_codes, layer_of_codes, mask_of_runs
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED, Layer, layer_from_labels
+from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET, foreground_mask
+from tomoseg_tui.core.mask_encoding import are_layer_codes, decode_layer, decode_runs
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, UsageError
 from tomoseg_tui.io.export_manifest import (
     SUFFIX,
-    MaskFacts,
-    TileManifest,
-    digest_of_image,
+    ExportManifest,
+    MaskEntry,
+    image_digest,
     manifests_near,
     read_manifest,
 )
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import Annotated, LabelMap, TileLayer, take_layers
-from tomoseg_tui.workflow.exchange.check_returned import Returned, Sent, read_returned
+from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, LabelMap, TileLayer, store_layers
+from tomoseg_tui.workflow.exchange.check_returned import ExportedTiles, ReturnedMasks, read_and_verify
 
 
 @dataclass(frozen=True)
-class ReturnWish:
+class TileImportRequest:
     """What came back."""
 
     path: Path
@@ -50,11 +50,11 @@ class ReturnWish:
 
 
 @dataclass(frozen=True)
-class FoundManifest:
+class ManifestMatch:
     """A manifest, and which of its files a file is."""
 
     path: Path
-    manifest: TileManifest
+    manifest: ExportManifest
     files: tuple[tuple[str | None, Path], ...]
     """Feature, None where the name does not say, and file."""
 
@@ -64,74 +64,74 @@ class FoundManifest:
         return self.path.parent
 
 
-def find_manifest(path: Path, named: Path | None = None) -> FoundManifest | None:
+def find_manifest(path: Path, manifest_path: Path | None = None) -> ManifestMatch | None:
     """Return the manifest of a file: the one named, or one beside it that tells of a file of this or a shorter name.
 
     `out_tube_edited.tif` is taken for `out_tube.tif`, the longest such name winning.
     """
     if path.name.endswith(SUFFIX) and path.is_file():
-        return _all_files(path, read_manifest(path))
-    if named is not None:
-        manifest = read_manifest(named)
-        score, feature = _closest(manifest, path)
-        return _all_files(named, manifest, path) or FoundManifest(
-            named, manifest, ((feature if score else None, path),)
+        return _match_all_files(path, read_manifest(path))
+    if manifest_path is not None:
+        manifest = read_manifest(manifest_path)
+        score, feature = _match_by_name(manifest, path)
+        return _match_all_files(manifest_path, manifest, path) or ManifestMatch(
+            manifest_path, manifest, ((feature if score else None, path),)
         )
-    best: tuple[int, FoundManifest] | None = None
+    best: tuple[int, ManifestMatch] | None = None
     for file, manifest in manifests_near(path):
-        whole = _all_files(file, manifest, path)
-        if whole is not None:
-            return whole
-        score, feature = _closest(manifest, path)
+        full_match = _match_all_files(file, manifest, path)
+        if full_match is not None:
+            return full_match
+        score, feature = _match_by_name(manifest, path)
         if score and (best is None or score > best[0]):
-            best = (score, FoundManifest(file, manifest, ((feature, path),)))
+            best = (score, ManifestMatch(file, manifest, ((feature, path),)))
     return best[1] if best is not None else None
 
 
-def _all_files(file: Path, manifest: TileManifest, asked: Path | None = None) -> FoundManifest | None:
+def _match_all_files(file: Path, manifest: ExportManifest, requested: Path | None = None) -> ManifestMatch | None:
     """Return a manifest with all its files of masks that are there, if all are asked for: by it or its folder."""
-    if asked is not None and not (
-        manifest.form == "png" and asked.is_dir() and asked.name not in _mask_names(manifest)
+    if requested is not None and not (
+        manifest.form == "png" and requested.is_dir() and requested.name not in _mask_names(manifest)
     ):
         return None
-    folder = file.parent if asked is None else asked
-    there = [(mask.feature, folder / mask.file) for mask in manifest.masks if (folder / mask.file).exists()]
-    if not there:
+    folder = file.parent if requested is None else requested
+    existing = [(mask.feature, folder / mask.file) for mask in manifest.masks if (folder / mask.file).exists()]
+    if not existing:
         raise ProjectError(
             f"None of the masks of {file.name} is in {folder}: {', '.join(_mask_names(manifest))}.",
             "Name the file of masks, and the manifest with --manifest.",
         )
-    return FoundManifest(file, manifest, tuple(there))
+    return ManifestMatch(file, manifest, tuple(existing))
 
 
-def _mask_names(manifest: TileManifest) -> list[str]:
+def _mask_names(manifest: ExportManifest) -> list[str]:
     return [mask.file for mask in manifest.masks]
 
 
-def _closest(manifest: TileManifest, path: Path) -> tuple[int, str | None]:
+def _match_by_name(manifest: ExportManifest, path: Path) -> tuple[int, str | None]:
     """Return how much of a file's name a manifest knows, 0 for nothing, and the feature that goes with it."""
     names: list[tuple[str, str | None]] = [(mask.file, mask.feature) for mask in manifest.masks]
-    only = manifest.features[0] if len(manifest.features) == 1 else None
-    names.append((manifest.image, only))
-    found = [(len(name), feature) for name, feature in names if _goes_back_to(path.name, name)]
-    return max(found, key=lambda pair: pair[0], default=(0, None))
+    only_feature = manifest.features[0] if len(manifest.features) == 1 else None
+    names.append((manifest.image, only_feature))
+    matches = [(len(name), feature) for name, feature in names if _derives_from(path.name, name)]
+    return max(matches, key=lambda pair: pair[0], default=(0, None))
 
 
-def _goes_back_to(name: str, written: str) -> bool:
+def _derives_from(name: str, exported_name: str) -> bool:
     """Tell whether a name is that of a file that was written, or begins with it."""
-    stem = written.rpartition(".")[0] or written
-    rest = name[len(stem) :]
-    return name == written or (name.startswith(stem) and not rest[:1].isalnum())
+    stem = exported_name.rpartition(".")[0] or exported_name
+    remainder = name[len(stem) :]
+    return name == exported_name or (name.startswith(stem) and not remainder[:1].isalnum())
 
 
-def take_back(project: Project, wish: ReturnWish, found: FoundManifest) -> Annotated:
+def import_exported_tiles(project: Project, request: TileImportRequest, match: ManifestMatch) -> AnnotationResult:
     """Take masks back that were exported.
 
     Parameters
     ----------
     project : Project
-    wish : ReturnWish
-    found : FoundManifest
+    request : ReturnWish
+    match : FoundManifest
         As `find_manifest` returns it.
 
     Raises
@@ -143,119 +143,125 @@ def take_back(project: Project, wish: ReturnWish, found: FoundManifest) -> Annot
     ProjectError
         If a tile is not there any more.
     """
-    project.refuse_newer()
-    sent = Sent(project, found.manifest)
-    for place in sent.places:
-        catalog.require_tile(project.layout, place)
-    done, taken = Annotated(), []
-    for feature, path in found.files:
-        layers, remarks = _layers(sent, wish, found, feature, path)
-        done.remarks.extend(remarks)
-        taken.append((path.name, layers))
-    for name, layers in taken:
-        done = _joined(done, take_layers(project, layers, name, replace=wish.replace))
-    return done
+    project.require_current_format()
+    exported = ExportedTiles(project, match.manifest)
+    for location in exported.places:
+        catalog.require_tile(project.layout, location)
+    result, layers_by_file = AnnotationResult(), []
+    for feature, path in match.files:
+        layers, remarks = _layers_of_file(exported, request, match, feature, path)
+        result.remarks.extend(remarks)
+        layers_by_file.append((path.name, layers))
+    for name, layers in layers_by_file:
+        result = _combine(result, store_layers(project, layers, name, replace=request.replace))
+    return result
 
 
-def _joined(one: Annotated, other: Annotated) -> Annotated:
-    return Annotated(
-        one.annotated + other.annotated,
-        one.none_here + other.none_here,
-        one.left + other.left,
-        one.new_features + other.new_features,
-        one.remarks + other.remarks,
+def _combine(first: AnnotationResult, second: AnnotationResult) -> AnnotationResult:
+    return AnnotationResult(
+        first.annotated + second.annotated,
+        first.none_here + second.none_here,
+        first.skipped + second.skipped,
+        first.new_features + second.new_features,
+        first.remarks + second.remarks,
     )
 
 
-def _layers(
-    sent: Sent, wish: ReturnWish, found: FoundManifest, feature: str | None, path: Path
+def _layers_of_file(
+    exported: ExportedTiles, request: TileImportRequest, match: ManifestMatch, feature: str | None, path: Path
 ) -> tuple[list[TileLayer], list[str]]:
     """Return the layers of one file, and what is to be said of them."""
-    if wish.labels is not None:
-        coloured = any(value >= COLOUR for value in wish.labels.values)
-        returned = read_returned(sent, path, "", _image_beside(wish, found, path), colours=coloured)
-        return _mapped(sent, returned, wish.labels), list(returned.remarks)
-    feature = wish.feature or feature
+    if request.labels is not None:
+        coloured = any(value >= COLOUR_OFFSET for value in request.labels.values)
+        returned = read_and_verify(exported, path, "", _find_image(request, match, path), colours=coloured)
+        return _mapped_layers(exported, returned, request.labels), list(returned.remarks)
+    feature = request.feature or feature
     if feature is None:
         raise UsageError(
             f"The name {path.name} does not say whose masks it holds: exported were "
-            f"{', '.join(sent.manifest.features)}.",
+            f"{', '.join(exported.manifest.features)}.",
             "Say it: --feature F",
         )
-    returned = read_returned(sent, path, feature, _image_beside(wish, found, path))
-    codes, remark = _codes(returned.masks, path, feature)
-    layers, untouched = _begun(sent, feature, codes, returned)
+    returned = read_and_verify(exported, path, feature, _find_image(request, match, path))
+    codes, remark = _decode_masks(returned.masks, path, feature)
+    layers, untouched = _labelled_layers(exported, feature, codes, returned)
     remarks = [*returned.remarks, *([remark] if remark else [])]
     if untouched:
         remarks.append(f"{path.name}: {untouched} tiles came back as empty as they went: left as they were.")
     return layers, remarks
 
 
-def _image_beside(wish: ReturnWish, found: FoundManifest, path: Path) -> Path | None:
+def _find_image(request: TileImportRequest, match: ManifestMatch, path: Path) -> Path | None:
     """Return the densities that came back with a file: of its own kind first, since both were saved by one program."""
-    if wish.image is not None:
-        return wish.image
-    if path.name == found.manifest.image:
+    if request.image is not None:
+        return request.image
+    if path.name == match.manifest.image:
         return None
-    written = path.with_name(found.manifest.image)
-    of_kind = written.with_suffix(path.suffix) if path.is_file() else written
-    return next((file for file in (of_kind, written, found.folder / found.manifest.image) if file.exists()), None)
+    image_path = path.with_name(match.manifest.image)
+    same_kind = image_path.with_suffix(path.suffix) if path.is_file() else image_path
+    return next((file for file in (same_kind, image_path, match.folder / match.manifest.image) if file.exists()), None)
 
 
-def _mapped(sent: Sent, returned: Returned, labels: LabelMap) -> list[TileLayer]:
+def _mapped_layers(exported: ExportedTiles, returned: ReturnedMasks, labels: LabelMap) -> list[TileLayer]:
     """Return the layers of masks whose numbers the user has named."""
     ignored = np.array(labels.ignored, np.int64)
     return [
-        TileLayer(place, feature, layer_of_labels(_whole(mask), np.array(wanted, np.int64), ignored, inside))
-        for feature, wanted in labels.features.items()
-        for place, mask, inside in zip(sent.places, returned.masks, returned.inside, strict=True)
+        TileLayer(
+            location, feature, layer_from_labels(_to_integers(mask), np.array(label_values, np.int64), ignored, inside)
+        )
+        for feature, label_values in labels.features.items()
+        for location, mask, inside in zip(exported.places, returned.masks, returned.inside, strict=True)
     ]
 
 
-def _whole(mask: NDArray[Any]) -> NDArray[np.int64]:
+def _to_integers(mask: NDArray[Any]) -> NDArray[np.int64]:
     return np.rint(np.nan_to_num(mask.astype(np.float64))).astype(np.int64)
 
 
-def _codes(masks: Sequence[NDArray[Any]], path: Path, feature: str) -> tuple[list[NDArray[np.uint8]], str]:
+def _decode_masks(masks: Sequence[NDArray[Any]], path: Path, feature: str) -> tuple[list[NDArray[np.uint8]], str]:
     """Return masks in our numbers, and what had to be assumed where a tool has written others."""
     values = np.concatenate([mask.ravel() for mask in masks])
-    if are_codes(values):
+    if are_layer_codes(values):
         return [mask.astype(np.uint8) for mask in masks], ""
-    mask, remark = foreground(values, name=path.name, command=f"tomoseg annotations import {path} --feature {feature}")
+    mask, remark = foreground_mask(
+        values, name=path.name, command=f"tomoseg annotations import {path} --feature {feature}"
+    )
     ends = np.cumsum([mask.size for mask in masks])[:-1]
     parts = np.split(mask.astype(np.uint8), ends)
     return [part.reshape(mask.shape) for part, mask in zip(parts, masks, strict=True)], remark
 
 
-def _begun(
-    sent: Sent, feature: str, codes: Sequence[NDArray[np.uint8]], returned: Returned
+def _labelled_layers(
+    exported: ExportedTiles, feature: str, codes: Sequence[NDArray[np.uint8]], returned: ReturnedMasks
 ) -> tuple[list[TileLayer], int]:
     """Return the layers of tiles that say something, and the number of those that came back as empty as they went."""
     layers, untouched = [], 0
-    for place, tile, mask, inside in zip(sent.places, sent.manifest.tiles, codes, returned.inside, strict=True):
-        fact = tile.masks.get(feature)
-        if not mask.any() and fact is not None and _says_nothing(sent, place, feature, fact):
+    for location, tile, mask, inside in zip(
+        exported.places, exported.manifest.tiles, codes, returned.inside, strict=True
+    ):
+        entry = tile.masks.get(feature)
+        if not mask.any() and entry is not None and _is_unchanged(exported, location, feature, entry):
             untouched += 1
             continue
-        layer = layer_of_codes(mask) if fact is None else _layer_of(mask, fact)
-        layer[~inside] = NOT_LOOKED_AT
-        layers.append(TileLayer(place, feature, layer))
+        layer = decode_layer(mask) if entry is None else _layer_from_mask(mask, entry)
+        layer[~inside] = UNLABELLED
+        layers.append(TileLayer(location, feature, layer))
     return layers, untouched
 
 
-def _says_nothing(sent: Sent, place: Place, feature: str, fact: MaskFacts) -> bool:
+def _is_unchanged(exported: ExportedTiles, location: TileLocation, feature: str, entry: MaskEntry) -> bool:
     """Tell whether an empty mask is no news: nobody had begun it, or it was said before that there is nothing."""
-    if fact.state == FeatureState.NONE_HERE:
-        tile = catalog.require_tile(sent.project.layout, place)
+    if entry.state == FeatureState.NONE_HERE:
+        tile = catalog.require_tile(exported.project.layout, location)
         return tile.state_of(feature) is not None
-    unseen = mask_of_runs(fact.unseen, (place.size, place.size))
+    unseen = decode_runs(entry.unseen, (location.size, location.size))
     return bool(unseen.all())
 
 
-def _layer_of(mask: NDArray[np.uint8], fact: MaskFacts) -> Layer:
+def _layer_from_mask(mask: NDArray[np.uint8], entry: MaskEntry) -> Layer:
     """Return the layer that a mask says, with what its numbers could not say where nothing was painted since."""
-    layer = layer_of_codes(mask)
-    layer[(layer == NOT_FEATURE) & mask_of_runs(fact.ignored, mask.shape)] = IGNORED
-    if digest_of_image(mask) == fact.digest:
-        layer[(layer != FEATURE) & mask_of_runs(fact.unseen, mask.shape)] = NOT_LOOKED_AT
+    layer = decode_layer(mask)
+    layer[(layer == NOT_FEATURE) & decode_runs(entry.ignored, mask.shape)] = IGNORED
+    if image_digest(mask) == entry.digest:
+        layer[(layer != FEATURE) & decode_runs(entry.unseen, mask.shape)] = UNLABELLED
     return layer

@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.core.merge import HIGHEST, merge_block
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.merge import MAX_VALUE, merge_block
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.files.atomic import drafted, refuse_existing, sweep_drafts, sync_folder
+from tomoseg_tui.files.atomic import atomic_output, remove_drafts, require_writable, sync_folder
 from tomoseg_tui.io.formats import MRC_SUFFIXES, open_volume
 from tomoseg_tui.io.mrc import MrcWriter, copy_sparse
 from tomoseg_tui.io.volume_reader import VolumeReader
@@ -28,10 +28,10 @@ from tomoseg_tui.project.records import (
     read_record,
     write_record,
 )
-from tomoseg_tui.project.software_versions import tested_versions
-from tomoseg_tui.workflow.job_interface import FinishedSlabs, Reporter, slab_ranges, stop_if_asked
-from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised
-from tomoseg_tui.workflow.volume_names import Ranges, common_ranges
+from tomoseg_tui.project.software_versions import library_versions
+from tomoseg_tui.workflow.job_interface import FinishedSlabs, Reporter, slab_ranges, stop_if_requested
+from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
+from tomoseg_tui.workflow.volume_names import ZRanges, intersect_ranges
 
 SLAB = 8
 """Slices that are settled, put on disk and listed together."""
@@ -55,13 +55,13 @@ class MergeRequest(msgspec.Struct, frozen=True):
     """Empty if some are still to be made; then `words` names all."""
     name: str = "merged"
     output: str | None = None
-    """Also written to this file, as `ProjectLayout.kept` names it."""
+    """Also written to this file, as `ProjectLayout.stored_path` names it."""
     force: bool = False
     words: tuple[str, ...] = ()
     """``RUN[:FEATURE]=T`` of maps that other jobs are still to make; read when the merge begins."""
 
 
-class _Prepared(msgspec.Struct, frozen=True):
+class _OutputHeader(msgspec.Struct, frozen=True):
     """Which maps the labels in the making are of."""
 
     maps: list[MapSidecar]
@@ -79,12 +79,12 @@ class _SlabNote(msgspec.Struct, frozen=True):
 def merge_request(
     project: Project,
     tomogram: str,
-    words: Sequence[str],
+    map_specs: Sequence[str],
     *,
     name: str,
     output: Path | None,
     force: bool,
-    promised: Promised = NOTHING,
+    pending: PendingOutputs = NO_PENDING_OUTPUTS,
 ) -> MergeRequest:
     """Read ``RUN[:FEATURE]=T`` words and check them, before a job is made of them.
 
@@ -93,7 +93,7 @@ def merge_request(
     project : Project
     tomogram : str
         Whose maps compete.
-    words : sequence of str
+    map_specs : sequence of str
         The k-th map becomes label k.
     name : str
         Of the label volume.
@@ -101,7 +101,7 @@ def merge_request(
         Where it is written too.
     force : bool
         Replace what is there.
-    promised : Promised
+    pending : Promised
         Maps that will be there when the merge begins.
 
     Raises
@@ -109,20 +109,22 @@ def merge_request(
     TomosegError
         If a map does not exist, a threshold is none, or a name is taken by a map.
     """
-    project.refuse_newer()
-    if not 1 <= len(words) <= HIGHEST:
-        raise UsageError(f"{len(words)} maps are named.", "Name 1 to 127: --map RUN=card")
-    if tomogram not in promised.tomograms:
-        catalog.tomogram(project.layout, tomogram)
+    project.require_current_format()
+    if not 1 <= len(map_specs) <= MAX_VALUE:
+        raise UsageError(f"{len(map_specs)} maps are named.", "Name 1 to 127: --map RUN=card")
+    if tomogram not in pending.tomograms:
+        catalog.load_tomogram(project.layout, tomogram)
     check_label_name(project, tomogram, name)
     if output is not None:
-        refuse_result(output, force=force)
-    kept = None if output is None else project.layout.kept(output)
-    known = [word for word in words if (tomogram, _parts(word)[0]) not in promised.maps]
-    choices = tuple(_choice(project, tomogram, word) for word in known)
-    if len(known) < len(words):
-        return MergeRequest(tomogram, (), name, kept, force, tuple(words))
-    return MergeRequest(tomogram, choices, name, kept, force)
+        require_result_path(output, force=force)
+    output_text = None if output is None else project.layout.stored_path(output)
+    existing_specs = [
+        map_spec for map_spec in map_specs if (tomogram, _parse_map_spec(map_spec)[0]) not in pending.maps
+    ]
+    choices = tuple(_map_choice(project, tomogram, map_spec) for map_spec in existing_specs)
+    if len(existing_specs) < len(map_specs):
+        return MergeRequest(tomogram, (), name, output_text, force, tuple(map_specs))
+    return MergeRequest(tomogram, choices, name, output_text, force)
 
 
 def check_label_name(project: Project, tomogram: str, name: str) -> None:
@@ -138,22 +140,22 @@ def check_label_name(project: Project, tomogram: str, name: str) -> None:
         raise ProjectError(f"{tomogram}/{name} is a map already.", "Choose another --name.")
 
 
-def _choice(project: Project, tomogram: str, word: str) -> MapChoice:
-    run, feature, threshold = _parts(word)
-    sidecar = _map_of(project, tomogram, run, feature)
+def _map_choice(project: Project, tomogram: str, map_spec: str) -> MapChoice:
+    run, feature, threshold = _parse_map_spec(map_spec)
+    sidecar = _find_map(project, tomogram, run, feature)
     return MapChoice(sidecar.run, sidecar.feature, sidecar.threshold if threshold is None else threshold)
 
 
-def _parts(word: str) -> tuple[str, str | None, float | None]:
+def _parse_map_spec(map_spec: str) -> tuple[str, str | None, float | None]:
     """Return run, feature and threshold, None for those that are not said or those of the card."""
-    named, equals, threshold = word.rpartition("=")
-    run, _, feature = named.partition(":")
+    map_name, equals, threshold = map_spec.rpartition("=")
+    run, _, feature = map_name.partition(":")
     if not equals or not run:
-        raise UsageError(f"--map {word} is not understood.", "Write it as RUN=0.5, RUN:FEATURE=0.5 or RUN=card.")
-    return run, feature or None, None if threshold == "card" else threshold_of(threshold)
+        raise UsageError(f"--map {map_spec} is not understood.", "Write it as RUN=0.5, RUN:FEATURE=0.5 or RUN=card.")
+    return run, feature or None, None if threshold == "card" else parse_threshold(threshold)
 
 
-def threshold_of(text: str) -> float:
+def parse_threshold(text: str) -> float:
     """Read a threshold.
 
     Raises
@@ -170,21 +172,21 @@ def threshold_of(text: str) -> float:
     return value
 
 
-def _map_of(project: Project, tomogram: str, run: str, feature: str | None) -> MapSidecar:
-    made = [sidecar for _, sidecar in catalog.maps_of(project.layout, tomogram) if sidecar.run == run]
-    fitting = [sidecar for sidecar in made if feature in {None, sidecar.feature}]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        named = ", ".join(f"{run}:{sidecar.feature}" for sidecar in fitting)
-        raise UsageError(f"{run} has several maps of {tomogram}: {named}.", "Say which: --map RUN:FEATURE=T")
-    if not made:
-        catalog.network(project.layout, run)
-    wanted = f"{run}:{feature}" if feature else run
-    raise ProjectError(f"There is no map of {tomogram} by {wanted}.", f"Make it: tomoseg apply {run} {tomogram}")
+def _find_map(project: Project, tomogram: str, run: str, feature: str | None) -> MapSidecar:
+    run_sidecars = [sidecar for _, sidecar in catalog.maps_of(project.layout, tomogram) if sidecar.run == run]
+    matching = [sidecar for sidecar in run_sidecars if feature in {None, sidecar.feature}]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        options = ", ".join(f"{run}:{sidecar.feature}" for sidecar in matching)
+        raise UsageError(f"{run} has several maps of {tomogram}: {options}.", "Say which: --map RUN:FEATURE=T")
+    if not run_sidecars:
+        catalog.load_network_card(project.layout, run)
+    map_text = f"{run}:{feature}" if feature else run
+    raise ProjectError(f"There is no map of {tomogram} by {map_text}.", f"Make it: tomoseg apply {run} {tomogram}")
 
 
-def run_merge(project: Project, asked: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+def run_merge(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Carry out a merge job.
 
     Returns
@@ -192,10 +194,10 @@ def run_merge(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
     dict
         ``file``, ``labels`` and ``conflicts``, as `merge --json` prints them.
     """
-    request = _with_maps(project, msgspec.convert(asked, MergeRequest))
+    request = _resolve_maps(project, msgspec.convert(raw_request, MergeRequest))
     paths = [project.layout.map_file(request.tomogram, choice.run, choice.feature) for choice in request.maps]
     sidecars = [read_record(sidecar_of(path), MapSidecar) for path in paths]
-    record = catalog.tomogram(project.layout, request.tomogram)
+    record = catalog.load_tomogram(project.layout, request.tomogram)
     draft = reporter.partial / "labels.mrc"
     readers = [open_volume(path, byte_sign="signed") for path in paths]
     try:
@@ -210,33 +212,35 @@ def run_merge(project: Project, asked: dict[str, Any], reporter: Reporter) -> di
     finally:
         for reader in readers:
             reader.close()
-    filled = _filled(sidecars)
+    filled = _filled_slices(sidecars)
     if filled != [(0, record.shape_zyx[0])]:
-        reporter.log(f"All maps together fill z {_in_words(filled)}; elsewhere only those that are filled compete.")
+        reporter.log(
+            f"All maps together fill z {_format_ranges(filled)}; elsewhere only those that are filled compete."
+        )
     sidecar = _sidecar(request, sidecars, finished, filled)
     target = project.layout.label_file(request.tomogram, request.name)
-    publish(draft, target, sidecar)
+    publish_volume(draft, target, sidecar)
     return _result(project, request, target, sidecar, reporter.partial / "output_begun")
 
 
-def _with_maps(project: Project, request: MergeRequest) -> MergeRequest:
+def _resolve_maps(project: Project, request: MergeRequest) -> MergeRequest:
     """Look up maps that were still to be made when they were named."""
     if not request.words:
         return request
     check_label_name(project, request.tomogram, request.name)
-    choices = tuple(_choice(project, request.tomogram, word) for word in request.words)
+    choices = tuple(_map_choice(project, request.tomogram, map_spec) for map_spec in request.words)
     return msgspec.structs.replace(request, maps=choices)
 
 
-def _prepare(draft: Path, grid: Grid, sidecars: list[MapSidecar]) -> FinishedSlabs:
+def _prepare(draft: Path, grid: VoxelGrid, sidecars: list[MapSidecar]) -> FinishedSlabs:
     """Make the file that slabs are written into; those of a stopped job stay if they are of the same maps."""
-    noted, finished = draft.with_name("prepared.json"), draft.with_name("finished.jsonl")
-    prepared = _Prepared(sidecars)
-    if not (draft.exists() and noted.exists() and read_record(noted, _Prepared) == prepared):
-        noted.unlink(missing_ok=True)
+    header_file, finished = draft.with_name("prepared.json"), draft.with_name("finished.jsonl")
+    header = _OutputHeader(sidecars)
+    if not (draft.exists() and header_file.exists() and read_record(header_file, _OutputHeader) == header):
+        header_file.unlink(missing_ok=True)
         finished.unlink(missing_ok=True)
         MrcWriter(draft, grid, np.dtype(np.int8), title="tomoseg labels").close()
-        write_record(noted, prepared)
+        write_record(header_file, header)
     return FinishedSlabs(finished)
 
 
@@ -248,21 +252,21 @@ def _merge_slabs(
     reporter: Reporter,
 ) -> None:
     slabs = slab_ranges(0, readers[0].grid.shape_zyx[0], SLAB)
-    done = finished.all()
-    out = MrcWriter.reopen(draft)
+    done = finished.read()
+    writer = MrcWriter.reopen(draft)
     for number, (start, stop) in enumerate(slabs):
         if number in done:
             continue
-        stop_if_asked(reporter)
-        voxels, conflicts = merge_slab(readers, thresholds, (start, stop), out)
-        out.sync()
+        stop_if_requested(reporter)
+        voxels, conflicts = merge_slab(readers, thresholds, (start, stop), writer)
+        writer.sync()
         finished.add(number, voxels=voxels.tolist(), conflicts=conflicts.tolist())
         reporter.progress((number + 1) / len(slabs), f"slices {start}-{stop - 1}")
-    out.close(minimum=0.0, maximum=float(len(readers)), mean=-1.0, rms=-1.0)  # -1: not determined (MRC2014)
+    writer.close(minimum=0.0, maximum=float(len(readers)), mean=-1.0, rms=-1.0)  # -1: not determined (MRC2014)
 
 
 def merge_slab(
-    readers: Sequence[VolumeReader], thresholds: Sequence[float], z: tuple[int, int], out: MrcWriter
+    readers: Sequence[VolumeReader], thresholds: Sequence[float], z: tuple[int, int], writer: MrcWriter
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Settle one slab in bands of rows; return voxels and conflicts by label."""
     start, stop = z
@@ -274,27 +278,27 @@ def merge_slab(
         shape = (stop - start, min(rows, ny - top), nx)
         block = merge_block([reader.read_region((start, top, 0), shape) for reader in readers], thresholds)
         if block.voxels.any():  # what nobody claims stays a hole in the file
-            out.write_region((start, top, 0), block.labels)
+            writer.write_region((start, top, 0), block.labels)
         voxels += block.voxels
         conflicts += block.conflicts
     return voxels, conflicts
 
 
-def _filled(sidecars: Sequence[MapSidecar]) -> Ranges:
+def _filled_slices(sidecars: Sequence[MapSidecar]) -> ZRanges:
     filled = list(sidecars[0].slices)
     for sidecar in sidecars[1:]:
-        filled = common_ranges(filled, sidecar.slices)
+        filled = intersect_ranges(filled, sidecar.slices)
     return filled
 
 
-def _in_words(ranges: Ranges) -> str:
+def _format_ranges(ranges: ZRanges) -> str:
     return ", ".join(f"{start}-{stop - 1}" for start, stop in ranges) or "nothing"
 
 
 def _sidecar(
-    request: MergeRequest, sidecars: Sequence[MapSidecar], finished: FinishedSlabs, filled: Ranges
+    request: MergeRequest, sidecars: Sequence[MapSidecar], finished: FinishedSlabs, filled: ZRanges
 ) -> LabelSidecar:
-    notes = [msgspec.convert(note, _SlabNote) for note in finished.all().values()]
+    notes = [msgspec.convert(note, _SlabNote) for note in finished.read().values()]
     voxels = np.array([note.voxels for note in notes], np.int64).sum(axis=0)  # (k,)
     conflicts = np.array([note.conflicts for note in notes], np.int64).sum(axis=0)  # (k, k)
     return LabelSidecar(
@@ -310,12 +314,12 @@ def _sidecar(
         ],
         maps={f"{sidecar.run}.{sidecar.feature}": sidecar.weights_digest for sidecar in sidecars},
         slices=filled,
-        versions=tested_versions(),
+        versions=library_versions(),
         created=now(),
     )
 
 
-def publish(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
+def publish_volume(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
     """Put a finished volume and its sidecar in their place; what stood there is replaced.
 
     The old sidecar goes first, so that at no moment a sidecar speaks of another volume. The draft stays where it
@@ -323,17 +327,17 @@ def publish(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
     beside the target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    second, told = draft.with_name(f"_{draft.name}"), draft.with_name(f"_{draft.name}.json")
-    second.unlink(missing_ok=True)
-    second.hardlink_to(draft)
-    write_record(told, sidecar)
+    new_volume, new_sidecar = draft.with_name(f"_{draft.name}"), draft.with_name(f"_{draft.name}.json")
+    new_volume.unlink(missing_ok=True)
+    new_volume.hardlink_to(draft)
+    write_record(new_sidecar, sidecar)
     sidecar_of(target).unlink(missing_ok=True)
-    second.replace(target)
-    told.replace(sidecar_of(target))
+    new_volume.replace(target)
+    new_sidecar.replace(sidecar_of(target))
     sync_folder(target.parent)
 
 
-def refuse_result(target: Path, *, force: bool) -> None:
+def require_result_path(target: Path, *, force: bool) -> None:
     """Refuse a place for a result and its sidecar that is taken, or whose ending promises another format.
 
     Raises
@@ -349,36 +353,36 @@ def refuse_result(target: Path, *, force: bool) -> None:
             "Name a file that ends in .mrc; `tomoseg export` writes the other formats afterwards.",
         )
     for path in (target, sidecar_of(target)):
-        refuse_existing(path, force=force)
+        require_writable(path, force=force)
 
 
-def copy_out(source: Path, target: Path, sidecar: msgspec.Struct, *, begun: Path, force: bool) -> None:
+def copy_to_output(source: Path, target: Path, sidecar: msgspec.Struct, *, begun_mark: Path, force: bool) -> None:
     """Write a result also where the user wants it, with its sidecar beside it.
 
     Parameters
     ----------
     source, target : Path
     sidecar : Struct
-    begun : Path
+    begun_mark : Path
         A file in the job's folder, made with the first try: what is at `target` after that is the job's own.
     force : bool
         Replace what was there before the job.
     """
-    refuse_result(target, force=force or begun.exists())
-    begun.touch()
-    sweep_drafts(target, sidecar_of(target))
-    with drafted(target) as draft:
+    require_result_path(target, force=force or begun_mark.exists())
+    begun_mark.touch()
+    remove_drafts(target, sidecar_of(target))
+    with atomic_output(target) as draft:
         copy_sparse(source, draft)
     write_record(sidecar_of(target), sidecar)
 
 
 def _result(
-    project: Project, request: MergeRequest, target: Path, sidecar: LabelSidecar, begun: Path
+    project: Project, request: MergeRequest, target: Path, sidecar: LabelSidecar, begun_mark: Path
 ) -> dict[str, Any]:
     """Return what `merge --json` prints, the copy for the user made."""
     file = target
     if request.output is not None:
         file = project.layout.root / request.output
-        copy_out(target, file, sidecar, begun=begun, force=request.force)
-    plain = msgspec.to_builtins(sidecar)
-    return {"file": project.layout.kept(file), "labels": plain["labels"], "conflicts": plain["conflicts"]}
+        copy_to_output(target, file, sidecar, begun_mark=begun_mark, force=request.force)
+    listing = msgspec.to_builtins(sidecar)
+    return {"file": project.layout.stored_path(file), "labels": listing["labels"], "conflicts": listing["conflicts"]}

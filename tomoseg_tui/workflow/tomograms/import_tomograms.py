@@ -12,24 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.filters import FilterChain, bin_region, binned_shape
-from tomoseg_tui.core.grid import Grid
-from tomoseg_tui.core.names import check_name, name_from_file, plain_stem
-from tomoseg_tui.core.statistics import Statistics, measure, sample_bands
-from tomoseg_tui.core.tiles import DEFAULT_TILE
+from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.names import check_name, name_from_file, volume_stem
+from tomoseg_tui.core.statistics import Statistics, measure_statistics, sample_bands
+from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE
 from tomoseg_tui.errors import ProjectError, TomogramError, UnknownVoxelSizeError, UsageError
 from tomoseg_tui.files.atomic import sync_folder
-from tomoseg_tui.files.disk_space import disk_full, free_bytes, is_full
+from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full
 from tomoseg_tui.io.formats import copy_unpacked, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import Chain, FilterStep, TomogramRecord, now, write_record
+from tomoseg_tui.project.records import FilterHistory, FilterStep, TomogramRecord, now, write_record
 
 Progress = Callable[[float], None]
 """Told how much is done, from 0 to 1."""
 
-SMALLEST_BELIEVABLE_ANGSTROM = 0.5
+MIN_PLAUSIBLE_ANGSTROM = 0.5
 """Below this a header has probably been written in nm; atoms are larger."""
 
 
@@ -51,7 +51,7 @@ class ImportRequest:
     """Turn densities and polarity round."""
     byte_sign: ByteSign | None = None
     """How bytes are read: `signed`, `unsigned`, or as the header says."""
-    chain: Chain = ()
+    chain: FilterHistory = ()
     """Filters that the file has been through, where somebody knows them."""
 
     @property
@@ -61,7 +61,7 @@ class ImportRequest:
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedTomogram:
     """One tomogram that came in."""
 
     name: str
@@ -74,14 +74,14 @@ class Imported:
 class _Plan:
     name: str
     source: VolumeReader
-    grid: Grid
+    grid: VoxelGrid
     statistics: Statistics
     remarks: tuple[str, ...]
 
 
 def import_volumes(
     project: Project, files: Sequence[Path], request: ImportRequest, on_progress: Progress = lambda _done: None
-) -> list[Imported]:
+) -> list[ImportedTomogram]:
     """Import files, all or none.
 
     Parameters
@@ -107,23 +107,23 @@ def import_volumes(
     """
     if request.name is not None and len(files) > 1:
         raise UsageError(f"--name gives one name, but there are {len(files)} files.", "Import them one by one.")
-    project.refuse_newer()
+    project.require_current_format()
     plans: list[_Plan] = []
     try:
         for file in files:
             plans.append(_plan(project, file, request, {plan.name for plan in plans}))
-        return _carry_out(project, plans, request, on_progress)
+        return _write_all(project, plans, request, on_progress)
     finally:
         for plan in plans:
             plan.source.close()
 
 
-def _plan(project: Project, file: Path, request: ImportRequest, taken: set[str]) -> _Plan:
+def _plan(project: Project, file: Path, request: ImportRequest, used_names: set[str]) -> _Plan:
     """Open a file and find whatever speaks against it, before anything is written."""
-    name, remarks = _name_of(project, file, request, taken)
+    name, remarks = _choose_name(project, file, request, used_names)
     source = open_volume(file, byte_sign=request.byte_sign)
     try:
-        grid = replace(source.grid, voxel_size_angstrom=_believed_voxel_size(file, source, request))
+        grid = replace(source.grid, voxel_size_angstrom=_voxel_size(file, source, request))
         _refuse_link(file, source, request)
         statistics = _statistics(file, source)
         shape = binned_shape(grid.shape_zyx, request.factor)
@@ -133,32 +133,32 @@ def _plan(project: Project, file: Path, request: ImportRequest, taken: set[str])
     return _Plan(name, source, grid, statistics, (*remarks, *source.warnings, *_remarks(file, grid, shape, statistics)))
 
 
-def _name_of(project: Project, file: Path, request: ImportRequest, taken: set[str]) -> tuple[str, list[str]]:
+def _choose_name(project: Project, file: Path, request: ImportRequest, used_names: set[str]) -> tuple[str, list[str]]:
     remarks = []
     name = request.name
     if name is None:
         name = name_from_file(file.name)
-        if name != plain_stem(file.name):
+        if name != volume_stem(file.name):
             remarks.append(f"{file.name} is called {name} in the project.")
     check_name(name, "tomogram")
-    if name in taken or project.layout.tomogram_folder(name).exists():
+    if name in used_names or project.layout.tomogram_folder(name).exists():
         raise ProjectError(f"The name {name} is taken.", "Give another: tomoseg import FILE --name OTHER")
     return name, remarks
 
 
-def _believed_voxel_size(file: Path, source: VolumeReader, request: ImportRequest) -> float:
+def _voxel_size(file: Path, source: VolumeReader, request: ImportRequest) -> float:
     if request.voxel_size_angstrom is not None:
         return request.voxel_size_angstrom
-    said = source.grid.voxel_size_angstrom
-    if not is_believed(said):
+    header_voxel_size = source.grid.voxel_size_angstrom
+    if not is_plausible_voxel_size(header_voxel_size):
         raise UnknownVoxelSizeError(
-            f"{file.name} has voxel size {said:g} Å in its header, which nobody has set.",
+            f"{file.name} has voxel size {header_voxel_size:g} Å in its header, which nobody has set.",
             f"Say it: tomoseg import {file.name} --voxel-size 13.48 (or --voxel-size 1 if it really is 1).",
         )
-    return said
+    return header_voxel_size
 
 
-def is_believed(voxel_size_angstrom: float) -> bool:
+def is_plausible_voxel_size(voxel_size_angstrom: float) -> bool:
     """Tell whether a voxel size in a header, Å/voxel, was set by somebody: programs leave 0 or 1 there."""
     return np.isfinite(voxel_size_angstrom) and voxel_size_angstrom > 0 and abs(voxel_size_angstrom - 1) >= 1e-6
 
@@ -175,56 +175,60 @@ def _refuse_link(file: Path, source: VolumeReader, request: ImportRequest) -> No
 
 
 def _statistics(file: Path, source: VolumeReader) -> Statistics:
-    statistics = measure(source, sample_bands(source.grid.shape_zyx))
+    statistics = measure_statistics(source, sample_bands(source.grid.shape_zyx))
     if statistics.count == 0:
-        statistics = measure(source, sample_bands(source.grid.shape_zyx, budget=None), enough=1)
+        statistics = measure_statistics(source, sample_bands(source.grid.shape_zyx, budget=None), min_count=1)
     if statistics.count == 0:
         raise TomogramError(f"{file.name} holds no finite density: all is NaN or infinite.", "Export it again.")
     return statistics
 
 
-def _remarks(file: Path, grid: Grid, shape: tuple[int, int, int], statistics: Statistics) -> list[str]:
+def _remarks(file: Path, grid: VoxelGrid, shape: tuple[int, int, int], statistics: Statistics) -> list[str]:
     remarks = []
-    if min(shape[1:]) < DEFAULT_TILE:
-        remarks.append(f"{file.name} is smaller than a tile: {shape} voxels (z, y, x), a tile is {DEFAULT_TILE} wide.")
+    if min(shape[1:]) < DEFAULT_TILE_SIZE:
+        remarks.append(
+            f"{file.name} is smaller than a tile: {shape} voxels (z, y, x), a tile is {DEFAULT_TILE_SIZE} wide."
+        )
     if statistics.is_flat:
         remarks.append(f"{file.name} is flat where it was sampled: sigma is taken as 1.")
-    if statistics.odd:
+    if statistics.non_finite:
         remarks.append(f"{file.name} holds NaN or infinity; they count as the mean.")
-    if grid.voxel_size_angstrom < SMALLEST_BELIEVABLE_ANGSTROM:
+    if grid.voxel_size_angstrom < MIN_PLAUSIBLE_ANGSTROM:
         remarks.append(f"{file.name}: {grid.voxel_size_angstrom:g} Å/voxel is very small. Was nm meant?")
     return remarks
 
 
-def _carry_out(
+def _write_all(
     project: Project, plans: Sequence[_Plan], request: ImportRequest, on_progress: Progress
-) -> list[Imported]:
+) -> list[ImportedTomogram]:
     """Write all drafts, then give them their names; on any fault nothing is left."""
-    made: list[Path] = []  # drafts, and what has its name already
+    folders: list[Path] = []  # drafts, and what has its name already
     try:
         records = []
         for index, plan in enumerate(plans):
-            made.append(_draft_folder(project))
-            records.append(_write_draft(made[index], plan, request, _share(on_progress, index, len(plans))))
+            folders.append(_draft_folder(project))
+            records.append(_write_draft(folders[index], plan, request, _progress_share(on_progress, index, len(plans))))
         for index, plan in enumerate(plans):
-            made[index] = made[index].rename(project.layout.tomogram_folder(plan.name))
+            folders[index] = folders[index].rename(project.layout.tomogram_folder(plan.name))
     except BaseException as fault:
-        for folder in made:
+        for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(fault, OSError) and fault.errno in {errno.ENOTEMPTY, errno.EEXIST}:
             raise ProjectError("The name was taken while the file was copied.", "Give another: --name OTHER") from fault
-        if is_full(fault):
-            missing = _bytes_to_come(plans, request) - free_bytes(project.layout.tomograms)
-            where = project.layout.tomograms
-            raise disk_full(where, fault, missing=missing, then="import again; nothing has changed.") from fault
+        if is_disk_full(fault):
+            missing = _copy_bytes(plans, request) - free_bytes(project.layout.tomograms)
+            tomograms_folder = project.layout.tomograms
+            raise disk_full_error(
+                tomograms_folder, fault, missing=missing, next_step="import again; nothing has changed."
+            ) from fault
         if isinstance(fault, OSError):
             raise ProjectError(f"The import failed: {fault.strerror}.", "Make room, or check the rights.") from fault
         raise
     sync_folder(project.layout.tomograms)
-    return [Imported(plan.name, record, plan.remarks) for plan, record in zip(plans, records, strict=True)]
+    return [ImportedTomogram(plan.name, record, plan.remarks) for plan, record in zip(plans, records, strict=True)]
 
 
-def _bytes_to_come(plans: Sequence[_Plan], request: ImportRequest) -> int:
+def _copy_bytes(plans: Sequence[_Plan], request: ImportRequest) -> int:
     """Return how much room the copies take."""
     if request.link:
         return 0
@@ -239,7 +243,7 @@ def _draft_folder(project: Project) -> Path:
     return draft
 
 
-def _share(on_progress: Progress, index: int, files: int) -> Progress:
+def _progress_share(on_progress: Progress, index: int, files: int) -> Progress:
     return lambda part: on_progress((index + part) / files)
 
 
@@ -250,7 +254,7 @@ def _write_draft(draft: Path, plan: _Plan, request: ImportRequest, on_progress: 
     if request.rewrites:
         _rewrite(target, plan, request, on_progress)
         with open_volume(target) as written:
-            statistics = measure(written, sample_bands(written.grid.shape_zyx))
+            statistics = measure_statistics(written, sample_bands(written.grid.shape_zyx))
     elif not request.link:
         copy_unpacked(plan.source.path, target, on_progress)
     record = _record(plan, statistics, request)
@@ -274,19 +278,19 @@ def _record(plan: _Plan, statistics: Statistics, request: ImportRequest) -> Tomo
         mean=statistics.mean,
         sigma=statistics.sigma,
         chain=request.chain,
-        chain_angstrom=tuple(_in_angstrom(step, plan.grid) for step in request.chain),
+        chain_angstrom=tuple(_describe_in_angstrom(step, plan.grid) for step in request.chain),
         made_from=plan.source.path.name,
         binned=request.factor,
         imported=now(),
     )
 
 
-def _in_angstrom(step: FilterStep, grid: Grid) -> dict[str, float | None]:
+def _describe_in_angstrom(step: FilterStep, grid: VoxelGrid) -> dict[str, float | None]:
     chain = FilterChain(step.lowpass, step.highpass, step.clamp)
     return chain.describe(grid.voxel_size_angstrom, grid.shape_zyx[2])
 
 
-def binned_grid(grid: Grid, factor: int) -> Grid:
+def binned_grid(grid: VoxelGrid, factor: int) -> VoxelGrid:
     """Return the grid after averaging `factor` voxels along each axis; the remainder is cropped.
 
     The origin stays: it is the corner of the volume, and the corner does not move.
@@ -294,7 +298,7 @@ def binned_grid(grid: Grid, factor: int) -> Grid:
     if factor == 1:
         return grid
     nx, ny, nz = grid.nstart_xyz
-    return Grid(
+    return VoxelGrid(
         binned_shape(grid.shape_zyx, factor),
         grid.voxel_size_angstrom * factor,
         grid.origin_xyz_angstrom,
@@ -311,11 +315,11 @@ def _file_name(plan: _Plan, request: ImportRequest) -> str:
 
 def _rewrite(target: Path, plan: _Plan, request: ImportRequest, on_progress: Progress) -> None:
     factor, grid = request.factor, binned_grid(plan.grid, request.factor)
-    with MrcWriter(target, grid, np.dtype(np.float32)) as out:
+    with MrcWriter(target, grid, np.dtype(np.float32)) as writer:
         for z in range(grid.shape_zyx[0]):
             slab = plan.source.read_slices(z * factor, (z + 1) * factor).astype(np.float32)
             values = bin_region(_finite(slab, plan.statistics.mean), factor)  # (1, y, x)
-            out.write_slices(z, -values if request.invert else values)
+            writer.write_slices(z, -values if request.invert else values)
             on_progress((z + 1) / grid.shape_zyx[0])
 
 

@@ -12,15 +12,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import Grid
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.files.atomic import drafted
+from tomoseg_tui.files.atomic import atomic_output
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.project.records import TomogramRecord, read_record, write_record
 from tomoseg_tui.workflow.job_interface import FinishedSlabs
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class VersionOutputHeader(msgspec.Struct, frozen=True):
     """What a version in the making is made of, and how."""
 
     record: TomogramRecord
@@ -51,8 +51,8 @@ class VersionFolder:
         self.draft = folder / "version"
         """Becomes the tomogram's folder."""
         self.volume = self.draft / f"{name}.mrc"
-        self._prepared = folder / "prepared.json"
-        self._list = FinishedSlabs(folder / "finished.jsonl")
+        self._header_file = folder / "prepared.json"
+        self._finished = FinishedSlabs(folder / "finished.jsonl")
         self._pieces: set[tuple[int, ...]] = set()
 
     @property
@@ -68,19 +68,19 @@ class VersionFolder:
     @property
     def is_begun(self) -> bool:
         """True if there is a version of an earlier life, whatever it was made of."""
-        return self._prepared.exists()
+        return self._header_file.exists()
 
-    def goes_on_with(self, prepared: Prepared) -> bool:
+    def resume(self, header: VersionOutputHeader) -> bool:
         """Take up what is kept if it was made of the same; tell whether it was."""
         try:
-            same = read_record(self._prepared, Prepared) == prepared
+            is_same = read_record(self._header_file, VersionOutputHeader) == header
             MrcWriter.reopen(self.volume).close()
         except TomosegError:
             return False
-        if same:
-            self._pieces = {_corner(note) for note in self._list.all().values()}
+        if is_same:
+            self._pieces = {_corner(note) for note in self._finished.read().values()}
             self._remove_half_written()
-        return same
+        return is_same
 
     def _remove_half_written(self) -> None:
         """Leave nothing but the volume in the folder that becomes the version: the record is written last."""
@@ -88,35 +88,35 @@ class VersionFolder:
             if path != self.volume:
                 path.unlink()
 
-    def begin(self, prepared: Prepared, grid: Grid, title: str) -> None:
+    def begin(self, header: VersionOutputHeader, grid: VoxelGrid, title: str) -> None:
         """Make an empty version; whatever was kept is gone."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._pieces = set()
         self.draft.mkdir(parents=True)
-        with MrcWriter(self.volume, grid, np.dtype(np.float32), title=title) as out:
-            out.sync()
-        write_record(self._prepared, prepared)
+        with MrcWriter(self.volume, grid, np.dtype(np.float32), title=title) as writer:
+            writer.sync()
+        write_record(self._header_file, header)
 
-    def found(self, reading: str) -> NDArray[Any] | None:
+    def load_result(self, reading: str) -> NDArray[Any] | None:
         """Return what a reading of the whole tomogram has found; None if it has not come to its end."""
         path = self._folder / f"{reading}.npy"
-        found: NDArray[Any] | None = np.load(path, allow_pickle=False) if path.exists() else None
-        return found
+        values: NDArray[Any] | None = np.load(path, allow_pickle=False) if path.exists() else None
+        return values
 
-    def keep(self, reading: str, found: NDArray[Any]) -> None:
+    def save_result(self, reading: str, values: NDArray[Any]) -> None:
         """Put on disk what a reading has found."""
-        with drafted(self._folder / f"{reading}.npy") as draft, draft.open("wb") as stream:
-            np.save(stream, found, allow_pickle=False)
+        with atomic_output(self._folder / f"{reading}.npy") as draft, draft.open("wb") as stream:
+            np.save(stream, values, allow_pickle=False)
 
-    def has_piece(self, corner_zyx: tuple[int, int, int]) -> bool:
+    def has_block(self, corner_zyx: tuple[int, int, int]) -> bool:
         """Tell whether the piece that begins at a corner is on disk."""
         return corner_zyx in self._pieces
 
-    def add_piece(self, corner_zyx: tuple[int, int, int], values: NDArray[Any], out: MrcWriter) -> None:
+    def add_piece(self, corner_zyx: tuple[int, int, int], values: NDArray[Any], writer: MrcWriter) -> None:
         """Write a piece, and list it when it is on disk."""
-        out.write_region(corner_zyx, values)
-        out.sync()
-        self._list.add(len(self._pieces), corner_zyx=corner_zyx)
+        writer.write_region(corner_zyx, values)
+        writer.sync()
+        self._finished.add(len(self._pieces), corner_zyx=corner_zyx)
         self._pieces.add(corner_zyx)
 
     def remove(self) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core import filters
 from tomoseg_tui.core.filters import NO_FILTER, FilterChain, preprocess
 from tomoseg_tui.core.names import check_name, version_name
-from tomoseg_tui.core.statistics import measure, sample_bands
+from tomoseg_tui.core.statistics import measure_statistics, sample_bands
 from tomoseg_tui.errors import ProjectError, TomogramError, UsageError
 from tomoseg_tui.files.atomic import sync_folder
 from tomoseg_tui.io.formats import open_volume
@@ -21,9 +21,9 @@ from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, now, write_record
-from tomoseg_tui.workflow.job_interface import Reporter, stop_if_asked
+from tomoseg_tui.workflow.job_interface import Reporter, stop_if_requested
 from tomoseg_tui.workflow.tomograms.import_tomograms import binned_grid
-from tomoseg_tui.workflow.tomograms.preprocess_output import Prepared, VersionFolder
+from tomoseg_tui.workflow.tomograms.preprocess_output import VersionFolder, VersionOutputHeader
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 
@@ -57,14 +57,14 @@ class PreprocessRequest(msgspec.Struct, frozen=True):
         return version_name(name, "_".join(parts))
 
 
-def check_preprocess(project: Project, request: PreprocessRequest, *, promised: Collection[str] = frozenset()) -> None:
+def check_preprocess(project: Project, request: PreprocessRequest, *, pending: Collection[str] = frozenset()) -> None:
     """Refuse what cannot be done, before a job is made of it.
 
     Parameters
     ----------
     project : Project
     request : PreprocessRequest
-    promised : collection of str
+    pending : collection of str
         Tomograms that will be there when the job begins.
 
     Raises
@@ -72,7 +72,7 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, promised: 
     TomosegError
         If a tomogram is unknown, a name is taken, nothing would be done, or a setting is out of range.
     """
-    project.refuse_newer()
+    project.require_current_format()
     if not request.filtered and request.factor == 1:
         raise UsageError("--no-filter without --bin does nothing.", "Give --bin 2, or leave --no-filter out.")
     if not (0 <= request.lowpass <= 1 and 0 <= request.highpass < np.inf and 0 <= request.clamp < np.inf):
@@ -82,11 +82,11 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, promised: 
         )
     targets = [check_name(request.target(name), "tomogram") for name in request.tomograms]
     for name, target in zip(request.tomograms, targets, strict=True):
-        if project.layout.tomogram_folder(target).exists() or targets.count(target) > 1 or target in promised:
+        if project.layout.tomogram_folder(target).exists() or targets.count(target) > 1 or target in pending:
             raise ProjectError(f"The name {target} is taken.", "Choose another --tag, or remove it first.")
-        if name in promised:
+        if name in pending:
             continue
-        record = catalog.tomogram(project.layout, name)
+        record = catalog.load_tomogram(project.layout, name)
         catalog.volume_path(project.layout, name, record)
         if min(record.shape_zyx) < request.factor:
             raise TomogramError(
@@ -95,17 +95,17 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, promised: 
             )
 
 
-def run_preprocess(project: Project, asked: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+def run_preprocess(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Carry out a preprocess job; a tomogram that is there already is passed over."""
-    request = msgspec.convert(asked, PreprocessRequest)
-    made = []
+    request = msgspec.convert(raw_request, PreprocessRequest)
+    versions = []
     for index, name in enumerate(request.tomograms):
         target = request.target(name)
-        made.append(target)
+        versions.append(target)
         if not project.layout.tomogram_folder(target).exists():
             _preprocess_one(project, request, name, reporter, index)
         reporter.progress((index + 1) / len(request.tomograms), f"{target} is done")
-    return {"tomograms": made}
+    return {"tomograms": versions}
 
 
 @dataclass(frozen=True)
@@ -123,56 +123,58 @@ class _Regions:
 
 
 def _preprocess_one(project: Project, request: PreprocessRequest, name: str, reporter: Reporter, index: int) -> None:
-    record, target = catalog.tomogram(project.layout, name), request.target(name)
+    record, target = catalog.load_tomogram(project.layout, name), request.target(name)
     path = catalog.volume_path(project.layout, name, record)
-    version = _version(request, name, record, path, reporter)
+    version = _open_version(request, name, record, path, reporter)
 
     def on_piece(done: int, pieces: int) -> None:
-        stop_if_asked(reporter)
+        stop_if_requested(reporter)
         reporter.progress((index + done / pieces) / len(request.tomograms), f"{name} to {target}")
 
     with (
         open_volume(path, byte_sign=byte_sign_of(record)) as source,
-        MrcWriter.reopen(version.volume) as out,
+        MrcWriter.reopen(version.volume) as writer,
     ):
-        made = preprocess(
+        blocks = preprocess(
             _Regions(source), request.chain, factor=request.factor, scale=record.scale,
-            piece_voxels=filters.PIECE_VOXELS, on_piece=on_piece, kept=version,
+            block_voxels=filters.BLOCK_VOXELS, on_block=on_piece, checkpoint=version,
         )  # fmt: skip
-        for corner, values in made:
-            version.add_piece(corner, values, out)
-    write_record(version.draft / "tomogram.json", _record(request, name, record, version.volume))
+        for corner, values in blocks:
+            version.add_piece(corner, values, writer)
+    write_record(version.draft / "tomogram.json", _version_record(request, name, record, version.volume))
     version.draft.rename(project.layout.tomogram_folder(target))
     sync_folder(project.layout.tomograms)
     version.remove()
 
 
-def _version(
+def _open_version(
     request: PreprocessRequest, name: str, record: TomogramRecord, path: Path, reporter: Reporter
 ) -> VersionFolder:
     """Return a version that goes on where it was cut off, or begins; say which, if it was begun before."""
-    facts, target = path.stat(), request.target(name)
+    file_stat, target = path.stat(), request.target(name)
     chain = asdict(request.chain)
-    prepared = Prepared(record, facts.st_size, facts.st_mtime_ns, chain, request.factor, filters.PIECE_VOXELS)
+    header = VersionOutputHeader(
+        record, file_stat.st_size, file_stat.st_mtime_ns, chain, request.factor, filters.BLOCK_VOXELS
+    )
     version = VersionFolder(reporter.partial / target, target)
-    if version.goes_on_with(prepared):
+    if version.resume(header):
         if version.readings or version.pieces:
-            told = f"{version.readings} whole readings of {name} and {version.pieces} finished pieces are kept"
-            reporter.log(f"{target} goes on: {told}.")
+            progress_text = f"{version.readings} whole readings of {name} and {version.pieces} finished pieces are kept"
+            reporter.log(f"{target} goes on: {progress_text}.")
         return version
     if version.is_begun:
         reporter.log(f"{target} begins anew: {name} or the filters are others than those of what was kept of it.")
-    version.begin(prepared, binned_grid(record.grid, request.factor), f"tomoseg preprocess {name}"[:80])
+    version.begin(header, binned_grid(record.grid, request.factor), f"tomoseg preprocess {name}"[:80])
     return version
 
 
-def _record(request: PreprocessRequest, name: str, record: TomogramRecord, made: Path) -> TomogramRecord:
+def _version_record(request: PreprocessRequest, name: str, record: TomogramRecord, volume_path: Path) -> TomogramRecord:
     grid, step = binned_grid(record.grid, request.factor), request.step
-    with open_volume(made) as volume:
-        statistics = measure(volume, sample_bands(grid.shape_zyx))
+    with open_volume(volume_path) as volume:
+        statistics = measure_statistics(volume, sample_bands(grid.shape_zyx))
     described = [request.chain.describe(grid.voxel_size_angstrom, grid.shape_zyx[2])] if step is not None else []
     return TomogramRecord(
-        file=made.name,
+        file=volume_path.name,
         shape_zyx=grid.shape_zyx,
         voxel_size_angstrom=grid.voxel_size_angstrom,
         origin_xyz_angstrom=grid.origin_xyz_angstrom,

@@ -7,38 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.filters import FilterChain, binned_shape, preprocess
-from tomoseg_tui.core.grid import DensityScale, Grid
+from tomoseg_tui.core.grid import DensityScale, VoxelGrid
 from tomoseg_tui.core.smoothing import gaussian_taps
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord
-from tomoseg_tui.workflow.annotations.import_annotations import cut_slice
+from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 MIDDLE_EDGE = 512
 """Pixels along an edge of the part that is looked at; more would not fit a terminal."""
-MOST_HALO_SLICES = 12
+MAX_HALO_SLICES = 12
 """Slices above and below the middle one that a preview of filters reads at most, so that it takes a moment only."""
 FLAT_SHARE = 0.05
 """A tile that spreads less than this share of its tomogram's sigma shows nothing."""
 
 
 @dataclass(frozen=True)
-class FileFacts:
+class VolumeHeader:
     """What the header of a file says."""
 
-    grid: Grid
+    grid: VoxelGrid
     kind: str
     warnings: tuple[str, ...]
     compressed: bool
 
 
-def read_file_facts(path: Path, *, byte_sign: ByteSign | None = None) -> FileFacts:
+def read_volume_header(path: Path, *, byte_sign: ByteSign | None = None) -> VolumeHeader:
     """Read what the header of a file says; an archive is unpacked for it.
 
     Raises
@@ -47,31 +47,33 @@ def read_file_facts(path: Path, *, byte_sign: ByteSign | None = None) -> FileFac
         As `io.formats.open_volume`.
     """
     with open_volume(path, byte_sign=byte_sign) as reader:
-        return FileFacts(reader.grid, reader.kind, reader.warnings, reader.compressed)
+        return VolumeHeader(reader.grid, reader.kind, reader.warnings, reader.compressed)
 
 
-def _open(project: Project, name: str) -> tuple[VolumeReader, TomogramRecord]:
-    record = catalog.tomogram(project.layout, name)
+def _open_tomogram(project: Project, name: str) -> tuple[VolumeReader, TomogramRecord]:
+    record = catalog.load_tomogram(project.layout, name)
     return open_volume(catalog.volume_path(project.layout, name, record), byte_sign=byte_sign_of(record)), record
 
 
-def _middle(shape_zyx: tuple[int, int, int], halo: int, edge: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def _middle_region(
+    shape_zyx: tuple[int, int, int], halo: int, edge: int
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Return corner and shape of the middle of a volume: 2 halo + 1 slices, at most edge x edge pixels."""
-    extent = [min(n, wanted) for n, wanted in zip(shape_zyx, (2 * halo + 1, edge, edge), strict=True)]
-    z, y, x = (min(n // 2 - taken // 2, n - taken) for n, taken in zip(shape_zyx, extent, strict=True))
+    extent = [min(n, limit) for n, limit in zip(shape_zyx, (2 * halo + 1, edge, edge), strict=True)]
+    z, y, x = (min(n // 2 - length // 2, n - length) for n, length in zip(shape_zyx, extent, strict=True))
     return (z, y, x), (extent[0], extent[1], extent[2])
 
 
-def look_at_middle(project: Project, name: str) -> NDArray[np.generic]:
+def load_middle_slice(project: Project, name: str) -> NDArray[np.generic]:
     """Return the middle of a tomogram's central slice, shape (y, x), at most `MIDDLE_EDGE` each, in its own type."""
-    reader, _ = _open(project, name)
+    reader, _ = _open_tomogram(project, name)
     with reader:
-        middle: NDArray[np.generic] = reader.read_region(*_middle(reader.grid.shape_zyx, 0, MIDDLE_EDGE))[0]
+        middle: NDArray[np.generic] = reader.read_region(*_middle_region(reader.grid.shape_zyx, 0, MIDDLE_EDGE))[0]
         return middle
 
 
 @dataclass(frozen=True, eq=False)
-class FilterView:
+class FilterPreview:
     """The middle of a tomogram before and after filters."""
 
     before: NDArray[np.float32]
@@ -95,7 +97,7 @@ class _Slab:
         return self.values[tuple(slice(c, c + n) for c, n in zip(corner_zyx, shape_zyx, strict=True))]
 
 
-def preview_filters(project: Project, name: str, request: PreprocessRequest) -> FilterView:
+def preview_filters(project: Project, name: str, request: PreprocessRequest) -> FilterPreview:
     """Filter the middle of a tomogram as `preprocess` would filter all of it.
 
     Parameters
@@ -123,16 +125,16 @@ def preview_filters(project: Project, name: str, request: PreprocessRequest) -> 
     those of the middle: a picture to choose by, not the result.
     """
     chain = request.chain
-    reader, record = _open(project, name)
+    reader, record = _open_tomogram(project, name)
     with reader:
-        halo = min(gaussian_taps(chain.lowpass).size // 2 if chain.lowpass else 0, MOST_HALO_SLICES) + 1
+        halo = min(gaussian_taps(chain.lowpass).size // 2 if chain.lowpass else 0, MAX_HALO_SLICES) + 1
         shape = reader.grid.shape_zyx
         binned_shape(shape, request.factor)
-        corner, extent = _middle(shape, halo * request.factor, MIDDLE_EDGE * request.factor)
+        corner, extent = _middle_region(shape, halo * request.factor, MIDDLE_EDGE * request.factor)
         values = reader.read_region(corner, extent).astype(np.float32)  # (z, y, x)
-    shrunk = FilterChain(chain.lowpass, chain.highpass * extent[2] / shape[2], chain.clamp)
-    after = _filtered_middle(_Slab(values), shrunk, request.factor, record.scale)
-    return FilterView(values[extent[0] // 2], after)
+    scaled_chain = FilterChain(chain.lowpass, chain.highpass * extent[2] / shape[2], chain.clamp)
+    after = _filtered_middle(_Slab(values), scaled_chain, request.factor, record.scale)
+    return FilterPreview(values[extent[0] // 2], after)
 
 
 def _filtered_middle(slab: _Slab, chain: FilterChain, factor: int, scale: DensityScale) -> NDArray[np.float32]:
@@ -144,7 +146,7 @@ def _filtered_middle(slab: _Slab, chain: FilterChain, factor: int, scale: Densit
     return middle
 
 
-def is_flat(project: Project, place: Place) -> bool:
+def is_flat(project: Project, location: TileLocation) -> bool:
     """Tell whether a tile, placed or not, shows next to nothing: a hole, a masked part, a gap of the volume.
 
     Raises
@@ -152,9 +154,9 @@ def is_flat(project: Project, place: Place) -> bool:
     TomosegError
         If the tomogram is unknown or cannot be read, or the place lies outside of it.
     """
-    reader, record = _open(project, place.tomogram)
+    reader, record = _open_tomogram(project, location.tomogram)
     with reader:
-        values, inside = cut_slice(reader, place)
-    seen = values[inside].astype(np.float64)
-    seen = seen[np.isfinite(seen)]
-    return bool(seen.size == 0 or seen.std() < FLAT_SHARE * record.sigma)
+        values, inside = read_tile_values(reader, location)
+    finite = values[inside].astype(np.float64)
+    finite = finite[np.isfinite(finite)]
+    return bool(finite.size == 0 or finite.std() < FLAT_SHARE * record.sigma)

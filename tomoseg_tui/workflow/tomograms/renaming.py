@@ -13,7 +13,7 @@ from tomoseg_tui.files import locks
 from tomoseg_tui.project import catalog, stroke_log
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
-from tomoseg_tui.project.paint_locks import refuse_painted
+from tomoseg_tui.project.paint_locks import require_not_painted
 from tomoseg_tui.project.project_settings import read_settings, write_settings
 from tomoseg_tui.project.records import write_record
 
@@ -28,20 +28,20 @@ def rename_feature(project: Project, old: str, new: str) -> None:
     ProjectError
         If there is no such feature, the new name is taken, or a job is running.
     """
-    project.refuse_newer()
+    project.require_current_format()
     check_feature_name(new)
     catalog.require_feature(project, old)
-    _refuse_running_jobs(project.layout)
-    with locks.holding(project.layout.settings_claim):
+    _require_no_running_jobs(project.layout)
+    with locks.held(project.layout.settings_claim):
         settings = read_settings(project.layout.settings)
         if new in settings.features:
             raise ProjectError(f"There is a feature {new} already.", "Choose another name.")
-        _refuse_painted(project.layout, catalog.all_tiles(project.layout))
+        _require_none_painted(project.layout, catalog.all_tiles(project.layout))
         _rename_in_tiles(project.layout, old, new)
-        from tomoseg_tui.io.trainset_file import rename_feature as rename_in_training_set  # noqa: PLC0415  # HDF5
+        from tomoseg_tui.io.trainset_file import rename_trainset_feature as rename_in_training_set  # noqa: PLC0415  # HDF5
 
-        own = [*project.layout.networks.glob("*/trainset.h5"), *project.layout.audits.glob("*/trainset.h5")]
-        for path in [*project.layout.trainsets.glob("[!.]*.h5"), *own]:
+        run_trainsets = [*project.layout.networks.glob("*/trainset.h5"), *project.layout.audits.glob("*/trainset.h5")]
+        for path in [*project.layout.trainsets.glob("[!.]*.h5"), *run_trainsets]:
             rename_in_training_set(path, old, new)
         _rename_in_networks(project.layout, old, new)
         _rename_in_audits(project.layout, old, new)
@@ -53,27 +53,27 @@ def rename_feature(project: Project, old: str, new: str) -> None:
 def _rename_in_tiles(layout: ProjectLayout, old: str, new: str) -> None:
     for tile in catalog.all_tiles(layout):
         pairs = [
-            (layout.tile_state(tile.place, old), layout.tile_state(tile.place, new)),
-            (layout.annotation(tile.place, old), layout.annotation(tile.place, new)),
+            (layout.tile_state(tile.location, old), layout.tile_state(tile.location, new)),
+            (layout.annotation(tile.location, old), layout.annotation(tile.location, new)),
         ]
-        with locks.holding(layout.tile_claim(tile.place)):
-            refuse_painted(layout, tile.place)
-            _rename_in_journal(layout.strokes(tile.place), old, new)
+        with locks.held(layout.tile_claim(tile.location)):
+            require_not_painted(layout, tile.location)
+            _rename_in_stroke_log(layout.stroke_log(tile.location), old, new)
             for source, target in pairs:
                 if source.exists():
                     source.rename(target)
 
 
-def _rename_in_journal(strokes: Path, old: str, new: str) -> None:
+def _rename_in_stroke_log(strokes: Path, old: str, new: str) -> None:
     """Let what was painted be of the new name; a rename that was cut short has perhaps done so already."""
-    known = stroke_log.read_journal(strokes)
-    if known is not None and any(line.feature == old for line in known.lines):
-        stroke_log.note(strokes, stroke_log.RENAMED, old, new)
+    log = stroke_log.read_stroke_log(strokes)
+    if log is not None and any(line.feature == old for line in log.entries):
+        stroke_log.append_event(strokes, stroke_log.RENAMED, old, new)
 
 
 def _rename_in_networks(layout: ProjectLayout, old: str, new: str) -> None:
     for run in catalog.network_names(layout):
-        card = catalog.network(layout, run)
+        card = catalog.load_network_card(layout, run)
         if old in card.features:
             features = {new if name == old else name: score for name, score in card.features.items()}
             write_record(layout.network_card(run), msgspec.structs.replace(card, features=features))
@@ -81,7 +81,7 @@ def _rename_in_networks(layout: ProjectLayout, old: str, new: str) -> None:
 
 def _rename_in_audits(layout: ProjectLayout, old: str, new: str) -> None:
     for name in catalog.audit_names(layout):
-        report = catalog.audit(layout, name)
+        report = catalog.load_audit_report(layout, name)
         if old in report.features:
             features = tuple(new if feature == old else feature for feature in report.features)
             tiles = tuple(
@@ -92,12 +92,12 @@ def _rename_in_audits(layout: ProjectLayout, old: str, new: str) -> None:
 
 def _rename_in_results(layout: ProjectLayout, old: str, new: str) -> None:
     for tomogram in catalog.tomogram_names(layout):
-        for path, made in list(catalog.maps_of(layout, tomogram)):
-            if made.feature == old:
-                target = layout.map_file(tomogram, made.run, new)
+        for path, sidecar in list(catalog.maps_of(layout, tomogram)):
+            if sidecar.feature == old:
+                target = layout.map_file(tomogram, sidecar.run, new)
                 path.rename(target)
                 sidecar_of(path).unlink()
-                write_record(sidecar_of(target), msgspec.structs.replace(made, feature=new))
+                write_record(sidecar_of(target), msgspec.structs.replace(sidecar, feature=new))
         for path, labels in list(catalog.labels_of(layout, tomogram)):
             entries = {
                 number: msgspec.structs.replace(entry, feature=new) if entry.feature == old else entry
@@ -106,22 +106,22 @@ def _rename_in_results(layout: ProjectLayout, old: str, new: str) -> None:
             write_record(sidecar_of(path), msgspec.structs.replace(labels, labels=entries))
 
 
-def _refuse_running_jobs(layout: ProjectLayout) -> None:
+def _require_no_running_jobs(layout: ProjectLayout) -> None:
     """Refuse to move what a living job may be writing."""
-    held = [claim.parent.name for claim in layout.jobs.glob("*/claim.json") if locks.is_held(claim)]
-    if held:
-        raise ProjectError(f"Job {held[0]} is running.", f"Wait for it, or stop it: tomoseg jobs stop {held[0]}")
+    running = [claim.parent.name for claim in layout.jobs.glob("*/claim.json") if locks.is_held(claim)]
+    if running:
+        raise ProjectError(f"Job {running[0]} is running.", f"Wait for it, or stop it: tomoseg jobs stop {running[0]}")
 
 
-def _refuse_painted(layout: ProjectLayout, tiles: Sequence[Tile]) -> None:
+def _require_none_painted(layout: ProjectLayout, tiles: Sequence[Tile]) -> None:
     """Refuse to move what somebody paints."""
     for tile in tiles:
-        refuse_painted(layout, tile.place)
+        require_not_painted(layout, tile.location)
 
 
-def _rooms_of(layout: ProjectLayout, name: str) -> list[Path]:
-    rooms = (layout.tomograms, layout.tiles, layout.annotations, layout.maps, layout.labels)
-    return [room / name for room in rooms]
+def _tomogram_folders(layout: ProjectLayout, name: str) -> list[Path]:
+    parents = (layout.tomograms, layout.tiles, layout.annotations, layout.maps, layout.labels)
+    return [parent / name for parent in parents]
 
 
 def rename_tomogram(project: Project, old: str, new: str) -> None:
@@ -132,25 +132,25 @@ def rename_tomogram(project: Project, old: str, new: str) -> None:
     ProjectError
         If there is no such tomogram, the new name is taken, or a job is running.
     """
-    project.refuse_newer()
+    project.require_current_format()
     check_name(new, "tomogram")
-    record = catalog.tomogram(project.layout, old)
-    _refuse_running_jobs(project.layout)
-    _refuse_painted(project.layout, catalog.tiles_on(project.layout, old))
-    taken = [folder for folder in _rooms_of(project.layout, new) if folder.exists()]
-    if taken:
+    record = catalog.load_tomogram(project.layout, old)
+    _require_no_running_jobs(project.layout)
+    _require_none_painted(project.layout, catalog.tiles_on(project.layout, old))
+    existing = [folder for folder in _tomogram_folders(project.layout, new) if folder.exists()]
+    if existing:
         raise ProjectError(f"The name {new} is taken.", "Choose another.")
     if not record.linked:
         folder = project.layout.tomogram_folder(old)
         file = f"{new}{Path(record.file).suffix}"
         (folder / record.file).rename(folder / file)
         write_record(project.layout.tomogram_record(old), msgspec.structs.replace(record, file=file))
-    rooms = zip(_rooms_of(project.layout, old), _rooms_of(project.layout, new), strict=True)
-    for source, target in reversed(list(rooms)):
+    folder_pairs = zip(_tomogram_folders(project.layout, old), _tomogram_folders(project.layout, new), strict=True)
+    for source, target in reversed(list(folder_pairs)):
         if source.exists():
             source.rename(target)
-    for path, made in list(catalog.maps_of(project.layout, new)):
-        write_record(sidecar_of(path), msgspec.structs.replace(made, tomogram=new))
+    for path, sidecar in list(catalog.maps_of(project.layout, new)):
+        write_record(sidecar_of(path), msgspec.structs.replace(sidecar, tomogram=new))
     for path, labels in list(catalog.labels_of(project.layout, new)):
         write_record(sidecar_of(path), msgspec.structs.replace(labels, tomogram=new))
 
@@ -163,9 +163,9 @@ def remove_tomogram(project: Project, name: str) -> Path:
     Path
         Where everything is now.
     """
-    project.refuse_newer()
-    catalog.tomogram(project.layout, name)
-    _refuse_running_jobs(project.layout)
-    _refuse_painted(project.layout, catalog.tiles_on(project.layout, name))
-    folders = _rooms_of(project.layout, name)
-    return project.trash([(folder, f"{folder.parent.name}/{name}") for folder in folders])
+    project.require_current_format()
+    catalog.load_tomogram(project.layout, name)
+    _require_no_running_jobs(project.layout)
+    _require_none_painted(project.layout, catalog.tiles_on(project.layout, name))
+    folders = _tomogram_folders(project.layout, name)
+    return project.move_to_trash([(folder, f"{folder.parent.name}/{name}") for folder in folders])

@@ -7,9 +7,9 @@ from math import ceil, sqrt
 from statistics import median_low
 
 from tomoseg_tui.core.holdout import OVERLAP_SLICES
-from tomoseg_tui.core.names import tag_of
-from tomoseg_tui.core.tiles import DEFAULT_TILE, Place, Tile
-from tomoseg_tui.project.records import TomogramRecord, chain_in_words
+from tomoseg_tui.core.names import version_tag
+from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, Tile, TileLocation
+from tomoseg_tui.project.records import TomogramRecord, format_filter_chain
 
 VOXEL_SIZE_TOLERANCE = 0.05
 """Share by which voxel sizes may differ: a network refuses more."""
@@ -21,13 +21,13 @@ SCALE_FACTOR = 3.0
 class Oddity:
     """One thing that the user should look at."""
 
-    word: str
+    label: str
     """In one or two words, for a list."""
     text: str
     """In a sentence."""
 
 
-def odd_tomograms(records: Mapping[str, TomogramRecord]) -> dict[str, tuple[Oddity, ...]]:
+def tomogram_oddities(records: Mapping[str, TomogramRecord]) -> dict[str, tuple[Oddity, ...]]:
     """Find what differs between tomograms that ought to be alike.
 
     Parameters
@@ -43,101 +43,110 @@ def odd_tomograms(records: Mapping[str, TomogramRecord]) -> dict[str, tuple[Oddi
     """
     families: dict[str, list[str]] = {}
     for name in records:
-        families.setdefault(tag_of(name), []).append(name)
+        families.setdefault(version_tag(name), []).append(name)
     return {
-        name: (*_small(records[name]), *_differences(records[name], [records[other] for other in family]))
+        name: (
+            *_size_oddities(records[name]),
+            *_difference_oddities(records[name], [records[other] for other in family]),
+        )
         for family in families.values()
         for name in family
     }
 
 
-def _small(record: TomogramRecord) -> list[Oddity]:
-    if min(record.shape_zyx[1:]) >= DEFAULT_TILE:
+def _size_oddities(record: TomogramRecord) -> list[Oddity]:
+    if min(record.shape_zyx[1:]) >= DEFAULT_TILE_SIZE:
         return []
-    return [Oddity("small", f"smaller than a tile of {DEFAULT_TILE} x {DEFAULT_TILE} pixels.")]
+    return [Oddity("small", f"smaller than a tile of {DEFAULT_TILE_SIZE} x {DEFAULT_TILE_SIZE} pixels.")]
 
 
-def _differences(record: TomogramRecord, family: Sequence[TomogramRecord]) -> list[Oddity]:
-    odd = []
-    voxel = median_low([other.voxel_size_angstrom for other in family])
-    if abs(record.voxel_size_angstrom - voxel) > VOXEL_SIZE_TOLERANCE * voxel:
-        text = f"{record.voxel_size_angstrom:g} Å, in the others {voxel:g}. A network takes one of them."
-        odd.append(Oddity("voxel size", text))
-    polarity = _usual([other.polarity for other in family])
+def _difference_oddities(record: TomogramRecord, family: Sequence[TomogramRecord]) -> list[Oddity]:
+    oddities = []
+    usual_voxel_size = median_low([other.voxel_size_angstrom for other in family])
+    if abs(record.voxel_size_angstrom - usual_voxel_size) > VOXEL_SIZE_TOLERANCE * usual_voxel_size:
+        text = f"{record.voxel_size_angstrom:g} Å, in the others {usual_voxel_size:g}. A network takes one of them."
+        oddities.append(Oddity("voxel size", text))
+    polarity = _most_common([other.polarity for other in family])
     if record.polarity != polarity:
         text = f"protein {record.polarity}, in the others {polarity}. Was it declared right?"
-        odd.append(Oddity("polarity", text))
-    chain = _usual([chain_in_words(other.chain) for other in family])
-    if chain_in_words(record.chain) != chain:
-        odd.append(Oddity("filters", f"{chain_in_words(record.chain)}; in the others {chain}."))
+        oddities.append(Oddity("polarity", text))
+    chain = _most_common([format_filter_chain(other.chain) for other in family])
+    if format_filter_chain(record.chain) != chain:
+        oddities.append(Oddity("filters", f"{format_filter_chain(record.chain)}; in the others {chain}."))
     sigma = median_low([other.sigma for other in family])
     if not 1 / SCALE_FACTOR <= record.sigma / sigma <= SCALE_FACTOR:
         text = f"sigma {record.sigma:.3g}, in the others {sigma:.3g}. Networks normalise it."
-        odd.append(Oddity("scale", text))
-    return odd
+        oddities.append(Oddity("scale", text))
+    return oddities
 
 
-def _usual(values: Sequence[str]) -> str:
+def _most_common(values: Sequence[str]) -> str:
     """Return the most common value, of several the first in the alphabet."""
     counts = Counter(sorted(values))
     return max(counts, key=lambda value: counts[value])
 
 
-def odd_place(
-    place: Place, wanted: str | None, shape_zyx: tuple[int, int, int], neighbours: Sequence[Tile]
+def tile_oddities(
+    location: TileLocation, positive_feature: str | None, shape_zyx: tuple[int, int, int], neighbours: Sequence[Tile]
 ) -> tuple[Oddity, ...]:
     """Find what is odd about where a tile lies, or would lie.
 
     Parameters
     ----------
-    place : Place
+    location : Place
         The tile.
-    wanted : str or None
+    positive_feature : str or None
         A feature that it is positive for, or is meant to be; None for a negative.
     shape_zyx : tuple of int
         Of the tomogram, voxels.
     neighbours : sequence of Tile
         Tiles of the tomogram; the tile itself may be among them.
     """
-    return (*_edges(place, shape_zyx), *_overlaps(place, wanted, neighbours))
+    return (*_edge_oddities(location, shape_zyx), *_overlap_oddities(location, positive_feature, neighbours))
 
 
-def _edges(place: Place, shape_zyx: tuple[int, int, int]) -> list[Oddity]:
-    if not place.lies_in(shape_zyx):
+def _edge_oddities(location: TileLocation, shape_zyx: tuple[int, int, int]) -> list[Oddity]:
+    if not location.is_centred_in(shape_zyx):
         return [Oddity("outside", "its centre lies outside the volume.")]
-    if place.sticks_out_of(shape_zyx):
+    if location.exceeds(shape_zyx):
         return [Oddity("sticks out", "what lies outside the volume teaches nothing.")]
-    reach = turning_reach(place.size)
-    _, top, left = place.corner_zyx
-    margins = (top, left, shape_zyx[1] - top - place.size, shape_zyx[2] - left - place.size)
+    reach = rotation_margin(location.size)
+    _, top, left = location.corner_zyx
+    margins = (top, left, shape_zyx[1] - top - location.size, shape_zyx[2] - left - location.size)
     if min(margins) < reach:
         return [Oddity("near the edge", f"less than {reach} pixels around it: turned copies get empty corners.")]
     return []
 
 
-def turning_reach(size: int) -> int:
+def rotation_margin(size: int) -> int:
     """Return how far the corners of a tile turned by 45 degrees reach beyond its sides, in pixels."""
     return ceil(size * (sqrt(2) - 1) / 2)
 
 
-def _overlaps(place: Place, wanted: str | None, neighbours: Sequence[Tile]) -> list[Oddity]:
-    odd = []
+def _overlap_oddities(location: TileLocation, positive_feature: str | None, neighbours: Sequence[Tile]) -> list[Oddity]:
+    oddities = []
     for other in neighbours:
-        if wanted is None or not _overlap(place, other.place):
+        if positive_feature is None or not _tiles_overlap(location, other.location):
             continue
-        state = other.state_of(wanted)
-        at = f"{other.place.x},{other.place.y},{other.place.z}"
+        state = other.state_of(positive_feature)
+        position = f"{other.location.x},{other.location.y},{other.location.z}"
         if state is not None and not state.is_positive:
-            odd.append(Oddity("contradiction", f"the tile at {at} overlaps it and is said to hold no {wanted}."))
+            oddities.append(
+                Oddity(
+                    "contradiction", f"the tile at {position} overlaps it and is said to hold no {positive_feature}."
+                )
+            )
         elif state is None:
-            classes = [feature for feature, known in other.states.items() if known.is_positive]
-            odd += [Oddity("overlap", f"the tile at {at} of {classes[0]} overlaps it.")] if classes else []
-    return odd
+            positives = [feature for feature, other_state in other.states.items() if other_state.is_positive]
+            oddities += (
+                [Oddity("overlap", f"the tile at {position} of {positives[0]} overlaps it.")] if positives else []
+            )
+    return oddities
 
 
-def _overlap(place: Place, other: Place) -> bool:
+def _tiles_overlap(location: TileLocation, other: TileLocation) -> bool:
     """Tell whether two different tiles share pixels, within the slices that training takes for one group."""
-    reach = (place.size + other.size) / 2
-    same = (place.z, place.y, place.x) == (other.z, other.y, other.x)
-    near = abs(place.y - other.y) < reach and abs(place.x - other.x) < reach
-    return not same and near and abs(place.z - other.z) <= OVERLAP_SLICES
+    reach = (location.size + other.size) / 2
+    is_same = (location.z, location.y, location.x) == (other.z, other.y, other.x)
+    is_near = abs(location.y - other.y) < reach and abs(location.x - other.x) < reach
+    return not is_same and is_near and abs(location.z - other.z) <= OVERLAP_SLICES

@@ -8,17 +8,17 @@ import msgspec
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
-from tomoseg_tui.io.trainset_file import SetSummary, read_summary
+from tomoseg_tui.io.trainset_file import TrainsetSummary, read_summary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import FilterStep, NetworkCard, chain_in_words
-from tomoseg_tui.workflow.pending_outputs import NOTHING, Promised
-from tomoseg_tui.workflow.reserved_names import free_name, release, reserve
+from tomoseg_tui.project.records import FilterStep, NetworkCard, format_filter_chain
+from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
+from tomoseg_tui.workflow.reserved_names import free_name, release_folder, reserve_folder
 from tomoseg_tui.workflow.training import trainset as trainset_module
-from tomoseg_tui.workflow.training.lineage import earlier_of
-from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE, SetRequest
+from tomoseg_tui.workflow.training.lineage import parent_runs
+from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE, TrainsetRequest
 
-FROM_RATE = 0.1
+FINE_TUNING_RATE = 0.1
 """A training that goes on from another starts at this share of its learning rate."""
 
 
@@ -42,14 +42,16 @@ class TrainRequest(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
 
 
-def check_training(project: Project, request: TrainRequest, *, promised: Promised = NOTHING) -> SetSummary | None:
+def check_training(
+    project: Project, request: TrainRequest, *, pending: PendingOutputs = NO_PENDING_OUTPUTS
+) -> TrainsetSummary | None:
     """Refuse what cannot be trained; nothing is written.
 
     Parameters
     ----------
     project : Project
     request : TrainRequest
-    promised : Promised
+    pending : Promised
         What will be there when the training begins; what hangs on it is checked then.
 
     Returns
@@ -62,22 +64,22 @@ def check_training(project: Project, request: TrainRequest, *, promised: Promise
     TomosegError
         If a name is unknown or taken, nothing is labelled, or a setting is out of range.
     """
-    project.refuse_newer()
+    project.require_current_format()
     check_name(request.name, "run")
     if project.layout.network_folder(request.name).exists():
         raise ProjectError(f"There is a run {request.name} already.", "Choose another --name.")
     _check_numbers(request)
     network_named(request.network)
-    if promised.tomograms:
+    if pending.tomograms:
         return None
-    if request.made_from in promised.runs:
+    if request.made_from in pending.runs:
         return _summary_of(project, msgspec.structs.replace(request, made_from=None))
     summary = _summary_of(project, request)
-    check_start(project, request, summary)
+    check_parent(project, request, summary)
     return summary
 
 
-def check_start(project: Project, request: TrainRequest, summary: SetSummary) -> None:
+def check_parent(project: Project, request: TrainRequest, summary: TrainsetSummary) -> None:
     """Refuse to start from a network that is not there, or has learned something else.
 
     Raises
@@ -86,10 +88,10 @@ def check_start(project: Project, request: TrainRequest, summary: SetSummary) ->
         If it is so.
     """
     if request.made_from is not None:
-        _check_start(catalog.network(project.layout, request.made_from), summary, request)
+        _check_parent_card(catalog.load_network_card(project.layout, request.made_from), summary, request)
 
 
-def remarks_on_start(project: Project, request: TrainRequest, summary: SetSummary | None) -> list[str]:
+def parent_remarks(project: Project, request: TrainRequest, summary: TrainsetSummary | None) -> list[str]:
     """Return what the user should know of the run whose weights a training starts from.
 
     Parameters
@@ -101,21 +103,21 @@ def remarks_on_start(project: Project, request: TrainRequest, summary: SetSummar
     """
     if request.made_from is None:
         return []
-    earlier = earlier_of(project, request.made_from)
-    return [*earlier.doubts, *(_other_filters(earlier.card, summary) if summary is not None else [])]
+    parents = parent_runs(project, request.made_from)
+    return [*parents.warnings, *(_filter_remarks(parents.card, summary) if summary is not None else [])]
 
 
-def _other_filters(card: NetworkCard, summary: SetSummary) -> list[str]:
+def _filter_remarks(card: NetworkCard, summary: TrainsetSummary) -> list[str]:
     chain = tuple(FilterStep(**step) for step in summary.preprocessing)
     if chain == card.preprocessing:
         return []
-    theirs, ours = chain_in_words(card.preprocessing), chain_in_words(chain)
-    return [f"The tiles are filtered in another way ({ours}) than {card.name} was trained with ({theirs})."]
+    network_text, tiles_text = format_filter_chain(card.preprocessing), format_filter_chain(chain)
+    return [f"The tiles are filtered in another way ({tiles_text}) than {card.name} was trained with ({network_text})."]
 
 
 def _check_numbers(request: TrainRequest) -> None:
-    whole = {"--epochs": request.epochs, "--batch": request.batch}
-    for option, value in whole.items():
+    integers = {"--epochs": request.epochs, "--batch": request.batch}
+    for option, value in integers.items():
         if value is not None and value < 1:
             raise UsageError(f"{option} {value} is out of range.", "Take 1 or more.")
     if request.validation is not None and not 0 <= request.validation <= 0.5:
@@ -126,29 +128,29 @@ def _check_numbers(request: TrainRequest) -> None:
         raise UsageError(f"--seed {request.seed} is out of range.", "Take 0 to 2147483647.")
 
 
-def _summary_of(project: Project, request: TrainRequest) -> SetSummary:
+def _summary_of(project: Project, request: TrainRequest) -> TrainsetSummary:
     if request.trainset is not None:
         if request.features or request.version:
             raise UsageError(
                 "A training set has its features and versions already.", "Leave --feature and --version out."
             )
         return read_summary(trainset_module.require_training_set(project, request.trainset))
-    summary, _ = trainset_module.gather(project, request.name, set_request(request))
+    summary, _ = trainset_module.gather_tiles(project, request.name, trainset_request(request))
     return summary
 
 
-def set_request(request: TrainRequest) -> SetRequest:
+def trainset_request(request: TrainRequest) -> TrainsetRequest:
     """Return what the run's own training set is to hold."""
     share = 0.2 if request.validation is None else request.validation
-    return SetRequest(request.features, share, request.version, request.made_from)
+    return TrainsetRequest(request.features, share, request.version, request.made_from)
 
 
-def _check_start(card: NetworkCard, summary: SetSummary, request: TrainRequest) -> None:
+def _check_parent_card(card: NetworkCard, summary: TrainsetSummary, request: TrainRequest) -> None:
     """Refuse to start from a network that has learned something else."""
-    asked = network_named(request.network).name if request.network != "default" else card.network
-    if asked != card.network:
+    requested = network_named(request.network).name if request.network != "default" else card.network
+    if requested != card.network:
         raise TrainingError(
-            f"{card.name} is a network {card.network}, not {asked}.", f"Leave --network out, or say {card.network}."
+            f"{card.name} is a network {card.network}, not {requested}.", f"Leave --network out, or say {card.network}."
         )
     if tuple(card.features) != summary.features:
         raise TrainingError(
@@ -170,15 +172,15 @@ def free_run_name(project: Project, features: tuple[str, ...], trainset: str | N
 
 def reserve_run(project: Project, name: str) -> Path:
     """Make a run's folder, so that the name is taken from now on; see `reserving.reserve`."""
-    return reserve(project.layout.network_folder(name), "a run")
+    return reserve_folder(project.layout.network_folder(name), "a run")
 
 
 def release_run(project: Project, name: str) -> None:
     """Give a reserved name back, because no job has come of it."""
-    release(project.layout.network_folder(name))
+    release_folder(project.layout.network_folder(name))
 
 
 def network_listing(card: NetworkCard) -> dict[str, Any]:
     """Return a network as `networks --json` prints it."""
-    plain: dict[str, Any] = msgspec.to_builtins(card)
-    return plain
+    listing: dict[str, Any] = msgspec.to_builtins(card)
+    return listing

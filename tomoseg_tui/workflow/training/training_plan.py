@@ -11,18 +11,18 @@ from tomoseg_tui.core.network_settings import (
     steps_per_epoch,
 )
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, input_edge
-from tomoseg_tui.io.trainset_file import SetSummary, TileFacts, read_training_set
+from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary, read_training_set
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.workflow.training import trainset
-from tomoseg_tui.workflow.training.lineage import earlier_of
-from tomoseg_tui.workflow.training.split import fitted
-from tomoseg_tui.workflow.training.train_request import FROM_RATE, TrainRequest, set_request
+from tomoseg_tui.workflow.training.lineage import parent_runs
+from tomoseg_tui.workflow.training.split import apply_split
+from tomoseg_tui.workflow.training.train_request import FINE_TUNING_RATE, TrainRequest, trainset_request
 
 PASSES = 3.0
 """A step goes forward once and back with about twice the work."""
-USUAL_FLOPS_A_CORE = 4e10
+TRAINING_FLOPS_PER_CORE = 4e10
 """Operations a second that a core reaches in training; measured between 2.5e10 and 6e10 on a busy server of 2026."""
 START_SECONDS = 8.0
 """Until TensorFlow is awake and the first step is compiled."""
@@ -38,7 +38,7 @@ WORKER_BYTES = 700_000_000
 class TrainingPlan:
     """What a training would be."""
 
-    summary: SetSummary
+    summary: TrainsetSummary
     """Its tiles: how many a class, what is held out."""
     settings: TrainingSettings
     """What was asked for, else the network's usual settings."""
@@ -70,29 +70,31 @@ def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
     TomosegError
         If nothing is labelled, a name is unknown, or the tiles do not go together.
     """
-    summary, tiles, set_bytes = _tiles(project, request)
-    teaching = [tile for tile in tiles if not tile.held_out]
-    settings = training_settings(project, request, teaching=len(teaching), features=len(summary.features))
-    positive = sum(any(sign > 0 for sign in tile.signs) for tile in teaching)
-    steps = steps_per_epoch(settings, positive, len(teaching) - positive)
-    each = flops_of_step(settings, summary.tile_size, len(summary.features))
-    memory = _memory(settings, summary)
-    disk = set_bytes + _results_bytes(settings, summary)
-    return TrainingPlan(summary, settings, steps, settings.epochs * steps * each, memory, disk)
+    summary, tiles, set_bytes = _plan_tiles(project, request)
+    training_tiles = [tile for tile in tiles if not tile.held_out]
+    settings = training_settings(
+        project, request, training_tile_count=len(training_tiles), features=len(summary.features)
+    )
+    positive = sum(any(sign > 0 for sign in tile.signs) for tile in training_tiles)
+    steps = steps_per_epoch(settings, positive, len(training_tiles) - positive)
+    step_flops = flops_of_step(settings, summary.tile_size, len(summary.features))
+    memory_bytes = _memory_bytes(settings, summary)
+    disk_bytes = set_bytes + _results_bytes(settings, summary)
+    return TrainingPlan(summary, settings, steps, settings.epochs * steps * step_flops, memory_bytes, disk_bytes)
 
 
-def _tiles(project: Project, request: TrainRequest) -> tuple[SetSummary, list[TileFacts], int]:
+def _plan_tiles(project: Project, request: TrainRequest) -> tuple[TrainsetSummary, list[TileMetadata], int]:
     """Return the tiles, and the bytes of the training set that the run will have of its own."""
     if request.trainset is not None:
-        whole = read_training_set(trainset.require_training_set(project, request.trainset))
-        earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
-        summary, tiles = fitted(*whole, validation=request.validation, earlier=earlier)
-        return summary, [tile.facts for tile in tiles], 0
-    summary, tiles = trainset.gather(project, request.name, set_request(request))
-    return summary, [tile.facts for tile in tiles], sum(tile.densities.nbytes for tile in tiles)
+        training_set = read_training_set(trainset.require_training_set(project, request.trainset))
+        parents = parent_runs(project, request.made_from) if request.made_from is not None else None
+        summary, tiles = apply_split(*training_set, validation=request.validation, parents=parents)
+        return summary, [tile.metadata for tile in tiles], 0
+    summary, tiles = trainset.gather_tiles(project, request.name, trainset_request(request))
+    return summary, [tile.metadata for tile in tiles], sum(tile.densities.nbytes for tile in tiles)
 
 
-def _results_bytes(settings: TrainingSettings, summary: SetSummary) -> int:
+def _results_bytes(settings: TrainingSettings, summary: TrainsetSummary) -> int:
     """Return about what a run keeps beside its training set, and what it needs while it writes."""
     features = len(summary.features)
     weights = 4 * network_named(settings.network).parameters(features) + FILE_BYTES
@@ -101,19 +103,27 @@ def _results_bytes(settings: TrainingSettings, summary: SetSummary) -> int:
     return round(weights + 2 * checkpoint + triples)
 
 
-def training_settings(project: Project, request: TrainRequest, *, teaching: int, features: int) -> TrainingSettings:
+def training_settings(
+    project: Project, request: TrainRequest, *, training_tile_count: int, features: int
+) -> TrainingSettings:
     """Return the settings of a training on so many tiles and features: what was asked for, else the usual ones.
 
     A training that starts from another run's weights keeps its network, at a tenth of its learning rate.
     """
-    earlier = catalog.network(project.layout, request.made_from) if request.made_from is not None else None
-    usual = default_training(earlier.network if earlier is not None else request.network, teaching, features)
-    rate = request.learning_rate or (usual.learning_rate if earlier is None else earlier.learning_rate * FROM_RATE)
+    parent_card = (
+        catalog.load_network_card(project.layout, request.made_from) if request.made_from is not None else None
+    )
+    defaults = default_training(
+        parent_card.network if parent_card is not None else request.network, training_tile_count, features
+    )
+    learning_rate = request.learning_rate or (
+        defaults.learning_rate if parent_card is None else parent_card.learning_rate * FINE_TUNING_RATE
+    )
     return replace(
-        usual,
-        epochs=request.epochs or usual.epochs,
-        learning_rate=rate,
-        batch=request.batch or usual.batch,
+        defaults,
+        epochs=request.epochs or defaults.epochs,
+        learning_rate=learning_rate,
+        batch=request.batch or defaults.batch,
         seed=request.seed if request.seed is not None else project.settings.seed,
     )
 
@@ -125,16 +135,16 @@ def flops_of_step(settings: TrainingSettings, tile: int, features: int) -> float
     return PASSES * each_pass * settings.batch
 
 
-def _memory(settings: TrainingSettings, summary: SetSummary) -> int:
+def _memory_bytes(settings: TrainingSettings, summary: TrainsetSummary) -> int:
     """Return about what the worker needs: itself, the tiles twice, and what a step keeps for its way back."""
     network = network_named(settings.network)
-    tile = 4 * (2 * CONTEXT_SLICES + 1) * (summary.tile_size + 2 * CONTEXT_PIXELS) ** 2
-    kept = sum(layer.outputs / layer.reduction**2 for layer in network.convolutions(len(summary.features)))
-    step = 2 * 4 * kept * settings.batch * input_edge(network, summary.tile_size) ** 2
-    return round(WORKER_BYTES + 2 * tile * summary.tiles + step)
+    tile_bytes = 4 * (2 * CONTEXT_SLICES + 1) * (summary.tile_size + 2 * CONTEXT_PIXELS) ** 2
+    activations = sum(layer.outputs / layer.reduction**2 for layer in network.convolutions(len(summary.features)))
+    step_bytes = 2 * 4 * activations * settings.batch * input_edge(network, summary.tile_size) ** 2
+    return round(WORKER_BYTES + 2 * tile_bytes * summary.tiles + step_bytes)
 
 
-def measured_pace(card: NetworkCard, epoch_seconds: Sequence[float]) -> float | None:
+def measured_flops_per_second(card: NetworkCard, epoch_seconds: Sequence[float]) -> float | None:
     """Return the operations a second that an earlier training reached.
 
     Parameters
@@ -149,12 +159,12 @@ def measured_pace(card: NetworkCard, epoch_seconds: Sequence[float]) -> float | 
     float or None
         None if no epoch was timed.
     """
-    laps = [after - before for before, after in zip([0.0, *epoch_seconds], epoch_seconds, strict=False)]
-    laps = [lap for lap in laps[1:] or laps if lap > 0]  # the first one compiles
-    if not laps:
+    durations = [after - before for before, after in zip([0.0, *epoch_seconds], epoch_seconds, strict=False)]
+    durations = [duration for duration in durations[1:] or durations if duration > 0]  # the first one compiles
+    if not durations:
         return None
     settings = TrainingSettings(card.network, card.epochs, card.learning_rate, card.batch)
     share = card.tile_counts.trained / max(card.tiles, 1)
     positive = round(share * max(card.tile_counts.positive.values(), default=0))
     steps = steps_per_epoch(settings, positive, card.tile_counts.trained - positive)
-    return steps * flops_of_step(settings, card.tile_size, len(card.features)) / median(laps)
+    return steps * flops_of_step(settings, card.tile_size, len(card.features)) / median(durations)

@@ -10,18 +10,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_LOOKED_AT
+from tomoseg_tui.core.annotation import FEATURE, IGNORED, UNLABELLED
 from tomoseg_tui.core.holdout import pixels_to_ignore
-from tomoseg_tui.core.names import base_of, check_name
+from tomoseg_tui.core.names import base_name, check_name
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.core.tiles import FeatureState, Tile
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, TrainingError, UsageError
-from tomoseg_tui.files.atomic import drafted
+from tomoseg_tui.files.atomic import atomic_output
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.trainset_file import (
-    SetSummary,
-    SetTile,
-    TileFacts,
+    TileMetadata,
+    TrainsetSummary,
+    TrainsetTile,
     read_summary,
     read_training_set,
     write_training_set,
@@ -30,10 +30,10 @@ from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import effective_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import TomogramRecord, chain_in_words, now
-from tomoseg_tui.project.software_versions import tested_versions
-from tomoseg_tui.workflow.training.lineage import Earlier, earlier_of
-from tomoseg_tui.workflow.training.split import fitted, hold_out_tile, split
+from tomoseg_tui.project.records import TomogramRecord, format_filter_chain, now
+from tomoseg_tui.project.software_versions import library_versions
+from tomoseg_tui.workflow.training.lineage import ParentRuns, parent_runs
+from tomoseg_tui.workflow.training.split import apply_split, hold_out_tile, split_tiles
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 VOXEL_SIZE_TOLERANCE = 0.05
@@ -41,7 +41,7 @@ VOXEL_SIZE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
-class SetRequest:
+class TrainsetRequest:
     """What a training set is to hold."""
 
     features: tuple[str, ...]
@@ -65,9 +65,9 @@ class _Candidate:
     signs: tuple[int, ...]
 
 
-def build_named(
-    project: Project, name: str, request: SetRequest, on_progress: Callable[[float], None] = lambda _done: None
-) -> SetSummary:
+def build_trainset(
+    project: Project, name: str, request: TrainsetRequest, on_progress: Callable[[float], None] = lambda _done: None
+) -> TrainsetSummary:
     """Build a training set of the project.
 
     Raises
@@ -75,22 +75,22 @@ def build_named(
     ProjectError
         If the name is taken, or a feature is unknown.
     NothingLabelledError, TrainingError
-        See `build`.
+        See `build_trainset_file`.
     """
-    project.refuse_newer()
+    project.require_current_format()
     path = project.layout.trainset(check_name(name, "training set"))
     if path.exists():
         raise ProjectError(f"There is a training set {name} already.", "Choose another name.")
-    return build(project, name, request, path, on_progress)
+    return build_trainset_file(project, name, request, path, on_progress)
 
 
-def build(
+def build_trainset_file(
     project: Project,
     name: str,
-    request: SetRequest,
+    request: TrainsetRequest,
     path: Path,
     on_progress: Callable[[float], None] = lambda _done: None,
-) -> SetSummary:
+) -> TrainsetSummary:
     """Gather all tiles that say something of the features, and write them into `path`.
 
     Raises
@@ -100,32 +100,34 @@ def build(
     TrainingError
         If the tiles differ in size, or their tomograms in filters or voxel size.
     """
-    summary, tiles = gather(project, name, request, on_progress)
-    with drafted(path) as draft:
+    summary, tiles = gather_tiles(project, name, request, on_progress)
+    with atomic_output(path) as draft:
         write_training_set(draft, summary, tiles)
     return summary
 
 
-def gather(
-    project: Project, name: str, request: SetRequest, on_progress: Callable[[float], None] = lambda _done: None
-) -> tuple[SetSummary, list[SetTile]]:
-    """Return a training set without writing it; see `build`."""
+def gather_tiles(
+    project: Project, name: str, request: TrainsetRequest, on_progress: Callable[[float], None] = lambda _done: None
+) -> tuple[TrainsetSummary, list[TrainsetTile]]:
+    """Return a training set without writing it; see `build_trainset_file`."""
     _check_request(project, request)
-    earlier = earlier_of(project, request.made_from) if request.made_from is not None else None
+    parents = parent_runs(project, request.made_from) if request.made_from is not None else None
     candidates, notes = _candidates(project, request)
-    _refuse_mixture(candidates)
-    polarity = _polarity_of_most(candidates) if earlier is None else earlier.card.polarity
-    turned = sorted({c.source for c in candidates if c.record.polarity != polarity})
-    if turned:
-        notes.append(f"Turned to {polarity} protein: {', '.join(turned)}.")
-    cut = _cut_all(project, candidates, polarity, on_progress)
-    cut.sort(key=lambda tile: (tile.facts.digest, tile.facts.z, tile.facts.y, tile.facts.x))
-    tiles, reason, seen_notes = split(cut, request.validation, earlier)
-    notes += seen_notes
-    return _summary(name, request, candidates, tiles, reason, [*notes, *_scarcity(request, tiles)], polarity), tiles
+    _require_uniform(candidates)
+    polarity = _majority_polarity(candidates) if parents is None else parents.card.polarity
+    inverted = sorted({c.source for c in candidates if c.record.polarity != polarity})
+    if inverted:
+        notes.append(f"Turned to {polarity} protein: {', '.join(inverted)}.")
+    set_tiles = _read_tiles(project, candidates, polarity, on_progress)
+    set_tiles.sort(key=lambda tile: (tile.metadata.digest, tile.metadata.z, tile.metadata.y, tile.metadata.x))
+    tiles, reason, parent_notes = split_tiles(set_tiles, request.validation, parents)
+    notes += parent_notes
+    return _summary(
+        name, request, candidates, tiles, reason, [*notes, *_scarcity_notes(request, tiles)], polarity
+    ), tiles
 
 
-def _check_request(project: Project, request: SetRequest) -> None:
+def _check_request(project: Project, request: TrainsetRequest) -> None:
     if not request.features:
         raise UsageError("No feature is named.", "Name one: --feature NAME")
     if len(set(request.features)) < len(request.features):
@@ -136,31 +138,32 @@ def _check_request(project: Project, request: SetRequest) -> None:
         catalog.require_feature(project, feature)
 
 
-def _candidates(project: Project, request: SetRequest) -> tuple[list[_Candidate], list[str]]:
+def _candidates(project: Project, request: TrainsetRequest) -> tuple[list[_Candidate], list[str]]:
     """Return the tiles that say something of a feature, and what the user should know of the others."""
-    candidates, waiting = [], Counter[str]()
+    candidates, unannotated = [], Counter[str]()
     for tile in catalog.all_tiles(project.layout):
         states = [tile.state_of(feature) for feature in request.features]
-        waiting.update(f for f, s in zip(request.features, states, strict=True) if s is FeatureState.WANTED)
+        unannotated.update(f for f, s in zip(request.features, states, strict=True) if s is FeatureState.WANTED)
         layers = [effective_layer(project.layout, tile, feature) for feature in request.features]
         if all(layer is None for layer in layers):
             continue
-        blank = np.zeros((tile.place.size, tile.place.size), np.uint8)
+        blank = np.zeros((tile.location.size, tile.location.size), np.uint8)
         source = _source_of(project, tile, request.version)
         candidates.append(
             _Candidate(
                 tile,
                 source,
-                catalog.tomogram(project.layout, source),
+                catalog.load_tomogram(project.layout, source),
                 np.stack([blank if layer is None else layer for layer in layers]),  # (f, y, x)
                 tuple(_sign(state) for state in states),
             )
         )
-    notes = [f"{count} tiles wait for their annotation of {feature}." for feature, count in sorted(waiting.items())]
+    notes = [f"{count} tiles wait for their annotation of {feature}." for feature, count in sorted(unannotated.items())]
     for index, feature in enumerate(request.features):
         if not any((candidate.layers[index] == FEATURE).any() for candidate in candidates):
             raise NothingLabelledError(
-                f"No tile shows where {feature} is{f' ({waiting[feature]} wait for it)' if waiting[feature] else ''}.",
+                f"No tile shows where {feature} "
+                f"is{f' ({unannotated[feature]} wait for it)' if unannotated[feature] else ''}.",
                 "Annotate some: tomoseg annotations import FILE ...",
             )
     return candidates, notes
@@ -174,30 +177,30 @@ def _sign(state: FeatureState | None) -> int:
 
 
 def _source_of(project: Project, tile: Tile, version: str | None) -> str:
-    placed_on = tile.place.tomogram
+    placed_on = tile.location.tomogram
     if version is None:
         return placed_on
-    wanted = f"{base_of(placed_on)}__{version}"
-    if wanted not in catalog.versions_sharing_tiles(project.layout, placed_on):
+    requested = f"{base_name(placed_on)}__{version}"
+    if requested not in catalog.versions_sharing_tiles(project.layout, placed_on):
         raise TrainingError(
-            f"{placed_on} has no version {wanted} with the same shape and voxel size.",
+            f"{placed_on} has no version {requested} with the same shape and voxel size.",
             "Make it: tomoseg preprocess, or choose another --version.",
         )
-    return wanted
+    return requested
 
 
-def _refuse_mixture(candidates: Sequence[_Candidate]) -> None:
+def _require_uniform(candidates: Sequence[_Candidate]) -> None:
     """Refuse tiles that one network cannot learn from together."""
-    sizes = {c.tile.place.size: c.tile.place.id for c in candidates}
+    sizes = {c.tile.location.size: c.tile.location.id for c in candidates}
     if len(sizes) > 1:
         raise TrainingError(
             f"The tiles have several sizes: {', '.join(sorted(sizes.values()))}.", "Take tiles of one size."
         )
     chains = {c.source: c.record.chain for c in candidates}
     if len(set(chains.values())) > 1:
-        said = "; ".join(f"{name}: {chain_in_words(chain)}" for name, chain in sorted(chains.items()))
+        filters_text = "; ".join(f"{name}: {format_filter_chain(chain)}" for name, chain in sorted(chains.items()))
         raise TrainingError(
-            f"The tomograms of the tiles are filtered differently ({said}).",
+            f"The tomograms of the tiles are filtered differently ({filters_text}).",
             "Take one version of each: --version TAG",
         )
     by_size = sorted((c.record.voxel_size_angstrom, c.source) for c in candidates)
@@ -209,36 +212,36 @@ def _refuse_mixture(candidates: Sequence[_Candidate]) -> None:
         )
 
 
-def _polarity_of_most(candidates: Sequence[_Candidate]) -> str:
-    bright = sum(c.record.polarity == "bright" for c in candidates)
-    return "bright" if 2 * bright > len(candidates) else "dark"
+def _majority_polarity(candidates: Sequence[_Candidate]) -> str:
+    bright_count = sum(c.record.polarity == "bright" for c in candidates)
+    return "bright" if 2 * bright_count > len(candidates) else "dark"
 
 
-def _cut_all(
+def _read_tiles(
     project: Project, candidates: Sequence[_Candidate], polarity: str, on_progress: Callable[[float], None]
-) -> list[SetTile]:
-    cut: list[SetTile] = []
+) -> list[TrainsetTile]:
+    tiles: list[TrainsetTile] = []
     for source in sorted({c.source for c in candidates}):
-        record = catalog.tomogram(project.layout, source)
+        record = catalog.load_tomogram(project.layout, source)
         path = catalog.volume_path(project.layout, source, record)
         with open_volume(path, byte_sign=byte_sign_of(record)) as volume:
             for candidate in (c for c in candidates if c.source == source):
-                cut.append(_cut(volume, candidate, 1 if record.polarity == polarity else -1))
-                on_progress(len(cut) / len(candidates))
-    return cut
+                tiles.append(_read_set_tile(volume, candidate, 1 if record.polarity == polarity else -1))
+                on_progress(len(tiles) / len(candidates))
+    return tiles
 
 
-def _cut(volume: VolumeReader, candidate: _Candidate, sign: int) -> SetTile:
-    place, record = candidate.tile.place, candidate.record
-    densities, inside = cut_surroundings(volume, place.corner_zyx, place.size)
-    facts = TileFacts(
-        id=place.id,
+def _read_set_tile(volume: VolumeReader, candidate: _Candidate, sign: int) -> TrainsetTile:
+    location, record = candidate.tile.location, candidate.record
+    densities, inside = read_with_context(volume, location.corner_zyx, location.size)
+    metadata = TileMetadata(
+        id=location.id,
         tomogram=candidate.source,
-        space=f"{base_of(place.tomogram)} {record.shape_zyx} {record.voxel_size_angstrom:.3f}",
-        x=place.x,
-        y=place.y,
-        z=place.z,
-        size=place.size,
+        space=f"{base_name(location.tomogram)} {record.shape_zyx} {record.voxel_size_angstrom:.3f}",
+        x=location.x,
+        y=location.y,
+        z=location.z,
+        size=location.size,
         mean=record.mean,
         sigma=record.sigma,
         sign=sign,
@@ -248,11 +251,11 @@ def _cut(volume: VolumeReader, candidate: _Candidate, sign: int) -> SetTile:
         digest=_digest(densities, inside),
     )
     middle = np.s_[CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]
-    layers = np.where(inside[middle], candidate.layers, np.uint8(NOT_LOOKED_AT))
-    return SetTile(facts, densities, inside, layers)
+    layers = np.where(inside[middle], candidate.layers, np.uint8(UNLABELLED))
+    return TrainsetTile(metadata, densities, inside, layers)
 
 
-def cut_surroundings(
+def read_with_context(
     volume: VolumeReader, corner_zyx: tuple[int, int, int], size: int
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Return a tile with its context, 0 outside the volume, and which voxels lie inside.
@@ -286,63 +289,63 @@ def cut_surroundings(
 def _digest(densities: NDArray[np.generic], inside: NDArray[np.bool_]) -> str:
     """Return the digest by which twins are known, a tomogram imported twice among them."""
     middle = np.s_[CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]
-    picture = np.where(inside[middle], densities[middle].astype(np.float32), np.float32(0))
-    return hashlib.sha256(picture.tobytes()).hexdigest()
+    image = np.where(inside[middle], densities[middle].astype(np.float32), np.float32(0))
+    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def _scarcity(request: SetRequest, tiles: Sequence[SetTile]) -> list[str]:
+def _scarcity_notes(request: TrainsetRequest, tiles: Sequence[TrainsetTile]) -> list[str]:
     """Return in words which features have few tiles, or no negatives."""
     notes = []
     for index, feature in enumerate(request.features):
-        if not any(tile.facts.signs[index] < 0 for tile in tiles):
+        if not any(tile.metadata.signs[index] < 0 for tile in tiles):
             notes.append(f"No tile shows what is not {feature}; negatives keep a network from seeing it everywhere.")
     return notes
 
 
 def _summary(
     name: str,
-    request: SetRequest,
+    request: TrainsetRequest,
     candidates: Sequence[_Candidate],
-    tiles: Sequence[SetTile],
+    tiles: Sequence[TrainsetTile],
     reason: str,
     notes: Sequence[str],
     polarity: str,
-) -> SetSummary:
-    signs = np.array([tile.facts.signs for tile in tiles])  # (n, f)
+) -> TrainsetSummary:
+    signs = np.array([tile.metadata.signs for tile in tiles])  # (n, f)
     first = candidates[0].record
-    return SetSummary(
+    return TrainsetSummary(
         name=name,
         features=request.features,
-        tile_size=tiles[0].facts.size,
+        tile_size=tiles[0].metadata.size,
         voxel_size_angstrom=float(np.median([c.record.voxel_size_angstrom for c in candidates])),
         polarity=polarity,
         preprocessing=[msgspec.to_builtins(step) for step in first.chain],
-        tomograms=tuple(sorted({tile.facts.tomogram for tile in tiles})),
+        tomograms=tuple(sorted({tile.metadata.tomogram for tile in tiles})),
         tiles=len(tiles),
         positive={f: int((signs[:, k] > 0).sum()) for k, f in enumerate(request.features)},
         negative={f: int((signs[:, k] < 0).sum()) for k, f in enumerate(request.features)},
-        held_out=sum(tile.facts.held_out for tile in tiles),
+        held_out=sum(tile.metadata.held_out for tile in tiles),
         held_out_reason=reason,
         validation=request.validation,
         notes=tuple(notes),
         digest=_set_digest(tiles),
-        versions=tested_versions(),
+        versions=library_versions(),
         created=now(),
     )
 
 
-def _set_digest(tiles: Sequence[SetTile]) -> str:
-    whole = hashlib.sha256()
+def _set_digest(tiles: Sequence[TrainsetTile]) -> str:
+    digest = hashlib.sha256()
     for tile in tiles:
-        whole.update(tile.facts.digest.encode())
-        whole.update(tile.layers.tobytes())
-        whole.update(bytes([tile.facts.held_out, tile.facts.sign & 0xFF]))
-    return whole.hexdigest()
+        digest.update(tile.metadata.digest.encode())
+        digest.update(tile.layers.tobytes())
+        digest.update(bytes([tile.metadata.held_out, tile.metadata.sign & 0xFF]))
+    return digest.hexdigest()
 
 
 def load_patches(
-    path: Path, *, validation: float | None = None, earlier: Earlier | None = None
-) -> tuple[SetSummary, TilePatches, list[TileFacts]]:
+    path: Path, *, validation: float | None = None, parents: ParentRuns | None = None
+) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:
     """Read a training set as a network sees it: normalised, with held-out pixels kept from training.
 
     Parameters
@@ -351,39 +354,41 @@ def load_patches(
         A training set.
     validation : float or None
         Hold out another share than the set was built with.
-    earlier : Earlier or None
+    parents : Earlier or None
         Run whose weights the training starts from; see `splitting.fitted`.
     """
-    summary, tiles = fitted(*read_training_set(path), validation=validation, earlier=earlier)
+    summary, tiles = apply_split(*read_training_set(path), validation=validation, parents=parents)
     patches = TilePatches(
-        densities=np.stack([normalised(tile) for tile in tiles]),  # (n, z, y, x)
-        layers=_layers_to_learn(tiles),
-        signs=np.array([tile.facts.signs for tile in tiles], np.int8),
-        held_out=np.array([tile.facts.held_out for tile in tiles], np.bool_),
+        densities=np.stack([normalised_densities(tile) for tile in tiles]),  # (n, z, y, x)
+        layers=_training_layers(tiles),
+        signs=np.array([tile.metadata.signs for tile in tiles], np.int8),
+        held_out=np.array([tile.metadata.held_out for tile in tiles], np.bool_),
         features=summary.features,
         name=summary.name,
     )
-    return summary, patches, [tile.facts for tile in tiles]
+    return summary, patches, [tile.metadata for tile in tiles]
 
 
-def normalised(tile: SetTile) -> NDArray[np.float32]:
+def normalised_densities(tile: TrainsetTile) -> NDArray[np.float32]:
     """Return densities with mean 0 and sigma 1 over the tomogram, turned if need be, 0 outside and where not finite."""
-    facts = tile.facts
-    values = (tile.densities.astype(np.float32) - np.float32(facts.mean)) * np.float32(facts.sign / facts.sigma)
+    metadata = tile.metadata
+    values = (tile.densities.astype(np.float32) - np.float32(metadata.mean)) * np.float32(
+        metadata.sign / metadata.sigma
+    )
     return np.where(tile.inside & np.isfinite(values), values, np.float32(0))
 
 
-def _layers_to_learn(tiles: Sequence[SetTile]) -> NDArray[np.uint8]:
+def _training_layers(tiles: Sequence[TrainsetTile]) -> NDArray[np.uint8]:
     """Return all layers, shape (n, f, y, x), with the pixels of held-out boxes ignored in training tiles."""
-    held_out = [hold_out_tile(tile.facts) for tile in tiles if tile.facts.held_out]
+    held_out = [hold_out_tile(tile.metadata) for tile in tiles if tile.metadata.held_out]
     layers = np.stack([tile.layers for tile in tiles])
     for index, tile in enumerate(tiles):
-        if not tile.facts.held_out and held_out:
-            layers[index][:, pixels_to_ignore(hold_out_tile(tile.facts), held_out)] = IGNORED
+        if not tile.metadata.held_out and held_out:
+            layers[index][:, pixels_to_ignore(hold_out_tile(tile.metadata), held_out)] = IGNORED
     return layers
 
 
-def training_sets(project: Project) -> list[SetSummary]:
+def trainset_summaries(project: Project) -> list[TrainsetSummary]:
     """Return what every training set of the project is, by name."""
     return [read_summary(path) for path in sorted(project.layout.trainsets.glob("[!.]*.h5"))]
 
@@ -392,9 +397,9 @@ def require_training_set(project: Project, name: str) -> Path:
     """Return where a training set lies, refused if there is none of that name."""
     path = project.layout.trainset(name)
     if "/" in name or not path.is_file():
-        there = ", ".join(sorted(p.stem for p in project.layout.trainsets.glob("[!.]*.h5"))) or "none yet"
+        existing = ", ".join(sorted(p.stem for p in project.layout.trainsets.glob("[!.]*.h5"))) or "none yet"
         raise ProjectError(
-            f"There is no training set {name!r} (there are: {there}).",
+            f"There is no training set {name!r} (there are: {existing}).",
             f"Build it: tomoseg trainset build {name} --feature F",
         )
     return path

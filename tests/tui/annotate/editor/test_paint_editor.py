@@ -16,24 +16,28 @@ from textual.events import MouseDown, MouseMove, MouseScrollUp, MouseUp
 from textual.pilot import Pilot
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE
-from tomoseg_tui.core.paint_tools import band, box, dab, stroke
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.paint_tools import brush_mask, filament_mask, polyline_mask, rectangle_mask
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.user_config import Config
+from tomoseg_tui.project.user_config import UserConfig
 from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
-from tomoseg_tui.tui.annotate.editor.paint_editor import Easel
-from tomoseg_tui.tui.annotate.editor.status_line import Bar
+from tomoseg_tui.tui.annotate.editor.paint_editor import PaintEditor
+from tomoseg_tui.tui.annotate.editor.status_line import StatusLine
 from tomoseg_tui.tui.annotate.tile_list import TileList
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.dialogs.confirm import Confirm
-from tomoseg_tui.workflow.annotations.paint_session import Painting, who_paints
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession, paint_lock_owner
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
-ANNOTATED, WANTED, NEGATIVE = (Place("alpha", 6, 48, 48), Place("alpha", 12, 50, 40), Place("alpha", 18, 48, 48))
-BETA = Place("beta", 12, 48, 48)
+ANNOTATED, WANTED, NEGATIVE = (
+    TileLocation("alpha", 6, 48, 48),
+    TileLocation("alpha", 12, 50, 40),
+    TileLocation("alpha", 18, 48, 48),
+)
+BETA = TileLocation("beta", 12, 48, 48)
 SHAPE = (64, 64)
 MIDDLE = (32, 32)
 
@@ -51,16 +55,16 @@ class Painter:
         return tab
 
     @property
-    def easel(self) -> Easel:
-        return self.tab.query_one(Easel)
+    def easel(self) -> PaintEditor:
+        return self.tab.query_one(PaintEditor)
 
     @property
     def below(self) -> str:
-        return self.easel.query_one("#paint-below", Bar).text
+        return self.easel.query_one("#paint-below", StatusLine).text
 
     @property
     def above(self) -> str:
-        return self.easel.query_one("#paint-above", Bar).text
+        return self.easel.query_one("#paint-above", StatusLine).text
 
     @property
     def seen(self) -> NDArray[np.uint8]:
@@ -73,19 +77,19 @@ class Painter:
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
-    async def on_disk(self, place: Place = WANTED, feature: str = "microtubule") -> NDArray[np.uint8]:
+    async def on_disk(self, place: TileLocation = WANTED, feature: str = "microtubule") -> NDArray[np.uint8]:
         """Wait until all is on disk; return the layer that lies there."""
         await until(self.pilot, lambda: "on disk" in self.below)
         layer = read_layer(self._project.layout, place, feature)
         return np.zeros(SHAPE, np.uint8) if layer is None else layer
 
-    async def open(self, place: Place) -> None:
+    async def open(self, place: TileLocation) -> None:
         """Put a tile on the easel."""
         self.tab.show_tile(place.id, "microtubule")
         await self.press("p")
         await self.at(place)
 
-    async def at(self, place: Place) -> None:
+    async def at(self, place: TileLocation) -> None:
         await until(self.pilot, lambda: f"{place.x},{place.y},{place.z}" in self.above and "undo" in self.below)
 
     def notices(self) -> str:
@@ -94,7 +98,7 @@ class Painter:
 
 @asynccontextmanager
 async def painting(
-    app: TomosegApp, project: Project, place: Place | None = WANTED, size: tuple[int, int] = (80, 24)
+    app: TomosegApp, project: Project, place: TileLocation | None = WANTED, size: tuple[int, int] = (80, 24)
 ) -> AsyncIterator[Painter]:
     async with app.run_test(size=size, notifications=True) as pilot:
         await open_tab(pilot, 3)
@@ -105,7 +109,7 @@ async def painting(
         yield painter
 
 
-def state(project: Project, place: Place, feature: str = "microtubule") -> FeatureState | None:
+def state(project: Project, place: TileLocation, feature: str = "microtubule") -> FeatureState | None:
     return catalog.tile_at(project.layout, place).state_of(feature)
 
 
@@ -127,7 +131,7 @@ async def test_p_puts_the_tile_on_the_easel_and_escape_comes_back(small_project:
         await painter.press("escape")
         await until(painter.pilot, lambda: painter.tab.query_one(TileList).has_focus)
         assert painter.tab.query_one("#annotate-left").display
-        assert who_paints(small_project, WANTED) is None
+        assert paint_lock_owner(small_project, WANTED) is None
 
 
 async def test_a_click_on_the_tile_opens_it_without_painting(small_project: Project, make_app: MakeApp) -> None:
@@ -152,12 +156,12 @@ async def test_the_canvas_has_the_keys_again_when_the_tab_is_opened_again(
         await painter.press("2")
         await until(painter.pilot, lambda: painter.app.open_tab is not None and painter.app.open_tab.id == "tiles")
         layer = await _eventually(painter, small_project, WANTED)
-        assert (layer == FEATURE).sum() == stroke(SHAPE, [(32, 32), (32, 34)], 3).sum()
+        assert (layer == FEATURE).sum() == polyline_mask(SHAPE, [(32, 32), (32, 34)], 3).sum()
         await painter.press("3")
         await until(painter.pilot, lambda: painter.easel.canvas.has_focus)
 
 
-async def _eventually(painter: Painter, project: Project, place: Place) -> NDArray[np.uint8]:
+async def _eventually(painter: Painter, project: Project, place: TileLocation) -> NDArray[np.uint8]:
     await until(painter.pilot, lambda: read_layer(project.layout, place, "microtubule") is not None)
     layer = read_layer(project.layout, place, "microtubule")
     assert layer is not None
@@ -168,16 +172,16 @@ async def _eventually(painter: Painter, project: Project, place: Place) -> NDArr
 
 
 PAINTED = (
-    (("space",), FEATURE, dab(SHAPE, MIDDLE, 3)),
-    (("right_square_bracket",) * 2 + ("space",), FEATURE, dab(SHAPE, MIDDLE, 5)),
-    (("left_square_bracket",) * 2 + ("x", "space"), NOT_FEATURE, dab(SHAPE, MIDDLE, 3)),
-    (("x", "space"), IGNORED, dab(SHAPE, MIDDLE, 3)),
-    (("x", "d", "l", "l", "k", "d"), FEATURE, stroke(SHAPE, [(32, 32), (32, 34), (33, 34)], 3)),
-    (("s", "space", "L", "space", "K", "enter"), FEATURE, stroke(SHAPE, [(32, 32), (32, 40), (40, 40)], 5)),
-    (("t", "space", "K", "L", "space"), FEATURE, band(SHAPE, (32, 32), (40, 40), 15)),
-    (("r", "space", "k", "L", "space"), FEATURE, box(SHAPE, (32, 32), (33, 40))),
-    (("a", "space", "L", "space", "K", "space", "H", "enter"), FEATURE, box(SHAPE, (32, 32), (40, 40))),
-    (("b", "home", "pageup", "space"), FEATURE, dab(SHAPE, (63, 0), 3)),
+    (("space",), FEATURE, brush_mask(SHAPE, MIDDLE, 3)),
+    (("right_square_bracket",) * 2 + ("space",), FEATURE, brush_mask(SHAPE, MIDDLE, 5)),
+    (("left_square_bracket",) * 2 + ("x", "space"), NOT_FEATURE, brush_mask(SHAPE, MIDDLE, 3)),
+    (("x", "space"), IGNORED, brush_mask(SHAPE, MIDDLE, 3)),
+    (("x", "d", "l", "l", "k", "d"), FEATURE, polyline_mask(SHAPE, [(32, 32), (32, 34), (33, 34)], 3)),
+    (("s", "space", "L", "space", "K", "enter"), FEATURE, polyline_mask(SHAPE, [(32, 32), (32, 40), (40, 40)], 5)),
+    (("t", "space", "K", "L", "space"), FEATURE, filament_mask(SHAPE, (32, 32), (40, 40), 15)),
+    (("r", "space", "k", "L", "space"), FEATURE, rectangle_mask(SHAPE, (32, 32), (33, 40))),
+    (("a", "space", "L", "space", "K", "space", "H", "enter"), FEATURE, rectangle_mask(SHAPE, (32, 32), (40, 40))),
+    (("b", "home", "pageup", "space"), FEATURE, brush_mask(SHAPE, (63, 0), 3)),
 )
 """Keys after an undo, what they paint, and where; in this order, since tools keep their widths."""
 
@@ -219,7 +223,7 @@ async def test_fill_closes_an_outline(small_project: Project, make_app: MakeApp)
         await painter.press("s", *("left_square_bracket",) * 4)
         await painter.press("space", "L", "space", "K", "space", "H", "space", "J", "enter")
         await painter.press("k", "l", "g", "space")
-        assert np.array_equal(await painter.on_disk() == FEATURE, box(SHAPE, (32, 32), (40, 40)))
+        assert np.array_equal(await painter.on_disk() == FEATURE, rectangle_mask(SHAPE, (32, 32), (40, 40)))
 
 
 async def test_the_networks_map_is_taken_above_the_cards_threshold(small_project: Project, make_app: MakeApp) -> None:
@@ -254,11 +258,11 @@ async def test_undo_and_redo_are_on_disk_and_outlive_the_program(small_project: 
         await painter.press("space", "L", "space", "H", "H", "space")
         assert "undo 3" in painter.below
         await painter.press("u", "u")
-        assert np.array_equal(await painter.on_disk() == FEATURE, dab(SHAPE, MIDDLE, 3))
+        assert np.array_equal(await painter.on_disk() == FEATURE, brush_mask(SHAPE, MIDDLE, 3))
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         assert "undo 1" in painter.below
         await painter.press("ctrl+r")
-        assert (await painter.on_disk() == FEATURE).sum() == 2 * dab(SHAPE, MIDDLE, 3).sum()
+        assert (await painter.on_disk() == FEATURE).sum() == 2 * brush_mask(SHAPE, MIDDLE, 3).sum()
         await painter.press("u", "u")
         assert not (await painter.on_disk() == FEATURE).any()
         await painter.press("u")
@@ -279,8 +283,8 @@ async def test_features_are_painted_each_into_its_own_layer(small_project: Proje
         await painter.press("space", "f")
         assert "E membrane" in painter.above
         await painter.press("L", "space")
-        assert np.array_equal(await painter.on_disk(feature="membrane") == FEATURE, dab(SHAPE, (32, 40), 3))
-        assert np.array_equal(await painter.on_disk() == FEATURE, dab(SHAPE, MIDDLE, 3))
+        assert np.array_equal(await painter.on_disk(feature="membrane") == FEATURE, brush_mask(SHAPE, (32, 40), 3))
+        assert np.array_equal(await painter.on_disk() == FEATURE, brush_mask(SHAPE, MIDDLE, 3))
         await until(painter.pilot, lambda: state(small_project, WANTED, "membrane") is FeatureState.WANTED)
         await painter.press("F")
         assert "M microtubule" in painter.above
@@ -308,10 +312,10 @@ async def test_zoom_keeps_the_cursor_in_view(small_project: Project, make_app: M
         for key in ("plus", "plus", "plus", "plus", "plus", "plus", "minus", "0"):
             await painter.press(key, "L", "K")
             zooms.append(painter.easel.canvas.zoom)
-            port = painter.easel.canvas._port
+            port = painter.easel.canvas._pixel_view
             assert port is not None
             ys, xs = port.indices()
-            y, x = painter.easel.hand.cursor_yx
+            y, x = painter.easel.tool_state.cursor_yx
             assert y in ys
             assert x in xs
         assert zooms == [2, 3, 4, 6, 8, 8, 6, 1]
@@ -321,8 +325,8 @@ async def test_zoom_keeps_the_cursor_in_view(small_project: Project, make_app: M
 
 
 async def test_paint_is_copied_from_another_slice_and_interpolated(small_project: Project, make_app: MakeApp) -> None:
-    between = Place("alpha", 9, 48, 48)
-    place_tiles(small_project, [wish(between, "microtubule", negative=False)])
+    between = TileLocation("alpha", 9, 48, 48)
+    place_tiles(small_project, [tile_placement(between, "microtubule", negative=False)])
     async with painting(make_app(small_project, tab="annotate"), small_project, between) as painter:
         await painter.press("C")
         await until(painter.pilot, lambda: "Copied from z 6" in painter.notices())
@@ -332,10 +336,10 @@ async def test_paint_is_copied_from_another_slice_and_interpolated(small_project
 
 
 async def test_what_lies_between_two_painted_slices_is_interpolated(small_project: Project, make_app: MakeApp) -> None:
-    between, above = Place("alpha", 9, 48, 48), Place("alpha", 12, 48, 48)
-    place_tiles(small_project, [wish(place, "microtubule", negative=False) for place in (between, above)])
-    with Painting.open(small_project, above) as painted:
-        painted.stroke("microtubule", box(SHAPE, (32, 0), (39, 63)), FEATURE, "box")
+    between, above = TileLocation("alpha", 9, 48, 48), TileLocation("alpha", 12, 48, 48)
+    place_tiles(small_project, [tile_placement(place, "microtubule", negative=False) for place in (between, above)])
+    with PaintSession.open(small_project, above) as painted:
+        painted.stroke("microtubule", rectangle_mask(SHAPE, (32, 0), (39, 63)), FEATURE, "box")
     async with painting(make_app(small_project, tab="annotate"), small_project, between) as painter:
         await painter.press("i")
         await until(painter.pilot, lambda: "Painted between z 6 and z 12" in painter.notices())
@@ -408,7 +412,7 @@ async def test_none_here_asks_when_something_is_painted_and_can_be_taken_back(
         await painter.press("N")
         await painter.at(WANTED)
         await painter.press("u")
-        assert np.array_equal(await painter.on_disk() == FEATURE, dab(SHAPE, MIDDLE, 3))
+        assert np.array_equal(await painter.on_disk() == FEATURE, brush_mask(SHAPE, MIDDLE, 3))
 
 
 async def test_a_stroke_on_a_tile_that_holds_none_asks_first(small_project: Project, make_app: MakeApp) -> None:
@@ -418,7 +422,7 @@ async def test_a_stroke_on_a_tile_that_holds_none_asks_first(small_project: Proj
         await painter.press("n")
         assert state(small_project, NEGATIVE) is FeatureState.NONE_HERE
         await painter.press("space", "y")
-        assert np.array_equal(await painter.on_disk(NEGATIVE) == FEATURE, dab(SHAPE, MIDDLE, 3))
+        assert np.array_equal(await painter.on_disk(NEGATIVE) == FEATURE, brush_mask(SHAPE, MIDDLE, 3))
         assert state(small_project, NEGATIVE) is FeatureState.WANTED
 
 
@@ -426,15 +430,15 @@ async def test_a_stroke_on_a_tile_that_holds_none_asks_first(small_project: Proj
 
 
 @contextmanager
-def somebody_else(project: Project, place: Place) -> Iterator[subprocess.Popen[str]]:
+def somebody_else(project: Project, place: TileLocation) -> Iterator[subprocess.Popen[str]]:
     """Let another process paint a tile and hold it until it is told to go."""
     code = (
         "import sys, numpy as np\nfrom pathlib import Path\n"
-        "from tomoseg_tui.core.tiles import place_from_id\nfrom tomoseg_tui.project.catalog import Project\n"
-        "from tomoseg_tui.workflow.annotations.paint_session import Painting\n"
-        "painting = Painting.open(Project.open(Path(sys.argv[1])), place_from_id(sys.argv[2]))\n"
+        "from tomoseg_tui.core.tiles import parse_tile_id\nfrom tomoseg_tui.project.catalog import Project\n"
+        "from tomoseg_tui.workflow.annotations.paint_session import PaintSession\n"
+        "painting = PaintSession.open(Project.open(Path(sys.argv[1])), parse_tile_id(sys.argv[2]))\n"
         "painting.stroke('microtubule', np.eye(64, dtype=bool), 2, 'brush')\n"
-        "painting.keep()\nprint('kept', flush=True)\n"
+        "painting.save()\nprint('kept', flush=True)\n"
         "sys.stdin.readline()\npainting.close()\n"
     )
     command = [sys.executable, "-c", code, str(project.layout.root), place.id]
@@ -475,14 +479,14 @@ async def test_who_comes_second_with_a_stroke_is_told_and_sees_the_others(
 async def test_strokes_that_cannot_be_written_stay_and_are_tried_again(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, is_full = Painting.keep, [True]
+    keep, is_full = PaintSession.save, [True]
 
-    def kept(self: Painting) -> int:
+    def kept(self: PaintSession) -> int:
         if is_full[0]:
             raise ProjectError("The disk is full.", "Make room.")
         return keep(self)
 
-    monkeypatch.setattr(Painting, "keep", kept)
+    monkeypatch.setattr(PaintSession, "save", kept)
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("space", "L", "space")
         await until(painter.pilot, lambda: "NOT ON DISK: 2" in painter.below)
@@ -494,7 +498,7 @@ async def test_strokes_that_cannot_be_written_stay_and_are_tried_again(
         assert "undo 2" in painter.below
         assert "18 px" in painter.above
         is_full[0] = False
-        assert (await painter.on_disk() == FEATURE).sum() == 2 * dab(SHAPE, MIDDLE, 3).sum()
+        assert (await painter.on_disk() == FEATURE).sum() == 2 * brush_mask(SHAPE, MIDDLE, 3).sum()
 
 
 async def test_leaving_the_program_with_the_pen_down_loses_nothing(small_project: Project, make_app: MakeApp) -> None:
@@ -502,7 +506,7 @@ async def test_leaving_the_program_with_the_pen_down_loses_nothing(small_project
         await painter.press("space", "d", "L", "q")
     layer = read_layer(small_project.layout, WANTED, "microtubule")
     assert layer is not None
-    assert np.array_equal(layer == FEATURE, stroke(SHAPE, [(32, 32), (32, 40)], 3))
+    assert np.array_equal(layer == FEATURE, polyline_mask(SHAPE, [(32, 32), (32, 40)], 3))
 
 
 # The mouse
@@ -510,7 +514,7 @@ async def test_leaving_the_program_with_the_pen_down_loses_nothing(small_project
 
 async def pull(painter: Painter, *pixels: tuple[int, int], button: int = 1) -> None:
     """Press a button on the first pixel (y, x), move over the others, and release it."""
-    port = painter.easel.canvas._port
+    port = painter.easel.canvas._pixel_view
     assert port is not None
     left, top = port.corner_xy
     cells = [
@@ -535,23 +539,23 @@ async def test_a_pull_of_the_mouse_paints_a_line_and_the_right_button_erases_it(
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("plus", "left_square_bracket", "left_square_bracket")
         await pull(painter, (36, 24), (36, 40), (30, 40))
-        wanted = stroke(SHAPE, [(36, 24), (36, 40), (30, 40)], 1)
+        wanted = polyline_mask(SHAPE, [(36, 24), (36, 40), (30, 40)], 1)
         await until(painter.pilot, lambda: _is_painted(small_project, wanted))
         assert "undo 1" in painter.below
         await pull(painter, (36, 24), (36, 30), button=3)
-        left = wanted & ~stroke(SHAPE, [(36, 24), (36, 30)], 1)
+        left = wanted & ~polyline_mask(SHAPE, [(36, 24), (36, 30)], 1)
         await until(painter.pilot, lambda: _is_painted(small_project, left))
 
 
 async def test_the_view_stays_where_it_is_while_the_mouse_paints(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("plus")
-        before = painter.easel.canvas._port
+        before = painter.easel.canvas._pixel_view
         await pull(painter, (25, 17), (25, 46))
         await until(painter.pilot, lambda: "undo 1" in painter.below)
-        assert painter.easel.canvas._port == before
+        assert painter.easel.canvas._pixel_view == before
         await painter.press("l")
-        assert painter.easel.canvas._port != before
+        assert painter.easel.canvas._pixel_view != before
 
 
 async def test_where_two_pixels_share_a_cell_a_key_says_which_one_the_mouse_means(
@@ -559,14 +563,16 @@ async def test_where_two_pixels_share_a_cell_a_key_says_which_one_the_mouse_mean
 ) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("left_square_bracket", "left_square_bracket")
-        port = painter.easel.canvas._port
+        port = painter.easel.canvas._pixel_view
         assert port is not None
         upper = 63 - port.top_left[0] - 10
         await pull(painter, (upper, 20))
-        await until(painter.pilot, lambda: _is_painted(small_project, dab(SHAPE, (upper, 20), 1)))
+        await until(painter.pilot, lambda: _is_painted(small_project, brush_mask(SHAPE, (upper, 20), 1)))
         await painter.press("comma")
         await pull(painter, (upper, 20))
-        await until(painter.pilot, lambda: _is_painted(small_project, box(SHAPE, (upper, 20), (upper - 1, 20))))
+        await until(
+            painter.pilot, lambda: _is_painted(small_project, rectangle_mask(SHAPE, (upper, 20), (upper - 1, 20)))
+        )
 
 
 async def test_the_wheel_zooms_and_tools_can_be_clicked(small_project: Project, make_app: MakeApp) -> None:
@@ -592,7 +598,7 @@ async def test_the_help_shows_every_key_and_the_quickest_way_for_a_microtubule(
 
 
 async def test_keys_of_the_editor_can_be_rebound(small_project: Project, make_app: MakeApp) -> None:
-    app = make_app(small_project, tab="annotate", config=Config(keys={"paint.filament": "z"}))
+    app = make_app(small_project, tab="annotate", config=UserConfig(keys={"paint.filament": "z"}))
     async with painting(app, small_project) as painter:
         await painter.press("z")
         assert "filament 15" in painter.below
@@ -609,7 +615,7 @@ async def test_it_works_without_colours_and_in_characters(
         monkeypatch.setenv(name, value)
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("0", "plus", "space")
-        assert np.array_equal(await painter.on_disk() == FEATURE, dab(SHAPE, MIDDLE, 3))
+        assert np.array_equal(await painter.on_disk() == FEATURE, brush_mask(SHAPE, MIDDLE, 3))
         canvas = "\n".join(line[:64] for line in words_on(painter.pilot).splitlines()[3:-2])
         assert "M" in canvas
         assert ">" in canvas

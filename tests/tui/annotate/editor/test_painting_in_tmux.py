@@ -12,17 +12,17 @@ from helpers.tmux_session import Tmux
 
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.metrics import confusion
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 FIRST, SECOND, THIRD = (
-    Place("cell_a", 24, 35, 193),
-    Place("cell_a", 25, 254, 83),
-    Place("cell_a", 33, 285, 53),
+    TileLocation("cell_a", 24, 35, 193),
+    TileLocation("cell_a", 25, 254, 83),
+    TileLocation("cell_a", 33, 285, 53),
 )
 CANVAS_ROW = 4
 """Row of the screen, from 1, on which the picture begins; it begins in the first column."""
@@ -32,8 +32,8 @@ CANVAS_ROW = 4
 def folder(project: Project, sample_data: Path) -> Path:
     """A project with three tiles to do and one that holds none."""
     import_volumes(project, [sample_data / "cell_a.mrc"], ImportRequest(link=True, polarity="dark"))
-    wishes = [wish(place, "microtubule", negative=False) for place in (FIRST, SECOND, THIRD)]
-    place_tiles(project, [*wishes, wish(Place("cell_a", 36, 117, 148), "microtubule", negative=True)])
+    wishes = [tile_placement(place, "microtubule", negative=False) for place in (FIRST, SECOND, THIRD)]
+    place_tiles(project, [*wishes, tile_placement(TileLocation("cell_a", 36, 117, 148), "microtubule", negative=True)])
     return project.layout.root
 
 
@@ -59,7 +59,7 @@ def test_three_tiles_are_painted_through_a_kill_and_a_network_learns_from_them(
     learn_from_it(folder, hooked(tmp_path / "tiny", NETWORKS_HOOK))
 
 
-def open_painting(tmux: Tmux, place: Place, *, undo: int = 0) -> None:
+def open_painting(tmux: Tmux, place: TileLocation, *, undo: int = 0) -> None:
     tmux.start()
     tmux.wait_for("1 Import", "no job runs")
     tmux.press_for("3", "M microtubule", "to do")
@@ -101,7 +101,7 @@ def kill_in_the_middle(tmux: Tmux) -> None:
     tmux.kill_server()
 
 
-def finish(tmux: Tmux, following: Place) -> None:
+def finish(tmux: Tmux, following: TileLocation) -> None:
     tmux.press("Enter")
     answer_and_wait(tmux, f"{following.x},{following.y},{following.z}")
     tmux.wait_for("undo 0", "on disk")

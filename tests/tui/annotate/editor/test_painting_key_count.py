@@ -9,21 +9,21 @@ from textual.pilot import Pilot
 
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.metrics import confusion
-from tomoseg_tui.core.tiles import FeatureState, Place
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.annotate.editor.status_line import Bar
+from tomoseg_tui.tui.annotate.editor.status_line import StatusLine
 from tomoseg_tui.tui.dialogs.confirm import Confirm
-from tomoseg_tui.workflow.tiles.placing import place_tiles, wish
+from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 MOST_KEYS, LEAST_DICE = 25, 0.8
 TILES = {
-    Place("cell_a", 24, 35, 193): ("t", "pageup", "space", "pagedown", "K", "K", "home", "space", "enter"),
-    Place("cell_a", 25, 254, 83): ("t", "L", "L", "space", "pagedown", "H", "H", "space", "enter"),
-    Place("cell_a", 33, 285, 53): ("t", "K", "H", "space", "J", "home", "space", "enter"),
+    TileLocation("cell_a", 24, 35, 193): ("t", "pageup", "space", "pagedown", "K", "K", "home", "space", "enter"),
+    TileLocation("cell_a", 25, 254, 83): ("t", "L", "L", "space", "pagedown", "H", "H", "space", "enter"),
+    TileLocation("cell_a", 33, 285, 53): ("t", "K", "H", "space", "J", "home", "space", "enter"),
 }
 """Three tiles of sample_data/tiles.csv, and the keys. A held key counts each repeat; two keys that the second and the
 third do not need (the filament is still in hand) are counted all the same, so that each stands for itself."""
@@ -33,7 +33,7 @@ third do not need (the filament is still in hand) are counted all the same, so t
 def sample_project(project: Project, sample_data: Path) -> Project:
     request = ImportRequest(link=True, polarity="dark")
     import_volumes(project, [sample_data / "cell_a.mrc"], request)
-    place_tiles(project, [wish(place, "microtubule", negative=False) for place in TILES])
+    place_tiles(project, [tile_placement(place, "microtubule", negative=False) for place in TILES])
     return Project.open(project.layout.root)
 
 
@@ -60,16 +60,16 @@ async def test_a_microtubule_takes_at_most_25_keys(
             assert confusion(*_painted_and_true(sample_project, place, sample_data)).dice >= LEAST_DICE
 
 
-def _is_open(pilot: Pilot[None], place: Place) -> bool:
-    above, below = (pilot.app.screen.query_one(f"#paint-{name}", Bar).text for name in ("above", "below"))
+def _is_open(pilot: Pilot[None], place: TileLocation) -> bool:
+    above, below = (pilot.app.screen.query_one(f"#paint-{name}", StatusLine).text for name in ("above", "below"))
     return f"{place.x},{place.y},{place.z}" in above and "undo 0" in below
 
 
-def _is_done(project: Project, place: Place) -> bool:
+def _is_done(project: Project, place: TileLocation) -> bool:
     return catalog.tile_at(project.layout, place).state_of("microtubule") is FeatureState.ANNOTATED
 
 
-def _painted_and_true(project: Project, place: Place, sample_data: Path) -> tuple[np.ndarray, np.ndarray]:
+def _painted_and_true(project: Project, place: TileLocation, sample_data: Path) -> tuple[np.ndarray, np.ndarray]:
     layer = read_layer(project.layout, place, "microtubule")
     assert layer is not None
     with open_volume(sample_data / "cell_a_labels.mrc.gz") as labels:

@@ -9,12 +9,12 @@ import pytest
 from helpers.pseudo_terminal import Terminal
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.paint_tools import box, dab
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.paint_tools import brush_mask, rectangle_mask
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
 
-WANTED = Place("alpha", 12, 50, 40)
+WANTED = TileLocation("alpha", 12, 50, 40)
 MOST_BYTES = 1500
 """Of one dab."""
 
@@ -50,7 +50,7 @@ def test_a_dab_is_no_more_than_its_cells(small_project: Project, size: tuple[int
             assert 0 < len(terminal.output) - before < MOST_BYTES
         layer = read_layer(small_project.layout, WANTED, "microtubule")
         assert layer is not None
-        assert (layer == FEATURE).sum() == 3 * dab((64, 64), (32, 48), 3).sum()
+        assert (layer == FEATURE).sum() == 3 * brush_mask((64, 64), (32, 48), 3).sum()
 
 
 @pytest.mark.slow
@@ -69,4 +69,4 @@ def test_where_the_terminal_tells_pixels_the_mouse_finds_both_halves_of_a_cell(s
         assert layer is not None
         ys = np.flatnonzero((layer == FEATURE).any(axis=1)).tolist()
         assert len(ys) == 2
-        assert np.array_equal(layer == FEATURE, box((64, 64), (ys[0], column), (ys[0] + 1, column)))
+        assert np.array_equal(layer == FEATURE, rectangle_mask((64, 64), (ys[0], column), (ys[0] + 1, column)))

@@ -6,31 +6,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, NOT_LOOKED_AT
-from tomoseg_tui.core.paint_tools import band, box, dab, stroke
-from tomoseg_tui.tui.annotate.editor.tool_state import FREEHAND, Ground, Hand, Paint, Tool
+from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED
+from tomoseg_tui.core.paint_tools import brush_mask, filament_mask, polyline_mask, rectangle_mask
+from tomoseg_tui.tui.annotate.editor.tool_state import FREEHAND_TOOLS, Tool, ToolInput, ToolOutput, ToolState
 
 SIZE = 32
 SHAPE = (SIZE, SIZE)
 
 
-def ground(layer: NDArray[np.uint8] | None = None, opinion: NDArray[np.float32] | None = None) -> Ground:
+def ground(layer: NDArray[np.uint8] | None = None, opinion: NDArray[np.float32] | None = None) -> ToolInput:
     """Return a flat tile with a bright square of 8 pixels at its lower left corner."""
     densities = np.zeros(SHAPE, np.float32)
     densities[:8, :8] = 5
-    return Ground(np.zeros(SHAPE, np.uint8) if layer is None else layer, densities, opinion)
+    return ToolInput(np.zeros(SHAPE, np.uint8) if layer is None else layer, densities, opinion)
 
 
-def held(tool: Tool, width: int | None = None) -> Hand:
-    hand = Hand(SIZE)
-    hand.choose(tool)
+def held(tool: Tool, width: int | None = None) -> ToolState:
+    hand = ToolState(SIZE)
+    hand.select_tool(tool)
     if width is not None:
-        hand.wider(-40)
-        hand.wider(width - 1)
+        hand.adjust_setting(-40)
+        hand.adjust_setting(width - 1)
     return hand
 
 
-def mask_of(paint: Paint | None) -> NDArray[np.bool_]:
+def mask_of(paint: ToolOutput | None) -> NDArray[np.bool_]:
     assert paint is not None
     return paint.mask
 
@@ -49,24 +49,24 @@ def mask_of(paint: Paint | None) -> NDArray[np.bool_]:
     )
 )
 def test_whatever_is_done_the_cursor_stays_on_the_tile_and_paint_fits_it(moves: list[tuple[str, int, int]]) -> None:
-    hand, here, given_away = Hand(SIZE), ground(), []
+    hand, here, given_away = ToolState(SIZE), ground(), []
     for name, first, second in moves:
         if name == "move":
             hand.move(first, second)
         elif name == "drag":
             hand.drag(first, second)
         elif name == "hold":
-            given_away.append(hand.take_hold(first, second, here, erase=first % 2 == 0))
+            given_away.append(hand.start_drag(first, second, here, erase=first % 2 == 0))
         elif name == "tool":
-            given_away.append(hand.choose(list(Tool)[first]))
+            given_away.append(hand.select_tool(list(Tool)[first]))
         elif name == "press":
             given_away.append(hand.press(here))
         else:
             answer = getattr(hand, name)()
-            given_away.append(answer if isinstance(answer, Paint) else None)
+            given_away.append(answer if isinstance(answer, ToolOutput) else None)
         assert all(0 <= at < SIZE for at in hand.cursor_yx)
         assert hand.footprint.shape == SHAPE
-        tentative = hand.tentative(here)
+        tentative = hand.preview(here)
         assert tentative is None or tentative.mask.shape == SHAPE
     assert all(paint.mask.shape == SHAPE for paint in given_away if paint is not None)
 
@@ -76,13 +76,13 @@ def test_space_is_a_dab_of_the_brush() -> None:
     paint = hand.press(ground())
     assert paint is not None
     assert (paint.value, paint.tool) == (FEATURE, "brush")
-    assert np.array_equal(paint.mask, dab(SHAPE, (16, 16), 5))
+    assert np.array_equal(paint.mask, brush_mask(SHAPE, (16, 16), 5))
 
 
 def test_the_eraser_paints_not_looked_at() -> None:
     paint = held(Tool.ERASER).press(ground())
     assert paint is not None
-    assert paint.value == NOT_LOOKED_AT
+    assert paint.value == UNLABELLED
 
 
 def test_with_the_pen_down_moving_paints_one_stroke() -> None:
@@ -90,27 +90,27 @@ def test_with_the_pen_down_moving_paints_one_stroke() -> None:
     assert hand.toggle_pen() is None
     hand.move(0, 8)
     hand.move(4, 0)
-    assert hand.held is not None
-    assert np.array_equal(mask_of(hand.toggle_pen()), stroke(SHAPE, [(16, 16), (16, 24), (20, 24)], 1))
-    assert hand.held is None
+    assert hand.pending_output is not None
+    assert np.array_equal(mask_of(hand.toggle_pen()), polyline_mask(SHAPE, [(16, 16), (16, 24), (20, 24)], 1))
+    assert hand.pending_output is None
     hand.move(0, 1)
-    assert hand.held is None
+    assert hand.pending_output is None
 
 
 def test_a_pen_that_rests_gives_its_stroke_and_stays_down() -> None:
     hand = held(Tool.BRUSH, 1)
     hand.toggle_pen()
     hand.move(0, 3)
-    assert mask_of(hand.lift(keep_down=True)).sum() == 4
+    assert mask_of(hand.end_stroke(stay_down=True)).sum() == 4
     hand.move(0, 1)
-    assert mask_of(hand.lift()).sum() == 2
+    assert mask_of(hand.end_stroke()).sum() == 2
 
 
 def test_another_tool_gives_away_what_was_in_hand() -> None:
     hand = held(Tool.BRUSH, 1)
     hand.toggle_pen()
     hand.move(0, 2)
-    assert mask_of(hand.choose(Tool.LINE)).sum() == 3
+    assert mask_of(hand.select_tool(Tool.LINE)).sum() == 3
     assert not hand.pen_down
 
 
@@ -127,9 +127,9 @@ def test_a_line_goes_through_its_points_with_its_width() -> None:
     hand.move(0, 8)
     assert hand.press(ground()) is None
     hand.move(5, 0)
-    tentative = mask_of(hand.tentative(ground()))
+    tentative = mask_of(hand.preview(ground()))
     painted = mask_of(hand.finish())
-    assert np.array_equal(painted, stroke(SHAPE, [(16, 16), (16, 24), (21, 24)], 3))
+    assert np.array_equal(painted, polyline_mask(SHAPE, [(16, 16), (16, 24), (21, 24)], 3))
     assert np.array_equal(painted, tentative)
     assert not hand.is_open
 
@@ -147,7 +147,7 @@ def test_two_points_make_a_filament_from_border_to_border() -> None:
     hand.press(ground())
     hand.move(8, 3)
     painted = mask_of(hand.press(ground()))
-    assert np.array_equal(painted, band(SHAPE, (16, 16), (24, 19), 7))
+    assert np.array_equal(painted, filament_mask(SHAPE, (16, 16), (24, 19), 7))
     assert painted[0].any()
     assert painted[-1].any()
 
@@ -163,7 +163,7 @@ def test_a_box_lies_between_two_corners() -> None:
     hand = held(Tool.BOX)
     hand.press(ground())
     hand.move(3, 5)
-    assert np.array_equal(mask_of(hand.press(ground())), box(SHAPE, (16, 16), (19, 21)))
+    assert np.array_equal(mask_of(hand.press(ground())), rectangle_mask(SHAPE, (16, 16), (19, 21)))
 
 
 def test_an_area_is_filled_to_the_cursor() -> None:
@@ -185,15 +185,17 @@ def test_the_wand_finds_what_is_as_grey() -> None:
 
 def test_a_more_tolerant_wand_finds_more_and_a_shorter_one_less() -> None:
     hand = held(Tool.WAND)
-    few = mask_of(hand.tentative(ground())).sum()
-    hand.wider(60)
-    many = mask_of(hand.tentative(ground())).sum()
-    hand.reach(-9)
-    assert many >= few > mask_of(hand.tentative(ground())).sum() > 0
+    few = mask_of(hand.preview(ground())).sum()
+    hand.adjust_setting(60)
+    many = mask_of(hand.preview(ground())).sum()
+    hand.adjust_radius(-9)
+    assert many >= few > mask_of(hand.preview(ground())).sum() > 0
 
 
 def test_fill_takes_what_an_outline_encloses() -> None:
-    layer = np.where(box(SHAPE, (10, 10), (20, 20)) & ~box(SHAPE, (11, 11), (19, 19)), FEATURE, 0).astype(np.uint8)
+    layer = np.where(
+        rectangle_mask(SHAPE, (10, 10), (20, 20)) & ~rectangle_mask(SHAPE, (11, 11), (19, 19)), FEATURE, 0
+    ).astype(np.uint8)
     hand = held(Tool.FILL)
     assert mask_of(hand.press(ground(layer))).sum() == 81
     hand.go_to(0, 0)
@@ -203,10 +205,10 @@ def test_fill_takes_what_an_outline_encloses() -> None:
 def test_the_networks_map_is_taken_as_a_whole_above_a_threshold() -> None:
     opinion = np.linspace(0, 1, SIZE * SIZE, dtype=np.float32).reshape(SHAPE)
     hand = held(Tool.NETWORK)
-    hand.wider(5)
+    hand.adjust_setting(5)
     paint = hand.press(ground(opinion=opinion))
     assert paint is not None
-    assert paint.whole
+    assert paint.replaces_feature
     assert np.array_equal(paint.mask, opinion > 0.75)
     assert held(Tool.NETWORK).press(ground()) is None
 
@@ -221,29 +223,29 @@ def test_values_go_round_and_paint_with_them() -> None:
     assert seen == [FEATURE, NOT_FEATURE, IGNORED, FEATURE]
 
 
-@pytest.mark.parametrize("tool", FREEHAND)
+@pytest.mark.parametrize("tool", FREEHAND_TOOLS)
 def test_a_pull_of_the_mouse_is_one_stroke_whatever_moves_were_lost(tool: Tool) -> None:
     hand = held(tool, 1)
-    assert hand.take_hold(2, 2, ground()) is None
+    assert hand.start_drag(2, 2, ground()) is None
     hand.drag(2, 20)
     hand.drag(10, 20)
-    assert np.array_equal(mask_of(hand.release()), stroke(SHAPE, [(2, 2), (2, 20), (10, 20)], 1))
+    assert np.array_equal(mask_of(hand.release()), polyline_mask(SHAPE, [(2, 2), (2, 20), (10, 20)], 1))
 
 
 def test_the_right_button_erases_with_the_brush_and_only_until_it_is_released() -> None:
     hand = held(Tool.BRUSH)
-    hand.take_hold(2, 2, ground(), erase=True)
-    assert hand.paints == NOT_LOOKED_AT
+    hand.start_drag(2, 2, ground(), erase=True)
+    assert hand.paint_value == UNLABELLED
     paint = hand.release()
     assert paint is not None
-    assert paint.value == NOT_LOOKED_AT
-    assert hand.paints == FEATURE
+    assert paint.value == UNLABELLED
+    assert hand.paint_value == FEATURE
 
 
 @pytest.mark.parametrize("tool", [Tool.LINE, Tool.FILAMENT, Tool.BOX])
 def test_a_shape_drawn_in_one_pull_is_painted_when_the_button_is_released(tool: Tool) -> None:
     hand = held(tool)
-    assert hand.take_hold(5, 5, ground()) is None
+    assert hand.start_drag(5, 5, ground()) is None
     hand.drag(12, 9)
     assert mask_of(hand.release()).any()
     assert not hand.is_open
@@ -252,14 +254,14 @@ def test_a_shape_drawn_in_one_pull_is_painted_when_the_button_is_released(tool: 
 def test_clicks_set_the_points_of_a_line() -> None:
     hand = held(Tool.LINE, 1)
     for y, x in ((5, 5), (5, 9), (9, 9)):
-        assert hand.take_hold(y, x, ground()) is None
+        assert hand.start_drag(y, x, ground()) is None
         assert hand.release() is None
     assert mask_of(hand.finish()).sum() == 9
 
 
 def test_an_outline_drawn_freehand_is_closed_and_filled() -> None:
     hand = held(Tool.AREA)
-    hand.take_hold(5, 5, ground())
+    hand.start_drag(5, 5, ground())
     for y, x in ((5, 15), (15, 15), (15, 5), (5, 5)):
         hand.drag(y, x)
     assert mask_of(hand.release()).sum() == 121
@@ -272,28 +274,28 @@ def test_escape_drops_the_open_shape_and_what_is_in_hand() -> None:
     assert not hand.cancel()
     hand.toggle_pen()
     assert hand.cancel()
-    assert hand.held is None
+    assert hand.pending_output is None
 
 
 def test_growing_spares_what_is_ignored_and_shrinking_unlooks() -> None:
-    layer = np.where(box(SHAPE, (10, 10), (14, 14)), FEATURE, 0).astype(np.uint8)
+    layer = np.where(rectangle_mask(SHAPE, (10, 10), (14, 14)), FEATURE, 0).astype(np.uint8)
     layer[15] = IGNORED
-    hand = Hand(SIZE)
+    hand = ToolState(SIZE)
     grown, shrunk = hand.grow(layer, 1), hand.grow(layer, -1)
     assert grown is not None
     assert shrunk is not None
     assert not grown.mask[15].any()
     assert grown.mask.sum() == 15
-    assert (shrunk.value, shrunk.mask.sum()) == (NOT_LOOKED_AT, 16)
+    assert (shrunk.value, shrunk.mask.sum()) == (UNLABELLED, 16)
     assert hand.grow(np.zeros_like(layer), 1) is None
 
 
 def test_each_tool_keeps_its_own_width() -> None:
     hand = held(Tool.BRUSH, 1)
-    hand.choose(Tool.LINE)
-    hand.wider(99)
+    hand.select_tool(Tool.LINE)
+    hand.adjust_setting(99)
     assert hand.width == 31
-    hand.choose(Tool.BRUSH)
+    hand.select_tool(Tool.BRUSH)
     assert (hand.width, hand.setting()) == (1, "1 px")
-    hand.wider(99)
+    hand.adjust_setting(99)
     assert hand.width == 15

@@ -5,57 +5,57 @@ from pathlib import Path
 import numpy as np
 from helpers.cli_runner import bring, noise
 
-from tomoseg_tui.core.tiles import Place
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project.catalog import Project, make_project
-from tomoseg_tui.tui.annotate.editor.view_filters import FILTERS, Sheet, Sight, read_sheet
+from tomoseg_tui.tui.annotate.editor.view_filters import FILTERS, TileSlices, ViewSettings, read_tile_slices
 
 
-def sheet(*, below: bool = True) -> Sheet:
+def sheet(*, below: bool = True) -> TileSlices:
     values = np.random.default_rng(3).normal(size=(3, 16, 16)).astype(np.float32)
-    return Sheet(values[0] if below else None, values[1], values[2], np.ones((16, 16), np.bool_))
+    return TileSlices(values[0] if below else None, values[1], values[2], np.ones((16, 16), np.bool_))
 
 
 def test_the_plain_sight_orders_greys_as_densities() -> None:
-    grey, here = Sight().greys(sheet()).ravel(), sheet().here.ravel()
+    grey, here = ViewSettings().greys(sheet()).ravel(), sheet().here.ravel()
     order = np.argsort(here)
     assert (np.diff(grey[order].astype(int)) >= 0).all()
 
 
 def test_a_smooth_sight_is_smoother_and_the_mean_of_three_slices_is_theirs() -> None:
-    def roughness(sight: Sight) -> float:
+    def roughness(sight: ViewSettings) -> float:
         return float(np.abs(np.diff(sight.greys(sheet()).astype(float))).mean())
 
-    smooth = Sight().next_filter()
-    assert roughness(smooth) < roughness(Sight())
+    smooth = ViewSettings().next_filter()
+    assert roughness(smooth) < roughness(ViewSettings())
     mean = smooth.next_filter()
     parts = sheet()
     assert parts.below is not None
     assert parts.above is not None
     wanted = (parts.below + parts.here + parts.above) / 3
     assert np.corrcoef(mean.greys(parts).ravel(), wanted.ravel())[0, 1] > 0.99
-    assert mean.next_filter() == Sight()
+    assert mean.next_filter() == ViewSettings()
 
 
 def test_neighbours_are_looked_at_no_further_than_one_slice() -> None:
-    up = Sight().towards(1).towards(1)
-    assert up.beside == 1
-    beside = Sight().beside_greys(sheet())[1]
+    up = ViewSettings().step_z(1).step_z(1)
+    assert up.z_offset == 1
+    beside = ViewSettings().neighbour_greys(sheet())[1]
     assert beside is not None
     assert np.array_equal(up.greys(sheet()), beside)
-    assert Sight().beside_greys(sheet(below=False))[0] is None
-    assert Sight().towards(-1).words() == "z-1"
+    assert ViewSettings().neighbour_greys(sheet(below=False))[0] is None
+    assert ViewSettings().step_z(-1).describe() == "z-1"
 
 
 def test_what_differs_from_the_plain_tile_is_said() -> None:
-    assert Sight().words() == ""
-    assert Sight().next_filter().next_contrast().words() == f"{FILTERS[1]} strong"
+    assert ViewSettings().describe() == ""
+    assert ViewSettings().next_filter().next_contrast().describe() == f"{FILTERS[1]} strong"
 
 
 def test_a_sheet_is_read_in_sigmas_and_is_empty_outside_of_the_volume(tmp_path: Path) -> None:
     project: Project = make_project(tmp_path / "project")
     values = noise((8, 48, 48), seed=2)
     bring(project, "alpha", values)
-    read = read_sheet(project.layout, Place("alpha", 0, 8, 24, 32))
+    read = read_tile_slices(project.layout, TileLocation("alpha", 0, 8, 24, 32))
     assert read.below is None
     assert read.above is not None
     wanted = (values[0].astype(np.float32) - values.mean()) / values.std()

@@ -1,10 +1,10 @@
-"""The keys of the editor and what they do, in words."""
+"""The keys of the editor and what they do, as people read them."""
 
 from textual.binding import Binding
 
-from tomoseg_tui.tui.annotate.editor.tool_state import FAR, Tool
+from tomoseg_tui.tui.annotate.editor.tool_state import LONG_STEP, Tool
 
-QUICK_WAY = (
+QUICK_START = (
     "The quickest way for a microtubule: t, move to a point on its middle line, space, move to another one, space. "
     "Shift moves by 8, home, end, page up and page down to the border; [ and ] set the width until the band fits. "
     "enter marks the tile done and goes to the next."
@@ -24,54 +24,58 @@ TOOL_KEYS = {
 """Key of each tool and what it does."""
 
 
-def _key(keys: str, action: str, words: str, name: str, tooltip: str, *, show: bool = False) -> Binding:
-    return Binding(keys, action, words, show=show, id=f"paint.{name}", tooltip=tooltip, priority=True)
+def _binding(keys: str, action: str, description: str, name: str, tooltip: str, *, show: bool = False) -> Binding:
+    return Binding(keys, action, description, show=show, id=f"paint.{name}", tooltip=tooltip, priority=True)
 
 
-PAINT_KEYS = (
-    _key("space", "press", "Paint", "press", "Do what the tool does, at the cursor", show=True),
-    _key("d", "pen", "Pen", "pen", "Pen down: moving paints; again: up"),
-    _key("enter", "finish", "Done", "finish", "End the open shape; else mark the tile done, go to the next", show=True),
-    _key("n", "step(1)", "Next", "next", "Go to the next tile", show=True),
-    _key("N", "step(-1)", "Tile before", "before", "Go to the tile before"),
-    _key("u", "undo", "Undo", "undo", "Take back", show=True),
-    _key("ctrl+r", "redo", "Redo", "redo", "Do again what was taken back"),
-    _key("escape", "leave", "List", "leave", "Drop the open shape; else back to the list", show=True),
-    _key("B", "none_here", "None here", "none", "Mark that the tile holds none of the feature"),
-    *(_key(key, f"tool('{tool}')", tool.capitalize(), tool, words) for tool, (key, words) in TOOL_KEYS.items()),
-    _key("left_square_bracket", "wider(-1)", "Narrower", "narrower", "Width, tolerance or threshold: less"),
-    _key("right_square_bracket", "wider(1)", "Wider", "wider", "Width, tolerance or threshold: more"),
-    _key("left_parenthesis", "reach(-1)", "Nearer", "nearer", "The wand reaches less far"),
-    _key("right_parenthesis", "reach(1)", "Farther", "farther", "The wand reaches farther"),
-    _key("x", "value(1)", "Value", "value", "Paint: feature, not feature, ignore (ambiguous: teaches nothing)"),
-    _key("X", "value(-1)", "Value before", "value_back", "The value before"),
-    _key("f", "feature(1)", "Feature", "feature", "Paint the next feature"),
-    _key("F", "feature(-1)", "Feature before", "feature_back", "Paint the feature before"),
-    _key("greater_than_sign", "grow(1)", "Grow", "grow", "Grow what is painted by a pixel"),
-    _key("less_than_sign", "grow(-1)", "Shrink", "shrink", "Shrink what is painted by a pixel"),
-    _key("C", "copy", "Copy", "copy", "Copy the paint of the nearest slice of this place"),
-    _key("i", "between", "Interpolate", "between", "Paint what lies between the painted slices below and above"),
-    _key("o", "overlay", "See", "overlay", "Paint as overlay, outline, or off"),
-    _key("v", "filter", "Filter", "filter", "For the eye only: as it is, smooth, mean of z-1..z+1"),
-    _key("c", "contrast", "Contrast", "contrast", "For the eye only: contrast usual, strong, soft"),
-    _key("left_curly_bracket", "beside(-1)", "Slice below", "below", "Look at the slice below in its place"),
-    _key("right_curly_bracket", "beside(1)", "Slice above", "above", "Look at the slice above in its place"),
-    _key("plus,equals_sign", "zoom(1)", "Zoom in", "zoom_in", "Enlarge around the cursor"),
-    _key("minus", "zoom(-1)", "Zoom out", "zoom_out", "Shrink around the cursor"),
-    _key("0", "zoom(0)", "Fit", "fit", "Show most of the tile"),
-    _key("h,left", "move(0,-1)", "Left", "left", "Move the cursor left"),
-    _key("l,right", "move(0,1)", "Right", "right", "Move the cursor right"),
-    _key("k,up", "move(1,0)", "Up", "up", "Move the cursor up"),
-    _key("j,down", "move(-1,0)", "Down", "down", "Move the cursor down"),
-    _key("H,shift+left", f"move(0,-{FAR})", "Far left", "far_left", f"Move the cursor left by {FAR}"),
-    _key("L,shift+right", f"move(0,{FAR})", "Far right", "far_right", f"Move the cursor right by {FAR}"),
-    _key("K,shift+up", f"move({FAR},0)", "Far up", "far_up", f"Move the cursor up by {FAR}"),
-    _key("J,shift+down", f"move(-{FAR},0)", "Far down", "far_down", f"Move the cursor down by {FAR}"),
-    _key("home", "jump(0,-1)", "Left border", "left_border", "Move the cursor to the left border"),
-    _key("end", "jump(0,1)", "Right border", "right_border", "Move the cursor to the right border"),
-    _key("pageup", "jump(1,0)", "Upper border", "upper_border", "Move the cursor to the upper border"),
-    _key("pagedown", "jump(-1,0)", "Lower border", "lower_border", "Move the cursor to the lower border"),
-    _key("comma", "half", "Half", "half", "Where two pixels share a cell: the mouse means the upper, or the lower"),
+PAINT_BINDINGS = (
+    _binding("space", "press", "Paint", "press", "Do what the tool does, at the cursor", show=True),
+    _binding("d", "pen", "Pen", "pen", "Pen down: moving paints; again: up"),
+    _binding(
+        "enter", "finish", "Done", "finish", "End the open shape; else mark the tile done, go to the next", show=True
+    ),
+    _binding("n", "step(1)", "Next", "next", "Go to the next tile", show=True),
+    _binding("N", "step(-1)", "Tile before", "before", "Go to the tile before"),
+    _binding("u", "undo", "Undo", "undo", "Take back", show=True),
+    _binding("ctrl+r", "redo", "Redo", "redo", "Do again what was taken back"),
+    _binding("escape", "leave", "List", "leave", "Drop the open shape; else back to the list", show=True),
+    _binding("B", "none_here", "None here", "none", "Mark that the tile holds none of the feature"),
+    *(_binding(key, f"tool('{tool}')", tool.capitalize(), tool, tooltip) for tool, (key, tooltip) in TOOL_KEYS.items()),
+    _binding("left_square_bracket", "wider(-1)", "Narrower", "narrower", "Width, tolerance or threshold: less"),
+    _binding("right_square_bracket", "wider(1)", "Wider", "wider", "Width, tolerance or threshold: more"),
+    _binding("left_parenthesis", "reach(-1)", "Nearer", "nearer", "The wand reaches less far"),
+    _binding("right_parenthesis", "reach(1)", "Farther", "farther", "The wand reaches farther"),
+    _binding("x", "value(1)", "Value", "value", "Paint: feature, not feature, ignore (ambiguous: teaches nothing)"),
+    _binding("X", "value(-1)", "Value before", "value_back", "The value before"),
+    _binding("f", "feature(1)", "Feature", "feature", "Paint the next feature"),
+    _binding("F", "feature(-1)", "Feature before", "feature_back", "Paint the feature before"),
+    _binding("greater_than_sign", "grow(1)", "Grow", "grow", "Grow what is painted by a pixel"),
+    _binding("less_than_sign", "grow(-1)", "Shrink", "shrink", "Shrink what is painted by a pixel"),
+    _binding("C", "copy", "Copy", "copy", "Copy the paint of the nearest slice of this place"),
+    _binding("i", "between", "Interpolate", "between", "Paint what lies between the painted slices below and above"),
+    _binding("o", "overlay", "See", "overlay", "Paint as overlay, outline, or off"),
+    _binding("v", "filter", "Filter", "filter", "For the eye only: as it is, smooth, mean of z-1..z+1"),
+    _binding("c", "contrast", "Contrast", "contrast", "For the eye only: contrast usual, strong, soft"),
+    _binding("left_curly_bracket", "beside(-1)", "Slice below", "below", "Look at the slice below in its place"),
+    _binding("right_curly_bracket", "beside(1)", "Slice above", "above", "Look at the slice above in its place"),
+    _binding("plus,equals_sign", "zoom(1)", "Zoom in", "zoom_in", "Enlarge around the cursor"),
+    _binding("minus", "zoom(-1)", "Zoom out", "zoom_out", "Shrink around the cursor"),
+    _binding("0", "zoom(0)", "Fit", "fit", "Show most of the tile"),
+    _binding("h,left", "move(0,-1)", "Left", "left", "Move the cursor left"),
+    _binding("l,right", "move(0,1)", "Right", "right", "Move the cursor right"),
+    _binding("k,up", "move(1,0)", "Up", "up", "Move the cursor up"),
+    _binding("j,down", "move(-1,0)", "Down", "down", "Move the cursor down"),
+    _binding("H,shift+left", f"move(0,-{LONG_STEP})", "Far left", "far_left", f"Move the cursor left by {LONG_STEP}"),
+    _binding(
+        "L,shift+right", f"move(0,{LONG_STEP})", "Far right", "far_right", f"Move the cursor right by {LONG_STEP}"
+    ),
+    _binding("K,shift+up", f"move({LONG_STEP},0)", "Far up", "far_up", f"Move the cursor up by {LONG_STEP}"),
+    _binding("J,shift+down", f"move(-{LONG_STEP},0)", "Far down", "far_down", f"Move the cursor down by {LONG_STEP}"),
+    _binding("home", "jump(0,-1)", "Left border", "left_border", "Move the cursor to the left border"),
+    _binding("end", "jump(0,1)", "Right border", "right_border", "Move the cursor to the right border"),
+    _binding("pageup", "jump(1,0)", "Upper border", "upper_border", "Move the cursor to the upper border"),
+    _binding("pagedown", "jump(-1,0)", "Lower border", "lower_border", "Move the cursor to the lower border"),
+    _binding("comma", "half", "Half", "half", "Where two pixels share a cell: the mouse means the upper, or the lower"),
 )
 """Tools, values, eye, cursor, tiles. With priority, so that a key acts before the click that follows it: over a slow
 line both come at once, a click goes straight to the widget under it, and a key without priority climbs to the program

@@ -11,14 +11,14 @@ from typing import final
 
 from textual.message import Message
 
-from tomoseg_tui.core.tiles import Place, Tile
+from tomoseg_tui.core.tiles import Tile, TileLocation
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError, TomosegError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.paint_locks import Painter
-from tomoseg_tui.tui.annotate.editor.view_filters import Sheet, read_sheet
-from tomoseg_tui.tui.images.tile_images import Advisers, Opinion, opinion_on
-from tomoseg_tui.tui.messages import Broken, Refused
-from tomoseg_tui.workflow.annotations.paint_session import Painting, who_paints
+from tomoseg_tui.project.paint_locks import PaintLockOwner
+from tomoseg_tui.tui.annotate.editor.view_filters import TileSlices, read_tile_slices
+from tomoseg_tui.tui.images.tile_images import PredictionSources, TilePrediction, tile_prediction
+from tomoseg_tui.tui.messages import LoadFailed, ThreadCrashed
+from tomoseg_tui.workflow.annotations.paint_session import PaintSession, paint_lock_owner
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,42 +26,42 @@ class OpenTile:
     """A tile with all that painting it takes."""
 
     tile: Tile
-    painting: Painting
-    sheet: Sheet
-    opinions: Mapping[str, Opinion]
+    session: PaintSession
+    slices: TileSlices
+    predictions: Mapping[str, TilePrediction]
     """What a network says, by feature."""
-    taken_by: Painter | None
+    lock_owner: PaintLockOwner | None
     """Who else paints it."""
 
 
-class Opened(Message, bubble=False):
+class TileOpened(Message, bubble=False):
     """A tile is open, or cannot be opened."""
 
-    def __init__(self, place: Place, opened: OpenTile | None, fault: TomosegError | None) -> None:
+    def __init__(self, location: TileLocation, open_tile: OpenTile | None, fault: TomosegError | None) -> None:
         super().__init__()
-        self.place, self.opened, self.fault = place, opened, fault
+        self.place, self.open_tile, self.fault = location, open_tile, fault
 
 
-class Kept(Message, bubble=False):
+class StrokesSaved(Message, bubble=False):
     """Strokes are on disk."""
 
-    def __init__(self, painting: Painting) -> None:
+    def __init__(self, session: PaintSession) -> None:
         super().__init__()
-        self.painting = painting
+        self.session = session
 
 
-class NotKept(Message, bubble=False):
+class SaveFailed(Message, bubble=False):
     """Strokes could not be written."""
 
-    def __init__(self, painting: Painting, fault: TomosegError, *, closing: bool, is_taken: bool) -> None:
+    def __init__(self, session: PaintSession, fault: TomosegError, *, closing: bool, is_locked: bool) -> None:
         super().__init__()
-        self.painting, self.fault, self.closing = painting, fault, closing
-        self.is_taken = is_taken
+        self.session, self.fault, self.closing = session, fault, closing
+        self.is_locked = is_locked
         """Whether another program holds the tile: then trying again is of no use."""
 
 
 @final
-class Keeper:
+class SaveThread:
     """A thread for the disk.
 
     Parameters
@@ -73,69 +73,69 @@ class Keeper:
     def __init__(self, post: Callable[[Message], object]) -> None:
         self._post = post
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="keeper")
-        self._unclosed: dict[Place, Painting] = {}
+        self._unsaved_sessions: dict[TileLocation, PaintSession] = {}
         """Tiles left with strokes that could not be written; who comes back to one finds them."""
 
-    def open(self, project: Project, tile: Tile, advisers: Advisers) -> None:
-        """Open a tile, after all that was asked before; `Opened` brings it."""
-        self._do(lambda: self._open(project, tile, advisers))
+    def open(self, project: Project, tile: Tile, sources: PredictionSources) -> None:
+        """Open a tile, after all that was asked before; `TileOpened` brings it."""
+        self._submit(lambda: self._open_tile(project, tile, sources))
 
-    def keep(self, painting: Painting, then: Callable[[], object] = lambda: None) -> None:
+    def save(self, session: PaintSession, on_saved: Callable[[], object] = lambda: None) -> None:
         """Write what is not on disk yet, and then call something in the thread."""
-        self._do(lambda: self._keep(painting, then, closing=False))
+        self._submit(lambda: self._save(session, on_saved, closing=False))
 
-    def close(self, painting: Painting) -> None:
+    def close(self, session: PaintSession) -> None:
         """Write what is not on disk yet and give the tile back."""
-        self._do(lambda: self._keep(painting, painting.close, closing=True))
+        self._submit(lambda: self._save(session, session.close, closing=True))
 
     def fetch(self, task: Callable[[], Message]) -> None:
         """Do something that reads the disk, after all that was asked before, and bring its message."""
 
-        def fetched() -> None:
+        def post_result() -> None:
             try:
                 self._post(task())
             except TomosegError as fault:
-                self._post(Refused(fault))
+                self._post(LoadFailed(fault))
 
-        self._do(fetched)
+        self._submit(post_result)
 
     def finish(self) -> None:
         """Do all that was asked and end the thread."""
         self._pool.shutdown(wait=True)
 
-    def _do(self, task: Callable[[], None]) -> None:
-        def guarded() -> None:
+    def _submit(self, task: Callable[[], None]) -> None:
+        def run_guarded() -> None:
             try:
                 task()
             except Exception as error:  # noqa: BLE001  # the easel raises it again
-                self._post(Broken(error))
+                self._post(ThreadCrashed(error))
 
-        self._pool.submit(guarded)
+        self._pool.submit(run_guarded)
 
-    def _open(self, project: Project, tile: Tile, advisers: Advisers) -> None:
+    def _open_tile(self, project: Project, tile: Tile, sources: PredictionSources) -> None:
         try:
-            project.refuse_newer()
-            painting = self._unclosed.get(tile.place) or Painting.open(project, tile.place)
-            sheet = read_sheet(project.layout, tile.place)
-            said = {f: opinion_on(project.layout, tile.place, f, advisers) for f in painting.features}
-            opinions = {feature: opinion for feature, opinion in said.items() if opinion is not None}
-            painter = who_paints(project, tile.place)
-            taken_by = painter if painter is not None and not painter.here else None
+            project.require_current_format()
+            session = self._unsaved_sessions.get(tile.location) or PaintSession.open(project, tile.location)
+            slices = read_tile_slices(project.layout, tile.location)
+            by_feature = {f: tile_prediction(project.layout, tile.location, f, sources) for f in session.features}
+            predictions = {feature: prediction for feature, prediction in by_feature.items() if prediction is not None}
+            owner = paint_lock_owner(project, tile.location)
+            lock_owner = owner if owner is not None and not owner.is_this_process else None
         except TomosegError as fault:
-            self._post(Opened(tile.place, None, fault))
+            self._post(TileOpened(tile.location, None, fault))
         else:
-            self._post(Opened(tile.place, OpenTile(tile, painting, sheet, opinions, taken_by), None))
+            self._post(TileOpened(tile.location, OpenTile(tile, session, slices, predictions, lock_owner), None))
 
-    def _keep(self, painting: Painting, then: Callable[[], object], *, closing: bool) -> None:
+    def _save(self, session: PaintSession, on_saved: Callable[[], object], *, closing: bool) -> None:
         try:
-            painting.keep()
-            then()
+            session.save()
+            on_saved()
         except (TomosegError, OSError) as error:
             fault = error if isinstance(error, TomosegError) else ProjectError(str(error), "Make room on the disk.")
-            is_taken = isinstance(error, AlreadyRunningError)
-            if closing and painting.unkept:
-                self._unclosed[painting.place] = painting
-            self._post(NotKept(painting, fault, closing=closing, is_taken=is_taken))
+            is_locked = isinstance(error, AlreadyRunningError)
+            if closing and session.unsaved_count:
+                self._unsaved_sessions[session.place] = session
+            self._post(SaveFailed(session, fault, closing=closing, is_locked=is_locked))
         else:
-            self._unclosed.pop(painting.place, None)
-            self._post(Kept(painting))
+            self._unsaved_sessions.pop(session.place, None)
+            self._post(StrokesSaved(session))

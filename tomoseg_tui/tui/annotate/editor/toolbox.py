@@ -9,13 +9,13 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE
-from tomoseg_tui.tui.annotate.editor.tool_state import VALUES, Hand, Tool
+from tomoseg_tui.tui.annotate.editor.tool_state import VALUE_LABELS, Tool, ToolState
 
 PATTERNS = {FEATURE: "█", NOT_FEATURE: "\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}", IGNORED: "▚"}
 """How the three values look on the tile."""
-PLAIN_PATTERNS = {FEATURE: "#", NOT_FEATURE: "-", IGNORED: "I"}
+ASCII_PATTERNS = {FEATURE: "#", NOT_FEATURE: "-", IGNORED: "I"}
 """The same in ASCII."""
-CHOICES = (FEATURE, NOT_FEATURE, IGNORED)
+VALUE_ORDER = (FEATURE, NOT_FEATURE, IGNORED)
 """Values in the order of their lines."""
 HINTS = (
     ("wider", "width"),
@@ -52,55 +52,65 @@ class Toolbox(Static):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__("", id=id, markup=False)
-        self._shown: object = None
+        self._shown_state: object = None
 
     def show(
         self,
-        hand: Hand,
-        keys: Callable[[str], str],
+        tool_state: ToolState,
+        key_for: Callable[[str], str],
         colours: Mapping[int, str],
         *,
-        plain: bool,
-        can: Mapping[Tool, bool],
+        ascii_only: bool,
+        available: Mapping[Tool, bool],
     ) -> None:
         """Show what is in hand.
 
         Parameters
         ----------
-        hand : Hand
-        keys : callable
+        tool_state : Hand
+        key_for : callable
             From the name of an action of the editor to its key.
         colours : mapping of int to str
             Colour of each value.
-        plain : bool
+        ascii_only : bool
             Whether only ASCII is understood.
-        can : mapping of Tool to bool
+        available : mapping of Tool to bool
             Tools that there is something for; those that are missing can always be used.
         """
-        what = (hand.tool, hand.value, hand.setting(), tuple(colours.items()), plain, tuple(can.items()), self.size)
-        if what == self._shown or not self.size.width:
+        state = (
+            tool_state.tool,
+            tool_state.value,
+            tool_state.setting(),
+            tuple(colours.items()),
+            ascii_only,
+            tuple(available.items()),
+            self.size,
+        )
+        if state == self._shown_state or not self.size.width:
             return
-        self._shown = what
-        patterns = PLAIN_PATTERNS if plain else PATTERNS
-        lines = [self._tool_line(tool, hand, keys, can=can.get(tool, True)) for tool in Tool]
+        self._shown_state = state
+        patterns = ASCII_PATTERNS if ascii_only else PATTERNS
+        lines = [self._tool_line(tool, tool_state, key_for, is_available=available.get(tool, True)) for tool in Tool]
         lines.append(Text())
-        for value in CHOICES:
-            key = keys("value") if value == hand.value else ""
+        for value in VALUE_ORDER:
+            key = key_for("value") if value == tool_state.value else ""
             line = Text(f"{key:>2} ").append(patterns[value], style=colours[value])
-            lines.append(line.append(f" {VALUES[value]}", style="bold underline" if key else ""))
+            lines.append(line.append(f" {VALUE_LABELS[value]}", style="bold underline" if key else ""))
         lines.append(Text())
-        for name, words in HINTS:
-            key = f"{keys('narrower')}{keys('wider')}" if name == "wider" else keys(name)
-            lines.append(Text(f" {key} {words}", style="dim"))
+        for name, label in HINTS:
+            key = f"{key_for('narrower')}{key_for('wider')}" if name == "wider" else key_for(name)
+            lines.append(Text(f" {key} {label}", style="dim"))
         self.update(Text("\n", no_wrap=True, overflow="crop").join(lines))
 
-    def _tool_line(self, tool: Tool, hand: Hand, keys: Callable[[str], str], *, can: bool) -> Text:
-        mine = tool is hand.tool
-        name = f" {keys(tool)} {tool}"
-        setting = hand.setting().removesuffix(" px") if mine else ""
+    def _tool_line(
+        self, tool: Tool, tool_state: ToolState, key_for: Callable[[str], str], *, is_available: bool
+    ) -> Text:
+        is_selected = tool is tool_state.tool
+        name = f" {key_for(tool)} {tool}"
+        setting = tool_state.setting().removesuffix(" px") if is_selected else ""
         width = self.size.width
-        words = f"{name}{setting.rjust(width - 1 - len(name))} "
-        return Text(words[:width].ljust(width), style="reverse bold" if mine else "" if can else "dim")
+        text = f"{name}{setting.rjust(width - 1 - len(name))} "
+        return Text(text[:width].ljust(width), style="reverse bold" if is_selected else "" if is_available else "dim")
 
     def on_resize(self) -> None:
         """Ask to be shown again."""
@@ -111,5 +121,5 @@ class Toolbox(Static):
         tools, value_row = list(Tool), event.y - len(Tool) - 1
         if event.y < len(tools):
             self.post_message(self.ToolChosen(tools[event.y]))
-        elif 0 <= value_row < len(CHOICES):
-            self.post_message(self.ValueChosen(CHOICES[value_row]))
+        elif 0 <= value_row < len(VALUE_ORDER):
+            self.post_message(self.ValueChosen(VALUE_ORDER[value_row]))
