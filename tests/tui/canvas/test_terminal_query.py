@@ -160,9 +160,9 @@ def test_a_program_that_asks_gets_answers_through_a_real_line() -> None:
         "print(TerminalQuery.begin(os.environ).finish(), 'numpy' in sys.modules)"
     )
     with Terminal([sys.executable, "-c", code], size=(200, 24), sixel=True, environment={"TMUX": ""}) as terminal:
-        terminal.wait_for(lambda output: b"Heard(" in output and b"False\r\n" in output)
+        terminal.wait_for(lambda output: b"TerminalCapabilities(" in output and b"False\r\n" in output)
         said = terminal.output
-    assert b"Heard(sixel=True" in said
+    assert b"TerminalCapabilities(sixel=True" in said
     assert b"cell_pixels_xy=(10, 20)" in said
 
 

@@ -2,8 +2,8 @@
 
 Begin as early as possible, finish just before the app runs: while the program is loaded, the answers travel.
 
->>> question = Question.begin(os.environ)        # doctest: +SKIP
->>> app.heard = question.finish()                # doctest: +SKIP
+>>> query = TerminalQuery.begin(os.environ)      # doctest: +SKIP
+>>> app.capabilities = query.finish()            # doctest: +SKIP
 
 An answer that comes later still would be taken for keys; `late` keeps it from the app.
 """
