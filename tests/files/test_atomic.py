@@ -1,5 +1,6 @@
 """A file is replaced whole, or left alone; what is removed is in the trash."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -21,6 +22,7 @@ from tomoseg_tui.files.atomic import (
     require_writable,
     write_atomically,
 )
+from tomoseg_tui.files.disk_space import is_disk_full
 from tomoseg_tui.project.annotation_files import write_array
 
 NOON = datetime(2026, 5, 17, 12, 30, 5, tzinfo=UTC)
@@ -63,6 +65,45 @@ def test_files_have_the_rights_that_the_umask_gives(tmp_path: Path, mask: int) -
     assert modes == {0o666 & ~mask}
     assert stat.S_IMODE((trash / "lines").stat().st_mode) == 0o666 & ~mask
     assert stat.S_IMODE(trash.stat().st_mode) & 0o555 == 0o555 & ~mask
+
+
+@pytest.mark.parametrize(
+    ("imports", "write"),
+    [
+        ("from tomoseg_tui.files.atomic import write_atomically", "write_atomically(folder / 'whole', 'x')"),
+        ("from tomoseg_tui.files.atomic import create_exclusively", "create_exclusively(folder / f'new{n}', 'x')"),
+        ("from tomoseg_tui.files.atomic import append_line", "append_line(folder / 'lines', 'x')"),
+        (
+            "from datetime import datetime; from tomoseg_tui.files.atomic import move_to_trash",
+            "move_to_trash(folder / 'trash', [], at=datetime.now())",
+        ),
+        ("from tomoseg_tui.ml.checkpoints import save_checkpoint", "save_checkpoint(folder / 'checkpoint', {}, [])"),
+        (
+            "from tomoseg_tui.jobs.device_queue import queue_folder",
+            "queue_folder({'TOMOSEG_QUEUE_FOLDER': str(folder / f'queue{n}')})",
+        ),
+    ],
+    ids=lambda text: text.partition("(")[0].rpartition(" ")[2],
+)
+def test_files_of_other_threads_have_the_right_mode_meanwhile(tmp_path: Path, imports: str, write: str) -> None:
+    """A umask belongs to the whole process: reading it by setting it gives files of other threads a wrong mode."""
+    script = (
+        "import os, sys, threading, time; from pathlib import Path\n"
+        f"{imports}\n"
+        "os.umask(0o027); folder = Path(sys.argv[1]); modes = set(); errors = []; set_umask = os.umask\n"
+        "os.umask = lambda mask: (set_umask(mask), time.sleep(0.01))[0]  # whoever sets it leaves time to be seen\n"
+        "def write():\n"
+        "    try:\n"
+        f"        for n in range(20): {write}\n"
+        "    except BaseException as error: errors.append(error)\n"
+        "thread = threading.Thread(target=write); thread.start()\n"
+        "while thread.is_alive():\n"
+        "    with open(folder / 'other', 'w') as stream: modes.add(os.fstat(stream.fileno()).st_mode & 0o777)\n"
+        "    os.unlink(folder / 'other')\n"
+        "print(errors, *map(oct, modes))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] 0o640\n"
 
 
 def test_of_two_only_one_creates_a_file(tmp_path: Path) -> None:
@@ -155,6 +196,33 @@ def test_a_line_after_a_torn_one_stands_on_its_own(tmp_path: Path) -> None:
     append_line(path, '{"a":3}')
     append_line(path, '{"a":4}')
     assert path.read_bytes() == b'{"a":1}\n{"a":\n{"a":3}\n{"a":4}\n'
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError(errno.ENOSPC, "Can't write data (file write failed: time = Mon, file descriptor = 3, errno = 28, ...)"),
+        OSError("Can't write data (file write failed: time = Mon, file descriptor = 3, errno = 28, ...)"),
+        RuntimeError("Can't decrement id ref count (file write failed: file descriptor = 3, errno = 28, ...)"),
+        OSError("9999 requested and 500 written"),
+    ],
+    ids=["the system", "HDF5 with a number", "HDF5", "HDF5 as it closes a file", "numpy"],
+)
+def test_an_error_of_the_system_has_its_number_and_names_the_file(tmp_path: Path, fault: Exception) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(OSError, match=r"No space left on device: .*/file'$") as caught, atomic_output(path):
+        raise fault
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+    assert is_disk_full(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a bug"), ValueError("another")])
+def test_an_error_of_another_kind_stays_as_it_is(tmp_path: Path, fault: Exception) -> None:
+    with pytest.raises(type(fault)) as caught, atomic_output(tmp_path / "file"):
+        raise fault
+    assert caught.value is fault
 
 
 def test_a_line_that_the_disk_takes_only_half_of_is_a_fault(tmp_path: Path) -> None:

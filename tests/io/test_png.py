@@ -28,6 +28,12 @@ def test_a_view_with_turned_rows_is_written_as_it_looks() -> None:
         np.testing.assert_array_equal(np.asarray(picture), RGB[::-1])
 
 
+def test_a_folder_that_is_missing_is_named_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableTomogramError, match=r"missing/a\.png does not exist"):
+        write_png(tmp_path / "missing" / "a.png", RGB)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("odd", [RGB[..., 0], RGB[..., :2], RGB.astype(np.float32), RGB[:0]])
 def test_what_is_no_picture_is_refused(odd: NDArray[Any]) -> None:
     with pytest.raises(ShapeError, match="expected"):

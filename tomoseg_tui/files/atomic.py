@@ -1,78 +1,92 @@
-"""Replace a file whole, or leave it alone. What is removed goes to the trash."""
+"""Replace a file whole, or leave it alone. What is removed goes to the trash.
+
+New files and folders get their mode from the system, which applies the umask. Nothing here reads the umask: the only
+portable way sets it, for a moment, for all threads of the process.
+"""
 
 import contextlib
 import errno
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.files.disk_space import errno_of
+
+NEW_FILE_MODE = 0o666
+"""Mode of a new file before the system applies the umask."""
+_RANDOM_SUFFIX = r"[a-z0-9_]{8,16}(\.weights\.h5)?"
+"""End of a draft's name: random characters, and what the file's format demands."""
 
 
-def default_file_mode() -> int:
-    """Return the mode that the user's umask gives a new file; labs share projects."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that the folder's names are on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_to_disk(path: Path) -> None:
+    """Wait until a file, or the list of names in a folder, is on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-_RANDOM_SUFFIX = r"[a-z0-9_]{8,16}(\.weights\.h5)?"
-"""How the name of a draft goes on after that of its file: by chance, and as the file's format demands."""
-
-
 @contextlib.contextmanager
-def with_filename(path: Path) -> Iterator[None]:
-    """Let a fault of the system that names no file name this one: a write knows only a number."""
+def named_os_errors(path: Path) -> Iterator[None]:
+    """Make every error of the system an OSError with its number, which names this file if it named none.
+
+    A write knows a descriptor only. HDF5 and numpy hide the number in their text, and HDF5 raises a RuntimeError as it
+    closes a file.
+    """
     try:
         yield
-    except OSError as fault:
-        fault.filename = fault.filename or str(path)
+    except (OSError, RuntimeError) as fault:
+        code = errno_of(fault)
+        if code is not None and getattr(fault, "strerror", None) != os.strerror(code):
+            raise OSError(code, os.strerror(code), str(path)) from fault
+        if isinstance(fault, OSError):
+            fault.filename = fault.filename or str(path)
         raise
 
 
 @contextlib.contextmanager
-def atomic_output(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """Give a draft beside `path` to write into; put it in the place of `path` if all went well.
+def atomic_output(path: Path, *, durable: bool = True, suffix: str = "") -> Iterator[Path]:
+    """Yield a draft beside `path` to write into; it replaces `path` if no error is raised.
 
     Parameters
     ----------
     path : Path
+        The file to write. Its folder is made if it is missing.
     durable : bool
-        Wait until the disk has it. What is written again in a moment, and may be lost with the power, need not wait.
+        Wait until the disk has the file. A file that is written again soon, and may be lost with the power, need not
+        wait.
+    suffix : str
+        How the name of the draft has to end.
 
     Yields
     ------
     Path
-        An empty file in the same folder. It is gone afterwards, whatever happens.
+        An empty file in the same folder. It is gone afterwards in every case.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.fchmod(descriptor, default_file_mode())
+    descriptor, draft = _create_draft(path, NEW_FILE_MODE, suffix)
     os.close(descriptor)
-    draft = Path(name)
     try:
-        with with_filename(path):
+        with named_os_errors(path):
             yield draft
             if durable:
-                with draft.open("rb") as stream:
-                    os.fsync(stream.fileno())
+                sync_to_disk(draft)
             draft.replace(path)
             if durable:
-                sync_folder(path.parent)
+                sync_to_disk(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _create_draft(path: Path, mode: int, suffix: str = "") -> tuple[int, Path]:
+    """Open a new file beside `path` for writing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{suffix}")
+    return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), draft
 
 
 def remove_drafts(*paths: Path) -> None:
@@ -96,21 +110,21 @@ def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> 
     A hard link gives the file its name, so that it never stands there half written, also on a network file system.
     Its mode is what the umask gives, unless one is named.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, draft = _create_draft(path, NEW_FILE_MODE if mode is None else mode)
     try:
-        with with_filename(path), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), default_file_mode() if mode is None else mode)
+        with named_os_errors(path), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            if mode is not None:
+                os.fchmod(stream.fileno(), mode)  # whatever the umask has taken away
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         os.link(draft, path)
     except FileExistsError:
-        return _has_two_names(Path(draft))
+        return _has_two_names(draft)
     except FileNotFoundError:
         return False  # whoever has the file now took our draft for one that a killed process had left
     finally:
-        Path(draft).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     return True
 
 
@@ -135,12 +149,12 @@ def append_line(path: Path, line: str) -> None:
     OSError
         If the disk has no room for all of it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, default_file_mode())
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, NEW_FILE_MODE)
     try:
         length = os.fstat(descriptor).st_size
         is_torn = length > 0 and os.pread(descriptor, 1, length - 1) != b"\n"
         content = f"{chr(10) if is_torn else ''}{line}\n".encode()
-        with with_filename(path):
+        with named_os_errors(path):
             if os.write(descriptor, content) < len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
@@ -164,15 +178,14 @@ def move_to_trash(trash: Path, items: list[tuple[Path, str]], *, at: datetime) -
     Path
         Where the things are now.
     """
-    trash.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{at:%Y%m%dT%H%M%S}_", dir=trash))
-    folder.chmod(default_file_mode() | (default_file_mode() & 0o444) >> 2)  # who may read a folder may enter it
+    folder = trash / f"{at:%Y%m%dT%H%M%S}_{secrets.token_hex(4)}"
+    folder.mkdir(parents=True)
     for source, name in items:
         if source.exists():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
-    sync_folder(folder)
+    sync_to_disk(folder)
     return folder
 
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.io.drafts import atomic_output
-from tomoseg_tui.io.raw_volume import translate_os_errors
+from tomoseg_tui.io.raw_volume import output_file, translate_os_errors
 from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
 Attribute = bool | int | float | str | Sequence[int] | Sequence[float]
@@ -267,7 +266,7 @@ def _open(path: Path, display_path: Path) -> Any:
 @contextmanager
 def _new_file(path: Path, *, count: int) -> Iterator[Any]:
     """Make an EMAN2 file with room for `count` images in a draft that becomes `path` when complete."""
-    with atomic_output(path) as draft, translate_os_errors(path), h5py.File(draft, "w") as file:
+    with output_file(path) as draft, h5py.File(draft, "w") as file:
         images = file.create_group(_IMAGES)
         images.attrs.create("imageid_max", np.array([count - 1], np.int32))
         yield file

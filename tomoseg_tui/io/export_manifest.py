@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.mask_encoding import CODES
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.drafts import atomic_output
-from tomoseg_tui.io.raw_volume import translate_os_errors
+from tomoseg_tui.io.raw_volume import output_file
 
 FORMAT = 1
 SUFFIX = ".tiles.json"
@@ -118,7 +117,7 @@ def write_manifest(path: Path, manifest: ExportManifest) -> None:
         If the file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    with atomic_output(path) as draft, translate_os_errors(path):
+    with output_file(path) as draft:
         draft.write_bytes(text + b"\n")
 
 

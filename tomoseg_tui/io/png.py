@@ -11,8 +11,7 @@ from PIL import Image
 
 from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
-from tomoseg_tui.io.drafts import atomic_output
-from tomoseg_tui.io.raw_volume import translate_os_errors
+from tomoseg_tui.io.raw_volume import output_file, translate_os_errors
 
 
 def encode_png(rgb: NDArray[np.uint8]) -> bytes:
@@ -54,7 +53,7 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
         If the file cannot be written.
     """
     content = encode_png(rgb)
-    with atomic_output(path) as draft, translate_os_errors(path):
+    with output_file(path) as draft:
         draft.write_bytes(content)
 
 
@@ -80,7 +79,7 @@ def write_mask_png(
     image = Image.fromarray(np.ascontiguousarray(values))
     if palette is not None:
         image.putpalette([channel for colour in palette for channel in colour])
-    with atomic_output(path) as draft, translate_os_errors(path):
+    with output_file(path) as draft:
         image.save(draft, format="PNG")
 
 

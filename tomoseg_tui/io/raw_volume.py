@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
+from tomoseg_tui.files.atomic import atomic_output, named_os_errors
 from tomoseg_tui.files.disk_space import disk_full_error, is_disk_full
 
 MAX_BYTES_PER_CALL = 1 << 30
@@ -186,9 +187,10 @@ def truncated_error(path: Path, *, expected: int, actual: int) -> UnreadableTomo
 
 @contextmanager
 def translate_os_errors(path: Path) -> Iterator[None]:
-    """Say what the system refused, in words with a way out."""
+    """Raise what the system refused as an error that says what to do."""
     try:
-        yield
+        with named_os_errors(path):
+            yield
     except FileNotFoundError as fault:
         raise UnreadableTomogramError(f"{path} does not exist.", "Check the name and the folder.") from fault
     except PermissionError as fault:
@@ -199,6 +201,21 @@ def translate_os_errors(path: Path) -> Iterator[None]:
         raise UnreadableTomogramError(f"{path} is a folder.", "Name a file in it.") from fault
     except OSError as fault:
         raise _system_error(path, fault) from fault
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[Path]:
+    """Yield a draft beside `path` that replaces it if no error is raised; see `files.atomic.atomic_output`.
+
+    Raises
+    ------
+    TomogramError
+        If the folder is missing, may not be written to, or the disk is full.
+    """
+    with translate_os_errors(path):
+        path.parent.stat()  # a folder that the user has misspelt is not made
+        with atomic_output(path) as draft:
+            yield draft
 
 
 def _system_error(path: Path, fault: OSError) -> TomosegError:

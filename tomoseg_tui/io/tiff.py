@@ -19,15 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import TomosegError, UnreadableTomogramError
-from tomoseg_tui.io.drafts import atomic_output
-from tomoseg_tui.io.raw_volume import (
-    RawFile,
-    RawVolume,
-    in_native_order,
-    open_raw,
-    translate_os_errors,
-    truncated_error,
-)
+from tomoseg_tui.io.raw_volume import RawFile, RawVolume, in_native_order, open_raw, output_file, truncated_error
 from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
 # tifffile writes what it doubts to the log, which without a handler lands on the terminal's picture.
@@ -172,7 +164,7 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid, dty
     """
     stored = np.dtype(dtype)
     large = int(np.prod(grid.shape_zyx)) * stored.itemsize > CLASSIC_LIMIT_BYTES
-    with atomic_output(path) as draft, translate_os_errors(path), tifffile.TiffWriter(draft, bigtiff=large) as writer:
+    with output_file(path) as draft, tifffile.TiffWriter(draft, bigtiff=large) as writer:
         writer.write(
             _iterate_planes(slabs, grid, stored),
             shape=grid.shape_zyx,
@@ -218,8 +210,7 @@ def write_stack(
         metadata |= {"Labels": list(names)} if names else {}
         metadata |= {"unit": "angstrom", "spacing": size} if size else {}
     with (
-        atomic_output(path) as draft,
-        translate_os_errors(path),
+        output_file(path) as draft,
         tifffile.TiffWriter(draft, imagej=is_imagej) as writer,
     ):
         writer.write(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.hdf5 import create_hdf5
+from tomoseg_tui.io.raw_volume import translate_os_errors
 
 FORMAT = 1
 _Read = TypeVar("_Read")
@@ -91,7 +91,7 @@ class TrainsetSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_training_set(path: Path, summary: TrainsetSummary, tiles: Sequence[TrainsetTile]) -> None:
     """Write a training set into a file that may exist and is then emptied; drafts are the caller's business."""
-    with create_hdf5(path) as file:
+    with translate_os_errors(path), h5py.File(path, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["summary"] = msgspec.json.encode(summary).decode()
         for index, tile in enumerate(tiles):

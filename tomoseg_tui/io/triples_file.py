@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.io.hdf5 import create_hdf5
+from tomoseg_tui.io.raw_volume import translate_os_errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class TripleSet:
 
 def write_triples(path: Path, triples: TripleSet) -> None:
     """Write triples into a file that may exist and is then emptied."""
-    with create_hdf5(path) as file:
+    with translate_os_errors(path), h5py.File(path, "w") as file:
         file.attrs["format"] = 1
         file.attrs["tiles"] = list(triples.tiles)
         file.attrs["features"] = list(triples.features)

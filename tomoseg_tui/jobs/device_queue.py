@@ -15,6 +15,7 @@ import os
 import pwd
 import re
 import stat
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,14 +93,16 @@ def queue_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the folder with its mode in one step: whoever comes in between must find it right."""
+    """Give the folder its mode before its name: another user may use it as soon as it has that name."""
+    if os.path.lexists(folder):
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    umask = os.umask(0)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    draft.chmod(FOLDER_MODE)
     try:
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=FOLDER_MODE)
-    finally:
-        os.umask(umask)
+        draft.rename(folder)
+    except OSError:
+        draft.rmdir()  # another process was faster
 
 
 def _check_folder(folder: Path, *, is_default: bool) -> None:

@@ -7,10 +7,8 @@ checkpoint is numpy's npz, a zip archive that carries checksums of its own.
 import hashlib
 import json
 import os
-import re
-import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import TrainingError
+from tomoseg_tui.files.atomic import atomic_output
 
 WEIGHTS_SUFFIX = ".weights.h5"
 """What Keras asks the name of a weights file to end with."""
@@ -35,15 +34,12 @@ def save_weights(path: Path, model: Any) -> None:
     model : keras.Model
         Its weights are written, not what it looks like.
     """
-
-    def write(draft: Path) -> None:
+    with atomic_output(path, suffix=WEIGHTS_SUFFIX) as draft:
         model.save_weights(draft)
         with draft.open("r+b") as stream:
             digest = hashlib.file_digest(stream, "sha256").digest()
             stream.seek(0, os.SEEK_END)
             stream.write(digest)
-
-    replace_file(path, write)
 
 
 def load_weights(path: Path, model: Any) -> None:
@@ -90,12 +86,8 @@ _RETRAIN_FIX = "Name another run, or train this one again."
 def save_checkpoint(path: Path, state: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> None:
     """Write numbers that JSON can hold and a list of arrays to `path`, replacing a file there whole."""
     named_arrays = {f"array{number}": array for number, array in enumerate(arrays)}
-
-    def write(draft: Path) -> None:
-        with draft.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, facts=np.array(json.dumps(state)), **named_arrays)
-
-    replace_file(path, write)
+    with atomic_output(path) as draft, draft.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, facts=np.array(json.dumps(state)), **named_arrays)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
@@ -114,40 +106,3 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         raise TrainingError(
             f"The checkpoint {path} is damaged: {error}.", f"Remove {path} to begin this training anew."
         ) from error
-
-
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a draft beside `path`, then put it in its place in one move."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=WEIGHTS_SUFFIX)
-    os.close(descriptor)
-    draft = Path(name)
-    try:
-        write(draft)
-        draft.chmod(0o666 & ~_umask())  # mkstemp makes 0600, but labs share projects
-        _fsync(draft)
-        draft.replace(path)
-        _fsync(path.parent)
-    except (OSError, RuntimeError) as error:  # HDF5 hides the number in its words, and raises the latter as it closes
-        error_number = re.search(r"errno = (\d+)", str(error))
-        if isinstance(error, OSError) and not error_number:
-            error.filename = error.filename or str(path)
-        if not error_number:
-            raise
-        raise OSError(int(error_number[1]), os.strerror(int(error_number[1])), str(path)) from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _fsync(path: Path) -> None:
-    """Have the system put a file or a folder on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

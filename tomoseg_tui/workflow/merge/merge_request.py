@@ -12,7 +12,7 @@ from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.merge import MAX_VALUE, merge_block
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.files.atomic import atomic_output, remove_drafts, require_writable, sync_folder
+from tomoseg_tui.files.atomic import atomic_output, remove_drafts, require_writable, sync_to_disk
 from tomoseg_tui.io.formats import MRC_SUFFIXES, open_volume
 from tomoseg_tui.io.mrc import MrcWriter, copy_sparse
 from tomoseg_tui.io.volume_reader import VolumeReader
@@ -334,7 +334,7 @@ def publish_volume(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
     sidecar_of(target).unlink(missing_ok=True)
     new_volume.replace(target)
     new_sidecar.replace(sidecar_of(target))
-    sync_folder(target.parent)
+    sync_to_disk(target.parent)
 
 
 def require_result_path(target: Path, *, force: bool) -> None:

@@ -17,7 +17,7 @@ from tomoseg_tui.core.names import check_name, name_from_file, volume_stem
 from tomoseg_tui.core.statistics import Statistics, measure_statistics, sample_bands
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE
 from tomoseg_tui.errors import ProjectError, TomogramError, UnknownVoxelSizeError, UsageError
-from tomoseg_tui.files.atomic import sync_folder
+from tomoseg_tui.files.atomic import sync_to_disk
 from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full
 from tomoseg_tui.io.formats import copy_unpacked, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
@@ -224,7 +224,7 @@ def _write_all(
         if isinstance(fault, OSError):
             raise ProjectError(f"The import failed: {fault.strerror}.", "Make room, or check the rights.") from fault
         raise
-    sync_folder(project.layout.tomograms)
+    sync_to_disk(project.layout.tomograms)
     return [ImportedTomogram(plan.name, record, plan.remarks) for plan, record in zip(plans, records, strict=True)]
 
 

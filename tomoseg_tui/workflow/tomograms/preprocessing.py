@@ -14,7 +14,7 @@ from tomoseg_tui.core.filters import NO_FILTER, FilterChain, preprocess
 from tomoseg_tui.core.names import check_name, version_name
 from tomoseg_tui.core.statistics import measure_statistics, sample_bands
 from tomoseg_tui.errors import ProjectError, TomogramError, UsageError
-from tomoseg_tui.files.atomic import sync_folder
+from tomoseg_tui.files.atomic import sync_to_disk
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
@@ -143,7 +143,7 @@ def _preprocess_one(project: Project, request: PreprocessRequest, name: str, rep
             version.add_piece(corner, values, writer)
     write_record(version.draft / "tomogram.json", _version_record(request, name, record, version.volume))
     version.draft.rename(project.layout.tomogram_folder(target))
-    sync_folder(project.layout.tomograms)
+    sync_to_disk(project.layout.tomograms)
     version.remove()
 
 
