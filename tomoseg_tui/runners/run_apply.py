@@ -29,6 +29,7 @@ from tomoseg_tui.ml.tf_devices import prepare_device, usable_cores
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.project.publish import copy_to_output, publish_volume
 from tomoseg_tui.project.records import MapSidecar, NetworkCard, now, read_record, write_record
 from tomoseg_tui.project.software_versions import library_versions
 from tomoseg_tui.runners.network_snapshot import NetworkSnapshot, existing_snapshot, snapshot_network
@@ -43,7 +44,6 @@ from tomoseg_tui.workflow.apply.apply_request import (
 )
 from tomoseg_tui.workflow.apply.output import SLAB, ApplyOutputHeader, ApplyTask, apply_task
 from tomoseg_tui.workflow.job_interface import Reporter, stop_if_requested
-from tomoseg_tui.workflow.merge.merge_request import copy_to_output, publish_volume
 from tomoseg_tui.workflow.volume_names import byte_sign_of, merge_ranges
 
 

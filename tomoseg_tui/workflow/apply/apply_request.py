@@ -9,6 +9,7 @@ from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.project.publish import require_result_path
 from tomoseg_tui.project.records import (
     FilterHistory,
     MapSidecar,
@@ -17,7 +18,6 @@ from tomoseg_tui.project.records import (
     format_filter_chain,
     read_record,
 )
-from tomoseg_tui.workflow.merge.merge_request import require_result_path
 from tomoseg_tui.workflow.pending_outputs import PendingOutputs
 from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE
 from tomoseg_tui.workflow.volume_names import parse_z_range

@@ -12,22 +12,14 @@ from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.merge import MAX_VALUE, merge_block
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.files.atomic import atomic_output, remove_drafts, require_writable, sync_to_disk
-from tomoseg_tui.io.formats import MRC_SUFFIXES, open_volume
-from tomoseg_tui.io.mrc import MrcWriter, copy_sparse
+from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
-from tomoseg_tui.project.records import (
-    Conflict,
-    LabelEntry,
-    LabelSidecar,
-    MapSidecar,
-    now,
-    read_record,
-    write_record,
-)
+from tomoseg_tui.project.publish import copy_to_output, publish_volume, require_result_path
+from tomoseg_tui.project.records import Conflict, LabelEntry, LabelSidecar, MapSidecar, now, read_record, write_record
 from tomoseg_tui.project.software_versions import library_versions
 from tomoseg_tui.workflow.job_interface import FinishedSlabs, Reporter, slab_ranges, stop_if_requested
 from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
@@ -317,63 +309,6 @@ def _sidecar(
         versions=library_versions(),
         created=now(),
     )
-
-
-def publish_volume(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
-    """Put a finished volume and its sidecar in their place; what stood there is replaced.
-
-    The old sidecar goes first, so that at no moment a sidecar speaks of another volume. The draft stays where it
-    is, under a second name of the same file: whoever is cut off here can do all of it again, and has left nothing
-    beside the target.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new_volume, new_sidecar = draft.with_name(f"_{draft.name}"), draft.with_name(f"_{draft.name}.json")
-    new_volume.unlink(missing_ok=True)
-    new_volume.hardlink_to(draft)
-    write_record(new_sidecar, sidecar)
-    sidecar_of(target).unlink(missing_ok=True)
-    new_volume.replace(target)
-    new_sidecar.replace(sidecar_of(target))
-    sync_to_disk(target.parent)
-
-
-def require_result_path(target: Path, *, force: bool) -> None:
-    """Refuse a place for a result and its sidecar that is taken, or whose ending promises another format.
-
-    Raises
-    ------
-    UsageError
-        If the name does not end as those of MRC files do.
-    ProjectError
-        If something is there and not `force`, or the folder does not exist.
-    """
-    if target.suffix.lower() not in MRC_SUFFIXES:
-        raise UsageError(
-            f"{target.name} is no name of an MRC file.",
-            "Name a file that ends in .mrc; `tomoseg export` writes the other formats afterwards.",
-        )
-    for path in (target, sidecar_of(target)):
-        require_writable(path, force=force)
-
-
-def copy_to_output(source: Path, target: Path, sidecar: msgspec.Struct, *, begun_mark: Path, force: bool) -> None:
-    """Write a result also where the user wants it, with its sidecar beside it.
-
-    Parameters
-    ----------
-    source, target : Path
-    sidecar : Struct
-    begun_mark : Path
-        A file in the job's folder, made with the first try: what is at `target` after that is the job's own.
-    force : bool
-        Replace what was there before the job.
-    """
-    require_result_path(target, force=force or begun_mark.exists())
-    begun_mark.touch()
-    remove_drafts(target, sidecar_of(target))
-    with atomic_output(target) as draft:
-        copy_sparse(source, draft)
-    write_record(sidecar_of(target), sidecar)
 
 
 def _result(
