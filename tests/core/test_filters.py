@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.filters import NO_FILTER, PASS_COSTS, FilterChain, binned_shape, preprocess
+from tomoseg_tui.core.binning import binned_shape
+from tomoseg_tui.core.filters import NO_FILTER, PASS_COSTS, FilterChain, preprocess
 from tomoseg_tui.core.grid import DensityScale
 from tomoseg_tui.errors import TomogramError, UsageError
 

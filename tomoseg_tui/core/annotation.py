@@ -60,6 +60,11 @@ def fill_unlabelled(layer: Layer) -> Layer:
     return np.where(layer == UNLABELLED, NOT_FEATURE, layer).astype(np.uint8)
 
 
+def labelled_pixels(layers: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which pixels of layers are the feature or not the feature: neither unlabelled nor ignored."""
+    return np.asarray((layers == NOT_FEATURE) | (layers == FEATURE))
+
+
 def empty_layer(size: int, value: int = UNLABELLED) -> Layer:
     """Return a layer of one value, shape (size, size)."""
     return np.full((size, size), value, np.uint8)

@@ -15,29 +15,11 @@ from typing import Any, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.binning import (
-    BinnedVolume,
-    Box,
-    FloatArray,
-    RegionSource,
-    bin_region,
-    binned_shape,
-    split_into_boxes,
-)
+from tomoseg_tui.core.binning import BinnedVolume, Box, FloatArray, RegionSource, split_into_boxes
 from tomoseg_tui.core.blocks import Zyx
 from tomoseg_tui.core.grid import DensityScale
 from tomoseg_tui.core.smoothing import BlockSums, CoarseVolume, gaussian_sigma, gaussian_taps, smooth
 from tomoseg_tui.errors import TomogramError, UsageError
-
-__all__ = [
-    "NO_FILTER",
-    "FilterChain",
-    "PreprocessCheckpoint",
-    "RegionSource",
-    "bin_region",
-    "binned_shape",
-    "preprocess",
-]
 
 BLOCK_VOXELS = 6 << 20
 """Voxels read at a time by default, halo included; about 25 bytes of memory each at the peak."""

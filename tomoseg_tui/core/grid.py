@@ -1,6 +1,22 @@
-"""Where the voxels of a volume stand, and what makes its densities comparable. Files are io's business."""
+"""What the numbers of a volume mean: where its voxels stand, how densities compare, how maps hold probabilities.
+
+Files are the business of io.
+"""
 
 from dataclasses import dataclass
+
+MAX_MAP_VALUE = 127
+"""A map holds whole numbers from 0 to this one for probabilities from 0 to 1: the same for readers of signed and of
+unsigned bytes."""
+SCALE_TOLERANCE = 0.05
+"""Share by which voxel sizes may differ for one network or training set."""
+SAME_SIZE_TOLERANCE = 0.01
+"""Share by which voxel sizes of one grid may differ: headers are rounded."""
+
+
+def differs_in_size(voxel_size_angstrom: float, expected_angstrom: float, *, tolerance: float) -> bool:
+    """Tell whether a voxel size is off the expected one by more than this share of it."""
+    return abs(voxel_size_angstrom - expected_angstrom) > tolerance * expected_angstrom
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, UNLABELLED
+from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
 
 MAX_PROBABILITY = 0.99
 """Nothing is surer than this: a single pixel must not decide."""
@@ -25,11 +25,6 @@ OUTLIER_DEVIATIONS = 4.0
 """Nor one within so many standard deviations, found robustly."""
 MAD_TO_SIGMA = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
-
-
-def labelled_pixels(layers: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell which pixels somebody has decided on: neither not looked at nor to be ignored."""
-    return np.asarray((layers != UNLABELLED) & (layers != IGNORED), np.bool_)
 
 
 def format_percent(part: NDArray[np.bool_], total: NDArray[np.bool_]) -> str:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.errors import ShapeError, TomogramError, UsageError
 
-MAX_VALUE = 127
-"""The value of a map that means probability 1; also the most labels that a signed byte can tell apart."""
+LARGEST_LABEL = 127
+"""The largest number that a signed byte holds."""
 TIE_TOLERANCE = 1e-9
 """Claims that differ by less are equal, so that rounding in the last bit decides nothing."""
 _CHUNK = 1 << 20
@@ -56,8 +57,8 @@ def claims(threshold: float) -> NDArray[np.float64]:
         raise UsageError(
             f"A threshold of {threshold} was asked for; it lies from 0 to 1.", "Give a number from 0 to 1."
         )
-    probabilities = np.arange(MAX_VALUE + 1) / MAX_VALUE
-    table = np.full(MAX_VALUE + 1, _NO_CLAIM)
+    probabilities = np.arange(MAX_MAP_VALUE + 1) / MAX_MAP_VALUE
+    table = np.full(MAX_MAP_VALUE + 1, _NO_CLAIM)
     above = probabilities > threshold
     table[above] = (probabilities[above] - threshold) / (1 - threshold)
     return table
@@ -106,8 +107,8 @@ def merge_block(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
 
 
 def _check_maps(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds: Sequence[float]) -> None:
-    if not 1 <= len(maps) <= MAX_VALUE:
-        raise UsageError(f"{len(maps)} maps are to be merged; 1 to {MAX_VALUE} can be.", "Name 1 to 127 maps.")
+    if not 1 <= len(maps) <= LARGEST_LABEL:
+        raise UsageError(f"{len(maps)} maps are to be merged; 1 to {LARGEST_LABEL} can be.", "Name 1 to 127 maps.")
     if len(thresholds) != len(maps):
         raise ShapeError(f"{len(maps)} maps have {len(thresholds)} thresholds.", "Give one threshold for each map.")
     for number, volume in enumerate(maps, start=1):
@@ -115,9 +116,9 @@ def _check_maps(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
             raise ShapeError(
                 f"Map {number} has shape {volume.shape}, map 1 has {maps[0].shape}.", "Merge maps of one tomogram."
             )
-        if volume.size and not 0 <= volume.min() <= volume.max() <= MAX_VALUE:
+        if volume.size and not 0 <= volume.min() <= volume.max() <= MAX_MAP_VALUE:
             raise TomogramError(
-                f"Map {number} holds values {volume.min()} to {volume.max()}; a map holds 0 to {MAX_VALUE}.",
+                f"Map {number} holds values {volume.min()} to {volume.max()}; a map holds 0 to {MAX_MAP_VALUE}.",
                 "Make the map again: tomoseg apply RUN TOMOGRAM",
             )
 

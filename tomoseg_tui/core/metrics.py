@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.errors import ShapeError
 
-THRESHOLDS = np.arange(128) / 127
+THRESHOLDS = np.arange(MAX_MAP_VALUE + 1) / MAX_MAP_VALUE
 """The thresholds that are tried, k / 127: those that a map of 0..127 can tell apart."""
 
 

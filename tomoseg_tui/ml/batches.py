@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE
+from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
 from tomoseg_tui.core.augment import (
     ROTATIONS_ONLY,
     Augmentation,
@@ -28,7 +28,6 @@ from tomoseg_tui.core.augment import (
 )
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named
 from tomoseg_tui.core.patches import TilePatches, input_edge, slices_for_position
-from tomoseg_tui.ml.losses import is_labelled
 
 PREFETCH_BATCHES = 3
 """Batches prepared ahead of the step that asks for them."""
@@ -55,7 +54,7 @@ class Batch:
 
 def trainable_signs(patches: TilePatches) -> NDArray[np.int8]:
     """Return the signs (n, f), 0 where no pixel of a tile's layer teaches: it would take a turn for nothing."""
-    return np.where(is_labelled(patches.layers).any(axis=(2, 3)), patches.signs, np.int8(0))
+    return np.where(labelled_pixels(patches.layers).any(axis=(2, 3)), patches.signs, np.int8(0))
 
 
 def balanced_tile_order(

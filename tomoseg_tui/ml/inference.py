@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.blocks import read_overhead, smaller_edge, split_into_blocks, write_block
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.network_settings import NetworkSettings
 from tomoseg_tui.core.patches import TilePatches, slices_for_position
 from tomoseg_tui.errors import ShapeError, TomosegError
@@ -17,7 +18,7 @@ from tomoseg_tui.ml.batchnorm_folding import fold_batch_normalisation
 from tomoseg_tui.ml.checkpoints import load_weights
 from tomoseg_tui.ml.networks import build_network, to_probabilities
 
-HALF_TOLERANCE = 1 / 127
+HALF_TOLERANCE = 1 / MAX_MAP_VALUE
 """Half precision is used where it differs from float32 by at most this: one step of a map."""
 DIHEDRAL_TRANSFORMS = ((0, False), (2, False), (0, True), (2, True), (1, False), (3, False), (1, True), (3, True))
 """Quarter turns and mirrorings in y and x; the first four leave the missing wedge where it is."""
@@ -187,7 +188,7 @@ class Predictor:
         self._log(
             f"Memory has run out at pieces of {current_edge} pixels: they have {new_edge} now, and a slice takes about "
             f"{overhead:.1f} times as long as it would whole. "
-            "The map is the same but for rounding, at most one of its 127 steps."
+            f"The map is the same but for rounding, at most one of its {MAX_MAP_VALUE} steps."
         )
 
     def predict_tiles(self, patches: TilePatches) -> NDArray[np.float32]:

@@ -2,22 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
 from tomoseg_tui.core.network_settings import NetworkSettings
 
-NOT_FEATURE, FEATURE = 1, 2
-"""The two layer values that teach."""
 MIN_ERROR = 1e-12
 """Keeps the logarithm of EMAN2's loss finite."""
-
-
-def is_labelled(layers: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell of every layer value whether it teaches."""
-    labelled: NDArray[np.bool_] = (layers == NOT_FEATURE) | (layers == FEATURE)
-    return labelled
 
 
 def truth_and_weight(layers: Any) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
 from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings, network_named, steps_per_epoch
 from tomoseg_tui.core.patches import TilePatches, describe_changes
@@ -25,7 +26,7 @@ from tomoseg_tui.ml.batches import Batch, epoch_batches, feature_loss_weights, p
 from tomoseg_tui.ml.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from tomoseg_tui.ml.epoch_report import EpochReport, epoch_score, report_from_checkpoint
 from tomoseg_tui.ml.inference import raw_function, tile_outputs, tile_probabilities
-from tomoseg_tui.ml.losses import FEATURE, comparable_loss, compute_loss, is_labelled
+from tomoseg_tui.ml.losses import comparable_loss, compute_loss
 from tomoseg_tui.ml.networks import build_network, calibrated_weights, crop_to_tile
 from tomoseg_tui.ml.tf_devices import alternative_device, current_device
 from tomoseg_tui.ml.validation import FeatureEvaluation, evaluate_features
@@ -225,7 +226,7 @@ class TrainingRun:
         self.optimizer.learning_rate.assign(learning_rate_at(self.settings, step, total_steps))
         average_decay = min(AVERAGE_DECAY, (step + 1) / (step + 10)) if self.network.kind == "unet" else 0.0
         loss = float(self.step_function(batch.densities, batch.layers, tf.constant(average_decay, tf.float32)))
-        if self.first_loss is None and (isnan(loss) or is_labelled(batch.layers).any()):
+        if self.first_loss is None and (isnan(loss) or labelled_pixels(batch.layers).any()):
             self.first_loss = loss
         if isnan(loss):
             self._check_convergence(loss)

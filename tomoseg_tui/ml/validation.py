@@ -5,16 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
 from tomoseg_tui.core.calibration import Calibration, fit_calibration
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.metrics import THRESHOLDS, Confusion, ScoreHistogram
 from tomoseg_tui.core.patches import TilePatches
-from tomoseg_tui.ml.losses import FEATURE, NOT_FEATURE
 
 TILE_DICE_DEVIATION = 0.1
 """How far the Dice of one tile lies from that of another by chance; of n tiles, by that over the root of n."""
 FALSE_POSITIVE_FACTOR = 2
 """An unseen tomogram shows what no tile has shown, and has about so many times the false positives."""
-CURVE_LEVELS = tuple(round(127 * twentieth / 20) for twentieth in range(1, 20))
+CURVE_LEVELS = tuple(round(MAX_MAP_VALUE * twentieth / 20) for twentieth in range(1, 20))
 """Numbers k of the thresholds k / 127 at which a feature's curve is kept."""
 MIN_PROBABILITY = 1e-6
 """Probabilities are held so far from 0 and 1 before their logits are taken."""
@@ -94,8 +95,8 @@ def _evaluate_feature(
 ) -> FeatureEvaluation:
     """Judge one feature by predictions (m, place, s, s) and its layer (m, s, s)."""
     truth_layers = np.broadcast_to(layer[:, np.newaxis], predictions.shape)
-    is_labelled = (truth_layers == FEATURE) | (truth_layers == NOT_FEATURE)
-    probabilities, truth = predictions[is_labelled], truth_layers[is_labelled] == FEATURE
+    labelled = labelled_pixels(truth_layers)
+    probabilities, truth = predictions[labelled], truth_layers[labelled] == FEATURE
     tiles = int((layer == FEATURE).any(axis=(1, 2)).sum())
     calibration = Calibration()
     if calibrate:
@@ -108,7 +109,7 @@ def _evaluate_feature(
         dice=chosen.dice,
         precision=chosen.precision,
         recall=chosen.recall,
-        held_out_tiles=int(((layer == FEATURE) | (layer == NOT_FEATURE)).any(axis=(1, 2)).sum()),
+        held_out_tiles=int(labelled_pixels(layer).any(axis=(1, 2)).sum()),
         curve=tuple(_threshold_metrics(confusions, level) for level in CURVE_LEVELS),
     )
     return FeatureEvaluation(max(confusion.dice for confusion in confusions), calibration, score)

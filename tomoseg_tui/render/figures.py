@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE
+from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
 from tomoseg_tui.render.greys import to_grey, window_from_sample
 from tomoseg_tui.render.overlay import Palette
 from tomoseg_tui.render.renderer import Picture, to_rgb
@@ -26,7 +26,7 @@ def render_triple(
 ) -> list[Picture]:
     """Return image, annotation and output of one tile, each (y, x); the third should look like the second."""
     annotated = np.where(annotation == FEATURE, np.uint8(255), np.uint8(0))
-    annotated[annotation % 3 == 0] = _UNDECIDED_GREY
+    annotated[~labelled_pixels(annotation)] = _UNDECIDED_GREY
     return [render_slice(image), Picture(annotated), Picture(np.rint(output * 255).astype(np.uint8))]
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.errors import UnreadableTomogramError
 from tomoseg_tui.io.formats import open_volume
@@ -166,7 +167,7 @@ def _prepare_maps(
             copy_sparse(map_path, task.draft(feature))
         else:
             writer = MrcWriter(task.draft(feature), task.record.grid, np.dtype(np.int8), title="tomoseg map")
-            writer.close(minimum=0.0, maximum=127.0, mean=-1.0, rms=-1.0)  # -1: not determined (MRC2014)
+            writer.close(minimum=0.0, maximum=float(MAX_MAP_VALUE), mean=-1.0, rms=-1.0)  # -1: not determined (MRC2014)
     write_record(task.prepared_file, ApplyOutputHeader(reused_slices, SLAB))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.blocks import Block, split_into_blocks
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.network_settings import NetworkSettings
 from tomoseg_tui.errors import AlreadyRunningError
 from tomoseg_tui.files import locks
@@ -261,4 +262,4 @@ def slab_blocks(shape_zyx: tuple[int, int, int], settings: NetworkSettings) -> l
 
 def probability_to_byte(probabilities: NDArray[np.float32]) -> NDArray[np.int8]:
     """Return probabilities as a map stores them: 0..127 for 0..1, rounded."""
-    return np.asarray(np.rint(np.clip(probabilities, 0, 1) * np.float32(127)), np.int8)
+    return np.asarray(np.rint(np.clip(probabilities, 0, 1) * np.float32(MAX_MAP_VALUE)), np.int8)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.core.filters import binned_shape
+from tomoseg_tui.core.binning import binned_shape
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, requested_features

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.metrics import Confusion, confusion
 from tomoseg_tui.errors import ShapeError, UsageError
 from tomoseg_tui.io.volume_reader import VolumeReader
@@ -118,7 +119,7 @@ def _predicted_mask(values: NDArray[np.generic], label: int, cutoff: float | Non
         return np.asarray(np.rint(values.astype(np.float64)) == label)
     if np.issubdtype(values.dtype, np.integer):
         # A table spares a float64 copy: byte maps hold 0..127 for 0..1.
-        is_above = np.arange(256) / 127 > cutoff
+        is_above = np.arange(256) / MAX_MAP_VALUE > cutoff
         return is_above[np.clip(values.astype(np.int16), 0, 255)]
     return np.asarray(values.astype(np.float64) > cutoff)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE
+from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.metrics import confusion
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ShapeError, UsageError
@@ -133,7 +134,7 @@ def _read_labels(
             )
         values = reader.read_region(corner, extent)[0]
     if volume.map is not None:
-        return np.asarray(values / np.float64(127) > volume.map.threshold, np.uint8), {1: volume.map.feature}
+        return np.asarray(values / np.float64(MAX_MAP_VALUE) > volume.map.threshold, np.uint8), {1: volume.map.feature}
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8), label_names(volume, values)
 
 
@@ -210,15 +211,14 @@ def load_triples(project: Project, run: str, *, feature: str | None = None) -> l
         for feature_index, name in enumerate(names)
         if feature in {None, name}
         for tile in range(len(triples.tiles))
-        if (triples.layers[tile, feature_index] % 3 != 0).any()
+        if labelled_pixels(triples.layers[tile, feature_index]).any()
     ]
     return sorted(views, key=lambda view: (not view.held_out, -view.wrong_pixels))
 
 
 def _triple_view(triples: TripleSet, tile: int, feature_index: int, feature: str, threshold: float) -> TripleView:
     layer, output = triples.layers[tile, feature_index], triples.outputs[tile, feature_index]
-    labelled = layer % 3 != 0  # 0 was not looked at, 3 is ignored
-    counts = confusion(output > threshold, layer == FEATURE, labelled)
+    counts = confusion(output > threshold, layer == FEATURE, labelled_pixels(layer))
     return TripleView(
         triples.tiles[tile],
         feature,

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tomoseg_tui.core.grid import SCALE_TOLERANCE, differs_in_size
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.job import find_job
 from tomoseg_tui.project import catalog
@@ -24,7 +25,6 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 from tomoseg_tui.workflow.apply.output import running_task
 from tomoseg_tui.workflow.apply_estimates import PastApply
-from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
 
@@ -105,7 +105,7 @@ def check_compatibility(project: Project, card: NetworkCard, tomogram: TomogramS
     else:
         can_override = True
     size, expected = tomogram.record.voxel_size_angstrom, card.voxel_size_angstrom
-    is_wrong_scale = abs(size - expected) > VOXEL_SIZE_TOLERANCE * expected
+    is_wrong_scale = differs_in_size(size, expected, tolerance=SCALE_TOLERANCE)
     return Compatibility(
         error.fault,
         error.fix,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, Layer
+from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.names import IGNORE
 from tomoseg_tui.core.tiles import Tile, TileLocation
 from tomoseg_tui.errors import ProjectError
@@ -27,9 +28,6 @@ from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 if TYPE_CHECKING:
     from tomoseg_tui.io.triples_file import TripleSet
-
-MAX_MAP_VALUE = np.float32(127)
-"""What a map holds where the network is certain."""
 
 
 @dataclass(frozen=True, eq=False)

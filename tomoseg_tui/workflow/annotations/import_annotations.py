@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, Layer, layer_from_labels, layer_from_mask
+from tomoseg_tui.core.grid import SAME_SIZE_TOLERANCE, differs_in_size
 from tomoseg_tui.core.mask_decoding import foreground_mask, parse_mask_value
 from tomoseg_tui.core.names import IGNORE, check_feature_name
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
@@ -25,9 +26,6 @@ from tomoseg_tui.project.paint_locks import read_paint_lock_owner, require_not_p
 from tomoseg_tui.project.records import LayerSource, StateRecord, TomogramRecord, now
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession
 from tomoseg_tui.workflow.tiles.placing import state_text
-
-VOXEL_SIZE_TOLERANCE = 0.01
-"""Label volumes whose voxel size differs by more are remarked on."""
 
 
 @dataclass
@@ -279,7 +277,7 @@ def check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramReco
         )
     if not np.issubdtype(volume.dtype, np.integer):
         result.remarks.append(f"{path.name} holds {volume.dtype}; values are rounded to whole labels.")
-    if abs(grid.voxel_size_angstrom - record.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * record.voxel_size_angstrom:
+    if differs_in_size(grid.voxel_size_angstrom, record.voxel_size_angstrom, tolerance=SAME_SIZE_TOLERANCE):
         result.remarks.append(
             f"{path.name} says {grid.voxel_size_angstrom:g} Å/voxel, {name} has {record.voxel_size_angstrom:g}; "
             "the labels are taken voxel by voxel."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from tomoseg_tui.core.grid import SCALE_TOLERANCE, differs_in_size
 from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -19,7 +20,6 @@ from tomoseg_tui.project.records import (
     read_record,
 )
 from tomoseg_tui.workflow.pending_outputs import PendingOutputs
-from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
 TTA_COPIES = (1, 4, 8)
@@ -146,7 +146,7 @@ def _check_map_name(project: Project, tomogram: str, run: str, feature: str) -> 
 def _check_fit(project: Project, card: NetworkCard, name: str, record: TomogramRecord, *, anyway: bool) -> list[str]:
     """Compare scale, filters and polarity of a network and a tomogram."""
     ratio = card.voxel_size_angstrom / record.voxel_size_angstrom
-    if abs(record.voxel_size_angstrom - card.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * card.voxel_size_angstrom:
+    if differs_in_size(record.voxel_size_angstrom, card.voxel_size_angstrom, tolerance=SCALE_TOLERANCE):
         raise TrainingError(
             f"{name} has {record.voxel_size_angstrom:g} Å/voxel, "
             f"the network {card.name} was trained at {card.voxel_size_angstrom:g}.",
@@ -169,7 +169,7 @@ def _check_fit(project: Project, card: NetworkCard, name: str, record: TomogramR
 def _scale_fix(card: NetworkCard, name: str, record: TomogramRecord, ratio: float) -> str:
     factor = round(ratio)
     binned = record.voxel_size_angstrom * factor
-    if factor < 2 or abs(binned - card.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * card.voxel_size_angstrom:
+    if factor < 2 or differs_in_size(binned, card.voxel_size_angstrom, tolerance=SCALE_TOLERANCE):
         return "No whole binning mends this: train a network at this voxel size, or reconstruct at the network's."
     options = _missing_filters(card.preprocessing, record.chain)
     if options is None:

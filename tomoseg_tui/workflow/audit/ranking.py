@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core import label_errors
-from tomoseg_tui.core.annotation import FEATURE
+from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
 from tomoseg_tui.core.label_errors import MaskShift
 from tomoseg_tui.core.metrics import confusion
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
@@ -105,7 +105,7 @@ def _findings(patches: TilePatches, feature_index: int, outputs: NDArray[np.floa
 
 
 def _finding(feature: str, sign: int, score: float, output: NDArray[np.float32], layer: NDArray[np.uint8]) -> _Finding:
-    labelled, mask, predicted = label_errors.labelled_pixels(layer), layer == FEATURE, output > 0.5
+    labelled, mask, predicted = labelled_pixels(layer), layer == FEATURE, output > 0.5
     counts = confusion(predicted, mask, labelled)
     if sign > 0 and labelled.any() and not mask.any():
         reason = f"annotated, but the mask of {feature} is empty{_prediction_text(predicted & labelled, labelled)}"

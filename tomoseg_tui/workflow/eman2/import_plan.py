@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tomoseg_tui.core.grid import SAME_SIZE_TOLERANCE, differs_in_size
 from tomoseg_tui.core.names import check_name, version_tag
 from tomoseg_tui.errors import ProjectError, UnknownVoxelSizeError, UsageError
 from tomoseg_tui.io.eman2_info import TomogramInfo
@@ -28,7 +29,6 @@ from tomoseg_tui.workflow.tomograms.import_tomograms import is_plausible_voxel_s
 
 _SPARE_BYTES = 1 << 28
 """Bytes that stay free beside what is copied."""
-_VOXEL_SIZE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,8 @@ def _require_same(project: Project, tomogram: Eman2Tomogram) -> None:
     """Refuse a tomogram whose name another one has."""
     record = catalog.load_tomogram(project.layout, tomogram.name)
     voxel_size_angstrom = tomogram.grid.voxel_size_angstrom
-    size_differs = (
-        is_plausible_voxel_size(voxel_size_angstrom)
-        and abs(voxel_size_angstrom - record.voxel_size_angstrom) > _VOXEL_SIZE_TOLERANCE * voxel_size_angstrom
+    size_differs = is_plausible_voxel_size(voxel_size_angstrom) and differs_in_size(
+        record.voxel_size_angstrom, voxel_size_angstrom, tolerance=SAME_SIZE_TOLERANCE
     )
     if record.shape_zyx != tomogram.grid.shape_zyx or size_differs:
         raise ProjectError(

@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.filters import BLOCK_VOXELS, binned_shape, preprocess
+from tomoseg_tui.core.binning import binned_shape
+from tomoseg_tui.core.filters import BLOCK_VOXELS, preprocess
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.statistics import measure_statistics, sample_bands
 from tomoseg_tui.io.formats import open_volume

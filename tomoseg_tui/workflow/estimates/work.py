@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from tomoseg_tui.core.binning import binned_shape
 from tomoseg_tui.core.blocks import Zyx
-from tomoseg_tui.core.filters import binned_shape
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import timing_key

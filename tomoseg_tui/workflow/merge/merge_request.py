@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.grid import VoxelGrid
-from tomoseg_tui.core.merge import MAX_VALUE, merge_block
+from tomoseg_tui.core.merge import LARGEST_LABEL, merge_block
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.io.formats import open_volume
@@ -102,8 +102,8 @@ def merge_request(
         If a map does not exist, a threshold is none, or a name is taken by a map.
     """
     project.require_current_format()
-    if not 1 <= len(map_specs) <= MAX_VALUE:
-        raise UsageError(f"{len(map_specs)} maps are named.", "Name 1 to 127: --map RUN=card")
+    if not 1 <= len(map_specs) <= LARGEST_LABEL:
+        raise UsageError(f"{len(map_specs)} maps are named.", f"Name 1 to {LARGEST_LABEL}: --map RUN=card")
     if tomogram not in pending.tomograms:
         catalog.load_tomogram(project.layout, tomogram)
     check_label_name(project, tomogram, name)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.filters import FilterChain, bin_region, binned_shape
+from tomoseg_tui.core.binning import bin_region, binned_shape
+from tomoseg_tui.core.filters import FilterChain
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.names import check_name, name_from_file, volume_stem
 from tomoseg_tui.core.statistics import Statistics, measure_statistics, sample_bands

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.filters import FilterChain, binned_shape, preprocess
+from tomoseg_tui.core.binning import binned_shape
+from tomoseg_tui.core.filters import FilterChain, preprocess
 from tomoseg_tui.core.grid import DensityScale, VoxelGrid
 from tomoseg_tui.core.smoothing import gaussian_taps
 from tomoseg_tui.core.tiles import TileLocation

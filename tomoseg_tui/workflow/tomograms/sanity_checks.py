@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 from statistics import median_low
 
+from tomoseg_tui.core.grid import SCALE_TOLERANCE, differs_in_size
 from tomoseg_tui.core.holdout import OVERLAP_SLICES
 from tomoseg_tui.core.names import version_tag
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, Tile, TileLocation
 from tomoseg_tui.project.records import TomogramRecord, format_filter_chain
 
-VOXEL_SIZE_TOLERANCE = 0.05
-"""Share by which voxel sizes may differ: a network refuses more."""
 SCALE_FACTOR = 3.0
 """Densities that spread this many times more or less than usual have probably been scaled elsewhere."""
 
@@ -63,7 +62,7 @@ def _size_oddities(record: TomogramRecord) -> list[Oddity]:
 def _difference_oddities(record: TomogramRecord, family: Sequence[TomogramRecord]) -> list[Oddity]:
     oddities = []
     usual_voxel_size = median_low([other.voxel_size_angstrom for other in family])
-    if abs(record.voxel_size_angstrom - usual_voxel_size) > VOXEL_SIZE_TOLERANCE * usual_voxel_size:
+    if differs_in_size(record.voxel_size_angstrom, usual_voxel_size, tolerance=SCALE_TOLERANCE):
         text = f"{record.voxel_size_angstrom:g} Å, in the others {usual_voxel_size:g}. A network takes one of them."
         oddities.append(Oddity("voxel size", text))
     polarity = _most_common([other.polarity for other in family])

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tomoseg_tui.core.grid import SCALE_TOLERANCE, differs_in_size
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
@@ -16,7 +17,7 @@ from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutp
 from tomoseg_tui.workflow.reserved_names import free_name, release_folder, reserve_folder
 from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.lineage import parent_runs
-from tomoseg_tui.workflow.training.trainset import VOXEL_SIZE_TOLERANCE, TrainsetRequest
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 FINE_TUNING_RATE = 0.1
 """A training that goes on from another starts at this share of its learning rate."""
@@ -157,7 +158,7 @@ def _check_parent_card(card: NetworkCard, summary: TrainsetSummary, request: Tra
             f"{card.name} knows {', '.join(card.features)}, the tiles show {', '.join(summary.features)}.",
             "Name the same features in the same order.",
         )
-    if abs(card.voxel_size_angstrom - summary.voxel_size_angstrom) > VOXEL_SIZE_TOLERANCE * card.voxel_size_angstrom:
+    if differs_in_size(summary.voxel_size_angstrom, card.voxel_size_angstrom, tolerance=SCALE_TOLERANCE):
         raise TrainingError(
             f"{card.name} was trained at {card.voxel_size_angstrom:g} Å/voxel, "
             f"the tiles are at {summary.voxel_size_angstrom:g}.",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, UNLABELLED
+from tomoseg_tui.core.grid import SCALE_TOLERANCE
 from tomoseg_tui.core.holdout import pixels_to_ignore
 from tomoseg_tui.core.names import base_name, check_name
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
@@ -35,9 +36,6 @@ from tomoseg_tui.project.software_versions import library_versions
 from tomoseg_tui.workflow.training.lineage import ParentRuns, parent_runs
 from tomoseg_tui.workflow.training.split import apply_split, hold_out_tile, split_tiles
 from tomoseg_tui.workflow.volume_names import byte_sign_of
-
-VOXEL_SIZE_TOLERANCE = 0.05
-"""Tomograms of one training set, and of one network, differ by less in voxel size."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ def _require_uniform(candidates: Sequence[_Candidate]) -> None:
         )
     by_size = sorted((c.record.voxel_size_angstrom, c.source) for c in candidates)
     (low, small), (high, large) = by_size[0], by_size[-1]
-    if high > low * (1 + VOXEL_SIZE_TOLERANCE):
+    if high > low * (1 + SCALE_TOLERANCE):
         raise TrainingError(
             f"The tomograms differ in voxel size: {small} has {low:g} Å, {large} has {high:g} Å.",
             f"Bring them to one scale: tomoseg preprocess {small} --bin {max(2, round(high / low))} --no-filter",
