@@ -226,7 +226,7 @@ def _notify_terminal(finished: Sequence[tuple[Job, JobState]]) -> None:
 
 def _with_absolute_paths(job: Job) -> dict[str, Any]:
     """Return what a job has to say; files are kept as seen from the project, and told in full."""
-    root, result = job.folder.parent.parent, job.result()
+    root, result = job.project_folder, job.result()
     if "file" in result:
         result["file"] = str(root / result["file"])
     if "files" in result:

@@ -128,6 +128,7 @@ class Job:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.project_folder = folder.parent.parent
         self.id = folder.name
         self.record_file = folder / "record.json"
         self.progress_file = folder / "progress.json"

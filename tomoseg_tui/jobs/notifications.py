@@ -71,7 +71,7 @@ def _job_environment(job: Job, record: JobRecord) -> dict[str, str]:
         "KIND": record.kind,
         "NAME": record.name,
         "STATE": str(record.state),
-        "PROJECT": str(job.folder.parent.parent.absolute()),
+        "PROJECT": str(job.project_folder.absolute()),
         "FOLDER": str(job.folder.absolute()),
         "FAULT": record.fault or "",
         "FIX": record.fix or "",

@@ -21,7 +21,7 @@ def claim_output_name(job: Job) -> None:
     JobError
         If the name is another job's by now.
     """
-    record, layout = job.record(), ProjectLayout(job.folder.parent.parent)
+    record, layout = job.record(), ProjectLayout(job.project_folder)
     folder = _output_folder(layout, record)
     if folder is None or record.state is JobState.DONE:
         return

@@ -59,7 +59,7 @@ def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns:
     if record.at_once:
         yield
         return
-    project = job.folder.parent.parent.name
+    project = job.project_folder.name
     with QueueSlot(queue_folder(), request, project=project, job=job.id, since_ns=since_ns) as slot:
         reporter.set_queue_slot(slot)
         try:

@@ -231,7 +231,7 @@ def _call_runner(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str
     """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
     _silence_tensorflow(record.asked)
     try:
-        project = Project.open(job.folder.parent.parent)
+        project = Project.open(job.project_folder)
         claim_output_name(job)
         _set_workload(project, record, reporter)  # before TensorFlow wakes, which takes seconds
         with _redirect_tensorflow_log(job.folder):
@@ -266,7 +266,7 @@ def _missing_bytes(job: Job, record: JobRecord) -> int:
     from tomoseg_tui.workflow.disk_needs import job_disk_bytes  # noqa: PLC0415  # only where a disk is full
 
     with contextlib.suppress(TomosegError, OSError, msgspec.MsgspecError):
-        needed = job_disk_bytes(Project.open(job.folder.parent.parent), record.kind, record.asked)
+        needed = job_disk_bytes(Project.open(job.project_folder), record.kind, record.asked)
         return max(0, needed - used_bytes(job.partial) - free_bytes(job.folder))
     return 0
 
@@ -284,7 +284,7 @@ def _run_apply_helper(job: Job, request: dict[str, Any], reporter: JobReporter) 
         from tomoseg_tui.runners.run_apply import run_apply_helper  # noqa: PLC0415
 
     try:
-        run_apply_helper(Project.open(job.folder.parent.parent), request, reporter)
+        run_apply_helper(Project.open(job.project_folder), request, reporter)
     except StopRequested:
         return EXIT_STOPPED
     return EXIT_DONE

@@ -64,7 +64,7 @@ def resume_elsewhere(app: "TomosegApp", job: JobListing, location: str) -> None:
 
 
 def _resume(target: Job, *, slurm: SlurmSettings | None = None, local: bool = False) -> str:
-    layout = ProjectLayout(target.folder.parent.parent)
+    layout = ProjectLayout(target.project_folder)
     resumed, dependents = resume_with_dependents(layout, target, slurm=slurm, here=local)
     if not resumed:
         return f"Job {target.id} is done already."
