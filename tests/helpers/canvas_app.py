@@ -30,7 +30,7 @@ class CanvasApp(FramePacerApp):
         last_line_free: bool = False,
     ) -> None:
         super().__init__()
-        self.requested_renderer, self.capabilities = renderer, capabilities
+        self.requested_renderer, self.terminal_capabilities = renderer, capabilities
         self._path, self._foot = path, int(last_line_free)
         self.moves: list[SliceCanvas.Moved] = []
         self.picks: list[SliceCanvas.Picked] = []

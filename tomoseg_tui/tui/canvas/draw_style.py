@@ -15,14 +15,14 @@ _COLOUR_DEPTHS = {"truecolor": "truecolor", "256": "256", "standard": "16", "win
 
 
 def draw_style_for(app: App[Any]) -> DrawStyle:
-    """Return how an app draws: by its ``requested_renderer`` and its terminal's ``capabilities``, if any.
+    """Return how an app draws: by its ``requested_renderer`` and ``terminal_capabilities``, if it has any.
 
     Raises
     ------
     UsageError
         If the renderer that was asked for does not exist.
     """
-    capabilities = getattr(app, "capabilities", None)
+    capabilities = getattr(app, "terminal_capabilities", None)
     colours = _COLOUR_DEPTHS.get(app.console.color_system or "", "none")
     if app.is_headless:
         colours = "truecolor"  # pictures of the screen are made of all colours, whatever TERM says
