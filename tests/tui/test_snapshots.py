@@ -129,7 +129,7 @@ def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> I
     """A training that is done and one that runs, as workers leave them; their times and their host never change."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    for module in ("tomoseg_tui.jobs.job", "trainings"):
+    for module in ("tomoseg_tui.jobs.job", "helpers.run_project"):
         monkeypatch.setattr(f"{module}.now", lambda: LONG_AGO)
     put_run(calm_project, "microtubule_1", epochs=20, state="done")
     job = create_job(calm_project.layout, "train", "microtubule_2", {"features": ["microtubule"]})
