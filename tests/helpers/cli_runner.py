@@ -207,8 +207,9 @@ class Listener:
     def set_workload(self, load: Workload) -> None:
         """Foretell nothing."""
 
-    def progress(self, done: float, message: str = "") -> None:
+    def progress(self, done: float, message: str = "", *, epoch: int | None = None, epochs: int | None = None) -> None:
         """Keep how much is done."""
+        assert (epoch is None) == (epochs is None)
         self.done.append(done)
         self.messages.append(message)
 

@@ -125,9 +125,18 @@ def put_audit(project: Project, name: str, *, created: str = "2026-05-01T10:00:0
     return report
 
 
-def tell_progress(job: Job, done: float, message: str, eta_seconds: float | None = None) -> None:
+def tell_progress(
+    job: Job,
+    done: float,
+    message: str,
+    eta_seconds: float | None = None,
+    *,
+    epoch: int | None = None,
+    epochs: int | None = None,
+) -> None:
     """Write how far a job is."""
-    write_atomically(job.progress_file, msgspec.json.encode(JobProgress(done, message, eta_seconds, 900_000_000)))
+    progress = JobProgress(done, message, eta_seconds, 900_000_000, epoch=epoch, epochs=epochs)
+    write_atomically(job.progress_file, msgspec.json.encode(progress))
 
 
 def waiting_worker(job: Job) -> subprocess.Popen[bytes]:

@@ -121,6 +121,12 @@ def test_a_damaged_progress_counts_as_none(job: Job, content: bytes) -> None:
     assert job.listing()["progress"] == 0.0
 
 
+def test_the_progress_of_an_older_version_names_no_epoch(job: Job) -> None:
+    job.progress_file.write_text('{"progress":0.5,"message":"epoch 2/20  loss 0.5","eta_seconds":9.0}')
+    assert job.progress() == JobProgress(0.5, "epoch 2/20  loss 0.5", 9.0)
+    assert (job.progress().epoch, job.progress().epochs) == (None, None)
+
+
 def test_a_line_of_figures_that_was_cut_short_is_passed_over(job: Job) -> None:
     job.metrics_file.write_bytes(b'{"epoch":1}\n{"epoch":2,"training_lo')
     assert job.metrics() == [{"epoch": 1}]

@@ -104,7 +104,8 @@ def test_an_audit_that_goes_on_with_other_tiles_judges_all_of_them_anew(
     slow = hooked(tmp_path / "slow", NETWORKS_HOOK, worker=SLOW_STEPS)
     tomoseg(*AUDIT, "--trainset", "set", "--name", "torn", env=slow)
     job = Job(tubes_project.layout.job_folder("1"))
-    wait_until(lambda: "part 2/4, epoch 2" in job.progress().message)
+    wait_until(lambda: "part 2/4" in job.progress().message and job.progress().epoch == 2)
+    assert job.progress().epochs == 2
     tomoseg("jobs", "stop", "1")
     empty_one_mask(tubes_project, "set")
     resumed = tomoseg("jobs", "resume", "1", "--wait", env=tiny)

@@ -138,7 +138,7 @@ def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> I
     job.log_file.write_text("".join(f"{LONG_AGO} {line}\n" for line in ("on the CPU, 2 cores", "8 tiles, 2 held out")))
     for epoch in range(1, 9):
         append_line(job.metrics_file, figures(epoch, best=epoch == 7))
-    tell_progress(job, 0.4, "epoch 9/20  loss 0.125", 170)
+    tell_progress(job, 0.4, "epoch 9/20  loss 0.125", 170, epoch=9, epochs=20)
     with locks.held(job.claim_file):
         yield calm_project
     monkeypatch.undo()

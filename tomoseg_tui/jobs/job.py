@@ -121,6 +121,10 @@ class JobProgress(msgspec.Struct, frozen=True):
     """What a queued job waits for; empty if it does not."""
     place: int | None = None
     """Its place in the line for its device, from 1."""
+    epoch: int | None = None
+    """The epoch that a training is in, from 1; of an audit, that of the network in training. None for other jobs."""
+    epochs: int | None = None
+    """All epochs of that training."""
 
 
 class Job:
@@ -260,9 +264,9 @@ class Job:
                     return cause
         return ""
 
-    def listing(self, record: JobRecord | None = None) -> dict[str, Any]:
-        """Return the job as `jobs --json` prints it."""
-        record, progress = record or self.record(), self.progress()
+    def listing(self, record: JobRecord | None = None, progress: JobProgress | None = None) -> dict[str, Any]:
+        """Return the job as `jobs --json` prints it; record and progress are read unless the caller has them."""
+        record, progress = record or self.record(), progress or self.progress()
         state, slurm_status = self._query_state(record)
         reason = self._failure_reason(record, state, slurm_status)
         waits_for = (slurm_status.waits_for if slurm_status else "") or progress.waits_for

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.jobs.job import Job, JobRecord, JobState, refresh_slurm_states
+from tomoseg_tui.jobs.job import Job, JobProgress, JobRecord, JobState, refresh_slurm_states
 from tomoseg_tui.project.layout import ProjectLayout
 
 _FileStamp = tuple[int, int, int] | None
@@ -25,6 +25,8 @@ class CachedJob:
 
     listing: dict[str, Any]
     """As `jobs --json` prints it."""
+    progress: JobProgress
+    """How far it is, of which `jobs --json` prints a part."""
     request: dict[str, Any]
     """What it was asked to do."""
     is_final: bool
@@ -83,9 +85,10 @@ class JobListCache:
 
 
 def _cached_job(job: Job, record: JobRecord) -> CachedJob:
-    listing = job.listing(record)
+    progress = job.progress()
+    listing = job.listing(record, progress)
     is_final = record.state.is_over if record.slurm is not None else JobState(listing["state"]).is_over
-    return CachedJob(listing, record.asked, is_final)
+    return CachedJob(listing, progress, record.asked, is_final)
 
 
 def _file_stamp(path: str) -> _FileStamp:

@@ -101,12 +101,12 @@ class JobReporter:
         if timing is not None:
             store_timing(timings_file(), self._workload.key, timing)
 
-    def progress(self, done: float, message: str = "") -> None:
+    def progress(self, done: float, message: str = "", *, epoch: int | None = None, epochs: int | None = None) -> None:
         """Keep how far the job is; written at most four times a second."""
         if self._first_done is None:
             self._first_done = done
         self._eta.update(time.monotonic(), done)
-        self._progress = JobProgress(done, message)
+        self._progress = JobProgress(done, message, epoch=epoch, epochs=epochs)
         if time.monotonic() - self._last_written >= 0.25:
             with contextlib.suppress(OSError):  # a full disk ends a job where it has no room for results
                 self.write_progress()

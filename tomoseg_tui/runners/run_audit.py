@@ -158,9 +158,12 @@ class _FoldTrainer:
         epochs_done = int(load_checkpoint(checkpoint)[0]["epochs_done"]) if checkpoint.exists() else 0
 
         def report_progress(epoch_share: float) -> None:
+            epoch, epochs = min(epochs_done + 1, settings.epochs), settings.epochs
             self._reporter.progress(
-                (fold + (epochs_done + epoch_share) / settings.epochs) / FOLDS,
-                f"part {fold + 1}/{FOLDS}, epoch {min(epochs_done + 1, settings.epochs)}/{settings.epochs}",
+                (fold + (epochs_done + epoch_share) / epochs) / FOLDS,
+                f"part {fold + 1}/{FOLDS}, epoch {epoch}/{epochs}",
+                epoch=epoch,
+                epochs=epochs,
             )
 
         def on_epoch(report: EpochReport) -> None:

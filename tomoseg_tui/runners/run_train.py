@@ -155,8 +155,9 @@ class _TrainingListener:
         self._reported_epochs &= set(range(epochs_done + 1))
 
     def on_step(self, step: int, steps: int) -> None:
-        done = (self._epoch + step / steps) / self._settings.epochs
-        self._reporter.progress(done, f"epoch {self._epoch + 1}/{self._settings.epochs}{self._latest}")
+        epoch, epochs = self._epoch + 1, self._settings.epochs
+        done = (self._epoch + step / steps) / epochs
+        self._reporter.progress(done, f"epoch {epoch}/{epochs}{self._latest}", epoch=epoch, epochs=epochs)
 
     def on_epoch(self, report: EpochReport) -> None:
         """Write the epoch's figures unless they are there already, and the card if the epoch is the best so far."""

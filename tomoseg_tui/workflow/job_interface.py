@@ -58,8 +58,8 @@ class Reporter(Protocol):
         """Tell how much there is to do, as soon as that is known and before anything of it is done."""
         ...
 
-    def progress(self, done: float, message: str = "") -> None:
-        """Tell how much is done, from 0 to 1, and what is being done."""
+    def progress(self, done: float, message: str = "", *, epoch: int | None = None, epochs: int | None = None) -> None:
+        """Report how much is done, from 0 to 1, what is being done, and of a training the epoch it is in, from 1."""
         ...
 
     def log(self, line: str) -> None:

@@ -22,7 +22,7 @@ def test_lines_that_are_no_epochs_are_passed_over() -> None:
 def test_a_training_without_a_network_is_listed_and_the_newest_is_first(project: Project) -> None:
     put_run(project, "old")
     job = put_job(project, "train", "new", state="failed", fault="It broke.", fix="Mend it.")
-    tell_progress(job, 0.3, "epoch 4/20  loss 0.5")
+    tell_progress(job, 0.3, "loss 0.5", epoch=4, epochs=20)
     put_job(project, "merge", "cell/merged")
     runs = list_runs(read_snapshot(project))
     assert [(run.name, run.state, run.epochs) for run in runs] == [("new", "failed", (4, 20)), ("old", "done", (3, 3))]

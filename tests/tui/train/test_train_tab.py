@@ -93,7 +93,7 @@ async def test_a_running_training_without_a_network_is_listed_and_followed(
     job = put_job(small_project, "train", "mt_1", state="queued", asked=asked)
     worker = waiting_worker(job)
     try:
-        tell_progress(job, 0.1, "epoch 2/20  loss 0.5", 170)
+        tell_progress(job, 0.1, "loss 0.5", 170, epoch=2, epochs=20)
         append_line(job.metrics_file, figures(1, best=True))
         async with training(make_app(small_project)) as (pilot, _):
             await until(pilot, lambda: "mt_1 running" in prose_on(pilot) and "best 1" in prose_on(pilot))
@@ -143,7 +143,7 @@ async def test_a_lost_training_keeps_its_curves_and_says_what_happened(
 ) -> None:
     job = put_job(small_project, "train", "mt_1", state="lost")
     append_line(job.metrics_file, figures(1, best=True))
-    tell_progress(job, 0.1, "epoch 2/20  loss 0.5")
+    tell_progress(job, 0.1, "loss 0.5", epoch=2, epochs=20)
     async with training(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "best 1" in prose_on(pilot) and "r resumes it" in prose_on(pilot))
         await until(pilot, lambda: "The worker ended without a word" in prose_on(pilot))

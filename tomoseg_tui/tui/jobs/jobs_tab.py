@@ -176,7 +176,8 @@ class JobsTab(Tab):
     def _show_curves(self, job: JobListing) -> None:
         if job["kind"] != "train" or self._snapshot is None:
             return
-        run = Run(job["name"], self._snapshot.network(job["name"]), job)
+        epochs = self._snapshot.epochs.get(job["id"])
+        run = Run(job["name"], self._snapshot.network(job["name"]), job, job_epochs=epochs)
         total = run.epochs[1] if run.epochs else None
         self.query_one(Curves).show(
             self._epochs, total, self._snapshot.features, empty_text="No epoch is finished yet."

@@ -42,6 +42,8 @@ class ProjectSnapshot:
     """As `jobs --json` prints them, newest first."""
     requested_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By run: the features that a training without a network yet was asked to learn."""
+    epochs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By id of a training's job: the epoch that it is in or ended in, and all its epochs."""
     has_slurm: bool = False
     """Whether jobs can be handed to Slurm on this machine."""
 
@@ -120,7 +122,12 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
     cached_jobs = (job_cache or JobListCache(layout)).poll()
     jobs = tuple(job.listing for job in cached_jobs)
     requested_features = _requested_features_by_run(layout, cached_jobs, {card.name for card in networks})
-    return ProjectSnapshot(current, tuple(tomograms), networks, jobs, requested_features, is_available())
+    epochs = {
+        job.listing["id"]: (job.progress.epoch, job.progress.epochs)
+        for job in cached_jobs
+        if job.progress.epoch is not None and job.progress.epochs is not None
+    }
+    return ProjectSnapshot(current, tuple(tomograms), networks, jobs, requested_features, epochs, is_available())
 
 
 def _requested_features_by_run(
@@ -163,5 +170,6 @@ def fingerprint(snapshot: ProjectSnapshot) -> bytes:
             ],
             snapshot.networks,
             snapshot.jobs,
+            snapshot.epochs,
         ]
     )

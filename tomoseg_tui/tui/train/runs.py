@@ -1,6 +1,5 @@
 """The runs of a project as screens list them: networks with a card, and trainings that have none yet."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +8,6 @@ import msgspec
 
 from tomoseg_tui.project.records import NetworkCard, format_filter_chain, format_threshold_curve
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
-
-_EPOCH_PATTERN = re.compile(r"epoch (\d+)/(\d+)")
-"""How a training says in its progress where it is."""
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -56,6 +52,8 @@ class Run:
     """As `jobs --json` prints it; None where the job's folder is gone."""
     requested_features: tuple[str, ...] = ()
     """What it was asked to learn, if it has no card yet."""
+    job_epochs: tuple[int, int] | None = None
+    """What its job has reported: the epoch that it is in or ended in, and all its epochs."""
 
     @property
     def state(self) -> str:
@@ -82,12 +80,9 @@ class Run:
     @property
     def epochs(self) -> tuple[int, int] | None:
         """Epochs done or begun, and those asked for."""
-        if self.card is not None and not self.is_live:
-            return self.card.epochs_done, self.card.epochs
-        match = _EPOCH_PATTERN.search(self.job["message"]) if self.job is not None else None
-        if match:
-            return int(match[1]), int(match[2])
-        return (self.card.epochs_done, self.card.epochs) if self.card is not None else None
+        if self.card is None or (self.is_live and self.job_epochs is not None):
+            return self.job_epochs
+        return self.card.epochs_done, self.card.epochs
 
     @property
     def started(self) -> str:
@@ -102,8 +97,11 @@ def list_runs(snapshot: ProjectSnapshot) -> list[Run]:
         if job["kind"] == "train":
             jobs.setdefault(job["name"], job)
     cards = {card.name: card for card in snapshot.networks}
-    names = dict.fromkeys([*jobs, *cards])
-    runs = [Run(name, cards.get(name), jobs.get(name), snapshot.requested_features.get(name, ())) for name in names]
+    epochs = {name: snapshot.epochs.get(job["id"]) for name, job in jobs.items()}
+    runs = [
+        Run(name, cards.get(name), jobs.get(name), snapshot.requested_features.get(name, ()), epochs.get(name))
+        for name in dict.fromkeys([*jobs, *cards])
+    ]
     return sorted(runs, key=lambda run: (run.started, run.job is not None and int(run.job["id"])), reverse=True)
 
 
