@@ -46,7 +46,7 @@ from tomoseg_tui.core import blocks
 split_into_blocks = blocks.split_into_blocks
 def small(*shape, edge, **named):
     found = split_into_blocks(*shape, edge=50, **named)
-    print("2000Z pieces:", len(found), flush=True)
+    print("2026-01-02T03:04:05Z pieces:", len(found), flush=True)
     return found
 blocks.split_into_blocks = small
 """

@@ -13,7 +13,7 @@ from typing import Any
 from tomoseg_tui.cli.tables import format_table
 from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
 from tomoseg_tui.jobs.dependencies import find_dependencies, unfinished_requests
-from tomoseg_tui.jobs.job import Job, JobState, read_with_retries
+from tomoseg_tui.jobs.job import LOG_TIME, Job, JobState, read_with_retries
 from tomoseg_tui.jobs.launch import launch, watch
 from tomoseg_tui.jobs.notifications import REPORTED_STATES, format_job_end, terminal_notification
 from tomoseg_tui.project.catalog import Project
@@ -254,13 +254,12 @@ def _watch_without_terminal(job: Job) -> JobState:
 
 
 def _print_new_log_lines(job: Job, offset: int, show_line: Callable[[str], object]) -> int:
-    """Show what the job has logged since the last look; return how far was read."""
+    """Show the lines for the user that the job has logged since `offset`; return how far the log was read."""
     with contextlib.suppress(OSError), job.log_file.open("rb") as log:
         log.seek(offset)
         complete = log.read().rpartition(b"\n")
         for line in complete[0].decode(errors="replace").splitlines():
-            parts = line.partition(" ")
-            if parts[0].endswith("Z") and parts[0][:4].isdigit():  # our own lines begin with a time
-                show_line(parts[2])
+            if time := LOG_TIME.match(line):
+                show_line(line[time.end() :])
         return offset + len(complete[0]) + len(complete[1])
     return offset

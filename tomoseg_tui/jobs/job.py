@@ -5,6 +5,7 @@ writes record and progress; a command writes them only where no worker lives.
 """
 
 import contextlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +33,14 @@ READ_ATTEMPTS = 6
 """So often a record is looked at before it counts as unreadable."""
 RETRY_SECONDS = 1.0
 """Between two of these looks."""
+LOG_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ", re.MULTILINE)
+"""The time before each line of a log that is for the user. Libraries and tracebacks write their lines without it."""
 ReadResult = TypeVar("ReadResult")
+
+
+def log_line(text: str) -> str:
+    """Return a line for the user as the log of a job holds it; `LOG_TIME` matches its beginning."""
+    return f"{now()} {text}"
 
 
 class JobState(StrEnum):

@@ -21,6 +21,7 @@ from tomoseg_tui.jobs.job import (
     JobState,
     SlurmSubmission,
     create_job,
+    log_line,
     read_with_retries,
     remove_stale_claims,
 )
@@ -188,10 +189,8 @@ def requeue(
         job.set_state(JobState.QUEUED, at_once=at_once, slurm=submission, **cleared)
         job.stop_file.unlink(missing_ok=True)
         if (record.slurm is None) != (submission is None):
-            append_line(
-                job.log_file,
-                f"{now()} Computes {'on this machine' if submission is None else 'in Slurm'} from here on.",
-            )
+            location = "on this machine" if submission is None else "in Slurm"
+            append_line(job.log_file, log_line(f"Computes {location} from here on."))
 
 
 def _next_submission(record: JobRecord, slurm: SlurmSettings | None) -> SlurmSubmission | None:

@@ -24,10 +24,9 @@ from tomoseg_tui.core.eta import EtaEstimator
 from tomoseg_tui.files.atomic import append_line, write_atomically
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.device_queue import QueueSlot
-from tomoseg_tui.jobs.job import Job, JobProgress
+from tomoseg_tui.jobs.job import Job, JobProgress, log_line
 from tomoseg_tui.jobs.run_benchmark import stored_timing
 from tomoseg_tui.jobs.timing_from_job import forecast_from_timing, is_machine_busy, timing_from_progress
-from tomoseg_tui.project.records import now
 from tomoseg_tui.project.timings import store_timing, timings_file
 from tomoseg_tui.workflow.job_interface import Workload, stop_if_requested
 
@@ -168,7 +167,7 @@ class JobReporter:
     def log(self, line: str) -> None:
         """Print a line into output.log; a full disk must not keep the job from saying so in its record."""
         with contextlib.suppress(OSError):
-            print(f"{now()} {line}", flush=True)  # noqa: T201  # stdout is the job's log
+            print(log_line(line), flush=True)  # noqa: T201  # stdout is the job's log
 
     def log_traceback(self) -> None:
         """Print where an exception came from into output.log, without the time that marks lines for the user."""

@@ -8,7 +8,7 @@ import msgspec
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
-from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmSubmission
+from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmSubmission, log_line
 from tomoseg_tui.jobs.slurm import commands
 from tomoseg_tui.jobs.slurm.status import STATUS_CACHE, log_marker
 from tomoseg_tui.project.records import now
@@ -57,7 +57,7 @@ def submit_job(job: Job) -> None:
             job.set_state(JobState.FAILED, ended=now(), fault=fault.fault, fix=fault.fix, exit_code=2)
             raise
         job.update_record(slurm=msgspec.structs.replace(submission, job=slurm_job_id, began_at=None, idle=0))
-        append_line(job.log_file, f"{now()} Handed over as {log_marker(slurm_job_id)}.")
+        append_line(job.log_file, log_line(f"Handed over as {log_marker(slurm_job_id)}."))
 
 
 def _require_submission(record: JobRecord) -> SlurmSubmission:

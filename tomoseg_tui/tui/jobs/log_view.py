@@ -9,10 +9,9 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Log
 
+from tomoseg_tui.jobs.job import LOG_TIME
 from tomoseg_tui.tui.state.file_tail import FileTailer, LinesAppended
 
-_TIMESTAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ", re.MULTILINE)
-"""How our own lines begin; those of TensorFlow do not."""
 MAX_LINES = 5000
 """Older lines are let go; `tomoseg jobs log` prints them all."""
 
@@ -53,7 +52,7 @@ class LogView(Log):
         if event.is_reset:
             self.clear()
         at_end = event.is_reset or self.is_vertical_scroll_end
-        self.write(_TIMESTAMP.sub(_local_time, event.text.decode(errors="replace")), scroll_end=at_end)
+        self.write(LOG_TIME.sub(_local_time, event.text.decode(errors="replace")), scroll_end=at_end)
         if event.is_reset:
             self.call_after_refresh(self.scroll_end, animate=False, x_axis=False)
 
