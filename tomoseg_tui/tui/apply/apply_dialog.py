@@ -123,12 +123,11 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
         Binding("down", "app.focus_next", "", show=False),
     ]
 
+    @dataclass
     class FreeResourcesRead(Message):
         """A thread has looked what this machine has left."""
 
-        def __init__(self, free: FreeResources) -> None:
-            super().__init__()
-            self.free = free
+        free: FreeResources
 
     def __init__(self, snapshot: ProjectSnapshot, plans: Sequence[ApplyPlan], disk_state: ApplyDiskState) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """Apply: networks against tomograms; what is there, what runs, what does not fit and why; the map as it grows."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -71,19 +72,17 @@ class ApplyTab(ResultActions):
         *slice_bindings("apply"),
     ]
 
+    @dataclass
     class DiskStateRead(Message):
         """A thread has asked the disk what the facts do not hold."""
 
-        def __init__(self, disk_state: ApplyDiskState) -> None:
-            super().__init__()
-            self.disk_state = disk_state
+        disk_state: ApplyDiskState
 
+    @dataclass
     class MapViewFound(Message):
         """A thread has found what there is to see of the field under the cursor."""
 
-        def __init__(self, view: MapView | None) -> None:
-            super().__init__()
-            self.view = view
+        view: MapView | None
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)

@@ -30,22 +30,23 @@ class VolumeSource:
     byte_sign: ByteSign | None = None
 
 
+@dataclass
 class VolumeOpened(Message, bubble=False):
     """The header of a volume was read."""
 
-    def __init__(self, source: VolumeSource, shape_zyx: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.source, self.shape_zyx = source, shape_zyx
+    source: VolumeSource
+    shape_zyx: tuple[int, int, int]
 
 
+@dataclass
 class FrameReady(Message, bubble=False):
     """A frame is ready."""
 
-    def __init__(self, source: VolumeSource, view: CanvasView, frame: Frame, fault: TomosegError | None) -> None:
-        super().__init__()
-        self.source, self.view, self.frame = source, view, frame
-        self.fault = fault
-        """Why the overlay is missing, if it is."""
+    source: VolumeSource
+    view: CanvasView
+    frame: Frame
+    fault: TomosegError | None
+    """Why the overlay is missing, if it is."""
 
 
 @final

@@ -1,6 +1,7 @@
 """The slice canvas: what part of which slice is seen, the cursor, the keys. Reading and drawing are the painter's."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import ClassVar
@@ -42,25 +43,29 @@ class SliceCanvas(MouseWidget, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [*CANVAS_BINDINGS]
 
+    @dataclass
     class Moved(Message):
         """The cursor, z or zoom changed."""
 
-        def __init__(self, canvas: "SliceCanvas") -> None:
-            super().__init__()
-            self.canvas, self.z, self.zoom = canvas, canvas.z, canvas.zoom
-            self.y, self.x = canvas.cursor_yx
+        canvas: "SliceCanvas"
+        z: int
+        y: int
+        x: int
+        zoom: float
 
         @property
         def control(self) -> "SliceCanvas":
             """The canvas, for ``@on`` with a selector."""
             return self.canvas
 
+    @dataclass
     class Picked(Message):
         """A voxel was clicked; the cursor stands on it."""
 
-        def __init__(self, canvas: "SliceCanvas", z: int, y: int, x: int) -> None:
-            super().__init__()
-            self.canvas, self.z, self.y, self.x = canvas, z, y, x
+        canvas: "SliceCanvas"
+        z: int
+        y: int
+        x: int
 
         @property
         def control(self) -> "SliceCanvas":
@@ -395,4 +400,4 @@ class SliceCanvas(MouseWidget, can_focus=True):
 
     def _post_moved(self) -> None:
         self._moved_timer, self._moved_posted_at = None, monotonic()
-        self.post_message(self.Moved(self))
+        self.post_message(self.Moved(self, self.z, *self.cursor_yx, self.zoom))

@@ -1,6 +1,7 @@
 """Ask for one file: a path field with completion above a tree of folders."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,12 +36,12 @@ class AskPath(Dialog[Path]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel", id="path.cancel")]
 
+    @dataclass
     class SearchFinished(Message):
         """What was typed has been looked up."""
 
-        def __init__(self, path: Path | None, problem: str) -> None:
-            super().__init__()
-            self.path, self.problem = path, problem
+        path: Path | None
+        problem: str
 
     def __init__(self, question: str, hint: str, *, suffixes: Collection[str], folder: Path) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """Choose files to import, by path, wildcards or a tree, and say for each how it comes in."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -81,26 +82,23 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         Binding("ctrl+y", "copy", "Copy", show=False, id="files.copy", tooltip="Copy the commands that do the same"),
     ]
 
+    @dataclass
     class FilesScanned(Message):
         """Files have been looked at."""
 
-        def __init__(self, candidates: Sequence[ImportFile]) -> None:
-            super().__init__()
-            self.candidates = candidates
+        candidates: Sequence[ImportFile]
 
+    @dataclass
     class ScanStatus(Message):
         """No file is there, or one is looked at."""
 
-        def __init__(self, message: str) -> None:
-            super().__init__()
-            self.message = message
+        message: str
 
+    @dataclass
     class Eman2ProjectScanned(Message):
         """A project of EMAN2 has been looked at."""
 
-        def __init__(self, project: "Eman2Project") -> None:
-            super().__init__()
-            self.project = project
+        project: "Eman2Project"
 
     def __init__(self, folder: Path, root: Path, used_names: Collection[str]) -> None:
         super().__init__()

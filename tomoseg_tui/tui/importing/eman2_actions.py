@@ -1,6 +1,7 @@
 """What the Import tab does with a project of EMAN2: brings it in, and tells what came and what was left."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
 class Eman2ImportActions(Tab):
     """A tab from which EMAN2 projects are brought in."""
 
+    @dataclass
     class Eman2Imported(Message):
         """An EMAN2 project has come in."""
 
-        def __init__(self, result: "Eman2ImportResult") -> None:
-            super().__init__()
-            self.result = result
+        result: "Eman2ImportResult"
 
     def import_eman2(
         self, request: "Eman2ImportRequest", on_progress: Callable[[float], None], on_end: Callable[[], object]

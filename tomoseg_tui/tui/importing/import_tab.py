@@ -1,6 +1,6 @@
 """Import: the tomograms of the project, what each of them is, and what is odd about it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,19 +67,19 @@ class ImportTab(Eman2ImportActions, ExportActions, PictureActions):
         _hidden("slash", "search", "Filter list", "List only what holds some words"),
     ]
 
+    @dataclass
     class HistogramReady(Message):
         """The middle of a tomogram has been read."""
 
-        def __init__(self, name: str, histogram: DensityHistogram | None, message: str) -> None:
-            super().__init__()
-            self.name, self.histogram, self.message = name, histogram, message
+        name: str
+        histogram: DensityHistogram | None
+        message: str
 
+    @dataclass
     class ImportProgress(Message):
         """How far an import is; None when it has ended."""
 
-        def __init__(self, fraction: float | None) -> None:
-            super().__init__()
-            self.fraction = fraction
+        fraction: float | None
 
         def can_replace(self, message: Message) -> bool:
             """Let a newer figure stand for an older one."""

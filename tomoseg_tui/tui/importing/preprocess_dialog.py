@@ -1,6 +1,7 @@
 """Filter and bin tomograms: the settings, and the central slice before and after."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
@@ -77,12 +78,13 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         Binding("up", "app.focus_previous", "", show=False),
     ]
 
+    @dataclass
     class PreviewReady(Message):
         """A preview is made, or cannot be."""
 
-        def __init__(self, generation: int, view: FilterPreview | None, message: str) -> None:
-            super().__init__()
-            self.generation, self.view, self.message = generation, view, message
+        generation: int
+        view: FilterPreview | None
+        message: str
 
     def __init__(
         self, project: Project, tomograms: Sequence[TomogramSnapshot], *, has_running_jobs: bool = False

@@ -1,6 +1,7 @@
 """The slices of a tomogram with what its maps, or a label volume, say over them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,12 +25,13 @@ class MergeView(CanvasPanel):
     class SliceCounted(Message):
         """Another slice is seen, or the one that is seen has been counted."""
 
+    @dataclass
     class _SliceMerged(Message):
         """A slice has been merged in the thread that reads."""
 
-        def __init__(self, merged: MergedSlices, z: int, block: MergedBlock) -> None:
-            super().__init__()
-            self.merged, self.z, self.block = merged, z, block
+        merged: MergedSlices
+        z: int
+        block: MergedBlock
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes=classes)

@@ -5,6 +5,7 @@ What writes wakes when a file is asked for, in the thread that writes it: HDF5, 
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on, work
@@ -36,12 +37,13 @@ TRIPLES = FileKinds(
 class BackgroundActions(Tab):
     """A tab that has threads do what changes nothing in the project, and tells what they say."""
 
+    @dataclass
     class TaskFinished(Message):
         """A thread has ended: a line, more lines, or a fault and what to do."""
 
-        def __init__(self, title: str, lines: list[str], fault: tuple[str, str] | None = None) -> None:
-            super().__init__()
-            self.title, self.lines, self.fault = title, lines, fault
+        title: str
+        lines: list[str]
+        fault: tuple[str, str] | None = None
 
     def run_in_background(self, task: Callable[[], tuple[str, list[str]]]) -> None:
         """Have a thread answer with a title and lines; a fault is told too. The history holds none of it."""

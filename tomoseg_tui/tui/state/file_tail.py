@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from textual.message import Message
@@ -12,15 +13,14 @@ MAX_INITIAL_BYTES = 1 << 18
 """Of a long file only so much of its end is read at first."""
 
 
+@dataclass
 class LinesAppended(Message):
     """Whole lines have been added to a file, or it has been written anew."""
 
-    def __init__(self, path: Path, text: bytes, *, is_reset: bool) -> None:
-        super().__init__()
-        self.path = path
-        self.text = text
-        self.is_reset = is_reset
-        """True if this is the file from its beginning, and not what was added."""
+    path: Path
+    text: bytes
+    is_reset: bool
+    """True if this is the file from its beginning, and not what was added."""
 
 
 class TailReader:

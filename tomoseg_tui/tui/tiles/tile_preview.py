@@ -43,12 +43,13 @@ class PreviewRequest:
 class TilePreview(CanvasPanel):
     """Shows the tile under the cursor; reads it in a thread."""
 
+    @dataclass
     class PreviewLoaded(Message):
         """A tile has been read, or cannot be."""
 
-        def __init__(self, request: PreviewRequest, pictures: TileImages | None, warnings: tuple[str, ...]) -> None:
-            super().__init__()
-            self.request, self.pictures, self.warnings = request, pictures, warnings
+        request: PreviewRequest
+        pictures: TileImages | None
+        warnings: tuple[str, ...]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

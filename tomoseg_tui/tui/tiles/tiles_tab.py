@@ -1,6 +1,7 @@
 """Tiles: places tiles, removes and imports them, and chooses the feature that they are for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, final
@@ -65,21 +66,20 @@ class TilesTab(SliceBrowser):
         _hidden("slash", "search", "Filter list", "search", "List only tiles that hold some words"),
     ]
 
+    @dataclass
     class FeatureRenamed(Message):
         """The chosen feature has another name now."""
 
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.feature = name
+        feature: str
 
+    @dataclass
     class BoxesRead(Message):
         """An info file of EMAN2 has been read, or there is a fault."""
 
-        def __init__(
-            self, path: Path, boxes: Mapping[str, int], tomograms: Sequence[str], fault: TomosegError | None = None
-        ) -> None:
-            super().__init__()
-            self.path, self.boxes, self.tomograms, self.fault = path, boxes, tomograms, fault
+        path: Path
+        boxes: Mapping[str, int]
+        tomograms: Sequence[str]
+        fault: TomosegError | None = None
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

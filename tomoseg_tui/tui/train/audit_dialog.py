@@ -47,12 +47,11 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
         Binding("a", "start", "Audit", id="audit.start", tooltip="Audit the tiles as they are now"),
     ]
 
+    @dataclass
     class AuditLoaded(Message):
         """What there is has been read."""
 
-        def __init__(self, outcome: AuditState | TomosegError) -> None:
-            super().__init__()
-            self.outcome = outcome
+        outcome: AuditState | TomosegError
 
     def __init__(self, snapshot: ProjectSnapshot, card: NetworkCard) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """Two runs side by side: what their cards say, where they differ, and their curves."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
@@ -21,12 +22,11 @@ from tomoseg_tui.tui.train.runs import Epoch, Run, card_rows, parse_epochs
 RunPair = tuple[Run, Run]
 
 
+@dataclass
 class MetricsLoaded(Message):
     """The figures of both runs have been read."""
 
-    def __init__(self, metrics: list[list[Epoch]]) -> None:
-        super().__init__()
-        self.metrics = metrics
+    metrics: list[list[Epoch]]
 
 
 class CompareRunsDialog(Dialog[None]):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -48,20 +49,19 @@ _NEW_TRAINSET = ("made now", "")
 """The choice beside the training sets that were built before."""
 
 
+@dataclass
 class CostEstimated(Message):
     """A thread has looked at what the form asks for."""
 
-    def __init__(self, number: int, outcome: TrainingCost | TomosegError) -> None:
-        super().__init__()
-        self.number, self.outcome = number, outcome
+    number: int
+    outcome: TrainingCost | TomosegError
 
 
+@dataclass
 class TrainsetsLoaded(Message):
     """A thread has looked which training sets there are."""
 
-    def __init__(self, names: list[str]) -> None:
-        super().__init__()
-        self.names = names
+    names: list[str]
 
 
 class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):

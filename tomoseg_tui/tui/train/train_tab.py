@@ -1,6 +1,7 @@
 """Train: the runs, the curves of one, its triples; start, continue, stop, resume and compare trainings."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -76,12 +77,14 @@ class RunTable(Table):
     ]
 
 
+@dataclass
 class TriplesLoaded(Message):
     """The triples of a run have been read, or there are none."""
 
-    def __init__(self, run: str, stamp: str, views: list[TripleView], message: str) -> None:
-        super().__init__()
-        self.run, self.stamp, self.views, self.message = run, stamp, views, message
+    run: str
+    stamp: str
+    views: list[TripleView]
+    message: str
 
 
 class TrainTab(TrainsetActions, AuditActions, BatchRunActions, TriplesActions):

@@ -1,5 +1,6 @@
 """The keys of the Train tab for training sets: build one under a name of its own, look at those there are."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on, work
@@ -26,19 +27,18 @@ class TrainsetActions(Tab):
         Binding("T", "sets", "Training sets", show=False, id="train.sets", tooltip="Look at the training sets"),
     ]
 
+    @dataclass
     class TrainsetBuilt(Message):
         """A training set has been built."""
 
-        def __init__(self, summary: TrainsetSummary) -> None:
-            super().__init__()
-            self.summary = summary
+        summary: TrainsetSummary
 
+    @dataclass
     class TrainsetListLoaded(Message):
         """The training sets have been read, or there is a fault."""
 
-        def __init__(self, summaries: list[TrainsetSummary], fault: TomosegError | None = None) -> None:
-            super().__init__()
-            self.summaries, self.fault = summaries, fault
+        summaries: list[TrainsetSummary]
+        fault: TomosegError | None = None
 
     def action_build_set(self) -> None:
         """Ask what a training set is to hold, and build it."""

@@ -1,6 +1,7 @@
 """Measures what a form's jobs will take, by a process beside; nothing to be seen. It ends with its form."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on, work
@@ -41,12 +42,12 @@ class BenchmarkRunner(Widget):
     class StateChanged(Message):
         """A measurement has begun or ended."""
 
+    @dataclass
     class Ended(Message):
         """A thread has measured, or could not."""
 
-        def __init__(self, timings: Mapping[str, Timing], *, has_failed: bool) -> None:
-            super().__init__()
-            self.timings, self.has_failed = timings, has_failed
+        timings: Mapping[str, Timing]
+        has_failed: bool
 
     def __init__(self, project: Project) -> None:
         super().__init__()

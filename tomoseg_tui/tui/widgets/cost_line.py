@@ -1,5 +1,7 @@
 """One line of a form: what its job will take, as far as that is known, and whether this machine can hold it."""
 
+from dataclasses import dataclass
+
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -24,12 +26,12 @@ class CostLine(Vertical):
         Of the widget.
     """
 
+    @dataclass
     class CostReady(Message):
         """A thread has found what a job takes; None where it cannot be yet, which others say."""
 
-        def __init__(self, request_number: int, cost: JobCost | None) -> None:
-            super().__init__()
-            self.request_number, self.cost = request_number, cost
+        request_number: int
+        cost: JobCost | None
 
     def __init__(self, project: Project, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes="price-line")

@@ -1,5 +1,6 @@
 """One line that appears at `/` and filters a list while it is typed."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -17,13 +18,12 @@ class FilterLine(Input):
         Binding("down", "accept", "", show=False),
     ]
 
+    @dataclass
     class Filtered(Message):
         """The words have changed."""
 
-        def __init__(self, line: "FilterLine", text: str) -> None:
-            super().__init__()
-            self.line = line
-            self.text = text
+        line: "FilterLine"
+        text: str
 
         @property
         def control(self) -> "FilterLine":

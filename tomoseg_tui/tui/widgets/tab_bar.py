@@ -1,5 +1,7 @@
 """The second line: the seven tabs with their numbers."""
 
+from dataclasses import dataclass
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.events import Click
@@ -23,12 +25,11 @@ class TabLabel(Static):
 class TabBar(Horizontal):
     """All tabs; the open one stands out."""
 
+    @dataclass
     class Chosen(Message):
         """A tab was clicked."""
 
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.tab_name = name
+        tab_name: str
 
     def __init__(self, titles: dict[str, str]) -> None:
         super().__init__()
