@@ -1,6 +1,6 @@
 """The canvas on which a tile is painted: shows a scene, sends what has changed of it, and tells where the mouse is."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -37,37 +37,42 @@ RIGHT_BUTTON = 3
 class PaintCanvas(PixelWidget, can_focus=True):
     """A tile, pixel by pixel."""
 
+    @dataclass
     class Pressed(Message):
-        """A button of the mouse was pressed on a pixel; it may lie outside of the tile."""
+        """A button of the mouse was pressed on a pixel, which may lie outside of the tile."""
 
-        def __init__(self, y: int, x: int, *, erase: bool) -> None:
-            super().__init__()
-            self.y, self.x, self.erase = y, x, erase
+        y: int
+        x: int
+        erase: bool
 
+    @dataclass
     class Dragged(Message):
         """The mouse was moved to a pixel with a button held."""
 
-        def __init__(self, y: int, x: int) -> None:
-            super().__init__()
-            self.y, self.x = y, x
+        y: int
+        x: int
 
     class Released(Message):
         """The button was released."""
 
+    @dataclass
     class Scrolled(Message):
-        """The wheel was turned over a pixel: 1 up, -1 down."""
+        """The wheel was turned over a pixel."""
 
-        def __init__(self, y: int, x: int, steps: int) -> None:
-            super().__init__()
-            self.y, self.x, self.steps = y, x, steps
+        y: int
+        x: int
+        steps: int
+        """1 up, -1 down."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
         self.lower_half = False
         """Where the mouse tells only the cell and two pixels share it: whether the lower one is meant."""
-        self._scene: Scene | None = None
+        self.scene: Scene | None = None
+        """What is shown."""
         self._zoom: int | None = None
-        self._pixel_view: PixelView | None = None
+        self.pixel_view: PixelView | None = None
+        """Which part of the tile is where on the widget."""
         self._drawn_cells: DrawnCells | None = None
         self._drawn_for: tuple[PixelView, DrawStyle] | None = None
         self._rows: list[str] = []
@@ -79,10 +84,10 @@ class PaintCanvas(PixelWidget, can_focus=True):
 
     def show(self, scene: Scene | None, *, text: str = "") -> None:
         """Show a scene, or words where there is none."""
-        is_new_shape = scene is None or self._scene is None or self._scene.grey.shape != scene.grey.shape
-        self._scene = scene
+        is_new_shape = scene is None or self.scene is None or self.scene.grey.shape != scene.grey.shape
+        self.scene = scene
         if is_new_shape:
-            self._pixel_view = self._drawn_cells = None
+            self.pixel_view = self._drawn_cells = None
         if scene is None:
             self.show_frame(NO_FRAME, text=text)
         else:
@@ -94,7 +99,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
         zooms = zooms_for(draw_style_for(self.app))
         if self._zoom in zooms:
             return self._zoom or zooms[0]
-        size = self._scene.grey.shape[0] if self._scene is not None else 1
+        size = self.scene.grey.shape[0] if self.scene is not None else 1
         return default_zoom(size, (self.size.width, self.size.height), draw_style_for(self.app))
 
     def zoom_by(self, steps: int) -> None:
@@ -110,27 +115,27 @@ class PaintCanvas(PixelWidget, can_focus=True):
 
     def _draw(self) -> None:
         """Draw as soon as the way to the terminal is free: what changes meanwhile is one frame."""
-        if self._scene is None or not self.is_mounted or not self.size:
+        if self.scene is None or not self.is_mounted or not self.size:
             return
         pacer = pacer_for(self.app)
         if not pacer.can_send():
             pacer.call_when_free(self._draw)
             self.set_timer(ANSWER_TIMEOUT_SECONDS, pacer.run_callbacks)
             return
-        style, size = draw_style_for(self.app), self._scene.grey.shape[0]
-        centre_yx = self._scene.cursor_yx or (size // 2, size // 2)
+        style, size = draw_style_for(self.app), self.scene.grey.shape[0]
+        centre_yx = self.scene.cursor_yx or (size // 2, size // 2)
         cells_xy = self.size.width, self.size.height
         pixel_view = pixel_view_around(
-            centre_yx, self._pixel_view, size=size, cells_xy=cells_xy, style=style, zoom=self.zoom
+            centre_yx, self.pixel_view, size=size, cells_xy=cells_xy, style=style, zoom=self.zoom
         )
         if (
             not self.follows_cursor
-            and self._pixel_view is not None
-            and replace(pixel_view, top_left=self._pixel_view.top_left) == self._pixel_view
+            and self.pixel_view is not None
+            and replace(pixel_view, top_left=self.pixel_view.top_left) == self.pixel_view
         ):
-            pixel_view = self._pixel_view
-        self._pixel_view = pixel_view
-        self._send(draw_scene(self._scene, pixel_view, style), pixel_view, style)
+            pixel_view = self.pixel_view
+        self.pixel_view = pixel_view
+        self._send(draw_scene(self.scene, pixel_view, style), pixel_view, style)
 
     def _send(self, drawn: DrawnCells, pixel_view: PixelView, style: DrawStyle) -> None:
         """Encode and show the rows that have changed."""
@@ -158,7 +163,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
 
     def on_mouse_down(self, event: MouseDown) -> None:
         """Begin to paint, or to erase with the right button."""
-        if self._scene is None or event.button not in {1, RIGHT_BUTTON}:
+        if self.scene is None or event.button not in {1, RIGHT_BUTTON}:
             return
         self._is_dragging = True
         self.capture_mouse()
@@ -198,11 +203,11 @@ class PaintCanvas(PixelWidget, can_focus=True):
 
     def _pixel_at(self, event: MouseEvent) -> tuple[int, int]:
         self._detect_subcell_mouse(event)
-        if self._pixel_view is None:
+        if self.pixel_view is None:
             return 0, 0
         if self._has_subcell_mouse:
-            return self._pixel_view.pixel_at(event.pointer_x, event.pointer_y)
-        return self._pixel_view.pixel_at(event.x + 0.5, event.y + (LOWER_HALF if self.lower_half else UPPER_HALF))
+            return self.pixel_view.pixel_at(event.pointer_x, event.pointer_y)
+        return self.pixel_view.pixel_at(event.x + 0.5, event.y + (LOWER_HALF if self.lower_half else UPPER_HALF))
 
 
 def _changed_cells(previous: DrawnCells, current: DrawnCells, points_xy: tuple[int, int]) -> NDArray[np.bool_]:

@@ -69,9 +69,9 @@ class Painter:
     @property
     def seen(self) -> NDArray[np.uint8]:
         """Greys of the tile as the eye sees it."""
-        grey = self.easel._grey
-        assert grey is not None
-        return grey
+        scene = self.easel.canvas.scene
+        assert scene is not None
+        return scene.grey
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -312,10 +312,12 @@ async def test_zoom_keeps_the_cursor_in_view(small_project: Project, make_app: M
         for key in ("plus", "plus", "plus", "plus", "plus", "plus", "minus", "0"):
             await painter.press(key, "L", "K")
             zooms.append(painter.easel.canvas.zoom)
-            port = painter.easel.canvas._pixel_view
+            port, scene = painter.easel.canvas.pixel_view, painter.easel.canvas.scene
             assert port is not None
+            assert scene is not None
+            assert scene.cursor_yx is not None
             ys, xs = port.indices()
-            y, x = painter.easel.tool_state.cursor_yx
+            y, x = scene.cursor_yx
             assert y in ys
             assert x in xs
         assert zooms == [2, 3, 4, 6, 8, 8, 6, 1]
@@ -514,7 +516,7 @@ async def test_leaving_the_program_with_the_pen_down_loses_nothing(small_project
 
 async def pull(painter: Painter, *pixels: tuple[int, int], button: int = 1) -> None:
     """Press a button on the first pixel (y, x), move over the others, and release it."""
-    port = painter.easel.canvas._pixel_view
+    port = painter.easel.canvas.pixel_view
     assert port is not None
     left, top = port.corner_xy
     cells = [
@@ -550,12 +552,12 @@ async def test_a_pull_of_the_mouse_paints_a_line_and_the_right_button_erases_it(
 async def test_the_view_stays_where_it_is_while_the_mouse_paints(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("plus")
-        before = painter.easel.canvas._pixel_view
+        before = painter.easel.canvas.pixel_view
         await pull(painter, (25, 17), (25, 46))
         await until(painter.pilot, lambda: "undo 1" in painter.below)
-        assert painter.easel.canvas._pixel_view == before
+        assert painter.easel.canvas.pixel_view == before
         await painter.press("l")
-        assert painter.easel.canvas._pixel_view != before
+        assert painter.easel.canvas.pixel_view != before
 
 
 async def test_where_two_pixels_share_a_cell_a_key_says_which_one_the_mouse_means(
@@ -563,7 +565,7 @@ async def test_where_two_pixels_share_a_cell_a_key_says_which_one_the_mouse_mean
 ) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("left_square_bracket", "left_square_bracket")
-        port = painter.easel.canvas._pixel_view
+        port = painter.easel.canvas.pixel_view
         assert port is not None
         upper = 63 - port.top_left[0] - 10
         await pull(painter, (upper, 20))
