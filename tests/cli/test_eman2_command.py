@@ -232,7 +232,7 @@ def test_masks_that_do_not_fit_their_tiles_are_left(door: Door, tmp_path: Path) 
     eman.stack("t__c_seg.hdf", masks(1))
     err = door("import", "--eman2", eman.root).err
     assert "t__a_seg.hdf: its masks have shape (1, 64, 64), the tiles (2, 64, 64)" in err
-    assert "t__b_seg.hdf holds many values" in err
+    assert "t__b_seg.hdf contains many values" in err
     assert "t__c_seg.hdf: the stack of tiles that it belongs to is not there" in err
     assert set(tiles(door)["t:50,40,3:64"].values()) == {"wanted"}
 

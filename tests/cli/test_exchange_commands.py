@@ -127,7 +127,7 @@ def test_values_that_nobody_has_named_are_listed_with_the_line_to_type(
     volume = write_mrc(tmp_path / "labels.mrc", labels, origin_xyz=(100.0, -20.0, 5.0))
     for more in ((), ("--feature", "tube")):
         err = refused("annotations", "import", volume, "--tomogram", "cell", *more)
-        assert "labels.mrc holds 3 values besides 0: 1 (40), 2 (20), 7 (6)." in err
+        assert "labels.mrc contains 3 values besides 0: 1 (40), 2 (20), 7 (6)." in err
     line = err.splitlines()[1].partition("tomoseg ")[2]
     words = shlex.split(
         line.replace("1=FEATURE", "1=tube").replace("2=FEATURE", "2=wall").replace("7=FEATURE", "7=ignore")
@@ -163,7 +163,7 @@ def test_a_stack_of_labels_is_taken_by_a_map(
     ("values", "said"),
     [
         ((0, 100), "100 is taken as the feature"),
-        ((-128, -127), "as IMOD does; -127 is taken as the feature"),
+        ((-128, -127), "as IMOD writes; -127 is taken as the feature"),
         ((0.1, 0.9), "are taken as probabilities, 0.5 and above as the feature"),
         ((0, -1), "-1 is taken as the feature"),
     ],

@@ -1,4 +1,4 @@
-"""Laws are checked without a stopwatch: a machine that others use too is slow now and then."""
+"""Run property tests without a deadline, because the machine may be busy."""
 
 from hypothesis import settings
 

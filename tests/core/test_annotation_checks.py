@@ -1,4 +1,4 @@
-"""What makes a tile unsafe to learn from, on tiles made by hand and on the sample data."""
+"""Checks of annotations, on generated tiles and on the sample data."""
 
 import csv
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def painted(mask: NDArray[np.bool_]) -> Layer:
     return np.where(mask, FEATURE, 0).astype(np.uint8)
 
 
-def test_the_part_of_a_band_that_was_left_out_is_asked_about_before_and_after_marking_done() -> None:
+def test_an_unlabelled_part_of_a_band_is_reported_before_and_after_marking_done() -> None:
     left_out = BAND & rectangle_mask((64, 64), (0, 40), (63, 63))
     layer = painted(BAND & ~left_out)
     for asked in (
@@ -35,18 +35,18 @@ def test_the_part_of_a_band_that_was_left_out_is_asked_about_before_and_after_ma
         assert (asked & left_out).sum() > 0.9 * asked.sum()
 
 
-def test_a_mask_that_holds_all_of_it_is_not_asked_about() -> None:
+def test_a_complete_mask_is_not_reported() -> None:
     assert not unlabelled_similar_density(dark_band(), painted(BAND)).any()
     assert not unlabelled_similar_density(-dark_band(), painted(BAND)).any()
 
 
-def test_what_is_to_be_ignored_is_not_asked_about() -> None:
+def test_ignored_pixels_are_not_reported() -> None:
     layer = painted(BAND)
     layer[:, 40:][BAND[:, 40:]] = IGNORED
     assert not unlabelled_similar_density(dark_band(), layer).any()
 
 
-def test_a_mask_that_does_not_stand_out_or_is_all_or_nothing_tells_nothing() -> None:
+def test_a_mask_without_contrast_or_background_reports_nothing() -> None:
     flat = np.random.default_rng(7).standard_normal((64, 64)).astype(np.float32)
     assert not unlabelled_similar_density(flat, painted(BAND)).any()
     assert not unlabelled_similar_density(np.zeros_like(flat), painted(BAND)).any()
@@ -54,14 +54,14 @@ def test_a_mask_that_does_not_stand_out_or_is_all_or_nothing_tells_nothing() -> 
     assert not unlabelled_similar_density(dark_band(), painted(np.zeros_like(BAND))).any()
 
 
-def test_specks_are_told_unless_the_border_may_have_cut_them() -> None:
+def test_specks_are_reported_unless_they_touch_the_border() -> None:
     mask = brush_mask((64, 64), (30, 30), 9)
     mask[5, 5] = mask[9, 9] = mask[10, 10] = mask[0, 40] = True
     assert speck_sizes(painted(mask)) == [1, 2]
     assert speck_sizes(painted(np.zeros((64, 64), np.bool_))) == []
 
 
-def test_a_network_is_sure_of_a_region_not_of_a_few_pixels() -> None:
+def test_a_network_is_confident_of_a_region_not_of_a_few_pixels() -> None:
     opinion = np.zeros((64, 64), np.float32)
     opinion[:3, :10] = 0.95
     assert not confident_pixels(opinion).any()
@@ -69,8 +69,8 @@ def test_a_network_is_sure_of_a_region_not_of_a_few_pixels() -> None:
     assert confident_pixels(opinion).sum() == 40
 
 
-def test_true_masks_of_the_sample_data_are_seldom_asked_about(sample_data: Path) -> None:
-    """Of 32 tiles 2 are; of those of which one half is left out, more than twice as many."""
+def test_true_masks_of_the_sample_data_are_seldom_reported(sample_data: Path) -> None:
+    """Of 32 true masks 2 are reported; of masks with one half left out, more than twice as many."""
     asked, asked_of_half = 0, 0
     for grey, truth in sample_tiles(sample_data):
         asked += bool(unlabelled_similar_density(grey, painted(truth)).any())

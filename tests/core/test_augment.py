@@ -1,4 +1,4 @@
-"""Changing training patches."""
+"""Augmentation of training patches."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def patch() -> Patch:
 
 
 def disc_patch() -> Patch:
-    """A bright disc off the middle of the tile, its layer the same disc."""
+    """Return a bright disc off the centre of the tile, with a layer of the same disc."""
     y, x = np.mgrid[:EDGE, :EDGE] - (EDGE - 1) / 2
     disc = (y - 2) ** 2 + (x + 1) ** 2 < 4**2
     inner = slice((EDGE - TILE) // 2, (EDGE + TILE) // 2)
@@ -46,7 +46,7 @@ def disc_patch() -> Patch:
 
 
 @given(SEEDS)
-def test_shapes_and_types_stay_and_the_patch_is_left_as_it_was(seed: int) -> None:
+def test_shapes_and_types_are_kept_and_the_patch_is_unchanged(seed: int) -> None:
     patch = disc_patch()
     before = patch.densities.copy()
     changed = augment(patch, np.random.default_rng(seed), 32, Augmentation())
@@ -67,8 +67,8 @@ def test_another_seed_epoch_or_step_gives_another_generator() -> None:
 
 
 @given(SEEDS)
-def test_densities_and_layers_turn_together(seed: int) -> None:
-    """The disc in the densities stays where its layer says that it is."""
+def test_densities_and_layers_rotate_together(seed: int) -> None:
+    """The disc in the densities stays where its layer is."""
     turned = random_affine(disc_patch(), np.random.default_rng(seed), 32, Augmentation(shift_pixels=(32 - TILE) // 2))
     bright, known = turned.densities[0] > 0.5, turned.layers[0] != 0
     overlap = bright & (turned.layers[0] == 2)
@@ -84,7 +84,7 @@ def test_mirroring_moves_densities_and_layers_together(seed: int) -> None:
 
 
 def band(width: int) -> NDArray[np.bool_]:
-    """A mask of 64 x 64 with a band of so many pixels across its middle."""
+    """Return a mask of 64 x 64 with a band of `width` pixels across its middle."""
     mask = np.zeros((64, 64), bool)
     mask[32 - width // 2 : 32 - width // 2 + width] = True
     return mask
@@ -101,18 +101,18 @@ def test_a_microtubule_is_not_wide_and_a_film_is() -> None:
     ]
 
 
-def test_a_feature_goes_on_beyond_the_border_of_its_tile() -> None:
-    """A band of sixteen pixels along the border is the visible half of one of thirty-two."""
+def test_a_feature_is_assumed_to_continue_beyond_the_border_of_its_tile() -> None:
+    """A band of 16 pixels along the border is the visible half of a band of 32."""
     assert is_wide_feature(np.roll(band(16), -24, axis=0))
 
 
 def flat(value: float) -> Patch:
-    """Nine slices of one density."""
+    """Return nine slices of one density."""
     return Patch(np.full((9, EDGE, EDGE), value, np.float32), np.ones((1, TILE, TILE), np.uint8))
 
 
 @given(SEEDS)
-def test_a_feature_begins_two_or_three_slices_from_the_tiles_own(seed: int) -> None:
+def test_a_feature_starts_two_or_three_slices_from_the_tiles_own(seed: int) -> None:
     begun = start_feature_beside(flat(0), flat(1), np.random.default_rng(seed)).densities[:, 0, 0]
     whole = np.flatnonzero(begun == 1) - 4
     assert {abs(z) for z in whole} in ({2, 3, 4}, {3, 4})
@@ -121,7 +121,7 @@ def test_a_feature_begins_two_or_three_slices_from_the_tiles_own(seed: int) -> N
 
 
 @given(SEEDS)
-def test_a_feature_that_begins_on_one_side_leaves_the_other_alone(seed: int) -> None:
+def test_a_feature_that_starts_on_one_side_leaves_the_other_unchanged(seed: int) -> None:
     begun = start_feature_beside(flat(0), flat(1), np.random.default_rng(seed)).densities[:, 0, 0]
     above, below = begun[5:].any(), begun[:4].any()
     assert above or below
@@ -129,14 +129,14 @@ def test_a_feature_that_begins_on_one_side_leaves_the_other_alone(seed: int) -> 
     assert (begun[0] == 1) == below
 
 
-def test_features_begin_above_and_below_and_sometimes_both() -> None:
+def test_features_start_above_or_below_and_sometimes_both() -> None:
     begun = [start_feature_beside(flat(0), flat(1), np.random.default_rng(seed)).densities for seed in range(60)]
     ends = {(bool(one[0, 0, 0]), bool(one[8, 0, 0])) for one in begun}
     assert ends == {(True, False), (False, True), (True, True)}
 
 
 @given(SEEDS)
-def test_a_beginning_changes_no_layer_and_neither_patch(seed: int) -> None:
+def test_starting_a_feature_changes_no_layer_and_no_input(seed: int) -> None:
     own, other = flat(0), flat(1)
     begun = start_feature_beside(own, other, np.random.default_rng(seed))
     assert np.array_equal(begun.layers, own.layers)
@@ -144,7 +144,7 @@ def test_a_beginning_changes_no_layer_and_neither_patch(seed: int) -> None:
 
 
 @given(SEEDS)
-def test_a_turn_brings_no_layer_value_that_was_not_there(seed: int) -> None:
+def test_a_rotation_adds_no_layer_value(seed: int) -> None:
     assert set(np.unique(random_affine(disc_patch(), np.random.default_rng(seed), 32, ROTATIONS_ONLY).layers)) <= {
         0,
         1,
@@ -153,20 +153,20 @@ def test_a_turn_brings_no_layer_value_that_was_not_there(seed: int) -> None:
 
 
 @given(SEEDS)
-def test_turned_corners_are_not_empty(seed: int) -> None:
-    """A patch of ones stays ones everywhere, since the surroundings fill the corners."""
+def test_rotated_corners_are_not_empty(seed: int) -> None:
+    """A patch of ones stays ones everywhere, because the surroundings fill the corners."""
     ones = Patch(np.ones((1, EDGE, EDGE), np.float32), np.ones((1, TILE, TILE), np.uint8))
     assert np.allclose(random_affine(ones, np.random.default_rng(seed), 32, Augmentation()).densities, 1)
 
 
-def test_no_change_at_all_cuts_the_middle(patch: Patch) -> None:
+def test_no_augmentation_crops_the_middle(patch: Patch) -> None:
     same = augment(patch, np.random.default_rng(0), 32, NO_AUGMENTATION)
     assert np.allclose(same.densities, patch.densities[:, 8:40, 8:40], atol=1e-5)
     assert np.array_equal(same.layers[:, 8:24, 8:24], patch.layers)
     assert not same.layers[:, :8].any()
 
 
-def test_grey_values_change_within_what_was_asked(patch: Patch) -> None:
+def test_grey_values_change_within_the_settings(patch: Patch) -> None:
     rng = np.random.default_rng(1)
     changed = [jitter_intensity(patch.densities, rng, Augmentation()) for _ in range(20)]
     assert all(abs(float(one.mean())) < 0.3 for one in changed)
@@ -175,7 +175,7 @@ def test_grey_values_change_within_what_was_asked(patch: Patch) -> None:
 
 
 @given(SEEDS)
-def test_a_moved_tile_stays_in_its_window(seed: int) -> None:
+def test_a_shifted_tile_stays_in_its_window(seed: int) -> None:
     still = replace(NO_AUGMENTATION, shift_pixels=(32 - TILE) // 2)
     moved = random_affine(disc_patch(), np.random.default_rng(seed), 32, still)
     assert (moved.layers != 0).sum() == TILE**2
@@ -190,7 +190,7 @@ def test_some_tiles_touch_the_border_of_their_window() -> None:
 
 
 @given(seed=st.integers(0, 1000))
-def test_a_patch_that_ends_goes_on_mirrored_at_one_side_with_its_layers(seed: int) -> None:
+def test_a_border_mirrors_a_patch_and_its_layers_at_one_side(seed: int) -> None:
     numbers = np.arange(24 * 24).reshape(1, 24, 24)
     patch = Patch(numbers.astype(np.float32), (numbers % 4).astype(np.uint8))
     ended = mirror_border(patch, 8, np.random.default_rng(seed))
@@ -206,7 +206,7 @@ def test_a_patch_that_ends_goes_on_mirrored_at_one_side_with_its_layers(seed: in
 
 
 @given(SEEDS)
-def test_a_wave_is_slow_and_no_higher_than_asked(seed: int) -> None:
+def test_a_wave_is_long_and_no_higher_than_requested(seed: int) -> None:
     patch = Patch(np.zeros((8, 96, 96), np.float32), np.ones((1, 64, 64), np.uint8))
     waved = add_density_wave(patch, 0.5, np.random.default_rng(seed))
     assert 0 < np.abs(waved.densities).max() <= 0.5

@@ -14,7 +14,7 @@ shapes = st.tuples(st.integers(1, 9), st.integers(1, 20), st.integers(1, 20))
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A volume in memory that notes the largest region asked for."""
+    """A volume in memory that records the size of each region read."""
 
     values: NDArray[np.generic]
     asked: list[int]
@@ -30,7 +30,7 @@ class Held:
         return self.values[z, y, x]
 
 
-def test_binning_takes_means_and_drops_what_is_left_over() -> None:
+def test_binning_takes_means_and_drops_the_remainder() -> None:
     values = np.random.default_rng(7).normal(size=(5, 7, 9))
     binned = bin_region(values, 2)
     expected = values[:4, :6, :8].reshape(2, 2, 3, 2, 4, 2).mean(axis=(1, 3, 5))
@@ -55,7 +55,7 @@ def test_a_volume_is_not_binned_to_nothing(factor: int) -> None:
 
 
 @given(shapes, st.integers(0, 3), st.integers(1, 3000))
-def test_boxes_hold_every_voxel_once(shape: tuple[int, int, int], halo: int, most: int) -> None:
+def test_boxes_contain_every_voxel_once(shape: tuple[int, int, int], halo: int, most: int) -> None:
     covered = np.zeros(shape, int)
     for (z, y, x), (depth, height, width) in split_into_boxes(shape, halo=halo, max_voxels=most):
         covered[z : z + depth, y : y + height, x : x + width] += 1
@@ -63,7 +63,7 @@ def test_boxes_hold_every_voxel_once(shape: tuple[int, int, int], halo: int, mos
 
 
 @given(st.tuples(*[st.integers(30, 1500)] * 3), st.integers(0, 20))
-def test_boxes_and_their_halo_keep_to_the_voxels_allowed(shape: tuple[int, int, int], halo: int) -> None:
+def test_boxes_with_their_halo_stay_within_the_voxel_limit(shape: tuple[int, int, int], halo: int) -> None:
     most = 1 << 21
     for _, size in split_into_boxes(shape, halo=halo, max_voxels=most):
         read = [n if n == whole else n + 2 * halo for n, whole in zip(size, shape, strict=True)]
@@ -71,7 +71,7 @@ def test_boxes_and_their_halo_keep_to_the_voxels_allowed(shape: tuple[int, int, 
 
 
 @given(shapes, st.integers(0, 12), st.data())
-def test_reading_around_an_edge_begins_again_at_the_other(
+def test_reading_beyond_an_edge_continues_at_the_other(
     shape: tuple[int, int, int], halo: int, data: st.DataObject
 ) -> None:
     values = np.random.default_rng(7).normal(size=shape).astype(np.float32)
@@ -87,7 +87,7 @@ def test_reading_around_an_edge_begins_again_at_the_other(
     np.testing.assert_array_equal(found[inside], BinnedVolume(Held(values, [])).read(box))
 
 
-def test_a_binned_box_is_read_in_portions() -> None:
+def test_a_binned_box_is_read_in_parts() -> None:
     values = np.random.default_rng(7).normal(size=(16, 64, 64))
     held = Held(values, [])
     volume = BinnedVolume(held, 4, max_voxels=5000)

@@ -20,7 +20,7 @@ from tomoseg_tui.errors import ShapeError, UsageError
 
 @st.composite
 def plans(draw: st.DrawFn) -> tuple[Zyx, Zyx, int, list[Block]]:
-    """Draw a volume's shape, a halo, a stride, and pieces for them."""
+    """Draw a volume's shape, a halo, a stride, and blocks for them."""
     shape = draw(st.tuples(st.integers(1, 12), st.integers(1, 40), st.integers(1, 40)))
     halo = draw(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 4)))
     stride = draw(st.sampled_from([1, 2, 4]))
@@ -39,7 +39,7 @@ def test_insides_cover_every_voxel_exactly_once(plan: tuple[Zyx, Zyx, int, list[
 
 
 @given(plans())
-def test_all_pieces_of_a_volume_have_one_shape_and_lie_within_it(plan: tuple[Zyx, Zyx, int, list[Block]]) -> None:
+def test_all_blocks_of_a_volume_have_one_shape_and_lie_within_it(plan: tuple[Zyx, Zyx, int, list[Block]]) -> None:
     shape, _, _, cuts = plan
     assert len({piece.read_shape_zyx for piece in cuts}) == 1
     for piece in cuts:
@@ -49,7 +49,7 @@ def test_all_pieces_of_a_volume_have_one_shape_and_lie_within_it(plan: tuple[Zyx
 
 
 @given(plans())
-def test_pieces_begin_on_the_stride_and_end_like_the_volume(plan: tuple[Zyx, Zyx, int, list[Block]]) -> None:
+def test_blocks_begin_on_the_stride_and_end_like_the_volume(plan: tuple[Zyx, Zyx, int, list[Block]]) -> None:
     shape, _, stride, cuts = plan
     for piece in cuts:
         assert all(corner % stride == 0 for corner in piece.read_corner_zyx[1:])
@@ -58,7 +58,7 @@ def test_pieces_begin_on_the_stride_and_end_like_the_volume(plan: tuple[Zyx, Zyx
 
 @settings(deadline=None)
 @given(plans(), st.integers(0, 2**32 - 1))
-def test_a_local_function_of_the_pieces_is_that_of_the_whole(
+def test_a_local_function_of_the_blocks_equals_that_of_the_whole(
     plan: tuple[Zyx, Zyx, int, list[Block]], seed: int
 ) -> None:
     shape, halo, _, cuts = plan
@@ -76,8 +76,8 @@ def test_a_local_function_of_the_pieces_is_that_of_the_whole(
 
 
 @given(plans(), st.integers(0, 2**32 - 1))
-def test_pooling_grids_agree_between_pieces(plan: tuple[Zyx, Zyx, int, list[Block]], seed: int) -> None:
-    """With a halo of a stride, the maximum over blocks of a stride is the same from every piece."""
+def test_pooling_grids_agree_between_blocks(plan: tuple[Zyx, Zyx, int, list[Block]], seed: int) -> None:
+    """With a halo of one stride, the maximum over a stride is the same from every block."""
     shape, _, stride, _ = plan
     volume = np.random.default_rng(seed).integers(0, 99, shape)
 
@@ -94,21 +94,21 @@ def test_pooling_grids_agree_between_pieces(plan: tuple[Zyx, Zyx, int, list[Bloc
     np.testing.assert_array_equal(out, pooled(volume))
 
 
-def test_a_slice_that_fits_is_one_piece() -> None:
+def test_a_slice_that_fits_is_one_block() -> None:
     assert split_into_blocks((2, 500, 512), slab=2, edge=512, halo_zyx=(1, 40, 40), stride=8) == [
         Block((0, 0, 0), (2, 500, 512), (0, 0, 0), (2, 500, 512))
     ]
 
 
 def test_slabs_of_a_worked_example() -> None:
-    """10 slices in slabs of 4 with halo 1 read 6 at a time; first and last are moved inwards."""
+    """10 slices in slabs of 4 with halo 1 are read 6 at a time; first and last are shifted inwards."""
     found = split_into_blocks((10, 8, 8), slab=4, edge=8, halo_zyx=(1, 2, 2))
     assert [(piece.read_corner_zyx[0], piece.inside_corner_zyx[0]) for piece in found] == [(0, 0), (3, 4), (4, 8)]
     assert [piece.inside_shape_zyx[0] for piece in found] == [4, 4, 2]
     assert {piece.read_shape_zyx[0] for piece in found} == {6}
 
 
-def test_channels_are_placed_with_their_voxels() -> None:
+def test_channels_are_written_with_their_voxels() -> None:
     volume = np.arange(4 * 6 * 6).reshape(4, 6, 6)
     out = np.zeros((4, 6, 6, 2), int)
     for piece in split_into_blocks(volume.shape, slab=2, edge=4, halo_zyx=(0, 1, 1)):
@@ -116,7 +116,7 @@ def test_channels_are_placed_with_their_voxels() -> None:
     np.testing.assert_array_equal(out[..., 1], volume)
 
 
-def test_an_edge_that_the_halo_uses_up_is_refused_with_one_that_works() -> None:
+def test_an_edge_without_an_inside_is_refused_with_one_that_works() -> None:
     with pytest.raises(UsageError, match="at least 88"):
         split_into_blocks((1, 512, 512), slab=1, edge=79, halo_zyx=(0, 36, 36), stride=8)
     assert split_into_blocks((1, 513, 511), slab=1, edge=88, halo_zyx=(0, 36, 36), stride=8)
@@ -128,7 +128,7 @@ def test_sizes_that_are_not_positive_are_refused(slab: int, edge: int, stride: i
         split_into_blocks((1, 8, 8), slab=slab, edge=edge, halo_zyx=(0, 0, 0), stride=stride)
 
 
-def test_values_of_another_shape_are_not_placed() -> None:
+def test_values_of_another_shape_are_not_written() -> None:
     (piece,) = split_into_blocks((1, 8, 8), slab=1, edge=8, halo_zyx=(0, 0, 0))
     with pytest.raises(ShapeError, match=r"\(1, 4, 4\)"):
         write_block(np.zeros((1, 8, 8)), piece, np.zeros((1, 4, 4)))
@@ -137,7 +137,7 @@ def test_values_of_another_shape_are_not_placed() -> None:
 @given(
     length=st.integers(1, 400), edge=st.integers(40, 120), halo=st.integers(0, 12), stride=st.sampled_from([1, 2, 8])
 )
-def test_pieces_are_no_larger_than_their_number_needs(length: int, edge: int, halo: int, stride: int) -> None:
+def test_blocks_are_no_larger_than_their_number_requires(length: int, edge: int, halo: int, stride: int) -> None:
     found = split_into_blocks((1, 1, length), slab=1, edge=edge, halo_zyx=(0, 0, halo), stride=stride)
     read = found[0].read_shape_zyx[2]
     assert read <= max(edge, min(length, edge))
@@ -146,8 +146,8 @@ def test_pieces_are_no_larger_than_their_number_needs(length: int, edge: int, ha
         assert len(smaller) > len(found)
 
 
-def test_a_slice_of_512_with_its_mirrored_border_is_made_smaller_by_steps_that_cost_little() -> None:
-    """Half the edge would be 49 pieces and 12.3 times the pixels."""
+def test_the_blocks_of_a_slice_of_512_with_border_shrink_by_cheap_steps() -> None:
+    """Half the edge would be 49 blocks and 12.3 times the pixels."""
     edges: list[int] = [544]
     while (edge := smaller_edge((544, 544), edges[-1], halo=112, stride=8)) is not None:
         edges.append(edge)
@@ -159,9 +159,7 @@ def test_a_slice_of_512_with_its_mirrored_border_is_made_smaller_by_steps_that_c
 @given(
     st.tuples(st.integers(1, 60), st.integers(1, 60)), st.integers(1, 60), st.integers(0, 8), st.sampled_from([1, 2, 4])
 )
-def test_the_next_smaller_pieces_are_those_that_cost_least(
-    shape_yx: tuple[int, int], edge: int, halo: int, stride: int
-) -> None:
+def test_the_next_smaller_blocks_are_the_cheapest(shape_yx: tuple[int, int], edge: int, halo: int, stride: int) -> None:
     def cover(edge: int) -> tuple[int, int]:
         """Return the pixels of a piece and of all."""
         parts = split_into_blocks((1, *shape_yx), slab=1, edge=edge, halo_zyx=(0, halo, halo), stride=stride)

@@ -1,4 +1,4 @@
-"""Honest probabilities."""
+"""Calibration of probabilities."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,14 @@ from tomoseg_tui.errors import ShapeError
 
 
 def drawn(scale: float, shift: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits, and a truth that follows them after such a change."""
+    """Return logits, and a truth that follows them after this change."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 3, 40_000)
     return logits, rng.random(logits.size) < 1 / (1 + np.exp(-(scale * logits + shift)))
 
 
 @given(st.floats(0.4, 1.8), st.floats(-1.5, 1.5), st.integers(0, 1000))
-def test_what_was_changed_is_found_again(scale: float, shift: float, seed: int) -> None:
+def test_a_known_calibration_is_recovered(scale: float, shift: float, seed: int) -> None:
     found = fit_calibration(*drawn(scale, shift, seed), negative_weight=1.0, tiles=1000)
     assert found.scale == pytest.approx(scale, abs=0.12)
     assert found.shift == pytest.approx(shift, abs=0.12)
@@ -28,7 +28,7 @@ def test_few_tiles_change_little() -> None:
     assert many.shift < few.shift - 0.03 < 0
 
 
-def test_pixels_that_are_not_feature_can_stand_for_many() -> None:
+def test_a_pixel_that_is_not_feature_can_stand_for_many() -> None:
     once, thrice = (fit_calibration(*drawn(1.0, 0.0), negative_weight=weight, tiles=1000) for weight in (1.0, 3.0))
     assert thrice.shift == pytest.approx(once.shift - np.log(3), abs=0.1)
 
@@ -41,15 +41,15 @@ def test_a_perfect_or_hopeless_network_stays_within_bounds(seed: int, hopeless: 
     assert abs(found.shift) <= MAX_SHIFT
 
 
-def test_nothing_to_go_by_changes_nothing() -> None:
+def test_no_pixels_change_nothing() -> None:
     assert fit_calibration(np.zeros(0), np.zeros(0, bool), negative_weight=1.0, tiles=1) == (1.0, 0.0)
 
 
-def test_infinite_logits_are_held() -> None:
+def test_infinite_logits_are_clipped() -> None:
     logits = np.array([-np.inf, np.inf] * 50)
     assert np.isfinite(fit_calibration(logits, logits > 0, negative_weight=1.0, tiles=1)).all()
 
 
-def test_arrays_of_two_shapes_are_refused() -> None:
+def test_arrays_of_different_shapes_cannot_be_calibrated() -> None:
     with pytest.raises(ShapeError):
         fit_calibration(np.zeros(3), np.zeros(4, bool), negative_weight=1.0, tiles=1)

@@ -20,7 +20,7 @@ def test_tiles_of_one_group_share_a_fold(crowd: list[tuple[int, int]], folds: in
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 6))
-def test_single_tiles_are_dealt_evenly_by_sign(positives: int, negatives: int, folds: int) -> None:
+def test_single_tiles_are_spread_evenly_by_sign(positives: int, negatives: int, folds: int) -> None:
     signs = np.array([1] * positives + [-1] * negatives, np.int8).reshape(-1, 1)
     dealt = assign_folds(np.arange(len(signs)), signs, folds=folds)
     for sign in (1, -1):
@@ -29,7 +29,7 @@ def test_single_tiles_are_dealt_evenly_by_sign(positives: int, negatives: int, f
 
 
 @given(crowds, st.randoms())
-def test_the_order_of_the_tiles_plays_no_part(crowd: list[tuple[int, int]], chance: Random) -> None:
+def test_folds_do_not_depend_on_the_order_of_the_tiles(crowd: list[tuple[int, int]], chance: Random) -> None:
     order = list(range(len(crowd)))
     chance.shuffle(order)
     groups = np.array([group for group, _ in crowd], np.int64)

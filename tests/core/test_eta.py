@@ -1,4 +1,4 @@
-"""How long a job still takes, from what it has done."""
+"""Estimates of the remaining time of a job."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ foretold = st.sampled_from([None, DurationForecast(3.0, 20.0, 1.0, 2.0)])
 
 
 def ends(pace: float, *, start: float, count: int, rounds: int = 1, rest: float = 0.0) -> Iterator[tuple[float, float]]:
-    """Yield when each unit ends, and the share that is done then; `count` units a round."""
+    """Yield the end of each unit and the share then done; `count` units per round."""
     at = start
     for number in range(1, count * rounds + 1):
         at += pace
@@ -25,7 +25,7 @@ def ends(pace: float, *, start: float, count: int, rounds: int = 1, rest: float 
 
 
 @given(pace=paces, start=starts, count=units, data=st.data())
-def test_a_constant_pace_gives_the_exact_answer_whatever_the_start_took(
+def test_a_constant_speed_gives_the_exact_time_after_any_start(
     pace: float, start: float, count: int, data: st.DataObject
 ) -> None:
     left, seen = EtaEstimator(0.0), data.draw(st.integers(2, count))
@@ -37,10 +37,10 @@ def test_a_constant_pace_gives_the_exact_answer_whatever_the_start_took(
 
 
 @given(pace=paces, later=paces, start=starts, before=st.integers(2, 20), after=st.integers(1, 20))
-def test_a_changed_pace_is_followed_by_half_with_every_two_units(
+def test_the_estimate_moves_halfway_to_a_new_speed_with_every_two_units(
     pace: float, later: float, start: float, before: int, after: int
 ) -> None:
-    pace, later = 10 + pace, 10 + later  # short laps are followed within seconds, not within two of them
+    pace, later = 10 + pace, 10 + later  # short intervals are followed within seconds, not within two of them
     count, at, left = before + after + 10, start, EtaEstimator(0.0)
     for number in range(1, before + after + 1):
         at += pace if number <= before else later
@@ -51,7 +51,7 @@ def test_a_changed_pace_is_followed_by_half_with_every_two_units(
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1)), max_size=30), st.integers(1, 5), foretold, starts)
-def test_it_is_never_negative(
+def test_the_remaining_time_is_never_negative(
     words: list[tuple[float, float]], rounds: int, forecast: DurationForecast | None, later: float
 ) -> None:
     left = EtaEstimator(0.0, rounds=rounds, forecast=forecast)
@@ -63,7 +63,7 @@ def test_it_is_never_negative(
 
 
 @given(pace=paces, rest=paces, start=starts, count=units, rounds=st.integers(3, 6), data=st.data())
-def test_rests_after_each_round_are_counted(
+def test_pauses_after_each_round_are_counted(
     pace: float, rest: float, start: float, count: int, rounds: int, data: st.DataObject
 ) -> None:
     left, seen = EtaEstimator(0.0, rounds=rounds), data.draw(st.integers(count + 1, count * rounds))
@@ -75,7 +75,7 @@ def test_rests_after_each_round_are_counted(
     assert left.history.pauses == pytest.approx([rest] * ((seen - 1) // count), rel=1e-3)
 
 
-def test_nothing_is_said_before_anything_is_known() -> None:
+def test_there_is_no_estimate_before_anything_is_known() -> None:
     left = EtaEstimator(0.0)
     left.update(1.0, 0.0)
     left.update(20.0, 0.1)
@@ -84,7 +84,7 @@ def test_nothing_is_said_before_anything_is_known() -> None:
     assert left.remaining_seconds(21.0) == pytest.approx(8.0)
 
 
-def test_what_was_foretold_stands_until_the_second_unit_is_done() -> None:
+def test_the_forecast_is_used_until_the_second_unit_is_done() -> None:
     left = EtaEstimator(0.0, rounds=2, forecast=DurationForecast(10.0, 60.0, pause_seconds=5.0, closing_seconds=7.0))
     assert left.remaining_seconds(0.0) == 87.0
     assert left.remaining_seconds(4.0) == 83.0
@@ -95,14 +95,14 @@ def test_what_was_foretold_stands_until_the_second_unit_is_done() -> None:
     assert left.remaining_seconds(120.0) == 120.0 + 10.0 + 7.0
 
 
-def test_a_job_that_goes_on_has_less_before_it() -> None:
+def test_a_resumed_job_has_less_work_left() -> None:
     left = EtaEstimator(0.0, forecast=DurationForecast(10.0, 60.0), done=0.5)
     assert left.remaining_seconds(0.0) == 40.0
     left.update(20.0, 0.75)
     assert left.remaining_seconds(20.0) == 15.0
 
 
-def test_time_goes_on_within_a_unit_and_a_unit_that_drags_adds_to_it() -> None:
+def test_the_estimate_decreases_within_a_unit_and_a_slow_unit_adds_to_it() -> None:
     left = EtaEstimator(0.0)
     for at, done in ends(10.0, start=0.0, count=10):
         left.update(at, done)

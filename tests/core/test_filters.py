@@ -19,7 +19,7 @@ Volume = NDArray[np.generic]
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A volume in memory as a source of regions; refuses what lies outside."""
+    """A volume in memory as a source of regions; rejects regions outside."""
 
     values: Volume
 
@@ -43,7 +43,7 @@ def processed(
     scale: DensityScale | None = None,
     piece_voxels: int = 1 << 20,
 ) -> NDArray[np.float32]:
-    """Return the whole volume put together, each voxel written exactly once."""
+    """Return the whole volume, each voxel written exactly once."""
     out = np.full(binned_shape(Held(values).shape_zyx, factor), np.nan, np.float32)
     for (z, y, x), piece in preprocess(Held(values), chain, factor=factor, scale=scale, block_voxels=piece_voxels):
         place = out[z : z + piece.shape[0], y : y + piece.shape[1], x : x + piece.shape[2]]
@@ -55,7 +55,7 @@ def processed(
 
 
 def eman2(values: Volume, *, lowpass: float, highpass: float, clamp: float) -> NDArray[np.float64]:
-    """Filter as EMAN2 does: in Fourier space, the whole volume at once, f = index / n along each axis."""
+    """Filter the whole volume at once in Fourier space, as EMAN2 does, with f = index / n along each axis."""
     fz, fy, fx = np.meshgrid(*[np.fft.fftfreq(n) for n in values.shape], indexing="ij")
     squared = fz**2 + fy**2 + fx**2
     spectrum = np.fft.fftn(values.astype(np.float64))
@@ -96,7 +96,7 @@ def test_the_chain_agrees_with_the_fourier_formula_of_eman2(
 
 
 def test_a_background_on_a_coarse_copy_agrees_with_the_formula() -> None:
-    """300 voxels along x and y are taken three at a time."""
+    """300 voxels along x and y are binned by 3."""
     wide = noise_and_blobs((24, 300, 300))
     ours = processed(wide, FilterChain(0.25, 5, 0))
     theirs = eman2(wide, lowpass=0.25, highpass=5, clamp=0)
@@ -126,7 +126,7 @@ def test_a_filtered_volume_has_mean_0_and_sigma_1(volume: NDArray[np.float32], c
     st.integers(1, 3),
     st.integers(300, 9000),
 )
-def test_the_result_does_not_depend_on_the_size_of_the_pieces(
+def test_the_result_does_not_depend_on_the_block_size(
     shape: tuple[int, int, int], chain: FilterChain, factor: int, piece_voxels: int
 ) -> None:
     values = noise_and_blobs(shape)
@@ -135,13 +135,13 @@ def test_the_result_does_not_depend_on_the_size_of_the_pieces(
     np.testing.assert_allclose(pieces, whole, atol=1e-4)
 
 
-def test_pieces_that_cut_through_blocks_of_the_background_change_nothing() -> None:
+def test_blocks_that_cut_through_those_of_the_background_change_nothing() -> None:
     wide = noise_and_blobs((10, 40, 300))
     whole, pieces = (processed(wide, FilterChain(), piece_voxels=voxels) for voxels in (1 << 20, 20_000))
     np.testing.assert_allclose(pieces, whole, atol=1e-4)
 
 
-def test_clamping_holds_at_the_sigmas_of_the_filtered_volume(volume: NDArray[np.float32]) -> None:
+def test_clamping_uses_the_sigma_of_the_filtered_volume(volume: NDArray[np.float32]) -> None:
     free = processed(volume, FilterChain(0.25, 5, 0))
     expected = np.clip(free, -2, 2)
     expected = (expected - expected.mean()) / expected.std()
@@ -153,8 +153,8 @@ def test_a_mean_far_from_zero_costs_no_precision(volume: NDArray[np.float32]) ->
     np.testing.assert_allclose(processed(far, FilterChain()), processed(volume, FilterChain()), atol=0.01)
 
 
-def test_one_voxel_beyond_all_measure_does_not_spoil_the_rest(volume: NDArray[np.float32]) -> None:
-    """It is clamped at 3 sigma like any other, and mean and sigma still come out right."""
+def test_one_extreme_voxel_does_not_spoil_the_rest(volume: NDArray[np.float32]) -> None:
+    """The voxel is clamped at 3 sigma like any other, and mean and sigma are still right."""
     spiked = volume.copy()
     spiked[30, 30, 30] = 1e12
     ours = processed(spiked, FilterChain()).astype(np.float64)
@@ -162,7 +162,7 @@ def test_one_voxel_beyond_all_measure_does_not_spoil_the_rest(volume: NDArray[np
     assert abs(ours.std() - 1) < 1e-3
 
 
-def test_what_is_not_finite_counts_as_the_mean() -> None:
+def test_non_finite_values_count_as_the_mean() -> None:
     values = noise_and_blobs((12, 12, 12))
     holes = np.zeros(values.shape, bool)
     holes[3, 4:6, 2] = holes[7, 1, 5] = True
@@ -173,7 +173,7 @@ def test_what_is_not_finite_counts_as_the_mean() -> None:
     np.testing.assert_allclose(processed(broken, NO_FILTER), filled, rtol=1e-5)
 
 
-def test_a_known_mean_stands_in_for_what_is_not_finite() -> None:
+def test_a_known_mean_replaces_non_finite_values() -> None:
     values = np.full((2, 2, 2), np.nan)
     values[0] = 3
     assert processed(values, NO_FILTER, scale=DensityScale(5.0, 1.0))[1].tolist() == [[5, 5], [5, 5]]
@@ -195,7 +195,7 @@ def test_without_filters_densities_keep_their_units() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.float16, np.float32, np.float64])
-def test_every_type_of_density_is_filtered_alike(dtype: type[np.generic]) -> None:
+def test_every_type_of_density_gives_the_same_result(dtype: type[np.generic]) -> None:
     values = np.random.default_rng(7).integers(0, 100, (12, 12, 12))
     np.testing.assert_array_equal(processed(values.astype(dtype), FilterChain()), processed(values, FilterChain()))
 
@@ -207,9 +207,7 @@ def test_a_volume_is_not_binned_to_nothing() -> None:
 
 @pytest.mark.parametrize("scale", [None, DensityScale(0.0, 1.0)])
 @pytest.mark.parametrize("chain", [FilterChain(), FilterChain(0.25, 0, 0), NO_FILTER])
-def test_progress_counts_up_to_all_pieces_of_all_readings_by_what_they_cost(
-    scale: DensityScale | None, chain: FilterChain
-) -> None:
+def test_progress_counts_all_blocks_of_all_passes_by_their_cost(scale: DensityScale | None, chain: FilterChain) -> None:
     told: list[tuple[int, int]] = []
     source = Held(noise_and_blobs((12, 20, 20)))
     for _ in preprocess(
@@ -223,7 +221,7 @@ def test_progress_counts_up_to_all_pieces_of_all_readings_by_what_they_cost(
 
 
 class Memory:
-    """What is kept of a volume, in memory; counts how often it is asked for pieces that are written."""
+    """A checkpoint in memory."""
 
     def __init__(self) -> None:
         self.readings: dict[str, NDArray[Any]] = {}
@@ -240,16 +238,14 @@ class Memory:
         return corner_zyx in self.pieces
 
 
-class CutOff(Exception):  # noqa: N818 - nothing is wrong
-    """The work ends here."""
+class CutOff(Exception):  # noqa: N818 - not an error
+    """Interrupts the work."""
 
 
 @pytest.mark.parametrize("chain", [FilterChain(), FilterChain(0.25, 0, 0), FilterChain(0, 5, 0), NO_FILTER])
 @pytest.mark.parametrize("factor", [1, 2])
-def test_a_volume_that_is_cut_off_after_every_piece_comes_out_the_same_to_the_bit(
-    chain: FilterChain, factor: int
-) -> None:
-    """Each life may do one piece more than a whole reading has, so that all of them get on."""
+def test_a_volume_interrupted_after_every_block_is_the_same_to_the_bit(chain: FilterChain, factor: int) -> None:
+    """Each run may finish one block more than a pass has, so that every run makes progress."""
     source, voxels = Held(noise_and_blobs((24, 20, 20))), 4000 // factor**3
     whole = dict(preprocess(source, chain, factor=factor, block_voxels=voxels))
     memory = Memory()
@@ -275,7 +271,7 @@ def test_a_volume_that_is_cut_off_after_every_piece_comes_out_the_same_to_the_bi
         np.testing.assert_array_equal(memory.pieces[corner], piece)
 
 
-def test_work_that_goes_on_tells_first_where(volume: NDArray[np.float32]) -> None:
+def test_resumed_work_first_reports_where_it_starts(volume: NDArray[np.float32]) -> None:
     memory, told = Memory(), [0]
     pieces = list(preprocess(Held(volume), FilterChain(), block_voxels=100_000, checkpoint=memory))
     memory.pieces = dict(pieces[:2])
@@ -292,7 +288,7 @@ def test_work_that_goes_on_tells_first_where(volume: NDArray[np.float32]) -> Non
     assert told[1:] == list(range(before + 2 * PASS_COSTS[3], end + 1, PASS_COSTS[3]))
 
 
-def test_settings_are_described_as_asked_and_as_lengths() -> None:
+def test_settings_are_described_as_given_and_as_lengths() -> None:
     """0.25 cycles/voxel at 10 Å are 40 Å; 5 pixels of 512 are a wavelength of 102.4 voxels, 1024 Å."""
     assert FilterChain(0.25, 5, 3).describe(10.0, 512) == {
         "lowpass_cycles_per_voxel": 0.25,
@@ -303,12 +299,12 @@ def test_settings_are_described_as_asked_and_as_lengths() -> None:
     }
 
 
-def test_what_is_off_or_unknown_has_no_length() -> None:
+def test_a_filter_that_is_off_or_of_unknown_scale_has_no_length() -> None:
     assert FilterChain(0, 0, 3).describe(10.0, 512)["lowpass_angstrom"] is None
     assert FilterChain(0.25, 5, 3).describe(0.0, 512)["highpass_angstrom"] is None
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
-def test_a_setting_that_is_no_strength_is_refused(value: float) -> None:
+def test_a_setting_out_of_range_is_refused(value: float) -> None:
     with pytest.raises(UsageError, match="highpass"):
         FilterChain(highpass=value)

@@ -36,7 +36,7 @@ def crowds(draw: st.DrawFn) -> list[HoldOutTile]:
 shares = st.floats(0, 0.5)
 
 
-def test_no_positive_of_few_is_held_out() -> None:
+def test_with_few_positives_nothing_is_held_out() -> None:
     tiles = [a_tile(i, 1) for i in range(4)] + [a_tile(i, -1) for i in range(4, 40)]
     chosen = choose_held_out(tiles, share=0.2)
     assert not chosen.held_out.any()
@@ -49,7 +49,7 @@ def test_a_tile_of_two_features_is_one_positive_tile() -> None:
 
 @patient
 @given(tiles=crowds(), share=shares, data=st.data())
-def test_neither_what_was_seen_nor_its_group_judges(
+def test_tiles_already_trained_on_and_their_groups_are_not_held_out(
     tiles: list[HoldOutTile], share: float, data: st.DataObject
 ) -> None:
     seen = np.array(data.draw(st.lists(st.booleans(), min_size=len(tiles), max_size=len(tiles))))
@@ -62,15 +62,15 @@ def test_neither_what_was_seen_nor_its_group_judges(
 def test_a_share_of_0_holds_out_nothing() -> None:
     chosen = choose_held_out([a_tile(i, 1) for i in range(20)], share=0)
     assert not chosen.held_out.any()
-    assert "as asked" in chosen.reason
+    assert "as requested" in chosen.reason
 
 
-def test_no_tiles_are_no_fault() -> None:
+def test_no_tiles_are_no_error() -> None:
     assert choose_held_out([], share=0.2).groups.shape == (0,)
 
 
 def test_a_share_is_balanced_by_sign() -> None:
-    """A fifth of 20 positive and of 40 negative tiles that stand alone is 4 and 8."""
+    """A fifth of 20 positive and of 40 negative single tiles is 4 and 8."""
     signs = [1] * 20 + [-1] * 40
     chosen = choose_held_out([a_tile(i, sign) for i, sign in enumerate(signs)], share=0.2)
     assert (int(chosen.held_out[:20].sum()), int(chosen.held_out[20:].sum())) == (4, 8)
@@ -82,14 +82,14 @@ def test_a_share_is_balanced_by_feature() -> None:
     assert [int(part.sum()) for part in np.split(chosen.held_out, [10, 30, 50])] == [2, 4, 4, 2]
 
 
-def test_five_positives_are_enough_for_one_judge_of_each_sign() -> None:
+def test_five_positives_are_enough_for_one_validation_tile_of_each_sign() -> None:
     signs = [1] * 5 + [-1] * 5
     chosen = choose_held_out([a_tile(i, sign) for i, sign in enumerate(signs)], share=0.1)
     assert (int(chosen.held_out[:5].sum()), int(chosen.held_out[5:].sum())) == (1, 1)
 
 
 def test_tiles_linked_through_others_are_one_group() -> None:
-    """Boxes of 64 at x = 0, 50, 100 overlap one after the other, each two slices below the last."""
+    """Boxes of 64 at x = 0, 50, 100 overlap in sequence, each two slices below the last."""
     chain = [HoldOutTile("a", 50 * i, 0, 2 * i, 64, (-1,), f"c{i}") for i in range(3)]
     apart = [a_tile(i, 1) for i in range(10, 20)]
     groups = choose_held_out(chain + apart, share=0.2).groups
@@ -167,7 +167,7 @@ def test_order_and_names_do_not_matter(
 
 @patient
 @given(crowds(), shares)
-def test_groups_are_never_torn_and_positives_never_all_taken(tiles: list[HoldOutTile], share: float) -> None:
+def test_groups_are_never_split_and_positives_never_all_held_out(tiles: list[HoldOutTile], share: float) -> None:
     chosen = choose_held_out(tiles, share=share)
     assert not set(chosen.groups[chosen.held_out].tolist()) & set(chosen.groups[~chosen.held_out].tolist())
     for positive in (np.array([tile.signs for tile in tiles]) > 0).T:
@@ -176,7 +176,7 @@ def test_groups_are_never_torn_and_positives_never_all_taken(tiles: list[HoldOut
 
 @given(st.integers(5, 40), st.integers(5, 40), st.floats(0.1, 0.4), st.integers(0, 9))
 def test_the_share_is_reached_within_one_group(positives: int, negatives: int, share: float, seed: int) -> None:
-    """Only judges of both signs may take more: then no group could be left out."""
+    """The share is exceeded by more than a group only if a sign would otherwise be missing."""
     signs = np.random.default_rng(seed).permutation([1] * positives + [-1] * negatives)
     tiles = [replace(a_tile(i, int(sign)), x=40 * (i // 2) + 100 * (i // 4)) for i, sign in enumerate(signs)]
     chosen = choose_held_out(tiles, share=share)
@@ -214,7 +214,7 @@ def test_of_several_tomograms_the_nearest_to_the_share_is_held_out() -> None:
     assert choose_held_out(tiles, share=0.3).held_out.nonzero()[0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_tomogram_must_have_its_part_of_every_feature() -> None:
+def test_a_tomogram_must_have_its_share_of_every_feature() -> None:
     """Tomogram b has 4 of 20 tiles of one feature and none of the other."""
     tiles = [replace(tile, signs=(*tile.signs, 0 if tile.space == "b" else 1)) for tile in two_tomograms(4)]
     assert "whole" not in choose_held_out(tiles, share=0.2).reason
@@ -228,7 +228,7 @@ def test_a_tomogram_with_a_copy_elsewhere_is_not_held_out_whole() -> None:
     assert chosen.held_out[0] == chosen.held_out[10]
 
 
-def test_a_tomogram_without_a_positive_cannot_judge() -> None:
+def test_a_tomogram_without_a_positive_cannot_be_held_out() -> None:
     tiles = [a_tile(i, -1 if i < 4 else 1, space="b" if i < 4 else "a") for i in range(20)]
     chosen = choose_held_out(tiles, share=0.2)
     assert chosen.held_out[4:].any()
@@ -249,6 +249,6 @@ def test_pixels_outside_every_held_out_box_are_kept(space: str, x: int, z: int) 
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
-def test_a_share_that_leaves_nothing_is_refused(share: float) -> None:
+def test_a_share_out_of_range_is_refused(share: float) -> None:
     with pytest.raises(UsageError, match="share"):
         choose_held_out([a_tile(0, 1)], share=share)

@@ -1,4 +1,4 @@
-"""Tiles are known by their densities, however a program turns, filters or shuffles them."""
+"""Tiles are recognised by their densities after rotation, filtering and reordering."""
 
 import numpy as np
 import pytest
@@ -26,8 +26,8 @@ def tiles(seed: int = 7) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("turn", ORIENTATIONS)
-def test_every_turn_is_recognised(turn: str) -> None:
-    steps = {"turned by 90 degrees": 1, "turned by -90 degrees": -1}
+def test_every_orientation_is_recognised(turn: str) -> None:
+    steps = {"rotated by 90 degrees": 1, "rotated by -90 degrees": -1}
     images = np.rot90(tiles(), steps[turn], (1, 2)) if turn in steps else ORIENTATIONS[turn](tiles())
     assert match_images(images, tiles(), NAMES, label="the stack").orientation == turn
     np.testing.assert_array_equal(ORIENTATIONS[turn](images), tiles())
@@ -46,14 +46,14 @@ def test_contrast_and_a_filter_do_not_matter(scale: float, shift: float, sign: i
 
 @settings(max_examples=20, deadline=None)
 @given(st.permutations(range(5)), st.sampled_from([1, -1]))
-def test_another_order_is_refused_with_what_differs(order: list[int], step: int) -> None:
+def test_another_order_is_refused_with_the_differences(order: list[int], step: int) -> None:
     assume(order != sorted(order))
     first = next(place for place, tile in enumerate(order) if place != tile)
     with pytest.raises(ShapeError, match=rf"image {first + 1} is tile {order[first]}, not tile {first}"):
         match_images(tiles()[order][:, ::step], tiles(), NAMES, label="the stack")
 
 
-def test_slices_beside_each_other_are_told_apart() -> None:
+def test_neighbouring_slices_are_told_apart() -> None:
     volume = gaussian_filter(np.random.default_rng(3).normal(size=(5, 32, 32)), (2, 1, 1)).astype(np.float32)
     assert correlation(volume[2], volume[3]) > 0.8
     with pytest.raises(ShapeError, match="image 3 is tile 3, not tile 2; image 4 is tile 2"):
@@ -61,11 +61,11 @@ def test_slices_beside_each_other_are_told_apart() -> None:
 
 
 def test_images_of_something_else_are_refused() -> None:
-    with pytest.raises(ShapeError, match="5 of 5 images that are not those of the tiles: image 1 is not tile 0"):
+    with pytest.raises(ShapeError, match="5 of 5 images that do not match their tiles: image 1 is not tile 0"):
         match_images(tiles(8), tiles(7), NAMES, label="the stack")
 
 
-def test_flat_tiles_tell_nothing_and_twins_are_not_confused() -> None:
+def test_flat_tiles_are_left_out_and_identical_tiles_not_confused() -> None:
     some = tiles()
     some[1] = 0.0
     some[4] = some[3]
@@ -76,7 +76,7 @@ def test_flat_tiles_tell_nothing_and_twins_are_not_confused() -> None:
     assert np.isnan(correlation(some[1], some[0]))
 
 
-def test_a_volume_is_turned_as_most_of_its_windows_are() -> None:
+def test_the_orientation_of_a_volume_is_that_of_its_windows() -> None:
     found = find_orientation({AS_EXPORTED: [0.7, float("nan")], FLIPPED_Y: [0.99, float("nan")]})
     assert found is not None
     assert (found.orientation, found.matched_count) == (FLIPPED_Y, 1)

@@ -1,4 +1,4 @@
-"""Masks mean the same whichever program wrote them; what nobody can know is asked."""
+"""Masks of all programs are decoded alike; ambiguous files are refused."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def truth() -> NDArray[np.bool_]:
         (0, 0.25, "f4"),
     ],
 )
-def test_the_feature_is_told_from_the_rest(low: float, high: float, dtype: str) -> None:
+def test_the_feature_is_distinguished_from_the_background(low: float, high: float, dtype: str) -> None:
     mask, remark = foreground_mask(np.where(truth(), high, low).astype(dtype), name="m.mrc")
     np.testing.assert_array_equal(mask, truth())
     assert bool(remark) == (high not in {1, 255})
@@ -57,7 +57,7 @@ def test_any_mask_with_both_values_is_understood(mask: NDArray[np.bool_], values
 
 
 @given(MASKS)
-def test_an_empty_file_marks_nothing_whatever_its_zero_is(mask: NDArray[np.bool_]) -> None:
+def test_an_empty_file_has_no_feature_whatever_its_zero(mask: NDArray[np.bool_]) -> None:
     for zero in (0, -128):
         found, remark = foreground_mask(np.full(mask.shape, zero, np.int8))
         assert not found.any()
@@ -70,30 +70,30 @@ def test_fractions_from_0_to_1_are_probabilities() -> None:
     assert "probabilities" in remark
 
 
-def test_what_eman2_painted_is_found_among_densities() -> None:
+def test_pixels_painted_in_eman2_are_found_among_densities() -> None:
     values = np.random.default_rng(7).normal(0, 1, (2, 8, 8)).astype(np.float32)
     values[truth()] = 100.0
     values[1, 0, 0] = 80.0  # the soft rim of a pen
     mask, remark = foreground_mask(values, name="ts__good.hdf")
     np.testing.assert_array_equal(mask, truth())
-    assert "as EMAN2 does" in remark
+    assert "as in EMAN2" in remark
     np.testing.assert_array_equal(painted_mask(values), truth())
 
 
-def test_densities_that_reach_99_are_not_taken_for_paint() -> None:
+def test_densities_that_reach_99_are_not_taken_as_painted() -> None:
     values = np.random.default_rng(7).normal(60, 30, (2, 8, 8)).astype(np.float32)
     with pytest.raises(AmbiguousMaskError, match="neither masks nor probabilities"):
         foreground_mask(values)
-    with pytest.raises(AmbiguousMaskError, match="reach 99 by themselves"):
+    with pytest.raises(AmbiguousMaskError, match="themselves reach 99"):
         painted_mask(values)
 
 
-def test_several_values_are_listed_with_the_line_to_type() -> None:
+def test_several_values_are_listed_with_the_command_to_type() -> None:
     values = np.zeros((2, 8, 8), np.uint8)
     values[0, 0, :3], values[1] = 1, 7
     with pytest.raises(AmbiguousMaskError) as caught:
         foreground_mask(values, name="l.tif", command="tomoseg annotations import l.tif --tomogram a")
-    assert caught.value.fault == "l.tif holds 2 values besides 0: 1 (3), 7 (64)."
+    assert caught.value.fault == "l.tif contains 2 values besides 0: 1 (3), 7 (64)."
     assert caught.value.fix.endswith("import l.tif --tomogram a --map 1=FEATURE --map 7=FEATURE")
 
 
@@ -114,7 +114,7 @@ def test_a_label_survives_being_typed(value: int) -> None:
 
 
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=40), st.integers(0, 40))
-def test_counting_in_pieces_is_counting_at_once(numbers: list[int], cut: int) -> None:
+def test_counting_in_parts_equals_counting_at_once(numbers: list[int], cut: int) -> None:
     values = np.array(numbers, np.uint8)
     tally = ValueTally()
     tally.add(values[:cut])
@@ -122,7 +122,7 @@ def test_counting_in_pieces_is_counting_at_once(numbers: list[int], cut: int) ->
     assert dict(tally.labels) == {n: numbers.count(n) for n in sorted(set(numbers)) if n}
 
 
-def test_all_labels_of_a_byte_are_counted_and_more_are_none() -> None:
+def test_up_to_255_labels_are_counted_and_more_are_no_labels() -> None:
     tally = ValueTally()
     tally.add(np.arange(256, dtype=np.uint8))
     assert len(tally.labels) == MAX_LABELS

@@ -1,4 +1,4 @@
-"""Layers survive being written for other tools."""
+"""Layers survive being encoded for other tools."""
 
 import numpy as np
 from hypothesis import given
@@ -22,7 +22,7 @@ LAYERS = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), eleme
 
 
 @given(LAYERS)
-def test_a_layer_that_was_looked_at_survives(layer: NDArray[np.uint8]) -> None:
+def test_a_labelled_layer_survives(layer: NDArray[np.uint8]) -> None:
     codes = encode_layer(layer)
     assert are_layer_codes(codes)
     if layer.any():
@@ -31,7 +31,7 @@ def test_a_layer_that_was_looked_at_survives(layer: NDArray[np.uint8]) -> None:
         assert not codes.any()
 
 
-def test_each_number_means_what_is_said() -> None:
+def test_each_code_has_its_meaning() -> None:
     layer = np.array([[1, 2, 3, 0]], np.uint8)
     assert encode_layer(layer).tolist() == [list(CODES.values())]
 
@@ -44,11 +44,11 @@ def test_codes_survive_as_colours(layer: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(decode_colours(np.where(codes > 0, COLOUR_OFFSET + rgb, 0)), codes)
 
 
-def test_other_colours_are_left() -> None:
+def test_other_colours_are_left_unchanged() -> None:
     values = np.array([[0, COLOUR_OFFSET + 1]])
     assert decode_colours(values) is values
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9))))
-def test_runs_say_where_a_mask_is(mask: NDArray[np.bool_]) -> None:
+def test_runs_give_the_pixels_of_a_mask(mask: NDArray[np.bool_]) -> None:
     np.testing.assert_array_equal(decode_runs(encode_runs(mask), mask.shape), mask)

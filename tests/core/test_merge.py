@@ -52,7 +52,7 @@ def test_merging_equals_the_rule_written_out_for_every_voxel(competition: tuple[
 
 
 @given(competitions(), st.randoms(use_true_random=False))
-def test_another_order_of_maps_gives_the_same_winners_but_for_ties(
+def test_another_order_of_maps_gives_the_same_winners_except_for_ties(
     competition: tuple[Maps, list[float]], chance: object
 ) -> None:
     maps, thresholds = competition
@@ -92,14 +92,14 @@ def test_equal_claims_go_to_the_earlier_map() -> None:
     assert merged.conflicts.tolist() == [[0, 3, 3], [0, 0, 0], [0, 0, 0]]
 
 
-def test_claims_that_only_rounding_tells_apart_are_a_tie() -> None:
+def test_claims_that_differ_only_by_rounding_are_a_tie() -> None:
     """The claims of 127 * 0.9 and of thresholds 1e-10 apart differ by less than 1e-9."""
     one = np.full(1, 100, np.uint8)
     assert merge_block([one, one], [0.5, 0.5 - 1e-10]).labels.tolist() == [1]
     assert merge_block([one, one], [0.5, 0.5 - 1e-7]).labels.tolist() == [2]
 
 
-def test_a_threshold_of_one_takes_nothing() -> None:
+def test_a_threshold_of_one_claims_nothing() -> None:
     merged = merge_block([np.full(4, 127, np.uint8), np.full(4, 1, np.uint8)], [1.0, 0.0])
     assert merged.labels.tolist() == [2] * 4
     assert merged.conflicts.sum() == 0
@@ -119,7 +119,7 @@ def test_a_hundred_and_twenty_seven_maps_can_be_merged() -> None:
     assert merge_block(maps, [0.0] * 127).labels.tolist() == [127]
 
 
-def test_maps_are_left_as_they_were() -> None:
+def test_maps_are_left_unchanged() -> None:
     one = np.arange(128, dtype=np.uint8)
     merge_block([one], [0.5])
     np.testing.assert_array_equal(one, np.arange(128))
@@ -130,7 +130,7 @@ def test_maps_of_different_shapes_are_refused() -> None:
         merge_block([np.zeros(2, np.uint8), np.zeros(3, np.uint8)], [0.5, 0.5])
 
 
-def test_a_threshold_too_few_is_refused() -> None:
+def test_a_missing_threshold_is_refused() -> None:
     with pytest.raises(ShapeError, match="2 maps have 1 thresholds"):
         merge_block([np.zeros(2, np.uint8)] * 2, [0.5])
 
@@ -142,12 +142,12 @@ def test_too_many_maps_or_none_are_refused(count: int) -> None:
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
-def test_a_threshold_that_is_no_probability_is_refused(threshold: float) -> None:
+def test_a_threshold_outside_0_to_1_is_refused(threshold: float) -> None:
     with pytest.raises(UsageError, match="from 0 to 1"):
         claims(threshold)
 
 
 @pytest.mark.parametrize("values", [np.array([-1], np.int8), np.array([128], np.uint8)])
-def test_a_map_with_values_that_mean_no_probability_is_refused(values: NDArray[np.int8]) -> None:
-    with pytest.raises(TomogramError, match="a map holds 0 to 127"):
+def test_a_map_with_values_outside_0_to_127_is_refused(values: NDArray[np.int8]) -> None:
+    with pytest.raises(TomogramError, match="a map contains 0 to 127"):
         merge_block([values], [0.5])

@@ -55,7 +55,7 @@ def test_confusions_of_two_parts_add_up_to_the_whole(
 
 
 @given(probabilities, masks, masks)
-def test_the_histogram_scores_every_threshold_as_if_it_were_applied(
+def test_the_histogram_scores_every_threshold_exactly(
     p: NDArray[np.float64], truth: NDArray[np.bool_], mask: NDArray[np.bool_]
 ) -> None:
     scored = ScoreHistogram.empty().add(p, truth, mask).confusions()
@@ -87,14 +87,14 @@ def test_single_precision_probabilities_are_compared_as_they_are() -> None:
     assert best_threshold(p, np.array([False, True])).dice == 1
 
 
-def test_of_a_plateau_the_middle_is_taken() -> None:
+def test_the_middle_of_a_plateau_is_chosen() -> None:
     """Thresholds from 26/127 (just above 0.2) to 101/127 (just below 0.8) separate fully: 63/127 is the middle."""
     best = best_threshold(np.array([0.2, 0.8]), np.array([False, True]))
     assert best.threshold == 63 / 127
     assert best.dice == 1
 
 
-def test_of_two_plateaus_the_longer_is_taken() -> None:
+def test_the_longer_of_two_plateaus_is_chosen() -> None:
     """Dice is 2/3 for thresholds in 0.1..0.2 and in 0.5..0.9: one true of two predicted, then one of two true."""
     p = np.array([0.05, 0.5, 0.9, 0.2, 0.2])
     truth = np.array([False, False, True, True, False])
@@ -103,7 +103,7 @@ def test_of_two_plateaus_the_longer_is_taken() -> None:
     assert best_threshold(p, truth).threshold == THRESHOLDS[(longest[0] + longest[-1]) // 2]
 
 
-def test_a_network_that_says_nothing_gets_the_middle_threshold() -> None:
+def test_a_network_that_outputs_0_gets_the_middle_threshold() -> None:
     best = best_threshold(np.zeros(9), np.ones(9, bool))
     assert best == (63 / 127, 0, 0, 0)
 

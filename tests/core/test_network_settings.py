@@ -1,4 +1,4 @@
-"""The library of networks and the usual settings of trainings."""
+"""The networks and the default settings of trainings."""
 
 import json
 
@@ -24,11 +24,11 @@ EMAN2_PARAMETERS = 378_081
 """Counted in EMAN2's own program: 9,040 + 360,040 + 9,001."""
 
 
-def test_default_is_another_word_for_the_default_network() -> None:
+def test_default_is_another_name_of_the_default_network() -> None:
     assert network_named("default") is NETWORKS[DEFAULT_NETWORK]
 
 
-def test_an_unknown_network_is_refused_and_the_known_ones_are_named() -> None:
+def test_an_unknown_network_is_refused_with_the_names_of_all() -> None:
     with pytest.raises(TrainingError) as refused:
         network_named("unet9000")
     assert "unet9000" in refused.value.fault
@@ -39,8 +39,8 @@ def test_the_eman2_network_has_the_parameters_of_eman2() -> None:
     assert network_named(EMAN2_NETWORK).parameters(features=1) == EMAN2_PARAMETERS
 
 
-def test_the_eman2_network_costs_what_was_measured_for_eman2() -> None:
-    """203 kFLOP a pixel by TensorFlow's profiler, which counts activations too."""
+def test_the_eman2_network_has_the_cost_measured_in_eman2() -> None:
+    """203 kFLOP per pixel by TensorFlow's profiler, which counts activations too."""
     assert network_named(EMAN2_NETWORK).flops_per_pixel(features=1) == pytest.approx(203e3, rel=0.01)
 
 
@@ -55,7 +55,7 @@ def test_four_features_cost_little_more_than_one() -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=str)
-def test_no_network_reads_more_slices_than_a_tile_keeps(network: NetworkSettings) -> None:
+def test_no_network_reads_more_slices_than_are_stored_with_a_tile(network: NetworkSettings) -> None:
     assert network.slices == 2 * network.context_slices + network.slices_out
     assert network.slices + network.slices_out - 1 <= 2 * CONTEXT_SLICES + 1
 
@@ -76,12 +76,12 @@ def test_settings_of_a_training_survive_json(epochs: int, rate: float, batch: in
     assert TrainingSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
-def test_settings_of_a_newer_version_are_read_without_what_is_unknown() -> None:
+def test_unknown_settings_of_a_newer_version_are_ignored() -> None:
     settings = default_training("default", 60, 1)
     assert TrainingSettings.from_dict({**settings.to_dict(), "invented_later": 1}) == settings
 
 
-def test_eman2_is_trained_as_eman2_trains() -> None:
+def test_the_eman2_network_is_trained_as_in_eman2() -> None:
     assert default_training(EMAN2_NETWORK, 60, 1) == TrainingSettings(EMAN2_NETWORK, 20, 1e-4, 20)
 
 
@@ -99,22 +99,22 @@ def test_an_epoch_passes_twice_over_all_tiles_but_has_at_least_25_steps(positive
     assert steps * settings.batch >= 2 * (positives + negatives)
 
 
-def test_an_epoch_of_eman2_passes_over_ten_copies_a_negative_and_as_many_positives() -> None:
+def test_an_epoch_of_eman2_has_ten_copies_per_negative_and_as_many_positives() -> None:
     assert steps_per_epoch(default_training(EMAN2_NETWORK, 60, 1), positives=20, negatives=40) == 2 * 10 * 40 / 20
 
 
-def test_an_epoch_of_eman2_without_negatives_passes_over_ten_copies_a_positive() -> None:
+def test_an_epoch_of_eman2_without_negatives_has_ten_copies_per_positive() -> None:
     assert steps_per_epoch(default_training(EMAN2_NETWORK, 60, 1), positives=20, negatives=0) == 10
 
 
-def test_four_features_are_learned_in_at_most_twice_the_time_of_one() -> None:
+def test_four_features_are_trained_in_at_most_twice_the_time_of_one() -> None:
     settings = [default_training("default", 60, features) for features in (1, 2, 4, 40)]
     one, two, four, many = (25 * one.epochs * one.batch for one in settings)
     assert one < two < four == many == MAX_FEATURE_FACTOR * one <= 2 * one
 
 
 def test_four_times_the_tiles_for_four_features_take_twice_the_steps() -> None:
-    """Looks at the held-out tiles, of which there are four times as many, become fewer."""
+    """The four times as many validation tiles are evaluated less often."""
     one, four = default_training("default", 48, 1), default_training("default", 192, 4)
     ratio = four.epochs * steps_per_epoch(four, 80, 112) / (one.epochs * steps_per_epoch(one, 20, 28))
     assert ratio == pytest.approx(MAX_FEATURE_FACTOR, rel=0.02)

@@ -1,4 +1,4 @@
-"""Tools that paint: which pixels each means."""
+"""The pixels of each paint tool."""
 
 import numpy as np
 import pytest
@@ -46,32 +46,32 @@ def rows(*lines: str) -> NDArray[np.bool_]:
         (5, [".###.", "#####", "#####", "#####", ".###."]),
     ],
 )
-def test_a_dab_is_a_disc_of_its_width(width: int, picture: list[str]) -> None:
+def test_a_brush_mask_is_a_disc_of_its_width(width: int, picture: list[str]) -> None:
     shift = 1 if width == 4 else 0
     np.testing.assert_array_equal(brush_mask((5, 5), (2 - shift, 2), width), rows(*picture))
 
 
 @given(at=ANYWHERE, width=WIDTHS)
-def test_what_falls_outside_of_the_tile_is_left_out(at: Pixel, width: int) -> None:
+def test_pixels_outside_the_tile_are_left_out(at: Pixel, width: int) -> None:
     canvas = brush_mask((140, 140), (at[0] + 50, at[1] + 50), width)
     np.testing.assert_array_equal(brush_mask(SHAPE, at, width), canvas[50 : 50 + SHAPE[0], 50 : 50 + SHAPE[1]])
 
 
 @pytest.mark.parametrize("width", BRUSH_WIDTHS)
-def test_a_dab_is_as_wide_as_it_says(width: int) -> None:
+def test_a_brush_mask_has_its_width(width: int) -> None:
     mask = brush_mask((40, 40), (20, 20), width)
     assert mask.any(axis=0).sum() == mask.any(axis=1).sum() == width
 
 
 @given(points=st.lists(ANYWHERE, min_size=1, max_size=5), width=WIDTHS)
-def test_a_stroke_holds_the_dabs_of_its_points(points: list[Pixel], width: int) -> None:
+def test_a_polyline_contains_the_discs_at_its_points(points: list[Pixel], width: int) -> None:
     mask = polyline_mask(SHAPE, points, width)
     for point in points:
         assert (mask | ~brush_mask(SHAPE, point, width)).all()
 
 
 @given(start=PIXELS, end=PIXELS)
-def test_a_stroke_of_a_pixel_leaves_no_gap(start: Pixel, end: Pixel) -> None:
+def test_a_polyline_of_width_1_has_no_gap(start: Pixel, end: Pixel) -> None:
     mask = polyline_mask(SHAPE, [start, end], 1)
     assert mask.sum() == max(abs(start[0] - end[0]), abs(start[1] - end[1])) + 1
     assert mask[start]
@@ -79,8 +79,8 @@ def test_a_stroke_of_a_pixel_leaves_no_gap(start: Pixel, end: Pixel) -> None:
 
 
 @given(start=PIXELS, end=PIXELS, width=WIDTHS)
-def test_a_band_goes_on_where_the_stroke_between_its_points_ends(start: Pixel, end: Pixel, width: int) -> None:
-    """Up to the roundness of dabs."""
+def test_a_band_extends_the_line_between_its_points(start: Pixel, end: Pixel, width: int) -> None:
+    """Except for the round ends of the line."""
     joined, on = polyline_mask(SHAPE, [start, end], width), filament_mask(SHAPE, start, end, width)
     if start == end:
         np.testing.assert_array_equal(joined, on)
@@ -89,14 +89,14 @@ def test_a_band_goes_on_where_the_stroke_between_its_points_ends(start: Pixel, e
         assert not missed.any()
 
 
-def test_a_band_runs_to_the_borders_and_is_as_wide_as_it_says() -> None:
+def test_a_band_reaches_the_borders_and_has_its_width() -> None:
     mask = filament_mask((20, 20), (8, 5), (8, 6), 5)
     assert mask[6:11].all()
     assert mask.sum() == 5 * 20
     assert filament_mask((20, 20), (8, 5), (8, 6), 4)[7:11].all()
 
 
-def test_an_outline_is_filled_with_its_edge() -> None:
+def test_a_polygon_includes_its_edge() -> None:
     mask = polygon_mask((7, 9), [(1, 1), (1, 6), (5, 6), (5, 1)])
     np.testing.assert_array_equal(mask, rectangle_mask((7, 9), (1, 1), (5, 6)))
     assert not polygon_mask((7, 9), []).any()
@@ -104,7 +104,7 @@ def test_an_outline_is_filled_with_its_edge() -> None:
 
 
 @given(points=st.lists(ANYWHERE, min_size=1, max_size=6))
-def test_a_filled_outline_has_no_holes_but_those_it_goes_around_twice(points: list[Pixel]) -> None:
+def test_a_polygon_has_holes_only_where_it_winds_twice(points: list[Pixel]) -> None:
     mask = polygon_mask(SHAPE, points)
     assert (mask | ~polyline_mask(SHAPE, [*points, points[0]], 1)).all()
     if len(points) <= 3:
@@ -112,7 +112,7 @@ def test_a_filled_outline_has_no_holes_but_those_it_goes_around_twice(points: li
             assert not fill_mask(mask, (int(at[0]), int(at[1]))).any() or len(points) > 3
 
 
-def test_what_an_outline_encloses_is_filled_and_a_leak_fills_nothing() -> None:
+def test_an_enclosed_region_is_filled_and_an_open_one_is_not() -> None:
     ring = rectangle_mask((9, 9), (1, 1), (7, 7)) & ~rectangle_mask((9, 9), (2, 2), (6, 6))
     np.testing.assert_array_equal(fill_mask(ring, (4, 4)), rectangle_mask((9, 9), (2, 2), (6, 6)))
     assert not fill_mask(ring, (0, 0)).any()
@@ -123,7 +123,7 @@ def test_what_an_outline_encloses_is_filled_and_a_leak_fills_nothing() -> None:
 
 
 @given(one=ANYWHERE, other=ANYWHERE)
-def test_a_box_lies_between_its_corners_in_whichever_order(one: Pixel, other: Pixel) -> None:
+def test_a_rectangle_lies_between_its_corners_in_any_order(one: Pixel, other: Pixel) -> None:
     mask = rectangle_mask(SHAPE, one, other)
     np.testing.assert_array_equal(mask, rectangle_mask(SHAPE, other, one))
     inside = [
@@ -133,10 +133,10 @@ def test_a_box_lies_between_its_corners_in_whichever_order(one: Pixel, other: Pi
     np.testing.assert_array_equal(mask, inside)
 
 
-def test_the_wand_takes_what_is_alike_near_and_in_one_piece() -> None:
+def test_the_wand_selects_one_connected_region_of_similar_pixels_nearby() -> None:
     grey = np.zeros((30, 30), np.float32)
-    grey[5:25, 5:10] = -3  # the piece that is meant
-    grey[5:25, 15:20] = -3  # one like it, apart
+    grey[5:25, 5:10] = -3  # the selected region
+    grey[5:25, 15:20] = -3  # a similar region apart from it
     found = magic_wand_mask(grey, (8, 7), tolerance=1, radius=10, smoothing=0)
     rows_of, columns_of = np.nonzero(found)
     assert (columns_of.min(), columns_of.max()) == (5, 9)
@@ -146,7 +146,7 @@ def test_the_wand_takes_what_is_alike_near_and_in_one_piece() -> None:
 
 
 @given(seed=PIXELS, tolerance=st.floats(0, 3), radius=st.floats(0, 20), smoothing=st.sampled_from([0.0, 1.0]))
-def test_the_wand_holds_its_seed_and_grows_with_tolerance_and_radius(
+def test_the_wand_contains_its_seed_and_grows_with_tolerance_and_radius(
     seed: Pixel, tolerance: float, radius: float, smoothing: float
 ) -> None:
     grey = np.random.default_rng(7).standard_normal(SHAPE).astype(np.float32)
@@ -157,14 +157,14 @@ def test_the_wand_holds_its_seed_and_grows_with_tolerance_and_radius(
 
 
 @given(mask=MASKS, by=st.sampled_from([1.0, 1.5, 3.0]))
-def test_growing_and_shrinking_mirror_each_other(mask: NDArray[np.bool_], by: float) -> None:
+def test_dilation_and_erosion_are_dual(mask: NDArray[np.bool_], by: float) -> None:
     np.testing.assert_array_equal(erode(mask, by), ~dilate(~mask, by))
     assert (dilate(mask, by) | ~mask).all()
     assert (mask | ~erode(mask, by)).all()
     assert (erode(dilate(mask, by), by) | ~mask).all()  # a closing loses nothing
 
 
-def test_a_disc_grows_into_a_larger_one() -> None:
+def test_a_dilated_disc_is_a_larger_disc() -> None:
     np.testing.assert_array_equal(
         dilate(brush_mask((21, 21), (10, 10), 1), 3), np.hypot(*np.ogrid[-10:11, -10:11]) <= 3
     )
@@ -173,20 +173,20 @@ def test_a_disc_grows_into_a_larger_one() -> None:
 
 
 @given(one=MASKS, other=MASKS)
-def test_between_two_masks_the_ends_are_the_masks_themselves(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> None:
+def test_interpolation_at_its_ends_gives_the_two_masks(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> None:
     np.testing.assert_array_equal(interpolate_masks(one, one, 0.3), one)
     if one.any() and other.any():
         np.testing.assert_array_equal(interpolate_masks(one, other, 0), one)
         np.testing.assert_array_equal(interpolate_masks(one, other, 1), other)
 
 
-def test_between_a_small_and_a_large_disc_lies_one_between() -> None:
+def test_interpolating_two_discs_gives_a_disc_of_size_between() -> None:
     small, large = brush_mask((41, 41), (20, 20), 9), brush_mask((41, 41), (20, 20), 29)
     between = interpolate_masks(small, large, 0.5) ^ brush_mask((41, 41), (20, 20), 19)
     assert between.sum() <= 8  # of 293: distances end at the middle of pixels
 
 
-def test_a_mask_shrinks_towards_a_slice_that_holds_none() -> None:
+def test_a_mask_shrinks_towards_an_empty_slice() -> None:
     disc, empty = brush_mask((41, 41), (20, 20), 25), np.zeros((41, 41), np.bool_)
     sizes = [int(interpolate_masks(empty, disc, fraction).sum()) for fraction in (0, 0.25, 0.5, 0.75, 1)]
     assert sizes == sorted(sizes)
@@ -196,7 +196,7 @@ def test_a_mask_shrinks_towards_a_slice_that_holds_none() -> None:
     assert not interpolate_masks(empty, empty, 0.5).any()
 
 
-def test_what_is_taken_over_leaves_what_is_to_be_ignored() -> None:
+def test_replacing_feature_pixels_keeps_ignored_ones() -> None:
     layer = np.array([[UNLABELLED, NOT_FEATURE, FEATURE, IGNORED]] * 2, np.uint8)
     mask = np.array([[True] * 4, [False] * 4])
     taken = replace_feature_pixels(layer, mask)
@@ -206,5 +206,5 @@ def test_what_is_taken_over_leaves_what_is_to_be_ignored() -> None:
     ]
 
 
-def test_a_network_is_believed_above_its_threshold() -> None:
+def test_a_network_mask_is_above_its_threshold() -> None:
     assert threshold_mask(np.array([[0.4, 0.5, 0.6]], np.float32), 0.5).tolist() == [[False, False, True]]

@@ -16,7 +16,7 @@ def test_taps_have_the_response_of_the_formula(cutoff: float, tolerance: float) 
 
 
 @given(st.floats(0.01, 1))
-def test_taps_are_symmetric_and_keep_the_mean(cutoff: float) -> None:
+def test_taps_are_symmetric_and_preserve_the_mean(cutoff: float) -> None:
     taps = gaussian_taps(cutoff)
     np.testing.assert_allclose(taps, taps[::-1], atol=1e-12)
     assert taps.sum() == pytest.approx(1)
@@ -27,14 +27,14 @@ def test_sigma_of_a_worked_example() -> None:
     assert gaussian_sigma(0.25) == pytest.approx(0.900316, abs=1e-6)
 
 
-def test_smoothing_leaves_its_input_as_it_was() -> None:
+def test_smoothing_leaves_its_input_unchanged() -> None:
     values = np.eye(5, dtype=np.float32)[None]
     smooth(values, (gaussian_taps(0.25),) * 3)
     np.testing.assert_array_equal(values[0], np.eye(5))
 
 
 @given(st.tuples(*[st.integers(1, 9)] * 3), st.tuples(*[st.integers(0, 9)] * 3), st.tuples(*[st.integers(1, 4)] * 3))
-def test_block_sums_of_a_piece_are_those_of_the_voxels_it_holds(
+def test_block_sums_of_a_region_are_those_of_its_voxels(
     shape: tuple[int, int, int], corner: tuple[int, int, int], factors: tuple[int, int, int]
 ) -> None:
     values = np.random.default_rng(7).integers(0, 99, shape)
@@ -47,20 +47,20 @@ def test_block_sums_of_a_piece_are_those_of_the_voxels_it_holds(
     assert {place: int(sums[place]) for place in np.ndindex(sums.shape)} == expected
 
 
-def test_a_coarse_copy_gives_a_slope_back_between_its_centres() -> None:
+def test_a_coarse_copy_reproduces_a_slope_between_its_centres() -> None:
     slope = np.arange(12.0, dtype=np.float32)
     coarse = CoarseVolume(np.broadcast_to(slope.reshape(4, 3).mean(axis=1), (1, 1, 4)).copy(), (1, 1, 3))
     np.testing.assert_allclose(coarse.region((0, 0, 1), (1, 1, 10))[0, 0], slope[1:11], atol=1e-5)
 
 
-def test_a_region_of_a_coarse_copy_is_that_of_the_whole() -> None:
+def test_a_region_of_a_coarse_copy_equals_that_of_the_whole() -> None:
     values = np.random.default_rng(7).normal(size=(3, 4, 5)).astype(np.float32)
     coarse = CoarseVolume(values, (1, 3, 2))
     whole = coarse.region((0, 0, 0), (3, 11, 10))
     np.testing.assert_array_equal(coarse.region((1, 4, 3), (2, 5, 6)), whole[1:, 4:9, 3:9])
 
 
-def test_smoothing_a_coarse_copy_widens_a_point_as_asked() -> None:
+def test_smoothing_a_coarse_copy_widens_a_point_as_requested() -> None:
     """A Gaussian of sigma 9 over a single voxel, on blocks of 4: the variance is 81 within 2 %."""
     line = np.zeros(50, np.float32)
     line[25] = 1

@@ -1,1 +1,1 @@
-"""Arrays and the words for them. Knows no files, no clocks and no chance of its own."""
+"""Computations on arrays, and the data classes they share. No files, no clocks, no random state of their own."""

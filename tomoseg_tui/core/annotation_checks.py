@@ -1,7 +1,7 @@
-"""Measure what makes a tile unsafe to learn from: density beside the mask that looks like it, specks, a sure network.
+"""Find likely mistakes in the annotation of a tile, before it is used for training.
 
-Knows arrays only; the words are for workflow. The limits were chosen on the sample data (tests/core/test_safety.py
-holds them to it): masks as they should be are seldom asked about.
+Returns arrays; `workflow` words the questions. The limits were chosen on the sample data
+(tests/core/test_annotation_checks.py): correct masks are seldom questioned.
 """
 
 import numpy as np
@@ -11,49 +11,48 @@ from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE, UNLABELLED, Layer
 from tomoseg_tui.core.paint_tools import Mask, dilate, erode
 
 SMOOTHING_SIGMA = 2.0
-"""Densities are compared through a Gaussian of this sigma, pixels: a single pixel says nothing in a tomogram."""
+"""Sigma of the Gaussian through which densities are compared, pixels: single pixels are too noisy."""
 MAX_DISTANCE = 10
-"""Pixels from the mask within which density is compared."""
+"""Distance from the mask within which density is compared, pixels."""
 CONTACT_DISTANCE = 2
-"""Density so near to the mask touches it, pixels."""
+"""Density at most this far from the mask touches it, pixels."""
 MIN_SIMILARITY = 0.75
-"""From 0, the background, to 1, the middle of the mask: from here on density looks like the mask."""
+"""Similarity from which density counts as that of the mask; 0 is the background, 1 the median of the mask."""
 OPENING_RADIUS = 2
-"""What is thinner than twice this is taken for noise, pixels."""
+"""Regions thinner than twice this count as noise, pixels."""
 MIN_CONTRAST = 0.75
-"""A mask must stand out by so many standard deviations of the background; else nothing can be told by density."""
+"""Least contrast of mask and background to compare densities, in standard deviations of the background."""
 MIN_AREA = 60
-"""Smaller regions are not asked about, pixels."""
+"""Smaller regions are not questioned, pixels."""
 MAX_SPECK_AREA = 4
-"""Parts of a mask of at most so many pixels are specks."""
+"""Parts of a mask of at most this many pixels are specks."""
 CONFIDENT_PROBABILITY = 0.9
-"""From this probability on a network is sure of a feature."""
+"""Probability from which a network is confident of a feature."""
 MIN_CONFIDENT_PIXELS = 40
-"""Of so many pixels at least, a hundredth of a usual tile."""
+"""Least number of confident pixels to report: a hundredth of a tile of 64 x 64."""
 
 
 def unlabelled_similar_density(grey: NDArray[np.float32], layer: Layer) -> Mask:
-    """Return where density touches the mask and looks as the mask does, but is not said to be anything.
+    """Return where density touches the mask and resembles it, but is not labelled.
 
     Parameters
     ----------
     grey : ndarray of float32, shape (y, x)
-        Densities in sigmas; the mean of three slices tells more than one.
-    layer : Layer
-        Pixels that were not looked at are asked about; those said not to be the feature only if there are none of
-        the former, as on a tile that is done.
+        Densities in sigmas; the mean of three slices is less noisy than one.
+    layer : ndarray of uint8, shape (y, x)
+        Unlabelled pixels are candidates; if there are none, as on a finished tile, pixels labelled "not feature" are.
 
     Returns
     -------
     ndarray of bool, shape (y, x)
-        One region of at least `MIN_AREA` pixels, the largest; empty if there is none.
+        The largest region of at least `MIN_AREA` pixels; all False if there is none.
 
     Notes
     -----
-    Medians of the smoothed density in the mask and outside of it are 1 and 0 on a scale of likeness, whichever of the
-    two is darker. Regions above `MIN_SIMILARITY` are freed of what is thin by an opening.
+    Similarity is linear in the smoothed density: 1 at the median of the mask, 0 at the median outside, whichever is
+    darker. An opening removes thin parts of the regions above `MIN_SIMILARITY`.
     """
-    from scipy import ndimage  # noqa: PLC0415  # a screen that only looks need not wait for it
+    from scipy import ndimage  # noqa: PLC0415  # slow to import, and few screens need it
 
     mask, empty = layer == FEATURE, np.zeros(layer.shape, np.bool_)
     candidates = layer == (UNLABELLED if (layer == UNLABELLED).any() else NOT_FEATURE)
@@ -74,9 +73,9 @@ def unlabelled_similar_density(grey: NDArray[np.float32], layer: Layer) -> Mask:
 
 
 def speck_sizes(layer: Layer) -> list[int]:
-    """Return the sizes of those parts of a mask that are a few pixels only, ascending.
+    """Return the areas in pixels of the parts of a mask with at most `MAX_SPECK_AREA` pixels, ascending.
 
-    Parts are joined along edges or corners of pixels; those that the tile's border may have cut are left out.
+    Pixels that share an edge or a corner belong to one part. Parts at the tile's border are left out.
     """
     from scipy import ndimage  # noqa: PLC0415
 
@@ -91,6 +90,6 @@ def speck_sizes(layer: Layer) -> list[int]:
 
 
 def confident_pixels(probabilities: NDArray[np.float32]) -> Mask:
-    """Return where a network is sure of a feature; nowhere if that is on a few pixels only."""
+    """Return where a network is confident of a feature; nowhere if that is fewer than `MIN_CONFIDENT_PIXELS` pixels."""
     confident = np.asarray(probabilities >= CONFIDENT_PROBABILITY, np.bool_)
     return confident if np.count_nonzero(confident) >= MIN_CONFIDENT_PIXELS else np.zeros_like(confident)

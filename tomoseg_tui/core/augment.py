@@ -1,7 +1,7 @@
-"""Change a training patch the way tomograms differ from one another: patch and generator in, patch out.
+"""Augment training patches with changes that also occur between tomograms.
 
-All chance comes from the generator handed in, and `step_generator` makes that of a step from seed,
-epoch and step, so that nothing of a generator needs saving.
+All randomness comes from the generator passed in. `step_generator` derives one from seed, epoch and step, so that no
+generator state needs to be saved.
 """
 
 from dataclasses import dataclass, replace
@@ -13,46 +13,46 @@ from scipy import ndimage
 
 _Type = TypeVar("_Type", bound=np.generic)
 SHIFTED_SHARE = 0.7
-"""Share of the tiles that do not stay in the middle of their window."""
+"""Share of tiles that are shifted from the centre of their window."""
 TOUCHING_SHARE = 0.35
-"""Share of those that touch its border along an axis; one in eight lies in a corner."""
+"""Share of these that touch the window's border along each axis; one in eight lies in a corner."""
 START_DISTANCES = (2, 2, 3)
-"""Slices from a negative tile to where a feature begins; two are twice as likely as three."""
+"""Slices from a negative tile to the start of a feature; 2 is twice as likely as 3."""
 BOTH_SIDES_SHARE = 0.3
-"""Share of the negatives with a beginning that have one above and one below."""
+"""Share of these negatives with a feature both above and below."""
 WIDE_RADIUS = 16
-"""How far from its edge the inside of a wide feature lies, in pixels: four times as far as a network looks along z."""
+"""Least distance in pixels from the edge to the inside of a wide feature: four times a network's reach along z."""
 MIN_WAVELENGTH_ZYX = (16.0, 64.0, 64.0)
-"""Shortest wavelength of a slow wave along each axis, in slices and pixels."""
+"""Shortest wavelength of a density wave along each axis, in slices and pixels."""
 MAX_BLEED = 0.7
-"""Largest share of a feature in the last slice before it: the missing wedge smears along z."""
+"""Largest share of a feature mixed into the slice before it: the missing wedge smears along z."""
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A tile of edge s with its surroundings, and what is known of it."""
+    """A tile of edge s with its surroundings and its labels."""
 
     densities: NDArray[np.float32]
     """Shape (z, y, x), mean 0 and sigma 1 over the tomogram; the tile is in the middle of y and x."""
     layers: NDArray[np.uint8]
-    """Shape (feature, s, s): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+    """Shape (feature, s, s): 0 unlabelled, 1 not feature, 2 feature, 3 ignore."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a patch is changed."""
+    """Strengths of the augmentation."""
 
     mirror: bool = True
-    """Whether z, y and x are mirrored, each in half of the cases."""
+    """Mirror z, y and x, each in half of the cases."""
     rotation_degrees: float = 180.0
-    """Largest turn in the plane, either way."""
+    """Largest rotation in the plane, either way."""
     scale: float = 0.1
     """Largest change of size, as a share."""
     shear: float = 0.05
     """Largest shear, as a share."""
     shift_pixels: int = 16
-    """How far the tile is moved off the middle of its window. At its furthest it touches the border, so that a
-    network meets there what it will meet along the border of a tomogram."""
+    """Largest shift of the tile from the centre of its window. At this shift it touches the border, so that a network
+    is trained on conditions as at the border of a tomogram."""
     contrast: float = 0.3
     """Largest change of contrast, as the logarithm of a factor."""
     brightness_sigma: float = 0.2
@@ -62,75 +62,75 @@ class Augmentation:
     blur: float = 0.5
     """Largest share of a blurred copy mixed in (or, taken away, of sharpening)."""
     start_share: float = 0.5
-    """Share of the negatives beside which a wide feature begins. Hand-placed tiles seldom lie just above or below
-    a film, so a network takes one in its furthest slices for one in the slice it segments. Of thin features the
-    furthest slices do tell where they are, so nothing is done to them."""
+    """Share of negatives that get the start of a wide feature in their outer slices. Hand-placed tiles seldom lie just
+    above or below a film, so a network would mistake a film in its outer slices for one in the slice it segments.
+    The outer slices do help to locate thin features, so nothing is done to those."""
     border_share: float = 0.5
-    """Share of the windows that end as a tomogram does, if they were looked at for a wide feature: of a thin one no
-    less is found along the border."""
+    """Share of windows, labelled for a wide feature, that get a border like a tomogram's. Thin features are found
+    along the border without it."""
     wave_sigma: float = 0.5
-    """Largest height, in sigma, of the slow wave laid over tiles that were looked at for a wide feature. Inside it
-    there is nothing but a texture on a slightly other density, and a network that goes by that density takes every
-    darker place of another tomogram for the feature."""
+    """Largest amplitude, in sigma, of the density wave added to tiles labelled for a wide feature. The inside of a wide
+    feature is texture on a slightly different density; a network that relies on that density would mistake every
+    darker region of another tomogram for the feature."""
 
 
 NO_AUGMENTATION = Augmentation(False, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-"""Patches as they are."""
+"""Leaves patches as they are."""
 ROTATIONS_ONLY = replace(NO_AUGMENTATION, rotation_degrees=180.0)
-"""Rotated copies, as EMAN2 makes them."""
+"""Rotated copies, as in EMAN2."""
 
 
 def step_generator(seed: int, epoch: int, step: int) -> np.random.Generator:
-    """Return the generator of one training step, a function of its three numbers alone."""
+    """Return the generator of one training step, determined by the three numbers alone."""
     return np.random.default_rng((seed, epoch, step))
 
 
 def augment(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
-    """Return a turned and regraded copy of a patch, cut to a window of `edge` pixels that holds the tile.
+    """Return a rotated copy of a patch with changed intensities, cropped to a window of `edge` pixels around the tile.
 
     Parameters
     ----------
     patch : Patch
         Left unchanged.
     rng : numpy.random.Generator
-        The only source of chance.
+        Source of randomness.
     edge : int
-        Edge of the densities returned, in pixels; even, at most that of the patch.
+        Edge of the returned densities, in pixels; even, at most that of the patch.
     settings : Augmentation
-        How far to go.
+        Strengths of the changes.
 
     Returns
     -------
     Patch
-        Densities (z, edge, edge) and layers (feature, edge, edge). Pixels beyond the turned tile are 0, not
-        looked at; densities are taken from around the tile, so corners are not empty.
+        Densities (z, edge, edge) and layers (feature, edge, edge). Layers are 0 (unlabelled) outside the rotated tile;
+        densities there come from its surroundings, so corners are not empty.
     """
     resampled = random_affine(patch, rng, edge, settings)
     return Patch(jitter_intensity(resampled.densities, rng, settings), resampled.layers)
 
 
 def is_wide_feature(mask: NDArray[np.bool_]) -> bool:
-    """Tell whether a mask (y, x) is somewhere `WIDE_RADIUS` from its edge; it goes on beyond the border of the tile."""
+    """Return whether a mask (y, x) has a pixel at least `WIDE_RADIUS` from its edge; the tile's border is no edge."""
     return bool(mask.all() or ndimage.distance_transform_edt(mask).max() >= WIDE_RADIUS)
 
 
 def start_feature_beside(patch: Patch, feature_patch: Patch, rng: np.random.Generator) -> Patch:
-    """Let a feature begin two or three slices above or below a patch that holds none.
+    """Let a feature start two or three slices above or below a patch that contains none.
 
     Parameters
     ----------
     patch : Patch
         Its middle slice is that of the tile. Left unchanged.
     feature_patch : Patch
-        Of the same shape; its middle slice shows the feature. Mirrored anew for each side.
+        A patch of the same shape with the feature in its middle slice. Mirrored at random for each side.
     rng : numpy.random.Generator
-        The only source of chance.
+        Source of randomness.
 
     Returns
     -------
     Patch
-        Far slices are those of `feature_patch` from its middle on, and the last slice before them is a mixture. The
-        tile's own slice and all layers are as they were.
+        The outer slices are those of `feature_patch` from its middle slice on, the slice before them is a mixture.
+        The tile's own slice and all layers are unchanged.
     """
     densities = patch.densities.copy()
     direction = rng.choice([-1, 1])
@@ -141,7 +141,7 @@ def start_feature_beside(patch: Patch, feature_patch: Patch, rng: np.random.Gene
 
 
 def _insert_feature(densities: NDArray[np.float32], feature: NDArray[np.float32], rng: np.random.Generator) -> None:
-    """Write the slices of a feature over those behind the middle, from some distance on."""
+    """Overwrite the slices beyond a random distance from the middle with the slices of a feature."""
     middle, distance = len(densities) // 2, rng.choice(START_DISTANCES)
     first = middle + distance
     densities[first:] = feature[middle : middle + len(densities) - first]
@@ -150,16 +150,16 @@ def _insert_feature(densities: NDArray[np.float32], feature: NDArray[np.float32]
 
 
 def add_density_wave(patch: Patch, max_height: float, rng: np.random.Generator) -> Patch:
-    """Add a slow wave to the densities, as ice of uneven thickness and lost low frequencies do.
+    """Add a density wave of long wavelength, like that of uneven ice thickness and lost low frequencies.
 
     Parameters
     ----------
     patch : Patch
         Left unchanged.
     max_height : float
-        Largest height of the wave, in sigma.
+        Largest amplitude of the wave, in sigma.
     rng : numpy.random.Generator
-        Chooses height, direction, length (at least `MIN_WAVELENGTH_ZYX`) and phase.
+        Chooses amplitude, direction, wavelength (at least `MIN_WAVELENGTH_ZYX`) and phase.
     """
     z, y, x = (np.arange(size, dtype=np.float32) for size in patch.densities.shape)
     along_z, along_y, along_x = 2 * np.pi * rng.uniform(-1, 1, 3) / MIN_WAVELENGTH_ZYX
@@ -169,14 +169,14 @@ def add_density_wave(patch: Patch, max_height: float, rng: np.random.Generator) 
 
 
 def mirror_border(patch: Patch, pixels: int, rng: np.random.Generator) -> Patch:
-    """Let a patch end at one side of y or x as a tomogram ends when a network is applied to it: it goes on mirrored.
+    """Mirror a patch at one side of y or x, as a tomogram is mirrored at its border when a network is applied.
 
     Parameters
     ----------
     patch : Patch
-        Densities and layers of the same y and x, more than twice as many as `pixels`. Left unchanged.
+        Densities and layers with the same y and x, each more than twice `pixels`. Left unchanged.
     pixels : int
-        How many pixels at the side become a mirrored copy of their neighbours, layers too.
+        Number of pixels at the side that are replaced by a mirrored copy of their neighbours, in the layers too.
     rng : numpy.random.Generator
         Chooses the side.
     """
@@ -197,13 +197,13 @@ def random_flip(patch: Patch, rng: np.random.Generator) -> Patch:
 
 
 def random_affine(patch: Patch, rng: np.random.Generator, edge: int, settings: Augmentation) -> Patch:
-    """Turn, scale and shear a patch about the middle of its tile, in the plane, and move it within its window.
+    """Rotate, scale and shear a patch about the centre of its tile, in the plane, and shift it within its window.
 
     Returns
     -------
     Patch
-        As `augment` returns it. Densities bilinear, layers from the nearest pixel; beyond the patch the
-        densities of its border go on.
+        Shapes as from `augment`. Densities are interpolated bilinearly, layers taken from the nearest pixel; beyond
+        the patch, densities are those of its border.
     """
     matrix = _random_matrix(rng, settings)
     y, x = _source_yx(matrix, edge, _random_shift(rng, settings.shift_pixels))
@@ -220,7 +220,7 @@ def _random_matrix(rng: np.random.Generator, settings: Augmentation) -> NDArray[
 
 
 def _random_shift(rng: np.random.Generator, max_shift: int) -> NDArray[np.float64]:
-    """Return how far (y, x) a window is moved: in some cases not at all, in others along each axis as far as it may."""
+    """Return a random shift (y, x) of the window: often none, sometimes along an axis the largest."""
     if max_shift == 0 or rng.random() >= SHIFTED_SHARE:
         return np.zeros(2)
     uniform_shift = rng.integers(-max_shift, max_shift, 2, endpoint=True)
@@ -231,7 +231,7 @@ def _random_shift(rng: np.random.Generator, max_shift: int) -> NDArray[np.float6
 def _source_yx(
     matrix: NDArray[np.float64], edge: int, shift_yx: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return where each output pixel comes from, in pixels from the middle; two arrays (edge, edge)."""
+    """Return the source position of each output pixel, in pixels from the centre; two arrays (edge, edge)."""
     axis = np.arange(edge) - (edge - 1) / 2
     y, x = np.meshgrid(axis + shift_yx[0], axis + shift_yx[1], indexing="ij")
     source = np.tensordot(matrix, np.stack([y, x]), axes=1).astype(np.float32)
@@ -239,7 +239,7 @@ def _source_yx(
 
 
 def _bilinear(volume: NDArray[np.float32], y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Read (z, y, x) densities at offsets from the middle, in pixels; (z, *y.shape)."""
+    """Interpolate densities (z, y, x) at offsets in pixels from the centre; shape (z, *y.shape)."""
     rows, columns = volume.shape[1:]
     y = np.clip(y + np.float32((rows - 1) / 2), 0, np.float32(rows - 1.001))
     x = np.clip(x + np.float32((columns - 1) / 2), 0, np.float32(columns - 1.001))
@@ -254,7 +254,7 @@ def _bilinear(volume: NDArray[np.float32], y: NDArray[np.float32], x: NDArray[np
 
 
 def _nearest(layers: NDArray[np.uint8], y: NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Read (feature, y, x) layers at offsets from the middle, in pixels; 0 beyond them."""
+    """Read layers (feature, y, x) at offsets in pixels from the centre; 0 outside."""
     edge = layers.shape[-1]
     row = np.rint(y + (edge - 1) / 2).astype(np.int32)
     column = np.rint(x + (edge - 1) / 2).astype(np.int32)

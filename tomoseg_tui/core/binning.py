@@ -1,7 +1,4 @@
-"""Read a volume region by region, binned, of finite numbers only, and around its edges.
-
-A volume is taken as periodic: beyond its end it begins again, as it does for a Fourier transform.
-"""
+"""Read a volume region by region: binned, finite, and continued periodically beyond its edges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ from tomoseg_tui.errors import UsageError
 
 FloatArray = NDArray[np.float32]
 Box = tuple[Zyx, Zyx]
-"""Corner and shape."""
+"""Corner and shape, each (z, y, x), voxels."""
 
 
 class RegionSource(Protocol):
@@ -32,17 +29,17 @@ class RegionSource(Protocol):
 
 
 def binned_shape(shape_zyx: Zyx, factor: int) -> Zyx:
-    """Return the shape of a volume of which each cube of factor^3 voxels becomes one.
+    """Return the shape of a volume after binning cubes of factor^3 voxels.
 
     Raises
     ------
     UsageError
-        If the factor is below 1, or nothing would be left.
+        If the factor is below 1, or larger than an axis.
     """
     z, y, x = (length // factor if factor > 0 else 0 for length in shape_zyx)
     if min(z, y, x) < 1:
         raise UsageError(
-            f"A volume of {shape_zyx} cannot be binned by {factor}.", "Bin by 1, 2 or another small number."
+            f"A volume of shape {shape_zyx} cannot be binned by {factor}.", "Bin by 1, 2 or another small number."
         )
     return z, y, x
 
@@ -53,19 +50,19 @@ def bin_region(values: NDArray[Any], factor: int) -> FloatArray:
     Parameters
     ----------
     values : ndarray, shape (z, y, x)
-        Any real type. Left unchanged. A cube with NaN becomes NaN.
+        Any real type. Left unchanged. The mean of a cube with NaN is NaN.
     factor : int
-        Edge of a cube in voxels; what is left over at the end of an axis is dropped.
+        Edge of a cube in voxels; the remainder at the end of an axis is dropped.
 
     Returns
     -------
     ndarray of float32, shape (z // factor, y // factor, x // factor)
-        In the units of the values; memory of its own.
+        In the units of the values; a new array.
 
     Raises
     ------
     UsageError
-        If the factor is below 1, or nothing would be left.
+        If the factor is below 1, or larger than an axis.
     """
     z, y, x = binned_shape((values.shape[0], values.shape[1], values.shape[2]), factor)
     binned = values[: z * factor, : y * factor, : x * factor]
@@ -78,22 +75,22 @@ def bin_region(values: NDArray[Any], factor: int) -> FloatArray:
 
 
 def split_into_boxes(shape_zyx: Zyx, *, halo: int, max_voxels: int) -> list[Box]:
-    """Divide a volume into boxes that have, with their halo, at most so many voxels if that is possible.
+    """Divide a volume into boxes of limited size.
 
     Parameters
     ----------
     shape_zyx : tuple of int
         Voxels of the volume.
     halo : int
-        Voxels that are to be read beyond a box on each side, along axes that it does not span.
+        Voxels to read beyond a box on each side, along axes that it does not span.
     max_voxels : int
-        To be kept where the halo alone does not exceed it.
+        Most voxels of a box with its halo; exceeded only if the halo alone needs more.
 
     Returns
     -------
     list of (corner_zyx, shape_zyx)
-        In the order of z, y, x, each voxel in one of them: slabs of whole slices if these are thick
-        enough to be worth their halo, else bricks, else cubes.
+        In the order of z, y, x; each voxel lies in one box. Boxes are slabs of whole slices if these are thick
+        compared to the halo, else bricks, else cubes.
     """
     nz, ny, nx = shape_zyx
     min_slab = min(nz, 8 * max(1, halo))
@@ -108,15 +105,15 @@ def split_into_boxes(shape_zyx: Zyx, *, halo: int, max_voxels: int) -> list[Box]
 
 @dataclass(frozen=True, eq=False)
 class BinnedVolume:
-    """A source binned by a factor, with finite numbers for what is not finite."""
+    """A volume binned by a factor, with non-finite values replaced."""
 
     source: RegionSource
     factor: int = 1
-    """Edge of the cubes whose means are taken, voxels of the source."""
+    """Edge of the binned cubes, voxels of the source."""
     fill: float = 0.0
-    """What counts for values that are not finite."""
+    """Replaces values that are not finite."""
     offset: float = 0.0
-    """What is subtracted from all densities, so that float32 is precise enough for what follows."""
+    """Subtracted from all densities, so that float32 is precise enough for later steps."""
     max_voxels: int = 1 << 22
     """Voxels of the source to read at a time."""
 
@@ -126,7 +123,7 @@ class BinnedVolume:
         return binned_shape(self.source.shape_zyx, self.factor)
 
     def read_parts(self, box: Box) -> Iterator[tuple[tuple[slice, slice, slice], NDArray[Any]]]:
-        """Yield parts of a box: where in it, and the densities of the source that belong there."""
+        """Yield the parts of a box: their position within it, and their densities from the source (not binned)."""
         corner, shape = box
         for start, length in split_into_boxes(shape, halo=0, max_voxels=max(1, self.max_voxels // self.factor**3)):
             z, y, x = (self.factor * (first + offset) for first, offset in zip(corner, start, strict=True))
@@ -134,7 +131,7 @@ class BinnedVolume:
             yield _window(start, length), self.source.read_region((z, y, x), (depth, height, width))
 
     def read(self, box: Box) -> FloatArray:
-        """Return the densities (z, y, x) of a box that lies within; memory of its own."""
+        """Return the densities (z, y, x) of a box within the volume; a new array."""
         region = np.empty(box[1], np.float32)
         for window, values in self.read_parts(box):
             region[window] = bin_region(self._replace_non_finite(values), self.factor)
@@ -142,14 +139,14 @@ class BinnedVolume:
         return region
 
     def read_with_halo(self, box: Box, halo: int) -> tuple[FloatArray, tuple[slice, slice, slice]]:
-        """Read a box with a halo on the axes that it does not span, around the volume's edges.
+        """Read a box with a halo on the axes that it does not span; the volume is periodic.
 
         Returns
         -------
         values : ndarray of float32, shape (z, y, x)
             The box and its halo.
         inside : tuple of slice
-            Where in it the box is.
+            Position of the box in `values`, (z, y, x).
         """
         corner, shape = box
         full_shape = self.shape_zyx
@@ -165,7 +162,7 @@ class BinnedVolume:
         return values, _window((z, y, x), shape)
 
     def finite_sum(self, box: Box) -> tuple[float, int]:
-        """Return the sum of all finite densities of the source in a box, and how many there are."""
+        """Return the sum and the number of the finite densities of the source in a box."""
         total, count = 0.0, 0
         for _, values in self.read_parts(box):
             finite = values[np.isfinite(values)]
@@ -187,7 +184,7 @@ def _window(corner_zyx: Zyx, shape_zyx: Zyx) -> tuple[slice, slice, slice]:
 
 
 def _wrapped_segments(start: int, length: int, axis_length: int) -> list[tuple[int, slice]]:
-    """Divide what may lie beyond the ends of a periodic axis: where to read, and where to put that."""
+    """Split a range on a periodic axis into parts that do not wrap: start of each to read, and slice of it to write."""
     segments = []
     done = 0
     while done < length:

@@ -1,4 +1,4 @@
-"""Make probabilities honest: of the pixels called one half, about half shall be the feature."""
+"""Calibrate probabilities: of the pixels with probability 0.5, about half are the feature."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import ShapeError
 
 PRIOR_WEIGHT = 0.01
-"""How strongly one tile holds on to what the network says; of n tiles, the n-th part."""
+"""Weight of the quadratic penalty towards (1, 0), divided by the number of tiles."""
 MAX_NEWTON_STEPS = 50
-"""More of Newton's steps than a fit of two numbers ever needs."""
+"""Newton steps of the fit; two parameters converge in far fewer."""
 SCALE_RANGE = (0.25, 2.0)
-"""A scale beyond these says more of the few tiles than of the network."""
+"""Limits of the scale; values beyond reflect the few tiles more than the network."""
 MAX_SHIFT = 3.0
-"""So is a shift."""
-_BINS = np.linspace(-12, 12, 481)  # logits apart by 0.05 are alike
+"""Largest absolute shift, for the same reason."""
+_BINS = np.linspace(-12, 12, 481)  # logits within 0.05 are counted together
 
 
 class Calibration(NamedTuple):
-    """What logits are multiplied with, and what is then added."""
+    """Linear map of logits: logit * scale + shift."""
 
     scale: float = 1.0
     shift: float = 0.0
@@ -28,23 +28,23 @@ class Calibration(NamedTuple):
 def fit_calibration(
     logits: NDArray[np.floating], truth: NDArray[np.bool_], *, negative_weight: float, tiles: int
 ) -> Calibration:
-    """Find how logits become honest ones.
+    """Fit the calibration of logits to the truth.
 
     Parameters
     ----------
     logits : ndarray of float, any shape
-        Logarithm of the odds for each pixel; infinities are held at 12.
+        Logarithm of the odds of each pixel; clipped at ±12.
     truth : ndarray of bool, the same shape
         True is feature.
     negative_weight : float
-        How many pixels a pixel that is not feature stands for; above 0.
+        Number of pixels that each pixel that is not feature stands for; above 0.
     tiles : int
-        Tiles that show the feature, above 0: the fewer, the nearer to no change.
+        Tiles that show the feature, above 0. With fewer tiles the fit stays closer to (1, 0).
 
     Returns
     -------
     Calibration
-        Scale within `SCALE_RANGE`, shift within `MAX_SHIFT`; (1, 0) leaves logits as they are.
+        Scale within `SCALE_RANGE`, shift within ±`MAX_SHIFT`; (1, 0) leaves logits unchanged.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def fit_calibration(
 
     Notes
     -----
-    Platt's logistic fit [1]_ of two numbers, with a quadratic penalty on what departs from (1, 0).
+    Platt's logistic fit [1]_ of two parameters, with a quadratic penalty on the distance from (1, 0).
 
     References
     ----------
@@ -63,11 +63,11 @@ def fit_calibration(
     --------
     >>> sure = np.repeat([-4.0, 4.0], 500)
     >>> right = np.tile(np.arange(500) < 100, 2) ^ (sure > 0)  # one in five is wrong
-    >>> fit_calibration(sure, right, other_weight=1.0, tiles=50).scale < 0.5
+    >>> fit_calibration(sure, right, negative_weight=1.0, tiles=50).scale < 0.5
     True
     """
     if logits.shape != truth.shape:
-        raise ShapeError(f"Logits have shape {logits.shape}, the truth {truth.shape}.", "Fit arrays of one shape.")
+        raise ShapeError(f"Logits have shape {logits.shape}, the truth {truth.shape}.", "Pass arrays of one shape.")
     bins = np.searchsorted(_BINS, logits)
     positives = np.bincount(bins[truth], minlength=_BINS.size + 1).astype(np.float64)
     negatives = np.bincount(bins[~truth], minlength=_BINS.size + 1) * negative_weight
@@ -90,7 +90,7 @@ def _newton_step(
     parameters: NDArray[np.float64],
     prior_weight: float,
 ) -> NDArray[np.float64]:
-    """Return the step (scale, shift) towards the least cross entropy and penalty, from shares of pixels at logits."""
+    """Return the Newton step (scale, shift) on cross entropy plus penalty, from shares of pixels at each logit."""
     probability = 1 / (1 + np.exp(-(parameters[0] * bin_logits + parameters[1])))
     derivative = negatives * probability - positives * (1 - probability)
     second_derivative = (positives + negatives) * probability * (1 - probability)

@@ -1,7 +1,7 @@
-"""How long a job still takes, learned from what it has done; and what it has shown of its pace. Clocks are handed in.
+"""Estimate the remaining time of a job from its progress. Reads no clock; callers pass timestamps.
 
-Work goes in laps: from one word of progress to the next. Laps that are long ago weigh less, since machines get busy
-and idle. A training rests after each epoch to judge the held-out tiles: such rests are counted apart.
+Progress is measured in intervals between two progress reports. Older intervals weigh less, because the load of a
+machine changes. A training pauses after each epoch to evaluate the validation tiles; these pauses are counted apart.
 """
 
 from dataclasses import dataclass, field
@@ -9,54 +9,54 @@ from math import floor
 from typing import final
 
 HALF_LIFE_UPDATES, HALF_LIFE_SECONDS = 2.0, 20.0
-"""After so many laps a lap weighs half as much, or after so many seconds where that takes longer."""
+"""The weight of an interval halves after this many intervals or this many seconds, whichever takes longer."""
 RECENT_PAUSES = 3
-"""The shortest of them is taken: the first one compiles, and any may be disturbed."""
+"""The shortest of the last pauses is used: the first one includes compiling, and any may be disturbed."""
 _TOLERANCE = 1e-6
-"""Shares that differ by less are the same."""
+"""Shares of work that differ by less are equal."""
 
 
 @dataclass(frozen=True)
 class DurationForecast:
-    """What is known of a job before it has done anything."""
+    """Durations expected before a job has done any work."""
 
     start_seconds: float
-    """Until the first unit is begun."""
+    """Time until the first unit of work starts."""
     work_seconds: float
-    """All units."""
+    """Time of all units of work."""
     pause_seconds: float = 0.0
-    """After each round."""
+    """Time of the pause after each round."""
     closing_seconds: float = 0.0
-    """After the last."""
+    """Time after the last round."""
 
 
 @dataclass
 class ProgressHistory:
-    """What was seen of the work."""
+    """Measured progress of a job."""
 
     count: int = 0
     share: float = 0.0
-    """Of all work, that the laps have brought."""
+    """Share of all work done within the measured intervals."""
     seconds: float = 0.0
-    """Those of the laps, without rests."""
+    """Time of the measured intervals, without pauses."""
     pauses: list[float] = field(default_factory=list)
-    """Seconds after each round."""
+    """Time of each pause, s."""
 
 
 @final
 class EtaEstimator:
-    """Learns from each word of progress.
+    """Estimates the remaining time from reported progress.
 
     Parameters
     ----------
-    began : float
-        When the job was begun, on the clock that all times are of, s.
+    start_time : float
+        Start of the job, s, on the clock of all timestamps.
     rounds : int
-        Equal parts of the work after each of which there is a rest; 1 where there is none.
-    forecast : Forecast or None
-        What is known before.
+        Equal parts of the work with a pause after each; 1 if there are no pauses.
+    forecast : DurationForecast or None
+        Expected durations, used until enough is measured.
     done : float
-        Share of the work that an earlier life of the job has done.
+        Share of the work already done before the job was resumed.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class EtaEstimator:
         self._recent_seconds = self._recent_share = 0.0
 
     def update(self, timestamp: float, done: float) -> None:
-        """Learn that this share of the work, 0 to 1, is done.
+        """Record that this share of the work, 0 to 1, is done.
 
-        What has happened before the first word of something done is start-up and no lap.
+        Time before the first report is start-up and not counted as an interval.
         """
         if done == self._done:
             return
@@ -98,7 +98,7 @@ class EtaEstimator:
         self.history.seconds += elapsed
 
     def remaining_seconds(self, timestamp: float) -> float | None:
-        """Return how long the rest takes; None where nothing is known yet."""
+        """Return the remaining time; None if nothing was measured and there is no forecast."""
         total_seconds = self._total_seconds()
         if total_seconds is None:
             return None
@@ -108,7 +108,7 @@ class EtaEstimator:
             current = forecast.start_seconds
         elif self._remaining_share == 0:
             current = pause + forecast.closing_seconds
-        else:  # what is being done takes at least as long as it has
+        else:  # the current unit takes at least as long as it has taken so far
             current = total_seconds * min(self._last_increment or self._remaining_share, self._remaining_share) + (
                 pause if self._is_pausing() else 0.0
             )
@@ -122,7 +122,7 @@ class EtaEstimator:
         return max(0.0, 1.0 - self._done)
 
     def _total_seconds(self) -> float | None:
-        """Return the seconds that all of the work takes."""
+        """Return the estimated time of all work."""
         if self._recent_share > 0:
             return self._recent_seconds / self._recent_share
         return None if self._forecast is None else self._forecast.work_seconds
@@ -134,7 +134,7 @@ class EtaEstimator:
         return min(self.history.pauses[-RECENT_PAUSES:]) if has_pauses else forecast.pause_seconds
 
     def _is_pausing(self) -> bool:
-        """Tell whether a round has just ended."""
+        """Return whether a round has just ended."""
         rounds = self._done * self._rounds
         return self._rounds > 1 and self._first_done is not None and abs(rounds - round(rounds)) < _TOLERANCE
 

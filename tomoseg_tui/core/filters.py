@@ -1,10 +1,9 @@
-"""Filter, bin and normalise a volume piece by piece, with EMAN2's chain and units.
+"""Filter, bin and normalise a volume block by block, with EMAN2's filter chain and units.
 
-The order is EMAN2's: low-pass, high-pass, normalise, clamp; then once more mean 0 and sigma 1. A
-volume is read two to four times and never held whole: pieces carry a halo for the low-pass, the
-high-pass subtracts a background made on a small copy, and a histogram finds what clamping does to
-mean and sigma. Reading and writing are left to whoever hands in the source and takes the pieces; whoever
-keeps what each reading finds, and which pieces are written, can go on where it was cut off.
+The order is EMAN2's: low-pass, high-pass, normalise, clamp; then mean 0 and sigma 1 again. A volume is read in two
+to four passes and never held whole: blocks carry a halo for the low-pass, the high-pass subtracts a background
+computed on a small copy, and a histogram gives mean and sigma after clamping. Reading and writing are left to the
+caller, who can also store the result of each pass and the finished blocks, to resume after an interruption.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,49 +21,49 @@ from tomoseg_tui.core.smoothing import BlockSums, CoarseVolume, gaussian_sigma, 
 from tomoseg_tui.errors import TomogramError, UsageError
 
 BLOCK_VOXELS = 6 << 20
-"""Voxels read at a time by default, halo included; about 25 bytes of memory each at the peak."""
+"""Voxels read at a time by default, with the halo; each takes about 25 bytes of memory at the peak."""
 PASS_COSTS = (1, 1, 4, 5)
-"""Of a piece in the four readings, about: for the mean, the background, the values to clamp at, the result."""
+"""Relative cost of a block in the four passes: for the mean, the background, the clamping, the result."""
 MAX_BACKGROUND_EDGE = 128
-"""Most blocks along an axis of the small copy on which the high-pass makes its background."""
+"""Most blocks along an axis of the small copy on which the high-pass computes its background."""
 
 
 @dataclass(frozen=True)
 class FilterChain:
-    """What is done to densities before they are used; 0 switches a step off."""
+    """Filters applied to densities; 0 switches a filter off."""
 
     lowpass: float = 0.25
     """c of exp(-f^2 / c^2), cycles/voxel of the binned volume."""
     highpass: float = 5.0
-    """The same c for 1 - exp(-f^2 / c^2), times the voxels of the binned volume along x: EMAN2's pixels."""
+    """c of 1 - exp(-f^2 / c^2), times the voxels of the binned volume along x: EMAN2's pixels."""
     clamp: float = 3.0
-    """Densities farther than this from the mean are set to it; sigmas of the filtered volume."""
+    """Distance from the mean at which densities are clipped; sigmas of the filtered volume."""
 
     def __post_init__(self) -> None:
         for name in ("lowpass", "highpass", "clamp"):
             if not 0 <= getattr(self, name) < inf:
-                raise UsageError(f"A {name} of {getattr(self, name)} was asked for.", "Give 0 (off) or more.")
+                raise UsageError(f"The {name} {getattr(self, name)} is out of range.", "Give 0 (off) or more.")
 
     @property
     def is_off(self) -> bool:
-        """Whether densities stay as they are, in their own units."""
+        """True if densities stay as they are, in their own units."""
         return self == NO_FILTER
 
     def describe(self, voxel_size_angstrom: float, nx: int) -> dict[str, float | None]:
-        """Return the settings as asked, and as lengths.
+        """Return the settings as given, and as lengths.
 
         Parameters
         ----------
         voxel_size_angstrom : float
-            Voxel size of the binned volume, Å/voxel; 0 where it is not known.
+            Voxel size of the binned volume, Å/voxel; 0 if unknown.
         nx : int
             Voxels of the binned volume along x.
 
         Returns
         -------
         dict
-            ``lowpass_cycles_per_voxel``, ``highpass_pixels``, ``clamp_sigmas`` as asked, 0 where off, and
-            ``lowpass_angstrom``, ``highpass_angstrom``: the wavelength 1 / c in Å, None where off or unknown.
+            ``lowpass_cycles_per_voxel``, ``highpass_pixels``, ``clamp_sigmas`` as given, 0 if off, and
+            ``lowpass_angstrom``, ``highpass_angstrom``: the wavelength 1 / c in Å, None if off or unknown.
 
         Examples
         --------
@@ -81,25 +80,25 @@ class FilterChain:
 
 
 NO_FILTER = FilterChain(0.0, 0.0, 0.0)
-"""Densities stay as they are."""
+"""Leaves densities as they are."""
 
 
 class PreprocessCheckpoint(Protocol):
-    """What there is of a volume whose filtering was cut off, and where more is put."""
+    """Stored results of an interrupted `preprocess`, and where to store more."""
 
     def load_result(self, pass_name: str) -> NDArray[Any] | None:
-        """Return what a reading of the whole volume has found; None if it has not come to its end."""
+        """Return the stored result of a pass over the whole volume; None if the pass did not finish."""
 
     def save_result(self, pass_name: str, result: NDArray[Any]) -> None:
-        """Keep what a reading has found."""
+        """Store the result of a pass."""
 
     def has_block(self, corner_zyx: Zyx) -> bool:
-        """Tell whether the piece that begins at a corner is written."""
+        """Return whether the block with this corner is written."""
 
 
 @final
 class _NoCheckpoint:
-    """Nothing was done before, and nothing is kept."""
+    """No stored results; nothing is stored."""
 
     def load_result(self, pass_name: str) -> NDArray[Any] | None:
         del pass_name
@@ -114,7 +113,7 @@ class _NoCheckpoint:
 
 
 NO_CHECKPOINT: PreprocessCheckpoint = _NoCheckpoint()
-"""A volume that is filtered from its beginning to its end."""
+"""For a volume that is filtered from start to end."""
 
 
 def preprocess(
@@ -127,35 +126,35 @@ def preprocess(
     on_block: Callable[[int, int], None] | None = None,
     checkpoint: PreprocessCheckpoint = NO_CHECKPOINT,
 ) -> Iterator[tuple[Zyx, FloatArray]]:
-    """Bin, filter, clamp and normalise a volume in pieces.
+    """Bin, filter, clamp and normalise a volume block by block.
 
     Parameters
     ----------
     source : RegionSource
-        The volume, any real type. What is not finite counts as the mean.
+        The volume, any real type. Non-finite values count as the mean.
     chain : FilterChain
         Filters; with all of them off, densities are binned and keep their units.
     factor : int
         Binning before the filters; 1 for none.
     scale : DensityScale, optional
-        Its mean is taken for the volume's. Without it the volume is read once more to find the mean.
+        Gives the mean of the volume. Without it, another pass finds the mean.
     block_voxels : int
-        Most voxels, halo included, to work on at a time. (A low-pass below 0.015 cycles/voxel has a
-        halo that needs more.) The result does not depend on it.
+        Most voxels of a block with its halo. (The halo of a low-pass below 0.015 cycles/voxel needs more.)
+        The result does not depend on it.
     on_block : callable, optional
-        Called after each piece of each reading with the work done and all there is, a piece counting `PASS_COSTS`;
-        and once after those that are passed over.
-    checkpoint : Kept
-        What was done before with the same source and settings: its readings are not repeated, its pieces
-        not yielded. The result is the same to the bit.
+        Called with finished and total cost (see `PASS_COSTS`) after each block of each pass, and once for all
+        blocks skipped.
+    checkpoint : PreprocessCheckpoint
+        Earlier results with the same source and settings: stored passes are not repeated, written blocks not
+        yielded. The result is the same to the bit.
 
     Yields
     ------
     corner_zyx : tuple of int
-        Where in the binned volume the piece belongs.
+        Corner of the block in the binned volume.
     values : ndarray of float32, shape (z, y, x)
-        The piece. Together the pieces, those kept among them, cover the binned volume once, in the order of z. With
-        any filter the whole has mean 0 and sigma 1; a flat volume becomes 0.
+        Values of the block. The blocks, with those written earlier, cover the binned volume once, in the order of z.
+        With any filter the whole has mean 0 and sigma 1; a flat volume becomes 0.
 
     Raises
     ------
@@ -166,8 +165,7 @@ def preprocess(
 
     Notes
     -----
-    The order is EMAN2's, and so are the edges: where the volume ends it begins again, as it does for a
-    Fourier transform. On volumes of 64^3 the two correlate with more than 0.999.
+    As in EMAN2, volumes are periodic. On volumes of 64^3 the result correlates with EMAN2's by more than 0.999.
     """
     binned = BinnedVolume(source, factor, max_voxels=block_voxels)
     plan = _Plan(_filter_boxes(binned.shape_zyx, chain, block_voxels), _pass_costs(chain, scale), on_block, checkpoint)
@@ -175,7 +173,7 @@ def preprocess(
 
 
 def _filter_boxes(shape_zyx: Zyx, chain: FilterChain, block_voxels: int) -> list[Box]:
-    """Return the pieces in which a binned volume of a shape is filtered."""
+    """Return the boxes in which a binned volume of this shape is filtered."""
     return split_into_boxes(shape_zyx, halo=_lowpass_taps(chain).size // 2, max_voxels=block_voxels)
 
 
@@ -184,14 +182,14 @@ def _lowpass_taps(chain: FilterChain) -> NDArray[np.float64]:
 
 
 def _pass_costs(chain: FilterChain, scale: DensityScale | None) -> list[int]:
-    """Return what a piece costs in each reading: for the mean, the background, the clamping, and to finish it."""
+    """Return the cost of a block in each pass that is needed: mean, background, clamping, result."""
     needed_passes = [scale is None, chain.highpass > 0, not chain.is_off, True]
     return [cost for cost, is_needed in zip(PASS_COSTS, needed_passes, strict=True) if is_needed]
 
 
 @final
 class _Plan:
-    """The pieces of the binned volume, what of them is done, and the telling of it."""
+    """The boxes of the binned volume, which of them are finished, and the progress to report."""
 
     def __init__(
         self,
@@ -207,18 +205,18 @@ class _Plan:
         self._on_block = on_block
 
     def iterate_boxes(self) -> Iterator[Box]:
-        """Return the boxes for one reading; each is told as done when the next is asked for."""
+        """Return the boxes for one pass; each is reported as finished when the next is requested."""
         return self._iterate_reporting(self._boxes)
 
     def missing_boxes(self) -> Iterator[Box]:
-        """Return the boxes that are still to be finished; told as those of `iterate_boxes`."""
+        """Return the boxes that are not written yet; reported as by `iterate_boxes`."""
         self._block_cost = next(self._costs)
         missing = [box for box in self._boxes if not self._checkpoint.has_block(box[0])]
         self._skip(len(self._boxes) - len(missing))
         return self._iterate_reporting(missing)
 
     def run_pass(self, pass_name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return what a reading finds, or has found before."""
+        """Return the result of a pass, stored or computed."""
         self._block_cost = next(self._costs)
         stored = self._checkpoint.load_result(pass_name)
         if stored is not None:
@@ -229,7 +227,7 @@ class _Plan:
         return result
 
     def _iterate_reporting(self, remaining: list[Box]) -> Iterator[Box]:
-        if self._skipped_cost:  # all at once, as the place where the work goes on
+        if self._skipped_cost:  # reported at once, as the start of the resumed work
             self._report(self._skipped_cost)
             self._skipped_cost = 0
         for box in remaining:
@@ -248,7 +246,7 @@ class _Plan:
 def _filtered_blocks(
     binned: BinnedVolume, chain: FilterChain, scale: DensityScale | None, plan: _Plan
 ) -> Iterator[tuple[Zyx, FloatArray]]:
-    """Read the volume as often as the chain needs, and yield it finished."""
+    """Run the passes that the chain needs, and yield the finished blocks."""
     mean = float(plan.run_pass("mean", lambda: _finite_mean(binned, plan))) if scale is None else scale.mean
     if chain.is_off:
         unfiltered = replace(binned, fill=mean)
@@ -264,11 +262,13 @@ def _filtered_blocks(
 
 
 def _finite_mean(binned: BinnedVolume, plan: _Plan) -> NDArray[np.float64]:
-    """Return the mean of all densities that are finite, shape ()."""
+    """Return the mean of all finite densities, shape ()."""
     sums = [binned.finite_sum(box) for box in plan.iterate_boxes()]
     count = sum(finite_count for _, finite_count in sums)
     if not count:
-        raise TomogramError("The volume holds no finite value.", "Import it again from a file that holds densities.")
+        raise TomogramError(
+            "The volume contains no finite value.", "Import it again from a file that contains densities."
+        )
     return np.array(sum(total for total, _ in sums) / count)
 
 
@@ -304,7 +304,7 @@ class _FilteredVolume:
 
 @dataclass(frozen=True)
 class _ClampScale:
-    """How densities are clamped, and the mean and sigma that they then have."""
+    """Limits of clamping, and mean and sigma after it."""
 
     low: float
     high: float
@@ -318,11 +318,10 @@ class _ClampScale:
 
 
 def _measure_clamping(filtered: _FilteredVolume, clamp: float, plan: _Plan) -> NDArray[np.float64]:
-    """Find from one reading at which values a volume is clamped, and its mean and sigma afterwards, as `_ClampScale`.
+    """Return the four values of `_ClampScale`, found in one pass.
 
-    Values are counted by the upper 16 bits of their float32: bins of at most 1/128 of the value at
-    any scale, with exact means, so no range has to be known before. The error of mean and sigma is
-    below 1e-4 sigma.
+    Values are counted by the upper 16 bits of their float32: bins of relative width 1/128 with exact means, for which
+    no range has to be known in advance. The error of mean and sigma is below 1e-4 sigma.
     """
     counts, sums = np.zeros(1 << 16, np.int64), np.zeros(1 << 16)
     for box in plan.iterate_boxes():
@@ -339,6 +338,6 @@ def _measure_clamping(filtered: _FilteredVolume, clamp: float, plan: _Plan) -> N
 
 
 def _moments(counts: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return mean and sigma of values that occur so many times."""
+    """Return mean and sigma of values with their counts."""
     mean = float(np.average(values, weights=counts))
     return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))

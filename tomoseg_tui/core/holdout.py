@@ -1,7 +1,7 @@
-"""Group tiles that overlap, and choose which are held out to judge a network that never saw them.
+"""Group tiles that overlap, and choose which are held out for validation.
 
-Neither the order of the tiles nor the names of tomograms and features enter a choice: where two
-are equally good, contents and places decide.
+The choice does not depend on the order of the tiles or the names of tomograms and features: contents and positions
+decide between equally good candidates.
 """
 
 from collections.abc import Sequence
@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import UsageError
 
 OVERLAP_SLICES = 2
-"""Tiles that many slices apart still show nearly the same densities, so they are one group."""
+"""Tiles at most this many slices apart show nearly the same densities, so they form one group."""
 IGNORED_SLICES = 4
-"""Pixels that near a held-out box teach nothing: a network looks that many slices up and down."""
+"""Pixels this near to a held-out box are not trained on: a network sees this many slices up and down."""
 MIN_POSITIVES = 5
-"""With fewer positive tiles every one is needed for training, and a score of one tile says little."""
+"""With fewer positive tiles all are needed for training, and the score of a single tile means little."""
 MAX_GROUP_SHARE = 0.25
-"""A group with more than this part of a feature's positive tiles is split into single tiles."""
+"""A group with more than this share of a feature's positive tiles is split into single tiles."""
 WHOLE_TOMOGRAM_PERCENT = (10, 30)
-"""A whole tomogram is held out if its part of each feature's tiles lies within these bounds."""
+"""A whole tomogram may be held out if its share of each feature's tiles is within these bounds."""
 _SortKey = tuple[str, int, int, int, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class HoldOutTile:
-    """What of a tile decides on which side it stands."""
+    """The properties of a tile that decide whether it is held out."""
 
     space: str
-    """The tomogram; versions of it that share their tiles are one space. Only compared, never ordered."""
+    """The tomogram; versions that share their tiles are one space. Only compared, never ordered."""
     x: int
     y: int
     z: int
@@ -39,46 +39,46 @@ class HoldOutTile:
     size: int
     """Edge in y and x, pixels: the box covers x - size/2 .. x + size/2 - 1."""
     signs: tuple[int, ...]
-    """For each feature 1 (positive), -1 (none here) or 0 (not said)."""
+    """For each feature 1 (positive), -1 (none here) or 0 (unknown)."""
     digest: str
-    """Digest of the contents; tiles of one digest are copies and stay on one side."""
+    """Digest of the contents; tiles with the same digest are copies and stay together."""
 
     @property
     def sort_key(self) -> _SortKey:
-        """What decides between equals; the same for any order and any names."""
+        """Decides between equals; independent of order and names."""
         return (self.digest, self.z, self.y, self.x, self.size, tuple(sorted(self.signs)))
 
 
 @dataclass(frozen=True, eq=False)
 class HoldOut:
-    """Which tiles judge and which teach; n tiles."""
+    """Which tiles are held out; n tiles."""
 
     held_out: NDArray[np.bool_]
-    """Shape (n,): True for tiles that judge and never teach."""
+    """Shape (n,): True for validation tiles, which are never trained on."""
     groups: NDArray[np.int64]
-    """Shape (n,): tiles of one number always stand on one side; 0, 1, ... in an order of contents."""
+    """Shape (n,): tiles with one number stay together; 0, 1, ... in an order of contents."""
     reason: str
-    """A sentence for the network's card."""
+    """One sentence for the network's card."""
 
 
 def choose_held_out(
     tiles: Sequence[HoldOutTile], *, share: float, already_trained: NDArray[np.bool_] | None = None
 ) -> HoldOut:
-    """Choose the tiles that are held out.
+    """Choose the tiles that are held out for validation.
 
     Parameters
     ----------
     tiles : sequence of HoldOutTile
-        All tiles of a training set, with as many signs each.
+        All tiles of a training set, each with one sign per feature.
     share : float
-        The part of the tiles to hold out, from 0 to below 1.
+        Share of the tiles to hold out, from 0 to below 1.
     already_trained : ndarray of bool, shape (n,), or None
-        Tiles that may not judge, nor may their groups: the network begins with weights that have seen them.
+        Tiles used to train the initial weights; neither they nor their groups are held out.
 
     Returns
     -------
     HoldOut
-        A side and a group for every tile, and a sentence that says what was done.
+        The choice and the group of every tile, and a sentence that describes the choice.
 
     Raises
     ------
@@ -90,16 +90,17 @@ def choose_held_out(
     Tiles whose boxes overlap within 2 slices, directly or through others, and copies are one group. A
     group with more than a quarter of a feature's positive tiles is split into tiles; copies stay together.
 
-    With fewer than 5 positive tiles nothing is held out. A tomogram is held out whole if it has 10 to
-    30 % of each feature's tiles, the share asked for lies there too, none of its tiles has a copy
-    elsewhere, and of each feature it has some positives and not all. Otherwise groups are held out:
+    With fewer than 5 positive tiles nothing is held out. A whole tomogram is held out if it has 10 to
+    30 % of each feature's tiles, the requested share is in this range too, none of its tiles has a copy
+    elsewhere, and it has some but not all positives of each feature. Otherwise groups are held out:
     first until each feature with 5 positives has one of them held out, and one of its negatives if it
-    has 5 of them; then groups are taken, or given back where no such judge is lost, until the share is
-    reached as nearly as whole groups allow. It is always the group that leaves the shares of all
-    features' positives and negatives nearest to it. The positives of a feature are never all held out.
+    has 5 negatives; then groups are added, or removed if these tiles remain, until the share is
+    reached as nearly as whole groups allow. Each step takes the group that brings the shares of all
+    features' positives and negatives nearest to the requested one. The positives of a feature are never
+    all held out.
     """
     if not 0 <= share < 1:
-        raise UsageError(f"A held-out share of {share} was asked for.", "Give a share from 0 to below 1, such as 0.2.")
+        raise UsageError(f"The held-out share {share} is out of range.", "Give a share from 0 to below 1, such as 0.2.")
     groups = _group_tiles(tiles) if tiles else np.zeros(0, np.int64)
     excluded = np.zeros(len(tiles), bool) if already_trained is None else np.isin(groups, groups[already_trained])
     held_out, reason = _choose_tiles(tiles, groups, share, excluded)
@@ -109,11 +110,11 @@ def choose_held_out(
 def _choose_tiles(
     tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float, excluded: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], str]:
-    """Return the held-out side (n,) and why; barred tiles (n,) stay out of it."""
+    """Return the held-out tiles (n,) and the reason; excluded tiles (n,) are not chosen."""
     none_held_out = np.zeros(len(tiles), bool)
     positive_count = sum(1 in tile.signs for tile in tiles)
     if share == 0:
-        return none_held_out, "Nothing was held out, as asked."
+        return none_held_out, "Nothing was held out, as requested."
     if positive_count < MIN_POSITIVES:
         return (
             none_held_out,
@@ -135,14 +136,14 @@ def pixels_to_ignore(tile: HoldOutTile, held_out_tiles: Sequence[HoldOutTile]) -
     Parameters
     ----------
     tile : HoldOutTile
-        A tile that is trained on.
+        A training tile.
     held_out_tiles : sequence of HoldOutTile
-        The tiles that are held out, in any tomogram.
+        All held-out tiles, in any tomogram.
 
     Returns
     -------
     ndarray of bool, shape (size, size) as (y, x)
-        True where nothing may be learnt.
+        True where the tile must not be trained on.
     """
     ignored = np.zeros((tile.size, tile.size), bool)
     for held_out_tile in held_out_tiles:
@@ -154,13 +155,13 @@ def pixels_to_ignore(tile: HoldOutTile, held_out_tiles: Sequence[HoldOutTile]) -
 
 
 def _overlap_slice(centre: int, size: int, target_centre: int, target_size: int) -> slice:
-    """Return where one box lies along an axis of another, which begins at 0."""
+    """Return the range of one box within another along an axis, counted from the start of the other."""
     start = (centre - size // 2) - (target_centre - target_size // 2)
     return slice(min(max(start, 0), target_size), min(max(start + size, 0), target_size))
 
 
 def _group_tiles(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
-    """Return the group of each tile: overlapping ones and copies, unless that is too large a part."""
+    """Return the group of each tile: overlapping tiles and copies, unless the group is too large."""
     duplicate_ids = _duplicate_ids(tiles)
     groups = _connected_groups(np.concatenate([_overlapping_pairs(tiles), _duplicate_pairs(duplicate_ids)]), len(tiles))
     positive = _signs(tiles) > 0  # (n, f)
@@ -176,13 +177,13 @@ def _signs(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
 
 
 def _duplicate_ids(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
-    """Return a number for each tile that copies share."""
+    """Return a number for each tile; copies share theirs."""
     id_by_digest: dict[str, int] = {}
     return np.array([id_by_digest.setdefault(tile.digest, len(id_by_digest)) for tile in tiles], np.int64)
 
 
 def _duplicate_pairs(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return pairs (m, 2) of places that link all places of one number."""
+    """Return pairs (m, 2) of indices that link all entries with the same number."""
     order = np.argsort(ids, kind="stable")
     is_same = ids[order[1:]] == ids[order[:-1]]
     return np.stack([order[:-1][is_same], order[1:][is_same]], axis=1)
@@ -204,9 +205,8 @@ def _overlapping_pairs(tiles: Sequence[HoldOutTile]) -> NDArray[np.int64]:
 
 
 def _connected_groups(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return a number for each of `count` things that all things linked by pairs share."""
-    # Imported here: a tenth of a second that screens which never build a set need not wait.
-    from scipy.sparse import coo_array  # noqa: PLC0415
+    """Return a group number for each of `count` items; items linked by pairs share theirs."""
+    from scipy.sparse import coo_array  # noqa: PLC0415  # takes a tenth of a second, and few screens need it
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
     links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
@@ -214,7 +214,7 @@ def _connected_groups(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]
 
 
 def _sort_groups(tiles: Sequence[HoldOutTile], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number groups by their contents instead of by the order of the tiles."""
+    """Renumber groups by their contents, so that the order of the tiles does not matter."""
     members: dict[int, list[_SortKey]] = {}
     for tile, group in zip(tiles, groups.tolist(), strict=True):
         members.setdefault(group, []).append(tile.sort_key)
@@ -232,7 +232,7 @@ def _sums_by_group(flags: NDArray[np.generic], groups: NDArray[np.int64]) -> NDA
 def _whole_tomogram(
     tiles: Sequence[HoldOutTile], share: float, excluded: NDArray[np.bool_]
 ) -> NDArray[np.bool_] | None:
-    """Return the tiles of the tomogram that can be held out whole and is nearest to the share."""
+    """Return the tiles of the tomogram that can be held out whole and is nearest to the share; None without any."""
     low, high = WHOLE_TOMOGRAM_PERCENT
     if not low / 100 <= share <= high / 100:
         return None
@@ -247,7 +247,10 @@ def _whole_tomogram(
 
 
 def _can_hold_out_whole(inside: NDArray[np.bool_], signs: NDArray[np.int64], duplicate_ids: NDArray[np.int64]) -> bool:
-    """Tell whether a tomogram has 10 to 30 % of each feature's tiles, some positives, and copies only within."""
+    """Return whether a tomogram may be held out whole.
+
+    It must have 10 to 30 % of each feature's tiles, some but not all positives, and no copies in other tomograms.
+    """
     if np.isin(duplicate_ids[inside], duplicate_ids[~inside]).any():
         return False
     low, high = WHOLE_TOMOGRAM_PERCENT
@@ -266,7 +269,7 @@ def _can_hold_out_whole(inside: NDArray[np.bool_], signs: NDArray[np.int64], dup
 def _choose_groups(
     tiles: Sequence[HoldOutTile], groups: NDArray[np.int64], share: float, excluded: NDArray[np.bool_]
 ) -> list[int]:
-    """Choose groups, balanced by feature and sign."""
+    """Choose groups to hold out, balanced by feature and sign."""
     signs = _signs(tiles)
     counts = _sums_by_group(np.concatenate([signs > 0, signs < 0], axis=1), groups)  # (g, 2f)
     sizes = np.bincount(groups)
@@ -275,13 +278,13 @@ def _choose_groups(
     while selection.add_best(selection.needed_groups()):
         pass
     while selection.remove_one() or selection.add_best(selection.improving_groups()):
-        pass  # each step is strictly nearer to the share, so there is a last one
+        pass  # ends, because each step is strictly nearer to the share
     return selection.chosen
 
 
 @final
 class _GroupSelection:
-    """Groups on their way to being held out; f features, g groups."""
+    """The groups chosen so far; f features, g groups."""
 
     def __init__(
         self,
@@ -292,19 +295,19 @@ class _GroupSelection:
         available: NDArray[np.bool_],
     ) -> None:
         self.counts = counts
-        """Shape (g, 2f): positives, then negatives, of each feature in each group."""
+        """Shape (g, 2f): positives of each feature, then negatives of each feature, in each group."""
         self.sizes = sizes
         """Shape (g,): tiles in each group."""
         self.share = share
         self.features = features
         self.available = available
-        """Shape (g,): groups that may be taken."""
+        """Shape (g,): groups that may be chosen."""
         self.totals = counts.sum(axis=0)  # (2f,)
         self.held_out = np.zeros_like(self.totals)
         self.chosen: list[int] = []
 
     def add_best(self, candidates: NDArray[np.bool_]) -> bool:
-        """Take the candidate (g,) that leaves the best balance; tell whether there was one."""
+        """Add the candidate (g,) that gives the best balance; return whether there was one."""
         allowed = np.flatnonzero(candidates & self.available & self._leaves_positives())
         allowed = allowed[~np.isin(allowed, self.chosen)]
         if not allowed.size:
@@ -315,11 +318,11 @@ class _GroupSelection:
         return True
 
     def needed_groups(self) -> NDArray[np.bool_]:
-        """Tell for each group (g,) whether it holds what a feature that needs a judge has none of."""
+        """Return for each group (g,) whether it has tiles that are needed for validation and not held out yet."""
         return np.asarray((self.counts[:, self._needs_validation() & (self.held_out == 0)] > 0).any(axis=1))
 
     def remove_one(self) -> bool:
-        """Give back a group without which the share is nearer and no judge is lost; tell whether there was one."""
+        """Remove a group if that brings the share nearer and loses no needed tile; return whether there was one."""
         needed = self._needs_validation() & (self.held_out > 0)
         removable = [
             group
@@ -335,28 +338,28 @@ class _GroupSelection:
         return True
 
     def improving_groups(self) -> NDArray[np.bool_]:
-        """Tell for each group (g,) whether the share held out is nearer to the one asked for with it."""
+        """Return for each group (g,) whether adding it brings the share nearer."""
         return np.asarray(self.sizes < 2 * self._missing_tiles())
 
     def _needs_validation(self) -> NDArray[np.bool_]:
-        """Tell for each sign of each feature (2f,) whether it needs a judge."""
+        """Return for each sign of each feature (2f,) whether it needs a validation tile."""
         has_enough = self.totals >= MIN_POSITIVES
-        return np.asarray(has_enough & np.tile(has_enough[: self.features], 2))  # few positives are not judged
+        return np.asarray(has_enough & np.tile(has_enough[: self.features], 2))  # none for few positives
 
     def _missing_tiles(self) -> float:
-        """Return how many tiles too few are held out."""
+        """Return how many more tiles should be held out."""
         return float(self.share * self.sizes.sum() - self.sizes[self.chosen].sum())
 
     def _leaves_positives(self) -> NDArray[np.bool_]:
-        """Tell for each group (g,) whether every feature that it has positives of keeps one for training."""
+        """Return for each group (g,) whether all features with positives in it keep some for training."""
         group_positives = self.counts[:, : self.features]
         remaining = (self.totals - self.held_out)[: self.features] - group_positives
         return np.asarray(((group_positives == 0) | (remaining > 0)).all(axis=1))
 
     def _imbalance(self, changes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the sum of squared deviations from the share, over features and signs, after changes (c, 2f)."""
+        """Return the sum of squared deviations from the share after each change (c, 2f), over features and signs."""
         present = self.totals > 0
         shares = (self.held_out + changes)[:, present] / self.totals[present]
         deviations = (shares - self.share) ** 2
-        # Sorted, the sum has the same rounding for any order of the features.
+        # Sorting gives the same rounding for any order of the features.
         return np.asarray(np.sort(deviations, axis=1).sum(axis=1), np.float64)

@@ -1,6 +1,6 @@
-"""Recognise tiles by their densities: in which order they come back, and turned how. Arrays only.
+"""Match images to tiles by correlation: find reordered, flipped and rotated stacks. Arrays only.
 
-Compared is the correlation of densities, so that another contrast, a filter or 8 bits do not matter.
+Correlation is independent of contrast, and a filter or 8-bit rounding changes it little.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import ShapeError
 
 MIN_CORRELATION = 0.5
-"""Correlation from which an image can be that of a tile; strangers of 64 x 64 pixels stay under 0.1."""
+"""Least correlation of an image with its tile; unrelated images of 64 x 64 pixels stay below 0.1."""
 _TOLERANCE = 1e-4
-"""Correlations that differ by less are equal: twins among the tiles are not confused with each other."""
+"""Correlations that differ by less are equal, so that identical tiles are not reported as swapped."""
 
 Images = NDArray[np.float32]
 """Shape (n, y, x)."""
@@ -27,44 +27,44 @@ ORIENTATIONS: Mapping[str, Orientation] = MappingProxyType(
         AS_EXPORTED: lambda images: images,
         FLIPPED_Y: lambda images: images[:, ::-1],
         "mirrored in x": lambda images: images[:, :, ::-1],
-        "turned by 180 degrees": lambda images: images[:, ::-1, ::-1],
-        "with x and y exchanged": lambda images: images.swapaxes(1, 2),
-        "turned by 90 degrees": lambda images: np.rot90(images, -1, (1, 2)),
-        "turned by -90 degrees": lambda images: np.rot90(images, 1, (1, 2)),
-        "with x and y exchanged and turned by 180 degrees": lambda images: images.swapaxes(1, 2)[:, ::-1, ::-1],
+        "rotated by 180 degrees": lambda images: images[:, ::-1, ::-1],
+        "with x and y swapped": lambda images: images.swapaxes(1, 2),
+        "rotated by 90 degrees": lambda images: np.rot90(images, -1, (1, 2)),
+        "rotated by -90 degrees": lambda images: np.rot90(images, 1, (1, 2)),
+        "with x and y swapped and rotated by 180 degrees": lambda images: images.swapaxes(1, 2)[:, ::-1, ::-1],
     }
 )
-"""What programs do to a picture when they save it, and what undoes it."""
+"""Changes that programs make to an image when they save it, each with the function that undoes it."""
 
 
 @dataclass(frozen=True)
 class ImageMatch:
-    """How images came back."""
+    """Result of matching images to tiles."""
 
     orientation: str
     """A key of `ORIENTATIONS`."""
     matched_count: int
-    """How many images could be recognised; flat ones cannot."""
+    """Number of images that could be compared; flat ones cannot."""
 
 
 def match_images(images: Images, tiles: Images, tile_ids: Sequence[str], *, label: str) -> ImageMatch:
-    """Tell how the images of a stack are turned against the tiles, in the order of the tiles.
+    """Return the orientation of a stack of images relative to the tiles, which are in the same order.
 
     Parameters
     ----------
-    images : ndarray, shape (n, y, x)
-        What came back; NaN counts as nothing.
-    tiles : ndarray, shape (n, y, x)
-        Densities as they were sent.
+    images : ndarray of float32, shape (n, y, x)
+        Returned images; NaN counts as 0.
+    tiles : ndarray of float32, shape (n, y, x)
+        Densities of the tiles as exported.
     tile_ids : sequence of str
-        Ids of the tiles.
+        Ids of the tiles, for messages.
     label : str
-        What the user calls the images.
+        Name of the images in messages.
 
     Raises
     ------
     ShapeError
-        If they are in another order, or one is not that of its tile; the message names them.
+        If the order differs, or an image does not match its tile; the message names them.
     """
     tile_vectors, usable_tiles = _normalise(tiles)
     correlations = {}
@@ -86,12 +86,12 @@ def match_images(images: Images, tiles: Images, tile_ids: Sequence[str], *, labe
 
 
 def find_orientation(correlations: Mapping[str, Sequence[float]]) -> ImageMatch | None:
-    """Choose how a volume is turned by the likeness of its windows to the tiles, None where it is like none.
+    """Choose the orientation of a volume in which its windows match the tiles; None if they match in none.
 
     Parameters
     ----------
     correlations : mapping of str to sequence of float
-        By turn: the likeness of each tile with what lies in its place; NaN where one is flat.
+        By orientation: the correlation of each tile with the window at its position; NaN if one is flat.
     """
     best = max(
         correlations,
@@ -104,7 +104,7 @@ def find_orientation(correlations: Mapping[str, Sequence[float]]) -> ImageMatch 
 
 
 def correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
-    """Return how alike two images are: their correlation without its sign; NaN if one is flat."""
+    """Return the absolute correlation of two images; NaN if one is flat."""
     pair, usable = _normalise(np.stack([first, second]).astype(np.float32))
     return abs(float(pair[0] @ pair[1])) if usable.all() else float("nan")
 
@@ -115,7 +115,7 @@ def _orientations_of(images: Images) -> list[tuple[str, Images]]:
 
 
 def _normalise(images: Images) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return each image as a vector of mean 0 and length 1, and which of them are not flat."""
+    """Return each image as a vector of mean 0 and length 1, and which images are not flat."""
     vectors = np.nan_to_num(images.reshape(len(images), -1).astype(np.float64))
     vectors -= vectors.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -129,7 +129,7 @@ def _finite_mean(values: NDArray[np.floating]) -> float:
 
 
 def _matches_own_tiles(table: NDArray[np.floating]) -> bool:
-    """Tell whether every image is most like its own tile."""
+    """Return whether every image correlates best with its own tile."""
     own_values = table.diagonal()
     is_finite = np.isfinite(own_values)
     best = np.nanmax(np.where(np.isfinite(table), table, -1), axis=1)
@@ -139,7 +139,7 @@ def _matches_own_tiles(table: NDArray[np.floating]) -> bool:
 def _mismatch_error(
     correlations: Mapping[str, NDArray[np.floating]], tile_ids: Sequence[str], label: str
 ) -> ShapeError:
-    """Say which images are in the place of which tile."""
+    """Return the error that lists which images are in the place of which tile."""
     tables = {orientation: np.where(np.isfinite(table), table, -1) for orientation, table in correlations.items()}
     orientation = max(tables, key=lambda name: float(tables[name].max(axis=1).mean()))
     table = tables[orientation]
@@ -156,12 +156,12 @@ def _mismatch_error(
         )
         return ShapeError(
             f"{label} has {len(misplaced)} of {len(tile_ids)} images in another order{orientation_note}: {lines}.",
-            "Give them in the order of the manifest.",
+            "Save the images in the order of the manifest.",
         )
     own_values = table.diagonal()
     unmatched = [index for index, value in enumerate(own_values) if 0 <= value < MIN_CORRELATION]
     lines = ", ".join(f"image {index + 1} is not {tile_ids[index]}" for index in unmatched[:4])
     return ShapeError(
-        f"{label} has {len(unmatched)} of {len(tile_ids)} images that are not those of the tiles: {lines}.",
+        f"{label} has {len(unmatched)} of {len(tile_ids)} images that do not match their tiles: {lines}.",
         "Give the stack that was exported with this manifest.",
     )

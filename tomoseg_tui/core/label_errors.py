@@ -1,7 +1,7 @@
-"""Measure how wrong the label of a tile looks to a network that has not seen it. Knows arrays only.
+"""Score how likely the annotation of a tile is wrong, from the output of a network not trained on it. Arrays only.
 
-A pixel on which label and network differ counts by how sure the network is, the logarithm of its odds: a hard
-tile, where the network wavers, is then less suspicious than one where it is sure of something else.
+A pixel on which label and network differ counts by the network's confidence, the absolute log-odds. A hard tile, on
+which the network is unsure, thus scores lower than a tile on which the network is confident of another label.
 """
 
 from typing import NamedTuple
@@ -12,54 +12,55 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
 
 MAX_PROBABILITY = 0.99
-"""Nothing is surer than this: a single pixel must not decide."""
+"""Probabilities are clipped to 1 - this .. this, so that a single pixel cannot decide."""
 TYPICAL_SHARE = 0.1
-"""Disagreement of this share of a usual positive tile's weight makes a tile half suspicious."""
+"""Disagreement of this share of a typical positive tile's weight gives a tile without agreement a score of one half."""
 SHIFT_REACH = 16
-"""A mask is tried at this many pixels to each side."""
+"""Largest shift of a mask that is tried to each side, pixels."""
 DUPLICATE_CORRELATION = 0.98
-"""Two pictures that correlate so well are one; neighbouring slices of a tomogram stay below."""
+"""Images that correlate this well are duplicates; neighbouring slices of a tomogram stay below."""
 OUTLIER_FACTOR = 1.5
-"""A contrast that differs from the usual one by less is not odd, however alike the others are."""
+"""A contrast within this factor of the median is no outlier, however similar the others are."""
 OUTLIER_DEVIATIONS = 4.0
-"""Nor one within so many standard deviations, found robustly."""
+"""Nor is a contrast within this many robust standard deviations."""
 MAD_TO_SIGMA = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
+"""Ratio of standard deviation and median absolute deviation of a normal distribution."""
 
 
 def format_percent(part: NDArray[np.bool_], total: NDArray[np.bool_]) -> str:
-    """Return a share in percent, with a digit behind the point where there would be nothing before it."""
+    """Return a share in percent as text, with one decimal below 1 %."""
     share = 100 * int(np.count_nonzero(part)) / max(int(np.count_nonzero(total)), 1)
     return f"{share:.0f} %" if share >= 1 else f"{share:.1f} %"
 
 
 class LossEvidence(NamedTuple):
-    """Pixels of tiles weighed by how sure the network is, each of shape (n,)."""
+    """Agreement and disagreement of label and network, in sums of confidence; each of shape (n,) for n tiles."""
 
     agreed: NDArray[np.float64]
-    """On the feature, where label and network both see it."""
+    """Over pixels that both label and network call the feature."""
     disagreed: NDArray[np.float64]
-    """Where they differ."""
+    """Over pixels on which they differ."""
 
 
 def loss_evidence(outputs: NDArray[np.float32], layers: NDArray[np.uint8]) -> LossEvidence:
-    """Weigh where labels and network agree on the feature, and where they differ.
+    """Sum the network's confidence where it agrees with the labels on the feature, and where it differs.
 
     Parameters
     ----------
     outputs : ndarray of float32, shape (n, y, x)
-        Probabilities, 0 to 1, of a network that has not seen the tile.
+        Probabilities, 0 to 1, of a network that was not trained on the tile.
     layers : ndarray of uint8, shape (n, y, x)
-        0 not looked at, 1 not feature, 2 feature, 3 ignore. 0 and 3 count for nothing.
+        0 unlabelled, 1 not feature, 2 feature, 3 ignore. 0 and 3 are left out.
 
     Returns
     -------
-    Weights
-        Sums of |log(p / (1 - p))| over pixels, with p held between 1 - `MAX_PROBABILITY` and `MAX_PROBABILITY`.
+    LossEvidence
+        Sums of |log(p / (1 - p))| over pixels, with p clipped to 1 - `MAX_PROBABILITY` .. `MAX_PROBABILITY`.
 
     Examples
     --------
-    >>> weigh(np.array([[[0.5, 0.9]]], np.float32), np.array([[[2, 1]]], np.uint8)).against.round(3)
+    >>> outputs, layers = np.array([[[0.5, 0.9]]], np.float32), np.array([[[2, 1]]], np.uint8)
+    >>> loss_evidence(outputs, layers).disagreed.round(3)
     array([2.197])
     """
     clipped = np.clip(outputs.astype(np.float64), 1 - MAX_PROBABILITY, MAX_PROBABILITY)
@@ -71,24 +72,24 @@ def loss_evidence(outputs: NDArray[np.float32], layers: NDArray[np.uint8]) -> Lo
 
 
 def label_error_score(evidence: LossEvidence, signs: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return how suspicious each tile is.
+    """Return the label-error score of each tile.
 
     Parameters
     ----------
-    evidence : Weights
-        Of n tiles.
+    evidence : LossEvidence
+        Sums for n tiles.
     signs : ndarray of int8, shape (n,)
-        1 placed for the feature, -1 holds none, 0 unknown.
+        1 placed for the feature, -1 contains none, 0 unknown.
 
     Returns
     -------
     ndarray of float64, shape (n,)
-        From 0, label and network agree, to below 1, they agree nowhere. Independent of the order of tiles.
+        From 0 (label and network agree) to below 1 (they agree nowhere). Independent of the order of tiles.
 
     Notes
     -----
-    against / (2 agreed + against + c): one minus a Dice in which sure pixels count more. The constant c is
-    `TYPICAL_SHARE` of the median weight of positive tiles, so that specks on an empty tile weigh little.
+    The score is disagreed / (2 agreed + disagreed + c): one minus a Dice weighted by confidence. The constant c is
+    `TYPICAL_SHARE` of the median weight of positive tiles, so that specks on an empty tile count little.
     """
     total = 2 * evidence.agreed + evidence.disagreed
     positive = total[signs > 0] if (signs > 0).any() else total
@@ -97,29 +98,29 @@ def label_error_score(evidence: LossEvidence, signs: NDArray[np.int8]) -> NDArra
 
 
 class MaskShift(NamedTuple):
-    """Where a mask would fit the network better."""
+    """A shift of a mask, and its overlap with the network's output before and after."""
 
     dy: int
     dx: int
-    """Pixels by which the mask is to be moved; y upwards, as pictures are shown."""
+    """Shift of the mask along y and x, pixels; y points up, as images are shown."""
     overlap_before: float
-    """Dice of mask and probabilities as they are, 0 to 1."""
+    """Dice of mask and probabilities without the shift, 0 to 1."""
     overlap_after: float
-    """The same after moving."""
+    """The same with the shift."""
 
     @property
     def gain(self) -> float:
-        """How much is won."""
+        """Increase of the overlap."""
         return self.overlap_after - self.overlap_before
 
     @property
     def distance(self) -> float:
-        """Length of the way."""
+        """Length of the shift, pixels."""
         return float(np.hypot(self.dy, self.dx))
 
 
 def best_shift(output: NDArray[np.float32], layer: NDArray[np.uint8], *, max_shift: int = SHIFT_REACH) -> MaskShift:
-    """Find where a mask overlaps best with what the network sees.
+    """Find the shift at which a mask overlaps best with the network's output.
 
     Parameters
     ----------
@@ -128,12 +129,12 @@ def best_shift(output: NDArray[np.float32], layer: NDArray[np.uint8], *, max_shi
     layer : ndarray of uint8, shape (y, x)
         Values as for `loss_evidence`.
     max_shift : int
-        Pixels tried to each side.
+        Largest shift to each side, pixels.
 
     Returns
     -------
-    Shift
-        Of equally good ones the shortest. Dice counts the pixels that both pictures still share.
+    MaskShift
+        The best shift; the shortest of equally good ones. Dice counts only pixels within both images after the shift.
     """
     is_decided = labelled_pixels(layer)
     mask = (layer == FEATURE).astype(np.float64)
@@ -152,7 +153,7 @@ def best_shift(output: NDArray[np.float32], layer: NDArray[np.uint8], *, max_shi
 
 
 def _shifted_sums(fixed: NDArray[np.float64], moved: NDArray[np.float64], max_shift: int) -> NDArray[np.float64]:
-    """Return the sums of still times moved for all shifts of the latter, (2 reach + 1, 2 reach + 1) as (dy, dx)."""
+    """Return the sums of fixed * moved over all shifts of `moved`, (2 max_shift + 1, 2 max_shift + 1) as (dy, dx)."""
     shape = [edge + max_shift for edge in fixed.shape]
     product = np.fft.rfft2(fixed, shape) * np.conj(np.fft.rfft2(moved, shape))
     sums = np.fft.irfft2(product, shape)
@@ -161,12 +162,12 @@ def _shifted_sums(fixed: NDArray[np.float64], moved: NDArray[np.float64], max_sh
 
 
 def duplicate_images(images: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return for each picture the first one before or after it that is the same, itself left out; -1 for none.
+    """Return for each image the index of the first other image that is a duplicate of it; -1 if there is none.
 
     Parameters
     ----------
     images : ndarray of float32, shape (n, y, x)
-        Scale and mean play no part; flat pictures are like no other.
+        Compared without regard to scale and mean; flat images have no duplicates.
     """
     vectors = images.reshape(len(images), -1).astype(np.float64)
     vectors = vectors - vectors.mean(axis=1, keepdims=True)
@@ -181,30 +182,14 @@ def duplicate_images(images: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def contrast_factors(images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the contrast of each picture over the usual one.
-
-    Parameters
-    ----------
-    images : ndarray of float32, shape (n, y, x)
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        Standard deviations over their median; 1 where that is 0.
-    """
+    """Return the standard deviation of each image (n, y, x) over their median, shape (n,); all 1 if the median is 0."""
     spread = images.reshape(len(images), -1).astype(np.float64).std(axis=1)
     typical = float(np.median(spread)) if len(spread) else 0.0
     return np.asarray(spread / typical if typical > 0 else np.ones(len(images)), np.float64)
 
 
 def contrast_outliers(factors: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which contrasts stand out from the others, on a logarithmic scale.
-
-    Parameters
-    ----------
-    factors : ndarray of float64, shape (n,)
-        As from `contrast_factors`.
-    """
+    """Return which factors (n,) of `contrast_factors` are outliers on a logarithmic scale."""
     logs = np.log(np.maximum(factors, 1e-6))
     if not len(logs):
         return np.zeros(0, np.bool_)

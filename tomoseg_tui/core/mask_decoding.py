@@ -1,14 +1,14 @@
-"""What the numbers in a file of masks mean: every program writes its own. Arrays only; files are io's business.
+"""Decode mask files, whose values have a different meaning in every program. Arrays only; `io` reads the files.
 
 ::
 
-    0 and one other number          that number is the feature: 0/1, 0/255, 0/100 of EMAN2's pen, 0/-1
-    -128 among whole numbers        bytes written signed, as IMOD does: -128 is 0, so -128/-127 is 0/1
-    fractions from 0 to 1           probabilities, the feature from 0.5 on
-    fractions, some of 99 or more   densities painted on in EMAN2: it takes 99 and more as painted, and so do we
-    several whole numbers           labels: nobody can know which is which, so the user is asked
+    0 and one other value           the other value is the feature: 0/1, 0/255, 0/100 of EMAN2's pen, 0/-1
+    integers with -128              bytes written as signed, as IMOD does: -128 is 0, so -128/-127 is 0/1
+    fractions from 0 to 1           probabilities; 0.5 and above is the feature
+    fractions, some 99 or more      densities painted in EMAN2, which treats 99 and above as painted
+    several integers                labels; the user must say which is which
 
-The whole file is judged at once, since a single mask of it may be empty or full.
+The rule is chosen from the whole file, since a single mask may be empty or full.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,64 +21,64 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import UsageError
 
 MAX_LABELS = 255
-"""A file with more values than this holds no labels: one byte has no more."""
+"""Most label values in a file; one byte holds no more."""
 EMAN2_PAINTED = 99.0
-"""From here on EMAN2 takes a pixel as painted; its pen writes 100."""
+"""Value from which EMAN2 treats a pixel as painted; its pen writes 100."""
 FEATURE_PROBABILITY = 0.5
-"""Probability from which a pixel is taken as the feature."""
+"""Probability from which a pixel is the feature."""
 _SIGNED_ZERO = -128
-"""What unsigned 0 becomes where bytes are written signed."""
+"""The value of unsigned 0 if bytes are written as signed."""
 _PROBABILITY_TOLERANCE = 1e-3
-"""How far a probability may leave 0..1 by rounding."""
+"""Rounding error allowed beyond 0..1."""
 _MAX_LISTED = 8
-"""Values that a fault names."""
+"""Most values listed in a message."""
 _CHUNK = 1 << 20
-"""Numbers that are looked at at a time."""
+"""Values counted at a time."""
 
 Mask = NDArray[np.bool_]
 
 
 class AmbiguousMaskError(UsageError):
-    """A file holds several values, and nobody has said which is the feature."""
+    """A file has several values, and none is known to be the feature."""
 
 
 @dataclass(frozen=True)
 class MaskRule:
-    """Which values are the feature."""
+    """Maps the values of a file to a mask."""
 
     to_mask: Callable[[NDArray[np.generic]], Mask]
-    """From values to a mask of the same shape; what is not finite is not the feature."""
+    """Returns a mask of the same shape; non-finite values are not the feature."""
     remark: str = ""
-    """What was assumed, in words; empty where nothing but 0/1 or 0/255 was found."""
+    """The assumption made, as a sentence; empty for 0/1 and 0/255."""
 
 
 def foreground_mask(values: NDArray[np.generic], *, name: str = "The file", command: str = "") -> tuple[Mask, str]:
-    """Tell the feature from the rest in masks of one feature, as whichever program wrote them.
+    """Return the mask of one feature from values written by any program.
 
     Parameters
     ----------
     values : ndarray of any real type, any shape
         All masks of the file.
     name : str
-        What the user calls the file, for remarks and faults.
+        Name of the file in messages.
     command : str
-        The command that the user has typed, to be repeated with more options.
+        The command to repeat with more options, for messages.
 
     Returns
     -------
-    ndarray of bool, the same shape
-        True where the feature is.
-    str
-        What was assumed, empty where nothing had to be.
+    mask : ndarray of bool, the same shape
+        True for the feature.
+    remark : str
+        The assumption made, empty if none was needed.
 
     Raises
     ------
     AmbiguousMaskError
-        If there are several values that could be the feature.
+        If several values could be the feature.
 
     Examples
     --------
-    >>> mask, remark = foreground(np.array([[-128, -127]], np.int8))
+    >>> mask, remark = foreground_mask(np.array([[-128, -127]], np.int8))
     >>> mask.tolist()
     [[False, True]]
     """
@@ -89,26 +89,26 @@ def foreground_mask(values: NDArray[np.generic], *, name: str = "The file", comm
 
 
 def painted_mask(values: NDArray[np.generic], *, name: str = "The stack") -> Mask:
-    """Return what was painted into a stack of densities with EMAN2's pen.
+    """Return the mask painted into a stack of densities with EMAN2's pen.
 
     Raises
     ------
     AmbiguousMaskError
-        If the densities themselves come near 99, so that nobody can tell; EMAN2 would take them as painted too.
+        If the densities themselves come near 99; EMAN2 would treat them as painted too.
     """
     tally = ValueTally()
     tally.add(values)
     if tally.has_high_densities:
         raise AmbiguousMaskError(
-            f"The densities of {name} reach 99 by themselves, so that what is painted with 100 cannot be told.",
-            "Export the tiles again, which normalises them, and paint on that stack.",
+            f"The densities of {name} themselves reach 99, so pixels painted with 100 cannot be recognised.",
+            "Export the tiles again, which normalises them, and paint on the new stack.",
         )
     return np.asarray(values >= EMAN2_PAINTED)  # type: ignore[operator]
 
 
 @final
 class ValueTally:
-    """Counts the values of a file, piece by piece, and judges them as a whole."""
+    """Counts the values of a file, part by part, and chooses the rule for all of them."""
 
     def __init__(self) -> None:
         self._counts: dict[float, int] | None = {}
@@ -139,7 +139,7 @@ class ValueTally:
 
     @property
     def labels(self) -> Mapping[int, int]:
-        """How many pixels have each value but the background; empty where the values are no labels."""
+        """Pixels of each value except the background; empty if the values are not labels."""
         counts, zero = self._counts or {}, self._zero
         if any(value != int(value) for value in counts):
             return {}
@@ -147,12 +147,12 @@ class ValueTally:
 
     @property
     def has_many_values(self) -> bool:
-        """Whether there are more values than labels can have."""
+        """True if there are more values than labels can have."""
         return self._counts is None
 
     @property
     def has_high_densities(self) -> bool:
-        """Whether values below 99 come so near to it that densities may lie beyond."""
+        """True if densities below 99 come so near to it that others may lie above."""
         if self._unpainted_count == 0:
             return True
         mean = self._unpainted_sum / self._unpainted_count
@@ -161,7 +161,7 @@ class ValueTally:
 
     @property
     def _is_signed(self) -> bool:
-        """Whether unsigned bytes were written signed, so that -128 stands for 0."""
+        """True if unsigned bytes were written as signed, so that -128 is 0."""
         counts = self._counts or {}
         are_integers = all(value == int(value) for value in counts)
         return are_integers and _SIGNED_ZERO in counts and self._low == _SIGNED_ZERO and self._high <= 127
@@ -171,12 +171,12 @@ class ValueTally:
         return _SIGNED_ZERO if self._is_signed else 0
 
     def rule(self, name: str = "The file", command: str = "") -> MaskRule:
-        """Judge the values as masks of one feature.
+        """Return the rule for the values as masks of one feature.
 
         Raises
         ------
         AmbiguousMaskError
-            If there are several values that could be the feature.
+            If several values could be the feature.
         """
         zero = self._zero
         feature_values = [value for value in self._counts if value != zero] if self._counts is not None else None
@@ -185,16 +185,16 @@ class ValueTally:
         if feature_values is None or not self.labels:
             return self._fraction_rule(name)
         raise AmbiguousMaskError(
-            f"{name} holds {len(feature_values)} values besides {zero}: {_list_values(self.labels)}.",
-            f"Say which is which: {command or 'tomoseg annotations import FILE'} {format_label_map(self.labels)}",
+            f"{name} contains {len(feature_values)} values besides {zero}: {_list_values(self.labels)}.",
+            f"Name the feature of each: {command or 'tomoseg annotations import FILE'} {format_label_map(self.labels)}",
         )
 
     def _single_value_rule(self, value: float | None, name: str) -> MaskRule:
         if value is None:
-            return MaskRule(_empty_mask, f"{name} is empty: not one pixel is marked.")
+            return MaskRule(_empty_mask, f"{name} is empty: no pixel is marked.")
         remark = "" if value in {1, 255} else f"{name}: {value:g} is taken as the feature."
         if self._is_signed:
-            remark = f"{name}: bytes written signed, as IMOD does; {value:g} is taken as the feature, -128 as the rest."
+            remark = f"{name}: signed bytes, as IMOD writes; {value:g} is taken as the feature, -128 as background."
         tolerance = 1e-5 * abs(value)
         return MaskRule(lambda values: np.asarray(np.abs(values.astype(np.float64) - value) <= tolerance), remark)
 
@@ -203,11 +203,11 @@ class ValueTally:
             remark = f"{name}: values from {self._low:g} to {self._high:g} are taken as probabilities, 0.5 and above "
             return MaskRule(lambda values: np.asarray(values >= FEATURE_PROBABILITY), remark + "as the feature.")  # type: ignore[operator]
         if self._high >= EMAN2_PAINTED and not self.has_high_densities:
-            remark = f"{name}: densities painted on; 99 and above is taken as the feature, as EMAN2 does."
+            remark = f"{name}: painted densities; 99 and above is taken as the feature, as in EMAN2."
             return MaskRule(lambda values: np.asarray(values >= EMAN2_PAINTED), remark)  # type: ignore[operator]
         raise AmbiguousMaskError(
-            f"{name} holds many values from {self._low:g} to {self._high:g}: neither masks nor probabilities.",
-            "Save the masks as 0 and 1, or labels as whole numbers up to 255.",
+            f"{name} contains many values from {self._low:g} to {self._high:g}: neither masks nor probabilities.",
+            "Save masks as 0 and 1, or labels as integers up to 255.",
         )
 
 
@@ -216,13 +216,13 @@ def _empty_mask(values: NDArray[np.generic]) -> Mask:
 
 
 def _count_values(values: NDArray[np.generic]) -> list[tuple[float, int]]:
-    """Return each value with its count; fractions to six digits, so that rounding makes no new ones."""
-    if values.dtype.itemsize == 1:  # counting bytes is much faster than sorting them
+    """Return each value with its count; fractions are rounded to six digits."""
+    if values.dtype.itemsize == 1:  # much faster than sorting
         counts = np.bincount(values.view(np.uint8), minlength=256)
         numbers = np.arange(256, dtype=np.uint8).view(values.dtype if values.dtype.kind != "b" else np.uint8)
         return [(float(number), int(count)) for number, count in zip(numbers, counts, strict=True) if count]
     unique_values, counts = np.unique(values, return_counts=True)
-    if len(unique_values) > 4 * MAX_LABELS:  # no labels: a few more than allowed tell as much as all
+    if len(unique_values) > 4 * MAX_LABELS:  # not labels: some more than allowed are enough
         unique_values, counts = unique_values[: 2 * MAX_LABELS], counts[: 2 * MAX_LABELS]
     return [(_round_value(float(value)), int(count)) for value, count in zip(unique_values, counts, strict=True)]
 
@@ -232,34 +232,34 @@ def _round_value(value: float) -> float:
 
 
 def _list_values(labels: Mapping[int, int]) -> str:
-    """Return values with their counts, the first few."""
+    """Return the first values with their counts, as text."""
     parts = [f"{format_mask_value(value)} ({count:,})" for value, count in list(labels.items())[:_MAX_LISTED]]
     more = f" and {len(labels) - _MAX_LISTED} more" if len(labels) > _MAX_LISTED else ""
     return f"{', '.join(parts)}{more}"
 
 
 def format_label_map(labels: Mapping[int, int]) -> str:
-    """Return the options that would say which value is which, to be filled in."""
+    """Return command-line options that map each value to a feature, to be filled in by the user."""
     options = [_map_option(value) for value in list(labels)[:_MAX_LISTED]]
     return " ".join(options) + (" ..." if len(labels) > _MAX_LISTED else "")
 
 
 def _map_option(value: int) -> str:
     text = format_mask_value(value)
-    if value < 0:  # a word that begins with a dash would be taken for an option
+    if value < 0:  # an argument that begins with a dash would be parsed as an option
         return f"--map={text}=FEATURE"
     return f"--map '{text}=FEATURE'" if text.startswith("#") else f"--map {text}=FEATURE"
 
 
 COLOUR_OFFSET = 1 << 24
-"""Added to a colour 0xRRGGBB, so that colours are labels of their own and #000001 is not the label 1."""
+"""Added to a colour 0xRRGGBB, so that colours differ from labels: #000001 is not label 1."""
 
 
 def format_mask_value(value: int) -> str:
-    """Return a label as it is typed: the number, or ``#rrggbb`` for a colour."""
+    """Return a label as users type it: the number, or ``#rrggbb`` for a colour."""
     return f"#{value - COLOUR_OFFSET:06x}" if COLOUR_OFFSET <= value < 2 * COLOUR_OFFSET else str(value)
 
 
 def parse_mask_value(text: str) -> int:
-    """Return the label that a number or ``#rrggbb`` names; a word of another form is a ValueError."""
+    """Return the label for a number or ``#rrggbb``; raise ValueError for other text."""
     return COLOUR_OFFSET + int(text[1:], 16) if text.startswith("#") else int(text)

@@ -1,11 +1,11 @@
-"""How a layer is written for other tools, and read again: a background that is 0, so that painting starts on black.
+"""Encode layers as numbers for other tools, and decode them. The background is 0, so that painting starts on black.
 
 ::
 
     0  not the feature        1  the feature        2  ignore        3  not looked at
 
-A layer that nobody has begun is written as all 0, an empty canvas. EMAN2 knows 0 and 1 only; what numbers
-cannot say goes along as runs.
+A layer without any label is written as all 0, an empty mask. EMAN2 knows 0 and 1 only; pixels of the
+other codes are stored separately, as runs.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLE
 from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET
 
 CODES: Mapping[str, int] = MappingProxyType({"not feature": 0, "feature": 1, "ignore": 2, "not looked at": 3})
-"""What each number means, in words."""
+"""The number of each meaning; the keys are written to manifests."""
 PALETTE = ((0, 0, 0), (230, 159, 0), (86, 180, 233), (204, 121, 167))
-"""Red, green, blue of each code where a format has colours (Okabe and Ito's); none but black is grey."""
+"""Red, green, blue of each code for formats with colours (Okabe and Ito's palette); only black is grey."""
 
 _CODE_OF_LAYER = np.zeros(4, np.uint8)
 _CODE_OF_LAYER[[NOT_FEATURE, FEATURE, IGNORED, UNLABELLED]] = [0, 1, 2, 3]
@@ -31,24 +31,24 @@ Codes = NDArray[np.uint8]
 
 
 def encode_layer(layer: Layer) -> Codes:
-    """Return a layer as it is written; one that is nowhere looked at is an empty canvas."""
+    """Return the codes of a layer; all 0 for a layer without any label."""
     if not layer.any():
         return np.zeros(layer.shape, np.uint8)
     return np.asarray(_CODE_OF_LAYER[layer], np.uint8)
 
 
 def decode_layer(codes: Codes) -> Layer:
-    """Return the layer that codes say."""
+    """Return the layer that codes stand for."""
     return np.asarray(_LAYER_OF_CODE[codes], np.uint8)
 
 
 def are_layer_codes(values: NDArray[np.generic]) -> bool:
-    """Tell whether an array holds nothing but codes."""
+    """Return whether an array holds only values of `CODES`."""
     return bool(np.isin(values, list(CODES.values())).all())
 
 
 def decode_colours(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Turn colours of the palette back into codes, where there are no other colours."""
+    """Return the codes of an array of palette colours; return an array with other colours unchanged."""
     colours = [0, *(COLOUR_OFFSET + (red << 16) + (green << 8) + blue for red, green, blue in PALETTE[1:])]
     if values.dtype.kind not in "iu" or not np.isin(values, colours).all():
         return values
@@ -56,11 +56,11 @@ def decode_colours(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def encode_runs(mask: NDArray[np.bool_]) -> str:
-    """Write where a mask is True, row by row: ``12+3 70+2`` are 3 pixels from the 12th on and 2 from the 70th on.
+    """Return the True pixels of a mask as text, row by row: ``12+3 70+2`` is 3 pixels from index 12, 2 from index 70.
 
     Examples
     --------
-    >>> runs_of(np.array([[False, True], [True, False]]))
+    >>> encode_runs(np.array([[False, True], [True, False]]))
     '1+2'
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask.ravel(), [False]]).astype(np.int8)))
@@ -68,7 +68,7 @@ def encode_runs(mask: NDArray[np.bool_]) -> str:
 
 
 def decode_runs(text: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Read what `encode_runs` wrote; a text of another form is a ValueError."""
+    """Return the mask that `encode_runs` wrote; raise ValueError for text of another form."""
     mask = np.zeros(int(np.prod(shape)), np.bool_)
     for run in text.split():
         start, length = (int(number) for number in run.split("+"))

@@ -1,4 +1,4 @@
-"""Let networks compete for every voxel, and count who lost what to whom. Knows arrays, not files."""
+"""Merge probability maps into labels: the map with the strongest claim wins each voxel. Leaves files to `io`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,19 +10,19 @@ from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.errors import ShapeError, TomogramError, UsageError
 
 LARGEST_LABEL = 127
-"""The largest number that a signed byte holds."""
+"""The most labels that a signed byte can hold."""
 TIE_TOLERANCE = 1e-9
-"""Claims that differ by less are equal, so that rounding in the last bit decides nothing."""
+"""Claims that differ by less are equal, so that rounding decides nothing."""
 _CHUNK = 1 << 20
-"""Voxels settled at a time: their float64 claims stay within a few megabytes."""
+"""Voxels merged at a time: their float64 claims stay within a few megabytes."""
 _NO_CLAIM = -1.0
 
 
 class MergedBlock(NamedTuple):
-    """What a competition for the voxels of one block came to; k maps."""
+    """Result of merging one block; k maps."""
 
     labels: NDArray[np.int8]
-    """Shape of the maps: 0 where nobody claims, else 1 for the first map, 2 for the second, ..."""
+    """Shape of the maps: 0 where no map claims, else 1 for the first map, 2 for the second, ..."""
     conflicts: NDArray[np.int64]
     """Shape (k, k): voxels that map [winner] took from map [loser]; index 0 is label 1."""
     voxels: NDArray[np.int64]
@@ -30,23 +30,23 @@ class MergedBlock(NamedTuple):
 
 
 def claims(threshold: float) -> NDArray[np.float64]:
-    """Return the claim that each value of a map lays on its voxel.
+    """Return the claim of each map value on its voxel.
 
     Parameters
     ----------
     threshold : float
-        From 0 to 1; a probability has to exceed it. 1 claims nothing.
+        From 0 to 1; only probabilities above it claim a voxel. 1 claims nothing.
 
     Returns
     -------
     ndarray of float64, shape (128,)
-        For the values 0..127, that is p = value / 127: (p - threshold) / (1 - threshold) where
-        p > threshold, -1 elsewhere.
+        For map values 0..127 with p = value / 127: (p - threshold) / (1 - threshold) where p > threshold,
+        -1 elsewhere.
 
     Raises
     ------
     UsageError
-        If the threshold is not a number from 0 to 1.
+        If the threshold is not from 0 to 1.
 
     Examples
     --------
@@ -54,9 +54,7 @@ def claims(threshold: float) -> NDArray[np.float64]:
     [-1.0, 1.0]
     """
     if not 0 <= threshold <= 1:
-        raise UsageError(
-            f"A threshold of {threshold} was asked for; it lies from 0 to 1.", "Give a number from 0 to 1."
-        )
+        raise UsageError(f"The threshold {threshold} is not from 0 to 1.", "Give a number from 0 to 1.")
     probabilities = np.arange(MAX_MAP_VALUE + 1) / MAX_MAP_VALUE
     table = np.full(MAX_MAP_VALUE + 1, _NO_CLAIM)
     above = probabilities > threshold
@@ -65,7 +63,7 @@ def claims(threshold: float) -> NDArray[np.float64]:
 
 
 def merge_block(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds: Sequence[float]) -> MergedBlock:
-    """Give every voxel to the map that claims it most.
+    """Assign every voxel to the map with the greatest claim.
 
     Parameters
     ----------
@@ -82,7 +80,7 @@ def merge_block(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
     Raises
     ------
     ShapeError
-        If the maps differ in shape, or the thresholds in number.
+        If the maps differ in shape, or there is not one threshold for each map.
     TomogramError
         If a map holds a value outside 0..127.
     UsageError
@@ -92,7 +90,7 @@ def merge_block(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
     -----
     The claim is (p - t) / (1 - t) in float64 where p > t. The winner is the first map whose claim is
     less than 1e-9 below the greatest. A conflict is a voxel on which the loser was above its threshold.
-    Memory beyond maps and labels is a few megabytes; voxels that nobody claims cost a comparison of bytes.
+    Memory beyond maps and labels is a few megabytes; an unclaimed voxel costs one comparison of bytes per map.
     """
     tables = np.array([claims(threshold) for threshold in thresholds])  # (k, 128)
     _check_maps(maps, thresholds)
@@ -108,7 +106,7 @@ def merge_block(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
 
 def _check_maps(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds: Sequence[float]) -> None:
     if not 1 <= len(maps) <= LARGEST_LABEL:
-        raise UsageError(f"{len(maps)} maps are to be merged; 1 to {LARGEST_LABEL} can be.", "Name 1 to 127 maps.")
+        raise UsageError(f"{len(maps)} maps were given; 1 to {LARGEST_LABEL} can be merged.", "Name 1 to 127 maps.")
     if len(thresholds) != len(maps):
         raise ShapeError(f"{len(maps)} maps have {len(thresholds)} thresholds.", "Give one threshold for each map.")
     for number, volume in enumerate(maps, start=1):
@@ -118,7 +116,7 @@ def _check_maps(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
             )
         if volume.size and not 0 <= volume.min() <= volume.max() <= MAX_MAP_VALUE:
             raise TomogramError(
-                f"Map {number} holds values {volume.min()} to {volume.max()}; a map holds 0 to {MAX_MAP_VALUE}.",
+                f"Map {number} contains values {volume.min()} to {volume.max()}; a map contains 0 to {MAX_MAP_VALUE}.",
                 "Make the map again: tomoseg apply RUN TOMOGRAM",
             )
 
@@ -126,8 +124,8 @@ def _check_maps(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
 def _write_winners(
     labels: NDArray[np.int8], maps: Sequence[NDArray[np.uint8]], tables: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Write the winners among `maps` into `labels`; return the voxels by [winner, claimant]."""
-    min_values = (tables < 0).sum(axis=1)  # (k,): the lowest value that claims
+    """Write the winners among `maps` into `labels`; return the voxel counts as [winner, claimant]."""
+    min_values = (tables < 0).sum(axis=1)  # (k,): lowest value with a claim
     is_claimed = np.zeros(labels.size, bool)
     for voxels, min_value in zip(maps, min_values, strict=True):
         is_claimed |= voxels >= min_value
@@ -143,7 +141,7 @@ def _write_winners(
 
 
 def _first_winners(values: Sequence[NDArray[np.uint8]], tables: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Return for each voxel the index of the first map whose claim is, but for rounding, the greatest."""
+    """Return for each voxel the index of the first map whose claim is the greatest within `TIE_TOLERANCE`."""
     best_claims = np.full(values[0].size, _NO_CLAIM)
     for voxels, table in zip(values, tables, strict=True):
         np.maximum(best_claims, table[voxels], out=best_claims)

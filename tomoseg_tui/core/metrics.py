@@ -1,4 +1,4 @@
-"""Judge a segmentation against the truth: Dice, IoU, precision, recall, and the threshold that is best."""
+"""Compare a segmentation with the truth: Dice, IoU, precision, recall, at one or at all thresholds."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.errors import ShapeError
 
 THRESHOLDS = np.arange(MAX_MAP_VALUE + 1) / MAX_MAP_VALUE
-"""The thresholds that are tried, k / 127: those that a map of 0..127 can tell apart."""
+"""The thresholds k / 127 that a map of 0..127 can distinguish."""
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often a prediction was right and wrong; the sum of two is that of their pixels together."""
+    """Counts of right and wrong predictions; the sum of two is that of all their pixels."""
 
     tp: int
     """True positives: predicted and true."""
@@ -29,22 +29,22 @@ class Confusion:
 
     @property
     def dice(self) -> float:
-        """2 tp / (2 tp + fp + fn), 0 to 1; 1 where nothing was true and nothing predicted."""
+        """2 tp / (2 tp + fp + fn), 0 to 1; 1 if nothing is true and nothing predicted."""
         return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn, empty=1.0)
 
     @property
     def iou(self) -> float:
-        """Intersection over union, tp / (tp + fp + fn), 0 to 1; 1 where both are empty."""
+        """Intersection over union, tp / (tp + fp + fn), 0 to 1; 1 if both are empty."""
         return _ratio(self.tp, self.tp + self.fp + self.fn, empty=1.0)
 
     @property
     def precision(self) -> float:
-        """Share of the predicted that is true, 0 to 1; where nothing is predicted, 1 if nothing is true, else 0."""
+        """Share of predicted pixels that are true, 0 to 1; if nothing is predicted, 1 if nothing is true, else 0."""
         return _ratio(self.tp, self.tp + self.fp, empty=float(self.fn == 0))
 
     @property
     def recall(self) -> float:
-        """Share of the true that is predicted, 0 to 1; where nothing is true, 1 if nothing is predicted, else 0."""
+        """Share of true pixels that are predicted, 0 to 1; if nothing is true, 1 if nothing is predicted, else 0."""
         return _ratio(self.tp, self.tp + self.fn, empty=float(self.fp == 0))
 
 
@@ -55,7 +55,7 @@ def _ratio(part: int, total: int, *, empty: float) -> float:
 def confusion(
     predicted: NDArray[np.bool_], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None
 ) -> Confusion:
-    """Count where a prediction and the truth agree and differ.
+    """Count the pixels on which a prediction and the truth agree and differ.
 
     Parameters
     ----------
@@ -92,15 +92,15 @@ def _check_shapes(values: NDArray[np.generic], truth: NDArray[np.bool_], mask: N
     if values.shape != truth.shape or (mask is not None and mask.shape != truth.shape):
         expected = f"{truth.shape}" if mask is None else f"{truth.shape}, the mask {mask.shape}"
         raise ShapeError(
-            f"What is judged has shape {values.shape}, the truth {expected}.", "Compare volumes on one grid."
+            f"The prediction has shape {values.shape}, the truth {expected}.", "Compare volumes on one grid."
         )
 
 
 class BestThreshold(NamedTuple):
-    """The threshold with the greatest Dice, and what it reaches."""
+    """The threshold with the greatest Dice, and its scores."""
 
     threshold: float
-    """One of k / 127; a pixel is feature where its probability exceeds it."""
+    """One of k / 127; pixels with a higher probability are the feature."""
     dice: float
     precision: float
     recall: float
@@ -108,22 +108,22 @@ class BestThreshold(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ScoreHistogram:
-    """Probabilities of many tiles, counted finely enough to score every threshold k / 127 exactly."""
+    """Counts of probabilities from which every threshold k / 127 can be scored exactly."""
 
     positives: NDArray[np.int64]
-    """Shape (129,): true pixels whose probability exceeds that many of the 128 thresholds."""
+    """Shape (129,): number of true pixels by how many of the 128 thresholds their probability exceeds."""
     negatives: NDArray[np.int64]
     """Shape (129,): the same for pixels that are not feature."""
 
     @staticmethod
     def empty() -> "ScoreHistogram":
-        """Return a histogram that has seen no pixel."""
+        """Return a histogram without pixels."""
         return ScoreHistogram(np.zeros(THRESHOLDS.size + 1, np.int64), np.zeros(THRESHOLDS.size + 1, np.int64))
 
     def add(
         self, probabilities: NDArray[np.floating], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None
     ) -> "ScoreHistogram":
-        """Return a histogram that has seen these pixels too.
+        """Return a histogram with these pixels added.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class ScoreHistogram:
         Returns
         -------
         ScoreHistogram
-            A new one; this one is left as it was.
+            A new histogram; this one is unchanged.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class ScoreHistogram:
         """
         _check_shapes(probabilities, truth, mask)
         included = np.ones(truth.shape, bool) if mask is None else mask
-        bins = np.searchsorted(THRESHOLDS, probabilities[included])  # how many thresholds lie below each
+        bins = np.searchsorted(THRESHOLDS, probabilities[included])  # number of thresholds below each
         is_feature = truth[included]
         return ScoreHistogram(
             self.positives + np.bincount(bins[is_feature], minlength=THRESHOLDS.size + 1),
@@ -157,7 +157,7 @@ class ScoreHistogram:
         return ScoreHistogram(self.positives + other.positives, self.negatives + other.negatives)
 
     def confusions(self) -> list[Confusion]:
-        """Return the confusion at each of the 128 thresholds, in rising order."""
+        """Return the confusion at each of the 128 thresholds, in ascending order."""
         true_positives = _counts_above(self.positives)
         false_positives = _counts_above(self.negatives)
         total = int(self.positives.sum())
@@ -166,10 +166,10 @@ class ScoreHistogram:
         ]
 
     def best(self) -> BestThreshold:
-        """Return the threshold of the greatest Dice; of a plateau of equal ones the middle.
+        """Return the threshold with the greatest Dice; the middle one of a plateau.
 
-        The middle stands farthest from both sides on which a score would fall, so it is the one that
-        carries over best to other tomograms. Of several plateaus the longest counts, then the lowest.
+        The middle is farthest from the thresholds at which the score falls, so it transfers best to other
+        tomograms. Of several plateaus the longest is used, then the lowest.
         """
         confusions = self.confusions()
         index = _middle_of_longest_peak(np.array([candidate.dice for candidate in confusions]))
@@ -178,8 +178,8 @@ class ScoreHistogram:
 
 
 def _counts_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each threshold how many of the counted pixels exceed it."""
-    sums: NDArray[np.int64] = np.cumsum(histogram[::-1])[::-1]  # (129,): that many thresholds or more
+    """Return for each threshold the number of counted pixels above it."""
+    sums: NDArray[np.int64] = np.cumsum(histogram[::-1])[::-1]  # (129,): pixels above at least k thresholds
     return sums[1:]
 
 
@@ -194,7 +194,7 @@ def _middle_of_longest_peak(values: NDArray[np.float64]) -> int:
 def best_threshold(
     probabilities: NDArray[np.floating], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None
 ) -> BestThreshold:
-    """Find the threshold k / 127 at which probabilities agree best with the truth, all pixels pooled.
+    """Return the threshold k / 127 with the greatest Dice over all pixels.
 
     Parameters
     ----------
@@ -217,6 +217,6 @@ def best_threshold(
 
     Notes
     -----
-    A pixel is feature where p > threshold. One histogram scores all 128 thresholds: time O(pixels).
+    A pixel is the feature if p > threshold. One histogram scores all 128 thresholds: time O(pixels).
     """
     return ScoreHistogram.empty().add(probabilities, truth, mask).best()

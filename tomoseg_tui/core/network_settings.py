@@ -1,7 +1,6 @@
-"""Names, settings, receptive field, size and cost of the networks, without TensorFlow.
+"""Names, settings, receptive field, size and cost of the networks, and the settings of a training. No TensorFlow.
 
-What a network looks like is decided here; `learn.networks` builds exactly this, and a test holds the
-two together. What a training is asked to do stands here too, since cards and jobs keep it.
+`ml.networks` builds the networks described here; a test compares the two.
 """
 
 from collections.abc import Mapping
@@ -13,34 +12,34 @@ from typing import Any, Literal
 from tomoseg_tui.errors import TrainingError
 
 DEFAULT_NETWORK = "slabnet"
-"""The network that `default` and a missing name stand for."""
+"""The network for the name `default` and for no name."""
 EMAN2_NETWORK = "eman2"
-"""The reference network of EMAN2's e2tomoseg_convnet.py."""
+"""The reference network, that of EMAN2's e2tomoseg_convnet.py."""
 EMAN2_KERNELS = (40, 40)
 """Kernels of the two hidden layers of EMAN2's network."""
 EMAN2_KERNEL_SIZE = 15
 """Edge of EMAN2's kernels in pixels."""
 EMAN2_COPIES = 10
-"""Rotated copies of a negative tile in one pass; the positives together get as many."""
+"""Rotated copies of each negative tile in one epoch; the positives together get as many."""
 MIN_EPOCH_STEPS = 25
-"""Fewer steps than this between two looks at the held-out tiles tell nothing new."""
+"""Fewest steps between two evaluations of the validation tiles."""
 PASSES_PER_EPOCH = 2
-"""Over the training tiles, in one epoch of the U-Net: with one, looks at the held-out tiles of four features
-took a sixth of the time."""
+"""Passes over the training tiles in one epoch of the U-Net: with one, evaluating the validation tiles of four
+features took a sixth of the time."""
 MAX_STEPS = 4000
-"""More steps of the U-Net than this bring nothing that is worth the wait."""
+"""Steps of the U-Net beyond which longer training is not worth the time."""
 MIN_EPOCHS = 5
-"""Each tile is seen at least so often."""
+"""Fewest epochs of the U-Net by default."""
 MAX_FEATURE_FACTOR = 1.7
-"""Steps of four features, times those of one: with the looks at more held-out tiles, twice the time. More brought
-nothing."""
+"""Steps for many features over steps for one. With evaluation on more validation tiles, four features take twice the
+time; more steps gave no better scores."""
 BORDER_PIXELS = 16
-"""As far as a tile's window reaches beyond the tile in training; 32 and 64 found no more."""
+"""Pixels of mirrored border around a tile in training; 32 and 64 gave no better scores."""
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution of a network, as far as size and cost go."""
+    """One convolution of a network, for computing size and cost."""
 
     kernel: int
     """Edge of the kernel, in pixels of its input grid."""
@@ -49,13 +48,13 @@ class Convolution:
     outputs: int
     """Channels written; each has a bias."""
     reduction: int
-    """Tomogram pixels between two neighbours of the grid it writes on."""
+    """Tomogram pixels between two neighbours of the output grid."""
     input_reduction: int
-    """Tomogram pixels between two neighbours of the grid it reads from."""
+    """Tomogram pixels between two neighbours of the input grid."""
     transposed: bool = False
-    """True where each input pixel becomes its own block of output pixels."""
+    """True if each input pixel becomes its own block of output pixels."""
     normalised: bool = False
-    """True where batch normalisation follows: a scale and a shift a channel instead of a bias."""
+    """True if batch normalisation follows: a scale and a shift per channel instead of a bias."""
 
     @property
     def parameters(self) -> int:
@@ -64,20 +63,20 @@ class Convolution:
 
     @property
     def flops_per_pixel(self) -> float:
-        """Floating point operations for each tomogram pixel; a multiply-add counts 2."""
+        """Floating point operations per tomogram pixel; a multiply-add counts 2."""
         taps = 1 if self.transposed else self.kernel**2
         return 2.0 * taps * self.inputs * self.outputs / self.reduction**2
 
     @property
     def reach_pixels(self) -> int:
-        """How much further than its own grid cell the layer sees, in tomogram pixels."""
+        """Distance seen beyond the layer's own grid cell, in tomogram pixels."""
         steps_each_side = (self.kernel * self.input_reduction - self.reduction) // 2
         return 0 if self.transposed else ceil(steps_each_side / self.reduction) * self.reduction
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """What a network looks like.
+    """Architecture of a network.
 
     Examples
     --------
@@ -86,67 +85,67 @@ class NetworkSettings:
     """
 
     name: str
-    """How the network is called in commands and cards."""
+    """Name of the network in commands and cards."""
     kind: Literal["unet", "stack"]
-    """unet: contracting and expanding ways with bridges; stack: EMAN2's three layers."""
+    """unet: contracting and expanding path with skip connections; stack: EMAN2's three layers."""
     description: str
     """One line for a list of networks."""
     slices: int
-    """Slices read at once; with `slices_out` - 1 more at most 9, what a tile keeps."""
+    """Input slices; with `slices_out` - 1 more at most 9, the slices stored with a tile."""
     channels: tuple[int, ...]
-    """Channels of each grid of the U-Net, the finest first, each grid half as fine as the one before;
-    kernels of the hidden layers of EMAN2's network. Multiples of 16 waste nothing of a processor's registers."""
+    """Channels of each level of the U-Net, the finest first, each level with half the resolution of the one before;
+    kernels of the hidden layers of EMAN2's network. Multiples of 16 fill a processor's registers."""
     fold: int = 1
-    """Pixels that the first convolution steps: 2 works on half the grid, for a quarter of the time a channel."""
+    """Stride of the first convolution in pixels: 2 halves the grid, for a quarter of the time per channel."""
     slices_out: int = 1
-    """Neighbouring slices segmented at once, in the middle of those read: two for the price of one."""
+    """Neighbouring slices segmented at once, in the middle of the input slices; two take as long as one."""
     clamp_sigma: float = 5.0
-    """Densities further from the mean are held there, in sigma: gold would drown all else."""
+    """Distance from the mean at which densities are clipped, in sigma, because of gold beads."""
 
     @property
     def context_slices(self) -> int:
-        """Slices needed above and below those that are segmented at once."""
+        """Input slices above and below the output slices."""
         return (self.slices - self.slices_out) // 2
 
     @property
     def stride(self) -> int:
-        """Number of which y and x of an input must be multiples, in pixels."""
+        """Input sizes in y and x must be multiples of this, in pixels."""
         return 2 if self.kind == "stack" else self.fold * 2 ** (len(self.channels) - 1)
 
     @property
     def margin_pixels(self) -> int:
-        """Pixels around an output in y and x that it depends on, rounded up to a multiple of the stride."""
+        """Receptive field around an output pixel in y and x, rounded up to a multiple of the stride."""
         reach = sum(layer.reach_pixels for layer in self.convolutions(1)) + self.stride - 1
-        reach += 2 if self.kind == "stack" else 0  # the bilinear enlargement looks one coarse pixel further
+        reach += 2 if self.kind == "stack" else 0  # bilinear upsampling reads one coarse pixel further
         return ceil(reach / self.stride) * self.stride
 
     @property
     def border_pixels(self) -> int:
-        """Pixels by which a tomogram goes on, mirrored, beyond its border in y and x; a multiple of the stride.
+        """Pixels of mirrored border added to a tomogram in y and x; a multiple of the stride, 0 for EMAN2's network.
 
-        Zeros there are what no tile shows, and what is wide is then missed along the border. EMAN2 has zeros.
+        No tile has zeros beside it, so with zeros as in EMAN2 wide features would be missed along the border.
         """
         return 0 if self.kind == "stack" else ceil(BORDER_PIXELS / self.stride) * self.stride
 
     def convolutions(self, features: int) -> tuple[Convolution, ...]:
-        """List the convolutions from the input to `features` outputs."""
+        """Return the convolutions from the input to `features` outputs."""
         return _stack_layers(features) if self.kind == "stack" else _unet_layers(self, features)
 
     def parameters(self, features: int) -> int:
-        """Count the numbers that a training finds."""
+        """Return the number of trainable parameters."""
         return sum(layer.parameters for layer in self.convolutions(features))
 
     def flops_per_pixel(self, features: int) -> float:
-        """Return the floating point operations for each voxel that is segmented; a multiply-add counts 2."""
+        """Return the floating point operations per segmented voxel; a multiply-add counts 2."""
         return sum(layer.flops_per_pixel for layer in self.convolutions(features)) / self.slices_out
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for a checkpoint, the same after a way through JSON."""
+        """Return plain values for a checkpoint, unchanged by JSON."""
         return {**asdict(self), "channels": list(self.channels)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "NetworkSettings":
-        """Read what `to_dict` wrote; keys of newer versions are passed over."""
+        """Return the settings that `to_dict` wrote; ignore keys of newer versions."""
         supported = _supported_values(cls, values)
         return cls(**{**supported, "channels": tuple(supported["channels"])})
 
@@ -188,18 +187,18 @@ def _hidden_convolution(
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What a training is asked to do."""
+    """Settings of a training."""
 
     network: str
     """Name of the network; a key of `NETWORKS`."""
     epochs: int
-    """Passes, each ended by a look at the held-out tiles."""
+    """Number of epochs; each ends with an evaluation of the validation tiles."""
     learning_rate: float
-    """Largest step of the optimizer; the U-Net's falls along a cosine, EMAN2's stays."""
+    """Largest learning rate; cosine decay for the U-Net, constant for EMAN2's network."""
     batch: int
-    """Tiles in one step."""
+    """Tiles per step."""
     seed: int = 0
-    """Start of all chance: the first weights, the order of tiles, the augmentation."""
+    """Seed of all randomness: initial weights, order of tiles, augmentation."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for a card."""
@@ -207,7 +206,7 @@ class TrainingSettings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainingSettings":
-        """Read what `to_dict` wrote; keys of newer versions are passed over."""
+        """Return the settings that `to_dict` wrote; ignore keys of newer versions."""
         return cls(**_supported_values(cls, values))
 
 
@@ -246,7 +245,7 @@ NETWORKS: dict[str, NetworkSettings] = {network.name: network for network in (_S
 
 
 def network_named(name: str) -> NetworkSettings:
-    """Return the settings of a network of the library; `default` is the default network.
+    """Return the settings of the network with this name; `default` is the default network.
 
     Raises
     ------
@@ -256,7 +255,7 @@ def network_named(name: str) -> NetworkSettings:
     settings = NETWORKS.get(DEFAULT_NETWORK if name == "default" else name)
     if settings is None:
         names = ", ".join(["default", *sorted(NETWORKS)])
-        raise TrainingError(f"There is no network called {name!r}.", f"Choose one of: {names}.")
+        raise TrainingError(f"There is no network {name!r}.", f"Choose one of: {names}.")
     return settings
 
 
@@ -267,18 +266,18 @@ _DEFAULTS = {
 
 
 def default_training(network: str, tiles: int, features: int) -> TrainingSettings:
-    """Return the usual settings to train a network.
+    """Return the default settings to train a network.
 
     Parameters
     ----------
     network : str
         Name of the network, or `default`.
     tiles : int
-        Training tiles. Many make long epochs, so the U-Net then takes fewer of them: each tile is seen as often as
-        of a few, up to `MAX_STEPS` in all, but there are at least `MIN_EPOCHS`.
+        Number of training tiles. With many tiles epochs are longer, so the U-Net gets fewer of them: each tile is
+        used as often as with few tiles, up to `MAX_STEPS` steps in all, in at least `MIN_EPOCHS` epochs.
     features : int
-        Outputs, at least 1. Several share the network's ways, so the U-Net then learns longer, up to
-        `MAX_FEATURE_FACTOR` times.
+        Number of outputs, at least 1. Several share the network's layers, so the U-Net is then trained longer, up
+        to `MAX_FEATURE_FACTOR` times.
 
     Raises
     ------
@@ -296,21 +295,21 @@ def default_training(network: str, tiles: int, features: int) -> TrainingSetting
 
 
 def steps_per_epoch(settings: TrainingSettings, positives: int, negatives: int) -> int:
-    """Return the training steps of one epoch.
+    """Return the number of training steps in one epoch.
 
     Parameters
     ----------
     settings : TrainingSettings
-        Names the network and the batch.
+        Gives the network and the batch size.
     positives, negatives : int
-        Training tiles that hold any feature, and that hold none.
+        Number of training tiles with any feature, and with none.
 
     Returns
     -------
     int
-        Steps, at least 1. `PASSES_PER_EPOCH` over the tiles but at least `MIN_EPOCH_STEPS`; for EMAN2's
-        network one pass over its rotated copies: `EMAN2_COPIES` a negative and as many in all for the
-        positives. Where one kind is missing the other sets the number.
+        At least 1. For the U-Net `PASSES_PER_EPOCH` passes over the tiles, at least `MIN_EPOCH_STEPS` steps; for
+        EMAN2's network one pass over rotated copies: `EMAN2_COPIES` per negative and as many in all for the
+        positives, or `EMAN2_COPIES` per tile if there are only positives or only negatives.
     """
     if network_named(settings.network).kind == "stack":
         copies = EMAN2_COPIES * 2 * negatives if positives and negatives else EMAN2_COPIES * (positives + negatives)

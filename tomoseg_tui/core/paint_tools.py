@@ -1,7 +1,7 @@
-"""Tools that paint a tile: each says which pixels it means. Knows masks and grey values; who keeps them is not told.
+"""Paint tools: each returns the mask of pixels that it paints. Leaves storing them to others.
 
-All masks are bool of the tile's shape (y, x), made anew; positions are (y, x) in pixels and may lie outside of the
-tile, where the mouse was dragged to: what falls outside is left out.
+All masks are new bool arrays of the tile's shape (y, x). Positions are (y, x) in pixels and may lie outside the tile,
+where the mouse was dragged to; pixels outside are left out.
 """
 
 import itertools
@@ -18,9 +18,9 @@ Pixel = tuple[int, int]
 """Row and column, from 0."""
 
 BRUSH_WIDTHS = range(1, 16)
-"""Diameters of the brush, in pixels."""
+"""Diameters of the brush, pixels."""
 LINE_WIDTHS = range(1, 32)
-"""Widths of lines, in pixels: a filled microtubule is about 18 wide at 13.6 Å/voxel."""
+"""Widths of lines, pixels: a filled microtubule is about 18 wide at 13.6 Å/voxel."""
 
 
 def brush_mask(shape_yx: Pixel, centre_yx: Pixel, width: int) -> Mask:
@@ -29,15 +29,15 @@ def brush_mask(shape_yx: Pixel, centre_yx: Pixel, width: int) -> Mask:
     Parameters
     ----------
     shape_yx : tuple of int
-        Of the tile.
+        Shape of the tile.
     centre_yx : tuple of int
-        Centre; of an even width the pixel above and to the left of it.
+        Centre; for an even width the pixel with the lower row and column of the four around it.
     width : int
         Diameter in pixels: 1 is a pixel, 2 is 2 x 2.
 
     Examples
     --------
-    >>> dab((3, 4), (1, 0), 2).astype(int)
+    >>> brush_mask((3, 4), (1, 0), 2).astype(int)
     array([[0, 0, 0, 0],
            [1, 1, 0, 0],
            [1, 1, 0, 0]])
@@ -46,27 +46,27 @@ def brush_mask(shape_yx: Pixel, centre_yx: Pixel, width: int) -> Mask:
 
 
 def polyline_mask(shape_yx: Pixel, points_yx: Sequence[Pixel], width: int) -> Mask:
-    """Return dabs along the straight lines that join some points: a drag of the mouse, a line, a poly-line."""
+    """Return discs along the straight lines that connect points: a mouse drag, a line, a polyline."""
     return _stamp_discs(shape_yx, _line_pixels(points_yx), width)
 
 
 def filament_mask(shape_yx: Pixel, start_yx: Pixel, end_yx: Pixel, width: int) -> Mask:
-    """Return a straight band that runs through two points, and on to the borders of the tile: a filament.
+    """Return a straight band through two points that extends to the borders of the tile.
 
-    Two points that are the same make a dab.
+    Two equal points give a disc.
     """
     (y0, x0), (y1, x1) = start_yx, end_yx
     length = float(np.hypot(y1 - y0, x1 - x0))
     if length == 0:
         return brush_mask(shape_yx, start_yx, width)
-    middle = 0.5 * ((width + 1) % 2)  # where a dab of even width has its centre
+    middle = 0.5 * ((width + 1) % 2)  # centre of a disc of even width
     rows, columns = np.ogrid[: shape_yx[0], : shape_yx[1]]
     distance = (rows - y0 - middle) * (x1 - x0) - (columns - x0 - middle) * (y1 - y0)
     return np.asarray(np.abs(distance) <= width / 2 * length, np.bool_)
 
 
 def polygon_mask(shape_yx: Pixel, points_yx: Sequence[Pixel]) -> Mask:
-    """Return what a closed polygon holds, its edge too; where it crosses itself, by the even-odd rule."""
+    """Return the inside of a closed polygon with its edge, by the even-odd rule where it crosses itself."""
     if not points_yx:
         return np.zeros(shape_yx, np.bool_)
     edge = polyline_mask(shape_yx, [*points_yx, points_yx[0]], 1)
@@ -81,22 +81,22 @@ def polygon_mask(shape_yx: Pixel, points_yx: Sequence[Pixel]) -> Mask:
 
 
 def fill_mask(mask: Mask, seed_yx: Pixel) -> Mask:
-    """Return the pixels around a place that an outline encloses.
+    """Return the pixels around a seed that an outline encloses.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (y, x)
-        The outline, painted already.
+        The painted outline.
     seed_yx : tuple of int
         A pixel within it.
 
     Returns
     -------
     ndarray of bool, shape (y, x)
-        What is to be painted. Nothing if the place is painted already, lies outside, or is not enclosed: the paint
-        would run out to the border of the tile.
+        The enclosed region, joined along edges of pixels. Empty if the seed is painted already or outside the tile,
+        or if the region reaches the border of the tile.
     """
-    from scipy import ndimage  # noqa: PLC0415  # a screen that only looks need not wait for it
+    from scipy import ndimage  # noqa: PLC0415  # slow to import, and few screens need it
 
     if not _is_inside(mask.shape, seed_yx) or mask[seed_yx]:
         return np.zeros_like(mask)
@@ -107,7 +107,7 @@ def fill_mask(mask: Mask, seed_yx: Pixel) -> Mask:
 
 
 def rectangle_mask(shape_yx: Pixel, corner_yx: Pixel, opposite_yx: Pixel) -> Mask:
-    """Return the rectangle between two opposite corners, both in it."""
+    """Return the rectangle between two opposite corners, including both."""
     mask = np.zeros(shape_yx, np.bool_)
     (top, bottom), (left, right) = (sorted(pair) for pair in zip(corner_yx, opposite_yx, strict=True))
     mask[max(top, 0) : max(bottom + 1, 0), max(left, 0) : max(right + 1, 0)] = True
@@ -117,25 +117,25 @@ def rectangle_mask(shape_yx: Pixel, corner_yx: Pixel, opposite_yx: Pixel) -> Mas
 def magic_wand_mask(
     grey: NDArray[np.float32], seed_yx: Pixel, *, tolerance: float, radius: float, smoothing: float = 1.0
 ) -> Mask:
-    """Return the region around a seed that has about its grey value.
+    """Return the region around a seed with similar grey values.
 
     Parameters
     ----------
     grey : ndarray of float32, shape (y, x)
         Densities in sigmas of the tomogram.
     seed_yx : tuple of int
-        Where the region begins.
+        A pixel of the region.
     tolerance : float
-        Grey values that differ from the seed's by at most this belong to it, sigmas.
+        Largest difference from the grey value at the seed, sigmas.
     radius : float
-        The region ends at this distance from the seed, pixels.
+        Largest distance from the seed, pixels.
     smoothing : float
-        Sigma of a Gaussian that both are looked at through, pixels; 0 for none.
+        Sigma of a Gaussian applied to the grey values first, pixels; 0 for none.
 
     Returns
     -------
     ndarray of bool, shape (y, x)
-        In one piece, joined along edges of pixels; it holds the seed. Nothing for a seed outside.
+        One region with the seed, joined along edges of pixels. Empty for a seed outside the tile.
     """
     from scipy import ndimage  # noqa: PLC0415
 
@@ -150,31 +150,31 @@ def magic_wand_mask(
 
 
 def dilate(mask: Mask, radius: float) -> Mask:
-    """Return a mask with all pixels that lie within so many pixels of it."""
+    """Return the pixels within a radius in pixels of a mask, with the mask."""
     from scipy import ndimage  # noqa: PLC0415
 
     return np.asarray(ndimage.distance_transform_edt(~mask) <= radius, np.bool_) if mask.any() else mask.copy()
 
 
 def erode(mask: Mask, radius: float) -> Mask:
-    """Return a mask without the pixels within so many pixels of what is outside; the tile's border does not count."""
+    """Return a mask without the pixels within a radius in pixels of its outside; the tile's border does not count."""
     return ~dilate(~mask, radius)
 
 
 def interpolate_masks(lower: Mask, upper: Mask, fraction: float) -> Mask:
-    """Return a mask between two others, by the distance to their edges.
+    """Interpolate between two masks by the distance to their edges.
 
     Parameters
     ----------
     lower, upper : ndarray of bool, shape (y, x)
-        Masks of one place in two slices.
+        Masks of the same tile position in two slices.
     fraction : float
-        0 gives the lower one, 1 the upper one.
+        0 gives the lower mask, 1 the upper.
 
     Notes
     -----
-    Signed distances to the two edges are averaged, and what is negative is inside. An empty mask has no edge: the
-    other one then shrinks towards it, and is gone there.
+    The result is where the weighted mean of the signed distances to the two edges is negative. If one mask is empty,
+    the other shrinks towards it.
     """
     if not lower.any() or not upper.any():
         mask, cutoff = (upper, 1 - fraction) if upper.any() else (lower, fraction)
@@ -185,23 +185,15 @@ def interpolate_masks(lower: Mask, upper: Mask, fraction: float) -> Mask:
 
 
 def threshold_mask(probabilities: NDArray[np.float32], threshold: float) -> Mask:
-    """Return where a network sees the feature, as a start.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float32, shape (y, x)
-        Probabilities, 0 to 1.
-    threshold : float
-        The card's, or another.
-    """
+    """Return where probabilities (y, x), 0 to 1, exceed a threshold."""
     return np.asarray(probabilities > threshold, np.bool_)
 
 
 def replace_feature_pixels(layer: Layer, mask: Mask) -> Layer:
-    """Return a layer that has the feature where the mask has it, and nowhere else; what is ignored stays so.
+    """Return a layer whose feature pixels are replaced by a mask; ignored pixels stay ignored.
 
-    For what comes as a whole: another slice's mask, one between two slices, the network's opinion. A pixel that was
-    the feature before, and is not by the mask, has not been looked at.
+    For whole masks: that of another slice, an interpolated one, or a network's prediction. Former feature pixels
+    outside the mask become unlabelled.
     """
     cleared = np.where(layer == FEATURE, UNLABELLED, layer)
     return np.where(mask & (layer != IGNORED), FEATURE, cleared).astype(np.uint8)
@@ -217,7 +209,7 @@ def _disc(width: int) -> Mask:
 
 
 def _stamp_discs(shape_yx: Pixel, points_yx: Sequence[Pixel], width: int) -> Mask:
-    """Return dabs at all points: on a canvas wide enough for them, of which the tile is cut out."""
+    """Return discs at all points, cut at the borders of the tile."""
     mask, disc = np.zeros(shape_yx, np.bool_), _disc(width)
     for y, x in points_yx:
         top, left = y - (width - 1) // 2, x - (width - 1) // 2
@@ -229,7 +221,7 @@ def _stamp_discs(shape_yx: Pixel, points_yx: Sequence[Pixel], width: int) -> Mas
 
 
 def _line_pixels(points_yx: Sequence[Pixel]) -> list[Pixel]:
-    """Return all pixels of the straight lines between points, in their order."""
+    """Return all pixels of the straight lines between points, in order."""
     path = list(points_yx[:1])
     for (y0, x0), (y1, x1) in itertools.pairwise(points_yx):
         steps = max(abs(y1 - y0), abs(x1 - x0))
@@ -241,14 +233,14 @@ def _line_pixels(points_yx: Sequence[Pixel]) -> list[Pixel]:
 
 
 def _rounded_quotient(number: int, divisor: int) -> int:
-    """Return the quotient rounded to the nearest whole number, halves upwards."""
+    """Return the quotient rounded to the nearest integer, halves up."""
     return (2 * number + divisor) // (2 * divisor)
 
 
 def _signed_distance(mask: Mask) -> NDArray[np.float64]:
     """Return the distance of each pixel to the nearest one on the other side of the edge, negative inside.
 
-    Beyond the border of the tile nothing is known, so a mask that fills it is deep everywhere.
+    A mask that fills the tile has no edge; its distance is the tile's longer side everywhere.
     """
     from scipy import ndimage  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""Gaussian smoothing as EMAN2 defines it, exp(-f^2 / c^2), done in space so that it needs no whole volume.
+"""Gaussian smoothing as EMAN2 defines it, exp(-f^2 / c^2), computed in real space without the whole volume in memory.
 
-A fine filter is a separable row of taps, for which a piece needs a halo; a coarse one is made on a
-small copy of the volume, and interpolated back. Volumes are periodic, as for a Fourier transform.
+A fine filter is a separable row of weights (taps), for which a block needs a halo. A coarse filter is computed on a
+small copy of the volume and interpolated back. Volumes are periodic, as in a Fourier transform.
 """
 
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ def gaussian_taps(cutoff: float) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, odd length
-        Symmetric, with the sum 1; four standard deviations and at least 4 voxels to each side.
+        Symmetric, with sum 1; at least four standard deviations and 4 voxels to each side.
 
     Notes
     -----
-    The inverse Fourier transform of the filter, cut off: near the highest frequency, 0.5, a sampled
-    Gaussian would let too much through.
+    The weights are the truncated inverse Fourier transform of the filter: a sampled Gaussian would pass too much
+    near the highest frequency, 0.5.
 
     Examples
     --------
@@ -53,23 +53,23 @@ def gaussian_taps(cutoff: float) -> NDArray[np.float64]:
 def smooth(
     values: FloatArray, taps_zyx: tuple[NDArray[np.float64], ...], inside: tuple[slice, ...] = (slice(None),) * 3
 ) -> FloatArray:
-    """Smooth along each axis by its taps; after its end an axis begins again.
+    """Smooth along each axis with its taps; axes are periodic.
 
     Parameters
     ----------
     values : ndarray of float32, shape (z, y, x)
-        Left unchanged; returned as it is if no taps do anything.
+        Left unchanged; returned itself, or as a view, if no taps change it.
     taps_zyx : tuple of ndarray of float64
-        Weights along z, y and x, odd in length; a single 1 for none.
+        Weights along z, y and x, odd in length; a single 1 for no smoothing.
     inside : tuple of slice, optional
-        What to keep. Cut off along each axis as soon as that is done, which saves work on the others.
+        Region (z, y, x) to return. Each axis is cut as soon as it is smoothed, which saves work on the others.
 
     Returns
     -------
-    ndarray of float32
-        The part of the smoothed values that is kept.
+    ndarray of float32, shape (z, y, x)
+        The smoothed values within `inside`.
     """
-    from scipy import ndimage  # noqa: PLC0415  # a tenth of a second that screens which never filter need not wait
+    from scipy import ndimage  # noqa: PLC0415  # takes a tenth of a second, and few screens filter
 
     for axis, (taps, window) in enumerate(zip(taps_zyx, inside, strict=True)):
         if taps.size > 1:
@@ -79,21 +79,21 @@ def smooth(
 
 
 def block_sums(values: NDArray[Any], corner_zyx: Zyx, factors_zyx: Zyx) -> NDArray[np.float64]:
-    """Sum the voxels of a piece that lie in one block of a coarser grid.
+    """Sum the voxels of a region over the blocks of a coarser grid.
 
     Parameters
     ----------
     values : ndarray, shape (z, y, x)
-        The piece. Left unchanged.
+        The region. Left unchanged.
     corner_zyx : tuple of int
-        Where in the volume it begins; need not be the edge of a block.
+        First voxel of the region in the volume; need not be the corner of a block.
     factors_zyx : tuple of int
         Voxels of a block along each axis.
 
     Returns
     -------
-    ndarray of float64
-        For the blocks that the piece touches, the first at corner // factor.
+    ndarray of float64, shape (z, y, x)
+        One sum for each block that the region touches; the first block is corner // factor.
     """
     sums: NDArray[Any] = values
     for axis in (2, 1, 0):
@@ -105,18 +105,18 @@ def block_sums(values: NDArray[Any], corner_zyx: Zyx, factors_zyx: Zyx) -> NDArr
 
 @dataclass(frozen=True, eq=False)
 class CoarseVolume:
-    """A volume at a coarser grid, with the factors by which each axis shrank."""
+    """A volume on a coarser grid."""
 
     values: FloatArray
-    """Shape (z, y, x): means over blocks; the last block of an axis may be cut off by the volume's end."""
+    """Shape (z, y, x): means over blocks; the last block of an axis may be smaller."""
     factors_zyx: Zyx
     """Voxels of a block along each axis."""
 
     def smoothed(self, sigma_voxels: float) -> "CoarseVolume":
-        """Return it smoothed so that it, read by `region`, is the volume smoothed by a Gaussian.
+        """Return a copy from which `region` reads the volume smoothed by a Gaussian.
 
-        Taking means over blocks and interpolating smooth already: a block of f voxels has the variance
-        (f^2 - 1) / 12, interpolation (f^2 - 1) / 6, and that much less is added.
+        Block means and interpolation already smooth: with blocks of f voxels by variances of (f^2 - 1) / 12 and
+        (f^2 - 1) / 6. These are subtracted from the variance of the Gaussian.
         """
         variances = [sigma_voxels**2 - (factor**2 - 1) / 4 for factor in self.factors_zyx]
         taps = tuple(
@@ -126,7 +126,7 @@ class CoarseVolume:
         return CoarseVolume(smooth(self.values, taps), self.factors_zyx)
 
     def region(self, corner_zyx: Zyx, shape_zyx: Zyx) -> FloatArray:
-        """Return a region (z, y, x) of the volume, interpolated linearly between the centres of blocks."""
+        """Return a region (z, y, x) of the volume, interpolated linearly between block centres."""
         values = self.values
         for axis in range(3):
             values = _interpolate_axis(values, axis, self.factors_zyx[axis], corner_zyx[axis], shape_zyx[axis])
@@ -134,14 +134,14 @@ class CoarseVolume:
 
 
 def _taps_for_variance(variance: float) -> NDArray[np.float64]:
-    """Return the taps of a Gaussian of a variance in voxels^2; a single 1 for none."""
+    """Return the taps of a Gaussian with a variance in voxels^2; a single 1 for a variance of 0 or less."""
     if variance <= 0:
         return np.ones(1)
-    return gaussian_taps(gaussian_sigma(float(np.sqrt(variance))))  # sigma and cutoff swap by one formula
+    return gaussian_taps(gaussian_sigma(float(np.sqrt(variance))))  # gaussian_sigma is its own inverse
 
 
 def _interpolate_axis(values: FloatArray, axis: int, factor: int, start: int, length: int) -> FloatArray:
-    """Interpolate linearly along one axis, from blocks to voxels start .. start + length - 1."""
+    """Interpolate linearly along one axis, from block centres to voxels start .. start + length - 1."""
     if factor == 1:
         return values[(slice(None),) * axis + (slice(start, start + length),)]
     positions = (np.arange(start, start + length) + 0.5) / factor - 0.5
@@ -154,7 +154,7 @@ def _interpolate_axis(values: FloatArray, axis: int, factor: int, start: int, le
 
 @final
 class BlockSums:
-    """Sums over the blocks of a coarser grid, gathered piece by piece."""
+    """Sums over the blocks of a coarser grid, added up region by region."""
 
     def __init__(self, shape_zyx: Zyx, factors_zyx: Zyx) -> None:
         blocks = [-(-length // factor) for length, factor in zip(shape_zyx, factors_zyx, strict=True)]
@@ -163,7 +163,7 @@ class BlockSums:
         self._voxels = np.zeros(blocks)
 
     def add(self, values: FloatArray, corner_zyx: Zyx) -> None:
-        """Add a piece (z, y, x) that begins at a corner; together the pieces cover each voxel once."""
+        """Add a region (z, y, x) with its corner; together the regions must cover each voxel once."""
         sums = block_sums(values, corner_zyx, self.factors_zyx)
         window = tuple(
             slice(corner // factor, corner // factor + length)

@@ -1,4 +1,4 @@
-"""Mean and sigma of a volume, from bands of slices, so that large volumes take seconds."""
+"""Mean and sigma of a volume from a sample of its rows, so that large volumes take seconds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,30 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_VOXELS = 2**26
-"""Voxels that are looked at; 64 million are read in about a second and fix sigma to 1e-4."""
+"""Voxels in the sample; 64 million take about a second to read and give sigma to 1e-4."""
 MAX_SLICES = 32
-"""Slices over which the sample is spread."""
+"""Most slices in the sample."""
 
 Region = tuple[tuple[int, int, int], tuple[int, int, int]]
 """Corner and shape, each (z, y, x)."""
 
 
 class RegionReader(Protocol):
-    """Whatever hands out a part of a volume."""
+    """A volume that is read region by region."""
 
     def read_region(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[np.generic]:
-        """Return the densities of a part, shape (z, y, x)."""
+        """Return the densities of a region, shape (z, y, x)."""
         ...
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a sample of densities says of a volume."""
+    """Statistics of a sample of densities."""
 
     count: int
-    """Finite densities seen."""
+    """Finite densities in the sample."""
     non_finite: int
-    """NaN and infinite ones seen."""
+    """NaN and infinite densities in the sample."""
     mean: float
     deviation: float
     """Standard deviation, 0 for a flat sample."""
@@ -40,7 +40,7 @@ class Statistics:
 
     @property
     def is_flat(self) -> bool:
-        """True if all densities seen are the same."""
+        """True if all finite densities in the sample are equal."""
         return not self.deviation > 0
 
     @property
@@ -50,14 +50,14 @@ class Statistics:
 
 
 def sample_bands(shape_zyx: tuple[int, int, int], *, budget: int | None = SAMPLE_VOXELS) -> list[Region]:
-    """Return the bands of rows to look at: all of a small volume, a spread sample of a large one.
+    """Return the bands of rows to sample: all rows of a small volume, a spread selection of a large one.
 
     Parameters
     ----------
     shape_zyx : tuple of int
         Shape of the volume.
     budget : int or None
-        Voxels to look at, about; None for all.
+        Approximate number of voxels to sample; None for all.
     """
     nz, ny, nx = shape_zyx
     if budget is None or nz * ny * nx <= budget:
@@ -73,16 +73,18 @@ def sample_bands(shape_zyx: tuple[int, int, int], *, budget: int | None = SAMPLE
 
 
 def measure_statistics(volume: RegionReader, bands: Iterable[Region], *, min_count: int | None = None) -> Statistics:
-    """Return mean, sigma and extremes of bands of a volume, in float64; NaN and infinity are counted and left out.
+    """Return mean, sigma and extremes of bands of a volume, computed in float64.
+
+    NaN and infinity are counted and left out.
 
     Parameters
     ----------
-    volume : Regions
-        Hands out densities of any real type.
-    bands : iterable of (corner, shape)
-        What to look at, shape (1, y, x) each.
+    volume : RegionReader
+        Densities of any real type.
+    bands : iterable of (corner_zyx, shape_zyx)
+        Regions to read, shape (1, y, x) each.
     min_count : int or None
-        Finite densities after which looking ends.
+        Number of finite densities after which reading stops.
     """
     count = non_finite = 0
     mean = sum_squares = 0.0
@@ -102,7 +104,7 @@ def measure_statistics(volume: RegionReader, bands: Iterable[Region], *, min_cou
 def _merge_moments(
     count: int, mean: float, sum_squares: float, values: NDArray[np.float64]
 ) -> tuple[int, float, float]:
-    """Join running sums with those of a band (Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
+    """Merge running moments with those of a band (Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
     band_mean = float(values.mean())
     band_sum_squares = float(((values - band_mean) ** 2).sum())
     total = count + values.size

@@ -1,4 +1,4 @@
-"""A tile: a place in a tomogram, and the state of each feature on it. Files are project's business."""
+"""A tile: a square in one slice of a tomogram, and the state of each feature on it. Leaves files to `project`."""
 
 import re
 from collections.abc import Mapping
@@ -9,23 +9,23 @@ from tomoseg_tui.core.names import ANY_FEATURE
 from tomoseg_tui.errors import ProjectError
 
 DEFAULT_TILE_SIZE = 64
-"""Edge in pixels; EMAN2's, and wide enough to show what a feature is."""
+"""Edge in pixels; EMAN2's, and large enough to recognise a feature."""
 TILE_MULTIPLE = 16
-"""Edges are multiples of this, since networks halve a tile up to four times."""
+"""Edges are multiples of this, because networks halve a tile up to four times."""
 
 _ID_PATTERN = re.compile(r"(?P<tomogram>[^:]+):(?P<x>-?\d+),(?P<y>-?\d+),(?P<z>-?\d+)(?::(?P<size>\d+))?")
 _FOLDER_PATTERN = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)")
 
 
 class FeatureState(StrEnum):
-    """What is known of one feature on one tile."""
+    """State of one feature on one tile."""
 
     WANTED = "wanted"
     """Placed as positive, not annotated yet."""
     ANNOTATED = "annotated"
-    """Somebody has said where it is."""
+    """Annotated by a person or an import."""
     NONE_HERE = "none here"
-    """The tile holds none of it: a negative."""
+    """The tile contains none of the feature: a negative."""
 
     @property
     def is_positive(self) -> bool:
@@ -35,7 +35,7 @@ class FeatureState(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class TileLocation:
-    """Where a tile lies: x - size/2 .. x + size/2 - 1, likewise y, in the one slice z."""
+    """Position of a tile: pixels x - size/2 .. x + size/2 - 1, the same in y, in the one slice z."""
 
     tomogram: str
     """The version on which the tile was placed."""
@@ -49,10 +49,10 @@ class TileLocation:
     """Edge in pixels, a multiple of 16."""
 
     def __post_init__(self) -> None:
-        """Refuse a size that no network can take."""
+        """Reject a size that networks cannot use."""
         if self.size <= 0 or self.size % TILE_MULTIPLE:
             raise ProjectError(
-                f"A tile cannot be {self.size} pixels wide.", f"Take a multiple of {TILE_MULTIPLE}, as --size 64."
+                f"A tile cannot be {self.size} pixels wide.", f"Use a multiple of {TILE_MULTIPLE}, such as --size 64."
             )
 
     @property
@@ -71,32 +71,32 @@ class TileLocation:
         return (self.z, self.y - self.size // 2, self.x - self.size // 2)
 
     def is_centred_in(self, shape_zyx: tuple[int, int, int]) -> bool:
-        """Tell whether the centre is a voxel of the volume."""
+        """Return whether the centre is a voxel of the volume."""
         return all(
             0 <= coordinate < length for coordinate, length in zip((self.z, self.y, self.x), shape_zyx, strict=True)
         )
 
     def exceeds(self, shape_zyx: tuple[int, int, int]) -> bool:
-        """Tell whether a part of the tile lies outside the volume."""
+        """Return whether part of the tile lies outside the volume in y or x."""
         _, top, left = self.corner_zyx
         return top < 0 or left < 0 or top + self.size > shape_zyx[1] or left + self.size > shape_zyx[2]
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A place and what is known of each feature on it."""
+    """A tile and the state of each feature on it."""
 
     location: TileLocation
     states: Mapping[str, FeatureState]
-    """State by feature; the key ``*`` says that the tile holds none of any feature without a state of its own."""
+    """State by feature; the key ``*`` applies to all features without a state of their own."""
 
     def state_of(self, feature: str) -> FeatureState | None:
-        """Return the feature's own state, else what ``*`` says of all, else None."""
+        """Return the feature's own state, else the state of ``*``, else None."""
         return self.states.get(feature, self.states.get(ANY_FEATURE))
 
 
 def parse_tile_id(tile_id: str) -> TileLocation:
-    """Return the place that an id names; a missing size is the usual one.
+    """Return the location for a tile id; a missing size is `DEFAULT_TILE_SIZE`.
 
     Raises
     ------
@@ -105,13 +105,15 @@ def parse_tile_id(tile_id: str) -> TileLocation:
     """
     match = _ID_PATTERN.fullmatch(tile_id)
     if not match:
-        raise ProjectError(f"{tile_id!r} is no tile.", "Name tiles as `tomoseg tiles list` does: TOMOGRAM:X,Y,Z:SIZE.")
+        raise ProjectError(
+            f"{tile_id!r} is not a tile id.", "Write tile ids as `tomoseg tiles list` does: TOMOGRAM:X,Y,Z:SIZE."
+        )
     x, y, z = (int(match[axis]) for axis in "xyz")
     return TileLocation(match["tomogram"], z, y, x, int(match["size"] or DEFAULT_TILE_SIZE))
 
 
 def location_from_folder(tomogram: str, folder_name: str) -> TileLocation | None:
-    """Return the place that a tile's folder names, None for any other folder."""
+    """Return the location for the name of a tile's folder, None for any other folder."""
     match = _FOLDER_PATTERN.fullmatch(folder_name)
     if not match:
         return None

@@ -342,9 +342,9 @@ def test_densities_in_another_order_are_refused(
     ("change", "words"),
     [
         (lambda images: images[:, :, ::-1], "came back mirrored in x"),
-        (lambda images: images[:, ::-1, ::-1], "came back turned by 180 degrees"),
-        (lambda images: images.swapaxes(1, 2), "came back with x and y exchanged"),
-        (lambda images: np.random.default_rng(1).normal(size=images.shape), "are not those of the tiles"),
+        (lambda images: images[:, ::-1, ::-1], "came back rotated by 180 degrees"),
+        (lambda images: images.swapaxes(1, 2), "came back with x and y swapped"),
+        (lambda images: np.random.default_rng(1).normal(size=images.shape), "do not match their tiles"),
     ],
 )
 def test_densities_that_came_back_otherwise_are_refused(

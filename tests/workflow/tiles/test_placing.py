@@ -77,9 +77,9 @@ def test_the_star_means_none_here_for_every_feature_without_a_word_of_its_own(ce
 def test_the_star_cannot_be_wanted_nor_be_a_features_name(cell: Project) -> None:
     with pytest.raises(UsageError, match="must be negative"):
         wanted(feature="*")
-    with pytest.raises(ProjectError, match="meaning of its own"):
+    with pytest.raises(ProjectError, match="it is reserved"):
         wanted(feature="ignore")
-    with pytest.raises(ProjectError, match="meaning of its own"):
+    with pytest.raises(ProjectError, match="it is reserved"):
         catalog.add_feature(cell, "*")
 
 
@@ -108,7 +108,7 @@ def test_an_id_names_the_place_and_64_is_understood_where_no_size_is_said() -> N
     assert parse_tile_id("cell__bin2:10,20,3:32") == TileLocation("cell__bin2", 3, 20, 10, 32)
     assert parse_tile_id("cell:10,20,3") == TileLocation("cell", 3, 20, 10, 64)
     for odd in ("cell", "cell:1,2", "cell:1,2,3:", "cell:a,2,3:64", ":1,2,3:64"):
-        with pytest.raises(ProjectError, match="is no tile"):
+        with pytest.raises(ProjectError, match="is not a tile id"):
             parse_tile_id(odd)
 
 

@@ -37,7 +37,7 @@ _UNDO_STEPS: Mapping[str, tuple[int, int, int]] = {
     AS_EXPORTED: (1, 1, 1),
     FLIPPED_Y: (1, -1, 1),
     "mirrored in x": (1, 1, -1),
-    "turned by 180 degrees": (1, -1, -1),
+    "rotated by 180 degrees": (1, -1, -1),
     "with its slices in reverse order": (-1, 1, 1),
     "flipped in y and with its slices in reverse order": (-1, -1, 1),
 }
