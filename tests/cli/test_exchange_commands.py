@@ -238,7 +238,7 @@ def test_a_folder_of_pngs_is_a_stack(door: Door, refused: Callable[..., str], ti
     ("words", "said"),
     [
         (("--map", "#ff00=tube"), "--map #ff00=tube is not understood"),
-        (("--manifest", "lost.tiles.json"), "lost.tiles.json is no manifest"),
+        (("--manifest", "lost.tiles.json"), "lost.tiles.json is not a manifest"),
         (("--tomogram", "cell", "--manifest", "lost.tiles.json"), "manifest says which tiles"),
         (("--tomogram", "cell", "--feature", "tube", "--tiles", FIRST), "named twice"),
     ],

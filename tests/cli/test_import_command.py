@@ -107,18 +107,18 @@ def _hdf_of_somebody_else(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "said", "advised"),
     [
-        (_ends_early, "cut.mrc ends early", "Copy it again"),
-        (_promises_more, "promise.mrc ends early", "Copy it again"),
+        (_ends_early, "cut.mrc is truncated", "Copy the file from its source again"),
+        (_promises_more, "promise.mrc is truncated", "Copy the file from its source again"),
         (_only_nan, "all is NaN", "Export it again"),
         (_one_image, "one image, not a volume", "tomogram"),
         (_text, "is a text file", "MRC"),
-        (_empty, "is empty", "Copy it again"),
+        (_empty, "is empty", "Copy the file from its source again"),
         (_folder, "is a folder", "Name the files in it"),
         (_picture, "slice.png", "MRC"),
         (_missing, "does not exist", "Check the name"),
         (_voxel_size_0, "voxel size 0", "--voxel-size"),
         (_voxel_size_1, "voxel size 1", "--voxel-size 1 if it really is 1"),
-        (_cut_archive, "cut archive", "Copy it again"),
+        (_cut_archive, "truncated archive", "Copy the file from its source again"),
         (_hdf_of_somebody_else, "data.hdf", ""),
     ],
 )

@@ -1,4 +1,4 @@
-"""Places and volumes for tests of the room io."""
+"""Folders and volumes for the tests of io."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from tomoseg_tui.core.grid import VoxelGrid
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all examples of a law, which write their file anew."""
+    """Return one folder for all examples of a property test; each writes its file anew."""
     return tmp_path_factory.mktemp("io")
 
 
 @pytest.fixture(scope="session")
 def ramp() -> NDArray[np.int16]:
-    """Numbers that all differ, of three unequal lengths, so that no two axes can be confused."""
+    """Return numbers that all differ, with three unequal lengths, so that no two axes can be confused."""
     return np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7) - 100
 
 

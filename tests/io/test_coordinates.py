@@ -1,4 +1,4 @@
-"""Tables of tiles, well and badly written."""
+"""Tables of tiles, valid and invalid."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ def fault_of(folder: Path, text: str) -> str:
     return caught.value.fault
 
 
-def test_the_sample_has_as_many_tiles_as_it_says() -> None:
+def test_the_sample_has_the_documented_number_of_tiles() -> None:
     rows = read_tile_rows(SAMPLE)
     signs = [(row.feature, row.kind) for row in rows]
     assert {sign: signs.count(sign) for sign in signs} == {
@@ -39,7 +39,7 @@ def test_the_sample_has_as_many_tiles_as_it_says() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_columns_stand_in_any_order_with_blanks_and_empty_lines(tmp_path: Path, encoding: str, ending: str) -> None:
+def test_columns_have_any_order_with_spaces_and_empty_lines(tmp_path: Path, encoding: str, ending: str) -> None:
     text = "\n kind, z ,y,x,size,feature,tomogram\n\n negative , 3,2.0,1., 64 ,*,  a \n,,,,,,\npositive,3,2,1,,m,b\n"
     assert rows_of(tmp_path, text.replace("\n", ending), encoding) == [
         TileRow(4, "a", 1, 2, 3, "*", "negative", 64),
@@ -48,19 +48,19 @@ def test_columns_stand_in_any_order_with_blanks_and_empty_lines(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("number", ["12.5", "abc", "", "nan", "1e3", "1_0", "0x10", "99999999999"])
-def test_a_place_that_is_no_whole_number_is_named_by_line_and_column(tmp_path: Path, number: str) -> None:
+def test_a_coordinate_that_is_not_an_integer_is_named_by_line_and_column(tmp_path: Path, number: str) -> None:
     fault = fault_of(tmp_path, f"{HEADER}a,1,1,1,m,positive\na,1,{number},1,m,positive\n")
     assert "line 3, column y" in fault
     assert repr(number) in fault
 
 
-def test_a_kind_that_is_neither_is_named(tmp_path: Path) -> None:
+def test_an_unknown_kind_is_named(tmp_path: Path) -> None:
     fault = fault_of(tmp_path, f"{HEADER}a,1,1,1,m,maybe\n")
     assert "line 2, column kind: expected positive or negative, received 'maybe'" in fault
 
 
 @pytest.mark.parametrize(("line", "column"), [(",1,1,1,m,positive", "tomogram"), ("a,1,1,1, ,positive", "feature")])
-def test_a_name_that_is_missing_is_named(tmp_path: Path, line: str, column: str) -> None:
+def test_a_missing_name_is_named(tmp_path: Path, line: str, column: str) -> None:
     assert f"column {column}" in fault_of(tmp_path, HEADER + line)
 
 
@@ -72,29 +72,29 @@ def test_a_line_of_another_length_is_refused(tmp_path: Path, line: str) -> None:
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("tomogram,x,y,feature,kind", "lacks z"),
-        ("tomogram;x;y;z;feature;kind", "lacks tomogram"),
+        ("tomogram,x,y,feature,kind", "has no z"),
+        ("tomogram;x;y;z;feature;kind", "has no tomogram"),
         ("tomogram,x,y,z,feature,kind,colour", "'colour'"),
         ("tomogram,x,y,z,feature,kind,x", "'x'"),
         ("", "empty"),
     ],
 )
-def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, header: str, words: str) -> None:
+def test_a_header_with_other_columns_is_refused(tmp_path: Path, header: str, words: str) -> None:
     assert words in fault_of(tmp_path, header + "\n")
 
 
-def test_a_quotation_mark_that_is_left_open_is_refused(tmp_path: Path) -> None:
+def test_an_open_quotation_mark_is_refused(tmp_path: Path) -> None:
     assert "line 2" in fault_of(tmp_path, f'{HEADER}"a,1,1,1,m,positive\n')
 
 
-def test_a_file_that_is_no_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_file_not_in_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "tiles.csv"
     path.write_bytes(HEADER.encode() + b"\xe4,1,1,1,m,positive\n")
     with pytest.raises(ProjectError, match="line 2"):
         read_tile_rows(path)
 
 
-def test_a_file_that_is_missing_or_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_missing_table_or_a_folder_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(ProjectError, match=str(path)):
             read_tile_rows(path)
@@ -110,7 +110,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(content=st.binary(max_size=200), with_header=st.booleans())
-def test_random_bytes_cause_only_faults_in_words(folder: Path, content: bytes, with_header: bool) -> None:  # noqa: FBT001
+def test_random_bytes_cause_only_clear_errors(folder: Path, content: bytes, with_header: bool) -> None:  # noqa: FBT001
     path = folder / "random.csv"
     path.write_bytes(HEADER.encode() * with_header + content)
     try:

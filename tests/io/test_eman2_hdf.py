@@ -1,4 +1,4 @@
-"""EMAN2's HDF5 files: ours, and ones built entry by entry as EMAN2 lays them out."""
+"""EMAN2's HDF5 files: written by this program, and built entry by entry as by EMAN2."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ FLOATS = st.floats(-1e6, 1e6, width=32)
 
 
 def eman_file(path: Path, images: list[NDArray[Any]], **attributes: float) -> Path:
-    """Write what EMAN2 would, without the writer under test."""
+    """Write a file as EMAN2 does, without the writer under test."""
     with h5py.File(path, "w") as file:
         group = file.create_group("MDF/images")
         group.attrs["imageid_max"] = np.array([len(images) - 1], np.int32)
@@ -42,7 +42,7 @@ def eman_file(path: Path, images: list[NDArray[Any]], **attributes: float) -> Pa
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), shape=SHAPES)
-def test_a_volume_that_is_written_is_read(folder: Path, data: st.DataObject, shape: tuple[int, int, int]) -> None:
+def test_a_written_volume_is_read(folder: Path, data: st.DataObject, shape: tuple[int, int, int]) -> None:
     values = data.draw(arrays(np.float32, shape))
     origin = data.draw(st.tuples(FLOATS, FLOATS, FLOATS))
     grid = VoxelGrid(
@@ -60,7 +60,7 @@ def test_a_volume_that_is_written_is_read(folder: Path, data: st.DataObject, sha
 
 
 @pytest.mark.parametrize("stored", ["u1", "i1", "u2", "i2", "f4", ">f4", "i4"])
-def test_any_stored_type_is_read_as_it_is(tmp_path: Path, ramp: NDArray[np.int16], stored: str) -> None:
+def test_any_stored_type_is_read_unchanged(tmp_path: Path, ramp: NDArray[np.int16], stored: str) -> None:
     values = ramp.astype(stored)
     with Eman2Volume(eman_file(tmp_path / "a.hdf", [values], apix_x=13.48)) as reader:
         read = reader.read_slices(0, 5)
@@ -89,15 +89,15 @@ def test_bit_reduced_densities_are_scaled_back_in_any_region(
         assert reader.kind == f"EMAN2 HDF5, {bits}-bit reduced"
 
 
-def test_integers_survive_eight_bits_exactly(tmp_path: Path) -> None:
-    """EMAN2 keeps whole numbers that fit as min .. min + 255; 255 levels then stand for steps of 1."""
+def test_integers_are_exact_in_eight_bits(tmp_path: Path) -> None:
+    """EMAN2 stores integers with at most 256 values as min .. min + 255, so each of the 255 steps is 1."""
     raw = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     path = eman_file(tmp_path / "a.hdf", [raw], stored_renderbits=8, stored_rendermin=-100.0, stored_rendermax=155.0)
     with Eman2Volume(path) as reader:
         np.testing.assert_array_equal(reader.read_slices(0, 4), raw.astype(np.float32) - 100)
 
 
-def test_zero_bits_mean_that_densities_are_not_scaled(tmp_path: Path, ramp: NDArray[np.int16]) -> None:
+def test_with_zero_bits_densities_are_not_scaled(tmp_path: Path, ramp: NDArray[np.int16]) -> None:
     values = ramp.astype(np.float32)
     path = eman_file(tmp_path / "a.hdf", [values], stored_renderbits=0, stored_rendermin=0.0, stored_rendermax=1.0)
     with Eman2Volume(path) as reader:
@@ -113,12 +113,12 @@ def test_compressed_chunks_are_read_by_region(tmp_path: Path) -> None:
         np.testing.assert_array_equal(reader.read_region((3, 5, 7), (9, 11, 13)), values[3:12, 5:16, 7:20])
 
 
-def test_a_file_without_apix_does_not_say_the_voxel_size(tmp_path: Path) -> None:
+def test_without_apix_the_voxel_size_is_unknown(tmp_path: Path) -> None:
     with Eman2Volume(eman_file(tmp_path / "a.hdf", [np.zeros((2, 3, 4), np.float32)])) as reader:
         assert reader.grid.voxel_size_angstrom == 0
 
 
-def test_voxels_that_are_not_cubes_are_reported(tmp_path: Path) -> None:
+def test_anisotropic_voxels_are_reported(tmp_path: Path) -> None:
     path = eman_file(tmp_path / "a.hdf", [np.zeros((2, 3, 4), np.float32)], apix_x=10.0, apix_y=10.0, apix_z=12.0)
     with Eman2Volume(path) as reader:
         assert "10 x 10 x 12" in reader.warnings[0]
@@ -131,7 +131,7 @@ def test_further_volumes_are_reported(tmp_path: Path) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(data=st.data(), shape=st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7)))
-def test_a_stack_that_is_written_is_read(folder: Path, data: st.DataObject, shape: tuple[int, int, int]) -> None:
+def test_a_written_stack_is_read(folder: Path, data: st.DataObject, shape: tuple[int, int, int]) -> None:
     images = data.draw(arrays(np.float32, shape))
     write_image_stack(folder / "stack.hdf", images, voxel_size_angstrom=10.0)
     np.testing.assert_array_equal(read_image_stack(folder / "stack.hdf"), images)
@@ -147,13 +147,13 @@ def test_a_volume_is_a_stack_of_its_slices(tmp_path: Path, ramp: NDArray[np.int1
     np.testing.assert_array_equal(read_image_stack(eman_file(tmp_path / "a.hdf", [ramp])), ramp)
 
 
-def test_images_of_different_shapes_are_no_stack(tmp_path: Path) -> None:
+def test_images_of_different_shapes_are_refused(tmp_path: Path) -> None:
     path = eman_file(tmp_path / "a.hdf", [np.zeros((2, 3)), np.zeros((3, 3))])
     with pytest.raises(UnreadableTomogramError, match="images of shapes"):
         read_image_stack(path)
 
 
-def test_headers_have_the_types_that_eman2_reads(tmp_path: Path) -> None:
+def test_header_entries_have_the_types_that_eman2_reads(tmp_path: Path) -> None:
     path = tmp_path / "a.hdf"
     attributes: list[dict[str, Attribute]] = [
         {"valid_set": 1, "score": 0.5, "source": "tömo.hdf", "good": True, "kernel": [15, 15], "x": [0.5, 1]}
@@ -176,7 +176,7 @@ def test_headers_have_the_types_that_eman2_reads(tmp_path: Path) -> None:
         assert kind.get_size() == len("tömo.hdf".encode()) + 1
 
 
-def test_files_are_in_the_earliest_version_of_hdf5(tmp_path: Path) -> None:
+def test_files_have_the_earliest_version_of_hdf5(tmp_path: Path) -> None:
     write_image_stack(tmp_path / "a.hdf", np.ones((1, 2, 2)), voxel_size_angstrom=1.0)
     assert (tmp_path / "a.hdf").read_bytes()[8] == 0, "version of the superblock"
 
@@ -187,7 +187,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_stacks_of_another_form_are_not_written(tmp_path: Path) -> None:
+def test_stacks_of_another_shape_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match="expected"):
         write_image_stack(tmp_path / "a.hdf", np.zeros((3, 4)), voxel_size_angstrom=1.0)
     with pytest.raises(ShapeError, match="1 sets of attributes"):
@@ -237,7 +237,7 @@ def _worded_apix(file: Any) -> None:
     ("fill", "words"),
     [
         (_eman1, "EMAN1"),
-        (_foreign, "not of EMAN2"),
+        (_foreign, "not one of EMAN2"),
         (_empty, "without images"),
         (_without_densities, "damaged"),
         (_complex, "Fourier"),
@@ -247,7 +247,7 @@ def _worded_apix(file: Any) -> None:
         (_worded_apix, "damaged"),
     ],
 )
-def test_hdf5_that_is_no_eman2_volume_is_refused_in_words(
+def test_hdf5_without_an_eman2_volume_is_refused_with_a_clear_error(
     tmp_path: Path, fill: Callable[[Any], None], words: str
 ) -> None:
     with h5py.File(tmp_path / "a.hdf", "w") as file:
@@ -257,7 +257,7 @@ def test_hdf5_that_is_no_eman2_volume_is_refused_in_words(
     assert caught.value.fix
 
 
-def test_one_image_is_a_volume_only_if_asked_for(tmp_path: Path) -> None:
+def test_one_image_is_a_volume_only_with_flat(tmp_path: Path) -> None:
     path = eman_file(tmp_path / "a.hdf", [np.arange(6, dtype=np.float32).reshape(2, 3)])
     with pytest.raises(UnreadableTomogramError, match="one image"):
         Eman2Volume(path)
@@ -274,7 +274,7 @@ def valid_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None)
 @given(cut=st.floats(0, 1, exclude_max=True))
-def test_a_file_that_ends_early_is_refused_in_words(folder: Path, valid_file: Path, cut: float) -> None:
+def test_a_truncated_file_is_refused_with_a_clear_error(folder: Path, valid_file: Path, cut: float) -> None:
     content = valid_file.read_bytes()
     (folder / "cut.hdf").write_bytes(content[: int(cut * len(content))])
     with pytest.raises(UnreadableTomogramError):
@@ -283,7 +283,7 @@ def test_a_file_that_ends_early_is_refused_in_words(folder: Path, valid_file: Pa
 
 @settings(max_examples=60, deadline=None)
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4))
-def test_changed_bytes_cause_only_faults_in_words(
+def test_changed_bytes_cause_only_clear_errors(
     folder: Path, valid_file: Path, changes: list[tuple[float, int]]
 ) -> None:
     content = bytearray(valid_file.read_bytes())
@@ -297,7 +297,7 @@ def test_changed_bytes_cause_only_faults_in_words(
         return
 
 
-def test_headers_that_are_written_are_read(tmp_path: Path) -> None:
+def test_written_headers_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.hdf"
     attributes: list[dict[str, Attribute]] = [
         {"ptcl_source_image": "tomograms/tömo.hdf", "ptcl_source_coord": [1.0, -2.5, 3.0], "valid_set": 1},

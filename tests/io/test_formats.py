@@ -1,4 +1,4 @@
-"""Any file is opened, or refused in words."""
+"""Any file is opened, or refused with a clear error."""
 
 import bz2
 import gzip
@@ -25,7 +25,7 @@ SAMPLE = Path(__file__).parents[2] / "sample_data"
 
 @pytest.fixture(scope="session")
 def contents(tmp_path_factory: pytest.TempPathFactory, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> Path:
-    """The same volume in each format."""
+    """Return the same volume in each format."""
     place = tmp_path_factory.mktemp("contents")
     with MrcWriter(place / "mrc", ramp_grid, np.int16) as writer:
         writer.write_slices(0, ramp)
@@ -43,7 +43,7 @@ def packed(content: bytes, archive: str) -> bytes:
 @pytest.mark.parametrize("name", ["a.mrc", "a.rec.gz", "a", "a.txt"])
 @pytest.mark.parametrize("archive", ["plain", "gzip", "bzip2"])
 @pytest.mark.parametrize("kind", ["mrc", "hdf", "tif"])
-def test_the_format_is_found_by_content_whatever_the_name(
+def test_the_format_is_detected_by_content_for_any_name(
     tmp_path: Path,
     contents: Path,
     ramp: NDArray[np.int16],
@@ -78,7 +78,7 @@ def test_an_archive_leaves_no_temporary_file(tmp_path: Path, contents: Path, mon
         assert reader.read_slices(0, 1).shape == (1, 6, 7)
 
 
-def test_the_sign_of_bytes_is_handed_on(tmp_path: Path) -> None:
+def test_the_sign_of_bytes_is_passed_on(tmp_path: Path) -> None:
     with MrcWriter(tmp_path / "a.mrc", VoxelGrid((2, 2, 2), 1.0), np.int8) as writer:
         writer.write_slices(0, np.full((2, 2, 2), -1, np.int8))
     with open_volume(tmp_path / "a.mrc", byte_sign="unsigned") as reader:
@@ -92,12 +92,12 @@ def test_the_sign_of_bytes_is_handed_on(tmp_path: Path) -> None:
     cut=st.floats(0, 1, exclude_max=True),
     suffix=st.sampled_from([".mrc", ".mrc.gz", ".hdf", ".tif", ""]),
 )
-def test_any_cut_file_is_refused_in_words(
+def test_any_truncated_file_is_refused_with_a_clear_error(
     folder: Path, contents: Path, kind: str, archive: str, cut: float, suffix: str
 ) -> None:
     content = packed((contents / kind).read_bytes(), archive)
     path = folder / f"cut{suffix}"
-    # tifffile ends with 16 bytes to which nothing refers; a file is whole without them.
+    # tifffile ends files with 16 bytes that nothing refers to; a file without them is complete.
     path.write_bytes(content[: int(cut * (len(content) - 16))])
     with pytest.raises(UnreadableTomogramError) as caught:
         open_volume(path)
@@ -111,7 +111,7 @@ def test_any_cut_file_is_refused_in_words(
     magic=st.sampled_from([b"", b"\x1f\x8b\x08", b"BZh9", b"\x89HDF\r\n\x1a\n", b"II*\0", b"MM\0+"]),
     suffix=st.sampled_from([".mrc", ".map.bz2", ".hdf", ".tif", ".png"]),
 )
-def test_random_bytes_cause_only_faults_in_words(folder: Path, content: bytes, magic: bytes, suffix: str) -> None:
+def test_random_bytes_cause_only_clear_errors(folder: Path, content: bytes, magic: bytes, suffix: str) -> None:
     path = folder / f"random{suffix}"
     path.write_bytes(magic + content)
     for opener in (open_volume, open_stack):
@@ -130,13 +130,15 @@ def test_random_bytes_cause_only_faults_in_words(folder: Path, content: bytes, m
         ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(2000), r"\(.png\) is neither"),
         ("noise", bytes(2000), r"\(no suffix\) is neither"),
         ("noise.rec", bytes(2000), "header is damaged"),
-        ("short.mrc", bytes(100), "ends early"),
+        ("short.mrc", bytes(100), "is truncated"),
         ("twice.mrc.gz", gzip.compress(gzip.compress(b"densities")), "archive within an archive"),
-        ("cut.mrc.gz", gzip.compress(bytes(5000))[:-12], "damaged or cut archive"),
+        ("cut.mrc.gz", gzip.compress(bytes(5000))[:-12], "damaged or truncated archive"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",  # archives hold the time, and names must not
+    ids=lambda value: value if isinstance(value, str) else "",  # archives contain the time, which test ids must not
 )
-def test_what_is_no_volume_is_refused_in_words(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_a_file_that_is_not_a_volume_is_refused_with_a_clear_error(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableTomogramError, match=words) as caught:
         open_volume(tmp_path / name)
@@ -158,7 +160,7 @@ def test_missing_files_folders_and_pipes_are_refused_without_waiting(tmp_path: P
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mrc").touch(0o000)
-    with pytest.raises(TomogramError, match="may not be opened"):
+    with pytest.raises(TomogramError, match="cannot be opened"):
         open_volume(tmp_path / "a.mrc")
 
 
@@ -185,7 +187,7 @@ def test_a_single_mask_is_a_stack_of_one(tmp_path: Path) -> None:
     assert open_stack(tmp_path / "a.tif").shape == (1, 8, 9)
 
 
-def test_a_stack_of_images_in_hdf5_is_no_volume(tmp_path: Path) -> None:
+def test_a_stack_of_images_in_hdf5_is_not_a_volume(tmp_path: Path) -> None:
     eman2_hdf.write_image_stack(tmp_path / "a.hdf", MASKS, voxel_size_angstrom=10.0)
     with pytest.raises(UnreadableTomogramError, match="stack of 3 two-dimensional"):
         open_volume(tmp_path / "a.hdf")
@@ -194,7 +196,7 @@ def test_a_stack_of_images_in_hdf5_is_no_volume(tmp_path: Path) -> None:
 def test_hdf5_of_other_programs_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["volume"] = np.zeros((2, 2, 2))
-    with pytest.raises(UnreadableTomogramError, match="not of EMAN2"):
+    with pytest.raises(UnreadableTomogramError, match="not one of EMAN2"):
         open_volume(tmp_path / "a.h5")
 
 

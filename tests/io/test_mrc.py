@@ -1,4 +1,4 @@
-"""MRC files as they should be, and as they are: built byte by byte from the format's words."""
+"""Standard and deviating MRC files, built byte by byte from the format's fields."""
 
 import os
 import struct
@@ -42,7 +42,7 @@ def mrc_bytes(
     space_group: int = 1,
     cell_xyz: Sequence[float] | None = None,
 ) -> bytes:
-    """Build a file from MRC2014's table of words, with the voxel size 2 Å."""
+    """Build a file from MRC2014's table of fields, with voxel size 2 Å."""
     size_xyz = values.shape[::-1]
     head = bytearray(1024)
 
@@ -61,7 +61,7 @@ def mrc_bytes(
 
 
 def read_bytes(path: Path, content: bytes, **options: Any) -> NDArray[Any]:
-    """Write content to a file and read all of it."""
+    """Write content to a file and read the whole volume."""
     path.write_bytes(content)
     with MrcReader(path, **options) as reader:
         return reader.read_slices(0, reader.grid.shape_zyx[0])
@@ -77,7 +77,7 @@ def ramp_file(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), code=st.sampled_from(CODES), shape=SHAPES)
-def test_what_is_written_is_read(folder: Path, data: st.DataObject, code: str, shape: tuple[int, int, int]) -> None:
+def test_a_written_file_is_read(folder: Path, data: st.DataObject, code: str, shape: tuple[int, int, int]) -> None:
     values = data.draw(arrays(code, shape))
     grid = VoxelGrid(
         shape,
@@ -106,7 +106,7 @@ def test_what_is_written_is_read(folder: Path, data: st.DataObject, code: str, s
     stamp=st.sampled_from([b"DD\0\0", b"DA\0\0", b"\x11\x11\0\0", b"\0\0\0\0", b"\xff\xff\xff\xff"]),
     shape=SHAPES,
 )
-def test_the_byte_order_is_found_whatever_the_machine_stamp_says(
+def test_the_byte_order_is_found_with_any_machine_stamp(
     folder: Path, data: st.DataObject, mode: int, order: Literal["<", ">"], stamp: bytes, shape: tuple[int, int, int]
 ) -> None:
     values = data.draw(arrays(MODES[mode], shape))
@@ -130,7 +130,7 @@ def test_any_region_equals_slicing(folder: Path, data: st.DataObject, shape: tup
     np.testing.assert_array_equal(region, values[z0:z1, y0:y1, x0:x1])
 
 
-def test_any_region_written_lands_at_its_place(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> None:
+def test_any_written_region_is_at_its_position(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> None:
     path = tmp_path / "blocks.mrc"
     MrcWriter(path, ramp_grid, np.int16).close()
     for z, y, x in product((0, 3), (0, 4), (0, 2)):
@@ -140,12 +140,12 @@ def test_any_region_written_lands_at_its_place(tmp_path: Path, ramp: NDArray[np.
         np.testing.assert_array_equal(reader.read_slices(0, 5), ramp)
 
 
-def test_mrcfile_reads_and_approves_what_is_written(
+def test_mrcfile_reads_and_validates_a_written_file(
     tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid
 ) -> None:
     for code in CODES:
         path = tmp_path / f"{code}.mrc"
-        values = (ramp // 8).astype(code)  # small, since mrcfile sums in the file's type
+        values = (ramp // 8).astype(code)  # small, because mrcfile sums in the file's type
         as_float = values.astype(np.float64)
         writer = MrcWriter(path, ramp_grid, code, title="A ramp")
         writer.write_slices(0, values)
@@ -160,11 +160,11 @@ def test_mrcfile_reads_and_approves_what_is_written(
             assert other.get_labels() == ["A ramp"]
 
 
-def test_mrcfile_approves_a_file_without_statistics(ramp_file: Path) -> None:
+def test_mrcfile_validates_a_file_without_statistics(ramp_file: Path) -> None:
     assert mrcfile.validate(ramp_file, print_file=StringIO())
 
 
-def test_what_mrcfile_writes_is_read(tmp_path: Path) -> None:
+def test_a_file_written_by_mrcfile_is_read(tmp_path: Path) -> None:
     values = np.arange(24, dtype=np.int8).reshape(2, 3, 4) - 12
     with mrcfile.new(tmp_path / "other.mrc") as other:
         other.set_data(values)
@@ -199,7 +199,7 @@ def test_signed_bytes_carry_the_stamp_of_imod(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_the_sign_of_bytes_follows_the_user_then_imod_then_the_range(
+def test_the_sign_of_bytes_is_that_of_the_user_else_imod_else_the_range(
     tmp_path: Path, options: dict[str, Any], byte_sign: Any, expected: str, order: Literal["<", ">"]
 ) -> None:
     values = np.array([[[1, 150]], [[255, 0]]], np.uint8)
@@ -218,7 +218,7 @@ def test_bytes_without_any_hint_are_read_as_signed_with_a_warning(tmp_path: Path
 @pytest.mark.parametrize(
     ("mode", "words"), [(3, "complex"), (4, "complex"), (16, "red"), (101, "4-bit"), (7, "does not exist")]
 )
-def test_modes_that_are_no_densities_are_refused_by_name(tmp_path: Path, mode: int, words: str) -> None:
+def test_modes_without_densities_are_refused_by_name(tmp_path: Path, mode: int, words: str) -> None:
     with pytest.raises(UnreadableTomogramError, match=words) as caught:
         read_bytes(tmp_path / "a.mrc", mrc_bytes(np.zeros((2, 2, 2), np.float32), mode))
     assert caught.value.fix
@@ -230,12 +230,12 @@ def test_bytes_that_pack_two_pixels_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("axes", [(2, 1, 3), (3, 2, 1), (1, -2, 3), (0, 1, 2)])
-def test_axes_in_another_order_are_refused_in_words(tmp_path: Path, axes: tuple[int, int, int]) -> None:
+def test_axes_in_another_order_are_refused_with_a_clear_error(tmp_path: Path, axes: tuple[int, int, int]) -> None:
     with pytest.raises(UnreadableTomogramError, match="mapc, mapr, maps"):
         read_bytes(tmp_path / "a.mrc", mrc_bytes(np.zeros((2, 2, 2), np.int16), 1, axes=axes))
 
 
-def test_axes_that_were_left_0_count_as_in_order(tmp_path: Path, ramp: NDArray[np.int16]) -> None:
+def test_axes_left_0_count_as_in_order(tmp_path: Path, ramp: NDArray[np.int16]) -> None:
     np.testing.assert_array_equal(read_bytes(tmp_path / "a.mrc", mrc_bytes(ramp, 1, axes=(0, 0, 0))), ramp)
 
 
@@ -244,21 +244,21 @@ def test_a_stack_of_volumes_is_refused(tmp_path: Path) -> None:
         read_bytes(tmp_path / "a.mrc", mrc_bytes(np.zeros((2, 2, 2), np.int16), 1, space_group=401))
 
 
-def test_one_image_is_refused_unless_flat_is_asked_for(tmp_path: Path) -> None:
+def test_one_image_is_refused_unless_flat_is_set(tmp_path: Path) -> None:
     content = mrc_bytes(np.ones((1, 4, 3), np.int16), 1, space_group=0, cell_xyz=(6.0, 8.0, float("inf")))
     with pytest.raises(UnreadableTomogramError, match="one image, not a volume"):
         read_bytes(tmp_path / "a.mrc", content)
     assert read_bytes(tmp_path / "a.mrc", content, flat=True).shape == (1, 4, 3)
 
 
-def test_a_cell_of_unequal_edges_is_reported(tmp_path: Path) -> None:
+def test_a_cell_with_unequal_edges_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.mrc").write_bytes(mrc_bytes(np.ones((2, 2, 2), np.int16), 1, cell_xyz=(4.0, 4.0, 5.0)))
     with MrcReader(tmp_path / "a.mrc") as reader:
         assert reader.grid.voxel_size_angstrom == 2.0
         assert "2 x 2 x 2.5 Å" in reader.warnings[0]
 
 
-def test_an_empty_cell_means_that_the_voxel_size_is_not_known(tmp_path: Path) -> None:
+def test_with_an_empty_cell_the_voxel_size_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "a.mrc").write_bytes(mrc_bytes(np.ones((2, 2, 2), np.int16), 1, cell_xyz=(0.0, 0.0, 0.0)))
     with MrcReader(tmp_path / "a.mrc") as reader:
         assert reader.grid.voxel_size_angstrom == 0
@@ -266,7 +266,7 @@ def test_an_empty_cell_means_that_the_voxel_size_is_not_known(tmp_path: Path) ->
 
 @settings(max_examples=60, deadline=None)
 @given(cut=st.floats(0, 1, exclude_max=True), code=st.sampled_from(["i1", "f4"]))
-def test_a_file_that_ends_early_is_refused_in_words(folder: Path, cut: float, code: str) -> None:
+def test_a_truncated_file_is_refused_with_a_clear_error(folder: Path, cut: float, code: str) -> None:
     content = mrc_bytes(np.ones((3, 4, 5), code), 0 if code == "i1" else 2, extended=bytes(80))
     length = int(cut * len(content))
     with pytest.raises(UnreadableTomogramError, match=f"{length}") as caught:
@@ -274,7 +274,7 @@ def test_a_file_that_ends_early_is_refused_in_words(folder: Path, cut: float, co
     assert caught.value.fix
 
 
-def test_a_header_without_densities_is_called_so(tmp_path: Path) -> None:
+def test_a_header_without_densities_is_refused(tmp_path: Path) -> None:
     content = mrc_bytes(np.ones((3, 4, 5), np.int16), 1, extended=bytes(1024))
     with pytest.raises(UnreadableTomogramError, match="header without densities: 2168 bytes expected, 2048 found"):
         read_bytes(tmp_path / "a.mrc", content[:2048])
@@ -283,11 +283,11 @@ def test_a_header_without_densities_is_called_so(tmp_path: Path) -> None:
 def test_a_file_that_shrinks_while_it_is_open_is_refused(ramp_file: Path) -> None:
     with MrcReader(ramp_file) as reader:
         os.truncate(ramp_file, 1100)
-        with pytest.raises(UnreadableTomogramError, match="ends early"):
+        with pytest.raises(UnreadableTomogramError, match="is truncated"):
             reader.read_slices(0, 5)
 
 
-def test_bytes_after_the_end_are_reported(tmp_path: Path, ramp: NDArray[np.int16]) -> None:
+def test_bytes_after_the_densities_are_reported(tmp_path: Path, ramp: NDArray[np.int16]) -> None:
     (tmp_path / "a.mrc").write_bytes(mrc_bytes(ramp, 1) + b"12345")
     with MrcReader(tmp_path / "a.mrc") as reader:
         assert "5 bytes more" in reader.warnings[0]
@@ -310,7 +310,7 @@ def test_an_extended_header_of_negative_length_is_refused(tmp_path: Path) -> Non
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), content=st.binary(max_size=1400))
-def test_random_bytes_cause_only_faults_in_words(folder: Path, data: st.DataObject, content: bytes) -> None:
+def test_random_bytes_cause_only_clear_errors(folder: Path, data: st.DataObject, content: bytes) -> None:
     valid = bytearray(mrc_bytes(np.ones((3, 4, 5), np.int16), 1))
     for place, byte in data.draw(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), max_size=6)):
         valid[place] = byte
@@ -346,7 +346,7 @@ def test_a_region_of_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     assert peak < 3 * 64 * 2048 * 4
 
 
-def test_a_new_file_has_its_length_but_takes_no_room(tmp_path: Path) -> None:
+def test_a_new_file_has_its_length_but_uses_no_disk_space(tmp_path: Path) -> None:
     path = tmp_path / "sparse.mrc"
     with MrcWriter(path, VoxelGrid((64, 512, 512), 10.0), np.int8) as writer:
         writer.write_slices(30, np.ones((1, 512, 512), np.int8))
@@ -373,7 +373,7 @@ def test_a_copy_of_a_file_without_holes_is_equal(folder: Path, content: bytes) -
     assert (folder / "target").read_bytes() == content
 
 
-def test_values_that_would_be_cut_are_refused(tmp_path: Path) -> None:
+def test_values_that_would_be_clipped_are_refused(tmp_path: Path) -> None:
     with MrcWriter(tmp_path / "a.mrc", VoxelGrid((2, 2, 2), 1.0), np.int8) as writer:
         with pytest.raises(TypeError, match="round and clip"):
             writer.write_slices(0, np.ones((1, 2, 2), np.float32))
@@ -389,23 +389,23 @@ def test_a_type_without_a_mode_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "a.mrc").exists()
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(TomogramError, match="missing"):
         MrcWriter(tmp_path / "missing" / "a.mrc", VoxelGrid((2, 2, 2), 1.0), np.int8)
 
 
-def test_a_reopened_file_says_what_it_is(ramp_file: Path, ramp_grid: VoxelGrid) -> None:
+def test_a_reopened_file_has_its_grid_and_type(ramp_file: Path, ramp_grid: VoxelGrid) -> None:
     with MrcWriter.reopen(ramp_file) as writer:
         assert (writer.grid, writer.dtype, writer.path) == (ramp_grid, np.dtype(np.int16), ramp_file)
 
 
-def test_only_a_whole_file_is_reopened(ramp_file: Path) -> None:
+def test_a_truncated_file_is_not_reopened(ramp_file: Path) -> None:
     os.truncate(ramp_file, 1100)
-    with pytest.raises(UnreadableTomogramError, match="ends early"):
+    with pytest.raises(UnreadableTomogramError, match="is truncated"):
         MrcWriter.reopen(ramp_file)
 
 
-def test_a_closed_reader_reads_no_more(ramp_file: Path) -> None:
+def test_a_closed_reader_raises_an_error(ramp_file: Path) -> None:
     reader = MrcReader(ramp_file)
     reader.close()
     reader.close()
@@ -413,7 +413,7 @@ def test_a_closed_reader_reads_no_more(ramp_file: Path) -> None:
         reader.read_slices(0, 1)
 
 
-def test_a_copy_tells_how_far_it_is(ramp_file: Path, tmp_path: Path) -> None:
+def test_a_copy_reports_its_progress(ramp_file: Path, tmp_path: Path) -> None:
     told: list[float] = []
     copy_sparse(ramp_file, tmp_path / "copy.mrc", told.append)
     assert told == [1.0]

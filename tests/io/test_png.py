@@ -1,4 +1,4 @@
-"""Pictures survive being written."""
+"""Images survive being written."""
 
 from io import BytesIO
 from pathlib import Path
@@ -16,14 +16,14 @@ from tomoseg_tui.io.png import encode_png, read_png, read_png_stack, write_mask_
 RGB = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 
 
-def test_a_png_holds_every_pixel_in_its_place(tmp_path: Path) -> None:
+def test_a_png_has_every_pixel_at_its_position(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", RGB)
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.format == "PNG"
         np.testing.assert_array_equal(np.asarray(picture), RGB)
 
 
-def test_a_view_with_turned_rows_is_written_as_it_looks() -> None:
+def test_a_view_with_reversed_rows_is_written_in_its_order() -> None:
     with Image.open(BytesIO(encode_png(RGB[::-1]))) as picture:
         np.testing.assert_array_equal(np.asarray(picture), RGB[::-1])
 
@@ -35,7 +35,7 @@ def test_a_folder_that_is_missing_is_named_and_not_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", [RGB[..., 0], RGB[..., :2], RGB.astype(np.float32), RGB[:0]])
-def test_what_is_no_picture_is_refused(odd: NDArray[Any]) -> None:
+def test_an_array_that_is_not_an_image_is_refused(odd: NDArray[Any]) -> None:
     with pytest.raises(ShapeError, match="expected"):
         encode_png(odd)
 
@@ -43,7 +43,7 @@ def test_what_is_no_picture_is_refused(odd: NDArray[Any]) -> None:
 GREYS = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
 
-def test_greys_and_numbers_of_colours_are_read_as_they_are(tmp_path: Path) -> None:
+def test_greys_and_colour_indices_are_read_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     write_mask_png(path, GREYS)
     np.testing.assert_array_equal(read_png(path), GREYS)
@@ -57,7 +57,7 @@ def test_greys_and_numbers_of_colours_are_read_as_they_are(tmp_path: Path) -> No
     np.testing.assert_array_equal(read_png(path), coloured)
 
 
-def test_sixteen_bits_are_read_and_what_is_see_through_is_0(tmp_path: Path) -> None:
+def test_sixteen_bits_are_read_and_transparent_pixels_are_0(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(GREYS.astype(np.uint16) * 1000).save(path)
     np.testing.assert_array_equal(read_png(path), GREYS.astype(np.int32) * 1000)
@@ -68,7 +68,7 @@ def test_sixteen_bits_are_read_and_what_is_see_through_is_0(tmp_path: Path) -> N
     np.testing.assert_array_equal(read_png(path), [[COLOUR_OFFSET + 0xFF0000] * 2, [0, 0]])
 
 
-def test_a_mask_of_two_greys_is_known_by_them_and_not_by_their_numbers(tmp_path: Path) -> None:
+def test_an_indexed_mask_of_two_greys_is_read_by_its_greys(tmp_path: Path) -> None:
     write_mask_png(tmp_path / "a.png", GREYS % 2, [(255, 255, 255), (0, 0, 0)])
     np.testing.assert_array_equal(read_png(tmp_path / "a.png"), 255 * (1 - GREYS % 2))
 

@@ -1,4 +1,4 @@
-"""TIFF stacks: plain, compressed, of ImageJ, of OME, of colours, and cut."""
+"""TIFF stacks: plain, compressed, by ImageJ, by OME, coloured, and truncated."""
 
 import json
 import warnings
@@ -23,13 +23,13 @@ from tomoseg_tui.io.tiff import TiffVolume, write_stack, write_volume
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 6), st.integers(1, 7))
 CODES = ["u1", "i1", "u2", "i2", "f2", "f4"]
 UNUSED_BYTES = 16
-"""tifffile ends a file of several pages with a resolution to which no page refers; without it nothing is lost."""
+"""tifffile ends a file of several pages with a resolution that no page refers to; it can be missing."""
 FLOATS = st.floats(-1e6, 1e6, width=32)
 
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data(), shape=SHAPES, code=st.sampled_from(CODES))
-def test_what_is_written_is_read(folder: Path, data: st.DataObject, shape: tuple[int, int, int], code: str) -> None:
+def test_a_written_file_is_read(folder: Path, data: st.DataObject, shape: tuple[int, int, int], code: str) -> None:
     values = data.draw(arrays(code, shape))
     origin = data.draw(st.tuples(FLOATS, FLOATS, FLOATS))
     grid = VoxelGrid(
@@ -71,7 +71,7 @@ def test_any_region_equals_slicing(
         ("inch", 0.1, 0.0),
     ],
 )
-def test_imagej_says_the_voxel_size_in_units_of_length_only(
+def test_imagej_gives_the_voxel_size_only_in_units_of_length(
     tmp_path: Path, unit: str, spacing: float, expected: float
 ) -> None:
     values = np.zeros((3, 4, 5), np.uint8)
@@ -89,7 +89,7 @@ def test_imagej_says_the_voxel_size_in_units_of_length_only(
 
 
 @pytest.mark.parametrize(("unit", "size"), [("nm", 1.052), ("Å", 10.52), ("µm", 0.001052)])
-def test_ome_says_the_voxel_size(tmp_path: Path, unit: str, size: float) -> None:
+def test_ome_gives_the_voxel_size(tmp_path: Path, unit: str, size: float) -> None:
     metadata: dict[str, Any] = {"axes": "ZYX"}
     metadata |= {f"PhysicalSize{axis}": size for axis in "XYZ"} | {f"PhysicalSize{axis}Unit": unit for axis in "XYZ"}
     tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((3, 4, 5), np.uint8), ome=True, metadata=metadata)
@@ -97,7 +97,7 @@ def test_ome_says_the_voxel_size(tmp_path: Path, unit: str, size: float) -> None
         assert reader.grid.voxel_size_angstrom == pytest.approx(10.52)
 
 
-def test_a_print_resolution_says_nothing_about_voxels(tmp_path: Path) -> None:
+def test_a_print_resolution_gives_no_voxel_size(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.zeros((3, 4, 5), np.uint8), resolution=(300, 300), photometric="minisblack")
     with TiffVolume(path) as reader:
@@ -138,7 +138,7 @@ def test_masks_of_one_bit_are_read_as_bytes(tmp_path: Path) -> None:
         (np.zeros((3, 4, 5), np.complex64), {"photometric": "minisblack"}),
     ],
 )
-def test_what_is_no_grey_stack_is_refused_in_words(
+def test_a_file_that_is_not_a_grey_stack_is_refused_with_a_clear_error(
     tmp_path: Path, values: NDArray[Any], options: dict[str, Any]
 ) -> None:
     tifffile.imwrite(tmp_path / "a.tif", values, **options)
@@ -147,7 +147,7 @@ def test_what_is_no_grey_stack_is_refused_in_words(
     assert caught.value.fix
 
 
-def test_a_compression_that_is_not_known_is_named(tmp_path: Path) -> None:
+def test_an_unknown_compression_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.zeros((3, 40, 50), np.uint8), compression="zlib", photometric="minisblack")
     with tifffile.TiffFile(path) as file:
@@ -156,7 +156,7 @@ def test_a_compression_that_is_not_known_is_named(tmp_path: Path) -> None:
     for place in places:
         content[place : place + 2] = (50000).to_bytes(2, "little")  # ZSTD
     path.write_bytes(content)
-    with TiffVolume(path) as reader, pytest.raises(UnreadableTomogramError, match=r"not read here|damaged"):
+    with TiffVolume(path) as reader, pytest.raises(UnreadableTomogramError, match=r"unsupported compression|damaged"):
         reader.read_slices(0, 1)
 
 
@@ -177,7 +177,7 @@ def test_one_page_is_a_volume_only_if_asked_for(tmp_path: Path) -> None:
         assert reader.read_slices(0, 1).tolist() == [[[0, 1, 2], [3, 4, 5]]]
 
 
-def test_slabs_that_are_not_the_volume_leave_nothing(tmp_path: Path) -> None:
+def test_slabs_of_another_total_leave_no_file(tmp_path: Path) -> None:
     for slabs in ([np.zeros((2, 3, 4), np.uint8)], [np.zeros((3, 3, 5), np.uint8)]):
         with pytest.raises(ShapeError):
             write_volume(tmp_path / "a.tif", iter(slabs), VoxelGrid((3, 3, 4), 1.0), np.uint8)
@@ -196,7 +196,7 @@ def test_compressed_pages_serve_several_threads(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def valid_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Valid files of every arrangement: ours, ImageJ's with its single page, OME, compressed, in strips."""
+    """Return valid files of all kinds: ours, ImageJ's with its single page, OME, compressed, in strips."""
     place = tmp_path_factory.mktemp("tiff")
     values = np.random.default_rng(7).integers(0, 255, (4, 20, 30), np.uint8)
     write_volume(place / "own", iter([values]), VoxelGrid((4, 20, 30), 10.0), np.uint8)
@@ -210,7 +210,7 @@ def valid_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=250, deadline=None)
 @given(kind=st.sampled_from(["own", "imagej", "shaped", "big", "ome", "zlib"]), cut=st.floats(0, 1, exclude_max=True))
-def test_a_file_that_ends_early_is_refused_in_words(folder: Path, valid_files: Path, kind: str, cut: float) -> None:
+def test_a_truncated_file_is_refused_with_a_clear_error(folder: Path, valid_files: Path, kind: str, cut: float) -> None:
     content = (valid_files / kind).read_bytes()
     length = int(cut * (len(content) - UNUSED_BYTES))
     (folder / "cut.tif").write_bytes(content[:length])
@@ -224,7 +224,7 @@ def test_a_file_that_ends_early_is_refused_in_words(folder: Path, valid_files: P
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
     noise=st.binary(max_size=300),
 )
-def test_changed_and_random_bytes_cause_only_faults_in_words(
+def test_changed_and_random_bytes_cause_only_clear_errors(
     folder: Path, valid_files: Path, kind: str, changes: list[tuple[float, int]], noise: bytes
 ) -> None:
     content = bytearray((valid_files / kind).read_bytes())
@@ -240,7 +240,7 @@ def test_changed_and_random_bytes_cause_only_faults_in_words(
 
 
 @pytest.mark.parametrize("planes", [3, 4])
-def test_three_or_four_masks_of_bytes_are_a_stack_and_no_colours(tmp_path: Path, planes: int) -> None:
+def test_three_or_four_masks_of_bytes_are_a_stack_not_colours(tmp_path: Path, planes: int) -> None:
     masks = np.arange(planes * 16 * 16, dtype=np.uint8).reshape(planes, 16, 16)
     path = tmp_path / "masks.tif"
     with warnings.catch_warnings():
@@ -252,8 +252,8 @@ def test_three_or_four_masks_of_bytes_are_a_stack_and_no_colours(tmp_path: Path,
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("dtype", ["i4", "u1"])
 @pytest.mark.filterwarnings("ignore:.*are stored as RGB")
-def test_labels_as_napari_saves_them_are_read(tmp_path: Path, count: int, dtype: str) -> None:
-    """Three or four of them it writes as planes of colours that stand apart, compressed."""
+def test_labels_saved_by_napari_are_read(tmp_path: Path, count: int, dtype: str) -> None:
+    """napari writes three or four labels as separate colour planes, compressed."""
     labels = np.random.default_rng(7).integers(0, 4, (count, 16, 24)).astype(dtype)
     tifffile.imwrite(tmp_path / "labels.tif", labels, compression="zlib", compressionargs={"level": 1})
     with TiffVolume(tmp_path / "labels.tif", flat=True) as reader:

@@ -1,1 +1,1 @@
-"""Bytes of foreign formats to arrays and back. Knows nothing of projects."""
+"""Read and write file formats as arrays. Independent of the project folder."""

@@ -1,4 +1,4 @@
-"""Read lists of places in tomograms from text tables. Whether a place is a good one is for others to judge."""
+"""Read tables of tile positions from text. Leaves judging the positions to others."""
 
 import csv
 import re
@@ -14,29 +14,29 @@ from tomoseg_tui.io.raw_volume import translate_os_errors
 REQUIRED_COLUMNS = ("tomogram", "x", "y", "z", "feature", "kind")
 OPTIONAL_COLUMNS = ("size",)
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
-"""12, -3, 12. and 12.0, as spreadsheets write them; half voxels and anything else are refused."""
+"""12, -3, 12. and 12.0, as spreadsheets write them; anything else, such as half voxels, is rejected."""
 
 
 @dataclass(frozen=True)
 class TileRow:
-    """One line of a table of tiles."""
+    """One row of a table of tiles."""
 
     line: int
-    """Line of the file, counted from 1, for later faults."""
+    """Line of the file, counted from 1, for later messages."""
     tomogram: str
     """Name of the tomogram."""
     x: int
-    """Centre of the tile, voxel, corner origin."""
+    """Centre of the tile along x, voxels from the corner."""
     y: int
-    """Centre of the tile, voxel, corner origin."""
+    """Centre of the tile along y, voxels from the corner."""
     z: int
     """Slice of the tile, counted from 0."""
     feature: str
-    """Name of the feature; * with negative means any."""
+    """Name of the feature; with kind negative, * stands for all features."""
     kind: Literal["positive", "negative"]
-    """Whether the feature is to be found on the tile."""
+    """Whether the tile contains the feature."""
     size: int | None
-    """Edge of the tile, voxels; None where the table does not say."""
+    """Edge of the tile, voxels; None if the table has none."""
 
 
 def read_tile_rows(path: Path) -> list[TileRow]:
@@ -46,7 +46,7 @@ def read_tile_rows(path: Path) -> list[TileRow]:
     ----------
     path : Path
         UTF-8 text, with or without byte-order mark. Columns tomogram, x, y, z, feature, kind and
-        optionally size, in any order; empty lines and blanks around values are skipped.
+        optionally size, in any order; empty lines and spaces around values are ignored.
 
     Returns
     -------
@@ -56,8 +56,7 @@ def read_tile_rows(path: Path) -> list[TileRow]:
     Raises
     ------
     ProjectError
-        If the file cannot be read or a value is not what its column needs; the fault names file,
-        line and column.
+        If the file cannot be read or a value is invalid; the message names file, line and column.
     """
     lines = _read_lines(path)
     header = next(lines, None)
@@ -71,7 +70,7 @@ _HEADER_FIX = f"Begin it with the line: {','.join(REQUIRED_COLUMNS)}"
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Hand out lines that are not empty as (line number, stripped values)."""
+    """Yield lines that are not empty as (line number, stripped values)."""
     reader = csv.reader(StringIO(_read_text(path), newline=""), skipinitialspace=True, strict=True)
     try:
         for values in reader:
@@ -80,8 +79,8 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, stripped
     except csv.Error as fault:
         raise ProjectError(
-            f"{path.name}, line {reader.line_num}: this is no line of a CSV table ({fault}).",
-            "Mend the line's commas and quotation marks.",
+            f"{path.name}, line {reader.line_num}: this is not a valid CSV line ({fault}).",
+            "Correct the line's commas and quotation marks.",
         ) from fault
 
 
@@ -100,30 +99,30 @@ def _read_text(path: Path) -> str:
 
 
 def _check_columns(location: str, names: list[str]) -> list[str]:
-    """Check the header."""
+    """Return the checked column names."""
     names = [name.lower() for name in names]
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
     unknown = [name for name in names if name not in REQUIRED_COLUMNS + OPTIONAL_COLUMNS]
     if missing:
         raise ProjectError(
-            f"{location}: the header lacks {', '.join(missing)}; received {', '.join(names)}.", _HEADER_FIX
+            f"{location}: the header has no {', '.join(missing)}; received {', '.join(names)}.", _HEADER_FIX
         )
     if unknown or len(set(names)) < len(names):
         bad_name = unknown[0] if unknown else next(name for name in names if names.count(name) > 1)
         raise ProjectError(
-            f"{location}, column {bad_name!r}: unknown or named twice; expected {', '.join(REQUIRED_COLUMNS)} "
-            "and perhaps size.",
+            f"{location}, column {bad_name!r}: unknown or repeated; expected {', '.join(REQUIRED_COLUMNS)} "
+            "and optionally size.",
             "Remove or rename the column.",
         )
     return names
 
 
 def _parse_row(path: Path, line: int, columns: list[str], values: list[str]) -> TileRow:
-    """Check one line."""
+    """Return the checked values of one line."""
     if len(values) != len(columns):
         raise ProjectError(
             f"{path.name}, line {line}: expected {len(columns)} values ({', '.join(columns)}), received {len(values)}.",
-            "Give each column one value in this line.",
+            "Give one value for each column in this line.",
         )
     cells = _Cells(f"{path.name}, line {line}", dict(zip(columns, values, strict=True)))
     return TileRow(
@@ -140,7 +139,7 @@ def _parse_row(path: Path, line: int, columns: list[str], values: list[str]) -> 
 
 @dataclass(frozen=True)
 class _Cells:
-    """The values of one line, by column, and the place to name in faults."""
+    """The values of one line by column, and its position for messages."""
 
     location: str
     values: dict[str, str]
@@ -153,14 +152,14 @@ class _Cells:
         return value
 
     def integer(self, column: str) -> int:
-        """Return a whole number, also where it is written as 12.0."""
+        """Return an integer, also if it is written as 12.0."""
         value = self.values[column]
         if not _WHOLE_NUMBER.fullmatch(value):
             raise self._fault(column, "a whole number of voxels")
         return int(value.split(".")[0])
 
     def kind(self) -> Literal["positive", "negative"]:
-        """Return the sign of the tile."""
+        """Return the kind of the tile."""
         value = self.values["kind"]
         if value == "positive":
             return "positive"
@@ -169,7 +168,7 @@ class _Cells:
         raise self._fault("kind", "positive or negative")
 
     def _fault(self, column: str, expected: str) -> ProjectError:
-        """Make the fault for one value."""
+        """Return the error for one value."""
         return ProjectError(
             f"{self.location}, column {column}: expected {expected}, received {self.values[column]!r}.",
             f"Put {expected} there.",

@@ -1,9 +1,9 @@
 """Read and write EMAN2's HDF5 files: volumes, and stacks of two-dimensional images.
 
-EMAN2 keeps image n in the group ``/MDF/images/n``: its densities in the dataset ``image`` (x fastest)
-and its header in attributes called ``EMAN.<key>``. Since 2020 EMAN2 usually stores densities as
-integers of a few bits with the range they stand for; they are scaled back here. HDF5's own pitfalls:
-EMAN2 reads only 32-bit numbers and fixed-length strings with a terminating NUL, so nothing else is written.
+Image n is the group ``/MDF/images/n`` with its densities in the dataset ``image`` (x fastest) and its header in
+attributes named ``EMAN.<key>``. Since 2020 EMAN2 usually stores densities as integers of a few bits with the range
+that they represent; they are scaled back here. EMAN2 reads only 32-bit numbers and fixed-length strings with a
+terminating NUL, so nothing else is written.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from tomoseg_tui.io.raw_volume import output_file, translate_os_errors
 from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
 Attribute = bool | int | float | str | Sequence[int] | Sequence[float]
-"""What EMAN2 can keep in an image's header."""
+"""Types of header entries in EMAN2."""
 
 _IMAGES = "MDF/images"
 _FLOAT_CODE = 7
@@ -32,16 +32,16 @@ _FLOAT_CODE = 7
 class Eman2Volume(VolumeReader):
     """The volume in an EMAN2 HDF5 file: its image 0.
 
-    Reads return the stored type; bit-reduced densities return as float32 in their own units.
+    Arrays have the stored type; bit-reduced densities are returned as float32 in their own units.
 
     Parameters
     ----------
     path : Path
         The file to read.
     flat : bool
-        True accepts a file with one two-dimensional image as a volume of one slice.
+        True accepts a single two-dimensional image as a volume of one slice.
     original : Path, optional
-        The archive out of which `path` was unpacked; named to the user in its stead.
+        The archive from which `path` was unpacked; used in messages instead of `path`.
 
     Raises
     ------
@@ -68,11 +68,11 @@ class Eman2Volume(VolumeReader):
     def _set_metadata(
         self, display_path: Path, shape: tuple[int, int, int], attrs: Any, count: int, *, compressed: bool
     ) -> None:
-        """Fill in what every reader promises."""
+        """Set the attributes of `VolumeReader`."""
         stored = self._dataset.dtype.newbyteorder("=")
         grid, warnings = _read_grid(attrs, shape, display_path.name)
         if count > 1:
-            warnings += (f"{display_path.name} holds {count} volumes; the first is used.",)
+            warnings += (f"{display_path.name} contains {count} volumes; the first is used.",)
         super().__init__(
             display_path,
             grid,
@@ -97,7 +97,7 @@ class Eman2Volume(VolumeReader):
 
 @final
 class _BitScale:
-    """The range for which the integers of a bit-reduced image stand."""
+    """The range that the integers of a bit-reduced image represent."""
 
     def __init__(self, bits: int, low: float, high: float) -> None:
         self.description = f"{bits}-bit reduced"
@@ -107,14 +107,14 @@ class _BitScale:
 
     @classmethod
     def from_attributes(cls, attrs: Any, stored: np.dtype[Any]) -> "_BitScale | None":
-        """Read the scale from an image's attributes; None where the stored numbers are the densities."""
+        """Return the scale from an image's attributes; None if densities are stored directly."""
         bits, low, high = (_read_number(attrs, f"stored_render{part}", np.nan) for part in ("bits", "min", "max"))
         if stored.kind == "f" or not bits > 0 or np.isnan(low) or np.isnan(high):
             return None
         return cls(int(bits), low, high)
 
     def restore(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Return densities, float32; worked in float64, one slice at a time, so that integers survive exactly."""
+        """Return densities as float32; computed in float64, slice by slice, so that integers are exact."""
         out = np.empty(values.shape, np.float32)
         for plane, stored in zip(out, values, strict=True):
             plane[...] = stored / self._levels * self._span + self._low
@@ -127,10 +127,9 @@ def read_image_stack(path: Path, *, original: Path | None = None) -> NDArray[np.
     Parameters
     ----------
     path : Path
-        An HDF5 file of two-dimensional images of one shape, or with one volume, whose slices
-        are then the images.
+        An HDF5 file of two-dimensional images of one shape, or with one volume, whose slices are the images.
     original : Path, optional
-        The archive out of which `path` was unpacked; named to the user in its stead.
+        The archive from which `path` was unpacked; used in messages instead of `path`.
 
     Returns
     -------
@@ -151,14 +150,14 @@ def read_image_stack(path: Path, *, original: Path | None = None) -> NDArray[np.
         shapes = sorted({image.shape for image in images})
         if len(shapes) > 1 or len(shapes[0]) != 2:
             raise UnreadableTomogramError(
-                f"{display_path.name} holds images of shapes {shapes}, expected one two-dimensional shape (y, x).",
+                f"{display_path.name} contains images of shapes {shapes}, expected one two-dimensional shape (y, x).",
                 "Give a stack whose images have one size.",
             )
         return np.stack(images)  # (n, y, x)
 
 
 def read_stack_headers(path: Path) -> list[dict[str, Attribute]]:
-    """Read the header of each image of an EMAN2 stack: its numbers and words, without the prefix "EMAN.".
+    """Read the header of each image of an EMAN2 stack: its numbers and strings, without the prefix "EMAN.".
 
     Raises
     ------
@@ -171,7 +170,7 @@ def read_stack_headers(path: Path) -> list[dict[str, Attribute]]:
 
 
 def _header(attrs: Any) -> dict[str, Attribute]:
-    """Return the entries of a header in Python's own types."""
+    """Return the entries of a header as Python types."""
     entries: dict[str, Attribute] = {}
     for key, value in attrs.items():
         numbers = np.asarray(value)
@@ -199,14 +198,14 @@ def write_image_stack(
     images : ndarray, shape (n, y, x)
         Written as float32, row 0 first; n is at least 1.
     voxel_size_angstrom : float
-        Edge of one pixel, Å; 0 (nobody has said it) is left out.
+        Edge of one pixel, Å; 0 (unknown) is not written.
     attributes : sequence of mapping, optional
-        Header entries of each image, without the prefix "EMAN."; empty, or as long as images.
+        Header entries of each image, without the prefix "EMAN."; empty, or one for each image.
 
     Raises
     ------
     ShapeError
-        If images are not (n, y, x), or attributes are of another number.
+        If images are not (n, y, x), or the number of attributes differs.
     TomogramError
         If the file cannot be written.
     """
@@ -214,7 +213,7 @@ def write_image_stack(
         raise ShapeError(f"Images have shape {images.shape}, expected (n, y, x).", "Give at least one image.")
     if len(attributes) not in {0, len(images)}:
         raise ShapeError(
-            f"{len(attributes)} sets of attributes were given for {len(images)} images.", "Give one set an image."
+            f"{len(attributes)} sets of attributes were given for {len(images)} images.", "Give one set per image."
         )
     with _new_file(path, count=len(images)) as file:
         for index, image in enumerate(images):
@@ -234,8 +233,8 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid) -> 
         The .hdf file; replaced when the new one is complete.
     slabs : iterable of ndarray, shape (k, y, x)
         The slices in order, any number at a time; together `grid.shape_zyx`. Written as float32.
-    grid : Grid
-        Voxel size (0 is left out), origin and nstart for the header.
+    grid : VoxelGrid
+        Voxel size (0 is not written), origin and nstart for the header.
 
     Raises
     ------
@@ -265,7 +264,7 @@ def _open(path: Path, display_path: Path) -> Any:
 
 @contextmanager
 def _new_file(path: Path, *, count: int) -> Iterator[Any]:
-    """Make an EMAN2 file with room for `count` images in a draft that becomes `path` when complete."""
+    """Create an EMAN2 file for `count` images under a temporary name; it is renamed to `path` when complete."""
     with output_file(path) as draft, h5py.File(draft, "w") as file:
         images = file.create_group(_IMAGES)
         images.attrs.create("imageid_max", np.array([count - 1], np.int32))
@@ -274,20 +273,20 @@ def _new_file(path: Path, *, count: int) -> Iterator[Any]:
 
 @contextmanager
 def _hdf_faults(path: Path) -> Iterator[None]:
-    """Translate whatever HDF5 says of a damaged file; h5py raises many types and promises none."""
+    """Translate errors on a damaged file; h5py raises many types and documents none."""
     try:
         yield
     except TomosegError:
         raise
     except Exception as fault:
         raise UnreadableTomogramError(
-            f"{path.name} is damaged or ends early: HDF5 says “{fault}”.",
-            "Copy it again from where it came from, or make it again.",
+            f"{path.name} is damaged or truncated: HDF5 reports “{fault}”.",
+            "Copy the file from its source again, or create it again.",
         ) from fault
 
 
 def _image_count(file: Any, path: Path) -> int:
-    """Count images, refusing HDF5 files that are not of EMAN2's layout."""
+    """Return the number of images; reject HDF5 files of other layouts."""
     if "num_dataset" in file.attrs:
         raise UnreadableTomogramError(
             f"{path.name} has the HDF5 layout of EMAN1, which is obsolete.",
@@ -295,38 +294,38 @@ def _image_count(file: Any, path: Path) -> int:
         )
     if _IMAGES not in file:
         raise UnreadableTomogramError(
-            f"{path.name} is an HDF5 file, but not of EMAN2: it has no group /{_IMAGES}.",
+            f"{path.name} is an HDF5 file, but not one of EMAN2: it has no group /{_IMAGES}.",
             "Export the volume as MRC from the program that made it.",
         )
     images = file[_IMAGES]
     count = int(np.ravel(images.attrs.get("imageid_max", len(images) - 1))[0]) + 1
     if count < 1 or "0" not in images:
-        raise UnreadableTomogramError(f"{path.name} is an EMAN2 file without images.", "Give one that holds a volume.")
+        raise UnreadableTomogramError(f"{path.name} is an EMAN2 file without images.", "Give a file with a volume.")
     return count
 
 
 def _image_dataset(group: Any, path: Path) -> Any:
-    """Return the densities of an image, unread."""
+    """Return the dataset of an image's densities, unread."""
     dataset = group["image"]
     if dataset.dtype.kind not in "iuf" or _read_number(group.attrs, "is_complex", 0):
         raise UnreadableTomogramError(
-            f"{path.name} holds {dataset.dtype} numbers or a Fourier transform, expected real densities.",
+            f"{path.name} contains {dataset.dtype} numbers or a Fourier transform, expected real densities.",
             "Give the volume before the Fourier transform.",
         )
     return dataset
 
 
 def _volume_shape(dataset: Any, count: int, path: Path) -> tuple[int, int, int]:
-    """Return (z, y, x), refusing stacks of two-dimensional images."""
+    """Return the shape (z, y, x); reject stacks of two-dimensional images."""
     if 0 in dataset.shape or dataset.ndim not in {2, 3}:
         raise UnreadableTomogramError(
             f"Image 0 of {path.name} has the shape {dataset.shape}, expected (z, y, x).",
-            "Give one that holds a volume.",
+            "Give a file with a volume.",
         )
     if dataset.ndim == 2 and count > 1:
         raise UnreadableTomogramError(
             f"{path.name} is a stack of {count} two-dimensional images, not a volume.",
-            "Give the tomogram out of which they were cut.",
+            "Give the tomogram from which they were cut.",
         )
     depth, height, width = (1, *dataset.shape)[-3:]
     return int(depth), int(height), int(width)
@@ -342,13 +341,13 @@ def _read_grid(attrs: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[
 
 
 def _read_number(attrs: Any, key: str, default: float) -> float:
-    """Read a header entry, which EMAN2 keeps as a number or as an array of one."""
+    """Return a header entry, which EMAN2 stores as a number or as an array of one."""
     value = attrs.get(f"EMAN.{key}")
     return default if value is None else float(np.ravel(value)[0])
 
 
 def _read_densities(file: Any, index: int, path: Path) -> NDArray[np.float32]:
-    """Read one whole image of a stack, in its own units."""
+    """Return one whole image of a stack, in its own units."""
     group = file[f"{_IMAGES}/{index}"]
     values = _image_dataset(group, path)[()]
     scale = _BitScale.from_attributes(group.attrs, values.dtype)
@@ -356,7 +355,7 @@ def _read_densities(file: Any, index: int, path: Path) -> NDArray[np.float32]:
 
 
 def _write_header(group: Any, shape_zyx: tuple[int, ...], voxel_size_angstrom: float) -> None:
-    """Write what EMAN2 needs to open an image."""
+    """Write the entries that EMAN2 needs to open an image."""
     for axis, length in zip("zyx", shape_zyx, strict=True):
         _write_attribute(group, f"n{axis}", int(length))
         if voxel_size_angstrom:
@@ -366,7 +365,7 @@ def _write_header(group: Any, shape_zyx: tuple[int, ...], voxel_size_angstrom: f
 
 
 def _write_attribute(group: Any, key: str, value: Attribute) -> None:
-    """Write one header entry in the type that EMAN2 reads; 64-bit numbers it would misread in silence."""
+    """Write one header entry with a type that EMAN2 reads; it would silently misread 64-bit numbers."""
     name = f"EMAN.{key}"
     if isinstance(value, bool):
         group.attrs.create(name, np.array([ord("T" if value else "F")], np.int8))

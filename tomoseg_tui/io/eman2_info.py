@@ -1,8 +1,8 @@
-"""Read EMAN2's ``info/NAME_info.json``: boxes with their sets, as plain records. Projects are for others to know.
+"""Read EMAN2's ``info/NAME_info.json``: boxes and their sets. Leaves projects to others.
 
-Coordinates come in two conventions. Where the file says ``apix_unbin``, boxes are counted in unbinned
-pixels from the centre of the volume: ``x = (voxel - n // 2) * apix / apix_unbin``, and sizes are in
-unbinned pixels too. Elsewhere both are plain voxels from the corner, of the tomogram that was open then.
+Coordinates have two conventions. With ``apix_unbin`` in the file, boxes are in unbinned pixels from the centre of the
+volume: ``x = (voxel - n // 2) * apix / apix_unbin``, and sizes are in unbinned pixels too. Without it both are
+voxels from the corner, of the tomogram that was open at the time.
 """
 
 import json
@@ -15,47 +15,47 @@ from tomoseg_tui.errors import ProjectError, TomogramError
 from tomoseg_tui.io.raw_volume import translate_os_errors
 
 DEFAULT_BOX_SIZE = 64
-"""Edge of boxes where the file does not say it, as in EMAN2's boxing of tiles."""
-_INFO_FIX = "Give EMAN2's file info/NAME_info.json as EMAN2 has written it."
+"""Edge of boxes if the file has none, as in EMAN2's boxing of tiles."""
+_INFO_FIX = "Give the file info/NAME_info.json as EMAN2 wrote it."
 
 
 @dataclass(frozen=True)
 class BoxSet:
-    """A set of boxes, which EMAN2 also calls a class or a label."""
+    """A set of boxes; EMAN2 also calls it a class or a label."""
 
     name: str
-    """As the user has typed it in EMAN2."""
+    """Name typed by the user in EMAN2."""
     stored_size: float = DEFAULT_BOX_SIZE
-    """Edge of its boxes: unbinned pixels where `apix_unbin` is said, else voxels."""
+    """Edge of its boxes: unbinned pixels with `apix_unbin` in the file, else voxels."""
 
 
 @dataclass(frozen=True)
 class InfoBox:
-    """One box as it stands in the file."""
+    """One box as stored in the file."""
 
     number: int
-    """Which of the list, from 0, for messages."""
+    """Index in the list, from 0, for messages."""
     stored_xyz: tuple[float, float, float]
     """Centre in x, y, z, in the file's convention."""
     method: str
-    """Who placed it: manual, tomoseg ..."""
+    """How it was placed: manual, tomoseg ..."""
     set_id: int
     """Number of its set."""
 
 
 @dataclass(frozen=True)
 class TomogramInfo:
-    """What EMAN2 keeps about one tomogram, all its versions together."""
+    """EMAN2's information on one tomogram, shared by all its versions."""
 
     file_name: str
     """Name of the file, for messages."""
     unbinned_angstrom: float | None
-    """Å per pixel of the unbinned tilt series, which chooses the convention; None for plain voxels."""
+    """Å per pixel of the unbinned tilt series; None if coordinates are voxels from the corner."""
     boxes: tuple[InfoBox, ...]
     sets: Mapping[int, BoxSet]
-    """By number; every box has one."""
+    """By number; every box's set is present."""
     curve_points: int = 0
-    """Points of curves, which nobody reads here."""
+    """Number of points of curves, which are not read."""
 
     def voxel_xyz(
         self, box: InfoBox, shape_zyx: tuple[int, int, int], voxel_size_angstrom: float
@@ -69,12 +69,12 @@ class TomogramInfo:
         shape_zyx : tuple of int
             Shape of the version.
         voxel_size_angstrom : float
-            Å/voxel as the version's header says; EMAN2 took 1 where it says nothing.
+            Å/voxel from the version's header; 0 counts as 1, as in EMAN2.
 
         Returns
         -------
         tuple of int
-            Centre in x, y, z from the corner, rounded; may lie outside.
+            Centre in x, y, z from the corner, rounded; may lie outside the volume.
         """
         if self.unbinned_angstrom is None:
             x, y, z = (round(coordinate) for coordinate in box.stored_xyz)
@@ -95,21 +95,12 @@ class TomogramInfo:
 
 
 def read_info(path: Path) -> TomogramInfo:
-    """Read one file.
-
-    Parameters
-    ----------
-    path : Path
-        ``info/NAME_info.json``; without boxes is allowed.
-
-    Returns
-    -------
-    TomogramInfo
+    """Read an info file, which may have no boxes.
 
     Raises
     ------
     ProjectError
-        If the file cannot be read, or says something that EMAN2 would not; the fault names the place.
+        If the file cannot be read, or contains something that EMAN2 would not write; the message says where.
     """
     info = _read_json(path)
     unbinned = info.get("apix_unbin")
@@ -117,7 +108,7 @@ def read_info(path: Path) -> TomogramInfo:
         raise _invalid_info(path, f"apix_unbin is {unbinned!r}, expected a number above 0")
     sets = _read_sets(path, info.get("class_list", {}))
     boxes = tuple(_read_box(path, number, row) for number, row in enumerate(_read_list(path, info, "boxes_3d")))
-    for box in boxes:  # as EMAN2 names sets that nobody has named
+    for box in boxes:  # EMAN2's names of unnamed sets
         sets.setdefault(box.set_id, BoxSet(f"particles_{box.set_id:02d}"))
     curves = len(_read_list(path, info, "curves"))
     return TomogramInfo(path.name, None if unbinned is None else float(unbinned), boxes, sets, curves)
@@ -131,9 +122,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except TomogramError as fault:
         raise ProjectError(fault.fault, fault.fix) from fault
     except (ValueError, RecursionError) as fault:  # not UTF-8, or not JSON
-        raise ProjectError(f"{path.name} is damaged, or no JSON file: {fault}.", _INFO_FIX) from fault
+        raise ProjectError(f"{path.name} is damaged, or not a JSON file: {fault}.", _INFO_FIX) from fault
     if not isinstance(info, dict):
-        raise _invalid_info(path, "it holds no keys with values")
+        raise _invalid_info(path, "it is not a JSON object")
     return info
 
 
@@ -168,7 +159,7 @@ def _read_set_id(path: Path, value: object, location: str) -> int:
     try:
         return int(value)  # type: ignore[call-overload, no-any-return]  # refused below
     except (TypeError, ValueError, OverflowError) as fault:
-        raise _invalid_info(path, f"{location}: {_shorten(value)} is no number of a set") from fault
+        raise _invalid_info(path, f"{location}: {_shorten(value)} is not the number of a set") from fault
 
 
 def _read_set(path: Path, key: str, value: object) -> BoxSet:
@@ -182,7 +173,7 @@ def _read_set(path: Path, key: str, value: object) -> BoxSet:
 
 
 def _read_box(path: Path, number: int, row: object) -> InfoBox:
-    """Read ``[x, y, z, method, score, set, ...]``, of which the first three must be there."""
+    """Read ``[x, y, z, method, score, set, ...]``; the first three are required."""
     if not isinstance(row, list) or len(row) < 3 or not all(_is_number(value) for value in row[:3]):
         raise _invalid_info(
             path, f"boxes_3d, box {number}: expected [x, y, z, method, score, set], received {_shorten(row)}"

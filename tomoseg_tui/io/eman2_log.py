@@ -1,4 +1,4 @@
-"""Read EMAN2's ``.eman2log.txt``: the commands that were run in a project, in order."""
+"""Read EMAN2's ``.eman2log.txt``: the commands run in a project, in order."""
 
 import shlex
 from pathlib import Path
@@ -6,21 +6,22 @@ from pathlib import Path
 from tomoseg_tui.io.raw_volume import translate_os_errors
 
 LOG_NAME = ".eman2log.txt"
-"""What EMAN2 calls it, in the project's folder."""
+"""Name of the log in the project's folder."""
 
 
 def read_commands(path: Path) -> list[list[str]]:
-    """Return the words of each command, the first being the program's name without its folder.
+    """Return the arguments of each command, starting with the program's name without its folder.
 
     Parameters
     ----------
     path : Path
-        A log: a line a command, its last field (after tabs) the command line. None there: no command.
+        A log with one command per line in its last tab-separated field; empty fields are skipped. A missing file has
+        no commands.
 
     Raises
     ------
     TomogramError
-        If the system does not let the file be read. Lines that are no commands are passed over.
+        If the system cannot read the file.
     """
     if not path.is_file():
         return []
@@ -31,7 +32,7 @@ def read_commands(path: Path) -> list[list[str]]:
 
 
 def _split_command(text: str) -> list[str]:
-    """Split a command line; EMAN2 joins words with blanks and quotes none, so odd quotes are letters."""
+    """Split a command line; EMAN2 joins arguments with spaces and quotes none, so unbalanced quotes are characters."""
     try:
         return shlex.split(text)
     except ValueError:

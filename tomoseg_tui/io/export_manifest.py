@@ -1,21 +1,21 @@
-"""What was exported for other tools, in JSON beside the files: by this each image that returns finds its tile.
+"""The manifest of an export, JSON beside the exported files; it identifies the tile of each image on import.
 
 ``NAME.tiles.json``, ``"format": 1``::
 
-    made_by       program and version        created   when, UTC
+    made_by       program and version        created   time, UTC
     form          mrc, hdf, tif, napari or png
     kind          "tiles": each image is a tile, in the order of `tiles`; "slices": whole slices of one tomogram
-    shape         images or slices, y, x     y         which way y points in the files
-    image         the file (for PNG the folder) with the densities: of tiles normalised by the tomogram's mean and
-                  sigma (as PNG 3 sigma are black and white), of slices as the tomogram has them
-    masks         one file (folder) a feature: {"feature", "file"}
-    values        what each number in the masks means
-    slices        null, or {"tomogram", "start", "stop"}: which slices of which tomogram, stop excluded
-    tiles         {"id", "tomogram", "x", "y", "z", "size", "voxel_size_angstrom", "image", "masks"} each:
-                  `image` is a digest of the densities as written, `masks` tells by feature its `state`, the
-                  `digest` of the mask as written and `flipped`, that of the same with its rows reversed; and which
-                  pixels were `ignored` or `unseen` where the numbers do not say it, as ``start+length``, row by
-                  row: in masks for EMAN2, which knows 0 and 1 only, and in those that nobody had begun
+    shape         images or slices, y, x     y         direction of y in the files
+    image         file (for PNG folder) of the densities: for tiles normalised by the tomogram's mean and sigma
+                  (in PNG black to white is ±3 sigma), for slices as in the tomogram
+    masks         one file (folder) per feature: {"feature", "file"}
+    values        meaning of each number in the masks
+    slices        null, or {"tomogram", "start", "stop"}: the exported slices, stop excluded
+    tiles         for each {"id", "tomogram", "x", "y", "z", "size", "voxel_size_angstrom", "image", "masks"}:
+                  `image` is a digest of the densities as written; `masks` has by feature its `state`, the `digest`
+                  of the mask as written, `flipped`, the digest with its rows reversed, and the pixels `ignored` and
+                  `unseen` (unlabelled) if the numbers do not show them, as ``start+length``, row by row: in masks
+                  for EMAN2, which has 0 and 1 only, and in masks without any label
 """
 
 import hashlib
@@ -39,10 +39,10 @@ Y_DESCRIPTION = (
 
 
 class MaskEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One mask as it was written."""
+    """One exported mask."""
 
     state: str
-    """Of the feature on the tile: wanted, annotated, none here, or empty for none."""
+    """State of the feature on the tile: wanted, annotated, none here, or empty."""
     digest: str
     flipped: str
     ignored: str = ""
@@ -50,7 +50,7 @@ class MaskEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TileEntry(msgspec.Struct, frozen=True):
-    """One tile."""
+    """One exported tile."""
 
     id: str
     tomogram: str
@@ -64,14 +64,14 @@ class TileEntry(msgspec.Struct, frozen=True):
 
 
 class FeatureMaskFile(msgspec.Struct, frozen=True):
-    """Where the masks of a feature are."""
+    """The file with the masks of a feature."""
 
     feature: str
     file: str
 
 
 class SliceRange(msgspec.Struct, frozen=True):
-    """Which slices of which tomogram."""
+    """Exported slices of a tomogram."""
 
     tomogram: str
     start: int
@@ -101,7 +101,7 @@ class ExportManifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def image_digest(values: NDArray[np.generic]) -> str:
-    """Return a digest of what an image holds, whatever file it lies in."""
+    """Return a digest of the values, type and shape of an image, independent of the file format."""
     little_endian = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<")))
     return hashlib.sha256(
         f"{little_endian.dtype.name} {little_endian.shape} ".encode() + little_endian.tobytes()
@@ -109,7 +109,7 @@ def image_digest(values: NDArray[np.generic]) -> str:
 
 
 def write_manifest(path: Path, manifest: ExportManifest) -> None:
-    """Write a manifest, replacing one that is there.
+    """Write a manifest, replacing an existing one.
 
     Raises
     ------
@@ -127,13 +127,13 @@ def read_manifest(path: Path) -> ExportManifest:
     Raises
     ------
     ProjectError
-        If the file is missing, no manifest, damaged, or of a newer format.
+        If the file is missing, not a manifest, damaged, or of a newer format.
     """
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=ExportManifest)
     except (OSError, msgspec.MsgspecError) as fault:
         raise ProjectError(
-            f"{path} is no manifest of exported tiles: {fault}.", f"Name the file that ends in {SUFFIX}."
+            f"{path} is not a manifest of exported tiles: {fault}.", f"Name the file that ends in {SUFFIX}."
         ) from fault
     if manifest.format > FORMAT:
         raise ProjectError(f"{path} is of a newer format.", "Install a newer tomoseg to use it.")
@@ -141,7 +141,7 @@ def read_manifest(path: Path) -> ExportManifest:
 
 
 def manifests_near(path: Path) -> Iterator[tuple[Path, ExportManifest]]:
-    """Yield the manifests beside a file, or for a folder in it and beside it; what is none is passed over."""
+    """Yield the manifests beside a file, or in and beside a folder; invalid ones are skipped."""
     folders = [path, path.parent] if path.is_dir() else [path.parent]
     for folder in folders:
         for entry in sorted(folder.glob(f"*{SUFFIX}")):

@@ -1,6 +1,6 @@
-"""Open a volume or a stack of masks, whatever its format: chosen by content first, then by suffix.
+"""Open a volume or a stack of masks in any supported format, detected by content first, then by suffix.
 
-The readers of HDF5, TIFF and PNG wake with the first such file: their libraries would hold up every start.
+The readers of HDF5, TIFF and PNG are imported at first use, because their libraries are slow to import.
 """
 
 import bz2
@@ -28,9 +28,9 @@ SUPPORTED_SUFFIXES = (
     ".tif",
     ".tiff",
 )
-"""Endings of files that can be volumes, in lower case; archives first, so that the first match is the longest."""
+"""Suffixes of volumes, in lower case; archives first, so that the first match is the longest."""
 STACK_SUFFIXES = (*SUPPORTED_SUFFIXES, ".png")
-"""Endings of files that can be stacks of masks."""
+"""Suffixes of stacks of masks."""
 
 _Format = Literal["mrc", "hdf", "tiff", "gzip", "bzip2"]
 _MAGIC: dict[bytes, _Format] = {
@@ -44,7 +44,7 @@ _MAGIC: dict[bytes, _Format] = {
 }
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _CHUNK_BYTES = 1 << 22
-"""Unpacked at a time."""
+"""Bytes unpacked at a time."""
 _FORMATS_FIX = "Give a tomogram in the format MRC, EMAN2 HDF5 or TIFF."
 
 
@@ -54,24 +54,24 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     Parameters
     ----------
     path : Path
-        MRC, EMAN2 HDF5 or TIFF, plain or as .gz or .bz2. An archive is unpacked into a nameless
-        temporary file (in TMPDIR), which goes when the reader is closed.
+        MRC, EMAN2 HDF5 or TIFF, plain or as .gz or .bz2. An archive is unpacked into a temporary file in TMPDIR,
+        which is deleted at once; its space is freed when the reader is closed.
     byte_sign : {"signed", "unsigned"}, optional
-        How to take the bytes of MRC mode 0; not given, the header decides.
+        Sign of bytes in MRC mode 0; without it the header decides.
     flat : bool
         True accepts a single image as a volume of one slice.
 
     Returns
     -------
     VolumeReader
-        To be closed, or used in a ``with`` statement.
+        The open volume; close it, or use it in a "with" statement.
 
     Raises
     ------
     UnreadableTomogramError
-        If the file is missing, a folder, empty, text, damaged, cut or of another format.
+        If the file is missing, a folder, empty, text, damaged, truncated or of another format.
     TomogramError
-        If the system does not let the file be read or unpacked.
+        If the system cannot read or unpack the file.
     """
     with _unpacked(path) as (file_format, plain_path):
         original = None if plain_path == path else path
@@ -92,15 +92,15 @@ def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
     Parameters
     ----------
     path : Path
-        MRC, EMAN2 HDF5 stack or TIFF, plain or as .gz or .bz2; a single image is a stack of one. A PNG, or
-        a folder of PNGs in the order of their names.
+        MRC, EMAN2 HDF5 stack or TIFF, plain or as .gz or .bz2; a single image is a stack of one. Also a PNG, or
+        a folder of PNGs, sorted by name.
     colours : bool
-        Whether an indexed PNG is told by its colours, not by their numbers.
+        Read the colours of an indexed PNG instead of its indices.
 
     Returns
     -------
     ndarray, shape (n, y, x)
-        In the stored type; float32 from EMAN2 files; as `read_png` from PNGs. Row 0 first.
+        The stored type; float32 for EMAN2 files; for PNGs as from `read_png`. Row 0 first.
 
     Raises
     ------
@@ -121,23 +121,23 @@ def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
 
 
 def is_png(path: Path) -> bool:
-    """Tell whether a path is a PNG, or a folder of them."""
+    """Return whether a path is a PNG or a folder with PNGs."""
     if path.is_dir():
         return any(entry.suffix.lower() == ".png" for entry in path.iterdir())
     return path.is_file() and _read_head(path).startswith(_PNG_MAGIC)
 
 
 def copy_unpacked(path: Path, target: Path, on_progress: Callable[[float], None]) -> None:
-    """Copy a volume byte by byte, unpacked if it is an archive; holes of the file stay holes.
+    """Copy the bytes of a volume, unpacked if it is an archive, and keep the holes of the file.
 
     Parameters
     ----------
     path : Path
         A volume that `open_volume` opens.
     target : Path
-        Written over if it exists; drafts are the caller's business.
+        Overwritten if it exists; the caller provides a temporary name if needed.
     on_progress : callable
-        Told how much is done, from 0 to 1.
+        Called with the share copied, from 0 to 1.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def copy_unpacked(path: Path, target: Path, on_progress: Callable[[float], None]
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[tuple[_Format, Path]]:
-    """Hand out the content's format and a plain file: the file itself, or one into which it is unpacked meanwhile."""
+    """Yield the format of the content and a plain file: the file itself, or a temporary file with unpacked content."""
     head = _read_head(path)
     file_format = _detect_format(head, path)
     if file_format not in {"gzip", "bzip2"}:
@@ -163,7 +163,7 @@ def _unpacked(path: Path) -> Iterator[tuple[_Format, Path]]:
 
 
 def _read_head(path: Path, *, display_path: Path | None = None) -> bytes:
-    """Read the first bytes, refusing what holds none; devices and pipes are refused unopened, since they may block."""
+    """Return the first bytes of a file that has any; devices and pipes are rejected unopened, since they may block."""
     display_path = display_path or path
     with translate_os_errors(display_path):
         mode = path.stat().st_mode
@@ -175,13 +175,13 @@ def _read_head(path: Path, *, display_path: Path | None = None) -> bytes:
             head = stream.read(HEADER_BYTES)
     if not head:
         raise UnreadableTomogramError(
-            f"{display_path.name} is empty: it has 0 bytes.", "Copy it again from where it came from."
+            f"{display_path.name} is empty: it has 0 bytes.", "Copy the file from its source again."
         )
     return head
 
 
 def _detect_format(head: bytes, path: Path) -> _Format:
-    """Tell the format by the first bytes, and by the suffix where they leave it open."""
+    """Return the format by the first bytes, or by the suffix if these are ambiguous."""
     for magic, file_format in _MAGIC.items():
         if head.startswith(magic):
             return file_format
@@ -191,12 +191,12 @@ def _detect_format(head: bytes, path: Path) -> _Format:
         return "mrc"
     suffix = path.suffix or "no suffix"
     raise UnreadableTomogramError(
-        f"{path.name} ({suffix}) is neither MRC, EMAN2 HDF5 nor TIFF by its content.", _FORMATS_FIX
+        f"The content of {path.name} ({suffix}) is neither MRC, EMAN2 HDF5 nor TIFF.", _FORMATS_FIX
     )
 
 
 def _detect_unpacked_format(head: bytes, path: Path) -> _Format:
-    """Tell the format of what an archive held."""
+    """Return the format of the content of an archive."""
     file_format = _detect_format(head, path)
     if file_format in {"gzip", "bzip2"}:
         raise UnreadableTomogramError(
@@ -211,9 +211,9 @@ def _bare_suffix(path: Path) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    """Tell whether bytes are text; binary formats have zeros or bytes that are no UTF-8 among the first thousand."""
+    """Return whether bytes are text; binary formats have zeros or invalid UTF-8 among the first thousand bytes."""
     try:
-        # The last character may be cut in its middle, so up to 3 bytes are not asked.
+        # The last character may be incomplete, so up to 3 bytes are left out.
         text = head[: max(len(head) - 3, 1)].decode("utf-8")
     except UnicodeDecodeError:
         return False
@@ -221,7 +221,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _unpack(path: Path, file_format: _Format, target: IO[bytes]) -> None:
-    """Unpack an archive piece by piece."""
+    """Unpack an archive in chunks."""
     opener: Any = gzip.open if file_format == "gzip" else bz2.open
     with opener(path, "rb") as stream:
         while chunk := _read_chunk(stream, path, target.tell()):
@@ -229,18 +229,18 @@ def _unpack(path: Path, file_format: _Format, target: IO[bytes]) -> None:
                 target.write(chunk)
             except OSError as fault:
                 raise TomogramError(
-                    f"There is no room to unpack {path.name} in {tempfile.gettempdir()}: {fault.strerror}.",
-                    "Free some space there, or set TMPDIR to a folder with room.",
+                    f"{path.name} cannot be unpacked in {tempfile.gettempdir()}: {fault.strerror}.",
+                    "Free some space there, or set TMPDIR to a folder on another disk.",
                 ) from fault
     target.flush()
 
 
 def _read_chunk(stream: Any, path: Path, done_bytes: int) -> bytes:
-    """Read the next piece of an archive; empty at its end."""
+    """Return the next chunk of an archive; empty at its end."""
     try:
         return bytes(stream.read(_CHUNK_BYTES))
     except (EOFError, OSError, zlib.error, ValueError) as fault:
         raise UnreadableTomogramError(
-            f"{path.name} is a damaged or cut archive: unpacking stopped after {done_bytes} bytes ({fault}).",
-            "Copy it again from where it came from.",
+            f"{path.name} is a damaged or truncated archive: unpacking stopped after {done_bytes} bytes ({fault}).",
+            "Copy the file from its source again.",
         ) from fault

@@ -1,7 +1,7 @@
-"""Read, write and stream MRC files: .mrc, .rec, .map, .st, .ali. Headers are read in mrc_header.
+"""Read, write and stream MRC files: .mrc, .rec, .map, .st, .ali. Leaves the header to `mrc_header`.
 
-Densities never pass through a mapping or a whole-volume array: regions are read and written at
-their places, so that memory stays small and several processes can fill one file together.
+Regions are read and written in place, without memory mapping or whole-volume arrays, so that memory stays small and
+several processes can write one file together.
 """
 
 import errno
@@ -23,30 +23,30 @@ from tomoseg_tui.io.raw_volume import RawFile, RawVolume, create_raw, open_raw, 
 from tomoseg_tui.io.volume_reader import VolumeReader, check_box, reject_single_slice
 
 _STATISTICS_OFFSET, _RMS_OFFSET = 76, 216
-"""Bytes where minimum, maximum and mean stand together, and where the rms stands."""
+"""Byte offsets of minimum, maximum and mean, and of the rms."""
 _CHUNK_BYTES = 1 << 22
-"""Copied at a time."""
+"""Bytes copied at a time."""
 
 
 @final
 class MrcReader(VolumeReader):
-    """An MRC file, MRC2014 or one of its relatives in the wild.
+    """An MRC file, MRC2014 or similar.
 
     Parameters
     ----------
     path : Path
         The file to read.
     byte_sign : {"signed", "unsigned"}, optional
-        How to take the bytes of mode 0; not given, the header decides.
+        Sign of bytes in mode 0; without it the header decides.
     flat : bool
         True accepts a single image as a volume of one slice.
     original : Path, optional
-        The archive out of which `path` was unpacked; named to the user in its stead.
+        The archive from which `path` was unpacked; used in messages instead of `path`.
 
     Raises
     ------
     UnreadableTomogramError
-        If the file is damaged, ends early, or is no real-valued volume in the order x, y, z.
+        If the file is damaged or truncated, or is not a real-valued volume in the order x, y, z.
     """
 
     def __init__(
@@ -81,24 +81,23 @@ class MrcReader(VolumeReader):
 
 @final
 class MrcWriter:
-    """A little-endian MRC2014 file, written region by region; regions never written are holes that read as 0.
+    """A little-endian MRC2014 file, written region by region; unwritten regions are holes that read as 0.
 
     Parameters
     ----------
     path : Path
-        Created at its full length, which takes no room on disk yet; a file that is there is emptied.
-    grid : Grid
+        Created or emptied, and extended to its full length, which uses no disk space yet.
+    grid : VoxelGrid
         Shape, voxel size, origin and nstart for the header.
     dtype : numpy dtype
-        int8 (with IMOD's stamp, so that every program takes it as signed), int16, uint16, float16
-        or float32.
+        int8 (with IMOD's stamp, so that all programs read it as signed), int16, uint16, float16 or float32.
     title : str
         First label of the header.
 
     Raises
     ------
     TomogramError
-        If MRC has no mode for the type, or the file cannot be made.
+        If MRC has no mode for the type, or the file cannot be created.
     """
 
     def __init__(self, path: Path, grid: VoxelGrid, dtype: DTypeLike, *, title: str = "") -> None:
@@ -120,7 +119,7 @@ class MrcWriter:
         raw = open_raw(path, writable=True)
         writer = cls.__new__(cls)
         try:
-            writer._attach(raw, _read_header(raw, None))  # noqa: SLF001 - it is one of us
+            writer._attach(raw, _read_header(raw, None))  # noqa: SLF001 - same class
         except BaseException:
             raw.close()
             raise
@@ -134,21 +133,21 @@ class MrcWriter:
         self.dtype = header.dtype.newbyteorder("=")
 
     def write_region(self, corner_zyx: tuple[int, int, int], values: NDArray[Any]) -> None:
-        """Write a box that lies wholly inside the volume.
+        """Write a box within the volume.
 
         Parameters
         ----------
         corner_zyx : tuple of int
             First voxel of the box, counted from 0.
         values : ndarray, shape (z, y, x)
-            Of a type that the file's type holds without loss. Left unchanged.
+            Of a type that converts to the file's type without loss. Left unchanged.
 
         Raises
         ------
         ShapeError
-            If the box reaches outside the volume.
+            If the box extends beyond the volume.
         TypeError
-            If values would have to be rounded or cut to fit the file's type.
+            If values would be rounded or clipped by the file's type.
         TomogramError
             If the disk is full or fails.
         """
@@ -180,13 +179,12 @@ class MrcWriter:
         mean: float | None = None,
         rms: float | None = None,
     ) -> None:
-        """Close the file, with the statistics of its densities in the header if all four are given.
+        """Close the file; write the statistics of its densities to the header if all four are given.
 
         Parameters
         ----------
         minimum, maximum, mean, rms : float, optional
-            In the units of the densities; rms is their standard deviation. Without them the
-            header goes on saying what it says: of a new file, "not determined".
+            In the units of the densities; rms is their standard deviation. Without them the header is not changed.
         """
         if minimum is not None and maximum is not None and mean is not None and rms is not None:
             self._file.write_array(np.array([minimum, maximum, mean], "<f4"), _STATISTICS_OFFSET)
@@ -203,17 +201,16 @@ class MrcWriter:
 
 
 def copy_sparse(source: Path, target: Path, on_progress: Callable[[float], None] = lambda _done: None) -> None:
-    """Copy a file so that its holes stay holes.
+    """Copy a file and keep its holes.
 
     Parameters
     ----------
     source : Path
         The file to copy.
     target : Path
-        Replaced if it is there. Takes as little room as the source where the file system knows
-        holes, else it is a plain copy.
+        Replaced if it exists. A plain copy if the file system has no holes.
     on_progress : callable
-        Told how much is done, from 0 to 1.
+        Called with the share copied, from 0 to 1.
 
     Raises
     ------
@@ -232,7 +229,7 @@ def copy_sparse(source: Path, target: Path, on_progress: Callable[[float], None]
 
 
 def _data_ranges(descriptor: int, length: int) -> list[tuple[int, int]]:
-    """List the stretches of a file that are not holes, as (start, stop) in bytes."""
+    """Return the ranges of a file that are not holes, as (start, stop) in bytes."""
     ranges: list[tuple[int, int]] = []
     stop = 0
     try:
@@ -241,13 +238,13 @@ def _data_ranges(descriptor: int, length: int) -> list[tuple[int, int]]:
             stop = os.lseek(descriptor, start, os.SEEK_HOLE)
             ranges.append((start, stop))
     except OSError as fault:
-        # ENXIO: nothing but a hole is left. Anything else: this file system knows no holes.
+        # ENXIO: the rest is a hole. Other errors: the file system does not support holes.
         return ranges if fault.errno == errno.ENXIO else [(0, length)]
     return ranges
 
 
 def _read_header(raw: RawFile, byte_sign: ByteSign | None) -> MrcHeader:
-    """Read the header and compare the file's length with what it promises."""
+    """Read the header and check the file's length against it."""
     header = parse_header(raw.read_head(HEADER_BYTES), raw.path, byte_sign=byte_sign)
     file_bytes, expected_bytes = raw.size(), header.expected_bytes
     if file_bytes <= header.offset:
@@ -259,7 +256,5 @@ def _read_header(raw: RawFile, byte_sign: ByteSign | None) -> MrcHeader:
         raise truncated_error(raw.path, expected=expected_bytes, actual=file_bytes)
     if file_bytes == expected_bytes:
         return header
-    excess = (
-        f"{raw.path.name} has {file_bytes - expected_bytes} bytes more than its header promises; they are not read."
-    )
+    excess = f"{raw.path.name} has {file_bytes - expected_bytes} bytes more than its header states; they are not read."
     return replace(header, warnings=(*header.warnings, excess))

@@ -1,8 +1,8 @@
-"""Read and make the 1024 bytes that head an MRC file. Knows no densities.
+"""Parse and make the 1024-byte header of an MRC file. Leaves densities to `mrc`.
 
-The layout is MRC2014 [1]_ with IMOD's stamp and flags [2]_. Files in the wild break it in many ways:
-machine stamps are missing or wrong, bytes are unsigned, axes are numbered 0, cells are empty. What
-can be understood in one way only is read; the rest is refused with what to do.
+The layout is MRC2014 [1]_ with IMOD's stamp and flags [2]_. Real files deviate in many ways: machine stamps are
+missing or wrong, bytes are unsigned, axes are numbered 0, cells are empty. A header with one possible meaning is
+read; others are refused with advice.
 
 References
 ----------
@@ -26,16 +26,16 @@ ByteSign = Literal["signed", "unsigned"]
 
 HEADER_BYTES = 1024
 LARGEST_DIMENSION = 1 << 20
-"""No detector or reconstruction has a million voxels along one axis; more is a damaged header."""
+"""A header with a longer axis is damaged: no tomogram has a million voxels along one axis."""
 IMOD_STAMP = 1146047817
-"""The word at byte 152 that says the flags at byte 156 are IMOD's."""
+"""The word at byte 152 that marks the flags at byte 156 as IMOD's."""
 SIGNED_FLAG, PACKED_FLAG = 1, 16
 """IMOD's flags for signed bytes, and for two pixels of 4 bits in one byte."""
 _STAMP_SLICE = slice(40, 48)
-"""Where IMOD's stamp and flags stand in the field `extra2`, which begins at byte 112."""
+"""Position of IMOD's stamp and flags in the field `extra2`, which begins at byte 112."""
 
 DTYPES: dict[int, str] = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
-"""Modes that are read and written, and their types."""
+"""Supported modes and their types."""
 MODE_NAMES = {
     1: "16-bit integers",
     2: "32-bit floats",
@@ -45,37 +45,37 @@ MODE_NAMES = {
 REFUSED_MODES = {
     3: ("complex 16-bit integers, a Fourier transform", "Give the volume before the Fourier transform."),
     4: ("complex 32-bit floats, a Fourier transform", "Give the volume before the Fourier transform."),
-    16: ("red, green and blue", "Give the densities, not a coloured picture of them."),
+    16: ("red, green and blue", "Give the densities, not a coloured image of them."),
     101: ("4-bit integers", "Unpack it first with IMOD: newstack -mode 1 FILE NEWFILE"),
 }
 
 
 @dataclass(frozen=True)
 class MrcHeader:
-    """What an MRC header says, checked."""
+    """The checked values of an MRC header."""
 
     grid: VoxelGrid
-    """Shape, voxel size (0 where the header says none), origin and nstart."""
+    """Shape, voxel size (0 if the header has none), origin and nstart."""
     mode: int
     """One of `DTYPES`."""
     dtype: np.dtype[Any]
-    """As stored: with byte order, and with the sign that was decided for bytes."""
+    """Stored type with byte order; for bytes with the sign decided on."""
     offset: int
-    """Where densities begin, bytes."""
+    """Start of the densities, bytes."""
     kind: str
-    """The mode in words."""
+    """The mode as text."""
     warnings: tuple[str, ...]
-    """What is odd about the header."""
+    """Oddities of the header."""
 
     @property
     def expected_bytes(self) -> int:
-        """Length that the file must have at least."""
+        """Least length of the file."""
         depth, height, width = self.grid.shape_zyx
         return self.offset + depth * height * width * self.dtype.itemsize
 
 
 def is_header(raw: bytes) -> bool:
-    """Tell whether bytes can be the head of an MRC file, of whatever byte order."""
+    """Return whether bytes can be the header of an MRC file, in either byte order."""
     if len(raw) < HEADER_BYTES:
         return False
     header = _decode_fields(raw)
@@ -83,33 +83,32 @@ def is_header(raw: bytes) -> bool:
 
 
 def parse_header(raw: bytes, path: Path, *, byte_sign: ByteSign | None = None) -> MrcHeader:
-    """Understand the first 1024 bytes of a file.
+    """Parse the first 1024 bytes of a file.
 
     Parameters
     ----------
     raw : bytes
         The first 1024 bytes, or fewer if the file is shorter.
     path : Path
-        For faults and warnings only.
+        Name of the file for messages.
     byte_sign : {"signed", "unsigned"}, optional
-        How to take mode 0. Not given: IMOD's flag if its stamp is there, else unsigned if the
-        header's minimum is at least 0 and its maximum above 127, else signed.
+        Sign of bytes in mode 0. Without it, IMOD's flag decides if its stamp is present; else bytes are unsigned
+        if the header's minimum is at least 0 and its maximum above 127, else signed.
 
     Returns
     -------
     MrcHeader
-        Checked in itself; the length of the file is for the caller to compare.
+        Consistent values; the caller compares the length of the file.
 
     Raises
     ------
     UnreadableTomogramError
-        If the bytes are no MRC header, or describe something that is not one real-valued volume
-        in the order x, y, z.
+        If the bytes are not an MRC header, or do not describe one real-valued volume in the order x, y, z.
     """
     if len(raw) < HEADER_BYTES:
         raise UnreadableTomogramError(
-            f"{path.name} ends early: an MRC header has {HEADER_BYTES} bytes, the file has {len(raw)}.",
-            "Copy it again from where it came from, or make it again.",
+            f"{path.name} is truncated: an MRC header has {HEADER_BYTES} bytes, the file has {len(raw)}.",
+            "Copy the file from its source again, or create it again.",
         )
     header = _decode_fields(raw)
     _check_size(header, path)
@@ -120,16 +119,16 @@ def parse_header(raw: bytes, path: Path, *, byte_sign: ByteSign | None = None) -
 
 
 def make_header(grid: VoxelGrid, dtype: np.dtype[Any], *, title: str = "") -> bytes:
-    """Make a little-endian MRC2014 header whose statistics say "not determined".
+    """Make a little-endian MRC2014 header with statistics marked "not determined".
 
     Parameters
     ----------
-    grid : Grid
-        Origin and nstart are both written, since programs differ in which they read.
+    grid : VoxelGrid
+        Grid of the volume. Origin and nstart are both written, because programs read either.
     dtype : numpy dtype
         int8, int16, uint16, float16 or float32.
     title : str
-        First label; cut at 80 characters, others than ASCII become "?".
+        First label; cut at 80 characters, non-ASCII characters become "?".
 
     Raises
     ------
@@ -156,32 +155,32 @@ def make_header(grid: VoxelGrid, dtype: np.dtype[Any], *, title: str = "") -> by
 
 
 def _extra_with_stamp() -> bytes:
-    """Return the field extra2 with IMOD's stamp, which alone says for sure that bytes are signed."""
+    """Return the field extra2 with IMOD's stamp, the only reliable mark of signed bytes."""
     stamp = np.array([IMOD_STAMP, SIGNED_FLAG], "<i4").tobytes()
     return bytes(_STAMP_SLICE.start) + stamp + bytes(84 - _STAMP_SLICE.stop)
 
 
 def _mode_of(dtype: np.dtype[Any]) -> int:
-    """Find the mode that stores a type."""
+    """Return the mode that stores a type."""
     for mode, code in DTYPES.items():
         if np.dtype(code) == dtype.newbyteorder("="):
             return mode
     raise TomogramError(
-        f"MRC files hold int8, int16, uint16, float16 or float32, not {dtype}.", "Convert the values to one of them."
+        f"MRC files store int8, int16, uint16, float16 or float32, not {dtype}.", "Convert the values to one of them."
     )
 
 
 def _decode_fields(raw: bytes) -> Any:
-    """Read the words in the byte order in which they make more sense.
+    """Return the fields in the more plausible byte order.
 
-    The machine stamp comes late among the reasons: many programs write none or a wrong one.
+    The machine stamp counts little: many programs write none or a wrong one.
     """
     little, big = (np.frombuffer(raw[:HEADER_BYTES], HEADER_DTYPE.newbyteorder(order))[0] for order in "<>")
     return max((little, big), key=lambda header: _plausibility(header, is_big=header is big))
 
 
 def _plausibility(header: Any, *, is_big: bool) -> tuple[bool, ...]:
-    """Rank a reading of the header, strongest reason first."""
+    """Return a sort key for a reading of the header, the strongest criterion first."""
     stamp = bytes(header["machst"])[:1]
     stamp_agrees = stamp == (b"\x11" if is_big else b"\x44")
     return (
@@ -206,7 +205,7 @@ def _axes(header: Any) -> tuple[int, int, int]:
 
 
 def _axes_are_plausible(header: Any) -> bool:
-    """Tell whether axes are a permutation of 1, 2, 3; some programs leave them 0, one writes -2."""
+    """Return whether axes are a permutation of 1, 2, 3; some programs leave them 0, one writes -2."""
     return sorted(map(abs, _axes(header))) in ([1, 2, 3], [0, 0, 0])
 
 
@@ -214,8 +213,8 @@ def _check_size(header: Any, path: Path) -> None:
     if not _size_is_plausible(header):
         size = tuple(int(header[axis]) for axis in ("nx", "ny", "nz"))
         raise UnreadableTomogramError(
-            f"{path.name} is not an MRC file, or its header is damaged: it gives the size {size} (x, y, z), "
-            f"expected numbers from 1 to {LARGEST_DIMENSION}.",
+            f"{path.name} is not an MRC file, or its header is damaged: its size is {size} (x, y, z), "
+            f"expected 1 to {LARGEST_DIMENSION}.",
             "Give a tomogram in the format MRC, EMAN2 HDF5 or TIFF.",
         )
 
@@ -225,7 +224,7 @@ def _check_mode(header: Any, path: Path) -> None:
     if mode in REFUSED_MODES:
         description, fix = REFUSED_MODES[mode]
         raise UnreadableTomogramError(
-            f"{path.name} has MRC mode {mode} ({description}), which is no volume of numbers.", fix
+            f"{path.name} has MRC mode {mode} ({description}), which is not a volume of numbers.", fix
         )
     if mode not in DTYPES:
         raise UnreadableTomogramError(
@@ -247,7 +246,7 @@ def _check_axes(header: Any, path: Path) -> None:
 
 
 def _check_single(header: Any, path: Path) -> None:
-    """Refuse stacks of volumes, and headers whose extended part has no possible length."""
+    """Reject stacks of volumes, and headers with an extended part of negative length."""
     if 401 <= int(header["ispg"]) <= 630:
         depth = max(int(header["mz"]), 1)
         raise UnreadableTomogramError(
@@ -258,12 +257,12 @@ def _check_single(header: Any, path: Path) -> None:
     if int(header["nsymbt"]) < 0:
         raise UnreadableTomogramError(
             f"{path.name} has a damaged header: its extended part is {int(header['nsymbt'])} bytes long.",
-            "Copy it again from where it came from, or make it again.",
+            "Copy the file from its source again, or create it again.",
         )
 
 
 def _decode_header(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHeader:
-    """Turn checked words into values."""
+    """Return the values of checked fields."""
     mode = int(header["mode"])
     voxel_size, warnings = cubic_voxel_size(_voxel_sizes_xyz(header), path.name)
     dtype, kind = np.dtype(DTYPES[mode]), f"MRC mode {mode}, {MODE_NAMES.get(mode, 'bytes')}"
@@ -287,7 +286,7 @@ def _decode_header(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHe
 
 
 def _voxel_sizes_xyz(header: Any) -> tuple[float, float, float]:
-    """Divide the cell by its intervals, Å; 0 where the header gives nothing usable."""
+    """Return the cell divided by its intervals, Å; 0 where the header has no usable value."""
     x, y, z = (
         float(header["cella"][axis]) / int(header[f"m{axis}"]) if int(header[f"m{axis}"]) > 0 else 0.0 for axis in "xyz"
     )
@@ -295,20 +294,20 @@ def _voxel_sizes_xyz(header: Any) -> tuple[float, float, float]:
 
 
 def _finite_triple(values: Any) -> tuple[float, float, float]:
-    """Read x, y, z; what is not finite says nothing and counts as 0."""
+    """Return x, y, z, with 0 for values that are not finite."""
     x, y, z = (float(values[axis]) if isfinite(values[axis]) else 0.0 for axis in "xyz")
     return x, y, z
 
 
 def _imod_flags(header: Any) -> int | None:
-    """Return IMOD's flags, or None in a file without its stamp."""
+    """Return IMOD's flags; None without its stamp."""
     order = header.dtype["nx"].byteorder
     stamp, flags = np.frombuffer(bytes(header["extra2"])[_STAMP_SLICE], np.dtype("i4").newbyteorder(order))
     return int(flags) if stamp == IMOD_STAMP else None
 
 
 def _decide_sign(header: Any, path: Path, byte_sign: ByteSign | None) -> tuple[ByteSign, tuple[str, ...]]:
-    """Decide how bytes are meant, and warn where the header gives nothing to decide by."""
+    """Return the sign of bytes, with a warning if the header gives no indication."""
     flags = _imod_flags(header)
     if byte_sign is not None:
         return byte_sign, ()

@@ -1,4 +1,4 @@
-"""Read and write PNG: pictures, and masks as grey, indexed or coloured images. What is in them is others' business."""
+"""Read and write PNG: images, and masks as grey, indexed or coloured images. Independent of what they show."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,12 +15,12 @@ from tomoseg_tui.io.raw_volume import output_file, translate_os_errors
 
 
 def encode_png(rgb: NDArray[np.uint8]) -> bytes:
-    """Encode a picture as PNG.
+    """Encode an image as PNG.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (y, x, 3)
-        Red, green, blue; row 0 is the top of the picture.
+        Red, green, blue; row 0 is the top of the image.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def encode_png(rgb: NDArray[np.uint8]) -> bytes:
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0 or rgb.dtype != np.uint8:
         raise ShapeError(
-            f"A picture has shape {rgb.shape} and type {rgb.dtype}, expected (y, x, 3) of uint8.",
+            f"The image has shape {rgb.shape} and type {rgb.dtype}, expected (y, x, 3) of uint8.",
             "Give red, green and blue from 0 to 255 for each pixel.",
         )
     stream = BytesIO()
@@ -43,7 +43,7 @@ def encode_png(rgb: NDArray[np.uint8]) -> bytes:
 
 
 def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
-    """Write a picture, uint8 of shape (y, x, 3), as a PNG file; replaces one that is there.
+    """Write an image, uint8 of shape (y, x, 3), as a PNG file; replaces an existing file.
 
     Raises
     ------
@@ -60,16 +60,16 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
 def write_mask_png(
     path: Path, values: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]] | None = None
 ) -> None:
-    """Write an image of bytes as PNG; replaces one that is there.
+    """Write an image of bytes as PNG; replaces an existing file.
 
     Parameters
     ----------
     path : Path
         The .png file.
     values : ndarray of uint8, shape (y, x)
-        Greys, or numbers of colours; row 0 is the top of the picture.
+        Grey values, or indices of colours; row 0 is the top of the image.
     palette : sequence of (red, green, blue), optional
-        The colours; not given, values are greys.
+        The colours; without it values are grey values.
 
     Raises
     ------
@@ -84,25 +84,25 @@ def write_mask_png(
 
 
 def read_png(path: Path, *, colours: bool = False) -> NDArray[Any]:
-    """Read a PNG as numbers.
+    """Read a PNG as integers.
 
     Parameters
     ----------
     path : Path
         The file.
     colours : bool
-        Whether an indexed image is told by its colours, not by their numbers.
+        Read the colours of an indexed image instead of its indices.
 
     Returns
     -------
     ndarray of integers, shape (y, x)
-        Greys; or numbers of colours of an indexed image; or colours as labels (`core.mask_values.COLOUR`
-        + 0xRRGGBB), black and what is see-through being 0. An image whose colours are all grey is one of greys.
+        Grey values; or indices of an indexed image; or colours as labels (0xRRGGBB plus `COLOUR_OFFSET` of
+        `core.mask_decoding`), with black and transparent pixels 0. An image with only grey colours gives grey values.
 
     Raises
     ------
     UnreadableTomogramError
-        If the file is damaged or no PNG.
+        If the file is damaged or not a PNG.
     """
     with translate_os_errors(path):
         content = path.read_bytes()
@@ -111,7 +111,7 @@ def read_png(path: Path, *, colours: bool = False) -> NDArray[Any]:
             return _pixel_values(image, colours=colours)
     except (OSError, ValueError, SyntaxError) as fault:
         raise UnreadableTomogramError(
-            f"{path.name} is damaged, ends early or is no PNG: {fault}.", "Save it again as PNG."
+            f"{path.name} is damaged, truncated or not a PNG: {fault}.", "Save it again as PNG."
         ) from fault
 
 
@@ -129,31 +129,31 @@ def _pixel_values(image: Any, *, colours: bool) -> NDArray[Any]:
 
 
 def _has_grey_palette(image: Any) -> bool:
-    """Tell whether an indexed image uses two greys at most: a mask, whichever of them comes first."""
+    """Return whether an indexed image uses at most two greys: a mask, with either first."""
     image_colours = image.convert("RGB").getcolors(2)
     return image_colours is not None and all(red == green == blue for _, (red, green, blue) in image_colours)
 
 
 def png_files(folder: Path) -> list[Path]:
-    """Return the PNG files of a folder in the order of their names."""
+    """Return the PNG files of a folder, sorted by name."""
     with translate_os_errors(folder):
         return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".png" and entry.name[0] != ".")
 
 
 def read_png_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
-    """Read a PNG, or all of a folder in the order of their names, as a stack of shape (n, y, x); see `read_png`.
+    """Read a PNG, or all of a folder sorted by name, as a stack of shape (n, y, x); see `read_png`.
 
     Raises
     ------
     UnreadableTomogramError
-        If there is none, one is damaged, or they differ in size.
+        If there is no PNG, one is damaged, or they differ in size.
     """
     files = png_files(path) if path.is_dir() else [path]
     images = [read_png(file, colours=colours) for file in files]
     shapes = sorted({image.shape for image in images})
     if len(shapes) != 1:
         raise UnreadableTomogramError(
-            f"{path} holds PNGs of shapes {shapes}, expected one shape (y, x)." if shapes else f"{path} holds no PNG.",
+            f"{path} has PNGs of shapes {shapes}, expected one shape (y, x)." if shapes else f"{path} has no PNG.",
             "Give a folder of PNGs of one size.",
         )
     return np.stack(images)  # (n, y, x)

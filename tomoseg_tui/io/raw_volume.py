@@ -1,8 +1,8 @@
-"""Move arrays between memory and fixed places in a file. Knows offsets and bytes, no format.
+"""Read and write arrays at given offsets of a file. Independent of any format.
 
-Files are not mapped into memory: a mapped volume counts as resident memory as it is read, and a
-file that shrinks under a mapping ends the process. Positioned reads and writes move only what is
-asked for, and let several threads and processes use one file.
+Files are not mapped into memory: a mapped volume counts as resident memory as it is read, and a file that shrinks
+under a mapping ends the process. Positioned reads and writes move only the requested bytes, and several threads and
+processes can use one file.
 """
 
 import os
@@ -19,12 +19,12 @@ from tomoseg_tui.files.atomic import atomic_output, named_os_errors
 from tomoseg_tui.files.disk_space import disk_full_error, is_disk_full
 
 MAX_BYTES_PER_CALL = 1 << 30
-"""Systems move at most about 2 GiB in one call."""
+"""Bytes per system call; systems transfer at most about 2 GiB."""
 
 
 @final
 class RawFile:
-    """An open file descriptor and the name to use in faults."""
+    """An open file descriptor, and the file's name for messages."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -32,14 +32,14 @@ class RawFile:
 
     @property
     def descriptor(self) -> int:
-        """The open descriptor; a closed file has none."""
+        """The open descriptor; raises ValueError if the file is closed."""
         if self._descriptor is None:
             message = f"{self.path} is closed"
             raise ValueError(message)
         return self._descriptor
 
     def size(self) -> int:
-        """Tell how long the file is now, bytes."""
+        """Return the present length of the file, bytes."""
         return os.fstat(self.descriptor).st_size
 
     def read_head(self, length: int) -> bytes:
@@ -48,7 +48,7 @@ class RawFile:
             return os.pread(self.descriptor, length, 0)
 
     def read_into(self, out: NDArray[Any], offset: int) -> None:
-        """Read into a C-contiguous array, or raise UnreadableTomogramError if the file ends before."""
+        """Read into a C-contiguous array; raise UnreadableTomogramError if the file is too short."""
         view = _as_bytes(out)
         bytes_read = 0
         while bytes_read < len(view):
@@ -71,12 +71,12 @@ class RawFile:
                 )
 
     def resize(self, length: int) -> None:
-        """Cut the file, or lengthen it by a hole that reads as 0."""
+        """Truncate the file, or extend it by a hole that reads as 0."""
         with translate_os_errors(self.path):
             os.ftruncate(self.descriptor, length)
 
     def sync(self) -> None:
-        """Wait until everything written is on disk."""
+        """Wait until all written data are on disk."""
         with translate_os_errors(self.path):
             os.fsync(self.descriptor)
 
@@ -89,18 +89,18 @@ class RawFile:
 
 @final
 class RawVolume:
-    """A volume without gaps in a file: x fastest, z slowest, from `offset` on.
+    """A contiguous volume in a file, x fastest and z slowest.
 
     Parameters
     ----------
     file : RawFile
-        Open for what is asked of it.
+        Open for reading or writing, as needed.
     offset : int
-        Where the first voxel stands, bytes.
+        Offset of the first voxel, bytes.
     shape_zyx : tuple of int
         Voxels along z, y and x.
     dtype : numpy dtype
-        As stored, with its byte order.
+        Stored type with byte order.
     """
 
     def __init__(self, file: RawFile, offset: int, shape_zyx: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
@@ -110,9 +110,9 @@ class RawVolume:
         self.dtype = dtype
 
     def read(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
-        """Read a box that lies inside, into a new array in native byte order.
+        """Read a box within the volume into a new array in native byte order.
 
-        Besides the result, memory holds at most the rows of one slice that the box touches.
+        Memory beyond the result is at most the rows of one slice that the box touches.
         """
         _, y, x = corner_zyx
         _, height, width = shape_zyx
@@ -125,7 +125,7 @@ class RawVolume:
         return in_native_order(out)
 
     def write(self, corner_zyx: tuple[int, int, int], values: NDArray[Any]) -> None:
-        """Write a box that lies inside; values have the stored type and shape (z, y, x)."""
+        """Write a box within the volume; values have the stored type and shape (z, y, x)."""
         values = np.ascontiguousarray(values, self.dtype)
         z, y, x = corner_zyx
         rows_are_whole = values.shape[2] == self.shape_zyx[2]
@@ -140,19 +140,19 @@ class RawVolume:
                 self.file.write_array(line, self._byte_offset((z + index, y + row, x)))
 
     def _byte_offset(self, corner_zyx: tuple[int, int, int]) -> int:
-        """Tell at which byte a voxel stands."""
+        """Return the offset of a voxel in the file, bytes."""
         z, y, x = corner_zyx
         _, height, width = self.shape_zyx
         return self.offset + ((z * height + y) * width + x) * self.dtype.itemsize
 
     def _read_plane(self, plane: NDArray[Any], z: int, y: int, x: int) -> None:
-        """Fill an array of shape (y, x) from one slice, by way of whole rows."""
+        """Read into an array of shape (y, x) from one slice, by whole rows."""
         height, width = plane.shape
         row_length = self.shape_zyx[2]
         if width == row_length:
             self.file.read_into(plane, self._byte_offset((z, y, x)))
             return
-        # One call for whole rows is faster than a call a row, even for a single column of rows of 16 kB.
+        # One call for whole rows is faster than one call per row, even for a single column of rows of 16 kB.
         band = np.empty((height, row_length), self.dtype)
         self.file.read_into(band, self._byte_offset((z, y, 0)))
         plane[...] = band[:, x : x + width]
@@ -165,29 +165,29 @@ def open_raw(path: Path, *, writable: bool = False) -> RawFile:
 
 
 def create_raw(path: Path) -> RawFile:
-    """Open an empty file for reading and writing; one that is there is emptied."""
+    """Open an empty file for reading and writing; an existing file is emptied."""
     with translate_os_errors(path):
         return RawFile(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
 
 
 def in_native_order(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values in this machine's byte order; swaps in place where it must."""
+    """Return values in native byte order; swaps bytes in place if necessary."""
     if values.dtype.isnative:
         return values
     return values.byteswap(inplace=True).view(values.dtype.newbyteorder("="))
 
 
 def truncated_error(path: Path, *, expected: int, actual: int) -> UnreadableTomogramError:
-    """Make the fault for a file that is shorter than its header promises."""
+    """Return the error for a file that is shorter than its header states."""
     return UnreadableTomogramError(
-        f"{path.name} ends early: its header promises {expected} bytes, the file has {actual}.",
-        "Copy it again from where it came from, or make it again.",
+        f"{path.name} is truncated: its header states {expected} bytes, the file has {actual}.",
+        "Copy the file from its source again, or create it again.",
     )
 
 
 @contextmanager
 def translate_os_errors(path: Path) -> Iterator[None]:
-    """Raise what the system refused as an error that says what to do."""
+    """Translate errors of the system to errors with a fix."""
     try:
         with named_os_errors(path):
             yield
@@ -195,7 +195,7 @@ def translate_os_errors(path: Path) -> Iterator[None]:
         raise UnreadableTomogramError(f"{path} does not exist.", "Check the name and the folder.") from fault
     except PermissionError as fault:
         raise TomogramError(
-            f"{path} may not be opened by you: {fault.strerror}.", f"Ask its owner, or run: chmod u+rw '{path}'"
+            f"{path} cannot be opened: {fault.strerror}.", f"Ask its owner, or run: chmod u+rw '{path}'"
         ) from fault
     except IsADirectoryError as fault:
         raise UnreadableTomogramError(f"{path} is a folder.", "Name a file in it.") from fault
@@ -219,13 +219,13 @@ def output_file(path: Path) -> Iterator[Path]:
 
 
 def _system_error(path: Path, fault: OSError) -> TomosegError:
-    """Tell a full disk from the rest."""
+    """Return DiskFullError for a full disk, else a TomogramError."""
     if is_disk_full(fault):
-        return disk_full_error(path, fault, next_step="do it again.")
+        return disk_full_error(path, fault, next_step="try again.")
     reason = fault.strerror or str(fault)
     return TomogramError(f"The system cannot read or write {path}: {reason}.", "Check the disk and the name.")
 
 
 def _as_bytes(values: NDArray[Any]) -> memoryview:
-    """Show a C-contiguous array as bytes, sharing its memory."""
+    """Return a C-contiguous array as bytes that share its memory."""
     return values.reshape(-1).view(np.uint8).data

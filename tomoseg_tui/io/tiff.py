@@ -1,7 +1,7 @@
-"""Read and write volumes as multi-page TIFF, one page a slice.
+"""Read and write volumes as multi-page TIFF, one page per slice.
 
-TIFF has no voxel: it is known only where ImageJ, OME or this program's own description states it in
-a unit of length. Uncompressed pages without gaps are read at their places like MRC; others page by page.
+TIFF has no voxel size: it is known only if ImageJ, OME or this program wrote it with a unit of length. Contiguous
+uncompressed pages are read in place like MRC, others page by page.
 """
 
 import json
@@ -22,7 +22,7 @@ from tomoseg_tui.errors import TomosegError, UnreadableTomogramError
 from tomoseg_tui.io.raw_volume import RawFile, RawVolume, in_native_order, open_raw, output_file, truncated_error
 from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
-# tifffile writes what it doubts to the log, which without a handler lands on the terminal's picture.
+# Without a handler, tifffile's warnings would be printed over the terminal's screen.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 ANGSTROM_PER_UNIT = {
@@ -30,9 +30,9 @@ ANGSTROM_PER_UNIT = {
     **dict.fromkeys(("nm", "nanometer", "nanometers"), 10.0),
     **dict.fromkeys(("um", "µm", "μm", "\\u00b5m", "micron", "microns", "micrometer"), 1e4),
 }
-"""Units of length as ImageJ and OME spell them, in lower case; other units say nothing about voxels."""
+"""Units of length as spelled by ImageJ and OME, in lower case; other units give no voxel size."""
 CLASSIC_LIMIT_BYTES = 3_900_000_000
-"""Above this the 32-bit offsets of classic TIFF do not reach, with room for 10^5 pages' headers."""
+"""Largest data with the 32-bit offsets of classic TIFF, allowing for the headers of 10^5 pages."""
 
 _BYTES_PER_TYPE = {
     **dict.fromkeys((1, 2, 6, 7), 1),
@@ -40,7 +40,7 @@ _BYTES_PER_TYPE = {
     **dict.fromkeys((4, 9, 11, 13), 4),
     **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
 }
-"""Length of one value of each type of entry, TIFF 6.0 and BigTIFF."""
+"""Bytes of one value of each entry type, TIFF 6.0 and BigTIFF."""
 
 
 @final
@@ -54,12 +54,12 @@ class TiffVolume(VolumeReader):
     flat : bool
         True accepts a single page as a volume of one slice.
     original : Path, optional
-        The archive out of which `path` was unpacked; named to the user in its stead.
+        The archive from which `path` was unpacked; used in messages instead of `path`.
 
     Raises
     ------
     UnreadableTomogramError
-        If the file is damaged, ends early, has colours, or uses a compression that is not read here.
+        If the file is damaged or truncated, has colours, or uses an unsupported compression.
     """
 
     def __init__(self, path: Path, *, flat: bool = False, original: Path | None = None) -> None:
@@ -67,7 +67,7 @@ class TiffVolume(VolumeReader):
         self._raw = open_raw(path)
         self._raw.path = display_path
         self._lock = threading.Lock()
-        # tifffile leaves a file that it opened itself open if it then finds it damaged.
+        # tifffile would not close a damaged file that it had opened itself.
         self._stream = path.open("rb")
         try:
             pages = _count_pages(self._raw)
@@ -85,11 +85,11 @@ class TiffVolume(VolumeReader):
     def _set_metadata(
         self, display_path: Path, series: Any, shape: tuple[int, int, int], pages: int, *, original: Path | None
     ) -> None:
-        """Fill in what every reader promises."""
+        """Set the attributes of `VolumeReader`."""
         grid, warnings = _read_grid(self._tiff, shape, display_path.name)
         if len(self._tiff.series) > 1:
             warnings += (
-                f"{display_path.name} holds images of several shapes in {pages} pages; the first stack is used.",
+                f"{display_path.name} contains images of several shapes in {pages} pages; the first stack is used.",
             )
         stored = np.dtype(np.uint8 if series.dtype.kind == "b" else series.dtype).newbyteorder("=")
         super().__init__(
@@ -97,7 +97,7 @@ class TiffVolume(VolumeReader):
         )
 
     def _prepare_reading(self, series: Any, shape: tuple[int, int, int]) -> None:
-        """Prepare to read in place where pages follow each other without gaps, else page by page."""
+        """Prepare to read contiguous pages in place, others page by page."""
         self._pages = series.pages
         self._volume: RawVolume | None = None
         if series.dataoffset is not None and series.dtype.kind != "b":
@@ -109,7 +109,7 @@ class TiffVolume(VolumeReader):
         if len(series.pages) != (1 if self._has_separate_planes else shape[0]):
             raise UnreadableTomogramError(
                 f"{self._raw.path.name} packs {shape[0]} slices into {len(series.pages)} pages.",
-                "Save it as a plain stack, one page a slice.",
+                "Save it as a plain stack, one page per slice.",
             )
         for page in series.pages:
             if len(page.dataoffsets) == 0:
@@ -126,7 +126,7 @@ class TiffVolume(VolumeReader):
         return out
 
     def _read_page(self, index: int) -> NDArray[Any]:
-        """Unpack one page, shape (y, x); one at a time, since tifffile moves the file's position."""
+        """Decode one page, shape (y, x); one at a time, because tifffile moves the file's position."""
         with self._lock, _translate_tiff_errors(self.path):
             page = np.asarray(
                 self._pages[0].asarray()[index] if self._has_separate_planes else self._pages[index].asarray()
@@ -140,7 +140,7 @@ class TiffVolume(VolumeReader):
 
 
 def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid, dtype: DTypeLike) -> None:
-    """Write a volume as a plain uncompressed TIFF, one page a slice, slab by slab.
+    """Write a volume slab by slab as an uncompressed TIFF, one page per slice.
 
     Parameters
     ----------
@@ -148,17 +148,17 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid, dty
         The .tif file; replaced when the new one is complete. Above 3.9 GB a BigTIFF.
     slabs : iterable of ndarray, shape (k, y, x)
         The slices in order, any number at a time; together `grid.shape_zyx`.
-    grid : Grid
-        Voxel size, origin and nstart are written as JSON into the description of the first page.
+    grid : VoxelGrid
+        Voxel size, origin and nstart are written as JSON to the description of the first page.
     dtype : numpy dtype
-        Stored type; must hold the slabs' values without loss.
+        Stored type; the slabs' values must convert to it without loss.
 
     Raises
     ------
     ShapeError
         If the slabs together do not have the shape of the grid.
     TypeError
-        If values would have to be rounded or cut to fit the type.
+        If values would be rounded or clipped by the type.
     TomogramError
         If the file cannot be written.
     """
@@ -183,20 +183,20 @@ def write_stack(
     voxel_size_angstrom: float,
     names: Sequence[str] = (),
 ) -> None:
-    """Write images as a TIFF that Fiji and napari open with the right axes: bytes and floats as ImageJ writes them.
+    """Write images as a TIFF that Fiji and napari open with the right axes, in ImageJ's format if possible.
 
     Parameters
     ----------
     path : Path
         The .tif file; replaced when the new one is complete.
     images : ndarray, shape (n, y, x)
-        Row 0 first. napari takes 32-bit integers for labels; ImageJ knows none, so these are plain TIFF.
+        Row 0 first. 32-bit integers, which napari opens as labels, are plain TIFF, because ImageJ has none.
     axes : str
-        ``TYX`` for tiles, each a picture of its own; ``ZYX`` for slices.
+        "TYX" for tiles, which are separate images; "ZYX" for slices.
     voxel_size_angstrom : float
-        Edge of one pixel, Å; 0 (nobody has said it) is left out.
+        Edge of one pixel, Å; 0 (unknown) is not written.
     names : sequence of str, optional
-        What Fiji shows over each image.
+        Titles that Fiji shows over the images.
 
     Raises
     ------
@@ -222,14 +222,14 @@ def write_stack(
 
 
 def _iterate_planes(slabs: Iterable[NDArray[Any]], grid: VoxelGrid, stored: np.dtype[Any]) -> Iterator[NDArray[Any]]:
-    """Hand out slabs slice by slice, each of shape (y, x)."""
+    """Yield the slices of slabs, each of shape (y, x)."""
     for _, slab in enumerate_slabs(slabs, grid.shape_zyx):
         for plane in slab:
             yield np.ascontiguousarray(plane.astype(stored, casting="safe"))
 
 
 def _format_description(grid: VoxelGrid) -> str:
-    """Say in JSON what TIFF has no words for."""
+    """Return the parts of the grid that TIFF cannot store, as JSON."""
     return json.dumps(
         {
             "voxel_size_angstrom": grid.voxel_size_angstrom,
@@ -241,7 +241,7 @@ def _format_description(grid: VoxelGrid) -> str:
 
 @contextmanager
 def _translate_tiff_errors(path: Path) -> Iterator[None]:
-    """Translate whatever tifffile and its decoders say; they raise many types and promise none."""
+    """Translate errors of tifffile and its decoders, which raise many types and document none."""
     try:
         yield
     except TomosegError:
@@ -250,17 +250,17 @@ def _translate_tiff_errors(path: Path) -> Iterator[None]:
         message = str(fault)
         if "imagecodecs" in message:
             raise UnreadableTomogramError(
-                f"{path.name} is compressed in a way that is not read here: {message}.",
+                f"{path.name} has an unsupported compression: {message}.",
                 "Save it without compression.",
             ) from fault
         raise UnreadableTomogramError(
-            f"{path.name} is damaged or ends early: “{message}”.",
-            "Copy it again from where it came from, or make it again.",
+            f"{path.name} is damaged or truncated: “{message}”.",
+            "Copy the file from its source again, or create it again.",
         ) from fault
 
 
 def _count_pages(raw: RawFile) -> int:
-    """Follow the chain of pages to its end; readers that stop where it breaks would take a part for the whole."""
+    """Return the number of pages, following their chain to its end; a broken chain would hide pages from tifffile."""
     order = "<" if raw.read_head(2) == b"II" else ">"
     is_big = int(_read_entries(raw, 2, f"{order}u2")[0]) == 43
     count_type, offset_type, first_offset = (
@@ -280,7 +280,7 @@ def _count_pages(raw: RawFile) -> int:
 
 
 def _check_value_ranges(raw: RawFile, entries: NDArray[Any]) -> None:
-    """Refuse a page whose entries refer to values beyond the end of the file."""
+    """Reject a page with entries that point beyond the end of the file."""
     for entry in entries:
         length = _BYTES_PER_TYPE.get(int(entry["type"]), 0) * int(entry["count"])
         if length > entry.dtype["place"].itemsize:
@@ -288,7 +288,7 @@ def _check_value_ranges(raw: RawFile, entries: NDArray[Any]) -> None:
 
 
 def _read_entries(raw: RawFile, offset: int, entry_type: DTypeLike, count: int = 1) -> NDArray[Any]:
-    """Read numbers or entries that stand together."""
+    """Read consecutive numbers or entries."""
     dtype = np.dtype(entry_type)
     _require_length(raw, offset + count * dtype.itemsize)
     entries = np.empty(count, dtype)
@@ -297,16 +297,16 @@ def _read_entries(raw: RawFile, offset: int, entry_type: DTypeLike, count: int =
 
 
 def _require_length(raw: RawFile, expected: int) -> None:
-    """Refuse a file that is shorter than what its pages refer to."""
+    """Reject a file that is shorter than its pages state."""
     if expected > raw.size():
         raise truncated_error(raw.path, expected=expected, actual=raw.size())
 
 
 def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
-    """Return (z, y, x), refusing colours and more than one stack axis."""
+    """Return the shape (z, y, x); reject colours and more than one stack axis."""
     page = series.keyframe
     stack_axes = [axis for axis in series.axes if axis not in "YX"]
-    # tifffile, and napari by it, writes three or four planes as colours that stand apart; a stack of masks is meant.
+    # tifffile, and napari through it, writes stacks of three or four masks as separate colour planes.
     has_separate_planes = series.axes == "SYX"
     colours = set(stack_axes) & {"C", "S"} or page.samplesperpixel != 1
     if len(stack_axes) > 1 or (colours and not has_separate_planes):
@@ -316,7 +316,7 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
         )
     if series.dtype is None or series.dtype.kind not in "biuf":
         raise UnreadableTomogramError(
-            f"{path.name} holds {series.dtype} numbers, expected real densities.",
+            f"{path.name} contains {series.dtype} numbers, expected real densities.",
             "Save it as 8- or 16-bit integers or 32-bit floats.",
         )
     height, width = int(page.imagelength), int(page.imagewidth)
@@ -324,7 +324,7 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
 
 
 def _read_grid(tiff: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[VoxelGrid, tuple[str, ...]]:
-    """Read the grid from this program's description, or the voxel size that OME or ImageJ states."""
+    """Return the grid from this program's description, or with the voxel size from OME or ImageJ."""
     own_grid = _parse_own_description(tiff.pages[0].description, shape_zyx)
     if own_grid is not None:
         return own_grid, ()
@@ -339,7 +339,7 @@ def _read_grid(tiff: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[V
 
 
 def _parse_own_description(text: str, shape_zyx: tuple[int, int, int]) -> VoxelGrid | None:
-    """Read what `_format_description` wrote; None if it is somebody else's."""
+    """Return the grid that `_format_description` wrote; None for any other description."""
     try:
         fields = json.loads(text)
         x, y, z = map(float, fields["origin_xyz_angstrom"])
@@ -350,7 +350,7 @@ def _parse_own_description(text: str, shape_zyx: tuple[int, int, int]) -> VoxelG
 
 
 def _ome_voxel_sizes(xml: str) -> tuple[float, float, float]:
-    """Read voxel edges along x, y, z from OME-XML, Å; its unit is µm where it names none. 0: not given."""
+    """Return voxel edges along x, y, z from OME-XML, Å; the default unit is µm; 0 if unknown."""
 
     def edge(axis: str) -> float:
         size = re.search(rf'PhysicalSize{axis}="([0-9.eE+-]+)"', xml)
@@ -361,7 +361,7 @@ def _ome_voxel_sizes(xml: str) -> tuple[float, float, float]:
 
 
 def _imagej_voxel_sizes(tiff: Any) -> tuple[float, float, float]:
-    """Read voxel edges along x, y, z from ImageJ's description and resolution, Å. 0: not given."""
+    """Return voxel edges along x, y, z from ImageJ's description and resolution, Å; 0 if unknown."""
     metadata = tiff.imagej_metadata or {}
     scale = _angstrom_per(str(metadata.get("unit", "")))
     tags = tiff.pages[0].tags
@@ -374,5 +374,5 @@ def _imagej_voxel_sizes(tiff: Any) -> tuple[float, float, float]:
 
 
 def _angstrom_per(unit: str) -> float:
-    """Return how many Å a unit of length has; 0 for what is no such unit."""
+    """Return a unit of length in Å; 0 for an unknown unit."""
     return ANGSTROM_PER_UNIT.get(unit.strip().lower(), 0.0)

@@ -1,8 +1,8 @@
-"""Training sets on disk: HDF5, ``format = 1``. Each tile with its surroundings, as the tomogram had it.
+"""Training sets on disk: HDF5, ``format = 1``. Each tile is stored with its surroundings, unscaled.
 
-Layout: root attributes ``format`` and ``summary`` (JSON); one group a tile, ``/tiles/00000`` and so on, with
-the datasets ``densities`` (z, y, x) in the source's type, ``inside`` (z, y, x) bool, ``layers`` (f, y, x) uint8,
-and the attribute ``facts`` (JSON). Plain gzip only, so that any HDF5 reader opens it.
+Root attributes: ``format`` and ``summary`` (JSON). One group per tile, ``/tiles/00000`` and so on, with the datasets
+``densities`` (z, y, x) in the source's type, ``inside`` (z, y, x) bool, ``layers`` (f, y, x) uint8, and the attribute
+``facts`` (JSON). Compressed with gzip only, so that any HDF5 reader opens it.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ _Read = TypeVar("_Read")
 
 
 class TileMetadata(msgspec.Struct, frozen=True):
-    """What is known of one tile of a training set, arrays aside."""
+    """Properties of one tile of a training set, without its arrays."""
 
     id: str
     """Id of the tile in the project."""
     tomogram: str
-    """Version whose densities were taken."""
+    """Version that the densities are from."""
     space: str
     """Tiles of one space lie in one volume."""
     x: int
@@ -38,17 +38,17 @@ class TileMetadata(msgspec.Struct, frozen=True):
     mean: float
     """Mean density of the tomogram."""
     sigma: float
-    """Its standard deviation."""
+    """Standard deviation of the tomogram."""
     sign: int
-    """-1 if the densities are to be turned to the set's polarity."""
+    """-1 if the densities must be inverted to the set's polarity."""
     signs: tuple[int, ...]
-    """By feature: 1 annotated, -1 holds none, 0 unknown."""
+    """By feature: 1 annotated, -1 contains none, 0 unknown."""
     group: int
-    """Tiles of one group overlap or are twins."""
+    """Tiles of one group overlap or are copies."""
     held_out: bool
-    """True for tiles that judge and never teach."""
+    """True for validation tiles, which are never trained on."""
     digest: str
-    """SHA-256 of densities and annotations; tiles that are alike share it."""
+    """SHA-256 of densities and annotations; copies share it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +57,15 @@ class TrainsetTile:
 
     metadata: TileMetadata
     densities: NDArray[np.generic]
-    """Shape (9, size + 64, size + 64) as (z, y, x), the source's type; outside the volume anything."""
+    """Shape (9, size + 64, size + 64) as (z, y, x), the source's type; values outside the volume are arbitrary."""
     inside: NDArray[np.bool_]
     """The same shape; False outside the volume."""
     layers: NDArray[np.uint8]
-    """Shape (f, size, size): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+    """Shape (f, size, size): 0 unlabelled, 1 not feature, 2 feature, 3 ignore."""
 
 
 class TrainsetSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training set is, tiles aside."""
+    """Properties of a training set, without its tiles."""
 
     name: str
     features: tuple[str, ...]
@@ -73,7 +73,7 @@ class TrainsetSummary(msgspec.Struct, frozen=True, kw_only=True):
     voxel_size_angstrom: float
     polarity: str
     preprocessing: list[dict[str, float]]
-    """The filter chain that all its tomograms have."""
+    """The filter chain, the same for all its tomograms."""
     tomograms: tuple[str, ...]
     tiles: int
     positive: dict[str, int]
@@ -81,16 +81,16 @@ class TrainsetSummary(msgspec.Struct, frozen=True, kw_only=True):
     held_out: int
     held_out_reason: str
     validation: float
-    """Share asked to be held out."""
+    """Requested share of held-out tiles."""
     notes: tuple[str, ...] = ()
     digest: str = ""
-    """SHA-256 over the tiles' digests, the split and the order of features."""
+    """SHA-256 of the tiles' digests, the split and the order of features."""
     versions: dict[str, str] = {}
     created: str = ""
 
 
 def write_training_set(path: Path, summary: TrainsetSummary, tiles: Sequence[TrainsetTile]) -> None:
-    """Write a training set into a file that may exist and is then emptied; drafts are the caller's business."""
+    """Write a training set; an existing file is emptied, and the caller provides a temporary name if needed."""
     with translate_os_errors(path), h5py.File(path, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["summary"] = msgspec.json.encode(summary).decode()
@@ -103,12 +103,12 @@ def write_training_set(path: Path, summary: TrainsetSummary, tiles: Sequence[Tra
 
 
 def read_summary(path: Path) -> TrainsetSummary:
-    """Return what a training set is, without reading its tiles.
+    """Return the summary of a training set.
 
     Raises
     ------
     ProjectError
-        If the file is damaged, no training set, or of a newer format.
+        If the file is damaged, not a training set, or of a newer format.
     """
     with _open_trainset(path) as file:
         return _decode_summary(path, file)
@@ -120,19 +120,19 @@ def read_training_set(path: Path) -> tuple[TrainsetSummary, list[TrainsetTile]]:
     Raises
     ------
     ProjectError
-        If the file is damaged, no training set, or of a newer format.
+        If the file is damaged, not a training set, or of a newer format.
     """
     with _open_trainset(path) as file:
         return _decode_summary(path, file), _read_each_tile(path, file, _read_tile)
 
 
 def read_tile_snapshots(path: Path) -> list[TileMetadata]:
-    """Return what is known of a training set's tiles, without reading their arrays.
+    """Return the properties of a training set's tiles, without reading their arrays.
 
     Raises
     ------
     ProjectError
-        If the file is missing, damaged, no training set, or of a newer format.
+        If the file is missing, damaged, not a training set, or of a newer format.
     """
     with _open_trainset(path) as file:
         _decode_summary(path, file)
@@ -147,7 +147,7 @@ def _open_trainset(path: Path) -> Any:
 
 
 def _damaged_error(path: Path, fault: Exception) -> ProjectError:
-    return ProjectError(f"{path} is no training set: {fault}.", "Build it again: tomoseg trainset build NAME")
+    return ProjectError(f"{path} is not a training set: {fault}.", "Build it again: tomoseg trainset build NAME")
 
 
 def _decode_summary(path: Path, file: Any) -> TrainsetSummary:
@@ -160,7 +160,7 @@ def _decode_summary(path: Path, file: Any) -> TrainsetSummary:
 
 
 def _read_each_tile(path: Path, file: Any, read: Callable[[Any], _Read]) -> list[_Read]:
-    """Return what is read of the group of each tile, in the order of the set."""
+    """Return the result of `read` for the group of each tile, in the order of the set."""
     try:
         groups = [file["tiles"][name] for name in sorted(file["tiles"])] if "tiles" in file else []
         return [read(group) for group in groups]
@@ -177,7 +177,7 @@ def _decode_snapshot(group: Any) -> TileMetadata:
 
 
 def rename_trainset_feature(path: Path, old: str, new: str) -> None:
-    """Give a feature of a training set another name; arrays stay."""
+    """Rename a feature of a training set; arrays are not changed."""
     summary = read_summary(path)
     renamed_summary = msgspec.structs.replace(
         summary,

@@ -1,4 +1,4 @@
-"""Triples on disk, HDF5: image, annotation and output of the tiles of a run, to be seen without the network."""
+"""Triples on disk, HDF5: image, annotation and output of a run's tiles, to view them without the network."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,23 +16,23 @@ from tomoseg_tui.io.raw_volume import translate_os_errors
 
 @dataclass(frozen=True, eq=False)
 class TripleSet:
-    """n tiles of edge s, f features."""
+    """Triples of n tiles of edge s with f features."""
 
     tiles: tuple[str, ...]
     """Ids of the tiles."""
     features: tuple[str, ...]
     held_out: NDArray[np.bool_]
-    """Shape (n,): True for tiles that the network has not learned from."""
+    """Shape (n,): True for tiles that the network was not trained on."""
     images: NDArray[np.float32]
     """Shape (n, s, s), mean 0 and sigma 1 over the tomogram."""
     layers: NDArray[np.uint8]
-    """Shape (n, f, s, s): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+    """Shape (n, f, s, s): 0 unlabelled, 1 not feature, 2 feature, 3 ignore."""
     outputs: NDArray[np.float32]
     """Shape (n, f, s, s), from 0 to 1."""
 
 
 def write_triples(path: Path, triples: TripleSet) -> None:
-    """Write triples into a file that may exist and is then emptied."""
+    """Write triples; an existing file is emptied."""
     with translate_os_errors(path), h5py.File(path, "w") as file:
         file.attrs["format"] = 1
         file.attrs["tiles"] = list(triples.tiles)
@@ -61,7 +61,7 @@ def read_triples(path: Path) -> TripleSet:
 
 
 def read_split(path: Path) -> dict[str, bool]:
-    """Return whether each tile, by its id, was held out, without reading the pictures.
+    """Return by tile id whether the tile was held out, without reading the images.
 
     Raises
     ------
@@ -75,11 +75,12 @@ def read_split(path: Path) -> dict[str, bool]:
 
 @contextlib.contextmanager
 def _open_triples(path: Path) -> Iterator[Any]:
-    """Open triples; what is missing or damaged of them is said in words."""
+    """Open triples; translate errors of missing or damaged files."""
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError, ValueError) as fault:
         raise ProjectError(
-            f"The triples {path} cannot be read: {fault}.", "They are made when a training ends or is stopped."
+            f"The triples {path} cannot be read: {fault}.",
+            "Wait until the training ends, or stop it: triples are written then.",
         ) from fault

@@ -1,4 +1,4 @@
-"""What every reader of a volume promises, whatever the format. Formats stand in files of their own."""
+"""The interface of all volume readers. Each format has a module of its own."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 
 ANISOTROPY_TOLERANCE = 0.01
-"""Voxel edges that differ by more than this share are reported: networks here know cubic voxels only."""
+"""Voxel edges that differ by a larger share are reported, because networks assume cubic voxels."""
 
 
 class VolumeReader(ABC):
@@ -24,14 +24,14 @@ class VolumeReader(ABC):
     ----------
     path : Path
         The file that the user named.
-    grid : Grid
-        Shape, voxel size and origin as the header gives them.
+    grid : VoxelGrid
+        Shape, voxel size and origin from the header.
     dtype : numpy dtype
-        What reads return, in native byte order.
+        Type of the arrays returned, in native byte order.
     kind : str
-        The format in words, such as "MRC mode 0, signed bytes".
+        The format as text, such as "MRC mode 0, signed bytes".
     warnings : tuple of str
-        What is odd about the file but does not prevent reading it.
+        Oddities of the file that do not prevent reading it.
     compressed : bool
         True if the file is an archive that was unpacked for reading.
     """
@@ -54,7 +54,7 @@ class VolumeReader(ABC):
         self.compressed = compressed
 
     def read_region(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
-        """Read a box that lies wholly inside the volume.
+        """Read a box within the volume.
 
         Parameters
         ----------
@@ -71,9 +71,9 @@ class VolumeReader(ABC):
         Raises
         ------
         ShapeError
-            If the box reaches outside the volume.
+            If the box extends beyond the volume.
         UnreadableTomogramError
-            If the file has become shorter or its compressed data are damaged.
+            If the file was truncated meanwhile, or its compressed data are damaged.
         """
         check_box(self.grid.shape_zyx, corner_zyx, shape_zyx)
         if prod(shape_zyx) == 0:
@@ -81,13 +81,13 @@ class VolumeReader(ABC):
         return self._read_box(corner_zyx, shape_zyx)
 
     def read_slices(self, start: int, stop: int) -> NDArray[Any]:
-        """Read whole slices from start up to but without stop: an array of shape (stop - start, y, x)."""
+        """Read the slices start .. stop - 1; shape (stop - start, y, x)."""
         _, height, width = self.grid.shape_zyx
         return self.read_region((start, 0, 0), (stop - start, height, width))
 
     @abstractmethod
     def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
-        """Read a box that is known to lie inside and not to be empty."""
+        """Read a non-empty box within the volume."""
 
     @abstractmethod
     def close(self) -> None:
@@ -103,7 +103,7 @@ class VolumeReader(ABC):
 
 
 def check_box(volume_zyx: tuple[int, int, int], corner_zyx: tuple[int, ...], shape_zyx: tuple[int, ...]) -> None:
-    """Raise ShapeError unless a box lies wholly inside a volume."""
+    """Raise ShapeError unless a box lies within a volume."""
     inside = len(corner_zyx) == len(shape_zyx) == 3 and all(
         min(corner, length) >= 0 and corner + length <= limit
         for corner, length, limit in zip(corner_zyx, shape_zyx, volume_zyx, strict=True)
@@ -111,27 +111,27 @@ def check_box(volume_zyx: tuple[int, int, int], corner_zyx: tuple[int, ...], sha
     if not inside:
         raise ShapeError(
             f"The box at {tuple(corner_zyx)} of shape {tuple(shape_zyx)} (z, y, x) "
-            f"reaches outside the volume of shape {volume_zyx}.",
+            f"extends beyond the volume of shape {volume_zyx}.",
             "Choose a box inside the volume.",
         )
 
 
 def cubic_voxel_size(sizes_xyz_angstrom: tuple[float, float, float], name: str) -> tuple[float, tuple[str, ...]]:
-    """Take the voxel size along x, and warn where y or z differ from it.
+    """Return the voxel size along x, with a warning if y or z differ from it.
 
     Parameters
     ----------
     sizes_xyz_angstrom : tuple of float
-        Voxel edges along x, y, z as a header gives them, Å. Not finite or not above 0: not given.
+        Voxel edges along x, y, z from a header, Å. Values not finite or not above 0 are unknown.
     name : str
         Name of the file, for the warning.
 
     Returns
     -------
-    float
-        Edge along x, Å/voxel, to the seven digits that a float32 carries; 0 if not given.
-    tuple of str
-        One warning that names all three edges, or none.
+    voxel_size : float
+        Edge along x, Å/voxel, to the seven digits of a float32; 0 if unknown.
+    warnings : tuple of str
+        A warning with all three edges, or none.
     """
     valid_sizes = [size for size in sizes_xyz_angstrom if isfinite(size) and size > 0]
     x_size = sizes_xyz_angstrom[0]
@@ -145,15 +145,15 @@ def cubic_voxel_size(sizes_xyz_angstrom: tuple[float, float, float], name: str) 
 
 
 def round_to_float32(value: float) -> float:
-    """Round to seven significant digits, so that 13.48 stored as float32 reads 13.48 again."""
+    """Round to seven significant digits, so that 13.48 stored as float32 is read as 13.48."""
     return float(f"{value:.7g}")
 
 
 def reject_single_slice(path: Path, slices: int, *, flat: bool) -> None:
-    """Refuse one image where a volume is expected."""
+    """Raise UnreadableTomogramError for a single image unless `flat` is set."""
     if slices == 1 and not flat:
         raise UnreadableTomogramError(
-            f"{path.name} holds one image, not a volume: it has a single slice.",
+            f"{path.name} is one image, not a volume: it has a single slice.",
             "Give the reconstructed tomogram, which has many slices.",
         )
 
@@ -161,7 +161,7 @@ def reject_single_slice(path: Path, slices: int, *, flat: bool) -> None:
 def enumerate_slabs(
     slabs: Iterable[NDArray[Any]], shape_zyx: tuple[int, int, int]
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Tell at which slice each slab begins, and raise ShapeError unless together they are the volume."""
+    """Yield each slab with its first slice; raise ShapeError unless together they are the volume."""
     start = 0
     for slab in slabs:
         if slab.shape[1:] != shape_zyx[1:] or start + len(slab) > shape_zyx[0]:

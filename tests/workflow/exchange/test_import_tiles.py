@@ -535,4 +535,4 @@ def test_the_manifest_tells_what_is_where(lender: Project, tmp_path: Path) -> No
     loan.manifest.write_text(json.dumps({**told, "format": 2}))
     refused(lender, loan.manifest, "of a newer format", ProjectError)
     loan.manifest.write_text("{}")
-    refused(lender, loan.manifest, "is no manifest", ProjectError)
+    refused(lender, loan.manifest, "is not a manifest", ProjectError)
