@@ -1,4 +1,4 @@
-"""Pictures small enough to think about."""
+"""Small pictures."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ from tomoseg_tui.render.overlay import Palette, make_palette
 
 @pytest.fixture
 def noise() -> NDArray[np.uint8]:
-    """Greys of every shade, shape (y, x)."""
+    """Return greys of every shade, shape (y, x)."""
     return np.random.default_rng(7).integers(0, 256, (24, 32), dtype=np.uint8)
 
 
 @pytest.fixture
 def band_labels() -> NDArray[np.uint8]:
-    """A band of label 1 at small y and a block of label 2 at large y and x, on the grid of noise."""
+    """Return a band of label 1 at small y and a block of label 2 at large y and x, on the grid of noise."""
     labels = np.zeros((24, 32), dtype=np.uint8)
     labels[2:9] = 1
     labels[14:, 20:] = 2
@@ -24,5 +24,5 @@ def band_labels() -> NDArray[np.uint8]:
 
 @pytest.fixture
 def palette() -> Palette:
-    """Two features whose names begin alike."""
+    """Return two features whose names begin alike."""
     return make_palette({1: "microtubule", 2: "membrane"})

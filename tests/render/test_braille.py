@@ -8,7 +8,7 @@ from tomoseg_tui.render import braille
 from tomoseg_tui.render.greys import dither
 
 DOTS_YX = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1), (3, 0), (3, 1)]
-"""Place of dots 1 to 8 in a cell."""
+"""Position of dots 1 to 8 in a cell."""
 
 
 def decode(rows: list[str]) -> NDArray[np.bool_]:
@@ -25,7 +25,7 @@ def as_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 255])))
-def test_dots_decoded_are_the_black_and_white_picture(picture: NDArray[np.uint8]) -> None:
+def test_dots_give_the_black_and_white_picture(picture: NDArray[np.uint8]) -> None:
     height, width = picture.shape
     assert (decode(braille.encode(as_rgb(picture)))[:height, :width] == (picture == 255)).all()
 

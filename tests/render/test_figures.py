@@ -1,4 +1,4 @@
-"""Pictures of what there is to see, and their size in files."""
+"""Pictures of slices and triples, and their size in files."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from tomoseg_tui.render.figures import FILE_PIXELS, enlarge_for_file, render_sli
 from tomoseg_tui.render.overlay import make_palette
 
 
-def test_a_triple_is_white_where_the_feature_is_and_grey_where_nobody_knows() -> None:
+def test_a_triple_is_white_for_the_feature_and_grey_for_undecided_pixels() -> None:
     annotation = np.array([[0, 1, 2, 3]], np.uint8)
     output = np.array([[0.0, 0.2, 1.0, 0.6]], np.float32)
     _, annotated, said = render_triple(output, annotation, output)
@@ -14,14 +14,14 @@ def test_a_triple_is_white_where_the_feature_is_and_grey_where_nobody_knows() ->
     assert said.grey.tolist() == [[0, 51, 255, 153]]
 
 
-def test_a_small_picture_is_enlarged_in_a_file_and_a_large_one_is_not() -> None:
+def test_only_small_pictures_are_enlarged_in_a_file() -> None:
     small = render_slice(np.random.default_rng(7).normal(size=(30, 48)).astype(np.float32))
     assert enlarge_for_file(small).shape == (600, 960, 3)
     large = render_slice(np.zeros((4, FILE_PIXELS + 1), np.float32))
     assert enlarge_for_file(large).shape == (4, FILE_PIXELS + 1, 3)
 
 
-def test_labels_lie_over_the_greys() -> None:
+def test_labels_are_drawn_over_the_greys() -> None:
     labels = np.zeros((2, 2), np.uint8)
     labels[0] = 1
     picture = render_slice(np.zeros((2, 2), np.float32), labels, make_palette({1: "tube"}))

@@ -32,7 +32,7 @@ def halves(character: str, ink: RGB, ground: RGB) -> tuple[RGB, RGB]:
 
 
 def decode(rows: list[str]) -> list[list[RGB]]:
-    """Read pixels back from escape sequences, as a terminal would; each row stands for itself."""
+    """Read pixels from escape sequences as a terminal does; each row stands alone."""
     pixels: list[list[RGB]] = []
     for row in rows:
         ink: RGB = ()
@@ -48,7 +48,7 @@ def decode(rows: list[str]) -> list[list[RGB]]:
 
 
 @given(few_colours | any_colours)
-def test_a_picture_decoded_from_truecolor_is_the_picture(rgb: NDArray[np.uint8]) -> None:
+def test_a_picture_survives_truecolor(rgb: NDArray[np.uint8]) -> None:
     decoded = np.array(decode(halfblock.encode(rgb)), dtype=np.uint8)
     assert (decoded[: len(rgb)] == rgb).all()
 
@@ -70,7 +70,7 @@ def test_greys_in_256_colours_are_the_nearest_of_26(grey: NDArray[np.uint8]) -> 
 
 @pytest.mark.parametrize("depth", ["256", "16"])
 @given(few_colours)
-def test_rows_are_as_wide_as_the_picture_in_every_depth(depth: str, rgb: NDArray[np.uint8]) -> None:
+def test_rows_have_the_width_of_the_picture_at_every_depth(depth: str, rgb: NDArray[np.uint8]) -> None:
     for row in halfblock.encode(rgb, depth=depth):
         assert len(re.sub(r"\x1b\[[\d;]+m", "", row)) == rgb.shape[1]
 
@@ -80,14 +80,14 @@ def test_equal_neighbours_cost_one_character_each() -> None:
     assert halfblock.encode(rgb) == ["\x1b[48;2;77;77;77m" + " " * 50 + "\x1b[0m"]
 
 
-def test_without_colours_black_and_white_come_back_and_nothing_escapes() -> None:
+def test_without_colours_black_and_white_are_drawn_without_escapes() -> None:
     rgb = np.zeros((4, 2, 3), dtype=np.uint8)
     rgb[0, 0] = rgb[3, 0] = rgb[2, 1] = rgb[3, 1] = 255
     assert halfblock.encode(rgb, depth="none") == ["▀ ", "▄█"]
 
 
 @pytest.mark.parametrize("depth", ["truecolor", "256", "16", "none"])
-def test_letters_stand_where_they_are_put(depth: str, noise: NDArray[np.uint8]) -> None:
+def test_letters_are_drawn_at_their_cells(depth: str, noise: NDArray[np.uint8]) -> None:
     rgb = np.repeat(noise[..., np.newaxis], 3, axis=2)
     letters = np.full((12, 32), "", dtype="<U1")
     letters[3, 0] = letters[3, 31] = "M"
@@ -108,13 +108,13 @@ def test_a_letter_changes_no_other_cell(noise: NDArray[np.uint8]) -> None:
 
 
 @pytest.mark.parametrize(("grey", "ink"), [(20, "255;255;255"), (230, "0;0;0")])
-def test_a_letter_contrasts_with_its_ground(grey: int, ink: str) -> None:
+def test_a_letter_contrasts_with_its_background(grey: int, ink: str) -> None:
     rgb = np.full((2, 1, 3), grey, dtype=np.uint8)
     assert f"\x1b[38;2;{ink}m" in halfblock.encode(rgb, letters=np.array([["M"]]))[0]
 
 
 @pytest.mark.parametrize(("label", "index"), [(1, 43), (2, 44), (3, 46), (4, 41)])
-def test_the_first_label_colours_stay_apart_in_16_colours(label: int, index: int) -> None:
+def test_the_first_label_colours_are_distinct_in_16_colours(label: int, index: int) -> None:
     palette = make_palette({1: "microtubule", 2: "membrane", 3: "ribosome", 4: "actin"})
     grey = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
     rgb = blend_labels(grey, np.full_like(grey, label), palette)

@@ -20,12 +20,12 @@ def decode(text: str) -> NDArray[np.uint8]:
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
-def test_a_picture_decoded_is_the_picture(rgb: NDArray[np.uint8]) -> None:
+def test_a_picture_survives_the_protocol(rgb: NDArray[np.uint8]) -> None:
     assert (decode(kitty.encode(rgb)) == rgb).all()
     assert (np.array(Image.open(BytesIO(png_encoder.encode(rgb))).convert("RGB")) == rgb).all()
 
 
-def test_chunks_are_short_enough_and_only_the_last_says_so() -> None:
+def test_chunks_are_short_enough_and_only_the_last_is_marked() -> None:
     rgb = np.random.default_rng(7).integers(0, 256, (80, 80, 3), dtype=np.uint8)
     text = kitty.encode(rgb, cells_xy=(8, 4))
     chunks = CHUNK.findall(text)

@@ -20,12 +20,12 @@ X...X
 """
 
 
-def test_a_letter_looks_like_itself() -> None:
+def test_a_letter_has_its_shape() -> None:
     expected = [[character == "X" for character in line] for line in M_AS_DRAWN.split()]
     assert glyph("M").tolist() == expected
 
 
-def test_no_two_letters_look_alike() -> None:
+def test_all_letters_are_distinct() -> None:
     shapes = [glyph(letter) for letter in ALPHABET]
     differences = [int((one != two).sum()) for place, one in enumerate(shapes) for two in shapes[:place]]
     assert min(differences) >= 2
@@ -37,7 +37,7 @@ def test_a_letter_grows_by_its_scale() -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-def test_a_label_is_lettered_in_its_middle(scale: int) -> None:
+def test_a_label_has_its_letter_in_the_middle(scale: int) -> None:
     labels = np.zeros((40, 60), dtype=np.uint8)
     labels[10:31, 20:41] = 1
     burnt = draw_label_letters(
@@ -49,7 +49,7 @@ def test_a_label_is_lettered_in_its_middle(scale: int) -> None:
     assert (burnt == 255).all(axis=2).sum() == glyph("M", scale).sum()
 
 
-def test_each_label_shows_its_letter_and_the_picture_given_is_left(
+def test_each_label_shows_its_letter_and_the_input_is_unchanged(
     noise: NDArray[np.uint8], band_labels: NDArray[np.uint8], palette: Palette
 ) -> None:
     rgb = np.repeat((noise // 2)[..., np.newaxis], 3, axis=2)
@@ -62,7 +62,7 @@ def test_each_label_shows_its_letter_and_the_picture_given_is_left(
 
 
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 3)))
-def test_any_small_picture_can_be_lettered(labels: NDArray[np.uint8]) -> None:
+def test_letters_can_be_drawn_on_any_small_picture(labels: NDArray[np.uint8]) -> None:
     rgb = np.full((*labels.shape, 3), 99, dtype=np.uint8)
     burnt = draw_label_letters(rgb, labels, make_palette({1: "a", 2: "b"}))
     has_room = labels.shape[0] >= 9 and labels.shape[1] >= 7

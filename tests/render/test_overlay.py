@@ -28,7 +28,7 @@ def test_letters_are_unique_for_any_names(names: list[str]) -> None:
     assert all(letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" for letter in letters)
 
 
-def test_more_labels_than_letters_still_get_one_each() -> None:
+def test_more_labels_than_letters_get_one_each() -> None:
     assert len(make_palette(dict.fromkeys(range(1, 128), "x"))) == 127
 
 
@@ -47,7 +47,7 @@ def test_labels_outside_the_palette_stay_grey(noise: NDArray[np.uint8], palette:
     assert (painted == noise[..., np.newaxis]).all()
 
 
-def test_labels_of_another_shape_are_refused_in_words(noise: NDArray[np.uint8], palette: Palette) -> None:
+def test_blending_labels_of_another_shape_is_refused(noise: NDArray[np.uint8], palette: Palette) -> None:
     with pytest.raises(ShapeError, match=r"shape \(2, 2\).*shape \(24, 32\)"):
         blend_labels(noise, np.zeros((2, 2), dtype=np.uint8), palette)
 
@@ -72,7 +72,7 @@ def test_every_labelled_cell_gets_its_letter_where_letters_are_dense(
 
 
 @given(st.integers(0, 4), st.integers(0, 4), st.sampled_from([(0, 1), (1, 0), (1, 1), (1, -1)]))
-def test_sparse_letters_meet_every_line_of_five_cells_once(row: int, column: int, step: tuple[int, int]) -> None:
+def test_sparse_letters_are_on_every_line_of_five_cells_once(row: int, column: int, step: tuple[int, int]) -> None:
     palette = make_palette({1: "microtubule"})
     letters = letter_cells(np.ones((20, 20), dtype=np.uint8), (20, 20), palette)
     line = [letters[row + 5 + step[0] * place, column + 5 + step[1] * place] for place in range(5)]
@@ -84,13 +84,13 @@ def test_a_legend_without_colours_is_plain(palette: Palette) -> None:
 
 
 @pytest.mark.parametrize("colours", ["truecolor", "256", "16"])
-def test_a_legend_in_colours_still_has_the_letters(palette: Palette, colours: str) -> None:
+def test_a_legend_in_colours_has_the_letters_too(palette: Palette, colours: str) -> None:
     line = legend(palette, colours)
     assert " M \x1b[0m microtubule" in line
     assert " E \x1b[0m membrane" in line
 
 
-def test_a_mosaic_keeps_every_picture_and_has_gaps_but_no_margin() -> None:
+def test_a_grid_has_every_picture_with_gaps_and_no_margin() -> None:
     one, two, three = (
         np.full(shape, value, dtype=np.uint8) for shape, value in (((2, 3), 1), ((2, 2), 2), ((1, 3), 3))
     )
@@ -102,11 +102,11 @@ def test_a_mosaic_keeps_every_picture_and_has_gaps_but_no_margin() -> None:
     ]
 
 
-def test_a_mosaic_of_colours_has_three_channels() -> None:
+def test_a_grid_of_colour_pictures_has_three_channels() -> None:
     picture = np.full((2, 2, 3), 5, dtype=np.uint8)
     assert image_grid([[picture, picture]], gap=2).shape == (2, 6, 3)
 
 
-def test_a_mosaic_of_nothing_is_refused_in_words() -> None:
+def test_a_grid_of_no_pictures_is_refused_with_a_clear_error() -> None:
     with pytest.raises(ShapeError, match="no picture"):
         image_grid([])

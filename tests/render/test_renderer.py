@@ -55,19 +55,19 @@ SIXEL_AROUND_TMUX = GraphicsSupport(sixel=True, tmux_features=frozenset({"RGB", 
         ("kitty", {"TERM": "dumb"}, NOTHING, "kitty"),
     ],
 )
-def test_the_renderer_follows_what_is_asked_and_what_the_terminal_can(
+def test_the_renderer_depends_on_the_request_and_the_terminal(
     asked: str, environment: dict[str, str], answers: GraphicsSupport, expected: str
 ) -> None:
     assert choose_renderer(asked, environment, answers) == expected
 
 
-def test_the_settings_come_after_the_environment_and_before_the_terminal() -> None:
+def test_the_configuration_is_used_after_the_environment_and_before_the_terminal() -> None:
     assert choose_renderer("auto", XTERM, KITTY, configured="braille") == "braille"
     assert choose_renderer("auto", XTERM | {"TOMOSEG_RENDERER": "ascii"}, KITTY, configured="braille") == "ascii"
 
 
 @pytest.mark.parametrize(("asked", "environment"), [("vga", {}), ("auto", {"TOMOSEG_RENDERER": "vga"})])
-def test_an_unknown_renderer_is_refused_in_words(asked: str, environment: dict[str, str]) -> None:
+def test_an_unknown_renderer_is_refused_with_a_clear_error(asked: str, environment: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r"'vga'.*Choose one of auto, halfblock"):
         choose_renderer(asked, environment, NOTHING)
 
@@ -88,7 +88,7 @@ def test_an_unknown_renderer_is_refused_in_words(asked: str, environment: dict[s
         ({"TERM": "xterm-256color", "NO_COLOR": ""}, "256"),
     ],
 )
-def test_the_colour_depth_follows_the_environment(environment: dict[str, str], expected: str) -> None:
+def test_the_colour_depth_depends_on_the_environment(environment: dict[str, str], expected: str) -> None:
     assert colour_depth(environment) == expected
 
 
@@ -110,7 +110,7 @@ def bare(text: str) -> list[str]:
         ("ascii", 10, (10, 4)),
     ],
 )
-def test_a_picture_keeps_its_aspect_and_grows_by_whole_factors(
+def test_a_picture_keeps_its_aspect_and_is_enlarged_by_integer_factors(
     noise: NDArray[np.uint8], renderer: str, columns: int, size: tuple[int, int]
 ) -> None:
     rows = bare(render_picture(Picture(noise), columns=columns, renderer=renderer, colours="256"))
@@ -118,7 +118,7 @@ def test_a_picture_keeps_its_aspect_and_grows_by_whole_factors(
 
 
 @pytest.mark.parametrize(("renderer", "colours"), [("ascii", "truecolor"), ("braille", "256"), ("halfblock", "none")])
-def test_text_without_colours_holds_no_escape_and_letters_every_labelled_cell(
+def test_text_without_colours_has_no_escapes_and_a_letter_on_every_labelled_cell(
     noise: NDArray[np.uint8], band_labels: NDArray[np.uint8], palette: Palette, renderer: str, colours: str
 ) -> None:
     text = render_picture(Picture(noise, band_labels, palette), columns=32, renderer=renderer, colours=colours)
@@ -140,7 +140,7 @@ def test_small_y_is_at_the_bottom_of_every_picture(
 
 
 @pytest.mark.parametrize(("renderer", "start"), [("sixel", "\x1bP"), ("kitty", "\x1b_G")])
-def test_pixels_are_sent_where_they_are_asked_for(
+def test_pixel_renderers_send_pixels(
     noise: NDArray[np.uint8], band_labels: NDArray[np.uint8], palette: Palette, renderer: str, start: str
 ) -> None:
     text = render_picture(Picture(noise, band_labels, palette), columns=20, renderer=renderer, colours="none")
@@ -156,7 +156,7 @@ def test_a_picture_for_a_file_is_the_slice_upright_without_a_margin(noise: NDArr
     assert to_rgb(Picture(noise), 16).shape == (12, 16, 3)
 
 
-def test_labels_are_coloured_and_lettered_in_a_file(
+def test_labels_have_colours_and_letters_in_a_file(
     noise: NDArray[np.uint8], band_labels: NDArray[np.uint8], palette: Palette
 ) -> None:
     plain = to_rgb(Picture(noise))
@@ -166,7 +166,7 @@ def test_labels_are_coloured_and_lettered_in_a_file(
     assert changed[band_labels[::-1] == 0].mean() < 0.1
 
 
-def test_an_outlined_picture_is_clear_inside_its_labels(
+def test_an_outlined_picture_is_grey_inside_its_labels(
     noise: NDArray[np.uint8], band_labels: NDArray[np.uint8], palette: Palette
 ) -> None:
     outlined = to_rgb(Picture(noise, band_labels, palette, outlined=True))
@@ -175,7 +175,7 @@ def test_an_outlined_picture_is_clear_inside_its_labels(
     assert not clear[-3, 6]  # the rim of the band, y = 2
 
 
-def test_rows_laid_out_are_drawn_from_the_top_with_their_labels(palette: Palette) -> None:
+def test_arranged_rows_are_drawn_from_the_top_with_their_labels(palette: Palette) -> None:
     def flat(grey: int, label: int | None = None) -> Picture:
         labels = None if label is None else np.full((2, 3), label, dtype=np.uint8)
         return Picture(np.full((2, 3), grey, dtype=np.uint8), labels, palette if labels is not None else ())
@@ -188,20 +188,20 @@ def test_rows_laid_out_are_drawn_from_the_top_with_their_labels(palette: Palette
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 4), (0, 5)])
-def test_what_is_no_slice_is_refused_in_words(shape: tuple[int, ...]) -> None:
+def test_a_picture_that_is_not_a_slice_is_refused_with_a_clear_error(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="two axes"):
         Picture(np.zeros(shape, dtype=np.uint8))
 
 
 def test_labels_of_another_shape_are_refused(noise: NDArray[np.uint8]) -> None:
-    with pytest.raises(ShapeError, match="do not lie"):
+    with pytest.raises(ShapeError, match="do not fit"):
         Picture(noise, np.zeros((2, 2), dtype=np.uint8))
 
 
 @pytest.mark.parametrize(
     ("columns", "renderer", "colours"), [(0, "ascii", "none"), (80, "auto", "none"), (80, "ascii", "many")]
 )
-def test_what_cannot_be_drawn_is_refused_in_words(
+def test_invalid_drawing_options_are_refused_with_a_clear_error(
     noise: NDArray[np.uint8], columns: int, renderer: str, colours: str
 ) -> None:
     with pytest.raises(UsageError):

@@ -16,7 +16,7 @@ pictures = arrays(
 
 
 def decode(text: str) -> NDArray[np.float64]:
-    """Read a picture back in percent, by the manual rather than by the encoder; -1 where nothing was drawn."""
+    """Read a picture in percent, by the manual instead of the encoder; -1 for pixels not drawn."""
     head = re.fullmatch(r'\x1bP0;1;0q"1;1;(\d+);(\d+)(.*)\x1b\\', text, re.DOTALL)
     assert head is not None
     width, height = int(head[1]), int(head[2])
@@ -45,12 +45,12 @@ def decode(text: str) -> NDArray[np.float64]:
 
 
 @given(pictures)
-def test_a_picture_decoded_is_the_picture_to_a_percent(rgb: NDArray[np.uint8]) -> None:
+def test_a_picture_survives_sixels_to_a_percent(rgb: NDArray[np.uint8]) -> None:
     assert (decode(sixel.encode(rgb)) == np.rint(rgb / 2.55)).all()
 
 
 @pytest.mark.parametrize("width", [1, 3, 4, 9999, 10_000, 25_000])
-def test_runs_of_any_length_are_drawn_whole(width: int) -> None:
+def test_runs_of_any_length_are_drawn_completely(width: int) -> None:
     rgb = np.full((7, width, 3), 255, dtype=np.uint8)
     rgb[3, width // 2 :] = 0
     assert (decode(sixel.encode(rgb)) == np.rint(rgb / 2.55)).all()
@@ -61,7 +61,7 @@ def test_a_flat_picture_is_a_few_bytes() -> None:
 
 
 @pytest.mark.parametrize(("most", "error"), [(256, 13), (27, 26)])
-def test_more_colours_than_registers_are_made_coarser(most: int, error: int) -> None:
+def test_more_colours_than_registers_are_rounded(most: int, error: int) -> None:
     rgb = np.random.default_rng(7).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     text = sixel.encode(rgb, max_colours=most)
     assert len(re.findall(r"#\d+;2;", text)) <= most

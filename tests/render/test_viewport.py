@@ -21,12 +21,12 @@ positions = st.floats(-300, 300)
 
 
 @given(viewports, positions, positions)
-def test_from_a_cell_to_the_picture_and_back_is_the_same_cell(view: Viewport, column: float, row: float) -> None:
+def test_converting_a_cell_to_a_pixel_and_back_gives_the_same_cell(view: Viewport, column: float, row: float) -> None:
     assert view.cell_at_pixel(*view.pixel_at_cell(column, row)) == pytest.approx((column, row), abs=1e-6)
 
 
 @given(viewports, positions, positions, st.floats(0.05, 20))
-def test_what_stands_under_the_cursor_stays_there_when_zooming(
+def test_the_position_under_the_cursor_stays_there_when_zooming(
     view: Viewport, column: float, row: float, factor: float
 ) -> None:
     before = view.pixel_at_cell(column, row)
@@ -35,7 +35,7 @@ def test_what_stands_under_the_cursor_stays_there_when_zooming(
 
 
 @given(viewports)
-def test_a_fitted_view_contains_the_whole_picture_and_touches_two_edges(view: Viewport) -> None:
+def test_a_fitted_view_shows_the_whole_picture_and_touches_two_edges(view: Viewport) -> None:
     fitted = Viewport.fit(view.image_shape_yx, view.cells_xy, view.pixels_per_cell_xy)
     height, width = fitted.image_shape_yx
     left, bottom = fitted.cell_at_pixel(0, 0)
@@ -64,13 +64,13 @@ def test_zooming_stops_before_a_pixel_fills_the_screen() -> None:
 
 
 @given(pictures)
-def test_upright_turned_twice_is_the_picture(picture: NDArray[np.uint8]) -> None:
+def test_upright_twice_is_the_picture(picture: NDArray[np.uint8]) -> None:
     assert (upright(upright(picture)) == picture).all()
     assert (upright(picture)[0] == picture[-1]).all()
 
 
 @given(pictures, st.booleans())
-def test_a_picture_brought_to_its_own_shape_is_itself(picture: NDArray[np.uint8], labels: bool) -> None:  # noqa: FBT001
+def test_a_picture_resampled_to_its_own_shape_is_unchanged(picture: NDArray[np.uint8], labels: bool) -> None:  # noqa: FBT001
     height, width = picture.shape
     assert (resample(picture, (height, width), labels=labels) == picture).all()
 
@@ -87,7 +87,7 @@ def test_a_picture_enlarged_by_a_whole_factor_repeats_its_pixels(
 
 
 @given(pictures, st.floats(0, 1), st.floats(0, 1))
-def test_greys_that_shrink_keep_their_mean(picture: NDArray[np.uint8], share_y: float, share_x: float) -> None:
+def test_shrunk_greys_keep_their_mean(picture: NDArray[np.uint8], share_y: float, share_x: float) -> None:
     shape = (max(1, int(picture.shape[0] * share_y)), max(1, int(picture.shape[1] * share_x)))
     assert resample(picture, shape).mean() == pytest.approx(picture.mean(), abs=1.01)
 
@@ -98,7 +98,7 @@ def test_a_pixel_across_an_edge_counts_by_its_area() -> None:
 
 
 def areas(length: int, points: int, *, start: float, end: float) -> NDArray[np.float64]:
-    """Work out by overlap which length of each pixel lies in each point, shape (points, length)."""
+    """Return the length of each pixel within each point, shape (points, length)."""
     edges = np.linspace(start, end, points + 1)
     pixels = np.arange(length)
     overlaps = np.minimum(edges[1:, np.newaxis], pixels + 1) - np.maximum(edges[:-1, np.newaxis], pixels)
@@ -106,7 +106,7 @@ def areas(length: int, points: int, *, start: float, end: float) -> NDArray[np.f
 
 
 @given(pictures, st.floats(0.1, 0.95), st.floats(-3, 3), st.floats(-3, 3))
-def test_a_raster_that_shrinks_is_the_mean_by_area_also_at_the_edge(
+def test_a_shrunk_raster_is_the_mean_by_area_also_at_the_edge(
     picture: NDArray[np.uint8], zoom: float, shift_y: float, shift_x: float
 ) -> None:
     height, width = picture.shape
@@ -120,7 +120,7 @@ def test_a_raster_that_shrinks_is_the_mean_by_area_also_at_the_edge(
 
 
 @given(pictures, st.integers(1, 30), st.integers(1, 30))
-def test_labels_are_never_mixed(picture: NDArray[np.uint8], height: int, width: int) -> None:
+def test_labels_are_never_averaged(picture: NDArray[np.uint8], height: int, width: int) -> None:
     resampled = resample(picture, (height, width), labels=True)
     assert resampled.shape == (height, width)
     assert set(resampled.ravel().tolist()) <= set(picture.ravel().tolist())
@@ -143,14 +143,14 @@ def test_a_raster_fills_all_points_of_its_cells(view: Viewport) -> None:
     assert set(raster.ravel().tolist()) <= {0, 9}
 
 
-def test_beside_the_picture_a_raster_is_black() -> None:
+def test_a_raster_is_black_outside_the_picture() -> None:
     view = Viewport.fit((4, 4), (8, 2), (1, 2))
     raster = view.raster(np.full((4, 4), 200, dtype=np.uint8))
     assert raster.tolist() == [[0, 0, 200, 200, 200, 200, 0, 0]] * 4
 
 
 @given(st.integers(0, 63), st.integers(0, 63), st.sampled_from([1.0, 2.0, 4.0]))
-def test_a_raster_shows_a_pixel_in_the_cell_that_the_arithmetic_names(y: int, x: int, factor: float) -> None:
+def test_a_raster_shows_a_pixel_in_its_computed_cell(y: int, x: int, factor: float) -> None:
     picture = np.zeros((64, 64), dtype=np.uint8)
     picture[y, x] = 255
     view = Viewport.fit((64, 64), (64, 32), (1, 2)).zoom_about(20, 10, factor)

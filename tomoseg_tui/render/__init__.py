@@ -1,1 +1,1 @@
-"""A picture to cells or bytes of a terminal. Knows arrays and text only, no widgets."""
+"""Draw pictures as text or escape sequences of a terminal. Arrays and strings only, no widgets."""

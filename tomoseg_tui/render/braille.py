@@ -1,4 +1,4 @@
-"""A picture as braille dots, 2 x 4 a cell: the sharpest picture that text gives, in black and white."""
+"""Draw a picture as braille dots, 2 x 4 per cell: the finest text rendering, in black and white."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,19 @@ _PATTERNS = np.array([chr(0x2800 + bits) for bits in range(256)])
 
 
 def encode(rgb: NDArray[np.uint8], *, letters: Letters | None = None) -> list[str]:
-    """Draw a picture in dots, an ordered dither making the greys.
+    """Draw a picture in dots, with greys by an ordered dither.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (y, x, 3)
-        The top row first, square pixels. Repeated at the lower and right edge up to whole cells. Left unchanged.
+        The top row first, square pixels. Extended at the lower and right edge to whole cells. Left unchanged.
     letters : ndarray of str, shape (ceil(y / 4), ceil(x / 2)), optional
-        Letters that stand in place of dots; empty strings leave them.
+        Letters that replace dots; empty strings leave them.
 
     Returns
     -------
     list of str
-        One line a row of cells.
+        One line per row of cells.
     """
     lit = dither(pad_to_cells(brightness(rgb), PIXELS_PER_CELL_XY["braille"]))
     cells = lit.reshape(lit.shape[0] // 4, 4, lit.shape[1] // 2, 2)  # (row, y, column, x)

@@ -1,6 +1,6 @@
-"""Colours of a terminal: the nearest that it has, and the escape sequences that switch to them.
+"""The colours of a terminal nearest to given ones, and the escape sequences for them.
 
-A colour is held as one number, its key: 0xRRGGBB in truecolor, else xterm's index.
+A colour is stored as a number, its key: 0xRRGGBB in truecolor, else xterm's index.
 """
 
 from functools import lru_cache
@@ -20,29 +20,29 @@ _CUBE_STEPS = np.array([0, 95, 135, 175, 215, 255])
 _ANSI_GREYS = ((0, 0), (8, 127), (7, 229), (15, 255))
 """Index and brightness of the greys among the first 16 colours, XTerm-col.ad."""
 _DARK_ANSI = (0, 1, 4, 5, 8)
-"""Indices among the first 16 colours on which white letters are read better than black ones."""
+"""Indices among the first 16 colours on which white letters are more legible than black ones."""
 _HUE_SHARE = 0.66
-"""Share of the strongest channel, less the weakest, from which a channel is lit in 16 colours; it keeps the first
-four label colours apart: yellow, blue, cyan, red."""
+"""In 16 colours a channel is on from this share of the strongest one, both less the weakest. It keeps the first four
+label colours distinct: yellow, blue, cyan, red."""
 _DITHER_REACH = 84
-"""Brightness by which dithering moves a grey at most: about half the mean step between the four greys."""
+"""Twice the largest change of a grey by dithering: about the mean step between the four greys."""
 
 
 def colour_keys(rgb: NDArray[np.uint8], depth: str) -> NDArray[np.int32]:
-    """Find the colours of a terminal that are nearest to those of a picture.
+    """Return the colours of a terminal that are nearest to those of a picture.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (y, x, 3)
         Left unchanged.
     depth : str
-        ``truecolor``, ``256`` or ``16``.
+        "truecolor", "256" or "16".
 
     Returns
     -------
     ndarray of int32, shape (y, x)
-        Keys for `foreground_escape` and `background_escape`. Greys stay greys: in 256 colours of xterm's 26, in
-        16 colours dithered between four; coloured pixels take a hue.
+        Keys for `foreground_escape` and `background_escape`. Greys stay grey: in 256 colours one of xterm's 26, in
+        16 colours dithered between four. In 16 colours other pixels get a hue.
     """
     if depth == "truecolor":
         channels = rgb.astype(np.int32)
@@ -53,7 +53,7 @@ def colour_keys(rgb: NDArray[np.uint8], depth: str) -> NDArray[np.int32]:
 
 
 def are_dark(rgb: NDArray[np.uint8], depth: str) -> NDArray[np.bool_]:
-    """Tell where white letters are read better than black ones: bool (y, x) for the colours that a depth shows."""
+    """Return where the colours (y, x) shown at a depth make white letters more legible than black ones."""
     if depth == "16":
         return np.isin(_ansi_keys(rgb), _DARK_ANSI)
     return np.asarray(brightness(rgb) < 128)
@@ -72,7 +72,7 @@ def _xterm_keys(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
 def _ansi_keys(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
     offsets = (bayer_thresholds((rgb.shape[0], rgb.shape[1])) - 0.5) * _DITHER_REACH
     dithered = np.clip(rgb[..., 0] + offsets, 0, 255).astype(np.uint8)
-    excess = rgb - rgb.min(axis=-1, keepdims=True)  # what is left when the grey is taken away
+    excess = rgb - rgb.min(axis=-1, keepdims=True)  # the colour without its grey part
     is_lit = excess > excess.max(axis=-1, keepdims=True) * _HUE_SHARE
     hues = is_lit[..., 0] * 1 + is_lit[..., 1] * 2 + is_lit[..., 2] * 4
     return np.where(_is_grey(rgb), _ansi_grey_table()[dithered], hues).astype(np.int32)
@@ -97,7 +97,7 @@ def _ansi_grey_table() -> NDArray[np.int32]:
 
 @lru_cache(maxsize=65536)
 def foreground_escape(key: int, depth: str) -> str:
-    """Write the escape sequence that draws in a colour: its key and the depth that the key was made for."""
+    """Return the escape sequence for the foreground colour with this key, made for this depth."""
     if depth == "truecolor":
         return f"\x1b[38;2;{key >> 16};{key >> 8 & 255};{key & 255}m"
     if depth == "256":
@@ -107,7 +107,7 @@ def foreground_escape(key: int, depth: str) -> str:
 
 @lru_cache(maxsize=65536)
 def background_escape(key: int, depth: str) -> str:
-    """Write the escape sequence that draws on a colour: its key and the depth that the key was made for."""
+    """Return the escape sequence for the background colour with this key, made for this depth."""
     if depth == "truecolor":
         return f"\x1b[48;2;{key >> 16};{key >> 8 & 255};{key & 255}m"
     if depth == "256":

@@ -1,4 +1,4 @@
-"""Pictures of what there is to see: a slice, a triple, and how large they are in a file. Knows arrays only."""
+"""Pictures of slices and triples, and their size in files. Arrays only."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,27 +9,27 @@ from tomoseg_tui.render.overlay import Palette
 from tomoseg_tui.render.renderer import Picture, to_rgb
 
 FILE_PIXELS = 960
-"""Width to which small pictures are enlarged in files, by whole factors."""
+"""Width to which smaller pictures are enlarged in files, by integer factors."""
 _UNDECIDED_GREY = 96
-"""Neither white nor black: not looked at, or ignored."""
+"""For pixels that are unlabelled or ignored; neither white nor black."""
 
 
 def render_slice(
     values: NDArray[np.float32], labels: NDArray[np.uint8] | None = None, palette: Palette = ()
 ) -> Picture:
-    """Return densities of shape (y, x) as greys of their own window, with labels over them."""
+    """Return densities (y, x) as greys in their own window, with labels over them."""
     return Picture(to_grey(values, window_from_sample(values)), labels, palette)
 
 
 def render_triple(
     image: NDArray[np.float32], annotation: NDArray[np.uint8], output: NDArray[np.float32]
 ) -> list[Picture]:
-    """Return image, annotation and output of one tile, each (y, x); the third should look like the second."""
+    """Return image, annotation and output of one tile, each (y, x), as pictures."""
     annotated = np.where(annotation == FEATURE, np.uint8(255), np.uint8(0))
     annotated[~labelled_pixels(annotation)] = _UNDECIDED_GREY
     return [render_slice(image), Picture(annotated), Picture(np.rint(output * 255).astype(np.uint8))]
 
 
 def enlarge_for_file(picture: Picture) -> NDArray[np.uint8]:
-    """Return a picture, shape (y, x, 3), as it is written into a file."""
+    """Return a picture, shape (y, x, 3), in the size for files."""
     return to_rgb(picture, FILE_PIXELS if picture.grey.shape[1] <= FILE_PIXELS else None)

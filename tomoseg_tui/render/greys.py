@@ -1,7 +1,4 @@
-"""Densities to shades of grey: the window, and the greys that a terminal has.
-
-Knows values and 8-bit greys. How greys become cells is the encoders' business.
-"""
+"""Map densities to 8-bit greys by a window, and greys to those of a terminal. Leaves drawing to the encoders."""
 
 from dataclasses import dataclass
 
@@ -11,12 +8,12 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import UsageError
 
 MIDDLE_GREY = 128
-"""What a value that is no number is shown as: it counts as the mean."""
+"""Grey of NaN, which counts as the mean."""
 
 XTERM_GREYS: NDArray[np.uint8] = np.array([16, *range(232, 256), 231], dtype=np.uint8)
 """Indices of the 26 greys among xterm's 256 colours, from black to white."""
 XTERM_GREY_VALUES: NDArray[np.uint8] = np.array([0, *range(8, 239, 10), 255], dtype=np.uint8)
-"""How bright they are, 0 to 255, as xterm's 256colres.pl defines them."""
+"""Brightness of each, 0 to 255, from xterm's 256colres.pl."""
 
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 """Order in which the pixels of a 4 x 4 block light up: Bayer (1973), IEEE Int. Conf. Communications 1, 11-15."""
@@ -24,35 +21,35 @@ _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
 
 @dataclass(frozen=True)
 class GreyWindow:
-    """Which densities are black and which are white."""
+    """The densities shown black and white."""
 
     low: float
-    """Shown black, and all below it; in the unit of the densities."""
+    """This density and lower ones are black; in the unit of the densities."""
     high: float
-    """Shown white, and all above it; greater than low."""
+    """This density and higher ones are white; greater than low."""
 
     def __post_init__(self) -> None:
         if not self.high > self.low:
             raise UsageError(
-                f"The grey window runs from {self.low} to {self.high}.", "Give a high end that is greater than the low."
+                f"The grey window is {self.low} to {self.high}.", "Give an upper limit greater than the lower."
             )
 
 
 def window_from_sample(values: NDArray[np.generic], low_percent: float = 0.5, high_percent: float = 99.5) -> GreyWindow:
-    """Find a window that shows most of a sample of densities.
+    """Return a window that shows most of a sample of densities.
 
     Parameters
     ----------
     values : ndarray of any real dtype and shape
-        A slice or a sample; NaN and infinity are passed over.
+        A slice or a sample; NaN and infinity are ignored.
     low_percent, high_percent : float
         Percentiles that become black and white, 0 to 100.
 
     Returns
     -------
-    Window
-        Between the percentiles; where these coincide, from the least to the greatest value; where all
-        values are equal, around that value; from 0 to 1 where no value is finite.
+    GreyWindow
+        Between the percentiles; if these are equal, from the least to the greatest value; if all values are equal,
+        around that value; if none is finite, from 0 to 1.
     """
     finite = values[np.isfinite(values)].astype(np.float64)
     if finite.size == 0:
@@ -67,21 +64,21 @@ def window_from_sample(values: NDArray[np.generic], low_percent: float = 0.5, hi
 
 
 def to_grey(values: NDArray[np.generic], window: GreyWindow) -> NDArray[np.uint8]:
-    """Turn densities into greys.
+    """Return densities as greys.
 
     Parameters
     ----------
     values : ndarray of any real dtype, shape (y, x)
         Densities. Left unchanged.
-    window : Window
-        Which of them are black and white.
+    window : GreyWindow
+        The densities shown black and white.
 
     Returns
     -------
     ndarray of uint8, shape (y, x)
-        0 black to 255 white. NaN becomes 128, infinities black and white.
+        0 (black) to 255 (white). NaN becomes 128, infinities black and white.
     """
-    with np.errstate(all="ignore"):  # what lies far outside a narrow window overflows to black or white
+    with np.errstate(all="ignore"):  # values far outside a narrow window overflow to black or white
         steps = values.astype(np.result_type(values.dtype, np.float32)) - window.low
         steps = steps / (window.high - window.low) * 255
     steps = np.nan_to_num(np.clip(steps, 0, 255), copy=False, nan=MIDDLE_GREY)
@@ -89,7 +86,7 @@ def to_grey(values: NDArray[np.generic], window: GreyWindow) -> NDArray[np.uint8
 
 
 def restore_contrast(shrunk: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give a picture that was averaged the spread of greys that it had: averaging noise takes contrast away.
+    """Restore the range of greys of an averaged picture, which averaging of noise reduced.
 
     Parameters
     ----------
@@ -99,8 +96,8 @@ def restore_contrast(shrunk: NDArray[np.uint8], original: NDArray[np.uint8]) -> 
     Returns
     -------
     ndarray of uint8, shape of `shrunk`
-        Its 0.5 and 99.5 percentiles are now those of the original. Unchanged where they agree, or where one of
-        the two is flat.
+        The picture with the 0.5 and 99.5 percentiles of the original. Unchanged if they are equal, or if either
+        picture is flat.
     """
     (low, high), (old_low, old_high) = (np.percentile(grey, (0.5, 99.5)).tolist() for grey in (shrunk, original))
     if low >= high or old_low >= old_high or (low, high) == (old_low, old_high):
@@ -111,14 +108,14 @@ def restore_contrast(shrunk: NDArray[np.uint8], original: NDArray[np.uint8]) -> 
 
 
 def quantise(grey: NDArray[np.uint8], levels: int) -> NDArray[np.uint8]:
-    """Round greys to a few levels, so that neighbours are more often equal and fewer bytes are sent.
+    """Round greys to a few levels, so that more neighbours are equal and fewer bytes are sent.
 
     Parameters
     ----------
     grey : ndarray of uint8, any shape
         0 to 255. Left unchanged.
     levels : int
-        How many greys remain, 2 to 256; black and white are among them.
+        Number of levels, 2 to 256; black and white are among them.
 
     Returns
     -------
@@ -129,7 +126,7 @@ def quantise(grey: NDArray[np.uint8], levels: int) -> NDArray[np.uint8]:
 
 
 def grey_levels(levels: int) -> NDArray[np.uint8]:
-    """List evenly spaced greys from black to white: uint8, shape (levels,)."""
+    """Return evenly spaced greys from black to white: uint8, shape (levels,)."""
     return np.asarray(np.rint(np.linspace(0, 255, levels)), dtype=np.uint8)
 
 
@@ -138,23 +135,18 @@ def _nearest_level(levels: int) -> NDArray[np.intp]:
 
 
 def nearest_xterm_greys() -> NDArray[np.uint8]:
-    """Tabulate, for each grey from 0 to 255, the index of the nearest of xterm's 26: uint8, shape (256,)."""
+    """Return for each grey from 0 to 255 the index of the nearest of xterm's 26: uint8, shape (256,)."""
     distance = np.abs(np.arange(256)[:, np.newaxis] - XTERM_GREY_VALUES.astype(int))  # (256, 26)
     return np.asarray(XTERM_GREYS[distance.argmin(axis=1)], dtype=np.uint8)
 
 
 def bayer_thresholds(shape_yx: tuple[int, int]) -> NDArray[np.float32]:
-    """Spread the 16 thresholds of an ordered dither over a picture.
-
-    Parameters
-    ----------
-    shape_yx : tuple of int
-        Of the picture, pixels.
+    """Return the thresholds of an ordered dither for a picture of this shape.
 
     Returns
     -------
     ndarray of float32, shape (y, x)
-        Between 0 and 1, both excluded; their mean is one half.
+        16 values between 0 and 1, both excluded, in blocks of 4 x 4; the mean of a block is one half.
     """
     repeats = [-(-length // 4) for length in shape_yx]
     thresholds = ((_BAYER + 0.5) / 16).astype(np.float32)
@@ -162,7 +154,7 @@ def bayer_thresholds(shape_yx: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def dither(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Turn greys into black and white points whose density is the grey.
+    """Dither greys to black and white.
 
     Parameters
     ----------
@@ -172,6 +164,6 @@ def dither(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of bool, shape (y, x)
-        True is lit. 0 is nowhere lit, 255 everywhere.
+        True is white. The share of white pixels is that of the grey: none for 0, all for 255.
     """
     return np.asarray(grey > bayer_thresholds((grey.shape[0], grey.shape[1])) * 255)

@@ -1,7 +1,7 @@
-"""A picture as half-blocks: two square pixels a cell, one above the other, in the colours of the terminal.
+"""Draw a picture as half-blocks: two square pixels per cell, one above the other, in the colours of the terminal.
 
-A row of the picture is one string. A colour is switched only where it changes, and each cell is drawn as a
-space, a full block, or the upper or lower half, whichever needs fewer switches.
+A row of cells is one string. Colours are set only when they change, and each cell is a space, a full block, or the
+upper or lower half, whichever needs fewer changes.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from tomoseg_tui.render.colours import RESET, are_dark, background_escape, colou
 from tomoseg_tui.render.greys import dither
 
 _BLACK_AND_WHITE = np.array([[" ", "▄"], ["▀", "█"]])
-"""Character by whether the upper and the lower pixel is lit."""
+"""Character by whether the upper and the lower pixel is white."""
 _NO_COLOUR = -1
-"""Key of the colour that a row begins with: none that a picture has."""
+"""Key of the colour at the start of a row, different from all keys in a picture."""
 
 
 def encode(rgb: NDArray[np.uint8], *, letters: Letters | None = None, depth: str = "truecolor") -> list[str]:
@@ -25,15 +25,14 @@ def encode(rgb: NDArray[np.uint8], *, letters: Letters | None = None, depth: str
     rgb : ndarray of uint8, shape (y, x, 3)
         The top row first, square pixels. An odd last row is repeated. Left unchanged.
     letters : ndarray of str, shape (ceil(y / 2), x), optional
-        Letters that stand on cells, the cell then taking the mean of its two colours; empty strings leave
-        the cell.
+        Letters to put on cells, which then have the mean of their two colours; empty strings leave the cell.
     depth : str
-        ``truecolor``, ``256``, ``16``, or ``none``: black and white dither without any escapes.
+        "truecolor", "256", "16", or "none": a black and white dither without escapes.
 
     Returns
     -------
     list of str
-        One line a row of cells; with colours each ends by resetting them.
+        One line per row of cells; with colours each ends by resetting them.
     """
     rgb = pad_to_cells(rgb, PIXELS_PER_CELL_XY["halfblock"])
     if depth == "none":
@@ -61,7 +60,7 @@ def _encode_row(uppers: list[int], lowers: list[int], depth: str) -> str:
 
 
 def _cell(upper: int, lower: int, foreground_key: int, background_key: int) -> tuple[int, int, str]:
-    """Choose ink, ground and character for a cell so that few of them change."""
+    """Return foreground, background and character for a cell, with as few colour changes as possible."""
     if upper == lower:
         return (foreground_key, background_key, "█") if upper == foreground_key else (foreground_key, upper, " ")
     if upper == background_key or lower == foreground_key:
@@ -70,7 +69,7 @@ def _cell(upper: int, lower: int, foreground_key: int, background_key: int) -> t
 
 
 def _lettered_rows(rgb: NDArray[np.uint8], letters: Letters, depth: str) -> list[str]:
-    """Draw as without letters, then each row in stretches between its letters."""
+    """Draw as without letters, then replace the cells of the letters in each row."""
     means = ((rgb[::2].astype(np.uint16) + rgb[1::2]) // 2).astype(np.uint8)  # (rows, columns, 3)
     background_keys = colour_keys(means, depth).tolist()
     white, black = colour_keys(np.array([[[255] * 3, [0] * 3]], dtype=np.uint8), depth)[0].tolist()

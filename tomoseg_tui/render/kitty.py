@@ -1,4 +1,4 @@
-"""A picture for terminals that speak kitty's graphics protocol: PNG in chunks of base64.
+"""Draw a picture for kitty's graphics protocol: PNG in chunks of base64.
 
 The protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/
 """
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from tomoseg_tui.render import png_encoder
 
 CHUNK = 4096
-"""Most base64 bytes in one escape sequence, as the protocol asks."""
+"""Most base64 bytes in one escape sequence, by the protocol."""
 
 
 def encode(rgb: NDArray[np.uint8], *, cells_xy: tuple[int, int] | None = None) -> str:
-    """Write a picture as escape sequences that show it at the cursor.
+    """Return escape sequences that show a picture at the cursor.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (y, x, 3)
         The top row first. Left unchanged.
     cells_xy : tuple of int, optional
-        Columns and rows that the terminal stretches the picture over; without it one pixel of the picture
-        is one of the screen.
+        Columns and rows to which the terminal scales the picture; without it one pixel of the picture is one pixel
+        of the screen.
 
     Returns
     -------
     str
-        ASCII. The terminal is asked not to answer, since nobody would read that.
+        ASCII. The terminal is told not to answer.
     """
     payload = standard_b64encode(png_encoder.encode(rgb, compression=1)).decode("ascii")
     chunks = [payload[start : start + CHUNK] for start in range(0, len(payload), CHUNK)]

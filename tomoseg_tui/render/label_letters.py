@@ -1,6 +1,6 @@
-"""Letters in pixels: a small font, and where in a labelled picture its letters go.
+"""Draw letters of labels in pixels: a small font, and the positions of the letters.
 
-For pictures that are files or sent as pixels; text renderers put letters on cells (`overlay.letter_cells`).
+For pictures in files or sent as pixels; text renderers put letters on cells (`overlay.letter_cells`).
 """
 
 import numpy as np
@@ -22,27 +22,27 @@ _FONT = {
     "2": "0E 11 01 06 08 10 1F", "3": "1F 02 04 02 01 11 0E", "4": "02 06 0A 12 1F 02 02", "5": "1F 10 1E 01 01 11 0E",
     "6": "06 08 10 1E 11 11 0E", "7": "1F 01 02 04 04 08 08", "8": "0E 11 11 0E 11 11 0E", "9": "0E 11 11 0F 01 02 0C",
 }  # fmt: skip
-"""Rows of each letter from the top, five bits each, the leftmost highest."""
+"""Rows of each letter from the top, five bits each, the leftmost bit highest."""
 _MAX_DEPTH = 12
-"""Peelings of a region after which a letter stands well anywhere: it is 7 high."""
+"""Erosion steps after which a letter, 7 pixels high, fits anywhere."""
 _MIN_SPACING = 40
 """Least distance between two letters of one label, in pixels of the font."""
 
 
 def glyph(letter: str, scale: int = 1) -> NDArray[np.bool_]:
-    """Draw one letter.
+    """Return the pixels of one letter.
 
     Parameters
     ----------
     letter : str
         One of A-Z and 0-9.
     scale : int
-        Pixels of the picture along each pixel of the font.
+        Pixels of the picture per pixel of the font.
 
     Returns
     -------
     ndarray of bool, shape (7 * scale, 5 * scale)
-        True is ink; the top row first.
+        True for the strokes; the top row first.
     """
     rows = np.array([int(row, 16) for row in _FONT[letter].split()], dtype=np.uint8)
     pixels = np.unpackbits(rows[:, np.newaxis], axis=1)[:, -GLYPH_SHAPE[1] :].astype(bool)
@@ -52,23 +52,23 @@ def glyph(letter: str, scale: int = 1) -> NDArray[np.bool_]:
 def draw_label_letters(
     rgb: NDArray[np.uint8], labels: NDArray[np.uint8], palette: Palette, scale: int = 1
 ) -> NDArray[np.uint8]:
-    """Write the letters of labels into a picture, white with a black rim, where each label is widest.
+    """Draw the letters of labels into a picture, white with a black rim, where each label is widest.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (y, x, 3)
         The top row first. Left unchanged.
     labels : ndarray of uint8, shape (y, x)
-        The label of each of its pixels.
+        Label of each pixel.
     palette : tuple of LabelStyle
         Letters; labels that are not in it get none.
     scale : int
-        Pixels of the picture along each pixel of the font, which is 5 wide and 7 high.
+        Pixels of the picture per pixel of the font, which is 5 wide and 7 high.
 
     Returns
     -------
     ndarray of uint8, shape (y, x, 3)
-        A new picture; only where it is smaller than a letter is the letter cut.
+        A new picture; letters are cropped only if the picture is smaller.
     """
     lettered = rgb.copy()
     for style in palette:
@@ -79,9 +79,9 @@ def draw_label_letters(
 
 
 def _letter_positions(region: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Choose points deep inside a region, one after the other, none within a pitch of another."""
+    """Return points deep inside a region, none within `_MIN_SPACING` of another."""
     depth = _erosion_depth(region)
-    min_depth = min(2, int(depth.max(initial=0)))  # specks beside a larger region get no letter
+    min_depth = min(2, int(depth.max(initial=0)))  # specks get no letter if there is a larger region
     positions: list[tuple[int, int]] = []
     while min_depth and depth.max() >= min_depth:
         y, x = divmod(int(depth.argmax()), depth.shape[1])
@@ -91,7 +91,7 @@ def _letter_positions(region: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _erosion_depth(region: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Count for each pixel how many times a region can be peeled until it is gone, at most 12 times."""
+    """Return for each pixel the number of erosions that remove it, at most `_MAX_DEPTH`."""
     depth = np.zeros(region.shape, dtype=np.uint8)
     for _ in range(_MAX_DEPTH):
         depth += region
@@ -101,7 +101,7 @@ def _erosion_depth(region: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def _draw_glyph(out: NDArray[np.uint8], ink: NDArray[np.bool_], centre_yx: tuple[int, int], *, rim: int) -> None:
-    """Write a letter around a point, moved so that it lies within the picture."""
+    """Draw a letter around a point, shifted to lie within the picture."""
     ink = np.pad(ink, rim)
     outline = np.zeros_like(ink)
     for shift_y in (-rim, 0, rim):

@@ -1,6 +1,6 @@
-"""Labels over greys: their colours and letters, so that they are told apart with and without colour.
+"""Colours and letters of labels, so that they are distinct with and without colour.
 
-Everything here keeps the order of rows that it is given.
+The order of rows is that of the input throughout.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,35 +18,35 @@ from tomoseg_tui.render.viewport import resample
 OKABE_ITO = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (240, 228, 66), (0, 114, 178), (213, 94, 0),
 )  # fmt: skip
-"""Orange, sky blue, bluish green, reddish purple, yellow, blue, vermillion: told apart with any colour vision.
+"""Orange, sky blue, bluish green, reddish purple, yellow, blue, vermillion: distinct with any colour vision.
 Okabe and Ito (2008), Color Universal Design, https://jfly.uni-koeln.de/color/"""
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _SPACING = 5
-"""Cells between letters of a sparse pattern. With rows shifted by 2, each row, column and diagonal of the
-screen meets a letter in every 5 cells."""
+"""Distance of letters in a sparse pattern, cells. Rows are shifted by 2, so that every row, column and diagonal of the
+screen has a letter in each 5 cells."""
 
 
 @dataclass(frozen=True)
 class LabelStyle:
-    """How one label is shown."""
+    """Appearance of one label."""
 
     label: int
-    """Its value, 1 to 255."""
+    """Value of the label, 1 to 255."""
     name: str
-    """The feature's name."""
+    """Name of the feature."""
     letter: str
     """One character of A-Z and 0-9."""
     rgb: tuple[int, int, int]
-    """Its colour, 0 to 255 each."""
+    """Colour, 0 to 255 each."""
 
 
 Palette = tuple[LabelStyle, ...]
-"""The labels that are shown; others are not."""
+"""The labels that are shown."""
 
 
 def make_palette(names: Mapping[int, str]) -> Palette:
-    """Give each label a colour and a letter.
+    """Return a colour and a letter for each label.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def make_palette(names: Mapping[int, str]) -> Palette:
     Returns
     -------
     tuple of LabelStyle
-        In the same order. The letter is the first of the name that no earlier label has, else the first that is
-        free; the eighth label has the first colour again, the 37th the first letter.
+        In the same order. The letter is the first of the name that no earlier label has, else the first one free.
+        Colours repeat from the eighth label on, letters from the 37th.
     """
     styles: list[LabelStyle] = []
     for index, (label, name) in enumerate(names.items()):
@@ -79,7 +79,7 @@ def blend_labels(
     Parameters
     ----------
     grey, labels : ndarray of uint8, shape (y, x)
-        The picture and the label of each pixel, 0 for none. Left unchanged.
+        The grey and the label of each pixel, 0 for none. Left unchanged.
     palette : tuple of LabelStyle
         Colours; labels that are not in it stay grey.
     strength : float
@@ -101,17 +101,17 @@ def blend_labels(
 
 
 def check_same_shape(grey: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-    """Refuse labels that do not lie on their picture's pixels: raise ShapeError."""
+    """Raise ShapeError if labels and picture differ in shape."""
     if grey.shape != labels.shape:
         raise ShapeError(
-            f"Labels of shape {labels.shape} do not lie on a picture of shape {grey.shape} (y, x).",
+            f"Labels of shape {labels.shape} do not fit a picture of shape {grey.shape} (y, x).",
             "Give labels that were made from this tomogram.",
         )
 
 
 @lru_cache(maxsize=16)
 def _blend_table(palette: Palette, strength: float) -> NDArray[np.uint8]:
-    """Tabulate the colour of each grey under each label, shape (label * 256 + grey, 3)."""
+    """Return the colour of each grey under each label, shape (label * 256 + grey, 3)."""
     greys = np.repeat(np.arange(256)[:, np.newaxis], 3, axis=1)  # (grey, 3)
     table = np.tile(greys, (256, 1, 1))  # (label, grey, 3)
     for style in palette:
@@ -122,7 +122,7 @@ def _blend_table(palette: Palette, strength: float) -> NDArray[np.uint8]:
 
 
 def outlines(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Keep the rim of each labelled region.
+    """Return the labels of pixels at the rim of each labelled region.
 
     Parameters
     ----------
@@ -132,8 +132,8 @@ def outlines(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (y, x)
-        The labels where a pixel's left, right, upper or lower neighbour has another label, else 0. The
-        picture's edge is no rim.
+        The label where a pixel's left, right, upper or lower neighbour has another label, else 0. The edge of the
+        picture is not a rim.
     """
     padded = np.pad(labels, 1, mode="edge")
     neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
@@ -146,18 +146,18 @@ def outlines(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def letter_cells(
     labels: NDArray[np.uint8], cells_shape: tuple[int, int], palette: Palette, *, sparse: bool = True
 ) -> Letters:
-    """Choose the cells on which letters stand.
+    """Return the letters to show on cells.
 
     Parameters
     ----------
     labels : ndarray of uint8, shape (y, x)
-        In the order of rows of the screen. Left unchanged.
+        In screen order, the top row first. Left unchanged.
     cells_shape : tuple of int
         Rows and columns of the screen.
     palette : tuple of LabelStyle
         Letters; labels that are not in it get none.
     sparse : bool
-        One labelled cell in five, so that the picture is seen; else every labelled cell.
+        Show letters on one labelled cell in five, so that the picture stays visible; else on all.
 
     Returns
     -------
@@ -175,19 +175,19 @@ def letter_cells(
 
 
 def legend(palette: Palette, colours: str = "none") -> str:
-    """Say in one line which letter and colour stand for what.
+    """Return the letters and colours with their features, on one line.
 
     Parameters
     ----------
     palette : tuple of LabelStyle
         The labels shown.
     colours : str
-        ``truecolor``, ``256``, ``16``, or ``none``: letters alone, without escapes.
+        "truecolor", "256", "16", or "none": only letters, without escapes.
 
     Returns
     -------
     str
-        Such as ``M microtubule   E membrane``; empty for an empty palette.
+        Such as "M microtubule   E membrane"; empty for an empty palette.
     """
     return "   ".join(f"{_swatch(style, colours)} {style.name}" for style in palette)
 
@@ -205,30 +205,30 @@ def _swatch(style: LabelStyle, colours: str) -> str:
 
 
 def image_grid(rows: Sequence[Sequence[NDArray[np.uint8]]], gap: int = 4, *, fill_value: int = 0) -> NDArray[np.uint8]:
-    """Lay pictures out in rows, with a gap between them and no margin.
+    """Arrange pictures in rows, with gaps between them and no margin.
 
     Parameters
     ----------
     rows : sequence of sequences of ndarray of uint8, shape (y, x) or (y, x, 3)
-        All with as many axes; sizes and lengths of rows may differ. Left unchanged.
+        All with the same number of axes; sizes and lengths of rows may differ. Left unchanged.
     gap : int
         Pixels between neighbours.
     fill_value : int
-        Value of the gaps, and of what is left free beside smaller pictures.
+        Value of the gaps, and of the area beside smaller pictures.
 
     Returns
     -------
     ndarray of uint8, shape (y, x) or (y, x, 3)
-        The first row first, each picture in the first corner of its place.
+        The first row first, each picture at the start of its cell.
 
     Raises
     ------
     ShapeError
-        If there is no picture at all.
+        If there are no pictures.
     """
     pictures = [picture for row in rows for picture in row]
     if not pictures:
-        raise ShapeError("There is no picture to lay out.", "Name at least one tile.")
+        raise ShapeError("There are no pictures to arrange.", "Name at least one tile.")
     heights = [max((picture.shape[0] for picture in row), default=0) for row in rows]
     column_count = max(len(row) for row in rows)
     widths = [max(row[column].shape[1] for row in rows if column < len(row)) for column in range(column_count)]

@@ -1,4 +1,4 @@
-"""A picture as the bytes of a PNG file."""
+"""Encode a picture as PNG."""
 
 from io import BytesIO
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def encode(rgb: NDArray[np.uint8], *, compression: int = 6) -> bytes:
-    """Write a picture as PNG, without loss.
+    """Return a picture as PNG, lossless.
 
     Parameters
     ----------
@@ -19,9 +19,9 @@ def encode(rgb: NDArray[np.uint8], *, compression: int = 6) -> bytes:
     Returns
     -------
     bytes
-        A whole PNG file; grey pictures are stored with one channel.
+        A complete PNG file; grey pictures are stored with one channel.
     """
-    from PIL import Image  # noqa: PLC0415  # the first screen needs no PNG and should not wait for it
+    from PIL import Image  # noqa: PLC0415  # slow to import, and the first screen needs no PNG
 
     grey = bool((rgb == rgb[..., :1]).all())
     pixels = np.ascontiguousarray(rgb[..., 0] if grey else rgb)

@@ -1,7 +1,7 @@
-"""Which renderer a terminal gets, and the front door: a picture drawn with it.
+"""Choose the renderer for a terminal, and draw a picture with it.
 
-What a terminal answers is asked elsewhere; here it is a value. Pictures come in as they are stored, row 0 being
-y = 0, and are turned upright here, once.
+The terminal is queried elsewhere; its answers are passed in. Pictures are in stored order, row 0 being y = 0, and are
+turned upright here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,43 +22,43 @@ from tomoseg_tui.render.viewport import CELL_HEIGHT, resample, upright
 RENDERERS = ("halfblock", "braille", "ascii", "sixel", "kitty")
 AUTO = "auto"
 RENDERER_VARIABLE = "TOMOSEG_RENDERER"
-"""Environment variable that names a renderer."""
+"""Environment variable with the name of a renderer."""
 
 _TEXT_GREYS, _SIXEL_GREYS = 64, 32
-"""Greys sent in truecolor and as sixels: more make a frame larger, and noise hides the difference."""
+"""Greys used in truecolor and in sixels: more make frames larger, and noise hides the difference."""
 _LETTER_PIXELS = 480
-"""Width of a picture at which its letters grow by one step."""
+"""Letters grow by one pixel of the font for each such width of a picture."""
 
 
 @dataclass(frozen=True)
 class GraphicsSupport:
-    """What a terminal said when asked."""
+    """Graphics protocols reported by a terminal."""
 
     sixel: bool = False
-    """Its answer to DA1 (ESC [ c) holds 4. Inside tmux that is tmux speaking, and not believed."""
+    """The answer to DA1 (ESC [ c) contains 4. Not used inside tmux, which answers itself."""
     kitty: bool = False
-    """It answered a query of kitty's graphics protocol."""
+    """The terminal answered a query of kitty's graphics protocol."""
     tmux_features: frozenset[str] = frozenset()
-    """Inside tmux, the words of ``#{client_termfeatures}``: what the terminal around tmux can do."""
+    """Inside tmux, the words of ``#{client_termfeatures}``: the features of the terminal around tmux."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A slice as it is stored, and what is labelled in it."""
+    """A slice in stored order with its labels."""
 
     grey: NDArray[np.uint8]
     """Shape (y, x), row 0 being y = 0."""
     labels: NDArray[np.uint8] | None = None
-    """Shape (y, x), 0 for none; None where nothing is to be painted over."""
+    """Shape (y, x), 0 for none; None if there are no labels."""
     palette: Palette = ()
     """Colours and letters of the labels."""
     outlined: bool = False
-    """Whether the rims of labelled regions alone are coloured, with the picture clear inside."""
+    """Colour only the rims of labelled regions, not their insides."""
 
     def __post_init__(self) -> None:
         if self.grey.ndim != 2 or 0 in self.grey.shape:
             raise ShapeError(
-                f"A picture has two axes (y, x) and at least one pixel, not the shape {self.grey.shape}.",
+                f"The picture has shape {self.grey.shape}, expected two axes (y, x) and at least one pixel.",
                 "Give one slice of the tomogram.",
             )
         if self.labels is not None:
@@ -68,30 +68,30 @@ class Picture:
 def choose_renderer(
     requested: str, environment: Mapping[str, str], support: GraphicsSupport, *, configured: str = AUTO
 ) -> str:
-    """Choose how still pictures are drawn.
+    """Choose the renderer for still pictures.
 
     Parameters
     ----------
     requested : str
-        What the command asks for: a renderer, or ``auto``.
+        A renderer from the command line, or "auto".
     environment : mapping of str to str
-        Environment variables; TOMOSEG_RENDERER comes next after the command.
-    support : TerminalAnswers
-        What the terminal can do.
+        Environment variables; TOMOSEG_RENDERER is used if `requested` is "auto".
+    support : GraphicsSupport
+        Graphics protocols of the terminal.
     configured : str
-        What the settings ask for, which comes after both.
+        A renderer from the user's configuration, used if both others are "auto".
 
     Returns
     -------
     str
-        ``halfblock``, ``braille``, ``ascii``, ``sixel`` or ``kitty``. Where all say ``auto``: ascii on a dumb
-        terminal, the Linux console, without TERM, or where the locale is not UTF-8; kitty and sixel where the
-        terminal answered, inside tmux sixel alone and only by the terminal around it; else halfblock.
+        One of `RENDERERS`. If all are "auto": ascii on a dumb terminal, the Linux console, without TERM, or if the
+        locale is not UTF-8; else kitty or sixel if the terminal supports it (inside tmux only sixel, if the terminal
+        around tmux supports it); else halfblock.
 
     Raises
     ------
     UsageError
-        If a name is none of these.
+        If a renderer does not exist.
     """
     requests = (
         (requested, "--renderer"),
@@ -116,7 +116,7 @@ def _check_renderer(name: str, source: str) -> str:
 
 
 def _is_basic_terminal(environment: Mapping[str, str]) -> bool:
-    """Tell whether a terminal shows little more than ASCII. The first variable that is set rules, as in POSIX."""
+    """Return whether a terminal shows little more than ASCII. The first locale variable set decides, as in POSIX."""
     variables = (environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     locale = next((value for value in variables if value), "C")
     is_utf8 = "utf8" in locale.lower().replace("-", "")
@@ -132,7 +132,7 @@ def _best_supported(support: GraphicsSupport, *, inside_tmux: bool) -> str:
 
 
 def colour_depth(environment: Mapping[str, str]) -> str:
-    """Tell how many colours a terminal has.
+    """Return the colour depth of a terminal.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def colour_depth(environment: Mapping[str, str]) -> str:
     Returns
     -------
     str
-        ``truecolor``, ``256``, ``16`` or ``none``.
+        "truecolor", "256", "16" or "none".
     """
     terminal = environment.get("TERM", "dumb")
     if environment.get("NO_COLOR") or terminal in {"", "dumb"}:
@@ -158,25 +158,25 @@ def render_picture(picture: Picture, *, columns: int, renderer: str, colours: st
     Parameters
     ----------
     picture : Picture
-        As it is stored.
+        The picture in stored order.
     columns : int
-        Width to fit into, cells, at least 1. A wider picture is shrunk, a narrower one enlarged by the greatest
-        whole factor that fits.
+        Available width, cells, at least 1. A wider picture is shrunk, a narrower one enlarged by the greatest
+        integer factor that fits.
     renderer : str
         One of `RENDERERS`.
     colours : str
-        One of `COLOUR_DEPTHS`; only halfblock heeds it.
+        One of `COLOUR_DEPTHS`; used by halfblock only.
 
     Returns
     -------
     str
-        Lines without a line end after the last. ascii holds no escapes; neither does braille, nor halfblock
-        with ``none``. Without colours every labelled cell shows its letter, else one in five.
+        Lines without a final line end. No escapes from ascii, braille, or halfblock with "none". Without colours
+        every labelled cell shows its letter, else one in five.
 
     Raises
     ------
     UsageError
-        If the columns, the renderer or the colours are none of those.
+        If columns, renderer or colours are invalid.
     """
     _check_renderer(renderer, "--renderer")
     _check_columns_and_colours(columns, colours)
@@ -197,9 +197,9 @@ def to_rgb(picture: Picture, width_pixels: int | None = None) -> NDArray[np.uint
     Parameters
     ----------
     picture : Picture
-        As it is stored.
+        The picture in stored order.
     width_pixels : int, optional
-        Width to fit into, at least 1: a wider picture is shrunk, a narrower one enlarged by the greatest whole
+        Available width, at least 1: a wider picture is shrunk, a narrower one enlarged by the greatest integer
         factor that fits. Without it the picture keeps its size.
 
     Returns
@@ -214,12 +214,12 @@ def to_rgb(picture: Picture, width_pixels: int | None = None) -> NDArray[np.uint
 
 
 def arrange_pictures(rows: Sequence[Sequence[Picture]], gap: int = 4) -> Picture:
-    """Lay pictures out in rows, such as image, annotation and output of several tiles.
+    """Arrange pictures in rows, such as image, annotation and output of several tiles.
 
     Parameters
     ----------
     rows : sequence of sequences of Picture
-        The first row is drawn on top. Sizes may differ; palettes are those of the first picture with labels.
+        The first row is shown on top. Sizes may differ; the palette is that of the first picture with labels.
     gap : int
         Pixels between neighbours, black.
 
@@ -228,7 +228,7 @@ def arrange_pictures(rows: Sequence[Sequence[Picture]], gap: int = 4) -> Picture
     Picture
         One picture, in stored order like its parts.
     """
-    stored_rows = rows[::-1]  # y points up, so the row on top comes last
+    stored_rows = rows[::-1]  # y points up, so the top row is stored last
     pictures = [picture for row in rows for picture in row]
     labels = [[_labels_or_zeros(picture) for picture in row] for row in stored_rows]
     palette = next((picture.palette for picture in pictures if picture.labels is not None), ())
@@ -249,7 +249,7 @@ def _check_columns_and_colours(columns: int, colours: str) -> None:
 
 
 def _drawn_shape(shape_yx: tuple[int, ...], columns: int, pixels_per_cell_xy: tuple[int, int]) -> tuple[int, int]:
-    """Return how many points along y and x a picture takes in so many columns."""
+    """Return the points along y and x that a picture takes in this many columns."""
     height, width = shape_yx
     points_x, points_y = pixels_per_cell_xy
     available = columns * points_x
@@ -261,7 +261,7 @@ def _drawn_shape(shape_yx: tuple[int, ...], columns: int, pixels_per_cell_xy: tu
 def _resample_picture(
     picture: Picture, shape_yx: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Return greys and labels upright and in the shape drawn."""
+    """Return greys and labels upright, in the given shape."""
     grey = resample(upright(picture.grey), shape_yx)
     if grey.size < picture.grey.size:
         grey = restore_contrast(grey, picture.grey)
@@ -271,7 +271,7 @@ def _resample_picture(
 
 
 def _paint_labels(grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture) -> NDArray[np.uint8]:
-    """Colour and letter greys that are shown in pixels."""
+    """Return greys with coloured labels and their letters, in pixels."""
     rgb = _colour_labels(grey, labels, picture)
     if labels is None:
         return rgb

@@ -1,36 +1,36 @@
-"""A picture as sixels: bands of six rows, one pass a colour, at most 256 colours.
+"""Draw a picture as sixels: bands of six rows, one pass per colour, at most 256 colours.
 
-The format is that of the VT330/VT340 Programmer Reference Manual, volume 2, chapter 14. All runs of a
-picture are written at once, as a matrix of bytes with one run a row, from which the unused bytes are dropped.
+The format is that of the VT330/VT340 Programmer Reference Manual, volume 2, chapter 14. All runs of a picture are
+written at once, as a byte matrix with one run per row, from which unused bytes are dropped.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 BAND = 6
-"""Rows of pixels that one pass draws."""
+"""Rows of pixels per band."""
 MAX_COLOURS = 256
-"""Colour registers that terminals commonly have."""
+"""Colour registers of common terminals."""
 
 _COARSER_STEPS = (1, 2, 4, 5, 10, 20, 25, 50)
-"""Steps, in percent, to which channels are rounded until the colours suffice; 50 leaves 27."""
+"""Steps in percent to which channels are rounded until the colours suffice; 50 leaves 27 colours."""
 _REGISTER_BYTES = 5
-"""Room for what precedes the runs of one colour: ``-`` or ``$``, ``#``, three digits."""
+"""Bytes before the runs of one colour: ``-`` or ``$``, ``#``, three digits."""
 _RUN_BYTES = 6
-"""Room for one run: ``!``, four digits and the sixel, or up to three sixels as they are."""
+"""Bytes of one run: ``!``, four digits and the sixel, or up to three sixels."""
 _LONGEST_RUN = 9999
 
 
 def encode(rgb: NDArray[np.uint8], *, max_colours: int = MAX_COLOURS) -> str:
-    """Write a picture as one sixel string.
+    """Return a picture as one sixel string.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (y, x, 3)
         The top row first, square pixels. Left unchanged.
     max_colours : int
-        Colour registers that may be used, 27 to 256. Sixel channels have 101 steps; they are made coarser
-        until the colours suffice.
+        Colour registers available, 27 to 256. Sixel channels have 101 steps; colours are rounded to coarser steps
+        until the registers suffice.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def _choose_registers(rgb: NDArray[np.uint8], max_colours: int) -> tuple[NDArray
 
 
 def _sixels(indices: NDArray[np.intp], count: int) -> NDArray[np.uint8]:
-    """Set the bit of each pixel in its band, colour and column: uint8, shape (band, colour, x)."""
+    """Return the bits of each band, colour and column: uint8, shape (band, colour, x)."""
     height, width = indices.shape
     bands = -(-height // BAND)
     sixels = np.zeros((bands, count, width), dtype=np.uint8)
@@ -77,16 +77,16 @@ def _write_runs(sixels: NDArray[np.uint8]) -> str:
     passes = sixels[band, colour]  # (pass, x)
     pass_of_run, column, lengths = _find_runs(passes)
     values = passes[pass_of_run, column]
-    is_drawn = (values > 0) | (column + lengths < passes.shape[1])  # a pass may end before the picture does
+    is_drawn = (values > 0) | (column + lengths < passes.shape[1])  # empty sixels at the end of a pass are left out
     output = np.zeros((len(values), _REGISTER_BYTES + _RUN_BYTES), dtype=np.uint8)
     output[column == 0, :_REGISTER_BYTES] = _write_registers(band, colour)
-    output[0, 0] = 0  # the first pass need not go back
+    output[0, 0] = 0  # no return before the first pass
     output[is_drawn, _REGISTER_BYTES:] = _encode_runs(values[is_drawn] + ord("?"), lengths[is_drawn])
     return output[output > 0].tobytes().decode("ascii")
 
 
 def _find_runs(passes: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return the pass, the first column and the length of every run of equal sixels."""
+    """Return pass, first column and length of every run of equal sixels."""
     width = passes.shape[1]
     starts = np.ones(passes.shape, dtype=bool)
     starts[:, 1:] = passes[:, 1:] != passes[:, :-1]
@@ -96,7 +96,7 @@ def _find_runs(passes: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.
 
 
 def _write_registers(band: NDArray[np.intp], colour: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Write what precedes each pass: return to the left of the same band or the next, choose the register."""
+    """Return the bytes before each pass: return to the left of the same or the next band, select the register."""
     is_new_band = np.diff(band, prepend=0) > 0
     output = np.empty((len(band), _REGISTER_BYTES), dtype=np.uint8)
     output[:, 0] = np.where(is_new_band, ord("-"), ord("$"))
@@ -106,7 +106,7 @@ def _write_registers(band: NDArray[np.intp], colour: NDArray[np.intp]) -> NDArra
 
 
 def _encode_runs(sixels: NDArray[np.uint8], lengths: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Write each run, with a repeat count where that is shorter."""
+    """Return the bytes of each run, with a repeat count if that is shorter."""
     output = np.zeros((len(sixels), _RUN_BYTES), dtype=np.uint8)
     has_count = lengths > 3
     output[has_count, 0] = ord("!")
@@ -119,7 +119,7 @@ def _encode_runs(sixels: NDArray[np.uint8], lengths: NDArray[np.intp]) -> NDArra
 
 
 def _digits(numbers: NDArray[np.intp], digit_count: int) -> NDArray[np.uint8]:
-    """Write numbers in ASCII, 0 in place of leading zeros, which is left out later."""
+    """Return numbers as ASCII digits, with 0 bytes for leading zeros, which are dropped later."""
     powers = 10 ** np.arange(digit_count - 1, -1, -1)
     digits = numbers[:, np.newaxis] // powers % 10 + ord("0")
     is_leading = (numbers[:, np.newaxis] < powers) & (powers > 1)

@@ -1,9 +1,7 @@
-"""Which part of a picture stands where on the screen: fit, pan, zoom, and resampling for it.
+"""Map pictures to the screen: fit, pan, zoom, and resample.
 
-Arithmetic only. Stored pictures have y pointing up, as in IMOD and EMAN2; screens have their first row on
-top. The turn from one to the other is made here, by `upright` and by `Viewport`, and nowhere else.
-
-A cell of a terminal is taken as twice as high as wide.
+Arithmetic only. Stored pictures have y pointing up, as in IMOD and EMAN2; screens have their first row on top. Only
+`upright` and `Viewport` convert between them. A terminal cell is taken to be twice as high as wide.
 """
 
 from dataclasses import dataclass, replace
@@ -12,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 CELL_HEIGHT = 2.0
-"""Height of a cell in widths of a cell."""
+"""Height of a cell in cell widths."""
 MIN_ZOOM, MAX_ZOOM = 1 / 1024, 64.0
-"""Columns a pixel of the picture may be wide."""
+"""Limits of the zoom, columns per pixel of the picture."""
 
 
 def upright(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn a stored picture so that its first row is the top one on a screen.
+    """Return a stored picture with the top row first.
 
     Parameters
     ----------
@@ -34,22 +32,21 @@ def upright(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def resample(picture: NDArray[np.uint8], shape_yx: tuple[int, int], *, labels: bool = False) -> NDArray[np.uint8]:
-    """Bring a picture to another shape.
+    """Resample a picture to another shape.
 
     Parameters
     ----------
     picture : ndarray of uint8, shape (y, x)
         Greys or labels. Left unchanged.
     shape_yx : tuple of int
-        The shape wanted, pixels; each at least 1.
+        The new shape, pixels; each at least 1.
     labels : bool
-        Whether the values are labels, which must not be mixed.
+        The values are labels, which must not be averaged.
 
     Returns
     -------
     ndarray of uint8, shape `shape_yx`
-        Along an axis that shrinks, greys are averaged by area. Labels, and axes that grow, take the
-        nearest pixel.
+        Greys are averaged by area along an axis that shrinks; otherwise the nearest pixel is used.
     """
     height, width = picture.shape
     edges_y = np.linspace(0, height, shape_yx[0] + 1)
@@ -62,7 +59,7 @@ def _sample(
 ) -> NDArray[np.uint8]:
     if labels:
         return _nearest(_nearest(picture, edges_y, axis=0), edges_x, axis=1)
-    narrow = _average(picture, edges_x, axis=1)  # along x first: memory runs that way
+    narrow = _average(picture, edges_x, axis=1)  # along x first, which is contiguous in memory
     return _average(narrow, edges_y, axis=0)
 
 
@@ -72,7 +69,7 @@ def _nearest(values: NDArray[np.uint8], edges: NDArray[np.float64], *, axis: int
 
 
 def _average(values: NDArray[np.uint8], edges: NDArray[np.float64], *, axis: int) -> NDArray[np.uint8]:
-    """Average between edges by area; where nothing shrinks, take the nearest."""
+    """Average by area between edges; if they are at most a pixel apart, take the nearest pixel."""
     if edges[1] - edges[0] <= 1.0:
         return _nearest(values, edges, axis=axis)
     edges = np.clip(edges, 0, values.shape[axis])
@@ -82,13 +79,13 @@ def _average(values: NDArray[np.uint8], edges: NDArray[np.float64], *, axis: int
 
 
 def _sums_between(values: NDArray[np.uint8], edges: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
-    """Sum from each edge to the next: the pixels that begin there, less and plus the parts that edges cut off."""
-    edge_pixels = np.minimum(edges.astype(np.intp), values.shape[axis] - 1)  # pixels in which edges lie
+    """Return the sum from each edge to the next: whole pixels, corrected by the parts that edges cut off."""
+    edge_pixels = np.minimum(edges.astype(np.intp), values.shape[axis] - 1)  # pixels that contain edges
     partial_sums = values.take(edge_pixels, axis=axis) * np.expand_dims(edges - edge_pixels, 1 - axis)
     sums = np.add.reduceat(values, edge_pixels, axis=axis, dtype=np.uint32).take(
         np.arange(len(edge_pixels) - 1), axis=axis
     )
-    sums = sums * np.expand_dims(np.diff(edge_pixels) > 0, 1 - axis)  # reduceat gives a pixel where there is none
+    sums = sums * np.expand_dims(np.diff(edge_pixels) > 0, 1 - axis)  # reduceat gives a pixel for an empty range
     return np.asarray(sums + np.diff(partial_sums, axis=axis), dtype=np.float64)
 
 
@@ -97,65 +94,45 @@ class Viewport:
     """A rectangle of cells that shows part of a picture.
 
     Positions on the screen are (column, row) in cells, floats, from the upper left corner of the first
-    cell; its centre is (0.5, 0.5). Positions in the picture are (y, x) in pixels, floats, from the corner
-    of the pixel that is stored first, y pointing up.
+    cell, whose centre is (0.5, 0.5). Positions in the picture are (y, x) in pixels, floats, from the outer corner
+    of the first stored pixel, with y pointing up.
     """
 
     image_shape_yx: tuple[int, int]
-    """Of the picture, pixels."""
+    """Shape of the picture, pixels."""
     cells_xy: tuple[int, int]
     """Columns and rows to draw in."""
     pixels_per_cell_xy: tuple[int, int]
-    """Points that the renderer draws along x and y of a cell, (1, 2) for half-blocks."""
+    """Points along x and y of a cell that the renderer draws, (1, 2) for half-blocks."""
     zoom: float
-    """Columns that a pixel of the picture is wide; it is half as many rows high."""
+    """Width of a pixel of the picture in columns; its height is half as many rows."""
     centre_yx: tuple[float, float]
-    """Position in the picture that stands in the middle of the cells."""
+    """Position in the picture at the centre of the cells."""
 
     @classmethod
     def fit(
         cls, image_shape_yx: tuple[int, int], cells_xy: tuple[int, int], pixels_per_cell_xy: tuple[int, int]
     ) -> "Viewport":
-        """Show the whole picture as large as it goes.
-
-        Parameters
-        ----------
-        image_shape_yx : tuple of int
-            Of the picture, pixels.
-        cells_xy : tuple of int
-            Columns and rows to draw in.
-        pixels_per_cell_xy : tuple of int
-            Points that the renderer draws along x and y of a cell.
-
-        Returns
-        -------
-        Viewport
-            With the middle of the picture in the middle of the cells.
-        """
+        """Return the viewport that shows the whole picture, centred and as large as possible."""
         height, width = image_shape_yx
         zoom = min(cells_xy[0] / width, cells_xy[1] * CELL_HEIGHT / height)
         return cls(image_shape_yx, cells_xy, pixels_per_cell_xy, zoom, (height / 2, width / 2))
 
     def pan(self, columns: float, rows: float) -> "Viewport":
-        """Look further right by columns and further down by rows, the middle staying within the picture."""
+        """Move the view right by columns and down by rows; the centre stays within the picture."""
         (y, x), (height, width) = self.centre_yx, self.image_shape_yx
         y, x = y - rows * CELL_HEIGHT / self.zoom, x + columns / self.zoom
         return replace(self, centre_yx=(min(max(y, 0.0), height), min(max(x, 0.0), width)))
 
     def zoom_about(self, column: float, row: float, factor: float) -> "Viewport":
-        """Enlarge by a factor, while what stands at (column, row) stays there.
+        """Change the zoom by a factor; the position at (column, row) stays there.
 
         Parameters
         ----------
         column, row : float
             Position on the screen, cells.
         factor : float
-            Above 1 enlarges, below 1 shrinks; the zoom stays between 1/1024 and 64 columns a pixel.
-
-        Returns
-        -------
-        Viewport
-            The same cells, another zoom and centre.
+            Above 1 enlarges, below 1 shrinks; the zoom stays between 1/1024 and 64 columns per pixel.
         """
         y, x = self.pixel_at_cell(column, row)
         zoom = min(max(self.zoom * factor, MIN_ZOOM), MAX_ZOOM)
@@ -164,26 +141,26 @@ class Viewport:
         return replace(self, zoom=zoom, centre_yx=centre)
 
     def pixel_at_cell(self, column: float, row: float) -> tuple[float, float]:
-        """Tell which position (y, x) of the picture stands at (column, row); it may lie outside the picture."""
+        """Return the position (y, x) in the picture at (column, row); it may lie outside the picture."""
         down = (row - self.cells_xy[1] / 2) * CELL_HEIGHT / self.zoom
         right = (column - self.cells_xy[0] / 2) / self.zoom
         return self.centre_yx[0] - down, self.centre_yx[1] + right
 
     def cell_at_pixel(self, y: float, x: float) -> tuple[float, float]:
-        """Tell at which (column, row) a position of the picture stands; it may lie outside the cells."""
+        """Return the (column, row) of a position in the picture; it may lie outside the cells."""
         column = (x - self.centre_yx[1]) * self.zoom + self.cells_xy[0] / 2
         row = (self.centre_yx[0] - y) * self.zoom / CELL_HEIGHT + self.cells_xy[1] / 2
         return column, row
 
     def raster(self, picture: NDArray[np.uint8], *, labels: bool = False) -> NDArray[np.uint8]:
-        """Draw the visible part of a picture into the points that the renderer has.
+        """Resample the visible part of a picture to the points of the renderer.
 
         Parameters
         ----------
         picture : ndarray of uint8, shape `image_shape_yx`
             Greys or labels as stored, row 0 being y = 0. Left unchanged.
         labels : bool
-            Whether the values are labels, which must not be mixed.
+            The values are labels, which must not be averaged.
 
         Returns
         -------
@@ -199,7 +176,7 @@ class Viewport:
         return raster
 
     def _edges_from_top(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Say between which positions of the upright picture each point of the screen lies, along y and x."""
+        """Return the positions in the upright picture between which the points of the screen lie, along y and x."""
         columns, rows = self.cells_xy
         top, left = self.pixel_at_cell(0, 0)
         bottom, right = self.pixel_at_cell(columns, rows)
