@@ -35,6 +35,7 @@ from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
 from tomoseg_tui.tui.widgets.giving_table import PassthroughTable
 from tomoseg_tui.tui.widgets.table import Table
+from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 LOW_ROWS, TALL_ROWS = 34, 54
@@ -157,12 +158,12 @@ class SliceBrowser(PictureActions):
 
     def _cells(self, number: int, tile: Tile) -> tuple[str, ...]:
         location = tile.location
-        note = ", ".join(dict.fromkeys(oddity.word for oddity in self._oddities(tile)))
+        note = ", ".join(dict.fromkeys(oddity.label for oddity in self._oddities(tile)))
         size = f" {location.size} px" if location.size != DEFAULT_TILE_SIZE else ""
         states = describe_states(tile, self._palette) + size
         return str(number), str(location.x), str(location.y), str(location.z), states, note
 
-    def _oddities(self, tile: Tile) -> tuple[Any, ...]:
+    def _oddities(self, tile: Tile) -> tuple[Oddity, ...]:
         return self._neighbourhood.oddities(tile.location, next(iter(positive_features(tile)), None))
 
     @on(FilterLine.Filtered)
