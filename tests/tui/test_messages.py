@@ -10,7 +10,7 @@ from tomoseg_tui.tui.messages import TaskDone, ThreadCrashed
 def test_textual_completes_a_message_that_is_a_dataclass() -> None:
     assert tuple(doctest.testmod(messages)) == (0, 2)
     message = TaskDone("merged", None)
-    assert (message.remarks, message.is_forwarded, message.bubble) == ((), False, True)
+    assert (message.on_done, message.is_forwarded, message.bubble) == (None, False, True)
     assert not ThreadCrashed(ValueError()).bubble
 
 

@@ -28,7 +28,6 @@ from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged
 from tomoseg_tui.tui.session import TuiSession, log_file, read_session, sessions_file, write_session
 from tomoseg_tui.tui.state.finished_jobs import FinishedJobs
-from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.state.watcher import ProjectWatcher
 from tomoseg_tui.tui.tab_base import Tab
 from tomoseg_tui.tui.theme import THEMES
@@ -77,15 +76,13 @@ class TomosegApp(JobApp):
     ]
 
     def __init__(self, project: Project, config: UserConfig, *, renderer: str = "auto") -> None:
-        super().__init__(project)
+        super().__init__(project, read_session(sessions_file(), project.layout.root))
         self.config = config
         self.requested_renderer = renderer
         self.terminal_capabilities: TerminalCapabilities | None = None
         """What the terminal said about pictures, asked before the app runs."""
-        self.snapshot: ProjectSnapshot | None = None
         self._requested_tab = ""
         self._finished_jobs = FinishedJobs()
-        self.session: TuiSession = read_session(sessions_file(), project.layout.root)
         self._watcher = ProjectWatcher(project, self.post_message)
         self.file_log = _file_logger()
         for theme in THEMES:

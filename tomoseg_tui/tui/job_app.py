@@ -1,10 +1,11 @@
-"""What an app does with recipes and jobs: run them in threads, write the history, tell how they went."""
+"""What tabs need of the app: the project as it is known, tasks in threads, jobs, and the other tabs."""
 
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from textual import on, work
+from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from tomoseg_tui.errors import TomosegError
@@ -14,50 +15,79 @@ from tomoseg_tui.project.history import append_command
 from tomoseg_tui.tui.canvas.frame_pacing import FramePacerApp
 from tomoseg_tui.tui.messages import TaskDone, TaskFailed
 from tomoseg_tui.tui.run_location import RunLocation
+from tomoseg_tui.tui.session import TuiSession
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.state.watcher import error_texts
 
 
 class JobApp(FramePacerApp):
-    """An app on a project, which changes it by recipes only.
+    """An app on a project, which changes it by tasks and jobs only. It knows no tab, so that tabs may know it.
 
     Parameters
     ----------
     project : Project
         What is changed.
+    session : TuiSession
+        Where the project was left.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, session: TuiSession) -> None:
         super().__init__()
         self.project = project
+        self.session = session
+        self.snapshot: ProjectSnapshot | None = None
+        """What is known of the project; None until it has been read once."""
+
+    @property
+    @abstractmethod
+    def open_tab(self) -> Widget | None:
+        """The tab that is seen."""
+
+    @abstractmethod
+    async def action_open(self, name: str) -> None:
+        """Open a tab by its id."""
 
     @abstractmethod
     def refresh_snapshot(self) -> None:
         """Look at the project at once, since it may have changed."""
 
-    def run_in_thread(self, title: str, argv: list[str], task: Callable[[], Any]) -> None:
-        """Run a recipe in a thread, write it into the history, and tell how it went.
+    def run_in_thread(
+        self,
+        title: str,
+        argv: list[str] | None,
+        task: Callable[[], Any],
+        on_done: Callable[[Any], object] | None = None,
+    ) -> None:
+        """Run a task in a thread, write it into the history, and show how it went.
 
         Parameters
         ----------
         title : str
-            What is being done, for people.
-        argv : list of str
-            Arguments of the command that does the same.
+            Shown when the task is done, unless its result is a text, which is shown then. Empty for nothing.
+        argv : list of str or None
+            Arguments of the command that does the same. None if the task changes nothing in the project: then it
+            is not in the history.
         task : callable
-            Called in a thread; its result travels in `TaskDone`, a `TomosegError` in `TaskFailed`.
+            Called in a thread. A `TomosegError` is shown.
+        on_done : callable, optional
+            Called with the result, not in the thread. Without it the result's ``remarks`` are shown, if it has any.
         """
-        self._run_task(title, argv, task)
+        self._run_task(title, argv, task, on_done)
 
-    @work(thread=True, group="recipes")
-    def _run_task(self, title: str, argv: list[str], task: Callable[[], Any]) -> None:
+    @work(thread=True, group="tasks")
+    def _run_task(
+        self, title: str, argv: list[str] | None, task: Callable[[], Any], on_done: Callable[[Any], object] | None
+    ) -> None:
         try:
-            self.project.require_current_format()
+            if argv is not None:
+                self.project.require_current_format()
             result = task()
-            append_command(self.project.layout.history, argv)
+            if argv is not None:
+                append_command(self.project.layout.history, argv)
         except (TomosegError, OSError) as fault:
             self._post_result(TaskFailed(*error_texts(fault)))
         else:
-            self._post_result(TaskDone(title, result, tuple(getattr(result, "remarks", ()))))
+            self._post_result(TaskDone(title, result, on_done))
 
     def _post_result(self, message: TaskDone | TaskFailed) -> None:
         if not get_current_worker().is_cancelled:
@@ -81,8 +111,8 @@ class JobApp(FramePacerApp):
             Called in a thread; returns kind, name and what is asked, or raises `TomosegError`.
         roll_back : callable
             Told the name if the job does not come up: takes back what `prepare` has done.
-        location : Way or None
-            Where it computes; as the project does it if None.
+        location : RunLocation, optional
+            Where it computes. Without one it computes where the project's settings say.
         """
 
         def prepare_and_launch() -> str:
@@ -101,12 +131,15 @@ class JobApp(FramePacerApp):
 
     @on(TaskDone)
     def show_task_result(self, event: TaskDone) -> None:
-        """Say that a recipe has ended, and look what it has changed."""
+        """Show the result of a task, and look what it has changed."""
         text = event.result if isinstance(event.result, str) else event.title
         if text:
-            self.notify(f"{text}", timeout=4)
-        for remark in event.remarks:
-            self.notify(remark, severity="warning", timeout=10)
+            self.notify(text, timeout=4)
+        if event.on_done is not None:
+            event.on_done(event.result)
+        else:
+            for remark in getattr(event.result, "remarks", ()):
+                self.notify(remark, severity="warning", timeout=10)
         self.refresh_snapshot()
 
     @on(TaskFailed)

@@ -10,7 +10,9 @@ A message is a dataclass, here and beside the widgets that post one. Textual set
 True
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from textual.message import Message
 
@@ -42,16 +44,17 @@ class SystemLoadChanged(Message):
 
 @dataclass
 class TaskDone(Message):
-    """A recipe that ran in a thread has ended well."""
+    """A task that ran in a thread has ended well."""
 
     title: str
-    result: object
-    remarks: tuple[str, ...] = ()
+    result: Any
+    on_done: Callable[[Any], object] | None = None
+    """Called with the result where the sender asked for that."""
 
 
 @dataclass
 class TaskFailed(Message):
-    """A recipe that ran in a thread has met a fault."""
+    """A task that ran in a thread has met a fault."""
 
     fault: str
     fix: str

@@ -1,15 +1,19 @@
 """What every tab is: a title, keys with ids, an answer to new facts, and the command that does the same."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from textual.binding import Binding
 from textual.containers import Container
 
+from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
-if TYPE_CHECKING:
-    from tomoseg_tui.tui.app import TomosegApp
+
+def hidden_key(key: str, action: str, description: str, id: str, tooltip: str) -> Binding:  # noqa: A002  # Textual's word
+    """Return a binding that the help and the palette show, and for which the footer has no room."""
+    return Binding(key, action, description, show=False, id=id, tooltip=tooltip)
 
 
 class Tab(Container):
@@ -21,14 +25,11 @@ class Tab(Container):
     """As the tab bar shows it."""
 
     @property
-    def tomoseg(self) -> "TomosegApp":
-        """The app, typed."""
-        from tomoseg_tui.tui.app import TomosegApp  # noqa: PLC0415  # the app imports the tabs
-
+    def tomoseg(self) -> JobApp:
+        """The app, typed by what tabs need of it."""
         app = self.app
-        if not isinstance(app, TomosegApp):
-            message = "a tab lives in the tomoseg app"
-            raise TypeError(message)
+        if not isinstance(app, JobApp):
+            raise TypeError("a tab needs a JobApp")
         return app
 
     @abstractmethod

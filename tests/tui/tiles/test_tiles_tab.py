@@ -19,6 +19,7 @@ from tomoseg_tui.tui.dialogs.ask_path import AskPath
 from tomoseg_tui.tui.dialogs.ask_text import AskText
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.pick import Pick
+from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.tiles.tile_preview import TilePreview
 from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
@@ -92,7 +93,7 @@ def _is_wide(tab: TilesTab, columns: int) -> bool:
     return tab.size.width == columns
 
 
-def notices(app: TomosegApp) -> str:
+def notices(app: JobApp) -> str:
     return "\n".join(f"{notice.title} {notice.message}" for notice in app._notifications)
 
 

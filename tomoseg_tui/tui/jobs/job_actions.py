@@ -1,7 +1,7 @@
 """Stop, resume and kill a job from any tab: what the commands of the same names do, in a thread."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.dependencies import resume_with_dependents
@@ -9,9 +9,7 @@ from tomoseg_tui.jobs.job import Job, JobState, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.slurm_settings import SlurmSettings
-
-if TYPE_CHECKING:
-    from tomoseg_tui.tui.app import TomosegApp
+from tomoseg_tui.tui.job_app import JobApp
 
 HERE, IN_SLURM = "here", "slurm"
 """Where a job can go on."""
@@ -24,7 +22,7 @@ def is_live(job: JobListing) -> bool:
     return not JobState(job["state"]).is_over
 
 
-def stop_job(app: "TomosegApp", job: JobListing) -> None:
+def stop_job(app: JobApp, job: JobListing) -> None:
     """Ask a job to keep its work and end."""
     if not is_live(job):
         app.notify(f"Job {job['id']} is {job['state']} already.", severity="warning")
@@ -35,13 +33,13 @@ def stop_job(app: "TomosegApp", job: JobListing) -> None:
     )
 
 
-def resume_job(app: "TomosegApp", job: JobListing) -> None:
+def resume_job(app: JobApp, job: JobListing) -> None:
     """Go on with a job that was stopped, has failed or is lost."""
     if can_resume(app, job):
         _run_job_command(app, "resume", job, _resume)
 
 
-def can_resume(app: "TomosegApp", job: JobListing) -> bool:
+def can_resume(app: JobApp, job: JobListing) -> bool:
     """Tell whether a job can go on; say why not."""
     if JobState(job["state"]).can_resume:
         return True
@@ -50,7 +48,7 @@ def can_resume(app: "TomosegApp", job: JobListing) -> bool:
     return False
 
 
-def resume_elsewhere(app: "TomosegApp", job: JobListing, location: str) -> None:
+def resume_elsewhere(app: JobApp, job: JobListing, location: str) -> None:
     """Go on with a job on this machine if the place is `HERE`, else in Slurm with what project.toml asks for."""
     if location == HERE:
         _run_job_command(app, "resume", job, lambda target: _resume(target, local=True), "--here")
@@ -74,14 +72,12 @@ def _resume(target: Job, *, slurm: SlurmSettings | None = None, local: bool = Fa
     return f"Job {target.id} goes on{dependents_text}."
 
 
-def kill_job(app: "TomosegApp", job: JobListing) -> None:
+def kill_job(app: JobApp, job: JobListing) -> None:
     """End a job at once; ask before this is called."""
     _run_job_command(app, "kill", job, lambda target: f"Job {target.id} is {launch.kill(target)}.")
 
 
-def _run_job_command(
-    app: "TomosegApp", verb: str, job: JobListing, action: Callable[[Job], str], *options: str
-) -> None:
+def _run_job_command(app: JobApp, verb: str, job: JobListing, action: Callable[[Job], str], *options: str) -> None:
     layout, job_id = app.project.layout, str(job["id"])
     app.run_in_thread(verb, ["jobs", verb, job_id, *options], lambda: action(find_job(layout, job_id)))
 
