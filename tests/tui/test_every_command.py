@@ -68,11 +68,15 @@ def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
     return next((dict(kind.choices) for kind in kinds), {})
 
 
+def tab_classes() -> dict[str, type]:
+    """Return the class of each tab by its id."""
+    return {key: getattr(import_module(f"tomoseg_tui.tui.{module}"), name) for key, (_, module, name) in TABS.items()}
+
+
 def actions() -> dict[str, str]:
     """Return the words of every action by its id."""
-    tabs = [getattr(import_module(f"tomoseg_tui.tui.{module}"), name) for _, module, name in TABS.values()]
     found = {}
-    for owner in (*tabs, SliceCanvas, RunTable, JobTable, AddFilesDialog):
+    for owner in (*tab_classes().values(), SliceCanvas, RunTable, JobTable, AddFilesDialog):
         for ancestor in owner.__mro__:
             for binding in ancestor.__dict__.get("BINDINGS", ()):
                 if isinstance(binding, Binding) and binding.id:
@@ -88,3 +92,11 @@ def test_every_command_has_its_action() -> None:
 def test_the_action_of_a_command_is_there_and_has_words(command: str) -> None:
     assert command in commands()
     assert actions().get(KEYS[command])
+
+
+@pytest.mark.parametrize("tab", [tab for tab in TABS if tab != "annotate"])  # its editor is another subject
+def test_every_key_of_a_tab_stands_in_its_own_list(tab: str) -> None:
+    tab_class = tab_classes()[tab]
+    inherited = [ancestor.__name__ for ancestor in tab_class.__mro__[1:] if "BINDINGS" in ancestor.__dict__]
+    assert not set(inherited) - {"Widget", "DOMNode"}
+    assert all(binding.id and binding.tooltip for binding in tab_class.__dict__["BINDINGS"])

@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.annotate.export_dialog import ExportSelection, ExportTilesDialog
-from tomoseg_tui.tui.shared_actions.file_actions import BackgroundActions
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+from tomoseg_tui.tui.tab_base import Tab
 
 
-class ExportTilesActions(BackgroundActions):
+class ExportTilesActions(Tab):
     """A tab with a list of tiles that can be written into files."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,7 +42,7 @@ class ExportTilesActions(BackgroundActions):
         def on_answer(selection: ExportSelection | None) -> None:
             if selection is not None:
                 self.notify(f"Writing {selection.path.name} ...", timeout=3)
-                self.run_in_background(lambda: (_export(project, selection), []))
+                self.tomoseg.run_in_thread("", None, lambda: _export(project, selection))
 
         dialog = ExportTilesDialog(snapshot, feature=feature, listed_places=locations, tomogram=locations[0].tomogram)
         self.app.push_screen(dialog, on_answer)

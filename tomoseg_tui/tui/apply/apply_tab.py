@@ -25,7 +25,7 @@ from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.images.map_overlays import MapSliceCache, MergedSlices
 from tomoseg_tui.tui.jobs import job_actions
 from tomoseg_tui.tui.run_location import RunLocation
-from tomoseg_tui.tui.shared_actions.result_actions import ResultActions
+from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions
 from tomoseg_tui.tui.shared_actions.slice_bindings import slice_bindings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.widgets.empty import Empty
@@ -53,6 +53,7 @@ class ApplyTab(ResultActions):
     NAME = "apply"
     TITLE = "Apply"
     BINDINGS: ClassVar[list[BindingType]] = [
+        *RESULT_BINDINGS,
         Binding("enter", "start", "Start", id="apply.start", tooltip="Apply: one job for each network, after asking"),
         Binding(
             "space", "mark", "Mark", id="apply.mark", tooltip="Mark a tomogram for a network, or take the mark off"

@@ -27,8 +27,9 @@ from tomoseg_tui.tui.importing.histogram import DensityHistogram, Histogram, com
 from tomoseg_tui.tui.importing.import_files import ImportFile, group_into_batches, import_all, import_argv
 from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog, preprocess_argv
 from tomoseg_tui.tui.session import TuiSession
-from tomoseg_tui.tui.shared_actions.file_actions import ExportActions, PictureActions
+from tomoseg_tui.tui.shared_actions.file_actions import EXPORT_BINDING, PICTURE_BINDING, ExportActions, PictureActions
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
+from tomoseg_tui.tui.tab_base import hidden_key
 from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
@@ -47,24 +48,21 @@ _COLUMNS = (" ", "tomogram", "z y x", "Å/voxel", "protein", "differs in", "tile
 _MARK = "*"
 
 
-def _hidden(key: str, action: str, description: str, tooltip: str) -> Binding:
-    """Return a key that the help shows and the footer has no room for."""
-    return Binding(key, action, description, show=False, id=f"import.{action}", tooltip=tooltip)
-
-
 class ImportTab(Eman2ImportActions, ExportActions, PictureActions):
     """Left the tomograms, right the central slice, the histogram, the header and warnings."""
 
     NAME = "import"
     TITLE = "Import"
     BINDINGS: ClassVar[list[BindingType]] = [
+        PICTURE_BINDING,
+        EXPORT_BINDING,
         Binding("i", "add", "Add files", id="import.add", tooltip="Add tomograms: files by path, pattern or tree"),
         Binding("p", "filter", "Filter", id="import.filter", tooltip="Filter or bin the marked tomograms, as a job"),
         Binding("space", "mark", "Mark", id="import.mark", tooltip="Mark the tomogram, to filter several at once"),
         Binding("enter", "tiles", "Tiles", id="import.tiles", tooltip="Place tiles on this tomogram"),
-        _hidden("R", "rename", "Rename", "Give the tomogram another name"),
-        _hidden("x", "remove", "Remove", "Move the tomogram to the project's trash"),
-        _hidden("slash", "search", "Filter list", "List only what holds some words"),
+        hidden_key("R", "rename", "Rename", "import.rename", "Give the tomogram another name"),
+        hidden_key("x", "remove", "Remove", "import.remove", "Move the tomogram to the project's trash"),
+        hidden_key("slash", "search", "Filter list", "import.search", "List only what holds some words"),
     ]
 
     @dataclass

@@ -28,18 +28,14 @@ from tomoseg_tui.tui.merge.map_selection import (
 from tomoseg_tui.tui.merge.merge_view import MergeView
 from tomoseg_tui.tui.merge.result_table import count_summary, result_table, volume_table
 from tomoseg_tui.tui.merge.write_labels import WriteLabelsActions
-from tomoseg_tui.tui.shared_actions.result_actions import ResultActions
+from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions
 from tomoseg_tui.tui.shared_actions.slice_bindings import slice_bindings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
+from tomoseg_tui.tui.tab_base import hidden_key
 from tomoseg_tui.tui.widgets.benchmark_runner import measure_binding
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.empty_texts import NO_MAPS
 from tomoseg_tui.tui.widgets.table import Table
-
-
-def _hidden(keys: str, action: str, description: str, name: str, tooltip: str) -> Binding:
-    """Return a binding that the help and the palette tell, and the last line does not."""
-    return Binding(keys, action, description, show=False, id=f"merge.{name}", tooltip=tooltip)
 
 
 class ChoiceTable(Table):
@@ -57,21 +53,24 @@ class MergeTab(WriteLabelsActions, ResultActions):
     NAME = "merge"
     TITLE = "Merge"
     BINDINGS: ClassVar[list[BindingType]] = [
+        *RESULT_BINDINGS,
         Binding("enter", "write", "Write", id="merge.write", tooltip="Write the label volume, as a job"),
         Binding("space", "toggle_map", "In/out", id="merge.toggle", tooltip="Take the map in or out"),
         Binding(
             "right,plus,l", "threshold(0.01)", "Threshold", key_display="← →", id="merge.up", tooltip="Threshold + 0.01"
         ),
-        _hidden("left,minus,h", "threshold(-0.01)", "Lower", "down", "Threshold - 0.01"),
-        _hidden("shift+right,L", "threshold(0.1)", "Far higher", "far_up", "Threshold + 0.1"),
-        _hidden("shift+left,H", "threshold(-0.1)", "Far lower", "far_down", "Threshold - 0.1"),
-        _hidden("equals_sign", "card", "Card's threshold", "card", "Take the card's threshold again"),
-        _hidden("K,less_than_sign", "move(-1)", "Earlier label", "earlier", "An earlier label: move the map up"),
-        _hidden("J,greater_than_sign", "move(1)", "Later label", "later", "A later label: move the map down"),
+        hidden_key("left,minus,h", "threshold(-0.01)", "Lower", "merge.down", "Threshold - 0.01"),
+        hidden_key("shift+right,L", "threshold(0.1)", "Far higher", "merge.far_up", "Threshold + 0.1"),
+        hidden_key("shift+left,H", "threshold(-0.1)", "Far lower", "merge.far_down", "Threshold - 0.1"),
+        hidden_key("equals_sign", "card", "Card's threshold", "merge.card", "Take the card's threshold again"),
+        hidden_key(
+            "K,less_than_sign", "move(-1)", "Earlier label", "merge.earlier", "An earlier label: move the map up"
+        ),
+        hidden_key("J,greater_than_sign", "move(1)", "Later label", "merge.later", "A later label: move the map down"),
         Binding("t", "tomogram", "Tomogram", id="merge.tomogram", tooltip="Choose the tomogram"),
-        _hidden("n", "name", "Name", "name", "Name the label volume"),
-        _hidden("v", "volumes", "Volumes", "volumes", "Look at the label volumes there are, and back"),
-        _hidden("escape", "leave", "Maps", "leave", "Back to the maps"),
+        hidden_key("n", "name", "Name", "merge.name", "Name the label volume"),
+        hidden_key("v", "volumes", "Volumes", "merge.volumes", "Look at the label volumes there are, and back"),
+        hidden_key("escape", "leave", "Maps", "merge.leave", "Back to the maps"),
         measure_binding("merge"),
         *slice_bindings("merge"),
     ]

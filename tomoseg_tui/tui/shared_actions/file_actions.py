@@ -1,25 +1,18 @@
-"""Keys that write what a tab shows into files: the slice as a picture, a volume, the triples of a run.
+"""Keys that write what a tab shows into files: the slice as a picture, a volume.
 
 What writes wakes when a file is asked for, in the thread that writes it: HDF5, TIFF and PNG would hold up the start.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
 
-from textual import on, work
-from textual.binding import Binding, BindingType
-from textual.message import Message
+from textual.binding import Binding
 
-from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.dialogs.save_file import FileKinds, SaveFile, SaveFileRequest
-from tomoseg_tui.tui.state.watcher import error_texts
+from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.tab_base import Tab
-from tomoseg_tui.tui.train.runs import Run
 
 PICTURE = FileKinds("Save the slice as a picture", (".png",), "The whole slice, with what lies over it now.")
 VOLUME = FileKinds(
@@ -27,78 +20,44 @@ VOLUME = FileKinds(
     (".mrc", ".hdf", ".tif", ".tiff"),
     "The ending decides: .mrc, .hdf (EMAN2) or .tif. Grid, voxel size and origin come along.",
 )
-TRIPLES = FileKinds(
-    "Export image, annotation and output of the tiles",
-    (".png", ".hdf", ".mrc"),
-    "A picture of the worst tiles, or a stack of all: image, annotation, output in turn, as EMAN2's trainout.",
+PICTURE_BINDING = Binding(
+    "P", "picture", "Picture", show=False, id="slice.picture", tooltip="Save the slice as a PNG picture"
+)
+EXPORT_BINDING = Binding(
+    "E", "export", "Export", show=False, id="files.export", tooltip="Write what is chosen into a file"
 )
 
 
-class BackgroundActions(Tab):
-    """A tab that has threads do what changes nothing in the project, and tells what they say."""
+def ask_for_file(
+    app: JobApp,
+    kinds: FileKinds,
+    names: list[str],
+    write: Callable[[Project, SaveFileRequest], None],
+    *,
+    empty_message: str,
+) -> None:
+    """Ask for a file, and have a thread write it; say `empty_message` where there is nothing to write."""
+    if not names:
+        app.notify(empty_message, severity="warning")
+        return
+    project = app.project
 
-    @dataclass
-    class TaskFinished(Message):
-        """A thread has ended: a line, more lines, or a fault and what to do."""
-
-        title: str
-        lines: list[str]
-        fault: tuple[str, str] | None = None
-
-    def run_in_background(self, task: Callable[[], tuple[str, list[str]]]) -> None:
-        """Have a thread answer with a title and lines; a fault is told too. The history holds none of it."""
-        self._run_task(task)
-
-    @work(thread=True, group="asked")
-    def _run_task(self, task: Callable[[], tuple[str, list[str]]]) -> None:
-        try:
-            self.post_message(self.TaskFinished(*task()))
-        except (TomosegError, OSError) as fault:
-            self.post_message(self.TaskFinished("", [], error_texts(fault)))
-
-    @on(TaskFinished)
-    def show_result(self, event: TaskFinished) -> None:
-        """Say how it went: at length where there is more than a line."""
-        if event.fault is not None:
-            self.notify(event.fault[1], title=event.fault[0], severity="error", timeout=15)
-        elif event.lines:
-            self.app.clear_notifications()
-            self.app.push_screen(ReportDialog("Scores", event.title, event.lines))
-        else:
-            self.notify(event.title)
-
-    def ask_for_file(
-        self,
-        kinds: FileKinds,
-        names: list[str],
-        write: Callable[[Project, SaveFileRequest], None],
-        *,
-        empty_message: str,
-    ) -> None:
-        """Ask for a file, and have a thread write it; say so where there is nothing to write."""
-        if not names:
-            self.notify(empty_message, severity="warning")
+    def start_writing(request: SaveFileRequest | None) -> None:
+        if request is None:
             return
-        project = self.tomoseg.project
 
-        def write_file(request: SaveFileRequest) -> tuple[str, list[str]]:
+        def write_file() -> str:
             write(project, request)
-            return f"{request.name} is in {request.path}.", []
+            return f"{request.name} is in {request.path}."
 
-        def start_writing(request: SaveFileRequest | None) -> None:
-            if request is not None:
-                self.notify(f"Writing {request.path.name} ...", timeout=3)
-                self.run_in_background(lambda: write_file(request))
+        app.notify(f"Writing {request.path.name} ...", timeout=3)
+        app.run_in_thread("", None, write_file)
 
-        self.app.push_screen(SaveFile(kinds, names), start_writing)
+    app.push_screen(SaveFile(kinds, names), start_writing)
 
 
-class PictureActions(BackgroundActions):
-    """A tab with a slice canvas, whose slice can be kept as a picture."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("P", "picture", "Picture", show=False, id="slice.picture", tooltip="Save the slice as a PNG picture"),
-    ]
+class PictureActions(Tab):
+    """A tab with a slice canvas, whose slice can be saved as a picture: `PICTURE_BINDING`."""
 
     def action_picture(self) -> None:
         """Ask for a file and save what the canvas shows, all of the slice."""
@@ -116,15 +75,11 @@ class PictureActions(BackgroundActions):
             export_png(enlarge_for_file(picture), request.path, force=request.force)
 
         names = [f"{name}_z{z}"] if canvas.shape_zyx is not None else []
-        self.ask_for_file(PICTURE, names, write, empty_message="No slice is shown yet.")
+        ask_for_file(self.tomoseg, PICTURE, names, write, empty_message="No slice is shown yet.")
 
 
-class ExportActions(BackgroundActions):
-    """A tab whose things can be written into files."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("E", "export", "Export", show=False, id="files.export", tooltip="Write what is chosen into a file"),
-    ]
+class ExportActions(Tab):
+    """A tab of volumes that can be written into files: `EXPORT_BINDING`."""
 
     @abstractmethod
     def volume_names(self) -> list[str]:
@@ -138,28 +93,6 @@ class ExportActions(BackgroundActions):
 
             export_volume(project, request.name, request.path, force=request.force)
 
-        self.ask_for_file(VOLUME, self.volume_names(), write, empty_message="Nothing here can be exported yet.")
-
-
-class TriplesActions(BackgroundActions):
-    """A tab of runs whose triples can be written into files."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("E", "export", "Export", show=False, id="train.export", tooltip="Write the run's triples into a file"),
-    ]
-
-    @property
-    @abstractmethod
-    def run(self) -> Run | None:
-        """The run under the cursor."""
-
-    def action_export(self) -> None:
-        """Ask for a file and write the triples of a run into it."""
-
-        def write(project: Project, request: SaveFileRequest) -> None:
-            from tomoseg_tui.tui.images.triple_images import write_triples_file  # noqa: PLC0415
-
-            write_triples_file(project, request.name, request.path, force=request.force)
-
-        names = [self.run.name] if self.run is not None and self.run.card is not None else []
-        self.ask_for_file(TRIPLES, names, write, empty_message="Choose a run with a finished epoch.")
+        ask_for_file(
+            self.tomoseg, VOLUME, self.volume_names(), write, empty_message="Nothing here can be exported yet."
+        )

@@ -24,6 +24,8 @@ from tomoseg_tui.tui.images.tile_marks import (
     feature_style,
 )
 from tomoseg_tui.tui.path_completion import path_argument
+from tomoseg_tui.tui.shared_actions.file_actions import PICTURE_BINDING
+from tomoseg_tui.tui.tab_base import hidden_key
 from tomoseg_tui.tui.tiles.slice_browser import SliceBrowser
 from tomoseg_tui.workflow.tiles import placing
 from tomoseg_tui.workflow.tiles.placing import PlacementResult
@@ -38,11 +40,6 @@ DOUBLE_CLICK_SECONDS = 0.5
 """Two clicks on one voxel within this time place a tile."""
 
 
-def _hidden(key: str, action: str, description: str, name: str, tooltip: str) -> Binding:
-    """Return a key that the help shows and the footer has no room for."""
-    return Binding(key, action, description, show=False, id=f"tiles.{name}", tooltip=tooltip)
-
-
 @final
 class TilesTab(SliceBrowser):
     """The slice browser in which tiles are placed."""
@@ -50,20 +47,21 @@ class TilesTab(SliceBrowser):
     NAME = "tiles"
     TITLE = "Tiles"
     BINDINGS: ClassVar[list[BindingType]] = [
+        PICTURE_BINDING,
         Binding("space", "place(False)", "Place", id="tiles.place", tooltip="Place a tile that holds the feature"),
         Binding("B", "place(True)", "None", id="tiles.negative", tooltip="Place a tile that holds none of it"),
         Binding("f", "feature(1)", "Feature", id="tiles.feature", tooltip="Choose the next feature"),
-        _hidden("F", "feature(-1)", "Feature before", "feature_back", "Choose the feature before"),
-        _hidden("a", "pick_feature", "Add feature", "features", "Pick a feature by its name, or add one"),
+        hidden_key("F", "feature(-1)", "Feature before", "tiles.feature_back", "Choose the feature before"),
+        hidden_key("a", "pick_feature", "Add feature", "tiles.features", "Pick a feature by its name, or add one"),
         Binding("g", "go_to", "Go to", id="tiles.go_to", tooltip="Go to typed x,y,z"),
         Binding("n", "step(1)", "Next", id="tiles.next", tooltip="Go to the next tile of the list"),
-        _hidden("N", "step(-1)", "Tile before", "previous", "Go to the tile before"),
-        _hidden("x", "remove", "Remove tile", "remove", "Move the tile here to the project's trash"),
-        _hidden("t", "pick_tomogram", "Another tomogram", "tomogram", "Pick another tomogram"),
-        _hidden("s", "size", "Tile size", "size", "Choose the edge of new tiles: 32 to 128 pixels"),
-        _hidden("I", "import", "Import tiles", "import", "Import tiles from a CSV file, or boxes of EMAN2"),
-        _hidden("R", "rename", "Rename feature", "rename", "Give the feature another name"),
-        _hidden("slash", "search", "Filter list", "search", "List only tiles that hold some words"),
+        hidden_key("N", "step(-1)", "Tile before", "tiles.previous", "Go to the tile before"),
+        hidden_key("x", "remove", "Remove tile", "tiles.remove", "Move the tile here to the project's trash"),
+        hidden_key("t", "pick_tomogram", "Another tomogram", "tiles.tomogram", "Pick another tomogram"),
+        hidden_key("s", "size", "Tile size", "tiles.size", "Choose the edge of new tiles: 32 to 128 pixels"),
+        hidden_key("I", "import", "Import tiles", "tiles.import", "Import tiles from a CSV file, or boxes of EMAN2"),
+        hidden_key("R", "rename", "Rename feature", "tiles.rename", "Give the feature another name"),
+        hidden_key("slash", "search", "Filter list", "tiles.search", "List only tiles that hold some words"),
     ]
 
     @dataclass

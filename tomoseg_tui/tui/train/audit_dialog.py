@@ -21,10 +21,17 @@ from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 from tomoseg_tui.tui.dialogs.base import Dialog
 from tomoseg_tui.tui.format import format_time
 from tomoseg_tui.tui.images.triple_images import triple_picture
+from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.train.audit_state import AuditState, describe_audit, load_audit_state
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.workflow.audit.audit_request import AuditRequest, check_audit, free_audit_name, reserve_audit
+from tomoseg_tui.workflow.audit.audit_request import (
+    AuditRequest,
+    check_audit,
+    free_audit_name,
+    release_audit,
+    reserve_audit,
+)
 from tomoseg_tui.workflow.views import AuditedTileView
 
 SIGN_LABELS = {1: "positive", -1: "negative", 0: "unknown"}
@@ -148,6 +155,30 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
     def action_start(self) -> None:
         """Answer that the tiles are to be audited."""
         self.dismiss(self.request)
+
+
+def show_audit(app: JobApp, snapshot: ProjectSnapshot, card: NetworkCard) -> None:
+    """Show which tiles of a network look wrongly labelled; then start an audit, or go to one of them in Annotate."""
+    project = app.project
+
+    async def on_answer(answer: TileToAnnotate | AuditRequest | None) -> None:
+        if isinstance(answer, AuditRequest):
+            argv, prepare = audit_argv(answer), audit_preparation(project, answer)
+            app.start_job(argv, prepare, lambda name: release_audit(project, name))
+        elif answer is not None:
+            await _annotate(app, answer)
+
+    app.push_screen(AuditDialog(snapshot, card), on_answer)
+
+
+async def _annotate(app: JobApp, target: TileToAnnotate) -> None:
+    """Go to a tile in Annotate."""
+    from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab  # noqa: PLC0415  # a tab wakes when it is opened
+
+    await app.action_open("annotate")
+    tab = app.open_tab
+    if isinstance(tab, AnnotateTab) and not tab.show_tile(target.tile, target.feature):
+        app.notify(f"{target.tile} is not in the list: it was removed, or the filter hides it.", severity="warning")
 
 
 def _running_text(state: AuditState) -> str:

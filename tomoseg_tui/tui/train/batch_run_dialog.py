@@ -1,17 +1,20 @@
-"""Ask for a whole run: what is learned, on which tomograms it is applied and merged."""
+"""Ask for a whole run, and start its jobs: what is learned, on which tomograms it is applied and merged."""
 
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
-from tomoseg_tui.errors import UsageError
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.jobs.dependencies import launch_chain
+from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.base import CommandDialog
 from tomoseg_tui.tui.dialogs.form import Form
+from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
 from tomoseg_tui.tui.widgets.run_location_select import RunLocationSelect
 from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
-from tomoseg_tui.workflow.batch_run import BatchRunRequest
+from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run, release_names, reserve_names
 
 HINT = (
     "Trains a network a feature, applies each to every tomogram, and merges the maps of each: jobs that follow one "
@@ -114,3 +117,30 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
         if text != "cpu" and (kind != "gpu" or (colon and not number.isdecimal())):
             raise UsageError(f"There is no device called {text!r}.", "Take cpu, gpu, or gpu:N with N from 0.")
         return text
+
+
+def ask_for_batch_run(app: JobApp, snapshot: ProjectSnapshot) -> None:
+    """Ask what to run, and start its jobs."""
+    project = app.project
+
+    def start(answer: tuple[BatchRunRequest, RunLocation] | None) -> None:
+        if answer is not None:
+            request, location = answer
+            argv = [*batch_run_argv(request), *location.argv]
+            app.run_in_thread("started", argv, lambda: _start_jobs(project, request, location))
+
+    app.push_screen(BatchRunDialog(snapshot), start)
+
+
+def _start_jobs(project: Project, request: BatchRunRequest, location: RunLocation) -> str:
+    """Start the jobs as the command does; return what is said of it."""
+    plan = plan_batch_run(project, request)
+    reserve_names(project, plan)
+    try:
+        slurm = location.slurm_settings(Project.open(project.layout.root).settings)  # they may have been edited since
+        jobs = launch_chain(project.layout, plan.jobs, at_once=location.starts_at_once, slurm=slurm)
+    except (TomosegError, OSError):
+        release_names(project, plan.runs)
+        raise
+    message = f"Jobs {jobs[0].id} to {jobs[-1].id}: {', '.join(plan.runs)} on {', '.join(plan.tomograms)}."
+    return " ".join([message, *dict.fromkeys(plan.remarks)])

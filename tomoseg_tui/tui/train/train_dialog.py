@@ -17,15 +17,23 @@ from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.tui.dialogs.base import CommandDialog
+from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.train.training_cost import TrainingCost, describe_training_cost, estimate_training_cost
 from tomoseg_tui.tui.widgets.benchmark_runner import BenchmarkRunner, measure_binding
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
 from tomoseg_tui.tui.widgets.run_location_select import RunLocationSelect
-from tomoseg_tui.workflow.training.train_request import TrainRequest
+from tomoseg_tui.workflow.training.train_request import (
+    TrainRequest,
+    check_training,
+    free_run_name,
+    release_run,
+    reserve_run,
+)
 
 Number = TypeVar("Number", int, float)
 
@@ -343,3 +351,29 @@ def train_argv(request: TrainRequest) -> list[str]:
         if value is not None:
             argv += [option, f"{value:g}" if isinstance(value, float) else str(value)]
     return argv
+
+
+def ask_for_training(app: JobApp, snapshot: ProjectSnapshot, request: TrainRequest) -> None:
+    """Ask what to train, the form filled in with `request`, and start it."""
+    project = app.project
+
+    def start(answer: tuple[TrainRequest, RunLocation] | None) -> None:
+        if answer is not None:
+            requested, location = answer
+            argv, prepare = [*train_argv(requested), *location.argv], _preparation(project, requested)
+            app.start_job(argv, prepare, lambda name: release_run(project, name), location=location)
+
+    app.push_screen(TrainDialog(snapshot, request), start)
+
+
+def _preparation(project: Project, request: TrainRequest) -> Callable[[], tuple[str, str, dict[str, Any]]]:
+    """Return what checks a training and takes its name, as the command does."""
+
+    def prepare() -> tuple[str, str, dict[str, Any]]:
+        name = request.name or free_run_name(project, request.features, request.trainset)
+        named = msgspec.structs.replace(request, name=name)
+        check_training(project, named)
+        reserve_run(project, name)
+        return "train", name, msgspec.to_builtins(named)
+
+    return prepare

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-import msgspec
 from rich.markup import escape
 from textual import on, work
 from textual.app import ComposeResult
@@ -19,29 +18,26 @@ from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.render.overlay import make_palette
 from tomoseg_tui.tui.dialogs.report import ReportDialog
+from tomoseg_tui.tui.dialogs.save_file import FileKinds, SaveFileRequest
 from tomoseg_tui.tui.format import ellipsize, format_clock, format_time
+from tomoseg_tui.tui.images.triple_images import write_triples_file
 from tomoseg_tui.tui.jobs import job_actions
-from tomoseg_tui.tui.run_location import RunLocation
-from tomoseg_tui.tui.shared_actions.file_actions import TriplesActions
+from tomoseg_tui.tui.shared_actions.file_actions import ask_for_file
 from tomoseg_tui.tui.state.file_tail import FileTailer, LinesAppended
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
-from tomoseg_tui.tui.train.audit_actions import AuditActions
-from tomoseg_tui.tui.train.batch_run_actions import BatchRunActions
+from tomoseg_tui.tui.tab_base import Tab, hidden_key
+from tomoseg_tui.tui.train.audit_dialog import show_audit
+from tomoseg_tui.tui.train.batch_run_dialog import ask_for_batch_run
 from tomoseg_tui.tui.train.compare_dialog import CompareRunsDialog
 from tomoseg_tui.tui.train.curves import Curves
-from tomoseg_tui.tui.train.requirements import snapshot_with_features
 from tomoseg_tui.tui.train.runs import Epoch, Run, card_rows, list_runs, parse_epochs
-from tomoseg_tui.tui.train.train_dialog import TrainDialog, train_argv
-from tomoseg_tui.tui.train.trainset_actions import TrainsetActions
+from tomoseg_tui.tui.train.train_dialog import ask_for_training
+from tomoseg_tui.tui.train.trainset_dialogs import ask_for_trainset, list_trainsets
 from tomoseg_tui.tui.train.triples import TripleRow
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.training.train_request import (
     TrainRequest,
-    check_training,
-    free_run_name,
-    release_run,
-    reserve_run,
 )
 from tomoseg_tui.workflow.views import TripleView, load_triples
 
@@ -62,6 +58,11 @@ NO_ANNOTATIONS = (
         "Ten to twenty of each are enough to begin with."
     ),
     "Press [b]3[/b] to annotate tiles, or [b]2[/b] to place some first.",
+)
+TRIPLES = FileKinds(
+    "Export image, annotation and output of the tiles",
+    (".png", ".hdf", ".mrc"),
+    "A picture of the worst tiles, or a stack of all: image, annotation, output in turn, as EMAN2's trainout.",
 )
 NAME_COLUMNS = {"-narrow": 12, "-normal": 20, "-wide": 36}
 """Room for the names of runs."""
@@ -87,40 +88,37 @@ class TriplesLoaded(Message):
     message: str
 
 
-class TrainTab(TrainsetActions, AuditActions, BatchRunActions, TriplesActions):
+class TrainTab(Tab):
     """Trainings, those that run among them."""
 
     NAME = "train"
     TITLE = "Train"
     BINDINGS: ClassVar[list[BindingType]] = [
+        hidden_key("E", "export", "Export", "train.export", "Write the run's triples into a file"),
+        hidden_key(
+            "R",
+            "run",
+            "Run",
+            "train.run",
+            "Train, then apply and merge on a list of tomograms: jobs that follow one another",
+        ),
+        hidden_key("a", "audit", "Audit", "train.audit", "List the tiles of this run whose label looks wrong"),
+        hidden_key("b", "build_set", "Build set", "train.build_set", "Build a named training set"),
+        hidden_key("T", "sets", "Training sets", "train.sets", "Look at the training sets"),
         Binding("t", "train", "Train", id="train.train", tooltip="Train a network on the annotated tiles"),
         Binding(
             "c", "continue", "Continue", id="train.continue", tooltip="Train on from this run, at a tenth of its rate"
         ),
         Binding("s", "stop", "Stop", id="train.stop", tooltip="Stop the training; its last epoch is kept"),
-        Binding(
-            "r",
-            "resume",
-            "Resume",
-            show=False,
-            id="train.resume",
-            tooltip="Go on with a stopped, failed or lost training",
-        ),
+        hidden_key("r", "resume", "Resume", "train.resume", "Go on with a stopped, failed or lost training"),
         Binding("d", "compare", "Compare", id="train.compare", tooltip="Mark a run, then compare another with it"),
         Binding(
             "m", "enlarge", "Large", id="train.large", tooltip="One tile large: annotation over it, then the network"
         ),
-        Binding(
-            "w",
-            "reverse_order",
-            "Worst/best",
-            show=False,
-            id="train.order",
-            tooltip="Show the worst tiles first, or the best",
-        ),
-        Binding("n", "step(1)", "Next tile", show=False, id="train.next", tooltip="Next tile"),
-        Binding("N", "step(-1)", "Tile before", show=False, id="train.previous", tooltip="Tile before"),
-        Binding("escape", "leave_large", "Back", show=False, id="train.back", tooltip="Back from the large picture"),
+        hidden_key("w", "reverse_order", "Worst/best", "train.order", "Show the worst tiles first, or the best"),
+        hidden_key("n", "step(1)", "Next tile", "train.next", "Next tile"),
+        hidden_key("N", "step(-1)", "Tile before", "train.previous", "Tile before"),
+        hidden_key("escape", "leave_large", "Back", "train.back", "Back from the large picture"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
@@ -310,7 +308,16 @@ class TrainTab(TrainsetActions, AuditActions, BatchRunActions, TriplesActions):
         self.remove_class("-large")
         self.query_one(RunTable).focus()
 
-    # Trainings
+    def action_export(self) -> None:
+        """Ask for a file and write the triples of a run into it."""
+
+        def write(project: Project, request: SaveFileRequest) -> None:
+            write_triples_file(project, request.name, request.path, force=request.force)
+
+        names = [self.run.name] if self.run is not None and self.run.card is not None else []
+        ask_for_file(self.tomoseg, TRIPLES, names, write, empty_message="Choose a run with a finished epoch.")
+
+    # Trainings, training sets, audits
 
     def action_train(self) -> None:
         """Ask what to train."""
@@ -325,15 +332,40 @@ class TrainTab(TrainsetActions, AuditActions, BatchRunActions, TriplesActions):
         self._open_dialog(TrainRequest(name="", features=run.features, made_from=run.name))
 
     def _open_dialog(self, request: TrainRequest) -> None:
-        snapshot = snapshot_with_features(self)
+        snapshot = self._snapshot_with_features()
         if snapshot is not None:
-            self.app.push_screen(TrainDialog(snapshot, request), self._start)
+            ask_for_training(self.tomoseg, snapshot, request)
 
-    def _start(self, answer: tuple[TrainRequest, RunLocation] | None) -> None:
-        if answer is not None:
-            (request, location), project = answer, self.tomoseg.project
-            argv, prepare = [*train_argv(request), *location.argv], _preparation(project, request)
-            self.tomoseg.start_job(argv, prepare, lambda name: release_run(project, name), location=location)
+    def _snapshot_with_features(self) -> ProjectSnapshot | None:
+        """Return what is known of the project if it has a feature to learn; else say what is missing."""
+        if self._snapshot is None or self._snapshot.features:
+            return self._snapshot
+        self.notify("There is no feature to learn yet; press 2 and place tiles.", severity="warning")
+        return None
+
+    def action_run(self) -> None:
+        """Ask what to train, apply and merge, and start the jobs."""
+        snapshot = self._snapshot_with_features()
+        if snapshot is not None:
+            ask_for_batch_run(self.tomoseg, snapshot)
+
+    def action_build_set(self) -> None:
+        """Ask what a training set is to hold, and build it."""
+        snapshot = self._snapshot_with_features()
+        if snapshot is not None:
+            ask_for_trainset(self.tomoseg, snapshot)
+
+    def action_sets(self) -> None:
+        """List the training sets."""
+        list_trainsets(self.tomoseg)
+
+    def action_audit(self) -> None:
+        """Show which tiles of the run under the cursor look wrongly labelled."""
+        run = self.run
+        if run is None or run.card is None or self._snapshot is None:
+            self.notify("Choose a run with a finished epoch: its tiles are audited.", severity="warning")
+            return
+        show_audit(self.tomoseg, self._snapshot, run.card)
 
     def action_stop(self) -> None:
         """Stop the training under the cursor."""
@@ -373,19 +405,6 @@ class TrainTab(TrainsetActions, AuditActions, BatchRunActions, TriplesActions):
         if run.card is None and run.job is not None:
             return ["jobs", "show", str(run.job["id"])]
         return ["networks", "show", run.name]
-
-
-def _preparation(project: Project, request: TrainRequest) -> Callable[[], tuple[str, str, dict[str, Any]]]:
-    """Return what checks a training and takes its name, as the command does."""
-
-    def prepare() -> tuple[str, str, dict[str, Any]]:
-        name = request.name or free_run_name(project, request.features, request.trainset)
-        named = msgspec.structs.replace(request, name=name)
-        check_training(project, named)
-        reserve_run(project, name)
-        return "train", name, msgspec.to_builtins(named)
-
-    return prepare
 
 
 def _state_or_time(run: Run, now: datetime) -> str:

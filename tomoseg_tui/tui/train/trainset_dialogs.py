@@ -1,5 +1,6 @@
-"""Ask what a training set of its own name is to hold."""
+"""Training sets of the Train tab: build one under a name of its own, and look at those there are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
@@ -7,10 +8,16 @@ from textual.widgets import Input
 
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import UsageError
+from tomoseg_tui.io.trainset_file import TrainsetSummary
+from tomoseg_tui.project.records import FilterStep, format_filter_chain
 from tomoseg_tui.tui.dialogs.form import Form
+from tomoseg_tui.tui.dialogs.pick import Pick
+from tomoseg_tui.tui.dialogs.report import ReportDialog
+from tomoseg_tui.tui.format import format_time
+from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
-from tomoseg_tui.workflow.training.trainset import TrainsetRequest
+from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset, trainset_summaries
 
 HINT = (
     "A set keeps its tiles as they are now, so that trainings can be compared; t then offers it under more. "
@@ -83,3 +90,58 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
         if not 0 <= share <= 0.5:
             raise UsageError(f"{typed!r} is no share to hold out.", "Give 0 to 0.5; 0.2 is usual.")
         return share
+
+
+def ask_for_trainset(app: JobApp, snapshot: ProjectSnapshot) -> None:
+    """Ask what a training set is to hold, build it, and show what it holds."""
+    project = app.project
+
+    def build(request: BuildTrainsetRequest | None) -> None:
+        if request is not None:
+            app.run_in_thread(
+                "",
+                request.argv(),
+                lambda: build_trainset(project, request.name, request.request),
+                lambda summary: _show_trainset(app, summary),
+            )
+
+    app.push_screen(BuildTrainsetDialog(snapshot), build)
+
+
+def list_trainsets(app: JobApp) -> None:
+    """List the training sets; show the one that is picked in full."""
+    project = app.project
+    app.run_in_thread("", None, lambda: trainset_summaries(project), lambda summaries: _offer(app, summaries))
+
+
+def _offer(app: JobApp, summaries: Sequence[TrainsetSummary]) -> None:
+    if not summaries:
+        app.notify("There is no training set yet; b builds one.", severity="warning")
+        return
+    by_name = {summary.name: summary for summary in summaries}
+    choices = [(name, summary_line(summary)) for name, summary in by_name.items()]
+    app.push_screen(
+        Pick("Training sets", choices), lambda name: _show_trainset(app, by_name[name]) if name in by_name else None
+    )
+
+
+def _show_trainset(app: JobApp, summary: TrainsetSummary) -> None:
+    app.push_screen(ReportDialog(f"The training set {summary.name}", summary_line(summary), detail_lines(summary)))
+
+
+def summary_line(summary: TrainsetSummary) -> str:
+    """Return what tells one set from another in a list."""
+    tiles = ", ".join(f"{f} {summary.positive[f]}+ {summary.negative[f]}-" for f in summary.features)
+    return f"{tiles}; {summary.held_out} of {summary.tiles} held out; {format_time(summary.created)}"
+
+
+def detail_lines(summary: TrainsetSummary) -> list[str]:
+    """Return all that there is to say, a line a fact."""
+    chain = format_filter_chain(tuple(FilterStep(**step) for step in summary.preprocessing))
+    return [
+        *(f"{f}: {summary.positive[f]} positive tiles, {summary.negative[f]} negative" for f in summary.features),
+        f"{summary.tiles} tiles of {summary.tile_size} pixels, from {', '.join(summary.tomograms)}",
+        f"{summary.voxel_size_angstrom:g} Å/voxel, protein {summary.polarity}, {chain}",
+        f"{summary.held_out} held out: {summary.held_out_reason}",
+        *summary.notes,
+    ]

@@ -7,7 +7,7 @@ from textual.widgets import Input
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.pick import Pick
 from tomoseg_tui.tui.dialogs.report import ReportDialog
-from tomoseg_tui.tui.train.build_trainset_dialog import BuildTrainsetDialog, BuildTrainsetRequest
+from tomoseg_tui.tui.train.trainset_dialogs import BuildTrainsetDialog, BuildTrainsetRequest
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset, trainset_summaries
 
 
