@@ -1,17 +1,25 @@
-"""Show what an EMAN2 project holds, and ask how it comes in."""
+"""Show what an EMAN2 project holds, ask how it comes in, and import it."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Input, Select, Static
 
-from tomoseg_tui.errors import UsageError
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.history import append_command
 from tomoseg_tui.tui.dialogs.form import Form
 from tomoseg_tui.tui.importing.box_set_rows import MEANING_HINT, BoxSetRows, format_counts
 from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
-from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportRequest, box_set_summaries, unscaled_tomograms
-from tomoseg_tui.workflow.eman2.project import Eman2Project
+from tomoseg_tui.workflow.eman2.import_plan import (
+    Eman2ImportRequest,
+    box_set_summaries,
+    plan_import,
+    unscaled_tomograms,
+)
+from tomoseg_tui.workflow.eman2.import_project import Eman2ImportResult, import_eman2_project
+from tomoseg_tui.workflow.eman2.project import Eman2Project, scan_project
 
 _POLARITIES = (("dark", "dark"), ("bright", "bright"))
 
@@ -21,9 +29,9 @@ class Eman2ImportDialog(Form[Eman2ImportRequest]):
 
     Parameters
     ----------
-    found : EmanProject
+    source_project : Eman2Project
         What is there.
-    taken : collection of str
+    used_names : collection of str
         Names of the tomograms that the project has already.
     """
 
@@ -92,6 +100,20 @@ class Eman2ImportDialog(Form[Eman2ImportRequest]):
         if not 0 < size < float("inf"):
             raise UsageError(f"{typed!r} is no voxel size.", "Give Å per voxel, such as 13.48.")
         return size
+
+
+def import_eman2(
+    project: Project, request: Eman2ImportRequest, argv: list[str], on_progress: Callable[[float], None]
+) -> Eman2ImportResult:
+    """Scan the EMAN2 project again, plan and import; what has come in before a fault is written into the history."""
+    source_project, result = scan_project(request.folder), Eman2ImportResult()
+    try:
+        import_eman2_project(project, plan_import(project, source_project, request), on_progress, result=result)
+    except TomosegError:
+        if result.has_changed:
+            append_command(project.layout.history, argv)
+        raise
+    return result
 
 
 def _format_size(size: int) -> str:

@@ -1,5 +1,6 @@
 """Import: the tomograms of the project, what each of them is, and what is odd about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,12 +21,13 @@ from tomoseg_tui.project.records import format_filter_chain
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.dialogs.ask_text import AskText
 from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.format import format_time
 from tomoseg_tui.tui.importing.add_files_dialog import AddFilesDialog
-from tomoseg_tui.tui.importing.eman2_actions import Eman2ImportActions
 from tomoseg_tui.tui.importing.histogram import DensityHistogram, Histogram, compute_histogram
 from tomoseg_tui.tui.importing.import_files import ImportFile, group_into_batches, import_all, import_argv
 from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog, preprocess_argv
+from tomoseg_tui.tui.path_completion import path_argument
 from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.shared_actions.file_actions import EXPORT_BINDING, PICTURE_BINDING, ExportActions, PictureActions
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
@@ -48,7 +50,7 @@ _COLUMNS = (" ", "tomogram", "z y x", "Å/voxel", "protein", "differs in", "tile
 _MARK = "*"
 
 
-class ImportTab(Eman2ImportActions, ExportActions, PictureActions):
+class ImportTab(ExportActions, PictureActions):
     """Left the tomograms, right the central slice, the histogram, the header and warnings."""
 
     NAME = "import"
@@ -234,24 +236,47 @@ class ImportTab(Eman2ImportActions, ExportActions, PictureActions):
             root = self.tomoseg.project.layout.root
             self.app.push_screen(AddFilesDialog(Path.cwd(), root, used_names), self._import)
 
-    def _import(self, candidates: "list[ImportFile] | Eman2ImportRequest | None") -> None:
-        if not candidates:
+    def _import(self, answer: "list[ImportFile] | Eman2ImportRequest | None") -> None:
+        if not answer:
             return
-        if not isinstance(candidates, list):
-            self.import_eman2(candidates, self._post_progress, lambda: self.post_message(self.ImportProgress(None)))
+        if not isinstance(answer, list):
+            self._import_eman2(answer)
             return
-        project, batches = self.tomoseg.project, group_into_batches(candidates)
+        project, batches = self.tomoseg.project, group_into_batches(answer)
+        names = ", ".join(candidate.name for candidate in answer)
         argv = import_argv(*batches[-1], project.layout.root)
-        names = ", ".join(candidate.name for candidate in candidates)
+        self._run_import(f"Imported {names}.", argv, lambda: import_all(project, batches, self._post_progress))
 
-        def run_import() -> Any:
+    def _import_eman2(self, request: "Eman2ImportRequest") -> None:
+        from tomoseg_tui.tui.importing.eman2_dialog import import_eman2  # noqa: PLC0415  # few come from EMAN2
+
+        def show_result(result: Any) -> None:
+            self.notify(result.summary, timeout=4)
+            lines = [*result.remarks, *result.skipped]
+            if lines:
+                self.app.push_screen(ReportDialog("The EMAN2 project", result.summary, lines))
+
+        project = self.tomoseg.project
+        argv = request.argv(path_argument(request.folder, project.layout.root))
+        self._run_import("", argv, lambda: import_eman2(project, request, argv, self._post_progress), show_result)
+
+    def _run_import(
+        self,
+        title: str,
+        argv: list[str],
+        task: Callable[[], Any],
+        on_done: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Run an import in a thread, and show how far it is until it has ended, well or not."""
+
+        def run() -> Any:
             try:
-                return import_all(project, batches, self._post_progress)
+                return task()
             finally:
                 self.post_message(self.ImportProgress(None))
 
         self.post_message(self.ImportProgress(0.0))
-        self.tomoseg.run_in_thread(f"Imported {names}.", argv, run_import)
+        self.tomoseg.run_in_thread(title, argv, run, on_done)
 
     def _post_progress(self, fraction: float) -> None:
         self.post_message(self.ImportProgress(fraction))

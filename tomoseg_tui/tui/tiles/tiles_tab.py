@@ -1,18 +1,15 @@
 """Tiles: places tiles, removes and imports them, and chooses the feature that they are for."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from tomoseg_tui.core.names import ANY_FEATURE, check_feature_name
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, TileLocation
-from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.dialogs.ask_path import AskPath
@@ -63,21 +60,6 @@ class TilesTab(SliceBrowser):
         hidden_key("R", "rename", "Rename feature", "tiles.rename", "Give the feature another name"),
         hidden_key("slash", "search", "Filter list", "tiles.search", "List only tiles that hold some words"),
     ]
-
-    @dataclass
-    class FeatureRenamed(Message):
-        """The chosen feature has another name now."""
-
-        feature: str
-
-    @dataclass
-    class BoxesRead(Message):
-        """An info file of EMAN2 has been read, or there is a fault."""
-
-        path: Path
-        boxes: Mapping[str, int]
-        tomograms: Sequence[str]
-        fault: TomosegError | None = None
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -157,20 +139,16 @@ class TilesTab(SliceBrowser):
             return
 
         def rename(new: str | None) -> None:
-            def run() -> None:
-                rename_feature(project, old, str(new))
-                self.post_message(self.FeatureRenamed(str(new)))
-
             if new and new != old:
-                self.tomoseg.run_in_thread(f"{old} is called {new} now.", ["features", "rename", old, new], run)
+                self.tomoseg.run_in_thread(
+                    f"{old} is called {new} now.",
+                    ["features", "rename", old, new],
+                    lambda: rename_feature(project, old, new),
+                    lambda _: self._select_feature(new),
+                )
 
         hint = "Tiles, annotations, networks and maps go along."
         self.app.push_screen(AskText(f"New name of {old}", hint, value=old, check=check_feature_name), rename)
-
-    @on(FeatureRenamed)
-    def select_renamed_feature(self, event: FeatureRenamed) -> None:
-        """Keep the feature chosen under its new name."""
-        self._select_feature(event.feature)
 
     # Tiles
 
@@ -240,7 +218,7 @@ class TilesTab(SliceBrowser):
 
         def on_path(path: Path | None) -> None:
             if path is not None and path.suffix.lower() == ".json":
-                self._read_boxes(project, path)
+                self._ask_about_boxes(path)
             elif path is not None:
                 argv = ["tiles", "import", path_argument(path, project.layout.root)]
                 self.tomoseg.run_in_thread(f"Tiles of {path.name}", argv, lambda: _import_tiles(project, path))
@@ -248,23 +226,11 @@ class TilesTab(SliceBrowser):
         hint = "CSV with the header tomogram,x,y,z,feature,kind (positive or negative); or EMAN2's NAME_info.json."
         self.app.push_screen(AskPath("Import tiles", hint, suffixes=(".csv", ".json"), folder=Path.cwd()), on_path)
 
-    @work(thread=True, group="boxes")
-    def _read_boxes(self, project: catalog.Project, path: Path) -> None:
-        from tomoseg_tui.workflow.eman2.boxes import read_boxes  # noqa: PLC0415  # few come from EMAN2
+    def _ask_about_boxes(self, path: Path) -> None:
+        """Read an info file of EMAN2 in a thread, and ask what its sets mean."""
+        from tomoseg_tui.tui.tiles.import_boxes_dialog import BoxImportRequest, ImportBoxesDialog  # noqa: PLC0415  # few come from EMAN2
+        from tomoseg_tui.workflow.eman2.boxes import read_boxes  # noqa: PLC0415
 
-        try:
-            self.post_message(self.BoxesRead(path, *read_boxes(project, path)))
-        except TomosegError as fault:
-            self.post_message(self.BoxesRead(path, {}, (), fault))
-
-    @on(BoxesRead)
-    def ask_about_boxes(self, event: BoxesRead) -> None:
-        """Ask what the sets of an info file mean, or say what is wrong with it."""
-        from tomoseg_tui.tui.tiles.import_boxes_dialog import BoxImportRequest, ImportBoxesDialog  # noqa: PLC0415
-
-        if event.fault is not None:
-            self.notify(event.fault.fix, title=event.fault.fault, severity="error", timeout=15)
-            return
         project = self.tomoseg.project
 
         def on_answer(request: BoxImportRequest | None) -> None:
@@ -274,7 +240,12 @@ class TilesTab(SliceBrowser):
                     f"Boxes of {request.path.name}", argv, lambda: _import_boxes(project, request)
                 )
 
-        self.app.push_screen(ImportBoxesDialog(event.path, event.boxes, event.tomograms), on_answer)
+        self.tomoseg.run_in_thread(
+            "",
+            None,
+            lambda: read_boxes(project, path),
+            lambda found: self.app.push_screen(ImportBoxesDialog(path, *found), on_answer),
+        )
 
     # The frame asks
 
