@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.metrics import THRESHOLDS, Confusion, ScoreHistogram, best_threshold, confusion
+from tomoseg_tui.core.metrics import THRESHOLDS, Confusion, ScoreHistogram, confusion
 from tomoseg_tui.errors import ShapeError
 
 masks = hnp.arrays(np.bool_, (4, 6))
@@ -62,16 +62,6 @@ def test_the_histogram_scores_every_threshold_exactly(
     assert scored == [confusion(p > threshold, truth, mask) for threshold in THRESHOLDS]
 
 
-@given(probabilities, masks, masks)
-def test_no_threshold_of_the_grid_beats_the_best(
-    p: NDArray[np.float64], truth: NDArray[np.bool_], mask: NDArray[np.bool_]
-) -> None:
-    best = best_threshold(p, truth, mask)
-    assert best.dice == max(confusion(p > threshold, truth, mask).dice for threshold in THRESHOLDS)
-    applied = confusion(p > best.threshold, truth, mask)
-    assert (best.dice, best.precision, best.recall) == (applied.dice, applied.precision, applied.recall)
-
-
 @given(probabilities, masks)
 def test_tiles_added_one_by_one_count_as_pooled_pixels(p: NDArray[np.float64], truth: NDArray[np.bool_]) -> None:
     pooled = ScoreHistogram.empty().add(p, truth)
@@ -84,32 +74,12 @@ def test_tiles_added_one_by_one_count_as_pooled_pixels(p: NDArray[np.float64], t
 
 def test_single_precision_probabilities_are_compared_as_they_are() -> None:
     p = np.array([0.2, 0.9], np.float32)
-    assert best_threshold(p, np.array([False, True])).dice == 1
-
-
-def test_the_middle_of_a_plateau_is_chosen() -> None:
-    """Thresholds from 26/127 (just above 0.2) to 101/127 (just below 0.8) separate fully: 63/127 is the middle."""
-    best = best_threshold(np.array([0.2, 0.8]), np.array([False, True]))
-    assert best.threshold == 63 / 127
-    assert best.dice == 1
-
-
-def test_the_longer_of_two_plateaus_is_chosen() -> None:
-    """Dice is 2/3 for thresholds in 0.1..0.2 and in 0.5..0.9: one true of two predicted, then one of two true."""
-    p = np.array([0.05, 0.5, 0.9, 0.2, 0.2])
-    truth = np.array([False, False, True, True, False])
-    dice = np.array([confusion(p > t, truth).dice for t in THRESHOLDS])
-    longest = np.flatnonzero((dice == dice.max()) & (THRESHOLDS > 0.45))
-    assert best_threshold(p, truth).threshold == THRESHOLDS[(longest[0] + longest[-1]) // 2]
-
-
-def test_a_network_that_outputs_0_gets_the_middle_threshold() -> None:
-    best = best_threshold(np.zeros(9), np.ones(9, bool))
-    assert best == (63 / 127, 0, 0, 0)
+    scored = ScoreHistogram.empty().add(p, np.array([False, True])).confusions()
+    assert scored == [confusion(p > threshold, np.array([False, True])) for threshold in THRESHOLDS]
 
 
 def test_arrays_of_different_shapes_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(2,\).*\(3,\)"):
         confusion(np.zeros(2, bool), np.zeros(3, bool))
     with pytest.raises(ShapeError, match="the mask"):
-        best_threshold(np.zeros(2), np.zeros(2, bool), np.zeros(4, bool))
+        ScoreHistogram.empty().add(np.zeros(2), np.zeros(2, bool), np.zeros(4, bool))

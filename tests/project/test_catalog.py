@@ -11,7 +11,7 @@ from helpers.cli_runner import bring, make_card, noise, put_card, write_map, wri
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import NotAProjectError, ProjectError
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.annotation_files import effective_layer, read_layer, write_array
+from tomoseg_tui.project.annotation_files import effective_layer, read_layer, write_layer
 from tomoseg_tui.project.catalog import Project, make_project
 from tomoseg_tui.project.history import append_command, format_command
 from tomoseg_tui.project.layout import FOLDERS, find_project
@@ -108,8 +108,8 @@ def test_an_unknown_tomogram_is_told_with_those_there_are(project: Project, name
 def test_what_a_tile_says_of_a_feature(project: Project) -> None:
     tile = Tile(PLACE, {"tube": FeatureState.ANNOTATED, "wall": FeatureState.WANTED, "*": FeatureState.NONE_HERE})
     layer = np.full((64, 64), 2, np.uint8)
-    write_array(project.layout.annotation(PLACE, "tube"), layer)
-    write_array(project.layout.annotation(PLACE, "wall"), layer)  # half painted: not yet annotated
+    write_layer(project.layout.annotation(PLACE, "tube"), layer, None)
+    write_layer(project.layout.annotation(PLACE, "wall"), layer, None)  # half painted: not yet annotated
     found = effective_layer(project.layout, tile, "tube")
     assert found is not None
     np.testing.assert_array_equal(found, layer)
@@ -126,7 +126,7 @@ def test_a_damaged_layer_is_told_in_words(project: Project, values: np.ndarray |
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\x93NUMPY")
     if values is not None:
-        write_array(path, values)
+        np.save(path, values)
     with pytest.raises(ProjectError, match=r"tube\.npy (is damaged|has shape)"):
         read_layer(project.layout, PLACE, "tube")
 

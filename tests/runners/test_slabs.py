@@ -9,6 +9,7 @@ from helpers.cli_runner import Listener
 from helpers.job_project import GRID, read_volume, write_volume
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.blocks import Block
@@ -90,7 +91,10 @@ def test_a_map_is_what_the_network_says_of_the_volume_and_its_mirrored_border(
     """14 slices are four groups of three and two more: the last group reaches beyond the volume."""
     normal = (densities - np.float32(2)) * np.float32(-0.5)
     mirrored = np.pad(normal, ((0, 0), (16, 17), (16, 16)), mode="reflect")
-    found = predictor.predict(np.pad(mirrored, ((2, 3), (0, 0), (0, 0))))
+    windows = sliding_window_view(np.pad(mirrored, ((2, 3), (0, 0), (0, 0))), predictor.settings.slices, axis=0)[
+        :: predictor.settings.slices_out
+    ]
+    found = np.concatenate([predictor.predict_group(np.ascontiguousarray(window)) for window in windows])
     expected = probability_to_byte(found[:14, 16 : 16 + 45, 16 : 16 + 50, 1])
     assert np.array_equal(whole, expected)
     assert whole.std() > 0

@@ -8,7 +8,7 @@ from helpers.cli_runner import noise, write_map, write_mrc
 
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.project.annotation_files import write_array
+from tomoseg_tui.project.annotation_files import write_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import set_done
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
@@ -64,7 +64,7 @@ def test_a_tile_is_shown_with_its_annotation(cell: Project) -> None:
     place_tiles(cell, [tile_placement(place, "tube", negative=False), tile_placement(place, "wall", negative=True)])
     layer = np.zeros((64, 64), np.uint8)
     layer[1, 2] = 2
-    write_array(cell.layout.annotation(place, "tube"), layer)
+    write_layer(cell.layout.annotation(place, "tube"), layer, None)
     fresh = Project.open(cell.layout.root)
     set_done(fresh, place, "tube")
     view = load_tile_view(fresh, place)

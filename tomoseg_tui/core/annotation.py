@@ -105,8 +105,3 @@ def apply_change(layer: Layer, change: LayerChange) -> Layer:
     after = layer.copy()
     after.ravel()[change.pixels] = change.after
     return after
-
-
-def revert_change(layer: Layer, change: LayerChange) -> Layer:
-    """Return a copy of the layer with the change reverted."""
-    return apply_change(layer, change.inverse)

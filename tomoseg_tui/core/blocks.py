@@ -203,11 +203,6 @@ def _coverage(shape_yx: tuple[int, int], edge: int, halo: int, stride: int) -> t
     return len(along_y) * len(along_x), (bottom - top) * (right - left)
 
 
-def read_block(volume: NDArray[Any], block: Block) -> NDArray[Any]:
-    """Return the part of a volume (z, y, x, ...) that a block reads; a view."""
-    return volume[block.read_window]
-
-
 def write_block(out: NDArray[Any], block: Block, values: NDArray[Any]) -> None:
     """Write the inside of a finished block into the volume.
 

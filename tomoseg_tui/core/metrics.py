@@ -1,7 +1,6 @@
 """Compare a segmentation with the truth: Dice, IoU, precision, recall, at one or at all thresholds."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,16 +95,6 @@ def _check_shapes(values: NDArray[np.generic], truth: NDArray[np.bool_], mask: N
         )
 
 
-class BestThreshold(NamedTuple):
-    """The threshold with the greatest Dice, and its scores."""
-
-    threshold: float
-    """One of k / 127; pixels with a higher probability are the feature."""
-    dice: float
-    precision: float
-    recall: float
-
-
 @dataclass(frozen=True, eq=False)
 class ScoreHistogram:
     """Counts of probabilities from which every threshold k / 127 can be scored exactly."""
@@ -165,58 +154,8 @@ class ScoreHistogram:
             Confusion(int(tp), int(fp), total - int(tp)) for tp, fp in zip(true_positives, false_positives, strict=True)
         ]
 
-    def best(self) -> BestThreshold:
-        """Return the threshold with the greatest Dice; the middle one of a plateau.
-
-        The middle is farthest from the thresholds at which the score falls, so it transfers best to other
-        tomograms. Of several plateaus the longest is used, then the lowest.
-        """
-        confusions = self.confusions()
-        index = _middle_of_longest_peak(np.array([candidate.dice for candidate in confusions]))
-        chosen = confusions[index]
-        return BestThreshold(float(THRESHOLDS[index]), chosen.dice, chosen.precision, chosen.recall)
-
 
 def _counts_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return for each threshold the number of counted pixels above it."""
     sums: NDArray[np.int64] = np.cumsum(histogram[::-1])[::-1]  # (129,): pixels above at least k thresholds
     return sums[1:]
-
-
-def _middle_of_longest_peak(values: NDArray[np.float64]) -> int:
-    """Return the middle index of the longest run of greatest values; the lower of two middles."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], values == values.max(), [False]])))
-    starts, ends = edges[::2], edges[1::2]
-    longest = int(np.argmax(ends - starts))
-    return int(starts[longest] + ends[longest] - 1) // 2
-
-
-def best_threshold(
-    probabilities: NDArray[np.floating], truth: NDArray[np.bool_], mask: NDArray[np.bool_] | None = None
-) -> BestThreshold:
-    """Return the threshold k / 127 with the greatest Dice over all pixels.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float, any shape
-        Finite, 0 to 1. Left unchanged.
-    truth : ndarray of bool, the same shape
-        True is feature.
-    mask : ndarray of bool, the same shape, optional
-        True where a pixel counts; by default all do.
-
-    Returns
-    -------
-    BestThreshold
-        Threshold, Dice, precision and recall, each from 0 to 1.
-
-    Raises
-    ------
-    ShapeError
-        If the arrays differ in shape.
-
-    Notes
-    -----
-    A pixel is the feature if p > threshold. One histogram scores all 128 thresholds: time O(pixels).
-    """
-    return ScoreHistogram.empty().add(probabilities, truth, mask).best()

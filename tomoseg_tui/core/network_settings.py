@@ -3,8 +3,7 @@
 `ml.networks` builds the networks described here; a test compares the two.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from math import ceil
 from typing import Any, Literal
@@ -143,12 +142,6 @@ class NetworkSettings:
         """Return plain values for a checkpoint, unchanged by JSON."""
         return {**asdict(self), "channels": list(self.channels)}
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "NetworkSettings":
-        """Return the settings that `to_dict` wrote; ignore keys of newer versions."""
-        supported = _supported_values(cls, values)
-        return cls(**{**supported, "channels": tuple(supported["channels"])})
-
 
 def _stack_layers(features: int) -> tuple[Convolution, ...]:
     first, second = EMAN2_KERNELS
@@ -203,16 +196,6 @@ class TrainingSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for a card."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "TrainingSettings":
-        """Return the settings that `to_dict` wrote; ignore keys of newer versions."""
-        return cls(**_supported_values(cls, values))
-
-
-def _supported_values(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(cls)}
-    return {key: value for key, value in values.items() if key in names}
 
 
 _SLABNET = NetworkSettings(

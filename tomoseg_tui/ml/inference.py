@@ -6,14 +6,13 @@ from typing import Any, final
 
 import numpy as np
 import tensorflow as tf
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.blocks import read_overhead, smaller_edge, split_into_blocks, write_block
 from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.network_settings import NetworkSettings
 from tomoseg_tui.core.patches import TilePatches, slices_for_position
-from tomoseg_tui.errors import ShapeError, TomosegError
+from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.ml.batchnorm_folding import fold_batch_normalisation
 from tomoseg_tui.ml.checkpoints import load_weights
 from tomoseg_tui.ml.networks import build_network, to_probabilities
@@ -66,33 +65,6 @@ class Predictor:
         self._raw_function = raw_function(self._model, settings)
         self._block_edge: int | None = None
         self.is_half = False
-
-    def predict(self, densities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Segment a block of slices.
-
-        Parameters
-        ----------
-        densities : ndarray of float32, shape (z + 2 * context_slices, y, x)
-            Mean 0 and sigma 1 over the tomogram. z is a multiple of the network's `slices_out`, y and x of
-            its stride, and the block begins at multiples of them in its tomogram, or results depend on
-            where it begins.
-
-        Returns
-        -------
-        ndarray of float32, shape (z, y, x, feature)
-            From 0 to 1; what the whole tomogram would give, but for `margin_pixels` along the edges in y
-            and x. Groups of `slices_out` slices are predicted one by one, so that memory does not grow with
-            z and the numbers do not depend on how a tomogram is cut along z.
-
-        Raises
-        ------
-        ShapeError
-            If there are too few slices, or z, y or x is no multiple of what it should be.
-        """
-        self._check_shape(densities.shape)
-        group_size = self.settings.slices_out
-        windows = sliding_window_view(densities, self.settings.slices, axis=0)[::group_size]  # (z / group, y, x, slice)
-        return np.concatenate([self.predict_group(np.ascontiguousarray(window)) for window in windows])
 
     def predict_group(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """Segment one group of slices.
@@ -202,16 +174,6 @@ class Predictor:
         outputs = tile_outputs(self._raw_function, self.settings, patches, np.arange(len(patches.densities)))
         predictions = tile_probabilities(self.settings, outputs, patches.tile_size)  # (n, place, s, s, feature)
         return predictions[:, self.settings.slices_out // 2]
-
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        stride, slices, group_size = self.settings.stride, self.settings.slices, self.settings.slices_out
-        has_whole_groups = len(shape) == 3 and shape[0] >= slices and (shape[0] - slices) % group_size == 0
-        if not has_whole_groups or shape[1] % stride or shape[2] % stride:
-            raise ShapeError(
-                f"A block of shape {shape} (z, y, x) cannot be segmented: expected {slices} slices or any multiple "
-                f"of {group_size} more, and multiples of {stride} pixels.",
-                f"Pad y and x to multiples of {stride}, and add {self.settings.context_slices} slices on each side.",
-            )
 
 
 def _transform(window: NDArray[np.float32], quarter_turns: int, flip: bool) -> NDArray[np.float32]:  # noqa: FBT001

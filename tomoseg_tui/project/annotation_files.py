@@ -12,21 +12,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import Layer, apply_change
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.files.atomic import atomic_output, write_atomically
+from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.project import stroke_log
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.stroke_log import LogPosition
-
-
-def write_array(path: Path, values: NDArray[np.generic]) -> None:
-    """Replace a numpy file whole."""
-    with atomic_output(path) as draft, draft.open("wb") as stream:
-        np.save(stream, values, allow_pickle=False)
 
 
 def write_layer(path: Path, layer: Layer, position: LogPosition | None) -> None:

@@ -1,7 +1,6 @@
 """What every tab is: a title, keys with ids, an answer to new facts, and the command that does the same."""
 
 from abc import abstractmethod
-from typing import ClassVar
 
 from textual.binding import Binding
 from textual.containers import Container
@@ -18,11 +17,6 @@ def hidden_key(key: str, action: str, description: str, id: str, tooltip: str) -
 
 class Tab(Container):
     """One of the seven tabs. The app makes it when it is first opened."""
-
-    NAME: ClassVar[str]
-    """Its id: ``import``, ``tiles`` ..."""
-    TITLE: ClassVar[str]
-    """As the tab bar shows it."""
 
     @property
     def tomoseg(self) -> JobApp:

@@ -13,7 +13,7 @@ from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.annotation_files import read_layer, write_array
+from tomoseg_tui.project.annotation_files import read_layer, write_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
 from tomoseg_tui.workflow.annotations.import_annotations import (
@@ -69,7 +69,7 @@ def layer(project: Project, place: TileLocation, feature: str = "tube") -> NDArr
 
 def paint(project: Project, place: TileLocation, values: NDArray[np.uint8]) -> None:
     """Write a layer as a person's painting is kept."""
-    write_array(project.layout.annotation(place, "tube"), values)
+    write_layer(project.layout.annotation(place, "tube"), values, None)
     record = StateRecord(FeatureState.ANNOTATED, now(), LayerSource("painted", None, now()))
     write_record(project.layout.tile_state(place, "tube"), record)
 

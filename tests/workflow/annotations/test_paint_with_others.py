@@ -16,7 +16,7 @@ from tomoseg_tui.core.paint_tools import brush_mask
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError
 from tomoseg_tui.project import catalog, stroke_log
-from tomoseg_tui.project.annotation_files import write_array
+from tomoseg_tui.project.annotation_files import write_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import (
     import_label_volume,
@@ -40,7 +40,7 @@ def tiled(cell: Project) -> Project:
 def test_a_layer_that_another_program_wrote_counts_and_its_history_begins_anew(tiled: Project) -> None:
     painted(tiled, ("tube", 10, 2), ("wall", 20, 2), ("tube", 30, 2))
     theirs = np.full((64, 64), NOT_FEATURE, np.uint8)
-    write_array(tiled.layout.annotation(PLACE, "tube"), theirs)
+    write_layer(tiled.layout.annotation(PLACE, "tube"), theirs, None)
     np.testing.assert_array_equal(on_disk(tiled), theirs)
     with PaintSession.open(tiled, PLACE) as painting:
         assert "tube was written by another program" in painting.remarks[0]

@@ -23,7 +23,7 @@ from tomoseg_tui.io.export_manifest import read_manifest
 from tomoseg_tui.io.formats import open_stack, open_volume
 from tomoseg_tui.io.png import png_files
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.annotation_files import read_layer, write_array
+from tomoseg_tui.project.annotation_files import read_layer, write_layer
 from tomoseg_tui.project.catalog import Project, make_project
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
 from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult
@@ -83,7 +83,7 @@ def some_layer(kind: str, seed: int) -> NDArray[np.uint8]:
 def paint(
     project: Project, place: TileLocation, feature: str, layer: NDArray[np.uint8], *, kind: str = "imported"
 ) -> None:
-    write_array(project.layout.annotation(place, feature), layer)
+    write_layer(project.layout.annotation(place, feature), layer, None)
     record = StateRecord(FeatureState.ANNOTATED, now(), LayerSource(kind, "some.mrc", now()))
     write_record(project.layout.tile_state(place, feature), record)
 

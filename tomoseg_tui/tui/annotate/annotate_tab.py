@@ -23,8 +23,6 @@ from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult
 class AnnotateTab(PaintModePane):
     """The list of work whose tiles are marked."""
 
-    NAME = "annotate"
-    TITLE = "Annotate"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "enter",

@@ -31,11 +31,6 @@ class CellState(StrEnum):
     LOST = "lost"
     REFUSED = "refused"
 
-    @property
-    def is_busy(self) -> bool:
-        """True while a job is at it."""
-        return self in {CellState.QUEUED, CellState.RUNNING}
-
 
 @dataclass(frozen=True)
 class Compatibility:

@@ -50,8 +50,6 @@ CellKey = tuple[str, str]
 class ApplyTab(ResultActions):
     """The grid, one field in full, and the slices of what it made."""
 
-    NAME = "apply"
-    TITLE = "Apply"
     BINDINGS: ClassVar[list[BindingType]] = [
         *RESULT_BINDINGS,
         Binding("enter", "start", "Start", id="apply.start", tooltip="Apply: one job for each network, after asking"),

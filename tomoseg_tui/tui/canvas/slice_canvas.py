@@ -181,11 +181,6 @@ class SliceCanvas(MouseWidget, can_focus=True):
         """Labels that lie over the slices now; None if there are none, or they are switched off."""
         return None if self.overlay_mode == "off" else self._overlay
 
-    def refresh_overlay(self) -> None:
-        """Compute the labels again, because what they come from has changed."""
-        if self._overlay is not None:
-            self.set_overlay(self._overlay.compute, self._overlay.palette)
-
     def set_boxes(self, boxes: Sequence[Box]) -> None:
         """Draw tiles as outlines with their letter, in their slice and dotted in those near it."""
         if tuple(boxes) != self._boxes:

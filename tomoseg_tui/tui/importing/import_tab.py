@@ -53,8 +53,6 @@ _MARK = "*"
 class ImportTab(ExportActions, PictureActions):
     """Left the tomograms, right the central slice, the histogram, the header and warnings."""
 
-    NAME = "import"
-    TITLE = "Import"
     BINDINGS: ClassVar[list[BindingType]] = [
         PICTURE_BINDING,
         EXPORT_BINDING,

@@ -55,8 +55,6 @@ class JobTable(Table):
 class JobsTab(Tab):
     """The list above, the job under the cursor below."""
 
-    NAME = "jobs"
-    TITLE = "Jobs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "stop", "Stop", id="jobs.stop", tooltip="Stop the job; what is finished is kept"),
         Binding("r", "resume", "Resume", id="jobs.resume", tooltip="Go on with a stopped, failed or lost job"),

@@ -50,8 +50,6 @@ class ChoiceTable(Table):
 class MergeTab(WriteLabelsActions, ResultActions):
     """Maps with thresholds and order, what they come to, the slice; and the label volumes there are."""
 
-    NAME = "merge"
-    TITLE = "Merge"
     BINDINGS: ClassVar[list[BindingType]] = [
         *RESULT_BINDINGS,
         Binding("enter", "write", "Write", id="merge.write", tooltip="Write the label volume, as a job"),

@@ -41,8 +41,6 @@ DOUBLE_CLICK_SECONDS = 0.5
 class TilesTab(SliceBrowser):
     """The slice browser in which tiles are placed."""
 
-    NAME = "tiles"
-    TITLE = "Tiles"
     BINDINGS: ClassVar[list[BindingType]] = [
         PICTURE_BINDING,
         Binding("space", "place(False)", "Place", id="tiles.place", tooltip="Place a tile that holds the feature"),

@@ -91,8 +91,6 @@ class TriplesLoaded(Message):
 class TrainTab(Tab):
     """Trainings, those that run among them."""
 
-    NAME = "train"
-    TITLE = "Train"
     BINDINGS: ClassVar[list[BindingType]] = [
         hidden_key("E", "export", "Export", "train.export", "Write the run's triples into a file"),
         hidden_key(

@@ -1,7 +1,6 @@
 """The row of triples of one run: as many as there is room for, or one of them large, annotation and network in turn."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from rich.markup import escape
 from textual.app import ComposeResult
@@ -45,9 +44,6 @@ class TripleCell(Container):
 
 class TripleRow(Horizontal, can_focus=True):
     """Triples of one run, those first on which annotation and network differ most."""
-
-    LARGE: ClassVar[tuple[str, ...]] = ("annotation", "network")
-    """What a large picture shows over the image."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)

@@ -1,18 +1,14 @@
 """What is annotated of a tile's place in other slices: to copy from, and to fill the slices between."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tomoseg_tui.core.annotation import FEATURE, Layer
 from tomoseg_tui.core.paint_tools import interpolate_masks, replace_feature_pixels
-from tomoseg_tui.core.tiles import FeatureState, TileLocation
-from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.paint_locks import read_paint_lock_owner
-from tomoseg_tui.workflow.annotations.paint_session import PaintSession
-from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,58 +76,6 @@ def interpolated_layer(layer: Layer, neighbours: Neighbours) -> Layer | None:
     """
     if neighbours.below is None or neighbours.above is None:
         return None
-    return _interpolate(layer, neighbours.below, neighbours.above, neighbours.z)
-
-
-def _interpolate(layer: Layer, below: Neighbour, above: Neighbour, z: int) -> Layer:
-    fraction = (z - below.location.z) / (above.location.z - below.location.z)
+    below, above = neighbours.below, neighbours.above
+    fraction = (neighbours.z - below.location.z) / (above.location.z - below.location.z)
     return replace_feature_pixels(layer, interpolate_masks(below.layer == FEATURE, above.layer == FEATURE, fraction))
-
-
-def interpolate_between(project: Project, lower: TileLocation, upper: TileLocation, feature: str) -> list[TileLocation]:
-    """Fill all slices between two tiles of one place: tiles are placed as wanted, and painted by interpolation.
-
-    A tile that is painted, annotated or said to hold none of the feature already is left as it is, and so is one that
-    somebody paints. Each new one is still to be looked at and marked done.
-
-    Returns
-    -------
-    list of Place
-        The tiles that were painted.
-
-    Raises
-    ------
-    ProjectError
-        If the two are not of one place, or one of them has no paint of the feature.
-    """
-    ends = sorted(catalog.require_tile(project.layout, location).location for location in (lower, upper))
-    if len(set(ends)) < 2 or not _same_column(*ends) or ends[0].tomogram != ends[1].tomogram:
-        raise ProjectError(f"{lower.id} and {upper.id} are not one place in two slices.", "Choose two such tiles.")
-    below, above = (_require_paint(project, location, feature) for location in ends)
-    candidates = [replace(ends[0], z=z) for z in range(ends[0].z + 1, ends[1].z)]
-    locations = [location for location in candidates if _is_open(project, location, feature)]
-    place_tiles(project, [tile_placement(location, feature, negative=False) for location in locations])
-    for location in locations:
-        with PaintSession.open(project, location, features=[feature]) as session:
-            session.replace_layer(
-                feature, _interpolate(session.layers[feature], below, above, location.z), "interpolated"
-            )
-    return locations
-
-
-def _require_paint(project: Project, location: TileLocation, feature: str) -> Neighbour:
-    neighbour = _painted_neighbour(project, location, feature)
-    if neighbour is None:
-        raise ProjectError(f"{location.id} has no paint of {feature}.", "Paint it first.")
-    return neighbour
-
-
-def _is_open(project: Project, location: TileLocation, feature: str) -> bool:
-    """Tell whether a place may be painted by a program: nobody has said or painted anything of the feature there."""
-    tile = catalog.find_tile(project.layout, location)
-    if tile is None:
-        return True
-    if read_paint_lock_owner(project.layout, tile.location) is not None:
-        return False
-    state, layer = tile.state_of(feature), read_layer(project.layout, tile.location, feature)
-    return state in {None, FeatureState.WANTED} and (layer is None or not layer.any())
