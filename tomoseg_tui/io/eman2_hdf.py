@@ -7,7 +7,7 @@ terminating NUL, so nothing else is written.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -52,7 +52,8 @@ class Eman2Volume(VolumeReader):
     def __init__(self, path: Path, *, flat: bool = False, original: Path | None = None) -> None:
         display_path = original or path
         self._file = _open(path, display_path)
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(self._file.close)
             with _hdf_faults(display_path):
                 count = _image_count(self._file, display_path)
                 group = self._file[f"{_IMAGES}/0"]
@@ -61,9 +62,7 @@ class Eman2Volume(VolumeReader):
                 reject_single_slice(display_path, shape[0], flat=flat)
                 self._scale = _BitScale.from_attributes(group.attrs, self._dataset.dtype)
                 self._set_metadata(display_path, shape, group.attrs, count, compressed=original is not None)
-        except BaseException:
-            self._file.close()
-            raise
+            on_error.pop_all()
 
     def _set_metadata(
         self, display_path: Path, shape: tuple[int, int, int], attrs: Any, count: int, *, compressed: bool

@@ -7,7 +7,7 @@ several processes can write one file together.
 import errno
 import os
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -54,13 +54,12 @@ class MrcReader(VolumeReader):
     ) -> None:
         display_path = original or path
         raw = open_raw(path)
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(raw.close)
             raw.path = display_path
             header = _read_header(raw, byte_sign)
             reject_single_slice(display_path, header.grid.shape_zyx[0], flat=flat)
-        except BaseException:
-            raw.close()
-            raise
+            on_error.pop_all()
         super().__init__(
             display_path,
             header.grid,
@@ -104,13 +103,12 @@ class MrcWriter:
         stored = np.dtype(dtype).newbyteorder("<")
         header_bytes = make_header(grid, stored, title=title)
         raw = create_raw(path)
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(raw.close)
             header = parse_header(header_bytes, path)
             raw.write_array(np.frombuffer(header_bytes, np.uint8), 0)
             raw.resize(header.expected_bytes)
-        except BaseException:
-            raw.close()
-            raise
+            on_error.pop_all()
         self._attach(raw, header)
 
     @classmethod
@@ -118,11 +116,10 @@ class MrcWriter:
         """Open a file made by this class to write more regions; several processes may do so at once."""
         raw = open_raw(path, writable=True)
         writer = cls.__new__(cls)
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(raw.close)
             writer._attach(raw, _read_header(raw, None))  # noqa: SLF001 - same class
-        except BaseException:
-            raw.close()
-            raise
+            on_error.pop_all()
         return writer
 
     def _attach(self, raw: RawFile, header: MrcHeader) -> None:

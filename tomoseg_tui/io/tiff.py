@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -69,7 +69,8 @@ class TiffVolume(VolumeReader):
         self._lock = threading.Lock()
         # tifffile would not close a damaged file that it had opened itself.
         self._stream = path.open("rb")
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(self.close)
             pages = _count_pages(self._raw)
             with _translate_tiff_errors(display_path):
                 self._tiff = tifffile.TiffFile(self._stream, name=display_path.name)
@@ -78,9 +79,7 @@ class TiffVolume(VolumeReader):
                 reject_single_slice(display_path, shape[0], flat=flat)
                 self._set_metadata(display_path, series, shape, pages, original=original)
                 self._prepare_reading(series, shape)
-        except BaseException:
-            self.close()
-            raise
+            on_error.pop_all()
 
     def _set_metadata(
         self, display_path: Path, series: Any, shape: tuple[int, int, int], pages: int, *, original: Path | None

@@ -4,6 +4,7 @@ import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -123,14 +124,13 @@ def _plan(project: Project, file: Path, request: ImportRequest, used_names: set[
     """Open a file and find whatever speaks against it, before anything is written."""
     name, remarks = _choose_name(project, file, request, used_names)
     source = open_volume(file, byte_sign=request.byte_sign)
-    try:
+    with ExitStack() as on_error:
+        on_error.callback(source.close)
         grid = replace(source.grid, voxel_size_angstrom=_voxel_size(file, source, request))
         _refuse_link(file, source, request)
         statistics = _statistics(file, source)
         shape = binned_shape(grid.shape_zyx, request.factor)
-    except BaseException:
-        source.close()
-        raise
+        on_error.pop_all()
     return _Plan(name, source, grid, statistics, (*remarks, *source.warnings, *_remarks(file, grid, shape, statistics)))
 
 
