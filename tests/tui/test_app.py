@@ -17,14 +17,12 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.jobs.job import create_job
 from tomoseg_tui.project.catalog import Project, add_feature
 from tomoseg_tui.project.user_config import UserConfig
-from tomoseg_tui.tui.app import TABS, TomosegApp
+from tomoseg_tui.tui.app import TABS, TomosegApp, TooSmall
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.help import Help
-from tomoseg_tui.tui.dialogs.too_small import TooSmall
 from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged
 from tomoseg_tui.tui.session import read_session, sessions_file
-from tomoseg_tui.tui.widgets.tab_bar import TabLabel
-from tomoseg_tui.tui.widgets.top_line import TopLine
+from tomoseg_tui.tui.widgets.top_lines import TabLabel, TopLine
 
 NAMES = tuple(TABS)
 

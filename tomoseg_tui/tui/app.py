@@ -12,8 +12,8 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.events import Resize
-from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer
+from textual.screen import ModalScreen, Screen
+from textual.widgets import ContentSwitcher, Footer, Static
 
 from tomoseg_tui.jobs.notifications import terminal_notification
 from tomoseg_tui.project.catalog import Project
@@ -23,16 +23,13 @@ from tomoseg_tui.tui.canvas.frame_pacing import write_to_terminal
 from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.help import Help
-from tomoseg_tui.tui.dialogs.too_small import TooSmall
 from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged
 from tomoseg_tui.tui.session import TuiSession, log_file, read_session, sessions_file, write_session
-from tomoseg_tui.tui.state.finished_jobs import FinishedJobs
-from tomoseg_tui.tui.state.watcher import ProjectWatcher
+from tomoseg_tui.tui.state.watcher import FinishedJobs, ProjectWatcher
 from tomoseg_tui.tui.tab_base import Tab
 from tomoseg_tui.tui.theme import THEMES
-from tomoseg_tui.tui.widgets.tab_bar import TabBar
-from tomoseg_tui.tui.widgets.top_line import TopLine
+from tomoseg_tui.tui.widgets.top_lines import TabBar, TopLine
 
 TABS = {
     "import": ("Import", "importing.import_tab", "ImportTab"),
@@ -46,6 +43,14 @@ TABS = {
 """Title, module and class of each tab. A module is imported when its tab is first opened: numpy comes with it."""
 MIN_SIZE = (80, 24)
 """Columns and rows below which there is no room."""
+
+
+class TooSmall(ModalScreen[None]):
+    """One line that asks for more room; it stands over everything until there is room."""
+
+    def compose(self) -> ComposeResult:
+        """Say what is needed."""
+        yield Static("tomoseg needs 80 x 24 characters; this terminal is smaller. Enlarge it.", id="too-small")
 
 
 class TomosegApp(JobApp):

@@ -21,7 +21,7 @@ from tomoseg_tui.tui.apply.apply_dialog import ApplyDialog
 from tomoseg_tui.tui.apply.apply_tab import ApplyTab
 from tomoseg_tui.tui.apply.cell_grid import CellGrid
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
-from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 

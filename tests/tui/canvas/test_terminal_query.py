@@ -18,9 +18,14 @@ from textual.drivers import linux_driver
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.canvas import terminal_query
 from tomoseg_tui.tui.canvas.draw_style import choose_draw_style, draw_style_for
-from tomoseg_tui.tui.canvas.late import ignore_late_answers
 from tomoseg_tui.tui.canvas.slice_drawing import DrawStyle
-from tomoseg_tui.tui.canvas.terminal_query import TIMEOUT_SECONDS, TerminalCapabilities, TerminalQuery, parse_answers
+from tomoseg_tui.tui.canvas.terminal_query import (
+    TIMEOUT_SECONDS,
+    TerminalCapabilities,
+    TerminalQuery,
+    ignore_late_answers,
+    parse_answers,
+)
 
 VT340 = "\x1b[?63;1;2;4;6c"
 TERMINAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}

@@ -16,11 +16,11 @@ from textual.widgets import Input, Select
 
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox
 from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.dialogs.save_file import SaveFile
-from tomoseg_tui.tui.shared_actions.evaluate_dialog import EvaluateDialog
 from tomoseg_tui.tui.shared_actions.file_actions import ExportActions
-from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
+from tomoseg_tui.tui.shared_actions.result_actions import EvaluateDialog
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from helpers.cli_runner import make_card, put_card
 from textual.message import Message
 
 from tomoseg_tui.project.catalog import Project, add_feature
 from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged, TaskFailed
-from tomoseg_tui.tui.state.watcher import MAX_FAILED_POLLS, ProjectWatcher, error_texts
+from tomoseg_tui.tui.state.watcher import MAX_FAILED_POLLS, FinishedJobs, ProjectWatcher, error_texts
 
 
 class Box:
@@ -117,3 +118,23 @@ def test_faults_of_the_system_are_told_in_words() -> None:
         "No space left on device: /x.",
         "Check the path, rights and space.",
     )
+
+
+def listed(number: str, state: str) -> dict[str, Any]:
+    return {"id": number, "kind": "train", "name": f"run{number}", "state": state}
+
+
+def test_what_ends_while_one_watches_is_told_once_and_the_worst_first() -> None:
+    finished = FinishedJobs()
+    assert finished.update([listed("1", "done"), listed("2", "running"), listed("3", "queued")]) == ""
+    assert (
+        finished.update([listed("1", "done"), listed("2", "done"), listed("3", "failed")])
+        == "job 3 (train run3) is failed"
+    )
+    assert finished.update([listed("1", "done"), listed("2", "done"), listed("3", "failed")]) == ""
+
+
+def test_who_stops_a_job_is_not_told() -> None:
+    finished = FinishedJobs()
+    finished.update([listed("1", "running")])
+    assert finished.update([listed("1", "stopped")]) == ""

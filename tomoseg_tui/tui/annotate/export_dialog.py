@@ -12,9 +12,9 @@ from textual.widgets import Input, Select
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.dialogs.form import Form
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.path_input import PathInput
-from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 
 ExportFormat = Literal["napari", "tif", "mrc", "hdf", "png"]
 _PROGRAMS: Mapping[ExportFormat, tuple[str, str]] = {

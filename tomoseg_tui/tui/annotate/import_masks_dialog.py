@@ -26,9 +26,9 @@ from tomoseg_tui.tui.annotate.mask_files import (
     inspect_mask_file,
 )
 from tomoseg_tui.tui.dialogs.base import Dialog
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.path_input import PathInput
-from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 
 LISTED_TILES = ""
 """Stands for the tiles of the list, where a tomogram's name is expected; no name is empty."""

@@ -18,13 +18,12 @@ from tomoseg_tui.tui import cost
 from tomoseg_tui.tui.apply.disk_state import ApplyDiskState
 from tomoseg_tui.tui.cost import FreeResources, combine_estimates, resource_error
 from tomoseg_tui.tui.dialogs.base import CommandDialog
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocationSelect
 from tomoseg_tui.tui.format import format_gigabytes, format_rough_duration
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.benchmark_runner import BenchmarkRunner, measure_binding
 from tomoseg_tui.tui.widgets.path_input import PathInput
-from tomoseg_tui.tui.widgets.run_location_select import RunLocationSelect
-from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 from tomoseg_tui.workflow.apply.apply_request import TTA_COPIES, ApplyRequest
 from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, apply_timing_key, estimate_apply
 from tomoseg_tui.workflow.estimates.estimator import Estimate

@@ -25,14 +25,30 @@ from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.images.map_overlays import MapSliceCache, MergedSlices
 from tomoseg_tui.tui.jobs import job_actions
 from tomoseg_tui.tui.run_location import RunLocation
-from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions
-from tomoseg_tui.tui.shared_actions.slice_bindings import slice_bindings
+from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions, slice_bindings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.widgets.empty import Empty
-from tomoseg_tui.tui.widgets.empty_texts import NO_NETWORKS, NO_TOMOGRAMS
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
+NO_TOMOGRAMS = (
+    "Nothing to apply to yet",
+    (
+        "Here the networks that you have trained meet your tomograms: "
+        "each network makes a map, the probability of its feature in every voxel.\n"
+        "First there must be a tomogram."
+    ),
+    "Press [b]1[/b] to import one.",
+)
+NO_NETWORKS = (
+    "No network yet",
+    (
+        "Here a network is applied to as many tomograms as you like, over night if need be: "
+        "what it learned on a few tiles holds for all tomograms that were recorded and reconstructed alike.\n"
+        "First a network must be trained."
+    ),
+    "Press [b]4[/b] to train one.",
+)
 MARK, NO_MARK = "* ", "  "
 STATE_STYLES = {
     CellState.DONE: "green",

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from textual import on
 from textual.binding import BindingType
-from textual.events import Click
+from textual.events import Click, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
+from textual.geometry import Offset
 from textual.message import Message
 from textual.timer import Timer
 
@@ -20,8 +21,7 @@ from tomoseg_tui.render.viewport import Viewport
 from tomoseg_tui.tui.canvas.canvas_bindings import CANVAS_BINDINGS
 from tomoseg_tui.tui.canvas.draw_style import draw_style_for
 from tomoseg_tui.tui.canvas.frame_pacing import ANSWER_TIMEOUT_SECONDS, SETTLE_SECONDS, pacer_for
-from tomoseg_tui.tui.canvas.mouse import MouseWidget
-from tomoseg_tui.tui.canvas.pixel_widget import NO_FRAME
+from tomoseg_tui.tui.canvas.pixel_widget import NO_FRAME, PixelWidget
 from tomoseg_tui.tui.canvas.render_thread import FrameReady, RenderThread, VolumeOpened, VolumeSource
 from tomoseg_tui.tui.canvas.slice_cache import CONTRASTS
 from tomoseg_tui.tui.canvas.slice_drawing import CanvasView, Overlay, points_per_cell
@@ -38,7 +38,7 @@ OVERLAY_MODES = ("on", "outline", "off")
 """How labels are shown, in the order of the key."""
 
 
-class SliceCanvas(MouseWidget, can_focus=True):
+class SliceCanvas(PixelWidget, can_focus=True):
     """Slices of one volume: pan, zoom, z, contrast, an overlay, boxes, a cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CANVAS_BINDINGS]
@@ -93,6 +93,10 @@ class SliceCanvas(MouseWidget, can_focus=True):
         self._settle_timer: Timer | None = None
         self._moved_timer: Timer | None = None
         self._moved_posted_at = 0.0
+        self._drag_position: Offset | None = None
+        """Where on the screen the picture is held; None while it is not."""
+        self._was_dragged = False
+        """Whether the last press of the button has moved the picture: then it was no click."""
 
     # What is shown
 
@@ -231,13 +235,50 @@ class SliceCanvas(MouseWidget, can_focus=True):
 
     def on_click(self, event: Click) -> None:
         """Put the cursor on a voxel and tell which."""
-        if self.shape_zyx is None or self.was_dragged:
+        if self.shape_zyx is None or self._was_dragged:
             return
         column, row = int(event.x) + 0.5, int(event.y) + 0.5
         y, x = (int(coordinate // 1) for coordinate in self._viewport.pixel_at_cell(column, row))
         if 0 <= y < self.shape_zyx[1] and 0 <= x < self.shape_zyx[2]:
             self.go_to(y=y, x=x)
             self.post_message(self.Picked(self, self.z, y, x))
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Take hold."""
+        self._was_dragged = False
+        if event.button == 1:
+            self._drag_position = event.screen_offset
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Pull the picture along; let go if the button was released outside of the terminal."""
+        if self._drag_position is None:
+            return
+        if event.button != 1:
+            self._end_drag()
+            return
+        offset, self._drag_position = event.screen_offset - self._drag_position, event.screen_offset
+        if offset:
+            self._was_dragged = True
+            self.pan(offset.x, offset.y)
+
+    def on_mouse_up(self, _event: MouseUp) -> None:
+        """Let go."""
+        self._end_drag()
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Go up a slice; with ctrl, enlarge."""
+        event.stop()
+        self.action_zoom(1) if event.ctrl else self.action_slice(1)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Go down a slice; with ctrl, shrink."""
+        event.stop()
+        self.action_zoom(-1) if event.ctrl else self.action_slice(-1)
+
+    def _end_drag(self) -> None:
+        self._drag_position = None
+        self.release_mouse()
 
     def pan(self, columns: int, rows: int) -> None:
         """Pan, unless the whole slice is seen."""

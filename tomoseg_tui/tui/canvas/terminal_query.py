@@ -5,7 +5,7 @@ Begin as early as possible, finish just before the app runs: while the program i
 >>> query = TerminalQuery.begin(os.environ)      # doctest: +SKIP
 >>> app.capabilities = query.finish()            # doctest: +SKIP
 
-An answer that comes later still would be taken for keys; `late` keeps it from the app.
+An answer that comes later still would be taken for keys; `ignore_late_answers` keeps it from the app.
 """
 
 import fcntl
@@ -17,10 +17,13 @@ import subprocess
 import sys
 import termios
 import tty
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
+
+if TYPE_CHECKING:
+    from textual.message import Message
 
 TIMEOUT_SECONDS = 0.3
 """From question to answer; on a line with a longer way there and back pictures are made of cells."""
@@ -119,9 +122,7 @@ class TerminalQuery:
         """Take the answers, waiting no longer than 0.3 s from the question; leave the terminal as it was."""
         if self._descriptors is None:
             return TerminalCapabilities()
-        from tomoseg_tui.tui.canvas.late import ignore_late_answers  # noqa: PLC0415  # wakes Textual, after asking
-
-        ignore_late_answers()
+        ignore_late_answers()  # wakes Textual, after asking
         input_descriptor = self._descriptors[0]
         try:
             answers = self._read_answers(input_descriptor)
@@ -170,3 +171,22 @@ def _tmux_features() -> frozenset[str]:
 def strip_answers(data: str) -> str:
     """Return what was typed, without what a terminal says of itself."""
     return _ANY_ANSWER.sub("", data)
+
+
+def ignore_late_answers() -> None:
+    """Let Textual's driver pass over answers that come when the app already reads the keyboard.
+
+    A parser cannot be handed to the driver, so that the name by which it finds its parser is replaced.
+    """
+    from textual._xterm_parser import XTermParser  # noqa: PLC0415
+    from textual.drivers import linux_driver  # noqa: PLC0415
+
+    class AnswerFilteringParser(XTermParser):
+        """Textual's parser of keys, without answers to our questions."""
+
+        def feed(self, data: str) -> Iterable["Message"]:
+            """Read what was typed; the empty text, which ends the reading, passes as it is."""
+            typed = strip_answers(data)
+            return super().feed(typed) if typed or not data else ()
+
+    linux_driver.XTermParser = AnswerFilteringParser  # type: ignore[attr-defined]

@@ -9,8 +9,8 @@ from textual.widgets import Input, Select
 
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.tui.dialogs.form import Form
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox
 from tomoseg_tui.tui.widgets.path_input import PathInput
-from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ from tomoseg_tui.tui.importing.import_files import (
 )
 from tomoseg_tui.tui.path_completion import find_files
 from tomoseg_tui.tui.widgets.file_tree import FileTree
-from tomoseg_tui.tui.widgets.giving_table import PassthroughTable
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest
@@ -118,7 +117,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
                 tree.add_class("panel")
                 tree.border_title = str(self._folder)
                 yield tree
-                chosen = PassthroughTable(*_COLUMNS, id="add-chosen")
+                chosen = Table(*_COLUMNS, passthrough=("select_cursor",), id="add-chosen")
                 chosen.add_class("panel")
                 chosen.border_title = "to import"
                 yield chosen

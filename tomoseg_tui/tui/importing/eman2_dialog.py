@@ -10,8 +10,8 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
 from tomoseg_tui.tui.dialogs.form import Form
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox
 from tomoseg_tui.tui.importing.box_set_rows import MEANING_HINT, BoxSetRows, format_counts
-from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 from tomoseg_tui.workflow.eman2.import_plan import (
     Eman2ImportRequest,
     box_set_summaries,

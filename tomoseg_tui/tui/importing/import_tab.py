@@ -35,7 +35,6 @@ from tomoseg_tui.tui.tab_base import hidden_key
 from tomoseg_tui.tui.tiles.tiles_tab import TilesTab
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
-from tomoseg_tui.tui.widgets.giving_table import PassthroughTable
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
 from tomoseg_tui.workflow.tomograms.preview import load_middle_slice
@@ -97,7 +96,7 @@ class ImportTab(ExportActions, PictureActions):
         with Container(id="import-body"):
             with Vertical(id="import-list", classes="panel") as panel:
                 panel.border_title = "tomograms"
-                yield PassthroughTable(*_COLUMNS, id="import-table")
+                yield Table(*_COLUMNS, passthrough=("select_cursor",), id="import-table")
                 yield FilterLine(id="import-filter")
             with Container(id="import-view", classes="panel"):
                 yield SliceCanvas(id="import-slice")

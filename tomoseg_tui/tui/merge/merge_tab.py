@@ -28,23 +28,24 @@ from tomoseg_tui.tui.merge.map_selection import (
 from tomoseg_tui.tui.merge.merge_view import MergeView
 from tomoseg_tui.tui.merge.result_table import count_summary, result_table, volume_table
 from tomoseg_tui.tui.merge.write_labels import WriteLabelsActions
-from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions
-from tomoseg_tui.tui.shared_actions.slice_bindings import slice_bindings
+from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions, slice_bindings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.tab_base import hidden_key
 from tomoseg_tui.tui.widgets.benchmark_runner import measure_binding
 from tomoseg_tui.tui.widgets.empty import Empty
-from tomoseg_tui.tui.widgets.empty_texts import NO_MAPS
 from tomoseg_tui.tui.widgets.table import Table
 
-
-class ChoiceTable(Table):
-    """A table that leaves enter, left and right to the tab."""
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let the keys go on."""
-        left_out = {"select_cursor", "cursor_left", "cursor_right"}
-        return False if action in left_out else super().check_action(action, parameters)
+NO_MAPS = (
+    "No map to merge yet",
+    (
+        "Here the maps of a tomogram compete for every voxel, and the winners become one label volume: "
+        "1 microtubule, 2 membrane ... You move the thresholds and see the slice change at once.\n"
+        "First a network must be applied to a tomogram."
+    ),
+    "Press [b]5[/b] to apply one.",
+)
+PASSED_ON = ("select_cursor", "cursor_left", "cursor_right")
+"""What enter, left and right do in a table; here they are keys of the tab."""
 
 
 class MergeTab(WriteLabelsActions, ResultActions):
@@ -88,13 +89,13 @@ class MergeTab(WriteLabelsActions, ResultActions):
             with Horizontal(id="merge-work"):
                 with Vertical(id="merge-left"):
                     with Vertical(id="merge-maps-panel", classes="panel"):
-                        yield ChoiceTable("", "map", "by", "above", id="merge-maps")
+                        yield Table("", "map", "by", "above", passthrough=PASSED_ON, id="merge-maps")
                         yield from self.compose_writing()
                     with VerticalScroll(id="merge-result", classes="panel", can_focus=False):
                         yield Static(id="merge-result-words")
                     with Vertical(id="merge-volumes-panel", classes="panel") as volumes:
                         volumes.border_title = "label volumes"
-                        yield ChoiceTable("name", "labels", "made", id="merge-volumes")
+                        yield Table("name", "labels", "made", passthrough=PASSED_ON, id="merge-volumes")
                 yield MergeView(id="merge-view", classes="panel")
 
     # What is known
@@ -115,7 +116,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
         mapped = [tomogram for tomogram in snapshot.tomograms if tomogram.maps]
         self.query_one(ContentSwitcher).current = "merge-work" if mapped else "merge-no-maps"
         if mapped and self.screen.focused is None:
-            self.query_one("#merge-maps", ChoiceTable).focus()
+            self.query_one("#merge-maps", Table).focus()
         if not mapped:
             self._tomogram_name = None
             return
@@ -128,7 +129,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
 
     def focus_default(self) -> None:
         """Let the maps have the keys."""
-        (self.query_one("#merge-maps", ChoiceTable) if self._tomogram_name else self).focus()
+        (self.query_one("#merge-maps", Table) if self._tomogram_name else self).focus()
 
     @property
     def _view(self) -> MergeView:
@@ -169,7 +170,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
             )
             for volume in tomogram.labels
         ]
-        self.query_one("#merge-volumes", ChoiceTable).show_rows(rows)
+        self.query_one("#merge-volumes", Table).show_rows(rows)
         self._draw_maps()
         self._draw_slices()
         self._draw_job()
@@ -187,7 +188,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
     def _draw_maps(self) -> None:
         entries = self.entries
         rows = [(entry.key, self._cells(entries, index)) for index, entry in enumerate(entries)]
-        self.query_one("#merge-maps", ChoiceTable).show_rows(rows)
+        self.query_one("#merge-maps", Table).show_rows(rows)
         panel = self.query_one("#merge-maps-panel")
         panel.border_title = f"{self._tomogram_name}: {len(chosen_entries(entries))} of {len(entries)} maps"
         panel.border_subtitle = "J K order  = card  n name  v volumes"
@@ -215,7 +216,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
         tomogram = self.tomogram
         if tomogram is None or not self._shows_volumes:
             return None
-        key = self.query_one("#merge-volumes", ChoiceTable).row_key
+        key = self.query_one("#merge-volumes", Table).row_key
         return next((volume for volume in tomogram.labels if volume.name == key), None)
 
     @on(MergeView.SliceCounted)
@@ -275,7 +276,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
 
     def _selected_index(self) -> int | None:
         """Return the place of the map under the cursor; None while label volumes are looked at."""
-        key = self.query_one("#merge-maps", ChoiceTable).row_key
+        key = self.query_one("#merge-maps", Table).row_key
         indices = (index for index, entry in enumerate(self.entries) if entry.key == key)
         return None if self._shows_volumes else next(indices, None)
 
@@ -286,7 +287,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
     def action_write(self) -> None:
         """Write the label volume. From the volumes it leads back to the maps."""
         if self._shows_volumes:
-            self.query_one("#merge-maps", ChoiceTable).focus()
+            self.query_one("#merge-maps", Table).focus()
         else:
             self.write_labels()
 
@@ -338,7 +339,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
         if tomogram is not None and not tomogram.labels and not self._shows_volumes:
             self.notify(f"{tomogram.name} has no label volume yet; enter writes one.", severity="warning")
             return
-        self.query_one("#merge-maps" if self._shows_volumes else "#merge-volumes", ChoiceTable).focus()
+        self.query_one("#merge-maps" if self._shows_volumes else "#merge-volumes", Table).focus()
 
     def action_leave(self) -> None:
         """Go back to the maps."""
@@ -349,7 +350,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
         tomogram, shown_volume = self.tomogram, self._volume
         if tomogram is None:
             return []
-        key = self.query_one("#merge-maps", ChoiceTable).row_key
+        key = self.query_one("#merge-maps", Table).row_key
         maps = sorted(tomogram.maps, key=lambda sidecar: f"{sidecar.run}:{sidecar.feature}" != key)
         volumes = sorted(
             (volume.name for volume in tomogram.labels),

@@ -1,12 +1,15 @@
 """The thread that looks at the project and at the machine, and tells the app what has changed."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from textual.message import Message
 
 from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.jobs.job import JobState
 from tomoseg_tui.jobs.job_list import JobListCache
+from tomoseg_tui.jobs.notifications import REPORTED_STATES, format_job_end
 from tomoseg_tui.jobs.system_load import SystemLoadMeter
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged, TaskFailed
@@ -75,6 +78,22 @@ class ProjectWatcher:
         if current != self._last_fingerprint:
             self._last_fingerprint = current
             self._post(SnapshotChanged(snapshot))
+
+
+class FinishedJobs:
+    """Tells which jobs have ended since the last look: it remembers those that it has seen alive."""
+
+    def __init__(self) -> None:
+        self._active_ids: set[str] = set()
+
+    def update(self, jobs: Sequence[Mapping[str, Any]]) -> str:
+        """Return in words what has ended since the last look; nothing if nothing has."""
+        finished = [job for job in jobs if job["id"] in self._active_ids and JobState(job["state"]) in REPORTED_STATES]
+        self._active_ids = {str(job["id"]) for job in jobs if not JobState(job["state"]).is_over}
+        if not finished:
+            return ""
+        reported_job = next((job for job in finished if job["state"] != JobState.DONE), finished[0])
+        return format_job_end(reported_job["id"], reported_job["kind"], reported_job["name"], reported_job["state"])
 
 
 def error_texts(fault: TomosegError | OSError) -> tuple[str, str]:

@@ -33,7 +33,6 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.tiles.tile_preview import PreviewRequest, TilePreview
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
-from tomoseg_tui.tui.widgets.giving_table import PassthroughTable
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity
 from tomoseg_tui.workflow.volume_names import byte_sign_of
@@ -71,7 +70,7 @@ class SliceBrowser(PictureActions):
             with Vertical(id="tiles-side"):
                 yield TilePreview(id="tiles-tile", classes="panel")
                 with Vertical(id="tiles-list", classes="panel"):
-                    yield PassthroughTable(*_COLUMNS, passthrough=("select_cursor", "scroll_top"), id="tiles-table")
+                    yield Table(*_COLUMNS, passthrough=("select_cursor", "scroll_top"), id="tiles-table")
                     yield Static(_GUIDE, id="tiles-guide")
                     yield FilterLine(id="tiles-filter")
         yield Empty(

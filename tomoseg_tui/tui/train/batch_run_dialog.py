@@ -8,12 +8,11 @@ from tomoseg_tui.jobs.dependencies import launch_chain
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.base import CommandDialog
 from tomoseg_tui.tui.dialogs.form import Form
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocationSelect
 from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
-from tomoseg_tui.tui.widgets.run_location_select import RunLocationSelect
-from tomoseg_tui.tui.widgets.tick import AsciiCheckbox
 from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run, release_names, reserve_names
 
 HINT = (

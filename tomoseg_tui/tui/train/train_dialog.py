@@ -20,13 +20,13 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.tui.dialogs.base import CommandDialog
+from tomoseg_tui.tui.dialogs.form_fields import RunLocationSelect
 from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.train.training_cost import TrainingCost, describe_training_cost, estimate_training_cost
 from tomoseg_tui.tui.widgets.benchmark_runner import BenchmarkRunner, measure_binding
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
-from tomoseg_tui.tui.widgets.run_location_select import RunLocationSelect
 from tomoseg_tui.workflow.training.train_request import (
     TrainRequest,
     check_training,

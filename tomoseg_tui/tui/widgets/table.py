@@ -1,6 +1,6 @@
 """A table with the keys of vi and less: j k, g G, ctrl+d ctrl+u; rows keep their place when facts change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -9,7 +9,18 @@ from textual.widgets import DataTable
 
 
 class Table(DataTable[Any]):
-    """Rows by key, one cursor for the row."""
+    """Rows by key, one cursor for the row.
+
+    Parameters
+    ----------
+    columns : str
+        Titles.
+    passthrough : collection of str
+        Actions that do nothing here, such as ``select_cursor`` (enter) or ``scroll_top`` (g; home stays): their keys
+        go on to the tab or dialog around the table.
+    id, classes : str or None
+        Textual's.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False, id="table.down"),
@@ -20,10 +31,20 @@ class Table(DataTable[Any]):
         Binding("ctrl+u", "page_up", "Page up", show=False, id="table.page_up"),
     ]
 
-    def __init__(self, *columns: str, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's word
+    def __init__(
+        self,
+        *columns: str,
+        passthrough: Collection[str] = (),
+        id: str | None = None,  # noqa: A002  # Textual's word
+        classes: str | None = None,
+    ) -> None:
         super().__init__(id=id, classes=classes, cursor_type="row", zebra_stripes=False, show_row_labels=False)
-        self._titles = columns
+        self._titles, self._passthrough = columns, frozenset(passthrough)
         self._shown_rows: dict[str, Sequence[str | Text]] = {}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let the keys of some actions go on to what is around the table."""
+        return False if action in self._passthrough else super().check_action(action, parameters)
 
     def on_mount(self) -> None:
         """Make the columns."""

@@ -1,9 +1,15 @@
-"""The first line: project, open tab, what is in it, what runs, how busy the machine is."""
+"""The first two lines: project, what is in it, what runs, how busy the machine is; below it the tabs."""
+
+from dataclasses import dataclass
 
 from rich.text import Text
-from textual.app import RenderResult
+from textual.app import ComposeResult, RenderResult
+from textual.containers import Horizontal
+from textual.events import Click
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
+from textual.widgets import Static
 
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
@@ -43,3 +49,40 @@ class TopLine(Widget):
 
 def _format_count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+class TabLabel(Static):
+    """One tab's number and title."""
+
+    def __init__(self, number: int, name: str, title: str) -> None:
+        super().__init__(f" [b]{number}[/b] {title} ", classes="tab-label")
+        self.tab_name = name
+
+    def on_click(self, event: Click) -> None:
+        """Open the tab."""
+        event.stop()
+        self.post_message(TabBar.Chosen(self.tab_name))
+
+
+class TabBar(Horizontal):
+    """All tabs; the open one stands out."""
+
+    @dataclass
+    class Chosen(Message):
+        """A tab was clicked."""
+
+        tab_name: str
+
+    def __init__(self, titles: dict[str, str]) -> None:
+        super().__init__()
+        self._titles = titles
+
+    def compose(self) -> ComposeResult:
+        """Make the labels."""
+        for number, (name, title) in enumerate(self._titles.items(), start=1):
+            yield TabLabel(number, name, title)
+
+    def mark_open(self, name: str) -> None:
+        """Let one tab stand out."""
+        for label in self.query(TabLabel):
+            label.set_class(label.tab_name == name, "-open")
