@@ -49,7 +49,6 @@ class TooSmall(ModalScreen[None]):
     """One line that asks for more room; it stands over everything until there is room."""
 
     def compose(self) -> ComposeResult:
-        """Say what is needed."""
         yield Static("tomoseg needs 80 x 24 characters; this terminal is smaller. Enlarge it.", id="too-small")
 
 
@@ -94,7 +93,6 @@ class TomosegApp(JobApp):
             self.register_theme(theme)
 
     def compose(self) -> ComposeResult:
-        """Make the frame; tabs come when they are opened."""
         yield TopLine()
         yield TabBar({name: title for name, (title, _, _) in TABS.items()})
         with ContentSwitcher(id="tabs"):
@@ -102,7 +100,6 @@ class TomosegApp(JobApp):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Start looking at the project; open the last tab once the frame stands."""
         self.theme = self.config.theme if self.config.theme in self.available_themes else "tomoseg-dark"
         self.set_keymap(dict(self.config.keys))
         self.query_one(TopLine).project = self.project.layout.root.name
@@ -115,7 +112,6 @@ class TomosegApp(JobApp):
             await self.action_open(self.session.tab if self.session.tab in TABS else "import")
 
     def on_unmount(self) -> None:
-        """Let the watching thread end."""
         self._watcher.stop()
 
     # Tabs
@@ -128,7 +124,6 @@ class TomosegApp(JobApp):
         return tab_widget if isinstance(tab_widget, Tab) else None
 
     async def action_open(self, name: str) -> None:
-        """Open a tab, made now if it is the first time."""
         title, module, class_name = TABS[name]
         self._requested_tab = name
         switcher = self.query_one("#tabs", ContentSwitcher)
@@ -155,7 +150,6 @@ class TomosegApp(JobApp):
 
     @on(SnapshotChanged)
     def on_snapshot_changed(self, event: SnapshotChanged) -> None:
-        """Hand new facts to the frame and to the tab that is seen."""
         self.snapshot, self.project = event.snapshot, event.snapshot.project
         if not self.query(TopLine):
             return  # the program is about to end
@@ -178,7 +172,6 @@ class TomosegApp(JobApp):
         self._watcher.poll_now()
 
     def action_copy_command(self) -> None:
-        """Copy the command line that does what the open tab would do now."""
         argv = self.open_tab.command_argv() if self.open_tab is not None else None
         if argv is None:
             self.notify("Nothing here is a command yet; choose something first.", severity="warning")
@@ -189,7 +182,6 @@ class TomosegApp(JobApp):
     # Leaving, help, palette
 
     def action_help(self) -> None:
-        """Show every key."""
         tab = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
         title = "this dialog" if self.screen.is_modal else tab
         bindings = list(self.screen.active_bindings.values())
@@ -256,7 +248,6 @@ class TomosegApp(JobApp):
         self.theme = name
 
     def on_resize(self, event: Resize) -> None:
-        """Ask for more room below the smallest size; go on when there is."""
         is_too_small = event.size.width < MIN_SIZE[0] or event.size.height < MIN_SIZE[1]
         if is_too_small and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())

@@ -137,7 +137,6 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
         self._features = list(dict.fromkeys(feature for plan in plans for feature in plan.card.features))
 
     def compose(self) -> ComposeResult:
-        """Make the form."""
         with Vertical(classes="dialog"):
             yield Static("Apply", classes="dialog-title")
             with VerticalScroll(id="apply-plans", can_focus=False):
@@ -265,7 +264,6 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
         )
 
     def action_measure(self) -> None:
-        """Measure how long it takes."""
         try:
             jobs = [("apply", msgspec.to_builtins(request)) for _, request in self._requests()]
         except TomosegError:

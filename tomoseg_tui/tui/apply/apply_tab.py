@@ -113,7 +113,6 @@ class ApplyTab(ResultActions):
         self._is_following = True
 
     def compose(self) -> ComposeResult:
-        """Make the panels, and what stands there while there is nothing."""
         with ContentSwitcher(initial="apply-no-tomograms"):
             yield Container(Empty(*NO_TOMOGRAMS), id="apply-no-tomograms")
             yield Container(Empty(*NO_NETWORKS), id="apply-no-networks")
@@ -296,7 +295,6 @@ class ApplyTab(ResultActions):
         canvas.go_to(z=max(0, canvas.z + slices))
 
     def action_follow(self) -> None:
-        """Follow the newest slices, or stay."""
         self._is_following = not self._is_following
         if self._is_following and self._view is not None and self._view.newest_z is not None:
             self.query_one(SliceCanvas).go_to(z=self._view.newest_z)
@@ -307,7 +305,6 @@ class ApplyTab(ResultActions):
     # Marks and starts
 
     def action_mark(self) -> None:
-        """Mark the field, or say why it cannot be marked."""
         field = self.query_one(CellGrid).field
         if field is None or field not in self._cells:
             return
@@ -369,7 +366,6 @@ class ApplyTab(ResultActions):
         )
 
     def action_start(self) -> None:
-        """Ask how, and start."""
         plans = self._plans()
         field = self.query_one(CellGrid).field
         if plans and self._snapshot is not None:
@@ -408,13 +404,11 @@ class ApplyTab(ResultActions):
         return job
 
     def action_stop(self) -> None:
-        """Stop the job of the field under the cursor."""
         job = self._job()
         if job is not None:
             job_actions.stop_job(self.tomoseg, job)
 
     def action_resume(self) -> None:
-        """Go on with the job of the field under the cursor."""
         job = self._job()
         if job is not None:
             job_actions.resume_job(self.tomoseg, job)

@@ -199,16 +199,13 @@ class SliceCanvas(PixelWidget, can_focus=True):
     # Keys and mouse
 
     def action_move(self, up: int, right: int) -> None:
-        """Move the cursor by voxels."""
         y, x = self.cursor_yx
         self.go_to(y=y + up, x=x + right)
 
     def action_slice(self, step: int) -> None:
-        """Go to another slice."""
         self.go_to(z=self.z + step)
 
     def action_zoom(self, steps: int) -> None:
-        """Enlarge or shrink around the cursor."""
         if self.shape_zyx is not None:
             self.set_zoom(self.zoom * ZOOM_STEP**steps)
 
@@ -219,22 +216,18 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self._redraw(moved=True)
 
     def action_contrast(self) -> None:
-        """Take the next contrast."""
         self._contrast_index = (self._contrast_index + 1) % len(CONTRASTS)
         self._redraw(moved=True)
 
     def action_overlay(self) -> None:
-        """Paint labels, outline them, or leave them out."""
         self.overlay_mode = OVERLAY_MODES[(OVERLAY_MODES.index(self.overlay_mode) + 1) % len(OVERLAY_MODES)]
         self._redraw(moved=True)
 
     def action_recentre(self) -> None:
-        """Bring the cursor to the middle."""
         self._centre_yx, self._is_fitted = (self.cursor_yx[0] + 0.5, self.cursor_yx[1] + 0.5), False
         self._redraw(moved=True)
 
     def on_click(self, event: Click) -> None:
-        """Put the cursor on a voxel and tell which."""
         if self.shape_zyx is None or self._was_dragged:
             return
         column, row = int(event.x) + 0.5, int(event.y) + 0.5
@@ -244,7 +237,6 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self.post_message(self.Picked(self, self.z, y, x))
 
     def on_mouse_down(self, event: MouseDown) -> None:
-        """Take hold."""
         self._was_dragged = False
         if event.button == 1:
             self._drag_position = event.screen_offset
@@ -263,16 +255,13 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self.pan(offset.x, offset.y)
 
     def on_mouse_up(self, _event: MouseUp) -> None:
-        """Let go."""
         self._end_drag()
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Go up a slice; with ctrl, enlarge."""
         event.stop()
         self.action_zoom(1) if event.ctrl else self.action_slice(1)
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """Go down a slice; with ctrl, shrink."""
         event.stop()
         self.action_zoom(-1) if event.ctrl else self.action_slice(-1)
 
@@ -287,11 +276,9 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self._redraw()
 
     def on_focus(self) -> None:
-        """Show that keys work here."""
         self._redraw()
 
     def on_blur(self) -> None:
-        """Show that keys work elsewhere."""
         self._redraw()
 
     # The part that is seen
@@ -320,7 +307,6 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self._centre_yx = viewport.pan(right, down).centre_yx
 
     def on_resize(self) -> None:
-        """Draw in the new size."""
         if self._is_fitted:
             self._fit()
         self._redraw()
@@ -420,7 +406,6 @@ class SliceCanvas(PixelWidget, can_focus=True):
         raise event.error
 
     def on_unmount(self) -> None:
-        """Let the thread end."""
         self._render_thread.stop()
         super().on_unmount()
 

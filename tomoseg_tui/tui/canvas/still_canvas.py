@@ -28,7 +28,6 @@ class StillCanvas(PixelWidget):
         self._draw()
 
     def on_resize(self) -> None:
-        """Draw in the new size."""
         self._draw()
 
     def _draw(self) -> None:

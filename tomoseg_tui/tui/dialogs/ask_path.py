@@ -48,7 +48,6 @@ class AskPath(Dialog[Path]):
         self._question, self._hint, self._suffixes, self._folder = question, hint, suffixes, folder
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="dialog wide"):
             yield Static(self._question, classes="dialog-title")
             yield PathInput(self._suffixes, placeholder="path; tab completes", id="path")
@@ -58,7 +57,6 @@ class AskPath(Dialog[Path]):
             )
 
     def on_mount(self) -> None:
-        """Type at once."""
         self.query_one(PathInput).focus()
 
     @on(DirectoryTree.FileSelected)

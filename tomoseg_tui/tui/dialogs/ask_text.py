@@ -36,18 +36,15 @@ class AskText(Dialog[str]):
         self._question, self._hint, self._value, self._check = question, hint, value, check
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="dialog"):
             yield Static(self._question, classes="dialog-title")
             yield Input(self._value, id="answer", compact=True)
             yield Static(self._hint, id="ask-hint", classes="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
-        """Type at once."""
         self.query_one(Input).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Answer, or say what is wrong with the answer."""
         answer = event.value.strip()
         try:
             self._check(answer)

@@ -46,7 +46,6 @@ class CommandDialog(Dialog[ScreenResultType]):
         """Return the arguments of each command; a `TomosegError` is shown."""
 
     def action_copy(self) -> None:
-        """Copy what does the same without a screen."""
         try:
             lines = "\n".join(format_command([*argv]) for argv in self.commands())
         except TomosegError as fault:

@@ -25,7 +25,6 @@ class Confirm(Dialog[bool]):
         self._question, self._text, self._yes, self._no = question, text, yes, no
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="dialog"):
             yield Static(self._question, classes="dialog-title", markup=False)
             yield Static(self._text, classes="dialog-text", markup=False)
@@ -38,9 +37,7 @@ class Confirm(Dialog[bool]):
         self.query_one("#no").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Answer by mouse or enter."""
         self.dismiss(event.button.id == "yes")
 
     def action_answer(self, answer: bool) -> None:  # noqa: FBT001  # the action's own word
-        """Answer by key."""
         self.dismiss(answer)

@@ -40,7 +40,6 @@ class Form(Dialog[ScreenResultType]):
         self._title, self._submit_label, self._hint = title, submit_label, hint
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="dialog form") as box:
             box.border_subtitle = "F1 keys"
             yield Static(self._title, classes="dialog-title", markup=False)
@@ -70,7 +69,6 @@ class Form(Dialog[ScreenResultType]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#form-do")
     def action_answer(self) -> None:
-        """Answer, or say what is wrong."""
         try:
             answer = self.read()
         except TomosegError as fault:

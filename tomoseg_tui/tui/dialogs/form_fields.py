@@ -19,7 +19,6 @@ class AsciiCheckbox(Checkbox):
     """
 
     def watch_value(self) -> None:
-        """Put the x in, or take it out."""
         self.BUTTON_INNER = "[x]" if self.value else "[ ]"
         super().watch_value()
 

@@ -24,7 +24,6 @@ class Help(ModalScreen[None]):
         self._title, self._help_bindings, self._config, self._intro = title, bindings, config, intro
 
     def compose(self) -> ComposeResult:
-        """Make the table of keys."""
         with Vertical(classes="dialog wide"):
             yield Static(f"Keys of {self._title}", classes="dialog-title")
             if self._intro:
@@ -57,5 +56,4 @@ class Help(ModalScreen[None]):
         return keys_by_action
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll the table."""
         self.query_one("#help-keys", VerticalScroll).scroll_relative(y=lines, animate=False)

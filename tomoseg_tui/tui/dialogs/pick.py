@@ -49,7 +49,6 @@ class Pick(Dialog[str]):
         self._title, self._choices, self._chosen, self._new_kind = title, choices, chosen, new_kind
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="dialog"):
             yield Static(self._title, classes="dialog-title")
             yield Input(placeholder="type a part of the name", id="pick-words", compact=True)
@@ -64,7 +63,6 @@ class Pick(Dialog[str]):
         )
 
     def on_mount(self) -> None:
-        """Show all, the one chosen marked."""
         self._show_choices("")
         names = [name for name, _ in self._choices]
         if self._chosen in names:
@@ -87,21 +85,17 @@ class Pick(Dialog[str]):
             options.highlighted = 0
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Show what fits."""
         self._show_choices(event.value)
 
     def action_move(self, step: int) -> None:
-        """Move in the list."""
         options = self.query_one(OptionList)
         if options.option_count:
             options.highlighted = ((options.highlighted or 0) + step) % options.option_count
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Take what was clicked."""
         self._accept(event.option_id)
 
     def on_input_submitted(self) -> None:
-        """Take what is marked."""
         options = self.query_one(OptionList)
         index = options.highlighted
         self._accept(options.get_option_at_index(index).id if index is not None else None)

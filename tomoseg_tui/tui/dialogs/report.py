@@ -26,7 +26,6 @@ class ReportDialog(Dialog[None]):
         self._title, self._summary, self._lines = title, summary, tuple(lines)
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(classes="dialog wide"):
             yield Static(Text(self._title), classes="dialog-title")
             yield Static(Text(self._summary), classes="dialog-text")
@@ -35,5 +34,4 @@ class ReportDialog(Dialog[None]):
             yield Static("j k scroll   esc closes", classes="dialog-hint")
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll the lines."""
         self.query_one("#told-lines", VerticalScroll).scroll_relative(y=lines, animate=False)

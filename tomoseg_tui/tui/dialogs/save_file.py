@@ -60,7 +60,6 @@ class SaveFile(Form[SaveFileRequest]):
         return f"{name.replace('/', '_')}{self._kinds.suffixes[0]}"
 
     def on_mount(self) -> None:
-        """Let the file be typed at once."""
         self.query_one("#path", Input).focus()
 
     def on_select_changed(self, event: Select.Changed) -> None:

@@ -105,7 +105,6 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         self.candidates: list[ImportFile] = []
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(id="add-box") as box:
             box.border_title, box.border_subtitle = (
                 "Add tomograms",
@@ -125,7 +124,6 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Type at once."""
         self.query_one(PathInput).focus()
 
     # Files come
@@ -173,7 +171,6 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         self.app.push_screen(Eman2ImportDialog(event.project, self._used_names), on_answer)
 
     def action_import_eman2(self) -> None:
-        """Bring the EMAN2 project that the tree's cursor is in."""
         from tomoseg_tui.workflow.eman2.project import find_eman2_project  # noqa: PLC0415
 
         node = self.query_one(FileTree).cursor_node
@@ -275,32 +272,25 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         return self.chosen.request if self.chosen is not None else ImportRequest()
 
     def action_voxel_size(self) -> None:
-        """Ask for the voxel size."""
         if self.chosen is not None:
             self.ask_voxel_size([self.chosen.path])
 
     def action_link(self) -> None:
-        """Copy or link."""
         self._change(link=not self._request.link)
 
     def action_polarity(self) -> None:
-        """Dark or bright."""
         self._change(polarity="bright" if self._request.polarity == "dark" else "dark")
 
     def action_invert(self) -> None:
-        """Turn densities round, or leave them."""
         self._change(invert=not self._request.invert)
 
     def action_bin(self) -> None:
-        """Go to the next binning."""
         self._change(factor=_next_value(BINNINGS, self._request.factor))
 
     def action_sign(self) -> None:
-        """Go to the next way of reading bytes."""
         self._change(byte_sign=_next_value(BYTE_SIGNS, self._request.byte_sign))
 
     def action_name(self) -> None:
-        """Ask for the name in the project."""
         candidate = self.chosen
         if candidate is None:
             return
@@ -314,7 +304,6 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         self.app.push_screen(AskText(f"Name of {path.name}", hint, value=candidate.name, check=_check_name), on_answer)
 
     def action_drop(self) -> None:
-        """Take the file out of the list."""
         if self.chosen is not None:
             self.candidates.remove(self.chosen)
             self._show_rows()
@@ -351,7 +340,6 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
             self.dismiss(None)
 
     def action_copy(self) -> None:
-        """Copy the commands that import what is listed."""
         lines = [format_command(import_argv(*batch, self._root)) for batch in group_into_batches(self.candidates)]
         self.app.copy_to_clipboard("\n".join(lines))
         self.notify("\n".join(lines) or "Nothing is listed.", title="Copied")

@@ -32,7 +32,6 @@ class BoxSetRow(Horizontal):
         self.set_name, self._meaning, self._count = name, meaning, count
 
     def compose(self) -> ComposeResult:
-        """Make the line."""
         yield Static(self.set_name, classes="set-name", markup=False)
         yield Input(
             self._meaning.text, placeholder=IGNORE, suggester=SuggestFromList([IGNORE, "*:negative"]), compact=True
@@ -62,7 +61,6 @@ class BoxSetRows(VerticalScroll):
         self._counts = counts
 
     def compose(self) -> ComposeResult:
-        """Make the lines."""
         meanings = guess_meanings(self._counts)
         for name, count in self._counts.items():
             yield BoxSetRow(name, meanings[name], count)

@@ -92,7 +92,6 @@ class ImportTab(ExportActions, PictureActions):
         self._fault = ""
 
     def compose(self) -> ComposeResult:
-        """Make the list and the view."""
         with Container(id="import-body"):
             with Vertical(id="import-list", classes="panel") as panel:
                 panel.border_title = "tomograms"
@@ -208,7 +207,6 @@ class ImportTab(ExportActions, PictureActions):
     # Filter line and marks
 
     def action_search(self) -> None:
-        """Filter the list by words."""
         self.query_one(FilterLine).open(self.query_one("#import-table"))
 
     @on(FilterLine.Filtered)
@@ -218,7 +216,6 @@ class ImportTab(ExportActions, PictureActions):
         self._show_rows()
 
     def action_mark(self) -> None:
-        """Mark the tomogram, or unmark it, and go on to the next."""
         if self.chosen is not None:
             self._marked ^= {self.chosen.name}
             self._show_rows()
@@ -227,7 +224,6 @@ class ImportTab(ExportActions, PictureActions):
     # Actions
 
     def action_add(self) -> None:
-        """Ask for files and import them."""
         if self._snapshot is not None:
             used_names = {tomogram.name for tomogram in self._snapshot.tomograms}
             root = self.tomoseg.project.layout.root
@@ -286,7 +282,6 @@ class ImportTab(ExportActions, PictureActions):
         line.update(f" importing: {event.fraction or 0:.0%}")
 
     def action_filter(self) -> None:
-        """Ask for filters and start the job."""
         if self._snapshot is None or self.chosen is None:
             return
         marked = [tomogram for tomogram in self._snapshot.tomograms if tomogram.name in self._marked]
@@ -309,7 +304,6 @@ class ImportTab(ExportActions, PictureActions):
         self.tomoseg.start_job(preprocess_argv(request), prepare)
 
     async def action_tiles(self) -> None:
-        """Open the Tiles tab on this tomogram."""
         chosen = self.chosen
         if chosen is None:
             return
@@ -319,7 +313,6 @@ class ImportTab(ExportActions, PictureActions):
             tab.show_tomogram(chosen.name)
 
     def action_rename(self) -> None:
-        """Ask for another name."""
         chosen = self.chosen
         if chosen is None:
             return
@@ -336,7 +329,6 @@ class ImportTab(ExportActions, PictureActions):
         self.app.push_screen(AskText(f"New name of {old}", hint, value=old, check=_check_name), rename)
 
     def action_remove(self) -> None:
-        """Ask, then move the tomogram to the trash."""
         chosen = self.chosen
         if chosen is None:
             return

@@ -95,7 +95,6 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         self._preview_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Make the box."""
         with Vertical(id="filters-box") as box:
             box.border_subtitle = "F1 keys"
             with Horizontal(id="filters-fields"):
@@ -113,7 +112,6 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Show the usual settings."""
         self.query_one("#filters-lowpass", Input).focus()
         self._refresh()
 
@@ -216,7 +214,6 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
     # The end
 
     def action_only_bin(self) -> None:
-        """Switch the filters off or on."""
         self._filtered = not self._filtered
         for name in ("lowpass", "highpass", "clamp", "tag"):
             self.query_one(f"#filters-{name}", Input).disabled = not self._filtered
@@ -238,11 +235,9 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         self.dismiss(request)
 
     def action_measure(self) -> None:
-        """Measure how long it takes."""
         self.query_one(CostLine).measure()
 
     def action_copy(self) -> None:
-        """Copy the command."""
         try:
             line = format_command(preprocess_argv(self.request()))
         except TomosegError as fault:

@@ -73,7 +73,6 @@ class JobsTab(Tab):
         self._row_cache: dict[str, tuple[JobListing, tuple[int, date], tuple[str, ...]]] = {}
 
     def compose(self) -> ComposeResult:
-        """Make the list and what stands below it."""
         yield Empty(*NO_JOBS)
         with Vertical(id="jobs-list", classes="panel"):
             yield JobTable("id", "kind", "name", "state", "done", "left", "memory", "begun", id="jobs-table")
@@ -86,11 +85,9 @@ class JobsTab(Tab):
                     yield Curves()
 
     def on_mount(self) -> None:
-        """Begin with the list."""
         self.query_one("#jobs-list").border_title = "jobs"
 
     def on_unmount(self) -> None:
-        """Let the reading thread end."""
         self._metrics_tailer.stop()
 
     # Facts
@@ -105,7 +102,6 @@ class JobsTab(Tab):
         self._show_job()
 
     def on_resize(self) -> None:
-        """Give the names the room there is."""
         self._list_jobs()
 
     def _list_jobs(self) -> None:
@@ -198,20 +194,17 @@ class JobsTab(Tab):
             self.query_one(LogView).focus()
 
     def action_close(self) -> None:
-        """Go back to the list."""
         self.remove_class("-open")
         self.query_one(JobTable).focus()
 
     # Actions
 
     def action_stop(self) -> None:
-        """Stop the job."""
         job = self._selected_job()
         if job is not None:
             job_actions.stop_job(self.tomoseg, job)
 
     def action_resume(self) -> None:
-        """Go on with the job."""
         job = self._selected_job()
         if job is not None:
             job_actions.resume_job(self.tomoseg, job)
@@ -230,7 +223,6 @@ class JobsTab(Tab):
         self.app.push_screen(Pick(title, RESUME_LOCATIONS, chosen=HERE if job["slurm"] else IN_SLURM), resume_there)
 
     def action_kill(self) -> None:
-        """Kill the job, if that is meant."""
         job = self._selected_job()
         if job is None:
             return
@@ -253,7 +245,6 @@ class JobsTab(Tab):
         return self.job
 
     def action_filter(self) -> None:
-        """Type what the jobs shown must have in common."""
         self.action_close()
         self.query_one(FilterLine).open(self.query_one(JobTable))
 

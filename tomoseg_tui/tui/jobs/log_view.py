@@ -40,7 +40,6 @@ class LogView(Log):
             self.clear()
 
     def on_unmount(self) -> None:
-        """Let the reading thread end."""
         self._file_tailer.stop()
 
     @on(LinesAppended)

@@ -83,7 +83,6 @@ class MergeTab(WriteLabelsActions, ResultActions):
         self._shows_volumes = False
 
     def compose(self) -> ComposeResult:
-        """Make the panels, and what stands there while there is nothing."""
         with ContentSwitcher(initial="merge-no-maps"):
             yield Container(Empty(*NO_MAPS), id="merge-no-maps")
             with Horizontal(id="merge-work"):
@@ -292,36 +291,30 @@ class MergeTab(WriteLabelsActions, ResultActions):
             self.write_labels()
 
     def action_toggle_map(self) -> None:
-        """Take the map in or out."""
         index = self._selected_index()
         if index is not None:
             self._change(toggle_entry(self.entries, index))
 
     def action_threshold(self, by: float) -> None:
-        """Move the threshold."""
         index = self._selected_index()
         if index is not None:
             self._change(shift_threshold(self.entries, index, by))
 
     def action_card(self) -> None:
-        """Go back to the card's threshold."""
         index = self._selected_index()
         if index is not None:
             self._change(reset_threshold(self.entries, index))
 
     def action_move(self, by: int) -> None:
-        """Change the order."""
         index = self._selected_index()
         if index is not None:
             entries, _ = move_entry(self.entries, index, by)
             self._change(entries)
 
     def action_step(self, slices: int) -> None:
-        """Go through the slices."""
         self._view.step(slices)
 
     def action_tomogram(self) -> None:
-        """Ask for the tomogram."""
         tomograms = self._snapshot.tomograms if self._snapshot is not None else ()
         choices = [(tomogram.name, count_summary(tomogram)) for tomogram in tomograms if tomogram.maps]
         if choices:
@@ -334,7 +327,6 @@ class MergeTab(WriteLabelsActions, ResultActions):
             self.focus_default()
 
     def action_volumes(self) -> None:
-        """Go to the label volumes, or back to the maps."""
         tomogram = self.tomogram
         if tomogram is not None and not tomogram.labels and not self._shows_volumes:
             self.notify(f"{tomogram.name} has no label volume yet; enter writes one.", severity="warning")
@@ -342,7 +334,6 @@ class MergeTab(WriteLabelsActions, ResultActions):
         self.query_one("#merge-maps" if self._shows_volumes else "#merge-volumes", Table).focus()
 
     def action_leave(self) -> None:
-        """Go back to the maps."""
         self.focus_default()
 
     def volume_names(self) -> list[str]:

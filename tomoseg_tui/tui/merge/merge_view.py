@@ -44,7 +44,6 @@ class MergeView(CanvasPanel):
         self.palette: Palette = ()
 
     def compose(self) -> ComposeResult:
-        """Make the canvas."""
         yield SliceCanvas(id="merge-canvas")
 
     @property

@@ -58,7 +58,6 @@ class WriteLabelsActions(Tab):
         return self.query_one("#merge-name", Input).value.strip() or DEFAULT_NAME
 
     def action_name(self) -> None:
-        """Name the label volume."""
         self.query_one("#merge-name", Input).focus()
 
     @on(Input.Submitted, "#merge-name")
@@ -91,7 +90,6 @@ class WriteLabelsActions(Tab):
         return snapshot is not None and snapshot.running_count > 0
 
     def action_measure(self) -> None:
-        """Measure how long it takes to write the label volume."""
         self.query_one(CostLine).measure()
 
     # The job

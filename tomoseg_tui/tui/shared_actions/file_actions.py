@@ -86,8 +86,6 @@ class ExportActions(Tab):
         """Return the names of the volumes that are looked at, the likeliest first."""
 
     def action_export(self) -> None:
-        """Ask for a file and write a volume into it."""
-
         def write(project: Project, request: SaveFileRequest) -> None:
             from tomoseg_tui.workflow.export import export_volume  # noqa: PLC0415
 

@@ -77,7 +77,6 @@ class EvaluateDialog(Form[EvaluationRequest]):
         yield self.row("Slices", Input(placeholder="all that is filled, or A:B without B", compact=True, id="z"))
 
     def on_mount(self) -> None:
-        """Let the truth be typed at once."""
         self.query_one("#truth", Input).focus()
 
     def read(self) -> EvaluationRequest:
@@ -99,7 +98,6 @@ class ResultActions(ExportActions, PictureActions):
     """A tab of maps and label volumes: `RESULT_BINDINGS`."""
 
     def action_evaluate(self) -> None:
-        """Ask for the truth and score a volume against it."""
         names = self.volume_names()
         if names:
             self.app.push_screen(EvaluateDialog(names), self._score)

@@ -51,7 +51,6 @@ class ImportBoxesDialog(Form[BoxImportRequest]):
         yield BoxSetRows({name: format_counts(box=count) for name, count in self._boxes.items()})
 
     def on_mount(self) -> None:
-        """Let the first meaning be typed at once."""
         self.query(".set-row Input").first(Input).focus()
 
     def read(self) -> BoxImportRequest:

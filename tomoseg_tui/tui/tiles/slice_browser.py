@@ -63,7 +63,6 @@ class SliceBrowser(PictureActions):
         self._filter_text = ""
 
     def compose(self) -> ComposeResult:
-        """Make the slice, the tile and the list."""
         with Horizontal(id="tiles-body"):
             with CanvasPanel(id="tiles-view", classes="panel"):
                 yield SliceCanvas(id="tiles-slice")
@@ -81,7 +80,6 @@ class SliceBrowser(PictureActions):
         )
 
     def on_resize(self, event: Resize) -> None:
-        """Lay the tile out by the rows there are."""
         self.set_class(event.size.height < LOW_ROWS, "-low")
         self.set_class(event.size.height >= TALL_ROWS, "-tall")
 
@@ -172,7 +170,6 @@ class SliceBrowser(PictureActions):
         self._show_list()
 
     def action_search(self) -> None:
-        """Filter the list by words."""
         self.query_one(FilterLine).open(self.query_one("#tiles-table"))
 
     @on(DataTable.RowHighlighted, "#tiles-table")
@@ -188,7 +185,6 @@ class SliceBrowser(PictureActions):
         self._show_tile_at_cursor()
 
     def action_step(self, step: int) -> None:
-        """Go to the next tile of the list, or the one before."""
         if not self._listed_tiles:
             self.notify("No tile is listed here.", severity="warning", timeout=3)
             return
@@ -269,7 +265,6 @@ class SliceBrowser(PictureActions):
         view.border_subtitle = f"{feature_text}  {self.tile_size} px"
 
     def action_go_to(self) -> None:
-        """Ask for a voxel and go there."""
         tomogram = self._tomogram
         if tomogram is None:
             return
@@ -288,7 +283,6 @@ class SliceBrowser(PictureActions):
         self.app.push_screen(AskText("Go to", hint, check=check), go_to_voxel)
 
     def action_pick_tomogram(self) -> None:
-        """Pick another tomogram by its name."""
         if self._snapshot is None or not self._snapshot.tomograms:
             return
         choices = [(t.name, f"{len(t.tiles)} tiles") for t in self._snapshot.tomograms]

@@ -57,7 +57,6 @@ class TilePreview(CanvasPanel):
         self._read_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Make the places of the pictures."""
         with Container(id="tile-pictures"):
             yield StillCanvas(id="tile-here")
             with Container(id="tile-beside"):

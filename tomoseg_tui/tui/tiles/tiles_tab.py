@@ -81,7 +81,6 @@ class TilesTab(SliceBrowser):
     # Features
 
     def action_feature(self, step: int) -> None:
-        """Choose the next feature, or the one before."""
         features = self._snapshot.features if self._snapshot is not None else ()
         if not features:
             self.action_pick_feature()
@@ -94,7 +93,6 @@ class TilesTab(SliceBrowser):
         self._show_tile_at_cursor()
 
     def action_pick_feature(self) -> None:
-        """Pick a feature by its name, or add one."""
         self._ask_feature(None)
 
     def _ask_feature(self, on_selected: Callable[[], None] | None) -> None:
@@ -131,7 +129,6 @@ class TilesTab(SliceBrowser):
         )
 
     def action_rename(self) -> None:
-        """Give the feature another name."""
         old, project = self.feature, self.tomoseg.project
         if old is None or old == ANY_FEATURE:
             return
@@ -151,7 +148,6 @@ class TilesTab(SliceBrowser):
     # Tiles
 
     def action_size(self) -> None:
-        """Choose the next size of new tiles."""
         self.tile_size = TILE_SIZES[(TILE_SIZES.index(self.tile_size) + 1) % len(TILE_SIZES)]
         self._show_tile_at_cursor()
 
@@ -169,7 +165,6 @@ class TilesTab(SliceBrowser):
         return argv + (["--size", str(location.size)] if location.size != DEFAULT_TILE_SIZE else [])
 
     def action_place(self, negative: bool) -> None:  # noqa: FBT001  # the action's own word
-        """Place a tile at the cursor."""
         location, feature, project = self._place_at_cursor(), self.feature, self.tomoseg.project
         if location is None:
             return
@@ -187,7 +182,6 @@ class TilesTab(SliceBrowser):
         self.tomoseg.run_in_thread("", self._place_argv(location, feature, negative=negative), run)
 
     def action_remove(self) -> None:
-        """Ask, then move the tile at the cursor to the trash."""
         tile, project = self.tile_at_cursor, self.tomoseg.project
         if tile is None:
             self.notify("The cursor is on no tile's centre; n goes to one.", severity="warning", timeout=4)
@@ -211,7 +205,6 @@ class TilesTab(SliceBrowser):
         return remove
 
     def action_import(self) -> None:
-        """Ask for a CSV file, or an info file of EMAN2, and import its tiles."""
         project = self.tomoseg.project
 
         def on_path(path: Path | None) -> None:

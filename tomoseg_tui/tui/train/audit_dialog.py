@@ -70,7 +70,6 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
         """The audit that `a` starts; its network is the usual one, whatever the run's is."""
 
     def compose(self) -> ComposeResult:
-        """Make the list, the reason and the picture."""
         with Vertical(id="audit", classes="panel"):
             yield Static("Reading ...", id="audit-words", markup=False)
             yield Table("#", "tile", "feature", "suspicion", id="audit-table")
@@ -79,7 +78,6 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
                 yield StillCanvas()
 
     def on_mount(self) -> None:
-        """Look what there is."""
         panel = self.query_one("#audit")
         panel.border_title = escape(f"tiles of {self._card.name} whose label looks wrong")
         panel.border_subtitle = "a audits   esc closes"
@@ -148,12 +146,10 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
 
     @on(DataTable.RowSelected, "#audit-table")
     def action_go(self) -> None:
-        """Answer with the tile under the cursor."""
         if self.chosen is not None:
             self.dismiss(TileToAnnotate(self.chosen.audited_tile.tile, self.chosen.audited_tile.feature))
 
     def action_start(self) -> None:
-        """Answer that the tiles are to be audited."""
         self.dismiss(self.request)
 
 

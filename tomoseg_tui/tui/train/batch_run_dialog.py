@@ -78,7 +78,6 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
         yield AsciiCheckbox("one network for all features", compact=True, id="run-together")
 
     def on_mount(self) -> None:
-        """Let the features have the focus."""
         self.query_one(FeatureList).focus()
 
     def commands(self) -> list[list[str]]:

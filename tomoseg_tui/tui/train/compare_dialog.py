@@ -41,7 +41,6 @@ class CompareRunsDialog(Dialog[None]):
         self._snapshot, self._runs = snapshot, runs
 
     def compose(self) -> ComposeResult:
-        """Make both columns."""
         with Horizontal(id="compare"):
             for run, text in zip(self._runs, _cards(self._runs), strict=True):
                 panel = Vertical(Static(text, classes="card-words"), Curves(), classes="panel")
@@ -50,7 +49,6 @@ class CompareRunsDialog(Dialog[None]):
                 yield panel
 
     def on_mount(self) -> None:
-        """Read the figures."""
         self._read_metrics(self._snapshot.project.layout)
 
     @work(thread=True, exclusive=True, group="figures")

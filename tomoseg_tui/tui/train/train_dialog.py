@@ -102,7 +102,6 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
     # What it looks like
 
     def compose(self) -> ComposeResult:
-        """Make the fields."""
         with Vertical(id="train-form", classes="dialog") as box:
             box.border_subtitle = "F1 keys"
             yield Static(self._title(), classes="dialog-title")
@@ -143,7 +142,6 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
         return Label(title), Input(text, placeholder=placeholder, compact=True, id=name)
 
     def on_mount(self) -> None:
-        """Let the features have the focus, and look at the tiles."""
         self.query_one(FeatureList).focus()
         self._read_trainsets()
         self._schedule_estimate()
@@ -227,7 +225,6 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
         self.query_one("#batch", Input).placeholder = f"{settings.batch}"
 
     def action_measure(self) -> None:
-        """Measure how long it takes."""
         try:
             request = msgspec.to_builtins(self.request())
         except TomosegError:
@@ -300,7 +297,6 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
             ) from None
 
     def action_start(self) -> None:
-        """Answer, unless something is in the way."""
         try:
             request = self.request()
         except TomosegError as fault:

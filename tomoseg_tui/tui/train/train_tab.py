@@ -131,7 +131,6 @@ class TrainTab(Tab):
         """Run and the state of its network whose triples are shown or being read."""
 
     def compose(self) -> ComposeResult:
-        """Make the panels."""
         with Horizontal(id="train-top"):
             with Container(id="train-runs", classes="panel"):
                 yield RunTable("run", "F", "dice", "when", id="train-table")
@@ -141,12 +140,10 @@ class TrainTab(Tab):
         yield TripleRow(id="train-triples")
 
     def on_mount(self) -> None:
-        """Begin empty."""
         panel = self.query_one("#train-runs")
         panel.border_title, panel.border_subtitle = "runs", "T sets  b build  E export"
 
     def on_unmount(self) -> None:
-        """Let the reading thread end."""
         self._file_tailer.stop()
 
     # Facts
@@ -282,11 +279,9 @@ class TrainTab(Tab):
         self.query_one(TripleRow).show(event.views, self._snapshot.features, thresholds, event.message)
 
     def action_step(self, by: int) -> None:
-        """Show the next triple or the one before."""
         self.query_one(TripleRow).step(by)
 
     def action_reverse_order(self) -> None:
-        """Turn between worst and best first."""
         self.query_one(TripleRow).reverse_order()
 
     def action_enlarge(self) -> None:
@@ -301,14 +296,11 @@ class TrainTab(Tab):
         triples.focus()
 
     def action_leave_large(self) -> None:
-        """Go back from the large picture to the row."""
         self.query_one(TripleRow).enlarge(None)
         self.remove_class("-large")
         self.query_one(RunTable).focus()
 
     def action_export(self) -> None:
-        """Ask for a file and write the triples of a run into it."""
-
         def write(project: Project, request: SaveFileRequest) -> None:
             write_triples_file(project, request.name, request.path, force=request.force)
 
@@ -318,11 +310,9 @@ class TrainTab(Tab):
     # Trainings, training sets, audits
 
     def action_train(self) -> None:
-        """Ask what to train."""
         self._open_dialog(TrainRequest(name=""))
 
     def action_continue(self) -> None:
-        """Ask how to go on from the run under the cursor."""
         run = self.run
         if run is None or run.card is None:
             self.notify("Choose a run with a finished epoch to go on from.", severity="warning")
@@ -342,23 +332,19 @@ class TrainTab(Tab):
         return None
 
     def action_run(self) -> None:
-        """Ask what to train, apply and merge, and start the jobs."""
         snapshot = self._snapshot_with_features()
         if snapshot is not None:
             ask_for_batch_run(self.tomoseg, snapshot)
 
     def action_build_set(self) -> None:
-        """Ask what a training set is to hold, and build it."""
         snapshot = self._snapshot_with_features()
         if snapshot is not None:
             ask_for_trainset(self.tomoseg, snapshot)
 
     def action_sets(self) -> None:
-        """List the training sets."""
         list_trainsets(self.tomoseg)
 
     def action_audit(self) -> None:
-        """Show which tiles of the run under the cursor look wrongly labelled."""
         run = self.run
         if run is None or run.card is None or self._snapshot is None:
             self.notify("Choose a run with a finished epoch: its tiles are audited.", severity="warning")
@@ -366,11 +352,9 @@ class TrainTab(Tab):
         show_audit(self.tomoseg, self._snapshot, run.card)
 
     def action_stop(self) -> None:
-        """Stop the training under the cursor."""
         self._run_on_job(job_actions.stop_job)
 
     def action_resume(self) -> None:
-        """Go on with the training under the cursor."""
         self._run_on_job(job_actions.resume_job)
 
     def _run_on_job(self, action: Callable[[Any, job_actions.JobListing], None]) -> None:

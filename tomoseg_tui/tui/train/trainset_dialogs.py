@@ -68,7 +68,6 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
         yield self.row("Version", Input(placeholder="tag; as placed", compact=True, id="set-version"))
 
     def on_mount(self) -> None:
-        """Let the features have the focus."""
         self.query_one(FeatureList).focus()
 
     def read(self) -> BuildTrainsetRequest:

@@ -33,7 +33,6 @@ class TripleCell(Container):
         self.canvas = StillCanvas()
 
     def compose(self) -> ComposeResult:
-        """Make the picture."""
         yield self.canvas
 
     def show(self, title: str, subtitle: str, picture: Picture) -> None:
@@ -58,16 +57,13 @@ class TripleRow(Horizontal, can_focus=True):
         """`annotation`, `network`, or None for the row."""
 
     def compose(self) -> ComposeResult:
-        """Make the cells and the words for when there is nothing."""
         yield Static("", classes="hint triples-none panel", markup=False)
         yield from self._cells
 
     def on_mount(self) -> None:
-        """Begin with the words."""
         self._draw()
 
     def on_resize(self) -> None:
-        """Show as many as there is room for."""
         self._draw()
 
     @property

@@ -42,7 +42,6 @@ class CostLine(Vertical):
         self._cost: JobCost | None = None
 
     def compose(self) -> ComposeResult:
-        """Make the line."""
         yield Static(markup=False)
         yield BenchmarkRunner(self._project)
 

@@ -44,7 +44,6 @@ class FeatureList(OptionList):
         return tuple(feature for feature in self._descriptions if feature in self._chosen)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Choose a feature, or take it out."""
         event.stop()
         feature = event.option_id or ""
         self._chosen ^= {feature}

@@ -52,7 +52,6 @@ class FileTree(DirectoryTree):
         ]
 
     def action_into(self) -> None:
-        """Open the folder under the cursor."""
         node = self.cursor_node
         if node is not None and node.allow_expand:
             node.expand()

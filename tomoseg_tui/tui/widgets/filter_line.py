@@ -41,12 +41,10 @@ class FilterLine(Input):
         self.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell what is asked for."""
         event.stop()
         self.post_message(self.Filtered(self, event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
         event.stop()
         self.action_accept()
 
@@ -57,7 +55,6 @@ class FilterLine(Input):
             self._return_widget.focus()
 
     def action_clear(self) -> None:
-        """Show all again."""
         self.value = ""
         self.action_accept()
 

@@ -47,7 +47,6 @@ class Table(DataTable[Any]):
         return False if action in self._passthrough else super().check_action(action, parameters)
 
     def on_mount(self) -> None:
-        """Make the columns."""
         for title in self._titles:
             self.add_column(title, key=title)
 

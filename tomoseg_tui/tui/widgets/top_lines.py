@@ -59,7 +59,6 @@ class TabLabel(Static):
         self.tab_name = name
 
     def on_click(self, event: Click) -> None:
-        """Open the tab."""
         event.stop()
         self.post_message(TabBar.Chosen(self.tab_name))
 
@@ -78,7 +77,6 @@ class TabBar(Horizontal):
         self._titles = titles
 
     def compose(self) -> ComposeResult:
-        """Make the labels."""
         for number, (name, title) in enumerate(self._titles.items(), start=1):
             yield TabLabel(number, name, title)
 
