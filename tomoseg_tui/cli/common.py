@@ -93,7 +93,6 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]
 
     Parameters
     ----------
-    rows : sequence of mappings
     columns : mapping
         Key of a row to the column's title.
     empty : str

@@ -188,7 +188,6 @@ def resume_with_dependents(
 
     Parameters
     ----------
-    layout, job : ProjectLayout, Job
     at_once, slurm : bool, SlurmSettings or None
         As `launch.resume` takes them, for the job alone: those that come after it go on where they were to be.
     here : bool

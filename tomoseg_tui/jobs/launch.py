@@ -139,7 +139,6 @@ def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = Non
 
     Parameters
     ----------
-    job : Job
     at_once : bool
         Whether it begins without waiting in line for its device.
     slurm : SlurmSettings or None

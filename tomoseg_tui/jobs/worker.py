@@ -134,7 +134,6 @@ def _run_as_owner(
 
     Parameters
     ----------
-    job, reporter : Job, JobReporter
     record : JobRecord
         As the recipe is to be carried out here.
     since_ns : int

@@ -27,8 +27,6 @@ def write_layer(path: Path, layer: Layer, position: LogPosition | None) -> None:
 
     Parameters
     ----------
-    path : Path
-    layer : Layer
     position : Mark or None
         How far in the tile's journal the layer has come; None where there is no journal.
     """

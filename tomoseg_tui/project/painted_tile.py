@@ -119,7 +119,6 @@ def write_log_entries(layout: ProjectLayout, stored: StoredTile, entries: Sequen
 
     Parameters
     ----------
-    layout : ProjectLayout
     stored : KeptTile
         The tile before.
     entries : sequence of Line

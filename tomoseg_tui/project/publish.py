@@ -54,8 +54,6 @@ def copy_to_output(source: Path, target: Path, sidecar: msgspec.Struct, *, begun
 
     Parameters
     ----------
-    source, target : Path
-    sidecar : Struct
     begun_mark : Path
         A file in the job's folder, made with the first try: what is at `target` after that is the job's own.
     force : bool

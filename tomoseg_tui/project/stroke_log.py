@@ -209,7 +209,6 @@ def append_entries(path: Path, end: int, entries: Sequence[LogEntry]) -> int:
         Of a journal that was begun.
     end : int
         Bytes up to which it is whole; what stands behind is cut off.
-    entries : sequence of Line
 
     Raises
     ------

@@ -27,7 +27,7 @@ def run_locations(settings: ProjectSettings, *, has_slurm: bool) -> tuple[RunLoc
 
     Parameters
     ----------
-    settings : Settings
+    settings : ProjectSettings
         The project's.
     has_slurm : bool
         Whether this machine can hand a job to Slurm; else it is offered only where the project speaks of it.

@@ -117,7 +117,6 @@ def export_triples(
 
     Parameters
     ----------
-    project : Project
     run : str
         Network that the triples are of.
     views : sequence of TripleView

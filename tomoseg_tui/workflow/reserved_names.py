@@ -21,7 +21,6 @@ def reserve_folder(folder: Path, description: str) -> Path:
 
     Parameters
     ----------
-    folder : Path
     description : str
         What it is the folder of, with its article, as ``a run``.
 

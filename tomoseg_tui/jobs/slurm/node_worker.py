@@ -64,7 +64,6 @@ def run_slurm_task(
 
     Parameters
     ----------
-    job : Job
     task : SlurmTask
         What Slurm has started this process for.
     reporter : Hand

@@ -92,13 +92,13 @@ def cell_for(
 
     Parameters
     ----------
-    snapshot : Facts
+    snapshot : ProjectSnapshot
         The project.
     jobs : sequence of ApplyJob
         Apply jobs, newest first.
-    compatibility : Fit
+    compatibility : Compatibility
         Of this network and tomogram.
-    card, tomogram : NetworkCard, TomogramFacts
+    card, tomogram : NetworkCard, TomogramSnapshot
         The two.
     """
     maps = [sidecar for sidecar in tomogram.maps if sidecar.run == card.name]

@@ -107,12 +107,12 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
 
     Parameters
     ----------
-    facts : Facts
+    snapshot : ProjectSnapshot
         The project.
     plans : sequence of ApplyPlan
         What is to be applied to what.
-    look : ApplyLook
-        What the disk has told: earlier jobs, and what was measured.
+    disk_state : ApplyDiskState
+        What was read from the disk: earlier jobs and timings.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

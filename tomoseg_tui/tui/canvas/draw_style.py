@@ -51,7 +51,7 @@ def choose_draw_style(
         A renderer, or ``auto``.
     environment : mapping of str to str
         Environment variables.
-    capabilities : Heard
+    capabilities : TerminalCapabilities
         What the terminal said.
     colours : str
         ``truecolor``, ``256``, ``16`` or ``none``.

@@ -100,7 +100,7 @@ def draw_frame(view: CanvasView, greys: Greys, labels: NDArray[np.uint8] | None)
 
     Parameters
     ----------
-    view : View
+    view : CanvasView
         What is wanted.
     greys : callable
         Gives the greys of the points of a viewport.

@@ -22,8 +22,8 @@ class Form(Dialog[ScreenResultType]):
     ----------
     title : str
         What is asked.
-    do : str
-        The word on the button that answers.
+    submit_label : str
+        The text of the button that answers.
     hint : str
         What belongs into the rows.
     """

@@ -28,11 +28,11 @@ class Pick(Dialog[str]):
     ----------
     title : str
         What is picked.
-    choices : sequence of (name, words)
+    choices : sequence of (name, text)
         In their order.
     chosen : str or None
         The name that is marked at first.
-    new : str or None
+    new_kind : str or None
         What a new one is called, such as "feature"; None where only known names are taken.
     """
 

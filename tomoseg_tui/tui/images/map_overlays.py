@@ -88,10 +88,10 @@ class MergedSlices:
         The maps, in the order of their labels.
     shape_yx : tuple of int
         Of a slice.
-    cache : SliceCache
+    cache : MapSliceCache
         Shared by those that read the same files.
-    tell : callable, optional
-        Told of each slice what the competition came to, from the thread that reads.
+    on_merged : callable, optional
+        Called after each slice with this object, z and the result, in the thread that reads.
     """
 
     def __init__(

@@ -74,11 +74,9 @@ def read_tile_images(
 
     Parameters
     ----------
-    layout : ProjectLayout
-    tile : Tile
     features : sequence of str
         Features whose opinion is asked for; the first of which a network has one counts.
-    sources : Advisers
+    sources : PredictionSources
         Networks and maps.
 
     Raises
@@ -177,7 +175,6 @@ def annotated_picture(images: TileImages, features: Sequence[str], selected: Seq
 
     Parameters
     ----------
-    images : TilePictures
     features : sequence of str
         All features of the project; their order gives the colours.
     selected : sequence of str

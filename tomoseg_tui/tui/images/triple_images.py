@@ -51,7 +51,6 @@ def comparison_picture(
 
     Parameters
     ----------
-    view : TripleView
     features : sequence of str
         Those of the project, by whose order letters and colours are given.
     thresholds : mapping of str to float

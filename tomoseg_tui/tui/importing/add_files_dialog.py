@@ -59,8 +59,8 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         Where the tree begins.
     root : Path
         The project's folder, from which commands name paths.
-    taken : collection of str
-        Names of the tomograms that there are.
+    used_names : collection of str
+        Names of the project's tomograms.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -62,10 +62,10 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
     ----------
     project : Project
         Where the tomograms are.
-    tomograms : sequence of TomogramFacts
+    tomograms : sequence of TomogramSnapshot
         What is filtered; the first is looked at.
-    others : bool
-        Whether jobs are at work.
+    has_running_jobs : bool
+        Whether other jobs run on this machine.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -30,8 +30,8 @@ class TailReader:
     ----------
     path : Path
         May be missing yet.
-    first_bytes : int
-        How much of the end of a long file the first look takes.
+    max_initial_bytes : int
+        How much of the end of a long file is read first.
     """
 
     def __init__(self, path: Path, *, max_initial_bytes: int = MAX_INITIAL_BYTES) -> None:

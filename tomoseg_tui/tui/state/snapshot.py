@@ -87,9 +87,8 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
 
     Parameters
     ----------
-    project : Project
-    job_cache : JobsSeen, optional
-        Of whoever looks again and again: jobs that are over are not read anew.
+    job_cache : JobListCache, optional
+        Kept by a caller that reads again and again: finished jobs are not read again.
 
     Notes
     -----

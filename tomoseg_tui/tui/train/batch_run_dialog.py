@@ -47,7 +47,7 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
 
     Parameters
     ----------
-    facts : Facts
+    snapshot : ProjectSnapshot
         The project.
     """
 

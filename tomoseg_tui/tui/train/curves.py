@@ -118,7 +118,7 @@ def column_spans(
 
     Parameters
     ----------
-    line : Line
+    line : PlotLine
         At least one point.
     plot : Plot
         Gives the axes.

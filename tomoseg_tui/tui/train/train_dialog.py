@@ -77,7 +77,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
 
     Parameters
     ----------
-    facts : Facts
+    snapshot : ProjectSnapshot
         The project.
     request : TrainRequest
         What the form begins with.

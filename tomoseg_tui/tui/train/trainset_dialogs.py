@@ -49,7 +49,7 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
 
     Parameters
     ----------
-    facts : Facts
+    snapshot : ProjectSnapshot
         The project.
     """
 

@@ -18,8 +18,8 @@ class FeatureList(OptionList):
 
     Parameters
     ----------
-    words : mapping of str to str
-        What each feature's line says, by feature.
+    descriptions : mapping of str to str
+        The text of each feature's line, by feature.
     chosen : collection of str
         Features chosen at first.
     """

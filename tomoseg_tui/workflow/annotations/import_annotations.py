@@ -104,7 +104,6 @@ def import_label_volume(
 
     Parameters
     ----------
-    project : Project
     path : Path
         Volume of integers on the tomogram's grid.
     tomogram : str
@@ -216,7 +215,6 @@ def store_layers(
 
     Parameters
     ----------
-    project : Project
     layers : sequence of TileLayer
         In any order; a tile may also be named by another version on its grid.
     file_name : str

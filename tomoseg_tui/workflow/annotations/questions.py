@@ -21,7 +21,6 @@ def annotation_warnings(
 
     Parameters
     ----------
-    feature : str
     layer : Layer
         As painted; it need not be marked done.
     state : FeatureState or None

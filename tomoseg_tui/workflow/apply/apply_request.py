@@ -55,8 +55,6 @@ def check_apply(project: Project, request: ApplyRequest, *, card: NetworkCard | 
 
     Parameters
     ----------
-    project : Project
-    request : ApplyRequest
     card : NetworkCard or None
         That of a network that is still to be trained; the run's own if None.
 

@@ -56,8 +56,6 @@ def check_audit(project: Project, request: AuditRequest, *, pending: PendingOutp
 
     Parameters
     ----------
-    project : Project
-    request : AuditRequest
     pending : Promised
         What will be there when the audit begins; what hangs on it is checked then.
 

@@ -41,7 +41,6 @@ def placements_from_info(
 
     Parameters
     ----------
-    project : Project
     path : Path
         ``NAME_info.json``.
     tomogram : str, optional

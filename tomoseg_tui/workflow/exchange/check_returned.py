@@ -80,7 +80,6 @@ def read_and_verify(
 
     Parameters
     ----------
-    exported : Sent
     path : Path
         The file, or the folder of PNGs; for EMAN2 also the stack of densities that was painted on.
     feature : str

@@ -124,7 +124,6 @@ def export_tiles(
     ----------
     project : Project
         Left as it is.
-    request : LoanWish
     on_progress : callable
         Told how much of the slices is written.
 

@@ -129,8 +129,6 @@ def import_exported_tiles(project: Project, request: TileImportRequest, match: M
 
     Parameters
     ----------
-    project : Project
-    request : ReturnWish
     match : FoundManifest
         As `find_manifest` returns it.
 

@@ -82,7 +82,6 @@ def merge_request(
 
     Parameters
     ----------
-    project : Project
     tomogram : str
         Whose maps compete.
     map_specs : sequence of str

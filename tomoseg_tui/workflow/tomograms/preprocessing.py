@@ -62,8 +62,6 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, pending: C
 
     Parameters
     ----------
-    project : Project
-    request : PreprocessRequest
     pending : collection of str
         Tomograms that will be there when the job begins.
 

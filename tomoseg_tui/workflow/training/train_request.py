@@ -50,8 +50,6 @@ def check_training(
 
     Parameters
     ----------
-    project : Project
-    request : TrainRequest
     pending : Promised
         What will be there when the training begins; what hangs on it is checked then.
 
@@ -97,8 +95,6 @@ def parent_remarks(project: Project, request: TrainRequest, summary: TrainsetSum
 
     Parameters
     ----------
-    project : Project
-    request : TrainRequest
     summary : SetSummary or None
         What is learned from; None if that cannot be told yet.
     """

@@ -61,7 +61,6 @@ def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
 
     Parameters
     ----------
-    project : Project
     request : TrainRequest
         As `check_training` takes it; here its name plays no part.
 

@@ -260,7 +260,6 @@ def read_with_context(
 
     Parameters
     ----------
-    volume : VolumeReader
     corner_zyx : tuple of int
         First voxel of the tile itself.
     size : int
