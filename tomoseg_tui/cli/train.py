@@ -19,7 +19,7 @@ from tomoseg_tui.cli.estimate import report_estimate
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.trainset_file import TrainsetSummary, read_summary
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.records import FilterStep, NetworkCard, format_filter_chain, format_threshold_curve
+from tomoseg_tui.project.records import FilterStep, NetworkCard, describe_network, format_filter_chain
 from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.train_request import (
     TrainRequest,
@@ -165,30 +165,7 @@ def networks_show(arguments: argparse.Namespace) -> None:
     if wants_json(arguments):
         print_json(network_listing(card))
         return
-    counts = card.tile_counts
-    lines = {
-        "network": card.network,
-        "trained on": f"{counts.trained} tiles of {', '.join(card.tomograms)}; {counts.held_out} held out",
-        "scale": f"{card.voxel_size_angstrom:g} Å/voxel, protein {card.polarity}, "
-        f"{format_filter_chain(card.preprocessing)}",
-        "epochs": f"{card.epochs_done} of {card.epochs}, the best is {card.best_epoch}",
-        "learning rate": f"{card.learning_rate:g}" + (f", from {card.made_from}" if card.made_from else ""),
-        "seed": str(card.seed),
-        "trained": card.created,
-    }
-    for title, text in lines.items():
-        print(f"{title:14} {text}")
-    for feature, score in card.features.items():
-        held_out_text = (
-            "nothing held out"
-            if score.dice is None
-            else (
-                f"Dice {score.dice:.3f}, precision {score.precision:.3f}, recall {score.recall:.3f} "
-                f"on {score.held_out_tiles} held-out tiles"
-            )
-        )
-        print(f"{feature:14} threshold {score.threshold:.3f}; {held_out_text}")
-        for title, numbers in format_threshold_curve(score.curve).items():
-            print(f"{'':14}   {title:9} {numbers}")
-    for note in card.notes:
-        print(f"{'':14} {note}")
+    rows = {**describe_network(card), "trained": card.created}
+    width = max(len(title) for title in rows)
+    for title, text in [*rows.items(), *(("", note) for note in card.notes)]:
+        print(f"{title:{width}} {text}")

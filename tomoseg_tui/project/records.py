@@ -196,6 +196,34 @@ class NetworkCard(msgspec.Struct, frozen=True, kw_only=True, rename={"made_from"
     created: str = ""
 
 
+def describe_network(card: NetworkCard) -> dict[str, str]:
+    """Return the card of a network as rows of text, each with a title."""
+    counts = card.tile_counts
+    rows = {
+        "network": card.network,
+        "trained on": f"{counts.trained} tiles of {', '.join(card.tomograms)}",
+        "held out": f"{counts.held_out} tiles",
+        "scale": f"{card.voxel_size_angstrom:g} Å/voxel, protein {card.polarity}",
+        "filters": format_filter_chain(card.preprocessing),
+        "epochs": f"{card.epochs_done} of {card.epochs}, the best is {card.best_epoch}",
+        "learning rate": f"{card.learning_rate:g}" + (f", from {card.made_from}" if card.made_from else ""),
+        "batch, seed": f"{card.batch} tiles, {card.seed}",
+    }
+    for feature, score in card.features.items():
+        rows[feature] = _describe_score(score)
+        rows |= {f"{feature} {title}": numbers for title, numbers in format_threshold_curve(score.curve).items()}
+    return rows
+
+
+def _describe_score(score: FeatureScore) -> str:
+    if score.dice is None:
+        return f"nothing held out; threshold {score.threshold:.3f}"
+    return (
+        f"Dice {score.dice:.3f}, precision {score.precision or 0:.3f}, recall {score.recall or 0:.3f} "
+        f"on {score.held_out_tiles} held-out tile{'s' * (score.held_out_tiles != 1)}; threshold {score.threshold:.3f}"
+    )
+
+
 class AuditedTile(msgspec.Struct, frozen=True, kw_only=True):
     """What an audit says of one tile."""
 

@@ -8,7 +8,7 @@ from helpers.run_project import figures, put_job, put_run, tell_progress
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore
 from tomoseg_tui.tui.state.snapshot import read_snapshot
-from tomoseg_tui.tui.train.runs import best_epoch, card_rows, list_runs, parse_epochs
+from tomoseg_tui.tui.train.runs import best_epoch, list_runs, parse_epochs
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
 
@@ -55,9 +55,3 @@ def test_dice_is_the_mean_of_the_features_that_have_one(project: Project) -> Non
     put_card(project, msgspec.structs.replace(make_card("run"), features=scores))
     (run,) = list_runs(read_snapshot(project))
     assert run.dice == pytest.approx(0.675)
-
-
-def test_a_card_says_where_nothing_was_held_out() -> None:
-    rows = card_rows(msgspec.structs.replace(make_card("run"), features={"tube": FeatureScore()}))
-    assert rows["tube"] == "threshold 0.50; nothing was held out to judge it by"
-    assert card_rows(make_card("run"))["tube"] == "Dice 0.800 at 0.40, precision 0.70, recall 0.90"

@@ -171,7 +171,7 @@ async def test_enter_opens_the_card_and_y_copies_its_command(small_project: Proj
         assert tab.command_argv() == ["networks", "show", "mt_1"]
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ReportDialog))
-        assert "microtubule: Dice 0.800 at 0.40" in prose_on(pilot)
+        assert "microtubule: Dice 0.800, precision 0.700, recall 0.900" in prose_on(pilot)
 
 
 async def test_pictures_are_walked_through_turned_and_enlarged(small_project: Project, make_app: MakeApp) -> None:

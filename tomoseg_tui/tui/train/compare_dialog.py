@@ -13,11 +13,12 @@ from textual.widgets import Static
 
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.records import describe_network
 from tomoseg_tui.tui.dialogs.base import Dialog
 from tomoseg_tui.tui.state.file_tail import TailReader
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.train.curves import Curves
-from tomoseg_tui.tui.train.runs import Epoch, Run, card_rows, parse_epochs
+from tomoseg_tui.tui.train.runs import Epoch, Run, parse_epochs
 
 RunPair = tuple[Run, Run]
 
@@ -71,7 +72,7 @@ def _run_metrics(layout: ProjectLayout, run: Run) -> list[Epoch]:
 
 def _cards(runs: RunPair) -> tuple[Text, Text]:
     """Return the cards of both, row by row; rows that differ bear a mark."""
-    left, right = ({} if run.card is None else card_rows(run.card) for run in runs)
+    left, right = ({} if run.card is None else describe_network(run.card) for run in runs)
     titles = list(dict.fromkeys([*left, *right]))
     width = max((len(title) for title in titles), default=0)
     columns = (Text(overflow="ellipsis", no_wrap=True), Text(overflow="ellipsis", no_wrap=True))

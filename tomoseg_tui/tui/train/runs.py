@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.project.records import NetworkCard, format_filter_chain, format_threshold_curve
+from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 
@@ -103,28 +103,3 @@ def list_runs(snapshot: ProjectSnapshot) -> list[Run]:
         for name in dict.fromkeys([*jobs, *cards])
     ]
     return sorted(runs, key=lambda run: (run.started, run.job is not None and int(run.job["id"])), reverse=True)
-
-
-def card_rows(card: NetworkCard) -> dict[str, str]:
-    """Return what a card says, a title and its words a row."""
-    counts = card.tile_counts
-    rows = {
-        "network": card.network,
-        "trained on": f"{counts.trained} tiles of {', '.join(card.tomograms)}",
-        "held out": f"{counts.held_out} tiles",
-        "scale": f"{card.voxel_size_angstrom:g} Å/voxel, protein {card.polarity}",
-        "filters": format_filter_chain(card.preprocessing),
-        "epochs": f"{card.epochs_done} of {card.epochs}, the best is {card.best_epoch}",
-        "learning rate": f"{card.learning_rate:g}" + (f", from {card.made_from}" if card.made_from else ""),
-        "batch, seed": f"{card.batch} tiles, {card.seed}",
-    }
-    for feature, score in card.features.items():
-        rows[feature] = _format_score(score.threshold, score.dice, score.precision, score.recall)
-        rows |= {f"{feature} {title}": numbers for title, numbers in format_threshold_curve(score.curve).items()}
-    return rows
-
-
-def _format_score(threshold: float, dice: float | None, precision: float | None, recall: float | None) -> str:
-    if dice is None:
-        return f"threshold {threshold:.2f}; nothing was held out to judge it by"
-    return f"Dice {dice:.3f} at {threshold:.2f}, precision {precision or 0:.2f}, recall {recall or 0:.2f}"

@@ -16,6 +16,7 @@ from textual.widgets import DataTable
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import describe_network
 from tomoseg_tui.render.overlay import make_palette
 from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.dialogs.save_file import FileKinds, SaveFileRequest
@@ -30,7 +31,7 @@ from tomoseg_tui.tui.train.audit_dialog import show_audit
 from tomoseg_tui.tui.train.batch_run_dialog import ask_for_batch_run
 from tomoseg_tui.tui.train.compare_dialog import CompareRunsDialog
 from tomoseg_tui.tui.train.curves import Curves
-from tomoseg_tui.tui.train.runs import Epoch, Run, card_rows, list_runs, parse_epochs
+from tomoseg_tui.tui.train.runs import Epoch, Run, list_runs, parse_epochs
 from tomoseg_tui.tui.train.train_dialog import ask_for_training
 from tomoseg_tui.tui.train.trainset_dialogs import ask_for_trainset, list_trainsets
 from tomoseg_tui.tui.train.triples import TripleRow
@@ -200,7 +201,7 @@ class TrainTab(Tab):
         if run.card is None:
             self.notify(self._state_text(run), title=f"{run.name} has no finished epoch yet", severity="warning")
             return
-        lines = [f"{title}: {text}" for title, text in card_rows(run.card).items()]
+        lines = [f"{title}: {text}" for title, text in describe_network(run.card).items()]
         self.app.push_screen(
             ReportDialog(
                 f"The network of {run.name}",
