@@ -1,1 +1,1 @@
-"""Replace files whole, hold locks, and report a full disk. The bottom package: it uses the operating system alone."""
+"""Replace files whole, hold locks, report a full disk. Uses the operating system alone."""

@@ -90,7 +90,7 @@ def _create_draft(path: Path, mode: int, suffix: str = "") -> tuple[int, Path]:
 
 
 def remove_drafts(*paths: Path) -> None:
-    """Remove the drafts of files that a killed process has left; for whoever alone may write these files now."""
+    """Remove drafts that a killed process has left. Only the one process that writes these files may call it."""
     for path in paths:
         pattern = re.compile(rf"\.{re.escape(path.name)}\.{_RANDOM_SUFFIX}")
         for entry in path.parent.iterdir() if path.parent.is_dir() else ():
@@ -99,16 +99,16 @@ def remove_drafts(*paths: Path) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
-    """Replace a file so that whoever reads sees the old one or the new one; if durable, also after a power cut."""
+    """Replace a file. Readers see the old file or the new one; if durable, this holds after a power cut too."""
     with atomic_output(path, durable=durable) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> bool:
-    """Write a file whole unless there is one; tell whether it was written.
+    """Write a file unless it exists; return whether it was written.
 
-    A hard link gives the file its name, so that it never stands there half written, also on a network file system.
-    Its mode is what the umask gives, unless one is named.
+    A hard link gives the file its name, so no process ever reads half of it, on a network file system either. The
+    umask decides the mode unless `mode` is given.
     """
     descriptor, draft = _create_draft(path, NEW_FILE_MODE if mode is None else mode)
     try:
@@ -122,16 +122,16 @@ def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> 
     except FileExistsError:
         return _has_two_names(draft)
     except FileNotFoundError:
-        return False  # whoever has the file now took our draft for one that a killed process had left
+        return False  # the process that has the file now removed our draft with those of killed processes
     finally:
         draft.unlink(missing_ok=True)
     return True
 
 
 def _has_two_names(draft: Path) -> bool:
-    """Tell whether a link that was refused was made all the same: over NFS one whose answer was lost is asked again.
+    """Tell whether a link was made although it was refused.
 
-    See O_EXCL in open(2).
+    NFS repeats a request whose answer was lost, and the second is refused. See O_EXCL in open(2).
     """
     try:
         return draft.stat().st_nlink == 2
@@ -142,12 +142,12 @@ def _has_two_names(draft: Path) -> bool:
 def append_line(path: Path, line: str) -> None:
     """Append one line in a single write, so that lines of several processes never mix.
 
-    After the half of a line that a power cut or a full disk has left, it begins on a line of its own.
+    If a power cut or a full disk has left half a line at the end, the new line starts after a line break.
 
     Raises
     ------
     OSError
-        If the disk has no room for all of it.
+        If the disk has no room for the whole line.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, NEW_FILE_MODE)
     try:
@@ -169,14 +169,14 @@ def move_to_trash(trash: Path, items: list[tuple[Path, str]], *, at: datetime) -
     trash : Path
         The project's trash.
     items : list of (Path, str)
-        What to move, and its name, with slashes, inside that folder. What does not exist is passed over.
+        What to move, and its path inside that folder. Items that do not exist are skipped.
     at : datetime
-        When, for the folder's name.
+        Time for the name of the folder.
 
     Returns
     -------
     Path
-        Where the things are now.
+        The new folder.
     """
     folder = trash / f"{at:%Y%m%dT%H%M%S}_{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
@@ -190,12 +190,12 @@ def move_to_trash(trash: Path, items: list[tuple[Path, str]], *, at: datetime) -
 
 
 def require_writable(path: Path, *, force: bool) -> None:
-    """Refuse to write over a file of the user's unless that was asked for.
+    """Refuse to replace a file of the user without `force`.
 
     Raises
     ------
     ProjectError
-        If there is something at `path` and not `force`, or its folder does not exist.
+        If `path` exists and `force` is False, or its folder does not exist.
     """
     if path.is_dir():
         raise ProjectError(f"{path} is a folder.", "Name a file.")

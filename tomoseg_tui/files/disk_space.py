@@ -1,6 +1,6 @@
-"""A disk without room: told from other faults, said in one way, with how much is missing where that is known.
+"""Recognise a full disk, and word the error for it; free and used space.
 
-h5py hides the system's number in its words, and numpy drops it; both are found here.
+h5py hides the number of the system's error in its text, and numpy drops it. Both are found here.
 """
 
 import errno
@@ -12,15 +12,15 @@ from pathlib import Path
 from tomoseg_tui.errors import DiskFullError
 
 DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""The disk is full, the user's share of it is, or no file may grow so long."""
+"""The disk is full, the quota is used up, or the file is longer than allowed."""
 _HDF5_ERRNO = re.compile(r"errno = (\d+)")
 _NUMPY_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _BLOCK_BYTES = 512
-"""Bytes of what `stat` calls a block, whatever the file system's own are."""
+"""Size of a block in the results of `stat`; the blocks of the file system may be larger."""
 
 
 def errno_of(fault: BaseException) -> int | None:
-    """Return the system's number of a fault in reading or writing; None if it has none."""
+    """Return the number of the system for an error in reading or writing; None if there is none."""
     if isinstance(fault, OSError) and fault.errno is not None:
         return fault.errno
     match = _HDF5_ERRNO.search(str(fault))
@@ -30,7 +30,7 @@ def errno_of(fault: BaseException) -> int | None:
 
 
 def is_disk_full(fault: BaseException | None) -> bool:
-    """Tell whether a fault, or one that it came of, is that of a disk without room."""
+    """Tell whether an error, or its cause, comes from a full disk."""
     while fault is not None:
         if isinstance(fault, DiskFullError) or (not fault.__cause__ and errno_of(fault) in DISK_FULL_ERRNOS):
             return True
@@ -41,18 +41,18 @@ def is_disk_full(fault: BaseException | None) -> bool:
 def disk_full_error(
     path: Path | str | None, fault: BaseException, *, missing: int = 0, next_step: str
 ) -> DiskFullError:
-    """Return the fault to raise.
+    """Return the error to raise.
 
     Parameters
     ----------
     path : Path, str or None
-        What could not be written, if that is known.
+        The file that could not be written, if it is known.
     fault : BaseException
-        What the system said.
+        The error of the system.
     missing : int
-        Bytes that have to be freed; 0 if that is unknown.
+        Bytes that have to be freed; 0 if unknown.
     next_step : str
-        What to do when there is room, beginning in lower case.
+        What to do after room was made; begins in lower case.
     """
     if isinstance(fault, DiskFullError):
         message = fault.fault
@@ -65,22 +65,22 @@ def disk_full_error(
 
 
 def free_bytes(folder: Path) -> int:
-    """Return how many bytes the user may still write in a folder."""
+    """Return how many bytes the user can still write in a folder."""
     return shutil.disk_usage(folder).free
 
 
 def used_bytes(folder: Path) -> int:
-    """Return how many bytes of the disk the files below a folder take; holes take none, second names neither."""
+    """Return the disk space of all files below a folder, bytes. Holes and second names of a file count nothing."""
     stats = [path.stat() for path in folder.rglob("*") if path.is_file()]
     return sum({(stat.st_dev, stat.st_ino): stat.st_blocks * _BLOCK_BYTES for stat in stats}.values())
 
 
 def format_bytes(byte_count: float) -> str:
-    """Return a number of bytes as people say it.
+    """Return a number of bytes in GB, MB or kB.
 
     Examples
     --------
-    >>> in_units(1_340_000_000), in_units(52_300_000), in_units(900)
+    >>> format_bytes(1_340_000_000), format_bytes(52_300_000), format_bytes(900)
     ('1.3 GB', '52 MB', '1 kB')
     """
     for unit, unit_name in ((1e9, "GB"), (1e6, "MB")):

@@ -1,8 +1,8 @@
-"""Who holds what: a claim is a file that names a process, and a process proves that it lives.
+"""Locks between processes: a lock is a file, here called a claim, that names the process that owns it.
 
-A pid alone lies, since numbers are used again and an ended child answers until somebody waits for
-it. So an owner is host, boot id, pid and the start time of the process; on another host only the age
-of the claim's heartbeat tells. No locks of the file system are used: they fail over NFS.
+A pid is not enough: the system uses numbers again, and an ended child keeps its pid until its parent waits for it. So
+an owner is host, boot id, pid and start time of the process. For an owner on another host only the age of the
+heartbeat counts. Locks of the file system are not used: they fail over NFS.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ from tomoseg_tui.errors import AlreadyRunningError
 from tomoseg_tui.files.atomic import create_exclusively
 
 HEARTBEAT_SECONDS = 2.0
-"""How often a worker shows other hosts that it lives."""
+"""Time between two heartbeats of an owner."""
 MAX_CLAIM_BYTES = 65536
-"""A claim is far shorter; what is longer is none."""
+"""More is not read; a claim is far shorter."""
 HEARTBEAT_LIMIT_SECONDS = 30.0
-"""A heartbeat older than this, seen from another host, is a dead owner's."""
+"""An owner on another host whose heartbeat is older than this is dead."""
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """A process, named so that no other can be taken for it."""
+    """A process, with all that tells it from any other."""
 
     host: str
     boot_id: str
-    """The kernel's name for the time since it was started."""
+    """Identifies the time since the kernel was started."""
     pid: int
     started: str
     """Start of the process in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)); empty if unknown."""
@@ -47,7 +47,7 @@ def _boot_id() -> str:
 
 
 def _state_and_start(pid: int) -> tuple[str, str] | None:
-    """Return state letter and start time of a process as /proc tells, None if there is no such process."""
+    """Return state letter and start time of a process from /proc; None if there is no such process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -56,7 +56,7 @@ def _state_and_start(pid: int) -> tuple[str, str] | None:
 
 
 def command_line_of(pid: int) -> list[str]:
-    """Return the words that a process of this host was started with; none if there is no such process to see."""
+    """Return the command line of a process of this host; empty if there is none, or it may not be read."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
     except OSError:
@@ -75,9 +75,9 @@ def is_alive(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
     Parameters
     ----------
     owner : Owner
-        As its claim names it.
+        The owner in a claim.
     heartbeat_age_seconds : callable
-        Asked only if the owner is on another host, or a process that this user must not look at.
+        Called only if the owner is on another host, or is a process that /proc hides from this user.
     """
     if owner.host != socket.gethostname():
         return heartbeat_age_seconds() < HEARTBEAT_LIMIT_SECONDS
@@ -91,7 +91,7 @@ def is_alive(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
 
 
 def _is_hidden(pid: int) -> bool:
-    """Tell whether there is such a process of another user, whom /proc does not show (hidepid, proc(5))."""
+    """Tell whether this is a process of another user that /proc does not show (hidepid, proc(5))."""
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -102,7 +102,7 @@ def _is_hidden(pid: int) -> bool:
 
 
 def age_seconds(path: Path) -> float:
-    """Return how long ago a file was touched; endless if it is gone."""
+    """Return how long ago a file was touched; infinity if it is gone."""
     try:
         return time.time() - path.stat().st_mtime
     except OSError:
@@ -110,7 +110,7 @@ def age_seconds(path: Path) -> float:
 
 
 def owner_of(claim: Path) -> Owner | None:
-    """Return whom a claim names, None where there is none or nobody can read it."""
+    """Return the owner in a claim; None if there is no claim, or it cannot be read."""
     with contextlib.suppress(OSError):
         return _decode_owner(_read_claim(claim) or b"")
     return None
@@ -118,7 +118,7 @@ def owner_of(claim: Path) -> Owner | None:
 
 def _read_claim(claim: Path) -> bytes | None:
     try:
-        descriptor = os.open(claim, os.O_RDONLY | os.O_NONBLOCK)  # where all may write, a pipe may lie in wait
+        descriptor = os.open(claim, os.O_RDONLY | os.O_NONBLOCK)  # a pipe, left where all users may write, would block
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as stream:
@@ -139,21 +139,23 @@ def is_held(claim: Path) -> bool:
 
 
 def acquire(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
-    """Take a claim, or the claim of a dead owner.
+    """Acquire a claim that is free, or whose owner is dead.
 
     Parameters
     ----------
     claim : Path
+        The file.
     owner : Owner
+        The new owner.
     mode : int or None
-        Who may read the claim; as the umask says if None.
+        Mode of the file; None leaves it to the umask.
 
     Raises
     ------
     AlreadyRunningError
         If a living process holds it.
     PermissionError
-        If it is a dead owner's and this user must not take it away.
+        If its owner is dead, and this user may not remove the file.
     """
     text = msgspec.json.encode(owner).decode()
     while not create_exclusively(claim, text, mode=mode):
@@ -170,10 +172,10 @@ def acquire(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
 
 
 def _remove_stale(claim: Path, content: bytes, owner: Owner) -> None:
-    """Take a dead owner's claim away.
+    """Remove the claim of a dead owner.
 
-    Whoever buries holds a claim on this very corpse first, and then looks again: else a slower process
-    could take away the claim of the living one that has come after it.
+    A process must first hold a second claim for this removal, and then reads the claim again. Otherwise a slow process
+    could remove the claim of a living owner that was made in the meantime.
     """
     removal_claim = _removal_claim_path(claim, content)
     acquire(removal_claim, owner)
@@ -189,20 +191,20 @@ def _removal_claim_path(claim: Path, content: bytes) -> Path:
 
 
 def release(claim: Path, owner: Owner) -> None:
-    """Give a claim back if it is this owner's."""
+    """Release a claim if this owner holds it."""
     if is_owned_by(claim, owner):
         claim.unlink(missing_ok=True)
 
 
 def is_owned_by(claim: Path, owner: Owner) -> bool:
-    """Tell whether a claim names this owner, whatever else it says."""
+    """Tell whether a claim names this owner; other content of the file is ignored."""
     return owner_of(claim) == Owner(owner.host, owner.boot_id, owner.pid, owner.started)
 
 
 def is_ownership_lost(claim: Path, owner: Owner) -> bool:
-    """Tell whether a claim that this owner took is another's by now, or nobody's.
+    """Tell whether a claim that this owner acquired is gone or has another owner.
 
-    A file that cannot be read just now proves neither.
+    A file that cannot be read at the moment proves neither.
     """
     try:
         return _decode_owner(_read_claim(claim) or b"") != owner
@@ -212,7 +214,7 @@ def is_ownership_lost(claim: Path, owner: Owner) -> bool:
 
 @contextlib.contextmanager
 def held(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
-    """Hold a claim for a short change, waiting a little for others.
+    """Hold a claim during a short change; wait a little if another process holds it.
 
     Raises
     ------
@@ -237,12 +239,12 @@ def held(claim: Path, *, patience_seconds: float = 5.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def heartbeat(held_claims: Callable[[], Iterable[Path]]) -> Iterator[None]:
-    """Touch claims every two seconds, in a thread, so that other hosts see that their owner lives.
+    """Touch claims every two seconds, in a thread, so that other hosts see that their owner is alive.
 
     Parameters
     ----------
     held_claims : callable
-        Returns the claims that are held just then.
+        Returns the claims that are held at that moment.
     """
     stopped = threading.Event()
 
