@@ -1,7 +1,7 @@
 """Where each project was left, and where the screen logs.
 
 ``$XDG_STATE_HOME/tomoseg/sessions.json``: last tab, tomogram, slice and zoom of each project. What the user has
-settled for all projects is in `project.user_config`.
+set for all projects is in `project.user_config`.
 """
 
 import json
