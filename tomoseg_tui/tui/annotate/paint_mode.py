@@ -8,13 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tomoseg_tui.core.tiles import FeatureState
-from tomoseg_tui.tui.annotate.editor.edit_session import EditRequest, EditSession
+from tomoseg_tui.tui.annotate.editor.edit_session import EditRequest
 from tomoseg_tui.tui.annotate.editor.editor_bindings import QUICK_START
 from tomoseg_tui.tui.annotate.editor.paint_editor import PaintEditor
-from tomoseg_tui.tui.annotate.editor.toolbox import Toolbox
 from tomoseg_tui.tui.annotate.tile_list import TileList, state_for
 from tomoseg_tui.tui.annotate.tile_pane import TilePane
-from tomoseg_tui.tui.annotate.tile_view import AnnotatedTileView, TileContext
+from tomoseg_tui.tui.annotate.tile_view import AnnotatedTileView
 
 LIST_ACTIONS = ("filter", "import_masks", "export_tiles", "paint", "clear_filter")
 """What waits until nobody paints any more."""
@@ -29,18 +28,12 @@ class PaintModePane(TilePane):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
-        self._neighbour_greys: EditSession.NeighbourGreysChanged | None = None
         self._tile_order: list[str] = []
         """Tiles as they stood in the list when painting began: what is done sinks there, but not here."""
 
     def compose_editor(self) -> ComposeResult:
-        """Make the easel and the tools."""
-        yield PaintEditor(id="annotate-easel")
-        yield Toolbox(id="annotate-tools")
-
-    def on_mount(self) -> None:
-        """Let the easel show in the toolbox what is in hand."""
-        self.editor.toolbox = self.query_one(Toolbox)
+        """Make the editor."""
+        yield PaintEditor()
 
     @property
     def editor(self) -> PaintEditor:
@@ -95,30 +88,16 @@ class PaintModePane(TilePane):
 
     def _open_tile_at_cursor(self) -> None:
         tile = self._tile
-        if tile is not None and self.editor.place != tile.location:
+        if tile is not None and self.editor.session.place != tile.location:
             project = self.tomoseg.project
             self.editor.open(EditRequest(project, tile, self._features, self._chosen, self._prediction_sources))
-
-    @on(EditSession.NeighbourGreysChanged)
-    def show_neighbours(self, event: EditSession.NeighbourGreysChanged) -> None:
-        """Show the slices beside the tile through the same filter."""
-        self._neighbour_greys = event
-        self._draw()
-
-    def _draw(self) -> None:
-        """Draw what was read, and over it what is seen through a filter."""
-        super()._draw()
-        if self.is_painting and self._neighbour_greys is not None and self.editor.place is not None:
-            self.query_one(TileContext).show_neighbours(
-                self._neighbour_greys.below, self._neighbour_greys.above, self.editor.place.z
-            )
 
     # From tile to tile
 
     @on(PaintEditor.TileStepped)
     def step(self, event: PaintEditor.TileStepped) -> None:
         """Go to the next tile, or to the one before."""
-        location = self.editor.place
+        location = self.editor.session.place
         index = self._tile_order.index(location.id) if location is not None and location.id in self._tile_order else -1
         self._go_to(self._tile_order[index + event.step :: event.step] if index + event.step >= 0 else [])
 
@@ -144,25 +123,10 @@ class PaintModePane(TilePane):
         self.notify(message, timeout=4)
         return False
 
-    @on(EditSession.TileStateChanged)
+    @on(PaintEditor.MarksSaved)
     def reload_snapshot(self) -> None:
         """Look what painting has changed."""
         self.tomoseg.refresh_snapshot()
-
-    @on(Toolbox.Resized)
-    def redraw_toolbox(self) -> None:
-        """Show the tools in their new room."""
-        self.editor.update_status()
-
-    @on(Toolbox.ToolChosen)
-    def select_tool(self, event: Toolbox.ToolChosen) -> None:
-        """Hand on what was clicked."""
-        self.editor.select_tool(event)
-
-    @on(Toolbox.ValueChosen)
-    def select_value(self, event: Toolbox.ValueChosen) -> None:
-        """Hand on what was clicked."""
-        self.editor.select_value(event)
 
     def help_text(self) -> str:
         """Say how a microtubule is painted with the fewest keys."""
@@ -170,4 +134,6 @@ class PaintModePane(TilePane):
 
     def unsaved_warning(self) -> str:
         """Say which strokes are not on disk, and why."""
-        return self.editor.unsaved_text()
+        session = self.editor.session
+        strokes = session.unsaved_strokes
+        return f"{strokes} strokes cannot be written: {session.save_error}" if strokes else ""

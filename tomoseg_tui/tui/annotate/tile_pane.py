@@ -17,8 +17,14 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.annotate.export_actions import ExportTilesActions
 from tomoseg_tui.tui.annotate.tile_list import TileList, searchable_text, sort_by_state, state_for
-from tomoseg_tui.tui.annotate.tile_view import OVERLAY_MODES, AnnotatedTileView, TileContext
-from tomoseg_tui.tui.images.tile_images import PredictionSources, TileImages, layers_palette, read_tile_images
+from tomoseg_tui.tui.annotate.tile_view import AnnotatedTileView, TileContext
+from tomoseg_tui.tui.images.tile_images import (
+    OVERLAY_MODES,
+    PredictionSources,
+    TileImages,
+    layers_palette,
+    read_tile_images,
+)
 from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.empty import Empty

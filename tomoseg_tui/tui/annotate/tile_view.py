@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
@@ -16,10 +14,13 @@ from tomoseg_tui.render.overlay import LabelStyle
 from tomoseg_tui.render.renderer import Picture
 from tomoseg_tui.tui.annotate.tile_list import STATE_LABELS
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
-from tomoseg_tui.tui.images.tile_images import TileImages, annotated_picture, layers_palette, prediction_picture
-
-OVERLAY_MODES = ("overlay", "outline", "off")
-"""How the annotation is seen, in the order of the key."""
+from tomoseg_tui.tui.images.tile_images import (
+    OVERLAY_MODES,
+    TileImages,
+    annotated_picture,
+    layers_palette,
+    prediction_picture,
+)
 
 
 class AnnotatedTileView(Container):
@@ -105,11 +106,6 @@ class TileContext(Container):
         self._show("plain", f"z   {z}", Picture(pictures.image))
         self._show("below", f"z-1 {z - 1}", None if pictures.below is None else Picture(pictures.below))
         self._show_prediction(pictures, features)
-
-    def show_neighbours(self, below: NDArray[np.uint8] | None, above: NDArray[np.uint8] | None, z: int) -> None:
-        """Show the slices beside a tile otherwise, as through a filter."""
-        for name, step, grey in (("above", 1, above), ("below", -1, below)):
-            self._show(name, f"z{step:+} {z + step}", None if grey is None else Picture(grey))
 
     def _show(self, name: str, title: str, picture: Picture | None) -> None:
         outside_note = "" if picture is not None else " outside"

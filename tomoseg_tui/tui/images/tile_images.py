@@ -29,6 +29,9 @@ from tomoseg_tui.workflow.volume_names import byte_sign_of
 if TYPE_CHECKING:
     from tomoseg_tui.io.triples_file import TripleSet
 
+OVERLAY_MODES = ("overlay", "outline", "off")
+"""How an annotation is seen, in the order of the key."""
+
 
 @dataclass(frozen=True, eq=False)
 class TilePrediction:
@@ -180,7 +183,7 @@ def annotated_picture(images: TileImages, features: Sequence[str], selected: Seq
     selected : sequence of str
         Features whose annotation is seen; where several lie on one pixel, the first.
     overlay : str
-        ``overlay``, ``outline`` or ``off``.
+        One of `OVERLAY_MODES`.
     """
     if overlay == "off":
         return Picture(images.image)

@@ -27,6 +27,7 @@ from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
 from tomoseg_tui.tui.annotate.editor.paint_editor import PaintEditor
 from tomoseg_tui.tui.annotate.editor.status_line import StatusLine
 from tomoseg_tui.tui.annotate.tile_list import TileList
+from tomoseg_tui.tui.annotate.tile_view import TileContext
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession, paint_lock_owner
@@ -632,5 +633,5 @@ async def test_the_tile_has_the_room_at_every_size(
         assert canvas.size.width >= (64 if size[0] < 160 else 128)
         assert canvas.size.height >= size[1] - 5
         assert canvas.zoom == (1 if size[0] < 160 else 2)
-        beside = painter.tab.query_one("#annotate-around")
+        beside = painter.easel.query_one(TileContext)
         assert beside.display == (size[0] not in {80, 160})

@@ -1,181 +1,312 @@
-"""The editor: what keys and mouse do to the tile that lies on the desk."""
+"""The paint editor: what keys and mouse do to a tile."""
 
-from typing import Any, ClassVar, final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, final
 
 from textual import on
+from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Container
 from textual.message import Message
+from textual.timer import Timer
 
-from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.tiles import FeatureState
+from tomoseg_tui.core.annotation import FEATURE, Layer
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
+from tomoseg_tui.errors import ProjectError, TomosegError
+from tomoseg_tui.tui.annotate.editor.edit_session import (
+    EditRequest,
+    EditSession,
+    LayerSource,
+    copy_nearest_slice,
+    interpolate_slices,
+)
 from tomoseg_tui.tui.annotate.editor.editor_bindings import PAINT_BINDINGS
-from tomoseg_tui.tui.annotate.editor.strokes import StrokeEditor, copy_nearest_slice, interpolate_slices
-from tomoseg_tui.tui.annotate.editor.tool_state import Tool
+from tomoseg_tui.tui.annotate.editor.editor_view import EditorView
+from tomoseg_tui.tui.annotate.editor.tool_state import Tool, ToolOutput
 from tomoseg_tui.tui.annotate.editor.toolbox import Toolbox
-from tomoseg_tui.tui.annotate.tile_view import OVERLAY_MODES
+from tomoseg_tui.tui.annotate.editor.view_filters import ViewSettings
 from tomoseg_tui.tui.canvas.paint_canvas import PaintCanvas
+from tomoseg_tui.tui.dialogs.confirm import Confirm
 
 PEN_SAVE_SECONDS = 2.0
-"""Rest with the pen down after which the stroke in hand is kept; the pen stays down."""
+"""Rest with the pen down after which the stroke so far is saved; the pen stays down."""
+RETRY_SECONDS = 2.0
+"""Time until strokes that could not be written are tried again."""
 
 
 @final
-class PaintEditor(StrokeEditor):
+class PaintEditor(Container):
     """A tile that is painted by keyboard and mouse."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*PAINT_BINDINGS]
 
     class EditorLeft(Message):
-        """The painter goes back to the list."""
+        """The user goes back to the list."""
 
+    @dataclass
     class TileStepped(Message):
-        """Another tile is wanted: 1 the next, -1 the one before."""
+        """Another tile is wanted."""
 
-        def __init__(self, step: int) -> None:
-            super().__init__()
-            self.step = step
+        step: int
+        """1 for the next, -1 for the one before."""
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
-        super().__init__(id=id)
-        self._pen_timer: Any = None
+    @dataclass
+    class TileFinished(Message):
+        """A tile is marked; the next one to do is wanted."""
+
+        place: TileLocation
+
+    class MarksSaved(Message):
+        """The marks of a tile are on disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = EditSession(self.call_later, self._show_saved)
+        self._view = EditorView(self.session)
+        self._pen_timer: Timer | None = None
+        self._retry_timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Make all that is seen."""
+        yield self._view
+
+    @property
+    def canvas(self) -> PaintCanvas:
+        """Where the tile is drawn."""
+        return self.query_one(PaintCanvas)
+
+    # Opening and leaving
+
+    def open(self, request: EditRequest) -> None:
+        """Open a tile in the place of the one that is open."""
+        self.session.open(request, self._show_opened)
+        self._view.clear(f"reading {request.tile.location.id}")
+
+    def _show_opened(self, fault: TomosegError | None) -> None:
+        if fault is not None:
+            self._view.clear(f"{fault.fault}\n{fault.fix}")
+        elif self.session.open_tile is not None:
+            self.canvas.follows_cursor = True
+            for remark in self.session.open_tile.strokes.remarks:
+                self.notify(remark, severity="warning")
+            self._view.draw()
+
+    def leave(self) -> None:
+        """Close the tile and show nothing."""
+        self.session.leave()
+        self._view.clear()
+
+    def on_unmount(self) -> None:
+        """Write what is in memory before the program ends."""
+        self.session.end()
 
     def on_hide(self) -> None:
-        """Keep the stroke in hand when another tab is opened."""
-        if self._open_tile is not None:
-            self._apply(self.tool_state.end_stroke())
+        """Save the stroke so far when another tab is opened."""
+        if self.session.open_tile is not None:
+            self._apply(self.session.tool_state.end_stroke())
 
-    def _save_pen_stroke(self) -> None:
-        """Keep the stroke in hand: the pen has rested for a while."""
-        self._pen_timer = None
-        self._apply(self.tool_state.end_stroke(stay_down=True))
+    def on_descendant_focus(self) -> None:
+        """Show that keys work here."""
+        self._view.draw()
 
-    # Keys
+    def on_descendant_blur(self) -> None:
+        """Show that keys work elsewhere."""
+        self._view.draw()
+
+    # Changing the tile
+
+    def _apply(self, output: ToolOutput | None) -> None:
+        """Paint what a tool has put out, and show it."""
+        if output is not None and (output.replaces_feature or output.mask.any()):
+            self._change(lambda: self.session.paint(output))
+        else:
+            self._view.draw()
+
+    def _change(self, change: Callable[[], object]) -> None:
+        """Change the tile; ask first if it is marked as holding none of the feature."""
+        open_tile, feature = self.session.open_tile, self.session.feature
+
+        def change_after_all() -> None:
+            if open_tile is not None and self.session.open_tile is open_tile:
+                open_tile.strokes.mark_wanted(feature)
+                change()
+                self._view.draw()
+
+        if open_tile is None or self._refuse_if_locked():
+            pass
+        elif self.session.state is FeatureState.NONE_HERE:
+            text = f"{open_tile.strokes.place.id} is marked as holding no {feature}. u takes back what you paint."
+            self._ask(f"Does it hold {feature} after all?", [text], "It does", change_after_all)
+        else:
+            change()
+        self._view.draw()
+
+    def _refuse_if_locked(self) -> bool:
+        """Say who paints the tile, if somebody else does."""
+        if self.session.lock_owner and self.session.place is not None:
+            self.notify(
+                "It is shown as it was when you opened it; escape and p open it anew.",
+                title=f"{self.session.place.id} is being painted by {self.session.lock_owner}",
+                severity="warning",
+                timeout=8,
+            )
+        return bool(self.session.lock_owner)
+
+    def _ask(self, question: str, texts: Sequence[str], yes: str, on_yes: Callable[[], object]) -> None:
+        """Ask before something is done, if there is something to say about it."""
+
+        def on_answer(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
+            if answer:
+                on_yes()
+
+        if texts:
+            self.app.push_screen(Confirm(question, "\n".join(texts), yes=yes), on_answer)
+        else:
+            on_yes()
+
+    def _show_saved(self, fault: TomosegError | None) -> None:
+        """Show that strokes are on disk; or say why they are not, and try again."""
+        if self.session.unsaved_strokes and self._retry_timer is None:
+            self._retry_timer = self.set_timer(RETRY_SECONDS, self._retry)
+        if fault is None:
+            self._view.draw_status()
+        else:
+            self.notify(fault.fix, title=fault.fault, severity="error", timeout=10)
+            self._view.draw()
+
+    def _retry(self) -> None:
+        self._retry_timer = None
+        self.session.retry()
+
+    # Keys of the tools
 
     def action_move(self, up: int, right: int) -> None:
         """Move the cursor by pixels."""
-        self.tool_state.move(up, right)
+        self.session.tool_state.move(up, right)
         self._after_move()
 
     def action_jump(self, up: int, right: int) -> None:
         """Move the cursor to a border of the tile."""
-        self.tool_state.jump(up, right)
+        self.session.tool_state.jump(up, right)
         self._after_move()
 
     def _after_move(self) -> None:
         self.canvas.follows_cursor = True
-        if self.tool_state.pen_down:
+        if self.session.tool_state.pen_down:
             if self._pen_timer is not None:
                 self._pen_timer.stop()
-            self._pen_timer = self.set_timer(PEN_SAVE_SECONDS, self._save_pen_stroke)
-        self._draw()
+            self._pen_timer = self.set_timer(PEN_SAVE_SECONDS, self._paint_pending)
+        self._view.draw()
+
+    def _paint_pending(self) -> None:
+        """Paint the stroke so far; the pen stays down."""
+        self._apply(self.session.tool_state.end_stroke(stay_down=True))
 
     def action_press(self) -> None:
         """Do at the cursor what the tool does."""
-        tool_input = self._tool_input
+        tool_state, tool_input = self.session.tool_state, self.session.tool_input
         if tool_input is None or self._refuse_if_locked():
             return
-        output = self.tool_state.press(tool_input)
-        if output is None and self.tool_state.tool is Tool.NETWORK:
-            self.notify(f"No network has an opinion on {self.feature} here.", severity="warning")
-        elif output is not None and self.tool_state.tool is Tool.FILL and not output.mask.any():
+        output = tool_state.press(tool_input)
+        if output is None and tool_state.tool is Tool.NETWORK:
+            self.notify(f"No network has an opinion on {self.session.feature} here.", severity="warning")
+        elif output is not None and tool_state.tool is Tool.FILL and not output.mask.any():
             self.notify("The cursor is not inside a closed outline.", severity="warning")
         self._apply(output)
 
     def action_pen(self) -> None:
         """Put the pen down, or lift it."""
         if not self._refuse_if_locked():
-            self._apply(self.tool_state.toggle_pen())
+            self._apply(self.session.tool_state.toggle_pen())
 
     def action_tool(self, tool: str) -> None:
-        """Take another tool."""
-        self._apply(self.tool_state.select_tool(Tool(tool)))
+        """Choose another tool."""
+        self._apply(self.session.tool_state.select_tool(Tool(tool)))
 
     def action_wider(self, step: int) -> None:
         """Make the tool wider or narrower."""
-        self.tool_state.adjust_setting(step)
-        self._draw()
+        self.session.tool_state.adjust_setting(step)
+        self._view.draw()
 
     def action_reach(self, step: int) -> None:
         """Let the wand reach farther or less far."""
-        self.tool_state.adjust_radius(step)
-        self._draw()
+        self.session.tool_state.adjust_radius(step)
+        self._view.draw()
 
     def action_value(self, step: int) -> None:
         """Paint another value."""
-        self._apply(self.tool_state.next_value(step))
+        self._apply(self.session.tool_state.next_value(step))
 
     def action_feature(self, step: int) -> None:
         """Paint another feature."""
-        if self._open_tile is not None and self._request is not None:
-            self._apply(self.tool_state.end_stroke(stay_down=True))
-            features = [feature for feature in self._request.features if feature in self._open_tile.session.layers]
-            self.feature = features[(features.index(self.feature) + step) % len(features)]
-            self._reset_threshold()
-            self._draw()
+        self._paint_pending()
+        self.session.next_feature(step)
+        self._view.draw()
 
     def action_grow(self, by: int) -> None:
         """Grow or shrink what holds the value that is painted."""
-        if self._tool_input is not None:
-            self._apply(self.tool_state.end_stroke(stay_down=True))
-            self._apply(self.tool_state.grow(self._tool_input.layer, by))
+        self._paint_pending()
+        tool_input = self.session.tool_input
+        if tool_input is not None:
+            self._apply(self.session.tool_state.grow(tool_input.layer, by))
 
     def action_undo(self) -> None:
-        """Take back: the last point of an open shape, else the last stroke."""
-        if self.tool_state.points:
-            self.tool_state.points.pop()
-            self._draw()
-        elif self.tool_state.pending_output is not None:
-            self.tool_state.cancel()
-            self._draw()
-        elif self._open_tile is not None and not self._refuse_if_locked():
-            self._show_change(self._open_tile.session.undo(), "There is nothing to take back.")
+        """Take back: the last point of an open shape, else the stroke so far, else the last stroke."""
+        tool_state = self.session.tool_state
+        if tool_state.points:
+            tool_state.points.pop()
+            self._view.draw()
+        elif tool_state.pending_output is not None:
+            tool_state.cancel()
+            self._view.draw()
+        else:
+            self._step_history(self.session.undo, "There is nothing to take back.")
 
     def action_redo(self) -> None:
-        """Do again what was taken back."""
-        if self._open_tile is not None and not self._refuse_if_locked():
-            self._show_change(self._open_tile.session.redo(), "There is nothing to do again.")
+        """Paint again what was taken back."""
+        self._step_history(self.session.redo, "There is nothing to do again.")
 
-    def _show_change(self, change: Any, message: str) -> None:
-        """Show a change, with the feature that it is of."""
-        if change is None:
-            self.notify(message, timeout=2)
-            return
-        self.feature = change.feature
-        self._after_change(change)
+    def _step_history(self, change: Callable[[], object], empty_text: str) -> None:
+        if self.session.open_tile is not None and not self._refuse_if_locked():
+            if change() is None:
+                self.notify(empty_text, timeout=2)
+            self._view.draw()
 
-    # The eye
+    # Keys of the view
+
+    def _see(self, view_settings: ViewSettings) -> None:
+        self.session.view_settings = view_settings
+        self._view.draw()
 
     def action_overlay(self) -> None:
-        """Show the paint as an overlay, as an outline, or not."""
-        self._overlay = OVERLAY_MODES[(OVERLAY_MODES.index(self._overlay) + 1) % len(OVERLAY_MODES)]
-        self._draw()
+        """Show paint as an overlay, as an outline, or not."""
+        self._see(self.session.view_settings.next_overlay())
 
     def action_filter(self) -> None:
-        """Look through the next filter."""
-        self._view_settings = self._view_settings.next_filter()
-        self._update_view()
+        """Show the tile through the next filter."""
+        self._see(self.session.view_settings.next_filter())
 
     def action_contrast(self) -> None:
-        """Look with the next contrast."""
-        self._view_settings = self._view_settings.next_contrast()
-        self._update_view()
+        """Show the tile with the next contrast."""
+        self._see(self.session.view_settings.next_contrast())
 
     def action_beside(self, step: int) -> None:
-        """Look at the slice below or above."""
-        self._view_settings = self._view_settings.step_z(step)
-        self._update_view()
+        """Show the slice below or above."""
+        self._see(self.session.view_settings.step_z(step))
 
     def action_zoom(self, steps: int) -> None:
         """Enlarge or shrink."""
         self.canvas.zoom_by(steps)
-        self.update_status()
+        self._view.draw_status()
 
     def action_half(self) -> None:
         """Let the mouse mean the other half of a cell."""
         self.canvas.lower_half = not self.canvas.lower_half
         self.notify(f"The mouse means the {'lower' if self.canvas.lower_half else 'upper'} pixel of a cell.", timeout=2)
 
-    # Other slices
+    # Keys for other slices
 
     def action_copy(self) -> None:
         """Copy the paint of the nearest slice of this place that has any."""
@@ -185,50 +316,63 @@ class PaintEditor(StrokeEditor):
         """Paint what lies between the slices below and above."""
         self._fetch("between", interpolate_slices)
 
+    def _fetch(self, tool: str, source: LayerSource) -> None:
+        def on_fetched(result: tuple[Layer, str] | TomosegError) -> None:
+            if isinstance(result, TomosegError):
+                self.notify(result.fix, title=result.fault, severity="warning")
+            else:
+                self._change(lambda: self.session.replace_layer(result[0], tool))
+                self.notify(result[1], timeout=4)
+
+        if not self._refuse_if_locked():
+            self.session.fetch_layer(source, on_fetched)
+
     # The mouse
 
     @on(PaintCanvas.Pressed)
     def start_drag(self, event: PaintCanvas.Pressed) -> None:
         """Begin a stroke, or do what the tool does."""
-        tool_input, self.canvas.follows_cursor = self._tool_input, False
+        tool_input, self.canvas.follows_cursor = self.session.tool_input, False
         if tool_input is not None and not self._refuse_if_locked():
-            self._apply(self.tool_state.start_drag(event.y, event.x, tool_input, erase=event.erase))
+            self._apply(self.session.tool_state.start_drag(event.y, event.x, tool_input, erase=event.erase))
 
     @on(PaintCanvas.Dragged)
     def drag(self, event: PaintCanvas.Dragged) -> None:
         """Go on with the stroke."""
-        if self.tool_state.is_dragging:
-            self.tool_state.drag(event.y, event.x)
-            self._draw()
+        if self.session.tool_state.is_dragging:
+            self.session.tool_state.drag(event.y, event.x)
+            self._view.draw()
 
     @on(PaintCanvas.Released)
     def release(self) -> None:
         """End the stroke."""
-        self._apply(self.tool_state.release())
+        self._apply(self.session.tool_state.release())
 
     @on(PaintCanvas.Scrolled)
     def zoom_by_wheel(self, event: PaintCanvas.Scrolled) -> None:
         """Enlarge or shrink what is under the mouse."""
-        if not self.tool_state.pen_down and not self.tool_state.is_dragging:
-            self.tool_state.go_to(event.y, event.x)
-            self._draw()
+        if not self.session.tool_state.pen_down and not self.session.tool_state.is_dragging:
+            self.session.tool_state.go_to(event.y, event.x)
+            self._view.draw()
         self.action_zoom(event.steps)
 
-    def select_tool(self, event: Toolbox.ToolChosen) -> None:
-        """Take the tool that was clicked."""
+    @on(Toolbox.ToolChosen)
+    def choose_tool(self, event: Toolbox.ToolChosen) -> None:
+        """Choose the tool that was clicked."""
         self.action_tool(event.tool)
 
-    def select_value(self, event: Toolbox.ValueChosen) -> None:
+    @on(Toolbox.ValueChosen)
+    def choose_value(self, event: Toolbox.ValueChosen) -> None:
         """Paint the value that was clicked."""
-        while self.tool_state.value != event.value:
+        while self.session.tool_state.value != event.value:
             self.action_value(1)
 
     # Leaving and marking
 
     def action_leave(self) -> None:
         """Drop the open shape; with none, go back to the list."""
-        if self.tool_state.cancel():
-            self._draw()
+        if self.session.tool_state.cancel():
+            self._view.draw()
         else:
             self.post_message(self.EditorLeft())
 
@@ -238,23 +382,34 @@ class PaintEditor(StrokeEditor):
 
     def action_finish(self) -> None:
         """End the open shape; with none, mark the tile done."""
-        if self.tool_state.is_open:
-            self._apply(self.tool_state.finish())
-        elif self._open_tile is not None and not self._refuse_if_locked():
-            features = self._features_to_finish()
-            warnings = [warning for feature in features for warning in self._warnings(feature, FeatureState.ANNOTATED)]
-            self._confirm("Mark it done all the same?", warnings, "Mark done", lambda: self._mark(features, "--done"))
+        session = self.session
+        if session.tool_state.is_open:
+            self._apply(session.tool_state.finish())
+        elif session.open_tile is not None and not self._refuse_if_locked():
+            features = session.features_to_finish()
+            warnings = [text for feature in features for text in session.warnings(feature, FeatureState.ANNOTATED)]
+            self._ask("Mark it done all the same?", warnings, "Mark done", partial(self._mark, features, "--done"))
 
     def action_none_here(self) -> None:
         """Mark that the tile holds none of the feature."""
-        if self._open_tile is None or self._refuse_if_locked():
+        session, feature = self.session, self.session.feature
+        if session.open_tile is None or self._refuse_if_locked():
             return
-        self.tool_state.cancel()
-        feature = self.feature
-        warnings = self._warnings(feature, FeatureState.NONE_HERE)
-        pixels = int((self._open_tile.session.layers[feature] == FEATURE).sum())
+        session.tool_state.cancel()
+        warnings = session.warnings(feature, FeatureState.NONE_HERE)
+        pixels = int((session.open_tile.strokes.layers[feature] == FEATURE).sum())
         if pixels and not any("paint" in warning for warning in warnings):
             warnings.insert(0, f"{pixels} pixels of {feature} are painted on it; they go, and u brings them back.")
-        self._confirm(
-            f"Mark that it holds no {feature}?", warnings, "None here", lambda: self._mark([feature], "--none")
-        )
+        self._ask(f"Mark that it holds no {feature}?", warnings, "None here", partial(self._mark, [feature], "--none"))
+
+    def _mark(self, features: Sequence[str], option: str) -> None:
+        """Mark the tile for some features, and ask for the next tile."""
+        if self.session.open_tile is None:
+            return
+        try:
+            self.session.mark(features, option, lambda: self.post_message(self.MarksSaved()))
+        except ProjectError as fault:
+            self.notify(fault.fix, title=fault.fault, severity="error")
+            return
+        self._view.draw()
+        self.post_message(self.TileFinished(self.session.open_tile.strokes.place))

@@ -1,4 +1,4 @@
-"""Lines that say where one is: of a line that changes only the changed cells are sent."""
+"""The two lines around a tile that is painted; of a line that changes only the changed cells are sent."""
 
 from typing import final
 
@@ -8,13 +8,21 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tomoseg_tui.core.annotation import FEATURE, UNLABELLED
+from tomoseg_tui.render.overlay import LabelStyle
+from tomoseg_tui.tui.annotate.editor.edit_session import EditSession
+from tomoseg_tui.tui.annotate.editor.tool_state import VALUE_LABELS
+from tomoseg_tui.tui.annotate.tile_list import STATE_LABELS
+
 StyledText = tuple[str, str]
 """A text and how it looks: a Rich style such as ``bold``, or empty."""
+LineText = tuple[tuple[StyledText, ...], tuple[StyledText, ...]]
+"""What is on the left and on the right of a line."""
 
 
 @final
 class StatusLine(Widget):
-    """One line: something on its left, something on its right. What has no room is cut in the middle."""
+    """One line with something on its left and something on its right; the left part is cut if there is no room."""
 
     ALLOW_SELECT = False
 
@@ -25,7 +33,7 @@ class StatusLine(Widget):
         self._shown: list[tuple[str, str]] = []
 
     def set_text(self, left: tuple[StyledText, ...], right: tuple[StyledText, ...] = ()) -> None:
-        """Say something else."""
+        """Show other text."""
         self._left, self._right = left, right
         cells = self._cells()
         previous, self._shown = self._shown, cells
@@ -38,11 +46,11 @@ class StatusLine(Widget):
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """The line as it is shown."""
         return "".join(character for character, _ in self._cells())
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the line."""
+        """Return the line as Textual draws it."""
         self._shown = self._cells()
         base_style = self.rich_style
         segments: list[Segment] = []
@@ -67,3 +75,44 @@ class StatusLine(Widget):
         right = right[:width]
         free_width = width - len(right)
         return [*left[:free_width], *[(" ", "")] * (free_width - len(left)), *right]
+
+
+def upper_text(session: EditSession, style: LabelStyle, zoom: int) -> LineText:
+    """Return which feature of which tile is painted, and how it is seen."""
+    red, green, blue = style.rgb
+    left = [(f" {style.letter} {session.feature} ", f"bold rgb(0,0,0) on rgb({red},{green},{blue})")]
+    if session.open_tile is not None:
+        pixels = int((session.open_tile.strokes.layers[session.feature] == FEATURE).sum())
+        left.append((f" {STATE_LABELS[session.state]}, {pixels} px", ""))
+    view, place = session.view_settings.describe(), session.place
+    right = [(f" {view}  ", "bold")] if view else []
+    if place is not None:
+        right.append((f" {place.tomogram} {place.x},{place.y},{place.z}  x{zoom} ", ""))
+    return tuple(left), tuple(right)
+
+
+def lower_text(session: EditSession, style: LabelStyle) -> LineText:
+    """Return the tool and what it paints, where the cursor is, and whether all is on disk."""
+    tool_state, place = session.tool_state, session.place
+    value = tool_state.paint_value
+    painted = VALUE_LABELS[value] if value == UNLABELLED else f"{style.letter} {VALUE_LABELS[value]}"
+    left = [(f" {tool_state.tool} {tool_state.setting()}", "bold"), (f"  {painted}", "")]
+    points = len(tool_state.points)
+    if tool_state.pen_down:
+        left.append(("  PEN DOWN", "bold reverse"))
+    elif points:
+        left.append((f"  {points} point{'s' if points > 1 else ''}", "bold"))
+    if place is None or session.open_tile is None:
+        return tuple(left), ()
+    _, top_edge, left_edge = place.corner_zyx
+    position = f"{left_edge + tool_state.cursor_yx[1]},{top_edge + tool_state.cursor_yx[0]},{place.z}"
+    return tuple(left), ((f"{position}  undo {session.open_tile.strokes.undo_depth}  ", ""), _save_text(session))
+
+
+def _save_text(session: EditSession) -> StyledText:
+    if session.lock_owner:
+        return "READ ONLY ", "bold reverse"
+    if session.unsaved_strokes:
+        return f"NOT ON DISK: {session.unsaved_strokes} ", "bold reverse"
+    unsaved = session.open_tile.strokes.unsaved_count if session.open_tile is not None else 0
+    return (f"saving {unsaved} ", "") if unsaved else ("on disk ", "")

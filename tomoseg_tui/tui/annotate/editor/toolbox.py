@@ -1,6 +1,7 @@
-"""What can be held, with its key: the tool in hand stands out; a click takes another."""
+"""The tools with their keys: the one in use stands out, a click takes another."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import final
 
 from rich.text import Text
@@ -12,7 +13,7 @@ from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE
 from tomoseg_tui.tui.annotate.editor.tool_state import VALUE_LABELS, Tool, ToolState
 
 PATTERNS = {FEATURE: "█", NOT_FEATURE: "\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}", IGNORED: "▚"}
-"""How the three values look on the tile."""
+"""How the three values look on a tile."""
 ASCII_PATTERNS = {FEATURE: "#", NOT_FEATURE: "-", IGNORED: "I"}
 """The same in ASCII."""
 VALUE_ORDER = (FEATURE, NOT_FEATURE, IGNORED)
@@ -24,7 +25,7 @@ HINTS = (
     ("filter", "filter"),
     ("finish", "done"),
 )
-"""What stands under the tools as far as there is room."""
+"""Actions under the tools, as far as there is room."""
 
 
 @final
@@ -33,22 +34,17 @@ class Toolbox(Static):
 
     ALLOW_SELECT = False
 
-    class Resized(Message):
-        """There is another amount of room."""
-
+    @dataclass
     class ToolChosen(Message):
         """A tool was clicked."""
 
-        def __init__(self, tool: Tool) -> None:
-            super().__init__()
-            self.tool = tool
+        tool: Tool
 
+    @dataclass
     class ValueChosen(Message):
         """A value was clicked."""
 
-        def __init__(self, value: int) -> None:
-            super().__init__()
-            self.value = value
+        value: int
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__("", id=id, markup=False)
@@ -63,19 +59,19 @@ class Toolbox(Static):
         ascii_only: bool,
         available: Mapping[Tool, bool],
     ) -> None:
-        """Show what is in hand.
+        """Show the tool in use.
 
         Parameters
         ----------
-        tool_state : Hand
+        tool_state : ToolState
         key_for : callable
             From the name of an action of the editor to its key.
         colours : mapping of int to str
             Colour of each value.
         ascii_only : bool
-            Whether only ASCII is understood.
+            Whether the terminal shows only ASCII.
         available : mapping of Tool to bool
-            Tools that there is something for; those that are missing can always be used.
+            Tools that can be used or not; those that are missing can.
         """
         state = (
             tool_state.tool,
@@ -111,10 +107,6 @@ class Toolbox(Static):
         width = self.size.width
         text = f"{name}{setting.rjust(width - 1 - len(name))} "
         return Text(text[:width].ljust(width), style="reverse bold" if is_selected else "" if is_available else "dim")
-
-    def on_resize(self) -> None:
-        """Ask to be shown again."""
-        self.post_message(self.Resized())
 
     def on_click(self, event: Click) -> None:
         """Take what was clicked."""

@@ -1,4 +1,4 @@
-"""What the eye sees of a tile while it is painted: filters and contrast, for the screen only, never written."""
+"""How a tile is seen while it is painted: filter, contrast, slice and overlay, on the screen only."""
 
 from dataclasses import dataclass, replace
 
@@ -11,11 +11,12 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.render.greys import MIDDLE_GREY, to_grey, window_from_sample
 from tomoseg_tui.tui.canvas.slice_cache import CONTRASTS
+from tomoseg_tui.tui.images.tile_images import OVERLAY_MODES
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 FILTERS = ("as it is", "smooth", "z-1..z+1")
-"""What the key goes through."""
+"""In the order of the key."""
 SMOOTHING_SIGMA = 1.2
 """Sigma of the Gaussian, pixels: less than half the wall of a microtubule at 13.6 Å/voxel."""
 
@@ -62,36 +63,43 @@ def read_tile_slices(layout: ProjectLayout, location: TileLocation) -> TileSlice
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How a sheet is looked at."""
+    """How a tile is seen."""
 
     filter: int = 0
     """Which of `FILTERS`."""
     contrast: int = 0
     """Which of the contrasts of slices."""
     z_offset: int = 0
-    """-1 looks at the slice below, 1 at that above."""
+    """-1 shows the slice below, 1 the one above."""
+    overlay: str = OVERLAY_MODES[0]
+    """How paint is seen."""
 
     def next_filter(self) -> "ViewSettings":
-        """Return the sight with the next filter."""
+        """Return the settings with the next filter."""
         return replace(self, filter=(self.filter + 1) % len(FILTERS))
 
     def next_contrast(self) -> "ViewSettings":
-        """Return the sight with the next contrast."""
+        """Return the settings with the next contrast."""
         return replace(self, contrast=(self.contrast + 1) % len(CONTRASTS))
 
+    def next_overlay(self) -> "ViewSettings":
+        """Return the settings with paint seen in the next way."""
+        return replace(self, overlay=OVERLAY_MODES[(OVERLAY_MODES.index(self.overlay) + 1) % len(OVERLAY_MODES)])
+
     def step_z(self, step: int) -> "ViewSettings":
-        """Return the sight one slice further up or down, not beyond the neighbours."""
+        """Return the settings one slice further up or down, not beyond the neighbours."""
         return replace(self, z_offset=min(max(-1, self.z_offset + step), 1))
 
     def describe(self) -> str:
-        """Say how it differs from the plain tile; empty if it does not."""
+        """Return what differs from the plain tile, as words; empty if nothing does."""
         slice_text = {-1: "z-1", 0: "", 1: "z+1"}[self.z_offset]
         filter_text = FILTERS[self.filter] if self.filter else ""
         contrast_text = CONTRASTS[self.contrast][0] if self.contrast else ""
-        return " ".join(part for part in (slice_text, filter_text, contrast_text) if part)
+        overlay_text = self.overlay if self.overlay != OVERLAY_MODES[0] else ""
+        return " ".join(part for part in (slice_text, filter_text, contrast_text, overlay_text) if part)
 
     def greys(self, tile_slices: TileSlices) -> NDArray[np.uint8]:
-        """Return a sheet as greys, shape (size, size)."""
+        """Return the slice that is seen as greys, shape (size, size)."""
         values = self._filtered(tile_slices)
         percent = CONTRASTS[self.contrast][1]
         inside = values[tile_slices.inside]
@@ -107,7 +115,7 @@ class ViewSettings:
         selected = {-1: tile_slices.below, 0: tile_slices.here, 1: tile_slices.above}[self.z_offset]
         unfiltered = tile_slices.here if selected is None else selected
         if FILTERS[self.filter] == "smooth":
-            from scipy import ndimage  # noqa: PLC0415  # a screen that only looks need not wait for it
+            from scipy import ndimage  # noqa: PLC0415  # a screen without this filter need not wait for it
 
             return np.asarray(ndimage.gaussian_filter(unfiltered, SMOOTHING_SIGMA), np.float32)
         if FILTERS[self.filter] == "z-1..z+1" and not self.z_offset:
