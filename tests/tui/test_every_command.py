@@ -1,11 +1,13 @@
 """Whatever a command does can be done by a key, and the help lists that key."""
 
 import argparse
+import pkgutil
 from importlib import import_module
 
 import pytest
 from textual.binding import Binding
 
+import tomoseg_tui.tui
 from tomoseg_tui.cli.parser import build_parser
 from tomoseg_tui.tui.app import TABS
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
@@ -100,3 +102,15 @@ def test_every_key_of_a_tab_stands_in_its_own_list(tab: str) -> None:
     inherited = [ancestor.__name__ for ancestor in tab_class.__mro__[1:] if "BINDINGS" in ancestor.__dict__]
     assert not set(inherited) - {"Widget", "DOMNode"}
     assert all(binding.id and binding.tooltip for binding in tab_class.__dict__["BINDINGS"])
+
+
+def test_every_key_has_an_action_of_its_own_class() -> None:
+    """A key whose action is not there does nothing, and nothing says so."""
+    missing = []
+    for module in pkgutil.walk_packages(tomoseg_tui.tui.__path__, "tomoseg_tui.tui."):
+        for owner in vars(import_module(module.name)).values():
+            if isinstance(owner, type) and owner.__module__ == module.name:
+                bindings = [key for key in owner.__dict__.get("BINDINGS", ()) if isinstance(key, Binding)]
+                names = [key.action.partition("(")[0] for key in bindings if not key.action.startswith("app.")]
+                missing += [f"{owner.__name__}.{name}" for name in names if not hasattr(owner, f"action_{name}")]
+    assert missing == []

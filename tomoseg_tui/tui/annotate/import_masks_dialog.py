@@ -88,7 +88,7 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="masks.cancel", tooltip="Leave without importing"),
-        Binding("ctrl+s", "toggle_map", "Import", id="masks.take", tooltip="Import", priority=True),
+        Binding("ctrl+s", "import", "Import", id="masks.take", tooltip="Import", priority=True),
     ]
 
     class FileInspected(Message):
