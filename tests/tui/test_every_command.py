@@ -96,7 +96,7 @@ def test_the_action_of_a_command_is_there_and_has_words(command: str) -> None:
     assert actions().get(KEYS[command])
 
 
-@pytest.mark.parametrize("tab", [tab for tab in TABS if tab != "annotate"])  # its editor is another subject
+@pytest.mark.parametrize("tab", TABS)
 def test_every_key_of_a_tab_stands_in_its_own_list(tab: str) -> None:
     tab_class = tab_classes()[tab]
     inherited = [ancestor.__name__ for ancestor in tab_class.__mro__[1:] if "BINDINGS" in ancestor.__dict__]

@@ -1,29 +1,74 @@
-"""Annotate: one tile after the other is marked done, or as holding none; masks are imported here."""
+"""The Annotate tab: tiles are marked, painted, exported and imported."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar, final
 
 from textual import on
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
+from textual.containers import Container, Horizontal
+from textual.events import Resize
+from textual.widgets import ContentSwitcher
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.tiles import FeatureState, Tile
+from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.tui.annotate.editor.edit_session import EditRequest
+from tomoseg_tui.tui.annotate.editor.editor_bindings import QUICK_START
+from tomoseg_tui.tui.annotate.editor.paint_editor import PaintEditor
+from tomoseg_tui.tui.annotate.export_dialog import ExportSelection, ExportTilesDialog
 from tomoseg_tui.tui.annotate.import_masks_dialog import ImportMasksDialog
 from tomoseg_tui.tui.annotate.mask_files import MaskImportChoice
-from tomoseg_tui.tui.annotate.paint_mode import PaintModePane
 from tomoseg_tui.tui.annotate.tile_list import TileList, features_to_finish, state_for
-from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.annotate.tile_pane import TilePane
+from tomoseg_tui.tui.annotate.tile_view import AnnotatedTileView
+from tomoseg_tui.tui.dialogs.confirm import ask_first
 from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.images.tile_images import TileImages
+from tomoseg_tui.tui.session import TuiSession
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+from tomoseg_tui.tui.tab_base import Tab, hidden_key
+from tomoseg_tui.tui.widgets.empty import Empty
+from tomoseg_tui.tui.widgets.filter_line import FilterLine
 from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, set_done, set_none_here
+
+WHY_ANNOTATE = (
+    "Here you say, pixel by pixel, where a feature is on small tiles of your tomograms; from that a network learns. "
+    "First there must be a tomogram."
+)
+WHY_TILES = (
+    "A tile is a small square in one slice. Ten to twenty with the feature, and as many without, teach a first "
+    "network. Good tiles show the feature clearly and differ from each other; those without matter as much: "
+    "they show what only looks like it.\n\nDensity of which you are not sure is marked as [b]ignore[/b]. It then "
+    "teaches nothing, which is better than something wrong."
+)
+ROOMY_COLUMNS, VAST_COLUMNS, BROAD_COLUMNS, HUGE_COLUMNS, ROOMY_ROWS = 110, 160, 196, 244, 30
+"""Size of the tab from which more is shown; from broad on a tile that is painted has 128 columns beside pictures of
+its neighbours, from huge on beside the list too."""
+LIST_ACTIONS = ("filter", "import_masks", "export_tiles", "paint", "clear_filter")
+"""Actions that cannot be used while a tile is painted."""
 
 
 @final
-class AnnotateTab(PaintModePane):
-    """The list of work whose tiles are marked."""
+class AnnotateTab(Tab):
+    """The tiles, and the editor in which they are painted."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        hidden_key(
+            "E",
+            "export_tiles",
+            "Export",
+            "annotate.export",
+            "Write tiles or slices for napari, Fiji, 3dmod or EMAN2; I takes back what is painted there",
+        ),
+        Binding("f", "feature(1)", "Feature", id="annotate.feature", tooltip="Choose the next feature, or all"),
+        hidden_key("F", "feature(-1)", "", "annotate.feature_back", "Choose the feature before, or all"),
+        hidden_key("o", "overlay", "See", "annotate.overlay", "Annotation as overlay, outline, or off"),
+        Binding("slash", "filter", "Filter", id="annotate.filter", tooltip="Show only tiles that match some words"),
+        hidden_key("escape", "clear_filter", "", "annotate.clear", "Show all tiles again"),
+        Binding("p", "paint", "Paint", id="annotate.paint", tooltip="Paint the tile; escape comes back to the list"),
         Binding(
             "enter",
             "done",
@@ -35,135 +80,270 @@ class AnnotateTab(PaintModePane):
         Binding("I", "import_masks", "Masks", id="annotate.import", tooltip="Import masks or a label volume"),
     ]
 
-    class AnnotationsChanged(Message):
-        """A recipe has changed annotations; `taken` is what an import says of it."""
+    def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id)
+        self._paint_order: list[str] = []
+        """Tiles as they were listed when painting began: in the list those that are done sink."""
 
-        def __init__(self, result: AnnotationResult | None = None) -> None:
-            super().__init__()
-            self.result = result
+    def compose(self) -> ComposeResult:
+        with ContentSwitcher(initial="annotate-no-tomograms", id="annotate-pages"):
+            yield Container(
+                Empty("Nothing to annotate yet", WHY_ANNOTATE, "Press [b]1[/b] to import a tomogram."),
+                id="annotate-no-tomograms",
+            )
+            yield Container(
+                Empty("No tile to annotate yet", WHY_TILES, "Press [b]2[/b] to place tiles."), id="annotate-no-tiles"
+            )
+            with Horizontal(id="annotate-desk"):
+                yield TilePane()
+                yield PaintEditor()
+
+    def on_resize(self, event: Resize) -> None:
+        """Show more where there is room."""
+        width, roomy = event.size.width, event.size.height >= ROOMY_ROWS
+        self.set_class(roomy and ROOMY_COLUMNS <= width < VAST_COLUMNS, "-roomy")
+        self.set_class(roomy and width >= VAST_COLUMNS, "-vast")
+        self.set_class(roomy and width >= BROAD_COLUMNS, "-broad")
+        self.set_class(roomy and width >= HUGE_COLUMNS, "-huge")
+
+    @property
+    def pane(self) -> TilePane:
+        """The list and the preview."""
+        return self.query_one(TilePane)
+
+    @property
+    def editor(self) -> PaintEditor:
+        """Where a tile is painted."""
+        return self.query_one(PaintEditor)
+
+    @property
+    def is_painting(self) -> bool:
+        """Whether the editor is shown."""
+        return self.has_class("-painting")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave keys of the list alone while a tile is painted."""
+        if self.is_painting and action in LIST_ACTIONS:
+            return False
+        return super().check_action(action, parameters)
+
+    # For the app
+
+    def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
+        """Show the tiles, or why there are none."""
+        pages = self.query_one("#annotate-pages", ContentSwitcher)
+        has_tiles, had_tiles = bool(snapshot.all_tiles), pages.current == "annotate-desk"
+        no_tiles = "annotate-no-tiles" if snapshot.tomograms else "annotate-no-tomograms"
+        pages.current = "annotate-desk" if has_tiles else no_tiles
+        self.pane.show_snapshot(snapshot, self.tomoseg.session.feature)
+        if has_tiles and not had_tiles and self.tomoseg.open_tab is self and self.screen.focused is None:
+            self.focus_default()
+
+    def focus_default(self) -> None:
+        """Let the tile that is painted have the keys, else the list, where there is one."""
+        if self.is_painting:
+            self.editor.canvas.focus()
+        elif self.query_one("#annotate-pages", ContentSwitcher).current == "annotate-desk":
+            self.query_one(TileList).focus()
+
+    def command_argv(self) -> list[str] | None:
+        """Return the command that marks the tile under the cursor done."""
+        tile = self.pane.tile
+        features = features_to_finish(tile, self.pane.chosen) if tile is not None else []
+        return _set_state_argv(tile, features[0], "--done") if tile is not None and features else None
+
+    def help_text(self) -> str:
+        """Return how a microtubule is painted with the fewest keys."""
+        return QUICK_START if self.is_painting else ""
+
+    def unsaved_warning(self) -> str:
+        """Return which strokes are not on disk, and why."""
+        strokes, reason = self.editor.session.unsaved_strokes, self.editor.session.save_error
+        return f"{strokes} strokes cannot be written: {reason}" if strokes else ""
+
+    def updated_session(self, session: TuiSession) -> TuiSession:
+        """Remember the feature."""
+        return replace(session, feature=self.pane.feature) if self.pane.feature else session
+
+    def show_tile(self, tile_id: str, feature: str) -> bool:
+        """Choose a feature and go to a tile; tell whether it is listed."""
+        return self.pane.select_tile(tile_id, feature)
+
+    # The list
+
+    def action_feature(self, step: int) -> None:
+        self.pane.next_feature(step)
+
+    def action_overlay(self) -> None:
+        self.pane.next_overlay()
+
+    def action_filter(self) -> None:
+        self.query_one(FilterLine).open(self.query_one(TileList))
+
+    def action_clear_filter(self) -> None:
+        self.query_one(FilterLine).action_clear()
 
     # Marking
 
     def action_done(self) -> None:
         """Mark the tile done; ask first if not one pixel of it is marked."""
-        tile, pictures = self._tile, self._pictures
+        tile, pictures = self.pane.tile, self.pane.pictures
         if tile is None:
             return
         if pictures is None or pictures.tile.location != tile.location:
             self.notify("The tile is still being read; press again.", severity="warning")
             return
-        features = features_to_finish(tile, self._chosen)
+        features = features_to_finish(tile, self.pane.chosen)
         unmarked = [feature for feature in features if not _marked_pixels(pictures, feature)]
         if not features:
             self.notify(f"{tile.location.id} is not placed for any feature: there is nothing to be done with.")
-        elif unmarked:
-            text = (
-                f"Not one pixel of {' and '.join(unmarked)} is marked on {tile.location.id}. Done means that all of "
-                "it was "
-                "looked at and is something else. If it holds none of it, say so with B."
-            )
-            self._ask("Mark it done all the same?", text, "Mark done", lambda: self._mark_done(tile, features))
-        else:
-            self._mark_done(tile, features)
+            return
+        text = (
+            f"Not one pixel of {' and '.join(unmarked)} is marked on {tile.location.id}. Done means that all of it was "
+            "looked at and is something else. If it holds none of it, say so with B."
+        )
+        mark = partial(self._mark, tile, features, "--done", set_done)
+        ask_first(self.app, "Mark it done all the same?", text if unmarked else "", "Mark done", mark)
 
     def action_none_here(self) -> None:
         """Mark that the tile holds none; ask first if something is marked on it."""
-        tile, pictures = self._tile, self._pictures
+        tile, pictures = self.pane.tile, self.pane.pictures
         if tile is None:
             return
-        features = [f for f in self._chosen if tile.state_of(f) is not FeatureState.NONE_HERE]
-        if self._feature is None:
+        features = [f for f in self.pane.chosen if tile.state_of(f) is not FeatureState.NONE_HERE]
+        if self.pane.feature is None:
             features = [f for f in features if tile.state_of(f) is not FeatureState.ANNOTATED]
         marked = [f for f in features if pictures is None or _marked_pixels(pictures, f)]
         if not features:
             self.notify(f"Nothing to change: {tile.location.id} is annotated, or holds none already.")
-        elif marked:
-            text = f"{' and '.join(marked)} is marked on {tile.location.id}. The annotation goes to the trash."
-            self._ask("Mark that it holds none?", text, "None here", lambda: self._mark_none(tile, features))
-        else:
-            self._mark_none(tile, features)
-
-    def _ask(self, question: str, text: str, yes: str, on_yes: Callable[[], None]) -> None:
-        def on_answer(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
-            if answer:
-                on_yes()
-
-        self.app.push_screen(Confirm(question, text, yes=yes), on_answer)
-
-    def _mark_done(self, tile: Tile, features: Sequence[str]) -> None:
-        project = self.tomoseg.project
-        for feature in features:
-
-            def task(feature: str = feature) -> None:
-                set_done(project, tile.location, feature)
-                self.post_message(self.AnnotationsChanged())
-
-            # No title, hence no notice: list and tile say it, and a notice would cover what lies around the tile.
-            self.tomoseg.run_in_thread("", _set_state_argv(tile, feature, "--done"), task)
-        self._select_next_tile(tile)
-
-    def _mark_none(self, tile: Tile, features: Sequence[str]) -> None:
-        project = self.tomoseg.project
-        for feature in features:
-
-            def task(feature: str = feature) -> None:
-                set_none_here(project, tile.location, feature)
-                self.post_message(self.AnnotationsChanged())
-
-            self.tomoseg.run_in_thread("", _set_state_argv(tile, feature, "--none"), task)
-        self._select_next_tile(tile)
-
-    def _select_next_tile(self, tile: Tile) -> None:
-        """Leave a tile that was to do for the next one; it will sink in the list."""
-        if state_for(tile, self._chosen) is FeatureState.WANTED:
-            self.query_one(TileList).action_cursor_down()
-
-    @on(AnnotationsChanged)
-    def show_changes(self, event: AnnotationsChanged) -> None:
-        """Read the tile again; tell what an import has left, and why."""
-        self._load_tile(force=True)
-        result = event.result
-        if result is None:
             return
+        text = f"{' and '.join(marked)} is marked on {tile.location.id}. The annotation goes to the trash."
+        mark = partial(self._mark, tile, features, "--none", set_none_here)
+        ask_first(self.app, "Mark that it holds none?", text if marked else "", "None here", mark)
+
+    def _mark(
+        self,
+        tile: Tile,
+        features: Sequence[str],
+        option: str,
+        set_state: Callable[[Project, TileLocation, str], object],
+    ) -> None:
+        project = self.tomoseg.project
+        for feature in features:
+            task = partial(set_state, project, tile.location, feature)
+            argv = _set_state_argv(tile, feature, option)
+            # No title, hence no notice: list and tile show it, and a notice would cover the slices beside the tile.
+            self.tomoseg.run_in_thread("", argv, task, lambda _result: self.pane.load_tile(force=True))
+        if state_for(tile, self.pane.chosen) is FeatureState.WANTED:
+            self.query_one(TileList).action_cursor_down()  # the tile will sink in the list
+
+    # Files
+
+    def action_import_masks(self) -> None:
+        pane = self.pane
+        if pane.snapshot is None:
+            return
+        project = self.tomoseg.project
+
+        def import_masks(choice: MaskImportChoice | None) -> None:
+            if choice is not None:
+                self.notify(f"Importing {choice.path.name} ...", timeout=3)
+                self.tomoseg.run_in_thread("", choice.argv(), partial(choice.run_import, project), self._show_import)
+
+        listed = [tile.location for tile in pane.snapshot.all_tiles if tile.location.id in pane.tiles]
+        tomogram = pane.tile.location.tomogram if pane.tile is not None else None
+        dialog = ImportMasksDialog(pane.snapshot, tomogram=tomogram, feature=pane.feature, listed_places=listed)
+        self.app.push_screen(dialog, import_masks)
+
+    def _show_import(self, result: AnnotationResult) -> None:
+        """Read the tile again; report what the import has done and left, and why."""
+        self.pane.load_tile(force=True)
+        self.notify(_summary(result), timeout=4)
         new_feature_lines = [f"The feature {feature} was made." for feature in result.new_features]
         lines = [*new_feature_lines, *result.remarks, *result.skipped]
         if lines:
             self.app.push_screen(ReportDialog("Annotations imported", _summary(result), lines))
 
-    # Importing
-
-    def action_import_masks(self) -> None:
-        """Ask for a file of masks or labels."""
-        if self._snapshot is None:
+    def action_export_tiles(self) -> None:
+        pane, project = self.pane, self.tomoseg.project
+        listed = [tile.location for tile in pane.tiles.values()]
+        if pane.snapshot is None or not listed:
+            self.notify("There is no tile to export yet.", severity="warning")
             return
-        tile = self._tile
-        listed_places = [tile.location for tile in self._snapshot.all_tiles if tile.location.id in self._tiles]
-        tomogram = tile.location.tomogram if tile is not None else None
-        self.app.push_screen(
-            ImportMasksDialog(self._snapshot, tomogram=tomogram, feature=self._feature, listed_places=listed_places),
-            self._import,
+
+        def export(selection: ExportSelection | None) -> None:
+            if selection is not None:
+                self.notify(f"Writing {selection.path.name} ...", timeout=3)
+                self.tomoseg.run_in_thread("", None, partial(selection.run_export, project))
+
+        dialog = ExportTilesDialog(
+            pane.snapshot, feature=pane.feature, listed_places=listed, tomogram=listed[0].tomogram
         )
+        self.app.push_screen(dialog, export)
 
-    def _import(self, request: MaskImportChoice | None) -> None:
-        if request is None:
+    # Painting
+
+    def action_paint(self) -> None:
+        if self.pane.tile is None or not self.pane.chosen:
+            self.notify("There is no tile to paint; 2 places some.", severity="warning")
             return
-        project = self.tomoseg.project
+        self._paint_order = list(self.pane.tiles)
+        self.add_class("-painting")
+        self._open_tile()
+        self.editor.canvas.focus()
+        self.refresh_bindings()
 
-        def task() -> str:
-            result = request.run_import(project)
-            self.post_message(self.AnnotationsChanged(result))
-            return _summary(result)
+    @on(AnnotatedTileView.Clicked)
+    def paint_clicked(self) -> None:
+        """Paint the tile that was clicked."""
+        self.action_paint()
 
-        self.notify(f"Importing {request.path.name} ...", timeout=3)
-        self.tomoseg.run_in_thread("annotations imported", request.argv(), task)
+    @on(PaintEditor.EditorLeft)
+    def close_editor(self) -> None:
+        """Go back to the list."""
+        self.editor.leave()
+        self.remove_class("-painting")
+        self.refresh_bindings()
+        self.query_one(TileList).focus()
+        self.pane.load_tile(force=True)
 
-    # For the app
+    def _open_tile(self) -> None:
+        pane, tile = self.pane, self.pane.tile
+        if tile is not None and self.editor.session.place != tile.location:
+            project, sources = self.tomoseg.project, pane.prediction_sources
+            self.editor.open(EditRequest(project, tile, pane.features, pane.chosen, sources))
 
-    def command_argv(self) -> list[str] | None:
-        """Return the command that marks the tile under the cursor done."""
-        tile = self._tile
-        features = features_to_finish(tile, self._chosen) if tile is not None else []
-        return _set_state_argv(tile, features[0], "--done") if tile is not None and features else None
+    @on(PaintEditor.TileStepped)
+    def step(self, event: PaintEditor.TileStepped) -> None:
+        """Paint the next tile, or the one before."""
+        place = self.editor.session.place
+        index = self._paint_order.index(place.id) if place is not None and place.id in self._paint_order else -1
+        self._paint_first(self._paint_order[index + event.step :: event.step] if index + event.step >= 0 else [])
+
+    @on(PaintEditor.TileFinished)
+    def paint_next_unfinished(self, event: PaintEditor.TileFinished) -> None:
+        """Paint the next tile that is to do, from the end of the list to its beginning."""
+        index = self._paint_order.index(event.place.id) if event.place.id in self._paint_order else -1
+        following = (*self._paint_order[index + 1 :], *self._paint_order[: max(0, index)])
+        tiles, chosen = self.pane.tiles, self.pane.chosen
+        to_do = {name for name, tile in tiles.items() if state_for(tile, chosen) is FeatureState.WANTED}
+        unfinished = [name for name in following if name in to_do]
+        if not self._paint_first(unfinished, "No tile is left to do; escape goes back to the list."):
+            self.tomoseg.refresh_snapshot()
+
+    def _paint_first(self, tile_ids: Iterable[str], empty_text: str = "There is no further tile.") -> bool:
+        """Open the first tile that is still listed; tell whether there is one."""
+        for tile_id in tile_ids:
+            if self.query_one(TileList).select_tile(tile_id):
+                self._open_tile()
+                return True
+        self.notify(empty_text, timeout=4)
+        return False
+
+    @on(PaintEditor.MarksSaved)
+    def reload_snapshot(self) -> None:
+        """Show the marks in the list."""
+        self.tomoseg.refresh_snapshot()
 
 
 def _marked_pixels(pictures: TileImages, feature: str) -> int:

@@ -11,6 +11,7 @@ from textual.widgets import Input, Select
 
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import UsageError
+from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.form import Form
 from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
@@ -46,6 +47,19 @@ class ExportSelection:
     slab: int | None
     """Slices beyond the tiles; None for tiles."""
     force: bool
+
+    def run_export(self, project: Project) -> str:
+        """Write the tiles; return what is reported."""
+        from tomoseg_tui.workflow.exchange.export_tiles import TileExportRequest, export_tiles  # noqa: PLC0415  # wakes every format
+
+        result = export_tiles(
+            project,
+            TileExportRequest(
+                self.path, self.file_format, self.features, self.places, self.tomogram, self.slab, self.force
+            ),
+        )
+        text = f"{result.tiles} tiles are in {result.image}, the masks beside it. I takes back what is painted there."
+        return " ".join([text, *result.remarks])
 
 
 class ExportTilesDialog(Form[ExportSelection]):

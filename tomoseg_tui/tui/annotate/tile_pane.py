@@ -1,21 +1,17 @@
-"""The tiles as a list of work, the one under the cursor in full with what lies around it; keys act on it elsewhere."""
+"""The list of tiles with a preview of the selected one."""
 
-from dataclasses import replace
-from typing import ClassVar
+from dataclasses import dataclass
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical
-from textual.events import Resize
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.widgets import ContentSwitcher, DataTable, Static
+from textual.widgets import DataTable, Static
 from textual.worker import get_current_worker
 
-from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
+from tomoseg_tui.core.tiles import FeatureState, Tile
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.annotate.export_actions import ExportTilesActions
 from tomoseg_tui.tui.annotate.tile_list import TileList, searchable_text, sort_by_state, state_for
 from tomoseg_tui.tui.annotate.tile_view import AnnotatedTileView, TileContext
 from tomoseg_tui.tui.images.tile_images import (
@@ -25,21 +21,9 @@ from tomoseg_tui.tui.images.tile_images import (
     layers_palette,
     read_tile_images,
 )
-from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
-from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
 
-WHY_ANNOTATE = (
-    "Here you say, pixel by pixel, where a feature is on small tiles of your tomograms; from that a network learns. "
-    "First there must be a tomogram."
-)
-WHY_TILES = (
-    "A tile is a small square in one slice. Ten to twenty with the feature, and as many without, teach a first "
-    "network. Good tiles show the feature clearly and differ from each other; those without matter as much: "
-    "they show what only looks like it.\n\nDensity of which you are not sure is marked as [b]ignore[/b]. It then "
-    "teaches nothing, which is better than something wrong."
-)
 GUIDE = "to do  placed, not marked\ndone   marked: it teaches\nnone   holds none of it"
 ADVICE = (
     "[b]p[/b] paint: brush, lines, filaments, wand and more\n"
@@ -48,167 +32,120 @@ ADVICE = (
     "[b]I[/b] masks or a label volume made elsewhere; what is ambiguous goes to [b]ignore[/b]\n"
     "[b]o[/b] paint, outline, plain   [b]f[/b] next feature   [b]/[/b] filter"
 )
-ROOMY_COLUMNS, VAST_COLUMNS, BROAD_COLUMNS, HUGE_COLUMNS, ROOMY_ROWS = 110, 160, 196, 244, 30
-"""Size of the tab from which more is shown; from broad on a tile that is painted has 128 columns beside pictures of
-its neighbours, from huge on beside the list too."""
 
 
-class TilePane(ExportTilesActions):
-    """The list, the tile under its cursor, and the feature that both are seen for."""
+class TilePane(Horizontal):
+    """The tiles of the project, the one under the cursor, and the feature that both are seen for."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "feature(1)", "Feature", id="annotate.feature", tooltip="Choose the next feature, or all"),
-        Binding(
-            "F", "feature(-1)", "", show=False, id="annotate.feature_back", tooltip="Choose the feature before, or all"
-        ),
-        Binding(
-            "o", "overlay", "See", show=False, id="annotate.overlay", tooltip="Annotation as overlay, outline, or off"
-        ),
-        Binding("slash", "filter", "Filter", id="annotate.filter", tooltip="Show only tiles that match some words"),
-        Binding("escape", "clear_filter", "", show=False, id="annotate.clear", tooltip="Show all tiles again"),
-    ]
-
-    class TileLoaded(Message):
+    @dataclass
+    class TileLoaded(Message, bubble=False):
         """A thread has read the pictures of a tile, or met a fault."""
 
-        def __init__(self, request_number: int, pictures: TileImages | None, fault: TomosegError | None) -> None:
-            super().__init__()
-            self.request_number, self.pictures, self.fault = request_number, pictures, fault
+        request_number: int
+        pictures: TileImages | None
+        fault: TomosegError | None
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
-        super().__init__(id=id)
-        self._snapshot: ProjectSnapshot | None = None
-        self._feature: str | None = None
-        self._tiles: dict[str, Tile] = {}
-        self._pictures: TileImages | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshot: ProjectSnapshot | None = None
+        self.feature: str | None = None
+        """The feature that the tiles are seen for; None for all."""
+        self.tiles: dict[str, Tile] = {}
+        """Those that are listed, by id, in the order of the list."""
+        self.pictures: TileImages | None = None
+        """Of the tile that is shown."""
         self._shown_key: object = None
         self._request_number = 0
 
-    # Layout
-
     def compose(self) -> ComposeResult:
-        """Make the list, the tile and what lies around it, and the two empty states."""
-        with ContentSwitcher(initial="annotate-no-tomograms", id="annotate-pages"):
-            yield Container(
-                Empty("Nothing to annotate yet", WHY_ANNOTATE, "Press [b]1[/b] to import a tomogram."),
-                id="annotate-no-tomograms",
-            )
-            yield Container(
-                Empty("No tile to annotate yet", WHY_TILES, "Press [b]2[/b] to place tiles."), id="annotate-no-tiles"
-            )
-            with Horizontal(id="annotate-desk"):
-                with Vertical(id="annotate-left", classes="panel"):
-                    yield TileList(id="annotate-list")
-                    yield FilterLine(id="annotate-filter")
-                    yield Static(GUIDE, id="annotate-guide", classes="hint")
-                    yield Static(ADVICE, id="annotate-advice", classes="hint")
-                yield AnnotatedTileView(id="annotate-tile")
-                yield from self.compose_editor()
-                yield TileContext(id="annotate-around")
-
-    def compose_editor(self) -> ComposeResult:
-        """Make what else stands between the tile and its surroundings."""
-        yield from ()
-
-    def on_resize(self, event: Resize) -> None:
-        """Show more where there is room."""
-        width, roomy = event.size.width, event.size.height >= ROOMY_ROWS
-        self.set_class(roomy and ROOMY_COLUMNS <= width < VAST_COLUMNS, "-roomy")
-        self.set_class(roomy and width >= VAST_COLUMNS, "-vast")
-        self.set_class(roomy and width >= BROAD_COLUMNS, "-broad")
-        self.set_class(roomy and width >= HUGE_COLUMNS, "-huge")
-
-    def focus_default(self) -> None:
-        """Let the list have the keys, where there is one."""
-        if self._page == "annotate-desk":
-            self.query_one(TileList).focus()
+        with Vertical(id="annotate-left", classes="panel"):
+            yield TileList(id="annotate-list")
+            yield FilterLine(id="annotate-filter")
+            yield Static(GUIDE, id="annotate-guide", classes="hint")
+            yield Static(ADVICE, id="annotate-advice", classes="hint")
+        yield AnnotatedTileView(id="annotate-tile")
+        yield TileContext()
 
     @property
-    def _page(self) -> str | None:
-        return self.query_one("#annotate-pages", ContentSwitcher).current
-
-    # What is known
-
-    def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """Show the tiles; read the one under the cursor again if something about it is new."""
-        if self._snapshot is None and self.tomoseg.session.feature in snapshot.features:
-            self._feature = self.tomoseg.session.feature
-        elif self._snapshot is None or self._feature not in (*snapshot.features, None):
-            self._feature = snapshot.features[0] if snapshot.features else None
-        self._snapshot = snapshot
-        tiles = snapshot.all_tiles
-        page = "annotate-desk" if tiles else "annotate-no-tiles" if snapshot.tomograms else "annotate-no-tomograms"
-        has_appeared = page == "annotate-desk" != self._page
-        self.query_one("#annotate-pages", ContentSwitcher).current = page
-        self._show_list()
-        if has_appeared and self.tomoseg.open_tab is self and self.screen.focused is None:
-            self.focus_default()
+    def features(self) -> tuple[str, ...]:
+        """All features of the project."""
+        return self.snapshot.features if self.snapshot is not None else ()
 
     @property
-    def _features(self) -> tuple[str, ...]:
-        return self._snapshot.features if self._snapshot is not None else ()
-
-    @property
-    def _chosen(self) -> tuple[str, ...]:
+    def chosen(self) -> tuple[str, ...]:
         """The feature chosen, or all of them."""
-        return self._features if self._feature is None else (self._feature,)
+        return self.features if self.feature is None else (self.feature,)
 
     @property
-    def _tile(self) -> Tile | None:
+    def tile(self) -> Tile | None:
         """The tile under the cursor."""
-        return self._tiles.get(self.query_one(TileList).row_key or "")
-
-    def show_tile(self, tile_id: str, feature: str) -> bool:
-        """Choose a feature and go to a tile; tell whether it is listed."""
-        self._feature = feature if feature in self._features else self._feature
-        self._show_list()
-        return self.query_one(TileList).select_tile(tile_id)
-
-    def _show_list(self) -> None:
-        all_tiles = self._snapshot.all_tiles if self._snapshot is not None else ()
-        chosen, query = self._chosen, self.query_one(FilterLine).value
-        listed = [
-            tile for tile in sort_by_state(all_tiles, chosen) if matches_filter(searchable_text(tile, chosen), query)
-        ]
-        self._tiles = {tile.location.id: tile for tile in listed}
-        self.query_one(TileList).show_tiles(listed, chosen)
-        panel = self.query_one("#annotate-left")
-        letters = {style.name: style.letter for style in layers_palette(self._features)}
-        panel.border_title = f"{letters[self._feature]} {self._feature}" if self._feature else "* all features"
-        to_do = sum(state_for(tile, chosen) is FeatureState.WANTED for tile in all_tiles)
-        shown = f"{len(listed)} of {len(all_tiles)}" if query else f"{len(all_tiles)} tiles"
-        panel.border_subtitle = f"{to_do} to do, {shown}"
-        self._load_tile()
-
-    @on(FilterLine.Filtered, "#annotate-filter")
-    def filter_list(self) -> None:
-        """Show the tiles that fit what is typed."""
-        self._show_list()
-
-    # The tile under the cursor
-
-    @on(DataTable.RowHighlighted, "#annotate-list")
-    def load_selected_tile(self) -> None:
-        """Look at the tile that the cursor has come to."""
-        self._load_tile()
+        return self.tiles.get(self.query_one(TileList).row_key or "")
 
     @property
-    def _prediction_sources(self) -> PredictionSources:
-        """Who may have an opinion on the tile under the cursor."""
-        tile, snapshot = self._tile, self._snapshot
+    def prediction_sources(self) -> PredictionSources:
+        """Networks and maps that may say something of the tile under the cursor."""
+        tile, snapshot = self.tile, self.snapshot
         tomogram = snapshot.tomogram(tile.location.tomogram) if tile is not None and snapshot is not None else None
         return PredictionSources(
             snapshot.networks if snapshot is not None else (), tomogram.maps if tomogram is not None else ()
         )
 
-    def _load_tile(self, *, force: bool = False) -> None:
+    # The list
+
+    def show_snapshot(self, snapshot: ProjectSnapshot, first_feature: str | None) -> None:
+        """Show the tiles, at first for `first_feature`; read the one under the cursor again if it has changed."""
+        if self.snapshot is None and first_feature in snapshot.features:
+            self.feature = first_feature
+        elif self.snapshot is None or self.feature not in (*snapshot.features, None):
+            self.feature = snapshot.features[0] if snapshot.features else None
+        self.snapshot = snapshot
+        self.show_list()
+
+    @on(FilterLine.Filtered, "#annotate-filter")
+    def show_list(self) -> None:
+        """Show the tiles that match the filter."""
+        all_tiles = self.snapshot.all_tiles if self.snapshot is not None else ()
+        chosen, query = self.chosen, self.query_one(FilterLine).value
+        listed = [
+            tile for tile in sort_by_state(all_tiles, chosen) if matches_filter(searchable_text(tile, chosen), query)
+        ]
+        self.tiles = {tile.location.id: tile for tile in listed}
+        self.query_one(TileList).show_tiles(listed, chosen)
+        panel = self.query_one("#annotate-left")
+        letters = {style.name: style.letter for style in layers_palette(self.features)}
+        panel.border_title = f"{letters[self.feature]} {self.feature}" if self.feature else "* all features"
+        to_do = sum(state_for(tile, chosen) is FeatureState.WANTED for tile in all_tiles)
+        shown = f"{len(listed)} of {len(all_tiles)}" if query else f"{len(all_tiles)} tiles"
+        panel.border_subtitle = f"{to_do} to do, {shown}"
+        self.load_tile()
+
+    def select_tile(self, tile_id: str, feature: str) -> bool:
+        """Choose a feature and go to a tile; tell whether it is listed."""
+        self.feature = feature if feature in self.features else self.feature
+        self.show_list()
+        return self.query_one(TileList).select_tile(tile_id)
+
+    def next_feature(self, step: int) -> None:
+        """Choose the next feature; after the last come all of them."""
+        choices = (*self.features, None)
+        self.feature = choices[(choices.index(self.feature) + step) % len(choices)]
+        self.show_list()
+
+    # The tile under the cursor
+
+    @on(DataTable.RowHighlighted, "#annotate-list")
+    def load_selected_tile(self) -> None:
+        """Read the tile that the cursor has come to."""
+        self.load_tile()
+
+    def load_tile(self, *, force: bool = False) -> None:
         """Have the tile under the cursor read, unless all that is shown of it is known already."""
-        tile, snapshot = self._tile, self._snapshot
+        tile, snapshot = self.tile, self.snapshot
         if tile is None or snapshot is None:
-            self._shown_key, self._pictures = None, None
+            self._shown_key, self.pictures = None, None
             self._draw()
             return
-        key = (tile, self._chosen, self._prediction_sources)
+        key = (tile, self.chosen, self.prediction_sources)
         if key != self._shown_key or force:
             self._shown_key = key
             self._request_number += 1
@@ -220,51 +157,29 @@ class TilePane(ExportTilesActions):
     ) -> None:
         if get_current_worker().is_cancelled:
             return
+        pictures, fault = None, None
         try:
-            self.post_message(
-                self.TileLoaded(request_number, read_tile_images(project.layout, tile, features, sources), None)
-            )
-        except TomosegError as fault:
-            self.post_message(self.TileLoaded(request_number, None, fault))
+            pictures = read_tile_images(project.layout, tile, features, sources)
+        except TomosegError as error:
+            fault = error
+        self.post_message(self.TileLoaded(request_number, pictures, fault))
 
     @on(TileLoaded)
     def show_loaded_tile(self, event: TileLoaded) -> None:
-        """Draw what was read, unless the cursor has gone on."""
+        """Draw what was read, unless the cursor has moved on."""
         if event.request_number != self._request_number:
             return
         if event.fault is not None:
             self.notify(event.fault.fix, title=event.fault.fault, severity="error", timeout=10)
-        self._pictures = event.pictures
+        self.pictures = event.pictures
         self._draw()
 
     def _draw(self) -> None:
-        self.query_one(AnnotatedTileView).show(self._pictures, self._features, self._chosen)
-        self.query_one(TileContext).show(self._pictures, self._features)
+        self.query_one(AnnotatedTileView).show(self.pictures, self.features, self.chosen)
+        self.query_one(TileContext).show(self.pictures, self.features)
 
-    def action_overlay(self) -> None:
+    def next_overlay(self) -> None:
         """Show the annotation as an overlay, as an outline, or not."""
         view = self.query_one(AnnotatedTileView)
         view.overlay = OVERLAY_MODES[(OVERLAY_MODES.index(view.overlay) + 1) % len(OVERLAY_MODES)]
         self._draw()
-
-    def action_feature(self, step: int) -> None:
-        """Go to the next feature; after the last come all of them."""
-        choices = (*self._features, None)
-        self._feature = choices[(choices.index(self._feature) + step) % len(choices)]
-        self._show_list()
-
-    def action_filter(self) -> None:
-        """Type words that a tile must fit."""
-        self.query_one(FilterLine).open(self.query_one(TileList))
-
-    def action_clear_filter(self) -> None:
-        """Show all tiles again."""
-        self.query_one(FilterLine).action_clear()
-
-    def exportable(self) -> tuple[ProjectSnapshot | None, str | None, list[TileLocation]]:
-        """Return what E may write: the feature chosen, and the tiles of the list."""
-        return self._snapshot, self._feature, [tile.location for tile in self._tiles.values()]
-
-    def updated_session(self, session: TuiSession) -> TuiSession:
-        """Remember the feature."""
-        return replace(session, feature=self._feature) if self._feature else session

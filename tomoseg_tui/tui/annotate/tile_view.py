@@ -38,7 +38,6 @@ class AnnotatedTileView(Container):
         self.post_message(self.Clicked())
 
     def compose(self) -> ComposeResult:
-        """Make the canvas."""
         yield StillCanvas(id="annotate-here")
 
     def show(self, pictures: TileImages | None, features: Sequence[str], chosen: Sequence[str]) -> None:
@@ -77,7 +76,6 @@ class CaptionedImage(Vertical):
         super().__init__(id=id, classes="around")
 
     def compose(self) -> ComposeResult:
-        """Make the line and the canvas."""
         yield Static(classes="around-title")
         yield StillCanvas()
 
@@ -91,7 +89,6 @@ class TileContext(Container):
     """The slice above, the tile itself without paint, the slice below, and the network's opinion."""
 
     def compose(self) -> ComposeResult:
-        """Make the four pictures."""
         for name in ("above", "plain", "below", "opinion"):
             yield CaptionedImage(id=f"around-{name}")
 

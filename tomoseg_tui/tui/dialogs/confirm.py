@@ -1,8 +1,9 @@
 """Ask before something is lost, or before the program ends while jobs run."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Static
@@ -41,3 +42,16 @@ class Confirm(Dialog[bool]):
 
     def action_answer(self, answer: bool) -> None:  # noqa: FBT001  # the action's own word
         self.dismiss(answer)
+
+
+def ask_first(app: App[object], question: str, text: str, yes: str, on_yes: Callable[[], object]) -> None:
+    """Call `on_yes` if the user agrees; without a text there is nothing to ask."""
+
+    def on_answer(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
+        if answer:
+            on_yes()
+
+    if text:
+        app.push_screen(Confirm(question, text, yes=yes), on_answer)
+    else:
+        on_yes()

@@ -27,6 +27,7 @@ from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
 from tomoseg_tui.tui.annotate.editor.paint_editor import PaintEditor
 from tomoseg_tui.tui.annotate.editor.status_line import StatusLine
 from tomoseg_tui.tui.annotate.tile_list import TileList
+from tomoseg_tui.tui.annotate.tile_pane import TilePane
 from tomoseg_tui.tui.annotate.tile_view import TileContext
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.dialogs.confirm import Confirm
@@ -125,13 +126,13 @@ def history(project: Project) -> list[str]:
 async def test_p_puts_the_tile_on_the_easel_and_escape_comes_back(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         assert painter.easel.canvas.has_focus
-        assert not painter.tab.query_one("#annotate-left").display
+        assert not painter.tab.query_one(TilePane).display
         assert "M microtubule" in painter.above
         assert "brush 3 px" in painter.below
         assert "40,50,12" in painter.below
         await painter.press("escape")
         await until(painter.pilot, lambda: painter.tab.query_one(TileList).has_focus)
-        assert painter.tab.query_one("#annotate-left").display
+        assert painter.tab.query_one(TilePane).display
         assert paint_lock_owner(small_project, WANTED) is None
 
 

@@ -39,7 +39,6 @@ class EditorView(Horizontal):
         self._grey_of: object = None
 
     def compose(self) -> ComposeResult:
-        """Make canvas, lines, tools and the slices beside the tile."""
         with Vertical():
             yield StatusLine(id="paint-above")
             yield PaintCanvas(id="paint-canvas")

@@ -28,7 +28,7 @@ from tomoseg_tui.tui.annotate.editor.tool_state import Tool, ToolOutput
 from tomoseg_tui.tui.annotate.editor.toolbox import Toolbox
 from tomoseg_tui.tui.annotate.editor.view_filters import ViewSettings
 from tomoseg_tui.tui.canvas.paint_canvas import PaintCanvas
-from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.confirm import ask_first
 
 PEN_SAVE_SECONDS = 2.0
 """Rest with the pen down after which the stroke so far is saved; the pen stays down."""
@@ -69,7 +69,6 @@ class PaintEditor(Container):
         self._retry_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Make all that is seen."""
         yield self._view
 
     @property
@@ -138,7 +137,7 @@ class PaintEditor(Container):
             pass
         elif self.session.state is FeatureState.NONE_HERE:
             text = f"{open_tile.strokes.place.id} is marked as holding no {feature}. u takes back what you paint."
-            self._ask(f"Does it hold {feature} after all?", [text], "It does", change_after_all)
+            ask_first(self.app, f"Does it hold {feature} after all?", text, "It does", change_after_all)
         else:
             change()
         self._view.draw()
@@ -153,18 +152,6 @@ class PaintEditor(Container):
                 timeout=8,
             )
         return bool(self.session.lock_owner)
-
-    def _ask(self, question: str, texts: Sequence[str], yes: str, on_yes: Callable[[], object]) -> None:
-        """Ask before something is done, if there is something to say about it."""
-
-        def on_answer(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
-            if answer:
-                on_yes()
-
-        if texts:
-            self.app.push_screen(Confirm(question, "\n".join(texts), yes=yes), on_answer)
-        else:
-            on_yes()
 
     def _show_saved(self, fault: TomosegError | None) -> None:
         """Show that strokes are on disk; or say why they are not, and try again."""
@@ -183,12 +170,10 @@ class PaintEditor(Container):
     # Keys of the tools
 
     def action_move(self, up: int, right: int) -> None:
-        """Move the cursor by pixels."""
         self.session.tool_state.move(up, right)
         self._after_move()
 
     def action_jump(self, up: int, right: int) -> None:
-        """Move the cursor to a border of the tile."""
         self.session.tool_state.jump(up, right)
         self._after_move()
 
@@ -217,36 +202,29 @@ class PaintEditor(Container):
         self._apply(output)
 
     def action_pen(self) -> None:
-        """Put the pen down, or lift it."""
         if not self._refuse_if_locked():
             self._apply(self.session.tool_state.toggle_pen())
 
     def action_tool(self, tool: str) -> None:
-        """Choose another tool."""
         self._apply(self.session.tool_state.select_tool(Tool(tool)))
 
     def action_wider(self, step: int) -> None:
-        """Make the tool wider or narrower."""
         self.session.tool_state.adjust_setting(step)
         self._view.draw()
 
     def action_reach(self, step: int) -> None:
-        """Let the wand reach farther or less far."""
         self.session.tool_state.adjust_radius(step)
         self._view.draw()
 
     def action_value(self, step: int) -> None:
-        """Paint another value."""
         self._apply(self.session.tool_state.next_value(step))
 
     def action_feature(self, step: int) -> None:
-        """Paint another feature."""
         self._paint_pending()
         self.session.next_feature(step)
         self._view.draw()
 
     def action_grow(self, by: int) -> None:
-        """Grow or shrink what holds the value that is painted."""
         self._paint_pending()
         tool_input = self.session.tool_input
         if tool_input is not None:
@@ -265,7 +243,6 @@ class PaintEditor(Container):
             self._step_history(self.session.undo, "There is nothing to take back.")
 
     def action_redo(self) -> None:
-        """Paint again what was taken back."""
         self._step_history(self.session.redo, "There is nothing to do again.")
 
     def _step_history(self, change: Callable[[], object], empty_text: str) -> None:
@@ -281,39 +258,31 @@ class PaintEditor(Container):
         self._view.draw()
 
     def action_overlay(self) -> None:
-        """Show paint as an overlay, as an outline, or not."""
         self._see(self.session.view_settings.next_overlay())
 
     def action_filter(self) -> None:
-        """Show the tile through the next filter."""
         self._see(self.session.view_settings.next_filter())
 
     def action_contrast(self) -> None:
-        """Show the tile with the next contrast."""
         self._see(self.session.view_settings.next_contrast())
 
     def action_beside(self, step: int) -> None:
-        """Show the slice below or above."""
         self._see(self.session.view_settings.step_z(step))
 
     def action_zoom(self, steps: int) -> None:
-        """Enlarge or shrink."""
         self.canvas.zoom_by(steps)
         self._view.draw_status()
 
     def action_half(self) -> None:
-        """Let the mouse mean the other half of a cell."""
         self.canvas.lower_half = not self.canvas.lower_half
         self.notify(f"The mouse means the {'lower' if self.canvas.lower_half else 'upper'} pixel of a cell.", timeout=2)
 
     # Keys for other slices
 
     def action_copy(self) -> None:
-        """Copy the paint of the nearest slice of this place that has any."""
         self._fetch("copy", copy_nearest_slice)
 
     def action_between(self) -> None:
-        """Paint what lies between the slices below and above."""
         self._fetch("between", interpolate_slices)
 
     def _fetch(self, tool: str, source: LayerSource) -> None:
@@ -377,7 +346,6 @@ class PaintEditor(Container):
             self.post_message(self.EditorLeft())
 
     def action_step(self, step: int) -> None:
-        """Go to another tile."""
         self.post_message(self.TileStepped(step))
 
     def action_finish(self) -> None:
@@ -388,7 +356,8 @@ class PaintEditor(Container):
         elif session.open_tile is not None and not self._refuse_if_locked():
             features = session.features_to_finish()
             warnings = [text for feature in features for text in session.warnings(feature, FeatureState.ANNOTATED)]
-            self._ask("Mark it done all the same?", warnings, "Mark done", partial(self._mark, features, "--done"))
+            mark, text = partial(self._mark, features, "--done"), "\n".join(warnings)
+            ask_first(self.app, "Mark it done all the same?", text, "Mark done", mark)
 
     def action_none_here(self) -> None:
         """Mark that the tile holds none of the feature."""
@@ -400,7 +369,8 @@ class PaintEditor(Container):
         pixels = int((session.open_tile.strokes.layers[feature] == FEATURE).sum())
         if pixels and not any("paint" in warning for warning in warnings):
             warnings.insert(0, f"{pixels} pixels of {feature} are painted on it; they go, and u brings them back.")
-        self._ask(f"Mark that it holds no {feature}?", warnings, "None here", partial(self._mark, [feature], "--none"))
+        mark, text = partial(self._mark, [feature], "--none"), "\n".join(warnings)
+        ask_first(self.app, f"Mark that it holds no {feature}?", text, "None here", mark)
 
     def _mark(self, features: Sequence[str], option: str) -> None:
         """Mark the tile for some features, and ask for the next tile."""
