@@ -88,7 +88,7 @@ def test_the_files_have_the_names_that_their_programs_expect(
         (("-o", "out.mrc", "--tiles", "cell:1,1,1"), "no tile cell:1,1,1:64"),
         (("-o", "out.mrc", "--tomogram", "lost"), "no tomogram 'lost'"),
         (("-o", "out.mrc", "--tiles", FIRST, "--tomogram", "cell"), "both named"),
-        (("-o", "out.mrc", "--slab", "-1"), "no whole number"),
+        (("-o", "out.mrc", "--slab", "-1"), "'-1' is not a whole number from 0"),
         (("-o", "out.png", "--slab", "1"), "cannot be written as PNGs"),
     ],
 )

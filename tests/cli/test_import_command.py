@@ -150,7 +150,7 @@ def test_a_voxel_size_of_1_is_believed_when_a_person_says_it(door: Door, tmp_pat
 
 @pytest.mark.parametrize("size", ["0", "-3", "nan", "inf", "ten"])
 def test_a_voxel_size_that_is_no_length_is_refused(refused: Callable[..., str], cell: Path, size: str) -> None:
-    assert "no number above 0" in refused("import", cell, f"--voxel-size={size}")
+    assert "is not a number above 0" in refused("import", cell, f"--voxel-size={size}")
 
 
 @pytest.mark.parametrize("option", [("--bin", "2"), ("--invert",)])

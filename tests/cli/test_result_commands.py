@@ -90,7 +90,7 @@ def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
         (("apply", "run", "lost"), "no tomogram 'lost'"),
         (("apply", "run", "cell", "--feature", "x"), "does not know x"),
         (("apply", "run", "cell", "--z", "5:3"), "--z 5:3 does not fit"),
-        (("apply", "run", "cell", "--workers", "0"), "1 or more"),
+        (("apply", "run", "cell", "--workers", "0"), "'0' is not a whole number from 1"),
         (("apply", "run", "cell", "--device", "tpu"), "tpu"),
         (("evaluate", "cell", "cell"), "No label is named"),
         (("evaluate", "cell", "lost", "--label", "1"), "or file 'lost'"),

@@ -75,7 +75,7 @@ def test_the_width_is_that_of_the_drawing(door: Door, flag: Path) -> None:
     for width in (10, 64, 200):
         rows = door("show", flag, "--renderer", "ascii", "--width", width).out.splitlines()
         assert max(map(len, rows)) <= width
-    assert "out of range" in door("show", flag, "--width", 0, code=2).err
+    assert "'0' is not a whole number from 1" in door("show", flag, "--width", 0, code=2).err
 
 
 @pytest.mark.parametrize(("shape_yx", "factor"), [((64, 64), 15), ((50, 100), 9), ((30, 961), 1), ((20, 480), 2)])

@@ -67,7 +67,7 @@ def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> 
     ("words", "said"),
     [
         (("tiles", "add", "lost", "--at", "1,1,1", "--feature", "f"), "no tomogram 'lost'"),
-        (("tiles", "add", "cell", "--at", "1,1", "--feature", "f"), "--at '1,1' is not understood"),
+        (("tiles", "add", "cell", "--at", "1,1", "--feature", "f"), "--at: '1,1' is not X,Y,Z in voxels"),
         (("tiles", "add", "cell", "--at", "1,1,99", "--feature", "f"), "z 0-7"),
         (("tiles", "add", "cell", "--at", "1,1,1", "--feature", "f", "--size", "40"), "40 pixels wide"),
         (("tiles", "add", "cell", "--at", "1,1,1", "--feature", "*"), "must be negative"),
@@ -89,7 +89,7 @@ def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> 
         (("train",), "not said what to learn"),
         (("train", "--feature", "f", "--trainset", "s"), "not said what to learn"),
         (("train", "--feature", "f"), "no feature 'f'"),
-        (("train", "--feature", "f", "--device", "gpu:x"), "neither cpu, gpu nor gpu:N"),
+        (("train", "--feature", "f", "--device", "gpu:x"), "'gpu:x' is not cpu, gpu, or gpu:N"),
         (("networks", "show", "r"), "no network 'r'"),
         (("networks", "triples", "r"), "no network 'r'"),
         (("jobs", "show", "1"), "no job '1'"),

@@ -75,7 +75,6 @@ def test_without_names_free_ones_are_found_and_all_that_fits_is_taken(annotated:
         (replace(BOTH, features=("rib",)), "rib"),
         (replace(BOTH, tomograms=("coarse",)), "20 Å/voxel"),
         (replace(BOTH, tomograms=("nowhere",)), "nowhere"),
-        (replace(BOTH, epochs=0), "--epochs 0"),
         (replace(BOTH, labels="a b"), "a b"),
         (replace(BOTH, name="old"), "There is a run old_tube already"),
     ],

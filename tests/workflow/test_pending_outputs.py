@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.cli_runner import Listener, bring, make_card, noise, put_card, write_map
 
-from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
+from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_before_outputs
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request, run_merge
@@ -43,7 +43,7 @@ def test_a_network_to_come_may_be_applied_but_what_is_wrong_already_is_refused(w
     with pytest.raises(TomosegError, match="net"):
         check_apply_before_outputs(with_cell, APPLY, NO_PENDING_OUTPUTS)
     assert check_apply_before_outputs(with_cell, APPLY, NET) == []
-    wrong = {"tomograms": ("nowhere",), "z": "9:12", "tta": 3, "workers": 0, "output": "map.txt"}
+    wrong = {"tomograms": ("nowhere",), "z": "9:12", "output": "map.txt"}
     for name, value in wrong.items():
         with pytest.raises(TomosegError):
             check_apply_before_outputs(with_cell, msgspec.structs.replace(APPLY, **{name: value}), NET)
@@ -99,7 +99,7 @@ def test_a_version_to_come_may_be_preprocessed_and_learned_from(with_cell: Proje
         check_preprocess(with_cell, PreprocessRequest(("cell",), factor=2, filtered=False), pending=promised.tomograms)
     request = TrainRequest(name="net", features=("tube",), version="bin2")
     assert check_training(with_cell, request, pending=promised) is None
-    with pytest.raises(UsageError):
-        check_training(with_cell, msgspec.structs.replace(request, epochs=0), pending=promised)
+    with pytest.raises(TrainingError):
+        check_training(with_cell, msgspec.structs.replace(request, network="huge"), pending=promised)
     with pytest.raises(TomosegError):
         check_training(with_cell, request)

@@ -7,6 +7,7 @@ import msgspec
 
 from tomoseg_tui.cli.common import echo, open_project, pending_outputs, print_json, print_table, start_job, wants_json
 from tomoseg_tui.cli.show import draw_triples
+from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -28,21 +29,12 @@ _KINDS = {1: "positive", -1: "negative", 0: "unknown"}
 def audit(arguments: argparse.Namespace) -> int:
     """Rank the tiles whose label looks wrong, as a job."""
     project = open_project(arguments)
-    if bool(arguments.trainset) == bool(arguments.feature):
+    if bool(arguments.trainset) == bool(arguments.features):
         raise UsageError("It is not said what to audit.", "Name --trainset NAME or --feature F, one of them.")
     if arguments.output is not None and not arguments.wait:
         raise UsageError("There is no picture before the audit is done.", "Add --wait, or draw later: audits show NAME")
-    features = tuple(arguments.feature)
-    request = AuditRequest(
-        name=arguments.name or free_audit_name(project, features, arguments.trainset),
-        trainset=arguments.trainset,
-        features=features,
-        network=arguments.network,
-        epochs=arguments.epochs,
-        device=arguments.device,
-        seed=arguments.seed,
-        version=arguments.version,
-    )
+    name = arguments.name or free_audit_name(project, arguments.features, arguments.trainset)
+    request = request_from(arguments, AuditRequest, name=name)
     check_audit(project, request, pending=pending_outputs(arguments, project))
     reserve_audit(project, request.name)
     echo(f"The audit is called {request.name}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tomoseg_tui.cli.tables import format_table
-from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
+from tomoseg_tui.errors import NotAProjectError, SettingsError
 from tomoseg_tui.jobs.dependencies import find_dependencies, unfinished_requests
 from tomoseg_tui.jobs.job import LOG_TIME, Job, JobState, read_with_retries
 from tomoseg_tui.jobs.launch import launch, watch
@@ -68,24 +68,6 @@ def _relative_to_cwd(argument: str, root: Path) -> str:
     option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     path = Path(value)
     return f"{option}{equals}{os.path.relpath(path)}" if path.is_absolute() and path.is_relative_to(root) else argument
-
-
-def parse_integers(text: str, option: str, count: int) -> tuple[int, ...]:
-    """Read whole numbers with commas between them.
-
-    Raises
-    ------
-    UsageError
-        If there are more or fewer, or something else.
-    """
-    parts = text.split(",")
-    try:
-        values = tuple(int(part) for part in parts)
-    except ValueError:
-        values = ()
-    if len(values) != count:
-        raise UsageError(f"{option} {text!r} is not understood.", "Write it as X,Y,Z in voxels, as --at 140,252,16")
-    return values
 
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str], *, empty: str) -> None:

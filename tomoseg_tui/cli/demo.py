@@ -95,7 +95,7 @@ def _run_step(argv: Sequence[str]) -> None:
 
     echo(f"$ {format_command(argv)}")
     arguments = parse(argv)
-    code = int(arguments.run(arguments) or 0)
+    code = int(arguments.handler(arguments) or 0)
     if code:
         raise TomosegError("The demo ends here: this step failed.", "See what it said above.")
 

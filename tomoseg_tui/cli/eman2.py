@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 
 from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, progress_bar, wants_json, write_history
+from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -22,26 +23,18 @@ def run_eman2_import(arguments: argparse.Namespace) -> None:
     _check_options(arguments)
     set_map = parse_set_map(arguments.map)
     project = open_project(arguments)
-    eman2_project = scan_project(arguments.eman2)
+    eman2_project = scan_project(arguments.folder)
     if arguments.list:
         _list_contents(arguments, project, eman2_project, set_map)
         return
-    request = Eman2ImportRequest(
-        folder=arguments.eman2,
-        link=arguments.link,
-        voxel_size_angstrom=arguments.voxel_size,
-        polarity=arguments.polarity,
-        meanings=set_map,
-        version=arguments.version,
-    )
-    plan = plan_import(project, eman2_project, request)
+    plan = plan_import(project, eman2_project, request_from(arguments, Eman2ImportRequest, meanings=set_map))
     _report_plan(plan)
     _run_import(arguments, project, plan)
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    conflicting = ("name", "invert", "bytes")
-    if arguments.files or arguments.bin != 1 or any(getattr(arguments, name) for name in conflicting):
+    conflicting = ("name", "invert", "byte_sign")
+    if arguments.files or arguments.factor != 1 or any(getattr(arguments, name) for name in conflicting):
         raise UsageError(
             "FILE, --name, --bin, --invert and --bytes are for single files, --eman2 is for a whole project.",
             "Leave them out, or import the files by themselves.",

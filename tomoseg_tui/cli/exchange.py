@@ -1,13 +1,12 @@
 """`annotations export` and `annotations import`: to other tools and back."""
 
 import argparse
-from typing import get_args
 
 from tomoseg_tui.cli.common import echo, open_project, print_json, progress_bar, wants_json, write_history
+from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.core.tiles import TileLocation, parse_tile_id
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, parse_label_map
-from tomoseg_tui.workflow.exchange.export_formats import ExportFormat
 from tomoseg_tui.workflow.exchange.export_tiles import TileExportRequest, export_tiles
 from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import_masks_from_file
 
@@ -15,15 +14,7 @@ from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import
 def annotations_export(arguments: argparse.Namespace) -> None:
     """Write tiles or slices with their annotations for other tools."""
     project = open_project(arguments)
-    request = TileExportRequest(
-        arguments.output,
-        next((form for form in get_args(ExportFormat) if form == arguments.form), None),
-        tuple(arguments.feature),
-        _tile_locations(arguments),
-        arguments.tomogram,
-        arguments.slab,
-        arguments.force,
-    )
+    request = request_from(arguments, TileExportRequest, places=_tile_locations(arguments))
     with progress_bar("annotations") as on_progress:
         tile_export = export_tiles(project, request, on_progress)
     if wants_json(arguments):
@@ -48,26 +39,18 @@ def annotations_export(arguments: argparse.Namespace) -> None:
 def _tile_locations(arguments: argparse.Namespace) -> tuple[TileLocation, ...]:
     if arguments.tiles and arguments.tomogram:
         raise UsageError("--tiles and --tomogram are both named.", "Name one of them.")
-    return tuple(parse_tile_id(tile_id) for tile_id in arguments.tiles or ())
+    return tuple(parse_tile_id(tile_id) for tile_id in arguments.tiles)
 
 
 def annotations_import(arguments: argparse.Namespace) -> None:
     """Import what was exported, a label volume, or a stack of masks."""
     project = open_project(arguments)
-    if arguments.map and arguments.feature:
+    if arguments.labels and arguments.feature:
         raise UsageError("--map names the features of values, --feature the one of all masks.", "Say one of them.")
     if arguments.tiles and arguments.tomogram:
         raise UsageError("The tiles of the masks are named twice.", "Name --tiles ID... or --tomogram T, one of them.")
-    request = MaskImportRequest(
-        arguments.file,
-        arguments.tomogram,
-        _tile_locations(arguments),
-        arguments.feature,
-        parse_label_map(arguments.map) if arguments.map else None,
-        arguments.manifest,
-        arguments.image,
-        arguments.replace,
-    )
+    labels = parse_label_map(arguments.labels) if arguments.labels else None
+    request = request_from(arguments, MaskImportRequest, places=_tile_locations(arguments), labels=labels)
     with progress_bar("annotations") as on_progress:
         result = import_masks_from_file(project, request, on_progress)
     write_history(arguments, project)

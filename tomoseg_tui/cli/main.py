@@ -29,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="replace")  # a pipe in a plain locale gets ? for Å, not a bug report
     try:
         arguments = parse(argv)
-        code = int(arguments.run(arguments) or EXIT_DONE)
+        code = int(arguments.handler(arguments) or EXIT_DONE)
         sys.stdout.flush()
     except TomosegError as fault:
         return _report_error(fault)

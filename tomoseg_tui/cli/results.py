@@ -1,6 +1,7 @@
 """`apply`, `merge`, `evaluate` and `export`."""
 
 import argparse
+from pathlib import Path
 
 import msgspec
 
@@ -16,6 +17,7 @@ from tomoseg_tui.cli.common import (
     wants_json,
 )
 from tomoseg_tui.cli.estimate import report_estimate
+from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_before_outputs
 from tomoseg_tui.workflow.evaluate import evaluate as score
 from tomoseg_tui.workflow.evaluate import scores_as_json
@@ -26,20 +28,8 @@ from tomoseg_tui.workflow.merge.merge_request import merge_request
 def apply(arguments: argparse.Namespace) -> int:
     """Apply a network, as a job."""
     project = open_project(arguments)
-    request = ApplyRequest(
-        run=arguments.name,
-        tomograms=tuple(arguments.tomograms),
-        features=tuple(arguments.feature),
-        z=arguments.z,
-        threads=arguments.threads,
-        device=arguments.device,
-        workers=arguments.workers,
-        tta=arguments.tta,
-        half=arguments.half,
-        output=None if arguments.output is None else project.layout.stored_path(arguments.output),
-        force=arguments.force,
-        anyway=arguments.anyway,
-    )
+    output = None if arguments.output is None else project.layout.stored_path(Path(arguments.output))
+    request = request_from(arguments, ApplyRequest, output=output)
     for remark in check_apply_before_outputs(project, request, pending_outputs(arguments, project)):
         echo(f"Note: {remark}")
     if report_estimate(arguments, project, "apply", msgspec.to_builtins(request)):
@@ -54,7 +44,7 @@ def merge(arguments: argparse.Namespace) -> int:
     request = merge_request(
         project,
         arguments.tomogram,
-        arguments.map,
+        arguments.map_specs,
         name=arguments.name,
         output=arguments.output,
         force=arguments.force,

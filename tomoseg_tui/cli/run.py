@@ -11,6 +11,7 @@ from tomoseg_tui.cli.common import (
     wants_json,
     write_history,
 )
+from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.dependencies import find_dependencies, launch_chain
 from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run, release_names, reserve_names
@@ -19,17 +20,7 @@ from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run, rele
 def run(arguments: argparse.Namespace) -> int:
     """Start the jobs of a whole run; print their ids, or wait for all of them."""
     project = open_project(arguments)
-    request = BatchRunRequest(
-        features=tuple(arguments.feature),
-        tomograms=tuple(arguments.tomogram),
-        name=arguments.name,
-        together=arguments.together,
-        network=arguments.network,
-        epochs=arguments.epochs,
-        device=arguments.device,
-        seed=arguments.seed,
-        labels=arguments.labels,
-    )
+    request = request_from(arguments, BatchRunRequest)
     after = [job.id for job in find_dependencies(project.layout, arguments.after)]
     plan = plan_batch_run(project, request)
     for remark in dict.fromkeys(plan.remarks):

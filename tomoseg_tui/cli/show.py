@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tomoseg_tui.cli.common import echo, open_project, open_project_if_any, parse_integers, print_json, wants_json
+from tomoseg_tui.cli.common import echo, open_project, open_project_if_any, print_json, wants_json
 from tomoseg_tui.core.tiles import parse_tile_id
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.render.figures import enlarge_for_file, render_slice, render_triple
@@ -38,12 +38,11 @@ DEFAULT_COLUMNS = 80
 
 def show(arguments: argparse.Namespace) -> None:
     """Draw a slice."""
-    position = parse_integers(arguments.at, "--at", 3) if arguments.at else None
     view = load_slice_view(
         open_project_if_any(arguments),
         arguments.name,
         z=arguments.z,
-        at_xyz=None if position is None else (position[0], position[1], position[2]),
+        at_xyz=arguments.at,
         labels=arguments.labels,
     )
     palette = make_palette(view.label_names)
@@ -95,7 +94,7 @@ def _tile_row(view: TileView, palette: Palette, features: Sequence[str]) -> list
     return [render_slice(view.values), render_slice(view.values, table[view.labels], palette)]
 
 
-def triples(arguments: argparse.Namespace) -> None:
+def networks_triples(arguments: argparse.Namespace) -> None:
     """Draw image, annotation and output of the tiles of a run, those first on which they differ most."""
     project = open_project(arguments)
     views = load_triples(project, arguments.name, feature=arguments.feature)
@@ -136,8 +135,6 @@ def draw_triples(arguments: argparse.Namespace, views: Sequence[TripleView]) -> 
 
 def _output_picture(arguments: argparse.Namespace, picture: Picture) -> None:
     """Draw into the file that is named, else on stdout."""
-    if arguments.width is not None and arguments.width < 1:
-        raise UsageError(f"--width {arguments.width} is out of range.", "Take 1 column or more.")
     if arguments.output is not None:
         export_png(enlarge_for_file(picture), arguments.output, force=arguments.force)
         return

@@ -5,7 +5,6 @@ import argparse
 from tomoseg_tui.cli.common import (
     echo,
     open_project,
-    parse_integers,
     print_json,
     print_table,
     wants_json,
@@ -26,7 +25,7 @@ from tomoseg_tui.workflow.tiles.placing import PlacementResult
 def tiles_add(arguments: argparse.Namespace) -> None:
     """Place a tile."""
     project = open_project(arguments)
-    x, y, z = parse_integers(arguments.at, "--at", 3)
+    x, y, z = arguments.at
     location = TileLocation(arguments.tomogram, z, y, x, arguments.size)
     result = placing.place_tiles(
         project, [placing.tile_placement(location, arguments.feature, negative=arguments.negative)]
@@ -123,7 +122,7 @@ def annotations_set(arguments: argparse.Namespace) -> None:
     """Say that a tile is done, or holds none of a feature."""
     project = open_project(arguments)
     location = parse_tile_id(arguments.id)
-    if arguments.none:
+    if arguments.state == "none":
         import_annotations.set_none_here(project, location, arguments.feature)
     elif import_annotations.set_done(project, location, arguments.feature) == 0:
         echo(f"Note: {location.id} is done for {arguments.feature} without one pixel of it. Was --none meant?")

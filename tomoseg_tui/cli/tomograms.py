@@ -18,6 +18,7 @@ from tomoseg_tui.cli.common import (
     write_history,
 )
 from tomoseg_tui.cli.estimate import report_estimate
+from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -29,20 +30,12 @@ from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomo
 
 def import_files(arguments: argparse.Namespace) -> None:
     """Import tomograms, or a project of EMAN2."""
-    if arguments.eman2 is not None:
+    if arguments.folder is not None:
         eman2.run_eman2_import(arguments)
         return
     _check_options(arguments)
     project = open_project(arguments)
-    request = ImportRequest(
-        name=arguments.name,
-        link=arguments.link,
-        voxel_size_angstrom=arguments.voxel_size,
-        polarity=arguments.polarity,
-        factor=arguments.bin,
-        invert=arguments.invert,
-        byte_sign=arguments.bytes,
-    )
+    request = request_from(arguments, ImportRequest)
     with progress_bar("import") as on_progress:
         imported = import_volumes(project, arguments.files, request, on_progress)
     write_history(arguments, project)
@@ -74,15 +67,7 @@ def _format_shape(shape_zyx: tuple[int, int, int]) -> str:
 def preprocess(arguments: argparse.Namespace) -> int:
     """Filter or bin tomograms, as a job."""
     project = open_project(arguments)
-    request = PreprocessRequest(
-        tomograms=tuple(arguments.tomograms),
-        lowpass=arguments.lowpass,
-        highpass=arguments.highpass,
-        clamp=arguments.clamp,
-        factor=arguments.bin,
-        filtered=not arguments.no_filter,
-        tag=arguments.tag,
-    )
+    request = request_from(arguments, PreprocessRequest)
     check_preprocess(project, request, pending=pending_outputs(arguments, project).tomograms)
     if report_estimate(arguments, project, "preprocess", msgspec.to_builtins(request)):
         return 0

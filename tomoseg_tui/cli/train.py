@@ -16,6 +16,7 @@ from tomoseg_tui.cli.common import (
     write_history,
 )
 from tomoseg_tui.cli.estimate import report_estimate
+from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.trainset_file import TrainsetSummary, read_summary
 from tomoseg_tui.project import catalog
@@ -36,7 +37,7 @@ from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 def trainset_build(arguments: argparse.Namespace) -> None:
     """Build a training set."""
     project = open_project(arguments)
-    request = TrainsetRequest(tuple(arguments.feature), arguments.validation, arguments.version)
+    request = request_from(arguments, TrainsetRequest)
     with progress_bar("training set") as on_progress:
         summary = trainset.build_trainset(project, arguments.name, request, on_progress)
     write_history(arguments, project)
@@ -95,23 +96,10 @@ def trainset_show(arguments: argparse.Namespace) -> None:
 def train(arguments: argparse.Namespace) -> int:
     """Train a network, as a job."""
     project = open_project(arguments)
-    if bool(arguments.trainset) == bool(arguments.feature):
+    if bool(arguments.trainset) == bool(arguments.features):
         raise UsageError("It is not said what to learn.", "Name --trainset NAME or --feature F, one of them.")
-    features = tuple(arguments.feature)
-    request = TrainRequest(
-        name=arguments.name or free_run_name(project, features, arguments.trainset),
-        trainset=arguments.trainset,
-        features=features,
-        network=arguments.network,
-        made_from=arguments.made_from,
-        epochs=arguments.epochs,
-        learning_rate=arguments.learning_rate,
-        batch=arguments.batch,
-        device=arguments.device,
-        seed=arguments.seed,
-        validation=arguments.validation,
-        version=arguments.version,
-    )
+    name = arguments.name or free_run_name(project, arguments.features, arguments.trainset)
+    request = request_from(arguments, TrainRequest, name=name)
     pending = pending_outputs(arguments, project)
     summary = check_training(project, request, pending=pending)
     if request.made_from not in pending.runs:

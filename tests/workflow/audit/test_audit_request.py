@@ -98,8 +98,6 @@ def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelle
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (AuditRequest(name="a", features=("tube",), epochs=0), "--epochs 0"),
-        (AuditRequest(name="a", features=("tube",), seed=-1), "--seed -1"),
         (AuditRequest(name="a", trainset="set", features=("tube",)), "features and versions already"),
         (AuditRequest(name="a", trainset="other"), "no training set 'other'"),
         (AuditRequest(name="a", features=("wall",)), "no feature 'wall'"),

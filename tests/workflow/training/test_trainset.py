@@ -192,8 +192,6 @@ def test_a_version_lends_its_densities_to_tiles_placed_on_another(labelled: Proj
     [
         TrainsetRequest(()),
         TrainsetRequest(("tube", "tube")),
-        TrainsetRequest(("tube",), 0.6),
-        TrainsetRequest(("tube",), float("nan")),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(labelled: Project, request_: TrainsetRequest) -> None:

@@ -104,10 +104,6 @@ def _check_options(project: Project, request: ApplyRequest, features: int) -> No
                 "Name one tomogram and one --feature, or use `tomoseg export` afterwards.",
             )
         require_result_path(project.layout.root / request.output, force=request.force)
-    if request.workers < 1 or (request.threads is not None and request.threads < 1):
-        raise UsageError("--workers and --threads are 1 or more.", "Take 1 or more.")
-    if request.tta not in TTA_COPIES:
-        raise UsageError(f"{request.tta} copies of each slice cannot be averaged.", "Take --tta 1, 4 or 8.")
 
 
 def _check_tomogram(project: Project, request: ApplyRequest, name: str) -> TomogramRecord:

@@ -62,16 +62,12 @@ def check_audit(project: Project, request: AuditRequest, *, pending: PendingOutp
     Raises
     ------
     TomosegError
-        If a name is unknown or taken, a setting is out of range, or the feature is annotated in one place only.
+        If a name is unknown or taken, or the feature is annotated in one place only.
     """
     project.require_current_format()
     check_name(request.name, "audit")
     if project.layout.audit_folder(request.name).exists():
         raise ProjectError(f"There is an audit {request.name} already.", "Choose another --name.")
-    if request.epochs is not None and request.epochs < 1:
-        raise UsageError(f"--epochs {request.epochs} is out of range.", "Take 1 or more.")
-    if request.seed is not None and not 0 <= request.seed < 2**31:
-        raise UsageError(f"--seed {request.seed} is out of range.", "Take 0 to 2147483647.")
     network_named(request.network)
     if request.trainset is not None:
         if request.features or request.version:

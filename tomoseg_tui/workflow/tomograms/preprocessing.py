@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core import filters
@@ -68,16 +67,11 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, pending: C
     Raises
     ------
     TomosegError
-        If a tomogram is unknown, a name is taken, nothing would be done, or a setting is out of range.
+        If a tomogram is unknown, a name is taken, or nothing would be done.
     """
     project.require_current_format()
     if not request.filtered and request.factor == 1:
         raise UsageError("--no-filter without --bin does nothing.", "Give --bin 2, or leave --no-filter out.")
-    if not (0 <= request.lowpass <= 1 and 0 <= request.highpass < np.inf and 0 <= request.clamp < np.inf):
-        raise UsageError(
-            f"--lowpass {request.lowpass:g} --highpass {request.highpass:g} --clamp {request.clamp:g} is out of range.",
-            "Low-pass is 0 to 1 cycles/voxel, high-pass in pixels and clamp in sigmas from 0; 0 switches off.",
-        )
     targets = [check_name(request.target(name), "tomogram") for name in request.tomograms]
     for name, target in zip(request.tomograms, targets, strict=True):
         if project.layout.tomogram_folder(target).exists() or targets.count(target) > 1 or target in pending:

@@ -61,13 +61,12 @@ def check_training(
     Raises
     ------
     TomosegError
-        If a name is unknown or taken, nothing is labelled, or a setting is out of range.
+        If a name is unknown or taken, or nothing is labelled.
     """
     project.require_current_format()
     check_name(request.name, "run")
     if project.layout.network_folder(request.name).exists():
         raise ProjectError(f"There is a run {request.name} already.", "Choose another --name.")
-    _check_numbers(request)
     network_named(request.network)
     if pending.tomograms:
         return None
@@ -110,19 +109,6 @@ def _filter_remarks(card: NetworkCard, summary: TrainsetSummary) -> list[str]:
         return []
     network_text, tiles_text = format_filter_chain(card.preprocessing), format_filter_chain(chain)
     return [f"The tiles are filtered in another way ({tiles_text}) than {card.name} was trained with ({network_text})."]
-
-
-def _check_numbers(request: TrainRequest) -> None:
-    integers = {"--epochs": request.epochs, "--batch": request.batch}
-    for option, value in integers.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{option} {value} is out of range.", "Take 1 or more.")
-    if request.validation is not None and not 0 <= request.validation <= 0.5:
-        raise UsageError(f"--validation {request.validation:g} is out of range.", "Take 0 to 0.5; 0.2 is usual.")
-    if request.learning_rate is not None and not 0 < request.learning_rate < float("inf"):
-        raise UsageError(f"--learning-rate {request.learning_rate:g} is out of range.", "Take a number above 0.")
-    if request.seed is not None and not 0 <= request.seed < 2**31:
-        raise UsageError(f"--seed {request.seed} is out of range.", "Take 0 to 2147483647.")
 
 
 def _summary_of(project: Project, request: TrainRequest) -> TrainsetSummary:

@@ -130,8 +130,6 @@ def _check_request(project: Project, request: TrainsetRequest) -> None:
         raise UsageError("No feature is named.", "Name one: --feature NAME")
     if len(set(request.features)) < len(request.features):
         raise UsageError("A feature is named twice.", "Name each once.")
-    if not 0 <= request.validation <= 0.5:
-        raise UsageError(f"--validation {request.validation:g} is out of range.", "Take 0 to 0.5; 0.2 is usual.")
     for feature in request.features:
         catalog.require_feature(project, feature)
 
