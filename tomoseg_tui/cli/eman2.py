@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, progress_bar, wants_json, write_history
 from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.errors import UsageError
+from tomoseg_tui.files.disk_space import format_bytes
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import format_filter_chain
@@ -46,7 +47,7 @@ def _report_plan(plan: Eman2ImportPlan) -> None:
         echo(f"{tomogram.name} is there already; it is passed over.")
     if plan.byte_count > _LARGE_IMPORT_BYTES:
         count = len(plan.new_tomograms)
-        echo(f"Copies {count} tomograms, {plan.byte_count / 1e9:.1f} GB; --link leaves them where they are.")
+        echo(f"Copies {count} tomograms, {format_bytes(plan.byte_count)}; --link leaves them where they are.")
 
 
 def _run_import(arguments: argparse.Namespace, project: Project, plan: Eman2ImportPlan) -> None:

@@ -60,7 +60,7 @@ async def test_the_folder_of_a_project_is_offered_as_one_and_comes_in(
         await put(pilot, pilot.app.screen.query_one("#add-path", Input), str(eman.root))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Eman2ImportDialog))
-        await until(pilot, lambda: "1 tomogram, 0.4 MB" in prose_on(pilot))
+        await until(pilot, lambda: "1 tomogram, 429 kB" in prose_on(pilot))
         words = prose_on(pilot)
         assert "left: Curves of 1 point: curves are not read." in words
         assert "1 box, 1 tile, 1 mask" in words

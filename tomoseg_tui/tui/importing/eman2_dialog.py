@@ -7,6 +7,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Input, Select, Static
 
 from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.files.disk_space import format_bytes
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
 from tomoseg_tui.tui.dialogs.form import Form
@@ -64,7 +65,7 @@ class Eman2ImportDialog(Form[Eman2ImportRequest]):
         size = sum(tomogram.byte_count for tomogram in self._new_tomograms)
         existing_count = len(self._source_project.tomograms) - len(self._new_tomograms)
         text = (
-            f"{format_counts(tomogram=len(self._new_tomograms))}, {_format_size(size)}"
+            f"{format_counts(tomogram=len(self._new_tomograms))}, {format_bytes(size)}"
             if self._new_tomograms
             else "no new tomogram"
         )
@@ -114,7 +115,3 @@ def import_eman2(
             append_command(project.layout.history, argv)
         raise
     return result
-
-
-def _format_size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -1,6 +1,5 @@
 """Decide what an import from EMAN2 brings, before anything is written: tomograms, boxes, tiles, and why not others."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from tomoseg_tui.core.grid import SAME_SIZE_TOLERANCE, differs_in_size
 from tomoseg_tui.core.names import check_name, version_tag
 from tomoseg_tui.errors import ProjectError, UnknownVoxelSizeError, UsageError
+from tomoseg_tui.files.disk_space import format_bytes, free_bytes
 from tomoseg_tui.io.eman2_info import TomogramInfo
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -204,10 +204,10 @@ def _require_voxel_sizes(new_tomograms: Sequence[Eman2Tomogram], request: Eman2I
 
 
 def _require_disk_space(project: Project, plan: Eman2ImportPlan) -> None:
-    free = shutil.disk_usage(project.layout.root).free
+    free = free_bytes(project.layout.root)
     if plan.byte_count and plan.byte_count + _SPARE_BYTES > free:
         raise ProjectError(
-            f"The tomograms take {plan.byte_count / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left.",
+            f"The tomograms take {format_bytes(plan.byte_count)}, the disk has {format_bytes(free)} left.",
             "Make room, or leave them where they are: --link",
         )
 
