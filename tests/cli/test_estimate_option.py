@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from helpers.cli_runner import Tomoseg, digest_of, noise, write_mrc
-from helpers.job_project import make_tubes_project
+from helpers.cli_runner import Tomoseg, digest_of, make_card, noise, put_card, write_mrc
+from helpers.job_project import hooked, make_tubes_project
 
 from tomoseg_tui.project.catalog import Project
 
@@ -45,3 +45,57 @@ def test_what_cannot_fit_is_refused_and_takes_no_name(tmp_path: Path) -> None:
     said = tomoseg.refused("train", "--feature", "tube", "--name", "run", "--batch", 10_000_000)
     assert "of memory" in said
     assert "--batch" in said
+
+
+@pytest.fixture
+def tubes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tomoseg:
+    """Annotated tiles, and workers that cannot measure anything."""
+    tomoseg = Tomoseg(make_tubes_project(tmp_path / "tubes"))
+    for name, value in hooked(tmp_path / "hooks", worker="import os; os._exit(3)").items():
+        monkeypatch.setenv(name, value)
+    return tomoseg
+
+
+def test_an_audit_is_estimated_as_the_trainings_of_its_folds(tubes: Tomoseg) -> None:
+    said = tubes("audit", "--feature", "tube", "--name", "a", "--estimate", "--json").json
+    assert said.keys() == KEYS
+    training = tubes("train", "--feature", "tube", "--name", "r", "--estimate", "--json").json
+    assert 0.5 < said["seconds"] / training["seconds"] < 2, "four short trainings take about as long as a usual one"
+    long = tubes("audit", "--feature", "tube", "--name", "a", "--epochs", 200, "--estimate", "--json").json
+    assert long["seconds"] > 4 * said["seconds"]
+    assert not (tubes.folder / "audits" / "a").exists()
+
+
+def test_a_run_is_estimated_job_by_job_and_together(tubes: Tomoseg) -> None:
+    words = ("run", "--feature", "tube", "--all", "--name", "mt", "--estimate")
+    said = tubes(*words, "--json").json
+    assert said.keys() == KEYS | {"jobs"}
+    assert [job["job"] for job in said["jobs"]] == ["train mt", "apply mt on tubes", "merge tubes/merged"]
+    assert said["seconds"] == pytest.approx(sum(job["seconds"] for job in said["jobs"]), abs=0.2)
+    assert said["disk_bytes"] == sum(job["disk_bytes"] for job in said["jobs"])
+    assert said["memory_bytes"] == max(job["memory_bytes"] for job in said["jobs"])
+    assert said["jobs"][1]["disk_bytes"] > 24 * 160 * 160, "a map, and the copy of a network that is not there yet"
+    assert "train mt: about " in tubes(*words).out
+    assert tubes("jobs", "--json").json == []
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (("audit", "--feature", "tube"), "Audit fewer features"),
+        (("run", "--feature", "tube", "--all"), "Take a smaller --batch"),
+        (("apply", "net", "tubes"), "a machine with more memory"),
+    ],
+)
+def test_jobs_that_do_not_fit_are_refused_and_take_no_name(
+    tubes: Tomoseg, tmp_path: Path, words: tuple[str, ...], fix: str
+) -> None:
+    small = "import tomoseg_tui.jobs.system_load as load; load.available_memory = lambda **_: 10**8"
+    put_card(Project.open(tubes.folder), make_card("net", network="unet25d"))
+    refused = tubes(*words, code=2, env=hooked(tmp_path / "small", small)).err
+    assert "of memory, 100 MB can be had" in refused
+    assert fix in refused
+    layout = Project.open(tubes.folder).layout
+    assert not layout.audits.exists()
+    assert [folder.name for folder in layout.networks.iterdir()] == ["net"]
+    assert not list(layout.jobs.glob("[0-9]*"))

@@ -67,7 +67,7 @@ class Stage:
 
 def train(project: Project, name: str, *, device: str = "cpu", **how: Any) -> Job:
     """Start a training of the stage."""
-    return launch.launch(project.layout, "train", name, {"name": name, "device": device}, **how)
+    return launch.launch(project.layout, "train", {"name": name, "device": device}, **how)
 
 
 def becomes(job: Job, state: JobState) -> None:

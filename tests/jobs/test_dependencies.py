@@ -15,19 +15,20 @@ from tomoseg_tui.jobs.dependencies import (
     failed_dependency_error,
     find_dependencies,
     launch_chain,
+    pending_outputs,
     resume_with_dependents,
-    unfinished_requests,
 )
 from tomoseg_tui.jobs.job import Job, JobState, create_job, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
+from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
 
 Projects = tuple[Project, Project]
 
 
 def apply(project: Project, run: str, **how: Any) -> Job:
     asked = {"run": run, "tomograms": ["cell"]}
-    return launch.launch(project.layout, "apply", f"{run} on cell", asked, **how)
+    return launch.launch(project.layout, "apply", asked, **how)
 
 
 def test_a_job_begins_when_the_one_before_it_is_done(projects: Projects, stage: Stage) -> None:
@@ -135,8 +136,7 @@ def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Project
     stage.fail("a")
     asked: list[dict[str, Any]] = [{"name": "t"}, {"run": "a", "tomograms": ["a"]}, {"run": "b", "tomograms": ["b"]}]
     steps = [
-        ("train", "t", asked[0], ()), ("apply", "a", asked[1], (0,)), ("apply", "b", asked[2], (0,)),
-        ("apply", "c", asked[2], (1, 2)),
+        ("train", asked[0], ()), ("apply", asked[1], (0,)), ("apply", asked[2], (0,)), ("apply", asked[2], (1, 2)),
     ]  # fmt: skip
     jobs = launch_chain(project.layout, steps)
     becomes(jobs[2], JobState.DONE)
@@ -183,8 +183,8 @@ def test_what_is_still_to_come_is_told_with_all_that_it_waits_for(projects: Proj
     stage.hold("first")
     train(project, "first")
     apply(project, "later", after=["1"])
-    kinds = [kind for kind, _ in unfinished_requests(project.layout, ["2"])]
-    assert kinds == ["apply", "train"]
+    made = pending_outputs(project.layout, ["2"])
+    assert made == PendingOutputs(runs=frozenset({"first"}), maps=frozenset({("cell", "later")}))
     stage.let_go("first")
     becomes(find_job(project.layout, "2"), JobState.DONE)
-    assert unfinished_requests(project.layout, ["2"]) == []
+    assert pending_outputs(project.layout, ["2"]) == NO_PENDING_OUTPUTS

@@ -340,8 +340,8 @@ def test_jobs_that_are_started_together_go_in_their_order(projects: Projects, st
     project, names = projects[0], ["b", "a", "c"]
     later = [f"{name}2" for name in names]
     stage.hold("c", *later)
-    together = [("train", name, {"name": name}, ()) for name in names]
-    after = [("train", name, {"name": name}, (0, 1, 2)) for name in later]
+    together = [("train", {"name": name}, ()) for name in names]
+    after = [("train", {"name": name}, (0, 1, 2)) for name in later]
     jobs = launch_chain(project.layout, [*together, *after])
     wait_until(lambda: all("waits for job" in waits_for(job) for job in jobs[3:]))
     wait_until(lambda: stage.begun == names)

@@ -100,6 +100,18 @@ def test_a_training_goes_on_to_the_same_network(any_disk: SmallDisk, env: dict[s
     assert found["metrics.jsonl"] == whole["metrics.jsonl"]
 
 
+def test_an_audit_goes_on_and_says_how_much_is_missing(any_disk: SmallDisk, env: dict[str, str]) -> None:
+    words = ("audit", "--feature", "tube", "--network", "small", "--epochs", 2, "--seed", 3, "--name", "found")
+    failed = any_disk.run(*words, "--wait", left=400_000, env=env)
+    assert failed.code == 2
+    assert_full(any_disk, "3", failed.err)
+    if isinstance(any_disk, Tmpfs):
+        assert "Make about " in failed.err, "how much is missing is known"
+    done = any_disk.run("jobs", "resume", "3", "--wait", env=env)
+    assert done.code == 0, done.err
+    assert layout_of(any_disk).audit_report("found").is_file()
+
+
 def test_maps_stay_whole_and_are_made_again(any_disk: SmallDisk, env: dict[str, str], small_template: Path) -> None:
     maps = layout_of(any_disk).maps / "tubes"
     before = digest_of(maps)

@@ -64,7 +64,8 @@ def test_the_users_command_is_told_of_the_end_word_by_word(
     )
     configure(monkeypatch, tmp_path, f"on_finish = {json.dumps([sys.executable, '-c', code, ODD])}\n")
     layout = projects[0].layout
-    job = launch.launch(layout, "train", ODD, {"name": "first"})
+    job = create_job(layout, "train", ODD, {"name": "first"})
+    launch.start_worker(job)
     becomes(job, JobState.DONE)
     stage.fail("second")
     failed = train(projects[0], "second")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 from helpers.cli_runner import make_card, put_card, write_map
@@ -310,7 +311,7 @@ async def test_a_fault_is_shown_with_its_fix_and_leaves_no_history(small_project
 
 
 async def test_a_job_that_the_check_refuses_is_not_started(small_project: Project, make_app: MakeApp) -> None:
-    def refuse() -> tuple[str, str, dict[str, object]]:
+    def refuse() -> tuple[str, msgspec.Struct]:
         raise UsageError("Nothing is annotated.", "Annotate a tile.")
 
     app = make_app(small_project, tab="jobs")

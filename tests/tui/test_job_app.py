@@ -10,6 +10,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.tui import job_app
 from tomoseg_tui.tui.run_location import RunLocation
+from tomoseg_tui.workflow.merge.merge_request import MergeRequest
 
 
 @pytest.mark.parametrize(
@@ -32,12 +33,12 @@ async def test_a_job_is_launched_where_the_form_says(
 
     def launch(*_: Any, at_once: bool, slurm: Any) -> SimpleNamespace:
         launched.append((at_once, slurm))
-        return SimpleNamespace(id="1")
+        return SimpleNamespace(id="1", record=lambda: SimpleNamespace(name="alpha/merged"))
 
     settings = project.layout.settings
     settings.write_text(settings.read_text() + '\n[slurm]\npartition = "gpu"\nalways = true\n')
     monkeypatch.setattr(job_app, "launch", launch)
     app = make_app(project)
     async with app.run_test() as pilot:
-        app.start_job(["merge"], lambda: ("merge", "alpha/merged", {}), location=way)
+        app.start_job(["merge"], lambda: ("merge", MergeRequest("alpha", ())), location=way)
         await until(pilot, lambda: launched == [wanted])

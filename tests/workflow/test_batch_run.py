@@ -9,10 +9,13 @@ from helpers.cli_runner import bring, make_card, noise, put_card, write_map, wri
 
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
+from tomoseg_tui.jobs.dependencies import launch_chain
+from tomoseg_tui.jobs.job import all_jobs
+from tomoseg_tui.jobs.kinds import KINDS
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
-from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run, release_names, reserve_names
+from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.train_request import TrainRequest
@@ -38,7 +41,7 @@ def annotated(project: Project) -> Project:
 
 def test_a_run_trains_a_network_a_feature_then_applies_and_merges_each_tomogram(annotated: Project) -> None:
     plan = plan_batch_run(annotated, replace(BOTH, tomograms=("cell", "other", "cell"), device="gpu", epochs=3))
-    assert [(step.kind, step.name, step.dependencies) for step in plan.jobs] == [
+    assert [(step.kind, KINDS[step.kind].title(step.request), step.dependencies) for step in plan.jobs] == [
         ("train", "mt_tube", ()),
         ("train", "mt_wall", ()),
         ("apply", "mt_tube on cell", (0,)),
@@ -58,13 +61,13 @@ def test_a_run_trains_a_network_a_feature_then_applies_and_merges_each_tomogram(
 
 def test_one_network_may_learn_all_features(annotated: Project) -> None:
     plan = plan_batch_run(annotated, replace(BOTH, together=True))
-    assert [step.name for step in plan.jobs] == ["mt", "mt on cell", "cell/merged"]
+    assert [KINDS[step.kind].title(step.request) for step in plan.jobs] == ["mt", "mt on cell", "cell/merged"]
     assert plan.jobs[2].request["words"] == ("mt:tube=card", "mt:wall=card")
 
 
 def test_without_names_free_ones_are_found_and_all_that_fits_is_taken(annotated: Project) -> None:
     plan = plan_batch_run(annotated, BatchRunRequest(("tube",)))
-    assert (plan.runs, plan.tomograms) == (("tube_1",), ("cell", "other"))
+    assert (tuple(plan.cards), plan.tomograms) == (("tube_1",), ("cell", "other"))
     assert any(remark.startswith("coarse is left out: coarse has 20") for remark in plan.remarks)
 
 
@@ -99,14 +102,10 @@ def test_names_are_taken_all_or_none(annotated: Project) -> None:
     plan = plan_batch_run(annotated, BOTH)
     layout = annotated.layout
     layout.network_folder("mt_wall").mkdir(parents=True)
-    with pytest.raises(ProjectError, match="There is a run mt_wall already"):
-        reserve_names(annotated, plan)
+    with pytest.raises(ProjectError, match="The run mt_wall exists already"):
+        launch_chain(layout, plan.jobs)
     assert not layout.network_folder("mt_tube").exists()
-    layout.network_folder("mt_wall").rmdir()
-    reserve_names(annotated, plan)
-    assert layout.network_folder("mt_tube").exists()
-    release_names(annotated, plan.runs)
-    assert not layout.network_folder("mt_tube").exists()
+    assert all_jobs(layout) == []
 
 
 def test_nothing_that_fits_is_said(annotated: Project) -> None:

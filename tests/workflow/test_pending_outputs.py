@@ -1,7 +1,5 @@
 """What is asked for before it can be: networks, versions and maps that other jobs are still to make."""
 
-from typing import Any
-
 import msgspec
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_before_outputs
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request, run_merge
-from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs, pending_outputs_of
+from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
 from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training
 
@@ -24,19 +22,6 @@ NET = PendingOutputs(runs=frozenset({"net"}))
 def with_cell(project: Project) -> Project:
     bring(project, "cell", noise(SHAPE))
     return project
-
-
-def test_jobs_promise_what_they_will_make() -> None:
-    jobs: list[tuple[str, dict[str, Any]]] = [
-        ("train", {"name": "net"}),
-        ("apply", {"run": "net", "tomograms": ["cell", "b"]}),
-        ("preprocess", {"tomograms": ["cell"], "factor": 2}),
-        ("merge", {"tomogram": "cell", "maps": []}),
-    ]
-    assert pending_outputs_of(jobs) == PendingOutputs(
-        frozenset({"net"}), frozenset({"cell__bin2_preproc"}), frozenset({("cell", "net"), ("b", "net")})
-    )
-    assert pending_outputs_of([]) == NO_PENDING_OUTPUTS
 
 
 def test_a_network_to_come_may_be_applied_but_what_is_wrong_already_is_refused(with_cell: Project) -> None:

@@ -5,20 +5,16 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli.common import echo, open_project, pending_outputs, print_json, print_table, start_job, wants_json
+from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json
 from tomoseg_tui.cli.show import draw_triples
+from tomoseg_tui.cli.start_job import start_job
 from tomoseg_tui.commands.options import request_from
-from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.errors import UsageError
+from tomoseg_tui.jobs.dependencies import pending_outputs
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditedTile
-from tomoseg_tui.workflow.audit.audit_request import (
-    AuditRequest,
-    check_audit,
-    free_audit_name,
-    release_audit,
-    reserve_audit,
-)
+from tomoseg_tui.workflow.audit.audit_request import AuditRequest, check_audit
 from tomoseg_tui.workflow.views import load_audit_views
 
 DEFAULT_WORST = 8
@@ -33,16 +29,12 @@ def audit(arguments: argparse.Namespace) -> int:
         raise UsageError("It is not said what to audit.", "Name --trainset NAME or --feature F, one of them.")
     if arguments.output is not None and not arguments.wait:
         raise UsageError("There is no picture before the audit is done.", "Add --wait, or draw later: audits show NAME")
-    name = arguments.name or free_audit_name(project, arguments.features, arguments.trainset)
+    name = arguments.name or catalog.free_name(project.layout.audits, arguments.features, arguments.trainset)
     request = request_from(arguments, AuditRequest, name=name)
-    check_audit(project, request, pending=pending_outputs(arguments, project))
-    reserve_audit(project, request.name)
-    echo(f"The audit is called {request.name}.")
-    try:
-        code = start_job(_with_json_suppressed(arguments), project, "audit", request.name, msgspec.to_builtins(request))
-    except (TomosegError, OSError):
-        release_audit(project, request.name)
-        raise
+    check_audit(project, request, pending=pending_outputs(project.layout, arguments.after))
+    if arguments.estimate:
+        return start_job(arguments, project, "audit", msgspec.to_builtins(request))
+    code = start_job(_with_json_suppressed(arguments), project, "audit", msgspec.to_builtins(request))
     if arguments.wait and code == 0:
         _report_audit(arguments, project, request.name)
     return code

@@ -12,15 +12,13 @@ from typing import Any
 
 from tomoseg_tui.cli.tables import format_table
 from tomoseg_tui.errors import NotAProjectError, SettingsError
-from tomoseg_tui.jobs.dependencies import find_dependencies, unfinished_requests
 from tomoseg_tui.jobs.job import LOG_TIME, Job, JobState, read_with_retries
-from tomoseg_tui.jobs.launch import launch, watch
+from tomoseg_tui.jobs.launch import watch
 from tomoseg_tui.jobs.notifications import REPORTED_STATES, format_job_end, terminal_notification
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.project.user_config import config_file, read_config
-from tomoseg_tui.workflow.pending_outputs import PendingOutputs, pending_outputs_of
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:
@@ -115,32 +113,11 @@ def _create_progress_bar() -> Any:
     )
 
 
-def pending_outputs(arguments: argparse.Namespace, project: Project) -> PendingOutputs:
-    """Return what the jobs named by --after will make, and those that they come after."""
-    return pending_outputs_of(unfinished_requests(project.layout, arguments.after))
-
-
 def slurm_settings_from(arguments: argparse.Namespace, project: Project) -> SlurmSettings | None:
     """Return what to ask Slurm for; None if jobs are to compute on this machine."""
     if arguments.slurm is None:
         return None if arguments.here else project.settings.default_slurm
     return project.settings.slurm.with_options(arguments.slurm)
-
-
-def start_job(arguments: argparse.Namespace, project: Project, kind: str, name: str, request: dict[str, Any]) -> int:
-    """Start a job; print its id, or wait for it where that is asked for. Return the exit code."""
-    after = [job.id for job in find_dependencies(project.layout, arguments.after)]
-    slurm = slurm_settings_from(arguments, project)
-    job = launch(project.layout, kind, name, request, after=after, at_once=arguments.now, slurm=slurm)
-    write_history(arguments, project)
-    if arguments.wait:
-        return wait_for_job(arguments, job)
-    if wants_json(arguments):
-        print_json({"job": job.id})
-    else:
-        print(job.id)
-        echo(f"Job {job.id} goes on without this terminal. Look: tomoseg jobs show {job.id}")
-    return 0
 
 
 def wait_for_job(arguments: argparse.Namespace, job: Job) -> int:

@@ -9,15 +9,14 @@ from tomoseg_tui.cli.common import (
     echo,
     open_project,
     open_project_if_any,
-    pending_outputs,
     print_json,
     print_table,
     progress_bar,
-    start_job,
     wants_json,
 )
-from tomoseg_tui.cli.estimate import report_estimate
+from tomoseg_tui.cli.start_job import start_job
 from tomoseg_tui.commands.options import request_from
+from tomoseg_tui.jobs.dependencies import pending_outputs
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_before_outputs
 from tomoseg_tui.workflow.evaluate import evaluate as score
 from tomoseg_tui.workflow.evaluate import scores_as_json
@@ -30,12 +29,9 @@ def apply(arguments: argparse.Namespace) -> int:
     project = open_project(arguments)
     output = None if arguments.output is None else project.layout.stored_path(Path(arguments.output))
     request = request_from(arguments, ApplyRequest, output=output)
-    for remark in check_apply_before_outputs(project, request, pending_outputs(arguments, project)):
+    for remark in check_apply_before_outputs(project, request, pending_outputs(project.layout, arguments.after)):
         echo(f"Note: {remark}")
-    if report_estimate(arguments, project, "apply", msgspec.to_builtins(request)):
-        return 0
-    name = f"{request.run} on {' '.join(request.tomograms)}"
-    return start_job(arguments, project, "apply", name, msgspec.to_builtins(request))
+    return start_job(arguments, project, "apply", msgspec.to_builtins(request))
 
 
 def merge(arguments: argparse.Namespace) -> int:
@@ -48,12 +44,9 @@ def merge(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         output=arguments.output,
         force=arguments.force,
-        pending=pending_outputs(arguments, project),
+        pending=pending_outputs(project.layout, arguments.after),
     )
-    if report_estimate(arguments, project, "merge", msgspec.to_builtins(request)):
-        return 0
-    name = f"{request.tomogram}/{request.name}"
-    return start_job(arguments, project, "merge", name, msgspec.to_builtins(request))
+    return start_job(arguments, project, "merge", msgspec.to_builtins(request))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:

@@ -11,10 +11,10 @@ from tomoseg_tui.cli.common import (
     wants_json,
     write_history,
 )
+from tomoseg_tui.cli.start_job import report_estimate
 from tomoseg_tui.commands.options import request_from
-from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.dependencies import find_dependencies, launch_chain
-from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run, release_names, reserve_names
+from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,14 +25,11 @@ def run(arguments: argparse.Namespace) -> int:
     plan = plan_batch_run(project, request)
     for remark in dict.fromkeys(plan.remarks):
         echo(f"Note: {remark}")
-    reserve_names(project, plan)
-    echo(f"Trains {', '.join(plan.runs)}; applies and merges on {', '.join(plan.tomograms)}.")
-    try:
-        slurm = slurm_settings_from(arguments, project)
-        jobs = launch_chain(project.layout, plan.jobs, after=after, at_once=arguments.now, slurm=slurm)
-    except (TomosegError, OSError):
-        release_names(project, plan.runs)
-        raise
+    if report_estimate(arguments, project, plan.jobs, plan.cards):
+        return 0
+    echo(f"Trains {', '.join(plan.cards)}; applies and merges on {', '.join(plan.tomograms)}.")
+    slurm = slurm_settings_from(arguments, project)
+    jobs = launch_chain(project.layout, plan.jobs, after=after, at_once=arguments.now, slurm=slurm)
     write_history(arguments, project)
     ids = [job.id for job in jobs]
     code = wait_for_jobs(jobs) if arguments.wait else 0

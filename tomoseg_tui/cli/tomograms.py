@@ -9,17 +9,16 @@ from tomoseg_tui.cli import eman2
 from tomoseg_tui.cli.common import (
     echo,
     open_project,
-    pending_outputs,
     print_json,
     print_table,
     progress_bar,
-    start_job,
     wants_json,
     write_history,
 )
-from tomoseg_tui.cli.estimate import report_estimate
+from tomoseg_tui.cli.start_job import start_job
 from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.errors import UsageError
+from tomoseg_tui.jobs.dependencies import pending_outputs
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import format_filter_chain
@@ -68,12 +67,10 @@ def preprocess(arguments: argparse.Namespace) -> int:
     """Filter or bin tomograms, as a job."""
     project = open_project(arguments)
     request = request_from(arguments, PreprocessRequest)
-    check_preprocess(project, request, pending=pending_outputs(arguments, project).tomograms)
-    if report_estimate(arguments, project, "preprocess", msgspec.to_builtins(request)):
-        return 0
-    target_names = [request.target(name) for name in request.tomograms]
-    echo(f"Makes {', '.join(target_names)}.")
-    return start_job(arguments, project, "preprocess", " ".join(target_names), msgspec.to_builtins(request))
+    check_preprocess(project, request, pending=pending_outputs(project.layout, arguments.after).tomograms)
+    if not arguments.estimate:
+        echo(f"Makes {', '.join(request.target(name) for name in request.tomograms)}.")
+    return start_job(arguments, project, "preprocess", msgspec.to_builtins(request))
 
 
 def tomogram_listing(project: Project, name: str) -> dict[str, Any]:

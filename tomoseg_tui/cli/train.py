@@ -7,29 +7,25 @@ import msgspec
 from tomoseg_tui.cli.common import (
     echo,
     open_project,
-    pending_outputs,
     print_json,
     print_table,
     progress_bar,
-    start_job,
     wants_json,
     write_history,
 )
-from tomoseg_tui.cli.estimate import report_estimate
+from tomoseg_tui.cli.start_job import start_job
 from tomoseg_tui.commands.options import request_from
-from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.errors import UsageError
 from tomoseg_tui.io.trainset_file import TrainsetSummary, read_summary
+from tomoseg_tui.jobs.dependencies import pending_outputs
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.records import FilterStep, NetworkCard, describe_network, format_filter_chain
 from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.train_request import (
     TrainRequest,
     check_training,
-    free_run_name,
     network_listing,
     parent_remarks,
-    release_run,
-    reserve_run,
 )
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
@@ -98,22 +94,14 @@ def train(arguments: argparse.Namespace) -> int:
     project = open_project(arguments)
     if bool(arguments.trainset) == bool(arguments.features):
         raise UsageError("It is not said what to learn.", "Name --trainset NAME or --feature F, one of them.")
-    name = arguments.name or free_run_name(project, arguments.features, arguments.trainset)
+    name = arguments.name or catalog.free_name(project.layout.networks, arguments.features, arguments.trainset)
     request = request_from(arguments, TrainRequest, name=name)
-    pending = pending_outputs(arguments, project)
+    pending = pending_outputs(project.layout, arguments.after)
     summary = check_training(project, request, pending=pending)
     if request.made_from not in pending.runs:
         for remark in parent_remarks(project, request, summary):
             echo(f"Note: {remark}")
-    if report_estimate(arguments, project, "train", msgspec.to_builtins(request)):
-        return 0
-    reserve_run(project, request.name)
-    echo(f"The run is called {request.name}.")
-    try:
-        return start_job(arguments, project, "train", request.name, msgspec.to_builtins(request))
-    except (TomosegError, OSError):
-        release_run(project, request.name)
-        raise
+    return start_job(arguments, project, "train", msgspec.to_builtins(request))
 
 
 def networks_list(arguments: argparse.Namespace) -> None:

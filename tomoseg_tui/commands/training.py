@@ -89,6 +89,7 @@ AUDIT = Command(
         VERSION,
         *RENDER_OPTIONS,
         *JOB_OPTIONS,
+        ESTIMATE,
     ),
 )  # fmt: skip
 AUDITS_SHOW = Command(
@@ -140,6 +141,7 @@ RUN = Command(
             placeholder="merged",
         ),
         *JOB_OPTIONS,
+        ESTIMATE,
     ),
 )  # fmt: skip
 

@@ -2,24 +2,26 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs, create_job, find_job, read_with_retries
-from tomoseg_tui.jobs.output_names import claim_output_name
+from tomoseg_tui.jobs.kinds import KINDS
+from tomoseg_tui.jobs.output_names import claim_output_name, output_reserved
 from tomoseg_tui.jobs.slurm.submit import slurm_submission_for, submit_job
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.workflow.pending_outputs import PendingOutputs
 
 GRACE_SECONDS = 60.0
 """On a busy machine a worker may take so long to come up; whoever comes after it waits."""
 WORKERS_AT_ONCE = 8
 """Workers that come up at a time; each takes a core for a moment."""
-JobStep = tuple[str, str, dict[str, Any], tuple[int, ...]]
-"""Kind, name and request of a job that is to be, and the steps, by their place in the list, that it comes after."""
+JobStep = tuple[str, dict[str, Any], tuple[int, ...]]
+"""Kind and request of a job that is to be, and the steps, by their place in the list, that it comes after."""
 
 
 def find_dependencies(layout: ProjectLayout, job_ids: Sequence[str]) -> list[Job]:
@@ -38,23 +40,28 @@ def find_dependencies(layout: ProjectLayout, job_ids: Sequence[str]) -> list[Job
     return jobs
 
 
-def unfinished_requests(layout: ProjectLayout, job_ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-    """Return kind and request of the jobs named, and of those that they come after, that are not done yet.
+def pending_outputs(layout: ProjectLayout, job_ids: Sequence[str]) -> PendingOutputs:
+    """Return what the jobs named, and those that they come after, will make where they are not done yet.
 
     Raises
     ------
     JobError
         If there is no such job.
     """
-    requests: dict[str, tuple[str, dict[str, Any]]] = {}
+    outputs: dict[str, Mapping[str, Iterable[Any]]] = {}
     remaining = list(job_ids)
     while remaining:
         job = find_job(layout, remaining.pop())
         record = job.record()
-        if job.id not in requests and record.state is not JobState.DONE:
-            requests[job.id] = record.kind, record.asked
+        if job.id not in outputs and record.state is not JobState.DONE:
+            outputs[job.id] = KINDS[record.kind].outputs(record.asked)
             remaining += record.after
-    return list(requests.values())
+    return PendingOutputs(
+        **{
+            name: frozenset(output for made in outputs.values() for output in made.get(name, ()))
+            for name in ("runs", "tomograms", "maps")
+        }
+    )
 
 
 def _resume_fix(job: Job) -> str:
@@ -120,7 +127,7 @@ def launch_chain(
     at_once: bool = False,
     slurm: SlurmSettings | None = None,
 ) -> list[Job]:
-    """Create jobs that wait for one another, and start their workers.
+    """Create jobs that wait for one another, and start their workers; all or none get the names of what they make.
 
     Parameters
     ----------
@@ -137,20 +144,27 @@ def launch_chain(
 
     Raises
     ------
+    ProjectError
+        If the name of something that they make is taken.
     WorkerLostError
         If a worker does not come up; the others do.
     """
     jobs: list[Job] = []
-    try:
-        for kind, name, request, step_indices in steps:
-            dependencies = [*after, *(jobs[index].id for index in step_indices)]
-            submission = None if slurm is None else slurm_submission_for(kind, request, slurm)
-            jobs.append(create_job(layout, kind, name, request, after=dependencies, at_once=at_once, slurm=submission))
-    except OSError:
-        for job in jobs:
-            launch.delete_job_folder(job)
-        raise
-    _start_workers(jobs)
+    with contextlib.ExitStack() as stack:
+        for kind, request, _ in steps:
+            stack.enter_context(output_reserved(layout, kind, request))
+        try:
+            for kind, request, step_indices in steps:
+                dependencies = [*after, *(jobs[index].id for index in step_indices)]
+                title, submission = KINDS[kind].title(request), slurm_submission_for(kind, request, slurm)
+                jobs.append(
+                    create_job(layout, kind, title, request, after=dependencies, at_once=at_once, slurm=submission)
+                )
+        except OSError:
+            for job in jobs:
+                launch.delete_job_folder(job)
+            raise
+        _start_workers(jobs)
     return jobs
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-WHOLE_DEVICE_KINDS = frozenset({"train", "audit", "apply"})
-"""Kinds of jobs that need a whole device."""
+from tomoseg_tui.jobs.kinds import KINDS
+
 CORES_PER_LIGHT_JOB = 4
 """One of so many cores may be at a light job."""
 BUSY_SHARE = 0.1
@@ -62,7 +62,7 @@ def device_request_for(
     find_driver : callable, optional
         Returns NVIDIA's library or None; only asked if a GPU is wished for.
     """
-    if kind not in WHOLE_DEVICE_KINDS:
+    if not KINDS[kind].needs_whole_device:
         slots = max(2, (os.cpu_count() or 1) // CORES_PER_LIGHT_JOB)
         return DeviceRequest(tuple(f"core-{number}" for number in range(slots)), "a core")
     device = str(request.get("device", "cpu"))

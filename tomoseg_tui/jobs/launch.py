@@ -25,6 +25,8 @@ from tomoseg_tui.jobs.job import (
     read_with_retries,
     remove_stale_claims,
 )
+from tomoseg_tui.jobs.kinds import KINDS
+from tomoseg_tui.jobs.output_names import output_reserved
 from tomoseg_tui.jobs.slurm.commands import require_command
 from tomoseg_tui.jobs.slurm.submit import is_in_slurm, kill_in_slurm, slurm_submission_for, stop_in_slurm, submit_job
 from tomoseg_tui.project.layout import ProjectLayout
@@ -44,21 +46,20 @@ POLL_SECONDS = 0.25
 def launch(
     layout: ProjectLayout,
     kind: str,
-    name: str,
     request: dict[str, Any],
     *,
     after: Sequence[str] = (),
     at_once: bool = False,
     slurm: SlurmSettings | None = None,
 ) -> Job:
-    """Create a job and start its worker.
+    """Create a job and start its worker; what it makes has its name from now on, unless the worker does not start.
 
     Parameters
     ----------
     layout : ProjectLayout
         The project.
-    kind, name : str
-        What it does, and what it makes, for people.
+    kind : str
+        One of `KINDS`.
     request : dict
         The recipe's request.
     after : sequence of str
@@ -70,20 +71,25 @@ def launch(
 
     Raises
     ------
+    ProjectError
+        If the name of what it makes is taken.
     WorkerLostError
         If the worker does not come up.
     JobError
         If Slurm is not here, or does not take the job; there is no job then.
     """
-    submission = None if slurm is None else slurm_submission_for(kind, request, slurm)
+    submission = slurm_submission_for(kind, request, slurm)
     remove_stale_claims(layout)
-    job = create_job(layout, kind, name, request, after=after, at_once=at_once, slurm=submission)
-    try:
-        start_worker(job)
-    except JobError:
-        if submission is not None:
-            delete_job_folder(job)
-        raise
+    with output_reserved(layout, kind, request):
+        job = create_job(
+            layout, kind, KINDS[kind].title(request), request, after=after, at_once=at_once, slurm=submission
+        )
+        try:
+            start_worker(job)
+        except JobError:
+            if submission is not None:
+                delete_job_folder(job)
+            raise
     return job
 
 
@@ -195,7 +201,7 @@ def requeue(
 def _next_submission(record: JobRecord, slurm: SlurmSettings | None) -> SlurmSubmission | None:
     """Return how a job is handed over once more; None if it is not."""
     settings = slurm or (record.slurm.settings if record.slurm else None)
-    return None if settings is None else slurm_submission_for(record.kind, record.asked, settings)
+    return slurm_submission_for(record.kind, record.asked, settings)
 
 
 def stop(job: Job) -> JobState:

@@ -1,16 +1,45 @@
-"""Whose a name is: the folder of a run or an audit says which job makes it.
+"""Which job owns an output name: the folder of a run or an audit names the job that makes it.
 
-A job whose worker did not come up gives its name back, yet it can be resumed; by then another may have the name, and
-what lies in the folder is no result of this one. Maps, labels and tomograms have no such folder: each is made beside
-its place and put there whole.
+The folder is made when the job is launched, and its worker writes the job's number into it. A job whose worker did
+not start gives the name back, yet it can be resumed; by then another job may own the name. Maps, labels and tomograms
+have no such folder: each is written elsewhere and moved to its place when it is complete.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from tomoseg_tui.errors import JobError
+from tomoseg_tui.errors import JobError, ProjectError, TomosegError
 from tomoseg_tui.files.atomic import create_exclusively, remove_drafts
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs
+from tomoseg_tui.jobs.kinds import KINDS, Request
 from tomoseg_tui.project.layout import ProjectLayout, owner_file_of
+
+
+@contextlib.contextmanager
+def output_reserved(layout: ProjectLayout, kind: str, request: Request) -> Iterator[None]:
+    """Make the folder of what a job makes; remove it, if it is empty, where no job comes of it.
+
+    Raises
+    ------
+    ProjectError
+        If the name is taken.
+    """
+    folder = _output_folder(layout, kind, request)
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError as error:
+            raise ProjectError(
+                f"The {KINDS[kind].makes} {folder.name} exists already.", "Choose another --name."
+            ) from error
+    try:
+        yield
+    except (TomosegError, OSError):
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def claim_output_name(job: Job) -> None:
@@ -22,7 +51,7 @@ def claim_output_name(job: Job) -> None:
         If the name is another job's by now.
     """
     record, layout = job.record(), ProjectLayout(job.project_folder)
-    folder = _output_folder(layout, record)
+    folder = _output_folder(layout, record.kind, record.asked)
     if folder is None or record.state is JobState.DONE:
         return
     owner_file = owner_file_of(folder)
@@ -35,13 +64,9 @@ def claim_output_name(job: Job) -> None:
         raise _name_in_use_error(record, owner_id)
 
 
-def _output_folder(layout: ProjectLayout, record: JobRecord) -> Path | None:
-    folders = {"train": layout.network_folder, "audit": layout.audit_folder}
-    return folders[record.kind](_output_name(record)) if record.kind in folders and _output_name(record) else None
-
-
-def _output_name(record: JobRecord) -> str:
-    return str(record.asked.get("name", ""))
+def _output_folder(layout: ProjectLayout, kind: str, request: Request) -> Path | None:
+    find_folder = KINDS[kind].output_folder
+    return find_folder(layout, request) if request.get("name") else None
 
 
 def _require_not_reserved(layout: ProjectLayout, job: Job, record: JobRecord) -> None:
@@ -50,14 +75,13 @@ def _require_not_reserved(layout: ProjectLayout, job: Job, record: JobRecord) ->
         if int(other.id) <= int(job.id):
             return
         other_record = other.record()
-        is_same_output = other_record.kind == record.kind and _output_name(other_record) == _output_name(record)
+        is_same_output = (other_record.kind, other_record.asked.get("name")) == (record.kind, record.asked["name"])
         if is_same_output and not other.state(other_record).is_over:
             raise _name_in_use_error(record, other.id)
 
 
 def _name_in_use_error(record: JobRecord, owner_id: str) -> JobError:
-    output_kind = "run" if record.kind == "train" else record.kind
     return JobError(
-        f"The {output_kind} {_output_name(record)} is job {owner_id}'s.",
+        f"The {KINDS[record.kind].makes} {record.asked['name']} is job {owner_id}'s.",
         f"Start this one anew with another name: tomoseg {record.kind} --name NAME",
     )

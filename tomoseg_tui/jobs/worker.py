@@ -25,6 +25,7 @@ from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full, used_bytes
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState
+from tomoseg_tui.jobs.kinds import KINDS, load_function
 from tomoseg_tui.jobs.notifications import run_on_finish
 from tomoseg_tui.jobs.output_names import claim_output_name
 from tomoseg_tui.jobs.reporter import JobReporter, peak_memory_bytes
@@ -36,30 +37,12 @@ from tomoseg_tui.project.records import now
 from tomoseg_tui.workflow.job_interface import StopRequested
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_REPLACED, EXIT_STOPPED = 0, 1, 2, 3, 130
-FORECAST_KINDS = frozenset({"apply", "merge", "preprocess"})
-"""Kinds of jobs of which it is known before they begin how much there is to do; a training tells it itself."""
 CLAIM_SECONDS = 2.0
 """How long a worker waits for its claim: a command that resumes the job holds it for a moment."""
 
-JobRunner = Callable[[Project, dict[str, Any], JobReporter], dict[str, Any]]
 JobEnd = tuple[JobState, dict[str, Any]]
 """The state that a job ends in, and what else to record."""
 DecideEnd = Callable[[JobState, dict[str, Any]], JobEnd]
-
-
-def _load_runner(kind: str) -> JobRunner:
-    """Return the recipe of a kind of job; only its own modules wake."""
-    if kind == "train":
-        from tomoseg_tui.runners.run_train import run_training as runner  # noqa: PLC0415
-    elif kind == "audit":
-        from tomoseg_tui.runners.run_audit import run_audit as runner  # noqa: PLC0415
-    elif kind == "apply":
-        from tomoseg_tui.runners.run_apply import run_apply as runner  # noqa: PLC0415
-    elif kind == "merge":
-        from tomoseg_tui.workflow.merge.merge_request import run_merge as runner  # noqa: PLC0415
-    else:
-        from tomoseg_tui.workflow.tomograms.preprocessing import run_preprocess as runner  # noqa: PLC0415
-    return runner
 
 
 def _silence_tensorflow(request: dict[str, Any]) -> None:
@@ -214,28 +197,20 @@ def _store_timing(reporter: JobReporter, since_ns: int) -> None:
         reporter.log_traceback()
 
 
-def _set_workload(project: Project, record: JobRecord, reporter: JobReporter) -> None:
-    """Tell how much there is to do, where that is known before; what is not there the recipe says itself."""
-    if record.kind not in FORECAST_KINDS:
-        return
-    from tomoseg_tui.workflow.estimates.work import workload_for  # noqa: PLC0415  # what sleeps in line need not have it
-
-    with contextlib.suppress(TomosegError, OSError):
-        workload = workload_for(project, record.kind, record.asked)
-        if workload is not None:
-            reporter.set_workload(workload)
-
-
 def _call_runner(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
     """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
     _silence_tensorflow(record.asked)
     try:
         project = Project.open(job.project_folder)
         claim_output_name(job)
-        _set_workload(project, record, reporter)  # before TensorFlow wakes, which takes seconds
+        kind = KINDS[record.kind]
+        if kind.counts_work_early:  # before TensorFlow is imported, which takes seconds
+            with contextlib.suppress(TomosegError, OSError):  # what is missing the runner reports itself
+                reporter.set_workload(load_function(kind.work)(project, record.asked, {}).workload)
         with _redirect_tensorflow_log(job.folder):
-            runner = _load_runner(record.kind)
-        return runner(project, record.asked, reporter)
+            runner = load_function(kind.runner)
+        result: dict[str, Any] = runner(project, record.asked, reporter)
+        return result
     finally:
         reporter.end_helpers()
 
@@ -262,11 +237,9 @@ def _record_failure(
 
 def _missing_bytes(job: Job, record: JobRecord) -> int:
     """Return how much room the job's results need beyond what is free; 0 if that cannot be said."""
-    from tomoseg_tui.workflow.disk_needs import job_disk_bytes  # noqa: PLC0415  # only where a disk is full
-
     with contextlib.suppress(TomosegError, OSError, msgspec.MsgspecError):
-        needed = job_disk_bytes(Project.open(job.project_folder), record.kind, record.asked)
-        return max(0, needed - used_bytes(job.partial) - free_bytes(job.folder))
+        work = load_function(KINDS[record.kind].work)(Project.open(job.project_folder), record.asked, {})
+        return max(0, int(work.disk_bytes) - used_bytes(job.partial) - free_bytes(job.folder))
     return 0
 
 
@@ -334,19 +307,8 @@ def _benchmark(folder: Path, launched_at: float) -> int:
     answer_descriptor = os.dup(1)
     os.dup2(2, 1)  # whatever libraries print is no answer
     _silence_tensorflow(request)
-    project = Project.open(folder.parent.parent)
-    if kind == "train":
-        from tomoseg_tui.runners.benchmark_network import benchmark_training  # noqa: PLC0415
-
-        timing = benchmark_training(request, folder, launched_at, peak_memory_bytes)
-    elif kind == "apply":
-        from tomoseg_tui.runners.benchmark_network import benchmark_apply  # noqa: PLC0415
-
-        timing = benchmark_apply(project, request, launched_at, peak_memory_bytes)
-    else:
-        from tomoseg_tui.workflow.estimates.benchmark_volumes import benchmark_volume_job  # noqa: PLC0415
-
-        timing = benchmark_volume_job(project, kind, request, folder, launched_at, peak_memory_bytes)
+    benchmark = load_function(KINDS[kind].benchmark)
+    timing = benchmark(Project.open(folder.parent.parent), request, folder, launched_at, peak_memory_bytes)
     os.write(answer_descriptor, msgspec.json.encode(timing))
     return EXIT_DONE
 

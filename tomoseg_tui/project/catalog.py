@@ -1,6 +1,6 @@
 """Which tomograms, tiles, annotations, networks, maps and labels a project holds, and by which names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -269,3 +269,12 @@ def labels_of(layout: ProjectLayout, name: str) -> Iterator[tuple[Path, LabelSid
     for path in sorted((layout.labels / name).glob("[!.]*.mrc")):
         if sidecar_of(path).is_file():
             yield path, read_record(sidecar_of(path), LabelSidecar)
+
+
+def free_name(folder: Path, features: Sequence[str], trainset: str | None) -> str:
+    """Return a name that nothing in a folder has yet: features or training set, and a number."""
+    stem = (trainset or "_".join(features))[:90]
+    number = 1
+    while (folder / f"{stem}_{number}").exists():
+        number += 1
+    return f"{stem}_{number}"

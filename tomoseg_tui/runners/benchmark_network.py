@@ -25,6 +25,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.runners.slabs import WindowReader, group_starts, probability_to_byte, slab_blocks
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, normalisation
+from tomoseg_tui.workflow.audit.audit_request import FOLDS
 from tomoseg_tui.workflow.estimates.benchmark_volumes import CLOSING_SECONDS
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
@@ -35,12 +36,16 @@ MIN_STEPS = 3
 
 
 def benchmark_training(
-    request: dict[str, Any], folder: Path, process_start: float, peak_bytes: Callable[[], int]
+    _project: Project, request: dict[str, Any], folder: Path, process_start: float, peak_bytes: Callable[[], int]
 ) -> Timing:
     """Take some steps of a training on noise; a unit is a step.
 
+    The held-out tiles are looked at, and in the end all tiles by a network of its own: both compile once more.
+
     Parameters
     ----------
+    _project : Project
+        Not looked at.
     request : dict
         ``network``, ``features``, ``batch``, ``tile``, ``device``.
     folder : Path
@@ -50,6 +55,25 @@ def benchmark_training(
     peak_bytes : callable
         Tells the most memory that it has had.
     """
+    return _benchmark_trainings(request, folder, process_start, peak_bytes, networks=1, compiled_predictions=2)
+
+
+def benchmark_audit(
+    _project: Project, request: dict[str, Any], folder: Path, process_start: float, peak_bytes: Callable[[], int]
+) -> Timing:
+    """Take some steps of an audit as `benchmark_training`; it builds a network a fold, and each predicts tiles."""
+    return _benchmark_trainings(request, folder, process_start, peak_bytes, networks=FOLDS, compiled_predictions=FOLDS)
+
+
+def _benchmark_trainings(
+    request: dict[str, Any],
+    folder: Path,
+    process_start: float,
+    peak_bytes: Callable[[], int],
+    *,
+    networks: int,
+    compiled_predictions: int,
+) -> Timing:
     prepare_device(request["device"], None)
     import_seconds = time.time() - process_start
     settings = TrainingSettings(request["network"], epochs=1, learning_rate=1e-3, batch=request["batch"])
@@ -61,12 +85,9 @@ def benchmark_training(
         min_steps=MIN_STEPS,
         folder=folder,
     )
-    # The held-out tiles are looked at, and in the end all of them by a network of its own: both compile once more.
-    start_seconds = (
-        import_seconds + times.startup_seconds - times.step_seconds + 2 * times.compile_seconds + CLOSING_SECONDS
-    )
+    build_seconds = networks * (times.startup_seconds - times.step_seconds)
     return Timing(
-        start_seconds=start_seconds,
+        start_seconds=import_seconds + build_seconds + compiled_predictions * times.compile_seconds + CLOSING_SECONDS,
         unit_seconds=times.step_seconds,
         judging_seconds=times.validation_seconds,
         memory_bytes=peak_bytes() - times.tiles_bytes,
@@ -75,7 +96,7 @@ def benchmark_training(
 
 
 def benchmark_apply(
-    project: Project, raw_request: dict[str, Any], process_start: float, peak_bytes: Callable[[], int]
+    project: Project, raw_request: dict[str, Any], _folder: Path, process_start: float, peak_bytes: Callable[[], int]
 ) -> Timing:
     """Predict some groups of slices of the first tomogram; a unit is a voxel, by one of the job's workers."""
     request = msgspec.convert(raw_request, ApplyRequest)

@@ -5,6 +5,7 @@ checkpoint there. A job that goes on finds both, unless the tiles are no longer 
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,16 @@ from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.ml.checkpoints import load_checkpoint
 from tomoseg_tui.ml.epoch_report import EpochReport
 from tomoseg_tui.ml.inference import Predictor
+from tomoseg_tui.ml.step_timing import peak_gpu_bytes
 from tomoseg_tui.ml.tf_devices import alternative_device, prepare_device
-from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, fit
+from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, fit, steps_in_epoch
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditReport, now, read_record, write_record
 from tomoseg_tui.project.software_versions import library_versions
 from tomoseg_tui.workflow.audit import audit_request
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
 from tomoseg_tui.workflow.audit.ranking import rank_label_errors
+from tomoseg_tui.workflow.estimates.network_work import audit_workload
 from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
 from tomoseg_tui.workflow.training import trainset
 
@@ -58,6 +61,10 @@ def run_audit(project: Project, raw_request: dict[str, Any], reporter: Reporter)
     folds = audit_request.choose_folds(patches, tiles)
     _remove_stale_folds(reporter, patches, folds)
     trainer = _FoldTrainer(project, request, patches, tiles, folds, reporter)
+    # All folds have nearly as many steps as the first.
+    steps = steps_in_epoch(audit_request.training_tiles(patches, tiles, folds, 0), trainer.settings)
+    workload = audit_workload(trainer.settings, summary, request.device, steps=steps)
+    reporter.set_workload(replace(workload, peak_gpu_bytes=peak_gpu_bytes))
     outputs = np.zeros(patches.layers.shape, np.float32)  # (n, f, y, x)
     for fold in range(FOLDS):
         if (folds == fold).any():

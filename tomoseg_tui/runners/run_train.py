@@ -26,7 +26,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCounts, now, write_record
 from tomoseg_tui.project.software_versions import library_versions
 from tomoseg_tui.runners.network_snapshot import file_digest
-from tomoseg_tui.workflow.estimates.estimator import training_workload
+from tomoseg_tui.workflow.estimates.network_work import training_workload
 from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
 from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.lineage import parent_runs

@@ -4,13 +4,14 @@ The figures and the words of a refusal are those of `--estimate`; a form says th
 h5py, which a tab that opens need not wait for.
 """
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.files.disk_space import format_bytes, free_bytes
+from tomoseg_tui.jobs.estimate import work_of
+from tomoseg_tui.jobs.kinds import KINDS
 from tomoseg_tui.jobs.run_benchmark import stored_timing
 from tomoseg_tui.jobs.system_load import available_memory
 from tomoseg_tui.project.catalog import Project
@@ -18,7 +19,8 @@ from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.tui.format import format_rough_duration
 
 if TYPE_CHECKING:
-    from tomoseg_tui.workflow.estimates.estimator import Estimate, Work
+    from tomoseg_tui.workflow.estimates.estimator import Estimate
+    from tomoseg_tui.workflow.estimates.work import Work
 
 MEASURE_KEY = "ctrl+t"
 """The same in every form: no field takes it."""
@@ -58,9 +60,7 @@ class JobCost:
 
 def estimate_work(project: Project, job_request: JobRequest) -> "Work":
     """Return how much a job has to do, guessed for this machine."""
-    from tomoseg_tui.workflow.estimates.estimator import work_of  # noqa: PLC0415
-
-    return work_of(project, *job_request, cores=len(os.sched_getaffinity(0)))
+    return work_of(project, *job_request)
 
 
 def cost_of(
@@ -85,7 +85,7 @@ def cost_of(
     from tomoseg_tui.workflow.estimates.estimator import estimate  # noqa: PLC0415
 
     work = estimate_work(project, job_request)
-    job_estimate = estimate(work, timings.get(work.key) or stored_timing(work.key))
+    job_estimate = estimate(work, timings.get(work.workload.key) or stored_timing(work.workload.key))
     return JobCost(
         job_estimate,
         resource_error(
@@ -102,7 +102,12 @@ def resource_error(
 
     try:
         require_memory_and_disk(
-            kind, job_estimate, memory_bytes=free.memory_bytes, disk_bytes=free.disk_bytes, workers=workers
+            job_estimate,
+            memory_bytes=free.memory_bytes,
+            disk_bytes=free.disk_bytes,
+            workers=workers,
+            less_memory=KINDS[kind].less_memory,
+            less_disk=KINDS[kind].less_disk,
         )
     except TomosegError as fault:
         return fault
@@ -156,26 +161,3 @@ def format_benchmark_state(*, is_measured: bool, is_running: bool, has_failed: b
     if is_measured:
         return ""
     return "It cannot be measured" if has_failed else f"Time: {MEASURE_KEY} measures"
-
-
-def combine_estimates(estimates: Sequence["Estimate"], *, is_sequential: bool) -> "Estimate":
-    """Return what several jobs take.
-
-    Parameters
-    ----------
-    estimates : sequence of Estimate
-        One a job.
-    is_sequential : bool
-        Whether one waits for the other, as on the CPU; else each has a device of its own.
-    """
-    from tomoseg_tui.workflow.estimates.estimator import Estimate  # noqa: PLC0415
-
-    combiners = (sum, max) if is_sequential else (max, sum)
-    video_bytes = [estimate.gpu_bytes for estimate in estimates]
-    return Estimate(
-        seconds=combiners[0](estimate.seconds for estimate in estimates),
-        memory_bytes=combiners[1](estimate.memory_bytes for estimate in estimates),
-        gpu_bytes=None if None in video_bytes else max((estimate or 0 for estimate in video_bytes), default=0),
-        disk_bytes=sum(estimate.disk_bytes for estimate in estimates),
-        is_measured=all(estimate.is_measured for estimate in estimates),
-    )

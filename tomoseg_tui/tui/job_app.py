@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from textual import on, work
 from textual.widget import Widget
 from textual.worker import get_current_worker
@@ -96,8 +97,7 @@ class JobApp(FramePacerApp):
     def start_job(
         self,
         argv: list[str],
-        prepare: Callable[[], tuple[str, str, dict[str, Any]]],
-        roll_back: Callable[[str], object] = lambda _name: None,
+        prepare: Callable[[], tuple[str, msgspec.Struct]],
         *,
         location: RunLocation | None = None,
     ) -> None:
@@ -108,24 +108,18 @@ class JobApp(FramePacerApp):
         argv : list of str
             Arguments of the command that does the same.
         prepare : callable
-            Called in a thread; returns kind, name and what is asked, or raises `TomosegError`.
-        roll_back : callable
-            Told the name if the job does not come up: takes back what `prepare` has done.
+            Called in a thread; returns kind and request of the job, or raises `TomosegError`.
         location : RunLocation, optional
             Where it computes. Without one it computes where the project's settings say.
         """
 
         def prepare_and_launch() -> str:
-            kind, name, request = prepare()
-            try:
-                settings = Project.open(self.project.layout.root).settings  # they may have been edited since
-                slurm = settings.default_slurm if location is None else location.slurm_settings(settings)
-                at_once = location is not None and location.starts_at_once
-                job = launch(self.project.layout, kind, name, request, at_once=at_once, slurm=slurm)
-            except (TomosegError, OSError):
-                roll_back(name)
-                raise
-            return f"Job {job.id}: {kind} {name}"
+            kind, request = prepare()
+            settings = Project.open(self.project.layout.root).settings  # they may have been edited since
+            slurm = settings.default_slurm if location is None else location.slurm_settings(settings)
+            at_once = location is not None and location.starts_at_once
+            job = launch(self.project.layout, kind, msgspec.to_builtins(request), at_once=at_once, slurm=slurm)
+            return f"Job {job.id}: {kind} {job.record().name}"
 
         self.run_in_thread("started", argv, prepare_and_launch)
 

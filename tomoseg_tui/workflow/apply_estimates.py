@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from math import prod
 
 from tomoseg_tui.core.network_settings import network_named
-from tomoseg_tui.project import catalog
-from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
 from tomoseg_tui.project.timings import Timing, timing_key
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
-from tomoseg_tui.workflow.estimates.work import same_shape
-from tomoseg_tui.workflow.job_interface import Workload
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
 START_SECONDS = 4.0
@@ -124,22 +120,6 @@ def apply_timing_key(card: NetworkCard, records: Sequence[TomogramRecord], reque
     plane = "x".join(map(str, records[0].shape_zyx[1:]))
     key_parts = (card.network, len(card.features), request.tta, request.half, request.threads, request.workers, plane)
     return timing_key("apply", request.device, *key_parts)
-
-
-def apply_workload(project: Project, request: ApplyRequest) -> Workload:
-    """Return the voxels of all slices, shared by the workers.
-
-    The pace of several workers depends on what else they share, one for some slices may begin by copying a map, and
-    of a GPU its memory is not known here.
-    """
-    card = catalog.load_network_card(project.layout, request.run)
-    records = [catalog.load_tomogram(project.layout, name) for name in request.tomograms]
-    shapes = [record.shape_zyx for record in records]
-    return Workload(
-        apply_timing_key(card, records, request),
-        units=sum(voxels_of(record, request.z) for record in records) / request.workers,
-        is_typical=(request.workers, request.z, request.device) == (1, None, "cpu") and same_shape(shapes),
-    )
 
 
 def voxels_of(record: TomogramRecord, z: str | None) -> int:

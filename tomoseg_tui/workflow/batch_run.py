@@ -5,7 +5,7 @@ is applied to each tomogram by a job of its own, and each tomogram merged by ano
 only what builds on it. Whether the networks will fit the tomograms is known beforehand from the tiles.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,13 +18,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCounts
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest, check_label_name
-from tomoseg_tui.workflow.training.train_request import (
-    TrainRequest,
-    check_training,
-    free_run_name,
-    release_run,
-    reserve_run,
-)
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,6 @@ class PlannedJob(NamedTuple):
     """A job that is to be."""
 
     kind: str
-    name: str
     request: dict[str, Any]
     dependencies: tuple[int, ...] = ()
     """Places in the plan of those that come first."""
@@ -61,8 +54,8 @@ class BatchRunPlan:
     """The jobs of a run."""
 
     jobs: tuple[PlannedJob, ...]
-    runs: tuple[str, ...]
-    """Names of the networks."""
+    cards: Mapping[str, NetworkCard]
+    """What is known of the networks before they are trained, by run."""
     tomograms: tuple[str, ...]
     remarks: list[str] = field(default_factory=list)
     """What the user should know."""
@@ -84,16 +77,16 @@ def plan_batch_run(project: Project, request: BatchRunRequest) -> BatchRunPlan:
     tomograms = tuple(dict.fromkeys(request.tomograms)) or _fitting_tomograms(project, request, cards, remarks)
     for name in tomograms:
         remarks += _check_tomogram(project, request, cards, name)
-    jobs = [PlannedJob("train", training.name, msgspec.to_builtins(training)) for training in trainings]
+    jobs = [PlannedJob("train", msgspec.to_builtins(training)) for training in trainings]
     for name in tomograms:
         first_apply = len(jobs)
         for index, training in enumerate(trainings):
             apply_request = msgspec.to_builtins(_apply_request(request, training.name, name))
-            jobs.append(PlannedJob("apply", f"{training.name} on {name}", apply_request, (index,)))
+            jobs.append(PlannedJob("apply", apply_request, (index,)))
         map_specs = tuple(f"{training.name}:{feature}=card" for training in trainings for feature in training.features)
         merge = msgspec.to_builtins(MergeRequest(name, (), request.labels, words=map_specs))
-        jobs.append(PlannedJob("merge", f"{name}/{request.labels}", merge, tuple(range(first_apply, len(jobs)))))
-    return BatchRunPlan(tuple(jobs), tuple(training.name for training in trainings), tomograms, remarks)
+        jobs.append(PlannedJob("merge", merge, tuple(range(first_apply, len(jobs)))))
+    return BatchRunPlan(tuple(jobs), {card.name: card for card in cards}, tomograms, remarks)
 
 
 def _trainings(project: Project, request: BatchRunRequest) -> list[TrainRequest]:
@@ -114,7 +107,7 @@ def _trainings(project: Project, request: BatchRunRequest) -> list[TrainRequest]
 
 def _run_name(project: Project, request: BatchRunRequest, features: tuple[str, ...], *, is_only: bool) -> str:
     if not request.name:
-        return free_run_name(project, features, None)
+        return catalog.free_name(project.layout.networks, features, None)
     return request.name if is_only else f"{request.name}_{features[0]}"
 
 
@@ -171,27 +164,3 @@ def _fitting_tomograms(
     if not fitting:
         raise ProjectError("No tomogram fits the tiles.", "Name one with --tomogram to see why.")
     return tuple(fitting)
-
-
-def reserve_names(project: Project, plan: BatchRunPlan) -> None:
-    """Take the names of the networks, all or none.
-
-    Raises
-    ------
-    ProjectError
-        If somebody else has just taken one.
-    """
-    reserved: list[str] = []
-    try:
-        for run in plan.runs:
-            reserve_run(project, run)
-            reserved.append(run)
-    except (TomosegError, OSError):
-        release_names(project, reserved)
-        raise
-
-
-def release_names(project: Project, runs: Sequence[str]) -> None:
-    """Give names back of which no job has come."""
-    for run in runs:
-        release_run(project, run)

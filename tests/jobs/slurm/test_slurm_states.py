@@ -137,7 +137,10 @@ def test_a_list_of_many_jobs_asks_slurm_once_and_of_those_that_are_over_never(pr
 def test_an_apply_is_shared_by_as_many_as_are_asked_for_or_one_a_tomogram(
     kind: str, asked: dict[str, object], tasks: int
 ) -> None:
-    assert submit.slurm_submission_for(kind, asked, SlurmSettings()).tasks == tasks
+    assert submit.slurm_submission_for(kind, asked, SlurmSettings()) == SlurmSubmission(
+        settings=SlurmSettings(), tasks=tasks
+    )
+    assert submit.slurm_submission_for(kind, asked, None) is None
 
 
 def test_a_worker_on_a_node_has_no_helpers_of_its_own_and_takes_the_gpu_it_was_given(project: Project) -> None:
@@ -215,7 +218,7 @@ def test_where_there_is_no_slurm_nothing_is_launched_and_nothing_is_ended_there(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(JobError, match="There is no Slurm on this machine"):
-        launch.launch(project.layout, "merge", "cell/merged", {}, slurm=SlurmSettings())
+        launch.launch(project.layout, "merge", {"tomogram": "cell", "name": "merged"}, slurm=SlurmSettings())
     assert [other.id for other in all_jobs(project.layout)] == ["1"]
     for end in (launch.stop, launch.kill):
         with pytest.raises(JobError, match="log in where Slurm is"):

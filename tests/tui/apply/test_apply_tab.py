@@ -26,7 +26,7 @@ from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 ALPHA = ApplyRequest(run="both", tomograms=("alpha",))
-Started = list[tuple[list[str], tuple[str, str, dict[str, Any]]]]
+Started = list[tuple[list[str], tuple[str, Any]]]
 
 
 @pytest.fixture
@@ -145,11 +145,11 @@ async def test_one_job_a_network_is_started_after_asking(
         await pilot.press("enter")
         await until(pilot, lambda: len(started) == 2)
         assert not tab._marks
-    (words, (kind, name, asked)), (other, _) = started
+    (words, (kind, asked)), (other, _) = started
     settings = ["--z", "8:16", "--workers", "2", "--tta", "4", "--half"]
     assert words == ["apply", "both", "alpha", "beta", *settings]
-    assert (kind, name, asked["workers"]) == ("apply", "both on alpha beta", 2)
-    assert (asked["tta"], asked["half"]) == (4, True)
+    assert (kind, asked.run, asked.tomograms, asked.workers) == ("apply", "both", ("alpha", "beta"), 2)
+    assert (asked.tta, asked.half) == (4, True)
     assert other == ["apply", "second", "alpha", *settings]
 
 
@@ -203,10 +203,10 @@ async def test_the_one_map_can_go_into_a_file_too(
         await until(pilot, lambda: "442 kB for the maps" in price(dialog))
         dialog.query_one("#start", Button).press()
         await until(pilot, lambda: started)
-    words, (_, _, asked) = started[0]
+    words, (_, asked) = started[0]
     file = str(tmp_path / "map.mrc")
     assert words == ["apply", "both", "alpha", "--feature", "membrane", "--output", file, "--force"]
-    assert (asked["output"], asked["force"]) == (file, True)
+    assert (asked.output, asked.force) == (file, True)
 
 
 async def test_other_filters_are_applied_anyway_only_when_marked(

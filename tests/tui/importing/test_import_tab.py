@@ -244,10 +244,9 @@ async def test_filters_show_before_and_after_and_start_a_job(
         await until(pilot, lambda: app.clipboard == "tomoseg preprocess alpha beta --lowpass 0.2")
         await pilot.press("enter")
         await until(pilot, lambda: asked)
-        words, (kind, name, values) = asked[0]
+        words, (kind, request) = asked[0]
         assert words == ["preprocess", "alpha", "beta", "--lowpass", "0.2"]
-        assert (kind, name) == ("preprocess", "alpha__preproc beta__preproc")
-        assert (values["tomograms"], values["lowpass"]) == (("alpha", "beta"), 0.2)
+        assert (kind, request.tomograms, request.lowpass) == ("preprocess", ("alpha", "beta"), 0.2)
 
 
 async def test_filters_can_be_switched_off_to_bin_only(

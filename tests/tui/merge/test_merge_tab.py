@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from helpers.cli_runner import Listener
@@ -24,7 +25,7 @@ from tomoseg_tui.tui.merge.merge_tab import MergeTab
 from tomoseg_tui.workflow.merge.merge_request import run_merge
 
 CARD = ["merge", "alpha", "--map", "both:microtubule=card", "--map", "both:membrane=card", "--name", "merged"]
-Started = list[tuple[list[str], tuple[str, str, dict[str, Any]]]]
+Started = list[tuple[list[str], tuple[str, Any]]]
 
 
 @pytest.fixture
@@ -179,9 +180,9 @@ async def test_enter_writes_and_the_written_volume_is_counted_and_shown(
         await press(pilot, ["v"])
         await until(pilot, lambda: "no label volume yet" in prose_on(pilot))
         await press(pilot, ["enter"])
-        ((words, (kind, name, asked)),) = started
-        assert (words, kind, name) == (CARD, "merge", "alpha/merged")
-        run_merge(mapped, asked, Listener(mapped.layout.root / "partial"))
+        ((words, (kind, asked)),) = started
+        assert (words, kind, asked.tomogram, asked.name) == (CARD, "merge", "alpha", "merged")
+        run_merge(mapped, msgspec.to_builtins(asked), Listener(mapped.layout.root / "partial"))
         await until(pilot, lambda: "and all of merged" in prose_on(pilot))
         assert "1 lost 768 here, 18,432 in all to 2" in prose_on(pilot)
         await press(pilot, ["space", "v"])
@@ -200,7 +201,7 @@ async def test_a_label_volume_is_replaced_only_after_asking(
     started = keep_starts(app, monkeypatch)
     async with merging(app) as (pilot, tab):
         await press(pilot, ["enter"])
-        run_merge(mapped, started[0][1][2], Listener(mapped.layout.root / "partial"))
+        run_merge(mapped, msgspec.to_builtins(started[0][1][1]), Listener(mapped.layout.root / "partial"))
         await until(pilot, lambda: tab.tomogram is not None and tab.tomogram.labels)
         for key, starts in (("n", 1), ("y", 2)):
             await pilot.press("enter")

@@ -16,7 +16,7 @@ from tomoseg_tui.tui.train.audit_dialog import AuditDialog, audit_argv
 from tomoseg_tui.tui.train.train_tab import TrainTab
 from tomoseg_tui.workflow.audit.audit_request import AuditRequest
 
-Asked = tuple[list[str], Callable[[], tuple[str, str, dict[str, Any]]]]
+Asked = tuple[list[str], Callable[[], tuple[str, Any]]]
 
 
 @asynccontextmanager
@@ -26,8 +26,7 @@ async def auditing(app: TomosegApp) -> AsyncIterator[tuple[Pilot[None], list[Ask
 
     def keep(
         argv: list[str],
-        prepare: Callable[[], tuple[str, str, dict[str, Any]]],
-        roll_back: Callable[[str], object] = lambda _name: None,
+        prepare: Callable[[], tuple[str, Any]],
         **_: object,
     ) -> None:
         started.append((argv, prepare))
@@ -102,9 +101,8 @@ async def test_without_an_audit_one_is_offered_and_a_starts_it(small_project: Pr
         await until(pilot, lambda: started)
     words, prepare = started[0]
     assert words == ["audit", "--feature", "microtubule"]
-    kind, name, asked = prepare()
-    assert (kind, name, asked["features"], asked["trainset"]) == ("audit", "microtubule_1", ("microtubule",), None)
-    assert small_project.layout.audit_folder(name).is_dir()
+    kind, asked = prepare()
+    assert (kind, asked.name, asked.features, asked.trainset) == ("audit", "microtubule_1", ("microtubule",), None)
 
 
 async def test_an_audit_that_runs_is_told(small_project: Project, make_app: MakeApp) -> None:

@@ -23,7 +23,7 @@ from tomoseg_tui.tui.train.triples import TripleCell, TripleRow
 from tomoseg_tui.tui.widgets.feature_list import FeatureList
 from tomoseg_tui.workflow.training.train_request import TrainRequest
 
-Asked = tuple[list[str], Callable[[], tuple[str, str, dict[str, Any]]]]
+Asked = tuple[list[str], Callable[[], tuple[str, Any]]]
 
 
 @asynccontextmanager
@@ -43,8 +43,7 @@ async def at_the_form(app: TomosegApp, key: str = "t") -> AsyncIterator[tuple[Pi
 
     def keep(
         argv: list[str],
-        prepare: Callable[[], tuple[str, str, dict[str, Any]]],
-        roll_back: Callable[[str], object] = lambda _name: None,
+        prepare: Callable[[], tuple[str, Any]],
         **_: object,
     ) -> None:
         started.append((argv, prepare))
@@ -283,9 +282,8 @@ async def test_start_asks_for_the_job_that_the_command_makes(small_project: Proj
         await until(pilot, lambda: started)
     words, prepare = started[0]
     assert words == ["train", "--feature", "microtubule", "--epochs", "3"]
-    kind, name, asked = prepare()
-    assert (kind, name, asked["epochs"], asked["features"]) == ("train", "microtubule_1", 3, ("microtubule",))
-    assert small_project.layout.network_folder(name).is_dir()
+    kind, asked = prepare()
+    assert (kind, asked.name, asked.epochs, asked.features) == ("train", "microtubule_1", 3, ("microtubule",))
 
 
 async def test_a_training_that_does_not_come_up_gives_its_name_back(
@@ -294,7 +292,7 @@ async def test_a_training_that_does_not_come_up_gives_its_name_back(
     def refuse(*_job: object, **_how: object) -> None:
         raise WorkerLostError("The worker of job 1 did not come up.", "See why: tomoseg jobs log 1")
 
-    monkeypatch.setattr("tomoseg_tui.tui.job_app.launch", refuse)
+    monkeypatch.setattr("tomoseg_tui.jobs.launch.start_worker", refuse)
     async with training(make_app(small_project)) as (pilot, _):
         await pilot.press("t")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrainDialog))

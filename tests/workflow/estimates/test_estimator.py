@@ -1,17 +1,19 @@
 """What a job takes, before it is started."""
 
-from typing import Any
-
 import msgspec
 import numpy as np
 import pytest
 from helpers.cli_runner import bring, make_card, put_card, write_map
 
 from tomoseg_tui.errors import JobError, TomosegError
+from tomoseg_tui.jobs.estimate import work_of
+from tomoseg_tui.jobs.kinds import KINDS
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
-from tomoseg_tui.workflow.estimates.estimator import Estimate, Work, estimate, require_memory_and_disk, work_of
+from tomoseg_tui.workflow.estimates.estimator import Estimate, estimate, require_memory_and_disk
+from tomoseg_tui.workflow.estimates.work import Work
+from tomoseg_tui.workflow.job_interface import Workload
 from tomoseg_tui.workflow.merge.merge_request import MapChoice, MergeRequest
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
@@ -30,22 +32,21 @@ def cell(project: Project) -> Project:
 
 
 def work(project: Project, kind: str, request: msgspec.Struct) -> Work:
-    asked: dict[str, Any] = msgspec.to_builtins(request)
-    return work_of(project, kind, asked, cores=2)
+    return work_of(project, kind, msgspec.to_builtins(request))
 
 
 def test_an_apply_has_a_byte_a_voxel_and_feature_to_write(cell: Project) -> None:
     found = work(cell, "apply", ApplyRequest(run="run", tomograms=("cell",), z="5:10"))
-    assert (found.units, found.disk_bytes) == (VOXELS // 4, 2 * VOXELS // 4)
+    assert (found.workload.units, found.disk_bytes) == (VOXELS // 4, 2 * VOXELS // 4)
     copied = work(cell, "apply", ApplyRequest(run="run", tomograms=("cell",), features=("tube",), output="m.mrc"))
     assert copied.disk_bytes == 2 * VOXELS
 
 
 def test_a_merge_has_slabs_and_a_preprocess_has_voxels_of_what_it_makes(cell: Project) -> None:
     merge = work(cell, "merge", MergeRequest("cell", (MapChoice("run", "tube", 0.5),)))
-    assert (merge.units, merge.disk_bytes) == (3, VOXELS)
+    assert (merge.workload.units, merge.disk_bytes) == (3, VOXELS)
     binned = work(cell, "preprocess", PreprocessRequest(("cell",), factor=2))
-    assert (binned.units, binned.disk_bytes) == (VOXELS // 8, 4 * VOXELS // 8)
+    assert (binned.workload.units, binned.disk_bytes) == (VOXELS // 8, 4 * VOXELS // 8)
 
 
 def test_what_is_not_there_yet_cannot_be_estimated(cell: Project) -> None:
@@ -54,22 +55,27 @@ def test_what_is_not_there_yet_cannot_be_estimated(cell: Project) -> None:
 
 
 def test_an_estimate_is_the_pace_times_the_work() -> None:
-    training = Work("train", 100, 70, 1.0, 2.0, {}, "key", validations=8, tiles_bytes=500)
+    training = Work("train", Workload("key", 100, validations=8, tiles_bytes=500), 70, 1.0, 2.0, {})
     assert estimate(training, PACE) == Estimate(10 + 50 + 2, 1500, 0, 70, is_measured=True)
-    shared = Work("apply", 100, 70, 1.0, 2.0, {}, "key", workers=4)
+    shared = Work("apply", Workload("key", 25), 70, 1.0, 2.0, {}, workers=4)
     assert estimate(shared, PACE) == Estimate(10 + 50 / 4, 4000, 0, 70, is_measured=True)
 
 
 def test_without_a_pace_it_is_a_guess_that_knows_nothing_of_a_gpu() -> None:
-    on_gpu = Work("train", 100, 70, 1.5, 2.0, {}, "key", on_gpu=True)
+    on_gpu = Work("train", Workload("key", 100), 70, 1.5, 2.0, {}, on_gpu=True)
     assert estimate(on_gpu, None) == Estimate(1.5, 2, None, 70, is_measured=False)
 
 
 FOUND = Estimate(100.0, 8_000, 0, 5_000_000_000, is_measured=True)
 
 
+def require(kind: str, memory: int, disk: int, workers: int = 1) -> None:
+    less = {"less_memory": KINDS[kind].less_memory, "less_disk": KINDS[kind].less_disk}
+    require_memory_and_disk(FOUND, memory_bytes=memory, disk_bytes=disk, workers=workers, **less)
+
+
 def test_what_fits_is_not_refused() -> None:
-    require_memory_and_disk("apply", FOUND, memory_bytes=8_000, disk_bytes=5_000_000_000)
+    require("apply", 8_000, 5_000_000_000)
 
 
 @pytest.mark.parametrize(
@@ -84,5 +90,5 @@ def test_what_fits_is_not_refused() -> None:
 )
 def test_what_does_not_fit_is_refused_with_what_would(kind: str, memory: int, disk: int, said: str) -> None:
     with pytest.raises(JobError) as caught:
-        require_memory_and_disk(kind, FOUND, memory_bytes=memory, disk_bytes=disk, workers=4)
+        require(kind, memory, disk, 4)
     assert said in caught.value.fix

@@ -9,11 +9,11 @@ from helpers.cli_runner import digest_of, make_card, put_card, write_mrc
 
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError, UsageError
-from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.catalog import Project, free_name
 from tomoseg_tui.project.records import CurvePoint, format_threshold_curve
 from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
-from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, free_run_name, reserve_run
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
 REQUEST = TrainRequest(name="new", features=("tube",))
@@ -76,12 +76,11 @@ def test_a_start_from_a_network_of_other_features_scale_or_kind_is_refused(ready
 
 
 def test_a_run_that_nobody_named_gets_a_name_that_is_free(ready: Project) -> None:
-    assert free_run_name(ready, ("tube", "wall"), None) == "tube_wall_1"
-    assert free_run_name(ready, (), "set") == "set_1"
-    reserve_run(ready, "set_1")
-    assert free_run_name(ready, (), "set") == "set_2"
-    with pytest.raises(ProjectError, match="There is a run set_1 already"):
-        reserve_run(ready, "set_1")
+    networks = ready.layout.networks
+    assert free_name(networks, ("tube", "wall"), None) == "tube_wall_1"
+    assert free_name(networks, (), "set") == "set_1"
+    ready.layout.network_folder("set_1").mkdir()
+    assert free_name(networks, (), "set") == "set_2"
 
 
 def test_a_curve_is_told_by_tenths_of_the_threshold() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -9,6 +10,7 @@ from tomoseg_tui.errors import JobError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmSubmission, log_line
+from tomoseg_tui.jobs.kinds import KINDS
 from tomoseg_tui.jobs.slurm import commands
 from tomoseg_tui.jobs.slurm.status import STATUS_CACHE, log_marker
 from tomoseg_tui.project.records import now
@@ -26,14 +28,9 @@ POLL_SECONDS = 0.2
 """How often to look whether it has ended."""
 
 
-def slurm_submission_for(kind: str, request: dict[str, object], settings: SlurmSettings) -> SlurmSubmission:
-    """Return how a job is handed over: an apply by as many workers as are asked for, or one a tomogram."""
-    if kind != "apply":
-        return SlurmSubmission(settings=settings)
-    tomograms = request["tomograms"]
-    tomogram_count = len(tomograms) if isinstance(tomograms, list | tuple) else 1
-    workers = int(str(request.get("workers", 1)))
-    return SlurmSubmission(settings=settings, tasks=workers if workers > 1 else tomogram_count)
+def slurm_submission_for(kind: str, request: dict[str, Any], settings: SlurmSettings | None) -> SlurmSubmission | None:
+    """Return how a job is submitted; None without settings: it computes on this machine."""
+    return None if settings is None else SlurmSubmission(settings=settings, tasks=KINDS[kind].slurm_tasks(request))
 
 
 def submit_job(job: Job) -> None:

@@ -16,7 +16,7 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
 from tomoseg_tui.tui import cost
 from tomoseg_tui.tui.apply.disk_state import ApplyDiskState
-from tomoseg_tui.tui.cost import FreeResources, combine_estimates, resource_error
+from tomoseg_tui.tui.cost import FreeResources, resource_error
 from tomoseg_tui.tui.dialogs.base import CommandDialog
 from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocationSelect
 from tomoseg_tui.tui.format import format_gigabytes, format_rough_duration
@@ -26,7 +26,7 @@ from tomoseg_tui.tui.widgets.benchmark_runner import BenchmarkRunner, measure_bi
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.workflow.apply.apply_request import TTA_COPIES, ApplyRequest
 from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, apply_timing_key, estimate_apply
-from tomoseg_tui.workflow.estimates.estimator import Estimate
+from tomoseg_tui.workflow.estimates.estimator import Estimate, combine_estimates
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
 OUTPUT_SUFFIXES = (".mrc",)

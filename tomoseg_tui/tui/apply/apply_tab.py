@@ -388,9 +388,9 @@ class ApplyTab(ResultActions):
             output = project.layout.stored_path(Path(request.output).expanduser())
             request = msgspec.structs.replace(request, output=output)
 
-        def prepare() -> tuple[str, str, dict[str, object]]:
+        def prepare() -> tuple[str, ApplyRequest]:
             check_apply(project, request)
-            return "apply", f"{request.run} on {' '.join(request.tomograms)}", msgspec.to_builtins(request)
+            return "apply", request
 
         self.tomoseg.start_job([*apply_argv(request), *location.argv], prepare, location=location)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -294,11 +293,10 @@ class ImportTab(ExportActions, PictureActions):
         if request is None:
             return
         project = self.tomoseg.project
-        output_names = " ".join(request.target(name) for name in request.tomograms)
 
-        def prepare() -> tuple[str, str, dict[str, Any]]:
+        def prepare() -> tuple[str, PreprocessRequest]:
             check_preprocess(project, request)
-            return "preprocess", output_names, msgspec.to_builtins(request)
+            return "preprocess", request
 
         self._marked.clear()
         self.tomoseg.start_job(preprocess_argv(request), prepare)

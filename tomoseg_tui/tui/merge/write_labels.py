@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from textual import on
@@ -18,10 +17,8 @@ from tomoseg_tui.tui.merge.map_selection import MapEntries, chosen_entries, merg
 from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
 from tomoseg_tui.tui.tab_base import Tab
 from tomoseg_tui.tui.widgets.cost_line import CostLine
-from tomoseg_tui.workflow.merge.merge_request import merge_request
+from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request
 
-JobSpec = tuple[str, str, dict[str, Any]]
-"""Kind, name and request of a job."""
 DEFAULT_NAME = "merged"
 """Name of a label volume that nobody has named."""
 
@@ -80,7 +77,7 @@ class WriteLabelsActions(Tab):
         if key != self._cost_key:
             self._cost_key = key
             prepare = self._preparation()
-            jobs = None if prepare is None else lambda: [prepare()[::2]]
+            jobs = None if prepare is None else lambda: [("merge", msgspec.to_builtins(prepare()))]
             self.query_one(CostLine).estimate(jobs, has_running_jobs=self._has_running_jobs)
 
     @property
@@ -114,25 +111,21 @@ class WriteLabelsActions(Tab):
             return
         project, has_running_jobs = self.tomoseg.project, self._has_running_jobs
 
-        def check() -> JobSpec:
-            kind, name, request = prepare()
-            cost.require_resources(project, (kind, request), has_running_jobs=has_running_jobs)
-            return kind, name, request
+        def check() -> tuple[str, MergeRequest]:
+            request = prepare()
+            cost.require_resources(project, ("merge", msgspec.to_builtins(request)), has_running_jobs=has_running_jobs)
+            return "merge", request
 
         self.tomoseg.start_job(argv, check)
 
-    def _preparation(self) -> Callable[[], JobSpec] | None:
+    def _preparation(self) -> Callable[[], MergeRequest] | None:
         """Return what a thread calls to check the choice as it stands; None where there is none."""
         project, tomogram, name = self.tomoseg.project, self.tomogram, self._label_name
         maps = [entry.option for entry in chosen_entries(self.entries)]
         if tomogram is None or not maps:
             return None
 
-        def prepare() -> JobSpec:
-            request = merge_request(project, tomogram.name, maps, name=name, output=None, force=False)
-            return "merge", f"{request.tomogram}/{request.name}", msgspec.to_builtins(request)
-
-        return prepare
+        return lambda: merge_request(project, tomogram.name, maps, name=name, output=None, force=False)
 
     def command_argv(self) -> list[str] | None:
         """Return the command that writes these labels."""

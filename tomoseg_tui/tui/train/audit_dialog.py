@@ -1,8 +1,7 @@
 """The tiles of a run whose label looks wrong, with the reason and the picture; or the offer to find them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 from rich.markup import escape
@@ -15,7 +14,7 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project import catalog
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 from tomoseg_tui.tui.dialogs.base import Dialog
@@ -25,13 +24,7 @@ from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.train.audit_state import AuditState, describe_audit, load_audit_state
 from tomoseg_tui.tui.widgets.table import Table
-from tomoseg_tui.workflow.audit.audit_request import (
-    AuditRequest,
-    check_audit,
-    free_audit_name,
-    release_audit,
-    reserve_audit,
-)
+from tomoseg_tui.workflow.audit.audit_request import AuditRequest, check_audit
 from tomoseg_tui.workflow.views import AuditedTileView
 
 SIGN_LABELS = {1: "positive", -1: "negative", 0: "unknown"}
@@ -159,8 +152,15 @@ def show_audit(app: JobApp, snapshot: ProjectSnapshot, card: NetworkCard) -> Non
 
     async def on_answer(answer: TileToAnnotate | AuditRequest | None) -> None:
         if isinstance(answer, AuditRequest):
-            argv, prepare = audit_argv(answer), audit_preparation(project, answer)
-            app.start_job(argv, prepare, lambda name: release_audit(project, name))
+            request = answer
+
+            def prepare() -> tuple[str, AuditRequest]:
+                name = request.name or catalog.free_name(project.layout.audits, request.features, request.trainset)
+                named = msgspec.structs.replace(request, name=name)
+                check_audit(project, named)
+                return "audit", named
+
+            app.start_job(audit_argv(request), prepare)
         elif answer is not None:
             await _annotate(app, answer)
 
@@ -187,16 +187,3 @@ def audit_argv(request: AuditRequest) -> list[str]:
     for feature in request.features:
         argv += ["--feature", feature]
     return argv + (["--trainset", request.trainset] if request.trainset is not None else [])
-
-
-def audit_preparation(project: Project, request: AuditRequest) -> Callable[[], tuple[str, str, dict[str, Any]]]:
-    """Return what checks an audit and takes its name, as the command does."""
-
-    def prepare() -> tuple[str, str, dict[str, Any]]:
-        name = request.name or free_audit_name(project, request.features, request.trainset)
-        named = msgspec.structs.replace(request, name=name)
-        check_audit(project, named)
-        reserve_audit(project, name)
-        return "audit", name, msgspec.to_builtins(named)
-
-    return prepare

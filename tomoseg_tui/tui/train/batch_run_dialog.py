@@ -3,7 +3,7 @@
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
-from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.errors import UsageError
 from tomoseg_tui.jobs.dependencies import launch_chain
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.base import CommandDialog
@@ -13,7 +13,7 @@ from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
-from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run, release_names, reserve_names
+from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run
 
 HINT = (
     "Trains a network a feature, applies each to every tomogram, and merges the maps of each: jobs that follow one "
@@ -133,12 +133,7 @@ def ask_for_batch_run(app: JobApp, snapshot: ProjectSnapshot) -> None:
 def _start_jobs(project: Project, request: BatchRunRequest, location: RunLocation) -> str:
     """Start the jobs as the command does; return what is said of it."""
     plan = plan_batch_run(project, request)
-    reserve_names(project, plan)
-    try:
-        slurm = location.slurm_settings(Project.open(project.layout.root).settings)  # they may have been edited since
-        jobs = launch_chain(project.layout, plan.jobs, at_once=location.starts_at_once, slurm=slurm)
-    except (TomosegError, OSError):
-        release_names(project, plan.runs)
-        raise
-    message = f"Jobs {jobs[0].id} to {jobs[-1].id}: {', '.join(plan.runs)} on {', '.join(plan.tomograms)}."
+    slurm = location.slurm_settings(Project.open(project.layout.root).settings)  # they may have been edited since
+    jobs = launch_chain(project.layout, plan.jobs, at_once=location.starts_at_once, slurm=slurm)
+    message = f"Jobs {jobs[0].id} to {jobs[-1].id}: {', '.join(plan.cards)} on {', '.join(plan.tomograms)}."
     return " ".join([message, *dict.fromkeys(plan.remarks)])

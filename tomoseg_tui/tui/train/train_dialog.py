@@ -17,7 +17,7 @@ from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project import catalog
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.tui.dialogs.base import CommandDialog
 from tomoseg_tui.tui.dialogs.form_fields import RunLocationSelect
@@ -30,9 +30,6 @@ from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
 from tomoseg_tui.workflow.training.train_request import (
     TrainRequest,
     check_training,
-    free_run_name,
-    release_run,
-    reserve_run,
 )
 
 Number = TypeVar("Number", int, float)
@@ -356,20 +353,15 @@ def ask_for_training(app: JobApp, snapshot: ProjectSnapshot, request: TrainReque
     def start(answer: tuple[TrainRequest, RunLocation] | None) -> None:
         if answer is not None:
             requested, location = answer
-            argv, prepare = [*train_argv(requested), *location.argv], _preparation(project, requested)
-            app.start_job(argv, prepare, lambda name: release_run(project, name), location=location)
+
+            def prepare() -> tuple[str, TrainRequest]:
+                name = requested.name or catalog.free_name(
+                    project.layout.networks, requested.features, requested.trainset
+                )
+                named = msgspec.structs.replace(requested, name=name)
+                check_training(project, named)
+                return "train", named
+
+            app.start_job([*train_argv(requested), *location.argv], prepare, location=location)
 
     app.push_screen(TrainDialog(snapshot, request), start)
-
-
-def _preparation(project: Project, request: TrainRequest) -> Callable[[], tuple[str, str, dict[str, Any]]]:
-    """Return what checks a training and takes its name, as the command does."""
-
-    def prepare() -> tuple[str, str, dict[str, Any]]:
-        name = request.name or free_run_name(project, request.features, request.trainset)
-        named = msgspec.structs.replace(request, name=name)
-        check_training(project, named)
-        reserve_run(project, name)
-        return "train", name, msgspec.to_builtins(named)
-
-    return prepare

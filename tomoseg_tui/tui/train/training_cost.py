@@ -10,15 +10,16 @@ import msgspec
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.jobs.run_benchmark import stored_timing
-from tomoseg_tui.project import timings
+from tomoseg_tui.project import catalog, timings
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui import cost as cost_module
 from tomoseg_tui.tui.format import format_rough_duration
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.train.runs import parse_epochs
-from tomoseg_tui.workflow.estimates.estimator import Estimate, estimate, require_memory_and_disk, training_work
-from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, free_run_name, parent_remarks
+from tomoseg_tui.workflow.estimates.estimator import Estimate, estimate
+from tomoseg_tui.workflow.estimates.network_work import planned_training_work
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, parent_remarks
 from tomoseg_tui.workflow.training.training_plan import (
     TRAINING_FLOPS_PER_CORE,
     TrainingPlan,
@@ -80,18 +81,18 @@ def estimate_training_cost(
     if not request.features and request.trainset is None:
         raise UsageError("No feature is chosen.", "Choose one with space.")
     project = Project.open(snapshot.project.layout.root)
-    name = request.name or free_run_name(project, request.features, request.trainset)
+    name = request.name or catalog.free_name(project.layout.networks, request.features, request.trainset)
     named = msgspec.structs.replace(request, name=name)
     remarks = parent_remarks(project, named, check_training(project, named))
     plan = plan_training(project, named)
     cores = len(os.sched_getaffinity(0))
-    work = training_work(plan, request.device, cores=cores)
-    job_estimate = estimate(work, measured.get(work.key) or stored_timing(work.key))
+    work = planned_training_work(plan, request.device)
+    job_estimate = estimate(work, measured.get(work.workload.key) or stored_timing(work.workload.key))
     free = cost_module.free_resources(project, has_running_jobs=snapshot.running_count > 0)
     memory = job_estimate.memory_bytes if in_slurm else free.memory_bytes
-    require_memory_and_disk(
-        "train", job_estimate, memory_bytes=memory, disk_bytes=free.disk_bytes, workers=work.workers
-    )
+    fault = cost_module.resource_error("train", job_estimate, cost_module.FreeResources(memory, free.disk_bytes))
+    if fault is not None:
+        raise fault
     return TrainingCost(
         name,
         plan,

@@ -77,12 +77,12 @@ class BenchmarkRunner(Widget):
                     self._project.layout,
                     job_work.kind,
                     job_work.sample,
-                    job_work.key,
+                    job_work.workload.key,
                     force=True,
                     is_cancelled=lambda: worker.is_cancelled,
                 )
                 has_failed = has_failed or timing is None
-                timings |= {job_work.key: timing} if timing is not None else {}
+                timings |= {job_work.workload.key: timing} if timing is not None else {}
         except (TomosegError, OSError):
             has_failed = True
         if not worker.is_cancelled:

@@ -16,17 +16,21 @@ from tomoseg_tui.core.annotation import FEATURE, IGNORED
 from tomoseg_tui.core.cross_validation import assign_folds
 from tomoseg_tui.core.holdout import pixels_to_ignore
 from tomoseg_tui.core.names import check_name
-from tomoseg_tui.core.network_settings import TrainingSettings, network_named
+from tomoseg_tui.core.network_settings import TrainingSettings, network_named, steps_per_epoch
 from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, UsageError
 from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
-from tomoseg_tui.workflow.reserved_names import free_name, release_folder, reserve_folder
 from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.split import hold_out_tile
 from tomoseg_tui.workflow.training.train_request import TrainRequest
-from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training, training_settings
+from tomoseg_tui.workflow.training.training_plan import (
+    TrainingPlan,
+    flops_of_step,
+    plan_training,
+    training_settings,
+)
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 FOLDS = 4
@@ -111,7 +115,10 @@ def fold_settings(
 
 
 def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
-    """Return what an audit would be, as if it were one training; nothing is written.
+    """Return what an audit would be; nothing is written.
+
+    Settings and steps are those of the training of one fold, on three quarters of the tiles; operations and disk are
+    those of all folds.
 
     Raises
     ------
@@ -119,9 +126,20 @@ def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
         If nothing is labelled, a name is unknown, or the tiles do not go together.
     """
     plan = plan_training(project, to_train_request(request))
-    epochs = request.epochs or max(1, round(EPOCH_SHARE * plan.settings.epochs))
-    share = FOLDS * epochs / plan.settings.epochs
-    return replace(plan, settings=replace(plan.settings, epochs=FOLDS * epochs), flops=plan.flops * share)
+    summary = plan.summary
+    positives, negatives = (round(tiles * (FOLDS - 1) / FOLDS) for tiles in (plan.positives, plan.negatives))
+    features = len(summary.features)
+    settings = fold_settings(project, request, training_tile_count=positives + negatives, features=features)
+    steps = steps_per_epoch(settings, positives, negatives)
+    return replace(
+        plan,
+        settings=settings,
+        positives=positives,
+        negatives=negatives,
+        steps=steps,
+        flops=FOLDS * settings.epochs * steps * flops_of_step(settings, summary.tile_size, features),
+        disk_bytes=plan.disk_bytes + 4 * features * summary.tiles * summary.tile_size**2,  # what the folds predict
+    )
 
 
 def load_for_audit(path: Path) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:
@@ -184,18 +202,3 @@ def _subset(patches: TilePatches, indices: NDArray[np.intp], layers: NDArray[np.
         signs=patches.signs[indices],
         held_out=np.zeros(len(indices), np.bool_),
     )
-
-
-def free_audit_name(project: Project, features: tuple[str, ...], trainset: str | None) -> str:
-    """Return a name for an audit that nobody has named; see `reserving.free_name`."""
-    return free_name(project.layout.audit_folder, features, trainset)
-
-
-def reserve_audit(project: Project, name: str) -> Path:
-    """Make an audit's folder, so that the name is taken from now on; see `reserving.reserve`."""
-    return reserve_folder(project.layout.audit_folder(name), "an audit")
-
-
-def release_audit(project: Project, name: str) -> None:
-    """Give a reserved name back, because no job has come of it."""
-    release_folder(project.layout.audit_folder(name))

@@ -37,48 +37,24 @@ CLOSING_SECONDS = 0.2
 """The last words of a job: sidecar, result and record, each waited for."""
 
 
-def benchmark_volume_job(
-    project: Project,
-    kind: str,
-    request: dict[str, Any],
-    folder: Path,
-    process_start: float,
-    peak_bytes: Callable[[], int],
+def benchmark_merge(
+    project: Project, raw_request: dict[str, Any], folder: Path, process_start: float, peak_bytes: Callable[[], int]
 ) -> Timing:
-    """Do a little of a merge, whose unit is a slab, or of a preprocess, whose unit is a voxel of the result.
+    """Merge some slabs; a unit is a slab.
 
     Parameters
     ----------
     project : Project
-    kind : str
-        `merge` or `preprocess`.
-    request : dict
-        The recipe's request.
+    raw_request : dict
+        What the job is asked to do.
     folder : Path
         Empty; the caller removes it.
     process_start : float
-        When this process was started, as `time.time` tells.
+        When this process was started, as `time.time` returns it.
     peak_bytes : callable
-        Tells the most memory that it has had.
+        Returns the most memory that the process has had.
     """
-    if kind == "merge":
-        (work_start, unit_seconds), statistics_seconds = (
-            _benchmark_merge(project, msgspec.convert(request, MergeRequest), folder),
-            0.0,
-        )
-    else:
-        work_start, unit_seconds, statistics_seconds = _benchmark_preprocess(
-            project, msgspec.convert(request, PreprocessRequest), folder
-        )
-    return Timing(
-        start_seconds=work_start - process_start + statistics_seconds + CLOSING_SECONDS,
-        unit_seconds=unit_seconds,
-        memory_bytes=peak_bytes(),
-    )
-
-
-def _benchmark_merge(project: Project, request: MergeRequest, folder: Path) -> tuple[float, float]:
-    """Merge some slabs; return when the first was begun, and the seconds of one."""
+    request = msgspec.convert(raw_request, MergeRequest)
     grid = catalog.load_tomogram(project.layout, request.tomogram).grid
     paths = [project.layout.map_file(request.tomogram, choice.run, choice.feature) for choice in request.maps]
     with ExitStack() as stack:
@@ -92,7 +68,11 @@ def _benchmark_merge(project: Project, request: MergeRequest, folder: Path) -> t
             slab_times.append(time.time())
             if len(slab_times) > MIN_SLABS and slab_times[-1] - slab_times[0] > MAX_SECONDS:
                 break
-    return slab_times[0], (slab_times[-1] - slab_times[0]) / (len(slab_times) - 1)
+    return Timing(
+        start_seconds=slab_times[0] - process_start + CLOSING_SECONDS,
+        unit_seconds=(slab_times[-1] - slab_times[0]) / (len(slab_times) - 1),
+        memory_bytes=peak_bytes(),
+    )
 
 
 @dataclass(frozen=True)
@@ -110,14 +90,14 @@ class _Crop:
         return self.reader.read_region(corner_zyx, shape_zyx)
 
 
-def _benchmark_preprocess(project: Project, request: PreprocessRequest, folder: Path) -> tuple[float, float, float]:
-    """Filter the first slices of the first tomogram.
+def benchmark_preprocess(
+    project: Project, raw_request: dict[str, Any], folder: Path, process_start: float, peak_bytes: Callable[[], int]
+) -> Timing:
+    """Filter the first slices of the first tomogram, as `benchmark_merge`; a unit is a voxel of the result.
 
-    Returns
-    -------
-    tuple of float
-        When that was begun, the seconds of a voxel, and those of finding mean and sigma of what all tomograms become.
+    Mean and sigma are found once for each tomogram: that is part of the start.
     """
+    request = msgspec.convert(raw_request, PreprocessRequest)
     name = request.tomograms[0]
     record = catalog.load_tomogram(project.layout, name)
     plane = prod(record.shape_zyx[1:])
@@ -138,4 +118,9 @@ def _benchmark_preprocess(project: Project, request: PreprocessRequest, folder: 
         work_end = time.time()
         measure_statistics(source, sample_bands(binned_shape(record.shape_zyx, request.factor)))  # as of the result
         statistics_seconds = time.time() - work_end
-    return work_start, (work_end - work_start) / prod(shape_zyx), len(request.tomograms) * statistics_seconds
+    start_seconds = work_start - process_start + len(request.tomograms) * statistics_seconds
+    return Timing(
+        start_seconds=start_seconds + CLOSING_SECONDS,
+        unit_seconds=(work_end - work_start) / prod(shape_zyx),
+        memory_bytes=peak_bytes(),
+    )

@@ -1,10 +1,7 @@
-"""How much a job of slabs has to do, and under which name its pace is kept; light, for workers that have no network.
+"""How much a job has to do; here of jobs without a network, so that their workers load neither HDF5 nor TensorFlow."""
 
-What there is to do in a training follows from its tiles (`workflow.estimates`).
-"""
-
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from math import prod
 from typing import Any
 
@@ -14,46 +11,78 @@ from tomoseg_tui.core.binning import binned_shape
 from tomoseg_tui.core.blocks import Zyx
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.project.timings import timing_key
 from tomoseg_tui.workflow.job_interface import Workload
 from tomoseg_tui.workflow.merge.merge_request import SLAB, MergeRequest
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
+MERGE_VOXELS_PER_SECOND, PREPROCESS_VOXELS_PER_SECOND = 2e7, 4e6
+"""Where nothing was measured: of each map, and of the result."""
+PLAIN_WORKER_BYTES = 100e6
+"""A worker without TensorFlow."""
 
-def workload_for(project: Project, kind: str, request: dict[str, Any]) -> Workload | None:
-    """Return how much a job has to do; None of a kind that tells itself or of which nothing is known.
+
+@dataclass(frozen=True)
+class Work:
+    """How much a job has to do, and what is guessed of it."""
+
+    kind: str
+    workload: Workload
+    disk_bytes: int
+    """Of its results, those in the making among them."""
+    guessed_seconds: float
+    guessed_bytes: float
+    """Memory of all its processes."""
+    sample: dict[str, Any]
+    """What a benchmark is asked to do a little of."""
+    workers: int = 1
+    on_gpu: bool = False
+
+
+def merge_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapping[str, NetworkCard]) -> Work:
+    """Return what a merge has to do; a unit is a slab. Maps that are still to be made count.
 
     Raises
     ------
     TomosegError
-        If something that the request names is not there.
+        If the tomogram is not there.
     """
-    if kind == "apply":
-        from tomoseg_tui.workflow.apply.apply_request import ApplyRequest  # noqa: PLC0415
-        from tomoseg_tui.workflow.apply_estimates import apply_workload  # noqa: PLC0415  # wakes HDF5
-
-        return apply_workload(project, msgspec.convert(request, ApplyRequest))
-    if kind == "merge":
-        return merge_workload(project, msgspec.convert(request, MergeRequest))
-    if kind == "preprocess":
-        return preprocess_workload(project, msgspec.convert(request, PreprocessRequest))
-    return None
-
-
-def merge_workload(project: Project, request: MergeRequest) -> Workload:
-    """Return the slabs of a merge; maps that are still to be made count."""
+    request = msgspec.convert(raw_request, MergeRequest)
     shape_zyx = catalog.load_tomogram(project.layout, request.tomogram).shape_zyx
-    maps = len(request.maps or request.words)
-    return Workload(timing_key("merge", maps, _plane_size(shape_zyx)), units=-(-shape_zyx[0] // SLAB))
+    maps, voxels = len(request.maps or request.words), prod(shape_zyx)
+    return Work(
+        "merge",
+        Workload(timing_key("merge", maps, _plane_size(shape_zyx)), units=-(-shape_zyx[0] // SLAB)),
+        disk_bytes=voxels * (1 if request.output is None else 2),
+        guessed_seconds=0.5 + maps * voxels / MERGE_VOXELS_PER_SECOND,
+        guessed_bytes=PLAIN_WORKER_BYTES + 10 * maps * min(SLAB * prod(shape_zyx[1:]), 2**22),
+        sample=msgspec.to_builtins(request),
+    )
 
 
-def preprocess_workload(project: Project, request: PreprocessRequest) -> Workload:
-    """Return the voxels of the versions that are made."""
+def preprocess_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapping[str, NetworkCard]) -> Work:
+    """Return what a preprocess has to do; a unit is a voxel of the versions that are made.
+
+    Raises
+    ------
+    TomosegError
+        If a tomogram is not there.
+    """
+    request = msgspec.convert(raw_request, PreprocessRequest)
     shapes = [catalog.load_tomogram(project.layout, name).shape_zyx for name in request.tomograms]
-    return Workload(
-        timing_key("preprocess", request.factor, *astuple(request.chain), _plane_size(shapes[0])),
-        units=sum(prod(binned_shape(shape_zyx, request.factor)) for shape_zyx in shapes),
-        is_typical=same_shape(shapes),
+    voxels = sum(prod(binned_shape(shape_zyx, request.factor)) for shape_zyx in shapes)
+    return Work(
+        "preprocess",
+        Workload(
+            timing_key("preprocess", request.factor, *astuple(request.chain), _plane_size(shapes[0])),
+            units=voxels,
+            is_typical=same_shape(shapes),
+        ),
+        disk_bytes=4 * voxels,  # float32
+        guessed_seconds=0.5 + voxels / PREPROCESS_VOXELS_PER_SECOND,
+        guessed_bytes=3 * PLAIN_WORKER_BYTES,
+        sample=msgspec.to_builtins(request),
     )
 
 

@@ -1,6 +1,6 @@
 """Filter and bin tomograms into versions of their own, streamed; a job that goes on where it was cut off."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,12 @@ class PreprocessRequest(msgspec.Struct, frozen=True):
         """Name of the version that is made."""
         parts = ([f"bin{self.factor}"] if self.factor > 1 else []) + ([self.tag] if self.filtered else [])
         return version_name(name, "_".join(parts))
+
+
+def version_names(raw_request: Mapping[str, Any]) -> list[str]:
+    """Return the names of the versions that a job makes."""
+    request = msgspec.convert(raw_request, PreprocessRequest)
+    return [request.target(name) for name in request.tomograms]
 
 
 def check_preprocess(project: Project, request: PreprocessRequest, *, pending: Collection[str] = frozenset()) -> None:

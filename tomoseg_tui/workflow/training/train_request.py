@@ -1,6 +1,5 @@
 """What a training is asked to do, checked before a job is made of it. The training itself is neural's business."""
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +13,6 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, NetworkCard, format_filter_chain
 from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
-from tomoseg_tui.workflow.reserved_names import free_name, release_folder, reserve_folder
 from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.lineage import parent_runs
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest
@@ -146,21 +144,6 @@ def _check_parent_card(card: NetworkCard, summary: TrainsetSummary, request: Tra
             f"the tiles are at {summary.voxel_size_angstrom:g}.",
             "Train a new network, or bring the tomograms to its scale.",
         )
-
-
-def free_run_name(project: Project, features: tuple[str, ...], trainset: str | None) -> str:
-    """Return a name for a run that nobody has named; see `reserving.free_name`."""
-    return free_name(project.layout.network_folder, features, trainset)
-
-
-def reserve_run(project: Project, name: str) -> Path:
-    """Make a run's folder, so that the name is taken from now on; see `reserving.reserve`."""
-    return reserve_folder(project.layout.network_folder(name), "a run")
-
-
-def release_run(project: Project, name: str) -> None:
-    """Give a reserved name back, because no job has come of it."""
-    release_folder(project.layout.network_folder(name))
 
 
 def network_listing(card: NetworkCard) -> dict[str, Any]:

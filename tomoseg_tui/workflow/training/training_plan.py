@@ -42,6 +42,9 @@ class TrainingPlan:
     """Its tiles: how many a class, what is held out."""
     settings: TrainingSettings
     """What was asked for, else the network's usual settings."""
+    positives: int
+    negatives: int
+    """Training tiles that hold any feature, and that hold none."""
     steps: int
     """Steps of one epoch."""
     flops: float
@@ -74,12 +77,19 @@ def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
     settings = training_settings(
         project, request, training_tile_count=len(training_tiles), features=len(summary.features)
     )
-    positive = sum(any(sign > 0 for sign in tile.signs) for tile in training_tiles)
-    steps = steps_per_epoch(settings, positive, len(training_tiles) - positive)
-    step_flops = flops_of_step(settings, summary.tile_size, len(summary.features))
-    memory_bytes = _memory_bytes(settings, summary)
-    disk_bytes = set_bytes + _results_bytes(settings, summary)
-    return TrainingPlan(summary, settings, steps, settings.epochs * steps * step_flops, memory_bytes, disk_bytes)
+    positives = sum(any(sign > 0 for sign in tile.signs) for tile in training_tiles)
+    negatives = len(training_tiles) - positives
+    steps = steps_per_epoch(settings, positives, negatives)
+    return TrainingPlan(
+        summary,
+        settings,
+        positives,
+        negatives,
+        steps,
+        settings.epochs * steps * flops_of_step(settings, summary.tile_size, len(summary.features)),
+        _memory_bytes(settings, summary),
+        set_bytes + _results_bytes(settings, summary),
+    )
 
 
 def _plan_tiles(project: Project, request: TrainRequest) -> tuple[TrainsetSummary, list[TileMetadata], int]:
@@ -96,10 +106,15 @@ def _plan_tiles(project: Project, request: TrainRequest) -> tuple[TrainsetSummar
 def _results_bytes(settings: TrainingSettings, summary: TrainsetSummary) -> int:
     """Return about what a run keeps beside its training set, and what it needs while it writes."""
     features = len(summary.features)
-    weights = 4 * network_named(settings.network).parameters(features) + FILE_BYTES
+    weights = weights_bytes(settings.network, features)
     checkpoint = 4 * (weights + FILE_BYTES)  # the weights, their average, and two numbers of the optimizer for each
     triples = TRIPLE_BYTES_PER_PIXEL * (1 + features) * summary.tiles * summary.tile_size**2
     return round(weights + 2 * checkpoint + triples)
+
+
+def weights_bytes(network: str, features: int) -> int:
+    """Return about how large the file of a network's weights is."""
+    return 4 * network_named(network).parameters(features) + FILE_BYTES
 
 
 def training_settings(

@@ -1,0 +1,156 @@
+"""Every kind of job in one table: what runs it, what it needs, what it makes and what it is called.
+
+Functions of other rooms are written as text and imported when they are called, so that a worker that waits for its
+turn loads neither numpy nor TensorFlow. `run` is no kind: it is a chain of jobs of these kinds.
+"""
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tomoseg_tui.errors import JobError
+from tomoseg_tui.project.layout import ProjectLayout
+
+Request = Mapping[str, Any]
+"""What a job is asked to do, as its record keeps it."""
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """What differs between kinds of jobs. `module:function` names a function below `tomoseg_tui`."""
+
+    name: str
+    makes: str
+    """What a job of this kind makes, for people."""
+    runner: str
+    """Called with project, request and reporter; does the work and returns the result."""
+    work: str
+    """Called with project, request and the cards of networks that are still to be trained; returns a `Work`."""
+    counts_work_early: bool
+    """Whether the worker counts the work before the runner is imported; other runners count the tiles they read."""
+    benchmark: str
+    """Called with project, sample, an empty folder, the start of the process and a function that returns its peak
+    memory; does a little of the work and returns a `Timing`."""
+    needs_whole_device: bool
+    """False for jobs that take one core and little memory, and run beside others."""
+    slurm_tasks: Callable[[Request], int]
+    """How many tasks of a Slurm array share a job."""
+    title: Callable[[Request], str]
+    """Name of a job, for people."""
+    output_folder: Callable[[ProjectLayout, Request], Path | None]
+    """Folder that belongs to the job alone; None where results are put into shared folders when they are complete."""
+    outputs: Callable[[Request], Mapping[str, Iterable[Any]]]
+    """What later jobs can name before it is there: fields of `PendingOutputs`."""
+    less_memory: str
+    """What to do where memory does not suffice."""
+    less_disk: str
+    """What else to do where the disk does not suffice, after ``or``."""
+
+
+def load_function(reference: str) -> Any:
+    """Import the function that a `module:function` of the table names."""
+    module, _, function = reference.partition(":")
+    return getattr(importlib.import_module(f"tomoseg_tui.{module}"), function)
+
+
+def _apply_tasks(request: Request) -> int:
+    workers = int(request.get("workers", 1))
+    return workers if workers > 1 else len(request["tomograms"])
+
+
+def _versions(request: Request) -> list[str]:
+    names: list[str] = load_function("workflow.tomograms.preprocessing:version_names")(request)
+    return names
+
+
+class _KindTable(dict[str, JobKind]):
+    """By name; refuses a kind that is not in it."""
+
+    def __missing__(self, name: str) -> JobKind:
+        raise JobError(
+            f"This version of tomoseg does not know jobs of the kind {name!r}.",
+            f"Use the version of tomoseg that made the job; this one knows {', '.join(self)}.",
+        )
+
+
+_KINDS = (
+    JobKind(
+        name="train",
+        makes="run",
+        runner="runners.run_train:run_training",
+        work="workflow.estimates.network_work:training_work",
+        counts_work_early=False,
+        benchmark="runners.benchmark_network:benchmark_training",
+        needs_whole_device=True,
+        slurm_tasks=lambda _request: 1,
+        title=lambda request: str(request["name"]),
+        output_folder=lambda layout, request: layout.network_folder(str(request["name"])),
+        outputs=lambda request: {"runs": [request["name"]]},
+        less_memory="Take a smaller --batch, or let other programs end first.",
+        less_disk="copy the project to a disk that has it",
+    ),
+    JobKind(
+        name="audit",
+        makes="audit",
+        runner="runners.run_audit:run_audit",
+        work="workflow.estimates.network_work:audit_work",
+        counts_work_early=False,
+        benchmark="runners.benchmark_network:benchmark_audit",
+        needs_whole_device=True,
+        slurm_tasks=lambda _request: 1,
+        title=lambda request: str(request["name"]),
+        output_folder=lambda layout, request: layout.audit_folder(str(request["name"])),
+        outputs=lambda _request: {},
+        less_memory="Audit fewer features or a smaller training set, or let other programs end first.",
+        less_disk="copy the project to a disk that has it",
+    ),
+    JobKind(
+        name="apply",
+        makes="map",
+        runner="runners.run_apply:run_apply",
+        work="workflow.estimates.network_work:apply_work",
+        counts_work_early=True,
+        benchmark="runners.benchmark_network:benchmark_apply",
+        needs_whole_device=True,
+        slurm_tasks=_apply_tasks,
+        title=lambda request: f"{request['run']} on {' '.join(request['tomograms'])}",
+        output_folder=lambda _layout, _request: None,
+        outputs=lambda request: {"maps": [(name, request["run"]) for name in request["tomograms"]]},
+        less_memory="Let other programs end first, or take a machine with more memory.",
+        less_disk="name fewer tomograms, --feature or --z",
+    ),
+    JobKind(
+        name="merge",
+        makes="label volume",
+        runner="workflow.merge.merge_request:run_merge",
+        work="workflow.estimates.work:merge_work",
+        counts_work_early=True,
+        benchmark="workflow.estimates.benchmark_volumes:benchmark_merge",
+        needs_whole_device=False,
+        slurm_tasks=lambda _request: 1,
+        title=lambda request: f"{request['tomogram']}/{request['name']}",
+        output_folder=lambda _layout, _request: None,
+        outputs=lambda _request: {},
+        less_memory="Let other programs end first, or merge fewer maps.",
+        less_disk="copy the project to a disk that has it",
+    ),
+    JobKind(
+        name="preprocess",
+        makes="tomogram",
+        runner="workflow.tomograms.preprocessing:run_preprocess",
+        work="workflow.estimates.work:preprocess_work",
+        counts_work_early=True,
+        benchmark="workflow.estimates.benchmark_volumes:benchmark_preprocess",
+        needs_whole_device=False,
+        slurm_tasks=lambda _request: 1,
+        title=lambda request: " ".join(_versions(request)),
+        output_folder=lambda _layout, _request: None,
+        outputs=lambda request: {"tomograms": _versions(request)},
+        less_memory="Let other programs end first.",
+        less_disk="name fewer tomograms, or a larger --bin",
+    ),
+)
+KINDS: Mapping[str, JobKind] = _KindTable({kind.name: kind for kind in _KINDS})
+"""By name; an unknown name is a `JobError`."""
