@@ -1,4 +1,4 @@
-"""Tiles with spheres in noise, and networks small enough to train in a second."""
+"""Tiles with spheres in noise, and networks that train in a second."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -23,13 +23,13 @@ THREE = NetworkSettings(
 
 @pytest.fixture(autouse=True, scope="session")
 def cpu() -> str:
-    """Repeatable operations on one thread."""
+    """Select deterministic operations on one thread."""
     return prepare_device("cpu", threads=1)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def library() -> Iterator[None]:
-    """The library of networks with two small ones in it."""
+    """Add two small networks to the library."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "tiny", TINY)
         patch.setitem(NETWORKS, "small", SMALL)
@@ -38,7 +38,7 @@ def library() -> Iterator[None]:
 
 
 def sphere_tiles(*, count: int = 6, held_out: int = 2, noise: float = 0.3) -> TilePatches:
-    """Tiles of edge 16 with one dark sphere each, but for every third, which holds none."""
+    """Return tiles of edge 16 with one dark sphere each, except for every third tile, which has none."""
     rng = np.random.default_rng(7)
     edge, depth = TILE + 2 * CONTEXT_PIXELS, 2 * CONTEXT_SLICES + 1
     densities = noise * rng.standard_normal((count, depth, edge, edge), dtype=np.float32)
@@ -58,7 +58,7 @@ def sphere_tiles(*, count: int = 6, held_out: int = 2, noise: float = 0.3) -> Ti
 
 @pytest.fixture
 def make_tiles() -> Callable[..., TilePatches]:
-    """The function that makes tiles with spheres: count, held_out, noise."""
+    """Return the function that makes tiles with spheres: count, held_out, noise."""
     return sphere_tiles
 
 
@@ -69,5 +69,5 @@ def spheres() -> TilePatches:
 
 @pytest.fixture(scope="module")
 def brief() -> TrainingSettings:
-    """Two epochs of a network of some hundred parameters."""
+    """Return settings for two epochs of a network with some hundred parameters."""
     return TrainingSettings(network="tiny", epochs=2, learning_rate=1e-2, batch=2, seed=5)

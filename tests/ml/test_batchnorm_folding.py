@@ -1,4 +1,4 @@
-"""Copies of networks for applying."""
+"""Folded copies of networks."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def block() -> NDArray[np.float32]:
 
 
 def with_history(name: str) -> Any:
-    """Return a network whose normalisations have seen something."""
+    """Return a network whose normalisations have seen data."""
     model, chance = build_network(NETWORKS[name], 2, seed=3), np.random.default_rng(5)
     for weight in model.weights:
         if "variance" in weight.path or "gamma" in weight.path:
@@ -28,7 +28,7 @@ def with_history(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["small", "three", "eman2"])
-def test_a_folded_network_gives_the_same_but_for_rounding(name: str, block: NDArray[np.float32]) -> None:
+def test_a_folded_network_gives_the_same_except_for_rounding(name: str, block: NDArray[np.float32]) -> None:
     model = with_history(name)
     inputs = block[..., : NETWORKS[name].slices]
     expected, found = (
@@ -39,12 +39,12 @@ def test_a_folded_network_gives_the_same_but_for_rounding(name: str, block: NDAr
     assert np.allclose(found, expected, atol=1e-4)
 
 
-def test_nothing_of_the_normalisation_is_left_in_a_folded_network() -> None:
+def test_a_folded_network_has_no_normalisation() -> None:
     kinds = {type(layer).__name__ for layer in fold_batch_normalisation(with_history("three")).layers}
     assert "BatchNormalization" not in kinds
 
 
-def test_half_precision_stays_near_and_ends_in_float32(block: NDArray[np.float32]) -> None:
+def test_half_precision_is_close_and_its_output_is_float32(block: NDArray[np.float32]) -> None:
     model = with_history("three")
     halved = fold_batch_normalisation(model, half=True)
     found, expected = (

@@ -29,11 +29,11 @@ def test_saved_and_loaded_weights_are_the_same(saved: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
 
 
-def test_nothing_but_the_weights_is_left_in_the_folder(saved: Path) -> None:
+def test_the_folder_contains_only_the_weights(saved: Path) -> None:
     assert [path.name for path in saved.parent.iterdir()] == ["best.weights.h5"]
 
 
-def test_a_file_that_ends_early_is_refused_in_words(saved: Path) -> None:
+def test_a_truncated_weights_file_is_refused_with_a_clear_error(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-100])
     with pytest.raises(TrainingError, match="damaged"):
         load_weights(saved, build_network(NETWORKS["tiny"], 1))
@@ -41,7 +41,7 @@ def test_a_file_that_ends_early_is_refused_in_words(saved: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(where=st.floats(0, 1, exclude_max=True))
-def test_a_single_changed_byte_is_noticed(saved: Path, where: float) -> None:
+def test_a_single_changed_byte_is_detected(saved: Path, where: float) -> None:
     whole = saved.read_bytes()
     changed = bytearray(whole)
     changed[int(where * len(whole))] ^= 0xFF
@@ -51,18 +51,20 @@ def test_a_single_changed_byte_is_noticed(saved: Path, where: float) -> None:
         load_weights(damaged, build_network(NETWORKS["tiny"], 1))
 
 
-def test_a_missing_file_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="No weights can be read"):
+def test_a_missing_weights_file_is_refused_with_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="cannot be read"):
         load_weights(tmp_path / "none.weights.h5", build_network(NETWORKS["tiny"], 1))
 
 
 @pytest.mark.parametrize(("name", "features"), [("small", 1), ("tiny", 2), ("eman2", 1)])
-def test_weights_of_another_network_are_refused_in_words(saved: Path, name: str, features: int) -> None:
+def test_loading_weights_of_another_network_is_refused_with_a_clear_error(
+    saved: Path, name: str, features: int
+) -> None:
     with pytest.raises(TrainingError, match="another network"):
         load_weights(saved, build_network(NETWORKS[name], features))
 
 
-def test_a_failed_write_leaves_the_old_file_whole(saved: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_unchanged(saved: Path) -> None:
     before = saved.read_bytes()
     with pytest.raises(AttributeError):
         save_weights(saved, object())
@@ -70,7 +72,7 @@ def test_a_failed_write_leaves_the_old_file_whole(saved: Path) -> None:
     assert [path.name for path in saved.parent.iterdir()] == ["best.weights.h5"]
 
 
-def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_checkpoint_survives_saving_and_loading(tmp_path: Path) -> None:
     arrays: list[NDArray[Any]] = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7, np.int64)]
     save_checkpoint(tmp_path / "checkpoint.npz", {"epochs_done": 3, "best": None}, arrays)
     facts, found = load_checkpoint(tmp_path / "checkpoint.npz")
@@ -79,7 +81,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [lambda whole: whole[:-30], lambda whole: whole[:0], lambda whole: whole[::-1]])
-def test_a_damaged_checkpoint_is_refused_in_words(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_checkpoint_is_refused_with_a_clear_error(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "checkpoint.npz"
     save_checkpoint(path, {}, [np.zeros(50)])
     path.write_bytes(spoil(path.read_bytes()))

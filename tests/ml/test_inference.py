@@ -1,4 +1,4 @@
-"""Applying a trained network to blocks of slices."""
+"""Prediction with a trained network."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ SMALL_FEATURES = 2
 
 @pytest.fixture(params=["small", "three", "eman2"], scope="module")
 def weights(request: pytest.FixtureRequest, library: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights in a folder that is called as their network."""
+    """Return a folder of weights, each named after its network."""
     name: str = request.param
     folder = tmp_path_factory.mktemp("networks") / name
     folder.mkdir()
@@ -48,7 +48,7 @@ def predict(predictor: Predictor, block: NDArray[np.float32]) -> NDArray[np.floa
     return np.concatenate([predictor.predict_group(np.ascontiguousarray(window)) for window in windows])
 
 
-def test_a_block_comes_out_without_its_context_slices(predictor: Predictor) -> None:
+def test_a_block_is_returned_without_its_context_slices(predictor: Predictor) -> None:
     found = predict(predictor, block_for(predictor, 3, 32, 48))
     depth = 3 * predictor.settings.slices_out
     assert (found.shape, found.dtype) == ((depth, 32, 48, SMALL_FEATURES), np.dtype(np.float32))
@@ -61,7 +61,7 @@ def test_saved_and_loaded_predicts_the_same(predictor: Predictor, weights: Path)
     assert np.array_equal(predict(predictor, block), predict(again, block))
 
 
-def test_pieces_overlapping_by_the_margin_agree_with_the_whole(predictor: Predictor) -> None:
+def test_blocks_overlapping_by_the_margin_agree_with_the_whole(predictor: Predictor) -> None:
     margin = predictor.settings.margin_pixels
     block = block_for(predictor, 1, 32, 2 * margin + 32)
     whole = predict(predictor, block)
@@ -82,7 +82,7 @@ def test_tiles_are_predicted_with_their_surroundings(
 
 
 class Scarce:
-    """A compiled network on a machine whose memory suffices for `most` pixels at once."""
+    """A compiled network with memory for at most `most` pixels at once."""
 
     def __init__(self, whole: Any, most: int, fault: Exception) -> None:
         self._whole, self._most, self._fault = whole, most, fault
@@ -105,7 +105,7 @@ OUT_OF_MEMORY = tf.errors.ResourceExhaustedError(None, None, "OOM when allocatin
 
 @pytest.mark.parametrize("fault", [OUT_OF_MEMORY, MemoryError()], ids=["tensorflow", "numpy"])
 @pytest.mark.slow
-def test_pieces_shrink_where_memory_runs_out_and_that_is_said(
+def test_blocks_shrink_when_memory_runs_out_and_this_is_logged(
     predictor: Predictor, weights: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     SAID.clear()
@@ -118,11 +118,11 @@ def test_pieces_shrink_where_memory_runs_out_and_that_is_said(
     assert first is not None
     assert first > edge // 2, "no smaller than it has to be"
     work = read_overhead((edge, edge), first, halo=margin, stride=stride)
-    assert f"{edge} pixels: they have {first} now, and a slice takes about {work:.1f} times as long" in SAID[0]
+    assert f"{edge} pixels: using {first}, and a slice takes about {work:.1f} times as long" in SAID[0]
     assert len(SAID) == len(set(SAID)), "what is said of one group of slices holds for the next"
 
 
-def test_memory_that_is_not_enough_for_any_piece_is_said_in_words(
+def test_memory_too_small_for_any_block_is_a_clear_error(
     predictor: Predictor, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scarce = scarce_predictor(weights, monkeypatch, 1, MemoryError())
@@ -132,8 +132,8 @@ def test_memory_that_is_not_enough_for_any_piece_is_said_in_words(
 
 
 @pytest.mark.parametrize("copies", [4, 8])
-def test_averaged_copies_turn_with_their_block(predictor: Predictor, weights: Path, copies: int) -> None:
-    """The mean over all turned copies of a turned block is the turned mean; and each copy is put back in place."""
+def test_averaged_copies_rotate_with_their_block(predictor: Predictor, weights: Path, copies: int) -> None:
+    """The mean over all copies of a rotated block is the rotated mean, and each copy is rotated back."""
     averaging = Predictor(weights, predictor.settings, SMALL_FEATURES, tta=copies)
     block = block_for(predictor, 1, 32, 48)
     found = predict(averaging, block)
@@ -147,10 +147,10 @@ def test_averaged_copies_turn_with_their_block(predictor: Predictor, weights: Pa
     assert np.corrcoef(found.ravel(), single.ravel())[0, 1] > 0.25
 
 
-def test_half_precision_is_used_where_it_is_within_a_step_of_a_map(predictor: Predictor, weights: Path) -> None:
+def test_half_precision_is_used_if_it_is_within_a_map_step(predictor: Predictor, weights: Path) -> None:
     halved = Predictor(weights, predictor.settings, SMALL_FEATURES)
     window = np.moveaxis(block_for(predictor, 1, 32, 32), 0, -1)
-    assert "half precision: at most" in halved.try_half(window)
+    assert "half precision, which differs from float32 by at most" in halved.try_half(window)
     assert halved.is_half
     found, expected = halved.predict_group(window), predictor.predict_group(window)
     assert found.dtype == np.float32

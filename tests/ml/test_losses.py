@@ -1,4 +1,4 @@
-"""Losses and what they skip."""
+"""Losses and the pixels that they skip."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ STEP = {"unet25d": 1, "eman2": 2}
 @BOTH
 @settings(max_examples=10, deadline=None)
 @given(value=st.sampled_from([0, 3]), seed=st.integers(0, 1000))
-def test_pixels_not_looked_at_or_ignored_do_not_matter(name: str, value: int, seed: int) -> None:
+def test_unlabelled_and_ignored_pixels_do_not_change_the_loss(name: str, value: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     layers = rng.integers(1, 3, (2, 8, 8, 1, 1), dtype=np.uint8)
     layers[:, :4] = value
@@ -28,7 +28,7 @@ def test_pixels_not_looked_at_or_ignored_do_not_matter(name: str, value: int, se
     )
 
 
-def test_a_tile_not_looked_at_for_a_feature_adds_nothing_to_that_feature() -> None:
+def test_a_tile_unlabelled_for_a_feature_adds_nothing_to_its_loss() -> None:
     rng = np.random.default_rng(0)
     layers = rng.integers(1, 3, (2, 8, 8, 1, 2), dtype=np.uint8)
     logits = rng.standard_normal((2, 8, 8, 2), dtype=np.float32)
@@ -38,12 +38,12 @@ def test_a_tile_not_looked_at_for_a_feature_adds_nothing_to_that_feature() -> No
     assert both == pytest.approx(alone)
 
 
-def test_a_batch_without_anything_known_has_no_loss() -> None:
+def test_a_batch_without_labels_has_no_loss() -> None:
     nothing = np.zeros((1, 8, 8, 1, 1), np.uint8)
     assert float(compute_loss(NETWORKS["unet25d"], np.ones((1, 8, 8, 1), np.float32), nothing)) == 0
 
 
-def test_a_right_answer_costs_less_than_a_wrong_one() -> None:
+def test_a_right_output_has_a_smaller_loss_than_a_wrong_one() -> None:
     layers = np.ones((1, 8, 8, 1, 1), np.uint8)
     layers[:, 2:5, 2:5] = 2
     right = np.where(layers == 2, 6, -6).astype(np.float32)[..., 0]
@@ -61,12 +61,12 @@ def test_eman2s_loss_is_the_logarithm_of_the_mean_squared_error_after_clipping_a
     assert float(compute_loss(NETWORKS["eman2"], amplitudes, layers)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_losses_are_compared_as_errors_not_as_logarithms() -> None:
+def test_losses_are_compared_on_a_linear_scale() -> None:
     assert comparable_loss(NETWORKS["eman2"], -3.0) == pytest.approx(np.exp(-3.0))
     assert comparable_loss(NETWORKS["unet25d"], 0.7) == 0.7
 
 
-def test_of_several_features_the_overlap_counts_less() -> None:
+def test_with_several_features_the_overlap_counts_less() -> None:
     """By hand: probability one half everywhere, half of 64 pixels true; entropy log 2, soft Dice 33 / 65."""
     layers = np.ones((1, 8, 8, 1, 1), np.uint8)
     layers[:, :4] = 2
@@ -77,7 +77,7 @@ def test_of_several_features_the_overlap_counts_less() -> None:
         assert loss == pytest.approx(np.log(2) + (1 - 33 / 65) / features, rel=1e-5)
 
 
-def test_a_feature_of_less_importance_adds_that_share_of_its_loss() -> None:
+def test_a_feature_with_a_smaller_weight_adds_that_share_of_its_loss() -> None:
     rng = np.random.default_rng(0)
     layers = rng.integers(1, 3, (2, 8, 8, 1, 2), dtype=np.uint8)
     logits = rng.standard_normal((2, 8, 8, 2), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Networks are what their settings say."""
+"""Networks match their settings."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def outputs_of(settings: NetworkSettings, densities: NDArray[np.float32], seed: 
 
 @ALL
 @pytest.mark.parametrize("features", [1, 3])
-def test_a_network_has_the_parameters_that_its_settings_count(name: str, features: int) -> None:
+def test_a_network_has_the_number_of_parameters_of_its_settings(name: str, features: int) -> None:
     settings = network_named(name)
     built = sum(variable.numpy().size for variable in build_network(settings, features).trainable_variables)
     assert built == settings.parameters(features)
@@ -29,7 +29,7 @@ def test_eman2s_network_has_378081_parameters() -> None:
 
 
 @ALL
-def test_an_output_does_not_depend_on_what_lies_beyond_the_margin(name: str) -> None:
+def test_an_output_does_not_depend_on_pixels_beyond_the_margin(name: str) -> None:
     settings = network_named(name)
     edge, margin = 2 * settings.margin_pixels + 2 * settings.stride, settings.margin_pixels
     rng = np.random.default_rng(1)
@@ -45,7 +45,7 @@ def test_an_output_does_not_depend_on_what_lies_beyond_the_margin(name: str) -> 
 
 
 @ALL
-def test_outputs_stand_on_the_grid_of_the_input_and_go_from_0_to_1(name: str) -> None:
+def test_outputs_are_on_the_grid_of_the_input_and_from_0_to_1(name: str) -> None:
     settings = network_named(name)
     rng = np.random.default_rng(2)
     found = outputs_of(settings, 9 * rng.standard_normal((2, 32, 48, settings.slices), dtype=np.float32))
@@ -53,15 +53,15 @@ def test_outputs_stand_on_the_grid_of_the_input_and_go_from_0_to_1(name: str) ->
     assert 0 <= found.min() <= found.max() <= 1
 
 
-def test_the_seed_decides_the_first_weights() -> None:
+def test_the_seed_determines_the_initial_weights() -> None:
     densities = np.random.default_rng(3).standard_normal((1, 16, 16, 1), dtype=np.float32)
     once, again, other = (outputs_of(network_named("tiny"), densities, seed) for seed in (1, 1, 2))
     assert np.array_equal(once, again)
     assert not np.array_equal(once, other)
 
 
-def test_the_half_grid_of_eman2_is_enlarged_without_a_shift() -> None:
-    """A coarse pixel is centred over the four pixels that it stands for, so mirroring changes nothing."""
+def test_the_half_grid_of_eman2_is_upsampled_without_a_shift() -> None:
+    """A coarse pixel is centred on the four pixels that it represents, so mirroring changes nothing."""
     coarse = np.random.default_rng(4).random((1, 8, 8, 1), dtype=np.float32)
     fine = to_probabilities(NETWORKS["eman2"], coarse).numpy()
     mirrored = to_probabilities(NETWORKS["eman2"], coarse[:, ::-1, ::-1]).numpy()
@@ -69,7 +69,7 @@ def test_the_half_grid_of_eman2_is_enlarged_without_a_shift() -> None:
 
 
 @pytest.mark.parametrize("name", ["tiny", "three"])
-def test_calibration_scales_and_shifts_the_logits_of_each_feature_and_is_taken_back(name: str) -> None:
+def test_calibration_scales_and_shifts_the_logits_of_each_feature_and_is_reverted(name: str) -> None:
     settings = network_named(name)
     model = build_network(settings, 2, seed=1)
     densities = np.random.default_rng(5).standard_normal((1, 16, 16, settings.slices), dtype=np.float32)

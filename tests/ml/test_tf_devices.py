@@ -1,4 +1,4 @@
-"""The device that TensorFlow runs on."""
+"""TensorFlow's device."""
 
 import re
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ def test_the_cpu_is_named_with_its_threads() -> None:
     assert re.fullmatch(r"Running on the CPU with \d+ threads?\.", prepare_device("cpu", threads=1))
 
 
-def test_the_device_in_use_is_called_as_it_is_asked_for_and_the_other_is_where_to_go(
+def test_the_current_and_the_alternative_device_have_names_of_the_option(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert (tf_devices.current_device(), tf_devices.alternative_device()) == ("cpu", "gpu")
@@ -24,12 +24,12 @@ def test_the_device_in_use_is_called_as_it_is_asked_for_and_the_other_is_where_t
     assert (tf_devices.current_device(), tf_devices.alternative_device()) == ("gpu:1", "cpu")
 
 
-def test_threads_that_run_already_are_kept_and_named() -> None:
+def test_threads_already_started_are_kept_and_named() -> None:
     tf.reduce_sum(tf.ones(3))
     assert prepare_device("cpu", threads=7) == prepare_device("cpu", threads=5)
 
 
-def test_no_more_cores_are_used_than_slurm_has_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_cores_are_used_than_slurm_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_CPUS_ON_NODE", raising=False)
     seen = tf_devices.usable_cores()
     for given, used in (("1", 1), (str(seen + 4), seen), ("0", seen), ("two", seen), ("", seen)):
@@ -38,20 +38,20 @@ def test_no_more_cores_are_used_than_slurm_has_given(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("device", ["tpu", "gpu1", "gpu:x", "", "cpu:0"])
-def test_an_unknown_device_is_refused_in_words(device: str) -> None:
+def test_an_unknown_device_is_refused_with_a_clear_error(device: str) -> None:
     with pytest.raises(TrainingError, match="There is no device"):
         prepare_device(device)
 
 
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU here")
 @pytest.mark.parametrize("device", ["gpu", "gpu:0", "gpu:3"])
-def test_a_gpu_that_is_not_there_is_refused_in_words(device: str) -> None:
+def test_a_missing_gpu_is_refused_with_a_clear_error(device: str) -> None:
     with pytest.raises(TrainingError, match="finds no GPU") as refused:
         prepare_device(device)
     assert "--device cpu" in refused.value.fix
 
 
-def test_each_worker_takes_a_gpu_of_its_own_and_a_numbered_one_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_worker_gets_another_gpu_and_a_numbered_one_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["first", "second"])
     assert [tf_devices.requested_gpu("gpu", worker) for worker in range(3)] == ["first", "second", "first"]
     assert [tf_devices.requested_gpu("gpu:1", worker) for worker in range(2)] == ["second", "second"]
@@ -60,6 +60,6 @@ def test_each_worker_takes_a_gpu_of_its_own_and_a_numbered_one_is_shared(monkeyp
 
 
 @pytest.mark.parametrize("threads", [0, -1])
-def test_no_threads_are_refused_in_words(threads: int) -> None:
-    with pytest.raises(TrainingError, match="threads were asked for"):
+def test_0_threads_are_refused(threads: int) -> None:
+    with pytest.raises(TrainingError, match="threads were requested"):
         prepare_device("cpu", threads=threads)

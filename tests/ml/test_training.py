@@ -1,4 +1,4 @@
-"""Training: it learns, stops, goes on, and says when it cannot."""
+"""Training: it learns, stops, resumes, and reports errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, FitResult, Trainin
 def run(
     tiles: TilePatches, settings: TrainingSettings, folder: Path, *, steps: int = 10**9, start: Path | None = None
 ) -> tuple[FitResult, list[EpochReport]]:
-    """Train for at most `steps` steps; folders are made as needed."""
+    """Train for at most `steps` steps; create folders as needed."""
     folder.mkdir(exist_ok=True)
     reports: list[EpochReport] = []
     taken = iter(range(steps + 1))
@@ -44,7 +44,7 @@ def arrays_of(folder: Path) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that ran undisturbed from its first to its last epoch."""
+    """A training that ran uninterrupted from its first to its last epoch."""
 
     folder: Path
     result: FitResult
@@ -78,7 +78,7 @@ def test_eman2s_network_trains(make_tiles: Callable[..., TilePatches], tmp_path:
     assert reports[1].held_out_loss is not None
 
 
-def test_a_resumed_training_equals_an_undisturbed_one_to_the_bit(
+def test_a_resumed_training_equals_an_uninterrupted_one_to_the_bit(
     spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
 ) -> None:
     first, before = run(spheres, brief, tmp_path, steps=30)
@@ -98,13 +98,13 @@ def test_another_seed_gives_another_training(
     assert other.training_loss != undisturbed.reports[0].training_loss
 
 
-def test_a_training_that_is_finished_is_not_done_again(
+def test_a_finished_training_is_not_repeated(
     spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained
 ) -> None:
     assert run(spheres, brief, undisturbed.folder) == (undisturbed.result, undisturbed.reports[-1:])
 
 
-def test_best_weights_of_an_epoch_that_was_cut_off_after_its_checkpoint_are_written_again(
+def test_best_weights_missing_after_an_interrupted_epoch_are_written_on_resume(
     spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
 ) -> None:
     run(spheres, brief, tmp_path, steps=30)
@@ -115,7 +115,7 @@ def test_best_weights_of_an_epoch_that_was_cut_off_after_its_checkpoint_are_writ
     assert arrays_of(tmp_path) == whole
 
 
-def test_a_stop_in_the_first_epoch_leaves_nothing_best(
+def test_a_stop_in_the_first_epoch_leaves_no_best_weights(
     spheres: TilePatches, brief: TrainingSettings, tmp_path: Path
 ) -> None:
     result, reports = run(spheres, brief, tmp_path, steps=3)
@@ -123,7 +123,7 @@ def test_a_stop_in_the_first_epoch_leaves_nothing_best(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_epoch_reports_what_the_contract_names(undisturbed: Trained) -> None:
+def test_an_epoch_report_has_the_documented_figures(undisturbed: Trained) -> None:
     first, second = undisturbed.reports
     assert (first.epoch, first.epochs, first.is_best) == (1, 2, True)
     assert first.held_out_loss is not None
@@ -131,7 +131,7 @@ def test_an_epoch_reports_what_the_contract_names(undisturbed: Trained) -> None:
     assert first.learning_rate > second.learning_rate
 
 
-def test_steps_are_told_as_they_are_taken(spheres: TilePatches, brief: TrainingSettings, tmp_path: Path) -> None:
+def test_steps_are_reported_as_they_finish(spheres: TilePatches, brief: TrainingSettings, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     reports: list[EpochReport] = []
     fit(
@@ -145,7 +145,7 @@ def test_steps_are_told_as_they_are_taken(spheres: TilePatches, brief: TrainingS
     assert told == [(step, 25) for step in range(1, 26)]
 
 
-def test_where_nothing_is_held_out_the_last_epoch_is_kept(
+def test_without_held_out_tiles_the_last_epoch_is_the_best(
     make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
 ) -> None:
     result, reports = run(make_tiles(held_out=0), brief, tmp_path)
@@ -166,7 +166,7 @@ def test_ignored_pixels_do_not_change_a_training(
     assert once == again
 
 
-def test_a_training_starts_from_given_weights(
+def test_a_training_starts_from_initial_weights(
     spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
 ) -> None:
     still = replace(brief, epochs=1, learning_rate=1e-9)
@@ -175,7 +175,7 @@ def test_a_training_starts_from_given_weights(
     assert continued.held_out_loss == pytest.approx(undisturbed.result.best.held_out_loss, rel=0.2)
 
 
-def test_a_training_that_diverges_says_which_learning_rate_to_try(spheres: TilePatches, tmp_path: Path) -> None:
+def test_a_diverged_training_suggests_a_learning_rate(spheres: TilePatches, tmp_path: Path) -> None:
     settings = TrainingSettings(network="tiny", epochs=3, learning_rate=1e4, batch=2)
     with pytest.raises(DivergedError) as diverged:
         run(spheres, settings, tmp_path)
@@ -183,7 +183,7 @@ def test_a_training_that_diverges_says_which_learning_rate_to_try(spheres: TileP
     assert "--learning-rate 1000" in diverged.value.fix
 
 
-def test_a_feature_on_held_out_tiles_alone_asks_for_fewer_of_them(
+def test_a_feature_on_held_out_tiles_only_is_a_clear_error(
     make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
 ) -> None:
     tiles = make_tiles()
@@ -194,7 +194,7 @@ def test_a_feature_on_held_out_tiles_alone_asks_for_fewer_of_them(
 
 
 @pytest.mark.parametrize("network", ["tiny", "eman2"])
-def test_a_first_batch_in_which_nothing_counts_is_no_measure_of_the_others(
+def test_a_first_batch_without_labels_is_not_the_reference_for_divergence(
     make_tiles: Callable[..., TilePatches], network: str, tmp_path: Path
 ) -> None:
     """Its loss is 0, or the logarithm of nearly 0."""
@@ -220,7 +220,7 @@ def test_a_first_batch_in_which_nothing_counts_is_no_measure_of_the_others(
     ],
     ids=["tensorflow", "numpy"],
 )
-def test_a_batch_that_does_not_fit_says_which_to_try(
+def test_a_batch_that_does_not_fit_suggests_a_smaller_one(
     spheres: TilePatches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int, fault: Exception, fix: str
 ) -> None:
     def has_no_room(*_batch: object) -> float:
@@ -235,7 +235,7 @@ def test_a_batch_that_does_not_fit_says_which_to_try(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_densities_that_are_not_numbers_end_a_training_in_words(
+def test_nan_densities_end_a_training_with_a_clear_error(
     make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
 ) -> None:
     tiles = make_tiles()
@@ -244,7 +244,7 @@ def test_densities_that_are_not_numbers_end_a_training_in_words(
         run(tiles, brief, tmp_path)
 
 
-def test_tiles_without_the_feature_cannot_be_learned_from(
+def test_tiles_without_the_feature_cannot_be_trained_on(
     make_tiles: Callable[..., TilePatches], brief: TrainingSettings, tmp_path: Path
 ) -> None:
     tiles = make_tiles()
@@ -253,7 +253,7 @@ def test_tiles_without_the_feature_cannot_be_learned_from(
         run(tiles, brief, tmp_path)
 
 
-def test_a_checkpoint_of_another_training_is_refused_in_words(
+def test_a_checkpoint_of_another_training_is_refused_with_a_clear_error(
     spheres: TilePatches, brief: TrainingSettings, undisturbed: Trained
 ) -> None:
     with pytest.raises(TrainingError, match="other settings"):
@@ -268,7 +268,7 @@ def test_a_checkpoint_of_another_training_is_refused_in_words(
         (lambda tiles: replace(tiles, held_out=tiles.held_out[::-1]), "its held-out tiles are others"),
     ],
 )
-def test_a_training_goes_on_with_no_other_tiles_than_it_began_with(
+def test_a_training_is_resumed_only_with_the_same_tiles(
     spheres: TilePatches,
     brief: TrainingSettings,
     undisturbed: Trained,
@@ -282,14 +282,14 @@ def test_a_training_goes_on_with_no_other_tiles_than_it_began_with(
     assert arrays_of(undisturbed.folder) == before
 
 
-def test_another_number_of_tiles_is_said_even_if_it_changes_the_settings_too(
+def test_another_number_of_tiles_is_reported_even_if_the_settings_changed_too(
     make_tiles: Callable[..., TilePatches], brief: TrainingSettings, undisturbed: Trained
 ) -> None:
     with pytest.raises(TrainingError, match="it had 6 tiles and has 7"):
         run(make_tiles(count=7), replace(brief, epochs=9), undisturbed.folder)
 
 
-def test_a_checkpoint_that_knows_of_no_tiles_is_taken_as_it_is(
+def test_a_checkpoint_without_tiles_of_an_older_version_is_accepted(
     make_tiles: Callable[..., TilePatches], brief: TrainingSettings, undisturbed: Trained, tmp_path: Path
 ) -> None:
     facts, arrays = load_checkpoint(undisturbed.folder / CHECKPOINT)
@@ -299,7 +299,7 @@ def test_a_checkpoint_that_knows_of_no_tiles_is_taken_as_it_is(
     assert result.best == undisturbed.result.best
 
 
-def test_the_learning_rate_rises_and_falls_but_eman2s_stays() -> None:
+def test_the_learning_rate_rises_and_falls_but_eman2s_is_constant() -> None:
     ours = TrainingSettings(network="unet25d", epochs=20, learning_rate=1.0, batch=16)
     rates = [learning_rate_at(ours, step, 500) for step in range(500)]
     assert rates[0] < rates[24] > rates[100] > rates[499] > 0

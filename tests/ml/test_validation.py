@@ -1,4 +1,4 @@
-"""Thresholds and scores from held-out tiles."""
+"""Thresholds and scores from validation tiles."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from tomoseg_tui.ml.validation import FeatureMetrics, choose_threshold, evaluate
 
 
 def truth_of(tiles: TilePatches) -> NDArray[np.float32]:
-    """Shape (m, place, s, s, feature), one place."""
+    """Return the truth, shape (m, position, s, s, feature), with one position."""
     truth: NDArray[np.float32] = np.moveaxis(tiles.layers[tiles.held_out] == 2, 1, -1)[:, np.newaxis].astype(np.float32)
     return truth
 
@@ -31,14 +31,14 @@ def test_the_truth_itself_scores_1_at_one_half(make_tiles: Callable[..., TilePat
     assert score.threshold == pytest.approx(0.5, abs=1 / 127)
 
 
-def test_the_threshold_follows_probabilities_that_are_all_low(make_tiles: Callable[..., TilePatches]) -> None:
+def test_the_threshold_adapts_to_low_probabilities(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = make_tiles(count=6, held_out=3)
     score = score_of(np.float32(0.2) * truth_of(tiles), tiles)
     assert score.dice == 1
     assert score.threshold < 0.2
 
 
-def test_pixels_not_looked_at_or_ignored_do_not_count(make_tiles: Callable[..., TilePatches]) -> None:
+def test_unlabelled_and_ignored_pixels_are_not_evaluated(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = make_tiles(count=6, held_out=3)
     wrong = truth_of(tiles)
     wrong[:, :, :4] = 1
@@ -48,13 +48,13 @@ def test_pixels_not_looked_at_or_ignored_do_not_count(make_tiles: Callable[..., 
     assert score.dice == 1
 
 
-def test_a_feature_that_no_held_out_tile_shows_has_no_score(make_tiles: Callable[..., TilePatches]) -> None:
+def test_a_feature_on_no_held_out_tile_has_no_score(make_tiles: Callable[..., TilePatches]) -> None:
     tiles = make_tiles(count=6, held_out=3)
     tiles.layers[tiles.held_out] = 1
     assert evaluate_features(np.zeros((3, 1, 16, 16, 1), np.float32), tiles, calibrate=True) == {"sphere": None}
 
 
-def test_of_equal_thresholds_the_middle_is_taken() -> None:
+def test_the_middle_of_equal_thresholds_is_chosen() -> None:
     assert choose_threshold([Confusion(5, 0, 5)] * 128, tiles=1) in (63, 64)
 
 
@@ -64,13 +64,13 @@ def test_more_tiles_bring_the_threshold_nearer_to_the_best() -> None:
     assert few < many
 
 
-def test_false_positives_weigh_more_than_pixels_that_were_missed() -> None:
-    """Up to 40 a few false positives, above it as many misses: the higher thresholds are preferred."""
+def test_false_positives_count_more_than_missed_pixels() -> None:
+    """Below level 40 there are false positives, above it as many misses: the higher thresholds are preferred."""
     confusions = [Confusion(900, 100, 0)] * 40 + [Confusion(900, 0, 100)] * 88
     assert choose_threshold(confusions, tiles=100) >= 40
 
 
-def test_the_curve_holds_dice_precision_and_recall_against_the_threshold(
+def test_the_curve_has_dice_precision_and_recall_by_threshold(
     make_tiles: Callable[..., TilePatches],
 ) -> None:
     tiles = make_tiles(count=6, held_out=3)
@@ -80,8 +80,8 @@ def test_the_curve_holds_dice_precision_and_recall_against_the_threshold(
     assert [point.recall for point in curve[1::2]] == [1, 1, 1, 1, 1, 0, 0, 0, 0]
 
 
-def test_a_network_that_is_too_sure_is_calibrated(make_tiles: Callable[..., TilePatches]) -> None:
-    """It says 0.98 where one pixel in five is wrong; calibrated, it says less."""
+def test_an_overconfident_network_is_calibrated(make_tiles: Callable[..., TilePatches]) -> None:
+    """Its output is 0.98 where one pixel in five is wrong; the calibrated output is lower."""
     tiles = make_tiles(count=6, held_out=3)
     wrong = np.random.default_rng(0).random(truth_of(tiles).shape) < 0.2
     sure = np.where((truth_of(tiles) > 0) ^ wrong, 0.98, 0.02).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Networks, their training and their predictions. The only room where TensorFlow wakes."""
+"""Networks, their training and prediction. The only package that imports TensorFlow."""

@@ -1,7 +1,7 @@
-"""Choose the tiles of each training step, change them, and have them ready when the step begins.
+"""Choose and augment the tiles of each training step, and prepare them in advance.
 
-The tiles of an epoch are a function of seed and epoch, what is done to them one of seed, epoch and
-step; the thread that prepares them beside the training changes nothing about that.
+The tiles of an epoch depend on seed and epoch only, their augmentation on seed, epoch and step. They do not depend on
+the thread that prepares them.
 """
 
 from collections import deque
@@ -30,54 +30,54 @@ from tomoseg_tui.core.network_settings import NetworkSettings, TrainingSettings,
 from tomoseg_tui.core.patches import TilePatches, input_edge, slices_for_position
 
 PREFETCH_BATCHES = 3
-"""Batches prepared ahead of the step that asks for them."""
+"""Batches prepared in advance."""
 WIDE_SHARE = 0.25
-"""Share of the positives that a wide feature fills; two thin ones side by side fill a tile now and then."""
+"""Least share of its positive tiles on which a wide feature is wide; two thin ones side by side can fill a tile too."""
 WIDE_LOSS_WEIGHT = 0.2
-"""How much a wide feature counts beside thin ones. It is learned in a few epochs, and what it asked of the layers that
-all share was then missing for faint thin features: beside carbon, microtubules and membranes lost 0.04."""
+"""Weight of a wide feature in the loss if there are thin ones. A wide feature is learned in a few epochs; with full
+weight it reduced the Dice of faint thin features: that of microtubules and membranes by 0.04 with carbon."""
 MOSAIC_EDGE = 2
 """Tiles of a mosaic along y and along x."""
 ORDER_STEP = 2**32 - 1
-"""Stands for the step in the generator of an epoch's order."""
+"""Step number for the generator of an epoch's tile order."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one training step is given."""
+    """Input of one training step."""
 
     densities: NDArray[np.float32]
     """Shape (n, y, x, slice)."""
     layers: NDArray[np.uint8]
-    """Shape (n, y, x, slice out, feature): 0 beyond the tile and on the slices above and below it."""
+    """Shape (n, y, x, slice out, feature): 0 outside the tile and on the other output slices."""
 
 
 def trainable_signs(patches: TilePatches) -> NDArray[np.int8]:
-    """Return the signs (n, f), 0 where no pixel of a tile's layer teaches: it would take a turn for nothing."""
+    """Return the signs (n, f), 0 where a tile's layer has no labelled pixel, so that the tile is not chosen for it."""
     return np.where(labelled_pixels(patches.layers).any(axis=(2, 3)), patches.signs, np.int8(0))
 
 
 def balanced_tile_order(
     signs: NDArray[np.int8], candidates: NDArray[np.intp], count: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Choose tiles so that features take turns, and positives and negatives of each.
+    """Choose tiles alternately for each feature, and alternately positive and negative.
 
     Parameters
     ----------
     signs : ndarray of int8, shape (n, f)
         1 positive, -1 negative, 0 unknown.
     candidates : ndarray of int
-        Indices of the tiles that may be chosen, at least one.
+        Indices of the tiles to choose from, at least one.
     count : int
-        How many to choose.
+        Number of tiles to choose.
     rng : numpy.random.Generator
-        Shuffles each group anew whenever all of it has been chosen.
+        Shuffles a group (a feature and a sign) again whenever all of it was chosen.
 
     Returns
     -------
     ndarray of int, shape (count,)
-        Every tile of a group is chosen before one is chosen again. Groups that are empty give their
-        turns to the others; tiles of unknown sign alone are chosen evenly.
+        Every tile of a group is chosen before any is chosen again. Empty groups are left out; if all signs are
+        unknown, all tiles are one group.
     """
     groups = [candidates[signs[candidates, feature] == sign] for feature in range(signs.shape[1]) for sign in (1, -1)]
     streams = [_cycle_shuffled(group, rng) for group in groups if len(group)] or [_cycle_shuffled(candidates, rng)]
@@ -92,7 +92,7 @@ def _cycle_shuffled(group: NDArray[np.intp], rng: np.random.Generator) -> Iterat
 def epoch_batches(
     patches: TilePatches, settings: TrainingSettings, epoch: int, steps: int, augmentation: Augmentation | None = None
 ) -> Generator[Batch, None, None]:
-    """Yield the batches of an epoch, prepared by a thread of their own.
+    """Yield the batches of an epoch, prepared in a separate thread.
 
     Parameters
     ----------
@@ -101,9 +101,9 @@ def epoch_batches(
     settings : TrainingSettings
         Network, batch and seed.
     epoch, steps : int
-        Number of the epoch, from 0, and how many batches it has.
+        Number of the epoch, from 0, and number of its batches.
     augmentation : Augmentation, optional
-        What is done to the tiles; by default what the network's kind is trained with.
+        Augmentation of the tiles; by default that for the network's kind.
     """
     network = network_named(settings.network)
     chosen = augmentation or (ROTATIONS_ONLY if network.kind == "stack" else Augmentation())
@@ -121,12 +121,12 @@ def epoch_batches(
 
 
 def _is_mosaic_step(network: NetworkSettings, step: int) -> bool:
-    """Tell whether a step is given mosaics; every other one is. EMAN2's network has tiles without surroundings."""
+    """Return whether a step is trained on mosaics: every other one, and none for EMAN2's network."""
     return network.kind == "unet" and step % 2 == 1
 
 
 def _tiles_per_step(source: "_TileSource", batch: int, step: int) -> int:
-    """Return how many tiles a step is given: windows of a whole batch, or mosaics of as many pixels, no more."""
+    """Return the number of tiles in a step: a batch of windows, or mosaics of at most as many pixels."""
     if not _is_mosaic_step(source.network, step):
         return batch
     pixels = batch * input_edge(source.network, source.patches.tile_size) ** 2
@@ -145,16 +145,16 @@ def _prefetch(prepare: Callable[[int], Batch], steps: int) -> Generator[Batch, N
 
 @dataclass(frozen=True, eq=False)
 class _TileSource:
-    """Tiles to learn from, and what is done to them."""
+    """Training tiles and their augmentation."""
 
     patches: TilePatches
     network: NetworkSettings
     augmentation: Augmentation
     wide: NDArray[np.bool_]
-    """Of `wide_features`."""
+    """Result of `wide_features`."""
 
     def augmented_patch(self, tile: int, position: int, edge: int, rng: np.random.Generator) -> Patch:
-        """Return a changed window of a tile, which stands as number `position` of the slices segmented at once."""
+        """Return an augmented window of a tile, which is at `position` among the output slices."""
         patch = _tile_beside_feature(self.patches, tile, self.wide, rng, self.augmentation.start_share)
         patch = random_flip(patch, rng) if self.augmentation.mirror else patch
         patch = Patch(slices_for_position(self.network, patch.densities, position), patch.layers)
@@ -162,17 +162,17 @@ class _TileSource:
         return add_density_wave(patch, self.augmentation.wave_sigma, rng) if self.is_labelled_wide(tile) else patch
 
     def is_labelled_wide(self, tile: int) -> bool:
-        """Tell whether a tile was looked at for a wide feature."""
+        """Return whether a tile is labelled for a wide feature."""
         return bool((self.patches.signs[tile, self.wide.any(axis=0)] != 0).any())
 
     def random_border(self, tile: int, window: Patch, rng: np.random.Generator) -> Patch:
-        """Return a window of a tile that was looked at for a wide feature, now and then, as one at the border."""
+        """Return a window, at random with a mirrored border if the tile is labelled for a wide feature."""
         if not self.is_labelled_wide(tile) or rng.random() >= self.augmentation.border_share:
             return window
         return mirror_border(window, self.network.border_pixels, rng)
 
     def stack_batch(self, patches: Sequence[Patch], positions: NDArray[np.intp]) -> Batch:
-        """Stack what one step is given."""
+        """Return the batch of these patches."""
         return Batch(
             densities=np.stack([np.moveaxis(patch.densities, 0, -1) for patch in patches]),  # (n, y, x, slice)
             layers=place_on_output_slices(
@@ -182,7 +182,7 @@ class _TileSource:
 
 
 def window_batch(source: _TileSource, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
-    """Give each tile a window of its own with its surroundings; `rng` is used tile after tile."""
+    """Return a batch with one window per tile, with surroundings."""
     edge = input_edge(source.network, source.patches.tile_size)
     positions = rng.integers(source.network.slices_out, size=len(tiles))
     windows = [
@@ -194,13 +194,14 @@ def window_batch(source: _TileSource, tiles: NDArray[np.intp], rng: np.random.Ge
 
 
 def mosaic_batch(source: _TileSource, tiles: NDArray[np.intp], rng: np.random.Generator) -> Batch:
-    """Put tiles together by fours, without surroundings: all that is computed teaches, and what is beside a tile lies.
+    """Return a batch of mosaics of four tiles without surroundings.
 
-    The network then learns twice as many tiles for the same work, and not to lean on what stands far from a pixel
-    (as CutMix does, Yun et al. 2019, doi:10.1109/ICCV.2019.00612).
+    Every pixel computed contributes to the loss, so that a step trains on twice as many tiles. Neighbouring context is
+    deliberately wrong, so that the network does not rely on distant pixels (as in CutMix, Yun et al. 2019,
+    doi:10.1109/ICCV.2019.00612).
     """
     unshifted = replace(source, augmentation=replace(source.augmentation, shift_pixels=0))
-    shuffled = rng.permutation(tiles).reshape(-1, MOSAIC_EDGE**2)  # else features would always have the same neighbours
+    shuffled = rng.permutation(tiles).reshape(-1, MOSAIC_EDGE**2)  # otherwise features would have fixed neighbours
     positions = rng.integers(source.network.slices_out, size=len(shuffled))
     mosaics = [
         join_mosaic([unshifted.augmented_patch(tile, position, source.patches.tile_size, rng) for tile in group])
@@ -218,7 +219,7 @@ def join_mosaic(patches: Sequence[Patch]) -> Patch:
 def _tile_beside_feature(
     patches: TilePatches, tile: int, wide: NDArray[np.bool_], rng: np.random.Generator, share: float
 ) -> Patch:
-    """Return a tile; of those that lack a wide feature and hold no other, a share with one beginning beside it."""
+    """Return a tile; if it lacks a wide feature and has no other, at random with one starting beside it."""
     patch = Patch(patches.densities[tile], patches.layers[tile])
     neighbours = np.flatnonzero(wide[:, patches.signs[tile] < 0].any(axis=1))
     if not len(neighbours) or (patches.signs[tile] > 0).any() or rng.random() >= share:
@@ -228,7 +229,10 @@ def _tile_beside_feature(
 
 
 def wide_features(patches: TilePatches) -> NDArray[np.bool_]:
-    """Return which training tiles show which wide feature (n, f): one that is wide on `WIDE_SHARE` of its tiles."""
+    """Return which training tiles show which wide feature, (n, f).
+
+    A feature is wide if `is_wide_feature` holds on at least `WIDE_SHARE` of its positive training tiles.
+    """
     positive = (trainable_signs(patches) > 0) & ~patches.held_out[:, np.newaxis]
     wide = positive.copy()
     for tile, feature in np.argwhere(positive):
@@ -238,7 +242,10 @@ def wide_features(patches: TilePatches) -> NDArray[np.bool_]:
 
 
 def feature_loss_weights(patches: TilePatches) -> NDArray[np.float32]:
-    """Return the weight of each feature in the loss (f,): 1, or `WIDE_LOSS_WEIGHT` for a wide one beside thin ones."""
+    """Return the weights of the features in the loss, (f,).
+
+    They are 1, but `WIDE_LOSS_WEIGHT` for wide features if there are thin ones too.
+    """
     wide = wide_features(patches).any(axis=0)
     return np.where(wide & ~wide.all(), WIDE_LOSS_WEIGHT, 1.0).astype(np.float32)
 
@@ -246,7 +253,7 @@ def feature_loss_weights(patches: TilePatches) -> NDArray[np.float32]:
 def place_on_output_slices(
     layers: NDArray[np.uint8], positions: NDArray[np.intp], slices_out: int
 ) -> NDArray[np.uint8]:
-    """Put layers (n, feature, y, x) among the slices segmented at once: (n, y, x, slice out, feature), 0 elsewhere."""
+    """Place layers (n, feature, y, x) at their output slices: (n, y, x, slice out, feature), 0 on the other slices."""
     count, features, rows, columns = layers.shape
     output = np.zeros((count, rows, columns, slices_out, features), np.uint8)
     output[np.arange(count), :, :, positions] = np.moveaxis(layers, 1, -1)

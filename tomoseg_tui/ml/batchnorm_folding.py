@@ -1,7 +1,7 @@
-"""Make a copy of a trained network that computes the same with less: for applying, not for training on.
+"""Copy a trained network into a faster one for prediction, which cannot be trained further.
 
-Batch normalisation is a multiplication and a shift once a network is trained, so both go into the weights
-of the convolution before it: exact but for rounding, and faster by a tenth.
+After training, batch normalisation is a scale and a shift. They are included in the weights of the convolution before
+it: exact except for rounding, and a tenth faster.
 """
 
 from typing import Any
@@ -11,30 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 HALF_POLICY = "mixed_float16"
-"""Convolutions compute in float16, with weights kept in float32."""
+"""Convolutions are computed in float16 with weights in float32."""
 
 
 def fold_batch_normalisation(model: Any, *, half: bool = False) -> Any:
-    """Copy a network with its normalisations folded into its convolutions.
+    """Return a copy of a network with its normalisations folded into its convolutions.
 
     Parameters
     ----------
     model : keras.Model
         A trained network. Left unchanged.
     half : bool
-        Compute in float16, all but the last layer, whose outputs are float32.
+        Compute in float16, except for the last layer, whose outputs are float32.
 
     Returns
     -------
     keras.Model
-        From the same inputs to the same outputs but for rounding. Weights are not shared.
+        Gives the same outputs for the same inputs except for rounding. Weights are not shared.
     """
     following_norms = _normalised_convolutions(model)
     folded_names = {normalisation.name for normalisation in following_norms.values()}
 
     def clone_layer(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
-            return layer  # an operation, which has no weights
+            return layer  # an operation without weights
         policy = HALF_POLICY if half and layer.name != "features" else "float32"
         if layer.name in folded_names:
             return keras.layers.Identity(name=layer.name, dtype=policy)
@@ -51,7 +51,7 @@ def fold_batch_normalisation(model: Any, *, half: bool = False) -> Any:
 
 
 def _normalised_convolutions(model: Any) -> dict[str, Any]:
-    """Return the normalisations that follow on a convolution, by the name of the convolution."""
+    """Return the normalisations directly after a convolution, by the name of the convolution."""
     convolutions = {id(layer.output): layer for layer in model.layers if _is_plain_convolution(layer)}
     normalisations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     return {
@@ -62,12 +62,12 @@ def _normalised_convolutions(model: Any) -> dict[str, Any]:
 
 
 def _is_plain_convolution(layer: Any) -> bool:
-    """Tell whether nothing stands between the sum of a convolution and its output."""
+    """Return whether a layer is a convolution without activation."""
     return type(layer) is keras.layers.Conv2D and layer.activation is keras.activations.linear
 
 
 def _folded_weights(convolution: Any, normalisation: Any) -> list[NDArray[np.float32]]:
-    """Return kernel (y, x, in, out) and bias (out,) that do the work of both layers."""
+    """Return kernel (y, x, in, out) and bias (out,) equivalent to both layers."""
     deviation = np.sqrt(normalisation.moving_variance.numpy() + np.float32(normalisation.epsilon))
     scale = normalisation.gamma.numpy() / deviation  # (out,)
     bias = convolution.bias.numpy() if convolution.use_bias else np.float32(0)
@@ -78,5 +78,5 @@ def _folded_weights(convolution: Any, normalisation: Any) -> list[NDArray[np.flo
 
 
 def _call_without_mask(layer: Any, *inputs: Any, **keywords: Any) -> Any:
-    """Call a layer; operations, unlike layers, take no mask."""
+    """Call a layer; operations, unlike layers, have no mask argument."""
     return layer(*inputs, **{name: value for name, value in keywords.items() if name != "mask"})

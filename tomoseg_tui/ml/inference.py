@@ -1,4 +1,4 @@
-"""Predict blocks of slices with a trained network, in bounded memory and the same wherever it is run."""
+"""Predict slices with a trained network, in bounded memory and independent of how a tomogram is divided."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,27 +18,27 @@ from tomoseg_tui.ml.checkpoints import load_weights
 from tomoseg_tui.ml.networks import build_network, to_probabilities
 
 HALF_TOLERANCE = 1 / MAX_MAP_VALUE
-"""Half precision is used where it differs from float32 by at most this: one step of a map."""
+"""Largest difference from float32 at which half precision is used: one step of a map."""
 DIHEDRAL_TRANSFORMS = ((0, False), (2, False), (0, True), (2, True), (1, False), (3, False), (1, True), (3, True))
-"""Quarter turns and mirrorings in y and x; the first four leave the missing wedge where it is."""
+"""Quarter turns and mirroring in x; the first four preserve the direction of the missing wedge."""
 
 
 @final
 class Predictor:
-    """A trained network, ready to be applied.
+    """A trained network for prediction.
 
     Parameters
     ----------
     weights : Path
-        Written by a training.
+        Weights file of a training.
     settings : NetworkSettings
-        What the network looks like.
+        Architecture of the network.
     features : int
-        Its outputs.
-    copies : int
-        Turned and mirrored copies of each slice whose probabilities are averaged: 1, 4 or 8.
-    say : callable
-        Told in words when memory has run out and pieces become smaller.
+        Number of outputs.
+    tta : int
+        Rotated and mirrored copies of each slice whose probabilities are averaged: 1, 4 or 8.
+    log : callable
+        Called with a sentence when memory runs out and smaller blocks are used.
 
     Raises
     ------
@@ -72,18 +72,18 @@ class Predictor:
         Parameters
         ----------
         window : ndarray of float32, shape (y, x, slice)
-            The slices that the network reads at once; y and x are multiples of its stride.
+            The network's input slices; y and x are multiples of its stride.
 
         Returns
         -------
         ndarray of float32, shape (slices_out, y, x, feature)
-            From 0 to 1. Where memory runs out, smaller pieces are predicted from there on: the same but for
+            From 0 to 1. When memory runs out, smaller blocks are used from then on, with the same result except for
             rounding.
 
         Raises
         ------
         TomosegError
-            If memory does not suffice for the smallest piece.
+            If memory does not suffice for the smallest block.
         """
         while True:
             try:
@@ -92,17 +92,17 @@ class Predictor:
                 self._reduce_block_edge((window.shape[0], window.shape[1]), fault)
 
     def try_half(self, window: NDArray[np.float32]) -> str:
-        """Compute in half precision from now on, if on one group of slices it is as good.
+        """Switch to half precision if its result is close enough to float32 on one group of slices.
 
         Parameters
         ----------
         window : ndarray of float32, shape (y, x, slice)
-            The group that it is tried on.
+            The slices to compare on.
 
         Returns
         -------
         str
-            What was found, in a sentence.
+            A sentence with the result.
         """
         full_result, full_function = self.predict_group(window), self._predict_function
         self._predict_function, self.is_half = (
@@ -111,13 +111,13 @@ class Predictor:
         )
         half_result = self.predict_group(window)
         difference = float(np.abs(half_result - full_result).max()) / HALF_TOLERANCE
-        if difference <= 1:  # NaN is not
-            return f"Computing in half precision: at most {difference:.2f} of a map's steps from float32."
+        if difference <= 1:  # False for NaN
+            return f"Computing in half precision, which differs from float32 by at most {difference:.2f} map steps."
         self._predict_function, self.is_half = full_function, False
-        return f"Computing in float32: half precision is {difference:.2f} of a map's steps away from it."
+        return f"Computing in float32; half precision differs from it by up to {difference:.2f} map steps."
 
     def _predict_averaged(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the mean over turned and mirrored copies; shape (y, x, slice out * feature)."""
+        """Return the mean over rotated and mirrored copies; shape (y, x, slice out * feature)."""
         if len(self._transforms) == 1:
             return self._predict_in_blocks(window)
         total = np.zeros((*window.shape[:2], self.settings.slices_out * self.features), np.float32)
@@ -127,7 +127,7 @@ class Predictor:
         return total
 
     def _predict_in_blocks(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Predict a window in pieces that fit into memory; shape (y, x, slice out * feature)."""
+        """Predict a window in blocks that fit into memory; shape (y, x, slice out * feature)."""
         if self._block_edge is None:
             return self._predict_window(window)
         margin, stride = self.settings.margin_pixels, self.settings.stride
@@ -147,29 +147,29 @@ class Predictor:
         return output
 
     def _reduce_block_edge(self, shape_yx: tuple[int, int], fault: Exception) -> None:
-        """Go on with smaller pieces that cost the least more, or give up."""
+        """Switch to the next smaller blocks, or raise an error if there are none."""
         margin, stride = self.settings.margin_pixels, self.settings.stride
         current_edge = min(self._block_edge or max(shape_yx), max(shape_yx))
         new_edge = smaller_edge(shape_yx, current_edge, halo=margin, stride=stride)
         if new_edge is None:
             raise TomosegError(
-                f"There is not enough memory to segment a piece of {current_edge} pixels.",
-                "Close other programs, or share the work among fewer --workers.",
+                f"There is not enough memory to segment a block of {current_edge} pixels.",
+                "Close other programs, or use fewer --workers.",
             ) from fault
         self._block_edge, overhead = new_edge, read_overhead(shape_yx, new_edge, halo=margin, stride=stride)
         self._log(
-            f"Memory has run out at pieces of {current_edge} pixels: they have {new_edge} now, and a slice takes about "
-            f"{overhead:.1f} times as long as it would whole. "
-            f"The map is the same but for rounding, at most one of its {MAX_MAP_VALUE} steps."
+            f"Not enough memory for blocks of {current_edge} pixels: using {new_edge}, and a slice takes about "
+            f"{overhead:.1f} times as long as undivided. "
+            f"The map is the same except for rounding, at most one of its {MAX_MAP_VALUE} steps."
         )
 
     def predict_tiles(self, patches: TilePatches) -> NDArray[np.float32]:
-        """Segment tiles with all the surroundings they come with.
+        """Segment tiles with all their surroundings.
 
         Returns
         -------
         ndarray of float32, shape (n, s, s, feature)
-            From 0 to 1; of a network that segments several slices at once, with the tile in their middle.
+            From 0 to 1. With several output slices, the tile is on the middle one.
         """
         outputs = tile_outputs(self._raw_function, self.settings, patches, np.arange(len(patches.densities)))
         predictions = tile_probabilities(self.settings, outputs, patches.tile_size)  # (n, place, s, s, feature)
@@ -177,7 +177,7 @@ class Predictor:
 
 
 def _transform(window: NDArray[np.float32], quarter_turns: int, flip: bool) -> NDArray[np.float32]:  # noqa: FBT001
-    """Return a copy (y, x, ...) turned by quarters and then mirrored in x."""
+    """Return a copy (y, x, ...) rotated by quarter turns and then mirrored in x."""
     rotated: NDArray[np.float32] = np.rot90(window, quarter_turns)
     return np.ascontiguousarray(rotated[:, ::-1] if flip else rotated)
 
@@ -189,12 +189,12 @@ def _inverse_transform(output: NDArray[np.float32], quarter_turns: int, flip: bo
 
 
 def prediction_function(model: Any, settings: NetworkSettings) -> Any:
-    """Compile a model into a function from (n, y, x, slice) densities to (n, y, x, slice out * feature) from 0 to 1."""
+    """Compile a model to a function from densities (n, y, x, slice) to probabilities (n, y, x, slice out * feature)."""
     return _compile(lambda densities: to_probabilities(settings, model(densities, training=False)), settings)
 
 
 def raw_function(model: Any, settings: NetworkSettings) -> Any:
-    """Compile a model into a function from (n, y, x, slice) densities to its raw outputs."""
+    """Compile a model to a function from densities (n, y, x, slice) to its raw outputs."""
     return _compile(lambda densities: model(densities, training=False), settings)
 
 
@@ -204,18 +204,18 @@ def _compile(function: Callable[[Any], Any], settings: NetworkSettings) -> Any:
 
 
 def slices_first(outputs: NDArray[np.float32], group_size: int) -> NDArray[np.float32]:
-    """View outputs (..., y, x, slice out * feature) of `group_size` slices as (..., slice out, y, x, feature)."""
+    """Return outputs (..., y, x, slice out * feature) as (..., slice out, y, x, feature)."""
     features = outputs.shape[-1] // group_size
     return np.moveaxis(outputs.reshape(*outputs.shape[:-1], group_size, features), -2, -4)
 
 
 def tile_outputs(raw_model: Any, settings: NetworkSettings, patches: TilePatches, tiles: NDArray[np.intp]) -> Any:
-    """Run a raw function over some tiles with all their surroundings, one by one and at each place.
+    """Compute raw outputs for some tiles with all their surroundings, at each position among the output slices.
 
     Returns
     -------
     tensor of float32
-        Raw outputs (m * place, y, x, slice out * feature) over tiles and surroundings; half as many in y and x
+        Raw outputs (m * position, y, x, slice out * feature) over tiles and surroundings; half the size in y and x
         for EMAN2's network.
     """
     windows = (
@@ -229,12 +229,12 @@ def tile_outputs(raw_model: Any, settings: NetworkSettings, patches: TilePatches
 
 
 def tile_probabilities(settings: NetworkSettings, outputs: Any, tile_size: int) -> NDArray[np.float32]:
-    """Turn what `tile_outputs` returns into numbers from 0 to 1 over the tiles alone.
+    """Return the probabilities within the tiles from the result of `tile_outputs`.
 
     Returns
     -------
-    ndarray of float32, shape (m, place, s, s, feature)
-        Each tile as it is segmented at each place among the slices segmented at once.
+    ndarray of float32, shape (m, position, s, s, feature)
+        From 0 to 1, for each tile at each position among the output slices.
     """
     group_size = settings.slices_out
     predictions = to_probabilities(settings, outputs).numpy()

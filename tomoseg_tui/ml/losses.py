@@ -1,4 +1,4 @@
-"""Losses that skip what was not looked at or is ignored: layer values 0 and 3 weigh nothing."""
+"""Losses that skip unlabelled and ignored pixels, layer values 0 and 3."""
 
 from typing import Any
 
@@ -8,34 +8,34 @@ from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
 from tomoseg_tui.core.network_settings import NetworkSettings
 
 MIN_ERROR = 1e-12
-"""Keeps the logarithm of EMAN2's loss finite."""
+"""Keeps the logarithm in EMAN2's loss finite."""
 
 
 def truth_and_weight(layers: Any) -> tuple[Any, Any]:
-    """Split layer values into what is true and what counts; two float32 tensors of the shape of `layers`."""
+    """Return truth and weight of layer values as float32 tensors of their shape; only labelled pixels have weight."""
     truth = tf.cast(tf.equal(layers, FEATURE), tf.float32)
     background = tf.cast(tf.equal(layers, NOT_FEATURE), tf.float32)
     return truth, truth + background
 
 
 def compute_loss(settings: NetworkSettings, outputs: Any, layers: Any, loss_weights: Any = 1.0) -> Any:
-    """Return the loss by which a network of this kind is trained.
+    """Return the training loss for a network of this kind.
 
     Parameters
     ----------
     settings : NetworkSettings
-        Its kind chooses the loss.
+        The network; its kind determines the loss.
     outputs : tensor of float32
         Raw outputs of the network: (n, y, x, slice out * feature), EMAN2's (n, y / 2, x / 2, feature).
     layers : tensor of uint8, shape (n, y, x, slice out, feature)
-        0 not looked at, 1 not feature, 2 feature, 3 ignore.
+        0 unlabelled, 1 not feature, 2 feature, 3 ignore.
     loss_weights : float or array of float32, shape (feature,)
-        How much each feature counts, of `learn.batches.importance_of`; EMAN2's loss counts all alike.
+        Weight of each feature, from `ml.batches.feature_loss_weights`; not used by EMAN2's loss.
 
     Returns
     -------
     tensor of float32, scalar
-        Where nothing counts, a number without gradient.
+        The loss; without gradient if no pixel is labelled.
     """
     truth, weight = truth_and_weight(layers)
     if settings.kind == "stack":
@@ -44,11 +44,11 @@ def compute_loss(settings: NetworkSettings, outputs: Any, layers: Any, loss_weig
 
 
 def overlap_loss(logits: Any, truth: Any, weight: Any, loss_weights: Any = 1.0) -> Any:
-    """Return cross entropy plus one minus soft Dice, each taken over all pixels of a feature, then its mean.
+    """Return the mean over features of cross entropy plus one minus soft Dice, each over all pixels of a feature.
 
-    All tensors are (n, y, x, slice, feature), `loss_weights` (feature,) or a number. A feature without a pixel that
-    counts adds nothing. Of several features each has few positives in a batch; soft Dice then outweighs the entropy
-    and makes all too thick, so it counts for as much less as there are features.
+    All tensors are (n, y, x, slice, feature), `loss_weights` (feature,) or a number. Features without labelled pixels
+    are left out. With several features each has few positives in a batch; soft Dice would outweigh the entropy and
+    make the segmentation too thick, so it is divided by the number of features.
     """
     axes = (0, 1, 2, 3)
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits) * weight
@@ -64,10 +64,10 @@ def overlap_loss(logits: Any, truth: Any, weight: Any, loss_weights: Any = 1.0) 
 
 
 def eman2_loss(amplitudes: Any, truth: Any, weight: Any) -> Any:
-    """Return EMAN2's loss, the logarithm of the mean squared error after clipping from above at 1.
+    """Return EMAN2's loss, the logarithm of the mean squared error of amplitudes clipped above 1.
 
-    Amplitudes are (n, y / 2, x / 2, feature); truth and weight (n, y, x, feature) are averaged over 2 x 2
-    pixels, over those that count.
+    Amplitudes are (n, y / 2, x / 2, feature). Truth and weight (n, y, x, feature) are averaged over 2 x 2 pixels, the
+    truth over labelled pixels only.
     """
     mean_weight = tf.nn.avg_pool2d(weight, 2, 2, "VALID")
     label = tf.math.divide_no_nan(tf.nn.avg_pool2d(truth, 2, 2, "VALID"), mean_weight)
@@ -76,5 +76,5 @@ def eman2_loss(amplitudes: Any, truth: Any, weight: Any) -> Any:
 
 
 def comparable_loss(settings: NetworkSettings, loss: float) -> float:
-    """Return a loss as a number that grows in proportion: EMAN2's is a logarithm, so its exponential."""
+    """Return a loss on a linear scale: the exponential of EMAN2's logarithmic loss, others unchanged."""
     return float(tf.exp(loss)) if settings.kind == "stack" else loss

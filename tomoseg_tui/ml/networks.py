@@ -1,8 +1,7 @@
-"""Build the networks that `core.network_settings` describes, as Keras models.
+"""Build the networks of `core.network_settings` as Keras models.
 
-Every model reads (n, y, x, slice) densities of mean 0 and sigma 1, y and x multiples of the stride, and
-gives (n, y, x, slice out, feature), the last two as one axis. Raw outputs come first (`build_network`);
-`to_probabilities` makes them numbers from 0 to 1.
+A model maps densities (n, y, x, slice) of mean 0 and sigma 1, with y and x multiples of the stride, to raw outputs
+(n, y, x, slice out * feature); see `build_network`. `to_probabilities` maps these to numbers from 0 to 1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +16,13 @@ from tomoseg_tui.core.calibration import Calibration
 from tomoseg_tui.core.network_settings import EMAN2_KERNEL_SIZE, EMAN2_KERNELS, NetworkSettings
 
 INITIAL_LOGIT = -2.0
-"""Output of an untrained U-Net: about one pixel in eight, as in usual tiles."""
+"""Output of an untrained U-Net: a probability of about 1/8, the share of feature pixels in typical tiles."""
 NORMALISATION_MOMENTUM = 0.95
-"""Share of the running mean and variance that stays from step to step; a training has only some hundred."""
+"""Share of the running mean and variance preserved per step; a training may have only some hundred steps."""
 EMAN2_DENSITY_SCALE = 3.0
-"""EMAN2 divides densities by 3, since its preprocessing clamps them at 3 sigma."""
+"""EMAN2 divides densities by 3, because its preprocessing clamps them at 3 sigma."""
 EMAN2_INITIAL_SIGMA = 0.01
-"""Sigma of EMAN2's first weights."""
+"""Sigma of the initial weights in EMAN2."""
 
 
 def build_network(settings: NetworkSettings, features: int, *, seed: int = 0) -> Any:
@@ -32,17 +31,17 @@ def build_network(settings: NetworkSettings, features: int, *, seed: int = 0) ->
     Parameters
     ----------
     settings : NetworkSettings
-        What it looks like.
+        Architecture of the network.
     features : int
-        Outputs, at least 1.
+        Number of outputs, at least 1.
     seed : int
-        Start of the first weights.
+        Seed of the initial weights.
 
     Returns
     -------
     keras.Model
-        From (n, y, x, slice) to raw outputs: logits (n, y, x, slice out * feature) of a U-Net; for EMAN2's
-        network amplitudes on half the grid, (n, y / 2, x / 2, feature).
+        Maps (n, y, x, slice) to raw outputs: logits (n, y, x, slice out * feature) for a U-Net, amplitudes on half the
+        grid (n, y / 2, x / 2, feature) for EMAN2's network.
     """
     seeds = keras.random.SeedGenerator(seed)
     inputs = keras.Input((None, None, settings.slices), name="densities")
@@ -51,9 +50,9 @@ def build_network(settings: NetworkSettings, features: int, *, seed: int = 0) ->
 
 
 def to_probabilities(settings: NetworkSettings, outputs: Any) -> Any:
-    """Turn raw outputs into numbers from 0 to 1 on the full grid; shape (n, y, x, slice out * feature).
+    """Return raw outputs as numbers from 0 to 1 on the full grid; shape (n, y, x, slice out * feature).
 
-    EMAN2's half grid is enlarged bilinearly with each coarse pixel centred over the four that it stands for.
+    EMAN2's half grid is upsampled bilinearly, with each coarse pixel centred on the four that it represents.
     """
     if settings.kind == "unet":
         return tf.sigmoid(outputs)
@@ -63,20 +62,21 @@ def to_probabilities(settings: NetworkSettings, outputs: Any) -> Any:
 
 @contextmanager
 def calibrated_weights(model: Any, settings: NetworkSettings, calibrations: Sequence[Calibration]) -> Iterator[None]:
-    """Let a model give honest logits for a while.
+    """Calibrate the logits of a model within the context.
 
     Parameters
     ----------
     model : keras.Model
-        Changed until the block ends: scale and shift of each feature go into its last layer.
+        Scale and shift of each feature are applied to the weights of its last layer, and reverted at the end.
     settings : NetworkSettings
+        Architecture of the network.
     calibrations : sequence of Calibration
-        One a feature, in the order of the outputs.
+        One per feature, in the order of the outputs.
     """
     last_layer = model.get_layer("features")
     kernel, bias = (variable.numpy() for variable in (last_layer.kernel, last_layer.bias))
     scales, shifts = np.tile(np.array(calibrations, np.float32), (settings.slices_out, 1)).T  # slice out * feature
-    kernel_scales = scales if settings.kind == "stack" else scales[:, np.newaxis]  # a transposed layer's come first
+    kernel_scales = scales if settings.kind == "stack" else scales[:, np.newaxis]  # transposed: outputs before inputs
     last_layer.kernel.assign(kernel * kernel_scales)
     last_layer.bias.assign(bias * scales + shifts)
     try:
@@ -87,7 +87,7 @@ def calibrated_weights(model: Any, settings: NetworkSettings, calibrations: Sequ
 
 
 def crop_to_tile(settings: NetworkSettings, outputs: Any, margin: int) -> Any:
-    """Cut `margin` pixels off each side of raw outputs in y and x, EMAN2's half grid counted in full pixels."""
+    """Crop `margin` pixels from each side of raw outputs in y and x; half as many on EMAN2's half grid."""
     crop = margin // (2 if settings.kind == "stack" else 1)
     return outputs[:, crop:-crop, crop:-crop] if crop else outputs
 
@@ -115,7 +115,7 @@ def _unet(inputs: Any, settings: NetworkSettings, features: int, seeds: Any) -> 
 
 
 def _merge_skip(coarse: Any, skip: Any, seeds: Any) -> Any:
-    """Bring a coarse grid onto that of its bridge and mix the two."""
+    """Upsample a coarse grid and merge it with its skip connection."""
     width = skip.shape[-1]
     narrowed = _convolve(coarse, width, seeds, size=1)
     enlarged = keras.layers.UpSampling2D(2, interpolation="nearest")(narrowed)
@@ -124,13 +124,13 @@ def _merge_skip(coarse: Any, skip: Any, seeds: Any) -> Any:
 
 
 def _convolve(grid: Any, channels: int, seeds: Any, size: int = 3, strides: int = 1) -> Any:
-    """Convolve, normalise over the batch, and cut at 0."""
+    """Apply convolution, batch normalisation and ReLU."""
     convolved = keras.layers.Conv2D(
         channels,
         size,
         strides=strides,
         padding="same",
-        use_bias=False,  # the normalisation's shift stands for it
+        use_bias=False,  # the normalisation has a shift
         kernel_initializer=keras.initializers.HeNormal(seeds),
     )(grid)
     normalised = keras.layers.BatchNormalization(momentum=NORMALISATION_MOMENTUM)(convolved)

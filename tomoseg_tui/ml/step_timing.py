@@ -1,4 +1,4 @@
-"""Time a few steps of a training on tiles of noise: what a step takes here says what all of them will."""
+"""Time a few training steps on tiles of noise, to predict the duration of a training."""
 
 import time
 from collections.abc import Callable
@@ -15,23 +15,23 @@ from tomoseg_tui.ml.batches import epoch_batches
 from tomoseg_tui.ml.training import TrainingRun
 
 HELD_OUT_TILES = 2
-"""Held-out tiles that are looked at."""
+"""Number of validation tiles."""
 MAX_STEPS = 1000
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """What was measured."""
+    """Measured times and memory."""
 
     startup_seconds: float
-    """From the call until the second step: building, compiling."""
+    """From the call to the second step: building, compiling."""
     step_seconds: float
     validation_seconds: float
-    """A held-out tile."""
+    """Per validation tile."""
     compile_seconds: float
-    """The first look at held-out tiles takes so much longer."""
+    """Additional time of the first validation."""
     tiles_bytes: int
-    """Memory that the tiles took."""
+    """Memory of the tiles."""
 
 
 def time_training_steps(
@@ -44,22 +44,22 @@ def time_training_steps(
     folder: Path,
     clock: Callable[[], float] = time.monotonic,
 ) -> StepTimes:
-    """Train on noise until enough time is spent.
+    """Train on noise for a limited time.
 
     Parameters
     ----------
     settings : TrainingSettings
-        Network and batch.
+        Network and batch size.
     features, tile_size : int
-        Outputs, and edge of a tile in pixels.
+        Number of outputs, and edge of a tile in pixels.
     budget_seconds : float
-        After this, counted from the second step, no step is begun.
+        Time from the second step after which no step is started, s.
     min_steps : int
-        Steps that are timed in any case.
+        Least number of timed steps.
     folder : Path
-        Where a training would write; nothing is written.
+        Folder of a training; nothing is written.
     clock : callable
-        Tells seconds.
+        Returns the time, s.
     """
     start = clock()
     patches = _noise_patches(settings.batch + HELD_OUT_TILES, features, tile_size)
@@ -101,7 +101,7 @@ def _time_call(function: Callable[[], object], clock: Callable[[], float]) -> fl
 
 
 def peak_gpu_bytes() -> int:
-    """Return the most memory of a GPU that TensorFlow has had; 0 on the CPU."""
+    """Return TensorFlow's peak memory on the GPU; 0 on the CPU."""
     if not tf.config.get_visible_devices("GPU"):
         return 0
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])

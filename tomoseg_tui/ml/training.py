@@ -1,8 +1,8 @@
-"""Train a network on tiles; tell a listener after each epoch; stop, checkpoint and go on.
+"""Train a network on tiles, with a callback after each epoch; stop, write checkpoints and resume.
 
-A checkpoint at each epoch's end holds the weights, their running average, the optimizer's memory and
-what was best so far. Since all chance is a function of seed, epoch and step, a training that goes on
-from it ends with the same numbers, to the bit, as one that was never disturbed.
+The checkpoint at the end of each epoch has the weights, their running average, the optimizer's state and the best epoch
+so far. Because all randomness depends on seed, epoch and step only, a resumed training gives the same numbers, to the
+bit, as an uninterrupted one.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,31 +32,31 @@ from tomoseg_tui.ml.tf_devices import alternative_device, current_device
 from tomoseg_tui.ml.validation import FeatureEvaluation, evaluate_features
 
 BEST_WEIGHTS = "best.weights.h5"
-"""The network worth keeping so far, in the folder of a training."""
+"""File of the best weights so far, in the folder of a training."""
 CHECKPOINT = "checkpoint.npz"
-"""Where the training stands, in the same folder."""
+"""File of the checkpoint, in the same folder."""
 DIVERGED_FACTOR = 10.0
-"""A loss this many times the first will not come back."""
+"""Ratio to the first loss at which a training has diverged."""
 AVERAGE_DECAY = 0.99
-"""Share of the running average of weights that stays from one step to the next."""
+"""Share of the running average of weights preserved per step."""
 WEIGHT_DECAY = 1e-3
-"""Share of each weight, times the learning rate, that the U-Net loses at each step."""
+"""Weight decay of the U-Net per step, times the learning rate."""
 WARM_UP_STEPS = 25
 """Steps in which the U-Net's learning rate rises to its largest value."""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a training ended."""
+    """Result of a training."""
 
     weights: Path
     """The best weights; missing if it was stopped within its first epoch."""
     best: EpochReport | None
-    """The epoch that they are from."""
+    """Report of the epoch of these weights."""
     epochs_done: int
     """Finished epochs."""
     stopped: bool
-    """True if it was asked to stop before its last epoch."""
+    """True if it was stopped before its last epoch."""
 
 
 def fit(
@@ -69,43 +69,43 @@ def fit(
     on_step: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> FitResult:
-    """Train a network, or go on with a training whose checkpoint lies in `folder`.
+    """Train a network, or resume the training whose checkpoint is in `folder`.
 
     Parameters
     ----------
     patches : TilePatches
-        Tiles to learn from and, where any are held out, to judge by.
+        Training tiles and, if any are held out, validation tiles.
     settings : TrainingSettings
         Network, epochs, learning rate, batch, seed.
     folder : Path
-        Exists. Receives `best.weights.h5` and `checkpoint.npz`, each replaced whole.
+        Existing folder for the files `BEST_WEIGHTS` and `CHECKPOINT`, each replaced atomically.
     initial_weights : Path, optional
-        Weights to begin with; not read when there is a checkpoint.
+        Weights to start from; not read if there is a checkpoint.
     on_epoch : callable
-        Told after each epoch, when its checkpoint and the best weights are on the disk. A training that goes on
-        tells the last finished epoch again, since it may have been cut off before it told.
+        Called after each epoch, when its checkpoint and the best weights are on disk. A resumed training calls it
+        again for the last finished epoch, because it may have been interrupted before the call.
     on_step : callable, optional
-        Told after each step: steps done in this epoch, and how many it has.
+        Called after each step with the steps done in this epoch and their total.
     should_stop : callable
-        Asked before each step; True ends the training with its last finished epoch.
+        Called before each step; True ends the training after its last finished epoch.
 
     Returns
     -------
     FitResult
-        Where the best weights are and how good they are. The best epoch is that of the highest
-        held-out Dice, averaged over features; the last one where nothing is held out.
+        The best weights and their scores. The best epoch has the highest Dice on the validation tiles, averaged over
+        features; it is the last epoch if nothing is held out.
 
     Raises
     ------
     NothingLabelledError
-        If no training tile holds a pixel of one of the features.
+        If no training tile has a pixel of one of the features.
     DivergedError
         If the loss becomes NaN or ten times the first one.
     DeviceFullError
-        If the memory of the device does not suffice; the checkpoint stays as it was.
+        If the memory of the device does not suffice; the checkpoint is preserved.
     TrainingError
-        If the checkpoint or the weights to start from are damaged or belong to another training, or the tiles are
-        no longer those of the checkpoint.
+        If the checkpoint or the initial weights are damaged or belong to another training, or the tiles have changed
+        since the checkpoint.
     """
     _check_labelled(patches)
     with _report_memory_errors(settings):
@@ -130,7 +130,7 @@ def fit(
 
 @contextmanager
 def _report_memory_errors(settings: TrainingSettings) -> Iterator[None]:
-    """Say in words that the device has too little memory for a training."""
+    """Translate memory errors of TensorFlow to DeviceFullError."""
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as fault:
@@ -149,17 +149,17 @@ def _check_labelled(patches: TilePatches) -> None:
             continue
         if (patches.layers[:, index] == FEATURE).any():
             raise NothingLabelledError(
-                f"All pixels of {feature} are in held-out tiles, or beside them where nothing may be learned.",
-                f"Train with --validation 0, or annotate {feature} on tiles that lie apart.",
+                f"All pixels of {feature} are in held-out tiles, or too near to them for training.",
+                f"Train with --validation 0, or annotate {feature} on tiles that do not overlap.",
             )
         raise NothingLabelledError(
-            f"None of the {len(training_layers)} training tiles holds a pixel of {feature}.",
+            f"None of the {len(training_layers)} training tiles has a pixel of {feature}.",
             f"Annotate {feature} on some tiles, or import its annotations.",
         )
 
 
 def steps_in_epoch(patches: TilePatches, settings: TrainingSettings) -> int:
-    """Return how many steps an epoch has."""
+    """Return the number of steps in an epoch."""
     positive = (patches.signs[~patches.held_out] > 0).any(axis=1)
     return steps_per_epoch(settings, int(positive.sum()), int((~positive).sum()))
 
@@ -167,7 +167,7 @@ def steps_in_epoch(patches: TilePatches, settings: TrainingSettings) -> int:
 def learning_rate_at(settings: TrainingSettings, step: int, steps: int) -> float:
     """Return the learning rate of a step, counted from 0 over all `steps` of a training.
 
-    EMAN2's is constant; the U-Net's rises for `WARM_UP_STEPS` and falls along a cosine towards 0.
+    It is constant for EMAN2's network; for the U-Net it rises for `WARM_UP_STEPS` and falls along a cosine to 0.
     """
     if network_named(settings.network).kind == "stack":
         return settings.learning_rate
@@ -177,7 +177,7 @@ def learning_rate_at(settings: TrainingSettings, step: int, steps: int) -> float
 
 @final
 class TrainingRun:
-    """The moving parts of one training."""
+    """State of one training."""
 
     def __init__(self, patches: TilePatches, settings: TrainingSettings, folder: Path) -> None:
         self.patches, self.settings, self.folder = patches, settings, folder
@@ -195,20 +195,20 @@ class TrainingRun:
         self.raw_model = raw_function(self.averaged_model, self.network)
         self.epochs_done = 0
         self.first_loss: float | None = None
-        """Of the first batch in which something counts: the loss of an empty one says nothing."""
+        """Loss of the first batch with labelled pixels."""
         self.best: EpochReport | None = None
         self.latest: EpochReport | None = None
         self.calibrations: list[Calibration] = []
 
     def load_initial_weights(self, weights: Path) -> None:
-        """Begin with weights of another training."""
+        """Start from the weights of another training."""
         load_weights(weights, self.model)
         load_weights(weights, self.averaged_model)
 
     def train_epoch(
         self, steps: int, on_step: Callable[[int, int], None], should_stop: Callable[[], bool]
     ) -> float | None:
-        """Return the mean loss of the next epoch; None if it was stopped."""
+        """Train one epoch; return its mean loss, None if it was stopped."""
         losses = []
         batches = epoch_batches(self.patches, self.settings, self.epochs_done, steps)
         for step, batch in enumerate(batches):
@@ -222,7 +222,7 @@ class TrainingRun:
         return mean
 
     def train_step(self, batch: Batch, step: int, total_steps: int) -> float:
-        """Return the loss of one step, counted from 0 over all `total_steps` of the training."""
+        """Train one step, counted from 0 over all `total_steps` of the training; return its loss."""
         self.optimizer.learning_rate.assign(learning_rate_at(self.settings, step, total_steps))
         average_decay = min(AVERAGE_DECAY, (step + 1) / (step + 10)) if self.network.kind == "unet" else 0.0
         loss = float(self.step_function(batch.densities, batch.layers, tf.constant(average_decay, tf.float32)))
@@ -243,7 +243,7 @@ class TrainingRun:
             )
 
     def end_epoch(self, steps: int, loss: float) -> EpochReport:
-        """Judge the epoch."""
+        """Evaluate the epoch and return its report."""
         self.epochs_done += 1
         held_out_loss, evaluations = self.validate()
         dice = {feature: evaluation.best_dice if evaluation else None for feature, evaluation in evaluations.items()}
@@ -269,15 +269,15 @@ class TrainingRun:
     def save_best(self) -> None:
         """Write the weights of the last finished epoch if they are the best.
 
-        They follow from the checkpoint, which is written before them: one that was cut off between the two
-        writes them again, so that the best weights are never of an epoch that the checkpoint does not know.
+        They can be computed from the checkpoint, which is written before: a training interrupted in between writes
+        them when it is resumed. So the best weights never belong to an epoch after the checkpoint.
         """
         if self.latest is not None and self.latest.is_best:
             with calibrated_weights(self.averaged_model, self.network, self.calibrations):
                 save_weights(self.folder / BEST_WEIGHTS, self.averaged_model)
 
     def validate(self) -> tuple[float | None, dict[str, FeatureEvaluation | None]]:
-        """Return loss and judgements of the held-out tiles; None where there is none."""
+        """Return loss and evaluations on the validation tiles; None without validation tiles."""
         held_out = np.flatnonzero(self.patches.held_out)
         if not len(held_out):
             return None, dict.fromkeys(self.patches.features)
@@ -307,7 +307,7 @@ class TrainingRun:
         save_checkpoint(self.folder / CHECKPOINT, state, [variable.numpy() for variable in self._variables()])
 
     def restore(self) -> bool:
-        """Take over the checkpoint of the folder; False if there is none."""
+        """Load the checkpoint of the folder; return False if there is none."""
         path = self.folder / CHECKPOINT
         if not path.exists():
             return False
@@ -328,16 +328,16 @@ class TrainingRun:
         return True
 
     def _require_same_tiles(self, saved: dict[str, str]) -> None:
-        """Refuse to go on with tiles that are not those of the checkpoint: the two would be mixed in one network."""
+        """Raise TrainingError if the tiles differ from those of the checkpoint."""
         changes = describe_changes(saved, self.fingerprint)
         if changes:
             raise TrainingError(
                 f"The training set {self.patches.name} has changed since this training began: {changes}.",
-                "Train again under another --name, which learns from it as it is now.",
+                "Train again under another --name with the present training set.",
             )
 
     def _fixed_state(self) -> dict[str, Any]:
-        """Return what a checkpoint must share with a training that goes on from it."""
+        """Return the settings that a checkpoint must have in common with the training that resumes from it."""
         return {
             "network": self.network.to_dict(),
             "settings": self.settings.to_dict(),
@@ -359,7 +359,7 @@ def _optimizer(network: NetworkSettings) -> Any:
 def _compile_step(
     network: NetworkSettings, model: Any, averaged_model: Any, optimizer: Any, loss_weights: NDArray[np.float32]
 ) -> Any:
-    """Compile one training step: densities, layers and the share of the average that stays in, loss out."""
+    """Compile one training step: takes densities, layers and the preserved share of the average, returns the loss."""
 
     def train_step(densities: Any, layers: Any, average_decay: Any) -> Any:
         with tf.GradientTape() as tape:

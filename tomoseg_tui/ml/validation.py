@@ -1,4 +1,4 @@
-"""Judge a network on held-out tiles: how to make it honest, a threshold for each feature, and what it reaches."""
+"""Evaluate a network on the held-out tiles: calibration, a threshold for each feature, and scores."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from tomoseg_tui.core.metrics import THRESHOLDS, Confusion, ScoreHistogram
 from tomoseg_tui.core.patches import TilePatches
 
 TILE_DICE_DEVIATION = 0.1
-"""How far the Dice of one tile lies from that of another by chance; of n tiles, by that over the root of n."""
+"""Random deviation of the Dice of single tiles; for n tiles divided by the root of n."""
 FALSE_POSITIVE_FACTOR = 2
-"""An unseen tomogram shows what no tile has shown, and has about so many times the false positives."""
+"""False positives in an unseen tomogram over those on the tiles, which cannot show all of its contents."""
 CURVE_LEVELS = tuple(round(MAX_MAP_VALUE * twentieth / 20) for twentieth in range(1, 20))
-"""Numbers k of the thresholds k / 127 at which a feature's curve is kept."""
+"""Numbers k of the thresholds k / 127 in a feature's stored curve."""
 MIN_PROBABILITY = 1e-6
-"""Probabilities are held so far from 0 and 1 before their logits are taken."""
+"""Probabilities are clipped to this distance from 0 and 1 before the logit."""
 
 
 @dataclass(frozen=True)
 class ThresholdMetrics:
-    """What the held-out tiles give at one threshold."""
+    """Scores on the validation tiles at one threshold."""
 
     threshold: float
     dice: float
@@ -33,10 +33,10 @@ class ThresholdMetrics:
 
 @dataclass(frozen=True)
 class FeatureMetrics:
-    """How well one feature is found on the held-out tiles, all their pixels taken together."""
+    """Scores of one feature on all pixels of the validation tiles."""
 
     threshold: float
-    """Pixels with a higher probability are taken for the feature; k / 127."""
+    """Pixels with a higher probability are the feature; k / 127."""
     dice: float
     """2 TP / (2 TP + FP + FN) at the threshold."""
     precision: float
@@ -44,42 +44,41 @@ class FeatureMetrics:
     recall: float
     """TP / (TP + FN) at the threshold."""
     held_out_tiles: int
-    """Held-out tiles that were looked at for this feature."""
+    """Validation tiles that are labelled for this feature."""
     curve: tuple[ThresholdMetrics, ...]
-    """The same at thresholds from 0.05 to 0.95."""
+    """Scores at thresholds from 0.05 to 0.95."""
 
 
 @dataclass(frozen=True)
 class FeatureEvaluation:
-    """What the held-out tiles say of one feature."""
+    """Evaluation of one feature on the validation tiles."""
 
     best_dice: float
-    """Dice at the threshold where it is greatest, by which epochs are compared."""
+    """Greatest Dice over thresholds, by which epochs are compared."""
     calibration: Calibration
-    """What makes the network's logits honest."""
+    """Calibration of the network's logits."""
     score: FeatureMetrics
-    """What is reached, with honest probabilities, at the threshold to use."""
+    """Scores with calibrated probabilities at the chosen threshold."""
 
 
 def evaluate_features(
     predictions: NDArray[np.float32], patches: TilePatches, *, calibrate: bool
 ) -> dict[str, FeatureEvaluation | None]:
-    """Score predictions of the held-out tiles.
+    """Evaluate predictions of the held-out tiles.
 
     Parameters
     ----------
-    predictions : ndarray of float32, shape (m, place, s, s, feature)
-        Probabilities of the m held-out tiles, in the order of `patches`, each at every place among the slices
-        that are segmented at once.
+    predictions : ndarray of float32, shape (m, position, s, s, feature)
+        Probabilities of the m held-out tiles, in the order of `patches`, at each position among the output slices.
     patches : TilePatches
-        Their layers tell the truth; values 0 and 3 are skipped.
+        All tiles; their layers are the truth, values 0 and 3 are skipped.
     calibrate : bool
-        Whether the network's outputs will be calibrated; those of EMAN2's network stay as they are.
+        Calibrate the network's outputs; not done for EMAN2's network.
 
     Returns
     -------
-    dict of str to Judgement or None
-        By feature; None where no held-out pixel is the feature.
+    dict of str to FeatureEvaluation or None
+        By feature; None if no held-out pixel is the feature.
     """
     layers = patches.layers[patches.held_out]  # (m, f, s, s)
     return {
@@ -93,7 +92,7 @@ def evaluate_features(
 def _evaluate_feature(
     predictions: NDArray[np.float32], layer: NDArray[np.uint8], *, calibrate: bool
 ) -> FeatureEvaluation:
-    """Judge one feature by predictions (m, place, s, s) and its layer (m, s, s)."""
+    """Evaluate one feature by predictions (m, position, s, s) and its layer (m, s, s)."""
     truth_layers = np.broadcast_to(layer[:, np.newaxis], predictions.shape)
     labelled = labelled_pixels(truth_layers)
     probabilities, truth = predictions[labelled], truth_layers[labelled] == FEATURE
@@ -126,25 +125,25 @@ def _threshold_metrics(confusions: list[Confusion], level: int) -> ThresholdMetr
 
 
 def choose_threshold(confusions: list[Confusion], *, tiles: int) -> int:
-    """Choose the threshold to use, from a few tiles for whole tomograms.
+    """Choose the threshold for whole tomograms from the scores on a few tiles.
 
     Parameters
     ----------
     confusions : list of Confusion
-        At each of the thresholds k / 127.
+        Confusion at each of the thresholds k / 127.
     tiles : int
         Tiles that show the feature; above 0.
 
     Returns
     -------
     int
-        The k in the middle of those whose Dice is not worse than the best by more than chance explains.
+        The middle of the k whose Dice is within random deviation of the greatest.
 
     Notes
     -----
-    The Dice is that expected of an unseen tomogram: false positives count `FALSE_POSITIVE_FACTOR` times. With a
-    few tiles it is nearly flat over a wide range, and its very maximum is an accident: on simulated
-    tomograms the maximum on the tiles as they are lost up to 0.37 of the best Dice.
+    The Dice is an estimate for unseen tomograms: false positives count `FALSE_POSITIVE_FACTOR` times. With few tiles
+    it is nearly constant over a wide range, and its exact maximum is random: on simulated tomograms, thresholds at the
+    uncorrected maximum lost up to 0.37 of the best Dice.
     """
     dice = np.array([_expected_dice(confusion) for confusion in confusions])
     good_levels = np.flatnonzero(dice >= dice.max() - TILE_DICE_DEVIATION / np.sqrt(tiles))
