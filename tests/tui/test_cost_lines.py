@@ -139,7 +139,7 @@ async def test_a_filter_that_does_not_fit_stays_until_its_settings_do(
         await says(pilot, "or name fewer tomograms, or a larger --bin.")
         await pilot.press("ctrl+s")
         assert isinstance(app.screen, PreprocessDialog)
-        app.screen.query_one("#filters-factor").value = "2"  # type: ignore[attr-defined]
+        app.screen.query_one("#factor").value = "2"  # type: ignore[attr-defined]
         await until(pilot, lambda: "!" not in prose_on(pilot))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: started == [["preprocess", "alpha", "--bin", "2"]])

@@ -1,5 +1,7 @@
 """Where a job can compute, and the options that say it."""
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.results import APPLY
 from tomoseg_tui.project.project_settings import ProjectSettings
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.tui.run_location import RunLocation, run_locations
@@ -7,25 +9,25 @@ from tomoseg_tui.tui.run_location import RunLocation, run_locations
 GPU = SlurmSettings(partition="gpu")
 
 
-def offered(settings: ProjectSettings, *, has_slurm: bool = False) -> dict[str, tuple[str, ...]]:
-    return {way.title: way.argv for way in run_locations(settings, has_slurm=has_slurm)}
+def offered(settings: ProjectSettings, *, has_slurm: bool = False) -> dict[str, list[str]]:
+    return {way.title: to_argv(APPLY, **way.options)[1:] for way in run_locations(settings, has_slurm=has_slurm)}
 
 
 def test_without_slurm_a_job_computes_here_in_line_or_at_once() -> None:
-    assert offered(ProjectSettings()) == {"here, in line": (), "here, at once": ("--now",)}
+    assert offered(ProjectSettings()) == {"here, in line": [], "here, at once": ["--now"]}
 
 
 def test_slurm_is_offered_where_it_is_or_where_the_project_speaks_of_it() -> None:
-    assert offered(ProjectSettings(), has_slurm=True)["Slurm"] == ("--slurm",)
-    assert offered(ProjectSettings(slurm=GPU))["Slurm"] == ("--slurm",)
+    assert offered(ProjectSettings(), has_slurm=True)["Slurm"] == ["--slurm"]
+    assert offered(ProjectSettings(slurm=GPU))["Slurm"] == ["--slurm"]
 
 
 def test_where_slurm_is_usual_it_comes_first_and_what_is_here_must_be_said() -> None:
     settings = ProjectSettings(slurm=GPU, always_slurm=True)
     assert offered(settings) == {
-        "Slurm": (),
-        "here, in line": ("--here",),
-        "here, at once": ("--here", "--now"),
+        "Slurm": [],
+        "here, in line": ["--here"],
+        "here, at once": ["--here", "--now"],
     }
     assert next(iter(offered(settings))) == "Slurm"
 

@@ -45,16 +45,27 @@ def _tile_locations(arguments: argparse.Namespace) -> tuple[TileLocation, ...]:
 def annotations_import(arguments: argparse.Namespace) -> None:
     """Import what was exported, a label volume, or a stack of masks."""
     project = open_project(arguments)
+    request = mask_import_request(arguments)
+    with progress_bar("annotations") as on_progress:
+        result = import_masks_from_file(project, request, on_progress)
+    write_history(arguments, project)
+    _report_result(result)
+
+
+def mask_import_request(arguments: argparse.Namespace) -> MaskImportRequest:
+    """Return what is to be imported.
+
+    Raises
+    ------
+    UsageError
+        If options do not go together.
+    """
     if arguments.labels and arguments.feature:
         raise UsageError("--map names the features of values, --feature the one of all masks.", "Say one of them.")
     if arguments.tiles and arguments.tomogram:
         raise UsageError("The tiles of the masks are named twice.", "Name --tiles ID... or --tomogram T, one of them.")
     labels = parse_label_map(arguments.labels) if arguments.labels else None
-    request = request_from(arguments, MaskImportRequest, places=_tile_locations(arguments), labels=labels)
-    with progress_bar("annotations") as on_progress:
-        result = import_masks_from_file(project, request, on_progress)
-    write_history(arguments, project)
-    _report_result(result)
+    return request_from(arguments, MaskImportRequest, places=_tile_locations(arguments), labels=labels)
 
 
 def _report_result(result: AnnotationResult) -> None:

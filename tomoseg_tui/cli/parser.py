@@ -5,6 +5,7 @@ Wakes nothing but argparse; a command imports what it needs when it runs.
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -91,6 +92,7 @@ def _first_positional(argv: Sequence[str]) -> str | None:
     return None
 
 
+@cache
 def build_parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     """Return the parser of all commands, and their first words."""
     parser = Parser(

@@ -261,8 +261,8 @@ def to_argv(command: Command, request: object = None, **values: Any) -> list[str
     named: list[str] = []
     for option in command.options:
         value = values.get(option.key, getattr(request, option.key, None))
-        if option.is_multiple and value is not None:
-            value = tuple(value)
+        if option.is_multiple:
+            value = tuple(value or ()) or None
         if value is not None and (option.is_positional or value != option.default):
             (positional if option.is_positional else named).extend(option.to_argv(value))
     return [*command.name.split(), *positional, *named]
@@ -279,6 +279,8 @@ def parse_field(option: Option, text: str) -> Any:
     texts = text.replace(",", " ").split() if option.is_multiple else [text.strip()] * bool(text.strip())
     try:
         values = tuple(option.kind.parse(part) for part in texts)
+        if option.is_required and not values:
+            raise ValueError(text)
     except ValueError:
         usual = "; nothing for the usual" if not option.is_required else ""
         raise UsageError(f"{option.label} is {text.strip()!r}.", f"Write {option.kind.expected}{usual}.") from None

@@ -6,7 +6,7 @@ from tomoseg_tui.commands.shared_options import DEVICE, ESTIMATE, FORCE, JOB_OPT
 TTA_COPIES = ValueKind("1, 4 or 8", lambda text: (1, 4, 8)[("1", "4", "8").index(text)])
 """None turned, those that keep the missing wedge, all."""
 Z_RANGE = Option(
-    "--z", "only these slices, B left out", metavar="A:B", default_text="all", label="slices",
+    "--z", "only these slices, B left out", metavar="A:B", default_text="all", label="Slices",
     placeholder="all, or A:B without B",
 )  # fmt: skip
 
@@ -20,24 +20,24 @@ APPLY = Command(
         Z_RANGE,
         Option(
             "--threads", "threads of each worker on the CPU", kind=COUNT, metavar="N", default_text="all cores",
-            label="threads", placeholder="all cores",
+            label="Threads", placeholder="all cores",
         ),
         DEVICE,
         Option(
             "--workers",
             "processes that share the slabs; with gpu each takes one, with --slurm each is a task of an array",
-            kind=COUNT, default=1, metavar="N", label="workers", placeholder="that share the slices",
+            kind=COUNT, default=1, metavar="N", label="Workers", placeholder="that share the slices",
         ),
         Option(
             "--tta", "average 4 or 8 turned copies of each slice", kind=TTA_COPIES, default=1, metavar="N",
-            label="copies", placeholder="1, 4 or 8 turned copies are averaged, at as many times the cost",
+            label="Copies", placeholder="1, 4 or 8 turned copies are averaged, at as many times the cost",
         ),
         Option(
             "--half", "half precision where it is as good (on GPUs the default)", kind=PRECISION, is_switch=True,
-            label="precision", placeholder="full on the CPU, half on GPUs; or type which",
+            label="Precision", placeholder="full on the CPU, half on GPUs; or type which",
         ),
         Option(
-            "-o --output", "write the map here too", metavar="FILE", default_text="none", label="file",
+            "-o --output", "write the map here too", metavar="FILE", default_text="none", label="File",
             placeholder="the map goes there too; one map only",
         ),
         FORCE,

@@ -20,6 +20,12 @@ OPEN = Command(
     ),
 )  # fmt: skip
 """`tomoseg [DIR]`, which has no name."""
+FEATURES_ADD = Command("features add", "add a feature", (Option("name", "its name"),))
+FEATURES_RENAME = Command(
+    "features rename",
+    "give a feature another name",
+    (Option("old", "name that it has"), Option("new", "name that it gets")),
+)
 _JOB_ID = Option("id", "number of the job", metavar="ID")
 JOBS_SHOW = Command("jobs show", "tell how a job is", (_JOB_ID,))
 
@@ -35,12 +41,8 @@ COMMANDS = {
         *command_family(
             "features",
             "list, add or rename features",
-            Command("features add", "add a feature", (Option("name", "its name"),)),
-            Command(
-                "features rename",
-                "give a feature another name",
-                (Option("old", "name that it has"), Option("new", "name that it gets")),
-            ),
+            FEATURES_ADD,
+            FEATURES_RENAME,
         ),
         *TOMOGRAM_COMMANDS,
         *TILE_COMMANDS,

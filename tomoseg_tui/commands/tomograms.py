@@ -61,16 +61,16 @@ PREPROCESS = Command(
     (
         Option("tomograms", "tomograms, a version of each is made", nargs="+", metavar="TOMOGRAM"),
         Option(
-            "--lowpass", "cycles/voxel, 0 switches off", kind=number(0, 1), default=0.25, label="low-pass"
+            "--lowpass", "cycles/voxel, 0 switches off", kind=number(0, 1), default=0.25, label="Low-pass"
         ),
-        Option("--highpass", "pixels of nx, 0 switches off", kind=number(0), default=5.0, label="high-pass"),
-        Option("--clamp", "sigmas, 0 switches off", kind=number(0), default=3.0, label="clamp"),
+        Option("--highpass", "pixels of nx, 0 switches off", kind=number(0), default=5.0, label="High-pass"),
+        Option("--clamp", "sigmas, 0 switches off", kind=number(0), default=3.0, label="Clamp"),
         Option(
             "--bin", "average N voxels along each axis first", field="factor", kind=COUNT, default=1, metavar="N",
-            label="bin",
+            label="Bin",
         ),
         flag("--no-filter", "bin only", field="filtered", stores=False, default=True),
-        Option("--tag", "what the name ends in", default="preproc", label="tag"),
+        Option("--tag", "what the name ends in", default="preproc", label="Tag"),
         *JOB_OPTIONS,
         ESTIMATE,
     ),

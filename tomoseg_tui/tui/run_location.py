@@ -1,6 +1,7 @@
 """Where a job is to compute, and whether it waits in line: the choices, and the options that say them. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tomoseg_tui.project.project_settings import ProjectSettings
 from tomoseg_tui.project.slurm_settings import SlurmSettings
@@ -14,7 +15,7 @@ class RunLocation:
     starts_at_once: bool = False
     """Whether it begins whatever its device is at."""
     in_slurm: bool = False
-    argv: tuple[str, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
     """Options of the command; none for what the project does anyway."""
 
     def slurm_settings(self, settings: ProjectSettings) -> SlurmSettings | None:
@@ -33,12 +34,12 @@ def run_locations(settings: ProjectSettings, *, has_slurm: bool) -> tuple[RunLoc
         Whether this machine can hand a job to Slurm; else it is offered only where the project speaks of it.
     """
     is_slurm_default = settings.always_slurm
-    here_argv = ("--here",) if is_slurm_default else ()
+    here = {"here": True} if is_slurm_default else {}
     local_locations = (
-        RunLocation("here, in line", argv=here_argv),
-        RunLocation("here, at once", starts_at_once=True, argv=(*here_argv, "--now")),
+        RunLocation("here, in line", options=here),
+        RunLocation("here, at once", starts_at_once=True, options={**here, "now": True}),
     )
-    slurm_location = RunLocation("Slurm", in_slurm=True, argv=() if is_slurm_default else ("--slurm",))
+    slurm_location = RunLocation("Slurm", in_slurm=True, options={} if is_slurm_default else {"slurm": ""})
     if is_slurm_default:
         return slurm_location, *local_locations
     return (*local_locations, slurm_location) if has_slurm or settings.slurm != SlurmSettings() else local_locations

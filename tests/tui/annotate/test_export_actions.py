@@ -59,10 +59,10 @@ async def test_tiles_go_to_napari_and_what_is_painted_comes_back(
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         dialog = await open_export(pilot)
         assert dialog.query_one("#path", Input).value == "alpha_tiles.tif"
-        dialog.query_one("#slab", Input).value = "few"
+        dialog.query_one("#slice_margin", Input).value = "few"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "'few' is no number of slices" in prose_on(pilot))
-        dialog.query_one("#slab", Input).value = ""
+        await until(pilot, lambda: "Slices is 'few'. Write a whole number from 0" in prose_on(pilot))
+        dialog.query_one("#slice_margin", Input).value = ""
         await pilot.press("ctrl+s")
         await until(pilot, lambda: f"4 tiles are in {tmp_path / 'alpha_tiles.tif'}" in notices(pilot))
         file = tmp_path / "alpha_tiles_labels.tif"

@@ -139,7 +139,7 @@ async def test_one_job_a_network_is_started_after_asking(
     started = keep_starts(app, monkeypatch)
     async with applying(app) as (pilot, tab):
         await pilot.press("a", "l", "space")
-        dialog = await start(pilot, z="8:16", workers="2", copies="4", precision="half")
+        dialog = await start(pilot, z="8:16", workers="2", tta="4", half="half")
         assert "2 jobs; each device does one at a time." in prose_on(pilot)
         assert "a first guess" in price(dialog)
         await pilot.press("enter")
@@ -163,8 +163,8 @@ async def test_the_dialog_says_what_is_wrong_and_starts_nothing(
         assert "does not fit" in price(dialog)
         await pilot.press("enter")
         assert pilot.app.screen is dialog
-        wrong = (("workers", "0", "workers"), ("device", "gpu:x", "gpu:x"), ("copies", "3", "1, 4 or 8"))
-        for field, value, said in (("z", "", ""), ("precision", "double", "full or half"), *wrong):
+        wrong = (("workers", "0", "Workers"), ("device", "gpu:x", "gpu:x"), ("tta", "3", "1, 4 or 8"))
+        for field, value, said in (("z", "", ""), ("half", "double", "full or half"), *wrong):
             dialog.query_one(f"#{field}", Input).value = value
             await pilot.pause()
             assert said in price(dialog)

@@ -84,7 +84,7 @@ def test_the_command_is_understood_by_the_command_line(tmp_path: Path) -> None:
 
     request = ImportRequest(name="n", voxel_size_angstrom=1.5, factor=3, byte_sign="signed")
     parsed = parse(import_argv([tmp_path / "a.mrc"], request, tmp_path))
-    assert (parsed.name, parsed.voxel_size, parsed.bin, parsed.bytes) == ("n", 1.5, 3, "signed")
+    assert (parsed.name, parsed.voxel_size_angstrom, parsed.factor, parsed.byte_sign) == ("n", 1.5, 3, "signed")
 
 
 def test_files_with_the_same_options_share_a_command(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ async def test_filters_show_before_and_after_and_start_a_job(
         after = app.screen.query_one("#filters-after")
         await until(pilot, lambda: after.picture is not None)  # type: ignore[attr-defined]
         await put(pilot, "far")
-        await until(pilot, lambda: "lowpass is 'far'" in prose_on(pilot))
+        await until(pilot, lambda: "Low-pass is 'far'" in prose_on(pilot))
         await put(pilot, "0.2")
         await until(pilot, lambda: "details finer than 50 Å fade" in prose_on(pilot))
         await pilot.press("ctrl+y")
@@ -260,7 +260,7 @@ async def test_filters_can_be_switched_off_to_bin_only(
         await until(pilot, lambda: isinstance(app.screen, PreprocessDialog))
         await pilot.press("ctrl+f")
         await until(pilot, lambda: "Nothing would be done" in prose_on(pilot))
-        app.screen.query_one("#filters-factor", Input).focus()
+        app.screen.query_one("#factor", Input).focus()
         await put(pilot, "2")
         await until(pilot, lambda: "into alpha__bin2" in prose_on(pilot))
         await pilot.press("ctrl+s")

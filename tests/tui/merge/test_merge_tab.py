@@ -24,7 +24,7 @@ from tomoseg_tui.tui.dialogs.pick import Pick
 from tomoseg_tui.tui.merge.merge_tab import MergeTab
 from tomoseg_tui.workflow.merge.merge_request import run_merge
 
-CARD = ["merge", "alpha", "--map", "both:microtubule=card", "--map", "both:membrane=card", "--name", "merged"]
+CARD = ["merge", "alpha", "--map", "both:microtubule=card", "--map", "both:membrane=card"]
 Started = list[tuple[list[str], tuple[str, Any]]]
 
 
@@ -112,7 +112,7 @@ async def test_the_overlay_follows_every_key(mapped: Project, make_app: MakeApp)
 async def test_space_takes_maps_in_and_out(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["space"])
-        assert tab.command_argv() == ["merge", "alpha", "--map", "both:membrane=card", "--name", "merged"]
+        assert tab.command_argv() == ["merge", "alpha", "--map", "both:membrane=card"]
         assert rows(tab, 1) == list(range(24, 56))
         await until(pilot, lambda: "1 of 2 maps" in prose_on(pilot))
         await press(pilot, ["j", "space"])
@@ -166,7 +166,7 @@ async def test_the_name_is_typed_and_a_wrong_one_refused(mapped: Project, make_a
         assert pilot.app.focused is field
         field.value = "first"
         await press(pilot, ["enter"])
-        assert tab.command_argv() == [*CARD[:-1], "first"]
+        assert tab.command_argv() == [*CARD, "--name", "first"]
         await press(pilot, ["n", "escape", "5"])
         await until(pilot, lambda: pilot.app.query_one("#tabs").current == "apply")  # type: ignore[attr-defined]
 

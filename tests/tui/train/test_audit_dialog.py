@@ -12,9 +12,8 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
-from tomoseg_tui.tui.train.audit_dialog import AuditDialog, audit_argv
+from tomoseg_tui.tui.train.audit_dialog import AuditDialog
 from tomoseg_tui.tui.train.train_tab import TrainTab
-from tomoseg_tui.workflow.audit.audit_request import AuditRequest
 
 Asked = tuple[list[str], Callable[[], tuple[str, Any]]]
 
@@ -121,7 +120,3 @@ async def test_a_run_without_a_network_has_nothing_to_audit(small_project: Proje
         await until(pilot, lambda: "mt_1 failed" in prose_on(pilot))
         await pilot.press("a")
         await until(pilot, lambda: "Choose a run with a finished epoch" in prose_on(pilot))
-
-
-def test_a_named_training_set_is_named_in_the_command() -> None:
-    assert audit_argv(AuditRequest(name="", trainset="set")) == ["audit", "--trainset", "set"]

@@ -15,8 +15,7 @@ from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import JobState, all_jobs, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.jobs.jobs_tab import JobTable
-from tomoseg_tui.tui.train.batch_run_dialog import BatchRunDialog, batch_run_argv
-from tomoseg_tui.workflow.batch_run import BatchRunRequest
+from tomoseg_tui.tui.train.batch_run_dialog import BatchRunDialog
 
 pytestmark = pytest.mark.slow
 
@@ -42,10 +41,10 @@ async def test_capital_r_asks_and_starts_jobs_that_follow_one_another(
         await until(pilot, lambda: "No feature is chosen." in prose_on(pilot))
         await pilot.press("space")
         for name, value in (("tomograms", "alpha, beta"), ("name", "mt"), ("epochs", "3"), ("device", "gpu9")):
-            app.screen.query_one(f"#run-{name}", Input).value = value
+            app.screen.query_one(f"#{name}", Input).value = value
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "There is no device called 'gpu9'." in prose_on(pilot))
-        app.screen.query_one("#run-device", Input).value = ""
+        await until(pilot, lambda: "Device is 'gpu9'. Write cpu, gpu, or gpu:N" in prose_on(pilot))
+        app.screen.query_one("#device", Input).value = ""
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Jobs 1 to 5: mt on alpha, beta." in prose_on(pilot), seconds=60)
         await pilot.press("7")
@@ -66,7 +65,7 @@ async def test_a_run_that_cannot_be_is_refused_in_words(
         await pilot.press("R")
         await until(pilot, lambda: isinstance(app.screen, BatchRunDialog))
         await pilot.press("space")
-        app.screen.query_one("#run-tomograms", Input).value = "nowhere"
+        app.screen.query_one("#tomograms", Input).value = "nowhere"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "nowhere" in prose_on(pilot) and not isinstance(app.screen, BatchRunDialog))
     assert all_jobs(small_project.layout) == []
@@ -126,12 +125,3 @@ def test_the_program_tells_the_terminal_of_an_end_that_it_has_seen(
         stage.let_go("first")
         terminal.wait_for(lambda out: b"\x07\x1b]9;tomoseg: job 1 (train first) is done\x07" in out, seconds=60)
     assert job.state() is JobState.DONE
-
-
-def test_the_words_of_a_run_are_those_of_the_command() -> None:
-    assert batch_run_argv(BatchRunRequest(("a",))) == ["run", "--feature", "a", "--all"]
-    whole = BatchRunRequest(("a", "b"), ("t",), "n", True, "eman2", 3, "gpu:1", 7, "l")
-    assert " ".join(batch_run_argv(whole)) == (
-        "run --feature a --feature b --tomogram t --name n --together --network eman2 --epochs 3 --device gpu:1 "
-        "--seed 7 --labels l"
-    )

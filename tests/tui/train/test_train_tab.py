@@ -21,7 +21,6 @@ from tomoseg_tui.tui.train.train_dialog import TrainDialog
 from tomoseg_tui.tui.train.train_tab import TrainTab
 from tomoseg_tui.tui.train.triples import TripleCell, TripleRow
 from tomoseg_tui.tui.widgets.feature_list import FeatureList
-from tomoseg_tui.workflow.training.train_request import TrainRequest
 
 Asked = tuple[list[str], Callable[[], tuple[str, Any]]]
 
@@ -322,7 +321,7 @@ async def test_what_cannot_be_trained_is_not_started(small_project: Project, mak
 async def test_a_device_that_cannot_be_is_refused_in_words(small_project: Project, make_app: MakeApp) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, _):
         pilot.app.screen.query_one("#device", Input).value = "tpu"
-        await until(pilot, lambda: "There is no device 'tpu'." in prose_on(pilot))
+        await until(pilot, lambda: "Device is 'tpu'. Write cpu, gpu, or gpu:N" in prose_on(pilot))
 
 
 async def test_c_goes_on_from_the_run_at_a_tenth_of_its_rate(small_project: Project, make_app: MakeApp) -> None:
@@ -347,29 +346,6 @@ async def test_the_folded_part_offers_training_sets(small_project: Project, make
         await pilot.press("ctrl+s")
         await until(pilot, lambda: started)
     assert started[0][0] == ["train", "--trainset", "tubes"]
-
-
-def test_every_answer_of_the_form_has_its_option() -> None:
-    from tomoseg_tui.tui.train.train_dialog import train_argv
-
-    request = TrainRequest(
-        name="run",
-        features=("a", "b"),
-        network="eman2",
-        made_from="old",
-        epochs=3,
-        learning_rate=1e-3,
-        batch=4,
-        device="gpu:1",
-        seed=0,
-        validation=0.0,
-        version="preproc",
-    )
-    line = " ".join(train_argv(request))
-    assert line == (
-        "train --feature a --feature b --name run --network eman2 --from old --epochs 3 --learning-rate 0.001 "
-        "--batch 4 --device gpu:1 --seed 0 --validation 0 --version preproc"
-    )
 
 
 async def test_facts_that_are_shown_twice_leave_the_cursor_where_it_is(

@@ -7,7 +7,7 @@ from textual.widgets import Input
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.pick import Pick
 from tomoseg_tui.tui.dialogs.report import ReportDialog
-from tomoseg_tui.tui.train.trainset_dialogs import BuildTrainsetDialog, BuildTrainsetRequest
+from tomoseg_tui.tui.train.trainset_dialogs import BuildTrainsetDialog
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset, trainset_summaries
 
 
@@ -18,7 +18,7 @@ async def test_b_builds_a_named_set_and_tells_what_it_holds(small_project: Proje
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, BuildTrainsetDialog))
         await pilot.press("space")
-        app.screen.query_one("#set-name", Input).value = "tubes"
+        app.screen.query_one("#name", Input).value = "tubes"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, ReportDialog))
         assert "microtubule: 1 positive tiles, 1 negative" in prose_on(pilot)
@@ -37,10 +37,10 @@ async def test_what_cannot_be_built_is_said_in_the_dialog(small_project: Project
         await until(pilot, lambda: "No feature is chosen. Choose one with space." in prose_on(pilot))
         await pilot.press("space", "ctrl+s")
         await until(pilot, lambda: "No feature is chosen" not in prose_on(pilot))
-        app.screen.query_one("#set-name", Input).value = "tubes"
-        app.screen.query_one("#set-share", Input).value = "most"
+        app.screen.query_one("#name", Input).value = "tubes"
+        app.screen.query_one("#validation", Input).value = "most"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "'most' is no share to hold out." in prose_on(pilot))
+        await until(pilot, lambda: "Held out is 'most'. Write a number from 0 to 0.5" in prose_on(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, BuildTrainsetDialog))
     assert trainset_summaries(small_project) == []
@@ -65,10 +65,3 @@ async def test_without_a_feature_there_is_nothing_to_build(project: Project, mak
         await open_tab(pilot, 4)
         await pilot.press("b")
         await until(pilot, lambda: "There is no feature to learn yet" in prose_on(pilot))
-
-
-def test_every_answer_has_its_option() -> None:
-    wish = BuildTrainsetRequest("tubes", TrainsetRequest(("a", "b"), 0.1, "preproc"))
-    expected = "trainset build tubes --feature a --feature b --validation 0.1 --version preproc"
-    assert " ".join(wish.argv()) == expected
-    assert BuildTrainsetRequest("t", TrainsetRequest(("a",))).argv() == ["trainset", "build", "t", "--feature", "a"]

@@ -9,10 +9,10 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.workflow.eman2.box_sets import (
     Meaning,
     feature_name,
+    format_set_map,
     guess_meanings,
     parse_set_map,
     resolve_meanings,
-    set_map_argv,
     sounds_negative,
 )
 
@@ -55,7 +55,7 @@ def test_what_is_told_is_offered_on() -> None:
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from(["mt", "mt:negative", "*:negative", "ignore"])))
 def test_a_map_survives_being_typed(words: dict[str, str]) -> None:
     meanings = parse_set_map([f"{name}={word}" for name, word in words.items()])
-    assert parse_set_map(set_map_argv(meanings)[1::2]) == meanings
+    assert parse_set_map(format_set_map(meanings)) == meanings
 
 
 @pytest.mark.parametrize(

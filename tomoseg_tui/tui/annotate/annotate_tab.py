@@ -12,6 +12,8 @@ from textual.containers import Container, Horizontal
 from textual.events import Resize
 from textual.widgets import ContentSwitcher
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.tiles import ANNOTATIONS_SET
 from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.project.catalog import Project
@@ -150,7 +152,7 @@ class AnnotateTab(Tab):
         """Return the command that marks the tile under the cursor done."""
         tile = self.pane.tile
         features = features_to_finish(tile, self.pane.chosen) if tile is not None else []
-        return _set_state_argv(tile, features[0], "--done") if tile is not None and features else None
+        return _set_state_argv(tile, features[0], "done") if tile is not None and features else None
 
     def help_text(self) -> str:
         """Return how a microtubule is painted with the fewest keys."""
@@ -202,7 +204,7 @@ class AnnotateTab(Tab):
             f"Not one pixel of {' and '.join(unmarked)} is marked on {tile.location.id}. Done means that all of it was "
             "looked at and is something else. If it holds none of it, say so with B."
         )
-        mark = partial(self._mark, tile, features, "--done", set_done)
+        mark = partial(self._mark, tile, features, "done", set_done)
         ask_first(self.app, "Mark it done all the same?", text if unmarked else "", "Mark done", mark)
 
     def action_none_here(self) -> None:
@@ -218,20 +220,20 @@ class AnnotateTab(Tab):
             self.notify(f"Nothing to change: {tile.location.id} is annotated, or holds none already.")
             return
         text = f"{' and '.join(marked)} is marked on {tile.location.id}. The annotation goes to the trash."
-        mark = partial(self._mark, tile, features, "--none", set_none_here)
+        mark = partial(self._mark, tile, features, "none", set_none_here)
         ask_first(self.app, "Mark that it holds none?", text if marked else "", "None here", mark)
 
     def _mark(
         self,
         tile: Tile,
         features: Sequence[str],
-        option: str,
+        state: str,
         set_state: Callable[[Project, TileLocation, str], object],
     ) -> None:
         project = self.tomoseg.project
         for feature in features:
             task = partial(set_state, project, tile.location, feature)
-            argv = _set_state_argv(tile, feature, option)
+            argv = _set_state_argv(tile, feature, state)
             # No title, hence no notice: list and tile show it, and a notice would cover the slices beside the tile.
             self.tomoseg.run_in_thread("", argv, task, lambda _result: self.pane.load_tile(force=True))
         if state_for(tile, self.pane.chosen) is FeatureState.WANTED:
@@ -351,8 +353,8 @@ def _marked_pixels(pictures: TileImages, feature: str) -> int:
     return 0 if layer is None else int((layer == FEATURE).sum())
 
 
-def _set_state_argv(tile: Tile, feature: str, option: str) -> list[str]:
-    return ["annotations", "set", tile.location.id, "--feature", feature, option]
+def _set_state_argv(tile: Tile, feature: str, state: str) -> list[str]:
+    return to_argv(ANNOTATIONS_SET, id=tile.location.id, feature=feature, state=state)
 
 
 def _summary(result: AnnotationResult) -> str:

@@ -9,11 +9,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input, Select
 
+from tomoseg_tui.commands.tiles import ANNOTATIONS_EXPORT
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.form import Form
-from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, read_options
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.path_input import PathInput
 
@@ -109,8 +110,7 @@ class ExportTilesDialog(Form[ExportSelection]):
             "Feature",
             Select(features, value=self._feature or ALL_FEATURES, allow_blank=False, compact=True, id="feature"),
         )
-        slices = Input(placeholder="tiles only; a number: whole slices, so many beyond them", compact=True, id="slab")
-        yield self.row("Slices", slices)
+        yield self.option_row(ANNOTATIONS_EXPORT, "slice_margin")
         yield self.row("File", PathInput(value=self._default_filename("napari"), id="path"))
         yield AsciiCheckbox("replace files that are there", compact=True, id="force")
 
@@ -131,11 +131,9 @@ class ExportTilesDialog(Form[ExportSelection]):
 
     def read(self) -> ExportSelection:
         """Return what is wished for."""
-        typed, slab = self.field_text("path"), self.field_text("slab")
+        typed = self.field_text("path")
         if not typed:
             raise UsageError("No file is named.", "Name it.")
-        if slab and not slab.isdecimal():
-            raise UsageError(f"{slab!r} is no number of slices.", "Give a whole number from 0, or nothing.")
         tomogram, feature = (str(self.query_one(f"#{name}", Select).value) for name in ("tiles", "feature"))
         chosen = str(self.query_one("#form", Select).value)
         return ExportSelection(
@@ -144,6 +142,6 @@ class ExportTilesDialog(Form[ExportSelection]):
             () if feature == ALL_FEATURES else (feature,),
             tomogram or None,
             () if tomogram else self._listed_places,
-            int(slab) if slab else None,
+            read_options(self, ANNOTATIONS_EXPORT)["slice_margin"],
             self.query_one("#force", AsciiCheckbox).value,
         )

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.tiles import ANNOTATIONS_IMPORT
 from tomoseg_tui.core.mask_decoding import MAX_LABELS, ValueTally
 from tomoseg_tui.core.names import IGNORE, check_feature_name
 from tomoseg_tui.core.tiles import TileLocation
@@ -13,6 +16,9 @@ from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, parse_label_map
 from tomoseg_tui.workflow.volume_names import find_volume
+
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest
 
 __all__ = [
     "IGNORE",
@@ -74,18 +80,9 @@ class MaskImportChoice:
 
     def argv(self) -> list[str]:
         """Return the arguments of the command that does the same."""
-        label_options = [option for label in self.labels for option in _map_option(label)]
-        label_options = label_options or (["--feature", self.feature] if self.feature else [])
-        tile_options = ["--tiles", *(location.id for location in self.places)] if self.places else []
-        tomogram_options = ["--tomogram", self.tomogram] if self.tomogram else tile_options
-        return [
-            "annotations",
-            "import",
-            str(self.path),
-            *tomogram_options,
-            *label_options,
-            *(["--replace"] if self.replace else []),
-        ]
+        tiles = () if self.tomogram else [location.id for location in self.places]
+        feature = None if self.labels else self.feature or None
+        return to_argv(ANNOTATIONS_IMPORT, self, tiles=tiles, feature=feature)
 
     def check(self) -> None:
         """Refuse what could not be carried out: raise `UsageError` or `ProjectError`."""
@@ -94,21 +91,20 @@ class MaskImportChoice:
         elif self.feature or not self.is_export:
             check_feature_name(self.feature)
 
-    def run_import(self, project: Project) -> AnnotationResult:
-        """Import; takes a while, so only threads call it."""
-        # It wakes every format.
-        from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import_masks_from_file  # noqa: PLC0415
+    def request(self) -> "MaskImportRequest":
+        """Return what the command asks too."""
+        from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest  # noqa: PLC0415  # wakes every format
 
         labels = parse_label_map(self.labels) if self.labels else None
-        mask_import = MaskImportRequest(
+        return MaskImportRequest(
             self.path, self.tomogram, self.places, self.feature or None, labels=labels, replace=self.replace
         )
-        return import_masks_from_file(project, mask_import)
 
+    def run_import(self, project: Project) -> AnnotationResult:
+        """Import; takes a while, so only threads call it."""
+        from tomoseg_tui.workflow.exchange.import_masks import import_masks_from_file  # noqa: PLC0415  # as above
 
-def _map_option(label: str) -> list[str]:
-    """Return the option of a label; one below 0 would be taken for an option of its own."""
-    return [f"--map={label}"] if label.startswith("-") else ["--map", label]
+        return import_masks_from_file(project, self.request())
 
 
 def inspect_mask_file(

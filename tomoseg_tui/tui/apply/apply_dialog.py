@@ -1,8 +1,8 @@
 """Before networks are applied: what will be made, with which settings, and what it takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from textual import on, work
@@ -12,19 +12,21 @@ from textual.containers import Horizontal, HorizontalGroup, Vertical, VerticalSc
 from textual.message import Message
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.results import APPLY
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
 from tomoseg_tui.tui import cost
 from tomoseg_tui.tui.apply.disk_state import ApplyDiskState
 from tomoseg_tui.tui.cost import FreeResources, resource_error
 from tomoseg_tui.tui.dialogs.base import CommandDialog
-from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocationSelect
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocationSelect, option_input, read_options
 from tomoseg_tui.tui.format import format_gigabytes, format_rough_duration
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.benchmark_runner import BenchmarkRunner, measure_binding
 from tomoseg_tui.tui.widgets.path_input import PathInput
-from tomoseg_tui.workflow.apply.apply_request import TTA_COPIES, ApplyRequest
+from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 from tomoseg_tui.workflow.apply_estimates import ApplyEstimate, apply_timing_key, estimate_apply
 from tomoseg_tui.workflow.estimates.estimator import Estimate, combine_estimates
 from tomoseg_tui.workflow.volume_names import parse_z_range
@@ -45,61 +47,18 @@ class ApplyPlan:
     replaced: tuple[str, ...] = ()
     """Those of them that have maps already."""
 
-    def request(self, settings: "ApplySettings") -> ApplyRequest | None:
-        """Return what a job is asked; None if the network knows none of the features."""
-        features = tuple(feature for feature in self.card.features if feature not in settings.excluded_features)
+    def request(self, options: Mapping[str, Any], excluded_features: Collection[str] = ()) -> ApplyRequest | None:
+        """Return what a job is asked; None if the network knows none of the features that are wanted."""
+        features = tuple(feature for feature in self.card.features if feature not in excluded_features)
         if not features:
             return None
         return ApplyRequest(
             run=self.card.name,
             tomograms=tuple(self.tomograms),
             features=() if len(features) == len(self.card.features) else features,
-            z=settings.z,
-            threads=settings.threads,
-            device=settings.device,
-            workers=settings.workers,
-            output=settings.output,
-            force=settings.force,
-            tta=settings.tta,
-            half=settings.half,
             anyway=bool(self.mismatched),
+            **options,
         )
-
-
-@dataclass(frozen=True)
-class ApplySettings:
-    """What all jobs of one start have in common."""
-
-    excluded_features: frozenset[str] = frozenset()
-    """Features that no map is made of."""
-    z: str | None = None
-    device: str = "cpu"
-    workers: int = 1
-    threads: int | None = None
-    output: str | None = None
-    """File that the one map is written into too, as typed."""
-    force: bool = False
-    """Replace that file if it is there."""
-    tta: int = 1
-    """Turned copies of each slice that are averaged."""
-    half: bool | None = None
-    """Half precision; None leaves it to the device."""
-
-
-def apply_argv(request: ApplyRequest) -> list[str]:
-    """Return the arguments of the command that asks the same."""
-    argv = ["apply", request.run, *request.tomograms]
-    for feature in request.features:
-        argv += ["--feature", feature]
-    argv += ["--z", request.z] if request.z is not None else []
-    argv += ["--device", request.device] if request.device != "cpu" else []
-    argv += ["--workers", str(request.workers)] if request.workers != 1 else []
-    argv += ["--threads", str(request.threads)] if request.threads is not None else []
-    argv += ["--output", request.output] if request.output is not None else []
-    argv += ["--force"] if request.force else []
-    argv += ["--tta", str(request.tta)] if request.tta != 1 else []
-    argv += [] if request.half is None else ["--half" if request.half else "--no-half"]
-    return [*argv, "--anyway"] if request.anyway else argv
 
 
 class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
@@ -145,18 +104,15 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
                 yield Static("features", classes="form-label")
                 for number, feature in enumerate(self._features):
                     yield AsciiCheckbox(feature, value=True, compact=True, id=f"feature-{number}")
-            yield from self._row("slices", "z", "", "all, or A:B without B")
             with HorizontalGroup(classes="form-row"):
-                yield from self._field("device", "device", "cpu", "cpu, gpu or gpu:N")
+                yield from self._fields("z")
+            with HorizontalGroup(classes="form-row"):
+                yield from self._fields("device")
                 yield Static(" where", classes="form-label")
                 yield RunLocationSelect(self._snapshot)
-            with HorizontalGroup(classes="form-row"):
-                yield from self._field("workers", "workers", "1", "that share the slices")
-                yield from self._field(" threads", "threads", "", "all cores")
-            yield from self._row(
-                "copies", "copies", "1", "1, 4 or 8 turned copies are averaged, at as many times the cost"
-            )
-            yield from self._row("precision", "precision", "", "full on the CPU, half on GPUs; or type which")
+            for keys in (("workers", "threads"), ("tta",), ("half",)):
+                with HorizontalGroup(classes="form-row"):
+                    yield from self._fields(*keys)
             with HorizontalGroup(classes="form-row"):
                 yield Static("file", classes="form-label")
                 yield PathInput(OUTPUT_SUFFIXES, placeholder="the map goes there too; one map only", id="output")
@@ -167,14 +123,15 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
                 yield Button("Start (enter)", id="start", variant="primary", compact=True)
                 yield Button("Cancel (esc)", id="cancel", compact=True)
 
-    def _row(self, label: str, name: str, value: str, hint: str) -> ComposeResult:
-        with HorizontalGroup(classes="form-row"):
-            yield from self._field(label, name, value, hint)
-
     @staticmethod
-    def _field(label: str, name: str, value: str, hint: str) -> ComposeResult:
-        yield Static(label, classes="form-label")
-        yield Input(value, placeholder=hint, id=name, compact=True, select_on_focus=False)
+    def _fields(*keys: str) -> ComposeResult:
+        """Make text fields, each after its label."""
+        for number, key in enumerate(keys):
+            option = APPLY.option(key)
+            yield Static(f"{' ' * (number > 0)}{option.label.lower()}", classes="form-label")
+            field = option_input(APPLY, key, option.default)
+            field.select_on_focus = False
+            yield field
 
     def _plan_lines(self) -> list[str]:
         lines = []
@@ -225,25 +182,25 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
         label.set_class(self._fault is not None, "-fault")
 
     def _describe_cost(self, costs: Sequence[ApplyEstimate]) -> str:
-        settings, measurer = self._settings(), self.query_one(BenchmarkRunner)
-        on_cpu = settings.device == "cpu"
-        total = combine_estimates([self._job_cost(estimate, settings) for estimate in costs], is_sequential=on_cpu)
+        options, measurer = self._options(), self.query_one(BenchmarkRunner)
+        on_cpu = options["device"] == "cpu"
+        total = combine_estimates([self._job_cost(estimate, options) for estimate in costs], is_sequential=on_cpu)
         free = self._free_resources
         if free is not None and self.query_one(RunLocationSelect).location.in_slurm:
             free = FreeResources(total.memory_bytes, free.disk_bytes)  # Slurm finds a node that has it
-        self._fault = None if free is None else resource_error("apply", total, free, workers=settings.workers)
+        self._fault = None if free is None else resource_error("apply", total, free, workers=options["workers"])
         source = describe_time_source(costs, measurer.status_text(is_measured=total.is_measured).removeprefix("Time: "))
         text = format_apply_cost(total, free, source=source, on_cpu=on_cpu)
         return text if self._fault is None else f"{text}\n! {self._fault.fault} {self._fault.fix}"
 
     @staticmethod
-    def _job_cost(estimate: ApplyEstimate, settings: ApplySettings) -> Estimate:
-        copies = 1 if settings.output is None else 2
+    def _job_cost(estimate: ApplyEstimate, options: Mapping[str, Any]) -> Estimate:
+        copies = 1 if options["output"] is None else 2
         video_bytes = estimate.gpu_bytes if estimate.is_measured else None
         return Estimate(
             estimate.seconds,
             round(estimate.memory_bytes),
-            0 if settings.device == "cpu" else video_bytes,
+            0 if options["device"] == "cpu" else video_bytes,
             copies * estimate.disk_bytes,
             is_measured=estimate.is_measured,
         )
@@ -274,43 +231,31 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
     def commands(self) -> list[list[str]]:
         """Return the commands that start the same."""
         location = self.query_one(RunLocationSelect).location
-        return [[*apply_argv(request), *location.argv] for _, request in self._requests()]
+        return [to_argv(APPLY, request, **location.options) for _, request in self._requests()]
 
     def _requests(self) -> list[tuple[ApplyPlan, ApplyRequest]]:
-        settings = self._settings()
+        options = self._options()
         for plan in self._plans:
             for record in plan.tomograms.values():
-                parse_z_range(settings.z, record.shape_zyx[0])
-        requests = [(plan, plan.request(settings)) for plan in self._plans]
-        selected = [(plan, request) for plan, request in requests if request is not None]
-        if not selected:
-            raise UsageError("No feature is chosen.", "Choose at least one with space.")
-        maps = sum(len(plan.tomograms) * len(request.features or plan.card.features) for plan, request in selected)
-        if settings.output is not None and maps != 1:
-            raise UsageError(f"One file cannot take {maps} maps.", "Choose one tomogram and one feature, or no file.")
-        return selected
-
-    def _settings(self) -> ApplySettings:
-        excluded = {
+                parse_z_range(options["z"], record.shape_zyx[0])
+        excluded_features = {
             feature
             for number, feature in enumerate(self._features)
             if not self.query_one(f"#feature-{number}", Checkbox).value
         }
-        threads = self._typed("threads")
-        return ApplySettings(
-            frozenset(excluded),
-            self._typed("z") or None,
-            _parse_device(self._typed("device") or "cpu"),
-            _parse_positive(self._typed("workers") or "1", "workers"),
-            _parse_positive(threads, "threads") if threads else None,
-            self._typed("output") or None,
-            bool(self._typed("output")) and self.query_one("#force", AsciiCheckbox).value,
-            _parse_copies(self._typed("copies") or "1"),
-            _parse_precision(self._typed("precision")),
-        )
+        requests = [(plan, plan.request(options, excluded_features)) for plan in self._plans]
+        selected = [(plan, request) for plan, request in requests if request is not None]
+        if not selected:
+            raise UsageError("No feature is chosen.", "Choose at least one with space.")
+        maps = sum(len(plan.tomograms) * len(request.features or plan.card.features) for plan, request in selected)
+        if options["output"] is not None and maps != 1:
+            raise UsageError(f"One file cannot take {maps} maps.", "Choose one tomogram and one feature, or no file.")
+        return selected
 
-    def _typed(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value.strip()
+    def _options(self) -> dict[str, Any]:
+        """Return what all jobs of this start have in common."""
+        options = read_options(self, APPLY)
+        return {**options, "force": options["force"] and options["output"] is not None}
 
     @on(Button.Pressed, "#start")
     @on(Input.Submitted)
@@ -325,31 +270,6 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
     def cancel(self) -> None:
         """Start nothing."""
         self.dismiss(None)
-
-
-def _parse_positive(text: str, name: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{text!r} is no number of {name}.", "Take 1 or more.")
-    return int(text)
-
-
-def _parse_copies(text: str) -> int:
-    if text not in {str(number) for number in TTA_COPIES}:
-        raise UsageError(f"{text!r} copies cannot be averaged.", "Take 1, 4 or 8.")
-    return int(text)
-
-
-def _parse_precision(text: str) -> bool | None:
-    if text not in {"", "full", "half"}:
-        raise UsageError(f"There is no precision called {text!r}.", "Take full or half, or leave it to the device.")
-    return text == "half" if text else None
-
-
-def _parse_device(text: str) -> str:
-    kind, colon, number = text.partition(":")
-    if text != "cpu" and (kind != "gpu" or (colon and not number.isdecimal())):
-        raise UsageError(f"There is no device called {text!r}.", "Take cpu, gpu, or gpu:N with N from 0.")
-    return text
 
 
 def describe_time_source(estimates: Sequence[ApplyEstimate], timing_note: str) -> str:

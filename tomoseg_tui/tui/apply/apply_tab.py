@@ -14,10 +14,12 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher, DataTable, Static
 from textual.worker import get_current_worker
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.results import APPLY
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.render.overlay import make_palette
 from tomoseg_tui.tui.apply.apply_cells import Cell, CellState, Compatibility, cell_for
-from tomoseg_tui.tui.apply.apply_dialog import ApplyDialog, ApplyPlan, ApplySettings, apply_argv
+from tomoseg_tui.tui.apply.apply_dialog import ApplyDialog, ApplyPlan
 from tomoseg_tui.tui.apply.cell_grid import CellGrid
 from tomoseg_tui.tui.apply.disk_state import ApplyDiskState, MapView, apply_jobs, map_view, read_apply_state
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
@@ -392,7 +394,7 @@ class ApplyTab(ResultActions):
             check_apply(project, request)
             return "apply", request
 
-        self.tomoseg.start_job([*apply_argv(request), *location.argv], prepare, location=location)
+        self.tomoseg.start_job(to_argv(APPLY, request, **location.options), prepare, location=location)
 
     def _job(self) -> job_actions.JobListing | None:
         """Return the job of the field under the cursor, None if there is none."""
@@ -425,5 +427,5 @@ class ApplyTab(ResultActions):
 
     def command_argv(self) -> list[str] | None:
         """Return the command that starts what is marked for the first network."""
-        requests = [plan.request(ApplySettings()) for plan in self._plans()]
-        return apply_argv(requests[0]) if requests and requests[0] is not None else None
+        request = next((plan.request({}) for plan in self._plans()), None)
+        return None if request is None else to_argv(APPLY, request)

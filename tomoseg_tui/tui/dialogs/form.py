@@ -11,8 +11,10 @@ from textual.screen import ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
+from tomoseg_tui.commands.options import Command
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.tui.dialogs.base import Dialog
+from tomoseg_tui.tui.dialogs.form_fields import option_input
 
 
 class Form(Dialog[ScreenResultType]):
@@ -61,6 +63,13 @@ class Form(Dialog[ScreenResultType]):
     def row(label: str, *widgets: Widget) -> Widget:
         """Return widgets behind a word."""
         return Horizontal(Static(label, classes="form-label"), *widgets, classes="form-row")
+
+    @classmethod
+    def option_row(cls, command: Command, *keys: str) -> Widget:
+        """Return the text fields of some options, side by side."""
+        first, *others = [(command.option(key).label, option_input(command, key)) for key in keys]
+        widgets = [widget for label, field in others for widget in (Static(label, classes="form-label"), field)]
+        return cls.row(first[0], first[1], *widgets)
 
     def field_text(self, name: str) -> str:
         """Return what stands in a field."""

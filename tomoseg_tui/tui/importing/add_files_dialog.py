@@ -1,7 +1,7 @@
 """Choose files to import, by path, wildcards or a tree, and say for each how it comes in."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +13,10 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widgets import DataTable, DirectoryTree, Footer, Input, Static
 
+from tomoseg_tui.commands.options import parse_field
+from tomoseg_tui.commands.tomograms import IMPORT
 from tomoseg_tui.core.names import check_name
-from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import SUPPORTED_SUFFIXES
 from tomoseg_tui.project.history import format_command
 from tomoseg_tui.tui.dialogs.ask_text import AskText
@@ -361,12 +363,7 @@ def _check_name(text: str) -> None:
 
 
 def _check_voxel_size(text: str) -> None:
-    try:
-        is_valid = 0 < float(text) < float("inf")
-    except ValueError:
-        is_valid = False
-    if not is_valid:
-        raise UsageError(f"{text!r} is no voxel size.", "Give Å per voxel, such as 13.48.")
+    parse_field(replace(IMPORT.option("voxel_size_angstrom"), is_required=True), text)
 
 
 def _cells(candidate: ImportFile, note: str) -> tuple[str | Text, ...]:

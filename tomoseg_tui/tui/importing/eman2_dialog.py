@@ -1,12 +1,15 @@
 """Show what an EMAN2 project holds, ask how it comes in, and import it."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Input, Select, Static
 
-from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.commands.options import parse_field
+from tomoseg_tui.commands.tomograms import IMPORT
+from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.files.disk_space import format_bytes
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
@@ -84,23 +87,15 @@ class Eman2ImportDialog(Form[Eman2ImportRequest]):
         return Eman2ImportRequest(
             folder=self._source_project.folder,
             link=self.query_one("#eman-link", AsciiCheckbox).value,
-            voxel_size_angstrom=self._voxel_size(),
+            voxel_size_angstrom=self._voxel_size() if self._needs_voxel_size else None,
             polarity=str(self.query_one("#eman-protein", Select).value),
             meanings=self.query_one(BoxSetRows).read(),
             version=self.field_text("eman-version") or None,
         )
 
-    def _voxel_size(self) -> float | None:
-        if not self._needs_voxel_size:
-            return None
-        typed = self.field_text("eman-voxel")
-        try:
-            size = float(typed)
-        except ValueError:
-            size = 0.0
-        if not 0 < size < float("inf"):
-            raise UsageError(f"{typed!r} is no voxel size.", "Give Å per voxel, such as 13.48.")
-        return size
+    def _voxel_size(self) -> float:
+        option = replace(IMPORT.option("voxel_size_angstrom"), is_required=True)
+        return float(parse_field(option, self.field_text("eman-voxel")))
 
 
 def import_eman2(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.tomograms import IMPORT
 from tomoseg_tui.core.names import name_from_file
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
@@ -90,15 +92,7 @@ def first_problem(candidates: Sequence[ImportFile], used_names: Collection[str])
 
 def import_argv(files: Sequence[Path], request: ImportRequest, root: Path) -> list[str]:
     """Return the arguments of the command that imports files with these options."""
-    argv = ["import", *(path_argument(file, root) for file in files)]
-    argv += ["--name", request.name] if request.name else []
-    argv += ["--link"] if request.link else []
-    voxel_size = request.voxel_size_angstrom
-    argv += ["--voxel-size", f"{voxel_size:g}"] if voxel_size is not None else []
-    argv += ["--polarity", request.polarity] if request.polarity != "dark" else []
-    argv += ["--bin", str(request.factor)] if request.factor != 1 else []
-    argv += ["--invert"] if request.invert else []
-    return argv + (["--bytes", request.byte_sign] if request.byte_sign is not None else [])
+    return to_argv(IMPORT, request, files=[path_argument(file, root) for file in files])
 
 
 ImportBatch = tuple[list[Path], ImportRequest]

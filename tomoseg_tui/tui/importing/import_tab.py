@@ -13,6 +13,8 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.tomograms import IMPORT, PREPROCESS, SHOW, TOMOGRAMS_REMOVE, TOMOGRAMS_RENAME
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
@@ -25,7 +27,7 @@ from tomoseg_tui.tui.format import format_time
 from tomoseg_tui.tui.importing.add_files_dialog import AddFilesDialog
 from tomoseg_tui.tui.importing.histogram import DensityHistogram, Histogram, compute_histogram
 from tomoseg_tui.tui.importing.import_files import ImportFile, group_into_batches, import_all, import_argv
-from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog, preprocess_argv
+from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog
 from tomoseg_tui.tui.path_completion import path_argument
 from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.shared_actions.file_actions import EXPORT_BINDING, PICTURE_BINDING, ExportActions, PictureActions
@@ -241,6 +243,7 @@ class ImportTab(ExportActions, PictureActions):
 
     def _import_eman2(self, request: "Eman2ImportRequest") -> None:
         from tomoseg_tui.tui.importing.eman2_dialog import import_eman2  # noqa: PLC0415  # few come from EMAN2
+        from tomoseg_tui.workflow.eman2.box_sets import format_set_map  # noqa: PLC0415
 
         def show_result(result: Any) -> None:
             self.notify(result.summary, timeout=4)
@@ -249,7 +252,8 @@ class ImportTab(ExportActions, PictureActions):
                 self.app.push_screen(ReportDialog("The EMAN2 project", result.summary, lines))
 
         project = self.tomoseg.project
-        argv = request.argv(path_argument(request.folder, project.layout.root))
+        folder = path_argument(request.folder, project.layout.root)
+        argv = to_argv(IMPORT, request, folder=folder, map=format_set_map(request.meanings))
         self._run_import("", argv, lambda: import_eman2(project, request, argv, self._post_progress), show_result)
 
     def _run_import(
@@ -299,7 +303,7 @@ class ImportTab(ExportActions, PictureActions):
             return "preprocess", request
 
         self._marked.clear()
-        self.tomoseg.start_job(preprocess_argv(request), prepare)
+        self.tomoseg.start_job(to_argv(PREPROCESS, request), prepare)
 
     async def action_tiles(self) -> None:
         chosen = self.chosen
@@ -318,7 +322,7 @@ class ImportTab(ExportActions, PictureActions):
 
         def rename(new: str | None) -> None:
             if new and new != old:
-                argv = ["tomograms", "rename", old, new]
+                argv = to_argv(TOMOGRAMS_RENAME, old=old, new=new)
                 self.tomoseg.run_in_thread(
                     f"{old} is called {new} now.", argv, lambda: rename_tomogram(project, old, new)
                 )
@@ -334,7 +338,7 @@ class ImportTab(ExportActions, PictureActions):
 
         def remove(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
             if answer:
-                argv = ["tomograms", "remove", name]
+                argv = to_argv(TOMOGRAMS_REMOVE, name=name)
                 self.tomoseg.run_in_thread(f"{name} is in the trash.", argv, lambda: remove_tomogram(project, name))
 
         self.app.push_screen(Confirm(f"Remove {name}?", _describe_removal(chosen), yes="Remove"), remove)
@@ -348,8 +352,8 @@ class ImportTab(ExportActions, PictureActions):
     def command_argv(self) -> list[str] | None:
         """Return the command that filters what is marked, else the one that shows the tomogram."""
         if self._marked:
-            return ["preprocess", *sorted(self._marked)]
-        return ["show", self.chosen.name] if self.chosen is not None else None
+            return to_argv(PREPROCESS, tomograms=sorted(self._marked))
+        return to_argv(SHOW, name=self.chosen.name) if self.chosen is not None else None
 
     def updated_session(self, session: TuiSession) -> TuiSession:
         """Return the session with the tomogram under the cursor, if no tab knows better."""

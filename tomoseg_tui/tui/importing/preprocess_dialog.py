@@ -15,6 +15,8 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.tomograms import PREPROCESS
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
@@ -23,36 +25,16 @@ from tomoseg_tui.render.greys import to_grey, window_from_sample
 from tomoseg_tui.render.renderer import Picture
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 from tomoseg_tui.tui.dialogs.base import Dialog
+from tomoseg_tui.tui.dialogs.form_fields import option_input, read_options
 from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
 from tomoseg_tui.tui.widgets.benchmark_runner import measure_binding
 from tomoseg_tui.tui.widgets.cost_line import CostLine
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.tomograms.preview import FilterPreview, preview_filters
 
-DEFAULTS = PreprocessRequest(())
-"""The settings that the command has too."""
 PREVIEW_DELAY_SECONDS = 0.3
 """Typing rests this long before the picture is made anew."""
-_FIELDS = (
-    ("lowpass", "low-pass", f"{DEFAULTS.lowpass:g}"),
-    ("highpass", "high-pass", f"{DEFAULTS.highpass:g}"),
-    ("clamp", "clamp", f"{DEFAULTS.clamp:g}"),
-    ("factor", "bin", "1"),
-    ("tag", "tag", DEFAULTS.tag),
-)
-"""Name, words and usual value of each setting."""
-
-
-def preprocess_argv(request: PreprocessRequest) -> list[str]:
-    """Return the arguments of the command that filters with these settings; usual ones are left out."""
-    argv = ["preprocess", *request.tomograms]
-    if request.filtered:
-        for name in ("lowpass", "highpass", "clamp"):
-            value = getattr(request, name)
-            argv += [f"--{name}", f"{value:g}"] if value != getattr(DEFAULTS, name) else []
-    argv += ["--bin", str(request.factor)] if request.factor != 1 else []
-    argv += [] if request.filtered else ["--no-filter"]
-    return argv + (["--tag", request.tag] if request.filtered and request.tag != DEFAULTS.tag else [])
+_FIELDS = ("lowpass", "highpass", "clamp", "factor", "tag")
 
 
 class PreprocessDialog(Dialog[PreprocessRequest]):
@@ -98,10 +80,11 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         with Vertical(id="filters-box") as box:
             box.border_subtitle = "F1 keys"
             with Horizontal(id="filters-fields"):
-                for name, label, value in _FIELDS:
+                for key in _FIELDS:
                     with Vertical(classes="filters-field"):
-                        yield Static(label, classes="filters-name")
-                        yield Input(value, id=f"filters-{name}", compact=True, select_on_focus=True)
+                        option = PREPROCESS.option(key)
+                        yield Static(option.label.lower(), classes="filters-name")
+                        yield option_input(PREPROCESS, key, option.default)
             yield Static(id="filters-said", markup=False)
             yield CostLine(self._project, id="filters-price")
             with Horizontal(id="filters-pictures"):
@@ -112,7 +95,7 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one("#filters-lowpass", Input).focus()
+        self.query_one("#lowpass", Input).focus()
         self._refresh()
 
     # Settings
@@ -123,32 +106,16 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         Raises
         ------
         TomosegError
-            If a field holds something else than a number or a name.
+            If a field cannot be read.
         """
-        request = PreprocessRequest(
-            tuple(tomogram.name for tomogram in self._tomograms),
-            lowpass=self._number("lowpass"),
-            highpass=self._number("highpass"),
-            clamp=self._number("clamp"),
-            factor=max(1, round(self._number("factor"))),
-            filtered=self._filtered,
-            tag=check_name(self.query_one("#filters-tag", Input).value, "tag"),
-        )
-        if request.lowpass > 1:
-            raise UsageError(f"A low-pass of {request.lowpass:g} was asked for.", "Give 0 (off) to 1 cycles/voxel.")
-        if not request.filtered and request.factor == 1:
-            raise UsageError("Nothing would be done.", "Bin by 2 or more, or switch the filters on with ctrl+f.")
-        return request
-
-    def _number(self, name: str) -> float:
-        text = self.query_one(f"#filters-{name}", Input).value
-        try:
-            number = float(text)
-        except ValueError:
-            number = -1.0
-        if not 0 <= number < float("inf"):
-            raise UsageError(f"{name} is {text!r}.", "Give a number from 0; 0 switches it off.")
-        return number
+        tomograms = tuple(tomogram.name for tomogram in self._tomograms)
+        values = read_options(self, PREPROCESS)
+        if not self._filtered:
+            if values["factor"] == 1:
+                raise UsageError("Nothing would be done.", "Bin by 2 or more, or switch the filters on with ctrl+f.")
+            return PreprocessRequest(tomograms, factor=values["factor"], filtered=False)
+        check_name(values["tag"], "tag")
+        return PreprocessRequest(tomograms, **values)
 
     @on(Input.Changed)
     def _refresh(self) -> None:
@@ -216,9 +183,9 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
     def action_only_bin(self) -> None:
         self._filtered = not self._filtered
         for name in ("lowpass", "highpass", "clamp", "tag"):
-            self.query_one(f"#filters-{name}", Input).disabled = not self._filtered
+            self.query_one(f"#{name}", Input).disabled = not self._filtered
         if self.focused is None:
-            self.query_one("#filters-factor", Input).focus()
+            self.query_one("#factor", Input).focus()
         self._refresh()
 
     @on(Input.Submitted)
@@ -239,7 +206,7 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
 
     def action_copy(self) -> None:
         try:
-            line = format_command(preprocess_argv(self.request()))
+            line = format_command(to_argv(PREPROCESS, self.request()))
         except TomosegError as fault:
             self._show_message(f"{fault.fault} {fault.fix}")
             return

@@ -10,6 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import DataTable, Static
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.table import JOBS_SHOW
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.jobs.slurm.status import format_location
 from tomoseg_tui.tui.dialogs.confirm import Confirm
@@ -257,7 +259,7 @@ class JobsTab(Tab):
 
     def command_argv(self) -> list[str] | None:
         """Return the command that shows the job."""
-        return None if self.job is None else ["jobs", "show", str(self.job["id"])]
+        return None if self.job is None else to_argv(JOBS_SHOW, id=self.job["id"])
 
 
 def _searchable_text(job: JobListing) -> str:

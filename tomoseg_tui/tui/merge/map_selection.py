@@ -120,12 +120,6 @@ def move_entry(entries: MapEntries, index: int, by: int) -> tuple[MapEntries, in
     return (*remaining[:target], entries[index], *remaining[target:]), target
 
 
-def merge_argv(tomogram: str, entries: MapEntries, name: str) -> list[str]:
-    """Return the arguments of the command that writes this label volume."""
-    maps = [argument for entry in chosen_entries(entries) for argument in ("--map", entry.option)]
-    return ["merge", tomogram, *maps, "--name", name]
-
-
 def matches_entries(volume: LabelSidecar, entries: MapEntries, maps: Sequence[MapSidecar]) -> bool:
     """Tell whether a label volume is just what would be written now: same maps, order, thresholds, networks."""
     competing = chosen_entries(entries)

@@ -9,11 +9,13 @@ from textual.app import ComposeResult
 from textual.containers import HorizontalGroup
 from textual.widgets import Input, Static
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.results import MERGE
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.tui import cost
 from tomoseg_tui.tui.dialogs.confirm import Confirm
-from tomoseg_tui.tui.merge.map_selection import MapEntries, chosen_entries, merge_argv
+from tomoseg_tui.tui.merge.map_selection import MapEntries, chosen_entries
 from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
 from tomoseg_tui.tui.tab_base import Tab
 from tomoseg_tui.tui.widgets.cost_line import CostLine
@@ -131,4 +133,5 @@ class WriteLabelsActions(Tab):
         """Return the command that writes these labels."""
         if self.tomogram is None or not chosen_entries(self.entries):
             return None
-        return merge_argv(self.tomogram.name, self.entries, self._label_name)
+        map_specs = [entry.option for entry in chosen_entries(self.entries)]
+        return to_argv(MERGE, tomogram=self.tomogram.name, map_specs=map_specs, name=self._label_name)

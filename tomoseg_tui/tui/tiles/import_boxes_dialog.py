@@ -7,10 +7,12 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.widgets import Input, Select
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.tiles import TILES_IMPORT
 from tomoseg_tui.tui.dialogs.form import Form
 from tomoseg_tui.tui.importing.box_set_rows import MEANING_HINT, BoxSetRows, format_counts
 from tomoseg_tui.tui.path_completion import path_argument
-from tomoseg_tui.workflow.eman2.box_sets import Meaning, set_map_argv
+from tomoseg_tui.workflow.eman2.box_sets import Meaning, format_set_map
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class BoxImportRequest:
 
     def argv(self, root: Path) -> list[str]:
         """Return the arguments of the command that does the same."""
-        argv = ["tiles", "import", path_argument(self.path, root), "--tomogram", self.tomogram]
-        return argv + set_map_argv(self.meanings)
+        file = path_argument(self.path, root)
+        return to_argv(TILES_IMPORT, self, file=file, map=format_set_map(self.meanings))
 
 
 class ImportBoxesDialog(Form[BoxImportRequest]):

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from textual import on
 from textual.binding import Binding, BindingType
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.table import FEATURES_ADD, FEATURES_RENAME
+from tomoseg_tui.commands.tiles import TILES_ADD, TILES_IMPORT, TILES_REMOVE
 from tomoseg_tui.core.names import ANY_FEATURE, check_feature_name
-from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, TileLocation
+from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.dialogs.ask_path import AskPath
@@ -125,7 +128,9 @@ class TilesTab(SliceBrowser):
     def _add_feature(self, name: str) -> None:
         project = self.tomoseg.project
         self.tomoseg.run_in_thread(
-            f"Made the feature {name}.", ["features", "add", name], lambda: catalog.add_feature(project, name) and None
+            f"Made the feature {name}.",
+            to_argv(FEATURES_ADD, name=name),
+            lambda: catalog.add_feature(project, name) and None,
         )
 
     def action_rename(self) -> None:
@@ -137,7 +142,7 @@ class TilesTab(SliceBrowser):
             if new and new != old:
                 self.tomoseg.run_in_thread(
                     f"{old} is called {new} now.",
-                    ["features", "rename", old, new],
+                    to_argv(FEATURES_RENAME, old=old, new=new),
                     lambda: rename_feature(project, old, new),
                     lambda _: self._select_feature(new),
                 )
@@ -152,17 +157,8 @@ class TilesTab(SliceBrowser):
         self._show_tile_at_cursor()
 
     def _place_argv(self, location: TileLocation, feature: str, *, negative: bool) -> list[str]:
-        argv = [
-            "tiles",
-            "add",
-            location.tomogram,
-            "--at",
-            f"{location.x},{location.y},{location.z}",
-            "--feature",
-            feature,
-        ]
-        argv += ["--negative"] if negative else []
-        return argv + (["--size", str(location.size)] if location.size != DEFAULT_TILE_SIZE else [])
+        at = (location.x, location.y, location.z)
+        return to_argv(TILES_ADD, location, at=at, feature=feature, negative=negative)
 
     def action_place(self, negative: bool) -> None:  # noqa: FBT001  # the action's own word
         location, feature, project = self._place_at_cursor(), self.feature, self.tomoseg.project
@@ -190,7 +186,7 @@ class TilesTab(SliceBrowser):
 
         def remove(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
             if answer:
-                argv = ["tiles", "remove", name]
+                argv = to_argv(TILES_REMOVE, ids=[name])
                 self.tomoseg.run_in_thread(f"{name} is in the trash.", argv, self._removal_task(project, tile.location))
 
         states = describe_states(tile, self._palette)
@@ -211,7 +207,7 @@ class TilesTab(SliceBrowser):
             if path is not None and path.suffix.lower() == ".json":
                 self._ask_about_boxes(path)
             elif path is not None:
-                argv = ["tiles", "import", path_argument(path, project.layout.root)]
+                argv = to_argv(TILES_IMPORT, file=path_argument(path, project.layout.root))
                 self.tomoseg.run_in_thread(f"Tiles of {path.name}", argv, lambda: _import_tiles(project, path))
 
         hint = "CSV with the header tomogram,x,y,z,feature,kind (positive or negative); or EMAN2's NAME_info.json."

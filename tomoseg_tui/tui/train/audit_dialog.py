@@ -13,6 +13,8 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.training import AUDIT
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.records import NetworkCard
@@ -160,7 +162,7 @@ def show_audit(app: JobApp, snapshot: ProjectSnapshot, card: NetworkCard) -> Non
                 check_audit(project, named)
                 return "audit", named
 
-            app.start_job(audit_argv(request), prepare)
+            app.start_job(to_argv(AUDIT, request), prepare)
         elif answer is not None:
             await _annotate(app, answer)
 
@@ -179,11 +181,3 @@ async def _annotate(app: JobApp, target: TileToAnnotate) -> None:
 
 def _running_text(state: AuditState) -> str:
     return f" Another audit: {state.job_text}." if state.job_text else ""
-
-
-def audit_argv(request: AuditRequest) -> list[str]:
-    """Return the arguments of the command that starts this audit."""
-    argv = ["audit"]
-    for feature in request.features:
-        argv += ["--feature", feature]
-    return argv + (["--trainset", request.trainset] if request.trainset is not None else [])

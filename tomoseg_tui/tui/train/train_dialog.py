@@ -1,9 +1,7 @@
 """The form of a training: what is needed with good defaults, the rest folded away, the cost before the start."""
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import msgspec
 from rich.text import Text
@@ -15,12 +13,14 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.training import TRAIN
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.tui.dialogs.base import CommandDialog
-from tomoseg_tui.tui.dialogs.form_fields import RunLocationSelect
+from tomoseg_tui.tui.dialogs.form_fields import RunLocationSelect, option_input, read_options
 from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
@@ -32,24 +32,8 @@ from tomoseg_tui.workflow.training.train_request import (
     check_training,
 )
 
-Number = TypeVar("Number", int, float)
-
 SETTLE_SECONDS = 0.3
 """How long the form waits after a key before it looks at the tiles again."""
-_DEVICE_PATTERN = re.compile(r"cpu|gpu(:\d+)?")
-_FIELDS = {
-    "name": ("Name", "its features and a number"),
-    "epochs": ("Epochs", "as usual"),
-    "learning_rate": ("Rate", "as usual"),
-    "device": ("Device", "cpu, gpu or gpu:N"),
-    "validation": ("Held out", "0.2"),
-    "seed": ("Seed", "the project's"),
-    "batch": ("Batch", "as usual"),
-    "version": ("Version", "tag; as placed"),
-}
-"""Title and placeholder of each text field."""
-
-
 _NEW_TRAINSET = ("made now", "")
 """The choice beside the training sets that were built before."""
 
@@ -106,11 +90,11 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
                 only_feature = self._snapshot.features if len(self._snapshot.features) == 1 else ()
                 yield make_feature_list(self._snapshot, chosen=self._initial.features or only_feature)
                 yield _row(Label("Network"), self._network_select(), Label("From"), self._parent_select())
-                yield _row(*self._field("epochs"), *self._field("learning_rate"), *self._field("device"))
-                yield _row(*self._field("name"), Label("Where"), RunLocationSelect(self._snapshot))
+                yield _row(*self._fields("epochs", "learning_rate", "device"))
+                yield _row(*self._fields("name"), Label("Where"), RunLocationSelect(self._snapshot))
                 with Collapsible(title="more: held out, seed, batch, version, training set", id="form-more"):
-                    yield _row(*self._field("validation"), *self._field("seed"), *self._field("batch"))
-                    yield _row(*self._field("version"), Label("Trainset"), self._trainset_select())
+                    yield _row(*self._fields("validation", "seed", "batch"))
+                    yield _row(*self._fields("version"), Label("Trainset"), self._trainset_select())
                 yield Static("", id="form-plan", markup=False)
             yield BenchmarkRunner(self._snapshot.project)
             with Horizontal(id="form-buttons"):
@@ -132,11 +116,12 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
     def _trainset_select(self) -> Select[str]:
         return Select([_NEW_TRAINSET], value="", allow_blank=False, compact=True, id="trainset")
 
-    def _field(self, name: str) -> tuple[Label, Input]:
-        title, placeholder = _FIELDS[name]
-        value = getattr(self._initial, name)
-        text = "" if value is None else str(value)
-        return Label(title), Input(text, placeholder=placeholder, compact=True, id=name)
+    def _fields(self, *keys: str) -> list[Label | Input]:
+        """Return text fields, each after its label."""
+        fields: list[Label | Input] = []
+        for key in keys:
+            fields += [Label(TRAIN.option(key).label), option_input(TRAIN, key, getattr(self._initial, key))]
+        return fields
 
     def on_mount(self) -> None:
         self.query_one(FeatureList).focus()
@@ -240,7 +225,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
 
     def commands(self) -> list[list[str]]:
         """Return the command that starts the same."""
-        return [[*train_argv(self.request()), *self.query_one(RunLocationSelect).location.argv]]
+        return [to_argv(TRAIN, self.request(), **self.query_one(RunLocationSelect).location.options)]
 
     def request(self) -> TrainRequest:
         """Return what is asked for.
@@ -248,26 +233,10 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
         Raises
         ------
         UsageError
-            If a field holds no number, or the device is none.
+            If a field cannot be read.
         """
-        trainset, made_from = self._choice("trainset"), self._choice("made_from")
-        device = self._text("device") or "cpu"
-        if not _DEVICE_PATTERN.fullmatch(device):
-            raise UsageError(f"There is no device {device!r}.", "Write cpu, gpu, or gpu:N with N from 0.")
-        return TrainRequest(
-            name=self._text("name"),
-            trainset=trainset,
-            features=() if trainset else self._features(made_from),
-            network=self._choice("network") or "default",
-            made_from=made_from,
-            epochs=self._number("epochs", int),
-            learning_rate=self._number("learning_rate", float),
-            batch=self._number("batch", int),
-            device=device,
-            seed=self._number("seed", int),
-            validation=self._number("validation", float),
-            version=self._text("version") or None,
-        )
+        values = read_options(self, TRAIN)
+        return TrainRequest(**values, features=() if values["trainset"] else self._features(values["made_from"]))
 
     def _features(self, made_from: str | None) -> tuple[str, ...]:
         """Return the features chosen, in the order of the network that it starts from."""
@@ -275,23 +244,6 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
         parent = self._snapshot.network(made_from)
         order = [*parent.features] if parent is not None and set(parent.features) == set(chosen) else []
         return tuple(order or [feature for feature in self._snapshot.features if feature in chosen])
-
-    def _text(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value.strip()
-
-    def _choice(self, name: str) -> str | None:
-        value = self.query_one(f"#{name}", Select).value
-        return value if isinstance(value, str) and value else None
-
-    def _number(self, name: str, kind: Callable[[str], Number]) -> Number | None:
-        text = self._text(name)
-        try:
-            return kind(text) if text else None
-        except ValueError:
-            expected = "a whole number" if kind is int else "a number"
-            raise UsageError(
-                f"{_FIELDS[name][0]} is {text!r}.", f"Write {expected}, or nothing for the usual."
-            ) from None
 
     def action_start(self) -> None:
         try:
@@ -322,30 +274,6 @@ def _row(*widgets: Any) -> Horizontal:
     return Horizontal(*widgets, classes="form-row")
 
 
-def train_argv(request: TrainRequest) -> list[str]:
-    """Return the arguments of the command that starts this training."""
-    options: dict[str, object] = {
-        "--trainset": request.trainset,
-        "--name": request.name or None,
-        "--network": None if request.network == "default" else request.network,
-        "--from": request.made_from,
-        "--epochs": request.epochs,
-        "--learning-rate": request.learning_rate,
-        "--batch": request.batch,
-        "--device": None if request.device == "cpu" else request.device,
-        "--seed": request.seed,
-        "--validation": request.validation,
-        "--version": request.version,
-    }
-    argv = ["train"]
-    for feature in request.features:
-        argv += ["--feature", feature]
-    for option, value in options.items():
-        if value is not None:
-            argv += [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    return argv
-
-
 def ask_for_training(app: JobApp, snapshot: ProjectSnapshot, request: TrainRequest) -> None:
     """Ask what to train, the form filled in with `request`, and start it."""
     project = app.project
@@ -362,6 +290,6 @@ def ask_for_training(app: JobApp, snapshot: ProjectSnapshot, request: TrainReque
                 check_training(project, named)
                 return "train", named
 
-            app.start_job([*train_argv(requested), *location.argv], prepare, location=location)
+            app.start_job(to_argv(TRAIN, requested, **location.options), prepare, location=location)
 
     app.push_screen(TrainDialog(snapshot, request), start)

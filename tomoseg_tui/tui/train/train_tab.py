@@ -13,6 +13,9 @@ from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.widgets import DataTable
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.table import JOBS_SHOW
+from tomoseg_tui.commands.training import NETWORKS_SHOW
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
@@ -386,8 +389,8 @@ class TrainTab(Tab):
         if run is None:
             return None
         if run.card is None and run.job is not None:
-            return ["jobs", "show", str(run.job["id"])]
-        return ["networks", "show", run.name]
+            return to_argv(JOBS_SHOW, id=run.job["id"])
+        return to_argv(NETWORKS_SHOW, name=run.name)
 
 
 def _state_or_time(run: Run, now: datetime) -> str:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
-from textual.widgets import Input
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.training import TRAINSET_BUILD
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.io.trainset_file import TrainsetSummary
 from tomoseg_tui.project.records import FilterStep, format_filter_chain
 from tomoseg_tui.tui.dialogs.form import Form
+from tomoseg_tui.tui.dialogs.form_fields import read_options
 from tomoseg_tui.tui.dialogs.pick import Pick
 from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.format import format_time
@@ -23,8 +25,6 @@ HINT = (
     "A set keeps its tiles as they are now, so that trainings can be compared; t then offers it under more. "
     "Without one a training takes the tiles as they are at its start."
 )
-DEFAULTS = TrainsetRequest(())
-"""The settings that the command has too."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,6 @@ class BuildTrainsetRequest:
 
     name: str
     request: TrainsetRequest
-
-    def argv(self) -> list[str]:
-        """Return the arguments of the command that builds the same."""
-        argv = ["trainset", "build", self.name]
-        for feature in self.request.features:
-            argv += ["--feature", feature]
-        if self.request.validation != DEFAULTS.validation:
-            argv += ["--validation", f"{self.request.validation:g}"]
-        return argv + (["--version", self.request.version] if self.request.version else [])
 
 
 class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
@@ -61,11 +52,8 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
         """Make what is filled in."""
         features = self._snapshot.features
         yield make_feature_list(self._snapshot, chosen=features if len(features) == 1 else ())
-        yield self.row("Name", Input(placeholder="such as tubes_1", compact=True, id="set-name"))
-        yield self.row(
-            "Held out", Input(placeholder=f"{DEFAULTS.validation:g} of the tiles", compact=True, id="set-share")
-        )
-        yield self.row("Version", Input(placeholder="tag; as placed", compact=True, id="set-version"))
+        for key in ("name", "validation", "version"):
+            yield self.option_row(TRAINSET_BUILD, key)
 
     def on_mount(self) -> None:
         self.query_one(FeatureList).focus()
@@ -75,20 +63,8 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
         chosen = self.query_one(FeatureList).chosen
         if not chosen:
             raise UsageError("No feature is chosen.", "Choose one with space.")
-        name = check_name(self.field_text("set-name"), "training set")
-        return BuildTrainsetRequest(
-            name, TrainsetRequest(chosen, self._share(), self.field_text("set-version") or None)
-        )
-
-    def _share(self) -> float:
-        typed = self.field_text("set-share")
-        try:
-            share = float(typed) if typed else DEFAULTS.validation
-        except ValueError:
-            share = -1.0
-        if not 0 <= share <= 0.5:
-            raise UsageError(f"{typed!r} is no share to hold out.", "Give 0 to 0.5; 0.2 is usual.")
-        return share
+        name = check_name(self.field_text("name"), "training set")
+        return BuildTrainsetRequest(name, TrainsetRequest(chosen, **read_options(self, TRAINSET_BUILD)))
 
 
 def ask_for_trainset(app: JobApp, snapshot: ProjectSnapshot) -> None:
@@ -99,7 +75,7 @@ def ask_for_trainset(app: JobApp, snapshot: ProjectSnapshot) -> None:
         if request is not None:
             app.run_in_thread(
                 "",
-                request.argv(),
+                to_argv(TRAINSET_BUILD, request.request, name=request.name),
                 lambda: build_trainset(project, request.name, request.request),
                 lambda summary: _show_trainset(app, summary),
             )

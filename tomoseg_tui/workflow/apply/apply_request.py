@@ -22,9 +22,6 @@ from tomoseg_tui.project.records import (
 from tomoseg_tui.workflow.pending_outputs import PendingOutputs
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
-TTA_COPIES = (1, 4, 8)
-"""Numbers of copies of a slice that can be averaged: none turned, those that keep the missing wedge, all."""
-
 
 class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Which network is applied to which tomograms."""
@@ -40,7 +37,7 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``gpu``: each worker takes one of its own, as far as there are enough."""
     workers: int = 1
     tta: int = 1
-    """Turned and mirrored copies of each slice whose probabilities are averaged; one of `TTA_COPIES`."""
+    """Turned and mirrored copies of each slice whose probabilities are averaged; 1, 4 or 8."""
     half: bool | None = None
     """Half precision where it is as good; None: on GPUs."""
     output: str | None = None

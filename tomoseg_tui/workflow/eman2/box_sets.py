@@ -81,9 +81,9 @@ def parse_set_map(options: Sequence[str]) -> dict[str, Meaning]:
     return meanings
 
 
-def set_map_argv(meanings: Mapping[str, Meaning]) -> list[str]:
-    """Return the options that say the same."""
-    return [part for name, meaning in meanings.items() for part in ("--map", f"{name}={meaning.text}")]
+def format_set_map(meanings: Mapping[str, Meaning]) -> list[str]:
+    """Return what stands behind each --map that says the same."""
+    return [f"{name}={meaning.text}" for name, meaning in meanings.items()]
 
 
 def sounds_negative(name: str) -> bool:
@@ -159,11 +159,12 @@ def resolve_meanings(names: Sequence[str], declared: Mapping[str, Meaning], comm
     undeclared = [name for name in names if name not in declared and sounds_negative(name)]
     if undeclared:
         suggested = {**declared, **{name: guessed[name] for name in undeclared}}
+        options = shlex.join(part for text in format_set_map(suggested) for part in ("--map", text))
         is_plural = len(undeclared) > 1
         raise UsageError(
             f"The set{'s' if is_plural else ''} {', '.join(undeclared)} sound{'' if is_plural else 's'} like tiles "
             "that do not show "
             "something; it is not said what.",
-            f"Say it, as in: {command} {shlex.join(set_map_argv(suggested))}",
+            f"Say it, as in: {command} {options}",
         )
     return guessed

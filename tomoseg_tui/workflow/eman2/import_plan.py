@@ -23,7 +23,7 @@ from tomoseg_tui.workflow.eman2.box_coordinates import (
     tile_edge,
     version_with_tag,
 )
-from tomoseg_tui.workflow.eman2.box_sets import Meaning, resolve_meanings, set_map_argv
+from tomoseg_tui.workflow.eman2.box_sets import Meaning, resolve_meanings
 from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Tomogram
 from tomoseg_tui.workflow.tomograms.import_tomograms import is_plausible_voxel_size
 
@@ -46,15 +46,6 @@ class Eman2ImportRequest:
     """What sets mean; others are the feature of their name."""
     version: str | None = None
     """Tag of the version on which boxes are placed; found out if None."""
-
-    def argv(self, folder: str) -> list[str]:
-        """Return the arguments of the command that does the same; `folder` as the command names it."""
-        argv = ["import", "--eman2", folder]
-        argv += ["--link"] if self.link else []
-        argv += ["--voxel-size", f"{self.voxel_size_angstrom:g}"] if self.voxel_size_angstrom is not None else []
-        argv += ["--polarity", self.polarity] if self.polarity != "dark" else []
-        argv += ["--version", self.version] if self.version is not None else []
-        return argv + set_map_argv(self.meanings)
 
 
 @dataclass(frozen=True)

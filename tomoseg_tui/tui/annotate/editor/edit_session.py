@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar, final
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.tiles import ANNOTATIONS_SET
 from tomoseg_tui.core.annotation import FEATURE, Layer, LayerChange
 from tomoseg_tui.core.paint_tools import replace_feature_pixels
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
@@ -267,8 +269,10 @@ class EditSession:
         changed = [feature for feature in features if mark(feature) is not None]
 
         def note() -> None:
+            state = option.removeprefix("--")
             for feature in changed:
-                append_command(history, ["annotations", "set", strokes.place.id, "--feature", feature, option])
+                argv = to_argv(ANNOTATIONS_SET, id=strokes.place.id, feature=feature, state=state)
+                append_command(history, argv)
             self._call_later(on_marked)
 
         self._write(strokes, note)
