@@ -1,14 +1,12 @@
-"""Who paints a tile: a claim that is held as long as the tile is open, beside the short one for each write.
+"""Who paints a tile: a lock from the first stroke until the tile is left, beside the short one for each write.
 
-It names the person too, and its owner proves that it lives as that of a job does (`claims`): here by process, from
+It names the person too. Whether its owner is alive is found out as for a job (`files.locks`): by the process, or from
 another host by the heartbeat.
 """
 
 import contextlib
 import getpass
 import os
-import threading
-from pathlib import Path
 from typing import final
 
 import msgspec
@@ -70,54 +68,44 @@ def require_not_painted(layout: ProjectLayout, location: TileLocation) -> None:
 
 @final
 class PaintLock:
-    """The right to paint one tile: taken, shown to other hosts by a thread of its own, given back."""
+    """The right to paint one tile: acquired, shown to other hosts by a heartbeat, released."""
 
     def __init__(self, layout: ProjectLayout, location: TileLocation) -> None:
         self._layout, self._location = layout, location
-        self._stopped = threading.Event()
-        self._heartbeat_thread: threading.Thread | None = None
+        self._claim = layout.painting_claim(location)
+        self._heartbeat: contextlib.ExitStack | None = None
 
     @property
     def is_acquired(self) -> bool:
-        """Whether it was taken here, and not given back."""
-        return self._heartbeat_thread is not None
+        """Whether it was acquired here, and not released."""
+        return self._heartbeat is not None
 
     def acquire(self) -> None:
-        """Take the tile, also from somebody who has died.
+        """Acquire the tile, also from somebody who has died.
 
         Raises
         ------
         AlreadyRunningError
             If somebody else paints it, in this program or another.
         """
-        claim, process = self._layout.painting_claim(self._location), locks.this_process()
+        process = locks.this_process()
         owner = PaintLockOwner(process.host, process.boot_id, process.pid, process.started, _login_name(), now())
         try:
-            locks.acquire(claim, owner)
+            locks.acquire(self._claim, owner)
         except AlreadyRunningError:
             require_not_painted(self._layout, self._location)
-            locks.acquire(claim, owner)  # whoever it was has just left
-        self._heartbeat_thread = threading.Thread(
-            target=self._heartbeat_loop, args=(claim,), name=f"painting {self._location.id}", daemon=True
-        )
-        self._heartbeat_thread.start()
+            locks.acquire(self._claim, owner)  # whoever it was has just left
+        self._heartbeat = contextlib.ExitStack()
+        self._heartbeat.enter_context(locks.heartbeat(lambda: [self._claim] if self.is_owned else []))
 
     @property
     def is_owned(self) -> bool:
-        """Whether the tile is still ours: another host takes it if our heart has not been heard for long."""
-        return locks.is_owned_by(self._layout.painting_claim(self._location), locks.this_process())
+        """Whether the tile is still ours: another host takes it if it has seen no heartbeat for long."""
+        return locks.is_owned_by(self._claim, locks.this_process())
 
     def release(self) -> None:
         """Let others paint the tile."""
-        if self._heartbeat_thread is not None:
-            self._stopped.set()
-            self._heartbeat_thread.join()
-            self._heartbeat_thread = None
-            self._stopped.clear()
-            locks.release(self._layout.painting_claim(self._location), locks.this_process())
-
-    def _heartbeat_loop(self, claim: Path) -> None:
-        while not self._stopped.wait(locks.HEARTBEAT_SECONDS):
-            with contextlib.suppress(OSError):
-                if self.is_owned:
-                    os.utime(claim)
+        if self._heartbeat is not None:
+            self._heartbeat.close()
+            self._heartbeat = None
+            locks.release(self._claim, locks.this_process())
