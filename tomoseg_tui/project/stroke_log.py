@@ -1,10 +1,10 @@
-"""What was painted on a tile, stroke by stroke: a file to which lines are appended, and from which nothing is taken.
+"""What was painted on a tile, stroke by stroke: a file of lines that is only appended to.
 
-It is written before the layers are (`layers`), so that it alone decides what was kept. Each line carries a checksum;
-half a last line, of a process that was killed or a disk that was full, counts as not written, and is cut off before
-the next one. A line holds the pixels that change with their values before and after, and the checksums of the layer
-before and after: whoever reads applies it to the layer that it was made for, or not at all. Undo and redo are lines
-too. No lock is needed to read; whoever writes holds the tile's claim.
+It is written before the layers (`annotation_files`), so that it alone decides what was saved. Each line has a
+checksum; half a last line, of a process that was killed or a disk that was full, counts as not written, and is cut off
+before the next one. A line holds the pixels that change with their values before and after, and the checksums of the
+layer before and after: it is applied to the layer that it was made for, or not at all. Undo and redo are lines too. No
+lock is needed to read; whoever writes holds the tile's claim.
 """
 
 import base64
@@ -50,7 +50,7 @@ class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     after: str = ""
     states: tuple[FeatureState | None, FeatureState | None] | None = None
     name: str = ""
-    """Of the journal for its first line, the new one of a feature that is renamed."""
+    """Of the log for its first line, the new one of a feature that is renamed."""
 
     @property
     def change(self) -> LayerChange:
@@ -63,11 +63,11 @@ class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LogPosition(msgspec.Struct, frozen=True):
-    """How far in which journal a layer's file has come."""
+    """How far in which log a layer's file has come."""
 
     journal: str
     at: int
-    """Bytes of the journal that the layer contains."""
+    """Bytes of the log that the layer contains."""
 
 
 def layer_checksum(layer: Layer) -> str:
@@ -82,7 +82,7 @@ def make_entry(kind: str, change: LayerChange, start: Layer, end: Layer) -> LogE
     ----------
     kind : str
         STROKE, UNDO or REDO.
-    change : Change
+    change : LayerChange
         What it does to the layer.
     start, end : Layer
         Before and afterwards.
@@ -127,10 +127,10 @@ def _decode_entry(data: bytes) -> LogEntry | None:
 
 @dataclass(frozen=True, eq=False)
 class StrokeLog:
-    """A journal as it was read."""
+    """A log as it was read."""
 
     id: str
-    """Made by chance; tells a journal from another that takes its place."""
+    """Random; tells a log from another that takes its place."""
     entries: tuple[LogEntry, ...]
     """Without the first; features by the names that they have now."""
     end: int
@@ -143,7 +143,7 @@ class StrokeLog:
 
 
 def read_stroke_log(path: Path) -> StrokeLog | None:
-    """Return a journal, None if there is none or its first line is damaged.
+    """Return a log, None if there is none or its first line is damaged.
 
     Damaged lines are passed over: those that follow apply to other layers, or not at all.
     """
@@ -162,7 +162,7 @@ def read_stroke_log(path: Path) -> StrokeLog | None:
 
 
 def entries_since(path: Path, position: LogPosition) -> tuple[LogEntry, ...]:
-    """Return what was written after a mark; nothing if that is of another journal."""
+    """Return what was written after a position; nothing if that is of another log."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
         if os.fstat(stream.fileno()).st_size > position.at and _log_id(stream.readline()) == position.journal:
             stream.seek(position.at)
@@ -171,7 +171,7 @@ def entries_since(path: Path, position: LogPosition) -> tuple[LogEntry, ...]:
 
 
 def _log_id(first: bytes) -> str | None:
-    """Return the name of a journal from its first line."""
+    """Return the name of a log from its first line."""
     entry = _decode_entry(first)
     return entry.name if entry is not None and entry.kind == CREATED else None
 
@@ -191,7 +191,7 @@ def _with_current_names(entries: Sequence[LogEntry]) -> tuple[LogEntry, ...]:
 
 
 def create_stroke_log(path: Path) -> StrokeLog:
-    """Begin an empty journal; one that stands there and is of no use any more is put aside."""
+    """Start an empty log; one that is there and is of no use any more gets another name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         path.replace(path.with_name(f"damaged_{path.name}"))
@@ -201,19 +201,19 @@ def create_stroke_log(path: Path) -> StrokeLog:
 
 
 def append_entries(path: Path, end: int, entries: Sequence[LogEntry]) -> int:
-    """Append lines, on disk when this returns; return where the journal ends now. The caller holds the tile's claim.
+    """Append lines, on disk when this returns; return where the log ends now. The caller holds the tile's claim.
 
     Parameters
     ----------
     path : Path
-        Of a journal that was begun.
+        Of a log that was started.
     end : int
-        Bytes up to which it is whole; what stands behind is cut off.
+        Bytes up to which it is whole; the rest is cut off.
 
     Raises
     ------
     OSError
-        If the disk is full or the like; the journal is as it was then.
+        If the disk is full or the like; the log is as it was then.
     """
     data = b"".join(map(_encode_entry, entries))
     descriptor = os.open(path, os.O_WRONLY)
@@ -237,7 +237,7 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
 
 
 def append_event(path: Path, kind: str, feature: str, name: str = "") -> LogPosition | None:
-    """Append that a layer was REPLACED or a feature RENAMED, where there is a journal; return its end."""
+    """Append that a layer was REPLACED or a feature RENAMED, if there is a log; return its end."""
     log = read_stroke_log(path)
     if log is None:
         return None
@@ -246,7 +246,7 @@ def append_event(path: Path, kind: str, feature: str, name: str = "") -> LogPosi
 
 @dataclass(frozen=True)
 class UndoStack:
-    """What can be taken back, and what can be done again; the last one first to be."""
+    """What can be undone and redone; the last one is the first to be."""
 
     done: tuple[LayerChange, ...] = ()
     undone: tuple[LayerChange, ...] = ()
@@ -272,7 +272,7 @@ def _without_last(changes: tuple[LayerChange, ...], feature: str) -> tuple[Layer
 
 
 def build_undo_stack(entries: Sequence[LogEntry]) -> UndoStack:
-    """Return what a journal's lines leave to be taken back and done again."""
+    """Return what a log's lines leave to be undone and redone."""
     undo_stack = UndoStack()
     for entry in entries:
         undo_stack = (

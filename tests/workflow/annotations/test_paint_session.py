@@ -26,9 +26,8 @@ from tomoseg_tui.core.paint_tools import brush_mask, rectangle_mask
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.annotation_files import effective_layer, read_layer
+from tomoseg_tui.project.annotation_files import effective_layer, load_tile, read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.painted_tile import load_tile
 from tomoseg_tui.workflow.annotations.import_annotations import (
     annotation_listing,
     set_done,

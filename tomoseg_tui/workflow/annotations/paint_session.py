@@ -1,8 +1,8 @@
-"""Paint a tile: an open tile in memory, its strokes kept on disk one after the other, undo and redo without limit.
+"""Paint a tile: an open tile in memory, its strokes saved one after the other, undo and redo without limit.
 
 Strokes change memory at once, so that a screen can draw them; `PaintSession.save` writes what is not yet on disk, from
-one thread that does nothing else. A tile is taken by the first stroke that is kept, and given back by `close`: another
-program that wants to paint it, or a command that would change it, is told by whom it is taken.
+one thread that does nothing else. The first stroke that is saved locks the tile, `close` unlocks it: another program
+that wants to paint it, or a command that would change it, reports who has locked it.
 """
 
 import threading
@@ -27,9 +27,7 @@ from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError
 from tomoseg_tui.files import locks
 from tomoseg_tui.project import catalog, stroke_log
-from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.paint_locks import PaintLock, PaintLockOwner, read_paint_lock_owner, require_not_painted
-from tomoseg_tui.project.painted_tile import (
+from tomoseg_tui.project.annotation_files import (
     DONE,
     NONE_HERE,
     WANTED,
@@ -38,6 +36,8 @@ from tomoseg_tui.project.painted_tile import (
     remove_tile_drafts,
     write_log_entries,
 )
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.paint_locks import PaintLock, PaintLockOwner, read_paint_lock_owner, require_not_painted
 from tomoseg_tui.project.project_settings import read_settings
 from tomoseg_tui.project.stroke_log import LogEntry
 
@@ -46,12 +46,12 @@ from tomoseg_tui.project.stroke_log import LogEntry
 class PaintSession:
     """One tile that is being painted.
 
-    What is asked and what changes memory (layers, states, stroke, undo ...) is quick and may be called from the
-    thread of the screen; `open`, `keep` and `close` wait for the disk.
+    What reads or changes memory (layers, states, stroke, undo ...) is quick and may be called from the thread of the
+    screen; `open`, `save` and `close` wait for the disk.
     """
 
     def __init__(self, project: Project, stored: StoredTile) -> None:
-        """Begin with what the disk holds; `open` reads it."""
+        """Start with what the disk holds; `open` reads it."""
         self._project = project
         self._paint_lock = PaintLock(project.layout, stored.location)
         self._memory_lock, self._write_lock = threading.Lock(), threading.Lock()
@@ -60,7 +60,7 @@ class PaintSession:
 
     @classmethod
     def open(cls, project: Project, location: TileLocation, *, features: Sequence[str] | None = None) -> "PaintSession":
-        """Open a tile with its layers and its history; nothing is written and nothing is taken yet.
+        """Open a tile with its layers and its history; nothing is written and nothing is locked yet.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class PaintSession:
         return cls(project, load_tile(project.layout, location, all_features if features is None else features))
 
     def _reset_to(self, stored: StoredTile) -> None:
-        """Let memory be as the disk is."""
+        """Make memory as the disk is."""
         self._stored = stored
         self._layers = dict(stored.layers)
         for layer in self._layers.values():
@@ -92,7 +92,7 @@ class PaintSession:
         self._history = stored.undo_stack
         self._pending.clear()
 
-    # What there is
+    # State
 
     @property
     def place(self) -> TileLocation:
@@ -101,7 +101,7 @@ class PaintSession:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Those that can be painted."""
+        """Features that can be painted."""
         return tuple(self._stored.layers)
 
     @property
@@ -115,7 +115,7 @@ class PaintSession:
 
     @property
     def layers(self) -> Mapping[str, Layer]:
-        """Layers of all features as they are now, unkept strokes among them; not to be written into.
+        """Layers of all features as they are now, with unsaved strokes; not to be written into.
 
         A feature without a layer has an empty one. Each change makes a new array, so that one that was handed out
         stays as it was.
@@ -132,7 +132,7 @@ class PaintSession:
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a stroke to take back, from this session or an earlier one."""
+        """Whether there is a stroke to take back, of this session or an earlier one."""
         return bool(self._history.done)
 
     @property
@@ -254,7 +254,7 @@ class PaintSession:
         return self._record(stroke_log.STROKE, change)
 
     def _record(self, kind: str, change: LayerChange) -> LayerChange:
-        """Let memory follow a change, and note what is to be kept."""
+        """Change memory, and note what is to be saved."""
         before = self._layers[change.feature]
         after = apply_change(before, change)
         after.flags.writeable = False
@@ -271,9 +271,9 @@ class PaintSession:
     # The disk
 
     def save(self) -> int:
-        """Write all strokes that are not on disk yet, in their order; return how many this call has kept.
+        """Write all strokes that are not on disk yet, in their order; return how many.
 
-        The first one takes the tile. What is kept survives the loss of the process, and of power.
+        The first one locks the tile. What is saved survives the loss of the process, and of power.
 
         Raises
         ------
@@ -316,7 +316,7 @@ class PaintSession:
         )
 
     def _acquire(self) -> None:
-        """Take the tile, and make sure that it is as it was when it was opened."""
+        """Lock the tile, and make sure that it is as it was when it was opened."""
         if self._paint_lock.is_acquired:
             return
         try:
@@ -346,7 +346,7 @@ class PaintSession:
             self._reset_to(stored)
 
     def close(self) -> None:
-        """Keep what is not on disk yet, and give the tile back. Closing twice does no harm."""
+        """Save what is not on disk yet, and unlock the tile. Closing twice does no harm."""
         try:
             self.save()
         finally:
@@ -362,6 +362,6 @@ class PaintSession:
 def paint_lock_owner(project: Project, location: TileLocation) -> PaintLockOwner | None:
     """Return who paints a tile now, None if nobody does; cheap enough to ask for every tile of a list.
 
-    `RenderThread.here` tells whether it is this very process, ``str(painter)`` says who in words.
+    `PaintLockOwner.is_this_process` tells whether it is this very process, ``str(owner)`` who it is.
     """
     return read_paint_lock_owner(project.layout, location)
