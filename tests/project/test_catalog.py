@@ -15,7 +15,15 @@ from tomoseg_tui.project.annotation_files import effective_layer, read_layer, wr
 from tomoseg_tui.project.catalog import Project, make_project
 from tomoseg_tui.project.history import append_command, format_command
 from tomoseg_tui.project.layout import FOLDERS, find_project
-from tomoseg_tui.project.records import NetworkCard, StateRecord, TomogramRecord, now, read_record, write_record
+from tomoseg_tui.project.records import (
+    NetworkCard,
+    StateRecord,
+    TomogramRecord,
+    now,
+    read_record,
+    read_states,
+    write_record,
+)
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 PLACE = TileLocation("cell", 4, 64, 40)
@@ -63,7 +71,7 @@ def test_every_feature_has_a_file_of_its_own(project: Project, feature: str) -> 
     assert path != project.layout.tile_claim(PLACE)
     assert project.layout.feature_of_state(path.name) == feature
     put_state(project, feature, FeatureState.NONE_HERE)
-    assert list(catalog.states_at(project.layout, PLACE)) == [feature]
+    assert list(read_states(project.layout, PLACE)) == [feature]
 
 
 def test_a_claim_and_drafts_are_no_features(project: Project) -> None:

@@ -2,8 +2,7 @@
 
 Strokes are in the log first. Behind its array a layer's file says how far in the log it has come, which readers of
 numpy files skip. If the log has gone on, a process was killed between the two or paints right now, and `read_layer`
-adds what is missing. A file without such a position was written by another program: it counts as it is. Apart from the
-catalog, which a screen reads before numpy.
+adds what is missing. A file without such a position was written by another program: it counts as it is.
 """
 
 import contextlib
@@ -19,9 +18,9 @@ from tomoseg_tui.core.annotation import Layer, apply_change, empty_layer
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files.atomic import remove_drafts, write_atomically
-from tomoseg_tui.project import catalog, stroke_log
+from tomoseg_tui.project import stroke_log
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
+from tomoseg_tui.project.records import LayerSource, StateRecord, now, read_states, write_record
 from tomoseg_tui.project.stroke_log import LogEntry, LogPosition, StrokeLog, UndoStack
 
 DONE, WANTED, NONE_HERE = "done", "wanted", "none here"
@@ -183,7 +182,7 @@ def load_tile(layout: ProjectLayout, location: TileLocation, features: Sequence[
             for feature, stored in stored_layers.items()
         },
         {feature: stored.position for feature, stored in stored_layers.items() if stored is not None},
-        catalog.states_at(layout, location),
+        read_states(layout, location),
         log,
         frozenset(feature for feature in features if _was_replaced(feature, stored_layers[feature], log)),
     )

@@ -16,9 +16,9 @@ from tomoseg_tui.project.records import (
     LabelSidecar,
     MapSidecar,
     NetworkCard,
-    StateRecord,
     TomogramRecord,
     read_record,
+    read_states,
 )
 
 
@@ -172,18 +172,8 @@ def all_tiles(layout: ProjectLayout) -> list[Tile]:
 
 def tile_at(layout: ProjectLayout, location: TileLocation) -> Tile:
     """Return the tile at a place; without states if there is none."""
-    states = {feature: record.state for feature, record in states_at(layout, location).items()}
+    states = {feature: record.state for feature, record in read_states(layout, location).items()}
     return Tile(location, states)
-
-
-def states_at(layout: ProjectLayout, location: TileLocation) -> dict[str, StateRecord]:
-    """Return the state records at a place by feature, ``*`` among them."""
-    folder = layout.tile_folder(location)
-    if not folder.is_dir():
-        return {}
-    files = (entry for entry in folder.iterdir() if entry.suffix == ".json" and entry.name[0] != ".")
-    by_feature = ((layout.feature_of_state(entry.name), entry) for entry in sorted(files))
-    return {feature: read_record(entry, StateRecord) for feature, entry in by_feature if feature is not None}
 
 
 def find_tile(layout: ProjectLayout, location: TileLocation) -> Tile | None:

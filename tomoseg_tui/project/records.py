@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from tomoseg_tui.core.grid import DensityScale, VoxelGrid
-from tomoseg_tui.core.tiles import FeatureState
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.project.layout import ProjectLayout
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -337,6 +338,16 @@ def read_record(path: Path, kind: type[Record]) -> Record:
         raise ProjectError(
             f"{path} cannot be read: {fault}.", "Restore it from a copy, or remove what it belongs to."
         ) from fault
+
+
+def read_states(layout: ProjectLayout, location: TileLocation) -> dict[str, StateRecord]:
+    """Return the states of a tile by feature, ``*`` among them; none if there is no tile."""
+    folder = layout.tile_folder(location)
+    if not folder.is_dir():
+        return {}
+    files = (entry for entry in folder.iterdir() if entry.suffix == ".json" and entry.name[0] != ".")
+    by_feature = ((layout.feature_of_state(entry.name), entry) for entry in sorted(files))
+    return {feature: read_record(entry, StateRecord) for feature, entry in by_feature if feature is not None}
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import DirectoryTree, Input, Select
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.records import read_states
 from tomoseg_tui.tui.dialogs.ask_path import AskPath
 from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.importing.add_files_dialog import AddFilesDialog
@@ -75,7 +76,7 @@ async def test_the_folder_of_a_project_is_offered_as_one_and_comes_in(
         await until(pilot, lambda: isinstance(pilot.app.screen, ReportDialog))
         await until(pilot, lambda: "1 tomogram came in, 2 tiles placed, 1 annotation taken." in prose_on(pilot))
         assert catalog.tomogram_names(project.layout) == ["t"]
-        states = catalog.states_at(project.layout, TileLocation("t", 3, 40, 50))
+        states = read_states(project.layout, TileLocation("t", 3, 40, 50))
         assert {feature: str(record.state) for feature, record in states.items()} == {"mt": "annotated"}
         await until(
             pilot,

@@ -23,7 +23,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer, replace_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.paint_locks import read_paint_lock_owner, require_not_painted
-from tomoseg_tui.project.records import LayerSource, StateRecord, TomogramRecord, now
+from tomoseg_tui.project.records import LayerSource, StateRecord, TomogramRecord, now, read_states
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession
 from tomoseg_tui.workflow.tiles.placing import state_text
 
@@ -367,7 +367,7 @@ def _store_layer_locked(
 
 
 def _is_painted(project: Project, location: TileLocation, feature: str) -> bool:
-    record = catalog.states_at(project.layout, location).get(feature)
+    record = read_states(project.layout, location).get(feature)
     return record is not None and record.layer is not None and record.layer.kind == "painted"
 
 
@@ -413,7 +413,7 @@ def annotation_listing(project: Project) -> list[dict[str, object]]:
 
 def _layer_listing(project: Project, tile: Tile, feature: str) -> dict[str, object]:
     layer = read_layer(project.layout, tile.location, feature) if feature != "*" else None
-    record = catalog.states_at(project.layout, tile.location)[feature]
+    record = read_states(project.layout, tile.location)[feature]
     counts = np.bincount(layer.ravel(), minlength=4).tolist() if layer is not None else None
     return {
         "tile": tile.location.id,
