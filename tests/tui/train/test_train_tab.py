@@ -318,6 +318,16 @@ async def test_what_cannot_be_trained_is_not_started(small_project: Project, mak
         assert not started
 
 
+async def test_a_start_is_not_refused_for_a_fault_that_was_corrected_just_before(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    async with at_the_form(make_app(small_project)) as (pilot, started):
+        await until(pilot, lambda: "No feature is chosen" in prose_on(pilot))
+        await pilot.press("space", "ctrl+s")
+        await until(pilot, lambda: started)
+    assert started[0][0] == ["train", "--feature", "microtubule"]
+
+
 async def test_a_device_that_cannot_be_is_refused_in_words(small_project: Project, make_app: MakeApp) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, _):
         pilot.app.screen.query_one("#device", Input).value = "tpu"

@@ -144,8 +144,8 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
     @on(Select.Changed)
     @on(FeatureList.Changed)
     def _schedule_estimate(self) -> None:
-        """Look at the tiles once nobody types."""
-        self._request_number += 1
+        """Look at the tiles once nobody types. Until then nothing is known to be wrong with what is filled in."""
+        self._request_number, self._fault = self._request_number + 1, None
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(SETTLE_SECONDS, self._start_estimate)
