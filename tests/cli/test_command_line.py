@@ -43,6 +43,14 @@ def test_help_wakes_nothing_heavy(tmp_path: Path) -> None:
     assert woken_by(watched, *commands, folder=tmp_path) == "WOKEN"
 
 
+def test_an_import_of_a_file_wakes_neither_eman2_nor_jobs_and_their_estimates(project: Project, cell: Path) -> None:
+    watched = (
+        "tomoseg_tui.workflow.eman2,tomoseg_tui.workflow.estimates,tomoseg_tui.jobs,tomoseg_tui.workflow.merge,h5py"
+    )
+    assert woken_by(watched, ("import", str(cell)), folder=project.layout.root) == "WOKEN"
+    assert list(project.layout.tomograms.iterdir())
+
+
 def test_no_verb_wakes_tensorflow(with_cell: Project) -> None:
     put_card(with_cell, make_card())
     commands = (

@@ -5,7 +5,7 @@ from argparse import Namespace
 import pytest
 from helpers.run_project import put_job
 
-from tomoseg_tui.cli.common import wait_for_job
+from tomoseg_tui.cli.wait_for_jobs import wait_for_job
 from tomoseg_tui.jobs.job import log_line
 from tomoseg_tui.project.catalog import Project
 

@@ -4,7 +4,8 @@ import argparse
 import shutil
 import sys
 
-from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wait_for_job, wants_json, write_history
+from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json, write_history
+from tomoseg_tui.cli.wait_for_jobs import wait_for_job
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.dependencies import resume_with_dependents
 from tomoseg_tui.jobs.job import find_job

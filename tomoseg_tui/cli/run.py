@@ -7,11 +7,11 @@ from tomoseg_tui.cli.common import (
     open_project,
     print_json,
     slurm_settings_from,
-    wait_for_jobs,
     wants_json,
     write_history,
 )
 from tomoseg_tui.cli.start_job import report_estimate
+from tomoseg_tui.cli.wait_for_jobs import wait_for_jobs
 from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.jobs.dependencies import find_dependencies, launch_chain
 from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run

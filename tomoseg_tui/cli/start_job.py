@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tomoseg_tui.cli.common import echo, print_json, slurm_settings_from, wait_for_job, wants_json, write_history
+from tomoseg_tui.cli.common import echo, print_json, slurm_settings_from, wants_json, write_history
+from tomoseg_tui.cli.wait_for_jobs import wait_for_job
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.files.disk_space import format_bytes, free_bytes
 from tomoseg_tui.jobs.dependencies import JobStep, find_dependencies

@@ -1,76 +1,19 @@
-"""`import`, `preprocess` and `tomograms`."""
+"""`tomograms`: list, rename or remove them."""
 
 import argparse
 from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli import eman2
-from tomoseg_tui.cli.common import (
-    echo,
-    open_project,
-    print_json,
-    print_table,
-    progress_bar,
-    wants_json,
-    write_history,
-)
-from tomoseg_tui.cli.start_job import start_job
-from tomoseg_tui.commands.options import request_from
-from tomoseg_tui.errors import UsageError
-from tomoseg_tui.jobs.dependencies import pending_outputs
+from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json, write_history
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import format_filter_chain
-from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
-from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
-from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomogram
 
 
-def import_files(arguments: argparse.Namespace) -> None:
-    """Import tomograms, or a project of EMAN2."""
-    if arguments.folder is not None:
-        eman2.run_eman2_import(arguments)
-        return
-    _check_options(arguments)
-    project = open_project(arguments)
-    request = request_from(arguments, ImportRequest)
-    with progress_bar("import") as on_progress:
-        imported = import_volumes(project, arguments.files, request, on_progress)
-    write_history(arguments, project)
-    for tomogram in imported:
-        for remark in tomogram.remarks:
-            echo(f"Note: {remark}")
-        record = tomogram.record
-        echo(
-            f"{tomogram.name}: {_format_shape(record.shape_zyx)} voxels (z, y, x), {record.voxel_size_angstrom:g} "
-            "Å/voxel, "
-            f"protein {record.polarity}, {record.type}{', linked' if record.linked else ''}."
-        )
-    if wants_json(arguments):
-        print_json([tomogram_listing(project, tomogram.name) for tomogram in imported])
-
-
-def _check_options(arguments: argparse.Namespace) -> None:
-    """Refuse a command without files, and words that only go with a project of EMAN2."""
-    if not arguments.files:
-        raise UsageError("No file is named, and no project of EMAN2.", "See tomoseg import --help")
-    if arguments.list or arguments.map or arguments.version is not None:
-        raise UsageError("--list, --map and --version go with a project of EMAN2.", "Name it: --eman2 DIR")
-
-
-def _format_shape(shape_zyx: tuple[int, int, int]) -> str:
+def format_shape(shape_zyx: tuple[int, int, int]) -> str:
+    """Return a shape as people write it."""
     return " x ".join(str(length) for length in shape_zyx)
-
-
-def preprocess(arguments: argparse.Namespace) -> int:
-    """Filter or bin tomograms, as a job."""
-    project = open_project(arguments)
-    request = request_from(arguments, PreprocessRequest)
-    check_preprocess(project, request, pending=pending_outputs(project.layout, arguments.after).tomograms)
-    if not arguments.estimate:
-        echo(f"Makes {', '.join(request.target(name) for name in request.tomograms)}.")
-    return start_job(arguments, project, "preprocess", msgspec.to_builtins(request))
 
 
 def tomogram_listing(project: Project, name: str) -> dict[str, Any]:
@@ -109,7 +52,7 @@ def tomograms_list(arguments: argparse.Namespace) -> None:
         print_json(rows)
         return
     for row in rows:
-        row["shape"] = _format_shape(tuple(row["shape_zyx"]))
+        row["shape"] = format_shape(tuple(row["shape_zyx"]))
         row["filters"] = format_filter_chain(catalog.load_tomogram(project.layout, row["name"]).chain)
         row["voxel"] = f"{row['voxel_size_angstrom']:g}"
     columns = {
@@ -121,6 +64,8 @@ def tomograms_list(arguments: argparse.Namespace) -> None:
 
 def tomograms_rename(arguments: argparse.Namespace) -> None:
     """Give a tomogram another name."""
+    from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
+
     project = open_project(arguments)
     rename_tomogram(project, arguments.old, arguments.new)
     write_history(arguments, project)
@@ -129,6 +74,8 @@ def tomograms_rename(arguments: argparse.Namespace) -> None:
 
 def tomograms_remove(arguments: argparse.Namespace) -> None:
     """Move a tomogram to the trash."""
+    from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram
+
     project = open_project(arguments)
     trash_folder = remove_tomogram(project, arguments.name)
     write_history(arguments, project)
