@@ -1,5 +1,6 @@
 """What forms say of time, memory and disk before a start: measured by one key, and refused where it does not fit."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -7,22 +8,29 @@ from typing import Any
 
 import psutil
 import pytest
+from helpers.cli_runner import Tomoseg, make_card
 from helpers.job_project import hooked
 from helpers.map_project import band, give_map, give_network
 from helpers.pilot import MakeApp, open_tab, prose_on, until
+from helpers.run_project import put_job, put_run
 from textual.pilot import Pilot
 
+from tomoseg_tui.files import locks
+from tomoseg_tui.jobs import estimate
+from tomoseg_tui.jobs.job import JobSpeed
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui import cost
+from tomoseg_tui.project.timings import Timing, store_timing, timings_file
 from tomoseg_tui.tui.apply.apply_dialog import ApplyDialog
 from tomoseg_tui.tui.apply.cell_grid import CellGrid
-from tomoseg_tui.tui.cost import FreeResources
 from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog
 from tomoseg_tui.tui.train.train_dialog import TrainDialog
+from tomoseg_tui.tui.widgets.cost_line import CostLine
+from tomoseg_tui.workflow.estimates.estimator import FreeResources
+from tomoseg_tui.workflow.estimates.work import Work
 
 Lack = Callable[..., None]
 LetMeasure = Callable[[], None]
-MEASURED = re.compile(r"About [\d.]+ (s|min), as measured here; about")
+MEASURED = re.compile(r"About [\d.]+ (s|min)( on the CPU)?, measured on this machine; about")
 """How long it takes depends on what else this machine does."""
 
 
@@ -56,10 +64,10 @@ def mapped(small_project: Project) -> Project:
 def lack(monkeypatch: pytest.MonkeyPatch) -> Lack:
     """Let a machine have no more than so much left."""
 
-    def set_room(*, memory: int = 10**12, disk: int = 10**12) -> None:
-        monkeypatch.setattr(cost, "free_resources", lambda _project, *, others: FreeResources(memory, disk))  # noqa: ARG005
+    def set_free(*, memory: int = 10**12, disk: int = 10**12) -> None:
+        monkeypatch.setattr(estimate, "_free_resources", lambda _project: FreeResources(memory, disk))
 
-    return set_room
+    return set_free
 
 
 async def says(pilot: Pilot[None], words: str) -> None:
@@ -88,10 +96,10 @@ async def test_a_merge_tells_memory_and_disk_and_its_time_once_it_is_measured(
 ) -> None:
     async with make_app(mapped).run_test(size=(120, 40)) as pilot:
         await open_tab(pilot, 6)
-        await says(pilot, "Time: ctrl+t measures; about")
-        await says(pilot, "221 kB of the disk.")
+        await says(pilot, "About 1 s, a guess from its size; about")
+        await says(pilot, "221 kB of disk space. ctrl+t measures it.")
         await pilot.press("ctrl+t")
-        await says(pilot, "Measuring ...; about")
+        await says(pilot, "221 kB of disk space. Measuring ...")
         let_measure()
         await says_what_was_measured(pilot)
 
@@ -102,7 +110,7 @@ async def test_a_merge_that_does_not_fit_is_refused_as_by_the_command(
     lack(disk=1000)
     async with make_app(mapped).run_test(size=(120, 40), notifications=True) as pilot:
         await open_tab(pilot, 6)
-        await says(pilot, "! It takes 221 kB of the disk, 1 kB are free. Make about 220 kB of room there, or")
+        await says(pilot, "! This takes 221 kB of disk space; 1 kB is free. Free about 220 kB on that disk, or")
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app._notifications)
         assert not list(mapped.layout.jobs.glob("[0-9]*"))
@@ -114,14 +122,14 @@ async def test_a_filter_is_measured_and_the_measurement_ends_with_the_form(
     async with make_app(small_project).run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 1)
         await pilot.press("p")
-        await says(pilot, "Time: ctrl+t measures; about 300 MB of memory, 885 kB of the disk.")
+        await says(pilot, "a guess from its size; about 300 MB of memory, 885 kB of disk space. ctrl+t measures it.")
         await pilot.press("ctrl+t")
         await until(pilot, children)
         await pilot.press("escape")
         await until(pilot, lambda: not children())  # it was held: nothing but the form has ended it
         let_measure()
         await pilot.press("p")
-        await says(pilot, "Time: ctrl+t measures")
+        await says(pilot, "ctrl+t measures it.")
         await pilot.press("ctrl+t")
         await says_what_was_measured(pilot)
 
@@ -135,7 +143,7 @@ async def test_a_filter_that_does_not_fit_stays_until_its_settings_do(
     async with app.run_test(size=(120, 40)) as pilot:
         await open_tab(pilot, 1)
         await pilot.press("p")
-        await says(pilot, "! It takes 885 kB of the disk, 500 kB are free.")
+        await says(pilot, "! This takes 885 kB of disk space; 500 kB is free.")
         await says(pilot, "or name fewer tomograms, or a larger --bin.")
         await pilot.press("ctrl+s")
         assert isinstance(app.screen, PreprocessDialog)
@@ -156,11 +164,11 @@ async def test_an_apply_that_does_not_fit_is_refused_until_it_goes_to_slurm(
         await open_tab(pilot, 5)
         await until(pilot, lambda: app.screen.query_one(CellGrid).field)
         await pilot.press("enter")
-        await says(pilot, "! It takes about 604 MB of memory, 100 MB can be had.")
+        await says(pilot, "! This takes about 604 MB of memory; 100 MB is available.")
         await pilot.press("enter")
         assert isinstance(app.screen, ApplyDialog)
         app.screen.query_one("#where").value = 2  # type: ignore[attr-defined]
-        await until(pilot, lambda: "! It takes" not in prose_on(pilot))
+        await until(pilot, lambda: "! This takes" not in prose_on(pilot))
         await pilot.press("ctrl+y")
         await until(pilot, lambda: app.clipboard == "tomoseg apply both alpha --slurm")
         app.screen.query_one("#start").press()  # type: ignore[attr-defined]
@@ -189,12 +197,12 @@ async def test_a_training_is_measured_from_its_form(
         await open_tab(pilot, 4)
         await pilot.press("t")
         await pilot.press("space")
-        await says(pilot, "a guess from the size of the network; about")
-        await says(pilot, "Time: ctrl+t measures")
+        await says(pilot, "on the CPU, a guess from its size; about")
+        await says(pilot, "ctrl+t measures it.")
         await pilot.press("ctrl+t")
         await says(pilot, "Measuring ...")
         let_measure()
-        await says(pilot, "as measured here; about")
+        await says(pilot, "measured on this machine; about")
         assert "ctrl+t" not in prose_on(pilot)
 
 
@@ -204,8 +212,102 @@ async def test_what_cannot_be_measured_is_said(mapped: Project, make_app: MakeAp
         await open_tab(pilot, 5)
         await until(pilot, lambda: pilot.app.screen.query_one(CellGrid).field)
         await pilot.press("enter")
-        await says(pilot, "a first guess; ctrl+t measures")
+        await says(pilot, "a guess from its size; about")
+        await says(pilot, "ctrl+t measures it.")
         await pilot.press("ctrl+t")
-        await says(pilot, "a first guess; measuring ...")
+        await says(pilot, "Measuring ...")
         let_measure()
-        await says(pilot, "it cannot be measured")  # this network has no weights
+        await says(pilot, "It cannot be measured.")  # this network has no weights
+
+
+# The command and the form
+
+OPENED: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
+    "train": (4, ("t", "space"), ("train", "--feature", "microtubule")),
+    "audit": (4, ("a",), ("audit", "--feature", "microtubule")),
+    "run": (4, ("R", "space"), ("run", "--feature", "microtubule", "--all")),
+    "apply": (5, ("enter",), ("apply", "both", "alpha")),
+    "merge": (6, (), ("merge", "alpha", "--map", "both:microtubule=card", "--map", "both:membrane=card")),
+    "preprocess": (1, ("p",), ("preprocess", "alpha")),
+}
+"""Tab and keys that open a form, and the command that does the same."""
+NO_BENCHMARK = "import sys\nif '--measure' in sys.argv: sys.exit(3)"
+
+
+@pytest.fixture
+def _nobody_can_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in hooked(tmp_path / "hooks", worker=NO_BENCHMARK).items():
+        monkeypatch.setenv(name, value)
+
+
+def works(project: Project) -> list[Work]:
+    """Return work of each kind that the forms show."""
+    features = {"name": "r", "features": ["microtubule"]}
+    maps = [{"run": "both", "feature": feature, "threshold": 0.5} for feature in ("microtubule", "membrane")]
+    card = make_card("r", features=("microtubule",))
+    return [
+        estimate.work_of(project, kind, request, {"r": card})
+        for kind, request in (
+            ("train", features), ("audit", features), ("apply", {"run": "both", "tomograms": ["alpha"]}),
+            ("apply", {"run": "r", "tomograms": ["alpha"]}), ("merge", {"tomogram": "alpha", "maps": maps}),
+            ("merge", {"tomogram": "alpha", "maps": maps[:1]}), ("preprocess", {"tomograms": ["alpha"]}),
+        )
+    ]  # fmt: skip
+
+
+def put_speeds(project: Project, *, load: float) -> None:
+    """Let a job of each family have been done on this machine."""
+    for work in works(project):
+        workload = work.workload
+        speed = JobSpeed(family=workload.family, size_per_second=workload.size / 100, load=load)
+        put_job(project, "merge", "alpha/earlier", owner=locks.this_process(), speed=speed)
+
+
+def put_timings(project: Project) -> None:
+    """Let this machine have been measured at each kind of job."""
+    timing = Timing(start_seconds=3.0, unit_seconds=0.25, judging_seconds=0.5, memory_bytes=123_456_789)
+    for work in works(project):
+        store_timing(timings_file(os.environ), work.workload.key, timing)
+
+
+@pytest.mark.usefixtures("_nobody_can_measure")
+@pytest.mark.parametrize(
+    ("known", "source"),
+    [
+        ("nothing", "a guess from its size"),
+        ("a job", "going by job"),
+        ("a job on a busy machine", "a guess from its size"),
+        ("a timing", "measured on this machine"),
+    ],
+)
+@pytest.mark.parametrize("kind", OPENED)
+async def test_command_and_form_say_the_same(
+    mapped: Project, make_app: MakeApp, kind: str, known: str, source: str
+) -> None:
+    put_run(mapped, "mt", state="stopped")
+    if known.startswith("a job"):
+        put_speeds(mapped, load=9.0 if "busy" in known else 1.0)
+    if known == "a timing":
+        put_timings(mapped)
+    tab, keys, command = OPENED[kind]
+    tomoseg = Tomoseg(mapped.layout.root)
+    text = tomoseg(*command, "--estimate").out.splitlines()
+    figures = tomoseg(*command, "--estimate", "--json").json
+    line = next(line for line in reversed(text) if "about " in line).removeprefix("all: ")
+    assert source in line
+    async with make_app(mapped).run_test(size=(160, 50)) as pilot:
+        await open_tab(pilot, tab)
+        if kind in {"apply", "audit"}:
+            await until(pilot, lambda: pilot.app.query("RunTable, CellGrid") and "alpha" in prose_on(pilot))
+        await pilot.press(*keys)
+        if kind == "audit":
+            await says(pilot, f"It takes {line}.")
+            return
+        expected = line.replace("about", "About", 1)
+        await until(pilot, lambda: expected in str(pilot.app.screen.query_one(CostLine).render()), seconds=60)
+        costs = pilot.app.screen.query_one(CostLine).costs
+        assert costs is not None
+        total = costs.total
+    assert round(total.seconds, 1) == figures["seconds"]
+    assert (total.memory_bytes, total.disk_bytes) == (figures["memory_bytes"], figures["disk_bytes"])
+    assert (total.gpu_bytes, total.is_measured) == (figures["video_memory_bytes"], figures["measured"])

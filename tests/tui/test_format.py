@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from tomoseg_tui.tui.format import (
     ellipsize,
     format_clock,
-    format_gigabytes,
     format_progress_bar,
-    format_rough_duration,
     format_time,
 )
 
@@ -23,11 +21,6 @@ NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
 )
 def test_durations_are_told_as_clocks_do(seconds: float | None, words: str) -> None:
     assert format_clock(seconds) == words
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(3, "10 s"), (44, "40 s"), (350, "6 min"), (9000, "2.5 h")])
-def test_a_guess_is_told_roughly(seconds: float, words: str) -> None:
-    assert format_rough_duration(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -42,10 +35,6 @@ def test_a_guess_is_told_roughly(seconds: float, words: str) -> None:
 )
 def test_times_are_told_as_short_as_they_are_plain(at: str | None, words: str) -> None:
     assert format_time(at, now=NOW) == words
-
-
-def test_sizes_are_told_in_gigabytes() -> None:
-    assert (format_gigabytes(892_968_960), format_gigabytes(None)) == ("0.9 GB", "")
 
 
 @given(st.text("abcdefgh", max_size=30), st.integers(1, 30))

@@ -140,3 +140,16 @@ class EtaEstimator:
 
     def _remaining_pauses(self) -> int:
         return self._rounds - floor(self._done * self._rounds + _TOLERANCE) + self._is_pausing()
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as roughly as an estimate is known.
+
+    Examples
+    --------
+    >>> format_duration(12), format_duration(400), format_duration(9000)
+    ('12 s', '7 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

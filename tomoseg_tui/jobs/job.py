@@ -90,11 +90,22 @@ class SlurmSubmission(msgspec.Struct, frozen=True, kw_only=True):
     """How often in a row its time was over before anything new was finished."""
 
 
+class JobSpeed(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast a finished job was."""
+
+    family: str
+    """Jobs that it compares with: `Workload.family`."""
+    size_per_second: float
+    """In units of `Workload.size`."""
+    load: float
+    """Threads a core that wanted to run on its machine, on average."""
+
+
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked and how it ended."""
 
     kind: str
-    """`train`, `audit`, `apply`, `merge` or `preprocess`."""
+    """One of `jobs.kinds.KINDS`."""
     name: str
     """What the job makes, for people."""
     asked: dict[str, Any]
@@ -114,6 +125,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     fault: str | None = None
     fix: str | None = None
     exit_code: int | None = None
+    speed: JobSpeed | None = None
+    """Of a job that is done, if enough of it was seen."""
 
 
 class JobProgress(msgspec.Struct, frozen=True):

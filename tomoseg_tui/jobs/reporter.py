@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import fmean
 from types import FrameType
 from typing import final
 
@@ -24,9 +25,15 @@ from tomoseg_tui.core.eta import EtaEstimator
 from tomoseg_tui.files.atomic import append_line, write_atomically
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.device_queue import QueueSlot
-from tomoseg_tui.jobs.job import Job, JobProgress, log_line
+from tomoseg_tui.jobs.job import Job, JobProgress, JobSpeed, log_line
 from tomoseg_tui.jobs.run_benchmark import stored_timing
-from tomoseg_tui.jobs.timing_from_job import forecast_from_timing, is_machine_busy, timing_from_progress
+from tomoseg_tui.jobs.timing_from_job import (
+    forecast_from_timing,
+    is_busy,
+    speed_from_progress,
+    threads_per_core,
+    timing_from_progress,
+)
 from tomoseg_tui.project.timings import store_timing, timings_file
 from tomoseg_tui.workflow.job_interface import Workload, stop_if_requested
 
@@ -51,6 +58,7 @@ class JobReporter:
         self._progress = JobProgress()
         self._helpers: list[subprocess.Popen[bytes]] = []
         self._queue_slot: QueueSlot | None = None
+        self._loads: list[float] = []
 
     @property
     def partial(self) -> Path:
@@ -83,15 +91,26 @@ class JobReporter:
             with contextlib.suppress(OSError):  # as of any progress
                 self.write_progress()
 
+    def speed(self) -> JobSpeed | None:
+        """Return how fast the job was; None if too little of it was seen."""
+        if self._workload is None:
+            return None
+        return speed_from_progress(self._workload, self._eta.history, load=self._mean_load())
+
+    def _mean_load(self) -> float:
+        return fmean(self._loads or [threads_per_core()])
+
     def store_timing(self, startup_seconds: float) -> None:
-        """Keep the pace that a job has had, now that it is done, if it is one that others will have.
+        """Store the timing of a finished job, if similar jobs will take as long.
 
         Parameters
         ----------
         startup_seconds : float
             From the job's launch until this process spoke of it.
         """
-        if self._workload is None or not self._workload.is_typical or not self._is_first_run or is_machine_busy():
+        if self._workload is None or not self._workload.is_typical or not self._is_first_run:
+            return
+        if is_busy(self._mean_load()):
             return
         elapsed_seconds = startup_seconds + time.monotonic() - self._started_at
         timing = timing_from_progress(
@@ -137,6 +156,7 @@ class JobReporter:
         if self._queue_slot is not None:
             self._queue_slot.heartbeat()
         if not self._progress.waits_for:  # of what sleeps nothing is new
+            self._loads.append(threads_per_core())
             self.write_progress()
 
     def interruptible_sleep(self, seconds: float) -> None:

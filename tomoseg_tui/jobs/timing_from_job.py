@@ -1,14 +1,15 @@
-"""What a job tells of its pace: how long the next one alike will take is foretold from it, if it ran as others will.
+"""Timing and speed of a finished job, from which the duration of similar jobs is predicted.
 
-Left out are jobs that went on from an earlier life, whose start is another; those of several workers or of volumes
-of several sizes, whose figures fit no other job; those in Slurm, whose share of a node is not known; and those on
-a machine at which others were at work too.
+A timing is stored only if the next job of its key will take as long: not of resumed jobs, whose start is another, of
+several workers or volumes of several sizes, of Slurm, where the share of a node is unknown, or of a busy machine. A
+speed compares jobs of one network and device, whatever their size; each record keeps it with the load of the machine.
 """
 
 import os
 from statistics import median
 
 from tomoseg_tui.core.eta import DurationForecast, ProgressHistory
+from tomoseg_tui.jobs.job import JobSpeed
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.workflow.job_interface import Workload
 
@@ -68,9 +69,32 @@ def forecast_from_timing(workload: Workload, timing: Timing | None) -> DurationF
     )
 
 
-def is_machine_busy() -> bool:
-    """Tell whether more wants this machine's processors than one job does."""
+def speed_from_progress(workload: Workload, history: ProgressHistory, *, load: float) -> JobSpeed | None:
+    """Return the speed of a job, pauses included; None if too little of it was seen.
+
+    Parameters
+    ----------
+    workload : Workload
+        What it has done.
+    history : ProgressHistory
+        What was seen of that.
+    load : float
+        Mean of `threads_per_core` while it ran.
+    """
+    seconds = history.seconds + sum(history.pauses)
+    if history.count < MIN_LAPS or history.share < MIN_SHARE or seconds <= 0:
+        return None
+    return JobSpeed(family=workload.family, size_per_second=workload.size * history.share / seconds, load=load)
+
+
+def threads_per_core() -> float:
+    """Return how many threads a core of this machine want to run, averaged over the last minute."""
     try:
-        return os.getloadavg()[0] > BUSY_THREADS_PER_CORE * (os.cpu_count() or 1)
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
     except OSError:
-        return False
+        return 0.0
+
+
+def is_busy(load: float) -> bool:
+    """Tell whether a machine of this load had more to do than one job."""
+    return load > BUSY_THREADS_PER_CORE

@@ -24,7 +24,7 @@ from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full, used_bytes
-from tomoseg_tui.jobs.job import Job, JobRecord, JobState
+from tomoseg_tui.jobs.job import Job, JobRecord, JobSpeed, JobState
 from tomoseg_tui.jobs.kinds import KINDS, load_function
 from tomoseg_tui.jobs.notifications import run_on_finish
 from tomoseg_tui.jobs.output_names import claim_output_name
@@ -161,6 +161,7 @@ def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: i
 
     Its result is written when all else is: a worker that finds one there has only to say that the job is done.
     """
+    speed: JobSpeed | None = None
     try:
         if job.result_file.exists():
             job.set_state(JobState.RUNNING, owner=locks.this_process(), started=now())
@@ -173,7 +174,7 @@ def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: i
             guard.check()
             write_atomically(job.result_file, msgspec.json.encode(result))
             if record.slurm is None:  # what share of a node it had there is not known
-                _store_timing(reporter, since_ns)
+                speed = _store_timing(reporter, since_ns)
         reporter.progress(1.0, "done")
     except StopRequested:
         reporter.log("Stopped; what is finished is kept.")
@@ -186,15 +187,17 @@ def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: i
         fix = f"This is a bug in tomoseg. See: tomoseg jobs log {job.id}"
         return JobState.FAILED, {"fault": message, "fix": fix, "exit_code": EXIT_BUG}
     reporter.log("Done.")
-    return JobState.DONE, {"exit_code": EXIT_DONE}
+    return JobState.DONE, {"exit_code": EXIT_DONE, "speed": speed}
 
 
-def _store_timing(reporter: JobReporter, since_ns: int) -> None:
-    """Keep the pace of a job that is done; that it cannot be kept is no fault of the job's."""
+def _store_timing(reporter: JobReporter, since_ns: int) -> JobSpeed | None:
+    """Store the timing of a job that is done, and return its speed; that this fails is no fault of the job."""
     try:
         reporter.store_timing(max(0.0, reporter.created_at - since_ns / 1e9))
+        return reporter.speed()
     except Exception:  # noqa: BLE001  # a bug here must not cost a result
         reporter.log_traceback()
+        return None
 
 
 def _call_runner(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:

@@ -14,20 +14,6 @@ def format_clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{remainder:02}" if hours else f"{minutes:02}:{remainder:02}"
 
 
-def format_rough_duration(seconds: float) -> str:
-    """Return a duration as rough as a guess is: ``40 s``, ``6 min``, ``2.5 h``."""
-    if seconds < 1.5 * MINUTE:
-        return f"{max(10, round(seconds, -1)):.0f} s"
-    if seconds < 1.5 * HOUR:
-        return f"{seconds / MINUTE:.0f} min"
-    return f"{seconds / HOUR:.1f} h"
-
-
-def format_gigabytes(size_bytes: float | None) -> str:
-    """Return a size as ``0.9 GB``; nothing if it is not known."""
-    return "" if size_bytes is None else f"{size_bytes / 1e9:.1f} GB"
-
-
 def format_time(timestamp: str | None, *, now: datetime | None = None) -> str:
     """Return an ISO 8601 time as people here say it: ``22:12`` today, else ``21 Nov``, with the year if another.
 

@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.jobs.estimate import require_resources_for
 from tomoseg_tui.jobs.launch import launch
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
@@ -118,7 +119,9 @@ class JobApp(FramePacerApp):
             settings = Project.open(self.project.layout.root).settings  # they may have been edited since
             slurm = settings.default_slurm if location is None else location.slurm_settings(settings)
             at_once = location is not None and location.starts_at_once
-            job = launch(self.project.layout, kind, msgspec.to_builtins(request), at_once=at_once, slurm=slurm)
+            asked = msgspec.to_builtins(request)
+            require_resources_for(self.project, [(kind, asked, ())], in_slurm=slurm is not None)
+            job = launch(self.project.layout, kind, asked, at_once=at_once, slurm=slurm)
             return f"Job {job.id}: {kind} {job.record().name}"
 
         self.run_in_thread("started", argv, prepare_and_launch)

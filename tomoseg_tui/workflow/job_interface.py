@@ -32,6 +32,10 @@ class Workload:
     """Memory that grows with the tiles."""
     is_typical: bool = True
     """False where its pace would tell other jobs nothing."""
+    size: float = 0.0
+    """All work of all processes, in operations or voxels: what jobs are compared by that differ in units."""
+    family: str = ""
+    """Jobs whose speed in `size` is alike: same network and device."""
     peak_gpu_bytes: Callable[[], int] = lambda: 0
     """Tells the most memory of a GPU that was had."""
 

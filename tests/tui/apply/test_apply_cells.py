@@ -98,12 +98,6 @@ def test_a_job_that_broke_off_says_so_and_can_be_marked_again(networked: Project
     assert "r goes on" in broken.reason
 
 
-def test_a_finished_job_is_learned_from(networked: Project) -> None:
-    give_job(networked, BOTH, JobState.DONE)
-    (past,) = read_apply_state(read_snapshot(networked), {}).past_jobs
-    assert (past.voxels, past.seconds, past.peak_bytes) == (2 * 24 * 96 * 96, 60.0, 700_000_000)
-
-
 def test_what_is_seen_is_the_map_in_the_making_as_far_as_it_is_listed(networked: Project) -> None:
     job = give_job(networked, BOTH, JobState.RUNNING, progress=0.1)
     begin_maps(networked, job, BOTH, "alpha", 2)

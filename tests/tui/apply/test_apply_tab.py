@@ -141,7 +141,7 @@ async def test_one_job_a_network_is_started_after_asking(
         await pilot.press("a", "l", "space")
         dialog = await start(pilot, z="8:16", workers="2", tta="4", half="half")
         assert "2 jobs; each device does one at a time." in prose_on(pilot)
-        assert "a first guess" in price(dialog)
+        await until(pilot, lambda: "on the CPU, a guess from its size; about 1.2 GB of memory" in price(dialog))
         await pilot.press("enter")
         await until(pilot, lambda: len(started) == 2)
         assert not tab._marks
@@ -183,7 +183,7 @@ async def test_a_feature_can_be_left_out(
         dialog = await start(pilot)
         dialog.query_one("#feature-0").focus()
         await pilot.press("space")
-        await until(pilot, lambda: "221 kB for the maps" in price(dialog))
+        await until(pilot, lambda: "221 kB of disk space" in price(dialog))
         dialog.query_one("#start", Button).press()
         await until(pilot, lambda: started)
     assert started[0][0] == ["apply", "both", "alpha", "--feature", "membrane"]
@@ -200,7 +200,7 @@ async def test_the_one_map_can_go_into_a_file_too(
         assert "One file cannot take 2 maps." in price(dialog)
         dialog.query_one("#feature-0", AsciiCheckbox).value = False
         dialog.query_one("#force", AsciiCheckbox).value = True
-        await until(pilot, lambda: "442 kB for the maps" in price(dialog))
+        await until(pilot, lambda: "442 kB of disk space" in price(dialog))
         dialog.query_one("#start", Button).press()
         await until(pilot, lambda: started)
     words, (_, asked) = started[0]

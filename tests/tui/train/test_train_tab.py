@@ -250,26 +250,21 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
             "Tiles with microtubule 1, without 1.",
             "Nothing was held out",
             "50 epochs of 25 steps, learning rate 0.004.",
-            "On the processor (CPU,",
-            "a guess from the size of the network; about 738 MB of memory, ",
+            "on the CPU, a guess from its size; about 738 MB of memory, ",
             "! 2 tiles wait for their annotation of microtubule.",
         )
         await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))
         assert pilot.app.screen.query_one("#name", Input).placeholder == "microtubule_1"
 
 
-async def test_an_earlier_training_tells_the_pace(small_project: Project, make_app: MakeApp) -> None:
-    put_run(small_project, "mt_1")
-    async with at_the_form(make_app(small_project)) as (pilot, _):
-        await pilot.press("space")
-        await until(pilot, lambda: "about 80 s, going by job 1, another network;" in prose_on(pilot))
-
-
-async def test_a_graphics_card_nobody_has_tried_gets_no_made_up_time(small_project: Project, make_app: MakeApp) -> None:
+async def test_of_a_graphics_card_that_was_not_measured_the_memory_is_unknown(
+    small_project: Project, make_app: MakeApp
+) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, _):
         await pilot.press("space")
         pilot.app.screen.query_one("#device", Input).value = "gpu:1"
-        await until(pilot, lambda: "On gpu:1: nothing has been trained there yet" in prose_on(pilot))
+        await until(pilot, lambda: "on GPU 1, a guess from its size" in prose_on(pilot))
+        await until(pilot, lambda: "an unknown amount of video memory" in prose_on(pilot))
 
 
 async def test_start_asks_for_the_job_that_the_command_makes(small_project: Project, make_app: MakeApp) -> None:

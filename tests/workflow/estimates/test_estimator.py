@@ -1,94 +1,118 @@
-"""What a job takes, before it is started."""
+"""What jobs take: one order of sources, one text, one refusal."""
 
-import msgspec
-import numpy as np
 import pytest
-from helpers.cli_runner import bring, make_card, put_card, write_map
 
-from tomoseg_tui.errors import JobError, TomosegError
-from tomoseg_tui.jobs.estimate import work_of
-from tomoseg_tui.jobs.kinds import KINDS
-from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.errors import JobError
 from tomoseg_tui.project.timings import Timing
-from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
-from tomoseg_tui.workflow.estimates.estimator import Estimate, estimate, require_memory_and_disk
+from tomoseg_tui.workflow.estimates.estimator import (
+    GUESSED,
+    MEASURED,
+    Cost,
+    FreeResources,
+    Speed,
+    combine_costs,
+    estimate,
+    format_cost,
+    require_resources,
+)
 from tomoseg_tui.workflow.estimates.work import Work
 from tomoseg_tui.workflow.job_interface import Workload
-from tomoseg_tui.workflow.merge.merge_request import MapChoice, MergeRequest
-from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
-SHAPE_ZYX = (20, 64, 80)
-VOXELS = 20 * 64 * 80
-PACE = Timing(start_seconds=10.0, unit_seconds=0.5, judging_seconds=0.25, memory_bytes=1000)
-
-
-@pytest.fixture
-def cell(project: Project) -> Project:
-    """A project with a tomogram, a network of two features and a map."""
-    bring(project, "cell", np.random.default_rng(1).normal(size=SHAPE_ZYX).astype(np.float32))
-    put_card(project, make_card(features=("tube", "wall")))
-    write_map(project, "run.tube", np.zeros(SHAPE_ZYX, np.int8))
-    return project
+TIMING = Timing(start_seconds=10.0, unit_seconds=0.5, judging_seconds=0.25, memory_bytes=1000, video_bytes=200)
+WORKLOAD = Workload("key", 100, size=6000.0, validations=8, tiles_bytes=500)
+WORK = Work("train", WORKLOAD, 70, 4.0, guessed_speed=100.0, guessed_bytes=2000.4, sample={}, device="cpu")
+GIGABYTES = 1_000_000_000
 
 
-def work(project: Project, kind: str, request: msgspec.Struct) -> Work:
-    return work_of(project, kind, msgspec.to_builtins(request))
+def test_a_timing_of_this_machine_comes_first() -> None:
+    cost = estimate(WORK, TIMING, Speed(1.0, "7"))
+    assert cost == Cost(10 + 50 + 2, 1500, 200, 70, MEASURED, "cpu")
+    assert cost.is_measured
 
 
-def test_an_apply_has_a_byte_a_voxel_and_feature_to_write(cell: Project) -> None:
-    found = work(cell, "apply", ApplyRequest(run="run", tomograms=("cell",), z="5:10"))
-    assert (found.workload.units, found.disk_bytes) == (VOXELS // 4, 2 * VOXELS // 4)
-    copied = work(cell, "apply", ApplyRequest(run="run", tomograms=("cell",), features=("tube",), output="m.mrc"))
-    assert copied.disk_bytes == 2 * VOXELS
+def test_then_comes_an_earlier_job_and_then_the_size() -> None:
+    assert estimate(WORK, None, Speed(50.0, "7")) == Cost(4 + 120, 2000, 0, 70, "going by job 7", "cpu")
+    assert estimate(WORK, None) == Cost(4 + 60, 2000, 0, 70, GUESSED, "cpu")
 
 
-def test_a_merge_has_slabs_and_a_preprocess_has_voxels_of_what_it_makes(cell: Project) -> None:
-    merge = work(cell, "merge", MergeRequest("cell", (MapChoice("run", "tube", 0.5),)))
-    assert (merge.workload.units, merge.disk_bytes) == (3, VOXELS)
-    binned = work(cell, "preprocess", PreprocessRequest(("cell",), factor=2))
-    assert (binned.workload.units, binned.disk_bytes) == (VOXELS // 8, 4 * VOXELS // 8)
+def test_workers_share_the_work_and_each_needs_its_memory() -> None:
+    shared = Work("apply", Workload("key", 25), 70, 1.0, 2.0, 3.0, {}, workers=4, device="gpu")
+    assert estimate(shared, TIMING) == Cost(10 + 12.5, 4000, 800, 70, MEASURED, "gpu")
+    assert estimate(shared, None).gpu_bytes is None, "nobody has measured the memory of the GPU"
 
 
-def test_what_is_not_there_yet_cannot_be_estimated(cell: Project) -> None:
-    with pytest.raises(TomosegError, match="none"):
-        work(cell, "apply", ApplyRequest(run="none", tomograms=("cell",)))
-
-
-def test_an_estimate_is_the_pace_times_the_work() -> None:
-    training = Work("train", Workload("key", 100, validations=8, tiles_bytes=500), 70, 1.0, 2.0, {})
-    assert estimate(training, PACE) == Estimate(10 + 50 + 2, 1500, 0, 70, is_measured=True)
-    shared = Work("apply", Workload("key", 25), 70, 1.0, 2.0, {}, workers=4)
-    assert estimate(shared, PACE) == Estimate(10 + 50 / 4, 4000, 0, 70, is_measured=True)
-
-
-def test_without_a_pace_it_is_a_guess_that_knows_nothing_of_a_gpu() -> None:
-    on_gpu = Work("train", Workload("key", 100), 70, 1.5, 2.0, {}, on_gpu=True)
-    assert estimate(on_gpu, None) == Estimate(1.5, 2, None, 70, is_measured=False)
-
-
-FOUND = Estimate(100.0, 8_000, 0, 5_000_000_000, is_measured=True)
-
-
-def require(kind: str, memory: int, disk: int, workers: int = 1) -> None:
-    less = {"less_memory": KINDS[kind].less_memory, "less_disk": KINDS[kind].less_disk}
-    require_memory_and_disk(FOUND, memory_bytes=memory, disk_bytes=disk, workers=workers, **less)
-
-
-def test_what_fits_is_not_refused() -> None:
-    require("apply", 8_000, 5_000_000_000)
+def test_jobs_that_wait_for_one_another_take_the_time_of_all_and_the_memory_of_one() -> None:
+    one, other = Cost(10.0, 100, 5, 7, MEASURED, "gpu"), Cost(20.0, 300, 6, 8, MEASURED, "gpu")
+    assert combine_costs([one, other], is_sequential=True) == Cost(30.0, 300, 6, 15, MEASURED, "gpu")
+    assert combine_costs([one, other], is_sequential=False) == Cost(20.0, 400, 11, 15, MEASURED, "gpu")
 
 
 @pytest.mark.parametrize(
-    ("kind", "memory", "disk", "said"),
+    ("sources", "source"),
     [
-        ("apply", 8_000, 4_000_000_000, "Make about 1.0 GB of room there, or name fewer tomograms"),
-        ("train", 8_000, 4_000_000_000, "copy the project to a disk that has it"),
-        ("apply", 4_100, 5_000_000_000, "Take fewer workers: --workers 2"),
-        ("apply", 1_000, 5_000_000_000, "a machine with more memory"),
-        ("train", 1_000, 5_000_000_000, "Take a smaller --batch"),
+        ((MEASURED, MEASURED), MEASURED),
+        ((MEASURED, "going by job 7"), "partly going by job 7"),
+        (("going by job 7", GUESSED, MEASURED), f"partly {GUESSED}"),
+        ((GUESSED, GUESSED), GUESSED),
     ],
 )
-def test_what_does_not_fit_is_refused_with_what_would(kind: str, memory: int, disk: int, said: str) -> None:
+def test_a_sum_is_known_as_well_as_its_weakest_part(sources: tuple[str, ...], source: str) -> None:
+    costs = [Cost(1.0, 1, None, 1, each) for each in sources]
+    total = combine_costs(costs, is_sequential=True)
+    assert (total.source, total.gpu_bytes) == (source, None)
+
+
+@pytest.mark.parametrize(
+    ("cost", "text"),
+    [
+        (
+            Cost(400.0, 640_000_000, 0, 98_304, MEASURED, "cpu"),
+            "about 7 min on the CPU, measured on this machine; about 640 MB of memory, 98 kB of disk space",
+        ),
+        (
+            Cost(12.3, 1_250_000_000, 3 * GIGABYTES, 98_304, "going by job 7", "gpu:1"),
+            "about 12 s on GPU 1, going by job 7; about 1.2 GB of memory, 3.0 GB of video memory, 98 kB of disk space",
+        ),
+        (
+            Cost(9000.0, 1_250_000_000, None, 9000, GUESSED, "gpu"),
+            (
+                "about 2.5 h on a GPU, a guess from its size; about 1.2 GB of memory, an unknown amount of video "
+                "memory, 9 kB of disk space"
+            ),
+        ),
+        (
+            Cost(0.2, 99_000_000, 0, 5 * GIGABYTES, GUESSED),
+            "about 1 s, a guess from its size; about 99 MB of memory, 5.0 GB of disk space",
+        ),
+    ],
+)
+def test_a_cost_is_told_in_one_line(cost: Cost, text: str) -> None:
+    assert format_cost(cost) == text
+
+
+FOUND = Cost(100.0, 8_000, 0, 5 * GIGABYTES, MEASURED)
+
+
+def require(memory: int, disk: int, *, in_slurm: bool = False) -> None:
+    advice = {"less_memory": "Take a smaller --batch.", "less_disk": "name fewer tomograms"}
+    require_resources(FOUND, FreeResources(memory, disk), workers=4, in_slurm=in_slurm, **advice)
+
+
+def test_what_fits_is_not_refused() -> None:
+    require(8_000, 5 * GIGABYTES)
+    require(1, 5 * GIGABYTES, in_slurm=True)
+
+
+@pytest.mark.parametrize(
+    ("memory", "disk", "said"),
+    [
+        (8_000, 4 * GIGABYTES, "This takes 5.0 GB of disk space; 4.0 GB is free. Free about 1.0 GB on that disk, or "),
+        (8_000, 4 * GIGABYTES, "or name fewer tomograms."),
+        (4_100, 5 * GIGABYTES, "Take fewer workers: --workers 2."),
+        (1_000, 5 * GIGABYTES, "Take a smaller --batch."),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_would(memory: int, disk: int, said: str) -> None:
     with pytest.raises(JobError) as caught:
-        require(kind, memory, disk, 4)
-    assert said in caught.value.fix
+        require(memory, disk)
+    assert said in f"{caught.value.fault} {caught.value.fix}"

@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 from helpers.cli_runner import bring, make_card, noise, put_card, write_mrc
 
-from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import NothingLabelledError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import TileCounts
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.train_request import TrainRequest
-from tomoseg_tui.workflow.training.training_plan import flops_of_step, measured_flops_per_second, plan_training
+from tomoseg_tui.workflow.training.training_plan import plan_training
 
 
 @pytest.fixture
@@ -51,32 +49,7 @@ def test_going_on_from_a_run_takes_its_network_and_a_tenth_of_its_rate(annotated
     assert settings.learning_rate == pytest.approx(0.002)
 
 
-def test_cost_grows_with_the_epochs(annotated: Project) -> None:
-    short, long = (plan_training(annotated, TrainRequest(name="r", features=("tube",), epochs=n)) for n in (2, 20))
-    assert long.flops == 10 * short.flops
-    assert short.seconds(1e11) < long.seconds(1e11)
-    assert 5e8 < short.memory_bytes < 2e9
-
-
 def test_a_feature_that_no_tile_shows_is_refused(annotated: Project) -> None:
     place_tiles(annotated, [tile_placement(TileLocation("cell", 12, 48, 48), "gold", negative=False)])
     with pytest.raises(NothingLabelledError, match="No tile shows where gold is"):
         plan_training(Project.open(annotated.layout.root), TrainRequest(name="run", features=("gold",)))
-
-
-def test_a_step_of_the_unet_works_on_the_surroundings_too() -> None:
-    settings = TrainingSettings("unet25d", 1, 1e-3, 16)
-    assert flops_of_step(settings, 64, 1) == 3 * 38506 * 16 * 96**2
-
-
-def test_pace_is_that_of_the_epochs_after_the_first() -> None:
-    card = make_card(network="unet25d", batch=16, tile_counts=TileCounts({"tube": 6}, {}, 5, 1))
-    each = 25 * flops_of_step(TrainingSettings("unet25d", 2, 1e-3, 16), 64, 1)
-    assert measured_flops_per_second(card, [9.0, 11.0, 13.0]) == each / 2
-    assert measured_flops_per_second(card, [9.0]) == each / 9
-    assert measured_flops_per_second(card, []) is None
-
-
-def test_a_resumed_training_whose_clock_began_anew_is_still_timed() -> None:
-    card = make_card(network="unet25d", batch=16)
-    assert measured_flops_per_second(card, [9.0, 11.0, 3.0, 5.0]) == measured_flops_per_second(card, [9.0, 11.0])

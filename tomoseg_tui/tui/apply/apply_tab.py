@@ -104,7 +104,7 @@ class ApplyTab(ResultActions):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
         self._snapshot: ProjectSnapshot | None = None
-        self._disk_state = ApplyDiskState({}, {}, ())
+        self._disk_state = ApplyDiskState({}, {})
         self._has_disk_state = False
         """Whether the disk has answered once; until then nothing is drawn, since it tells where to begin."""
         self._read_key: tuple[object, ...] = ()
@@ -371,7 +371,7 @@ class ApplyTab(ResultActions):
         plans = self._plans()
         field = self.query_one(CellGrid).field
         if plans and self._snapshot is not None:
-            self.app.push_screen(ApplyDialog(self._snapshot, plans, self._disk_state), self._start)
+            self.app.push_screen(ApplyDialog(self._snapshot, plans), self._start)
         elif field in self._cells:
             self.notify(self._cells[field].reason, severity="warning")
 

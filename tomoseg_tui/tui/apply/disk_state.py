@@ -4,9 +4,7 @@ Only threads call this.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from math import prod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +16,11 @@ from tomoseg_tui.jobs.job import find_job
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
-from tomoseg_tui.project.timings import Timing, load_timings, timings_file
 from tomoseg_tui.tui.apply.apply_cells import ApplyJob, Compatibility, short_reason
 from tomoseg_tui.tui.images.map_overlays import MapSource
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 from tomoseg_tui.workflow.apply.output import running_task
-from tomoseg_tui.workflow.apply_estimates import PastApply
-from tomoseg_tui.workflow.volume_names import parse_z_range
 
 
 @dataclass(frozen=True)
@@ -36,9 +31,6 @@ class ApplyDiskState:
     """By job."""
     compatibility: Mapping[tuple[str, str], Compatibility]
     """By network and tomogram."""
-    past_jobs: tuple[PastApply, ...]
-    timings: Mapping[str, Timing] = field(default_factory=dict)
-    """What was measured on this machine."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +64,7 @@ def read_apply_state(snapshot: ProjectSnapshot, cached: Mapping[str, ApplyReques
         for card in snapshot.networks
         for tomogram in snapshot.tomograms
     }
-    finished = (job for job in snapshot.jobs if job["state"] == "done" and job["id"] in requests)
-    past_jobs = [_past_job(snapshot, job, requests[job["id"]]) for job in finished]
-    return ApplyDiskState(
-        requests, compatibility, tuple(job for job in past_jobs if job is not None), load_timings(timings_file())
-    )
+    return ApplyDiskState(requests, compatibility)
 
 
 def apply_jobs(snapshot: ProjectSnapshot, requests: Mapping[str, ApplyRequest]) -> list[ApplyJob]:
@@ -111,20 +99,6 @@ def check_compatibility(project: Project, card: NetworkCard, tomogram: TomogramS
         error.fix,
         short_reason(card, tomogram.record, scale=is_wrong_scale, filters=can_override),
         can_override,
-    )
-
-
-def _past_job(snapshot: ProjectSnapshot, job: Mapping[str, Any], request: ApplyRequest) -> PastApply | None:
-    """Return what a finished job took; None if it cannot be told."""
-    card, tomograms = snapshot.network(request.run), [snapshot.tomogram(name) for name in request.tomograms]
-    if card is None or not job["started"] or not job["ended"]:
-        return None
-    shapes = [tomogram.record.shape_zyx for tomogram in tomograms if tomogram is not None]
-    spans = [parse_z_range(request.z, shape[0]) for shape in shapes]
-    voxels = sum((stop - start) * prod(shape[1:]) for (start, stop), shape in zip(spans, shapes, strict=True))
-    seconds = (datetime.fromisoformat(job["ended"]) - datetime.fromisoformat(job["started"])).total_seconds()
-    return PastApply(
-        card.network, request.device, request.workers, voxels, seconds, job["peak_memory_bytes"], request.tta
     )
 
 

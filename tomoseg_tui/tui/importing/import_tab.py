@@ -288,10 +288,7 @@ class ImportTab(ExportActions, PictureActions):
         if self._snapshot is None or self.chosen is None:
             return
         marked = [tomogram for tomogram in self._snapshot.tomograms if tomogram.name in self._marked]
-        dialog = PreprocessDialog(
-            self.tomoseg.project, marked or [self.chosen], has_running_jobs=self._snapshot.running_count > 0
-        )
-        self.app.push_screen(dialog, self._start_filter)
+        self.app.push_screen(PreprocessDialog(self.tomoseg.project, marked or [self.chosen]), self._start_filter)
 
     def _start_filter(self, request: PreprocessRequest | None) -> None:
         if request is None:

@@ -19,6 +19,7 @@ from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.tomograms import PREPROCESS
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.jobs.estimate import work_of
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import format_command
 from tomoseg_tui.render.greys import to_grey, window_from_sample
@@ -27,8 +28,7 @@ from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 from tomoseg_tui.tui.dialogs.base import Dialog
 from tomoseg_tui.tui.dialogs.form_fields import option_input, read_options
 from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
-from tomoseg_tui.tui.widgets.benchmark_runner import measure_binding
-from tomoseg_tui.tui.widgets.cost_line import CostLine
+from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.tomograms.preview import FilterPreview, preview_filters
 
@@ -46,8 +46,6 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         Where the tomograms are.
     tomograms : sequence of TomogramSnapshot
         What is filtered; the first is looked at.
-    has_running_jobs : bool
-        Whether other jobs run on this machine.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -68,11 +66,9 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         view: FilterPreview | None
         message: str
 
-    def __init__(
-        self, project: Project, tomograms: Sequence[TomogramSnapshot], *, has_running_jobs: bool = False
-    ) -> None:
+    def __init__(self, project: Project, tomograms: Sequence[TomogramSnapshot]) -> None:
         super().__init__()
-        self._project, self._tomograms, self._has_running_jobs = project, tomograms, has_running_jobs
+        self._project, self._tomograms = project, tomograms
         self._filtered, self._generation = True, 0
         self._preview_timer: Timer | None = None
 
@@ -124,12 +120,10 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
             request = self.request()
         except TomosegError as fault:
             self._show_message(f"{fault.fault} {fault.fix}")
-            self.query_one(CostLine).estimate(None, has_running_jobs=self._has_running_jobs)
+            self.query_one(CostLine).estimate(list)
             return
-        job_request = msgspec.to_builtins(request)
-        self.query_one(CostLine).estimate(
-            lambda: [("preprocess", job_request)], has_running_jobs=self._has_running_jobs
-        )
+        project, job_request = self._project, msgspec.to_builtins(request)
+        self.query_one(CostLine).estimate(lambda: [work_of(project, "preprocess", job_request)])
         self.query_one("#filters-box").border_title = self._title(request)
         self._show_message(self._describe_filters(request))
         self._generation += 1

@@ -12,11 +12,12 @@ from textual.widgets import DataTable, Static
 
 from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.table import JOBS_SHOW
+from tomoseg_tui.files.disk_space import format_bytes
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.jobs.slurm.status import format_location
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.pick import Pick
-from tomoseg_tui.tui.format import ellipsize, format_clock, format_gigabytes, format_progress_bar, format_time
+from tomoseg_tui.tui.format import ellipsize, format_clock, format_progress_bar, format_time
 from tomoseg_tui.tui.jobs import job_actions
 from tomoseg_tui.tui.jobs.job_actions import HERE, IN_SLURM, JobListing, describe_state, is_live
 from tomoseg_tui.tui.jobs.log_view import LogView
@@ -278,7 +279,7 @@ def _cells(job: JobListing, name_width: int, now: datetime) -> tuple[str, ...]:
         job["state"],
         _progress_text(job),
         format_clock(job["eta_seconds"]),
-        format_gigabytes(job["peak_memory_bytes"]),
+        format_bytes(job["peak_memory_bytes"]) if job["peak_memory_bytes"] else "",
         format_time(job["started"] or job["created"], now=now),
     )
 

@@ -31,7 +31,7 @@ from tomoseg_tui.tui.merge.write_labels import WriteLabelsActions
 from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions, slice_bindings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.tab_base import hidden_key
-from tomoseg_tui.tui.widgets.benchmark_runner import measure_binding
+from tomoseg_tui.tui.widgets.cost_line import measure_binding
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.table import Table
 

@@ -13,7 +13,7 @@ from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.results import MERGE
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.tui import cost
+from tomoseg_tui.jobs.estimate import work_of
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.merge.map_selection import MapEntries, chosen_entries
 from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
@@ -75,18 +75,12 @@ class WriteLabelsActions(Tab):
     def update_cost(self) -> None:
         """Ask what the job takes, where that has changed: thresholds and order take nothing."""
         name = self.tomogram.name if self.tomogram is not None else None
-        key = (name, sorted(entry.key for entry in chosen_entries(self.entries)), self._has_running_jobs)
+        key = (name, sorted(entry.key for entry in chosen_entries(self.entries)))
         if key != self._cost_key:
             self._cost_key = key
-            prepare = self._preparation()
-            jobs = None if prepare is None else lambda: [("merge", msgspec.to_builtins(prepare()))]
-            self.query_one(CostLine).estimate(jobs, has_running_jobs=self._has_running_jobs)
-
-    @property
-    def _has_running_jobs(self) -> bool:
-        """Whether jobs are at work."""
-        snapshot = self.tomoseg.snapshot
-        return snapshot is not None and snapshot.running_count > 0
+            project, prepare = self.tomoseg.project, self._preparation()
+            works = list if prepare is None else lambda: [work_of(project, "merge", msgspec.to_builtins(prepare()))]
+            self.query_one(CostLine).estimate(works)
 
     def action_measure(self) -> None:
         self.query_one(CostLine).measure()
@@ -109,16 +103,8 @@ class WriteLabelsActions(Tab):
 
     def _write(self, *, answer: bool | None) -> None:
         argv, prepare = self.command_argv(), self._preparation()
-        if not answer or argv is None or prepare is None:
-            return
-        project, has_running_jobs = self.tomoseg.project, self._has_running_jobs
-
-        def check() -> tuple[str, MergeRequest]:
-            request = prepare()
-            cost.require_resources(project, ("merge", msgspec.to_builtins(request)), has_running_jobs=has_running_jobs)
-            return "merge", request
-
-        self.tomoseg.start_job(argv, check)
+        if answer and argv is not None and prepare is not None:
+            self.tomoseg.start_job(argv, lambda: ("merge", prepare()))
 
     def _preparation(self) -> Callable[[], MergeRequest] | None:
         """Return what a thread calls to check the choice as it stands; None where there is none."""

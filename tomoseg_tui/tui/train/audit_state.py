@@ -1,20 +1,20 @@
 """What is known of the audits of some tiles: the last one, one that runs, and what another would cost."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.jobs.estimate import estimate_jobs, work_of
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import AuditReport
-from tomoseg_tui.tui.format import format_gigabytes, format_rough_duration
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
-from tomoseg_tui.tui.train.training_cost import find_past_speed
-from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest, plan_audit
-from tomoseg_tui.workflow.training.training_plan import TRAINING_FLOPS_PER_CORE
+from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
+from tomoseg_tui.workflow.estimates.estimator import format_cost
 from tomoseg_tui.workflow.views import AuditedTileView, load_audit_views
 
 
@@ -45,7 +45,7 @@ def load_audit_state(snapshot: ProjectSnapshot, request: AuditRequest) -> AuditS
     report = _last_report(project, request)
     if report is not None:
         return AuditState(report.name, report.created, tuple(load_audit_views(project, report.name)), job)
-    return AuditState(job_text=job, cost_text=_format_cost(snapshot, project, request))
+    return AuditState(job_text=job, cost_text=_describe_cost(project, request))
 
 
 def _last_report(project: Project, request: AuditRequest) -> AuditReport | None:
@@ -78,19 +78,15 @@ def _read_job_request(snapshot: ProjectSnapshot, job: Mapping[str, Any]) -> Mapp
         return {}
 
 
-def _format_cost(snapshot: ProjectSnapshot, project: Project, request: AuditRequest) -> str:
-    plan = plan_audit(project, request)
-    memory = f"about {format_gigabytes(plan.memory_bytes)} of memory"
-    speed = find_past_speed(snapshot, request.device, plan.settings.network)
-    if speed is not None:
-        return (
-            f"about {format_rough_duration(plan.seconds(speed.flops_per_second))}, going by job {speed.job}; {memory}"
-        )
-    seconds = plan.seconds(TRAINING_FLOPS_PER_CORE * len(os.sched_getaffinity(0)))
-    return (
-        f"{format_rough_duration(seconds / 2)} to {format_rough_duration(seconds * 2)}, a guess from the size of the "
-        f"network; {memory}"
-    )
+def _describe_cost(project: Project, request: AuditRequest) -> str:
+    """Return what an audit takes, and why it cannot be started if memory or disk does not suffice."""
+    costs = estimate_jobs(project, [work_of(project, "audit", msgspec.to_builtins(request))])
+    text = f"{format_cost(costs.total)}."
+    try:
+        costs.require_resources(in_slurm=project.settings.default_slurm is not None)
+    except TomosegError as fault:
+        return f"{text}\n! {fault.fault} {fault.fix}"
+    return text
 
 
 def describe_audit(state: AuditState) -> str:
@@ -105,5 +101,5 @@ def describe_audit(state: AuditState) -> str:
         f"{FOLDS} small networks, each on three quarters of the tiles, and lets it judge the rest. Then it lists the "
         "tiles on which annotation and network disagree, empty masks, masks that were moved, negatives that look "
         "positive, tiles that are there twice, and odd contrasts.\n\n"
-        f"It takes {state.cost_text}.\n\nPress a to start it; it goes on when you leave."
+        f"It takes {state.cost_text}\n\nPress a to start it; it goes on when you leave."
     )

@@ -1,11 +1,17 @@
 """Ask for a whole run, and start its jobs: what is learned, on which tomograms it is applied and merged."""
 
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
 from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widgets import Checkbox, Input, Select
 
 from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.training import RUN
-from tomoseg_tui.errors import UsageError
+from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.jobs.dependencies import launch_chain
+from tomoseg_tui.jobs.estimate import require_resources_for, works_of
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.base import CommandDialog
 from tomoseg_tui.tui.dialogs.form import Form
@@ -13,13 +19,22 @@ from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocationSelect
 from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
 from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run
+
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.estimates.work import Work
 
 HINT = (
     "Trains a network a feature, applies each to every tomogram, and merges the maps of each: jobs that follow one "
     "another. One that fails stops only what builds on it."
 )
+
+
+def _works(project: Project, request: BatchRunRequest) -> list["Work"]:
+    plan = plan_batch_run(project, request)
+    return works_of(project, plan.jobs, plan.cards)
 
 
 class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tuple[BatchRunRequest, RunLocation]]):
@@ -30,6 +45,8 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
     snapshot : ProjectSnapshot
         The project.
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [measure_binding("run_form")]
 
     def __init__(self, snapshot: ProjectSnapshot) -> None:
         super().__init__("Train, apply, merge", submit_label="Start", hint=HINT)
@@ -43,9 +60,29 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
             yield self.option_row(RUN, *keys)
         yield self.row("Where", RunLocationSelect(self._snapshot))
         yield AsciiCheckbox("one network for all features", compact=True, id="together")
+        yield CostLine(self._snapshot.project, id="run-cost")
 
     def on_mount(self) -> None:
         self.query_one(FeatureList).focus()
+        self.update_cost()
+
+    @on(Input.Changed)
+    @on(Checkbox.Changed)
+    @on(Select.Changed)
+    @on(FeatureList.Changed)
+    def update_cost(self) -> None:
+        """Show what all jobs together take, once the form is complete."""
+        project, cost_line = self._snapshot.project, self.query_one(CostLine)
+        try:
+            request, location = self.read()
+        except TomosegError:
+            cost_line.estimate(list)
+            return
+        cost_line.estimate(lambda: _works(project, request), in_slurm=location.in_slurm)
+
+    def action_measure(self) -> None:
+        """Measure how long the trainings take."""
+        self.query_one(CostLine).measure()
 
     def commands(self) -> list[list[str]]:
         """Return the command that starts the same."""
@@ -78,6 +115,7 @@ def _start_jobs(project: Project, request: BatchRunRequest, location: RunLocatio
     """Start the jobs as the command does; return what is said of it."""
     plan = plan_batch_run(project, request)
     slurm = location.slurm_settings(Project.open(project.layout.root).settings)  # they may have been edited since
+    require_resources_for(project, plan.jobs, plan.cards, in_slurm=slurm is not None)
     jobs = launch_chain(project.layout, plan.jobs, at_once=location.starts_at_once, slurm=slurm)
     message = f"Jobs {jobs[0].id} to {jobs[-1].id}: {', '.join(plan.cards)} on {', '.join(plan.tomograms)}."
     return " ".join([message, *dict.fromkeys(plan.remarks)])

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.timer import Timer
 from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
 from tomoseg_tui.commands.options import to_argv
@@ -18,32 +16,51 @@ from tomoseg_tui.commands.training import TRAIN
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.base import CommandDialog
 from tomoseg_tui.tui.dialogs.form_fields import RunLocationSelect, option_input, read_options
 from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
-from tomoseg_tui.tui.train.training_cost import TrainingCost, describe_training_cost, estimate_training_cost
-from tomoseg_tui.tui.widgets.benchmark_runner import BenchmarkRunner, measure_binding
+from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
-from tomoseg_tui.workflow.training.train_request import (
-    TrainRequest,
-    check_training,
-)
+from tomoseg_tui.workflow.estimates.network_work import planned_training_work
+from tomoseg_tui.workflow.estimates.work import Work
+from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, parent_remarks
+from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training
 
-SETTLE_SECONDS = 0.3
-"""How long the form waits after a key before it looks at the tiles again."""
 _NEW_TRAINSET = ("made now", "")
 """The choice beside the training sets that were built before."""
 
 
+@dataclass(frozen=True)
+class PlannedTraining:
+    """A training before its start."""
+
+    name: str
+    """What it will be called."""
+    plan: TrainingPlan
+    remarks: list[str]
+    """What is to be said of the run that it goes on from."""
+
+    def describe(self) -> str:
+        """Return tiles and steps, a line a fact; what is missing bears a mark."""
+        summary, settings = self.plan.summary, self.plan.settings
+        tiles = "; ".join(
+            f"with {feature} {summary.positive[feature]}, without {summary.negative[feature]}"
+            for feature in summary.features
+        )
+        steps = f"{settings.epochs} epochs of {self.plan.steps} steps, learning rate {settings.learning_rate:g}"
+        notes = [f"! {note}" for note in (*summary.notes, *self.remarks)]
+        return "\n".join([f"Tiles {tiles}.", summary.held_out_reason, f"{steps}.", *notes])
+
+
 @dataclass
-class CostEstimated(Message):
-    """A thread has looked at what the form asks for."""
+class PlanReady(Message):
+    """A thread has planned what the form asks for; None if that cannot be trained."""
 
     number: int
-    outcome: TrainingCost | TomosegError
+    training: PlannedTraining | None
 
 
 @dataclass
@@ -76,9 +93,6 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
         super().__init__()
         self._snapshot, self._initial = snapshot, request
         self._request_number = 0
-        self._timer: Timer | None = None
-        self._fault: TomosegError | None = None
-        self._cost: TrainingCost | None = None
 
     # What it looks like
 
@@ -96,7 +110,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
                     yield _row(*self._fields("validation", "seed", "batch"))
                     yield _row(*self._fields("version"), Label("Trainset"), self._trainset_select())
                 yield Static("", id="form-plan", markup=False)
-            yield BenchmarkRunner(self._snapshot.project)
+                yield CostLine(self._snapshot.project, id="form-cost")
             with Horizontal(id="form-buttons"):
                 yield Button("Start (ctrl+s)", id="start", variant="primary", compact=True)
                 yield Button("Cancel (esc)", id="cancel", compact=True)
@@ -126,7 +140,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
     def on_mount(self) -> None:
         self.query_one(FeatureList).focus()
         self._read_trainsets()
-        self._schedule_estimate()
+        self.update_cost()
 
     @work(thread=True, group="trainsets")
     def _read_trainsets(self) -> None:
@@ -143,83 +157,44 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
     @on(Input.Changed)
     @on(Select.Changed)
     @on(FeatureList.Changed)
-    def _schedule_estimate(self) -> None:
-        """Look at the tiles once nobody types. Until then nothing is known to be wrong with what is filled in."""
-        self._request_number, self._fault = self._request_number + 1, None
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_timer(SETTLE_SECONDS, self._start_estimate)
-
-    def _start_estimate(self) -> None:
+    def update_cost(self) -> None:
+        """Plan the training, and show what it takes, once nobody types."""
+        self._request_number += 1
+        number, cost_line = self._request_number, self.query_one(CostLine)
         try:
             request = self.request()
         except TomosegError as fault:
-            self.post_message(CostEstimated(self._request_number, fault))
-            return
-        measured, in_slurm = (
-            dict(self.query_one(BenchmarkRunner).timings),
-            self.query_one(RunLocationSelect).location.in_slurm,
-        )
-        self._estimate_in_thread(self._request_number, request, measured, in_slurm=in_slurm)
+            cost_line.show_fault(fault)
+            self.post_message(PlanReady(number, None))
+        else:
+            in_slurm = self.query_one(RunLocationSelect).location.in_slurm
+            cost_line.estimate(lambda: self._plan(number, request), in_slurm=in_slurm)
 
-    @work(thread=True, exclusive=True, group="guess")
-    def _estimate_in_thread(
-        self, number: int, request: TrainRequest, measured: dict[str, Timing], *, in_slurm: bool
-    ) -> None:
+    def _plan(self, number: int, request: TrainRequest) -> list[Work]:
+        """Check and plan a training; a thread calls it."""
+        training: PlannedTraining | None = None
         try:
-            outcome: TrainingCost | TomosegError = estimate_training_cost(
-                self._snapshot, request, measured, in_slurm=in_slurm
-            )
-        except TomosegError as fault:
-            outcome = fault
-        except OSError as fault:
-            outcome = UsageError(f"{fault.strerror or fault}: {fault.filename}.", "Check the tomograms.")
-        self.post_message(CostEstimated(number, outcome))
+            training = _planned_training(self._snapshot.project, request)
+        finally:
+            self.post_message(PlanReady(number, training))
+        return [planned_training_work(training.plan, request.device)]
 
-    @on(CostEstimated)
-    def show_cost(self, event: CostEstimated) -> None:
-        """Say what the training would be, or what keeps it from being."""
+    @on(PlanReady)
+    def show_plan(self, event: PlanReady) -> None:
+        """Say what the training would be, and let empty fields tell what will be taken."""
         if event.number != self._request_number:
             return
-        self._fault = event.outcome if isinstance(event.outcome, TomosegError) else None
-        self._cost = event.outcome if isinstance(event.outcome, TrainingCost) else None
-        self._update_plan()
-        if self._cost is not None:
-            self._show_defaults(self._cost)
-
-    def _update_plan(self) -> None:
-        label, cost, measurer = self.query_one("#form-plan", Static), self._cost, self.query_one(BenchmarkRunner)
-        if cost is not None:
-            state = measurer.status_text(is_measured=cost.estimate.is_measured)
-            label.update(
-                "\n".join(describe_training_cost(cost, self.query_one("#device", Input).value or "cpu", state))
-            )
-        elif self._fault is not None:
-            state = measurer.status_text(is_measured=True)
-            label.update(Text.assemble((f"! {self._fault.fault} ", "bold"), f"{self._fault.fix} {state}"))
-
-    def _show_defaults(self, cost: TrainingCost) -> None:
-        """Let empty fields tell what will be taken."""
-        self.query_one("#name", Input).placeholder = cost.name
-        settings = cost.plan.settings
-        self.query_one("#epochs", Input).placeholder = f"{settings.epochs}"
-        self.query_one("#learning_rate", Input).placeholder = f"{settings.learning_rate:g}"
-        self.query_one("#batch", Input).placeholder = f"{settings.batch}"
+        training = event.training
+        self.query_one("#form-plan", Static).update("" if training is None else training.describe())
+        if training is not None:
+            settings = training.plan.settings
+            self.query_one("#name", Input).placeholder = training.name
+            self.query_one("#epochs", Input).placeholder = f"{settings.epochs}"
+            self.query_one("#learning_rate", Input).placeholder = f"{settings.learning_rate:g}"
+            self.query_one("#batch", Input).placeholder = f"{settings.batch}"
 
     def action_measure(self) -> None:
-        try:
-            request = msgspec.to_builtins(self.request())
-        except TomosegError:
-            self.app.bell()
-            return
-        self.query_one(BenchmarkRunner).measure(lambda: [("train", request)])
-
-    @on(BenchmarkRunner.StateChanged)
-    def show_measurement(self) -> None:
-        """Say that it is measured, and then what has come of it."""
-        self._update_plan()
-        if not self.query_one(BenchmarkRunner).is_measuring:
-            self._schedule_estimate()
+        self.query_one(CostLine).measure()
 
     # What is answered
 
@@ -246,13 +221,13 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
         return tuple(order or [feature for feature in self._snapshot.features if feature in chosen])
 
     def action_start(self) -> None:
+        fault = self.query_one(CostLine).fault
         try:
             request = self.request()
-        except TomosegError as fault:
+        except TomosegError as error:
+            fault = error
+        if fault is not None:
             self.notify(fault.fix, title=fault.fault, severity="error")
-            return
-        if self._fault is not None:
-            self.notify(self._fault.fix, title=self._fault.fault, severity="error")
             return
         self.dismiss((request, self.query_one(RunLocationSelect).location))
 
@@ -268,6 +243,17 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
     def focus_next_field(self) -> None:
         """Go to the next field."""
         self.focus_next()
+
+
+def _planned_training(project: Project, request: TrainRequest) -> PlannedTraining:
+    """Check and plan a training; refuses what `tomoseg train` refuses."""
+    if not request.features and request.trainset is None:
+        raise UsageError("No feature is chosen.", "Choose one with space.")
+    project = Project.open(project.layout.root)  # features may have been added since
+    name = request.name or catalog.free_name(project.layout.networks, request.features, request.trainset)
+    named = msgspec.structs.replace(request, name=name)
+    remarks = parent_remarks(project, named, check_training(project, named))
+    return PlannedTraining(name, plan_training(project, named), remarks)
 
 
 def _row(*widgets: Any) -> Horizontal:

@@ -1,23 +1,42 @@
-"""One line of a form: what its job will take, as far as that is known, and whether this machine can hold it."""
+"""One line of a form: what its jobs take, and whether this machine has it; measures that on request."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual import on, work
-from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.binding import Binding
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.jobs.estimate import JobCosts, estimate_jobs
+from tomoseg_tui.jobs.run_benchmark import benchmark_timing, stored_timing
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing
-from tomoseg_tui.tui.cost import JobCost, cost_of, format_cost
-from tomoseg_tui.tui.widgets.benchmark_runner import BenchmarkRunner, RequestBuilder
+from tomoseg_tui.workflow.estimates.estimator import format_cost
+
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.estimates.work import Work
+
+MEASURE_KEY = "ctrl+t"
+"""The same in every form: no field uses it."""
+SETTLE_SECONDS = 0.3
+"""The line waits so long for the next change of a form."""
+WorkBuilder = Callable[[], "Sequence[Work]"]
+"""Called in a thread; returns the work of each job, or raises `TomosegError`."""
 
 
-class CostLine(Vertical):
-    """Tells memory and disk of a job at once, and its time once that was measured.
+def measure_binding(form: str) -> Binding:
+    """Return the binding for a form that has an action ``measure``."""
+    tooltip = "Measure on this machine how long it will take"
+    return Binding(MEASURE_KEY, "measure", "Measure", show=False, id=f"{form}.measure", tooltip=tooltip, priority=True)
+
+
+class CostLine(Static):
+    """Shows time, memory and disk space of jobs; measures them in a process that ends with the form.
 
     Parameters
     ----------
@@ -28,84 +47,144 @@ class CostLine(Vertical):
 
     @dataclass
     class CostReady(Message):
-        """A thread has found what a job takes; None where it cannot be yet, which others say."""
+        """A thread has computed what jobs take, or why they cannot be started."""
 
-        request_number: int
-        cost: JobCost | None
+        number: int
+        costs: JobCosts | None
+        fault: TomosegError | None
+
+    @dataclass
+    class Measured(Message):
+        """A thread has measured, or could not."""
+
+        timings: Mapping[str, Timing]
+        has_failed: bool
 
     def __init__(self, project: Project, *, id: str) -> None:  # noqa: A002  # Textual's word
-        super().__init__(id=id, classes="price-line")
+        super().__init__(id=id, classes="cost-line", markup=False)
+        self.fault: TomosegError | None = None
+        """Why the jobs cannot be started, as far as that is known."""
+        self.is_measuring = False
         self._project = project
-        self._request_number = 0
-        self._build_requests: RequestBuilder | None = None
-        self._has_running_jobs = False
-        self._cost: JobCost | None = None
+        self._number = 0
+        self._timer: Timer | None = None
+        self._build_works: WorkBuilder = list
+        self.costs: JobCosts | None = None
+        """What is shown; None where nothing is."""
+        self._in_slurm = self._has_failed = False
+        self._timings: dict[str, Timing] = {}
 
-    def compose(self) -> ComposeResult:
-        yield Static(markup=False)
-        yield BenchmarkRunner(self._project)
-
-    @property
-    def fault(self) -> TomosegError | None:
-        """Why this machine cannot hold the job; None if it can, or if that is not known."""
-        return self._cost.fault if self._cost is not None else None
-
-    def estimate(self, build_requests: RequestBuilder | None, *, has_running_jobs: bool) -> None:
-        """Say what another job takes.
+    def estimate(self, build_works: WorkBuilder, *, in_slurm: bool = False) -> None:
+        """Show what other jobs take, as soon as nothing has changed for a moment.
 
         Parameters
         ----------
-        build_requests : callable or None
-            Called in a thread; returns the one job. None where there is none.
-        has_running_jobs : bool
-            Whether jobs are at work.
+        build_works : callable
+            Called in a thread; what it raises is shown. Nothing is shown if it returns no work.
+        in_slurm : bool
+            Whether Slurm runs the jobs, on a node that has the memory.
         """
-        self._build_requests, self._has_running_jobs = build_requests, has_running_jobs
-        self._request_number += 1
-        if build_requests is None:
-            self.post_message(self.CostReady(self._request_number, None))
-        else:
-            self._compute_cost(
-                self._request_number,
-                build_requests,
-                dict(self.query_one(BenchmarkRunner).timings),
-                has_running_jobs=has_running_jobs,
-            )
+        self._build_works, self._in_slurm = build_works, in_slurm
+        self._forget_last()
+        self._timer = self.set_timer(SETTLE_SECONDS, self._start_estimate)
 
-    def measure(self) -> None:
-        """Measure how long it takes."""
-        if self._build_requests is not None:
-            self.query_one(BenchmarkRunner).measure(self._build_requests)
+    def show_fault(self, fault: TomosegError) -> None:
+        """Show what is wrong with a form, instead of what its jobs take."""
+        self._forget_last()
+        self.costs, self.fault = None, fault
+        self._update_text()
 
-    @work(thread=True, exclusive=True, group="price")
-    def _compute_cost(
-        self, request_number: int, build_requests: RequestBuilder, timings: dict[str, Timing], *, has_running_jobs: bool
+    def _forget_last(self) -> None:
+        self._number, self.fault = self._number + 1, None
+        if self._timer is not None:
+            self._timer.stop()
+
+    def _start_estimate(self) -> None:
+        self._estimate_in_thread(self._number, self._build_works, dict(self._timings), in_slurm=self._in_slurm)
+
+    @work(thread=True, exclusive=True, group="cost")
+    def _estimate_in_thread(
+        self, number: int, build_works: WorkBuilder, timings: Mapping[str, Timing], *, in_slurm: bool
     ) -> None:
-        cost: JobCost | None = None
+        costs: JobCosts | None = None
+        fault: TomosegError | None = None
         try:
-            cost = cost_of(self._project, build_requests()[0], timings, has_running_jobs=has_running_jobs)
-        except (TomosegError, OSError):
-            cost = None  # what is wrong with a request is said where it is checked
+            works = build_works()
+            if works:
+                costs = estimate_jobs(
+                    self._project,
+                    works,
+                    lambda work: timings.get(work.workload.key) or stored_timing(work.workload.key),
+                )
+                costs.require_resources(in_slurm=in_slurm)
+        except TomosegError as error:
+            fault = error
+        except OSError as error:
+            fault = UsageError(f"{error.strerror or error}: {error.filename}.", "Check the tomograms.")
         if not get_current_worker().is_cancelled:
-            self.post_message(self.CostReady(request_number, cost))
+            self.post_message(self.CostReady(number, costs, fault))
 
     @on(CostReady)
     def show_cost(self, event: CostReady) -> None:
-        """Say it, unless something else is asked for by now."""
+        """Show it, unless something else is asked for by now."""
         event.stop()
-        if event.request_number == self._request_number:
-            self._cost = event.cost
+        if event.number == self._number:
+            self.costs, self.fault = event.costs, event.fault
             self._update_text()
 
-    @on(BenchmarkRunner.StateChanged)
-    def update_measurement(self, event: BenchmarkRunner.StateChanged) -> None:
-        """Say that it is measured, and then what has come of it."""
-        event.stop()
-        self._update_text()
-        if not self.query_one(BenchmarkRunner).is_measuring:
-            self.estimate(self._build_requests, has_running_jobs=self._has_running_jobs)
-
     def _update_text(self) -> None:
-        cost, runner = self._cost, self.query_one(BenchmarkRunner)
-        text = "" if cost is None else format_cost(cost, runner.status_text(is_measured=cost.estimate.is_measured))
-        self.query_one(Static).update(text)
+        lines = []
+        if self.costs is not None:
+            total = self.costs.total
+            text = format_cost(total)
+            lines.append(f"{text[0].upper()}{text[1:]}. {self._measurement_text(is_measured=total.is_measured)}")
+        if self.fault is not None:
+            lines.append(f"! {self.fault.fault} {self.fault.fix}")
+        self.update("\n".join(line.rstrip() for line in lines))
+
+    def _measurement_text(self, *, is_measured: bool) -> str:
+        if self.is_measuring:
+            return "Measuring ..."
+        if is_measured:
+            return ""
+        return "It cannot be measured." if self._has_failed else f"{MEASURE_KEY} measures it."
+
+    def measure(self) -> None:
+        """Measure the jobs that are shown, unless that is being done."""
+        works = [] if self.costs is None else [work for work in self.costs.works if work.sample]
+        if not works:
+            self.app.bell()
+        elif not self.is_measuring:
+            self.is_measuring, self._has_failed = True, False
+            self._update_text()
+            self._measure_in_thread(works)
+
+    @work(thread=True, group="measure")
+    def _measure_in_thread(self, works: Sequence["Work"]) -> None:
+        worker = get_current_worker()
+        timings: dict[str, Timing] = {}
+        try:
+            for job_work in works:
+                key = job_work.workload.key
+                timing = benchmark_timing(
+                    self._project.layout,
+                    job_work.kind,
+                    job_work.sample,
+                    key,
+                    force=True,
+                    is_cancelled=lambda: worker.is_cancelled,
+                )
+                timings |= {key: timing} if timing is not None else {}
+        except (TomosegError, OSError):
+            timings = {}
+        if not worker.is_cancelled:
+            self.post_message(self.Measured(timings, len(timings) < len({one.workload.key for one in works})))
+
+    @on(Measured)
+    def use_timings(self, event: Measured) -> None:
+        """Show the costs once more."""
+        event.stop()
+        self.is_measuring, self._has_failed = False, event.has_failed
+        self._timings |= event.timings
+        self._update_text()
+        self.estimate(self._build_works, in_slurm=self._in_slurm)

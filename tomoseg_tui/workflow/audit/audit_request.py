@@ -25,12 +25,7 @@ from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutp
 from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.split import hold_out_tile
 from tomoseg_tui.workflow.training.train_request import TrainRequest
-from tomoseg_tui.workflow.training.training_plan import (
-    TrainingPlan,
-    flops_of_step,
-    plan_training,
-    training_settings,
-)
+from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training, training_settings
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 FOLDS = 4
@@ -117,8 +112,7 @@ def fold_settings(
 def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
     """Return what an audit would be; nothing is written.
 
-    Settings and steps are those of the training of one fold, on three quarters of the tiles; operations and disk are
-    those of all folds.
+    Settings and steps are those of the training of one fold, on three quarters of the tiles.
 
     Raises
     ------
@@ -126,20 +120,12 @@ def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
         If nothing is labelled, a name is unknown, or the tiles do not go together.
     """
     plan = plan_training(project, to_train_request(request))
-    summary = plan.summary
     positives, negatives = (round(tiles * (FOLDS - 1) / FOLDS) for tiles in (plan.positives, plan.negatives))
-    features = len(summary.features)
-    settings = fold_settings(project, request, training_tile_count=positives + negatives, features=features)
-    steps = steps_per_epoch(settings, positives, negatives)
-    return replace(
-        plan,
-        settings=settings,
-        positives=positives,
-        negatives=negatives,
-        steps=steps,
-        flops=FOLDS * settings.epochs * steps * flops_of_step(settings, summary.tile_size, features),
-        disk_bytes=plan.disk_bytes + 4 * features * summary.tiles * summary.tile_size**2,  # what the folds predict
+    settings = fold_settings(
+        project, request, training_tile_count=positives + negatives, features=len(plan.summary.features)
     )
+    steps = steps_per_epoch(settings, positives, negatives)
+    return replace(plan, settings=settings, positives=positives, negatives=negatives, steps=steps)
 
 
 def load_for_audit(path: Path) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:

@@ -1,13 +1,15 @@
-"""What a job takes before it is started: time, memory, video memory and disk; and whether that can be had.
+"""What a job takes: time, memory, video memory and disk space, as commands and forms say it.
 
-How much there is to do follows from the request (`work`). How long a unit of it takes, and in how much memory, is
-measured by a process that does a little of it (`jobs.run_benchmark`), or guessed from the cost of the network.
+How much there is to do follows from the request (`work`, `network_work`). How long that takes follows, in this order,
+from a timing measured on this machine, from the speed of an earlier job of the project, or from the size of the work.
+Memory follows from a timing, or from the size of the work.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tomoseg_tui.core.eta import format_duration
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.files.disk_space import format_bytes
 from tomoseg_tui.project.timings import Timing
@@ -15,82 +17,150 @@ from tomoseg_tui.project.timings import Timing
 if TYPE_CHECKING:
     from tomoseg_tui.workflow.estimates.work import Work
 
+MEASURED, GUESSED = "measured on this machine", "a guess from its size"
+"""Sources of a time; the third is an earlier job."""
+
 
 @dataclass(frozen=True)
-class Estimate:
-    """What a job will take."""
+class Speed:
+    """How fast an earlier job was."""
+
+    size_per_second: float
+    """In units of `Workload.size`."""
+    job: str
+    """Its id."""
+
+
+@dataclass(frozen=True)
+class FreeResources:
+    """What this machine has left."""
+
+    memory_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one job takes, or several together."""
 
     seconds: float
     memory_bytes: int
+    """Of all processes."""
     gpu_bytes: int | None
-    """0 on the CPU, None where nobody has measured."""
+    """0 on the CPU, None if it was not measured."""
     disk_bytes: int
-    is_measured: bool
-    """False where it was guessed from the size of the work."""
+    source: str
+    """How the time is known."""
+    device: str = ""
+    """``cpu``, ``gpu`` or ``gpu:N``; empty for jobs that take one core."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether time and memory are measured on this machine."""
+        return self.source == MEASURED
 
 
-def estimate(work: "Work", timing: Timing | None) -> Estimate:
-    """Return what a job will take; without a pace, a guess."""
-    if timing is None:
-        gpu_bytes = None if work.on_gpu else 0
-        return Estimate(work.guessed_seconds, round(work.guessed_bytes), gpu_bytes, work.disk_bytes, is_measured=False)
-    seconds = timing.seconds(work.workload.units, validated_tiles=work.workload.validations)
-    memory_bytes = work.workers * timing.memory_bytes + work.workload.tiles_bytes
-    return Estimate(seconds, memory_bytes, work.workers * timing.video_bytes, work.disk_bytes, is_measured=True)
-
-
-def combine_estimates(estimates: Sequence[Estimate], *, is_sequential: bool) -> Estimate:
-    """Return what several jobs take.
+def estimate(work: "Work", timing: Timing | None, earlier: Speed | None = None) -> Cost:
+    """Return what a job takes.
 
     Parameters
     ----------
-    estimates : sequence of Estimate
-        One a job.
-    is_sequential : bool
-        Whether one waits for the other, as on the CPU; else each has a device of its own.
+    work : Work
+        How much it has to do.
+    timing : Timing or None
+        Measured on this machine for work of this kind.
+    earlier : Speed or None
+        Of an earlier job of the same network and device; used if there is no timing.
     """
-    combiners = (sum, max) if is_sequential else (max, sum)
-    video_bytes = [estimate.gpu_bytes for estimate in estimates]
-    return Estimate(
-        seconds=combiners[0](estimate.seconds for estimate in estimates),
-        memory_bytes=combiners[1](estimate.memory_bytes for estimate in estimates),
-        gpu_bytes=None if None in video_bytes else max((estimate or 0 for estimate in video_bytes), default=0),
-        disk_bytes=sum(estimate.disk_bytes for estimate in estimates),
-        is_measured=all(estimate.is_measured for estimate in estimates),
+    if timing is not None:
+        workload = work.workload
+        return Cost(
+            timing.seconds(workload.units, validated_tiles=workload.validations),
+            work.workers * timing.memory_bytes + workload.tiles_bytes,
+            work.workers * timing.video_bytes,
+            work.disk_bytes,
+            MEASURED,
+            work.device,
+        )
+    speed = work.guessed_speed if earlier is None else earlier.size_per_second
+    source = GUESSED if earlier is None else f"going by job {earlier.job}"
+    gpu_bytes = None if work.device.startswith("gpu") else 0
+    seconds = work.start_seconds + work.workload.size / speed
+    return Cost(seconds, round(work.guessed_bytes), gpu_bytes, work.disk_bytes, source, work.device)
+
+
+def combine_costs(costs: Sequence[Cost], *, is_sequential: bool) -> Cost:
+    """Return what several jobs take together.
+
+    Parameters
+    ----------
+    costs : sequence of Cost
+        At least one.
+    is_sequential : bool
+        Whether each waits for the one before; else each has a device of its own.
+    """
+    combine_seconds, combine_bytes = (sum, max) if is_sequential else (max, sum)
+    gpu_bytes = [cost.gpu_bytes for cost in costs if cost.gpu_bytes is not None]
+    sources = {cost.source for cost in costs}
+    weakest = GUESSED if GUESSED in sources else max(sources - {MEASURED}, default=MEASURED)
+    return Cost(
+        combine_seconds(cost.seconds for cost in costs),
+        combine_bytes(cost.memory_bytes for cost in costs),
+        combine_bytes(gpu_bytes) if len(gpu_bytes) == len(costs) else None,
+        sum(cost.disk_bytes for cost in costs),
+        weakest if len(sources) == 1 else f"partly {weakest}",
+        next((cost.device for cost in costs if cost.device), ""),
     )
 
 
-def require_memory_and_disk(
-    needed: Estimate, *, memory_bytes: int, disk_bytes: int, less_memory: str, less_disk: str, workers: int = 1
+def format_cost(cost: Cost) -> str:
+    """Return what jobs take in one line, as part of a sentence."""
+    device = {"": "", "cpu": " on the CPU", "gpu": " on a GPU"}.get(cost.device, f" on GPU {cost.device[4:]}")
+    video_memory = "" if cost.gpu_bytes == 0 else f"{_format_gpu_bytes(cost.gpu_bytes)} of video memory, "
+    return (
+        f"about {format_duration(cost.seconds)}{device}, {cost.source}; about {format_bytes(cost.memory_bytes)} of "
+        f"memory, {video_memory}{format_bytes(cost.disk_bytes)} of disk space"
+    )
+
+
+def _format_gpu_bytes(gpu_bytes: int | None) -> str:
+    return "an unknown amount" if gpu_bytes is None else format_bytes(gpu_bytes)
+
+
+def require_resources(
+    cost: Cost, free: FreeResources, *, less_memory: str, less_disk: str, workers: int = 1, in_slurm: bool = False
 ) -> None:
-    """Refuse a job that this machine cannot hold.
+    """Refuse jobs for which memory or disk does not suffice.
 
     Parameters
     ----------
-    needed : Estimate
-        What it takes.
-    memory_bytes, disk_bytes : int
+    cost : Cost
+        What they take.
+    free : FreeResources
         What there is.
     less_memory, less_disk : str
         What to do where one of them does not suffice; see `jobs.kinds`.
     workers : int
-        Processes that it was to have.
+        Processes that were asked for.
+    in_slurm : bool
+        Whether Slurm runs them, on a node that has the memory.
 
     Raises
     ------
     JobError
         Says what would fit.
     """
-    if needed.disk_bytes > disk_bytes:
-        missing = format_bytes(needed.disk_bytes - disk_bytes)
+    if cost.disk_bytes > free.disk_bytes:
+        missing = format_bytes(cost.disk_bytes - free.disk_bytes)
         raise JobError(
-            f"It takes {format_bytes(needed.disk_bytes)} of the disk, {format_bytes(disk_bytes)} are free.",
-            f"Make about {missing} of room there, or {less_disk}.",
+            f"This takes {format_bytes(cost.disk_bytes)} of disk space; {format_bytes(free.disk_bytes)} is free.",
+            f"Free about {missing} on that disk, or {less_disk}.",
         )
-    if needed.memory_bytes > memory_bytes:
-        fitting_workers = int(memory_bytes * workers // max(needed.memory_bytes, 1))
-        advice = f"Take fewer workers: --workers {fitting_workers}." if workers > fitting_workers > 0 else less_memory
+    if cost.memory_bytes > free.memory_bytes and not in_slurm:
+        fitting_workers = int(free.memory_bytes * workers // cost.memory_bytes)
+        use_less = f"Take fewer workers: --workers {fitting_workers}." if workers > fitting_workers > 0 else less_memory
         raise JobError(
-            f"It takes about {format_bytes(needed.memory_bytes)} of memory, {format_bytes(memory_bytes)} can be had.",
-            advice,
+            f"This takes about {format_bytes(cost.memory_bytes)} of memory; {format_bytes(free.memory_bytes)} is "
+            "available.",
+            use_less,
         )

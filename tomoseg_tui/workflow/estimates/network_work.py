@@ -2,29 +2,50 @@
 
 import os
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import msgspec
 
-from tomoseg_tui.core.network_settings import TrainingSettings
-from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES
+from tomoseg_tui.core.network_settings import TrainingSettings, network_named
+from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, input_edge
 from tomoseg_tui.io.trainset_file import TrainsetSummary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.project.timings import timing_key
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, requested_features
-from tomoseg_tui.workflow.apply_estimates import apply_timing_key, estimate_apply, voxels_of
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest, plan_audit
-from tomoseg_tui.workflow.estimates.work import Work, same_shape
+from tomoseg_tui.workflow.estimates.work import Work, plane_size, same_shape
 from tomoseg_tui.workflow.job_interface import Workload
 from tomoseg_tui.workflow.training.train_request import TrainRequest
-from tomoseg_tui.workflow.training.training_plan import (
-    TRAINING_FLOPS_PER_CORE,
-    TrainingPlan,
-    plan_training,
-    weights_bytes,
-)
+from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training
+from tomoseg_tui.workflow.volume_names import parse_z_range
+
+TRAINING_FLOPS_PER_CORE = 4e10
+"""Operations a second that a core reaches in training; measured between 2.5e10 and 6e10 on a busy server of 2026."""
+APPLY_FLOPS_PER_CORE = 5e10
+"""The same in an apply: half of the 9e10 that the U-Net reaches where nothing else runs."""
+GPU_FLOPS = 2e12
+"""The same on a plain GPU; reading and writing take most of the time there."""
+PASSES = 3.0
+"""A training step goes forward once and back with about twice the work."""
+TRAINING_START_SECONDS, FOLD_SECONDS = 8.0, 4.0
+"""Until TensorFlow is loaded and the first step is compiled; for each further network of an audit."""
+TRAINING_WORKER_BYTES = 700e6
+"""Memory of a worker with TensorFlow and nothing else; measured 0.67 GB."""
+FILE_BYTES = 20_000
+"""Of a file of weights, beside its numbers: names, shapes and what HDF5 keeps for itself."""
+TRIPLE_BYTES_PER_PIXEL = 3.0
+"""Of float32 images and outputs, packed."""
+APPLY_START_SECONDS = 4.0
+"""Until TensorFlow is loaded and a network is compiled."""
+APPLY_WORKER_BYTES = 600e6
+"""Memory of a worker with TensorFlow, a network and a small slice."""
+BYTES_PER_PIXEL = 400.0
+"""Memory for each pixel of a piece: its slab of densities and maps, and the network's channels."""
+MAX_PIXELS = 1024 * 1024
+"""Of a piece with its margin; larger slices are cut."""
 
 
 def training_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapping[str, NetworkCard]) -> Work:
@@ -42,7 +63,7 @@ def training_work(project: Project, raw_request: Mapping[str, Any], _expected: M
 def planned_training_work(plan: TrainingPlan, device: str) -> Work:
     """Return what a training that is planned already has to do."""
     workload = training_workload(plan.settings, plan.summary, device, steps=plan.steps)
-    return _work_of_plan("train", plan, workload, device)
+    return _work_of_plan("train", plan, workload, device, start_seconds=TRAINING_START_SECONDS)
 
 
 def training_workload(settings: TrainingSettings, summary: TrainsetSummary, device: str, *, steps: int) -> Workload:
@@ -50,6 +71,8 @@ def training_workload(settings: TrainingSettings, summary: TrainsetSummary, devi
     return Workload(
         timing_key("train", device, *_sample(settings, summary).values()),
         units=settings.epochs * steps,
+        size=settings.epochs * steps * step_flops(settings, summary),
+        family=_training_family(settings, device),
         epochs=settings.epochs,
         held_out=summary.held_out,
         validations=settings.epochs * summary.held_out + summary.tiles,  # all of them once, for the triples
@@ -67,8 +90,15 @@ def audit_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapp
     """
     request = msgspec.convert(raw_request, AuditRequest)
     plan = plan_audit(project, request)
-    workload = audit_workload(plan.settings, plan.summary, request.device, steps=plan.steps)
-    return _work_of_plan("audit", plan, workload, request.device)
+    summary = plan.summary
+    return _work_of_plan(
+        "audit",
+        plan,
+        audit_workload(plan.settings, summary, request.device, steps=plan.steps),
+        request.device,
+        start_seconds=TRAINING_START_SECONDS + (FOLDS - 1) * FOLD_SECONDS,
+        predicted_bytes=4 * len(summary.features) * summary.tiles * summary.tile_size**2,
+    )
 
 
 def audit_workload(settings: TrainingSettings, summary: TrainsetSummary, device: str, *, steps: int) -> Workload:
@@ -79,22 +109,56 @@ def audit_workload(settings: TrainingSettings, summary: TrainsetSummary, device:
     return Workload(
         timing_key("audit", device, *_sample(settings, summary).values()),
         units=FOLDS * settings.epochs * steps,
+        size=FOLDS * settings.epochs * steps * step_flops(settings, summary),
+        family=_training_family(settings, device),
         epochs=FOLDS,
         validations=summary.tiles,
         tiles_bytes=3 * _tile_bytes(summary) * summary.tiles,  # those of a fold's training are a copy
     )
 
 
-def _work_of_plan(kind: str, plan: TrainingPlan, workload: Workload, device: str) -> Work:
+def step_flops(settings: TrainingSettings, summary: TrainsetSummary) -> float:
+    """Return the operations of one training step."""
+    network = network_named(settings.network)
+    pixels = network.slices_out * input_edge(network, summary.tile_size) ** 2
+    return PASSES * network.flops_per_pixel(len(summary.features)) * pixels * settings.batch
+
+
+def _work_of_plan(
+    kind: str, plan: TrainingPlan, workload: Workload, device: str, *, start_seconds: float, predicted_bytes: int = 0
+) -> Work:
+    """Return the work of a plan; on the disk a checkpoint that is being replaced is there twice."""
+    settings, summary = plan.settings, plan.summary
+    network, features = network_named(settings.network), len(summary.features)
+    weights = _weights_bytes(settings.network, features)
+    checkpoint = 4 * (weights + FILE_BYTES)  # the weights, their average, and two numbers of the optimizer for each
+    triples = TRIPLE_BYTES_PER_PIXEL * (1 + features) * summary.tiles * summary.tile_size**2
+    activations = sum(layer.outputs / layer.reduction**2 for layer in network.convolutions(features))
+    step_bytes = 2 * 4 * activations * settings.batch * input_edge(network, summary.tile_size) ** 2
     return Work(
         kind,
         workload,
-        disk_bytes=plan.disk_bytes,
-        guessed_seconds=plan.seconds(TRAINING_FLOPS_PER_CORE * len(os.sched_getaffinity(0))),
-        guessed_bytes=plan.memory_bytes,
-        sample={**_sample(plan.settings, plan.summary), "device": device},
-        on_gpu=device != "cpu",
+        disk_bytes=round(plan.trainset_bytes + weights + 2 * checkpoint + triples + predicted_bytes),
+        start_seconds=start_seconds,
+        guessed_speed=_guessed_speed(device, TRAINING_FLOPS_PER_CORE),
+        guessed_bytes=TRAINING_WORKER_BYTES + workload.tiles_bytes + step_bytes,
+        sample={**_sample(settings, summary), "device": device},
+        device=device,
     )
+
+
+def _guessed_speed(device: str, flops_per_core: float) -> float:
+    return GPU_FLOPS if device.startswith("gpu") else flops_per_core * len(os.sched_getaffinity(0))
+
+
+def _weights_bytes(network: str, features: int) -> int:
+    """Return about how large the file of a network's weights is."""
+    return 4 * network_named(network).parameters(features) + FILE_BYTES
+
+
+def _training_family(settings: TrainingSettings, device: str) -> str:
+    """Return the family of trainings and audits, which are trainings too."""
+    return f"training {settings.network} {device.partition(':')[0]}"
 
 
 def _sample(settings: TrainingSettings, summary: TrainsetSummary) -> dict[str, Any]:
@@ -123,36 +187,34 @@ def apply_work(project: Project, raw_request: Mapping[str, Any], expected: Mappi
         If the network, a tomogram or its slices are not there.
     """
     request = msgspec.convert(raw_request, ApplyRequest)
-    layout = project.layout
-    card = expected.get(request.run) or catalog.load_network_card(layout, request.run)
-    features = len(requested_features(card, request))
-    records = [catalog.load_tomogram(layout, name) for name in request.tomograms]
-    voxels = sum(voxels_of(record, request.z) for record in records)
-    guess = estimate_apply(
-        card, records, [], features=features, z=request.z, device=request.device, workers=request.workers,
-        tta=request.tta,
-    )  # fmt: skip
+    is_trained = request.run not in expected
+    card = catalog.load_network_card(project.layout, request.run) if is_trained else expected[request.run]
+    network, features = network_named(card.network), len(card.features)
+    weights = project.layout.network_weights(card.name)
+    weights_bytes = 0 if is_trained else _weights_bytes(network.name, features)
+    if weights.is_file():
+        weights_bytes = weights.stat().st_size
+    shapes = [catalog.load_tomogram(project.layout, name).shape_zyx for name in request.tomograms]
+    ranges = [parse_z_range(request.z, shape_zyx[0]) for shape_zyx in shapes]
+    voxels = sum((stop - start) * prod(shape[1:]) for (start, stop), shape in zip(ranges, shapes, strict=True))
+    copies = 1 if request.output is None else 2
+    pixels = min(max(prod(shape_zyx[1:]) for shape_zyx in shapes), MAX_PIXELS)
+    key_parts = (network.name, features, request.tta, request.half, request.threads, request.workers)
     return Work(
         "apply",
         Workload(
-            apply_timing_key(card, records, request),
+            timing_key("apply", request.device, *key_parts, plane_size(shapes[0])),
             units=voxels / request.workers,
-            is_typical=(request.workers, request.z, request.device) == (1, None, "cpu")
-            and same_shape([record.shape_zyx for record in records]),
+            size=voxels * request.tta * network.flops_per_pixel(features),
+            family=f"apply {network.name} {request.device.partition(':')[0]}",
+            is_typical=(request.workers, request.z, request.device) == (1, None, "cpu") and same_shape(shapes),
         ),
         # A map that is replaced stays until the new one is complete; the job works with a copy of its network.
-        disk_bytes=voxels * features * (1 if request.output is None else 2)
-        + _weights_bytes(project, card, is_trained=request.run not in expected),
-        guessed_seconds=guess.seconds,
-        guessed_bytes=guess.memory_bytes,
-        sample=msgspec.to_builtins(request),
+        disk_bytes=voxels * len(requested_features(card, request)) * copies + weights_bytes,
+        start_seconds=APPLY_START_SECONDS,
+        guessed_speed=_guessed_speed(request.device, APPLY_FLOPS_PER_CORE),
+        guessed_bytes=request.workers * (APPLY_WORKER_BYTES + BYTES_PER_PIXEL * pixels),
+        sample=msgspec.to_builtins(request) if is_trained else {},
         workers=request.workers,
-        on_gpu=request.device != "cpu",
+        device=request.device,
     )
-
-
-def _weights_bytes(project: Project, card: NetworkCard, *, is_trained: bool) -> int:
-    path = project.layout.network_weights(card.name)
-    if is_trained:
-        return path.stat().st_size if path.is_file() else 0
-    return weights_bytes(card.network, len(card.features))

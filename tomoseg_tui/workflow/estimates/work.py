@@ -19,8 +19,8 @@ from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
 MERGE_VOXELS_PER_SECOND, PREPROCESS_VOXELS_PER_SECOND = 2e7, 4e6
 """Where nothing was measured: of each map, and of the result."""
-PLAIN_WORKER_BYTES = 100e6
-"""A worker without TensorFlow."""
+PLAIN_START_SECONDS, PLAIN_WORKER_BYTES = 0.5, 100e6
+"""Of a worker without TensorFlow."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,17 @@ class Work:
     workload: Workload
     disk_bytes: int
     """Of its results, those in the making among them."""
-    guessed_seconds: float
+    start_seconds: float
+    """Until the first unit is done, a guess."""
+    guessed_speed: float
+    """In units of `Workload.size` a second."""
     guessed_bytes: float
     """Memory of all its processes."""
     sample: dict[str, Any]
-    """What a benchmark is asked to do a little of."""
+    """What a benchmark is asked to do a little of; empty if it cannot, because something is still to be made."""
     workers: int = 1
-    on_gpu: bool = False
+    device: str = ""
+    """``cpu``, ``gpu`` or ``gpu:N``; empty if it takes one core."""
 
 
 def merge_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapping[str, NetworkCard]) -> Work:
@@ -53,11 +57,17 @@ def merge_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapp
     maps, voxels = len(request.maps or request.words), prod(shape_zyx)
     return Work(
         "merge",
-        Workload(timing_key("merge", maps, _plane_size(shape_zyx)), units=-(-shape_zyx[0] // SLAB)),
+        Workload(
+            timing_key("merge", maps, plane_size(shape_zyx)),
+            units=-(-shape_zyx[0] // SLAB),
+            size=maps * voxels,
+            family="merge",
+        ),
         disk_bytes=voxels * (1 if request.output is None else 2),
-        guessed_seconds=0.5 + maps * voxels / MERGE_VOXELS_PER_SECOND,
+        start_seconds=PLAIN_START_SECONDS,
+        guessed_speed=MERGE_VOXELS_PER_SECOND,
         guessed_bytes=PLAIN_WORKER_BYTES + 10 * maps * min(SLAB * prod(shape_zyx[1:]), 2**22),
-        sample=msgspec.to_builtins(request),
+        sample=msgspec.to_builtins(request) if request.maps else {},
     )
 
 
@@ -75,18 +85,22 @@ def preprocess_work(project: Project, raw_request: Mapping[str, Any], _expected:
     return Work(
         "preprocess",
         Workload(
-            timing_key("preprocess", request.factor, *astuple(request.chain), _plane_size(shapes[0])),
+            timing_key("preprocess", request.factor, *astuple(request.chain), plane_size(shapes[0])),
             units=voxels,
             is_typical=same_shape(shapes),
+            size=voxels,
+            family=f"preprocess bin {request.factor}",
         ),
         disk_bytes=4 * voxels,  # float32
-        guessed_seconds=0.5 + voxels / PREPROCESS_VOXELS_PER_SECOND,
+        start_seconds=PLAIN_START_SECONDS,
+        guessed_speed=PREPROCESS_VOXELS_PER_SECOND,
         guessed_bytes=3 * PLAIN_WORKER_BYTES,
         sample=msgspec.to_builtins(request),
     )
 
 
-def _plane_size(shape_zyx: Zyx) -> str:
+def plane_size(shape_zyx: Zyx) -> str:
+    """Return the size of a slice as keys name it."""
     return "x".join(map(str, shape_zyx[1:]))
 
 
