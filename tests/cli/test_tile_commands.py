@@ -74,7 +74,7 @@ def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> 
         (("tiles", "add", "cell", "--at", "1,1,1", "--feature", "ignore"), "cannot be the name of a feature"),
         (("tiles", "add", "cell", "--at", "1,1,1", "--feature", "a/b"), "cannot be the name of a feature"),
         (("tiles", "remove", "cell:1,1,1:64"), "no tile cell:1,1,1:64"),
-        (("tiles", "remove", "cell"), "'cell' is no tile"),
+        (("tiles", "remove", "cell"), "'cell' is not a tile id"),
         (("tiles", "import", "lost.csv"), "lost.csv"),
         (("annotations", "import", "lost.mrc", "--tomogram", "cell", "--map", "1=f"), "no tiles to annotate"),
         (("annotations", "import", "x.mrc", "--tomogram", "cell"), "not said what the file shows"),

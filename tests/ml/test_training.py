@@ -263,9 +263,9 @@ def test_a_checkpoint_of_another_training_is_refused_with_a_clear_error(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda tiles: replace(tiles, layers=3 - tiles.layers), "its annotations are others"),
-        (lambda tiles: replace(tiles, densities=-tiles.densities), "its densities are others"),
-        (lambda tiles: replace(tiles, held_out=tiles.held_out[::-1]), "its held-out tiles are others"),
+        (lambda tiles: replace(tiles, layers=3 - tiles.layers), "its annotations have changed"),
+        (lambda tiles: replace(tiles, densities=-tiles.densities), "its densities have changed"),
+        (lambda tiles: replace(tiles, held_out=tiles.held_out[::-1]), "its held-out tiles have changed"),
     ],
 )
 def test_a_training_is_resumed_only_with_the_same_tiles(

@@ -119,9 +119,9 @@ class JobApp(FramePacerApp):
             settings = Project.open(self.project.layout.root).settings  # they may have been edited since
             slurm = settings.default_slurm if location is None else location.slurm_settings(settings)
             at_once = location is not None and location.starts_at_once
-            asked = msgspec.to_builtins(request)
-            require_resources_for(self.project, [(kind, asked, ())], in_slurm=slurm is not None)
-            job = launch(self.project.layout, kind, asked, at_once=at_once, slurm=slurm)
+            job_request = msgspec.to_builtins(request)
+            require_resources_for(self.project, [(kind, job_request, ())], in_slurm=slurm is not None)
+            job = launch(self.project.layout, kind, job_request, at_once=at_once, slurm=slurm)
             return f"Job {job.id}: {kind} {job.record().name}"
 
         self.run_in_thread("started", argv, prepare_and_launch)

@@ -69,7 +69,6 @@ def test_the_other_polarity_is_turned_and_that_is_said(cell: Project) -> None:
         ({"tomograms": ("lost",)}, ProjectError, "no tomogram 'lost'"),
         ({"features": ("actin",)}, TrainingError, "does not know actin; it knows tube, wall"),
         ({"z": "5:99"}, ProjectError, "slices 0 to 7"),
-        ({"workers": 0}, UsageError, "1 or more"),
         ({"output": "/tmp/map.mrc"}, UsageError, "there are 2 maps"),
         ({"output": "/tmp/map.hdf", "features": ("tube",)}, UsageError, "no name of an MRC file"),
     ],
