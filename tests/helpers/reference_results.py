@@ -28,7 +28,7 @@ if "tomoseg_tui.jobs.worker" in sys.orig_argv:
 """
 """Adds the network, and lets workers be as fast as tests beside them: on a busy machine polite ones starve. They filter
 in small pieces, so that a kill finds some of them on the disk and others not."""
-OF_THEIR_TIME = {"created", "started", "ended", "imported", "at", "seconds", "owner"}
+OF_THEIR_TIME = {"created", "started", "ended", "imported", "at", "seconds", "owner", "speed"}
 """Keys whose values differ from run to run."""
 OF_THE_WATCHER = {"history.jsonl", "output.log", "tensorflow.log", "progress.json"}
 """Files of which only the name is compared."""

@@ -258,7 +258,7 @@ def test_averaged_copies_make_another_map_and_half_precision_does_not(
 ) -> None:
     path = map_of(trained_project)
     done = trained("apply", "net", "tubes", "--z", "0:9", "--half", "--wait", env=tiny)
-    assert "half precision: at most" in done.err
+    assert "half precision, which differs from float32 by at most" in done.err
     assert made(path).versions["precision"] == "float16"
     halved = read_volume(path).astype(int)
     done = trained("apply", "net", "tubes", "--z", "9:24", "--wait", env=tiny)
@@ -312,8 +312,8 @@ def test_what_does_not_fit_the_network_is_refused_and_the_way_out_is_named(
         (("--z", "20:30"), "there are the slices 0 to 23"),
         (("--z", "5"), "is not understood"),
         (("--feature", "other"), "does not know other"),
-        (("--workers", "0"), "1 or more"),
-        (("--tta", "2"), "Take --tta 1, 4 or 8"),
+        (("--workers", "0"), "whole number from 1"),
+        (("--tta", "2"), "is not 1, 4 or 8"),
     ):
         assert expected in trained.refused("apply", "net", "tubes", *words)
     assert "There is no network 'no'" in trained.refused("apply", "no", "tubes")

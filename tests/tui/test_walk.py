@@ -92,7 +92,7 @@ def apply_to_the_other(tmux: Tmux) -> None:
     tmux.press("j")
     tmux.wait_for("empty: cell_b by")
     tmux.press_for("Space", "1 marked")
-    tmux.press_for("Enter", "for the maps", "Start (enter)")
+    tmux.press_for("Enter", "of disk space", "Start (enter)")
     tmux.press_for("Enter", "1 job running")
     tmux.wait_for("done: cell_b by", "no job runs")
     tmux.wait_for("cell_b z", "mapped", "M microtubule")

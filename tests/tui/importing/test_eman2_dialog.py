@@ -98,7 +98,7 @@ async def test_the_project_under_the_cursor_of_the_tree_is_found_and_what_must_b
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.screen, Eman2ImportDialog))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "'' is no voxel size" in prose_on(pilot))
+        await until(pilot, lambda: "Voxel size is ''" in prose_on(pilot))
         form = pilot.app.screen
         await put(pilot, form.query_one("#eman-voxel", Input), "13.5")
         form.query_one("#eman-protein", Select).value = "bright"
