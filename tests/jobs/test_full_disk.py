@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 ROOM_HOOK = """
 import tomoseg_tui.workflow.estimates.estimator
-tomoseg_tui.workflow.estimates.estimator.require_memory_and_disk = lambda *_what, **_there: None
+tomoseg_tui.workflow.estimates.estimator.require_resources = lambda *_what, **_there: None
 """
 """The room goes after it was looked at: a job that has none from the start is not begun."""
 DISK = 40_000_000
