@@ -1,4 +1,4 @@
-"""A project with tubes, copied for each test, and a network library with a tiny one in it."""
+"""A project with tubes, copied for each test, and a tiny network in the library."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,31 +13,31 @@ from tomoseg_tui.project.catalog import Project
 
 @pytest.fixture(scope="session")
 def tubes_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with one tomogram and tiles; never worked in."""
+    """Return a project with one tomogram and tiles, which tests only copy."""
     return make_tubes_project(tmp_path_factory.mktemp("template") / "tubes")
 
 
 @pytest.fixture
 def tubes_project(tubes_template: Path, tmp_path: Path) -> Iterator[Project]:
-    """A copy of it for one test; its jobs are ended with the test."""
+    """Return a copy of it for one test, after which its jobs are ended."""
     yield from copied(tubes_template, tmp_path / "tubes")
 
 
 @pytest.fixture
 def tomoseg(tubes_project: Project) -> Tomoseg:
-    """The program, run in the project with tubes."""
+    """Return the program, run in the project with tubes."""
     return Tomoseg(tubes_project.layout.root)
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> dict[str, str]:
-    """Environment in which there is a network `tiny`."""
+    """Return an environment with a network `tiny`."""
     return hooked(tmp_path / "tiny", NETWORKS_HOOK)
 
 
 @pytest.fixture(scope="session")
 def trained_template(tubes_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with two runs of the tiny network: `net`, and `negatives` with other weights."""
+    """Return the project with two runs of the tiny network: `net`, and `negatives` with other weights."""
     place = tmp_path_factory.mktemp("trained")
     shutil.copytree(tubes_template.parent, place / "tubes")
     env = hooked(place / "tiny", NETWORKS_HOOK)
@@ -50,11 +50,11 @@ def trained_template(tubes_template: Path, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def trained_project(trained_template: Path, tmp_path: Path) -> Iterator[Project]:
-    """A copy of that for one test."""
+    """Return a copy of that for one test."""
     yield from copied(trained_template, tmp_path / "trained")
 
 
 @pytest.fixture
 def trained(trained_project: Project) -> Tomoseg:
-    """The program, run in the project with two networks."""
+    """Return the program, run in the project with two networks."""
     return Tomoseg(trained_project.layout.root)

@@ -1,4 +1,4 @@
-"""`run` from tiles to labels in real processes; a tiny network stands for the large ones."""
+"""`run` from tiles to labels in real processes, with a tiny network."""
 
 import shutil
 
@@ -11,10 +11,10 @@ from tomoseg_tui.project.catalog import Project
 pytestmark = pytest.mark.slow
 
 
-def test_a_run_trains_applies_and_merges_and_one_bad_tomogram_stops_nobody_else(
+def test_a_run_trains_applies_and_merges_and_one_bad_tomogram_stops_no_other(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str]
 ) -> None:
-    """The second tomogram's file goes away while the network is trained."""
+    """The second tomogram's file is removed during the training."""
     layout = tubes_project.layout
     tomoseg("import", "../tubes.mrc", "--name", "bad", "--polarity", "bright")
     tomoseg("preprocess", "tubes", "--bin", 2, "--no-filter", "--wait")

@@ -1,4 +1,4 @@
-"""A little of a job's work, done by a process of its own to learn what all of it takes."""
+"""A small part of a job's work in a separate process, to estimate the whole."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from tomoseg_tui.project.timings import Timing, load_timings, timings_file
 pytestmark = pytest.mark.slow
 
 
-def test_trainings_and_applies_are_measured_once(
+def test_trainings_and_applies_are_timed_once(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
     env = {**tiny, "XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -38,7 +38,7 @@ def test_trainings_and_applies_are_measured_once(
     assert [folder.name for folder in trained_project.layout.jobs.iterdir() if not folder.name.isdigit()] == []
 
 
-def test_a_training_that_is_done_foretells_the_next(tomoseg: Tomoseg, tmp_path: Path) -> None:
+def test_a_finished_training_gives_the_forecast_of_the_next(tomoseg: Tomoseg, tmp_path: Path) -> None:
     idle = "import os; os.getloadavg = lambda: (0.0, 0.0, 0.0)"
     env = {**hooked(tmp_path / "hooks", NETWORKS_HOOK, idle), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     words = ("train", "--feature", "tube", "--network", "tiny", "--epochs", 2, "--batch", 2)

@@ -19,7 +19,7 @@ def partial(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def weights(project: Project) -> Path:
-    """Where the weights of the run `net` lie; they fit their card."""
+    """Return the weights of the run `net`, which match their card."""
     path = project.layout.network_weights("net")
     path.parent.mkdir()
     path.write_bytes(b"first weights")
@@ -28,7 +28,7 @@ def weights(project: Project) -> Path:
 
 
 def write_card(project: Project) -> None:
-    """Write the card that fits the weights there."""
+    """Write the card that matches the weights."""
     card = NetworkCard(
         name="net", network="unet25d", voxel_size_angstrom=10.0, polarity="dark", preprocessing=(),
         features={"tube": FeatureScore()}, tiles=2, tile_counts=TileCounts({}, {}, 2, 0), learning_rate=1e-3,
@@ -37,7 +37,7 @@ def write_card(project: Project) -> None:
     write_record(project.layout.network_card("net"), card)
 
 
-def test_a_copy_stays_as_it_was_when_the_run_learns_on(project: Project, weights: Path, partial: Path) -> None:
+def test_a_snapshot_is_unchanged_when_the_training_continues(project: Project, weights: Path, partial: Path) -> None:
     copy = snapshot_network(project.layout, "net", partial)
     weights.write_bytes(b"second weights")
     write_card(project)
@@ -46,7 +46,7 @@ def test_a_copy_stays_as_it_was_when_the_run_learns_on(project: Project, weights
     assert copy.card.weights_digest == file_digest(copy.weights) == copy.folder.name
 
 
-def test_what_was_made_with_other_weights_is_removed_and_the_rest_stays(
+def test_results_of_other_weights_are_removed_and_the_others_stay(
     project: Project, weights: Path, partial: Path
 ) -> None:
     first = snapshot_network(project.layout, "net", partial)
@@ -59,7 +59,7 @@ def test_what_was_made_with_other_weights_is_removed_and_the_rest_stays(
     assert not (second.folder / "cell_a").exists()
 
 
-def test_a_card_that_comes_after_its_weights_is_waited_for(project: Project, weights: Path, partial: Path) -> None:
+def test_a_snapshot_waits_for_a_card_written_after_its_weights(project: Project, weights: Path, partial: Path) -> None:
     weights.write_bytes(b"second weights")
     timer = threading.Timer(0.25, write_card, (project,))
     timer.start()
@@ -67,12 +67,12 @@ def test_a_card_that_comes_after_its_weights_is_waited_for(project: Project, wei
     timer.join()
 
 
-def test_weights_that_never_fit_their_card_are_refused(
+def test_weights_that_do_not_match_their_card_are_refused(
     project: Project, weights: Path, partial: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network_snapshot, "MAX_TRIES", 2)
     weights.write_bytes(b"somebody else's")
-    with pytest.raises(TrainingError, match="other weights than those there"):
+    with pytest.raises(TrainingError, match="does not match its weights"):
         snapshot_network(project.layout, "net", partial)
 
 
@@ -82,9 +82,7 @@ def test_a_run_without_a_card_has_no_network_yet(project: Project, partial: Path
         snapshot_network(project.layout, "net", partial)
 
 
-def test_a_copy_that_is_whole_is_not_written_again_since_helpers_may_read_it(
-    project: Project, weights: Path, partial: Path
-) -> None:
+def test_a_complete_snapshot_is_not_written_again(project: Project, weights: Path, partial: Path) -> None:
     assert existing_snapshot(partial) is None
     first = snapshot_network(project.layout, "net", partial)
     written = first.weights.stat().st_mtime_ns

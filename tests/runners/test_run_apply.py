@@ -1,4 +1,4 @@
-"""Networks applied to whole tomograms, through the real command and real signals."""
+"""Networks applied to whole tomograms with the real command and real signals."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def made(path: Path) -> MapSidecar:
 
 
 def job_of(project: Project, job_id: str = "3") -> Job:
-    """Return a job; the first two have trained the networks."""
+    """Return a job by its number; the first two trained the networks."""
     return Job(project.layout.job_folder(job_id))
 
 
@@ -76,7 +76,7 @@ def slabs_listed(job: Job) -> int:
 
 
 def give_weights_of(layout: ProjectLayout, source: str, target: str) -> None:
-    """Let a run have the weights of another, as if it had gone on learning."""
+    """Replace the weights of a run by those of another, as if its training had continued."""
     shutil.copyfile(layout.network_weights(source), layout.network_weights(target))
     card = json.loads(layout.network_card(source).read_bytes())
     layout.network_card(target).write_text(json.dumps({**card, "name": target}))
@@ -84,7 +84,7 @@ def give_weights_of(layout: ProjectLayout, source: str, target: str) -> None:
 
 @pytest.fixture(scope="session")
 def whole_maps(trained_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The maps of both networks, each made by one worker that nobody disturbed."""
+    """Return the maps of both networks, each made by one uninterrupted worker."""
     place = tmp_path_factory.mktemp("whole")
     shutil.copytree(trained_template.parent, place / "trained")
     project, env = Project.open(place / "trained" / "project"), hooked(place / "tiny", NETWORKS_HOOK)
@@ -93,10 +93,10 @@ def whole_maps(trained_template: Path, tmp_path_factory: pytest.TempPathFactory)
     return {run: map_of(project, run).read_bytes() for run in ("net", "other")}
 
 
-def test_a_map_is_made_slice_by_slice_and_says_what_made_it(
+def test_a_map_is_made_in_several_steps_and_its_sidecar_names_the_network(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], whole_maps: dict[str, bytes]
 ) -> None:
-    """First some slices, then others, then those of another network under the same name."""
+    """First some slices, then others, then those of another network with the same name."""
     path = map_of(trained_project)
     trained("apply", "net", "tubes", "--z", "10:18", "--wait", env=tiny)
     values = read_volume(path)
@@ -129,13 +129,13 @@ def test_the_tubes_are_found(whole_maps: dict[str, bytes], tmp_path: Path) -> No
     assert found[truth].mean() > 1.5 * found[~truth].mean()
 
 
-def test_a_stopped_job_keeps_its_slabs_and_goes_on_to_the_same_bytes(
+def test_a_stopped_job_keeps_its_slabs_and_resumes_to_the_same_bytes(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], whole_maps: dict[str, bytes], tmp_path: Path
 ) -> None:
     trained("apply", "net", "tubes", env=held(tmp_path / "held").env)
     job = job_of(trained_project)
     wait_until(lambda: slabs_listed(job) == 1)
-    wait_until(lambda: 0 < job.progress().progress < 1)  # it is held: its heart alone tells it
+    wait_until(lambda: 0 < job.progress().progress < 1)  # the worker waits, so only its heartbeat writes
     trained("jobs", "stop", "3")
     assert (job.state(), slabs_listed(job)) == (JobState.STOPPED, 1)
     assert not map_of(trained_project).exists()
@@ -164,7 +164,7 @@ def test_weights_that_change_between_stop_and_resume_do_not_mix(
 def test_weights_that_change_while_they_are_applied_do_not_mix(
     trained_project: Project, trained: Tomoseg, whole_maps: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """The job's second worker begins when the first has done a slab with the weights that were there."""
+    """The job's second worker starts after the first has finished a slab with the old weights."""
     workers = held(tmp_path / "held")
     trained("apply", "net", "tubes", "--workers", 2, env=workers.env)
     job = job_of(trained_project)
@@ -178,7 +178,7 @@ def test_weights_that_change_while_they_are_applied_do_not_mix(
     assert made(path).weights_digest == digest
 
 
-def test_two_workers_give_the_bytes_of_one_also_where_one_dies_amid_a_slab(
+def test_two_workers_give_the_bytes_of_one_even_if_one_dies_within_a_slab(
     trained_project: Project, trained: Tomoseg, whole_maps: dict[str, bytes], tmp_path: Path
 ) -> None:
     workers = held_workers(tmp_path / "held", NETWORKS_HOOK, worker=SLOW_SLABS.format(seconds=1.0))
@@ -199,7 +199,7 @@ def test_two_workers_give_the_bytes_of_one_also_where_one_dies_amid_a_slab(
     assert map_of(trained_project).read_bytes() == whole_maps["net"]
 
 
-def test_helpers_end_with_the_worker_that_they_help(
+def test_helpers_end_with_their_worker(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], whole_maps: dict[str, bytes], tmp_path: Path
 ) -> None:
     trained("apply", "net", "tubes", "--workers", 2, env=held(tmp_path / "held").env)
@@ -217,7 +217,7 @@ def test_helpers_end_with_the_worker_that_they_help(
 
 
 def _group_of(process: Path) -> int | None:
-    """Return the process group of a process that has not ended."""
+    """Return the process group of a running process."""
     try:
         fields = (process / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -225,7 +225,7 @@ def _group_of(process: Path) -> int | None:
     return None if fields[0] in {"Z", "X"} else int(fields[2])
 
 
-def test_pieces_of_slices_agree_with_whole_slices_to_a_step_of_a_map(
+def test_blocks_of_slices_agree_with_whole_slices_to_a_map_step(
     trained_project: Project, trained: Tomoseg, whole_maps: dict[str, bytes], tmp_path: Path
 ) -> None:
     env = hooked(tmp_path / "small", NETWORKS_HOOK, worker=SMALL_PIECES)
@@ -236,10 +236,10 @@ def test_pieces_of_slices_agree_with_whole_slices_to_a_step_of_a_map(
     assert np.abs(read_volume(path).astype(np.int16) - whole).max() <= 1
 
 
-def test_several_tomograms_are_one_job_and_turned_ones_give_the_same(
+def test_several_tomograms_are_one_job_and_inverted_ones_give_the_same(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
-    """The second holds the same densities turned round, with NaN in a corner, and other sides than the stride's."""
+    """The second has the same densities inverted, NaN in a corner, and edges that are no multiples of the stride."""
     densities = -tubes()[0][:, :157, :155]
     densities[:, 150:, 150:] = np.nan
     write_volume(tmp_path / "turned.mrc", densities, replace(GRID, shape_zyx=densities.shape))
@@ -253,7 +253,7 @@ def test_several_tomograms_are_one_job_and_turned_ones_give_the_same(
     assert made(map_of(trained_project, tomogram="turned")).sign == -1
 
 
-def test_averaged_copies_make_another_map_and_half_precision_does_not(
+def test_averaged_copies_change_a_map_and_half_precision_does_not(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], whole_maps: dict[str, bytes]
 ) -> None:
     path = map_of(trained_project)
@@ -274,7 +274,7 @@ def test_averaged_copies_make_another_map_and_half_precision_does_not(
     assert np.corrcoef(averaged[:9].ravel(), whole[:9].ravel())[0, 1] > 0.5
 
 
-def test_a_map_is_also_written_where_the_user_wants_it(
+def test_a_map_is_also_written_to_the_users_file(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], whole_maps: dict[str, bytes], tmp_path: Path
 ) -> None:
     target = tmp_path / "map.mrc"
@@ -285,16 +285,16 @@ def test_a_map_is_also_written_where_the_user_wants_it(
     assert made(target).run == "net"
 
 
-def test_a_damaged_network_fails_the_job_in_words(
+def test_a_damaged_network_fails_the_job_with_a_clear_error(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str]
 ) -> None:
     weights = trained_project.layout.network_weights("net")
     weights.write_bytes(weights.read_bytes()[:-100])
     failed = trained("apply", "net", "tubes", "--wait", code=2, env=tiny)
-    assert "other weights than those there" in failed.err
+    assert "does not match its weights" in failed.err
 
 
-def test_what_does_not_fit_the_network_is_refused_and_the_way_out_is_named(
+def test_requests_that_do_not_fit_the_network_are_refused_with_a_fix(
     trained_project: Project, trained: Tomoseg, tmp_path: Path
 ) -> None:
     folder = trained_project.layout.root.parent

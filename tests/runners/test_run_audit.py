@@ -1,4 +1,4 @@
-"""Audits as a user meets them: real processes, real signals, a tiny network."""
+"""Audits with real processes, real signals and a tiny network."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def listed(project: Project, name: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in tile.items() if key != "tile"} for tile in report["tiles"]]
 
 
-def test_an_audit_that_was_stopped_and_killed_ends_as_one_that_nobody_disturbed(
+def test_an_audit_stopped_and_killed_gives_the_result_of_an_uninterrupted_one(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
     tomoseg("trainset", "build", "set", "--feature", "tube")
@@ -85,7 +85,7 @@ def test_an_audit_that_was_stopped_and_killed_ends_as_one_that_nobody_disturbed(
     assert [audit["name"] for audit in tomoseg("audits", "--json").json] == ["torn", "whole"]
 
 
-def test_an_audit_that_does_not_fit_on_its_device_says_so_and_goes_on_where_it_does(
+def test_an_audit_that_does_not_fit_on_its_device_resumes_on_another(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
     full = hooked(tmp_path / "full", NETWORKS_HOOK, worker=FULL_DEVICE)
@@ -97,7 +97,7 @@ def test_an_audit_that_does_not_fit_on_its_device_says_so_and_goes_on_where_it_d
     assert len(listed(tubes_project, "found")) == 6
 
 
-def test_an_audit_that_goes_on_with_other_tiles_judges_all_of_them_anew(
+def test_an_audit_resumed_with_other_tiles_starts_again(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
     tomoseg("trainset", "build", "set", "--feature", "tube")
@@ -116,7 +116,7 @@ def test_an_audit_that_goes_on_with_other_tiles_judges_all_of_them_anew(
     assert one.outputs.tobytes() == other.outputs.tobytes()
 
 
-def test_an_audit_of_features_builds_its_own_training_set_and_draws_the_worst(
+def test_an_audit_of_features_builds_its_own_training_set_and_shows_the_worst_tiles(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str]
 ) -> None:
     words = (*AUDIT, "--feature", "tube", "--wait", "--worst", 2, "--renderer", "ascii", "--width", 80)

@@ -1,4 +1,4 @@
-"""Trainings as a user meets them: real processes, real signals. A tiny network stands for the large ones."""
+"""Trainings with real processes, real signals and a tiny network."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def weights_of(layout: ProjectLayout, run: str) -> dict[str, NDArray[np.generic]
 
 
 def assert_same_network(one: tuple[ProjectLayout, str], other: tuple[ProjectLayout, str]) -> None:
-    """Compare the weights of two runs to the bit, and what their cards say of them."""
+    """Compare the weights of two runs to the bit, and their cards."""
     ours, theirs = weights_of(*one), weights_of(*other)
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
@@ -66,7 +66,7 @@ def assert_same_network(one: tuple[ProjectLayout, str], other: tuple[ProjectLayo
 
 
 def figures(job: Job) -> list[dict[str, Any]]:
-    """Return the figures of all epochs, without times and names."""
+    """Return the metrics of all epochs, without times and names."""
     lines = [{**line, "held_out_dice": list(line["held_out_dice"].values())} for line in job.metrics()]
     return [{key: value for key, value in line.items() if key not in {"seconds", "at"}} for line in lines]
 
@@ -76,7 +76,7 @@ def epochs_of(job: Job) -> int:
 
 
 def slowed(folder: Path, seconds: float) -> dict[str, str]:
-    """Environment in which a step of a training takes at least so long."""
+    """Return an environment in which a training step takes at least this long."""
     return hooked(folder, NETWORKS_HOOK, worker=SLOW_STEPS.format(seconds=seconds))
 
 
@@ -87,10 +87,10 @@ def kill_worker(job: Job) -> None:
     wait_until(lambda: job.state() is JobState.LOST, seconds=10)
 
 
-def test_a_disturbed_training_ends_as_one_that_nobody_disturbed_whatever_its_names_are(
+def test_an_interrupted_training_gives_the_same_network_under_any_names(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
-    """Stopped, resumed, killed, resumed; other names of project, tomogram, feature, run and job."""
+    """Stopped, resumed, killed, resumed; with other names of project, tomogram, feature, run and job."""
     tomoseg(*TINY, "--epochs", 4, "--name", "whole", "--wait", env=tiny)
     other = Project.open(make_tubes_project(tmp_path / "elsewhere", tomogram="cell", feature="pipe"))
     run = Tomoseg(other.layout.root)
@@ -125,10 +125,10 @@ def test_a_disturbed_training_ends_as_one_that_nobody_disturbed_whatever_its_nam
     assert "is done already" in run("jobs", "resume", "7").err
 
 
-def test_figures_are_neither_lost_nor_doubled_where_a_kill_has_cut_a_line(
+def test_metrics_are_neither_lost_nor_doubled_after_a_kill_within_a_line(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
-    """As if the kill had come after the figures of an epoch, and amid those of the next, before its checkpoint."""
+    """The kill comes after the metrics of an epoch and within those of the next, before its checkpoint."""
     tomoseg(*TINY, "--epochs", 3, "--name", "run", env=slowed(tmp_path / "slow", 0.08))
     job = job_of(tubes_project)
     wait_until(lambda: epochs_of(job) == 1)
@@ -143,10 +143,10 @@ def test_figures_are_neither_lost_nor_doubled_where_a_kill_has_cut_a_line(
     assert job.metrics_file.read_bytes().count(b"\n") == 3
 
 
-def test_a_training_does_not_go_on_with_a_set_that_was_built_anew_from_other_tiles(
+def test_a_training_is_not_resumed_with_a_set_rebuilt_from_other_tiles(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
-    """It does once the set is what it was."""
+    """It resumes when the training set is restored."""
     tomoseg("trainset", "build", "set", "--feature", "tube")
     words = ("train", "--trainset", "set", "--network", "tiny", "--batch", 2, "--epochs", 4, "--name", "run")
     tomoseg(*words, env=slowed(tmp_path / "slow", 0.08))
@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_the_training_running_and_kill_ends_it(
         assert "has no finished epoch" in tomoseg("networks", "show", "run", code=2).err
 
 
-def test_the_default_network_learns_the_tubes_and_its_card_says_how_well(
+def test_the_default_network_learns_the_tubes_and_its_card_has_the_scores(
     tubes_project: Project, tomoseg: Tomoseg
 ) -> None:
     words = ("train", "--feature", "tube", "--name", "run", "--epochs", 4, "--batch", 2, "--seed", 3)
@@ -210,9 +210,7 @@ def test_the_default_network_learns_the_tubes_and_its_card_says_how_well(
     assert "There is a run run already" in tomoseg(*words, code=2).err
 
 
-def test_a_training_that_leaves_for_infinity_fails_and_says_what_to_change(
-    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str]
-) -> None:
+def test_a_diverged_training_fails_with_a_fix(tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str]) -> None:
     words = ("--epochs", 4, "--name", "run", "--learning-rate", 1000)
     failed = tomoseg(*TINY, *words, "--wait", code=2, env=tiny)
     assert "diverged" in failed.err
@@ -220,7 +218,7 @@ def test_a_training_that_leaves_for_infinity_fails_and_says_what_to_change(
     assert job_of(tubes_project).state() is JobState.FAILED
 
 
-def test_a_training_whose_batch_no_longer_fits_says_which_to_try_and_loses_nothing(
+def test_a_training_whose_batch_no_longer_fits_suggests_a_smaller_one_and_loses_nothing(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
     words = (*TINY, "--epochs", 2, "--wait")
@@ -235,10 +233,10 @@ def test_a_training_whose_batch_no_longer_fits_says_which_to_try_and_loses_nothi
     assert_same_network((tubes_project.layout, "run"), (tubes_project.layout, "whole"))
 
 
-def test_a_network_may_start_from_another_at_a_tenth_of_its_rate_and_judges_itself_only_by_tiles_held_out(
+def test_a_run_from_another_starts_at_a_tenth_of_its_rate_and_is_validated_on_held_out_tiles_only(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str]
 ) -> None:
-    """Two of the six tiles go, so that there are fewer than five positive ones."""
+    """Two of the six tiles are removed, so that there are fewer than five positive ones."""
     ids = [tile["id"] for tile in trained("tiles", "list", "--json").json]
     trained("tiles", "remove", *ids[:2])
     words = ("train", "--feature", "tube", "--name", "next", "--epochs", 1, "--batch", 2)
@@ -264,10 +262,10 @@ def test_a_network_may_start_from_another_at_a_tenth_of_its_rate_and_judges_itse
     assert "nothing held out" in trained("networks", "show", "next").out
 
 
-def test_a_run_that_goes_on_judges_itself_only_by_tiles_that_its_weights_have_not_seen(
+def test_a_run_from_another_is_validated_only_on_tiles_its_weights_were_not_trained_on(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str]
 ) -> None:
-    """The tile that judged the earlier run goes, and two come that lie apart from all others."""
+    """The validation tile of the earlier run is removed, and two tiles apart from all others are added."""
     earlier = read_split(trained_project.layout.network_triples("net"))
     trained("tiles", "remove", *[tile for tile, held_out in earlier.items() if held_out])
     rows = [f"tubes,{x},{y},{z},tube,positive" for x, y, z in ((40, 112, 2), (112, 40, 20))]
@@ -289,10 +287,10 @@ def test_a_run_that_goes_on_judges_itself_only_by_tiles_that_its_weights_have_no
             assert "5 of 7 tiles may not judge: the weights of net have seen them." in said
 
 
-def test_a_run_goes_on_in_the_polarity_of_the_earlier_and_other_filters_are_said(
+def test_a_run_from_another_has_its_polarity_and_reports_other_filters(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str]
 ) -> None:
-    """The same tubes come as dark ones, and the earlier run is said to have learned from filtered tomograms."""
+    """The same tubes are imported as dark ones, and the earlier run is marked as trained on filtered tomograms."""
     layout = trained_project.layout
     before = read_triples(layout.network_triples("net"))
     trained("tiles", "remove", *before.tiles)
@@ -320,7 +318,7 @@ def test_a_run_goes_on_in_the_polarity_of_the_earlier_and_other_filters_are_said
         assert any("filtered in another way" in note for note in card.notes)
 
 
-def test_a_run_does_not_depend_on_the_training_set_being_its_own(
+def test_a_run_is_the_same_with_a_shared_training_set(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str]
 ) -> None:
     trained("trainset", "build", "set", "--feature", "tube")
@@ -330,7 +328,7 @@ def test_a_run_does_not_depend_on_the_training_set_being_its_own(
 
 
 @pytest.mark.parametrize(("kilobytes", "torn"), [(20, "checkpoint"), (100, "triples")])
-def test_a_disk_without_room_fails_the_training_in_words_and_it_can_go_on(
+def test_a_full_disk_fails_the_training_with_a_clear_error_and_it_can_be_resumed(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], kilobytes: int, torn: str
 ) -> None:
     trained("trainset", "build", "set", "--feature", "tube")
@@ -347,7 +345,7 @@ def test_a_disk_without_room_fails_the_training_in_words_and_it_can_go_on(
     trained("jobs", "resume", "3", "--wait", env=tiny)
 
 
-def test_a_disk_without_room_for_the_training_set_fails_the_training_in_words(
+def test_a_disk_too_full_for_the_training_set_fails_the_training_with_a_clear_error(
     tubes_project: Project, tomoseg: Tomoseg, tmp_path: Path
 ) -> None:
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (10**6, -1))"

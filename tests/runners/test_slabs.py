@@ -66,7 +66,7 @@ def cell(densities: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactor
 
 
 def mapped(predictor: Predictor, cell: Path, folder: Path, z: str | None = None, patience: int = 10**9) -> Path:
-    """Predict some slices into a folder, or go on there; return the map of feature b."""
+    """Predict some slices into a folder, or resume there; return the map of feature b."""
     task = apply_task(RECORD, "cell", folder, z)
     if not folder.exists():
         folder.mkdir()
@@ -85,10 +85,10 @@ def whole(predictor: Predictor, cell: Path, tmp_path_factory: pytest.TempPathFac
     return read_volume(mapped(predictor, cell, tmp_path_factory.mktemp("whole") / "cell"))
 
 
-def test_a_map_is_what_the_network_says_of_the_volume_and_its_mirrored_border(
+def test_a_map_is_the_prediction_for_the_volume_with_its_mirrored_border(
     predictor: Predictor, densities: NDArray[np.float32], whole: NDArray[np.generic]
 ) -> None:
-    """14 slices are four groups of three and two more: the last group reaches beyond the volume."""
+    """14 slices are four groups of three and two more: the last group extends beyond the volume."""
     normal = (densities - np.float32(2)) * np.float32(-0.5)
     mirrored = np.pad(normal, ((0, 0), (16, 17), (16, 16)), mode="reflect")
     windows = sliding_window_view(np.pad(mirrored, ((2, 3), (0, 0), (0, 0))), predictor.settings.slices, axis=0)[
@@ -101,7 +101,7 @@ def test_a_map_is_what_the_network_says_of_the_volume_and_its_mirrored_border(
 
 
 @pytest.mark.parametrize("z", ["0:14", "5:9", "6:12", "1:2", "10:13"])
-def test_any_cut_in_z_gives_the_same_bytes(
+def test_any_division_in_z_gives_the_same_bytes(
     z: str, predictor: Predictor, cell: Path, whole: NDArray[np.generic], tmp_path: Path
 ) -> None:
     start, stop = map(int, z.split(":"))
@@ -111,7 +111,7 @@ def test_any_cut_in_z_gives_the_same_bytes(
     assert not found[stop:].any()
 
 
-def test_a_stop_amid_a_slab_keeps_those_listed_and_goes_on_to_the_same_bytes(
+def test_a_stop_within_a_slab_keeps_the_listed_ones_and_resumes_to_the_same_bytes(
     predictor: Predictor, cell: Path, whole: NDArray[np.generic], tmp_path: Path
 ) -> None:
     with pytest.raises(StopRequested):
@@ -122,7 +122,7 @@ def test_a_stop_amid_a_slab_keeps_those_listed_and_goes_on_to_the_same_bytes(
     assert np.array_equal(read_volume(mapped(predictor, cell, tmp_path / "cell")), whole)
 
 
-def test_pieces_give_the_whole_to_a_step_of_a_map(
+def test_blocks_give_the_whole_slice_to_a_map_step(
     predictor: Predictor, cell: Path, whole: NDArray[np.generic], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slabs, "MAX_EDGE", 2 * THREE.margin_pixels + 12)
@@ -147,7 +147,7 @@ def test_each_slice_is_read_once(cell: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert sorted(read) == list(range(14))
 
 
-def test_what_is_not_finite_counts_as_the_mean(tmp_path: Path, densities: NDArray[np.float32]) -> None:
+def test_non_finite_densities_count_as_the_mean(tmp_path: Path, densities: NDArray[np.float32]) -> None:
     holed = densities.copy()
     holed[3, 4, 5], holed[3, 4, 6] = np.nan, np.inf
     with open_volume(write_volume(tmp_path / "holed.mrc", holed, replace(GRID, shape_zyx=SHAPE_ZYX))) as volume:
@@ -187,7 +187,7 @@ def test_probabilities_are_stored_in_127_steps() -> None:
     assert probability_to_byte(values).tolist() == [0, 0, 64, 127, 127]
 
 
-def test_a_helper_leaves_what_others_hold_and_lists_apart_what_it_has_done(
+def test_a_helper_leaves_claimed_slabs_and_lists_its_own_separately(
     predictor: Predictor, cell: Path, whole: NDArray[np.generic], tmp_path: Path
 ) -> None:
     folder, helper = tmp_path / "cell", Listener(tmp_path / "partial")

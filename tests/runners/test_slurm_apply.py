@@ -1,4 +1,4 @@
-"""Networks in a real Slurm: a training that has to leave its place, and an array that shares the slabs of an apply."""
+"""Networks in a real Slurm: a preempted training, and an array that shares the slabs of an apply."""
 
 import os
 import shutil
@@ -20,12 +20,12 @@ TRAINING = ("--feature", "tube", "--network", "tiny", "--epochs", 3, "--batch", 
 
 
 def _wait(holds: Callable[[], bool]) -> None:
-    """Wait as long as TensorFlow may need to wake several times beside itself."""
+    """Wait as long as TensorFlow may need to be imported several times in parallel."""
     wait_until(holds, seconds=240)
 
 
 def job_of(project: Project, job_id: str) -> Job:
-    """Return a job; the first two have trained and applied `net`."""
+    """Return a job by its number; the first two trained and applied `net`."""
     return Job(project.layout.job_folder(job_id))
 
 
@@ -42,10 +42,10 @@ def map_of(project: Project, run: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def applied_template(tubes_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose network `net` was trained and applied on this machine, by jobs 1 and 2, on one core."""
+    """Return a project whose network `net` was trained and applied here by jobs 1 and 2, on one core."""
     place = tmp_path_factory.mktemp("applied")
     shutil.copytree(tubes_template.parent, place / "tubes")
-    env = {**hooked(place / "tiny", NETWORKS_HOOK), "SLURM_CPUS_ON_NODE": "1"}  # sums depend on the threads
+    env = {**hooked(place / "tiny", NETWORKS_HOOK), "SLURM_CPUS_ON_NODE": "1"}  # sums depend on the number of threads
     run = Tomoseg(place / "tubes" / "project")
     run("train", *TRAINING, "--name", "net", "--wait", env=env)
     run("apply", "net", "tubes", "--wait", env=env)
@@ -54,20 +54,20 @@ def applied_template(tubes_template: Path, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def project(applied_template: Path, tmp_path: Path) -> Iterator[Project]:
-    """A copy of it for one test; its jobs are ended with the test."""
+    """Return a copy of it for one test, after which its jobs are ended."""
     yield from copied(applied_template, tmp_path / "applied")
 
 
 @pytest.fixture
 def tomoseg(project: Project) -> Tomoseg:
-    """The program, run in that copy."""
+    """Return the program, run in that copy."""
     return Tomoseg(project.layout.root)
 
 
-def test_a_training_that_is_preempted_goes_on_and_an_array_then_applies_it_as_one_would(
+def test_a_preempted_training_resumes_and_an_array_applies_it_like_one_worker(
     cluster: Cluster, project: Project, tomoseg: Tomoseg, tmp_path: Path
 ) -> None:
-    """The same settings as those of `net`: so the same network, and the same map."""
+    """The settings are those of `net`, so the network and the map are the same."""
     env = hooked(tmp_path / "slow", NETWORKS_HOOK, worker=SLOW_STEPS.format(seconds=0.1))
     tomoseg("train", *TRAINING, "--name", "again", "--slurm", "cpus=1", env=env)
     tomoseg("apply", "again", "tubes", "--workers", 3, "--slurm", "cpus=1", "--after", "3", env=env)
@@ -85,7 +85,7 @@ def test_a_training_that_is_preempted_goes_on_and_an_array_then_applies_it_as_on
     assert {f"task {number}." for number in range(3)} <= {line[-7:] for log in logs for line in log.splitlines()}
 
 
-def test_when_the_worker_that_owns_an_array_is_killed_another_takes_its_place(
+def test_when_the_owner_of_an_array_is_killed_another_task_takes_over(
     cluster: Cluster, project: Project, tomoseg: Tomoseg, tmp_path: Path
 ) -> None:
     undisturbed = map_of(project, "net")

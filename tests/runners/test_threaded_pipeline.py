@@ -1,4 +1,4 @@
-"""Three threads that hand pieces on."""
+"""Three threads that pass items on."""
 
 import threading
 import time
@@ -13,14 +13,14 @@ def numbers(*found: int | None) -> Iterator[int | None]:
     yield from found
 
 
-def test_pieces_come_out_in_order_and_waiting_comes_after_writing() -> None:
+def test_items_are_written_in_order_and_waiting_comes_after_writing() -> None:
     written: list[int] = []
     at_waits: list[list[int]] = []
     read_compute_write(numbers(1, 2, None, 3), lambda n: 10 * n, written.append, lambda: at_waits.append([*written]))
     assert (written, at_waits) == ([10, 20, 30], [[10, 20]])
 
 
-def test_the_three_work_in_threads_of_their_own() -> None:
+def test_the_three_run_in_separate_threads() -> None:
     seen: dict[str, str] = {}
 
     def told(role: str) -> None:
@@ -35,7 +35,7 @@ def test_the_three_work_in_threads_of_their_own() -> None:
     assert seen["compute"] == threading.current_thread().name
 
 
-def test_the_reader_is_no_more_than_one_piece_ahead() -> None:
+def test_the_reader_is_at_most_one_item_ahead() -> None:
     read: list[int] = []
 
     def reading() -> Iterator[int | None]:
@@ -53,7 +53,7 @@ def test_the_reader_is_no_more_than_one_piece_ahead() -> None:
 
 
 @pytest.mark.parametrize("place", ["read", "compute", "write"])
-def test_what_any_of_them_raises_is_raised_and_nothing_is_begun_after_it(place: str) -> None:
+def test_any_error_is_raised_and_no_further_item_is_started(place: str) -> None:
     computed: list[int] = []
 
     def fail_at(here: str, number: int) -> int:

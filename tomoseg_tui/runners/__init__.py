@@ -1,1 +1,1 @@
-"""What a job's worker runs: train, audit, apply. Only `jobs.worker` calls it."""
+"""The code that a job's worker runs; called by `jobs.worker` only."""

@@ -1,7 +1,7 @@
-"""Do a little of a job's work in a process of its own, and tell what it took.
+"""Do a small part of a job's work in a separate process, and measure its time and memory.
 
-TensorFlow wakes, the network is built and compiled, and a few steps or slices are computed with it, as the job
-will do it. Nothing is left but the figures.
+TensorFlow is imported, the network built and compiled, and a few steps or slices computed, as in the job. Nothing is
+written.
 """
 
 import os
@@ -30,30 +30,30 @@ from tomoseg_tui.workflow.estimates.benchmark_volumes import CLOSING_SECONDS
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 BUDGET_SECONDS = 4.0
-"""After this no further step or group of slices is begun."""
+"""Time after which no further step or group of slices is started."""
 MIN_STEPS = 3
-"""Of them that are timed in any case."""
+"""Least number of timed steps or groups."""
 
 
 def benchmark_training(
     _project: Project, request: dict[str, Any], folder: Path, process_start: float, peak_bytes: Callable[[], int]
 ) -> Timing:
-    """Take some steps of a training on noise; a unit is a step.
+    """Time some training steps on noise; a unit is a step.
 
-    The held-out tiles are looked at, and in the end all tiles by a network of its own: both compile once more.
+    Validation and, at the end, a network that predicts all tiles compile once each.
 
     Parameters
     ----------
     _project : Project
-        Not looked at.
+        Not used.
     request : dict
-        ``network``, ``features``, ``batch``, ``tile``, ``device``.
+        With the keys "network", "features", "batch", "tile" and "device".
     folder : Path
-        Empty; the caller removes it.
+        An empty folder, which the caller removes.
     process_start : float
-        When this process was started, as `time.time` tells.
+        Start of this process by `time.time`, s.
     peak_bytes : callable
-        Tells the most memory that it has had.
+        Returns the peak memory of this process, bytes.
     """
     return _benchmark_trainings(request, folder, process_start, peak_bytes, networks=1, compiled_predictions=2)
 
@@ -61,7 +61,7 @@ def benchmark_training(
 def benchmark_audit(
     _project: Project, request: dict[str, Any], folder: Path, process_start: float, peak_bytes: Callable[[], int]
 ) -> Timing:
-    """Take some steps of an audit as `benchmark_training`; it builds a network a fold, and each predicts tiles."""
+    """Time some steps of an audit, as `benchmark_training`; each fold builds a network and predicts tiles with it."""
     return _benchmark_trainings(request, folder, process_start, peak_bytes, networks=FOLDS, compiled_predictions=FOLDS)
 
 
@@ -98,7 +98,7 @@ def _benchmark_trainings(
 def benchmark_apply(
     project: Project, raw_request: dict[str, Any], _folder: Path, process_start: float, peak_bytes: Callable[[], int]
 ) -> Timing:
-    """Predict some groups of slices of the first tomogram; a unit is a voxel, by one of the job's workers."""
+    """Predict some groups of slices of the first tomogram; a unit is a voxel, computed by one of the job's workers."""
     request = msgspec.convert(raw_request, ApplyRequest)
     threads = request.threads or max(1, len(os.sched_getaffinity(0)) // request.workers)
     prepare_device(request.device, threads)

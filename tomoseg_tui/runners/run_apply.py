@@ -1,13 +1,12 @@
-"""Apply a network to whole tomograms: slices in, blocks predicted, slices out, in memory that does not grow.
+"""Apply a network to whole tomograms, in memory that does not grow with their size.
 
-Each tomogram is cut into slabs. A slab is claimed, predicted piece by piece, put on disk and only then
-listed (`neural.slabs`); so several workers share one volume, and a stopped job goes on with the slabs that
-are missing. Slabs begin at multiples of their thickness counted from slice 0 and pieces do not depend on who
-computes them, so that any number of workers gives the same bytes.
+Each tomogram is divided into slabs. A slab is claimed, predicted block by block, written to disk and then listed as
+finished (`runners.slabs`), so that several workers share one volume, and a stopped job resumes with the missing slabs.
+Slabs begin at multiples of their thickness from slice 0, and blocks do not depend on the worker, so any number of
+workers gives the same bytes.
 
-A run may be in training still, so the job works with a copy of its network. The copy, and all that is made
-with it, lies in a folder named after the weights' digest: a job that is resumed with other weights begins anew,
-and no map is of two networks.
+A run may still be training, so the job uses a copy of its network. The copy and all results are in a folder named
+after the weights' digest: a job resumed with other weights starts again, so that no map mixes two networks.
 """
 
 import shutil
@@ -49,12 +48,12 @@ from tomoseg_tui.workflow.volume_names import byte_sign_of, merge_ranges
 
 
 def run_apply(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Carry out an apply job.
+    """Run an apply job.
 
     Returns
     -------
     dict
-        ``maps``: names of the maps made; ``files``: where they lie.
+        ``maps``: names of the maps; ``files``: their paths as stored in the project.
     """
     request = msgspec.convert(raw_request, ApplyRequest)
     reporter.log(_prepare_device(request, reporter))
@@ -81,7 +80,7 @@ def run_apply(project: Project, raw_request: dict[str, Any], reporter: Reporter)
 
 
 def run_apply_helper(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> None:
-    """Compute slabs beside the worker that holds the job."""
+    """Compute slabs in parallel to the worker that owns the job."""
     request = msgspec.convert(raw_request, ApplyRequest)
     reporter.log(_prepare_device(request, reporter))
     while (snapshot := existing_snapshot(reporter.partial)) is None:
@@ -103,7 +102,7 @@ def _help_with_task(
     tasks: Sequence[ApplyTask],
     reporter: Reporter,
 ) -> None:
-    """Predict what of one tomogram is free, as soon as its maps are begun; on another node that may be later."""
+    """Predict free slabs of one tomogram once its maps are prepared, which may be later on another node."""
     while not (task.prepared_file.exists() or task.published_mark.exists()):
         stop_if_requested(reporter)
         time.sleep(WAIT_SECONDS)
@@ -113,7 +112,7 @@ def _help_with_task(
         _predict_slabs(project, request, card, predictor, task, tasks, reporter)
     except UnreadableTomogramError:
         if len(task.finished.read()) < len(task.slabs):
-            raise  # else the first worker has put the maps in their place in the meantime
+            raise  # otherwise the first worker has published the maps meanwhile
 
 
 def _prepare_device(request: ApplyRequest, reporter: Reporter) -> str:
@@ -124,9 +123,9 @@ def _prepare_device(request: ApplyRequest, reporter: Reporter) -> str:
 def _load_predictor(
     project: Project, request: ApplyRequest, snapshot: NetworkSnapshot, first_task: ApplyTask, reporter: Reporter
 ) -> Predictor:
-    """Load the network; in half precision where that is wanted and as good.
+    """Load the network, in half precision if that is requested and close enough.
 
-    It is tried on slices in the middle of the first tomogram, so that all workers come to the same verdict.
+    It is compared on middle slices of the first tomogram, so that all workers decide alike.
     """
     card = snapshot.card
     settings = network_named(card.network)
@@ -152,7 +151,7 @@ def _apply_task(project: Project, request: ApplyRequest, snapshot: NetworkSnapsh
 def _prepare_maps(
     project: Project, request: ApplyRequest, card: NetworkCard, task: ApplyTask, reporter: Reporter
 ) -> None:
-    """Make the files that slabs are written into: empty, or copies of maps of the same making."""
+    """Create the files for the slabs: empty, or copies of maps with the same inputs."""
     if task.prepared_file.exists() and read_record(task.prepared_file, ApplyOutputHeader).slab == SLAB:
         return
     shutil.rmtree(task.folder, ignore_errors=True)
@@ -174,13 +173,13 @@ def _prepare_maps(
 def _reusable_slices(
     request: ApplyRequest, map_path: Path, new_sidecar: MapSidecar, reporter: Reporter
 ) -> list[tuple[int, int]]:
-    """Return the slices of an existing map that stay; only a map of the same making keeps any."""
+    """Return the slices of an existing map to preserve; none unless it has the same inputs."""
     if request.z is None or not sidecar_of(map_path).is_file():
         return []
     existing = read_record(sidecar_of(map_path), MapSidecar)
     if existing.has_same_inputs(new_sidecar):
         return existing.slices
-    reporter.log(f"The map {map_path.stem} there is of another network or settings: all of it is replaced.")
+    reporter.log(f"The existing map {map_path.stem} is from another network or other settings: all of it is replaced.")
     return []
 
 
@@ -193,7 +192,7 @@ def _predict_slabs(
     tasks: Sequence[ApplyTask],
     reporter: Reporter,
 ) -> None:
-    """Predict what of one tomogram nobody else has claimed; return when all its slabs are on disk."""
+    """Predict the slabs of one tomogram that no other worker has claimed; see `SlabWorker.run`."""
     channels = {feature: list(card.features).index(feature) for feature in requested_features(card, request)}
     with _open_tomogram(project, task) as volume:
         reader = WindowReader(volume, normalisation(card, task.record), predictor.settings)
@@ -230,7 +229,7 @@ def _publish_maps(
         target = project.layout.map_file(task.tomogram, request.run, feature)
         sidecar = _make_sidecar(request, card, task, feature, merge_ranges([*reused_slices[feature], *task.slabs]))
         if predictor.is_half:
-            # Not among the settings: slices made in float32 may stand beside these, a step of a map apart.
+            # Not among the settings: slices in float32, at most a map step apart, may be in the same map.
             sidecar = msgspec.structs.replace(sidecar, versions={**sidecar.versions, "precision": "float16"})
         publish_volume(task.draft(feature), target, sidecar)
         if request.output is not None:

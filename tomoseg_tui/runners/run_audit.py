@@ -1,7 +1,7 @@
-"""Audit a training set: let networks judge tiles that they have not seen, and rank the labels that look wrong.
+"""Audit a training set: predict each tile with a network not trained on it, and rank likely label errors.
 
-A fold that is done lies in the job's partial folder as an array of probabilities; one in the making has its
-checkpoint there. A job that goes on finds both, unless the tiles are no longer those that it began with.
+A finished fold is stored in the job's partial folder as an array of probabilities, an unfinished one as a checkpoint. A
+resumed job uses both, unless the tiles have changed.
 """
 
 import shutil
@@ -37,17 +37,17 @@ from tomoseg_tui.workflow.training import trainset
 
 
 def run_audit(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Carry out an audit; a job that was stopped goes on with the fold and epoch that it was at.
+    """Run an audit; a stopped job resumes at its fold and epoch.
 
     Returns
     -------
     dict
-        ``audit``: its name; ``flagged``: how many tiles have a reason to be looked at.
+        ``audit``: its name; ``suspected``: number of tiles with reasons.
 
     Raises
     ------
-    Stopped
-        If the user asked for it; finished epochs are kept.
+    StopRequested
+        If the user stopped the job; finished epochs are saved.
     """
     request = msgspec.convert(raw_request, AuditRequest)
     layout = project.layout
@@ -72,14 +72,14 @@ def run_audit(project: Project, raw_request: dict[str, Any], reporter: Reporter)
     report = _make_report(request, summary, patches, tiles, folds, outputs, trainer.settings)
     _write_results(project, report, patches, tiles, outputs)
     flagged = sum(bool(tile.reasons) for tile in report.tiles)
-    reporter.log(f"{flagged} of {len(report.tiles)} tiles have something that is worth a look.")
+    reporter.log(f"{flagged} of {len(report.tiles)} tiles are worth a look.")
     return {"audit": request.name, "suspected": flagged}
 
 
 def _load_tiles(
     project: Project, request: AuditRequest, reporter: Reporter
 ) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:
-    """Return the tiles to judge; an audit's own training set is built once, and found again when resumed."""
+    """Return the tiles to audit; an audit's own training set is built once, and reused when resumed."""
     if request.trainset is not None:
         return audit_request.load_for_audit(trainset.require_training_set(project, request.trainset))
     path = project.layout.audit_trainset(request.name)
@@ -96,22 +96,24 @@ def _load_tiles(
 
 
 class _AuditInputs(msgspec.Struct, frozen=True):
-    """What an audit was begun with, kept beside its folds."""
+    """Inputs of an audit, stored beside its folds."""
 
     contents: dict[str, str]
-    """Of `TilePatches.fingerprint`."""
+    """Result of `TilePatches.fingerprint`."""
     folds: list[int]
-    """By tile."""
+    """Fold of each tile."""
 
 
 def _remove_stale_folds(reporter: Reporter, patches: TilePatches, folds: NDArray[np.int64]) -> None:
-    """Remove folds, finished or not, that were made of other tiles than there are now."""
+    """Remove folds, finished or not, that were computed from other tiles."""
     path, inputs = reporter.partial / "tiles.json", _AuditInputs(patches.fingerprint(), folds.tolist())
     remove_drafts(path)
     if path.exists() and read_record(path, _AuditInputs) == inputs:
         return
-    if path.exists():  # older audits have none: their folds are taken as they are
-        reporter.log(f"The training set {patches.name} has changed since this audit began; all is judged anew.")
+    if path.exists():  # audits of older versions have none: their folds are used
+        reporter.log(
+            f"The training set {patches.name} has changed since this audit began; all tiles are audited again."
+        )
         for fold in range(FOLDS):
             shutil.rmtree(reporter.partial / f"fold_{fold}", ignore_errors=True)
             (reporter.partial / f"fold_{fold}.npy").unlink(missing_ok=True)
@@ -119,7 +121,7 @@ def _remove_stale_folds(reporter: Reporter, patches: TilePatches, folds: NDArray
 
 
 class _FoldTrainer:
-    """Trains a network for each fold and lets it judge the fold's tiles."""
+    """Trains a network for each fold and predicts the fold's tiles."""
 
     def __init__(
         self,
@@ -131,14 +133,14 @@ class _FoldTrainer:
         reporter: Reporter,
     ) -> None:
         self._patches, self._tiles, self._folds, self._reporter = patches, tiles, folds, reporter
-        # One number of epochs for all folds, which differ by a tile or two.
+        # The same number of epochs for all folds, whose sizes differ little.
         training_count = int((folds != 0).sum())
         self.settings = audit_request.fold_settings(
             project, request, training_tile_count=training_count, features=len(patches.features)
         )
 
     def predict_fold(self, fold: int) -> NDArray[np.float32]:
-        """Return the probabilities (m, f, y, x) of a fold's tiles, computed unless they are there already."""
+        """Return the probabilities (m, f, y, x) of a fold's tiles, stored or computed."""
         path = self._reporter.partial / f"fold_{fold}.npy"
         if path.exists():
             stored: NDArray[np.float32] = np.load(path)
@@ -157,9 +159,9 @@ class _FoldTrainer:
         return outputs
 
     def _train(self, fold: int, folder: Path) -> Path:
-        """Train the network of a fold to its last epoch; return where its weights are.
+        """Train the network of a fold to its last epoch; return the path of its weights.
 
-        Nothing is held out of its own tiles: the labels of those that it is to judge must not choose an epoch.
+        No epoch is chosen as the best: the fold's tiles must not be used for that, because their labels are checked.
         """
         settings, checkpoint = self.settings, folder / CHECKPOINT
         epochs_done = int(load_checkpoint(checkpoint)[0]["epochs_done"]) if checkpoint.exists() else 0
@@ -190,7 +192,7 @@ class _FoldTrainer:
                 on_step=lambda step, steps: report_progress(step / steps),
                 should_stop=self._reporter.should_stop,
             )
-        except DeviceFullError as error:  # the batch of an audit is not for the user to choose
+        except DeviceFullError as error:  # an audit has no option for the batch
             fix = f"Audit again under another --name on another device: --device {alternative_device()}."
             raise DeviceFullError(error.fault, fix) from error
         if result.stopped:
@@ -228,7 +230,7 @@ def _make_report(
 def _write_results(
     project: Project, report: AuditReport, patches: TilePatches, tiles: list[TileMetadata], outputs: NDArray[np.float32]
 ) -> None:
-    """Write pictures, then the list that refers to them."""
+    """Write the triples, then the report that refers to them."""
     tile_window = np.s_[:, CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]
     triples = TripleSet(
         tuple(tile.id for tile in tiles),

@@ -1,4 +1,4 @@
-"""Train a network on the project's tiles: training set in, weights, card and triples out."""
+"""Train a network on the project's tiles; write weights, card and triples."""
 
 import math
 import time
@@ -35,7 +35,7 @@ from tomoseg_tui.workflow.training.training_plan import training_settings
 
 
 def run_training(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Carry out a training job; a job that was stopped goes on after its last epoch.
+    """Run a training job; a stopped job resumes after its last epoch.
 
     Returns
     -------
@@ -44,15 +44,15 @@ def run_training(project: Project, raw_request: dict[str, Any], reporter: Report
 
     Raises
     ------
-    Stopped
-        If the user asked for it; the best epoch so far is a usable network then.
+    StopRequested
+        If the user stopped the job; the best epoch so far is then a usable network.
     """
     request = msgspec.convert(raw_request, TrainRequest)
     folder = project.layout.network_folder(request.name)
     folder.mkdir(exist_ok=True)
     remove_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
     if not (folder / CHECKPOINT).exists() and project.layout.network_triples(request.name).exists():
-        return _job_result(catalog.load_network_card(project.layout, request.name))  # all was done but to say so
+        return _job_result(catalog.load_network_card(project.layout, request.name))  # only the result was missing
     reporter.log(prepare_device(request.device, None))
     summary, patches, tiles = _load_tiles(project, request, reporter)
     check_parent(project, request, summary)
@@ -80,7 +80,7 @@ def run_training(project: Project, raw_request: dict[str, Any], reporter: Report
         _write_triples(project, request.name, settings, patches, tiles)
     if result.stopped or card is None:
         raise StopRequested
-    (folder / CHECKPOINT).unlink(missing_ok=True)  # a training that is done is never resumed
+    (folder / CHECKPOINT).unlink(missing_ok=True)  # a finished training is never resumed
     return _job_result(card)
 
 
@@ -89,7 +89,7 @@ def _job_result(card: NetworkCard) -> dict[str, Any]:
 
 
 def _epochs_done(folder: Path) -> int:
-    """Return how many epochs the checkpoint in a run's folder holds."""
+    """Return the number of epochs in the checkpoint in a run's folder."""
     checkpoint = folder / CHECKPOINT
     return int(load_checkpoint(checkpoint)[0]["epochs_done"]) if checkpoint.exists() else 0
 
@@ -97,7 +97,7 @@ def _epochs_done(folder: Path) -> int:
 def _load_tiles(
     project: Project, request: TrainRequest, reporter: Reporter
 ) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:
-    """Return the tiles to learn from; a run's own training set is built once, and found again when resumed."""
+    """Return the tiles to train on; a run's own training set is built once, and reused when resumed."""
     if request.trainset is not None:
         path = trainset.require_training_set(project, request.trainset)
         parents = parent_runs(project, request.made_from) if request.made_from is not None else None
@@ -114,7 +114,7 @@ def _load_tiles(
 
 
 def _start_notes(request: TrainRequest, settings: TrainingSettings) -> list[str]:
-    """Return what is said of a training that starts from another run's weights."""
+    """Return notes on a training that starts from another run's weights."""
     if request.made_from is None:
         return []
     notes = [f"Starts from the weights of {request.made_from}."]
@@ -124,7 +124,7 @@ def _start_notes(request: TrainRequest, settings: TrainingSettings) -> list[str]
 
 
 class _TrainingListener:
-    """Tells the job how the training goes, and keeps the card of the best epoch."""
+    """Reports the progress of a training to its job, and writes the card of the best epoch."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _TrainingListener:
         self._reported_epochs: set[int] = set()
 
     def resume_after(self, epochs_done: int) -> None:
-        """Take up a training after its checkpoint; figures of epochs that are run again are dropped."""
+        """Continue after the checkpoint; metrics of epochs that will run again are dropped."""
 
         def is_finished(line: Mapping[str, object]) -> bool:
             epoch = int(str(line["epoch"]))
@@ -160,7 +160,7 @@ class _TrainingListener:
         self._reporter.progress(done, f"epoch {epoch}/{epochs}{self._latest}", epoch=epoch, epochs=epochs)
 
     def on_epoch(self, report: EpochReport) -> None:
-        """Write the epoch's figures unless they are there already, and the card if the epoch is the best so far."""
+        """Write the epoch's metrics unless they are written, and the card if the epoch is the best so far."""
         self._epoch = report.epoch
         dice = ", ".join(
             f"{feature} {value:.3f}" for feature, value in report.held_out_dice.items() if value is not None
@@ -185,7 +185,7 @@ class _TrainingListener:
         self._reporter.log(f"epoch {report.epoch}/{report.epochs}{self._latest}{'  (best)' if report.is_best else ''}")
 
     def finish(self, result: FitResult) -> NetworkCard | None:
-        """Write the final card; None if no epoch was finished."""
+        """Write the final card; return None if no epoch finished."""
         if result.best is None:
             return None
         return self._write_card(result.best, result.epochs_done)
@@ -239,7 +239,7 @@ def _finite_or_none(value: float | None) -> float | None:
 def _write_triples(
     project: Project, run: str, settings: TrainingSettings, patches: TilePatches, tiles: list[TileMetadata]
 ) -> None:
-    """Keep image, annotation and output of every tile of the run."""
+    """Write image, annotation and output of every tile of the run."""
     predictor = Predictor(project.layout.network_weights(run), network_named(settings.network), len(patches.features))
     outputs = np.moveaxis(predictor.predict_tiles(patches), -1, 1)  # (n, f, y, x)
     tile_window = np.s_[:, CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]

@@ -1,8 +1,8 @@
-"""Predict the slabs of one tomogram: claim, read, compute, write, list; beside each other where that can be.
+"""Predict the slabs of one tomogram: claim, read, compute, write, list; reading, computing and writing run in parallel.
 
-A slab is a range of z that is listed together; in it groups of slices are segmented at once, piece by piece
-in y and x. Groups begin at multiples of their thickness counted from slice 0 of the tomogram and are always
-computed whole, so that no result depends on the slices asked for, on the number of workers or on a stop.
+A slab is a range of z that is listed at once. Its groups of slices are segmented one by one, block by block in y and
+x. Groups begin at multiples of their thickness from slice 0 of the tomogram and are always computed completely, so that
+results do not depend on the requested slices, the number of workers or interruptions.
 """
 
 import time
@@ -25,28 +25,28 @@ from tomoseg_tui.workflow.apply.output import ApplyTask
 from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
 
 MAX_EDGE = 1024
-"""Most pixels along y and x that are predicted at once; what fits is not cut. A network of 32 channels on half the
-grid then takes 0.4 GB, and a third of the work on slices of 4096 is margin."""
+"""Largest edge in y and x predicted at once; a larger slice is divided. A network of 32 channels on half the grid then
+takes 0.4 GB, and a third of the work on slices of 4096 is margin."""
 WAIT_SECONDS = 0.1
-"""How often a worker looks whether the others have finished their slabs."""
+"""Interval at which a worker checks whether the others have finished their slabs."""
 
 
 @dataclass(frozen=True, eq=False)
 class _InputWindow:
-    """What one group of slices is computed from, in one piece of y and x."""
+    """Input for one group of slices, in one block of y and x."""
 
     slab: int
     block: Block
     first_slice: int
-    """First slice of the group; it may lie outside of the slab."""
+    """First slice of the group; it may lie outside the slab."""
     densities: NDArray[np.float32]
-    """Shape (y, x, slice), with what `WindowReader` puts around."""
+    """Shape (y, x, slice), with the padding of `WindowReader`."""
     is_last: bool
 
 
 @dataclass(frozen=True, eq=False)
 class _Predicted:
-    """What was computed from it."""
+    """Result for one input window."""
 
     window: _InputWindow
     probabilities: NDArray[np.float32]
@@ -54,14 +54,14 @@ class _Predicted:
 
 
 class WindowReader:
-    """Reads what groups of slices are computed from; each slice is read and normalised once.
+    """Reads the input of groups of slices; each slice is read and normalised once.
 
     Parameters
     ----------
     volume : VolumeReader
         The tomogram.
-    normaliser : tuple of float32
-        What to subtract from its densities, and what to multiply them with then.
+    normalisation : tuple of float32
+        Value to subtract from the densities, and factor to multiply them with.
     settings : NetworkSettings
         The network.
     """
@@ -75,7 +75,7 @@ class WindowReader:
     def window(self, block: Block, first_slice: int) -> NDArray[np.float32]:
         """Return the normalised densities (y, x, slice) for the group that begins at slice `first_slice`.
 
-        They are mirrored at the border of the volume (`mirror_padding`), and 0 above and below it.
+        They are mirrored at the border of the volume in y and x (`mirror_padding`), and 0 above and below it.
         """
         first_read, depth = first_slice - self._settings.context_slices, self._volume.grid.shape_zyx[0]
         inside = range(max(first_read, 0), min(first_read + self._settings.slices, depth))
@@ -88,7 +88,7 @@ class WindowReader:
         return window
 
     def _read_slice(self, block: Block, z: int) -> NDArray[np.float32]:
-        """Return one normalised slice of a piece, read only if the group before did not need it."""
+        """Return one normalised slice of a block, cached if the previous group needed it."""
         cached = self._slices.get(self._key(block, z))
         if cached is not None:
             return cached
@@ -113,10 +113,10 @@ class SlabWorker:
     ----------
     predictor : Predictor
         The network.
-    channels : mapping of str to int
-        Outputs that maps are made of, by feature.
+    channels : dict of str to int
+        Index of the network's output for each feature with a map.
     task : ApplyTask
-        What is to be done, and where it is written.
+        The slabs and the files to write.
     reader : WindowReader
         The tomogram.
     """
@@ -129,10 +129,10 @@ class SlabWorker:
         self._claimed: set[int] = set()
 
     def run(self, tasks: Sequence[ApplyTask], reporter: Reporter) -> None:
-        """Predict what is free.
+        """Predict free slabs.
 
-        The first process of a job waits for what others hold, and returns when all slabs are listed. A helper
-        returns when nothing is free: what another leaves undone the first one finishes.
+        The first process of a job waits for slabs claimed by others, and returns when all are listed. A helper returns
+        when none is free; the first process finishes the slabs that others abandon.
         """
 
         def write(predicted: _Predicted) -> None:
@@ -153,7 +153,7 @@ class SlabWorker:
                 self._release(slab)
 
     def _windows(self, reporter: Reporter) -> Iterator[_InputWindow | None]:
-        """Yield the windows of all slabs that nobody else has claimed; None where others are at all of them."""
+        """Yield the windows of all slabs that are free; None if others have claimed all that are missing."""
         while missing := set(range(len(self._task.slabs))) - set(self._task.finished.read()):
             any_claimed = False
             for slab in sorted(missing):
@@ -182,7 +182,7 @@ class SlabWorker:
         return _Predicted(window, self._predictor.predict_group(window.densities))
 
     def _write(self, predicted: _Predicted) -> None:
-        """Write what of a group lies in the slab and inside the piece."""
+        """Write the part of a group that lies in the slab and inside the block."""
         block, first_slice = predicted.window.block, predicted.window.first_slice
         start, stop = self._task.slabs[predicted.window.slab]
         start, stop = max(start, first_slice), min(stop, first_slice + len(predicted.probabilities))
@@ -193,20 +193,20 @@ class SlabWorker:
             )
 
     def _crop_padding(self, block: Block, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cut off what was only read for its surroundings; (slice, y, x, feature), a view."""
+        """Return the inside of the block without halo and padding; (slice, y, x, feature), a view."""
         (top, _), (left, _) = mirror_padding(block, self._task.record.shape_zyx, self._predictor.settings)
         _, rows, columns = block.inside_in_read
         return probabilities[:, top:, left:][:, rows, columns]
 
     def _mark_finished(self, slab: int, worker: int) -> None:
-        """List a slab once it is on disk."""
+        """List a slab when it is on disk."""
         for writer in self._writers.values():
             writer.sync()
         self._task.finished.add(slab, process_number=worker)
         self._release(slab)
 
     def _claim(self, slab: int) -> bool:
-        """Take a slab unless somebody is at it, which may be this process, or it is on disk."""
+        """Claim a slab unless a process, possibly this one, has claimed it, or it is finished."""
         try:
             locks.acquire(self._task.claim(slab), self._owner)
         except AlreadyRunningError:
@@ -225,10 +225,10 @@ class SlabWorker:
 def mirror_padding(
     block: Block, shape_zyx: tuple[int, int, int], settings: NetworkSettings
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return how many mirrored pixels stand before and behind a piece in y and in x.
+    """Return the number of mirrored pixels before and after a block, in y and in x.
 
-    At the border of the volume they are the network's `border_pixels`, elsewhere none; behind the piece as many
-    more as make its length a multiple of the network's stride.
+    It is the network's `border_pixels` at the border of the volume, elsewhere 0. After the block it is increased to
+    make the length a multiple of the network's stride.
     """
     spans = zip(block.read_corner_zyx[1:], block.read_shape_zyx[1:], shape_zyx[1:], strict=True)
     y, x = (_axis_padding(corner, length, axis_length, settings) for corner, length, axis_length in spans)
@@ -242,7 +242,7 @@ def _axis_padding(corner: int, length: int, axis_length: int, settings: NetworkS
 
 
 def group_starts(z: tuple[int, int], group: int) -> range:
-    """Return where the groups begin that together hold the slices of a range.
+    """Return the first slices of the groups that contain the slices of a range.
 
     Examples
     --------
@@ -253,7 +253,7 @@ def group_starts(z: tuple[int, int], group: int) -> range:
 
 
 def slab_blocks(shape_zyx: tuple[int, int, int], settings: NetworkSettings) -> list[Block]:
-    """Return the pieces in y and x of every slab, as of one slice; whole slices where they fit."""
+    """Return the blocks in y and x of every slab, as of one slice; whole slices if they are small enough."""
     margin = settings.margin_pixels
     return split_into_blocks(
         (1, *shape_zyx[1:]), slab=1, edge=MAX_EDGE, halo_zyx=(0, margin, margin), stride=settings.stride
@@ -261,5 +261,5 @@ def slab_blocks(shape_zyx: tuple[int, int, int], settings: NetworkSettings) -> l
 
 
 def probability_to_byte(probabilities: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Return probabilities as a map stores them: 0..127 for 0..1, rounded."""
+    """Return probabilities as stored in maps: 0..127 for 0..1, rounded."""
     return np.asarray(np.rint(np.clip(probabilities, 0, 1) * np.float32(MAX_MAP_VALUE)), np.int8)

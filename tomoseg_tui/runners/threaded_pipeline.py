@@ -1,4 +1,4 @@
-"""Read, compute and write beside each other, in three threads, with a piece or two in memory between them."""
+"""Read, compute and write in parallel in three threads, with one or two items in memory between them."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,23 +14,23 @@ def read_compute_write(
     write: Callable[[Made], None],
     wait: Callable[[], None],
 ) -> None:
-    """Carry pieces from a reader through a computation to a writer.
+    """Pass items from a reader through a computation to a writer.
 
     Parameters
     ----------
     items : iterator
-        Advanced in a thread of its own, one piece ahead of the computation. None: nothing to read just now.
+        Advanced in a separate thread, one item ahead of the computation. None means that nothing can be read now.
     compute : callable
-        Run in the calling thread.
+        Called in the calling thread.
     write : callable
-        Run in a third thread, in the order of the pieces, at most one piece behind.
+        Called in a third thread, in order, at most one item behind.
     wait : callable
-        Called in the calling thread for each None, when all that was made is written.
+        Called in the calling thread for each None, when all results are written.
 
     Notes
     -----
-    What any of the three raises is raised here, after the piece that is being read and the one that is
-    being written; nothing is begun after it.
+    An error in any of the three is raised here, after the item being read and the item being written; no further item
+    is started.
     """
 
     def read_next() -> tuple[Read | None] | None:
