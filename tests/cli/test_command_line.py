@@ -115,7 +115,7 @@ def test_outside_of_a_project_the_way_into_one_is_told(
     door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "lies in no tomoseg project" in door("tomograms", code=2).err
+    assert "is not in a tomoseg project" in door("tomograms", code=2).err
     assert "--project DIR" in door("-p", tmp_path, "tomograms", code=2).err
     assert "tomoseg init" in Tomoseg(tmp_path)(code=2).err
 
@@ -125,7 +125,7 @@ def test_a_word_that_is_no_verb_is_a_folder_to_open(project: Project, tmp_path: 
     assert "neither a command nor a folder" in outside("lost", code=2).err
     (tmp_path / "train").mkdir()
     shutil.copytree(project.layout.root, tmp_path / "train", dirs_exist_ok=True)
-    assert "lies in no tomoseg project" in outside("train", "--feature", "x", code=2).err
+    assert "is not in a tomoseg project" in outside("train", "--feature", "x", code=2).err
     assert parse(["./train"]).dir == Path("train")
     assert parse(["--renderer", "ascii", "--no-mouse"]).renderer == "ascii"
     assert parse([]).dir is None

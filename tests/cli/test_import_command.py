@@ -187,7 +187,7 @@ def test_a_linked_file_stays_where_it_is_and_is_missed_in_words_when_it_goes(
     assert row["linked"] is True
     cell.unlink()
     err = refused("show", "cell")
-    assert "The file of tomogram cell is gone" in err
+    assert "The file of tomogram cell is missing" in err
     assert str(cell) in err
     assert door("tomograms", "--json").json[0]["name"] == "cell"
 

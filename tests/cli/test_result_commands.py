@@ -86,7 +86,7 @@ def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
         (("merge", "cell"), "0 maps are named"),
         (("merge", "cell", "--map", "run"), "is not understood"),
         (("merge", "cell", "--map", "run=2"), "is no threshold"),
-        (("merge", "cell", "--map", "run=card", "-o", "project.toml"), "no name of an MRC file"),
+        (("merge", "cell", "--map", "run=card", "-o", "project.toml"), "not the name of an MRC file"),
         (("apply", "run", "lost"), "no tomogram 'lost'"),
         (("apply", "run", "cell", "--feature", "x"), "does not know x"),
         (("apply", "run", "cell", "--z", "5:3"), "--z 5:3 does not fit"),
@@ -102,7 +102,7 @@ def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
         (("show", "cell", "--z", "8"), "There is no slice 8"),
         (("tomograms", "rename", "cell", "../x"), "cannot be the name"),
         (("tomograms", "remove", "lost"), "no tomogram 'lost'"),
-        (("init", "."), "is a project already"),
+        (("init", "."), "is already a project"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

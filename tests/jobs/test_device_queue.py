@@ -237,7 +237,7 @@ def test_the_config_names_the_folder_and_a_faulty_one_fails_the_job(
     config.write_text(f'queue_folder = "{tmp_path}/shared/queue"\n')
     assert queue_folder({"XDG_CONFIG_HOME": str(tmp_path / "config")}) == tmp_path / "shared" / "queue"
     config.write_text("queue_folder = 7\n")
-    with pytest.raises(SettingsError, match="queue_folder should be a str"):
+    with pytest.raises(SettingsError, match="queue_folder must be of type str"):
         queue_folder({"XDG_CONFIG_HOME": str(tmp_path / "config")})
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("TOMOSEG_QUEUE_FOLDER")

@@ -78,7 +78,7 @@ def assert_full(disk: SmallDisk, job: str, said: str) -> None:
     listing = disk.run("jobs", "show", job, "--json").json
     assert listing["state"] == "failed"
     assert listing["fault"].startswith("Disk full: ")
-    assert listing["fix"].startswith("Make ")
+    assert listing["fix"].startswith("Free ")
     assert listing["fix"].endswith(f"there, then go on: tomoseg jobs resume {job}")
     assert "job " + job + " is failed. Disk full: " in said
 
@@ -133,7 +133,7 @@ def test_labels_stay_whole_and_are_made_again(each_disk: SmallDisk) -> None:
     assert_full(each_disk, "4", failed.err)
     assert labels.read_bytes() == whole
     if isinstance(each_disk, Tmpfs):
-        assert "Make about " in failed.err, "how much is missing is known"
+        assert "Free about " in failed.err, "how much is missing is known"
     labels.unlink()
     assert each_disk.run("jobs", "resume", "4", "--wait").code == 0
     assert labels.read_bytes() == whole
@@ -159,7 +159,7 @@ def test_an_import_leaves_nothing_and_says_how_much_is_missing(each_disk: SmallD
     assert failed.code == 2
     assert "Disk full: " in failed.err
     if isinstance(each_disk, Tmpfs):
-        assert "Make about 1.5 MB of room there, then import again" in failed.err
+        assert "Free about 1.5 MB there, then import again" in failed.err
     assert digest_of(layout_of(each_disk).root) == before
     assert each_disk.run("import", "../tubes.mrc", "--name", "other", *options).code == 0
 

@@ -210,7 +210,7 @@ def test_a_running_job_is_not_started_twice(
         [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder)], capture_output=True, text=True, check=False
     )
     assert other.returncode == 2
-    assert "held by process" in other.stdout
+    assert "in use by process" in other.stdout
     assert job.state() is JobState.RUNNING
 
 

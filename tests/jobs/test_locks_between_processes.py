@@ -101,7 +101,7 @@ def test_a_living_owner_keeps_its_claim(claim: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert [other.stdout.readline(), other.stdout.readline()] == [b"ready\n", b"mine\n"]
-        with pytest.raises(AlreadyRunningError, match=f"held by process {other.pid}"):
+        with pytest.raises(AlreadyRunningError, match=f"in use by process {other.pid}"):
             locks.acquire(claim, locks.this_process())
         other.send_signal(signal.SIGKILL)
         wait_until(lambda: is_gone(other.pid))

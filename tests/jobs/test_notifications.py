@@ -102,7 +102,7 @@ def test_a_stopped_job_is_not_told(
         ('["false"]', "on_finish ended with code 1"),
         ('["a\\u0000b"]', "on_finish was not run"),
         ('["sleep", "60"]', "longer than 0.2 s"),
-        ("3", "on_finish should be a list"),
+        ("3", "on_finish must be of type list"),
     ],
 )
 def test_a_command_that_fails_is_only_logged(

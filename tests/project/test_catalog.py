@@ -1,4 +1,4 @@
-"""What a project holds, where it lies, and how damage is told."""
+"""The contents of a project, their paths, and damaged files."""
 
 import json
 import shutil
@@ -34,15 +34,15 @@ def put_state(project: Project, feature: str, state: FeatureState) -> None:
     write_record(project.layout.tile_state(PLACE, feature), StateRecord(state, now()))
 
 
-def test_a_project_has_its_rooms_and_settings(project: Project) -> None:
+def test_a_project_has_its_folders_and_settings(project: Project) -> None:
     assert {entry.name for entry in project.layout.root.iterdir()} == {*FOLDERS, "project.toml"}
     assert "format = 1" in project.layout.settings.read_text()
 
 
-def test_a_project_is_not_made_twice_nor_inside_another_nor_of_a_file(project: Project, tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="is a project already"):
+def test_a_project_is_not_made_twice_or_inside_another_or_of_a_file(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="is already a project"):
         make_project(project.layout.root)
-    with pytest.raises(ProjectError, match="lies inside the project"):
+    with pytest.raises(ProjectError, match="is inside the project"):
         make_project(project.layout.root / "tomograms" / "inner")
     (tmp_path / "file").touch()
     with pytest.raises(ProjectError, match="cannot be made a project"):
@@ -53,11 +53,11 @@ def test_the_nearest_parent_that_is_a_project_is_found(project: Project, tmp_pat
     root = project.layout.root
     assert find_project(root / "tomograms" / "not yet there") == root
     assert Project.find_enclosing(root / "tiles").layout.root == root
-    with pytest.raises(NotAProjectError, match="lies in no tomoseg project"):
+    with pytest.raises(NotAProjectError, match="is not in a tomoseg project"):
         Project.find_enclosing(tmp_path)
 
 
-def test_a_path_inside_is_kept_from_the_projects_folder(project: Project, tmp_path: Path) -> None:
+def test_a_path_inside_is_stored_relative_to_the_projects_folder(project: Project, tmp_path: Path) -> None:
     layout = project.layout
     assert layout.stored_path(layout.root / "maps" / "a.mrc") == "maps/a.mrc"
     assert layout.stored_path(tmp_path / "a.mrc") == str(tmp_path / "a.mrc")
@@ -74,7 +74,7 @@ def test_every_feature_has_a_file_of_its_own(project: Project, feature: str) -> 
     assert list(read_states(project.layout, PLACE)) == [feature]
 
 
-def test_a_claim_and_drafts_are_no_features(project: Project) -> None:
+def test_a_lock_and_drafts_are_not_features(project: Project) -> None:
     put_state(project, "tube", FeatureState.WANTED)
     folder = project.layout.tile_folder(PLACE)
     (folder / "claim.json").write_text("{}")
@@ -82,7 +82,7 @@ def test_a_claim_and_drafts_are_no_features(project: Project) -> None:
     assert list(catalog.tile_at(project.layout, PLACE).states) == ["tube"]
 
 
-def test_a_feature_is_made_once(project: Project) -> None:
+def test_a_feature_is_added_once(project: Project) -> None:
     assert catalog.add_feature(project, "tube")
     assert not catalog.add_feature(project, "tube")
     assert catalog.add_feature(project, "wall")
@@ -90,7 +90,7 @@ def test_a_feature_is_made_once(project: Project) -> None:
     assert not project.layout.settings_claim.exists()
 
 
-def test_an_unknown_feature_is_told_with_those_there_are(project: Project) -> None:
+def test_an_unknown_feature_is_reported_with_the_existing_ones(project: Project) -> None:
     with pytest.raises(ProjectError, match="none yet"):
         catalog.require_feature(project, "tube")
     catalog.add_feature(project, "wall")
@@ -100,20 +100,20 @@ def test_an_unknown_feature_is_told_with_those_there_are(project: Project) -> No
     assert catalog.require_feature(project, "wall") == "wall"
 
 
-def test_a_tomogram_in_the_making_is_not_listed(project: Project) -> None:
+def test_an_unfinished_tomogram_is_not_listed(project: Project) -> None:
     bring(project, "cell", noise())
     shutil.copytree(project.layout.tomogram_folder("cell"), project.layout.tomograms / ".import.x")
     assert catalog.tomogram_names(project.layout) == ["cell"]
 
 
 @pytest.mark.parametrize("name", ["lost", "../tomograms/cell", ".", ""])
-def test_an_unknown_tomogram_is_told_with_those_there_are(project: Project, name: str) -> None:
+def test_an_unknown_tomogram_is_reported_with_the_existing_ones(project: Project, name: str) -> None:
     bring(project, "cell", noise())
     with pytest.raises(ProjectError, match="there are: cell"):
         catalog.load_tomogram(project.layout, name)
 
 
-def test_what_a_tile_says_of_a_feature(project: Project) -> None:
+def test_the_effective_layer_depends_on_the_state(project: Project) -> None:
     tile = Tile(PLACE, {"tube": FeatureState.ANNOTATED, "wall": FeatureState.WANTED, "*": FeatureState.NONE_HERE})
     layer = np.full((64, 64), 2, np.uint8)
     write_layer(project.layout.annotation(PLACE, "tube"), layer, None)
@@ -129,7 +129,7 @@ def test_what_a_tile_says_of_a_feature(project: Project) -> None:
 
 
 @pytest.mark.parametrize("values", [np.zeros((64, 63), np.uint8), np.zeros((64, 64), np.int16), None])
-def test_a_damaged_layer_is_told_in_words(project: Project, values: np.ndarray | None) -> None:
+def test_a_damaged_layer_is_reported_clearly(project: Project, values: np.ndarray | None) -> None:
     path = project.layout.annotation(PLACE, "tube")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\x93NUMPY")
@@ -139,7 +139,7 @@ def test_a_damaged_layer_is_told_in_words(project: Project, values: np.ndarray |
         read_layer(project.layout, PLACE, "tube")
 
 
-def test_a_damaged_record_is_told_in_words(project: Project) -> None:
+def test_a_damaged_record_is_reported_clearly(project: Project) -> None:
     bring(project, "cell", noise())
     project.layout.tomogram_record("cell").write_text('{"file": 3}')
     with pytest.raises(ProjectError, match=r"tomogram\.json cannot be read") as caught:
@@ -147,14 +147,14 @@ def test_a_damaged_record_is_told_in_words(project: Project) -> None:
     assert caught.value.fix
 
 
-def test_keys_that_a_later_version_adds_are_passed_over(project: Project) -> None:
+def test_unknown_keys_of_a_newer_version_are_ignored(project: Project) -> None:
     bring(project, "cell", noise())
     path = project.layout.tomogram_record("cell")
     path.write_text(json.dumps({**json.loads(path.read_text()), "tilt_axis": 85.3}))
     assert read_record(path, TomogramRecord).shape_zyx == (6, 64, 64)
 
 
-def test_a_card_survives_its_file_and_says_from(project: Project) -> None:
+def test_a_card_survives_its_file_and_has_the_key_from(project: Project) -> None:
     card = make_card(features=("b", "a"), made_from="first")
     put_card(project, card)
     assert catalog.load_network_card(project.layout, "run") == card
@@ -182,15 +182,15 @@ def test_a_copied_project_is_the_same_project(project: Project, tmp_path: Path) 
     assert catalog.volume_path(copy.layout, "cell", record).is_file()
 
 
-def test_a_link_is_kept_in_full_and_missed_in_words(project: Project, tmp_path: Path) -> None:
+def test_a_link_is_stored_as_an_absolute_path_and_reported_if_missing(project: Project, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "far.mrc", noise())
     import_volumes(project, [path], ImportRequest(link=True))
     record = catalog.load_tomogram(project.layout, "far")
     assert catalog.volume_path(project.layout, "far", record) == path
     path.unlink()
-    with pytest.raises(ProjectError, match="The file of tomogram far is gone") as caught:
+    with pytest.raises(ProjectError, match="The file of tomogram far is missing") as caught:
         catalog.volume_path(project.layout, "far", record)
-    assert "Bring the file back" in caught.value.fix
+    assert "Restore the file" in caught.value.fix
 
 
 def test_history_is_a_script(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""project.toml: to a dataclass and back, faults by key."""
+"""project.toml is read and written; errors name the key."""
 
 from pathlib import Path
 
@@ -52,8 +52,8 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_key(tmp_path: Path, text: str
     path.write_text(text)
     with pytest.raises(SettingsError) as caught:
         read_settings(path)
-    assert f"{path}: {key} should be of type" in caught.value.fault
-    assert f"Mend {key}" in caught.value.fix
+    assert f"{path}: {key} must be of type" in caught.value.fault
+    assert f"Correct {key}" in caught.value.fix
 
 
 @pytest.mark.parametrize(
@@ -62,31 +62,31 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_key(tmp_path: Path, text: str
         ("nodes = '2'", "there is no key slurm.nodes"),
         ("partition = 'a b'", "is not one word"),
         ("always = 1", "neither true nor false"),
-        ("extra = ['-n2']", "is no option"),
-        ("extra = ['--qos long']", "is no option"),
+        ("extra = ['-n2']", "is not an option"),
+        ("extra = ['--qos long']", "is not an option"),
         ("extra = ['--output=/tmp/x']", "is set by every job itself"),
     ],
 )
-def test_what_slurm_cannot_be_asked_for_is_refused(tmp_path: Path, table: str, said: str) -> None:
+def test_invalid_slurm_options_are_refused(tmp_path: Path, table: str, said: str) -> None:
     path = tmp_path / "project.toml"
     path.write_text(f"format = 1\n[slurm]\n{table}\n")
     with pytest.raises(SettingsError, match=said):
         read_settings(path)
 
 
-def test_what_is_no_toml_and_what_is_not_there_are_told_apart(tmp_path: Path) -> None:
+def test_invalid_toml_and_a_missing_file_are_different_errors(tmp_path: Path) -> None:
     path = tmp_path / "project.toml"
-    with pytest.raises(NotAProjectError, match="is no tomoseg project"):
+    with pytest.raises(NotAProjectError, match="is not a tomoseg project"):
         read_settings(path)
     path.write_text("format = ")
     with pytest.raises(SettingsError, match="cannot be read"):
         read_settings(path)
 
 
-def test_a_newer_format_can_be_read_and_not_changed(project: Project) -> None:
+def test_a_newer_format_can_be_read_but_not_changed(project: Project) -> None:
     text = project.layout.settings.read_text()
     project.layout.settings.write_text(text.replace("format = 1", f"format = {FORMAT + 1}") + "\n[new]\nthing = 1\n")
     newer = Project.open(project.layout.root)
     assert newer.settings.is_newer
-    with pytest.raises(ProjectError, match="made by a later tomoseg"):
+    with pytest.raises(ProjectError, match="of a newer tomoseg"):
         newer.require_current_format()

@@ -1,4 +1,4 @@
-"""What Slurm is asked for: words of the command line over those of the project."""
+"""Slurm resources: options of the command line override those of the project."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 
-def test_words_go_before_the_settings_of_the_project() -> None:
+def test_options_override_the_settings_of_the_project() -> None:
     project = SlurmSettings(partition="cpu", time="1:00:00", extra=("--exclude=node3",))
     said = project.with_options("partition=gpu,long,gres=gpu:a100:1,memory=16G,cpus=4,account=lab")
     assert said.options == [
@@ -22,13 +22,13 @@ def test_words_go_before_the_settings_of_the_project() -> None:
 
 
 @pytest.mark.parametrize("words", ["gpu", "gpu,time=1", "nodes=2", "time=1,nodes=2", "Partition=x"])
-def test_words_that_say_nothing_are_refused_with_those_that_do(words: str) -> None:
+def test_unknown_keys_are_refused_with_the_valid_ones(words: str) -> None:
     with pytest.raises(UsageError, match="partition, time, memory, gres, cpus, account, qos, constraint"):
         SlurmSettings().with_options(words)
 
 
 @pytest.mark.parametrize("value", ["a b", "a\nb", "\t", "a\x00"])
-def test_a_value_of_several_words_is_refused(value: str) -> None:
+def test_a_value_with_spaces_is_refused(value: str) -> None:
     with pytest.raises(UsageError, match="is not one word"):
         SlurmSettings().with_options(f"partition={value}")
 
@@ -44,5 +44,5 @@ def test_a_value_of_several_words_is_refused(value: str) -> None:
         ("shard:2", False),
     ],
 )
-def test_a_gpu_is_seen_among_the_devices(gres: str, *, wants: bool) -> None:
+def test_a_gpu_is_recognised_among_the_devices(gres: str, *, wants: bool) -> None:
     assert SlurmSettings(gres=gres).wants_gpu is wants

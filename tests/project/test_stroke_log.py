@@ -1,4 +1,4 @@
-"""Strokes on disk: a line is whole or not there, and a layer is what its journal says."""
+"""Strokes on disk: a line is complete or ignored, and a layer is the result of its log."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def begun(path: Path, *lines: LogEntry) -> stroke_log.StrokeLog:
 
 @IN_ONE_FOLDER
 @given(before=LAYERS, after=LAYERS, states=st.sampled_from([None, (None, FeatureState.WANTED)]))
-def test_a_line_says_what_a_stroke_did(path: Path, before: np.ndarray, after: np.ndarray, states: object) -> None:
+def test_an_entry_has_the_change_of_a_stroke(path: Path, before: np.ndarray, after: np.ndarray, states: object) -> None:
     change = layer_difference(before, after, feature="tube", tool="wand")
     if change is None:
         return
@@ -55,7 +55,7 @@ def test_a_line_says_what_a_stroke_did(path: Path, before: np.ndarray, after: np
     assert (read.feature, read.tool) == ("tube", "wand")
 
 
-def test_of_a_journal_cut_anywhere_the_whole_lines_are_read(path: Path) -> None:
+def test_the_complete_lines_of_a_truncated_log_are_read(path: Path) -> None:
     known = begun(path, *(a_line(value) for value in (1, 2, 3)))
     content = path.read_bytes()
     ends = [number + 1 for number, byte in enumerate(content) if byte == ord("\n")]
@@ -69,7 +69,7 @@ def test_of_a_journal_cut_anywhere_the_whole_lines_are_read(path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", [b"", b'{"sum":"', b"\0\0\0\0", b'{"sum":"00000000","line":{}}\n'])
-def test_a_torn_line_is_cut_off_before_the_next(path: Path, tail: bytes) -> None:
+def test_a_partial_line_is_cut_off_before_the_next(path: Path, tail: bytes) -> None:
     known = begun(path, a_line(1))
     path.write_bytes(path.read_bytes() + tail)
     torn = stroke_log.read_stroke_log(path)
@@ -80,7 +80,7 @@ def test_a_torn_line_is_cut_off_before_the_next(path: Path, tail: bytes) -> None
     assert path.read_bytes().count(b"\n") == 3
 
 
-def test_a_damaged_line_is_passed_over(path: Path) -> None:
+def test_a_damaged_line_is_skipped(path: Path) -> None:
     begun(path, a_line(1), a_line(2), a_line(3))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], lines[2].replace(b"brush", b"brunt"), lines[3]]))
@@ -90,7 +90,7 @@ def test_a_damaged_line_is_passed_over(path: Path) -> None:
     assert known.end == path.stat().st_size
 
 
-def test_what_was_written_since_is_told_only_for_the_same_journal(path: Path) -> None:
+def test_later_entries_are_read_only_from_the_same_log(path: Path) -> None:
     first = begun(path, a_line(1))
     end = stroke_log.append_entries(path, first.end, [a_line(2)])
     assert len(stroke_log.entries_since(path, first.position)) == 1
@@ -99,7 +99,7 @@ def test_what_was_written_since_is_told_only_for_the_same_journal(path: Path) ->
     assert stroke_log.entries_since(path.with_name("nothing"), first.position) == ()
 
 
-def test_a_renamed_feature_keeps_its_strokes_and_gives_its_old_name_away(path: Path) -> None:
+def test_a_renamed_feature_keeps_its_strokes_and_frees_its_old_name(path: Path) -> None:
     known = begun(path, a_line(1))
     stroke_log.append_event(path, stroke_log.RENAMED, "tube", "filament")
     later = stroke_log.read_stroke_log(path)
@@ -111,7 +111,7 @@ def test_a_renamed_feature_keeps_its_strokes_and_gives_its_old_name_away(path: P
     assert [line.feature for line in stroke_log.entries_since(path, known.position)] == ["tube"]
 
 
-def test_a_useless_journal_is_put_aside_not_overwritten(path: Path) -> None:
+def test_an_unusable_log_is_renamed_not_overwritten(path: Path) -> None:
     path.write_bytes(b"not a journal\n")
     assert stroke_log.read_stroke_log(path) is None
     assert stroke_log.append_event(path, stroke_log.REPLACED, "tube") is None
@@ -119,7 +119,7 @@ def test_a_useless_journal_is_put_aside_not_overwritten(path: Path) -> None:
     assert path.with_name("damaged_strokes.jsonl").read_bytes() == b"not a journal\n"
 
 
-def test_a_disk_that_is_full_leaves_the_journal_as_it_was(path: Path) -> None:
+def test_a_full_disk_leaves_the_log_unchanged(path: Path) -> None:
     known = begun(path, a_line(1))
     content = path.read_bytes()
     with files_of_at_most(known.end + 20), pytest.raises(OSError, match="File too large"):
@@ -129,7 +129,7 @@ def test_a_disk_that_is_full_leaves_the_journal_as_it_was(path: Path) -> None:
 
 @given(st.lists(st.sampled_from(["stroke a", "stroke b", "undo", "redo"]), max_size=30))
 def test_undo_and_redo_are_a_stack(moves: list[str]) -> None:
-    """What a list of names does, undone and redone, the history does."""
+    """The undo stack behaves like a list of names."""
     history, done, undone = stroke_log.UndoStack(), list[int](), list[int]()
     for number, move in enumerate(moves):
         if move.startswith("stroke"):

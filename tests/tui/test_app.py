@@ -275,7 +275,7 @@ async def test_a_project_of_a_newer_format_is_only_read(small_project: Project, 
         await until(pilot, lambda: notices(app))
         severity, fault, fix = notices(app)[0]
         assert severity == "error"
-        assert "made by a later tomoseg" in fault
+        assert "of a newer tomoseg" in fault
         assert fix == "Install a newer tomoseg to change it."
         assert not history(newer)
 

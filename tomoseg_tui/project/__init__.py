@@ -1,1 +1,1 @@
-"""What lies where in a project folder, and how it is changed so that nothing is lost."""
+"""The files of a project folder: their paths, contents and safe changes."""

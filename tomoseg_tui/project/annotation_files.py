@@ -1,8 +1,9 @@
-"""What is annotated on tiles, on disk: for each tile and feature a numpy file, for each painted tile a stroke log.
+"""Annotations on disk: one numpy file per tile and feature, and one stroke log per painted tile.
 
-Strokes are in the log first. Behind its array a layer's file says how far in the log it has come, which readers of
-numpy files skip. If the log has gone on, a process was killed between the two or paints right now, and `read_layer`
-adds what is missing. A file without such a position was written by another program: it counts as it is.
+Strokes are written to the tile's stroke log first. The file of a layer has, after its array, the position in the log
+up to which it contains the strokes; readers of numpy files ignore it. If the log is longer, a process was killed in
+between or is painting now, and `read_layer` adds the missing strokes. A file without a position was written by another
+program and is read as it is.
 """
 
 import contextlib
@@ -24,28 +25,22 @@ from tomoseg_tui.project.records import LayerSource, StateRecord, now, read_stat
 from tomoseg_tui.project.stroke_log import LogEntry, LogPosition, StrokeLog, UndoStack
 
 DONE, WANTED, NONE_HERE = "done", "wanted", "none here"
-"""Tools that give a feature another state; a layer that only these have changed does not count as painted."""
+"""Tools that only change a feature's state; with these alone a layer does not count as painted."""
 READ_ATTEMPTS = 5
-"""How often a tile is read again that somebody paints meanwhile."""
+"""Attempts to read a tile while somebody else paints it."""
 
 
 def write_layer(path: Path, layer: Layer, position: LogPosition | None) -> None:
-    """Replace the file of a layer.
-
-    Parameters
-    ----------
-    position : LogPosition or None
-        How far in the tile's log the layer has come; None where there is no log.
-    """
+    """Replace the file of a layer atomically; `position` is None if the tile has no stroke log."""
     stream = io.BytesIO()
     np.save(stream, layer, allow_pickle=False)
     write_atomically(path, stream.getvalue() + (b"" if position is None else msgspec.json.encode(position)))
 
 
 def replace_layer(layout: ProjectLayout, location: TileLocation, feature: str, layer: Layer | None) -> None:
-    """Put a layer from elsewhere in the place of what is there, None for none; earlier strokes cannot be undone then.
+    """Replace a layer with one that was not painted here, None for none; earlier strokes can no longer be undone.
 
-    The caller holds the tile's claim, and has moved the old file where it wants it.
+    The caller holds the tile's lock, and has moved the old file if it is to be preserved.
     """
     position = stroke_log.append_event(layout.stroke_log(location), stroke_log.REPLACED, feature)
     if layer is not None:
@@ -54,15 +49,15 @@ def replace_layer(layout: ProjectLayout, location: TileLocation, feature: str, l
 
 @dataclass(frozen=True, eq=False)
 class StoredLayer:
-    """A layer as it is on disk, log and file together."""
+    """A layer on disk, from its file and the stroke log."""
 
     layer: Layer
     position: LogPosition | None
-    """How far the file itself had come; None if another program wrote it, or there is no log."""
+    """Position in the log that the file contains; None if another program wrote it, or there is no log."""
 
 
 def read_layer(layout: ProjectLayout, location: TileLocation, feature: str) -> Layer | None:
-    """Return the annotation of one feature on one tile, None where there is none.
+    """Return the annotation of one feature on one tile, None if there is none.
 
     Raises
     ------
@@ -74,7 +69,7 @@ def read_layer(layout: ProjectLayout, location: TileLocation, feature: str) -> L
 
 
 def read_stored_layer(layout: ProjectLayout, location: TileLocation, feature: str) -> StoredLayer | None:
-    """Return what `read_layer` does, and how far the file had come."""
+    """Return the layer as `read_layer` does, with the position that its file contains."""
     path = layout.annotation(location, feature)
     try:
         stream = io.BytesIO(path.read_bytes())
@@ -82,12 +77,12 @@ def read_stored_layer(layout: ProjectLayout, location: TileLocation, feature: st
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as fault:
-        raise ProjectError(f"The annotation {path} is damaged: {fault}.", "Restore it from a copy.") from fault
+        raise ProjectError(f"The annotation {path} is damaged: {fault}.", "Restore it from a backup.") from fault
     if layer.shape != (location.size, location.size) or layer.dtype != np.uint8:
         raise ProjectError(
             f"The annotation {path} has shape {layer.shape} and type {layer.dtype}, "
             f"expected {(location.size, location.size)} and uint8.",
-            "Restore it from a copy.",
+            "Restore it from a backup.",
         )
     position = _decode_position(stream.read())
     values = np.asarray(layer, np.uint8)
@@ -104,7 +99,7 @@ def _decode_position(text: bytes) -> LogPosition | None:
 
 
 def _replay_log(layer: Layer, position: LogPosition, log_path: Path, feature: str) -> Layer:
-    """Return the layer with what the log says since; up to where it came from elsewhere."""
+    """Return the layer with the later strokes of the log applied, up to where it was replaced."""
     for entry in stroke_log.entries_since(log_path, position):
         if entry.feature == feature:
             if entry.kind == stroke_log.REPLACED or entry.start != stroke_log.layer_checksum(layer):
@@ -114,7 +109,7 @@ def _replay_log(layer: Layer, position: LogPosition, log_path: Path, feature: st
 
 
 def effective_layer(layout: ProjectLayout, tile: Tile, feature: str) -> Layer | None:
-    """Return what a tile says of a feature: its annotation; all `not feature` where it holds none; else None."""
+    """Return the layer of a feature: its annotation, all "not feature" for state "none here", None for other states."""
     state = tile.state_of(feature)
     if state is FeatureState.NONE_HERE:
         return np.ones((tile.location.size, tile.location.size), np.uint8)
@@ -123,35 +118,35 @@ def effective_layer(layout: ProjectLayout, tile: Tile, feature: str) -> Layer | 
 
 @dataclass(frozen=True, eq=False)
 class StoredTile:
-    """What the disk holds of one tile."""
+    """The state of one tile on disk."""
 
     location: TileLocation
     layers: Mapping[str, Layer]
-    """Of each feature asked for, empty where there is none."""
+    """Layer of each requested feature, empty if there is none."""
     positions: Mapping[str, LogPosition | None]
-    """How far in the log the file of each layer has come; features without a file are missing."""
+    """Position in the log that the file of each layer contains; features without a file are missing."""
     records: Mapping[str, StateRecord]
-    """States of its own, ``*`` among them."""
+    """The tile's state records, ``*`` included."""
     log: StrokeLog | None
-    """None as long as nothing was painted."""
+    """None if nothing was painted yet."""
     replaced: frozenset[str]
-    """Features that were painted and whose layer another program has written since."""
+    """Painted features whose layer was later written by another program."""
 
     @property
     def tile(self) -> Tile:
-        """The place and its states."""
+        """The location with its states."""
         return Tile(self.location, {feature: record.state for feature, record in self.records.items()})
 
     @property
     def undo_stack(self) -> UndoStack:
-        """What can be undone and redone: strokes on the layers as they are."""
+        """Changes that can be undone and redone: the strokes on the present layers."""
         entries = () if self.log is None else self.log.entries
         return stroke_log.build_undo_stack(
             [entry for entry in entries if entry.feature in self.layers and entry.feature not in self.replaced]
         )
 
     def is_unchanged(self, other: "StoredTile") -> bool:
-        """Tell whether nothing has changed between two reads of one tile."""
+        """Return whether two reads of one tile are equal."""
         same_layers = all(np.array_equal(layer, other.layers[feature]) for feature, layer in self.layers.items())
         same_log = _log_position(self.log) == _log_position(other.log)
         return same_layers and same_log and self.tile.states == other.tile.states
@@ -162,7 +157,7 @@ def _log_position(log: StrokeLog | None) -> LogPosition | None:
 
 
 def load_tile(layout: ProjectLayout, location: TileLocation, features: Sequence[str]) -> StoredTile:
-    """Return what the disk holds of a tile.
+    """Read a tile.
 
     Raises
     ------
@@ -196,7 +191,7 @@ def _file_length(path: Path) -> int:
 
 
 def _was_replaced(feature: str, stored: StoredLayer | None, log: StrokeLog | None) -> bool:
-    """Tell whether a layer's file holds something else than the last entry of the log says."""
+    """Return whether a layer's file differs from the last entry of the log for its feature."""
     entries = [entry for entry in log.entries if entry.feature == feature] if log is not None else []
     if log is None or not entries or entries[-1].kind == stroke_log.REPLACED:
         return False
@@ -206,27 +201,32 @@ def _was_replaced(feature: str, stored: StoredLayer | None, log: StrokeLog | Non
 
 
 def remove_tile_drafts(layout: ProjectLayout, location: TileLocation, features: Sequence[str]) -> None:
-    """Remove what a killed process has left unfinished; the caller holds the tile's claim."""
+    """Remove unfinished files of killed processes; the caller holds the tile's lock."""
     path_pairs = [(layout.annotation(location, feature), layout.tile_state(location, feature)) for feature in features]
     remove_drafts(layout.stroke_log(location), *(path for path_pair in path_pairs for path in path_pair))
 
 
 def write_log_entries(layout: ProjectLayout, stored: StoredTile, entries: Sequence[LogEntry]) -> StoredTile:
-    """Write what was painted: states, then the log, then the layers; return what the disk holds then.
-
-    The caller holds the tile's claim, and `stored` is as the disk is.
+    """Write strokes to disk: states, then the log, then the layers.
 
     Parameters
     ----------
+    layout : ProjectLayout
+        Paths of the project.
     stored : StoredTile
-        The tile before.
+        The present state on disk. The caller holds the tile's lock.
     entries : sequence of LogEntry
-        Strokes, undos and redos, in their order.
+        Strokes, undos and redos, in order.
+
+    Returns
+    -------
+    StoredTile
+        The new state on disk.
 
     Raises
     ------
     OSError
-        If the disk is full or the like; the log is as it was then.
+        If the disk is full or fails; the entries are not in the log then.
     """
     features = list(dict.fromkeys(entry.feature for entry in entries))
     stored = _ensure_log(layout, stored, features)
@@ -240,7 +240,7 @@ def write_log_entries(layout: ProjectLayout, stored: StoredTile, entries: Sequen
     for entry in entries:
         layers[entry.feature] = apply_change(layers[entry.feature], entry.change)
     for feature in features:
-        # The strokes are in the log already, and whoever reads sees them: a file that lags behind is no fault.
+        # The strokes are in the log, from which readers take them: an outdated layer file is no error.
         with contextlib.suppress(OSError):
             write_layer(layout.annotation(stored.location, feature), layers[feature], log.position)
             positions[feature] = log.position
@@ -248,9 +248,9 @@ def write_log_entries(layout: ProjectLayout, stored: StoredTile, entries: Sequen
 
 
 def _ensure_log(layout: ProjectLayout, stored: StoredTile, features: Sequence[str]) -> StoredTile:
-    """Return the tile with a log that fits its layers, and files of the features that say how far they have come.
+    """Return the tile with a log that matches its layers, and with positions in the files of these features.
 
-    Otherwise a stroke that is only in the log could not be told from one that another program has wiped.
+    Without the positions, a stroke that is only in the log would look like one erased by another program.
     """
     path, log = layout.stroke_log(stored.location), stored.log
     log_positions = [position for position in stored.positions.values() if position is not None]
@@ -274,7 +274,7 @@ def _ensure_log(layout: ProjectLayout, stored: StoredTile, features: Sequence[st
 def _write_state(
     layout: ProjectLayout, location: TileLocation, records: dict[str, StateRecord], entries: Sequence[LogEntry]
 ) -> None:
-    """Write the state that a feature has after some entries of its own, and that its layer is painted."""
+    """Write the state that a feature has after its entries, and that its layer was painted."""
     feature = entries[0].feature
     previous = records.get(feature)
     state: FeatureState | None = previous.state if previous is not None else None

@@ -1,4 +1,4 @@
-"""Which tomograms, tiles, annotations, networks, maps and labels a project holds, and by which names."""
+"""List and read the tomograms, tiles, annotations, networks, maps and labels of a project by name."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,31 +36,31 @@ class Project:
         Raises
         ------
         NotAProjectError
-            If the folder holds none.
+            If the folder is not a project.
         """
         layout = ProjectLayout(folder.absolute())
         return cls(layout, read_settings(layout.settings))
 
     @classmethod
     def find_enclosing(cls, folder: Path) -> "Project":
-        """Open the project that a folder lies in, the folder itself or its nearest parent."""
+        """Open the project of a folder: the folder itself or its nearest parent that is a project."""
         root = find_project(folder)
         if root is None:
             raise NotAProjectError(
-                f"{folder} lies in no tomoseg project.", "Make one: tomoseg init DIR; or name one: --project DIR."
+                f"{folder} is not in a tomoseg project.", "Create one: tomoseg init DIR; or name one: --project DIR."
             )
         return cls.open(root)
 
     def require_current_format(self) -> None:
-        """Refuse to change a project whose format this version does not know."""
+        """Raise an error if the project has a newer format, which this version can only read."""
         if self.settings.is_newer:
             raise ProjectError(
-                f"{self.layout.root} has format {self.settings.format}, made by a later tomoseg: it can only be read.",
+                f"{self.layout.root} has format {self.settings.format} of a newer tomoseg; it can only be read.",
                 "Install a newer tomoseg to change it.",
             )
 
     def move_to_trash(self, items: list[tuple[Path, str]]) -> Path:
-        """Move things into the trash, each under the name given; return the folder."""
+        """Move files or folders to the trash, each under the given name; return their folder."""
         return atomic.move_to_trash(self.layout.trash, items, at=datetime.now(UTC))
 
 
@@ -70,14 +70,14 @@ def make_project(folder: Path) -> Project:
     Raises
     ------
     ProjectError
-        If it is one already, lies inside another, or cannot be made.
+        If it is already a project, is inside another, or cannot be written.
     """
     layout = ProjectLayout(folder.absolute())
     if layout.settings.exists():
-        raise ProjectError(f"{folder} is a project already.", f"Open it: tomoseg {folder}")
+        raise ProjectError(f"{folder} is already a project.", f"Open it: tomoseg {folder}")
     outer = find_project(layout.root)
     if outer is not None:
-        raise ProjectError(f"{folder} lies inside the project {outer}.", "Choose a folder outside of it.")
+        raise ProjectError(f"{folder} is inside the project {outer}.", "Choose a folder outside it.")
     try:
         for folder_name in FOLDERS:
             (layout.root / folder_name).mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def make_project(folder: Path) -> Project:
 
 
 def add_feature(project: Project, name: str) -> bool:
-    """Make a feature if there is none of that name; tell whether it was made."""
+    """Add a feature unless it exists; return whether it was added."""
     check_feature_name(name)
     if name in project.settings.features:
         return False
@@ -101,7 +101,7 @@ def add_feature(project: Project, name: str) -> bool:
 
 
 def require_feature(project: Project, name: str) -> str:
-    """Return a feature's name, refused if the project has no such feature."""
+    """Return the name of an existing feature; raise ProjectError if the project has no such feature."""
     features = read_settings(project.layout.settings).features
     if name not in features:
         existing = ", ".join(features) or "none yet"
@@ -117,12 +117,12 @@ def tomogram_names(layout: ProjectLayout) -> list[str]:
 
 
 def load_tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
-    """Return what is known of a tomogram.
+    """Return the record of a tomogram.
 
     Raises
     ------
     ProjectError
-        If there is none of that name.
+        If there is no such tomogram.
     """
     path = layout.tomogram_record(name)
     if "/" in name or not path.is_file():
@@ -132,25 +132,23 @@ def load_tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
 
 
 def volume_path(layout: ProjectLayout, name: str, record: TomogramRecord) -> Path:
-    """Return where the densities of a tomogram lie."""
+    """Return the path of a tomogram's volume; raise ProjectError if the file is missing."""
     path = Path(record.file) if record.linked else layout.tomogram_folder(name) / record.file
     if not path.exists():
-        fix = (
-            "Bring the file back, or remove the tomogram and import it again." if record.linked else "Import it again."
-        )
-        raise ProjectError(f"The file of tomogram {name} is gone: {path}.", fix)
+        fix = "Restore the file, or remove the tomogram and import it again." if record.linked else "Import it again."
+        raise ProjectError(f"The file of tomogram {name} is missing: {path}.", fix)
     return path
 
 
 def versions_sharing_tiles(layout: ProjectLayout, name: str) -> list[str]:
-    """Return all versions of a tomogram on whose grid a tile of `name` means the same place, itself among them."""
+    """Return the versions of a tomogram, `name` among them, on which its tiles have the same positions."""
     record = load_tomogram(layout, name)
     versions = [other for other in tomogram_names(layout) if base_name(other) == base_name(name)]
     return [other for other in versions if other == name or record.shares_tiles_with(load_tomogram(layout, other))]
 
 
 def tiles_on(layout: ProjectLayout, version: str) -> list[Tile]:
-    """Return the tiles that were placed on one version, in the order of z, y, x."""
+    """Return the tiles placed on one version, in the order of z, y, x."""
     folder = layout.tiles / version
     if not folder.is_dir():
         return []
@@ -160,24 +158,24 @@ def tiles_on(layout: ProjectLayout, version: str) -> list[Tile]:
 
 
 def tiles_of(layout: ProjectLayout, name: str) -> list[Tile]:
-    """Return the tiles that a tomogram shares with its versions of the same grid."""
+    """Return the tiles that a tomogram shares with its versions on the same grid."""
     shared = (tile for version in versions_sharing_tiles(layout, name) for tile in tiles_on(layout, version))
     return sorted(shared, key=lambda tile: tile.location)
 
 
 def all_tiles(layout: ProjectLayout) -> list[Tile]:
-    """Return the tiles of the whole project, by tomogram, then z, y, x."""
+    """Return all tiles of the project, by tomogram, then z, y, x."""
     return [tile for name in tomogram_names(layout) for tile in tiles_on(layout, name)]
 
 
 def tile_at(layout: ProjectLayout, location: TileLocation) -> Tile:
-    """Return the tile at a place; without states if there is none."""
+    """Return the tile at a location; without states if there is none."""
     states = {feature: record.state for feature, record in read_states(layout, location).items()}
     return Tile(location, states)
 
 
 def find_tile(layout: ProjectLayout, location: TileLocation) -> Tile | None:
-    """Return the tile at a place, also where it was placed on another version of the same grid."""
+    """Return the tile at a location, also if it was placed on another version on the same grid; None without one."""
     for version in versions_sharing_tiles(layout, location.tomogram):
         tile = tile_at(layout, TileLocation(version, location.z, location.y, location.x, location.size))
         if tile.states:
@@ -186,7 +184,7 @@ def find_tile(layout: ProjectLayout, location: TileLocation) -> Tile | None:
 
 
 def require_tile(layout: ProjectLayout, location: TileLocation) -> Tile:
-    """Return the tile at a place.
+    """Return the tile at a location.
 
     Raises
     ------
@@ -195,12 +193,12 @@ def require_tile(layout: ProjectLayout, location: TileLocation) -> Tile:
     """
     tile = find_tile(layout, location)
     if tile is None:
-        raise ProjectError(f"There is no tile {location.id}.", "See `tomoseg tiles list` for those there are.")
+        raise ProjectError(f"There is no tile {location.id}.", "List the tiles: tomoseg tiles list")
     return tile
 
 
 def network_names(layout: ProjectLayout) -> list[str]:
-    """Return the names of all runs that have a usable network, sorted."""
+    """Return the names of all runs with a usable network, sorted."""
     return sorted(card.parent.name for card in layout.networks.glob("[!.]*/card.json"))
 
 
@@ -224,38 +222,36 @@ def load_network_card(layout: ProjectLayout, run: str) -> NetworkCard:
 
 
 def audit_names(layout: ProjectLayout) -> list[str]:
-    """Return the names of all audits that are done, sorted."""
+    """Return the names of all finished audits, sorted."""
     return sorted(report.parent.name for report in layout.audits.glob("[!.]*/audit.json"))
 
 
 def load_audit_report(layout: ProjectLayout, name: str) -> AuditReport:
-    """Return what an audit has found.
+    """Return the report of an audit.
 
     Raises
     ------
     ProjectError
-        If there is no such audit, or it is not done.
+        If there is no such audit, or it is not finished.
     """
     path = layout.audit_report(name)
     if "/" in name or not path.is_file():
         if "/" not in name and layout.audit_folder(name).is_dir():
-            raise ProjectError(f"The audit {name} is not done.", "Wait for it, or resume its job.")
+            raise ProjectError(f"The audit {name} is not finished.", "Wait for it, or resume its job.")
         existing = ", ".join(audit_names(layout)) or "none yet"
-        raise ProjectError(
-            f"There is no audit {name!r} (there are: {existing}).", "Make one: tomoseg audit --feature F"
-        )
+        raise ProjectError(f"There is no audit {name!r} (there are: {existing}).", "Run one: tomoseg audit --feature F")
     return read_record(path, AuditReport)
 
 
 def maps_of(layout: ProjectLayout, name: str) -> Iterator[tuple[Path, MapSidecar]]:
-    """Yield the finished maps of a tomogram with what made them, by file name."""
+    """Yield the finished maps of a tomogram with their sidecars, by file name."""
     for path in sorted((layout.maps / name).glob("[!.]*.mrc")):
         if sidecar_of(path).is_file():
             yield path, read_record(sidecar_of(path), MapSidecar)
 
 
 def labels_of(layout: ProjectLayout, name: str) -> Iterator[tuple[Path, LabelSidecar]]:
-    """Yield the finished label volumes of a tomogram with what made them, by file name."""
+    """Yield the finished label volumes of a tomogram with their sidecars, by file name."""
     for path in sorted((layout.labels / name).glob("[!.]*.mrc")):
         if sidecar_of(path).is_file():
             yield path, read_record(sidecar_of(path), LabelSidecar)

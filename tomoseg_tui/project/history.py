@@ -1,4 +1,4 @@
-"""What was done, as commands: a day in the program can be replayed as a script."""
+"""The history of a project as commands, which can be run again as a script."""
 
 import json
 import shlex
@@ -10,7 +10,7 @@ from tomoseg_tui.project.records import now
 
 
 def format_command(argv: Sequence[str]) -> str:
-    """Return the command that a shell would understand."""
+    """Return a command line quoted for the shell."""
     return shlex.join(["tomoseg", *argv])
 
 
@@ -24,7 +24,7 @@ def append_command(history: Path, argv: Sequence[str], *, folder: str = ".") -> 
     argv : sequence of str
         Arguments after `tomoseg`.
     folder : str
-        Where the command was given, seen from the project's folder, so that file names in it mean the same.
+        Working directory of the command, relative to the project's folder, for the relative paths in it.
     """
     entry = {"at": now(), "in": folder, "command": format_command(argv)}
     append_line(history, json.dumps(entry, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Every path in a project folder, one property or method each. Elsewhere a path is only an argument."""
+"""All paths in a project folder. Other modules take paths from here or as arguments."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +10,21 @@ FOLDERS = ("tomograms", "tiles", "annotations", "trainsets", "networks", "maps",
 """The folders of a project."""
 
 _FILE_OF_FEATURE = {ANY_FEATURE: "_any", "claim": "_claim"}
-"""Features whose own name cannot be a file's: the tile's claim lies beside its states."""
+"""File names of features whose own name is not usable: the tile's lock has the name "claim"."""
 _FEATURE_OF_FILE = {file: feature for feature, file in _FILE_OF_FEATURE.items()}
 
 
 @dataclass(frozen=True)
 class ProjectLayout:
-    """Knows where everything of one project lies; makes nothing."""
+    """The paths of one project; creates nothing."""
 
     root: Path
     """The project's folder."""
 
     def stored_path(self, path: Path) -> str:
-        """Return how a file of this project names a path: from the project's folder, or in full if it lies outside.
+        """Return a path as it is stored in the project: relative to its folder, or absolute if it is outside.
 
-        ``root / kept(path)`` is the path again, also after the project has moved.
+        ``root / stored_path(path)`` is the path again, also after the project has moved.
         """
         absolute = path.absolute()
         return str(absolute.relative_to(self.root) if absolute.is_relative_to(self.root) else absolute)
@@ -36,62 +36,62 @@ class ProjectLayout:
 
     @property
     def settings_claim(self) -> Path:
-        """Held by whoever changes project.toml."""
+        """Lock for changing project.toml."""
         return self.root / ".project.claim.json"
 
     @property
     def history(self) -> Path:
-        """What was done, one JSON object a line."""
+        """The commands run, one JSON object per line."""
         return self.root / "history.jsonl"
 
     @property
     def tomograms(self) -> Path:
-        """One folder a tomogram."""
+        """One folder per tomogram."""
         return self.root / "tomograms"
 
     @property
     def tiles(self) -> Path:
-        """One folder a tomogram, in it one a tile."""
+        """One folder per tomogram, with one folder per tile."""
         return self.root / "tiles"
 
     @property
     def annotations(self) -> Path:
-        """As `tiles`, with the painted layers."""
+        """Folders as in `tiles`, with the layers."""
         return self.root / "annotations"
 
     @property
     def trainsets(self) -> Path:
-        """One HDF5 file a training set."""
+        """One HDF5 file per training set."""
         return self.root / "trainsets"
 
     @property
     def networks(self) -> Path:
-        """One folder a run."""
+        """One folder per run."""
         return self.root / "networks"
 
     @property
     def audits(self) -> Path:
-        """One folder an audit; made with the first one."""
+        """One folder per audit; created with the first one."""
         return self.root / "audits"
 
     @property
     def maps(self) -> Path:
-        """One folder a tomogram."""
+        """One folder per tomogram."""
         return self.root / "maps"
 
     @property
     def labels(self) -> Path:
-        """One folder a tomogram."""
+        """One folder per tomogram."""
         return self.root / "labels"
 
     @property
     def jobs(self) -> Path:
-        """One folder a job."""
+        """One folder per job."""
         return self.root / "jobs"
 
     @property
     def trash(self) -> Path:
-        """What was removed or replaced, one folder a removal."""
+        """Removed and replaced files, one folder per removal."""
         return self.root / "trash"
 
     def tomogram_folder(self, name: str) -> Path:
@@ -99,7 +99,7 @@ class ProjectLayout:
         return self.tomograms / name
 
     def tomogram_record(self, name: str) -> Path:
-        """What is known of one tomogram."""
+        """Record of one tomogram."""
         return self.tomogram_folder(name) / "tomogram.json"
 
     def tile_folder(self, location: TileLocation) -> Path:
@@ -107,11 +107,11 @@ class ProjectLayout:
         return self.tiles / location.tomogram / location.folder_name
 
     def tile_claim(self, location: TileLocation) -> Path:
-        """Held by whoever changes the tile."""
+        """Lock for changing the tile."""
         return self.tile_folder(location) / "claim.json"
 
     def painting_claim(self, location: TileLocation) -> Path:
-        """Held by whoever has the tile open and paints it. Hidden, so that no feature's state can have that name."""
+        """Paint lock of an open tile. Hidden, because a feature could have the name "painting"."""
         return self.tile_folder(location) / ".painting.json"
 
     def tile_state(self, location: TileLocation, feature: str) -> Path:
@@ -119,7 +119,7 @@ class ProjectLayout:
         return self.tile_folder(location) / f"{_FILE_OF_FEATURE.get(feature, feature)}.json"
 
     def feature_of_state(self, file_name: str) -> str | None:
-        """Feature whose state a file in a tile's folder holds, None for the tile's claims and drafts."""
+        """Feature whose state is in this file of a tile's folder; None for locks and drafts."""
         stem = file_name.removesuffix(".json")
         return None if stem == "claim" or stem.startswith(".") else _FEATURE_OF_FILE.get(stem, stem)
 
@@ -132,7 +132,7 @@ class ProjectLayout:
         return self.annotation_folder(location) / f"{feature}.npy"
 
     def stroke_log(self, location: TileLocation) -> Path:
-        """What was painted on one tile, stroke by stroke, one line each."""
+        """The strokes painted on one tile, one per line."""
         return self.annotation_folder(location) / "strokes.jsonl"
 
     def trainset(self, name: str) -> Path:
@@ -144,7 +144,7 @@ class ProjectLayout:
         return self.networks / run
 
     def network_card(self, run: str) -> Path:
-        """What a network is, and how good."""
+        """Properties and scores of a network."""
         return self.network_folder(run) / "card.json"
 
     def network_weights(self, run: str) -> Path:
@@ -152,11 +152,11 @@ class ProjectLayout:
         return self.network_folder(run) / "best.weights.h5"
 
     def network_metrics(self, run: str) -> Path:
-        """One line an epoch."""
+        """Metrics of a run, one line per epoch."""
         return self.network_folder(run) / "metrics.jsonl"
 
     def network_trainset(self, run: str) -> Path:
-        """The training set that a run made for itself."""
+        """The training set built by a run."""
         return self.network_folder(run) / "trainset.h5"
 
     def network_triples(self, run: str) -> Path:
@@ -168,19 +168,19 @@ class ProjectLayout:
         return self.audits / name
 
     def audit_report(self, name: str) -> Path:
-        """The tiles of an audit, those whose label looks most wrong first."""
+        """The tiles of an audit, ranked by label-error score."""
         return self.audit_folder(name) / "audit.json"
 
     def audit_trainset(self, name: str) -> Path:
-        """The training set that an audit made for itself."""
+        """The training set built by an audit."""
         return self.audit_folder(name) / "trainset.h5"
 
     def audit_triples(self, name: str) -> Path:
-        """Image, annotation and the output of a network that has not seen the tile."""
+        """Image, annotation and output of a network not trained on the tile."""
         return self.audit_folder(name) / "triples.h5"
 
     def map_file(self, tomogram: str, run: str, feature: str) -> Path:
-        """What one network says of one feature in one tomogram."""
+        """Probability map of one feature by one network."""
         return self.maps / tomogram / f"{run}.{feature}.mrc"
 
     def label_file(self, tomogram: str, name: str) -> Path:
@@ -193,17 +193,17 @@ class ProjectLayout:
 
 
 def sidecar_of(volume: Path) -> Path:
-    """Return where the description of a map or label volume lies: beside it, ``.json`` for ``.mrc``."""
+    """Return the path of the description of a map or label volume: beside it, ``.json`` for ``.mrc``."""
     return volume.with_suffix(".json")
 
 
 def owner_file_of(folder: Path) -> Path:
-    """Return the file that says which job makes what lies in the folder of a run or an audit."""
+    """Return the file in the folder of a run or an audit that names the job which creates it."""
     return folder / "job.txt"
 
 
 def find_project(start: Path) -> Path | None:
-    """Return the folder or its nearest parent that is a project, None where there is none."""
+    """Return the nearest project folder: the folder itself or a parent; None if there is none."""
     folder = start.absolute()
     return next(
         (candidate for candidate in (folder, *folder.parents) if ProjectLayout(candidate).settings.is_file()), None

@@ -1,7 +1,6 @@
-"""Who paints a tile: a lock from the first stroke until the tile is left, beside the short one for each write.
+"""Paint locks: held while a tile is open for painting, in addition to the short lock of each write.
 
-It names the person too. Whether its owner is alive is found out as for a job (`files.locks`): by the process, or from
-another host by the heartbeat.
+A paint lock also names the person. Whether its owner is alive is decided as for all locks (`files.locks`).
 """
 
 import contextlib
@@ -20,16 +19,16 @@ from tomoseg_tui.project.records import now
 
 
 class PaintLockOwner(Owner, frozen=True):
-    """A person and the process that they paint with."""
+    """A person and the process in which they paint."""
 
     user: str = ""
     """Login name."""
     since: str = ""
-    """When the first stroke was kept: ISO 8601, UTC."""
+    """Time of the first saved stroke: ISO 8601, UTC."""
 
     @property
     def is_this_process(self) -> bool:
-        """Whether it is this very process."""
+        """True for the running process."""
         return Owner(self.host, self.boot_id, self.pid, self.started) == locks.this_process()
 
     def __str__(self) -> str:
@@ -39,13 +38,13 @@ class PaintLockOwner(Owner, frozen=True):
 
 
 def _login_name() -> str:
-    with contextlib.suppress(KeyError, OSError):  # a container may know no names
+    with contextlib.suppress(KeyError, OSError):  # a container may have no user names
         return getpass.getuser()
     return f"user {os.getuid()}"
 
 
 def read_paint_lock_owner(layout: ProjectLayout, location: TileLocation) -> PaintLockOwner | None:
-    """Return who paints a tile, None if nobody does or the one who did has died."""
+    """Return the owner of a tile's paint lock; None if nobody holds it or the owner is dead."""
     claim = layout.painting_claim(location)
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         owner = msgspec.json.decode(claim.read_bytes(), type=PaintLockOwner)
@@ -54,21 +53,21 @@ def read_paint_lock_owner(layout: ProjectLayout, location: TileLocation) -> Pain
 
 
 def require_not_painted(layout: ProjectLayout, location: TileLocation) -> None:
-    """Refuse to change a tile that is being painted: what is painted would overwrite the change.
+    """Raise an error if a tile is being painted, because the strokes would overwrite the change.
 
     Raises
     ------
     AlreadyRunningError
-        Naming who paints it.
+        If somebody paints it; the message names the person.
     """
     owner = read_paint_lock_owner(layout, location)
     if owner is not None:
-        raise AlreadyRunningError(f"{location.id} is being painted by {owner}.", "Wait until it is left there.")
+        raise AlreadyRunningError(f"{location.id} is being painted by {owner}.", "Wait until the tile is closed there.")
 
 
 @final
 class PaintLock:
-    """The right to paint one tile: acquired, shown to other hosts by a heartbeat, released."""
+    """The paint lock of one tile, with a thread for its heartbeat."""
 
     def __init__(self, layout: ProjectLayout, location: TileLocation) -> None:
         self._layout, self._location = layout, location
@@ -77,16 +76,16 @@ class PaintLock:
 
     @property
     def is_acquired(self) -> bool:
-        """Whether it was acquired here, and not released."""
+        """True if this object acquired the lock and has not released it."""
         return self._heartbeat is not None
 
     def acquire(self) -> None:
-        """Acquire the tile, also from somebody who has died.
+        """Acquire the lock, also one of a dead owner.
 
         Raises
         ------
         AlreadyRunningError
-            If somebody else paints it, in this program or another.
+            If the tile is being painted, in this program or another.
         """
         process = locks.this_process()
         owner = PaintLockOwner(process.host, process.boot_id, process.pid, process.started, _login_name(), now())
@@ -94,17 +93,17 @@ class PaintLock:
             locks.acquire(self._claim, owner)
         except AlreadyRunningError:
             require_not_painted(self._layout, self._location)
-            locks.acquire(self._claim, owner)  # whoever it was has just left
+            locks.acquire(self._claim, owner)  # the other owner has just released it
         self._heartbeat = contextlib.ExitStack()
         self._heartbeat.enter_context(locks.heartbeat(lambda: [self._claim] if self.is_owned else []))
 
     @property
     def is_owned(self) -> bool:
-        """Whether the tile is still ours: another host takes it if it has seen no heartbeat for long."""
+        """True if the lock is still ours; another host takes it over after a long time without heartbeat."""
         return locks.is_owned_by(self._claim, locks.this_process())
 
     def release(self) -> None:
-        """Let others paint the tile."""
+        """Release the lock if it was acquired."""
         if self._heartbeat is not None:
             self._heartbeat.close()
             self._heartbeat = None

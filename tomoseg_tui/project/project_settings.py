@@ -1,4 +1,4 @@
-"""project.toml to a dataclass and back, faults named by key."""
+"""Read and write project.toml; errors name the key."""
 
 import tomllib
 from dataclasses import dataclass, field, replace
@@ -17,27 +17,27 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ProjectSettings:
-    """What holds for the whole project."""
+    """Settings of a project."""
 
     format: int = FORMAT
-    """Format of the folder; a newer one is opened for reading only."""
+    """Format of the folder; a newer one can only be read."""
     features: tuple[str, ...] = ()
-    """Names of the features, in the order in which they came."""
+    """Names of the features, in the order in which they were added."""
     seed: int = 0
-    """What chance starts from; one seed repeats a run."""
+    """Default seed of all randomness; a seed makes a run repeatable."""
     slurm: SlurmSettings = field(default_factory=SlurmSettings)
-    """What jobs ask Slurm for, where they are sent there and say nothing else."""
+    """Resources requested from Slurm by default."""
     always_slurm: bool = False
-    """Whether all jobs are handed to Slurm, unless they are to compute here."""
+    """Submit all jobs to Slurm unless requested otherwise."""
 
     @property
     def is_newer(self) -> bool:
-        """True if a later version of tomoseg made the folder."""
+        """True if a newer version of tomoseg made the folder."""
         return self.format > FORMAT
 
     @property
     def default_slurm(self) -> SlurmSettings | None:
-        """What a job asks Slurm for of which nothing else is said; None if it computes on this machine."""
+        """Slurm resources of a job without options; None if it runs on this machine."""
         return self.slurm if self.always_slurm else None
 
     def with_feature(self, name: str) -> "ProjectSettings":
@@ -53,16 +53,16 @@ def read_settings(path: Path) -> ProjectSettings:
     NotAProjectError
         If there is no such file.
     SettingsError
-        If it is no TOML, or a key has a value of another kind.
+        If it is not TOML, or a value has the wrong type.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise NotAProjectError(
-            f"{path.parent} is no tomoseg project.", "Make it one: tomoseg init DIR; or name one: --project DIR."
+            f"{path.parent} is not a tomoseg project.", "Make it one: tomoseg init DIR; or name one: --project DIR."
         ) from fault
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise SettingsError(f"{path} cannot be read: {fault}.", "Mend the file; it is plain TOML.") from fault
+        raise SettingsError(f"{path} cannot be read: {fault}.", "Correct the file; its format is TOML.") from fault
     settings = values.get("settings", {})
     _require_type(path, "format", values.get("format"), int)
     _require_type(path, "features", values.get("features", []), list)
@@ -79,11 +79,11 @@ def _read_slurm(path: Path, values: dict[str, Any]) -> tuple[SlurmSettings, bool
     table = dict(values.get("slurm", {}))
     always = table.pop("always", False)
     if not isinstance(always, bool):
-        raise SettingsError(f"{path}: slurm.always is neither true nor false.", "Mend slurm.always in that file.")
+        raise SettingsError(f"{path}: slurm.always is neither true nor false.", "Correct slurm.always in that file.")
     for key, value in table.items():
         if key not in {*KEYS, "extra"}:
             key_names = ", ".join([*KEYS, "extra", "always"])
-            raise SettingsError(f"{path}: there is no key slurm.{key}.", f"Those there are: {key_names}.")
+            raise SettingsError(f"{path}: there is no key slurm.{key}.", f"Use one of: {key_names}.")
         _require_type(path, f"slurm.{key}", value, list if key == "extra" else str)
     for option in table.get("extra", []):
         _require_type(path, "slurm.extra", option, str)
@@ -96,12 +96,12 @@ def _read_slurm(path: Path, values: dict[str, Any]) -> tuple[SlurmSettings, bool
 def _require_type(path: Path, key: str, value: object, expected_type: type) -> None:
     if not isinstance(value, expected_type) or isinstance(value, bool):
         raise SettingsError(
-            f"{path}: {key} should be of type {expected_type.__name__}, but is {value!r}.", f"Mend {key} in that file."
+            f"{path}: {key} must be of type {expected_type.__name__}, but is {value!r}.", f"Correct {key} in that file."
         )
 
 
 def write_settings(path: Path, settings: ProjectSettings) -> None:
-    """Write project.toml whole."""
+    """Replace project.toml."""
     values = {"format": settings.format, "features": list(settings.features), "settings": {"seed": settings.seed}}
     slurm = {**settings.slurm.as_table(), **({"always": True} if settings.always_slurm else {})}
     if slurm:

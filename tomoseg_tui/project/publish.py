@@ -1,4 +1,4 @@
-"""Put a finished map or label volume in its place in the project, and in a file that the user has named."""
+"""Publish a finished map or label volume in the project, and copy it to a file named by the user."""
 
 from pathlib import Path
 
@@ -13,11 +13,10 @@ from tomoseg_tui.project.records import write_record
 
 
 def publish_volume(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
-    """Put a finished volume and its sidecar in their place; what stood there is replaced.
+    """Move a finished volume and its sidecar to their final names, replacing existing files.
 
-    The old sidecar goes first, so that at no moment a sidecar speaks of another volume. The draft stays where it
-    is, under a second name of the same file: whoever is cut off here can do all of it again, and has left nothing
-    beside the target.
+    The old sidecar is removed first, so that no sidecar ever describes another volume. The draft keeps its name too
+    (a hard link), so that an interrupted call can be repeated and leaves no files beside the target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     new_volume, new_sidecar = draft.with_name(f"_{draft.name}"), draft.with_name(f"_{draft.name}.json")
@@ -31,33 +30,37 @@ def publish_volume(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
 
 
 def require_result_path(target: Path, *, force: bool) -> None:
-    """Refuse a place for a result and its sidecar that is taken, or whose ending promises another format.
+    """Raise an error if a result and its sidecar cannot be written to a path.
 
     Raises
     ------
     UsageError
-        If the name does not end as those of MRC files do.
+        If the name has no suffix of MRC files.
     ProjectError
-        If something is there and not `force`, or the folder does not exist.
+        If a file exists and `force` is not set, or the folder does not exist.
     """
     if target.suffix.lower() not in MRC_SUFFIXES:
         raise UsageError(
-            f"{target.name} is no name of an MRC file.",
-            "Name a file that ends in .mrc; `tomoseg export` writes the other formats afterwards.",
+            f"{target.name} is not the name of an MRC file.",
+            "Name a file that ends in .mrc; `tomoseg export` writes other formats afterwards.",
         )
     for path in (target, sidecar_of(target)):
         require_writable(path, force=force)
 
 
 def copy_to_output(source: Path, target: Path, sidecar: msgspec.Struct, *, begun_mark: Path, force: bool) -> None:
-    """Write a result also where the user wants it, with its sidecar beside it.
+    """Copy a result to a file named by the user, with its sidecar beside it.
 
     Parameters
     ----------
+    source, target : Path
+        The published volume, and the user's file.
+    sidecar : msgspec.Struct
+        Description of the volume.
     begun_mark : Path
-        A file in the job's folder, made with the first try: what is at `target` after that is the job's own.
+        A file in the job's folder, created by the first attempt: later, a file at `target` is the job's own.
     force : bool
-        Replace what was there before the job.
+        Replace a file that existed before the job.
     """
     require_result_path(target, force=force or begun_mark.exists())
     begun_mark.touch()

@@ -1,6 +1,6 @@
-"""What stands in the JSON files of a project: tomograms, tiles, networks, maps and labels.
+"""Contents of the JSON files of a project: tomograms, tiles, networks, maps and labels.
 
-Unknown keys are passed over, so that a file of a somewhat later version can still be read.
+Unknown keys are ignored, so that files of newer versions can be read.
 """
 
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def now() -> str:
 
 
 class FilterStep(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One run of `preprocess`: what a network must find again in a tomogram."""
+    """Filters of one run of `preprocess`; a network requires the same filters of a tomogram."""
 
     lowpass: float = 0.0
     """Cycles/voxel, 0 for none."""
@@ -34,16 +34,16 @@ class FilterStep(msgspec.Struct, frozen=True, omit_defaults=True):
     """Sigmas, 0 for none."""
 
     def as_options(self) -> str:
-        """Return the words after `tomoseg preprocess` that do the same."""
+        """Return the options of `tomoseg preprocess` for these filters."""
         return f"--lowpass {self.lowpass:g} --highpass {self.highpass:g} --clamp {self.clamp:g}"
 
 
 FilterHistory = tuple[FilterStep, ...]
-"""All filters since the recording, in order; empty for none."""
+"""All filters applied since the recording, in order; empty for none."""
 
 
 def format_filter_chain(chain: FilterHistory) -> str:
-    """Return a filter chain as people say it."""
+    """Return a filter chain as text."""
     if not chain:
         return "no filter"
     return ", then ".join(f"low-pass {s.lowpass:g}, high-pass {s.highpass:g}, clamp {s.clamp:g}" for s in chain)
@@ -55,61 +55,61 @@ class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     """Name of the volume in the tomogram's folder, or the absolute path of a linked one."""
     linked: bool = False
-    """True if the volume lies outside the project."""
+    """True if the volume is outside the project."""
     shape_zyx: tuple[int, int, int]
     """Voxels along z, y, x."""
     voxel_size_angstrom: float
-    """Å/voxel, believed."""
+    """Å/voxel, from the header or the user."""
     origin_xyz_angstrom: tuple[float, float, float]
-    """Å, as in the header."""
+    """Å, from the header."""
     nstart_xyz: tuple[int, int, int]
-    """As in the header."""
+    """From the header."""
     polarity: str
-    """`dark` or `bright`: how protein looks; declared, never guessed."""
+    """`dark` or `bright`: the appearance of protein, declared by the user."""
     type: str
-    """What the file is, in words."""
+    """Format of the file as text."""
     byte_sign: str | None = None
-    """`signed` or `unsigned` where the user has said how bytes are read."""
+    """`signed` or `unsigned` if the user specified how bytes are read."""
     mean: float
     """Mean density, from a sample of slices for large volumes."""
     sigma: float
     """Standard deviation of the densities; 1 for a flat volume."""
     chain: FilterHistory = ()
-    """Filters since the recording."""
+    """Filters applied since the recording."""
     chain_angstrom: tuple[dict[str, float | None], ...] = ()
-    """The same in Å, for people."""
+    """The same as lengths in Å, for people."""
     made_from: str | None = None
-    """Name of the version or of the file that this was made from."""
+    """Name of the version or of the file from which it was made."""
     binned: int = 1
-    """How many voxels of that were averaged along each axis."""
+    """Binning relative to that."""
     imported: str
-    """When."""
+    """Time of the import."""
 
     @property
     def grid(self) -> VoxelGrid:
-        """Grid with the believed voxel size."""
+        """Grid with this record's voxel size."""
         return VoxelGrid(self.shape_zyx, self.voxel_size_angstrom, self.origin_xyz_angstrom, self.nstart_xyz)
 
     @property
     def scale(self) -> DensityScale:
-        """What normalises its densities."""
+        """Normalisation of the densities."""
         return DensityScale(self.mean, self.sigma)
 
     def shares_tiles_with(self, other: "TomogramRecord") -> bool:
-        """Tell whether tiles placed on one version mean the same place on the other."""
+        """Return whether tiles have the same positions on both versions."""
         same_voxel_size = abs(self.voxel_size_angstrom - other.voxel_size_angstrom) <= 1e-3 * other.voxel_size_angstrom
         return self.shape_zyx == other.shape_zyx and same_voxel_size
 
 
 class LayerSource(msgspec.Struct, frozen=True):
-    """Where a layer came from."""
+    """Origin of a layer."""
 
     kind: str
     """`imported` or `painted`."""
     file: str | None = None
-    """Name of the file, for imported ones."""
+    """Name of the imported file."""
     at: str = ""
-    """When."""
+    """Time of the import or of the first stroke."""
 
 
 class StateRecord(msgspec.Struct, frozen=True):
@@ -117,13 +117,13 @@ class StateRecord(msgspec.Struct, frozen=True):
 
     state: FeatureState
     at: str
-    """When it was set."""
+    """Time at which it was set."""
     layer: LayerSource | None = None
-    """Where the annotation came from, if there is one."""
+    """Origin of the annotation, if there is one."""
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
-    """What held-out tiles give at one threshold."""
+    """Scores on validation tiles at one threshold."""
 
     threshold: float
     dice: float
@@ -132,7 +132,7 @@ class CurvePoint(msgspec.Struct, frozen=True):
 
 
 def format_threshold_curve(curve: tuple[CurvePoint, ...]) -> dict[str, str]:
-    """Return a row of numbers for Dice, precision and recall, above thresholds a tenth apart; empty without a curve."""
+    """Return rows with thresholds a tenth apart, Dice, precision and recall; empty without a curve."""
     tenths = curve[1::2]
     if not tenths:
         return {}
@@ -142,7 +142,7 @@ def format_threshold_curve(curve: tuple[CurvePoint, ...]) -> dict[str, str]:
 
 
 class FeatureScore(msgspec.Struct, frozen=True):
-    """How well one feature is found in the held-out tiles; null where nothing was held out."""
+    """Scores of one feature on the validation tiles; null if nothing was held out."""
 
     threshold: float = 0.5
     """Probability above which a voxel is the feature."""
@@ -151,11 +151,11 @@ class FeatureScore(msgspec.Struct, frozen=True):
     recall: float | None = None
     held_out_tiles: int = 0
     curve: tuple[CurvePoint, ...] = ()
-    """The same at thresholds from 0.05 to 0.95; none in cards of version 0.1.0."""
+    """Scores at thresholds from 0.05 to 0.95; empty in cards of version 0.1.0."""
 
 
 class TileCounts(msgspec.Struct, frozen=True):
-    """How many tiles taught, and how many judged."""
+    """Numbers of training and validation tiles."""
 
     positive: dict[str, int]
     negative: dict[str, int]
@@ -164,7 +164,7 @@ class TileCounts(msgspec.Struct, frozen=True):
 
 
 class NetworkCard(msgspec.Struct, frozen=True, kw_only=True, rename={"made_from": "from"}):
-    """What a network is, what it was made from and how good it is."""
+    """Properties, origin and scores of a network."""
 
     name: str
     network: str
@@ -174,25 +174,25 @@ class NetworkCard(msgspec.Struct, frozen=True, kw_only=True, rename={"made_from"
     features: dict[str, FeatureScore]
     """In the order of the network's outputs."""
     tiles: int
-    """Tiles in all, those that taught and those that judged."""
+    """All tiles, training and validation."""
     tile_counts: TileCounts
     learning_rate: float
     epochs: int
-    """Epochs asked for."""
+    """Requested epochs."""
     epochs_done: int = 0
     best_epoch: int = 0
     batch: int
     seed: int
     made_from: str | None = None
-    """Run whose weights it started from."""
+    """Run whose weights were the initial ones."""
     tile_size: int
     weights_digest: str = ""
-    """SHA-256 of the weights; a map knows by it whether its network has changed."""
+    """SHA-256 of the weights; shows whether a map's network has changed."""
     trainset: str | None = None
     trainset_digest: str = ""
     tomograms: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a user should know: what was held out and why, what was turned."""
+    """Notes for the user: what was held out and why, what was inverted."""
     versions: dict[str, str] = {}
     created: str = ""
 
@@ -226,36 +226,36 @@ def _describe_score(score: FeatureScore) -> str:
 
 
 class AuditedTile(msgspec.Struct, frozen=True, kw_only=True):
-    """What an audit says of one tile."""
+    """Result of an audit for one tile."""
 
     tile: str
-    """Its id."""
+    """Id of the tile."""
     feature: str
-    """The feature whose label looks most wrong."""
+    """The feature with the highest label-error score."""
     sign: int
-    """1 placed for the feature, -1 holds none, 0 unknown."""
+    """1 placed for the feature, -1 contains none, 0 unknown."""
     suspicion: float
-    """From 0 (as it should be) to 1 (certainly wrong); tiles are ranked by it."""
+    """Label-error score from 0 (label correct) to 1 (certainly wrong); tiles are ranked by it."""
     reasons: tuple[str, ...]
-    """In words, the strongest first; of all features."""
+    """Reasons of all features as sentences, the strongest first."""
     dice: float
-    """Of annotation and network at a probability of 0.5; 1 where neither shows anything."""
+    """Dice of annotation and network at a probability of 0.5; 1 if both are empty."""
     fold: int
-    """The fold that it was in, from 0: the network that has judged it was trained on the others."""
+    """Fold of the tile, from 0: the network that predicted it was trained on the others."""
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The tiles of a training set, those whose label looks most wrong first."""
+    """The tiles of a training set, ranked by label-error score."""
 
     name: str
     features: tuple[str, ...]
     trainset: str | None = None
-    """Training set that was audited; None where the audit has built its own."""
+    """The audited training set; None if the audit built its own."""
     trainset_digest: str = ""
     tiles: tuple[AuditedTile, ...]
     network: str
     epochs: int
-    """Of each of the trainings."""
+    """Epochs of each training."""
     folds: int
     seed: int
     voxel_size_angstrom: float
@@ -266,7 +266,7 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MapSidecar(msgspec.Struct, frozen=True, kw_only=True):
-    """What made a map; stands beside it."""
+    """Origin of a map; stored beside it."""
 
     tomogram: str
     run: str
@@ -275,7 +275,7 @@ class MapSidecar(msgspec.Struct, frozen=True, kw_only=True):
     weights_digest: str
     threshold: float
     sign: int
-    """-1 if the densities were turned to the network's polarity."""
+    """-1 if the densities were inverted to the network's polarity."""
     mean: float
     sigma: float
     chain: FilterHistory
@@ -287,7 +287,7 @@ class MapSidecar(msgspec.Struct, frozen=True, kw_only=True):
     created: str = ""
 
     def has_same_inputs(self, other: "MapSidecar") -> bool:
-        """Tell whether two maps are of the same network, densities and settings."""
+        """Return whether two maps have the same network, densities and settings."""
         fields = ("tomogram", "run", "feature", "weights_digest", "sign", "mean", "sigma", "settings")
         return all(getattr(self, field) == getattr(other, field) for field in fields)
 
@@ -302,7 +302,7 @@ class LabelEntry(msgspec.Struct, frozen=True):
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """How many voxels one label won that another claimed too."""
+    """Number of voxels that one label won and another also claimed."""
 
     winner: int
     loser: int
@@ -310,16 +310,16 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class LabelSidecar(msgspec.Struct, frozen=True, kw_only=True):
-    """What made a label volume; stands beside it."""
+    """Origin of a label volume; stored beside it."""
 
     tomogram: str
     name: str
     labels: dict[str, LabelEntry]
     conflicts: list[Conflict]
     maps: dict[str, str] = {}
-    """Digest of the weights behind each map."""
+    """Digest of the network weights of each map."""
     slices: list[tuple[int, int]] = []
-    """Ranges of z that every map fills; elsewhere fewer maps have competed."""
+    """Ranges of z that all maps fill; elsewhere fewer maps were merged."""
     versions: dict[str, str] = {}
     created: str = ""
 
@@ -330,18 +330,18 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     Raises
     ------
     ProjectError
-        If the file is missing, damaged, or says something of another kind.
+        If the file is missing, damaged, or has other contents.
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError) as fault:
         raise ProjectError(
-            f"{path} cannot be read: {fault}.", "Restore it from a copy, or remove what it belongs to."
+            f"{path} cannot be read: {fault}.", "Restore it from a backup, or remove the item it describes."
         ) from fault
 
 
 def read_states(layout: ProjectLayout, location: TileLocation) -> dict[str, StateRecord]:
-    """Return the states of a tile by feature, ``*`` among them; none if there is no tile."""
+    """Return the state records of a tile by feature, ``*`` included; empty if there is no tile."""
     folder = layout.tile_folder(location)
     if not folder.is_dir():
         return {}
@@ -351,5 +351,5 @@ def read_states(layout: ProjectLayout, location: TileLocation) -> dict[str, Stat
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
-    """Write one JSON file whole, indented for people."""
+    """Replace one JSON file, indented for people."""
     write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")

@@ -1,4 +1,4 @@
-"""What to ask Slurm for: read from `--slurm` and from project.toml, turned into options of sbatch. Runs nothing."""
+"""Slurm resources of a job, from `--slurm` and project.toml, as options of sbatch. Runs nothing."""
 
 import re
 from collections.abc import Mapping
@@ -11,39 +11,39 @@ _VALUE = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _RESERVED_OPTIONS = frozenset(
     {"array", "dependency", "error", "export", "job-name", "output", "parsable", "requeue", "signal", "wrap"}
 )
-"""Options of sbatch that every job sets for itself."""
+"""Options of sbatch that every job sets itself."""
 
 
 @dataclass(frozen=True)
 class SlurmSettings:
-    """Resources of one job, as sbatch understands them; empty is left to the cluster."""
+    """Resources of one job in sbatch's syntax; an empty value leaves the choice to the cluster."""
 
     partition: str = ""
-    """Where to wait; several with commas, the first that is free is taken."""
+    """Partition; of several, separated by commas, the first one free is used."""
     time: str = ""
-    """Longest time, as `2:00:00` or `1-12`; then the job keeps its work, waits again and goes on."""
+    """Time limit, such as `2:00:00` or `1-12`; at the limit the job is saved, queued again and resumed."""
     memory: str = ""
-    """Memory on a node, as `16G`."""
+    """Memory per node, such as `16G`."""
     gres: str = ""
-    """Devices, as `gpu:1`; with a GPU in it, the job computes there."""
+    """Devices, such as `gpu:1`; with a GPU the job runs on it."""
     cpus: str = ""
-    """Processors of a job, or of each task of an array."""
+    """CPUs of a job, or of each task of an array."""
     account: str = ""
-    """Who is charged."""
+    """Account to charge."""
     qos: str = ""
     """Quality of service."""
     constraint: str = ""
-    """Features that a node must have."""
+    """Required features of the node."""
     extra: tuple[str, ...] = ()
-    """Further options of sbatch, each in one piece, as `--exclude=node3`; only from project.toml."""
+    """Further options of sbatch, each as one string such as `--exclude=node3`; only from project.toml."""
 
     def __post_init__(self) -> None:
-        """Refuse what no option of sbatch can be.
+        """Reject invalid options of sbatch.
 
         Raises
         ------
         UsageError
-            If a value is no single word, or an extra option is none, or one that every job sets for itself.
+            If a value contains spaces, or an extra option is invalid or reserved.
         """
         for key in KEYS:
             value = getattr(self, key)
@@ -51,44 +51,46 @@ class SlurmSettings:
                 raise UsageError(f"slurm {key} {value!r} is not one word.", f"Write it as {key}=VALUE, without spaces.")
         for option in self.extra:
             if not re.match(r"--[a-z]", option) or not _VALUE.fullmatch(option):
-                raise UsageError(f"slurm extra {option!r} is no option.", "Write each as --option=VALUE, in one piece.")
+                raise UsageError(
+                    f"slurm extra {option!r} is not an option.", "Write it as --option=VALUE, without spaces."
+                )
             if option[2:].partition("=")[0] in _RESERVED_OPTIONS:
-                raise UsageError(f"slurm extra {option!r} is set by every job itself.", "Leave it out of project.toml.")
+                raise UsageError(f"slurm extra {option!r} is set by every job itself.", "Remove it from project.toml.")
 
     @property
     def wants_gpu(self) -> bool:
-        """True if a GPU is among the devices."""
+        """True if the devices include a GPU."""
         return any(part.split(":")[0].split("/")[-1] == "gpu" for part in self.gres.split(","))
 
     @property
     def options(self) -> list[str]:
-        """Return them as sbatch takes them."""
+        """The options of sbatch."""
         options = [f"--{_OPTION_NAMES.get(key, key)}={getattr(self, key)}" for key in KEYS if getattr(self, key)]
         return [*options, *self.extra]
 
     def with_options(self, text: str) -> "SlurmSettings":
-        """Return the settings with what ``partition=gpu,time=2:00:00`` says otherwise.
+        """Return the settings changed by a text such as ``partition=gpu,time=2:00:00``.
 
         Examples
         --------
-        >>> SlurmSettings(time="1:00:00", memory="4G").changed("memory=16G,gres=gpu:1").options
+        >>> SlurmSettings(time="1:00:00", memory="4G").with_options("memory=16G,gres=gpu:1").options
         ['--time=1:00:00', '--mem=16G', '--gres=gpu:1']
         """
         changes: dict[str, Any] = dict(_parse_options(text))
         return replace(self, **changes)
 
     def as_table(self) -> Mapping[str, object]:
-        """Return what is said, as it stands in project.toml."""
+        """Return the values that are set, as in project.toml."""
         return {key: list(value) if key == "extra" else value for key, value in asdict(self).items() if value}
 
 
 KEYS = tuple(field.name for field in fields(SlurmSettings) if field.name != "extra")
-"""What `--slurm` can say."""
+"""Keys of `--slurm`."""
 _OPTION_NAMES = {"memory": "mem", "cpus": "cpus-per-task"}
 
 
 def _parse_options(text: str) -> dict[str, str]:
-    """Return what was said by key; a piece without = belongs to the value before it, as in ``partition=a,b``."""
+    """Return the values by key; a part without = belongs to the value before it, as in ``partition=a,b``."""
     values: dict[str, str] = {}
     key = ""
     for piece in text.split(",") if text else ():
@@ -99,6 +101,6 @@ def _parse_options(text: str) -> dict[str, str]:
         elif key and not equals:
             values[key] += f",{piece}"
         else:
-            fix = f"Write --slurm {KEYS[0]}=NAME,time=2:00:00; it knows {', '.join(KEYS)}."
-            raise UsageError(f"--slurm does not know {piece!r}.", fix)
+            fix = f"Write --slurm {KEYS[0]}=NAME,time=2:00:00; the keys are {', '.join(KEYS)}."
+            raise UsageError(f"--slurm has no key for {piece!r}.", fix)
     return values

@@ -1,4 +1,4 @@
-"""Versions of what makes results, written beside every result."""
+"""Versions of the software that computes results, recorded with every result."""
 
 import platform
 
@@ -8,9 +8,8 @@ _PACKAGES = ("numpy", "scipy", "tensorflow", "keras", "h5py", "mrcfile")
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of tomoseg, Python and the libraries that numbers depend on."""
-    # Woken here: the screen starts sooner without it.
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+    """Return the versions of tomoseg, Python and the libraries that affect results."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # slow to import
 
     versions = {"tomoseg": __version__, "python": platform.python_version()}
     for package in _PACKAGES:

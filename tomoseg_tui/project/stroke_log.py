@@ -1,10 +1,10 @@
-"""What was painted on a tile, stroke by stroke: a file of lines that is only appended to.
+"""The stroke log of a tile: a file of entries, one per line, that are appended and never removed.
 
-It is written before the layers (`annotation_files`), so that it alone decides what was saved. Each line has a
-checksum; half a last line, of a process that was killed or a disk that was full, counts as not written, and is cut off
-before the next one. A line holds the pixels that change with their values before and after, and the checksums of the
-layer before and after: it is applied to the layer that it was made for, or not at all. Undo and redo are lines too. No
-lock is needed to read; whoever writes holds the tile's claim.
+The log is written before the layers (`annotation_files`), so it alone decides which strokes are saved. Each line has a
+checksum; a partial last line, of a killed process or a full disk, counts as not written and is cut off before the next
+entry. An entry has the changed pixels with their values before and after, and the checksums of the layer before and
+after, so that it is applied only to the layer for which it was made. Undo and redo are entries too. Reading needs no
+lock; writers hold the tile's lock.
 """
 
 import base64
@@ -26,35 +26,35 @@ from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.project.records import now
 
 CREATED, STROKE, UNDO, REDO, REPLACED, RENAMED = "journal", "stroke", "undo", "redo", "replaced", "renamed"
-"""Kinds of lines: the first one of a file; a stroke; one taken back; done again; a layer came from elsewhere; a
-feature got another name."""
+"""Kinds of entries: the first one of a log; a stroke; an undo; a redo; a layer replaced by an import or another
+program; a feature renamed."""
 _LINE_FORMAT = b'{"sum":"%s","line":%s}\n'
 _BODY_START, _CHECKSUM = len(b'{"sum":"01234567","line":'), slice(len(b'{"sum":"'), len(b'{"sum":"01234567'))
 
 
 class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line, without its checksum."""
+    """One entry, without the checksum of its line."""
 
     kind: str
     feature: str = ""
     tool: str = ""
     at: str = ""
     start: str = ""
-    """Checksum of the feature's layer before; `layer_checksum`."""
+    """Checksum of the feature's layer before; see `layer_checksum`."""
     end: str = ""
-    """The same afterwards."""
+    """The same after."""
     pixels: str = ""
-    """Bits, one a pixel, packed and squeezed."""
+    """One bit per pixel of the layer, packed and compressed."""
     before: str = ""
-    """Values before of the pixels that change, squeezed."""
+    """Values of the changed pixels before, compressed."""
     after: str = ""
     states: tuple[FeatureState | None, FeatureState | None] | None = None
     name: str = ""
-    """Of the log for its first line, the new one of a feature that is renamed."""
+    """Id of the log in its first entry; new name of a renamed feature."""
 
     @property
     def change(self) -> LayerChange:
-        """What the line does to its layer."""
+        """The change of the layer."""
         bits = np.unpackbits(_decompress(self.pixels))
         pixels = np.flatnonzero(bits).astype(np.int64)
         return LayerChange(
@@ -63,11 +63,11 @@ class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LogPosition(msgspec.Struct, frozen=True):
-    """How far in which log a layer's file has come."""
+    """A position in a stroke log."""
 
     journal: str
     at: int
-    """Bytes of the log that the layer contains."""
+    """Bytes from the start of the log."""
 
 
 def layer_checksum(layer: Layer) -> str:
@@ -76,16 +76,16 @@ def layer_checksum(layer: Layer) -> str:
 
 
 def make_entry(kind: str, change: LayerChange, start: Layer, end: Layer) -> LogEntry:
-    """Return the line that says what a stroke, an undo or a redo did.
+    """Return the entry for a stroke, an undo or a redo.
 
     Parameters
     ----------
     kind : str
         STROKE, UNDO or REDO.
     change : LayerChange
-        What it does to the layer.
-    start, end : Layer
-        Before and afterwards.
+        The change of the layer.
+    start, end : ndarray of uint8, shape (y, x)
+        The layer before and after.
     """
     bits = np.zeros(start.size, np.bool_)
     bits[change.pixels] = True
@@ -117,7 +117,7 @@ def _encode_entry(entry: LogEntry) -> bytes:
 
 
 def _decode_entry(data: bytes) -> LogEntry | None:
-    """Return a line, None if it is not whole."""
+    """Return the entry of a line, None if the line is damaged or incomplete."""
     body = data[_BODY_START:-2]
     if data[-2:] == b"}\n" and data[_CHECKSUM] == f"{zlib.crc32(body):08x}".encode("ascii"):
         with contextlib.suppress(msgspec.MsgspecError):
@@ -127,25 +127,25 @@ def _decode_entry(data: bytes) -> LogEntry | None:
 
 @dataclass(frozen=True, eq=False)
 class StrokeLog:
-    """A log as it was read."""
+    """The contents of a stroke log."""
 
     id: str
-    """Random; tells a log from another that takes its place."""
+    """Random id; distinguishes a log from one that replaces it."""
     entries: tuple[LogEntry, ...]
-    """Without the first; features by the names that they have now."""
+    """Without the first; features have their present names."""
     end: int
-    """Bytes up to which it is whole."""
+    """Bytes up to the end of the last complete line."""
 
     @property
     def position(self) -> LogPosition:
-        """What the file of a layer says that contains all lines."""
+        """Position after all entries."""
         return LogPosition(self.id, self.end)
 
 
 def read_stroke_log(path: Path) -> StrokeLog | None:
-    """Return a log, None if there is none or its first line is damaged.
+    """Return a stroke log, None if there is none or its first line is damaged.
 
-    Damaged lines are passed over: those that follow apply to other layers, or not at all.
+    Damaged lines are skipped: the checksums prevent that later entries are applied to a wrong layer.
     """
     with contextlib.suppress(FileNotFoundError):
         content = path.read_bytes()
@@ -162,7 +162,7 @@ def read_stroke_log(path: Path) -> StrokeLog | None:
 
 
 def entries_since(path: Path, position: LogPosition) -> tuple[LogEntry, ...]:
-    """Return what was written after a position; nothing if that is of another log."""
+    """Return the entries after a position; none if it belongs to another log."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
         if os.fstat(stream.fileno()).st_size > position.at and _log_id(stream.readline()) == position.journal:
             stream.seek(position.at)
@@ -171,13 +171,13 @@ def entries_since(path: Path, position: LogPosition) -> tuple[LogEntry, ...]:
 
 
 def _log_id(first: bytes) -> str | None:
-    """Return the name of a log from its first line."""
+    """Return the id of a log from its first line."""
     entry = _decode_entry(first)
     return entry.name if entry is not None and entry.kind == CREATED else None
 
 
 def _with_current_names(entries: Sequence[LogEntry]) -> tuple[LogEntry, ...]:
-    """Return the lines with features by the names that the last line knows."""
+    """Return the entries with the features' present names."""
     renamed: list[LogEntry] = []
     for entry in entries:
         if entry.kind == RENAMED:
@@ -191,7 +191,7 @@ def _with_current_names(entries: Sequence[LogEntry]) -> tuple[LogEntry, ...]:
 
 
 def create_stroke_log(path: Path) -> StrokeLog:
-    """Start an empty log; one that is there and is of no use any more gets another name."""
+    """Create an empty log; an existing unusable one is renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         path.replace(path.with_name(f"damaged_{path.name}"))
@@ -201,19 +201,26 @@ def create_stroke_log(path: Path) -> StrokeLog:
 
 
 def append_entries(path: Path, end: int, entries: Sequence[LogEntry]) -> int:
-    """Append lines, on disk when this returns; return where the log ends now. The caller holds the tile's claim.
+    """Append entries and wait until they are on disk. The caller holds the tile's lock.
 
     Parameters
     ----------
     path : Path
-        Of a log that was started.
+        An existing log.
     end : int
-        Bytes up to which it is whole; the rest is cut off.
+        Bytes up to the end of its last complete line; the rest is cut off.
+    entries : sequence of LogEntry
+        Entries to append.
+
+    Returns
+    -------
+    int
+        The new end of the log, bytes.
 
     Raises
     ------
     OSError
-        If the disk is full or the like; the log is as it was then.
+        If the disk is full or fails; nothing is appended then.
     """
     data = b"".join(map(_encode_entry, entries))
     descriptor = os.open(path, os.O_WRONLY)
@@ -237,7 +244,7 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
 
 
 def append_event(path: Path, kind: str, feature: str, name: str = "") -> LogPosition | None:
-    """Append that a layer was REPLACED or a feature RENAMED, if there is a log; return its end."""
+    """Append an entry of kind REPLACED or RENAMED if there is a log; return its end."""
     log = read_stroke_log(path)
     if log is None:
         return None
@@ -246,13 +253,13 @@ def append_event(path: Path, kind: str, feature: str, name: str = "") -> LogPosi
 
 @dataclass(frozen=True)
 class UndoStack:
-    """What can be undone and redone; the last one is the first to be."""
+    """Changes that can be undone and redone; the next one is last."""
 
     done: tuple[LayerChange, ...] = ()
     undone: tuple[LayerChange, ...] = ()
 
     def after(self, kind: str, change: LayerChange) -> "UndoStack":
-        """Return the history after a stroke, an undo or a redo; `change` is what it did."""
+        """Return the stack after a stroke, an undo or a redo with its change."""
         if kind == UNDO:
             return UndoStack(_without_last(self.done, change.feature), (*self.undone, change.inverse))
         if kind == REDO:
@@ -260,7 +267,7 @@ class UndoStack:
         return UndoStack((*self.done, change), ())
 
     def without(self, feature: str) -> "UndoStack":
-        """Return the history without a feature, whose layer came from elsewhere."""
+        """Return the stack without a feature, whose layer was replaced."""
         done = tuple(change for change in self.done if change.feature != feature)
         return UndoStack(done, tuple(change for change in self.undone if change.feature != feature))
 
@@ -272,7 +279,7 @@ def _without_last(changes: tuple[LayerChange, ...], feature: str) -> tuple[Layer
 
 
 def build_undo_stack(entries: Sequence[LogEntry]) -> UndoStack:
-    """Return what a log's lines leave to be undone and redone."""
+    """Return the undo stack after these entries."""
     undo_stack = UndoStack()
     for entry in entries:
         undo_stack = (

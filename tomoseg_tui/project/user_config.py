@@ -1,8 +1,8 @@
-"""What the user has settled for all projects.
+"""The user's configuration for all projects.
 
 ``$XDG_CONFIG_HOME/tomoseg/config.toml``: ``renderer``, ``theme``, ``mouse`` and a table ``[keys]`` of action
 ids to keys; ``queue_folder``, where jobs wait for their device; a table ``[notice]`` with ``bell = true`` and
-``osc = "9"``, ``"777"`` or ``"off"``; and ``on_finish``, a command as a list of words, run when a job has ended.
+``osc = "9"``, ``"777"`` or ``"off"``; and ``on_finish``, a command as a list of strings, run when a job has ended.
 """
 
 import os
@@ -15,59 +15,59 @@ from typing import Any
 from tomoseg_tui.errors import SettingsError
 
 OSC_MODES = ("off", "9", "777")
-"""How a terminal can be told that something has happened: not at all, or by one of these control sequences."""
+"""Ways to notify through the terminal: none, or one of these control sequences."""
 
 
 @dataclass(frozen=True)
 class NotificationConfig:
-    """How a terminal that watches a job tells that it has ended."""
+    """Notification by the terminal when a watched job has ended."""
 
     bell: bool = True
     osc: str = "off"
-    """One of `OSC_MODES`; 9 is understood by iTerm2, kitty and Windows Terminal, 777 by urxvt, foot and WezTerm."""
+    """One of `OSC_MODES`; 9 is supported by iTerm2, kitty and Windows Terminal, 777 by urxvt, foot and WezTerm."""
 
 
 @dataclass(frozen=True)
 class UserConfig:
-    """What the user has settled."""
+    """The user's configuration."""
 
     renderer: str = "auto"
     theme: str = "tomoseg-dark"
     mouse: bool = True
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Keys by action id, several with commas between."""
+    """Keys by action id, several separated by commas."""
     notice: NotificationConfig = field(default_factory=NotificationConfig)
     on_finish: tuple[str, ...] = ()
-    """Program and arguments, run when a job is done or has failed; nothing if empty."""
+    """Program and arguments, run when a job is done or has failed; empty for none."""
     queue_folder: Path | None = None
-    """Where jobs wait for their device; in the system's temporary folder if None."""
+    """Folder of the device queues; None for the system's temporary folder."""
 
 
 def xdg_home(variable: str, default: str, environment: Mapping[str, str]) -> Path:
-    """Return the folder that a variable of the XDG base directories names, else the usual one in the home."""
+    """Return the folder named by a variable of the XDG base directories, else the default in the home folder."""
     configured = environment.get(variable, "")
     return Path(configured) if configured else Path(environment.get("HOME", "~")).expanduser() / default
 
 
 def config_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the config lies."""
+    """Return the path of the configuration."""
     return xdg_home("XDG_CONFIG_HOME", ".config", environment) / "tomoseg" / "config.toml"
 
 
 def read_config(path: Path) -> UserConfig:
-    """Read the config; none is as good as an empty one.
+    """Read the configuration; a missing file counts as empty.
 
     Raises
     ------
     SettingsError
-        If the file is no TOML, or a key has a value of another kind.
+        If the file is not TOML, or a value has the wrong type.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return UserConfig()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise SettingsError(f"{path} cannot be read: {fault}.", "Mend the file; it is plain TOML.") from fault
+        raise SettingsError(f"{path} cannot be read: {fault}.", "Correct the file; its format is TOML.") from fault
     kinds: dict[str, type] = {
         "renderer": str, "theme": str, "mouse": bool, "keys": dict, "notice": dict, "on_finish": list,
         "queue_folder": str,
@@ -87,9 +87,12 @@ def read_config(path: Path) -> UserConfig:
 def _check_kinds(path: Path, values: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
     for key, value in values.items():
         if key not in kinds:
-            raise SettingsError(f"{path}: there is no setting {key}.", f"There are: {', '.join(kinds)}.")
+            raise SettingsError(f"{path}: there is no setting {key}.", f"Use one of: {', '.join(kinds)}.")
         if not isinstance(value, kinds[key]):
-            raise SettingsError(f"{path}: {key} should be a {kinds[key].__name__}, but is {value!r}.", "Mend it there.")
+            raise SettingsError(
+                f"{path}: {key} must be of type {kinds[key].__name__}, but is {value!r}.",
+                f"Correct {key} in that file.",
+            )
 
 
 def _parse_notification(path: Path, values: dict[str, Any]) -> NotificationConfig:
@@ -97,13 +100,11 @@ def _parse_notification(path: Path, values: dict[str, Any]) -> NotificationConfi
     _check_kinds(path, values, {"bell": bool, "osc": str})
     config = NotificationConfig(**values)
     if config.osc not in OSC_MODES:
-        raise SettingsError(f"{path}: osc is {config.osc!r}.", f"Take one of {', '.join(OSC_MODES)}.")
+        raise SettingsError(f"{path}: osc is {config.osc!r}.", f"Use one of {', '.join(OSC_MODES)}.")
     return config
 
 
 def _parse_argv(path: Path, values: list[Any]) -> tuple[str, ...]:
     if not all(isinstance(value, str) for value in values):
-        raise SettingsError(
-            f"{path}: on_finish holds something else than words.", 'Write it as ["program", "argument"].'
-        )
+        raise SettingsError(f"{path}: on_finish is not a list of strings.", 'Write it as ["program", "argument"].')
     return tuple(values)

@@ -277,8 +277,8 @@ async def test_a_linked_file_that_is_gone_is_said_where_its_slices_would_be(
         await pilot.press("j", "j")
         await until(pilot, lambda: "zeta its file is gone" in prose_on(pilot))
         said = " ".join(strip.text.strip() for strip in tab.query_one(SliceCanvas)._strips).split()
-        assert " ".join(said).startswith("The file of tomogram zeta is gone:")
-        assert "Bring the file back" in " ".join(said)
+        assert " ".join(said).startswith("The file of tomogram zeta is missing:")
+        assert "Restore the file" in " ".join(said)
 
 
 async def test_finished_maps_lie_over_their_tomogram(networked: Project, make_app: MakeApp) -> None:

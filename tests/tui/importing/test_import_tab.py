@@ -112,7 +112,7 @@ async def test_a_tomogram_that_differs_is_marked_with_a_word(small_project: Proj
 async def test_a_linked_file_that_is_gone_is_told(small_project: Project, make_app: MakeApp, tmp_path: Path) -> None:
     (small_project.layout.tomogram_folder("alpha") / "alpha.mrc").unlink()
     async with importing(make_app(small_project), (120, 40)) as (pilot, _):
-        await until(pilot, lambda: "! The file of tomogram alpha is gone" in prose_on(pilot))
+        await until(pilot, lambda: "! The file of tomogram alpha is missing" in prose_on(pilot))
 
 
 async def test_files_are_added_by_pattern_and_imported_with_their_options(

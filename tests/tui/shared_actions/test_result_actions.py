@@ -82,7 +82,7 @@ async def test_a_map_is_exported_and_another_file_is_not_replaced_unasked(
         await pilot.press("E", "ctrl+s")
         await until(pilot, (tmp_path / "alpha_both.microtubule.mrc").exists)
         await pilot.press("E", "ctrl+s")
-        await until(pilot, lambda: "Choose another name, or say --force to replace it." in notices(pilot))
+        await until(pilot, lambda: "Choose another name, or replace it with --force." in notices(pilot))
         await pilot.press("E")
         await until(pilot, lambda: isinstance(pilot.app.screen, SaveFile))
         pilot.app.screen.query_one("#force", AsciiCheckbox).value = True

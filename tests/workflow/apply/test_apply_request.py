@@ -70,7 +70,7 @@ def test_the_other_polarity_is_turned_and_that_is_said(cell: Project) -> None:
         ({"features": ("actin",)}, TrainingError, "does not know actin; it knows tube, wall"),
         ({"z": "5:99"}, ProjectError, "slices 0 to 7"),
         ({"output": "/tmp/map.mrc"}, UsageError, "there are 2 maps"),
-        ({"output": "/tmp/map.hdf", "features": ("tube",)}, UsageError, "no name of an MRC file"),
+        ({"output": "/tmp/map.hdf", "features": ("tube",)}, UsageError, "not the name of an MRC file"),
     ],
 )
 def test_a_request_that_cannot_be_meant_is_refused(

@@ -95,7 +95,7 @@ def test_an_output_that_exists_or_is_no_mrc_file_is_refused(mapped: Project, tmp
     with pytest.raises(ProjectError, match=r"out.mrc exists"):
         ask(mapped, "other=card", output=target)
     assert ask(mapped, "other=card", output=target, force=True).output == str(target)
-    with pytest.raises(UsageError, match="no name of an MRC file"):
+    with pytest.raises(UsageError, match="not the name of an MRC file"):
         ask(mapped, "other=card", output=tmp_path / "out.hdf")
 
 

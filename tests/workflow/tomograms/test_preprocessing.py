@@ -102,7 +102,7 @@ def test_a_taken_name_and_a_lost_link_are_refused(cell: Project) -> None:
     with pytest.raises(ProjectError, match="cell__preproc is taken"):
         check_preprocess(cell, PreprocessRequest(("cell",)))
     (cell.layout.tomogram_folder("cell") / "cell.mrc").unlink()
-    with pytest.raises(ProjectError, match="The file of tomogram cell is gone"):
+    with pytest.raises(ProjectError, match="The file of tomogram cell is missing"):
         check_preprocess(cell, PreprocessRequest(("cell",), tag="other"))
 
 
