@@ -97,7 +97,7 @@ def test_a_png_is_not_replaced_and_has_the_right_ending(door: Door, flag: Path, 
     assert "exists" in door("show", flag, "-o", tmp_path / "out.png", code=2).err
     assert (tmp_path / "out.png").read_text() == "mine"
     door("show", flag, "-o", tmp_path / "out.png", "--force")
-    assert "no name of a PNG" in door("show", flag, "-o", tmp_path / "out.jpg", code=2).err
+    assert "not the name of a PNG" in door("show", flag, "-o", tmp_path / "out.jpg", code=2).err
 
 
 def test_at_shows_the_surroundings_of_a_voxel(door: Door, tmp_path: Path) -> None:

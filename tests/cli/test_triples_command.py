@@ -72,5 +72,5 @@ def test_a_picture_shows_three_in_a_row(door: Door, triples: TripleSet, tmp_path
 
 
 def test_a_feature_that_the_run_does_not_know_is_refused(refused: Callable[..., str], triples: TripleSet) -> None:
-    assert "run does not know wall" in refused("networks", "triples", "run", "--feature", "wall")
-    assert "no name of a PNG" in refused("networks", "triples", "run", "-o", "x.tif")
+    assert "run has no feature wall" in refused("networks", "triples", "run", "--feature", "wall")
+    assert "not the name of a PNG" in refused("networks", "triples", "run", "-o", "x.tif")

@@ -1,4 +1,4 @@
-"""A project with one tomogram called cell: 8 x 128 x 128 bytes of noise at 10 Å."""
+"""A project with one tomogram named cell: 8 x 128 x 128 bytes of noise at 10 Å."""
 
 import pytest
 from helpers.cli_runner import bring, noise

@@ -1,4 +1,4 @@
-"""What a run is: which jobs, in which order, and what is refused before the first of them."""
+"""The plan of a run: its jobs and their order, and which requests are refused."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ BOTH = BatchRunRequest(("tube", "wall"), ("cell",), name="mt")
 
 @pytest.fixture
 def annotated(project: Project) -> Project:
-    """Tomograms cell and other, and coarse of twice their voxel size; tube and wall annotated on cell."""
+    """Return a project with tomograms cell and other, and coarse with twice their voxel size; cell is annotated."""
     for name in ("cell", "other"):
         bring(project, name, noise((8, 96, 96)))
     bring(project, "coarse", noise((8, 96, 96)), voxel_size=20.0)
@@ -39,7 +39,7 @@ def annotated(project: Project) -> Project:
     return Project.open(project.layout.root)
 
 
-def test_a_run_trains_a_network_a_feature_then_applies_and_merges_each_tomogram(annotated: Project) -> None:
+def test_a_run_trains_one_network_per_feature_then_applies_and_merges_each_tomogram(annotated: Project) -> None:
     plan = plan_batch_run(annotated, replace(BOTH, tomograms=("cell", "other", "cell"), device="gpu", epochs=3))
     assert [(step.kind, KINDS[step.kind].title(step.request), step.dependencies) for step in plan.jobs] == [
         ("train", "mt_tube", ()),
@@ -59,13 +59,13 @@ def test_a_run_trains_a_network_a_feature_then_applies_and_merges_each_tomogram(
     assert merged.words == ("mt_tube:tube=card", "mt_wall:wall=card")
 
 
-def test_one_network_may_learn_all_features(annotated: Project) -> None:
+def test_one_network_can_be_trained_for_all_features(annotated: Project) -> None:
     plan = plan_batch_run(annotated, replace(BOTH, together=True))
     assert [KINDS[step.kind].title(step.request) for step in plan.jobs] == ["mt", "mt on cell", "cell/merged"]
     assert plan.jobs[2].request["words"] == ("mt:tube=card", "mt:wall=card")
 
 
-def test_without_names_free_ones_are_found_and_all_that_fits_is_taken(annotated: Project) -> None:
+def test_without_names_free_ones_are_used_with_all_tomograms_that_fit(annotated: Project) -> None:
     plan = plan_batch_run(annotated, BatchRunRequest(("tube",)))
     assert (tuple(plan.cards), plan.tomograms) == (("tube_1",), ("cell", "other"))
     assert any(remark.startswith("coarse is left out: coarse has 20") for remark in plan.remarks)
@@ -74,7 +74,7 @@ def test_without_names_free_ones_are_found_and_all_that_fits_is_taken(annotated:
 @pytest.mark.parametrize(
     ("request_", "fault"),
     [
-        (replace(BOTH, features=()), "not said what to learn"),
+        (replace(BOTH, features=()), "No feature was given"),
         (replace(BOTH, features=("rib",)), "rib"),
         (replace(BOTH, tomograms=("coarse",)), "20 Å/voxel"),
         (replace(BOTH, tomograms=("nowhere",)), "nowhere"),
@@ -82,7 +82,7 @@ def test_without_names_free_ones_are_found_and_all_that_fits_is_taken(annotated:
         (replace(BOTH, name="old"), "There is a run old_tube already"),
     ],
 )
-def test_what_cannot_be_is_refused_before_the_first_job(
+def test_an_impossible_run_is_refused_before_the_first_job(
     annotated: Project, request_: BatchRunRequest, fault: str
 ) -> None:
     put_card(annotated, make_card("old_tube"))
@@ -92,13 +92,13 @@ def test_what_cannot_be_is_refused_before_the_first_job(
     assert caught.value.fix
 
 
-def test_labels_that_would_be_a_map_are_refused(annotated: Project) -> None:
+def test_labels_with_the_name_of_a_map_are_refused(annotated: Project) -> None:
     write_map(annotated, "run.tube", np.zeros((8, 96, 96), np.int8))
     with pytest.raises(ProjectError, match=r"cell/run\.tube is a map already"):
         plan_batch_run(annotated, replace(BOTH, labels="run.tube"))
 
 
-def test_names_are_taken_all_or_none(annotated: Project) -> None:
+def test_names_are_reserved_all_or_none(annotated: Project) -> None:
     plan = plan_batch_run(annotated, BOTH)
     layout = annotated.layout
     layout.network_folder("mt_wall").mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_names_are_taken_all_or_none(annotated: Project) -> None:
     assert all_jobs(layout) == []
 
 
-def test_nothing_that_fits_is_said(annotated: Project) -> None:
+def test_a_run_without_fitting_tomograms_is_refused(annotated: Project) -> None:
     write_map(annotated, "run.tube", np.zeros((8, 96, 96), np.int8))
     write_map(annotated, "run.tube", np.zeros((8, 96, 96), np.int8), tomogram="other")
     with pytest.raises(ProjectError, match="No tomogram fits"):

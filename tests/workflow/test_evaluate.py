@@ -1,4 +1,4 @@
-"""Scores of a map or label volume against the truth, with answers worked by hand."""
+"""Scores of a map or label volume against the truth, with values worked by hand."""
 
 from pathlib import Path
 
@@ -57,37 +57,37 @@ def test_a_value_on_the_threshold_does_not_exceed_it(tmp_path: Path, truth: str)
     assert evaluate(None, path, truth, [1])[1].fp == 2
 
 
-def test_unsigned_and_float_maps_mean_the_same(tmp_path: Path, truth: str) -> None:
+def test_unsigned_and_float_maps_are_scored_alike(tmp_path: Path, truth: str) -> None:
     floats = write_mrc(tmp_path / "float.mrc", np.where(PREDICTED == 1, 0.9, 0.1).astype(np.float32))
     assert evaluate(None, str(floats), truth, [1], threshold="0.5")[1].dice == pytest.approx(6 / 9)
 
 
-def test_only_filled_slices_are_scored_and_that_is_said(tmp_path: Path, truth: str) -> None:
+def test_only_filled_slices_are_scored_with_a_remark(tmp_path: Path, truth: str) -> None:
     said: list[str] = []
     counts = evaluate(None, str(map_file(tmp_path, slices=[(1, 2)])), truth, [1], on_remark=said.append)
     assert (counts[1].tp, counts[1].fp, counts[1].fn) == (1, 0, 0)
-    assert said == ["Scored in slices 1-1, all that is filled."]
+    assert said == ["Scored in slices 1-1, the only ones with data."]
 
 
-def test_slices_can_be_chosen(tmp_path: Path, truth: str) -> None:
+def test_slices_can_be_selected(tmp_path: Path, truth: str) -> None:
     path = str(write_mrc(tmp_path / "p.mrc", PREDICTED))
     assert evaluate(None, path, truth, [1], z="0:1")[1].tp == 2
     with pytest.raises(ProjectError, match="0 to 1"):
         evaluate(None, path, truth, [1], z="0:3")
 
 
-def test_names_of_the_project_are_understood(project: Project, truth: str) -> None:
+def test_names_of_the_project_are_found(project: Project, truth: str) -> None:
     folder = project.layout.maps / "cell"
     folder.mkdir()
     map_file(folder, "run.tube.mrc", slices=[(0, 2)])
     assert evaluate(project, "cell/run.tube", truth, [1])[1].dice == pytest.approx(6 / 9)
 
 
-def test_what_cannot_be_compared_is_refused(tmp_path: Path, truth: str) -> None:
+def test_volumes_that_cannot_be_compared_are_refused(tmp_path: Path, truth: str) -> None:
     predicted = str(write_mrc(tmp_path / "predicted.mrc", PREDICTED))
     with pytest.raises(UsageError, match="No label"):
         evaluate(None, predicted, truth, [])
-    with pytest.raises(UsageError, match="no map that tells its threshold"):
+    with pytest.raises(UsageError, match="not a map with a threshold"):
         evaluate(None, predicted, truth, [1], threshold="card")
     with pytest.raises(UsageError, match="is no threshold"):
         evaluate(None, predicted, truth, [1], threshold="1.5")
@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, truth: str) -> None:
         evaluate(None, "lost", truth, [1])
 
 
-def test_a_sidecar_of_somebody_else_is_passed_over(tmp_path: Path, truth: str) -> None:
+def test_a_foreign_sidecar_is_ignored(tmp_path: Path, truth: str) -> None:
     path = write_mrc(tmp_path / "predicted.mrc", PREDICTED)
     sidecar_of(path).write_bytes(msgspec.json.encode({"camera": "K3"}))
     assert evaluate(None, str(path), truth, [1])[1].tp == 3

@@ -1,4 +1,4 @@
-"""Exports: the same numbers on the same grid in another format."""
+"""Exports have the same numbers on the same grid in another format."""
 
 from pathlib import Path
 
@@ -23,13 +23,13 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def known(project: Project, source: Path) -> Project:
-    """A project whose tomogram has another voxel size than its file says."""
+    """Return a project whose tomogram has another voxel size than its file."""
     import_volumes(project, [source], ImportRequest(voxel_size_angstrom=13.5))
     return project
 
 
 @pytest.mark.parametrize("suffix", ["mrc", "hdf", "tif"])
-def test_values_voxel_size_origin_and_nstart_come_through(known: Project, tmp_path: Path, suffix: str) -> None:
+def test_values_voxel_size_origin_and_nstart_are_exported(known: Project, tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"out.{suffix}"
     export_volume(known, "cell", target)
     with open_volume(target) as written:
@@ -38,7 +38,7 @@ def test_values_voxel_size_origin_and_nstart_come_through(known: Project, tmp_pa
 
 
 @pytest.mark.parametrize("suffix", ["mrc", "hdf", "tif"])
-def test_an_export_that_is_imported_and_exported_again_is_the_same(known: Project, tmp_path: Path, suffix: str) -> None:
+def test_an_export_imported_and_exported_again_is_the_same(known: Project, tmp_path: Path, suffix: str) -> None:
     first, second = tmp_path / f"first.{suffix}", tmp_path / f"second.{suffix}"
     export_volume(known, "cell", first)
     import_volumes(known, [first], ImportRequest())
@@ -48,7 +48,7 @@ def test_an_export_that_is_imported_and_exported_again_is_the_same(known: Projec
         np.testing.assert_array_equal(one.read_slices(0, 6), two.read_slices(0, 6))
 
 
-def test_unsigned_bytes_are_written_so_that_nobody_mistakes_their_sign(project: Project, tmp_path: Path) -> None:
+def test_unsigned_bytes_are_written_with_an_unambiguous_sign(project: Project, tmp_path: Path) -> None:
     import_volumes(
         project,
         [write_mrc(tmp_path / "bytes.mrc", noise())],
@@ -66,7 +66,7 @@ def test_a_file_is_exported_without_a_project(source: Path, tmp_path: Path) -> N
         assert written.grid.voxel_size_angstrom == 1.0
 
 
-def test_an_existing_file_is_replaced_only_when_that_is_said(known: Project, tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_with_force(known: Project, tmp_path: Path) -> None:
     target = tmp_path / "out.mrc"
     target.write_text("mine")
     with pytest.raises(ProjectError, match=r"out.mrc exists"):
@@ -77,13 +77,13 @@ def test_an_existing_file_is_replaced_only_when_that_is_said(known: Project, tmp
 
 
 @pytest.mark.parametrize("name", ["out.png", "out", "out.mrc.gz"])
-def test_another_ending_is_refused(known: Project, tmp_path: Path, name: str) -> None:
+def test_another_suffix_is_refused(known: Project, tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"\.mrc, \.hdf or \.tif"):
         export_volume(known, "cell", tmp_path / name)
     assert not (tmp_path / name).exists()
 
 
-def test_a_folder_that_is_not_there_is_not_made(known: Project, tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_created(known: Project, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="does not exist"):
         export_volume(known, "cell", tmp_path / "nowhere" / "out.mrc")
     with pytest.raises(ProjectError, match="There is no tomogram, map, label volume or file 'lost'"):

@@ -1,4 +1,4 @@
-"""What is asked for before it can be: networks, versions and maps that other jobs are still to make."""
+"""Requests that need the outputs of unfinished jobs: networks, versions and maps."""
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ def with_cell(project: Project) -> Project:
     return project
 
 
-def test_a_network_to_come_may_be_applied_but_what_is_wrong_already_is_refused(with_cell: Project) -> None:
+def test_a_pending_network_can_be_applied_but_known_errors_are_refused(with_cell: Project) -> None:
     with pytest.raises(TomosegError, match="net"):
         check_apply_before_outputs(with_cell, APPLY, NO_PENDING_OUTPUTS)
     assert check_apply_before_outputs(with_cell, APPLY, NET) == []
@@ -34,18 +34,18 @@ def test_a_network_to_come_may_be_applied_but_what_is_wrong_already_is_refused(w
             check_apply_before_outputs(with_cell, msgspec.structs.replace(APPLY, **{name: value}), NET)
 
 
-def test_a_version_to_come_may_have_a_network_applied(with_cell: Project) -> None:
+def test_a_network_can_be_applied_to_a_pending_version(with_cell: Project) -> None:
     put_card(with_cell, make_card("net"))
     promised = PendingOutputs(tomograms=frozenset({"cell__preproc"}))
     request = msgspec.structs.replace(APPLY, tomograms=("cell__preproc",))
     assert check_apply_before_outputs(with_cell, request, promised) == []
-    with pytest.raises(TomosegError, match="does not know wall"):
+    with pytest.raises(TomosegError, match="has no feature wall"):
         check_apply_before_outputs(with_cell, msgspec.structs.replace(request, features=("wall",)), promised)
     with pytest.raises(TomosegError):
         check_apply_before_outputs(with_cell, request, NO_PENDING_OUTPUTS)
 
 
-def test_maps_to_come_may_be_merged_and_are_looked_up_when_the_merge_begins(with_cell: Project) -> None:
+def test_pending_maps_can_be_merged_and_are_found_when_the_merge_starts(with_cell: Project) -> None:
     promised = PendingOutputs(maps=frozenset({("cell", "net")}))
     words = ["net=card", "old=0.25"]
     write_map(with_cell, "old.wall", np.full(SHAPE, 60, np.int8))
@@ -59,7 +59,7 @@ def test_maps_to_come_may_be_merged_and_are_looked_up_when_the_merge_begins(with
     }  # fmt: skip
 
 
-def test_a_merge_of_maps_to_come_is_refused_for_what_is_wrong_already(with_cell: Project) -> None:
+def test_a_merge_of_pending_maps_is_refused_for_known_errors(with_cell: Project) -> None:
     promised = PendingOutputs(maps=frozenset({("cell", "net")}))
     for words, fault in (
         (["net=2"], "no threshold"),
@@ -70,14 +70,14 @@ def test_a_merge_of_maps_to_come_is_refused_for_what_is_wrong_already(with_cell:
             merge_request(with_cell, "cell", words, name="m", output=None, force=False, pending=promised)
 
 
-def test_maps_that_never_came_fail_the_merge_in_words(with_cell: Project) -> None:
+def test_missing_maps_fail_the_merge_with_a_clear_error(with_cell: Project) -> None:
     put_card(with_cell, make_card("net"))
     asked = msgspec.to_builtins(MergeRequest("cell", (), words=("net=card",)))
     with pytest.raises(ProjectError, match="no map of cell by net"):
         run_merge(with_cell, asked, Listener(with_cell.layout.root / "partial"))
 
 
-def test_a_version_to_come_may_be_preprocessed_and_learned_from(with_cell: Project) -> None:
+def test_a_pending_version_can_be_preprocessed_and_trained_on(with_cell: Project) -> None:
     promised = PendingOutputs(tomograms=frozenset({"cell__bin2"}))
     check_preprocess(with_cell, PreprocessRequest(("cell__bin2",)), pending=promised.tomograms)
     with pytest.raises(ProjectError, match="cell__bin2 is taken"):

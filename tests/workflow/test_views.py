@@ -1,4 +1,4 @@
-"""What there is to see: slices with labels over them, tiles, and names of volumes."""
+"""Slices with labels, tiles, and names of volumes."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tomoseg_tui.workflow.views import load_slice_view, load_tile_view
 from tomoseg_tui.workflow.volume_names import find_volume, intersect_ranges, merge_ranges, parse_z_range
 
 
-def test_the_middle_slice_is_shown_unless_another_is_named(cell: Project) -> None:
+def test_the_middle_slice_is_shown_by_default(cell: Project) -> None:
     values = noise((8, 128, 128))
     np.testing.assert_array_equal(load_slice_view(cell, "cell").values, values[4])
     np.testing.assert_array_equal(load_slice_view(cell, "cell", z=7).values, values[7])
@@ -26,11 +26,11 @@ def test_the_middle_slice_is_shown_unless_another_is_named(cell: Project) -> Non
 def test_a_slice_outside_is_refused(cell: Project, z: int) -> None:
     with pytest.raises(UsageError, match=f"no slice {z}"):
         load_slice_view(cell, "cell", z=z)
-    with pytest.raises(UsageError, match="lies outside"):
+    with pytest.raises(UsageError, match="is outside"):
         load_slice_view(cell, "cell", at_xyz=(128, 0, 0))
 
 
-def test_the_surroundings_of_a_voxel_stay_inside_the_volume(tmp_path: Path) -> None:
+def test_the_window_around_a_voxel_stays_inside_the_volume(tmp_path: Path) -> None:
     values = noise((3, 160, 200))
     path = write_mrc(tmp_path / "wide.mrc", values)
     view = load_slice_view(None, str(path), at_xyz=(199, 0, 2))
@@ -38,7 +38,7 @@ def test_the_surroundings_of_a_voxel_stay_inside_the_volume(tmp_path: Path) -> N
     np.testing.assert_array_equal(view.values, values[2, :128, 72:])
 
 
-def test_labels_come_with_their_names(cell: Project, tmp_path: Path) -> None:
+def test_labels_have_their_names(cell: Project, tmp_path: Path) -> None:
     labels = np.zeros((8, 128, 128), np.int8)
     labels[4, 3, 5] = 2
     view = load_slice_view(cell, "cell", labels=str(write_mrc(tmp_path / "labels.mrc", labels)))
@@ -49,7 +49,7 @@ def test_labels_come_with_their_names(cell: Project, tmp_path: Path) -> None:
         load_slice_view(cell, "cell", labels=str(write_mrc(tmp_path / "small.mrc", noise())))
 
 
-def test_a_map_over_a_slice_counts_above_its_threshold(cell: Project) -> None:
+def test_a_map_over_a_slice_is_thresholded(cell: Project) -> None:
     values = np.zeros((8, 128, 128), np.int8)
     values[4, 3, 5:7] = [63, 64]
     write_map(cell, "run.tube", values)
@@ -73,7 +73,7 @@ def test_a_tile_is_shown_with_its_annotation(cell: Project) -> None:
     assert view.states == {"tube": "annotated", "wall": "none here"}
 
 
-def test_a_name_in_the_project_comes_before_a_file_of_that_name(
+def test_a_name_in_the_project_has_precedence_over_a_file(
     cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -83,12 +83,12 @@ def test_a_name_in_the_project_comes_before_a_file_of_that_name(
 
 
 @pytest.mark.parametrize("name", ["lost", "cell/lost", "../tomograms/cell", "cell/../cell", "/", "cell/run.tube/x", ""])
-def test_a_name_that_means_nothing_is_refused(cell: Project, name: str) -> None:
+def test_an_unknown_name_of_a_volume_is_refused(cell: Project, name: str) -> None:
     with pytest.raises(ProjectError):
         find_volume(cell, name)
 
 
-def test_ranges_of_slices_are_read_joined_and_crossed() -> None:
+def test_ranges_of_slices_are_parsed_merged_and_intersected() -> None:
     assert [parse_z_range(text, 10) for text in (None, "2:5", ":5", "2:")] == [(0, 10), (2, 5), (0, 5), (2, 10)]
     for odd in ("3", "5:5", "5:2", "0:11", "-1:4", "a:b", "1:2:3", "²:5"):
         with pytest.raises(ProjectError):

@@ -1,1 +1,1 @@
-"""Recipes that need no network: import, preprocess, tiles, annotations, training sets, merge, evaluate, export."""
+"""Requests, checks and operations on a project that need no network; one folder per subject."""

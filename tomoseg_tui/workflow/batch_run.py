@@ -1,8 +1,8 @@
-"""Train, then apply, then merge over a list of tomograms: which jobs that is, checked before the first begins.
+"""Plan the jobs that train, apply and merge over a list of tomograms, checked before the first one starts.
 
-A network a feature unless they are to be learned together: alone the best features reach a higher Dice. Each network
-is applied to each tomogram by a job of its own, and each tomogram merged by another, so that one that fails stops
-only what builds on it. Whether the networks will fit the tomograms is known beforehand from the tiles.
+There is one network per feature unless they are trained together: separate networks reach a higher Dice. A separate
+job applies each network to each tomogram, and another one merges each tomogram, so that a failure stops only the jobs
+that depend on it. The tiles show in advance which tomograms the networks will fit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,13 @@ from tomoseg_tui.workflow.training.train_request import TrainRequest, check_trai
 
 @dataclass(frozen=True)
 class BatchRunRequest:
-    """What `run` is asked to do."""
+    """Request of `run`."""
 
     features: tuple[str, ...]
     tomograms: tuple[str, ...] = ()
-    """All that the networks will fit if empty."""
+    """Tomograms; empty for all that the networks will fit."""
     name: str = ""
-    """Of the run, or what the names of several begin with; found if empty."""
+    """Name of the run, or start of the names of several; empty for a free name."""
     together: bool = False
     """One network for all features."""
     network: str = "default"
@@ -41,12 +41,12 @@ class BatchRunRequest:
 
 
 class PlannedJob(NamedTuple):
-    """A job that is to be."""
+    """A job to start."""
 
     kind: str
     request: dict[str, Any]
     dependencies: tuple[int, ...] = ()
-    """Places in the plan of those that come first."""
+    """Indices in the plan of the jobs that must finish first."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class BatchRunPlan:
 
     jobs: tuple[PlannedJob, ...]
     cards: Mapping[str, NetworkCard]
-    """What is known of the networks before they are trained, by run."""
+    """Cards of the networks as known before the training, by run."""
     tomograms: tuple[str, ...]
     remarks: list[str] = field(default_factory=list)
-    """What the user should know."""
+    """Remarks for the user."""
 
 
 def plan_batch_run(project: Project, request: BatchRunRequest) -> BatchRunPlan:
@@ -67,10 +67,10 @@ def plan_batch_run(project: Project, request: BatchRunRequest) -> BatchRunPlan:
     Raises
     ------
     TomosegError
-        If a training cannot be, a network would not fit a tomogram that is named, or a name is taken.
+        If a training is impossible, a network would not fit a requested tomogram, or a name is taken.
     """
     if not request.features:
-        raise UsageError("It is not said what to learn.", "Name --feature F, once or more.")
+        raise UsageError("No feature was given.", "Give --feature F, once or more.")
     trainings = _trainings(project, request)
     cards = [_expected_card(project, training) for training in trainings]
     remarks: list[str] = []
@@ -112,10 +112,12 @@ def _run_name(project: Project, request: BatchRunRequest, features: tuple[str, .
 
 
 def _expected_card(project: Project, request: TrainRequest) -> NetworkCard:
-    """Return what is known of a network before it is trained: enough to tell which tomograms it fits."""
+    """Return a card of a network before its training, with all that decides which tomograms it fits."""
     summary = check_training(project, request)
     if summary is None:
-        raise ProjectError(f"It is not known yet what {request.name} learns from.", "Build its tiles first.")
+        raise ProjectError(
+            f"The training tiles of {request.name} are not known yet.", "Wait until its tomograms exist."
+        )
     return NetworkCard(
         name=request.name,
         network=request.network,
@@ -152,7 +154,7 @@ def _check_tomogram(project: Project, request: BatchRunRequest, cards: Sequence[
 def _fitting_tomograms(
     project: Project, request: BatchRunRequest, cards: Sequence[NetworkCard], remarks: list[str]
 ) -> tuple[str, ...]:
-    """Return the tomograms that the networks will fit; say which are left out, and why."""
+    """Return the tomograms that the networks will fit; add remarks on the others."""
     fitting = []
     for name in catalog.tomogram_names(project.layout):
         try:

@@ -28,36 +28,37 @@ def evaluate(
     z: str | None = None,
     on_remark: Callable[[str], None] = lambda _line: None,
 ) -> dict[int, Confusion]:
-    """Count agreements of a map or label volume with the truth.
+    """Compare a map or label volume with the truth.
 
     Parameters
     ----------
     project : Project or None
-        Where names are looked up.
+        Project with the named volumes.
     predicted, truth : str
         Names or files on one grid. A map is compared at a threshold, a label volume label by label.
     labels : sequence of int
-        Labels of the truth to look for; in a predicted label volume the same numbers.
+        Labels of the truth; the same numbers in a predicted label volume.
     threshold : str or None
-        A number, or `card`: the network's own. A map without it takes `card`.
+        A number, or "card" for the network's threshold, which is the default for a map.
     z : str or None
-        Only the slices ``A:B``.
+        Range of slices ``A:B``; None for all.
     on_remark : callable
-        Told what the user should know.
+        Called with remarks for the user.
 
     Returns
     -------
-    dict of Confusion by label
+    dict of int to Confusion
+        By label.
 
     Raises
     ------
     ShapeError
         If the volumes differ in shape.
     UsageError
-        If no label is named, or a threshold is asked for that nobody knows.
+        If there are no labels, or the threshold is invalid or unknown.
     """
     if not labels:
-        raise UsageError("No label is named.", "Name those to score: --label 1 --label 2")
+        raise UsageError("No label was given.", "Give the labels to score: --label 1 --label 2")
     predicted_volume, truth_volume = find_volume(project, predicted), find_volume(project, truth)
     cutoff = _cutoff(predicted_volume, threshold)
     counts = dict.fromkeys(labels, Confusion(0, 0, 0))
@@ -79,17 +80,17 @@ def evaluate(
 
 
 def _cutoff(predicted_volume: NamedVolume, threshold: str | None) -> float | None:
-    """Return the probability above which a map's voxel counts; None for label volumes."""
+    """Return the probability above which a map's voxel is predicted; None for label volumes."""
     if threshold is None or threshold == "card":
         if predicted_volume.map is not None:
             return predicted_volume.map.threshold
         if threshold == "card":
             raise UsageError(
-                f"{predicted_volume.name} is no map that tells its threshold.", "Give a number: --threshold 0.5"
+                f"{predicted_volume.name} is not a map with a threshold.", "Give a number: --threshold 0.5"
             )
         return None
     if predicted_volume.labels is not None:
-        raise UsageError(f"{predicted_volume.name} is a label volume and needs no threshold.", "Leave --threshold out.")
+        raise UsageError(f"{predicted_volume.name} is a label volume and has no threshold.", "Leave --threshold out.")
     return parse_threshold(threshold)
 
 
@@ -106,10 +107,10 @@ def _slabs(
     filled = intersect_ranges(filled, truth_volume.filled if truth_volume.filled is not None else filled)
     if not filled:
         raise UsageError(
-            f"{predicted_volume.name} holds nothing in these slices.", "Apply the network there, or choose others."
+            f"{predicted_volume.name} has no data in these slices.", "Apply the network there, or choose others."
         )
     if filled != requested:
-        on_remark(f"Scored in slices {', '.join(f'{a}-{b - 1}' for a, b in filled)}, all that is filled.")
+        on_remark(f"Scored in slices {', '.join(f'{a}-{b - 1}' for a, b in filled)}, the only ones with data.")
     thickness = max(1, SLAB_VOXELS // (ny * nx))
     return [slab for start, stop in filled for slab in slab_ranges(start, stop, thickness)]
 
@@ -118,14 +119,14 @@ def _predicted_mask(values: NDArray[np.generic], label: int, cutoff: float | Non
     if cutoff is None:
         return np.asarray(np.rint(values.astype(np.float64)) == label)
     if np.issubdtype(values.dtype, np.integer):
-        # A table spares a float64 copy: byte maps hold 0..127 for 0..1.
+        # A table avoids a float64 copy; byte maps have 0..127 for 0..1.
         is_above = np.arange(256) / MAX_MAP_VALUE > cutoff
         return is_above[np.clip(values.astype(np.int16), 0, 255)]
     return np.asarray(values.astype(np.float64) > cutoff)
 
 
 def scores_as_json(counts: dict[int, Confusion]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return scores as `evaluate --json` prints them."""
+    """Return scores as printed by `evaluate --json`."""
     return {
         "labels": {
             str(label): {"dice": score.dice, "iou": score.iou, "precision": score.precision, "recall": score.recall}

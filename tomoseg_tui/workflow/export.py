@@ -1,4 +1,4 @@
-"""Write what the project holds into files of the user: volumes slab by slab, triples as stacks, pictures."""
+"""Export volumes, triples and pictures to files of the user."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ _MRC_TYPES: dict[str, type[np.generic]] = {
     "int8": np.int8, "int16": np.int16, "uint16": np.uint16, "float32": np.float32, "float16": np.float16,
     "uint8": np.int16, "int32": np.float32, "uint32": np.float32, "float64": np.float32,
 }  # fmt: skip
-"""Type in an MRC file for each type that readers hand out; unsigned bytes become int16, whose sign nobody mistakes."""
+"""Type in an MRC file for each type of a reader; unsigned bytes become int16, whose sign is unambiguous."""
 
 
 def export_volume(
@@ -38,27 +38,27 @@ def export_volume(
     force: bool = False,
     on_progress: Callable[[float], None] = lambda _done: None,
 ) -> None:
-    """Write a tomogram, map or label volume into a file; grid, origin and voxel size come along.
+    """Write a tomogram, map or label volume to a file, with voxel size, origin and nstart.
 
     Parameters
     ----------
     project : Project or None
-        Where the name is looked up.
+        Project with the named volume.
     name : str
-        Of a tomogram, a map, a label volume, or a file.
+        Name of a tomogram, map or label volume, or a file.
     target : Path
-        Ends in .mrc, .hdf or .tif.
+        A file name that ends in .mrc, .hdf or .tif.
     force : bool
         Replace an existing file.
     on_progress : callable
-        Told how much is done.
+        Called with the share written, from 0 to 1.
 
     Raises
     ------
     UsageError
-        If the ending is another.
+        If the suffix is another.
     ProjectError
-        If the name means nothing, or the file exists and not `force`.
+        If there is no such volume, or the file exists and `force` is not set.
     """
     suffix = target.suffix.lower()
     if suffix not in {".mrc", ".hdf", ".tif", ".tiff"}:
@@ -73,7 +73,7 @@ def export_volume(
 
 
 def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
-    """Write a volume slab by slab in the format that a suffix in lower case names."""
+    """Write a volume slab by slab, in the format of a lower-case suffix."""
     if suffix == ".mrc":
         _write_mrc(draft, slabs, grid, dtype)
     elif suffix == ".hdf":
@@ -85,7 +85,7 @@ def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: V
 def read_slabs(
     reader: VolumeReader, first: int, last: int, on_progress: Callable[[float], None]
 ) -> Iterator[NDArray[Any]]:
-    """Yield the slices from first up to but without last, as many at a time as are well held in memory."""
+    """Yield the slices first .. last - 1 in slabs of about `SLAB_VOXELS`."""
     _, ny, nx = reader.grid.shape_zyx
     for start, stop in slab_ranges(first, last, max(1, SLAB_VOXELS // (ny * nx))):
         yield reader.read_slices(start, stop)
@@ -113,23 +113,23 @@ def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtyp
 def export_triples(
     project: Project, run: str, views: Sequence[TripleView], target: Path, *, force: bool = False
 ) -> None:
-    """Write triples as EMAN2's trainout has them: image, annotation, output, and so on; row 0 first.
+    """Write triples in the order of EMAN2's trainout: image, annotation, output, next image, ...; row 0 first.
 
     Parameters
     ----------
     run : str
-        Network that the triples are of.
+        Network of the triples.
     views : sequence of TripleView
-        At least one.
+        At least one triple.
     target : Path
-        Ends in .hdf or .mrc.
+        A file name that ends in .hdf or .mrc.
     force : bool
         Replace an existing file.
 
     Raises
     ------
     ProjectError
-        If there is no such network, or the file exists and not `force`.
+        If there is no such network, or the file exists and `force` is not set.
     """
     voxel_size_angstrom = catalog.load_network_card(project.layout, run).voxel_size_angstrom
     require_writable(target, force=force)
@@ -153,10 +153,10 @@ def export_png(rgb: NDArray[np.uint8], target: Path, *, force: bool = False) -> 
     UsageError
         If the name does not end in .png.
     ProjectError
-        If the file exists and not `force`.
+        If the file exists and `force` is not set.
     """
     if target.suffix.lower() != ".png":
-        raise UsageError(f"{target.name} is no name of a PNG.", "Name a file that ends in .png")
+        raise UsageError(f"{target.name} is not the name of a PNG.", "Name a file that ends in .png")
     require_writable(target, force=force)
     with atomic_output(target) as draft:
         write_png(draft, rgb)

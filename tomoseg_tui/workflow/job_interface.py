@@ -1,4 +1,4 @@
-"""How a recipe speaks with whoever watches it: progress, figures, a log, and the wish to stop."""
+"""The interface between a running job and its observers: progress, metrics, log, and requests to stop."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ import msgspec
 from tomoseg_tui.files.atomic import append_line
 
 
-class StopRequested(Exception):  # noqa: N818  # not a fault: the user has asked for it
-    """The recipe was asked to stop and has kept what is finished."""
+class StopRequested(Exception):  # noqa: N818  # not an error
+    """The user stopped the job; finished parts are saved."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """How much a job has to do, in the units that its pace is kept in (`project.paces`)."""
+    """Amount of work of a job, in the units of its timing (`project.timings`)."""
 
     key: str
-    """Under which its pace is kept."""
+    """Key of the timing."""
     units: float
-    """Those of one of its processes."""
+    """Units of work for one of the job's processes."""
     epochs: int = 1
     """Epochs of a training."""
     held_out: int = 0
-    """Tiles that are looked at after each."""
+    """Validation tiles evaluated after each epoch."""
     validations: int = 0
-    """Looks at tiles in all."""
+    """Evaluations of validation tiles in all."""
     tiles_bytes: int = 0
-    """Memory that grows with the tiles."""
+    """Memory that grows with the number of tiles."""
     is_typical: bool = True
     """False where its pace would tell other jobs nothing."""
     size: float = 0.0
@@ -37,49 +37,49 @@ class Workload:
     family: str = ""
     """Jobs whose speed in `size` is alike: same network and device."""
     peak_gpu_bytes: Callable[[], int] = lambda: 0
-    """Tells the most memory of a GPU that was had."""
+    """Returns the peak memory on the GPU."""
 
 
 class Reporter(Protocol):
-    """What a recipe is handed."""
+    """Passed to a job's code to report to its observers."""
 
     @property
     def partial(self) -> Path:
-        """Folder for results in the making; there as long as the job is not done."""
+        """Folder for unfinished results; exists until the job is done."""
         ...
 
     @property
     def number(self) -> int:
-        """0 in the first process of a job; its helpers are counted from 1."""
+        """0 for the first process of a job; its helpers are numbered from 1."""
         ...
 
     @property
     def is_helper(self) -> bool:
-        """True if this process computes beside the one that finishes the job."""
+        """True if another process of the job finishes it."""
         ...
 
     def set_workload(self, workload: Workload) -> None:
-        """Tell how much there is to do, as soon as that is known and before anything of it is done."""
+        """Set the amount of work, as soon as it is known and before any of it is done."""
         ...
 
     def progress(self, done: float, message: str = "", *, epoch: int | None = None, epochs: int | None = None) -> None:
-        """Report how much is done, from 0 to 1, what is being done, and of a training the epoch it is in, from 1."""
+        """Report the share done, from 0 to 1, a description, and for a training its epoch, from 1."""
         ...
 
     def log(self, line: str) -> None:
-        """Tell something that the user may want to read later."""
+        """Write a line to the log for the user."""
         ...
 
     def metrics(self, figures: Mapping[str, object]) -> None:
-        """Keep a line of figures."""
+        """Append a line of metrics."""
         ...
 
     def filter_metrics(self, is_wanted: Callable[[Mapping[str, object]], bool]) -> None:
-        """Drop the lines of figures that are not wanted, and what a crash has left of one."""
+        """Remove unwanted lines of metrics, and an incomplete line left by a crash."""
         ...
 
     def should_stop(self) -> bool:
-        """Tell whether the user has asked to stop."""
+        """Return whether the user has stopped the job."""
         ...
 
     def start_helpers(self, count: int) -> None:
@@ -88,25 +88,26 @@ class Reporter(Protocol):
 
 
 def stop_if_requested(reporter: Reporter) -> None:
-    """End the recipe here if that was asked for."""
+    """Raise StopRequested if the user has stopped the job."""
     if reporter.should_stop():
         raise StopRequested
 
 
 class FinishedSlabs:
-    """The list of slabs that are on disk; one line a slab, appended after the slab itself is safe.
+    """The list of slabs on disk, one per line, appended after the slab is on disk.
 
     Parameters
     ----------
     path : Path
-        The list. Those of helpers stand beside it: over a network, lines of two hosts in one file may be lost.
+        The list. Helpers have lists of their own beside it, because lines that two hosts append to one file over a
+        network may be lost.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> dict[int, dict[str, object]]:
-        """Return what was noted of each finished slab, by its number. A line cut short by a crash is passed over."""
+        """Return the notes on each finished slab by its number; incomplete lines left by a crash are skipped."""
         notes: dict[int, dict[str, object]] = {}
         for path in (self._path, *self._path.parent.glob(f"{self._path.stem}_*.jsonl")):
             try:
@@ -122,11 +123,11 @@ class FinishedSlabs:
         return notes
 
     def add(self, slab: int, *, process_number: int = 0, **note: object) -> None:
-        """List a slab that is on disk; `process_number` is that of the process in its job."""
+        """Add a slab that is on disk, with the number of this process in its job."""
         path = self._path if process_number == 0 else self._path.with_stem(f"{self._path.stem}_{process_number}")
         append_line(path, msgspec.json.encode({"slab": slab, **note}).decode())
 
 
 def slab_ranges(start: int, stop: int, thickness: int) -> list[tuple[int, int]]:
-    """Return the slabs from `start` to `stop`, the last one thinner where it must be."""
+    """Return the slabs from `start` to `stop`; the last one may be thinner."""
     return [(z, min(z + thickness, stop)) for z in range(start, stop, thickness)]

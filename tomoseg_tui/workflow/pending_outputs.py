@@ -1,16 +1,16 @@
-"""What jobs that are not done yet will have made, so that others can be asked for that build on it."""
+"""Outputs of unfinished jobs, so that other jobs that need them can be requested already."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class PendingOutputs:
-    """What is not there yet, but will be when it is needed; checks of it are made then."""
+    """Outputs that will exist when they are needed; their checks are made then."""
 
     runs: frozenset[str] = frozenset()
     tomograms: frozenset[str] = frozenset()
     maps: frozenset[tuple[str, str]] = frozenset()
-    """Tomogram and run."""
+    """Pairs of tomogram and run."""
 
 
 NO_PENDING_OUTPUTS = PendingOutputs()

@@ -1,4 +1,4 @@
-"""What there is to see: a slice, a tile with its layers, triples of a run. Arrays; drawing is for canvas."""
+"""Load arrays to show: a slice with labels, a tile with its layers, triples of a run. Leaves drawing to `render`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.volume_names import NamedVolume, find_volume
 
 WINDOW_PIXELS = 128
-"""Pixels shown around a voxel that was asked for."""
+"""Pixels shown around a requested voxel."""
 
 
 @dataclass(frozen=True, eq=False)
 class SliceView:
-    """A slice, or a part of it, and what is labelled there."""
+    """A slice, or a part of it, with labels."""
 
     name: str
     z: int
     values: NDArray[np.float32]
     """Shape (y, x)."""
     labels: NDArray[np.uint8] | None
-    """Shape (y, x), 0 for nothing."""
+    """Shape (y, x), 0 for none."""
     label_names: Mapping[int, str]
     """Names of the labels, by number."""
     properties: Mapping[str, object]
@@ -48,25 +48,25 @@ def load_slice_view(
     at_xyz: tuple[int, int, int] | None = None,
     labels: str | None = None,
 ) -> SliceView:
-    """Return a slice of a volume with the labels over it.
+    """Return a slice of a volume with labels.
 
     Parameters
     ----------
     project : Project or None
-        Where names are looked up.
+        Project with the named volumes.
     name : str
-        Of a tomogram, map, label volume or file.
+        Name of a tomogram, map or label volume, or a file.
     z : int or None
-        Slice from 0; the middle one if None, or that of `at_xyz`.
+        Slice from 0; None for that of `at_xyz`, or the middle one.
     at_xyz : tuple of int or None
-        Show the surroundings of this voxel only.
+        Voxel whose surroundings are shown; None for the whole slice.
     labels : str or None
-        Name of a label volume or map on the same grid, to lay over; a map counts above its threshold.
+        Name of a label volume or map on the same grid; a map is thresholded.
 
     Raises
     ------
     UsageError
-        If the slice or voxel lies outside.
+        If the slice or voxel is outside the volume.
     ShapeError
         If the labels have another shape.
     """
@@ -89,12 +89,12 @@ def _slice_window(
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     nz, ny, nx = shape
     if not 0 <= z < nz:
-        raise UsageError(f"There is no slice {z}.", f"Take one from 0 to {nz - 1}.")
+        raise UsageError(f"There is no slice {z}.", f"Choose one from 0 to {nz - 1}.")
     if at_xyz is None:
         return (z, 0, 0), (1, ny, nx)
     x, y, _ = at_xyz
     if not (0 <= x < nx and 0 <= y < ny):
-        raise UsageError(f"x {x}, y {y} lies outside.", f"Take x 0 to {nx - 1} and y 0 to {ny - 1}.")
+        raise UsageError(f"x {x}, y {y} is outside the volume.", f"Choose x 0 to {nx - 1} and y 0 to {ny - 1}.")
     top, left = (max(0, min(c - WINDOW_PIXELS // 2, n - WINDOW_PIXELS)) for c, n in ((y, ny), (x, nx)))
     return (z, top, left), (1, min(WINDOW_PIXELS, ny - top), min(WINDOW_PIXELS, nx - left))
 
@@ -130,7 +130,7 @@ def _read_labels(
         if reader.grid.shape_zyx != shape:
             raise ShapeError(
                 f"{name} has shape {reader.grid.shape_zyx}, the slice is of a volume {shape} (z, y, x).",
-                "Take labels on the same grid.",
+                "Name labels on the same grid.",
             )
         values = reader.read_region(corner, extent)[0]
     if volume.map is not None:
@@ -139,7 +139,7 @@ def _read_labels(
 
 
 def label_names(volume: NamedVolume, values: NDArray[np.generic]) -> dict[int, str]:
-    """Return the names of the labels of a volume; the numbers themselves where nobody has told."""
+    """Return the names of the labels of a volume; the numbers if they have no names."""
     if volume.labels is not None:
         return {int(number): entry.feature for number, entry in volume.labels.labels.items()}
     present = np.unique(np.rint(values)).astype(int)
@@ -148,13 +148,13 @@ def label_names(volume: NamedVolume, values: NDArray[np.generic]) -> dict[int, s
 
 @dataclass(frozen=True, eq=False)
 class TileView:
-    """A tile and its annotation, all features in one picture."""
+    """A tile and its annotation, with all features in one array."""
 
     location: TileLocation
     values: NDArray[np.float32]
     """Shape (size, size)."""
     labels: NDArray[np.uint8]
-    """Shape (size, size): the number of the feature in `features`, from 1; of several the first."""
+    """Shape (size, size): number of the feature in `features`, from 1; the first of several."""
     features: tuple[str, ...]
     states: Mapping[str, str]
 
@@ -179,7 +179,7 @@ def load_tile_view(project: Project, location: TileLocation) -> TileView:
 
 @dataclass(frozen=True, eq=False)
 class TripleView:
-    """One tile of a run: what it looks like, what a person said, what the network says."""
+    """One tile of a run: image, annotation and output of one feature."""
 
     tile: str
     feature: str
@@ -187,23 +187,20 @@ class TripleView:
     image: NDArray[np.float32]
     """Shape (s, s), mean 0 and sigma 1 over the tomogram."""
     annotation: NDArray[np.uint8]
-    """Shape (s, s): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+    """Shape (s, s): 0 unlabelled, 1 not feature, 2 feature, 3 ignore."""
     output: NDArray[np.float32]
     """Shape (s, s), from 0 to 1."""
     dice: float
-    """At the card's threshold, over the pixels that were looked at."""
+    """Dice at the card's threshold, over labelled pixels."""
     wrong_pixels: int
-    """Pixels on which annotation and output differ."""
+    """Labelled pixels on which annotation and output differ."""
 
 
 def load_triples(project: Project, run: str, *, feature: str | None = None) -> list[TripleView]:
-    """Return the triples of a run, those first on which annotation and output differ most.
-
-    Held-out tiles come before those that the network has learned from.
-    """
+    """Return the triples of a run, sorted by wrong pixels, most first; validation tiles before training tiles."""
     card = catalog.load_network_card(project.layout, run)
     if feature is not None and feature not in card.features:
-        raise UsageError(f"{run} does not know {feature}.", f"Name one of: {', '.join(card.features)}.")
+        raise UsageError(f"{run} has no feature {feature}.", f"Name one of: {', '.join(card.features)}.")
     triples = read_triples(project.layout.network_triples(run))
     names = list(card.features)
     views = [
@@ -233,19 +230,19 @@ def _triple_view(triples: TripleSet, tile: int, feature_index: int, feature: str
 
 @dataclass(frozen=True, eq=False)
 class AuditedTileView:
-    """One tile of an audit: what is said of it, and its pictures."""
+    """One tile of an audit with its result and arrays."""
 
     audited_tile: AuditedTile
     triple: TripleView
 
 
 def load_audit_views(project: Project, name: str) -> list[AuditedTileView]:
-    """Return the tiles of an audit with their pictures, those whose label looks most wrong first.
+    """Return the tiles of an audit, ranked by label-error score.
 
     Raises
     ------
     ProjectError
-        If there is no such audit, or its pictures cannot be read.
+        If there is no such audit, or its triples cannot be read.
     """
     report = catalog.load_audit_report(project.layout, name)
     triples = read_triples(project.layout.audit_triples(name))
@@ -262,5 +259,5 @@ def load_audit_views(project: Project, name: str) -> list[AuditedTileView]:
 
 
 def select_triples(views: Sequence[TripleView], worst: int | None, default_count: int = 8) -> list[TripleView]:
-    """Return as many triples as are wanted."""
+    """Return the first `worst` triples, by default `default_count`."""
     return list(views[: worst or default_count])

@@ -1,4 +1,4 @@
-"""From the name that a person gives to a volume: a tomogram, a map, a label volume, or a file."""
+"""Find the volume for a name: a tomogram, a map, a label volume, or a file. Also ranges of slices."""
 
 import contextlib
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ZRanges = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class NamedVolume:
-    """A volume and what the project knows of it."""
+    """A volume with its record or sidecar in the project."""
 
     name: str
     path: Path
@@ -33,45 +33,45 @@ class NamedVolume:
 
     @property
     def byte_sign(self) -> ByteSign | None:
-        """How its bytes are read."""
+        """Sign of its bytes; None if the header decides."""
         return byte_sign_of(self.record) if self.record is not None else None
 
     @property
     def filled(self) -> ZRanges | None:
-        """Ranges of z that hold something; None for all."""
+        """Ranges of z with data; None for all."""
         sidecar = self.map or self.labels
         return sidecar.slices if sidecar is not None else None
 
     def open(self) -> VolumeReader:
-        """Open it for reading by regions."""
+        """Open the volume for reading by regions."""
         return open_volume(self.path, byte_sign=self.byte_sign)
 
     def grid(self, reader: VolumeReader) -> VoxelGrid:
-        """Return its grid, with the voxel size that the project believes."""
+        """Return the grid, with the voxel size of the project's record if there is one."""
         return self.record.grid if self.record is not None else reader.grid
 
 
 def byte_sign_of(record: TomogramRecord) -> ByteSign | None:
-    """Return how the bytes of a tomogram are read, None where its header says it."""
+    """Return the sign of a tomogram's bytes; None if its header decides."""
     if record.byte_sign is None:
         return None
     return "signed" if record.byte_sign == "signed" else "unsigned"
 
 
 def find_volume(project: Project | None, name: str) -> NamedVolume:
-    """Return the volume that a name means.
+    """Return the volume with a name.
 
     Parameters
     ----------
     project : Project or None
-        Outside of a project only files have names.
+        Without a project only files are found.
     name : str
-        ``cell_a``, ``cell_a/run.feature``, ``cell_a/merged``, or a file.
+        Such as "cell_a", "cell_a/run.feature", "cell_a/merged", or a path.
 
     Raises
     ------
     ProjectError
-        If nothing is called so.
+        If there is no such volume.
     """
     volume = _find_in_project(project, name) if project is not None else None
     if volume is not None:
@@ -83,7 +83,7 @@ def find_volume(project: Project | None, name: str) -> NamedVolume:
         raise ProjectError(f"{name} is a folder.", "Name a tomogram, a map, a label volume, or a file.")
     raise ProjectError(
         f"There is no tomogram, map, label volume or file {name!r}.",
-        "See `tomoseg tomograms list`; maps are called TOMOGRAM/RUN.FEATURE, label volumes TOMOGRAM/merged.",
+        "Run `tomoseg tomograms list`; maps are named TOMOGRAM/RUN.FEATURE, label volumes TOMOGRAM/merged.",
     )
 
 
@@ -103,7 +103,7 @@ def _find_in_project(project: Project, name: str) -> NamedVolume | None:
 
 
 def _with_sidecar(name: str, path: Path) -> NamedVolume:
-    """Return a file with what the JSON beside it says, if there is one of ours."""
+    """Return a file with its sidecar, if there is a valid one."""
     sidecar = sidecar_of(path)
     with contextlib.suppress(ProjectError):
         return NamedVolume(name, path, map=read_record(sidecar, MapSidecar))
@@ -113,26 +113,26 @@ def _with_sidecar(name: str, path: Path) -> NamedVolume:
 
 
 def parse_z_range(text: str | None, slices: int) -> tuple[int, int]:
-    """Read ``A:B`` as slices, B excluded; all of them if None.
+    """Return the slices ``A:B``, B excluded; all slices for None.
 
     Raises
     ------
     ProjectError
-        If the text has another form, or the range is empty or outside of 0 to `slices`.
+        If the text has another form, or the range is empty or exceeds 0 to `slices`.
     """
     if text is None:
         return 0, slices
     start, colon, stop = text.partition(":")
     if not colon or not all(part == "" or part.isdecimal() for part in (start, stop)):
-        raise ProjectError(f"--z {text} is not understood.", "Write it as --z 10:20; the slice 20 is left out.")
+        raise ProjectError(f"--z {text} is not understood.", "Write it as --z 10:20; slice 20 is excluded.")
     first, last = int(start or 0), int(stop or slices)
     if not 0 <= first < last <= slices:
-        raise ProjectError(f"--z {text} does not fit: there are the slices 0 to {slices - 1}.", f"Take --z 0:{slices}.")
+        raise ProjectError(f"--z {text} does not fit: the slices are 0 to {slices - 1}.", f"Use --z 0:{slices}.")
     return first, last
 
 
 def merge_ranges(ranges: ZRanges) -> ZRanges:
-    """Return the same slices in as few ranges as can be, in order."""
+    """Return the same slices in as few ranges as possible, sorted."""
     merged: ZRanges = []
     for start, stop in sorted(ranges):
         if merged and start <= merged[-1][1]:
@@ -143,6 +143,6 @@ def merge_ranges(ranges: ZRanges) -> ZRanges:
 
 
 def intersect_ranges(first: ZRanges, second: ZRanges) -> ZRanges:
-    """Return the slices that lie in both."""
+    """Return the slices in both."""
     overlaps = [(max(a, c), min(b, d)) for a, b in first for c, d in second]
     return merge_ranges([(start, stop) for start, stop in overlaps if start < stop])

@@ -111,11 +111,11 @@ def _check_tomogram(project: Project, request: ApplyRequest, name: str) -> Tomog
 
 
 def requested_features(card: NetworkCard, request: ApplyRequest) -> tuple[str, ...]:
-    """Return the features whose maps are wanted, refused if the network does not know one."""
+    """Return the features whose maps are wanted; refuse a feature that the network does not have."""
     for feature in request.features:
         if feature not in card.features:
             raise TrainingError(
-                f"{card.name} does not know {feature}; it knows {', '.join(card.features)}.", "Name one that it knows."
+                f"{card.name} has no feature {feature}; it has {', '.join(card.features)}.", "Name one that it has."
             )
     return request.features or tuple(card.features)
 
