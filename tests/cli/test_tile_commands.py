@@ -77,7 +77,7 @@ def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> 
         (("tiles", "remove", "cell"), "'cell' is not a tile id"),
         (("tiles", "import", "lost.csv"), "lost.csv"),
         (("annotations", "import", "lost.mrc", "--tomogram", "cell", "--map", "1=f"), "no tiles to annotate"),
-        (("annotations", "import", "x.mrc", "--tomogram", "cell"), "not said what the file shows"),
+        (("annotations", "import", "x.mrc", "--tomogram", "cell"), "feature of the file is not named"),
         (("annotations", "import", "x.mrc", "--map", "1=f"), "tomogram of the label volume is not named"),
         (("annotations", "import", "x.mrc", "--feature", "f"), "tiles of the masks are not named"),
         (("annotations", "import", "x.mrc", "--feature", "f", "--map", "1=f"), "Say one of them"),
@@ -139,7 +139,7 @@ def test_a_stack_goes_to_the_tiles_of_a_tomogram_or_to_those_named(
     assert states["cell:40,64,4:64", "tube"] == states["cell:40,64,4:64", "wall"]
     door("tiles", "add", "cell", "--at", "60,64,4", "--feature", "tube")
     err = refused("annotations", "import", masks, "--feature", "tube", "--tomogram", "cell")
-    assert "holds 2 masks, but there are 3 tiles" in err
+    assert "contains 2 masks, but there are 3 tiles" in err
 
 
 def test_a_word_on_a_tile(door: Door, with_cell: Project) -> None:

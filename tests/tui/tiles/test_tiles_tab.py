@@ -150,15 +150,15 @@ async def test_capital_b_places_a_negative_and_a_contradiction_is_told(
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg tiles add alpha --at 50,52,3 --feature microtubule --negative"]
         await pilot.press("space")
-        await until(pilot, lambda: "both present and absent" in notices(tab.tomoseg))
-        assert "Decide for one" in notices(tab.tomoseg)
+        await until(pilot, lambda: "both positive and negative" in notices(tab.tomoseg))
+        assert "Choose one" in notices(tab.tomoseg)
 
 
 async def test_the_tile_that_would_be_is_shown_with_what_is_odd(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project), (120, 40)) as (pilot, tab):
         await go_to(pilot, tab, "20,48,23")
         assert tab.query_one(TilePreview).border_title == "here (20, 48, 23)"
-        await until(pilot, lambda: "! sticks out" in prose_on(pilot))
+        await until(pilot, lambda: "! partly outside" in prose_on(pilot))
         await go_to(pilot, tab, "50,50,17")
         await until(pilot, lambda: "! contradiction" in prose_on(pilot))
 

@@ -1,4 +1,4 @@
-"""What is annotated of a place in other slices: copied from, and what lies between."""
+"""Annotations in neighbouring slices: copied and interpolated."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def paint(project: Project, where: TileLocation, mask: NDArray[np.bool_], value:
 
 @pytest.fixture
 def column(cell: Project) -> Project:
-    """Painted at 1 and 5, placed at 3, and there are others beside."""
+    """Return a project painted at z 1 and 5, with a tile at 3 and others beside."""
     place(cell, at(1), at(3), at(5), at(2, x=65), TileLocation("cell", 2, 64, 64, 32))
     paint(cell, at(1), SMALL)
     paint(cell, at(5), LARGE)
@@ -38,7 +38,7 @@ def column(cell: Project) -> Project:
     return cell
 
 
-def test_the_nearest_painted_tiles_of_the_same_place_are_neighbours(column: Project) -> None:
+def test_the_nearest_painted_tiles_at_the_same_position_are_neighbours(column: Project) -> None:
     found = neighbours_in_z(column, at(3), "tube")
     assert [neighbour.location for neighbour in found.both] == [at(1), at(5)]
     assert found.nearest is found.below
@@ -48,13 +48,13 @@ def test_the_nearest_painted_tiles_of_the_same_place_are_neighbours(column: Proj
     assert neighbours_in_z(column, at(3), "wall").nearest is None
 
 
-def test_a_neighbour_that_holds_none_of_it_is_no_neighbour(column: Project) -> None:
+def test_a_tile_without_the_feature_is_no_neighbour(column: Project) -> None:
     with PaintSession.open(column, at(1)) as painting:
         painting.mark_none_here("tube")
     assert neighbours_in_z(column, at(3), "tube").below is None
 
 
-def test_between_two_neighbours_lies_the_mask_between_theirs(column: Project) -> None:
+def test_the_mask_is_interpolated_between_two_neighbours(column: Project) -> None:
     layer = np.zeros((64, 64), np.uint8)
     layer[0] = IGNORED
     between = interpolated_layer(layer, neighbours_in_z(column, at(3), "tube"))

@@ -1,1 +1,1 @@
-"""Tiles: where they are placed, and what lies in the slices around them."""
+"""Tiles: placing and removing them, and annotations in the slices around them."""

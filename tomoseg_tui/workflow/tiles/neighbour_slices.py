@@ -1,4 +1,4 @@
-"""What is annotated of a tile's place in other slices: to copy from, and to fill the slices between."""
+"""Annotations of a tile's position in other slices, to copy them or to interpolate between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from tomoseg_tui.project.catalog import Project
 
 @dataclass(frozen=True, eq=False)
 class Neighbour:
-    """A tile at the same x and y, of the same size, in another slice."""
+    """A tile with the same x, y and size in another slice."""
 
     location: TileLocation
     layer: Layer
-    """Holds the feature somewhere."""
+    """A layer with feature pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The nearest tiles on both sides that hold paint of a feature."""
+    """The nearest tiles on both sides that have pixels of a feature."""
 
     z: int
     """Slice between them."""
@@ -33,17 +33,17 @@ class Neighbours:
 
     @property
     def nearest(self) -> Neighbour | None:
-        """The nearer of the two; the one below if both are as far."""
+        """The nearer of the two; the lower one if the distances are equal."""
         return min(self.both, key=lambda neighbour: abs(neighbour.location.z - self.z), default=None)
 
     @property
     def both(self) -> tuple[Neighbour, ...]:
-        """Those there are, the one below first."""
+        """The existing ones, the lower one first."""
         return tuple(neighbour for neighbour in (self.below, self.above) if neighbour is not None)
 
 
 def neighbours_in_z(project: Project, location: TileLocation, feature: str) -> Neighbours:
-    """Return the nearest tiles of the same place in other slices that hold paint of a feature."""
+    """Return the nearest tiles at the same position in other slices that have pixels of a feature."""
     column = [
         tile.location
         for tile in catalog.tiles_of(project.layout, location.tomogram)
@@ -70,9 +70,9 @@ def _painted_neighbour(project: Project, location: TileLocation, feature: str) -
 
 
 def interpolated_layer(layer: Layer, neighbours: Neighbours) -> Layer | None:
-    """Return a tile's layer with the mask between those of its neighbours in z; None without one on each side.
+    """Return a tile's layer with the mask interpolated between its two neighbours in z; None without both.
 
-    It is for `PaintSession.replace_layer`.
+    The layer is meant for `PaintSession.replace_layer`.
     """
     if neighbours.below is None or neighbours.above is None:
         return None

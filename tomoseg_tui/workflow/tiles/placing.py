@@ -1,4 +1,4 @@
-"""Choose tiles: places in tomograms, and what each feature is there."""
+"""Place tiles with the state of a feature on them, and remove tiles."""
 
 import contextlib
 import json
@@ -22,34 +22,34 @@ from tomoseg_tui.project.records import StateRecord, TomogramRecord, now
 
 @dataclass(frozen=True)
 class TilePlacement:
-    """One feature wanted, or said to be absent, at one place."""
+    """One feature, positive or negative, at one location."""
 
     location: TileLocation
     feature: str
     state: FeatureState
     """WANTED or NONE_HERE."""
     source: str = ""
-    """Where the wish stands, for messages: "line 7 of tiles.csv"."""
+    """Origin of the placement for messages, such as "line 7 of tiles.csv"."""
 
 
 @dataclass
 class PlacementResult:
-    """What placing tiles did."""
+    """Result of placing tiles."""
 
     added: int = 0
-    """States that are new."""
+    """Number of new states."""
     existing: int = 0
-    """States that were there already."""
+    """Number of states that existed already."""
     new_features: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
 def tile_placement(location: TileLocation, feature: str, *, negative: bool, source: str = "") -> TilePlacement:
-    """Return a wish; `*` goes with negative only."""
+    """Return a placement; `*` can only be negative."""
     if feature == ANY_FEATURE and not negative:
         raise UsageError(
-            f"{source or location.id}: feature * means that a tile holds none of any, so its kind must be negative.",
-            "Name the feature, or make it negative.",
+            f"{source or location.id}: feature * stands for all features, so its kind must be negative.",
+            "Name a feature, or make the tile negative.",
         )
     if feature != ANY_FEATURE:
         check_feature_name(feature)
@@ -62,7 +62,7 @@ def read_tile_placements(path: Path) -> list[TilePlacement]:
     Raises
     ------
     ProjectError
-        Naming file, line and column of whatever is wrong.
+        If a value is invalid; the message names file, line and column.
     """
     return [_placement_of_row(row, path) for row in read_tile_rows(path)]
 
@@ -80,13 +80,13 @@ def _placement_of_row(row: TileRow, path: Path) -> TilePlacement:
 def place_tiles(project: Project, placements: Sequence[TilePlacement]) -> PlacementResult:
     """Place tiles, all or none.
 
-    A feature that the project does not know yet is made. A place that has a tile already, on this
-    version of the tomogram or another of the same grid, gets the feature added.
+    Unknown features are added to the project. If there is already a tile at a location, on this version of the tomogram
+    or another on the same grid, the feature is added to it.
 
     Raises
     ------
     ProjectError
-        If a tomogram is unknown, a centre lies outside, or a feature is wanted and absent at one place.
+        If a tomogram is unknown, a centre is outside it, or a feature is both positive and negative at one location.
     """
     project.require_current_format()
     records = _records(project, placements)
@@ -129,20 +129,22 @@ def _resolve(
     result: PlacementResult,
     tiles_by_key: dict[tuple[object, ...], TileLocation],
 ) -> TilePlacement:
-    """Check the place and move the wish to the tile that is there, or comes there by an earlier wish.
+    """Check a placement, and return it for the tile that is already at its location or placed there earlier.
 
-    `tiles_by_key` keeps what earlier wishes came to, by place and the versions that share it.
+    `tiles_by_key` has the tiles of earlier placements, by location and the versions that share it.
     """
     location, prefix = placement.location, _source_prefix(placement)
     if not location.is_centred_in(record.shape_zyx):
         nz, ny, nx = record.shape_zyx
         raise ProjectError(
-            f"{prefix}the centre x {location.x}, y {location.y}, z {location.z} lies outside of {location.tomogram}, "
+            f"{prefix}the centre x {location.x}, y {location.y}, z {location.z} is outside {location.tomogram}, "
             f"which has x 0-{nx - 1}, y 0-{ny - 1}, z 0-{nz - 1}.",
             "Give voxel coordinates counted from the corner, from 0.",
         )
     if location.exceeds(record.shape_zyx):
-        result.remarks.append(f"{prefix}{location.id} sticks out of the volume; what lies outside teaches nothing.")
+        result.remarks.append(
+            f"{prefix}{location.id} extends beyond the volume; pixels outside are not used for training."
+        )
     grid_key = (base_name(location.tomogram), record.shape_zyx, record.voxel_size_angstrom)
     key = (grid_key, location.z, location.y, location.x, location.size)
     if key not in tiles_by_key:
@@ -161,11 +163,11 @@ def _refuse_contradictions(project: Project, placements: Sequence[TilePlacement]
             state is not None and state.is_positive != placement.state.is_positive
         ) or earlier.state is not placement.state:
             raise ProjectError(
-                f"{_source_prefix(placement)}{placement.feature} is said to be both present and absent at "
+                f"{_source_prefix(placement)}{placement.feature} is both positive and negative at "
                 f"{placement.location.id}.",
-                f"Decide for one; `tomoseg annotations set {placement.location.id} --feature {placement.feature} "
+                f"Choose one; `tomoseg annotations set {placement.location.id} --feature {placement.feature} "
                 "--none` "
-                "or `tomoseg tiles remove` changes what the project says.",
+                "or `tomoseg tiles remove` changes the project.",
             )
 
 
@@ -179,22 +181,22 @@ def _write_state(project: Project, placement: TilePlacement) -> bool:
             return create_exclusively(layout.tile_state(location, placement.feature), state_text(record))
     except OSError:
         with contextlib.suppress(OSError):
-            folder.rmdir()  # a full disk has room for a folder; one that holds something stays
+            folder.rmdir()  # fails for a folder with files, which is preserved
         raise
 
 
 def state_text(record: StateRecord) -> str:
-    """Return a state as it stands in its file."""
+    """Return a state as stored in its file."""
     return json.dumps(msgspec.to_builtins(record)) + "\n"
 
 
 def remove_tiles(project: Project, locations: Sequence[TileLocation]) -> Path:
-    """Move tiles with their annotations to the trash; return where they are.
+    """Move tiles with their annotations to the trash; return their folder.
 
     Raises
     ------
     ProjectError
-        If there is no tile at one of the places; nothing is moved then.
+        If there is no tile at one of the locations; nothing is moved then.
     """
     project.require_current_format()
     tiles = [catalog.require_tile(project.layout, location) for location in locations]
@@ -207,7 +209,7 @@ def remove_tiles(project: Project, locations: Sequence[TileLocation]) -> Path:
         trash_folder = project.move_to_trash(
             [entry for location in unique_places for entry in _trash_entries(project, location)]
         )
-    for location in unique_places:  # our own claims went along, and perhaps that of one who died painting
+    for location in unique_places:  # our own locks were moved too, and perhaps the paint lock of a dead process
         for claim in (project.layout.tile_claim(location), project.layout.painting_claim(location)):
             (trash_folder / "tiles" / location.tomogram / location.folder_name / claim.name).unlink(missing_ok=True)
     return trash_folder
@@ -223,7 +225,7 @@ def _trash_entries(project: Project, location: TileLocation) -> list[tuple[Path,
 
 
 def tile_listing(tile: Tile) -> dict[str, object]:
-    """Return a tile as `tiles list --json` prints it."""
+    """Return a tile as printed by `tiles list --json`."""
     location = tile.location
     return {
         "id": location.id,
