@@ -259,7 +259,7 @@ def test_files_that_cannot_be_used_are_left_and_the_rest_comes_in(door: Door, em
     left = "\n".join(done.json["left"])
     assert "tomograms/notes.hdf: notes.hdf is a text file" in left
     assert "particles/odd.hdf: " in left
-    assert "tomograms/void.hdf: void.hdf holds no finite density" in left
+    assert "tomograms/void.hdf: void.hdf has no finite density" in left
     assert "1 boxes and 0 tiles on tomograms that could not come in." in left
     assert "info/nobody_info.json: its 1 boxes have no tomogram." in left
     assert "tomograms/t__bin4.mrc: another file of that name comes in." in left

@@ -109,7 +109,7 @@ def _hdf_of_somebody_else(folder: Path) -> Path:
     [
         (_ends_early, "cut.mrc is truncated", "Copy the file from its source again"),
         (_promises_more, "promise.mrc is truncated", "Copy the file from its source again"),
-        (_only_nan, "all is NaN", "Export it again"),
+        (_only_nan, "all values are NaN", "Export it again"),
         (_one_image, "one image, not a volume", "tomogram"),
         (_text, "is a text file", "MRC"),
         (_empty, "is empty", "Copy the file from its source again"),
@@ -214,7 +214,7 @@ def test_a_tomogram_is_called_like_its_file(door: Door, tmp_path: Path, file: st
     done = door("import", "--json", "--", tmp_path / file)
     assert done.json[0]["name"] == name
     odd = any(character in file for character in " ö#") or file[0] in "-."
-    assert (f"{file} is called {name} in the project" in done.err) is odd
+    assert (f"{file} is named {name} in the project" in done.err) is odd
 
 
 @pytest.mark.parametrize("name", ["", ".x", "a b", "a/b", "ä", "x" * 101, "-x", "../x"])
@@ -257,7 +257,7 @@ def test_a_flat_volume_and_some_nan_come_in_with_warnings(door: Door, tmp_path: 
     expected = float(holes[1:].mean(dtype=np.float64))
     holes[0] = np.nan
     done = door("import", write_mrc(tmp_path / "holes.mrc", holes), "--json")
-    assert "NaN or infinity; they count as the mean" in done.err
+    assert "NaN or infinity, which count as the mean" in done.err
     assert done.json[0]["mean"] == pytest.approx(expected)
 
 

@@ -1,4 +1,4 @@
-"""Preprocess: versions by name, chain recorded, grid binned."""
+"""Preprocessing: names of versions, recorded filters, binned grids."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,7 @@ from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, chec
         ("cell__bin2", {"factor": 3, "filtered": False}, "cell__bin2_bin3"),
     ],
 )
-def test_versions_are_named_by_what_was_done(name: str, changes: dict[str, object], made: str) -> None:
+def test_versions_are_named_by_their_processing(name: str, changes: dict[str, object], made: str) -> None:
     assert msgspec.structs.replace(PreprocessRequest((name,)), **changes).target(name) == made
 
 
@@ -71,7 +71,7 @@ def test_a_chain_grows_with_each_run(cell: Project, tmp_path: Path) -> None:
     assert record.chain == (FilterStep(lowpass=0.25), FilterStep(clamp=3.0))
 
 
-def test_polarity_is_kept(cell: Project, tmp_path: Path) -> None:
+def test_polarity_is_preserved(cell: Project, tmp_path: Path) -> None:
     bring(cell, "light", noise((8, 64, 64)), polarity="bright")
     run(cell, tmp_path, PreprocessRequest(("light",)))
     assert catalog.load_tomogram(cell.layout, "light__preproc").polarity == "bright"
@@ -82,12 +82,12 @@ def test_polarity_is_kept(cell: Project, tmp_path: Path) -> None:
     [
         ({"filtered": False}, "--no-filter without --bin does nothing"),
         ({"tag": "a b"}, "cannot be the name"),
-        ({"factor": 9}, "leaves nothing"),
+        ({"factor": 9}, "too small for binning by 9"),
         ({"tomograms": ("cell", "lost")}, "no tomogram 'lost'"),
         ({"tomograms": ("cell", "cell")}, "The name cell__preproc is taken"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_a_job_is_made(
+def test_an_impossible_request_is_refused_before_a_job_is_created(
     cell: Project, changes: dict[str, object], said: str
 ) -> None:
     before = digest_of(cell.layout.root)
@@ -116,7 +116,7 @@ def test_a_stopped_run_leaves_no_version_and_a_second_one_finishes(cell: Project
 
 
 class Impatient(Listener):
-    """Asks to stop as soon as so many pieces are written."""
+    """A reporter that stops as soon as a number of blocks is written."""
 
     def __init__(self, partial: Path, pieces: int) -> None:
         super().__init__(partial)
@@ -127,7 +127,7 @@ class Impatient(Listener):
 
 
 def stop_after_three_pieces(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Stop amid the writing, with pieces of a few slices; return what an undisturbed job makes of it."""
+    """Stop after three blocks of a few slices; return the volume of an uninterrupted job."""
     monkeypatch.setattr(filters, "BLOCK_VOXELS", 80_000)
     run(project, folder / "undisturbed", PreprocessRequest(("cell",), tag="whole"))
     whole = (project.layout.tomogram_folder("cell__whole") / "cell__whole.mrc").read_bytes()
@@ -136,14 +136,14 @@ def stop_after_three_pieces(project: Project, folder: Path, monkeypatch: pytest.
     return whole
 
 
-def test_a_stopped_run_goes_on_with_the_piece_after_the_last_one(
+def test_a_stopped_run_resumes_with_the_next_block(
     cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = stop_after_three_pieces(cell, tmp_path, monkeypatch)
     half_written = tmp_path / "partial" / "cell__preproc" / "version" / ".tomogram.json.z9aw6aia"
     half_written.write_text("{")
     listener = run(cell, tmp_path, PreprocessRequest(("cell",)))
-    assert listener.lines == ["cell__preproc goes on: 2 whole readings of cell and 3 finished pieces are kept."]
+    assert listener.lines == ["cell__preproc is resumed: 2 passes over cell and 3 blocks are finished."]
     assert listener.done[0] >= 2 / 3
     made = cell.layout.tomogram_folder("cell__preproc")
     assert (made / "cell__preproc.mrc").read_bytes() == whole
@@ -151,19 +151,19 @@ def test_a_stopped_run_goes_on_with_the_piece_after_the_last_one(
     assert list((tmp_path / "partial").iterdir()) == []
 
 
-def test_what_is_kept_of_another_file_is_not_used(
+def test_stored_results_of_another_file_are_not_used(
     cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = stop_after_three_pieces(cell, tmp_path, monkeypatch)
     record = catalog.load_tomogram(cell.layout, "cell")
     os.utime(catalog.volume_path(cell.layout, "cell", record), ns=(1, 1))
     listener = run(cell, tmp_path, PreprocessRequest(("cell",)))
-    assert "begins anew" in listener.lines[0]
+    assert "is started again" in listener.lines[0]
     assert listener.done[0] < 1 / 3
     assert (cell.layout.tomogram_folder("cell__preproc") / "cell__preproc.mrc").read_bytes() == whole
 
 
-def test_pieces_that_were_listed_after_their_file_was_lost_are_made_again(
+def test_listed_blocks_of_a_lost_file_are_computed_again(
     cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = stop_after_three_pieces(cell, tmp_path, monkeypatch)
@@ -172,7 +172,7 @@ def test_pieces_that_were_listed_after_their_file_was_lost_are_made_again(
     assert (cell.layout.tomogram_folder("cell__preproc") / "cell__preproc.mrc").read_bytes() == whole
 
 
-def test_what_is_there_already_is_passed_over_when_a_job_goes_on(cell: Project, tmp_path: Path) -> None:
+def test_existing_versions_are_skipped_when_a_job_resumes(cell: Project, tmp_path: Path) -> None:
     bring(cell, "b", noise())
     run(cell, tmp_path, PreprocessRequest(("b",)))
     before = digest_of(cell.layout.tomogram_folder("b__preproc"))
@@ -181,7 +181,7 @@ def test_what_is_there_already_is_passed_over_when_a_job_goes_on(cell: Project, 
     assert "cell__preproc" in catalog.tomogram_names(cell.layout)
 
 
-def test_faults_are_of_the_right_kind(cell: Project) -> None:
+def test_errors_have_the_right_type(cell: Project) -> None:
     with pytest.raises(UsageError):
         check_preprocess(cell, PreprocessRequest(("cell",), filtered=False))
     with pytest.raises(TomogramError):

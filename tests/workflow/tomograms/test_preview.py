@@ -1,4 +1,4 @@
-"""What is looked at before deciding, on real volumes."""
+"""Previews of real volumes."""
 
 import gzip
 import shutil
@@ -31,7 +31,7 @@ def test_a_header_is_read_also_from_an_archive(tmp_path: Path) -> None:
     assert (plain_facts.compressed, packed_facts.compressed) == (False, True)
 
 
-def test_a_file_that_is_no_volume_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_header_of_another_file_is_refused_with_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "a.mrc").write_text("x,y,z\n")
     with pytest.raises(UnreadableTomogramError, match="text file"):
         read_volume_header(tmp_path / "a.mrc")
@@ -43,7 +43,7 @@ def test_the_middle_of_a_volume_is_its_central_slice(project: Project) -> None:
     assert np.array_equal(load_middle_slice(project, "a"), values[3])
 
 
-def test_of_a_wide_volume_only_the_middle_is_read(project: Project) -> None:
+def test_only_the_middle_of_a_wide_volume_is_read(project: Project) -> None:
     values = noise((3, 64, MIDDLE_EDGE + 100))
     bring(project, "a", values)
     assert np.array_equal(load_middle_slice(project, "a"), values[1, :, 50:-50])
@@ -57,8 +57,8 @@ def test_without_filters_a_preview_is_the_slice_itself(project: Project) -> None
     assert np.array_equal(view.after, view.before)
 
 
-def test_a_preview_looks_like_what_the_filters_make(project: Project) -> None:
-    """Against the whole volume through the same chain."""
+def test_a_preview_resembles_the_result_of_the_filters(project: Project) -> None:
+    """Compared with the whole volume through the same filters."""
     from tomoseg_tui.core.filters import FilterChain, preprocess
     from tomoseg_tui.io.formats import open_volume
 

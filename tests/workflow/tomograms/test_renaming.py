@@ -1,4 +1,4 @@
-"""Other names for features and tomograms, wherever the project speaks of them; removal into the trash."""
+"""Renaming features and tomograms in all files of a project, and removing tomograms."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ PLACE = TileLocation("cell", 4, 64, 40)
 
 @pytest.fixture
 def used(cell: Project, tmp_path: Path) -> Project:
-    """A project in which the feature tube and the tomogram cell stand everywhere."""
+    """Return a project in which the feature tube and the tomogram cell are in all kinds of files."""
     place_tiles(cell, [tile_placement(PLACE, "tube", negative=False)])
     labels = np.ones((8, 128, 128), np.int8)
     import_label_volume(cell, write_mrc(tmp_path / "labels.mrc", labels), "cell", parse_label_map(["1=tube"]))
@@ -59,7 +59,7 @@ def test_a_tomogram_is_renamed_everywhere(used: Project) -> None:
     assert read_layer(used.layout, TileLocation("lamella", 4, 64, 40), "tube") is not None
 
 
-def test_a_removed_tomogram_lies_in_the_trash_with_all_that_belongs_to_it(used: Project) -> None:
+def test_a_removed_tomogram_is_in_the_trash_with_all_its_files(used: Project) -> None:
     before = digest_of(used.layout.tomogram_folder("cell"))
     where = remove_tomogram(used, "cell")
     assert digest_of(where / "tomograms" / "cell") == before
@@ -69,7 +69,7 @@ def test_a_removed_tomogram_lies_in_the_trash_with_all_that_belongs_to_it(used: 
     assert not catalog.tiles_of(used.layout, "cell")
 
 
-def test_a_linked_file_stays_where_it_is(cell: Project, tmp_path: Path) -> None:
+def test_a_linked_file_is_not_moved(cell: Project, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "far.mrc", noise())
     import_volumes(cell, [path], ImportRequest(link=True))
     rename_tomogram(cell, "far", "near")
@@ -78,7 +78,7 @@ def test_a_linked_file_stays_where_it_is(cell: Project, tmp_path: Path) -> None:
     assert path.exists()
 
 
-def test_taken_odd_and_unknown_names_are_refused(used: Project) -> None:
+def test_taken_invalid_and_unknown_names_are_refused(used: Project) -> None:
     bring(used, "other", noise())
     place_tiles(used, [tile_placement(PLACE, "wall", negative=True)])
     before = digest_of(used.layout.root)
@@ -93,7 +93,7 @@ def test_taken_odd_and_unknown_names_are_refused(used: Project) -> None:
     assert digest_of(used.layout.root) == before
 
 
-def test_nothing_is_renamed_under_a_running_job(used: Project) -> None:
+def test_nothing_is_renamed_while_a_job_is_running(used: Project) -> None:
     folder = used.layout.job_folder("3")
     folder.mkdir()
     owner = locks.this_process()

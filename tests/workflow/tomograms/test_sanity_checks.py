@@ -1,4 +1,4 @@
-"""What is odd about tomograms and tiles, in words."""
+"""Unusual tomograms and tile positions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,27 +42,27 @@ def changed(**changes: Any) -> TomogramRecord:
     return msgspec.structs.replace(USUAL, **changes)
 
 
-def test_a_tomogram_of_another_voxel_size_is_marked_with_the_word() -> None:
+def test_a_tomogram_of_another_voxel_size_is_reported() -> None:
     assert words(changed(voxel_size_angstrom=6.8)) == ["voxel size"]
 
 
-def test_voxel_sizes_within_five_percent_are_alike() -> None:
+def test_voxel_sizes_within_five_percent_are_not_reported() -> None:
     assert words(changed(voxel_size_angstrom=13.6 * 1.04)) == []
 
 
-def test_a_tomogram_of_the_other_polarity_is_marked_with_the_word() -> None:
+def test_a_tomogram_of_the_other_polarity_is_reported() -> None:
     assert words(changed(polarity="bright")) == ["polarity"]
 
 
-def test_a_tomogram_on_another_scale_is_marked_with_the_word() -> None:
+def test_a_tomogram_on_another_scale_is_reported() -> None:
     assert words(changed(sigma=2.0)) == ["scale"]
 
 
-def test_a_filtered_tomogram_among_unfiltered_ones_is_marked_with_the_word() -> None:
+def test_a_filtered_tomogram_among_unfiltered_ones_is_reported() -> None:
     assert words(changed(chain=(FilterStep(0.25, 5, 3),))) == ["filters"]
 
 
-def test_a_tomogram_smaller_than_a_tile_is_marked_with_the_word() -> None:
+def test_a_tomogram_smaller_than_a_tile_is_reported() -> None:
     assert words(changed(shape_zyx=(24, 200, 60))) == ["small"]
 
 
@@ -71,14 +71,14 @@ def test_a_version_is_compared_with_versions_of_its_tag_only() -> None:
 
 
 @given(st.lists(st.sampled_from([6.8, 13.6, 27.2]), min_size=1, max_size=6))
-def test_all_tomograms_are_answered_for(sizes: list[float]) -> None:
+def test_all_tomograms_are_in_the_result(sizes: list[float]) -> None:
     records = {f"t{n}": changed(voxel_size_angstrom=size) for n, size in enumerate(sizes)}
     found = tomogram_oddities(records)
     assert set(found) == set(records)
     assert any(not oddities for oddities in found.values())
 
 
-def test_real_tomograms_made_alike_are_not_odd(project: Project) -> None:
+def test_similar_real_tomograms_are_not_reported(project: Project) -> None:
     for seed, name in enumerate("ab"):
         bring(project, name, noise((6, 64, 64), seed=seed))
     records = {name: catalog.load_tomogram(project.layout, name) for name in "ab"}
@@ -89,26 +89,26 @@ def place_words(place: TileLocation, *neighbours: Tile, wanted: str | None = "tu
     return [oddity.label for oddity in tile_oddities(place, wanted, SHAPE_ZYX, neighbours)]
 
 
-def test_a_tile_in_the_middle_is_not_odd() -> None:
+def test_a_tile_in_the_middle_is_not_reported() -> None:
     assert place_words(MIDDLE) == []
 
 
-def test_a_centre_outside_of_the_volume_is_odd() -> None:
+def test_a_centre_outside_the_volume_is_reported() -> None:
     assert place_words(replace(MIDDLE, z=24)) == ["outside"]
 
 
-def test_a_tile_that_sticks_out_is_odd() -> None:
-    assert place_words(replace(MIDDLE, x=20)) == ["sticks out"]
+def test_a_tile_that_exceeds_the_volume_is_reported() -> None:
+    assert place_words(replace(MIDDLE, x=20)) == ["partly outside"]
 
 
-def test_a_tile_without_room_to_turn_is_near_the_edge() -> None:
+def test_a_tile_without_margin_for_rotation_is_near_the_edge() -> None:
     reach = rotation_margin(64)
     assert place_words(replace(MIDDLE, x=32 + reach - 1)) == ["near the edge"]
     assert place_words(replace(MIDDLE, x=32 + reach)) == []
     assert place_words(replace(MIDDLE, y=200 - 32 - reach + 1)) == ["near the edge"]
 
 
-def test_the_corners_of_a_turned_tile_reach_fourteen_pixels_out() -> None:
+def test_the_corners_of_a_rotated_tile_extend_by_fourteen_pixels() -> None:
     """Half the diagonal of 64 is 45.25, half the edge 32: 13.25 beyond, worked by hand."""
     assert rotation_margin(64) == 14
 
@@ -117,18 +117,18 @@ def tile(x: int, z: int = 12, **states: FeatureState) -> Tile:
     return Tile(TileLocation("a", z, 100, x), states)
 
 
-def test_a_tile_over_a_tile_of_another_class_is_odd() -> None:
+def test_a_tile_over_one_of_another_feature_is_reported() -> None:
     assert place_words(MIDDLE, tile(120, membrane=FeatureState.WANTED)) == ["overlap"]
 
 
-def test_a_tile_over_one_that_holds_none_of_its_feature_contradicts_it() -> None:
+def test_a_tile_over_one_without_its_feature_is_a_contradiction() -> None:
     assert place_words(MIDDLE, tile(120, tube=FeatureState.NONE_HERE)) == ["contradiction"]
     assert place_words(MIDDLE, Tile(TileLocation("a", 12, 100, 120), {"*": FeatureState.NONE_HERE})) == [
         "contradiction"
     ]
 
 
-def test_tiles_of_one_class_may_overlap() -> None:
+def test_tiles_of_one_feature_may_overlap() -> None:
     assert place_words(MIDDLE, tile(120, tube=FeatureState.ANNOTATED)) == []
 
 
@@ -137,7 +137,7 @@ def test_tiles_apart_in_z_or_side_by_side_do_not_overlap() -> None:
     assert place_words(MIDDLE, tile(120, z=15, membrane=other), tile(164, membrane=other)) == []
 
 
-def test_a_tile_does_not_overlap_itself_and_negatives_are_not_asked() -> None:
+def test_a_tile_does_not_overlap_itself_and_negatives_are_not_checked() -> None:
     assert place_words(MIDDLE, tile(100, membrane=FeatureState.WANTED)) == []
     assert place_words(MIDDLE, tile(120, membrane=FeatureState.WANTED), wanted=None) == []
 

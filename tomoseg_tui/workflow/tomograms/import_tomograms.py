@@ -1,4 +1,4 @@
-"""Bring tomograms into the project: copied or linked, checked before anything is changed."""
+"""Import tomograms into the project, copied or linked; all checks are made before anything is written."""
 
 import errno
 import shutil
@@ -29,47 +29,47 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterHistory, FilterStep, TomogramRecord, now, write_record
 
 Progress = Callable[[float], None]
-"""Told how much is done, from 0 to 1."""
+"""Called with the share done, from 0 to 1."""
 
 MIN_PLAUSIBLE_ANGSTROM = 0.5
-"""Below this a header has probably been written in nm; atoms are larger."""
+"""A smaller voxel size is probably in nm."""
 
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """How files are brought in."""
+    """Options of an import."""
 
     name: str | None = None
-    """Name in the project; from the file's name if None."""
+    """Name in the project; None to derive it from the file name."""
     link: bool = False
-    """Leave the file where it is."""
+    """Leave the file in its place."""
     voxel_size_angstrom: float | None = None
     """Overrides the header; Å/voxel of the file, before binning."""
     polarity: str = "dark"
-    """How protein looks in the file."""
+    """Appearance of protein in the file."""
     factor: int = 1
-    """Voxels averaged along each axis."""
+    """Binning factor."""
     invert: bool = False
-    """Turn densities and polarity round."""
+    """Invert densities and polarity."""
     byte_sign: ByteSign | None = None
-    """How bytes are read: `signed`, `unsigned`, or as the header says."""
+    """Sign of bytes: `signed`, `unsigned`, or None if the header decides."""
     chain: FilterHistory = ()
-    """Filters that the file has been through, where somebody knows them."""
+    """Filters already applied to the file, if known."""
 
     @property
     def rewrites(self) -> bool:
-        """True if the densities are changed on the way in."""
+        """True if the densities are changed."""
         return self.invert or self.factor > 1
 
 
 @dataclass(frozen=True)
 class ImportedTomogram:
-    """One tomogram that came in."""
+    """An imported tomogram."""
 
     name: str
     record: TomogramRecord
     remarks: tuple[str, ...]
-    """What the user should know."""
+    """Remarks for the user."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,23 +89,23 @@ def import_volumes(
     Parameters
     ----------
     project : Project
-        Where to.
+        The project.
     files : sequence of Path
-        Volumes in any format that `io.formats` opens.
+        Volumes in any format of `io.formats`.
     request : ImportRequest
-        How; a name is for one file only.
+        Options; a name is allowed for one file only.
     on_progress : callable
-        Told how much is done.
+        Called with the share done, from 0 to 1.
 
     Returns
     -------
-    list of Imported
+    list of ImportedTomogram
         In the order of the files.
 
     Raises
     ------
     TomosegError
-        If any file cannot be used, a name is taken, or the voxel size is unknown; the project is as it was.
+        If any file cannot be used, a name is taken, or the voxel size is unknown; the project is not changed.
     """
     if request.name is not None and len(files) > 1:
         raise UsageError(f"--name gives one name, but there are {len(files)} files.", "Import them one by one.")
@@ -121,7 +121,7 @@ def import_volumes(
 
 
 def _plan(project: Project, file: Path, request: ImportRequest, used_names: set[str]) -> _Plan:
-    """Open a file and find whatever speaks against it, before anything is written."""
+    """Open a file and check it before anything is written."""
     name, remarks = _choose_name(project, file, request, used_names)
     source = open_volume(file, byte_sign=request.byte_sign)
     with ExitStack() as on_error:
@@ -140,7 +140,7 @@ def _choose_name(project: Project, file: Path, request: ImportRequest, used_name
     if name is None:
         name = name_from_file(file.name)
         if name != volume_stem(file.name):
-            remarks.append(f"{file.name} is called {name} in the project.")
+            remarks.append(f"{file.name} is named {name} in the project.")
     check_name(name, "tomogram")
     if name in used_names or project.layout.tomogram_folder(name).exists():
         raise ProjectError(f"The name {name} is taken.", "Give another: tomoseg import FILE --name OTHER")
@@ -153,14 +153,14 @@ def _voxel_size(file: Path, source: VolumeReader, request: ImportRequest) -> flo
     header_voxel_size = source.grid.voxel_size_angstrom
     if not is_plausible_voxel_size(header_voxel_size):
         raise UnknownVoxelSizeError(
-            f"{file.name} has voxel size {header_voxel_size:g} Å in its header, which nobody has set.",
-            f"Say it: tomoseg import {file.name} --voxel-size 13.48 (or --voxel-size 1 if it really is 1).",
+            f"{file.name} has voxel size {header_voxel_size:g} Å in its header, which is not a real value.",
+            f"Give it: tomoseg import {file.name} --voxel-size 13.48 (or --voxel-size 1 if it really is 1).",
         )
     return header_voxel_size
 
 
 def is_plausible_voxel_size(voxel_size_angstrom: float) -> bool:
-    """Tell whether a voxel size in a header, Å/voxel, was set by somebody: programs leave 0 or 1 there."""
+    """Return whether a voxel size from a header, Å/voxel, is a real value; programs leave 0 or 1 by default."""
     return np.isfinite(voxel_size_angstrom) and voxel_size_angstrom > 0 and abs(voxel_size_angstrom - 1) >= 1e-6
 
 
@@ -171,7 +171,7 @@ def _refuse_link(file: Path, source: VolumeReader, request: ImportRequest) -> No
         raise UsageError(f"{file.name} is compressed and cannot be linked.", "Leave --link out: a copy is unpacked.")
     if request.rewrites:
         raise UsageError(
-            "--link leaves the file as it is, --bin and --invert change it.", "Leave --link out, or the other option."
+            "--link does not change the file, --bin and --invert do.", "Leave --link out, or the other option."
         )
 
 
@@ -180,7 +180,7 @@ def _statistics(file: Path, source: VolumeReader) -> Statistics:
     if statistics.count == 0:
         statistics = measure_statistics(source, sample_bands(source.grid.shape_zyx, budget=None), min_count=1)
     if statistics.count == 0:
-        raise TomogramError(f"{file.name} holds no finite density: all is NaN or infinite.", "Export it again.")
+        raise TomogramError(f"{file.name} has no finite density: all values are NaN or infinite.", "Export it again.")
     return statistics
 
 
@@ -191,19 +191,19 @@ def _remarks(file: Path, grid: VoxelGrid, shape: tuple[int, int, int], statistic
             f"{file.name} is smaller than a tile: {shape} voxels (z, y, x), a tile is {DEFAULT_TILE_SIZE} wide."
         )
     if statistics.is_flat:
-        remarks.append(f"{file.name} is flat where it was sampled: sigma is taken as 1.")
+        remarks.append(f"All sampled densities of {file.name} are equal: sigma is taken as 1.")
     if statistics.non_finite:
-        remarks.append(f"{file.name} holds NaN or infinity; they count as the mean.")
+        remarks.append(f"{file.name} contains NaN or infinity, which count as the mean.")
     if grid.voxel_size_angstrom < MIN_PLAUSIBLE_ANGSTROM:
-        remarks.append(f"{file.name}: {grid.voxel_size_angstrom:g} Å/voxel is very small. Was nm meant?")
+        remarks.append(f"{file.name}: {grid.voxel_size_angstrom:g} Å/voxel is very small. Is the value in nm?")
     return remarks
 
 
 def _write_all(
     project: Project, plans: Sequence[_Plan], request: ImportRequest, on_progress: Progress
 ) -> list[ImportedTomogram]:
-    """Write all drafts, then give them their names; on any fault nothing is left."""
-    folders: list[Path] = []  # drafts, and what has its name already
+    """Write all drafts, then rename them; on any error all are removed."""
+    folders: list[Path] = []  # drafts, or renamed ones
     try:
         records = []
         for index, plan in enumerate(plans):
@@ -215,7 +215,7 @@ def _write_all(
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(fault, OSError) and fault.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-            raise ProjectError("The name was taken while the file was copied.", "Give another: --name OTHER") from fault
+            raise ProjectError("The name was taken during the copy.", "Give another: --name OTHER") from fault
         if is_disk_full(fault):
             missing = _copy_bytes(plans, request) - free_bytes(project.layout.tomograms)
             tomograms_folder = project.layout.tomograms
@@ -223,14 +223,16 @@ def _write_all(
                 tomograms_folder, fault, missing=missing, next_step="import again; nothing has changed."
             ) from fault
         if isinstance(fault, OSError):
-            raise ProjectError(f"The import failed: {fault.strerror}.", "Make room, or check the rights.") from fault
+            raise ProjectError(
+                f"The import failed: {fault.strerror}.", "Check the disk and the permissions."
+            ) from fault
         raise
     sync_to_disk(project.layout.tomograms)
     return [ImportedTomogram(plan.name, record, plan.remarks) for plan, record in zip(plans, records, strict=True)]
 
 
 def _copy_bytes(plans: Sequence[_Plan], request: ImportRequest) -> int:
-    """Return how much room the copies take."""
+    """Return the disk space of the copies, bytes."""
     if request.link:
         return 0
     if not request.rewrites:
@@ -249,7 +251,7 @@ def _progress_share(on_progress: Progress, index: int, files: int) -> Progress:
 
 
 def _write_draft(draft: Path, plan: _Plan, request: ImportRequest, on_progress: Progress) -> TomogramRecord:
-    """Write a tomogram's folder; return what it says of it."""
+    """Write a tomogram's folder; return its record."""
     statistics = plan.statistics
     target = draft / _file_name(plan, request)
     if request.rewrites:
@@ -294,7 +296,7 @@ def _describe_in_angstrom(step: FilterStep, grid: VoxelGrid) -> dict[str, float 
 def binned_grid(grid: VoxelGrid, factor: int) -> VoxelGrid:
     """Return the grid after averaging `factor` voxels along each axis; the remainder is cropped.
 
-    The origin stays: it is the corner of the volume, and the corner does not move.
+    The origin is unchanged, because it is the corner of the volume.
     """
     if factor == 1:
         return grid

@@ -1,7 +1,7 @@
-"""What a preprocess job keeps of a version in the making, so that it goes on where it was cut off.
+"""Unfinished output of a preprocess job, from which it resumes after an interruption.
 
-Beside the folder that becomes the version stand what whole readings of the tomogram have found, and the list of pieces
-that are on disk. They hold for one file with one chain of filters: of another, all begins anew.
+Beside the folder that becomes the version are the results of whole passes over the tomogram, and the list of blocks on
+disk. They belong to one file and one filter chain; for others the job starts again.
 """
 
 import shutil
@@ -21,29 +21,29 @@ from tomoseg_tui.workflow.job_interface import FinishedSlabs
 
 
 class VersionOutputHeader(msgspec.Struct, frozen=True):
-    """What a version in the making is made of, and how."""
+    """Inputs of an unfinished version."""
 
     record: TomogramRecord
-    """The tomogram's."""
+    """Record of the tomogram."""
     bytes: int
-    """Of its file."""
+    """Length of its file."""
     modified_ns: int
-    """When its file was last written to, nanoseconds since 1970."""
+    """Time of the file's last change, nanoseconds since 1970."""
     chain: dict[str, float]
     factor: int
     piece_voxels: int
-    """Where pieces begin depends on it."""
+    """Determines the corners of the blocks."""
 
 
 class VersionFolder:
-    """A version in the making, and what is kept of it; a `Kept` of the filters.
+    """An unfinished version; a `PreprocessCheckpoint`.
 
     Parameters
     ----------
     folder : Path
-        In the job's folder for results in the making.
+        A folder within the job's folder of unfinished results.
     name : str
-        Of the version.
+        Name of the version.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -57,21 +57,21 @@ class VersionFolder:
 
     @property
     def pieces(self) -> int:
-        """How many pieces are on disk."""
+        """Number of blocks on disk."""
         return len(self._pieces)
 
     @property
     def readings(self) -> int:
-        """How many readings have come to their end."""
+        """Number of finished passes."""
         return len(list(self._folder.glob("*.npy")))
 
     @property
     def is_begun(self) -> bool:
-        """True if there is a version of an earlier life, whatever it was made of."""
+        """True if an earlier attempt left an unfinished version, whatever its inputs."""
         return self._header_file.exists()
 
     def resume(self, header: VersionOutputHeader) -> bool:
-        """Take up what is kept if it was made of the same; tell whether it was."""
+        """Resume the stored version if its inputs are the same; return whether they are."""
         try:
             is_same = read_record(self._header_file, VersionOutputHeader) == header
             MrcWriter.reopen(self.volume).close()
@@ -83,13 +83,13 @@ class VersionFolder:
         return is_same
 
     def _remove_half_written(self) -> None:
-        """Leave nothing but the volume in the folder that becomes the version: the record is written last."""
+        """Remove all files but the volume from the future tomogram folder, where the record is written last."""
         for path in self.draft.iterdir():
             if path != self.volume:
                 path.unlink()
 
     def begin(self, header: VersionOutputHeader, grid: VoxelGrid, title: str) -> None:
-        """Make an empty version; whatever was kept is gone."""
+        """Create an empty version, replacing a stored one."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._pieces = set()
         self.draft.mkdir(parents=True)
@@ -98,29 +98,29 @@ class VersionFolder:
         write_record(self._header_file, header)
 
     def load_result(self, reading: str) -> NDArray[Any] | None:
-        """Return what a reading of the whole tomogram has found; None if it has not come to its end."""
+        """Return the stored result of a pass over the whole tomogram; None if the pass did not finish."""
         path = self._folder / f"{reading}.npy"
         values: NDArray[Any] | None = np.load(path, allow_pickle=False) if path.exists() else None
         return values
 
     def save_result(self, reading: str, values: NDArray[Any]) -> None:
-        """Put on disk what a reading has found."""
+        """Store the result of a pass."""
         with atomic_output(self._folder / f"{reading}.npy") as draft, draft.open("wb") as stream:
             np.save(stream, values, allow_pickle=False)
 
     def has_block(self, corner_zyx: tuple[int, int, int]) -> bool:
-        """Tell whether the piece that begins at a corner is on disk."""
+        """Return whether the block with this corner is on disk."""
         return corner_zyx in self._pieces
 
     def add_piece(self, corner_zyx: tuple[int, int, int], values: NDArray[Any], writer: MrcWriter) -> None:
-        """Write a piece, and list it when it is on disk."""
+        """Write a block, and list it when it is on disk."""
         writer.write_region(corner_zyx, values)
         writer.sync()
         self._finished.add(len(self._pieces), corner_zyx=corner_zyx)
         self._pieces.add(corner_zyx)
 
     def remove(self) -> None:
-        """Remove what is left when the version is in its place."""
+        """Remove the remaining files after the version has been published."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

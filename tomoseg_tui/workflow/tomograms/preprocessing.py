@@ -1,4 +1,4 @@
-"""Filter and bin tomograms into versions of their own, streamed; a job that goes on where it was cut off."""
+"""Filter and bin tomograms to new versions, block by block, in a job that can be resumed."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -27,7 +27,7 @@ from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 
 class PreprocessRequest(msgspec.Struct, frozen=True):
-    """What is done to which tomograms."""
+    """Options of `preprocess` and its tomograms."""
 
     tomograms: tuple[str, ...]
     lowpass: float = 0.25
@@ -35,23 +35,23 @@ class PreprocessRequest(msgspec.Struct, frozen=True):
     clamp: float = 3.0
     factor: int = 1
     filtered: bool = True
-    """False bins only."""
+    """False for binning only."""
     tag: str = "preproc"
 
     @property
     def step(self) -> FilterStep | None:
-        """The filters as a chain knows them, None where all are off."""
+        """The filters for records; None if all are off."""
         step = FilterStep(self.lowpass, self.highpass, self.clamp)
         return step if self.filtered and step != FilterStep() else None
 
     @property
     def chain(self) -> FilterChain:
-        """The filters as arrays know them."""
+        """The filters for arrays."""
         step = self.step
         return NO_FILTER if step is None else FilterChain(step.lowpass, step.highpass, step.clamp)
 
     def target(self, name: str) -> str:
-        """Name of the version that is made."""
+        """Return the name of the version."""
         parts = ([f"bin{self.factor}"] if self.factor > 1 else []) + ([self.tag] if self.filtered else [])
         return version_name(name, "_".join(parts))
 
@@ -63,12 +63,12 @@ def version_names(raw_request: Mapping[str, Any]) -> list[str]:
 
 
 def check_preprocess(project: Project, request: PreprocessRequest, *, pending: Collection[str] = frozenset()) -> None:
-    """Refuse what cannot be done, before a job is made of it.
+    """Check a request before a job is created.
 
     Parameters
     ----------
     pending : collection of str
-        Tomograms that will be there when the job begins.
+        Tomograms that will exist when the job starts.
 
     Raises
     ------
@@ -88,13 +88,13 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, pending: C
         catalog.volume_path(project.layout, name, record)
         if min(record.shape_zyx) < request.factor:
             raise TomogramError(
-                f"{name} has shape {record.shape_zyx}: binning by {request.factor} leaves nothing.",
-                "Take a smaller --bin.",
+                f"{name} has shape {record.shape_zyx}, too small for binning by {request.factor}.",
+                "Use a smaller --bin.",
             )
 
 
 def run_preprocess(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Carry out a preprocess job; a tomogram that is there already is passed over."""
+    """Run a preprocess job; existing versions are skipped."""
     request = msgspec.convert(raw_request, PreprocessRequest)
     versions = []
     for index, name in enumerate(request.tomograms):
@@ -108,7 +108,7 @@ def run_preprocess(project: Project, raw_request: dict[str, Any], reporter: Repo
 
 @dataclass(frozen=True)
 class _Regions:
-    """A reader as the filters want it."""
+    """A reader as a `RegionSource`."""
 
     reader: VolumeReader
 
@@ -148,7 +148,7 @@ def _preprocess_one(project: Project, request: PreprocessRequest, name: str, rep
 def _open_version(
     request: PreprocessRequest, name: str, record: TomogramRecord, path: Path, reporter: Reporter
 ) -> VersionFolder:
-    """Return a version that goes on where it was cut off, or begins; say which, if it was begun before."""
+    """Return the version to write, resumed or new; log which if there was an earlier attempt."""
     file_stat, target = path.stat(), request.target(name)
     chain = asdict(request.chain)
     header = VersionOutputHeader(
@@ -157,11 +157,11 @@ def _open_version(
     version = VersionFolder(reporter.partial / target, target)
     if version.resume(header):
         if version.readings or version.pieces:
-            progress_text = f"{version.readings} whole readings of {name} and {version.pieces} finished pieces are kept"
-            reporter.log(f"{target} goes on: {progress_text}.")
+            progress_text = f"{version.readings} passes over {name} and {version.pieces} blocks are finished"
+            reporter.log(f"{target} is resumed: {progress_text}.")
         return version
     if version.is_begun:
-        reporter.log(f"{target} begins anew: {name} or the filters are others than those of what was kept of it.")
+        reporter.log(f"{target} is started again: {name} or the filters have changed.")
     version.begin(header, binned_grid(record.grid, request.factor), f"tomoseg preprocess {name}"[:80])
     return version
 

@@ -1,4 +1,4 @@
-"""What a person looks at before deciding: a file's header, the middle of a tomogram, what filters do to it."""
+"""Previews for the user: a file's header, the middle of a tomogram, the effect of filters."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +22,16 @@ from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 MIDDLE_EDGE = 512
-"""Pixels along an edge of the part that is looked at; more would not fit a terminal."""
+"""Largest edge of the part shown, pixels; more does not fit a terminal."""
 MAX_HALO_SLICES = 12
-"""Slices above and below the middle one that a preview of filters reads at most, so that it takes a moment only."""
+"""Most slices read above and below the middle one for a preview of filters, to limit its time."""
 FLAT_SHARE = 0.05
-"""A tile that spreads less than this share of its tomogram's sigma shows nothing."""
+"""A tile whose standard deviation is below this share of its tomogram's sigma is flat."""
 
 
 @dataclass(frozen=True)
 class VolumeHeader:
-    """What the header of a file says."""
+    """Contents of a file's header."""
 
     grid: VoxelGrid
     kind: str
@@ -40,7 +40,7 @@ class VolumeHeader:
 
 
 def read_volume_header(path: Path, *, byte_sign: ByteSign | None = None) -> VolumeHeader:
-    """Read what the header of a file says; an archive is unpacked for it.
+    """Read the header of a file; an archive is unpacked for it.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def _middle_region(
 
 
 def load_middle_slice(project: Project, name: str) -> NDArray[np.generic]:
-    """Return the middle of a tomogram's central slice, shape (y, x), at most `MIDDLE_EDGE` each, in its own type."""
+    """Return the middle of a tomogram's central slice, (y, x), each at most `MIDDLE_EDGE`, in the stored type."""
     reader, _ = _open_tomogram(project, name)
     with reader:
         middle: NDArray[np.generic] = reader.read_region(*_middle_region(reader.grid.shape_zyx, 0, MIDDLE_EDGE))[0]
@@ -80,12 +80,12 @@ class FilterPreview:
     before: NDArray[np.float32]
     """Shape (y, x)."""
     after: NDArray[np.float32]
-    """Shape (y, x), by the binning smaller."""
+    """Shape (y, x), smaller by the binning."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Slab:
-    """A part of a volume in memory, as the filters want it."""
+    """A part of a volume in memory as a `RegionSource`."""
 
     values: NDArray[np.float32]
 
@@ -99,31 +99,31 @@ class _Slab:
 
 
 def preview_filters(project: Project, name: str, request: PreprocessRequest) -> FilterPreview:
-    """Filter the middle of a tomogram as `preprocess` would filter all of it.
+    """Filter the middle of a tomogram approximately as `preprocess` does.
 
     Parameters
     ----------
     project : Project
-        Where the tomogram is.
+        The project with the tomogram.
     name : str
-        Which one.
+        Name of the tomogram.
     request : PreprocessRequest
-        The filters and the binning; its tomograms are not asked.
+        The filters and the binning; its tomograms are not used.
 
     Returns
     -------
-    FilterView
+    FilterPreview
         The central slice, at most `MIDDLE_EDGE` pixels along an edge of the result.
 
     Raises
     ------
     TomosegError
-        If the tomogram cannot be read, a setting is out of range, or binning leaves nothing.
+        If the tomogram cannot be read, a setting is out of range, or the tomogram is too small for the binning.
 
     Notes
     -----
-    Few slices around the central one are read, so a high-pass works in the plane alone and mean and sigma are
-    those of the middle: a picture to choose by, not the result.
+    Only few slices around the central one are read, so the high-pass acts in the plane only, and mean and sigma are
+    those of the middle.
     """
     chain = request.chain
     reader, record = _open_tomogram(project, name)
@@ -148,12 +148,12 @@ def _filtered_middle(slab: _Slab, chain: FilterChain, factor: int, scale: Densit
 
 
 def is_flat(project: Project, location: TileLocation) -> bool:
-    """Tell whether a tile, placed or not, shows next to nothing: a hole, a masked part, a gap of the volume.
+    """Return whether a tile, placed or not, has almost no contrast: a hole, a masked part, a gap of the volume.
 
     Raises
     ------
     TomosegError
-        If the tomogram is unknown or cannot be read, or the place lies outside of it.
+        If the tomogram is unknown or cannot be read, or the location is outside it.
     """
     reader, record = _open_tomogram(project, location.tomogram)
     with reader:

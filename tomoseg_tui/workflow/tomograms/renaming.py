@@ -1,4 +1,4 @@
-"""Give a feature or a tomogram another name wherever the project speaks of it, or take a tomogram away."""
+"""Rename a feature or a tomogram in all files of the project, or remove a tomogram."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tomoseg_tui.project.records import write_record
 def rename_feature(project: Project, old: str, new: str) -> None:
     """Rename a feature in settings, tiles, annotations, training sets, cards, audits, maps and label volumes.
 
-    The settings come last: a rename that was cut short is finished by saying it again.
+    The settings are written last, so that an interrupted rename can be repeated.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def _rename_in_tiles(layout: ProjectLayout, old: str, new: str) -> None:
 
 
 def _rename_in_stroke_log(strokes: Path, old: str, new: str) -> None:
-    """Let what was painted be of the new name; a rename that was cut short has perhaps done so already."""
+    """Rename the feature in the stroke log, unless an interrupted rename has done so."""
     log = stroke_log.read_stroke_log(strokes)
     if log is not None and any(line.feature == old for line in log.entries):
         stroke_log.append_event(strokes, stroke_log.RENAMED, old, new)
@@ -107,14 +107,14 @@ def _rename_in_results(layout: ProjectLayout, old: str, new: str) -> None:
 
 
 def _require_no_running_jobs(layout: ProjectLayout) -> None:
-    """Refuse to move what a living job may be writing."""
+    """Raise an error if a running job may be writing."""
     running = [claim.parent.name for claim in layout.jobs.glob("*/claim.json") if locks.is_held(claim)]
     if running:
         raise ProjectError(f"Job {running[0]} is running.", f"Wait for it, or stop it: tomoseg jobs stop {running[0]}")
 
 
 def _require_none_painted(layout: ProjectLayout, tiles: Sequence[Tile]) -> None:
-    """Refuse to move what somebody paints."""
+    """Raise an error if a tile is being painted."""
     for tile in tiles:
         require_not_painted(layout, tile.location)
 
@@ -139,7 +139,7 @@ def rename_tomogram(project: Project, old: str, new: str) -> None:
     _require_none_painted(project.layout, catalog.tiles_on(project.layout, old))
     existing = [folder for folder in _tomogram_folders(project.layout, new) if folder.exists()]
     if existing:
-        raise ProjectError(f"The name {new} is taken.", "Choose another.")
+        raise ProjectError(f"The name {new} is taken.", "Choose another name.")
     if not record.linked:
         folder = project.layout.tomogram_folder(old)
         file = f"{new}{Path(record.file).suffix}"
@@ -156,12 +156,12 @@ def rename_tomogram(project: Project, old: str, new: str) -> None:
 
 
 def remove_tomogram(project: Project, name: str) -> Path:
-    """Move a tomogram with all that belongs to it to the trash; a linked file stays where it is.
+    """Move a tomogram with its tiles, annotations, maps and labels to the trash; a linked file is not moved.
 
     Returns
     -------
     Path
-        Where everything is now.
+        The folder in the trash.
     """
     project.require_current_format()
     catalog.load_tomogram(project.layout, name)

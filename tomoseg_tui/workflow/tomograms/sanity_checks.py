@@ -1,4 +1,4 @@
-"""What is odd about a tomogram among the others, and about a tile where it lies; in words, from records alone."""
+"""Unusual properties of tomograms and tile positions, as sentences; uses records only."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,32 +13,32 @@ from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, Tile, TileLocation
 from tomoseg_tui.project.records import TomogramRecord, format_filter_chain
 
 SCALE_FACTOR = 3.0
-"""Densities that spread this many times more or less than usual have probably been scaled elsewhere."""
+"""Ratio of sigma to the median from which densities were probably scaled by another program."""
 
 
 @dataclass(frozen=True)
 class Oddity:
-    """One thing that the user should look at."""
+    """One unusual property for the user to check."""
 
     label: str
-    """In one or two words, for a list."""
+    """One or two words for lists."""
     text: str
-    """In a sentence."""
+    """A sentence."""
 
 
 def tomogram_oddities(records: Mapping[str, TomogramRecord]) -> dict[str, tuple[Oddity, ...]]:
-    """Find what differs between tomograms that ought to be alike.
+    """Find tomograms that differ from the others.
 
     Parameters
     ----------
     records : mapping of str to TomogramRecord
-        All tomograms by name. Versions are compared with versions of the same tag: one that is binned on
-        purpose is not odd.
+        All tomograms by name. Versions are compared with versions of the same tag only, because binned versions differ
+        on purpose.
 
     Returns
     -------
-    dict
-        For every name what is odd about it; mostly nothing.
+    dict of str to tuple of Oddity
+        Oddities of every tomogram; usually none.
     """
     families: dict[str, list[str]] = {}
     for name in records:
@@ -63,24 +63,24 @@ def _difference_oddities(record: TomogramRecord, family: Sequence[TomogramRecord
     oddities = []
     usual_voxel_size = median_low([other.voxel_size_angstrom for other in family])
     if differs_in_size(record.voxel_size_angstrom, usual_voxel_size, tolerance=SCALE_TOLERANCE):
-        text = f"{record.voxel_size_angstrom:g} Å, in the others {usual_voxel_size:g}. A network takes one of them."
+        text = f"{record.voxel_size_angstrom:g} Å, in the others {usual_voxel_size:g}. A network fits only one."
         oddities.append(Oddity("voxel size", text))
     polarity = _most_common([other.polarity for other in family])
     if record.polarity != polarity:
-        text = f"protein {record.polarity}, in the others {polarity}. Was it declared right?"
+        text = f"protein {record.polarity}, in the others {polarity}. Is it declared correctly?"
         oddities.append(Oddity("polarity", text))
     chain = _most_common([format_filter_chain(other.chain) for other in family])
     if format_filter_chain(record.chain) != chain:
         oddities.append(Oddity("filters", f"{format_filter_chain(record.chain)}; in the others {chain}."))
     sigma = median_low([other.sigma for other in family])
     if not 1 / SCALE_FACTOR <= record.sigma / sigma <= SCALE_FACTOR:
-        text = f"sigma {record.sigma:.3g}, in the others {sigma:.3g}. Networks normalise it."
+        text = f"sigma {record.sigma:.3g}, in the others {sigma:.3g}. Networks correct for it."
         oddities.append(Oddity("scale", text))
     return oddities
 
 
 def _most_common(values: Sequence[str]) -> str:
-    """Return the most common value, of several the first in the alphabet."""
+    """Return the most common value, the alphabetically first of several."""
     counts = Counter(sorted(values))
     return max(counts, key=lambda value: counts[value])
 
@@ -88,16 +88,16 @@ def _most_common(values: Sequence[str]) -> str:
 def tile_oddities(
     location: TileLocation, positive_feature: str | None, shape_zyx: tuple[int, int, int], neighbours: Sequence[Tile]
 ) -> tuple[Oddity, ...]:
-    """Find what is odd about where a tile lies, or would lie.
+    """Find oddities of the position of a tile, placed or not.
 
     Parameters
     ----------
-    location : Place
-        The tile.
+    location : TileLocation
+        The position.
     positive_feature : str or None
-        A feature that it is positive for, or is meant to be; None for a negative.
+        A feature for which the tile is or will be positive; None for a negative tile.
     shape_zyx : tuple of int
-        Of the tomogram, voxels.
+        Shape of the tomogram, voxels.
     neighbours : sequence of Tile
         Tiles of the tomogram; the tile itself may be among them.
     """
@@ -106,19 +106,19 @@ def tile_oddities(
 
 def _edge_oddities(location: TileLocation, shape_zyx: tuple[int, int, int]) -> list[Oddity]:
     if not location.is_centred_in(shape_zyx):
-        return [Oddity("outside", "its centre lies outside the volume.")]
+        return [Oddity("outside", "its centre is outside the volume.")]
     if location.exceeds(shape_zyx):
-        return [Oddity("sticks out", "what lies outside the volume teaches nothing.")]
+        return [Oddity("partly outside", "pixels outside the volume are not used for training.")]
     reach = rotation_margin(location.size)
     _, top, left = location.corner_zyx
     margins = (top, left, shape_zyx[1] - top - location.size, shape_zyx[2] - left - location.size)
     if min(margins) < reach:
-        return [Oddity("near the edge", f"less than {reach} pixels around it: turned copies get empty corners.")]
+        return [Oddity("near the edge", f"less than {reach} pixels around it: rotated copies have empty corners.")]
     return []
 
 
 def rotation_margin(size: int) -> int:
-    """Return how far the corners of a tile turned by 45 degrees reach beyond its sides, in pixels."""
+    """Return how far the corners of a tile rotated by 45 degrees extend beyond its sides, in pixels."""
     return ceil(size * (sqrt(2) - 1) / 2)
 
 
@@ -132,7 +132,8 @@ def _overlap_oddities(location: TileLocation, positive_feature: str | None, neig
         if state is not None and not state.is_positive:
             oddities.append(
                 Oddity(
-                    "contradiction", f"the tile at {position} overlaps it and is said to hold no {positive_feature}."
+                    "contradiction",
+                    f"the tile at {position} overlaps it and is marked as holding no {positive_feature}.",
                 )
             )
         elif state is None:
@@ -144,7 +145,7 @@ def _overlap_oddities(location: TileLocation, positive_feature: str | None, neig
 
 
 def _tiles_overlap(location: TileLocation, other: TileLocation) -> bool:
-    """Tell whether two different tiles share pixels, within the slices that training takes for one group."""
+    """Return whether two different tiles share pixels, within the slices that training counts as one group."""
     reach = (location.size + other.size) / 2
     is_same = (location.z, location.y, location.x) == (other.z, other.y, other.x)
     is_near = abs(location.y - other.y) < reach and abs(location.x - other.x) < reach
