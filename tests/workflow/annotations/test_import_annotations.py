@@ -1,4 +1,4 @@
-"""Annotations: what a label volume, a stack of masks, or a word makes of each tile."""
+"""Annotations from label volumes, stacks of masks, and states set on a tile."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ from tomoseg_tui.workflow.annotations.import_annotations import (
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
 TUBE, EMPTY, NEGATIVE, STAR = (TileLocation("cell", 4, 64, x) for x in (40, 64, 70, 80))
-"""Wanted on labels, wanted off labels, said to hold none, said to hold none of any."""
+"""Wanted on labels, wanted off labels, marked none here, marked none here for all features."""
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def tiled(cell: Project) -> Project:
 
 
 def volume(folder: Path, *boxes: tuple[int, slice, slice], voxel_size: float = 10.0) -> Path:
-    """Write labels: each box a label, rows and columns of slice 4."""
+    """Write a label volume with each label in a box, rows and columns of slice 4."""
     labels = np.zeros((8, 128, 128), np.int8)
     for label, rows, columns in boxes:
         labels[4, rows, columns] = label
@@ -68,20 +68,20 @@ def layer(project: Project, place: TileLocation, feature: str = "tube") -> NDArr
 
 
 def paint(project: Project, place: TileLocation, values: NDArray[np.uint8]) -> None:
-    """Write a layer as a person's painting is kept."""
+    """Write a layer as a painted one."""
     write_layer(project.layout.annotation(place, "tube"), values, None)
     record = StateRecord(FeatureState.ANNOTATED, now(), LayerSource("painted", None, now()))
     write_record(project.layout.tile_state(place, "tube"), record)
 
 
-def test_each_tile_is_cut_out_of_the_volume_and_looked_at_completely(tiled: Project, tmp_path: Path) -> None:
+def test_each_tile_is_annotated_from_the_volume_and_fully_labelled(tiled: Project, tmp_path: Path) -> None:
     take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
     values = layer(tiled, TUBE)  # covers rows 32-95 and columns 8-71
     assert set(np.unique(values)) == {1, 2}
     np.testing.assert_array_equal(np.argwhere(values == 2), [[y, x] for y in (28, 29) for x in (2, 3, 4)])
 
 
-def test_states_follow_from_the_labels_under_a_tile(tiled: Project, tmp_path: Path) -> None:
+def test_states_follow_from_the_labels_within_a_tile(tiled: Project, tmp_path: Path) -> None:
     done = take(
         tiled,
         volume(tmp_path, (1, slice(60, 62), slice(10, 13)), (2, slice(0, 128), slice(40, 45))),
@@ -97,7 +97,7 @@ def test_states_follow_from_the_labels_under_a_tile(tiled: Project, tmp_path: Pa
     assert (layer(tiled, EMPTY) == 1).all()
 
 
-def test_a_tile_without_a_state_holds_none_if_no_pixel_is_labelled(tiled: Project, tmp_path: Path) -> None:
+def test_a_tile_without_a_state_becomes_none_here_if_no_pixel_is_labelled(tiled: Project, tmp_path: Path) -> None:
     done = take(tiled, volume(tmp_path, (3, slice(60, 62), slice(10, 13))), "3=wall")
     assert states(tiled, TUBE)["wall"] == "annotated"
     assert states(tiled, EMPTY)["wall"] == "none here"
@@ -106,7 +106,7 @@ def test_a_tile_without_a_state_holds_none_if_no_pixel_is_labelled(tiled: Projec
 
 
 @pytest.mark.parametrize("place", [NEGATIVE, STAR])
-def test_a_tile_that_holds_none_but_is_labelled_is_left_and_listed(
+def test_a_tile_marked_none_here_with_labels_is_not_changed_but_listed(
     tiled: Project, tmp_path: Path, place: TileLocation
 ) -> None:
     before = states(tiled, place)
@@ -117,17 +117,13 @@ def test_a_tile_that_holds_none_but_is_labelled_is_left_and_listed(
     assert read_layer(tiled.layout, place, "tube") is None
 
 
-def test_values_that_are_not_mapped_are_not_feature_and_ignored_ones_teach_nothing(
-    tiled: Project, tmp_path: Path
-) -> None:
+def test_unmapped_values_are_not_feature_and_ignored_ones_are_ignored(tiled: Project, tmp_path: Path) -> None:
     boxes = [(1, slice(60, 61), slice(10, 12)), (5, slice(61, 62), slice(10, 13)), (7, slice(62, 63), slice(10, 14))]
     take(tiled, volume(tmp_path, *boxes), "1=tube", "7=ignore")
     assert np.bincount(layer(tiled, TUBE).ravel(), minlength=4).tolist() == [0, 64 * 64 - 6, 2, 4]
 
 
-def test_two_labels_may_be_one_feature_and_one_pixel_two_features_never_of_one_volume(
-    tiled: Project, tmp_path: Path
-) -> None:
+def test_two_labels_may_be_one_feature_and_two_volumes_may_label_one_pixel(tiled: Project, tmp_path: Path) -> None:
     take(
         tiled,
         volume(tmp_path, (1, slice(60, 61), slice(10, 12)), (5, slice(61, 62), slice(10, 13))),
@@ -137,7 +133,7 @@ def test_two_labels_may_be_one_feature_and_one_pixel_two_features_never_of_one_v
     assert int((layer(tiled, TUBE) == 2).sum()) == 5
 
 
-def test_what_lies_outside_the_volume_nobody_has_looked_at(cell: Project, tmp_path: Path) -> None:
+def test_pixels_outside_the_volume_are_unlabelled(cell: Project, tmp_path: Path) -> None:
     place_tiles(cell, [tile_placement(TileLocation("cell", 4, 10, 20), "tube", negative=False)])
     take(cell, volume(tmp_path, (1, slice(0, 2), slice(0, 2))), "1=tube")
     values = layer(cell, TileLocation("cell", 4, 10, 20))
@@ -162,12 +158,12 @@ def test_what_lies_outside_the_volume_nobody_has_looked_at(cell: Project, tmp_pa
         [],
     ],
 )
-def test_a_mapping_that_cannot_be_meant_is_refused(words: Sequence[str]) -> None:
+def test_an_invalid_mapping_is_refused(words: Sequence[str]) -> None:
     with pytest.raises(UsageError):
         parse_label_map(words)
 
 
-def test_a_mapping_to_a_name_that_no_feature_may_have_is_refused() -> None:
+def test_a_mapping_to_an_invalid_name_is_refused() -> None:
     with pytest.raises(ProjectError):
         parse_label_map(["1=*"])
 
@@ -180,7 +176,7 @@ def test_a_volume_of_another_shape_is_refused_and_nothing_written(tiled: Project
     assert digest_of(tiled.layout.root) == before
 
 
-def test_another_voxel_size_or_origin_is_a_warning_that_names_both(tiled: Project, tmp_path: Path) -> None:
+def test_another_voxel_size_or_origin_is_a_remark_that_names_both(tiled: Project, tmp_path: Path) -> None:
     (remark,) = [r for r in take(tiled, volume(tmp_path, voxel_size=1.0), "1=tube").remarks if "Å/voxel" in r]
     assert "1 Å/voxel, cell has 10" in remark
     assert not [r for r in take(tiled, volume(tmp_path, voxel_size=10.09), "1=tube").remarks if "Å/voxel" in r]
@@ -195,7 +191,7 @@ def test_a_tomogram_without_tiles_is_refused(cell: Project, tmp_path: Path) -> N
         take(cell, volume(tmp_path), "1=tube")
 
 
-def test_what_a_person_painted_is_replaced_only_when_that_is_said(tiled: Project, tmp_path: Path) -> None:
+def test_painted_layers_are_replaced_only_with_replace(tiled: Project, tmp_path: Path) -> None:
     painted = np.full((64, 64), 2, np.uint8)
     paint(tiled, TUBE, painted)
     labels = volume(tmp_path, (1, slice(60, 62), slice(10, 13)))
@@ -208,7 +204,7 @@ def test_what_a_person_painted_is_replaced_only_when_that_is_said(tiled: Project
     np.testing.assert_array_equal(np.load(kept), painted)
 
 
-def test_what_was_imported_is_replaced_by_the_next_import(tiled: Project, tmp_path: Path) -> None:
+def test_imported_layers_are_replaced_by_the_next_import(tiled: Project, tmp_path: Path) -> None:
     take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
     assert set_done(tiled, TUBE, "tube") == 6
     done = take(tiled, volume(tmp_path, (1, slice(60, 64), slice(10, 13))), "1=tube")
@@ -217,7 +213,7 @@ def test_what_was_imported_is_replaced_by_the_next_import(tiled: Project, tmp_pa
 
 
 def stack() -> NDArray[np.uint8]:
-    """Four masks for four tiles, in the order of the list; the third is empty."""
+    """Return four masks for four tiles, in the order of the list; the third is empty."""
     masks = np.zeros((4, 64, 64), np.uint8)
     masks[0, 5, 7] = masks[1, 10, 20:24] = masks[3, 2, 3] = 255
     return masks
@@ -245,7 +241,7 @@ def test_a_stack_gives_each_tile_its_mask_in_the_order_of_the_list(tiled: Projec
     assert [left.split()[0] for left in done.skipped] == [STAR.id]
 
 
-def test_a_stack_of_one_image_fits_one_tile(tiled: Project, tmp_path: Path) -> None:
+def test_a_stack_of_one_image_annotates_one_tile(tiled: Project, tmp_path: Path) -> None:
     import_masks(tiled, masks_file(tmp_path, "tif", stack()[0]), "tube", [TUBE])
     assert int((layer(tiled, TUBE) == 2).sum()) == 1
 
@@ -253,9 +249,9 @@ def test_a_stack_of_one_image_fits_one_tile(tiled: Project, tmp_path: Path) -> N
 def test_a_stack_of_another_length_or_size_writes_nothing(tiled: Project, tmp_path: Path) -> None:
     before = digest_of(tiled.layout.root)
     path = masks_file(tmp_path, "mrc", stack())
-    with pytest.raises(ShapeError, match="holds 4 masks, but there are 3 tiles"):
+    with pytest.raises(ShapeError, match="contains 4 masks, but there are 3 tiles"):
         import_masks(tiled, path, "tube", [TUBE, EMPTY, NEGATIVE])
-    with pytest.raises(ShapeError, match="holds 4 masks, but there are 1 tiles"):
+    with pytest.raises(ShapeError, match="contains 4 masks, but there are 1 tiles"):
         import_masks(tiled, path, "tube", [TUBE] * 4)
     with pytest.raises(ShapeError, match=r"shape \(32, 32\)"):
         import_masks(tiled, masks_file(tmp_path, "tif", stack()[:, :32, :32]), "new", [TUBE, EMPTY, NEGATIVE, STAR])
@@ -272,7 +268,7 @@ def test_none_moves_a_layer_to_the_trash(tiled: Project, tmp_path: Path) -> None
     assert len(list(tiled.layout.trash.glob("*/annotations/cell/40_64_4_64/tube.npy"))) == 1
 
 
-def test_done_turns_what_was_not_looked_at_into_not_feature(tiled: Project) -> None:
+def test_done_makes_unlabelled_pixels_not_feature(tiled: Project) -> None:
     painted = np.zeros((64, 64), np.uint8)
     painted[0, :4] = [1, 2, 3, 2]
     paint(tiled, TUBE, painted)
@@ -281,7 +277,7 @@ def test_done_turns_what_was_not_looked_at_into_not_feature(tiled: Project) -> N
     assert states(tiled, TUBE) == {"tube": "annotated"}
 
 
-def test_words_on_tiles_or_features_that_are_not_there_are_refused(tiled: Project) -> None:
+def test_states_of_unknown_tiles_or_features_are_refused(tiled: Project) -> None:
     before = digest_of(tiled.layout.root)
     with pytest.raises(ProjectError, match="no feature 'wall'"):
         set_none_here(tiled, TUBE, "wall")
@@ -292,14 +288,14 @@ def test_words_on_tiles_or_features_that_are_not_there_are_refused(tiled: Projec
     assert digest_of(tiled.layout.root) == before
 
 
-def test_labels_of_one_version_annotate_the_tiles_that_all_share(tiled: Project, tmp_path: Path) -> None:
+def test_labels_of_one_version_annotate_the_shared_tiles(tiled: Project, tmp_path: Path) -> None:
     bring(tiled, "cell__preproc", noise((8, 128, 128)))
     labels = volume(tmp_path, (1, slice(60, 62), slice(10, 13)))
     assert import_label_volume(tiled, labels, "cell__preproc", parse_label_map(["1=tube"])).annotated == 2
     assert int((layer(tiled, TUBE) == 2).sum()) == 6
 
 
-def test_the_listing_tells_state_pixels_and_source(tiled: Project, tmp_path: Path) -> None:
+def test_the_listing_has_state_pixels_and_source(tiled: Project, tmp_path: Path) -> None:
     take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
     rows = {(row["tile"], row["feature"]): row for row in annotation_listing(tiled)}
     assert rows[TUBE.id, "tube"] == {

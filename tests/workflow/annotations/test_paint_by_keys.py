@@ -1,8 +1,8 @@
-"""How few keys a microtubule needs: tiles of the sample data painted as their keys would, and held against the truth.
+"""How few keys a microtubule needs: tiles of the sample data painted by their keys, and compared with the truth.
 
-The cursor begins in the middle of the tile; a letter moves it by a pixel, a capital by eight (h left, j down, k up,
-l right; down is towards greater y in the array, whichever way a screen shows it). `B` takes the band, which runs
-through two points and on to the borders, as wide as the widest brush; a space puts a point, enter paints, enter marks
+The cursor begins in the middle of the tile; a letter moves it by one pixel, a capital by eight (h left, j down, k up,
+l right; down is towards greater y in the array, whichever way a screen shows it). `B` selects the band through two
+points, which extends to the borders, as wide as the widest brush; a space sets a point, enter paints, enter marks
 done.
 """
 
@@ -29,14 +29,14 @@ STEPS = {"h": (0, -1), "j": (1, 0), "k": (-1, 0), "l": (0, 1)}
 LEAP = 8
 MOST_KEYS, LEAST_DICE = 25, 0.8
 KEYS_BEYOND = 4
-"""What a screen may need besides: to open the tile, take the tool and its width, and say yes to a question."""
+"""Further keys on a screen: to open the tile, select the tool and its width, and answer a question."""
 
 TILES = [
     (TileLocation("cell_a", 25, 254, 83), "LL JJLk", 0.96),
     (TileLocation("cell_a", 33, 285, 53), "HJ JLLk", 0.94),
     (TileLocation("cell_a", 15, 242, 98), "Jj JJLl", 0.87),
 ]
-"""A place, how the cursor goes to the first point and from there to the second, and the Dice that it comes to."""
+"""A location, the keys to the first point and from there to the second, and the resulting Dice."""
 
 
 def moved(at: Pixel, keys: str) -> Pixel:
@@ -59,7 +59,7 @@ def truth(sample_data: Path, place: TileLocation) -> NDArray[np.bool_]:
         return np.asarray(read_tile_values(labels, place)[0] == 1, np.bool_)
 
 
-def test_a_microtubule_needs_a_band_of_two_points(cell_a: Project, sample_data: Path) -> None:
+def test_a_microtubule_is_painted_by_a_band_of_two_points(cell_a: Project, sample_data: Path) -> None:
     """From empty to done without the network's map; `len(keys)` counts the space between the points."""
     for place, keys, dice in TILES:
         assert len(f"B{keys} \n\n") + KEYS_BEYOND <= MOST_KEYS

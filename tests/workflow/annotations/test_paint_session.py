@@ -1,4 +1,4 @@
-"""Painting a tile: what memory, the disk and another program see of each stroke."""
+"""Painting a tile: the state in memory, on disk and in another program after each stroke."""
 
 import shutil
 import threading
@@ -46,7 +46,7 @@ def tiled(cell: Project) -> Project:
 # Strokes
 
 
-def test_a_stroke_is_seen_at_once_and_kept_on_disk(tiled: Project) -> None:
+def test_a_stroke_is_visible_at_once_and_saved_to_disk(tiled: Project) -> None:
     with PaintSession.open(tiled, PLACE) as painting:
         change = painting.stroke("tube", disc(), FEATURE, "brush")
         assert change is not None
@@ -59,7 +59,7 @@ def test_a_stroke_is_seen_at_once_and_kept_on_disk(tiled: Project) -> None:
     np.testing.assert_array_equal(on_disk(tiled), np.where(disc(), FEATURE, 0))
 
 
-def test_a_stroke_that_changes_nothing_is_none(tiled: Project) -> None:
+def test_a_stroke_without_effect_returns_none(tiled: Project) -> None:
     with PaintSession.open(tiled, PLACE) as painting:
         assert painting.stroke("tube", np.zeros((64, 64), np.bool_), FEATURE, "brush") is None
         painting.stroke("tube", disc(), FEATURE, "brush")
@@ -67,7 +67,7 @@ def test_a_stroke_that_changes_nothing_is_none(tiled: Project) -> None:
         assert painting.unsaved_count == 1
 
 
-def test_layers_that_were_handed_out_stay_as_they_were(tiled: Project) -> None:
+def test_layers_returned_earlier_do_not_change(tiled: Project) -> None:
     with PaintSession.open(tiled, PLACE) as painting:
         before = painting.layers["tube"]
         painting.stroke("tube", disc(), FEATURE, "brush")
@@ -76,7 +76,7 @@ def test_layers_that_were_handed_out_stay_as_they_were(tiled: Project) -> None:
             painting.layers["tube"][0, 0] = 1
 
 
-def test_a_tile_that_is_only_looked_at_is_left_as_it_is(tiled: Project) -> None:
+def test_opening_a_tile_changes_nothing(tiled: Project) -> None:
     before = sorted(tiled.layout.root.rglob("*"))
     with PaintSession.open(tiled, PLACE) as painting:
         assert not painting.can_undo
@@ -94,7 +94,7 @@ def test_features_are_painted_independently_and_undone_in_one_order(tiled: Proje
         assert equal(dict(painting.layers), seen[0])
 
 
-def test_painting_does_not_mark_done_and_says_where_the_layer_is_from(tiled: Project) -> None:
+def test_painting_does_not_mark_done_and_records_the_source_of_the_layer(tiled: Project) -> None:
     painted(tiled, ("tube", 20, FEATURE))
     assert state(tiled) is FeatureState.WANTED
     (row,) = [row for row in annotation_listing(tiled) if (row["tile"], row["feature"]) == (PLACE.id, "tube")]
@@ -117,7 +117,7 @@ def test_a_feature_without_a_state_becomes_wanted_by_its_first_stroke_and_loses_
 
 
 @pytest.mark.parametrize("place", [NEGATIVE, STAR])
-def test_a_tile_that_holds_none_is_painted_only_once_that_is_taken_back(tiled: Project, place: TileLocation) -> None:
+def test_a_tile_marked_none_here_must_be_marked_wanted_before_painting(tiled: Project, place: TileLocation) -> None:
     with PaintSession.open(tiled, place) as painting:
         with pytest.raises(ProjectError, match="marked as holding no tube"):
             painting.stroke("tube", disc(), FEATURE, "brush")
@@ -163,13 +163,13 @@ def test_marking_done_is_a_stroke_that_can_be_undone(tiled: Project) -> None:
     assert state(tiled) is FeatureState.ANNOTATED
 
 
-def test_a_tile_that_is_done_stays_done_while_it_is_painted(tiled: Project) -> None:
+def test_a_finished_tile_stays_done_while_it_is_painted(tiled: Project) -> None:
     set_done(tiled, PLACE, "tube")
     painted(tiled, ("tube", 20, FEATURE))
     assert state(tiled) is FeatureState.ANNOTATED
 
 
-def test_none_here_wipes_the_layer_and_can_be_undone(tiled: Project) -> None:
+def test_none_here_clears_the_layer_and_can_be_undone(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 20, FEATURE))
     with PaintSession.open(tiled, PLACE) as painting:
         painting.mark_none_here("tube")
@@ -182,7 +182,7 @@ def test_none_here_wipes_the_layer_and_can_be_undone(tiled: Project) -> None:
     assert state(tiled) is FeatureState.WANTED
 
 
-def test_a_whole_layer_can_be_put_as_one_stroke(tiled: Project) -> None:
+def test_a_whole_layer_can_be_replaced_in_one_stroke(tiled: Project) -> None:
     wanted = np.random.default_rng(7).integers(0, 4, (64, 64), np.uint8)
     with PaintSession.open(tiled, PLACE) as painting:
         painting.replace_layer("tube", wanted, "copied")
@@ -221,7 +221,7 @@ def moved(painting: PaintSession, move: tuple[str, str, int, int]) -> LayerChang
 
 @IN_ONE_FOLDER
 @given(moves=MOVES)
-def test_undo_of_all_gives_the_start_and_redo_of_all_the_end(tiled: Project, moves: list[object]) -> None:
+def test_undoing_all_gives_the_start_and_redoing_all_the_end(tiled: Project, moves: list[object]) -> None:
     """Also over any number of sessions."""
     shutil.rmtree(tiled.layout.annotations / "cell", ignore_errors=True)
     place_again(tiled)
@@ -261,8 +261,8 @@ def place_again(project: Project) -> None:
         place_tiles(project, [tile_placement(PLACE, feature, negative=False)])
 
 
-def test_whatever_part_of_the_journal_reached_the_disk_the_tile_is_at_the_end_of_a_stroke(tiled: Project) -> None:
-    """The layers' files are any that stood there until then: those are replaced after the journal is on disk."""
+def test_a_truncated_log_leaves_the_tile_at_the_end_of_a_stroke(tiled: Project) -> None:
+    """The layers' files are any earlier ones, because they are replaced after the log is on disk."""
     strokes = [("tube", 10, 2), ("wall", 20, 2), ("tube", 30, 3), ("tube", 12, 1), ("wall", 40, 1)]
     path, folder = tiled.layout.stroke_log(PLACE), tiled.layout.annotation_folder(PLACE)
     seen, files, ends = list[dict[str, Layer]](), list[dict[str, bytes]](), list[int]()
@@ -281,13 +281,13 @@ def test_whatever_part_of_the_journal_reached_the_disk_the_tile_is_at_the_end_of
             path.write_bytes(content[:length])
             whole = sum(end <= length for end in ends)
             found = load_tile(tiled.layout, PLACE, ("tube", "wall"))
-            # A feature whose file is not there yet was not painted by then.
+            # A feature whose file does not exist yet was not painted before.
             kept = {name: layer for name, layer in found.layers.items() if f"{name}.npy" in files[at]}
             assert all(np.array_equal(layer, seen[whole - 1][name]) for name, layer in kept.items()), (at, length)
             assert not found.replaced & set(kept)
 
 
-def test_a_journal_that_lost_its_end_leaves_the_layers_and_begins_anew(tiled: Project) -> None:
+def test_a_log_that_lost_its_end_is_replaced_and_the_layers_are_preserved(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 10, 2), ("tube", 30, 3), ("wall", 30, 3))
     path = tiled.layout.stroke_log(PLACE)
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
@@ -303,7 +303,7 @@ def test_a_journal_that_lost_its_end_leaves_the_layers_and_begins_anew(tiled: Pr
     assert path.with_name("damaged_strokes.jsonl").exists()
 
 
-def test_a_full_disk_is_said_and_the_strokes_are_kept_when_there_is_room(tiled: Project) -> None:
+def test_a_full_disk_is_reported_and_strokes_are_saved_when_there_is_space(tiled: Project) -> None:
     painted(tiled, ("tube", 10, 2))
     before = tiled.layout.stroke_log(PLACE).read_bytes()
     with PaintSession.open(tiled, PLACE) as painting:
@@ -317,7 +317,7 @@ def test_a_full_disk_is_said_and_the_strokes_are_kept_when_there_is_room(tiled: 
         np.testing.assert_array_equal(on_disk(tiled), painting.layers["tube"])
 
 
-def test_strokes_made_while_others_are_being_kept_are_all_kept_in_order(tiled: Project) -> None:
+def test_strokes_painted_while_others_are_saved_are_all_saved_in_order(tiled: Project) -> None:
     with PaintSession.open(tiled, PLACE) as painting:
         ended = threading.Event()
 

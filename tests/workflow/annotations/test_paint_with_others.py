@@ -1,4 +1,4 @@
-"""Painting a tile that others want too: another program, a command, a person on another host."""
+"""Painting a tile that others use too: another program, a command, a person on another host."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def tiled(cell: Project) -> Project:
 # Other programs
 
 
-def test_a_layer_that_another_program_wrote_counts_and_its_history_begins_anew(tiled: Project) -> None:
+def test_a_layer_written_by_another_program_is_used_and_its_history_restarts(tiled: Project) -> None:
     painted(tiled, ("tube", 10, 2), ("wall", 20, 2), ("tube", 30, 2))
     theirs = np.full((64, 64), NOT_FEATURE, np.uint8)
     write_layer(tiled.layout.annotation(PLACE, "tube"), theirs, None)
@@ -53,8 +53,8 @@ def test_a_layer_that_another_program_wrote_counts_and_its_history_begins_anew(t
         assert not painting.can_undo
 
 
-def test_an_import_over_painting_ends_what_can_be_undone_of_that_feature(tiled: Project, tmp_path: Path) -> None:
-    """Even where it brings what was there before: the strokes since are not to come back."""
+def test_an_import_ends_the_undo_history_of_its_feature(tiled: Project, tmp_path: Path) -> None:
+    """Even if the imported layer is the earlier one: the later strokes must not come back."""
     labels = np.zeros((8, 128, 128), np.int8)
     labels[4, 60:64, 30:40] = 1
     volume = write_mrc(tmp_path / "labels.mrc", labels)
@@ -70,7 +70,7 @@ def test_an_import_over_painting_ends_what_can_be_undone_of_that_feature(tiled: 
         assert [change.feature for change in iter(painting.undo, None)] == ["wall"]
 
 
-def test_none_said_by_a_command_ends_what_can_be_undone(tiled: Project) -> None:
+def test_none_here_set_by_a_command_ends_the_undo_history(tiled: Project) -> None:
     painted(tiled, ("tube", 10, 2))
     set_none_here(tiled, PLACE, "tube")
     with PaintSession.open(tiled, PLACE) as painting:
@@ -84,7 +84,7 @@ def test_none_said_by_a_command_ends_what_can_be_undone(tiled: Project) -> None:
         assert not painting.layers["tube"].any()
 
 
-def test_the_first_stroke_that_is_kept_takes_the_tile_and_closing_gives_it_back(tiled: Project) -> None:
+def test_the_first_saved_stroke_locks_the_tile_and_closing_releases_it(tiled: Project) -> None:
     first, second = PaintSession.open(tiled, PLACE), PaintSession.open(tiled, PLACE)
     first.stroke("tube", disc(), FEATURE, "brush")
     assert paint_lock_owner(tiled, PLACE) is None
@@ -105,7 +105,7 @@ def test_the_first_stroke_that_is_kept_takes_the_tile_and_closing_gives_it_back(
     assert np.count_nonzero(on_disk(tiled)) == np.count_nonzero(disc() | disc(10))
 
 
-def test_a_tile_that_changed_since_it_was_opened_is_shown_anew_before_it_is_painted(tiled: Project) -> None:
+def test_a_tile_changed_since_it_was_opened_is_reloaded_before_painting(tiled: Project) -> None:
     painting = PaintSession.open(tiled, PLACE)
     painted(tiled, ("tube", 10, 2))
     painting.stroke("tube", disc(30), FEATURE, "brush")
@@ -134,7 +134,7 @@ painting.close()
 """
 
 
-def test_another_program_is_told_who_paints_and_nothing_of_the_tile_is_changed(
+def test_another_program_reports_who_paints_and_changes_nothing(
     tiled: Project, tomoseg: Tomoseg, tmp_path: Path
 ) -> None:
     labels = np.zeros((8, 128, 128), np.int8)
@@ -175,8 +175,8 @@ def test_another_program_is_told_who_paints_and_nothing_of_the_tile_is_changed(
     assert set_done(tiled, PLACE, "tube") == np.count_nonzero(brush_mask((64, 64), (20, 20), 5))
 
 
-def test_a_painter_on_another_host_that_was_silent_for_long_loses_the_tile(tiled: Project) -> None:
-    """And is told so before it can write over what the next one has painted."""
+def test_a_painter_on_another_host_loses_the_lock_without_heartbeat(tiled: Project) -> None:
+    """The loss is reported before it can overwrite the strokes of the next painter."""
     first = PaintSession.open(tiled, PLACE)
     first.stroke("tube", disc(10), FEATURE, "brush")
     first.save()
@@ -191,17 +191,17 @@ def test_a_painter_on_another_host_that_was_silent_for_long_loses_the_tile(tiled
     assert claim.exists()
 
 
-# Tiles that move
+# Moved tiles
 
 
-def test_a_removed_tile_takes_its_journal_along(tiled: Project) -> None:
+def test_removing_a_tile_moves_its_log_too(tiled: Project) -> None:
     painted(tiled, ("tube", 10, 2))
     where = remove_tiles(tiled, [PLACE])
     assert (where / "annotations/cell" / PLACE.folder_name / "strokes.jsonl").exists()
     assert not tiled.layout.annotation_folder(PLACE).exists()
 
 
-def test_renaming_keeps_what_can_be_undone(tiled: Project) -> None:
+def test_renaming_preserves_the_undo_history(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 10, 2), ("tube", 30, 2))
     rename_feature(tiled, "tube", "filament")
     rename_tomogram(tiled, "cell", "lamella")
@@ -214,7 +214,7 @@ def test_renaming_keeps_what_can_be_undone(tiled: Project) -> None:
     np.testing.assert_array_equal(on_disk(tiled, "filament", moved_to), seen[1]["tube"])
 
 
-def test_a_feature_may_be_called_as_the_files_are(tiled: Project) -> None:
+def test_a_feature_may_have_the_name_of_a_project_file(tiled: Project) -> None:
     for name in ("painting", "strokes", "claim"):
         place_tiles(tiled, [tile_placement(PLACE, name, negative=False)])
     painted(tiled, ("painting", 10, 2), ("strokes", 20, 2), ("claim", 30, 2))
@@ -222,7 +222,7 @@ def test_a_feature_may_be_called_as_the_files_are(tiled: Project) -> None:
     assert len(stroke_log.read_stroke_log(tiled.layout.stroke_log(PLACE)).entries) == 3  # type: ignore[union-attr]
 
 
-def test_a_rename_that_was_cut_short_is_finished_by_saying_it_again(tiled: Project) -> None:
+def test_an_interrupted_rename_can_be_repeated(tiled: Project) -> None:
     seen = painted(tiled, ("tube", 10, 2), ("tube", 30, 2))
     stroke_log.append_event(tiled.layout.stroke_log(PLACE), stroke_log.RENAMED, "tube", "filament")
     rename_feature(tiled, "tube", "filament")

@@ -20,7 +20,7 @@ def asked(mask: NDArray[np.bool_], state: FeatureState = FeatureState.ANNOTATED,
     return annotation_warnings("tube", np.where(mask, FEATURE, 0).astype(np.uint8), state, GREY, prediction=opinion)
 
 
-def test_a_tile_that_looks_safe_is_not_asked_about() -> None:
+def test_a_tile_without_problems_has_no_questions() -> None:
     assert asked(BAND) == []
     assert asked(BAND, FeatureState.WANTED, sure=9) == []
     assert asked(np.zeros_like(BAND), FeatureState.NONE_HERE) == []
@@ -30,23 +30,23 @@ def test_a_tile_that_looks_safe_is_not_asked_about() -> None:
     ("mask", "question"),
     [
         (np.zeros_like(BAND), "No pixel of tube is painted. Does the tile hold none of it?"),
-        (ONE, "All that is painted of tube is 1 pixel. Is that meant?"),
-        (ONE | TWO, "All that is painted of tube is 2 pixels. Is that meant?"),
-        (BAND | ONE, "Beside the mask of tube there is a speck of 1 pixel. Is that meant?"),
-        (BAND | ONE | TWO, "Beside the mask of tube there is a sprinkle of 2 specks, 2 pixels in all. Is that meant?"),
+        (ONE, "The painted part of tube is only 1 pixel. Is that intended?"),
+        (ONE | TWO, "The painted part of tube is only 2 pixels. Is that intended?"),
+        (BAND | ONE, "Beside the mask of tube there is a speck of 1 pixel. Is that intended?"),
+        (BAND | ONE | TWO, "Beside the mask of tube there is a group of 2 specks, 2 pixels in all. Is that intended?"),
     ],
 )
-def test_a_positive_is_asked_about_its_mask(mask: NDArray[np.bool_], question: str) -> None:
+def test_a_positive_tile_has_questions_about_its_mask(mask: NDArray[np.bool_], question: str) -> None:
     assert asked(mask) == [question]
 
 
-def test_density_that_was_left_out_is_asked_about() -> None:
+def test_unlabelled_density_is_questioned() -> None:
     (question,) = asked(BAND & rectangle_mask((64, 64), (0, 0), (63, 40)))
     assert question.startswith("Density that touches the mask of tube looks like it, ")
 
 
-def test_a_negative_is_asked_about_where_the_network_is_sure_or_something_is_painted() -> None:
+def test_a_negative_tile_is_questioned_if_the_network_finds_the_feature_or_it_is_painted() -> None:
     assert asked(np.zeros_like(BAND), FeatureState.NONE_HERE, sure=4) == [
-        "The network is sure of tube on 6 % of this tile. Is there none?"
+        "The network finds tube on 6 % of this tile. Is there none?"
     ]
     assert asked(ONE, FeatureState.NONE_HERE) == ["1 pixel of tube is painted here. Does the tile hold none of it?"]

@@ -1,4 +1,4 @@
-"""Bring annotations in: a label volume cut at the tiles, a stack of masks, or a word on one tile."""
+"""Import annotations from a label volume or a stack of masks, set the state of one tile, and list annotations."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,40 +30,40 @@ from tomoseg_tui.workflow.tiles.placing import state_text
 
 @dataclass
 class AnnotationResult:
-    """What an import of annotations did."""
+    """Result of importing annotations."""
 
     annotated: int = 0
-    """Layers that hold the feature, or were wanted."""
+    """Number of layers that have the feature, or were wanted."""
     none_here: int = 0
-    """Tiles that were found to hold none of the feature."""
+    """Number of tiles newly marked as holding none of the feature."""
     skipped: list[str] = field(default_factory=list)
-    """Tiles that were left as they were, with the reason."""
+    """Tiles that were not changed, with the reason."""
     new_features: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Which label value means which feature."""
+    """The feature of each label value."""
 
     features: Mapping[str, tuple[int, ...]]
     """Label values by feature."""
     ignored: tuple[int, ...] = ()
-    """Label values that teach nothing."""
+    """Label values to ignore in training."""
 
     @property
     def values(self) -> tuple[int, ...]:
-        """All that have a meaning."""
+        """All mapped label values."""
         return (*(value for label_values in self.features.values() for value in label_values), *self.ignored)
 
 
 def parse_label_map(options: Sequence[str]) -> LabelMap:
-    """Read words like ``1=microtubule``, ``7=ignore`` or ``#ff0000=membrane``.
+    """Parse options like ``1=microtubule``, ``7=ignore`` or ``#ff0000=membrane``.
 
     Raises
     ------
     UsageError
-        If a word has another form, or a value is named twice.
+        If an option has another form, or a value is repeated.
     """
     features: dict[str, tuple[int, ...]] = {}
     ignored: tuple[int, ...] = ()
@@ -84,7 +84,7 @@ def parse_label_map(options: Sequence[str]) -> LabelMap:
         else:
             features[check_feature_name(meaning)] = (*features.get(meaning, ()), value)
     if not features:
-        raise UsageError("No label is mapped to a feature.", "Say which is which: --map 1=microtubule")
+        raise UsageError("No label is mapped to a feature.", "Map one: --map 1=microtubule")
     return LabelMap(features, ignored)
 
 
@@ -97,10 +97,10 @@ def import_label_volume(
     replace: bool = False,
     on_progress: Callable[[float], None] = lambda _done: None,
 ) -> AnnotationResult:
-    """Cut a label volume at the tiles of its tomogram.
+    """Annotate the tiles of a tomogram from a label volume.
 
-    Every tile is then wholly looked at for every mapped feature; values that are not mapped count as
-    not feature. A tile that is marked "none here" but holds labelled pixels is left as it is and listed.
+    Every tile is then fully labelled for every mapped feature; other values count as not feature. A tile that is marked
+    "none here" but has labelled pixels is not changed but listed.
 
     Parameters
     ----------
@@ -109,11 +109,11 @@ def import_label_volume(
     tomogram : str
         Name of the tomogram; tiles that it shares with other versions are annotated too.
     labels : LabelMap
-        Which value means what.
+        The feature of each label value.
     replace : bool
-        Whether painted layers are replaced; the old ones go to the trash.
+        Replace painted layers; the old ones are moved to the trash.
     on_progress : callable
-        Told how much is done.
+        Called with the share done, from 0 to 1.
 
     Raises
     ------
@@ -147,16 +147,16 @@ def import_masks(
     replace: bool = False,
     command: str = "",
 ) -> AnnotationResult:
-    """Take a stack of masks, one a tile, in the order of the tiles.
+    """Import a stack of masks, one per tile, in the order of the tiles.
 
-    What the numbers mean is judged by `core.mask_values`; `command` is what the user has typed, for its faults.
+    `core.mask_decoding` decides on the meaning of the values; `command` is the user's command, for its messages.
 
     Raises
     ------
     AmbiguousMaskError
-        If the file holds several values, so that nobody knows which is the feature.
+        If the file has several values and none is known to be the feature.
     ShapeError
-        If the stack is not as long as the list of tiles, or its images are not of the tiles' size.
+        If the stack and the list of tiles differ in length, or its images do not have the tiles' size.
     """
     project.require_current_format()
     check_feature_name(feature)
@@ -172,62 +172,62 @@ def import_masks(
 def read_mask_stack(
     project: Project, path: Path, locations: Sequence[TileLocation], *, colours: bool = False
 ) -> tuple[list[Tile], NDArray[Any]]:
-    """Read a stack of masks, one a tile; return the tiles in the order of `tiles list` and the stack, (n, y, x).
+    """Read a stack of masks, one per tile; return the tiles in the order of `tiles list`, and the stack (n, y, x).
 
     Raises
     ------
     ShapeError
-        If the stack is not as long as the list of tiles.
+        If the stack and the list of tiles differ in length.
     ProjectError
         If a tile is unknown.
     """
     tiles_by_place = {
         tile.location: tile for tile in (catalog.require_tile(project.layout, location) for location in locations)
     }
-    tiles = [tiles_by_place[location] for location in sorted(tiles_by_place)]  # whatever the order of the words
+    tiles = [tiles_by_place[location] for location in sorted(tiles_by_place)]  # not in the order of the arguments
     stack = open_stack(path, colours=colours)  # (n, y, x)
     if len(stack) != len(tiles):
         raise ShapeError(
-            f"{path.name} holds {len(stack)} masks, but there are {len(tiles)} tiles.",
-            "Give one mask a tile, in the order of `tomoseg tiles list`.",
+            f"{path.name} contains {len(stack)} masks, but there are {len(tiles)} tiles.",
+            "Give one mask per tile, in the order of `tomoseg tiles list`.",
         )
     return tiles, stack
 
 
 @dataclass(frozen=True, eq=False)
 class TileLayer:
-    """What a file says of one feature on one tile."""
+    """An imported layer of one feature on one tile."""
 
     location: TileLocation
     feature: str
     layer: Layer
-    """Shape (size, size): 0 not looked at, 1 not feature, 2 feature, 3 ignore."""
+    """Shape (size, size): 0 unlabelled, 1 not feature, 2 feature, 3 ignore."""
 
 
 def store_layers(
     project: Project, layers: Sequence[TileLayer], file_name: str, *, replace: bool = False
 ) -> AnnotationResult:
-    """Write layers that are known tile by tile, and the states that follow from them.
+    """Write layers of tiles and the resulting states.
 
-    The rules are those of every import: a feature that is new is made; a tile without a state becomes
-    annotated if it holds the feature, else none here; a tile that is marked "none here" but holds
-    the feature, and what a person painted unless `replace`, are left as they are and listed.
+    As in every import, new features are added; a tile without a state becomes annotated if it has the feature, else
+    none here; tiles marked "none here" that have the feature, and painted layers without `replace`, are not changed
+    but listed.
 
     Parameters
     ----------
     layers : sequence of TileLayer
-        In any order; a tile may also be named by another version on its grid.
+        In any order; a location may be on another version on the tile's grid.
     file_name : str
-        Where they come from, for the record.
+        Source of the layers, for the records.
     replace : bool
-        Whether painted layers are replaced; the old ones go to the trash.
+        Replace painted layers; the old ones are moved to the trash.
 
     Raises
     ------
     ProjectError
-        If a tile is unknown or a feature cannot be called so; nothing is written then.
+        If a tile is unknown or the name of a feature is invalid; nothing is written then.
     ShapeError
-        If a layer is not of its tile's size; nothing is written then.
+        If a layer does not have its tile's size; nothing is written then.
     """
     project.require_current_format()
     tiles = {
@@ -266,7 +266,7 @@ def _add_features(project: Project, features: Sequence[str] | Mapping[str, objec
 
 
 def check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramRecord, result: AnnotationResult) -> None:
-    """Refuse a volume of another shape than the tomogram's; remark on another voxel size or origin."""
+    """Raise ShapeError for a volume of another shape than the tomogram's; add remarks on other differences."""
     grid = volume.grid
     if grid.shape_zyx != record.shape_zyx:
         raise ShapeError(
@@ -274,21 +274,21 @@ def check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramReco
             "Give labels on the tomogram's own grid.",
         )
     if not np.issubdtype(volume.dtype, np.integer):
-        result.remarks.append(f"{path.name} holds {volume.dtype}; values are rounded to whole labels.")
+        result.remarks.append(f"{path.name} contains {volume.dtype} values; they are rounded to integer labels.")
     if differs_in_size(grid.voxel_size_angstrom, record.voxel_size_angstrom, tolerance=SAME_SIZE_TOLERANCE):
         result.remarks.append(
-            f"{path.name} says {grid.voxel_size_angstrom:g} Å/voxel, {name} has {record.voxel_size_angstrom:g}; "
-            "the labels are taken voxel by voxel."
+            f"{path.name} has {grid.voxel_size_angstrom:g} Å/voxel, {name} has {record.voxel_size_angstrom:g}; "
+            "labels are assigned voxel by voxel."
         )
     if not np.allclose(grid.origin_xyz_angstrom, record.origin_xyz_angstrom, atol=0.01 * record.voxel_size_angstrom):
         result.remarks.append(
             f"{path.name} has its origin at {grid.origin_xyz_angstrom} Å, {name} at {record.origin_xyz_angstrom}; "
-            "the labels are taken voxel by voxel."
+            "labels are assigned voxel by voxel."
         )
 
 
 def read_tile_values(volume: VolumeReader, location: TileLocation) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Return what a volume holds under a tile, 0 outside, and which pixels lie inside; each shape (size, size)."""
+    """Return a volume's values within a tile, 0 outside, and which pixels are inside; each of shape (size, size)."""
     _, ny, nx = volume.grid.shape_zyx
     z, top, left = location.corner_zyx
     y0, y1, x0, x1 = max(top, 0), min(top + location.size, ny), max(left, 0), min(left + location.size, nx)
@@ -320,7 +320,7 @@ def _store_layer(
     *,
     replace: bool,
 ) -> None:
-    """Write one layer and the state that follows from it, or leave the tile and say why."""
+    """Write one layer and the resulting state, or record why not."""
     painter = read_paint_lock_owner(project.layout, tile.location)
     if painter is not None:
         result.skipped.append(f"{tile.location.id} is being painted by {painter}: left as it is.")
@@ -355,14 +355,14 @@ def _store_layer_locked(
         return
     if _is_painted(project, tile.location, feature) and not replace:
         stored_layer = read_layer(project.layout, tile.location, feature)
-        if stored_layer is not None and np.array_equal(stored_layer, layer):  # it says the same, and stays a person's
+        if stored_layer is not None and np.array_equal(stored_layer, layer):  # equal, so it stays a painted layer
             result.annotated += 1
             return
         result.skipped.append(f"{tile.location.id} has {feature} painted by a person: left as it is without --replace.")
         return
     _write_layer(project, tile.location, feature, StateRecord(FeatureState.ANNOTATED, now(), source), layer)
     if not holds_feature:
-        result.remarks.append(f"{tile.location.id} was wanted for {feature}, but not one pixel of it is {feature}.")
+        result.remarks.append(f"{tile.location.id} is wanted for {feature}, but none of its pixels is {feature}.")
     result.annotated += 1
 
 
@@ -374,7 +374,7 @@ def _is_painted(project: Project, location: TileLocation, feature: str) -> bool:
 def _write_layer(
     project: Project, location: TileLocation, feature: str, record: StateRecord, layer: Layer | None
 ) -> None:
-    """Write layer, then state, the old layer going to the trash if it differs; the caller holds the tile."""
+    """Write the layer, then the state, and move a different old layer to the trash; the caller holds the lock."""
     layout = project.layout
     require_not_painted(layout, location)
     old, path = read_layer(layout, location, feature), layout.annotation(location, feature)
@@ -385,7 +385,7 @@ def _write_layer(
 
 
 def set_none_here(project: Project, location: TileLocation, feature: str) -> None:
-    """Mark a tile as holding none of a feature; a layer that says otherwise goes to the trash."""
+    """Mark a tile as holding none of a feature; an existing layer is moved to the trash."""
     project.require_current_format()
     catalog.require_feature(project, feature)
     tile = catalog.require_tile(project.layout, location)
@@ -394,7 +394,7 @@ def set_none_here(project: Project, location: TileLocation, feature: str) -> Non
 
 
 def set_done(project: Project, location: TileLocation, feature: str) -> int:
-    """Mark a tile as annotated: what was not looked at is not the feature. Return its pixels of the feature."""
+    """Mark a tile as annotated, with unlabelled pixels as not feature; return the number of feature pixels."""
     catalog.require_feature(project, feature)
     with PaintSession.open(project, location, features=[feature]) as session:
         session.mark_done(feature)
@@ -403,7 +403,7 @@ def set_done(project: Project, location: TileLocation, feature: str) -> int:
 
 
 def annotation_listing(project: Project) -> list[dict[str, object]]:
-    """Return every layer of the project: tile, feature, state, pixels of each value, and where it came from."""
+    """Return tile, feature, state, pixels of each value and source of every layer of the project."""
     return [
         _layer_listing(project, tile, feature)
         for tile in catalog.all_tiles(project.layout)

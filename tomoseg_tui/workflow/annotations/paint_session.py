@@ -1,8 +1,8 @@
-"""Paint a tile: an open tile in memory, its strokes saved one after the other, undo and redo without limit.
+"""Paint a tile in memory, save its strokes one by one, and undo and redo without limit.
 
-Strokes change memory at once, so that a screen can draw them; `PaintSession.save` writes what is not yet on disk, from
-one thread that does nothing else. The first stroke that is saved locks the tile, `close` unlocks it: another program
-that wants to paint it, or a command that would change it, reports who has locked it.
+Strokes change memory at once, so that a screen can draw them. `PaintSession.save` writes strokes to disk; it is called
+from a separate thread. The first saved stroke acquires the tile's paint lock, and `close` releases it; other programs
+and commands that would change the tile report its owner.
 """
 
 import threading
@@ -44,14 +44,14 @@ from tomoseg_tui.project.stroke_log import LogEntry
 
 @final
 class PaintSession:
-    """One tile that is being painted.
+    """One tile open for painting.
 
-    What reads or changes memory (layers, states, stroke, undo ...) is quick and may be called from the thread of the
-    screen; `open`, `save` and `close` wait for the disk.
+    Reading and changing memory (layers, states, stroke, undo ...) is fast and may be done in the thread of the screen;
+    `open`, `save` and `close` wait for the disk.
     """
 
     def __init__(self, project: Project, stored: StoredTile) -> None:
-        """Start with what the disk holds; `open` reads it."""
+        """Start with the state on disk, which `open` reads."""
         self._project = project
         self._paint_lock = PaintLock(project.layout, stored.location)
         self._memory_lock, self._write_lock = threading.Lock(), threading.Lock()
@@ -60,15 +60,16 @@ class PaintSession:
 
     @classmethod
     def open(cls, project: Project, location: TileLocation, *, features: Sequence[str] | None = None) -> "PaintSession":
-        """Open a tile with its layers and its history; nothing is written and nothing is locked yet.
+        """Open a tile with its layers and its history; nothing is written or locked.
 
         Parameters
         ----------
         project : Project
-        location : Place
-            Of a tile that there is.
+            The project.
+        location : TileLocation
+            An existing tile.
         features : sequence of str or None
-            Features to paint; all of the project if None.
+            Features to paint; None for all of the project.
 
         Raises
         ------
@@ -83,7 +84,7 @@ class PaintSession:
         return cls(project, load_tile(project.layout, location, all_features if features is None else features))
 
     def _reset_to(self, stored: StoredTile) -> None:
-        """Make memory as the disk is."""
+        """Set memory to the state on disk."""
         self._stored = stored
         self._layers = dict(stored.layers)
         for layer in self._layers.values():
@@ -92,11 +93,11 @@ class PaintSession:
         self._history = stored.undo_stack
         self._pending.clear()
 
-    # State
+    # Reading
 
     @property
     def place(self) -> TileLocation:
-        """The tile; of the version that it was placed on."""
+        """The tile, on the version on which it was placed."""
         return self._stored.location
 
     @property
@@ -106,68 +107,66 @@ class PaintSession:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the person should know, as sentences: that earlier strokes can no longer be undone, and why."""
+        """Sentences for the user: which earlier strokes can no longer be undone, and why."""
         return tuple(
-            f"{feature} was written by another program since it was painted here: "
-            "what was painted before cannot be undone."
+            f"{feature} was written by another program since it was painted here: earlier strokes cannot be undone."
             for feature in sorted(self._stored.replaced)
         )
 
     @property
     def layers(self) -> Mapping[str, Layer]:
-        """Layers of all features as they are now, with unsaved strokes; not to be written into.
+        """Present layers of all features, with unsaved strokes; read-only.
 
-        A feature without a layer has an empty one. Each change makes a new array, so that one that was handed out
-        stays as it was.
+        A feature without a layer has an empty one. Each change makes a new array, so arrays returned earlier do not
+        change.
         """
         with self._memory_lock:
             return MappingProxyType(dict(self._layers))
 
     @property
     def states(self) -> Mapping[str, FeatureState | None]:
-        """State of each feature on the tile; what ``*`` says counts, None where nothing is said."""
+        """State of each feature on the tile, with that of ``*`` as default; None without one."""
         with self._memory_lock:
             tile = Tile(self.place, dict(self._own_states))
         return {feature: tile.state_of(feature) for feature in self.features}
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a stroke to take back, of this session or an earlier one."""
+        """True if there is a stroke to undo, of this session or an earlier one."""
         return bool(self._history.done)
 
     @property
     def undo_depth(self) -> int:
-        """How many strokes can be taken back one after the other."""
+        """Number of strokes that can be undone."""
         return len(self._history.done)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a stroke that was taken back, and none has been painted since."""
+        """True if a stroke was undone and none was painted since."""
         return bool(self._history.undone)
 
     @property
     def unsaved_count(self) -> int:
-        """How many strokes, undos and redos among them, are not on disk yet."""
+        """Number of strokes, undos and redos that are not on disk yet."""
         return len(self._pending)
 
-    # What changes memory
+    # Changing memory
 
     def stroke(self, feature: str, mask: NDArray[np.bool_], value: int, tool: str) -> LayerChange | None:
-        """Paint one value (0 to 3) wherever the mask is; None if that changes nothing.
+        """Paint one value (0 to 3) where the mask (y, x) is True; return the change, None if nothing changes.
 
-        A feature that has no state on this tile yet becomes wanted by it: it is to be finished. A tile that is done
-        stays done.
+        A feature without a state on this tile becomes wanted. A tile that is done stays done.
 
         Raises
         ------
         ProjectError
-            If the tile is marked as holding none of the feature: `mark_wanted` says otherwise.
+            If the tile is marked as holding none of the feature; call `mark_wanted` first.
         """
         with self._memory_lock:
             return self._paint(paint_change(self._layer(feature), mask, value, feature=feature, tool=tool))
 
     def replace_layer(self, feature: str, layer: Layer, tool: str) -> LayerChange | None:
-        """Put a whole layer in the place of another, as one stroke; for copies, `interpolated` and `above`.
+        """Replace a whole layer in one stroke; for copied, interpolated and predicted masks.
 
         Raises
         ------
@@ -178,17 +177,14 @@ class PaintSession:
             return self._paint(layer_difference(self._layer(feature), layer, feature=feature, tool=tool))
 
     def mark_wanted(self, feature: str) -> LayerChange | None:
-        """Say that a tile holds a feature, and is still to be finished; can be undone as a stroke can.
-
-        None if it is wanted already.
-        """
+        """Mark a feature as wanted on the tile; can be undone like a stroke. None if it is wanted already."""
         with self._memory_lock:
             return self._mark(feature, self._layer(feature), FeatureState.WANTED, WANTED)
 
     def mark_done(self, feature: str) -> LayerChange | None:
-        """Mark a feature as annotated: all that was not looked at is not the feature; can be undone as a stroke can.
+        """Mark a feature as annotated, with unlabelled pixels as not feature; can be undone like a stroke.
 
-        None if it is annotated already, and wholly looked at.
+        Return None if it is already annotated and fully labelled.
 
         Raises
         ------
@@ -200,22 +196,22 @@ class PaintSession:
             return self._mark(feature, fill_unlabelled(self._layer(feature)), FeatureState.ANNOTATED, DONE)
 
     def mark_none_here(self, feature: str) -> LayerChange | None:
-        """Mark that the tile holds none of a feature, and wipe its layer; can be undone as a stroke can.
+        """Mark the tile as holding none of a feature, and clear its layer; can be undone like a stroke.
 
-        None if that is said already.
+        Return None if it is marked so already.
         """
         with self._memory_lock:
             self._layer(feature)
             return self._mark(feature, empty_layer(self.place.size), FeatureState.NONE_HERE, NONE_HERE)
 
     def undo(self) -> LayerChange | None:
-        """Take the last stroke back, of whichever feature; return what that changes, None if there is none."""
+        """Undo the last stroke of any feature; return the change, None if there is none."""
         with self._memory_lock:
             done_changes = self._history.done
             return self._record(stroke_log.UNDO, done_changes[-1].inverse) if done_changes else None
 
     def redo(self) -> LayerChange | None:
-        """Do again what was taken back last; return what that changes, None if there is none."""
+        """Redo the last undone stroke; return the change, None if there is none."""
         with self._memory_lock:
             undone_changes = self._history.undone
             return self._record(stroke_log.REDO, undone_changes[-1]) if undone_changes else None
@@ -232,7 +228,7 @@ class PaintSession:
         if Tile(self.place, self._own_states).state_of(feature) is FeatureState.NONE_HERE:
             raise ProjectError(
                 f"{self.place.id} is marked as holding no {feature}.",
-                "Say first that it does hold some, then paint it.",
+                "Mark the feature as wanted first, then paint it.",
             )
 
     def _paint(self, change: LayerChange | None) -> LayerChange | None:
@@ -244,7 +240,7 @@ class PaintSession:
         return self._record(stroke_log.STROKE, change)
 
     def _mark(self, feature: str, new_layer: Layer, state: FeatureState, tool: str) -> LayerChange | None:
-        """Give a feature a state, and the layer that goes with it."""
+        """Set the state of a feature together with its layer."""
         before, own_state = self._layers[feature], self._own_states.get(feature)
         pixels = np.flatnonzero(before != new_layer)
         if own_state is state and not len(pixels):
@@ -254,7 +250,7 @@ class PaintSession:
         return self._record(stroke_log.STROKE, change)
 
     def _record(self, kind: str, change: LayerChange) -> LayerChange:
-        """Change memory, and note what is to be saved."""
+        """Apply a change to memory, and add it to the strokes to save."""
         before = self._layers[change.feature]
         after = apply_change(before, change)
         after.flags.writeable = False
@@ -268,20 +264,20 @@ class PaintSession:
         self._pending.append(stroke_log.make_entry(kind, change, before, after))
         return change
 
-    # The disk
+    # Writing to disk
 
     def save(self) -> int:
-        """Write all strokes that are not on disk yet, in their order; return how many.
+        """Write all unsaved strokes in order; return how many were written.
 
-        The first one locks the tile. What is saved survives the loss of the process, and of power.
+        The first one acquires the paint lock. Saved strokes survive a crash of the process and a power cut.
 
         Raises
         ------
         AlreadyRunningError
-            If somebody else paints the tile; the strokes are dropped, memory is as the disk is.
+            If somebody else paints the tile; the strokes are dropped, and memory is reset to the state on disk.
         ProjectError
-            If the tile was changed by another program since it was opened; likewise. Or if the disk is full: the
-            strokes stay in memory, and the next call tries again.
+            If another program has changed the tile since it was opened, with the same consequence. Or if the disk is
+            full: the strokes stay in memory, and the next call tries again.
         """
         with self._write_lock:
             lines = tuple(self._pending)
@@ -306,17 +302,17 @@ class PaintSession:
         self._reload()
         require_not_painted(layout, self.place)
         raise AlreadyRunningError(
-            f"{self.place.id} is no longer taken by this program.", "Look at it, and paint again."
+            f"This program has lost the paint lock of {self.place.id}.", "Check the tile, and paint again."
         )
 
     def _write_error(self, lines: Sequence[LogEntry], reason: str) -> ProjectError:
         return ProjectError(
             f"{len(lines)} strokes on {self.place.id} cannot be written: {reason}",
-            "They are still here, and are written with the next one.",
+            "Paint on: they are saved with the next stroke.",
         )
 
     def _acquire(self) -> None:
-        """Lock the tile, and make sure that it is as it was when it was opened."""
+        """Acquire the paint lock, and check that the tile has not changed since it was opened."""
         if self._paint_lock.is_acquired:
             return
         try:
@@ -332,7 +328,7 @@ class PaintSession:
             self._reload()
             raise ProjectError(
                 f"{self.place.id} was changed by another program since it was opened; it is shown as it is now.",
-                "Look at it, and paint again.",
+                "Check the tile, and paint again.",
             )
 
     def _mark_saved(self, stored: StoredTile, count: int) -> None:
@@ -346,7 +342,7 @@ class PaintSession:
             self._reset_to(stored)
 
     def close(self) -> None:
-        """Save what is not on disk yet, and unlock the tile. Closing twice does no harm."""
+        """Save unsaved strokes and release the lock. Closing twice is allowed."""
         try:
             self.save()
         finally:
@@ -360,8 +356,5 @@ class PaintSession:
 
 
 def paint_lock_owner(project: Project, location: TileLocation) -> PaintLockOwner | None:
-    """Return who paints a tile now, None if nobody does; cheap enough to ask for every tile of a list.
-
-    `PaintLockOwner.is_this_process` tells whether it is this very process, ``str(owner)`` who it is.
-    """
+    """Return the owner of a tile's paint lock, None if nobody paints it; fast enough for every tile of a list."""
     return read_paint_lock_owner(project.layout, location)

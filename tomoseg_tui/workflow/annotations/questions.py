@@ -1,4 +1,4 @@
-"""Ask about a tile that does not look safe to learn from, before it is marked done."""
+"""Questions about likely mistakes in a tile's annotation, asked before it is marked done."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,19 @@ def annotation_warnings(
     *,
     prediction: NDArray[np.float32] | None = None,
 ) -> list[str]:
-    """Say what about the annotation of one feature on a tile does not look safe, as questions; empty if all does.
+    """Return questions about the annotation of one feature on a tile; empty if nothing is suspicious.
 
     Parameters
     ----------
-    layer : Layer
-        As painted; it need not be marked done.
+    layer : ndarray of uint8, shape (y, x)
+        The painted layer; it need not be marked done.
     state : FeatureState or None
-        What it is to be marked as: ANNOTATED (or WANTED) for a tile that holds the feature, NONE_HERE for one without.
+        The state to set: ANNOTATED (or WANTED) for a tile with the feature, NONE_HERE for one without.
     densities : ndarray of float32, shape (y, x)
-        The tile's densities in sigmas; the mean of the slices z-1 to z+1 tells more than one. A screen that
-        shows where that density is calls `annotation_checks.unlabelled_similar_density`.
+        The tile's densities in sigmas; the mean of the slices z-1 to z+1 is less noisy than one slice.
+        `core.annotation_checks.unlabelled_similar_density` returns the density in question.
     prediction : ndarray of float32, shape (y, x), or None
-        What a network says of the feature here, 0 to 1.
+        A network's probabilities of the feature, 0 to 1.
     """
     if state is FeatureState.NONE_HERE:
         return _negative_warnings(feature, layer, prediction)
@@ -47,7 +47,7 @@ def _negative_warnings(feature: str, layer: Layer, prediction: NDArray[np.float3
     confident = confident_pixels(prediction) if prediction is not None else np.zeros_like(all_pixels)
     if confident.any():
         warnings.append(
-            f"The network is sure of {feature} on {format_percent(confident, all_pixels)} of this tile. Is there none?"
+            f"The network finds {feature} on {format_percent(confident, all_pixels)} of this tile. Is there none?"
         )
     return warnings
 
@@ -58,13 +58,13 @@ def _positive_warnings(feature: str, layer: Layer, densities: NDArray[np.float32
         return [f"No pixel of {feature} is painted. Does the tile hold none of it?"]
     sizes = speck_sizes(layer)
     if painted_count <= MAX_SPECK_AREA or sum(sizes) == painted_count:
-        return [f"All that is painted of {feature} is {_format_pixels(painted_count)}. Is that meant?"]
-    warnings = [f"Beside the mask of {feature} there is {_describe_specks(sizes)}. Is that meant?"] if sizes else []
+        return [f"The painted part of {feature} is only {_format_pixels(painted_count)}. Is that intended?"]
+    warnings = [f"Beside the mask of {feature} there is {_describe_specks(sizes)}. Is that intended?"] if sizes else []
     ambiguous_count = int(np.count_nonzero(unlabelled_similar_density(densities, layer)))
     if ambiguous_count:
         warnings.append(
             f"Density that touches the mask of {feature} looks like it, {_format_pixels(ambiguous_count)}. "
-            "Is it the feature, or to be ignored?"
+            "Is it the feature, or should it be ignored?"
         )
     return warnings
 
@@ -72,7 +72,7 @@ def _positive_warnings(feature: str, layer: Layer, densities: NDArray[np.float32
 def _describe_specks(sizes: list[int]) -> str:
     if len(sizes) == 1:
         return f"a speck of {_format_pixels(sizes[0])}"
-    return f"a sprinkle of {len(sizes)} specks, {_format_pixels(sum(sizes))} in all"
+    return f"a group of {len(sizes)} specks, {_format_pixels(sum(sizes))} in all"
 
 
 def _format_pixels(count: int) -> str:
