@@ -44,7 +44,7 @@ def test_what_is_exported_is_painted_and_imported_without_a_further_word(
     tifffile.imwrite(tmp_path / "out_tube.tif", masks, photometric="minisblack")
     done = door("annotations", "import", tmp_path / "out_tube.tif")
     assert "1 annotations taken, 0 tiles hold none, 0 left as they were." in done.err
-    assert "1 tiles came back as empty as they went" in done.err
+    assert "1 tiles came back unchanged and empty" in done.err
     assert marked(tiled, 88) == [0, 60 * 64, 4 * 64, 0]
     assert "annotations import" in tiled.layout.history.read_text()
     assert "annotations export" not in tiled.layout.history.read_text()
@@ -80,9 +80,9 @@ def test_the_files_have_the_names_that_their_programs_expect(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("-o", "out.txt"), "out.txt does not say a format"),
-        (("-o", "out"), "out does not say a format"),
-        (("-o", "out.mrc", "--as", "tif"), "out.mrc is no name for --as tif"),
+        (("-o", "out.txt"), "out.txt has no suffix of a format"),
+        (("-o", "out"), "out has no suffix of a format"),
+        (("-o", "out.mrc", "--as", "tif"), "out.mrc is not a name for --as tif"),
         (("-o", "nowhere/out.mrc"), "does not exist"),
         (("-o", "out.mrc", "--feature", "wall"), "no feature 'wall'"),
         (("-o", "out.mrc", "--tiles", "cell:1,1,1"), "no tile cell:1,1,1:64"),
@@ -154,7 +154,7 @@ def test_a_stack_of_labels_is_taken_by_a_map(
     assert marked(tiled, 88) == [0, 64 * 64 - 7, 5, 2]
     stack = np.where(stack == 1, 1, 0)
     write_mrc(tmp_path / "short.mrc", stack[:1].astype(np.int8))
-    assert "holds 1 masks, but there are 2 tiles" in refused(
+    assert "contains 1 masks, but there are 2 tiles" in refused(
         "annotations", "import", tmp_path / "short.mrc", "--tomogram", "cell", "--map", "1=tube"
     )
 
@@ -239,7 +239,7 @@ def test_a_folder_of_pngs_is_a_stack(door: Door, refused: Callable[..., str], ti
     [
         (("--map", "#ff00=tube"), "--map #ff00=tube is not understood"),
         (("--manifest", "lost.tiles.json"), "lost.tiles.json is not a manifest"),
-        (("--tomogram", "cell", "--manifest", "lost.tiles.json"), "manifest says which tiles"),
+        (("--tomogram", "cell", "--manifest", "lost.tiles.json"), "manifest names the tiles"),
         (("--tomogram", "cell", "--feature", "tube", "--tiles", FIRST), "named twice"),
     ],
 )

@@ -108,7 +108,7 @@ async def test_the_program_chosen_decides_the_form(
         dialog2.query_one("#masks-feature", Input).value = "membrane"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "1 annotations taken" in prose_on(pilot))
-        await until(pilot, lambda: "2 tiles came back as empty as they went" in prose_on(pilot))
+        await until(pilot, lambda: "2 tiles came back unchanged and empty" in prose_on(pilot))
 
 
 async def test_a_stack_of_labels_asks_for_each_of_them(

@@ -1,4 +1,4 @@
-"""What was exported comes back to its tile, pixel by pixel, whatever the format; what differs is refused in words."""
+"""Exported tiles are imported to the pixel in every format; differences are refused with a clear error."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ PLACES = (
     TileLocation("cell", 3, 100, 60),
     TileLocation("cell", 4, 10, 150),
 )
-"""Of one size and apart in each slice; the last one sticks out of the volume."""
+"""Tiles of one size that do not overlap; the last one extends beyond the volume."""
 FEATURES = ("tube", "wall")
 LAYERS = st.sampled_from(["none", "wanted", "unseen", "random", "feature", "not", "seen"])
 Layers = dict[tuple[TileLocation, str], NDArray[np.uint8]]
@@ -98,7 +98,7 @@ def paint_some(project: Project) -> Layers:
 
 
 def known(project: Project) -> dict[tuple[TileLocation, str], tuple[str, list[int] | None]]:
-    """Return state and pixels of every tile and feature; a layer on which nothing was looked at counts as none."""
+    """Return state and pixels of every tile and feature; a layer without labels counts as none."""
     found = {}
     for place in PLACES:
         tile = catalog.tile_at(project.layout, place)
@@ -137,7 +137,7 @@ def take(project: Project, path: Path, **words: Any) -> AnnotationResult:
 )
 @settings(max_examples=6, deadline=None)
 @given(kinds=st.lists(LAYERS, min_size=8, max_size=8), seed=st.integers(0, 99))
-def test_what_is_exported_comes_back_to_the_pixel(
+def test_an_export_is_imported_to_the_pixel(
     template: Path,
     tmp_path_factory: pytest.TempPathFactory,
     form: ExportFormat,
@@ -155,7 +155,7 @@ def test_what_is_exported_comes_back_to_the_pixel(
             write_record(lender.layout.tile_state(place, feature), StateRecord(FeatureState.NONE_HERE, now()))
         elif kind != "wanted":
             layer = some_layer(kind, seed + number)
-            if slab is not None and place == PLACES[3]:  # what sticks out of the volume cannot be in it
+            if slab is not None and place == PLACES[3]:  # pixels outside the volume are not in the slices
                 layer[54:], layer[:22], layer[:, 42:] = (layer[54:], 0, 0)
             paint(lender, place, feature, layer)
     loan = send(lender, folder / "files", form, slab=slab)
@@ -170,7 +170,7 @@ def test_what_is_exported_comes_back_to_the_pixel(
 
 
 @pytest.mark.parametrize("form", EXPORT_FORMATS)
-def test_one_file_finds_its_manifest_and_its_feature(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
+def test_a_file_has_its_manifest_and_feature_found(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form)
     for feature in FEATURES:
@@ -180,7 +180,7 @@ def test_one_file_finds_its_manifest_and_its_feature(lender: Project, tmp_path: 
     np.testing.assert_array_equal(layer_at(lender, PLACES[0], "wall"), layers[PLACES[0], "wall"])
 
 
-def test_a_file_under_a_longer_name_or_elsewhere_is_found_too(lender: Project, tmp_path: Path) -> None:
+def test_a_file_with_a_longer_name_or_in_another_folder_is_matched_too(lender: Project, tmp_path: Path) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", "mrc")
     lender.layout.annotation(PLACES[0], "tube").unlink()
@@ -190,14 +190,16 @@ def test_a_file_under_a_longer_name_or_elsewhere_is_found_too(lender: Project, t
     np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layers[PLACES[0], "tube"])
     elsewhere = tmp_path / "mine.mrc"
     edited.rename(elsewhere)
-    with pytest.raises(UsageError, match=r"mine.mrc does not say whose masks it holds: exported were tube, wall"):
+    with pytest.raises(
+        UsageError, match=r"mine.mrc does not give the feature of the masks; the exported features are tube, wall"
+    ):
         take(lender, elsewhere, manifest=loan.manifest)
     taken = take(lender, elsewhere, manifest=loan.manifest, feature="tube")
     assert taken.annotated == 3
     assert not any("No densities" in remark for remark in taken.remarks), "they lie beside the manifest"
 
 
-def test_an_empty_canvas_that_is_painted_on_is_wholly_looked_at(lender: Project, tmp_path: Path) -> None:
+def test_an_empty_mask_that_is_painted_becomes_fully_labelled(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "tif", features=["tube"])
     masks = open_stack(loan.masks["tube"])
     assert not masks.any()
@@ -206,13 +208,13 @@ def test_an_empty_canvas_that_is_painted_on_is_wholly_looked_at(lender: Project,
     tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
     taken = take(lender, loan.masks["tube"])
     assert taken.annotated == 1
-    assert any("3 tiles came back as empty as they went" in remark for remark in taken.remarks)
+    assert any("3 tiles came back unchanged and empty" in remark for remark in taken.remarks)
     layer = layer_at(lender, PLACES[1])
     assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 64 - 5, 4, 1]
     assert catalog.tile_at(lender.layout, PLACES[0]).state_of("tube") is FeatureState.WANTED
 
 
-def test_what_a_person_painted_stays_without_replace(lender: Project, tmp_path: Path) -> None:
+def test_painted_layers_stay_without_replace(lender: Project, tmp_path: Path) -> None:
     layer = some_layer("seen", 1)
     paint(lender, PLACES[0], "tube", layer, kind="painted")
     loan = send(lender, tmp_path / "files", "tif", features=["tube"])
@@ -231,7 +233,7 @@ def test_what_a_person_painted_stays_without_replace(lender: Project, tmp_path: 
 
 
 def rewrite(path: Path, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-    """Change the images of a file as a foreign program would save them."""
+    """Change the images of a file like another program."""
     if path.is_dir():
         files = png_files(path)
         for file, image in zip(files, change(open_stack(path)), strict=False):
@@ -252,21 +254,21 @@ def flip(images: NDArray[Any]) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("form", EXPORT_FORMATS)
-def test_a_flip_in_y_is_seen_by_the_densities_and_undone(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
-    """The masks are painted anew, so that they tell nothing themselves."""
+def test_a_flip_in_y_is_detected_by_the_densities_and_undone(
+    lender: Project, tmp_path: Path, form: ExportFormat
+) -> None:
+    """The masks are all changed, so that they do not show the orientation."""
     loan = send(lender, tmp_path / "files", form, features=["tube"])
     rewrite(loan.image, flip)
     rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 10, 1, masks).astype(masks.dtype))
     taken = take(lender, loan.masks["tube"])
-    assert any("came back flipped in y, and was turned back" in remark for remark in taken.remarks)
+    assert any("came back flipped in y, which was undone" in remark for remark in taken.remarks)
     layer = layer_at(lender, PLACES[2])
     np.testing.assert_array_equal(np.unique(np.argwhere(layer == 2)[:, 0]), np.arange(54, 64))
 
 
 @pytest.mark.parametrize("form", EXPORT_FORMATS)
-def test_masks_alone_that_come_back_flipped_tell_it_themselves(
-    lender: Project, tmp_path: Path, form: ExportFormat
-) -> None:
+def test_a_flip_is_detected_by_unchanged_masks_alone(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form, features=["tube"])
     if form == "png":
@@ -281,22 +283,22 @@ def test_masks_alone_that_come_back_flipped_tell_it_themselves(
     assert (layer_at(lender, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
 
 
-def test_densities_that_are_flipped_beside_masks_that_are_not_are_refused(lender: Project, tmp_path: Path) -> None:
+def test_flipped_densities_with_masks_not_flipped_are_refused(lender: Project, tmp_path: Path) -> None:
     paint_some(lender)
     loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
     rewrite(loan.image, flip)
     refused(lender, loan.manifest, "came back flipped in y, but its masks did not")
 
 
-def test_without_densities_it_is_said_that_order_is_believed(lender: Project, tmp_path: Path) -> None:
+def test_without_densities_a_remark_names_the_assumed_order(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
     loan.image.unlink()
     rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 1, masks).astype(masks.dtype))
-    assert any("No densities have come back" in remark for remark in take(lender, loan.manifest).remarks)
+    assert any("No densities came back" in remark for remark in take(lender, loan.manifest).remarks)
 
 
 def refused(project: Project, path: Path, words: str, fault: type[TomosegError] = ShapeError, **more: Any) -> None:
-    """Refuse a file without a change to the project."""
+    """Check that a file is refused without a change to the project."""
     before = digest_of(project.layout.root)
     with pytest.raises(fault, match=words) as caught:
         take(project, path, **more)
@@ -308,8 +310,8 @@ def refused(project: Project, path: Path, words: str, fault: type[TomosegError] 
 def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
     paint_some(lender)
     cases: list[tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = [
-        (lambda masks: masks[:3], "holds 3 images of 64 x 64 pixels .* exported were 4 of 64 x 64"),
-        (lambda masks: masks[:, :48, :32], "holds 4 images of 32 x 48 pixels"),
+        (lambda masks: masks[:3], "contains 3 images of 64 x 64 pixels .* expected 4 of 64 x 64"),
+        (lambda masks: masks[:, :48, :32], "contains 4 images of 32 x 48 pixels"),
         (lambda masks: masks[[1, 0, 2, 3]], "2 masks in another order: mask 1 is that of cell:112,40,1:64"),
         (lambda masks: flip(masks[[1, 0, 2, 3]]), "2 masks in another order: mask 1 is that of cell:112,40,1:64"),
     ]
@@ -347,7 +349,7 @@ def test_densities_in_another_order_are_refused(
         (lambda images: np.random.default_rng(1).normal(size=images.shape), "do not match their tiles"),
     ],
 )
-def test_densities_that_came_back_otherwise_are_refused(
+def test_densities_in_another_orientation_are_refused(
     lender: Project, tmp_path: Path, change: Callable[[NDArray[Any]], NDArray[Any]], words: str
 ) -> None:
     loan = send(lender, tmp_path / "files", "tif", features=["tube"])
@@ -355,7 +357,7 @@ def test_densities_that_came_back_otherwise_are_refused(
     refused(lender, loan.manifest, words)
 
 
-def test_pngs_are_known_by_their_names(lender: Project, tmp_path: Path) -> None:
+def test_pngs_are_identified_by_their_names(lender: Project, tmp_path: Path) -> None:
     paint_some(lender)
     loan = send(lender, tmp_path / "files", "png", features=["tube"])
     first = png_files(loan.masks["tube"])[0]
@@ -363,7 +365,7 @@ def test_pngs_are_known_by_their_names(lender: Project, tmp_path: Path) -> None:
     refused(lender, loan.manifest, "1 missing, such as 0001_cell_40_40_1_64.png; 1 more, such as other.png")
 
 
-def test_a_tile_that_is_gone_is_named(lender: Project, tmp_path: Path) -> None:
+def test_a_removed_tile_is_named(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "mrc")
     shutil.rmtree(lender.layout.tile_folder(PLACES[1]))
     refused(lender, loan.manifest, r"There is no tile cell:112,40,1:64", ProjectError)
@@ -373,7 +375,7 @@ def test_a_tile_that_is_gone_is_named(lender: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
-def test_slices_that_come_back_flipped_are_turned_back(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
+def test_flipped_slices_are_flipped_back(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", form, features=["tube"], slab=1)
     assert read_manifest(loan.manifest).shape == (6, 160, 160)
@@ -397,7 +399,7 @@ def _write_other(path: Path, values: NDArray[Any]) -> None:
         tifffile.imwrite(path, values, photometric="minisblack")
 
 
-def test_slices_tell_what_is_marked_outside_and_what_is_turned(lender: Project, tmp_path: Path) -> None:
+def test_marks_outside_tiles_and_other_orientations_of_slices_are_reported(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "tif", features=["tube"], slab=0)
     assert read_manifest(loan.manifest).shape == (4, 160, 160)
     masks = tifffile.imread(loan.masks["tube"])
@@ -413,10 +415,10 @@ def test_slices_tell_what_is_marked_outside_and_what_is_turned(lender: Project, 
     refused(lender, loan.manifest, "does not show cell:40,40,1:64 where it was exported")
     loan.image.unlink()
     tifffile.imwrite(loan.masks["tube"], masks[:3], photometric="minisblack")
-    refused(lender, loan.manifest, r"exported was \(4, 160, 160\)")
+    refused(lender, loan.manifest, r"expected \(4, 160, 160\)")
 
 
-def test_slices_lie_where_they_lie_in_the_tomogram(lender: Project, tmp_path: Path) -> None:
+def test_exported_slices_have_their_position_in_the_tomogram(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "mrc", slab=0)
     with open_volume(loan.image) as reader:
         np.testing.assert_array_equal(reader.read_slices(0, 4), noise(SHAPE)[1:5])
@@ -432,7 +434,7 @@ def test_slices_lie_where_they_lie_in_the_tomogram(lender: Project, tmp_path: Pa
 # What other programs write
 
 
-def test_eman2_paints_into_the_stack_itself(lender: Project, tmp_path: Path) -> None:
+def test_a_stack_painted_in_eman2_is_imported(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "particles", "hdf", features=["tube"])
     assert loan.masks["tube"].name == "out_seg.hdf"
     loan.masks["tube"].unlink()
@@ -446,8 +448,8 @@ def test_eman2_paints_into_the_stack_itself(lender: Project, tmp_path: Path) -> 
     refused(lender, send(lender, tmp_path / "particles", "hdf", features=["tube"]).image, "nothing painted", UsageError)
 
 
-def test_eman2_keeps_what_it_cannot_say(lender: Project, tmp_path: Path) -> None:
-    """Its masks are 0 and 1; ignored pixels stay ignored where nobody paints."""
+def test_ignored_pixels_survive_eman2(lender: Project, tmp_path: Path) -> None:
+    """EMAN2's masks are 0 and 1; ignored pixels stay ignored if they are not painted."""
     layer = some_layer("seen", 3)
     paint(lender, PLACES[0], "tube", layer)
     loan = send(lender, tmp_path / "files", "hdf", features=["tube"])
@@ -459,7 +461,7 @@ def test_eman2_keeps_what_it_cannot_say(lender: Project, tmp_path: Path) -> None
     np.testing.assert_array_equal(found[5:], layer[5:])
 
 
-def test_eman2_headers_name_the_tile(lender: Project, tmp_path: Path) -> None:
+def test_eman2_headers_identify_the_tile(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "hdf", features=["tube"])
     for file in (loan.image, loan.masks["tube"]):
         headers = eman2_hdf.read_stack_headers(file)
@@ -472,10 +474,10 @@ def test_eman2_headers_name_the_tile(lender: Project, tmp_path: Path) -> None:
     headers = eman2_hdf.read_stack_headers(loan.masks["tube"])
     kept = [{"ptcl_source_coord": header["ptcl_source_coord"]} for header in headers]
     eman2_hdf.write_image_stack(loan.masks["tube"], images[::-1], voxel_size_angstrom=10.0, attributes=kept[::-1])
-    refused(lender, loan.masks["tube"], "the order is another")
+    refused(lender, loan.masks["tube"], "the order has changed")
 
 
-def test_a_tool_that_writes_255_or_signed_bytes_is_understood(lender: Project, tmp_path: Path) -> None:
+def test_masks_of_255_or_signed_bytes_are_decoded(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
     for low, high in ((0, 127), (-128, -127), (-128, 127)):
         rewrite(loan.masks["tube"], lambda masks, low=low, high=high: np.where(  # type: ignore[misc]
@@ -487,7 +489,7 @@ def test_a_tool_that_writes_255_or_signed_bytes_is_understood(lender: Project, t
         assert (layer[:, 10:] == 1).all()
 
 
-def test_labels_of_ones_own_are_asked_for_and_named(lender: Project, tmp_path: Path) -> None:
+def test_other_label_values_must_be_mapped(lender: Project, tmp_path: Path) -> None:
     loan = send(lender, tmp_path / "files", "tif", features=["tube"])
     rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 5, np.where(np.arange(64) > 50, 9, masks)))
     refused(lender, loan.masks["tube"], r"2 values besides 0: 5 \(2,560\), 9 \(3,328\)", UsageError)
@@ -499,7 +501,7 @@ def test_labels_of_ones_own_are_asked_for_and_named(lender: Project, tmp_path: P
     assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 41, 64 * 10, 64 * 13]
 
 
-def test_pngs_that_an_editor_has_made_coloured_come_back(lender: Project, tmp_path: Path) -> None:
+def test_pngs_saved_in_colour_are_imported(lender: Project, tmp_path: Path) -> None:
     layers = paint_some(lender)
     loan = send(lender, tmp_path / "files", "png", features=["tube"])
     for file in png_files(loan.masks["tube"]):
@@ -516,7 +518,7 @@ def test_pngs_that_an_editor_has_made_coloured_come_back(lender: Project, tmp_pa
 # The manifest
 
 
-def test_the_manifest_tells_what_is_where(lender: Project, tmp_path: Path) -> None:
+def test_the_manifest_describes_the_export(lender: Project, tmp_path: Path) -> None:
     paint_some(lender)
     loan = send(lender, tmp_path / "files", "mrc")
     told = json.loads(loan.manifest.read_text())

@@ -1,1 +1,1 @@
-"""Tiles and masks to other programs and back."""
+"""Export tiles to other programs, and import tiles and masks from them."""

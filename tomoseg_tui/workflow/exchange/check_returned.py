@@ -1,6 +1,6 @@
-"""Read what other tools have made of an export, and make sure that every image is still that of its tile.
+"""Read files that other tools return after an export, and check that every image still belongs to its tile.
 
-What tells: the densities that travel along, the headers of EMAN2, the names of PNGs, and masks that nobody has changed.
+The check uses the exported densities, EMAN2's headers, the names of PNGs, and unchanged masks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.exchange.export_formats import eman2_coordinates, png_name, tile_images, tile_window
 
-_FIX = "Give the files that were exported with this manifest, their images neither cut, sorted nor left out."
+_FIX = "Give the files that were exported with this manifest, with all images in the same size and order."
 _UNDO_STEPS: Mapping[str, tuple[int, int, int]] = {
     AS_EXPORTED: (1, 1, 1),
     FLIPPED_Y: (1, -1, 1),
@@ -41,12 +41,12 @@ _UNDO_STEPS: Mapping[str, tuple[int, int, int]] = {
     "with its slices in reverse order": (-1, 1, 1),
     "flipped in y and with its slices in reverse order": (-1, -1, 1),
 }
-"""Step along z, y, x that undoes each turn."""
+"""Step along z, y, x that undoes each orientation."""
 
 
 @dataclass(frozen=True)
 class ExportedTiles:
-    """An export as its manifest tells, and what the project knows of it now."""
+    """An export by its manifest, with the project that it is from."""
 
     project: Project
     manifest: ExportManifest
@@ -58,59 +58,59 @@ class ExportedTiles:
 
     @property
     def names(self) -> list[str]:
-        """Their ids."""
+        """Ids of the tiles."""
         return [tile.id for tile in self.manifest.tiles]
 
 
 @dataclass(frozen=True, eq=False)
 class ReturnedMasks:
-    """Masks as they came back, cut at the tiles and turned back."""
+    """Returned masks of the tiles, in their original orientation."""
 
     masks: Sequence[NDArray[Any]]
-    """One a tile, shape (size, size), in the numbers of the file."""
+    """One per tile, shape (size, size), with the values of the file."""
     inside: Sequence[NDArray[np.bool_]]
-    """Where the tile lies in the volume."""
+    """Which pixels are in the volume."""
     remarks: tuple[str, ...] = ()
 
 
 def read_and_verify(
     exported: ExportedTiles, path: Path, feature: str, image: Path | None, *, colours: bool = False
 ) -> ReturnedMasks:
-    """Read masks and turn them as they were.
+    """Read masks, and restore their original orientation.
 
     Parameters
     ----------
     path : Path
-        The file, or the folder of PNGs; for EMAN2 also the stack of densities that was painted on.
+        The file, or the folder of PNGs; for EMAN2 also the painted stack of densities.
     feature : str
-        Whose masks they are.
+        Feature of the masks.
     image : Path or None
-        The densities that have travelled along.
+        The returned densities.
     colours : bool
-        Whether indexed PNGs are told by their colours.
+        Read the colours of indexed PNGs instead of their indices.
 
     Raises
     ------
     ShapeError
-        If length, size, order or direction differ in a way that is not undone; the message says how.
+        If length, size, order or orientation differ in a way that cannot be undone; the message says how.
     """
     read = _read_slices if exported.manifest.slices is not None else _read_stack
     return read(exported, path, feature, image, colours=colours)
 
 
 def _flip_message(path: Path) -> str:
-    return f"{path.name} came back flipped in y, and was turned back."
+    return f"{path.name} came back flipped in y, which was undone."
 
 
 def _require_orientation(match: ImageMatch, file_name: str) -> None:
     if match.orientation not in {AS_EXPORTED, FLIPPED_Y}:
         raise ShapeError(
-            f"{file_name} came back {match.orientation}.", "Turn images and masks back before they are imported."
+            f"{file_name} came back {match.orientation}.", "Undo this in images and masks before the import."
         )
 
 
 def _is_flipped(by_image: ImageMatch | None, by_masks: str, path: Path) -> tuple[bool, tuple[str, ...]]:
-    """Weigh what images and masks say of the direction of y."""
+    """Return whether y is flipped according to images and masks, and remarks."""
     if (
         by_image is not None
         and by_image.matched_count
@@ -119,14 +119,14 @@ def _is_flipped(by_image: ImageMatch | None, by_masks: str, path: Path) -> tuple
     ):
         raise ShapeError(
             f"The densities beside {path.name} came back flipped in y, but its masks did not.",
-            "Give densities and masks of one and the same direction.",
+            "Give densities and masks with the same direction of y.",
         )
     flipped = by_masks == FLIPPED_Y or (by_image is not None and by_image.orientation == FLIPPED_Y)
     if flipped:
         return True, (_flip_message(path),)
     if not by_masks and (by_image is None or not by_image.matched_count):
         return False, (
-            f"No densities have come back with {path.name}: order and direction of y are taken as they were exported.",
+            f"No densities came back with {path.name}: order and direction of y are assumed to be as exported.",
         )
     return False, ()
 
@@ -144,7 +144,7 @@ def _read_stack(
         match = _match_images(exported, np.where(mask, 0, values), path.name)
         flipped, remarks = _is_flipped(match, "", path)
         values = mask.astype(np.uint8)
-        remarks = (f"{path.name}: 99 and above is taken as painted, as EMAN2 does.", *remarks)
+        remarks = (f"{path.name}: 99 and above is taken as painted, as in EMAN2.", *remarks)
     else:
         values = decode_colours(values)
         by_image = None if image is None else _match_images(exported, _load_stack(exported, image), image.name)
@@ -160,33 +160,33 @@ def _require_painted(values: NDArray[Any]) -> bool:
 
 
 def _load_stack(exported: ExportedTiles, path: Path, *, colours: bool = False) -> NDArray[Any]:
-    """Read a stack and compare its length and size with the manifest's."""
+    """Read a stack; raise ShapeError if its length or size differ from the manifest's."""
     if is_png(path) and path.is_dir():
         _check_names(exported, path)
     stack = open_stack(path, colours=colours)
     count, height, width = exported.manifest.shape
     if stack.shape != exported.manifest.shape:
         raise ShapeError(
-            f"{path.name} holds {len(stack)} images of {stack.shape[2]} x {stack.shape[1]} pixels (x, y), "
-            f"exported were {count} of {width} x {height}.",
+            f"{path.name} contains {len(stack)} images of {stack.shape[2]} x {stack.shape[1]} pixels (x, y), "
+            f"expected {count} of {width} x {height}.",
             _FIX,
         )
     return stack
 
 
 def _check_names(exported: ExportedTiles, folder: Path) -> None:
-    """Compare the names of PNGs, by which they are known."""
+    """Raise ShapeError if the names of PNGs, which identify them, differ from the exported ones."""
     existing = [file.name for file in png_files(folder)]
     expected = [png_name(number, location) for number, location in enumerate(exported.places, start=1)]
     missing, unexpected = sorted(set(expected) - set(existing)), sorted(set(existing) - set(expected))
     if missing or unexpected:
         groups = ((missing, "missing"), (unexpected, "more"))
         parts = [f"{len(names)} {label}, such as {names[0]}" for names, label in groups if names]
-        raise ShapeError(f"{folder.name} does not hold the PNGs that were exported: {'; '.join(parts)}.", _FIX)
+        raise ShapeError(f"{folder.name} does not contain the exported PNGs: {'; '.join(parts)}.", _FIX)
 
 
 def _match_images(exported: ExportedTiles, images: NDArray[Any], file_name: str) -> ImageMatch:
-    """Compare densities that came back with those of the tiles."""
+    """Match returned densities to those of the tiles."""
     if all(image_digest(image) == tile.image for image, tile in zip(images, exported.manifest.tiles, strict=True)):
         return ImageMatch(AS_EXPORTED, len(images))
     tiles = np.stack(tile_images(exported.project, exported.places))  # (n, y, x)
@@ -196,7 +196,7 @@ def _match_images(exported: ExportedTiles, images: NDArray[Any], file_name: str)
 
 
 def _check_headers(exported: ExportedTiles, path: Path) -> None:
-    """Compare the coordinates that EMAN2 keeps with each image, where it has kept them."""
+    """Raise ShapeError if coordinates in EMAN2's headers, where present, differ from the tiles'."""
     try:
         headers = read_stack_headers(path)
     except UnreadableTomogramError:
@@ -209,13 +209,13 @@ def _check_headers(exported: ExportedTiles, path: Path) -> None:
         if [round(float(part)) for part in coordinates] != [round(part) for part in expected]:
             raise ShapeError(
                 f"Image {number} of {path.name} lies at {coordinates} by its header, {location.id} at {expected} "
-                "(x, y, z from the middle): the order is another.",
+                "(x, y, z from the middle): the order has changed.",
                 _FIX,
             )
 
 
 def _orientation_from_masks(exported: ExportedTiles, values: NDArray[Any], feature: str, path: Path) -> str:
-    """Return what masks that nobody has changed tell of the direction: as it was, flipped, or empty for nothing."""
+    """Return the orientation according to unchanged masks: as exported, flipped, or empty if unknown."""
     digests = [image_digest(mask) if mask.any() and not mask.all() else "" for mask in _to_uint8(values)]
     entries = [tile.masks.get(feature) for tile in exported.manifest.tiles]
     unchanged = [
@@ -239,7 +239,7 @@ def _require_same_order(
     feature: str,
     path: Path,
 ) -> None:
-    """Refuse masks that stand in the place of another tile; one that was copied still stands in its own place too."""
+    """Raise ShapeError for masks in the place of another tile; a mask that was copied is also in its own place."""
     locations: dict[str, list[int]] = {}
     for other, tile in enumerate(exported.manifest.tiles):
         if feature in tile.masks and not (unchanged[other] or flipped[other]):
@@ -256,7 +256,7 @@ def _require_same_order(
 
 
 def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return masks in the type in which they were digested; what does not fit matches no digest."""
+    """Return masks in the type of the digests; other values match no digest."""
     finite = np.nan_to_num(values.astype(np.float64), nan=255)
     return np.where((finite == np.rint(finite)) & (finite >= 0) & (finite < 255), finite, 255).astype(np.uint8)
 
@@ -281,7 +281,7 @@ def _read_slices(
     if outside_count:
         remarks = (
             *remarks,
-            f"{path.name} has {outside_count:,} voxels marked outside of all tiles: they are not taken.",
+            f"{path.name} has {outside_count:,} voxels marked outside all tiles; they are not imported.",
         )
     return ReturnedMasks(windows[orientation], inside, remarks)
 
@@ -291,7 +291,7 @@ def _open_slices(exported: ExportedTiles, path: Path) -> VolumeReader:
     if reader.grid.shape_zyx != exported.manifest.shape:
         reader.close()
         raise ShapeError(
-            f"{path.name} has shape {reader.grid.shape_zyx}, exported was {exported.manifest.shape} (z, y, x).", _FIX
+            f"{path.name} has shape {reader.grid.shape_zyx}, expected {exported.manifest.shape} (z, y, x).", _FIX
         )
     return reader
 
@@ -299,7 +299,7 @@ def _open_slices(exported: ExportedTiles, path: Path) -> VolumeReader:
 def _read_window(
     reader: VolumeReader, exported: ExportedTiles, location: TileLocation, orientation: str
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return what lies under a tile once the volume is turned back, 0 outside, and which pixels lie inside."""
+    """Return the values within a tile after undoing the orientation, 0 outside, and which pixels are inside."""
     depth, height, width = reader.grid.shape_zyx
     (rows, columns), part = tile_window(location, (height, width))
     steps = _UNDO_STEPS[orientation]
@@ -318,7 +318,7 @@ def _read_window(
 
 
 def _match_slices(exported: ExportedTiles, path: Path) -> ImageMatch:
-    """Compare slices that came back with the tiles that lie in them."""
+    """Match returned slices to the tiles within them."""
     tiles = tile_images(exported.project, exported.places)
     correlations: dict[str, list[float]] = {}
     with _open_slices(exported, path) as reader:
@@ -340,7 +340,7 @@ def _match_slices(exported: ExportedTiles, path: Path) -> ImageMatch:
 def _orientation_from_windows(
     exported: ExportedTiles, windows: Mapping[str, Sequence[NDArray[Any]]], feature: str
 ) -> str:
-    """Return what masks that nobody has changed tell of the direction, empty for nothing."""
+    """Return the orientation according to unchanged masks, empty if unknown."""
 
     def is_unchanged(orientation: str) -> bool:
         pairs: Iterator[tuple[NDArray[Any], TileEntry]] = zip(
@@ -356,12 +356,12 @@ def _orientation_from_windows(
 
 
 def _count_outside_tiles(reader: VolumeReader, exported: ExportedTiles, orientation: str) -> Iterator[int]:
-    """Yield by slice how many voxels are marked where no tile lies."""
+    """Yield for each slice the number of voxels marked outside all tiles."""
     depth, height, width = reader.grid.shape_zyx
     start = exported.manifest.slices.start if exported.manifest.slices is not None else 0
     for z in range(depth):
         plane = reader.read_slices(z, z + 1)[0, :: _UNDO_STEPS[orientation][1]]
-        is_outside = plane != min(0, plane.min())  # bytes written signed have -128 for 0
+        is_outside = plane != min(0, plane.min())  # signed bytes may have -128 for 0
         for location in exported.places:
             if location.z - start == z:
                 is_outside[tile_window(location, (height, width))[0]] = False

@@ -1,4 +1,4 @@
-"""The files of tiles, slices and masks for other tools, in each format. What goes where is `lending`'s business."""
+"""Write tiles, slices and masks for other tools in each format. `export_tiles` chooses the files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,16 +25,16 @@ from tomoseg_tui.workflow.volume_names import NamedVolume
 ExportFormat = Literal["mrc", "hdf", "tif", "napari", "png"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 _GREYS_PER_SIGMA = 42.0
-"""Of a PNG: 3 sigma on either side of the mean are black and white."""
+"""Grey levels per sigma in a PNG: 3 sigma on either side of the mean are black and white."""
 
 
 def mask_for_format(layer: Layer, file_format: ExportFormat) -> Codes:
-    """Return a layer as it is written; EMAN2 trains on any number, so its masks hold nothing but 0 and 1."""
+    """Return the values to write for a layer; for EMAN2, which trains on any value, only 0 and 1."""
     return (layer == FEATURE).astype(np.uint8) if file_format == "hdf" else encode_layer(layer)
 
 
 def tile_images(project: Project, locations: Sequence[TileLocation]) -> list[NDArray[np.float32]]:
-    """Return the densities of tiles as they are written: normalised, 0 outside the volume and where not finite."""
+    """Return the densities of tiles to write: normalised, 0 outside the volume and where not finite."""
     images: dict[TileLocation, NDArray[np.float32]] = {}
     for name in dict.fromkeys(location.tomogram for location in locations):
         record = catalog.load_tomogram(project.layout, name)
@@ -53,12 +53,12 @@ def _normalised(values: NDArray[Any], inside: NDArray[np.bool_], record: Tomogra
 
 
 def to_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return normalised densities as the greys of a PNG."""
+    """Return normalised densities as grey values of a PNG."""
     return np.asarray(np.clip(np.rint(images * _GREYS_PER_SIGMA + 128), 0, 255), np.uint8)
 
 
 def eman2_coordinates(location: TileLocation, record: TomogramRecord) -> list[float]:
-    """Return a tile's centre as EMAN2's boxer writes it into `ptcl_source_coord`: x, y, z from the middle voxel."""
+    """Return a tile's centre as in EMAN2's `ptcl_source_coord`: x, y, z from the middle voxel."""
     nz, ny, nx = record.shape_zyx
     return [float(location.x - nx // 2), float(location.y - ny // 2), float(location.z - nz // 2)]
 
@@ -99,7 +99,7 @@ def _eman2_header(location: TileLocation, record: TomogramRecord) -> dict[str, e
 
 
 def png_name(number: int, location: TileLocation) -> str:
-    """Return the name of a tile's PNG; names in order are tiles in order."""
+    """Return the name of a tile's PNG; sorted names are in the order of the tiles."""
     return f"{number:04d}_{location.tomogram}_{location.folder_name}.png"
 
 
@@ -112,7 +112,7 @@ def _write_pngs(folder: Path, images: NDArray[Any], locations: Sequence[TileLoca
 
 
 def grid_of_slices(record: TomogramRecord, start: int, stop: int) -> VoxelGrid:
-    """Return the grid of some slices, which lie where they lie in the tomogram."""
+    """Return the grid of a range of slices at their position in the tomogram."""
     x, y, z = record.origin_xyz_angstrom
     first_x, first_y, first_z = record.nstart_xyz
     size = record.voxel_size_angstrom
@@ -131,7 +131,7 @@ def tile_frame(size: int) -> Codes:
 def write_masks(
     file: Path, file_format: ExportFormat, masks: dict[TileLocation, Codes], grid: VoxelGrid, start: int
 ) -> int:
-    """Write masks at their places in a volume; return on how many pixels those that overlap differ."""
+    """Write masks at their positions in a volume; return the number of pixels on which overlapping masks differ."""
     differing = 0
     stored = np.dtype({"mrc": np.int8, "napari": np.int32}.get(file_format, np.uint8))
 
@@ -160,7 +160,7 @@ def _mask_plane(masks: dict[TileLocation, Codes], shape_yx: tuple[int, int]) -> 
 
 
 def tile_window(location: TileLocation, shape_yx: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return where a tile lies in its slice, and which part of the tile that is."""
+    """Return the window of a tile within its slice, and the corresponding part of the tile."""
     _, top, left = location.corner_zyx
     y0, y1 = max(top, 0), min(top + location.size, shape_yx[0])
     x0, x1 = max(left, 0), min(left + location.size, shape_yx[1])

@@ -1,9 +1,9 @@
-"""Write tiles and what is annotated on them for other tools, so that `returning` can take it back.
+"""Export tiles with their annotations for other tools, for a later import by `import_tiles`.
 
-Beside the densities stands one file of masks a feature, since features overlap and each has pixels of its own that
-nobody has looked at; `core.mask_codes` says what the numbers mean. A manifest (`io.tile_manifest`) names every tile.
-Tiles go out normalised by their tomogram's mean and sigma: EMAN2's pen writes 100, which no density must reach.
-Whole slices go out as the tomogram has them, with the masks as volumes and frames that show where the tiles are.
+Masks are in one file per feature, because features overlap and each has unlabelled pixels of its own; see
+`core.mask_encoding` for the values. A manifest (`io.export_manifest`) names every tile. Tiles are normalised by their
+tomogram's mean and sigma, so that no density reaches 100, which EMAN2's pen writes. Whole slices keep the tomogram's
+densities, with the masks as volumes and frames that show the tiles.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,52 +56,52 @@ FORMAT_BY_SUFFIX: Mapping[str, ExportFormat] = {
     ".tiff": "tif",
     ".png": "png",
 }
-"""The form that an ending means."""
+"""The default format of each suffix."""
 _MASK_ENDING: Mapping[ExportFormat, str] = {"hdf": "_seg", "napari": "_labels"}
-"""What the names of mask files end in, as EMAN2 and people of napari expect."""
+"""Endings of the names of mask files, as in EMAN2 and usual for napari."""
 
 
 @dataclass(frozen=True)
 class TileExportRequest:
-    """What is to be written, and where."""
+    """Tiles to export, and the target."""
 
     target: Path
-    """The file of the densities; a folder for PNGs. The other files are named after it."""
+    """File of the densities; a folder for PNGs. The other files are named after it."""
     file_format: ExportFormat | None = None
-    """How; None: as the ending of the target says."""
+    """The format; None for that of the target's suffix."""
     features: tuple[str, ...] = ()
-    """Empty: every feature that has a state on one of the tiles."""
+    """Features; empty for all that have a state on one of the tiles."""
     places: tuple[TileLocation, ...] = ()
-    """Tiles; empty: those of the tomogram, or all of the project."""
+    """Tiles; empty for those of the tomogram, or all of the project."""
     tomogram: str | None = None
     slice_margin: int | None = None
-    """None: tiles. A number: whole slices, from so many below the lowest tile to so many above the highest."""
+    """None for tiles; a number for whole slices, with this many below the lowest tile and above the highest."""
     force: bool = False
-    """Replace files that are there."""
+    """Replace existing files."""
 
 
 @dataclass
 class TileExport:
-    """What was written."""
+    """The exported files."""
 
     manifest: Path
     image: Path
     masks: Mapping[str, Path]
     """By feature."""
     frames: Path | None = None
-    """Of slices: where the tiles are."""
+    """File that shows the tiles' borders, for slices."""
     tiles: int = 0
     remarks: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> list[Path]:
-        """All of them, the densities first, the manifest last."""
+        """All files, the densities first, the manifest last."""
         return [self.image, *self.masks.values(), *([self.frames] if self.frames else []), self.manifest]
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """A wish that can be carried out."""
+    """A checked request."""
 
     project: Project
     request: TileExportRequest
@@ -118,23 +118,23 @@ class _Plan:
 def export_tiles(
     project: Project, request: TileExportRequest, on_progress: Callable[[float], None] = lambda _done: None
 ) -> TileExport:
-    """Write tiles with their annotations, and the manifest by which they are taken back.
+    """Write tiles with their annotations, and the manifest for a later import.
 
     Parameters
     ----------
     project : Project
-        Left as it is.
+        Not changed.
     on_progress : callable
-        Told how much of the slices is written.
+        Called with the share of slices written, from 0 to 1.
 
     Raises
     ------
     UsageError
-        If the ending says no format, or there is no feature to write.
+        If the format is unknown, or there is no feature to write.
     ProjectError
-        If a tile, tomogram or feature is unknown, or a file exists and not `force`.
+        If a tile, tomogram or feature is unknown, or a file exists and `force` is not set.
     ShapeError
-        If tiles of several sizes are asked for as one stack.
+        If tiles of one stack differ in size.
     """
     file_format, target = _format_and_target(request)
     tiles = _select_tiles(project, request)
@@ -155,15 +155,16 @@ def _format_and_target(request: TileExportRequest) -> tuple[ExportFormat, Path]:
     file_format = request.file_format or FORMAT_BY_SUFFIX.get(suffix)
     if file_format is None:
         raise UsageError(
-            f"{request.target.name} does not say a format.",
-            "End it in .mrc, .hdf, .tif or .png, or say it, as --as napari",
+            f"{request.target.name} has no suffix of a format.",
+            "Name a file that ends in .mrc, .hdf, .tif or .png, or give a format, such as --as napari",
         )
     if file_format == "png":
         return file_format, request.target.with_suffix("") if suffix == ".png" else request.target
     if FORMAT_BY_SUFFIX.get(suffix) != ("tif" if file_format == "napari" else file_format):
         ending = ".tif" if file_format == "napari" else f".{file_format}"
         raise UsageError(
-            f"{request.target.name} is no name for --as {file_format}.", f"End it in {ending}, or leave --as away."
+            f"{request.target.name} is not a name for --as {file_format}.",
+            f"Name a file that ends in {ending}, or leave --as out.",
         )
     return file_format, request.target
 
@@ -193,12 +194,12 @@ def _select_features(project: Project, request: TileExportRequest, tiles: Sequen
     present = {feature for tile in tiles for feature in tile.states} - {ANY_FEATURE}
     features = tuple(feature for feature in project.settings.features if feature in present)
     if not features:
-        raise UsageError("No feature has a state on these tiles.", "Name one that is to be painted: --feature F")
+        raise UsageError("No feature has a state on these tiles.", "Name a feature to paint: --feature F")
     return features
 
 
 def _name_files(target: Path, file_format: ExportFormat, features: Sequence[str], *, slices: bool) -> TileExport:
-    """Name the files: after the target, for PNG in a folder of that name."""
+    """Return the files: named after the target, for PNG in a folder of that name."""
     if file_format == "png":
         folders = {feature: target / feature for feature in features}
         return TileExport(target / f"{target.name}{SUFFIX}", target / "image", folders)
@@ -214,7 +215,7 @@ def _name_files(target: Path, file_format: ExportFormat, features: Sequence[str]
 
 
 def _layer(project: Project, tile: Tile, feature: str) -> Layer:
-    """Return what is painted so far, whether or not somebody has said that it is done."""
+    """Return the present layer, whether marked done or not."""
     if tile.state_of(feature) is FeatureState.NONE_HERE:
         return empty_layer(tile.location.size, NOT_FEATURE)
     layer = read_layer(project.layout, tile.location, feature)
@@ -222,7 +223,7 @@ def _layer(project: Project, tile: Tile, feature: str) -> Layer:
 
 
 def _require_writable_files(plan: _Plan) -> None:
-    """Refuse to write over what is there, before anything is written."""
+    """Raise an error if files exist that must not be replaced, before anything is written."""
     force = plan.request.force
     if plan.file_format != "png":
         for file in plan.export.files:
@@ -230,7 +231,7 @@ def _require_writable_files(plan: _Plan) -> None:
         return
     folder = plan.export.manifest.parent
     if folder.is_dir() and not force:
-        raise ProjectError(f"{folder} exists.", "Choose another name, or say --force to replace what is in it.")
+        raise ProjectError(f"{folder} exists.", "Choose another name, or replace its files with --force.")
     if not folder.is_dir():
         require_writable(folder, force=False)
 
@@ -239,8 +240,8 @@ def _export_tiles(plan: _Plan) -> None:
     sizes = sorted({location.size for location in plan.places})
     if len(sizes) > 1:
         raise ShapeError(
-            f"The tiles are {' and '.join(map(str, sizes))} pixels wide, which one stack cannot hold.",
-            "Export those of one size at a time: --tiles ID...",
+            f"The tiles are {' and '.join(map(str, sizes))} pixels wide and cannot be in one stack.",
+            "Export tiles of one size at a time: --tiles ID...",
         )
     _require_writable_files(plan)
     records = [catalog.load_tomogram(plan.project.layout, location.tomogram) for location in plan.places]
@@ -257,7 +258,7 @@ def _export_tiles(plan: _Plan) -> None:
 
 def _export_slices(plan: _Plan, margin: int, on_progress: Callable[[float], None]) -> None:
     if plan.file_format == "png":
-        raise UsageError("Slices cannot be written as PNGs.", "Take --as mrc, hdf, tif or napari.")
+        raise UsageError("Slices cannot be written as PNGs.", "Use --as mrc, hdf, tif or napari.")
     name, record = _common_tomogram(plan)
     z_values = [location.z for location in plan.places]
     start, stop = max(0, min(z_values) - margin), min(record.shape_zyx[0], max(z_values) + margin + 1)
@@ -275,8 +276,7 @@ def _export_slices(plan: _Plan, margin: int, on_progress: Callable[[float], None
         differing = write_masks(file, plan.file_format, codes, grid, start)
         if differing:
             plan.export.remarks.append(
-                f"Tiles overlap and say different things of {feature} on {differing} pixels; "
-                "the greater number stands there."
+                f"Overlapping tiles differ in {feature} on {differing} pixels; the greater value is written there."
             )
     if plan.export.frames is not None:
         write_masks(
@@ -291,14 +291,14 @@ def _export_slices(plan: _Plan, margin: int, on_progress: Callable[[float], None
 
 
 def _common_tomogram(plan: _Plan) -> tuple[str, TomogramRecord]:
-    """Return the one tomogram whose slices are written."""
+    """Return the single tomogram of the slices."""
     names = sorted({location.tomogram for location in plan.places})
     name = plan.request.tomogram or names[0]
     sharing = catalog.versions_sharing_tiles(plan.project.layout, name)
     if not set(names) <= set(sharing):
         raise UsageError(
-            f"The tiles lie in several tomograms: {', '.join(names)}.",
-            "Export the slices of one at a time: --tomogram T",
+            f"The tiles are in several tomograms: {', '.join(names)}.",
+            "Export the slices of one tomogram at a time: --tomogram T",
         )
     return name, catalog.load_tomogram(plan.project.layout, name)
 
@@ -345,7 +345,7 @@ def _tile_entry(plan: _Plan, tile: Tile, image: NDArray[Any], record: TomogramRe
 def _mask_entry(plan: _Plan, tile: Tile, feature: str) -> MaskEntry:
     layer = plan.layers[tile.location, feature]
     codes = mask_for_format(layer, plan.file_format)
-    needs_runs = plan.file_format == "hdf" or not layer.any()  # the numbers of the masks do not say it
+    needs_runs = plan.file_format == "hdf" or not layer.any()  # the values of the masks do not show it
     return MaskEntry(
         state=str(tile.state_of(feature) or ""),
         digest=image_digest(codes),

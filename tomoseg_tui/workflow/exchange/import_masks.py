@@ -1,4 +1,4 @@
-"""Take masks and labels from any file: one that was exported goes by its manifest, others by shape and by words."""
+"""Import masks and labels from any file: exported files by their manifest, others by their shape and options."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -35,24 +35,24 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class MaskImportRequest:
-    """A file, and what the user has said of it."""
+    """A file of masks or labels, and the user's options."""
 
     path: Path
     tomogram: str | None = None
-    """Whose tiles are meant."""
+    """Tomogram whose tiles are annotated."""
     places: tuple[TileLocation, ...] = ()
-    """Tiles of a stack, instead of a tomogram's."""
+    """Tiles of a stack, instead of all tiles of a tomogram."""
     feature: str | None = None
     labels: LabelMap | None = None
-    """Which value means what; None: it is one feature, and the numbers speak for themselves."""
+    """The feature of each value; None for masks of one feature in any program's values."""
     manifest: Path | None = None
     image: Path | None = None
-    """Densities that came back with the masks."""
+    """Densities that were returned with the masks."""
     replace: bool = False
 
     @property
     def command(self) -> str:
-        """The command so far, to which the user may add what is missing."""
+        """The equivalent command, to be completed by the user."""
         options = ["--tomogram", self.tomogram] if self.tomogram else []
         options += ["--tiles", *(location.id for location in self.places)] if self.places else []
         return shlex.join(["tomoseg", "annotations", "import", str(self.path), *options])
@@ -61,23 +61,23 @@ class MaskImportRequest:
 def import_masks_from_file(
     project: Project, request: MaskImportRequest, on_progress: Progress = lambda _done: None
 ) -> AnnotationResult:
-    """Take what a file says of tiles.
+    """Import a file of masks or labels.
 
-    Without tiles or a tomogram a manifest must tell them. With a tomogram, a file on its grid is a volume, anything
-    else a stack of masks in the order of its tiles.
+    Without tiles or a tomogram a manifest is needed. With a tomogram, a file on its grid is a volume, and any other
+    file a stack of masks in the order of its tiles.
 
     Raises
     ------
     UsageError
-        If it is not said what the file shows, which its values then are; AmbiguousMaskError among them.
+        If tiles or features are not given; AmbiguousMaskError if the file has several values.
     ShapeError
-        If shape, length, order or direction differ.
+        If shape, length, order or orientation differ.
     """
     project.require_current_format()
     if not request.tomogram and not request.places:
         return _import_by_manifest(project, request)
     if request.manifest is not None:
-        raise UsageError("The manifest says which tiles there are.", "Leave --tiles and --tomogram away.")
+        raise UsageError("The manifest names the tiles.", "Leave --tiles and --tomogram out.")
     if request.feature is None and request.labels is None:
         raise _missing_meaning_error(request)
     if request.tomogram is not None and not request.places and _is_volume_on(project, request.path, request.tomogram):
@@ -110,20 +110,20 @@ def _import_by_manifest(project: Project, request: MaskImportRequest) -> Annotat
     if request.labels is not None:
         raise UsageError("The tomogram of the label volume is not named.", "Name it: --tomogram T")
     if request.feature is not None:
-        raise UsageError("The tiles of the masks are not named.", "Name --tiles ID... or --tomogram T, one of them.")
+        raise UsageError("The tiles of the masks are not named.", "Name them: --tiles ID..., or --tomogram T")
     raise _missing_meaning_error(request)
 
 
 def _missing_meaning_error(request: MaskImportRequest) -> UsageError:
-    """Say that the feature is not named; where the file can be read, with the values that want a name."""
-    fix = "A label volume: --tomogram T --map 1=F; a stack of masks: --feature F --tomogram T, or --tiles ID..."
+    """Return the error that no feature is named, with the values of the file if it can be read."""
+    fix = "Give --tomogram T --map 1=F for a label volume, --feature F --tomogram T (or --tiles ID...) for masks."
     try:
         tally_values(request.path).rule(request.path.name, request.command)
     except AmbiguousMaskError as fault:
         return fault
     except (TomosegError, OSError):
-        return UsageError("It is not said what the file shows.", fix)
-    return UsageError(f"It is not said what {request.path.name} shows.", f"Say it: {request.command} --feature F")
+        return UsageError("The feature of the file is not named.", fix)
+    return UsageError(f"The feature of {request.path.name} is not named.", f"Name it: {request.command} --feature F")
 
 
 def tally_values(path: Path, is_cancelled: Callable[[], bool] = lambda: False) -> ValueTally:
@@ -140,7 +140,7 @@ def tally_values(path: Path, is_cancelled: Callable[[], bool] = lambda: False) -
             with open_volume(path, flat=True) as volume:
                 _tally_slices(tally, volume, is_cancelled)
         except TomosegError:
-            tally = ValueTally()  # a stack of images in an HDF5 file is no volume
+            tally = ValueTally()  # a stack of images in an HDF5 file is not a volume
         else:
             return tally
     tally.add(open_stack(path))
@@ -155,7 +155,7 @@ def _tally_slices(tally: ValueTally, volume: VolumeReader, is_cancelled: Callabl
 
 
 def _is_volume_on(project: Project, path: Path, tomogram: str) -> bool:
-    """Tell whether a file is to be taken as a volume on the grid of a tomogram; one that is no stack either is."""
+    """Return whether to read a file as a volume on the tomogram's grid; also if it cannot be a stack of its tiles."""
     record = catalog.load_tomogram(project.layout, tomogram)
     tiles = catalog.tiles_of(project.layout, tomogram)
     if is_png(path):
@@ -170,7 +170,7 @@ def _is_volume_on(project: Project, path: Path, tomogram: str) -> bool:
 
 
 def _import_mask_volume(project: Project, request: MaskImportRequest, tomogram: str, feature: str) -> AnnotationResult:
-    """Cut a volume that holds one feature at the tiles of its tomogram."""
+    """Annotate the tiles of a tomogram from a volume of one feature."""
     record = catalog.load_tomogram(project.layout, tomogram)
     tiles, grid_result = catalog.tiles_of(project.layout, tomogram), AnnotationResult()
     with open_volume(request.path) as volume:
@@ -190,7 +190,7 @@ def _import_mask_volume(project: Project, request: MaskImportRequest, tomogram: 
 def _import_label_stack(
     project: Project, request: MaskImportRequest, labels: LabelMap, locations: Sequence[TileLocation]
 ) -> AnnotationResult:
-    """Take a stack whose values are several features, one image a tile."""
+    """Import a stack with several features, one image per tile."""
     coloured = any(value >= COLOUR_OFFSET for value in labels.values)
     tiles, stack = read_mask_stack(project, request.path, locations, colours=coloured)
     integers: NDArray[Any] = np.rint(np.nan_to_num(stack.astype(np.float64))).astype(np.int64)

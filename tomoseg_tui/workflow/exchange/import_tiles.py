@@ -1,7 +1,7 @@
-"""Take back what `lending` gave away: find the manifest, match every mask with its tile, and settle them all.
+"""Import tiles that `export_tiles` exported: find the manifest, match every mask with its tile, and store the layers.
 
-0 in a mask means that it is not the feature, but for a tile that nobody had begun and that comes back as empty as
-it went: that stays as it is. All else goes the way of every import (`annotating.take_layers`).
+A 0 in a mask means "not the feature", except for a tile that was exported without any label and comes back empty: that
+one is not changed. The rules of `import_annotations.store_layers` apply.
 """
 
 from collections.abc import Sequence
@@ -33,41 +33,41 @@ from tomoseg_tui.workflow.exchange.check_returned import ExportedTiles, Returned
 
 @dataclass(frozen=True)
 class TileImportRequest:
-    """What came back."""
+    """Returned files."""
 
     path: Path
     """A file of masks, EMAN2's painted stack, a folder of PNGs, or the manifest itself for all its files."""
     manifest: Path | None = None
-    """None: the one beside it."""
+    """None for the one beside the file."""
     image: Path | None = None
-    """The densities that travelled along; None: those beside it."""
+    """Returned densities; None for those beside the file."""
     feature: str | None = None
-    """Whose masks they are, where the name of the file does not say."""
+    """Feature of the masks, if the file name does not give it."""
     labels: LabelMap | None = None
-    """What the numbers mean, where they are not those that were written."""
+    """Feature of each value, if they differ from the exported ones."""
     replace: bool = False
-    """Replace also what a person has painted."""
+    """Replace painted layers too."""
 
 
 @dataclass(frozen=True)
 class ManifestMatch:
-    """A manifest, and which of its files a file is."""
+    """A manifest with its matching files."""
 
     path: Path
     manifest: ExportManifest
     files: tuple[tuple[str | None, Path], ...]
-    """Feature, None where the name does not say, and file."""
+    """Pairs of feature and file; the feature is None if the name does not give it."""
 
     @property
     def folder(self) -> Path:
-        """Where its files were written."""
+        """Folder of the exported files."""
         return self.path.parent
 
 
 def find_manifest(path: Path, manifest_path: Path | None = None) -> ManifestMatch | None:
-    """Return the manifest of a file: the one named, or one beside it that tells of a file of this or a shorter name.
+    """Return the manifest of a file: the given one, or one beside it with a file of this name or its beginning.
 
-    `out_tube_edited.tif` is taken for `out_tube.tif`, the longest such name winning.
+    For example, "out_tube_edited.tif" matches "out_tube.tif"; the longest match is used.
     """
     if path.name.endswith(SUFFIX) and path.is_file():
         return _match_all_files(path, read_manifest(path))
@@ -89,7 +89,7 @@ def find_manifest(path: Path, manifest_path: Path | None = None) -> ManifestMatc
 
 
 def _match_all_files(file: Path, manifest: ExportManifest, requested: Path | None = None) -> ManifestMatch | None:
-    """Return a manifest with all its files of masks that are there, if all are asked for: by it or its folder."""
+    """Return a manifest with all its existing mask files, if all are requested: by the manifest or its folder."""
     if requested is not None and not (
         manifest.form == "png" and requested.is_dir() and requested.name not in _mask_names(manifest)
     ):
@@ -109,7 +109,7 @@ def _mask_names(manifest: ExportManifest) -> list[str]:
 
 
 def _match_by_name(manifest: ExportManifest, path: Path) -> tuple[int, str | None]:
-    """Return how much of a file's name a manifest knows, 0 for nothing, and the feature that goes with it."""
+    """Return the length of the best matching name in a manifest, 0 for none, and its feature."""
     names: list[tuple[str, str | None]] = [(mask.file, mask.feature) for mask in manifest.masks]
     only_feature = manifest.features[0] if len(manifest.features) == 1 else None
     names.append((manifest.image, only_feature))
@@ -118,28 +118,28 @@ def _match_by_name(manifest: ExportManifest, path: Path) -> tuple[int, str | Non
 
 
 def _derives_from(name: str, exported_name: str) -> bool:
-    """Tell whether a name is that of a file that was written, or begins with it."""
+    """Return whether a name is an exported name, or starts with it."""
     stem = exported_name.rpartition(".")[0] or exported_name
     remainder = name[len(stem) :]
     return name == exported_name or (name.startswith(stem) and not remainder[:1].isalnum())
 
 
 def import_exported_tiles(project: Project, request: TileImportRequest, match: ManifestMatch) -> AnnotationResult:
-    """Take masks back that were exported.
+    """Import masks that were exported.
 
     Parameters
     ----------
-    match : FoundManifest
-        As `find_manifest` returns it.
+    match : ManifestMatch
+        Result of `find_manifest`.
 
     Raises
     ------
     ShapeError
-        If length, size, order or direction of what came back differ; nothing is written then.
+        If length, size, order or orientation of the returned files differ; nothing is written then.
     UsageError
-        If it is not known whose masks they are, or what their values mean.
+        If the feature of the masks, or the meaning of their values, is unknown.
     ProjectError
-        If a tile is not there any more.
+        If a tile no longer exists.
     """
     project.require_current_format()
     exported = ExportedTiles(project, match.manifest)
@@ -168,7 +168,7 @@ def _combine(first: AnnotationResult, second: AnnotationResult) -> AnnotationRes
 def _layers_of_file(
     exported: ExportedTiles, request: TileImportRequest, match: ManifestMatch, feature: str | None, path: Path
 ) -> tuple[list[TileLayer], list[str]]:
-    """Return the layers of one file, and what is to be said of them."""
+    """Return the layers of one file, and remarks."""
     if request.labels is not None:
         coloured = any(value >= COLOUR_OFFSET for value in request.labels.values)
         returned = read_and_verify(exported, path, "", _find_image(request, match, path), colours=coloured)
@@ -176,21 +176,21 @@ def _layers_of_file(
     feature = request.feature or feature
     if feature is None:
         raise UsageError(
-            f"The name {path.name} does not say whose masks it holds: exported were "
+            f"The name {path.name} does not give the feature of the masks; the exported features are "
             f"{', '.join(exported.manifest.features)}.",
-            "Say it: --feature F",
+            "Name it: --feature F",
         )
     returned = read_and_verify(exported, path, feature, _find_image(request, match, path))
     codes, remark = _decode_masks(returned.masks, path, feature)
     layers, untouched = _labelled_layers(exported, feature, codes, returned)
     remarks = [*returned.remarks, *([remark] if remark else [])]
     if untouched:
-        remarks.append(f"{path.name}: {untouched} tiles came back as empty as they went: left as they were.")
+        remarks.append(f"{path.name}: {untouched} tiles came back unchanged and empty: left as they were.")
     return layers, remarks
 
 
 def _find_image(request: TileImportRequest, match: ManifestMatch, path: Path) -> Path | None:
-    """Return the densities that came back with a file: of its own kind first, since both were saved by one program."""
+    """Return the returned densities of a file, preferably of the same type, as saved by one program."""
     if request.image is not None:
         return request.image
     if path.name == match.manifest.image:
@@ -201,7 +201,7 @@ def _find_image(request: TileImportRequest, match: ManifestMatch, path: Path) ->
 
 
 def _mapped_layers(exported: ExportedTiles, returned: ReturnedMasks, labels: LabelMap) -> list[TileLayer]:
-    """Return the layers of masks whose numbers the user has named."""
+    """Return the layers of masks whose values the user mapped to features."""
     ignored = np.array(labels.ignored, np.int64)
     return [
         TileLayer(
@@ -217,7 +217,7 @@ def _to_integers(mask: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _decode_masks(masks: Sequence[NDArray[Any]], path: Path, feature: str) -> tuple[list[NDArray[np.uint8]], str]:
-    """Return masks in our numbers, and what had to be assumed where a tool has written others."""
+    """Return masks in the values of this program, and the assumption made if a tool wrote others."""
     values = np.concatenate([mask.ravel() for mask in masks])
     if are_layer_codes(values):
         return [mask.astype(np.uint8) for mask in masks], ""
@@ -232,7 +232,7 @@ def _decode_masks(masks: Sequence[NDArray[Any]], path: Path, feature: str) -> tu
 def _labelled_layers(
     exported: ExportedTiles, feature: str, codes: Sequence[NDArray[np.uint8]], returned: ReturnedMasks
 ) -> tuple[list[TileLayer], int]:
-    """Return the layers of tiles that say something, and the number of those that came back as empty as they went."""
+    """Return the layers of tiles with changes, and the number of tiles returned empty as exported."""
     layers, untouched = [], 0
     for location, tile, mask, inside in zip(
         exported.places, exported.manifest.tiles, codes, returned.inside, strict=True
@@ -248,7 +248,7 @@ def _labelled_layers(
 
 
 def _is_unchanged(exported: ExportedTiles, location: TileLocation, feature: str, entry: MaskEntry) -> bool:
-    """Tell whether an empty mask is no news: nobody had begun it, or it was said before that there is nothing."""
+    """Return whether an empty mask means no change: the tile had no label or was marked "none here" when exported."""
     if entry.state == FeatureState.NONE_HERE:
         tile = catalog.require_tile(exported.project.layout, location)
         return tile.state_of(feature) is not None
@@ -257,7 +257,7 @@ def _is_unchanged(exported: ExportedTiles, location: TileLocation, feature: str,
 
 
 def _layer_from_mask(mask: NDArray[np.uint8], entry: MaskEntry) -> Layer:
-    """Return the layer that a mask says, with what its numbers could not say where nothing was painted since."""
+    """Return the layer of a mask, with the exported ignored and unlabelled pixels where it was not changed."""
     layer = decode_layer(mask)
     layer[(layer == NOT_FEATURE) & decode_runs(entry.ignored, mask.shape)] = IGNORED
     if image_digest(mask) == entry.digest:
