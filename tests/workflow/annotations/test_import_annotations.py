@@ -93,7 +93,7 @@ def test_states_follow_from_the_labels_within_a_tile(tiled: Project, tmp_path: P
     assert states(tiled, NEGATIVE) == {"tube": "none here", "wall": "annotated"}
     assert states(tiled, STAR) == {"*": "none here"}
     assert done.new_features == ["wall"]
-    assert any("wanted for tube, but not one pixel" in remark for remark in done.remarks)
+    assert any("is wanted for tube, but none of its pixels" in remark for remark in done.remarks)
     assert (layer(tiled, EMPTY) == 1).all()
 
 
