@@ -129,7 +129,7 @@ def create_exclusively(path: Path, content: str, *, mode: int | None = None) -> 
 
 
 def _has_two_names(draft: Path) -> bool:
-    """Tell whether a link was made although it was refused.
+    """Return whether a link was made although it was refused.
 
     NFS repeats a request whose answer was lost, and the second is refused. See O_EXCL in open(2).
     """

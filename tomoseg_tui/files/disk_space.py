@@ -30,7 +30,7 @@ def errno_of(fault: BaseException) -> int | None:
 
 
 def is_disk_full(fault: BaseException | None) -> bool:
-    """Tell whether an error, or its cause, comes from a full disk."""
+    """Return whether an error, or its cause, comes from a full disk."""
     while fault is not None:
         if isinstance(fault, DiskFullError) or (not fault.__cause__ and errno_of(fault) in DISK_FULL_ERRNOS):
             return True

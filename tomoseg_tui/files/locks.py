@@ -70,7 +70,7 @@ def this_process() -> Owner:
 
 
 def is_alive(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
-    """Tell whether the owner is a living process, and not a zombie.
+    """Return whether the owner is a living process, and not a zombie.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def is_alive(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
 
 
 def _is_hidden(pid: int) -> bool:
-    """Tell whether this is a process of another user that /proc does not show (hidepid, proc(5))."""
+    """Return whether this is a process of another user that /proc does not show (hidepid, proc(5))."""
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -133,7 +133,7 @@ def _decode_owner(content: bytes) -> Owner | None:
 
 
 def is_held(claim: Path) -> bool:
-    """Tell whether a living process holds the claim."""
+    """Return whether a living process holds the claim."""
     owner = owner_of(claim)
     return owner is not None and is_alive(owner, lambda: age_seconds(claim))
 
@@ -197,12 +197,12 @@ def release(claim: Path, owner: Owner) -> None:
 
 
 def is_owned_by(claim: Path, owner: Owner) -> bool:
-    """Tell whether a claim names this owner; other content of the file is ignored."""
+    """Return whether a claim names this owner; other content of the file is ignored."""
     return owner_of(claim) == Owner(owner.host, owner.boot_id, owner.pid, owner.started)
 
 
 def is_ownership_lost(claim: Path, owner: Owner) -> bool:
-    """Tell whether a claim that this owner acquired is gone or has another owner.
+    """Return whether a claim that this owner acquired is gone or has another owner.
 
     A file that cannot be read at the moment proves neither.
     """
