@@ -12,7 +12,7 @@ from tomoseg_tui.core.grid import VoxelGrid
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return one folder for all examples of a property test; each writes its file anew."""
+    """Return one folder for all examples of a property test; each rewrites its file."""
     return tmp_path_factory.mktemp("io")
 
 

@@ -1,4 +1,4 @@
-"""Read tables of tile positions from text. Leaves judging the positions to others."""
+"""Read tables of tile positions from text. Leaves checks of the positions to others."""
 
 import csv
 import re
