@@ -67,7 +67,7 @@ def plan_batch_run(project: Project, request: BatchRunRequest) -> BatchRunPlan:
     Raises
     ------
     TomosegError
-        If a training is impossible, a network would not fit a requested tomogram, or a name is taken.
+        If a training is impossible, a network would not fit a requested tomogram, or a name is in use.
     """
     if not request.features:
         raise UsageError("No feature was given.", "Give --feature F, once or more.")

@@ -105,7 +105,7 @@ def import_volumes(
     Raises
     ------
     TomosegError
-        If any file cannot be used, a name is taken, or the voxel size is unknown; the project is not changed.
+        If any file cannot be used, a name is in use, or the voxel size is unknown; the project is not changed.
     """
     if request.name is not None and len(files) > 1:
         raise UsageError(f"--name gives one name, but there are {len(files)} files.", "Import them one by one.")

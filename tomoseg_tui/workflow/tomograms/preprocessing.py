@@ -73,7 +73,7 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, pending: C
     Raises
     ------
     TomosegError
-        If a tomogram is unknown, a name is taken, or nothing would be done.
+        If a tomogram is unknown, a name is in use, or nothing would be done.
     """
     project.require_current_format()
     if not request.filtered and request.factor == 1:

@@ -26,7 +26,7 @@ def rename_feature(project: Project, old: str, new: str) -> None:
     Raises
     ------
     ProjectError
-        If there is no such feature, the new name is taken, or a job is running.
+        If there is no such feature, the new name is in use, or a job is running.
     """
     project.require_current_format()
     check_feature_name(new)
@@ -130,7 +130,7 @@ def rename_tomogram(project: Project, old: str, new: str) -> None:
     Raises
     ------
     ProjectError
-        If there is no such tomogram, the new name is taken, or a job is running.
+        If there is no such tomogram, the new name is in use, or a job is running.
     """
     project.require_current_format()
     check_name(new, "tomogram")
