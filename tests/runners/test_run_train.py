@@ -284,7 +284,7 @@ def test_a_run_from_another_is_validated_only_on_tiles_its_weights_were_not_trai
         card = load_network_card(trained_project.layout, name)
         assert card.tile_counts.held_out == len(judges)
         for said in (done.err, " ".join(card.notes)):
-            assert "5 of 7 tiles may not judge: the weights of net have seen them." in said
+            assert "5 of 7 tiles cannot be used for validation: net was trained on them." in said
 
 
 def test_a_run_from_another_has_its_polarity_and_reports_other_filters(

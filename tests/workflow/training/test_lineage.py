@@ -1,4 +1,4 @@
-"""A training that goes on from an earlier run never judges itself on what that run has learned from."""
+"""A training that starts from an earlier run is not validated on tiles that the run was trained on."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ GO_ON = TrainRequest(name="next", features=("tube",), made_from="run")
 
 
 def annotate(project: Project, places: list[tuple[int, int, int]], folder: Path, name: str = "cell") -> None:
-    """Place tiles of 32 pixels, and label all of them."""
+    """Place tiles of 32 pixels and label all of them."""
     place_tiles(project, [tile_placement(TileLocation(name, *at, 32), "tube", negative=False) for at in places])
     labels = write_mrc(folder / "labels.mrc", np.ones((8, 128, 128), np.int8))
     import_label_volume(project, labels, name, parse_label_map(["1=tube"]))
@@ -40,7 +40,7 @@ def annotate(project: Project, places: list[tuple[int, int, int]], folder: Path,
 
 @pytest.fixture
 def with_run(cell: Project, tmp_path: Path) -> Project:
-    """A project whose run has learned from a training set of its own."""
+    """A project with a run that was trained on a training set of its own."""
     annotate(cell, OLD, tmp_path)
     put_card(cell, make_card("run"))
     build_trainset_file(cell, "run", TrainsetRequest(("tube",)), cell.layout.network_trainset("run"))
@@ -52,7 +52,7 @@ def split_of(project: Project, run: str = "run") -> dict[str, bool]:
 
 
 def as_of_a_named_set(project: Project, split: dict[str, bool]) -> None:
-    """Let the run look as if its training set had been a named one: only its triples tell the split."""
+    """Make the run look as if its training set had been a named one, so that only its triples contain the split."""
     project.layout.network_trainset("run").unlink(missing_ok=True)
     blank = np.zeros((len(split), 1, 1), np.float32)
     layers = np.zeros((len(split), 1, 1, 1), np.uint8)
@@ -62,14 +62,14 @@ def as_of_a_named_set(project: Project, split: dict[str, bool]) -> None:
 
 
 def gone_on(project: Project) -> tuple[TrainsetSummary, list[TileMetadata]]:
-    """Return the training set of a training that goes on from the run."""
+    """Return the training set of a training that starts from the run."""
     summary, tiles = gather_tiles(project, "next", trainset_request(GO_ON))
     return summary, [tile.metadata for tile in tiles]
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_what_has_taught_never_judges_and_what_was_held_out_may(with_run: Project, *, named: bool) -> None:
-    """With a named set those have taught that would judge if the set were built without the run."""
+def test_trained_tiles_are_not_held_out_and_tiles_held_out_before_may_be(with_run: Project, *, named: bool) -> None:
+    """A named set has the opposite split, so that trained tiles are the ones that a new split would hold out."""
     split = split_of(with_run)
     if named:
         split = {tile: not held_out for tile, held_out in split.items()}
@@ -80,10 +80,10 @@ def test_what_has_taught_never_judges_and_what_was_held_out_may(with_run: Projec
     assert judges
     assert not judges & taught
     assert summary.held_out == len(judges)
-    assert f"{len(taught)} of 8 tiles may not judge: the weights of run have seen them." in summary.notes
+    assert f"{len(taught)} of 8 tiles cannot be used for validation: run was trained on them." in summary.notes
 
 
-def test_a_new_tile_upon_pixels_that_have_taught_does_not_judge(with_run: Project, tmp_path: Path) -> None:
+def test_a_new_tile_that_overlaps_trained_pixels_is_not_held_out(with_run: Project, tmp_path: Path) -> None:
     taught = [
         TileLocation("cell", z, y, x, 32)
         for z, y, x in OLD
@@ -99,7 +99,7 @@ def test_a_new_tile_upon_pixels_that_have_taught_does_not_judge(with_run: Projec
         assert not any(abs(one.y - judge.y) < 32 and abs(one.x - judge.x) < 32 for one in near)
 
 
-def test_the_runs_that_a_run_goes_back_to_count_too(with_run: Project, tmp_path: Path) -> None:
+def test_the_parents_of_a_parent_run_count_too(with_run: Project, tmp_path: Path) -> None:
     annotate(with_run, NEW, tmp_path)
     put_card(with_run, make_card("second", made_from="run"))
     path = with_run.layout.network_trainset("second")
@@ -111,21 +111,21 @@ def test_the_runs_that_a_run_goes_back_to_count_too(with_run: Project, tmp_path:
     assert len(parent_runs(with_run, "second").trained_tiles) == 2
 
 
-def test_where_all_has_taught_nothing_is_held_out_and_that_is_said(with_run: Project) -> None:
+def test_nothing_is_held_out_if_all_tiles_were_trained_on(with_run: Project) -> None:
     as_of_a_named_set(with_run, dict.fromkeys(split_of(with_run), False))
     summary, _ = gone_on(with_run)
     assert summary.held_out == 0
     assert "Nothing was held out" in summary.held_out_reason
-    assert any("8 of 8 tiles may not judge" in note for note in summary.notes)
+    assert any("8 of 8 tiles cannot be used for validation" in note for note in summary.notes)
     assert plan_training(with_run, GO_ON).summary.held_out == 0
 
 
-def test_a_named_set_is_split_anew_for_the_training_and_stays_as_it_was(with_run: Project) -> None:
+def test_a_named_set_is_split_again_for_the_training_and_its_file_is_unchanged(with_run: Project) -> None:
     build_trainset(with_run, "set", TrainsetRequest(("tube",)))
     path = with_run.layout.trainset("set")
     before = path.read_bytes()
     kept, _, _ = load_patches(path, parents=parent_runs(with_run, "run"))
-    assert (kept.held_out, kept.notes) == (2, load_patches(path)[0].notes)  # its judges were the run's
+    assert (kept.held_out, kept.notes) == (2, load_patches(path)[0].notes)  # its held-out tiles are those of the run
     as_of_a_named_set(with_run, {tile: not held_out for tile, held_out in split_of(with_run).items()})
     summary, patches, facts = load_patches(path, parents=parent_runs(with_run, "run"))
     judges = {one.id for one in facts if one.held_out}
@@ -133,23 +133,23 @@ def test_a_named_set_is_split_anew_for_the_training_and_stays_as_it_was(with_run
     assert judges
     assert not judges & old
     assert (summary.held_out, int(patches.held_out.sum())) == (len(judges), len(judges))
-    assert any("2 of 8 tiles may not judge" in note for note in summary.notes)
+    assert any("2 of 8 tiles cannot be used for validation" in note for note in summary.notes)
     request = msgspec.structs.replace(GO_ON, trainset="set", features=())
     assert plan_training(with_run, request).summary.notes == summary.notes
     assert path.read_bytes() == before
 
 
-def test_a_tile_under_another_name_is_known_by_its_contents_and_doubt_is_said(with_run: Project) -> None:
+def test_a_tile_of_a_renamed_tomogram_is_identified_by_its_contents_with_a_remark(with_run: Project) -> None:
     assert parent_remarks(with_run, GO_ON, None) == []
     rename_tomogram(with_run, "cell", "other")
     _, facts = gone_on(with_run)
     split = {tile.replace("cell:", "other:"): held_out for tile, held_out in split_of(with_run).items()}
     assert {one.id for one in facts if one.held_out} <= {tile for tile, held_out in split.items() if held_out}
     (remark,) = parent_remarks(with_run, GO_ON, None)
-    assert "run has learned from cell, no longer here" in remark
+    assert "run was trained on cell, not found now" in remark
 
 
-def test_tiles_are_turned_to_the_polarity_of_the_run(with_run: Project) -> None:
+def test_tiles_are_inverted_to_the_polarity_of_the_run(with_run: Project) -> None:
     build_trainset(with_run, "set", TrainsetRequest(("tube",)))
     path = with_run.layout.trainset("set")
     plain = load_patches(path)[1].densities
@@ -157,13 +157,13 @@ def test_tiles_are_turned_to_the_polarity_of_the_run(with_run: Project) -> None:
     summary, patches, facts = load_patches(path, parents=parent_runs(with_run, "run"))
     np.testing.assert_array_equal(patches.densities, -plain)
     assert (summary.polarity, {one.sign for one in facts}) == ("bright", {-1})
-    assert "All tiles are turned to bright protein, as run knows it." in summary.notes
+    assert "All tiles are inverted to bright protein, as run expects." in summary.notes
     own, tiles = gone_on(with_run)
     assert (own.polarity, {one.sign for one in tiles}) == ("bright", {-1})
-    assert "Turned to bright protein: cell." in own.notes
+    assert "Inverted to bright protein: cell." in own.notes
 
 
-def test_other_filters_than_those_of_the_run_are_said(with_run: Project) -> None:
+def test_filters_other_than_those_of_the_run_give_a_remark(with_run: Project) -> None:
     summary = check_training(with_run, GO_ON)
     assert parent_remarks(with_run, GO_ON, summary) == []
     put_card(with_run, make_card("run", preprocessing=(FilterStep(lowpass=0.25),)))
@@ -171,8 +171,8 @@ def test_other_filters_than_those_of_the_run_are_said(with_run: Project) -> None
     assert "(no filter) than run was trained with (low-pass 0.25, " in remark
 
 
-def test_a_run_that_does_not_tell_its_tiles_is_doubted_in_words(with_run: Project) -> None:
+def test_a_run_without_known_tiles_gives_a_remark(with_run: Project) -> None:
     with_run.layout.network_trainset("run").unlink()
     (remark,) = parent_remarks(with_run, GO_ON, None)
-    assert remark == "Which tiles run has learned from is not known: held-out scores may flatter."
+    assert remark == "The tiles that run was trained on are not known: validation scores may be too good."
     assert gone_on(with_run)[0].held_out == 2

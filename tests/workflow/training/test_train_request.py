@@ -1,4 +1,4 @@
-"""What a training is asked to do is checked before a job is made of it."""
+"""The checks of a training request before a job is created."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ REQUEST = TrainRequest(name="new", features=("tube",))
 
 @pytest.fixture
 def ready(cell: Project, tmp_path: Path) -> Project:
-    """A project with one annotated tile, a training set and a run that knows tube."""
+    """A project with one annotated tile, a training set and a run with the feature tube."""
     place_tiles(cell, [tile_placement(TileLocation("cell", 4, 64, 64), "tube", negative=False)])
     labels = write_mrc(tmp_path / "labels.mrc", np.ones((8, 128, 128), np.int8))
     import_label_volume(cell, labels, "cell", parse_label_map(["1=tube"]))
@@ -56,7 +56,7 @@ def test_a_sound_request_changes_nothing(ready: Project) -> None:
         ({"made_from": "lost"}, ProjectError, "no network 'lost'"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(
+def test_an_impossible_training_is_refused(
     ready: Project, changes: dict[str, object], kind: type[TomosegError], said: str
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -68,14 +68,17 @@ def test_what_cannot_be_trained_is_refused(
 def test_a_start_from_a_network_of_other_features_scale_or_kind_is_refused(ready: Project) -> None:
     put_card(ready, make_card("two", features=("tube", "wall")))
     put_card(ready, make_card("coarse", voxel_size_angstrom=13.0))
-    for run, said in (("two", "knows tube, wall, the tiles show tube"), ("coarse", "13 Å/voxel, the tiles are at 10")):
+    for run, said in (
+        ("two", "has the features tube, wall, the tiles tube"),
+        ("coarse", "13 Å/voxel, the tiles are at 10"),
+    ):
         with pytest.raises(TrainingError, match=said):
             check(ready, made_from=run)
     with pytest.raises(TrainingError, match="is a network default, not eman2"):
         check(ready, made_from="run", network="eman2")
 
 
-def test_a_run_that_nobody_named_gets_a_name_that_is_free(ready: Project) -> None:
+def test_a_run_without_a_name_gets_a_free_one(ready: Project) -> None:
     networks = ready.layout.networks
     assert free_name(networks, ("tube", "wall"), None) == "tube_wall_1"
     assert free_name(networks, (), "set") == "set_1"
@@ -83,7 +86,7 @@ def test_a_run_that_nobody_named_gets_a_name_that_is_free(ready: Project) -> Non
     assert free_name(networks, (), "set") == "set_2"
 
 
-def test_a_curve_is_told_by_tenths_of_the_threshold() -> None:
+def test_a_curve_is_listed_in_tenths_of_the_threshold() -> None:
     curve = tuple(CurvePoint(number / 20, 0.5, number / 20, 1 - number / 20) for number in range(1, 20))
     rows = format_threshold_curve(curve)
     assert list(rows) == ["above", "Dice", "precision", "recall"]

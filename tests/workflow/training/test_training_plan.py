@@ -1,4 +1,4 @@
-"""What a training would be, told before it is started."""
+"""The plan of a training before it starts."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from tomoseg_tui.workflow.training.training_plan import plan_training
 
 @pytest.fixture
 def annotated(project: Project) -> Project:
-    """A tomogram with a tile that shows tube and one that holds none."""
+    """A tomogram with a positive and a negative tile of tube."""
     bring(project, "cell", noise((24, 96, 96)))
     places = [TileLocation("cell", 6, 48, 48), TileLocation("cell", 18, 48, 48)]
     place_tiles(
@@ -36,13 +36,13 @@ def test_tiles_are_counted_and_settings_are_the_usual_ones(annotated: Project) -
     assert not annotated.layout.network_folder("run").exists()
 
 
-def test_what_is_asked_for_is_planned(annotated: Project) -> None:
+def test_settings_of_the_request_are_planned(annotated: Project) -> None:
     request = TrainRequest(name="run", features=("tube",), network="eman2", epochs=3, learning_rate=0.5, batch=4)
     settings = plan_training(annotated, request).settings
     assert (settings.network, settings.epochs, settings.learning_rate, settings.batch) == ("eman2", 3, 0.5, 4)
 
 
-def test_going_on_from_a_run_takes_its_network_and_a_tenth_of_its_rate(annotated: Project) -> None:
+def test_starting_from_a_run_uses_its_network_and_a_tenth_of_its_learning_rate(annotated: Project) -> None:
     put_card(annotated, make_card("old", network="eman2", learning_rate=0.02))
     settings = plan_training(annotated, TrainRequest(name="run", features=("tube",), made_from="old")).settings
     assert settings.network == "eman2"
@@ -51,5 +51,5 @@ def test_going_on_from_a_run_takes_its_network_and_a_tenth_of_its_rate(annotated
 
 def test_a_feature_that_no_tile_shows_is_refused(annotated: Project) -> None:
     place_tiles(annotated, [tile_placement(TileLocation("cell", 12, 48, 48), "gold", negative=False)])
-    with pytest.raises(NothingLabelledError, match="No tile shows where gold is"):
+    with pytest.raises(NothingLabelledError, match="No tile has pixels of gold"):
         plan_training(Project.open(annotated.layout.root), TrainRequest(name="run", features=("gold",)))

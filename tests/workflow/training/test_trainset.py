@@ -1,4 +1,4 @@
-"""Training sets: which tiles go together, what is held out, and what a network is given to learn from."""
+"""Training sets: tiles that fit together, the split, and the arrays that a network is trained on."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def tile(
 
 
 def annotate(project: Project, name: str, folder: Path, label: int = 1) -> None:
-    """Label one column of every slice in each 16 columns."""
+    """Label every 16th column of every slice."""
     labels = np.zeros((8, 128, 128), np.int8)
     labels[:, :, ::16] = label
     path = write_mrc(folder / f"{name}_labels.mrc", labels)
@@ -69,21 +69,21 @@ def test_a_set_counts_its_tiles_by_sign_and_is_listed(labelled: Project) -> None
     assert [one.name for one in trainset_summaries(labelled)] == ["first"]
 
 
-def test_below_five_positive_tiles_nothing_is_held_out_and_that_is_said(labelled: Project) -> None:
+def test_below_five_positive_tiles_nothing_is_held_out_and_a_reason_is_given(labelled: Project) -> None:
     summary = build_trainset(labelled, "first", REQUEST)
     assert summary.held_out == 0
     assert summary.held_out_reason
 
 
-def test_tiles_that_wait_for_their_annotation_are_said(labelled: Project) -> None:
+def test_tiles_without_their_annotation_are_noted(labelled: Project) -> None:
     tile(labelled, "cell", [(5, 5, 5), (6, 6, 6)])
     summary = build_trainset(labelled, "first", REQUEST)
     assert summary.tiles == 5
-    assert any("2 tiles wait for their annotation of tube" in note for note in summary.notes)
+    assert any("2 tiles are not annotated for tube" in note for note in summary.notes)
 
 
-def test_a_tile_that_waits_for_a_feature_is_no_positive_of_it(labelled: Project, tmp_path: Path) -> None:
-    """All five tiles show walls; a sixth has its tubes, and waits for its walls."""
+def test_a_tile_that_is_not_annotated_for_a_feature_is_not_a_positive_of_it(labelled: Project, tmp_path: Path) -> None:
+    """All five tiles are annotated for wall; a sixth is annotated for tube, but not for wall."""
     path = write_mrc(tmp_path / "walls.mrc", np.ones((8, 128, 128), np.int8))
     place_tiles(labelled, [tile_placement(TileLocation("cell", *PLACES[0], 64), "wall", negative=False)])
     import_label_volume(labelled, path, "cell", parse_label_map(["1=wall"]))
@@ -94,16 +94,16 @@ def test_a_tile_that_waits_for_a_feature_is_no_positive_of_it(labelled: Project,
     summary, tiles = gather_tiles(labelled, "a", TrainsetRequest(("tube", "wall")))
     assert (summary.positive, summary.negative) == ({"tube": 5, "wall": 5}, {"tube": 1, "wall": 0})
     assert [one.metadata.signs for one in tiles if one.metadata.z == 6] == [(1, 0)]
-    assert "1 tiles wait for their annotation of wall." in summary.notes
+    assert "1 tiles are not annotated for wall yet." in summary.notes
 
 
-def test_a_set_without_negatives_says_so(cell: Project, tmp_path: Path) -> None:
+def test_a_set_without_negatives_is_noted(cell: Project, tmp_path: Path) -> None:
     tile(cell, "cell", PLACES)
     annotate(cell, "cell", tmp_path)
-    assert any("No tile shows what is not tube" in note for note in build_trainset(cell, "a", REQUEST).notes)
+    assert any("No tile is negative for tube" in note for note in build_trainset(cell, "a", REQUEST).notes)
 
 
-def test_densities_come_with_their_surroundings_in_the_type_of_the_file(labelled: Project) -> None:
+def test_densities_have_their_context_and_the_dtype_of_the_file(labelled: Project) -> None:
     values = noise((8, 128, 128))
     build_trainset(labelled, "first", REQUEST)
     _, tiles = read_training_set(labelled.layout.trainset("first"))
@@ -111,14 +111,14 @@ def test_densities_come_with_their_surroundings_in_the_type_of_the_file(labelled
     whole = found[4, 64, 40]
     assert whole.densities.shape == (9, 128, 128)
     assert whole.densities.dtype == np.int8
-    # Slices 0 to 8, of which the volume has 8; columns -24 to 103.
+    # The tile has slices 0 to 8 and columns -24 to 103; the volume has 8 slices.
     np.testing.assert_array_equal(whole.densities[:8, :, 24:], values[:, :, :104])
     assert whole.inside[:8, :, 24:].all()
     assert not whole.inside[8].any()
     assert not whole.inside[:, :, :24].any()
 
 
-def test_a_layer_holds_0_where_the_tile_lies_outside(labelled: Project) -> None:
+def test_a_layer_is_0_where_the_tile_is_outside_the_volume(labelled: Project) -> None:
     _, tiles = gather_tiles(labelled, "x", REQUEST)
     (corner,) = [one for one in tiles if one.metadata.x == 20]
     np.testing.assert_array_equal(corner.layers[0] != 0, middle(corner.inside))
@@ -126,10 +126,10 @@ def test_a_layer_holds_0_where_the_tile_lies_outside(labelled: Project) -> None:
 
 def test_nothing_labelled_is_refused(cell: Project, tmp_path: Path) -> None:
     tile(cell, "cell", PLACES[:2])
-    with pytest.raises(NothingLabelledError, match=r"No tile shows where tube is \(2 wait for it\)"):
+    with pytest.raises(NothingLabelledError, match=r"No tile has pixels of tube \(2 are not annotated yet\)"):
         build_trainset(cell, "a", REQUEST)
     annotate(cell, "cell", tmp_path, label=5)
-    with pytest.raises(NothingLabelledError, match="No tile shows where tube is"):
+    with pytest.raises(NothingLabelledError, match="No tile has pixels of tube"):
         build_trainset(cell, "a", REQUEST)
     assert not list(cell.layout.trainsets.iterdir())
 
@@ -140,7 +140,7 @@ def test_a_mixture_of_tile_sizes_is_refused(labelled: Project) -> None:
         build_trainset(labelled, "a", REQUEST)
 
 
-def test_a_mixture_of_filters_is_refused_naming_every_tomogram(labelled: Project, tmp_path: Path) -> None:
+def test_a_mixture_of_filters_is_refused_and_every_tomogram_named(labelled: Project, tmp_path: Path) -> None:
     for name, chain in (("b__preproc", (FilterStep(0.25, 5, 3),)), ("c", ())):
         bring(labelled, name, noise((8, 128, 128), seed=9), chain=chain)
         tile(labelled, name, PLACES[:1])
@@ -165,19 +165,19 @@ def test_voxel_sizes_may_differ_by_5_percent(
         build_trainset(labelled, "a", REQUEST)
 
 
-def test_a_tomogram_of_the_other_polarity_is_turned_and_that_is_said(labelled: Project, tmp_path: Path) -> None:
+def test_a_tomogram_of_the_other_polarity_is_inverted_and_noted(labelled: Project, tmp_path: Path) -> None:
     bring(labelled, "b", -noise((8, 128, 128)), polarity="bright")
     tile(labelled, "b", PLACES[:1])
     annotate(labelled, "b", tmp_path)
     summary = build_trainset(labelled, "a", REQUEST)
-    assert "Turned to dark protein: b." in summary.notes
+    assert "Inverted to dark protein: b." in summary.notes
     _, patches, facts = load_patches(labelled.layout.trainset("a"))
     same = [index for index, one in enumerate(facts) if (one.z, one.x) == (4, 40)]
     assert sorted(facts[index].tomogram for index in same) == ["b", "cell"]
     np.testing.assert_allclose(patches.densities[same[0]], patches.densities[same[1]], atol=0.05)
 
 
-def test_a_version_lends_its_densities_to_tiles_placed_on_another(labelled: Project) -> None:
+def test_densities_are_read_from_another_version_than_the_tiles_were_placed_on(labelled: Project) -> None:
     bring(labelled, "cell__soft", noise((8, 128, 128)) // 2, chain=(FilterStep(0.25, 5, 3),))
     summary = build_trainset(labelled, "soft", TrainsetRequest(("tube",), version="soft"))
     assert summary.tomograms == ("cell__soft",)
@@ -194,12 +194,12 @@ def test_a_version_lends_its_densities_to_tiles_placed_on_another(labelled: Proj
         TrainsetRequest(("tube", "tube")),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused(labelled: Project, request_: TrainsetRequest) -> None:
+def test_an_invalid_request_is_refused(labelled: Project, request_: TrainsetRequest) -> None:
     with pytest.raises(UsageError):
         build_trainset(labelled, "a", request_)
 
 
-def test_taken_names_and_unknown_features_are_refused_and_nothing_changes(labelled: Project) -> None:
+def test_names_in_use_and_unknown_features_are_refused_and_nothing_changes(labelled: Project) -> None:
     build_trainset(labelled, "first", REQUEST)
     before = digest_of(labelled.layout.root)
     with pytest.raises(ProjectError, match="training set first already"):
@@ -211,7 +211,7 @@ def test_taken_names_and_unknown_features_are_refused_and_nothing_changes(labell
     assert digest_of(labelled.layout.root) == before
 
 
-def test_the_same_tiles_give_the_same_set_whatever_it_is_called(labelled: Project) -> None:
+def test_the_same_tiles_give_the_same_set_under_any_name(labelled: Project) -> None:
     assert build_trainset(labelled, "a", REQUEST).digest == build_trainset(labelled, "b", REQUEST).digest
 
 
@@ -260,7 +260,7 @@ places = st.lists(
 def test_no_held_out_pixel_is_ever_trained_on(
     tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int, int]], share: float
 ) -> None:
-    """Pixels of a training tile within 4 slices of a held-out box are ignored; all others are kept."""
+    """Pixels of a training tile within 4 slices of a held-out box are ignored; all others are unchanged."""
     size = 32
     path = tmp_path_factory.mktemp("law") / "set.h5"
     tiles = [_tile_at(*place, size) for place in places]

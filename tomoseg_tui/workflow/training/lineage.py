@@ -1,6 +1,7 @@
-"""What a training that goes on from an earlier run has to know of it: the tiles that its weights have seen.
+"""Find out which tiles the weights of an earlier run were trained on, for a training that starts from them.
 
-Such tiles, and those that overlap them, may teach again but never judge: a score on them would flatter.
+Such tiles, and tiles that overlap them, may be trained on again but never used for validation: the scores would be too
+good.
 """
 
 from collections.abc import Sequence
@@ -22,16 +23,16 @@ from tomoseg_tui.project.records import NetworkCard
 
 @dataclass(frozen=True)
 class TrainedTiles:
-    """What one run has learned from."""
+    """The tiles of one run."""
 
     training_tiles: tuple[HoldOutTile, ...]
     held_out_ids: frozenset[str]
-    """Ids of the tiles that were held out; none of their pixels has taught, whatever overlaps them."""
+    """Ids of held-out tiles. None of their pixels was trained on, whatever overlaps them."""
     digests: frozenset[str]
-    """Contents of tiles that taught, where they are known: they find a tile again under another name."""
+    """Digests of the contents of trained tiles, if known: they identify a tile under another name."""
 
     def overlaps(self, tile: TileMetadata) -> bool:
-        """Tell whether the run has learned from a tile, a copy of it, or from pixels in its box."""
+        """Return whether the run was trained on a tile, on a copy of it, or on pixels in its box."""
         if tile.digest in self.digests:
             return True
         return tile.id not in self.held_out_ids and bool(
@@ -41,27 +42,27 @@ class TrainedTiles:
 
 @dataclass(frozen=True)
 class ParentRuns:
-    """A run whose weights a training starts from, and all those that it started from itself."""
+    """A run whose weights a training starts from, with all runs that it was made from itself."""
 
     card: NetworkCard
     trained_tiles: tuple[TrainedTiles, ...]
     warnings: tuple[str, ...]
-    """Sentences on what cannot be told any more."""
+    """Sentences on what is no longer known."""
 
     def trained_on(self, tiles: Sequence[TileMetadata]) -> NDArray[np.bool_]:
-        """Return which tiles (n,) the weights have seen, in whole or in part."""
+        """Return the tiles whose pixels the runs were trained on, in part or whole, shape (n,)."""
         return np.array([any(trained.overlaps(tile) for trained in self.trained_tiles) for tile in tiles], np.bool_)
 
     def notes(self, trained_on: NDArray[np.bool_]) -> list[str]:
-        """Return in words what the tiles that were seen (n,) mean for the split."""
+        """Return sentences on what the trained tiles, shape (n,), mean for the split."""
         if not trained_on.any():
             return []
         count = f"{trained_on.sum()} of {len(trained_on)} tiles"
-        return [f"{count} may not judge: the weights of {self.card.name} have seen them."]
+        return [f"{count} cannot be used for validation: {self.card.name} was trained on them."]
 
 
 def parent_runs(project: Project, run: str) -> ParentRuns:
-    """Return what is known of a run and of all runs that it goes back to.
+    """Return a run with the tiles that it, and all runs that it was made from, were trained on.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def parent_runs(project: Project, run: str) -> ParentRuns:
         visited.add(name)
         trained = _trained_tiles(project, name)
         if trained is None:
-            warnings.append(f"Which tiles {name} has learned from is not known: held-out scores may flatter.")
+            warnings.append(f"The tiles that {name} was trained on are not known: validation scores may be too good.")
         else:
             trained_tiles.append(trained)
             warnings += _missing_tomogram_warnings(project, name, trained)
@@ -91,7 +92,7 @@ def _made_from(project: Project, run: str) -> str | None:
 
 
 def _trained_tiles(project: Project, run: str) -> TrainedTiles | None:
-    """Return what a run keeps of its tiles, None if it keeps nothing: its own training set, else its triples."""
+    """Return the tiles of a run from its own training set, else from its triples; None if it has neither."""
     try:
         metadata = read_tile_snapshots(project.layout.network_trainset(run))
         split = {tile_metadata.id: tile_metadata.held_out for tile_metadata in metadata}
@@ -109,16 +110,16 @@ def _trained_tiles(project: Project, run: str) -> TrainedTiles | None:
 
 
 def _missing_tomogram_warnings(project: Project, run: str, trained: TrainedTiles) -> list[str]:
-    """Return in words which tomograms have gone, or have another name now, so that their tiles are not known again."""
+    """Return a sentence on tomograms that were deleted or renamed, so that their tiles cannot be identified."""
     existing = {base_name(name) for name in catalog.tomogram_names(project.layout)}
     missing = sorted({tile.space for tile in trained.training_tiles} - existing)
     if not missing:
         return []
     names = ", ".join(missing)
-    return [f"{run} has learned from {names}, no longer here; renamed, its tiles may judge and flatter the scores."]
+    return [f"{run} was trained on {names}, not found now. If renamed, validation scores on its tiles may be too good."]
 
 
 def _hold_out_tile(tile: str) -> HoldOutTile:
-    """Return where the tile of an id lies; all versions of a tomogram are one space."""
+    """Return the position of a tile from its id; all versions of a tomogram are one space."""
     place = parse_tile_id(tile)
     return HoldOutTile(base_name(place.tomogram), place.x, place.y, place.z, place.size, (), "")

@@ -1,4 +1,4 @@
-"""Which tiles of a training set judge and which teach, in the set and in a training that takes it otherwise."""
+"""Split a training set into tiles for training and for validation, once for the set and again for one training."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tomoseg_tui.workflow.training.lineage import ParentRuns
 
 
 def hold_out_tile(metadata: TileMetadata) -> HoldOutTile:
-    """Return a tile as the choice of held-out tiles sees it."""
+    """Return a tile in the form that `core.holdout` uses."""
     return HoldOutTile(
         metadata.space, metadata.x, metadata.y, metadata.z, metadata.size, metadata.signs, metadata.digest
     )
@@ -21,7 +21,7 @@ def hold_out_tile(metadata: TileMetadata) -> HoldOutTile:
 def split_tiles(
     tiles: Sequence[TrainsetTile], share: float, parents: ParentRuns | None
 ) -> tuple[list[TrainsetTile], str, list[str]]:
-    """Return the tiles with a side each, why, and what is to be said of tiles that earlier weights have seen."""
+    """Return the tiles with their sides of the split, the reason for the choice, and notes on tiles of earlier runs."""
     metadata = [tile.metadata for tile in tiles]
     trained_on = parents.trained_on(metadata) if parents is not None else None
     hold_out = choose_held_out(
@@ -41,10 +41,10 @@ def _with_split(tile: TrainsetTile, hold_out: HoldOut, index: int) -> TrainsetTi
 def apply_split(
     summary: TrainsetSummary, tiles: list[TrainsetTile], *, validation: float | None, parents: ParentRuns | None
 ) -> tuple[TrainsetSummary, list[TrainsetTile]]:
-    """Return a training set as one training takes it; the file stays as it was built.
+    """Return a training set as one training uses it; the file is not changed.
 
-    What is held out is chosen anew if another share is wanted, or if the weights to start from have seen a judge.
-    Densities are turned if those weights know the other polarity.
+    The split is chosen again if another share is given, or if the initial weights were trained on a held-out tile.
+    Densities are inverted if those weights expect the other polarity.
     """
     if parents is not None and parents.card.polarity != summary.polarity:
         summary, tiles = _inverted(summary, tiles, parents.card)
@@ -66,7 +66,7 @@ def _inverted(
     summary: TrainsetSummary, tiles: Sequence[TrainsetTile], card: NetworkCard
 ) -> tuple[TrainsetSummary, list[TrainsetTile]]:
     """Return a training set in the polarity of a network."""
-    note = f"All tiles are turned to {card.polarity} protein, as {card.name} knows it."
+    note = f"All tiles are inverted to {card.polarity} protein, as {card.name} expects."
     metadata = [msgspec.structs.replace(tile.metadata, sign=-tile.metadata.sign) for tile in tiles]
     return msgspec.structs.replace(summary, polarity=card.polarity, notes=(*summary.notes, note)), [
         replace(tile, metadata=tile_metadata) for tile, tile_metadata in zip(tiles, metadata, strict=True)

@@ -1,4 +1,4 @@
-"""What a training is asked to do, checked before a job is made of it. The training itself is neural's business."""
+"""The request of a training, and its checks before a job is created; `ml` and `runners` run the training."""
 
 from typing import Any
 
@@ -18,20 +18,20 @@ from tomoseg_tui.workflow.training.lineage import parent_runs
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 FINE_TUNING_RATE = 0.1
-"""A training that goes on from another starts at this share of its learning rate."""
+"""Share of the learning rate of the parent run, for a training that starts from its weights."""
 
 
 class TrainRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What `train` is asked to do."""
+    """Options of `train`."""
 
     name: str
     """Name of the run."""
     trainset: str | None = None
     features: tuple[str, ...] = ()
-    """Built into the run's own training set if no training set is named."""
+    """Features of the run's own training set, if no training set is named."""
     network: str = "default"
     made_from: str | None = None
-    """Run whose weights to start from."""
+    """Run whose weights the training starts from."""
     epochs: int | None = None
     learning_rate: float | None = None
     batch: int | None = None
@@ -44,22 +44,22 @@ class TrainRequest(msgspec.Struct, frozen=True, kw_only=True):
 def check_training(
     project: Project, request: TrainRequest, *, pending: PendingOutputs = NO_PENDING_OUTPUTS
 ) -> TrainsetSummary | None:
-    """Refuse what cannot be trained; nothing is written.
+    """Raise an error if a training cannot run; nothing is written.
 
     Parameters
     ----------
-    pending : Promised
-        What will be there when the training begins; what hangs on it is checked then.
+    pending : PendingOutputs
+        Outputs that will exist when the training starts; what depends on them is checked then.
 
     Returns
     -------
-    SetSummary or None
-        What it would learn from; None if that cannot be told yet.
+    TrainsetSummary or None
+        The training set; None if it is not known yet.
 
     Raises
     ------
     TomosegError
-        If a name is unknown or taken, or nothing is labelled.
+        If a name is unknown or in use, or nothing is labelled.
     """
     project.require_current_format()
     check_name(request.name, "run")
@@ -76,24 +76,24 @@ def check_training(
 
 
 def check_parent(project: Project, request: TrainRequest, summary: TrainsetSummary) -> None:
-    """Refuse to start from a network that is not there, or has learned something else.
+    """Raise an error if the network to start from does not exist or does not fit the training set.
 
     Raises
     ------
     TomosegError
-        If it is so.
+        If it does not.
     """
     if request.made_from is not None:
         _check_parent_card(catalog.load_network_card(project.layout, request.made_from), summary, request)
 
 
 def parent_remarks(project: Project, request: TrainRequest, summary: TrainsetSummary | None) -> list[str]:
-    """Return what the user should know of the run whose weights a training starts from.
+    """Return remarks for the user on the run whose weights a training starts from.
 
     Parameters
     ----------
-    summary : SetSummary or None
-        What is learned from; None if that cannot be told yet.
+    summary : TrainsetSummary or None
+        The training set; None if it is not known yet.
     """
     if request.made_from is None:
         return []
@@ -121,28 +121,29 @@ def _summary_of(project: Project, request: TrainRequest) -> TrainsetSummary:
 
 
 def trainset_request(request: TrainRequest) -> TrainsetRequest:
-    """Return what the run's own training set is to hold."""
+    """Return the request for the run's own training set."""
     share = 0.2 if request.validation is None else request.validation
     return TrainsetRequest(request.features, share, request.version, request.made_from)
 
 
 def _check_parent_card(card: NetworkCard, summary: TrainsetSummary, request: TrainRequest) -> None:
-    """Refuse to start from a network that has learned something else."""
+    """Raise an error if a network differs in kind, features or voxel size."""
     requested = network_named(request.network).name if request.network != "default" else card.network
     if requested != card.network:
         raise TrainingError(
-            f"{card.name} is a network {card.network}, not {requested}.", f"Leave --network out, or say {card.network}."
+            f"{card.name} is a network {card.network}, not {requested}.",
+            f"Leave --network out, or give {card.network}.",
         )
     if tuple(card.features) != summary.features:
         raise TrainingError(
-            f"{card.name} knows {', '.join(card.features)}, the tiles show {', '.join(summary.features)}.",
+            f"{card.name} has the features {', '.join(card.features)}, the tiles {', '.join(summary.features)}.",
             "Name the same features in the same order.",
         )
     if differs_in_size(summary.voxel_size_angstrom, card.voxel_size_angstrom, tolerance=SCALE_TOLERANCE):
         raise TrainingError(
             f"{card.name} was trained at {card.voxel_size_angstrom:g} Å/voxel, "
             f"the tiles are at {summary.voxel_size_angstrom:g}.",
-            "Train a new network, or bring the tomograms to its scale.",
+            "Train a new network, or bin the tomograms to that voxel size.",
         )
 
 

@@ -18,15 +18,15 @@ from tomoseg_tui.workflow.training.train_request import FINE_TUNING_RATE, TrainR
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training would be."""
+    """Tiles, settings and cost of a training."""
 
     summary: TrainsetSummary
-    """Its tiles: how many a class, what is held out."""
+    """The training set: numbers of tiles by class, and of held-out tiles."""
     settings: TrainingSettings
-    """What was asked for, else the network's usual settings."""
+    """The settings in the request, else the network's usual ones."""
     positives: int
     negatives: int
-    """Training tiles that hold any feature, and that hold none."""
+    """Training tiles with any feature, and with none."""
     steps: int
     """Steps of one epoch."""
     trainset_bytes: int
@@ -34,17 +34,17 @@ class TrainingPlan:
 
 
 def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
-    """Return what a training would be; nothing is written.
+    """Plan a training; nothing is written.
 
     Parameters
     ----------
     request : TrainRequest
-        As `check_training` takes it; here its name plays no part.
+        As for `check_training`; the name is not used.
 
     Raises
     ------
     TomosegError
-        If nothing is labelled, a name is unknown, or the tiles do not go together.
+        If nothing is labelled, a name is unknown, or the tiles do not fit together.
     """
     summary, tiles, trainset_bytes = _plan_tiles(project, request)
     training_tiles = [tile for tile in tiles if not tile.held_out]
@@ -58,7 +58,7 @@ def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
 
 
 def _plan_tiles(project: Project, request: TrainRequest) -> tuple[TrainsetSummary, list[TileMetadata], int]:
-    """Return the tiles, and the bytes of the training set that the run will have of its own."""
+    """Return the tiles, and the size of the run's own training set in bytes, 0 if it has none."""
     if request.trainset is not None:
         training_set = read_training_set(trainset.require_training_set(project, request.trainset))
         parents = parent_runs(project, request.made_from) if request.made_from is not None else None
@@ -71,9 +71,9 @@ def _plan_tiles(project: Project, request: TrainRequest) -> tuple[TrainsetSummar
 def training_settings(
     project: Project, request: TrainRequest, *, training_tile_count: int, features: int
 ) -> TrainingSettings:
-    """Return the settings of a training on so many tiles and features: what was asked for, else the usual ones.
+    """Return the settings of a training: those in the request, else the usual ones for its tiles and features.
 
-    A training that starts from another run's weights keeps its network, at a tenth of its learning rate.
+    A training that starts from the weights of another run uses its network and a tenth of its learning rate.
     """
     parent_card = (
         catalog.load_network_card(project.layout, request.made_from) if request.made_from is not None else None

@@ -1,4 +1,4 @@
-"""Build training sets: gather annotated tiles with their surroundings, and choose which are held out."""
+"""Build training sets: collect annotated tiles with their context, and choose which are held out."""
 
 import hashlib
 from collections import Counter
@@ -40,23 +40,23 @@ from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 @dataclass(frozen=True)
 class TrainsetRequest:
-    """What a training set is to hold."""
+    """Content of a training set."""
 
     features: tuple[str, ...]
     """In the order of the network's outputs."""
     validation: float = 0.2
     """Share of the tiles to hold out, from 0 to 0.5."""
     version: str | None = None
-    """Tag of the versions whose densities are taken; those the tiles were placed on if None."""
+    """Tag of the versions to read densities from; if None, the versions that the tiles were placed on."""
     made_from: str | None = None
-    """Run whose weights the training starts from; what those have seen never judges, and its polarity is taken."""
+    """Run whose weights the training starts from: its tiles are not used for validation, and its polarity is used."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
     tile: Tile
     source: str
-    """Version whose densities are taken."""
+    """Version to read the densities from."""
     record: TomogramRecord
     layers: NDArray[np.uint8]
     """Shape (f, size, size)."""
@@ -71,7 +71,7 @@ def build_trainset(
     Raises
     ------
     ProjectError
-        If the name is taken, or a feature is unknown.
+        If the name is in use, or a feature is unknown.
     NothingLabelledError, TrainingError
         See `build_trainset_file`.
     """
@@ -89,7 +89,7 @@ def build_trainset_file(
     path: Path,
     on_progress: Callable[[float], None] = lambda _done: None,
 ) -> TrainsetSummary:
-    """Gather all tiles that say something of the features, and write them into `path`.
+    """Collect all tiles that are labelled for a feature, and write them to `path`.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def gather_tiles(
     polarity = _majority_polarity(candidates) if parents is None else parents.card.polarity
     inverted = sorted({c.source for c in candidates if c.record.polarity != polarity})
     if inverted:
-        notes.append(f"Turned to {polarity} protein: {', '.join(inverted)}.")
+        notes.append(f"Inverted to {polarity} protein: {', '.join(inverted)}.")
     set_tiles = _read_tiles(project, candidates, polarity, on_progress)
     set_tiles.sort(key=lambda tile: (tile.metadata.digest, tile.metadata.z, tile.metadata.y, tile.metadata.x))
     tiles, reason, parent_notes = split_tiles(set_tiles, request.validation, parents)
@@ -127,15 +127,15 @@ def gather_tiles(
 
 def _check_request(project: Project, request: TrainsetRequest) -> None:
     if not request.features:
-        raise UsageError("No feature is named.", "Name one: --feature NAME")
+        raise UsageError("No feature was given.", "Name one: --feature NAME")
     if len(set(request.features)) < len(request.features):
-        raise UsageError("A feature is named twice.", "Name each once.")
+        raise UsageError("A feature was given twice.", "Name each feature once.")
     for feature in request.features:
         catalog.require_feature(project, feature)
 
 
 def _candidates(project: Project, request: TrainsetRequest) -> tuple[list[_Candidate], list[str]]:
-    """Return the tiles that say something of a feature, and what the user should know of the others."""
+    """Return the tiles that are labelled for a feature, and notes for the user on the others."""
     candidates, unannotated = [], Counter[str]()
     for tile in catalog.all_tiles(project.layout):
         states = [tile.state_of(feature) for feature in request.features]
@@ -154,19 +154,19 @@ def _candidates(project: Project, request: TrainsetRequest) -> tuple[list[_Candi
                 tuple(_sign(state) for state in states),
             )
         )
-    notes = [f"{count} tiles wait for their annotation of {feature}." for feature, count in sorted(unannotated.items())]
+    notes = [f"{count} tiles are not annotated for {feature} yet." for feature, count in sorted(unannotated.items())]
     for index, feature in enumerate(request.features):
         if not any((candidate.layers[index] == FEATURE).any() for candidate in candidates):
             raise NothingLabelledError(
-                f"No tile shows where {feature} "
-                f"is{f' ({unannotated[feature]} wait for it)' if unannotated[feature] else ''}.",
+                f"No tile has pixels of {feature}"
+                f"{f' ({unannotated[feature]} are not annotated yet)' if unannotated[feature] else ''}.",
                 "Annotate some: tomoseg annotations import FILE ...",
             )
     return candidates, notes
 
 
 def _sign(state: FeatureState | None) -> int:
-    """Return 1 where a feature is annotated, -1 where there is none, else 0: a tile that waits says nothing yet."""
+    """Return 1 if a feature is annotated, -1 if there is none of it, else 0 (not annotated yet)."""
     if state is None or state is FeatureState.WANTED:
         return 0
     return 1 if state.is_positive else -1
@@ -180,31 +180,31 @@ def _source_of(project: Project, tile: Tile, version: str | None) -> str:
     if requested not in catalog.versions_sharing_tiles(project.layout, placed_on):
         raise TrainingError(
             f"{placed_on} has no version {requested} with the same shape and voxel size.",
-            "Make it: tomoseg preprocess, or choose another --version.",
+            "Make it with tomoseg preprocess, or choose another --version.",
         )
     return requested
 
 
 def _require_uniform(candidates: Sequence[_Candidate]) -> None:
-    """Refuse tiles that one network cannot learn from together."""
+    """Raise an error if the tiles differ too much for one network."""
     sizes = {c.tile.location.size: c.tile.location.id for c in candidates}
     if len(sizes) > 1:
         raise TrainingError(
-            f"The tiles have several sizes: {', '.join(sorted(sizes.values()))}.", "Take tiles of one size."
+            f"The tiles have several sizes: {', '.join(sorted(sizes.values()))}.", "Use tiles of one size."
         )
     chains = {c.source: c.record.chain for c in candidates}
     if len(set(chains.values())) > 1:
         filters_text = "; ".join(f"{name}: {format_filter_chain(chain)}" for name, chain in sorted(chains.items()))
         raise TrainingError(
             f"The tomograms of the tiles are filtered differently ({filters_text}).",
-            "Take one version of each: --version TAG",
+            "Use one version of each: --version TAG",
         )
     by_size = sorted((c.record.voxel_size_angstrom, c.source) for c in candidates)
     (low, small), (high, large) = by_size[0], by_size[-1]
     if high > low * (1 + SCALE_TOLERANCE):
         raise TrainingError(
             f"The tomograms differ in voxel size: {small} has {low:g} Å, {large} has {high:g} Å.",
-            f"Bring them to one scale: tomoseg preprocess {small} --bin {max(2, round(high / low))} --no-filter",
+            f"Bin the finer one: tomoseg preprocess {small} --bin {max(2, round(high / low))} --no-filter",
         )
 
 
@@ -254,7 +254,7 @@ def _read_set_tile(volume: VolumeReader, candidate: _Candidate, sign: int) -> Tr
 def read_with_context(
     volume: VolumeReader, corner_zyx: tuple[int, int, int], size: int
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Return a tile with its context, 0 outside the volume, and which voxels lie inside.
+    """Read a tile with its context; voxels outside the volume are 0.
 
     Parameters
     ----------
@@ -265,8 +265,10 @@ def read_with_context(
 
     Returns
     -------
-    densities : ndarray of the source's type, shape (9, size + 64, size + 64) as (z, y, x)
+    densities : ndarray of the volume's dtype, shape (9, size + 64, size + 64) as (z, y, x)
+        The densities.
     inside : ndarray of bool, the same shape
+        Which voxels are inside the volume.
     """
     context = (CONTEXT_SLICES, CONTEXT_PIXELS, CONTEXT_PIXELS)
     start = [at - around for at, around in zip(corner_zyx, context, strict=True)]
@@ -282,18 +284,18 @@ def read_with_context(
 
 
 def _digest(densities: NDArray[np.generic], inside: NDArray[np.bool_]) -> str:
-    """Return the digest by which twins are known, a tomogram imported twice among them."""
+    """Return a digest of a tile's own densities; equal ones belong to copies, e.g. of a tomogram imported twice."""
     middle = np.s_[CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]
     image = np.where(inside[middle], densities[middle].astype(np.float32), np.float32(0))
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def _scarcity_notes(request: TrainsetRequest, tiles: Sequence[TrainsetTile]) -> list[str]:
-    """Return in words which features have few tiles, or no negatives."""
+    """Return notes on features without negative tiles."""
     notes = []
     for index, feature in enumerate(request.features):
         if not any(tile.metadata.signs[index] < 0 for tile in tiles):
-            notes.append(f"No tile shows what is not {feature}; negatives keep a network from seeing it everywhere.")
+            notes.append(f"No tile is negative for {feature}; negatives keep a network from predicting it everywhere.")
     return notes
 
 
@@ -341,16 +343,16 @@ def _set_digest(tiles: Sequence[TrainsetTile]) -> str:
 def load_patches(
     path: Path, *, validation: float | None = None, parents: ParentRuns | None = None
 ) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:
-    """Read a training set as a network sees it: normalised, with held-out pixels kept from training.
+    """Read a training set as a network uses it: normalised, with held-out pixels ignored in training tiles.
 
     Parameters
     ----------
     path : Path
-        A training set.
+        File of a training set.
     validation : float or None
-        Hold out another share than the set was built with.
-    parents : Earlier or None
-        Run whose weights the training starts from; see `splitting.fitted`.
+        Share to hold out instead of the one that the set was built with.
+    parents : ParentRuns or None
+        Runs whose weights the training starts from; see `split.apply_split`.
     """
     summary, tiles = apply_split(*read_training_set(path), validation=validation, parents=parents)
     patches = TilePatches(
@@ -365,7 +367,7 @@ def load_patches(
 
 
 def normalised_densities(tile: TrainsetTile) -> NDArray[np.float32]:
-    """Return densities with mean 0 and sigma 1 over the tomogram, turned if need be, 0 outside and where not finite."""
+    """Return densities with mean 0 and sigma 1 over the tomogram, inverted if necessary; 0 if outside or not finite."""
     metadata = tile.metadata
     values = (tile.densities.astype(np.float32) - np.float32(metadata.mean)) * np.float32(
         metadata.sign / metadata.sigma
@@ -374,7 +376,7 @@ def normalised_densities(tile: TrainsetTile) -> NDArray[np.float32]:
 
 
 def _training_layers(tiles: Sequence[TrainsetTile]) -> NDArray[np.uint8]:
-    """Return all layers, shape (n, f, y, x), with the pixels of held-out boxes ignored in training tiles."""
+    """Return all layers, shape (n, f, y, x); in training tiles, pixels of held-out boxes are ignored."""
     held_out = [hold_out_tile(tile.metadata) for tile in tiles if tile.metadata.held_out]
     layers = np.stack([tile.layers for tile in tiles])
     for index, tile in enumerate(tiles):
@@ -384,12 +386,12 @@ def _training_layers(tiles: Sequence[TrainsetTile]) -> NDArray[np.uint8]:
 
 
 def trainset_summaries(project: Project) -> list[TrainsetSummary]:
-    """Return what every training set of the project is, by name."""
+    """Return the summaries of all training sets of the project, by name."""
     return [read_summary(path) for path in sorted(project.layout.trainsets.glob("[!.]*.h5"))]
 
 
 def require_training_set(project: Project, name: str) -> Path:
-    """Return where a training set lies, refused if there is none of that name."""
+    """Return the file of a training set; raise an error if there is none with that name."""
     path = project.layout.trainset(name)
     if "/" in name or not path.is_file():
         existing = ", ".join(sorted(p.stem for p in project.layout.trainsets.glob("[!.]*.h5"))) or "none yet"
