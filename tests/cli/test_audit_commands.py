@@ -34,12 +34,12 @@ def test_audits_are_listed_and_shown(door: Door, project: Project, tmp_path: Pat
     rows = door("audits", "show", "tubes_1", "--json").json
     assert list(rows[0]) == ["rank", "tile", "feature", "kind", "suspicion", "reason", "reasons", "dice"]
     assert [row["rank"] for row in rows] == [1, 2]
-    assert rows[0]["reason"] == "the network sees microtubule on 50 % of this negative tile"
+    assert rows[0]["reason"] == "the network predicts microtubule on 50 % of this negative tile"
     assert rows[1]["reason"] == ""
     assert len(door("audits", "show", "tubes_1", "--worst", 1, "--json").json) == 1
     drawn = door("audits", "show", "tubes_1", "--renderer", "ascii", "--width", 104)
     assert drawn.out.isascii()
-    assert "1  alpha:48,48,6:64  microtubule negative  0.87  the network sees microtubule on 50 %" in drawn.err
+    assert "1  alpha:48,48,6:64  microtubule negative  0.87  the network predicts microtubule on 50 %" in drawn.err
     assert "2  alpha:48,48,18:64  microtubule positive  0.01  annotation and network agree" in drawn.err
     assert "1 of 2 tiles are worth a look." in drawn.err
     door("audits", "show", "tubes_1", "-o", tmp_path / "worst.png")

@@ -95,7 +95,7 @@ def put_triples(project: Project, card: NetworkCard) -> None:
 def put_audit(project: Project, name: str, *, created: str = "2026-05-01T10:00:00Z", **changes: Any) -> AuditReport:
     """Write an audit of two tiles: of the first the network sees the other half, of the second nothing is said."""
     tiles = ("alpha:48,48,6:64", "alpha:48,48,18:64")
-    said = ("the network sees microtubule on 50 % of this negative tile",)
+    said = ("the network predicts microtubule on 50 % of this negative tile",)
     doubtful = AuditedTile(
         tile=tiles[0], feature="microtubule", sign=-1, suspicion=0.87, reasons=said, dice=0.0, fold=0
     )

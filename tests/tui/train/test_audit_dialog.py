@@ -52,7 +52,7 @@ async def test_the_worst_tile_comes_first_with_the_reason_and_the_picture(
         expected = (
             "microtubule_1, 01 May: 1 of 2 tiles are worth a look.",
             "1 alpha:48,48,6:64 microtubule negative 0.87",
-            "The network sees microtubule on 50 % of this negative tile.",
+            "The network predicts microtubule on 50 % of this negative tile.",
         )
         await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))
         picture = pilot.app.screen.query_one(StillCanvas).picture

@@ -1,4 +1,4 @@
-"""What an audit is asked to do, and that no network learns what it is to judge."""
+"""The request of an audit; no network is trained on pixels that it is evaluated on."""
 
 from pathlib import Path
 
@@ -19,12 +19,12 @@ from tomoseg_tui.workflow.training.training_plan import training_settings
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
 PLACES = [(4, 40, 40), (4, 44, 88), (1, 88, 40), (7, 90, 90), (5, 44, 92), (2, 64, 64)]
-"""Many of them overlap; (z, y, x)."""
+"""Positions (z, y, x); many of the tiles overlap."""
 
 
 @pytest.fixture
 def labelled(cell: Project, tmp_path: Path) -> Project:
-    """A training set `set` of six tiles that hold a column of tube in each 16, and overlap here and there."""
+    """A project with a training set `set` of six partly overlapping tiles; every 16th column is tube."""
     place_tiles(cell, [tile_placement(TileLocation("cell", *at), "tube", negative=False) for at in PLACES])
     labels = np.zeros((8, 128, 128), np.int8)
     labels[:, :, ::16] = 1
@@ -33,7 +33,7 @@ def labelled(cell: Project, tmp_path: Path) -> Project:
     return cell
 
 
-def test_every_tile_is_judged_once_by_a_network_that_learns_no_pixel_of_its_box(labelled: Project) -> None:
+def test_every_tile_is_evaluated_once_by_a_network_not_trained_on_its_box(labelled: Project) -> None:
     path = labelled.layout.trainset("set")
     _, patches, facts = audit_request.load_for_audit(path)
     folds = audit_request.choose_folds(patches, facts)
@@ -62,17 +62,17 @@ def test_every_tile_is_judged_once_by_a_network_that_learns_no_pixel_of_its_box(
     assert judged == len(PLACES)
 
 
-def test_tiles_of_one_group_are_judged_by_one_network(labelled: Project) -> None:
+def test_tiles_of_one_group_are_evaluated_by_one_network(labelled: Project) -> None:
     _, patches, facts = audit_request.load_for_audit(labelled.layout.trainset("set"))
     folds = audit_request.choose_folds(patches, facts)
     for group in {one.group for one in facts}:
         assert len({fold for fold, one in zip(folds, facts, strict=True) if one.group == group}) == 1
 
 
-def test_where_nothing_is_left_to_learn_from_that_is_said_before_the_first_training(labelled: Project) -> None:
+def test_too_few_separate_tiles_are_refused_before_the_first_training(labelled: Project) -> None:
     _, patches, facts = audit_request.load_for_audit(labelled.layout.trainset("set"))
     patches.layers[1:][patches.layers[1:] == FEATURE] = 1
-    with pytest.raises(NothingLabelledError, match="nothing of tube is left"):
+    with pytest.raises(NothingLabelledError, match="tube is on too few separate tiles"):
         audit_request.choose_folds(patches, facts)
 
 
@@ -105,12 +105,12 @@ def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelle
         (AuditRequest(name="a", features=("tube",), network="huge"), "huge"),
     ],
 )
-def test_what_cannot_be_audited_is_refused(labelled: Project, request_: AuditRequest, said: str) -> None:
+def test_an_impossible_audit_is_refused(labelled: Project, request_: AuditRequest, said: str) -> None:
     with pytest.raises(TomosegError, match=said):
         audit_request.check_audit(labelled, request_)
 
 
-def test_a_name_is_taken_once(labelled: Project) -> None:
+def test_a_name_is_used_once(labelled: Project) -> None:
     audit_request.check_audit(labelled, AuditRequest(name="tube_1", features=("tube",)))
     labelled.layout.audit_folder("tube_1").mkdir(parents=True)
     with pytest.raises(ProjectError, match="tube_1 already"):

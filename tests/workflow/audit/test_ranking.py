@@ -1,4 +1,4 @@
-"""Which tiles are named first, and what is said of them."""
+"""The order of the ranked tiles, and the reasons given for them."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ EMPTY = np.ones((EDGE, EDGE), np.uint8)
 def rank(
     layer: Layers, seen_by_network: Layers, sign: int, *, images: NDArray[np.float32] | None = None
 ) -> tuple[AuditedTile, ...]:
-    """Rank one tile, number 0, among eight that are as they should be."""
+    """Rank one tile, number 0, among eight faultless ones."""
     good = [bar(12 + 3 * k) for k in range(GOOD_POSITIVES)] + [EMPTY] * GOOD_NEGATIVES
     layers = np.stack([layer, *good])[:, np.newaxis]  # (n, f, y, x)
     shown = np.stack([seen_by_network, *good])[:, np.newaxis]
@@ -50,7 +50,7 @@ def rank(
 
 
 def only_reason(ranked: tuple[AuditedTile, ...]) -> str:
-    """What is said of tile 0, which must be the first and the only one that something is said of."""
+    """Return the reason given for tile 0, which must come first and be the only tile with a reason."""
     assert ranked[0].tile == "cell:0,0,0:64"
     assert len(ranked) == 1 + GOOD_POSITIVES + GOOD_NEGATIVES
     assert not any(tile.reasons for tile in ranked[1:])
@@ -58,27 +58,27 @@ def only_reason(ranked: tuple[AuditedTile, ...]) -> str:
     return reason
 
 
-def test_where_labels_and_network_agree_nothing_is_said() -> None:
+def test_nothing_is_reported_if_labels_and_network_agree() -> None:
     assert not any(tile.reasons or tile.suspicion for tile in rank(bar(), bar(), 1))
 
 
-def test_a_positive_tile_with_an_empty_mask_is_certain() -> None:
+def test_a_positive_tile_with_an_empty_mask_has_the_highest_score() -> None:
     ranked = rank(EMPTY, bar(), 1)
-    assert only_reason(ranked) == "annotated, but the mask of tube is empty; the network sees it on 7 % of the tile"
+    assert only_reason(ranked) == "annotated, but the mask of tube is empty; the network predicts it on 7 % of the tile"
     assert ranked[0].suspicion == 1
     assert only_reason(rank(EMPTY, EMPTY, 1)) == "annotated, but the mask of tube is empty"
 
 
-def test_a_negative_tile_on_which_the_network_sees_the_feature_is_named() -> None:
+def test_a_negative_tile_on_which_the_network_predicts_the_feature_is_reported() -> None:
     ranked = rank(EMPTY, bar(), -1)
-    assert only_reason(ranked) == "the network sees tube on 7 % of this negative tile"
+    assert only_reason(ranked) == "the network predicts tube on 7 % of this negative tile"
     assert ranked[0].suspicion > 0.8
     assert (ranked[0].dice, ranked[0].sign, ranked[0].fold) == (0, -1, 0)
 
 
-def test_a_positive_tile_on_which_the_network_sees_nothing_is_named() -> None:
+def test_a_positive_tile_on_which_the_network_predicts_nothing_is_reported() -> None:
     said = only_reason(rank(bar(), EMPTY, 1))
-    assert said == "tube is annotated on 7 % of the tile, and the network sees hardly any of that"
+    assert said == "tube is annotated on 7 % of the tile, and the network finds hardly any of it"
 
 
 @pytest.mark.parametrize(
@@ -90,31 +90,31 @@ def test_a_positive_tile_on_which_the_network_sees_nothing_is_named() -> None:
         (bar(30, 20), "6 pixels to the left and 10 pixels down"),
     ],
 )
-def test_a_mask_that_was_moved_is_told_where_it_belongs(moved: Layers, way: str) -> None:
+def test_a_shifted_mask_is_reported_with_its_shift(moved: Layers, way: str) -> None:
     said = only_reason(rank(moved, bar(), 1))
-    assert said.startswith("the mask of tube and the network's output overlap by 0.")
-    assert said.endswith(f"if the mask were moved {way}")
+    assert said.startswith("the mask of tube overlaps with the network's output by 0.")
+    assert f"; moved {way}, it would overlap by " in said
 
 
-def test_any_other_difference_is_told_in_numbers() -> None:
+def test_any_other_difference_is_reported_in_numbers() -> None:
     wide = np.ones((EDGE, EDGE), np.uint8)
     wide[10:50] = 2
     said = only_reason(rank(wide, bar(), 1))
     assert said.startswith("annotation and network differ on tube")
-    assert "sees 12 % of what is annotated, and 100 % of what it sees is" in said
+    assert "the network finds 12 % of the annotated pixels, 100 % of its own are annotated" in said
 
 
-def test_a_picture_that_is_twice_among_the_tiles_is_named_both_times_and_more_so_where_labels_differ() -> None:
+def test_both_copies_of_an_image_are_reported_with_a_higher_score_if_labels_differ() -> None:
     image = np.random.default_rng(1).normal(size=(EDGE, EDGE)).astype(np.float32)
     ranked = rank(bar(30), bar(30), 1, images=np.stack([image, image]))
     said = {tile.tile: tile for tile in ranked if tile.reasons}
-    assert said["cell:0,0,0:64"].reasons == ("the same picture as cell:1,0,0:64, but annotated otherwise",)
-    assert said["cell:1,0,0:64"].reasons == ("the same picture as cell:0,0,0:64, but annotated otherwise",)
+    assert said["cell:0,0,0:64"].reasons == ("the same image as cell:1,0,0:64, but annotated differently",)
+    assert said["cell:1,0,0:64"].reasons == ("the same image as cell:0,0,0:64, but annotated differently",)
     same = rank(bar(12), bar(12), 1, images=np.stack([image, image]))
-    assert same[0].reasons == ("the same picture as cell:1,0,0:64",)
+    assert same[0].reasons == ("the same image as cell:1,0,0:64",)
     assert same[0].suspicion < min(tile.suspicion for tile in said.values())
 
 
-def test_a_tile_of_odd_contrast_is_named() -> None:
+def test_a_tile_of_unusual_contrast_is_reported() -> None:
     image = 3.1 * np.random.default_rng(1).normal(size=(1, EDGE, EDGE)).astype(np.float32)
     assert only_reason(rank(bar(), bar(), 1, images=image)) == "the contrast is 3.1 times that of the other tiles"

@@ -1,1 +1,1 @@
-"""Audit: the request, its checks, and the ranking of tiles."""
+"""Audits: the request, its checks, and the ranking of tiles."""

@@ -1,7 +1,7 @@
-"""What an audit is asked to do, and who is trained on what. The trainings themselves are neural's business.
+"""The request of an audit, its checks, and its folds; `ml` and `runners` train the networks.
 
-The tiles are dealt into four folds. For each a network is trained on the other three, with a quarter of the
-usual steps, so that the four together cost about one training; no pixel of the fold is among what it learns.
+The tiles are divided into four folds. For each fold, a network is trained on the other three with a quarter of the
+usual epochs, so that an audit costs about as much as one training. No pixel of a fold is used to train its network.
 """
 
 from collections.abc import Sequence
@@ -29,39 +29,39 @@ from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_train
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 FOLDS = 4
-"""As many networks are trained; each judges a fourth of the tiles."""
+"""Number of networks; each is evaluated on a quarter of the tiles."""
 EPOCH_SHARE = 0.25
-"""Part of a training's usual epochs that each of them gets."""
+"""Share of the usual epochs for the training of one network."""
 
 
 class AuditRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What `audit` is asked to do."""
+    """Options of `audit`."""
 
     name: str
     """Name of the audit."""
     trainset: str | None = None
     features: tuple[str, ...] = ()
-    """Built into the audit's own training set if no training set is named."""
+    """Features of the audit's own training set, if no training set is named."""
     network: str = "default"
     epochs: int | None = None
-    """Of each fold's training."""
+    """Epochs of each network."""
     device: str = "cpu"
     seed: int | None = None
     version: str | None = None
 
 
 def check_audit(project: Project, request: AuditRequest, *, pending: PendingOutputs = NO_PENDING_OUTPUTS) -> None:
-    """Refuse what cannot be audited; nothing is written.
+    """Raise an error if an audit cannot run; nothing is written.
 
     Parameters
     ----------
-    pending : Promised
-        What will be there when the audit begins; what hangs on it is checked then.
+    pending : PendingOutputs
+        Outputs that will exist when the audit starts; what depends on them is checked then.
 
     Raises
     ------
     TomosegError
-        If a name is unknown or taken, or the feature is annotated in one place only.
+        If a name is unknown or in use, or the feature is annotated in one place only.
     """
     project.require_current_format()
     check_name(request.name, "audit")
@@ -80,12 +80,12 @@ def check_audit(project: Project, request: AuditRequest, *, pending: PendingOutp
 
 
 def audit_trainset_request(request: AuditRequest) -> TrainsetRequest:
-    """Return what the audit's own training set is to hold: nothing of it is held out, since folds take turns."""
+    """Return the request for the audit's own training set, without held-out tiles."""
     return TrainsetRequest(request.features, 0.0, request.version)
 
 
 def to_train_request(request: AuditRequest) -> TrainRequest:
-    """Return the training that each fold's network gets, but for its part of the epochs."""
+    """Return the request for the training of one network, with the epochs of a usual training."""
     return TrainRequest(
         name=request.name,
         trainset=request.trainset,
@@ -102,7 +102,7 @@ def to_train_request(request: AuditRequest) -> TrainRequest:
 def fold_settings(
     project: Project, request: AuditRequest, *, training_tile_count: int, features: int
 ) -> TrainingSettings:
-    """Return the settings of one fold's training, on so many tiles and features."""
+    """Return the settings for the training of one network."""
     settings = training_settings(
         project, to_train_request(request), training_tile_count=training_tile_count, features=features
     )
@@ -110,14 +110,14 @@ def fold_settings(
 
 
 def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
-    """Return what an audit would be; nothing is written.
+    """Plan an audit; nothing is written.
 
     Settings and steps are those of the training of one fold, on three quarters of the tiles.
 
     Raises
     ------
     TomosegError
-        If nothing is labelled, a name is unknown, or the tiles do not go together.
+        If nothing is labelled, a name is unknown, or the tiles do not fit together.
     """
     plan = plan_training(project, to_train_request(request))
     positives, negatives = (round(tiles * (FOLDS - 1) / FOLDS) for tiles in (plan.positives, plan.negatives))
@@ -129,17 +129,17 @@ def plan_audit(project: Project, request: AuditRequest) -> TrainingPlan:
 
 
 def load_for_audit(path: Path) -> tuple[TrainsetSummary, TilePatches, list[TileMetadata]]:
-    """Read a training set with nothing held out: every pixel as it was annotated."""
+    """Read a training set without held-out tiles, so that no annotated pixel is ignored."""
     return trainset_module.load_patches(path, validation=0.0)
 
 
 def choose_folds(patches: TilePatches, metadata: Sequence[TileMetadata]) -> NDArray[np.int64]:
-    """Return the fold of each tile, shape (n,); those that overlap and copies share one.
+    """Return the fold of each tile, shape (n,); overlapping tiles and copies are in one fold.
 
     Raises
     ------
     NothingLabelledError
-        If to the network of one fold nothing of a feature would be left to learn from.
+        If one of the networks would have no pixels of a feature in its training tiles.
     """
     groups = np.array([tile_metadata.group for tile_metadata in metadata], np.int64)
     folds = assign_folds(groups, patches.signs, folds=FOLDS)
@@ -148,8 +148,8 @@ def choose_folds(patches: TilePatches, metadata: Sequence[TileMetadata]) -> NDAr
         for feature_index, feature in enumerate(patches.features):
             if not (layers[:, feature_index] == FEATURE).any():
                 raise NothingLabelledError(
-                    f"Without a quarter of the tiles nothing of {feature} is left to learn from.",
-                    f"Annotate {feature} on more tiles that lie apart; five are enough to begin with.",
+                    f"{feature} is on too few separate tiles: without one quarter of the tiles, none of it is left.",
+                    f"Annotate {feature} on more tiles at a distance from each other; five are enough to begin with.",
                 )
     return folds
 
@@ -157,14 +157,14 @@ def choose_folds(patches: TilePatches, metadata: Sequence[TileMetadata]) -> NDAr
 def training_tiles(
     patches: TilePatches, metadata: Sequence[TileMetadata], folds: NDArray[np.int64], fold: int
 ) -> TilePatches:
-    """Return what the network of one fold learns from: the tiles of the others, without pixels of its own boxes."""
+    """Return the tiles for the training of one network: the other folds, pixels in boxes of its own fold ignored."""
     return _subset(patches, np.flatnonzero(folds != fold), _training_layers(patches, metadata, folds, fold))
 
 
 def _training_layers(
     patches: TilePatches, metadata: Sequence[TileMetadata], folds: NDArray[np.int64], fold: int
 ) -> NDArray[np.uint8]:
-    """Return the layers (m, f, y, x) of all other folds, with the pixels of the fold's own boxes ignored."""
+    """Return the layers of all other folds, shape (m, f, y, x); pixels in the boxes of the fold are ignored."""
     boxes = [hold_out_tile(tile_metadata) for tile_metadata in metadata]
     fold_boxes = [box for box, is_own in zip(boxes, folds == fold, strict=True) if is_own]
     indices = np.flatnonzero(folds != fold)
@@ -175,7 +175,7 @@ def _training_layers(
 
 
 def validation_tiles(patches: TilePatches, folds: NDArray[np.int64], fold: int) -> TilePatches:
-    """Return the tiles of one fold, which its network has not seen."""
+    """Return the tiles of one fold, which its network was not trained on."""
     indices = np.flatnonzero(folds == fold)
     return _subset(patches, indices, patches.layers[indices])
 

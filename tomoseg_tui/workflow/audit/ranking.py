@@ -1,4 +1,4 @@
-"""Rank tiles by how wrong their label looks, and say why in words."""
+"""Rank tiles by their label error scores, with the reasons in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,53 +15,53 @@ from tomoseg_tui.io.trainset_file import TileMetadata
 from tomoseg_tui.project.records import AuditedTile
 
 MIN_REPORTED_SCORE = 0.25
-"""Below this suspicion annotation and network are said to agree."""
+"""Scores below this are not reported."""
 EMPTY_MASK_SCORE = 1.0
-"""Suspicion of a tile that contradicts itself: placed for a feature, looked at, and empty."""
+"""Score of a tile that was placed for a feature and annotated with an empty mask."""
 DUPLICATE_CONFLICT_SCORE = 0.6
-"""Least suspicion of a picture that is twice among the tiles, with different annotations."""
+"""Lowest score of an image that two tiles have with different annotations."""
 ODDITY_SCORE = 0.15
-"""Least suspicion of a tile that is odd in itself, whatever its label: a copy, or one of odd contrast."""
+"""Lowest score of a tile that is odd regardless of its label: a copy, or a tile of unusual contrast."""
 MIN_SHIFT_GAIN = 0.2
-"""A mask is said to be moved only if moving it back wins so much overlap."""
+"""A mask is reported as shifted only if the shift improves the overlap by at least this."""
 MIN_SHIFT_OVERLAP = 0.5
-"""And brings the overlap to so much at least."""
+"""It is also reported only if the overlap after the shift is at least this."""
 MIN_RECALL = 0.1
-"""A network that sees less than this part of what is annotated is said to see hardly any."""
+"""Below this recall, the network is reported to find hardly any of the annotated pixels."""
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """What is found on one tile for one feature."""
+    """The result for one tile and one feature."""
 
     feature: str
     sign: int
     score: float
     dice: float
     reason: str | None
-    """In words; None where nothing is worth a look."""
+    """A sentence; None if there is nothing to report."""
 
 
 def rank_label_errors(
     patches: TilePatches, metadata: Sequence[TileMetadata], folds: NDArray[np.int64], outputs: NDArray[np.float32]
 ) -> tuple[AuditedTile, ...]:
-    """Rank all tiles, those whose label looks most wrong first.
+    """Rank all tiles; those with the highest label error scores come first.
 
     Parameters
     ----------
     patches : TilePatches
         n tiles with their annotations, f features.
-    metadata : sequence of TileFacts
-        What is known of each tile.
+    metadata : sequence of TileMetadata
+        Metadata of each tile.
     folds : ndarray of int, shape (n,)
-        The fold that each tile was in.
+        Fold of each tile.
     outputs : ndarray of float32, shape (n, f, y, x)
-        Probabilities, 0 to 1, by networks that have not seen the tile.
+        Probabilities from 0 to 1, by the networks that were not trained on the tile.
 
     Returns
     -------
     tuple of AuditedTile
-        One a tile, by the feature whose label looks most wrong.
+        One entry per tile, with the feature of its highest score.
     """
     findings = [
         _findings(patches, feature_index, outputs[:, feature_index]) for feature_index in range(len(patches.features))
@@ -73,7 +73,7 @@ def rank_label_errors(
         )
         for tile in range(len(metadata))
     ]
-    return tuple(sorted(tiles, key=lambda tile: -tile.suspicion))  # equals stay in the order of their contents
+    return tuple(sorted(tiles, key=lambda tile: -tile.suspicion))  # equal scores stay in order of contents
 
 
 def _audited_tile(
@@ -94,7 +94,7 @@ def _audited_tile(
 
 
 def _findings(patches: TilePatches, feature_index: int, outputs: NDArray[np.float32]) -> list[_Finding]:
-    """Return what is found of one feature on each tile; `outputs` has the shape (n, y, x)."""
+    """Return the results for one feature on each tile; `outputs` has the shape (n, y, x)."""
     layers, signs = patches.layers[:, feature_index], patches.signs[:, feature_index]
     evidence = label_errors.loss_evidence(outputs, layers)
     scores = label_errors.label_error_score(evidence, signs)
@@ -112,31 +112,31 @@ def _finding(feature: str, sign: int, score: float, output: NDArray[np.float32],
         return _Finding(feature, sign, EMPTY_MASK_SCORE, counts.dice, reason)
     shift = label_errors.best_shift(output, layer)
     if shift.gain >= MIN_SHIFT_GAIN and shift.overlap_after >= MIN_SHIFT_OVERLAP:
-        # A hard tile fits nowhere: that the mask fits elsewhere takes most of what speaks for the label.
+        # On a difficult tile no shift fits, so a good fit after a shift is strong evidence of an error.
         return _Finding(feature, sign, 1 - (1 - score) / 4, counts.dice, _shift_reason(feature, shift))
     if score < MIN_REPORTED_SCORE:
         return _Finding(feature, sign, score, counts.dice, None)
     if not mask.any():
-        kind = "negative tile" if sign < 0 else "tile, where none is annotated"
+        kind = "negative tile" if sign < 0 else "tile, on which none is annotated"
         reason = (
-            f"the network sees {feature} on {label_errors.format_percent(predicted & labelled, labelled)} of this "
+            f"the network predicts {feature} on {label_errors.format_percent(predicted & labelled, labelled)} of this "
             f"{kind}"
         )
         return _Finding(feature, sign, score, counts.dice, reason)
     if counts.recall < MIN_RECALL:
         share = label_errors.format_percent(mask, labelled)
-        reason = f"{feature} is annotated on {share} of the tile, and the network sees hardly any of that"
+        reason = f"{feature} is annotated on {share} of the tile, and the network finds hardly any of it"
         return _Finding(feature, sign, score, counts.dice, reason)
     reason = (
-        f"annotation and network differ on {feature}: they overlap by {counts.dice:.2f}; the network sees "
-        f"{100 * counts.recall:.0f} % of what is annotated, and {100 * counts.precision:.0f} % of what it sees is"
+        f"annotation and network differ on {feature} (Dice {counts.dice:.2f}): the network finds "
+        f"{100 * counts.recall:.0f} % of the annotated pixels, {100 * counts.precision:.0f} % of its own are annotated"
     )
     return _Finding(feature, sign, score, counts.dice, reason)
 
 
 def _prediction_text(predicted: NDArray[np.bool_], labelled: NDArray[np.bool_]) -> str:
     return (
-        f"; the network sees it on {label_errors.format_percent(predicted, labelled)} of the tile"
+        f"; the network predicts it on {label_errors.format_percent(predicted, labelled)} of the tile"
         if predicted.any()
         else ""
     )
@@ -147,8 +147,8 @@ def _shift_reason(feature: str, shift: MaskShift) -> str:
     vertical = f"{_format_pixels(shift.dy)} {'up' if shift.dy > 0 else 'down'}" if shift.dy else ""
     direction = " and ".join(part for part in (horizontal, vertical) if part)
     return (
-        f"the mask of {feature} and the network's output overlap by {shift.overlap_before:.2f}; "
-        f"they would by {shift.overlap_after:.2f} if the mask were moved {direction}"
+        f"the mask of {feature} overlaps with the network's output by {shift.overlap_before:.2f}; "
+        f"moved {direction}, it would overlap by {shift.overlap_after:.2f}"
     )
 
 
@@ -157,7 +157,7 @@ def _format_pixels(steps: int) -> str:
 
 
 def _oddities(patches: TilePatches, metadata: Sequence[TileMetadata]) -> list[list[tuple[float, str]]]:
-    """Return what is odd about each tile in itself, with the suspicion that this alone brings."""
+    """Return the oddities of each tile regardless of its label, with their scores."""
     images = patches.densities[:, CONTEXT_SLICES, CONTEXT_PIXELS:-CONTEXT_PIXELS, CONTEXT_PIXELS:-CONTEXT_PIXELS]
     duplicates, factors = label_errors.duplicate_images(images), label_errors.contrast_factors(images)
     outliers = label_errors.contrast_outliers(factors)
@@ -166,7 +166,7 @@ def _oddities(patches: TilePatches, metadata: Sequence[TileMetadata]) -> list[li
         tile_oddities = []
         if duplicate >= 0:
             is_same = bool((patches.layers[tile] == patches.layers[duplicate]).all())
-            reason = f"the same picture as {metadata[duplicate].id}{'' if is_same else ', but annotated otherwise'}"
+            reason = f"the same image as {metadata[duplicate].id}{'' if is_same else ', but annotated differently'}"
             tile_oddities.append((ODDITY_SCORE if is_same else DUPLICATE_CONFLICT_SCORE, reason))
         if outliers[tile]:
             tile_oddities.append((ODDITY_SCORE, f"the contrast is {factors[tile]:.2g} times that of the other tiles"))
