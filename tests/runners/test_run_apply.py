@@ -246,7 +246,7 @@ def test_several_tomograms_are_one_job_and_inverted_ones_give_the_same(
     trained("import", tmp_path / "turned.mrc", "--polarity", "dark", "--voxel-size", "10")
     done = trained("apply", "net", "tubes", "turned", "--wait", "--json", env=tiny)
     assert done.json["maps"] == ["tubes/net.tube", "turned/net.tube"]
-    assert "turned is turned" in done.err
+    assert "turned is inverted" in done.err
     first, second = (read_volume(map_of(trained_project, tomogram=name)).astype(int) for name in ("tubes", "turned"))
     inner = np.s_[:, :140, :140]
     assert np.corrcoef(first[inner].ravel(), second[inner].ravel())[0, 1] > 0.99
@@ -303,7 +303,7 @@ def test_requests_that_do_not_fit_the_network_are_refused_with_a_fix(
     assert "fine has 5 Å/voxel, the network net was trained at 10" in said
     assert "tomoseg preprocess fine --bin 2 --no-filter" in said
     trained("import", folder / "tubes.mrc", "--name", "coarse", "--voxel-size", "20")
-    assert "No whole binning mends this" in trained.refused("apply", "net", "coarse")
+    assert "binning cannot match them" in trained.refused("apply", "net", "coarse")
     trained("preprocess", "tubes", "--wait")
     said = trained.refused("apply", "net", "tubes__preproc")
     assert "the network net was trained with no filter" in said

@@ -58,7 +58,7 @@ def test_other_filters_are_refused_but_can_be_overridden(networked: Project) -> 
 def test_the_other_polarity_is_turned_and_not_refused(networked: Project) -> None:
     change(networked, "alpha", polarity="bright")
     assert cell(networked).state is CellState.EMPTY
-    assert "is turned" in cell(networked).reason
+    assert "is inverted" in cell(networked).reason
 
 
 def test_maps_are_done_stale_or_a_part(networked: Project) -> None:

@@ -1,4 +1,4 @@
-"""What an apply job has on disk so far: the slices kept and the slabs listed, no more."""
+"""The unfinished output of an apply job: kept slices and finished slabs."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ RECORD = TomogramRecord(
 
 
 @given(depth=st.integers(1, 70), data=st.data())
-def test_slabs_cover_the_slices_asked_for_and_begin_at_multiples(depth: int, data: st.DataObject) -> None:
+def test_slabs_cover_the_requested_slices_and_begin_at_multiples(depth: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, depth - 1))
     stop = data.draw(st.integers(start + 1, depth))
     record = msgspec.structs.replace(RECORD, shape_zyx=(depth, 8, 8))
@@ -36,12 +36,12 @@ def partial(tmp_path: Path) -> Path:
     return tmp_path / "partial"
 
 
-def test_a_job_that_has_begun_nothing_has_nothing(partial: Path) -> None:
+def test_a_job_without_output_has_no_task(partial: Path) -> None:
     assert running_task(partial, RECORD, "cell", None) is None
     assert running_task(partial.parent / "gone", RECORD, "cell", None) is None
 
 
-def test_only_listed_slabs_and_kept_slices_are_filled(partial: Path) -> None:
+def test_only_finished_slabs_and_kept_slices_are_filled(partial: Path) -> None:
     write_record(partial / "digest" / "cell" / "prepared.json", ApplyOutputHeader({"tube": [(0, 2)]}))
     task = running_task(partial, RECORD, "cell", "4:20")
     assert task is not None
@@ -53,7 +53,7 @@ def test_only_listed_slabs_and_kept_slices_are_filled(partial: Path) -> None:
     assert task.draft("tube") == partial / "digest" / "cell" / "tube.mrc"
 
 
-def test_published_maps_are_no_longer_in_the_making(partial: Path) -> None:
+def test_published_maps_are_no_longer_unfinished(partial: Path) -> None:
     write_record(partial / "digest" / "cell" / "prepared.json", ApplyOutputHeader())
     task = running_task(partial, RECORD, "cell", None)
     assert task is not None
@@ -61,11 +61,11 @@ def test_published_maps_are_no_longer_in_the_making(partial: Path) -> None:
     assert running_task(partial, RECORD, "cell", None) is None
 
 
-def test_the_record_of_a_real_tomogram_fits(project: Project, tmp_path: Path) -> None:
+def test_an_imported_tomogram_gives_a_task(project: Project, tmp_path: Path) -> None:
     bring(project, "cell", noise((9, 64, 64)))
     task = apply_task(catalog.load_tomogram(project.layout, "cell"), "cell", tmp_path, None)
     assert task.slabs == [(0, 6), (6, 9)]
 
 
-def test_no_network_of_the_library_has_its_groups_cut_by_slabs() -> None:
+def test_slabs_divide_no_group_of_slices_of_any_network() -> None:
     assert [name for name, network in NETWORKS.items() if SLAB % network.slices_out] == []

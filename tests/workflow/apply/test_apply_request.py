@@ -1,4 +1,4 @@
-"""Whether a network and a tomogram fit, and what mends it where they do not."""
+"""Checks that a network and a tomogram fit, and the fixes if they do not."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def ask(project: Project, **changes: object) -> list[str]:
     return check_apply(project, msgspec.structs.replace(REQUEST, **changes))
 
 
-def test_a_network_that_fits_is_applied_without_a_word(cell: Project) -> None:
+def test_a_network_that_fits_is_applied_without_remarks(cell: Project) -> None:
     put_card(cell, make_card(voxel_size_angstrom=10.4))
     assert ask(cell) == []
 
@@ -30,11 +30,11 @@ def test_a_network_that_fits_is_applied_without_a_word(cell: Project) -> None:
         (20.0, (), "tomoseg preprocess cell --bin 2 --no-filter"),
         (39.0, (), "tomoseg preprocess cell --bin 4 --no-filter"),
         (20.0, CHAIN, "tomoseg preprocess cell --bin 2 --lowpass 0.25 --highpass 5 --clamp 3"),
-        (15.0, (), "No whole binning mends this"),
-        (5.0, (), "No whole binning mends this"),
+        (15.0, (), "binning cannot match them"),
+        (5.0, (), "binning cannot match them"),
     ],
 )
-def test_another_voxel_size_is_refused_with_the_line_that_mends_it(
+def test_another_voxel_size_is_refused_with_the_command_that_fixes_it(
     cell: Project, voxel_size: float, chain: tuple[FilterStep, ...], fix: str
 ) -> None:
     put_card(cell, make_card(voxel_size_angstrom=voxel_size, preprocessing=chain))
@@ -44,12 +44,12 @@ def test_another_voxel_size_is_refused_with_the_line_that_mends_it(
     assert fix in caught.value.fix
 
 
-def test_another_filter_chain_is_refused_unless_anyway(cell: Project) -> None:
+def test_another_filter_history_is_refused_unless_anyway_is_given(cell: Project) -> None:
     put_card(cell, make_card(preprocessing=CHAIN))
     with pytest.raises(TrainingError) as caught:
         ask(cell)
     assert "tomoseg preprocess cell --lowpass 0.25 --highpass 5 --clamp 3" in caught.value.fix
-    assert "applied anyway" in ask(cell, anyway=True)[0]
+    assert "is applied anyway" in ask(cell, anyway=True)[0]
     bring(cell, "cell__preproc", noise((8, 128, 128)), chain=CHAIN)
     with pytest.raises(TrainingError, match="no filter") as caught:
         ask(cell)
@@ -57,9 +57,9 @@ def test_another_filter_chain_is_refused_unless_anyway(cell: Project) -> None:
     assert ask(cell, tomograms=("cell__preproc",)) == []
 
 
-def test_the_other_polarity_is_turned_and_that_is_said(cell: Project) -> None:
+def test_the_other_polarity_is_inverted_with_a_remark(cell: Project) -> None:
     put_card(cell, make_card(polarity="bright"))
-    assert "cell is turned: its protein is dark, that of run bright" in ask(cell)[0]
+    assert "cell is inverted: its protein is dark, that of run bright" in ask(cell)[0]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_other_polarity_is_turned_and_that_is_said(cell: Project) -> None:
         ({"output": "/tmp/map.hdf", "features": ("tube",)}, UsageError, "not the name of an MRC file"),
     ],
 )
-def test_a_request_that_cannot_be_meant_is_refused(
+def test_an_invalid_apply_request_is_refused(
     cell: Project, changes: dict[str, object], kind: type[TomosegError], said: str
 ) -> None:
     put_card(cell, make_card(features=("tube", "wall")))
@@ -82,7 +82,7 @@ def test_a_request_that_cannot_be_meant_is_refused(
     assert said in caught.value.fault
 
 
-def test_an_output_is_named_from_the_project_and_not_replaced(cell: Project) -> None:
+def test_an_output_path_is_relative_to_the_project_and_not_replaced(cell: Project) -> None:
     put_card(cell, make_card())
     (cell.layout.root / "out.mrc").touch()
     with pytest.raises(ProjectError, match=r"out.mrc exists"):
@@ -91,14 +91,14 @@ def test_an_output_is_named_from_the_project_and_not_replaced(cell: Project) -> 
     assert cell.layout.stored_path(Path(cell.layout.root / "out.mrc")) == "out.mrc"
 
 
-def test_dots_in_names_never_make_one_map_of_two(cell: Project) -> None:
-    write_map(cell, "a.b.c", noise((8, 128, 128)) & 127)  # the map of b.c by a
+def test_dots_in_names_never_give_two_maps_one_file(cell: Project) -> None:
+    write_map(cell, "a.b.c", noise((8, 128, 128)) & 127)  # the map of feature b.c of run a
     put_card(cell, make_card("a.b", features=("c",)))
     with pytest.raises(ProjectError, match=r"cell/a.b.c is the map of b.c by a already"):
         ask(cell, run="a.b")
 
 
-def test_a_run_without_an_epoch_says_so(cell: Project) -> None:
+def test_a_run_without_an_epoch_is_refused(cell: Project) -> None:
     cell.layout.network_folder("young").mkdir()
     with pytest.raises(ProjectError, match="young has no finished epoch yet"):
         ask(cell, run="young")

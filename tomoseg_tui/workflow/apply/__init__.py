@@ -1,1 +1,1 @@
-"""Apply: the request, its checks, and the output in the making."""
+"""Apply: the request, its checks, and the unfinished output."""

@@ -1,4 +1,4 @@
-"""What an apply is asked to do, and whether network and tomogram fit. The prediction is neural's business."""
+"""The request of an apply, and checks that network and tomogram fit; `ml` and `runners` run the prediction."""
 
 from collections.abc import Sequence
 
@@ -24,41 +24,41 @@ from tomoseg_tui.workflow.volume_names import parse_z_range
 
 
 class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which network is applied to which tomograms."""
+    """The network, the tomograms and the options of `apply`."""
 
     run: str
     tomograms: tuple[str, ...]
     features: tuple[str, ...] = ()
-    """All of the network's if empty."""
+    """All features of the network if empty."""
     z: str | None = None
     """Slices ``A:B``, B excluded; all if None."""
     threads: int | None = None
     device: str = "cpu"
-    """``gpu``: each worker takes one of its own, as far as there are enough."""
+    """For ``gpu``, each worker uses a GPU of its own if there are enough."""
     workers: int = 1
     tta: int = 1
-    """Turned and mirrored copies of each slice whose probabilities are averaged; 1, 4 or 8."""
+    """Number of rotated and mirrored copies of each slice to average: 1, 4 (those that keep the missing wedge) or 8."""
     half: bool | None = None
-    """Half precision where it is as good; None: on GPUs."""
+    """Half precision where its results are as good; if None, on GPUs only."""
     output: str | None = None
-    """Also written to this file, as `ProjectLayout.stored_path` names it."""
+    """The map is also written to this file; a path as `ProjectLayout.stored_path` returns it."""
     force: bool = False
     anyway: bool = False
-    """Apply to a tomogram that is filtered in another way than those the network learned from."""
+    """Apply to a tomogram whose filters differ from those of the training."""
 
 
 def check_apply(project: Project, request: ApplyRequest, *, card: NetworkCard | None = None) -> list[str]:
-    """Refuse what would give nonsense; return what the user should know.
+    """Raise an error if network and tomograms do not fit; return remarks for the user.
 
     Parameters
     ----------
     card : NetworkCard or None
-        That of a network that is still to be trained; the run's own if None.
+        Card of a network that is not trained yet; the run's own if None.
 
     Raises
     ------
     TomosegError
-        If a name is unknown, voxel sizes or filters do not fit, or options do not go together.
+        If a name is unknown, voxel sizes or filters do not fit, or options contradict each other.
     """
     project.require_current_format()
     card = card or catalog.load_network_card(project.layout, request.run)
@@ -74,7 +74,7 @@ def check_apply(project: Project, request: ApplyRequest, *, card: NetworkCard | 
 
 
 def check_apply_before_outputs(project: Project, request: ApplyRequest, pending: PendingOutputs) -> list[str]:
-    """Check as `check_apply` what is there already; the worker checks the rest when the rest is there.
+    """Check the inputs that exist, as `check_apply` does; the worker checks the others when they exist.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def _check_tomogram(project: Project, request: ApplyRequest, name: str) -> Tomog
 
 
 def requested_features(card: NetworkCard, request: ApplyRequest) -> tuple[str, ...]:
-    """Return the features whose maps are wanted; refuse a feature that the network does not have."""
+    """Return the requested features; raise an error if the network does not have one of them."""
     for feature in request.features:
         if feature not in card.features:
             raise TrainingError(
@@ -121,7 +121,7 @@ def requested_features(card: NetworkCard, request: ApplyRequest) -> tuple[str, .
 
 
 def _check_map_name(project: Project, tomogram: str, run: str, feature: str) -> None:
-    """Refuse a map whose file would be another's: dots in names can make two of them one."""
+    """Raise an error if the map's file belongs to something else; with dots in names, two maps could share one file."""
     path = project.layout.map_file(tomogram, run, feature)
     if project.layout.label_file(tomogram, path.stem).exists():
         raise ProjectError(f"{tomogram}/{path.stem} is a label volume already.", "Merge under another --name.")
@@ -135,7 +135,7 @@ def _check_map_name(project: Project, tomogram: str, run: str, feature: str) -> 
 
 
 def _check_fit(project: Project, card: NetworkCard, name: str, record: TomogramRecord, *, anyway: bool) -> list[str]:
-    """Compare scale, filters and polarity of a network and a tomogram."""
+    """Compare voxel size, filters and polarity of a network and a tomogram; return remarks."""
     ratio = card.voxel_size_angstrom / record.voxel_size_angstrom
     if differs_in_size(record.voxel_size_angstrom, card.voxel_size_angstrom, tolerance=SCALE_TOLERANCE):
         raise TrainingError(
@@ -151,9 +151,9 @@ def _check_fit(project: Project, card: NetworkCard, name: str, record: TomogramR
                 f"the network {card.name} was trained with {format_filter_chain(card.preprocessing)}.",
                 _chain_fix(project, card, name, record),
             )
-        remarks.append(f"{name} is filtered in another way than {card.name} was trained with; applied anyway.")
+        remarks.append(f"The filters of {name} differ from those of {card.name}; it is applied anyway.")
     if record.polarity != card.polarity:
-        remarks.append(f"{name} is turned: its protein is {record.polarity}, that of {card.name} {card.polarity}.")
+        remarks.append(f"{name} is inverted: its protein is {record.polarity}, that of {card.name} {card.polarity}.")
     return remarks
 
 
@@ -161,18 +161,21 @@ def _scale_fix(card: NetworkCard, name: str, record: TomogramRecord, ratio: floa
     factor = round(ratio)
     binned = record.voxel_size_angstrom * factor
     if factor < 2 or differs_in_size(binned, card.voxel_size_angstrom, tolerance=SCALE_TOLERANCE):
-        return "No whole binning mends this: train a network at this voxel size, or reconstruct at the network's."
+        return (
+            "Train a network at this voxel size, or reconstruct the tomogram at that of the network; binning cannot "
+            "match them."
+        )
     options = _missing_filters(card.preprocessing, record.chain)
     if options is None:
         return (
-            f"Its filters differ too ({format_filter_chain(record.chain)}): start from the unfiltered tomogram with "
+            f"Preprocess the unfiltered tomogram, since the filters differ too ({format_filter_chain(record.chain)}): "
             f"tomoseg preprocess TOMOGRAM --bin {factor}"
         )
     return f"Make a version that fits: tomoseg preprocess {name} --bin {factor} {options}"
 
 
 def _missing_filters(required: FilterHistory, present: FilterHistory) -> str | None:
-    """Return the options of `preprocess` that turn one chain into the other, None where no single run does."""
+    """Return options of `preprocess` that lead from one filter history to the other; None if one run cannot."""
     if required == present:
         return "--no-filter"
     if len(required) == len(present) + 1 and required[: len(present)] == present:
@@ -187,23 +190,23 @@ def _chain_fix(project: Project, card: NetworkCard, name: str, record: TomogramR
         if catalog.load_tomogram(project.layout, version).chain == card.preprocessing
     ]
     if matching:
-        return f"Apply it to {matching[0]}, or say --anyway."
+        return f"Apply it to {matching[0]}, or give --anyway."
     options = _missing_filters(card.preprocessing, record.chain)
     if options is None:
-        return "Import the unfiltered tomogram and preprocess that, or say --anyway."
-    return f"Make a version that fits: tomoseg preprocess {name} {options}; or say --anyway."
+        return "Import the unfiltered tomogram and preprocess it, or give --anyway."
+    return f"Make a version that fits: tomoseg preprocess {name} {options}; or give --anyway."
 
 
 def polarity_sign(card: NetworkCard, record: TomogramRecord) -> int:
-    """Return -1 if the densities have to be turned for the network."""
+    """Return -1 if the densities must be inverted for the network, else 1."""
     return 1 if record.polarity == card.polarity else -1
 
 
 def normalisation(card: NetworkCard, record: TomogramRecord) -> tuple[np.float32, np.float32]:
-    """Return what to subtract from densities, and what to multiply them with then."""
+    """Return the value to subtract from densities, and the factor to multiply the result with."""
     return np.float32(record.mean), np.float32(polarity_sign(card, record) / record.sigma)
 
 
 def map_names(request: ApplyRequest, features: Sequence[str]) -> list[str]:
-    """Return the names of the maps that a request makes."""
+    """Return the names of the maps of a request."""
     return [f"{tomogram}/{request.run}.{feature}" for tomogram in request.tomograms for feature in features]

@@ -1,6 +1,6 @@
-"""What an apply job keeps while it works: maps in the making, and the list of slices that are on disk.
+"""The unfinished output of an apply job: maps in the job's folder, and the list of finished slices.
 
-Whoever applies a network writes here, and screens read here; neither needs to know what a network is.
+Runners write here and screens read; neither networks nor TensorFlow are needed.
 """
 
 from collections.abc import Sequence
@@ -14,63 +14,63 @@ from tomoseg_tui.workflow.job_interface import FinishedSlabs, slab_ranges
 from tomoseg_tui.workflow.volume_names import ZRanges, merge_ranges, parse_z_range
 
 SLAB = 6
-"""Slices that are predicted, put on disk and listed together; a multiple of 1, 2 and 3, so that groups of slices
-that a network segments at once are not cut."""
+"""Slices that are predicted, saved and listed together; a multiple of 1, 2 and 3, so that no group of slices that a
+network predicts together is divided."""
 
 
 class ApplyOutputHeader(msgspec.Struct, frozen=True):
-    """What the files in the making began with."""
+    """The initial state of the unfinished maps."""
 
     kept: dict[str, list[tuple[int, int]]] = {}
-    """By feature, slices that were filled already and stay."""
+    """Per feature, slices that were filled before and stay."""
     slab: int = 8
-    """Slices of a slab, 8 before this was noted; where it is not today's, the list of finished ones means others."""
+    """Slices per slab; 8 in old files without it. Finished slabs of another size than today's are not valid."""
 
 
 @dataclass(frozen=True, eq=False)
 class ApplyTask:
-    """One tomogram's share of an apply job."""
+    """The part of an apply job that belongs to one tomogram."""
 
     tomogram: str
     record: TomogramRecord
     folder: Path
-    """Beside the job's network."""
+    """Folder of the results, next to the job's network."""
     slabs: Sequence[tuple[int, int]]
     """Ranges of z, the end excluded."""
 
     @property
     def finished(self) -> FinishedSlabs:
-        """Numbers of the slabs that are on disk."""
+        """The saved slabs, by number."""
         return FinishedSlabs(self.folder / "finished.jsonl")
 
     @property
     def prepared_file(self) -> Path:
-        """There as soon as the maps in the making are."""
+        """Exists once the unfinished maps are created."""
         return self.folder / "prepared.json"
 
     @property
     def published_mark(self) -> Path:
-        """There as soon as the maps are in their place."""
+        """Exists once the maps are published."""
         return self.folder / "published"
 
     def draft(self, feature: str) -> Path:
-        """Return where the map of a feature is being made."""
+        """Return the path of the unfinished map of a feature."""
         return self.folder / f"{feature}.mrc"
 
     def claim(self, slab: int) -> Path:
-        """Return what a worker holds while it is at a slab."""
+        """Return the path of the lock that a worker holds while it predicts a slab."""
         return self.folder / f"slab_{slab}.claim.json"
 
     def filled(self, feature: str) -> ZRanges:
-        """Return the slices of a map in the making that can be read: those kept and those finished."""
+        """Return the readable slices of an unfinished map: those kept and those finished."""
         retained = read_record(self.prepared_file, ApplyOutputHeader).kept.get(feature, [])
         return merge_ranges([*retained, *(self.slabs[number] for number in self.finished.read())])
 
 
 def apply_task(record: TomogramRecord, name: str, folder: Path, z: str | None) -> ApplyTask:
-    """Return the share of a tomogram whose results lie in a folder.
+    """Return the task of one tomogram, with results in `folder`.
 
-    Slabs begin at multiples of `SLAB` counted from slice 0, whatever slices `z` (``A:B``, None for all) names.
+    Slabs begin at multiples of `SLAB` from slice 0, whatever slices `z` (``A:B``, None for all) selects.
     """
     start, stop = parse_z_range(z, record.shape_zyx[0])
     first = start - start % SLAB
@@ -79,16 +79,16 @@ def apply_task(record: TomogramRecord, name: str, folder: Path, z: str | None) -
 
 
 def running_task(partial: Path, record: TomogramRecord, name: str, z: str | None) -> ApplyTask | None:
-    """Return what a job has of a tomogram so far; None before its maps are begun and after they are published.
+    """Return the task of a tomogram in a job; None before its maps are created and after they are published.
 
     Parameters
     ----------
     partial : Path
-        The job's folder for results in the making; in it lies one folder, named after the weights.
+        The job's folder for unfinished results; it contains one folder, named after the weights.
     record, name : TomogramRecord, str
         The tomogram.
     z : str or None
-        The slices asked for.
+        The requested slices.
     """
     tasks = (apply_task(record, name, folder, z) for folder in partial.glob(f"*/{name}"))
     return next(
