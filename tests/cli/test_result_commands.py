@@ -83,9 +83,9 @@ def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
     ("words", "said"),
     [
         (("merge", "lost", "--map", "run=0.5"), "no tomogram 'lost'"),
-        (("merge", "cell"), "0 maps are named"),
+        (("merge", "cell"), "0 maps were given"),
         (("merge", "cell", "--map", "run"), "is not understood"),
-        (("merge", "cell", "--map", "run=2"), "is no threshold"),
+        (("merge", "cell", "--map", "run=2"), "is not a threshold"),
         (("merge", "cell", "--map", "run=card", "-o", "project.toml"), "not the name of an MRC file"),
         (("apply", "run", "lost"), "no tomogram 'lost'"),
         (("apply", "run", "cell", "--feature", "x"), "has no feature x"),

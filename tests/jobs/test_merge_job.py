@@ -118,7 +118,7 @@ def test_where_a_map_is_not_filled_the_others_compete_without_it(
     labels, conflicts = by_hand([maps[0], part], [0.5, 0.5])
     np.testing.assert_array_equal(read_volume(Path(done.json["file"])), labels)
     assert done.json["conflicts"] == conflicts
-    assert "together fill z 8-15" in done.err
+    assert "Slices filled in all maps: 8-15;" in done.err
 
 
 @pytest.mark.slow
@@ -191,8 +191,8 @@ def test_slices_too_large_for_one_block_are_settled_in_bands(
     ("choice", "name", "said"),
     [
         ("one", "merged", "is not understood"),
-        ("one=2", "merged", "is no threshold"),
-        ("one=nan", "merged", "is no threshold"),
+        ("one=2", "merged", "is not a threshold"),
+        ("one=nan", "merged", "is not a threshold"),
         ("none=0.5", "merged", "There is no network 'none'"),
         ("one:other=0.5", "merged", "There is no map of tubes by one:other"),
         ("one=0.5", "one.f_one", "is a map already"),

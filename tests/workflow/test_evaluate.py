@@ -89,7 +89,7 @@ def test_volumes_that_cannot_be_compared_are_refused(tmp_path: Path, truth: str)
         evaluate(None, predicted, truth, [])
     with pytest.raises(UsageError, match="not a map with a threshold"):
         evaluate(None, predicted, truth, [1], threshold="card")
-    with pytest.raises(UsageError, match="is no threshold"):
+    with pytest.raises(UsageError, match="is not a threshold"):
         evaluate(None, predicted, truth, [1], threshold="1.5")
     with pytest.raises(ShapeError, match=r"\(2, 2, 3\)"):
         evaluate(None, str(write_mrc(tmp_path / "small.mrc", PREDICTED[:, :, :3])), truth, [1])

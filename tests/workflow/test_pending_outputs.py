@@ -62,7 +62,7 @@ def test_pending_maps_can_be_merged_and_are_found_when_the_merge_starts(with_cel
 def test_a_merge_of_pending_maps_is_refused_for_known_errors(with_cell: Project) -> None:
     promised = PendingOutputs(maps=frozenset({("cell", "net")}))
     for words, fault in (
-        (["net=2"], "no threshold"),
+        (["net=2"], "not a threshold"),
         (["net"], "not understood"),
         (["net=card", "absent=1"], "absent"),
     ):

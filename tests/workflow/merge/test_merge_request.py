@@ -1,4 +1,4 @@
-"""Merging: what is asked is checked before a job is made, and the labels are those of the law."""
+"""Merging: the checks of a request, and the labels of the result."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def full(value: int) -> NDArray[np.int8]:
 
 @pytest.fixture
 def mapped(cell: Project) -> Project:
-    """Tube is likely in rows 0-63, wall everywhere a little and in rows 32-95 more."""
+    """A cell whose map of tube is high in rows 0-63, and of wall low everywhere and higher in rows 32-95."""
     tube, wall = full(0), full(70)
     tube[:, :64], wall[:, 32:96] = 100, 120
     write_map(cell, "run.tube", tube)
@@ -39,7 +39,7 @@ def ask(
     return merge_request(project, "cell", words, name=name, output=output, force=force)
 
 
-def test_the_words_of_a_map_are_run_feature_and_threshold(mapped: Project) -> None:
+def test_a_map_is_given_as_run_feature_and_threshold(mapped: Project) -> None:
     request = ask(mapped, "run:tube=0.25", "run:wall=card", "other=1")
     assert request.maps == (
         MapChoice("run", "tube", 0.25),
@@ -54,15 +54,15 @@ def test_the_words_of_a_map_are_run_feature_and_threshold(mapped: Project) -> No
         ("run:tube", "is not understood"),
         ("=0.5", "is not understood"),
         ("run=0.5", "has several maps of cell: run:tube, run:wall"),
-        ("run:tube=1.1", "is no threshold"),
-        ("run:tube=-0.1", "is no threshold"),
-        ("run:tube=nan", "is no threshold"),
-        ("run:tube=cards", "is no threshold"),
+        ("run:tube=1.1", "is not a threshold"),
+        ("run:tube=-0.1", "is not a threshold"),
+        ("run:tube=nan", "is not a threshold"),
+        ("run:tube=cards", "is not a threshold"),
         ("run:actin=0.5", "no map of cell by run:actin"),
         ("lost=0.5", "no network 'lost'"),
     ],
 )
-def test_a_map_that_cannot_be_meant_is_refused(mapped: Project, word: str, said: str) -> None:
+def test_an_invalid_map_is_refused(mapped: Project, word: str, said: str) -> None:
     before = digest_of(mapped.layout.root)
     with pytest.raises(TomosegError) as caught:
         ask(mapped, word)
@@ -70,7 +70,7 @@ def test_a_map_that_cannot_be_meant_is_refused(mapped: Project, word: str, said:
     assert digest_of(mapped.layout.root) == before
 
 
-def test_a_network_that_was_not_applied_yet_is_told_how(mapped: Project) -> None:
+def test_the_fix_for_a_missing_map_is_the_apply_command(mapped: Project) -> None:
     put_card(mapped, make_card("third"))
     with pytest.raises(ProjectError) as caught:
         ask(mapped, "third=card")
@@ -86,7 +86,7 @@ def test_no_maps_odd_names_and_names_of_maps_are_refused(mapped: Project) -> Non
         ask(mapped, "other=card", name="run.tube")
 
 
-def test_an_output_that_exists_or_is_no_mrc_file_is_refused(mapped: Project, tmp_path: Path) -> None:
+def test_an_output_that_exists_or_is_not_an_mrc_file_is_refused(mapped: Project, tmp_path: Path) -> None:
     target = tmp_path / "out.mrc"
     target.with_suffix(".json").write_text("{}")
     with pytest.raises(ProjectError, match=r"out.json exists"):
@@ -104,7 +104,7 @@ def merge(project: Project, request: MergeRequest, listener: Listener) -> dict[s
 
 
 def test_the_greatest_claim_wins_and_losses_are_counted(mapped: Project, tmp_path: Path) -> None:
-    """Tube claims (100/127 - .5) / .5 = .575; wall at .8 claims (120/127 - .8) / .2 = .724 where it claims at all."""
+    """The claim of tube is (100/127 - .5) / .5 = .575, that of wall (120/127 - .8) / .2 = .724 in rows 32-95."""
     listener = Listener(tmp_path / "partial")
     done = merge(mapped, ask(mapped, "run:tube=0.5", "run:wall=card"), listener)
     row = 8 * 128
@@ -125,21 +125,21 @@ def test_the_greatest_claim_wins_and_losses_are_counted(mapped: Project, tmp_pat
     assert listener.done[-1] == 1
 
 
-def test_a_tie_goes_to_the_earlier_map_and_threshold_1_takes_nothing(mapped: Project, tmp_path: Path) -> None:
+def test_the_earlier_map_wins_a_tie_and_threshold_1_selects_nothing(mapped: Project, tmp_path: Path) -> None:
     write_map(mapped, "twin.tube", full(127))
     done = merge(mapped, ask(mapped, "twin=0.2", "other=0.9", "run:tube=1"), Listener(tmp_path / "partial"))
     voxels = [label["voxels"] for label in done["labels"].values()]  # type: ignore[attr-defined]
     assert voxels == [8 * 128 * 128, 0, 0]
 
 
-def test_slices_that_a_map_leaves_out_are_0_and_that_is_said(mapped: Project, tmp_path: Path) -> None:
+def test_slices_that_a_map_lacks_are_logged(mapped: Project, tmp_path: Path) -> None:
     write_map(mapped, "part.tube", full(0), slices=[(2, 4), (4, 6)])
     listener = Listener(tmp_path / "partial")
     merge(mapped, ask(mapped, "part=0.5", "other=0.5"), listener)
-    assert any("fill z 2-5" in line for line in listener.lines)
+    assert any("Slices filled in all maps: 2-5;" in line for line in listener.lines)
 
 
-def test_a_second_merge_replaces_the_first_and_a_copy_goes_where_it_is_wanted(mapped: Project, tmp_path: Path) -> None:
+def test_a_second_merge_replaces_the_first_and_a_copy_is_written_to_the_output(mapped: Project, tmp_path: Path) -> None:
     merge(mapped, ask(mapped, "run:tube=0.5"), Listener(tmp_path / "one"))
     out = tmp_path / "out.mrc"
     done = merge(mapped, ask(mapped, "other=0.5", output=out), Listener(tmp_path / "two"))
@@ -149,7 +149,7 @@ def test_a_second_merge_replaces_the_first_and_a_copy_goes_where_it_is_wanted(ma
         assert (labels.read_slices(0, 8) == 1).all()
 
 
-def test_a_merge_that_was_stopped_goes_on_with_the_same_bytes(cell: Project, tmp_path: Path) -> None:
+def test_a_stopped_merge_continues_with_the_same_bytes(cell: Project, tmp_path: Path) -> None:
     bring(cell, "tall", noise((20, 64, 64)))
     values = noise((20, 64, 64), seed=3) & 127
     write_map(cell, "run.tube", values, tomogram="tall")

@@ -1,1 +1,1 @@
-"""Merge: maps compete for every voxel, and one label volume is written."""
+"""Merge: combine maps into one label volume."""

@@ -1,4 +1,4 @@
-"""Let the maps of a tomogram compete, and write one label volume. Streams slabs; goes on where it was stopped."""
+"""Merge the maps of a tomogram into one label volume, slab by slab; a stopped job continues with the missing slabs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,13 +26,13 @@ from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutp
 from tomoseg_tui.workflow.volume_names import ZRanges, intersect_ranges
 
 SLAB = 8
-"""Slices that are settled, put on disk and listed together."""
+"""Slices that are merged, saved and listed together."""
 BLOCK_VOXELS = 2**22
-"""Voxels of each map held at a time; with ten maps some 100 MB in all."""
+"""Voxels of each map in memory at a time; about 100 MB in all for ten maps."""
 
 
 class MapChoice(msgspec.Struct, frozen=True):
-    """One map that competes."""
+    """One map of a merge."""
 
     run: str
     feature: str
@@ -40,27 +40,27 @@ class MapChoice(msgspec.Struct, frozen=True):
 
 
 class MergeRequest(msgspec.Struct, frozen=True):
-    """Which maps compete, in the order of their labels."""
+    """The maps of a merge, in the order of their labels."""
 
     tomogram: str
     maps: tuple[MapChoice, ...]
-    """Empty if some are still to be made; then `words` names all."""
+    """Empty if some do not exist yet; then `words` names all of them."""
     name: str = "merged"
     output: str | None = None
-    """Also written to this file, as `ProjectLayout.stored_path` names it."""
+    """The labels are also written to this file; a path as `ProjectLayout.stored_path` returns it."""
     force: bool = False
     words: tuple[str, ...] = ()
-    """``RUN[:FEATURE]=T`` of maps that other jobs are still to make; read when the merge begins."""
+    """``RUN[:FEATURE]=T`` for each map, if other jobs still have to make some; read when the merge starts."""
 
 
 class _OutputHeader(msgspec.Struct, frozen=True):
-    """Which maps the labels in the making are of."""
+    """The maps that an unfinished label volume was made from."""
 
     maps: list[MapSidecar]
 
 
 class _SlabNote(msgspec.Struct, frozen=True):
-    """What is listed of a finished slab."""
+    """Entry of a finished slab."""
 
     voxels: list[int]
     """By label."""
@@ -78,31 +78,31 @@ def merge_request(
     force: bool,
     pending: PendingOutputs = NO_PENDING_OUTPUTS,
 ) -> MergeRequest:
-    """Read ``RUN[:FEATURE]=T`` words and check them, before a job is made of them.
+    """Read and check ``RUN[:FEATURE]=T`` texts before a job is created.
 
     Parameters
     ----------
     tomogram : str
-        Whose maps compete.
+        Tomogram of the maps.
     map_specs : sequence of str
-        The k-th map becomes label k.
+        One text per map; the first map gets label 1.
     name : str
-        Of the label volume.
+        Name of the label volume.
     output : Path or None
-        Where it is written too.
+        A file to write the labels to as well.
     force : bool
-        Replace what is there.
-    pending : Promised
-        Maps that will be there when the merge begins.
+        Replace an existing file.
+    pending : PendingOutputs
+        Maps that will exist when the merge starts.
 
     Raises
     ------
     TomosegError
-        If a map does not exist, a threshold is none, or a name is taken by a map.
+        If a map does not exist, a threshold is invalid, or a map has the name already.
     """
     project.require_current_format()
     if not 1 <= len(map_specs) <= LARGEST_LABEL:
-        raise UsageError(f"{len(map_specs)} maps are named.", f"Name 1 to {LARGEST_LABEL}: --map RUN=card")
+        raise UsageError(f"{len(map_specs)} maps were given.", f"Name 1 to {LARGEST_LABEL}: --map RUN=card")
     if tomogram not in pending.tomograms:
         catalog.load_tomogram(project.layout, tomogram)
     check_label_name(project, tomogram, name)
@@ -119,7 +119,7 @@ def merge_request(
 
 
 def check_label_name(project: Project, tomogram: str, name: str) -> None:
-    """Refuse a name for labels that is none, or that of a map.
+    """Raise an error if a name of a label volume is invalid or belongs to a map.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _map_choice(project: Project, tomogram: str, map_spec: str) -> MapChoice:
 
 
 def _parse_map_spec(map_spec: str) -> tuple[str, str | None, float | None]:
-    """Return run, feature and threshold, None for those that are not said or those of the card."""
+    """Return run, feature and threshold; the feature is None if not given, the threshold None for the card's."""
     map_name, equals, threshold = map_spec.rpartition("=")
     run, _, feature = map_name.partition(":")
     if not equals or not run:
@@ -147,19 +147,19 @@ def _parse_map_spec(map_spec: str) -> tuple[str, str | None, float | None]:
 
 
 def parse_threshold(text: str) -> float:
-    """Read a threshold.
+    """Return a threshold from its text.
 
     Raises
     ------
     UsageError
-        If it is no number from 0 to 1.
+        If it is not a number from 0 to 1.
     """
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise UsageError(f"{text!r} is no threshold.", "Take a number from 0 to 1, or the word card.")
+        raise UsageError(f"{text!r} is not a threshold.", "Give a number from 0 to 1, or the word card.")
     return value
 
 
@@ -170,7 +170,7 @@ def _find_map(project: Project, tomogram: str, run: str, feature: str | None) ->
         return matching[0]
     if matching:
         options = ", ".join(f"{run}:{sidecar.feature}" for sidecar in matching)
-        raise UsageError(f"{run} has several maps of {tomogram}: {options}.", "Say which: --map RUN:FEATURE=T")
+        raise UsageError(f"{run} has several maps of {tomogram}: {options}.", "Name one: --map RUN:FEATURE=T")
     if not run_sidecars:
         catalog.load_network_card(project.layout, run)
     map_text = f"{run}:{feature}" if feature else run
@@ -178,7 +178,7 @@ def _find_map(project: Project, tomogram: str, run: str, feature: str | None) ->
 
 
 def run_merge(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Carry out a merge job.
+    """Run a merge job.
 
     Returns
     -------
@@ -206,7 +206,7 @@ def run_merge(project: Project, raw_request: dict[str, Any], reporter: Reporter)
     filled = _filled_slices(sidecars)
     if filled != [(0, record.shape_zyx[0])]:
         reporter.log(
-            f"All maps together fill z {_format_ranges(filled)}; elsewhere only those that are filled compete."
+            f"Slices filled in all maps: {_format_ranges(filled)}; others are merged from the maps filled there."
         )
     sidecar = _sidecar(request, sidecars, finished, filled)
     target = project.layout.label_file(request.tomogram, request.name)
@@ -215,7 +215,7 @@ def run_merge(project: Project, raw_request: dict[str, Any], reporter: Reporter)
 
 
 def _resolve_maps(project: Project, request: MergeRequest) -> MergeRequest:
-    """Look up maps that were still to be made when they were named."""
+    """Find the maps that did not exist yet when they were named."""
     if not request.words:
         return request
     check_label_name(project, request.tomogram, request.name)
@@ -224,7 +224,7 @@ def _resolve_maps(project: Project, request: MergeRequest) -> MergeRequest:
 
 
 def _prepare(draft: Path, grid: VoxelGrid, sidecars: list[MapSidecar]) -> FinishedSlabs:
-    """Make the file that slabs are written into; those of a stopped job stay if they are of the same maps."""
+    """Create the file for the labels; finished slabs of a stopped job are kept if they were made from the same maps."""
     header_file, finished = draft.with_name("prepared.json"), draft.with_name("finished.jsonl")
     header = _OutputHeader(sidecars)
     if not (draft.exists() and header_file.exists() and read_record(header_file, _OutputHeader) == header):
@@ -259,7 +259,7 @@ def _merge_slabs(
 def merge_slab(
     readers: Sequence[VolumeReader], thresholds: Sequence[float], z: tuple[int, int], writer: MrcWriter
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Settle one slab in bands of rows; return voxels and conflicts by label."""
+    """Merge one slab in bands of rows; return the numbers of voxels and conflicts by label."""
     start, stop = z
     _, ny, nx = readers[0].grid.shape_zyx
     rows = max(1, BLOCK_VOXELS // (nx * (stop - start)))
@@ -268,7 +268,7 @@ def merge_slab(
     for top in range(0, ny, rows):
         shape = (stop - start, min(rows, ny - top), nx)
         block = merge_block([reader.read_region((start, top, 0), shape) for reader in readers], thresholds)
-        if block.voxels.any():  # what nobody claims stays a hole in the file
+        if block.voxels.any():  # an empty block stays a hole in the file
             writer.write_region((start, top, 0), block.labels)
         voxels += block.voxels
         conflicts += block.conflicts
@@ -283,7 +283,7 @@ def _filled_slices(sidecars: Sequence[MapSidecar]) -> ZRanges:
 
 
 def _format_ranges(ranges: ZRanges) -> str:
-    return ", ".join(f"{start}-{stop - 1}" for start, stop in ranges) or "nothing"
+    return ", ".join(f"{start}-{stop - 1}" for start, stop in ranges) or "none"
 
 
 def _sidecar(
@@ -313,7 +313,7 @@ def _sidecar(
 def _result(
     project: Project, request: MergeRequest, target: Path, sidecar: LabelSidecar, begun_mark: Path
 ) -> dict[str, Any]:
-    """Return what `merge --json` prints, the copy for the user made."""
+    """Write the user's copy, and return what `merge --json` prints."""
     file = target
     if request.output is not None:
         file = project.layout.root / request.output
