@@ -106,10 +106,10 @@ def test_a_second_run_changes_nothing_and_one_that_was_cut_goes_on(
     door("import", eman.root / "tomograms" / "t__bin4.hdf")
     done = door("import", "--eman2", eman.root, *MAPS)
     assert "t__bin4 is there already; it is passed over." in done.err
-    assert "1 tomogram came in, 3 tiles placed, 2 annotations taken." in done.err
+    assert "1 tomogram imported, 3 tiles placed, 2 annotations imported." in done.err
     before = digest_of(project.layout.root)
     again = door("import", "--eman2", eman.root, *MAPS)
-    assert "0 tomograms came in, 0 tiles placed, 3 were there already, 0 annotations taken." in again.err
+    assert "0 tomograms imported, 0 tiles placed, 3 existed already, 0 annotations imported." in again.err
     assert digest_of(project.layout.root) == before
 
 
@@ -119,14 +119,14 @@ def test_what_a_person_has_painted_since_stays(door: Door, project: Project, ema
     door("tiles", "remove", "t__bin4_preproc:33,60,7:64")
     door("tiles", "add", "t__bin4_preproc", "--at", "33,60,7", "--feature", "microtubule")
     done = door("import", "--eman2", eman.root, *MAPS)
-    assert "bad.hdf, image 0, microtubule: the project says the opposite there." in done.err
+    assert "bad.hdf, image 0, microtubule: the tile in the project is marked as the opposite." in done.err
     assert tiles(door)["t__bin4_preproc:33,60,7:64"] == {"microtubule": "wanted"}
     assert catalog.tomogram_names(project.layout)
 
 
 def test_sets_that_sound_negative_must_be_told(refused: Callable[..., str], door: Door, eman: EmanFolder) -> None:
     err = refused("import", "--eman2", eman.root, "--map", "good=microtubule")
-    assert "The set bad sounds like tiles that do not show something" in err
+    assert "The name of the set bad suggests tiles without a feature" in err
     assert f"tomoseg import --eman2 {eman.root} --map good=microtubule --map bad=microtubule:negative" in err
     door("import", "--eman2", eman.root, "--map", "bad=*:negative", "--map", "good=ignore")
     assert tiles(door) == {"t__bin4_preproc:33,60,7:64": {"*": "none here"}}
@@ -169,9 +169,12 @@ def test_a_tile_that_is_not_what_its_tomogram_shows_is_left_and_said(door: Door,
     eman.stack("t__mt_seg.hdf", masks(3), source="t.hdf", xyz=places)
     eman.stack("t__lost.hdf", [third], source="gone.hdf", xyz=places[:1])
     done = door("import", "--eman2", eman.root)
-    assert "t__mt.hdf: 1 of 3 tiles (image 1) left: they are not what t shows there, but flipped in y." in done.err
-    assert "t__mt.hdf: 1 of 3 tiles (image 2) left: they are not what t shows there (correlation 0" in done.err
-    assert "t__lost.hdf: 1 of 1 tiles (image 0) left: the tomogram tomograms/gone.hdf is not there." in done.err
+    assert (
+        "t__mt.hdf: 1 of 3 tiles (image 1) skipped: they differ from t at their position, unless flipped in y."
+        in done.err
+    )
+    assert "t__mt.hdf: 1 of 3 tiles (image 2) skipped: they differ from t at their position (correlation 0" in done.err
+    assert "t__lost.hdf: 1 of 1 tiles (image 0) skipped: the tomogram tomograms/gone.hdf does not exist." in done.err
     assert tiles(door) == {"t:50,40,3:64": {"mt": "annotated"}}
 
 
@@ -186,7 +189,7 @@ def test_a_stack_without_places_is_matched_with_the_boxes_by_what_it_shows(
     eman.stack("t__mt.hdf", images)
     eman.stack("t__mt_seg.hdf", masks(3))
     done = door("import", "--eman2", eman.root)
-    assert "(image 2) left: no header says where they were cut, and no box shows the same." in done.err
+    assert "(image 2) skipped: their headers have no positions, and they match no box." in done.err
     assert tiles(door) == {
         "t:50,40,3:64": {"mt": "annotated"},
         "t:60,50,4:64": {"mt": "wanted"},
@@ -203,8 +206,8 @@ def test_a_flipped_stack_without_places_is_left_with_what_differs(door: Door, tm
     eman.stack("t__mt.hdf", [cut(values, GOOD[0])[::-1]])
     eman.stack("u__mt.hdf", [cut(values, GOOD[0])])
     err = door("import", "--eman2", eman.root).err
-    assert "and they are those of boxes, but flipped in y." in err
-    assert "u__mt.hdf: 1 of 1 tiles (image 0) left: no header says where they were cut, and no box is there" in err
+    assert "and they match boxes only flipped in y." in err
+    assert "u__mt.hdf: 1 of 1 tiles (image 0) skipped: their headers have no positions, and there is no box" in err
 
 
 def test_boxes_of_other_sizes_become_tiles_with_the_same_centre(door: Door, project: Project, tmp_path: Path) -> None:
@@ -233,7 +236,7 @@ def test_masks_that_do_not_fit_their_tiles_are_left(door: Door, tmp_path: Path) 
     err = door("import", "--eman2", eman.root).err
     assert "t__a_seg.hdf: its masks have shape (1, 64, 64), the tiles (2, 64, 64)" in err
     assert "t__b_seg.hdf contains many values" in err
-    assert "t__c_seg.hdf: the stack of tiles that it belongs to is not there" in err
+    assert "t__c_seg.hdf: the stack of tiles that it belongs to does not exist" in err
     assert set(tiles(door)["t:50,40,3:64"].values()) == {"wanted"}
 
 
@@ -244,7 +247,7 @@ def test_a_box_that_is_in_two_sets_that_disagree_is_left(door: Door, eman: EmanF
     for stack in (eman.root / "particles").iterdir():
         stack.unlink()
     err = door("import", "--eman2", eman.root, "--map", "a=mt", "--map", "b=mt:negative").err
-    assert "box 0 of t_info.json, mt: the feature is said to be both present and absent there." in err
+    assert "box 0 of t_info.json, mt: the boxes there are both positive and negative for the feature." in err
     assert tiles(door) == {"t__bin4_preproc:60,40,3:64": {"mt": "wanted"}}
 
 
@@ -260,16 +263,16 @@ def test_files_that_cannot_be_used_are_left_and_the_rest_comes_in(door: Door, em
     assert "tomograms/notes.hdf: notes.hdf is a text file" in left
     assert "particles/odd.hdf: " in left
     assert "tomograms/void.hdf: void.hdf has no finite density" in left
-    assert "1 boxes and 0 tiles on tomograms that could not come in." in left
+    assert "1 boxes and 0 tiles are on tomograms that were not imported." in left
     assert "info/nobody_info.json: its 1 boxes have no tomogram." in left
-    assert "tomograms/t__bin4.mrc: another file of that name comes in." in left
+    assert "tomograms/t__bin4.mrc: another file with that name is imported." in left
     assert (done.json["tiles"], done.json["annotations"]) == (3, 2)
 
 
 def test_what_must_be_said_first_is_refused_in_words(
     refused: Callable[..., str], door: Door, eman: EmanFolder, tmp_path: Path
 ) -> None:
-    assert "is no project of EMAN2" in refused("import", "--eman2", tmp_path)
+    assert "is not an EMAN2 project" in refused("import", "--eman2", tmp_path)
     assert "for single files" in refused("import", "--eman2", eman.root, "--bin", 2)
     assert "for single files" in refused("import", "x.mrc", "--eman2", eman.root)
     assert "No file is named" in refused("import")
@@ -291,7 +294,7 @@ def test_a_name_that_another_tomogram_has_is_refused(
 ) -> None:
     door("import", write_mrc(tmp_path / "t__bin4.mrc", noise()))
     err = refused("import", "--eman2", eman.root, *MAPS)
-    assert "The name t__bin4 is taken by another tomogram: (6, 64, 64) voxels" in err
+    assert "The name t__bin4 belongs to another tomogram: (6, 64, 64) voxels" in err
     assert "tomoseg tomograms rename t__bin4 OTHER" in err
 
 
@@ -316,11 +319,11 @@ def test_a_full_disk_keeps_the_tomograms_before_and_the_same_command_goes_on(
         preexec_fn=small_disk,
     )
     assert ended.returncode == 2, ended.stderr
-    assert "Tomograms that came in before: a." in ended.stderr
-    assert "The same command goes on from there." in ended.stderr
+    assert "Tomograms imported before: a." in ended.stderr
+    assert "The same command continues from there." in ended.stderr
     assert sorted(path.name for path in project.layout.tomograms.iterdir()) == ["a"]
     assert len(project.layout.history.read_text().splitlines()) == 1
-    assert "1 tomogram came in, 1 tile placed" in door(*command).err
+    assert "1 tomogram imported, 1 tile placed" in door(*command).err
 
 
 # One info file
@@ -374,5 +377,5 @@ def test_flat_tiles_are_those_of_flat_densities_only(door: Door, tmp_path: Path)
     flat = np.full((64, 64), 2.0, np.float32)
     eman.stack("t__mt.hdf", [flat, flat], source="t.hdf", xyz=[(50, 50, 3), (50, 50, 5)])
     err = door("import", "--eman2", eman.root).err
-    assert "t__mt.hdf: 1 of 2 tiles (image 1) left: they are not what t shows there (correlation 0.0)" in err
+    assert "t__mt.hdf: 1 of 2 tiles (image 1) skipped: they differ from t at their position (correlation 0.0)" in err
     assert set(tiles(door)) == {"t:50,50,3:64"}

@@ -69,12 +69,12 @@ async def test_the_folder_of_a_project_is_offered_as_one_and_comes_in(
         assert meaning(pilot, "bad").value == "good:negative"
         await put(pilot, meaning(pilot, "bad"), "*")
         await pilot.press("enter")
-        await until(pilot, lambda: "bad: * means that a tile holds none of any." in prose_on(pilot))
+        await until(pilot, lambda: "bad: * is for tiles without any feature." in prose_on(pilot))
         await put(pilot, meaning(pilot, "good"), "mt")
         await put(pilot, meaning(pilot, "bad"), "mt:negative")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(pilot.app.screen, ReportDialog))
-        await until(pilot, lambda: "1 tomogram came in, 2 tiles placed, 1 annotation taken." in prose_on(pilot))
+        await until(pilot, lambda: "1 tomogram imported, 2 tiles placed, 1 annotation imported." in prose_on(pilot))
         assert catalog.tomogram_names(project.layout) == ["t"]
         states = read_states(project.layout, TileLocation("t", 3, 40, 50))
         assert {feature: str(record.state) for feature, record in states.items()} == {"mt": "annotated"}
@@ -122,7 +122,7 @@ async def test_a_fault_is_told_and_nothing_comes_in(project: Project, make_app: 
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Eman2ImportDialog))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "The name t is taken by another tomogram" in prose_on(pilot))
+        await until(pilot, lambda: "The name t belongs to another tomogram" in prose_on(pilot))
         assert not catalog.all_tiles(project.layout)
         (eman.root / "info" / "t_info.json").write_text("{")
         await pilot.press("i")

@@ -1,4 +1,4 @@
-"""On which version of a tomogram EMAN2's boxes lie, and where its tiles were cut."""
+"""The version of a tomogram that EMAN2's boxes are placed on, and the positions of its tiles."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ XYZ = (50, 40, 3)
 
 @pytest.fixture
 def eman(tmp_path: Path) -> EmanFolder:
-    """A project with one tomogram binned by 4 and by 8, no boxes yet."""
+    """A project with one tomogram binned by 4 and by 8, without boxes."""
     folder = EmanFolder(tmp_path / "E")
     folder.tomogram("t__bin4.hdf", smooth_noise(), apix=10.0)
     folder.tomogram("t__bin8.hdf", smooth_noise(HALF), apix=20.0)
@@ -38,7 +38,7 @@ def from_centre(xyz: tuple[int, int, int], binning: int = 4) -> list[object]:
     return box((x, y, z))
 
 
-def test_boxes_from_the_centre_go_where_they_are_64_wide(project: Project, eman: EmanFolder) -> None:
+def test_boxes_from_the_centre_are_placed_where_they_are_64_wide(project: Project, eman: EmanFolder) -> None:
     kind = {"0": {"name": "mt", "boxsize": 256}}
     eman.info("t", apix_unbin=2.5, boxes_3d=[from_centre(XYZ)], class_list=kind)
     plan = planned(project, eman)
@@ -48,7 +48,7 @@ def test_boxes_from_the_centre_go_where_they_are_64_wide(project: Project, eman:
     assert where(planned(project, eman)) == [("t__bin8", (1, 20, 25), 64)]
 
 
-def test_plain_voxels_go_where_all_of_them_lie_inside_or_are_asked_for(project: Project, eman: EmanFolder) -> None:
+def test_plain_voxels_are_placed_where_all_are_inside_or_the_user_is_asked(project: Project, eman: EmanFolder) -> None:
     eman.info("t", boxes_3d=[box(XYZ), box((100, 90, 9))])
     assert {name for name, _, _ in where(planned(project, eman))} == {"t__bin4"}
     eman.info("t", boxes_3d=[box(XYZ)])
@@ -61,7 +61,7 @@ def test_plain_voxels_go_where_all_of_them_lie_inside_or_are_asked_for(project: 
         planned(project, eman, "bin2")
 
 
-def test_tiles_that_were_cut_tell_the_version(project: Project, eman: EmanFolder) -> None:
+def test_the_version_is_the_one_that_tiles_were_cut_from(project: Project, eman: EmanFolder) -> None:
     eman.info("t", boxes_3d=[box((20, 20, 1))], class_list={"0": "mt"})
     tile = cut(smooth_noise(HALF), (20, 20, 1), 32)
     eman.stack("t__bin8_mt.hdf", [tile], source="t__bin8.hdf", xyz=[(20, 20, 1)], shape_zyx=HALF)
@@ -70,7 +70,7 @@ def test_tiles_that_were_cut_tell_the_version(project: Project, eman: EmanFolder
     assert [(one.centre_zyx, one.set_names) for one in plan.tiles] == [((1, 20, 20), ("mt",))]
 
 
-def test_a_filtered_version_is_taken_among_those_of_one_grid(project: Project, tmp_path: Path) -> None:
+def test_a_filtered_version_is_chosen_among_those_of_one_grid(project: Project, tmp_path: Path) -> None:
     eman = EmanFolder(tmp_path / "E")
     for name in ("t", "t__a_preproc", "t__b"):
         eman.tomogram(f"{name}.hdf", smooth_noise().clip(-3, 3))
@@ -91,9 +91,7 @@ def test_names_with_one_underscore_have_an_info_file_of_their_own(project: Proje
     assert [tile.set_names for tile in plan.tiles] == [("mem",), ("odd_one",)]
 
 
-def test_the_tiles_of_several_sets_saved_together_are_told_apart_by_their_boxes(
-    project: Project, tmp_path: Path
-) -> None:
+def test_tiles_of_several_sets_in_one_stack_are_assigned_by_their_boxes(project: Project, tmp_path: Path) -> None:
     eman = EmanFolder(tmp_path / "E")
     values = smooth_noise()
     eman.tomogram("t.hdf", values)
@@ -104,15 +102,15 @@ def test_the_tiles_of_several_sets_saved_together_are_told_apart_by_their_boxes(
 
 
 @pytest.mark.parametrize(("size", "edge"), [(1, 16), (16, 16), (17, 32), (33, 48), (50, 64), (64, 64), (65, 80)])
-def test_a_box_lies_in_the_tile_that_takes_it_with_the_same_centre(size: int, edge: int) -> None:
+def test_a_box_lies_in_a_tile_with_the_same_centre(size: int, edge: int) -> None:
     assert tile_edge(size) == edge
     part = inner_slice(edge, size)
     assert 0 <= part.start < part.stop <= edge
     assert part.start + size // 2 == edge // 2
 
 
-def test_a_folder_of_eman2_is_known_by_its_folders(tmp_path: Path, eman: EmanFolder) -> None:
+def test_an_eman2_project_is_recognised_by_its_folders(tmp_path: Path, eman: EmanFolder) -> None:
     assert is_eman2_project(eman.root)
     assert not is_eman2_project(tmp_path)
-    with pytest.raises(UsageError, match="no project of EMAN2"):
+    with pytest.raises(UsageError, match="not an EMAN2 project"):
         scan_project(tmp_path)

@@ -1,4 +1,4 @@
-"""What the names of EMAN2's sets mean, and what has to be asked."""
+"""Meanings of EMAN2's box sets, and sets whose meaning the user must give."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ from tomoseg_tui.workflow.eman2.box_sets import (
 @pytest.mark.parametrize(
     "name", ["bad", "_bad", "bad2", "mt_bad", "Neg", "negative_01", "none", "not-mt", "junk", "bg"]
 )
-def test_a_name_that_sounds_negative_is_heard(name: str) -> None:
+def test_a_name_that_sounds_negative_is_recognised(name: str) -> None:
     assert sounds_negative(name)
 
 
@@ -30,7 +30,7 @@ def test_other_names_are_features(name: str) -> None:
 
 
 @given(st.text(max_size=120))
-def test_any_set_can_become_a_feature(name: str) -> None:
+def test_any_name_of_a_set_gives_a_valid_feature(name: str) -> None:
     check_feature_name(feature_name(name))
 
 
@@ -43,17 +43,17 @@ def test_any_set_can_become_a_feature(name: str) -> None:
         (["bad"], {"bad": "*:negative"}),
     ],
 )
-def test_a_negative_set_belongs_to_the_nearest_other(names: list[str], expected: dict[str, str]) -> None:
+def test_a_negative_set_belongs_to_the_most_similar_other(names: list[str], expected: dict[str, str]) -> None:
     assert {name: guess_meanings(names)[name].text for name in expected} == expected
 
 
-def test_what_is_told_is_offered_on() -> None:
+def test_meanings_given_by_the_user_are_used_for_negative_sets() -> None:
     told = parse_set_map(["good=microtubule"])
     assert guess_meanings(["good", "bad"], told)["bad"].text == "microtubule:negative"
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from(["mt", "mt:negative", "*:negative", "ignore"])))
-def test_a_map_survives_being_typed(words: dict[str, str]) -> None:
+def test_meanings_survive_conversion_to_options_and_back(words: dict[str, str]) -> None:
     meanings = parse_set_map([f"{name}={word}" for name, word in words.items()])
     assert parse_set_map(format_set_map(meanings)) == meanings
 
@@ -61,16 +61,16 @@ def test_a_map_survives_being_typed(words: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "word", ["", "good", "=mt", "good=", "good=*", "good=a b", "good=ignore:negative", "a=:negative"]
 )
-def test_a_word_of_another_form_is_refused(word: str) -> None:
+def test_an_invalid_map_option_is_refused(word: str) -> None:
     with pytest.raises(TomosegError) as caught:
         parse_set_map([word])
     assert caught.value.fix
 
 
-def test_negative_sets_must_be_told_and_the_line_is_given() -> None:
+def test_negative_sets_need_a_meaning_and_the_fix_is_a_complete_command() -> None:
     with pytest.raises(UsageError) as caught:
         resolve_meanings(["good", "bad"], {"good": Meaning("mt")}, "tomoseg import --eman2 D")
-    assert caught.value.fix == "Say it, as in: tomoseg import --eman2 D --map good=mt --map bad=mt:negative"
+    assert caught.value.fix == "Name it, as in: tomoseg import --eman2 D --map good=mt --map bad=mt:negative"
     with pytest.raises(UsageError, match="no set 'x'"):
         resolve_meanings(["good"], {"x": Meaning("mt")}, "")
     with pytest.raises(UsageError, match="twice"):

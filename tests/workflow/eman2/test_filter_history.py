@@ -1,4 +1,4 @@
-"""How EMAN2 filtered a tomogram: by the log, by name and densities, or not to be known."""
+"""The filter history of a tomogram from EMAN2, by the log, or by its name and densities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,9 @@ def asked(folder: Path, name: str, *commands: str, values: object = None) -> Fil
         (("--proc1=normalize", "--proc2=normalize", "--proc4=normalize"), ()),
     ],
 )
-def test_the_log_tells_the_chain(tmp_path: Path, options: Sequence[str], chain: tuple[FilterStep, ...]) -> None:
+def test_the_filter_history_is_read_from_the_log(
+    tmp_path: Path, options: Sequence[str], chain: tuple[FilterStep, ...]
+) -> None:
     said = asked(tmp_path, "t_seg.hdf", f"{PROGRAM} tomograms/t.hdf --proctag seg {' '.join(options)} --ppid=-2")
     assert said == Filtering(chain)
 
@@ -37,24 +39,24 @@ def test_the_log_tells_the_chain(tmp_path: Path, options: Sequence[str], chain: 
 @pytest.mark.parametrize(
     "option", ["--proc5=mask.sharp", "--proc2=filter.median", "--proc5=filter.lowpass.gauss:cutoff_abs=.1"]
 )
-def test_what_is_no_chain_of_ours_is_said(tmp_path: Path, option: str) -> None:
+def test_filters_that_cannot_be_recorded_give_a_remark(tmp_path: Path, option: str) -> None:
     said = asked(tmp_path, "t_preproc.hdf", f"{PROGRAM} tomograms/t.hdf {option}")
     assert said.chain == ()
-    assert "no chain that tomoseg knows" in said.remark
+    assert "which tomoseg cannot record" in said.remark
 
 
-def test_versions_of_versions_are_followed_and_inversions_counted(tmp_path: Path) -> None:
+def test_the_log_is_followed_through_versions_and_inversions_counted(tmp_path: Path) -> None:
     lines = [f"{PROGRAM} t.hdf --invert --proctag a", f"{PROGRAM} tomograms/t_a.hdf --proctag b --proc1= --proc2="]
     assert asked(tmp_path, "t_a_b.hdf", *lines) == Filtering((USUAL_STEP, FilterStep(0, 0, 3)), inverted=True)
     assert asked(tmp_path, "t_a_b.hdf", *lines, lines[1] + " --invert").inverted is False
     assert asked(tmp_path, "t.hdf", *lines) == Filtering()
 
 
-def test_without_a_log_name_and_densities_together_tell_the_usual_filters(tmp_path: Path) -> None:
+def test_without_a_log_name_and_densities_together_indicate_the_usual_filters(tmp_path: Path) -> None:
     clamped = np.clip(smooth_noise(), -3, 3)
     said = asked(tmp_path, "t__bin4_preproc.hdf", values=clamped)
     assert said.chain == (USUAL_STEP,)
-    assert "taken to have EMAN2's usual filters" in said.remark
+    assert "assumed to have EMAN2's usual filters" in said.remark
     raw = asked(tmp_path, "u_preproc.hdf", values=clamped * 40 + 7)
     assert raw.chain == ()
     assert "recorded as unfiltered" in raw.remark

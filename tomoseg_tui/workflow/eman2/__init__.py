@@ -1,1 +1,1 @@
-"""Projects of EMAN2: read, planned, imported."""
+"""Read EMAN2 projects, plan their import, and import them."""

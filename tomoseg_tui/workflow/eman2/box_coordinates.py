@@ -1,10 +1,10 @@
-"""Where the boxes and tiles of an EMAN2 project lie, and on which version of their tomogram.
+"""Positions of the boxes and tiles of an EMAN2 project, and the version of the tomogram that they belong to.
 
-All versions of one tomogram share an info file. Coordinates from the centre in unbinned pixels mean the
-same place on each of them; plain voxels only mean something on the one that was open, which EMAN2 does
-not write down. So the version is, in this order: the one the user names; the one out of which tiles were
-cut; the only grid there is, or on which all boxes lie inside; for coordinates from the centre, the one on
-which boxes are nearest to EMAN2's usual 64 voxels. If that leaves several, the user is asked.
+All versions of a tomogram share an info file. Coordinates from the centre in unbinned pixels are valid for every
+version. Plain voxels are valid only for the version that was open, which EMAN2 does not record. The version is the
+first that can be found in this order: the one that the user names; the one that tiles were cut from; the only grid, or
+the only one with all boxes inside; for coordinates from the centre, the one on which the boxes are closest to EMAN2's
+usual 64 voxels. If several versions remain, the user is asked.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,11 +27,11 @@ class StackTile:
 
     stack: Eman2Stack
     index: int
-    """Which image, from 0."""
+    """Number of the image, from 0."""
     version: Eman2Tomogram | None
-    """Out of which tomogram it was cut, if that is there."""
+    """Tomogram that it was cut from; None if the project does not contain it."""
     centre_zyx: Zyx | None
-    """Its centre voxel on that version; None where its header does not say it."""
+    """Centre voxel on that version; None if the header does not contain it."""
     set_names: tuple[str, ...]
     """The sets that it belongs to."""
 
@@ -41,33 +41,33 @@ class PlacedBox:
     """A box on a version of its tomogram."""
 
     source: str
-    """For messages."""
+    """Description for messages."""
     version: Eman2Tomogram
     centre_zyx: Zyx
     size: int
-    """Edge in voxels, as it stands there; a tile's edge may differ."""
+    """Edge in voxels of that version; the tile's edge may differ."""
     set_name: str
 
 
 def tile_edge(size: int) -> int:
-    """Return the edge of the smallest tile that holds a box."""
+    """Return the edge of the smallest tile that contains a box."""
     return max(-(-size // TILE_MULTIPLE), 1) * TILE_MULTIPLE
 
 
 def same_grid(first: VoxelGrid, second: VoxelGrid) -> bool:
-    """Tell whether a voxel is the same place on both."""
+    """Return whether a voxel has the same position on both grids."""
     near = abs(first.voxel_size_angstrom - second.voxel_size_angstrom) <= 1e-3 * second.voxel_size_angstrom
     return first.shape_zyx == second.shape_zyx and near
 
 
 def box_centre(info: TomogramInfo, box: InfoBox, grid: VoxelGrid) -> Zyx:
-    """Return the centre of a box on a grid as z, y, x."""
+    """Return the centre of a box on a grid (z, y, x)."""
     x, y, z = info.voxel_xyz(box, grid.shape_zyx, grid.voxel_size_angstrom)
     return z, y, x
 
 
 def lies_in(centre_zyx: Zyx, shape_zyx: Zyx) -> bool:
-    """Tell whether a voxel is one of a volume."""
+    """Return whether a voxel is inside a volume."""
     return all(0 <= at < length for at, length in zip(centre_zyx, shape_zyx, strict=True))
 
 
@@ -75,12 +75,12 @@ def lies_in(centre_zyx: Zyx, shape_zyx: Zyx) -> bool:
 
 
 def stack_tiles(eman2_project: Eman2Project) -> list[StackTile]:
-    """Return the tiles of all stacks, placed as far as their headers say."""
+    """Return the tiles of all stacks, with positions where the headers contain them."""
     return [tile for stack in eman2_project.stacks for tile in _tiles_of(eman2_project, stack)]
 
 
 def base_of_stack(eman2_project: Eman2Project, stack: Eman2Stack) -> str:
-    """Return the base name of the tomogram out of which a stack was cut: as headers say it, else as its name does."""
+    """Return the base name of the tomogram that a stack was cut from, by its headers or else by its name."""
     source = next((header.source for header in stack.headers if header.source), None)
     if source is not None:
         return eman2_base(Path(source).name)
@@ -109,7 +109,7 @@ def _tiles_of(eman2_project: Eman2Project, stack: Eman2Stack) -> list[StackTile]
 
 
 def _set_in_name(eman2_project: Eman2Project, stack: Eman2Stack, base: str) -> str:
-    """Return what a stack's name says beyond its tomogram's."""
+    """Return the part of a stack's name after the name of its tomogram."""
     sources = {volume_stem(Path(header.source).name) for header in stack.headers if header.source}
     stems = sources | {volume_stem(tomogram.path.name) for tomogram in eman2_project.tomograms} | {base}
     matching = [stem for stem in stems if stack.stem.startswith(stem)]
@@ -136,7 +136,7 @@ def _centre(offset_xyz: tuple[float, float, float] | None, shape_zyx: Zyx) -> Zy
 
 
 def _sets_by_centre(info: TomogramInfo, grid: VoxelGrid) -> dict[Zyx, tuple[str, ...]]:
-    """Return the sets of the boxes at each voxel."""
+    """Return the names of the sets with a box at each voxel."""
     sets: dict[Zyx, tuple[str, ...]] = {}
     for box in info.boxes:
         centre, name = box_centre(info, box, grid), info.sets[box.set_id].name
@@ -153,7 +153,7 @@ class VersionChoice:
 
     version: Eman2Tomogram
     remark: str = ""
-    """Said where there was a choice."""
+    """Note for the user; empty if there was only one choice."""
 
 
 def choose_version(
@@ -169,20 +169,20 @@ def choose_version(
     Parameters
     ----------
     info : TomogramInfo
-        The boxes.
-    versions : sequence of EmanTomogram
-        All versions of the tomogram that are there; at least one.
-    cut_versions : sequence of EmanTomogram
-        Those out of which tiles were cut.
+        Content of the info file.
+    versions : sequence of Eman2Tomogram
+        All versions of the tomogram, at least one.
+    cut_versions : sequence of Eman2Tomogram
+        The versions that tiles were cut from.
     preferred_tag : str, optional
-        The tag out of which tiles were cut elsewhere in the project.
+        Tag of the version that most tiles in the project were cut from.
     version_option : callable
-        Returns the option by which a user names a version.
+        Returns the command-line option that names a version.
 
     Raises
     ------
     UsageError
-        If nothing tells which it is.
+        If the version cannot be found.
     """
     candidates = list(cut_versions) or list(versions)
     matching = [version for version in candidates if _all_inside(info, version.grid)] or candidates
@@ -190,8 +190,8 @@ def choose_version(
     if len(groups) > 1 and info.unbinned_angstrom is None:
         names = ", ".join(f"{v.name} {v.grid.shape_zyx}" for v in matching)
         raise UsageError(
-            f"{info.file_name} holds plain voxels, and does not say of which version: {names}.",
-            f"Say it, as in: {version_option(matching[-1])}",
+            f"{info.file_name} has coordinates in voxels of an unknown version; possible are: {names}.",
+            f"Name the version, as in: {version_option(matching[-1])}",
         )
     if len(groups) > 1:
         groups = [
@@ -202,14 +202,14 @@ def choose_version(
         ]
     best = _best_version(groups[0], preferred_tag)
     remark = (
-        f"The boxes of {info.file_name} are placed on {best.name}; {version_option(best)} would say so, or another "
+        f"The boxes of {info.file_name} are placed on {best.name}. An option such as {version_option(best)} sets the "
         "version."
     )
     return VersionChoice(best, remark if len(versions) > 1 and not cut_versions else "")
 
 
 def version_with_tag(versions: Sequence[Eman2Tomogram], tag: str | None) -> Eman2Tomogram | None:
-    """Return the version with a tag, empty for the one without; None if there is none."""
+    """Return the version with a tag, "" for the one without; None if there is none."""
     return next((version for version in versions if version_tag(version.name) == tag), None)
 
 
@@ -218,7 +218,7 @@ def _all_inside(info: TomogramInfo, grid: VoxelGrid) -> bool:
 
 
 def _group_by_grid(versions: Iterable[Eman2Tomogram]) -> list[list[Eman2Tomogram]]:
-    """Return versions on one grid together."""
+    """Return the versions grouped by grid."""
     groups: list[list[Eman2Tomogram]] = []
     for version in versions:
         match = next((group for group in groups if same_grid(group[0].grid, version.grid)), None)
@@ -230,13 +230,13 @@ def _group_by_grid(versions: Iterable[Eman2Tomogram]) -> list[list[Eman2Tomogram
 
 
 def _distance_from_default(info: TomogramInfo, grid: VoxelGrid) -> int:
-    """Tell how far the boxes are from the usual edge on a grid, in voxels, all sets together."""
+    """Return the differences between box sizes and the usual edge on a grid, in voxels, summed over all sets."""
     sets = {box.set_id for box in info.boxes}
     return sum(abs(info.box_size(number, grid.voxel_size_angstrom) - DEFAULT_TILE_SIZE) for number in sets)
 
 
 def _best_version(versions: Sequence[Eman2Tomogram], preferred_tag: str | None) -> Eman2Tomogram:
-    """Choose among versions of one grid: as elsewhere in the project, else a filtered one, since EMAN2 boxes there."""
+    """Choose among versions of one grid: the preferred tag, else a filtered one, since EMAN2 shows those for boxing."""
     return min(
         versions,
         key=lambda version: (version_tag(version.name) != preferred_tag, not version.filtering.chain, version.name),
@@ -244,7 +244,7 @@ def _best_version(versions: Sequence[Eman2Tomogram], preferred_tag: str | None) 
 
 
 def placed_boxes(info: TomogramInfo, version: Eman2Tomogram) -> list[PlacedBox]:
-    """Return the boxes of an info file on a version; those outside too."""
+    """Return the boxes of an info file on a version, including boxes outside."""
     return [
         PlacedBox(
             f"box {box.number} of {info.file_name}",

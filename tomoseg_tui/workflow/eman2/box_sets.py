@@ -1,8 +1,8 @@
-"""What the sets of EMAN2 (classes of boxes) mean here: a feature, none of a feature, or nothing.
+"""Meanings of EMAN2's box sets (classes): a feature, none of a feature, or ignored.
 
-EMAN2 trains one network a feature, on a set that shows it and a set that does not, and their names are
-whatever the user has typed. A set is by default the feature of its name. A name that sounds like a
-negative one must be told: taken for a feature, it would teach the opposite of what was meant.
+EMAN2 trains one network per feature, on one set that shows it and one that does not, with names typed by the user. By
+default, a set is the feature of its name. For names that sound negative the user must give the meaning, because a
+network would otherwise be trained on the opposite.
 """
 
 import re
@@ -26,28 +26,28 @@ class Meaning:
     """What the boxes of a set show."""
 
     feature: str
-    """Name of the feature; ``*`` with negative for none of any; `ignore` for boxes that are left out."""
+    """Name of the feature; ``*`` with negative for none of any feature; `ignore` for boxes that are not imported."""
     negative: bool = False
-    """True if they show none of it."""
+    """True if the boxes show none of it."""
 
     @property
     def is_ignored(self) -> bool:
-        """True if the set is left out."""
+        """True if the set is not imported."""
         return self.feature == IGNORE
 
     @property
     def text(self) -> str:
-        """What stands behind ``SET=``."""
+        """The text after ``SET=``."""
         return self.feature + (_NEGATIVE_SIGN if self.negative else "")
 
 
 def parse_meaning(text: str) -> Meaning:
-    """Read ``FEATURE``, ``FEATURE:negative``, ``*:negative`` or ``ignore``.
+    """Parse ``FEATURE``, ``FEATURE:negative``, ``*:negative`` or ``ignore``.
 
     Raises
     ------
     TomosegError
-        If it says none of these.
+        If the text is none of these.
     """
     feature = text.removesuffix(_NEGATIVE_SIGN)
     negative = feature != text
@@ -56,60 +56,60 @@ def parse_meaning(text: str) -> Meaning:
     if feature == ANY_FEATURE:
         if not negative:
             raise UsageError(
-                f"{ANY_FEATURE} means that a tile holds none of any.", f"Write {ANY_FEATURE}{_NEGATIVE_SIGN}."
+                f"{ANY_FEATURE} is for tiles without any feature.", f"Write {ANY_FEATURE}{_NEGATIVE_SIGN}."
             )
         return Meaning(ANY_FEATURE, negative=True)
     return Meaning(check_feature_name(feature), negative)
 
 
 def parse_set_map(options: Sequence[str]) -> dict[str, Meaning]:
-    """Read words like ``good=microtubule`` or ``bad=microtubule:negative``.
+    """Parse options such as ``good=microtubule`` or ``bad=microtubule:negative``.
 
     Raises
     ------
     TomosegError
-        If a word has another form, or a set is named twice.
+        If an option has another form, or names a set twice.
     """
     meanings: dict[str, Meaning] = {}
     for option in options:
-        name, equals, text = option.rpartition("=")  # features hold no =, names of sets may
+        name, equals, text = option.rpartition("=")  # names of sets may contain =, features cannot
         if not equals or not name or not text:
             raise UsageError(f"--map {option} is not understood.", _MAP_FIX)
         if name in meanings:
-            raise UsageError(f"--map names the set {name} twice.", "Name each set once.")
+            raise UsageError(f"--map names the set {name} twice.", "Give each set once.")
         meanings[name] = parse_meaning(text)
     return meanings
 
 
 def format_set_map(meanings: Mapping[str, Meaning]) -> list[str]:
-    """Return what stands behind each --map that says the same."""
+    """Return the values of `--map` for these meanings."""
     return [f"{name}={meaning.text}" for name, meaning in meanings.items()]
 
 
 def sounds_negative(name: str) -> bool:
-    """Tell whether a set's name says that its boxes show something that is not wanted."""
+    """Return whether the name of a set suggests that its boxes do not show the feature."""
     return bool(_NEGATIVE_WORD.search(name.lower()))
 
 
 def feature_name(name: str) -> str:
-    """Return a set's name as a feature can be called."""
+    """Return the name of a set as a valid name of a feature."""
     clean = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-")[:100]
     return clean if clean not in {"", IGNORE} else f"set_{clean or 0}"
 
 
 def guess_meanings(names: Iterable[str], declared: Mapping[str, Meaning] | None = None) -> dict[str, Meaning]:
-    """Return the likely meaning of each set, to be offered; those that sound negative belong to the nearest other.
+    """Return the likely meaning of each set; a set that sounds negative belongs to the set with the most similar name.
 
     Parameters
     ----------
     names : iterable of str
-        The sets.
+        Names of the sets.
     declared : mapping, optional
-        What is known of some.
+        Known meanings of some sets.
 
     Examples
     --------
-    >>> {name: meaning.word for name, meaning in guess(["mt_good", "mt_bad"]).items()}
+    >>> {name: meaning.text for name, meaning in guess_meanings(["mt_good", "mt_bad"]).items()}
     {'mt_good': 'mt_good', 'mt_bad': 'mt_good:negative'}
     """
     names, declared = list(names), declared or {}
@@ -127,28 +127,28 @@ def _negative_of(name: str, feature_by_set: Mapping[str, str]) -> Meaning:
 
 
 def _stem(name: str) -> str:
-    """Return what names a feature in the name of a set, without good, bad, digits and dashes."""
+    """Return the feature in the name of a set, without good, bad, digits and dashes."""
     for pattern in (_POSITIVE_WORD, _NEGATIVE_WORD):
         name = pattern.sub(" ", name.lower())
     return re.sub(r"[^a-z]", "", name)
 
 
 def resolve_meanings(names: Sequence[str], declared: Mapping[str, Meaning], command: str) -> dict[str, Meaning]:
-    """Return what each set means.
+    """Return the meaning of each set.
 
     Parameters
     ----------
     names : sequence of str
-        The sets that there are.
+        Names of all sets.
     declared : mapping
-        What the user has said.
+        Meanings given by the user.
     command : str
-        The command so far, which the advice completes.
+        The command so far, for the fix of an error.
 
     Raises
     ------
     UsageError
-        If the user names a set that is not there, or has not said what a set means whose name sounds negative.
+        If the user names an unknown set, or has not given the meaning of a set that sounds negative.
     """
     for name in declared:
         if name not in names:
@@ -162,9 +162,8 @@ def resolve_meanings(names: Sequence[str], declared: Mapping[str, Meaning], comm
         options = shlex.join(part for text in format_set_map(suggested) for part in ("--map", text))
         is_plural = len(undeclared) > 1
         raise UsageError(
-            f"The set{'s' if is_plural else ''} {', '.join(undeclared)} sound{'' if is_plural else 's'} like tiles "
-            "that do not show "
-            "something; it is not said what.",
-            f"Say it, as in: {command} {options}",
+            f"The name{'s' if is_plural else ''} of the set{'s' if is_plural else ''} {', '.join(undeclared)} "
+            f"suggest{'' if is_plural else 's'} tiles without a feature, but not which feature.",
+            f"Name it, as in: {command} {options}",
         )
     return guessed

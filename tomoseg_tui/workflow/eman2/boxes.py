@@ -1,4 +1,4 @@
-"""Boxes of one EMAN2 info file as tiles on a tomogram that is in the project already."""
+"""Read the boxes of one EMAN2 info file as tiles on a tomogram of the project."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ INFO_SUFFIX = ".json"
 
 @dataclass(frozen=True)
 class InfoPlacements:
-    """What an info file asks for."""
+    """The tiles that an info file describes."""
 
     placements: tuple[TilePlacement, ...]
     remarks: tuple[str, ...]
 
 
 def box_set_names(info: TomogramInfo) -> list[str]:
-    """Return the sets that have boxes, by name."""
+    """Return the names of the sets with boxes, sorted."""
     return sorted({info.sets[box.set_id].name for box in info.boxes})
 
 
@@ -42,16 +42,16 @@ def placements_from_info(
     Parameters
     ----------
     path : Path
-        ``NAME_info.json``.
+        A file named ``NAME_info.json``.
     tomogram : str, optional
-        On which tomogram; found by the file's name if None.
+        Name of the tomogram; found from the file's name if None.
     declared : mapping
-        What sets mean; others are the feature of their name.
+        Meanings of sets; other sets are the feature of their name.
 
     Raises
     ------
     TomosegError
-        If the file is malformed, has no boxes, it is not clear on which tomogram, or what a set means.
+        If the file is malformed or has no boxes, or if the tomogram or the meaning of a set is not clear.
     """
     info = _info_with_boxes(path)
     meanings = resolve_meanings(box_set_names(info), declared, f"tomoseg tiles import {path}")
@@ -70,7 +70,7 @@ def placements_from_info(
 
 
 def read_boxes(project: Project, path: Path) -> tuple[dict[str, int], list[str]]:
-    """Return how many boxes each set of an info file has, and the project's tomograms, its own ones first.
+    """Return the number of boxes per set of an info file, and the project's tomograms, with those of the file first.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def read_boxes(project: Project, path: Path) -> tuple[dict[str, int], list[str]]
     info = _info_with_boxes(path)
     matching, names = matching_tomograms(project, path), catalog.tomogram_names(project.layout)
     if not names:
-        raise ProjectError("There is no tomogram yet.", "Import it first; then its boxes.")
+        raise ProjectError("There is no tomogram yet.", "Import it first, and its boxes afterwards.")
     sets = [info.sets[box.set_id].name for box in info.boxes]
     return {name: sets.count(name) for name in sorted(set(sets))}, sorted(names, key=lambda name: name not in matching)
 
@@ -88,12 +88,12 @@ def read_boxes(project: Project, path: Path) -> tuple[dict[str, int], list[str]]
 def _info_with_boxes(path: Path) -> TomogramInfo:
     info = read_info(path)
     if not info.boxes:
-        raise ProjectError(f"{path.name} has no boxes.", "Give an info file of a tomogram that was boxed in EMAN2.")
+        raise ProjectError(f"{path.name} has no boxes.", "Give an info file of a tomogram with boxes.")
     return info
 
 
 def matching_tomograms(project: Project, path: Path) -> list[str]:
-    """Return the tomograms to which an info file belongs by its name."""
+    """Return the tomograms that an info file belongs to by its name."""
     base = name_from_file(path.name.removesuffix(INFO_SUFFIX).removesuffix("_info"))
     return [name for name in catalog.tomogram_names(project.layout) if base_name(name) == base]
 
@@ -103,7 +103,7 @@ def _choose_tomogram(project: Project, path: Path, info: TomogramInfo, named: st
         return VersionChoice(_as_eman2_tomogram(project, named))
     names = matching_tomograms(project, path)
     if not names:
-        raise ProjectError(f"No tomogram of the project is called as {path.name} says.", "Name it: --tomogram TOMOGRAM")
+        raise ProjectError(f"No tomogram of the project has the name in {path.name}.", "Name it: --tomogram TOMOGRAM")
     versions = [_as_eman2_tomogram(project, name) for name in names]
     return choose_version(
         info, versions, [], preferred_tag=None, version_option=lambda version: f"--tomogram {version.name}"
@@ -111,7 +111,7 @@ def _choose_tomogram(project: Project, path: Path, info: TomogramInfo, named: st
 
 
 def _as_eman2_tomogram(project: Project, name: str) -> Eman2Tomogram:
-    """Return a tomogram of the project with the voxel size that its file says: EMAN2 computed with that."""
+    """Return a tomogram of the project with the voxel size in its file, which EMAN2 used too."""
     record = catalog.load_tomogram(project.layout, name)
     volume = find_volume(project, name)
     with volume.open() as reader:

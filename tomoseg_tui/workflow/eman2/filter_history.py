@@ -1,9 +1,9 @@
-"""How EMAN2 filtered a tomogram, as far as that can be known.
+"""Find out how EMAN2 filtered a tomogram.
 
-All tiles of a training set must have one filter chain, so a version that `e2tomoseg_preproc.py` made
-has to be recorded with it. The project's log knows the command; where the log is gone, a name in
-``_preproc`` with densities as the usual filters leave them is taken for the usual filters, and that is
-said. Whatever else EMAN2 can do to densities is said too, and recorded as unfiltered: no chain here fits.
+All tiles of a training set must have one filter history, so the history of a version from `e2tomoseg_preproc.py` must
+be recorded. The log of the EMAN2 project contains the command. Without a log, a version is assumed to have the usual
+filters if its name ends in `_preproc` and its densities agree with them; a remark says so. Other operations of EMAN2
+cannot be recorded as a filter history here; such versions are recorded as unfiltered, with a remark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ USUAL_PROCESSORS = (
     "threshold.clampminmax.nsigma:nsigma=3",
     "",
 )
-"""What the program does unless it is told otherwise."""
+"""The program's default processors."""
 USUAL_STEP = FilterStep(0.25, 5.0, 3.0)
 _SAMPLE_VOXELS = 2**20
-"""Voxels that show whether densities look filtered."""
+"""Number of voxels to check whether densities are filtered."""
 
 
 @dataclass(frozen=True)
@@ -36,40 +36,40 @@ class Filtering:
     """What is known of one tomogram."""
 
     chain: FilterHistory = ()
-    """In order; empty for none, and where it cannot be said as a chain."""
+    """Filters in order; empty if there are none, or if they cannot be recorded."""
     inverted: bool = False
-    """True if densities were multiplied by -1 on the way."""
+    """True if the densities were multiplied by -1."""
     remark: str = ""
-    """What the user should know."""
+    """Note for the user."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of the program, as the log has it."""
+    """One run of the program in the log."""
 
     inputs: tuple[str, ...]
     options: Mapping[str, str]
 
     def source_of(self, stem: str) -> str | None:
-        """Return the input's file name if this run wrote the file with this stem."""
+        """Return the name of the input file if this run wrote the file with this stem."""
         tag = self.options.get("proctag", USUAL_TAG)
         return next((name for name in self.inputs if f"{name.split('.')[0]}_{tag}" == stem), None)
 
     @property
     def processors(self) -> list[str]:
-        """What was done, in order."""
+        """The processors in order."""
         return [self.options.get(f"proc{number}", usual) for number, usual in enumerate(USUAL_PROCESSORS, start=1)]
 
 
 def filtering_of(volume: VolumeReader, commands: Sequence[Sequence[str]]) -> Filtering:
-    """Tell how a tomogram of an EMAN2 project was filtered.
+    """Return how a tomogram of an EMAN2 project was filtered.
 
     Parameters
     ----------
     volume : VolumeReader
-        The tomogram; a small part of it is read where only its name speaks.
+        The tomogram; a sample of it is read if only its name suggests filters.
     commands : sequence of sequence of str
-        All commands of the project's log.
+        All commands in the project's log.
     """
     runs = [_parse_run(argv) for argv in commands if argv[0] == PROGRAM]
     name = volume.path.name
@@ -78,16 +78,16 @@ def filtering_of(volume: VolumeReader, commands: Sequence[Sequence[str]]) -> Fil
         return from_log
     if _is_filtered(measure_statistics(volume, sample_bands(volume.grid.shape_zyx, budget=_SAMPLE_VOXELS))):
         return Filtering(
-            (USUAL_STEP,), remark=f"{name} is taken to have EMAN2's usual filters: its name and densities say so."
+            (USUAL_STEP,), remark=f"{name} is assumed to have EMAN2's usual filters, by its name and densities."
         )
     return Filtering(
-        remark=f"{name} is called filtered, but its densities are not as EMAN2's usual filters leave them, and no log "
-        "says how it was made: it is recorded as unfiltered."
+        remark=f"{name} is recorded as unfiltered: it has the name of a filtered tomogram, but its densities do not "
+        "agree with EMAN2's usual filters, and no log has its command."
     )
 
 
 def _parse_run(argv: Sequence[str]) -> _Run:
-    """Read the words of one command: options as ``--name=value`` or ``--name value``, all else inputs."""
+    """Parse one command: options as ``--name=value`` or ``--name value``, other arguments are inputs."""
     inputs, options, name = [], dict[str, str](), ""
     for argument in argv[1:]:
         if name and not argument.startswith("--"):
@@ -102,7 +102,7 @@ def _parse_run(argv: Sequence[str]) -> _Run:
 
 
 def _from_log(name: str, runs: Sequence[_Run], grid: VoxelGrid) -> Filtering:
-    """Follow the log back to the tomogram from which this one was made; names only get longer, so it ends."""
+    """Follow the log back to the original tomogram; names become shorter with each step, so the recursion ends."""
     stem = volume_stem(name)
     origin = next(((run, source) for run in reversed(runs) if (source := run.source_of(stem)) is not None), None)
     if origin is None:
@@ -114,8 +114,7 @@ def _from_log(name: str, runs: Sequence[_Run], grid: VoxelGrid) -> Filtering:
     if step is None or source_filtering.remark:
         processors_text = ", ".join(processor for processor in run.processors if processor)
         remark = source_filtering.remark or (
-            f"{name} was filtered in EMAN2 by {processors_text}, which is no chain that tomoseg knows: it is recorded "
-            "as "
+            f"{name} was filtered in EMAN2 by {processors_text}, which tomoseg cannot record: it is recorded as "
             "unfiltered. Do not train on it together with others."
         )
         return Filtering(inverted=inverted, remark=remark)
@@ -123,7 +122,7 @@ def _from_log(name: str, runs: Sequence[_Run], grid: VoxelGrid) -> Filtering:
 
 
 def _filter_step(processors: Sequence[str], grid: VoxelGrid) -> FilterStep | None:
-    """Say what processors do as low-pass, high-pass and clamp; None if they do something else."""
+    """Return processors as one step of low-pass, high-pass and clamp; None if they do anything else."""
     step = FilterStep()
     clamped = False
     for processor in processors:
@@ -131,7 +130,7 @@ def _filter_step(processors: Sequence[str], grid: VoxelGrid) -> FilterStep | Non
         settings = dict(part.partition("=")[::2] for part in options.split(":") if part)
         if name in {"", "normalize"}:
             continue
-        if clamped:  # what comes after the clamp would have to be clamped too
+        if clamped:  # a step clamps last
             return None
         changed = _add_processor(step, name, settings, grid)
         if changed is None:
@@ -141,7 +140,7 @@ def _filter_step(processors: Sequence[str], grid: VoxelGrid) -> FilterStep | Non
 
 
 def _add_processor(step: FilterStep, name: str, settings: Mapping[str, str], grid: VoxelGrid) -> FilterStep | None:
-    """Return the step with one more processor, None if it has one of that kind or knows none."""
+    """Return the step with one more processor; None if it already has one of this kind, or the kind is unknown."""
     if name == "filter.lowpass.gauss" and not step.lowpass:
         cutoff = _cutoff(settings, grid)
         return _with_setting(step, lowpass=cutoff)
@@ -154,7 +153,7 @@ def _add_processor(step: FilterStep, name: str, settings: Mapping[str, str], gri
 
 
 def _with_setting(step: FilterStep, **change: float | None) -> FilterStep | None:
-    """Return a step with one setting changed; None if the value could not be read."""
+    """Return a step with one setting changed; None if the value is None."""
     ((name, value),) = change.items()
     if value is None:
         return None
@@ -163,7 +162,7 @@ def _with_setting(step: FilterStep, **change: float | None) -> FilterStep | None
 
 
 def _cutoff(settings: Mapping[str, str], grid: VoxelGrid) -> float | None:
-    """Return a cut-off in cycles/voxel, given in that unit, in 1/Å, or in pixels of nx."""
+    """Return a cut-off in cycles/voxel; the setting is in cycles/voxel, 1/Å or pixels of nx."""
     if set(settings) == {"cutoff_abs"}:
         return _positive_number(settings["cutoff_abs"])
     if set(settings) == {"cutoff_freq"}:
@@ -184,6 +183,6 @@ def _positive_number(text: str) -> float | None:
 
 
 def _is_filtered(statistics: Statistics) -> bool:
-    """Tell whether densities have mean 0, sigma 1, and end at three sigmas."""
+    """Return whether densities have mean 0 and sigma 1, and end at three sigmas."""
     is_within = statistics.minimum > -3.5 and statistics.maximum < 3.5
     return statistics.count > 0 and abs(statistics.mean) < 0.1 and 0.8 < statistics.deviation < 1.05 and is_within

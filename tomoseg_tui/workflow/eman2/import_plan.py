@@ -1,4 +1,4 @@
-"""Decide what an import from EMAN2 brings, before anything is written: tomograms, boxes, tiles, and why not others."""
+"""Plan an import from EMAN2 before anything is written: tomograms, boxes and tiles, and reasons for those left out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,51 +28,51 @@ from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Tomogram
 from tomoseg_tui.workflow.tomograms.import_tomograms import is_plausible_voxel_size
 
 _SPARE_BYTES = 1 << 28
-"""Bytes that stay free beside what is copied."""
+"""Disk space that must stay free after the copy."""
 
 
 @dataclass(frozen=True)
 class Eman2ImportRequest:
-    """How an EMAN2 project is brought in."""
+    """Options of an import of an EMAN2 project."""
 
     folder: Path
     link: bool = False
-    """Leave the tomograms where they are."""
+    """Do not copy the tomograms."""
     voxel_size_angstrom: float | None = None
-    """Å/voxel of tomograms whose header says none; those that say it keep theirs."""
+    """Å/voxel of tomograms without a voxel size in their header."""
     polarity: str = "dark"
-    """How protein looks, but for versions that EMAN2 has inverted."""
+    """Polarity of protein; the opposite for versions that EMAN2 has inverted."""
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
-    """What sets mean; others are the feature of their name."""
+    """Meanings of sets; other sets are the feature of their name."""
     version: str | None = None
-    """Tag of the version on which boxes are placed; found out if None."""
+    """Tag of the version on which boxes are placed; chosen automatically if None."""
 
 
 @dataclass(frozen=True)
 class BoxSetSummary:
-    """One set of a project."""
+    """One box set of a project."""
 
     name: str
     boxes: int
-    """Boxes in info files."""
+    """Number of boxes in info files."""
     tiles: int
-    """Tiles in stacks; most are boxes too."""
+    """Number of tiles in stacks; most are boxes too."""
     masks: int
-    """Tiles that have a mask."""
+    """Number of tiles with a mask."""
 
 
 @dataclass(frozen=True)
 class Eman2ImportPlan:
-    """What is brought, and what is not."""
+    """What is imported and what is not."""
 
     eman2_project: Eman2Project
     request: Eman2ImportRequest
     new_tomograms: tuple[Eman2Tomogram, ...]
-    """Tomograms that come in."""
+    """Tomograms to import."""
     existing_tomograms: tuple[Eman2Tomogram, ...]
-    """Those that are there already."""
+    """Tomograms that the project already has."""
     meanings: Mapping[str, Meaning]
-    """Of every set."""
+    """Meanings of all sets."""
     boxes: tuple[PlacedBox, ...]
     tiles: tuple[StackTile, ...]
     remarks: tuple[str, ...]
@@ -80,17 +80,17 @@ class Eman2ImportPlan:
 
     @property
     def byte_count(self) -> int:
-        """Bytes that are copied."""
+        """Number of bytes to copy."""
         return 0 if self.request.link else sum(tomogram.byte_count for tomogram in self.new_tomograms)
 
     def polarity(self, tomogram: Eman2Tomogram) -> str:
-        """Return how protein looks in a tomogram."""
+        """Return the polarity of protein in a tomogram."""
         inverted = {"dark": "bright", "bright": "dark"}
         return inverted[self.request.polarity] if tomogram.filtering.inverted else self.request.polarity
 
 
 def box_set_summaries(eman2_project: Eman2Project) -> list[BoxSetSummary]:
-    """Return the sets of a project by name."""
+    """Return the box sets of a project by name."""
     boxes = [info.sets[box.set_id].name for info in eman2_project.infos.values() for box in info.boxes]
     tiles = [(name, tile.stack.masks is not None) for tile in stack_tiles(eman2_project) for name in tile.set_names]
     names = sorted({*boxes, *(name for name, _ in tiles)})
@@ -101,7 +101,7 @@ def box_set_summaries(eman2_project: Eman2Project) -> list[BoxSetSummary]:
 
 
 def unscaled_tomograms(eman2_project: Eman2Project) -> list[Eman2Tomogram]:
-    """Return the tomograms whose header does not say the voxel size."""
+    """Return the tomograms without a voxel size in their header."""
     return [
         tomogram
         for tomogram in eman2_project.tomograms
@@ -110,13 +110,13 @@ def unscaled_tomograms(eman2_project: Eman2Project) -> list[Eman2Tomogram]:
 
 
 def plan_import(project: Project, eman2_project: Eman2Project, request: Eman2ImportRequest) -> Eman2ImportPlan:
-    """Decide what is brought.
+    """Plan an import.
 
     Raises
     ------
     TomosegError
-        If something must be said first: what a set means, a voxel size, the version of boxes; if a name is taken by
-        another tomogram, or the disk has no room.
+        If the user must decide something first (the meaning of a set, a voxel size, the version for boxes), if another
+        tomogram has the name already, or if the disk is too full.
     """
     project.require_current_format()
     new_tomograms, existing, skipped = _sort_tomograms(project, eman2_project, request)
@@ -145,13 +145,13 @@ def plan_import(project: Project, eman2_project: Eman2Project, request: Eman2Imp
 def _sort_tomograms(
     project: Project, eman2_project: Eman2Project, request: Eman2ImportRequest
 ) -> tuple[list[Eman2Tomogram], list[Eman2Tomogram], list[str]]:
-    """Return those that come in, those that are there, and what is left for its name."""
+    """Return new tomograms, existing ones, and messages on files left out because of their name."""
     new_tomograms: list[Eman2Tomogram] = []
     existing: list[Eman2Tomogram] = []
     skipped: list[str] = []
     for tomogram in eman2_project.tomograms:
         if tomogram.name in {other.name for other in (*new_tomograms, *existing)}:
-            skipped.append(f"tomograms/{tomogram.path.name}: another file of that name comes in.")
+            skipped.append(f"tomograms/{tomogram.path.name}: another file with that name is imported.")
         elif project.layout.tomogram_folder(check_name(tomogram.name, "tomogram")).exists():
             _require_same(project, tomogram)
             existing.append(tomogram)
@@ -165,7 +165,7 @@ def _sort_tomograms(
 
 
 def _require_same(project: Project, tomogram: Eman2Tomogram) -> None:
-    """Refuse a tomogram whose name another one has."""
+    """Raise an error if another tomogram of the project has the name already."""
     record = catalog.load_tomogram(project.layout, tomogram.name)
     voxel_size_angstrom = tomogram.grid.voxel_size_angstrom
     size_differs = is_plausible_voxel_size(voxel_size_angstrom) and differs_in_size(
@@ -173,10 +173,10 @@ def _require_same(project: Project, tomogram: Eman2Tomogram) -> None:
     )
     if record.shape_zyx != tomogram.grid.shape_zyx or size_differs:
         raise ProjectError(
-            f"The name {tomogram.name} is taken by another tomogram: {record.shape_zyx} voxels (z, y, x) of "
+            f"The name {tomogram.name} belongs to another tomogram: {record.shape_zyx} voxels (z, y, x) of "
             f"{record.voxel_size_angstrom:g} Å, {tomogram.path.name} has {tomogram.grid.shape_zyx} of "
             f"{voxel_size_angstrom:g} Å.",
-            f"Give that one another name: tomoseg tomograms rename {tomogram.name} OTHER",
+            f"Rename the other tomogram: tomoseg tomograms rename {tomogram.name} OTHER",
         )
 
 
@@ -189,8 +189,8 @@ def _require_voxel_sizes(new_tomograms: Sequence[Eman2Tomogram], request: Eman2I
     if unknown and request.voxel_size_angstrom is None:
         more_text = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         raise UnknownVoxelSizeError(
-            f"{', '.join(unknown[:3])}{more_text}: the header has a voxel size of 0 or 1 Å, which nobody has set.",
-            "Say it: --voxel-size 13.48; headers that say it keep theirs. Or import a file by itself first.",
+            f"{', '.join(unknown[:3])}{more_text}: the header has a voxel size of 0 or 1 Å, that is none.",
+            "Give it, as in --voxel-size 13.48 (other headers keep theirs), or import a file by itself first.",
         )
 
 
@@ -198,8 +198,8 @@ def _require_disk_space(project: Project, plan: Eman2ImportPlan) -> None:
     free = free_bytes(project.layout.root)
     if plan.byte_count and plan.byte_count + _SPARE_BYTES > free:
         raise ProjectError(
-            f"The tomograms take {format_bytes(plan.byte_count)}, the disk has {format_bytes(free)} left.",
-            "Make room, or leave them where they are: --link",
+            f"The tomograms need {format_bytes(plan.byte_count)}, the disk has {format_bytes(free)} free.",
+            "Free disk space, or do not copy them: --link",
         )
 
 
@@ -209,7 +209,7 @@ def _require_disk_space(project: Project, plan: Eman2ImportPlan) -> None:
 def _place_boxes(
     eman2_project: Eman2Project, tiles: Sequence[StackTile], request: Eman2ImportRequest
 ) -> tuple[list[PlacedBox], list[str], list[str]]:
-    """Return boxes on the versions that they belong to, remarks, and boxes that are left."""
+    """Return the boxes on their versions, remarks, and messages on boxes left out."""
     boxes: list[PlacedBox] = []
     remarks: list[str] = []
     skipped: list[str] = []
@@ -252,7 +252,7 @@ def _require_tag(eman2_project: Eman2Project, tag: str | None) -> None:
         raise UsageError(
             f"No tomogram has the tag {tag!r} (there are: "
             f"{', '.join(tomogram.name for tomogram in eman2_project.tomograms)}).",
-            "Say --version with what stands behind __ in one of them; '' for the one without.",
+            "Give --version with the part after __ of one of them; '' for the one without.",
         )
 
 
@@ -261,13 +261,13 @@ def _version_option(name: str) -> str:
 
 
 def _most_used_tag(tiles: Sequence[StackTile]) -> str | None:
-    """Return the tag out of which most tiles were cut."""
+    """Return the tag of the version that most tiles were cut from."""
     tags = [version_tag(tile.version.name) for tile in tiles if tile.version is not None]
     return max(set(tags), key=tags.count, default=None)
 
 
 def _cut_versions(eman2_project: Eman2Project, base: str, tiles: Sequence[StackTile]) -> list[Eman2Tomogram]:
-    """Return the versions out of which tiles of a tomogram were cut, the most used first."""
+    """Return the versions that tiles of a tomogram were cut from, the most frequent first."""
     names = [
         tile.version.name
         for tile in tiles
@@ -281,14 +281,14 @@ def _boxes_inside(info: TomogramInfo, version: Eman2Tomogram) -> tuple[list[Plac
     boxes = placed_boxes(info, version)
     inside = [box for box in boxes if lies_in(box.centre_zyx, version.grid.shape_zyx)]
     outside_count = len(boxes) - len(inside)
-    message = f"info/{info.file_name}: {outside_count} of {len(boxes)} boxes lie outside of {version.name}."
+    message = f"info/{info.file_name}: {outside_count} of {len(boxes)} boxes are outside {version.name}."
     return inside, [message] if outside_count else []
 
 
 def size_remarks(boxes: Sequence[PlacedBox]) -> list[str]:
-    """Say which sets get tiles of another size than their boxes."""
+    """Return remarks on sets whose tiles differ in size from their boxes."""
     sizes = {(box.set_name, box.size) for box in boxes if tile_edge(box.size) != box.size}
     return [
-        f"{name}: boxes of {size} voxels become tiles of {tile_edge(size)}, since networks want multiples of 16."
+        f"{name}: boxes of {size} voxels become tiles of {tile_edge(size)}, since networks need multiples of 16."
         for name, size in sorted(sizes)
     ]

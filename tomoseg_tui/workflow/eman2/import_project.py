@@ -1,7 +1,7 @@
-"""Bring an EMAN2 project in: tomograms one by one, then tiles, then annotations.
+"""Import an EMAN2 project: tomograms one by one, then tiles, then annotations.
 
-A tomogram is in the project whole or not at all, and what is there already is passed over, so that a second
-run goes on where the first ended. Densities are read from EMAN2's own files; nothing is written there.
+A tomogram is imported completely or not at all, and existing items are skipped, so that a second run continues the
+first. The files of EMAN2 are only read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,22 +37,22 @@ from tomoseg_tui.workflow.tomograms.import_tomograms import (
 from tomoseg_tui.workflow.volume_names import find_volume
 
 _LISTED = 6
-"""Boxes that are named one by one."""
+"""Number of boxes that are listed one by one."""
 _TILES_SHARE = 0.1
-"""Share of the progress that tiles and masks are given."""
+"""Share of the progress for tiles and masks."""
 
 
 @dataclass
 class Eman2ImportResult:
-    """What came in, also of an import that met a fault."""
+    """What was imported, also by an import that failed."""
 
     tomograms: list[ImportedTomogram] = field(default_factory=list)
     tiles: int = 0
-    """Tiles that are new, one for each feature."""
+    """Number of new tiles, counted once per feature."""
     existing_tiles: int = 0
-    """Those that were there already."""
+    """Number of tiles that existed before."""
     annotated: int = 0
-    """Annotations that are new."""
+    """Number of new annotations."""
     new_features: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -64,12 +64,11 @@ class Eman2ImportResult:
 
     @property
     def summary(self) -> str:
-        """What came in, as a sentence."""
-        existing_text = f", {self.existing_tiles} were there already" if self.existing_tiles else ""
+        """What was imported, as a sentence."""
+        existing_text = f", {self.existing_tiles} existed already" if self.existing_tiles else ""
         return (
-            f"{_format_count(len(self.tomograms), 'tomogram')} came in, {_format_count(self.tiles, 'tile')} "
-            f"placed{existing_text}, "
-            f"{_format_count(self.annotated, 'annotation')} taken."
+            f"{_format_count(len(self.tomograms), 'tomogram')} imported, {_format_count(self.tiles, 'tile')} "
+            f"placed{existing_text}, {_format_count(self.annotated, 'annotation')} imported."
         )
 
 
@@ -84,23 +83,23 @@ def import_eman2_project(
     *,
     result: Eman2ImportResult | None = None,
 ) -> Eman2ImportResult:
-    """Carry out a plan.
+    """Import what a plan contains.
 
     Parameters
     ----------
     project : Project
-        Where to.
-    plan : EmanPlan
-        What.
+        The project to import into.
+    plan : Eman2ImportPlan
+        The plan.
     on_progress : callable
-        Told how much is done.
-    result : Brought, optional
-        Filled in on the way, so that after a fault one knows what is in the project.
+        Called with the progress, from 0 to 1.
+    result : Eman2ImportResult, optional
+        Filled during the import, so that after an error the caller knows what was imported.
 
     Raises
     ------
     TomosegError
-        If a tomogram cannot be copied or a state not be written; those before it are in the project, which is said.
+        If a tomogram cannot be copied or a file not be written. The message names the tomograms imported before.
     """
     result = Eman2ImportResult() if result is None else result
     result.remarks += [*plan.remarks, *size_remarks(plan.boxes)]
@@ -125,8 +124,8 @@ def _import_tomograms(
             if not _is_file_error(fault):
                 names = ", ".join(imported.name for imported in result.tomograms) or "none"
                 raise ProjectError(
-                    f"{tomogram.path.name}: {fault.fault} Tomograms that came in before: {names}.",
-                    f"{fault.fix} The same command goes on from there.",
+                    f"{tomogram.path.name}: {fault.fault} Tomograms imported before: {names}.",
+                    f"{fault.fix} The same command continues from there.",
                 ) from fault
             result.skipped.append(f"tomograms/{tomogram.path.name}: {fault.fault}")
         bytes_done += tomogram.byte_count
@@ -135,7 +134,7 @@ def _import_tomograms(
 
 
 def _is_file_error(fault: TomosegError) -> bool:
-    """Tell whether a fault lies in the tomogram itself; a disk that fails would fail for the next one too."""
+    """Return whether the tomogram itself caused an error; errors of the disk would occur with the next one too."""
     if isinstance(fault, UnreadableTomogramError):
         return True
     return isinstance(fault, TomogramError) and not isinstance(fault.__cause__, OSError)
@@ -176,7 +175,7 @@ def _import_tiles(project: Project, plan: Eman2ImportPlan, result: Eman2ImportRe
 def _locate_tiles(
     project: Project, plan: Eman2ImportPlan, result: Eman2ImportResult, on_progress: Progress
 ) -> list[LocatedTile]:
-    """Return the tiles of all stacks whose place is certain."""
+    """Return the tiles of all stacks whose position is certain."""
     located: list[LocatedTile] = []
     stacks = list(group_by_stack(plan.tiles))
     for number, (stack, tiles) in enumerate(stacks):
@@ -192,7 +191,7 @@ def _locate_tiles(
 def _place_tiles(
     project: Project, placements: Sequence[TilePlacement], result: Eman2ImportResult, on_progress: Progress
 ) -> None:
-    """Place tiles, those of one tomogram together."""
+    """Place tiles, one tomogram after the other."""
     families: dict[str, list[TilePlacement]] = {}
     for placement in placements:
         families.setdefault(base_name(placement.location.tomogram), []).append(placement)
@@ -204,18 +203,20 @@ def _place_tiles(
         result.new_features += placed.new_features
         outside_count += len(placed.remarks)
         on_progress((number + 1) / len(families))
-    message = f"{_format_count(outside_count, 'tile')} stick{'s' if outside_count == 1 else ''} out of the volume"
-    result.remarks += [f"{message}; what lies outside teaches nothing."] if outside_count else []
+    message = (
+        f"{_format_count(outside_count, 'tile')} {'is' if outside_count == 1 else 'are'} partly outside the volume"
+    )
+    result.remarks += [f"{message}; pixels outside are not trained on."] if outside_count else []
 
 
 def _without_missing(project: Project, plan: Eman2ImportPlan, result: Eman2ImportResult) -> Eman2ImportPlan:
-    """Return the plan without boxes and tiles on tomograms that could not come in."""
+    """Return the plan without boxes and tiles on tomograms that were not imported."""
     names = set(catalog.tomogram_names(project.layout))
     boxes = tuple(box for box in plan.boxes if box.version.name in names)
     tiles = tuple(tile for tile in plan.tiles if tile.version is None or tile.version.name in names)
     missing = len(plan.boxes) - len(boxes), len(plan.tiles) - len(tiles)
     result.skipped += (
-        [f"{missing[0]} boxes and {missing[1]} tiles on tomograms that could not come in."] if any(missing) else []
+        [f"{missing[0]} boxes and {missing[1]} tiles are on tomograms that were not imported."] if any(missing) else []
     )
     eman2_project = replace(
         plan.eman2_project,
@@ -225,7 +226,7 @@ def _without_missing(project: Project, plan: Eman2ImportPlan, result: Eman2Impor
 
 
 def _open_tomogram(project: Project, version: Eman2Tomogram) -> VolumeReader:
-    """Open a tomogram as the project has it: that is what annotations are trained on."""
+    """Open a tomogram of the project, since annotations are trained on its densities."""
     return find_volume(project, version.name).open()
 
 
@@ -239,7 +240,7 @@ def _tile_placements(plan: Eman2ImportPlan, located: Sequence[LocatedTile]) -> l
 
 
 def _box_placements(plan: Eman2ImportPlan, located: Sequence[LocatedTile]) -> list[TilePlacement]:
-    """Return the boxes as wishes; where a tile was cut at the same place, its size counts."""
+    """Return placements for the boxes; a tile cut at the same position gives its size."""
     sizes = {(base_name(tile.location.tomogram), *_centre(tile.location)): tile.location.size for tile in located}
     placements = []
     for box in plan.boxes:
@@ -261,15 +262,15 @@ def _placement(location: TileLocation, meaning: Meaning, source: str) -> TilePla
 def _without_contradictions(
     project: Project, placements: Sequence[TilePlacement], result: Eman2ImportResult
 ) -> list[TilePlacement]:
-    """Return wishes that agree with each other and with the project; the others are left and listed."""
+    """Return the placements that agree with each other and with the project; report the others."""
     states_by_key: dict[tuple[object, ...], set[bool]] = {}
     for placement in placements:
         states_by_key.setdefault(_placement_key(placement), set()).add(placement.state.is_positive)
     contradictory = [placement for placement in placements if len(states_by_key[_placement_key(placement)]) > 1]
     consistent = [placement for placement in placements if len(states_by_key[_placement_key(placement)]) == 1]
     conflicting = [placement for placement in consistent if _conflicts_with_project(project, placement)]
-    result.skipped += _skipped_lines(contradictory, "the feature is said to be both present and absent there")
-    result.skipped += _skipped_lines(conflicting, "the project says the opposite there")
+    result.skipped += _skipped_lines(contradictory, "the boxes there are both positive and negative for the feature")
+    result.skipped += _skipped_lines(conflicting, "the tile in the project is marked as the opposite")
     conflicting_keys = {_placement_key(placement) for placement in conflicting}
     unique = {
         (placement.location, placement.feature): placement
@@ -280,7 +281,7 @@ def _without_contradictions(
 
 
 def _skipped_lines(placements: Sequence[TilePlacement], reason: str) -> list[str]:
-    """Say why wishes are left, one by one as long as they are few."""
+    """Return messages on placements left out, one by one up to a limit."""
     lines = [f"{placement.source}, {placement.feature}: {reason}." for placement in placements[:_LISTED]]
     return lines + ([f"{len(placements) - _LISTED} more: {reason}."] if len(placements) > _LISTED else [])
 
@@ -301,7 +302,7 @@ def _conflicts_with_project(project: Project, placement: TilePlacement) -> bool:
 def _import_masks(
     project: Project, plan: Eman2ImportPlan, stack: Eman2Stack, tiles: Sequence[LocatedTile], result: Eman2ImportResult
 ) -> None:
-    """Take the masks of a stack as annotations of its tiles."""
+    """Store the masks of a stack as annotations of its tiles."""
     layers = _mask_layers(stack, tiles, plan.meanings, result)
     new_layers = [layer for layer in layers if _is_placed(project, layer) and not _is_stored(project, layer)]
     stored = store_layers(project, new_layers, stack.masks.name if stack.masks is not None else "")
@@ -337,7 +338,7 @@ def _mask_layers(
 
 
 def _tile_layer(mask: NDArray[np.bool_], edge: int) -> Layer:
-    """Return a mask as the layer of a tile, which may be larger: nobody has looked at the rest."""
+    """Return a mask as a layer of a tile, which may be larger; the rest is unlabelled."""
     layer = empty_layer(edge, UNLABELLED)
     part = inner_slice(edge, len(mask))
     layer[part, part] = layer_from_mask(mask)
@@ -345,14 +346,14 @@ def _tile_layer(mask: NDArray[np.bool_], edge: int) -> Layer:
 
 
 def _is_placed(project: Project, tile_layer: TileLayer) -> bool:
-    """Tell whether the tile is there for the feature; a box that was left is not."""
+    """Return whether the tile was placed for the feature; boxes left out were not."""
     tile = catalog.find_tile(project.layout, tile_layer.location)
     state = None if tile is None else tile.states.get(tile_layer.feature)
     return state is not None and state.is_positive
 
 
 def _is_stored(project: Project, tile_layer: TileLayer) -> bool:
-    """Tell whether an annotation is there already, as an earlier run has left it."""
+    """Return whether an annotation is already stored, e.g. by an earlier import."""
     tile = catalog.find_tile(project.layout, tile_layer.location)
     stored_layer = None if tile is None else read_layer(project.layout, tile.location, tile_layer.feature)
     return stored_layer is not None and np.array_equal(stored_layer, tile_layer.layer)

@@ -1,6 +1,6 @@
-"""Look at a project folder of EMAN2 and tell what is in it; nothing is written, no project of ours is asked.
+"""Scan the folder of an EMAN2 project; nothing is written, and no tomoseg project is needed.
 
-Of tomograms and stacks only headers are read. What nobody takes over is counted, so that it can be said.
+Only headers of tomograms and stacks are read. Files that are not imported are counted for the report.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 _MAX_OFFSET = 1e9
-"""No voxel is as far from the centre."""
+"""Larger offsets from the centre are invalid."""
 _MASK_SUFFIX = "_seg.hdf"
 _NON_TILE_SUFFIXES = ("_trainset.hdf", "_prjs.hdf")
-"""Stacks that are made of tiles: training sets hold turned copies, projections are no slices."""
+"""Stacks made from tiles: training sets contain rotated copies, and projections are not slices."""
 _SKIPPED_FILES = (
-    ("particles/*_trainset.hdf", "training sets hold turned copies; build one here: tomoseg trainset build"),
-    ("neuralnets/*.hdf", "networks of EMAN2 are not taken over; train here: tomoseg train --network eman2"),
-    ("particles3d/*.hdf", "3-D particles are no tiles, which are single slices"),
-    ("segmentations/*.hdf", "segmentations stay; tomoseg show and evaluate take them as files"),
-    ("segs/*_seg.hdf", "mask volumes stay; tomoseg annotations import takes them with --map"),
+    ("particles/*_trainset.hdf", "training sets contain rotated copies; build one with tomoseg trainset build"),
+    ("neuralnets/*.hdf", "networks of EMAN2 are not imported; train one with tomoseg train --network eman2"),
+    ("particles3d/*.hdf", "3-D particles are not tiles, which are single slices"),
+    ("segmentations/*.hdf", "segmentations are not imported; tomoseg show and evaluate read them as files"),
+    ("segs/*_seg.hdf", "mask volumes are not imported; tomoseg annotations import --map reads them"),
 )
 
 
@@ -41,26 +41,26 @@ class Eman2Tomogram:
     """One file in ``tomograms/``."""
 
     name: str
-    """Name that it gets here."""
+    """Its name in tomoseg."""
     base: str
-    """What all versions of one tomogram share, also their info file."""
+    """Name shared by all versions of the tomogram, and by their info file."""
     path: Path
     grid: VoxelGrid
-    """As its header says; voxel size 0 where it says none."""
+    """As in the header; the voxel size is 0 if the header has none."""
     filtering: Filtering
     byte_count: int = 0
     compressed: bool = False
-    """True for an archive, which cannot be linked."""
+    """True for a compressed file, which cannot be linked."""
 
 
 @dataclass(frozen=True)
 class TileHeader:
-    """What EMAN2 wrote beside one tile."""
+    """EMAN2's header of one tile."""
 
     source: str | None
-    """The tomogram out of which it was cut, as EMAN2 named it."""
+    """The tomogram that it was cut from, as named by EMAN2."""
     offset_xyz: tuple[float, float, float] | None
-    """Its centre from the voxel ``n // 2`` of that tomogram, in voxels."""
+    """Its centre relative to voxel ``n // 2`` of that tomogram, in voxels."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class Eman2Stack:
 
     path: Path
     headers: tuple[TileHeader, ...]
-    """One an image."""
+    """One per image."""
     size: int
-    """Edge of its tiles, in pixels."""
+    """Edge of its tiles in pixels."""
     masks: Path | None
-    """The stack of masks beside it."""
+    """The stack of masks that belongs to it."""
 
     @property
     def stem(self) -> str:
@@ -82,13 +82,13 @@ class Eman2Stack:
 
     @property
     def base(self) -> str:
-        """The tomogram's name as the stack's name has it: what stands before the first ``__``."""
+        """The part of the name before the first ``__``: the name of the tomogram."""
         return base_name(self.stem)
 
 
 @dataclass(frozen=True)
 class Eman2Project:
-    """What a folder holds."""
+    """The content of an EMAN2 project."""
 
     folder: Path
     tomograms: tuple[Eman2Tomogram, ...]
@@ -96,7 +96,7 @@ class Eman2Project:
     """By base name."""
     stacks: tuple[Eman2Stack, ...]
     skipped: tuple[str, ...]
-    """What is left where it is, and why; a sentence each."""
+    """Sentences on files that are not imported, with the reason."""
 
     def versions(self, base: str) -> list[Eman2Tomogram]:
         """Return all versions of one tomogram."""
@@ -104,39 +104,39 @@ class Eman2Project:
 
 
 def eman2_base(file_name: str) -> str:
-    """Return what EMAN2 calls a tomogram's base name: without suffix, tags, ``_ptcls`` and ``_info``."""
+    """Return EMAN2's base name of a tomogram: without suffix, tags, ``_ptcls`` and ``_info``."""
     return base_name(volume_stem(file_name)).replace("_ptcls", "").replace("_info", "")
 
 
 def is_eman2_project(folder: Path) -> bool:
-    """Tell whether a folder looks like EMAN2's: tomograms, and info files or tiles beside them."""
+    """Return whether a folder looks like an EMAN2 project, with tomograms and either info files or tiles."""
     return (folder / "tomograms").is_dir() and any((folder / name).is_dir() for name in ("info", "particles"))
 
 
 def find_eman2_project(path: Path) -> Path | None:
-    """Return the folder or its nearest parent that is a project of EMAN2, None if there is none."""
+    """Return the folder or its nearest parent that is an EMAN2 project; None if there is none."""
     return next((folder for folder in (path, *path.parents) if is_eman2_project(folder)), None)
 
 
 def scan_project(folder: Path, on_file: Callable[[str], object] = lambda _name: None) -> Eman2Project:
-    """Look at all files of an EMAN2 project.
+    """Read the headers of all files of an EMAN2 project.
 
     Parameters
     ----------
     folder : Path
-        The project's folder, which holds ``tomograms/``.
+        The folder of the project, which contains ``tomograms/``.
     on_file : callable
-        Told the name of each file before it is opened.
+        Called with the name of each file before it is opened.
 
     Raises
     ------
     TomosegError
-        If the folder is none of EMAN2, or an info file is malformed. Files that cannot be read are left and listed.
+        If the folder is not an EMAN2 project, or an info file is malformed. Unreadable files are skipped and reported.
     """
     if not (folder / "tomograms").is_dir():
         raise UsageError(
-            f"{folder} is no project of EMAN2: it has no folder tomograms.",
-            "Name the folder in which e2projectmanager.py was started.",
+            f"{folder} is not an EMAN2 project: it has no folder tomograms.",
+            "Give the folder in which e2projectmanager.py was started.",
         )
     skipped: list[str] = []
     commands = read_commands(folder / LOG_NAME)
@@ -153,7 +153,7 @@ def scan_project(folder: Path, on_file: Callable[[str], object] = lambda _name: 
 
 
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Return the files of a folder that end so, by name; hidden ones and folders are none."""
+    """Return the files of a folder with one of the suffixes, sorted by name, without hidden ones."""
     if not folder.is_dir():
         return []
     with translate_os_errors(folder):
@@ -168,7 +168,7 @@ def _read_all(
     on_file: Callable[[str], object],
     skipped: list[str],
 ) -> list[Item]:
-    """Read every file; note those that cannot be read."""
+    """Read every file; report those that cannot be read."""
     items = []
     for path in _files(folder, suffixes):
         on_file(path.name)
@@ -196,7 +196,7 @@ def _read_tomogram(path: Path, commands: Sequence[Sequence[str]]) -> Eman2Tomogr
 
 
 def _read_stack(path: Path) -> Eman2Stack | None:
-    """Read where the tiles of a stack come from; None for stacks of something else."""
+    """Read the headers of a stack of tiles; None for other stacks."""
     name = path.name.lower()
     if name.endswith((_MASK_SUFFIX, *_NON_TILE_SUFFIXES)):
         return None
@@ -214,7 +214,7 @@ def _read_stack(path: Path) -> Eman2Stack | None:
 
 
 def _image_shape(entries: Mapping[str, "Attribute"]) -> tuple[int, ...]:
-    """Return z, y, x as a header says it, 0 where it does not."""
+    """Return the shape (z, y, x) in a header, 0 where it is missing."""
     lengths = (entries.get(f"n{axis}") for axis in "zyx")
     return tuple(length if isinstance(length, int) else 0 for length in lengths)
 
@@ -237,7 +237,7 @@ def _offset(entries: Mapping[str, "Attribute"]) -> tuple[float, float, float] | 
 
 
 def _skipped_messages(folder: Path, infos: dict[str, TomogramInfo]) -> list[str]:
-    """Say what there is beside tomograms, boxes and tiles."""
+    """Return messages on files other than tomograms, boxes and tiles."""
     points = sum(info.curve_points for info in infos.values())
     lines = [f"Curves of {points} point{'s' if points > 1 else ''}: curves are not read."] if points else []
     for pattern, reason in _SKIPPED_FILES:
@@ -245,9 +245,9 @@ def _skipped_messages(folder: Path, infos: dict[str, TomogramInfo]) -> list[str]
         if count:
             lines.append(f"{pattern}, {count} file{'s' if count > 1 else ''}: {reason}.")
     orphans = (p.name for p in _files(folder / "particles", (_MASK_SUFFIX,)) if not _tiles_beside(p).is_file())
-    return [*lines, *(f"particles/{name}: the stack of tiles that it belongs to is not there." for name in orphans)]
+    return [*lines, *(f"particles/{name}: the stack of tiles that it belongs to does not exist." for name in orphans)]
 
 
 def _tiles_beside(masks: Path) -> Path:
-    """Return the stack of tiles to which a stack of masks belongs."""
+    """Return the stack of tiles that a stack of masks belongs to."""
     return masks.with_name(masks.name[: -len(_MASK_SUFFIX)] + ".hdf")

@@ -1,8 +1,8 @@
-"""Find where the tiles of EMAN2's stacks lie, by their headers and always by what they show.
+"""Find the positions of the tiles in EMAN2's stacks from their headers, and compare the densities in every case.
 
-A header names a tomogram and a voxel; whether the tile is what that tomogram shows there is looked at, since
-files get replaced, filtered again and flipped under their name. Tiles without a place in their header are
-compared with the tomogram at every box. What fits nowhere is left, with what differs.
+A header names a tomogram and a voxel, but the file may have been replaced, filtered again or flipped since. Tiles
+without a position in the header are compared with the tomogram at every box. A tile that agrees nowhere is skipped, and
+the difference reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,15 +30,15 @@ from tomoseg_tui.workflow.eman2.box_coordinates import (
 from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Stack, Eman2Tomogram
 
 MIN_CORRELATION = 0.97
-"""Likeness from which two images are taken for the same densities: bit reduction to 4 bits leaves 0.99 and more,
-another filter or a shift by one pixel less than this in all but the smoothest tomograms."""
+"""Correlation above which two images count as the same densities. Bit reduction to 4 bits leaves 0.99 or more; another
+filter or a shift by one pixel gives less than this in all but the smoothest tomograms."""
 _LISTED = 6
-"""Tiles that a sentence names by their number."""
+"""Number of tiles that a message lists."""
 
 
 @dataclass(frozen=True)
 class LocatedTile:
-    """A tile whose place is certain."""
+    """A tile whose position is certain."""
 
     tile: StackTile
     location: TileLocation
@@ -47,23 +47,23 @@ class LocatedTile:
 
 @dataclass(frozen=True)
 class LocateResult:
-    """What came of one stack."""
+    """The result for one stack."""
 
     located: tuple[LocatedTile, ...]
     skipped: tuple[str, ...]
-    """Tiles that fit nowhere, in sentences."""
+    """Sentences on tiles that agree nowhere."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """What a tomogram shows at a place, cut like a tile of a stack."""
+    """The densities of a tomogram at a position, of the size of a stack's tile."""
 
     densities: NDArray[np.generic]
     inside: NDArray[np.bool_]
 
 
 def inner_slice(edge: int, size: int) -> slice:
-    """Return where the pixels of a box lie in the tile that holds it: both begin half their edge before the centre."""
+    """Return the pixels of a box inside its tile; both begin half their edge before the centre."""
     start = edge // 2 - size // 2
     return slice(start, start + size)
 
@@ -75,20 +75,25 @@ def locate_tiles(
     boxes: Sequence[PlacedBox],
     open_version: Callable[[Eman2Tomogram], VolumeReader],
 ) -> LocateResult:
-    """Find the places of the tiles of one stack.
+    """Find the positions of the tiles of one stack.
 
     Parameters
     ----------
-    eman2_project : EmanProject
-        Where the tomograms lie.
-    stack : EmanStack
+    eman2_project : Eman2Project
+        The project with the tomograms.
+    stack : Eman2Stack
         The stack; its images are read.
     tiles : sequence of StackTile
-        Those of its tiles that are wanted.
+        The tiles to find.
     boxes : sequence of PlacedBox
-        All boxes of the project; those of the tile's tomogram are tried where a header says no place.
+        All boxes of the project; those on the tile's tomogram are tried if the header has no position.
     open_version : callable
-        Opens the densities with which tiles are compared.
+        Opens the densities to compare with.
+
+    Returns
+    -------
+    LocateResult
+        The tiles that were found, and messages on the others.
     """
     try:
         images = open_stack(stack.path)  # (n, y, x)
@@ -116,18 +121,20 @@ def _stack_name(stack: Eman2Stack) -> str:
 def _skipped_message(stack: Eman2Stack, numbers: Sequence[int], reason: str) -> str:
     numbers_text = ", ".join(str(number) for number in numbers[:_LISTED]) + (" ..." if len(numbers) > _LISTED else "")
     images_text = f"image {numbers_text}" if len(numbers) == 1 else f"images {numbers_text}"
-    return f"{_stack_name(stack)}: {len(numbers)} of {len(stack.headers)} tiles ({images_text}) left: {reason}."
+    return f"{_stack_name(stack)}: {len(numbers)} of {len(stack.headers)} tiles ({images_text}) skipped: {reason}."
 
 
 class _TileLocator:
-    """Compares tiles with tomograms, each opened once.
+    """Compare tiles with tomograms, each opened once.
 
     Parameters
     ----------
-    found, stack, boxes, open_version
-        As `locate_tiles` takes them, the boxes of the stack's tomogram only.
+    eman2_project, stack, open_version
+        As in `locate_tiles`.
     images : ndarray, shape (n, y, x)
         The tiles.
+    boxes : sequence of PlacedBox
+        The boxes on the stack's tomogram.
     """
 
     def __init__(
@@ -152,19 +159,19 @@ class _TileLocator:
             volume.close()
 
     def locate(self, tile: StackTile) -> LocatedTile | str:
-        """Return the tile with its place, or why it has none."""
+        """Return the tile with its position, or the reason why it has none."""
         if tile.index >= len(self._images) or self._images.shape[1:] != (self._stack.size, self._stack.size):
-            return "the file holds other images than its headers say"
+            return "the images of the file do not agree with its headers"
         header = self._stack.headers[tile.index]
         if tile.version is None and header.source is not None:
-            return f"the tomogram {header.source} is not there"
+            return f"the tomogram {header.source} does not exist"
         if tile.version is None or tile.centre_zyx is None:
             return self._locate_by_content(tile)
         return self._locate_by_header(tile, tile.version, tile.centre_zyx)
 
     def _locate_by_header(self, tile: StackTile, version: Eman2Tomogram, centre: Zyx) -> LocatedTile | str:
         if not lies_in(centre, version.grid.shape_zyx):
-            return f"their places lie outside of {version.name}"
+            return f"their positions are outside {version.name}"
         image = self._images[tile.index]
         same_grid_versions = [
             other for other in self._eman2_project.versions(version.base) if same_grid(other.grid, version.grid)
@@ -172,27 +179,27 @@ class _TileLocator:
         for other in sorted(same_grid_versions, key=lambda candidate: candidate is not version):
             if self._correlation(image, other, centre) >= MIN_CORRELATION:
                 return LocatedTile(tile, self._place(version, centre), tile.set_names)
-        return f"they are not what {version.name} shows there{self._describe_difference(image, version, centre)}"
+        return f"they differ from {version.name} at their position{self._describe_difference(image, version, centre)}"
 
     def _describe_difference(self, image: NDArray[np.generic], version: Eman2Tomogram, centre: Zyx) -> str:
         orientation = _find_orientation(image, self._window(version, centre).densities)
         if orientation is not None:
-            return f", but {orientation}"
+            return f", unless {orientation}"
         return (
-            f" (correlation {self._correlation(image, version, centre):.1f}): cut before it was filtered or made again?"
+            f" (correlation {self._correlation(image, version, centre):.1f}); was it filtered or reconstructed again?"
         )
 
     def _locate_by_content(self, tile: StackTile) -> LocatedTile | str:
-        """Try every box of the tomogram; a box that is like enough is the place."""
+        """Compare a tile with every box of the tomogram; the best box is its position if the correlation is high."""
         image = self._images[tile.index]
         if not self._boxes:
-            return "no header says where they were cut, and no box is there to compare them with"
+            return "their headers have no positions, and there is no box to compare them with"
         correlations = [(self._correlation(image, box.version, box.centre_zyx), box) for box in self._boxes]
         best_correlation, box = max(correlations, key=lambda item: item[0])
         if best_correlation < MIN_CORRELATION:
             orientation = next(filter(None, (self._orientation(image, box) for _, box in correlations)), None)
-            difference = f"they are those of boxes, but {orientation}" if orientation else "no box shows the same"
-            return f"no header says where they were cut, and {difference}"
+            difference = f"they match boxes only {orientation}" if orientation else "they match no box"
+            return f"their headers have no positions, and {difference}"
         names = dict.fromkeys(
             other.set_name
             for value, other in correlations
@@ -223,7 +230,7 @@ class _TileLocator:
 
 
 def _pixel_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
-    """Return how alike pixels are; two flat images are alike, a flat one and another are not."""
+    """Return the correlation of pixels; 1 for two flat images, 0 for a flat and another image."""
     value = correlation(first, second) if first.size else 0.0
     if np.isnan(value):
         return float(bool((first == first[0]).all() and (second == second[0]).all()))
@@ -231,7 +238,7 @@ def _pixel_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) 
 
 
 def _find_orientation(image: NDArray[np.generic], reference: NDArray[np.generic]) -> str | None:
-    """Return in words how an image is turned against what is shown, None if no turn makes them alike."""
+    """Return the name of the orientation in which an image agrees with the reference; None if there is none."""
     transforms = {name: transform for name, transform in ORIENTATIONS.items() if name != AS_EXPORTED}
     candidates = {name: transform(image[np.newaxis].astype(np.float32))[0] for name, transform in transforms.items()}
     correlations = {
@@ -242,7 +249,7 @@ def _find_orientation(image: NDArray[np.generic], reference: NDArray[np.generic]
 
 
 def group_by_stack(tiles: Sequence[StackTile]) -> Iterator[tuple[Eman2Stack, list[StackTile]]]:
-    """Yield the tiles of each stack together."""
+    """Yield each stack with its tiles."""
     stacks: Mapping[str, Eman2Stack] = {str(tile.stack.path): tile.stack for tile in tiles}
     for stack in stacks.values():
         yield stack, [tile for tile in tiles if tile.stack is stack]
