@@ -268,7 +268,7 @@ async def test_an_unreadable_annotation_is_told_with_its_fix(small_project: Proj
     app = make_app(small_project, tab="annotate")
     async with annotating(app) as (pilot, tab):
         await pilot.press("g", "j", "j")
-        await until(pilot, lambda: "Restore it from a copy" in notices(app))
+        await until(pilot, lambda: "Restore it from a backup" in notices(app))
         assert tab.query_one(AnnotatedTileView).border_title == ""
 
 
