@@ -309,7 +309,7 @@ def test_requests_that_do_not_fit_the_network_are_refused_with_a_fix(
     assert "the network net was trained with no filter" in said
     assert "Apply it to tubes" in said
     for words, expected in (
-        (("--z", "20:30"), "there are the slices 0 to 23"),
+        (("--z", "20:30"), "the slices are 0 to 23"),
         (("--z", "5"), "is not understood"),
         (("--feature", "other"), "does not know other"),
         (("--workers", "0"), "whole number from 1"),

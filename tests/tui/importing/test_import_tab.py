@@ -146,7 +146,7 @@ async def test_a_voxel_size_of_nothing_is_asked_for_at_once(
         await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
         await put(pilot, "-3")
         await pilot.press("enter")
-        await until(pilot, lambda: "no voxel size" in prose_on(pilot))
+        await until(pilot, lambda: "Voxel size is '-3'" in prose_on(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is dialog)
         await pilot.press("enter")

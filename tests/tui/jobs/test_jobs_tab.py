@@ -63,7 +63,7 @@ async def test_jobs_are_listed_newest_first_with_state_and_progress(small_projec
         words = prose_on(pilot)
         assert words.index("2 apply mt on alpha lost") < words.index("1 merge alpha/merged done")
         assert "43%" in words
-        assert "0.9 GB" in words
+        assert "900 MB" in words
         assert "The worker ended without a word" in words
         assert "tomoseg jobs resume 2" in words
 

@@ -68,7 +68,7 @@ def test_the_other_polarity_is_inverted_with_a_remark(cell: Project) -> None:
         ({"run": "lost"}, ProjectError, "no network 'lost'"),
         ({"tomograms": ("lost",)}, ProjectError, "no tomogram 'lost'"),
         ({"features": ("actin",)}, TrainingError, "has no feature actin; it has tube, wall"),
-        ({"z": "5:99"}, ProjectError, "slices 0 to 7"),
+        ({"z": "5:99"}, ProjectError, "the slices are 0 to 7"),
         ({"output": "/tmp/map.mrc"}, UsageError, "there are 2 maps"),
         ({"output": "/tmp/map.hdf", "features": ("tube",)}, UsageError, "not the name of an MRC file"),
     ],
