@@ -251,7 +251,7 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
             "Nothing was held out",
             "50 epochs of 25 steps, learning rate 0.004.",
             "on the CPU, a guess from its size; about 738 MB of memory, ",
-            "! 2 tiles wait for their annotation of microtubule.",
+            "! 2 tiles are not annotated for microtubule yet.",
         )
         await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))
         assert pilot.app.screen.query_one("#name", Input).placeholder == "microtubule_1"
