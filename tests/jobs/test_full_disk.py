@@ -106,7 +106,7 @@ def test_an_audit_goes_on_and_says_how_much_is_missing(any_disk: SmallDisk, env:
     assert failed.code == 2
     assert_full(any_disk, "3", failed.err)
     if isinstance(any_disk, Tmpfs):
-        assert "Make about " in failed.err, "how much is missing is known"
+        assert "Free about " in failed.err, "how much is missing is known"
     done = any_disk.run("jobs", "resume", "3", "--wait", env=env)
     assert done.code == 0, done.err
     assert layout_of(any_disk).audit_report("found").is_file()

@@ -67,7 +67,7 @@ def test_an_audit_stopped_and_killed_gives_the_result_of_an_uninterrupted_one(
     assert tomoseg(*AUDIT, "--trainset", "set", "--name", "torn", "--json", env=slow).json == {"job": "2"}
     job = Job(tubes_project.layout.job_folder("2"))
     wait_until(lambda: "part 2/4" in job.progress().message)
-    assert "not done" in tomoseg("audits", "show", "torn", code=2).err
+    assert "not finished" in tomoseg("audits", "show", "torn", code=2).err
     tomoseg("jobs", "stop", "2")
     assert job.state() is JobState.STOPPED
     assert (job.partial / "fold_0.npy").is_file()

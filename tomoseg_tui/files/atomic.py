@@ -200,6 +200,6 @@ def require_writable(path: Path, *, force: bool) -> None:
     if path.is_dir():
         raise ProjectError(f"{path} is a folder.", "Name a file.")
     if path.exists() and not force:
-        raise ProjectError(f"{path} exists.", "Choose another name, or say --force to replace it.")
+        raise ProjectError(f"{path} exists.", "Choose another name, or replace it with --force.")
     if not path.parent.is_dir():
         raise ProjectError(f"The folder {path.parent} does not exist.", "Make it, or choose another place.")

@@ -52,7 +52,7 @@ def disk_full_error(
     missing : int
         Bytes that have to be freed; 0 if unknown.
     next_step : str
-        What to do after room was made; begins in lower case.
+        What to do after space was freed; begins in lower case.
     """
     if isinstance(fault, DiskFullError):
         message = fault.fault
@@ -60,8 +60,8 @@ def disk_full_error(
         code = errno_of(fault) or errno.ENOSPC
         subject = f"{path} cannot be written" if path else "a file cannot be written"
         message = f"Disk full: {subject} ({os.strerror(code).lower()})."
-    space = f"about {format_bytes(missing)} of room" if missing > 0 else "room"
-    return DiskFullError(message, f"Make {space} there, then {next_step}")
+    space = f"about {format_bytes(missing)}" if missing > 0 else "some space"
+    return DiskFullError(message, f"Free {space} there, then {next_step}")
 
 
 def free_bytes(folder: Path) -> int:

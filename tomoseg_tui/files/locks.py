@@ -166,7 +166,7 @@ def acquire(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
         if holder is not None and is_alive(holder, lambda: age_seconds(claim)):
             holder_text = f"process {holder.pid} on {holder.host}"
             raise AlreadyRunningError(
-                f"{claim.parent.name} is held by {holder_text}.", "Wait until it is done, or stop it."
+                f"{claim.parent.name} is in use by {holder_text}.", "Wait until it is done, or stop it."
             )
         _remove_stale(claim, content, owner)
 

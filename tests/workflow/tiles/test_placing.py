@@ -172,7 +172,7 @@ def test_a_tile_locked_by_another_process_is_not_changed(cell: Project, monkeypa
     monkeypatch.setattr(locks.held.__wrapped__, "__kwdefaults__", patience)  # type: ignore[attr-defined]
     locks.acquire(claim, locks.this_process())
     try:
-        with pytest.raises(AlreadyRunningError, match="is held by process"):
+        with pytest.raises(AlreadyRunningError, match="is in use by process"):
             remove_tiles(cell, [TileLocation("cell", 4, 64, 64)])
     finally:
         locks.release(claim, locks.this_process())

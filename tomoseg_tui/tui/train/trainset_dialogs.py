@@ -63,8 +63,9 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
         chosen = self.query_one(FeatureList).chosen
         if not chosen:
             raise UsageError("No feature is chosen.", "Choose one with space.")
-        name = check_name(self.field_text("name"), "training set")
-        return BuildTrainsetRequest(name, TrainsetRequest(chosen, **read_options(self, TRAINSET_BUILD)))
+        options = read_options(self, TRAINSET_BUILD)
+        name = check_name(options.pop("name"), "training set")
+        return BuildTrainsetRequest(name, TrainsetRequest(chosen, **options))
 
 
 def ask_for_trainset(app: JobApp, snapshot: ProjectSnapshot) -> None:
