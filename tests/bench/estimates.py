@@ -31,6 +31,7 @@ from tomoseg_tui.project.catalog import Project
 
 WORK: dict[str, tuple[object, ...]] = {
     "train": ("train", "--feature", "tube", "--epochs", 3, "--batch", 4, "--seed", 3),
+    "audit": ("audit", "--feature", "tube", "--epochs", 3, "--seed", 3),
     "apply": ("apply", "net", "large"),
     "merge": ("merge", "large", "--map", "net=0.5", "--map", "other=0.4"),
     "preprocess": ("preprocess", "large"),

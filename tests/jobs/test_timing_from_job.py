@@ -9,7 +9,8 @@ from helpers.cli_runner import Tomoseg, bring
 from helpers.job_project import hooked
 
 from tomoseg_tui.core.eta import ProgressHistory
-from tomoseg_tui.jobs.timing_from_job import forecast_from_timing, timing_from_progress
+from tomoseg_tui.jobs.job import Job
+from tomoseg_tui.jobs.timing_from_job import forecast_from_timing, speed_from_progress, timing_from_progress
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing, load_timings, timings_file
 from tomoseg_tui.workflow.job_interface import Workload
@@ -40,6 +41,15 @@ def test_a_rest_without_held_out_tiles_is_part_of_the_work() -> None:
 @pytest.mark.parametrize("laps", [ProgressHistory(2, 0.9, 9.0), ProgressHistory(9, 0.3, 9.0), ProgressHistory()])
 def test_a_job_of_which_too_little_was_seen_tells_nothing(laps: ProgressHistory) -> None:
     assert timing_from_progress(Workload("key", 10), laps, seconds=20.0, memory_bytes=1) is None
+    assert speed_from_progress(Workload("key", 10, size=100.0, family="f"), laps, load=1.0) is None
+
+
+def test_the_speed_of_a_job_counts_its_pauses() -> None:
+    workload = Workload("key", 40, epochs=4, size=1000.0, family="training tiny cpu")
+    speed = speed_from_progress(workload, LAPS, load=1.5)
+    assert speed is not None
+    assert (speed.family, speed.load) == ("training tiny cpu", 1.5)
+    assert speed.size_per_second == pytest.approx(975 / (78 + 19))
 
 
 @pytest.fixture
@@ -64,6 +74,10 @@ def test_a_job_that_is_done_is_remembered_and_the_estimate_is_measured_all_the_s
     assert 0 < pace.start_seconds < 60
     assert 0 < pace.unit_seconds < 1e-3
     assert 10e6 < pace.memory_bytes < 1e9
+    speed = Job(cell.layout.job_folder("1")).record().speed
+    assert speed is not None
+    assert (speed.family, speed.load) == ("preprocess bin 1", 0.0)
+    assert speed.size_per_second == pytest.approx(1 / pace.unit_seconds, rel=0.2)
     said = Tomoseg(cell.layout.root)("preprocess", "cell", "--tag", "next", "--estimate", "--json").json
     assert said["measured"]
     (measured,) = load_timings(timings_file(os.environ)).values()
@@ -72,6 +86,9 @@ def test_a_job_that_is_done_is_remembered_and_the_estimate_is_measured_all_the_s
 
 def test_a_job_among_others_is_not_remembered(cell: Project, tmp_path: Path) -> None:
     assert preprocess(cell, tmp_path, BUSY) == []
+    speed = Job(cell.layout.job_folder("1")).record().speed
+    assert speed is not None
+    assert speed.load > 1000, "and whoever looks at its speed sees why"
 
 
 def test_a_pace_that_cannot_be_kept_costs_no_result(cell: Project, tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tomoseg_tui.workflow.estimates.work import Work
 
 HINT = (
-    "Trains a network a feature, applies each to every tomogram, and merges the maps of each: jobs that follow one "
-    "another. One that fails stops only what builds on it."
+    "Jobs that follow one another: a network a feature, maps of every tomogram, and labels. One that fails stops only "
+    "what builds on it."
 )
 
 
@@ -81,7 +81,6 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
         cost_line.estimate(lambda: _works(project, request), in_slurm=location.in_slurm)
 
     def action_measure(self) -> None:
-        """Measure how long the trainings take."""
         self.query_one(CostLine).measure()
 
     def commands(self) -> list[list[str]]:
