@@ -7,6 +7,7 @@ waits for it. Its results come back through `call_later`. Strokes that cannot be
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NoReturn, TypeVar, final
 
 from tomoseg_tui.commands.options import to_argv
@@ -17,9 +18,10 @@ from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError, TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
+from tomoseg_tui.render.overlay import LabelStyle
 from tomoseg_tui.tui.annotate.editor.tool_state import ToolInput, ToolOutput, ToolState
 from tomoseg_tui.tui.annotate.editor.view_filters import TileSlices, ViewSettings, read_tile_slices
-from tomoseg_tui.tui.images.tile_images import PredictionSources, TilePrediction, tile_prediction
+from tomoseg_tui.tui.images.tile_images import PredictionSources, TilePrediction, layers_palette, tile_prediction
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession, paint_lock_owner
 from tomoseg_tui.workflow.annotations.questions import annotation_warnings
 from tomoseg_tui.workflow.tiles.neighbour_slices import interpolated_layer, neighbours_in_z
@@ -46,6 +48,11 @@ class EditRequest:
         """The feature painted at first."""
         positive = [f for f in self.chosen if (state := self.tile.state_of(f)) is not None and state.is_positive]
         return (positive or list(self.chosen))[0]
+
+    @cached_property
+    def styles(self) -> dict[str, LabelStyle]:
+        """Colour and letter of each feature, and of what is ignored."""
+        return {style.name: style for style in layers_palette(self.features)}
 
     def threshold(self, feature: str) -> float | None:
         """Return the threshold on the card of the newest network for a feature."""

@@ -20,7 +20,7 @@ from tomoseg_tui.tui.annotate.tile_view import TileContext
 from tomoseg_tui.tui.canvas.draw_style import draw_style_for
 from tomoseg_tui.tui.canvas.paint_canvas import PaintCanvas
 from tomoseg_tui.tui.canvas.paint_drawing import Scene
-from tomoseg_tui.tui.images.tile_images import TileImages, layers_palette
+from tomoseg_tui.tui.images.tile_images import TileImages
 
 NOT_FEATURE_RGB = (96, 96, 96)
 """Stands for what is marked as not the feature; on the tile it is dark."""
@@ -35,21 +35,21 @@ class EditorView(Horizontal):
     def __init__(self, session: EditSession) -> None:
         super().__init__()
         self._session = session
+        self.canvas = PaintCanvas(id="paint-canvas")
+        self._above, self._below = StatusLine(id="paint-above"), StatusLine(id="paint-below")
+        self._toolbox, self._context = Toolbox(id="annotate-tools"), TileContext()
         self._grey: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
         self._grey_of: object = None
 
     def compose(self) -> ComposeResult:
-        with Vertical():
-            yield StatusLine(id="paint-above")
-            yield PaintCanvas(id="paint-canvas")
-            yield StatusLine(id="paint-below")
-        yield Toolbox(id="annotate-tools")
-        yield TileContext()
+        yield Vertical(self._above, self.canvas, self._below)
+        yield self._toolbox
+        yield self._context
 
     def clear(self, text: str = "") -> None:
         """Show a text in the place of the tile."""
-        self.query_one(PaintCanvas).show(None, text=text)
-        self.query_one(TileContext).show(None, ())
+        self.canvas.show(None, text=text)
+        self._context.show(None, ())
         self.draw_status()
 
     def draw(self) -> None:
@@ -60,7 +60,7 @@ class EditorView(Horizontal):
                 self._grey_of = open_tile, session.view_settings
                 self._grey = session.view_settings.greys(open_tile.slices)
                 self._show_context(session.request, open_tile)
-            self.query_one(PaintCanvas).show(self._scene(session.request, open_tile))
+            self.canvas.show(self._scene(session.request, open_tile))
         self.draw_status()
 
     def _show_context(self, request: EditRequest, open_tile: OpenTile) -> None:
@@ -68,12 +68,12 @@ class EditorView(Horizontal):
         below, above = self._session.view_settings.neighbour_greys(open_tile.slices)
         prediction = next((open_tile.predictions[f] for f in request.chosen if f in open_tile.predictions), None)
         images = TileImages(open_tile.tile, below, self._grey, above, {}, prediction)
-        self.query_one(TileContext).show(images, request.features)
+        self._context.show(images, request.features)
 
     def _scene(self, request: EditRequest, open_tile: OpenTile) -> Scene:
         """Return the tile with its layers, that of the feature painted first, and the tool."""
         feature, tool_state, tool_input = self._session.feature, self._session.tool_state, self._session.tool_input
-        styles, layers = _styles(request), dict(open_tile.strokes.layers)
+        styles, layers = request.styles, dict(open_tile.strokes.layers)
         painted, pending = layers.pop(feature), tool_state.pending_output
         if pending is not None:
             painted = np.where(pending.mask, np.uint8(pending.value), painted)
@@ -88,7 +88,7 @@ class EditorView(Horizontal):
             cursor_yx=tool_state.cursor_yx,
             footprint=tool_state.footprint,
             vertices=tuple(tool_state.points),
-            focused=self.query_one(PaintCanvas).has_focus,
+            focused=self.canvas.has_focus,
         )
 
     def draw_status(self) -> None:
@@ -96,13 +96,13 @@ class EditorView(Horizontal):
         session = self._session
         if session.request is None or not self.is_mounted:
             return
-        styles = _styles(session.request)
-        style, zoom = styles[session.feature], self.query_one(PaintCanvas).zoom
-        self.query_one("#paint-above", StatusLine).set_text(*upper_text(session, style, zoom))
-        self.query_one("#paint-below", StatusLine).set_text(*lower_text(session, style))
+        styles = session.request.styles
+        style, zoom = styles[session.feature], self.canvas.zoom
+        self._above.set_text(*upper_text(session, style, zoom))
+        self._below.set_text(*lower_text(session, style))
         colours = _colours(styles, session.feature).items()
         has_network = session.open_tile is not None and session.feature in session.open_tile.predictions
-        self.query_one(Toolbox).show(
+        self._toolbox.show(
             session.tool_state,
             self._key_for,
             {value: f"rgb({red},{green},{blue})" for value, (red, green, blue) in colours},
@@ -119,10 +119,6 @@ class EditorView(Horizontal):
         active = [active.binding for active in self.screen.active_bindings.values()]
         binding = next(binding for binding in (*active, *PAINT_BINDINGS) if binding.id == f"paint.{name}")
         return self.app.get_key_display(binding)
-
-
-def _styles(request: EditRequest) -> dict[str, LabelStyle]:
-    return {style.name: style for style in layers_palette(request.features)}
 
 
 def _colours(styles: Mapping[str, LabelStyle], feature: str) -> dict[int, tuple[int, int, int]]:

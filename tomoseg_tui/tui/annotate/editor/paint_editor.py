@@ -74,7 +74,7 @@ class PaintEditor(Container):
     @property
     def canvas(self) -> PaintCanvas:
         """Where the tile is drawn."""
-        return self.query_one(PaintCanvas)
+        return self._view.canvas
 
     # Opening and leaving
 
