@@ -1,17 +1,25 @@
 """Merge: the maps of a tomogram compete; thresholds are seen at once, and the labels are written as a job."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+import msgspec
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, HorizontalGroup, Vertical, VerticalScroll
 from textual.events import DescendantFocus
-from textual.widgets import ContentSwitcher, DataTable, Static
+from textual.widgets import ContentSwitcher, DataTable, Input, Static
 
+from tomoseg_tui.commands.options import to_argv
+from tomoseg_tui.commands.results import MERGE
+from tomoseg_tui.core.names import check_name
+from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.jobs.estimate import work_of
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
 from tomoseg_tui.render.overlay import Palette, make_palette
+from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.pick import Pick
 from tomoseg_tui.tui.format import format_progress_bar, format_time
 from tomoseg_tui.tui.merge.map_selection import (
@@ -27,13 +35,13 @@ from tomoseg_tui.tui.merge.map_selection import (
 )
 from tomoseg_tui.tui.merge.merge_view import MergeView
 from tomoseg_tui.tui.merge.result_table import count_summary, result_table, volume_table
-from tomoseg_tui.tui.merge.write_labels import WriteLabelsActions
 from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions, slice_bindings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.tab_base import hidden_key
-from tomoseg_tui.tui.widgets.cost_line import measure_binding
+from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.table import Table
+from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request
 
 NO_MAPS = (
     "No map to merge yet",
@@ -44,11 +52,13 @@ NO_MAPS = (
     ),
     "Press [b]5[/b] to apply one.",
 )
+DEFAULT_NAME = "merged"
+"""Name of a label volume that nobody has named."""
 PASSED_ON = ("select_cursor", "cursor_left", "cursor_right")
 """What enter, left and right do in a table; here they are keys of the tab."""
 
 
-class MergeTab(WriteLabelsActions, ResultActions):
+class MergeTab(ResultActions):
     """Maps with thresholds and order, what they come to, the slice; and the label volumes there are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -81,6 +91,8 @@ class MergeTab(WriteLabelsActions, ResultActions):
         self._entries: dict[str, MapEntries] = {}
         self._maps: tuple[MapSidecar, ...] = ()
         self._shows_volumes = False
+        self._cost_key: tuple[object, ...] = ()
+        """What the cost that is shown depends on."""
 
     def compose(self) -> ComposeResult:
         with ContentSwitcher(initial="merge-no-maps"):
@@ -89,7 +101,10 @@ class MergeTab(WriteLabelsActions, ResultActions):
                 with Vertical(id="merge-left"):
                     with Vertical(id="merge-maps-panel", classes="panel"):
                         yield Table("", "map", "by", "above", passthrough=PASSED_ON, id="merge-maps")
-                        yield from self.compose_writing()
+                        with HorizontalGroup(id="merge-name-row"):
+                            yield Static("name ", classes="hint")
+                            yield Input(DEFAULT_NAME, id="merge-name", compact=True, select_on_focus=False)
+                        yield CostLine(self.tomoseg.project, id="merge-price")
                     with VerticalScroll(id="merge-result", classes="panel", can_focus=False):
                         yield Static(id="merge-result-words")
                     with Vertical(id="merge-volumes-panel", classes="panel") as volumes:
@@ -173,7 +188,7 @@ class MergeTab(WriteLabelsActions, ResultActions):
         self._draw_maps()
         self._draw_slices()
         self._draw_job()
-        self.update_cost()
+        self._show_cost()
 
     def _draw_slices(self) -> None:
         """Show over the slices what is looked at, and what it comes to."""
@@ -283,13 +298,6 @@ class MergeTab(WriteLabelsActions, ResultActions):
         self._entries[self._tomogram_name or ""] = entries
         self._draw()
 
-    def action_write(self) -> None:
-        """Write the label volume. From the volumes it leads back to the maps."""
-        if self._shows_volumes:
-            self.query_one("#merge-maps", Table).focus()
-        else:
-            self.write_labels()
-
     def action_toggle_map(self) -> None:
         index = self._selected_index()
         if index is not None:
@@ -335,6 +343,75 @@ class MergeTab(WriteLabelsActions, ResultActions):
 
     def action_leave(self) -> None:
         self.focus_default()
+
+    # Writing the label volume
+
+    @property
+    def _label_name(self) -> str:
+        return self.query_one("#merge-name", Input).value.strip() or DEFAULT_NAME
+
+    @property
+    def _map_options(self) -> list[str]:
+        """The maps that compete, as the command is told them."""
+        return [entry.option for entry in chosen_entries(self.entries)]
+
+    def action_name(self) -> None:
+        self.query_one("#merge-name", Input).focus()
+
+    @on(Input.Submitted, "#merge-name")
+    def check_label_name(self, event: Input.Submitted) -> None:
+        """Take the name, or say what is wrong with it."""
+        event.stop()
+        try:
+            check_name(event.value.strip(), "label volume")
+        except TomosegError as fault:
+            self.notify(fault.fix, title=fault.fault, severity="error")
+            return
+        self.focus_default()
+
+    def _show_cost(self) -> None:
+        """Ask what the job takes, where that has changed: thresholds and order take nothing."""
+        key = (self._tomogram_name, sorted(entry.key for entry in chosen_entries(self.entries)))
+        if key != self._cost_key:
+            self._cost_key = key
+            project, prepare = self.tomoseg.project, self._preparation()
+            works = list if prepare is None else lambda: [work_of(project, "merge", msgspec.to_builtins(prepare()))]
+            self.query_one(CostLine).estimate(works)
+
+    def action_measure(self) -> None:
+        self.query_one(CostLine).measure()
+
+    def action_write(self) -> None:
+        """Write the label volume; ask first where one would be replaced. From the volumes it leads back to the maps."""
+        tomogram, name = self.tomogram, self._label_name
+        if self._shows_volumes:
+            self.query_one("#merge-maps", Table).focus()
+        elif tomogram is None or not self._map_options:
+            self.notify("Take at least one map in with space.", severity="warning")
+        elif name not in {volume.name for volume in tomogram.labels}:
+            self._write(answer=True)
+        else:
+            text = f"{tomogram.name}/{name} is there already. The new one takes its place as soon as it is complete."
+            dialog = Confirm("Replace the label volume?", text, yes="Replace")
+            self.app.push_screen(dialog, lambda answer: self._write(answer=answer))
+
+    def _write(self, *, answer: bool | None) -> None:
+        argv, prepare = self.command_argv(), self._preparation()
+        if answer and argv is not None and prepare is not None:
+            self.tomoseg.start_job(argv, lambda: ("merge", prepare()))
+
+    def _preparation(self) -> Callable[[], MergeRequest] | None:
+        """Return what a thread calls to check the choice as it stands; None where there is none."""
+        project, tomogram, maps, name = self.tomoseg.project, self.tomogram, self._map_options, self._label_name
+        if tomogram is None or not maps:
+            return None
+        return lambda: merge_request(project, tomogram.name, maps, name=name, output=None, force=False)
+
+    def command_argv(self) -> list[str] | None:
+        """Return the command that writes these labels."""
+        if self.tomogram is None or not self._map_options:
+            return None
+        return to_argv(MERGE, tomogram=self.tomogram.name, map_specs=self._map_options, name=self._label_name)
 
     def volume_names(self) -> list[str]:
         """Return the tomogram's label volumes and maps, the one under the cursor first."""
