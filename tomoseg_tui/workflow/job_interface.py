@@ -31,11 +31,11 @@ class Workload:
     tiles_bytes: int = 0
     """Memory that grows with the number of tiles."""
     is_typical: bool = True
-    """False where its pace would tell other jobs nothing."""
+    """False if its timing is of no use for other jobs."""
     size: float = 0.0
-    """All work of all processes, in operations or voxels: what jobs are compared by that differ in units."""
+    """Work of all processes, in operations or voxels; compares jobs with different units."""
     family: str = ""
-    """Jobs whose speed in `size` is alike: same network and device."""
+    """Jobs of one family have the same network and device, and a similar speed in `size`."""
     peak_gpu_bytes: Callable[[], int] = lambda: 0
     """Returns the peak memory on the GPU."""
 

@@ -1,4 +1,4 @@
-"""What a training would be, before it is started: its tiles, settings and steps."""
+"""Plan a training before it starts: its tiles, settings and steps."""
 
 from dataclasses import dataclass, replace
 
@@ -28,9 +28,9 @@ class TrainingPlan:
     negatives: int
     """Training tiles with any feature, and with none."""
     steps: int
-    """Steps of one epoch."""
+    """Steps per epoch."""
     trainset_bytes: int
-    """Size of the training set that it builds for itself."""
+    """Size of the run's own training set, 0 if it has none."""
 
 
 def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
