@@ -25,6 +25,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     os.environ["TOMOSEG_QUEUE_FOLDER"] = str(_QUEUES / str(number))
     os.environ["XDG_CACHE_HOME"] = str(_QUEUES / f"cache_{number}")
     os.environ["XDG_CONFIG_HOME"] = str(_QUEUES / "config")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # results are compared as the CPU computes them
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -89,7 +89,7 @@ def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> 
         (("train",), "not said what to learn"),
         (("train", "--feature", "f", "--trainset", "s"), "not said what to learn"),
         (("train", "--feature", "f"), "no feature 'f'"),
-        (("train", "--feature", "f", "--device", "gpu:x"), "'gpu:x' is not cpu, gpu, or gpu:N"),
+        (("train", "--feature", "f", "--device", "gpu:x"), "'gpu:x' is not auto, cpu, gpu, or gpu:N"),
         (("networks", "show", "r"), "no network 'r'"),
         (("networks", "triples", "r"), "no network 'r'"),
         (("jobs", "show", "1"), "no job '1'"),

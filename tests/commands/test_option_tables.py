@@ -61,7 +61,7 @@ def test_a_command_without_options_asks_for_what_its_request_begins_with(words: 
         ("train --trainset s --validation nan", "--validation: 'nan' is not"),
         ("trainset build a --feature f --validation 0.6", "--validation: '0.6' is not"),
         ("trainset build a --feature f --validation nan", "--validation: 'nan' is not"),
-        ("train --device gpu:", "--device: 'gpu:' is not cpu, gpu, or gpu:N"),
+        ("train --device gpu:", "--device: 'gpu:' is not auto, cpu, gpu, or gpu:N"),
         ("preprocess a --lowpass 1.5", "--lowpass: '1.5' is not a number from 0 to 1"),
         ("preprocess a --lowpass nan", "--lowpass: 'nan' is not"),
         ("preprocess a --highpass=-1", "--highpass: '-1' is not a number from 0"),

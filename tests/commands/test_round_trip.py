@@ -44,7 +44,7 @@ NUMBERS = st.one_of(st.floats(0, 0.5), st.floats(0, 1), st.floats(allow_nan=Fals
 BY_KIND = {
     id(TEXT): TEXTS,
     id(PATH): PATHS,
-    id(DEVICE_NAME): st.from_regex(r"\A(cpu|gpu(:[0-9]{1,3})?)\Z"),
+    id(DEVICE_NAME): st.from_regex(r"\A(auto|cpu|gpu(:[0-9]{1,3})?)\Z"),
     id(POSITION): st.tuples(*[st.integers(-999, 9999)] * 3),
     id(TTA_COPIES): st.sampled_from([1, 4, 8]),
 }

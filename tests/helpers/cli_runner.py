@@ -203,9 +203,15 @@ class Listener:
         self.patience = patience
         self.number = 0
         self.is_helper = False
+        self.device = ""
 
     def set_workload(self, load: Workload) -> None:
         """Foretell nothing."""
+
+    def set_device(self, name: str, text: str) -> None:
+        """Keep the device and what is said of it."""
+        self.device = name
+        self.lines.append(text)
 
     def progress(self, done: float, message: str = "", *, epoch: int | None = None, epochs: int | None = None) -> None:
         """Keep how much is done."""

@@ -3,7 +3,16 @@
 from types import SimpleNamespace
 from typing import Any
 
-from tomoseg_tui.jobs.device_request import device_request_for, set_visible_gpus, visible_gpus
+import pytest
+
+from tomoseg_tui.jobs import device_request
+from tomoseg_tui.jobs.device_request import (
+    ResolvedDevice,
+    device_request_for,
+    resolve_device,
+    set_visible_gpus,
+    visible_gpus,
+)
 
 
 def driver(*used: float) -> Any:
@@ -35,6 +44,45 @@ def test_a_gpu_is_the_one_that_is_named_or_any() -> None:
     assert wish(device="gpu", found=two).text == "a GPU"
     assert wish("apply", device="gpu", workers=2, found=two).count == 2
     assert wish("apply", device="gpu", workers=7, found=two).count == 2
+
+
+def test_auto_is_a_gpu_that_tensorflow_can_use_and_else_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolved(found: Any, **environment: str) -> ResolvedDevice:
+        return resolve_device("auto", environment=environment, find_driver=lambda: found)
+
+    monkeypatch.setattr(device_request, "has_cuda_libraries", lambda: True)
+    gpu, no_gpu = ResolvedDevice("gpu", "auto"), ResolvedDevice("cpu", "auto: no GPU found here")
+    assert resolved(driver(0.0)) == resolved(driver(0.0, 0.9), CUDA_VISIBLE_DEVICES="1") == gpu
+    assert resolved(None) == resolved(driver()) == resolved(driver(0.0), CUDA_VISIBLE_DEVICES="-1") == no_gpu
+    assert resolved(None, CUDA_VISIBLE_DEVICES="0") == no_gpu
+    monkeypatch.setattr(device_request, "has_cuda_libraries", lambda: False)
+    without_cuda = resolved(driver(0.0))
+    assert without_cuda.name == "cpu"
+    assert "tomoseg-tui[cuda]" in without_cuda.note
+
+
+def test_in_slurm_auto_is_a_gpu_only_where_slurm_has_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_request, "has_cuda_libraries", lambda: True)
+    names = [
+        resolve_device("auto", environment={"SLURM_JOB_ID": "7", **given}, find_driver=lambda: driver(0.0, 0.0)).name
+        for given in ({}, {"CUDA_VISIBLE_DEVICES": ""}, {"CUDA_VISIBLE_DEVICES": "1"})
+    ]
+    assert names == ["cpu", "cpu", "gpu"]
+
+
+def test_what_is_named_is_not_looked_for() -> None:
+    def no_driver() -> Any:
+        raise AssertionError("no driver need be asked")
+
+    for name in ("cpu", "gpu", "gpu:3"):
+        assert resolve_device(name, environment={}, find_driver=no_driver) == ResolvedDevice(name)
+
+
+def test_auto_waits_for_what_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_request, "has_cuda_libraries", lambda: True)
+    assert wish(device="auto").devices == ("cpu",)
+    assert wish(device="auto", found=driver(0.0, 0.0)).devices == ("gpu-0", "gpu-1")
+    assert wish("apply", device="auto", workers=2, found=driver(0.0, 0.0)).count == 2
 
 
 def test_without_a_driver_a_gpu_is_waited_for_by_its_number() -> None:

@@ -24,7 +24,7 @@ THREE = NetworkSettings(
 @pytest.fixture(autouse=True, scope="session")
 def cpu() -> str:
     """Select deterministic operations on one thread."""
-    return prepare_device("cpu", threads=1)
+    return prepare_device("cpu", threads=1).name
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -12,7 +12,26 @@ from tomoseg_tui.ml.tf_devices import prepare_device
 
 
 def test_the_cpu_is_named_with_its_threads() -> None:
-    assert re.fullmatch(r"Running on the CPU with \d+ threads?\.", prepare_device("cpu", threads=1))
+    assert re.fullmatch(r"Running on the CPU with \d+ threads?\.", prepare_device("cpu", threads=1).text)
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU here")
+def test_auto_is_the_cpu_where_there_is_no_gpu_and_says_why() -> None:
+    device = prepare_device("auto", threads=1)
+    assert device.name == "cpu"
+    assert re.fullmatch(r"On the CPU: TensorFlow finds no GPU here\. Running with \d+ threads?\.", device.text)
+
+
+def test_auto_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = SimpleNamespace(name="/physical_device:GPU:0")
+    chosen: list[object] = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [first])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, _kind: chosen.extend(devices))
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda _device, _grows: None)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _device: {"device_name": "a card"})
+    device = prepare_device("auto", threads=1)
+    assert (device.name, chosen) == ("gpu", [first])
+    assert device.text.startswith("Running on gpu:0 (a card) with ")
 
 
 def test_the_current_and_the_alternative_device_have_names_of_the_option(

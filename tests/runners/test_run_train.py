@@ -200,7 +200,8 @@ def test_the_default_network_learns_the_tubes_and_its_card_has_the_scores(
         3,
     )
     said = [line.split(" ", 1)[1] for line in job.log_file.read_text().splitlines() if line[:2] == "20"]
-    assert said[0].startswith("Running on the CPU")
+    assert said[0].startswith("On the CPU: ")
+    assert (job.record().asked["device"], job.listing()["device"]) == ("auto", "cpu")
     assert [list(line) for line in job.metrics()] == 4 * [
         ["epoch", "learning_rate", "training_loss", "held_out_loss", "held_out_dice", "best", "seconds", "at"]
     ]

@@ -30,7 +30,9 @@ from tomoseg_tui.workflow.estimates.work import Work
 
 Lack = Callable[..., None]
 LetMeasure = Callable[[], None]
-MEASURED = re.compile(r"About [\d.]+ (s|min)( on the CPU)?, measured on this machine; about")
+MEASURED = re.compile(
+    r"About [\d.]+ (s|min)( on the CPU \(auto: no GPU found here\))?, measured on this machine; about"
+)
 """How long it takes depends on what else this machine does."""
 
 
@@ -197,7 +199,7 @@ async def test_a_training_is_measured_from_its_form(
         await open_tab(pilot, 4)
         await pilot.press("t")
         await pilot.press("space")
-        await says(pilot, "on the CPU, a guess from its size; about")
+        await says(pilot, "on the CPU (auto: no GPU found here), a guess from its size; about")
         await says(pilot, "ctrl+t measures it.")
         await pilot.press("ctrl+t")
         await says(pilot, "Measuring ...")

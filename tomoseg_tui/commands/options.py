@@ -93,7 +93,7 @@ def _parse_precision(text: str) -> bool:
 TEXT = ValueKind("text", str)
 PATH = ValueKind("a path", Path)
 COUNT = whole_number(1)
-DEVICE_NAME = ValueKind("cpu, gpu, or gpu:N with N from 0", _matching("cpu|gpu(:[0-9]+)?"))
+DEVICE_NAME = ValueKind("auto, cpu, gpu, or gpu:N with N from 0", _matching("auto|cpu|gpu(:[0-9]+)?"))
 POSITION = ValueKind(
     "X,Y,Z in voxels, as 140,252,16", _parse_position, lambda position: ",".join(str(part) for part in position)
 )

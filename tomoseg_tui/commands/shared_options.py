@@ -44,8 +44,8 @@ EPOCHS = Option(
     label="Epochs", placeholder="as usual",
 )  # fmt: skip
 DEVICE = Option(
-    "--device", "cpu (the default), gpu or gpu:N", kind=DEVICE_NAME, default="cpu", metavar="D", label="Device",
-    placeholder="cpu, gpu or gpu:N",
+    "--device", "auto, cpu, gpu or gpu:N; auto (the default) is a GPU that TensorFlow can use, else the CPU",
+    kind=DEVICE_NAME, default="auto", metavar="D", label="Device", placeholder="auto, cpu, gpu or gpu:N",
 )  # fmt: skip
 SEED = Option(
     "--seed", "number that all random choices follow from", kind=whole_number(0, 2**31 - 1), metavar="N",

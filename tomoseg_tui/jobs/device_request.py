@@ -8,14 +8,21 @@ beside it, a few at a time.
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping, MutableMapping
+from ctypes.util import find_library
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from tomoseg_tui.jobs.kinds import KINDS
 
 CORES_PER_LIGHT_JOB = 4
 """One of so many cores may be at a light job."""
+AUTO_DEVICE = "auto"
+"""Stands for a GPU that TensorFlow can use, else the CPU."""
 BUSY_SHARE = 0.1
 """A GPU of whose memory programs hold more than this is taken only if no other is free."""
 
@@ -42,6 +49,59 @@ class DeviceRequest:
         return sorted(candidates, key=lambda device: device in busy)
 
 
+@dataclass(frozen=True)
+class ResolvedDevice:
+    """The device that a job uses on this machine."""
+
+    name: str
+    """As `--device` names it, but never ``auto``."""
+    note: str = ""
+    """Why it is this one, if ``auto`` was asked for."""
+
+
+def resolve_device(
+    device: str, *, environment: Mapping[str, str] = os.environ, find_driver: Callable[[], Any] | None = None
+) -> ResolvedDevice:
+    """Return what a device means on this machine: ``auto`` is a GPU that TensorFlow can use, else the CPU.
+
+    TensorFlow is not imported: that its libraries for GPUs are there is taken for enough. A worker whose TensorFlow
+    finds no GPU all the same computes on the CPU. A driver may take a moment to answer, so no screen waits for it.
+
+    Parameters
+    ----------
+    device : str
+        As `--device` names it.
+    environment : mapping
+        ``CUDA_VISIBLE_DEVICES`` counts, and whether Slurm has set it.
+    find_driver : callable, optional
+        Returns NVIDIA's library or None; only asked for ``auto``.
+    """
+    if device != AUTO_DEVICE:
+        return ResolvedDevice(device)
+    if "SLURM_JOB_ID" in environment and "CUDA_VISIBLE_DEVICES" not in environment:
+        # A GPU that is seen here may belong to another job.
+        return ResolvedDevice("cpu", "auto: Slurm has given it no GPU")
+    driver = (find_driver or _load_driver)()
+    if driver is None or not visible_gpus(environment, driver):
+        return ResolvedDevice("cpu", "auto: no GPU found here")
+    if not has_cuda_libraries():
+        return ResolvedDevice("cpu", "auto: no CUDA libraries found, tomoseg-tui[cuda] installs them")
+    return ResolvedDevice("gpu", "auto")
+
+
+def with_device(request: Mapping[str, Any], device: str) -> Mapping[str, Any]:
+    """Return the request of a job with another device, where its kind has one."""
+    return {**request, "device": device} if "device" in request else request
+
+
+def has_cuda_libraries() -> bool:
+    """Tell whether the libraries are installed that TensorFlow needs for a GPU."""
+    with contextlib.suppress(ModuleNotFoundError):
+        if find_spec("nvidia.cudnn") is not None:
+            return True
+    return any(Path(sys.prefix, "lib").glob("libcudnn.so*")) or find_library("cudnn") is not None
+
+
 def device_request_for(
     kind: str,
     request: Mapping[str, Any],
@@ -65,7 +125,7 @@ def device_request_for(
     if not KINDS[kind].needs_whole_device:
         slots = max(2, (os.cpu_count() or 1) // CORES_PER_LIGHT_JOB)
         return DeviceRequest(tuple(f"core-{number}" for number in range(slots)), "a core")
-    device = str(request.get("device", "cpu"))
+    device = resolve_device(str(request.get("device", "cpu")), environment=environment, find_driver=find_driver).name
     if not device.startswith("gpu"):
         return DeviceRequest(("cpu",), "the CPU")
     driver = (find_driver or _load_driver)()
@@ -83,6 +143,7 @@ def device_request_for(
     )
 
 
+@cache
 def _load_driver() -> Any:
     from tomoseg_tui.jobs.system_load import nvml  # noqa: PLC0415  # psutil need not wake in a worker that sleeps
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.disk_space import free_bytes
 from tomoseg_tui.jobs.dependencies import JobStep
+from tomoseg_tui.jobs.device_request import resolve_device, with_device
 from tomoseg_tui.jobs.job import all_jobs
 from tomoseg_tui.jobs.kinds import KINDS, load_function
 from tomoseg_tui.jobs.run_benchmark import stored_timing
@@ -39,7 +40,7 @@ NONE_EXPECTED: Mapping[str, NetworkCard] = MappingProxyType({})
 def work_of(
     project: Project, kind: str, request: Mapping[str, Any], expected: Mapping[str, NetworkCard] = NONE_EXPECTED
 ) -> "Work":
-    """Return how much a job has to do; may read tiles.
+    """Return how much a job has to do on this machine; may read tiles, and ask the driver of GPUs.
 
     Parameters
     ----------
@@ -56,8 +57,9 @@ def work_of(
     TomosegError
         If something that the request names is not there.
     """
-    work: Work = load_function(KINDS[kind].work)(project, request, expected)
-    return work
+    device = resolve_device(str(request.get("device", "cpu")))
+    work: Work = load_function(KINDS[kind].work)(project, with_device(request, device.name), expected)
+    return replace(work, device_note=device.note)
 
 
 def works_of(

@@ -146,6 +146,8 @@ class JobProgress(msgspec.Struct, frozen=True):
     """The epoch that a training is in, from 1; of an audit, that of the network in training. None for other jobs."""
     epochs: int | None = None
     """All epochs of that training."""
+    device: str | None = None
+    """What it computes on; None for jobs without a network, and before that is decided."""
 
 
 class Job:
@@ -306,7 +308,7 @@ class Job:
             "peak_memory_bytes": progress.peak_memory_bytes or None,
             "eta_seconds": None if state.is_over else progress.eta_seconds,
             "after": list(record.after),
-            "device": record.asked.get("device"),
+            "device": progress.device or record.asked.get("device"),
             "waits_for": (waits_for or None) if state is JobState.QUEUED else None,
             "place": progress.place if state is JobState.QUEUED else None,
             "slurm": record.slurm.job if record.slurm else None,

@@ -59,6 +59,7 @@ class JobReporter:
         self._helpers: list[subprocess.Popen[bytes]] = []
         self._queue_slot: QueueSlot | None = None
         self._loads: list[float] = []
+        self._device: str | None = None
 
     @property
     def partial(self) -> Path:
@@ -90,6 +91,11 @@ class JobReporter:
         if forecast is not None:
             with contextlib.suppress(OSError):  # as of any progress
                 self.write_progress()
+
+    def set_device(self, name: str, text: str) -> None:
+        """Say what the job computes on."""
+        self._device = name
+        self.log(text)
 
     def speed(self) -> JobSpeed | None:
         """Return how fast the job was; None if too little of it was seen."""
@@ -180,7 +186,7 @@ class JobReporter:
         self._last_written = time.monotonic()
         eta_seconds = None if self._progress.waits_for else self._eta.remaining_seconds(self._last_written)
         snapshot = msgspec.structs.replace(
-            self._progress, eta_seconds=eta_seconds, peak_memory_bytes=peak_memory_bytes()
+            self._progress, eta_seconds=eta_seconds, peak_memory_bytes=peak_memory_bytes(), device=self._device
         )
         write_atomically(self._job.progress_file, msgspec.json.encode(snapshot), durable=False)
 

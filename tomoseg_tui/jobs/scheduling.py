@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tomoseg_tui.jobs.dependencies import describe_pending_dependencies, failed_dependency_error
 from tomoseg_tui.jobs.device_queue import QueuePosition, QueueSlot, queue_folder
-from tomoseg_tui.jobs.device_request import device_request_for, set_visible_gpus
+from tomoseg_tui.jobs.device_request import device_request_for, resolve_device, set_visible_gpus, with_device
 from tomoseg_tui.jobs.job import Job, JobRecord
 
 SETTLE_SECONDS = 0.5
@@ -36,8 +36,8 @@ class WaitReporter(Protocol):
 
 
 @contextlib.contextmanager
-def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns: int) -> Iterator[None]:
-    """Wait until it is a job's turn; its device is its own inside.
+def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns: int) -> Iterator[str]:
+    """Wait until it is a job's turn; its device is its own inside, and is what ``auto`` means here.
 
     Parameters
     ----------
@@ -55,10 +55,11 @@ def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns:
         If a job that it comes after has not gone well, or the queue's folder cannot be used.
     """
     settle_seconds = _wait_for_dependencies(job, record, reporter)
-    request = device_request_for(record.kind, record.asked)
+    device = resolve_device(str(record.asked.get("device", "cpu"))).name
     if record.at_once:
-        yield
+        yield device
         return
+    request = device_request_for(record.kind, with_device(record.asked, device))
     project = job.project_folder.name
     with QueueSlot(queue_folder(), request, project=project, job=job.id, since_ns=since_ns) as slot:
         reporter.set_queue_slot(slot)
@@ -66,9 +67,9 @@ def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns:
             if settle_seconds:
                 reporter.interruptible_sleep(settle_seconds)
             _wait_for_device(slot, reporter)
-            if str(record.asked.get("device", "cpu")).startswith("gpu"):
-                set_visible_gpus(slot.devices if record.asked["device"] == "gpu" else (), os.environ)
-            yield
+            if device.startswith("gpu"):
+                set_visible_gpus(slot.devices if device == "gpu" else (), os.environ)
+            yield device
         finally:
             reporter.set_queue_slot(None)
 

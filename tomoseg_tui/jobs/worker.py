@@ -24,6 +24,7 @@ from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full, used_bytes
+from tomoseg_tui.jobs.device_request import resolve_device, with_device
 from tomoseg_tui.jobs.job import Job, JobRecord, JobSpeed, JobState
 from tomoseg_tui.jobs.kinds import KINDS, load_function
 from tomoseg_tui.jobs.notifications import run_on_finish
@@ -45,11 +46,10 @@ JobEnd = tuple[JobState, dict[str, Any]]
 DecideEnd = Callable[[JobState, dict[str, Any]], JobEnd]
 
 
-def _silence_tensorflow(request: dict[str, Any]) -> None:
-    """Keep TensorFlow's notices out of the log; must come before it wakes."""
-    on_cpu = request.get("device", "cpu") == "cpu"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if on_cpu else "2")
-    if on_cpu:
+def _silence_tensorflow(device: str) -> None:
+    """Keep TensorFlow's notices out of the log, and GPUs from a job on the CPU; must come before it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if device == "cpu" else "2")
+    if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 
@@ -166,11 +166,11 @@ def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: i
         if job.result_file.exists():
             job.set_state(JobState.RUNNING, owner=locks.this_process(), started=now())
         else:
-            with wait_for_turn(job, record, reporter, since_ns):
+            with wait_for_turn(job, record, reporter, since_ns) as device:
                 guard.check()  # its host may have slept while it waited
                 job.set_state(JobState.RUNNING, owner=locks.this_process(), started=now())
                 reporter.report_started()
-                result = _call_runner(job, record, reporter)
+                result = _call_runner(job, record, reporter, device)
             guard.check()
             write_atomically(job.result_file, msgspec.json.encode(result))
             if record.slurm is None:  # what share of a node it had there is not known
@@ -200,16 +200,17 @@ def _store_timing(reporter: JobReporter, since_ns: int) -> JobSpeed | None:
         return None
 
 
-def _call_runner(job: Job, record: JobRecord, reporter: JobReporter) -> dict[str, Any]:
+def _call_runner(job: Job, record: JobRecord, reporter: JobReporter, device: str) -> dict[str, Any]:
     """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
-    _silence_tensorflow(record.asked)
+    _silence_tensorflow(device)
     try:
         project = Project.open(job.project_folder)
         claim_output_name(job)
         kind = KINDS[record.kind]
         if kind.counts_work_early:  # before TensorFlow is imported, which takes seconds
             with contextlib.suppress(TomosegError, OSError):  # what is missing the runner reports itself
-                reporter.set_workload(load_function(kind.work)(project, record.asked, {}).workload)
+                request = with_device(record.asked, device)
+                reporter.set_workload(load_function(kind.work)(project, request, {}).workload)
         with _redirect_tensorflow_log(job.folder):
             runner = load_function(kind.runner)
         result: dict[str, Any] = runner(project, record.asked, reporter)
@@ -254,7 +255,7 @@ def run_helper(job: Job, owner_pid: int, number: int) -> int:
 
 
 def _run_apply_helper(job: Job, request: dict[str, Any], reporter: JobReporter) -> int:
-    _silence_tensorflow(request)
+    _silence_tensorflow(resolve_device(request["device"]).name)
     with _redirect_tensorflow_log(job.folder):
         from tomoseg_tui.runners.run_apply import run_apply_helper  # noqa: PLC0415
 
@@ -309,7 +310,7 @@ def _benchmark(folder: Path, launched_at: float) -> int:
     kind, request = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[str, dict[str, Any]])
     answer_descriptor = os.dup(1)
     os.dup2(2, 1)  # whatever libraries print is no answer
-    _silence_tensorflow(request)
+    _silence_tensorflow(request.get("device", "cpu"))
     benchmark = load_function(KINDS[kind].benchmark)
     timing = benchmark(Project.open(folder.parent.parent), request, folder, launched_at, peak_memory_bytes)
     os.write(answer_descriptor, msgspec.json.encode(timing))

@@ -1,14 +1,23 @@
 """Choose TensorFlow's device and threads, and make its operations deterministic."""
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tomoseg_tui.errors import TrainingError
 
 
-def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: int = 0) -> str:
+class PreparedDevice(NamedTuple):
+    """What TensorFlow runs on."""
+
+    name: str
+    """As `--device` names it, but never "auto"."""
+    text: str
+    """A sentence with the device and threads."""
+
+
+def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: int = 0) -> PreparedDevice:
     """Select the device and threads of TensorFlow, with deterministic operations.
 
     Call it once per process, before any network is built: TensorFlow cannot change them after its first operation.
@@ -16,7 +25,8 @@ def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: i
     Parameters
     ----------
     device : str
-        "cpu", "gpu" (the first, or by the worker's number) or "gpu:N", counted from 0.
+        "cpu", "gpu" (the first, or by the worker's number), "gpu:N", counted from 0, or "auto": "gpu" if there is
+        one, else "cpu".
     threads : int, optional
         CPU threads; by default as many as this process may use.
     worker : int
@@ -25,14 +35,17 @@ def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: i
 
     Returns
     -------
-    str
-        A sentence with the device and threads.
+    PreparedDevice
+        What TensorFlow runs on.
 
     Raises
     ------
     TrainingError
         If there is no such device, or threads is below 1.
     """
+    is_auto = device == "auto"
+    if is_auto:
+        device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
     gpu = requested_gpu(device, worker)
     thread_count = usable_cores() if threads is None else threads
     if thread_count < 1:
@@ -40,11 +53,15 @@ def prepare_device(device: str = "cpu", threads: int | None = None, *, worker: i
     tf.config.experimental.enable_op_determinism()
     cores = _set_threads(thread_count)
     tf.config.set_visible_devices([] if gpu is None else [gpu], "GPU")
+    threads_text = f"{cores} thread{'s' * (cores > 1)}"
+    if gpu is None and is_auto:
+        return PreparedDevice(device, f"On the CPU: TensorFlow finds no GPU here. Running with {threads_text}.")
     if gpu is None:
-        return f"Running on the CPU with {cores} thread{'s' * (cores > 1)}."
+        return PreparedDevice(device, f"Running on the CPU with {threads_text}.")
     tf.config.experimental.set_memory_growth(gpu, True)
     name = tf.config.experimental.get_device_details(gpu).get("device_name", "a GPU")
-    return f"Running on gpu:{gpu.name.rpartition(':')[2]} ({name}) with {cores} CPU thread{'s' * (cores > 1)}."
+    text = f"Running on gpu:{gpu.name.rpartition(':')[2]} ({name}) with {cores} CPU thread{'s' * (cores > 1)}."
+    return PreparedDevice(device, text)
 
 
 def current_device() -> str:
@@ -71,7 +88,7 @@ def requested_gpu(device: str, worker: int) -> Any:
     if device == "cpu":
         return None
     if kind != "gpu" or not (number.isdecimal() or device == "gpu"):
-        raise TrainingError(f"There is no device {device!r}.", "Choose cpu, gpu, or gpu:N with N from 0.")
+        raise TrainingError(f"There is no device {device!r}.", "Choose auto, cpu, gpu, or gpu:N with N from 0.")
     gpus = tf.config.list_physical_devices("GPU")
     index = int(number) if number else worker % max(len(gpus), 1)
     if index >= len(gpus):

@@ -55,8 +55,7 @@ def run_apply(project: Project, raw_request: dict[str, Any], reporter: Reporter)
     dict
         ``maps``: names of the maps; ``files``: their paths as stored in the project.
     """
-    request = msgspec.convert(raw_request, ApplyRequest)
-    reporter.log(_prepare_device(request, reporter))
+    request = _on_device(msgspec.convert(raw_request, ApplyRequest), reporter)
     for remark in check_apply(project, msgspec.structs.replace(request, force=True)):
         reporter.log(remark)
     snapshot = snapshot_network(project.layout, request.run, reporter.partial)
@@ -81,8 +80,7 @@ def run_apply(project: Project, raw_request: dict[str, Any], reporter: Reporter)
 
 def run_apply_helper(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> None:
     """Compute slabs in parallel to the worker that owns the job."""
-    request = msgspec.convert(raw_request, ApplyRequest)
-    reporter.log(_prepare_device(request, reporter))
+    request = _on_device(msgspec.convert(raw_request, ApplyRequest), reporter)
     while (snapshot := existing_snapshot(reporter.partial)) is None:
         stop_if_requested(reporter)
         time.sleep(WAIT_SECONDS)
@@ -115,9 +113,12 @@ def _help_with_task(
             raise  # otherwise the first worker has published the maps meanwhile
 
 
-def _prepare_device(request: ApplyRequest, reporter: Reporter) -> str:
+def _on_device(request: ApplyRequest, reporter: Reporter) -> ApplyRequest:
+    """Prepare the device, and return the request with its name."""
     threads = request.threads or max(1, usable_cores() // request.workers)
-    return prepare_device(request.device, threads, worker=reporter.number)
+    device = prepare_device(request.device, threads, worker=reporter.number)
+    reporter.set_device(*device)
+    return msgspec.structs.replace(request, device=device.name)
 
 
 def _load_predictor(

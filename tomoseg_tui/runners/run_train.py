@@ -53,7 +53,9 @@ def run_training(project: Project, raw_request: dict[str, Any], reporter: Report
     remove_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))
     if not (folder / CHECKPOINT).exists() and project.layout.network_triples(request.name).exists():
         return _job_result(catalog.load_network_card(project.layout, request.name))  # only the result was missing
-    reporter.log(prepare_device(request.device, None))
+    device = prepare_device(request.device)
+    reporter.set_device(*device)
+    request = msgspec.structs.replace(request, device=device.name)
     summary, patches, tiles = _load_tiles(project, request, reporter)
     check_parent(project, request, summary)
     training_count = int((~patches.held_out).sum())

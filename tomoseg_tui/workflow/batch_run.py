@@ -34,7 +34,7 @@ class BatchRunRequest:
     """One network for all features."""
     network: str = "default"
     epochs: int | None = None
-    device: str = "cpu"
+    device: str = "auto"
     seed: int | None = None
     labels: str = "merged"
     """Name of the label volumes."""

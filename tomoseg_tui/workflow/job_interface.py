@@ -58,6 +58,10 @@ class Reporter(Protocol):
         """True if another process of the job finishes it."""
         ...
 
+    def set_device(self, name: str, text: str) -> None:
+        """Say what the job computes on: its name, and a line for the log."""
+        ...
+
     def set_workload(self, workload: Workload) -> None:
         """Set the amount of work, as soon as it is known and before any of it is done."""
         ...

@@ -151,6 +151,15 @@ def test_a_worker_on_a_node_has_no_helpers_of_its_own_and_takes_the_gpu_it_was_g
     assert job.record().asked["workers"] == 8
 
 
+@pytest.mark.parametrize(("gres", "device"), [("gpu:1", "gpu"), ("", "auto")])
+def test_auto_is_the_gpu_that_slurm_was_asked_for_and_else_found_out_on_the_node(
+    project: Project, gres: str, device: str
+) -> None:
+    part = SlurmSubmission(settings=SlurmSettings(gres=gres))
+    job = create_job(project.layout, "train", "net", {"name": "net", "device": "auto"}, slurm=part)
+    assert node_worker.record_for_node(job.record()).asked["device"] == device
+
+
 class Hand:
     """A worker that came as far as this."""
 

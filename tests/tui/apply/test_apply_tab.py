@@ -141,7 +141,12 @@ async def test_one_job_a_network_is_started_after_asking(
         await pilot.press("a", "l", "space")
         dialog = await start(pilot, z="8:16", workers="2", tta="4", half="half")
         assert "2 jobs; each device does one at a time." in prose_on(pilot)
-        await until(pilot, lambda: "on the CPU, a guess from its size; about 1.2 GB of memory" in price(dialog))
+        await until(
+            pilot,
+            lambda: (
+                "on the CPU (auto: no GPU found here), a guess from its size; about 1.2 GB of memory" in price(dialog)
+            ),
+        )
         await pilot.press("enter")
         await until(pilot, lambda: len(started) == 2)
         assert not tab._marks

@@ -95,7 +95,7 @@ async def test_without_an_audit_one_is_offered_and_a_starts_it(small_project: Pr
     put_run(small_project, "mt_1")
     async with auditing(make_app(small_project)) as (pilot, started):
         await until(pilot, lambda: "Press a to start it" in prose_on(pilot))
-        assert "on the CPU, a guess from its size; about " in prose_on(pilot)
+        assert "on the CPU (auto: no GPU found here), a guess from its size; about " in prose_on(pilot)
         assert "MB of memory" in prose_on(pilot)
         await pilot.press("a")
         await until(pilot, lambda: started)

@@ -250,7 +250,7 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
             "Tiles with microtubule 1, without 1.",
             "Nothing was held out",
             "50 epochs of 25 steps, learning rate 0.004.",
-            "on the CPU, a guess from its size; about 738 MB of memory, ",
+            "on the CPU (auto: no GPU found here), a guess from its size; about 738 MB of memory, ",
             "! 2 tiles are not annotated for microtubule yet.",
         )
         await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))

@@ -70,6 +70,13 @@ def test_a_sum_is_known_as_well_as_its_weakest_part(sources: tuple[str, ...], so
             "about 7 min on the CPU, measured on this machine; about 640 MB of memory, 98 kB of disk space",
         ),
         (
+            Cost(400.0, 640_000_000, 0, 98_304, MEASURED, "cpu", "auto: no GPU found here"),
+            (
+                "about 7 min on the CPU (auto: no GPU found here), measured on this machine; about 640 MB of memory, "
+                "98 kB of disk space"
+            ),
+        ),
+        (
             Cost(12.3, 1_250_000_000, 3 * GIGABYTES, 98_304, "going by job 7", "gpu:1"),
             "about 12 s on GPU 1, going by job 7; about 1.2 GB of memory, 3.0 GB of video memory, 98 kB of disk space",
         ),

@@ -1,5 +1,7 @@
 """How much each kind of job has to do."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from helpers.cli_runner import bring, make_card, noise, put_card, write_map, wri
 from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError
+from tomoseg_tui.jobs import estimate
+from tomoseg_tui.jobs.device_request import ResolvedDevice
 from tomoseg_tui.jobs.estimate import work_of
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
@@ -84,6 +88,16 @@ def test_only_jobs_of_one_network_and_kind_of_device_are_compared(cell: Project)
     assert families[2] == families[3]
     assert len(set(families)) == 3
     assert apply(cell, device="gpu").guessed_speed > apply(cell).guessed_speed
+
+
+def test_auto_counts_as_the_device_that_it_means_here(cell: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = apply(cell)
+    assert (here.device, here.device_note) == ("cpu", "auto: no GPU found here")
+    assert here.workload.key == apply(cell, device="cpu").workload.key
+    assert apply(cell, device="cpu").device_note == ""
+    on_gpu = apply(cell, device="gpu")
+    monkeypatch.setattr(estimate, "resolve_device", lambda _device: ResolvedDevice("gpu", "auto"))
+    assert apply(cell) == replace(on_gpu, device_note="auto")
 
 
 def test_slices_that_are_not_there_are_refused(cell: Project) -> None:

@@ -140,7 +140,7 @@ def record_for_node(record: JobRecord) -> JobRecord:
     request = dict(record.asked)
     if "workers" in request:
         request["workers"] = 1
-    if record.slurm is not None and record.slurm.settings.wants_gpu and request.get("device") == "cpu":
+    if record.slurm is not None and record.slurm.settings.wants_gpu and request.get("device") in {"auto", "cpu"}:
         request["device"] = "gpu"
     return msgspec.structs.replace(record, asked=request, at_once=True)
 

@@ -1,6 +1,6 @@
 """The form of a training: what is needed with good defaults, the rest folded away, the cost before the start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import msgspec
@@ -15,6 +15,7 @@ from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.training import TRAIN
 from tomoseg_tui.core.network_settings import NETWORKS
 from tomoseg_tui.errors import TomosegError, UsageError
+from tomoseg_tui.jobs.device_request import resolve_device
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.base import CommandDialog
@@ -177,7 +178,8 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
             training = _planned_training(self._snapshot.project, request)
         finally:
             self.post_message(PlanReady(number, training))
-        return [planned_training_work(training.plan, request.device)]
+        device = resolve_device(request.device)
+        return [replace(planned_training_work(training.plan, device.name), device_note=device.note)]
 
     @on(PlanReady)
     def show_plan(self, event: PlanReady) -> None:

@@ -33,7 +33,7 @@ class ApplyRequest(msgspec.Struct, frozen=True, kw_only=True):
     z: str | None = None
     """Slices ``A:B``, B excluded; all if None."""
     threads: int | None = None
-    device: str = "cpu"
+    device: str = "auto"
     """For ``gpu``, each worker uses a GPU of its own if there are enough."""
     workers: int = 1
     tta: int = 1

@@ -45,7 +45,7 @@ class AuditRequest(msgspec.Struct, frozen=True, kw_only=True):
     network: str = "default"
     epochs: int | None = None
     """Epochs of each network."""
-    device: str = "cpu"
+    device: str = "auto"
     seed: int | None = None
     version: str | None = None
 

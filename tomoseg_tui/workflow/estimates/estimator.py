@@ -53,6 +53,8 @@ class Cost:
     """How the time is known."""
     device: str = ""
     """``cpu``, ``gpu`` or ``gpu:N``; empty for jobs that take one core."""
+    device_note: str = ""
+    """Why it is this device, if ``auto`` was asked for."""
 
     @property
     def is_measured(self) -> bool:
@@ -81,12 +83,14 @@ def estimate(work: "Work", timing: Timing | None, earlier: Speed | None = None) 
             work.disk_bytes,
             MEASURED,
             work.device,
+            work.device_note,
         )
     speed = work.guessed_speed if earlier is None else earlier.size_per_second
     source = GUESSED if earlier is None else f"going by job {earlier.job}"
     gpu_bytes = None if work.device.startswith("gpu") else 0
     seconds = work.start_seconds + work.workload.size / speed
-    return Cost(seconds, round(work.guessed_bytes), gpu_bytes, work.disk_bytes, source, work.device)
+    memory_bytes = round(work.guessed_bytes)
+    return Cost(seconds, memory_bytes, gpu_bytes, work.disk_bytes, source, work.device, work.device_note)
 
 
 def combine_costs(costs: Sequence[Cost], *, is_sequential: bool) -> Cost:
@@ -109,13 +113,14 @@ def combine_costs(costs: Sequence[Cost], *, is_sequential: bool) -> Cost:
         combine_bytes(gpu_bytes) if len(gpu_bytes) == len(costs) else None,
         sum(cost.disk_bytes for cost in costs),
         weakest if len(sources) == 1 else f"partly {weakest}",
-        next((cost.device for cost in costs if cost.device), ""),
+        *next(((cost.device, cost.device_note) for cost in costs if cost.device), ("", "")),
     )
 
 
 def format_cost(cost: Cost) -> str:
     """Return what jobs take in one line, as part of a sentence."""
     device = {"": "", "cpu": " on the CPU", "gpu": " on a GPU"}.get(cost.device, f" on GPU {cost.device[4:]}")
+    device += f" ({cost.device_note})" if cost.device_note else ""
     video_memory = "" if cost.gpu_bytes == 0 else f"{_format_gpu_bytes(cost.gpu_bytes)} of video memory, "
     return (
         f"about {format_duration(cost.seconds)}{device}, {cost.source}; about {format_bytes(cost.memory_bytes)} of "

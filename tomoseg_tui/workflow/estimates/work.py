@@ -42,6 +42,8 @@ class Work:
     workers: int = 1
     device: str = ""
     """``cpu``, ``gpu`` or ``gpu:N``; empty if it takes one core."""
+    device_note: str = ""
+    """Why it is this device, if ``auto`` was asked for."""
 
 
 def merge_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapping[str, NetworkCard]) -> Work:

@@ -35,7 +35,7 @@ class TrainRequest(msgspec.Struct, frozen=True, kw_only=True):
     epochs: int | None = None
     learning_rate: float | None = None
     batch: int | None = None
-    device: str = "cpu"
+    device: str = "auto"
     seed: int | None = None
     validation: float | None = None
     version: str | None = None
