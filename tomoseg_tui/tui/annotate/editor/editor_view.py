@@ -37,19 +37,19 @@ class EditorView(Horizontal):
         self._session = session
         self.canvas = PaintCanvas(id="paint-canvas")
         self._above, self._below = StatusLine(id="paint-above"), StatusLine(id="paint-below")
-        self._toolbox, self._context = Toolbox(id="annotate-tools"), TileContext()
+        self._toolbox, self._tile_context = Toolbox(id="annotate-tools"), TileContext()
         self._grey: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
         self._grey_of: object = None
 
     def compose(self) -> ComposeResult:
         yield Vertical(self._above, self.canvas, self._below)
         yield self._toolbox
-        yield self._context
+        yield self._tile_context
 
     def clear(self, text: str = "") -> None:
         """Show a text in the place of the tile."""
         self.canvas.show(None, text=text)
-        self._context.show(None, ())
+        self._tile_context.show(None, ())
         self.draw_status()
 
     def draw(self) -> None:
@@ -68,7 +68,7 @@ class EditorView(Horizontal):
         below, above = self._session.view_settings.neighbour_greys(open_tile.slices)
         prediction = next((open_tile.predictions[f] for f in request.chosen if f in open_tile.predictions), None)
         images = TileImages(open_tile.tile, below, self._grey, above, {}, prediction)
-        self._context.show(images, request.features)
+        self._tile_context.show(images, request.features)
 
     def _scene(self, request: EditRequest, open_tile: OpenTile) -> Scene:
         """Return the tile with its layers, that of the feature painted first, and the tool."""
