@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.core.calibration import MAX_SHIFT, SCALE_RANGE, fit_calibration
+from tomoseg_tui.core.calibration import MAX_SHIFT, SCALE_RANGE, choose_threshold, fit_calibration
+from tomoseg_tui.core.metrics import Confusion
 from tomoseg_tui.errors import ShapeError
 
 
@@ -53,3 +54,19 @@ def test_infinite_logits_are_clipped() -> None:
 def test_arrays_of_different_shapes_cannot_be_calibrated() -> None:
     with pytest.raises(ShapeError):
         fit_calibration(np.zeros(3), np.zeros(4, bool), negative_weight=1.0, tiles=1)
+
+
+def test_the_middle_of_equal_thresholds_is_chosen() -> None:
+    assert choose_threshold([Confusion(5, 0, 5)] * 128, tiles=1) in (63, 64)
+
+
+def test_more_tiles_bring_the_threshold_nearer_to_the_best() -> None:
+    rising = [Confusion(400 + k, 25, 100) for k in range(128)]
+    few, many = (choose_threshold(rising, tiles=tiles) for tiles in (4, 10_000))
+    assert few < many
+
+
+def test_false_positives_count_more_than_missed_pixels() -> None:
+    """Below level 40 there are false positives, above it as many misses: the higher thresholds are preferred."""
+    confusions = [Confusion(900, 100, 0)] * 40 + [Confusion(900, 0, 100)] * 88
+    assert choose_threshold(confusions, tiles=100) >= 40

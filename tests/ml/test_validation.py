@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.metrics import Confusion
 from tomoseg_tui.core.patches import TilePatches
-from tomoseg_tui.ml.validation import FeatureMetrics, choose_threshold, evaluate_features
+from tomoseg_tui.ml.validation import FeatureMetrics, evaluate_features
 
 
 def truth_of(tiles: TilePatches) -> NDArray[np.float32]:
@@ -52,22 +51,6 @@ def test_a_feature_on_no_held_out_tile_has_no_score(make_tiles: Callable[..., Ti
     tiles = make_tiles(count=6, held_out=3)
     tiles.layers[tiles.held_out] = 1
     assert evaluate_features(np.zeros((3, 1, 16, 16, 1), np.float32), tiles, calibrate=True) == {"sphere": None}
-
-
-def test_the_middle_of_equal_thresholds_is_chosen() -> None:
-    assert choose_threshold([Confusion(5, 0, 5)] * 128, tiles=1) in (63, 64)
-
-
-def test_more_tiles_bring_the_threshold_nearer_to_the_best() -> None:
-    rising = [Confusion(400 + k, 25, 100) for k in range(128)]
-    few, many = (choose_threshold(rising, tiles=tiles) for tiles in (4, 10_000))
-    assert few < many
-
-
-def test_false_positives_count_more_than_missed_pixels() -> None:
-    """Below level 40 there are false positives, above it as many misses: the higher thresholds are preferred."""
-    confusions = [Confusion(900, 100, 0)] * 40 + [Confusion(900, 0, 100)] * 88
-    assert choose_threshold(confusions, tiles=100) >= 40
 
 
 def test_the_curve_has_dice_precision_and_recall_by_threshold(

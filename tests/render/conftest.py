@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tomoseg_tui.render.overlay import Palette, make_palette
+from tomoseg_tui.render.colours import Palette, make_palette
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.render.figures import FILE_PIXELS, enlarge_for_file, render_slice, render_triple
-from tomoseg_tui.render.overlay import make_palette
 
 
 def test_a_triple_is_white_for_the_feature_and_grey_for_undecided_pixels() -> None:

@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from tomoseg_tui.render import halfblock
-from tomoseg_tui.render.overlay import blend_labels, make_palette
+from tomoseg_tui.render.colours import make_palette
+from tomoseg_tui.render.overlay import blend_labels
 
 RGB = tuple[int, ...]
 TOKEN = re.compile(r"\x1b\[([\d;]+)m|(.)")

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
+from tomoseg_tui.render.colours import Palette, make_palette
 from tomoseg_tui.render.label_letters import draw_label_letters, glyph
-from tomoseg_tui.render.overlay import Palette, make_palette
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 M_AS_DRAWN = """

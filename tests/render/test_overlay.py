@@ -5,15 +5,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError
-from tomoseg_tui.render.overlay import (
-    Palette,
-    blend_labels,
-    image_grid,
-    legend,
-    letter_cells,
-    make_palette,
-    outlines,
-)
+from tomoseg_tui.render.colours import Palette, legend, make_palette
+from tomoseg_tui.render.overlay import blend_labels, image_grid, letter_cells, outlines
 
 
 def test_a_feature_gets_the_first_free_letter_of_its_name() -> None:

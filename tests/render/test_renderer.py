@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError, UsageError
-from tomoseg_tui.render.overlay import Palette
+from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.render.renderer import (
     RENDERERS,
     GraphicsSupport,

@@ -11,8 +11,8 @@ import numpy as np
 from tomoseg_tui.cli.common import echo, open_project, open_project_if_any, print_json, wants_json
 from tomoseg_tui.core.tiles import parse_tile_id
 from tomoseg_tui.errors import UsageError
+from tomoseg_tui.render.colours import Palette, legend, make_palette
 from tomoseg_tui.render.figures import enlarge_for_file, render_slice, render_triple
-from tomoseg_tui.render.overlay import Palette, legend, make_palette
 from tomoseg_tui.render.renderer import (
     GraphicsSupport,
     Picture,

@@ -6,15 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
-from tomoseg_tui.core.calibration import Calibration, fit_calibration
+from tomoseg_tui.core.calibration import FALSE_POSITIVE_FACTOR, Calibration, choose_threshold, fit_calibration
 from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.metrics import THRESHOLDS, Confusion, ScoreHistogram
 from tomoseg_tui.core.patches import TilePatches
 
-TILE_DICE_DEVIATION = 0.1
-"""Random deviation of the Dice of single tiles; for n tiles divided by the root of n."""
-FALSE_POSITIVE_FACTOR = 2
-"""False positives in an unseen tomogram over those on the tiles, which cannot show all of its contents."""
 CURVE_LEVELS = tuple(round(MAX_MAP_VALUE * twentieth / 20) for twentieth in range(1, 20))
 """Numbers k of the thresholds k / 127 in a feature's stored curve."""
 MIN_PROBABILITY = 1e-6
@@ -122,33 +118,3 @@ def _logits(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 def _threshold_metrics(confusions: list[Confusion], level: int) -> ThresholdMetrics:
     confusion = confusions[level]
     return ThresholdMetrics(float(THRESHOLDS[level]), confusion.dice, confusion.precision, confusion.recall)
-
-
-def choose_threshold(confusions: list[Confusion], *, tiles: int) -> int:
-    """Choose the threshold for whole tomograms from the scores on a few tiles.
-
-    Parameters
-    ----------
-    confusions : list of Confusion
-        Confusion at each of the thresholds k / 127.
-    tiles : int
-        Tiles that show the feature; above 0.
-
-    Returns
-    -------
-    int
-        The middle of the k whose Dice is within random deviation of the greatest.
-
-    Notes
-    -----
-    The Dice is an estimate for unseen tomograms: false positives count `FALSE_POSITIVE_FACTOR` times. With few tiles
-    it is nearly constant over a wide range, and its exact maximum is random: on simulated tomograms, thresholds at the
-    uncorrected maximum lost up to 0.37 of the best Dice.
-    """
-    dice = np.array([_expected_dice(confusion) for confusion in confusions])
-    good_levels = np.flatnonzero(dice >= dice.max() - TILE_DICE_DEVIATION / np.sqrt(tiles))
-    return int(good_levels[0] + good_levels[-1]) // 2
-
-
-def _expected_dice(confusion: Confusion) -> float:
-    return Confusion(confusion.tp, FALSE_POSITIVE_FACTOR * confusion.fp, confusion.fn).dice

@@ -1,115 +1,89 @@
-"""The colours of a terminal nearest to given ones, and the escape sequences for them.
+"""The colour and the letter of each label, so that labels are distinct with and without colour."""
 
-A colour is stored as a number, its key: 0xRRGGBB in truecolor, else xterm's index.
-"""
-
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tomoseg_tui.render.cells import brightness
-from tomoseg_tui.render.greys import bayer_thresholds, nearest_xterm_greys
+from tomoseg_tui.render.terminal_colours import RESET, background_escape, colour_keys, foreground_escape
 
-COLOUR_DEPTHS = ("truecolor", "256", "16", "none")
-"""From all colours to none."""
-RESET = "\x1b[0m"
-
-_CUBE_STEPS = np.array([0, 95, 135, 175, 215, 255])
-"""Levels of each channel in xterm's 6 x 6 x 6 colours, indices 16 to 231 (256colres.pl)."""
-_ANSI_GREYS = ((0, 0), (8, 127), (7, 229), (15, 255))
-"""Index and brightness of the greys among the first 16 colours, XTerm-col.ad."""
-_DARK_ANSI = (0, 1, 4, 5, 8)
-"""Indices among the first 16 colours on which white letters are more legible than black ones."""
-_HUE_SHARE = 0.66
-"""In 16 colours a channel is on from this share of the strongest one, both less the weakest. It keeps the first four
-label colours distinct: yellow, blue, cyan, red."""
-_DITHER_REACH = 84
-"""Twice the largest change of a grey by dithering: about the mean step between the four greys."""
+OKABE_ITO = (
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (240, 228, 66), (0, 114, 178), (213, 94, 0),
+)  # fmt: skip
+"""Orange, sky blue, bluish green, reddish purple, yellow, blue, vermillion: distinct with any colour vision.
+Okabe and Ito (2008), Color Universal Design, https://jfly.uni-koeln.de/color/"""
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
-def colour_keys(rgb: NDArray[np.uint8], depth: str) -> NDArray[np.int32]:
-    """Return the colours of a terminal that are nearest to those of a picture.
+@dataclass(frozen=True)
+class LabelStyle:
+    """Appearance of one label."""
+
+    label: int
+    """Value of the label, 1 to 255."""
+    name: str
+    """Name of the feature."""
+    letter: str
+    """One character of A-Z and 0-9."""
+    rgb: tuple[int, int, int]
+    """Colour, 0 to 255 each."""
+
+
+Palette = tuple[LabelStyle, ...]
+"""The labels that are shown."""
+
+
+def make_palette(names: Mapping[int, str]) -> Palette:
+    """Return a colour and a letter for each label.
 
     Parameters
     ----------
-    rgb : ndarray of uint8, shape (y, x, 3)
-        Left unchanged.
-    depth : str
-        "truecolor", "256" or "16".
+    names : mapping of int to str
+        Names of the labels, 1 to 255, the most important first.
 
     Returns
     -------
-    ndarray of int32, shape (y, x)
-        Keys for `foreground_escape` and `background_escape`. Greys stay grey: in 256 colours one of xterm's 26, in
-        16 colours dithered between four. In 16 colours other pixels get a hue.
+    tuple of LabelStyle
+        In the same order. The letter is the first of the name that no earlier label has, else the first one free.
+        Colours repeat from the eighth label on, letters from the 37th.
     """
-    if depth == "truecolor":
-        channels = rgb.astype(np.int32)
-        return np.asarray(channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2])
-    if depth == "256":
-        return _xterm_keys(rgb)
-    return _ansi_keys(rgb)
+    styles: list[LabelStyle] = []
+    for index, (label, name) in enumerate(names.items()):
+        letter = _free_letter(name, {style.letter for style in styles}) or _ALPHABET[index % len(_ALPHABET)]
+        styles.append(LabelStyle(label, name, letter, OKABE_ITO[index % len(OKABE_ITO)]))
+    return tuple(styles)
 
 
-def are_dark(rgb: NDArray[np.uint8], depth: str) -> NDArray[np.bool_]:
-    """Return where the colours (y, x) shown at a depth make white letters more legible than black ones."""
-    if depth == "16":
-        return np.isin(_ansi_keys(rgb), _DARK_ANSI)
-    return np.asarray(brightness(rgb) < 128)
+def _free_letter(name: str, used: set[str]) -> str:
+    candidates = [character for character in name.upper() + _ALPHABET if character in _ALPHABET]
+    return next((character for character in candidates if character not in used), "")
 
 
-def _is_grey(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return np.asarray((rgb[..., 0] == rgb[..., 1]) & (rgb[..., 1] == rgb[..., 2]))
+def legend(palette: Palette, colours: str = "none") -> str:
+    """Return the letters and colours with their features, on one line.
+
+    Parameters
+    ----------
+    palette : tuple of LabelStyle
+        The labels shown.
+    colours : str
+        "truecolor", "256", "16", or "none": only letters, without escapes.
+
+    Returns
+    -------
+    str
+        Such as "M microtubule   E membrane"; empty for an empty palette.
+    """
+    return "   ".join(f"{_swatch(style, colours)} {style.name}" for style in palette)
 
 
-def _xterm_keys(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
-    steps = _nearest_cube_step()[rgb]  # (y, x, 3)
-    cube = 16 + 36 * steps[..., 0] + 6 * steps[..., 1] + steps[..., 2]
-    return np.where(_is_grey(rgb), _xterm_grey_table()[rgb[..., 0]], cube)
-
-
-def _ansi_keys(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
-    offsets = (bayer_thresholds((rgb.shape[0], rgb.shape[1])) - 0.5) * _DITHER_REACH
-    dithered = np.clip(rgb[..., 0] + offsets, 0, 255).astype(np.uint8)
-    excess = rgb - rgb.min(axis=-1, keepdims=True)  # the colour without its grey part
-    is_lit = excess > excess.max(axis=-1, keepdims=True) * _HUE_SHARE
-    hues = is_lit[..., 0] * 1 + is_lit[..., 1] * 2 + is_lit[..., 2] * 4
-    return np.where(_is_grey(rgb), _ansi_grey_table()[dithered], hues).astype(np.int32)
-
-
-@lru_cache(maxsize=1)
-def _nearest_cube_step() -> NDArray[np.int32]:
-    distance = np.abs(np.arange(256)[:, np.newaxis] - _CUBE_STEPS)  # (256, 6)
-    return np.asarray(distance.argmin(axis=1), dtype=np.int32)
-
-
-@lru_cache(maxsize=1)
-def _xterm_grey_table() -> NDArray[np.int32]:
-    return nearest_xterm_greys().astype(np.int32)
-
-
-@lru_cache(maxsize=1)
-def _ansi_grey_table() -> NDArray[np.int32]:
-    keys, values = np.array(_ANSI_GREYS, dtype=np.int32).T
-    return np.asarray(keys[np.abs(np.arange(256)[:, np.newaxis] - values).argmin(axis=1)], dtype=np.int32)
-
-
-@lru_cache(maxsize=65536)
-def foreground_escape(key: int, depth: str) -> str:
-    """Return the escape sequence for the foreground colour with this key, made for this depth."""
-    if depth == "truecolor":
-        return f"\x1b[38;2;{key >> 16};{key >> 8 & 255};{key & 255}m"
-    if depth == "256":
-        return f"\x1b[38;5;{key}m"
-    return f"\x1b[{30 + key if key < 8 else 82 + key}m"
-
-
-@lru_cache(maxsize=65536)
-def background_escape(key: int, depth: str) -> str:
-    """Return the escape sequence for the background colour with this key, made for this depth."""
-    if depth == "truecolor":
-        return f"\x1b[48;2;{key >> 16};{key >> 8 & 255};{key & 255}m"
-    if depth == "256":
-        return f"\x1b[48;5;{key}m"
-    return f"\x1b[{40 + key if key < 8 else 92 + key}m"
+def _swatch(style: LabelStyle, colours: str) -> str:
+    if colours == "none":
+        return style.letter
+    background_key, foreground_key = colour_keys(np.array([[style.rgb, (0, 0, 0)]], dtype=np.uint8), colours)[
+        0
+    ].tolist()
+    return (
+        f"{background_escape(background_key, colours)}{foreground_escape(foreground_key, colours)} {style.letter} "
+        f"{RESET}"
+    )

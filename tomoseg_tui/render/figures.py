@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, labelled_pixels
+from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.render.greys import to_grey, window_from_sample
-from tomoseg_tui.render.overlay import Palette
 from tomoseg_tui.render.renderer import Picture, to_rgb
 
 FILE_PIXELS = 960

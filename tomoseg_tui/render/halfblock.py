@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.render.cells import PIXELS_PER_CELL_XY, Letters, brightness, join_rows, pad_to_cells
-from tomoseg_tui.render.colours import RESET, are_dark, background_escape, colour_keys, foreground_escape
 from tomoseg_tui.render.greys import dither
+from tomoseg_tui.render.terminal_colours import RESET, are_dark, background_escape, colour_keys, foreground_escape
 
 _BLACK_AND_WHITE = np.array([[" ", "▄"], ["▀", "█"]])
 """Character by whether the upper and the lower pixel is white."""

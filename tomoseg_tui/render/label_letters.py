@@ -6,7 +6,7 @@ For pictures in files or sent as pixels; text renderers put letters on cells (`o
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.render.overlay import Palette
+from tomoseg_tui.render.colours import Palette
 
 GLYPH_SHAPE = (7, 5)
 """Rows and columns of a letter of the font."""

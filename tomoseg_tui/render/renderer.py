@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from tomoseg_tui.errors import ShapeError, UsageError
 from tomoseg_tui.render import ascii_text, braille, halfblock, kitty, sixel
 from tomoseg_tui.render.cells import PIXELS_PER_CELL_XY, Letters
-from tomoseg_tui.render.colours import COLOUR_DEPTHS
+from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.render.greys import quantise, restore_contrast
 from tomoseg_tui.render.label_letters import draw_label_letters
-from tomoseg_tui.render.overlay import Palette, blend_labels, check_same_shape, image_grid, letter_cells, outlines
+from tomoseg_tui.render.overlay import blend_labels, check_same_shape, image_grid, letter_cells, outlines
+from tomoseg_tui.render.terminal_colours import COLOUR_DEPTHS
 from tomoseg_tui.render.viewport import CELL_HEIGHT, resample, upright
 
 RENDERERS = ("halfblock", "braille", "ascii", "sixel", "kitty")

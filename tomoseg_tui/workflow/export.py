@@ -11,23 +11,19 @@ from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.files.atomic import atomic_output, require_writable
-from tomoseg_tui.io import eman2_hdf, tiff
+from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.png import write_png
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.workflow.exchange.export_formats import write_slabs
 from tomoseg_tui.workflow.job_interface import slab_ranges
 from tomoseg_tui.workflow.views import TripleView
 from tomoseg_tui.workflow.volume_names import find_volume
 
 SLAB_VOXELS = 2**23
 """Voxels written at a time."""
-_MRC_TYPES: dict[str, type[np.generic]] = {
-    "int8": np.int8, "int16": np.int16, "uint16": np.uint16, "float32": np.float32, "float16": np.float16,
-    "uint8": np.int16, "int32": np.float32, "uint32": np.float32, "float64": np.float32,
-}  # fmt: skip
-"""Type in an MRC file for each type of a reader; unsigned bytes become int16, whose sign is unambiguous."""
 
 
 def export_volume(
@@ -72,16 +68,6 @@ def export_volume(
         write_slabs(draft, suffix, read_slabs(reader, 0, grid.shape_zyx[0], on_progress), grid, reader.dtype)
 
 
-def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
-    """Write a volume slab by slab, in the format of a lower-case suffix."""
-    if suffix == ".mrc":
-        _write_mrc(draft, slabs, grid, dtype)
-    elif suffix == ".hdf":
-        eman2_hdf.write_volume(draft, slabs, grid)
-    else:
-        tiff.write_volume(draft, slabs, grid, dtype)
-
-
 def read_slabs(
     reader: VolumeReader, first: int, last: int, on_progress: Callable[[float], None]
 ) -> Iterator[NDArray[Any]]:
@@ -90,24 +76,6 @@ def read_slabs(
     for start, stop in slab_ranges(first, last, max(1, SLAB_VOXELS // (ny * nx))):
         yield reader.read_slices(start, stop)
         on_progress((stop - first) / (last - first))
-
-
-def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
-    stored_dtype = np.dtype(_MRC_TYPES[dtype.name])
-    low, high, total, square_sum, count, z = np.inf, -np.inf, 0.0, 0.0, 0, 0
-    writer = MrcWriter(draft, grid, stored_dtype, title="tomoseg export")
-    for slab in slabs:
-        writer.write_slices(z, slab.astype(stored_dtype))
-        z += len(slab)
-        finite = slab[np.isfinite(slab)]
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-            total += float(finite.sum(dtype=np.float64))
-            square_sum += float(np.square(finite, dtype=np.float64).sum())
-            count += finite.size
-    mean = total / max(count, 1)
-    rms = float(np.sqrt(max(square_sum / max(count, 1) - mean**2, 0.0)))
-    writer.close(minimum=low, maximum=high, mean=mean, rms=rms)
 
 
 def export_triples(

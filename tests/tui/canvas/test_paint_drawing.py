@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE
 from tomoseg_tui.core.paint_tools import brush_mask
-from tomoseg_tui.render.overlay import LabelStyle
+from tomoseg_tui.render.colours import LabelStyle
 from tomoseg_tui.tui.canvas.paint_drawing import (
     PixelView,
     Scene,

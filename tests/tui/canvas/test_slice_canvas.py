@@ -12,7 +12,7 @@ from textual.events import MouseMove, MouseUp
 from textual.pilot import Pilot
 
 from tomoseg_tui.errors import ShapeError
-from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.tui.canvas.ansi_strip import AnsiStrip
 from tomoseg_tui.tui.canvas.render_thread import FrameReady
 from tomoseg_tui.tui.canvas.slice_canvas import Box, SliceCanvas

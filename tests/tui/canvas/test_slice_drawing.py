@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.render.viewport import Viewport
 from tomoseg_tui.tui.canvas.slice_drawing import (
     CanvasView,

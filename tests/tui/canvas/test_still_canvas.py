@@ -5,7 +5,7 @@ import pytest
 from helpers.pilot import until, words_on
 from textual.app import App, ComposeResult
 
-from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.render.renderer import Picture
 from tomoseg_tui.tui.canvas.ansi_strip import AnsiStrip
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas

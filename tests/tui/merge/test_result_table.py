@@ -5,7 +5,7 @@ from rich.console import Console, RenderableType
 
 from tomoseg_tui.core.merge import merge_block
 from tomoseg_tui.project.records import Conflict, LabelEntry, LabelSidecar
-from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.tui.merge.result_table import result_table, volume_nm3, volume_table
 
 PALETTE = make_palette({1: "microtubule", 2: "membrane"})

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, UNLABELLED
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE
-from tomoseg_tui.render.overlay import LabelStyle
+from tomoseg_tui.render.colours import LabelStyle
 from tomoseg_tui.render.renderer import Picture
 from tomoseg_tui.tui.annotate.tile_list import STATE_LABELS
 from tomoseg_tui.tui.canvas.still_canvas import StillCanvas

@@ -17,7 +17,7 @@ from textual.worker import get_current_worker
 from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.results import APPLY
 from tomoseg_tui.project.records import NetworkCard
-from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.tui.apply.apply_cells import Cell, CellState, Compatibility, cell_for
 from tomoseg_tui.tui.apply.apply_dialog import ApplyDialog, ApplyPlan
 from tomoseg_tui.tui.apply.cell_grid import CellGrid

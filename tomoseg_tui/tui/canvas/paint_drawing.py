@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED, Layer
 from tomoseg_tui.render import ascii_text, braille, halfblock
 from tomoseg_tui.render.cells import Letters
+from tomoseg_tui.render.colours import LabelStyle, Palette
 from tomoseg_tui.render.greys import quantise
-from tomoseg_tui.render.overlay import LabelStyle, Palette, outlines
+from tomoseg_tui.render.overlay import outlines
 from tomoseg_tui.tui.canvas.slice_drawing import FINE_GREYS, DrawStyle, points_per_cell
 from tomoseg_tui.tui.canvas.tile_boxes import CURSOR_RGB, IDLE_CURSOR_RGB
 

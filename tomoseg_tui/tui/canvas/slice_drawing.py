@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.render import ascii_text, braille, halfblock, kitty, sixel
 from tomoseg_tui.render.cells import PIXELS_PER_CELL_XY, Letters
+from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.render.greys import quantise
 from tomoseg_tui.render.label_letters import draw_label_letters
-from tomoseg_tui.render.overlay import Palette, blend_labels, letter_cells, outlines
+from tomoseg_tui.render.overlay import blend_labels, letter_cells, outlines
 from tomoseg_tui.render.viewport import Viewport
 from tomoseg_tui.tui.canvas.tile_boxes import Box, Surface, boxes_near, draw_box_into, draw_cursor_into
 

@@ -20,8 +20,8 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import MapSidecar, NetworkCard, TomogramRecord
+from tomoseg_tui.render.colours import Palette, make_palette
 from tomoseg_tui.render.greys import MIDDLE_GREY, GreyWindow, to_grey, window_from_sample
-from tomoseg_tui.render.overlay import Palette, make_palette
 from tomoseg_tui.render.renderer import Picture
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.volume_names import byte_sign_of

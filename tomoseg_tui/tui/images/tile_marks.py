@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tomoseg_tui.core.holdout import OVERLAP_SLICES
 from tomoseg_tui.core.names import ANY_FEATURE
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
-from tomoseg_tui.render.overlay import LabelStyle, Palette
+from tomoseg_tui.render.colours import LabelStyle, Palette
 from tomoseg_tui.tui.canvas.tile_boxes import Box
 from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity, tile_oddities
 

@@ -9,8 +9,8 @@ from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.names import IGNORE
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.render.colours import LabelStyle, make_palette
 from tomoseg_tui.render.figures import enlarge_for_file, render_slice, render_triple
-from tomoseg_tui.render.overlay import LabelStyle, make_palette
 from tomoseg_tui.render.renderer import Picture, arrange_pictures
 from tomoseg_tui.workflow.export import export_png, export_triples
 from tomoseg_tui.workflow.views import TripleView, load_triples, select_triples

@@ -18,7 +18,7 @@ from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.estimate import work_of
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
-from tomoseg_tui.render.overlay import Palette, make_palette
+from tomoseg_tui.render.colours import Palette, make_palette
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.pick import Pick
 from tomoseg_tui.tui.format import format_progress_bar, format_time

@@ -10,7 +10,7 @@ from textual.message import Message
 from tomoseg_tui.core.merge import MergedBlock
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
-from tomoseg_tui.render.overlay import Palette, make_palette
+from tomoseg_tui.render.colours import Palette, make_palette
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.images.map_overlays import LabelSlices, MapSliceCache, MapSource, MergedSlices

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tomoseg_tui.core.merge import MergedBlock
 from tomoseg_tui.project.records import LabelSidecar
-from tomoseg_tui.render.overlay import Palette
+from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
 
 Losses = Mapping[tuple[int, int], int]

@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 from tomoseg_tui.core.names import ANY_FEATURE
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, Tile, TileLocation
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.render.overlay import Palette
+from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.dialogs.ask_text import AskText

@@ -15,7 +15,7 @@ from rich.text import Text
 from textual.app import RenderResult
 from textual.widget import Widget
 
-from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.tui.canvas.draw_style import draw_style_for
 from tomoseg_tui.tui.train.runs import Epoch, best_epoch
 

@@ -20,7 +20,7 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.job import Job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import describe_network
-from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.dialogs.save_file import FileKinds, SaveFileRequest
 from tomoseg_tui.tui.format import ellipsize, format_clock, format_time

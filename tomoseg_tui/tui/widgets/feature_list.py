@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tomoseg_tui.render.overlay import make_palette
+from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 

@@ -1,4 +1,4 @@
-"""Write tiles, slices and masks for other tools in each format. `export_tiles` chooses the files."""
+"""Write volumes, tiles, slices and masks for other tools, in each format."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +19,6 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
-from tomoseg_tui.workflow.export import write_slabs
 from tomoseg_tui.workflow.volume_names import NamedVolume
 
 ExportFormat = Literal["mrc", "hdf", "tif", "napari", "png"]
@@ -165,3 +164,38 @@ def tile_window(location: TileLocation, shape_yx: tuple[int, int]) -> tuple[tupl
     y0, y1 = max(top, 0), min(top + location.size, shape_yx[0])
     x0, x1 = max(left, 0), min(left + location.size, shape_yx[1])
     return (slice(y0, y1), slice(x0, x1)), (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+
+
+_MRC_TYPES: dict[str, type[np.generic]] = {
+    "int8": np.int8, "int16": np.int16, "uint16": np.uint16, "float32": np.float32, "float16": np.float16,
+    "uint8": np.int16, "int32": np.float32, "uint32": np.float32, "float64": np.float32,
+}  # fmt: skip
+"""Type in an MRC file for each type of a reader; unsigned bytes become int16, whose sign is unambiguous."""
+
+
+def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
+    """Write a volume slab by slab, in the format of a lower-case suffix."""
+    if suffix == ".mrc":
+        _write_mrc(draft, slabs, grid, dtype)
+    elif suffix == ".hdf":
+        eman2_hdf.write_volume(draft, slabs, grid)
+    else:
+        tiff.write_volume(draft, slabs, grid, dtype)
+
+
+def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
+    stored_dtype = np.dtype(_MRC_TYPES[dtype.name])
+    low, high, total, square_sum, count, z = np.inf, -np.inf, 0.0, 0.0, 0, 0
+    writer = MrcWriter(draft, grid, stored_dtype, title="tomoseg export")
+    for slab in slabs:
+        writer.write_slices(z, slab.astype(stored_dtype))
+        z += len(slab)
+        finite = slab[np.isfinite(slab)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+            total += float(finite.sum(dtype=np.float64))
+            square_sum += float(np.square(finite, dtype=np.float64).sum())
+            count += finite.size
+    mean = total / max(count, 1)
+    rms = float(np.sqrt(max(square_sum / max(count, 1) - mean**2, 0.0)))
+    writer.close(minimum=low, maximum=high, mean=mean, rms=rms)

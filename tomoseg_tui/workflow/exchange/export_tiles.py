@@ -44,9 +44,10 @@ from tomoseg_tui.workflow.exchange.export_formats import (
     tile_images,
     to_uint8,
     write_masks,
+    write_slabs,
     write_stack,
 )
-from tomoseg_tui.workflow.export import read_slabs, write_slabs
+from tomoseg_tui.workflow.export import read_slabs
 from tomoseg_tui.workflow.volume_names import NamedVolume
 
 FORMAT_BY_SUFFIX: Mapping[str, ExportFormat] = {

@@ -18,7 +18,7 @@ from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError, TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
-from tomoseg_tui.render.overlay import LabelStyle
+from tomoseg_tui.render.colours import LabelStyle
 from tomoseg_tui.tui.annotate.editor.tool_state import ToolInput, ToolOutput, ToolState
 from tomoseg_tui.tui.annotate.editor.view_filters import TileSlices, ViewSettings, read_tile_slices
 from tomoseg_tui.tui.images.tile_images import PredictionSources, TilePrediction, layers_palette, tile_prediction

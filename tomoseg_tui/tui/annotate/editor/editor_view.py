@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED
 from tomoseg_tui.core.names import IGNORE
-from tomoseg_tui.render.overlay import LabelStyle
+from tomoseg_tui.render.colours import LabelStyle
 from tomoseg_tui.tui.annotate.editor.edit_session import EditRequest, EditSession, OpenTile
 from tomoseg_tui.tui.annotate.editor.editor_bindings import PAINT_BINDINGS
 from tomoseg_tui.tui.annotate.editor.status_line import StatusLine, lower_text, upper_text

@@ -9,7 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tomoseg_tui.core.annotation import FEATURE, UNLABELLED
-from tomoseg_tui.render.overlay import LabelStyle
+from tomoseg_tui.render.colours import LabelStyle
 from tomoseg_tui.tui.annotate.editor.edit_session import EditSession
 from tomoseg_tui.tui.annotate.editor.tool_state import VALUE_LABELS
 from tomoseg_tui.tui.annotate.tile_list import STATE_LABELS
