@@ -14,7 +14,7 @@ from typing import Any, Literal
 import mrcfile
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -269,6 +269,7 @@ def test_with_an_empty_cell_the_voxel_size_is_unknown(tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused_with_a_clear_error(folder: Path, cut: float, code: str) -> None:
     content = mrc_bytes(np.ones((3, 4, 5), code), 0 if code == "i1" else 2, extended=bytes(80))
     length = int(cut * len(content))
+    assume(length != len(content) - 80)  # this long it is whole, but without its extended header
     with pytest.raises(UnreadableTomogramError, match=f"{length}") as caught:
         read_bytes(folder / "cut.mrc", content[:length])
     assert caught.value.fix
@@ -293,6 +294,26 @@ def test_bytes_after_the_densities_are_reported(tmp_path: Path, ramp: NDArray[np
         assert "5 bytes more" in reader.warnings[0]
 
 
+@pytest.mark.parametrize("promised", [3200, 267, 1, -5, 2**31 - 1])
+def test_an_extended_header_that_is_missing_is_reported(tmp_path: Path, ramp: NDArray[np.int16], promised: int) -> None:
+    content = bytearray(mrc_bytes(ramp, 1))
+    struct.pack_into("<i", content, 92, promised)
+    (tmp_path / "a.mrc").write_bytes(content)
+    with MrcReader(tmp_path / "a.mrc") as reader:
+        assert f"promises an extended header of {promised} bytes" in reader.warnings[0]
+        np.testing.assert_array_equal(reader.read_slices(0, len(ramp)), ramp)
+
+
+@pytest.mark.parametrize(("extra", "warnings"), [(0, 0), (1000, 1)])
+def test_an_extended_header_of_odd_length_is_skipped(
+    tmp_path: Path, ramp: NDArray[np.int16], extra: int, warnings: int
+) -> None:
+    (tmp_path / "a.mrc").write_bytes(mrc_bytes(ramp, 1, extended=b"x" * 267) + bytes(extra))
+    with MrcReader(tmp_path / "a.mrc") as reader:
+        assert len(reader.warnings) == warnings
+        np.testing.assert_array_equal(reader.read_slices(0, len(ramp)), ramp)
+
+
 @pytest.mark.parametrize("size", [(0, 4, 4), (-1, 4, 4), (4, 4, 2**30)])
 def test_impossible_sizes_are_refused(tmp_path: Path, size: tuple[int, int, int]) -> None:
     content = bytearray(mrc_bytes(np.ones((4, 4, 4), np.int16), 1))
@@ -304,6 +325,7 @@ def test_impossible_sizes_are_refused(tmp_path: Path, size: tuple[int, int, int]
 def test_an_extended_header_of_negative_length_is_refused(tmp_path: Path) -> None:
     content = bytearray(mrc_bytes(np.ones((4, 4, 4), np.int16), 1))
     struct.pack_into("<i", content, 92, -5)
+    content += bytes(3)
     with pytest.raises(UnreadableTomogramError, match="extended part"):
         read_bytes(tmp_path / "a.mrc", bytes(content))
 

@@ -243,15 +243,30 @@ def _data_ranges(descriptor: int, length: int) -> list[tuple[int, int]]:
 def _read_header(raw: RawFile, byte_sign: ByteSign | None) -> MrcHeader:
     """Read the header and check the file's length against it."""
     header = parse_header(raw.read_head(HEADER_BYTES), raw.path, byte_sign=byte_sign)
-    file_bytes, expected_bytes = raw.size(), header.expected_bytes
+    file_bytes, extended_bytes = raw.size(), header.offset - HEADER_BYTES
+    if extended_bytes and file_bytes == header.expected_bytes - extended_bytes:
+        missing = (
+            f"{raw.path.name} promises an extended header of {extended_bytes} bytes, but has just the length of header "
+            f"and densities: the densities are read from byte {HEADER_BYTES}."
+        )
+        return replace(header, offset=HEADER_BYTES, warnings=(*header.warnings, missing))
+    if extended_bytes < 0:
+        raise UnreadableTomogramError(
+            f"{raw.path.name} has a damaged header: its extended part is {extended_bytes} bytes long.",
+            "Write the file again with the program that made it.",
+        )
     if file_bytes <= header.offset:
         raise UnreadableTomogramError(
-            f"{raw.path.name} is a header without densities: {expected_bytes} bytes expected, {file_bytes} found.",
+            f"{raw.path.name} is a header without densities: {header.expected_bytes} bytes expected, "
+            f"{file_bytes} found.",
             "Copy it again from where it came from, or make it again.",
         )
-    if file_bytes < expected_bytes:
-        raise truncated_error(raw.path, expected=expected_bytes, actual=file_bytes)
-    if file_bytes == expected_bytes:
+    if file_bytes < header.expected_bytes:
+        raise truncated_error(raw.path, expected=header.expected_bytes, actual=file_bytes)
+    if file_bytes == header.expected_bytes:
         return header
-    excess = f"{raw.path.name} has {file_bytes - expected_bytes} bytes more than its header states; they are not read."
+    excess = (
+        f"{raw.path.name} has {file_bytes - header.expected_bytes} bytes more than its header states; "
+        "those at the end are not read."
+    )
     return replace(header, warnings=(*header.warnings, excess))

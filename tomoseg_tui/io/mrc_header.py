@@ -61,7 +61,7 @@ class MrcHeader:
     dtype: np.dtype[Any]
     """Stored type with byte order; for bytes with the sign decided on."""
     offset: int
-    """Start of the densities, bytes."""
+    """Start of the densities, bytes: after the extended header that is promised, whether it is there or not."""
     kind: str
     """The mode as text."""
     warnings: tuple[str, ...]
@@ -246,18 +246,13 @@ def _check_axes(header: Any, path: Path) -> None:
 
 
 def _check_single(header: Any, path: Path) -> None:
-    """Reject stacks of volumes, and headers with an extended part of negative length."""
+    """Reject stacks of volumes."""
     if 401 <= int(header["ispg"]) <= 630:
         depth = max(int(header["mz"]), 1)
         raise UnreadableTomogramError(
             f"{path.name} is a stack of {int(header['nz']) // depth} volumes (space group {int(header['ispg'])}), "
             "expected one volume.",
             f"Cut one volume out of it first, with IMOD: trimvol -z 1,{depth} FILE NEWFILE",
-        )
-    if int(header["nsymbt"]) < 0:
-        raise UnreadableTomogramError(
-            f"{path.name} has a damaged header: its extended part is {int(header['nsymbt'])} bytes long.",
-            "Copy the file from its source again, or create it again.",
         )
 
 
