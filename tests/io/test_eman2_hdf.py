@@ -239,12 +239,12 @@ def _worded_apix(file: Any) -> None:
         (_eman1, "EMAN1"),
         (_foreign, "not one of EMAN2"),
         (_empty, "without images"),
-        (_without_densities, "damaged"),
+        (_without_densities, "HDF5 says"),
         (_complex, "Fourier"),
         (_strings, "expected real"),
         (_line, "expected"),
         (_stack, "stack of 3 two-dimensional images"),
-        (_worded_apix, "damaged"),
+        (_worded_apix, "HDF5 says"),
     ],
 )
 def test_hdf5_without_an_eman2_volume_is_refused_with_a_clear_error(

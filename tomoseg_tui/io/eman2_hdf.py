@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.grid import VoxelGrid
-from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.io.raw_volume import output_file, translate_os_errors
+from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
+from tomoseg_tui.io.raw_volume import output_file, translate_library_errors, translate_os_errors
 from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
 Attribute = bool | int | float | str | Sequence[int] | Sequence[float]
@@ -54,7 +54,7 @@ class Eman2Volume(VolumeReader):
         self._file = _open(path, display_path)
         with ExitStack() as on_error:
             on_error.callback(self._file.close)
-            with _hdf_faults(display_path):
+            with translate_library_errors(display_path, "HDF5"):
                 count = _image_count(self._file, display_path)
                 group = self._file[f"{_IMAGES}/0"]
                 self._dataset = _image_dataset(group, display_path)
@@ -83,7 +83,7 @@ class Eman2Volume(VolumeReader):
 
     def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
         window = tuple(slice(corner, corner + length) for corner, length in zip(corner_zyx, shape_zyx, strict=True))
-        with _hdf_faults(self.path):
+        with translate_library_errors(self.path, "HDF5"):
             values = self._dataset[window[3 - self._dataset.ndim :]].reshape(shape_zyx)  # (z, y, x)
         if self._scale is not None:
             return self._scale.restore(values)
@@ -141,7 +141,7 @@ def read_image_stack(path: Path, *, original: Path | None = None) -> NDArray[np.
         If the file is damaged, not EMAN2's, or its images differ in shape.
     """
     display_path = original or path
-    with _hdf_faults(display_path), _open(path, display_path) as file:
+    with translate_library_errors(display_path, "HDF5"), _open(path, display_path) as file:
         count = _image_count(file, display_path)
         if count == 1 and _image_dataset(file[f"{_IMAGES}/0"], display_path).ndim == 3:
             return _read_densities(file, 0, display_path)
@@ -163,7 +163,7 @@ def read_stack_headers(path: Path) -> list[dict[str, Attribute]]:
     UnreadableTomogramError
         If the file is damaged or not EMAN2's.
     """
-    with _hdf_faults(path), _open(path, path) as file:
+    with translate_library_errors(path, "HDF5"), _open(path, path) as file:
         count = _image_count(file, path)
         return [_header(file[f"{_IMAGES}/{index}"].attrs) for index in range(count)]
 
@@ -257,7 +257,7 @@ def _open(path: Path, display_path: Path) -> Any:
     """Open for reading, without locks: archives are often read-only, and network disks often cannot lock."""
     with translate_os_errors(path):
         path.open("rb").close()
-    with _hdf_faults(display_path):
+    with translate_library_errors(display_path, "HDF5"):
         return h5py.File(path, "r", locking=False)
 
 
@@ -268,20 +268,6 @@ def _new_file(path: Path, *, count: int) -> Iterator[Any]:
         images = file.create_group(_IMAGES)
         images.attrs.create("imageid_max", np.array([count - 1], np.int32))
         yield file
-
-
-@contextmanager
-def _hdf_faults(path: Path) -> Iterator[None]:
-    """Translate errors on a damaged file; h5py raises many types and documents none."""
-    try:
-        yield
-    except TomosegError:
-        raise
-    except Exception as fault:
-        raise UnreadableTomogramError(
-            f"{path.name} is damaged or truncated: HDF5 reports “{fault}”.",
-            "Copy the file from its source again, or create it again.",
-        ) from fault
 
 
 def _image_count(file: Any, path: Path) -> int:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
-from tomoseg_tui.io.raw_volume import output_file, translate_os_errors
+from tomoseg_tui.io.raw_volume import output_file, translate_library_errors, translate_os_errors
 
 
 def encode_png(rgb: NDArray[np.uint8]) -> bytes:
@@ -106,13 +106,8 @@ def read_png(path: Path, *, colours: bool = False) -> NDArray[Any]:
     """
     with translate_os_errors(path):
         content = path.read_bytes()
-    try:
-        with Image.open(BytesIO(content), formats=["PNG"]) as image:
-            return _pixel_values(image, colours=colours)
-    except (OSError, ValueError, SyntaxError) as fault:
-        raise UnreadableTomogramError(
-            f"{path.name} is damaged, truncated or not a PNG: {fault}.", "Save it again as PNG."
-        ) from fault
+    with translate_library_errors(path, "Pillow"), Image.open(BytesIO(content), formats=["PNG"]) as image:
+        return _pixel_values(image, colours=colours)
 
 
 def _pixel_values(image: Any, *, colours: bool) -> NDArray[Any]:

@@ -6,6 +6,7 @@ processes can use one file.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,6 +202,48 @@ def translate_os_errors(path: Path) -> Iterator[None]:
         raise UnreadableTomogramError(f"{path} is a folder.", "Name a file in it.") from fault
     except OSError as fault:
         raise _system_error(path, fault) from fault
+
+
+@contextmanager
+def translate_library_errors(path: Path, library: str) -> Iterator[None]:
+    """Translate whatever a library raises on a file; the libraries of formats document none of their errors.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is read.
+    library : str
+        Who speaks, in the message.
+
+    Raises
+    ------
+    TomogramError
+        If the system refuses something, or memory runs out.
+    UnreadableTomogramError
+        For any other error, with the library's own words.
+    """
+    try:
+        yield
+    except TomosegError:
+        raise
+    except MemoryError as fault:
+        raise TomogramError(
+            f"{path.name} needs more memory than there is: {fault or 'none is left'}.",
+            "End other programs, or use a machine with more memory.",
+        ) from fault
+    except Exception as fault:
+        message = " ".join(str(fault).split()) or type(fault).__name__
+        if isinstance(fault, OSError) and fault.errno is not None and fault.errno > 0:
+            raise _system_error(path, fault) from fault
+        if isinstance(fault, ImportError) or "imagecodecs" in message:
+            raise UnreadableTomogramError(
+                f"{path.name} has a compression that needs imagecodecs: {library} says “{message}”.",
+                f"Install it: {sys.executable} -m pip install imagecodecs. Or save the file without compression.",
+            ) from fault
+        raise UnreadableTomogramError(
+            f"{path.name} cannot be read: {library} says “{message}”.",
+            "If another program opens it, save it there as MRC. If none does, the file is damaged: copy it again.",
+        ) from fault
 
 
 @contextmanager

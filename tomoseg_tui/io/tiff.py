@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, final
 
@@ -18,8 +18,16 @@ import tifffile
 from numpy.typing import DTypeLike, NDArray
 
 from tomoseg_tui.core.grid import VoxelGrid
-from tomoseg_tui.errors import TomosegError, UnreadableTomogramError
-from tomoseg_tui.io.raw_volume import RawFile, RawVolume, in_native_order, open_raw, output_file, truncated_error
+from tomoseg_tui.errors import UnreadableTomogramError
+from tomoseg_tui.io.raw_volume import (
+    RawFile,
+    RawVolume,
+    in_native_order,
+    open_raw,
+    output_file,
+    translate_library_errors,
+    truncated_error,
+)
 from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
 # Without a handler, tifffile's warnings would be printed over the terminal's screen.
@@ -72,7 +80,7 @@ class TiffVolume(VolumeReader):
         with ExitStack() as on_error:
             on_error.callback(self.close)
             pages = _count_pages(self._raw)
-            with _translate_tiff_errors(display_path):
+            with translate_library_errors(display_path, "tifffile"):
                 self._tiff = tifffile.TiffFile(self._stream, name=display_path.name)
                 series = self._tiff.series[0]
                 shape = _volume_shape(series, display_path)
@@ -126,7 +134,7 @@ class TiffVolume(VolumeReader):
 
     def _read_page(self, index: int) -> NDArray[Any]:
         """Decode one page, shape (y, x); one at a time, because tifffile moves the file's position."""
-        with self._lock, _translate_tiff_errors(self.path):
+        with self._lock, translate_library_errors(self.path, "tifffile"):
             page = np.asarray(
                 self._pages[0].asarray()[index] if self._has_separate_planes else self._pages[index].asarray()
             )
@@ -236,26 +244,6 @@ def _format_description(grid: VoxelGrid) -> str:
             "nstart_xyz": grid.nstart_xyz,
         }
     )
-
-
-@contextmanager
-def _translate_tiff_errors(path: Path) -> Iterator[None]:
-    """Translate errors of tifffile and its decoders, which raise many types and document none."""
-    try:
-        yield
-    except TomosegError:
-        raise
-    except Exception as fault:
-        message = str(fault)
-        if "imagecodecs" in message:
-            raise UnreadableTomogramError(
-                f"{path.name} has an unsupported compression: {message}.",
-                "Save it without compression.",
-            ) from fault
-        raise UnreadableTomogramError(
-            f"{path.name} is damaged or truncated: “{message}”.",
-            "Copy the file from its source again, or create it again.",
-        ) from fault
 
 
 def _count_pages(raw: RawFile) -> int:
