@@ -92,7 +92,7 @@ def test_a_run_is_estimated_job_by_job_and_together(tubes: Tomoseg) -> None:
 def test_jobs_that_do_not_fit_are_refused_and_take_no_name(
     tubes: Tomoseg, tmp_path: Path, words: tuple[str, ...], fix: str
 ) -> None:
-    small = "import tomoseg_tui.jobs.system_load as load; load.available_memory = lambda **_: 10**8"
+    small = "import psutil, types; psutil.virtual_memory = lambda: types.SimpleNamespace(total=10**8, available=10**8)"
     put_card(Project.open(tubes.folder), make_card("net", network="unet25d"))
     refused = tubes(*words, code=2, env=hooked(tmp_path / "small", small)).err
     assert "of memory; 100 MB is available" in refused

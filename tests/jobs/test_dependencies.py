@@ -11,14 +11,9 @@ from helpers.stub_worker import Stage, becomes, train
 
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.dependencies import (
-    failed_dependency_error,
-    find_dependencies,
-    launch_chain,
-    pending_outputs,
-    resume_with_dependents,
-)
+from tomoseg_tui.jobs.dependencies import find_dependencies, launch_chain, pending_outputs, resume_with_dependents
 from tomoseg_tui.jobs.job import Job, JobState, create_job, find_job
+from tomoseg_tui.jobs.scheduling import failed_dependency_error
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
 from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs

@@ -15,11 +15,10 @@ from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.dependencies import pending_outputs
 from tomoseg_tui.jobs.device_request import device_request_for
 from tomoseg_tui.jobs.job import JobState, create_job
-from tomoseg_tui.jobs.kinds import KINDS, JobKind
-from tomoseg_tui.jobs.slurm.submit import slurm_submission_for
+from tomoseg_tui.jobs.kinds import KINDS, JobKind, slurm_submission_for
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.project.records import write_record
-from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.workflow.pending_outputs import PendingOutputs
 
 REQUESTS: dict[str, dict[str, Any]] = {

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.network_settings import NETWORKS
-from tomoseg_tui.ml.batchnorm_folding import fold_batch_normalisation
+from tomoseg_tui.ml.inference import fold_batch_normalisation
 from tomoseg_tui.ml.networks import build_network
 
 

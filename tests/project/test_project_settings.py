@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from tomoseg_tui.errors import NotAProjectError, ProjectError, SettingsError
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.project_settings import FORMAT, ProjectSettings, read_settings, write_settings
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import FORMAT, ProjectSettings, SlurmSettings, read_settings, write_settings
 
 names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 

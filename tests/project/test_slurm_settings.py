@@ -3,7 +3,7 @@
 import pytest
 
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 
 
 def test_options_override_the_settings_of_the_project() -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from tomoseg_tui.errors import ProjectError, TrainingError
+from tomoseg_tui.ml.checkpoints import file_digest
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FeatureScore, NetworkCard, TileCounts, write_record
 from tomoseg_tui.runners import network_snapshot
-from tomoseg_tui.runners.network_snapshot import existing_snapshot, file_digest, snapshot_network
+from tomoseg_tui.runners.network_snapshot import existing_snapshot, snapshot_network
 
 
 @pytest.fixture

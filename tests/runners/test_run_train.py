@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.io.triples_file import read_split, read_triples
 from tomoseg_tui.jobs.job import Job, JobState
+from tomoseg_tui.ml.checkpoints import file_digest
 from tomoseg_tui.project.catalog import Project, load_network_card
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import FilterStep, NetworkCard, write_record
-from tomoseg_tui.runners.network_snapshot import file_digest
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tomoseg_tui.runners.threaded_pipeline import read_compute_write
+from tomoseg_tui.runners.slabs import read_compute_write
 
 
 def numbers(*found: int | None) -> Iterator[int | None]:

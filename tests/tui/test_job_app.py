@@ -7,9 +7,9 @@ import pytest
 from helpers.pilot import MakeApp, until
 
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.tui import job_app
-from tomoseg_tui.tui.run_location import RunLocation
+from tomoseg_tui.tui.dialogs.form_fields import RunLocation
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest
 
 

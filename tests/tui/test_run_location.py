@@ -2,9 +2,8 @@
 
 from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.results import APPLY
-from tomoseg_tui.project.project_settings import ProjectSettings
-from tomoseg_tui.project.slurm_settings import SlurmSettings
-from tomoseg_tui.tui.run_location import RunLocation, run_locations
+from tomoseg_tui.project.project_settings import ProjectSettings, SlurmSettings
+from tomoseg_tui.tui.dialogs.form_fields import RunLocation, run_locations
 
 GPU = SlurmSettings(partition="gpu")
 

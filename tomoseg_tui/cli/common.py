@@ -14,7 +14,7 @@ from tomoseg_tui.cli.tables import format_table
 from tomoseg_tui.errors import NotAProjectError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:

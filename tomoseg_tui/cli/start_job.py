@@ -12,10 +12,10 @@ from tomoseg_tui.jobs.dependencies import JobStep, find_dependencies
 from tomoseg_tui.jobs.estimate import NONE_EXPECTED, JobCosts, estimate_jobs, works_of
 from tomoseg_tui.jobs.kinds import KINDS
 from tomoseg_tui.jobs.launch import launch
-from tomoseg_tui.jobs.run_benchmark import benchmark_timing, stored_timing
+from tomoseg_tui.jobs.run_benchmark import benchmark_timing
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
-from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.project.timings import Timing, stored_timing
 from tomoseg_tui.workflow.estimates.estimator import Cost, format_cost
 
 if TYPE_CHECKING:

@@ -1,23 +1,21 @@
-"""Jobs that come after others: start several at once, tell what one waits for, resume what waited in vain."""
+"""Jobs that come after others: start several at once, and resume what waited in vain."""
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, TomosegError
-from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs, create_job, find_job, read_with_retries
-from tomoseg_tui.jobs.kinds import KINDS
+from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs, create_job, find_job
+from tomoseg_tui.jobs.kinds import KINDS, slurm_submission_for
 from tomoseg_tui.jobs.output_names import claim_output_name, output_reserved
-from tomoseg_tui.jobs.slurm.submit import slurm_submission_for, submit_job
+from tomoseg_tui.jobs.scheduling import failed_dependency_error
+from tomoseg_tui.jobs.slurm.submit import submit_job
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.workflow.pending_outputs import PendingOutputs
 
-GRACE_SECONDS = 60.0
-"""On a busy machine a worker may take so long to come up; whoever comes after it waits."""
 WORKERS_AT_ONCE = 8
 """Workers that come up at a time; each takes a core for a moment."""
 JobStep = tuple[str, dict[str, Any], tuple[int, ...]]
@@ -36,7 +34,9 @@ def find_dependencies(layout: ProjectLayout, job_ids: Sequence[str]) -> list[Job
     for job in jobs:
         state = job.state()
         if state.can_resume:
-            raise JobError(f"Job {job.id} is {state}: nothing can come after it.", _resume_fix(job))
+            raise JobError(
+                f"Job {job.id} is {state}: nothing can come after it.", f"Resume it first: tomoseg jobs resume {job.id}"
+            )
     return jobs
 
 
@@ -62,61 +62,6 @@ def pending_outputs(layout: ProjectLayout, job_ids: Sequence[str]) -> PendingOut
             for name in ("runs", "tomograms", "maps")
         }
     )
-
-
-def _resume_fix(job: Job) -> str:
-    return f"Resume it first: tomoseg jobs resume {job.id}"
-
-
-def _dependencies(job: Job, record: JobRecord) -> Iterator[tuple[Job, JobRecord, JobState]]:
-    for job_id in record.after:
-        dependency = Job(job.folder.with_name(job_id))
-        yield dependency, *read_with_retries(dependency, _record_and_state)
-
-
-def _record_and_state(job: Job) -> tuple[JobRecord, JobState]:
-    record = job.record()
-    return record, _state_with_grace(job, record)
-
-
-def _state_with_grace(job: Job, record: JobRecord) -> JobState:
-    """Return the state of a job; one that has not begun is given longer than a screen gives it to be called lost."""
-    is_new = record.state is JobState.QUEUED and locks.age_seconds(job.record_file) < GRACE_SECONDS
-    return JobState.QUEUED if is_new else job.state(record)
-
-
-def failed_dependency_error(job: Job, record: JobRecord) -> JobError | None:
-    """Return why a job cannot come to its turn any more: one that it comes after has not gone well.
-
-    May sleep for seconds, as `record.look_patiently` does.
-    """
-    try:
-        for dependency, dependency_record, state in _dependencies(job, record):
-            if state.can_resume:
-                return JobError(
-                    f"It comes after job {dependency.id} ({dependency_record.kind} {dependency_record.name}), which "
-                    f"is {state}.",
-                    f"{_resume_fix(dependency)}; that takes this one along.",
-                )
-    except TomosegError as error:
-        return JobError(f"It comes after a job that is gone. {error.fault}", "Start it anew.")
-    return None
-
-
-def describe_pending_dependencies(job: Job, record: JobRecord) -> str:
-    """Return what a job waits for among those that it comes after; nothing once they are all done."""
-    pending = [
-        (dependency, dependency_record)
-        for dependency, dependency_record, state in _dependencies(job, record)
-        if state is not JobState.DONE
-    ]
-    if not pending:
-        return ""
-    names = " and ".join(
-        f"job {dependency.id} ({dependency_record.kind} {dependency_record.name})"
-        for dependency, dependency_record in pending[:2]
-    )
-    return f"waits for {names}" + (f" and {len(pending) - 2} more" if len(pending) > 2 else "")
 
 
 def launch_chain(

@@ -1,25 +1,32 @@
-"""What jobs take on this machine, and whether it has that: for commands and forms to say before the jobs start."""
+"""What jobs take on this machine, and whether it has that: for commands and forms to say before the jobs start.
+
+A finished job leaves its timing only if the next job of its key will take as long: not a resumed job, whose start is
+another, one of several workers or volumes of several sizes, one of Slurm, where the share of a node is unknown, or one
+on a busy machine. A speed compares jobs of one network and device, whatever their size.
+"""
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
+from tomoseg_tui.core.eta import DurationForecast, ProgressHistory
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.disk_space import free_bytes
 from tomoseg_tui.jobs.dependencies import JobStep
 from tomoseg_tui.jobs.device_request import resolve_device, with_device
-from tomoseg_tui.jobs.job import all_jobs
+from tomoseg_tui.jobs.job import JobSpeed, all_jobs
 from tomoseg_tui.jobs.kinds import KINDS, load_function
-from tomoseg_tui.jobs.run_benchmark import stored_timing
-from tomoseg_tui.jobs.system_load import available_memory
-from tomoseg_tui.jobs.timing_from_job import is_busy
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import NetworkCard
-from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.project.timings import Timing, stored_timing
 from tomoseg_tui.workflow.estimates.estimator import (
     Cost,
     FreeResources,
@@ -28,9 +35,17 @@ from tomoseg_tui.workflow.estimates.estimator import (
     estimate,
     require_resources,
 )
+from tomoseg_tui.workflow.job_interface import Workload
 
 if TYPE_CHECKING:
     from tomoseg_tui.workflow.estimates.work import Work
+
+MIN_LAPS = 3
+"""Less tells nothing."""
+MIN_SHARE = 0.5
+"""Of the work, that laps must have brought."""
+BUSY_THREADS_PER_CORE = 2.0
+"""Threads a core that want to run; a job alone makes about one, and some more with all that TensorFlow starts."""
 
 MAX_JOBS_READ = 50
 """Earlier jobs that are looked at, the newest first."""
@@ -140,10 +155,10 @@ def _earlier_speed(layout: ProjectLayout, family: str) -> Speed | None:
 
 def _free_resources(project: Project) -> FreeResources:
     """Return what jobs can have: free memory, or all where other jobs that are at work end first."""
-    has_running_jobs = False
+    memory, has_running_jobs = psutil.virtual_memory(), False
     with contextlib.suppress(TomosegError, OSError):
         has_running_jobs = any(not job.state().is_over for job in all_jobs(project.layout)[:10])
-    return FreeResources(available_memory(after_other_jobs=has_running_jobs), free_bytes(project.layout.root))
+    return FreeResources(int(memory.total if has_running_jobs else memory.available), free_bytes(project.layout.root))
 
 
 def require_resources_for(
@@ -161,3 +176,82 @@ def require_resources_for(
     except TomosegError:
         return
     estimate_jobs(project, works).require_resources(in_slurm=in_slurm)
+
+
+def timing_from_progress(
+    workload: Workload, history: ProgressHistory, *, seconds: float, memory_bytes: int
+) -> Timing | None:
+    """Return the pace that a job has had; None if too little was seen of it.
+
+    Parameters
+    ----------
+    workload : Load
+        What it has done.
+    history : Laps
+        What was seen of that.
+    seconds : float
+        What it took, from its start to its end.
+    memory_bytes : int
+        The most that it had resident.
+
+    Examples
+    --------
+    >>> pace_of(Load("key", 10), Laps(9, 0.9, 18.0), seconds=25.0, memory_bytes=100).start_seconds
+    5.0
+    """
+    if history.count < MIN_LAPS or history.share < MIN_SHARE or workload.units <= 0:
+        return None
+    rests = history.pauses[1:] or history.pauses  # the first one compiles
+    validation_seconds = max(0.0, median(rests)) / workload.held_out if rests and workload.held_out else 0.0
+    idle_seconds = 0.0 if workload.held_out else sum(history.pauses)  # saving an epoch takes a moment too
+    unit_seconds = (history.seconds + idle_seconds) / history.share / workload.units
+    return Timing(
+        start_seconds=max(0.0, seconds - workload.units * unit_seconds - workload.validations * validation_seconds),
+        unit_seconds=unit_seconds,
+        judging_seconds=validation_seconds,
+        memory_bytes=max(0, memory_bytes - workload.tiles_bytes),
+        video_bytes=workload.peak_gpu_bytes(),
+    )
+
+
+def forecast_from_timing(workload: Workload, timing: Timing | None) -> DurationForecast | None:
+    """Return what a pace foretells of a job."""
+    if timing is None:
+        return None
+    return DurationForecast(
+        start_seconds=timing.start_seconds,
+        work_seconds=workload.units * timing.unit_seconds,
+        pause_seconds=workload.held_out * timing.judging_seconds,
+        closing_seconds=(workload.validations - workload.epochs * workload.held_out) * timing.judging_seconds,
+    )
+
+
+def speed_from_progress(workload: Workload, history: ProgressHistory, *, load: float) -> JobSpeed | None:
+    """Return the speed of a job, pauses included; None if too little of it was seen.
+
+    Parameters
+    ----------
+    workload : Workload
+        What it has done.
+    history : ProgressHistory
+        What was seen of that.
+    load : float
+        Mean of `threads_per_core` while it ran.
+    """
+    seconds = history.seconds + sum(history.pauses)
+    if history.count < MIN_LAPS or history.share < MIN_SHARE or seconds <= 0:
+        return None
+    return JobSpeed(family=workload.family, size_per_second=workload.size * history.share / seconds, load=load)
+
+
+def threads_per_core() -> float:
+    """Return how many threads a core of this machine want to run, averaged over the last minute."""
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except OSError:
+        return 0.0
+
+
+def is_busy(load: float) -> bool:
+    """Tell whether a machine of this load had more to do than one job."""
+    return load > BUSY_THREADS_PER_CORE

@@ -18,10 +18,10 @@ import msgspec
 from tomoseg_tui.errors import JobError, ProjectError, TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import remove_drafts
-from tomoseg_tui.jobs.slurm.status import STATUS_CACHE, FailureReason, SlurmJobStatus, cause_from_log, explain_failure
+from tomoseg_tui.jobs.slurm.status import FailureReason, SlurmJobStatus, cause_from_log, explain_failure, status_cache
 from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.project.records import now, read_record, write_record
-from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 QUEUED_LIMIT_SECONDS = 8.0
 """A job that nobody has begun after this is lost: its worker never came up."""
@@ -197,7 +197,7 @@ class Job:
         slurm_job_id = _slurm_job_id(record)
         if slurm_job_id is None:
             return self._state_without_worker(record), None
-        slurm_status = STATUS_CACHE.query([slurm_job_id])[slurm_job_id]
+        slurm_status = status_cache().query([slurm_job_id])[slurm_job_id]
         return self._state_in_slurm(record, slurm_status), slurm_status
 
     def _state_in_slurm(self, record: JobRecord, slurm_status: SlurmJobStatus | None) -> JobState:
@@ -417,7 +417,7 @@ def refresh_slurm_states(jobs: Iterable[tuple[Job, JobRecord]]) -> None:
         if not record.state.is_over and (slurm_job_id := _slurm_job_id(record)) and not locks.is_held(job.claim_file)
     ]
     if slurm_job_ids:
-        STATUS_CACHE.query(slurm_job_ids)
+        status_cache().query(slurm_job_ids)
 
 
 def _slurm_job_id(record: JobRecord) -> str | None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tomoseg_tui.errors import JobError
+from tomoseg_tui.jobs.job import SlurmSubmission
 from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.project_settings import SlurmSettings
 
 Request = Mapping[str, Any]
 """What a job is asked to do, as its record keeps it."""
@@ -154,3 +156,8 @@ _KINDS = (
 )
 KINDS: Mapping[str, JobKind] = _KindTable({kind.name: kind for kind in _KINDS})
 """By name; an unknown name is a `JobError`."""
+
+
+def slurm_submission_for(kind: str, request: dict[str, Any], settings: SlurmSettings | None) -> SlurmSubmission | None:
+    """Return how a job is submitted; None without settings: it computes on this machine."""
+    return None if settings is None else SlurmSubmission(settings=settings, tasks=KINDS[kind].slurm_tasks(request))

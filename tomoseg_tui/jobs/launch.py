@@ -25,13 +25,13 @@ from tomoseg_tui.jobs.job import (
     read_with_retries,
     remove_stale_claims,
 )
-from tomoseg_tui.jobs.kinds import KINDS
+from tomoseg_tui.jobs.kinds import KINDS, slurm_submission_for
 from tomoseg_tui.jobs.output_names import output_reserved
 from tomoseg_tui.jobs.slurm.commands import require_command
-from tomoseg_tui.jobs.slurm.submit import is_in_slurm, kill_in_slurm, slurm_submission_for, stop_in_slurm, submit_job
+from tomoseg_tui.jobs.slurm.submit import is_in_slurm, kill_in_slurm, stop_in_slurm, submit_job
 from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 START_SECONDS = 30.0
 """A worker that has not taken its claim by then has not come up."""

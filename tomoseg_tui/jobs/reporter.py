@@ -25,16 +25,15 @@ from tomoseg_tui.core.eta import EtaEstimator
 from tomoseg_tui.files.atomic import append_line, write_atomically
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.device_queue import QueueSlot
-from tomoseg_tui.jobs.job import Job, JobProgress, JobSpeed, log_line
-from tomoseg_tui.jobs.run_benchmark import stored_timing
-from tomoseg_tui.jobs.timing_from_job import (
+from tomoseg_tui.jobs.estimate import (
     forecast_from_timing,
     is_busy,
     speed_from_progress,
     threads_per_core,
     timing_from_progress,
 )
-from tomoseg_tui.project.timings import store_timing, timings_file
+from tomoseg_tui.jobs.job import Job, JobProgress, JobSpeed, log_line
+from tomoseg_tui.project.timings import store_timing, stored_timing, timings_file
 from tomoseg_tui.workflow.job_interface import Workload, stop_if_requested
 
 

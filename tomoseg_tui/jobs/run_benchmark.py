@@ -1,4 +1,4 @@
-"""Find out how fast this machine is at a job's work: as measured before, else by a short process of its own."""
+"""Measure how fast this machine is at a job's work, by a short process of its own."""
 
 import subprocess
 import sys
@@ -12,17 +12,12 @@ import msgspec
 
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.project.timings import Timing, load_timings, store_timing, timings_file
+from tomoseg_tui.project.timings import Timing, store_timing, stored_timing, timings_file
 
 TIMEOUT_SECONDS = 180.0
 """A measurement that takes longer tells nothing."""
 POLL_SECONDS = 0.1
 """How often it is asked whether anybody still wants to know."""
-
-
-def stored_timing(key: str) -> Timing | None:
-    """Return a pace that was measured or that an earlier job has had, None if there is none."""
-    return load_timings(timings_file()).get(key)
 
 
 def benchmark_timing(

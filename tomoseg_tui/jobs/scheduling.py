@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from tomoseg_tui.jobs.dependencies import describe_pending_dependencies, failed_dependency_error
+from tomoseg_tui.errors import JobError, TomosegError
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs.device_queue import QueuePosition, QueueSlot, queue_folder
 from tomoseg_tui.jobs.device_request import device_request_for, resolve_device, set_visible_gpus, with_device
-from tomoseg_tui.jobs.job import Job, JobRecord
+from tomoseg_tui.jobs.job import Job, JobRecord, JobState, read_with_retries
 
+GRACE_SECONDS = 60.0
+"""On a busy machine a worker may take so long to come up; whoever comes after it waits."""
 SETTLE_SECONDS = 0.5
 """Jobs that one end lets go together see it at different moments; none takes its device before all can have come."""
 
@@ -94,3 +97,54 @@ def _wait_for_device(slot: QueueSlot, reporter: WaitReporter) -> None:
     while (position := slot.try_acquire()) is not None:
         reporter.report_waiting(position.text, position.ahead + 1)
         reporter.interruptible_sleep(position.pause_seconds(time.monotonic() - started_at))
+
+
+def _dependencies(job: Job, record: JobRecord) -> Iterator[tuple[Job, JobRecord, JobState]]:
+    for job_id in record.after:
+        dependency = Job(job.folder.with_name(job_id))
+        yield dependency, *read_with_retries(dependency, _record_and_state)
+
+
+def _record_and_state(job: Job) -> tuple[JobRecord, JobState]:
+    record = job.record()
+    return record, _state_with_grace(job, record)
+
+
+def _state_with_grace(job: Job, record: JobRecord) -> JobState:
+    """Return the state of a job; one that has not begun is given longer than a screen gives it to be called lost."""
+    is_new = record.state is JobState.QUEUED and locks.age_seconds(job.record_file) < GRACE_SECONDS
+    return JobState.QUEUED if is_new else job.state(record)
+
+
+def failed_dependency_error(job: Job, record: JobRecord) -> JobError | None:
+    """Return why a job cannot come to its turn any more: one that it comes after has not gone well.
+
+    May sleep for seconds, as `record.look_patiently` does.
+    """
+    try:
+        for dependency, dependency_record, state in _dependencies(job, record):
+            if state.can_resume:
+                return JobError(
+                    f"It comes after job {dependency.id} ({dependency_record.kind} {dependency_record.name}), which "
+                    f"is {state}.",
+                    f"Resume it first: tomoseg jobs resume {dependency.id}; that takes this one along.",
+                )
+    except TomosegError as error:
+        return JobError(f"It comes after a job that is gone. {error.fault}", "Start it anew.")
+    return None
+
+
+def describe_pending_dependencies(job: Job, record: JobRecord) -> str:
+    """Return what a job waits for among those that it comes after; nothing once they are all done."""
+    pending = [
+        (dependency, dependency_record)
+        for dependency, dependency_record, state in _dependencies(job, record)
+        if state is not JobState.DONE
+    ]
+    if not pending:
+        return ""
+    names = " and ".join(
+        f"job {dependency.id} ({dependency_record.kind} {dependency_record.name})"
+        for dependency, dependency_record in pending[:2]
+    )
+    return f"waits for {names}" + (f" and {len(pending) - 2} more" if len(pending) > 2 else "")

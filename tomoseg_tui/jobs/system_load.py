@@ -32,12 +32,6 @@ class SystemLoad:
         return "  ".join([*gpus, f"CPU {self.cpu_percent:.0f}%"])
 
 
-def available_memory(*, after_other_jobs: bool = False) -> int:
-    """Return the bytes of memory that a new process can have: those free, or all if others will end before."""
-    memory = psutil.virtual_memory()
-    return int(memory.total if after_other_jobs else memory.available)
-
-
 def nvml() -> Any:
     """Return NVIDIA's library, begun; None where there is no driver."""
     with contextlib.suppress(Exception):  # whatever is wrong with a driver, a screen goes on without it

@@ -96,3 +96,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         raise TrainingError(
             f"The checkpoint {path} is damaged: {error}.", f"Remove {path} to start this training again."
         ) from error
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import tensorflow as tf
 
 from tomoseg_tui.core.network_settings import TrainingSettings
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
@@ -98,10 +97,3 @@ def _time_call(function: Callable[[], object], clock: Callable[[], float]) -> fl
     start = clock()
     function()
     return clock() - start
-
-
-def peak_gpu_bytes() -> int:
-    """Return TensorFlow's peak memory on the GPU; 0 on the CPU."""
-    if not tf.config.get_visible_devices("GPU"):
-        return 0
-    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])

@@ -106,3 +106,10 @@ def _set_threads(thread_count: int) -> int:
     except RuntimeError:  # TensorFlow has started; only the speed is affected
         return int(tf.config.threading.get_intra_op_parallelism_threads()) or usable_cores()
     return thread_count
+
+
+def peak_gpu_bytes() -> int:
+    """Return TensorFlow's peak memory on the GPU; 0 on the CPU."""
+    if not tf.config.get_visible_devices("GPU"):
+        return 0
+    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])

@@ -3,17 +3,21 @@
 Unknown keys are ignored, so that files of newer versions can be read.
 """
 
+import platform
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from tomoseg_tui import __version__
 from tomoseg_tui.core.grid import DensityScale, VoxelGrid
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.project.layout import ProjectLayout
+
+_PACKAGES = ("numpy", "scipy", "tensorflow", "keras", "h5py", "mrcfile")
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -353,3 +357,16 @@ def read_states(layout: ProjectLayout, location: TileLocation) -> dict[str, Stat
 def write_record(path: Path, record: msgspec.Struct) -> None:
     """Replace one JSON file, indented for people."""
     write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of tomoseg, Python and the libraries that affect results."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # slow to import
+
+    versions = {"tomoseg": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

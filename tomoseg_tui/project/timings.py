@@ -62,3 +62,8 @@ def store_timing(path: Path, key: str, timing: Timing) -> None:
     newest = dict([*others.items(), (key, timing)][-MAX_TIMINGS:])
     with contextlib.suppress(OSError):
         write_atomically(path, msgspec.json.encode(newest))
+
+
+def stored_timing(key: str) -> Timing | None:
+    """Return a pace that was measured or that an earlier job has had, None if there is none."""
+    return load_timings(timings_file()).get(key)

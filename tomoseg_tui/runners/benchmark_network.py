@@ -18,8 +18,8 @@ import msgspec
 from tomoseg_tui.core.network_settings import TrainingSettings, network_named
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.ml.inference import Predictor
-from tomoseg_tui.ml.step_timing import peak_gpu_bytes, time_training_steps
-from tomoseg_tui.ml.tf_devices import prepare_device
+from tomoseg_tui.ml.step_timing import time_training_steps
+from tomoseg_tui.ml.tf_devices import peak_gpu_bytes, prepare_device
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing

@@ -3,13 +3,13 @@
 A run may still be training while it is applied, and each of its epochs may replace both.
 """
 
-import hashlib
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tomoseg_tui.errors import TrainingError
+from tomoseg_tui.ml.checkpoints import file_digest
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import NetworkCard, read_record, write_record
@@ -86,9 +86,3 @@ def existing_snapshot(job_folder: Path) -> NetworkSnapshot | None:
     """Return the copy made by the first worker of a job; None until it is complete."""
     snapshots = [NetworkSnapshot(folder) for folder in job_folder.glob("*")]
     return snapshots[0] if len(snapshots) == 1 and snapshots[0].is_complete else None
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

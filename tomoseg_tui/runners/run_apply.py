@@ -30,8 +30,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.publish import copy_to_output, publish_volume
-from tomoseg_tui.project.records import MapSidecar, NetworkCard, now, read_record, write_record
-from tomoseg_tui.project.software_versions import library_versions
+from tomoseg_tui.project.records import MapSidecar, NetworkCard, library_versions, now, read_record, write_record
 from tomoseg_tui.runners.network_snapshot import NetworkSnapshot, existing_snapshot, snapshot_network
 from tomoseg_tui.runners.slabs import WAIT_SECONDS, SlabWorker, WindowReader, slab_blocks
 from tomoseg_tui.workflow.apply.apply_request import (

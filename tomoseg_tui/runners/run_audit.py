@@ -22,12 +22,10 @@ from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.ml.checkpoints import load_checkpoint
 from tomoseg_tui.ml.epoch_report import EpochReport
 from tomoseg_tui.ml.inference import Predictor
-from tomoseg_tui.ml.step_timing import peak_gpu_bytes
-from tomoseg_tui.ml.tf_devices import alternative_device, prepare_device
+from tomoseg_tui.ml.tf_devices import alternative_device, peak_gpu_bytes, prepare_device
 from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, fit, steps_in_epoch
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import AuditReport, now, read_record, write_record
-from tomoseg_tui.project.software_versions import library_versions
+from tomoseg_tui.project.records import AuditReport, library_versions, now, read_record, write_record
 from tomoseg_tui.workflow.audit import audit_request
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
 from tomoseg_tui.workflow.audit.ranking import rank_label_errors

@@ -15,23 +15,33 @@ from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.files.atomic import atomic_output, remove_drafts
 from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary
 from tomoseg_tui.io.triples_file import TripleSet, write_triples
-from tomoseg_tui.ml.checkpoints import load_checkpoint
+from tomoseg_tui.ml.checkpoints import file_digest, load_checkpoint
 from tomoseg_tui.ml.epoch_report import EpochReport
 from tomoseg_tui.ml.inference import Predictor
-from tomoseg_tui.ml.step_timing import peak_gpu_bytes
-from tomoseg_tui.ml.tf_devices import prepare_device
+from tomoseg_tui.ml.tf_devices import peak_gpu_bytes, prepare_device
 from tomoseg_tui.ml.training import BEST_WEIGHTS, CHECKPOINT, FitResult, fit, steps_in_epoch
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import FeatureScore, FilterStep, NetworkCard, TileCounts, now, write_record
-from tomoseg_tui.project.software_versions import library_versions
-from tomoseg_tui.runners.network_snapshot import file_digest
+from tomoseg_tui.project.records import (
+    FeatureScore,
+    FilterStep,
+    NetworkCard,
+    TileCounts,
+    library_versions,
+    now,
+    write_record,
+)
 from tomoseg_tui.workflow.estimates.network_work import training_workload
 from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
 from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.lineage import parent_runs
-from tomoseg_tui.workflow.training.train_request import TrainRequest, check_parent, parent_remarks, trainset_request
-from tomoseg_tui.workflow.training.training_plan import training_settings
+from tomoseg_tui.workflow.training.train_request import (
+    TrainRequest,
+    check_parent,
+    parent_remarks,
+    training_settings,
+    trainset_request,
+)
 
 
 def run_training(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:

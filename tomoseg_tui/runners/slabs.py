@@ -6,8 +6,10 @@ results do not depend on the requested slices, the number of workers or interrup
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +22,11 @@ from tomoseg_tui.files import locks
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.ml.inference import Predictor
-from tomoseg_tui.runners.threaded_pipeline import read_compute_write
 from tomoseg_tui.workflow.apply.output import ApplyTask
 from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
+
+Read = TypeVar("Read")
+Made = TypeVar("Made")
 
 MAX_EDGE = 1024
 """Largest edge in y and x predicted at once; a larger slice is divided. A network of 32 channels on half the grid then
@@ -263,3 +267,52 @@ def slab_blocks(shape_zyx: tuple[int, int, int], settings: NetworkSettings) -> l
 def probability_to_byte(probabilities: NDArray[np.float32]) -> NDArray[np.int8]:
     """Return probabilities as stored in maps: 0..127 for 0..1, rounded."""
     return np.asarray(np.rint(np.clip(probabilities, 0, 1) * np.float32(MAX_MAP_VALUE)), np.int8)
+
+
+def read_compute_write(
+    items: Iterator[Read | None],
+    compute: Callable[[Read], Made],
+    write: Callable[[Made], None],
+    wait: Callable[[], None],
+) -> None:
+    """Pass items from a reader through a computation to a writer.
+
+    Parameters
+    ----------
+    items : iterator
+        Advanced in a separate thread, one item ahead of the computation. None means that nothing can be read now.
+    compute : callable
+        Called in the calling thread.
+    write : callable
+        Called in a third thread, in order, at most one item behind.
+    wait : callable
+        Called in the calling thread for each None, when all results are written.
+
+    Notes
+    -----
+    An error in any of the three is raised here, after the item being read and the item being written; no further item
+    is started.
+    """
+
+    def read_next() -> tuple[Read | None] | None:
+        for item in items:
+            return (item,)
+        return None
+
+    with ThreadPoolExecutor(1, "reading") as read_executor, ThreadPoolExecutor(1, "writing") as write_executor:
+        pending_write: Future[None] | None = None
+        try:
+            pending_read = read_executor.submit(read_next)
+            while ready := pending_read.result():
+                pending_read = read_executor.submit(read_next)
+                results = [compute(item) for item in ready if item is not None]
+                if pending_write is not None:
+                    pending_write.result()
+                if results:
+                    pending_write = write_executor.submit(write, *results)
+                else:
+                    wait()
+            if pending_write is not None:
+                pending_write.result()
+        finally:
+            pending_read.cancel()

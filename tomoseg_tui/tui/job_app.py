@@ -15,8 +15,8 @@ from tomoseg_tui.jobs.launch import launch
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
 from tomoseg_tui.tui.canvas.frame_pacing import FramePacerApp
+from tomoseg_tui.tui.dialogs.form_fields import RunLocation
 from tomoseg_tui.tui.messages import TaskDone, TaskFailed
-from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.state.watcher import error_texts

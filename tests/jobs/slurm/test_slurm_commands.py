@@ -10,7 +10,7 @@ import pytest
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs.slurm import commands
 from tomoseg_tui.jobs.slurm.commands import SlurmTask
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 
 
 def test_the_script_runs_the_worker_whatever_the_folder_is_called(tmp_path: Path) -> None:

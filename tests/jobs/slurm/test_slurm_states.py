@@ -12,11 +12,12 @@ from tomoseg_tui.jobs import job as job_module
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import Job, JobState, SlurmSubmission, all_jobs, create_job
 from tomoseg_tui.jobs.job_list import JobListCache
-from tomoseg_tui.jobs.slurm import node_worker, submit
+from tomoseg_tui.jobs.kinds import slurm_submission_for
+from tomoseg_tui.jobs.slurm import node_worker
 from tomoseg_tui.jobs.slurm.commands import SlurmTask
 from tomoseg_tui.jobs.slurm.status import SlurmStatusCache, log_marker
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 
 ASKED = {"run": "net", "tomograms": ["a", "b", "c"], "workers": 1, "device": "cpu"}
 
@@ -36,7 +37,8 @@ class Says:
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Says:
     says = Says()
-    monkeypatch.setattr(job_module, "STATUS_CACHE", SlurmStatusCache(says))  # type: ignore[arg-type]
+    cache = SlurmStatusCache(says)  # type: ignore[arg-type]
+    monkeypatch.setattr(job_module, "status_cache", lambda: cache)
     return says
 
 
@@ -137,10 +139,8 @@ def test_a_list_of_many_jobs_asks_slurm_once_and_of_those_that_are_over_never(pr
 def test_an_apply_is_shared_by_as_many_as_are_asked_for_or_one_a_tomogram(
     kind: str, asked: dict[str, object], tasks: int
 ) -> None:
-    assert submit.slurm_submission_for(kind, asked, SlurmSettings()) == SlurmSubmission(
-        settings=SlurmSettings(), tasks=tasks
-    )
-    assert submit.slurm_submission_for(kind, asked, None) is None
+    assert slurm_submission_for(kind, asked, SlurmSettings()) == SlurmSubmission(settings=SlurmSettings(), tasks=tasks)
+    assert slurm_submission_for(kind, asked, None) is None
 
 
 def test_a_worker_on_a_node_has_no_helpers_of_its_own_and_takes_the_gpu_it_was_given(project: Project) -> None:

@@ -13,7 +13,7 @@ from tomoseg_tui.jobs.slurm.status import (
     read_sacct,
     read_squeue,
 )
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 
 SQUEUE = """\
 3|PENDING|main||Resources

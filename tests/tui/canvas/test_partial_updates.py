@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.canvas.ansi_strip import AnsiStrip
-from tomoseg_tui.tui.canvas.partial_updates import PartialUpdateCompositor, SpansUpdate
+from tomoseg_tui.tui.canvas.frame_pacing import PartialUpdateCompositor, SpansUpdate
 
 LINE = AnsiStrip("\x1b[31mabcdefghij\x1b[0m", 10, Style(color="#ffffff", bgcolor="#000000"))
 

@@ -15,8 +15,8 @@ from tomoseg_tui.jobs import job as job_module
 from tomoseg_tui.jobs.job import JobState, SlurmSubmission, find_job
 from tomoseg_tui.jobs.slurm.status import SlurmStatusCache
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.slurm_settings import SlurmSettings
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.pick import Pick
@@ -130,7 +130,7 @@ async def test_jobs_in_slurm_stand_beside_the_others_with_what_they_wait_for(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = SlurmStatusCache(lambda _words: "1207|PENDING|gpu||Priority\n1208|TIMEOUT|gpu|node3|TimeLimit\n")
-    monkeypatch.setattr(job_module, "STATUS_CACHE", desk)
+    monkeypatch.setattr(job_module, "status_cache", lambda: desk)
     put_job(small_project, "merge", "alpha/merged")
     for number, state in (("1207", "queued"), ("1208", "lost")):
         job = put_job(small_project, "train", f"mt_{number}", state=state)

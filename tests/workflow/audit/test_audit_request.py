@@ -15,7 +15,7 @@ from tomoseg_tui.workflow.annotations.import_annotations import import_label_vol
 from tomoseg_tui.workflow.audit import audit_request
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
-from tomoseg_tui.workflow.training.training_plan import training_settings
+from tomoseg_tui.workflow.training.train_request import training_settings
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
 PLACES = [(4, 40, 40), (4, 44, 88), (1, 88, 40), (7, 90, 90), (5, 44, 92), (2, 64, 64)]

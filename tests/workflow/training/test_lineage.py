@@ -16,8 +16,13 @@ from tomoseg_tui.workflow.annotations.import_annotations import import_label_vol
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
 from tomoseg_tui.workflow.training.lineage import parent_runs
-from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, parent_remarks, trainset_request
-from tomoseg_tui.workflow.training.training_plan import plan_training
+from tomoseg_tui.workflow.training.train_request import (
+    TrainRequest,
+    check_training,
+    parent_remarks,
+    plan_training,
+    trainset_request,
+)
 from tomoseg_tui.workflow.training.trainset import (
     TrainsetRequest,
     build_trainset,

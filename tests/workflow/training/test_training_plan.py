@@ -9,8 +9,7 @@ from tomoseg_tui.errors import NothingLabelledError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
-from tomoseg_tui.workflow.training.train_request import TrainRequest
-from tomoseg_tui.workflow.training.training_plan import plan_training
+from tomoseg_tui.workflow.training.train_request import TrainRequest, plan_training
 
 
 @pytest.fixture

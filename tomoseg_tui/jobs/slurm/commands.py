@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs import WORKER_MODULE
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 
 WARNING_SECONDS = 60
 """How long before its time limit a job is told to keep its work. Slurm may say it up to a minute earlier."""

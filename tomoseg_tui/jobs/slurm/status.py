@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 
 CACHE_SECONDS = 3.0
 """How long a look is believed."""
@@ -267,5 +268,7 @@ class SlurmStatusCache:
             self._ended_jobs[job] = SlurmJobStatus() if status.is_alive else status
 
 
-STATUS_CACHE = SlurmStatusCache()
-"""The one that all of this program ask."""
+@cache
+def status_cache() -> SlurmStatusCache:
+    """Return the one that all of this program ask."""
+    return SlurmStatusCache()

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -10,11 +9,9 @@ from tomoseg_tui.errors import JobError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import append_line
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, SlurmSubmission, log_line
-from tomoseg_tui.jobs.kinds import KINDS
 from tomoseg_tui.jobs.slurm import commands
-from tomoseg_tui.jobs.slurm.status import STATUS_CACHE, log_marker
+from tomoseg_tui.jobs.slurm.status import log_marker, status_cache
 from tomoseg_tui.project.records import now
-from tomoseg_tui.project.slurm_settings import SlurmSettings
 
 CLAIM_SECONDS = 10.0
 """How long to wait for whoever has the job's claim for a moment."""
@@ -26,11 +23,6 @@ RESEND_SECONDS = 3.0
 """How often it is asked again: a worker that is just coming up does not hear the first time."""
 POLL_SECONDS = 0.2
 """How often to look whether it has ended."""
-
-
-def slurm_submission_for(kind: str, request: dict[str, Any], settings: SlurmSettings | None) -> SlurmSubmission | None:
-    """Return how a job is submitted; None without settings: it computes on this machine."""
-    return None if settings is None else SlurmSubmission(settings=settings, tasks=KINDS[kind].slurm_tasks(request))
 
 
 def submit_job(job: Job) -> None:
@@ -118,7 +110,7 @@ def _wait_until_over(job: Job, seconds: float, send: Callable[[str], None]) -> N
             except JobError:
                 job.stop_file.unlink(missing_ok=True)
                 raise
-            STATUS_CACHE.invalidate(slurm_job_id)
+            status_cache().invalidate(slurm_job_id)
             next_send += RESEND_SECONDS
         time.sleep(POLL_SECONDS)
 

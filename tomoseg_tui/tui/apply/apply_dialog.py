@@ -17,8 +17,13 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.jobs.estimate import work_of
 from tomoseg_tui.project.records import NetworkCard, TomogramRecord
 from tomoseg_tui.tui.dialogs.base import CommandDialog
-from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocationSelect, option_input, read_options
-from tomoseg_tui.tui.run_location import RunLocation
+from tomoseg_tui.tui.dialogs.form_fields import (
+    AsciiCheckbox,
+    RunLocation,
+    RunLocationSelect,
+    option_input,
+    read_options,
+)
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
 from tomoseg_tui.tui.widgets.path_input import PathInput

@@ -24,9 +24,9 @@ from tomoseg_tui.tui.apply.cell_grid import CellGrid
 from tomoseg_tui.tui.apply.disk_state import ApplyDiskState, MapView, apply_jobs, map_view, read_apply_state
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
+from tomoseg_tui.tui.dialogs.form_fields import RunLocation
 from tomoseg_tui.tui.images.map_overlays import MapSliceCache, MergedSlices
 from tomoseg_tui.tui.jobs import job_actions
-from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions, slice_bindings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.widgets.empty import Empty

@@ -4,6 +4,10 @@ After each frame the terminal is asked where its cursor is; its answer says that
 may be on their way. Without that, frames pile up in pipes on a slow line, and the screen lags seconds behind the keys.
 
 Textual's `CursorPosition` event carries the answer; `FramePacerApp` hands it on.
+
+No more of a line is sent than has changed: Textual finds what is to be drawn again as spans of lines, but begins each
+at the left edge of its widget. Here the span is cut at both ends. `Compositor` and `ChopsUpdate` are Textual's own and
+may change; tests/tui/canvas/test_partial_updates.py pins them.
 """
 
 from collections import deque
@@ -12,10 +16,47 @@ from time import monotonic
 from typing import Any, final
 from weakref import WeakKeyDictionary
 
+from rich.console import Console
+from rich.control import Control
+from textual._compositor import ChopsUpdate, Compositor
 from textual.app import App
 from textual.events import CursorPosition
+from textual.screen import Screen
 
-from tomoseg_tui.tui.canvas.partial_updates import PartialUpdateScreen
+
+@final
+class SpansUpdate(ChopsUpdate):
+    """An update of which nothing beside the spans is sent."""
+
+    def render_segments(self, console: Console) -> str:
+        """Return the escape sequences of the spans."""
+        parts: list[str] = []
+        for y, first, last in self.spans:
+            for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
+                start, stop = max(x, first), min(end, last)
+                if strip is not None and start < stop:
+                    parts += (Control.move_to(start, y).segment.text, strip.crop(start - x, stop - x).render(console))
+        return "".join(parts)
+
+
+@final
+class PartialUpdateCompositor(Compositor):
+    """Textual's compositor with updates that are cut at both ends."""
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        """Return what has changed, None if nothing has."""
+        update = super().render_partial_update()
+        return None if update is None else SpansUpdate(update.chops, update.spans, update.chop_ends)
+
+
+@final
+class PartialUpdateScreen(Screen[Any]):
+    """A screen that sends what has changed and nothing else."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id)
+        self._compositor = PartialUpdateCompositor()
+
 
 CURSOR_QUERY = "\x1b[6n"
 """Where is the cursor? Every terminal answers, after all that was sent before."""

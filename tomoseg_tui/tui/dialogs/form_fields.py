@@ -1,13 +1,53 @@
 """Fields that several forms have: a box to tick, where a job computes, and options of commands."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from textual.dom import DOMNode
 from textual.widgets import Checkbox, Input, Select
 
 from tomoseg_tui.commands.options import Command, parse_field
-from tomoseg_tui.tui.run_location import RunLocation, run_locations
+from tomoseg_tui.project.project_settings import ProjectSettings, SlurmSettings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
+
+
+@dataclass(frozen=True)
+class RunLocation:
+    """Where a job computes, and whether it waits in line."""
+
+    title: str
+    starts_at_once: bool = False
+    """Whether it begins whatever its device is at."""
+    in_slurm: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Options of the command; none for what the project does anyway."""
+
+    def slurm_settings(self, settings: ProjectSettings) -> SlurmSettings | None:
+        """Return what to ask Slurm for; None if the job is to compute here."""
+        return settings.slurm if self.in_slurm else None
+
+
+def run_locations(settings: ProjectSettings, *, has_slurm: bool) -> tuple[RunLocation, ...]:
+    """Return the choices there are, the project's usual one first.
+
+    Parameters
+    ----------
+    settings : ProjectSettings
+        The project's.
+    has_slurm : bool
+        Whether this machine can hand a job to Slurm; else it is offered only where the project speaks of it.
+    """
+    is_slurm_default = settings.always_slurm
+    here = {"here": True} if is_slurm_default else {}
+    local_locations = (
+        RunLocation("here, in line", options=here),
+        RunLocation("here, at once", starts_at_once=True, options={**here, "now": True}),
+    )
+    slurm_location = RunLocation("Slurm", in_slurm=True, options={} if is_slurm_default else {"slurm": ""})
+    if is_slurm_default:
+        return slurm_location, *local_locations
+    return (*local_locations, slurm_location) if has_slurm or settings.slurm != SlurmSettings() else local_locations
 
 
 class AsciiCheckbox(Checkbox):
@@ -64,11 +104,11 @@ def read_options(form: DOMNode, command: Command) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for option in command.options:
-        for field in form.query(f"#{option.key}"):
-            if isinstance(field, Checkbox) and option.is_flag:
-                values[option.key] = option.stores if field.value else option.default
-            elif isinstance(field, Select):
-                values[option.key] = field.value or option.default
-            elif isinstance(field, Input) and not option.is_flag:
-                values[option.key] = parse_field(option, field.value)
+        for widget in form.query(f"#{option.key}"):
+            if isinstance(widget, Checkbox) and option.is_flag:
+                values[option.key] = option.stores if widget.value else option.default
+            elif isinstance(widget, Select):
+                values[option.key] = widget.value or option.default
+            elif isinstance(widget, Input) and not option.is_flag:
+                values[option.key] = parse_field(option, widget.value)
     return values

@@ -8,7 +8,7 @@ from tomoseg_tui.jobs.dependencies import resume_with_dependents
 from tomoseg_tui.jobs.job import Job, JobState, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.project.slurm_settings import SlurmSettings
+from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.tui.job_app import JobApp
 
 HERE, IN_SLURM = "here", "slurm"

@@ -15,9 +15,8 @@ from tomoseg_tui.jobs.estimate import require_resources_for, works_of
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.base import CommandDialog
 from tomoseg_tui.tui.dialogs.form import Form
-from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocationSelect, read_options
+from tomoseg_tui.tui.dialogs.form_fields import AsciiCheckbox, RunLocation, RunLocationSelect, read_options
 from tomoseg_tui.tui.job_app import JobApp
-from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list

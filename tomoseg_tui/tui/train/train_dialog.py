@@ -19,16 +19,20 @@ from tomoseg_tui.jobs.device_request import resolve_device
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.dialogs.base import CommandDialog
-from tomoseg_tui.tui.dialogs.form_fields import RunLocationSelect, option_input, read_options
+from tomoseg_tui.tui.dialogs.form_fields import RunLocation, RunLocationSelect, option_input, read_options
 from tomoseg_tui.tui.job_app import JobApp
-from tomoseg_tui.tui.run_location import RunLocation
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
 from tomoseg_tui.workflow.estimates.network_work import planned_training_work
 from tomoseg_tui.workflow.estimates.work import Work
-from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training, parent_remarks
-from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training
+from tomoseg_tui.workflow.training.train_request import (
+    TrainingPlan,
+    TrainRequest,
+    check_training,
+    parent_remarks,
+    plan_training,
+)
 
 _NEW_TRAINSET = ("made now", "")
 """The choice beside the training sets that were built before."""

@@ -13,9 +13,9 @@ from textual.worker import get_current_worker
 
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.jobs.estimate import JobCosts, estimate_jobs
-from tomoseg_tui.jobs.run_benchmark import benchmark_timing, stored_timing
+from tomoseg_tui.jobs.run_benchmark import benchmark_timing
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.timings import Timing
+from tomoseg_tui.project.timings import Timing, stored_timing
 from tomoseg_tui.workflow.estimates.estimator import format_cost
 
 if TYPE_CHECKING:

@@ -24,8 +24,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
 from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.split import hold_out_tile
-from tomoseg_tui.workflow.training.train_request import TrainRequest
-from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training, training_settings
+from tomoseg_tui.workflow.training.train_request import TrainingPlan, TrainRequest, plan_training, training_settings
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest
 
 FOLDS = 4

@@ -18,8 +18,7 @@ from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, requested_fea
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest, plan_audit
 from tomoseg_tui.workflow.estimates.work import Work, plane_size, same_shape
 from tomoseg_tui.workflow.job_interface import Workload
-from tomoseg_tui.workflow.training.train_request import TrainRequest
-from tomoseg_tui.workflow.training.training_plan import TrainingPlan, plan_training
+from tomoseg_tui.workflow.training.train_request import TrainingPlan, TrainRequest, plan_training
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
 TRAINING_FLOPS_PER_CORE = 4e10

@@ -19,8 +19,16 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.publish import copy_to_output, publish_volume, require_result_path
-from tomoseg_tui.project.records import Conflict, LabelEntry, LabelSidecar, MapSidecar, now, read_record, write_record
-from tomoseg_tui.project.software_versions import library_versions
+from tomoseg_tui.project.records import (
+    Conflict,
+    LabelEntry,
+    LabelSidecar,
+    MapSidecar,
+    library_versions,
+    now,
+    read_record,
+    write_record,
+)
 from tomoseg_tui.workflow.job_interface import FinishedSlabs, Reporter, slab_ranges, stop_if_requested
 from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
 from tomoseg_tui.workflow.volume_names import ZRanges, intersect_ranges

@@ -31,8 +31,7 @@ from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import effective_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import TomogramRecord, format_filter_chain, now
-from tomoseg_tui.project.software_versions import library_versions
+from tomoseg_tui.project.records import TomogramRecord, format_filter_chain, library_versions, now
 from tomoseg_tui.workflow.training.lineage import ParentRuns, parent_runs
 from tomoseg_tui.workflow.training.split import apply_split, hold_out_tile, split_tiles
 from tomoseg_tui.workflow.volume_names import byte_sign_of
