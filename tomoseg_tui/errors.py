@@ -107,3 +107,21 @@ class AlreadyRunningError(JobError):
 
 class WorkerLostError(JobError):
     """A worker ended without saying why."""
+
+
+def describe_unexpected(fault: BaseException) -> str:
+    """Return type and message of an exception that nobody expected, and whose code has raised it.
+
+    Examples
+    --------
+    >>> describe_unexpected(ValueError("no such axis"))
+    'A bug in tomoseg: ValueError: no such axis'
+    """
+    module, frame = "tomoseg_tui", fault.__traceback__
+    while frame is not None:
+        module, frame = str(frame.tb_frame.f_globals.get("__name__")), frame.tb_next
+    package = module.partition(".")[0]
+    reason = " ".join(f"{type(fault).__name__}: {fault}".split())
+    if package in {"tomoseg_tui", "__main__"}:
+        return f"A bug in tomoseg: {reason}"
+    return f"Unexpected error in {package}: {reason}"

@@ -103,7 +103,7 @@ def test_a_worker_that_is_killed_leaves_a_lost_job_that_goes_on_to_the_same_byte
     wait_until(lambda: job.state() is JobState.LOST, seconds=10)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert "job 2 is lost" in said
+    assert "job 2 is lost. The worker was ended by SIGKILL (Killed): by the system" in said
     assert "tomoseg jobs resume 2" in said
     assert tomoseg("jobs", "show", "2", "--json").json["state"] == "lost"
     tomoseg("jobs", "resume", "2", "--wait")
@@ -235,6 +235,31 @@ def test_a_bug_gives_exit_1_and_its_traceback_stands_in_the_log(
     assert "tomoseg jobs log 1" in failed.err
     assert "Traceback" not in failed.err
     assert "Traceback" in job_of(tubes_project).log_file.read_text()
+
+
+def test_the_signal_that_ends_a_worker_is_named_with_the_last_line_of_tensorflow(
+    one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
+) -> None:
+    crash = "import os, signal; os.system('echo no such device > $PWD/jobs/1/tensorflow.log'); os.kill(os.getpid(), 11)"
+    env = hooked(tmp_path / "hooks", worker=BROKEN.format(crash))
+    failed = tomoseg(*MERGE, "--wait", code=1, env=env)
+    assert "SIGSEGV (Segmentation fault): a crash inside a library" in failed.err
+    assert "“no such device”" in failed.err
+    log = tomoseg("jobs", "log", "1").out
+    assert "Fatal Python error: Segmentation fault" in log
+    assert log.rstrip().endswith("tensorflow.log ends with:\nno such device")
+    tomoseg("jobs", "resume", "1", "--wait")
+
+
+def test_an_exception_of_a_library_is_not_called_a_bug_of_tomoseg(
+    one_map: Path, tomoseg: Tomoseg, tmp_path: Path
+) -> None:
+    env = hooked(tmp_path / "hooks", worker=BROKEN.format("import json; json.loads('{')"))
+    failed = tomoseg(*MERGE, "--wait", code=1, env=env)
+    assert "Unexpected error in json: JSONDecodeError: Expecting property name" in failed.err
+    env = hooked(tmp_path / "other", worker=BROKEN.format("raise MemoryError('1 PB')"))
+    failed = tomoseg(*MERGE, "--name", "two", "--wait", code=2, env=env)
+    assert "not enough memory: 1 PB" in failed.err
 
 
 @pytest.mark.slow

@@ -1,15 +1,15 @@
 """`jobs`."""
 
 import argparse
-import shutil
-import sys
 
 from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json, write_history
 from tomoseg_tui.cli.wait_for_jobs import wait_for_job
+from tomoseg_tui.files.text import printable
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.dependencies import resume_with_dependents
-from tomoseg_tui.jobs.job import find_job
+from tomoseg_tui.jobs.job import JobState, find_job
 from tomoseg_tui.jobs.job_list import JobListCache
+from tomoseg_tui.jobs.lost_worker import tail
 from tomoseg_tui.jobs.slurm.status import format_location
 
 
@@ -55,7 +55,13 @@ def jobs_log(arguments: argparse.Namespace) -> None:
         echo(f"Job {job.id} has not said anything yet.")
         return
     with job.log_file.open("r", encoding="utf-8", errors="replace") as log:
-        shutil.copyfileobj(log, sys.stdout)
+        for line in log:
+            print(printable(line.rstrip("\r\n"), preserve="\t"))
+    lines = tail(job.tensorflow_log_file)
+    if lines and job.state() in {JobState.FAILED, JobState.LOST}:
+        print("\ntensorflow.log ends with:")
+        for line in lines:
+            print(printable(line, preserve="\t"))
 
 
 def jobs_stop(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from tomoseg_tui.cli.parser import parse
-from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.errors import TomosegError, describe_unexpected
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -40,15 +40,18 @@ def run(argv: Sequence[str]) -> int:
         # Whoever read us has gone (as `read_head` does); Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
-    except OSError as fault:
+    except (OSError, MemoryError) as fault:
         return _report_error(_as_user_error(fault))
-    except Exception:  # noqa: BLE001  # whatever nobody foresaw is our bug, kept with its traceback
-        return _report_bug()
+    except Exception as bug:  # noqa: BLE001  # whatever nobody foresaw is kept with its traceback
+        return _report_bug(bug)
     return code
 
 
-def _as_user_error(fault: OSError) -> TomosegError:
+def _as_user_error(fault: OSError | MemoryError) -> TomosegError:
     """Return what the system refused as a fault with a way out."""
+    if isinstance(fault, MemoryError):
+        message = f"There is not enough memory: {fault or 'none is left'}."
+        return TomosegError(message, "End other programs, or use a machine with more memory.")
     from tomoseg_tui.files.disk_space import disk_full_error, is_disk_full
 
     if is_disk_full(fault):
@@ -67,13 +70,12 @@ def _report_error(fault: TomosegError) -> int:
     return EXIT_FAULT
 
 
-def _report_bug() -> int:
+def _report_bug(bug: Exception) -> int:
     """Write the traceback into a log and say where; a user is not shown it."""
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", prefix="tomoseg-bug-", suffix=".log", delete=False, encoding="utf-8") as log:
         traceback.print_exc(file=log)
-    reason = traceback.format_exception_only(*sys.exc_info()[:2])[-1].strip()
-    print(f"tomoseg: a bug in tomoseg: {reason}", file=sys.stderr)
+    print(f"tomoseg: {describe_unexpected(bug)}", file=sys.stderr)
     print(f"  Please report it with the file {log.name}", file=sys.stderr)
     return EXIT_BUG

@@ -90,6 +90,11 @@ def is_alive(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
     return state not in {"Z", "X"} and started == owner.started
 
 
+def has_restarted(owner: Owner) -> bool:
+    """Return whether this machine was started again since a process on it became the owner."""
+    return owner.host == socket.gethostname() and owner.boot_id != _boot_id()
+
+
 def _is_hidden(pid: int) -> bool:
     """Return whether this is a process of another user that /proc does not show (hidepid, proc(5))."""
     try:

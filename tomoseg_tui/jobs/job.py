@@ -18,6 +18,7 @@ import msgspec
 from tomoseg_tui.errors import JobError, ProjectError, TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import remove_drafts
+from tomoseg_tui.jobs.lost_worker import ending_signal, explain_lost_worker, explain_signal
 from tomoseg_tui.jobs.slurm.status import FailureReason, SlurmJobStatus, cause_from_log, explain_failure, status_cache
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.project_settings import SlurmSettings
@@ -161,6 +162,8 @@ class Job:
         self.progress_file = folder / "progress.json"
         self.metrics_file = folder / "metrics.jsonl"
         self.log_file = folder / "output.log"
+        self.tensorflow_log_file = folder / "tensorflow.log"
+        self.exit_status_file = folder / "exit_status"
         self.claim_file = folder / "claim.json"
         self.partial = folder / "partial"
         self.result_file = folder / "result.json"
@@ -263,10 +266,7 @@ class Job:
         if state is record.state or not state.is_over:
             return FailureReason(record.fault, record.fix)
         if record.slurm is None:
-            return FailureReason(
-                "The worker ended without a word: killed, out of memory, or the machine went down.",
-                f"Go on from what it has kept: tomoseg jobs resume {self.id}",
-            )
+            return FailureReason(*explain_lost_worker(self.folder, record.owner, self.id))
         if self.stop_file.exists():
             return FailureReason(None, None)
         slurm_state = slurm_status.ended_as if slurm_status else ""
@@ -275,6 +275,8 @@ class Job:
             if slurm_state not in {"", "COMPLETED", "FAILED"}
             else self._cause_in_logs(record.slurm.job or "") or slurm_state
         )
+        if cause in {"", "FAILED", "COMPLETED"} and (number := ending_signal(self.folder)) is not None:
+            return FailureReason(*explain_signal(number, self.folder, self.id))
         return explain_failure(cause, record.slurm.settings, self.id, has_begun=record.started is not None)
 
     def _cause_in_logs(self, slurm_job_id: str) -> str:

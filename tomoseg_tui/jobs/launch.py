@@ -26,6 +26,7 @@ from tomoseg_tui.jobs.job import (
     remove_stale_claims,
 )
 from tomoseg_tui.jobs.kinds import KINDS, slurm_submission_for
+from tomoseg_tui.jobs.lost_worker import ending_signal, signal_name
 from tomoseg_tui.jobs.output_names import output_reserved
 from tomoseg_tui.jobs.slurm.commands import require_command
 from tomoseg_tui.jobs.slurm.submit import is_in_slurm, kill_in_slurm, stop_in_slurm, submit_job
@@ -41,6 +42,8 @@ RELEASE_SECONDS = 2.0
 """How long a worker may take to give its claim back after its last word."""
 POLL_SECONDS = 0.25
 """How often a watcher looks."""
+_RECORD_SIGNAL = '"$@"; status=$?; [ $status -le 128 ] || echo $status > "$0/exit_status"; exit $status'
+"""Shell script that waits for a worker: nobody else sees which signal ended it once its starter has left."""
 
 
 def launch(
@@ -102,10 +105,11 @@ def start_worker(job: Job) -> None:
 
 
 def spawn_worker(job: Job) -> subprocess.Popen[bytes]:
-    """Start the worker in a session of its own."""
+    """Start the worker in a session of its own, and a shell that waits for it in another."""
+    argv = [sys.executable, "-m", WORKER_MODULE, str(job.folder), "--since", str(time.time_ns())]
     with job.log_file.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", WORKER_MODULE, str(job.folder), "--since", str(time.time_ns())],
+        return subprocess.Popen(  # noqa: S603  # our own script, interpreter and module
+            ["/bin/sh", "-c", _RECORD_SIGNAL, str(job.folder), *argv],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -132,6 +136,8 @@ def wait_until_started(job: Job, worker: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
     if job.record().state is JobState.QUEUED and not locks.is_held(job.claim_file):
         fault, fix = f"The worker of job {job.id} did not come up.", f"See why: tomoseg jobs log {job.id}"
+        if (number := ending_signal(job.folder)) is not None:
+            fault = f"The worker of job {job.id} did not come up: ended by {signal_name(number)}."
         job.set_state(JobState.FAILED, ended=now(), fault=fault, fix=fix, exit_code=1)
         raise WorkerLostError(fault, fix)
 
@@ -193,6 +199,7 @@ def requeue(
         cleared: dict[str, Any] = dict.fromkeys(("owner", "started", "ended", "fault", "fix", "exit_code"))
         job.set_state(JobState.QUEUED, at_once=at_once, slurm=submission, **cleared)
         job.stop_file.unlink(missing_ok=True)
+        job.exit_status_file.unlink(missing_ok=True)
         if (record.slurm is None) != (submission is None):
             location = "on this machine" if submission is None else "in Slurm"
             append_line(job.log_file, log_line(f"Computes {location} from here on."))
@@ -276,6 +283,8 @@ def watch(job: Job) -> Iterator[JobState]:
     """Yield the state of a job four times a second until it is over; the last one is final."""
     while True:
         state = read_with_retries(job, Job.state)
+        if state is JobState.LOST:
+            time.sleep(POLL_SECONDS)  # its exit status is written just after its end
         yield state
         if state.is_over:
             return

@@ -7,6 +7,7 @@ on whatever node.
 
 import argparse
 import contextlib
+import faulthandler
 import os
 import shutil
 import signal
@@ -20,13 +21,13 @@ from typing import Any, final
 
 import msgspec
 
-from tomoseg_tui.errors import JobError, TomosegError
+from tomoseg_tui.errors import DeviceFullError, JobError, TomosegError, describe_unexpected
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full, used_bytes
 from tomoseg_tui.jobs.device_request import resolve_device, with_device
 from tomoseg_tui.jobs.job import Job, JobRecord, JobSpeed, JobState
-from tomoseg_tui.jobs.kinds import KINDS, load_function
+from tomoseg_tui.jobs.kinds import KINDS, JobKind, load_function
 from tomoseg_tui.jobs.notifications import run_on_finish
 from tomoseg_tui.jobs.output_names import claim_output_name
 from tomoseg_tui.jobs.reporter import JobReporter, peak_memory_bytes
@@ -54,10 +55,10 @@ def _silence_tensorflow(device: str) -> None:
 
 
 @contextlib.contextmanager
-def _redirect_tensorflow_log(folder: Path) -> Iterator[None]:
+def _redirect_tensorflow_log(job: Job, mode: int = 0) -> Iterator[None]:
     """Send what TensorFlow writes while it wakes into a file of its own, so that the log begins with our words."""
     stderr_copy = os.dup(2)
-    log_descriptor = os.open(folder / "tensorflow.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    log_descriptor = os.open(job.tensorflow_log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | mode, 0o666)
     os.dup2(log_descriptor, 2)
     try:
         yield
@@ -181,11 +182,15 @@ def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: i
         return JobState.STOPPED, {"exit_code": EXIT_STOPPED}
     except (TomosegError, OSError) as fault:
         return _record_failure(job, record, reporter, fault)
-    except Exception as bug:  # noqa: BLE001  # whatever a recipe did not foresee is our bug, kept with its traceback
+    except MemoryError as fault:
+        error = DeviceFullError(
+            f"There is not enough memory: {fault or 'none is left'}.", KINDS[record.kind].less_memory
+        )
+        return _record_failure(job, record, reporter, error)
+    except Exception as bug:  # noqa: BLE001  # whatever a recipe did not foresee is kept with its traceback
         reporter.log_traceback()
-        message = f"{type(bug).__name__}: {bug}"
-        fix = f"This is a bug in tomoseg. See: tomoseg jobs log {job.id}"
-        return JobState.FAILED, {"fault": message, "fix": fix, "exit_code": EXIT_BUG}
+        fix = f"See where, and report it: tomoseg jobs log {job.id}"
+        return JobState.FAILED, {"fault": describe_unexpected(bug), "fix": fix, "exit_code": EXIT_BUG}
     reporter.log("Done.")
     return JobState.DONE, {"exit_code": EXIT_DONE, "speed": speed}
 
@@ -211,12 +216,31 @@ def _call_runner(job: Job, record: JobRecord, reporter: JobReporter, device: str
             with contextlib.suppress(TomosegError, OSError):  # what is missing the runner reports itself
                 request = with_device(record.asked, device)
                 reporter.set_workload(load_function(kind.work)(project, request, {}).workload)
-        with _redirect_tensorflow_log(job.folder):
-            runner = load_function(kind.runner)
+        runner = _load_runner(job, kind)
         result: dict[str, Any] = runner(project, record.asked, reporter)
         return result
     finally:
         reporter.end_helpers()
+
+
+def _load_runner(job: Job, kind: JobKind) -> Callable[..., dict[str, Any]]:
+    """Load what runs a job; TensorFlow comes with it.
+
+    Raises
+    ------
+    JobError
+        If a library cannot be loaded.
+    """
+    try:
+        with _redirect_tensorflow_log(job, os.O_TRUNC):
+            runner: Callable[..., dict[str, Any]] = load_function(kind.runner)
+            return runner
+    except ImportError as fault:
+        reason = " ".join(str(fault).split())
+        raise JobError(
+            f"A library cannot be loaded: “{reason}”.",
+            f"Install tomoseg and its libraries again, then go on: tomoseg jobs resume {job.id}",
+        ) from fault
 
 
 def _record_failure(
@@ -256,7 +280,7 @@ def run_helper(job: Job, owner_pid: int, number: int) -> int:
 
 def _run_apply_helper(job: Job, request: dict[str, Any], reporter: JobReporter) -> int:
     _silence_tensorflow(resolve_device(request["device"]).name)
-    with _redirect_tensorflow_log(job.folder):
+    with _redirect_tensorflow_log(job):
         from tomoseg_tui.runners.run_apply import run_apply_helper  # noqa: PLC0415
 
     try:
@@ -331,6 +355,7 @@ def main() -> int:
     parser.add_argument("--slurm", action="store_true", help="started by Slurm, alone or as one of an array")
     parser.add_argument("--measure", action="store_true", help="do a little of what stdin asks, and tell what it took")
     arguments = parser.parse_args()
+    faulthandler.enable(all_threads=False)  # a library that crashes leaves in the log where
     if arguments.measure:
         return _benchmark(arguments.folder, arguments.since / 1e9)
     job = Job(arguments.folder)
@@ -339,6 +364,8 @@ def main() -> int:
     os.nice(NICENESS)
     if arguments.helper is not None:
         return run_helper(job, arguments.helper, arguments.number)
+    with contextlib.suppress(PermissionError):  # it leads a group already, started by hand
+        os.setsid()  # signals to the group of a job do not reach the shell that waits for it
     return run_job(job, arguments.since or time.time_ns())
 
 
