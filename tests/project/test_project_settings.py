@@ -64,6 +64,11 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_key(tmp_path: Path, text: str
         ("extra = ['-n2']", "is not an option"),
         ("extra = ['--qos long']", "is not an option"),
         ("extra = ['--output=/tmp/x']", "is set by every job itself"),
+        ("extra = ['--outpu=/tmp/x']", "stands for --output"),
+        ("extra = ['--wra=true']", "stands for --wrap"),
+        ("extra = ['--export-fi=/tmp/x']", "stands for --export-file"),
+        ("extra = ['--sig=9']", "stands for --signal"),
+        ("extra = ['--test-only']", "stands for --test-only"),
     ],
 )
 def test_invalid_slurm_options_are_refused(tmp_path: Path, table: str, said: str) -> None:

@@ -14,9 +14,12 @@ from tomoseg_tui.files.atomic import write_atomically
 
 _VALUE = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _RESERVED_OPTIONS = frozenset(
-    {"array", "dependency", "error", "export", "job-name", "output", "parsable", "requeue", "signal", "wrap"}
-)
-"""Options of sbatch that every job sets itself."""
+    {
+        "array", "chdir", "dependency", "error", "export", "export-file", "help", "job-name", "no-requeue", "open-mode",
+        "output", "parsable", "requeue", "signal", "test-only", "usage", "version", "wait", "wrap",
+    }
+)  # fmt: skip
+"""Options of sbatch that every job sets itself, or that would keep sbatch from answering with a number."""
 _OPTION_NAMES = {"memory": "mem", "cpus": "cpus-per-task"}
 
 
@@ -60,8 +63,13 @@ class SlurmSettings:
                 raise UsageError(
                     f"slurm extra {option!r} is not an option.", "Write it as --option=VALUE, without spaces."
                 )
-            if option[2:].partition("=")[0] in _RESERVED_OPTIONS:
-                raise UsageError(f"slurm extra {option!r} is set by every job itself.", "Remove it from project.toml.")
+            name = option[2:].partition("=")[0]
+            reserved = sorted(full for full in _RESERVED_OPTIONS if full.startswith(name))  # sbatch takes abbreviations
+            if reserved:
+                raise UsageError(
+                    f"slurm extra {option!r} stands for --{reserved[0]}, which is set by every job itself.",
+                    "Remove it from project.toml, or write another option in full.",
+                )
 
     @property
     def wants_gpu(self) -> bool:

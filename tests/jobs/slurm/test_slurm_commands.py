@@ -78,6 +78,64 @@ def test_a_job_of_another_user_is_not_ended_and_that_is_said(monkeypatch: pytest
     commands.send_stop_signal("7")
 
 
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "4711",
+        "4711;slaking",
+        "sbatch: no partition specified, using default partition serial\n4711",
+        "--------\n     Welcome to the cluster\n--------\n\n--> Verifying valid submit host...OK\n4711\n",
+        "Your quota: 12\n4711;slaking\nThis job is charged to lab.\n\n",
+        "\x1b[1;32m12 nodes are free\x1b[0m\r\n\x1b[32m4711\x1b[0m\r\n",
+        "Submitted batch job 4711",
+        "Submitted batch job 4711 on cluster slaking",
+        "sbatch: Submitted batch job 4711",
+    ],
+)
+def test_the_number_is_found_among_banners(printed: str) -> None:
+    assert commands.read_job_id(printed) == "4711"
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("", "the job has."),
+        ("\n \n", "the job has."),
+        ("Welcome to \x1b]0;x\x07node12", "“Welcome to \\x1b]0;x\\x07node12”"),
+    ],
+)
+def test_an_answer_without_a_number_is_refused(printed: str, said: str) -> None:
+    with pytest.raises(JobError, match="Slurm did not say which number the job has") as caught:
+        commands.read_job_id(printed)
+    assert said in caught.value.fault
+    assert "squeue --me" in caught.value.fix
+
+
+def test_what_slurm_complains_of_is_found_among_banners_in_any_bytes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "sbatch").write_bytes(b"#!/bin/sh\necho 'Gr\xfc\xdfe\nsbatch: error: No money.' >&2; exit 1\n")
+    (tmp_path / "squeue").write_bytes(b"#!/bin/sh\necho 'Gr\xfc\xdfe'; echo; echo RUNNING\n")
+    for command in ("sbatch", "squeue"):
+        (tmp_path / command).chmod(0o755)
+    with pytest.raises(JobError, match=r"^Slurm did not take the job: No money\. See"):
+        commands.submit(tmp_path, "train", SlurmSettings())
+    assert commands.is_running(SlurmTask("7", None))
+    (tmp_path / "squeue").write_text("#!/bin/sh\necho 'RUNNING low on quota'; echo COMPLETING\n")
+    assert not commands.is_running(SlurmTask("7", None))
+
+
+def test_scancel_that_reaches_nobody_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "scancel").write_text(
+        "#!/bin/sh\necho 'Welcome\nscancel: error: Unable to contact slurm controller (connect failure)' >&2; exit 1\n"
+    )
+    (tmp_path / "scancel").chmod(0o755)
+    with pytest.raises(JobError, match="did not end the job: Unable to contact slurm controller"):
+        commands.send_stop_signal("7")
+
+
 def test_a_machine_without_slurm_is_told_from_one_that_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(JobError, match="no Slurm on this machine: sbatch is not found"):

@@ -1,6 +1,6 @@
 """What Slurm prints, as recorded from Slurm 22.05, and what it means for a job."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -83,9 +83,27 @@ def test_accounts_tell_the_worst_of_an_array_and_leave_out_by_whom() -> None:
     assert [found[job].ended_as for job in ("20", "21", "22", "23")] == ["TIMEOUT", "OUT_OF_MEMORY", "CANCELLED", ""]
 
 
-@pytest.mark.parametrize("printed", ["", "\n", "nonsense", "slurm_load_jobs error: Unable", "5", "|||||"])
-def test_whatever_is_printed_is_read_without_a_fault(printed: str) -> None:
-    assert all(look.tasks for look in read_squeue(printed).values())
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "", "\n", "nonsense", "slurm_load_jobs error: Unable", "5", "|||||", "5|", "5|Welcome|to|node1|None", "5 | 6",
+        "5_batch", "5.batch|COMPLETED|main|node1",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("read", [read_squeue, read_sacct])
+def test_a_line_that_is_about_no_job_is_passed_over(
+    printed: str, read: Callable[[str], dict[str, SlurmJobStatus]]
+) -> None:
+    assert read(printed) == {}
+
+
+def test_jobs_are_found_among_banners_and_empty_lines() -> None:
+    squeue = f"*** Welcome | to ***\n\n{SQUEUE}\n \nCLUSTER: slaking\n\x1b[32m30|RUNNING|main|node1|None\x1b[0m\r\n"
+    assert read_squeue(squeue) == read_squeue(SQUEUE) | {
+        "30": SlurmJobStatus((SlurmTaskStatus("RUNNING", "main", "node1", "None"),))
+    }
+    assert read_sacct(f"\nWelcome\n\n{SACCT}\n\n20.batch|FAILED|main|n") == read_sacct(SACCT)
+    assert read_sacct("24+1|COMPLETED+|main|node1")["24"].ended_as == "COMPLETED"
 
 
 def test_one_look_serves_all_jobs_for_some_seconds(cluster: Slurm) -> None:

@@ -5,6 +5,7 @@ is told, stopped and resumed in one way wherever it runs, and of Slurm only the 
 """
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,9 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomoseg_tui.errors import JobError
+from tomoseg_tui.files.text import printable
 from tomoseg_tui.jobs import WORKER_MODULE
+from tomoseg_tui.jobs.slurm.status import STATES, output_lines, run_slurm
 from tomoseg_tui.project.project_settings import SlurmSettings
 
+_JOB_ID_LINE = re.compile(r"(?:(?:sbatch: )?Submitted batch job )?([1-9][0-9]*)(?:;\S*| on cluster \S+)?")
+"""The line of sbatch with the number, with --parsable or where a site's wrapper drops that option."""
 WARNING_SECONDS = 60
 """How long before its time limit a job is told to keep its work. Slurm may say it up to a minute earlier."""
 TIMEOUT_SECONDS = 60.0
@@ -113,7 +118,32 @@ def submit(folder: Path, kind: str, settings: SlurmSettings, *, tasks: int = 1, 
     for log in folder.glob("task_*.log"):  # of workers that were handed over before
         log.unlink()
     output = run_command(sbatch_command(folder, kind, settings, tasks=tasks, after=after), "Slurm did not take the job")
-    return output.strip().partition(";")[0]  # on several clusters their name comes after it
+    return read_job_id(output)
+
+
+def read_job_id(output: str) -> str:
+    r"""Return the number of a job from what sbatch prints: its last line that is one.
+
+    Sites print banners and lines of information beside it, whatever options ask for.
+
+    Raises
+    ------
+    JobError
+        If there is none.
+
+    Examples
+    --------
+    >>> read_job_id("Welcome to the cluster\n4711;slaking\n")
+    '4711'
+    """
+    for line in reversed(output_lines(output)):
+        if found := _JOB_ID_LINE.fullmatch(line):
+            return found[1]
+    last_line = "".join(f": “{printable(line)}”" for line in output_lines(output)[-1:])
+    raise JobError(
+        f"Slurm did not say which number the job has{last_line}.",
+        "See whether it is in the queue: squeue --me; cancel it there, and start it again.",
+    )
 
 
 def run_command(argv: Sequence[str], fault: str) -> str:
@@ -124,31 +154,41 @@ def run_command(argv: Sequence[str], fault: str) -> str:
     JobError
         If it is not there or fails; its own words follow those of `fault`.
     """
-    require_command(argv[0])
-    try:
-        completed = subprocess.run(  # noqa: S603  # Slurm's command, its arguments checked words
-            list(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise JobError(f"{fault}: {argv[0]} does not answer.", "Look whether it is up: sinfo") from error
+    completed = _run(argv, fault)
     if completed.returncode:
         raise JobError(
-            f"{fault}: {first_error_line(completed.stderr)}.",
+            f"{fault}: {error_message(completed.stderr or completed.stdout)}.",
             "See what there is: sinfo; then say it: --slurm KEY=VALUE",
         )
     return completed.stdout
 
 
-def first_error_line(stderr: str) -> str:
-    r"""Return what a command of Slurm complains of, in one line.
+def _run(argv: Sequence[str], fault: str) -> subprocess.CompletedProcess[str]:
+    """Run one of Slurm's commands to its end, whatever its exit code is."""
+    require_command(argv[0])
+    try:
+        return run_slurm(argv, TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise JobError(f"{fault}: {argv[0]} does not answer.", "Look whether it is up: sinfo") from error
+    except OSError as error:
+        raise JobError(
+            f"{fault}: {argv[0]} cannot be run: {error.strerror}.", f"See: ls -l $(which {argv[0]})"
+        ) from error
+
+
+def error_message(stderr: str) -> str:
+    r"""Return what a command of Slurm complains of, in one line; of banners beside it nothing.
 
     Examples
     --------
-    >>> words_of("sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed: No.\n")
-    'invalid partition specified: x; Batch job submission failed: No'
+    >>> error_message("Welcome!\nsbatch: error: invalid partition: x\nsbatch: error: Submission failed: No.\n")
+    'invalid partition: x; Submission failed: No'
     """
-    lines = [line.rpartition("error: ")[2].strip().rstrip(".") for line in stderr.splitlines() if line.strip()]
-    return "; ".join(lines) or "it does not say why"
+    lines = output_lines(stderr)
+    errors = [line for line in lines if "error: " in line] or lines
+    return "; ".join(printable(line.rpartition("error: ")[2].strip().rstrip(".")) for line in errors) or (
+        "it does not say why"
+    )
 
 
 def is_available() -> bool:
@@ -197,15 +237,13 @@ def _cancel(*options: str) -> None:
     JobError
         If it is not there, or the job is another user's.
     """
-    require_command("scancel")
-    completed = subprocess.run(  # noqa: S603  # Slurm's command
-        ["scancel", *options],  # noqa: S607  # found in PATH, as the user's own
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TIMEOUT_SECONDS, text=True,
-    )  # fmt: skip
+    completed = _run(["scancel", *options], "Slurm did not end the job")
     if "denied" in completed.stderr:
         raise JobError(
-            f"Slurm does not let you end it: {first_error_line(completed.stderr)}.", "Ask whoever has started it."
+            f"Slurm does not let you end it: {error_message(completed.stderr)}.", "Ask whoever has started it."
         )
+    if "contact slurm controller" in completed.stderr:
+        raise JobError(f"Slurm did not end the job: {error_message(completed.stderr)}.", "Look whether it is up: sinfo")
 
 
 def is_running(task: SlurmTask) -> bool:
@@ -216,9 +254,8 @@ def is_running(task: SlurmTask) -> bool:
     JobError
         If Slurm does not say.
     """
-    return run_command(
-        ["squeue", "--noheader", f"--jobs={task.name}", "--format=%T"], "Slurm does not answer"
-    ).split() == ["RUNNING"]
+    output = run_command(["squeue", "--noheader", f"--jobs={task.name}", "--format=%T"], "Slurm does not answer")
+    return [line for line in output_lines(output) if line in STATES] == ["RUNNING"]
 
 
 def requeue_task(task: SlurmTask) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from tomoseg_tui.files.text import printable
 from tomoseg_tui.project.project_settings import SlurmSettings
 
 CACHE_SECONDS = 3.0
@@ -27,6 +28,13 @@ END_STATES = frozenset(
     }
 )  # fmt: skip
 """States that no task comes back from (squeue(1), JOB STATE CODES)."""
+STATES = END_STATES | {
+    "COMPLETING", "CONFIGURING", "LAUNCH_FAILED", "PENDING", "POWER_UP_NODE", "RECONFIG_FAIL", "REQUEUED",
+    "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING", "RESV_DEL_HOLD", "RUNNING", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT",
+    "STOPPED", "SUSPENDED", "UPDATE_DB",
+}  # fmt: skip
+"""All states; a line without one is no line about a job."""
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _CAUSE_PRIORITY = ("OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "PREEMPTED", "CANCELLED", "FAILED")
 """Of an array whose tasks ended in several ways, the first of these is told."""
 _LOG_PATTERNS = {
@@ -176,23 +184,38 @@ def cause_from_log(log: str, job: str) -> str:
     return next((cause for cause, pattern in _LOG_PATTERNS.items() if marker and pattern.search(following)), "")
 
 
+def output_lines(output: str) -> list[str]:
+    """Return the lines that a command of Slurm prints, without colours, and without those that are empty."""
+    return [line for line in map(str.strip, _ESCAPES.sub("", output).splitlines()) if line]
+
+
 def read_squeue(output: str) -> dict[str, SlurmJobStatus]:
-    """Return the jobs by number from lines ``JOB|STATE|PARTITION|NODE|REASON``."""
-    tasks_by_job: dict[str, list[SlurmTaskStatus]] = {}
-    for line in output.splitlines():
-        job, state, partition, node, reason = [*line.split("|", 4), *[""] * 5][:5]
-        if job.isdigit():
-            tasks_by_job.setdefault(job, []).append(SlurmTaskStatus(state.strip(), partition, node, reason.strip()))
-    return {job: SlurmJobStatus(tuple(tasks)) for job, tasks in tasks_by_job.items()}
+    """Return the jobs by number from lines ``JOB|STATE|PARTITION|NODE|REASON``; other lines are not about jobs."""
+    return _read_status_lines(output, re.compile(r"[0-9]+"))
 
 
 def read_sacct(output: str) -> dict[str, SlurmJobStatus]:
     """Return the jobs by number from lines ``JOB[_TASK]|STATE|PARTITION|NODE``; a state may say by whom."""
-    lines = []
-    for line in output.splitlines():
-        job, state, *other_fields = line.split("|")
-        lines.append("|".join([job.partition("_")[0], state.partition(" ")[0], *other_fields]))
-    return read_squeue("\n".join(lines))
+    return _read_status_lines(output, re.compile(r"([0-9]+)(?:[_+].*)?"))
+
+
+def _read_status_lines(output: str, job_pattern: re.Pattern[str]) -> dict[str, SlurmJobStatus]:
+    tasks_by_job: dict[str, list[SlurmTaskStatus]] = {}
+    for line in output_lines(output):
+        job, state, partition, node, reason = (*map(str.strip, line.split("|", 4)), "", "", "", "")[:5]
+        state, found = state.partition(" ")[0].rstrip("+"), job_pattern.fullmatch(job)
+        if found and state in STATES:
+            task = SlurmTaskStatus(state, printable(partition), printable(node), printable(reason))
+            tasks_by_job.setdefault(found[found.re.groups], []).append(task)
+    return {job: SlurmJobStatus(tuple(tasks)) for job, tasks in tasks_by_job.items()}
+
+
+def run_slurm(argv: Sequence[str], timeout_seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run one of Slurm's commands; what it prints is text, whatever bytes a site adds."""
+    return subprocess.run(  # noqa: S603  # Slurm's command, its arguments checked words
+        list(argv), stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False,
+        timeout=timeout_seconds,
+    )  # fmt: skip
 
 
 QueryCommand = Callable[[Sequence[str]], str | None]
@@ -203,9 +226,7 @@ def _run_query(argv: Sequence[str]) -> str | None:
     if shutil.which(argv[0]) is None:
         return None
     try:
-        completed = subprocess.run(  # noqa: S603  # Slurm's command
-            list(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
-        )
+        completed = run_slurm(argv, TIMEOUT_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return None
     if completed.returncode == 0:
