@@ -191,7 +191,7 @@ async def test_leaving_while_jobs_run_says_which_go_on_and_asks(small_project: P
         await until(pilot, lambda: "2 jobs running" in words_on(pilot))
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
-        assert "2 jobs go on without this window." in prose_on(pilot)
+        assert "2 jobs continue without this window." in prose_on(pilot)
         await pilot.press("n")
         assert not app._exit
         await pilot.press("q", "y")
@@ -205,7 +205,7 @@ async def test_ctrl_c_tells_how_to_leave_and_does_not(small_project: Project, ma
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 7)
         await pilot.press("ctrl+c")
-        await until(pilot, lambda: "q leaves tomoseg" in words_on(pilot))
+        await until(pilot, lambda: "q quits tomoseg" in words_on(pilot))
         assert not app._exit
 
 
@@ -327,7 +327,7 @@ async def test_y_says_so_where_nothing_is_a_command_yet(project: Project, make_a
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 3)
         await pilot.press("y")
-        await until(pilot, lambda: "Nothing here is a command yet" in words_on(pilot))
+        await until(pilot, lambda: "There is no command to copy yet" in words_on(pilot))
         assert not app.clipboard
 
 

@@ -17,8 +17,8 @@ from tomoseg_tui.workflow.merge.merge_request import MergeRequest
     ("way", "wanted"),
     [
         (None, (False, SlurmSettings(partition="gpu"))),
-        (RunLocation("here, at once", starts_at_once=True), (True, None)),
-        (RunLocation("here, in line"), (False, None)),
+        (RunLocation("here, immediately", starts_at_once=True), (True, None)),
+        (RunLocation("here, queued"), (False, None)),
         (RunLocation("Slurm", in_slurm=True), (False, SlurmSettings(partition="gpu"))),
     ],
 )

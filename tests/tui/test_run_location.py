@@ -13,7 +13,7 @@ def offered(settings: ProjectSettings, *, has_slurm: bool = False) -> dict[str, 
 
 
 def test_without_slurm_a_job_computes_here_in_line_or_at_once() -> None:
-    assert offered(ProjectSettings()) == {"here, in line": [], "here, at once": ["--now"]}
+    assert offered(ProjectSettings()) == {"here, queued": [], "here, immediately": ["--now"]}
 
 
 def test_slurm_is_offered_where_it_is_or_where_the_project_speaks_of_it() -> None:
@@ -25,8 +25,8 @@ def test_where_slurm_is_usual_it_comes_first_and_what_is_here_must_be_said() -> 
     settings = ProjectSettings(slurm=GPU, always_slurm=True)
     assert offered(settings) == {
         "Slurm": [],
-        "here, in line": ["--here"],
-        "here, at once": ["--here", "--now"],
+        "here, queued": ["--here"],
+        "here, immediately": ["--here", "--now"],
     }
     assert next(iter(offered(settings))) == "Slurm"
 

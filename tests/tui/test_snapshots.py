@@ -167,6 +167,6 @@ def test_leaving_while_a_job_runs(calm_project: Project, make_app: MakeApp, snap
 
     async def asked(pilot: Pilot[Any]) -> None:
         await seen("annotate", "1 job running", press=("q",))(pilot)
-        await until(pilot, lambda: "1 job goes on without this window." in prose_on(pilot))
+        await until(pilot, lambda: "1 job continues without this window." in prose_on(pilot))
 
     assert snap_compare(app, run_before=asked)

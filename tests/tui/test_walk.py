@@ -58,7 +58,7 @@ def import_annotations(tmux: Tmux, sample_data: Path) -> None:
     tmux.press_for("3", "64 tiles", "I Masks")
     tmux.press_for("I", "Import annotations")
     tmux.type(f"{sample_data}/cell_a_labels.mrc.gz")
-    tmux.wait_for("be cut at its 64 tiles", "1 is")
+    tmux.wait_for("be cropped at its 64 tiles", "1 is")
     tmux.press("Enter", "Tab")
     tmux.type_at("1 is", "microtubule")
     tmux.wait_for("1 is microtubule")
@@ -84,7 +84,7 @@ def find_it_running(tmux: Tmux, project: Project) -> None:
     tmux.wait_for("1 Import", "1 job running")
     assert find_job(project.layout, "1").state() is JobState.RUNNING
     tmux.press_for("4", "running", "epoch")
-    tmux.wait_for("no job runs")
+    tmux.wait_for("no jobs running")
 
 
 def apply_to_the_other(tmux: Tmux) -> None:
@@ -94,7 +94,7 @@ def apply_to_the_other(tmux: Tmux) -> None:
     tmux.press_for("Space", "1 marked")
     tmux.press_for("Enter", "of disk space", "Start (enter)")
     tmux.press_for("Enter", "1 job running")
-    tmux.wait_for("done: cell_b by", "no job runs")
+    tmux.wait_for("done: cell_b by", "no jobs running")
     tmux.wait_for("cell_b z", "mapped", "M microtubule")
 
 

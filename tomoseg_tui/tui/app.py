@@ -1,4 +1,4 @@
-"""The app: compose tabs, bind keys, hand facts on, leave. Knows no tomogram by itself."""
+"""The app: composes the tabs, binds keys, passes snapshots to tabs, and quits."""
 
 import logging
 import os
@@ -40,13 +40,13 @@ TABS = {
     "merge": ("Merge", "merge.merge_tab", "MergeTab"),
     "jobs": ("Jobs", "jobs.jobs_tab", "JobsTab"),
 }
-"""Title, module and class of each tab. A module is imported when its tab is first opened: numpy comes with it."""
+"""Title, module and class of each tab. A module is imported when its tab is first opened, because it imports numpy."""
 MIN_SIZE = (80, 24)
-"""Columns and rows below which there is no room."""
+"""The smallest supported terminal, columns and rows."""
 
 
 class TooSmall(ModalScreen[None]):
-    """One line that asks for more room; it stands over everything until there is room."""
+    """A line that asks for a larger terminal. It covers everything until the terminal is large enough."""
 
     def compose(self) -> ComposeResult:
         yield Static("tomoseg needs 80 x 24 characters; this terminal is smaller. Enlarge it.", id="too-small")
@@ -72,10 +72,10 @@ class TomosegApp(JobApp):
             "colon,ctrl+p", "command_palette", "Commands", key_display=":", id="app.palette", tooltip="Every action"
         ),
         Binding(
-            "y", "copy_command", "Copy command", show=False, id="app.copy", tooltip="Copy the command that does this"
+            "y", "copy_command", "Copy command", show=False, id="app.copy", tooltip="Copy the command for this action"
         ),
-        Binding("q", "quit_program", "Quit", id="app.quit", tooltip="Leave; jobs go on"),
-        Binding("ctrl+q", "quit_program", "Quit", show=False, id="app.quit_too", tooltip="Leave; jobs go on"),
+        Binding("q", "quit_program", "Quit", id="app.quit", tooltip="Quit; jobs continue"),
+        Binding("ctrl+q", "quit_program", "Quit", show=False, id="app.quit_too", tooltip="Quit; jobs continue"),
         Binding("ctrl+c", "show_quit_hint", "", show=False, priority=True),
     ]
 
@@ -84,7 +84,7 @@ class TomosegApp(JobApp):
         self.config = config
         self.requested_renderer = renderer
         self.terminal_capabilities: TerminalCapabilities | None = None
-        """What the terminal said about pictures, asked before the app runs."""
+        """What the terminal can show, queried before the app runs."""
         self._requested_tab = ""
         self._finished_jobs = FinishedJobs()
         self._watcher = ProjectWatcher(project, self.post_message)
@@ -107,7 +107,7 @@ class TomosegApp(JobApp):
         self.call_after_refresh(self._open_last_tab)
 
     async def _open_last_tab(self) -> None:
-        """Open the tab of last time, unless a key was quicker."""
+        """Open the tab of the last session, unless a tab is open already."""
         if not self._requested_tab:
             await self.action_open(self.session.tab if self.session.tab in TABS else "import")
 
@@ -118,7 +118,7 @@ class TomosegApp(JobApp):
 
     @property
     def open_tab(self) -> Tab | None:
-        """The tab that is seen."""
+        """The tab that is shown."""
         current = self.query_one("#tabs", ContentSwitcher).current
         tab_widget = self.query(f"#{current}").first() if current and current != "opening" else None
         return tab_widget if isinstance(tab_widget, Tab) else None
@@ -131,7 +131,7 @@ class TomosegApp(JobApp):
             tab_class: type[Tab] = getattr(import_module(f"tomoseg_tui.tui.{module}"), class_name)
             await switcher.mount(tab_class(id=name))
         if self._requested_tab != name:
-            return  # another was asked for while this one was made
+            return  # another tab was requested while this one was made
         switcher.current = name
         self.query_one(TabBar).mark_open(name)
         self.query_one(TopLine).tab = title
@@ -143,16 +143,16 @@ class TomosegApp(JobApp):
 
     @on(TabBar.Chosen)
     async def open_clicked_tab(self, event: TabBar.Chosen) -> None:
-        """Open the tab that was clicked."""
+        """Open the clicked tab."""
         await self.action_open(event.tab_name)
 
-    # Facts
+    # Snapshots
 
     @on(SnapshotChanged)
     def on_snapshot_changed(self, event: SnapshotChanged) -> None:
         self.snapshot, self.project = event.snapshot, event.snapshot.project
         if not self.query(TopLine):
-            return  # the program is about to end
+            return  # the program is ending
         finished_text = self._finished_jobs.update(event.snapshot.jobs)
         if finished_text:
             notice = terminal_notification(finished_text, self.config.notice, os.environ)
@@ -163,23 +163,23 @@ class TomosegApp(JobApp):
 
     @on(SystemLoadChanged)
     def show_system_load(self, event: SystemLoadChanged) -> None:
-        """Show how busy the machine is."""
-        for top_line in self.query(TopLine):  # none any more when the program is about to end
+        """Show the load of the processors."""
+        for top_line in self.query(TopLine):  # absent while the program is ending
             top_line.system_load = event.text
 
     def refresh_snapshot(self) -> None:
-        """Look at the project at once."""
+        """Read the project now."""
         self._watcher.poll_now()
 
     def action_copy_command(self) -> None:
         argv = self.open_tab.command_argv() if self.open_tab is not None else None
         if argv is None:
-            self.notify("Nothing here is a command yet; choose something first.", severity="warning")
+            self.notify("There is no command to copy yet; choose something first.", severity="warning")
             return
         self.copy_to_clipboard(format_command(argv))
         self.notify(format_command(argv), title="Copied")
 
-    # Leaving, help, palette
+    # Quitting, help, palette
 
     def action_help(self) -> None:
         tab = TABS[self.open_tab.id or "import"][0] if self.open_tab is not None else "tomoseg"
@@ -189,15 +189,15 @@ class TomosegApp(JobApp):
         self.push_screen(Help(title, bindings, str(config_file()), help_text))
 
     def action_show_quit_hint(self) -> None:
-        """Say how to leave; ctrl+c never ends the program by itself."""
-        self.notify("q leaves tomoseg; jobs go on.", timeout=3)
+        """Show how to quit; ctrl+c does not end the program."""
+        self.notify("q quits tomoseg; jobs continue.", timeout=3)
 
     def action_quit_program(self) -> None:
-        """Leave at once if no job runs and all is on disk, else say what goes on or what would be lost."""
+        """Quit at once if no job runs and everything is on disk; else ask, naming what continues or would be lost."""
         unsaved_warning = " ".join(tab.unsaved_warning() for tab in self._tabs).strip()
         if unsaved_warning:
             self.push_screen(
-                Confirm("Leave, and lose them?", unsaved_warning, yes="Leave", no="Stay"), self._leave_if_confirmed
+                Confirm("Quit and lose them?", unsaved_warning, yes="Quit", no="Stay"), self._leave_if_confirmed
             )
             return
         running = self.snapshot.running_count if self.snapshot is not None else 0
@@ -205,10 +205,10 @@ class TomosegApp(JobApp):
             self._leave()
             return
         text = (
-            f"{running} job{'s go' if running > 1 else ' goes'} on without this window. "
-            "Everything is on disk; start tomoseg again to look after it."
+            f"{running} job{'s continue' if running > 1 else ' continues'} without this window. "
+            "Everything is on disk; start tomoseg again to see the progress."
         )
-        self.push_screen(Confirm("Leave tomoseg?", text, yes="Leave", no="Stay"), self._leave_if_confirmed)
+        self.push_screen(Confirm("Quit tomoseg?", text, yes="Quit", no="Stay"), self._leave_if_confirmed)
 
     def _leave_if_confirmed(self, answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
         if answer:
@@ -216,7 +216,7 @@ class TomosegApp(JobApp):
 
     @property
     def _tabs(self) -> list[Tab]:
-        """Those that were opened so far."""
+        """Tabs that have been opened."""
         return [tab for tab in self.query_one("#tabs", ContentSwitcher).children if isinstance(tab, Tab)]
 
     def _leave(self) -> None:
@@ -228,11 +228,11 @@ class TomosegApp(JobApp):
         try:
             write_session(sessions_file(), self.project.layout.root, session)
         except OSError as fault:
-            self.file_log.warning("the session could not be kept: %s", fault)
+            self.file_log.warning("the session could not be saved: %s", fault)
         self.exit()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Offer every action of the open tab and the app by its words."""
+        """Return every action of the open tab and of the app, by its description."""
         for active_binding in list(screen.active_bindings.values()):
             binding = active_binding.binding
             if binding.id and binding.description:
@@ -241,8 +241,8 @@ class TomosegApp(JobApp):
                     f"{binding.tooltip or binding.description}  ({binding.key})",
                     _action_runner(self, active_binding),
                 )
-        yield SystemCommand("Dark theme", "Light letters on a dark ground", lambda: self._set_theme("tomoseg-dark"))
-        yield SystemCommand("Light theme", "Dark letters on a light ground", lambda: self._set_theme("tomoseg-light"))
+        yield SystemCommand("Dark theme", "Light text on a dark background", lambda: self._set_theme("tomoseg-dark"))
+        yield SystemCommand("Light theme", "Dark text on a light background", lambda: self._set_theme("tomoseg-light"))
 
     def _set_theme(self, name: str) -> None:
         self.theme = name
@@ -256,7 +256,7 @@ class TomosegApp(JobApp):
 
 
 def _action_runner(app: TomosegApp, active_binding: Any) -> Callable[[], None]:
-    """Return a call that runs a binding's action where it is bound."""
+    """Return a function that runs the action of a binding in its namespace."""
 
     def run_action() -> None:
         app.call_later(app.run_action, active_binding.binding.action, active_binding.node)
@@ -265,7 +265,7 @@ def _action_runner(app: TomosegApp, active_binding: Any) -> Callable[[], None]:
 
 
 def _file_logger() -> logging.Logger:
-    """Log into a file: whatever is written to a terminal's descriptors lands on the screen."""
+    """Log into a file: text written to the terminal would corrupt the screen."""
     logger = logging.getLogger("tomoseg.tui")
     logger.propagate = False
     if not logger.handlers:

@@ -1,4 +1,4 @@
-"""Times, sizes and states as screens say them."""
+"""Times, sizes and states as text for the screen."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ MINUTE, HOUR = 60, 3600
 
 
 def format_clock(seconds: float | None) -> str:
-    """Return a duration as ``02:50`` or ``1:02:50``; nothing if it is not known."""
+    """Return a duration as ``02:50`` or ``1:02:50``; empty if it is None."""
     if seconds is None:
         return ""
     minutes, remainder = divmod(round(max(seconds, 0)), MINUTE)
@@ -15,14 +15,14 @@ def format_clock(seconds: float | None) -> str:
 
 
 def format_time(timestamp: str | None, *, now: datetime | None = None) -> str:
-    """Return an ISO 8601 time as people here say it: ``22:12`` today, else ``21 Nov``, with the year if another.
+    """Return an ISO 8601 time in local time: ``22:12`` today, else ``21 Nov``, with the year if it differs.
 
     Parameters
     ----------
     timestamp : str or None
-        As records keep it, UTC.
+        UTC, as in records.
     now : datetime or None
-        The present, with a time zone, in which the answer is said; this machine's by default.
+        The present, with the time zone of the result; that of this machine by default.
     """
     current = now or datetime.now(UTC).astimezone()
     try:
@@ -35,7 +35,7 @@ def format_time(timestamp: str | None, *, now: datetime | None = None) -> str:
 
 
 def ellipsize(text: str, width: int) -> str:
-    """Return a text no wider than a column, with the middle left out where it is too long."""
+    """Return a text no wider than a column; the middle of a longer one is left out."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2
@@ -43,6 +43,6 @@ def ellipsize(text: str, width: int) -> str:
 
 
 def format_progress_bar(fraction: float, width: int) -> str:
-    """Return a progress bar that is read without colours."""
+    """Return a progress bar that is readable without colours."""
     filled = round(min(max(fraction, 0.0), 1.0) * width)
     return "█" * filled + "░" * (width - filled)

@@ -1,4 +1,4 @@
-"""What tabs need of the app: the project as it is known, tasks in threads, jobs, and the other tabs."""
+"""What tabs need of the app: the project snapshot, tasks in threads, jobs, and the other tabs."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -23,14 +23,14 @@ from tomoseg_tui.tui.state.watcher import error_texts
 
 
 class JobApp(FramePacerApp):
-    """An app on a project, which changes it by tasks and jobs only. It knows no tab, so that tabs may know it.
+    """An app on a project, which changes it by tasks and jobs only. It imports no tab, so that tabs may import it.
 
     Parameters
     ----------
     project : Project
-        What is changed.
+        The project.
     session : TuiSession
-        Where the project was left.
+        The last session of the project.
     """
 
     def __init__(self, project: Project, session: TuiSession) -> None:
@@ -38,12 +38,12 @@ class JobApp(FramePacerApp):
         self.project = project
         self.session = session
         self.snapshot: ProjectSnapshot | None = None
-        """What is known of the project; None until it has been read once."""
+        """The state of the project; None until it has been read once."""
 
     @property
     @abstractmethod
     def open_tab(self) -> Widget | None:
-        """The tab that is seen."""
+        """The tab that is shown."""
 
     @abstractmethod
     async def action_open(self, name: str) -> None:
@@ -51,7 +51,7 @@ class JobApp(FramePacerApp):
 
     @abstractmethod
     def refresh_snapshot(self) -> None:
-        """Look at the project at once, since it may have changed."""
+        """Read the project now, since it may have changed."""
 
     def run_in_thread(
         self,
@@ -60,19 +60,19 @@ class JobApp(FramePacerApp):
         task: Callable[[], Any],
         on_done: Callable[[Any], object] | None = None,
     ) -> None:
-        """Run a task in a thread, write it into the history, and show how it went.
+        """Run a task in a thread, record it in the history, and show its result.
 
         Parameters
         ----------
         title : str
-            Shown when the task is done, unless its result is a text, which is shown then. Empty for nothing.
+            Shown when the task is done, unless its result is a text, which is shown instead. Empty shows nothing.
         argv : list of str or None
-            Arguments of the command that does the same. None if the task changes nothing in the project: then it
-            is not in the history.
+            Arguments of the equivalent command. None if the task changes nothing in the project: then it
+            is not recorded.
         task : callable
             Called in a thread. A `TomosegError` is shown.
         on_done : callable, optional
-            Called with the result, not in the thread. Without it the result's ``remarks`` are shown, if it has any.
+            Called with the result on the UI thread. Without it, the ``remarks`` of the result are shown, if any.
         """
         self._run_task(title, argv, task, on_done)
 
@@ -107,16 +107,16 @@ class JobApp(FramePacerApp):
         Parameters
         ----------
         argv : list of str
-            Arguments of the command that does the same.
+            Arguments of the equivalent command.
         prepare : callable
-            Called in a thread; returns kind and request of the job, or raises `TomosegError`.
+            Called in a thread; returns the kind and the request of the job, or raises `TomosegError`.
         location : RunLocation, optional
-            Where it computes. Without one it computes where the project's settings say.
+            Where the job runs. By default as the settings of the project say.
         """
 
         def prepare_and_launch() -> str:
             kind, request = prepare()
-            settings = Project.open(self.project.layout.root).settings  # they may have been edited since
+            settings = Project.open(self.project.layout.root).settings  # the settings may have been edited since
             slurm = settings.default_slurm if location is None else location.slurm_settings(settings)
             at_once = location is not None and location.starts_at_once
             job_request = msgspec.to_builtins(request)
@@ -128,7 +128,7 @@ class JobApp(FramePacerApp):
 
     @on(TaskDone)
     def show_task_result(self, event: TaskDone) -> None:
-        """Show the result of a task, and look what it has changed."""
+        """Show the result of a task, and read the project again."""
         text = event.result if isinstance(event.result, str) else event.title
         if text:
             self.notify(text, timeout=4)
@@ -141,10 +141,10 @@ class JobApp(FramePacerApp):
 
     @on(TaskFailed)
     def show_task_error(self, event: TaskFailed) -> None:
-        """Show what is wrong and what to do."""
+        """Show the fault and the fix."""
         self.notify(event.fix or " ", title=event.fault, severity="error", timeout=15)
         self.refresh_snapshot()
 
     def notify(self, message: str, **options: Any) -> None:
-        """Show a notice as plain text: faults and file names may hold brackets."""
+        """Show a notification as plain text: faults and file names may contain brackets."""
         super().notify(message, **{**options, "markup": False})

@@ -1,6 +1,6 @@
 """Messages between threads, tabs and the app.
 
-A message is a dataclass, here and beside the widgets that post one. Textual sets its own attributes in
+A message is a dataclass, here or in the module of the widget that posts it. Textual sets its own attributes in
 ``__post_init__``, which the ``__init__`` of a dataclass calls:
 
 >>> @dataclass
@@ -22,39 +22,39 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 @dataclass
 class SnapshotChanged(Message):
-    """Something in the project is different; sent to the app, which hands it to the open tab."""
+    """The project has changed; sent to the app, which passes it to the open tab."""
 
     snapshot: ProjectSnapshot
 
     def can_replace(self, message: Message) -> bool:
-        """Let a newer look stand for an older one that nobody has seen yet."""
+        """Replace an older snapshot that was not handled yet."""
         return isinstance(message, SnapshotChanged)
 
 
 @dataclass
 class SystemLoadChanged(Message):
-    """How busy processors are."""
+    """The load of the processors."""
 
     text: str
 
     def can_replace(self, message: Message) -> bool:
-        """Let a newer figure stand for an older one."""
+        """Replace an older value that was not handled yet."""
         return isinstance(message, SystemLoadChanged)
 
 
 @dataclass
 class TaskDone(Message):
-    """A task that ran in a thread has ended well."""
+    """A task that ran in a thread has succeeded."""
 
     title: str
     result: Any
     on_done: Callable[[Any], object] | None = None
-    """Called with the result where the sender asked for that."""
+    """Called with the result, if the sender set it."""
 
 
 @dataclass
 class TaskFailed(Message):
-    """A task that ran in a thread has met a fault."""
+    """A task that ran in a thread has raised an error."""
 
     fault: str
     fix: str
@@ -62,15 +62,15 @@ class TaskFailed(Message):
 
 @dataclass
 class LoadFailed(Message, bubble=False):
-    """What a thread was asked to fetch for a widget is not to be had."""
+    """A thread could not load what a widget requested."""
 
     fault: TomosegError
     request: object = None
-    """What it was, for a widget that may have asked for something else since."""
+    """The request, so that a widget can ignore the failure of an older one."""
 
 
 @dataclass
 class ThreadCrashed(Message, bubble=False):
-    """Our bug in the thread of a widget, to be raised where the app sees it."""
+    """An internal error in the thread of a widget, to be raised on the UI thread."""
 
     error: BaseException

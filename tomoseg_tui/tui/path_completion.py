@@ -1,4 +1,4 @@
-"""Paths that people type: completed, and spread where they hold wildcards. Reads folders, so threads call it."""
+"""Typed paths: completion and expansion of wildcards. Both read folders and run in threads."""
 
 import os
 from collections.abc import Collection
@@ -10,19 +10,19 @@ _WILDCARDS = frozenset("*?[")
 
 
 def complete_path(text: str, suffixes: Collection[str] = ()) -> str:
-    """Return the text as far as the folder's entries agree on how it goes on.
+    """Return the text extended by what all matching entries of the folder have in common.
 
     Parameters
     ----------
     text : str
-        A path, or the beginning of one; ``~`` is the home folder.
+        A path or its beginning; ``~`` is the home folder.
     suffixes : collection of str
-        Endings of files that count, lower case; all if empty. Folders always count.
+        Extensions of files to complete, lower case; all if empty. Folders are always completed.
 
     Returns
     -------
     str
-        Begins with `text`. A folder that is the only choice ends in ``/``. Unchanged where nothing fits.
+        Begins with `text`. A folder that is the only match ends in ``/``. Unchanged if nothing matches.
     """
     names = _entries_with_prefix(text, suffixes)
     if not names:
@@ -33,7 +33,7 @@ def complete_path(text: str, suffixes: Collection[str] = ()) -> str:
 
 
 def _entries_with_prefix(text: str, suffixes: Collection[str]) -> list[str]:
-    """List what the last part of a path can become; folders end in a slash, hidden entries want their dot typed."""
+    """List the completions of the last part of a path; folders end in a slash, hidden entries need a typed dot."""
     head, slash, typed = text.rpartition("/")
     try:
         folder = Path(head + slash or ".").expanduser()
@@ -54,25 +54,25 @@ def _has_suffix(name: str, suffixes: Collection[str]) -> bool:
 
 
 def find_files(text: str, suffixes: Collection[str] = ()) -> list[Path]:
-    """Return the files that a typed path means.
+    """Return the files that a typed path stands for.
 
     Parameters
     ----------
     text : str
         A file, a folder, or a path with the wildcards ``*``, ``?``, ``[...]`` or ``**``.
     suffixes : collection of str
-        Endings of the files that a folder or wildcards stand for, lower case; all if empty. A file that is
-        named in full is taken whatever its ending.
+        Extensions of the files that a folder or wildcards stand for, lower case; all if empty. A file that is
+        named in full may have any extension.
 
     Returns
     -------
     list of Path
-        Absolute, sorted, at least one.
+        Absolute and sorted; at least one.
 
     Raises
     ------
     UsageError
-        If nothing is there.
+        If there is no such file.
     """
     try:
         path = Path(text).expanduser().absolute()
@@ -80,7 +80,7 @@ def find_files(text: str, suffixes: Collection[str] = ()) -> list[Path]:
             return [path]
         paths = sorted(path.iterdir()) if path.is_dir() else _expand_wildcards(path)
     except (OSError, RuntimeError, ValueError) as fault:
-        raise UsageError(f"{text} cannot be looked up: {fault}.", "Check the path and your rights there.") from fault
+        raise UsageError(f"{text} cannot be read: {fault}.", "Check the path and its permissions.") from fault
     files = [entry for entry in paths if _has_suffix(entry.name, suffixes) and entry.is_file()]
     if not files:
         description = f"file ending in {', '.join(suffixes)}" if suffixes else "file"
@@ -89,7 +89,7 @@ def find_files(text: str, suffixes: Collection[str] = ()) -> list[Path]:
 
 
 def _expand_wildcards(path: Path) -> list[Path]:
-    """Return what a path with wildcards stands for."""
+    """Return the paths that match a path with wildcards."""
     parts = path.parts
     first_wildcard = next((index for index, part in enumerate(parts) if _WILDCARDS & set(part)), None)
     if first_wildcard is None:
@@ -98,5 +98,5 @@ def _expand_wildcards(path: Path) -> list[Path]:
 
 
 def path_argument(path: Path, root: Path) -> str:
-    """Return a path as a command names it from a project's folder: relative inside of it, so that it can move."""
+    """Return a path as an argument of a command: relative inside the folder of the project, else absolute."""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

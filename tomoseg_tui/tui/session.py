@@ -1,7 +1,7 @@
-"""Where each project was left, and where the screen logs.
+"""The last session of each project, and the log file of the program.
 
-``$XDG_STATE_HOME/tomoseg/sessions.json``: last tab, tomogram, slice and zoom of each project. What the user has
-set for all projects is in `project.user_config`.
+``$XDG_STATE_HOME/tomoseg/sessions.json``: last tab, tomogram, slice and zoom of each project.
+The settings of the user for all projects are in `project.user_config`.
 """
 
 import json
@@ -15,22 +15,22 @@ from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.project.user_config import xdg_home
 
 MAX_SESSIONS = 100
-"""Projects that are remembered; the oldest are forgotten."""
+"""Number of projects that are remembered; the oldest are forgotten."""
 
 
 def sessions_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the sessions are remembered."""
+    """Return the file of the sessions."""
     return xdg_home("XDG_STATE_HOME", ".local/state", environment) / "tomoseg" / "sessions.json"
 
 
 def log_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the screen logs what went wrong."""
+    """Return the log file of the full-screen program."""
     return xdg_home("XDG_STATE_HOME", ".local/state", environment) / "tomoseg" / "tui.log"
 
 
 @dataclass(frozen=True)
 class TuiSession:
-    """Where a project was left."""
+    """The position in a project when the program was last closed."""
 
     tab: str = "import"
     tomogram: str | None = None
@@ -40,7 +40,7 @@ class TuiSession:
 
 
 def read_session(path: Path, project: Path) -> TuiSession:
-    """Return where a project was left; the beginning if nobody knows."""
+    """Return the last session of a project; the defaults if there is none."""
     stored = _read_sessions(path).get(str(project))
     if not isinstance(stored, dict):
         return TuiSession()
@@ -53,7 +53,7 @@ def read_session(path: Path, project: Path) -> TuiSession:
 
 
 def write_session(path: Path, project: Path, session: TuiSession) -> None:
-    """Remember where a project is left."""
+    """Save the session of a project."""
     sessions = _read_sessions(path)
     sessions.pop(str(project), None)
     sessions[str(project)] = session.__dict__

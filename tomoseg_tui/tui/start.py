@@ -1,4 +1,4 @@
-"""Start the program on a project: ask the terminal, read the config, run the app."""
+"""Start the program on a project: query the terminal, read the config, run the app."""
 
 import os
 from pathlib import Path
@@ -9,21 +9,21 @@ from tomoseg_tui.tui.canvas.terminal_query import TerminalQuery
 
 
 def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> None:
-    """Run the program until the user leaves.
+    """Run the program until the user quits.
 
     Parameters
     ----------
     folder : Path
         The project.
     renderer : str
-        How slices are drawn; `auto` asks the terminal.
+        How slices are drawn; with `auto` the terminal is queried.
     mouse : bool
-        False leaves the mouse to the terminal, for copying text.
+        If False, the terminal handles the mouse, so that text can be copied.
 
     Raises
     ------
     TomosegError
-        If the folder is no project, or the config says something it must not.
+        If the folder is not a project, or the config is not valid.
     """
     config = read_config(config_file())
     project = Project.open(folder)

@@ -1,4 +1,4 @@
-"""What every tab is: a title, keys with ids, an answer to new facts, and the command that does the same."""
+"""The base of every tab: title, keys with ids, handling of new snapshots, and the equivalent command."""
 
 from abc import abstractmethod
 
@@ -11,16 +11,16 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 
 def hidden_key(key: str, action: str, description: str, id: str, tooltip: str) -> Binding:  # noqa: A002  # Textual's word
-    """Return a binding that the help and the palette show, and for which the footer has no room."""
+    """Return a binding that is in the help and the palette, but not in the footer."""
     return Binding(key, action, description, show=False, id=id, tooltip=tooltip)
 
 
 class Tab(Container):
-    """One of the seven tabs. The app makes it when it is first opened."""
+    """One of the seven tabs. The app creates it when it is first opened."""
 
     @property
     def tomoseg(self) -> JobApp:
-        """The app, typed by what tabs need of it."""
+        """The app, with the type that tabs need."""
         app = self.app
         if not isinstance(app, JobApp):
             raise TypeError("a tab needs a JobApp")
@@ -28,27 +28,27 @@ class Tab(Container):
 
     @abstractmethod
     def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """Draw what is known of the project; called on the UI thread whenever it has changed, and when opened."""
+        """Draw the project snapshot; called on the UI thread after each change and when the tab is opened."""
 
     def focus_default(self) -> None:
-        """Put the focus where keys work when the tab opens; never into a text field."""
+        """Focus the widget with the keys of the tab when it opens; never a text field."""
         for widget in self.query("*"):
             if widget.focusable and type(widget).__name__ not in {"Input", "TextArea"}:
                 widget.focus()
                 return
 
     def command_argv(self) -> list[str] | None:
-        """Return the arguments of the `tomoseg` command that does what the tab would do now; None if nothing."""
+        """Return the arguments of the `tomoseg` command equivalent to the current choice; None if there is none."""
         return None
 
     def help_text(self) -> str:
-        """Return what the help says before the keys; empty for nothing."""
+        """Return the introduction of the help; empty for none."""
         return ""
 
     def unsaved_warning(self) -> str:
-        """Say what would be lost if the program ended now, and why; empty if nothing would."""
+        """Return what would be lost if the program ended now, and why; empty if nothing would."""
         return ""
 
     def updated_session(self, session: TuiSession) -> TuiSession:
-        """Return the session with what this tab knows of where the user is."""
+        """Return the session with the position of the user in this tab."""
         return session

@@ -1,4 +1,4 @@
-"""Two themes, dark and light, whose colours stay apart in 256 colours."""
+"""Two themes, dark and light, whose colours remain distinct in 256 colours."""
 
 from textual.theme import Theme
 

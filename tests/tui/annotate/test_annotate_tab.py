@@ -138,7 +138,7 @@ async def test_enter_asks_before_a_tile_without_a_marked_pixel_is_done(
         await go_to(pilot, tab, WANTED)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
-        assert "Not one pixel of microtubule is marked" in words_on(pilot)
+        assert "No pixel of microtubule is marked" in words_on(pilot)
         await pilot.press("n")
         assert state(small_project, WANTED, "microtubule") is FeatureState.WANTED
         await pilot.press("enter", "y")
@@ -325,7 +325,7 @@ async def test_what_an_import_leaves_is_told_with_the_reason(
         await until(pilot, lambda: isinstance(app.screen, ReportDialog))
         await until(pilot, lambda: "left as it is" in prose_on(pilot))
         said = prose_on(pilot)
-        assert "The feature vesicle was made." in said
+        assert "The feature vesicle was added." in said
         assert f"{NEGATIVE.id} is marked as holding no microtubule" in said
         assert "1 left as they were." in said
         await pilot.press("escape")
@@ -372,7 +372,7 @@ async def test_a_file_that_is_no_volume_is_told_in_words(
         await open_import(pilot, path)
         assert "is a text file, not a volume" in prose_on(pilot)
         await pilot.press("ctrl+s")
-        assert "Name a file first." in words_on(pilot)
+        assert "Enter a file first." in words_on(pilot)
 
 
 async def test_labels_without_a_feature_are_not_imported(

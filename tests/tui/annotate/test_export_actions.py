@@ -71,7 +71,7 @@ async def test_tiles_go_to_napari_and_what_is_painted_comes_back(
         labels[[tile.id for tile in manifest.tiles].index(WANTED.id), :5] = 1
         tifffile.imwrite(file, labels, photometric="minisblack")
         await import_file(pilot, file, "was exported with 4 tiles")
-        await until(pilot, lambda: "Taken are the masks of microtubule" in prose_on(pilot))
+        await until(pilot, lambda: "The masks of microtubule are imported" in prose_on(pilot))
         await pilot.press("ctrl+s")
         await until(
             pilot,
@@ -104,7 +104,7 @@ async def test_the_program_chosen_decides_the_form(
         ]
         painted = tmp_path / "alpha_tiles_seg.hdf"
         (tmp_path / "alpha_tiles_membrane_seg.hdf").rename(painted)
-        dialog2 = await import_file(pilot, painted, "does not say whose masks it holds: name the feature")
+        dialog2 = await import_file(pilot, painted, "does not tell the feature: choose it")
         dialog2.query_one("#masks-feature", Input).value = "membrane"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "1 annotations taken" in prose_on(pilot))

@@ -95,7 +95,7 @@ def test_a_job_that_broke_off_says_so_and_can_be_marked_again(networked: Project
     give_job(networked, BOTH, state, progress=0.4)
     broken = cell(networked)
     assert (broken.state, broken.text, broken.can_mark) == (str(state), f"{state} 40%", True)
-    assert "r goes on" in broken.reason
+    assert "r resumes it" in broken.reason
 
 
 def test_what_is_seen_is_the_map_in_the_making_as_far_as_it_is_listed(networked: Project) -> None:

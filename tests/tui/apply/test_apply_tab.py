@@ -114,7 +114,7 @@ async def test_all_leaves_out_what_is_done_and_what_does_not_fit(networked: Proj
         await pilot.press("a")
         assert tab.command_argv() == ["apply", "both", "beta"]
         await pilot.press("a", "l", "a")
-        await until(pilot, lambda: "No tomogram is left that fits fine" in prose_on(pilot))
+        await until(pilot, lambda: "No other tomogram fits fine" in prose_on(pilot))
         assert tab.command_argv() is None
 
 
@@ -202,7 +202,7 @@ async def test_the_one_map_can_go_into_a_file_too(
     monkeypatch.chdir(tmp_path)
     async with applying(app) as (pilot, _):
         dialog = await start(pilot, output="map.mrc")
-        assert "One file cannot take 2 maps." in price(dialog)
+        assert "A file cannot contain 2 maps." in price(dialog)
         dialog.query_one("#feature-0", AsciiCheckbox).value = False
         dialog.query_one("#force", AsciiCheckbox).value = True
         await until(pilot, lambda: "442 kB of disk space" in price(dialog))
@@ -265,7 +265,7 @@ async def test_it_opens_on_the_newest_job_also_where_the_disk_is_slow(
     )
     async with make_app(networked).run_test() as pilot:
         await open_tab(pilot, 5)
-        await until(pilot, lambda: "Looking at what fits" in prose_on(pilot))
+        await until(pilot, lambda: "Checking which networks fit" in prose_on(pilot))
         assert pilot.app.query_one(CellGrid).field is None
         answered.set()
         await until(pilot, lambda: pilot.app.query_one(CellGrid).field == ("beta", "both"))
@@ -280,7 +280,7 @@ async def test_a_linked_file_that_is_gone_is_said_where_its_slices_would_be(
     file.unlink()
     async with applying(make_app(networked)) as (pilot, tab):
         await pilot.press("j", "j")
-        await until(pilot, lambda: "zeta its file is gone" in prose_on(pilot))
+        await until(pilot, lambda: "zeta its file is missing" in prose_on(pilot))
         said = " ".join(strip.text.strip() for strip in tab.query_one(SliceCanvas)._strips).split()
         assert " ".join(said).startswith("The file of tomogram zeta is missing:")
         assert "Restore the file" in " ".join(said)
@@ -316,7 +316,7 @@ async def test_s_stops_the_job_of_the_field(
         await until(pilot, lambda: stopped == [job.id])
         await until(pilot, networked.layout.history.exists)
         await pilot.press("j", "s")
-        await until(pilot, lambda: "No job is at this field." in prose_on(pilot))
+        await until(pilot, lambda: "This cell has no job." in prose_on(pilot))
     assert json.loads(networked.layout.history.read_text())["command"] == f"tomoseg jobs stop {job.id}"
 
 

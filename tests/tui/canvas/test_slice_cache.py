@@ -142,7 +142,7 @@ def test_labels_are_computed_once_a_slice_until_the_overlay_is_another(slices: S
 
 def test_labels_of_another_shape_are_refused_in_words(slices: SliceCache) -> None:
     view = replace(fitted((96, 128), (20, 8)), overlay=Overlay(lambda _z: np.zeros((4, 4), np.uint8), ()))
-    with pytest.raises(ShapeError, match="do not lie on slices"):
+    with pytest.raises(ShapeError, match="do not match slices"):
         slices.labels(view)
 
 

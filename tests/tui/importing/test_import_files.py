@@ -114,6 +114,6 @@ def test_batches_are_imported_and_all_but_the_last_remembered(project: Project, 
 def test_what_came_in_before_a_fault_is_named(project: Project, tmp_path: Path) -> None:
     a, b = (candidate(tmp_path, f"{name}.mrc") for name in "ab")
     (tmp_path / "b.mrc").unlink()
-    with pytest.raises(TomosegError, match="Before it came in: a"):
+    with pytest.raises(TomosegError, match="Imported before it: a"):
         import_all(project, group_into_batches([a, b.with_options(factor=2)]), lambda _done: None)
     assert catalog.tomogram_names(project.layout) == ["a"]

@@ -259,7 +259,7 @@ async def test_filters_can_be_switched_off_to_bin_only(
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, PreprocessDialog))
         await pilot.press("ctrl+f")
-        await until(pilot, lambda: "Nothing would be done" in prose_on(pilot))
+        await until(pilot, lambda: "No operation was chosen" in prose_on(pilot))
         app.screen.query_one("#factor", Input).focus()
         await put(pilot, "2")
         await until(pilot, lambda: "into alpha__bin2" in prose_on(pilot))

@@ -39,7 +39,7 @@ async def watching(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
 async def test_without_jobs_the_tab_says_what_jobs_are(project: Project, make_app: MakeApp) -> None:
     async with watching(make_app(project)) as (pilot, _):
         await until(pilot, lambda: "Press 4 to train a network" in prose_on(pilot))
-        assert "begun" not in prose_on(pilot)
+        assert "started" not in prose_on(pilot)
 
 
 async def test_the_first_job_can_be_acted_on_at_once(small_project: Project, make_app: MakeApp) -> None:
@@ -119,7 +119,7 @@ async def test_slash_filters_the_jobs(small_project: Project, make_app: MakeApp)
         await until(pilot, lambda: tab.query_one(Table).row_count == 1 and "1 of 2" in prose_on(pilot))
         assert tab.query_one(Table).has_focus
         await pilot.press("slash", *"zzz", "enter")
-        await until(pilot, lambda: "no job fits the filter" in prose_on(pilot))
+        await until(pilot, lambda: "no job matches the filter" in prose_on(pilot))
         await pilot.press("s", "r", "K")
         await until(pilot, lambda: "There is no job under the cursor." in prose_on(pilot))
         await pilot.press("slash", "escape")

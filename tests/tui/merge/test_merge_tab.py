@@ -118,7 +118,7 @@ async def test_space_takes_maps_in_and_out(mapped: Project, make_app: MakeApp) -
         await press(pilot, ["j", "space"])
         assert tab.command_argv() is None
         await press(pilot, ["enter"])
-        await until(pilot, lambda: "Take at least one map in" in prose_on(pilot))
+        await until(pilot, lambda: "Choose at least one map" in prose_on(pilot))
 
 
 async def test_the_order_makes_the_labels(mapped: Project, make_app: MakeApp) -> None:

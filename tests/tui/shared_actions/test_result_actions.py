@@ -75,7 +75,7 @@ async def test_a_map_is_exported_and_another_file_is_not_replaced_unasked(
         await until(pilot, lambda: dialog.query_one("#path", Input).value == "alpha_both.membrane.mrc")
         dialog.query_one("#path", Input).value = "here.txt"
         await pilot.press("enter")
-        await until(pilot, lambda: "here.txt names no such file." in prose_on(pilot))
+        await until(pilot, lambda: "here.txt is not the name of such a file." in prose_on(pilot))
         dialog.query_one("#path", Input).value = "here.mrc"
         await pilot.press("enter")
         await until(pilot, lambda: f"alpha/both.membrane is in {tmp_path / 'here.mrc'}." in notices(pilot))
@@ -100,11 +100,11 @@ async def test_a_map_is_scored_against_a_file(mapped: Project, make_app: MakeApp
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.screen, EvaluateDialog))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "No truth is named." in prose_on(pilot))
+        await until(pilot, lambda: "No truth was given." in prose_on(pilot))
         pilot.app.screen.query_one("#truth", Input).value = str(truth)
         pilot.app.screen.query_one("#labels", Input).value = "one"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "No label is named." in prose_on(pilot))
+        await until(pilot, lambda: "No label was given." in prose_on(pilot))
         pilot.app.screen.query_one("#labels", Input).value = "1"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(pilot.app.screen, ReportDialog))
@@ -169,4 +169,4 @@ async def test_without_volumes_the_keys_say_so(small_project: Project, make_app:
         await pilot.press("E", "e")
         await until(pilot, lambda: len(notices(pilot)) == 2)
         assert notices(pilot)[0] == "Nothing here can be exported yet."
-        assert notices(pilot)[1] == "There is no map and no label volume here to score."
+        assert notices(pilot)[1] == "There is no map or label volume to score."

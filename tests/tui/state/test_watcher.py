@@ -116,7 +116,7 @@ def test_newer_facts_stand_for_older_ones_that_nobody_has_seen(small_project: Pr
 def test_faults_of_the_system_are_told_in_words() -> None:
     assert error_texts(OSError(28, "No space left on device", "/x")) == (
         "No space left on device: /x.",
-        "Check the path, rights and space.",
+        "Check the path, its permissions and the disk space.",
     )
 
 

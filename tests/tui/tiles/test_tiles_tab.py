@@ -197,7 +197,7 @@ async def test_go_to_refuses_what_lies_outside_in_words(small_project: Project, 
         await pilot.press("g")
         await type_words(pilot, "99,1,1")
         await pilot.press("enter")
-        await until(pilot, lambda: "x goes to 95" in prose_on(pilot))
+        await until(pilot, lambda: "x ranges up to 95" in prose_on(pilot))
         await pilot.press("ctrl+u")
         await type_words(pilot, "there")
         await pilot.press("enter")
@@ -223,7 +223,7 @@ async def test_x_moves_the_tile_to_the_trash_after_asking(small_project: Project
         assert history(small_project) == ["tomoseg tiles remove alpha:48,48,6:64"]
         assert list(small_project.layout.trash.iterdir())
         await pilot.press("x")
-        await until(pilot, lambda: "no tile's centre" in notices(tab.tomoseg))
+        await until(pilot, lambda: "not on the centre of a tile" in notices(tab.tomoseg))
 
 
 async def test_another_tomogram_is_picked_by_its_name(small_project: Project, make_app: MakeApp) -> None:
@@ -269,7 +269,7 @@ async def test_without_a_feature_space_asks_for_one_first(project: Project, make
 
     bring(project, "cell", noise((6, 96, 96)))
     async with browsing(make_app(project)) as (pilot, tab):
-        assert "A good tile leaves no doubt" in prose_on(pilot)
+        assert "Avoid places where you are not sure" in prose_on(pilot)
         await pilot.press("space")
         await until(pilot, lambda: isinstance(pilot.app.screen, Pick))
         await type_words(pilot, "tube")

@@ -50,7 +50,7 @@ async def test_the_worst_tile_comes_first_with_the_reason_and_the_picture(
     put_audit(small_project, "other", created="2026-06-01T10:00:00Z", features=("membrane",))
     async with auditing(make_app(small_project)) as (pilot, _):
         expected = (
-            "microtubule_1, 01 May: 1 of 2 tiles are worth a look.",
+            "microtubule_1, 01 May: 1 of 2 tiles are suspicious.",
             "1 alpha:48,48,6:64 microtubule negative 0.87",
             "The network predicts microtubule on 50 % of this negative tile.",
         )

@@ -88,7 +88,7 @@ async def test_jobs_that_wait_show_their_place_and_what_they_wait_for(
         assert "2 train second queued place 1" in prose_on(pilot)
         await pilot.press("s")
         await until(pilot, lambda: find_job(small_project.layout, "3").state() is JobState.STOPPED)
-        await until(pilot, lambda: "Stopped; what is finished is kept. r resumes it." in prose_on(pilot))
+        await until(pilot, lambda: "Stopped; finished work is kept. r resumes it." in prose_on(pilot))
 
 
 async def test_what_failed_in_vain_is_resumed_along(small_project: Project, make_app: MakeApp, stage: Stage) -> None:
@@ -105,7 +105,7 @@ async def test_what_failed_in_vain_is_resumed_along(small_project: Project, make
         # The detail says it too, before any key: only a notice tells that the key has been answered.
         await until(pilot, lambda: any("Resume it first" in notice.message for notice in app._notifications))
         await pilot.press("j", "r")
-        await until(pilot, lambda: "Job 1 goes on, and so do 2 that come after it." in prose_on(pilot))
+        await until(pilot, lambda: "Job 1 is resumed, with 2 that depend on it." in prose_on(pilot))
     becomes(later, JobState.DONE)
     assert first.state() is JobState.DONE
 

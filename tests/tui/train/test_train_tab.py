@@ -112,7 +112,7 @@ async def test_s_stops_a_training_and_history_tells(small_project: Project, make
         async with training(make_app(small_project)) as (pilot, _):
             await until(pilot, lambda: "mt_1 running" in prose_on(pilot))
             await pilot.press("s")
-            await until(pilot, lambda: "Job 1 is stopped; what is finished is kept." in notices(pilot))
+            await until(pilot, lambda: "Job 1 is stopped; finished work is kept." in notices(pilot))
             await until(pilot, lambda: "mt_1 stopped" in prose_on(pilot))
     finally:
         worker.kill()

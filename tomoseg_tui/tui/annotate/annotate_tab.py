@@ -1,4 +1,4 @@
-"""The Annotate tab: tiles are marked, painted, exported and imported."""
+"""The Annotate tab: mark, paint, export and import tiles."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -37,25 +37,25 @@ from tomoseg_tui.tui.widgets.filter_line import FilterLine
 from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, set_done, set_none_here
 
 WHY_ANNOTATE = (
-    "Here you say, pixel by pixel, where a feature is on small tiles of your tomograms; from that a network learns. "
-    "First there must be a tomogram."
+    "Here you mark, pixel by pixel, where a feature is on small tiles of your tomograms; a network learns from them. "
+    "Import a tomogram first."
 )
 WHY_TILES = (
-    "A tile is a small square in one slice. Ten to twenty with the feature, and as many without, teach a first "
-    "network. Good tiles show the feature clearly and differ from each other; those without matter as much: "
-    "they show what only looks like it.\n\nDensity of which you are not sure is marked as [b]ignore[/b]. It then "
-    "teaches nothing, which is better than something wrong."
+    "A tile is a small square in one slice. Ten to twenty with the feature and as many without suffice for a first "
+    "network. Good tiles show the feature clearly and differ from each other; those without matter just as much: "
+    "they show what only looks similar.\n\nMark density that you are not sure about as [b]ignore[/b]. It is "
+    "not used for training, which is better than a wrong label."
 )
 ROOMY_COLUMNS, VAST_COLUMNS, BROAD_COLUMNS, HUGE_COLUMNS, ROOMY_ROWS = 110, 160, 196, 244, 30
-"""Size of the tab from which more is shown; from broad on a tile that is painted has 128 columns beside pictures of
-its neighbours, from huge on beside the list too."""
+"""Sizes of the tab from which more is shown: from broad, the painted tile has 128 columns beside the slices above
+and below it; from huge, the list is shown as well."""
 LIST_ACTIONS = ("filter", "import_masks", "export_tiles", "paint", "clear_filter")
-"""Actions that cannot be used while a tile is painted."""
+"""Actions that are disabled while a tile is painted."""
 
 
 @final
 class AnnotateTab(Tab):
-    """The tiles, and the editor in which they are painted."""
+    """The list of tiles, and the editor that paints them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         hidden_key(
@@ -63,29 +63,29 @@ class AnnotateTab(Tab):
             "export_tiles",
             "Export",
             "annotate.export",
-            "Write tiles or slices for napari, Fiji, 3dmod or EMAN2; I takes back what is painted there",
+            "Write tiles or slices for napari, Fiji, 3dmod or EMAN2; I imports the painted masks",
         ),
         Binding("f", "feature(1)", "Feature", id="annotate.feature", tooltip="Choose the next feature, or all"),
-        hidden_key("F", "feature(-1)", "", "annotate.feature_back", "Choose the feature before, or all"),
-        hidden_key("o", "overlay", "See", "annotate.overlay", "Annotation as overlay, outline, or off"),
-        Binding("slash", "filter", "Filter", id="annotate.filter", tooltip="Show only tiles that match some words"),
+        hidden_key("F", "feature(-1)", "", "annotate.feature_back", "Choose the previous feature, or all"),
+        hidden_key("o", "overlay", "View", "annotate.overlay", "Annotation as overlay, outline, or off"),
+        Binding("slash", "filter", "Filter", id="annotate.filter", tooltip="Show only matching tiles"),
         hidden_key("escape", "clear_filter", "", "annotate.clear", "Show all tiles again"),
-        Binding("p", "paint", "Paint", id="annotate.paint", tooltip="Paint the tile; escape comes back to the list"),
+        Binding("p", "paint", "Paint", id="annotate.paint", tooltip="Paint the tile; escape returns to the list"),
         Binding(
             "enter",
             "done",
             "Done",
             id="annotate.done",
-            tooltip="Mark the tile done for the feature chosen: what is not marked is not the feature",
+            tooltip="Mark the tile done for the chosen feature: unmarked pixels are not the feature",
         ),
-        Binding("B", "none_here", "None", id="annotate.none", tooltip="Mark that the tile holds none of it"),
+        Binding("B", "none_here", "None", id="annotate.none", tooltip="Mark that the tile has none of it"),
         Binding("I", "import_masks", "Masks", id="annotate.import", tooltip="Import masks or a label volume"),
     ]
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
         self._paint_order: list[str] = []
-        """Tiles as they were listed when painting began: in the list those that are done sink."""
+        """The tiles in the order of the list when painting started: the list itself moves done ones to the end."""
 
     def compose(self) -> ComposeResult:
         with ContentSwitcher(initial="annotate-no-tomograms", id="annotate-pages"):
@@ -101,7 +101,7 @@ class AnnotateTab(Tab):
                 yield PaintEditor()
 
     def on_resize(self, event: Resize) -> None:
-        """Show more where there is room."""
+        """Show more in a larger terminal."""
         width, roomy = event.size.width, event.size.height >= ROOMY_ROWS
         self.set_class(roomy and ROOMY_COLUMNS <= width < VAST_COLUMNS, "-roomy")
         self.set_class(roomy and width >= VAST_COLUMNS, "-vast")
@@ -115,7 +115,7 @@ class AnnotateTab(Tab):
 
     @property
     def editor(self) -> PaintEditor:
-        """Where a tile is painted."""
+        """The editor that paints a tile."""
         return self.query_one(PaintEditor)
 
     @property
@@ -124,7 +124,7 @@ class AnnotateTab(Tab):
         return self.has_class("-painting")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave keys of the list alone while a tile is painted."""
+        """Disable the keys of the list while a tile is painted."""
         if self.is_painting and action in LIST_ACTIONS:
             return False
         return super().check_action(action, parameters)
@@ -142,7 +142,7 @@ class AnnotateTab(Tab):
             self.focus_default()
 
     def focus_default(self) -> None:
-        """Let the tile that is painted have the keys, else the list, where there is one."""
+        """Focus the editor while it is shown, else the list, if it is visible."""
         if self.is_painting:
             self.editor.canvas.focus()
         elif self.query_one("#annotate-pages", ContentSwitcher).current == "annotate-desk":
@@ -155,7 +155,7 @@ class AnnotateTab(Tab):
         return _set_state_argv(tile, features[0], "done") if tile is not None and features else None
 
     def help_text(self) -> str:
-        """Return how a microtubule is painted with the fewest keys."""
+        """Return how to paint a microtubule with the fewest keys."""
         return QUICK_START if self.is_painting else ""
 
     def unsaved_warning(self) -> str:
@@ -164,11 +164,11 @@ class AnnotateTab(Tab):
         return f"{strokes} strokes cannot be written: {reason}" if strokes else ""
 
     def updated_session(self, session: TuiSession) -> TuiSession:
-        """Remember the feature."""
+        """Add the feature to the session."""
         return replace(session, feature=self.pane.feature) if self.pane.feature else session
 
     def show_tile(self, tile_id: str, feature: str) -> bool:
-        """Choose a feature and go to a tile; tell whether it is listed."""
+        """Choose a feature and go to a tile; return whether it is listed."""
         return self.pane.select_tile(tile_id, feature)
 
     # The list
@@ -188,7 +188,7 @@ class AnnotateTab(Tab):
     # Marking
 
     def action_done(self) -> None:
-        """Mark the tile done; ask first if not one pixel of it is marked."""
+        """Mark the tile done; ask first if no pixel of it is marked."""
         tile, pictures = self.pane.tile, self.pane.pictures
         if tile is None:
             return
@@ -198,17 +198,17 @@ class AnnotateTab(Tab):
         features = features_to_finish(tile, self.pane.chosen)
         unmarked = [feature for feature in features if not _marked_pixels(pictures, feature)]
         if not features:
-            self.notify(f"{tile.location.id} is not placed for any feature: there is nothing to be done with.")
+            self.notify(f"{tile.location.id} is not placed for any feature, so it cannot be marked done.")
             return
         text = (
-            f"Not one pixel of {' and '.join(unmarked)} is marked on {tile.location.id}. Done means that all of it was "
-            "looked at and is something else. If it holds none of it, say so with B."
+            f"No pixel of {' and '.join(unmarked)} is marked on {tile.location.id}. Done means that you checked the "
+            "whole tile. If the feature is absent, mark it with B instead."
         )
         mark = partial(self._mark, tile, features, "done", set_done)
-        ask_first(self.app, "Mark it done all the same?", text if unmarked else "", "Mark done", mark)
+        ask_first(self.app, "Mark it done anyway?", text if unmarked else "", "Mark done", mark)
 
     def action_none_here(self) -> None:
-        """Mark that the tile holds none; ask first if something is marked on it."""
+        """Mark that the tile has none; ask first if something is marked on it."""
         tile, pictures = self.pane.tile, self.pane.pictures
         if tile is None:
             return
@@ -217,11 +217,11 @@ class AnnotateTab(Tab):
             features = [f for f in features if tile.state_of(f) is not FeatureState.ANNOTATED]
         marked = [f for f in features if pictures is None or _marked_pixels(pictures, f)]
         if not features:
-            self.notify(f"Nothing to change: {tile.location.id} is annotated, or holds none already.")
+            self.notify(f"Nothing to change: {tile.location.id} is annotated, or already marked as none.")
             return
-        text = f"{' and '.join(marked)} is marked on {tile.location.id}. The annotation goes to the trash."
+        text = f"{' and '.join(marked)} is marked on {tile.location.id}. The annotation is moved to the trash."
         mark = partial(self._mark, tile, features, "none", set_none_here)
-        ask_first(self.app, "Mark that it holds none?", text if marked else "", "None here", mark)
+        ask_first(self.app, "Mark that it has none?", text if marked else "", "None here", mark)
 
     def _mark(
         self,
@@ -234,10 +234,10 @@ class AnnotateTab(Tab):
         for feature in features:
             task = partial(set_state, project, tile.location, feature)
             argv = _set_state_argv(tile, feature, state)
-            # No title, hence no notice: list and tile show it, and a notice would cover the slices beside the tile.
+            # No title, hence no notification: list and tile show it, and it would cover the slices beside the tile.
             self.tomoseg.run_in_thread("", argv, task, lambda _result: self.pane.load_tile(force=True))
         if state_for(tile, self.pane.chosen) is FeatureState.WANTED:
-            self.query_one(TileList).action_cursor_down()  # the tile will sink in the list
+            self.query_one(TileList).action_cursor_down()  # the tile will move down in the list
 
     # Files
 
@@ -261,7 +261,7 @@ class AnnotateTab(Tab):
         """Read the tile again; report what the import has done and left, and why."""
         self.pane.load_tile(force=True)
         self.notify(_summary(result), timeout=4)
-        new_feature_lines = [f"The feature {feature} was made." for feature in result.new_features]
+        new_feature_lines = [f"The feature {feature} was added." for feature in result.new_features]
         lines = [*new_feature_lines, *result.remarks, *result.skipped]
         if lines:
             self.app.push_screen(ReportDialog("Annotations imported", _summary(result), lines))
@@ -287,7 +287,7 @@ class AnnotateTab(Tab):
 
     def action_paint(self) -> None:
         if self.pane.tile is None or not self.pane.chosen:
-            self.notify("There is no tile to paint; 2 places some.", severity="warning")
+            self.notify("There is no tile to paint; 2 places one.", severity="warning")
             return
         self._paint_order = list(self.pane.tiles)
         self.add_class("-painting")
@@ -297,12 +297,12 @@ class AnnotateTab(Tab):
 
     @on(AnnotatedTileView.Clicked)
     def paint_clicked(self) -> None:
-        """Paint the tile that was clicked."""
+        """Paint the clicked tile."""
         self.action_paint()
 
     @on(PaintEditor.EditorLeft)
     def close_editor(self) -> None:
-        """Go back to the list."""
+        """Return to the list."""
         self.editor.leave()
         self.remove_class("-painting")
         self.refresh_bindings()
@@ -317,24 +317,24 @@ class AnnotateTab(Tab):
 
     @on(PaintEditor.TileStepped)
     def step(self, event: PaintEditor.TileStepped) -> None:
-        """Paint the next tile, or the one before."""
+        """Paint the next or the previous tile."""
         place = self.editor.session.place
         index = self._paint_order.index(place.id) if place is not None and place.id in self._paint_order else -1
         self._paint_first(self._paint_order[index + event.step :: event.step] if index + event.step >= 0 else [])
 
     @on(PaintEditor.TileFinished)
     def paint_next_unfinished(self, event: PaintEditor.TileFinished) -> None:
-        """Paint the next tile that is to do, from the end of the list to its beginning."""
+        """Paint the next unfinished tile, searching from here and then from the start of the list."""
         index = self._paint_order.index(event.place.id) if event.place.id in self._paint_order else -1
         following = (*self._paint_order[index + 1 :], *self._paint_order[: max(0, index)])
         tiles, chosen = self.pane.tiles, self.pane.chosen
         to_do = {name for name, tile in tiles.items() if state_for(tile, chosen) is FeatureState.WANTED}
         unfinished = [name for name in following if name in to_do]
-        if not self._paint_first(unfinished, "No tile is left to do; escape goes back to the list."):
+        if not self._paint_first(unfinished, "All tiles are done; escape returns to the list."):
             self.tomoseg.refresh_snapshot()
 
-    def _paint_first(self, tile_ids: Iterable[str], empty_text: str = "There is no further tile.") -> bool:
-        """Open the first tile that is still listed; tell whether there is one."""
+    def _paint_first(self, tile_ids: Iterable[str], empty_text: str = "There is no other tile.") -> bool:
+        """Open the first tile that is still listed; return whether there is one."""
         for tile_id in tile_ids:
             if self.query_one(TileList).select_tile(tile_id):
                 self._open_tile()
@@ -359,6 +359,6 @@ def _set_state_argv(tile: Tile, feature: str, state: str) -> list[str]:
 
 def _summary(result: AnnotationResult) -> str:
     return (
-        f"{result.annotated} annotations taken, {result.none_here} tiles hold none, {len(result.skipped)} left as "
-        "they were."
+        f"{result.annotated} annotations imported, {result.none_here} tiles without the feature, {len(result.skipped)} "
+        "left unchanged."
     )

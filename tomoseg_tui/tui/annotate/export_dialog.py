@@ -1,4 +1,4 @@
-"""Ask which tiles are written for which other program, and where."""
+"""Ask which tiles to write, for which program, and where."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ _PROGRAMS: Mapping[ExportFormat, tuple[str, str]] = {
     "napari": ("napari: image and labels as TIFF", ".tif"),
     "tif": ("Fiji: image and masks as TIFF", ".tif"),
     "mrc": ("3dmod: MRC", ".mrc"),
-    "hdf": ("EMAN2: stack to be painted on, and _seg.hdf", ".hdf"),
-    "png": ("any painter: a folder of PNGs", ""),
+    "hdf": ("EMAN2: stack to paint on, and _seg.hdf", ".hdf"),
+    "png": ("any paint program: a folder of PNGs", ""),
 }
-"""For each form the words that are chosen from, and the ending of the file."""
+"""For each format, its description and the extension of the file."""
 LISTED_TILES, ALL_FEATURES = "", "*"
-"""Stand for the tiles of the list, and for all features; no name is one of these."""
+"""The tiles of the list, and all features; no name equals one of these."""
 HINT = (
-    "Masks: 0 not the feature, 1 the feature, 2 ignore, 3 not looked at; one file a feature, beside the densities. "
-    "What is painted there comes back with I."
+    "Masks: 0 not the feature, 1 the feature, 2 ignore, 3 unlabelled; one file per feature, beside the densities. "
+    "I imports the painted masks."
 )
 
 
 @dataclass(frozen=True)
 class ExportSelection:
-    """What is to be written."""
+    """What to write."""
 
     path: Path
     file_format: ExportFormat
@@ -46,11 +46,11 @@ class ExportSelection:
     tomogram: str | None
     places: tuple[TileLocation, ...]
     slab: int | None
-    """Slices beyond the tiles; None for tiles."""
+    """Slices above and below the tiles; None for tiles alone."""
     force: bool
 
     def run_export(self, project: Project) -> str:
-        """Write the tiles; return what is reported."""
+        """Write the tiles; return the message to show."""
         from tomoseg_tui.workflow.exchange.export_tiles import TileExportRequest, export_tiles  # noqa: PLC0415  # wakes every format
 
         result = export_tiles(
@@ -59,7 +59,7 @@ class ExportSelection:
                 self.path, self.file_format, self.features, self.places, self.tomogram, self.slab, self.force
             ),
         )
-        text = f"{result.tiles} tiles are in {result.image}, the masks beside it. I takes back what is painted there."
+        text = f"{result.tiles} tiles are in {result.image}, the masks beside it. I imports the painted masks."
         return " ".join([text, *result.remarks])
 
 
@@ -68,14 +68,14 @@ class ExportTilesDialog(Form[ExportSelection]):
 
     Parameters
     ----------
-    facts : Facts
+    snapshot : ProjectSnapshot
         The project.
     feature : str or None
-        Feature that is offered, None for all.
-    listed : sequence of Place
-        Tiles that the list shows now.
+        Preselected feature; None for all.
+    listed : sequence of TileLocation
+        Tiles in the list.
     tomogram : str or None
-        Whose tiles may be meant too.
+        A tomogram whose tiles can be chosen too.
     """
 
     def __init__(
@@ -95,12 +95,8 @@ class ExportTilesDialog(Form[ExportSelection]):
         )
 
     def rows(self) -> ComposeResult:
-        """Make what is filled in."""
-        tiles = (
-            [(f"the {len(self._listed_places)} tiles of the list as it is now", LISTED_TILES)]
-            if self._listed_places
-            else []
-        )
+        """Make the rows of fields."""
+        tiles = [(f"the {len(self._listed_places)} tiles of the list", LISTED_TILES)] if self._listed_places else []
         tiles += [(f"{t.name}, all {len(t.tiles)} tiles", t.name) for t in self._snapshot.tomograms if t.tiles]
         features = [("all features", ALL_FEATURES), *((name, name) for name in self._snapshot.features)]
         programs = [(label, file_format) for file_format, (label, _) in _PROGRAMS.items()]
@@ -112,28 +108,28 @@ class ExportTilesDialog(Form[ExportSelection]):
         )
         yield self.option_row(ANNOTATIONS_EXPORT, "slice_margin")
         yield self.row("File", PathInput(value=self._default_filename("napari"), id="path"))
-        yield AsciiCheckbox("replace files that are there", compact=True, id="force")
+        yield AsciiCheckbox("replace existing files", compact=True, id="force")
 
     def _default_filename(self, file_format: str) -> str:
         suffix = next(suffix for name, (_, suffix) in _PROGRAMS.items() if name == file_format)
         return f"{self._tomogram or 'tiles'}_tiles{suffix}"
 
     def on_mount(self) -> None:
-        """Let the program be chosen at once."""
+        """Focus the choice of the program."""
         self.query_one("#form", Select).focus()
 
     @on(Select.Changed, "#form")
     def name_file(self, event: Select.Changed) -> None:
-        """Give the file the ending of the program, unless somebody has named it otherwise."""
+        """Give the file the extension of the program, unless the user has changed the name."""
         field = self.query_one("#path", Input)
         if field.value in {self._default_filename(file_format) for file_format in _PROGRAMS}:
             field.value = self._default_filename(str(event.value))
 
     def read(self) -> ExportSelection:
-        """Return what is wished for."""
+        """Return the request."""
         typed = self.field_text("path")
         if not typed:
-            raise UsageError("No file is named.", "Name it.")
+            raise UsageError("No file was given.", "Enter a file name.")
         tomogram, feature = (str(self.query_one(f"#{name}", Select).value) for name in ("tiles", "feature"))
         chosen = str(self.query_one("#form", Select).value)
         return ExportSelection(

@@ -1,4 +1,4 @@
-"""Ask for a file of annotations: what was exported, a stack of masks, or labels and which is which feature."""
+"""Ask for a file of annotations: an export, a stack of masks, or labels and their features."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,22 +31,22 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.path_input import PathInput
 
 LISTED_TILES = ""
-"""Stands for the tiles of the list, where a tomogram's name is expected; no name is empty."""
+"""The tiles of the list, in place of the name of a tomogram; no name is empty."""
 EXPLANATION = (
-    "What E has exported finds its tiles by itself. A label volume on a tomogram's grid is cut at its tiles; a stack "
-    "of masks has one image a tile, in the order of the tiles. MRC, EMAN2 HDF5, TIFF or PNG."
+    "Files exported with E contain their tiles. A label volume on the grid of a tomogram is cropped at its tiles; a "
+    "stack of masks has one image per tile, in the order of the tiles. MRC, EMAN2 HDF5, TIFF or PNG."
 )
 
 
 class LabelRow(Horizontal):
-    """A value of a label volume, and the feature that it stands for."""
+    """A value of a label volume, and its feature."""
 
     def __init__(self, value: int, voxels: int, feature_name: str, features: Sequence[str]) -> None:
         super().__init__(classes="label-row")
         self.value, self._voxels, self._feature_name, self._features = value, voxels, feature_name, tuple(features)
 
     def compose(self) -> ComposeResult:
-        """Make the line."""
+        """Make the widgets of the line."""
         value_text = format_mask_value(self.value)
         yield Static(value_text if value_text.startswith("#") else f"{value_text} is", classes="label-value")
         yield Input(
@@ -59,13 +59,13 @@ class LabelRow(Horizontal):
 
     @property
     def mapping(self) -> str | None:
-        """The word for the command, such as ``1=microtubule``; None if the label is not mapped."""
+        """The mapping for the command, such as ``1=microtubule``; None if the label is not mapped."""
         name = self.query_one(Input).value.strip()
         return f"{format_mask_value(self.value)}={name}" if name else None
 
     @on(Input.Changed)
     def mark_new_feature(self, event: Input.Changed) -> None:
-        """Say that a name would make a feature."""
+        """Show that a name would add a feature."""
         name = event.value.strip()
         is_new = bool(name) and name not in (*self._features, IGNORE)
         self.query_one(".label-voxels", Static).update("new feature" if is_new else f"{self._voxels:,} voxels")
@@ -76,23 +76,23 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
 
     Parameters
     ----------
-    facts : Facts
+    snapshot : ProjectSnapshot
         The project.
     tomogram : str or None
-        Whose tiles are offered first.
+        The preselected tomogram.
     feature : str or None
-        Feature that is offered for a stack.
-    listed : sequence of Place
-        Tiles that the list shows now; they can be chosen instead of a tomogram's.
+        The preselected feature of a stack.
+    listed : sequence of TileLocation
+        Tiles in the list; they can be chosen instead of those of a tomogram.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Cancel", id="masks.cancel", tooltip="Leave without importing"),
+        Binding("escape", "dismiss", "Cancel", id="masks.cancel", tooltip="Close without importing"),
         Binding("ctrl+s", "import", "Import", id="masks.take", tooltip="Import", priority=True),
     ]
 
     class FileInspected(Message):
-        """A thread has looked at the file, or met a fault."""
+        """A thread has inspected the file, or failed."""
 
         def __init__(self, request_number: int, mask_file: MaskFileInfo | None, message: str) -> None:
             super().__init__()
@@ -121,7 +121,7 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
         with_tiles = [t for t in self._snapshot.tomograms if t.tiles]
         options = [(f"{t.name}, all {len(t.tiles)} tiles", t.name) for t in with_tiles]
         if self._listed_places:
-            options.append((f"the {len(self._listed_places)} tiles of the list as it is now", LISTED_TILES))
+            options.append((f"the {len(self._listed_places)} tiles of the list", LISTED_TILES))
         names = [name for _, name in options]
         chosen = self._tomogram if self._tomogram in names else names[0]
         with Vertical(classes="dialog wide", id="masks"):
@@ -138,21 +138,21 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
                 yield Static("Feature", classes="form-name")
                 suggester = SuggestFromList(self._snapshot.features, case_sensitive=False)
                 yield Input(self._feature or "", suggester=suggester, compact=True, id="masks-feature")
-            yield AsciiCheckbox("replace what a person has painted", compact=True, id="masks-replace")
+            yield AsciiCheckbox("replace masks painted by hand", compact=True, id="masks-replace")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Import (ctrl+s)", id="masks-take", variant="primary", compact=True)
                 yield Button("Cancel (esc)", id="masks-cancel", compact=True)
 
     def on_mount(self) -> None:
-        """Type at once."""
+        """Focus the path."""
         self.query_one(PathInput).focus()
         self._arrange()
 
-    # Looking at the file
+    # Inspecting the file
 
     @on(Input.Changed, "#masks-path")
     def inspect_file(self, event: Input.Changed) -> None:
-        """Look at what is typed, as soon as it is a file."""
+        """Inspect the typed path when it becomes a file."""
         self._request_number += 1
         self._mask_file = None
         self._arrange()
@@ -173,11 +173,11 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
         except TomosegError as fault:
             self.post_message(self.FileInspected(number, None, f"{fault.fault} {fault.fix}"))
         except (OSError, RuntimeError, ValueError):
-            return  # not a path that can be: no such user's home, a zero byte
+            return  # not a valid path: no such user, a null byte
 
     @on(FileInspected)
     async def show_file(self, event: FileInspected) -> None:
-        """Offer what the file allows."""
+        """Show the choices that the file allows."""
         if event.request_number != self._request_number:
             return
         self._mask_file = event.mask_file
@@ -197,11 +197,11 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
             for value, voxels in mask_file.voxels.items()
         ]
 
-    # What fits
+    # The form
 
     @on(Select.Changed, "#masks-tiles")
     def check_fit(self) -> None:
-        """See whether the file fits the tiles chosen."""
+        """Check whether the file fits the chosen tiles."""
         self._arrange()
 
     @property
@@ -210,13 +210,13 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
 
     @property
     def _places(self) -> tuple[TileLocation, ...]:
-        """The tiles chosen."""
+        """The chosen tiles."""
         tomogram = self._snapshot.tomogram(self._tiles_choice)
         return self._listed_places if tomogram is None else tuple(tile.location for tile in tomogram.tiles)
 
     @property
     def _is_volume(self) -> bool:
-        """Whether the file lies on the grid of the tomogram chosen."""
+        """Whether the file is on the grid of the chosen tomogram."""
         tomogram = self._snapshot.tomogram(self._tiles_choice)
         if self._mask_file is None or self._mask_file.exported is not None or tomogram is None:
             return False
@@ -224,14 +224,14 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
 
     @property
     def _has_labels(self) -> bool:
-        """Whether each value of the file wants a name of its own."""
+        """Whether each value of the file needs a feature."""
         mask_file = self._mask_file
         if mask_file is None or mask_file.exported is not None:
             return False
         return self._is_volume or (self._is_stack(mask_file) and len(mask_file.voxels) > 1)
 
     def _needs_feature(self, mask_file: MaskFileInfo) -> bool:
-        """Whether all masks of the file are those of one feature that is to be named."""
+        """Whether the file has masks of one feature, which must be chosen."""
         if mask_file.exported is not None:
             return mask_file.exported.feature is None
         return not self._has_labels and self._is_stack(mask_file)
@@ -241,7 +241,7 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
         return mask_file.shape_zyx[0] == len(self._places) and sizes == {mask_file.shape_zyx[1:]}
 
     def _arrange(self) -> None:
-        """Show what can be filled in, and say what the file is."""
+        """Show the fields that apply, and describe the file."""
         mask_file = self._mask_file
         self.query_one("#masks-labels").display = self._has_labels
         self.query_one("#masks-one").display = mask_file is not None and self._needs_feature(mask_file)
@@ -253,26 +253,26 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
         size = f"{mask_file.path.name}: {' x '.join(map(str, mask_file.shape_zyx))}, {mask_file.kind}."
         tiles = f"{len(self._places)} tiles"
         if self._is_volume and not mask_file.voxels:
-            return f"{size} It lies on the grid of {self._tiles_choice}, but holds no labels."
+            return f"{size} It is on the grid of {self._tiles_choice}, but contains no labels."
         if self._is_volume:
             return (
-                f"{size} A label volume of {self._tiles_choice}, to be cut at its {tiles}. Name the feature of each "
+                f"{size} A label volume of {self._tiles_choice}, to be cropped at its {tiles}. Set the feature of each "
                 "label."
             )
         if self._has_labels:
-            return f"{size} A stack of labels, one image for each of the {tiles}. Name the feature of each label."
+            return f"{size} A stack of labels, one image for each of the {tiles}. Set the feature of each label."
         if self._is_stack(mask_file):
             return f"{size} A stack of masks, one for each of the {tiles}."
-        return f"{size} It fits neither the grid of a tomogram chosen nor its {tiles}. {self._fit_hint(mask_file)}"
+        return f"{size} It fits neither the grid nor the {tiles} of the choice. {self._fit_hint(mask_file)}"
 
     @staticmethod
     def _describe_export(mask_file: MaskFileInfo, exported: ExportedFileInfo) -> str:
-        text = f"{mask_file.path.name} was exported with {exported.tiles} tiles, each of which it finds by itself."
+        text = f"{mask_file.path.name} was exported with {exported.tiles} tiles and contains their positions."
         if exported.files > 1:
-            return f"{text} Taken are {exported.files} files: {', '.join(exported.features)}."
+            return f"{text} {exported.files} files are imported: {', '.join(exported.features)}."
         if exported.feature is None:
-            return f"{text} Its name does not say whose masks it holds: name the feature."
-        return f"{text} Taken are the masks of {exported.feature}."
+            return f"{text} Its name does not tell the feature: choose it."
+        return f"{text} The masks of {exported.feature} are imported."
 
     def _fit_hint(self, mask_file: MaskFileInfo) -> str:
         matching_names = [
@@ -284,12 +284,12 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
         if tomogram is None:
             return "A label volume needs its tomogram: choose it."
         grid = " x ".join(map(str, tomogram.record.shape_zyx))
-        return f"Wanted are {grid}, or {len(self._places)} masks of the tiles' size."
+        return f"Expected: {grid}, or {len(self._places)} masks of the size of the tiles."
 
     def _show_message(self, text: str) -> None:
         self.query_one("#masks-say", Static).update(Text(text))
 
-    # Answering
+    # Closing
 
     @on(Input.Submitted)
     def focus_next_field(self) -> None:
@@ -298,22 +298,22 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
 
     @on(Button.Pressed, "#masks-cancel")
     def leave(self) -> None:
-        """Leave without importing."""
+        """Close without importing."""
         self.dismiss()
 
     @on(Button.Pressed, "#masks-take")
     def action_import(self) -> None:
-        """Import, or say what is missing."""
+        """Import, or show what is missing."""
         mask_file = self._mask_file
         if mask_file is None:
-            self._show_message("Name a file first.")
+            self._show_message("Enter a file first.")
             return
         if mask_file.exported is None and not self._is_volume and not self._is_stack(mask_file):
             self._show_message(self._describe_file(mask_file))
             return
         request = self._build_request(mask_file)
         if self._has_labels and not request.labels:
-            self._show_message("No label has a feature yet. Name at least one; right takes what is offered.")
+            self._show_message("No label has a feature yet. Set at least one; right accepts the suggestion.")
             return
         try:
             request.check()
@@ -337,5 +337,5 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
 
 
 def _has_masks(path: Path) -> bool:
-    """Tell whether a path is a folder of PNGs, or of an export."""
+    """Return whether a path is a folder of PNGs, or of an export."""
     return path.is_dir() and any(entry.name.endswith((".png", ".tiles.json")) for entry in path.iterdir())

@@ -1,4 +1,4 @@
-"""What a file of masks or labels is: read by a thread before anything is imported from it."""
+"""The contents of a file of masks or labels: read by a thread before the import."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -34,65 +34,65 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ExportedFileInfo:
-    """A file that was exported, by its manifest."""
+    """An exported file, as its manifest describes it."""
 
     tiles: int
     features: tuple[str, ...]
-    """Those that were exported."""
+    """The exported features."""
     feature: str | None
-    """Whose masks it holds; None where its name does not say."""
+    """The feature of its masks; None if its name does not tell."""
     files: int
-    """How many files of masks come back at once."""
+    """Number of mask files that are imported together."""
 
 
 @dataclass(frozen=True)
 class MaskFileInfo:
-    """A file that can be read, and what is in it."""
+    """A readable file and its contents."""
 
     path: Path
     shape_zyx: tuple[int, int, int]
-    """Of the volume, or number of masks, y, x."""
+    """Of the volume, or (number of masks, y, x)."""
     kind: str
-    """Type of its values, in words."""
+    """Data type as text."""
     voxels: Mapping[int, int] = field(default_factory=dict)
-    """How many voxels have each value but 0; empty where nobody has counted."""
+    """Number of voxels with each value except 0; empty if not counted."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """Features of the values, where a label volume of ours tells them."""
+    """Features of the values, if the file is a label volume written by tomoseg."""
     exported: ExportedFileInfo | None = None
-    """Set for what was exported and came back."""
+    """Set for an export."""
 
 
 @dataclass(frozen=True)
 class MaskImportChoice:
-    """What is to be imported: a label volume or stack if `labels` has words, else masks of one feature."""
+    """What to import: a label volume or stack if `labels` is not empty, else masks of one feature."""
 
     path: Path
     tomogram: str | None
-    """The tomogram whose tiles are annotated; None for `places`, or where a manifest tells the tiles."""
+    """The tomogram whose tiles are annotated; None for `places`, or if a manifest lists the tiles."""
     places: tuple[TileLocation, ...] = ()
     labels: tuple[str, ...] = ()
-    """Words like ``1=microtubule``."""
+    """Mappings such as ``1=microtubule``."""
     feature: str = ""
-    """Of all masks; may be empty where a manifest tells it."""
+    """Feature of all masks; may be empty if a manifest has it."""
     replace: bool = False
     is_export: bool = False
-    """A manifest tells the tiles."""
+    """A manifest lists the tiles."""
 
     def argv(self) -> list[str]:
-        """Return the arguments of the command that does the same."""
+        """Return the arguments of the equivalent command."""
         tiles = () if self.tomogram else [location.id for location in self.places]
         feature = None if self.labels else self.feature or None
         return to_argv(ANNOTATIONS_IMPORT, self, tiles=tiles, feature=feature)
 
     def check(self) -> None:
-        """Refuse what could not be carried out: raise `UsageError` or `ProjectError`."""
+        """Raise `UsageError` or `ProjectError` for an invalid choice."""
         if self.labels:
             parse_label_map(self.labels)
         elif self.feature or not self.is_export:
             check_feature_name(self.feature)
 
     def request(self) -> "MaskImportRequest":
-        """Return what the command asks too."""
+        """Return the request that the command makes too."""
         from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest  # noqa: PLC0415  # wakes every format
 
         labels = parse_label_map(self.labels) if self.labels else None
@@ -101,7 +101,7 @@ class MaskImportChoice:
         )
 
     def run_import(self, project: Project) -> AnnotationResult:
-        """Import; takes a while, so only threads call it."""
+        """Import; slow, so only threads call it."""
         from tomoseg_tui.workflow.exchange.import_masks import import_masks_from_file  # noqa: PLC0415  # as above
 
         return import_masks_from_file(project, self.request())
@@ -110,16 +110,16 @@ class MaskImportChoice:
 def inspect_mask_file(
     path: Path, volume_shapes: Collection[tuple[int, int, int]], is_cancelled: Callable[[], bool] = lambda: False
 ) -> MaskFileInfo:
-    """Open a file and tell what it is; count the labels if it lies on a tomogram's grid, or is a stack of tiles.
+    """Open and describe a file; count the labels if it is on the grid of a tomogram or is a stack of tiles.
 
     Parameters
     ----------
     path : Path
         MRC, EMAN2 HDF5, TIFF, PNG or a folder of PNGs; a volume or a stack of images; or the manifest of an export.
     volume_shapes : collection of (z, y, x)
-        Shapes of the tomograms that it could belong to.
+        Shapes of the tomograms that it may belong to.
     is_cancelled : callable
-        Asked now and then whether nobody wants the answer any more.
+        Polled; if it returns true, counting stops.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def inspect_mask_file(
     try:
         volume = open_volume(path, flat=True)
     except TomosegError:
-        return _inspect_stack(path)  # a stack of images in an HDF5 file is no volume
+        return _inspect_stack(path)  # a stack of images in an HDF5 file is not a volume
     with volume:
         shape = volume.grid.shape_zyx
         tally = _tally(volume, is_cancelled) if shape in volume_shapes or _may_be_tiles(shape) else ValueTally()
@@ -165,12 +165,12 @@ def _inspect_stack(path: Path) -> MaskFileInfo:
 
 
 def _may_be_tiles(shape_zyx: tuple[int, int, int]) -> bool:
-    """Tell whether images can be tiles: square, their edge a multiple of 16 and not that of a tomogram."""
+    """Return whether images can be tiles: square, with an edge that is a multiple of 16 and not that of a tomogram."""
     return shape_zyx[1] == shape_zyx[2] and shape_zyx[1] % 16 == 0 and shape_zyx[1] <= 256
 
 
 def _tally(volume: VolumeReader, is_cancelled: Callable[[], bool]) -> ValueTally:
-    """Count the values; nothing if nobody waits any more."""
+    """Count the values; empty if cancelled."""
     tally = ValueTally()
     for z in range(volume.grid.shape_zyx[0]):
         if is_cancelled():

@@ -1,4 +1,4 @@
-"""The tiles of a project as a list of work: those still to do first, filtered by words."""
+"""The list of tiles: unfinished ones first, with a filter."""
 
 from collections.abc import Sequence
 
@@ -13,31 +13,31 @@ STATE_LABELS = {
     FeatureState.NONE_HERE: "none",
     None: "-",
 }
-"""States as the list says them."""
+"""States as shown in the list."""
 STATE_ORDER = tuple(STATE_LABELS)
-"""What comes first in the list."""
+"""Order of the states in the list."""
 _STYLES = {FeatureState.WANTED: "bold", FeatureState.ANNOTATED: "", FeatureState.NONE_HERE: "dim", None: "dim"}
 
 
 def state_for(tile: Tile, features: Sequence[str]) -> FeatureState | None:
-    """Return what a tile is for the features chosen: to do if it is for any of them, else done, none or nothing."""
+    """Return the state of a tile for the chosen features: to do if any is, else done, none or nothing."""
     states = {tile.state_of(feature) for feature in features}
     return next(state for state in STATE_ORDER if state in states or state is None)
 
 
 def sort_by_state(tiles: Sequence[Tile], features: Sequence[str]) -> list[Tile]:
-    """Return the tiles with those first that are still to do; else in their order."""
+    """Return the tiles with unfinished ones first; otherwise the order stays."""
     return sorted(tiles, key=lambda tile: STATE_ORDER.index(state_for(tile, features)))
 
 
 def searchable_text(tile: Tile, features: Sequence[str]) -> str:
-    """Return all that the list says of a tile, for a filter to look through."""
+    """Return the text of a tile that a filter searches."""
     states = " ".join(f"{feature} {STATE_LABELS[state]}" for feature, state in tile.states.items())
     return f"{tile.location.id} {STATE_LABELS[state_for(tile, features)]} {states}"
 
 
 def features_to_finish(tile: Tile, chosen: Sequence[str]) -> list[str]:
-    """Return the features that enter finishes: the one chosen, or of several those the tile was placed for."""
+    """Return the features that enter finishes: the chosen one, or of several those the tile was placed for."""
     if len(chosen) == 1:
         return list(chosen)
     states = {feature: tile.state_of(feature) for feature in chosen}
@@ -45,21 +45,21 @@ def features_to_finish(tile: Tile, chosen: Sequence[str]) -> list[str]:
 
 
 class TileList(Table):
-    """One row a tile: its state for the features chosen, and where it lies."""
+    """One row per tile: its state for the chosen features, and its location."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__("state", "tile", id=id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave enter to the tab: it marks a tile done, and a click must not."""
+        """Leave enter to the tab, where it marks a tile done, which a click must not do."""
         return False if action == "select_cursor" else super().check_action(action, parameters)
 
     def show_tiles(self, tiles: Sequence[Tile], features: Sequence[str]) -> None:
-        """Show tiles in the order given, with their state for the features chosen."""
+        """Show tiles in the given order, with their state for the chosen features."""
         self.show_rows([(tile.location.id, _cells(tile, features)) for tile in tiles])
 
     def select_tile(self, tile_id: str) -> bool:
-        """Put the cursor on a tile; tell whether it is listed."""
+        """Put the cursor on a tile; return whether it is listed."""
         ids = [row.value for row in self.rows]
         if tile_id in ids:
             self.move_cursor(row=ids.index(tile_id), animate=False)

@@ -24,22 +24,22 @@ from tomoseg_tui.tui.images.tile_images import (
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
 
-GUIDE = "to do  placed, not marked\ndone   marked: it teaches\nnone   holds none of it"
+GUIDE = "to do  placed, not marked\ndone   marked, used for training\nnone   has none of it"
 ADVICE = (
     "[b]p[/b] paint: brush, lines, filaments, wand and more\n"
-    "[b]enter[/b] done: all that is not marked is not the feature\n"
-    "[b]B[/b] none here: teaches what only looks like it\n"
-    "[b]I[/b] masks or a label volume made elsewhere; what is ambiguous goes to [b]ignore[/b]\n"
+    "[b]enter[/b] done: unmarked pixels are not the feature\n"
+    "[b]B[/b] none here: shows what only looks similar\n"
+    "[b]I[/b] import masks or labels; mark unclear density as [b]ignore[/b]\n"
     "[b]o[/b] paint, outline, plain   [b]f[/b] next feature   [b]/[/b] filter"
 )
 
 
 class TilePane(Horizontal):
-    """The tiles of the project, the one under the cursor, and the feature that both are seen for."""
+    """The tiles of the project, the one under the cursor, and the feature of both."""
 
     @dataclass
     class TileLoaded(Message, bubble=False):
-        """A thread has read the pictures of a tile, or met a fault."""
+        """A thread has read the images of a tile, or failed."""
 
         request_number: int
         pictures: TileImages | None
@@ -49,11 +49,11 @@ class TilePane(Horizontal):
         super().__init__()
         self.snapshot: ProjectSnapshot | None = None
         self.feature: str | None = None
-        """The feature that the tiles are seen for; None for all."""
+        """The feature whose states are shown; None for all."""
         self.tiles: dict[str, Tile] = {}
-        """Those that are listed, by id, in the order of the list."""
+        """The listed tiles by id, in the order of the list."""
         self.pictures: TileImages | None = None
-        """Of the tile that is shown."""
+        """Images of the shown tile."""
         self._shown_key: object = None
         self._request_number = 0
 
@@ -73,7 +73,7 @@ class TilePane(Horizontal):
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The feature chosen, or all of them."""
+        """The chosen feature, or all of them."""
         return self.features if self.feature is None else (self.feature,)
 
     @property
@@ -83,7 +83,7 @@ class TilePane(Horizontal):
 
     @property
     def prediction_sources(self) -> PredictionSources:
-        """Networks and maps that may say something of the tile under the cursor."""
+        """Networks and maps that may have a prediction of the tile under the cursor."""
         tile, snapshot = self.tile, self.snapshot
         tomogram = snapshot.tomogram(tile.location.tomogram) if tile is not None and snapshot is not None else None
         return PredictionSources(
@@ -93,7 +93,7 @@ class TilePane(Horizontal):
     # The list
 
     def show_snapshot(self, snapshot: ProjectSnapshot, first_feature: str | None) -> None:
-        """Show the tiles, at first for `first_feature`; read the one under the cursor again if it has changed."""
+        """Show the tiles, initially for `first_feature`; read the one under the cursor again if it has changed."""
         if self.snapshot is None and first_feature in snapshot.features:
             self.feature = first_feature
         elif self.snapshot is None or self.feature not in (*snapshot.features, None):
@@ -120,13 +120,13 @@ class TilePane(Horizontal):
         self.load_tile()
 
     def select_tile(self, tile_id: str, feature: str) -> bool:
-        """Choose a feature and go to a tile; tell whether it is listed."""
+        """Choose a feature and go to a tile; return whether it is listed."""
         self.feature = feature if feature in self.features else self.feature
         self.show_list()
         return self.query_one(TileList).select_tile(tile_id)
 
     def next_feature(self, step: int) -> None:
-        """Choose the next feature; after the last come all of them."""
+        """Choose the next feature; after the last one, all of them."""
         choices = (*self.features, None)
         self.feature = choices[(choices.index(self.feature) + step) % len(choices)]
         self.show_list()
@@ -135,11 +135,11 @@ class TilePane(Horizontal):
 
     @on(DataTable.RowHighlighted, "#annotate-list")
     def load_selected_tile(self) -> None:
-        """Read the tile that the cursor has come to."""
+        """Read the tile under the cursor."""
         self.load_tile()
 
     def load_tile(self, *, force: bool = False) -> None:
-        """Have the tile under the cursor read, unless all that is shown of it is known already."""
+        """Read the tile under the cursor, unless everything that is shown of it is up to date."""
         tile, snapshot = self.tile, self.snapshot
         if tile is None or snapshot is None:
             self._shown_key, self.pictures = None, None
@@ -166,7 +166,7 @@ class TilePane(Horizontal):
 
     @on(TileLoaded)
     def show_loaded_tile(self, event: TileLoaded) -> None:
-        """Draw what was read, unless the cursor has moved on."""
+        """Show the tile that was read, unless the cursor has moved on."""
         if event.request_number != self._request_number:
             return
         if event.fault is not None:
@@ -179,7 +179,7 @@ class TilePane(Horizontal):
         self.query_one(TileContext).show(self.pictures, self.features)
 
     def next_overlay(self) -> None:
-        """Show the annotation as an overlay, as an outline, or not."""
+        """Show the annotation as an overlay, as an outline, or not at all."""
         view = self.query_one(AnnotatedTileView)
         view.overlay = OVERLAY_MODES[(OVERLAY_MODES.index(view.overlay) + 1) % len(OVERLAY_MODES)]
         self._draw()

@@ -1,4 +1,4 @@
-"""A tile with its annotation, large, and beside it the slices above and below and what a network says."""
+"""A tile with its annotation, large, and beside it the slices above and below and a prediction of a network."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ from tomoseg_tui.tui.images.tile_images import (
 
 
 class AnnotatedTileView(Container):
-    """The tile, with its name above and what is marked on it below."""
+    """The tile, with its name above and its marks below."""
 
     class Clicked(Message):
         """The picture was clicked."""
@@ -34,14 +34,14 @@ class AnnotatedTileView(Container):
         self.overlay = OVERLAY_MODES[0]
 
     def on_click(self) -> None:
-        """Tell that the tile is wanted."""
+        """Report the click."""
         self.post_message(self.Clicked())
 
     def compose(self) -> ComposeResult:
         yield StillCanvas(id="annotate-here")
 
     def show(self, pictures: TileImages | None, features: Sequence[str], chosen: Sequence[str]) -> None:
-        """Show a tile with the annotation of the features chosen, or nothing."""
+        """Show a tile with the annotation of the chosen features, or nothing."""
         canvas = self.query_one(StillCanvas)
         if pictures is None:
             canvas.show(None)
@@ -58,7 +58,7 @@ class AnnotatedTileView(Container):
 
 
 def _describe_feature(pictures: TileImages, style: LabelStyle) -> str:
-    """Return what is known of one feature on a tile: its letter, its state, its pixels."""
+    """Return the letter, the state and the numbers of pixels of a feature on a tile."""
     state = STATE_LABELS[pictures.tile.state_of(style.name)]
     layer = pictures.layers.get(style.name)
     if layer is None:
@@ -70,7 +70,7 @@ def _describe_feature(pictures: TileImages, style: LabelStyle) -> str:
 
 
 class CaptionedImage(Vertical):
-    """One small picture with a line above it."""
+    """One small image with a line above it."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes="around")
@@ -80,20 +80,20 @@ class CaptionedImage(Vertical):
         yield StillCanvas()
 
     def show(self, title: str, picture: Picture | None) -> None:
-        """Show a picture, or that there is none."""
+        """Show an image, or that there is none."""
         self.query_one(".around-title", Static).update(Text(title, no_wrap=True, overflow="ellipsis"))
         self.query_one(StillCanvas).show(picture)
 
 
 class TileContext(Container):
-    """The slice above, the tile itself without paint, the slice below, and the network's opinion."""
+    """The slice above, the tile itself without paint, the slice below, and the prediction of a network."""
 
     def compose(self) -> ComposeResult:
         for name in ("above", "plain", "below", "opinion"):
             yield CaptionedImage(id=f"around-{name}")
 
     def show(self, pictures: TileImages | None, features: Sequence[str]) -> None:
-        """Show what lies around a tile, or nothing."""
+        """Show the surroundings of a tile, or nothing."""
         if pictures is None:
             for image in self.query(CaptionedImage):
                 image.show("", None)

@@ -1,4 +1,4 @@
-"""What stands between one network and one tomogram: nothing yet, a map, a job, or a reason against it. Pure."""
+"""The state of one network for one tomogram: no map yet, a map, a job, or a reason against it. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from tomoseg_tui.workflow.apply.output import SLAB
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
 BAR_CELLS = 5
-"""Cells of a bar."""
+"""Columns of a progress bar."""
 
 
 class CellState(StrEnum):
-    """How a network stands to a tomogram."""
+    """State of a network for a tomogram."""
 
     EMPTY = "empty"
     DONE = "done"
@@ -40,22 +40,22 @@ class Compatibility:
     """Why not; empty if it can."""
     fix: str = ""
     short_reason: str = ""
-    """The reason in two words."""
+    """The reason in a few words."""
     can_override: bool = False
-    """True if --anyway would override it."""
+    """True if --anyway overrides it."""
     remarks: tuple[str, ...] = ()
-    """What the user should know where it can."""
+    """Remarks if it can."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One field of the grid."""
+    """One cell of the grid."""
 
     state: CellState
     text: str
-    """In few words, for the grid."""
+    """Short text for the grid."""
     reason: str
-    """In full."""
+    """Full text."""
     job: str | None = None
     fraction: float = 0.0
     can_mark: bool = True
@@ -63,19 +63,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class ApplyJob:
-    """A job of the project and what it was asked."""
+    """A job of the project and its request."""
 
     listing: Mapping[str, Any]
     request: ApplyRequest
 
     @property
     def state(self) -> str:
-        """As `jobs` tells it."""
+        """State as in `jobs`."""
         return str(self.listing["state"])
 
 
 def short_reason(card: NetworkCard, record: TomogramRecord, *, scale: bool, filters: bool) -> str:
-    """Return why a network does not fit, in so few words that they stand in the grid."""
+    """Return why a network does not fit, short enough for the grid."""
     if scale:
         return f"no: {record.voxel_size_angstrom:g}, not {card.voxel_size_angstrom:g} Å"
     return "no: other filters" if filters else "no: see below"
@@ -88,7 +88,7 @@ def cell_for(
     card: NetworkCard,
     tomogram: TomogramSnapshot,
 ) -> Cell:
-    """Return what stands between a network and a tomogram.
+    """Return the state of a network for a tomogram.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def cell_for(
 
 
 def _is_published(job: ApplyJob, maps: Sequence[MapSidecar]) -> bool:
-    """Tell whether a job has put its maps of a tomogram in their place."""
+    """Return whether a job has published its maps of a tomogram."""
     features = job.request.features
     own_maps = [sidecar for sidecar in maps if not features or sidecar.feature in features]
     return bool(own_maps) and all(sidecar.created >= str(job.listing["created"]) for sidecar in own_maps)
@@ -136,14 +136,14 @@ def _busy_cell(snapshot: ProjectSnapshot, job: ApplyJob, name: str) -> Cell:
         return Cell(
             CellState.QUEUED,
             "queued",
-            f"Job {job_id} {job.listing.get('waits_for') or 'comes to it'}; s stops the job.",
+            f"Job {job_id} {job.listing.get('waits_for') or 'waits for its turn'}; s stops the job.",
             job_id,
             0.0,
             False,
         )
     eta = format_clock(job.listing["eta_seconds"])
     progress_text = f"{format_progress_bar(fraction, BAR_CELLS)} {fraction:4.0%}"
-    text = f"Job {job_id} is at it" + (f", about {eta} left for all of it" if eta else "")
+    text = f"Job {job_id} is running" + (f", about {eta} left in total" if eta else "")
     return Cell(
         CellState.RUNNING, f"{progress_text} {eta}".rstrip(), f"{text}; s stops the job.", job_id, fraction, False
     )
@@ -152,7 +152,7 @@ def _busy_cell(snapshot: ProjectSnapshot, job: ApplyJob, name: str) -> Cell:
 def _tomogram_progress(
     snapshot: ProjectSnapshot, request: ApplyRequest, name: str, progress: float
 ) -> tuple[float, bool]:
-    """Return how much of one tomogram a job has, and whether another one comes first."""
+    """Return the progress of a job on one tomogram, and whether another tomogram comes first."""
     slabs = [_count_slabs(snapshot, other, request.z) for other in request.tomograms]
     index = request.tomograms.index(name)
     done = progress * sum(slabs) - sum(slabs[:index])
@@ -171,7 +171,7 @@ def _failed_cell(job: ApplyJob) -> Cell:
     job_id, error_text = job.listing["id"], f"{job.listing['fault'] or ''} {job.listing['fix'] or ''}".strip()
     state = CellState(job.state)
     share = f" {job.listing['progress']:.0%}" if job.listing["progress"] else ""
-    reason = f"Job {job_id} is {state}: what is finished is kept, r goes on. {error_text}"
+    reason = f"Job {job_id} is {state}: finished slices are kept, r resumes it. {error_text}"
     return Cell(state, f"{state}{share}", reason.strip(), job_id)
 
 
@@ -195,8 +195,8 @@ def _mapped_cell(
         return Cell(CellState.PART, f"{len(maps)} of {len(card.features)} maps", reason, can_mark=can_mark)
     if partial:
         ranges = ", ".join(f"{start}-{stop - 1}" for start, stop in partial[0].slices) or "nothing"
-        reason = f"The map fills z {ranges} of 0-{depth - 1}.{refusal}"
+        reason = f"The map covers z {ranges} of 0-{depth - 1}.{refusal}"
         return Cell(CellState.PART, f"z {ranges}", reason, can_mark=can_mark)
     reason = f"Maps of {', '.join(card.features)}, made {format_time(maps[0].created)}."
-    inverted_note = " The densities were turned: its polarity is the other one." if maps[0].sign < 0 else ""
+    inverted_note = " The densities were inverted: the tomogram has the other polarity." if maps[0].sign < 0 else ""
     return Cell(CellState.DONE, "done", reason + inverted_note, can_mark=can_mark)

@@ -1,4 +1,4 @@
-"""Before networks are applied: what will be made, with which settings, and what it takes."""
+"""The form before an apply: the jobs, their settings, and the cost."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
 OUTPUT_SUFFIXES = (".mrc",)
-"""Endings of the file that a map goes into."""
+"""Extensions of the output file of a map."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class ApplyPlan:
     tomograms: Mapping[str, TomogramRecord]
     """By name."""
     mismatched: tuple[str, ...] = ()
-    """Those of them whose filters are not those that the network learned from."""
+    """Tomograms whose filters differ from those of the training."""
     replaced: tuple[str, ...] = ()
-    """Those of them that have maps already."""
+    """Tomograms that have maps already."""
 
     def request(self, options: Mapping[str, Any], excluded_features: Collection[str] = ()) -> ApplyRequest | None:
-        """Return what a job is asked; None if the network knows none of the features that are wanted."""
+        """Return the request of a job; None if the network has none of the features."""
         features = tuple(feature for feature in self.card.features if feature not in excluded_features)
         if not features:
             return None
@@ -61,14 +61,14 @@ class ApplyPlan:
 
 
 class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
-    """The settings of a start, and what it takes; answers with one request a network, and where they compute.
+    """Settings and cost of an apply; answers with one request per network, and the run location.
 
     Parameters
     ----------
     snapshot : ProjectSnapshot
         The project.
     plans : sequence of ApplyPlan
-        What is to be applied to what.
+        Networks and their tomograms.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -103,7 +103,7 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
                     yield from self._fields(*keys)
             with HorizontalGroup(classes="form-row"):
                 yield Static("file", classes="form-label")
-                yield PathInput(OUTPUT_SUFFIXES, placeholder="the map goes there too; one map only", id="output")
+                yield PathInput(OUTPUT_SUFFIXES, placeholder="also write the map here; one map only", id="output")
                 yield AsciiCheckbox("replace it", compact=True, id="force")
             yield CostLine(self._snapshot.project, id="apply-price")
             with Horizontal(classes="form-buttons"):
@@ -112,7 +112,7 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
 
     @staticmethod
     def _fields(*keys: str) -> ComposeResult:
-        """Make text fields, each after its label."""
+        """Make text fields, each with its label."""
         for number, key in enumerate(keys):
             option = APPLY.option(key)
             yield Static(f"{' ' * (number > 0)}{option.label.lower()}", classes="form-label")
@@ -125,15 +125,15 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
         for plan in self._plans:
             lines.append(f"{plan.card.name} on {', '.join(plan.tomograms)}")
             if plan.replaced:
-                lines.append(f"  maps there are replaced when the new ones are complete: {', '.join(plan.replaced)}")
+                lines.append(f"  existing maps are replaced when the new ones are complete: {', '.join(plan.replaced)}")
             if plan.mismatched:
-                lines.append(f"  filtered in another way, applied anyway: {', '.join(plan.mismatched)}")
+                lines.append(f"  other filters, applied anyway: {', '.join(plan.mismatched)}")
         if len(self._plans) > 1:
             lines.append(f"{len(self._plans)} jobs; each device does one at a time.")
         return lines
 
     def on_mount(self) -> None:
-        """Let enter start."""
+        """Focus the button, so that enter starts."""
         self.query_one("#start").focus()
         self.update_cost()
 
@@ -141,7 +141,7 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
     @on(Checkbox.Changed)
     @on(Select.Changed)
     def update_cost(self) -> None:
-        """Show what the jobs take with the settings as they are, or what is wrong with them."""
+        """Show the cost with the current settings, or an error in them."""
         project, cost_line = self._snapshot.project, self.query_one(CostLine)
         try:
             requests = [msgspec.to_builtins(request) for request in self._requests()]
@@ -154,11 +154,11 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
             )
 
     def action_measure(self) -> None:
-        """Measure how long it takes."""
+        """Measure the duration."""
         self.query_one(CostLine).measure()
 
     def commands(self) -> list[list[str]]:
-        """Return the commands that start the same."""
+        """Return the equivalent commands."""
         location = self.query_one(RunLocationSelect).location
         return [to_argv(APPLY, request, **location.options) for request in self._requests()]
 
@@ -178,18 +178,18 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
             raise UsageError("No feature is chosen.", "Choose at least one with space.")
         maps = sum(len(plan.tomograms) * len(request.features or plan.card.features) for plan, request in selected)
         if options["output"] is not None and maps != 1:
-            raise UsageError(f"One file cannot take {maps} maps.", "Choose one tomogram and one feature, or no file.")
+            raise UsageError(f"A file cannot contain {maps} maps.", "Choose one tomogram and one feature, or no file.")
         return [request for _, request in selected]
 
     def _options(self) -> dict[str, Any]:
-        """Return what all jobs of this start have in common."""
+        """Return the options that all jobs share."""
         options = read_options(self, APPLY)
         return {**options, "force": options["force"] and options["output"] is not None}
 
     @on(Button.Pressed, "#start")
     @on(Input.Submitted)
     def start(self) -> None:
-        """Answer with what is to be started; what is wrong is on the screen already."""
+        """Answer with the requests; errors are shown already."""
         if self.query_one(CostLine).fault is not None:
             self.app.bell()
             return
@@ -197,5 +197,5 @@ class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
 
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
-        """Start nothing."""
+        """Close without starting."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""Apply: networks against tomograms; what is there, what runs, what does not fit and why; the map as it grows."""
+"""Apply: networks against tomograms; existing maps, running jobs, mismatches and their reasons; the map as it grows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,20 +34,20 @@ from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 NO_TOMOGRAMS = (
-    "Nothing to apply to yet",
+    "No tomogram yet",
     (
-        "Here the networks that you have trained meet your tomograms: "
+        "Here you apply your trained networks to your tomograms: "
         "each network makes a map, the probability of its feature in every voxel.\n"
-        "First there must be a tomogram."
+        "Import a tomogram first."
     ),
     "Press [b]1[/b] to import one.",
 )
 NO_NETWORKS = (
     "No network yet",
     (
-        "Here a network is applied to as many tomograms as you like, over night if need be: "
-        "what it learned on a few tiles holds for all tomograms that were recorded and reconstructed alike.\n"
-        "First a network must be trained."
+        "Here a network is applied to as many tomograms as you like, overnight if necessary: "
+        "what it learned on a few tiles applies to all tomograms recorded and reconstructed in the same way.\n"
+        "Train a network first."
     ),
     "Press [b]4[/b] to train one.",
 )
@@ -66,38 +66,36 @@ CellKey = tuple[str, str]
 
 
 class ApplyTab(ResultActions):
-    """The grid, one field in full, and the slices of what it made."""
+    """The grid, the details of one cell, and the slices of its maps."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *RESULT_BINDINGS,
         Binding("enter", "start", "Start", id="apply.start", tooltip="Apply: one job for each network, after asking"),
-        Binding(
-            "space", "mark", "Mark", id="apply.mark", tooltip="Mark a tomogram for a network, or take the mark off"
-        ),
+        Binding("space", "mark", "Mark", id="apply.mark", tooltip="Mark a tomogram for a network, or remove the mark"),
         Binding(
             "a",
             "mark_all",
             "All",
             id="apply.mark_all",
-            tooltip="Mark every tomogram that fits the network and lacks maps",
+            tooltip="Mark every tomogram that fits the network and has no maps",
         ),
-        Binding("s", "stop", "Stop", id="apply.stop", tooltip="Stop the job of this field; finished slices are kept"),
-        Binding("r", "resume", "Resume", show=False, id="apply.resume", tooltip="Go on with a job that was stopped"),
+        Binding("s", "stop", "Stop", id="apply.stop", tooltip="Stop the job of this cell; finished slices are kept"),
+        Binding("r", "resume", "Resume", show=False, id="apply.resume", tooltip="Resume a stopped job"),
         Binding(
-            "f", "follow", "Follow", show=False, id="apply.follow", tooltip="Follow the slices as a job finishes them"
+            "f", "follow", "Follow", show=False, id="apply.follow", tooltip="Follow the slices that a job finishes"
         ),
         *slice_bindings("apply"),
     ]
 
     @dataclass
     class DiskStateRead(Message):
-        """A thread has asked the disk what the facts do not hold."""
+        """A thread has read what the snapshot does not contain."""
 
         disk_state: ApplyDiskState
 
     @dataclass
     class MapViewFound(Message):
-        """A thread has found what there is to see of the field under the cursor."""
+        """A thread has found the maps of the cell under the cursor."""
 
         view: MapView | None
 
@@ -106,7 +104,7 @@ class ApplyTab(ResultActions):
         self._snapshot: ProjectSnapshot | None = None
         self._disk_state = ApplyDiskState({}, {})
         self._has_disk_state = False
-        """Whether the disk has answered once; until then nothing is drawn, since it tells where to begin."""
+        """Whether the disk was read once; nothing is drawn before, because the start position depends on it."""
         self._read_key: tuple[object, ...] = ()
         self._cells: dict[CellKey, Cell] = {}
         self._marks: set[CellKey] = set()
@@ -124,14 +122,14 @@ class ApplyTab(ResultActions):
                         panel.border_title = "networks and tomograms"
                         yield CellGrid("tomogram", id="apply-grid")
                     with VerticalScroll(id="apply-said", classes="panel", can_focus=False):
-                        yield Static("Looking at what fits ...", id="apply-said-words", markup=False)
+                        yield Static("Checking which networks fit ...", id="apply-said-words", markup=False)
                 with CanvasPanel(id="apply-view", classes="panel"):
                     yield SliceCanvas(id="apply-canvas")
 
-    # What is known
+    # Snapshots
 
     def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """Draw the grid; ask the disk only if jobs, networks or tomograms have changed."""
+        """Draw the grid; read the disk only if jobs, networks or tomograms have changed."""
         self._snapshot = snapshot
         page = "apply-work" if snapshot.tomograms and snapshot.networks else None
         empty_page = "apply-no-networks" if snapshot.tomograms else "apply-no-tomograms"
@@ -148,7 +146,7 @@ class ApplyTab(ResultActions):
         self._draw()
 
     def focus_default(self) -> None:
-        """Let the grid have the keys."""
+        """Focus the grid."""
         (self.query_one(CellGrid) if self._snapshot and self._snapshot.networks else self).focus()
 
     @work(thread=True, exclusive=True, group="apply-look")
@@ -159,7 +157,7 @@ class ApplyTab(ResultActions):
 
     @on(DiskStateRead)
     def show_disk_state(self, event: DiskStateRead) -> None:
-        """Draw what a thread has found."""
+        """Draw what a thread has read."""
         self._disk_state, self._has_disk_state = event.disk_state, True
         self._draw()
 
@@ -199,7 +197,7 @@ class ApplyTab(ResultActions):
         panel.border_subtitle = f"{len(self._marks)} marked" if self._marks else ""
 
     def _first_field(self, snapshot: ProjectSnapshot) -> CellKey | None:
-        """Return the field that is looked at first: the newest job's, else that of the last tomogram."""
+        """Return the cell to start at: that of the newest job, else of the last tomogram."""
         for job in apply_jobs(snapshot, self._disk_state.requests)[:1]:
             return job.request.tomograms[0], job.request.run
         name = self.tomoseg.session.tomogram
@@ -222,11 +220,11 @@ class ApplyTab(ResultActions):
 
     @on(DataTable.CellHighlighted)
     def show_field(self) -> None:
-        """Show the field that the cursor has come to."""
+        """Show the cell under the cursor."""
         self._draw_field()
         self._find_view()
 
-    # What is seen
+    # View
 
     def _find_view(self) -> None:
         field = self.query_one(CellGrid).field
@@ -242,7 +240,7 @@ class ApplyTab(ResultActions):
 
     @on(MapViewFound)
     def show_view(self, event: MapViewFound) -> None:
-        """Show a tomogram and the map over it, if they are not shown already."""
+        """Show a tomogram and the map over it, unless they are shown already."""
         view, previous = event.view, self._view
         field = self.query_one(CellGrid).field
         if view is None or self._snapshot is None or view == previous or field != (view.tomogram, view.run):
@@ -278,7 +276,7 @@ class ApplyTab(ResultActions):
         if view is None or tomogram is None:
             return
         if view.path is None:
-            self.query_one("#apply-view").border_title = f"{view.tomogram}  its file is gone"
+            self.query_one("#apply-view").border_title = f"{view.tomogram}  its file is missing"
             return
         depth = tomogram.record.shape_zyx[0]
         done = sum(stop - start for start, stop in view.sources[0].filled_ranges) if view.sources else 0
@@ -291,7 +289,7 @@ class ApplyTab(ResultActions):
         self.query_one("#apply-view").border_title = f"{view.tomogram}  z {canvas.z}/{depth}  {map_status}"
 
     def action_step(self, slices: int) -> None:
-        """Go through the slices; that ends following."""
+        """Step through the slices; this ends following."""
         canvas = self.query_one(SliceCanvas)
         self._is_following = False
         canvas.go_to(z=max(0, canvas.z + slices))
@@ -300,9 +298,7 @@ class ApplyTab(ResultActions):
         self._is_following = not self._is_following
         if self._is_following and self._view is not None and self._view.newest_z is not None:
             self.query_one(SliceCanvas).go_to(z=self._view.newest_z)
-        self.notify(
-            "Following the slices as they are finished." if self._is_following else "Staying on this slice.", timeout=2
-        )
+        self.notify("Following the finished slices." if self._is_following else "Staying on this slice.", timeout=2)
 
     # Marks and starts
 
@@ -319,19 +315,19 @@ class ApplyTab(ResultActions):
         elif cell.can_mark:
             self._marks.add(field)
             if compatibility.fault:
-                self.notify("It is applied anyway if you start.", title=compatibility.fault, severity="warning")
+                self.notify("It is applied anyway if you start it.", title=compatibility.fault, severity="warning")
         else:
             self.notify(cell.reason, severity="warning")
         self._draw()
 
     def action_mark_all(self) -> None:
-        """Mark what fits the network under the cursor and lacks maps; take the marks off if all that is marked."""
+        """Mark what fits the network under the cursor and has no maps; if all of it is marked, remove the marks."""
         field = self.query_one(CellGrid).field
         if field is None:
             return
         applicable = {key for key in self._cells if key[1] == field[1] and self._lacks_maps(key)}
         if not applicable:
-            self.notify(f"No tomogram is left that fits {field[1]} and lacks its maps.", severity="warning")
+            self.notify(f"No other tomogram fits {field[1]} and has no maps of it.", severity="warning")
         self._marks = self._marks - applicable if applicable <= self._marks else self._marks | applicable
         self._draw()
 
@@ -343,7 +339,7 @@ class ApplyTab(ResultActions):
         return cell.can_mark and not compatibility.fault and cell.state is not CellState.DONE
 
     def _plans(self) -> list[ApplyPlan]:
-        """Return what is marked, else the field under the cursor, by network."""
+        """Return the marked cells, else the cell under the cursor, by network."""
         current = self.query_one(CellGrid).field
         fields = self._marks or ({current} if current in self._cells and self._cells[current].can_mark else set())
         cards = self._snapshot.networks if self._snapshot is not None else ()
@@ -397,12 +393,12 @@ class ApplyTab(ResultActions):
         self.tomoseg.start_job(to_argv(APPLY, request, **location.options), prepare, location=location)
 
     def _job(self) -> job_actions.JobListing | None:
-        """Return the job of the field under the cursor, None if there is none."""
+        """Return the job of the cell under the cursor; None if there is none."""
         field = self.query_one(CellGrid).field
         cell = self._cells.get(field) if field is not None else None
         job = self._snapshot.job(cell.job) if self._snapshot is not None and cell is not None else None
         if job is None:
-            self.notify("No job is at this field.", severity="warning")
+            self.notify("This cell has no job.", severity="warning")
         return job
 
     def action_stop(self) -> None:
@@ -416,7 +412,7 @@ class ApplyTab(ResultActions):
             job_actions.resume_job(self.tomoseg, job)
 
     def volume_names(self) -> list[str]:
-        """Return the maps of the field under the cursor."""
+        """Return the maps of the cell under the cursor."""
         name, run = self.query_one(CellGrid).field or ("", "")
         tomogram = self._snapshot.tomogram(name) if self._snapshot is not None else None
         return (
@@ -426,6 +422,6 @@ class ApplyTab(ResultActions):
         )
 
     def command_argv(self) -> list[str] | None:
-        """Return the command that starts what is marked for the first network."""
+        """Return the command that starts the marked tomograms of the first network."""
         request = next((plan.request({}) for plan in self._plans()), None)
         return None if request is None else to_argv(APPLY, request)

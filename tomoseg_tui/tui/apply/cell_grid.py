@@ -1,4 +1,4 @@
-"""A grid of fields under one cursor: rows and columns have names, the first column is the rows' own."""
+"""A grid of cells with a cursor; the first column has the names of the rows."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ ROW_NAMES = "row-names"
 
 
 class CellGrid(DataTable[Any]):
-    """Fields by row and column; enter is left to whoever holds the grid."""
+    """Cells by row and column; enter is left to the parent."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("h", "cursor_left", "Left", show=False, id="grid.left"),
@@ -30,11 +30,11 @@ class CellGrid(DataTable[Any]):
         self._columns: tuple[str, ...] = ()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let enter go on to whoever holds the grid."""
+        """Leave enter to the parent."""
         return False if action == "select_cursor" else super().check_action(action, parameters)
 
     def show_fields(self, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Text]]]) -> None:
-        """Show these rows, each a name and its fields, and leave the cursor on the field it was on."""
+        """Show these rows, each a name and its cells, and keep the cursor on its cell."""
         previous = self.field
         if tuple(columns) != self._columns or [row.value for row in self.rows] != [name for name, _ in rows]:
             self._build(columns, [name for name, _ in rows])
@@ -54,7 +54,7 @@ class CellGrid(DataTable[Any]):
             self.add_row(name, *[Text()] * len(columns), key=name)
 
     def select_cell(self, field: tuple[str, str] | None) -> None:
-        """Put the cursor on a field; on the first one where that is gone."""
+        """Put the cursor on a cell, or on the first one if it is missing."""
         rows, column = [row.value for row in self.rows], 1
         row = rows.index(field[0]) if field is not None and field[0] in rows else 0
         if field is not None and field[1] in self._columns:
@@ -63,7 +63,7 @@ class CellGrid(DataTable[Any]):
 
     @property
     def field(self) -> tuple[str, str] | None:
-        """Names of the row and the column under the cursor, None in an empty grid."""
+        """Names of the row and the column under the cursor; None in an empty grid."""
         if not self.row_count or not self._columns:
             return None
         coordinate = Coordinate(self.cursor_coordinate.row, max(1, self.cursor_coordinate.column))

@@ -1,6 +1,6 @@
-"""What the Apply tab asks the disk: what jobs were asked, which networks fit, which slices are there.
+"""What the Apply tab reads from disk: requests of jobs, compatibility of networks, available slices.
 
-Only threads call this.
+For threads.
 """
 
 from collections.abc import Mapping
@@ -25,33 +25,33 @@ from tomoseg_tui.workflow.apply.output import running_task
 
 @dataclass(frozen=True)
 class ApplyDiskState:
-    """One look."""
+    """What was read."""
 
     requests: Mapping[str, ApplyRequest]
-    """By job."""
+    """Requests by job."""
     compatibility: Mapping[tuple[str, str], Compatibility]
-    """By network and tomogram."""
+    """Compatibility by network and tomogram."""
 
 
 @dataclass(frozen=True)
 class MapView:
-    """A tomogram and what one network says of it."""
+    """A tomogram and the maps of one network."""
 
     tomogram: str
     run: str
     path: Path | None
-    """Of the densities; None if the file is gone."""
+    """Path of the densities; None if the file is missing."""
     fault: str
-    """Why it is gone, and what to do; empty if it is there."""
+    """Why it is missing, and the fix; empty if it exists."""
     sources: tuple[MapSource, ...]
     newest_z: int | None
     """First slice of the slab that a running job has finished last."""
     created: tuple[str, ...]
-    """When the maps were finished; differs if they were made again."""
+    """When the maps were finished; changes if they are made again."""
 
 
 def read_apply_state(snapshot: ProjectSnapshot, cached: Mapping[str, ApplyRequest]) -> ApplyDiskState:
-    """Ask the disk what the facts do not hold; what jobs were asked never changes, so `cached` is not read again."""
+    """Read what the snapshot does not contain; requests never change, so those in `cached` are not read again."""
     project = snapshot.project
     by_job = {
         str(job["id"]): cached.get(job["id"]) or _read_request(project, job)
@@ -68,7 +68,7 @@ def read_apply_state(snapshot: ProjectSnapshot, cached: Mapping[str, ApplyReques
 
 
 def apply_jobs(snapshot: ProjectSnapshot, requests: Mapping[str, ApplyRequest]) -> list[ApplyJob]:
-    """Return the apply jobs whose requests are known, newest first."""
+    """Return the apply jobs with known requests, newest first."""
     return [ApplyJob(job, requests[job["id"]]) for job in snapshot.jobs if job["id"] in requests]
 
 
@@ -80,7 +80,7 @@ def _read_request(project: Project, job: Mapping[str, Any]) -> ApplyRequest | No
 
 
 def check_compatibility(project: Project, card: NetworkCard, tomogram: TomogramSnapshot) -> Compatibility:
-    """Make the check that the command makes, and keep what it says."""
+    """Make the same check as the command, and return its result."""
     request = ApplyRequest(run=card.name, tomograms=(tomogram.name,))
     try:
         return Compatibility(remarks=tuple(check_apply(project, request)))
@@ -103,7 +103,7 @@ def check_compatibility(project: Project, card: NetworkCard, tomogram: TomogramS
 
 
 def map_view(snapshot: ProjectSnapshot, jobs: list[ApplyJob], run: str, name: str) -> MapView | None:
-    """Return what there is to see of a network in a tomogram: the maps in the making, else the finished ones."""
+    """Return the maps of a network in a tomogram: unfinished ones, else the finished ones."""
     card, tomogram = snapshot.network(run), snapshot.tomogram(name)
     if card is None or tomogram is None:
         return None
@@ -134,7 +134,7 @@ def map_view(snapshot: ProjectSnapshot, jobs: list[ApplyJob], run: str, name: st
 def _unfinished_maps(
     snapshot: ProjectSnapshot, jobs: list[ApplyJob], card: NetworkCard, tomogram: TomogramSnapshot
 ) -> tuple[tuple[MapSource, ...], int | None] | None:
-    """Return the maps that a job is making, or has left in the making, and the slab that it finished last."""
+    """Return the unfinished maps of a running or interrupted job, and the slab that it finished last."""
     job = next((job for job in jobs if job.request.run == card.name and tomogram.name in job.request.tomograms), None)
     if job is None or job.state == "done":
         return None
@@ -146,7 +146,7 @@ def _unfinished_maps(
     try:
         filled = [tuple(task.filled(feature)) for feature in features]
     except (TomosegError, OSError):
-        return None  # being published just now
+        return None  # being published right now
     sources = [
         MapSource(task.draft(feature), feature, card.features[feature].threshold, ranges)
         for feature, ranges in zip(features, filled, strict=True)

@@ -1,1 +1,1 @@
-"""Slices on the screen: the strip, the widget, the pacing of frames, the thread that reads ahead."""
+"""Slices on the screen: encoded lines, canvas widgets, frame pacing, and the thread that reads ahead."""

@@ -1,10 +1,10 @@
-"""A line of the screen that is ready to be sent: escape sequences first, segments only when somebody asks.
+"""A screen line stored as escape sequences; segments are only made when needed.
 
-Textual renders a `Strip` from its segments, one style after the other, which takes longer than drawing a slice.
-A `AnsiStrip` hands out its escape sequences as they are. When something lies over a part of the line (a toast, a
-dialog) or a picture of the screen is taken, Textual cuts the line, and then segments are made.
+Textual renders a `Strip` segment by segment, which takes longer than drawing a slice.
+An `AnsiStrip` returns its escape sequences unchanged. When something covers a part of the line (a toast, a
+dialog) or a screenshot is taken, Textual crops the line, and segments are made.
 
-`render` and `_segments` are Textual's own and not promised to stay; tests/tui/canvas/test_ansi_strip.py pins them.
+`render` and `_segments` are private to Textual and may change; tests/tui/canvas/test_ansi_strip.py pins them.
 """
 
 import re
@@ -23,16 +23,16 @@ _SGR = re.compile(r"\x1b\[([\d;]*)m")
 
 @final
 class AnsiStrip(Strip):
-    """A line of cells as text with colours switched by escape sequences.
+    """A line of cells as text with SGR colour sequences.
 
     Parameters
     ----------
     ansi : str
-        Characters one cell wide, with no escape sequences but those that choose colours (SGR).
+        Characters one cell wide; the only escape sequences are colours (SGR).
     width : int
-        Cells.
+        Number of cells.
     style : Style
-        What stands where the escapes choose nothing; names both colours, since Textual's filters expect them.
+        Style of cells without escape sequences; it has both colours, because Textual's filters expect them.
     """
 
     __slots__ = ["_ansi", "_cached_segments", "_default_style"]
@@ -44,7 +44,7 @@ class AnsiStrip(Strip):
 
     @property
     def ansi(self) -> str:
-        """What is sent to the terminal."""
+        """The text that is sent to the terminal."""
         return self._ansi
 
     @property
@@ -55,17 +55,17 @@ class AnsiStrip(Strip):
 
     @_segments.setter
     def _segments(self, segments: Iterable[Segment]) -> None:
-        """Take no notice: `Strip` begins by setting its list."""
+        """Do nothing: `Strip` sets its list in the constructor."""
 
     def __bool__(self) -> bool:
         return bool(self._cell_length)
 
     def render(self, console: Console) -> str:  # noqa: ARG002  # Textual's signature
-        """Return the escape sequences as they are."""
+        """Return the escape sequences unchanged."""
         return self._ansi
 
     def crop(self, start: int, end: int | None = None) -> Strip:
-        """Return the cells between two columns, as escape sequences too."""
+        """Return the cells between two columns, as an `AnsiStrip`."""
         end = self.cell_length if end is None else min(end, self.cell_length)
         start = max(0, start)
         if start == 0 and end == self.cell_length:
@@ -76,19 +76,19 @@ class AnsiStrip(Strip):
 
 
 def crop_ansi(ansi: str, start: int, end: int) -> str:
-    """Cut text with colour escapes.
+    """Crop text with colour sequences.
 
     Parameters
     ----------
     ansi : str
-        As `AnsiStrip` takes it.
+        As in `AnsiStrip`.
     start, end : int
-        The first cell that stays and the first after it that does not.
+        The first cell to keep, and the first one after it to drop.
 
     Returns
     -------
     str
-        The cells with the escapes in force where they begin; ends by resetting the colours.
+        The cells, with the colours in force at their start; ends with a reset.
     """
     parts: list[str] = []
     column, current = 0, ("", "")
@@ -102,7 +102,7 @@ def crop_ansi(ansi: str, start: int, end: int) -> str:
 
 
 def _colour_runs(ansi: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield the text between escapes, each with the codes of its ink and its ground, empty for the usual ones."""
+    """Yield the text between sequences, each with its foreground and background codes; empty for the defaults."""
     foreground, background, position = "", "", 0
     for escape in _SGR.finditer(ansi):
         if escape.start() > position:
@@ -115,7 +115,7 @@ def _colour_runs(ansi: str) -> Iterator[tuple[str, tuple[str, str]]]:
 
 @lru_cache(maxsize=8192)
 def _apply_sgr(codes: str, foreground: str, background: str) -> tuple[str, str]:
-    """Return the codes of ink and ground after one SGR sequence."""
+    """Return the foreground and background codes after one SGR sequence."""
     numbers = codes.split(";")
     while numbers:
         length = {"2": 5, "5": 3}.get(numbers[1], 1) if numbers[0] in {"38", "48"} and len(numbers) > 1 else 1
@@ -131,7 +131,7 @@ def _apply_sgr(codes: str, foreground: str, background: str) -> tuple[str, str]:
 
 
 def _sgr_between(current: tuple[str, str], target: tuple[str, str]) -> str:
-    """Write the escape sequence from one pair of colours to another."""
+    """Return the escape sequence from one pair of colours to another."""
     is_reset = any(before and not after for before, after in zip(current, target, strict=True))
     codes = [after for before, after in zip(current, target, strict=True) if after and (is_reset or after != before)]
     codes = ["0", *codes] if is_reset else codes
@@ -139,19 +139,19 @@ def _sgr_between(current: tuple[str, str], target: tuple[str, str]) -> str:
 
 
 def segments_from_ansi(ansi: str, default_style: Style) -> list[Segment]:
-    """Read text with colour escapes as segments.
+    """Convert text with colour sequences to segments.
 
     Parameters
     ----------
     ansi : str
-        As `AnsiStrip` takes it.
+        As in `AnsiStrip`.
     default_style : Style
-        The style before the first escape and after each reset.
+        The style before the first sequence and after each reset.
 
     Returns
     -------
     list of Segment
-        One a run of equal colours.
+        One for each run of equal colours.
     """
     segments, style, position = [], default_style, 0
     for escape in _SGR.finditer(ansi):
@@ -165,7 +165,7 @@ def segments_from_ansi(ansi: str, default_style: Style) -> list[Segment]:
 
 @lru_cache(maxsize=8192)
 def _apply_sgr_to_style(style: Style, codes: str, default_style: Style) -> Style:
-    """Return the style after one SGR sequence; what is neither a reset nor a colour is passed over."""
+    """Return the style after one SGR sequence; codes other than resets and colours are ignored."""
     numbers = [int(code or 0) for code in codes.split(";")]
     while numbers:
         code = numbers.pop(0)
@@ -178,7 +178,7 @@ def _apply_sgr_to_style(style: Style, codes: str, default_style: Style) -> Style
 
 
 def _parse_colour(code: int, numbers: list[int]) -> Color:
-    """Read a colour, taking what belongs to it from the numbers that follow its code."""
+    """Parse a colour; consumes the numbers after its code that belong to it."""
     if code in {38, 48}:
         if numbers.pop(0) == 5:
             return Color.from_ansi(numbers.pop(0))

@@ -1,4 +1,4 @@
-"""The keys of a slice canvas and what they do, in words."""
+"""The key bindings of a slice canvas."""
 
 from textual.binding import Binding
 
@@ -25,6 +25,6 @@ CANVAS_BINDINGS = (
     _binding("0", "fit", "Fit", "fit", "Show the whole slice"),
     _binding("c", "contrast", "Contrast", "contrast", "Contrast: usual, strong, soft"),
     _binding("o", "overlay", "Overlay", "overlay", "Labels: painted, outlined, off"),
-    _binding("r", "recentre", "Recentre", "recentre", "Bring the cursor to the middle"),
+    _binding("r", "recentre", "Recentre", "recentre", "Centre the view on the cursor"),
 )
 """Cursor, slices, zoom, contrast, labels."""

@@ -1,4 +1,4 @@
-"""How this app draws on this terminal: what was asked for, what the terminal said, and how many colours it has."""
+"""How this app draws on this terminal: the requested renderer, the terminal's capabilities and its colours."""
 
 import os
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from tomoseg_tui.tui.canvas.slice_drawing import DrawStyle
 from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities
 
 _COLOUR_DEPTHS = {"truecolor": "truecolor", "256": "256", "standard": "16", "windows": "16"}
-"""Our words for Rich's colour systems."""
+"""Our names of Rich's colour systems."""
 
 
 def draw_style_for(app: App[Any]) -> DrawStyle:
-    """Return how an app draws: by its ``requested_renderer`` and ``terminal_capabilities``, if it has any.
+    """Return the draw style of an app, from its ``requested_renderer`` and ``terminal_capabilities``, if it has any.
 
     Raises
     ------
     UsageError
-        If the renderer that was asked for does not exist.
+        If the requested renderer does not exist.
     """
     capabilities = getattr(app, "terminal_capabilities", None)
     colours = _COLOUR_DEPTHS.get(app.console.color_system or "", "none")
     if app.is_headless:
-        colours = "truecolor"  # pictures of the screen are made of all colours, whatever TERM says
+        colours = "truecolor"  # screenshots use all colours, whatever TERM says
     return choose_draw_style(
         getattr(app, "requested_renderer", AUTO),
         os.environ,
@@ -43,7 +43,7 @@ def choose_draw_style(
     colours: str,
     configured: str = AUTO,
 ) -> DrawStyle:
-    """Choose how pictures are drawn.
+    """Choose how slices are drawn.
 
     Parameters
     ----------
@@ -52,16 +52,16 @@ def choose_draw_style(
     environment : mapping of str to str
         Environment variables.
     capabilities : TerminalCapabilities
-        What the terminal said.
+        What the terminal can show.
     colours : str
         ``truecolor``, ``256``, ``16`` or ``none``.
     configured : str
-        What the settings ask for, if neither `requested` nor the environment does.
+        The renderer of the settings, used if neither `requested` nor the environment sets one.
 
     Returns
     -------
     Style
-        Pixels only for pictures at rest, and only where the size of a cell is known; else half-blocks.
+        Pixels only for pictures at rest, and only if the size of a cell is known; else half-blocks.
 
     Raises
     ------

@@ -1,13 +1,13 @@
-"""When the next frame may go: no more than a few are on their way, and the picture is coarser where the way is slow.
+"""Frame pacing: limits the frames in flight, and draws coarser pictures over a slow connection.
 
-After each frame the terminal is asked where its cursor is; its answer says that the frame has arrived. Three frames
-may be on their way. Without that, frames pile up in pipes on a slow line, and the screen lags seconds behind the keys.
+After each frame the cursor position is requested; the reply shows that the frame has arrived. Three frames
+may be in flight. Without this limit, frames pile up in pipes on a slow line, and the screen lags seconds behind.
 
-Textual's `CursorPosition` event carries the answer; `FramePacerApp` hands it on.
+Textual's `CursorPosition` event carries the reply; `FramePacerApp` passes it on.
 
-No more of a line is sent than has changed: Textual finds what is to be drawn again as spans of lines, but begins each
-at the left edge of its widget. Here the span is cut at both ends. `Compositor` and `ChopsUpdate` are Textual's own and
-may change; tests/tui/canvas/test_partial_updates.py pins them.
+Only the changed part of a line is sent: Textual redraws spans of lines, but starts each at the left edge of its
+widget. Here spans are cropped at both ends. `Compositor` and `ChopsUpdate` are private to Textual and may change;
+tests/tui/canvas/test_partial_updates.py pins them.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ from textual.screen import Screen
 
 @final
 class SpansUpdate(ChopsUpdate):
-    """An update of which nothing beside the spans is sent."""
+    """An update that sends only its spans."""
 
     def render_segments(self, console: Console) -> str:
         """Return the escape sequences of the spans."""
@@ -41,17 +41,17 @@ class SpansUpdate(ChopsUpdate):
 
 @final
 class PartialUpdateCompositor(Compositor):
-    """Textual's compositor with updates that are cut at both ends."""
+    """Textual's compositor with updates that are cropped at both ends."""
 
     def render_partial_update(self) -> ChopsUpdate | None:
-        """Return what has changed, None if nothing has."""
+        """Return the changes; None if there are none."""
         update = super().render_partial_update()
         return None if update is None else SpansUpdate(update.chops, update.spans, update.chop_ends)
 
 
 @final
 class PartialUpdateScreen(Screen[Any]):
-    """A screen that sends what has changed and nothing else."""
+    """A screen that sends only changed cells."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
@@ -59,31 +59,31 @@ class PartialUpdateScreen(Screen[Any]):
 
 
 CURSOR_QUERY = "\x1b[6n"
-"""Where is the cursor? Every terminal answers, after all that was sent before."""
+"""Cursor position request. Every terminal replies, after everything that was sent before."""
 MAX_FRAMES_IN_FLIGHT = 3
-"""Frames that may be on their way: one leaves a compressed line idle, more only add to the lag."""
+"""Frames in flight: one leaves a compressed line idle, more only add latency."""
 ANSWER_TIMEOUT_SECONDS = 1.0
-"""After which nobody waits for an answer any more."""
+"""Time after which a reply is considered lost, s."""
 MAX_LOST_ANSWERS = 3
-"""Answers lost before the first has come, after which the terminal is taken to give none."""
+"""If so many replies are lost before the first one arrives, the terminal is assumed to send none."""
 SETTLE_SECONDS = 0.15
-"""Rest after the last key until the picture is drawn at its best."""
+"""Pause after the last key until the picture is drawn at full quality, s."""
 SLOW_SECONDS, FAST_SECONDS = 0.08, 0.04
-"""A frame that takes longer, shorter on its way makes the next coarser, finer."""
+"""Frames with a longer round trip make the next one coarser; with a shorter one, finer."""
 FAST_FRAMES_TO_REFINE = 12
-"""Fast frames before the next is finer."""
+"""Number of fast frames before the next is finer."""
 MAX_COARSENESS = 2
-"""The steps: 0 as fine as it goes, 1 sixteen greys, 2 also half the resolution."""
+"""Levels: 0 full quality, 1 sixteen grey levels, 2 also half the resolution."""
 
 
 @final
 class FramePacer:
-    """Counts frames on their way to one terminal and tells how fine the next may be.
+    """Counts the frames in flight to one terminal and sets their quality.
 
     Parameters
     ----------
     clock : callable
-        Seconds from any start, never going back.
+        Monotonic time, s.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -93,27 +93,27 @@ class FramePacer:
         self._display_callbacks: list[Callable[[], None]] = []
         self._lost_answers, self._has_answered, self._fast_frames = 0, False, 0
         self.coarseness = 0
-        """How coarse frames in motion are, 0 to 2."""
+        """Level of coarseness of frames in motion, 0 to 2."""
 
     def can_send(self, *, reserve: int = 0) -> bool:
-        """Tell whether one more frame may go; what is not urgent leaves some of the way spare."""
+        """Return whether one more frame may be sent; `reserve` keeps slots free for more urgent frames."""
         self._drop_lost()
         return self._is_unresponsive or len(self._send_times) < MAX_FRAMES_IN_FLIGHT - reserve
 
     def call_when_free(self, callback: Callable[[], None]) -> None:
-        """Call once, as soon as a frame may go; asking twice is one call."""
+        """Call once, as soon as a frame may be sent; a repeated request is one call."""
         if callback not in self._free_callbacks:
             self._free_callbacks.append(callback)
 
     def record_sent(self) -> bool:
-        """Count a frame that goes now; tell whether the terminal is to be asked for an answer."""
+        """Count a frame that is sent now; return whether to request a reply from the terminal."""
         if self._is_unresponsive:
             return False
         self._send_times.append(self._clock())
         return True
 
     def record_answer(self) -> None:
-        """Take an answer. One that nobody waits for is a key (F3 with shift looks the same) and is passed over."""
+        """Handle a reply. An unexpected one is a key (shift+F3 looks the same) and is ignored."""
         self._has_answered = self._has_answered or bool(self._send_times or self._lost_answers)
         if not self._send_times:
             return
@@ -121,18 +121,18 @@ class FramePacer:
         self.run_callbacks()
 
     def run_callbacks(self) -> None:
-        """Call those who wait, if a frame may go; called also by a timer, for answers that are lost."""
+        """Call the waiting callbacks if a frame may be sent; a timer calls this too, in case replies are lost."""
         if self.can_send():
             callbacks, self._free_callbacks = self._free_callbacks, []
             for callback in callbacks:
                 callback()
 
     def call_when_displayed(self, callback: Callable[[], None]) -> None:
-        """Call once, as soon as what is being drawn is on its way."""
+        """Call once, as soon as the current drawing has been sent."""
         self._display_callbacks.append(callback)
 
     def record_displayed(self) -> None:
-        """Take note that what was drawn is on its way."""
+        """Record that the current drawing has been sent."""
         callbacks, self._display_callbacks = self._display_callbacks, []
         for callback in callbacks:
             callback()
@@ -161,28 +161,28 @@ _pacers: WeakKeyDictionary[App[Any], FramePacer] = WeakKeyDictionary()
 
 
 def pacer_for(app: App[Any]) -> FramePacer:
-    """Return the pacer of an app: all its canvases share one way to the terminal."""
+    """Return the pacer of an app: all its canvases share one connection to the terminal."""
     return _pacers.setdefault(app, FramePacer())
 
 
 class FramePacerApp(App[None]):
-    """An app whose canvases know when a frame has gone and when it has come."""
+    """An app that tells its canvases when a frame was sent and when it arrived."""
 
     def get_default_screen(self) -> PartialUpdateScreen:
-        """Return a screen that sends only what has changed."""
+        """Return a screen that sends only changed cells."""
         return PartialUpdateScreen(id="_default")
 
     def on_cursor_position(self, _event: CursorPosition) -> None:
-        """Take the terminal's answer."""
+        """Handle the reply of the terminal."""
         pacer_for(self).record_answer()
 
     def post_display_hook(self) -> None:
-        """Tell the canvases that the screen was drawn; Textual calls it each time."""
+        """Tell the canvases that the screen was drawn; Textual calls this after each drawing."""
         pacer_for(self).record_displayed()
 
 
 def write_to_terminal(app: App[Any], text: str) -> None:
-    """Write to the terminal, past Textual; headless, nowhere. Call it when the screen has been drawn."""
+    """Write to the terminal without Textual; nothing if headless. Call this after the screen has been drawn."""
     driver = app._driver  # noqa: SLF001  # Textual has no other way to what it writes to
     if driver is not None and not app.is_headless:
         driver.write(text)

@@ -1,4 +1,4 @@
-"""The canvas on which a tile is painted: shows a scene, sends what has changed of it, and tells where the mouse is."""
+"""The canvas for painting a tile: shows a scene, sends changed cells, and reports the mouse position."""
 
 from dataclasses import dataclass, replace
 from typing import final
@@ -25,11 +25,11 @@ from tomoseg_tui.tui.canvas.pixel_widget import NO_FRAME, PixelWidget
 from tomoseg_tui.tui.canvas.slice_drawing import DrawStyle, Frame
 
 BAND_ROWS = 2
-"""Rows of cells that are encoded together: dithered colours repeat after so many."""
+"""Rows of cells that are encoded together: the pattern of dithered colours repeats after so many."""
 MAX_GAP_CELLS = 2
-"""Between changed cells, up to which what lies between is sent too: going there costs as much."""
+"""Unchanged cells between changed ones that are sent too: moving the cursor costs as much."""
 UPPER_HALF, LOWER_HALF = 0.25, 0.75
-"""Where in a cell the mouse is taken to be, where the terminal tells only the cell."""
+"""Assumed position of the mouse in its cell, if the terminal reports cells only."""
 RIGHT_BUTTON = 3
 
 
@@ -39,7 +39,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
 
     @dataclass
     class Pressed(Message):
-        """A button of the mouse was pressed on a pixel, which may lie outside of the tile."""
+        """A mouse button was pressed on a pixel, which may lie outside the tile."""
 
         y: int
         x: int
@@ -67,23 +67,23 @@ class PaintCanvas(PixelWidget, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
         self.lower_half = False
-        """Where the mouse tells only the cell and two pixels share it: whether the lower one is meant."""
+        """If the mouse reports cells only and two pixels share a cell: whether it selects the lower one."""
         self.scene: Scene | None = None
-        """What is shown."""
+        """The shown scene."""
         self._zoom: int | None = None
         self.pixel_view: PixelView | None = None
-        """Which part of the tile is where on the widget."""
+        """The shown part of the tile and its place on the widget."""
         self._drawn_cells: DrawnCells | None = None
         self._drawn_for: tuple[PixelView, DrawStyle] | None = None
         self._rows: list[str] = []
         self._has_subcell_mouse = self._is_dragging = False
         self.follows_cursor = True
-        """Whether the view moves with the cursor; not while the mouse paints, or the tile would slip from under it."""
+        """Whether the view follows the cursor; not during mouse strokes, which would move the tile."""
 
-    # What is shown
+    # Drawing
 
     def show(self, scene: Scene | None, *, text: str = "") -> None:
-        """Show a scene, or words where there is none."""
+        """Show a scene, or a text if there is none."""
         is_new_shape = scene is None or self.scene is None or self.scene.grey.shape != scene.grey.shape
         self.scene = scene
         if is_new_shape:
@@ -95,7 +95,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
 
     @property
     def zoom(self) -> int:
-        """Columns that a pixel is wide."""
+        """Columns per pixel."""
         zooms = zooms_for(draw_style_for(self.app))
         if self._zoom in zooms:
             return self._zoom or zooms[0]
@@ -103,18 +103,18 @@ class PaintCanvas(PixelWidget, can_focus=True):
         return default_zoom(size, (self.size.width, self.size.height), draw_style_for(self.app))
 
     def zoom_by(self, steps: int) -> None:
-        """Enlarge or shrink around the cursor; 0 chooses what shows most of the tile."""
+        """Zoom in or out around the cursor; 0 chooses the zoom that shows most of the tile."""
         zooms = zooms_for(draw_style_for(self.app))
         index = zooms.index(self.zoom) + steps
         self._zoom = zooms[min(max(0, index), len(zooms) - 1)] if steps else None
         self._draw()
 
     def on_resize(self) -> None:
-        """Draw in the new size."""
+        """Draw at the new size."""
         self._draw()
 
     def _draw(self) -> None:
-        """Draw as soon as the way to the terminal is free: what changes meanwhile is one frame."""
+        """Draw as soon as a frame may be sent: changes until then are one frame."""
         if self.scene is None or not self.is_mounted or not self.size:
             return
         pacer = pacer_for(self.app)
@@ -138,7 +138,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
         self._send(draw_scene(self.scene, pixel_view, style), pixel_view, style)
 
     def _send(self, drawn: DrawnCells, pixel_view: PixelView, style: DrawStyle) -> None:
-        """Encode and show the rows that have changed."""
+        """Encode and show the changed rows."""
         rows, columns = drawn.letters.shape
         previous = self._drawn_cells if self._drawn_for is not None and self._drawn_for[1] == style else None
         if previous is None or previous.rgb.shape != drawn.rgb.shape or previous.corner_xy != drawn.corner_xy:
@@ -162,7 +162,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
     # The mouse
 
     def on_mouse_down(self, event: MouseDown) -> None:
-        """Begin to paint, or to erase with the right button."""
+        """Start a stroke; the right button erases."""
         if self.scene is None or event.button not in {1, RIGHT_BUTTON}:
             return
         self._is_dragging = True
@@ -170,7 +170,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
         self.post_message(self.Pressed(*self._pixel_at(event), erase=event.button == RIGHT_BUTTON))
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Go on; stop if the button was released outside of the terminal."""
+        """Continue the stroke; end it if the button was released outside the terminal."""
         self._detect_subcell_mouse(event)
         if self._is_dragging and event.button:
             self.post_message(self.Dragged(*self._pixel_at(event)))
@@ -178,7 +178,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
             self._end_drag()
 
     def on_mouse_up(self, _event: MouseUp) -> None:
-        """Stop."""
+        """End the stroke."""
         if self._is_dragging:
             self._end_drag()
 
@@ -188,17 +188,17 @@ class PaintCanvas(PixelWidget, can_focus=True):
         self.post_message(self.Released())
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Enlarge."""
+        """Zoom in."""
         event.stop()
         self.post_message(self.Scrolled(*self._pixel_at(event), 1))
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """Shrink."""
+        """Zoom out."""
         event.stop()
         self.post_message(self.Scrolled(*self._pixel_at(event), -1))
 
     def _detect_subcell_mouse(self, event: MouseEvent) -> None:
-        """Take note whether the terminal tells where in a cell the mouse is: then a place without fraction is exact."""
+        """Detect whether the terminal reports positions within cells: then a position without a fraction is exact."""
         self._has_subcell_mouse = self._has_subcell_mouse or event.pointer_x % 1 != 0 or event.pointer_y % 1 != 0
 
     def _pixel_at(self, event: MouseEvent) -> tuple[int, int]:
@@ -219,7 +219,7 @@ def _changed_cells(previous: DrawnCells, current: DrawnCells, points_xy: tuple[i
 
 
 def _changed_regions(changed: NDArray[np.bool_]) -> list[Region]:
-    """Return the changed stretches of each row."""
+    """Return the changed spans of each row."""
     regions: list[Region] = []
     for row in np.flatnonzero(changed.any(axis=1)).tolist():
         columns = np.flatnonzero(changed[row])

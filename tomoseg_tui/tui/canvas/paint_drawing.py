@@ -1,7 +1,7 @@
-"""From a tile that is painted to cells: every pixel a block of cells, paint over it, cursor and open shapes on top.
+"""Draw a tile for painting: each pixel is a block of cells, with paint, cursor and open shapes over it.
 
-Knows arrays and cells, no widget. Beside colour, what is painted is told apart by pattern: the feature is even,
-ignored pixels are a chequer, those said not to be the feature are dark diagonals; and by letters where cells allow.
+Uses arrays and cells, no widgets. Paint differs in pattern as well as colour: the feature is solid,
+ignored pixels have a chequer, background pixels dark diagonals; where cells are large enough, also in letters.
 """
 
 from dataclasses import dataclass
@@ -20,60 +20,60 @@ from tomoseg_tui.tui.canvas.slice_drawing import FINE_GREYS, DrawStyle, points_p
 from tomoseg_tui.tui.canvas.tile_boxes import CURSOR_RGB, IDLE_CURSOR_RGB
 
 ZOOMS = (1, 2, 3, 4, 6, 8)
-"""Columns that a pixel is wide; it is half as many rows high."""
+"""Columns per pixel; a pixel has half as many rows."""
 MIN_SHOWN_SHARE = 0.5
-"""Share of a tile that is seen at once when its zoom is chosen."""
+"""Fraction of a tile that is visible at the automatic zoom."""
 COLOUR_STRENGTH = 0.55
-"""Share of a feature's colour in its pixels."""
+"""Opacity of the colour of a feature."""
 NOT_FEATURE_LETTER = "-"
-"""Stands on pixels that are said not to be the feature."""
+"""Letter of pixels that are marked as not the feature."""
 _RIM_STRENGTH, _INSIDE_STRENGTH = 0.9, 0.3
-"""Strength of what would be painted: at its rim and inside."""
+"""Opacity of the preview: at its border and inside."""
 _LETTER_SPACING = 5
 
 
 @dataclass(frozen=True)
 class PixelView:
-    """Which part of a tile stands where: whole pixels from the upper left cell on."""
+    """The visible part of a tile and its place: whole pixels, starting at the upper left cell."""
 
     size: int
     """Edge of the tile, pixels."""
     cells_xy: tuple[int, int]
-    """Of the widget."""
+    """Size of the widget."""
     points_xy: tuple[int, int]
-    """Points that the renderer draws in a cell."""
+    """Points per cell of the renderer."""
     zoom: int
     """One of `ZOOMS`."""
     top_left: tuple[int, int]
-    """Row counted from the top of the tile, and column, of the pixel in the first cell."""
+    """Row, counted from the top of the tile, and column of the pixel in the first cell."""
 
     @property
     def visible_pixels(self) -> tuple[float, float]:
-        """How many pixels go into the widget along y and x."""
+        """Number of pixels that fit into the widget along y and x."""
         return self.cells_xy[1] * 2 / self.zoom, self.cells_xy[0] / self.zoom
 
     @property
     def used_cells(self) -> tuple[int, int]:
-        """Columns and rows on which the tile lies."""
+        """Columns and rows that the tile covers."""
         top, left = self.top_left
         columns = min(self.cells_xy[0], (self.size - left) * self.zoom)
         return columns, min(self.cells_xy[1], ceil((self.size - top) * self.zoom / 2))
 
     @property
     def corner_xy(self) -> tuple[int, int]:
-        """First column and row of the tile: in the middle, where it is smaller than the widget."""
+        """First column and row of the tile: centred if it is smaller than the widget."""
         columns, rows = self.used_cells
         return (self.cells_xy[0] - columns) // 2, (self.cells_xy[1] - rows) // 2
 
     def pixel_at(self, column: float, row: float) -> tuple[int, int]:
-        """Return the pixel (y, x) at a position in cells; it may lie outside of the tile."""
+        """Return the pixel (y, x) at a position in cells; it may lie outside the tile."""
         left, top = self.corner_xy
         x = self.top_left[1] + (column - left) // self.zoom
         from_top = self.top_left[0] + (row - top) * 2 // self.zoom
         return self.size - 1 - int(from_top), int(x)
 
     def indices(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return row y and column x of the pixel under each point of the used cells; beyond the tile its border."""
+        """Return row y and column x of the pixel under each point of the used cells, clamped to the tile."""
         columns, rows = self.used_cells
         points_x, points_y = self.points_xy
         from_top = self.top_left[0] + (np.arange(rows * points_y) * 2) // (self.zoom * points_y)
@@ -83,12 +83,12 @@ class PixelView:
 
 
 def zooms_for(style: DrawStyle) -> tuple[int, ...]:
-    """Return the zooms at which each pixel has points of its own."""
+    """Return the zooms at which each pixel has its own points."""
     return tuple(zoom for zoom in ZOOMS if zoom * points_per_cell(style)[1] % 2 == 0)
 
 
 def default_zoom(size: int, cells_xy: tuple[int, int], style: DrawStyle) -> int:
-    """Return the greatest zoom at which all columns and at least half of the rows are seen; else the least."""
+    """Return the largest zoom that shows all columns and at least half of the rows; else the smallest."""
     columns, rows = cells_xy
     zooms = zooms_for(style)
     fitting = [zoom for zoom in zooms if zoom * size <= columns and rows * 2 >= zoom * size * MIN_SHOWN_SHARE]
@@ -104,7 +104,7 @@ def pixel_view_around(
     style: DrawStyle,
     zoom: int,
 ) -> PixelView:
-    """Return the port that shows a pixel and some of its surroundings, moved as little as can be."""
+    """Return the view that shows a pixel and its surroundings with the least movement."""
     points_x, points_y = points_per_cell(style)
     top_left_view = PixelView(size, cells_xy, (points_x, points_y), zoom, (0, 0))
     target = (size - 1 - at_yx[0], at_yx[1])
@@ -127,31 +127,31 @@ def pixel_view_around(
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that is seen of a tile."""
+    """Everything that is drawn of a tile."""
 
     grey: NDArray[np.uint8]
     """As stored: row 0 is y = 0."""
     styled_layers: tuple[tuple[LabelStyle, Layer], ...]
-    """Colour, letter and layer of each feature that is seen, the one painted first."""
+    """Colour, letter and layer of each visible feature, the one being painted first."""
     ignored: LabelStyle
-    """How ignored pixels are marked."""
+    """Style of ignored pixels."""
     mode: str = "overlay"
     """``overlay``, ``outline`` or ``off``."""
     preview: NDArray[np.bool_] | None = None
-    """What would be painted."""
+    """Preview: pixels that the tool would paint."""
     preview_rgb: tuple[int, int, int] = (255, 255, 255)
-    """In which colour."""
+    """Colour of the preview."""
     cursor_yx: tuple[int, int] | None = None
     footprint: NDArray[np.bool_] | None = None
     """Pixels under the tool at the cursor."""
     vertices: tuple[tuple[int, int], ...] = ()
-    """Of the open shape."""
+    """Points of the open shape."""
     focused: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnCells:
-    """Points and letters of the used cells, before they are encoded."""
+    """Points and letters of the used cells, before encoding."""
 
     rgb: NDArray[np.uint8]
     letters: Letters
@@ -159,7 +159,7 @@ class DrawnCells:
 
 
 def draw_scene(scene: Scene, pixel_view: PixelView, style: DrawStyle) -> DrawnCells:
-    """Draw the part of a tile that is seen."""
+    """Draw the visible part of a tile."""
     ys, xs = pixel_view.indices()
     labels, palette = _label_image(scene)
     rgb = _colour_pixels(scene, labels, palette, style)[np.ix_(ys, xs)]
@@ -178,7 +178,7 @@ def draw_scene(scene: Scene, pixel_view: PixelView, style: DrawStyle) -> DrawnCe
 
 
 def encode_cells(rgb: NDArray[np.uint8], letters: Letters, style: DrawStyle) -> list[str]:
-    """Return rows of cells."""
+    """Encode rows of cells."""
     shown_letters = letters if (letters != "").any() else None
     if style.renderer == "halfblock":
         return halfblock.encode(rgb, letters=shown_letters, depth=style.colours)
@@ -187,7 +187,7 @@ def encode_cells(rgb: NDArray[np.uint8], letters: Letters, style: DrawStyle) -> 
 
 
 def _label_image(scene: Scene) -> tuple[NDArray[np.uint8], Palette]:
-    """Return what is seen of the layers as one picture: n-th feature n, ignored n + 1, not the feature n + 2."""
+    """Combine the visible layers into one label image: n for the n-th feature, n + 1 ignored, n + 2 not the feature."""
     count = len(scene.styled_layers)
     labels = np.zeros(scene.grey.shape, np.uint8)
     if scene.mode == "off":
@@ -234,7 +234,7 @@ def _colour_pixels(scene: Scene, labels: NDArray[np.uint8], palette: Palette, st
 
 
 def _hatch(strength: NDArray[np.float64], labels: NDArray[np.uint8], *, ignored: int, negative: int) -> None:
-    """Give ignored pixels a chequer and negative ones diagonals, in place."""
+    """Draw a chequer on ignored pixels and diagonals on negative ones, in place."""
     rows, columns = np.indices(labels.shape)
     chequer = (rows + columns) % 2 == 0
     diagonal = (rows + columns) % 4 == 0
@@ -247,7 +247,7 @@ def _hatch(strength: NDArray[np.float64], labels: NDArray[np.uint8], *, ignored:
 def _cell_letters(
     scene: Scene, labels: NDArray[np.uint8], palette: Palette, pixel_view: PixelView, style: DrawStyle
 ) -> Letters:
-    """Return the letters of the cells that lie within one pixel, or within pixels that are painted alike."""
+    """Return the letters of the cells that lie within one pixel, or within pixels of equal paint."""
     columns, rows = pixel_view.used_cells
     letters: Letters = np.full((rows, columns), "", dtype="<U1")
     if not palette:
@@ -260,7 +260,7 @@ def _cell_letters(
     column_index, row_index = np.indices((rows, columns))[::-1]
     if style.is_plain:
         letters = np.where(upper > 0, table[upper], table[lower]) if pixel_view.zoom == 1 else table[upper]
-        letters[(column_index + row_index) % 2 == 1] = ""  # half of the cells show the picture
+        letters[(column_index + row_index) % 2 == 1] = ""  # half of the cells show the image
         _draw_preview_characters(letters, scene, pixel_view)
         return letters
     if scene.mode == "outline":
@@ -271,7 +271,7 @@ def _cell_letters(
 
 
 def _letter_mask(pixel_view: PixelView) -> NDArray[np.bool_]:
-    """Return which cells may bear letters: the middle of one pixel in five, or one cell in five where pixels share."""
+    """Return which cells may have letters: the middle of every fifth pixel, or every fifth shared cell."""
     columns, rows = pixel_view.used_cells
     row_index, column_index = np.ogrid[:rows, :columns]
     if pixel_view.zoom == 1:
@@ -298,7 +298,7 @@ def _half_cell_values(values: NDArray[np.uint8], pixel_view: PixelView) -> tuple
 
 
 def _draw_preview_characters(letters: Letters, scene: Scene, pixel_view: PixelView) -> None:
-    """Mark what would be painted, where colours are not seen."""
+    """Mark the preview with characters if colours are not visible."""
     marks = np.zeros(scene.grey.shape, np.uint8)
     if scene.preview is not None:
         marks[outlines(np.pad(scene.preview.astype(np.uint8), 1))[1:-1, 1:-1] > 0] = 1
@@ -311,7 +311,7 @@ def _draw_preview_characters(letters: Letters, scene: Scene, pixel_view: PixelVi
 
 
 def _ring(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the points around others, corners too."""
+    """Return the points adjacent to others, corners included."""
     padded = np.pad(inside, 1)
     neighbours = np.zeros(inside.shape, np.bool_)
     for down in (0, 1, 2):
@@ -328,7 +328,7 @@ def _draw_ring(
     *,
     focused: bool,
 ) -> None:
-    """Draw the cursor: bright and black in turn, so that it is seen on any grey and any paint."""
+    """Draw the cursor in alternating bright and black, so that it is visible on any grey and any paint."""
     rows, columns = np.indices(ring.shape)
     top, left = (
         (position - first) * pixel_view.zoom * points // step
@@ -342,7 +342,7 @@ def _draw_ring(
 
 
 def _draw_cursor_characters(letters: Letters, scene: Scene, pixel_view: PixelView) -> None:
-    """Point at the cursor from four sides, beyond what the tool covers."""
+    """Mark the cursor with arrows on four sides, outside the area of the tool."""
     if scene.footprint is None or scene.cursor_yx is None or not scene.footprint.any():
         return
     is_covered = np.maximum(*_half_cell_values(scene.footprint.astype(np.uint8), pixel_view)) > 0

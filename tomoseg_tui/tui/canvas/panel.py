@@ -1,4 +1,4 @@
-"""A frame around a canvas whose titles change with every slice, without the slice being sent again."""
+"""A frame around a canvas whose titles change with every slice, without sending the slice again."""
 
 from typing import Any, Self
 
@@ -9,10 +9,10 @@ _TITLES = {"border_title", "border_subtitle"}
 
 
 class CanvasPanel(Container):
-    """A container of which only the frame's upper and lower line are drawn again when a title changes.
+    """A container that redraws only the top and bottom lines of its frame when a title changes.
 
-    Textual draws all of a widget again, and with it all that lies in it, when ``border_title`` is set: beside a
-    slice that is a second frame for each key.
+    When ``border_title`` is set, Textual redraws the whole widget and its contents: with a
+    slice, this is a second frame for each key.
     """
 
     _is_setting_title = False
@@ -26,8 +26,8 @@ class CanvasPanel(Container):
             self._is_setting_title = False
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Draw again: all, the regions, or while a title is set the two lines that bear titles."""
+        """Redraw everything, the given regions, or while a title is set, the two lines with titles."""
         if self._is_setting_title and not regions:
-            (width, height), (left, top) = self.outer_size, self.content_offset  # regions count from the content
+            (width, height), (left, top) = self.outer_size, self.content_offset  # regions are relative to the content
             regions = Region(-left, -top, width, 1), Region(-left, height - 1 - top, width, 1)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)

@@ -1,4 +1,4 @@
-"""What canvases share: cells that are ready to be sent, row by row, and the picture at rest in pixels."""
+"""The base of canvases: encoded cells, row by row, and the picture at rest in pixels."""
 
 import textwrap
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from tomoseg_tui.tui.canvas.slice_drawing import Frame
 
 NO_FRAME = Frame((), (0, 0), 0)
 KITTY_DELETE = "\x1b_Ga=d,q=2\x1b\\"
-"""Take all pictures away: kitty keeps them over the text."""
+"""Delete all kitty pictures, which would stay over the text."""
 _PLAIN_STYLE = RichStyle(color="#e4e4e4", bgcolor="#000000")
-"""Of pictures in characters: bright on dark in every theme, or they would be negatives."""
+"""Colours of pictures in characters: bright on dark in every theme, because the reverse would be a negative."""
 
 
 class PixelWidget(Widget):
-    """A widget that shows frames; what they show is for those that derive from it."""
+    """The base of widgets that show frames; subclasses draw them."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "PixelWidget { width: 1fr; height: 1fr; }"
@@ -39,22 +39,22 @@ class PixelWidget(Widget):
         self._is_displayed = True
 
     def on_mount(self) -> None:
-        """Hear when something comes to lie over the picture, and when it goes."""
+        """Watch for widgets that cover or uncover the picture."""
         self.screen.screen_layout_refresh_signal.subscribe(self, self._update_still)
         self.watch(self.screen, "stack_updates", self._update_still, init=False)
 
     def on_unmount(self) -> None:
-        """Leave no picture behind."""
+        """Remove the picture."""
         self._remove_still()
 
     def on_hide(self) -> None:
-        """Leave no picture over what is shown instead."""
+        """Remove the picture, because other widgets are shown here."""
         self._remove_still()
 
     # Cells
 
     def show_frame(self, frame: Frame, *, text: str = "") -> bool:
-        """Show a frame, or words where there is none; tell whether a row has changed."""
+        """Show a frame, or a text if there is none; return whether a row has changed."""
         if self._still_region is not None and frame.still and frame.still == self._frame.still:
             return False
         previous, had_still = self._strips, self._still_region is not None
@@ -70,7 +70,7 @@ class PixelWidget(Widget):
         return bool(changed)
 
     def show_cells(self, frame: Frame, changed: Sequence[Region]) -> None:
-        """Show a frame of the same size in the same place, of which only some cells have changed."""
+        """Show a frame of the same size and place in which only some cells have changed."""
         self._frame, self._message = frame, ""
         self._build_strips()
         if changed:
@@ -79,13 +79,13 @@ class PixelWidget(Widget):
             self.refresh(*(region.translate((column, row)) for region in changed))
 
     def _finish_frame(self) -> None:
-        """Send what follows the cells, and ask the terminal to say when all of it has come."""
+        """Send what follows the cells, and request a reply from the terminal after it."""
         self._send_still()
         if not self.app.is_headless and pacer_for(self.app).record_sent():
             write_to_terminal(self.app, CURSOR_QUERY)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the rows as they are, without Textual's detour over segments."""
+        """Return the rows without converting them to segments."""
         if self._strips_style != self._base_style or len(self._strips) != self.size.height:
             self._build_strips()
         if not self._is_displayed:
@@ -100,14 +100,14 @@ class PixelWidget(Widget):
 
     @property
     def _base_style(self) -> RichStyle:
-        """The widget's style as Textual's filters leave it."""
+        """The style of the widget after Textual's filters."""
         strip = Strip([Segment(" ", self.rich_style)], 1)
         for line_filter in self.app.get_line_filters():
             strip = strip.apply_filter(line_filter, self.background_colors[1])
         return next(iter(strip)).style or self.rich_style
 
     def _build_strips(self) -> None:
-        """Put the frame's rows between blanks."""
+        """Build the rows of the widget, with blanks around the frame."""
         width, height = self.size
         base_style = self._strips_style = self._base_style
         column, first_row = self._frame.corner_xy
@@ -130,14 +130,14 @@ class PixelWidget(Widget):
         return row if "\x1b" in row else self._sgr(row, _PLAIN_STYLE)
 
     def _sgr(self, text: str, style: RichStyle) -> str:
-        """Write text in a style, in the terminal's colours."""
+        """Return a text with a style as SGR sequences, in the colours of the terminal."""
         system = None if self.app.is_headless else self.app.console.color_system
         return _sgr(text, style, system or "truecolor")
 
     # The picture at rest
 
     def _send_still(self) -> None:
-        """Write the picture in pixels over its cells, if they are all seen."""
+        """Write the picture in pixels over its cells, if all of them are visible."""
         if not self._frame.still or self._is_covered():
             return
         column, row = self._frame.corner_xy
@@ -146,7 +146,7 @@ class PixelWidget(Widget):
         self._still_region = self.region
 
     def _remove_still(self) -> None:
-        """Forget the picture; sixels go when cells are written over them, kitty's must be taken away."""
+        """Forget the picture: writing cells removes sixels, kitty pictures must be deleted."""
         if self._still_region is not None and self._frame.still.startswith("\x1b_G"):
             write_to_terminal(self.app, KITTY_DELETE)
         self._still_region = None
@@ -157,11 +157,11 @@ class PixelWidget(Widget):
         except (NoScreen, NoWidget):
             return True
         is_cut = geometry.visible_region != geometry.region
-        would_scroll = geometry.region.bottom >= self.app.size.height  # a sixel on the last line moves the screen up
+        would_scroll = geometry.region.bottom >= self.app.size.height  # a sixel on the last line scrolls the screen
         return is_cut or would_scroll or self.app.screen is not screen or bool(screen.query("Toast"))
 
     def _update_still(self, *_event: object) -> None:
-        """Take the picture away where something lies over it or it has moved; bring it back when all is seen."""
+        """Remove the picture if something covers it or it has moved; show it again when all of it is visible."""
         if not self._frame.still:
             return
         if self._is_covered():

@@ -1,7 +1,7 @@
 """The thread of a canvas: it opens the volume, reads, computes overlays, draws, and reads ahead.
 
-It knows one wish at a time: a newer one stands for an older that has not been begun. What it has done comes back as
-messages, each with the number of the volume that it belongs to, so that what is late can be told.
+It holds one request at a time: a newer one replaces an older one that has not started. Results come back as
+messages with the number of their volume, so that late ones can be ignored.
 """
 
 import threading
@@ -22,7 +22,7 @@ from tomoseg_tui.tui.messages import LoadFailed, ThreadCrashed
 
 @dataclass(frozen=True)
 class VolumeSource:
-    """A volume that a canvas was asked to show."""
+    """A volume that a canvas shows."""
 
     number: int
     """Counts the volumes of a canvas."""
@@ -51,12 +51,12 @@ class FrameReady(Message, bubble=False):
 
 @final
 class RenderThread:
-    """Draws views of one volume after the other, in a thread that begins with the first.
+    """Draws views of one volume after the other. The thread starts with the first volume.
 
     Parameters
     ----------
     post : callable
-        Takes a message from any thread.
+        Posts a message from any thread.
     """
 
     def __init__(self, post: Callable[[Message], object]) -> None:
@@ -68,7 +68,7 @@ class RenderThread:
         self._is_stopped = False
 
     def open(self, source: VolumeSource | None) -> None:
-        """Leave the volume that is shown for another, or for none."""
+        """Replace the shown volume by another, or by none."""
         with self._changed:
             self._source, self._view = source, None
             if self._thread is None and source is not None:
@@ -77,13 +77,13 @@ class RenderThread:
             self._changed.notify()
 
     def draw(self, view: CanvasView) -> None:
-        """Ask for a view; one that has not been begun is forgotten."""
+        """Request a view; a request that has not started is dropped."""
         with self._changed:
             self._view = view
             self._changed.notify()
 
     def stop(self) -> None:
-        """End the thread as soon as what it does is done."""
+        """Stop the thread after its current task."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify()
@@ -102,7 +102,7 @@ class RenderThread:
             return None if self._is_stopped else self._source
 
     def _render_volume(self, source: VolumeSource) -> None:
-        """Draw one volume until another is wanted."""
+        """Draw one volume until another is requested."""
         try:
             with open_volume(source.path, byte_sign=source.byte_sign, flat=True) as reader:
                 slice_cache = SliceCache(reader)
@@ -114,13 +114,13 @@ class RenderThread:
             self._drop_source(source)
 
     def _drop_source(self, source: VolumeSource) -> None:
-        """Serve a volume that cannot be read no longer."""
+        """Drop a volume that cannot be read."""
         with self._changed:
             if self._source is source:
                 self._source = None
 
     def _next_view(self, source: VolumeSource) -> CanvasView | None:
-        """Wait for a wish; None if another volume is wanted or none."""
+        """Wait for a request; None if another volume or none is requested."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_stopped or self._source is not source or self._view is not None)
             if self._is_stopped or self._source is not source:

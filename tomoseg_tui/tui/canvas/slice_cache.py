@@ -1,7 +1,7 @@
-"""Read what a viewport needs of a slice: no more of it, no finer, and kept for as long as there is room.
+"""Read what a viewport needs of a slice, at the resolution it needs, and cache it.
 
-A slice that is larger than the screen is averaged over blocks while it is read; of a plain MRC file only some rows of
-each block are read while the picture moves. Whatever the size of a volume, memory stays within `MAX_BYTES`.
+Slices larger than the screen are averaged over blocks while they are read; of a plain MRC file, only some rows of
+each block are read while the picture moves. For volumes of any size, memory stays within `MAX_BYTES`.
 """
 
 from collections import OrderedDict
@@ -20,24 +20,24 @@ from tomoseg_tui.render.viewport import Viewport
 from tomoseg_tui.tui.canvas.slice_drawing import CanvasView, Overlay
 
 MAX_BYTES = 24 << 20
-"""Of slices kept for one canvas, and again as much for labels over them."""
+"""Limit of the slices cached for one canvas, and the same limit for their labels."""
 CONTRASTS = (("usual", 0.5), ("strong", 4.0), ("soft", 0.02))
-"""Names of the contrasts, and the percentage that is black and that is white in each."""
+"""Names of the contrasts, and the percentages of voxels that are black and white in each."""
 
 _WIDE_WINDOW_PERCENT = 0.02
-"""Black and white of the window in which slices are turned grey, before their contrast is chosen."""
+"""Percentages clipped to black and white when slices are converted to greys, before the contrast is applied."""
 _OVERSAMPLING = 1.5
-"""Voxels of the averaged slice that there should be for each point of the screen: fewer show as a weave."""
+"""Voxels of the averaged slice per point of the screen: fewer give a moiré pattern."""
 _WHOLE_SLICE_PIXELS = 1 << 20
-"""Pixels of an averaged slice up to which all of it is read, so that panning reads nothing."""
+"""The largest averaged slice that is read completely, so that panning reads nothing, pixels."""
 _ROWS_IN_MOTION = 4
-"""Rows that are read of each block while the picture moves."""
+"""Rows of each block that are read while the picture moves."""
 _BAND_BYTES = 4 << 20
-"""Read at a time."""
+"""Bytes to read at a time."""
 _SNAP_BLOCKS = 64
-"""Blocks to whose multiples a part of a slice is widened, so that small pans find it kept."""
+"""Parts are widened to multiples of so many blocks, so that small pans hit the cache."""
 _SAMPLE_SIZE = 200_000
-"""Values that are looked at for a window."""
+"""Number of values sampled for the grey window."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class SlicePart:
     z: int
     corner_yx: tuple[int, int]
     shape_yx: tuple[int, int]
-    """Voxels before averaging."""
+    """Size in voxels before averaging."""
     block: int
-    """Edge of the blocks that are averaged, voxels."""
+    """Edge of the averaged blocks, voxels."""
     rows: int
-    """Rows that are read of each block."""
+    """Rows to read of each block."""
 
 
 @final
@@ -61,7 +61,7 @@ class SliceCache:
     Parameters
     ----------
     reader : VolumeReader
-        Open; closing it is the caller's business.
+        An open reader; the caller closes it.
     """
 
     def __init__(self, reader: VolumeReader) -> None:
@@ -74,7 +74,7 @@ class SliceCache:
         self._contrast_tables: dict[tuple[int, ...], NDArray[np.uint8]] = {}
 
     def part_for(self, view: CanvasView, viewport: Viewport) -> SlicePart:
-        """Choose what to read for the points of a viewport."""
+        """Choose which part to read for the points of a viewport."""
         _, height, width = self.shape_zyx
         voxels_per_point = 1 / (viewport.zoom * viewport.pixels_per_cell_xy[0])
         block = max(1, int(voxels_per_point / _OVERSAMPLING))
@@ -90,14 +90,14 @@ class SliceCache:
         return SlicePart(view.z, (start_y, start_x), (stop_y - start_y, stop_x - start_x), block, rows)
 
     def values(self, part: SlicePart) -> NDArray[Any]:
-        """Return the averaged values of a part, read or kept: shape (blocks along y, blocks along x)."""
+        """Return the averaged values of a part, shape (blocks along y, blocks along x)."""
         values = self._value_cache.get(part)
         if values is None:
             values = self._value_cache.put(part, self._read(part))
         return values
 
     def greys(self, view: CanvasView, viewport: Viewport) -> NDArray[np.uint8]:
-        """Return the greys of the points of a viewport, in the contrast that is wanted."""
+        """Return the greys of the points of a viewport, with a contrast."""
         part = self.part_for(view, viewport)
         values = self.values(part)
         part_viewport = _viewport_on_part(part, values.shape, viewport)
@@ -106,7 +106,7 @@ class SliceCache:
         if key not in self._contrast_tables:
             is_inside = (
                 part_viewport.raster(np.ones(values.shape, np.uint8), labels=True) > 0
-            )  # what is beside it is black
+            )  # black outside the slice
             table, is_flat = _contrast_table(raster[is_inside], CONTRASTS[view.contrast][1])
             if is_flat:
                 return table[raster]
@@ -114,14 +114,14 @@ class SliceCache:
         return self._contrast_tables[key][raster]
 
     def labels(self, view: CanvasView) -> NDArray[np.uint8] | None:
-        """Return the labels over a slice, computed or kept; None where nothing lies over.
+        """Return the labels of a slice; None without an overlay.
 
         Raises
         ------
         ShapeError
-            If they have another shape than the slice.
+            If the shapes of labels and slice differ.
         TomosegError
-            If computing them fails so.
+            If the computation raises one.
         """
         if view.overlay is not self._overlay:
             self._overlay = view.overlay
@@ -133,14 +133,14 @@ class SliceCache:
             labels = view.overlay.compute(view.z)
             if labels.shape != self.shape_zyx[1:]:
                 raise ShapeError(
-                    f"Labels of shape {labels.shape} do not lie on slices of shape {self.shape_zyx[1:]} (y, x).",
+                    f"Labels of shape {labels.shape} do not match slices of shape {self.shape_zyx[1:]} (y, x).",
                     "Choose labels that were made from this tomogram.",
                 )
             self._label_cache.put(view.z, labels)
         return labels
 
     def parts_ahead(self, view: CanvasView, viewport: Viewport) -> list[SlicePart]:
-        """List what is likely wanted next, in the direction of travel, as much as can be kept."""
+        """List the parts that are likely needed next, in the direction of travel, as many as the cache can hold."""
         if not view.next_z_step:
             return []
         part = self.part_for(view, viewport)
@@ -179,7 +179,7 @@ class SliceCache:
         return _block_means(np.stack(means), part.block, axis=1)
 
     def _read_all_rows(self, part: SlicePart) -> NDArray[np.float32]:
-        """Read band by band, so that of a slice of 4096 x 4096 floats only a band is in memory."""
+        """Read band by band, so that only a band of a slice of 4096 x 4096 floats is in memory."""
         row_bytes = part.shape_yx[1] * self.reader.dtype.itemsize
         step = part.block * max(1, _BAND_BYTES // (part.block * row_bytes))
         start, stop = part.corner_yx[0], part.corner_yx[0] + part.shape_yx[0]
@@ -194,7 +194,7 @@ class SliceCache:
 
 
 def _widen_range(low: float, high: float, length: int, snap: int) -> tuple[int, int]:
-    """Return a range that holds another, half as much on each side, within the slice and on multiples of snap."""
+    """Widen a range by half its length on each side, within the slice and to multiples of snap."""
     margin = (high - low) / 2
     start, stop = int((low - margin) // snap) * snap, -int(-(high + margin) // snap) * snap
     start = min(max(0, start), max(0, length - 1))
@@ -210,21 +210,21 @@ def _block_means(values: NDArray[Any], block: int, *, axis: int) -> NDArray[np.f
 
 
 def _viewport_on_part(part: SlicePart, shape: tuple[int, ...], viewport: Viewport) -> Viewport:
-    """Return the viewport that shows the averaged part where the other shows the slice."""
+    """Return the viewport on the averaged part that matches one on the slice."""
     y, x = viewport.centre_yx
     centre = (y - part.corner_yx[0]) / part.block, (x - part.corner_yx[1]) / part.block
     return replace(viewport, image_shape_yx=(shape[0], shape[1]), zoom=viewport.zoom * part.block, centre_yx=centre)
 
 
 def _contrast_table(raster: NDArray[np.uint8], percent: float) -> tuple[NDArray[np.uint8], bool]:
-    """Tabulate the greys that spread those of a picture from black to white; tell whether it has none to spread."""
+    """Return the grey table that stretches the contrast, and whether the picture is flat."""
     window = window_from_sample(raster, percent, 100 - percent)
     return to_grey(np.arange(256, dtype=np.uint8)[np.newaxis], window)[0], bool(np.ptp(raster) == 0)
 
 
 @final
 class _ArrayCache:
-    """The arrays last used, within a number of bytes."""
+    """Recently used arrays, up to a number of bytes."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -232,14 +232,14 @@ class _ArrayCache:
         self._arrays: OrderedDict[object, NDArray[Any]] = OrderedDict()
 
     def get(self, key: object) -> NDArray[Any] | None:
-        """Return an array and count it as used, None if it is not there."""
+        """Return an array and mark it as used; None if it is absent."""
         array = self._arrays.get(key)
         if array is not None:
             self._arrays.move_to_end(key)
         return array
 
     def put(self, key: object, array: NDArray[Any]) -> NDArray[Any]:
-        """Keep an array, and forget those longest unused until all fit; the newest always stays."""
+        """Store an array, and drop the least recently used ones until all fit; the newest always stays."""
         self._arrays[key] = array
         self._cached_bytes += array.nbytes
         while self._cached_bytes > self._max_bytes and len(self._arrays) > 1:
@@ -247,6 +247,6 @@ class _ArrayCache:
         return array
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all arrays."""
         self._arrays.clear()
         self._cached_bytes = 0

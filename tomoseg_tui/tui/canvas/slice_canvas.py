@@ -1,4 +1,4 @@
-"""The slice canvas: what part of which slice is seen, the cursor, the keys. Reading and drawing are the painter's."""
+"""The slice canvas: the visible part of a slice, the cursor, the keys. `render_thread` reads and draws."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ from tomoseg_tui.tui.messages import LoadFailed, ThreadCrashed
 __all__ = ["Box", "SliceCanvas"]
 
 ZOOM_STEP = 2**0.5
-"""Factor of one key."""
+"""Zoom factor of one key press."""
 MOVED_INTERVAL_SECONDS = 0.05
-"""Least time between two messages that the cursor moved."""
+"""Minimum time between two messages that the cursor moved, s."""
 OVERLAY_MODES = ("on", "outline", "off")
 """How labels are shown, in the order of the key."""
 
@@ -60,7 +60,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
 
     @dataclass
     class Picked(Message):
-        """A voxel was clicked; the cursor stands on it."""
+        """A voxel was clicked; the cursor is on it."""
 
         canvas: "SliceCanvas"
         z: int
@@ -75,7 +75,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes=classes)
         self.shape_zyx: tuple[int, int, int] | None = None
-        """Of the volume; None until its header is read."""
+        """Shape of the volume; None until its header is read."""
         self.z, self.cursor_yx, self.zoom = 0, (0, 0), 1.0
         self.volume_name = ""
         self.overlay_mode = OVERLAY_MODES[0]
@@ -94,11 +94,11 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self._moved_timer: Timer | None = None
         self._moved_posted_at = 0.0
         self._drag_position: Offset | None = None
-        """Where on the screen the picture is held; None while it is not."""
+        """Where the mouse holds the picture; None if it does not."""
         self._was_dragged = False
-        """Whether the last press of the button has moved the picture: then it was no click."""
+        """Whether the last press of the button moved the picture: then it was not a click."""
 
-    # What is shown
+    # Volume, overlay and boxes
 
     def open_volume(
         self,
@@ -109,20 +109,20 @@ class SliceCanvas(PixelWidget, can_focus=True):
         z: int | None = None,
         text: str = "",
     ) -> None:
-        """Show a volume, fitted, the cursor in its middle; `Moved` tells when its header is read.
+        """Show a volume, fitted, with the cursor in its middle; `Moved` follows when its header is read.
 
         Parameters
         ----------
         path : Path or None
-            A file that `io.formats` opens; None closes what is shown.
+            A file that `io.formats` opens; None closes the shown volume.
         name : str
-            For people.
+            Name to show.
         byte_sign : {"signed", "unsigned"}, optional
-            How bytes of MRC mode 0 are taken.
+            Interpretation of bytes of MRC mode 0.
         z : int, optional
-            The slice to begin with; the middle one if not given.
+            The first slice to show; the middle one by default.
         text : str
-            Said where nothing is shown.
+            Text to show without a volume.
         """
         self._volume_count += 1
         self._source = None if path is None else VolumeSource(self._volume_count, path, byte_sign)
@@ -134,7 +134,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self.show_frame(NO_FRAME, text=f"reading {name}" if path is not None else text)
 
     def go_to(self, *, z: int | None = None, y: int | None = None, x: int | None = None) -> None:
-        """Move the cursor to a voxel, what is not given staying; pan so that it is seen."""
+        """Move the cursor to a voxel; coordinates that are not given stay. Pan so that it is visible."""
         if self.shape_zyx is None:
             self._pending_position.update(
                 {axis: position for axis, position in (("z", z), ("y", y), ("x", x)) if position is not None}
@@ -155,7 +155,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self._redraw(moved=True)
 
     def set_zoom(self, zoom: float) -> None:
-        """Show each voxel so many columns wide, the cursor staying where it is on the screen."""
+        """Set the width of a voxel in columns; the cursor keeps its place on the screen."""
         if self.shape_zyx is None:
             self._pending_position["zoom"] = zoom
             return
@@ -167,26 +167,26 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self._redraw(moved=True)
 
     def set_overlay(self, compute: Callable[[int], NDArray[np.uint8]] | None, palette: Palette = ()) -> None:
-        """Lay labels over the slices.
+        """Set the labels over the slices.
 
         Parameters
         ----------
         compute : callable or None
-            From z to labels of the whole slice, uint8, shape (y, x), as stored. Called in a thread, once a
-            slice; a `TomosegError` is shown. None lays nothing over.
+            From z to labels of the whole slice, uint8, shape (y, x), as stored. Called in a thread, once per
+            slice; a `TomosegError` is shown. None removes the overlay.
         palette : tuple of LabelStyle
-            Colours and letters.
+            Colours and letters of the labels.
         """
         self._overlay = None if compute is None else Overlay(compute, palette)
         self._redraw()
 
     @property
     def visible_overlay(self) -> Overlay | None:
-        """Labels that lie over the slices now; None if there are none, or they are switched off."""
+        """The labels over the slices; None if there are none or they are switched off."""
         return None if self.overlay_mode == "off" else self._overlay
 
     def set_boxes(self, boxes: Sequence[Box]) -> None:
-        """Draw tiles as outlines with their letter, in their slice and dotted in those near it."""
+        """Draw tiles as outlines with their letter, in their slice and dotted in nearby ones."""
         if tuple(boxes) != self._boxes:
             self._boxes = tuple(boxes)
             self._redraw()
@@ -210,7 +210,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self.set_zoom(self.zoom * ZOOM_STEP**steps)
 
     def action_fit(self) -> None:
-        """Show the whole slice, also when the widget's size changes."""
+        """Show the whole slice, also after the widget is resized."""
         self._is_fitted = True
         self._fit()
         self._redraw(moved=True)
@@ -243,7 +243,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self.capture_mouse()
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Pull the picture along; let go if the button was released outside of the terminal."""
+        """Move the picture; release it if the button was released outside the terminal."""
         if self._drag_position is None:
             return
         if event.button != 1:
@@ -270,7 +270,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self.release_mouse()
 
     def pan(self, columns: int, rows: int) -> None:
-        """Pan, unless the whole slice is seen."""
+        """Pan, unless the whole slice is visible."""
         if self.shape_zyx is not None and not self._is_fitted:
             self._centre_yx = self._viewport.pan(-columns, -rows).centre_yx
             self._redraw()
@@ -281,7 +281,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
     def on_blur(self) -> None:
         self._redraw()
 
-    # The part that is seen
+    # The visible part
 
     @property
     def _viewport(self) -> Viewport:
@@ -296,7 +296,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
             self.zoom, self._centre_yx = fitted.zoom, fitted.centre_yx
 
     def _pan_to_cursor(self) -> None:
-        """Pan by as little as brings the cursor inside, with some of its surroundings."""
+        """Pan by the least amount that shows the cursor and its surroundings."""
         viewport = self._viewport
         y, x = self.cursor_yx
         column, row = viewport.cell_at_pixel(y + 0.5, x + 0.5)
@@ -314,7 +314,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
     # Frames
 
     def _redraw(self, *, moved: bool = False) -> None:
-        """Draw again, coarse if it must be, and at its best when nothing has changed for a moment."""
+        """Draw again, coarse if necessary, and at full quality when nothing has changed for a moment."""
         if moved:
             self._schedule_moved()
         if self.shape_zyx is None or not self.size or not self.is_mounted:
@@ -326,7 +326,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self._request_frame()
 
     def _request_frame(self) -> None:
-        """Ask for a frame if one is wanted, none is being painted and the way to the terminal is free."""
+        """Request a frame if one is needed, none is being drawn, and a frame may be sent."""
         if not self._needs_frame or self._is_rendering or self.shape_zyx is None:
             return
         pacer = pacer_for(self.app)
@@ -338,7 +338,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
         self._render_thread.draw(self._build_view(at_rest=False, coarseness=pacer.coarseness))
 
     def _draw_at_rest(self) -> None:
-        """Draw at rest what was drawn in motion, if that makes a difference."""
+        """Draw at full quality what was drawn in motion, if that makes a difference."""
         shown_view = self._shown_view
         if self._needs_frame or self._is_rendering or shown_view is None:
             self._settle_timer = self.set_timer(SETTLE_SECONDS, self._draw_at_rest)
@@ -368,7 +368,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
 
     @on(VolumeOpened)
     def show_opened_volume(self, event: VolumeOpened) -> None:
-        """Begin with the middle of the volume, or where one was told to."""
+        """Start in the middle of the volume, or where `open_volume` was told to."""
         if event.source is not self._source:
             return
         self.shape_zyx = event.shape_zyx
@@ -383,7 +383,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
 
     @on(FrameReady)
     def show_ready_frame(self, event: FrameReady) -> None:
-        """Show a frame, and ask for the next if more has changed meanwhile."""
+        """Show a frame, and request the next if more has changed meanwhile."""
         if event.source is not self._source:
             return
         self._is_rendering, self._shown_view = False, event.view
@@ -395,14 +395,14 @@ class SliceCanvas(PixelWidget, can_focus=True):
 
     @on(LoadFailed)
     def show_load_error(self, event: LoadFailed) -> None:
-        """Say why nothing is seen."""
+        """Show why the volume cannot be read."""
         if event.request is self._source:
             self.shape_zyx, self._is_rendering = None, False
             self.show_frame(NO_FRAME, text=f"{event.fault.fault}\n{event.fault.fix}")
 
     @on(ThreadCrashed)
     def raise_crash(self, event: ThreadCrashed) -> None:
-        """Let our own bug come up where it is seen."""
+        """Raise an internal error of the thread on the UI thread."""
         raise event.error
 
     def on_unmount(self) -> None:
@@ -410,7 +410,7 @@ class SliceCanvas(PixelWidget, can_focus=True):
         super().on_unmount()
 
     def _schedule_moved(self) -> None:
-        """Tell that the cursor moved: at once, then no more than twenty times a second."""
+        """Report that the cursor moved: immediately, then at most twenty times a second."""
         if self._moved_timer is not None or not self.is_mounted:
             return
         wait = self._moved_posted_at + MOVED_INTERVAL_SECONDS - monotonic()

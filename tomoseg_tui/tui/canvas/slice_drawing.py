@@ -1,6 +1,6 @@
-"""From a view of a slice to rows of cells: what is visible, painted, marked and encoded. No widget, no file.
+"""From a view of a slice to rows of cells: cropped, drawn, marked and encoded. No widget, no file.
 
-`draw_frame` takes greys and labels as they are stored; where they come from is for `slices`.
+`draw_frame` takes greys and labels as stored; `slice_cache` reads them.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from tomoseg_tui.render.viewport import Viewport
 from tomoseg_tui.tui.canvas.tile_boxes import Box, Surface, boxes_near, draw_box_into, draw_cursor_into
 
 FINE_GREYS, COARSE_GREYS, STILL_GREYS = 64, 16, 32
-"""Greys of a picture of cells at rest and on a slow way, and of one in pixels."""
+"""Grey levels of a picture in cells at rest and on a slow connection, and of one in pixels."""
 _LETTER_PIXELS = 480
-"""Width in pixels at which letters over a picture grow by one step."""
+"""Picture width, in pixels, per step of the letter size."""
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,25 @@ class DrawStyle:
     """How a terminal is drawn on."""
 
     renderer: str
-    """Of pictures in motion: ``halfblock``, ``braille`` or ``ascii``."""
+    """Renderer of pictures in motion: ``halfblock``, ``braille`` or ``ascii``."""
     colours: str
-    """``truecolor``, ``256``, ``16`` or ``none``; only half-blocks heed it."""
+    """``truecolor``, ``256``, ``16`` or ``none``; only half-blocks use it."""
     still_renderer: str = ""
-    """Of the picture at rest, where that is pixels: ``sixel`` or ``kitty``; else empty."""
+    """Pixel format of the picture at rest: ``sixel`` or ``kitty``; else empty."""
     cell_pixels_xy: tuple[int, int] = (10, 20)
-    """Pixels of a cell; of use with `still` only."""
+    """Size of a cell, pixels; only used with `still`."""
     max_pixels_xy: tuple[int, int] | None = None
-    """The largest sixel picture that the terminal shows; None where it did not say."""
+    """The largest sixel picture that the terminal shows; None if unknown."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether no colours are seen."""
+        """Whether colours are not visible."""
         return self.renderer != "halfblock" or self.colours == "none"
 
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """Labels that lie over a volume."""
+    """Labels over a volume."""
 
     compute: Callable[[int], NDArray[np.uint8]]
     """From z to labels of the whole slice, shape (y, x), as stored; called in a thread."""
@@ -57,14 +57,14 @@ class Overlay:
 
 @dataclass(frozen=True, eq=False)
 class CanvasView:
-    """All that decides what a frame looks like."""
+    """Everything that determines a frame."""
 
     z: int
     viewport: Viewport
     """For the cells of the whole widget, with the points of the renderer in motion."""
     style: DrawStyle
     contrast: int = 0
-    """Which of the contrasts of `slices`."""
+    """One of the contrasts of `slice_cache`."""
     overlay: Overlay | None = None
     outlined: bool = False
     boxes: tuple[Box, ...] = ()
@@ -73,23 +73,23 @@ class CanvasView:
     coarseness: int = 0
     """0 fine, 1 few greys, 2 also half the resolution."""
     at_rest: bool = True
-    """Whether there is time for all rows of a large slice, and for a picture in pixels."""
+    """Whether there is time to read all rows of a large slice, and for a picture in pixels."""
     next_z_step: int = 0
-    """Slices from this to the one that is likely wanted next; 0 reads nothing ahead."""
+    """Slices from this one to the one that is likely needed next; 0 reads nothing ahead."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Encoded cells and where they stand in the widget."""
+    """Encoded cells and their place in the widget."""
 
     rows: tuple[str, ...]
-    """One a row of cells."""
+    """One per row of cells."""
     corner_xy: tuple[int, int]
     """Column and row of the first cell."""
     columns: int
-    """Cells of each row."""
+    """Number of cells in each row."""
     still: str = ""
-    """The same in pixels, as one escape sequence; empty for none."""
+    """The same picture in pixels, as one escape sequence; empty for none."""
 
 
 Greys = Callable[[Viewport], NDArray[np.uint8]]
@@ -102,16 +102,16 @@ def draw_frame(view: CanvasView, greys: Greys, labels: NDArray[np.uint8] | None)
     Parameters
     ----------
     view : CanvasView
-        What is wanted.
+        The view to draw.
     greys : callable
-        Gives the greys of the points of a viewport.
+        Returns the greys of the points of a viewport.
     labels : ndarray of uint8, shape (y, x), or None
         Labels of the whole slice as stored.
 
     Returns
     -------
     Frame
-        Only the cells on which the slice lies. Without any, an empty frame.
+        Only the cells that the slice covers; an empty frame if there are none.
     """
     part, corner = visible_part(view.viewport)
     if 0 in part.cells_xy:
@@ -124,24 +124,24 @@ def draw_frame(view: CanvasView, greys: Greys, labels: NDArray[np.uint8] | None)
 
 
 def visible_part(viewport: Viewport) -> tuple[Viewport, tuple[int, int]]:
-    """Leave out the cells beside the picture.
+    """Crop the viewport to the cells that the picture covers.
 
     Parameters
     ----------
     viewport : Viewport
-        Cells of a whole widget.
+        Viewport of a whole widget.
 
     Returns
     -------
     Viewport
-        The rectangle of cells on which the picture lies, every voxel where it was; it may have no cells.
+        The rectangle of cells that the picture covers, with every voxel in place; it may have no cells.
     tuple of int
         Column and row of its first cell.
     """
     height, width = viewport.image_shape_yx
     (left, top), (right, bottom) = viewport.cell_at_pixel(height, 0), viewport.cell_at_pixel(0, width)
     columns, rows = viewport.cells_xy
-    slack = 0.01  # rounding must not add a row with next to nothing in it
+    slack = 0.01  # rounding must not add a nearly empty row
     first_cell = max(0, floor(left + slack)), max(0, floor(top + slack))
     last_cell = min(columns, ceil(right - slack)), min(rows, ceil(bottom - slack))
     cells = max(0, last_cell[0] - first_cell[0]), max(0, last_cell[1] - first_cell[1])
@@ -150,7 +150,7 @@ def visible_part(viewport: Viewport) -> tuple[Viewport, tuple[int, int]]:
 
 
 def _draw_surface(view: CanvasView, part: Viewport, greys: Greys, labels: NDArray[np.uint8] | None) -> Surface:
-    """Paint greys, labels and marks into the points of a viewport."""
+    """Draw greys, labels and marks into the points of a viewport."""
     grey = _coarsen(greys(part), view)
     columns, rows = part.cells_xy
     label_raster = None if labels is None or view.overlay is None else part.raster(labels, labels=True)
@@ -180,7 +180,7 @@ def _coarsen(grey: NDArray[np.uint8], view: CanvasView) -> NDArray[np.uint8]:
 def _colour_greys(
     grey: NDArray[np.uint8], label_raster: NDArray[np.uint8] | None, view: CanvasView
 ) -> NDArray[np.uint8]:
-    """Give greys the colours of their labels: uint8, shape (y, x, 3), not shared."""
+    """Colour greys by their labels: uint8, shape (y, x, 3), not shared."""
     if label_raster is None or view.overlay is None or view.style.is_plain:
         return np.repeat(grey[..., np.newaxis], 3, axis=2)
     if view.outlined:
@@ -189,7 +189,7 @@ def _colour_greys(
 
 
 def _transfer_style(view: CanvasView) -> DrawStyle:
-    """Take the shorter escapes of 256 colours while frames are coarse: every terminal of more colours knows them."""
+    """Use the shorter sequences of 256 colours while frames are coarse: every terminal with more colours knows them."""
     is_shortened = view.coarseness and view.style.colours == "truecolor"
     return replace(view.style, colours="256") if is_shortened else view.style
 
@@ -225,5 +225,5 @@ def _draw_still(view: CanvasView, part: Viewport, greys: Greys, labels: NDArray[
 
 
 def points_per_cell(style: DrawStyle) -> tuple[int, int]:
-    """Tell how many points along x and y the renderer in motion draws in a cell."""
+    """Return how many points along x and y the renderer in motion draws in a cell."""
     return PIXELS_PER_CELL_XY[style.renderer]

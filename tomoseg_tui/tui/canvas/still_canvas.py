@@ -16,14 +16,14 @@ from tomoseg_tui.tui.canvas.slice_drawing import CanvasView, Overlay, draw_frame
 
 @final
 class StillCanvas(PixelWidget):
-    """Shows one picture as large as it goes."""
+    """Shows one picture as large as possible."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes=classes)
         self.picture: Picture | None = None
 
     def show(self, picture: Picture | None) -> None:
-        """Show a picture as it is stored, y pointing up; None shows nothing."""
+        """Show a picture as stored, y pointing up; None shows nothing."""
         self.picture = picture
         self._draw()
 
@@ -31,7 +31,7 @@ class StillCanvas(PixelWidget):
         self._draw()
 
     def _draw(self) -> None:
-        """Draw cells as soon as the way is free, and pixels when the picture has stood for a moment."""
+        """Draw cells as soon as a frame may be sent, and pixels when the picture has been still for a moment."""
         if not self.is_mounted:
             return
         pacer = pacer_for(self.app)
@@ -60,10 +60,10 @@ class StillCanvas(PixelWidget):
 
 
 def _viewport_greys(grey: NDArray[np.uint8], viewport: Viewport) -> NDArray[np.uint8]:
-    """Return the points of a viewport, with the contrast that averaging takes given back."""
+    """Return the points of a viewport, with the contrast that averaging removes restored."""
     raster = viewport.raster(grey)
     is_shrunk = viewport.zoom * viewport.pixels_per_cell_xy[0] < 1
     if is_shrunk:
-        is_inside = viewport.raster(np.ones(grey.shape, np.uint8), labels=True) > 0  # what is beside it is black
+        is_inside = viewport.raster(np.ones(grey.shape, np.uint8), labels=True) > 0  # outside the picture it is black
         raster[is_inside] = restore_contrast(raster[is_inside], grey)
     return raster

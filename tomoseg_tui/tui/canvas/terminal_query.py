@@ -1,11 +1,11 @@
-"""Ask the terminal what it can show, before the app owns the keyboard. Wakes neither numpy nor Textual.
+"""Query what the terminal can show, before the app reads the keyboard. Imports neither numpy nor Textual.
 
-Begin as early as possible, finish just before the app runs: while the program is loaded, the answers travel.
+Begin as early as possible, finish just before the app runs: the replies arrive while the program loads.
 
 >>> query = TerminalQuery.begin(os.environ)      # doctest: +SKIP
 >>> app.capabilities = query.finish()            # doctest: +SKIP
 
-An answer that comes later still would be taken for keys; `ignore_late_answers` keeps it from the app.
+Later replies would be read as keys; `ignore_late_answers` filters them out.
 """
 
 import fcntl
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from textual.message import Message
 
 TIMEOUT_SECONDS = 0.3
-"""From question to answer; on a line with a longer way there and back pictures are made of cells."""
+"""Longest wait from query to reply; on slower connections, pictures are made of cells."""
 
 _DA1, _CELL_PIXELS, _SIXEL_GEOMETRY = "\x1b[c", "\x1b[16t", "\x1b[?2;1;0S"
 _KITTY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
 _QUERIES = _KITTY + _CELL_PIXELS + _SIXEL_GEOMETRY + _DA1
-"""Every terminal answers DA1, so that it is asked last: after its answer nothing more is to come."""
+"""Every terminal replies to DA1, so this query is sent last: no reply follows it."""
 
 _DA1_ANSWER = re.compile(r"\x1b\[\?([\d;]*)c")
 _KITTY_ANSWER = re.compile(r"\x1b_Gi=31;([^\x1b]*)\x1b\\")
@@ -39,27 +39,27 @@ _CELL_ANSWER = re.compile(r"\x1b\[6;(\d+);(\d+)t")
 _GEOMETRY_ANSWER = re.compile(r"\x1b\[\?2;0;(\d+);(\d+)S")
 _ANY_ANSWER = re.compile(r"\x1b\[\?[\d;]*c|\x1b_Gi=31;[^\x1b]*\x1b\\|\x1b\[6;\d+;\d+t|\x1b\[\?2;\d+(?:;\d+)*S")
 _SIXEL_ATTRIBUTE = "4"
-"""Among the answers to DA1, as the VT340 numbers them."""
+"""The code for sixels in a reply to DA1, as in the VT340."""
 
 
 @dataclass(frozen=True)
 class TerminalCapabilities:
-    """What a terminal said about pictures."""
+    """The picture capabilities of a terminal."""
 
     sixel: bool = False
-    """Its answer to DA1 holds 4."""
+    """Whether its reply to DA1 contains 4."""
     kitty: bool = False
-    """It understood a query of kitty's graphics protocol."""
+    """Whether it understood a query of kitty's graphics protocol."""
     tmux_features: frozenset[str] = frozenset()
-    """Inside tmux: what the terminal around tmux can do."""
+    """Inside tmux: the capabilities of the outer terminal."""
     cell_pixels_xy: tuple[int, int] | None = None
-    """Size of a cell, pixels; None if it did not say."""
+    """Size of a cell, pixels; None if unknown."""
     max_pixels_xy: tuple[int, int] | None = None
-    """The largest sixel picture; None if it did not say."""
+    """The largest sixel picture; None if unknown."""
 
 
 def parse_answers(answers: str, *, tmux_features: frozenset[str] = frozenset()) -> TerminalCapabilities:
-    """Read a terminal's answers; what is missing or cut counts as no."""
+    """Parse the replies of a terminal; missing or incomplete ones count as no."""
     attributes, kitty = _DA1_ANSWER.search(answers), _KITTY_ANSWER.search(answers)
     cell, geometry = _CELL_ANSWER.search(answers), _GEOMETRY_ANSWER.search(answers)
     return TerminalCapabilities(
@@ -73,16 +73,16 @@ def parse_answers(answers: str, *, tmux_features: frozenset[str] = frozenset()) 
 
 @final
 class TerminalQuery:
-    """A question on its way to the terminal and back.
+    """A query to the terminal and its replies.
 
     Parameters
     ----------
     descriptors : tuple of int, or None
-        Where answers are read and questions written; None asks nobody.
+        Where replies are read and queries written; None sends no query.
     environment : mapping of str to str
-        TMUX tells that tmux must be asked what lies around it.
+        If TMUX is set, tmux is asked about the outer terminal.
     clock : callable
-        Seconds.
+        Returns the time, s.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class TerminalQuery:
 
     @classmethod
     def begin(cls, environment: Mapping[str, str], descriptors: tuple[int, int] | None = None) -> Self:
-        """Ask the terminal of this process; without one, nobody.
+        """Query the terminal of this process, if it has one.
 
-        Textual reads from standard input and writes to standard error, and so is asked here.
+        Uses standard input and standard error, as Textual does.
         """
         if descriptors is None and sys.__stdin__ is not None and sys.__stderr__ is not None:
             descriptors = sys.__stdin__.fileno(), sys.__stderr__.fileno()
@@ -109,7 +109,7 @@ class TerminalQuery:
         return query
 
     def send(self) -> None:
-        """Send the questions, with echo and line editing off until `finish`."""
+        """Send the queries, with echo and line editing off until `finish`."""
         if self._descriptors is None or self._environment.get("TERM", "dumb") in {"", "dumb", "linux"}:
             self._descriptors = None
             return
@@ -119,10 +119,10 @@ class TerminalQuery:
         os.write(output_descriptor, _QUERIES.encode("ascii"))
 
     def finish(self) -> TerminalCapabilities:
-        """Take the answers, waiting no longer than 0.3 s from the question; leave the terminal as it was."""
+        """Return the capabilities, waiting at most 0.3 s after the query; restore the terminal settings."""
         if self._descriptors is None:
             return TerminalCapabilities()
-        ignore_late_answers()  # wakes Textual, after asking
+        ignore_late_answers()  # imports Textual, after the query
         input_descriptor = self._descriptors[0]
         try:
             answers = self._read_answers(input_descriptor)
@@ -152,14 +152,14 @@ class TerminalQuery:
 
 
 def _cell_pixels(descriptor: int) -> tuple[int, int] | None:
-    """Ask the system how large a cell is; xterm tells it rather than answer. None if it does not know."""
+    """Return the size of a cell from the system; xterm reports it there. None if unknown."""
     rows, columns, width, height = struct.unpack("HHHH", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, b"\0" * 8))
     is_valid = rows and columns and width >= columns and height >= rows
     return (width // columns, height // rows) if is_valid else None
 
 
 def _tmux_features() -> frozenset[str]:
-    """Ask tmux what the terminal around it can do; nothing where tmux does not know the word."""
+    """Ask tmux about the outer terminal; nothing if tmux does not know the format."""
     command = ["tmux", "display-message", "-p", "#{client_termfeatures}"]
     try:
         completed = subprocess.run(command, capture_output=True, text=True, timeout=1, check=True)  # noqa: S603  # no user's words
@@ -169,23 +169,23 @@ def _tmux_features() -> frozenset[str]:
 
 
 def strip_answers(data: str) -> str:
-    """Return what was typed, without what a terminal says of itself."""
+    """Return the typed text without replies of the terminal."""
     return _ANY_ANSWER.sub("", data)
 
 
 def ignore_late_answers() -> None:
-    """Let Textual's driver pass over answers that come when the app already reads the keyboard.
+    """Make Textual's driver ignore replies that arrive when the app already reads the keyboard.
 
-    A parser cannot be handed to the driver, so that the name by which it finds its parser is replaced.
+    The driver takes no parser as argument, so the name of its parser class is replaced.
     """
     from textual._xterm_parser import XTermParser  # noqa: PLC0415
     from textual.drivers import linux_driver  # noqa: PLC0415
 
     class AnswerFilteringParser(XTermParser):
-        """Textual's parser of keys, without answers to our questions."""
+        """Textual's parser of keys, without replies to our queries."""
 
         def feed(self, data: str) -> Iterable["Message"]:
-            """Read what was typed; the empty text, which ends the reading, passes as it is."""
+            """Parse typed text; the empty text, which ends the input, passes unchanged."""
             typed = strip_answers(data)
             return super().feed(typed) if typed or not data else ()
 

@@ -1,6 +1,6 @@
 """Marks over a slice: tiles as boxes with their letter, and the cursor; characters where there is no colour.
 
-Marks are drawn into the points of a renderer and into the letters of its cells, both with the top row first.
+Marks are drawn into the points of a renderer and the letters of its cells, both with the top row first.
 """
 
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ from tomoseg_tui.render.label_letters import GLYPH_SHAPE, glyph
 from tomoseg_tui.render.viewport import CELL_HEIGHT, Viewport
 
 MAX_BOX_DISTANCE = 2
-"""Slices above and below its own in which a box is still seen."""
+"""Number of slices above and below its own in which a box is visible."""
 CURSOR_RGB, IDLE_CURSOR_RGB = (0, 255, 0), (200, 200, 200)
-"""Colour of the cursor with and without the focus; no label has either."""
+"""Colour of the cursor with and without the focus; no label uses either."""
 _ARM_CELLS = 3
 """Length of the cursor's arms, columns."""
 _DASH_LENGTH = 2
@@ -29,41 +29,41 @@ class Box:
     """A square in one slice, drawn as an outline with a letter."""
 
     z: int
-    """Slice of its centre; in up to two slices beside it the outline is dotted."""
+    """Slice of its centre; in up to two adjacent slices the outline is dotted."""
     y: int
     x: int
-    """Centre voxel, as `core.tiles.TileLocation` counts: the box covers x - size/2 .. x + size/2 - 1."""
+    """Centre voxel as in `core.tiles.TileLocation`: the box covers x - size/2 .. x + size/2 - 1."""
     size: int
     """Edge, voxels."""
     letter: str
-    """Stands at its upper left corner; one character."""
+    """A character at its upper left corner."""
     rgb: tuple[int, int, int]
     """Colour of the outline, 0 to 255 each."""
     selected: bool = False
-    """Whether the outline is drawn twice as strong."""
+    """Whether the outline is twice as thick."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """What marks are drawn on; its arrays are changed in place."""
+    """The arrays that marks are drawn on, in place."""
 
     rgb: NDArray[np.uint8]
-    """Shape (y, x, 3), the renderer's points."""
+    """Points of the renderer, shape (y, x, 3)."""
     letters: Letters
-    """Shape (rows, columns)."""
+    """Letters, shape (rows, columns)."""
     viewport: Viewport
-    """Where voxels stand among the cells of these arrays."""
+    """Maps voxels to the cells of these arrays."""
     is_plain: bool
-    """Whether colours are not seen, so that marks are characters."""
+    """Whether colours are not visible, so that marks are characters."""
 
     @property
     def is_pixels(self) -> bool:
-        """Whether points are the terminal's pixels, in which letters must be drawn too."""
-        return self.viewport.pixels_per_cell_xy[0] > 2  # braille has two points along x, all others more are pixels
+        """Whether points are pixels of the terminal, so that letters are drawn as pixels too."""
+        return self.viewport.pixels_per_cell_xy[0] > 2  # braille has two points along x; more are pixels
 
 
 def boxes_near(boxes: Iterable[Box], z: int) -> list[Box]:
-    """Return the boxes that are seen in a slice: those of the slice last, so that they lie on top."""
+    """Return the boxes that are visible in a slice: those of the slice last, so that they are on top."""
     near = [box for box in boxes if abs(box.z - z) <= MAX_BOX_DISTANCE]
     return sorted(near, key=lambda box: (box.selected, box.z == z))
 
@@ -84,7 +84,7 @@ def draw_box_into(surface: Surface, box: Box, *, z: int) -> None:
 
 
 def draw_cursor_into(surface: Surface, y: int, x: int, *, focused: bool) -> None:
-    """Draw a cross, or four arrows, around a voxel, which itself stays free."""
+    """Draw a cross, or four arrows, around a voxel, which stays visible."""
     column, row = surface.viewport.cell_at_pixel(y + 0.5, x + 0.5)
     if surface.is_plain:
         for offset, character in (((0, -1), ">"), ((0, 1), "<"), ((-1, 0), "v"), ((1, 0), "^")):
@@ -106,7 +106,7 @@ def draw_cursor_into(surface: Surface, y: int, x: int, *, focused: bool) -> None
 
 
 def _arm_ranges(centre: float, voxel: float, length: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return from where to where the two arms of the cross run along one axis, in points."""
+    """Return the ranges of the two arms of the cross along one axis, in points."""
     first, last = floor(centre - max(voxel, 1) / 2 + 0.01), ceil(centre + max(voxel, 1) / 2 - 0.01)
     return (first - length, first), (last, last + length)
 
@@ -114,12 +114,12 @@ def _arm_ranges(centre: float, voxel: float, length: int) -> tuple[tuple[int, in
 def _fill(
     rgb: NDArray[np.uint8], rows: tuple[int, int], columns: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
-    """Colour a rectangle as far as it lies inside."""
+    """Fill the part of a rectangle that lies inside."""
     rgb[max(0, rows[0]) : max(0, rows[1]), max(0, columns[0]) : max(0, columns[1])] = colour
 
 
 def _set_letter(letters: Letters, row: int, column: int, character: str) -> None:
-    """Let a character stand on a cell if that is inside."""
+    """Set the character of a cell if it is inside."""
     if 0 <= row < letters.shape[0] and 0 <= column < letters.shape[1]:
         letters[row, column] = character
 
@@ -163,7 +163,7 @@ def _draw_character_outline(
 
 
 def _draw_letter(surface: Surface, column: int, row: int, box: Box) -> None:
-    """Write the letter on the cell of the upper left corner, that cell in the box's colour."""
+    """Draw the letter in the cell of the upper left corner, with the colour of the box behind it."""
     rows, columns = surface.letters.shape
     if not (0 <= row < rows and 0 <= column < columns):
         return

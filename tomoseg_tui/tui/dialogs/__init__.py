@@ -1,1 +1,1 @@
-"""Dialogs that several tabs use, and what they have in common."""
+"""Dialogs that several tabs use, and their base."""

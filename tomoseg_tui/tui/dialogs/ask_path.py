@@ -1,4 +1,4 @@
-"""Ask for one file: a path field with completion above a tree of folders."""
+"""Ask for one file: a path field with completion, and a tree of folders."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ from tomoseg_tui.tui.widgets.path_input import PathInput
 
 
 class AskPath(Dialog[Path]):
-    """A question whose answer is a file that exists.
+    """A question whose answer is an existing file.
 
     Parameters
     ----------
     question : str
-        What is asked, the dialog's title.
+        The question, shown as the title.
     hint : str
-        What belongs into the file.
+        What the file should contain.
     suffixes : collection of str
-        Endings of files that are shown, lower case.
+        Extensions of the files to show, lower case.
     folder : Path
-        Where the tree begins.
+        The root of the tree.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel", id="path.cancel")]
 
     @dataclass
     class SearchFinished(Message):
-        """What was typed has been looked up."""
+        """The typed path was looked up."""
 
         path: Path | None
         problem: str
@@ -53,7 +53,10 @@ class AskPath(Dialog[Path]):
             yield PathInput(self._suffixes, placeholder="path; tab completes", id="path")
             yield FileTree(self._folder, self._suffixes, id="tree")
             yield Static(
-                f"{self._hint}\nenter takes the file   esc leaves", id="path-hint", classes="dialog-hint", markup=False
+                f"{self._hint}\nenter chooses the file   esc cancels",
+                id="path-hint",
+                classes="dialog-hint",
+                markup=False,
             )
 
     def on_mount(self) -> None:
@@ -61,12 +64,12 @@ class AskPath(Dialog[Path]):
 
     @on(DirectoryTree.FileSelected)
     def accept_file(self, event: DirectoryTree.FileSelected) -> None:
-        """Take the file that was chosen in the tree."""
+        """Answer with the file chosen in the tree."""
         self.dismiss(event.path.absolute())
 
     @on(PathInput.Submitted)
     def find_typed_file(self, event: PathInput.Submitted) -> None:
-        """Take the file that was typed."""
+        """Answer with the typed file."""
         self._find_file(event.value)
 
     @work(thread=True, exclusive=True, group="path")
@@ -76,12 +79,12 @@ class AskPath(Dialog[Path]):
         except TomosegError as fault:
             self.post_message(self.SearchFinished(None, f"{fault.fault} {fault.fix}"))
             return
-        problem = f"{text} stands for {len(paths)} files. Name one." if len(paths) > 1 else ""
+        problem = f"{text} stands for {len(paths)} files. Enter one." if len(paths) > 1 else ""
         self.post_message(self.SearchFinished(paths[0], problem))
 
     @on(SearchFinished)
     def show_result(self, event: SearchFinished) -> None:
-        """Answer, or say why there is no answer."""
+        """Answer, or show why the path cannot be used."""
         if event.path is not None and not event.problem:
             self.dismiss(event.path)
         else:

@@ -13,18 +13,18 @@ from tomoseg_tui.tui.dialogs.base import Dialog
 
 
 class AskText(Dialog[str]):
-    """A question and a text field; escape leaves without an answer.
+    """A question and a text field; escape cancels.
 
     Parameters
     ----------
     question : str
-        What is asked, the dialog's title.
+        The question, shown as the title.
     hint : str
-        What an answer looks like.
+        The form of an answer.
     value : str
-        What stands in the field at first.
+        The initial text.
     check : callable
-        Raises `TomosegError` for an answer that cannot be; its words are shown, and the dialog stays.
+        Raises `TomosegError` for an invalid answer; the error is shown, and the dialog stays.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel", id="ask.cancel")]

@@ -1,4 +1,4 @@
-"""What every dialog has: a key that tells its keys; and, where it starts jobs, one that copies their commands."""
+"""The base of dialogs: a key that shows the keys; for dialogs that start jobs, one that copies their commands."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tomoseg_tui.project.history import format_command
 
 
 class Dialog(ModalScreen[ScreenResultType]):
-    """A modal screen. F1 tells its keys, and so does ? where nobody types."""
+    """A modal screen. F1 shows its keys, and so does ? outside text fields."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -22,13 +22,13 @@ class Dialog(ModalScreen[ScreenResultType]):
             show=False,
             key_display="F1",
             id="dialog.help",
-            tooltip="Show every key of this",
+            tooltip="Show every key of this dialog",
         ),
     ]
 
 
 class CommandDialog(Dialog[ScreenResultType]):
-    """A dialog whose answer a command would start as well."""
+    """A dialog with an equivalent command."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -37,13 +37,13 @@ class CommandDialog(Dialog[ScreenResultType]):
             "Copy command",
             show=False,
             id="dialog.copy",
-            tooltip="Copy the command that does the same",
+            tooltip="Copy the equivalent command",
         ),
     ]
 
     @abstractmethod
     def commands(self) -> Sequence[Sequence[str]]:
-        """Return the arguments of each command; a `TomosegError` is shown."""
+        """Return the arguments of each command; the dialog shows a `TomosegError`."""
 
     def action_copy(self) -> None:
         try:

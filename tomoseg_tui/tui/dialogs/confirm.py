@@ -12,7 +12,7 @@ from tomoseg_tui.tui.dialogs.base import Dialog
 
 
 class Confirm(Dialog[bool]):
-    """A question with two answers; escape is no."""
+    """A question with two answers; escape means no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", id="confirm.yes"),
@@ -34,7 +34,7 @@ class Confirm(Dialog[bool]):
                 yield Button(f"{self._no} (n)", id="no", variant="default")
 
     def on_mount(self) -> None:
-        """Let the harmless answer have the focus."""
+        """Focus the harmless answer."""
         self.query_one("#no").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -45,7 +45,7 @@ class Confirm(Dialog[bool]):
 
 
 def ask_first(app: App[object], question: str, text: str, yes: str, on_yes: Callable[[], object]) -> None:
-    """Call `on_yes` if the user agrees; without a text there is nothing to ask."""
+    """Call `on_yes` if the user agrees, or immediately if there is no text."""
 
     def on_answer(answer: bool | None) -> None:  # noqa: FBT001  # the dialog's answer
         if answer:

@@ -1,4 +1,4 @@
-"""A dialog of rows, a line that says what is wrong, and two buttons."""
+"""A dialog of rows, a line for errors, and two buttons."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -18,23 +18,23 @@ from tomoseg_tui.tui.dialogs.form_fields import option_input
 
 
 class Form(Dialog[ScreenResultType]):
-    """Answers with what `read` makes of the rows; escape leaves without an answer.
+    """Answers with the result of `read`; escape cancels.
 
     Parameters
     ----------
     title : str
-        What is asked.
+        The question.
     submit_label : str
-        The text of the button that answers.
+        The text of the submit button.
     hint : str
-        What belongs into the rows.
+        How to fill in the rows.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "answer", "Do it", id="form.answer", tooltip="Do it", priority=True),
-        Binding("escape", "dismiss", "Cancel", id="form.cancel", tooltip="Leave, nothing done"),
+        Binding("ctrl+s", "answer", "Submit", id="form.answer", tooltip="Submit", priority=True),
+        Binding("escape", "dismiss", "Cancel", id="form.cancel", tooltip="Cancel; nothing is done"),
         Binding("down", "app.focus_next", "Next", show=False, id="form.next", tooltip="Next field"),
-        Binding("up", "app.focus_previous", "Before", show=False, id="form.before", tooltip="Field before"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="form.before", tooltip="Previous field"),
     ]
 
     def __init__(self, title: str, *, submit_label: str, hint: str) -> None:
@@ -53,7 +53,7 @@ class Form(Dialog[ScreenResultType]):
 
     @abstractmethod
     def rows(self) -> ComposeResult:
-        """Make what is filled in."""
+        """Make the rows of fields."""
 
     @abstractmethod
     def read(self) -> ScreenResultType:
@@ -61,7 +61,7 @@ class Form(Dialog[ScreenResultType]):
 
     @staticmethod
     def row(label: str, *widgets: Widget) -> Widget:
-        """Return widgets behind a word."""
+        """Return widgets after a label."""
         return Horizontal(Static(label, classes="form-label"), *widgets, classes="form-row")
 
     @classmethod
@@ -72,7 +72,7 @@ class Form(Dialog[ScreenResultType]):
         return cls.row(first[0], first[1], *widgets)
 
     def field_text(self, name: str) -> str:
-        """Return what stands in a field."""
+        """Return the text of a field."""
         return self.query_one(f"#{name}", Input).value.strip()
 
     @on(Input.Submitted)
@@ -87,5 +87,5 @@ class Form(Dialog[ScreenResultType]):
 
     @on(Button.Pressed, "#form-cancel")
     def cancel(self) -> None:
-        """Leave without an answer."""
+        """Close without an answer."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""Fields that several forms have: a box to tick, where a job computes, and options of commands."""
+"""Fields that several forms share: check boxes, run locations, and options of commands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,35 +14,35 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 @dataclass(frozen=True)
 class RunLocation:
-    """Where a job computes, and whether it waits in line."""
+    """Where a job runs, and whether it waits in the queue."""
 
     title: str
     starts_at_once: bool = False
-    """Whether it begins whatever its device is at."""
+    """Whether the job starts immediately, even if its device is busy."""
     in_slurm: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
-    """Options of the command; none for what the project does anyway."""
+    """Options of the command; none for the default of the project."""
 
     def slurm_settings(self, settings: ProjectSettings) -> SlurmSettings | None:
-        """Return what to ask Slurm for; None if the job is to compute here."""
+        """Return the Slurm settings; None if the job runs on this machine."""
         return settings.slurm if self.in_slurm else None
 
 
 def run_locations(settings: ProjectSettings, *, has_slurm: bool) -> tuple[RunLocation, ...]:
-    """Return the choices there are, the project's usual one first.
+    """Return the choices, the default of the project first.
 
     Parameters
     ----------
     settings : ProjectSettings
-        The project's.
+        Settings of the project.
     has_slurm : bool
-        Whether this machine can hand a job to Slurm; else it is offered only where the project speaks of it.
+        Whether this machine can submit jobs to Slurm; else Slurm is offered only if the project has settings for it.
     """
     is_slurm_default = settings.always_slurm
     here = {"here": True} if is_slurm_default else {}
     local_locations = (
-        RunLocation("here, in line", options=here),
-        RunLocation("here, at once", starts_at_once=True, options={**here, "now": True}),
+        RunLocation("here, queued", options=here),
+        RunLocation("here, immediately", starts_at_once=True, options={**here, "now": True}),
     )
     slurm_location = RunLocation("Slurm", in_slurm=True, options={} if is_slurm_default else {"slurm": ""})
     if is_slurm_default:
@@ -51,7 +51,7 @@ def run_locations(settings: ProjectSettings, *, has_slurm: bool) -> tuple[RunLoc
 
 
 class AsciiCheckbox(Checkbox):
-    """``[x] text`` or ``[ ] text``: an x where Textual's own box differs by its colour alone."""
+    """``[x] text`` or ``[ ] text``: an x, because Textual's own box shows its state only by colour."""
 
     BUTTON_LEFT = BUTTON_RIGHT = ""
     BUTTON_INNER = "[ ]"
@@ -68,7 +68,7 @@ class AsciiCheckbox(Checkbox):
 
 
 class RunLocationSelect(Select[int]):
-    """Where a job computes, and whether it waits in line; begins with what the project does anyway.
+    """Where a job runs, and whether it is queued; the default of the project is selected.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class RunLocationSelect(Select[int]):
 
     @property
     def location(self) -> RunLocation:
-        """What is chosen."""
+        """The selected location."""
         return self.locations[self.value] if isinstance(self.value, int) else self.locations[0]
 
 
@@ -100,7 +100,7 @@ def read_options(form: DOMNode, command: Command) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        If a text cannot be the value of its option.
+        If a text is not valid for its option.
     """
     values: dict[str, Any] = {}
     for option in command.options:

@@ -1,4 +1,4 @@
-"""Every key of the open tab and of the program, with its action id, by which it can be rebound."""
+"""Every key of the open tab and of the program, with the action id that rebinds it."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 
 class Help(ModalScreen[None]):
-    """The keys, and where they are changed."""
+    """The keys, and how to change them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1", "dismiss", "Close", id="help.close"),
@@ -42,7 +42,7 @@ class Help(ModalScreen[None]):
         return table
 
     def _keys_by_action(self) -> dict[tuple[str, str], list[str]]:
-        """Return the keys of each action, tab first."""
+        """Return the keys of each action, those of the tab first."""
         keys_by_action: dict[tuple[str, str], list[str]] = {}
         for active_binding in self._help_bindings:
             binding = active_binding.binding

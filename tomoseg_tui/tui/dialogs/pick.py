@@ -1,4 +1,4 @@
-"""Pick one of several by typing a part of its name; or, where that is allowed, name a new one."""
+"""Pick one of several by typing a part of its name; or, where allowed, name a new one."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -16,24 +16,24 @@ from tomoseg_tui.tui.dialogs.base import Dialog
 from tomoseg_tui.tui.widgets.filter_line import matches_filter
 
 Choice = tuple[str, str]
-"""A name, and what is said beside it."""
+"""A name, and a description beside it."""
 _NEW_PREFIX = "+"
-"""Before the name of what is to be made; no name begins so."""
+"""Marks the entry that creates a new name; no name begins with it."""
 
 
 class Pick(Dialog[str]):
-    """A list with a text field above it; up and down move in the list while one types.
+    """A list with a text field above it; up and down move in the list while typing.
 
     Parameters
     ----------
     title : str
-        What is picked.
+        What to pick.
     choices : sequence of (name, text)
-        In their order.
+        The names in their order.
     chosen : str or None
-        The name that is marked at first.
+        The name that is highlighted at first.
     new_kind : str or None
-        What a new one is called, such as "feature"; None where only known names are taken.
+        The kind of a new name, such as "feature"; None if new names are not allowed.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -57,9 +57,7 @@ class Pick(Dialog[str]):
 
     def _hint(self) -> str:
         return (
-            f"enter takes it; a name that is not there makes a new {self._new_kind}"
-            if self._new_kind
-            else "enter takes it"
+            f"enter chooses it; an unknown name makes a new {self._new_kind}" if self._new_kind else "enter chooses it"
         )
 
     def on_mount(self) -> None:
@@ -102,7 +100,7 @@ class Pick(Dialog[str]):
 
     def _accept(self, option_id: str | None) -> None:
         if option_id is None:
-            self.query_one("#pick-hint", Static).update("Nothing fits these words.")
+            self.query_one("#pick-hint", Static).update("Nothing matches.")
             return
         name = option_id.removeprefix(_NEW_PREFIX)
         try:

@@ -1,4 +1,4 @@
-"""Tell at length what was done: more lines than a notice can hold."""
+"""Show a long report that does not fit into a notification."""
 
 from collections.abc import Sequence
 from typing import ClassVar

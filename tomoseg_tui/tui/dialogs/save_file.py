@@ -1,4 +1,4 @@
-"""Ask what is written into which file."""
+"""Ask what to write into which file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,34 +15,34 @@ from tomoseg_tui.tui.widgets.path_input import PathInput
 
 @dataclass(frozen=True)
 class SaveFileRequest:
-    """A thing of the project, and the file that it is written into."""
+    """Something of the project, and the file to write it into."""
 
     name: str
     path: Path
-    """In full."""
+    """The full path."""
     force: bool
-    """Replace a file that is there."""
+    """Replace an existing file."""
 
 
 @dataclass(frozen=True)
 class FileKinds:
-    """Which files may be asked for."""
+    """The files that may be chosen."""
 
     title: str
     suffixes: tuple[str, ...]
-    """Endings, lower case; the first is the usual one."""
+    """Extensions, lower case; the first is the default."""
     hint: str
 
 
 class SaveFile(Form[SaveFileRequest]):
-    """The thing, the file, and whether one that is there is replaced.
+    """What to write, the file, and whether to replace an existing one.
 
     Parameters
     ----------
     kinds : FileKinds
-        Which files may be asked for.
+        The files that may be chosen.
     names : sequence of str
-        Things that may be meant, the likeliest first.
+        What can be written, the likeliest first.
     """
 
     def __init__(self, kinds: FileKinds, names: Sequence[str]) -> None:
@@ -50,11 +50,11 @@ class SaveFile(Form[SaveFileRequest]):
         self._kinds, self._names = kinds, names
 
     def rows(self) -> ComposeResult:
-        """Make what is filled in."""
+        """Make the rows of fields."""
         options = [(name, name) for name in self._names]
         yield self.row("What", Select(options, value=self._names[0], allow_blank=False, compact=True, id="thing"))
         yield self.row("File", PathInput(self._kinds.suffixes, value=self._filename_for(self._names[0]), id="path"))
-        yield AsciiCheckbox("replace a file that is there", compact=True, id="force")
+        yield AsciiCheckbox("replace an existing file", compact=True, id="force")
 
     def _filename_for(self, name: str) -> str:
         return f"{name.replace('/', '_')}{self._kinds.suffixes[0]}"
@@ -63,17 +63,18 @@ class SaveFile(Form[SaveFileRequest]):
         self.query_one("#path", Input).focus()
 
     def on_select_changed(self, event: Select.Changed) -> None:
-        """Name the file after the thing, unless somebody has named it otherwise."""
+        """Name the file after the choice, unless the user has changed it."""
         field = self.query_one("#path", Input)
         if field.value in {self._filename_for(name) for name in self._names}:
             field.value = self._filename_for(str(event.value))
 
     def read(self) -> SaveFileRequest:
-        """Return what is wished for."""
+        """Return the request."""
         path = Path(self.field_text("path"))
         if path.suffix.lower() not in self._kinds.suffixes:
             raise UsageError(
-                f"{path.name or 'Nothing'} names no such file.", f"End it in {' or '.join(self._kinds.suffixes)}."
+                f"{path.name or 'Nothing'} is not the name of such a file.",
+                f"End it in {' or '.join(self._kinds.suffixes)}.",
             )
         name = str(self.query_one("#thing", Select).value)
         return SaveFileRequest(name, path.expanduser().absolute(), self.query_one("#force", AsciiCheckbox).value)

@@ -1,4 +1,4 @@
-"""Labels of one slice, made from maps for the canvas: above a threshold, or after a competition. For threads."""
+"""Labels of a slice, computed from maps: above a threshold, or after a merge. For threads."""
 
 import threading
 from collections import OrderedDict
@@ -14,28 +14,28 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import open_volume
 
 CACHE_BYTES = 48 * 2**20
-"""Slices of maps kept, so that a threshold that changes waits for no disk."""
+"""Number of map slices to cache, so that a change of threshold reads nothing."""
 
 Slice = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
 class MapSource:
-    """A map, finished or in the making."""
+    """A finished or unfinished map."""
 
     path: Path
     feature: str
     threshold: float
     filled_ranges: tuple[tuple[int, int], ...]
-    """Ranges of z that can be read, the end excluded."""
+    """Ranges of z that can be read, end excluded."""
 
     def covers(self, z: int) -> bool:
-        """Tell whether a slice can be read."""
+        """Return whether a slice can be read."""
         return any(start <= z < stop for start, stop in self.filled_ranges)
 
 
 class MapSliceCache:
-    """Slices of maps and label volumes as they lie on disk, the latest used; usable from several threads."""
+    """Caches recently used slices of maps and label volumes as stored; thread-safe."""
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._max_bytes, self._cached_bytes = max_bytes, 0
@@ -43,7 +43,7 @@ class MapSliceCache:
         self._lock = threading.Lock()
 
     def read(self, path: Path, z: int) -> Slice | None:
-        """Return a slice, shape (y, x); None where the file is gone or shorter."""
+        """Return a slice, shape (y, x); None if the file is missing or too short."""
         with self._lock:
             cached = self._slices.get((path, z))
             if cached is not None:
@@ -55,7 +55,7 @@ class MapSliceCache:
         return values
 
     def clear(self) -> None:
-        """Forget everything: files have changed."""
+        """Clear the cache: files have changed."""
         with self._lock:
             self._slices.clear()
             self._cached_bytes = 0
@@ -71,7 +71,7 @@ class MapSliceCache:
 
 
 def _read_slice(path: Path, z: int) -> Slice | None:
-    """Read a slice anew: a map in the making is renamed when it is complete, so no file is held open."""
+    """Read a slice; the file is not kept open, because an unfinished map is renamed when it is complete."""
     try:
         with open_volume(path, byte_sign="signed") as reader:
             return np.asarray(reader.read_slices(z, z + 1)[0], np.int8)
@@ -80,18 +80,18 @@ def _read_slice(path: Path, z: int) -> Slice | None:
 
 
 class MergedSlices:
-    """Lets maps compete for the voxels of a slice; the k-th map becomes label k.
+    """Merges maps in a slice; the k-th map becomes label k.
 
     Parameters
     ----------
     sources : sequence of MapSource
         The maps, in the order of their labels.
     shape_yx : tuple of int
-        Of a slice.
+        Shape of a slice.
     cache : MapSliceCache
-        Shared by those that read the same files.
+        Cache to share between readers of the same files.
     on_merged : callable, optional
-        Called after each slice with this object, z and the result, in the thread that reads.
+        Called in the reading thread after each slice, with this object, z and the result.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class MergedSlices:
 
 
 class LabelSlices:
-    """Slices of a label volume that is written already."""
+    """Slices of a written label volume."""
 
     def __init__(self, path: Path, shape_yx: tuple[int, int], cache: MapSliceCache) -> None:
         self._path, self._shape_yx, self._cache = path, shape_yx, cache

@@ -1,4 +1,4 @@
-"""What is shown of one tile: its neighbours in z, its layers, a network's opinion. Read by threads, then drawn."""
+"""What is shown of a tile: its neighbours in z, its layers, a prediction of a network. Read by threads, then drawn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,55 +30,55 @@ if TYPE_CHECKING:
     from tomoseg_tui.io.triples_file import TripleSet
 
 OVERLAY_MODES = ("overlay", "outline", "off")
-"""How an annotation is seen, in the order of the key."""
+"""How annotations are shown, in the order of the key."""
 
 
 @dataclass(frozen=True, eq=False)
 class TilePrediction:
-    """What a network says of a tile."""
+    """The prediction of a network on a tile."""
 
     run: str
     feature: str
     source: str
-    """In words: `held out` and `learned` for tiles of the run, else `map`."""
+    """``held out`` or ``learned`` for tiles of the run, else ``map``."""
     probability: NDArray[np.float32]
     """Shape (size, size), from 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class TileImages:
-    """A tile as it is shown."""
+    """The images of a tile."""
 
     tile: Tile
     below: NDArray[np.uint8] | None
-    """Greys of the slice z - 1 under the tile, shape (size, size); None outside of the volume."""
+    """Grey levels of the slice z - 1 below the tile, shape (size, size); None outside the volume."""
     image: NDArray[np.uint8]
-    """Greys of the tile, shape (size, size); what sticks out of the volume is middle grey."""
+    """Grey levels of the tile, shape (size, size); middle grey outside the volume."""
     above: NDArray[np.uint8] | None
-    """Greys of the slice z + 1."""
+    """Grey levels of the slice z + 1."""
     layers: Mapping[str, Layer]
-    """Annotations by feature; features without one are not in it."""
+    """Annotations by feature; features without one are absent."""
     prediction: TilePrediction | None
 
 
 @dataclass(frozen=True)
 class PredictionSources:
-    """Who may have an opinion on a tile."""
+    """Networks and maps that may have a prediction of a tile."""
 
     networks: tuple[NetworkCard, ...]
     maps: tuple[MapSidecar, ...]
-    """Those of the tile's tomogram."""
+    """Maps of the tile's tomogram."""
 
 
 def read_tile_images(
     layout: ProjectLayout, tile: Tile, features: Sequence[str], sources: PredictionSources
 ) -> TileImages:
-    """Read all that is shown of a tile; takes some milliseconds of disk, so only threads call it.
+    """Read everything that is shown of a tile; reads from disk, so only threads call it.
 
     Parameters
     ----------
     features : sequence of str
-        Features whose opinion is asked for; the first of which a network has one counts.
+        Features to predict; the first one with a prediction is used.
     sources : PredictionSources
         Networks and maps.
 
@@ -107,7 +107,7 @@ def _read_neighbours(
             if 0 <= z < record.shape_zyx[0]
         }
     samples = [np.zeros(0, np.float32), *(values[is_inside] for values, is_inside in slices.values())]
-    window = window_from_sample(np.concatenate(samples))  # one for all three, so that they can be compared
+    window = window_from_sample(np.concatenate(samples))  # one for all three slices, so that they can be compared
     greys = {z: _masked_grey(values, is_inside, window) for z, (values, is_inside) in slices.items()}
     blank = np.full((location.size, location.size), MIDDLE_GREY, np.uint8)
     return greys.get(location.z - 1), greys.get(location.z, blank), greys.get(location.z + 1)
@@ -124,7 +124,7 @@ def _masked_grey(values: NDArray[np.generic], is_inside: NDArray[np.bool_], wind
 def tile_prediction(
     layout: ProjectLayout, location: TileLocation, feature: str, sources: PredictionSources
 ) -> TilePrediction | None:
-    """Return what the newest network that has an opinion says: on the run's own tile, else in a map of it."""
+    """Return the newest prediction: of the tile as part of the run, else from a map of the network."""
     newest_first = sorted(sources.networks, key=lambda card: card.created, reverse=True)
     for card in newest_first:
         if feature in card.features:
@@ -143,7 +143,7 @@ def _prediction_from_triples(
         triples = _cached_triples(path, path.stat().st_mtime_ns)
         tile_index, feature_index = triples.tiles.index(location.id), triples.features.index(feature)
     except (OSError, ProjectError, ValueError):
-        return None  # no triples yet, or the tile is none of this run's
+        return None  # no triples yet, or the tile is not of this run
     source = "held out" if triples.held_out[tile_index] else "learned"
     return TilePrediction(run, feature, source, triples.outputs[tile_index, feature_index])
 
@@ -168,20 +168,20 @@ def _prediction_from_map(
 
 
 def layers_palette(features: Sequence[str]) -> Palette:
-    """Give each feature of the project a colour and a letter, and one to what is ignored."""
+    """Return a colour and a letter for each feature of the project, and those of ignored pixels."""
     names = {**dict(enumerate(features, start=1)), len(features) + 1: IGNORE}
     return make_palette(names)
 
 
 def annotated_picture(images: TileImages, features: Sequence[str], selected: Sequence[str], *, overlay: str) -> Picture:
-    """Return a tile with its annotation over it.
+    """Return the image of a tile with its annotation.
 
     Parameters
     ----------
     features : sequence of str
-        All features of the project; their order gives the colours.
+        All features of the project; their order sets the colours.
     selected : sequence of str
-        Features whose annotation is seen; where several lie on one pixel, the first.
+        Features to show; where several lie on one pixel, the first.
     overlay : str
         One of `OVERLAY_MODES`.
     """
@@ -196,5 +196,5 @@ def annotated_picture(images: TileImages, features: Sequence[str], selected: Seq
 
 
 def prediction_picture(prediction: TilePrediction) -> Picture:
-    """Return what a network says: black for no, white for yes."""
+    """Return a prediction as an image: black for 0, white for 1."""
     return Picture(np.rint(prediction.probability * 255).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""How the tiles of one tomogram are listed, counted, and drawn as boxes; values in, values out."""
+"""Tiles of a tomogram: their order, counts and boxes. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from tomoseg_tui.tui.canvas.tile_boxes import Box
 from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity, tile_oddities
 
 ANY_STYLE = LabelStyle(0, ANY_FEATURE, ANY_FEATURE, (200, 200, 200))
-"""How a tile that holds none of any feature is marked."""
+"""Letter of a tile that is negative for all features."""
 _STATE_TEXTS = {FeatureState.WANTED: "to do", FeatureState.ANNOTATED: "done", FeatureState.NONE_HERE: "none"}
 CLICK_RADIUS_SHARE = 0.25
-"""A click this near to a tile's centre, as a share of its edge, means the tile and not the voxel."""
+"""Greatest distance of a click from the centre of a tile that selects the tile, as a fraction of its edge."""
 
 
 def feature_style(feature: str, palette: Palette) -> LabelStyle:
-    """Return colour and letter of a feature."""
+    """Return the colour and the letter of a feature."""
     return next((style for style in palette if style.name == feature), ANY_STYLE)
 
 
@@ -28,18 +28,18 @@ def positive_features(tile: Tile) -> list[str]:
 
 
 def main_feature(tile: Tile) -> str:
-    """Return the feature that a tile is drawn for: the first that it holds, else the first that it does not."""
+    """Return the feature that gives a tile its colour: the first positive one, else the first negative one."""
     return next(iter(positive_features(tile) or tile.states), ANY_FEATURE)
 
 
 def tile_letter(tile: Tile, palette: Palette) -> str:
-    """Return a tile's letter: a capital where it holds the feature, small where it holds none."""
+    """Return the letter of a tile: a capital for positive tiles, lower case for negative ones."""
     letter = feature_style(main_feature(tile), palette).letter
     return letter if positive_features(tile) else letter.lower()
 
 
 def boxes_for_tiles(tiles: Iterable[Tile], palette: Palette, selected: TileLocation | None) -> list[Box]:
-    """Return the tiles as the canvas draws them."""
+    """Return the boxes of tiles for the canvas."""
     boxes = []
     for tile in tiles:
         location, style = tile.location, feature_style(main_feature(tile), palette)
@@ -51,14 +51,14 @@ def boxes_for_tiles(tiles: Iterable[Tile], palette: Palette, selected: TileLocat
 
 
 def describe_states(tile: Tile, palette: Palette) -> str:
-    """Return what is known of each feature, such as ``M done, E none``."""
+    """Return the state of each feature, such as ``M done, E none``."""
     main = main_feature(tile)
     ordered = sorted(tile.states.items(), key=lambda item: item[0] != main)
     return ", ".join(f"{feature_style(feature, palette).letter} {_STATE_TEXTS[state]}" for feature, state in ordered)
 
 
 def describe_counts(tiles: Sequence[Tile], palette: Palette) -> str:
-    """Return how many tiles hold each feature, how many are negative for each, and how many wait for annotation."""
+    """Return how many tiles are positive and negative for each feature, and how many wait for annotation."""
     parts = [f"{len(tiles)} tile{'' if len(tiles) == 1 else 's'}"]
     for style in (*palette, ANY_STYLE):
         states = [tile.states[style.name] for tile in tiles if style.name in tile.states]
@@ -75,32 +75,32 @@ def describe_counts(tiles: Sequence[Tile], palette: Palette) -> str:
 
 @dataclass(frozen=True)
 class TileIndex:
-    """Tiles of one tomogram by slice, so that what overlaps is found without comparing all with all."""
+    """Tiles of one tomogram by slice, so that overlaps are found without comparing all pairs."""
 
     shape_zyx: tuple[int, int, int]
     slices: dict[int, list[Tile]]
 
     @classmethod
     def from_tiles(cls, tiles: Iterable[Tile], shape_zyx: tuple[int, int, int]) -> "TileIndex":
-        """Sort tiles by slice."""
+        """Index tiles by slice."""
         slices: dict[int, list[Tile]] = {}
         for tile in tiles:
             slices.setdefault(tile.location.z, []).append(tile)
         return cls(shape_zyx, slices)
 
     def oddities(self, location: TileLocation, feature: str | None) -> tuple[Oddity, ...]:
-        """Return what is odd about a tile at a place for a feature; None for a negative."""
+        """Return the warnings about a tile for a feature; None for a negative."""
         near_slices = range(location.z - OVERLAP_SLICES, location.z + OVERLAP_SLICES + 1)
         return tile_oddities(
             location, feature, self.shape_zyx, [tile for z in near_slices for tile in self.slices.get(z, [])]
         )
 
     def tile_at(self, z: int, y: int, x: int) -> Tile | None:
-        """Return the tile whose centre a voxel is."""
+        """Return the tile centred on a voxel."""
         return next((t for t in self.slices.get(z, []) if (t.location.y, t.location.x) == (y, x)), None)
 
     def clicked_tile(self, z: int, y: int, x: int) -> Tile | None:
-        """Return the tile that a click on a voxel means: the nearest, if its centre is near."""
+        """Return the nearest tile whose centre is close to a clicked voxel."""
 
         def distance(tile: Tile) -> float:
             return max(abs(tile.location.y - y), abs(tile.location.x - x)) / tile.location.size

@@ -1,4 +1,4 @@
-"""Pictures of a run's triples: image, annotation and output side by side, or one over the other."""
+"""Images of the triples of a run: image, annotation and output side by side, or one over the other."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,13 +16,13 @@ from tomoseg_tui.workflow.export import export_png, export_triples
 from tomoseg_tui.workflow.views import TripleView, load_triples, select_triples
 
 _GAP = 2
-"""Pixels between the pictures of one triple."""
+"""Gap between the images of a triple, pixels."""
 
 
 def sort_triples(views: Sequence[TripleView], *, is_best_first: bool) -> list[TripleView]:
-    """Return triples, held-out ones first, by how many pixels differ.
+    """Return triples by the number of wrong pixels, held-out ones first.
 
-    The best are those that show the feature: where there is none, it is easy to be right.
+    Among the best, triples with the feature come first: an empty tile is easy to get right.
     """
     if not is_best_first:
         return sorted(views, key=lambda view: (not view.held_out, -view.wrong_pixels))
@@ -30,33 +30,33 @@ def sort_triples(views: Sequence[TripleView], *, is_best_first: bool) -> list[Tr
 
 
 def format_triple_score(view: TripleView) -> str:
-    """Return how well the network does on a tile."""
+    """Return the score of the network on a tile."""
     return f"{view.feature}  Dice {view.dice:.2f}  {view.wrong_pixels} pixels differ"
 
 
 def format_triple_origin(view: TripleView) -> str:
-    """Return which tile it is, and whether the network has learned from it."""
+    """Return the tile, and whether it was used to train the network."""
     return f"{view.tile}  {'held out' if view.held_out else 'learned from'}"
 
 
 def triple_picture(view: TripleView) -> Picture:
-    """Return image, annotation and output in a row; the third should look like the second."""
+    """Return image, annotation and output in a row."""
     return arrange_pictures([render_triple(view.image, view.annotation, view.output)], gap=_GAP)
 
 
 def comparison_picture(
     view: TripleView, features: Sequence[str], thresholds: Mapping[str, float], *, show_network: bool
 ) -> Picture:
-    """Return the image, and beside it the image with the annotation or with what the network says over it.
+    """Return the image, and beside it the image with the annotation or the prediction as overlay.
 
     Parameters
     ----------
     features : sequence of str
-        Those of the project, by whose order letters and colours are given.
+        All features of the project; their order sets letters and colours.
     thresholds : mapping of str to float
-        By feature: the probability above which a pixel is it.
+        Probability threshold of each feature.
     show_network : bool
-        Show what the network says instead of the annotation.
+        Show the prediction instead of the annotation.
     """
     image = render_slice(view.image)
     labels = np.zeros(view.annotation.shape, np.uint8)
@@ -69,14 +69,14 @@ def comparison_picture(
 
 
 def _feature_palette(feature: str, features: Sequence[str]) -> tuple[LabelStyle, ...]:
-    """Return the feature's own style as label 1 and that of what is ignored as label 2."""
+    """Return the style of the feature as label 1 and that of ignored pixels as label 2."""
     styles = {style.name: style for style in make_palette(dict(enumerate([*features, IGNORE], start=1)))}
     shown_styles = [styles[name] for name in (feature, IGNORE) if name in styles]
     return tuple(LabelStyle(label, s.name, s.letter, s.rgb) for label, s in enumerate(shown_styles, start=1))
 
 
 def write_triples_file(project: Project, run: str, path: Path, *, force: bool) -> None:
-    """Write triples into a file as the command does: the worst as a PNG picture, all as a stack. For threads.
+    """Write triples into a file like the command does: the worst as a PNG picture, all as a stack. For threads.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def write_triples_file(project: Project, run: str, path: Path, *, force: bool) -
     """
     views = load_triples(project, run)
     if not views:
-        raise UsageError(f"{run} has no tile that was looked at.", "Train it again.")
+        raise UsageError(f"{run} has no predicted tile.", "Train it again.")
     if path.suffix.lower() != ".png":
         export_triples(project, run, views, path, force=force)
         return

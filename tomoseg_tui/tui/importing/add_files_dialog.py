@@ -1,4 +1,4 @@
-"""Choose files to import, by path, wildcards or a tree, and say for each how it comes in."""
+"""Choose files to import, by path, wildcards or in a tree, and set the options of each."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 _HELP = (
     "Type a path or pattern such as ~/data/*.rec, or choose files in the tree.\n"
-    "Each file then gets a line here, where keys change how it comes in.\n"
-    "An EMAN2 project: type its folder, or e on it; boxes and masks come along."
+    "Each file then gets a line here; keys change its import options.\n"
+    "An EMAN2 project: type its folder, or press e on it; boxes and masks are imported too."
 )
 
 
@@ -53,51 +53,60 @@ _OPTIONS = frozenset({"voxel_size", "link", "polarity", "invert", "bin", "sign",
 
 
 class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
-    """Files and their options, or a project of EMAN2; the answer is what is to be imported.
+    """Files and their options, or an EMAN2 project; the answer is what to import.
 
     Parameters
     ----------
     folder : Path
-        Where the tree begins.
+        The root of the tree.
     root : Path
-        The project's folder, from which commands name paths.
+        The folder of the project; paths in commands are relative to it.
     used_names : collection of str
-        Names of the project's tomograms.
+        Names of the tomograms of the project.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel", show=False, id="files.cancel", tooltip="Leave the field, then the dialog"),
-        Binding("enter,ctrl+s", "import", "Import", id="files.import", tooltip="Import all that is listed"),
-        Binding("v", "voxel_size", "Å/voxel", id="files.voxel_size", tooltip="Say the voxel size of the file"),
-        Binding("l", "link", "Link", id="files.link", tooltip="Copy the file, or link it where it is"),
-        Binding("p", "polarity", "Polarity", id="files.polarity", tooltip="Protein is dark or bright in the file"),
-        Binding("t", "invert", "Invert", id="files.invert", tooltip="Turn densities and polarity round"),
-        Binding("b", "bin", "Bin", id="files.bin", tooltip="Average voxels: 1 to 6, 8"),
-        Binding("s", "sign", "Bytes", id="files.bytes", tooltip="Bytes as the header says, signed, or unsigned"),
-        Binding("n", "name", "Name", id="files.name", tooltip="Give it another name in the project"),
-        Binding("x", "drop", "Drop", show=False, id="files.drop", tooltip="Take the file out of the list"),
         Binding(
-            "e", "import_eman2", "EMAN2", show=False, id="files.eman2", tooltip="Bring the EMAN2 project in this folder"
+            "escape", "leave", "Cancel", show=False, id="files.cancel", tooltip="Leave the field, or close the dialog"
         ),
-        Binding("a", "all", "All alike", show=False, id="files.all", tooltip="Give all files the options of this one"),
-        Binding("ctrl+y", "copy", "Copy", show=False, id="files.copy", tooltip="Copy the commands that do the same"),
+        Binding("enter,ctrl+s", "import", "Import", id="files.import", tooltip="Import all listed files"),
+        Binding("v", "voxel_size", "Å/voxel", id="files.voxel_size", tooltip="Set the voxel size of the file"),
+        Binding("l", "link", "Link", id="files.link", tooltip="Copy the file, or link it where it is"),
+        Binding(
+            "p", "polarity", "Polarity", id="files.polarity", tooltip="Whether protein is dark or bright in the file"
+        ),
+        Binding("t", "invert", "Invert", id="files.invert", tooltip="Invert densities and polarity"),
+        Binding("b", "bin", "Bin", id="files.bin", tooltip="Average voxels: 1 to 6, 8"),
+        Binding("s", "sign", "Bytes", id="files.bytes", tooltip="Bytes: as the header says, signed, or unsigned"),
+        Binding("n", "name", "Name", id="files.name", tooltip="Change its name in the project"),
+        Binding("x", "drop", "Drop", show=False, id="files.drop", tooltip="Remove the file from the list"),
+        Binding(
+            "e",
+            "import_eman2",
+            "EMAN2",
+            show=False,
+            id="files.eman2",
+            tooltip="Import the EMAN2 project in this folder",
+        ),
+        Binding("a", "all", "Apply to all", show=False, id="files.all", tooltip="Use its options for all files"),
+        Binding("ctrl+y", "copy", "Copy", show=False, id="files.copy", tooltip="Copy the equivalent commands"),
     ]
 
     @dataclass
     class FilesScanned(Message):
-        """Files have been looked at."""
+        """Files have been inspected."""
 
         candidates: Sequence[ImportFile]
 
     @dataclass
     class ScanStatus(Message):
-        """No file is there, or one is looked at."""
+        """A message for the user: no such file, or the file being read."""
 
         message: str
 
     @dataclass
     class Eman2ProjectScanned(Message):
-        """A project of EMAN2 has been looked at."""
+        """An EMAN2 project has been inspected."""
 
         project: "Eman2Project"
 
@@ -110,7 +119,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         with Vertical(id="add-box") as box:
             box.border_title, box.border_subtitle = (
                 "Add tomograms",
-                "x drops a file  a makes all alike  F1 keys  esc leaves",
+                "x removes a file  a applies to all  F1 keys  esc closes",
             )
             yield PathInput(SUPPORTED_SUFFIXES, placeholder="path or pattern; tab completes, enter adds", id="add-path")
             with Container(id="add-body"):
@@ -128,11 +137,11 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
     def on_mount(self) -> None:
         self.query_one(PathInput).focus()
 
-    # Files come
+    # Adding files
 
     @on(PathInput.Submitted, "#add-path")
     def add_typed(self, event: Input.Submitted) -> None:
-        """Add what a path stands for."""
+        """Add the files that a path stands for."""
         self._scan_path(event.value or ".")
 
     @on(DirectoryTree.FileSelected)
@@ -155,15 +164,15 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         self.post_message(self.FilesScanned([read_import_file(file, ImportRequest()) for file in files]))
 
     def _scan_eman2_project(self, folder: Path) -> None:
-        """Look at a project of EMAN2, telling which file is opened; threads call it."""
+        """Inspect an EMAN2 project, reporting the current file; threads call it."""
         from tomoseg_tui.workflow.eman2.project import scan_project  # noqa: PLC0415
 
-        project = scan_project(folder, lambda name: self.post_message(self.ScanStatus(f"Looking at {name} ...")))
+        project = scan_project(folder, lambda name: self.post_message(self.ScanStatus(f"Reading {name} ...")))
         self.post_message(self.Eman2ProjectScanned(project))
 
     @on(Eman2ProjectScanned)
     def ask_about_project(self, event: Eman2ProjectScanned) -> None:
-        """Show what an EMAN2 project holds, and ask what its sets mean."""
+        """Show what an EMAN2 project contains, and ask what its sets mean."""
         from tomoseg_tui.tui.importing.eman2_dialog import Eman2ImportDialog  # noqa: PLC0415
 
         def on_answer(request: "Eman2ImportRequest | None") -> None:
@@ -180,19 +189,19 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         folder = find_eman2_project(path)
         if folder is None:
             self._show_message(
-                f"{path} lies in no project of EMAN2: that has a folder tomograms, and info or particles."
+                f"{path} is not in an EMAN2 project. Such a project has a folder tomograms, and info or particles."
             )
         else:
             self._scan_path(str(folder))
 
     @on(ScanStatus)
     def show_scan_status(self, event: ScanStatus) -> None:
-        """Say that nothing is there, or what is looked at."""
+        """Show an error, or the file being read."""
         self._show_message(event.message)
 
     @on(FilesScanned)
     def add_candidates(self, event: FilesScanned) -> None:
-        """List what was found; ask for a voxel size that no header tells."""
+        """List the found files; ask for the voxel size if a header has none."""
         listed_paths = {candidate.path for candidate in self.candidates}
         added = [candidate for candidate in event.candidates if candidate.path not in listed_paths]
         self.candidates += added
@@ -226,7 +235,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
 
     @on(DataTable.RowHighlighted)
     def _describe(self) -> None:
-        """Say about the file under the cursor what the line does not."""
+        """Describe the file under the cursor."""
         candidate = self.chosen
         if candidate is None:
             return
@@ -246,7 +255,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         return next((candidate for candidate in self.candidates if str(candidate.path) == key), None)
 
     def change(self, paths: Collection[Path], **changes: Any) -> None:
-        """Give some files other options."""
+        """Set options of some files."""
         self.candidates = [c.with_options(**changes) if c.path in paths else c for c in self.candidates]
         self._show_rows()
 
@@ -262,7 +271,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         self.app.push_screen(AskText(f"Voxel size of {files_text}", hint, check=_check_voxel_size), on_answer)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the options of a file only where one is listed."""
+        """Enable the options of a file only if one is listed."""
         return bool(self.candidates) if action in _OPTIONS else super().check_action(action, parameters)
 
     def _change(self, **changes: Any) -> None:
@@ -312,17 +321,17 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
             self.refresh_bindings()
 
     def action_all(self) -> None:
-        """Give all files the options of one, but for the name."""
+        """Set the options of all files to those of one, except the name."""
         request = self._request
         options = {name: getattr(request, name) for name in ("link", "polarity", "factor", "invert", "byte_sign")}
         if request.voxel_size_angstrom is not None:
             options["voxel_size_angstrom"] = request.voxel_size_angstrom
         self.change({candidate.path for candidate in self.candidates}, **options)
 
-    # The end
+    # Closing
 
     def action_import(self) -> None:
-        """Import what is listed, or go to the first file that is not ready."""
+        """Import the listed files, or go to the first file that is not ready."""
         if not self.candidates:
             self._show_message("No file is listed yet.")
             return
@@ -335,7 +344,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         self._describe()
 
     def action_leave(self) -> None:
-        """Leave the text field if files are listed, else the dialog."""
+        """Leave the text field if files are listed, else close the dialog."""
         if isinstance(self.focused, Input) and self.candidates:
             self._table.focus()
         else:
@@ -344,16 +353,16 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
     def action_copy(self) -> None:
         lines = [format_command(import_argv(*batch, self._root)) for batch in group_into_batches(self.candidates)]
         self.app.copy_to_clipboard("\n".join(lines))
-        self.notify("\n".join(lines) or "Nothing is listed.", title="Copied")
+        self.notify("\n".join(lines) or "No file is listed yet.", title="Copied")
 
 
 def _eman2_folder(text: str) -> Path | None:
-    """Return the folder that is typed if it is a project of EMAN2."""
+    """Return the typed folder if it is an EMAN2 project."""
     from tomoseg_tui.workflow.eman2.project import is_eman2_project  # noqa: PLC0415  # few come from EMAN2
 
     try:
         folder = Path(text).expanduser()
-    except RuntimeError:  # no such user's home
+    except RuntimeError:  # no such user
         return None
     return folder if is_eman2_project(folder) else None
 
@@ -384,5 +393,5 @@ def _cells(candidate: ImportFile, note: str) -> tuple[str | Text, ...]:
 
 
 def _next_value(values: Sequence[Any], value: object) -> Any:
-    """Return the value after this one, the first after the last."""
+    """Return the next value; after the last comes the first."""
     return values[(values.index(value) + 1) % len(values)]

@@ -1,4 +1,4 @@
-"""Sets of EMAN2, a line each: its name, what it means, how much it holds."""
+"""Sets of EMAN2, one per line: name, meaning and contents."""
 
 from collections.abc import Mapping
 
@@ -11,20 +11,20 @@ from tomoseg_tui.core.names import IGNORE
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.workflow.eman2.box_sets import Meaning, feature_name, guess_meanings, parse_meaning, sounds_negative
 
-MEANING_HINT = "Say what each set shows: FEATURE, FEATURE:negative (none of it), *:negative, or ignore to leave it out."
+MEANING_HINT = "Give the meaning of each set: FEATURE, FEATURE:negative (none of it), *:negative, or ignore to skip it."
 
 
 class BoxSetRow(Horizontal):
-    """One set.
+    """A set.
 
     Parameters
     ----------
     name : str
-        As EMAN2 has it.
+        Its name in EMAN2.
     meaning : Meaning
-        What is offered.
+        The suggested meaning.
     count : str
-        What it holds, in words.
+        Its contents as text.
     """
 
     def __init__(self, name: str, meaning: Meaning, count: str) -> None:
@@ -39,7 +39,7 @@ class BoxSetRow(Horizontal):
         yield Static(self._count, classes="set-count", markup=False)
 
     def read(self) -> Meaning:
-        """Return what is typed; nothing leaves the set out."""
+        """Return the typed meaning; an empty field leaves the set out."""
         typed = self.query_one(Input).value.strip()
         try:
             return parse_meaning(typed or IGNORE)
@@ -53,7 +53,7 @@ class BoxSetRows(VerticalScroll):
     Parameters
     ----------
     counts : mapping
-        What each set holds, in words, by its name.
+        Contents of each set as text, by its name.
     """
 
     def __init__(self, counts: Mapping[str, str]) -> None:
@@ -66,12 +66,12 @@ class BoxSetRows(VerticalScroll):
             yield BoxSetRow(name, meanings[name], count)
 
     def read(self) -> dict[str, Meaning]:
-        """Return what must be said: a set that is the feature of its name need not be.
+        """Return the meanings to pass on; a set that is the feature of its name needs none.
 
         Raises
         ------
         UsageError
-            If something else is typed than a meaning.
+            If a typed text is not a meaning.
         """
         meanings = {row.set_name: row.read() for row in self.query(BoxSetRow)}
         return {name: meaning for name, meaning in meanings.items() if _is_not_default(name, meaning)}
@@ -82,7 +82,7 @@ def _is_not_default(name: str, meaning: Meaning) -> bool:
 
 
 def format_counts(**numbers: int) -> str:
-    """Return counts in words, those of nothing left out: ``counted(box=3, tile=1)`` is "3 boxes, 1 tile"."""
+    """Return counts as text, without zeros: ``format_counts(box=3, tile=1)`` is "3 boxes, 1 tile"."""
     return ", ".join(
         f"{number} {noun}{'' if number == 1 else 'es' if noun.endswith('x') else 's'}"
         for noun, number in numbers.items()

@@ -1,4 +1,4 @@
-"""Show what an EMAN2 project holds, ask how it comes in, and import it."""
+"""Show what an EMAN2 project contains, ask for the import options, and import it."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -29,14 +29,14 @@ _POLARITIES = (("dark", "dark"), ("bright", "bright"))
 
 
 class Eman2ImportDialog(Form[Eman2ImportRequest]):
-    """Tomograms, polarity, link, voxel size, version and what sets mean.
+    """Tomograms, polarity, link, voxel size, version and meanings of sets.
 
     Parameters
     ----------
     source_project : Eman2Project
-        What is there.
+        The EMAN2 project.
     used_names : collection of str
-        Names of the tomograms that the project has already.
+        Names of the tomograms already in the project.
     """
 
     def __init__(self, source_project: Eman2Project, used_names: Collection[str]) -> None:
@@ -47,22 +47,22 @@ class Eman2ImportDialog(Form[Eman2ImportRequest]):
         self._needs_voxel_size = any(tomogram.name in new_names for tomogram in unscaled_tomograms(source_project))
 
     def rows(self) -> ComposeResult:
-        """Make what is filled in."""
+        """Make the rows of fields."""
         yield Static(self._summary(), id="eman-summary", markup=False)
         yield self.row("Protein", Select(_POLARITIES, value="dark", allow_blank=False, compact=True, id="eman-protein"))
         if self._needs_voxel_size:
-            hint = "Å, of tomograms whose header says 0 or 1"
+            hint = "Å, for headers that say 0 or 1"
             yield self.row("Voxel size", Input(placeholder=hint, compact=True, id="eman-voxel"))
-        hint = "tag of the version of the boxes; found out if empty"
+        hint = "tag of the version of the boxes; detected if empty"
         yield self.row("Boxes on", Input(placeholder=hint, compact=True, id="eman-version"))
-        yield AsciiCheckbox("leave the tomograms where they are", compact=True, id="eman-link")
+        yield AsciiCheckbox("link the tomograms where they are", compact=True, id="eman-link")
         sets = box_set_summaries(self._source_project)
         yield BoxSetRows(
             {box_set.name: format_counts(box=box_set.boxes, tile=box_set.tiles, mask=box_set.masks) for box_set in sets}
         )
         if self._source_project.skipped:
             with VerticalScroll(id="eman-left", can_focus=False):
-                yield Static("\n".join(f"left: {line}" for line in self._source_project.skipped), markup=False)
+                yield Static("\n".join(f"not imported: {line}" for line in self._source_project.skipped), markup=False)
 
     def _summary(self) -> str:
         size = sum(tomogram.byte_count for tomogram in self._new_tomograms)
@@ -72,10 +72,10 @@ class Eman2ImportDialog(Form[Eman2ImportRequest]):
             if self._new_tomograms
             else "no new tomogram"
         )
-        return text + (f"; {existing_count} of that name there already" if existing_count else "")
+        return text + (f"; {existing_count} with existing names" if existing_count else "")
 
     def on_mount(self) -> None:
-        """Let the first thing that must be said be typed at once."""
+        """Focus the first field that must be filled in."""
         selector = "#eman-voxel" if self._needs_voxel_size else ".set-row Input"
         for field in self.query(selector).results(Input):
             field.focus()
@@ -83,7 +83,7 @@ class Eman2ImportDialog(Form[Eman2ImportRequest]):
         self.query_one("#form-do").focus()
 
     def read(self) -> Eman2ImportRequest:
-        """Return what is wished for."""
+        """Return the request."""
         return Eman2ImportRequest(
             folder=self._source_project.folder,
             link=self.query_one("#eman-link", AsciiCheckbox).value,
@@ -101,7 +101,7 @@ class Eman2ImportDialog(Form[Eman2ImportRequest]):
 def import_eman2(
     project: Project, request: Eman2ImportRequest, argv: list[str], on_progress: Callable[[float], None]
 ) -> Eman2ImportResult:
-    """Scan the EMAN2 project again, plan and import; what has come in before a fault is written into the history."""
+    """Scan the EMAN2 project again, plan and import; record in the history what was imported before an error."""
     source_project, result = scan_project(request.folder), Eman2ImportResult()
     try:
         import_eman2_project(project, plan_import(project, source_project, request), on_progress, result=result)

@@ -1,4 +1,4 @@
-"""How often each density occurs, as bars of blocks that are read without colours."""
+"""Histogram of densities as bars of block characters."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,23 @@ from textual.widget import Widget
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _BINS = 480
-"""Bins that are counted; as many or fewer columns are drawn."""
+"""Number of bins; as many or fewer columns are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class DensityHistogram:
-    """How the densities of a sample are spread."""
+    """The distribution of sampled densities."""
 
     counts: NDArray[np.int64]
-    """Shape (bins,): how many densities lie in each of as many equal steps from `low` to `high`."""
+    """Shape (bins,): number of densities in each of equal bins from `low` to `high`."""
     low: float
-    """The 0.1 percentile, in the unit of the densities; what lies beyond is not counted."""
+    """The 0.1 percentile, in the unit of the densities; values below it are not counted."""
     high: float
-    """The 99.9 percentile, or a little more than `low`."""
+    """The 99.9 percentile, or slightly above `low`."""
 
 
 def compute_histogram(sample: NDArray[np.generic]) -> DensityHistogram | None:
-    """Count the densities of a sample of any shape; None where nothing is finite. Takes a moment: for threads."""
+    """Count the densities of a sample of any shape; None if none is finite. Slow: for threads."""
     finite = sample[np.isfinite(sample)].astype(np.float64)
     if not finite.size:
         return None
@@ -43,16 +43,16 @@ def histogram_rows(counts: NDArray[np.int64], columns: int, rows: int) -> list[s
     Parameters
     ----------
     counts : ndarray of int, shape (bins,)
-        How often each density occurs.
+        Number of densities in each bin.
     columns : int
-        Width, at most as many as there are bins.
+        Width; at most the number of bins.
     rows : int
         Height of the tallest column.
 
     Returns
     -------
     list of str
-        The uppermost row first. A column that is not empty is at least an eighth of a row high.
+        The top row first. A nonempty column is at least an eighth of a row high.
     """
     starts = np.arange(columns) * counts.size // columns
     sums = np.add.reduceat(counts, starts)  # (columns,)
@@ -62,19 +62,19 @@ def histogram_rows(counts: NDArray[np.int64], columns: int, rows: int) -> list[s
 
 
 class Histogram(Widget):
-    """The densities of a sample; both ends are named below."""
+    """The histogram of a sample, with both ends named below."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
         self._histogram: DensityHistogram | None = None
 
     def show(self, histogram: DensityHistogram | None) -> None:
-        """Show how densities are spread, or nothing."""
+        """Show a histogram, or nothing."""
         self._histogram = histogram
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draw one row, with as many columns as there is room for; below them the axis."""
+        """Draw one row, with as many columns as fit; below them the axis."""
         columns, rows = min(self.size.width, _BINS), self.size.height - 1
         if self._histogram is None or columns < 1 or rows < 1:
             return Strip.blank(self.size.width, self.rich_style)

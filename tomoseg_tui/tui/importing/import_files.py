@@ -1,4 +1,4 @@
-"""Files that are to be imported, each with its options; and the commands that import them."""
+"""Files to import, each with its options; and the commands that import them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -22,42 +22,42 @@ from tomoseg_tui.workflow.tomograms.import_tomograms import (
 from tomoseg_tui.workflow.tomograms.preview import VolumeHeader, read_volume_header
 
 BINNINGS = (1, 2, 3, 4, 5, 6, 8)
-"""Voxels averaged along each axis, as the key goes through them."""
+"""Binning factors, in the order of the key."""
 BYTE_SIGNS = (None, "signed", "unsigned")
-"""How bytes are read: as the header says, or as the user says."""
+"""Sign of bytes: from the header, or set by the user."""
 
 
 @dataclass(frozen=True)
 class ImportFile:
-    """One file that is to be imported."""
+    """A file to import."""
 
     path: Path
     request: ImportRequest
     header: VolumeHeader | None
-    """None where the file cannot be read."""
+    """None if the file cannot be read."""
     fault: str = ""
     """Why it cannot be read."""
 
     @property
     def name(self) -> str:
-        """Name that it gets in the project."""
+        """Its name in the project."""
         return self.request.name or name_from_file(self.path.name)
 
     @property
     def voxel_size_angstrom(self) -> float | None:
-        """Å/voxel of the file as far as it is believed."""
+        """Å/voxel of the file; None if it is not known."""
         if self.request.voxel_size_angstrom is not None:
             return self.request.voxel_size_angstrom
         stated = self.header.grid.voxel_size_angstrom if self.header is not None else 0.0
         return stated if is_plausible_voxel_size(stated) else None
 
     def with_options(self, **changes: Any) -> "ImportFile":
-        """Return it with other options."""
+        """Return a copy with changed options."""
         return replace(self, request=replace(self.request, **changes))
 
 
 def read_import_file(path: Path, request: ImportRequest) -> ImportFile:
-    """Look at a file that somebody wants to import; takes a moment, so only threads call it."""
+    """Inspect a file to import; takes a moment, so only threads call it."""
     try:
         return ImportFile(path, request, read_volume_header(path, byte_sign=request.byte_sign))
     except TomosegError as fault:
@@ -65,23 +65,23 @@ def read_import_file(path: Path, request: ImportRequest) -> ImportFile:
 
 
 def import_problem(candidate: ImportFile, used_names: Collection[str]) -> tuple[str, str]:
-    """Return what keeps a file from being imported, in two words and in a sentence; empty if nothing does."""
+    """Return why a file cannot be imported, as a label and as a sentence; empty if it can."""
     request = candidate.request
     if candidate.header is None:
         return "unreadable", candidate.fault
     if candidate.name in used_names:
-        return "name taken", f"There is a tomogram {candidate.name} already: n gives another name."
+        return "name taken", f"A tomogram {candidate.name} exists already: n sets another name."
     if candidate.voxel_size_angstrom is None:
-        return "voxel size?", "The header says 0 or 1 Å/voxel, which nobody has set: v says what it really is."
+        return "voxel size?", "The header says 0 or 1 Å/voxel, so the size is unknown: v sets it."
     if request.link and candidate.header.compressed:
-        return "compressed", "A compressed file cannot be linked: l copies it, unpacked."
+        return "compressed", "A compressed file cannot be linked: l copies and decompresses it."
     if request.link and request.rewrites:
-        return "link?", "A linked file stays as it is, without binning or inverting: l copies it."
+        return "link?", "A linked file cannot be binned or inverted: l copies it."
     return "", ""
 
 
 def first_problem(candidates: Sequence[ImportFile], used_names: Collection[str]) -> int | None:
-    """Return the number of the first file that cannot be imported yet, None if all can."""
+    """Return the index of the first file that cannot be imported yet; None if all can."""
     all_names = set(used_names)
     for number, candidate in enumerate(candidates):
         if import_problem(candidate, all_names)[0]:
@@ -100,7 +100,7 @@ ImportBatch = tuple[list[Path], ImportRequest]
 
 
 def group_into_batches(candidates: Sequence[ImportFile]) -> list[ImportBatch]:
-    """Return the files in their order, neighbours with the same options together."""
+    """Return the files in their order; neighbours with the same options form a batch."""
     groups: list[ImportBatch] = []
     for candidate in candidates:
         if groups and candidate.request.name is None and groups[-1][1] == candidate.request:
@@ -112,19 +112,19 @@ def group_into_batches(candidates: Sequence[ImportFile]) -> list[ImportBatch]:
 
 @dataclass(frozen=True)
 class ImportedFiles:
-    """What came in."""
+    """The imported files."""
 
     names: tuple[str, ...]
     remarks: tuple[str, ...]
 
 
 def import_all(project: Project, batches: Sequence[ImportBatch], on_progress: Progress) -> ImportedFiles:
-    """Import batch by batch, and write all but the last into the history: that one is the caller's.
+    """Import batch by batch, and record all but the last in the history; the caller records that one.
 
     Raises
     ------
     TomosegError
-        If a batch cannot be imported; those before it are in the project, and that is said.
+        If a batch cannot be imported. The error names the tomograms that were imported before.
     """
     imported: list[ImportedTomogram] = []
     for number, (files, request) in enumerate(batches):
@@ -136,7 +136,7 @@ def import_all(project: Project, batches: Sequence[ImportBatch], on_progress: Pr
             if not imported:
                 raise
             names = ", ".join(tomogram.name for tomogram in imported)
-            raise UsageError(f"{fault.fault} Before it came in: {names}.", fault.fix) from fault
+            raise UsageError(f"{fault.fault} Imported before it: {names}.", fault.fix) from fault
     return ImportedFiles(
         tuple(tomogram.name for tomogram in imported),
         tuple(remark for tomogram in imported for remark in tomogram.remarks),

@@ -1,4 +1,4 @@
-"""Import: the tomograms of the project, what each of them is, and what is odd about it."""
+"""Import: the tomograms of the project, their properties and warnings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -51,18 +51,18 @@ _MARK = "*"
 
 
 class ImportTab(ExportActions, PictureActions):
-    """Left the tomograms, right the central slice, the histogram, the header and warnings."""
+    """Tomograms on the left; central slice, histogram, header and warnings on the right."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         PICTURE_BINDING,
         EXPORT_BINDING,
         Binding("i", "add", "Add files", id="import.add", tooltip="Add tomograms: files by path, pattern or tree"),
         Binding("p", "filter", "Filter", id="import.filter", tooltip="Filter or bin the marked tomograms, as a job"),
-        Binding("space", "mark", "Mark", id="import.mark", tooltip="Mark the tomogram, to filter several at once"),
+        Binding("space", "mark", "Mark", id="import.mark", tooltip="Mark the tomogram, to filter several together"),
         Binding("enter", "tiles", "Tiles", id="import.tiles", tooltip="Place tiles on this tomogram"),
-        hidden_key("R", "rename", "Rename", "import.rename", "Give the tomogram another name"),
+        hidden_key("R", "rename", "Rename", "import.rename", "Rename the tomogram"),
         hidden_key("x", "remove", "Remove", "import.remove", "Move the tomogram to the project's trash"),
-        hidden_key("slash", "search", "Filter list", "import.search", "List only what holds some words"),
+        hidden_key("slash", "search", "Filter list", "import.search", "List only matching tomograms"),
     ]
 
     @dataclass
@@ -75,12 +75,12 @@ class ImportTab(ExportActions, PictureActions):
 
     @dataclass
     class ImportProgress(Message):
-        """How far an import is; None when it has ended."""
+        """Progress of an import; None when it has ended."""
 
         fraction: float | None
 
         def can_replace(self, message: Message) -> bool:
-            """Let a newer figure stand for an older one."""
+            """Replace an older value that was not handled yet."""
             return isinstance(message, ImportTab.ImportProgress)
 
     def __init__(self, **options: Any) -> None:
@@ -107,17 +107,17 @@ class ImportTab(ExportActions, PictureActions):
         yield Empty(
             "No tomogram yet",
             "A project begins with reconstructed tomograms: MRC (.mrc .rec .map .st .ali, also .gz and .bz2), EMAN2 "
-            "HDF or TIFF. They are copied in, or linked where they are. Voxels of 10 to 20 Å suit most features: the "
-            "import bins. One tomogram is enough to place tiles and train; others that were recorded and "
-            "reconstructed alike can then be segmented with the same network.",
+            "HDF or TIFF. They are copied, or linked where they are. Voxels of 10 to 20 Å suit most features: the "
+            "import can bin. One tomogram is enough to place tiles and train; others that were recorded and "
+            "reconstructed in the same way can then be segmented with the same network.",
             "Press [b]i[/b] to add files.",
         )
         yield Static(id="import-progress")
 
-    # Facts
+    # Snapshots
 
     def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """List the tomograms and mark those that differ from the rest."""
+        """List the tomograms and mark those that differ from the others."""
         self._snapshot = snapshot
         self._oddities = tomogram_oddities({tomogram.name: tomogram.record for tomogram in snapshot.tomograms})
         self._marked &= {tomogram.name for tomogram in snapshot.tomograms}
@@ -160,7 +160,7 @@ class ImportTab(ExportActions, PictureActions):
 
     @on(DataTable.RowHighlighted, "#import-table")
     def _show_chosen(self) -> None:
-        """Show the tomogram under the cursor, if it is another or has changed."""
+        """Show the tomogram under the cursor, if it is another one or has changed."""
         tomogram = self.chosen
         if tomogram == self._shown_tomogram:
             return
@@ -212,7 +212,7 @@ class ImportTab(ExportActions, PictureActions):
 
     @on(FilterLine.Filtered)
     def filter_list(self, event: FilterLine.Filtered) -> None:
-        """Show what fits."""
+        """List the matching tomograms."""
         self._filter_text = event.text
         self._show_rows()
 
@@ -263,7 +263,7 @@ class ImportTab(ExportActions, PictureActions):
         task: Callable[[], Any],
         on_done: Callable[[Any], None] | None = None,
     ) -> None:
-        """Run an import in a thread, and show how far it is until it has ended, well or not."""
+        """Run an import in a thread, and show its progress until it ends."""
 
         def run() -> Any:
             try:
@@ -279,7 +279,7 @@ class ImportTab(ExportActions, PictureActions):
 
     @on(ImportProgress)
     def show_progress(self, event: ImportProgress) -> None:
-        """Say how far the import is."""
+        """Show the progress of the import."""
         line = self.query_one("#import-progress", Static)
         line.display = event.fraction is not None
         line.update(f" importing: {event.fraction or 0:.0%}")
@@ -321,10 +321,10 @@ class ImportTab(ExportActions, PictureActions):
             if new and new != old:
                 argv = to_argv(TOMOGRAMS_RENAME, old=old, new=new)
                 self.tomoseg.run_in_thread(
-                    f"{old} is called {new} now.", argv, lambda: rename_tomogram(project, old, new)
+                    f"{old} was renamed to {new}.", argv, lambda: rename_tomogram(project, old, new)
                 )
 
-        hint = "Its tiles, annotations, maps and labels go along."
+        hint = "Its tiles, annotations, maps and labels stay with it."
         self.app.push_screen(AskText(f"New name of {old}", hint, value=old, check=_check_name), rename)
 
     def action_remove(self) -> None:
@@ -344,16 +344,16 @@ class ImportTab(ExportActions, PictureActions):
         """Return the tomogram under the cursor."""
         return [self.chosen.name] if self.chosen is not None else []
 
-    # The frame asks
+    # For the app
 
     def command_argv(self) -> list[str] | None:
-        """Return the command that filters what is marked, else the one that shows the tomogram."""
+        """Return the command that filters the marked tomograms, else the one that shows the tomogram."""
         if self._marked:
             return to_argv(PREPROCESS, tomograms=sorted(self._marked))
         return to_argv(SHOW, name=self.chosen.name) if self.chosen is not None else None
 
     def updated_session(self, session: TuiSession) -> TuiSession:
-        """Return the session with the tomogram under the cursor, if no tab knows better."""
+        """Return the session with the tomogram under the cursor, unless another tab has set one."""
         chosen = self.chosen
         return replace(session, tomogram=chosen.name) if chosen is not None and session.tomogram is None else session
 
@@ -368,14 +368,14 @@ def _describe_removal(tomogram: TomogramSnapshot) -> str:
         f"Tiles with their annotations ({tile_count}), maps ({len(tomogram.maps)}), label volumes "
         f"({len(tomogram.labels)})"
     )
-    link_note = " The linked file itself stays where it is." if tomogram.record.linked else ""
+    link_note = " The linked file itself stays in its folder." if tomogram.record.linked else ""
     return (
-        f"{moved} go along. All of it is moved into the project's trash, from where it can be brought back.{link_note}"
+        f"{moved} are removed too. All of it is moved to the project's trash and can be restored from there.{link_note}"
     )
 
 
 def _describe_tomogram(tomogram: TomogramSnapshot) -> str:
-    """Say what a tomogram is, in lines that fit 38 columns where they can."""
+    """Describe a tomogram in lines of up to 38 columns where possible."""
     record = tomogram.record
     nz, ny, nx = record.shape_zyx
     nm = record.voxel_size_angstrom / 10

@@ -33,26 +33,26 @@ from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.tomograms.preview import FilterPreview, preview_filters
 
 PREVIEW_DELAY_SECONDS = 0.3
-"""Typing rests this long before the picture is made anew."""
+"""Pause after typing before the preview is computed, s."""
 _FIELDS = ("lowpass", "highpass", "clamp", "factor", "tag")
 
 
 class PreprocessDialog(Dialog[PreprocessRequest]):
-    """Settings of `preprocess`; the answer is what the job is asked.
+    """Settings of `preprocess`; the answer is the request of the job.
 
     Parameters
     ----------
     project : Project
-        Where the tomograms are.
+        The project of the tomograms.
     tomograms : sequence of TomogramSnapshot
-        What is filtered; the first is looked at.
+        What to filter; the preview shows the first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="filters.cancel"),
         Binding("ctrl+s", "start", "Start", id="filters.start", tooltip="Filter as a job"),
         Binding("ctrl+f", "only_bin", "Filters on/off", id="filters.off", tooltip="Filter, or bin only"),
-        Binding("ctrl+y", "copy", "Copy command", id="filters.copy", tooltip="Copy the command that does the same"),
+        Binding("ctrl+y", "copy", "Copy command", id="filters.copy", tooltip="Copy the equivalent command"),
         measure_binding("filters"),
         Binding("down", "app.focus_next", "", show=False),
         Binding("up", "app.focus_previous", "", show=False),
@@ -60,7 +60,7 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
 
     @dataclass
     class PreviewReady(Message):
-        """A preview is made, or cannot be."""
+        """A preview is ready, or cannot be computed."""
 
         generation: int
         view: FilterPreview | None
@@ -97,7 +97,7 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
     # Settings
 
     def request(self) -> PreprocessRequest:
-        """Return what is asked.
+        """Return the request.
 
         Raises
         ------
@@ -108,14 +108,14 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         values = read_options(self, PREPROCESS)
         if not self._filtered:
             if values["factor"] == 1:
-                raise UsageError("Nothing would be done.", "Bin by 2 or more, or switch the filters on with ctrl+f.")
+                raise UsageError("No operation was chosen.", "Bin by 2 or more, or switch the filters on with ctrl+f.")
             return PreprocessRequest(tomograms, factor=values["factor"], filtered=False)
         check_name(values["tag"], "tag")
         return PreprocessRequest(tomograms, **values)
 
     @on(Input.Changed)
     def _refresh(self) -> None:
-        """Say what will be made, and make the picture after a pause."""
+        """Describe the output, and compute the preview after a pause."""
         try:
             request = self.request()
         except TomosegError as fault:
@@ -137,20 +137,20 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
 
     def _describe_filters(self, request: PreprocessRequest) -> str:
         if not request.filtered:
-            return "Bins only: densities keep their units."
+            return "Binning only: densities keep their units."
         record = self._tomograms[0].record
         voxel_size, nx = record.voxel_size_angstrom * request.factor, record.shape_zyx[2] // request.factor
         lengths = request.chain.describe(voxel_size, nx)
         low, high = lengths["lowpass_angstrom"], lengths["highpass_angstrom"]
-        finer = f"details finer than {low:.0f} Å fade" if low else "no low-pass"
-        coarser = f"what is coarser than {high:.0f} Å goes" if high else "no high-pass"
+        finer = f"details finer than {low:.0f} Å are attenuated" if low else "no low-pass"
+        coarser = f"variations coarser than {high:.0f} Å are removed" if high else "no high-pass"
         units = "Units: cycles/voxel, pixels of x, sigmas. 0 switches a filter off."
         return f"{finer}, {coarser}; then mean 0, sigma 1.\n{units}"
 
     def _show_message(self, text: str) -> None:
         self.query_one("#filters-said", Static).update(text)
 
-    # The picture
+    # Preview
 
     @work(thread=True, exclusive=True, group="preview")
     def _preview(self, generation: int, request: PreprocessRequest) -> None:
@@ -172,7 +172,7 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
         self.query_one("#filters-before", StillCanvas).show(_picture(event.view.before))
         self.query_one("#filters-after", StillCanvas).show(_picture(event.view.after))
 
-    # The end
+    # Closing
 
     def action_only_bin(self) -> None:
         self._filtered = not self._filtered
@@ -184,7 +184,7 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
 
     @on(Input.Submitted)
     def action_start(self) -> None:
-        """Answer, or say what is wrong; what does not fit is said already."""
+        """Answer, or show an error; other errors are shown already."""
         try:
             request = self.request()
         except TomosegError as fault:

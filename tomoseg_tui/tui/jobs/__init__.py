@@ -1,1 +1,1 @@
-"""The Jobs tab: the list of jobs, their logs, and how they are stopped and resumed."""
+"""The Jobs tab: the list of jobs, their logs, and keys to stop and resume them."""

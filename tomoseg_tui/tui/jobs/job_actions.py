@@ -1,4 +1,4 @@
-"""Stop, resume and kill a job from any tab: what the commands of the same names do, in a thread."""
+"""Stop, resume and kill a job from any tab: the same as the commands, in a thread."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,35 +12,35 @@ from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.tui.job_app import JobApp
 
 HERE, IN_SLURM = "here", "slurm"
-"""Where a job can go on."""
+"""Where a job can be resumed."""
 JobListing = Mapping[str, Any]
-"""A job as `jobs --json` prints it."""
+"""A job as in `jobs --json`."""
 
 
 def is_live(job: JobListing) -> bool:
-    """Tell whether a worker is at it or is about to be."""
+    """Return whether a job runs or waits."""
     return not JobState(job["state"]).is_over
 
 
 def stop_job(app: JobApp, job: JobListing) -> None:
-    """Ask a job to keep its work and end."""
+    """Request a job to save its work and stop."""
     if not is_live(job):
         app.notify(f"Job {job['id']} is {job['state']} already.", severity="warning")
         return
-    app.notify(f"Job {job['id']} is asked to keep its work and stop.", timeout=3)
+    app.notify(f"Job {job['id']} is asked to save its work and stop.", timeout=3)
     _run_job_command(
-        app, "stop", job, lambda target: f"Job {target.id} is {launch.stop(target)}; what is finished is kept."
+        app, "stop", job, lambda target: f"Job {target.id} is {launch.stop(target)}; finished work is kept."
     )
 
 
 def resume_job(app: JobApp, job: JobListing) -> None:
-    """Go on with a job that was stopped, has failed or is lost."""
+    """Resume a stopped, failed or lost job."""
     if can_resume(app, job):
         _run_job_command(app, "resume", job, _resume)
 
 
 def can_resume(app: JobApp, job: JobListing) -> bool:
-    """Tell whether a job can go on; say why not."""
+    """Return whether a job can be resumed; notify why not."""
     if JobState(job["state"]).can_resume:
         return True
     hint = "s stops it first" if is_live(job) else "there is nothing to resume"
@@ -49,7 +49,7 @@ def can_resume(app: JobApp, job: JobListing) -> bool:
 
 
 def resume_elsewhere(app: JobApp, job: JobListing, location: str) -> None:
-    """Go on with a job on this machine if the place is `HERE`, else in Slurm with what project.toml asks for."""
+    """Resume a job on this machine if `place` is `HERE`, else in Slurm with the settings of project.toml."""
     if location == HERE:
         _run_job_command(app, "resume", job, lambda target: _resume(target, local=True), "--here")
         return
@@ -67,13 +67,13 @@ def _resume(target: Job, *, slurm: SlurmSettings | None = None, local: bool = Fa
     if not resumed:
         return f"Job {target.id} is done already."
     dependents_text = (
-        f", and so do {', '.join(dependent.id for dependent in dependents)} that come after it" if dependents else ""
+        f", with {', '.join(dependent.id for dependent in dependents)} that depend on it" if dependents else ""
     )
-    return f"Job {target.id} goes on{dependents_text}."
+    return f"Job {target.id} is resumed{dependents_text}."
 
 
 def kill_job(app: JobApp, job: JobListing) -> None:
-    """End a job at once; ask before this is called."""
+    """Kill a job immediately; the caller asks first."""
     _run_job_command(app, "kill", job, lambda target: f"Job {target.id} is {launch.kill(target)}.")
 
 
@@ -83,9 +83,9 @@ def _run_job_command(app: JobApp, verb: str, job: JobListing, action: Callable[[
 
 
 def describe_state(job: JobListing) -> str:
-    """Return what there is to say of a job's state: where it is, or its fault and what to do."""
+    """Return the details of a job's state: its location, or its fault and fix."""
     if job["fault"]:
         return f"{job['fault']} {job['fix'] or ''}".strip()
     if job["state"] == "stopped":
-        return "Stopped; what is finished is kept. r resumes it."
+        return "Stopped; finished work is kept. r resumes it."
     return str(job["message"] or "")

@@ -1,4 +1,4 @@
-"""Jobs: all of them, the newest first; what the one under the cursor says, live; stop, resume, kill."""
+"""Jobs: the list, the newest first; log and progress of the one under the cursor; stop, resume, kill."""
 
 from datetime import UTC, date, datetime
 from typing import ClassVar
@@ -33,15 +33,15 @@ from tomoseg_tui.tui.widgets.table import Table
 NO_JOBS = (
     "No job yet",
     (
-        "Whatever takes longer than a moment is a job: filtering, training, applying a network, merging. Jobs go on "
-        "when you leave the program or the connection breaks; here you see how far they are, and stop or resume them."
+        "Everything that takes longer than a moment is a job: filtering, training, applying, merging. Jobs continue "
+        "when you quit the program or the connection breaks. This tab shows their progress, stops and resumes them."
     ),
     "Press [b]4[/b] to train a network; it will be the first.",
 )
-ELSEWHERE = "Go on with a stopped, failed or lost job in another place: one of Slurm on this machine, or the reverse"
-RESUME_LOCATIONS = ((HERE, "on this machine"), (IN_SLURM, "handed to sbatch with what project.toml says"))
+ELSEWHERE = "Resume a stopped, failed or lost job in another place: a Slurm job on this machine, or the reverse"
+RESUME_LOCATIONS = ((HERE, "on this machine"), (IN_SLURM, "submitted to Slurm with the settings of project.toml"))
 OTHER_COLUMNS = 65
-"""What all columns but the name take, their gaps among them."""
+"""Columns of all fields except the name, including gaps."""
 BAR_CELLS = 6
 
 
@@ -59,11 +59,11 @@ class JobsTab(Tab):
     """The list above, the job under the cursor below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "stop", "Stop", id="jobs.stop", tooltip="Stop the job; what is finished is kept"),
-        Binding("r", "resume", "Resume", id="jobs.resume", tooltip="Go on with a stopped, failed or lost job"),
+        Binding("s", "stop", "Stop", id="jobs.stop", tooltip="Stop the job; finished work is kept"),
+        Binding("r", "resume", "Resume", id="jobs.resume", tooltip="Resume a stopped, failed or lost job"),
         Binding("R", "resume_elsewhere", "Elsewhere", show=False, id="jobs.elsewhere", tooltip=ELSEWHERE),
-        Binding("K", "kill", "Kill", id="jobs.kill", tooltip="End the job at once, after asking"),
-        Binding("slash", "filter", "Filter", key_display="/", id="jobs.filter", tooltip="Show only some jobs"),
+        Binding("K", "kill", "Kill", id="jobs.kill", tooltip="Kill the job immediately, after asking"),
+        Binding("slash", "filter", "Filter", key_display="/", id="jobs.filter", tooltip="Show only matching jobs"),
         Binding("escape", "close", "Back", show=False, id="jobs.back", tooltip="Back to the list"),
     ]
 
@@ -93,10 +93,10 @@ class JobsTab(Tab):
     def on_unmount(self) -> None:
         self._metrics_tailer.stop()
 
-    # Facts
+    # Snapshots
 
     def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """List the jobs, and look at the one under the cursor."""
+        """List the jobs, and show the one under the cursor."""
         self._snapshot = snapshot
         self.set_class(not snapshot.jobs, "-empty")
         if snapshot.jobs and self.screen.focused is None:
@@ -119,7 +119,7 @@ class JobsTab(Tab):
         panel.border_subtitle = f"{len(shown)} of {len(jobs)}" if self._filter_text else ""
 
     def _cells(self, job: JobListing, name_width: int, now: datetime) -> tuple[str, ...]:
-        """Return a job's cells; those of a job that is over, whose listing stays the same, are made once a day."""
+        """Return the cells of a job; for finished jobs, they are cached for a day."""
         cached = self._row_cache.get(str(job["id"]))
         if cached is None or cached[0] is not job or cached[1] != (name_width, now.date()):
             cached = job, (name_width, now.date()), _cells(job, name_width, now)
@@ -127,7 +127,7 @@ class JobsTab(Tab):
         return cached[2]
 
     def focus_default(self) -> None:
-        """Let the list have the focus, or the log where that has the whole tab."""
+        """Focus the list, or the log if it fills the tab."""
         (self.query_one(LogView) if self.has_class("-open") else self.query_one(JobTable)).focus()
 
     # The job under the cursor
@@ -139,7 +139,7 @@ class JobsTab(Tab):
 
     @on(DataTable.RowHighlighted, "#jobs-table")
     def show_selected_job(self) -> None:
-        """Look at another job."""
+        """Show another job."""
         self._show_job()
 
     def _show_job(self) -> None:
@@ -162,7 +162,7 @@ class JobsTab(Tab):
     def _show_status(self, job: JobListing | None) -> None:
         detail, label = self.query_one("#jobs-detail"), self.query_one("#jobs-words", Static)
         if job is None:
-            detail.border_title = "no job fits the filter" if self._filter_text else "no job"
+            detail.border_title = "no job matches the filter" if self._filter_text else "no job"
             detail.border_subtitle = ""
             label.update("")
             return
@@ -182,7 +182,7 @@ class JobsTab(Tab):
 
     @on(LinesAppended)
     def add_epochs(self, event: LinesAppended) -> None:
-        """Draw what a training has reported."""
+        """Draw the new epochs of a training."""
         if event.path != self._metrics_tailer.path:
             return
         self._epochs = parse_epochs(event.text) if event.is_reset else [*self._epochs, *parse_epochs(event.text)]
@@ -191,7 +191,7 @@ class JobsTab(Tab):
 
     @on(DataTable.RowSelected, "#jobs-table")
     def open_job(self) -> None:
-        """Give the whole tab to the job; its log has the focus then."""
+        """Show the job in the whole tab, with its log focused."""
         if self.job is not None:
             self.add_class("-open")
             self.query_one(LogView).focus()
@@ -213,7 +213,7 @@ class JobsTab(Tab):
             job_actions.resume_job(self.tomoseg, job)
 
     def action_resume_elsewhere(self) -> None:
-        """Ask where the job is to go on; the place where it was not is marked."""
+        """Ask where to resume the job; the other place is preselected."""
         job = self._selected_job()
         if job is None or not job_actions.can_resume(self.tomoseg, job):
             return
@@ -222,7 +222,7 @@ class JobsTab(Tab):
             if location is not None:
                 job_actions.resume_elsewhere(self.tomoseg, job, location)
 
-        title = f"Where does job {job['id']}, {job['kind']} {job['name']}, go on? What it has finished is kept."
+        title = f"Where should job {job['id']}, {job['kind']} {job['name']}, be resumed? Finished work is kept."
         self.app.push_screen(Pick(title, RESUME_LOCATIONS, chosen=HERE if job["slurm"] else IN_SLURM), resume_there)
 
     def action_kill(self) -> None:
@@ -237,7 +237,7 @@ class JobsTab(Tab):
             if answer:
                 job_actions.kill_job(self.tomoseg, job)
 
-        text = "It ends at once. What it had finished stays, and r resumes it; s would let it keep its work first."
+        text = "It ends immediately. Finished work is kept, and r resumes it. With s, it would save its work first."
         self.app.push_screen(
             Confirm(f"Kill job {job['id']}, {job['kind']} {job['name']}?", text, yes="Kill"), on_answer
         )
@@ -253,7 +253,7 @@ class JobsTab(Tab):
 
     @on(FilterLine.Filtered)
     def filter_jobs(self, event: FilterLine.Filtered) -> None:
-        """Show what fits."""
+        """List the matching jobs."""
         self._filter_text = event.text
         self._list_jobs()
         self._show_job()
@@ -285,7 +285,7 @@ def _cells(job: JobListing, name_width: int, now: datetime) -> tuple[str, ...]:
 
 
 def _progress_text(job: JobListing) -> str:
-    """Return how much is done; of a job that waits its place in line, or the jobs that it comes after."""
+    """Return the progress; for a waiting job its place in the queue, or the jobs that it waits for."""
     if job["place"] is not None:
         return f"place {job['place']}"
     if job["waits_for"] and not job["after"]:
@@ -296,9 +296,9 @@ def _progress_text(job: JobListing) -> str:
 
 
 def _times_text(job: JobListing) -> str:
-    """Return when it ran, and where it does."""
+    """Return when it ran, and where."""
     parts = [
-        f"begun {format_time(job['started'])}" if job["started"] else "not begun",
+        f"started {format_time(job['started'])}" if job["started"] else "not started",
         f"ended {format_time(job['ended'])}" if job["ended"] else "",
         f"on {_format_location(job)}" if (is_live(job) and job["host"]) or job["slurm"] else "",
         f"process {job['pid']}" if is_live(job) and job["host"] else "",

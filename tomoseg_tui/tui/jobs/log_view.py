@@ -1,4 +1,4 @@
-"""What a job has said: its log, followed while it grows. A thread reads; the end stays in view unless scrolled."""
+"""The log of a job, followed while it grows. A thread reads; the end stays visible unless the user scrolls."""
 
 import re
 from datetime import datetime
@@ -13,7 +13,7 @@ from tomoseg_tui.jobs.job import LOG_TIME
 from tomoseg_tui.tui.state.file_tail import FileTailer, LinesAppended
 
 MAX_LINES = 5000
-"""Older lines are let go; `tomoseg jobs log` prints them all."""
+"""Older lines are dropped; `tomoseg jobs log` prints them all."""
 
 
 class LogView(Log):
@@ -35,7 +35,7 @@ class LogView(Log):
         self._file_tailer = FileTailer(self.post_message)
 
     def follow(self, path: Path | None, *, is_live: bool) -> None:
-        """Show a file, and what is added to it while it is live; None shows nothing."""
+        """Show a file, and new lines while it is live; None shows nothing."""
         if self._file_tailer.follow(path, is_live=is_live):
             self.clear()
 
@@ -44,7 +44,7 @@ class LogView(Log):
 
     @on(LinesAppended)
     def append_lines(self, event: LinesAppended) -> None:
-        """Show what is new."""
+        """Show new lines."""
         event.stop()
         if event.path != self._file_tailer.path:
             return
@@ -57,5 +57,5 @@ class LogView(Log):
 
 
 def _local_time(match: re.Match[str]) -> str:
-    """Return the time before a line as a clock here shows it."""
+    """Return the time of a line as local time."""
     return f"{datetime.fromisoformat(match[1]).astimezone():%H:%M:%S} "

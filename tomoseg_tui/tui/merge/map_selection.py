@@ -1,4 +1,4 @@
-"""Which maps compete, in which order and from which threshold on; what that is as a command. Pure."""
+"""The maps to merge, their order and thresholds, and the equivalent options. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,14 +7,14 @@ from math import ceil, floor
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar
 
 STEP, BIG_STEP = 0.01, 0.1
-"""How far a key moves a threshold."""
+"""Threshold step of a key."""
 _TOLERANCE = 1e-6
-"""Thresholds that differ by less are the same; cards hold multiples of 1/127."""
+"""Smaller differences of thresholds are ignored; cards have multiples of 1/127."""
 
 
 @dataclass(frozen=True)
 class MapEntry:
-    """One map and how it competes."""
+    """One map and its threshold."""
 
     run: str
     feature: str
@@ -30,23 +30,23 @@ class MapEntry:
 
     @property
     def has_card_threshold(self) -> bool:
-        """True as long as the threshold is the card's."""
+        """True if the threshold is that of the card."""
         return abs(self.threshold - self.card_threshold) < _TOLERANCE
 
     @property
     def option(self) -> str:
-        """What stands after --map."""
+        """The argument of --map."""
         return f"{self.key}={'card' if self.has_card_threshold else format(self.threshold, '.4g')}"
 
 
 MapEntries = tuple[MapEntry, ...]
-"""All maps of a tomogram, in the order of their labels; those not chosen are passed over in counting."""
+"""All maps of a tomogram, in the order of their labels; maps that are not chosen get no label."""
 
 
 def update_entries(maps: Sequence[MapSidecar], previous: MapEntries = ()) -> MapEntries:
-    """Return the maps of a tomogram: those known before as they were left, new ones after them.
+    """Return the maps of a tomogram: known ones unchanged, new ones after them.
 
-    Of several networks for one feature the first is chosen at the start; a person adds the others.
+    Of several networks for one feature, only the first is chosen initially.
     """
     by_key = {f"{sidecar.run}:{sidecar.feature}": sidecar for sidecar in maps}
     entries = [_with_card(entry, by_key[entry.key]) for entry in previous if entry.key in by_key]
@@ -61,28 +61,28 @@ def update_entries(maps: Sequence[MapSidecar], previous: MapEntries = ()) -> Map
 
 
 def _with_card(entry: MapEntry, sidecar: MapSidecar) -> MapEntry:
-    """Follow a card that has changed, unless the threshold was moved by hand."""
+    """Use the threshold of a changed card, unless the threshold was set by hand."""
     threshold = sidecar.threshold if entry.has_card_threshold else entry.threshold
     return replace(entry, card_threshold=sidecar.threshold, threshold=threshold)
 
 
 def chosen_entries(entries: MapEntries) -> MapEntries:
-    """Return the maps that compete; the k-th is label k."""
+    """Return the chosen maps; the k-th is label k."""
     return tuple(entry for entry in entries if entry.chosen)
 
 
 def label_at(entries: MapEntries, index: int) -> int | None:
-    """Return the label of the entry at a place, None if it does not compete."""
+    """Return the label of an entry; None if it is not chosen."""
     return sum(entry.chosen for entry in entries[: index + 1]) if entries[index].chosen else None
 
 
 def toggle_entry(entries: MapEntries, index: int) -> MapEntries:
-    """Take a map in or out."""
+    """Choose a map, or clear the choice."""
     return _with_change(entries, index, chosen=not entries[index].chosen)
 
 
 def shift_threshold(entries: MapEntries, index: int, by: float) -> MapEntries:
-    """Move a threshold to the next multiple of 0.01 and on from there; it stays from 0 to 1.
+    """Move a threshold to the next multiples of 0.01, within 0 to 1.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def shift_threshold(entries: MapEntries, index: int, by: float) -> MapEntries:
 
 
 def reset_threshold(entries: MapEntries, index: int) -> MapEntries:
-    """Go back to the card's threshold."""
+    """Restore the threshold of the card."""
     return _with_change(entries, index, threshold=entries[index].card_threshold)
 
 
@@ -114,14 +114,14 @@ def _with_change(
 
 
 def move_entry(entries: MapEntries, index: int, by: int) -> tuple[MapEntries, int]:
-    """Move a map up or down in the order; return also where it is now."""
+    """Move a map up or down in the order; return its new index too."""
     target = min(max(index + by, 0), len(entries) - 1)
     remaining = [*entries[:index], *entries[index + 1 :]]
     return (*remaining[:target], entries[index], *remaining[target:]), target
 
 
 def matches_entries(volume: LabelSidecar, entries: MapEntries, maps: Sequence[MapSidecar]) -> bool:
-    """Tell whether a label volume is just what would be written now: same maps, order, thresholds, networks."""
+    """Return whether a label volume has the same maps, order, thresholds and networks."""
     competing = chosen_entries(entries)
     digests = {f"{label.run}.{label.feature}": label.weights_digest for label in maps}
     if len(volume.labels) != len(competing):

@@ -1,4 +1,4 @@
-"""Merge: the maps of a tomogram compete; thresholds are seen at once, and the labels are written as a job."""
+"""Merge: combine the maps of a tomogram; thresholds take effect immediately, a job writes the labels."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -46,39 +46,41 @@ from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request
 NO_MAPS = (
     "No map to merge yet",
     (
-        "Here the maps of a tomogram compete for every voxel, and the winners become one label volume: "
-        "1 microtubule, 2 membrane ... You move the thresholds and see the slice change at once.\n"
-        "First a network must be applied to a tomogram."
+        "Here the maps of a tomogram are merged into one label volume: in each voxel, the strongest map wins. "
+        "Labels are 1 microtubule, 2 membrane ... The slice follows the thresholds immediately.\n"
+        "Apply a network to a tomogram first."
     ),
     "Press [b]5[/b] to apply one.",
 )
 DEFAULT_NAME = "merged"
-"""Name of a label volume that nobody has named."""
+"""Default name of a label volume."""
 PASSED_ON = ("select_cursor", "cursor_left", "cursor_right")
-"""What enter, left and right do in a table; here they are keys of the tab."""
+"""Actions of a table whose keys (enter, left, right) are keys of the tab."""
 
 
 class MergeTab(ResultActions):
-    """Maps with thresholds and order, what they come to, the slice; and the label volumes there are."""
+    """Maps with thresholds and order, the result, the slice; and the label volumes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *RESULT_BINDINGS,
         Binding("enter", "write", "Write", id="merge.write", tooltip="Write the label volume, as a job"),
-        Binding("space", "toggle_map", "In/out", id="merge.toggle", tooltip="Take the map in or out"),
+        Binding("space", "toggle_map", "In/out", id="merge.toggle", tooltip="Choose the map, or clear the choice"),
         Binding(
             "right,plus,l", "threshold(0.01)", "Threshold", key_display="← →", id="merge.up", tooltip="Threshold + 0.01"
         ),
         hidden_key("left,minus,h", "threshold(-0.01)", "Lower", "merge.down", "Threshold - 0.01"),
         hidden_key("shift+right,L", "threshold(0.1)", "Far higher", "merge.far_up", "Threshold + 0.1"),
         hidden_key("shift+left,H", "threshold(-0.1)", "Far lower", "merge.far_down", "Threshold - 0.1"),
-        hidden_key("equals_sign", "card", "Card's threshold", "merge.card", "Take the card's threshold again"),
+        hidden_key("equals_sign", "card", "Card's threshold", "merge.card", "Restore the threshold of the card"),
         hidden_key(
-            "K,less_than_sign", "move(-1)", "Earlier label", "merge.earlier", "An earlier label: move the map up"
+            "K,less_than_sign", "move(-1)", "Earlier label", "merge.earlier", "Move the map up, to an earlier label"
         ),
-        hidden_key("J,greater_than_sign", "move(1)", "Later label", "merge.later", "A later label: move the map down"),
+        hidden_key(
+            "J,greater_than_sign", "move(1)", "Later label", "merge.later", "Move the map down, to a later label"
+        ),
         Binding("t", "tomogram", "Tomogram", id="merge.tomogram", tooltip="Choose the tomogram"),
         hidden_key("n", "name", "Name", "merge.name", "Name the label volume"),
-        hidden_key("v", "volumes", "Volumes", "merge.volumes", "Look at the label volumes there are, and back"),
+        hidden_key("v", "volumes", "Volumes", "merge.volumes", "Show the label volumes, and back"),
         hidden_key("escape", "leave", "Maps", "merge.leave", "Back to the maps"),
         measure_binding("merge"),
         *slice_bindings("merge"),
@@ -92,7 +94,7 @@ class MergeTab(ResultActions):
         self._maps: tuple[MapSidecar, ...] = ()
         self._shows_volumes = False
         self._cost_key: tuple[object, ...] = ()
-        """What the cost that is shown depends on."""
+        """The inputs of the shown cost."""
 
     def compose(self) -> ComposeResult:
         with ContentSwitcher(initial="merge-no-maps"):
@@ -112,20 +114,20 @@ class MergeTab(ResultActions):
                         yield Table("name", "labels", "made", passthrough=PASSED_ON, id="merge-volumes")
                 yield MergeView(id="merge-view", classes="panel")
 
-    # What is known
+    # Snapshots
 
     @property
     def tomogram(self) -> TomogramSnapshot | None:
-        """The tomogram whose maps compete."""
+        """The tomogram whose maps are merged."""
         return self._snapshot.tomogram(self._tomogram_name) if self._snapshot is not None else None
 
     @property
     def entries(self) -> MapEntries:
-        """Its maps, and how they compete."""
+        """Its maps with thresholds and order."""
         return self._entries.get(self._tomogram_name or "", ())
 
     def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """Draw the maps of the tomogram chosen, at first of the one whose maps are newest."""
+        """Draw the maps of the chosen tomogram, initially the one with the newest maps."""
         self._snapshot = snapshot
         mapped = [tomogram for tomogram in snapshot.tomograms if tomogram.maps]
         self.query_one(ContentSwitcher).current = "merge-work" if mapped else "merge-no-maps"
@@ -142,7 +144,7 @@ class MergeTab(ResultActions):
         self._draw()
 
     def focus_default(self) -> None:
-        """Let the maps have the keys."""
+        """Focus the maps."""
         (self.query_one("#merge-maps", Table) if self._tomogram_name else self).focus()
 
     @property
@@ -157,7 +159,7 @@ class MergeTab(ResultActions):
             self._update_maps()
 
     def _update_maps(self) -> None:
-        """Take over maps that are new or were made again."""
+        """Update maps that are new or were made again."""
         tomogram = self.tomogram
         if tomogram is None or self._snapshot is None or self._tomogram_name is None or tomogram.maps == self._maps:
             return
@@ -191,7 +193,7 @@ class MergeTab(ResultActions):
         self._show_cost()
 
     def _draw_slices(self) -> None:
-        """Show over the slices what is looked at, and what it comes to."""
+        """Show the current labels over the slices, and their counts."""
         layout, volume = self.tomoseg.project.layout, self._volume
         if volume is not None:
             self._view.show_volume(layout, volume)
@@ -226,7 +228,7 @@ class MergeTab(ResultActions):
 
     @property
     def _volume(self) -> LabelSidecar | None:
-        """The label volume that is looked at, None while the maps are."""
+        """The shown label volume; None while the maps are shown."""
         tomogram = self.tomogram
         if tomogram is None or not self._shows_volumes:
             return None
@@ -235,7 +237,7 @@ class MergeTab(ResultActions):
 
     @on(MergeView.SliceCounted)
     def draw_result(self) -> None:
-        """Show what the labels come to, in the slice that is seen and in all."""
+        """Show the counts of the labels, in the visible slice and in total."""
         tomogram, volume = self.tomogram, self._volume
         if tomogram is None:
             return
@@ -258,7 +260,7 @@ class MergeTab(ResultActions):
         label.update(result_table(self._palette(), voxel_size, self._view.block, written))
 
     def _draw_job(self) -> None:
-        """Say how far the job is that writes labels of this tomogram."""
+        """Show the progress of the job that writes labels of this tomogram."""
         jobs = self._snapshot.jobs if self._snapshot is not None else ()
         panel = self.query_one("#merge-volumes-panel")
         running_job = next((job for job in jobs if self._is_mine(job) and job["state"] in {"queued", "running"}), None)
@@ -274,7 +276,7 @@ class MergeTab(ResultActions):
 
     @on(DescendantFocus)
     def switch_side(self, event: DescendantFocus) -> None:
-        """Show the maps or the label volumes, as the focus goes from one to the other."""
+        """Show the maps or the label volumes, depending on the focus."""
         shows_volumes = {"merge-maps": False, "merge-volumes": True}.get(event.widget.id or "")
         if shows_volumes is not None and shows_volumes is not self._shows_volumes:
             self._shows_volumes = shows_volumes
@@ -282,14 +284,14 @@ class MergeTab(ResultActions):
 
     @on(DataTable.RowHighlighted, "#merge-volumes")
     def show_selected_volume(self) -> None:
-        """Show the label volume that the cursor has come to."""
+        """Show the label volume under the cursor."""
         if self._shows_volumes:
             self._draw_slices()
 
     # Keys
 
     def _selected_index(self) -> int | None:
-        """Return the place of the map under the cursor; None while label volumes are looked at."""
+        """Return the index of the map under the cursor; None while label volumes are shown."""
         key = self.query_one("#merge-maps", Table).row_key
         indices = (index for index, entry in enumerate(self.entries) if entry.key == key)
         return None if self._shows_volumes else next(indices, None)
@@ -352,7 +354,7 @@ class MergeTab(ResultActions):
 
     @property
     def _map_options(self) -> list[str]:
-        """The maps that compete, as the command is told them."""
+        """The chosen maps, as options of the command."""
         return [entry.option for entry in chosen_entries(self.entries)]
 
     def action_name(self) -> None:
@@ -360,7 +362,7 @@ class MergeTab(ResultActions):
 
     @on(Input.Submitted, "#merge-name")
     def check_label_name(self, event: Input.Submitted) -> None:
-        """Take the name, or say what is wrong with it."""
+        """Set the name, or show what is wrong with it."""
         event.stop()
         try:
             check_name(event.value.strip(), "label volume")
@@ -370,7 +372,7 @@ class MergeTab(ResultActions):
         self.focus_default()
 
     def _show_cost(self) -> None:
-        """Ask what the job takes, where that has changed: thresholds and order take nothing."""
+        """Update the cost if its inputs have changed; it does not depend on thresholds and order."""
         key = (self._tomogram_name, sorted(entry.key for entry in chosen_entries(self.entries)))
         if key != self._cost_key:
             self._cost_key = key
@@ -382,16 +384,16 @@ class MergeTab(ResultActions):
         self.query_one(CostLine).measure()
 
     def action_write(self) -> None:
-        """Write the label volume; ask first where one would be replaced. From the volumes it leads back to the maps."""
+        """Write the label volume; ask first if one would be replaced. With the volumes shown, return to the maps."""
         tomogram, name = self.tomogram, self._label_name
         if self._shows_volumes:
             self.query_one("#merge-maps", Table).focus()
         elif tomogram is None or not self._map_options:
-            self.notify("Take at least one map in with space.", severity="warning")
+            self.notify("Choose at least one map with space.", severity="warning")
         elif name not in {volume.name for volume in tomogram.labels}:
             self._write(answer=True)
         else:
-            text = f"{tomogram.name}/{name} is there already. The new one takes its place as soon as it is complete."
+            text = f"{tomogram.name}/{name} exists. The new one replaces it when it is complete."
             dialog = Confirm("Replace the label volume?", text, yes="Replace")
             self.app.push_screen(dialog, lambda answer: self._write(answer=answer))
 
@@ -401,7 +403,7 @@ class MergeTab(ResultActions):
             self.tomoseg.start_job(argv, lambda: ("merge", prepare()))
 
     def _preparation(self) -> Callable[[], MergeRequest] | None:
-        """Return what a thread calls to check the choice as it stands; None where there is none."""
+        """Return a function for a thread that checks the current choice; None if no map is chosen."""
         project, tomogram, maps, name = self.tomoseg.project, self.tomogram, self._map_options, self._label_name
         if tomogram is None or not maps:
             return None
@@ -414,7 +416,7 @@ class MergeTab(ResultActions):
         return to_argv(MERGE, tomogram=self.tomogram.name, map_specs=self._map_options, name=self._label_name)
 
     def volume_names(self) -> list[str]:
-        """Return the tomogram's label volumes and maps, the one under the cursor first."""
+        """Return the label volumes and maps of the tomogram, the one under the cursor first."""
         tomogram, shown_volume = self.tomogram, self._volume
         if tomogram is None:
             return []

@@ -1,4 +1,4 @@
-"""The slices of a tomogram with what its maps, or a label volume, say over them."""
+"""The slices of a tomogram, with its merged maps or a label volume as overlay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class MergeView(CanvasPanel):
     """A canvas whose overlay follows the thresholds."""
 
     class SliceCounted(Message):
-        """Another slice is seen, or the one that is seen has been counted."""
+        """Another slice is shown, or the shown one has been counted."""
 
     @dataclass
     class _SliceMerged(Message):
-        """A slice has been merged in the thread that reads."""
+        """A slice has been merged in the thread of the canvas."""
 
         merged: MergedSlices
         z: int
@@ -53,23 +53,23 @@ class MergeView(CanvasPanel):
 
     @property
     def block(self) -> MergedBlock | None:
-        """What the maps came to in the slice that is seen; None while it is being read."""
+        """The merged maps of the visible slice; None while it is being read."""
         return self._blocks.get(self.canvas.z)
 
     def open_tomogram(self, layout: ProjectLayout, tomogram: TomogramSnapshot) -> None:
-        """Show a tomogram, nothing over it yet."""
+        """Show a tomogram without overlay."""
         self._tomogram, self._shown = tomogram, None
         record = tomogram.record
-        path = layout.tomogram_folder(tomogram.name) / record.file  # a linked one's is absolute, and stays so
+        path = layout.tomogram_folder(tomogram.name) / record.file  # the path of a linked one is absolute, and stays so
         self.canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(record))
 
     def clear_slices(self) -> None:
-        """Read maps and labels anew: they have changed on disk."""
+        """Read maps and labels again: they have changed on disk."""
         self._slice_cache.clear()
         self._shown = None
 
     def show_maps(self, layout: ProjectLayout, entries: MapEntries, maps: Sequence[MapSidecar]) -> None:
-        """Let the chosen maps compete in every slice that is seen."""
+        """Show the merge of the chosen maps in every slice."""
         tomogram, competing = self._tomogram, chosen_entries(entries)
         if tomogram is None or competing == self._shown:
             return
@@ -88,7 +88,7 @@ class MergeView(CanvasPanel):
         self._show(self._merged, make_palette({label: entry.feature for label, entry in enumerate(competing, start=1)}))
 
     def show_volume(self, layout: ProjectLayout, volume: LabelSidecar) -> None:
-        """Show a label volume that is written."""
+        """Show a written label volume."""
         tomogram = self._tomogram
         if tomogram is None or volume == self._shown:
             return
@@ -109,7 +109,7 @@ class MergeView(CanvasPanel):
 
     @on(_SliceMerged)
     def store_block(self, event: _SliceMerged) -> None:
-        """Keep what a slice came to, unless the choice has changed since."""
+        """Store the result of a slice, unless the choice has changed since."""
         if event.merged is self._merged:
             self._blocks[event.z] = MergedBlock(event.block.labels[:0], event.block.conflicts, event.block.voxels)
             if event.z == self.canvas.z:
@@ -117,7 +117,7 @@ class MergeView(CanvasPanel):
 
     @on(SliceCanvas.Moved)
     def show_position(self) -> None:
-        """Say which slice is seen."""
+        """Show the number of the slice."""
         self._update_title()
         self.post_message(self.SliceCounted())
 
@@ -126,5 +126,5 @@ class MergeView(CanvasPanel):
             self.border_title = f"{self._title_name}  z {self.canvas.z}/{self._tomogram.record.shape_zyx[0]}"
 
     def step(self, slices: int) -> None:
-        """Go through the slices."""
+        """Step through the slices."""
         self.canvas.go_to(z=max(0, self.canvas.z + slices))

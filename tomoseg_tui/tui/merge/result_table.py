@@ -1,4 +1,4 @@
-"""What a competition came to, as a table: labels, voxels, volume, and who lost voxels to whom. Pure."""
+"""The result of a merge as a table: labels, voxels, volume, and lost voxels. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,20 +21,20 @@ def volume_nm3(voxels: int, voxel_size_angstrom: float) -> float:
 
 
 def slice_losses(block: MergedBlock) -> Losses:
-    """Return who lost what to whom in a slice."""
+    """Return the lost voxels of each pair of labels in a slice."""
     pairs = zip(*block.conflicts.nonzero(), strict=True)
     return {(int(winner) + 1, int(loser) + 1): int(block.conflicts[winner, loser]) for winner, loser in pairs}
 
 
 def volume_losses(volume: LabelSidecar) -> Losses:
-    """Return who lost what to whom in a label volume."""
+    """Return the lost voxels of each pair of labels in a label volume."""
     return {(conflict.winner, conflict.loser): conflict.voxels for conflict in volume.conflicts}
 
 
 def result_table(
     palette: Palette, voxel_size_angstrom: float, block: MergedBlock | None, volume: LabelSidecar | None
 ) -> RenderableType:
-    """Return what is known of the labels.
+    """Return the table of the labels.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def result_table(
     voxel_size_angstrom : float
         Å/voxel.
     block : MergedBlock or None
-        The competition in the slice that is seen; None while it is being read.
+        The merge of the visible slice; None while it is being read.
     volume : LabelSidecar or None
-        The label volume that was written of the same maps and thresholds, if there is one.
+        The label volume with the same maps and thresholds, if it exists.
     """
     table = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True, header_style="dim")
     table.add_column("label", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -63,7 +63,7 @@ def result_table(
 
 
 def volume_table(palette: Palette, voxel_size_angstrom: float, volume: LabelSidecar) -> RenderableType:
-    """Return what a written label volume says of itself."""
+    """Return the table of a written label volume, from its record."""
     table = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True, header_style="dim")
     table.add_column("label", no_wrap=True, overflow="ellipsis", ratio=1)
     for title in ("from", "voxels", "nm³"):
@@ -107,6 +107,6 @@ def _loss_line(pair: tuple[int, int], in_slice: int, in_volume: int | None) -> s
 
 
 def count_summary(tomogram: TomogramSnapshot) -> str:
-    """Say how many maps and label volumes a tomogram has."""
+    """Return the numbers of maps and label volumes as text."""
     maps, volumes = len(tomogram.maps), len(tomogram.labels)
     return f"{maps} map{'s' * (maps != 1)}, {volumes} label volume{'s' * (volumes != 1)}"

@@ -1,6 +1,6 @@
-"""Keys that write what a tab shows into files: the slice as a picture, a volume.
+"""Keys that write files from a tab: the slice as a picture, or a volume.
 
-What writes wakes when a file is asked for, in the thread that writes it: HDF5, TIFF and PNG would hold up the start.
+HDF5, TIFF and PNG modules are imported in the thread that writes, because they would delay the start.
 """
 
 from abc import abstractmethod
@@ -14,17 +14,17 @@ from tomoseg_tui.tui.dialogs.save_file import FileKinds, SaveFile, SaveFileReque
 from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.tab_base import Tab
 
-PICTURE = FileKinds("Save the slice as a picture", (".png",), "The whole slice, with what lies over it now.")
+PICTURE = FileKinds("Save the slice as a picture", (".png",), "The whole slice with its current overlay.")
 VOLUME = FileKinds(
     "Export a volume",
     (".mrc", ".hdf", ".tif", ".tiff"),
-    "The ending decides: .mrc, .hdf (EMAN2) or .tif. Grid, voxel size and origin come along.",
+    "The extension sets the format: .mrc, .hdf (EMAN2) or .tif. Grid, voxel size and origin are kept.",
 )
 PICTURE_BINDING = Binding(
     "P", "picture", "Picture", show=False, id="slice.picture", tooltip="Save the slice as a PNG picture"
 )
 EXPORT_BINDING = Binding(
-    "E", "export", "Export", show=False, id="files.export", tooltip="Write what is chosen into a file"
+    "E", "export", "Export", show=False, id="files.export", tooltip="Write the selected volume into a file"
 )
 
 
@@ -36,7 +36,7 @@ def ask_for_file(
     *,
     empty_message: str,
 ) -> None:
-    """Ask for a file, and have a thread write it; say `empty_message` where there is nothing to write."""
+    """Ask for a file, and write it in a thread; show `empty_message` if there is nothing to write."""
     if not names:
         app.notify(empty_message, severity="warning")
         return
@@ -48,7 +48,7 @@ def ask_for_file(
 
         def write_file() -> str:
             write(project, request)
-            return f"{request.name} is in {request.path}."
+            return f"{request.name} was written to {request.path}."
 
         app.notify(f"Writing {request.path.name} ...", timeout=3)
         app.run_in_thread("", None, write_file)
@@ -57,10 +57,10 @@ def ask_for_file(
 
 
 class PictureActions(Tab):
-    """A tab with a slice canvas, whose slice can be saved as a picture: `PICTURE_BINDING`."""
+    """A tab with a slice canvas whose slice can be saved as a picture: `PICTURE_BINDING`."""
 
     def action_picture(self) -> None:
-        """Ask for a file and save what the canvas shows, all of the slice."""
+        """Ask for a file and save the whole slice as the canvas shows it."""
         canvas = self.query_one(SliceCanvas)
         name, z, overlay = canvas.volume_name, canvas.z, canvas.visible_overlay
 
@@ -83,7 +83,7 @@ class ExportActions(Tab):
 
     @abstractmethod
     def volume_names(self) -> list[str]:
-        """Return the names of the volumes that are looked at, the likeliest first."""
+        """Return the names of the shown volumes, the likeliest first."""
 
     def action_export(self) -> None:
         def write(project: Project, request: SaveFileRequest) -> None:

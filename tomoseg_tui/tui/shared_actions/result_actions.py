@@ -1,4 +1,4 @@
-"""What tabs of maps and label volumes share: into files, as pictures, scored against a truth, slice by slice."""
+"""Actions of tabs with maps and label volumes: export, pictures, scores against a ground truth, slice steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,14 @@ from tomoseg_tui.workflow.evaluate import evaluate
 RESULT_BINDINGS = (
     PICTURE_BINDING,
     EXPORT_BINDING,
-    Binding("e", "evaluate", "Score", show=False, id="files.evaluate", tooltip="Score a map or labels by a truth"),
+    Binding(
+        "e",
+        "evaluate",
+        "Score",
+        show=False,
+        id="files.evaluate",
+        tooltip="Score a map or labels against a ground truth",
+    ),
 )
 _STEPS = {
     "left_square_bracket": ("z_down", -1, "One slice down"),
@@ -29,13 +36,13 @@ _STEPS = {
     "right_curly_bracket": ("z_far_up", 10, "Ten slices up"),
 }
 HINT = (
-    "The truth is a label volume on the same grid: a file, or a name of this project such as TOMOGRAM/NAME. "
+    "The truth is a label volume on the same grid: a file, or a name in this project such as TOMOGRAM/NAME. "
     "A map counts above its threshold for each label of the truth; labels are compared number by number."
 )
 
 
 def slice_bindings(tab: str) -> list[Binding]:
-    """Return bindings for a tab that has an action ``step``."""
+    """Return the bindings of a tab with an action ``step``."""
     return [
         Binding(key, f"step({step})", description, show=False, id=f"{tab}.{name}", tooltip=description)
         for key, (name, step, description) in _STEPS.items()
@@ -44,7 +51,7 @@ def slice_bindings(tab: str) -> list[Binding]:
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What is scored, and how."""
+    """What to score, and how."""
 
     predicted: str
     truth: str
@@ -60,7 +67,7 @@ class EvaluateDialog(Form[EvaluationRequest]):
     Parameters
     ----------
     names : sequence of str
-        Maps and label volumes that may be meant, the likeliest first.
+        Maps and label volumes to choose from, the likeliest first.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -68,24 +75,24 @@ class EvaluateDialog(Form[EvaluationRequest]):
         self._names = names
 
     def rows(self) -> ComposeResult:
-        """Make what is filled in."""
+        """Make the rows of fields."""
         options = [(name, name) for name in self._names]
         yield self.row("Predicted", Select(options, value=self._names[0], allow_blank=False, compact=True, id="volume"))
         yield self.row("Truth", PathInput(SUPPORTED_SUFFIXES, placeholder="file or name; tab completes", id="truth"))
         yield self.row("Labels", Input("1", placeholder="such as 1 2", compact=True, id="labels"))
-        yield self.row("Threshold", Input(placeholder="for maps: 0 to 1; the card's", compact=True, id="threshold"))
-        yield self.row("Slices", Input(placeholder="all that is filled, or A:B without B", compact=True, id="z"))
+        yield self.row("Threshold", Input(placeholder="for maps: 0 to 1; from the card", compact=True, id="threshold"))
+        yield self.row("Slices", Input(placeholder="all filled slices, or A:B without B", compact=True, id="z"))
 
     def on_mount(self) -> None:
         self.query_one("#truth", Input).focus()
 
     def read(self) -> EvaluationRequest:
-        """Return what is wished for."""
+        """Return the request."""
         label_texts = self.field_text("labels").replace(",", " ").split()
         if not label_texts or not all(label_text.isdecimal() for label_text in label_texts):
-            raise UsageError("No label is named.", "Give numbers of the truth's labels, such as 1 2.")
+            raise UsageError("No label was given.", "Give numbers of the truth's labels, such as 1 2.")
         if not self.field_text("truth"):
-            raise UsageError("No truth is named.", "Give a file or a name.")
+            raise UsageError("No truth was given.", "Give a file or a name.")
         volume = str(self.query_one("#volume", Select).value)
         labels = tuple(dict.fromkeys(int(label_text) for label_text in label_texts))
         truth = str(Path(self.field_text("truth")).expanduser())
@@ -102,7 +109,7 @@ class ResultActions(ExportActions, PictureActions):
         if names:
             self.app.push_screen(EvaluateDialog(names), self._score)
         else:
-            self.notify("There is no map and no label volume here to score.", severity="warning")
+            self.notify("There is no map or label volume to score.", severity="warning")
 
     def _score(self, request: EvaluationRequest | None) -> None:
         if request is not None:
@@ -116,7 +123,7 @@ class ResultActions(ExportActions, PictureActions):
 
 
 def _format_scores(project: Project, request: EvaluationRequest) -> tuple[str, list[str]]:
-    """Return what was compared, and a line for each label; remarks come below."""
+    """Return what was compared, and a line for each label and each remark."""
     remarks: list[str] = []
     counts = evaluate(
         project,

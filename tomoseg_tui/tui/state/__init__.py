@@ -1,1 +1,1 @@
-"""The state of a project as the screen knows it: read by threads, sent as messages, never changed."""
+"""The state of a project: read by threads, sent as messages, never changed."""

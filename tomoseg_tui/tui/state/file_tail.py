@@ -1,4 +1,4 @@
-"""The thread that follows one growing file, such as a log: it looks a few times a second and posts what is new."""
+"""The thread that follows one growing file, such as a log: it polls the file and posts new lines."""
 
 import threading
 from collections.abc import Callable
@@ -8,30 +8,30 @@ from pathlib import Path
 from textual.message import Message
 
 POLL_SECONDS = 0.4
-"""How often a file that still grows is looked at."""
+"""Time between two reads of a growing file, s."""
 MAX_INITIAL_BYTES = 1 << 18
-"""Of a long file only so much of its end is read at first."""
+"""The most that is read at first of a long file, from its end."""
 
 
 @dataclass
 class LinesAppended(Message):
-    """Whole lines have been added to a file, or it has been written anew."""
+    """Whole lines were added to a file, or the file was replaced."""
 
     path: Path
     text: bytes
     is_reset: bool
-    """True if this is the file from its beginning, and not what was added."""
+    """True if the lines begin with the start of the file; False if they were added."""
 
 
 class TailReader:
-    """Reads the whole lines that were added to a file since the last look.
+    """Reads the whole lines that were added to a file since the last read.
 
     Parameters
     ----------
     path : Path
-        May be missing yet.
+        The file; it need not exist yet.
     max_initial_bytes : int
-        How much of the end of a long file is read first.
+        How much of the end of a long file is read at first.
     """
 
     def __init__(self, path: Path, *, max_initial_bytes: int = MAX_INITIAL_BYTES) -> None:
@@ -39,7 +39,7 @@ class TailReader:
         self._inode, self._offset = -1, 0
 
     def read(self) -> tuple[bytes, bool] | None:
-        """Return what is new and whether it replaces all before; None if nothing is."""
+        """Return the new lines and whether they replace all earlier ones; None if there are none."""
         try:
             status = self.path.stat()
             is_reset = status.st_ino != self._inode or status.st_size < self._offset
@@ -52,7 +52,7 @@ class TailReader:
         except OSError:
             return None
         if is_reset and start:
-            text = text.partition(b"\n")[2]  # the first line is a part of one
+            text = text.partition(b"\n")[2]  # the first line is incomplete
         complete_lines = text[: text.rfind(b"\n") + 1]
         self._inode, self._offset = status.st_ino, status.st_size - (len(text) - len(complete_lines))
         return (complete_lines, is_reset) if complete_lines or is_reset else None
@@ -64,7 +64,7 @@ class FileTailer:
     Parameters
     ----------
     post : callable
-        Takes a message from any thread; a widget's ``post_message``.
+        Posts a message from any thread; ``post_message`` of a widget.
     """
 
     def __init__(self, post: Callable[[Message], object]) -> None:
@@ -76,11 +76,11 @@ class FileTailer:
 
     @property
     def path(self) -> Path | None:
-        """The file that is followed."""
+        """The followed file."""
         return self._tail_reader.path if self._tail_reader is not None else None
 
     def follow(self, path: Path | None, *, is_live: bool) -> bool:
-        """Read a file, and go on reading while it is live; tell whether it is another one than before."""
+        """Read a file, and keep reading while it is live; return whether it differs from the previous file."""
         has_changed = path != self.path
         if has_changed:
             self._tail_reader = None if path is None else TailReader(path)

@@ -1,4 +1,4 @@
-"""What a screen knows of the project: read by a thread, drawn by handlers, never changed."""
+"""The snapshot of a project: read by a thread, drawn by handlers, never changed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,33 +19,33 @@ from tomoseg_tui.project.records import LabelSidecar, MapSidecar, NetworkCard, T
 
 @dataclass(frozen=True)
 class TomogramSnapshot:
-    """One tomogram and what was made of it."""
+    """A tomogram and what was derived from it."""
 
     name: str
     record: TomogramRecord
     tiles: tuple[Tile, ...]
-    """Tiles that are seen on it, those of versions of the same grid among them; by z, y, x."""
+    """Its tiles, and those of versions on the same grid; by z, y, x."""
     maps: tuple[MapSidecar, ...]
     labels: tuple[LabelSidecar, ...]
 
 
 @dataclass(frozen=True)
 class ProjectSnapshot:
-    """One look at a project."""
+    """The state of a project at one time."""
 
     project: Project
     tomograms: tuple[TomogramSnapshot, ...]
     """By name."""
     networks: tuple[NetworkCard, ...]
-    """By name; runs without a finished epoch are not among them."""
+    """By name; runs without a finished epoch are left out."""
     jobs: tuple[Mapping[str, Any], ...]
     """As `jobs --json` prints them, newest first."""
     requested_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By run: the features that a training without a network yet was asked to learn."""
+    """By run: the requested features of a training without a network yet."""
     epochs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """By id of a training's job: the epoch that it is in or ended in, and all its epochs."""
+    """By job id of a training: its current or last epoch, and the number of epochs."""
     has_slurm: bool = False
-    """Whether jobs can be handed to Slurm on this machine."""
+    """Whether this machine can submit jobs to Slurm."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -54,24 +54,24 @@ class ProjectSnapshot:
 
     @property
     def running_count(self) -> int:
-        """Jobs that are queued or running."""
+        """Number of jobs that are queued or running."""
         return sum(job["state"] in {"queued", "running"} for job in self.jobs)
 
     @property
     def waiting_count(self) -> int:
-        """Those of them that wait for their device or another job."""
+        """Number of those that wait for their device or another job."""
         return sum(bool(job["waits_for"]) for job in self.jobs)
 
     def tomogram(self, name: str | None) -> TomogramSnapshot | None:
-        """Return a tomogram by its name, None if there is none."""
+        """Return a tomogram by its name; None if there is none."""
         return next((tomogram for tomogram in self.tomograms if tomogram.name == name), None)
 
     def network(self, name: str | None) -> NetworkCard | None:
-        """Return a network by the name of its run, None if there is none."""
+        """Return a network by the name of its run; None if there is none."""
         return next((network for network in self.networks if network.name == name), None)
 
     def job(self, job_id: str | None) -> Mapping[str, Any] | None:
-        """Return a job by its id, None if there is none."""
+        """Return a job by its id; None if there is none."""
         return next((job for job in self.jobs if job["id"] == job_id), None)
 
     @property
@@ -83,16 +83,16 @@ class ProjectSnapshot:
 
 
 def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> ProjectSnapshot:
-    """Look at a project; takes a moment, so only threads call it.
+    """Read the state of a project; takes a moment, so only threads call it.
 
     Parameters
     ----------
     job_cache : JobListCache, optional
-        Kept by a caller that reads again and again: finished jobs are not read again.
+        Kept between repeated reads, so that finished jobs are not read again.
 
     Notes
     -----
-    What another process removes while it is being read is passed over: the next look is right.
+    Files that another process removes during the read are skipped; the next read is correct.
     """
     current = Project.open(project.layout.root)
     layout = current.layout
@@ -132,7 +132,7 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
 def _requested_features_by_run(
     layout: ProjectLayout, jobs: Sequence[CachedJob], trained_runs: Collection[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return what the trainings were asked to learn whose runs have no card that tells."""
+    """Return the requested features of trainings whose runs have no card yet."""
     by_run: dict[str, tuple[str, ...]] = {}
     for job in jobs:  # newest first
         name = job.listing["name"]
@@ -153,7 +153,7 @@ def _requested_features(layout: ProjectLayout, request: Mapping[str, Any]) -> tu
 
 
 def fingerprint(snapshot: ProjectSnapshot) -> bytes:
-    """Return what differs whenever something that is drawn differs."""
+    """Return a value that differs whenever something on the screen differs."""
     return msgspec.json.encode(
         [
             snapshot.project.settings.features,

@@ -1,4 +1,4 @@
-"""The thread that looks at the project and at the machine, and tells the app what has changed."""
+"""The thread that polls the project and the load of the machine, and posts changes to the app."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,22 +16,22 @@ from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged, TaskFai
 from tomoseg_tui.tui.state.snapshot import fingerprint, read_snapshot
 
 POLL_SECONDS = 0.5
-"""How often the project is looked at."""
+"""Time between two reads of the project, s."""
 MAX_FAILED_POLLS = 4
-"""Looks that may fail one after the other before the fault is told; it is told once."""
+"""Number of successive reads that may fail before the error is reported; it is reported once."""
 POLLS_PER_LOAD = 4
-"""Looks between two figures of the machine's load."""
+"""Number of reads between two values of the load."""
 
 
 class ProjectWatcher:
-    """Looks twice a second, at once when asked, and posts only what is new.
+    """Reads the project twice a second, immediately on request, and posts changes.
 
     Parameters
     ----------
     project : Project
-        What to look at.
+        The project to read.
     post : callable
-        Takes a message from any thread; the app's ``post_message``.
+        Posts a message from any thread; ``post_message`` of the app.
     """
 
     def __init__(self, project: Project, post: Callable[[Message], object]) -> None:
@@ -43,11 +43,11 @@ class ProjectWatcher:
         self._thread = threading.Thread(target=self._poll_loop, name="watcher", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start polling."""
         self._thread.start()
 
     def poll_now(self) -> None:
-        """Look at once, because something was changed from here."""
+        """Read immediately, because this program has changed something."""
         self._wake_event.set()
 
     def stop(self) -> None:
@@ -69,7 +69,7 @@ class ProjectWatcher:
         try:
             snapshot = read_snapshot(self._project, self._job_cache)
         except (TomosegError, OSError) as fault:
-            self._failed_polls += 1  # mostly a file between two states: the next look is half a second away
+            self._failed_polls += 1  # mostly a file that is being replaced: the next read follows in half a second
             if self._failed_polls == MAX_FAILED_POLLS:
                 self._post(TaskFailed(*error_texts(fault)))
             return
@@ -81,13 +81,13 @@ class ProjectWatcher:
 
 
 class FinishedJobs:
-    """Tells which jobs have ended since the last look: it remembers those that it has seen alive."""
+    """Reports which jobs have ended since the last read; it remembers those that were live."""
 
     def __init__(self) -> None:
         self._active_ids: set[str] = set()
 
     def update(self, jobs: Sequence[Mapping[str, Any]]) -> str:
-        """Return in words what has ended since the last look; nothing if nothing has."""
+        """Return a text for each job that has ended since the last read."""
         finished = [job for job in jobs if job["id"] in self._active_ids and JobState(job["state"]) in REPORTED_STATES]
         self._active_ids = {str(job["id"]) for job in jobs if not JobState(job["state"]).is_over}
         if not finished:
@@ -97,7 +97,7 @@ class FinishedJobs:
 
 
 def error_texts(fault: TomosegError | OSError) -> tuple[str, str]:
-    """Return what is wrong and what to do about it."""
+    """Return the fault and the fix of an error."""
     if isinstance(fault, TomosegError):
         return fault.fault, fault.fix
-    return f"{fault.strerror or fault}: {fault.filename}.", "Check the path, rights and space."
+    return f"{fault.strerror or fault}: {fault.filename}.", "Check the path, its permissions and the disk space."

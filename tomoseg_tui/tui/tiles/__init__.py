@@ -1,1 +1,1 @@
-"""The Tiles tab: slices, tiles on them, and the features that they are for."""
+"""The Tiles tab: slices, their tiles, and the features of the tiles."""

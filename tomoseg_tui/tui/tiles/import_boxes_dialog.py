@@ -1,4 +1,4 @@
-"""Ask on which tomogram the boxes of an EMAN2 info file lie, and what its sets mean."""
+"""Ask which tomogram the boxes of an EMAN2 info file belong to, and what its sets mean."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ from tomoseg_tui.workflow.eman2.box_sets import Meaning, format_set_map
 
 @dataclass(frozen=True)
 class BoxImportRequest:
-    """What is imported."""
+    """What to import."""
 
     path: Path
     tomogram: str
     meanings: Mapping[str, Meaning]
 
     def argv(self, root: Path) -> list[str]:
-        """Return the arguments of the command that does the same."""
+        """Return the arguments of the equivalent command."""
         file = path_argument(self.path, root)
         return to_argv(TILES_IMPORT, self, file=file, map=format_set_map(self.meanings))
 
 
 class ImportBoxesDialog(Form[BoxImportRequest]):
-    """Tomogram and meanings.
+    """The tomogram and the meanings of the sets.
 
     Parameters
     ----------
     path : Path
         The info file.
     boxes : mapping
-        How many boxes each of its sets has.
+        Number of boxes of each set.
     tomograms : sequence of str
-        The project's, those first that it may belong to; at least one.
+        Tomograms of the project, likely ones first; at least one.
     """
 
     def __init__(self, path: Path, boxes: Mapping[str, int], tomograms: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ class ImportBoxesDialog(Form[BoxImportRequest]):
         self._path, self._boxes, self._tomograms = path, boxes, tomograms
 
     def rows(self) -> ComposeResult:
-        """Make what is filled in."""
+        """Make the rows of fields."""
         options = [(name, name) for name in self._tomograms]
         yield self.row("Tomogram", Select(options, allow_blank=False, compact=True, id="boxes-tomogram"))
         yield BoxSetRows({name: format_counts(box=count) for name, count in self._boxes.items()})
@@ -56,6 +56,6 @@ class ImportBoxesDialog(Form[BoxImportRequest]):
         self.query(".set-row Input").first(Input).focus()
 
     def read(self) -> BoxImportRequest:
-        """Return what is wished for."""
+        """Return the request."""
         tomogram = str(self.query_one("#boxes-tomogram", Select).value)
         return BoxImportRequest(self._path, tomogram, self.query_one(BoxSetRows).read())

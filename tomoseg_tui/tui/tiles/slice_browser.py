@@ -38,18 +38,18 @@ from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 LOW_ROWS, TALL_ROWS = 34, 54
-"""Rows of the tab below which a tile's neighbours stand beside it, and from which a tile is drawn twice as large."""
+"""Rows of the tab below which a tile's neighbours are beside it, and from which a tile is drawn twice as large."""
 _COLUMNS = ("#", "x", "y", "z", "state", "note")
 _GUIDE = (
-    "No tile yet. Place 10 to 20 where the feature is plain to see, and as many where it is not.\n"
-    "A good tile leaves no doubt: what you cannot decide stays out. Negatives (B) teach what only looks alike: gold, "
-    "carbon, other structures.\n"
-    "f or a chooses the feature, space places."
+    "No tile yet. Place 10 to 20 where the feature is clearly visible, and as many where it is absent.\n"
+    "Avoid places where you are not sure. Negatives (B) show the network what only looks similar: gold, carbon, "
+    "other structures.\n"
+    "f or a chooses the feature, space places a tile."
 )
 
 
 class SliceBrowser(PictureActions):
-    """Left a slice with its tiles, right the tile under the cursor and the list; changes nothing."""
+    """A slice with its tiles on the left, the tile under the cursor and the list on the right; changes nothing."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -74,8 +74,8 @@ class SliceBrowser(PictureActions):
                     yield FilterLine(id="tiles-filter")
         yield Empty(
             "No tomogram to place tiles on",
-            "Tiles are small squares of a slice, 64 x 64 pixels, from which a network learns: some that hold the "
-            "feature, some that hold none of it. They are placed on a tomogram of this project.",
+            "Tiles are small squares of a slice, 64 x 64 pixels, from which a network learns: some with the "
+            "feature, some without it. They are placed on a tomogram of this project.",
             "Press [b]1[/b] to import a tomogram.",
         )
 
@@ -83,10 +83,10 @@ class SliceBrowser(PictureActions):
         self.set_class(event.size.height < LOW_ROWS, "-low")
         self.set_class(event.size.height >= TALL_ROWS, "-tall")
 
-    # Facts
+    # Snapshots
 
     def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """Take over tomograms, features and tiles; stay where the user is."""
+        """Show tomograms, features and tiles; keep the position of the user."""
         is_first, self._snapshot = self._snapshot is None, snapshot
         session = self.tomoseg.session
         self.set_class(not snapshot.tomograms, "-empty")
@@ -104,7 +104,7 @@ class SliceBrowser(PictureActions):
             self._restore(session)
 
     def _restore(self, session: TuiSession) -> None:
-        """Return to where the project was left."""
+        """Restore the position of the last session."""
         canvas, tomogram = self._canvas, self._tomogram
         if tomogram is not None and session.tomogram == tomogram.name:
             if session.z is not None and 0 <= session.z < tomogram.record.shape_zyx[0]:
@@ -117,7 +117,7 @@ class SliceBrowser(PictureActions):
         return self.query_one("#tiles-slice", SliceCanvas)
 
     def show_tomogram(self, name: str) -> None:
-        """Open another tomogram."""
+        """Show another tomogram."""
         if self._snapshot is not None and self._snapshot.tomogram(name) is not None:
             self._set_tomogram(self._snapshot.tomogram(name))
 
@@ -129,7 +129,7 @@ class SliceBrowser(PictureActions):
         self._neighbourhood = TileIndex.from_tiles(tomogram.tiles, tomogram.record.shape_zyx)
         if previous is None or (previous.name, previous.record) != (tomogram.name, tomogram.record):
             layout = self.tomoseg.project.layout
-            path = layout.tomogram_folder(tomogram.name) / tomogram.record.file  # that of a link is absolute
+            path = layout.tomogram_folder(tomogram.name) / tomogram.record.file  # the path of a link is absolute
             self._canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(tomogram.record))
         self._show_list()
         self._show_tile_at_cursor()
@@ -165,7 +165,7 @@ class SliceBrowser(PictureActions):
 
     @on(FilterLine.Filtered)
     def filter_list(self, event: FilterLine.Filtered) -> None:
-        """List what fits."""
+        """List the matching tiles."""
         self._filter_text = event.text
         self._show_list()
 
@@ -174,7 +174,7 @@ class SliceBrowser(PictureActions):
 
     @on(DataTable.RowHighlighted, "#tiles-table")
     def follow_list(self, event: DataTable.RowHighlighted) -> None:
-        """Go where the list's cursor goes, if it is the user who moves it."""
+        """Follow the cursor of the list if the user moves it."""
         table = self.query_one("#tiles-table", Table)
         if table.has_focus and 0 <= event.cursor_row < len(self._listed_tiles):
             self._go_to_tile(self._listed_tiles[event.cursor_row])
@@ -186,7 +186,7 @@ class SliceBrowser(PictureActions):
 
     def action_step(self, step: int) -> None:
         if not self._listed_tiles:
-            self.notify("No tile is listed here.", severity="warning", timeout=3)
+            self.notify("No tile is listed.", severity="warning", timeout=3)
             return
         canvas = self._canvas
         centres_zyx = [(tile.location.z, tile.location.y, tile.location.x) for tile in self._listed_tiles]
@@ -194,15 +194,15 @@ class SliceBrowser(PictureActions):
         index = bisect_right(centres_zyx, cursor_zyx) if step > 0 else bisect_left(centres_zyx, cursor_zyx) - 1
         self._go_to_tile(self._listed_tiles[index % len(centres_zyx)])
 
-    # Where the cursor is
+    # The cursor
 
     @on(SliceCanvas.Moved, "#tiles-slice")
     def follow_cursor(self) -> None:
-        """Show the tile that is or would be under the cursor."""
+        """Show the tile at the cursor, placed or not."""
         self._show_tile_at_cursor()
 
     def _place_at_cursor(self) -> TileLocation | None:
-        """Return the place of a tile at the cursor; None outside of the volume."""
+        """Return the location of a tile at the cursor; None outside the volume."""
         if self._tomogram is None:
             return None
         location = TileLocation(self._tomogram.name, self._canvas.z, *self._canvas.cursor_yx, self.tile_size)
@@ -210,7 +210,7 @@ class SliceBrowser(PictureActions):
 
     @property
     def tile_at_cursor(self) -> Tile | None:
-        """The tile whose centre the cursor is on."""
+        """The tile that is centred on the cursor."""
         return self._neighbourhood.tile_at(self._canvas.z, *self._canvas.cursor_yx)
 
     def _show_tile_at_cursor(self) -> None:
@@ -261,7 +261,7 @@ class SliceBrowser(PictureActions):
         view = self.query_one("#tiles-view")
         view.border_title = f"{tomogram.name}  z {canvas.z}/{tomogram.record.shape_zyx[0]}  y {y}  x {x}  {zoom}"
         style = feature_style(self.feature or "", self._palette)
-        feature_text = f"{style.letter} {self.feature}" if self.feature else "no feature yet: a names one"
+        feature_text = f"{style.letter} {self.feature}" if self.feature else "no feature yet: a adds one"
         view.border_subtitle = f"{feature_text}  {self.tile_size} px"
 
     def action_go_to(self) -> None:
@@ -279,7 +279,7 @@ class SliceBrowser(PictureActions):
                 self._canvas.go_to(z=z, y=y, x=x)
                 self._show_tile_at_cursor()
 
-        hint = f"x,y,z such as 388,512,143; x to {nx - 1}, y to {ny - 1}, z to {nz - 1}. z may be left out."
+        hint = f"x,y,z such as 388,512,143; x up to {nx - 1}, y up to {ny - 1}, z up to {nz - 1}. z is optional."
         self.app.push_screen(AskText("Go to", hint, check=check), go_to_voxel)
 
     def action_pick_tomogram(self) -> None:
@@ -294,7 +294,7 @@ class SliceBrowser(PictureActions):
 
         self.app.push_screen(Pick("Tomogram", choices, chosen=chosen), on_choice)
 
-    # The frame asks
+    # For the app
 
     def updated_session(self, session: TuiSession) -> TuiSession:
         """Return the session with tomogram, slice, zoom and feature."""
@@ -309,18 +309,18 @@ def _state_text(tile: Tile) -> str:
 
 
 def _parse_voxel(text: str, shape_zyx: tuple[int, int, int]) -> tuple[int | None, int, int]:
-    """Read ``x,y,z`` or ``x,y``; return z, y, x.
+    """Parse ``x,y,z`` or ``x,y``; return z, y, x.
 
     Raises
     ------
     UsageError
-        If it is something else, or lies outside of the volume.
+        If it is not valid, or lies outside the volume.
     """
     parts = text.replace(",", " ").split()
     if len(parts) not in {2, 3} or not all(part.isdecimal() for part in parts):
-        raise UsageError(f"{text!r} is no voxel.", "Type x,y,z, such as 388,512,143.")
+        raise UsageError(f"{text!r} is not a voxel.", "Type x,y,z, such as 388,512,143.")
     x, y, *z_parts = (int(part) for part in parts)
     nz, ny, nx = shape_zyx
     if x >= nx or y >= ny or (z_parts and z_parts[0] >= nz):
-        raise UsageError(f"{text} lies outside.", f"x goes to {nx - 1}, y to {ny - 1}, z to {nz - 1}.")
+        raise UsageError(f"{text} lies outside the volume.", f"x ranges up to {nx - 1}, y to {ny - 1}, z to {nz - 1}.")
     return (z_parts[0] if z_parts else None), y, x

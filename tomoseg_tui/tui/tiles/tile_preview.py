@@ -1,4 +1,4 @@
-"""One tile, placed or not yet: large, with the slices above and below it, its states, and what is odd about it."""
+"""Preview of a tile, placed or not: large, with the slices above and below it, its states and warnings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ from tomoseg_tui.tui.images.tile_images import PredictionSources, TileImages, an
 from tomoseg_tui.workflow.tomograms.preview import is_flat
 
 READ_DELAY_SECONDS = 0.06
-"""The cursor rests this long before its tile is read, so that a held key reads none."""
+"""Pause of the cursor before its tile is read, so that a held key reads none, s."""
 _NO_SOURCES = PredictionSources((), ())
 
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """A tile that is to be shown."""
+    """A tile to show."""
 
     project: Project
     tile: Tile
-    """Without states where none is placed."""
+    """Without states if no tile is placed."""
     features: tuple[str, ...]
-    """Of the project, in its order."""
+    """Features of the project, in their order."""
     text: str
-    """What is known of it, in a line."""
+    """Its states, as one line."""
     warnings: tuple[str, ...]
-    """What is odd about it, a line each."""
+    """Warnings, one per line."""
 
 
 class TilePreview(CanvasPanel):
@@ -45,7 +45,7 @@ class TilePreview(CanvasPanel):
 
     @dataclass
     class PreviewLoaded(Message):
-        """A tile has been read, or cannot be."""
+        """A tile has been read, or cannot be read."""
 
         request: PreviewRequest
         pictures: TileImages | None
@@ -67,7 +67,7 @@ class TilePreview(CanvasPanel):
         yield Static(id="tile-words", markup=False)
 
     def show_tile(self, request: PreviewRequest | None) -> None:
-        """Show a tile, or nothing; what is shown already is not read again."""
+        """Show a tile, or nothing; a tile that is shown already is not read again."""
         if request == self._request:
             return
         self._request = request
@@ -82,7 +82,7 @@ class TilePreview(CanvasPanel):
         self._read_timer = self.set_timer(READ_DELAY_SECONDS, lambda: self._read(request))
 
     def reload(self) -> None:
-        """Read the tile again, since its annotation may have changed."""
+        """Read the tile again, because its annotation may have changed."""
         if self._request is not None:
             self._read(self._request)
 
@@ -95,12 +95,12 @@ class TilePreview(CanvasPanel):
         except TomosegError as fault:
             self.post_message(self.PreviewLoaded(request, None, (f"! {fault.fault} {fault.fix}",)))
             return
-        warnings = ("! flat: it shows next to nothing.",) if is_tile_flat else ()
+        warnings = ("! flat: it has almost no contrast.",) if is_tile_flat else ()
         self.post_message(self.PreviewLoaded(request, pictures, warnings))
 
     @on(PreviewLoaded)
     def show_loaded(self, event: PreviewLoaded) -> None:
-        """Show the tile, unless another is wanted by now."""
+        """Show the tile, unless another one has been requested."""
         if event.request == self._request:
             self._draw(event.pictures, event.request.text, (*event.request.warnings, *event.warnings))
 

@@ -1,4 +1,4 @@
-"""Tiles: places tiles, removes and imports them, and chooses the feature that they are for."""
+"""Tiles: places, removes and imports tiles, and chooses their feature."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,31 +35,31 @@ if TYPE_CHECKING:
     from tomoseg_tui.tui.tiles.import_boxes_dialog import BoxImportRequest
 
 TILE_SIZES = (32, 48, 64, 96, 128)
-"""Edges of tiles in pixels, as the key goes through them."""
+"""Edges of tiles in pixels, in the order of the key."""
 DOUBLE_CLICK_SECONDS = 0.5
-"""Two clicks on one voxel within this time place a tile."""
+"""Two clicks on one voxel within this time place a tile, s."""
 
 
 @final
 class TilesTab(SliceBrowser):
-    """The slice browser in which tiles are placed."""
+    """The slice browser with actions that place tiles."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         PICTURE_BINDING,
-        Binding("space", "place(False)", "Place", id="tiles.place", tooltip="Place a tile that holds the feature"),
-        Binding("B", "place(True)", "None", id="tiles.negative", tooltip="Place a tile that holds none of it"),
+        Binding("space", "place(False)", "Place", id="tiles.place", tooltip="Place a tile with the feature"),
+        Binding("B", "place(True)", "None", id="tiles.negative", tooltip="Place a tile without the feature"),
         Binding("f", "feature(1)", "Feature", id="tiles.feature", tooltip="Choose the next feature"),
-        hidden_key("F", "feature(-1)", "Feature before", "tiles.feature_back", "Choose the feature before"),
+        hidden_key("F", "feature(-1)", "Previous feature", "tiles.feature_back", "Choose the previous feature"),
         hidden_key("a", "pick_feature", "Add feature", "tiles.features", "Pick a feature by its name, or add one"),
-        Binding("g", "go_to", "Go to", id="tiles.go_to", tooltip="Go to typed x,y,z"),
+        Binding("g", "go_to", "Go to", id="tiles.go_to", tooltip="Go to x,y,z"),
         Binding("n", "step(1)", "Next", id="tiles.next", tooltip="Go to the next tile of the list"),
-        hidden_key("N", "step(-1)", "Tile before", "tiles.previous", "Go to the tile before"),
+        hidden_key("N", "step(-1)", "Previous tile", "tiles.previous", "Go to the previous tile"),
         hidden_key("x", "remove", "Remove tile", "tiles.remove", "Move the tile here to the project's trash"),
         hidden_key("t", "pick_tomogram", "Another tomogram", "tiles.tomogram", "Pick another tomogram"),
         hidden_key("s", "size", "Tile size", "tiles.size", "Choose the edge of new tiles: 32 to 128 pixels"),
         hidden_key("I", "import", "Import tiles", "tiles.import", "Import tiles from a CSV file, or boxes of EMAN2"),
-        hidden_key("R", "rename", "Rename feature", "tiles.rename", "Give the feature another name"),
-        hidden_key("slash", "search", "Filter list", "tiles.search", "List only tiles that hold some words"),
+        hidden_key("R", "rename", "Rename feature", "tiles.rename", "Rename the feature"),
+        hidden_key("slash", "search", "Filter list", "tiles.search", "List only matching tiles"),
     ]
 
     def __init__(self, **options: Any) -> None:
@@ -68,7 +68,7 @@ class TilesTab(SliceBrowser):
 
     @on(SliceCanvas.Picked, "#tiles-slice")
     def handle_click(self, event: SliceCanvas.Picked) -> None:
-        """Go to the tile or voxel that was clicked; a double click places a tile."""
+        """Go to the clicked tile or voxel; a double click places a tile."""
         clicked_tile = self._neighbourhood.clicked_tile(event.z, event.y, event.x)
         voxel, now = (event.z, event.y, event.x), monotonic()
         is_double_click = self._last_click[0] == voxel and now - self._last_click[1] < DOUBLE_CLICK_SECONDS
@@ -99,14 +99,14 @@ class TilesTab(SliceBrowser):
         self._ask_feature(None)
 
     def _ask_feature(self, on_selected: Callable[[], None] | None) -> None:
-        """Let a feature be picked, and go on with `on_selected`, which makes it if it is new."""
+        """Let the user pick a feature, creating it if it is new, and call `on_selected`."""
         if self._snapshot is None:
             return
         features = self._snapshot.features
         choices: list[Choice] = [
             (f, f"{feature_style(f, self._palette).letter}  {self._format_tile_counts(f)}") for f in features
         ]
-        choices.append((ANY_FEATURE, "for negatives: none of any feature"))
+        choices.append((ANY_FEATURE, "for negatives: tiles without any feature"))
 
         def on_choice(name: str | None) -> None:
             if name is None:
@@ -128,7 +128,7 @@ class TilesTab(SliceBrowser):
     def _add_feature(self, name: str) -> None:
         project = self.tomoseg.project
         self.tomoseg.run_in_thread(
-            f"Made the feature {name}.",
+            f"Added the feature {name}.",
             to_argv(FEATURES_ADD, name=name),
             lambda: catalog.add_feature(project, name) and None,
         )
@@ -141,13 +141,13 @@ class TilesTab(SliceBrowser):
         def rename(new: str | None) -> None:
             if new and new != old:
                 self.tomoseg.run_in_thread(
-                    f"{old} is called {new} now.",
+                    f"{old} was renamed to {new}.",
                     to_argv(FEATURES_RENAME, old=old, new=new),
                     lambda: rename_feature(project, old, new),
                     lambda _: self._select_feature(new),
                 )
 
-        hint = "Tiles, annotations, networks and maps go along."
+        hint = "Its tiles, annotations, networks and maps stay with it."
         self.app.push_screen(AskText(f"New name of {old}", hint, value=old, check=check_feature_name), rename)
 
     # Tiles
@@ -168,19 +168,19 @@ class TilesTab(SliceBrowser):
             self._ask_feature(lambda: self.action_place(negative))
             return
         if feature == ANY_FEATURE and not negative:
-            self.notify("* stands for none of any feature: B places it; f chooses a feature.", severity="warning")
+            self.notify("* means a tile without any feature: B places it; f chooses a feature.", severity="warning")
             return
 
         def run() -> PlacementResult:
             return placing.place_tiles(project, [placing.tile_placement(location, feature, negative=negative)])
 
-        # No title, hence no notice: the box and the list say it, and a notice would cover them.
+        # No title, hence no notification: the box and the list show it, and a notification would cover them.
         self.tomoseg.run_in_thread("", self._place_argv(location, feature, negative=negative), run)
 
     def action_remove(self) -> None:
         tile, project = self.tile_at_cursor, self.tomoseg.project
         if tile is None:
-            self.notify("The cursor is on no tile's centre; n goes to one.", severity="warning", timeout=4)
+            self.notify("The cursor is not on the centre of a tile; n goes to one.", severity="warning", timeout=4)
             return
         name = tile.location.id
 
@@ -190,7 +190,7 @@ class TilesTab(SliceBrowser):
                 self.tomoseg.run_in_thread(f"{name} is in the trash.", argv, self._removal_task(project, tile.location))
 
         states = describe_states(tile, self._palette)
-        text = f"It is {states}. The tile and its annotations are moved into the project's trash."
+        text = f"It is {states}. The tile and its annotations are moved to the project's trash."
         self.app.push_screen(Confirm(f"Remove tile {name}?", text, yes="Remove"), remove)
 
     @staticmethod
@@ -214,7 +214,7 @@ class TilesTab(SliceBrowser):
         self.app.push_screen(AskPath("Import tiles", hint, suffixes=(".csv", ".json"), folder=Path.cwd()), on_path)
 
     def _ask_about_boxes(self, path: Path) -> None:
-        """Read an info file of EMAN2 in a thread, and ask what its sets mean."""
+        """Read an EMAN2 info file in a thread, and ask what its sets mean."""
         from tomoseg_tui.tui.tiles.import_boxes_dialog import BoxImportRequest, ImportBoxesDialog  # noqa: PLC0415  # few come from EMAN2
         from tomoseg_tui.workflow.eman2.boxes import read_boxes  # noqa: PLC0415
 
@@ -234,10 +234,10 @@ class TilesTab(SliceBrowser):
             lambda found: self.app.push_screen(ImportBoxesDialog(path, *found), on_answer),
         )
 
-    # The frame asks
+    # For the app
 
     def command_argv(self) -> list[str] | None:
-        """Return the command that places the tile that space would place."""
+        """Return the command that places the same tile as space."""
         location = self._place_at_cursor()
         if location is None or self.feature is None:
             return None

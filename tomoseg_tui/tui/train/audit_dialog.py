@@ -1,4 +1,4 @@
-"""The tiles of a run whose label looks wrong, with the reason and the picture; or the offer to find them."""
+"""The tiles of a run with suspicious labels, with reason and picture; or the offer to run an audit."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,14 +34,14 @@ SIGN_LABELS = {1: "positive", -1: "negative", 0: "unknown"}
 
 @dataclass(frozen=True)
 class TileToAnnotate:
-    """A tile that the user wants to see in Annotate."""
+    """A tile that the user wants to open in the Annotate tab."""
 
     tile: str
     feature: str
 
 
 class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
-    """The screen; it answers with a tile to go to, or with an audit to start."""
+    """Answers with a tile to open, or with an audit to start."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Close", id="audit.close", tooltip="Close"),
@@ -51,7 +51,7 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
 
     @dataclass
     class AuditLoaded(Message):
-        """What there is has been read."""
+        """The last audit has been read."""
 
         outcome: AuditState | TomosegError
 
@@ -62,7 +62,7 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
         self.request = AuditRequest(
             name="", trainset=card.trainset, features=() if card.trainset else tuple(card.features)
         )
-        """The audit that `a` starts; its network is the usual one, whatever the run's is."""
+        """The audit that `a` starts; it uses the default network, whatever the network of the run is."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="audit", classes="panel"):
@@ -74,7 +74,7 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
 
     def on_mount(self) -> None:
         panel = self.query_one("#audit")
-        panel.border_title = escape(f"tiles of {self._card.name} whose label looks wrong")
+        panel.border_title = escape(f"tiles of {self._card.name} with suspicious labels")
         panel.border_subtitle = "a audits   esc closes"
         panel.add_class("-bare")
         self._read()
@@ -89,7 +89,7 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
 
     @on(AuditLoaded)
     def show(self, event: AuditLoaded) -> None:
-        """List the tiles, or say what an audit would be."""
+        """List the tiles, or describe what an audit does."""
         header = self.query_one("#audit-words", Static)
         if isinstance(event.outcome, TomosegError):
             header.update(Text.assemble((f"! {event.outcome.fault} ", "bold"), event.outcome.fix))
@@ -101,11 +101,11 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
         flagged_count = sum(bool(view.audited_tile.reasons) for view in event.outcome.views)
         title = f"{event.outcome.name}, {format_time(event.outcome.created)}: "
         header.update(
-            f"{title}{flagged_count} of {len(self._views)} tiles are worth a look.{_running_text(event.outcome)}"
+            f"{title}{flagged_count} of {len(self._views)} tiles are suspicious.{_running_text(event.outcome)}"
         )
         panel = self.query_one("#audit")
         panel.remove_class("-bare")
-        panel.border_subtitle = "image | annotation | network   enter annotates   a anew   esc closes"
+        panel.border_subtitle = "image | annotation | network   enter annotates   a audits again   esc closes"
         table = self.query_one(Table)
         table.show_rows(
             [
@@ -131,7 +131,7 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
 
     @on(DataTable.RowHighlighted, "#audit-table")
     def _show_tile(self) -> None:
-        """Show the tile under the cursor and what is said of it."""
+        """Show the tile under the cursor and the reasons."""
         view = self.chosen
         if view is None:
             return
@@ -149,7 +149,7 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
 
 
 def show_audit(app: JobApp, snapshot: ProjectSnapshot, card: NetworkCard) -> None:
-    """Show which tiles of a network look wrongly labelled; then start an audit, or go to one of them in Annotate."""
+    """Show the suspicious tiles of a network; then start an audit, or open a tile in the Annotate tab."""
     project = app.project
 
     async def on_answer(answer: TileToAnnotate | AuditRequest | None) -> None:
@@ -170,13 +170,13 @@ def show_audit(app: JobApp, snapshot: ProjectSnapshot, card: NetworkCard) -> Non
 
 
 async def _annotate(app: JobApp, target: TileToAnnotate) -> None:
-    """Go to a tile in Annotate."""
+    """Open a tile in the Annotate tab."""
     from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab  # noqa: PLC0415  # a tab wakes when it is opened
 
     await app.action_open("annotate")
     tab = app.open_tab
     if isinstance(tab, AnnotateTab) and not tab.show_tile(target.tile, target.feature):
-        app.notify(f"{target.tile} is not in the list: it was removed, or the filter hides it.", severity="warning")
+        app.notify(f"{target.tile} is not listed: it was removed, or the filter hides it.", severity="warning")
 
 
 def _running_text(state: AuditState) -> str:

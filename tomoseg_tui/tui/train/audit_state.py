@@ -1,4 +1,4 @@
-"""What is known of the audits of some tiles: the last one, one that runs, and what another would cost."""
+"""The audits of some tiles: the last one, a running one, and the cost of another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ from tomoseg_tui.workflow.views import AuditedTileView, load_audit_views
 
 @dataclass(frozen=True)
 class AuditState:
-    """The last audit of the tiles, or what one would be."""
+    """The last audit of the tiles, or the cost of one."""
 
     name: str = ""
     created: str = ""
     views: tuple[AuditedTileView, ...] = ()
-    """Its tiles; none if there was no audit yet."""
+    """Its tiles; empty if there was no audit yet."""
     job_text: str = ""
-    """In words: an audit of the same tiles whose job is not done."""
+    """State of an unfinished audit of the same tiles, as text."""
     cost_text: str = ""
-    """In words: what an audit takes; known where there was none."""
+    """Cost of an audit as text; set if there was no audit yet."""
 
 
 def load_audit_state(snapshot: ProjectSnapshot, request: AuditRequest) -> AuditState:
-    """Return the last audit of the tiles that a request names; reads tiles, so only threads call it.
+    """Return the last audit of the requested tiles; reads tiles, so only threads call it.
 
     Raises
     ------
     TomosegError
-        If its pictures cannot be read; or if there was none, for whatever `tomoseg audit` would refuse.
+        If its images cannot be read; or, without an earlier audit, if `tomoseg audit` would refuse the request.
     """
     project = Project.open(snapshot.project.layout.root)
     job = _describe_unfinished(snapshot, request)
@@ -61,7 +61,7 @@ def _has_same_tiles(trainset: str | None, features: tuple[str, ...], request: Au
 
 
 def _describe_unfinished(snapshot: ProjectSnapshot, request: AuditRequest) -> str:
-    """Return in words how the newest audit of these tiles goes, if its job is not done."""
+    """Return the state of the newest audit of these tiles, if its job is not done."""
     for job in snapshot.jobs:  # newest first
         if job["kind"] == "audit":
             job_request = _read_job_request(snapshot, job)
@@ -79,7 +79,7 @@ def _read_job_request(snapshot: ProjectSnapshot, job: Mapping[str, Any]) -> Mapp
 
 
 def _describe_cost(project: Project, request: AuditRequest) -> str:
-    """Return what an audit takes, and why it cannot be started if memory or disk does not suffice."""
+    """Return the cost of an audit, and why it cannot be started if memory or disk space does not suffice."""
     costs = estimate_jobs(project, [work_of(project, "audit", msgspec.to_builtins(request))])
     text = f"{format_cost(costs.total)}."
     try:
@@ -90,16 +90,16 @@ def _describe_cost(project: Project, request: AuditRequest) -> str:
 
 
 def describe_audit(state: AuditState) -> str:
-    """Return what the screen says where no audit is done yet."""
+    """Return the text that is shown while no audit is done."""
     if state.job_text:
         return (
-            f"An audit of these tiles is not done: {state.job_text}\n\nIts tiles stand here when it is. 7 shows all "
+            f"An audit of these tiles is not done: {state.job_text}\n\nIts results appear here when it is. 7 shows all "
             "jobs."
         )
     return (
-        "These tiles were not audited yet. An audit trains "
-        f"{FOLDS} small networks, each on three quarters of the tiles, and lets it judge the rest. Then it lists the "
+        "These tiles have not been audited. An audit trains "
+        f"{FOLDS} small networks, each on three quarters of the tiles, which then predicts the others. It lists "
         "tiles on which annotation and network disagree, empty masks, masks that were moved, negatives that look "
-        "positive, tiles that are there twice, and odd contrasts.\n\n"
-        f"It takes {state.cost_text}\n\nPress a to start it; it goes on when you leave."
+        "positive, duplicate tiles, and unusual contrasts.\n\n"
+        f"It takes {state.cost_text}\n\nPress a to start it; it continues when you quit."
     )

@@ -1,4 +1,4 @@
-"""Ask for a whole run, and start its jobs: what is learned, on which tomograms it is applied and merged."""
+"""Ask for a batch run and start its jobs: features to train, tomograms to segment and merge."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tomoseg_tui.workflow.estimates.work import Work
 
 HINT = (
-    "Jobs that follow one another: a network a feature, maps of every tomogram, and labels. One that fails stops only "
-    "what builds on it."
+    "A sequence of jobs: one network per feature, maps of every tomogram, and labels. A failed job stops only the "
+    "jobs that need its result."
 )
 
 
@@ -37,7 +37,7 @@ def _works(project: Project, request: BatchRunRequest) -> list["Work"]:
 
 
 class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tuple[BatchRunRequest, RunLocation]]):
-    """Features, tomograms, and how they are learned.
+    """Features, tomograms, and the settings of the trainings.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
         self._snapshot = snapshot
 
     def rows(self) -> ComposeResult:
-        """Make what is filled in."""
+        """Make the rows of fields."""
         features = self._snapshot.features
         yield make_feature_list(self._snapshot, chosen=features if len(features) == 1 else ())
         for keys in (("tomograms",), ("name",), ("labels",), ("network", "device"), ("epochs", "seed")):
@@ -70,7 +70,7 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
     @on(Select.Changed)
     @on(FeatureList.Changed)
     def update_cost(self) -> None:
-        """Show what all jobs together take, once the form is complete."""
+        """Show the total cost of all jobs, once the form is complete."""
         project, cost_line = self._snapshot.project, self.query_one(CostLine)
         try:
             request, location = self.read()
@@ -83,12 +83,12 @@ class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tu
         self.query_one(CostLine).measure()
 
     def commands(self) -> list[list[str]]:
-        """Return the command that starts the same."""
+        """Return the equivalent command."""
         request, location = self.read()
         return [to_argv(RUN, request, **location.options)]
 
     def read(self) -> tuple[BatchRunRequest, RunLocation]:
-        """Return what is asked for, and where; whether it can be done is found out by a thread."""
+        """Return the request and the run location; a thread checks whether they are valid."""
         chosen = self.query_one(FeatureList).chosen
         if not chosen:
             raise UsageError("No feature is chosen.", "Choose one with space.")
@@ -110,9 +110,11 @@ def ask_for_batch_run(app: JobApp, snapshot: ProjectSnapshot) -> None:
 
 
 def _start_jobs(project: Project, request: BatchRunRequest, location: RunLocation) -> str:
-    """Start the jobs as the command does; return what is said of it."""
+    """Start the jobs like the command does; return the message to show."""
     plan = plan_batch_run(project, request)
-    slurm = location.slurm_settings(Project.open(project.layout.root).settings)  # they may have been edited since
+    slurm = location.slurm_settings(
+        Project.open(project.layout.root).settings
+    )  # the settings may have been edited since
     require_resources_for(project, plan.jobs, plan.cards, in_slurm=slurm is not None)
     jobs = launch_chain(project.layout, plan.jobs, at_once=location.starts_at_once, slurm=slurm)
     message = f"Jobs {jobs[0].id} to {jobs[-1].id}: {', '.join(plan.cards)} on {', '.join(plan.tomograms)}."

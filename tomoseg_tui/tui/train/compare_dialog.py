@@ -1,4 +1,4 @@
-"""Two runs side by side: what their cards say, where they differ, and their curves."""
+"""Two runs side by side: their cards, the differences, and their curves."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -25,13 +25,13 @@ RunPair = tuple[Run, Run]
 
 @dataclass
 class MetricsLoaded(Message):
-    """The figures of both runs have been read."""
+    """The metrics of both runs have been read."""
 
     metrics: list[list[Epoch]]
 
 
 class CompareRunsDialog(Dialog[None]):
-    """The screen; escape closes."""
+    """Escape closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,d,enter", "dismiss", "Close", id="compare.close", tooltip="Close the comparison"),
@@ -58,10 +58,10 @@ class CompareRunsDialog(Dialog[None]):
 
     @on(MetricsLoaded)
     def draw(self, event: MetricsLoaded) -> None:
-        """Draw both with one axis of epochs."""
+        """Draw both with the same axis of epochs."""
         total = max((run.epochs or (0, 0))[1] for run in self._runs)
         for curves, epochs in zip(self.query(Curves), event.metrics, strict=True):
-            curves.show(epochs, total, self._snapshot.features, empty_text="No figures are kept of this run.")
+            curves.show(epochs, total, self._snapshot.features, empty_text="This run has no metrics.")
 
 
 def _run_metrics(layout: ProjectLayout, run: Run) -> list[Epoch]:
@@ -71,7 +71,7 @@ def _run_metrics(layout: ProjectLayout, run: Run) -> list[Epoch]:
 
 
 def _cards(runs: RunPair) -> tuple[Text, Text]:
-    """Return the cards of both, row by row; rows that differ bear a mark."""
+    """Return the cards of both, row by row; rows that differ are marked."""
     left, right = ({} if run.card is None else describe_network(run.card) for run in runs)
     titles = list(dict.fromkeys([*left, *right]))
     width = max((len(title) for title in titles), default=0)

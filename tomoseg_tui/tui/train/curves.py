@@ -1,7 +1,7 @@
 """Curves of a training in braille dots: loss on a log scale beside Dice, the best epoch marked.
 
-Lines are told apart by a letter at their end and by how they are dashed, not by colour alone. However
-many epochs there are, the work to draw them is that of the columns.
+Lines differ by a letter at their end and by their dash pattern, not by colour alone. The drawing time
+depends on the number of columns, not of epochs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,18 +20,18 @@ from tomoseg_tui.tui.canvas.draw_style import draw_style_for
 from tomoseg_tui.tui.train.runs import Epoch, best_epoch
 
 DOTS_Y, DOTS_X = 4, 2
-"""Braille dots of one cell."""
+"""Braille dots per cell."""
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint16)
 """Bit of each dot of a cell, (y, x): the Unicode Standard, block Braille Patterns, U+2800."""
 _DASHES = ((1, 1), (2, 3), (1, 2), (3, 5))
-"""How many cells of how many are drawn, line by line."""
+"""Dash pattern of each line: how many cells of how many are drawn."""
 _AXIS_COLUMNS = 6
-"""Room for the numbers left of a plot."""
+"""Columns for the numbers left of a plot."""
 _SIDE_BY_SIDE_COLUMNS = 60
-"""Narrower than this the two plots stand one above the other, if there are rows enough."""
+"""Below this width the two plots are stacked, if there are enough rows."""
 _STACKED_ROWS = 10
 _SQUARE = 4
-"""Columns a row below which two plots, one above the other, are nearer to twice as wide as high than side by side."""
+"""Columns per row below which two stacked plots are closer to twice as wide as high than two side by side."""
 _TRAINING_RGB, _VALIDATION_RGB = (230, 159, 0), (86, 180, 233)
 
 
@@ -40,17 +40,17 @@ class PlotLine:
     """One line of a plot."""
 
     letter: str
-    """Stands at its end and in the legend."""
+    """Its letter at the end and in the legend."""
     name: str
     points: tuple[tuple[float, float], ...]
     """x and y, by x; epochs without a value are left out."""
     rgb: tuple[int, int, int]
     dashes: int = 0
-    """Which of the patterns of dashes it has."""
+    """Index of its dash pattern."""
 
     @property
     def last_value(self) -> float | None:
-        """Its newest value."""
+        """The newest value."""
         return self.points[-1][1] if self.points else None
 
 
@@ -66,11 +66,11 @@ class Plot:
     """Values at the bottom and the top."""
     is_log: bool = False
     best: int | None = None
-    """Epoch that is marked."""
+    """Epoch to mark."""
 
 
 def loss_plot(epochs: Sequence[Epoch], x_last: int) -> Plot:
-    """Return the losses of a training, on a log scale; a loss below 0, as EMAN2's is, on a plain one."""
+    """Return the losses of a training, on a log scale; on a linear one if a loss is negative, as with EMAN2's."""
     training = _points((epoch.epoch, epoch.training_loss) for epoch in epochs)
     validation = _points((epoch.epoch, epoch.held_out_loss) for epoch in epochs)
     lines = (
@@ -83,7 +83,7 @@ def loss_plot(epochs: Sequence[Epoch], x_last: int) -> Plot:
 
 
 def dice_plot(epochs: Sequence[Epoch], x_last: int, features: Sequence[str]) -> Plot:
-    """Return the held-out Dice of a training, a line a feature, from 0 to 1; letters are those of the project."""
+    """Return the held-out Dice of a training, one line per feature, from 0 to 1; letters are those of the project."""
     styles = {style.name: style for style in make_palette(dict(enumerate(features, start=1)))}
     measured = [name for name in styles if any(name in epoch.held_out_dice for epoch in epochs)]
     lines = tuple(
@@ -104,7 +104,7 @@ def _points(pairs: Iterable[tuple[int, float | None]]) -> tuple[tuple[float, flo
 
 
 def _padded_range(values: Sequence[float], *, is_log: bool) -> tuple[float, float]:
-    """Return the range of some values; where they are nearly one, a range around it."""
+    """Return the range of some values; if they are nearly equal, a range around them."""
     low, high = min(values, default=0.1), max(values, default=1.0)
     if high - low > 0.05 * abs(high):
         return low, high
@@ -114,22 +114,22 @@ def _padded_range(values: Sequence[float], *, is_log: bool) -> tuple[float, floa
 def column_spans(
     line: PlotLine, plot: Plot, dots_yx: tuple[int, int]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return which dots of each column a line lights.
+    """Return which dots of each column a line covers.
 
     Parameters
     ----------
     line : PlotLine
         At least one point.
     plot : Plot
-        Gives the axes.
+        The axes.
     dots_yx : tuple of int
-        Dots of the picture.
+        Number of dots of the picture.
 
     Returns
     -------
     columns, highest, lowest : ndarray of int, shape (c,)
-        Columns that the line crosses, and the first and last lit row of each, counted from the top. Of
-        several epochs in a column the extremes are kept, and neighbours are joined half way.
+        Columns that the line crosses, and the first and last row of dots in each, counted from the top. Of
+        several epochs in a column, the extremes are drawn; neighbouring columns are joined half way.
     """
     height, width = dots_yx
     values = np.array(line.points)  # (n, 2)
@@ -147,7 +147,7 @@ def column_spans(
 
 
 def _fractions(values: NDArray[np.float64], plot: Plot) -> NDArray[np.float64]:
-    """Return where values lie between the bottom (0) and the top (1) of a plot."""
+    """Return the position of values between the bottom (0) and the top (1) of a plot."""
     low, high = plot.y_range
     if plot.is_log:
         values, low, high = np.log(np.maximum(values, low)), float(np.log(low)), float(np.log(high))
@@ -170,7 +170,7 @@ def draw_lines(plot: Plot, cells_yx: tuple[int, int], *, ascii_only: bool) -> tu
     -------
     characters : ndarray of str, shape (rows, columns)
     owners : ndarray of int, shape (rows, columns)
-        Which line a cell shows, -1 for none.
+        Index of the line in each cell, -1 for none.
     """
     rows, columns = cells_yx
     bits = np.zeros(cells_yx, np.uint16)
@@ -201,7 +201,7 @@ def _dots(line: PlotLine, plot: Plot, dots_yx: tuple[int, int]) -> NDArray[np.bo
 
 
 def _letter_ends(plot: Plot, characters: NDArray[np.str_], owners: NDArray[np.intp]) -> None:
-    """Put each line's letter at its end; where two end in one cell the second steps back."""
+    """Put each line's letter at its end; if two end in one cell, the second moves back."""
     rows, columns = characters.shape
     occupied: set[tuple[int, int]] = set()
     for number, line in enumerate(plot.lines):
@@ -225,21 +225,21 @@ def _format_number(value: float) -> str:
 
 
 def draw_plot(plot: Plot, columns: int, rows: int, *, ascii_only: bool = False) -> list[Text]:
-    """Draw a plot with legend, axes and the mark of the best epoch.
+    """Draw a plot with legend, axes and a mark at the best epoch.
 
     Parameters
     ----------
     plot : Plot
         What to draw.
     columns, rows : int
-        Room in cells; below 12 columns or 3 rows nothing fits.
+        Size in cells, at least 12 columns and 3 rows.
     ascii_only : bool
         Without braille.
 
     Returns
     -------
     list of Text
-        As many lines as rows, each as wide as the room.
+        One line per row, of the given width.
     """
     if columns < 12 or rows < 3:
         return [Text(" " * columns) for _ in range(rows)]
@@ -270,7 +270,7 @@ def _style(line: PlotLine) -> Style:
 
 
 def _legend(plot: Plot, columns: int) -> Text:
-    """Return title and lines with their newest values; names, then digits, then values go where there is no room."""
+    """Return the title and the lines with their newest values; if narrow, without names, digits, then values."""
     for named, digits, gap in ((True, 3, "  "), (False, 3, "  "), (False, 2, " "), (False, 0, " ")):
         text = Text(f"{plot.title:<{_AXIS_COLUMNS}}", "bold")
         for line in plot.lines:
@@ -284,7 +284,7 @@ def _legend(plot: Plot, columns: int) -> Text:
 
 
 def _axis(plot: Plot, columns: int, *, ascii_only: bool) -> Text:
-    """Return the axis below: first and last epoch, and the best one where it lies."""
+    """Return the axis below: first and last epoch, and the best one at its place."""
     labels = Text(f"1{plot.x_last:>{columns - 1}}", "dim")
     if plot.best is None:
         return labels
@@ -299,7 +299,7 @@ def _axis(plot: Plot, columns: int, *, ascii_only: bool) -> Text:
 
 
 class Curves(Widget):
-    """Loss and Dice of one training; two plots side by side, or stacked where it is narrow."""
+    """Loss and Dice of one training; two plots side by side, or stacked if the widget is narrow."""
 
     DEFAULT_CSS = "Curves { height: 1fr; width: 1fr; }"
 
@@ -316,13 +316,13 @@ class Curves(Widget):
         Parameters
         ----------
         epochs : sequence of Epoch
-            Those finished so far.
+            Finished epochs.
         total : int or None
-            How many there will be, the length of the axis; those finished if None.
+            Planned number of epochs, the length of the axis; the finished ones if None.
         features : sequence of str
-            The project's, by whose order letters and colours are given.
+            Features of the project; their order sets letters and colours.
         empty_text : str
-            Said instead while there is no epoch.
+            Text to show while there is no epoch.
         """
         x_last = max([total or 1, *(epoch.epoch for epoch in epochs)])
         plots = (loss_plot(epochs, x_last), dice_plot(epochs, x_last, features)) if epochs else None
@@ -331,7 +331,7 @@ class Curves(Widget):
             self.refresh()
 
     def render(self) -> RenderResult:
-        """Draw into the room there is."""
+        """Draw at the current size."""
         width, height = self.size
         ascii_only = draw_style_for(self.app).renderer == "ascii"
         if self._plots is None:

@@ -1,4 +1,4 @@
-"""The runs of a project as screens list them: networks with a card, and trainings that have none yet."""
+"""The runs of a project for the screen: networks with a card, and trainings without one yet."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """The figures of one epoch: a line of ``metrics.jsonl``."""
+    """The metrics of one epoch: a line of ``metrics.jsonl``."""
 
     epoch: int
-    """Its number, from 1."""
+    """Number of the epoch, from 1."""
     training_loss: float | None = None
     held_out_loss: float | None = None
     held_out_dice: dict[str, float | None] = {}
-    """By feature, from 0 to 1; None where nothing was held out."""
+    """By feature, from 0 to 1; None without held-out tiles."""
     best: bool = False
     """True if it was the best so far."""
     seconds: float | None = None
-    """Since the worker began to train."""
+    """Time since the worker started to train."""
 
 
 def parse_epochs(text: bytes) -> list[Epoch]:
-    """Return the epochs that whole lines tell of; what is no such line is passed over."""
+    """Return the epochs in the valid lines; other lines are ignored."""
     epochs = []
     for line in text.splitlines():
         try:
@@ -43,55 +43,55 @@ def best_epoch(epochs: Iterable[Epoch]) -> int | None:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its network if it has one yet, and the last job that worked on it."""
+    """A training: its network if it has one yet, and the last job that worked on it."""
 
     name: str
     card: NetworkCard | None
     """None until its first epoch is finished."""
     job: Mapping[str, Any] | None
-    """As `jobs --json` prints it; None where the job's folder is gone."""
+    """As in `jobs --json`; None if the job's folder is missing."""
     requested_features: tuple[str, ...] = ()
-    """What it was asked to learn, if it has no card yet."""
+    """Its requested features, if it has no card yet."""
     job_epochs: tuple[int, int] | None = None
-    """What its job has reported: the epoch that it is in or ended in, and all its epochs."""
+    """Its current or last epoch and the number of epochs, as its job reported."""
 
     @property
     def state(self) -> str:
-        """State of its job; a network whose job is gone is done."""
+        """State of its job; done if the job is missing."""
         return str(self.job["state"]) if self.job is not None else "done"
 
     @property
     def is_live(self) -> bool:
-        """True while a worker is at it or is about to be."""
+        """True while its job runs or waits."""
         return self.state in {"queued", "running"}
 
     @property
     def features(self) -> tuple[str, ...]:
-        """What it learns."""
+        """The features to learn."""
         return tuple(self.card.features) if self.card is not None else self.requested_features
 
     @property
     def dice(self) -> float | None:
-        """Held-out Dice, averaged over features; None where nothing was held out."""
+        """Held-out Dice, averaged over features; None without held-out tiles."""
         scores = [score.dice for score in self.card.features.values()] if self.card is not None else []
         measured = [score for score in scores if score is not None]
         return sum(measured) / len(measured) if measured else None
 
     @property
     def epochs(self) -> tuple[int, int] | None:
-        """Epochs done or begun, and those asked for."""
+        """Current or last epoch, and the number of requested epochs."""
         if self.card is None or (self.is_live and self.job_epochs is not None):
             return self.job_epochs
         return self.card.epochs_done, self.card.epochs
 
     @property
     def started(self) -> str:
-        """When it was begun, ISO 8601."""
+        """When it was started, ISO 8601."""
         return str(self.job["created"]) if self.job is not None else self.card.created if self.card is not None else ""
 
 
 def list_runs(snapshot: ProjectSnapshot) -> list[Run]:
-    """Return all runs, the newest first; trainings without a network yet are among them."""
+    """Return all runs, the newest first; including trainings without a network yet."""
     jobs: dict[str, Mapping[str, Any]] = {}
     for job in snapshot.jobs:  # newest first
         if job["kind"] == "train":

@@ -1,4 +1,4 @@
-"""The form of a training: what is needed with good defaults, the rest folded away, the cost before the start."""
+"""The form of a training: required fields with defaults, optional ones folded, and the cost."""
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -35,21 +35,21 @@ from tomoseg_tui.workflow.training.train_request import (
 )
 
 _NEW_TRAINSET = ("made now", "")
-"""The choice beside the training sets that were built before."""
+"""The choice beside the existing training sets."""
 
 
 @dataclass(frozen=True)
 class PlannedTraining:
-    """A training before its start."""
+    """A training that has not started."""
 
     name: str
-    """What it will be called."""
+    """Its name."""
     plan: TrainingPlan
     remarks: list[str]
-    """What is to be said of the run that it goes on from."""
+    """Remarks on the run that it continues from."""
 
     def describe(self) -> str:
-        """Return tiles and steps, a line a fact; what is missing bears a mark."""
+        """Return tiles and steps, one fact per line; problems are marked."""
         summary, settings = self.plan.summary, self.plan.settings
         tiles = "; ".join(
             f"with {feature} {summary.positive[feature]}, without {summary.negative[feature]}"
@@ -62,7 +62,7 @@ class PlannedTraining:
 
 @dataclass
 class PlanReady(Message):
-    """A thread has planned what the form asks for; None if that cannot be trained."""
+    """A thread has planned the training of the form; None if it is not possible."""
 
     number: int
     training: PlannedTraining | None
@@ -70,28 +70,28 @@ class PlanReady(Message):
 
 @dataclass
 class TrainsetsLoaded(Message):
-    """A thread has looked which training sets there are."""
+    """A thread has read the training sets."""
 
     names: list[str]
 
 
 class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
-    """Asks what to train, and where. The answer's name is empty where the usual one is meant; escape gives none.
+    """Asks what to train, and where. In the answer, an empty name means the default; escape cancels.
 
     Parameters
     ----------
     snapshot : ProjectSnapshot
         The project.
     request : TrainRequest
-        What the form begins with.
+        Initial values of the form.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="train_form.start", tooltip="Start the training"),
-        Binding("escape", "dismiss", "Cancel", id="train_form.cancel", tooltip="Leave without training"),
+        Binding("escape", "dismiss", "Cancel", id="train_form.cancel", tooltip="Close without training"),
         measure_binding("train_form"),
         Binding("down", "app.focus_next", "Next", show=False, id="train_form.next", tooltip="Next field"),
-        Binding("up", "app.focus_previous", "Before", show=False, id="train_form.before", tooltip="Field before"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="train_form.before", tooltip="Previous field"),
     ]
 
     def __init__(self, snapshot: ProjectSnapshot, request: TrainRequest) -> None:
@@ -99,7 +99,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
         self._snapshot, self._initial = snapshot, request
         self._request_number = 0
 
-    # What it looks like
+    # Layout
 
     def compose(self) -> ComposeResult:
         with Vertical(id="train-form", classes="dialog") as box:
@@ -122,7 +122,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
 
     def _title(self) -> str:
         parent = self._initial.made_from
-        return f"Train on from {parent}, at a tenth of its learning rate" if parent else "Train a network"
+        return f"Continue from {parent}, at a tenth of its learning rate" if parent else "Train a network"
 
     def _network_select(self) -> Select[str]:
         options = [("default", "default"), *((name, name) for name in sorted(NETWORKS))]
@@ -136,7 +136,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
         return Select([_NEW_TRAINSET], value="", allow_blank=False, compact=True, id="trainset")
 
     def _fields(self, *keys: str) -> list[Label | Input]:
-        """Return text fields, each after its label."""
+        """Return text fields, each with its label."""
         fields: list[Label | Input] = []
         for key in keys:
             fields += [Label(TRAIN.option(key).label), option_input(TRAIN, key, getattr(self._initial, key))]
@@ -154,16 +154,16 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
 
     @on(TrainsetsLoaded)
     def offer_trainsets(self, event: TrainsetsLoaded) -> None:
-        """Offer the training sets that were built before."""
+        """Offer the existing training sets."""
         self.query_one("#trainset", Select).set_options([_NEW_TRAINSET, *((name, name) for name in event.names)])
 
-    # What it says
+    # Cost and plan
 
     @on(Input.Changed)
     @on(Select.Changed)
     @on(FeatureList.Changed)
     def update_cost(self) -> None:
-        """Plan the training, and show what it takes, once nobody types."""
+        """Plan the training and show its cost, after a pause in typing."""
         self._request_number += 1
         number, cost_line = self._request_number, self.query_one(CostLine)
         try:
@@ -187,7 +187,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
 
     @on(PlanReady)
     def show_plan(self, event: PlanReady) -> None:
-        """Say what the training would be, and let empty fields tell what will be taken."""
+        """Describe the training, and show the defaults in empty fields."""
         if event.number != self._request_number:
             return
         training = event.training
@@ -202,25 +202,25 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
     def action_measure(self) -> None:
         self.query_one(CostLine).measure()
 
-    # What is answered
+    # Answer
 
     def commands(self) -> list[list[str]]:
-        """Return the command that starts the same."""
+        """Return the equivalent command."""
         return [to_argv(TRAIN, self.request(), **self.query_one(RunLocationSelect).location.options)]
 
     def request(self) -> TrainRequest:
-        """Return what is asked for.
+        """Return the request.
 
         Raises
         ------
         UsageError
-            If a field cannot be read.
+            If a field is not valid.
         """
         values = read_options(self, TRAIN)
         return TrainRequest(**values, features=() if values["trainset"] else self._features(values["made_from"]))
 
     def _features(self, made_from: str | None) -> tuple[str, ...]:
-        """Return the features chosen, in the order of the network that it starts from."""
+        """Return the chosen features, in the order of the network that it starts from."""
         chosen = self.query_one(FeatureList).chosen
         parent = self._snapshot.network(made_from)
         order = [*parent.features] if parent is not None and set(parent.features) == set(chosen) else []
@@ -239,7 +239,7 @@ class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
-        """Answer by enter or mouse."""
+        """Answer; a button was pressed."""
         if event.button.id == "start":
             self.action_start()
         else:
@@ -267,7 +267,7 @@ def _row(*widgets: Any) -> Horizontal:
 
 
 def ask_for_training(app: JobApp, snapshot: ProjectSnapshot, request: TrainRequest) -> None:
-    """Ask what to train, the form filled in with `request`, and start it."""
+    """Ask what to train, with `request` as initial values, and start it."""
     project = app.project
 
     def start(answer: tuple[TrainRequest, RunLocation] | None) -> None:

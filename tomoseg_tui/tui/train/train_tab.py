@@ -1,4 +1,4 @@
-"""Train: the runs, the curves of one, its triples; start, continue, stop, resume and compare trainings."""
+"""Train: the runs, the curves and triples of one; start, continue, stop, resume and compare trainings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,28 +48,25 @@ from tomoseg_tui.workflow.views import TripleView, load_triples
 NO_RUNS = (
     "No training yet",
     (
-        "A network learns from annotated tiles what a feature looks like. Here you start a training and see it learn: "
-        "the losses fall, the Dice of tiles it has never seen rises.\n\n"
-        "It has learned well when, in the pictures below, the third (what the network says) looks like the second "
-        "(what you marked), also on held-out tiles. If not, more tiles help, above all of what it gets wrong."
+        "A network learns from annotated tiles what a feature looks like. Start a training here and follow it: "
+        "the losses fall, the Dice of held-out tiles rises.\n\n"
+        "Training was successful if, in the pictures below, the third (the prediction) looks like the second "
+        "(your annotation), also on held-out tiles. If not, add tiles, especially of what it gets wrong."
     ),
-    "Press [b]t[/b] to train; it goes on when you leave.",
+    "Press [b]t[/b] to train; it continues when you quit.",
 )
 NO_ANNOTATIONS = (
-    "Nothing to learn from yet",
-    (
-        "A training needs tiles on which somebody has marked where a feature is, and some that hold none of it. "
-        "Ten to twenty of each are enough to begin with."
-    ),
+    "No annotated tile yet",
+    ("A training needs tiles with a marked feature, and tiles without it.  Ten to twenty of each are enough to start."),
     "Press [b]3[/b] to annotate tiles, or [b]2[/b] to place some first.",
 )
 TRIPLES = FileKinds(
     "Export image, annotation and output of the tiles",
     (".png", ".hdf", ".mrc"),
-    "A picture of the worst tiles, or a stack of all: image, annotation, output in turn, as EMAN2's trainout.",
+    "A picture of the worst tiles, or a stack of all: image, annotation, output, as in EMAN2's trainout.",
 )
 NAME_COLUMNS = {"-narrow": 12, "-normal": 20, "-wide": 36}
-"""Room for the names of runs."""
+"""Columns for the names of runs."""
 
 
 class RunTable(Table):
@@ -93,7 +90,7 @@ class TriplesLoaded(Message):
 
 
 class TrainTab(Tab):
-    """Trainings, those that run among them."""
+    """Trainings, including running ones."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         hidden_key("E", "export", "Export", "train.export", "Write the run's triples into a file"),
@@ -102,25 +99,25 @@ class TrainTab(Tab):
             "run",
             "Run",
             "train.run",
-            "Train, then apply and merge on a list of tomograms: jobs that follow one another",
+            "Train, then apply and merge on a list of tomograms, as a sequence of jobs",
         ),
-        hidden_key("a", "audit", "Audit", "train.audit", "List the tiles of this run whose label looks wrong"),
+        hidden_key("a", "audit", "Audit", "train.audit", "List the tiles of this run with suspicious labels"),
         hidden_key("b", "build_set", "Build set", "train.build_set", "Build a named training set"),
-        hidden_key("T", "sets", "Training sets", "train.sets", "Look at the training sets"),
+        hidden_key("T", "sets", "Training sets", "train.sets", "Show the training sets"),
         Binding("t", "train", "Train", id="train.train", tooltip="Train a network on the annotated tiles"),
         Binding(
-            "c", "continue", "Continue", id="train.continue", tooltip="Train on from this run, at a tenth of its rate"
+            "c", "continue", "Continue", id="train.continue", tooltip="Continue from this run, at a tenth of its rate"
         ),
         Binding("s", "stop", "Stop", id="train.stop", tooltip="Stop the training; its last epoch is kept"),
-        hidden_key("r", "resume", "Resume", "train.resume", "Go on with a stopped, failed or lost training"),
+        hidden_key("r", "resume", "Resume", "train.resume", "Resume a stopped, failed or lost training"),
         Binding("d", "compare", "Compare", id="train.compare", tooltip="Mark a run, then compare another with it"),
         Binding(
-            "m", "enlarge", "Large", id="train.large", tooltip="One tile large: annotation over it, then the network"
+            "m", "enlarge", "Large", id="train.large", tooltip="Enlarge one tile, with annotation, then prediction"
         ),
         hidden_key("w", "reverse_order", "Worst/best", "train.order", "Show the worst tiles first, or the best"),
         hidden_key("n", "step(1)", "Next tile", "train.next", "Next tile"),
-        hidden_key("N", "step(-1)", "Tile before", "train.previous", "Tile before"),
-        hidden_key("escape", "leave_large", "Back", "train.back", "Back from the large picture"),
+        hidden_key("N", "step(-1)", "Previous tile", "train.previous", "Previous tile"),
+        hidden_key("escape", "leave_large", "Back", "train.back", "Back from the enlarged tile"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
@@ -132,7 +129,7 @@ class TrainTab(Tab):
         self._shown_run: str | None = None
         self._marked_run: str | None = None
         self._triples_key = ("", "")
-        """Run and the state of its network whose triples are shown or being read."""
+        """The run and the state of its network whose triples are shown or being read."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="train-top"):
@@ -150,10 +147,10 @@ class TrainTab(Tab):
     def on_unmount(self) -> None:
         self._file_tailer.stop()
 
-    # Facts
+    # Snapshots
 
     def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """List the runs, and look at the one under the cursor."""
+        """List the runs, and show the one under the cursor."""
         self._snapshot = snapshot
         self._runs = {run.name: run for run in list_runs(snapshot)}
         self.set_class(not self._runs, "-empty")
@@ -180,7 +177,7 @@ class TrainTab(Tab):
         self.query_one(RunTable).show_rows(rows)
 
     def focus_default(self) -> None:
-        """Let the table have the focus, or the large picture that stands over it."""
+        """Focus the table, or the enlarged tile over it."""
         (self.query_one(TripleRow) if self.has_class("-large") else self.query_one(RunTable)).focus()
 
     # The run under the cursor
@@ -192,7 +189,7 @@ class TrainTab(Tab):
 
     @on(DataTable.RowHighlighted, "#train-table")
     def show_selected_run(self) -> None:
-        """Look at another run."""
+        """Show another run."""
         self._show_run()
 
     @on(DataTable.RowSelected, "#train-table")
@@ -208,7 +205,7 @@ class TrainTab(Tab):
         self.app.push_screen(
             ReportDialog(
                 f"The network of {run.name}",
-                f"{run.state}, begun {format_time(run.started)}",
+                f"{run.state}, started {format_time(run.started)}",
                 [*lines, *run.card.notes],
             )
         )
@@ -229,7 +226,7 @@ class TrainTab(Tab):
 
     @on(LinesAppended)
     def add_epochs(self, event: LinesAppended) -> None:
-        """Draw what a training has reported."""
+        """Draw the new epochs of a training."""
         if event.path != self._file_tailer.path:
             return
         self._epochs = parse_epochs(event.text) if event.is_reset else [*self._epochs, *parse_epochs(event.text)]
@@ -251,7 +248,7 @@ class TrainTab(Tab):
     # Triples
 
     def _request_triples(self, run: Run, snapshot: ProjectSnapshot) -> None:
-        """Read the triples of a run where they are not shown already; they come when its training is over."""
+        """Read the triples of a run unless they are shown already; they exist after its training."""
         digest = run.card.weights_digest if run.card is not None and not run.is_live else ""
         stamp = f"{run.state} {digest}"
         if (run.name, stamp) == self._triples_key:
@@ -267,14 +264,14 @@ class TrainTab(Tab):
     @work(thread=True, exclusive=True, group="triples")
     def _read_triples(self, project: Project, run: str, stamp: str, state: str) -> None:
         try:
-            views, message = load_triples(project, run), "No tile of this run was looked at."
+            views, message = load_triples(project, run), "No tile of this run was predicted."
         except (TomosegError, OSError) as fault:
             views, message = [], f"{state}\nThere are no pictures: {fault}".strip()
         self.post_message(TriplesLoaded(run, stamp, views, message))
 
     @on(TriplesLoaded)
     def show_triples(self, event: TriplesLoaded) -> None:
-        """Show triples unless another run is looked at by now."""
+        """Show triples, unless another run is shown by now."""
         run = self._runs.get(event.run)
         if (event.run, event.stamp) != self._triples_key or run is None or self._snapshot is None:
             return
@@ -289,10 +286,10 @@ class TrainTab(Tab):
         self.query_one(TripleRow).reverse_order()
 
     def action_enlarge(self) -> None:
-        """Show one triple large, then turn between annotation and network."""
+        """Enlarge one triple, then switch between annotation and prediction."""
         triples = self.query_one(TripleRow)
         if not triples.views:
-            self.notify("There is no picture of this run to look at.", severity="warning")
+            self.notify("This run has no pictures.", severity="warning")
             return
         next_overlay = {"annotation": "network", "network": "annotation"}
         triples.enlarge(next_overlay.get(triples.large or "", "annotation"))
@@ -319,7 +316,7 @@ class TrainTab(Tab):
     def action_continue(self) -> None:
         run = self.run
         if run is None or run.card is None:
-            self.notify("Choose a run with a finished epoch to go on from.", severity="warning")
+            self.notify("Choose a run with a finished epoch to continue from.", severity="warning")
             return
         self._open_dialog(TrainRequest(name="", features=run.features, made_from=run.name))
 
@@ -329,7 +326,7 @@ class TrainTab(Tab):
             ask_for_training(self.tomoseg, snapshot, request)
 
     def _snapshot_with_features(self) -> ProjectSnapshot | None:
-        """Return what is known of the project if it has a feature to learn; else say what is missing."""
+        """Return the snapshot if the project has a feature to learn; else notify what is missing."""
         if self._snapshot is None or self._snapshot.features:
             return self._snapshot
         self.notify("There is no feature to learn yet; press 2 and place tiles.", severity="warning")
@@ -364,12 +361,12 @@ class TrainTab(Tab):
     def _run_on_job(self, action: Callable[[Any, job_actions.JobListing], None]) -> None:
         run = self.run
         if run is None or run.job is None:
-            self.notify("There is no job behind this line.", severity="warning")
+            self.notify("This run has no job.", severity="warning")
             return
         action(self.tomoseg, run.job)
 
     def action_compare(self) -> None:
-        """Mark the run under the cursor; with another marked, show both side by side."""
+        """Mark the run under the cursor; if another is marked, show both side by side."""
         run, marked = self.run, self._runs.get(self._marked_run or "")
         if run is None or self._snapshot is None:
             return
@@ -379,12 +376,12 @@ class TrainTab(Tab):
                 self.notify(f"{run.name} is marked: go to another run and press d again.", timeout=4)
         else:
             self._marked_run = None
-            self.app.clear_notifications()  # what said that one is marked would cover the other
+            self.app.clear_notifications()  # the notification of the mark would cover the dialog
             self.app.push_screen(CompareRunsDialog(self._snapshot, (marked, run)))
         self._list_runs(self._snapshot)
 
     def command_argv(self) -> list[str] | None:
-        """Return the command that shows what is under the cursor."""
+        """Return the command that shows the run under the cursor."""
         run = self.run
         if run is None:
             return None
@@ -394,14 +391,14 @@ class TrainTab(Tab):
 
 
 def _state_or_time(run: Run, now: datetime) -> str:
-    """Return when a run that went well was made, else its state."""
+    """Return the time of a successful run, else its state."""
     if run.is_live:
         return "now" if run.state == "running" else run.state
     return format_time(run.started, now=now) if run.state == "done" else run.state
 
 
 def _progress_text(run: Run) -> str:
-    """Return how far a run is, and the key that lets it go on."""
+    """Return the progress of a run, and the key that resumes it."""
     epochs = run.epochs
     eta_seconds = run.job["eta_seconds"] if run.job is not None and run.is_live else None
     parts = [

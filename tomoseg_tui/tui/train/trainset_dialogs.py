@@ -1,4 +1,4 @@
-"""Training sets of the Train tab: build one under a name of its own, and look at those there are."""
+"""Training sets of the Train tab: build a named one, and show existing ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset, trainset_summaries
 
 HINT = (
-    "A set keeps its tiles as they are now, so that trainings can be compared; t then offers it under more. "
-    "Without one a training takes the tiles as they are at its start."
+    "A set keeps its tiles as they are now, so that trainings can be compared; t lists it under more. "
+    "Without a set, a training uses the tiles at its start."
 )
 
 
 @dataclass(frozen=True)
 class BuildTrainsetRequest:
-    """A training set that is to be built."""
+    """A training set to build."""
 
     name: str
     request: TrainsetRequest
 
 
 class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
-    """Features, name, share and version.
+    """Features, name, held-out fraction and version.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
         self._snapshot = snapshot
 
     def rows(self) -> ComposeResult:
-        """Make what is filled in."""
+        """Make the rows of fields."""
         features = self._snapshot.features
         yield make_feature_list(self._snapshot, chosen=features if len(features) == 1 else ())
         for key in ("name", "validation", "version"):
@@ -59,7 +59,7 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
         self.query_one(FeatureList).focus()
 
     def read(self) -> BuildTrainsetRequest:
-        """Return what is wished for."""
+        """Return the request."""
         chosen = self.query_one(FeatureList).chosen
         if not chosen:
             raise UsageError("No feature is chosen.", "Choose one with space.")
@@ -69,7 +69,7 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
 
 
 def ask_for_trainset(app: JobApp, snapshot: ProjectSnapshot) -> None:
-    """Ask what a training set is to hold, build it, and show what it holds."""
+    """Ask for a training set, build it, and show its contents."""
     project = app.project
 
     def build(request: BuildTrainsetRequest | None) -> None:
@@ -85,7 +85,7 @@ def ask_for_trainset(app: JobApp, snapshot: ProjectSnapshot) -> None:
 
 
 def list_trainsets(app: JobApp) -> None:
-    """List the training sets; show the one that is picked in full."""
+    """List the training sets; show the picked one in full."""
     project = app.project
     app.run_in_thread("", None, lambda: trainset_summaries(project), lambda summaries: _offer(app, summaries))
 
@@ -106,13 +106,13 @@ def _show_trainset(app: JobApp, summary: TrainsetSummary) -> None:
 
 
 def summary_line(summary: TrainsetSummary) -> str:
-    """Return what tells one set from another in a list."""
+    """Return a line that identifies a set in a list."""
     tiles = ", ".join(f"{f} {summary.positive[f]}+ {summary.negative[f]}-" for f in summary.features)
     return f"{tiles}; {summary.held_out} of {summary.tiles} held out; {format_time(summary.created)}"
 
 
 def detail_lines(summary: TrainsetSummary) -> list[str]:
-    """Return all that there is to say, a line a fact."""
+    """Return all properties, one per line."""
     chain = format_filter_chain(tuple(FilterStep(**step) for step in summary.preprocessing))
     return [
         *(f"{f}: {summary.positive[f]} positive tiles, {summary.negative[f]} negative" for f in summary.features),

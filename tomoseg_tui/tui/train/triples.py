@@ -1,4 +1,4 @@
-"""The row of triples of one run: as many as there is room for, or one of them large, annotation and network in turn."""
+"""The triples of one run: as many as fit in a row, or one enlarged, with annotation and prediction in turn."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,13 +20,13 @@ from tomoseg_tui.workflow.views import TripleView
 
 COLUMNS = "tile | annotation | network"
 MAX_CELLS = 3
-"""Triples side by side on the widest screens."""
+"""Most triples side by side."""
 MIN_RELATIVE_SIZE = 0.75
-"""Another triple is shown where all are still at least so large, measured by one alone."""
+"""Another triple is added while each keeps at least this fraction of the size of a single one."""
 
 
 class TripleCell(Container):
-    """One picture with its words on the frame."""
+    """One picture with a caption on its frame."""
 
     def __init__(self) -> None:
         super().__init__(classes="panel triple-cell")
@@ -36,13 +36,13 @@ class TripleCell(Container):
         yield self.canvas
 
     def show(self, title: str, subtitle: str, picture: Picture) -> None:
-        """Show a picture and say what it is."""
+        """Show a picture with its caption."""
         self.border_title, self.border_subtitle = escape(title), escape(subtitle)
         self.canvas.show(picture)
 
 
 class TripleRow(Horizontal, can_focus=True):
-    """Triples of one run, those first on which annotation and network differ most."""
+    """Triples of one run, those with the largest differences first."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
@@ -68,45 +68,45 @@ class TripleRow(Horizontal, can_focus=True):
 
     @property
     def views(self) -> Sequence[TripleView]:
-        """All triples in the order shown."""
+        """All triples in the shown order."""
         return self._views
 
     def show(
         self, views: Sequence[TripleView], features: Sequence[str], thresholds: Mapping[str, float], empty_text: str
     ) -> None:
-        """Show these triples from the first; `empty_text` are said where there are none."""
+        """Show these triples from the first; `empty_text` is shown if there are none."""
         self._views = sort_triples(views, is_best_first=self.best_first)
         self._features, self._thresholds, self._empty_text = features, thresholds, empty_text
         self.first_index = 0
         self._draw()
 
     def step(self, by: int) -> None:
-        """Go on by so many triples, around the end."""
+        """Move by some triples, wrapping at the end."""
         if self._views:
             self.first_index = (self.first_index + by) % len(self._views)
             self._draw()
 
     def reverse_order(self) -> None:
-        """Show the best first instead of the worst, and back."""
+        """Switch between worst first and best first."""
         self.best_first = not self.best_first
         self._views = sort_triples(self._views, is_best_first=self.best_first)
         self.first_index = 0
         self._draw()
 
     def enlarge(self, overlay: str | None) -> None:
-        """Show one triple large, with `overlay` over its image; None goes back to the row."""
+        """Enlarge one triple, with `overlay` over its image; None returns to the row."""
         self.large = overlay
         self._draw()
 
     @property
     def visible_count(self) -> int:
-        """How many triples stand side by side: as many as leave each nearly as large as one would be alone."""
+        """Number of triples side by side: as many as keep each nearly as large as a single one."""
         single_size = self._pixels(1)
         counts = [count for count in range(1, MAX_CELLS + 1) if self._pixels(count) >= MIN_RELATIVE_SIZE * single_size]
         return 1 if self.large is not None else max(counts, default=1)
 
     def _pixels(self, count: int) -> float:
-        """Return the edge of a tile, in half-blocks, with so many triples side by side."""
+        """Return the edge of a tile, in half-blocks, for a number of triples side by side."""
         frame = 2
         return min(2.0 * (self.size.height - frame), (self.size.width / count - frame) / 3)
 

@@ -1,4 +1,4 @@
-"""One line of a form: what its jobs take, and whether this machine has it; measures that on request."""
+"""A line of a form: the cost of its jobs, and whether this machine can run them; measured on request."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from tomoseg_tui.workflow.estimates.work import Work
 
 MEASURE_KEY = "ctrl+t"
-"""The same in every form: no field uses it."""
+"""The same key in every form; no field uses it."""
 SETTLE_SECONDS = 0.3
-"""The line waits so long for the next change of a form."""
+"""Delay after the last change of a form, s."""
 WorkBuilder = Callable[[], "Sequence[Work]"]
 """Called in a thread; returns the work of each job, or raises `TomosegError`."""
 
 
 def measure_binding(form: str) -> Binding:
     """Return the binding for a form that has an action ``measure``."""
-    tooltip = "Measure on this machine how long it will take"
+    tooltip = "Measure the duration on this machine"
     return Binding(MEASURE_KEY, "measure", "Measure", show=False, id=f"{form}.measure", tooltip=tooltip, priority=True)
 
 
@@ -42,12 +42,12 @@ class CostLine(Static):
     ----------
     project : Project
     id : str
-        Of the widget.
+        Id of the widget.
     """
 
     @dataclass
     class CostReady(Message):
-        """A thread has computed what jobs take, or why they cannot be started."""
+        """A thread has computed the cost of the jobs, or why they cannot be started."""
 
         number: int
         costs: JobCosts | None
@@ -55,7 +55,7 @@ class CostLine(Static):
 
     @dataclass
     class Measured(Message):
-        """A thread has measured, or could not."""
+        """A thread has measured, or has failed."""
 
         timings: Mapping[str, Timing]
         has_failed: bool
@@ -63,33 +63,33 @@ class CostLine(Static):
     def __init__(self, project: Project, *, id: str) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id, classes="cost-line", markup=False)
         self.fault: TomosegError | None = None
-        """Why the jobs cannot be started, as far as that is known."""
+        """Why the jobs cannot be started, as far as it is known."""
         self.is_measuring = False
         self._project = project
         self._number = 0
         self._timer: Timer | None = None
         self._build_works: WorkBuilder = list
         self.costs: JobCosts | None = None
-        """What is shown; None where nothing is."""
+        """The shown cost; None if none is shown."""
         self._in_slurm = self._has_failed = False
         self._timings: dict[str, Timing] = {}
 
     def estimate(self, build_works: WorkBuilder, *, in_slurm: bool = False) -> None:
-        """Show what other jobs take, as soon as nothing has changed for a moment.
+        """Show the cost of other jobs, after a short pause without changes.
 
         Parameters
         ----------
         build_works : callable
-            Called in a thread; what it raises is shown. Nothing is shown if it returns no work.
+            Called in a thread; its error is shown. Nothing is shown if it returns no work.
         in_slurm : bool
-            Whether Slurm runs the jobs, on a node that has the memory.
+            Whether Slurm runs the jobs, on a node with enough memory.
         """
         self._build_works, self._in_slurm = build_works, in_slurm
         self._forget_last()
         self._timer = self.set_timer(SETTLE_SECONDS, self._start_estimate)
 
     def show_fault(self, fault: TomosegError) -> None:
-        """Show what is wrong with a form, instead of what its jobs take."""
+        """Show the error of a form instead of the cost."""
         self._forget_last()
         self.costs, self.fault = None, fault
         self._update_text()
@@ -126,7 +126,7 @@ class CostLine(Static):
 
     @on(CostReady)
     def show_cost(self, event: CostReady) -> None:
-        """Show it, unless something else is asked for by now."""
+        """Show the cost, unless the form has changed."""
         event.stop()
         if event.number == self._number:
             self.costs, self.fault = event.costs, event.fault
@@ -150,7 +150,7 @@ class CostLine(Static):
         return "It cannot be measured." if self._has_failed else f"{MEASURE_KEY} measures it."
 
     def measure(self) -> None:
-        """Measure the jobs that are shown, unless that is being done."""
+        """Measure the shown jobs, unless a measurement runs."""
         works = [] if self.costs is None else [work for work in self.costs.works if work.sample]
         if not works:
             self.app.bell()
@@ -182,7 +182,7 @@ class CostLine(Static):
 
     @on(Measured)
     def use_timings(self, event: Measured) -> None:
-        """Show the costs once more."""
+        """Show the costs with the new timings."""
         event.stop()
         self.is_measuring, self._has_failed = False, event.has_failed
         self._timings |= event.timings

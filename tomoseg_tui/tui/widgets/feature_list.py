@@ -1,4 +1,4 @@
-"""Features to choose from with space; a mark that is read without colours says which are chosen."""
+"""Features to choose with space; a mark that is readable without colours shows which are chosen."""
 
 from collections.abc import Collection, Mapping
 from typing import ClassVar
@@ -14,24 +14,26 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 
 class FeatureList(OptionList):
-    """A line a feature.
+    """A list of features, one per line.
 
     Parameters
     ----------
     descriptions : mapping of str to str
-        The text of each feature's line, by feature.
+        Text of each line, by feature.
     chosen : collection of str
-        Features chosen at first.
+        Features that are chosen initially.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,enter", "select", "Choose", id="features.choose", tooltip="Choose the feature, or not"),
+        Binding(
+            "space,enter", "select", "Choose", id="features.choose", tooltip="Choose the feature, or clear the choice"
+        ),
         Binding("j", "cursor_down", "Down", show=False, id="features.down", tooltip="Down"),
         Binding("k", "cursor_up", "Up", show=False, id="features.up", tooltip="Up"),
     ]
 
     class Changed(Message):
-        """Other features are chosen."""
+        """The choice has changed."""
 
     def __init__(self, descriptions: Mapping[str, str], chosen: Collection[str]) -> None:
         self._descriptions = dict(descriptions)
@@ -40,7 +42,7 @@ class FeatureList(OptionList):
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """Features that are chosen, in the order of the list."""
+        """The chosen features, in the order of the list."""
         return tuple(feature for feature in self._descriptions if feature in self._chosen)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -55,7 +57,7 @@ class FeatureList(OptionList):
 
 
 def make_feature_list(snapshot: ProjectSnapshot, *, chosen: Collection[str]) -> FeatureList:
-    """Return a list of the project's features, each with its letter and its tiles."""
+    """Return a list of the features of the project, each with its letter and its numbers of tiles."""
     styles = make_palette(dict(enumerate(snapshot.features, start=1)))
     width = max(len(style.name) for style in styles)
     descriptions = {

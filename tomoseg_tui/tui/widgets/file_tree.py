@@ -1,4 +1,4 @@
-"""A tree of folders with the files of some endings, with the keys of vi; Textual reads the folders in a thread."""
+"""A tree of folders and files, with vi keys; Textual reads the folders in a thread."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -9,19 +9,19 @@ from textual.widgets import DirectoryTree
 
 
 class FileTree(DirectoryTree):
-    """Folders, and files that count.
+    """Folders, and files with given extensions.
 
     Parameters
     ----------
     folder : Path
-        Where the tree begins.
+        The root of the tree.
     suffixes : collection of str
-        Endings of the files that are shown, lower case; all if empty.
+        Extensions of the files to show, lower case; all if empty.
     id : str or None
         Textual's.
     """
 
-    ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "+ ", "- ", "  "  # signs that every terminal and font has
+    ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "+ ", "- ", "  "  # characters that every terminal and font has
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False, id="tree.down"),
         Binding("k", "cursor_up", "Up", show=False, id="tree.up"),
@@ -43,7 +43,7 @@ class FileTree(DirectoryTree):
         self.guide_depth = 2
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        """Leave out hidden entries and files of other endings."""
+        """Leave out hidden entries and files with other extensions."""
         return [
             path
             for path in paths
@@ -57,7 +57,7 @@ class FileTree(DirectoryTree):
             node.expand()
 
     def action_up(self) -> None:
-        """Close the folder, go to the one it lies in, or show what lies around the first one."""
+        """Close the folder, move to its parent, or show the parent of the root."""
         node = self.cursor_node
         if node is None or node is self.root:
             self.path = Path(self.path).absolute().parent

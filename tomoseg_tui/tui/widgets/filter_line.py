@@ -1,4 +1,4 @@
-"""One line that appears at `/` and filters a list while it is typed."""
+"""A line that appears at `/` and filters a list while the user types."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,32 +10,32 @@ from textual.widgets import Input
 
 
 class FilterLine(Input):
-    """Hidden until it is opened; enter keeps the filter, escape takes it away; both give the focus back."""
+    """Hidden until it is opened; enter keeps the filter, escape clears it; both return the focus."""
 
     DEFAULT_CSS = "FilterLine { dock: bottom; display: none; } FilterLine.-open { display: block; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear", "No filter", id="filter.clear", tooltip="Take the filter away"),
+        Binding("escape", "clear", "No filter", id="filter.clear", tooltip="Clear the filter"),
         Binding("down", "accept", "", show=False),
     ]
 
     @dataclass
     class Filtered(Message):
-        """The words have changed."""
+        """The filter has changed."""
 
         line: "FilterLine"
         text: str
 
         @property
         def control(self) -> "FilterLine":
-            """The line."""
+            """The filter line."""
             return self.line
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002  # Textual's word
-        super().__init__(placeholder="filter: words that must occur", id=id, compact=True)
+        super().__init__(placeholder="filter: all words must match", id=id, compact=True)
         self._return_widget: Widget | None = None
 
     def open(self, return_widget: Widget) -> None:
-        """Show the line and type into it; the focus goes back to `return_widget`."""
+        """Show and focus the line; the focus later returns to `return_widget`."""
         self._return_widget = return_widget
         self.add_class("-open")
         self.focus()
@@ -49,7 +49,7 @@ class FilterLine(Input):
         self.action_accept()
 
     def action_accept(self) -> None:
-        """Go back to the list; the line stays while it filters."""
+        """Return to the list; the line stays while it filters."""
         self.set_class(bool(self.value), "-open")
         if self._return_widget is not None:
             self._return_widget.focus()
@@ -60,6 +60,6 @@ class FilterLine(Input):
 
 
 def matches_filter(text: str, filter_text: str) -> bool:
-    """Tell whether every word of a filter occurs in a text, upper or lower case alike."""
+    """Return whether every word of a filter occurs in a text; case does not matter."""
     lowered = text.lower()
     return all(filter_word in lowered for filter_word in filter_text.lower().split())

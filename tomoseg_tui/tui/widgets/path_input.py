@@ -1,4 +1,4 @@
-"""A text field for a path: shows how it may go on, and tab completes it."""
+"""A text field for a path: it suggests a completion, and tab completes."""
 
 import asyncio
 from collections.abc import Collection
@@ -12,14 +12,14 @@ from tomoseg_tui.tui.path_completion import complete_path
 
 
 class PathInput(Input):
-    """One path; wildcards are left to whoever reads the value.
+    """A path; the reader of the value expands wildcards.
 
     Parameters
     ----------
     suffixes : collection of str
-        Endings of files that are offered, lower case; all if empty.
+        Extensions of the files to suggest, lower case; all if empty.
     value : str
-        What stands in it at first.
+        The initial text.
     placeholder : str
         Shown while it is empty.
     id : str or None
@@ -27,7 +27,9 @@ class PathInput(Input):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "Complete", id="path.complete", tooltip="Complete the path; at its end go on"),
+        Binding(
+            "tab", "complete", "Complete", id="path.complete", tooltip="Complete the path, or go to the next field"
+        ),
     ]
 
     def __init__(
@@ -49,7 +51,7 @@ class PathInput(Input):
         self._suffixes = suffixes
 
     async def action_complete(self) -> None:
-        """Complete as far as there is one way only; where nothing is to complete, go to the next widget."""
+        """Complete the path as far as it is unambiguous; if nothing changes, focus the next widget."""
         typed = self.value
         completed = await asyncio.to_thread(complete_path, typed, self._suffixes)
         if self.value != typed:
@@ -62,13 +64,13 @@ class PathInput(Input):
 
 
 class _PathSuggester(Suggester):
-    """Looks into the folder in a thread; never remembers, since files come and go."""
+    """Reads the folder in a thread; caches nothing, because files change."""
 
     def __init__(self, suffixes: Collection[str]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
         self._suffixes = suffixes
 
     async def get_suggestion(self, value: str) -> str | None:
-        """Return how the path may go on, None where nobody knows."""
+        """Return the completed path; None if there is none."""
         completed = await asyncio.to_thread(complete_path, value, self._suffixes) if value else value
         return completed if completed != value else None

@@ -1,4 +1,4 @@
-"""A table with the keys of vi and less: j k, g G, ctrl+d ctrl+u; rows keep their place when facts change."""
+"""A table with the keys of vi and less: j k, g G, ctrl+d ctrl+u; the cursor stays on its row when rows change."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
@@ -9,15 +9,15 @@ from textual.widgets import DataTable
 
 
 class Table(DataTable[Any]):
-    """Rows by key, one cursor for the row.
+    """Rows by key, with a row cursor.
 
     Parameters
     ----------
     columns : str
-        Titles.
+        Titles of the columns.
     passthrough : collection of str
-        Actions that do nothing here, such as ``select_cursor`` (enter) or ``scroll_top`` (g; home stays): their keys
-        go on to the tab or dialog around the table.
+        Actions that do nothing here, such as ``select_cursor`` (enter) or ``scroll_top`` (g, not home): their keys
+        reach the tab or dialog around the table.
     id, classes : str or None
         Textual's.
     """
@@ -43,7 +43,7 @@ class Table(DataTable[Any]):
         self._shown_rows: dict[str, Sequence[str | Text]] = {}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let the keys of some actions go on to what is around the table."""
+        """Leave the keys of some actions to the parent of the table."""
         return False if action in self._passthrough else super().check_action(action, parameters)
 
     def on_mount(self) -> None:
@@ -51,7 +51,7 @@ class Table(DataTable[Any]):
             self.add_column(title, key=title)
 
     def show_rows(self, rows: Sequence[tuple[str, Sequence[str | Text]]]) -> None:
-        """Show these rows, each a key and its cells, and leave the cursor on the row it was on."""
+        """Show these rows, each a key and its cells, and keep the cursor on its row."""
         previous, self._shown_rows = self._shown_rows, dict(rows)
         if list(previous) == list(self._shown_rows):
             for key, cells in rows:
@@ -69,9 +69,9 @@ class Table(DataTable[Any]):
             self.move_cursor(row=min(selected_row, len(rows) - 1), animate=False)
 
     def _update_row(self, key: str, previous: Sequence[str | Text], cells: Sequence[str | Text]) -> None:
-        """Change the cells of a row that differ; telling a table of a cell costs more than looking.
+        """Update the cells of a row that differ; comparing is cheaper than updating a cell.
 
-        Where the width may have changed the table measures its whole column.
+        The table measures the whole column if its width may have changed.
         """
         for title, old, new in zip(self._titles, previous, cells, strict=True):
             if old != new:
@@ -79,7 +79,7 @@ class Table(DataTable[Any]):
 
     @property
     def row_key(self) -> str | None:
-        """Key of the row under the cursor, None in an empty table."""
+        """Key of the row under the cursor; None in an empty table."""
         if not self.row_count or not 0 <= self.cursor_row < self.row_count:
             return None
         return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value

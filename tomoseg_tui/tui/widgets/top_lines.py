@@ -1,4 +1,4 @@
-"""The first two lines: project, what is in it, what runs, how busy the machine is; below it the tabs."""
+"""The top lines: project, its contents, running jobs and the load of the machine; below them the tabs."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
 
 class TopLine(Widget):
-    """One line that always tells where one is."""
+    """One line with the project and its state."""
 
     tab: reactive[str] = reactive("")
     project: reactive[str] = reactive("")
@@ -24,7 +24,7 @@ class TopLine(Widget):
     system_load: reactive[str] = reactive("")
 
     def show_snapshot(self, snapshot: ProjectSnapshot) -> None:
-        """Take over what is known of the project."""
+        """Show the state of the project."""
         self.project = snapshot.project.layout.root.name + (
             " (read only)" if snapshot.project.settings.is_newer else ""
         )
@@ -34,10 +34,10 @@ class TopLine(Widget):
         waiting, running = snapshot.waiting_count, snapshot.running_count - snapshot.waiting_count
         parts = [f"{_format_count(running, 'job')} running"] if running else []
         parts += [f"{waiting if running else _format_count(waiting, 'job')} waiting"] if waiting else []
-        self.jobs = ", ".join(parts) or "no job runs"
+        self.jobs = ", ".join(parts) or "no jobs running"
 
     def render(self) -> RenderResult:
-        """Draw the line, leaving out what has least to say where it is narrow."""
+        """Draw the line; in a narrow terminal the least important parts are left out."""
         left = Text.assemble(" ", ("tomoseg", "bold"), "  ", (self.project, "bold"), "  ", self.tab)
         parts = [part for part in (self.contents, self.jobs, self.system_load) if part]
         while parts and left.cell_len + len("   ".join(parts)) + 4 > self.size.width:
@@ -52,7 +52,7 @@ def _format_count(number: int, noun: str) -> str:
 
 
 class TabLabel(Static):
-    """One tab's number and title."""
+    """Number and title of a tab."""
 
     def __init__(self, number: int, name: str, title: str) -> None:
         super().__init__(f" [b]{number}[/b] {title} ", classes="tab-label")
@@ -64,7 +64,7 @@ class TabLabel(Static):
 
 
 class TabBar(Horizontal):
-    """All tabs; the open one stands out."""
+    """All tabs; the open one is highlighted."""
 
     @dataclass
     class Chosen(Message):
@@ -81,6 +81,6 @@ class TabBar(Horizontal):
             yield TabLabel(number, name, title)
 
     def mark_open(self, name: str) -> None:
-        """Let one tab stand out."""
+        """Highlight the open tab."""
         for label in self.query(TabLabel):
             label.set_class(label.tab_name == name, "-open")

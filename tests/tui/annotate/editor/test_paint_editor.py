@@ -241,7 +241,7 @@ async def test_the_networks_map_is_taken_above_the_cards_threshold(small_project
 async def test_without_a_network_the_tool_says_so(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("m", "space")
-        await until(painter.pilot, lambda: "No network has an opinion" in painter.notices())
+        await until(painter.pilot, lambda: "No prediction of" in painter.notices())
 
 
 async def test_escape_drops_an_open_shape_before_it_leaves(small_project: Project, make_app: MakeApp) -> None:
@@ -268,7 +268,7 @@ async def test_undo_and_redo_are_on_disk_and_outlive_the_program(small_project: 
         await painter.press("u", "u")
         assert not (await painter.on_disk() == FEATURE).any()
         await painter.press("u")
-        await until(painter.pilot, lambda: "nothing to take back" in painter.notices())
+        await until(painter.pilot, lambda: "nothing to undo" in painter.notices())
 
 
 async def test_undo_takes_back_the_last_point_of_an_open_shape(small_project: Project, make_app: MakeApp) -> None:
@@ -336,7 +336,7 @@ async def test_paint_is_copied_from_another_slice_and_interpolated(small_project
         await until(painter.pilot, lambda: "Copied from z 6" in painter.notices())
         assert (await painter.on_disk(between) == FEATURE).sum() == 512
         await painter.press("i")
-        await until(painter.pilot, lambda: "Not both below and above" in painter.notices())
+        await until(painter.pilot, lambda: "not painted both below and above" in painter.notices())
 
 
 async def test_what_lies_between_two_painted_slices_is_interpolated(small_project: Project, make_app: MakeApp) -> None:
@@ -346,7 +346,7 @@ async def test_what_lies_between_two_painted_slices_is_interpolated(small_projec
         painted.stroke("microtubule", rectangle_mask(SHAPE, (32, 0), (39, 63)), FEATURE, "box")
     async with painting(make_app(small_project, tab="annotate"), small_project, between) as painter:
         await painter.press("i")
-        await until(painter.pilot, lambda: "Painted between z 6 and z 12" in painter.notices())
+        await until(painter.pilot, lambda: "Interpolated between z 6 and z 12" in painter.notices())
         rows = np.flatnonzero((await painter.on_disk(between) == FEATURE).all(axis=1))
         assert (rows.min() + rows.max()) / 2 == pytest.approx(33.5, abs=0.5)
 
@@ -369,7 +369,7 @@ async def test_enter_marks_done_and_goes_on_to_the_next_tile_to_do(small_project
         assert "filament" in painter.below
         await painter.press("space", "K", "space", "enter")
         await _say_yes(painter)
-        await until(painter.pilot, lambda: "No tile is left to do" in painter.notices())
+        await until(painter.pilot, lambda: "All tiles are done" in painter.notices())
 
 
 async def _say_yes(painter: Painter) -> None:
@@ -392,7 +392,7 @@ async def test_n_goes_through_the_tiles_and_back_to_the_one_just_done(
         await painter.press("u")
         await until(painter.pilot, lambda: state(small_project, WANTED) is FeatureState.WANTED)
         await painter.press("N")
-        await until(painter.pilot, lambda: "no further tile" in painter.notices())
+        await until(painter.pilot, lambda: "no other tile" in painter.notices())
 
 
 async def test_a_tile_that_does_not_look_safe_is_asked_about(small_project: Project, make_app: MakeApp) -> None:
@@ -598,7 +598,7 @@ async def test_the_help_shows_every_key_and_the_quickest_way_for_a_microtubule(
     async with painting(make_app(small_project, tab="annotate"), small_project, size=(120, 60)) as painter:
         await painter.press("question_mark")
         await until(painter.pilot, lambda: "paint.filament" in words_on(painter.pilot))
-        assert "for a microtubule: t, move to a point on its middle line, space" in prose_on(painter.pilot)
+        assert "for a microtubule: t, move to a point on its axis, space" in prose_on(painter.pilot)
 
 
 async def test_keys_of_the_editor_can_be_rebound(small_project: Project, make_app: MakeApp) -> None:

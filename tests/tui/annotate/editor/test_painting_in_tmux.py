@@ -53,7 +53,7 @@ def test_three_tiles_are_painted_through_a_kill_and_a_network_learns_from_them(
     finish(tmux, THIRD)
     paint_by_both(tmux)
     tmux.press("Enter")
-    answer_and_wait(tmux, "No tile is left to do")
+    answer_and_wait(tmux, "All tiles are done")
     tmux.press_for("q", "ENDED 0")
     check_what_was_painted(folder, sample_data)
     learn_from_it(folder, hooked(tmp_path / "tiny", NETWORKS_HOOK))
@@ -61,7 +61,7 @@ def test_three_tiles_are_painted_through_a_kill_and_a_network_learns_from_them(
 
 def open_painting(tmux: Tmux, place: TileLocation, *, undo: int = 0) -> None:
     tmux.start()
-    tmux.wait_for("1 Import", "no job runs")
+    tmux.wait_for("1 Import", "no jobs running")
     tmux.press_for("3", "M microtubule", "to do")
     tmux.press_for("p", f"{place.x},{place.y},{place.z}", f"undo {undo}", "on disk")
 
@@ -109,8 +109,8 @@ def finish(tmux: Tmux, following: TileLocation) -> None:
 
 def answer_and_wait(tmux: Tmux, words: str) -> None:
     """Say yes if the tile is asked about, and wait for what comes then."""
-    tmux.wait_until(lambda: tmux.sees("Mark it done all the same?") or tmux.sees(words), words)
-    if tmux.sees("Mark it done all the same?"):
+    tmux.wait_until(lambda: tmux.sees("Mark it done anyway?") or tmux.sees(words), words)
+    if tmux.sees("Mark it done anyway?"):
         tmux.press("y")
     tmux.wait_for(words)
 

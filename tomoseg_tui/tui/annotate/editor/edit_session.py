@@ -1,6 +1,6 @@
-"""A tile while it is painted, without widgets: what is open, which tool paints, how it is seen, what is not saved yet.
+"""A tile being painted, without widgets: the open tile, the tool, the view settings, and unsaved changes.
 
-Painting changes memory at once. One thread reads tiles and saves strokes, one task after the other; the screen never
+Painting changes memory immediately. One thread reads tiles and saves strokes, one task at a time; the screen never
 waits for it. Its results come back through `call_later`. Strokes that cannot be written stay in memory until `retry`.
 """
 
@@ -28,34 +28,34 @@ from tomoseg_tui.workflow.tiles.neighbour_slices import interpolated_layer, neig
 
 Result = TypeVar("Result")
 LayerSource = Callable[[Project, TileLocation, str, Layer], tuple[Layer, str]]
-"""From project, tile, feature and its layer to another layer, and a sentence that says where it comes from."""
+"""Returns another layer, made from project, tile, feature and its layer, and a sentence on its origin."""
 
 
 @dataclass(frozen=True)
 class EditRequest:
-    """What is to be painted."""
+    """What to paint."""
 
     project: Project
     tile: Tile
     features: tuple[str, ...]
-    """All of the project: their order gives the colours."""
+    """All features of the project; their order sets the colours."""
     chosen: tuple[str, ...]
-    """Those that are to be finished; the first that the tile was placed for is painted."""
+    """The features to finish; the first one that the tile was placed for is painted."""
     prediction_sources: PredictionSources
 
     @property
     def feature(self) -> str:
-        """The feature painted at first."""
+        """The feature that is painted first."""
         positive = [f for f in self.chosen if (state := self.tile.state_of(f)) is not None and state.is_positive]
         return (positive or list(self.chosen))[0]
 
     @cached_property
     def styles(self) -> dict[str, LabelStyle]:
-        """Colour and letter of each feature, and of what is ignored."""
+        """Colour and letter of each feature, and of ignored pixels."""
         return {style.name: style for style in layers_palette(self.features)}
 
     def threshold(self, feature: str) -> float | None:
-        """Return the threshold on the card of the newest network for a feature."""
+        """Return the threshold of a feature on the card of the newest network."""
         cards = [card for card in self.prediction_sources.networks if feature in card.features]
         newest = max(cards, key=lambda card: card.created, default=None)
         return newest.features[feature].threshold if newest is not None else None
@@ -63,44 +63,44 @@ class EditRequest:
 
 @dataclass(frozen=True, eq=False)
 class OpenTile:
-    """A tile with all that painting it takes."""
+    """A tile with everything needed to paint it."""
 
     tile: Tile
     strokes: PaintSession
     slices: TileSlices
     predictions: Mapping[str, TilePrediction]
-    """What a network says, by feature."""
+    """Predictions by feature."""
     lock_owner: str
-    """Who else paints it; empty if nobody does."""
+    """Who else is painting the tile; empty if nobody is."""
 
 
 @final
 class EditSession:
-    """The tile that is painted, and the thread that saves it.
+    """The tile being painted, and the thread that saves it.
 
     Parameters
     ----------
     call_later : callable
-        Takes a function and its arguments from any thread and calls it on the thread of the screen.
+        Calls a function with arguments on the UI thread; may be called from any thread.
     on_saved : callable
-        Called after each attempt to write: with the reason why strokes are not on disk if it is a new one, else None.
+        Called after each attempt to write, with the reason of a new failure, else None.
     """
 
     def __init__(self, call_later: Callable[..., object], on_saved: Callable[[TomosegError | None], object]) -> None:
         self.request: EditRequest | None = None
         self.open_tile: OpenTile | None = None
-        """None until the thread has read what was requested."""
+        """None until the thread has read the requested tile."""
         self.feature = ""
-        """The feature that is painted."""
+        """The feature being painted."""
         self.tool_state, self.view_settings = ToolState(1), ViewSettings()
         self.lock_owner = ""
-        """Who else paints the tile; empty if nobody does."""
+        """Who else is painting the tile; empty if nobody is."""
         self.save_error = ""
         """Why strokes are not on disk; empty if they are."""
         self._call_later, self._on_saved = call_later, on_saved
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="save")
         self._unsaved: dict[TileLocation, PaintSession] = {}
-        """Tiles with strokes that could not be written, the thread's: whoever comes back to one finds them."""
+        """Tiles with strokes that could not be written, for the thread: opening such a tile again restores them."""
 
     @property
     def place(self) -> TileLocation | None:
@@ -109,12 +109,12 @@ class EditSession:
 
     @property
     def state(self) -> FeatureState | None:
-        """State of the feature that is painted."""
+        """State of the feature being painted."""
         return self.open_tile.strokes.states[self.feature] if self.open_tile is not None else None
 
     @property
     def tool_input(self) -> ToolInput | None:
-        """What tools read; None while no tile is open."""
+        """The input of tools; None while no tile is open."""
         if self.open_tile is None:
             return None
         layer, prediction = self.open_tile.strokes.layers[self.feature], self.open_tile.predictions.get(self.feature)
@@ -122,7 +122,7 @@ class EditSession:
 
     @property
     def unsaved_strokes(self) -> int:
-        """How many strokes could not be written, here and on tiles that were left."""
+        """Number of strokes that could not be written, on this and on closed tiles."""
         current = [self.open_tile.strokes] if self.open_tile is not None else []
         unsaved = {*current, *tuple(self._unsaved.values())}
         return sum(strokes.unsaved_count for strokes in unsaved) if self.save_error else 0
@@ -130,7 +130,7 @@ class EditSession:
     # Opening and closing
 
     def open(self, request: EditRequest, on_opened: Callable[[TomosegError | None], object]) -> None:
-        """Close the tile that is open and read another; `on_opened` is called when it is there, or cannot be read."""
+        """Close the open tile and read another; `on_opened` is called when it is ready or cannot be read."""
         self.close()
         previous, self.request = self.request, request
         if previous is None or previous.tile.location.tomogram != request.tile.location.tomogram:
@@ -139,7 +139,7 @@ class EditSession:
 
         def show(result: OpenTile | TomosegError) -> None:
             if self.request is not request:
-                return  # another one was requested since
+                return  # another one has been requested since
             if isinstance(result, OpenTile):
                 self._start(result)
             on_opened(result if isinstance(result, TomosegError) else None)
@@ -172,7 +172,7 @@ class EditSession:
         self.tool_state.threshold = self.tool_state.threshold if threshold is None else threshold
 
     def close(self) -> None:
-        """Save what is not on disk yet, and let others paint the tile."""
+        """Save unsaved changes, and let others paint the tile."""
         if self.open_tile is not None:
             pending = self.tool_state.end_stroke()
             self.tool_state.cancel()
@@ -187,11 +187,11 @@ class EditSession:
         self.request = None
 
     def end(self) -> None:
-        """Close the tile, and wait until the thread has done all it was asked."""
+        """Close the tile, and wait until the thread has done all tasks."""
         self.close()
         self._pool.shutdown(wait=True)
 
-    # Painting; what changes is saved
+    # Painting; changes are saved
 
     def _change(self, change: Callable[[PaintSession], LayerChange | None]) -> LayerChange | None:
         changed = change(self.open_tile.strokes) if self.open_tile is not None else None
@@ -201,26 +201,26 @@ class EditSession:
         return changed
 
     def paint(self, output: ToolOutput) -> LayerChange | None:
-        """Paint what a tool has put out; return what that changes, None if nothing."""
+        """Apply the output of a tool; return the change, None if nothing changes."""
         if output.replaces_feature and self.open_tile is not None:
             layer = replace_feature_pixels(self.open_tile.strokes.layers[self.feature], output.mask)
             return self.replace_layer(layer, output.tool)
         return self._change(lambda strokes: strokes.stroke(self.feature, output.mask, output.value, output.tool))
 
     def replace_layer(self, layer: Layer, tool: str) -> LayerChange | None:
-        """Put a whole layer in the place of the one that is painted; return what that changes."""
+        """Replace the whole layer being painted; return the change."""
         return self._change(lambda strokes: strokes.replace_layer(self.feature, layer, tool))
 
     def undo(self) -> LayerChange | None:
-        """Take the last stroke back, and paint its feature; return what that changes."""
+        """Undo the last stroke, and paint its feature; return the change."""
         return self._change(PaintSession.undo)
 
     def redo(self) -> LayerChange | None:
-        """Paint again what was taken back last; return what that changes."""
+        """Redo the stroke that was undone last; return the change."""
         return self._change(PaintSession.redo)
 
     def next_feature(self, step: int) -> None:
-        """Paint the next feature, or the one before."""
+        """Paint the next feature, or the previous one."""
         if self.open_tile is not None and self.request is not None:
             features = [feature for feature in self.request.features if feature in self.open_tile.strokes.features]
             self.feature = features[(features.index(self.feature) + step) % len(features)]
@@ -229,7 +229,7 @@ class EditSession:
     def fetch_layer(
         self, source: LayerSource, on_fetched: Callable[[tuple[Layer, str] | TomosegError], object]
     ) -> None:
-        """Have the thread make a layer of other slices; `on_fetched` is called if the tile is still open then."""
+        """Make a layer from other slices in the thread; `on_fetched` is called if the tile is still open then."""
         open_tile, feature, tool_input = self.open_tile, self.feature, self.tool_input
         if self.request is None or open_tile is None or tool_input is None:
             return
@@ -245,7 +245,7 @@ class EditSession:
     # Marking
 
     def features_to_finish(self) -> list[str]:
-        """Return the features that enter finishes: the painted one, and of those chosen the ones still to do."""
+        """Return the features that enter finishes: the painted one, and the chosen ones that are still to do."""
         if self.open_tile is None or self.request is None:
             return []
         states = self.open_tile.strokes.states
@@ -253,7 +253,7 @@ class EditSession:
         return [self.feature, *unfinished]
 
     def warnings(self, feature: str, state: FeatureState) -> list[str]:
-        """Return what speaks against giving a feature a state, as sentences."""
+        """Return the warnings about giving a feature a state, as sentences."""
         if self.open_tile is None:
             return []
         prediction = self.open_tile.predictions.get(feature)
@@ -262,12 +262,12 @@ class EditSession:
         return annotation_warnings(feature, layer, state, self.open_tile.slices.here, prediction=probability)
 
     def mark(self, features: Sequence[str], option: str, on_marked: Callable[[], object]) -> None:
-        """Mark features as `annotations set` does with an option, and have that saved and noted in the history.
+        """Mark features like `annotations set` with an option; the change is saved and recorded in the history.
 
         Raises
         ------
         ProjectError
-            If the tile is marked as holding none of a feature that is to be done.
+            If the tile is marked as having none of a feature that is to be done.
         """
         if self.open_tile is None or self.request is None:
             return
@@ -294,7 +294,7 @@ class EditSession:
     def _write(
         self, strokes: PaintSession, then: Callable[[], object] = lambda: None, *, closing: bool = False
     ) -> None:
-        """Have the thread write what is not on disk yet; if all went well, it closes the tile or does `then`."""
+        """Write unsaved changes in the thread; if that succeeds, close the tile or run `then`."""
 
         def write() -> None:
             try:
@@ -305,7 +305,7 @@ class EditSession:
                     self._unsaved[strokes.place] = strokes
                 if isinstance(error, TomosegError):
                     raise
-                raise ProjectError(str(error), "Make room on the disk.") from error
+                raise ProjectError(str(error), "Free disk space.") from error
             self._unsaved.pop(strokes.place, None)
 
         self._submit(write, lambda result: self._report_saved(strokes, result))
@@ -321,7 +321,7 @@ class EditSession:
         self._on_saved(None if is_repeated else fault)
 
     def _submit(self, task: Callable[[], Result], then: Callable[[Result | TomosegError], object]) -> None:
-        """Have the thread do something after all that was asked before; `then` gets the result or the fault."""
+        """Run a task in the thread after all earlier ones; `then` gets the result or the error."""
 
         def run() -> None:
             try:
@@ -341,11 +341,11 @@ def _raise(error: Exception) -> NoReturn:
 
 
 def copy_nearest_slice(project: Project, location: TileLocation, feature: str, layer: Layer) -> tuple[Layer, str]:
-    """Return a layer with the paint of the nearest slice, and which slice that is."""
+    """Return a layer with the paint of the nearest slice, and its origin."""
     nearest = neighbours_in_z(project, location, feature).nearest
     if nearest is None:
         raise ProjectError(
-            f"No other slice of this place has {feature} painted.",
+            f"{feature} is not painted in any other slice at this place.",
             "Place and paint a tile at the same x and y in another slice.",
         )
     text = f"Copied from z {nearest.location.z}; u takes it back."
@@ -353,13 +353,13 @@ def copy_nearest_slice(project: Project, location: TileLocation, feature: str, l
 
 
 def interpolate_slices(project: Project, location: TileLocation, feature: str, layer: Layer) -> tuple[Layer, str]:
-    """Return a layer with the paint between those of two slices, and which slices these are."""
+    """Return a layer interpolated between two painted slices, and its origin."""
     neighbours = neighbours_in_z(project, location, feature)
     interpolated = interpolated_layer(layer, neighbours)
     if interpolated is None or neighbours.below is None or neighbours.above is None:
         raise ProjectError(
-            f"Not both below and above this slice is {feature} painted at this place.",
+            f"{feature} is not painted both below and above this slice at this place.",
             "Place and paint tiles at the same x and y in two slices around it.",
         )
     below, above = neighbours.below.location.z, neighbours.above.location.z
-    return interpolated, f"Painted between z {below} and z {above}; u takes it back."
+    return interpolated, f"Interpolated between z {below} and z {above}; u takes it back."

@@ -1,4 +1,4 @@
-"""What is seen of a tile that is painted: the picture between two lines, the tools, the slices beside the tile."""
+"""The view of a tile being painted: the image between two lines, the tools, the slices beside the tile."""
 
 from collections.abc import Mapping
 from typing import final
@@ -23,9 +23,9 @@ from tomoseg_tui.tui.canvas.paint_drawing import Scene
 from tomoseg_tui.tui.images.tile_images import TileImages
 
 NOT_FEATURE_RGB = (96, 96, 96)
-"""Stands for what is marked as not the feature; on the tile it is dark."""
+"""Colour of pixels marked as not the feature; on the tile they are dark."""
 UNLABELLED_RGB = (255, 255, 255)
-"""Stands for erasing."""
+"""Colour of the eraser."""
 
 
 @final
@@ -47,13 +47,13 @@ class EditorView(Horizontal):
         yield self._tile_context
 
     def clear(self, text: str = "") -> None:
-        """Show a text in the place of the tile."""
+        """Show a text instead of the tile."""
         self.canvas.show(None, text=text)
         self._tile_context.show(None, ())
         self.draw_status()
 
     def draw(self) -> None:
-        """Show what has changed."""
+        """Show the changes."""
         session, open_tile = self._session, self._session.open_tile
         if session.request is not None and open_tile is not None:
             if (open_tile, session.view_settings) != self._grey_of:
@@ -64,14 +64,14 @@ class EditorView(Horizontal):
         self.draw_status()
 
     def _show_context(self, request: EditRequest, open_tile: OpenTile) -> None:
-        """Show the slices beside the tile through the same filter, and what a network says of it."""
+        """Show the slices beside the tile with the same filter, and the prediction of a network."""
         below, above = self._session.view_settings.neighbour_greys(open_tile.slices)
         prediction = next((open_tile.predictions[f] for f in request.chosen if f in open_tile.predictions), None)
         images = TileImages(open_tile.tile, below, self._grey, above, {}, prediction)
         self._tile_context.show(images, request.features)
 
     def _scene(self, request: EditRequest, open_tile: OpenTile) -> Scene:
-        """Return the tile with its layers, that of the feature painted first, and the tool."""
+        """Return the tile with its layers, the painted feature first, and the tool."""
         feature, tool_state, tool_input = self._session.feature, self._session.tool_state, self._session.tool_input
         styles, layers = request.styles, dict(open_tile.strokes.layers)
         painted, pending = layers.pop(feature), tool_state.pending_output
@@ -111,11 +111,11 @@ class EditorView(Horizontal):
         )
 
     def on_resize(self) -> None:
-        """Show the tools in their new room."""
+        """Show the tools in the new size."""
         self.draw_status()
 
     def _key_for(self, name: str) -> str:
-        """Return the key of an action of the editor as it is bound now."""
+        """Return the current key of an action of the editor."""
         active = [active.binding for active in self.screen.active_bindings.values()]
         binding = next(binding for binding in (*active, *PAINT_BINDINGS) if binding.id == f"paint.{name}")
         return self.app.get_key_display(binding)

@@ -1,4 +1,4 @@
-"""The paint editor: what keys and mouse do to a tile."""
+"""The paint editor: keys and mouse events that change a tile."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,30 +31,30 @@ from tomoseg_tui.tui.canvas.paint_canvas import PaintCanvas
 from tomoseg_tui.tui.dialogs.confirm import ask_first
 
 PEN_SAVE_SECONDS = 2.0
-"""Rest with the pen down after which the stroke so far is saved; the pen stays down."""
+"""Pause with the pen down after which the stroke so far is saved; the pen stays down, s."""
 RETRY_SECONDS = 2.0
-"""Time until strokes that could not be written are tried again."""
+"""Time until strokes that could not be written are tried again, s."""
 
 
 @final
 class PaintEditor(Container):
-    """A tile that is painted by keyboard and mouse."""
+    """A tile that is painted with keyboard and mouse."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*PAINT_BINDINGS]
 
     class EditorLeft(Message):
-        """The user goes back to the list."""
+        """The user returns to the list."""
 
     @dataclass
     class TileStepped(Message):
-        """Another tile is wanted."""
+        """Another tile is requested."""
 
         step: int
-        """1 for the next, -1 for the one before."""
+        """1 for the next, -1 for the previous one."""
 
     @dataclass
     class TileFinished(Message):
-        """A tile is marked; the next one to do is wanted."""
+        """A tile is marked; the next unfinished one is requested."""
 
         place: TileLocation
 
@@ -73,13 +73,13 @@ class PaintEditor(Container):
 
     @property
     def canvas(self) -> PaintCanvas:
-        """Where the tile is drawn."""
+        """The canvas with the tile."""
         return self._view.canvas
 
     # Opening and leaving
 
     def open(self, request: EditRequest) -> None:
-        """Open a tile in the place of the one that is open."""
+        """Open a tile in place of the open one."""
         self.session.open(request, self._show_opened)
         self._view.clear(f"reading {request.tile.location.id}")
 
@@ -98,7 +98,7 @@ class PaintEditor(Container):
         self._view.clear()
 
     def on_unmount(self) -> None:
-        """Write what is in memory before the program ends."""
+        """Write unsaved changes before the program ends."""
         self.session.end()
 
     def on_hide(self) -> None:
@@ -107,24 +107,24 @@ class PaintEditor(Container):
             self._apply(self.session.tool_state.end_stroke())
 
     def on_descendant_focus(self) -> None:
-        """Show that keys work here."""
+        """Show that the editor has the focus."""
         self._view.draw()
 
     def on_descendant_blur(self) -> None:
-        """Show that keys work elsewhere."""
+        """Show that the editor has no focus."""
         self._view.draw()
 
     # Changing the tile
 
     def _apply(self, output: ToolOutput | None) -> None:
-        """Paint what a tool has put out, and show it."""
+        """Apply the output of a tool, and show it."""
         if output is not None and (output.replaces_feature or output.mask.any()):
             self._change(lambda: self.session.paint(output))
         else:
             self._view.draw()
 
     def _change(self, change: Callable[[], object]) -> None:
-        """Change the tile; ask first if it is marked as holding none of the feature."""
+        """Change the tile; ask first if it is marked as having none of the feature."""
         open_tile, feature = self.session.open_tile, self.session.feature
 
         def change_after_all() -> None:
@@ -136,17 +136,17 @@ class PaintEditor(Container):
         if open_tile is None or self._refuse_if_locked():
             pass
         elif self.session.state is FeatureState.NONE_HERE:
-            text = f"{open_tile.strokes.place.id} is marked as holding no {feature}. u takes back what you paint."
-            ask_first(self.app, f"Does it hold {feature} after all?", text, "It does", change_after_all)
+            text = f"{open_tile.strokes.place.id} is marked as having no {feature}. u undoes your paint."
+            ask_first(self.app, f"Does it have {feature}?", text, "It does", change_after_all)
         else:
             change()
         self._view.draw()
 
     def _refuse_if_locked(self) -> bool:
-        """Say who paints the tile, if somebody else does."""
+        """Show who is painting the tile, if somebody else is."""
         if self.session.lock_owner and self.session.place is not None:
             self.notify(
-                "It is shown as it was when you opened it; escape and p open it anew.",
+                "It is shown as it was when you opened it; escape and p open it again.",
                 title=f"{self.session.place.id} is being painted by {self.session.lock_owner}",
                 severity="warning",
                 timeout=8,
@@ -154,7 +154,7 @@ class PaintEditor(Container):
         return bool(self.session.lock_owner)
 
     def _show_saved(self, fault: TomosegError | None) -> None:
-        """Show that strokes are on disk; or say why they are not, and try again."""
+        """Show that strokes are on disk; or show why they are not, and try again."""
         if self.session.unsaved_strokes and self._retry_timer is None:
             self._retry_timer = self.set_timer(RETRY_SECONDS, self._retry)
         if fault is None:
@@ -186,17 +186,17 @@ class PaintEditor(Container):
         self._view.draw()
 
     def _paint_pending(self) -> None:
-        """Paint the stroke so far; the pen stays down."""
+        """Apply the stroke so far; the pen stays down."""
         self._apply(self.session.tool_state.end_stroke(stay_down=True))
 
     def action_press(self) -> None:
-        """Do at the cursor what the tool does."""
+        """Use the tool at the cursor."""
         tool_state, tool_input = self.session.tool_state, self.session.tool_input
         if tool_input is None or self._refuse_if_locked():
             return
         output = tool_state.press(tool_input)
         if output is None and tool_state.tool is Tool.NETWORK:
-            self.notify(f"No network has an opinion on {self.session.feature} here.", severity="warning")
+            self.notify(f"No prediction of {self.session.feature} is available for this tile.", severity="warning")
         elif output is not None and tool_state.tool is Tool.FILL and not output.mask.any():
             self.notify("The cursor is not inside a closed outline.", severity="warning")
         self._apply(output)
@@ -231,7 +231,7 @@ class PaintEditor(Container):
             self._apply(self.session.tool_state.grow(tool_input.layer, by))
 
     def action_undo(self) -> None:
-        """Take back: the last point of an open shape, else the stroke so far, else the last stroke."""
+        """Undo: the last point of an open shape, else the stroke so far, else the last stroke."""
         tool_state = self.session.tool_state
         if tool_state.points:
             tool_state.points.pop()
@@ -240,10 +240,10 @@ class PaintEditor(Container):
             tool_state.cancel()
             self._view.draw()
         else:
-            self._step_history(self.session.undo, "There is nothing to take back.")
+            self._step_history(self.session.undo, "There is nothing to undo.")
 
     def action_redo(self) -> None:
-        self._step_history(self.session.redo, "There is nothing to do again.")
+        self._step_history(self.session.redo, "There is nothing to redo.")
 
     def _step_history(self, change: Callable[[], object], empty_text: str) -> None:
         if self.session.open_tile is not None and not self._refuse_if_locked():
@@ -275,7 +275,9 @@ class PaintEditor(Container):
 
     def action_half(self) -> None:
         self.canvas.lower_half = not self.canvas.lower_half
-        self.notify(f"The mouse means the {'lower' if self.canvas.lower_half else 'upper'} pixel of a cell.", timeout=2)
+        self.notify(
+            f"The mouse selects the {'lower' if self.canvas.lower_half else 'upper'} pixel of cells.", timeout=2
+        )
 
     # Keys for other slices
 
@@ -300,14 +302,14 @@ class PaintEditor(Container):
 
     @on(PaintCanvas.Pressed)
     def start_drag(self, event: PaintCanvas.Pressed) -> None:
-        """Begin a stroke, or do what the tool does."""
+        """Start a stroke, or use the tool."""
         tool_input, self.canvas.follows_cursor = self.session.tool_input, False
         if tool_input is not None and not self._refuse_if_locked():
             self._apply(self.session.tool_state.start_drag(event.y, event.x, tool_input, erase=event.erase))
 
     @on(PaintCanvas.Dragged)
     def drag(self, event: PaintCanvas.Dragged) -> None:
-        """Go on with the stroke."""
+        """Continue the stroke."""
         if self.session.tool_state.is_dragging:
             self.session.tool_state.drag(event.y, event.x)
             self._view.draw()
@@ -319,7 +321,7 @@ class PaintEditor(Container):
 
     @on(PaintCanvas.Scrolled)
     def zoom_by_wheel(self, event: PaintCanvas.Scrolled) -> None:
-        """Enlarge or shrink what is under the mouse."""
+        """Zoom in or out around the mouse."""
         if not self.session.tool_state.pen_down and not self.session.tool_state.is_dragging:
             self.session.tool_state.go_to(event.y, event.x)
             self._view.draw()
@@ -327,19 +329,19 @@ class PaintEditor(Container):
 
     @on(Toolbox.ToolChosen)
     def choose_tool(self, event: Toolbox.ToolChosen) -> None:
-        """Choose the tool that was clicked."""
+        """Choose the clicked tool."""
         self.action_tool(event.tool)
 
     @on(Toolbox.ValueChosen)
     def choose_value(self, event: Toolbox.ValueChosen) -> None:
-        """Paint the value that was clicked."""
+        """Paint the clicked value."""
         while self.session.tool_state.value != event.value:
             self.action_value(1)
 
     # Leaving and marking
 
     def action_leave(self) -> None:
-        """Drop the open shape; with none, go back to the list."""
+        """Drop the open shape; if there is none, return to the list."""
         if self.session.tool_state.cancel():
             self._view.draw()
         else:
@@ -349,7 +351,7 @@ class PaintEditor(Container):
         self.post_message(self.TileStepped(step))
 
     def action_finish(self) -> None:
-        """End the open shape; with none, mark the tile done."""
+        """End the open shape; if there is none, mark the tile done."""
         session = self.session
         if session.tool_state.is_open:
             self._apply(session.tool_state.finish())
@@ -357,10 +359,10 @@ class PaintEditor(Container):
             features = session.features_to_finish()
             warnings = [text for feature in features for text in session.warnings(feature, FeatureState.ANNOTATED)]
             mark, text = partial(self._mark, features, "--done"), "\n".join(warnings)
-            ask_first(self.app, "Mark it done all the same?", text, "Mark done", mark)
+            ask_first(self.app, "Mark it done anyway?", text, "Mark done", mark)
 
     def action_none_here(self) -> None:
-        """Mark that the tile holds none of the feature."""
+        """Mark that the tile has none of the feature."""
         session, feature = self.session, self.session.feature
         if session.open_tile is None or self._refuse_if_locked():
             return
@@ -368,12 +370,12 @@ class PaintEditor(Container):
         warnings = session.warnings(feature, FeatureState.NONE_HERE)
         pixels = int((session.open_tile.strokes.layers[feature] == FEATURE).sum())
         if pixels and not any("paint" in warning for warning in warnings):
-            warnings.insert(0, f"{pixels} pixels of {feature} are painted on it; they go, and u brings them back.")
+            warnings.insert(0, f"{pixels} pixels of {feature} are painted on it. They are removed; u restores them.")
         mark, text = partial(self._mark, [feature], "--none"), "\n".join(warnings)
-        ask_first(self.app, f"Mark that it holds no {feature}?", text, "None here", mark)
+        ask_first(self.app, f"Mark that it has no {feature}?", text, "None here", mark)
 
     def _mark(self, features: Sequence[str], option: str) -> None:
-        """Mark the tile for some features, and ask for the next tile."""
+        """Mark the tile for some features, and request the next tile."""
         if self.session.open_tile is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""The two lines around a tile that is painted; of a line that changes only the changed cells are sent."""
+"""The two lines around a tile being painted; only changed cells of a line are sent."""
 
 from typing import final
 
@@ -15,14 +15,14 @@ from tomoseg_tui.tui.annotate.editor.tool_state import VALUE_LABELS
 from tomoseg_tui.tui.annotate.tile_list import STATE_LABELS
 
 StyledText = tuple[str, str]
-"""A text and how it looks: a Rich style such as ``bold``, or empty."""
+"""A text and its style: a Rich style such as ``bold``, or empty."""
 LineText = tuple[tuple[StyledText, ...], tuple[StyledText, ...]]
-"""What is on the left and on the right of a line."""
+"""The left and the right part of a line."""
 
 
 @final
 class StatusLine(Widget):
-    """One line with something on its left and something on its right; the left part is cut if there is no room."""
+    """One line with a left and a right part; the left part is cut if the line is too short."""
 
     ALLOW_SELECT = False
 
@@ -33,7 +33,7 @@ class StatusLine(Widget):
         self._shown: list[tuple[str, str]] = []
 
     def set_text(self, left: tuple[StyledText, ...], right: tuple[StyledText, ...] = ()) -> None:
-        """Show other text."""
+        """Replace the text."""
         self._left, self._right = left, right
         cells = self._cells()
         previous, self._shown = self._shown, cells
@@ -46,7 +46,7 @@ class StatusLine(Widget):
 
     @property
     def text(self) -> str:
-        """The line as it is shown."""
+        """The shown line."""
         return "".join(character for character, _ in self._cells())
 
     def render_lines(self, crop: Region) -> list[Strip]:
@@ -78,7 +78,7 @@ class StatusLine(Widget):
 
 
 def upper_text(session: EditSession, style: LabelStyle, zoom: int) -> LineText:
-    """Return which feature of which tile is painted, and how it is seen."""
+    """Return the feature and the tile being painted, and the view settings."""
     red, green, blue = style.rgb
     left = [(f" {style.letter} {session.feature} ", f"bold rgb(0,0,0) on rgb({red},{green},{blue})")]
     if session.open_tile is not None:
@@ -92,7 +92,7 @@ def upper_text(session: EditSession, style: LabelStyle, zoom: int) -> LineText:
 
 
 def lower_text(session: EditSession, style: LabelStyle) -> LineText:
-    """Return the tool and what it paints, where the cursor is, and whether all is on disk."""
+    """Return the tool and its value, the cursor position, and whether everything is on disk."""
     tool_state, place = session.tool_state, session.place
     value = tool_state.paint_value
     painted = VALUE_LABELS[value] if value == UNLABELLED else f"{style.letter} {VALUE_LABELS[value]}"

@@ -1,6 +1,6 @@
-"""What the hand of a painter holds: cursor, tool, width, value, an open shape; and which pixels that paints.
+"""State of the paint tools: cursor, tool, width, value, an open shape; and the pixels that it paints.
 
-A state machine without widgets and files. What it paints comes back as a `ToolOutput`; who keeps it is not told.
+A state machine without widgets and files. Its results are returned as `ToolOutput`; the caller saves them.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ Number = TypeVar("Number", int, float)
 
 
 class Tool(StrEnum):
-    """What is held."""
+    """A paint tool."""
 
     BRUSH = "brush"
     ERASER = "eraser"
@@ -47,49 +47,49 @@ class Tool(StrEnum):
 
 
 VALUE_LABELS = {FEATURE: "feature", NOT_FEATURE: "not feature", IGNORED: "ignore", UNLABELLED: "erase"}
-"""Words of what is painted; the first three are chosen by key, erasing is a tool and the right button."""
+"""Labels of the values; the key goes through the first three, the eraser and the right button erase."""
 FREEHAND_TOOLS = (Tool.BRUSH, Tool.ERASER)
-"""Tools that paint along the way of the cursor."""
+"""Tools that paint along the path of the cursor."""
 SHAPE_TOOLS = (Tool.LINE, Tool.FILAMENT, Tool.AREA, Tool.BOX)
-"""Tools that paint what is spanned between points."""
+"""Tools that paint a shape between points."""
 DEFAULT_WIDTHS = {Tool.BRUSH: 3, Tool.ERASER: 3, Tool.LINE: 5, Tool.FILAMENT: 15}
-"""Pixels. A microtubule, filled, is 25 nm: 15 to 18 pixels at 13.6 Å/voxel and somewhat more."""
+"""Default width, pixels. A filled microtubule is 25 nm: 15 to 18 pixels at 17 to 13.6 Å/voxel."""
 TOLERANCES = tuple(step / 20 for step in range(1, 61))
-"""What the wand takes for equal, sigmas of the tomogram."""
+"""Tolerance of the wand, sigmas of the tomogram."""
 WAND_RADII = (4, 6, 8, 12, 16, 24, 32, 48, 96)
-"""How far the wand reaches, pixels."""
+"""Radius of the wand, pixels."""
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
-"""From which probability the network's map is taken."""
+"""Probability threshold of the network tool."""
 LONG_STEP = 8
-"""Pixels of a long step."""
+"""Length of a long step, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class ToolInput:
-    """What tools look at."""
+    """The input of tools."""
 
     layer: Layer
-    """Of the feature painted, as it is now."""
+    """Current layer of the painted feature."""
     densities: NDArray[np.float32]
-    """Of the tile, sigmas."""
+    """Densities of the tile, sigmas."""
     prediction: NDArray[np.float32] | None = None
-    """Probabilities of the feature by a network."""
+    """Predicted probabilities of the feature."""
 
 
 @dataclass(frozen=True, eq=False)
 class ToolOutput:
-    """Pixels and what they become."""
+    """Pixels and their new value."""
 
     mask: Mask
     value: int
     tool: str
     replaces_feature: bool = False
-    """Whether the mask is all that the feature is: what was the feature elsewhere is taken away."""
+    """Whether the mask is the whole feature: other pixels of the feature are erased."""
 
 
 @final
 class ToolState:
-    """What is held over one tile after the other.
+    """State of the tools, kept from tile to tile.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class ToolState:
         self.value = FEATURE
         self.tolerance, self.radius, self.threshold = 0.5, 16, 0.5
         self.points: list[Pixel] = []
-        """Of the open shape."""
+        """Points of the open shape."""
         self.pen_down = False
         """Whether the brush paints as the cursor moves."""
         self._widths = dict(DEFAULT_WIDTHS)
@@ -116,27 +116,27 @@ class ToolState:
 
     @property
     def width(self) -> int:
-        """Width of the tool, pixels; 1 for tools without one."""
+        """Width of the tool, pixels; 1 for tools without a width."""
         return self._widths.get(self.tool, 1)
 
     @property
     def paint_value(self) -> int:
-        """The value that goes onto the tile now."""
+        """The value that the tool paints now."""
         return UNLABELLED if self._is_erasing or self.tool is Tool.ERASER else self.value
 
     @property
     def pending_output(self) -> ToolOutput | None:
-        """The stroke in hand: painted, but not given away yet."""
+        """The stroke so far, painted but not yet returned."""
         return None if self._pending_mask is None else ToolOutput(self._pending_mask, self.paint_value, self.tool)
 
     @property
     def is_open(self) -> bool:
-        """Whether a shape has points and waits for more, or the pen is down."""
+        """Whether a shape has points and is not finished, or the pen is down."""
         return bool(self.points) or self.pen_down
 
     @property
     def is_dragging(self) -> bool:
-        """Whether a button of the mouse is held."""
+        """Whether a mouse button is held."""
         return self._drag_start is not None
 
     @property
@@ -145,30 +145,30 @@ class ToolState:
         return brush_mask((self.size, self.size), self.cursor_yx, self.width)
 
     def setting(self) -> str:
-        """Say what `adjust_setting` changes, such as ``3 px``; empty for tools without."""
+        """Return what `adjust_setting` changes, such as ``3 px``; empty for tools without a setting."""
         if self.tool in self._widths:
             return f"{self.width} px"
         if self.tool is Tool.WAND:
             return f"±{self.tolerance:g} r{self.radius}"
         return f"> {self.threshold:g}" if self.tool is Tool.NETWORK else ""
 
-    # Choosing
+    # Tools and settings
 
     def select_tool(self, tool: Tool) -> ToolOutput | None:
-        """Take another tool; what is in hand is given away first."""
+        """Select a tool; return the stroke so far."""
         output = self.end_stroke()
         self.points.clear()
         self.tool = tool
         return output
 
     def next_value(self, step: int = 1) -> ToolOutput | None:
-        """Paint the next of feature, not feature and ignore; what is in hand is given away first."""
+        """Select the next of feature, not feature and ignore; return the stroke so far."""
         output, values = self.end_stroke(stay_down=True), (FEATURE, NOT_FEATURE, IGNORED)
         self.value = values[(values.index(self.value) + step) % len(values)]
         return output
 
     def adjust_setting(self, step: int) -> None:
-        """Make the tool wider, more tolerant, or its threshold higher, by steps."""
+        """Change width, tolerance or threshold by steps."""
         if self.tool in self._widths:
             widths = BRUSH_WIDTHS if self.tool in FREEHAND_TOOLS else LINE_WIDTHS
             self._widths[self.tool] = _step_value(widths, self.width, step)
@@ -178,13 +178,13 @@ class ToolState:
             self.threshold = _step_value(THRESHOLDS, self.threshold, step)
 
     def adjust_radius(self, step: int) -> None:
-        """Let the wand reach farther."""
+        """Change the radius of the wand by steps."""
         self.radius = _step_value(WAND_RADII, self.radius, step)
 
     # The keyboard
 
     def move(self, up: int, right: int) -> None:
-        """Move the cursor by pixels; with the pen down that paints."""
+        """Move the cursor by pixels; with the pen down, this paints."""
         y, x = self.cursor_yx
         self.go_to(y + up, x + right)
 
@@ -193,14 +193,14 @@ class ToolState:
         self.move(up * self.size, right * self.size)
 
     def go_to(self, y: int, x: int) -> None:
-        """Put the cursor on a pixel, or on the nearest that there is; with the pen down that paints."""
+        """Move the cursor to a pixel, or to the nearest one in the tile; with the pen down, this paints."""
         previous = self.cursor_yx
         self.cursor_yx = min(max(0, y), self.size - 1), min(max(0, x), self.size - 1)
         if self.pen_down:
             self._extend_stroke(polyline_mask((self.size, self.size), [previous, self.cursor_yx], self.width))
 
     def press(self, tool_input: ToolInput) -> ToolOutput | None:
-        """Do at the cursor what the tool does: a dab, a point of a shape, a region."""
+        """Use the tool at the cursor: a dab, a point of a shape, a region."""
         if self.tool in FREEHAND_TOOLS:
             if not self.pen_down:
                 return self._output(self.footprint)
@@ -211,7 +211,7 @@ class ToolState:
         return self._close_shape(self._region(tool_input))
 
     def toggle_pen(self) -> ToolOutput | None:
-        """Put the pen down, so that moving paints, or lift it and give the stroke away."""
+        """Lower the pen, so that moving paints, or lift it and return the stroke."""
         if self.pen_down:
             return self.end_stroke()
         output = None if self.tool in FREEHAND_TOOLS else self.select_tool(Tool.BRUSH)
@@ -220,13 +220,13 @@ class ToolState:
         return output
 
     def end_stroke(self, *, stay_down: bool = False) -> ToolOutput | None:
-        """Give away the stroke in hand and lift the pen, or go on with the next stroke."""
+        """Return the stroke so far; lift the pen, or continue with the next stroke."""
         output, self._pending_mask = self.pending_output, None
         self.pen_down = self.pen_down and stay_down
         return output
 
     def finish(self) -> ToolOutput | None:
-        """Close the open shape at the cursor and paint it; the pen is lifted."""
+        """Close the open shape at the cursor and paint it; lift the pen."""
         if not self.points:
             return self.end_stroke()
         if self.points[-1] != self.cursor_yx or self.tool in {Tool.FILAMENT, Tool.BOX}:
@@ -234,7 +234,7 @@ class ToolState:
         return self._close_shape(self._shape_mask(self.points))
 
     def cancel(self) -> bool:
-        """Forget the open shape and the stroke in hand; tell whether there was any."""
+        """Drop the open shape and the stroke so far; return whether there was any."""
         was_open = self.is_open or self._pending_mask is not None
         self.points.clear()
         self._pending_mask, self._drag_start, self.pen_down, self._is_erasing = None, None, False, False
@@ -243,7 +243,7 @@ class ToolState:
     # The mouse
 
     def start_drag(self, y: int, x: int, tool_input: ToolInput, *, erase: bool = False) -> ToolOutput | None:
-        """Press a button of the mouse on a pixel."""
+        """Press a mouse button on a pixel."""
         self._is_erasing, self._has_moved = erase, False
         self.cursor_yx = self._drag_start = min(max(0, y), self.size - 1), min(max(0, x), self.size - 1)
         if self.tool in FREEHAND_TOOLS:
@@ -255,7 +255,7 @@ class ToolState:
         return output
 
     def drag(self, y: int, x: int) -> None:
-        """Move the mouse with its button held: moves that were lost are joined by a line."""
+        """Move the mouse with its button held; gaps between events are joined by a line."""
         previous = self.cursor_yx
         self.cursor_yx = min(max(0, y), self.size - 1), min(max(0, x), self.size - 1)
         self._has_moved = self._has_moved or self.cursor_yx != previous
@@ -265,7 +265,7 @@ class ToolState:
             self.points.append(self.cursor_yx)
 
     def release(self) -> ToolOutput | None:
-        """Release the button: a stroke or a shape that was drawn in one pull is painted."""
+        """Release the button: paint the stroke, or the shape if it was drawn in one drag."""
         drag_start, self._drag_start = self._drag_start, None
         if drag_start is None:
             return None
@@ -283,13 +283,13 @@ class ToolState:
     # Shapes
 
     def preview(self, tool_input: ToolInput) -> ToolOutput | None:
-        """Return what would be painted: the open shape up to the cursor, or the region that a tool has found."""
+        """Return the preview: the open shape up to the cursor, or the region that a tool has found."""
         if self.tool in SHAPE_TOOLS:
             return self._output(self._shape_mask([*self.points, self.cursor_yx])) if self.points else None
         return None if self.tool in FREEHAND_TOOLS else self._region(tool_input)
 
     def grow(self, layer: Layer, by: int) -> ToolOutput | None:
-        """Let what holds the value that is painted grow by pixels; shrink it if negative."""
+        """Grow the pixels of the current value; shrink them if negative."""
         mask = layer == self.value
         if not mask.any():
             return None
@@ -313,7 +313,7 @@ class ToolState:
         return polygon_mask(shape, points) if self.tool is Tool.AREA else polyline_mask(shape, points, self.width)
 
     def _region(self, tool_input: ToolInput) -> ToolOutput | None:
-        """Return what wand, fill and network find at the cursor."""
+        """Return the region that wand, fill or network finds at the cursor."""
         if self.tool is Tool.WAND:
             mask = magic_wand_mask(tool_input.densities, self.cursor_yx, tolerance=self.tolerance, radius=self.radius)
             return self._output(mask)
@@ -329,7 +329,7 @@ class ToolState:
         return ToolOutput(mask, self.paint_value, self.tool)
 
     def _close_shape(self, shape: ToolOutput | Mask | None) -> ToolOutput | None:
-        """Give a shape away: nothing is open any more."""
+        """Return the finished shape; no shape is open any more."""
         output = self._output(shape) if isinstance(shape, np.ndarray) else shape
         self.points.clear()
         self._is_erasing = self._is_erasing and self._drag_start is not None
@@ -340,6 +340,6 @@ class ToolState:
 
 
 def _step_value(steps: Sequence[Number], value: Number, by: int) -> Number:
-    """Return the value some steps further along, or the last that there is."""
+    """Return the value some steps further along, or the last one."""
     nearest = min(range(len(steps)), key=lambda index: abs(steps[index] - value))
     return steps[min(max(0, nearest + by), len(steps) - 1)]

@@ -1,4 +1,4 @@
-"""The tools with their keys: the one in use stands out, a click takes another."""
+"""The tools with their keys: the current one is highlighted, a click selects another."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE
 from tomoseg_tui.tui.annotate.editor.tool_state import VALUE_LABELS, Tool, ToolState
 
 PATTERNS = {FEATURE: "█", NOT_FEATURE: "\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}", IGNORED: "▚"}
-"""How the three values look on a tile."""
+"""Marks of the three values on a tile."""
 ASCII_PATTERNS = {FEATURE: "#", NOT_FEATURE: "-", IGNORED: "I"}
-"""The same in ASCII."""
+"""The same marks in ASCII."""
 VALUE_ORDER = (FEATURE, NOT_FEATURE, IGNORED)
 """Values in the order of their lines."""
 HINTS = (
@@ -25,12 +25,12 @@ HINTS = (
     ("filter", "filter"),
     ("finish", "done"),
 )
-"""Actions under the tools, as far as there is room."""
+"""Actions below the tools, as many as fit."""
 
 
 @final
 class Toolbox(Static):
-    """Tools, values and the most used keys, one a line."""
+    """Tools, values and the most used keys, one per line."""
 
     ALLOW_SELECT = False
 
@@ -59,19 +59,19 @@ class Toolbox(Static):
         ascii_only: bool,
         available: Mapping[Tool, bool],
     ) -> None:
-        """Show the tool in use.
+        """Show the current tool.
 
         Parameters
         ----------
         tool_state : ToolState
         key_for : callable
-            From the name of an action of the editor to its key.
+            Returns the key of an action of the editor.
         colours : mapping of int to str
             Colour of each value.
         ascii_only : bool
             Whether the terminal shows only ASCII.
         available : mapping of Tool to bool
-            Tools that can be used or not; those that are missing can.
+            Whether a tool can be used; missing ones can.
         """
         state = (
             tool_state.tool,
@@ -109,7 +109,7 @@ class Toolbox(Static):
         return Text(text[:width].ljust(width), style="reverse bold" if is_selected else "" if is_available else "dim")
 
     def on_click(self, event: Click) -> None:
-        """Take what was clicked."""
+        """Select the clicked line."""
         tools, value_row = list(Tool), event.y - len(Tool) - 1
         if event.y < len(tools):
             self.post_message(self.ToolChosen(tools[event.y]))

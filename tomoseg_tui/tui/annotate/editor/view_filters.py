@@ -1,4 +1,4 @@
-"""How a tile is seen while it is painted: filter, contrast, slice and overlay, on the screen only."""
+"""View settings of a tile being painted: filter, contrast, slice and overlay. They change no data."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 FILTERS = ("as it is", "smooth", "z-1..z+1")
-"""In the order of the key."""
+"""Filters, in the order of the key."""
 SMOOTHING_SIGMA = 1.2
 """Sigma of the Gaussian, pixels: less than half the wall of a microtubule at 13.6 Å/voxel."""
 
@@ -26,13 +26,13 @@ class TileSlices:
     """The densities of a tile and of the slices beside it."""
 
     below: NDArray[np.float32] | None
-    """Slice z - 1, sigmas of the tomogram, shape (size, size); None outside of the volume."""
+    """Slice z - 1, sigmas of the tomogram, shape (size, size); None outside the volume."""
     here: NDArray[np.float32]
-    """0 where the tile sticks out of the volume."""
+    """Slice z; 0 outside the volume."""
     above: NDArray[np.float32] | None
     """Slice z + 1."""
     inside: NDArray[np.bool_]
-    """Which pixels lie inside the volume."""
+    """Pixels inside the volume."""
 
 
 def read_tile_slices(layout: ProjectLayout, location: TileLocation) -> TileSlices:
@@ -63,16 +63,16 @@ def read_tile_slices(layout: ProjectLayout, location: TileLocation) -> TileSlice
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How a tile is seen."""
+    """View settings of a tile."""
 
     filter: int = 0
-    """Which of `FILTERS`."""
+    """Index into `FILTERS`."""
     contrast: int = 0
-    """Which of the contrasts of slices."""
+    """Index of the contrast."""
     z_offset: int = 0
     """-1 shows the slice below, 1 the one above."""
     overlay: str = OVERLAY_MODES[0]
-    """How paint is seen."""
+    """How annotations are shown."""
 
     def next_filter(self) -> "ViewSettings":
         """Return the settings with the next filter."""
@@ -83,15 +83,15 @@ class ViewSettings:
         return replace(self, contrast=(self.contrast + 1) % len(CONTRASTS))
 
     def next_overlay(self) -> "ViewSettings":
-        """Return the settings with paint seen in the next way."""
+        """Return the settings with the next overlay mode."""
         return replace(self, overlay=OVERLAY_MODES[(OVERLAY_MODES.index(self.overlay) + 1) % len(OVERLAY_MODES)])
 
     def step_z(self, step: int) -> "ViewSettings":
-        """Return the settings one slice further up or down, not beyond the neighbours."""
+        """Return the settings one slice up or down, not beyond the neighbours."""
         return replace(self, z_offset=min(max(-1, self.z_offset + step), 1))
 
     def describe(self) -> str:
-        """Return what differs from the plain tile, as words; empty if nothing does."""
+        """Return the differences from the default view as text; empty if there are none."""
         slice_text = {-1: "z-1", 0: "", 1: "z+1"}[self.z_offset]
         filter_text = FILTERS[self.filter] if self.filter else ""
         contrast_text = CONTRASTS[self.contrast][0] if self.contrast else ""
@@ -99,7 +99,7 @@ class ViewSettings:
         return " ".join(part for part in (slice_text, filter_text, contrast_text, overlay_text) if part)
 
     def greys(self, tile_slices: TileSlices) -> NDArray[np.uint8]:
-        """Return the slice that is seen as greys, shape (size, size)."""
+        """Return the selected slice as greys, shape (size, size)."""
         values = self._filtered(tile_slices)
         percent = CONTRASTS[self.contrast][1]
         inside = values[tile_slices.inside]
@@ -107,7 +107,7 @@ class ViewSettings:
         return np.where(tile_slices.inside, grey, np.uint8(MIDDLE_GREY))
 
     def neighbour_greys(self, tile_slices: TileSlices) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None]:
-        """Return the slices below and above as they are seen beside the tile; None outside of the volume."""
+        """Return the slices below and above as greys; None outside the volume."""
         below = replace(self, z_offset=-1).greys(tile_slices) if tile_slices.below is not None else None
         return below, replace(self, z_offset=1).greys(tile_slices) if tile_slices.above is not None else None
 
