@@ -1,4 +1,4 @@
-"""A file is replaced whole, or left alone; what is removed is in the trash."""
+"""A file is replaced whole or stays unchanged; removed files are in the trash."""
 
 import errno
 import os
@@ -50,7 +50,7 @@ def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
-def test_files_have_the_rights_that_the_umask_gives(tmp_path: Path, mask: int) -> None:
+def test_files_have_the_mode_of_the_umask(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
         write_atomically(tmp_path / "whole", "x")
@@ -84,7 +84,7 @@ def test_files_have_the_rights_that_the_umask_gives(tmp_path: Path, mask: int) -
     ids=lambda text: text.partition("(")[0].rpartition(" ")[2],
 )
 def test_files_of_other_threads_have_the_right_mode_meanwhile(tmp_path: Path, imports: str, write: str) -> None:
-    """A umask belongs to the whole process: reading it by setting it gives files of other threads a wrong mode."""
+    """The umask belongs to the process: reading it by setting it would give files of other threads a wrong mode."""
     script = (
         "import os, sys, threading, time; from pathlib import Path\n"
         f"{imports}\n"
@@ -105,7 +105,7 @@ def test_files_of_other_threads_have_the_right_mode_meanwhile(tmp_path: Path, im
     assert done.stdout == "[] 0o640\n"
 
 
-def test_of_two_only_one_creates_a_file(tmp_path: Path) -> None:
+def test_only_one_of_two_creates_a_file(tmp_path: Path) -> None:
     path = tmp_path / "claims" / "claim.json"
     assert create_exclusively(path, "first")
     assert not create_exclusively(path, "second")
@@ -131,7 +131,7 @@ def test_each_removal_has_a_folder_of_its_own_in_the_trash(tmp_path: Path) -> No
     assert len(list(trash.iterdir())) == 2
 
 
-def test_a_file_of_the_users_is_not_written_over(tmp_path: Path) -> None:
+def test_a_file_of_the_user_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with pytest.raises(ProjectError, match="exists") as caught:
         require_writable(tmp_path / "mine", force=False)
@@ -152,9 +152,7 @@ def test_drafts_of_a_killed_writer_are_swept_and_nothing_else(tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
 
 
-def test_a_claim_whose_draft_was_swept_in_the_meantime_is_not_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_claim_whose_draft_was_swept_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def swept(draft: str, path: Path) -> None:
         remove_drafts(path)
         link(draft, path)
@@ -165,10 +163,8 @@ def test_a_claim_whose_draft_was_swept_in_the_meantime_is_not_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_claim_that_was_made_counts_though_its_answer_was_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Over NFS the link is asked for again then, and refused, since its name is there."""
+def test_a_claim_counts_even_if_the_reply_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over NFS the link is then requested again and refused, because its name exists."""
 
     def answered_late(draft: str, path: Path) -> None:
         link(draft, path)
@@ -183,7 +179,7 @@ def test_a_claim_that_was_made_counts_though_its_answer_was_lost(
     assert list(tmp_path.iterdir()) == [claim]
 
 
-def test_a_line_after_a_torn_one_stands_on_its_own(tmp_path: Path) -> None:
+def test_a_line_after_an_incomplete_one_is_separate(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b'{"a":1}\n{"a":')
     append_line(path, '{"a":3}')
@@ -212,14 +208,14 @@ def test_an_error_of_the_system_has_its_number_and_names_the_file(tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("a bug"), ValueError("another")])
-def test_an_error_of_another_kind_stays_as_it_is(tmp_path: Path, fault: Exception) -> None:
+def test_an_error_of_another_kind_is_unchanged(tmp_path: Path, fault: Exception) -> None:
     with pytest.raises(type(fault)) as caught, atomic_output(tmp_path / "file"):
         raise fault
     assert caught.value is fault
 
 
-def test_a_line_that_the_disk_takes_only_half_of_is_a_fault(tmp_path: Path) -> None:
-    """As a full disk does; here a process may write 4 kB and no more."""
+def test_a_line_that_is_written_only_in_part_is_an_error(tmp_path: Path) -> None:
+    """As on a full disk; here a process may write 4 kB and no more."""
     script = (
         "import resource, signal, sys; from pathlib import Path; from tomoseg_tui.files.atomic import append_line\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"

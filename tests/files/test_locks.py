@@ -1,4 +1,4 @@
-"""A claim is held by a living process, and taken over from a dead one."""
+"""A claim is held by a live process, and taken over from a dead one."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def claim(tmp_path: Path) -> Path:
     return tmp_path / "job" / "claim.json"
 
 
-def test_a_claim_names_its_owner_and_is_given_back(claim: Path) -> None:
+def test_a_claim_names_its_owner_and_is_released(claim: Path) -> None:
     me = this_process()
     locks.acquire(claim, me)
     assert locks.owner_of(claim) == me
@@ -36,14 +36,14 @@ def test_a_claim_names_its_owner_and_is_given_back(claim: Path) -> None:
     assert not locks.is_held(claim)
 
 
-def test_a_living_owners_claim_is_not_taken(claim: Path) -> None:
+def test_the_claim_of_a_live_owner_is_not_taken(claim: Path) -> None:
     locks.acquire(claim, this_process())
     with pytest.raises(AlreadyRunningError, match=f"process {os.getpid()} on"):
         locks.acquire(claim, other_host())
 
 
 @pytest.mark.parametrize("changes", [{"boot_id": "earlier"}, {"started": "1"}, {"pid": 2**22 + 1}])
-def test_a_dead_owners_claim_is_taken_over(claim: Path, changes: dict[str, object]) -> None:
+def test_the_claim_of_a_dead_owner_is_taken_over(claim: Path, changes: dict[str, object]) -> None:
     locks.acquire(claim, msgspec.structs.replace(this_process(), **changes))
     assert not locks.is_held(claim)
     locks.acquire(claim, this_process())
@@ -51,7 +51,7 @@ def test_a_dead_owners_claim_is_taken_over(claim: Path, changes: dict[str, objec
     assert list(claim.parent.iterdir()) == [claim]
 
 
-def test_a_process_that_ended_and_nobody_waited_for_does_not_live(claim: Path) -> None:
+def test_a_zombie_process_is_not_alive(claim: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         known = locks._state_and_start(child.pid)
         assert known is not None
@@ -64,7 +64,7 @@ def test_a_process_that_ended_and_nobody_waited_for_does_not_live(claim: Path) -
         assert not locks.is_alive(owner, lambda: 0.0)
 
 
-def test_a_claim_is_lost_to_another_or_to_nobody_but_not_to_a_disk_that_does_not_answer(
+def test_a_claim_is_lost_to_another_owner_or_removal_but_not_to_a_disk_error(
     claim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     me = this_process()
@@ -80,7 +80,7 @@ def test_a_claim_is_lost_to_another_or_to_nobody_but_not_to_a_disk_that_does_not
     assert not locks.is_ownership_lost(claim, other_host())
 
 
-def test_from_another_host_only_the_heartbeat_tells(claim: Path) -> None:
+def test_on_another_host_only_the_heartbeat_counts(claim: Path) -> None:
     assert locks.is_alive(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS - 1)
     assert not locks.is_alive(other_host(), lambda: HEARTBEAT_LIMIT_SECONDS + 1)
     locks.acquire(claim, other_host())
@@ -90,7 +90,7 @@ def test_from_another_host_only_the_heartbeat_tells(claim: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"host": 3}'])
-def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: str) -> None:
+def test_an_unreadable_claim_has_no_owner(claim: Path, content: str) -> None:
     claim.parent.mkdir()
     claim.write_text(content)
     with locks.held(claim):
@@ -98,13 +98,13 @@ def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: str) -> N
     assert not claim.exists()
 
 
-def test_a_short_change_waits_a_little_for_others(claim: Path) -> None:
+def test_a_short_change_waits_briefly_for_others(claim: Path) -> None:
     with locks.held(claim), pytest.raises(AlreadyRunningError), locks.held(claim, patience_seconds=0.05):
         pytest.fail("held twice")
 
 
 @pytest.mark.parametrize(("age", "living"), [(1.0, True), (HEARTBEAT_LIMIT_SECONDS + 1, False)])
-def test_a_process_that_proc_hides_from_us_is_judged_by_its_heartbeat(
+def test_a_process_hidden_in_proc_is_judged_by_its_heartbeat(
     monkeypatch: pytest.MonkeyPatch, age: float, *, living: bool
 ) -> None:
     """With hidepid=2, proc(5), other users' processes are not in /proc, but signals tell that they are there."""
@@ -118,21 +118,19 @@ def test_a_process_that_proc_hides_from_us_is_judged_by_its_heartbeat(
     assert locks.is_alive(owner, lambda: age) is living
 
 
-def test_a_claim_names_who_may_read_it(claim: Path) -> None:
+def test_a_claim_names_a_process_that_may_read_it(claim: Path) -> None:
     locks.acquire(claim, this_process(), mode=0o604)
     assert claim.stat().st_mode & 0o777 == 0o604
 
 
-def test_a_pipe_in_the_place_of_a_claim_blocks_nobody(claim: Path) -> None:
+def test_a_pipe_in_place_of_a_claim_blocks_nothing(claim: Path) -> None:
     claim.parent.mkdir()
     os.mkfifo(claim)
     locks.acquire(claim, this_process())
     assert locks.is_held(claim)
 
 
-def test_what_is_kept_fresh_is_touched_again_and_again_until_it_is_let_go(
-    claim: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_heartbeat_is_renewed_until_it_is_released(claim: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.01)
     locks.acquire(claim, other_host())
     gone = claim.with_name("gone.claim.json")

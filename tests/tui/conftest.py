@@ -1,4 +1,4 @@
-"""Fixtures of the screen: a project small enough to be made in a moment, and the program on it."""
+"""Fixtures of the full-screen program: a small project, and the program on it."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ SHAPE_ZYX = (24, 96, 96)
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep config, sessions and logs of a test to itself, and the terminal's wishes out of it."""
+    """Isolate config, sessions and logs of a test, and remove the environment of the terminal."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("NO_COLOR", "TOMOSEG_RENDERER", "TMUX"):
@@ -34,7 +34,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def _small_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small project, made once and copied by every test that wants it."""
+    """The small project, made once and copied by the tests."""
     root = tmp_path_factory.mktemp("template") / "small"
     project = make_project(root)
     for seed, name in enumerate(("alpha", "beta")):
@@ -75,7 +75,7 @@ def small_project(_small_template: Path, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def make_app() -> MakeApp:
-    """Return how the program is made on a project: ``async with make_app(project, tab="tiles").run_test(...)``."""
+    """Return a function that makes the app: ``async with make_app(project, tab="tiles").run_test(...)``."""
 
     def make(project: Project, *, tab: str | None = None, config: UserConfig | None = None) -> TomosegApp:
         app = TomosegApp(project, config or UserConfig())
@@ -89,7 +89,7 @@ def make_app() -> MakeApp:
 
 @pytest.fixture
 def tmux(folder: Path, tmp_path: Path) -> Iterator[Tmux]:
-    """The terminal; without tmux nobody knows whether the program works in one."""
+    """A tmux session; the program is often used in tmux."""
     if shutil.which("tmux") is None:
         assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether the program works"
         pytest.skip("tmux is missing: the program was NOT walked through (make tools installs it)")
@@ -105,7 +105,7 @@ def tmux(folder: Path, tmp_path: Path) -> Iterator[Tmux]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the inner loop short: a whole program takes half a second to start; those of the frame stand for all."""
+    """Mark most tests of whole programs as slow, because one takes half a second to start; those of the app stay."""
     for item in items:
         starts_program = "make_app" in getattr(item, "fixturenames", ())
         if starts_program and item.path.name != "test_app.py":

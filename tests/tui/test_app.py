@@ -1,4 +1,4 @@
-"""The frame: tabs, help, palette, keys, leaving and coming back, recipes, faults."""
+"""The app: tabs, help, palette, keys, quitting and restoring, tasks, errors."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ def woken_by(module: str, *watched: str) -> set[str]:
     return set(watched) & set(said.split())
 
 
-def test_the_frame_stands_before_numpy_and_the_first_tab_before_other_formats_wake() -> None:
+def test_the_first_frame_is_drawn_before_numpy_is_imported() -> None:
     assert woken_by("tomoseg_tui.tui.app", "numpy", "h5py", "PIL", "tifffile") == set()
     assert woken_by("tomoseg_tui.tui.importing.import_tab", "numpy", "h5py", "PIL", "tifffile") == {"numpy"}
 
@@ -52,7 +52,7 @@ def test_the_frame_stands_before_numpy_and_the_first_tab_before_other_formats_wa
 
 
 @pytest.mark.slow
-async def test_the_numbers_open_the_tabs_in_an_empty_and_in_a_filled_project(
+async def test_number_keys_open_the_tabs_in_an_empty_and_in_a_filled_project(
     project: Project, small_project: Project, make_app: MakeApp
 ) -> None:
     for opened in (project, small_project):
@@ -72,8 +72,8 @@ async def test_a_click_on_its_name_opens_a_tab(small_project: Project, make_app:
         await until(pilot, lambda: app.open_tab is not None and app.open_tab.id == "jobs")
 
 
-async def test_of_two_tabs_asked_for_at_once_the_later_one_opens(small_project: Project, make_app: MakeApp) -> None:
-    """A key that is pressed while the last tab is still being made must win over it."""
+async def test_of_two_requested_tabs_the_later_one_opens(small_project: Project, make_app: MakeApp) -> None:
+    """A key pressed while the last tab is still being made must win over it."""
     app = make_app(small_project)
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.open_tab is not None)
@@ -112,7 +112,7 @@ async def test_help_lists_every_key_of_a_tab_with_its_action_id(
         assert not isinstance(app.screen, Help)
 
 
-async def test_every_key_of_the_frame_has_an_id_and_f1_is_help_too(small_project: Project, make_app: MakeApp) -> None:
+async def test_every_key_of_the_app_has_an_id_and_f1_is_help_too(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="jobs")
     async with app.run_test(size=(120, 60)) as pilot:
         await open_tab(pilot, 7)
@@ -155,7 +155,7 @@ async def test_keys_are_rebound_by_action_id(small_project: Project, make_app: M
         assert app.query_one("#annotate-left").border_title == "E membrane"
 
 
-async def test_the_theme_comes_from_the_config_and_an_unknown_one_is_the_usual(
+async def test_the_theme_is_set_by_the_config_and_an_unknown_one_is_ignored(
     small_project: Project, make_app: MakeApp
 ) -> None:
     for asked, theme in (("tomoseg-light", "tomoseg-light"), ("none such", "tomoseg-dark")):
@@ -165,10 +165,10 @@ async def test_the_theme_comes_from_the_config_and_an_unknown_one_is_the_usual(
             assert app.theme == theme
 
 
-# Leaving and coming back
+# Quitting and restoring
 
 
-async def test_q_leaves_at_once_and_the_last_tab_comes_back(small_project: Project, make_app: MakeApp) -> None:
+async def test_q_quits_at_once_and_the_last_tab_is_restored(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 7)
@@ -182,7 +182,7 @@ async def test_q_leaves_at_once_and_the_last_tab_comes_back(small_project: Proje
         assert app.open_tab.id == "jobs"
 
 
-async def test_leaving_while_jobs_run_says_which_go_on_and_asks(small_project: Project, make_app: MakeApp) -> None:
+async def test_quitting_while_jobs_run_names_them_and_asks(small_project: Project, make_app: MakeApp) -> None:
     create_job(small_project.layout, "train", "both", {})
     create_job(small_project.layout, "merge", "merged", {})
     app = make_app(small_project, tab="jobs")
@@ -200,7 +200,7 @@ async def test_leaving_while_jobs_run_says_which_go_on_and_asks(small_project: P
     assert states == ["queued", "queued"]
 
 
-async def test_ctrl_c_tells_how_to_leave_and_does_not(small_project: Project, make_app: MakeApp) -> None:
+async def test_ctrl_c_shows_how_to_quit_and_does_not_quit(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="jobs")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 7)
@@ -212,9 +212,7 @@ async def test_ctrl_c_tells_how_to_leave_and_does_not(small_project: Project, ma
 # The terminal
 
 
-async def test_a_terminal_that_is_too_small_is_told_so_until_it_grows(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_a_too_small_terminal_is_reported_until_it_grows(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="annotate")
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 3)
@@ -253,7 +251,7 @@ async def test_without_colour_every_tab_is_drawn_in_greys(
 # The project
 
 
-async def test_what_others_change_is_seen_within_a_second(small_project: Project, make_app: MakeApp) -> None:
+async def test_external_changes_are_shown_within_a_second(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="annotate")
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 3)
@@ -262,7 +260,7 @@ async def test_what_others_change_is_seen_within_a_second(small_project: Project
         await until(pilot, lambda: "3 features" in words_on(pilot))
 
 
-async def test_a_project_of_a_newer_format_is_only_read(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_project_of_a_newer_format_is_read_only(small_project: Project, make_app: MakeApp) -> None:
     settings = small_project.layout.settings
     settings.write_text(settings.read_text().replace("format = 1", "format = 99"))
     newer = Project.open(small_project.layout.root)
@@ -280,12 +278,10 @@ async def test_a_project_of_a_newer_format_is_only_read(small_project: Project, 
         assert not history(newer)
 
 
-# Recipes
+# Tasks
 
 
-async def test_a_recipe_leaves_its_command_in_the_history_and_is_told(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_a_task_is_reported_and_its_command_is_in_the_history(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="jobs")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 7)
@@ -296,7 +292,7 @@ async def test_a_recipe_leaves_its_command_in_the_history_and_is_told(
         await until(pilot, lambda: "The feature is made." in words_on(pilot))
 
 
-async def test_a_fault_is_shown_with_its_fix_and_leaves_no_history(small_project: Project, make_app: MakeApp) -> None:
+async def test_an_error_is_shown_with_its_fix_and_leaves_no_history(small_project: Project, make_app: MakeApp) -> None:
     def fail() -> None:
         raise UsageError("There is no [red]slice[/red] 9.", "Take one from 0 to 8.")
 
@@ -322,7 +318,7 @@ async def test_a_job_that_the_check_refuses_is_not_started(small_project: Projec
         assert not list(small_project.layout.jobs.iterdir())
 
 
-async def test_y_says_so_where_nothing_is_a_command_yet(project: Project, make_app: MakeApp) -> None:
+async def test_y_reports_that_there_is_no_command(project: Project, make_app: MakeApp) -> None:
     app = make_app(project, tab="annotate")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 3)
@@ -331,7 +327,7 @@ async def test_y_says_so_where_nothing_is_a_command_yet(project: Project, make_a
         assert not app.clipboard
 
 
-async def test_text_with_brackets_is_shown_as_it_is(project: Project, make_app: MakeApp) -> None:
+async def test_text_with_brackets_is_shown_unchanged(project: Project, make_app: MakeApp) -> None:
     app = make_app(project, tab="jobs")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 7)
@@ -341,8 +337,8 @@ async def test_text_with_brackets_is_shown_as_it_is(project: Project, make_app: 
         await until(pilot, lambda: "Remove [1]?" in words_on(pilot) and "It is called [/b]." in words_on(pilot))
 
 
-async def test_news_that_come_while_the_program_ends_do_no_harm(small_project: Project, make_app: MakeApp) -> None:
-    """The frame is taken away before the last messages of the watching thread are read."""
+async def test_messages_during_the_shutdown_do_no_harm(small_project: Project, make_app: MakeApp) -> None:
+    """The app is closed before the last messages of the watcher are handled."""
     app = make_app(small_project)
     async with app.run_test() as pilot:
         await open_tab(pilot, 1)

@@ -1,4 +1,4 @@
-"""What forms say of time, memory and disk before a start: measured by one key, and refused where it does not fit."""
+"""Time, memory and disk space in forms: measured by a key, and refused if they do not suffice."""
 
 import os
 import re
@@ -33,18 +33,18 @@ LetMeasure = Callable[[], None]
 MEASURED = re.compile(
     r"About [\d.]+ (s|min)( on the CPU \(auto: no GPU found here\))?, measured on this machine; about"
 )
-"""How long it takes depends on what else this machine does."""
+"""Return the text without the time, which depends on the load of this machine."""
 
 
 @pytest.fixture(autouse=True)
 def _nothing_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what other tests have measured out of it."""
+    """Remove the measurements of other tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
 def let_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LetMeasure:
-    """Hold the processes that measure; return what lets them begin."""
+    """Hold the measuring processes; return a function that releases them."""
     file = tmp_path / "hold"
     file.touch()
     worker = f"import os, time\nwhile os.path.exists({str(file)!r}):\n    time.sleep(0.02)"
@@ -64,7 +64,7 @@ def mapped(small_project: Project) -> Project:
 
 @pytest.fixture
 def lack(monkeypatch: pytest.MonkeyPatch) -> Lack:
-    """Let a machine have no more than so much left."""
+    """Limit the free memory or disk space of the machine."""
 
     def set_free(*, memory: int = 10**12, disk: int = 10**12) -> None:
         monkeypatch.setattr(estimate, "_free_resources", lambda _project: FreeResources(memory, disk))
@@ -81,19 +81,19 @@ async def says_what_was_measured(pilot: Pilot[None]) -> None:
 
 
 def children() -> list[str]:
-    """Return the command lines of the processes that measure for this one."""
+    """Return the command lines of the measuring processes of this process."""
     lines = [" ".join(child.cmdline()) for child in psutil.Process().children() if child.is_running()]
     return [line for line in lines if "--measure" in line]
 
 
 def kept_starts(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Keep the commands of what would be started."""
+    """Record the commands of jobs that would be started."""
     started: list[list[str]] = []
     monkeypatch.setattr(app, "start_job", lambda words, _prepare, **_: started.append(words))
     return started
 
 
-async def test_a_merge_tells_memory_and_disk_and_its_time_once_it_is_measured(
+async def test_a_merge_shows_memory_and_disk_and_its_time_once_measured(
     mapped: Project, make_app: MakeApp, let_measure: LetMeasure
 ) -> None:
     async with make_app(mapped).run_test(size=(120, 40)) as pilot:
@@ -106,7 +106,7 @@ async def test_a_merge_tells_memory_and_disk_and_its_time_once_it_is_measured(
         await says_what_was_measured(pilot)
 
 
-async def test_a_merge_that_does_not_fit_is_refused_as_by_the_command(
+async def test_a_merge_that_does_not_fit_is_refused_like_by_the_command(
     mapped: Project, make_app: MakeApp, lack: Lack
 ) -> None:
     lack(disk=1000)
@@ -128,7 +128,7 @@ async def test_a_filter_is_measured_and_the_measurement_ends_with_the_form(
         await pilot.press("ctrl+t")
         await until(pilot, children)
         await pilot.press("escape")
-        await until(pilot, lambda: not children())  # it was held: nothing but the form has ended it
+        await until(pilot, lambda: not children())  # it was held, so only the form can have ended it
         let_measure()
         await pilot.press("p")
         await says(pilot, "ctrl+t measures it.")
@@ -136,7 +136,7 @@ async def test_a_filter_is_measured_and_the_measurement_ends_with_the_form(
         await says_what_was_measured(pilot)
 
 
-async def test_a_filter_that_does_not_fit_stays_until_its_settings_do(
+async def test_a_filter_that_does_not_fit_is_refused_until_its_settings_change(
     small_project: Project, make_app: MakeApp, lack: Lack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lack(disk=500_000)
@@ -155,7 +155,7 @@ async def test_a_filter_that_does_not_fit_stays_until_its_settings_do(
         await until(pilot, lambda: started == [["preprocess", "alpha", "--bin", "2"]])
 
 
-async def test_an_apply_that_does_not_fit_is_refused_until_it_goes_to_slurm(
+async def test_an_apply_that_does_not_fit_is_refused_unless_it_runs_in_slurm(
     mapped: Project, make_app: MakeApp, lack: Lack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lack(memory=10**8)
@@ -177,7 +177,7 @@ async def test_an_apply_that_does_not_fit_is_refused_until_it_goes_to_slurm(
         await until(pilot, lambda: started == [["apply", "both", "alpha", "--slurm"]])
 
 
-async def test_a_training_that_does_not_fit_says_what_would_help(
+async def test_a_training_that_does_not_fit_gives_the_fix(
     small_project: Project, make_app: MakeApp, lack: Lack
 ) -> None:
     lack(memory=10**8)
@@ -209,7 +209,7 @@ async def test_a_training_is_measured_from_its_form(
 
 
 @pytest.mark.slow
-async def test_what_cannot_be_measured_is_said(mapped: Project, make_app: MakeApp, let_measure: LetMeasure) -> None:
+async def test_a_failed_measurement_is_reported(mapped: Project, make_app: MakeApp, let_measure: LetMeasure) -> None:
     async with make_app(mapped).run_test(size=(120, 40)) as pilot:
         await open_tab(pilot, 5)
         await until(pilot, lambda: pilot.app.screen.query_one(CellGrid).field)
@@ -232,7 +232,7 @@ OPENED: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
     "merge": (6, (), ("merge", "alpha", "--map", "both:microtubule=card", "--map", "both:membrane=card")),
     "preprocess": (1, ("p",), ("preprocess", "alpha")),
 }
-"""Tab and keys that open a form, and the command that does the same."""
+"""Tab and keys that open a form, and the equivalent command."""
 NO_BENCHMARK = "import sys\nif '--measure' in sys.argv: sys.exit(3)"
 
 
@@ -243,7 +243,7 @@ def _nobody_can_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def works(project: Project) -> list[Work]:
-    """Return work of each kind that the forms show."""
+    """Return the work of each kind of job in the forms."""
     features = {"name": "r", "features": ["microtubule"]}
     maps = [{"run": "both", "feature": feature, "threshold": 0.5} for feature in ("microtubule", "membrane")]
     card = make_card("r", features=("microtubule",))
@@ -258,7 +258,7 @@ def works(project: Project) -> list[Work]:
 
 
 def put_speeds(project: Project, *, load: float) -> None:
-    """Let a job of each family have been done on this machine."""
+    """Add a finished job of each kind on this machine."""
     for work in works(project):
         workload = work.workload
         speed = JobSpeed(family=workload.family, size_per_second=workload.size / 100, load=load)
@@ -266,7 +266,7 @@ def put_speeds(project: Project, *, load: float) -> None:
 
 
 def put_timings(project: Project) -> None:
-    """Let this machine have been measured at each kind of job."""
+    """Add timings of this machine for each kind of job."""
     timing = Timing(start_seconds=3.0, unit_seconds=0.25, judging_seconds=0.5, memory_bytes=123_456_789)
     for work in works(project):
         store_timing(timings_file(os.environ), work.workload.key, timing)
@@ -283,7 +283,7 @@ def put_timings(project: Project) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", OPENED)
-async def test_command_and_form_say_the_same(
+async def test_command_and_form_show_the_same_cost(
     mapped: Project, make_app: MakeApp, kind: str, known: str, source: str
 ) -> None:
     put_run(mapped, "mt", state="stopped")

@@ -1,4 +1,4 @@
-"""Whatever a command does can be done by a key, and the help lists that key."""
+"""Every command has an equivalent key, which the help lists."""
 
 import argparse
 import pkgutil
@@ -48,7 +48,7 @@ KEYS = {
     "jobs resume": "jobs.resume",
     "jobs kill": "jobs.kill",
 }
-"""The action of each command; what lists things is what the tabs show."""
+"""The action of each command; the tabs replace listing commands."""
 ELSEWHERE = {
     "init": "a folder that is no project is offered to be made one",
     "demo": "runs the commands",
@@ -56,7 +56,7 @@ ELSEWHERE = {
 
 
 def commands() -> set[str]:
-    """Return the commands, but for those that list."""
+    """Return the commands except those that list."""
     parser, _ = build_parser()
     found = set()
     for name, verb in _verbs(parser).items():
@@ -76,7 +76,7 @@ def tab_classes() -> dict[str, type]:
 
 
 def actions() -> dict[str, str]:
-    """Return the words of every action by its id."""
+    """Return the description of every action by its id."""
     found = {}
     for owner in (*tab_classes().values(), SliceCanvas, RunTable, JobTable, AddFilesDialog):
         for ancestor in owner.__mro__:
@@ -91,13 +91,13 @@ def test_every_command_has_its_action() -> None:
 
 
 @pytest.mark.parametrize("command", KEYS)
-def test_the_action_of_a_command_is_there_and_has_words(command: str) -> None:
+def test_the_action_of_a_command_exists_and_has_a_description(command: str) -> None:
     assert command in commands()
     assert actions().get(KEYS[command])
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_every_key_of_a_tab_stands_in_its_own_list(tab: str) -> None:
+def test_every_key_of_a_tab_is_in_its_own_list(tab: str) -> None:
     tab_class = tab_classes()[tab]
     inherited = [ancestor.__name__ for ancestor in tab_class.__mro__[1:] if "BINDINGS" in ancestor.__dict__]
     assert not set(inherited) - {"Widget", "DOMNode"}
@@ -105,7 +105,7 @@ def test_every_key_of_a_tab_stands_in_its_own_list(tab: str) -> None:
 
 
 def test_every_key_has_an_action_of_its_own_class() -> None:
-    """A key whose action is not there does nothing, and nothing says so."""
+    """A key without its action does nothing, without any error."""
     missing = []
     for module in pkgutil.walk_packages(tomoseg_tui.tui.__path__, "tomoseg_tui.tui."):
         for owner in vars(import_module(module.name)).values():

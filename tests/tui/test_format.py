@@ -1,4 +1,4 @@
-"""Times, sizes and states in words."""
+"""Times, sizes and states as text."""
 
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("seconds", "words"), [(None, ""), (0, "00:00"), (170, "02:50"), (3770.4, "1:02:50"), (-3, "00:00")]
 )
-def test_durations_are_told_as_clocks_do(seconds: float | None, words: str) -> None:
+def test_durations_look_like_clock_times(seconds: float | None, words: str) -> None:
     assert format_clock(seconds) == words
 
 
@@ -33,7 +33,7 @@ def test_durations_are_told_as_clocks_do(seconds: float | None, words: str) -> N
         (None, ""),
     ],
 )
-def test_times_are_told_as_short_as_they_are_plain(at: str | None, words: str) -> None:
+def test_times_are_as_short_as_unambiguous(at: str | None, words: str) -> None:
     assert format_time(at, now=NOW) == words
 
 
@@ -45,7 +45,7 @@ def test_a_shortened_text_fits_and_keeps_its_ends(text: str, width: int) -> None
 
 
 @given(st.floats(-1, 2), st.integers(1, 20))
-def test_a_bar_is_as_wide_as_asked(done: float, width: int) -> None:
+def test_a_bar_has_the_requested_width(done: float, width: int) -> None:
     assert len(format_progress_bar(done, width)) == width
 
 

@@ -1,4 +1,4 @@
-"""A job that the program starts goes where the form says."""
+"""A job that the program starts runs where the form says."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where each project was left."""
+"""The last session of each project."""
 
 import json
 from pathlib import Path
@@ -17,13 +17,13 @@ from tomoseg_tui.tui.session import (
 )
 
 
-def test_files_lie_where_xdg_says() -> None:
+def test_files_are_where_xdg_says() -> None:
     said = {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "HOME": "/h"}
     assert sessions_file(said) == Path("/s/tomoseg/sessions.json")
     assert log_file(said) == Path("/s/tomoseg/tui.log")
 
 
-def test_files_lie_in_the_home_where_xdg_says_nothing() -> None:
+def test_without_xdg_files_are_in_the_home_folder() -> None:
     said = {"HOME": "/h", "XDG_CONFIG_HOME": ""}
     assert sessions_file(said) == Path("/h/.local/state/tomoseg/sessions.json")
 
@@ -39,7 +39,7 @@ sessions = st.builds(
 
 
 @given(session=sessions, other=sessions)
-def test_a_session_comes_back_as_it_was_left(
+def test_a_session_survives_saving(
     tmp_path_factory: pytest.TempPathFactory, session: TuiSession, other: TuiSession
 ) -> None:
     path = tmp_path_factory.mktemp("state") / "tomoseg" / "sessions.json"
@@ -50,13 +50,13 @@ def test_a_session_comes_back_as_it_was_left(
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"/a": 1}', '{"/a": {}}', '{"/a": {"z": 3}}'])
-def test_a_damaged_memory_is_a_new_beginning(tmp_path: Path, text: str) -> None:
+def test_a_damaged_file_gives_the_defaults(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sessions.json"
     path.write_text(text)
     assert read_session(path, Path("/a")) == TuiSession()
 
 
-def test_the_oldest_projects_are_forgotten(tmp_path: Path) -> None:
+def test_the_oldest_projects_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "sessions.json"
     names = [f"/p{number}" for number in range(MAX_SESSIONS + 1)]
     path.write_text(json.dumps({name: TuiSession().__dict__ for name in names}))

@@ -1,6 +1,6 @@
-"""A few pictures of the whole screen, 80x24 and 120x40: empty, filled, error, running.
+"""Pictures of the whole screen, 80x24 and 120x40: empty, filled, error, running.
 
-`pytest tests/tui/test_snapshots.py --snapshot-update` takes them anew; look at every changed one before committing it.
+`pytest tests/tui/test_snapshots.py --snapshot-update` renews them; check every changed one before committing it.
 """
 
 import time
@@ -34,12 +34,12 @@ Compare = Callable[..., bool]
 
 @pytest.fixture(autouse=True)
 def _still_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the machine be as busy in every picture."""
+    """Set the same machine load in every picture."""
     monkeypatch.setattr(psutil, "cpu_percent", lambda: 7.0)
 
 
 def seen(tab: str, words: str, *, press: tuple[str, ...] = ()) -> Prepare:
-    """Return what waits until a tab shows some words, and presses keys then."""
+    """Return a function that waits until a tab shows a text, and then presses keys."""
 
     async def prepare(pilot: Pilot[Any]) -> None:
         await open_tab(pilot, list(TABS).index(tab) + 1)
@@ -60,7 +60,7 @@ def test_an_empty_project(
 
 @pytest.fixture
 def calm_project(project: Project, tmp_path: Path) -> Project:
-    """A tomogram of large even squares, with a tile on it that is annotated: noise would make pictures of megabytes."""
+    """A tomogram of large even squares with an annotated tile: noise would give pictures of megabytes."""
     squares = np.kron(np.random.default_rng(5).integers(-60, 60, (6, 6, 6)), np.ones((4, 16, 16))).astype(np.int8)
     bring(project, "calm", squares)
     places = [TileLocation("calm", 6, 48, 48), TileLocation("calm", 14, 40, 50)]
@@ -85,10 +85,8 @@ def test_a_filled_project(
 
 
 @at_both_sizes
-def test_a_tile_that_is_painted(
-    calm_project: Project, make_app: MakeApp, snap_compare: Compare, size: tuple[int, int]
-) -> None:
-    """Paint of all three values, an open filament over it; at 80x24 enlarged, so that pixels are blocks of cells."""
+def test_a_painted_tile(calm_project: Project, make_app: MakeApp, snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Paint of all three values, and an open filament; at 80x24 enlarged, so that pixels are blocks of cells."""
 
     async def painted(pilot: Pilot[Any]) -> None:
         await seen("annotate", "calm 50,40,14 overlay", press=("p",))(pilot)
@@ -126,7 +124,7 @@ LONG_AGO = "2020-02-02T08:10:20Z"
 
 @pytest.fixture
 def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A training that is done and one that runs, as workers leave them; their times and their host never change."""
+    """A finished and a running training, as workers leave them, with fixed times and host."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     for module in ("tomoseg_tui.jobs.job", "helpers.run_project"):
@@ -149,7 +147,7 @@ def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.mark.parametrize(
     ("tab", "words"), [("train", "epoch 9/20"), ("jobs", "8 tiles, 2 held out")], ids=["train", "jobs"]
 )
-def test_a_training_that_runs(
+def test_a_running_training(
     running_project: Project, make_app: MakeApp, snap_compare: Compare, tab: str, words: str, size: tuple[int, int]
 ) -> None:
     prepare = seen(tab, words)
@@ -161,7 +159,7 @@ def test_a_training_that_runs(
     assert snap_compare(make_app(running_project, tab=tab), terminal_size=size, run_before=drawn)
 
 
-def test_leaving_while_a_job_runs(calm_project: Project, make_app: MakeApp, snap_compare: Compare) -> None:
+def test_quitting_while_a_job_runs(calm_project: Project, make_app: MakeApp, snap_compare: Compare) -> None:
     create_job(calm_project.layout, "train", "both", {})
     app: TomosegApp = make_app(calm_project, tab="annotate")
 

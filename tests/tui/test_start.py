@@ -1,4 +1,4 @@
-"""The program begins with what its terminal has answered."""
+"""The program starts with the replies of its terminal."""
 
 import pytest
 
@@ -20,7 +20,7 @@ CELLS = (10, 20)
         (TerminalCapabilities(), ""),
     ],
 )
-def test_slices_are_drawn_as_the_terminal_can(
+def test_slices_are_drawn_with_the_capabilities_of_the_terminal(
     small_project: Project, monkeypatch: pytest.MonkeyPatch, answer: TerminalCapabilities, still: str
 ) -> None:
     styles: list[DrawStyle] = []

@@ -1,4 +1,4 @@
-"""From an empty folder to a merged label volume by the keyboard alone, in a real terminal multiplexer."""
+"""From an empty folder to a merged label volume by keyboard alone, in a real tmux."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tab Annotate, key by key, on a real project."""
+"""The Annotate tab, key by key, on a real project."""
 
 import json
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ ANNOTATED, WANTED, NEGATIVE = (
 async def annotating(
     app: TomosegApp, size: tuple[int, int] = (80, 24)
 ) -> AsyncIterator[tuple[Pilot[None], AnnotateTab]]:
-    """Open the tab and wait until a tile is seen, if there is one."""
+    """Open the tab and wait until a tile is shown, if there is one."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await open_tab(pilot, 3)
         tab = app.open_tab
@@ -63,19 +63,19 @@ def history(project: Project) -> list[str]:
 
 
 async def go_to(pilot: Pilot[None], tab: AnnotateTab, place: TileLocation) -> None:
-    """Move the cursor to a tile and wait until it is seen."""
+    """Move the cursor to a tile and wait until it is shown."""
     await pilot.press("g")
     for _ in range(ids(tab).index(place.id)):
         await pilot.press("j")
     await until(pilot, lambda: f"{place.x},{place.y},{place.z}" in str(tab.query_one(AnnotatedTileView).border_title))
 
 
-async def test_an_empty_project_is_told_to_import_first(project: Project, make_app: MakeApp) -> None:
+async def test_an_empty_project_is_asked_to_import_first(project: Project, make_app: MakeApp) -> None:
     async with annotating(make_app(project, tab="annotate")) as (pilot, _):
         assert "Press 1 to import a tomogram." in words_on(pilot)
 
 
-async def test_without_tiles_it_says_what_a_good_tile_is(small_project: Project, make_app: MakeApp) -> None:
+async def test_without_tiles_good_tiles_are_described(small_project: Project, make_app: MakeApp) -> None:
     for folder in small_project.layout.tiles.iterdir():
         folder.rename(small_project.layout.trash / folder.name)
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, _):
@@ -83,7 +83,7 @@ async def test_without_tiles_it_says_what_a_good_tile_is(small_project: Project,
         assert "ignore" in words_on(pilot)
 
 
-async def test_tiles_still_to_do_for_the_feature_chosen_stand_first(small_project: Project, make_app: MakeApp) -> None:
+async def test_unfinished_tiles_for_the_chosen_feature_come_first(small_project: Project, make_app: MakeApp) -> None:
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, tab):
         assert ids(tab) == [WANTED.id, "beta:48,48,12:64", ANNOTATED.id, NEGATIVE.id]
         assert tab.query_one("#annotate-left").border_subtitle == "2 to do, 4 tiles"
@@ -119,7 +119,7 @@ async def test_o_cycles_overlay_outline_and_off(small_project: Project, make_app
         assert seen == [(True, False), (True, True), (False, False), (True, False)]
 
 
-async def test_slash_filters_by_words_and_escape_shows_all_again(small_project: Project, make_app: MakeApp) -> None:
+async def test_slash_filters_and_escape_shows_all_again(small_project: Project, make_app: MakeApp) -> None:
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, tab):
         await pilot.press("slash", *"done")
         await until(pilot, lambda: ids(tab) == [ANNOTATED.id, NEGATIVE.id])
@@ -147,7 +147,7 @@ async def test_enter_asks_before_a_tile_without_a_marked_pixel_is_done(
         assert history(small_project) == [f"tomoseg annotations set {WANTED.id} --feature microtubule --done"]
 
 
-async def test_a_done_tile_sinks_and_the_cursor_goes_to_the_next_one_to_do(
+async def test_a_done_tile_moves_down_and_the_cursor_goes_to_the_next_unfinished_one(
     small_project: Project, make_app: MakeApp
 ) -> None:
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, tab):
@@ -157,7 +157,7 @@ async def test_a_done_tile_sinks_and_the_cursor_goes_to_the_next_one_to_do(
         assert tab.query_one(TileList).row_key == "beta:48,48,12:64"
 
 
-async def test_enter_finishes_what_is_marked_without_a_question(small_project: Project, make_app: MakeApp) -> None:
+async def test_enter_marks_a_painted_tile_done_without_a_question(small_project: Project, make_app: MakeApp) -> None:
     layout = small_project.layout
     layer = np.zeros((64, 64), np.uint8)
     layer[:4] = 2
@@ -192,7 +192,7 @@ async def test_b_marks_none_here(small_project: Project, make_app: MakeApp) -> N
         assert history(small_project) == [f"tomoseg annotations set {WANTED.id} --feature microtubule --none"]
 
 
-async def test_b_asks_before_an_annotation_goes_to_the_trash(small_project: Project, make_app: MakeApp) -> None:
+async def test_b_asks_before_an_annotation_is_moved_to_the_trash(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="annotate")
     async with annotating(app) as (pilot, tab):
         await go_to(pilot, tab, ANNOTATED)
@@ -205,7 +205,7 @@ async def test_b_asks_before_an_annotation_goes_to_the_trash(small_project: Proj
         assert list(small_project.layout.trash.rglob("microtubule.npy"))
 
 
-async def test_with_all_features_b_leaves_what_is_annotated(small_project: Project, make_app: MakeApp) -> None:
+async def test_with_all_features_b_leaves_annotated_ones_unchanged(small_project: Project, make_app: MakeApp) -> None:
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, tab):
         await pilot.press("F")
         await go_to(pilot, tab, ANNOTATED)
@@ -214,7 +214,7 @@ async def test_with_all_features_b_leaves_what_is_annotated(small_project: Proje
         assert state(small_project, ANNOTATED, "microtubule") is FeatureState.ANNOTATED
 
 
-async def test_a_tile_marked_none_here_is_refused_in_words(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_tile_marked_none_here_is_refused_with_a_clear_error(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="annotate")
     async with annotating(app) as (pilot, tab):
         await go_to(pilot, tab, NEGATIVE)
@@ -223,7 +223,7 @@ async def test_a_tile_marked_none_here_is_refused_in_words(small_project: Projec
         assert not history(small_project)
 
 
-async def test_the_neighbours_and_the_plain_tile_stand_beside_it(small_project: Project, make_app: MakeApp) -> None:
+async def test_neighbours_and_the_plain_tile_are_shown_beside_it(small_project: Project, make_app: MakeApp) -> None:
     async with annotating(make_app(small_project, tab="annotate"), (120, 40)) as (pilot, tab):
         await go_to(pilot, tab, WANTED)
         volume = noise((24, 96, 96), seed=0)
@@ -234,7 +234,7 @@ async def test_the_neighbours_and_the_plain_tile_stand_beside_it(small_project: 
         assert "no network" in words_on(pilot)
 
 
-async def test_the_networks_opinion_is_read_from_its_map(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_prediction_is_read_from_the_map_of_the_network(small_project: Project, make_app: MakeApp) -> None:
     put_card(small_project, make_card("net", features=("microtubule",)))
     values = np.zeros((24, 96, 96), np.int8)
     values[12, 18:50] = 127
@@ -248,9 +248,7 @@ async def test_the_networks_opinion_is_read_from_its_map(small_project: Project,
         assert "net M  map" in words_on(pilot)
 
 
-async def test_a_change_from_outside_is_seen_without_moving_the_cursor(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_an_external_change_is_shown_without_moving_the_cursor(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="annotate")
     async with annotating(app) as (pilot, tab):
         await go_to(pilot, tab, ANNOTATED)
@@ -263,7 +261,7 @@ async def test_a_change_from_outside_is_seen_without_moving_the_cursor(
         assert tab.query_one(TileList).row_key == ANNOTATED.id
 
 
-async def test_an_unreadable_annotation_is_told_with_its_fix(small_project: Project, make_app: MakeApp) -> None:
+async def test_an_unreadable_annotation_is_reported_with_its_fix(small_project: Project, make_app: MakeApp) -> None:
     small_project.layout.annotation(ANNOTATED, "microtubule").write_bytes(b"no array")
     app = make_app(small_project, tab="annotate")
     async with annotating(app) as (pilot, tab):
@@ -284,7 +282,7 @@ def label_file(folder: Path, *, shape: tuple[int, int, int] = (24, 96, 96)) -> P
 
 
 async def open_import(pilot: Pilot[None], path: Path) -> ImportMasksDialog:
-    """Open the dialog and name a file."""
+    """Open the dialog and enter a file."""
     await pilot.press("I")
     await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasksDialog))
     dialog = pilot.app.screen
@@ -294,7 +292,7 @@ async def open_import(pilot: Pilot[None], path: Path) -> ImportMasksDialog:
     return dialog
 
 
-async def test_a_label_volume_is_imported_with_the_labels_it_offers(
+async def test_a_label_volume_is_imported_with_the_suggested_labels(
     small_project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     app = make_app(small_project, tab="annotate")
@@ -315,7 +313,7 @@ async def test_a_label_volume_is_imported_with_the_labels_it_offers(
         assert set(np.unique(layer).tolist()) == {1, 2, 3}
 
 
-async def test_what_an_import_leaves_is_told_with_the_reason(
+async def test_tiles_that_an_import_skips_are_reported_with_the_reason(
     small_project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     app = make_app(small_project, tab="annotate")
@@ -332,7 +330,7 @@ async def test_what_an_import_leaves_is_told_with_the_reason(
         assert not isinstance(app.screen, ReportDialog)
 
 
-async def test_a_stack_of_masks_is_taken_for_the_tiles_of_the_list(
+async def test_a_stack_of_masks_is_imported_for_the_tiles_of_the_list(
     small_project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     masks = np.zeros((1, 64, 64), np.int8)
@@ -351,7 +349,7 @@ async def test_a_stack_of_masks_is_taken_for_the_tiles_of_the_list(
         assert history(small_project) == [f"tomoseg annotations import {path} --tomogram beta --feature microtubule"]
 
 
-async def test_what_does_not_fit_is_told_with_what_would(
+async def test_a_file_that_does_not_fit_is_refused_with_the_expected_shape(
     small_project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     app = make_app(small_project, tab="annotate")
@@ -362,7 +360,7 @@ async def test_what_does_not_fit_is_told_with_what_would(
         assert app.screen is dialog
 
 
-async def test_a_file_that_is_no_volume_is_told_in_words(
+async def test_a_file_that_is_not_a_volume_is_refused_with_a_clear_error(
     small_project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     path = tmp_path / "notes.mrc"
@@ -390,10 +388,10 @@ async def test_labels_without_a_feature_are_not_imported(
         assert not history(small_project)
 
 
-# Around
+# Commands, session and layout
 
 
-async def test_y_copies_the_command_that_enter_stands_for(small_project: Project, make_app: MakeApp) -> None:
+async def test_y_copies_the_command_equivalent_to_enter(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="annotate")
     async with annotating(app) as (pilot, tab):
         await go_to(pilot, tab, WANTED)
@@ -401,7 +399,7 @@ async def test_y_copies_the_command_that_enter_stands_for(small_project: Project
         assert app.clipboard == f"tomoseg annotations set {WANTED.id} --feature microtubule --done"
 
 
-async def test_the_feature_comes_back_at_the_next_start(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_feature_is_restored_at_the_next_start(small_project: Project, make_app: MakeApp) -> None:
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, _):
         await pilot.press("f", "q")
     async with annotating(make_app(small_project)) as (_, tab):
@@ -409,7 +407,7 @@ async def test_the_feature_comes_back_at_the_next_start(small_project: Project, 
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (250, 60)])
-async def test_every_picture_has_room_at_every_size(
+async def test_every_picture_fits_at_every_size(
     small_project: Project, make_app: MakeApp, size: tuple[int, int]
 ) -> None:
     async with annotating(make_app(small_project, tab="annotate"), size) as (_, tab):

@@ -1,4 +1,4 @@
-"""Tiles go out by E and come back by I, on a real project."""
+"""Tiles are exported with E and imported with I, on a real project."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ async def open_export(pilot: Pilot[None]) -> ExportTilesDialog:
 
 
 async def import_file(pilot: Pilot[None], path: Path, said: str) -> ImportMasksDialog:
-    """Open the dialog of I, name a file, and wait until it is judged."""
+    """Open the import dialog, enter a file, and wait until it is described."""
     await pilot.press("I")
     await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasksDialog))
     screen = pilot.app.screen
@@ -51,7 +51,7 @@ async def import_file(pilot: Pilot[None], path: Path, said: str) -> ImportMasksD
     return screen
 
 
-async def test_tiles_go_to_napari_and_what_is_painted_comes_back(
+async def test_tiles_are_exported_to_napari_and_the_painted_masks_are_imported(
     small_project: Project, make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -83,7 +83,7 @@ async def test_tiles_go_to_napari_and_what_is_painted_comes_back(
         await until(pilot, lambda: f"annotations import {file}" in small_project.layout.history.read_text())
 
 
-async def test_the_program_chosen_decides_the_form(
+async def test_the_chosen_program_determines_the_form(
     small_project: Project, make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -111,7 +111,7 @@ async def test_the_program_chosen_decides_the_form(
         await until(pilot, lambda: "2 tiles came back unchanged and empty" in prose_on(pilot))
 
 
-async def test_a_stack_of_labels_asks_for_each_of_them(
+async def test_a_stack_of_labels_asks_for_each_feature(
     small_project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     rgb = np.zeros((64, 64, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""The order of work, and what a filter finds."""
+"""The order of the tile list, and its filter."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ def tiles_of(found: list[dict[str, FeatureState]]) -> list[Tile]:
 
 
 @given(found=st.lists(states, max_size=8), chosen=st.sampled_from([FEATURES, FEATURES[:1], ()]))
-def test_sorting_keeps_every_tile_and_puts_what_is_to_do_first(
+def test_sorting_keeps_every_tile_and_puts_unfinished_ones_first(
     found: list[dict[str, FeatureState]], chosen: tuple[str, ...]
 ) -> None:
     tiles = tiles_of(found)
@@ -26,7 +26,7 @@ def test_sorting_keeps_every_tile_and_puts_what_is_to_do_first(
     assert to_do == sorted(to_do, reverse=True)
 
 
-def test_a_tile_is_to_do_if_it_is_for_any_feature_chosen() -> None:
+def test_a_tile_is_to_do_if_it_is_for_any_chosen_feature() -> None:
     tile = Tile(TileLocation("cell", 1, 2, 3), {"microtubule": FeatureState.ANNOTATED, "membrane": FeatureState.WANTED})
     assert state_for(tile, FEATURES) is FeatureState.WANTED
     assert state_for(tile, ("microtubule",)) is FeatureState.ANNOTATED
@@ -34,7 +34,7 @@ def test_a_tile_is_to_do_if_it_is_for_any_feature_chosen() -> None:
     assert state_for(Tile(tile.location, {"*": FeatureState.NONE_HERE}), ("actin",)) is FeatureState.NONE_HERE
 
 
-def test_a_filter_finds_name_place_feature_and_state() -> None:
+def test_a_filter_matches_name_location_feature_and_state() -> None:
     said = searchable_text(
         Tile(TileLocation("cell_a", 14, 188, 34), {"membrane": FeatureState.ANNOTATED}), ("membrane",)
     )

@@ -1,4 +1,4 @@
-"""What stands between a network and a tomogram, in few words and in full."""
+"""The state of a network for a tomogram, as short and full text."""
 
 import msgspec
 import pytest
@@ -37,11 +37,11 @@ def cell(project: Project, tomogram: str = "alpha", run: str = "both") -> Cell:
     return cell_for(facts, apply_jobs(facts, found.requests), found.compatibility[run, tomogram], card, record)
 
 
-def test_a_tomogram_that_fits_is_empty_and_can_be_marked(networked: Project) -> None:
+def test_a_matching_tomogram_is_empty_and_can_be_marked(networked: Project) -> None:
     assert (cell(networked).state, cell(networked).can_mark) == (CellState.EMPTY, True)
 
 
-def test_another_voxel_size_is_refused_with_both_figures(networked: Project) -> None:
+def test_another_voxel_size_is_refused_with_both_values(networked: Project) -> None:
     change(networked, "alpha", voxel_size_angstrom=5.0)
     refused = cell(networked)
     assert (refused.state, refused.can_mark) == (CellState.REFUSED, False)
@@ -55,13 +55,13 @@ def test_other_filters_are_refused_but_can_be_overridden(networked: Project) -> 
     assert (refused.state, refused.text, refused.can_mark) == (CellState.REFUSED, "no: other filters", True)
 
 
-def test_the_other_polarity_is_turned_and_not_refused(networked: Project) -> None:
+def test_the_other_polarity_is_inverted_and_not_refused(networked: Project) -> None:
     change(networked, "alpha", polarity="bright")
     assert cell(networked).state is CellState.EMPTY
     assert "is inverted" in cell(networked).reason
 
 
-def test_maps_are_done_stale_or_a_part(networked: Project) -> None:
+def test_maps_are_done_stale_or_partial(networked: Project) -> None:
     give_map(networked, "alpha", "both.microtubule", ROWS)
     assert (cell(networked).state, cell(networked).text) == (CellState.PART, "1 of 2 maps")
     give_map(networked, "alpha", "both.membrane", ROWS)
@@ -73,7 +73,7 @@ def test_maps_are_done_stale_or_a_part(networked: Project) -> None:
     assert (cell(networked).state, cell(networked).can_mark) == (CellState.STALE, True)
 
 
-def test_a_job_works_through_its_tomograms_in_their_order(networked: Project) -> None:
+def test_a_job_processes_its_tomograms_in_order(networked: Project) -> None:
     give_job(networked, BOTH, JobState.RUNNING, progress=0.25)
     first, second = cell(networked), cell(networked, "beta")
     assert (first.state, first.text, first.can_mark) == (CellState.RUNNING, "██░░░  50% 01:35", False)
@@ -83,7 +83,7 @@ def test_a_job_works_through_its_tomograms_in_their_order(networked: Project) ->
     assert cell(networked).state is CellState.DONE
 
 
-def test_a_job_for_one_feature_is_over_when_its_map_is_there(networked: Project) -> None:
+def test_a_job_for_one_feature_is_done_when_its_map_exists(networked: Project) -> None:
     asked = ApplyRequest(run="both", tomograms=("alpha",), features=("membrane",))
     give_job(networked, asked, JobState.RUNNING, progress=0.9)
     give_map(networked, "alpha", "both.microtubule", ROWS, created="2099-01-01T00:00:00Z")
@@ -91,14 +91,14 @@ def test_a_job_for_one_feature_is_over_when_its_map_is_there(networked: Project)
 
 
 @pytest.mark.parametrize("state", [JobState.STOPPED, JobState.FAILED])
-def test_a_job_that_broke_off_says_so_and_can_be_marked_again(networked: Project, state: JobState) -> None:
+def test_an_interrupted_job_is_reported_and_can_be_marked_again(networked: Project, state: JobState) -> None:
     give_job(networked, BOTH, state, progress=0.4)
     broken = cell(networked)
     assert (broken.state, broken.text, broken.can_mark) == (str(state), f"{state} 40%", True)
     assert "r resumes it" in broken.reason
 
 
-def test_what_is_seen_is_the_map_in_the_making_as_far_as_it_is_listed(networked: Project) -> None:
+def test_the_finished_slabs_of_an_unfinished_map_are_shown(networked: Project) -> None:
     job = give_job(networked, BOTH, JobState.RUNNING, progress=0.1)
     begin_maps(networked, job, BOTH, "alpha", 2)
     facts = read_snapshot(networked)
@@ -116,7 +116,7 @@ def test_what_is_seen_is_the_map_in_the_making_as_far_as_it_is_listed(networked:
     assert map_view(facts, jobs, "both", "gone") is None
 
 
-def test_without_a_job_the_finished_maps_are_seen_in_the_order_of_the_card(networked: Project) -> None:
+def test_without_a_job_finished_maps_are_shown_in_the_order_of_the_card(networked: Project) -> None:
     give_map(networked, "alpha", "both.membrane", ROWS, threshold=0.25)
     give_map(networked, "alpha", "both.microtubule", ROWS)
     facts = read_snapshot(networked)

@@ -1,4 +1,4 @@
-"""The Apply tab: marks, starts, stops, and the map that grows over the tomogram."""
+"""The Apply tab: marks, starting, stopping, and the growing map over the tomogram."""
 
 import json
 import threading
@@ -38,7 +38,7 @@ def networked(small_project: Project) -> Project:
 
 @asynccontextmanager
 async def applying(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[Pilot[None], ApplyTab]]:
-    """Open the tab and wait until the disk has been asked."""
+    """Open the tab and wait until the disk has been read."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await open_tab(pilot, 5)
         tab = app.open_tab
@@ -51,14 +51,14 @@ async def applying(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
 
 
 def keep_starts(app: TomosegApp, monkeypatch: pytest.MonkeyPatch) -> Started:
-    """Keep what jobs would be started with, and start none."""
+    """Record the jobs that would be started, and start none."""
     started: Started = []
     monkeypatch.setattr(app, "start_job", lambda words, prepare, **_: started.append((words, prepare())))
     return started
 
 
 def overlay_rows(tab: ApplyTab, z: int) -> list[int]:
-    """Return the rows that are labelled in a slice."""
+    """Return the labelled rows of a slice."""
     overlay = tab.query_one(SliceCanvas)._overlay
     return [] if overlay is None else [row for row, labels in enumerate(overlay.compute(z)) if labels.any()]
 
@@ -94,7 +94,7 @@ async def test_without_a_network_training_is_named(small_project: Project, make_
         await until(pilot, lambda: isinstance(pilot.app.focused, CellGrid))
 
 
-async def test_marks_are_set_by_key_and_the_command_names_them(networked: Project, make_app: MakeApp) -> None:
+async def test_marks_are_set_by_key_and_named_in_the_command(networked: Project, make_app: MakeApp) -> None:
     async with applying(make_app(networked)) as (pilot, tab):
         assert tab.command_argv() == ["apply", "both", "alpha"]
         await pilot.press("j", "space")
@@ -106,7 +106,7 @@ async def test_marks_are_set_by_key_and_the_command_names_them(networked: Projec
         assert tab.command_argv() == ["apply", "both", "alpha"]
 
 
-async def test_all_leaves_out_what_is_done_and_what_does_not_fit(networked: Project, make_app: MakeApp) -> None:
+async def test_mark_all_skips_done_and_mismatched_cells(networked: Project, make_app: MakeApp) -> None:
     give_network(networked, "fine", voxel_size_angstrom=5.0)
     for feature in ("microtubule", "membrane"):
         give_map(networked, "alpha", f"both.{feature}", band(slice(0, 8)))
@@ -118,7 +118,7 @@ async def test_all_leaves_out_what_is_done_and_what_does_not_fit(networked: Proj
         assert tab.command_argv() is None
 
 
-async def test_a_refused_field_says_why_in_full_and_takes_no_mark(networked: Project, make_app: MakeApp) -> None:
+async def test_a_refused_cell_gives_the_full_reason_and_cannot_be_marked(networked: Project, make_app: MakeApp) -> None:
     give_network(networked, "fine", voxel_size_angstrom=5.0)
     async with applying(make_app(networked), (120, 40)) as (pilot, tab):
         await pilot.press("l")
@@ -131,7 +131,7 @@ async def test_a_refused_field_says_why_in_full_and_takes_no_mark(networked: Pro
         assert not isinstance(pilot.app.screen, ApplyDialog)
 
 
-async def test_one_job_a_network_is_started_after_asking(
+async def test_one_job_per_network_is_started_after_asking(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give_network(networked, "second")
@@ -158,7 +158,7 @@ async def test_one_job_a_network_is_started_after_asking(
     assert other == ["apply", "second", "alpha", *settings]
 
 
-async def test_the_dialog_says_what_is_wrong_and_starts_nothing(
+async def test_the_dialog_shows_errors_and_starts_nothing(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app(networked)
@@ -194,7 +194,7 @@ async def test_a_feature_can_be_left_out(
     assert started[0][0] == ["apply", "both", "alpha", "--feature", "membrane"]
 
 
-async def test_the_one_map_can_go_into_a_file_too(
+async def test_a_single_map_can_also_be_written_to_a_file(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     app = make_app(networked)
@@ -214,7 +214,7 @@ async def test_the_one_map_can_go_into_a_file_too(
     assert (asked.output, asked.force) == (file, True)
 
 
-async def test_other_filters_are_applied_anyway_only_when_marked(
+async def test_other_filters_are_applied_anyway_only_if_marked(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tomoseg_tui.project.records import FilterStep
@@ -231,7 +231,7 @@ async def test_other_filters_are_applied_anyway_only_when_marked(
     assert started[0][0] == ["apply", "both", "alpha", "--anyway"]
 
 
-async def test_the_map_grows_with_the_slabs_that_are_listed(networked: Project, make_app: MakeApp) -> None:
+async def test_the_map_grows_with_the_finished_slabs(networked: Project, make_app: MakeApp) -> None:
     job = give_job(networked, ALPHA, JobState.RUNNING, progress=0.3)
     begin_maps(networked, job, ALPHA, "alpha", 1)
     async with applying(make_app(networked), (120, 40)) as (pilot, tab):
@@ -252,7 +252,7 @@ async def test_the_map_grows_with_the_slabs_that_are_listed(networked: Project, 
         await until(pilot, lambda: canvas.z == 12)
 
 
-async def test_it_opens_on_the_newest_job_also_where_the_disk_is_slow(
+async def test_it_opens_at_the_newest_job_even_if_the_disk_is_slow(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tomoseg_tui.tui.apply.disk_state import read_apply_state
@@ -272,7 +272,7 @@ async def test_it_opens_on_the_newest_job_also_where_the_disk_is_slow(
         await until(pilot, lambda: "beta z 12/24" in prose_on(pilot))
 
 
-async def test_a_linked_file_that_is_gone_is_said_where_its_slices_would_be(
+async def test_a_missing_linked_file_is_reported_in_place_of_its_slices(
     networked: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     file = write_mrc(tmp_path / "zeta.mrc", noise((24, 96, 96)))
@@ -286,7 +286,7 @@ async def test_a_linked_file_that_is_gone_is_said_where_its_slices_would_be(
         assert "Restore the file" in " ".join(said)
 
 
-async def test_finished_maps_lie_over_their_tomogram(networked: Project, make_app: MakeApp) -> None:
+async def test_finished_maps_are_shown_over_their_tomogram(networked: Project, make_app: MakeApp) -> None:
     give_map(networked, "beta", "both.microtubule", band(slice(40, 50)))
     async with applying(make_app(networked), (200, 60)) as (pilot, tab):
         canvas = tab.query_one(SliceCanvas)
@@ -297,7 +297,7 @@ async def test_finished_maps_lie_over_their_tomogram(networked: Project, make_ap
         await until(pilot, lambda: "M microtubule" in prose_on(pilot))
 
 
-async def test_s_stops_the_job_of_the_field(
+async def test_s_stops_the_job_of_the_cell(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tomoseg_tui.jobs import launch
@@ -320,9 +320,7 @@ async def test_s_stops_the_job_of_the_field(
     assert json.loads(networked.layout.history.read_text())["command"] == f"tomoseg jobs stop {job.id}"
 
 
-async def test_r_goes_on_with_a_stopped_job(
-    networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_r_resumes_a_stopped_job(networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     from tomoseg_tui.jobs import launch
 
     resumed: list[str] = []
@@ -339,7 +337,7 @@ async def test_r_goes_on_with_a_stopped_job(
         await until(pilot, lambda: resumed == [job.id])
 
 
-async def test_new_facts_leave_cursor_and_marks_alone(networked: Project, make_app: MakeApp) -> None:
+async def test_a_new_snapshot_keeps_cursor_and_marks(networked: Project, make_app: MakeApp) -> None:
     app = make_app(networked)
     async with applying(app) as (pilot, tab):
         await pilot.press("j", "space")

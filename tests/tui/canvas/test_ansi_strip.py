@@ -1,4 +1,4 @@
-"""Strips hand out escape sequences as they are, and segments when they are cut. Pins what is Textual's own."""
+"""Strips of escape sequences, and their segments when cropped. Pins private parts of Textual."""
 
 import inspect
 import re
@@ -25,7 +25,7 @@ def test_a_strip_is_sent_as_it_was_drawn() -> None:
     assert AnsiStrip(ROW, 5, USUAL).render(Console()) == ROW
 
 
-def test_a_strip_that_nobody_cuts_makes_no_segments() -> None:
+def test_an_uncropped_strip_makes_no_segments() -> None:
     strip = AnsiStrip(ROW, 5, USUAL)
     assert strip
     assert strip.cell_length == 5
@@ -35,7 +35,7 @@ def test_a_strip_that_nobody_cuts_makes_no_segments() -> None:
     assert strip._cached_segments is None
 
 
-def test_a_cut_strip_keeps_characters_and_colours() -> None:
+def test_a_cropped_strip_keeps_characters_and_colours() -> None:
     left, right = AnsiStrip(ROW, 5, USUAL).divide([2, 5])
     assert (left.text, right.text) == ("▀▀", "▄ab")
     first = next(iter(right)).style
@@ -44,12 +44,12 @@ def test_a_cut_strip_keeps_characters_and_colours() -> None:
     assert first.bgcolor == Color.from_ansi(240)
 
 
-def test_every_segment_names_both_colours_since_filters_expect_them() -> None:
+def test_every_segment_has_both_colours_for_textuals_filters() -> None:
     segments = segments_from_ansi("plain" + ROW, USUAL)
     assert all(segment.style and segment.style.color and segment.style.bgcolor for segment in segments)
 
 
-def test_the_first_sixteen_colours_are_understood() -> None:
+def test_the_first_sixteen_colours_are_parsed() -> None:
     dark, bright = segments_from_ansi("\x1b[31;42mx\x1b[97;100my", USUAL)
     assert dark.style is not None
     assert bright.style is not None
@@ -58,7 +58,7 @@ def test_the_first_sixteen_colours_are_understood() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["truecolor", "256", "16"]))
-def test_segments_say_what_the_escapes_say(seed: int, depth: str) -> None:
+def test_segments_match_the_escape_sequences(seed: int, depth: str) -> None:
     rgb = np.random.default_rng(seed).integers(0, 256, (2, 7, 3), dtype=np.uint8)
     row = halfblock.encode(rgb, depth=depth)[0]
     segments = segments_from_ansi(row, USUAL)
@@ -69,7 +69,7 @@ def test_segments_say_what_the_escapes_say(seed: int, depth: str) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["truecolor", "256", "16"]), st.integers(0, 8), st.integers(0, 9))
-def test_a_cropped_strip_says_what_its_segments_say(seed: int, depth: str, start: int, end: int) -> None:
+def test_a_cropped_strip_matches_its_segments(seed: int, depth: str, start: int, end: int) -> None:
     rgb = np.random.default_rng(seed).integers(0, 3, (2, 7, 3), dtype=np.uint8) * 100
     letters = np.array([["", "", "M", "", "", "", ""]])
     strip = AnsiStrip("pl" + halfblock.encode(rgb, letters=letters, depth=depth)[0], 9, USUAL)
@@ -87,8 +87,8 @@ def _pixels(text: str, style: Style) -> list[tuple[tuple[int, ...], tuple[int, .
     return [halves[character] for character in text]
 
 
-def test_what_is_textuals_own_is_still_there() -> None:
-    """The canvas leans on these: `Strip._segments`, `render`, the compositor's use of them, and the driver's write."""
+def test_the_private_parts_of_textual_still_exist() -> None:
+    """The canvas uses `Strip._segments`, `render`, the compositor's use of them, and the driver's write."""
     assert "_segments" in Strip.__slots__
     assert list(inspect.signature(Strip.render).parameters) == ["self", "console"]
     assert "strip.render(console)" in inspect.getsource(ChopsUpdate.render_segments)

@@ -1,4 +1,4 @@
-"""The canvas on a real pseudo-terminal: what arrives is what the slice is, and no faster than it is answered."""
+"""The canvas on a real pseudo-terminal: it shows the slice, and sends frames no faster than replies arrive."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 PROGRAM = str(Path(__file__).parents[2] / "helpers" / "canvas_app.py")
 SIDE = 44
-"""Edge of the slices: with 22 rows of cells a voxel is a pixel."""
+"""Edge of the slices: with 22 rows of cells, a voxel is a pixel."""
 SIXEL = re.compile(rb"\x1b7\x1b\[(\d+);(\d+)H(\x1bP.*?\x1b\\)\x1b8", re.DOTALL)
 
 
@@ -35,7 +35,7 @@ def _no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def grey_on(terminal: Terminal) -> NDArray[np.float64]:
-    """Return the greys of the slice that is seen, y pointing up."""
+    """Return the greys of the displayed slice, y pointing up."""
     left = (80 - SIDE) // 2
     return terminal.screen().pixels()[: 2 * 22, left : left + SIDE, 0][::-1].astype(np.float64)
 
@@ -54,8 +54,10 @@ def test_a_terminal_shows_the_voxels_of_the_slice(volume: Path, values: NDArray[
         assert terminal.process.wait(10) == 0
 
 
-def test_a_slow_line_gets_coarse_frames_in_motion_and_the_best_at_rest(volume: Path, values: NDArray[np.int8]) -> None:
-    """About 40 kB a frame; at 150 kB/s no more than a few keys in a second can be frames."""
+def test_a_slow_line_gets_coarse_frames_in_motion_and_full_quality_at_rest(
+    volume: Path, values: NDArray[np.int8]
+) -> None:
+    """A frame has about 40 kB; at 150 kB/s only a few keys per second can give frames."""
     with Terminal([sys.executable, PROGRAM, str(volume)], size=(80, 23), bytes_a_second=150_000) as terminal:
         terminal.wait_for(lambda output: ASK in output)
         for key in "[[[[]]]]" * 5:
@@ -65,7 +67,7 @@ def test_a_slow_line_gets_coarse_frames_in_motion_and_the_best_at_rest(volume: P
         assert terminal.output.count(ASK) < 30
 
 
-def test_a_sixel_is_written_where_the_slice_is_when_the_keys_rest(volume: Path) -> None:
+def test_a_sixel_is_written_over_the_slice_when_no_key_is_pressed(volume: Path) -> None:
     with Terminal([sys.executable, PROGRAM, str(volume)], size=(80, 23), sixel=True) as terminal:
         terminal.wait_for(SIXEL.search)
         terminal.wait_until_quiet()
@@ -78,10 +80,10 @@ def test_a_sixel_is_written_where_the_slice_is_when_the_keys_rest(volume: Path) 
         terminal.wait_for(lambda output: len(SIXEL.findall(output)) > count)
         terminal.wait_until_quiet()
         at_rest = b"\x1b\\\x1b8" + ASK
-        terminal.wait_for(lambda output: output.endswith(at_rest))  # the last thing on the line is the picture at rest
+        terminal.wait_for(lambda output: output.endswith(at_rest))  # the picture at rest is the last output
 
 
-def test_every_cell_is_written_again_before_the_next_frame_so_that_no_sixel_stays(
+def test_every_cell_is_written_again_before_the_next_frame_to_remove_sixels(
     volume: Path, values: NDArray[np.int8]
 ) -> None:
     with Terminal([sys.executable, PROGRAM, str(volume)], size=(80, 23), sixel=True) as terminal:

@@ -1,4 +1,4 @@
-"""Frames are gated by answers; the clock is ours."""
+"""Frames are limited by replies; the tests control the clock."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from tomoseg_tui.tui.canvas.frame_pacing import (
 
 
 class Clock:
-    """Time that passes when told to."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -28,7 +28,7 @@ class Clock:
         self.now += seconds
 
 
-def test_no_more_than_three_frames_are_on_their_way() -> None:
+def test_at_most_three_frames_are_in_flight() -> None:
     pacer = FramePacer(Clock())
     sent = 0
     while pacer.can_send():
@@ -37,7 +37,7 @@ def test_no_more_than_three_frames_are_on_their_way() -> None:
     assert sent == MAX_FRAMES_IN_FLIGHT == 3
 
 
-def test_an_answer_frees_the_way_and_wakes_who_waits_once() -> None:
+def test_a_reply_frees_a_slot_and_calls_waiting_callbacks_once() -> None:
     pacer, woken = FramePacer(Clock()), []
 
     def wake() -> None:
@@ -53,7 +53,7 @@ def test_an_answer_frees_the_way_and_wakes_who_waits_once() -> None:
     assert woken == [1]
 
 
-def test_an_answer_that_nobody_waits_for_is_a_key() -> None:
+def test_an_unexpected_reply_is_a_key() -> None:
     pacer = FramePacer(Clock())
     pacer.record_answer()
     for _ in range(MAX_FRAMES_IN_FLIGHT):
@@ -61,7 +61,7 @@ def test_an_answer_that_nobody_waits_for_is_a_key() -> None:
     assert not pacer.can_send()
 
 
-def test_a_lost_answer_stops_nothing_for_longer_than_a_second() -> None:
+def test_a_lost_reply_blocks_for_at_most_a_second() -> None:
     clock = Clock()
     pacer = FramePacer(clock)
     for _ in range(MAX_FRAMES_IN_FLIGHT):
@@ -72,7 +72,7 @@ def test_a_lost_answer_stops_nothing_for_longer_than_a_second() -> None:
     assert pacer.can_send()
 
 
-def test_a_terminal_that_never_answers_is_not_asked_for_ever() -> None:
+def test_a_terminal_that_never_replies_is_no_longer_queried() -> None:
     clock = Clock()
     pacer = FramePacer(clock)
     for _ in range(MAX_LOST_ANSWERS):
@@ -83,7 +83,7 @@ def test_a_terminal_that_never_answers_is_not_asked_for_ever() -> None:
     assert all(pacer.can_send() or pacer.record_sent() for _ in range(10))
 
 
-def test_a_terminal_that_answers_late_at_first_is_asked_again() -> None:
+def test_a_terminal_whose_first_reply_is_late_is_queried_again() -> None:
     clock = Clock()
     pacer = FramePacer(clock)
     for _ in range(MAX_LOST_ANSWERS):
@@ -94,7 +94,7 @@ def test_a_terminal_that_answers_late_at_first_is_asked_again() -> None:
     assert pacer.record_sent()
 
 
-def test_what_is_not_urgent_goes_only_when_nothing_else_is_on_its_way() -> None:
+def test_frames_that_are_not_urgent_leave_slots_free() -> None:
     pacer = FramePacer(Clock())
     assert pacer.can_send(reserve=MAX_FRAMES_IN_FLIGHT - 1)
     pacer.record_sent()
@@ -103,7 +103,7 @@ def test_what_is_not_urgent_goes_only_when_nothing_else_is_on_its_way() -> None:
 
 
 def frames(pacer: FramePacer, clock: Clock, seconds: float, count: int) -> None:
-    """Send frames that take so long."""
+    """Send frames with this round-trip time."""
     for _ in range(count):
         pacer.record_sent()
         clock.wait(seconds)
@@ -120,7 +120,7 @@ def test_slow_frames_make_the_next_coarser_step_by_step() -> None:
     assert steps == [1, 2, MAX_COARSENESS, MAX_COARSENESS]
 
 
-def test_fast_frames_in_a_row_make_it_finer_again() -> None:
+def test_several_fast_frames_make_it_finer_again() -> None:
     clock = Clock()
     pacer = FramePacer(clock)
     frames(pacer, clock, SLOW_SECONDS * 2, 2)
@@ -131,7 +131,7 @@ def test_fast_frames_in_a_row_make_it_finer_again() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 2)), max_size=60))
-def test_whatever_happens_the_count_of_frames_on_their_way_stays_in_bounds(events: list[tuple[bool, float]]) -> None:
+def test_the_number_of_frames_in_flight_stays_in_bounds_for_any_actions(events: list[tuple[bool, float]]) -> None:
     clock = Clock()
     pacer = FramePacer(clock)
     for is_answer, seconds in events:

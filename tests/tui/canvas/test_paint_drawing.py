@@ -1,4 +1,4 @@
-"""Pixels of a tile as blocks of cells: where they stand, what is told apart without colour, what a dab changes."""
+"""Pixels of a tile as blocks of cells: positions, patterns without colour, and the cells that a dab changes."""
 
 import re
 from dataclasses import replace
@@ -52,7 +52,7 @@ def port(
     st.tuples(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1)),
     st.tuples(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1)),
 )
-def test_the_pixel_of_the_cursor_is_always_seen_and_lies_where_the_mouse_finds_it(
+def test_the_pixel_of_the_cursor_is_visible_and_at_the_position_of_the_mouse(
     zoom: int, cells: tuple[int, int], first: tuple[int, int], at: tuple[int, int]
 ) -> None:
     before = pixel_view_around(first, None, size=SIZE, cells_xy=cells, style=HALVES, zoom=zoom)
@@ -66,7 +66,7 @@ def test_the_pixel_of_the_cursor_is_always_seen_and_lies_where_the_mouse_finds_i
     assert (np.diff(ys) <= 0).all()  # y points up
 
 
-def test_a_pixel_is_two_columns_by_one_row_where_they_fit() -> None:
+def test_a_pixel_is_two_columns_by_one_row_if_they_fit() -> None:
     assert default_zoom(SIZE, (128, 64), HALVES) == 2
     assert default_zoom(SIZE, (132, 55), HALVES) == 2
     assert default_zoom(SIZE, (64, 19), HALVES) == 1
@@ -84,7 +84,7 @@ def test_each_pixel_is_a_square_of_points(zoom: int) -> None:
     assert (blocks == blocks[:, :1, :, :1]).all()
 
 
-def test_the_values_are_told_apart_without_hue() -> None:
+def test_the_values_differ_without_hue() -> None:
     looks = []
     for value in (FEATURE, NOT_FEATURE, IGNORED):
         rgb = draw_scene(scene(value=value), port(1), HALVES).rgb.astype(int).sum(axis=2)
@@ -96,7 +96,7 @@ def test_the_values_are_told_apart_without_hue() -> None:
     assert np.unique(chequer, return_counts=True)[1].tolist() == [32, 32]
 
 
-def test_of_a_tile_that_is_wholly_looked_at_what_is_not_the_feature_is_plain() -> None:
+def test_in_a_fully_labelled_tile_background_is_unmarked() -> None:
     drawn = draw_scene(scene(fill=NOT_FEATURE), port(1), HALVES)
     ys, xs = port(1).indices()
     outside = drawn.rgb[np.ix_(ys < 28, xs < 28)]
@@ -104,7 +104,7 @@ def test_of_a_tile_that_is_wholly_looked_at_what_is_not_the_feature_is_plain() -
     assert len(set(outside[0, 0].tolist())) == 1
 
 
-def test_letters_stand_on_paint_and_nowhere_else() -> None:
+def test_only_paint_has_letters() -> None:
     for style in (HALVES, PLAIN, ASCII, replace(HALVES, colours="16")):
         drawn = draw_scene(scene(), port(2, style=style), style)
         assert set(np.unique(drawn.letters)) == {"", "M"}
@@ -122,7 +122,7 @@ def test_paint_can_be_an_outline_or_off() -> None:
 
 
 @pytest.mark.parametrize("grey", [0, 80, 128, 150, 255])
-def test_the_cursor_is_seen_on_any_grey(grey: int) -> None:
+def test_the_cursor_is_visible_on_any_grey(grey: int) -> None:
     seen = replace(scene(at=(32, 32)), grey=np.full((SIZE, SIZE), grey, np.uint8))
     plain = draw_scene(replace(seen, footprint=None), port(1), HALVES).rgb.astype(int)
     with_cursor = draw_scene(seen, port(1), HALVES).rgb.astype(int)
@@ -131,7 +131,7 @@ def test_the_cursor_is_seen_on_any_grey(grey: int) -> None:
     assert (with_cursor == CURSOR_RGB).all(axis=2).sum() == 4
 
 
-def test_without_colours_four_arrows_point_at_the_cursor() -> None:
+def test_without_colours_four_arrows_mark_the_cursor() -> None:
     letters = draw_scene(scene(at=(50, 10)), port(2, at=(50, 10), style=ASCII), ASCII).letters
     row, column = np.argwhere(letters == ">")[0]
     assert letters[row, column + 1 : column + 4].tolist()[-1] == "<"
@@ -149,7 +149,7 @@ def test_every_row_is_as_wide_as_the_picture(style: DrawStyle) -> None:
     assert {len(re.sub(r"\x1b\[[\d;]*m", "", row)) for row in rows} == {drawn.letters.shape[1]}
 
 
-def test_what_would_be_painted_shines_through() -> None:
+def test_the_preview_is_transparent() -> None:
     tried: NDArray[np.bool_] = brush_mask((SIZE, SIZE), (20, 20), 7)
     plain = draw_scene(replace(scene(), mode="off"), port(1), HALVES).rgb
     seen = draw_scene(replace(scene(), mode="off", preview=tried, preview_rgb=(255, 0, 0)), port(1), HALVES).rgb

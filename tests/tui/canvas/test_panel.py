@@ -1,4 +1,4 @@
-"""A title beside a slice changes without the slice being drawn again."""
+"""A title beside a slice changes without redrawing the slice."""
 
 import pytest
 from helpers.canvas_app import CanvasApp
@@ -20,7 +20,7 @@ class FramedApp(CanvasApp):
             yield SliceCanvas()
 
 
-async def test_titles_are_drawn_when_they_change() -> None:
+async def test_changed_titles_are_drawn() -> None:
     app = FramedApp()
     async with app.run_test(size=(40, 10)) as pilot:
         panel = app.query_one(CanvasPanel)
@@ -30,7 +30,7 @@ async def test_titles_are_drawn_when_they_change() -> None:
             assert f"below {z}" in words_on(pilot).splitlines()[-1]
 
 
-async def test_only_the_two_lines_with_titles_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_two_lines_with_titles_are_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     app = FramedApp()
     async with app.run_test(size=(40, 10)) as pilot:
         panel = app.query_one(CanvasPanel)
@@ -39,6 +39,6 @@ async def test_only_the_two_lines_with_titles_are_drawn_again(monkeypatch: pytes
         monkeypatch.setattr(panel, "_set_dirty", lambda *regions: drawn.extend(regions))
         panel.border_title = "z 1"
         panel.border_title = "z 1"
-        assert {region.y for region in drawn} == {-1, 8}  # counted from the content
+        assert {region.y for region in drawn} == {-1, 8}  # relative to the content
         assert all(region.height == 1 for region in drawn)
         assert len(drawn) == 2

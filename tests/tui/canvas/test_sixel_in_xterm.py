@@ -1,4 +1,4 @@
-"""A picture at rest, shown by a real terminal: Debian's xterm as a VT340 on a screen that nobody sees."""
+"""A picture at rest, shown by a real terminal: Debian's xterm as a VT340 on a virtual screen."""
 
 import os
 import shutil
@@ -19,14 +19,14 @@ TOOLS = ("xterm", "Xvfb", "import")
 PROGRAM = str(Path(__file__).parents[2] / "helpers" / "canvas_app.py")
 COLUMNS, ROWS = 80, 22
 CELL_XY = (6, 13)
-"""Pixels of a cell in the font ``6x13``."""
+"""Size of a cell in the font ``6x13``, pixels."""
 SIDE = 264
-"""Edge of the slices: 44 columns of 6 pixels, so that along x a voxel is a pixel. Half-blocks show 6 as one."""
+"""Edge of the slices: 44 columns of 6 pixels, so that along x a voxel is a pixel. Half-blocks show 6 pixels as one."""
 
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    """An X server without a screen; its number is its own choice."""
+    """An X server without a screen; it chooses its own number."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         words = f"not installed: {', '.join(missing)}; run `make tools` as root (xterm, xvfb, imagemagick)"
@@ -45,14 +45,14 @@ def display() -> Iterator[str]:
 
 
 def photograph(display: str) -> NDArray[np.uint8]:
-    """Return what the X server shows: uint8, shape (y, x)."""
+    """Return the screen of the X server: uint8, shape (y, x)."""
     command = ["import", "-display", display, "-window", "root", "-silent", "png:-"]
     done = subprocess.run(command, check=True, capture_output=True)
     return np.asarray(Image.open(BytesIO(done.stdout)).convert("L"))
 
 
 def likeness(photo: NDArray[np.uint8], voxels: NDArray[np.int8]) -> float:
-    """Compare the part of the screen where the slice should be with the slice itself."""
+    """Compare the expected area of the slice on the screen with the slice itself."""
     left, width, height = (COLUMNS - 44) // 2 * CELL_XY[0], 44 * CELL_XY[0], ROWS * CELL_XY[1]
     part = photo[:height, left : left + width]
     upright = Image.fromarray((voxels.astype(np.int16) + 128).astype(np.uint8)[::-1])

@@ -1,4 +1,4 @@
-"""What is read of a slice, and that it stays little."""
+"""The parts of a slice that are read, and their size."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +28,7 @@ def fitted(shape_yx: tuple[int, int], cells_xy: tuple[int, int]) -> CanvasView:
     return CanvasView(3, Viewport.fit(shape_yx, cells_xy, (1, 2)), STYLE)
 
 
-def test_a_slice_that_fits_the_screen_is_read_as_it_is(slices: SliceCache) -> None:
+def test_a_slice_that_fits_the_screen_is_read_unchanged(slices: SliceCache) -> None:
     view = fitted((96, 128), (128, 48))
     part = slices.part_for(view, view.viewport)
     assert (part.corner_yx, part.shape_yx, part.block) == ((0, 0), (96, 128), 1)
@@ -53,16 +53,16 @@ def test_blocks_at_the_edge_may_be_smaller(slices: SliceCache) -> None:
     assert values[-1, -1] == pytest.approx(whole[95:, 125:].mean(), abs=1e-4)
 
 
-def test_in_motion_a_few_rows_of_each_block_are_enough(slices: SliceCache) -> None:
+def test_in_motion_a_few_rows_of_each_block_are_read(slices: SliceCache) -> None:
     view = replace(fitted((96, 128), (8, 3)), at_rest=False)
     part = slices.part_for(view, view.viewport)
     assert part.rows < part.block
     values, best = slices.values(part), slices.values(replace(part, rows=part.block))
     assert values.shape == best.shape
-    assert np.corrcoef(values.ravel(), best.ravel())[0, 1] > 0.3  # of pure noise; of a picture more
+    assert np.corrcoef(values.ravel(), best.ravel())[0, 1] > 0.3  # of pure noise; pictures correlate more
 
 
-def test_enlarged_only_the_surroundings_of_the_screen_are_read(tmp_path: Path) -> None:
+def test_when_enlarged_only_the_area_around_the_screen_is_read(tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "wide.mrc", noise((2, 1200, 1200)))
     with open_volume(path) as reader:
         slices = SliceCache(reader)
@@ -76,7 +76,7 @@ def test_enlarged_only_the_surroundings_of_the_screen_are_read(tmp_path: Path) -
         assert slices.part_for(view, moved) == part  # a small pan reads nothing
 
 
-def test_greys_span_black_to_white_whatever_the_averaging_leaves(slices: SliceCache) -> None:
+def test_greys_span_black_to_white_for_any_averaging(slices: SliceCache) -> None:
     for cells in ((128, 48), (16, 6)):
         view = fitted((96, 128), cells)
         greys = slices.greys(view, view.viewport)
@@ -93,7 +93,7 @@ def test_contrasts_differ_in_how_much_is_black_and_white(slices: SliceCache) -> 
     assert extremes[1] > extremes[0] > extremes[2]
 
 
-def test_the_contrast_stays_while_z_changes(tmp_path: Path) -> None:
+def test_the_contrast_is_constant_while_z_changes(tmp_path: Path) -> None:
     values = noise((2, 64, 64)).astype(np.float32)
     values[1] = values[1] / 2
     with open_volume(write_mrc(tmp_path / "two.mrc", values)) as reader:
@@ -103,7 +103,7 @@ def test_the_contrast_stays_while_z_changes(tmp_path: Path) -> None:
     assert spreads[1] == pytest.approx(spreads[0] / 2, rel=0.1)
 
 
-def test_a_flat_slice_does_not_decide_the_contrast(tmp_path: Path) -> None:
+def test_a_flat_slice_does_not_determine_the_contrast(tmp_path: Path) -> None:
     values = noise((2, 64, 64))
     values[0] = 0
     with open_volume(write_mrc(tmp_path / "flat.mrc", values)) as reader:
@@ -125,7 +125,7 @@ def test_every_type_of_voxel_is_shown(tmp_path: Path, kind: type[np.generic]) ->
         assert np.ptp(SliceCache(reader).greys(view, view.viewport)) > 200
 
 
-def test_labels_are_computed_once_a_slice_until_the_overlay_is_another(slices: SliceCache) -> None:
+def test_labels_are_computed_once_per_slice_until_the_overlay_changes(slices: SliceCache) -> None:
     asked = []
 
     def compute(z: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -140,13 +140,13 @@ def test_labels_are_computed_once_a_slice_until_the_overlay_is_another(slices: S
     assert slices.labels(replace(view, overlay=None)) is None
 
 
-def test_labels_of_another_shape_are_refused_in_words(slices: SliceCache) -> None:
+def test_labels_of_another_shape_are_refused_with_a_clear_error(slices: SliceCache) -> None:
     view = replace(fitted((96, 128), (20, 8)), overlay=Overlay(lambda _z: np.zeros((4, 4), np.uint8), ()))
     with pytest.raises(ShapeError, match="do not match slices"):
         slices.labels(view)
 
 
-def test_what_lies_ahead_is_in_the_direction_of_travel_and_inside(slices: SliceCache) -> None:
+def test_parts_to_read_ahead_are_in_the_direction_of_travel_and_inside(slices: SliceCache) -> None:
     view = fitted((96, 128), (20, 8))
     ahead = [
         [part.z for part in slices.parts_ahead(replace(view, next_z_step=step), view.viewport)] for step in (1, -2, 0)
@@ -154,7 +154,7 @@ def test_what_lies_ahead_is_in_the_direction_of_travel_and_inside(slices: SliceC
     assert ahead == [[4, 5, 6, 7], [1], []]
 
 
-def test_no_more_is_kept_than_there_is_room_for() -> None:
+def test_the_cache_stays_within_its_limit() -> None:
     kept = _ArrayCache(1000)
     for key in range(10):
         kept.put(key, np.zeros(300, np.uint8))

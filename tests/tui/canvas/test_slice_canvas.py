@@ -35,7 +35,7 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def shown(pilot: Pilot[None]) -> SliceCanvas:
-    """Wait until the canvas shows what is wanted, at its best."""
+    """Wait until the canvas shows the expected slice at full quality."""
     app = pilot.app
     assert isinstance(app, CanvasApp)
     canvas = app.canvas
@@ -52,7 +52,7 @@ def place(canvas: SliceCanvas) -> tuple[int, int, int]:
     return (canvas.z, *canvas.cursor_yx)
 
 
-async def test_a_volume_opens_in_its_middle_fitted_and_tells(volume: Path) -> None:
+async def test_a_volume_opens_fitted_with_the_cursor_in_its_middle_and_reports_it(volume: Path) -> None:
     app = CanvasApp(volume)
     async with app.run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
@@ -118,7 +118,7 @@ async def test_zoom_keeps_the_cursor_on_the_screen_and_fit_shows_all(volume: Pat
         assert canvas.zoom == pytest.approx(fitted)
 
 
-async def test_the_view_follows_the_cursor_and_recentre_brings_it_to_the_middle(volume: Path) -> None:
+async def test_the_view_follows_the_cursor_and_recentre_centres_it(volume: Path) -> None:
     async with CanvasApp(volume).run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
         canvas.set_zoom(4.0)
@@ -131,7 +131,7 @@ async def test_the_view_follows_the_cursor_and_recentre_brings_it_to_the_middle(
         assert middle == pytest.approx((40, 12))
 
 
-async def test_contrast_goes_round(volume: Path) -> None:
+async def test_contrasts_cycle(volume: Path) -> None:
     async with CanvasApp(volume).run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
         names = [canvas.contrast]
@@ -141,7 +141,7 @@ async def test_contrast_goes_round(volume: Path) -> None:
         assert names == ["usual", "strong", "soft", "usual"]
 
 
-async def test_an_overlay_is_painted_outlined_and_left_out(volume: Path) -> None:
+async def test_an_overlay_is_drawn_outlined_and_hidden(volume: Path) -> None:
     asked = []
 
     def compute(z: int) -> NDArray[np.uint8]:
@@ -168,7 +168,7 @@ async def test_an_overlay_is_painted_outlined_and_left_out(volume: Path) -> None
         assert set(asked) == {12}
 
 
-async def test_an_overlay_that_fails_is_said_and_the_slice_still_shown(volume: Path) -> None:
+async def test_an_overlay_error_is_reported_and_the_slice_is_still_shown(volume: Path) -> None:
     def compute(_z: int) -> NDArray[np.uint8]:
         raise ShapeError("The map is of another shape.", "Apply the network again.")
 
@@ -198,7 +198,7 @@ async def test_a_click_picks_the_voxel_under_it(volume: Path) -> None:
         await until(pilot, lambda: app.picks)
         pick = app.picks[0]
         assert (pick.z, pick.x) == (12, 10)
-        assert pick.y in {2, 3}  # two voxels lie in one cell
+        assert pick.y in {2, 3}  # two voxels are in one cell
         assert place(canvas) == (12, pick.y, 10)
 
 
@@ -227,7 +227,7 @@ async def test_dragging_pans_and_picks_nothing(volume: Path) -> None:
         await until(pilot, lambda: len(app.picks) == 1)
 
 
-async def test_a_slice_that_is_seen_whole_stays_and_so_it_does_without_the_left_button(volume: Path) -> None:
+async def test_a_fully_visible_slice_is_not_dragged_and_other_buttons_drag_nothing(volume: Path) -> None:
     app = CanvasApp(volume)
     async with app.run_test(size=(64, 40)) as pilot:
         canvas = await shown(pilot)
@@ -240,7 +240,7 @@ async def test_a_slice_that_is_seen_whole_stays_and_so_it_does_without_the_left_
         assert canvas._centre_yx == before
 
 
-async def test_a_button_released_outside_the_terminal_lets_go(volume: Path) -> None:
+async def test_a_button_released_outside_the_terminal_ends_the_drag(volume: Path) -> None:
     app = CanvasApp(volume)
     async with app.run_test(size=(64, 40)) as pilot:
         canvas = await shown(pilot)
@@ -261,7 +261,7 @@ async def test_a_click_beside_the_slice_picks_nothing(volume: Path) -> None:
         assert not app.picks
 
 
-async def test_what_is_said_before_the_header_is_read_is_remembered(volume: Path) -> None:
+async def test_requests_before_the_header_is_read_are_applied_later(volume: Path) -> None:
     app = CanvasApp()
     async with app.run_test(size=(80, 24)) as pilot:
         canvas = app.canvas
@@ -273,7 +273,7 @@ async def test_what_is_said_before_the_header_is_read_is_remembered(volume: Path
         assert (*place(canvas), canvas.zoom) == (3, 5, 6, 2.0)
 
 
-async def test_a_file_that_cannot_be_read_says_why_and_the_next_one_opens(volume: Path, tmp_path: Path) -> None:
+async def test_an_unreadable_file_is_reported_and_the_next_one_opens(volume: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mrc"
     broken.write_text("no volume")
     app = CanvasApp(broken)
@@ -296,7 +296,7 @@ async def test_a_closed_volume_leaves_an_empty_canvas_and_keys_do_nothing(volume
         assert not words_on(pilot).strip()
 
 
-async def test_a_frame_of_a_volume_that_was_left_is_dropped(volume: Path, tmp_path: Path) -> None:
+async def test_a_frame_of_a_closed_volume_is_dropped(volume: Path, tmp_path: Path) -> None:
     other = write_mrc(tmp_path / "other.mrc", noise((4, 32, 32), seed=1))
     async with CanvasApp(volume).run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
@@ -312,7 +312,9 @@ async def test_a_frame_of_a_volume_that_was_left_is_dropped(volume: Path, tmp_pa
         assert rows_of(canvas) == rows
 
 
-async def test_many_keys_are_few_frames_and_the_last_is_right(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_keys_give_few_frames_and_the_last_one_is_correct(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with CanvasApp(volume).run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
         asked: list[int] = []
@@ -325,12 +327,12 @@ async def test_many_keys_are_few_frames_and_the_last_is_right(volume: Path, monk
         monkeypatch.setattr(canvas._render_thread, "draw", keep)
         for step in [1] * 11 + [-1] * 20:
             canvas.action_slice(step)
-        assert asked == [13]  # the rest waits until that one is there
+        assert asked == [13]  # the others wait for that one
         await until(pilot, lambda: canvas._shown_view is not None and canvas._shown_view.z == canvas.z)
         assert asked == [13, 3]
 
 
-async def test_a_small_change_sends_only_the_rows_that_changed(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_small_change_sends_only_changed_rows(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with CanvasApp(volume).run_test(size=(96, 32)) as pilot:
         canvas = await shown(pilot)
         refreshed = []
@@ -348,7 +350,7 @@ async def test_the_picture_follows_the_size_of_the_screen(volume: Path) -> None:
         await until(pilot, lambda: canvas.zoom > before and len(rows_of(canvas)) == 40)
 
 
-async def test_a_picture_of_the_screen_holds_the_slice(volume: Path) -> None:
+async def test_a_screenshot_contains_the_slice(volume: Path) -> None:
     async with CanvasApp(volume).run_test(size=(80, 24), notifications=True) as pilot:
         canvas = await shown(pilot)
         canvas.notify("over it")
@@ -377,7 +379,7 @@ async def test_without_colours_the_slice_is_dithered(volume: Path, monkeypatch: 
         await until(pilot, lambda: "a toast" in words_on(pilot))
 
 
-async def test_every_key_has_an_id_and_words() -> None:
+async def test_every_key_has_an_id_and_a_description() -> None:
     for binding in SliceCanvas.BINDINGS:
         assert not isinstance(binding, tuple)
         assert str(binding.id).startswith("canvas.")

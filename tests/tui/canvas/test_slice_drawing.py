@@ -1,4 +1,4 @@
-"""What a view looks like: cells are decoded back to the voxels that they show."""
+"""Frames of a view: cells are decoded back to the voxels that they show."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def drawn(view: CanvasView, grey: NDArray[np.uint8], labels: NDArray[np.uint8] |
 
 
 def pixels_of(frame: Frame) -> NDArray[np.uint8]:
-    """What a terminal shows of a frame."""
+    """The display of a frame on a terminal."""
     screen = Screen((frame.columns, len(frame.rows)))
     screen.feed("\r\n".join(frame.rows))
     return screen.pixels()
@@ -51,7 +51,7 @@ def test_a_slice_as_large_as_its_cells_is_shown_voxel_by_voxel_y_pointing_up() -
     frame = drawn(view_of((16, 16), (16, 8)), grey)
     shown = pixels_of(frame)
     assert (frame.columns, len(frame.rows), frame.corner_xy) == (16, 8, (0, 0))
-    assert np.abs(shown[..., 0].astype(int) - grey[::-1]).max() <= 2  # of 64 greys the nearest
+    assert np.abs(shown[..., 0].astype(int) - grey[::-1]).max() <= 2  # the nearest of 64 greys
     assert (shown == shown[..., :1]).all()
 
 
@@ -64,7 +64,7 @@ def test_cells_beside_the_slice_are_not_drawn() -> None:
     st.integers(4, 40), st.integers(4, 40), st.integers(3, 30), st.integers(3, 20),
     st.floats(0.1, 8), st.floats(-0.2, 1.2), st.floats(-0.2, 1.2),
 )  # fmt: skip
-def test_the_visible_part_shows_every_voxel_where_the_whole_did(
+def test_the_visible_part_shows_every_voxel_in_its_place(
     height: int, width: int, columns: int, rows: int, zoom: float, y: float, x: float
 ) -> None:
     whole = Viewport((height, width), (columns, rows), (1, 2), zoom, (y * height, x * width))
@@ -77,13 +77,13 @@ def test_the_visible_part_shows_every_voxel_where_the_whole_did(
         assert corner[1] + part.cells_xy[1] <= rows
 
 
-def test_a_slice_panned_out_of_sight_is_an_empty_frame() -> None:
+def test_a_slice_panned_out_of_view_is_an_empty_frame() -> None:
     view = view_of((16, 16), (16, 8))
     far = replace(view, viewport=replace(view.viewport, centre_yx=(500.0, 500.0)))
     assert drawn(far, noise((16, 16))).rows == ()
 
 
-def test_labels_are_coloured_and_lettered_and_outlined_on_their_rim() -> None:
+def test_labels_have_colours_letters_and_outlines() -> None:
     labels = np.zeros((32, 32), np.uint8)
     labels[8:24, 8:24] = 1
     overlay = Overlay(lambda _z: labels, make_palette({1: "microtubule"}))
@@ -110,7 +110,7 @@ def test_without_colours_labels_boxes_and_cursor_are_characters(style: DrawStyle
     assert all(character in text for character in "KB+-|><v^")
 
 
-def test_the_cursor_leaves_its_voxel_free_and_shows_the_focus() -> None:
+def test_the_cursor_leaves_its_voxel_visible_and_shows_the_focus() -> None:
     view = replace(view_of((32, 32), (32, 16)), cursor_yx=(10, 20))
     grey = np.zeros((32, 32), np.uint8)
     for focused, rgb in ((True, CURSOR_RGB), (False, IDLE_CURSOR_RGB)):
@@ -123,7 +123,7 @@ def test_the_cursor_leaves_its_voxel_free_and_shows_the_focus() -> None:
         assert green[9, 20]
 
 
-def test_a_box_stands_around_the_voxels_of_its_tile() -> None:
+def test_a_box_surrounds_the_voxels_of_its_tile() -> None:
     view = replace(view_of((32, 32), (32, 16)), boxes=(BOX,))
     shown = pixels_of(drawn(view, np.zeros((32, 32), np.uint8)))[::-1]
     rim = (shown == BOX.rgb).all(axis=2)
@@ -135,7 +135,7 @@ def test_a_box_stands_around_the_voxels_of_its_tile() -> None:
     assert not rim[:, 12:].any()
 
 
-def test_a_box_in_a_slice_nearby_is_dotted_and_one_far_away_is_not_there() -> None:
+def test_a_box_in_a_nearby_slice_is_dotted_and_a_distant_one_is_hidden() -> None:
     counts = []
     for z in (5, 7, 8):
         view = replace(view_of((32, 32), (32, 16)), boxes=(BOX,), z=z)
@@ -144,7 +144,7 @@ def test_a_box_in_a_slice_nearby_is_dotted_and_one_far_away_is_not_there() -> No
     assert counts[0] > counts[1] > counts[2] == 0
 
 
-def test_the_selected_box_is_drawn_last_and_stronger() -> None:
+def test_the_selected_box_is_drawn_last_and_thicker() -> None:
     chosen = replace(BOX, selected=True)
     assert boxes_near([chosen, BOX, replace(BOX, z=6)], 5)[-1] is chosen
     grey = np.zeros((32, 32), np.uint8)
@@ -155,7 +155,7 @@ def test_the_selected_box_is_drawn_last_and_stronger() -> None:
     assert thick > thin
 
 
-def test_a_coarser_frame_is_a_smaller_one() -> None:
+def test_a_coarser_frame_has_fewer_bytes() -> None:
     grey = noise((64, 64))
     sizes = [
         sum(len(row) for row in drawn(replace(view_of((64, 64), (64, 32)), coarseness=step), grey).rows)
@@ -165,7 +165,7 @@ def test_a_coarser_frame_is_a_smaller_one() -> None:
 
 
 @pytest.mark.parametrize(("still", "mark"), [("sixel", "\x1bP"), ("kitty", "\x1b_G")])
-def test_at_rest_the_picture_comes_in_pixels_too(still: str, mark: str) -> None:
+def test_at_rest_the_picture_is_also_in_pixels(still: str, mark: str) -> None:
     style = DrawStyle("halfblock", "truecolor", still, (8, 16))
     view = replace(view_of((16, 16), (16, 8), style), boxes=(BOX,), cursor_yx=(3, 3))
     frame = drawn(view, noise((16, 16)))
@@ -173,6 +173,6 @@ def test_at_rest_the_picture_comes_in_pixels_too(still: str, mark: str) -> None:
     assert drawn(replace(view, at_rest=False), noise((16, 16))).still == ""
 
 
-def test_a_sixel_larger_than_the_terminal_shows_is_not_made() -> None:
+def test_a_sixel_larger_than_the_terminal_allows_is_not_made() -> None:
     style = DrawStyle("halfblock", "truecolor", "sixel", (8, 16), max_pixels_xy=(100, 100))
     assert drawn(view_of((16, 16), (16, 8), style), noise((16, 16))).still == ""

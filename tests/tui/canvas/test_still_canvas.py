@@ -12,7 +12,7 @@ from tomoseg_tui.tui.canvas.still_canvas import StillCanvas
 
 
 class StillApp(App[None]):
-    """Nothing but a still."""
+    """An app with only a still."""
 
     def compose(self) -> ComposeResult:
         yield StillCanvas(id="still")
@@ -49,7 +49,7 @@ async def test_a_picture_fills_the_widget_and_follows_its_size() -> None:
         await until(pilot, lambda: app.still._frame.columns == 40)
 
 
-async def test_labels_have_letters_at_the_bottom_where_y_is_small() -> None:
+async def test_labels_are_lettered_with_small_y_at_the_bottom() -> None:
     app = StillApp()
     async with app.run_test(size=(80, 32)) as pilot:
         app.still.show(picture())
@@ -59,7 +59,7 @@ async def test_labels_have_letters_at_the_bottom_where_y_is_small() -> None:
         assert "M" in "".join(lines[24:])
 
 
-async def test_a_picture_shown_before_the_widget_has_a_size_comes_when_it_has() -> None:
+async def test_a_picture_shown_before_the_widget_has_a_size_is_drawn_later() -> None:
     app = StillApp()
     still = StillCanvas()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -69,7 +69,7 @@ async def test_a_picture_shown_before_the_widget_has_a_size_comes_when_it_has() 
         await until(pilot, lambda: rows(app) == 24)
 
 
-async def test_nothing_is_shown_for_none() -> None:
+async def test_none_shows_nothing() -> None:
     app = StillApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.still.show(picture())

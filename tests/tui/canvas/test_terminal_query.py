@@ -1,4 +1,4 @@
-"""What a terminal answers, in time and late; and how that decides what pictures are made of."""
+"""Replies of terminals, in time and late, and the resulting picture formats."""
 
 import os
 import pty
@@ -31,26 +31,26 @@ VT340 = "\x1b[?63;1;2;4;6c"
 TERMINAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 
 
-def test_what_is_answered_is_understood() -> None:
+def test_replies_are_parsed() -> None:
     heard = parse_answers(f"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?2;0;1000;800S{VT340}")
     assert heard == TerminalCapabilities(sixel=True, kitty=True, cell_pixels_xy=(10, 20), max_pixels_xy=(1000, 800))
 
 
 @pytest.mark.parametrize("answers", ["", "\x1b[?62;22c", "\x1b_Gi=31;EINVAL:no\x1b\\\x1b[?6c", "\x1b[6;0;0t\x1b[?64"])
-def test_what_is_refused_or_cut_counts_as_no(answers: str) -> None:
+def test_refused_or_incomplete_replies_count_as_no(answers: str) -> None:
     assert parse_answers(answers) == TerminalCapabilities()
 
 
 @pytest.fixture
 def line() -> Iterator[tuple[int, int]]:
-    """A pseudo-terminal: the terminal's end and ours."""
+    """A pseudo-terminal: the terminal's end and the program's."""
     master, slave = pty.openpty()
     yield master, slave
     os.close(master)
     os.close(slave)
 
 
-def test_a_terminal_is_asked_and_left_as_it_was(line: tuple[int, int]) -> None:
+def test_a_terminal_is_queried_and_its_settings_are_restored(line: tuple[int, int]) -> None:
     master, slave = line
     before = termios.tcgetattr(slave)
     question = TerminalQuery.begin(TERMINAL, (slave, slave))
@@ -62,13 +62,13 @@ def test_a_terminal_is_asked_and_left_as_it_was(line: tuple[int, int]) -> None:
     assert VT340.encode() not in asked  # nothing is echoed
 
 
-def test_nobody_waits_longer_than_patience_for_a_terminal_that_is_silent(line: tuple[int, int]) -> None:
+def test_a_silent_terminal_is_waited_for_no_longer_than_the_limit(line: tuple[int, int]) -> None:
     began = time.monotonic()
     assert TerminalQuery.begin(TERMINAL, (line[1], line[1])).finish() == TerminalCapabilities()
     assert TIMEOUT_SECONDS - 0.01 < time.monotonic() - began < TIMEOUT_SECONDS + 1
 
 
-def test_what_is_no_terminal_or_a_dumb_one_is_not_asked(line: tuple[int, int]) -> None:
+def test_a_pipe_or_a_dumb_terminal_is_not_queried(line: tuple[int, int]) -> None:
     reading, writing = os.pipe()
     assert TerminalQuery.begin(TERMINAL, (reading, writing)).finish() == TerminalCapabilities()
     assert TerminalQuery.begin({"TERM": "dumb"}, (line[1], line[1])).finish() == TerminalCapabilities()
@@ -77,7 +77,7 @@ def test_what_is_no_terminal_or_a_dumb_one_is_not_asked(line: tuple[int, int]) -
     os.close(reading)
 
 
-def test_late_answers_are_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_replies_are_not_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linux_driver, "XTermParser", linux_driver.XTermParser)  # type: ignore[attr-defined]
     ignore_late_answers()
     parser = linux_driver.XTermParser()  # type: ignore[attr-defined]
@@ -87,15 +87,15 @@ def test_late_answers_are_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(parser.feed("")) == []
 
 
-def test_without_it_textual_takes_them_for_keys() -> None:
-    """If this fails, Textual has learned to pass over answers, and `ignore_late_answers` can go."""
+def test_without_the_filter_textual_reads_replies_as_keys() -> None:
+    """If this fails, Textual ignores replies itself, and `ignore_late_answers` can be removed."""
     parser = XTermParser()
     list(parser.feed(VT340))
     time.sleep(0.15)
     assert any(isinstance(event, events.Key) for event in parser.tick())
 
 
-def test_tmux_is_asked_only_inside_tmux(monkeypatch: pytest.MonkeyPatch, line: tuple[int, int]) -> None:
+def test_tmux_is_queried_only_inside_tmux(monkeypatch: pytest.MonkeyPatch, line: tuple[int, int]) -> None:
     asked = []
 
     def features() -> frozenset[str]:
@@ -133,13 +133,13 @@ KITTY = TerminalCapabilities(kitty=True, cell_pixels_xy=CELLS)
         ("auto", {**TERMINAL, "TOMOSEG_RENDERER": "braille"}, TerminalCapabilities(), DrawStyle("braille", "256")),
     ],
 )  # fmt: skip
-def test_pictures_in_motion_are_cells_and_at_rest_pixels_where_they_are_shown(
+def test_pictures_are_cells_in_motion_and_pixels_at_rest_if_supported(
     asked: str, environment: dict[str, str], heard: TerminalCapabilities, expected: DrawStyle
 ) -> None:
     assert choose_draw_style(asked, environment, heard, colours="256") == expected
 
 
-def test_the_settings_come_last() -> None:
+def test_the_settings_have_the_lowest_precedence() -> None:
     choose = {
         asked: choose_draw_style(asked, TERMINAL, TerminalCapabilities(), colours="256", configured="ascii").renderer
         for asked in ("auto", "braille")
@@ -152,14 +152,14 @@ def test_a_renderer_that_does_not_exist_is_refused() -> None:
         choose_draw_style("oil", TERMINAL, TerminalCapabilities(), colours="256")
 
 
-def test_an_app_without_wishes_is_drawn_in_half_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_app_without_a_request_uses_half_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
     assert draw_style_for(App()).renderer == "halfblock"
 
 
-def test_a_program_that_asks_gets_answers_through_a_real_line() -> None:
+def test_a_program_gets_replies_over_a_real_line() -> None:
     code = (
         "import os, sys, time; from tomoseg_tui.tui.canvas.terminal_query import TerminalQuery; "
         "print(TerminalQuery.begin(os.environ).finish(), 'numpy' in sys.modules)"
@@ -171,7 +171,7 @@ def test_a_program_that_asks_gets_answers_through_a_real_line() -> None:
     assert b"cell_pixels_xy=(10, 20)" in said
 
 
-def test_echo_is_off_between_question_and_answer(line: tuple[int, int]) -> None:
+def test_echo_is_off_between_query_and_reply(line: tuple[int, int]) -> None:
     question = TerminalQuery.begin(TERMINAL, (line[1], line[1]))
     assert not termios.tcgetattr(line[1])[tty.LFLAG] & termios.ECHO
     os.write(line[0], VT340.encode())

@@ -1,4 +1,4 @@
-"""What every dialog has: F1 tells its keys, ? too where nobody types, and escape leads back."""
+"""What all dialogs share: F1 lists their keys, so does ? outside text fields, and escape closes."""
 
 import pytest
 from helpers.pilot import MakeApp, open_tab, prose_on, until
@@ -13,7 +13,7 @@ from tomoseg_tui.tui.dialogs.help import Help
 
 
 @pytest.mark.parametrize(("tab", "key", "told"), [(1, "x", "confirm.yes"), (1, "p", "filters.start"), (2, "a", "pick")])
-async def test_f1_tells_the_keys_of_a_dialog(
+async def test_f1_lists_the_keys_of_a_dialog(
     small_project: Project, make_app: MakeApp, tab: int, key: str, told: str
 ) -> None:
     app = make_app(small_project)
@@ -31,7 +31,7 @@ async def test_f1_tells_the_keys_of_a_dialog(
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_the_help_says_how_keys_are_changed_at_any_size(
+async def test_the_help_explains_rebinding_at_any_size(
     small_project: Project, make_app: MakeApp, size: tuple[int, int]
 ) -> None:
     app = make_app(small_project)
@@ -41,7 +41,7 @@ async def test_the_help_says_how_keys_are_changed_at_any_size(
         await until(pilot, lambda: "Rebind: [keys]" in prose_on(pilot))
 
 
-async def test_a_question_mark_tells_them_too_where_nobody_types(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_question_mark_lists_them_outside_text_fields(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     app = make_app(small_project)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -1,4 +1,4 @@
-"""Labels of a slice: only slices that are on disk are read, and what is read once waits for no disk."""
+"""Labels of a slice: only available slices are read, and cached ones are not read again."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
     return write_mrc(tmp_path / "map.mrc", values)
 
 
-def test_the_maps_compete_and_the_result_is_told(path: Path) -> None:
+def test_maps_are_merged_and_the_result_is_reported(path: Path) -> None:
     told: list[tuple[int, list[int]]] = []
 
     def tell(_by: MergedSlices, z: int, block: MergedBlock) -> None:
@@ -33,12 +33,12 @@ def test_the_maps_compete_and_the_result_is_told(path: Path) -> None:
     assert told == [(2, [0, 18])]
 
 
-def test_slices_that_are_not_on_disk_yet_are_empty(path: Path) -> None:
+def test_slices_that_do_not_exist_yet_are_empty(path: Path) -> None:
     labels = MergedSlices([MapSource(path, "tube", 0.5, ((0, 1), (2, 3)))], SHAPE_YX, MapSliceCache())
     assert [labels(z).any() for z in range(3)] == [True, False, True]
 
 
-def test_a_file_that_is_gone_or_of_another_shape_is_empty(path: Path, tmp_path: Path) -> None:
+def test_a_missing_file_or_one_of_another_shape_is_empty(path: Path, tmp_path: Path) -> None:
     gone = MapSource(tmp_path / "gone.mrc", "tube", 0.5, ((0, 3),))
     assert not MergedSlices([gone], SHAPE_YX, MapSliceCache())(0).any()
     assert not MergedSlices([MapSource(path, "tube", 0.5, ((0, 3),))], (5, 6), MapSliceCache())(0).any()
@@ -46,7 +46,7 @@ def test_a_file_that_is_gone_or_of_another_shape_is_empty(path: Path, tmp_path: 
     assert not MergedSlices([], SHAPE_YX, MapSliceCache())(0).any()
 
 
-def test_a_slice_that_was_read_waits_for_no_disk(path: Path) -> None:
+def test_a_cached_slice_is_not_read_again(path: Path) -> None:
     cache = MapSliceCache()
     labels = LabelSlices(path, SHAPE_YX, cache)
     before = labels(1)
@@ -56,7 +56,7 @@ def test_a_slice_that_was_read_waits_for_no_disk(path: Path) -> None:
     assert not labels(1).any()
 
 
-def test_the_cache_keeps_the_latest_slices_within_its_bounds(path: Path) -> None:
+def test_the_cache_keeps_the_latest_slices_within_its_limit(path: Path) -> None:
     cache = MapSliceCache(max_bytes=2 * 24)
     for z in range(3):
         cache.read(path, z)

@@ -1,4 +1,4 @@
-"""What is shown of a tile: the right voxels, the right colours, the right network."""
+"""The images of a tile: voxels, colours and the network of the prediction."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def advisers(project: Project, *cards: NetworkCard) -> PredictionSources:
     return PredictionSources(cards, maps)
 
 
-def test_the_three_slices_have_one_window(small_project: Project) -> None:
+def test_the_three_slices_have_one_grey_window(small_project: Project) -> None:
     shown = read_tile_images(small_project.layout, TILE, ["microtubule"], PredictionSources((), ()))
     assert shown.below is not None
     assert shown.above is not None
@@ -40,7 +40,7 @@ def test_the_three_slices_have_one_window(small_project: Project) -> None:
     assert shown.prediction is None
 
 
-def test_beyond_the_first_and_the_last_slice_there_is_nothing(small_project: Project) -> None:
+def test_slices_outside_the_volume_are_none(small_project: Project) -> None:
     ends = [Tile(TileLocation("alpha", z, 48, 48), {}) for z in (0, 23)]
     first, last = (read_tile_images(small_project.layout, tile, [], PredictionSources((), ())) for tile in ends)
     assert first.below is None
@@ -49,7 +49,7 @@ def test_beyond_the_first_and_the_last_slice_there_is_nothing(small_project: Pro
     assert last.below is not None
 
 
-def test_what_sticks_out_of_the_volume_is_middle_grey(small_project: Project) -> None:
+def test_pixels_outside_the_volume_are_middle_grey(small_project: Project) -> None:
     shown = read_tile_images(
         small_project.layout, Tile(TileLocation("alpha", 5, 0, 48), {}), [], PredictionSources((), ())
     )
@@ -57,7 +57,7 @@ def test_what_sticks_out_of_the_volume_is_middle_grey(small_project: Project) ->
     assert shown.image[32:].std() > 10
 
 
-def test_a_tomogram_that_is_gone_is_a_fault(small_project: Project) -> None:
+def test_a_missing_tomogram_is_an_error(small_project: Project) -> None:
     with pytest.raises(ProjectError, match="There is no tomogram 'gone'"):
         read_tile_images(small_project.layout, Tile(TileLocation("gone", 5, 5, 5), {}), [], PredictionSources((), ()))
 
@@ -67,7 +67,7 @@ def shown_with(**layers: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> Til
     return TileImages(TILE, None, grey, None, layers, None)
 
 
-def test_each_feature_has_its_label_and_the_first_chosen_lies_on_top() -> None:
+def test_each_feature_has_its_label_and_the_first_selected_is_on_top() -> None:
     microtubule, membrane = np.ones((64, 64), np.uint8), np.ones((64, 64), np.uint8)
     microtubule[:20], membrane[10:30], membrane[40:50] = 2, 2, 3
     features = ("microtubule", "membrane")
@@ -79,7 +79,7 @@ def test_each_feature_has_its_label_and_the_first_chosen_lies_on_top() -> None:
     assert [style.name for style in picture.palette] == ["microtubule", "membrane", "ignore"]
 
 
-def test_features_that_are_not_chosen_are_not_seen() -> None:
+def test_unselected_features_are_hidden() -> None:
     layer = np.full((64, 64), 2, np.uint8)
     picture = annotated_picture(
         shown_with(microtubule=layer), ("microtubule", "membrane"), ("membrane",), overlay="outline"
@@ -94,7 +94,7 @@ def test_letters_of_a_palette_differ() -> None:
     assert len(set(letters)) == 4
 
 
-# Opinions
+# Predictions
 
 
 def put_triples(project: Project, run: str, *, held_out: bool, output: float) -> None:
@@ -107,7 +107,7 @@ def put_triples(project: Project, run: str, *, held_out: bool, output: float) ->
     write_triples(path, triples)
 
 
-def test_the_newest_network_that_knows_the_feature_is_asked(small_project: Project) -> None:
+def test_the_newest_network_with_the_feature_is_used(small_project: Project) -> None:
     old = make_card("old", features=("microtubule",), created="2026-01-01T00:00:00Z")
     new = make_card("new", features=("microtubule",), created="2026-02-01T00:00:00Z")
     other = make_card("other", features=("membrane",), created="2026-03-01T00:00:00Z")
@@ -125,7 +125,7 @@ def test_the_newest_network_that_knows_the_feature_is_asked(small_project: Proje
     assert np.unique(prediction_picture(opinion).grey).tolist() == [128]
 
 
-def test_a_map_counts_only_where_it_is_filled(small_project: Project) -> None:
+def test_a_map_is_used_only_in_its_filled_slices(small_project: Project) -> None:
     card = make_card("net", features=("microtubule",))
     put_card(small_project, card)
     values = np.full((24, 96, 96), 127, np.int8)

@@ -1,4 +1,4 @@
-"""Tiles as they are listed and drawn."""
+"""Tiles in lists and as boxes."""
 
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.tui.images.tile_images import layers_palette
@@ -22,28 +22,28 @@ def tile(x: int, z: int = 5, **states: FeatureState) -> Tile:
 NOTHING = Tile(TileLocation("a", 5, 50, 90), {"*": NONE})
 
 
-def test_a_tile_has_the_letter_of_what_it_holds() -> None:
+def test_a_tile_has_the_letter_of_its_feature() -> None:
     assert tile_letter(tile(1, microtubule=NONE, membrane=WANTED), PALETTE) == "E"
     assert tile_letter(tile(1, microtubule=DONE), PALETTE) == "M"
 
 
-def test_a_negative_has_a_small_letter() -> None:
+def test_a_negative_has_a_lower_case_letter() -> None:
     assert tile_letter(tile(1, microtubule=NONE), PALETTE) == "m"
     assert tile_letter(NOTHING, PALETTE) == "*"
 
 
-def test_states_are_told_the_one_held_first() -> None:
+def test_states_are_listed_with_positive_features_first() -> None:
     assert describe_states(tile(1, membrane=NONE, microtubule=DONE), PALETTE) == "M done, E none"
     assert describe_states(NOTHING, PALETTE) == "* none"
 
 
-def test_counts_tell_positives_negatives_and_what_is_to_do() -> None:
+def test_counts_include_positives_negatives_and_unfinished_tiles() -> None:
     tiles = [tile(1, microtubule=DONE), tile(2, microtubule=WANTED), tile(3, microtubule=NONE), NOTHING]
     assert describe_counts(tiles, PALETTE) == "4 tiles  M 2+1  * 1  ? 1"
     assert describe_counts([], PALETTE) == "0 tiles"
 
 
-def test_boxes_lie_where_tiles_do_and_the_chosen_one_stands_out() -> None:
+def test_boxes_are_at_their_tiles_and_the_selected_one_is_highlighted() -> None:
     tiles = [tile(10, microtubule=DONE), tile(20, membrane=NONE)]
     first, second = boxes_for_tiles(tiles, PALETTE, tiles[1].location)
     assert (first.z, first.y, first.x, first.size, first.letter) == (5, 50, 10, 64, "M")
@@ -55,7 +55,7 @@ def test_a_tile_without_states_is_drawn_as_none_of_any() -> None:
     assert main_feature(tile(1)) == "*"
 
 
-def test_a_click_near_the_centre_means_the_tile() -> None:
+def test_a_click_near_the_centre_selects_the_tile() -> None:
     tiles = [tile(100, microtubule=DONE), tile(110, membrane=DONE), tile(100, z=9, membrane=DONE)]
     around = TileIndex.from_tiles(tiles, (24, 200, 200))
     assert around.clicked_tile(5, 50, 108) == tiles[1]
@@ -70,7 +70,7 @@ def test_a_tile_is_found_by_its_centre() -> None:
     assert around.tile_at(5, 50, 101) is None
 
 
-def test_what_overlaps_is_found_in_slices_near_by() -> None:
+def test_overlaps_are_found_in_adjacent_slices() -> None:
     around = TileIndex.from_tiles([tile(100, z=7, membrane=DONE)], (24, 200, 200))
     assert [oddity.label for oddity in around.oddities(TileLocation("a", 5, 90, 110), "microtubule")] == ["overlap"]
     assert around.oddities(TileLocation("a", 4, 90, 110), "microtubule") == ()

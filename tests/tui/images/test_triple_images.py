@@ -1,4 +1,4 @@
-"""Pictures of triples."""
+"""Images of triples."""
 
 import numpy as np
 
@@ -28,12 +28,12 @@ def test_the_worst_held_out_tiles_come_first() -> None:
     assert [view.wrong_pixels for view in sort_triples(views, is_best_first=False)] == [7, 3, 9]
 
 
-def test_the_best_are_those_that_show_the_feature() -> None:
+def test_the_best_tiles_show_the_feature() -> None:
     views = [triple(dice=0.4), triple(dice=1.0, feature=False), triple(dice=0.8), triple(dice=0.9, held_out=False)]
     assert [view.dice for view in sort_triples(views, is_best_first=True)] == [0.8, 0.4, 1.0, 0.9]
 
 
-def test_annotation_is_white_where_the_feature_is_and_grey_where_it_is_ignored() -> None:
+def test_annotation_is_white_for_the_feature_and_grey_for_ignored_pixels() -> None:
     picture = triple_picture(triple())
     assert picture.grey.shape == (64, 3 * 64 + 4)
     annotated = picture.grey[:, 66:130]
@@ -43,7 +43,7 @@ def test_annotation_is_white_where_the_feature_is_and_grey_where_it_is_ignored()
     assert (picture.grey[:8, 132:] == 230).all()
 
 
-def test_annotation_and_network_lie_over_the_image_with_the_letter_of_the_feature() -> None:
+def test_annotation_and_prediction_are_drawn_over_the_image_with_the_features_letter() -> None:
     for network, ignored in ((False, 2), (True, 0)):
         picture = comparison_picture(triple(), ["membrane", "tube"], {"tube": 0.5}, show_network=network)
         assert picture.labels is not None
@@ -54,11 +54,11 @@ def test_annotation_and_network_lie_over_the_image_with_the_letter_of_the_featur
         assert picture.palette[0].letter == "T"
 
 
-def test_a_feature_that_the_project_has_forgotten_is_still_drawn() -> None:
+def test_a_removed_feature_is_still_drawn() -> None:
     assert comparison_picture(triple(), [], {}, show_network=True).labels is not None
 
 
-def test_words_say_which_tile_and_how_well() -> None:
+def test_the_text_has_the_tile_and_its_score() -> None:
     view = triple(wrong=12, dice=0.5)
     assert format_triple_score(view) == "tube  Dice 0.50  12 pixels differ"
     assert format_triple_origin(view) == "cell:1,2,3:64  held out"

@@ -1,4 +1,4 @@
-"""An EMAN2 project, and the boxes of one info file, brought in by keys."""
+"""An EMAN2 project, and the boxes of one info file, imported with keys."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def meaning(pilot: Pilot[None], name: str) -> Input:
     return row.query_one(Input)
 
 
-async def test_the_folder_of_a_project_is_offered_as_one_and_comes_in(
+async def test_the_folder_of_an_eman2_project_is_recognised_and_imported(
     project: Project, make_app: MakeApp, eman: EmanFolder
 ) -> None:
     async with make_app(project).run_test(size=(80, 24), notifications=True) as pilot:
@@ -85,7 +85,7 @@ async def test_the_folder_of_a_project_is_offered_as_one_and_comes_in(
 
 
 @pytest.mark.slow
-async def test_the_project_under_the_cursor_of_the_tree_is_found_and_what_must_be_said_is_asked(
+async def test_the_project_at_the_cursor_of_the_tree_is_found_and_missing_meanings_are_requested(
     project: Project, make_app: MakeApp, eman: EmanFolder
 ) -> None:
     eman.tomogram("u.hdf", smooth_noise(seed=2), apix=1.0)
@@ -113,7 +113,9 @@ async def test_the_project_under_the_cursor_of_the_tree_is_found_and_what_must_b
 
 
 @pytest.mark.slow
-async def test_a_fault_is_told_and_nothing_comes_in(project: Project, make_app: MakeApp, eman: EmanFolder) -> None:
+async def test_an_error_is_reported_and_nothing_is_imported(
+    project: Project, make_app: MakeApp, eman: EmanFolder
+) -> None:
     bring(project, "t", smooth_noise((4, 64, 64)))
     async with make_app(project).run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 1)
@@ -134,7 +136,7 @@ async def test_a_fault_is_told_and_nothing_comes_in(project: Project, make_app: 
 
 
 @pytest.mark.slow
-async def test_the_boxes_of_an_info_file_come_in_from_the_tiles_tab(
+async def test_the_boxes_of_an_info_file_are_imported_from_the_tiles_tab(
     project: Project, make_app: MakeApp, eman: EmanFolder
 ) -> None:
     bring(project, "a", smooth_noise())
@@ -158,7 +160,7 @@ async def test_the_boxes_of_an_info_file_come_in_from_the_tiles_tab(
         await until(pilot, lambda: history(project)[-1].endswith("--tomogram t --map bad=good:negative"))
 
 
-def test_counts_are_said_in_words() -> None:
+def test_counts_are_formatted_as_text() -> None:
     assert format_counts(box=3, tile=1, mask=0) == "3 boxes, 1 tile"
     assert format_counts(box=1) == "1 box"
     assert format_counts(box=0) == ""

@@ -1,4 +1,4 @@
-"""The histogram of blocks."""
+"""The histogram in block characters."""
 
 import numpy as np
 from hypothesis import given
@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from tomoseg_tui.tui.importing.histogram import compute_histogram, histogram_rows
 
 
-def test_the_tallest_column_is_as_high_as_there_is_room() -> None:
+def test_the_tallest_column_fills_the_height() -> None:
     assert histogram_rows(np.array([0, 4, 8]), columns=3, rows=2) == ["  █", " ██"]
 
 
-def test_a_column_that_is_not_empty_is_seen() -> None:
+def test_a_nonempty_column_is_visible() -> None:
     assert histogram_rows(np.array([1, 100_000]), columns=2, rows=1) == ["▁█"]
 
 
 @given(st.integers(1, 120), st.integers(1, 8), st.integers(0, 9))
-def test_rows_are_as_wide_as_asked(columns: int, rows: int, seed: int) -> None:
+def test_rows_have_the_requested_width(columns: int, rows: int, seed: int) -> None:
     counts = np.random.default_rng(seed).integers(0, 1000, 480)
     drawn = histogram_rows(counts, columns, rows)
     assert len(drawn) == rows
@@ -30,7 +30,7 @@ def test_a_sample_is_counted_between_its_percentiles() -> None:
     assert spread.counts.sum() in range(995, 1000)
 
 
-def test_a_flat_sample_and_none_at_all_are_no_fault() -> None:
+def test_flat_and_empty_samples_are_no_error() -> None:
     flat = compute_histogram(np.full((8, 8), 3, np.int8))
     assert flat is not None
     assert flat.low < 3 < flat.high

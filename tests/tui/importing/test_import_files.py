@@ -1,4 +1,4 @@
-"""Files to import: what is wrong with them, and the commands that import them."""
+"""Files to import: problems, and the commands that import them."""
 
 import gzip
 import json
@@ -33,26 +33,26 @@ def test_a_good_file_is_ready(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("voxel_size", [0.0, 1.0])
-def test_a_voxel_size_that_nobody_has_set_is_asked_for(tmp_path: Path, voxel_size: float) -> None:
+def test_an_unknown_voxel_size_is_requested(tmp_path: Path, voxel_size: float) -> None:
     unknown = candidate(tmp_path, voxel_size=voxel_size)
     assert import_problem(unknown, ())[0] == "voxel size?"
     assert import_problem(unknown.with_options(voxel_size_angstrom=1.0), ()) == ("", "")
 
 
-def test_a_taken_name_is_told_and_another_helps(tmp_path: Path) -> None:
+def test_a_taken_name_is_reported_and_can_be_changed(tmp_path: Path) -> None:
     one = candidate(tmp_path)
     assert import_problem(one, {"one"})[0] == "name taken"
     assert import_problem(one.with_options(name="two"), {"one"}) == ("", "")
 
 
-def test_a_file_that_is_no_volume_is_told_in_its_own_words(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_volume_is_reported_with_its_error(tmp_path: Path) -> None:
     (tmp_path / "x.mrc").write_text("words")
     word, text = import_problem(read_import_file(tmp_path / "x.mrc", USUAL), ())
     assert word == "unreadable"
     assert "text file" in text
 
 
-def test_what_changes_a_file_does_not_go_with_a_link(tmp_path: Path) -> None:
+def test_options_that_change_a_file_cannot_be_combined_with_a_link(tmp_path: Path) -> None:
     linked = candidate(tmp_path).with_options(link=True)
     assert import_problem(linked, ()) == ("", "")
     assert import_problem(linked.with_options(factor=2), ())[0] == "link?"
@@ -61,14 +61,14 @@ def test_what_changes_a_file_does_not_go_with_a_link(tmp_path: Path) -> None:
     assert import_problem(packed, ())[0] == "compressed"
 
 
-def test_two_files_of_one_name_are_found(tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_reported(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     files = [candidate(tmp_path), candidate(tmp_path / "b")]
     assert first_problem(files, ()) == 1
     assert first_problem([files[0], files[1].with_options(name="other")], ()) is None
 
 
-def test_the_command_says_every_option(tmp_path: Path) -> None:
+def test_the_command_has_every_option(tmp_path: Path) -> None:
     request = ImportRequest(
         name="n", voxel_size_angstrom=13.48, polarity="bright", factor=2, invert=True, byte_sign="unsigned"
     )
@@ -79,7 +79,7 @@ def test_the_command_says_every_option(tmp_path: Path) -> None:
     assert import_argv([tmp_path / "a.mrc"], ImportRequest(link=True), tmp_path / "p")[2:] == ["--link"]
 
 
-def test_the_command_is_understood_by_the_command_line(tmp_path: Path) -> None:
+def test_the_command_is_accepted_by_the_command_line(tmp_path: Path) -> None:
     from tomoseg_tui.cli.parser import parse
 
     request = ImportRequest(name="n", voxel_size_angstrom=1.5, factor=3, byte_sign="signed")
@@ -93,12 +93,12 @@ def test_files_with_the_same_options_share_a_command(tmp_path: Path) -> None:
     assert [[path.name for path in files] for files, _ in wanted] == [["a.mrc", "b.mrc"], ["c.mrc"]]
 
 
-def test_named_files_have_commands_of_their_own(tmp_path: Path) -> None:
+def test_renamed_files_have_their_own_commands(tmp_path: Path) -> None:
     a, b = (candidate(tmp_path, f"{name}.mrc") for name in "ab")
     assert len(group_into_batches([a.with_options(name="x"), b.with_options(name="y")])) == 2
 
 
-def test_batches_are_imported_and_all_but_the_last_remembered(project: Project, tmp_path: Path) -> None:
+def test_batches_are_imported_and_all_but_the_last_recorded(project: Project, tmp_path: Path) -> None:
     a, b = (candidate(tmp_path, f"{name}.mrc") for name in "ab")
     done: list[float] = []
     result = import_all(project, group_into_batches([a, b.with_options(factor=2)]), done.append)
@@ -111,7 +111,7 @@ def test_batches_are_imported_and_all_but_the_last_remembered(project: Project, 
     assert done[-1] == 1.0
 
 
-def test_what_came_in_before_a_fault_is_named(project: Project, tmp_path: Path) -> None:
+def test_tomograms_imported_before_an_error_are_named(project: Project, tmp_path: Path) -> None:
     a, b = (candidate(tmp_path, f"{name}.mrc") for name in "ab")
     (tmp_path / "b.mrc").unlink()
     with pytest.raises(TomosegError, match="Imported before it: a"):

@@ -1,4 +1,4 @@
-"""The tab Import and its dialogs, key by key, on a real project."""
+"""The Import tab and its dialogs, key by key, on a real project."""
 
 import json
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ from tomoseg_tui.tui.widgets.table import Table
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand where nothing else is, so that the tree is short."""
+    """Change to an otherwise empty folder, so that the tree is short."""
     (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path / "data")
 
@@ -56,7 +56,7 @@ def history(project: Project) -> list[str]:
 
 
 async def put(pilot: Pilot[None], words: str) -> None:
-    """Type at once into the field that has the focus, over what stands in it."""
+    """Replace the text of the focused field, without pressing key by key."""
     await until(pilot, lambda: isinstance(pilot.app.focused, Input))
     field = pilot.app.focused
     assert isinstance(field, Input)
@@ -66,7 +66,7 @@ async def put(pilot: Pilot[None], words: str) -> None:
 
 
 async def add_files(pilot: Pilot[None], words: str) -> AddFilesDialog:
-    """Open the dialog and add what a path stands for."""
+    """Open the dialog and add the files of a path."""
     await pilot.press("i")
     await until(pilot, lambda: isinstance(pilot.app.screen, AddFilesDialog))
     dialog = pilot.app.screen
@@ -76,9 +76,7 @@ async def add_files(pilot: Pilot[None], words: str) -> AddFilesDialog:
     return dialog
 
 
-async def test_an_empty_project_says_what_belongs_here_and_which_key_is_next(
-    project: Project, make_app: MakeApp
-) -> None:
+async def test_an_empty_project_explains_the_tab_and_names_the_next_key(project: Project, make_app: MakeApp) -> None:
     async with importing(make_app(project)) as (pilot, tab):
         await until(pilot, lambda: "Press i to add files." in prose_on(pilot))
         assert tab.command_argv() is None
@@ -86,9 +84,7 @@ async def test_an_empty_project_says_what_belongs_here_and_which_key_is_next(
         assert tab.tomoseg.open_tab is tab
 
 
-async def test_the_list_the_slice_the_header_and_the_histogram_are_seen(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_list_slice_header_and_histogram_are_shown(small_project: Project, make_app: MakeApp) -> None:
     async with importing(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: tab.query_one(SliceCanvas).shape_zyx == (24, 96, 96))
         await until(pilot, lambda: "▇" in words_on(pilot))
@@ -99,7 +95,7 @@ async def test_the_list_the_slice_the_header_and_the_histogram_are_seen(
         assert tab.command_argv() == ["show", "alpha"]
 
 
-async def test_a_tomogram_that_differs_is_marked_with_a_word(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_deviating_tomogram_is_labelled(small_project: Project, make_app: MakeApp) -> None:
     bring(small_project, "gamma", noise((6, 96, 96)), voxel_size=20.0, polarity="bright")
     async with importing(make_app(small_project), (120, 40)) as (pilot, tab):
         await until(pilot, lambda: "voxel size, polarity" in prose_on(pilot))
@@ -109,7 +105,7 @@ async def test_a_tomogram_that_differs_is_marked_with_a_word(small_project: Proj
         assert tab.chosen.name == "gamma"
 
 
-async def test_a_linked_file_that_is_gone_is_told(small_project: Project, make_app: MakeApp, tmp_path: Path) -> None:
+async def test_a_missing_linked_file_is_reported(small_project: Project, make_app: MakeApp, tmp_path: Path) -> None:
     (small_project.layout.tomogram_folder("alpha") / "alpha.mrc").unlink()
     async with importing(make_app(small_project), (120, 40)) as (pilot, _):
         await until(pilot, lambda: "! The file of tomogram alpha is missing" in prose_on(pilot))
@@ -137,7 +133,7 @@ async def test_files_are_added_by_pattern_and_imported_with_their_options(
         assert history(project)[0].endswith("one.mrc --polarity bright --bin 2 --invert --bytes unsigned")
 
 
-async def test_a_voxel_size_of_nothing_is_asked_for_at_once(
+async def test_a_missing_voxel_size_is_requested_immediately(
     project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     write_mrc(tmp_path / "data" / "one.mrc", noise(), voxel_size=0.0)
@@ -162,7 +158,7 @@ async def test_a_voxel_size_of_nothing_is_asked_for_at_once(
         assert catalog.load_tomogram(project.layout, "one").voxel_size_angstrom == 13.48
 
 
-async def test_a_taken_name_wants_another_and_a_file_can_be_dropped(
+async def test_a_taken_name_must_be_changed_and_a_file_can_be_dropped(
     small_project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     for name in ("alpha", "zeta"):
@@ -183,7 +179,7 @@ async def test_a_taken_name_wants_another_and_a_file_can_be_dropped(
         await until(pilot, lambda: "alpha_2" in names(small_project))
 
 
-async def test_options_are_given_to_all_files_at_once(project: Project, make_app: MakeApp, tmp_path: Path) -> None:
+async def test_options_are_applied_to_all_files(project: Project, make_app: MakeApp, tmp_path: Path) -> None:
     for name in "ab":
         write_mrc(tmp_path / "data" / f"{name}.mrc", noise())
     async with importing(make_app(project)) as (pilot, _):
@@ -198,7 +194,7 @@ async def test_options_are_given_to_all_files_at_once(project: Project, make_app
         assert [(request.link, request.voxel_size_angstrom) for request in requests] == [(True, 15.0)] * 2
 
 
-async def test_the_path_is_completed_by_tab_and_the_tree_adds_files(
+async def test_tab_completes_the_path_and_the_tree_adds_files(
     project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     path = write_mrc(tmp_path / "data" / "only_one.mrc", noise())
@@ -219,7 +215,7 @@ async def test_the_path_is_completed_by_tab_and_the_tree_adds_files(
         assert names(project) == []
 
 
-async def test_filters_show_before_and_after_and_start_a_job(
+async def test_a_preview_shows_the_filters_and_enter_starts_a_job(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
@@ -305,7 +301,7 @@ async def test_enter_opens_the_tiles_of_the_tomogram_and_slash_filters_the_list(
         await until(pilot, lambda: str(tiles_tab.query_one("#tiles-view").border_title).startswith("beta"))
 
 
-async def test_it_stands_side_by_side_where_there_is_room(small_project: Project, make_app: MakeApp) -> None:
+async def test_panels_are_side_by_side_in_a_wide_terminal(small_project: Project, make_app: MakeApp) -> None:
     async with importing(make_app(small_project)) as (pilot, tab):
         left, right = tab.query_one("#import-list"), tab.query_one("#import-view")
         assert left.region.bottom <= right.region.y

@@ -1,4 +1,4 @@
-"""The tab Jobs, key by key, on a real project."""
+"""The Jobs tab, key by key, on a real project."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,17 +36,17 @@ async def watching(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
         yield pilot, tab
 
 
-async def test_without_jobs_the_tab_says_what_jobs_are(project: Project, make_app: MakeApp) -> None:
+async def test_without_jobs_the_tab_explains_jobs(project: Project, make_app: MakeApp) -> None:
     async with watching(make_app(project)) as (pilot, _):
         await until(pilot, lambda: "Press 4 to train a network" in prose_on(pilot))
         assert "started" not in prose_on(pilot)
 
 
-async def test_the_first_job_can_be_acted_on_at_once(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_first_job_can_be_controlled_immediately(small_project: Project, make_app: MakeApp) -> None:
     async with watching(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: "Press 4 to train a network" in prose_on(pilot))
         put_job(small_project, "merge", "alpha/merged")
-        # The job is written in steps; a screen that looks between them shows it queued.
+        # The job is written in steps; a read in between shows it queued.
         await until(pilot, lambda: tab.query_one(Table).has_focus and "100%" in prose_on(pilot))
         await until(pilot, lambda: tab.job is not None and tab.job["state"] == "done")
         await pilot.pause()
@@ -84,7 +84,7 @@ async def test_the_log_of_the_job_under_the_cursor_is_shown_and_grows(
         worker.wait()
 
 
-async def test_enter_opens_log_and_curves_and_escape_goes_back(small_project: Project, make_app: MakeApp) -> None:
+async def test_enter_opens_log_and_curves_and_escape_returns(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     async with watching(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: "best 2" in prose_on(pilot))
@@ -96,7 +96,7 @@ async def test_enter_opens_log_and_curves_and_escape_goes_back(small_project: Pr
         await until(pilot, lambda: tab.query_one(Table).has_focus and tab.query_one("#jobs-list").region)
 
 
-async def test_curves_belong_to_trainings_only_and_change_with_the_cursor(
+async def test_curves_are_shown_for_trainings_only_and_follow_the_cursor(
     small_project: Project, make_app: MakeApp
 ) -> None:
     put_run(small_project, "mt_1")
@@ -126,7 +126,7 @@ async def test_slash_filters_the_jobs(small_project: Project, make_app: MakeApp)
         await until(pilot, lambda: tab.query_one(Table).row_count == 2)
 
 
-async def test_jobs_in_slurm_stand_beside_the_others_with_what_they_wait_for(
+async def test_slurm_jobs_are_listed_with_the_reason_for_waiting(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = SlurmStatusCache(lambda _words: "1207|PENDING|gpu||Priority\n1208|TIMEOUT|gpu|node3|TimeLimit\n")
@@ -182,7 +182,7 @@ async def test_kill_asks_first_and_then_ends_the_job(small_project: Project, mak
         worker.wait()
 
 
-async def test_what_is_over_is_not_killed(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_finished_job_is_not_killed(small_project: Project, make_app: MakeApp) -> None:
     put_job(small_project, "merge", "alpha/merged")
     app = make_app(small_project)
     async with watching(app) as (pilot, tab):
@@ -204,7 +204,7 @@ async def test_r_resumes_a_stopped_job_to_its_end(small_project: Project, make_a
 
 
 async def pick_elsewhere(pilot: Pilot[None], tab: JobsTab) -> None:
-    """Let the job at hand go on at the other place."""
+    """Resume the current job in another place."""
     await until(pilot, lambda: tab.job is not None)
     await pilot.press("R")
     await until(pilot, lambda: isinstance(pilot.app.screen, Pick))
@@ -212,7 +212,7 @@ async def pick_elsewhere(pilot: Pilot[None], tab: JobsTab) -> None:
 
 
 @pytest.mark.slow
-async def test_a_job_of_slurm_goes_on_here_if_that_is_picked(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_slurm_job_can_be_resumed_on_this_machine(small_project: Project, make_app: MakeApp) -> None:
     asked = msgspec.to_builtins(PreprocessRequest(("alpha",)))
     job = put_job(small_project, "preprocess", "alpha__preproc", state="stopped", asked=asked)
     job.update_record(slurm=SlurmSubmission(settings=SlurmSettings(), job="1207"))
@@ -227,7 +227,7 @@ async def test_a_job_of_slurm_goes_on_here_if_that_is_picked(small_project: Proj
         await until(pilot, lambda: last_command(small_project) == "tomoseg jobs resume 1 --here")
 
 
-async def test_a_job_goes_into_slurm_if_that_is_picked_and_stays_as_it_is_where_there_is_none(
+async def test_a_job_can_be_resumed_in_slurm_and_is_unchanged_without_slurm(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -239,7 +239,7 @@ async def test_a_job_goes_into_slurm_if_that_is_picked_and_stays_as_it_is_where_
     assert job.record().state is JobState.STOPPED
 
 
-async def test_fault_and_fix_of_a_failed_job_are_told(small_project: Project, make_app: MakeApp) -> None:
+async def test_fault_and_fix_of_a_failed_job_are_shown(small_project: Project, make_app: MakeApp) -> None:
     put_job(small_project, "apply", "mt on beta", state="failed", fault="No room [/tmp] left.", fix="Make room.")
     async with watching(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "No room [/tmp] left. Make room." in prose_on(pilot))

@@ -1,4 +1,4 @@
-"""Which maps compete: thresholds move on a grid and stay in range, order and choice make the labels."""
+"""The maps to merge: thresholds move in steps and stay in range; order and choice set the labels."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def made(run: str, feature: str, *, threshold: float = 0.5, digest: str = "d") -
 
 
 @given(start=st.floats(0, 1), steps=st.lists(st.sampled_from([STEP, -STEP, BIG_STEP, -BIG_STEP]), max_size=40))
-def test_a_threshold_stays_from_0_to_1_and_on_the_grid_once_moved(start: float, steps: Sequence[float]) -> None:
+def test_a_threshold_stays_from_0_to_1_and_in_steps_once_moved(start: float, steps: Sequence[float]) -> None:
     entries: MapEntries = (MapEntry("net", "tube", start, start),)
     for step in steps:
         before = entries[0].threshold
@@ -44,7 +44,7 @@ def test_a_threshold_stays_from_0_to_1_and_on_the_grid_once_moved(start: float, 
         assert (after >= before) if step > 0 else (after <= before)
 
 
-def test_the_card_comes_back_and_is_said_as_card() -> None:
+def test_the_cards_threshold_is_restored_and_written_as_card() -> None:
     moved = shift_threshold(THREE, 0, STEP)
     assert [entry.option for entry in moved][:1] == ["a:tube=0.31"]
     assert reset_threshold(moved, 0) == THREE
@@ -57,23 +57,23 @@ def test_only_chosen_maps_have_labels() -> None:
 
 
 @given(place=st.integers(0, 2), by=st.integers(-3, 3))
-def test_moving_keeps_every_map_and_says_where_it_went(place: int, by: int) -> None:
+def test_moving_keeps_every_map_and_returns_its_new_index(place: int, by: int) -> None:
     moved, target = move_entry(THREE, place, by)
     assert sorted(moved, key=lambda entry: entry.key) == sorted(THREE, key=lambda entry: entry.key)
     assert moved[target] == THREE[place]
 
 
-def test_the_options_name_maps_in_the_order_of_their_labels() -> None:
+def test_the_options_have_the_maps_in_the_order_of_their_labels() -> None:
     entries, _ = move_entry(THREE, 2, -2)
     assert [entry.option for entry in chosen_entries(entries)] == ["b:dot=card", "a:tube=card"]
 
 
-def test_of_two_networks_for_one_feature_only_the_first_competes_at_first() -> None:
+def test_of_two_networks_for_one_feature_only_the_first_is_chosen_initially() -> None:
     entries = update_entries([made("new", "tube"), made("old", "tube"), made("old", "wall")])
     assert [entry.key for entry in chosen_entries(entries)] == ["new:tube", "old:wall"]
 
 
-def test_what_a_person_has_set_outlives_new_maps() -> None:
+def test_changes_by_the_user_survive_new_maps() -> None:
     before = shift_threshold(toggle_entry(update_entries([made("net", "tube"), made("net", "wall")]), 1), 0, BIG_STEP)
     after = update_entries([made("net", "dot"), made("net", "tube", threshold=0.2), made("net", "wall")], before)
     assert [(entry.key, entry.threshold, entry.chosen) for entry in after] == [
@@ -82,7 +82,7 @@ def test_what_a_person_has_set_outlives_new_maps() -> None:
     assert after[0].card_threshold == 0.2
 
 
-def test_a_threshold_that_nobody_moved_follows_the_card() -> None:
+def test_an_unchanged_threshold_follows_the_card() -> None:
     before = update_entries([made("net", "tube", threshold=0.5)])
     assert update_entries([made("net", "tube", threshold=0.3)], before)[0].threshold == 0.3
 

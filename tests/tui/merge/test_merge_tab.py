@@ -1,4 +1,4 @@
-"""The Merge tab: thresholds, order and choice are seen at once; what is written is what was seen."""
+"""The Merge tab: thresholds, order and choice take effect immediately; the written labels equal the shown ones."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -40,7 +40,7 @@ def mapped(small_project: Project) -> Project:
 
 @asynccontextmanager
 async def merging(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[Pilot[None], MergeTab]]:
-    """Open the tab and wait until the slice is there, if there is one."""
+    """Open the tab and wait until the slice is shown, if there is one."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await open_tab(pilot, 6)
         tab = app.open_tab
@@ -51,7 +51,7 @@ async def merging(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIte
 
 
 def labels(tab: MergeTab, z: int = 12) -> NDArray[np.uint8]:
-    """Return what the canvas would lay over a slice."""
+    """Return the overlay of the canvas on a slice."""
     overlay = tab.query_one(SliceCanvas)._overlay
     assert overlay is not None
     return overlay.compute(z)
@@ -67,7 +67,7 @@ def _shows(tab: MergeTab, name: str) -> bool:
 
 
 def keep_starts(app: TomosegApp, monkeypatch: pytest.MonkeyPatch) -> Started:
-    """Keep what jobs would be started with, and start none."""
+    """Record the jobs that would be started, and start none."""
     started: Started = []
     monkeypatch.setattr(app, "start_job", lambda words, prepare: started.append((words, prepare())))
     return started
@@ -85,7 +85,7 @@ async def test_without_a_map_the_next_key_is_named(small_project: Project, make_
         assert tab.command_argv() is None
 
 
-async def test_it_opens_on_the_newest_maps_with_the_cards_thresholds(mapped: Project, make_app: MakeApp) -> None:
+async def test_it_opens_at_the_newest_maps_with_the_cards_thresholds(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         assert tab.command_argv() == CARD
         await until(pilot, lambda: "alpha z 12/24" in prose_on(pilot))
@@ -109,7 +109,7 @@ async def test_the_overlay_follows_every_key(mapped: Project, make_app: MakeApp)
         assert tab.command_argv() == CARD
 
 
-async def test_space_takes_maps_in_and_out(mapped: Project, make_app: MakeApp) -> None:
+async def test_space_includes_and_excludes_maps(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["space"])
         assert tab.command_argv() == ["merge", "alpha", "--map", "both:membrane=card"]
@@ -121,7 +121,7 @@ async def test_space_takes_maps_in_and_out(mapped: Project, make_app: MakeApp) -
         await until(pilot, lambda: "Choose at least one map" in prose_on(pilot))
 
 
-async def test_the_order_makes_the_labels(mapped: Project, make_app: MakeApp) -> None:
+async def test_the_order_sets_the_labels(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["J"])
         assert tab.command_argv() == [*CARD[:2], *CARD[4:6], *CARD[2:4], *CARD[6:]]
@@ -130,7 +130,7 @@ async def test_the_order_makes_the_labels(mapped: Project, make_app: MakeApp) ->
         assert tab.command_argv() == CARD
 
 
-async def test_t_chooses_another_tomogram_and_the_first_stays_as_it_was(mapped: Project, make_app: MakeApp) -> None:
+async def test_t_chooses_another_tomogram_and_the_first_keeps_its_state(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["right"])
         moved = tab.command_argv()
@@ -145,7 +145,7 @@ async def test_t_chooses_another_tomogram_and_the_first_stays_as_it_was(mapped: 
         assert words == moved
 
 
-async def test_the_slice_is_stepped_from_the_list(mapped: Project, make_app: MakeApp) -> None:
+async def test_slices_are_stepped_through_from_the_list(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         canvas = tab.query_one(SliceCanvas)
         for key, z in (("right_square_bracket", 13), ("left_curly_bracket", 3), ("right_curly_bracket", 13)):
@@ -155,7 +155,7 @@ async def test_the_slice_is_stepped_from_the_list(mapped: Project, make_app: Mak
         await until(pilot, lambda: "slice 12" in prose_on(pilot))
 
 
-async def test_the_name_is_typed_and_a_wrong_one_refused(mapped: Project, make_app: MakeApp) -> None:
+async def test_the_name_is_typed_and_an_invalid_one_refused(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         await press(pilot, ["n"])
         field = tab.query_one("#merge-name", Input)
@@ -210,13 +210,13 @@ async def test_a_label_volume_is_replaced_only_after_asking(
             assert len(started) == starts
 
 
-async def test_a_merge_that_runs_is_seen(mapped: Project, make_app: MakeApp) -> None:
+async def test_a_running_merge_is_shown(mapped: Project, make_app: MakeApp) -> None:
     create_job(mapped.layout, "merge", "alpha/merged", {})
     async with merging(make_app(mapped)) as (pilot, _):
         await until(pilot, lambda: "job 1" in prose_on(pilot))
 
 
-async def test_a_map_that_is_made_again_is_read_again(mapped: Project, make_app: MakeApp) -> None:
+async def test_a_new_map_is_read_again(mapped: Project, make_app: MakeApp) -> None:
     async with merging(make_app(mapped)) as (pilot, tab):
         assert rows(tab, 1) == list(range(24))
         give_map(mapped, "alpha", "both.microtubule", band(slice(60, 70)), created="2026-02-03T00:00:00Z")

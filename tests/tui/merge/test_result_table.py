@@ -1,4 +1,4 @@
-"""What the table of labels says."""
+"""The contents of the table of labels."""
 
 import numpy as np
 from rich.console import Console, RenderableType
@@ -29,7 +29,7 @@ def test_the_volume_of_a_voxel_of_10_angstrom_is_one_cubic_nanometre() -> None:
     assert volume_nm3(8, 5.0) == 1.0
 
 
-def test_the_slice_and_the_whole_volume_stand_side_by_side() -> None:
+def test_slice_and_whole_volume_are_side_by_side() -> None:
     block = merge_block([np.full((1, 4), 127, np.int8), np.array([[0, 0, 0, 100]], np.int8)], [0.5, 0.5])
     said = text_of(result_table(PALETTE, 20.0, block, VOLUME))
     assert "1 M microtubule" in said
@@ -37,13 +37,13 @@ def test_the_slice_and_the_whole_volume_stand_side_by_side() -> None:
     assert "2 lost 1 here, 345 in all to 1" in said
 
 
-def test_before_anything_is_written_the_volume_is_open() -> None:
+def test_before_anything_is_written_the_volume_column_is_empty() -> None:
     said = text_of(result_table(PALETTE, 20.0, None, None))
     assert "no voxel is disputed" in said
     assert said.count("-") == 4
 
 
-def test_a_label_volume_tells_thresholds_and_losses() -> None:
+def test_a_label_volume_has_thresholds_and_losses() -> None:
     said = " ".join(text_of(volume_table(PALETTE, 10.0, VOLUME)).split())
     assert "1 M microtubule 0.25 1,234,567 1,234,567" in said
     assert "2 lost 345 in all to 1" in said

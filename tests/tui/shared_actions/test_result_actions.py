@@ -1,4 +1,4 @@
-"""Volumes are written into files and scored from the tabs that show them."""
+"""Volumes are exported and scored from the tabs that show them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +34,7 @@ def mapped(small_project: Project) -> Project:
 
 @asynccontextmanager
 async def showing(project: Project, make_app: MakeApp, tab: int) -> AsyncIterator[tuple[Pilot[None], ExportActions]]:
-    """Open a tab that has volumes, and wait until it says so."""
+    """Open a tab with volumes, and wait until they are shown."""
     app = make_app(project)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, tab)
@@ -56,14 +56,14 @@ def notices(pilot: Pilot[None]) -> list[str]:
         (6, ["alpha/both.microtubule", "alpha/both.membrane"]),
     ],
 )
-async def test_what_is_looked_at_is_offered_first(
+async def test_the_shown_volume_is_offered_first(
     mapped: Project, make_app: MakeApp, tab: int, names: list[str]
 ) -> None:
     async with showing(mapped, make_app, tab) as (_, shown):
         assert shown.volume_names() == names
 
 
-async def test_a_map_is_exported_and_another_file_is_not_replaced_unasked(
+async def test_a_map_is_exported_and_another_file_is_not_replaced_without_asking(
     mapped: Project, make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -108,11 +108,11 @@ async def test_a_map_is_scored_against_a_file(mapped: Project, make_app: MakeApp
         pilot.app.screen.query_one("#labels", Input).value = "1"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(pilot.app.screen, ReportDialog))
-        # 16 of the 32 rows that the map is certain of are true: precision 1/2, recall 1, Dice 2/3, IoU 1/2.
+        # 16 of the 32 rows that the map predicts are true: precision 1/2, recall 1, Dice 2/3, IoU 1/2.
         await until(pilot, lambda: "label 1: Dice 0.667, IoU 0.500, precision 0.500, recall 1.000" in prose_on(pilot))
 
 
-async def test_the_slice_is_kept_as_a_picture_with_its_labels(
+async def test_the_slice_is_saved_as_a_picture_with_its_labels(
     mapped: Project, make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -150,7 +150,7 @@ async def test_triples_are_written_as_picture_or_stack(
         assert reader.grid.shape_zyx == (12, 64, 64)
 
 
-async def test_what_cannot_be_scored_is_said(mapped: Project, make_app: MakeApp, tmp_path: Path) -> None:
+async def test_volumes_that_cannot_be_scored_are_reported(mapped: Project, make_app: MakeApp, tmp_path: Path) -> None:
     truth = write_mrc(tmp_path / "truth.mrc", np.zeros((4, 8, 8), np.int8))
     async with showing(mapped, make_app, 5) as (pilot, _):
         await pilot.press("e")
@@ -160,7 +160,7 @@ async def test_what_cannot_be_scored_is_said(mapped: Project, make_app: MakeApp,
         await until(pilot, lambda: "Compare volumes on one grid." in prose_on(pilot))
 
 
-async def test_without_volumes_the_keys_say_so(small_project: Project, make_app: MakeApp) -> None:
+async def test_without_volumes_the_keys_report_it(small_project: Project, make_app: MakeApp) -> None:
     give_network(small_project)
     app = make_app(small_project)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

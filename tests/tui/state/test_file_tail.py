@@ -1,4 +1,4 @@
-"""Following a file that grows."""
+"""Following a growing file."""
 
 import threading
 from pathlib import Path
@@ -8,7 +8,7 @@ from textual.message import Message
 from tomoseg_tui.tui.state.file_tail import FileTailer, LinesAppended, TailReader
 
 
-def test_what_is_added_is_read_once(tmp_path: Path) -> None:
+def test_new_lines_are_read_once(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\ntwo\n")
     tail = TailReader(path)
@@ -19,7 +19,7 @@ def test_what_is_added_is_read_once(tmp_path: Path) -> None:
     assert tail.read() == (b"three\n", False)
 
 
-def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
+def test_an_incomplete_line_waits_for_its_end(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\ntw")
     tail = TailReader(path)
@@ -29,14 +29,14 @@ def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
     assert tail.read() == (b"two\n", False)
 
 
-def test_a_file_that_comes_later_is_found(tmp_path: Path) -> None:
+def test_a_file_created_later_is_found(tmp_path: Path) -> None:
     tail = TailReader(tmp_path / "log")
     assert tail.read() is None
     tail.path.write_bytes(b"one\n")
     assert tail.read() == (b"one\n", True)
 
 
-def test_a_file_written_anew_replaces_what_was_read(tmp_path: Path) -> None:
+def test_a_replaced_file_is_read_from_its_beginning(tmp_path: Path) -> None:
     path, other = tmp_path / "log", tmp_path / "other"
     path.write_bytes(b"one\ntwo\n")
     tail = TailReader(path)
@@ -46,14 +46,14 @@ def test_a_file_written_anew_replaces_what_was_read(tmp_path: Path) -> None:
     assert tail.read() == (b"one\ntwo\nthree\n", True)
 
 
-def test_of_a_long_file_only_whole_lines_of_its_end_are_read(tmp_path: Path) -> None:
+def test_only_whole_lines_at_the_end_of_a_long_file_are_read(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"".join(b"line %d\n" % number for number in range(1000)))
     assert TailReader(path, max_initial_bytes=20).read() == (b"line 998\nline 999\n", True)
 
 
 class Box:
-    """Collects what is posted and tells when something has come."""
+    """Collects posted messages and signals each one."""
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
@@ -69,7 +69,7 @@ class Box:
         self.came.clear()
 
 
-def test_a_live_file_is_followed_and_another_one_after_it(tmp_path: Path) -> None:
+def test_a_live_file_is_followed_and_then_another_one(tmp_path: Path) -> None:
     first, second, box = tmp_path / "first", tmp_path / "second", Box()
     first.write_bytes(b"a\n")
     second.write_bytes(b"b\n")

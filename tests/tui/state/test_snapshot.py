@@ -1,4 +1,4 @@
-"""What a screen knows of the project: read at once, told apart by a fingerprint."""
+"""Snapshots of a project, and their fingerprint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from tomoseg_tui.workflow.annotations.import_annotations import set_none_here
 from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
 
 
-def test_a_project_is_read_whole(small_project: Project) -> None:
+def test_a_whole_project_is_read(small_project: Project) -> None:
     put_card(small_project, make_card("net"))
     write_map(small_project, "net.tube", np.zeros((24, 96, 96), np.int8), tomogram="beta")
     create_job(small_project.layout, "train", "net", {})
@@ -34,7 +34,7 @@ def test_an_empty_project_is_read(project: Project) -> None:
     assert (facts.tomograms, facts.networks, facts.jobs, facts.features, facts.running_count) == ((), (), (), (), 0)
 
 
-def test_things_are_found_by_their_names_and_none_is_none(small_project: Project) -> None:
+def test_items_are_found_by_name_and_missing_ones_are_none(small_project: Project) -> None:
     put_card(small_project, make_card("net"))
     job = create_job(small_project.layout, "train", "net", {})
     facts = read_snapshot(small_project)
@@ -44,7 +44,7 @@ def test_things_are_found_by_their_names_and_none_is_none(small_project: Project
     assert [facts.tomogram(None), facts.network("other"), facts.job("99")] == [None, None, None]
 
 
-def test_versions_of_one_grid_see_the_same_tiles_and_each_counts_once(small_project: Project) -> None:
+def test_versions_of_one_grid_share_tiles_and_each_counts_once(small_project: Project) -> None:
     bring(small_project, "alpha__preproc", noise((24, 96, 96), seed=3))
     bring(small_project, "alpha__bin2", noise((12, 48, 48), seed=4), voxel_size=20.0)
     facts = read_snapshot(small_project)
@@ -57,7 +57,7 @@ def test_reading_twice_gives_the_same_fingerprint(small_project: Project) -> Non
     assert fingerprint(read_snapshot(small_project)) == fingerprint(read_snapshot(small_project))
 
 
-def test_whatever_is_drawn_changes_the_fingerprint(small_project: Project) -> None:
+def test_every_drawn_property_changes_the_fingerprint(small_project: Project) -> None:
     changes: tuple[Callable[[], object], ...] = (
         lambda: add_feature(small_project, "actin"),
         lambda: set_none_here(small_project, TileLocation("beta", 12, 48, 48), "membrane"),
@@ -73,12 +73,12 @@ def test_whatever_is_drawn_changes_the_fingerprint(small_project: Project) -> No
         assert len(seen) == number
 
 
-def test_a_tomogram_that_vanishes_meanwhile_is_passed_over(small_project: Project) -> None:
+def test_a_tomogram_that_vanishes_during_the_read_is_skipped(small_project: Project) -> None:
     small_project.layout.tomogram_record("beta").write_text("{")
     assert [tomogram.name for tomogram in read_snapshot(small_project).tomograms] == ["alpha"]
 
 
-def test_facts_hold_the_settings_of_now(small_project: Project, tmp_path: Path) -> None:
+def test_a_snapshot_has_the_current_settings(small_project: Project, tmp_path: Path) -> None:
     add_feature(small_project, "actin")
     assert small_project.settings.features == ("microtubule", "membrane")
     assert read_snapshot(small_project).features == ("microtubule", "membrane", "actin")

@@ -1,4 +1,4 @@
-"""The thread that looks: what is new is posted once, what fails for a moment is looked at again."""
+"""The polling thread: changes are posted once, and a temporary failure is retried."""
 
 import threading
 import time
@@ -53,7 +53,7 @@ def watching(project: Project) -> Iterator[tuple[ProjectWatcher, Box]]:
         watcher.stop()
 
 
-def test_the_first_look_and_every_change_are_posted_once(small_project: Project) -> None:
+def test_the_first_read_and_every_change_are_posted_once(small_project: Project) -> None:
     with watching(small_project) as (watcher, box):
         box.wait(lambda: len(box.features) == 1)
         for _ in range(3):
@@ -64,7 +64,7 @@ def test_the_first_look_and_every_change_are_posted_once(small_project: Project)
         assert box.features == [("microtubule", "membrane"), ("microtubule", "membrane", "actin")]
 
 
-def test_a_project_that_cannot_be_read_for_a_moment_is_looked_at_again(small_project: Project) -> None:
+def test_a_project_that_is_unreadable_for_a_moment_is_read_again(small_project: Project) -> None:
     settings = small_project.layout.settings
     whole = settings.read_text()
     settings.write_text("format = ")
@@ -76,27 +76,27 @@ def test_a_project_that_cannot_be_read_for_a_moment_is_looked_at_again(small_pro
         box.wait(lambda: len(box.features) == 1)
 
 
-def test_what_stays_unreadable_is_told_once_with_its_fix(small_project: Project) -> None:
+def test_a_lasting_failure_is_reported_once_with_its_fix(small_project: Project) -> None:
     put_card(small_project, make_card("net"))
     small_project.layout.network_card("net").write_text("{")
     with watching(small_project) as (watcher, box):
         for looks in range(2 * MAX_FAILED_POLLS):
             watcher.poll_now()
-            box.wait(lambda: watcher._failed_polls > looks)  # noqa: B023  # called at once
+            box.wait(lambda: watcher._failed_polls > looks)  # noqa: B023  # called immediately
         faults = [message for message in box.messages if isinstance(message, TaskFailed)]
         assert len(faults) == 1
         assert "card.json" in faults[0].fault
         assert faults[0].fix
 
 
-def test_the_load_of_the_machine_is_told_in_percent(project: Project) -> None:
+def test_the_load_of_the_machine_is_posted_in_percent(project: Project) -> None:
     with watching(project) as (_, box):
         box.wait(lambda: len(box.loads) > 0)
         assert box.loads[0].startswith("CPU ")
         assert box.loads[0].endswith("%")
 
 
-def test_a_stopped_watcher_ends_at_once(project: Project) -> None:
+def test_a_stopped_watcher_ends_immediately(project: Project) -> None:
     with watching(project) as (watcher, box):
         box.wait(lambda: len(box.features) == 1)
         watcher.stop()
@@ -104,7 +104,7 @@ def test_a_stopped_watcher_ends_at_once(project: Project) -> None:
         assert not watcher._thread.is_alive()
 
 
-def test_newer_facts_stand_for_older_ones_that_nobody_has_seen(small_project: Project) -> None:
+def test_a_newer_snapshot_replaces_an_unhandled_one(small_project: Project) -> None:
     with watching(small_project) as (_, box):
         box.wait(lambda: len(box.features) == 1)
     facts = next(message for message in box.messages if isinstance(message, SnapshotChanged))
@@ -113,7 +113,7 @@ def test_newer_facts_stand_for_older_ones_that_nobody_has_seen(small_project: Pr
     assert SystemLoadChanged("CPU 4%").can_replace(SystemLoadChanged("CPU 3%"))
 
 
-def test_faults_of_the_system_are_told_in_words() -> None:
+def test_system_errors_are_reported_as_text() -> None:
     assert error_texts(OSError(28, "No space left on device", "/x")) == (
         "No space left on device: /x.",
         "Check the path, its permissions and the disk space.",
@@ -124,7 +124,7 @@ def listed(number: str, state: str) -> dict[str, Any]:
     return {"id": number, "kind": "train", "name": f"run{number}", "state": state}
 
 
-def test_what_ends_while_one_watches_is_told_once_and_the_worst_first() -> None:
+def test_jobs_that_end_are_reported_once_and_the_worst_first() -> None:
     finished = FinishedJobs()
     assert finished.update([listed("1", "done"), listed("2", "running"), listed("3", "queued")]) == ""
     assert (
@@ -134,7 +134,7 @@ def test_what_ends_while_one_watches_is_told_once_and_the_worst_first() -> None:
     assert finished.update([listed("1", "done"), listed("2", "done"), listed("3", "failed")]) == ""
 
 
-def test_who_stops_a_job_is_not_told() -> None:
+def test_a_job_stopped_by_the_user_is_not_reported() -> None:
     finished = FinishedJobs()
     finished.update([listed("1", "running")])
     assert finished.update([listed("1", "stopped")]) == ""

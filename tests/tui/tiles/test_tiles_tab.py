@@ -1,4 +1,4 @@
-"""The tab Tiles, key by key, on a real project."""
+"""The Tiles tab, key by key, on a real project."""
 
 import json
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ FIRST, SECOND, THIRD = (
 
 @asynccontextmanager
 async def browsing(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[Pilot[None], TilesTab]]:
-    """Open the tab and wait until its slice is there, if there is a tomogram."""
+    """Open the tab and wait until its slice is shown, if there is a tomogram."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await open_tab(pilot, 2)
         tab = app.open_tab
@@ -64,7 +64,7 @@ async def go_to(pilot: Pilot[None], tab: TilesTab, at: str) -> None:
 
 
 async def type_words(pilot: Pilot[None], words: str) -> None:
-    """Type at once, as if pasted: a key at a time takes the test a tenth of a second each."""
+    """Type as if pasted, because a key at a time takes a tenth of a second each."""
     await until(pilot, lambda: isinstance(pilot.app.focused, Input))
     field = pilot.app.focused
     assert isinstance(field, Input)
@@ -97,7 +97,7 @@ def notices(app: JobApp) -> str:
     return "\n".join(f"{notice.title} {notice.message}" for notice in app._notifications)
 
 
-async def test_an_empty_project_is_told_what_tiles_are_and_where_to_begin(project: Project, make_app: MakeApp) -> None:
+async def test_an_empty_project_explains_tiles_and_names_the_next_step(project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(project)) as (pilot, tab):
         await until(pilot, lambda: "Press 1 to import" in prose_on(pilot))
         assert tab.command_argv() is None
@@ -105,14 +105,14 @@ async def test_an_empty_project_is_told_what_tiles_are_and_where_to_begin(projec
         assert not isinstance(pilot.app.screen, AskText)
 
 
-async def test_the_list_counts_tiles_and_tells_their_states(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_list_has_tiles_and_their_states(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project), (120, 40)) as (pilot, tab):
         await until(pilot, lambda: "M done" in prose_on(pilot))
         assert tab.query_one("#tiles-list").border_title == "3 tiles  M 2+1  E 1+0  ? 1"
         assert "E done, M none" in prose_on(pilot)
 
 
-async def test_space_places_a_tile_and_writes_the_command(small_project: Project, make_app: MakeApp) -> None:
+async def test_space_places_a_tile_and_records_the_command(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         await go_to(pilot, tab, "50,52,3")
         assert tab.command_argv() == ["tiles", "add", "alpha", "--at", "50,52,3", "--feature", "microtubule"]
@@ -139,7 +139,7 @@ async def test_f_and_s_choose_the_feature_and_the_size_of_new_tiles(small_projec
         assert history(small_project)[0].endswith("--feature membrane --size 32")
 
 
-async def test_capital_b_places_a_negative_and_a_contradiction_is_told(
+async def test_capital_b_places_a_negative_and_a_contradiction_is_reported(
     small_project: Project, make_app: MakeApp
 ) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
@@ -154,7 +154,7 @@ async def test_capital_b_places_a_negative_and_a_contradiction_is_told(
         assert "Choose one" in notices(tab.tomoseg)
 
 
-async def test_the_tile_that_would_be_is_shown_with_what_is_odd(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_tile_at_the_cursor_is_shown_with_its_warnings(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project), (120, 40)) as (pilot, tab):
         await go_to(pilot, tab, "20,48,23")
         assert tab.query_one(TilePreview).border_title == "here (20, 48, 23)"
@@ -163,7 +163,7 @@ async def test_the_tile_that_would_be_is_shown_with_what_is_odd(small_project: P
         await until(pilot, lambda: "! contradiction" in prose_on(pilot))
 
 
-async def test_n_goes_through_the_tiles_and_shift_n_back(small_project: Project, make_app: MakeApp) -> None:
+async def test_n_steps_through_the_tiles_and_shift_n_back(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         await go_to(pilot, tab, "0,0,0")
         for place in (FIRST, SECOND, THIRD, FIRST):
@@ -174,7 +174,7 @@ async def test_n_goes_through_the_tiles_and_shift_n_back(small_project: Project,
         await until(pilot, lambda: here(tab) == (THIRD.z, THIRD.y, THIRD.x))
 
 
-async def test_the_cursor_of_the_list_leads_the_slice(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_slice_follows_the_cursor_of_the_list(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         tab.query_one("#tiles-table", Table).focus()
         await pilot.press("j")
@@ -192,7 +192,7 @@ async def test_the_tile_is_shown_with_its_neighbours_and_states(small_project: P
         assert "microtubule: annotated" in str(tab.query_one("#tile-words", Static).content)
 
 
-async def test_go_to_refuses_what_lies_outside_in_words(small_project: Project, make_app: MakeApp) -> None:
+async def test_go_to_refuses_a_voxel_outside_with_a_clear_error(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         await pilot.press("g")
         await type_words(pilot, "99,1,1")
@@ -236,7 +236,7 @@ async def test_another_tomogram_is_picked_by_its_name(small_project: Project, ma
         assert str(tab.query_one("#tiles-view").border_title).startswith("beta")
 
 
-async def test_a_feature_is_picked_by_a_part_of_its_name_or_made(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_feature_is_picked_by_a_part_of_its_name_or_added(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         await pilot.press("a")
         await type_words(pilot, "memb")
@@ -252,7 +252,7 @@ async def test_a_feature_is_picked_by_a_part_of_its_name_or_made(small_project: 
         assert history(small_project) == ["tomoseg features add actin"]
 
 
-async def test_none_of_any_is_placed_by_b_only(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_tile_without_any_feature_is_placed_by_b_only(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         await go_to(pilot, tab, "50,52,3")
         await pilot.press("a", "down", "down", "enter")
@@ -289,7 +289,7 @@ async def test_a_feature_is_renamed_and_stays_chosen(small_project: Project, mak
         assert history(small_project) == ["tomoseg features rename microtubule tube"]
 
 
-async def test_the_list_is_filtered_by_words(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_list_is_filtered(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         table = tab.query_one("#tiles-table", Table)
         await pilot.press("slash")
@@ -316,7 +316,7 @@ async def test_tiles_are_imported_from_a_csv_file(small_project: Project, make_a
         await until(pilot, lambda: history(small_project) == [f"tomoseg tiles import {tmp_path / 'more.csv'}"])
 
 
-async def test_a_csv_file_that_is_wrong_is_told_by_its_line(
+async def test_an_invalid_csv_file_is_reported_with_its_line(
     small_project: Project, make_app: MakeApp, tmp_path: Path
 ) -> None:
     (tmp_path / "more.csv").write_text("tomogram,x,y,z,feature,kind\ngamma,40,40,2,actin,positive\n")
@@ -340,7 +340,7 @@ async def test_a_click_goes_to_a_tile_and_a_double_click_places_one(small_projec
         await until(pilot, lambda: here(tab)[1:] != (80, 80))
 
 
-async def test_where_the_user_was_comes_back(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_last_position_is_restored(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project)
     app.session = TuiSession("tiles", "beta", 20, 0.5, "membrane")
     async with browsing(app) as (pilot, tab):
@@ -351,7 +351,7 @@ async def test_where_the_user_was_comes_back(small_project: Project, make_app: M
         await until(pilot, lambda: tab.updated_session(TuiSession()).zoom == 0.5)
 
 
-async def test_new_facts_leave_the_cursor_where_it_is(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_new_snapshot_keeps_the_cursor(small_project: Project, make_app: MakeApp) -> None:
     async with browsing(make_app(small_project)) as (pilot, tab):
         await go_to(pilot, tab, "9,8,7")
         catalog.add_feature(small_project, "actin")

@@ -1,4 +1,4 @@
-"""The key a of the tab Train: tiles whose label looks wrong."""
+"""The key a of the Train tab: tiles with suspicious labels."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ Asked = tuple[list[str], Callable[[], tuple[str, Any]]]
 
 @asynccontextmanager
 async def auditing(app: TomosegApp) -> AsyncIterator[tuple[Pilot[None], list[Asked]]]:
-    """Open the screen on the first run; what is started is kept, not started."""
+    """Open the audit screen of the first run; jobs are recorded, not started."""
     started: list[Asked] = []
 
     def keep(
@@ -64,7 +64,7 @@ async def test_the_worst_tile_comes_first_with_the_reason_and_the_picture(
         await until(pilot, lambda: not isinstance(pilot.app.screen, AuditDialog))
 
 
-async def test_enter_goes_to_the_tile_in_annotate(small_project: Project, make_app: MakeApp) -> None:
+async def test_enter_opens_the_tile_in_annotate(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     put_audit(small_project, "microtubule_1")
     app = make_app(small_project)
@@ -78,7 +78,7 @@ async def test_enter_goes_to_the_tile_in_annotate(small_project: Project, make_a
         assert tab.command_argv() == ["annotations", "set", "alpha:48,48,18:64", "--feature", "microtubule", "--done"]
 
 
-async def test_a_tile_that_is_gone_is_said_to_be(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_removed_tile_is_reported(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     report = put_audit(small_project, "microtubule_1", tiles=())
     assert not report.tiles
@@ -105,7 +105,7 @@ async def test_without_an_audit_one_is_offered_and_a_starts_it(small_project: Pr
     assert (kind, asked.name, asked.features, asked.trainset) == ("audit", "microtubule_1", ("microtubule",), None)
 
 
-async def test_an_audit_that_runs_is_told(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_running_audit_is_reported(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     job = put_job(small_project, "audit", "microtubule_1", state="stopped", asked={"features": ["microtubule"]})
     tell_progress(job, 0.3, "part 2/4, epoch 1/5")
@@ -113,7 +113,7 @@ async def test_an_audit_that_runs_is_told(small_project: Project, make_app: Make
         await until(pilot, lambda: "job 2 is stopped. part 2/4, epoch 1/5" in prose_on(pilot))
 
 
-async def test_a_run_without_a_network_has_nothing_to_audit(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_run_without_a_network_cannot_be_audited(small_project: Project, make_app: MakeApp) -> None:
     put_job(small_project, "train", "mt_1", state="failed", fault="It diverged.", fix="Take a smaller rate.")
     app = make_app(small_project)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

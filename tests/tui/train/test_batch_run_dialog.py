@@ -1,4 +1,4 @@
-"""A whole run from the Train tab, jobs that wait in the Jobs tab, and the notice of their end; without a network."""
+"""A batch run from the Train tab, waiting jobs in the Jobs tab, and notifications of their end; without a network."""
 
 import sys
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def stage(small_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Trainings that wait until they are let go; ended with the test."""
+    """Trainings that wait until released; they end with the test."""
     yield Stage(tmp_path / "stage", monkeypatch)
     for job in all_jobs(small_project.layout):
         launch.kill(job)
 
 
-async def test_capital_r_asks_and_starts_jobs_that_follow_one_another(
+async def test_capital_r_asks_and_starts_a_sequence_of_jobs(
     small_project: Project, make_app: MakeApp, stage: Stage
 ) -> None:
     stage.hold("mt")
@@ -56,7 +56,7 @@ async def test_capital_r_asks_and_starts_jobs_that_follow_one_another(
     assert last_command(small_project) == words
 
 
-async def test_a_run_that_cannot_be_is_refused_in_words(
+async def test_an_impossible_run_is_refused_with_a_clear_error(
     small_project: Project, make_app: MakeApp, stage: Stage
 ) -> None:
     app = make_app(small_project)
@@ -72,7 +72,7 @@ async def test_a_run_that_cannot_be_is_refused_in_words(
     assert list(small_project.layout.networks.iterdir()) == []
 
 
-async def test_jobs_that_wait_show_their_place_and_what_they_wait_for(
+async def test_waiting_jobs_show_their_place_and_the_reason(
     small_project: Project, make_app: MakeApp, stage: Stage
 ) -> None:
     stage.hold("first", "second")
@@ -91,7 +91,9 @@ async def test_jobs_that_wait_show_their_place_and_what_they_wait_for(
         await until(pilot, lambda: "Stopped; finished work is kept. r resumes it." in prose_on(pilot))
 
 
-async def test_what_failed_in_vain_is_resumed_along(small_project: Project, make_app: MakeApp, stage: Stage) -> None:
+async def test_resuming_a_job_also_resumes_its_dependents(
+    small_project: Project, make_app: MakeApp, stage: Stage
+) -> None:
     stage.fail("first")
     first = train(small_project, "first")
     later = train(small_project, "later", after=["1"])
@@ -102,7 +104,7 @@ async def test_what_failed_in_vain_is_resumed_along(small_project: Project, make
         await open_tab(pilot, 7)
         await until(pilot, lambda: app.screen.query_one(JobTable).row_count == 2)
         await pilot.press("r")
-        # The detail says it too, before any key: only a notice tells that the key has been answered.
+        # The details show it too, before any key: only a notification shows that the key was handled.
         await until(pilot, lambda: any("Resume it first" in notice.message for notice in app._notifications))
         await pilot.press("j", "r")
         await until(pilot, lambda: "Job 1 is resumed, with 2 that depend on it." in prose_on(pilot))
@@ -110,7 +112,7 @@ async def test_what_failed_in_vain_is_resumed_along(small_project: Project, make
     assert first.state() is JobState.DONE
 
 
-def test_the_program_tells_the_terminal_of_an_end_that_it_has_seen(
+def test_the_program_notifies_the_terminal_of_finished_jobs(
     small_project: Project, stage: Stage, tmp_path: Path
 ) -> None:
     config = tmp_path / "config" / "tomoseg" / "config.toml"

@@ -1,4 +1,4 @@
-"""Curves of a training: what is drawn is what was reported."""
+"""Curves of a training show the reported values."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def words_of(*, count: int = 10, total: int = 20, columns: int = 40, rows: int =
     rows=st.integers(3, 20),
 )
 @settings(max_examples=60, deadline=None)
-def test_a_plot_fills_its_room_exactly_whatever_it_shows(losses: list[float], columns: int, rows: int) -> None:
+def test_a_plot_fills_its_area_exactly_for_any_values(losses: list[float], columns: int, rows: int) -> None:
     epochs = [Epoch(number, loss, loss / 2) for number, loss in enumerate(losses, start=1)]
     lines = draw_plot(loss_plot(epochs, len(losses)), columns, rows)
     assert [line.cell_len for line in lines] == [columns] * rows
@@ -40,7 +40,7 @@ def test_a_plot_fills_its_room_exactly_whatever_it_shows(losses: list[float], co
 
 @given(losses=st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=300), columns=st.integers(4, 60))
 @settings(max_examples=60, deadline=None)
-def test_every_epoch_lies_within_what_is_lit_in_its_column(losses: list[float], columns: int) -> None:
+def test_every_epoch_is_within_the_dots_of_its_column(losses: list[float], columns: int) -> None:
     epochs = [Epoch(number, loss) for number, loss in enumerate(losses, start=1)]
     plot = loss_plot(epochs, len(losses))
     height, width = 32, 2 * columns
@@ -53,7 +53,7 @@ def test_every_epoch_lies_within_what_is_lit_in_its_column(losses: list[float], 
         assert highest[at] - 0.51 <= row <= lowest[at] + 0.51
 
 
-def test_a_falling_loss_begins_on_top_and_ends_below() -> None:
+def test_a_falling_loss_starts_at_the_top_and_ends_below() -> None:
     characters, owners = draw_lines(loss_plot(some_epochs(20), 20), (6, 30), ascii_only=True)
     first, last = np.flatnonzero(owners[:, 0] >= 0), np.flatnonzero(owners[:, -1] >= 0)
     assert first.min() == 0
@@ -61,24 +61,24 @@ def test_a_falling_loss_begins_on_top_and_ends_below() -> None:
     assert {"T", "V"} <= set(characters.ravel())
 
 
-def test_a_loss_below_zero_is_drawn_on_a_plain_scale() -> None:
+def test_a_negative_loss_is_drawn_on_a_linear_scale() -> None:
     plot = loss_plot([Epoch(1, -2.5, -2.7), Epoch(2, -2.8, -2.9)], 2)
     assert not plot.is_log
     assert plot.y_range == (-2.9, -2.5)
 
 
-def test_letters_stand_at_the_ends_of_lines_and_in_the_legend() -> None:
+def test_letters_are_at_the_ends_of_lines_and_in_the_legend() -> None:
     lines = words_of()
     assert lines[0].startswith("loss  T training 0.1  V validation 0.12")
     assert any("V" in line for line in lines[1:-1])
     assert any("T" in line for line in lines[1:-1])
 
 
-def test_the_legend_gives_up_names_before_figures() -> None:
+def test_a_narrow_legend_drops_names_before_values() -> None:
     assert words_of(columns=23)[0].split() == ["loss", "T", "0.1", "V", "0.12"]
 
 
-def test_the_best_epoch_is_marked_where_it_lies() -> None:
+def test_the_best_epoch_is_marked_at_its_place() -> None:
     axis = words_of(columns=45)[-1]
     assert "▲best 4" in axis
     assert axis.index("▲") == 6 + round(3 / 19 * 38)
@@ -94,7 +94,7 @@ def test_without_braille_only_ascii_is_used() -> None:
     assert all(line.isascii() for line in words_of(plain=True))
 
 
-def test_dice_has_a_line_a_feature_from_zero_to_one_with_the_letters_of_the_project() -> None:
+def test_dice_has_a_line_per_feature_from_zero_to_one_with_the_projects_letters() -> None:
     plot = dice_plot(some_epochs(5), 5, ["ribosome", "microtubule", "membrane"])
     assert [(line.letter, line.name) for line in plot.lines] == [("M", "microtubule"), ("E", "membrane")]
     assert plot.y_range == (0.0, 1.0)

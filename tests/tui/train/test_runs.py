@@ -1,4 +1,4 @@
-"""The runs of a project: cards and trainings that have none yet."""
+"""The runs of a project: networks with cards, and trainings without one yet."""
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from tomoseg_tui.tui.train.runs import best_epoch, list_runs, parse_epochs
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset
 
 
-def test_lines_that_are_no_epochs_are_passed_over() -> None:
+def test_lines_that_are_not_epochs_are_skipped() -> None:
     text = f'{figures(1, best=True)}\nnonsense\n{{"epoch": "x"}}\n{figures(2)}\n'
     epochs = parse_epochs(text.encode())
     assert [one.epoch for one in epochs] == [1, 2]
@@ -29,7 +29,7 @@ def test_a_training_without_a_network_is_listed_and_the_newest_is_first(project:
     assert runs[0].card is None
 
 
-def test_a_training_without_a_network_tells_what_it_was_asked_to_learn(small_project: Project) -> None:
+def test_a_training_without_a_network_has_its_requested_features(small_project: Project) -> None:
     build_trainset(small_project, "tubes", TrainsetRequest(("microtubule",)))
     put_job(small_project, "train", "one", asked={"name": "one", "features": ["membrane", "microtubule"]})
     put_job(small_project, "train", "two", asked={"name": "two", "trainset": "tubes", "features": []})
@@ -38,7 +38,7 @@ def test_a_training_without_a_network_tells_what_it_was_asked_to_learn(small_pro
     assert learned == {"one": ("membrane", "microtubule"), "two": ("microtubule",), "three": ()}
 
 
-def test_a_network_whose_job_is_gone_is_done(project: Project) -> None:
+def test_a_network_whose_job_is_missing_is_done(project: Project) -> None:
     put_card(project, make_card("lonely", epochs_done=2))
     (run,) = list_runs(read_snapshot(project))
     assert (run.state, run.is_live, run.epochs) == ("done", False, (2, 2))

@@ -1,4 +1,4 @@
-"""The tab Train, key by key, on a real project."""
+"""The Train tab, key by key, on a real project."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ async def training(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
 
 @asynccontextmanager
 async def at_the_form(app: TomosegApp, key: str = "t") -> AsyncIterator[tuple[Pilot[None], list[Asked]]]:
-    """Open the form; what is started is kept, not started."""
+    """Open the form; jobs are recorded, not started."""
     started: list[Asked] = []
 
     def keep(
@@ -63,12 +63,12 @@ def triples(tab: TrainTab) -> TripleRow:
     return tab.query_one(TripleRow)
 
 
-async def test_without_annotations_the_tab_says_what_is_needed(project: Project, make_app: MakeApp) -> None:
+async def test_without_annotations_the_tab_explains_what_is_needed(project: Project, make_app: MakeApp) -> None:
     async with training(make_app(project)) as (pilot, _):
         await until(pilot, lambda: "Press 3 to annotate" in prose_on(pilot))
 
 
-async def test_with_annotations_the_tab_says_how_to_train(small_project: Project, make_app: MakeApp) -> None:
+async def test_with_annotations_the_tab_explains_how_to_train(small_project: Project, make_app: MakeApp) -> None:
     async with training(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "Press t to train" in prose_on(pilot))
 
@@ -105,7 +105,7 @@ async def test_a_running_training_without_a_network_is_listed_and_followed(
         worker.wait()
 
 
-async def test_s_stops_a_training_and_history_tells(small_project: Project, make_app: MakeApp) -> None:
+async def test_s_stops_a_training_and_it_is_in_the_history(small_project: Project, make_app: MakeApp) -> None:
     job = put_job(small_project, "train", "mt_1", state="queued")
     worker = waiting_worker(job)
     try:
@@ -120,7 +120,7 @@ async def test_s_stops_a_training_and_history_tells(small_project: Project, make
     assert last_command(small_project) == "tomoseg jobs stop 1"
 
 
-async def test_what_is_over_is_neither_stopped_nor_resumed(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_finished_training_is_neither_stopped_nor_resumed(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     async with training(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "mt_1 done" in prose_on(pilot))
@@ -130,15 +130,13 @@ async def test_what_is_over_is_neither_stopped_nor_resumed(small_project: Projec
     assert last_command(small_project) == ""
 
 
-async def test_a_failed_training_says_fault_and_fix(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_failed_training_shows_fault_and_fix(small_project: Project, make_app: MakeApp) -> None:
     put_job(small_project, "train", "mt_1", state="failed", fault="It diverged [1].", fix="Take a smaller rate.")
     async with training(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "It diverged [1]. Take a smaller rate." in prose_on(pilot))
 
 
-async def test_a_lost_training_keeps_its_curves_and_says_what_happened(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_a_lost_training_keeps_its_curves_and_shows_the_reason(small_project: Project, make_app: MakeApp) -> None:
     job = put_job(small_project, "train", "mt_1", state="lost")
     append_line(job.metrics_file, figures(1, best=True))
     tell_progress(job, 0.1, "loss 0.5", epoch=2, epochs=20)
@@ -147,9 +145,7 @@ async def test_a_lost_training_keeps_its_curves_and_says_what_happened(
         await until(pilot, lambda: "The worker ended without a word" in prose_on(pilot))
 
 
-async def test_the_large_picture_keeps_the_focus_when_another_tab_was_seen(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_the_enlarged_tile_keeps_the_focus_after_another_tab(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     async with training(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: triples(tab).views)
@@ -172,7 +168,7 @@ async def test_enter_opens_the_card_and_y_copies_its_command(small_project: Proj
         assert "microtubule: Dice 0.800, precision 0.700, recall 0.900" in prose_on(pilot)
 
 
-async def test_pictures_are_walked_through_turned_and_enlarged(small_project: Project, make_app: MakeApp) -> None:
+async def test_triples_are_stepped_through_reversed_and_enlarged(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     async with training(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: triples(tab).views)
@@ -191,7 +187,7 @@ async def test_pictures_are_walked_through_turned_and_enlarged(small_project: Pr
         await until(pilot, lambda: triples(tab).large is None and "runs" in prose_on(pilot))
 
 
-async def test_more_pictures_stand_side_by_side_where_there_is_room(small_project: Project, make_app: MakeApp) -> None:
+async def test_more_pictures_are_side_by_side_in_a_wide_terminal(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     for size, shown in (((80, 24), 1), ((200, 60), 1), ((250, 40), 2)):
         async with training(make_app(small_project), size) as (pilot, tab):
@@ -218,7 +214,9 @@ async def test_two_runs_are_compared(small_project: Project, make_app: MakeApp) 
         assert not isinstance(app.screen, CompareRunsDialog)
 
 
-async def test_the_legends_of_two_runs_are_whole_in_a_small_terminal(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_legends_of_two_runs_are_complete_in_a_small_terminal(
+    small_project: Project, make_app: MakeApp
+) -> None:
     for name in ("mt_1", "mt_2"):
         job = put_run(small_project, name)
         append_line(job.metrics_file, figures(4, dice={"microtubule": 0.912, "membrane": 0.834}))
@@ -229,7 +227,7 @@ async def test_the_legends_of_two_runs_are_whole_in_a_small_terminal(small_proje
         assert prose_on(pilot).count("loss T 0.25 V 0.375") == 2
 
 
-async def test_a_mark_is_taken_away_by_the_same_key(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_mark_is_removed_by_the_same_key(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     async with training(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "mt_1 done" in prose_on(pilot))
@@ -242,7 +240,7 @@ async def test_a_mark_is_taken_away_by_the_same_key(small_project: Project, make
 # The form
 
 
-async def test_the_form_tells_what_a_training_would_be(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_form_describes_the_training(small_project: Project, make_app: MakeApp) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "No feature is chosen. Choose one with space." in prose_on(pilot))
         await pilot.press("space")
@@ -257,7 +255,7 @@ async def test_the_form_tells_what_a_training_would_be(small_project: Project, m
         assert pilot.app.screen.query_one("#name", Input).placeholder == "microtubule_1"
 
 
-async def test_of_a_graphics_card_that_was_not_measured_the_memory_is_unknown(
+async def test_the_memory_of_a_graphics_card_without_measurement_is_unknown(
     small_project: Project, make_app: MakeApp
 ) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, _):
@@ -267,7 +265,7 @@ async def test_of_a_graphics_card_that_was_not_measured_the_memory_is_unknown(
         await until(pilot, lambda: "an unknown amount of video memory" in prose_on(pilot))
 
 
-async def test_start_asks_for_the_job_that_the_command_makes(small_project: Project, make_app: MakeApp) -> None:
+async def test_start_requests_the_same_job_as_the_command(small_project: Project, make_app: MakeApp) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, started):
         await pilot.press("space")
         pilot.app.screen.query_one("#epochs", Input).value = "3"
@@ -280,7 +278,7 @@ async def test_start_asks_for_the_job_that_the_command_makes(small_project: Proj
     assert (kind, asked.name, asked.epochs, asked.features) == ("train", "microtubule_1", 3, ("microtubule",))
 
 
-async def test_a_training_that_does_not_come_up_gives_its_name_back(
+async def test_a_training_that_does_not_start_frees_its_name(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_job: object, **_how: object) -> None:
@@ -298,7 +296,7 @@ async def test_a_training_that_does_not_come_up_gives_its_name_back(
     assert last_command(small_project) == ""
 
 
-async def test_what_cannot_be_trained_is_not_started(small_project: Project, make_app: MakeApp) -> None:
+async def test_an_impossible_training_is_not_started(small_project: Project, make_app: MakeApp) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, started):
         await until(pilot, lambda: "No feature is chosen" in prose_on(pilot))
         await pilot.press("ctrl+s")
@@ -313,7 +311,7 @@ async def test_what_cannot_be_trained_is_not_started(small_project: Project, mak
         assert not started
 
 
-async def test_a_start_is_not_refused_for_a_fault_that_was_corrected_just_before(
+async def test_a_start_is_not_refused_for_an_error_that_was_just_corrected(
     small_project: Project, make_app: MakeApp
 ) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, started):
@@ -323,13 +321,13 @@ async def test_a_start_is_not_refused_for_a_fault_that_was_corrected_just_before
     assert started[0][0] == ["train", "--feature", "microtubule"]
 
 
-async def test_a_device_that_cannot_be_is_refused_in_words(small_project: Project, make_app: MakeApp) -> None:
+async def test_an_invalid_device_is_refused_with_a_clear_error(small_project: Project, make_app: MakeApp) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, _):
         pilot.app.screen.query_one("#device", Input).value = "tpu"
         await until(pilot, lambda: "Device is 'tpu'. Write cpu, gpu, or gpu:N" in prose_on(pilot))
 
 
-async def test_c_goes_on_from_the_run_at_a_tenth_of_its_rate(small_project: Project, make_app: MakeApp) -> None:
+async def test_c_continues_from_the_run_at_a_tenth_of_its_rate(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1", learning_rate=0.02, network="eman2")
     async with at_the_form(make_app(small_project), "c") as (pilot, started):
         await until(pilot, lambda: "learning rate 0.002." in prose_on(pilot))
@@ -353,9 +351,7 @@ async def test_the_folded_part_offers_training_sets(small_project: Project, make
     assert started[0][0] == ["train", "--trainset", "tubes"]
 
 
-async def test_facts_that_are_shown_twice_leave_the_cursor_where_it_is(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_repeated_snapshots_keep_the_cursor(small_project: Project, make_app: MakeApp) -> None:
     put_run(small_project, "mt_1")
     put_run(small_project, "mt_2")
     app = make_app(small_project)

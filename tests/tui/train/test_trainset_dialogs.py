@@ -1,4 +1,4 @@
-"""Training sets in the Train tab: build one under a name, look at those there are."""
+"""Training sets in the Train tab: build a named one, and show existing ones."""
 
 from helpers.pilot import MakeApp, open_tab, prose_on, until
 from helpers.run_project import last_command
@@ -11,7 +11,7 @@ from tomoseg_tui.tui.train.trainset_dialogs import BuildTrainsetDialog
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset, trainset_summaries
 
 
-async def test_b_builds_a_named_set_and_tells_what_it_holds(small_project: Project, make_app: MakeApp) -> None:
+async def test_b_builds_a_named_set_and_shows_its_contents(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 4)
@@ -27,7 +27,7 @@ async def test_b_builds_a_named_set_and_tells_what_it_holds(small_project: Proje
     assert [summary.name for summary in trainset_summaries(small_project)] == ["tubes"]
 
 
-async def test_what_cannot_be_built_is_said_in_the_dialog(small_project: Project, make_app: MakeApp) -> None:
+async def test_an_impossible_set_is_refused_in_the_dialog(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_tab(pilot, 4)
@@ -46,7 +46,7 @@ async def test_what_cannot_be_built_is_said_in_the_dialog(small_project: Project
     assert trainset_summaries(small_project) == []
 
 
-async def test_capital_t_lists_the_sets_and_tells_one_in_full(small_project: Project, make_app: MakeApp) -> None:
+async def test_capital_t_lists_the_sets_and_shows_one_in_full(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 4)

@@ -28,7 +28,7 @@ from tomoseg_tui.workflow.annotations.import_annotations import (
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
 TUBE, EMPTY, NEGATIVE, STAR = (TileLocation("cell", 4, 64, x) for x in (40, 64, 70, 80))
-"""Wanted on labels, wanted off labels, marked none here, marked none here for all features."""
+"""To do on labels, to do off labels, marked none here, marked none here for all features."""
 
 
 @pytest.fixture

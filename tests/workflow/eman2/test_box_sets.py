@@ -20,7 +20,7 @@ from tomoseg_tui.workflow.eman2.box_sets import (
 @pytest.mark.parametrize(
     "name", ["bad", "_bad", "bad2", "mt_bad", "Neg", "negative_01", "none", "not-mt", "junk", "bg"]
 )
-def test_a_name_that_sounds_negative_is_recognised(name: str) -> None:
+def test_a_negative_name_is_recognised(name: str) -> None:
     assert sounds_negative(name)
 
 

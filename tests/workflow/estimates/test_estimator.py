@@ -1,4 +1,4 @@
-"""What jobs take: one order of sources, one text, one refusal."""
+"""Cost of jobs: the order of sources, the text, and the refusal."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_a_timing_of_this_machine_comes_first() -> None:
     assert cost.is_measured
 
 
-def test_then_comes_an_earlier_job_and_then_the_size() -> None:
+def test_an_earlier_job_comes_next_and_then_the_size() -> None:
     assert estimate(WORK, None, Speed(50.0, "7")) == Cost(4 + 120, 2000, 0, 70, "going by job 7", "cpu")
     assert estimate(WORK, None) == Cost(4 + 60, 2000, 0, 70, GUESSED, "cpu")
 
@@ -41,7 +41,7 @@ def test_workers_share_the_work_and_each_needs_its_memory() -> None:
     assert estimate(shared, None).gpu_bytes is None, "nobody has measured the memory of the GPU"
 
 
-def test_jobs_that_wait_for_one_another_take_the_time_of_all_and_the_memory_of_one() -> None:
+def test_sequential_jobs_take_the_sum_of_times_and_the_maximum_of_memory() -> None:
     one, other = Cost(10.0, 100, 5, 7, MEASURED, "gpu"), Cost(20.0, 300, 6, 8, MEASURED, "gpu")
     assert combine_costs([one, other], is_sequential=True) == Cost(30.0, 300, 6, 15, MEASURED, "gpu")
     assert combine_costs([one, other], is_sequential=False) == Cost(20.0, 400, 11, 15, MEASURED, "gpu")
@@ -56,7 +56,7 @@ def test_jobs_that_wait_for_one_another_take_the_time_of_all_and_the_memory_of_o
         ((GUESSED, GUESSED), GUESSED),
     ],
 )
-def test_a_sum_is_known_as_well_as_its_weakest_part(sources: tuple[str, ...], source: str) -> None:
+def test_a_sum_is_as_reliable_as_its_weakest_part(sources: tuple[str, ...], source: str) -> None:
     costs = [Cost(1.0, 1, None, 1, each) for each in sources]
     total = combine_costs(costs, is_sequential=True)
     assert (total.source, total.gpu_bytes) == (source, None)
@@ -93,7 +93,7 @@ def test_a_sum_is_known_as_well_as_its_weakest_part(sources: tuple[str, ...], so
         ),
     ],
 )
-def test_a_cost_is_told_in_one_line(cost: Cost, text: str) -> None:
+def test_a_cost_is_described_in_one_line(cost: Cost, text: str) -> None:
     assert format_cost(cost) == text
 
 
@@ -105,7 +105,7 @@ def require(memory: int, disk: int, *, in_slurm: bool = False) -> None:
     require_resources(FOUND, FreeResources(memory, disk), workers=4, in_slurm=in_slurm, **advice)
 
 
-def test_what_fits_is_not_refused() -> None:
+def test_a_job_that_fits_is_not_refused() -> None:
     require(8_000, 5 * GIGABYTES)
     require(1, 5 * GIGABYTES, in_slurm=True)
 
@@ -119,7 +119,7 @@ def test_what_fits_is_not_refused() -> None:
         (1_000, 5 * GIGABYTES, "Take a smaller --batch."),
     ],
 )
-def test_what_does_not_fit_is_refused_with_what_would(memory: int, disk: int, said: str) -> None:
+def test_a_job_that_does_not_fit_is_refused_with_a_fix(memory: int, disk: int, said: str) -> None:
     with pytest.raises(JobError) as caught:
         require(memory, disk)
     assert said in f"{caught.value.fault} {caught.value.fix}"

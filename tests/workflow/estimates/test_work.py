@@ -1,4 +1,4 @@
-"""How much each kind of job has to do."""
+"""The amount of work of each kind of job."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def cell(project: Project) -> Project:
 
 @pytest.fixture
 def annotated(project: Project) -> Project:
-    """Four tiles that show tube, far apart."""
+    """Four tiles with tube, far apart."""
     bring(project, "wide", noise((8, 96, 400)))
     places = [TileLocation("wide", 4, 48, x) for x in (48, 148, 248, 348)]
     place_tiles(project, [tile_placement(place, "tube", negative=False) for place in places])
@@ -61,13 +61,13 @@ def train(project: Project, **changes: object) -> Work:
     return work(project, "train", msgspec.structs.replace(TrainRequest(name="r", features=("tube",)), **changes))
 
 
-def test_an_apply_has_a_byte_a_voxel_and_feature_to_write(cell: Project) -> None:
+def test_an_apply_writes_a_byte_per_voxel_and_feature(cell: Project) -> None:
     part = apply(cell, z="5:10")
     assert (part.workload.units, part.disk_bytes) == (VOXELS // 4, 2 * VOXELS // 4)
     assert apply(cell, features=("tube",), output="m.mrc").disk_bytes == 2 * VOXELS
 
 
-def test_an_apply_grows_with_the_network_and_the_copies_and_not_with_the_workers(cell: Project) -> None:
+def test_the_work_of_an_apply_depends_on_network_and_copies_not_on_workers(cell: Project) -> None:
     plain = apply(cell).workload
     assert plain.size == VOXELS * network_named("unet25d").flops_per_pixel(2)
     assert apply(cell, tta=4).workload.size == 4 * plain.size
@@ -90,7 +90,7 @@ def test_only_jobs_of_one_network_and_kind_of_device_are_compared(cell: Project)
     assert apply(cell, device="gpu").guessed_speed > apply(cell).guessed_speed
 
 
-def test_auto_counts_as_the_device_that_it_means_here(cell: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_counts_as_the_selected_device(cell: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     here = apply(cell)
     assert (here.device, here.device_note) == ("cpu", "auto: no GPU found here")
     assert here.workload.key == apply(cell, device="cpu").workload.key
@@ -100,12 +100,12 @@ def test_auto_counts_as_the_device_that_it_means_here(cell: Project, monkeypatch
     assert apply(cell) == replace(on_gpu, device_note="auto")
 
 
-def test_slices_that_are_not_there_are_refused(cell: Project) -> None:
+def test_missing_slices_are_refused(cell: Project) -> None:
     with pytest.raises(ProjectError, match="does not fit"):
         apply(cell, z="10:30")
 
 
-def test_a_network_that_is_still_to_be_trained_counts_as_it_is_expected(cell: Project) -> None:
+def test_the_work_of_an_untrained_network_is_predicted(cell: Project) -> None:
     expected = {"next": make_card("next", features=("tube",))}
     request = msgspec.to_builtins(ApplyRequest(run="next", tomograms=("cell",)))
     found = work_of(cell, "apply", request, expected)
@@ -115,7 +115,7 @@ def test_a_network_that_is_still_to_be_trained_counts_as_it_is_expected(cell: Pr
         work_of(cell, "apply", request)
 
 
-def test_a_merge_has_slabs_and_a_preprocess_has_voxels_of_what_it_makes(cell: Project) -> None:
+def test_a_merge_is_counted_in_slabs_and_a_preprocess_in_output_voxels(cell: Project) -> None:
     merge = work(cell, "merge", MergeRequest("cell", (MapChoice("run", "tube", 0.5),)))
     assert (merge.workload.units, merge.disk_bytes) == (3, VOXELS)
     later = work(cell, "merge", MergeRequest("cell", (), words=("next=card", "other=card")))
@@ -124,19 +124,19 @@ def test_a_merge_has_slabs_and_a_preprocess_has_voxels_of_what_it_makes(cell: Pr
     assert (binned.workload.units, binned.disk_bytes) == (VOXELS // 8, 4 * VOXELS // 8)
 
 
-def test_a_training_grows_with_its_epochs(annotated: Project) -> None:
+def test_the_work_of_a_training_grows_with_its_epochs(annotated: Project) -> None:
     short, long = train(annotated, epochs=2), train(annotated, epochs=20)
     assert long.workload.size == 10 * short.workload.size
     assert long.workload.units == 10 * short.workload.units
     assert 5e8 < short.guessed_bytes < 2e9
 
 
-def test_a_step_of_the_unet_works_on_the_surroundings_too(annotated: Project) -> None:
+def test_a_step_of_the_unet_includes_the_surroundings(annotated: Project) -> None:
     workload = train(annotated, network="unet25d", batch=16, epochs=1).workload
     assert workload.size / workload.units == 3 * 38506 * 16 * 96**2
 
 
-def test_an_audit_is_as_many_trainings_as_it_has_folds(annotated: Project) -> None:
+def test_an_audit_counts_one_training_per_fold(annotated: Project) -> None:
     audit = work(annotated, "audit", AuditRequest(name="a", features=("tube",), epochs=5))
     training = train(annotated, epochs=5, validation=0.0)
     assert audit.workload.units == FOLDS * training.workload.units

@@ -1,4 +1,4 @@
-"""The session of the paint editor without widgets: what it changes, what it saves, and what it says if it cannot."""
+"""The session of the paint editor without widgets: changes, saving, and errors."""
 
 import queue
 import subprocess
@@ -25,7 +25,7 @@ SHAPE, MIDDLE = (64, 64), (32, 32)
 
 
 class Screen:
-    """Calls what the thread of a session hands over, as the loop of a screen does, and knows what was said."""
+    """Calls the functions that a session's thread passes on, like the UI loop, and records the reports."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -68,12 +68,12 @@ def is_painted(project: Project, place: TileLocation = WANTED) -> bool:
     return layer is not None and np.array_equal(layer == FEATURE, brush_mask(SHAPE, MIDDLE, 3))
 
 
-def test_no_widget_wakes_for_a_session() -> None:
+def test_a_session_imports_no_widgets() -> None:
     code = "import sys, tomoseg_tui.tui.annotate.editor.edit_session\nsys.exit('textual' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_stroke_is_on_disk_when_the_session_says_so(small_project: Project, screen: Screen) -> None:
+def test_a_stroke_is_on_disk_when_the_session_reports_it(small_project: Project, screen: Screen) -> None:
     assert screen.open() is None
     screen.dab()
     assert screen.wait_for(screen.saved, 1) is None
@@ -82,7 +82,7 @@ def test_a_stroke_is_on_disk_when_the_session_says_so(small_project: Project, sc
     assert screen.session.undo() is None
 
 
-def test_only_the_tile_that_was_requested_last_is_opened(screen: Screen, small_project: Project) -> None:
+def test_only_the_last_requested_tile_is_opened(screen: Screen, small_project: Project) -> None:
     features = ("microtubule",)
     for place in (WANTED, BETA):
         tile = catalog.tile_at(small_project.layout, place)
@@ -93,7 +93,7 @@ def test_only_the_tile_that_was_requested_last_is_opened(screen: Screen, small_p
     assert screen.session.open_tile.tile.location == BETA
 
 
-def test_the_stroke_in_hand_is_kept_when_the_tile_is_left(small_project: Project, screen: Screen) -> None:
+def test_the_unfinished_stroke_is_saved_when_the_tile_is_closed(small_project: Project, screen: Screen) -> None:
     screen.open()
     screen.session.tool_state.toggle_pen()
     screen.session.leave()
@@ -102,14 +102,14 @@ def test_the_stroke_in_hand_is_kept_when_the_tile_is_left(small_project: Project
     assert paint_lock_owner(small_project, WANTED) is None
 
 
-def test_a_tile_that_is_not_there_is_a_fault(screen: Screen) -> None:
+def test_a_missing_tile_is_an_error(screen: Screen) -> None:
     fault = screen.open(TileLocation("alpha", 3, 50, 40))
     assert fault is not None
     assert "no tile" in fault.fault
     assert screen.session.open_tile is None
 
 
-def test_strokes_on_a_full_disk_stay_through_another_tile_and_are_written_later(
+def test_strokes_on_a_full_disk_survive_opening_another_tile_and_are_written_later(
     small_project: Project, screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_self: PaintSession) -> int:
@@ -145,7 +145,9 @@ def test_a_mark_is_in_the_history_once_it_is_saved(small_project: Project, scree
         screen.session.mark(["microtubule"], "--done", lambda: None)
 
 
-def test_a_bug_in_the_thread_comes_up_on_the_screen(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_in_the_thread_is_raised_on_the_ui_thread(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
     screen.open()
 
     def fail(_self: PaintSession) -> int:

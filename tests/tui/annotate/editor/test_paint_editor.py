@@ -1,4 +1,4 @@
-"""The editor of the tab Annotate, key by key and pull by pull, on a real project."""
+"""The paint editor of the Annotate tab, with keys and mouse, on a real project."""
 
 import json
 import subprocess
@@ -45,7 +45,7 @@ MIDDLE = (32, 32)
 
 
 class Painter:
-    """The program with a tile on the easel."""
+    """The program with a tile in the editor."""
 
     def __init__(self, app: TomosegApp, pilot: Pilot[None], project: Project) -> None:
         self.app, self.pilot, self._project = app, pilot, project
@@ -70,7 +70,7 @@ class Painter:
 
     @property
     def seen(self) -> NDArray[np.uint8]:
-        """Greys of the tile as the eye sees it."""
+        """Return the greys of the tile as displayed."""
         scene = self.easel.canvas.scene
         assert scene is not None
         return scene.grey
@@ -80,13 +80,13 @@ class Painter:
         await self.pilot.pause()
 
     async def on_disk(self, place: TileLocation = WANTED, feature: str = "microtubule") -> NDArray[np.uint8]:
-        """Wait until all is on disk; return the layer that lies there."""
+        """Wait until everything is on disk; return the layer on disk."""
         await until(self.pilot, lambda: "on disk" in self.below)
         layer = read_layer(self._project.layout, place, feature)
         return np.zeros(SHAPE, np.uint8) if layer is None else layer
 
     async def open(self, place: TileLocation) -> None:
-        """Put a tile on the easel."""
+        """Open a tile in the editor."""
         self.tab.show_tile(place.id, "microtubule")
         await self.press("p")
         await self.at(place)
@@ -120,10 +120,10 @@ def history(project: Project) -> list[str]:
     return [json.loads(line)["command"] for line in lines]
 
 
-# In and out
+# Opening and closing
 
 
-async def test_p_puts_the_tile_on_the_easel_and_escape_comes_back(small_project: Project, make_app: MakeApp) -> None:
+async def test_p_opens_the_tile_in_the_editor_and_escape_returns(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         assert painter.easel.canvas.has_focus
         assert not painter.tab.query_one(TilePane).display
@@ -143,16 +143,14 @@ async def test_a_click_on_the_tile_opens_it_without_painting(small_project: Proj
         assert painter.easel.canvas.has_focus
 
 
-async def test_keys_of_the_list_wait_until_nobody_paints(small_project: Project, make_app: MakeApp) -> None:
+async def test_keys_of_the_list_are_disabled_while_painting(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("slash", "I")
         assert painter.easel.canvas.has_focus
         assert len(painter.app.screen_stack) == 1
 
 
-async def test_the_canvas_has_the_keys_again_when_the_tab_is_opened_again(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_the_canvas_has_the_focus_when_the_tab_is_opened_again(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("d", "l", "l")
         await painter.press("2")
@@ -185,10 +183,10 @@ PAINTED = (
     (("a", "space", "L", "space", "K", "space", "H", "enter"), FEATURE, rectangle_mask(SHAPE, (32, 32), (40, 40))),
     (("b", "home", "pageup", "space"), FEATURE, brush_mask(SHAPE, (63, 0), 3)),
 )
-"""Keys after an undo, what they paint, and where; in this order, since tools keep their widths."""
+"""Keys after an undo, the pixels they paint, and where; in this order, because tools keep their widths."""
 
 
-async def test_every_tool_paints_by_keyboard(small_project: Project, make_app: MakeApp) -> None:
+async def test_every_tool_paints_with_the_keyboard(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         for keys, value, wanted in PAINTED:
             await painter.press(*keys)
@@ -198,7 +196,7 @@ async def test_every_tool_paints_by_keyboard(small_project: Project, make_app: M
             await painter.at(WANTED)
 
 
-async def test_erasing_growing_and_shrinking_change_what_is_painted(small_project: Project, make_app: MakeApp) -> None:
+async def test_erasing_growing_and_shrinking_change_the_paint(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("r", "space", "L", "K", "space", "greater_than_sign")
         assert (await painter.on_disk() == FEATURE).sum() == 81 + 36
@@ -228,7 +226,7 @@ async def test_fill_closes_an_outline(small_project: Project, make_app: MakeApp)
         assert np.array_equal(await painter.on_disk() == FEATURE, rectangle_mask(SHAPE, (32, 32), (40, 40)))
 
 
-async def test_the_networks_map_is_taken_above_the_cards_threshold(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_network_tool_selects_above_the_cards_threshold(small_project: Project, make_app: MakeApp) -> None:
     put_card(small_project, make_card("net", features=("microtubule",)))
     values = np.zeros((24, 96, 96), np.int8)
     values[12, 18:50] = 127
@@ -238,13 +236,15 @@ async def test_the_networks_map_is_taken_above_the_cards_threshold(small_project
         assert np.array_equal(await painter.on_disk() == FEATURE, np.arange(64)[:, None] < np.full((1, 64), 32))
 
 
-async def test_without_a_network_the_tool_says_so(small_project: Project, make_app: MakeApp) -> None:
+async def test_without_a_network_the_tool_reports_it(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("m", "space")
         await until(painter.pilot, lambda: "No prediction of" in painter.notices())
 
 
-async def test_escape_drops_an_open_shape_before_it_leaves(small_project: Project, make_app: MakeApp) -> None:
+async def test_escape_drops_an_open_shape_before_it_closes_the_editor(
+    small_project: Project, make_app: MakeApp
+) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("s", "space", "L", "escape")
         assert painter.easel.canvas.has_focus
@@ -255,7 +255,7 @@ async def test_escape_drops_an_open_shape_before_it_leaves(small_project: Projec
 # Undo
 
 
-async def test_undo_and_redo_are_on_disk_and_outlive_the_program(small_project: Project, make_app: MakeApp) -> None:
+async def test_undo_and_redo_are_on_disk_and_survive_the_program(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("space", "L", "space", "H", "H", "space")
         assert "undo 3" in painter.below
@@ -271,16 +271,16 @@ async def test_undo_and_redo_are_on_disk_and_outlive_the_program(small_project: 
         await until(painter.pilot, lambda: "nothing to undo" in painter.notices())
 
 
-async def test_undo_takes_back_the_last_point_of_an_open_shape(small_project: Project, make_app: MakeApp) -> None:
+async def test_undo_removes_the_last_point_of_an_open_shape(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("s", "space", "L", "space", "u")
         assert "1 point" in painter.below
 
 
-# Features and the eye
+# Features and view
 
 
-async def test_features_are_painted_each_into_its_own_layer(small_project: Project, make_app: MakeApp) -> None:
+async def test_each_feature_is_painted_into_its_own_layer(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("space", "f")
         assert "E membrane" in painter.above
@@ -292,7 +292,7 @@ async def test_features_are_painted_each_into_its_own_layer(small_project: Proje
         assert "M microtubule" in painter.above
 
 
-async def test_filters_are_for_the_eye_and_write_nothing(small_project: Project, make_app: MakeApp) -> None:
+async def test_filters_change_the_view_only(small_project: Project, make_app: MakeApp) -> None:
     before = {path: path.read_bytes() for path in small_project.layout.root.rglob("*") if path.is_file()}
     async with painting(make_app(small_project, tab="annotate"), small_project, size=(120, 40)) as painter:
         seen = [painter.seen]
@@ -339,7 +339,7 @@ async def test_paint_is_copied_from_another_slice_and_interpolated(small_project
         await until(painter.pilot, lambda: "not painted both below and above" in painter.notices())
 
 
-async def test_what_lies_between_two_painted_slices_is_interpolated(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_slice_between_two_painted_slices_is_interpolated(small_project: Project, make_app: MakeApp) -> None:
     between, above = TileLocation("alpha", 9, 48, 48), TileLocation("alpha", 12, 48, 48)
     place_tiles(small_project, [tile_placement(place, "microtubule", negative=False) for place in (between, above)])
     with PaintSession.open(small_project, above) as painted:
@@ -354,7 +354,7 @@ async def test_what_lies_between_two_painted_slices_is_interpolated(small_projec
 # From tile to tile
 
 
-async def test_enter_marks_done_and_goes_on_to_the_next_tile_to_do(small_project: Project, make_app: MakeApp) -> None:
+async def test_enter_marks_done_and_opens_the_next_unfinished_tile(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("t", "space", "K", "space", "enter")
         await _say_yes(painter)
@@ -373,15 +373,13 @@ async def test_enter_marks_done_and_goes_on_to_the_next_tile_to_do(small_project
 
 
 async def _say_yes(painter: Painter) -> None:
-    """Answer a question, if one is asked."""
+    """Answer a question, if there is one."""
     await painter.pilot.pause()
     if isinstance(painter.app.screen, Confirm):
         await painter.press("y")
 
 
-async def test_n_goes_through_the_tiles_and_back_to_the_one_just_done(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_n_steps_through_the_tiles_including_the_one_just_done(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("space", "enter")
         await _say_yes(painter)
@@ -395,7 +393,7 @@ async def test_n_goes_through_the_tiles_and_back_to_the_one_just_done(
         await until(painter.pilot, lambda: "no other tile" in painter.notices())
 
 
-async def test_a_tile_that_does_not_look_safe_is_asked_about(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_tile_with_warnings_is_marked_only_after_asking(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("enter")
         await until(painter.pilot, lambda: isinstance(painter.app.screen, Confirm))
@@ -404,7 +402,7 @@ async def test_a_tile_that_does_not_look_safe_is_asked_about(small_project: Proj
         assert painter.easel.canvas.has_focus
 
 
-async def test_none_here_asks_when_something_is_painted_and_can_be_taken_back(
+async def test_none_here_asks_if_something_is_painted_and_can_be_undone(
     small_project: Project, make_app: MakeApp
 ) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
@@ -419,7 +417,7 @@ async def test_none_here_asks_when_something_is_painted_and_can_be_taken_back(
         assert np.array_equal(await painter.on_disk() == FEATURE, brush_mask(SHAPE, MIDDLE, 3))
 
 
-async def test_a_stroke_on_a_tile_that_holds_none_asks_first(small_project: Project, make_app: MakeApp) -> None:
+async def test_a_stroke_on_a_tile_marked_none_asks_first(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project, NEGATIVE) as painter:
         await painter.press("space")
         await until(painter.pilot, lambda: isinstance(painter.app.screen, Confirm))
@@ -430,12 +428,12 @@ async def test_a_stroke_on_a_tile_that_holds_none_asks_first(small_project: Proj
         assert state(small_project, NEGATIVE) is FeatureState.WANTED
 
 
-# Others, and faults
+# Other users, and errors
 
 
 @contextmanager
 def somebody_else(project: Project, place: TileLocation) -> Iterator[subprocess.Popen[str]]:
-    """Let another process paint a tile and hold it until it is told to go."""
+    """Let another process paint a tile and hold its lock until released."""
     code = (
         "import sys, numpy as np\nfrom pathlib import Path\n"
         "from tomoseg_tui.core.tiles import parse_tile_id\nfrom tomoseg_tui.project.catalog import Project\n"
@@ -455,7 +453,7 @@ def somebody_else(project: Project, place: TileLocation) -> Iterator[subprocess.
             process.kill()
 
 
-async def test_a_tile_that_somebody_else_paints_is_read_only_and_says_who(
+async def test_a_tile_painted_by_somebody_else_is_read_only_and_names_them(
     small_project: Project, make_app: MakeApp
 ) -> None:
     with somebody_else(small_project, WANTED) as process:
@@ -463,10 +461,10 @@ async def test_a_tile_that_somebody_else_paints_is_read_only_and_says_who(
             assert "READ ONLY" in painter.below
             await painter.press("space")
             await until(painter.pilot, lambda: f"process {process.pid} on" in painter.notices())
-            assert "undo 1" in painter.below  # the other's stroke
+            assert "undo 1" in painter.below  # the stroke of the other process
 
 
-async def test_who_comes_second_with_a_stroke_is_told_and_sees_the_others(
+async def test_the_second_painter_is_warned_and_sees_the_strokes_of_the_first(
     small_project: Project, make_app: MakeApp
 ) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
@@ -480,7 +478,7 @@ async def test_who_comes_second_with_a_stroke_is_told_and_sees_the_others(
             assert "64 px" in painter.above
 
 
-async def test_strokes_that_cannot_be_written_stay_and_are_tried_again(
+async def test_strokes_that_cannot_be_written_are_kept_and_tried_again(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep, is_full = PaintSession.save, [True]
@@ -505,7 +503,7 @@ async def test_strokes_that_cannot_be_written_stay_and_are_tried_again(
         assert (await painter.on_disk() == FEATURE).sum() == 2 * brush_mask(SHAPE, MIDDLE, 3).sum()
 
 
-async def test_leaving_the_program_with_the_pen_down_loses_nothing(small_project: Project, make_app: MakeApp) -> None:
+async def test_quitting_with_the_pen_down_loses_nothing(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("space", "d", "L", "q")
     layer = read_layer(small_project.layout, WANTED, "microtubule")
@@ -537,9 +535,7 @@ def _is_painted(project: Project, wanted: NDArray[np.bool_]) -> bool:
     return layer is not None and np.array_equal(layer == FEATURE, wanted)
 
 
-async def test_a_pull_of_the_mouse_paints_a_line_and_the_right_button_erases_it(
-    small_project: Project, make_app: MakeApp
-) -> None:
+async def test_dragging_paints_a_line_and_the_right_button_erases_it(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("plus", "left_square_bracket", "left_square_bracket")
         await pull(painter, (36, 24), (36, 40), (30, 40))
@@ -551,7 +547,7 @@ async def test_a_pull_of_the_mouse_paints_a_line_and_the_right_button_erases_it(
         await until(painter.pilot, lambda: _is_painted(small_project, left))
 
 
-async def test_the_view_stays_where_it_is_while_the_mouse_paints(small_project: Project, make_app: MakeApp) -> None:
+async def test_the_view_does_not_move_while_the_mouse_paints(small_project: Project, make_app: MakeApp) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
         await painter.press("plus")
         before = painter.easel.canvas.pixel_view
@@ -562,7 +558,7 @@ async def test_the_view_stays_where_it_is_while_the_mouse_paints(small_project: 
         assert painter.easel.canvas.pixel_view != before
 
 
-async def test_where_two_pixels_share_a_cell_a_key_says_which_one_the_mouse_means(
+async def test_a_key_selects_which_of_two_pixels_in_a_cell_the_mouse_paints(
     small_project: Project, make_app: MakeApp
 ) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project) as painter:
@@ -589,10 +585,10 @@ async def test_the_wheel_zooms_and_tools_can_be_clicked(small_project: Project, 
         await until(painter.pilot, lambda: "ignore" in painter.below)
 
 
-# Around
+# Help and layout
 
 
-async def test_the_help_shows_every_key_and_the_quickest_way_for_a_microtubule(
+async def test_the_help_lists_every_key_and_the_quickest_way_for_a_microtubule(
     small_project: Project, make_app: MakeApp
 ) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project, size=(120, 60)) as painter:
@@ -626,9 +622,7 @@ async def test_it_works_without_colours_and_in_characters(
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (200, 60), (250, 70)])
-async def test_the_tile_has_the_room_at_every_size(
-    small_project: Project, make_app: MakeApp, size: tuple[int, int]
-) -> None:
+async def test_the_tile_fits_at_every_size(small_project: Project, make_app: MakeApp, size: tuple[int, int]) -> None:
     async with painting(make_app(small_project, tab="annotate"), small_project, size=size) as painter:
         canvas = painter.easel.canvas
         assert canvas.size.width >= (64 if size[0] < 160 else 128)

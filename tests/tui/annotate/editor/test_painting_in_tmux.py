@@ -1,4 +1,4 @@
-"""Three tiles painted in a real tmux by keyboard and by mouse, through a SIGKILL; then a network learns from them."""
+"""Three tiles are painted in a real tmux by keyboard and mouse despite a SIGKILL; a network is trained on them."""
 
 import os
 import signal
@@ -25,12 +25,12 @@ FIRST, SECOND, THIRD = (
     TileLocation("cell_a", 33, 285, 53),
 )
 CANVAS_ROW = 4
-"""Row of the screen, from 1, on which the picture begins; it begins in the first column."""
+"""First row of the picture on the screen, from 1; it starts in the first column."""
 
 
 @pytest.fixture
 def folder(project: Project, sample_data: Path) -> Path:
-    """A project with three tiles to do and one that holds none."""
+    """A project with three unfinished tiles and one marked none."""
     import_volumes(project, [sample_data / "cell_a.mrc"], ImportRequest(link=True, polarity="dark"))
     wishes = [tile_placement(place, "microtubule", negative=False) for place in (FIRST, SECOND, THIRD)]
     place_tiles(project, [*wishes, tile_placement(TileLocation("cell_a", 36, 117, 148), "microtubule", negative=True)])
@@ -38,7 +38,7 @@ def folder(project: Project, sample_data: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_three_tiles_are_painted_through_a_kill_and_a_network_learns_from_them(
+def test_three_tiles_are_painted_despite_a_kill_and_a_network_is_trained_on_them(
     tmux: Tmux, folder: Path, sample_data: Path, tmp_path: Path
 ) -> None:
     open_painting(tmux, FIRST)
@@ -72,7 +72,7 @@ def paint_by_keyboard(tmux: Tmux) -> None:
 
 
 def paint_by_mouse(tmux: Tmux) -> None:
-    """Pull a filament over the tile; move events are as sparse as over a slow line."""
+    """Drag a filament over the tile; move events are as sparse as over a slow line."""
     tmux.press_for("t", "filament 15 px")
     mouse(tmux, "0", 48, 10, "M")
     mouse(tmux, "32", 44, 14, "M")
@@ -82,7 +82,7 @@ def paint_by_mouse(tmux: Tmux) -> None:
 
 
 def mouse(tmux: Tmux, button: str, column: int, row: int, end: str) -> None:
-    """Let the terminal say in SGR what the mouse does, at a cell of the picture."""
+    """Send a mouse event in SGR encoding at a cell of the picture."""
     tmux.type(mouse_bytes(button, column, row, end))
 
 
@@ -91,7 +91,7 @@ def mouse_bytes(button: str, column: int, row: int, end: str) -> str:
 
 
 def kill_in_the_middle(tmux: Tmux) -> None:
-    """Kill the program while the pen is down: the stroke in hand is lost, and no other."""
+    """Kill the program while the pen is down: only the unfinished stroke is lost."""
     tmux.press("b", "d", "l", "l")
     tmux.wait_for("PEN DOWN")
     shell = int(tmux.ask("#{pane_pid}"))
@@ -108,7 +108,7 @@ def finish(tmux: Tmux, following: TileLocation) -> None:
 
 
 def answer_and_wait(tmux: Tmux, words: str) -> None:
-    """Say yes if the tile is asked about, and wait for what comes then."""
+    """Answer yes to a question about the tile, if there is one, and wait for the result."""
     tmux.wait_until(lambda: tmux.sees("Mark it done anyway?") or tmux.sees(words), words)
     if tmux.sees("Mark it done anyway?"):
         tmux.press("y")
@@ -116,7 +116,7 @@ def answer_and_wait(tmux: Tmux, words: str) -> None:
 
 
 def paint_by_both(tmux: Tmux) -> None:
-    """Set the first point by a click that a slow line brings together with the tool's key, the second by keyboard."""
+    """Set the first point by a click that arrives together with the tool's key, the second by keyboard."""
     tmux.type("t" + mouse_bytes("0", 24, 5, "M") + mouse_bytes("0", 24, 5, "m"))
     tmux.wait_for("1 point")
     tmux.press("J", "Home", "Space")

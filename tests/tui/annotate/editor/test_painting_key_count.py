@@ -1,4 +1,4 @@
-"""How few keys a microtubule takes by keyboard alone, without any network: from an empty tile to a done one."""
+"""The number of keys to paint a microtubule by keyboard alone and without a network: from an empty to a done tile."""
 
 from pathlib import Path
 
@@ -25,8 +25,8 @@ TILES = {
     TileLocation("cell_a", 25, 254, 83): ("t", "L", "L", "space", "pagedown", "H", "H", "space", "enter"),
     TileLocation("cell_a", 33, 285, 53): ("t", "K", "H", "space", "J", "home", "space", "enter"),
 }
-"""Three tiles of sample_data/tiles.csv, and the keys. A held key counts each repeat; two keys that the second and the
-third do not need (the filament is still in hand) are counted all the same, so that each stands for itself."""
+"""Three tiles of sample_data/tiles.csv, and the keys. Each repeat of a held key counts; two keys that the second and
+third tile do not need (the filament tool is still selected) are counted too, so that each tile is independent."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def sample_project(project: Project, sample_data: Path) -> Project:
     return Project.open(project.layout.root)
 
 
-async def test_a_microtubule_takes_at_most_25_keys(
+async def test_a_microtubule_needs_at_most_25_keys(
     sample_project: Project, make_app: MakeApp, sample_data: Path
 ) -> None:
     app = make_app(sample_project, tab="annotate")

@@ -1,4 +1,4 @@
-"""The editor on a real pseudo-terminal: how little a dab costs, and a mouse that tells places within cells."""
+"""The editor on a real pseudo-terminal: bytes sent for a dab, and a mouse with positions within cells."""
 
 import sys
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ from tomoseg_tui.project.catalog import Project
 
 WANTED = TileLocation("alpha", 12, 50, 40)
 MOST_BYTES = 1500
-"""Of one dab."""
+"""Limit for one dab."""
 
 
 @contextmanager
 def painting(project: Project, size: tuple[int, int], *, mouse_pixels: bool = False) -> Iterator[Terminal]:
-    """Open the program with the first tile on the easel."""
+    """Open the program with the first tile in the editor."""
     command = [sys.executable, "-m", "tomoseg_tui", str(project.layout.root)]
     with Terminal(command, size=size, environment={"TEXTUAL_ANIMATIONS": "none"}) as terminal:
         terminal.wait_for(lambda output: b"Jobs" in output and b"tomograms" in output)
-        if mouse_pixels:  # in-band sizes, in cells and in pixels of 10 x 20 a cell, are what turns pixels on
+        if mouse_pixels:  # in-band sizes, in cells and in pixels of 10 x 20 per cell, turn pixel positions on
             terminal.send(f"\x1b[?2048;1$y\x1b[48;{size[1]};{size[0]};{size[1] * 20};{size[0] * 10}t")
             terminal.wait_for(lambda output: b"\x1b[?1016h" in output)
         terminal.send("3")
@@ -38,7 +38,7 @@ def painting(project: Project, size: tuple[int, int], *, mouse_pixels: bool = Fa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)], ids=["80x24", "200x60"])
-def test_a_dab_is_no_more_than_its_cells(small_project: Project, size: tuple[int, int]) -> None:
+def test_a_dab_sends_only_its_cells(small_project: Project, size: tuple[int, int]) -> None:
     with painting(small_project, size) as terminal:
         for depth, way in enumerate(("LL", "K", "HHH"), start=1):
             terminal.send(way)
@@ -54,8 +54,8 @@ def test_a_dab_is_no_more_than_its_cells(small_project: Project, size: tuple[int
 
 
 @pytest.mark.slow
-def test_where_the_terminal_tells_pixels_the_mouse_finds_both_halves_of_a_cell(small_project: Project) -> None:
-    """A cell is 10 x 20 pixels of the terminal; at x1 it holds two pixels of the tile, one above the other."""
+def test_with_pixel_positions_the_mouse_reaches_both_halves_of_a_cell(small_project: Project) -> None:
+    """A cell is 10 x 20 pixels of the terminal; at x1 it contains two pixels of the tile, one above the other."""
     with painting(small_project, (80, 24), mouse_pixels=True) as terminal:
         terminal.send("[[")
         terminal.wait_until_quiet()

@@ -1,4 +1,4 @@
-"""The hand of a painter: what tools paint, key by key and pull by pull, without any widget."""
+"""The state of the tools: the pixels they paint, with keys and mouse, without widgets."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def mask_of(paint: ToolOutput | None) -> NDArray[np.bool_]:
     return paint.mask
 
 
-@settings(deadline=None)  # SciPy is loaded by the first wand
+@settings(deadline=None)  # the first use of the wand imports SciPy
 @given(
     st.lists(
         st.one_of(
@@ -48,7 +48,7 @@ def mask_of(paint: ToolOutput | None) -> NDArray[np.bool_]:
         max_size=30,
     )
 )
-def test_whatever_is_done_the_cursor_stays_on_the_tile_and_paint_fits_it(moves: list[tuple[str, int, int]]) -> None:
+def test_the_cursor_stays_on_the_tile_and_paint_fits_it_after_any_actions(moves: list[tuple[str, int, int]]) -> None:
     hand, here, given_away = ToolState(SIZE), ground(), []
     for name, first, second in moves:
         if name == "move":
@@ -71,7 +71,7 @@ def test_whatever_is_done_the_cursor_stays_on_the_tile_and_paint_fits_it(moves: 
     assert all(paint.mask.shape == SHAPE for paint in given_away if paint is not None)
 
 
-def test_space_is_a_dab_of_the_brush() -> None:
+def test_space_paints_a_dab_of_the_brush() -> None:
     hand = held(Tool.BRUSH, 5)
     paint = hand.press(ground())
     assert paint is not None
@@ -79,7 +79,7 @@ def test_space_is_a_dab_of_the_brush() -> None:
     assert np.array_equal(paint.mask, brush_mask(SHAPE, (16, 16), 5))
 
 
-def test_the_eraser_paints_not_looked_at() -> None:
+def test_the_eraser_paints_unlabelled() -> None:
     paint = held(Tool.ERASER).press(ground())
     assert paint is not None
     assert paint.value == UNLABELLED
@@ -97,7 +97,7 @@ def test_with_the_pen_down_moving_paints_one_stroke() -> None:
     assert hand.pending_output is None
 
 
-def test_a_pen_that_rests_gives_its_stroke_and_stays_down() -> None:
+def test_a_resting_pen_returns_its_stroke_and_stays_down() -> None:
     hand = held(Tool.BRUSH, 1)
     hand.toggle_pen()
     hand.move(0, 3)
@@ -106,7 +106,7 @@ def test_a_pen_that_rests_gives_its_stroke_and_stays_down() -> None:
     assert mask_of(hand.end_stroke()).sum() == 2
 
 
-def test_another_tool_gives_away_what_was_in_hand() -> None:
+def test_selecting_another_tool_returns_the_unfinished_stroke() -> None:
     hand = held(Tool.BRUSH, 1)
     hand.toggle_pen()
     hand.move(0, 2)
@@ -114,7 +114,7 @@ def test_another_tool_gives_away_what_was_in_hand() -> None:
     assert not hand.pen_down
 
 
-def test_the_pen_of_a_tool_for_shapes_is_the_brush() -> None:
+def test_with_a_shape_tool_the_pen_selects_the_brush() -> None:
     hand = held(Tool.BOX)
     hand.toggle_pen()
     assert hand.tool is Tool.BRUSH
@@ -134,7 +134,7 @@ def test_a_line_goes_through_its_points_with_its_width() -> None:
     assert not hand.is_open
 
 
-def test_a_point_set_twice_ends_a_line() -> None:
+def test_a_repeated_point_ends_a_line() -> None:
     hand = held(Tool.LINE, 1)
     hand.press(ground())
     hand.move(0, 4)
@@ -166,7 +166,7 @@ def test_a_box_lies_between_two_corners() -> None:
     assert np.array_equal(mask_of(hand.press(ground())), rectangle_mask(SHAPE, (16, 16), (19, 21)))
 
 
-def test_an_area_is_filled_to_the_cursor() -> None:
+def test_an_area_is_filled_up_to_the_cursor() -> None:
     hand = held(Tool.AREA)
     for up, right in ((0, 0), (8, 0), (0, 8)):
         hand.move(up, right)
@@ -175,7 +175,7 @@ def test_an_area_is_filled_to_the_cursor() -> None:
     assert mask_of(hand.finish()).sum() == 81
 
 
-def test_the_wand_finds_what_is_as_grey() -> None:
+def test_the_wand_finds_pixels_of_equal_grey() -> None:
     hand = held(Tool.WAND)
     hand.go_to(3, 3)
     found = mask_of(hand.press(ground()))
@@ -183,7 +183,7 @@ def test_the_wand_finds_what_is_as_grey() -> None:
     assert not found[12:, 12:].any()
 
 
-def test_a_more_tolerant_wand_finds_more_and_a_shorter_one_less() -> None:
+def test_a_higher_tolerance_finds_more_and_a_smaller_radius_less() -> None:
     hand = held(Tool.WAND)
     few = mask_of(hand.preview(ground())).sum()
     hand.adjust_setting(60)
@@ -192,7 +192,7 @@ def test_a_more_tolerant_wand_finds_more_and_a_shorter_one_less() -> None:
     assert many >= few > mask_of(hand.preview(ground())).sum() > 0
 
 
-def test_fill_takes_what_an_outline_encloses() -> None:
+def test_fill_selects_the_inside_of_an_outline() -> None:
     layer = np.where(
         rectangle_mask(SHAPE, (10, 10), (20, 20)) & ~rectangle_mask(SHAPE, (11, 11), (19, 19)), FEATURE, 0
     ).astype(np.uint8)
@@ -202,7 +202,7 @@ def test_fill_takes_what_an_outline_encloses() -> None:
     assert not mask_of(hand.press(ground(layer))).any()
 
 
-def test_the_networks_map_is_taken_as_a_whole_above_a_threshold() -> None:
+def test_the_network_tool_selects_all_pixels_above_a_threshold() -> None:
     opinion = np.linspace(0, 1, SIZE * SIZE, dtype=np.float32).reshape(SHAPE)
     hand = held(Tool.NETWORK)
     hand.adjust_setting(5)
@@ -213,7 +213,7 @@ def test_the_networks_map_is_taken_as_a_whole_above_a_threshold() -> None:
     assert held(Tool.NETWORK).press(ground()) is None
 
 
-def test_values_go_round_and_paint_with_them() -> None:
+def test_values_cycle_and_are_painted() -> None:
     hand, seen = held(Tool.BRUSH), []
     for _ in range(4):
         paint = hand.press(ground())
@@ -224,7 +224,7 @@ def test_values_go_round_and_paint_with_them() -> None:
 
 
 @pytest.mark.parametrize("tool", FREEHAND_TOOLS)
-def test_a_pull_of_the_mouse_is_one_stroke_whatever_moves_were_lost(tool: Tool) -> None:
+def test_a_drag_is_one_stroke_despite_lost_move_events(tool: Tool) -> None:
     hand = held(tool, 1)
     assert hand.start_drag(2, 2, ground()) is None
     hand.drag(2, 20)
@@ -232,7 +232,7 @@ def test_a_pull_of_the_mouse_is_one_stroke_whatever_moves_were_lost(tool: Tool) 
     assert np.array_equal(mask_of(hand.release()), polyline_mask(SHAPE, [(2, 2), (2, 20), (10, 20)], 1))
 
 
-def test_the_right_button_erases_with_the_brush_and_only_until_it_is_released() -> None:
+def test_the_right_button_erases_with_the_brush_until_it_is_released() -> None:
     hand = held(Tool.BRUSH)
     hand.start_drag(2, 2, ground(), erase=True)
     assert hand.paint_value == UNLABELLED
@@ -243,7 +243,7 @@ def test_the_right_button_erases_with_the_brush_and_only_until_it_is_released() 
 
 
 @pytest.mark.parametrize("tool", [Tool.LINE, Tool.FILAMENT, Tool.BOX])
-def test_a_shape_drawn_in_one_pull_is_painted_when_the_button_is_released(tool: Tool) -> None:
+def test_a_shape_drawn_in_one_drag_is_painted_on_release(tool: Tool) -> None:
     hand = held(tool)
     assert hand.start_drag(5, 5, ground()) is None
     hand.drag(12, 9)
@@ -259,7 +259,7 @@ def test_clicks_set_the_points_of_a_line() -> None:
     assert mask_of(hand.finish()).sum() == 9
 
 
-def test_an_outline_drawn_freehand_is_closed_and_filled() -> None:
+def test_a_freehand_outline_is_closed_and_filled() -> None:
     hand = held(Tool.AREA)
     hand.start_drag(5, 5, ground())
     for y, x in ((5, 15), (15, 15), (15, 5), (5, 5)):
@@ -267,7 +267,7 @@ def test_an_outline_drawn_freehand_is_closed_and_filled() -> None:
     assert mask_of(hand.release()).sum() == 121
 
 
-def test_escape_drops_the_open_shape_and_what_is_in_hand() -> None:
+def test_escape_drops_the_open_shape_and_the_unfinished_stroke() -> None:
     hand = held(Tool.LINE)
     hand.press(ground())
     assert hand.cancel()
@@ -277,7 +277,7 @@ def test_escape_drops_the_open_shape_and_what_is_in_hand() -> None:
     assert hand.pending_output is None
 
 
-def test_growing_spares_what_is_ignored_and_shrinking_unlooks() -> None:
+def test_growing_keeps_ignored_pixels_and_shrinking_leaves_unlabelled_ones() -> None:
     layer = np.where(rectangle_mask(SHAPE, (10, 10), (14, 14)), FEATURE, 0).astype(np.uint8)
     layer[15] = IGNORED
     hand = ToolState(SIZE)

@@ -1,4 +1,4 @@
-"""What the eye sees of a tile: filters and contrast, made of what was read and never written."""
+"""The display of a tile: filters and contrast of the densities, which are never written."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ def sheet(*, below: bool = True) -> TileSlices:
     return TileSlices(values[0] if below else None, values[1], values[2], np.ones((16, 16), np.bool_))
 
 
-def test_the_plain_sight_orders_greys_as_densities() -> None:
+def test_without_a_filter_greys_have_the_order_of_the_densities() -> None:
     grey, here = ViewSettings().greys(sheet()).ravel(), sheet().here.ravel()
     order = np.argsort(here)
     assert (np.diff(grey[order].astype(int)) >= 0).all()
 
 
-def test_a_smooth_sight_is_smoother_and_the_mean_of_three_slices_is_theirs() -> None:
+def test_the_smooth_filter_smooths_and_the_mean_filter_averages_three_slices() -> None:
     def roughness(sight: ViewSettings) -> float:
         return float(np.abs(np.diff(sight.greys(sheet()).astype(float))).mean())
 
@@ -36,7 +36,7 @@ def test_a_smooth_sight_is_smoother_and_the_mean_of_three_slices_is_theirs() -> 
     assert mean.next_filter() == ViewSettings()
 
 
-def test_neighbours_are_looked_at_no_further_than_one_slice() -> None:
+def test_only_adjacent_slices_can_be_shown() -> None:
     up = ViewSettings().step_z(1).step_z(1)
     assert up.z_offset == 1
     beside = ViewSettings().neighbour_greys(sheet())[1]
@@ -46,12 +46,12 @@ def test_neighbours_are_looked_at_no_further_than_one_slice() -> None:
     assert ViewSettings().step_z(-1).describe() == "z-1"
 
 
-def test_what_differs_from_the_plain_tile_is_said() -> None:
+def test_differences_from_the_default_view_are_described() -> None:
     assert ViewSettings().describe() == ""
     assert ViewSettings().next_filter().next_contrast().describe() == f"{FILTERS[1]} strong"
 
 
-def test_a_sheet_is_read_in_sigmas_and_is_empty_outside_of_the_volume(tmp_path: Path) -> None:
+def test_slices_are_read_in_sigmas_and_are_0_outside_the_volume(tmp_path: Path) -> None:
     project: Project = make_project(tmp_path / "project")
     values = noise((8, 48, 48), seed=2)
     bring(project, "alpha", values)
