@@ -325,7 +325,7 @@ async def test_tiles_that_an_import_skips_are_reported_with_the_reason(
         said = prose_on(pilot)
         assert "The feature vesicle was added." in said
         assert f"{NEGATIVE.id} is marked as holding no microtubule" in said
-        assert "1 left as they were." in said
+        assert "1 left unchanged." in said
         await pilot.press("escape")
         assert not isinstance(app.screen, ReportDialog)
 
