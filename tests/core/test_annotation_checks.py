@@ -27,12 +27,12 @@ def painted(mask: NDArray[np.bool_]) -> Layer:
 def test_an_unlabelled_part_of_a_band_is_reported_before_and_after_marking_done() -> None:
     left_out = BAND & rectangle_mask((64, 64), (0, 40), (63, 63))
     layer = painted(BAND & ~left_out)
-    for asked in (
+    for reported in (
         unlabelled_similar_density(dark_band(), layer),
         unlabelled_similar_density(dark_band(), fill_unlabelled(layer)),
     ):
-        assert asked.sum() > 80
-        assert (asked & left_out).sum() > 0.9 * asked.sum()
+        assert reported.sum() > 80
+        assert (reported & left_out).sum() > 0.9 * reported.sum()
 
 
 def test_a_complete_mask_is_not_reported() -> None:
@@ -71,13 +71,13 @@ def test_a_network_is_confident_of_a_region_not_of_a_few_pixels() -> None:
 
 def test_true_masks_of_the_sample_data_are_seldom_reported(sample_data: Path) -> None:
     """Of 32 true masks 2 are reported; of masks with one half left out, more than twice as many."""
-    asked, asked_of_half = 0, 0
+    reported, reported_of_half = 0, 0
     for grey, truth in sample_tiles(sample_data):
-        asked += bool(unlabelled_similar_density(grey, painted(truth)).any())
+        reported += bool(unlabelled_similar_density(grey, painted(truth)).any())
         half = truth & rectangle_mask((64, 64), (0, 0), (63, int(np.median(np.nonzero(truth)[1]))))
-        asked_of_half += bool(unlabelled_similar_density(grey, painted(half)).any())
-    assert asked <= 3
-    assert asked_of_half > 2 * asked
+        reported_of_half += bool(unlabelled_similar_density(grey, painted(half)).any())
+    assert reported <= 3
+    assert reported_of_half > 2 * reported
 
 
 def sample_tiles(folder: Path) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:

@@ -29,11 +29,11 @@ def test_a_constant_speed_gives_the_exact_time_after_any_start(
     pace: float, start: float, count: int, data: st.DataObject
 ) -> None:
     left, seen = EtaEstimator(0.0), data.draw(st.integers(2, count))
-    words = list(ends(pace, start=start, count=count))
-    for at, done in words[:seen]:
+    progress = list(ends(pace, start=start, count=count))
+    for at, done in progress[:seen]:
         left.update(at, done)
-    at = words[seen - 1][0]
-    assert left.remaining_seconds(at) == pytest.approx(words[-1][0] - at, abs=1e-6)
+    at = progress[seen - 1][0]
+    assert left.remaining_seconds(at) == pytest.approx(progress[-1][0] - at, abs=1e-6)
 
 
 @given(pace=paces, later=paces, start=starts, before=st.integers(2, 20), after=st.integers(1, 20))
@@ -45,18 +45,20 @@ def test_the_estimate_moves_halfway_to_a_new_speed_with_every_two_units(
     for number in range(1, before + after + 1):
         at += pace if number <= before else later
         left.update(at, number / count)
-    said = left.remaining_seconds(at)
-    assert said is not None
-    assert abs(said - 10 * later) <= 0.5 ** (after / HALF_LIFE_UPDATES) * abs(10 * pace - 10 * later) + 1e-6 * said
+    estimate = left.remaining_seconds(at)
+    assert estimate is not None
+    assert (
+        abs(estimate - 10 * later) <= 0.5 ** (after / HALF_LIFE_UPDATES) * abs(10 * pace - 10 * later) + 1e-6 * estimate
+    )
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1)), max_size=30), st.integers(1, 5), foretold, starts)
 def test_the_remaining_time_is_never_negative(
-    words: list[tuple[float, float]], rounds: int, forecast: DurationForecast | None, later: float
+    progress: list[tuple[float, float]], rounds: int, forecast: DurationForecast | None, later: float
 ) -> None:
     left = EtaEstimator(0.0, rounds=rounds, forecast=forecast)
     at = 0.0
-    for lap, done in words:
+    for lap, done in progress:
         at += lap
         left.update(at, done)
         assert (left.remaining_seconds(at + later) or 0.0) >= 0
@@ -67,11 +69,11 @@ def test_pauses_after_each_round_are_counted(
     pace: float, rest: float, start: float, count: int, rounds: int, data: st.DataObject
 ) -> None:
     left, seen = EtaEstimator(0.0, rounds=rounds), data.draw(st.integers(count + 1, count * rounds))
-    words = list(ends(pace, start=start, count=count, rounds=rounds, rest=rest))
-    for at, done in words[:seen]:
+    progress = list(ends(pace, start=start, count=count, rounds=rounds, rest=rest))
+    for at, done in progress[:seen]:
         left.update(at, done)
-    at = words[seen - 1][0]
-    assert left.remaining_seconds(at) == pytest.approx(words[-1][0] + rest - at, rel=1e-6)
+    at = progress[seen - 1][0]
+    assert left.remaining_seconds(at) == pytest.approx(progress[-1][0] + rest - at, rel=1e-6)
     assert left.history.pauses == pytest.approx([rest] * ((seen - 1) // count), rel=1e-3)
 
 

@@ -208,16 +208,16 @@ def test_a_volume_is_not_binned_to_nothing() -> None:
 @pytest.mark.parametrize("scale", [None, DensityScale(0.0, 1.0)])
 @pytest.mark.parametrize("chain", [FilterChain(), FilterChain(0.25, 0, 0), NO_FILTER])
 def test_progress_counts_all_blocks_of_all_passes_by_their_cost(scale: DensityScale | None, chain: FilterChain) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     source = Held(noise_and_blobs((12, 20, 20)))
     for _ in preprocess(
-        source, chain, scale=scale, block_voxels=2000, on_block=lambda done, total: told.append((done, total))
+        source, chain, scale=scale, block_voxels=2000, on_block=lambda done, total: reported.append((done, total))
     ):
         pass
-    gained = [after - before for (before, _), (after, _) in pairwise([(0, 0), *told])]
+    gained = [after - before for (before, _), (after, _) in pairwise([(0, 0), *reported])]
     assert set(gained) <= set(PASS_COSTS)
     assert gained == sorted(gained), "a reading at a time"
-    assert {total for _, total in told} == {sum(gained)}
+    assert {total for _, total in reported} == {sum(gained)}
 
 
 class Memory:
@@ -272,7 +272,7 @@ def test_a_volume_interrupted_after_every_block_is_the_same_to_the_bit(chain: Fi
 
 
 def test_resumed_work_first_reports_where_it_starts(volume: NDArray[np.float32]) -> None:
-    memory, told = Memory(), [0]
+    memory, reported = Memory(), [0]
     pieces = list(preprocess(Held(volume), FilterChain(), block_voxels=100_000, checkpoint=memory))
     memory.pieces = dict(pieces[:2])
     list(
@@ -281,11 +281,11 @@ def test_resumed_work_first_reports_where_it_starts(volume: NDArray[np.float32])
             FilterChain(),
             block_voxels=100_000,
             checkpoint=memory,
-            on_block=lambda done, _: told.append(done),
+            on_block=lambda done, _: reported.append(done),
         )
     )
     before, end = sum(PASS_COSTS[:3]) * len(pieces), sum(PASS_COSTS) * len(pieces)
-    assert told[1:] == list(range(before + 2 * PASS_COSTS[3], end + 1, PASS_COSTS[3]))
+    assert reported[1:] == list(range(before + 2 * PASS_COSTS[3], end + 1, PASS_COSTS[3]))
 
 
 def test_settings_are_described_as_given_and_as_lengths() -> None:

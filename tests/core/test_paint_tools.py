@@ -199,8 +199,8 @@ def test_a_mask_shrinks_towards_an_empty_slice() -> None:
 def test_replacing_feature_pixels_keeps_ignored_ones() -> None:
     layer = np.array([[UNLABELLED, NOT_FEATURE, FEATURE, IGNORED]] * 2, np.uint8)
     mask = np.array([[True] * 4, [False] * 4])
-    taken = replace_feature_pixels(layer, mask)
-    assert taken.tolist() == [
+    result = replace_feature_pixels(layer, mask)
+    assert result.tolist() == [
         [FEATURE, FEATURE, FEATURE, IGNORED],
         [UNLABELLED, NOT_FEATURE, UNLABELLED, IGNORED],
     ]

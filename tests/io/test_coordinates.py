@@ -70,7 +70,7 @@ def test_a_line_of_another_length_is_refused(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "words"),
+    ("header", "text"),
     [
         ("tomogram,x,y,feature,kind", "has no z"),
         ("tomogram;x;y;z;feature;kind", "has no tomogram"),
@@ -79,8 +79,8 @@ def test_a_line_of_another_length_is_refused(tmp_path: Path, line: str) -> None:
         ("", "empty"),
     ],
 )
-def test_a_header_with_other_columns_is_refused(tmp_path: Path, header: str, words: str) -> None:
-    assert words in fault_of(tmp_path, header + "\n")
+def test_a_header_with_other_columns_is_refused(tmp_path: Path, header: str, text: str) -> None:
+    assert text in fault_of(tmp_path, header + "\n")
 
 
 def test_an_open_quotation_mark_is_refused(tmp_path: Path) -> None:

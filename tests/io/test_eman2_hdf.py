@@ -234,7 +234,7 @@ def _worded_apix(file: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fill", "words"),
+    ("fill", "text"),
     [
         (_eman1, "EMAN1"),
         (_foreign, "not one of EMAN2"),
@@ -248,11 +248,11 @@ def _worded_apix(file: Any) -> None:
     ],
 )
 def test_hdf5_without_an_eman2_volume_is_refused_with_a_clear_error(
-    tmp_path: Path, fill: Callable[[Any], None], words: str
+    tmp_path: Path, fill: Callable[[Any], None], text: str
 ) -> None:
     with h5py.File(tmp_path / "a.hdf", "w") as file:
         fill(file)
-    with pytest.raises(UnreadableTomogramError, match=words) as caught:
+    with pytest.raises(UnreadableTomogramError, match=text) as caught:
         Eman2Volume(tmp_path / "a.hdf")
     assert caught.value.fix
 

@@ -51,7 +51,7 @@ def test_a_file_may_have_no_boxes_and_its_curves_are_counted(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "damaged, or not a JSON file"),
         ("[1]", "not a JSON object"),
@@ -72,13 +72,13 @@ def test_a_file_may_have_no_boxes_and_its_curves_are_counted(tmp_path: Path) -> 
     ],
 )
 def test_contents_that_eman2_would_not_write_are_refused_with_a_clear_error(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     path = tmp_path / "t_info.json"
     path.write_text(text)
     with pytest.raises(ProjectError) as caught:
         read_info(path)
-    assert said in caught.value.fault
+    assert message in caught.value.fault
     assert caught.value.fault.startswith("t_info.json")
     assert caught.value.fix
 

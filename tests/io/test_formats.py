@@ -121,7 +121,7 @@ def test_random_bytes_cause_only_clear_errors(folder: Path, content: bytes, magi
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "text"),
     [
         ("empty.mrc", b"", "0 bytes"),
         ("empty.mrc.gz", gzip.compress(b""), "0 bytes"),
@@ -137,10 +137,10 @@ def test_random_bytes_cause_only_clear_errors(folder: Path, content: bytes, magi
     ids=lambda value: value if isinstance(value, str) else "",  # archives contain the time, which test ids must not
 )
 def test_a_file_that_is_not_a_volume_is_refused_with_a_clear_error(
-    tmp_path: Path, name: str, content: bytes, words: str
+    tmp_path: Path, name: str, content: bytes, text: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UnreadableTomogramError, match=words) as caught:
+    with pytest.raises(UnreadableTomogramError, match=text) as caught:
         open_volume(tmp_path / name)
     assert name in caught.value.fault
     assert caught.value.fix
@@ -148,12 +148,12 @@ def test_a_file_that_is_not_a_volume_is_refused_with_a_clear_error(
 
 def test_missing_files_folders_and_pipes_are_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mrc")
-    for path, words in (
+    for path, message in (
         (tmp_path / "none.mrc", "does not exist"),
         (tmp_path, "is a folder"),
         (tmp_path / "pipe.mrc", "pipe"),
     ):
-        with pytest.raises(UnreadableTomogramError, match=words):
+        with pytest.raises(UnreadableTomogramError, match=message):
             open_volume(path)
 
 
@@ -208,7 +208,7 @@ def test_the_first_suffix_that_matches_is_the_longest() -> None:
 @pytest.mark.parametrize("archive", ["plain", "gzip", "bzip2"])
 def test_a_copy_is_unpacked(tmp_path: Path, contents: Path, archive: str) -> None:
     (tmp_path / "a.mrc").write_bytes(packed((contents / "mrc").read_bytes(), archive))
-    told: list[float] = []
-    copy_unpacked(tmp_path / "a.mrc", tmp_path / "copy.mrc", told.append)
+    progress: list[float] = []
+    copy_unpacked(tmp_path / "a.mrc", tmp_path / "copy.mrc", progress.append)
     assert (tmp_path / "copy.mrc").read_bytes() == (contents / "mrc").read_bytes()
-    assert told[-1] == 1.0
+    assert progress[-1] == 1.0

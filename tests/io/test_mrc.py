@@ -46,8 +46,8 @@ def mrc_bytes(
     size_xyz = values.shape[::-1]
     head = bytearray(1024)
 
-    def put(place: int, code: str, *words: float) -> None:
-        struct.pack_into(f"{order}{len(words)}{code}", head, place, *words)
+    def put(place: int, code: str, *values: float) -> None:
+        struct.pack_into(f"{order}{len(values)}{code}", head, place, *values)
 
     put(0, "i", *size_xyz, mode, 0, 0, 0, *size_xyz)
     put(40, "f", *(cell_xyz or [2.0 * length for length in size_xyz]), 90, 90, 90)
@@ -150,8 +150,8 @@ def test_mrcfile_reads_and_validates_a_written_file(
         writer = MrcWriter(path, ramp_grid, code, title="A ramp")
         writer.write_slices(0, values)
         writer.close(minimum=as_float.min(), maximum=as_float.max(), mean=as_float.mean(), rms=as_float.std())
-        said = StringIO()
-        assert mrcfile.validate(path, print_file=said), said.getvalue()
+        output = StringIO()
+        assert mrcfile.validate(path, print_file=output), output.getvalue()
         with mrcfile.open(path) as other:
             np.testing.assert_array_equal(other.data, values)
             assert other.voxel_size.x == pytest.approx(13.48)
@@ -216,10 +216,10 @@ def test_bytes_without_any_hint_are_read_as_signed_with_a_warning(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("mode", "words"), [(3, "complex"), (4, "complex"), (16, "red"), (101, "4-bit"), (7, "does not exist")]
+    ("mode", "text"), [(3, "complex"), (4, "complex"), (16, "red"), (101, "4-bit"), (7, "does not exist")]
 )
-def test_modes_without_densities_are_refused_by_name(tmp_path: Path, mode: int, words: str) -> None:
-    with pytest.raises(UnreadableTomogramError, match=words) as caught:
+def test_modes_without_densities_are_refused_by_name(tmp_path: Path, mode: int, text: str) -> None:
+    with pytest.raises(UnreadableTomogramError, match=text) as caught:
         read_bytes(tmp_path / "a.mrc", mrc_bytes(np.zeros((2, 2, 2), np.float32), mode))
     assert caught.value.fix
 
@@ -373,9 +373,9 @@ def test_a_new_file_has_its_length_but_uses_no_disk_space(tmp_path: Path) -> Non
     with MrcWriter(path, VoxelGrid((64, 512, 512), 10.0), np.int8) as writer:
         writer.write_slices(30, np.ones((1, 512, 512), np.int8))
         writer.sync()
-    taken = path.stat()
-    assert taken.st_size == 1024 + 64 * 512 * 512
-    assert taken.st_blocks * 512 < taken.st_size / 8
+    status = path.stat()
+    assert status.st_size == 1024 + 64 * 512 * 512
+    assert status.st_blocks * 512 < status.st_size / 8
 
 
 def test_a_copy_keeps_holes_and_bytes(tmp_path: Path) -> None:
@@ -436,6 +436,6 @@ def test_a_closed_reader_raises_an_error(ramp_file: Path) -> None:
 
 
 def test_a_copy_reports_its_progress(ramp_file: Path, tmp_path: Path) -> None:
-    told: list[float] = []
-    copy_sparse(ramp_file, tmp_path / "copy.mrc", told.append)
-    assert told == [1.0]
+    progress: list[float] = []
+    copy_sparse(ramp_file, tmp_path / "copy.mrc", progress.append)
+    assert progress == [1.0]

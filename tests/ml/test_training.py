@@ -132,17 +132,17 @@ def test_an_epoch_report_has_the_documented_figures(undisturbed: Trained) -> Non
 
 
 def test_steps_are_reported_as_they_finish(spheres: TilePatches, brief: TrainingSettings, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     reports: list[EpochReport] = []
     fit(
         spheres,
         replace(brief, epochs=1),
         folder=tmp_path,
         on_epoch=reports.append,
-        on_step=lambda step, steps: told.append((step, steps)),
+        on_step=lambda step, steps: reported.append((step, steps)),
         should_stop=lambda: False,
     )
-    assert told == [(step, 25) for step in range(1, 26)]
+    assert reported == [(step, 25) for step in range(1, 26)]
 
 
 def test_without_held_out_tiles_the_last_epoch_is_the_best(
@@ -261,7 +261,7 @@ def test_a_checkpoint_of_another_training_is_refused_with_a_clear_error(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda tiles: replace(tiles, layers=3 - tiles.layers), "its annotations have changed"),
         (lambda tiles: replace(tiles, densities=-tiles.densities), "its densities have changed"),
@@ -273,10 +273,10 @@ def test_a_training_is_resumed_only_with_the_same_tiles(
     brief: TrainingSettings,
     undisturbed: Trained,
     change: Callable[[TilePatches], TilePatches],
-    said: str,
+    message: str,
 ) -> None:
     before = arrays_of(undisturbed.folder)
-    with pytest.raises(TrainingError, match=f"The training set cells has changed .*{said}") as refused:
+    with pytest.raises(TrainingError, match=f"The training set cells has changed .*{message}") as refused:
         run(replace(change(spheres), name="cells"), brief, undisturbed.folder)
     assert "--name" in refused.value.fix
     assert arrays_of(undisturbed.folder) == before

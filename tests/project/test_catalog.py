@@ -196,11 +196,11 @@ def test_a_link_is_stored_as_an_absolute_path_and_reported_if_missing(project: P
 def test_history_is_a_script(project: Project) -> None:
     append_command(project.layout.history, ["import", "my file.rec", "--name", "a"], folder="..")
     (line,) = project.layout.history.read_text().splitlines()
-    said = json.loads(line)
+    entry = json.loads(line)
     assert (
-        said["command"]
+        entry["command"]
         == "tomoseg import 'my file.rec' --name a"
         == format_command(["import", "my file.rec", "--name", "a"])
     )
-    assert said["in"] == ".."
-    assert said["at"].endswith("Z")
+    assert entry["in"] == ".."
+    assert entry["at"].endswith("Z")

@@ -13,9 +13,9 @@ from tomoseg_tui.project.project_settings import FORMAT, ProjectSettings, SlurmS
 names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
-words = st.text("abcGPU019:,=%\"'$_-", max_size=20)
+texts = st.text("abcGPU019:,=%\"'$_-", max_size=20)
 options = st.lists(st.text("abc-=:,9", max_size=9).map("--x{}".format), max_size=3).map(tuple)
-slurms = st.builds(SlurmSettings, partition=words, time=words, memory=words, extra=options)
+slurms = st.builds(SlurmSettings, partition=texts, time=texts, memory=texts, extra=options)
 
 
 @given(
@@ -56,7 +56,7 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_key(tmp_path: Path, text: str
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ("nodes = '2'", "there is no key slurm.nodes"),
         ("partition = 'a b'", "is not one word"),
@@ -71,10 +71,10 @@ def test_a_value_of_the_wrong_kind_is_named_by_its_key(tmp_path: Path, text: str
         ("extra = ['--test-only']", "stands for --test-only"),
     ],
 )
-def test_invalid_slurm_options_are_refused(tmp_path: Path, table: str, said: str) -> None:
+def test_invalid_slurm_options_are_refused(tmp_path: Path, table: str, message: str) -> None:
     path = tmp_path / "project.toml"
     path.write_text(f"format = 1\n[slurm]\n{table}\n")
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         read_settings(path)
 
 

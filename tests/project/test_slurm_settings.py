@@ -8,8 +8,8 @@ from tomoseg_tui.project.project_settings import SlurmSettings
 
 def test_options_override_the_settings_of_the_project() -> None:
     project = SlurmSettings(partition="cpu", time="1:00:00", extra=("--exclude=node3",))
-    said = project.with_options("partition=gpu,long,gres=gpu:a100:1,memory=16G,cpus=4,account=lab")
-    assert said.options == [
+    merged = project.with_options("partition=gpu,long,gres=gpu:a100:1,memory=16G,cpus=4,account=lab")
+    assert merged.options == [
         "--partition=gpu,long",
         "--time=1:00:00",
         "--mem=16G",
@@ -21,10 +21,10 @@ def test_options_override_the_settings_of_the_project() -> None:
     assert project.with_options("") == project
 
 
-@pytest.mark.parametrize("words", ["gpu", "gpu,time=1", "nodes=2", "time=1,nodes=2", "Partition=x"])
-def test_unknown_keys_are_refused_with_the_valid_ones(words: str) -> None:
+@pytest.mark.parametrize("text", ["gpu", "gpu,time=1", "nodes=2", "time=1,nodes=2", "Partition=x"])
+def test_unknown_keys_are_refused_with_the_valid_ones(text: str) -> None:
     with pytest.raises(UsageError, match="partition, time, memory, gres, cpus, account, qos, constraint"):
-        SlurmSettings().with_options(words)
+        SlurmSettings().with_options(text)
 
 
 @pytest.mark.parametrize("value", ["a b", "a\nb", "\t", "a\x00"])

@@ -9,9 +9,9 @@ from tomoseg_tui.render.figures import FILE_PIXELS, enlarge_for_file, render_sli
 def test_a_triple_is_white_for_the_feature_and_grey_for_undecided_pixels() -> None:
     annotation = np.array([[0, 1, 2, 3]], np.uint8)
     output = np.array([[0.0, 0.2, 1.0, 0.6]], np.float32)
-    _, annotated, said = render_triple(output, annotation, output)
+    _, annotated, predicted = render_triple(output, annotation, output)
     assert annotated.grey.tolist() == [[96, 0, 255, 96]]
-    assert said.grey.tolist() == [[0, 51, 255, 153]]
+    assert predicted.grey.tolist() == [[0, 51, 255, 153]]
 
 
 def test_only_small_pictures_are_enlarged_in_a_file() -> None:

@@ -28,7 +28,7 @@ SIXEL_AROUND_TMUX = GraphicsSupport(sixel=True, tmux_features=frozenset({"RGB", 
 
 
 @pytest.mark.parametrize(
-    ("asked", "environment", "answers", "expected"),
+    ("requested", "environment", "answers", "expected"),
     [
         ("auto", XTERM, NOTHING, "halfblock"),
         ("auto", XTERM, SIXEL, "sixel"),
@@ -56,9 +56,9 @@ SIXEL_AROUND_TMUX = GraphicsSupport(sixel=True, tmux_features=frozenset({"RGB", 
     ],
 )
 def test_the_renderer_depends_on_the_request_and_the_terminal(
-    asked: str, environment: dict[str, str], answers: GraphicsSupport, expected: str
+    requested: str, environment: dict[str, str], answers: GraphicsSupport, expected: str
 ) -> None:
-    assert choose_renderer(asked, environment, answers) == expected
+    assert choose_renderer(requested, environment, answers) == expected
 
 
 def test_the_configuration_is_used_after_the_environment_and_before_the_terminal() -> None:
@@ -66,10 +66,10 @@ def test_the_configuration_is_used_after_the_environment_and_before_the_terminal
     assert choose_renderer("auto", XTERM | {"TOMOSEG_RENDERER": "ascii"}, KITTY, configured="braille") == "ascii"
 
 
-@pytest.mark.parametrize(("asked", "environment"), [("vga", {}), ("auto", {"TOMOSEG_RENDERER": "vga"})])
-def test_an_unknown_renderer_is_refused_with_a_clear_error(asked: str, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(("requested", "environment"), [("vga", {}), ("auto", {"TOMOSEG_RENDERER": "vga"})])
+def test_an_unknown_renderer_is_refused_with_a_clear_error(requested: str, environment: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r"'vga'.*Choose one of auto, halfblock"):
-        choose_renderer(asked, environment, NOTHING)
+        choose_renderer(requested, environment, NOTHING)
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ def trained_template(tubes_template: Path, tmp_path_factory: pytest.TempPathFact
     env = hooked(place / "tiny", NETWORKS_HOOK)
     run = Tomoseg(place / "tubes" / "project")
     for name, seed in (("net", 3), ("other", 4)):
-        words = ("--feature", "tube", "--network", "tiny", "--epochs", 3, "--batch", 2)
-        run("train", *words, "--name", name, "--seed", seed, "--wait", env=env)
+        argv = ("--feature", "tube", "--network", "tiny", "--epochs", 3, "--batch", 2)
+        run("train", *argv, "--name", name, "--seed", seed, "--wait", env=env)
     return place / "tubes" / "project"
 
 

@@ -18,8 +18,8 @@ def test_a_run_trains_applies_and_merges_and_one_bad_tomogram_stops_no_other(
     layout = tubes_project.layout
     tomoseg("import", "../tubes.mrc", "--name", "bad", "--polarity", "bright")
     tomoseg("preprocess", "tubes", "--bin", 2, "--no-filter", "--wait")
-    words = ("run", "--feature", "tube", "--all", "--network", "tiny", "--epochs", 2, "--name", "mt", "--json")
-    process = tomoseg.start(*words, "--wait", env=tiny)
+    argv = ("run", "--feature", "tube", "--all", "--network", "tiny", "--epochs", 2, "--name", "mt", "--json")
+    process = tomoseg.start(*argv, "--wait", env=tiny)
     train = Job(layout.job_folder("2"))
     wait_until(lambda: train.record_file.exists() and train.state() is JobState.RUNNING, seconds=120)
     shutil.move(layout.tomogram_folder("bad") / "bad.mrc", layout.root / "away.mrc")

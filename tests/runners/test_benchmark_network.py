@@ -18,8 +18,8 @@ def test_trainings_and_applies_are_timed_once(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
     env = {**tiny, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    words = ("train", "--feature", "tube", "--network", "tiny", "--epochs", 3, "--batch", 2, "--name", "next")
-    first = trained(*words, "--estimate", "--json", env=env).json
+    argv = ("train", "--feature", "tube", "--network", "tiny", "--epochs", 3, "--batch", 2, "--name", "next")
+    first = trained(*argv, "--estimate", "--json", env=env).json
     assert first["measured"]
     assert 1 < first["seconds"] < 600
     assert 200e6 < first["memory_bytes"] < 3e9
@@ -33,7 +33,7 @@ def test_trainings_and_applies_are_timed_once(
     assert train.judging_seconds > 0
     assert apply.unit_seconds > 0
     os.utime(kept, (1, 1))
-    assert trained(*words, "--estimate", "--json", env=env).json["seconds"] == first["seconds"]
+    assert trained(*argv, "--estimate", "--json", env=env).json["seconds"] == first["seconds"]
     assert kept.stat().st_mtime == 1, "nothing was measured again"
     assert [folder.name for folder in trained_project.layout.jobs.iterdir() if not folder.name.isdigit()] == []
 
@@ -41,13 +41,13 @@ def test_trainings_and_applies_are_timed_once(
 def test_a_finished_training_gives_the_forecast_of_the_next(tomoseg: Tomoseg, tmp_path: Path) -> None:
     idle = "import os; os.getloadavg = lambda: (0.0, 0.0, 0.0)"
     env = {**hooked(tmp_path / "hooks", NETWORKS_HOOK, idle), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    words = ("train", "--feature", "tube", "--network", "tiny", "--epochs", 2, "--batch", 2)
-    tomoseg(*words, "--name", "first", "--wait", env=env)
+    argv = ("train", "--feature", "tube", "--network", "tiny", "--epochs", 2, "--batch", 2)
+    tomoseg(*argv, "--name", "first", "--wait", env=env)
     (pace,) = load_timings(timings_file(env)).values()
     assert 1 < pace.start_seconds < 600
     assert 0 < pace.unit_seconds < 10
     assert 200e6 < pace.memory_bytes < 3e9
-    said = tomoseg(*words, "--name", "second", "--estimate", "--json", env=env).json
-    assert said["measured"]
-    assert said["seconds"] > pace.start_seconds
+    estimate = tomoseg(*argv, "--name", "second", "--estimate", "--json", env=env).json
+    assert estimate["measured"]
+    assert estimate["seconds"] > pace.start_seconds
     assert list(load_timings(timings_file(env)).values()) == [pace], "nothing was measured"

@@ -299,22 +299,22 @@ def test_requests_that_do_not_fit_the_network_are_refused_with_a_fix(
 ) -> None:
     folder = trained_project.layout.root.parent
     trained("import", folder / "tubes.mrc", "--name", "fine", "--voxel-size", "5")
-    said = trained.refused("apply", "net", "fine")
-    assert "fine has 5 Å/voxel, the network net was trained at 10" in said
-    assert "tomoseg preprocess fine --bin 2 --no-filter" in said
+    message = trained.refused("apply", "net", "fine")
+    assert "fine has 5 Å/voxel, the network net was trained at 10" in message
+    assert "tomoseg preprocess fine --bin 2 --no-filter" in message
     trained("import", folder / "tubes.mrc", "--name", "coarse", "--voxel-size", "20")
     assert "binning cannot match them" in trained.refused("apply", "net", "coarse")
     trained("preprocess", "tubes", "--wait")
-    said = trained.refused("apply", "net", "tubes__preproc")
-    assert "the network net was trained with no filter" in said
-    assert "Apply it to tubes" in said
-    for words, expected in (
+    message = trained.refused("apply", "net", "tubes__preproc")
+    assert "the network net was trained with no filter" in message
+    assert "Apply it to tubes" in message
+    for argv, expected in (
         (("--z", "20:30"), "the slices are 0 to 23"),
         (("--z", "5"), "is not understood"),
         (("--feature", "other"), "does not know other"),
         (("--workers", "0"), "whole number from 1"),
         (("--tta", "2"), "is not 1, 4 or 8"),
     ):
-        assert expected in trained.refused("apply", "net", "tubes", *words)
+        assert expected in trained.refused("apply", "net", "tubes", *argv)
     assert "There is no network 'no'" in trained.refused("apply", "no", "tubes")
     assert "-o names one file" in trained.refused("apply", "net", "tubes", "fine", "-o", tmp_path / "m.mrc")

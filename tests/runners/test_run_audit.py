@@ -119,8 +119,8 @@ def test_an_audit_resumed_with_other_tiles_starts_again(
 def test_an_audit_of_features_builds_its_own_training_set_and_shows_the_worst_tiles(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str]
 ) -> None:
-    words = (*AUDIT, "--feature", "tube", "--wait", "--worst", 2, "--renderer", "ascii", "--width", 80)
-    done = tomoseg(*words, env=tiny)
+    argv = (*AUDIT, "--feature", "tube", "--wait", "--worst", 2, "--renderer", "ascii", "--width", 80)
+    done = tomoseg(*argv, env=tiny)
     assert done.out.isascii()
     assert done.out.strip()
     assert "The audit is called tube_1." in done.err

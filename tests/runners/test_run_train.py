@@ -96,8 +96,8 @@ def test_an_interrupted_training_gives_the_same_network_under_any_names(
     run = Tomoseg(other.layout.root)
     other.layout.job_folder("6").mkdir()
     env = slowed(tmp_path / "slow", 0.08)
-    words = [word if word != "tube" else "pipe" for word in TINY]
-    assert run(*words, "--epochs", 4, "--name", "torn", "--json", env=env).json == {"job": "7"}
+    argv = [option if option != "tube" else "pipe" for option in TINY]
+    assert run(*argv, "--epochs", 4, "--name", "torn", "--json", env=env).json == {"job": "7"}
 
     job = job_of(other, "7")
     wait_until(lambda: epochs_of(job) == 1)
@@ -148,8 +148,8 @@ def test_a_training_is_not_resumed_with_a_set_rebuilt_from_other_tiles(
 ) -> None:
     """It resumes when the training set is restored."""
     tomoseg("trainset", "build", "set", "--feature", "tube")
-    words = ("train", "--trainset", "set", "--network", "tiny", "--batch", 2, "--epochs", 4, "--name", "run")
-    tomoseg(*words, env=slowed(tmp_path / "slow", 0.08))
+    argv = ("train", "--trainset", "set", "--network", "tiny", "--batch", 2, "--epochs", 4, "--name", "run")
+    tomoseg(*argv, env=slowed(tmp_path / "slow", 0.08))
     job, path = job_of(tubes_project), tubes_project.layout.trainset("set")
     wait_until(lambda: epochs_of(job) == 1)
     tomoseg("jobs", "stop", "1")
@@ -173,8 +173,8 @@ def test_ctrl_c_leaves_the_training_running_and_kill_ends_it(
     job = job_of(tubes_project)
     wait_until(lambda: job.record_file.exists() and job.progress().progress > 0)
     interrupt(process)
-    _, said = process.communicate(timeout=10)
-    assert (process.returncode, "Job 1 goes on" in said, "Traceback" in said) == (130, True, False)
+    _, output = process.communicate(timeout=10)
+    assert (process.returncode, "Job 1 goes on" in output, "Traceback" in output) == (130, True, False)
     assert job.state() is JobState.RUNNING
     tomoseg("jobs", "stop", "1")
     assert job.state() is JobState.STOPPED
@@ -185,8 +185,8 @@ def test_ctrl_c_leaves_the_training_running_and_kill_ends_it(
 def test_the_default_network_learns_the_tubes_and_its_card_has_the_scores(
     tubes_project: Project, tomoseg: Tomoseg
 ) -> None:
-    words = ("train", "--feature", "tube", "--name", "run", "--epochs", 4, "--batch", 2, "--seed", 3)
-    done = tomoseg(*words, "--wait", "--json")
+    argv = ("train", "--feature", "tube", "--name", "run", "--epochs", 4, "--batch", 2, "--seed", 3)
+    done = tomoseg(*argv, "--wait", "--json")
     job, folder = job_of(tubes_project), tubes_project.layout.network_folder("run")
     assert done.json["network"] == "run"
     card = tomoseg("networks", "list", "--json").json[0]
@@ -199,8 +199,8 @@ def test_the_default_network_learns_the_tubes_and_its_card_has_the_scores(
         4,
         3,
     )
-    said = [line.split(" ", 1)[1] for line in job.log_file.read_text().splitlines() if line[:2] == "20"]
-    assert said[0].startswith("On the CPU: ")
+    output = [line.split(" ", 1)[1] for line in job.log_file.read_text().splitlines() if line[:2] == "20"]
+    assert output[0].startswith("On the CPU: ")
     assert (job.record().asked["device"], job.listing()["device"]) == ("auto", "cpu")
     assert [list(line) for line in job.metrics()] == 4 * [
         ["epoch", "learning_rate", "training_loss", "held_out_loss", "held_out_dice", "best", "seconds", "at"]
@@ -208,12 +208,12 @@ def test_the_default_network_learns_the_tubes_and_its_card_has_the_scores(
     assert {path.name for path in folder.iterdir()} == {
         "best.weights.h5", "card.json", "job.txt", "trainset.h5", "triples.h5",
     }  # fmt: skip
-    assert "There is a run run already" in tomoseg(*words, code=2).err
+    assert "There is a run run already" in tomoseg(*argv, code=2).err
 
 
 def test_a_diverged_training_fails_with_a_fix(tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str]) -> None:
-    words = ("--epochs", 4, "--name", "run", "--learning-rate", 1000)
-    failed = tomoseg(*TINY, *words, "--wait", code=2, env=tiny)
+    argv = ("--epochs", 4, "--name", "run", "--learning-rate", 1000)
+    failed = tomoseg(*TINY, *argv, "--wait", code=2, env=tiny)
     assert "diverged" in failed.err
     assert "--learning-rate 100" in failed.err
     assert job_of(tubes_project).state() is JobState.FAILED
@@ -222,10 +222,10 @@ def test_a_diverged_training_fails_with_a_fix(tubes_project: Project, tomoseg: T
 def test_a_training_whose_batch_no_longer_fits_suggests_a_smaller_one_and_loses_nothing(
     tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
-    words = (*TINY, "--epochs", 2, "--wait")
-    tomoseg(*words, "--name", "whole", env=tiny)
+    argv = (*TINY, "--epochs", 2, "--wait")
+    tomoseg(*argv, "--name", "whole", env=tiny)
     full = hooked(tmp_path / "full", NETWORKS_HOOK, worker=FULL_DEVICE)
-    failed = tomoseg(*words, "--name", "run", code=2, env=full)
+    failed = tomoseg(*argv, "--name", "run", code=2, env=full)
     assert "A batch of 2 tiles for tiny does not fit in the memory of the device cpu." in failed.err
     assert "--batch 1" in failed.err
     job = job_of(tubes_project, "2")
@@ -240,8 +240,8 @@ def test_a_run_from_another_starts_at_a_tenth_of_its_rate_and_is_validated_on_he
     """Two of the six tiles are removed, so that there are fewer than five positive ones."""
     ids = [tile["id"] for tile in trained("tiles", "list", "--json").json]
     trained("tiles", "remove", *ids[:2])
-    words = ("train", "--feature", "tube", "--name", "next", "--epochs", 1, "--batch", 2)
-    done = trained(*words, "--from", "net", "--wait", env=tiny)
+    argv = ("train", "--feature", "tube", "--name", "next", "--epochs", 1, "--batch", 2)
+    done = trained(*argv, "--from", "net", "--wait", env=tiny)
     earlier, card = load_network_card(trained_project.layout, "net"), load_network_card(trained_project.layout, "next")
     assert card.learning_rate == earlier.learning_rate / 10
     assert (card.made_from, card.network) == ("net", "tiny")
@@ -276,16 +276,16 @@ def test_a_run_from_another_is_validated_only_on_tiles_its_weights_were_not_trai
     trained("annotations", "import", "../truth.mrc", "--tomogram", "tubes", "--map", "1=tube")
     trained("trainset", "build", "set", "--feature", "tube")
     for name, tiles in (("own", ("--feature", "tube")), ("named", ("--trainset", "set", "--validation", 0.3))):
-        words = ("train", *tiles, "--name", name, "--epochs", 1, "--batch", 2, "--from", "net")
-        done = trained(*words, "--wait", env=tiny)
+        argv = ("train", *tiles, "--name", name, "--epochs", 1, "--batch", 2, "--from", "net")
+        done = trained(*argv, "--wait", env=tiny)
         split = read_split(trained_project.layout.network_triples(name))
         judges = {tile for tile, held_out in split.items() if held_out}
         assert judges
         assert not judges & earlier.keys()
         card = load_network_card(trained_project.layout, name)
         assert card.tile_counts.held_out == len(judges)
-        for said in (done.err, " ".join(card.notes)):
-            assert "5 of 7 tiles cannot be used for validation: net was trained on them." in said
+        for output in (done.err, " ".join(card.notes)):
+            assert "5 of 7 tiles cannot be used for validation: net was trained on them." in output
 
 
 def test_a_run_from_another_has_its_polarity_and_reports_other_filters(
@@ -323,8 +323,8 @@ def test_a_run_is_the_same_with_a_shared_training_set(
     trained_project: Project, trained: Tomoseg, tiny: dict[str, str]
 ) -> None:
     trained("trainset", "build", "set", "--feature", "tube")
-    words = ("train", "--trainset", "set", "--network", "tiny", "--epochs", 3, "--batch", 2, "--seed", 3)
-    trained(*words, "--name", "same", "--wait", env=tiny)
+    argv = ("train", "--trainset", "set", "--network", "tiny", "--epochs", 3, "--batch", 2, "--seed", 3)
+    trained(*argv, "--name", "same", "--wait", env=tiny)
     assert_same_network((trained_project.layout, "net"), (trained_project.layout, "same"))
 
 
@@ -335,8 +335,8 @@ def test_a_full_disk_fails_the_training_with_a_clear_error_and_it_can_be_resumed
     trained("trainset", "build", "set", "--feature", "tube")
     limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes} * 1024, -1))"
     env = hooked(trained_project.layout.root.parent / "limit", NETWORKS_HOOK, worker=limit)
-    words = ("train", "--trainset", "set", "--network", "tiny", "--name", "run", "--epochs", 1, "--batch", 2)
-    failed = trained(*words, "--wait", code=2, env=env)
+    argv = ("train", "--trainset", "set", "--network", "tiny", "--name", "run", "--epochs", 1, "--batch", 2)
+    failed = trained(*argv, "--wait", code=2, env=env)
     job = job_of(trained_project, "3")
     listing = job.listing()
     assert listing["state"] == "failed"

@@ -23,14 +23,14 @@ def test_items_are_written_in_order_and_waiting_comes_after_writing() -> None:
 def test_the_three_run_in_separate_threads() -> None:
     seen: dict[str, str] = {}
 
-    def told(role: str) -> None:
+    def record(role: str) -> None:
         seen[role] = threading.current_thread().name
 
     def reading() -> Iterator[int | None]:
-        told("read")
+        record("read")
         yield 1
 
-    read_compute_write(reading(), lambda _: told("compute"), lambda _: told("write"), lambda: None)
+    read_compute_write(reading(), lambda _: record("compute"), lambda _: record("write"), lambda: None)
     assert len(set(seen.values())) == 3
     assert seen["compute"] == threading.current_thread().name
 

@@ -39,8 +39,8 @@ def history(project: Project) -> list[str]:
 
 def woken_by(module: str, *watched: str) -> set[str]:
     ask = f"import sys, {module}; print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout
-    return set(watched) & set(said.split())
+    output = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout
+    return set(watched) & set(output.split())
 
 
 def test_the_first_frame_is_drawn_before_numpy_is_imported() -> None:
@@ -103,10 +103,10 @@ async def test_help_lists_every_key_of_a_tab_with_its_action_id(
         await until(pilot, lambda: isinstance(app.screen, Help))
         app.screen.query_one("#help-keys").styles.max_height = 60
         await pilot.pause()
-        said = words_on(pilot)
+        output = words_on(pilot)
         for binding in own:
             assert binding.id
-            assert f" {binding.id} " in said
+            assert f" {binding.id} " in output
             assert binding.tooltip
         await pilot.press("escape")
         assert not isinstance(app.screen, Help)
@@ -158,8 +158,8 @@ async def test_keys_are_rebound_by_action_id(small_project: Project, make_app: M
 async def test_the_theme_is_set_by_the_config_and_an_unknown_one_is_ignored(
     small_project: Project, make_app: MakeApp
 ) -> None:
-    for asked, theme in (("tomoseg-light", "tomoseg-light"), ("none such", "tomoseg-dark")):
-        app = make_app(small_project, tab="jobs", config=UserConfig(theme=asked))
+    for theme_name, theme in (("tomoseg-light", "tomoseg-light"), ("none such", "tomoseg-dark")):
+        app = make_app(small_project, tab="jobs", config=UserConfig(theme=theme_name))
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
             assert app.theme == theme
@@ -285,8 +285,8 @@ async def test_a_task_is_reported_and_its_command_is_in_the_history(small_projec
     app = make_app(small_project, tab="jobs")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await open_tab(pilot, 7)
-        words = ["features", "add", "actin filament"]
-        app.run_in_thread("made", words, lambda: "The feature is made.")
+        argv = ["features", "add", "actin filament"]
+        app.run_in_thread("made", argv, lambda: "The feature is made.")
         await until(pilot, lambda: history(small_project))
         assert history(small_project) == ["tomoseg features add 'actin filament'"]
         await until(pilot, lambda: "The feature is made." in words_on(pilot))

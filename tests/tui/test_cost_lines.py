@@ -72,8 +72,8 @@ def lack(monkeypatch: pytest.MonkeyPatch) -> Lack:
     return set_free
 
 
-async def says(pilot: Pilot[None], words: str) -> None:
-    await until(pilot, lambda: words in prose_on(pilot), seconds=180)
+async def says(pilot: Pilot[None], text: str) -> None:
+    await until(pilot, lambda: text in prose_on(pilot), seconds=180)
 
 
 async def says_what_was_measured(pilot: Pilot[None]) -> None:
@@ -89,7 +89,7 @@ def children() -> list[str]:
 def kept_starts(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Record the commands of jobs that would be started."""
     started: list[list[str]] = []
-    monkeypatch.setattr(app, "start_job", lambda words, _prepare, **_: started.append(words))
+    monkeypatch.setattr(app, "start_job", lambda argv, _prepare, **_: started.append(argv))
     return started
 
 

@@ -61,7 +61,7 @@ def commands() -> set[str]:
     found = set()
     for name, verb in _verbs(parser).items():
         inner = set(_verbs(verb))
-        found |= {f"{name} {word}" for word in inner - {"list"}} if inner else {name}
+        found |= {f"{name} {subcommand}" for subcommand in inner - {"list"}} if inner else {name}
     return found
 
 

@@ -17,14 +17,14 @@ NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(None, ""), (0, "00:00"), (170, "02:50"), (3770.4, "1:02:50"), (-3, "00:00")]
+    ("seconds", "expected"), [(None, ""), (0, "00:00"), (170, "02:50"), (3770.4, "1:02:50"), (-3, "00:00")]
 )
-def test_durations_look_like_clock_times(seconds: float | None, words: str) -> None:
-    assert format_clock(seconds) == words
+def test_durations_look_like_clock_times(seconds: float | None, expected: str) -> None:
+    assert format_clock(seconds) == expected
 
 
 @pytest.mark.parametrize(
-    ("at", "words"),
+    ("at", "expected"),
     [
         ("2026-11-22T09:40:00Z", "09:40"),
         ("2026-11-21T09:40:00Z", "21 Nov"),
@@ -33,8 +33,8 @@ def test_durations_look_like_clock_times(seconds: float | None, words: str) -> N
         (None, ""),
     ],
 )
-def test_times_are_as_short_as_unambiguous(at: str | None, words: str) -> None:
-    assert format_time(at, now=NOW) == words
+def test_times_are_as_short_as_unambiguous(at: str | None, expected: str) -> None:
+    assert format_time(at, now=NOW) == expected
 
 
 @given(st.text("abcdefgh", max_size=30), st.integers(1, 30))

@@ -18,14 +18,14 @@ from tomoseg_tui.tui.session import (
 
 
 def test_files_are_where_xdg_says() -> None:
-    said = {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "HOME": "/h"}
-    assert sessions_file(said) == Path("/s/tomoseg/sessions.json")
-    assert log_file(said) == Path("/s/tomoseg/tui.log")
+    environment = {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "HOME": "/h"}
+    assert sessions_file(environment) == Path("/s/tomoseg/sessions.json")
+    assert log_file(environment) == Path("/s/tomoseg/tui.log")
 
 
 def test_without_xdg_files_are_in_the_home_folder() -> None:
-    said = {"HOME": "/h", "XDG_CONFIG_HOME": ""}
-    assert sessions_file(said) == Path("/h/.local/state/tomoseg/sessions.json")
+    environment = {"HOME": "/h", "XDG_CONFIG_HOME": ""}
+    assert sessions_file(environment) == Path("/h/.local/state/tomoseg/sessions.json")
 
 
 sessions = st.builds(

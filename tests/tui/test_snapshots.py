@@ -38,12 +38,12 @@ def _still_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "cpu_percent", lambda: 7.0)
 
 
-def seen(tab: str, words: str, *, press: tuple[str, ...] = ()) -> Prepare:
+def show_tab(tab: str, text: str, *, press: tuple[str, ...] = ()) -> Prepare:
     """Return a function that waits until a tab shows a text, and then presses keys."""
 
     async def prepare(pilot: Pilot[Any]) -> None:
         await open_tab(pilot, list(TABS).index(tab) + 1)
-        await until(pilot, lambda: "CPU 7%" in prose_on(pilot) and words in prose_on(pilot))
+        await until(pilot, lambda: "CPU 7%" in prose_on(pilot) and text in prose_on(pilot))
         await pilot.press(*press)
         await pilot.pause()
 
@@ -55,7 +55,7 @@ def seen(tab: str, words: str, *, press: tuple[str, ...] = ()) -> Prepare:
 def test_an_empty_project(
     project: Project, make_app: MakeApp, snap_compare: Compare, tab: str, size: tuple[int, int]
 ) -> None:
-    assert snap_compare(make_app(project, tab=tab), terminal_size=size, run_before=seen(tab, "Press"))
+    assert snap_compare(make_app(project, tab=tab), terminal_size=size, run_before=show_tab(tab, "Press"))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def calm_project(project: Project, tmp_path: Path) -> Project:
 def test_a_filled_project(
     calm_project: Project, make_app: MakeApp, snap_compare: Compare, size: tuple[int, int]
 ) -> None:
-    prepare = seen("annotate", "calm 50,40,14 overlay", press=("j",))
+    prepare = show_tab("annotate", "calm 50,40,14 overlay", press=("j",))
 
     async def annotated(pilot: Pilot[Any]) -> None:
         await prepare(pilot)
@@ -89,7 +89,7 @@ def test_a_painted_tile(calm_project: Project, make_app: MakeApp, snap_compare: 
     """Paint of all three values, and an open filament; at 80x24 enlarged, so that pixels are blocks of cells."""
 
     async def painted(pilot: Pilot[Any]) -> None:
-        await seen("annotate", "calm 50,40,14 overlay", press=("p",))(pilot)
+        await show_tab("annotate", "calm 50,40,14 overlay", press=("p",))(pilot)
         await until(pilot, lambda: "undo 0" in prose_on(pilot))
         await pilot.press(*(["plus"] if size[0] == 80 else []), "r", "space", "L", "k", "k", "space")
         await pilot.press("x", "k", "k", "space", "H", "k", "k", "space", "x", "J", "space", "j", "j", "L", "space")
@@ -110,7 +110,7 @@ def test_an_error(
     monkeypatch.chdir(tmp_path)
 
     async def refused(pilot: Pilot[Any]) -> None:
-        await seen("annotate", "M to do", press=("I",))(pilot)
+        await show_tab("annotate", "M to do", press=("I",))(pilot)
         await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasksDialog))
         pilot.app.screen.query_one("#masks-path").value = "notes.mrc"  # type: ignore[attr-defined]
         pilot.app.screen.query_one("#masks-tiles").focus()
@@ -145,12 +145,12 @@ def running_project(calm_project: Project, monkeypatch: pytest.MonkeyPatch) -> I
 
 @at_both_sizes
 @pytest.mark.parametrize(
-    ("tab", "words"), [("train", "epoch 9/20"), ("jobs", "8 tiles, 2 held out")], ids=["train", "jobs"]
+    ("tab", "text"), [("train", "epoch 9/20"), ("jobs", "8 tiles, 2 held out")], ids=["train", "jobs"]
 )
 def test_a_running_training(
-    running_project: Project, make_app: MakeApp, snap_compare: Compare, tab: str, words: str, size: tuple[int, int]
+    running_project: Project, make_app: MakeApp, snap_compare: Compare, tab: str, text: str, size: tuple[int, int]
 ) -> None:
-    prepare = seen(tab, words)
+    prepare = show_tab(tab, text)
 
     async def drawn(pilot: Pilot[Any]) -> None:
         await prepare(pilot)
@@ -163,8 +163,8 @@ def test_quitting_while_a_job_runs(calm_project: Project, make_app: MakeApp, sna
     create_job(calm_project.layout, "train", "both", {})
     app: TomosegApp = make_app(calm_project, tab="annotate")
 
-    async def asked(pilot: Pilot[Any]) -> None:
-        await seen("annotate", "1 job running", press=("q",))(pilot)
+    async def ask(pilot: Pilot[Any]) -> None:
+        await show_tab("annotate", "1 job running", press=("q",))(pilot)
         await until(pilot, lambda: "1 job continues without this window." in prose_on(pilot))
 
-    assert snap_compare(app, run_before=asked)
+    assert snap_compare(app, run_before=ask)

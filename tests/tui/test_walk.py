@@ -112,8 +112,8 @@ def see_the_jobs_and_leave(tmux: Tmux) -> None:
 
 
 def check_what_was_made(folder: Path, sample_data: Path) -> None:
-    words = ["evaluate", "cell_b/merged", sample_data / "cell_b_labels.mrc.gz", "--label", 1, "--label", 2, "--json"]
-    found = Tomoseg(folder)(*words).json["labels"]
+    argv = ["evaluate", "cell_b/merged", sample_data / "cell_b_labels.mrc.gz", "--label", 1, "--label", 2, "--json"]
+    found = Tomoseg(folder)(*argv).json["labels"]
     assert found["1"]["dice"] > 0.3
     assert found["2"]["dice"] > 0.2
     lines = (folder / "history.jsonl").read_text().splitlines()

@@ -63,10 +63,10 @@ def test_unsigned_and_float_maps_are_scored_alike(tmp_path: Path, truth: str) ->
 
 
 def test_only_filled_slices_are_scored_with_a_remark(tmp_path: Path, truth: str) -> None:
-    said: list[str] = []
-    counts = evaluate(None, str(map_file(tmp_path, slices=[(1, 2)])), truth, [1], on_remark=said.append)
+    remarks: list[str] = []
+    counts = evaluate(None, str(map_file(tmp_path, slices=[(1, 2)])), truth, [1], on_remark=remarks.append)
     assert (counts[1].tp, counts[1].fp, counts[1].fn) == (1, 0, 0)
-    assert said == ["Scored in slices 1-1, the only ones with data."]
+    assert remarks == ["Scored in slices 1-1, the only ones with data."]
 
 
 def test_slices_can_be_selected(tmp_path: Path, truth: str) -> None:

@@ -47,12 +47,12 @@ def test_a_network_can_be_applied_to_a_pending_version(with_cell: Project) -> No
 
 def test_pending_maps_can_be_merged_and_are_found_when_the_merge_starts(with_cell: Project) -> None:
     promised = PendingOutputs(maps=frozenset({("cell", "net")}))
-    words = ["net=card", "old=0.25"]
+    options = ["net=card", "old=0.25"]
     write_map(with_cell, "old.wall", np.full(SHAPE, 60, np.int8))
-    asked = merge_request(with_cell, "cell", words, name="both", output=None, force=False, pending=promised)
-    assert asked == MergeRequest("cell", (), "both", words=("net=card", "old=0.25"))
+    request = merge_request(with_cell, "cell", options, name="both", output=None, force=False, pending=promised)
+    assert request == MergeRequest("cell", (), "both", words=("net=card", "old=0.25"))
     write_map(with_cell, "net.tube", np.full(SHAPE, 100, np.int8), threshold=0.5)
-    plain = msgspec.to_builtins(asked)
+    plain = msgspec.to_builtins(request)
     result = run_merge(with_cell, plain, Listener(with_cell.layout.root / "partial"))
     assert {key: (label["run"], label["feature"], label["threshold"]) for key, label in result["labels"].items()} == {
         "1": ("net", "tube", 0.5), "2": ("old", "wall", 0.25),
@@ -61,20 +61,20 @@ def test_pending_maps_can_be_merged_and_are_found_when_the_merge_starts(with_cel
 
 def test_a_merge_of_pending_maps_is_refused_for_known_errors(with_cell: Project) -> None:
     promised = PendingOutputs(maps=frozenset({("cell", "net")}))
-    for words, fault in (
+    for options, fault in (
         (["net=2"], "not a threshold"),
         (["net"], "not understood"),
         (["net=card", "absent=1"], "absent"),
     ):
         with pytest.raises(TomosegError, match=fault):
-            merge_request(with_cell, "cell", words, name="m", output=None, force=False, pending=promised)
+            merge_request(with_cell, "cell", options, name="m", output=None, force=False, pending=promised)
 
 
 def test_missing_maps_fail_the_merge_with_a_clear_error(with_cell: Project) -> None:
     put_card(with_cell, make_card("net"))
-    asked = msgspec.to_builtins(MergeRequest("cell", (), words=("net=card",)))
+    request = msgspec.to_builtins(MergeRequest("cell", (), words=("net=card",)))
     with pytest.raises(ProjectError, match="no map of cell by net"):
-        run_merge(with_cell, asked, Listener(with_cell.layout.root / "partial"))
+        run_merge(with_cell, request, Listener(with_cell.layout.root / "partial"))
 
 
 def test_a_pending_version_can_be_preprocessed_and_trained_on(with_cell: Project) -> None:

@@ -322,10 +322,10 @@ async def test_tiles_that_an_import_skips_are_reported_with_the_reason(
         await pilot.press("tab", "tab", *"microtubule", "tab", *"vesicle", "ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, ReportDialog))
         await until(pilot, lambda: "left as it is" in prose_on(pilot))
-        said = prose_on(pilot)
-        assert "The feature vesicle was added." in said
-        assert f"{NEGATIVE.id} is marked as holding no microtubule" in said
-        assert "1 left unchanged." in said
+        text = prose_on(pilot)
+        assert "The feature vesicle was added." in text
+        assert f"{NEGATIVE.id} is marked as holding no microtubule" in text
+        assert "1 left unchanged." in text
         await pilot.press("escape")
         assert not isinstance(app.screen, ReportDialog)
 

@@ -40,14 +40,14 @@ async def open_export(pilot: Pilot[None]) -> ExportTilesDialog:
     return screen
 
 
-async def import_file(pilot: Pilot[None], path: Path, said: str) -> ImportMasksDialog:
+async def import_file(pilot: Pilot[None], path: Path, message: str) -> ImportMasksDialog:
     """Open the import dialog, enter a file, and wait until it is described."""
     await pilot.press("I")
     await until(pilot, lambda: isinstance(pilot.app.screen, ImportMasksDialog))
     screen = pilot.app.screen
     assert isinstance(screen, ImportMasksDialog)
     screen.query_one("#masks-path", Input).value = str(path)
-    await until(pilot, lambda: said in prose_on(pilot))
+    await until(pilot, lambda: message in prose_on(pilot))
     return screen
 
 

@@ -90,10 +90,10 @@ def test_an_invalid_choice_is_refused_before_the_import() -> None:
 
 def test_a_stack_is_imported_for_the_listed_tiles(small_project: Project, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "masks.mrc", np.ones((1, 64, 64), np.int8))
-    taken = MaskImportChoice(path, None, (TileLocation("beta", 12, 48, 48),), feature="microtubule").run_import(
+    result = MaskImportChoice(path, None, (TileLocation("beta", 12, 48, 48),), feature="microtubule").run_import(
         small_project
     )
-    assert (taken.annotated, taken.none_here, taken.skipped) == (1, 0, [])
+    assert (result.annotated, result.none_here, result.skipped) == (1, 0, [])
 
 
 def test_labels_of_a_stack_of_tiles_are_counted(tmp_path: Path) -> None:
@@ -103,17 +103,17 @@ def test_labels_of_a_stack_of_tiles_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_export_is_recognised_by_its_manifest(small_project: Project, tmp_path: Path) -> None:
-    loan = export_tiles(small_project, TileExportRequest(tmp_path / "out.mrc"))
+    exported = export_tiles(small_project, TileExportRequest(tmp_path / "out.mrc"))
     found = inspect_mask_file(tmp_path / "out_membrane.mrc", set())
     assert found.exported == ExportedFileInfo(4, ("microtubule", "membrane"), "membrane", 1)
     assert found.shape_zyx == (4, 64, 64)
-    assert inspect_mask_file(loan.manifest, set()).exported == ExportedFileInfo(
+    assert inspect_mask_file(exported.manifest, set()).exported == ExportedFileInfo(
         4, ("microtubule", "membrane"), "microtubule", 2
     )
-    words = MaskImportChoice(loan.manifest, None, replace=True, is_export=True)
-    words.check()
-    assert words.argv() == ["annotations", "import", str(loan.manifest), "--replace"]
-    assert words.run_import(small_project).annotated == 2
+    choice = MaskImportChoice(exported.manifest, None, replace=True, is_export=True)
+    choice.check()
+    assert choice.argv() == ["annotations", "import", str(exported.manifest), "--replace"]
+    assert choice.run_import(small_project).annotated == 2
 
 
 def test_a_negative_label_is_not_parsed_as_an_option() -> None:

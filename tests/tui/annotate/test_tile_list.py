@@ -35,8 +35,8 @@ def test_a_tile_is_to_do_if_it_is_for_any_chosen_feature() -> None:
 
 
 def test_a_filter_matches_name_location_feature_and_state() -> None:
-    said = searchable_text(
+    text = searchable_text(
         Tile(TileLocation("cell_a", 14, 188, 34), {"membrane": FeatureState.ANNOTATED}), ("membrane",)
     )
-    assert all(matches_filter(said, words) for words in ("cell_a done", "34,188,14", "MEMBRANE", ""))
-    assert not matches_filter(said, "cell_a to do")
+    assert all(matches_filter(text, text_filter) for text_filter in ("cell_a done", "34,188,14", "MEMBRANE", ""))
+    assert not matches_filter(text, "cell_a to do")

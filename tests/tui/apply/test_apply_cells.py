@@ -84,8 +84,8 @@ def test_a_job_processes_its_tomograms_in_order(networked: Project) -> None:
 
 
 def test_a_job_for_one_feature_is_done_when_its_map_exists(networked: Project) -> None:
-    asked = ApplyRequest(run="both", tomograms=("alpha",), features=("membrane",))
-    give_job(networked, asked, JobState.RUNNING, progress=0.9)
+    request = ApplyRequest(run="both", tomograms=("alpha",), features=("membrane",))
+    give_job(networked, request, JobState.RUNNING, progress=0.9)
     give_map(networked, "alpha", "both.microtubule", ROWS, created="2099-01-01T00:00:00Z")
     assert cell(networked).state is CellState.RUNNING
 

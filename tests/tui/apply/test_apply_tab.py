@@ -53,7 +53,7 @@ async def applying(app: TomosegApp, size: tuple[int, int] = (80, 24)) -> AsyncIt
 def keep_starts(app: TomosegApp, monkeypatch: pytest.MonkeyPatch) -> Started:
     """Record the jobs that would be started, and start none."""
     started: Started = []
-    monkeypatch.setattr(app, "start_job", lambda words, prepare, **_: started.append((words, prepare())))
+    monkeypatch.setattr(app, "start_job", lambda argv, prepare, **_: started.append((argv, prepare())))
     return started
 
 
@@ -122,8 +122,8 @@ async def test_a_refused_cell_gives_the_full_reason_and_cannot_be_marked(network
     give_network(networked, "fine", voxel_size_angstrom=5.0)
     async with applying(make_app(networked), (120, 40)) as (pilot, tab):
         await pilot.press("l")
-        said = "alpha has 10 Å/voxel, the network fine was trained at 5."
-        await until(pilot, lambda: said in prose_on(pilot))
+        message = "alpha has 10 Å/voxel, the network fine was trained at 5."
+        await until(pilot, lambda: message in prose_on(pilot))
         assert "no: 10, not 5 Å" in prose_on(pilot)
         await pilot.press("space", "enter")
         await pilot.pause()
@@ -150,11 +150,11 @@ async def test_one_job_per_network_is_started_after_asking(
         await pilot.press("enter")
         await until(pilot, lambda: len(started) == 2)
         assert not tab._marks
-    (words, (kind, asked)), (other, _) = started
+    (argv, (kind, request)), (other, _) = started
     settings = ["--z", "8:16", "--workers", "2", "--tta", "4", "--half"]
-    assert words == ["apply", "both", "alpha", "beta", *settings]
-    assert (kind, asked.run, asked.tomograms, asked.workers) == ("apply", "both", ("alpha", "beta"), 2)
-    assert (asked.tta, asked.half) == (4, True)
+    assert argv == ["apply", "both", "alpha", "beta", *settings]
+    assert (kind, request.run, request.tomograms, request.workers) == ("apply", "both", ("alpha", "beta"), 2)
+    assert (request.tta, request.half) == (4, True)
     assert other == ["apply", "second", "alpha", *settings]
 
 
@@ -169,10 +169,10 @@ async def test_the_dialog_shows_errors_and_starts_nothing(
         await pilot.press("enter")
         assert pilot.app.screen is dialog
         wrong = (("workers", "0", "Workers"), ("device", "gpu:x", "gpu:x"), ("tta", "3", "1, 4 or 8"))
-        for field, value, said in (("z", "", ""), ("half", "double", "full or half"), *wrong):
+        for field, value, message in (("z", "", ""), ("half", "double", "full or half"), *wrong):
             dialog.query_one(f"#{field}", Input).value = value
             await pilot.pause()
-            assert said in price(dialog)
+            assert message in price(dialog)
             dialog.query_one(f"#{field}", Input).value = ""
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is not dialog)
@@ -208,10 +208,10 @@ async def test_a_single_map_can_also_be_written_to_a_file(
         await until(pilot, lambda: "442 kB of disk space" in price(dialog))
         dialog.query_one("#start", Button).press()
         await until(pilot, lambda: started)
-    words, (_, asked) = started[0]
+    argv, (_, request) = started[0]
     file = str(tmp_path / "map.mrc")
-    assert words == ["apply", "both", "alpha", "--feature", "membrane", "--output", file, "--force"]
-    assert (asked.output, asked.force) == (file, True)
+    assert argv == ["apply", "both", "alpha", "--feature", "membrane", "--output", file, "--force"]
+    assert (request.output, request.force) == (file, True)
 
 
 async def test_other_filters_are_applied_anyway_only_if_marked(
@@ -281,9 +281,9 @@ async def test_a_missing_linked_file_is_reported_in_place_of_its_slices(
     async with applying(make_app(networked)) as (pilot, tab):
         await pilot.press("j", "j")
         await until(pilot, lambda: "zeta its file is missing" in prose_on(pilot))
-        said = " ".join(strip.text.strip() for strip in tab.query_one(SliceCanvas)._strips).split()
-        assert " ".join(said).startswith("The file of tomogram zeta is missing:")
-        assert "Restore the file" in " ".join(said)
+        message = " ".join(strip.text.strip() for strip in tab.query_one(SliceCanvas)._strips).split()
+        assert " ".join(message).startswith("The file of tomogram zeta is missing:")
+        assert "Restore the file" in " ".join(message)
 
 
 async def test_finished_maps_are_shown_over_their_tomogram(networked: Project, make_app: MakeApp) -> None:

@@ -123,9 +123,9 @@ def test_paint_can_be_an_outline_or_off() -> None:
 
 @pytest.mark.parametrize("grey", [0, 80, 128, 150, 255])
 def test_the_cursor_is_visible_on_any_grey(grey: int) -> None:
-    seen = replace(scene(at=(32, 32)), grey=np.full((SIZE, SIZE), grey, np.uint8))
-    plain = draw_scene(replace(seen, footprint=None), port(1), HALVES).rgb.astype(int)
-    with_cursor = draw_scene(seen, port(1), HALVES).rgb.astype(int)
+    tile = replace(scene(at=(32, 32)), grey=np.full((SIZE, SIZE), grey, np.uint8))
+    plain = draw_scene(replace(tile, footprint=None), port(1), HALVES).rgb.astype(int)
+    with_cursor = draw_scene(tile, port(1), HALVES).rgb.astype(int)
     difference = np.abs(with_cursor - plain).sum(axis=2)
     assert 4 <= (difference > 150).sum() <= 8
     assert (with_cursor == CURSOR_RGB).all(axis=2).sum() == 4
@@ -152,7 +152,7 @@ def test_every_row_is_as_wide_as_the_picture(style: DrawStyle) -> None:
 def test_the_preview_is_transparent() -> None:
     tried: NDArray[np.bool_] = brush_mask((SIZE, SIZE), (20, 20), 7)
     plain = draw_scene(replace(scene(), mode="off"), port(1), HALVES).rgb
-    seen = draw_scene(replace(scene(), mode="off", preview=tried, preview_rgb=(255, 0, 0)), port(1), HALVES).rgb
-    changed = (seen != plain).any(axis=2)
+    tile = draw_scene(replace(scene(), mode="off", preview=tried, preview_rgb=(255, 0, 0)), port(1), HALVES).rgb
+    changed = (tile != plain).any(axis=2)
     assert changed.sum() == tried.sum()
     assert "o" in draw_scene(replace(scene(), preview=tried), port(2, style=PLAIN, at=(20, 20)), PLAIN).letters

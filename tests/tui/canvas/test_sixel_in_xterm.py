@@ -29,10 +29,10 @@ def display() -> Iterator[str]:
     """An X server without a screen; it chooses its own number."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
-        words = f"not installed: {', '.join(missing)}; run `make tools` as root (xterm, xvfb, imagemagick)"
+        text = f"not installed: {', '.join(missing)}; run `make tools` as root (xterm, xvfb, imagemagick)"
         if os.environ.get("CI") == "1":
-            pytest.fail(words)
-        pytest.skip(words)
+            pytest.fail(text)
+        pytest.skip(text)
     reading, writing = os.pipe()
     command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL) as server:

@@ -126,17 +126,17 @@ def test_every_type_of_voxel_is_shown(tmp_path: Path, kind: type[np.generic]) ->
 
 
 def test_labels_are_computed_once_per_slice_until_the_overlay_changes(slices: SliceCache) -> None:
-    asked = []
+    computed = []
 
     def compute(z: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        asked.append(z)
+        computed.append(z)
         return np.zeros((96, 128), np.uint8)
 
     view = replace(fitted((96, 128), (20, 8)), overlay=Overlay(compute, ()))
     for z in (3, 4, 3):
         slices.labels(replace(view, z=z))
     slices.labels(replace(view, overlay=Overlay(compute, ())))
-    assert asked == [3, 4, 3]
+    assert computed == [3, 4, 3]
     assert slices.labels(replace(view, overlay=None)) is None
 
 
@@ -155,12 +155,12 @@ def test_parts_to_read_ahead_are_in_the_direction_of_travel_and_inside(slices: S
 
 
 def test_the_cache_stays_within_its_limit() -> None:
-    kept = _ArrayCache(1000)
+    cache = _ArrayCache(1000)
     for key in range(10):
-        kept.put(key, np.zeros(300, np.uint8))
-        kept.get(0)
-    assert kept._cached_bytes <= 1000
-    assert kept.get(0) is not None  # used all the time
-    assert kept.get(9) is not None
-    assert kept.get(3) is None
+        cache.put(key, np.zeros(300, np.uint8))
+        cache.get(0)
+    assert cache._cached_bytes <= 1000
+    assert cache.get(0) is not None  # used all the time
+    assert cache.get(9) is not None
+    assert cache.get(3) is None
     assert MAX_BYTES <= 32 << 20

@@ -142,10 +142,10 @@ async def test_contrasts_cycle(volume: Path) -> None:
 
 
 async def test_an_overlay_is_drawn_outlined_and_hidden(volume: Path) -> None:
-    asked = []
+    requested = []
 
     def compute(z: int) -> NDArray[np.uint8]:
-        asked.append(z)
+        requested.append(z)
         labels = np.zeros(SHAPE_ZYX[1:], np.uint8)
         labels[16:48, 16:48] = 1
         return labels
@@ -165,7 +165,7 @@ async def test_an_overlay_is_drawn_outlined_and_hidden(volume: Path) -> None:
         assert canvas.overlay_mode == "off"
         await pilot.press("o")
         await until(pilot, lambda: "M" in words_on(pilot))
-        assert set(asked) == {12}
+        assert set(requested) == {12}
 
 
 async def test_an_overlay_error_is_reported_and_the_slice_is_still_shown(volume: Path) -> None:
@@ -317,19 +317,19 @@ async def test_many_keys_give_few_frames_and_the_last_one_is_correct(
 ) -> None:
     async with CanvasApp(volume).run_test(size=(80, 24)) as pilot:
         canvas = await shown(pilot)
-        asked: list[int] = []
+        requested: list[int] = []
         draw = canvas._render_thread.draw
 
         def keep(view: CanvasView) -> None:
-            asked.append(view.z)
+            requested.append(view.z)
             draw(view)
 
         monkeypatch.setattr(canvas._render_thread, "draw", keep)
         for step in [1] * 11 + [-1] * 20:
             canvas.action_slice(step)
-        assert asked == [13]  # the others wait for that one
+        assert requested == [13]  # the others wait for that one
         await until(pilot, lambda: canvas._shown_view is not None and canvas._shown_view.z == canvas.z)
-        assert asked == [13, 3]
+        assert requested == [13, 3]
 
 
 async def test_a_small_change_sends_only_changed_rows(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:

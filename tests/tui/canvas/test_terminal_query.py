@@ -32,8 +32,10 @@ TERMINAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 
 
 def test_replies_are_parsed() -> None:
-    heard = parse_answers(f"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?2;0;1000;800S{VT340}")
-    assert heard == TerminalCapabilities(sixel=True, kitty=True, cell_pixels_xy=(10, 20), max_pixels_xy=(1000, 800))
+    capabilities = parse_answers(f"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?2;0;1000;800S{VT340}")
+    assert capabilities == TerminalCapabilities(
+        sixel=True, kitty=True, cell_pixels_xy=(10, 20), max_pixels_xy=(1000, 800)
+    )
 
 
 @pytest.mark.parametrize("answers", ["", "\x1b[?62;22c", "\x1b_Gi=31;EINVAL:no\x1b\\\x1b[?6c", "\x1b[6;0;0t\x1b[?64"])
@@ -57,9 +59,9 @@ def test_a_terminal_is_queried_and_its_settings_are_restored(line: tuple[int, in
     os.write(master, VT340.encode())
     assert question.finish().sixel
     assert termios.tcgetattr(slave) == before
-    asked = os.read(master, 4096)
-    assert asked.endswith(b"\x1b[c")
-    assert VT340.encode() not in asked  # nothing is echoed
+    query = os.read(master, 4096)
+    assert query.endswith(b"\x1b[c")
+    assert VT340.encode() not in query  # nothing is echoed
 
 
 def test_a_silent_terminal_is_waited_for_no_longer_than_the_limit(line: tuple[int, int]) -> None:
@@ -96,19 +98,19 @@ def test_without_the_filter_textual_reads_replies_as_keys() -> None:
 
 
 def test_tmux_is_queried_only_inside_tmux(monkeypatch: pytest.MonkeyPatch, line: tuple[int, int]) -> None:
-    asked = []
+    calls = []
 
     def features() -> frozenset[str]:
-        asked.append(1)
+        calls.append(1)
         return frozenset({"sixel"})
 
     monkeypatch.setattr(terminal_query, "_tmux_features", features)
     for environment in (TERMINAL, {**TERMINAL, "TMUX": "/tmp/x,1,0"}):
         question = TerminalQuery.begin(environment, (line[1], line[1]))
         os.write(line[0], VT340.encode())
-        heard = question.finish()
-    assert asked == [1]
-    assert heard.tmux_features == {"sixel"}
+        capabilities = question.finish()
+    assert calls == [1]
+    assert capabilities.tmux_features == {"sixel"}
 
 
 CELLS = (10, 20)
@@ -117,7 +119,7 @@ KITTY = TerminalCapabilities(kitty=True, cell_pixels_xy=CELLS)
 
 
 @pytest.mark.parametrize(
-    ("asked", "environment", "heard", "expected"),
+    ("requested", "environment", "capabilities", "expected"),
     [
         ("auto", TERMINAL, TerminalCapabilities(), DrawStyle("halfblock", "256")),
         ("auto", TERMINAL, SIXEL, DrawStyle("halfblock", "256", "sixel", CELLS)),
@@ -134,15 +136,17 @@ KITTY = TerminalCapabilities(kitty=True, cell_pixels_xy=CELLS)
     ],
 )  # fmt: skip
 def test_pictures_are_cells_in_motion_and_pixels_at_rest_if_supported(
-    asked: str, environment: dict[str, str], heard: TerminalCapabilities, expected: DrawStyle
+    requested: str, environment: dict[str, str], capabilities: TerminalCapabilities, expected: DrawStyle
 ) -> None:
-    assert choose_draw_style(asked, environment, heard, colours="256") == expected
+    assert choose_draw_style(requested, environment, capabilities, colours="256") == expected
 
 
 def test_the_settings_have_the_lowest_precedence() -> None:
     choose = {
-        asked: choose_draw_style(asked, TERMINAL, TerminalCapabilities(), colours="256", configured="ascii").renderer
-        for asked in ("auto", "braille")
+        requested: choose_draw_style(
+            requested, TERMINAL, TerminalCapabilities(), colours="256", configured="ascii"
+        ).renderer
+        for requested in ("auto", "braille")
     }
     assert choose == {"auto": "ascii", "braille": "braille"}
 
@@ -166,9 +170,9 @@ def test_a_program_gets_replies_over_a_real_line() -> None:
     )
     with Terminal([sys.executable, "-c", code], size=(200, 24), sixel=True, environment={"TMUX": ""}) as terminal:
         terminal.wait_for(lambda output: b"TerminalCapabilities(" in output and b"False\r\n" in output)
-        said = terminal.output
-    assert b"TerminalCapabilities(sixel=True" in said
-    assert b"cell_pixels_xy=(10, 20)" in said
+        printed = terminal.output
+    assert b"TerminalCapabilities(sixel=True" in printed
+    assert b"cell_pixels_xy=(10, 20)" in printed
 
 
 def test_echo_is_off_between_query_and_reply(line: tuple[int, int]) -> None:

@@ -12,9 +12,11 @@ from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.help import Help
 
 
-@pytest.mark.parametrize(("tab", "key", "told"), [(1, "x", "confirm.yes"), (1, "p", "filters.start"), (2, "a", "pick")])
+@pytest.mark.parametrize(
+    ("tab", "key", "action_id"), [(1, "x", "confirm.yes"), (1, "p", "filters.start"), (2, "a", "pick")]
+)
 async def test_f1_lists_the_keys_of_a_dialog(
-    small_project: Project, make_app: MakeApp, tab: int, key: str, told: str
+    small_project: Project, make_app: MakeApp, tab: int, key: str, action_id: str
 ) -> None:
     app = make_app(small_project)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -25,7 +27,7 @@ async def test_f1_lists_the_keys_of_a_dialog(
         dialog = app.screen
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, Help) and "Keys of this dialog" in prose_on(pilot))
-        assert told in prose_on(pilot)
+        assert action_id in prose_on(pilot)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is dialog)
 

@@ -20,17 +20,17 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_maps_are_merged_and_the_result_is_reported(path: Path) -> None:
-    told: list[tuple[int, list[int]]] = []
+    reported: list[tuple[int, list[int]]] = []
 
     def tell(_by: MergedSlices, z: int, block: MergedBlock) -> None:
-        told.append((z, block.voxels.tolist()))
+        reported.append((z, block.voxels.tolist()))
 
     source = MapSource(path, "tube", 0.5, ((0, 3),))
     labels = MergedSlices([source, MapSource(path, "tube", 0.3, ((0, 3),))], SHAPE_YX, MapSliceCache(), tell)(2)
     assert labels.dtype == np.uint8
     assert np.unique(labels[:2]).tolist() == [2]
     assert np.unique(labels[3]).tolist() == [2]
-    assert told == [(2, [0, 18])]
+    assert reported == [(2, [0, 18])]
 
 
 def test_slices_that_do_not_exist_yet_are_empty(path: Path) -> None:

@@ -24,7 +24,7 @@ PLACE = TileLocation("alpha", 12, 50, 40)
 TILE = Tile(PLACE, {"microtubule": FeatureState.WANTED})
 
 
-def advisers(project: Project, *cards: NetworkCard) -> PredictionSources:
+def prediction_sources(project: Project, *cards: NetworkCard) -> PredictionSources:
     maps: tuple[MapSidecar, ...] = tuple(made for _, made in catalog.maps_of(project.layout, "alpha"))
     return PredictionSources(cards, maps)
 
@@ -114,15 +114,15 @@ def test_the_newest_network_with_the_feature_is_used(small_project: Project) -> 
     for card in (old, new, other):
         put_card(small_project, card)
     put_triples(small_project, "old", held_out=True, output=0.25)
-    asked = advisers(small_project, old, new, other)
-    opinion = tile_prediction(small_project.layout, PLACE, "microtubule", asked)
-    assert opinion is not None
-    assert (opinion.run, opinion.source) == ("old", "held out")
+    sources = prediction_sources(small_project, old, new, other)
+    prediction = tile_prediction(small_project.layout, PLACE, "microtubule", sources)
+    assert prediction is not None
+    assert (prediction.run, prediction.source) == ("old", "held out")
     put_triples(small_project, "new", held_out=False, output=0.5)
-    opinion = tile_prediction(small_project.layout, PLACE, "microtubule", asked)
-    assert opinion is not None
-    assert (opinion.run, opinion.source) == ("new", "learned")
-    assert np.unique(prediction_picture(opinion).grey).tolist() == [128]
+    prediction = tile_prediction(small_project.layout, PLACE, "microtubule", sources)
+    assert prediction is not None
+    assert (prediction.run, prediction.source) == ("new", "learned")
+    assert np.unique(prediction_picture(prediction).grey).tolist() == [128]
 
 
 def test_a_map_is_used_only_in_its_filled_slices(small_project: Project) -> None:
@@ -130,9 +130,9 @@ def test_a_map_is_used_only_in_its_filled_slices(small_project: Project) -> None
     put_card(small_project, card)
     values = np.full((24, 96, 96), 127, np.int8)
     write_map(small_project, "net.microtubule", values, tomogram="alpha", slices=[(0, 12)])
-    asked = advisers(small_project, card)
-    assert tile_prediction(small_project.layout, PLACE, "microtubule", asked) is None
-    below = tile_prediction(small_project.layout, TileLocation("alpha", 11, 50, 40), "microtubule", asked)
+    sources = prediction_sources(small_project, card)
+    assert tile_prediction(small_project.layout, PLACE, "microtubule", sources) is None
+    below = tile_prediction(small_project.layout, TileLocation("alpha", 11, 50, 40), "microtubule", sources)
     assert below is not None
     assert below.source == "map"
     assert (below.probability == 1).all()

@@ -36,9 +36,9 @@ def eman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmanFolder:
     return folder
 
 
-async def put(pilot: Pilot[None], field: Input, words: str) -> None:
+async def put(pilot: Pilot[None], field: Input, text: str) -> None:
     field.focus()
-    field.value = words
+    field.value = text
     await pilot.pause()
 
 
@@ -62,10 +62,10 @@ async def test_the_folder_of_an_eman2_project_is_recognised_and_imported(
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Eman2ImportDialog))
         await until(pilot, lambda: "1 tomogram, 429 kB" in prose_on(pilot))
-        words = prose_on(pilot)
-        assert "left: Curves of 1 point: curves are not read." in words
-        assert "1 box, 1 tile, 1 mask" in words
-        assert "Import (ctrl+s)" in words
+        text = prose_on(pilot)
+        assert "left: Curves of 1 point: curves are not read." in text
+        assert "1 box, 1 tile, 1 mask" in text
+        assert "Import (ctrl+s)" in text
         assert meaning(pilot, "bad").value == "good:negative"
         await put(pilot, meaning(pilot, "bad"), "*")
         await pilot.press("enter")

@@ -47,8 +47,8 @@ def test_a_taken_name_is_reported_and_can_be_changed(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_a_volume_is_reported_with_its_error(tmp_path: Path) -> None:
     (tmp_path / "x.mrc").write_text("words")
-    word, text = import_problem(read_import_file(tmp_path / "x.mrc", USUAL), ())
-    assert word == "unreadable"
+    label, text = import_problem(read_import_file(tmp_path / "x.mrc", USUAL), ())
+    assert label == "unreadable"
     assert "text file" in text
 
 
@@ -72,8 +72,8 @@ def test_the_command_has_every_option(tmp_path: Path) -> None:
     request = ImportRequest(
         name="n", voxel_size_angstrom=13.48, polarity="bright", factor=2, invert=True, byte_sign="unsigned"
     )
-    words = import_argv([tmp_path / "a.mrc"], request, tmp_path)
-    assert " ".join(words) == (
+    argv = import_argv([tmp_path / "a.mrc"], request, tmp_path)
+    assert " ".join(argv) == (
         "import a.mrc --name n --voxel-size 13.48 --polarity bright --bin 2 --invert --bytes unsigned"
     )
     assert import_argv([tmp_path / "a.mrc"], ImportRequest(link=True), tmp_path / "p")[2:] == ["--link"]

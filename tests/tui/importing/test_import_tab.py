@@ -55,23 +55,23 @@ def history(project: Project) -> list[str]:
     return [json.loads(line)["command"] for line in lines]
 
 
-async def put(pilot: Pilot[None], words: str) -> None:
+async def put(pilot: Pilot[None], text: str) -> None:
     """Replace the text of the focused field, without pressing key by key."""
     await until(pilot, lambda: isinstance(pilot.app.focused, Input))
     field = pilot.app.focused
     assert isinstance(field, Input)
-    field.value = words
-    field.cursor_position = len(words)
+    field.value = text
+    field.cursor_position = len(text)
     await pilot.pause()
 
 
-async def add_files(pilot: Pilot[None], words: str) -> AddFilesDialog:
+async def add_files(pilot: Pilot[None], text: str) -> AddFilesDialog:
     """Open the dialog and add the files of a path."""
     await pilot.press("i")
     await until(pilot, lambda: isinstance(pilot.app.screen, AddFilesDialog))
     dialog = pilot.app.screen
     assert isinstance(dialog, AddFilesDialog)
-    await put(pilot, words)
+    await put(pilot, text)
     await pilot.press("enter")
     return dialog
 
@@ -88,10 +88,10 @@ async def test_list_slice_header_and_histogram_are_shown(small_project: Project,
     async with importing(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: tab.query_one(SliceCanvas).shape_zyx == (24, 96, 96))
         await until(pilot, lambda: "▇" in words_on(pilot))
-        words = prose_on(pilot)
-        assert "alpha 24 96 96 10 dark 3 0" in words
-        assert "96 x 96 x 24 voxels" in words
-        assert "made from volume.mrc" in words
+        text = prose_on(pilot)
+        assert "alpha 24 96 96 10 dark 3 0" in text
+        assert "96 x 96 x 24 voxels" in text
+        assert "made from volume.mrc" in text
         assert tab.command_argv() == ["show", "alpha"]
 
 
@@ -218,10 +218,10 @@ async def test_tab_completes_the_path_and_the_tree_adds_files(
 async def test_a_preview_shows_the_filters_and_enter_starts_a_job(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Any] = []
+    requests: list[Any] = []
 
-    def start_job(words: list[str], prepare: Any) -> None:
-        asked.append((words, prepare()))
+    def start_job(argv: list[str], prepare: Any) -> None:
+        requests.append((argv, prepare()))
 
     app = make_app(small_project)
     monkeypatch.setattr(app, "start_job", start_job)
@@ -239,18 +239,18 @@ async def test_a_preview_shows_the_filters_and_enter_starts_a_job(
         await pilot.press("ctrl+y")
         await until(pilot, lambda: app.clipboard == "tomoseg preprocess alpha beta --lowpass 0.2")
         await pilot.press("enter")
-        await until(pilot, lambda: asked)
-        words, (kind, request) = asked[0]
-        assert words == ["preprocess", "alpha", "beta", "--lowpass", "0.2"]
+        await until(pilot, lambda: requests)
+        argv, (kind, request) = requests[0]
+        assert argv == ["preprocess", "alpha", "beta", "--lowpass", "0.2"]
         assert (kind, request.tomograms, request.lowpass) == ("preprocess", ("alpha", "beta"), 0.2)
 
 
 async def test_filters_can_be_switched_off_to_bin_only(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[list[str]] = []
+    requests: list[list[str]] = []
     app = make_app(small_project)
-    monkeypatch.setattr(app, "start_job", lambda words, _prepare: asked.append(words))
+    monkeypatch.setattr(app, "start_job", lambda argv, _prepare: requests.append(argv))
     async with importing(app) as (pilot, _):
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, PreprocessDialog))
@@ -260,7 +260,7 @@ async def test_filters_can_be_switched_off_to_bin_only(
         await put(pilot, "2")
         await until(pilot, lambda: "into alpha__bin2" in prose_on(pilot))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: asked == [["preprocess", "alpha", "--bin", "2", "--no-filter"]])
+        await until(pilot, lambda: requests == [["preprocess", "alpha", "--bin", "2", "--no-filter"]])
 
 
 async def test_a_tomogram_is_renamed(small_project: Project, make_app: MakeApp) -> None:

@@ -60,12 +60,12 @@ async def test_jobs_are_listed_newest_first_with_state_and_progress(small_projec
     tell_progress(lost, 0.43, "slab 3/7")
     async with watching(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: tab.query_one(Table).row_count == 2)
-        words = prose_on(pilot)
-        assert words.index("2 apply mt on alpha lost") < words.index("1 merge alpha/merged done")
-        assert "43%" in words
-        assert "900 MB" in words
-        assert "The worker ended without a word" in words
-        assert "tomoseg jobs resume 2" in words
+        text = prose_on(pilot)
+        assert text.index("2 apply mt on alpha lost") < text.index("1 merge alpha/merged done")
+        assert "43%" in text
+        assert "900 MB" in text
+        assert "The worker ended without a word" in text
+        assert "tomoseg jobs resume 2" in text
 
 
 async def test_the_log_of_the_job_under_the_cursor_is_shown_and_grows(
@@ -193,8 +193,8 @@ async def test_a_finished_job_is_not_killed(small_project: Project, make_app: Ma
 
 
 async def test_r_resumes_a_stopped_job_to_its_end(small_project: Project, make_app: MakeApp) -> None:
-    asked = msgspec.to_builtins(PreprocessRequest(("alpha",)))
-    job = put_job(small_project, "preprocess", "alpha__preproc", state="stopped", asked=asked)
+    request = msgspec.to_builtins(PreprocessRequest(("alpha",)))
+    job = put_job(small_project, "preprocess", "alpha__preproc", state="stopped", asked=request)
     async with watching(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: tab.job is not None)
         await pilot.press("r")
@@ -213,8 +213,8 @@ async def pick_elsewhere(pilot: Pilot[None], tab: JobsTab) -> None:
 
 @pytest.mark.slow
 async def test_a_slurm_job_can_be_resumed_on_this_machine(small_project: Project, make_app: MakeApp) -> None:
-    asked = msgspec.to_builtins(PreprocessRequest(("alpha",)))
-    job = put_job(small_project, "preprocess", "alpha__preproc", state="stopped", asked=asked)
+    request = msgspec.to_builtins(PreprocessRequest(("alpha",)))
+    job = put_job(small_project, "preprocess", "alpha__preproc", state="stopped", asked=request)
     job.update_record(slurm=SlurmSubmission(settings=SlurmSettings(), job="1207"))
     app = make_app(small_project)
     async with watching(app) as (pilot, tab):

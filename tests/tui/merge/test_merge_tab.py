@@ -69,7 +69,7 @@ def _shows(tab: MergeTab, name: str) -> bool:
 def keep_starts(app: TomosegApp, monkeypatch: pytest.MonkeyPatch) -> Started:
     """Record the jobs that would be started, and start none."""
     started: Started = []
-    monkeypatch.setattr(app, "start_job", lambda words, prepare: started.append((words, prepare())))
+    monkeypatch.setattr(app, "start_job", lambda argv, prepare: started.append((argv, prepare())))
     return started
 
 
@@ -140,9 +140,9 @@ async def test_t_chooses_another_tomogram_and_the_first_keeps_its_state(mapped: 
             pilot.app.screen.query_one(Input).value = name
             await press(pilot, ["enter"])
             await until(pilot, partial(_shows, tab, name))
-            words = tab.command_argv() or []
-            assert words[1] == name
-        assert words == moved
+            argv = tab.command_argv() or []
+            assert argv[1] == name
+        assert argv == moved
 
 
 async def test_slices_are_stepped_through_from_the_list(mapped: Project, make_app: MakeApp) -> None:
@@ -180,9 +180,9 @@ async def test_enter_writes_and_the_written_volume_is_counted_and_shown(
         await press(pilot, ["v"])
         await until(pilot, lambda: "no label volume yet" in prose_on(pilot))
         await press(pilot, ["enter"])
-        ((words, (kind, asked)),) = started
-        assert (words, kind, asked.tomogram, asked.name) == (CARD, "merge", "alpha", "merged")
-        run_merge(mapped, msgspec.to_builtins(asked), Listener(mapped.layout.root / "partial"))
+        ((argv, (kind, request)),) = started
+        assert (argv, kind, request.tomogram, request.name) == (CARD, "merge", "alpha", "merged")
+        run_merge(mapped, msgspec.to_builtins(request), Listener(mapped.layout.root / "partial"))
         await until(pilot, lambda: "and all of merged" in prose_on(pilot))
         assert "1 lost 768 here, 18,432 in all to 2" in prose_on(pilot)
         await press(pilot, ["space", "v"])

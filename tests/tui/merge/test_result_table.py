@@ -31,19 +31,19 @@ def test_the_volume_of_a_voxel_of_10_angstrom_is_one_cubic_nanometre() -> None:
 
 def test_slice_and_whole_volume_are_side_by_side() -> None:
     block = merge_block([np.full((1, 4), 127, np.int8), np.array([[0, 0, 0, 100]], np.int8)], [0.5, 0.5])
-    said = text_of(result_table(PALETTE, 20.0, block, VOLUME))
-    assert "1 M microtubule" in said
-    assert "4 1,234,567 9,876,536" in " ".join(said.split())
-    assert "2 lost 1 here, 345 in all to 1" in said
+    text = text_of(result_table(PALETTE, 20.0, block, VOLUME))
+    assert "1 M microtubule" in text
+    assert "4 1,234,567 9,876,536" in " ".join(text.split())
+    assert "2 lost 1 here, 345 in all to 1" in text
 
 
 def test_before_anything_is_written_the_volume_column_is_empty() -> None:
-    said = text_of(result_table(PALETTE, 20.0, None, None))
-    assert "no voxel is disputed" in said
-    assert said.count("-") == 4
+    text = text_of(result_table(PALETTE, 20.0, None, None))
+    assert "no voxel is disputed" in text
+    assert text.count("-") == 4
 
 
 def test_a_label_volume_has_thresholds_and_losses() -> None:
-    said = " ".join(text_of(volume_table(PALETTE, 10.0, VOLUME)).split())
-    assert "1 M microtubule 0.25 1,234,567 1,234,567" in said
-    assert "2 lost 345 in all to 1" in said
+    text = " ".join(text_of(volume_table(PALETTE, 10.0, VOLUME)).split())
+    assert "1 M microtubule 0.25 1,234,567 1,234,567" in text
+    assert "2 lost 345 in all to 1" in text

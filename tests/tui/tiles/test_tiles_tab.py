@@ -63,12 +63,12 @@ async def go_to(pilot: Pilot[None], tab: TilesTab, at: str) -> None:
     await until(pilot, lambda: here(tab) == (z, y, x))
 
 
-async def type_words(pilot: Pilot[None], words: str) -> None:
+async def type_words(pilot: Pilot[None], text: str) -> None:
     """Type as if pasted, because a key at a time takes a tenth of a second each."""
     await until(pilot, lambda: isinstance(pilot.app.focused, Input))
     field = pilot.app.focused
     assert isinstance(field, Input)
-    field.insert_text_at_cursor(words)
+    field.insert_text_at_cursor(text)
     await pilot.pause()
 
 

@@ -54,7 +54,7 @@ async def test_the_worst_tile_comes_first_with_the_reason_and_the_picture(
             "1 alpha:48,48,6:64 microtubule negative 0.87",
             "The network predicts microtubule on 50 % of this negative tile.",
         )
-        await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))
+        await until(pilot, lambda: all(text in prose_on(pilot) for text in expected))
         picture = pilot.app.screen.query_one(StillCanvas).picture
         assert picture is not None
         assert picture.grey.shape == (64, 3 * 64 + 4)
@@ -99,10 +99,15 @@ async def test_without_an_audit_one_is_offered_and_a_starts_it(small_project: Pr
         assert "MB of memory" in prose_on(pilot)
         await pilot.press("a")
         await until(pilot, lambda: started)
-    words, prepare = started[0]
-    assert words == ["audit", "--feature", "microtubule"]
-    kind, asked = prepare()
-    assert (kind, asked.name, asked.features, asked.trainset) == ("audit", "microtubule_1", ("microtubule",), None)
+    argv, prepare = started[0]
+    assert argv == ["audit", "--feature", "microtubule"]
+    kind, request = prepare()
+    assert (kind, request.name, request.features, request.trainset) == (
+        "audit",
+        "microtubule_1",
+        ("microtubule",),
+        None,
+    )
 
 
 async def test_a_running_audit_is_reported(small_project: Project, make_app: MakeApp) -> None:

@@ -52,8 +52,8 @@ async def test_capital_r_asks_and_starts_a_sequence_of_jobs(
         await until(pilot, lambda: "1 job running, 4 waiting" in prose_on(pilot))
         await until(pilot, lambda: "waits for job 4 (apply mt on beta)" in prose_on(pilot))
         assert "5 merge beta/merged queued after 4" in prose_on(pilot)
-    words = "tomoseg run --feature microtubule --tomogram alpha --tomogram beta --name mt --epochs 3"
-    assert last_command(small_project) == words
+    text = "tomoseg run --feature microtubule --tomogram alpha --tomogram beta --name mt --epochs 3"
+    assert last_command(small_project) == text
 
 
 async def test_an_impossible_run_is_refused_with_a_clear_error(

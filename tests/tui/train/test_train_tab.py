@@ -77,18 +77,18 @@ async def test_a_run_is_shown_with_curves_and_pictures(small_project: Project, m
     put_run(small_project, "mt_1")
     async with training(make_app(small_project)) as (pilot, tab):
         await until(pilot, lambda: "best 2" in prose_on(pilot) and triples(tab).views)
-        words = prose_on(pilot)
-        assert "mt_1 done" in words
-        assert "epoch 3/3" in words
-        assert "worst 1/4" in words
-        assert "Dice 0.00 1280 pixels differ alpha:48,48,0:64 held out" in words
+        text = prose_on(pilot)
+        assert "mt_1 done" in text
+        assert "epoch 3/3" in text
+        assert "worst 1/4" in text
+        assert "Dice 0.00 1280 pixels differ alpha:48,48,0:64 held out" in text
 
 
 async def test_a_running_training_without_a_network_is_listed_and_followed(
     small_project: Project, make_app: MakeApp
 ) -> None:
-    asked = {"name": "mt_1", "features": ["microtubule"]}
-    job = put_job(small_project, "train", "mt_1", state="queued", asked=asked)
+    request = {"name": "mt_1", "features": ["microtubule"]}
+    job = put_job(small_project, "train", "mt_1", state="queued", asked=request)
     worker = waiting_worker(job)
     try:
         tell_progress(job, 0.1, "loss 0.5", 170, epoch=2, epochs=20)
@@ -251,7 +251,7 @@ async def test_the_form_describes_the_training(small_project: Project, make_app:
             "on the CPU (auto: no GPU found here), a guess from its size; about 738 MB of memory, ",
             "! 2 tiles are not annotated for microtubule yet.",
         )
-        await until(pilot, lambda: all(words in prose_on(pilot) for words in expected))
+        await until(pilot, lambda: all(text in prose_on(pilot) for text in expected))
         assert pilot.app.screen.query_one("#name", Input).placeholder == "microtubule_1"
 
 
@@ -272,10 +272,10 @@ async def test_start_requests_the_same_job_as_the_command(small_project: Project
         await until(pilot, lambda: "3 epochs of 25 steps" in prose_on(pilot))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: started)
-    words, prepare = started[0]
-    assert words == ["train", "--feature", "microtubule", "--epochs", "3"]
-    kind, asked = prepare()
-    assert (kind, asked.name, asked.epochs, asked.features) == ("train", "microtubule_1", 3, ("microtubule",))
+    argv, prepare = started[0]
+    assert argv == ["train", "--feature", "microtubule", "--epochs", "3"]
+    kind, request = prepare()
+    assert (kind, request.name, request.epochs, request.features) == ("train", "microtubule_1", 3, ("microtubule",))
 
 
 async def test_a_training_that_does_not_start_frees_its_name(

@@ -51,8 +51,8 @@ def volume(folder: Path, *boxes: tuple[int, slice, slice], voxel_size: float = 1
     return write_mrc(folder / "labels.mrc", labels, voxel_size=voxel_size)
 
 
-def take(project: Project, path: Path, *words: str, replace: bool = False) -> AnnotationResult:
-    return import_label_volume(project, path, "cell", parse_label_map(words), replace=replace)
+def import_volume(project: Project, path: Path, *mappings: str, replace: bool = False) -> AnnotationResult:
+    return import_label_volume(project, path, "cell", parse_label_map(mappings), replace=replace)
 
 
 def states(project: Project, place: TileLocation) -> dict[str, str]:
@@ -75,14 +75,14 @@ def paint(project: Project, place: TileLocation, values: NDArray[np.uint8]) -> N
 
 
 def test_each_tile_is_annotated_from_the_volume_and_fully_labelled(tiled: Project, tmp_path: Path) -> None:
-    take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    import_volume(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
     values = layer(tiled, TUBE)  # covers rows 32-95 and columns 8-71
     assert set(np.unique(values)) == {1, 2}
     np.testing.assert_array_equal(np.argwhere(values == 2), [[y, x] for y in (28, 29) for x in (2, 3, 4)])
 
 
 def test_states_follow_from_the_labels_within_a_tile(tiled: Project, tmp_path: Path) -> None:
-    done = take(
+    done = import_volume(
         tiled,
         volume(tmp_path, (1, slice(60, 62), slice(10, 13)), (2, slice(0, 128), slice(40, 45))),
         "1=tube",
@@ -98,7 +98,7 @@ def test_states_follow_from_the_labels_within_a_tile(tiled: Project, tmp_path: P
 
 
 def test_a_tile_without_a_state_becomes_none_here_if_no_pixel_is_labelled(tiled: Project, tmp_path: Path) -> None:
-    done = take(tiled, volume(tmp_path, (3, slice(60, 62), slice(10, 13))), "3=wall")
+    done = import_volume(tiled, volume(tmp_path, (3, slice(60, 62), slice(10, 13))), "3=wall")
     assert states(tiled, TUBE)["wall"] == "annotated"
     assert states(tiled, EMPTY)["wall"] == "none here"
     assert (done.annotated, done.none_here) == (1, 2)
@@ -110,7 +110,7 @@ def test_a_tile_marked_none_here_with_labels_is_not_changed_but_listed(
     tiled: Project, tmp_path: Path, place: TileLocation
 ) -> None:
     before = states(tiled, place)
-    done = take(tiled, volume(tmp_path, (1, slice(60, 62), slice(100, 101))), "1=tube")
+    done = import_volume(tiled, volume(tmp_path, (1, slice(60, 62), slice(100, 101))), "1=tube")
     assert any(place.id in left and "2 of its pixels" in left for left in done.skipped)
     assert len(done.skipped) == 2
     assert states(tiled, place) == before
@@ -119,12 +119,12 @@ def test_a_tile_marked_none_here_with_labels_is_not_changed_but_listed(
 
 def test_unmapped_values_are_not_feature_and_ignored_ones_are_ignored(tiled: Project, tmp_path: Path) -> None:
     boxes = [(1, slice(60, 61), slice(10, 12)), (5, slice(61, 62), slice(10, 13)), (7, slice(62, 63), slice(10, 14))]
-    take(tiled, volume(tmp_path, *boxes), "1=tube", "7=ignore")
+    import_volume(tiled, volume(tmp_path, *boxes), "1=tube", "7=ignore")
     assert np.bincount(layer(tiled, TUBE).ravel(), minlength=4).tolist() == [0, 64 * 64 - 6, 2, 4]
 
 
 def test_two_labels_may_be_one_feature_and_two_volumes_may_label_one_pixel(tiled: Project, tmp_path: Path) -> None:
-    take(
+    import_volume(
         tiled,
         volume(tmp_path, (1, slice(60, 61), slice(10, 12)), (5, slice(61, 62), slice(10, 13))),
         "1=tube",
@@ -135,7 +135,7 @@ def test_two_labels_may_be_one_feature_and_two_volumes_may_label_one_pixel(tiled
 
 def test_pixels_outside_the_volume_are_unlabelled(cell: Project, tmp_path: Path) -> None:
     place_tiles(cell, [tile_placement(TileLocation("cell", 4, 10, 20), "tube", negative=False)])
-    take(cell, volume(tmp_path, (1, slice(0, 2), slice(0, 2))), "1=tube")
+    import_volume(cell, volume(tmp_path, (1, slice(0, 2), slice(0, 2))), "1=tube")
     values = layer(cell, TileLocation("cell", 4, 10, 20))
     assert (values[:22] == 0).all()
     assert (values[:, :12] == 0).all()
@@ -144,7 +144,7 @@ def test_pixels_outside_the_volume_are_unlabelled(cell: Project, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "mappings",
     [
         ["1"],
         ["=tube"],
@@ -158,9 +158,9 @@ def test_pixels_outside_the_volume_are_unlabelled(cell: Project, tmp_path: Path)
         [],
     ],
 )
-def test_an_invalid_mapping_is_refused(words: Sequence[str]) -> None:
+def test_an_invalid_mapping_is_refused(mappings: Sequence[str]) -> None:
     with pytest.raises(UsageError):
-        parse_label_map(words)
+        parse_label_map(mappings)
 
 
 def test_a_mapping_to_an_invalid_name_is_refused() -> None:
@@ -172,42 +172,42 @@ def test_a_volume_of_another_shape_is_refused_and_nothing_written(tiled: Project
     before = digest_of(tiled.layout.root)
     path = write_mrc(tmp_path / "labels.mrc", np.zeros((8, 128, 127), np.int8))
     with pytest.raises(ShapeError, match=r"\(8, 128, 127\), the tomogram cell has \(8, 128, 128\)"):
-        take(tiled, path, "1=tube")
+        import_volume(tiled, path, "1=tube")
     assert digest_of(tiled.layout.root) == before
 
 
 def test_another_voxel_size_or_origin_is_a_remark_that_names_both(tiled: Project, tmp_path: Path) -> None:
-    (remark,) = [r for r in take(tiled, volume(tmp_path, voxel_size=1.0), "1=tube").remarks if "Å/voxel" in r]
+    (remark,) = [r for r in import_volume(tiled, volume(tmp_path, voxel_size=1.0), "1=tube").remarks if "Å/voxel" in r]
     assert "1 Å/voxel, cell has 10" in remark
-    assert not [r for r in take(tiled, volume(tmp_path, voxel_size=10.09), "1=tube").remarks if "Å/voxel" in r]
+    assert not [r for r in import_volume(tiled, volume(tmp_path, voxel_size=10.09), "1=tube").remarks if "Å/voxel" in r]
     moved = write_mrc(tmp_path / "moved.mrc", np.zeros((8, 128, 128), np.int8), origin_xyz=(7.0, 0.0, 0.0))
-    (remark,) = [r for r in take(tiled, moved, "1=tube").remarks if "origin" in r]
+    (remark,) = [r for r in import_volume(tiled, moved, "1=tube").remarks if "origin" in r]
     assert "(7.0, 0.0, 0.0)" in remark
     assert "(0.0, 0.0, 0.0)" in remark
 
 
 def test_a_tomogram_without_tiles_is_refused(cell: Project, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="no tiles to annotate"):
-        take(cell, volume(tmp_path), "1=tube")
+        import_volume(cell, volume(tmp_path), "1=tube")
 
 
 def test_painted_layers_are_replaced_only_with_replace(tiled: Project, tmp_path: Path) -> None:
     painted = np.full((64, 64), 2, np.uint8)
     paint(tiled, TUBE, painted)
     labels = volume(tmp_path, (1, slice(60, 62), slice(10, 13)))
-    done = take(tiled, labels, "1=tube")
+    done = import_volume(tiled, labels, "1=tube")
     assert any("painted by a person" in left for left in done.skipped)
     np.testing.assert_array_equal(layer(tiled, TUBE), painted)
-    take(tiled, labels, "1=tube", replace=True)
+    import_volume(tiled, labels, "1=tube", replace=True)
     assert int((layer(tiled, TUBE) == 2).sum()) == 6
     (kept,) = tiled.layout.trash.glob("*/annotations/cell/40_64_4_64/tube.npy")
     np.testing.assert_array_equal(np.load(kept), painted)
 
 
 def test_imported_layers_are_replaced_by_the_next_import(tiled: Project, tmp_path: Path) -> None:
-    take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    import_volume(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
     assert set_done(tiled, TUBE, "tube") == 6
-    done = take(tiled, volume(tmp_path, (1, slice(60, 64), slice(10, 13))), "1=tube")
+    done = import_volume(tiled, volume(tmp_path, (1, slice(60, 64), slice(10, 13))), "1=tube")
     assert not [left for left in done.skipped if TUBE.id in left]
     assert int((layer(tiled, TUBE) == 2).sum()) == 12
 
@@ -261,7 +261,7 @@ def test_a_stack_of_another_length_or_size_writes_nothing(tiled: Project, tmp_pa
 
 
 def test_none_moves_a_layer_to_the_trash(tiled: Project, tmp_path: Path) -> None:
-    take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    import_volume(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
     set_none_here(tiled, TUBE, "tube")
     assert states(tiled, TUBE) == {"tube": "none here"}
     assert read_layer(tiled.layout, TUBE, "tube") is None
@@ -296,7 +296,7 @@ def test_labels_of_one_version_annotate_the_shared_tiles(tiled: Project, tmp_pat
 
 
 def test_the_listing_has_state_pixels_and_source(tiled: Project, tmp_path: Path) -> None:
-    take(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    import_volume(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
     rows = {(row["tile"], row["feature"]): row for row in annotation_listing(tiled)}
     assert rows[TUBE.id, "tube"] == {
         "tile": TUBE.id,

@@ -148,11 +148,11 @@ def test_another_program_reports_who_paints_and_changes_nothing(
         painter = paint_lock_owner(tiled, PLACE)
         assert painter is not None
         assert (painter.pid, painter.is_this_process) == (other.pid, False)
-        taken = rf"is being painted by .+ \(process {other.pid} on .+, since 2"
+        message = rf"is being painted by .+ \(process {other.pid} on .+, since 2"
         painting = PaintSession.open(tiled, PLACE)
         assert painting.layers["tube"].any()
         painting.stroke("wall", disc(), FEATURE, "brush")
-        with pytest.raises(AlreadyRunningError, match=taken):
+        with pytest.raises(AlreadyRunningError, match=message):
             painting.save()
         for command in (
             lambda: set_done(tiled, PLACE, "tube"),
@@ -162,7 +162,7 @@ def test_another_program_reports_who_paints_and_changes_nothing(
             lambda: rename_tomogram(tiled, "cell", "lamella"),
             lambda: remove_tomogram(tiled, "cell"),
         ):
-            with pytest.raises(AlreadyRunningError, match=taken):
+            with pytest.raises(AlreadyRunningError, match=message):
                 command()
         refused = tomoseg.refused("annotations", "set", PLACE.id, "--feature", "tube", "--none")
         assert f"process {other.pid}" in refused

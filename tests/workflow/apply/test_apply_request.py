@@ -63,7 +63,7 @@ def test_the_other_polarity_is_inverted_with_a_remark(cell: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind", "said"),
+    ("changes", "kind", "message"),
     [
         ({"run": "lost"}, ProjectError, "no network 'lost'"),
         ({"tomograms": ("lost",)}, ProjectError, "no tomogram 'lost'"),
@@ -74,12 +74,12 @@ def test_the_other_polarity_is_inverted_with_a_remark(cell: Project) -> None:
     ],
 )
 def test_an_invalid_apply_request_is_refused(
-    cell: Project, changes: dict[str, object], kind: type[TomosegError], said: str
+    cell: Project, changes: dict[str, object], kind: type[TomosegError], message: str
 ) -> None:
     put_card(cell, make_card(features=("tube", "wall")))
     with pytest.raises(kind) as caught:
         ask(cell, **changes)
-    assert said in caught.value.fault
+    assert message in caught.value.fault
 
 
 def test_an_output_path_is_relative_to_the_project_and_not_replaced(cell: Project) -> None:

@@ -96,7 +96,7 @@ def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelle
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         (AuditRequest(name="a", trainset="set", features=("tube",)), "features and versions already"),
         (AuditRequest(name="a", trainset="other"), "no training set 'other'"),
@@ -105,8 +105,8 @@ def test_four_folds_with_a_quarter_of_the_epochs_cost_about_one_training(labelle
         (AuditRequest(name="a", features=("tube",), network="huge"), "huge"),
     ],
 )
-def test_an_impossible_audit_is_refused(labelled: Project, request_: AuditRequest, said: str) -> None:
-    with pytest.raises(TomosegError, match=said):
+def test_an_impossible_audit_is_refused(labelled: Project, request_: AuditRequest, message: str) -> None:
+    with pytest.raises(TomosegError, match=message):
         audit_request.check_audit(labelled, request_)
 
 

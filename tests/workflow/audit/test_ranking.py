@@ -77,8 +77,8 @@ def test_a_negative_tile_on_which_the_network_predicts_the_feature_is_reported()
 
 
 def test_a_positive_tile_on_which_the_network_predicts_nothing_is_reported() -> None:
-    said = only_reason(rank(bar(), EMPTY, 1))
-    assert said == "tube is annotated on 7 % of the tile, and the network finds hardly any of it"
+    reason = only_reason(rank(bar(), EMPTY, 1))
+    assert reason == "tube is annotated on 7 % of the tile, and the network finds hardly any of it"
 
 
 @pytest.mark.parametrize(
@@ -91,28 +91,28 @@ def test_a_positive_tile_on_which_the_network_predicts_nothing_is_reported() -> 
     ],
 )
 def test_a_shifted_mask_is_reported_with_its_shift(moved: Layers, way: str) -> None:
-    said = only_reason(rank(moved, bar(), 1))
-    assert said.startswith("the mask of tube overlaps with the network's output by 0.")
-    assert f"; moved {way}, it would overlap by " in said
+    reason = only_reason(rank(moved, bar(), 1))
+    assert reason.startswith("the mask of tube overlaps with the network's output by 0.")
+    assert f"; moved {way}, it would overlap by " in reason
 
 
 def test_any_other_difference_is_reported_in_numbers() -> None:
     wide = np.ones((EDGE, EDGE), np.uint8)
     wide[10:50] = 2
-    said = only_reason(rank(wide, bar(), 1))
-    assert said.startswith("annotation and network differ on tube")
-    assert "the network finds 12 % of the annotated pixels, 100 % of its own are annotated" in said
+    reason = only_reason(rank(wide, bar(), 1))
+    assert reason.startswith("annotation and network differ on tube")
+    assert "the network finds 12 % of the annotated pixels, 100 % of its own are annotated" in reason
 
 
 def test_both_copies_of_an_image_are_reported_with_a_higher_score_if_labels_differ() -> None:
     image = np.random.default_rng(1).normal(size=(EDGE, EDGE)).astype(np.float32)
     ranked = rank(bar(30), bar(30), 1, images=np.stack([image, image]))
-    said = {tile.tile: tile for tile in ranked if tile.reasons}
-    assert said["cell:0,0,0:64"].reasons == ("the same image as cell:1,0,0:64, but annotated differently",)
-    assert said["cell:1,0,0:64"].reasons == ("the same image as cell:0,0,0:64, but annotated differently",)
+    reported = {tile.tile: tile for tile in ranked if tile.reasons}
+    assert reported["cell:0,0,0:64"].reasons == ("the same image as cell:1,0,0:64, but annotated differently",)
+    assert reported["cell:1,0,0:64"].reasons == ("the same image as cell:0,0,0:64, but annotated differently",)
     same = rank(bar(12), bar(12), 1, images=np.stack([image, image]))
     assert same[0].reasons == ("the same image as cell:1,0,0:64",)
-    assert same[0].suspicion < min(tile.suspicion for tile in said.values())
+    assert same[0].suspicion < min(tile.suspicion for tile in reported.values())
 
 
 def test_a_tile_of_unusual_contrast_is_reported() -> None:

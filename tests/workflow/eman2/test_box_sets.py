@@ -48,22 +48,22 @@ def test_a_negative_set_belongs_to_the_most_similar_other(names: list[str], expe
 
 
 def test_meanings_given_by_the_user_are_used_for_negative_sets() -> None:
-    told = parse_set_map(["good=microtubule"])
-    assert guess_meanings(["good", "bad"], told)["bad"].text == "microtubule:negative"
+    given = parse_set_map(["good=microtubule"])
+    assert guess_meanings(["good", "bad"], given)["bad"].text == "microtubule:negative"
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from(["mt", "mt:negative", "*:negative", "ignore"])))
-def test_meanings_survive_conversion_to_options_and_back(words: dict[str, str]) -> None:
-    meanings = parse_set_map([f"{name}={word}" for name, word in words.items()])
+def test_meanings_survive_conversion_to_options_and_back(options: dict[str, str]) -> None:
+    meanings = parse_set_map([f"{name}={option}" for name, option in options.items()])
     assert parse_set_map(format_set_map(meanings)) == meanings
 
 
 @pytest.mark.parametrize(
-    "word", ["", "good", "=mt", "good=", "good=*", "good=a b", "good=ignore:negative", "a=:negative"]
+    "option", ["", "good", "=mt", "good=", "good=*", "good=a b", "good=ignore:negative", "a=:negative"]
 )
-def test_an_invalid_map_option_is_refused(word: str) -> None:
+def test_an_invalid_map_option_is_refused(option: str) -> None:
     with pytest.raises(TomosegError) as caught:
-        parse_set_map([word])
+        parse_set_map([option])
     assert caught.value.fix
 
 

@@ -111,7 +111,7 @@ def test_a_job_that_fits_is_not_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "disk", "said"),
+    ("memory", "disk", "message"),
     [
         (8_000, 4 * GIGABYTES, "This takes 5.0 GB of disk space; 4.0 GB is free. Free about 1.0 GB on that disk, or "),
         (8_000, 4 * GIGABYTES, "or name fewer tomograms."),
@@ -119,7 +119,7 @@ def test_a_job_that_fits_is_not_refused() -> None:
         (1_000, 5 * GIGABYTES, "Take a smaller --batch."),
     ],
 )
-def test_a_job_that_does_not_fit_is_refused_with_a_fix(memory: int, disk: int, said: str) -> None:
+def test_a_job_that_does_not_fit_is_refused_with_a_fix(memory: int, disk: int, message: str) -> None:
     with pytest.raises(JobError) as caught:
         require(memory, disk)
-    assert said in f"{caught.value.fault} {caught.value.fix}"
+    assert message in f"{caught.value.fault} {caught.value.fix}"

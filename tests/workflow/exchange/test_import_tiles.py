@@ -59,7 +59,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def lender(template: Path, tmp_path: Path) -> Project:
+def source(template: Path, tmp_path: Path) -> Project:
     return copy_of(template, tmp_path / "lender")
 
 
@@ -115,7 +115,7 @@ def layer_at(project: Project, place: TileLocation, feature: str = "tube") -> ND
     return layer
 
 
-def send(
+def export(
     project: Project, folder: Path, form: ExportFormat, *, features: Sequence[str] = (), slab: int | None = None
 ) -> TileExport:
     folder.mkdir(exist_ok=True)
@@ -124,8 +124,8 @@ def send(
     return export_tiles(project, wanted)
 
 
-def take(project: Project, path: Path, **words: Any) -> AnnotationResult:
-    return import_masks_from_file(project, MaskImportRequest(path, **words))
+def import_file(project: Project, path: Path, **options: Any) -> AnnotationResult:
+    return import_masks_from_file(project, MaskImportRequest(path, **options))
 
 
 # Round trips
@@ -146,87 +146,87 @@ def test_an_export_is_imported_to_the_pixel(
     seed: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("trip")
-    lender, borrower = copy_of(template, folder / "lender"), copy_of(template, folder / "borrower")
+    source, target = copy_of(template, folder / "lender"), copy_of(template, folder / "borrower")
     for number, (place, feature) in enumerate([(p, f) for p in PLACES for f in FEATURES]):
         kind = kinds[number]
         if kind == "none":
-            write_record(lender.layout.tile_state(place, feature), StateRecord(FeatureState.NONE_HERE, now()))
-            lender.layout.tile_state(place, feature).replace(borrower.layout.tile_state(place, feature))
-            write_record(lender.layout.tile_state(place, feature), StateRecord(FeatureState.NONE_HERE, now()))
+            write_record(source.layout.tile_state(place, feature), StateRecord(FeatureState.NONE_HERE, now()))
+            source.layout.tile_state(place, feature).replace(target.layout.tile_state(place, feature))
+            write_record(source.layout.tile_state(place, feature), StateRecord(FeatureState.NONE_HERE, now()))
         elif kind != "wanted":
             layer = some_layer(kind, seed + number)
             if slab is not None and place == PLACES[3]:  # pixels outside the volume are not in the slices
                 layer[54:], layer[:22], layer[:, 42:] = (layer[54:], 0, 0)
-            paint(lender, place, feature, layer)
-    loan = send(lender, folder / "files", form, slab=slab)
-    before = digest_of(lender.layout.root)
-    taken = take(borrower, loan.manifest)
-    assert known(borrower) == known(lender)
-    assert not taken.skipped
-    assert not [remark for remark in taken.remarks if "flipped" in remark]
-    take(lender, loan.manifest)
-    assert known(borrower) == known(lender)
-    assert set(digest_of(lender.layout.root)) == set(before), "nothing went to the trash"
+            paint(source, place, feature, layer)
+    exported = export(source, folder / "files", form, slab=slab)
+    before = digest_of(source.layout.root)
+    result = import_file(target, exported.manifest)
+    assert known(target) == known(source)
+    assert not result.skipped
+    assert not [remark for remark in result.remarks if "flipped" in remark]
+    import_file(source, exported.manifest)
+    assert known(target) == known(source)
+    assert set(digest_of(source.layout.root)) == set(before), "nothing went to the trash"
 
 
 @pytest.mark.parametrize("form", EXPORT_FORMATS)
-def test_a_file_has_its_manifest_and_feature_found(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
-    layers = paint_some(lender)
-    loan = send(lender, tmp_path / "files", form)
+def test_a_file_has_its_manifest_and_feature_found(source: Project, tmp_path: Path, form: ExportFormat) -> None:
+    layers = paint_some(source)
+    exported = export(source, tmp_path / "files", form)
     for feature in FEATURES:
-        lender.layout.annotation(PLACES[0], feature).unlink()
-    take(lender, loan.masks["wall"])
-    assert read_layer(lender.layout, PLACES[0], "tube") is None
-    np.testing.assert_array_equal(layer_at(lender, PLACES[0], "wall"), layers[PLACES[0], "wall"])
+        source.layout.annotation(PLACES[0], feature).unlink()
+    import_file(source, exported.masks["wall"])
+    assert read_layer(source.layout, PLACES[0], "tube") is None
+    np.testing.assert_array_equal(layer_at(source, PLACES[0], "wall"), layers[PLACES[0], "wall"])
 
 
-def test_a_file_with_a_longer_name_or_in_another_folder_is_matched_too(lender: Project, tmp_path: Path) -> None:
-    layers = paint_some(lender)
-    loan = send(lender, tmp_path / "files", "mrc")
-    lender.layout.annotation(PLACES[0], "tube").unlink()
-    edited = loan.masks["tube"].with_name("out_tube-edited.mrc")
-    loan.masks["tube"].rename(edited)
-    take(lender, edited)
-    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layers[PLACES[0], "tube"])
+def test_a_file_with_a_longer_name_or_in_another_folder_is_matched_too(source: Project, tmp_path: Path) -> None:
+    layers = paint_some(source)
+    exported = export(source, tmp_path / "files", "mrc")
+    source.layout.annotation(PLACES[0], "tube").unlink()
+    edited = exported.masks["tube"].with_name("out_tube-edited.mrc")
+    exported.masks["tube"].rename(edited)
+    import_file(source, edited)
+    np.testing.assert_array_equal(layer_at(source, PLACES[0]), layers[PLACES[0], "tube"])
     elsewhere = tmp_path / "mine.mrc"
     edited.rename(elsewhere)
     with pytest.raises(
         UsageError, match=r"mine.mrc does not give the feature of the masks; the exported features are tube, wall"
     ):
-        take(lender, elsewhere, manifest=loan.manifest)
-    taken = take(lender, elsewhere, manifest=loan.manifest, feature="tube")
-    assert taken.annotated == 3
-    assert not any("No densities" in remark for remark in taken.remarks), "they lie beside the manifest"
+        import_file(source, elsewhere, manifest=exported.manifest)
+    result = import_file(source, elsewhere, manifest=exported.manifest, feature="tube")
+    assert result.annotated == 3
+    assert not any("No densities" in remark for remark in result.remarks), "they lie beside the manifest"
 
 
-def test_an_empty_mask_that_is_painted_becomes_fully_labelled(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "files", "tif", features=["tube"])
-    masks = open_stack(loan.masks["tube"])
+def test_an_empty_mask_that_is_painted_becomes_fully_labelled(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "tif", features=["tube"])
+    masks = open_stack(exported.masks["tube"])
     assert not masks.any()
     masks[1, 5:9, 7] = CODES["feature"]
     masks[1, 20, 20] = CODES["ignore"]
-    tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
-    taken = take(lender, loan.masks["tube"])
-    assert taken.annotated == 1
-    assert any("3 tiles came back unchanged and empty" in remark for remark in taken.remarks)
-    layer = layer_at(lender, PLACES[1])
+    tifffile.imwrite(exported.masks["tube"], masks, photometric="minisblack")
+    result = import_file(source, exported.masks["tube"])
+    assert result.annotated == 1
+    assert any("3 tiles came back unchanged and empty" in remark for remark in result.remarks)
+    layer = layer_at(source, PLACES[1])
     assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 64 - 5, 4, 1]
-    assert catalog.tile_at(lender.layout, PLACES[0]).state_of("tube") is FeatureState.WANTED
+    assert catalog.tile_at(source.layout, PLACES[0]).state_of("tube") is FeatureState.WANTED
 
 
-def test_painted_layers_stay_without_replace(lender: Project, tmp_path: Path) -> None:
+def test_painted_layers_stay_without_replace(source: Project, tmp_path: Path) -> None:
     layer = some_layer("seen", 1)
-    paint(lender, PLACES[0], "tube", layer, kind="painted")
-    loan = send(lender, tmp_path / "files", "tif", features=["tube"])
-    assert take(lender, loan.manifest).annotated == 1, "the same is no change"
-    masks = open_stack(loan.masks["tube"])
+    paint(source, PLACES[0], "tube", layer, kind="painted")
+    exported = export(source, tmp_path / "files", "tif", features=["tube"])
+    assert import_file(source, exported.manifest).annotated == 1, "the same is no change"
+    masks = open_stack(exported.masks["tube"])
     masks[0, :10] = 1
-    tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
-    assert "painted by a person" in take(lender, loan.manifest).skipped[0]
-    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layer)
-    take(lender, loan.manifest, replace=True)
-    assert (layer_at(lender, PLACES[0])[:10] == 2).all()
-    assert list(lender.layout.trash.rglob("tube.npy"))
+    tifffile.imwrite(exported.masks["tube"], masks, photometric="minisblack")
+    assert "painted by a person" in import_file(source, exported.manifest).skipped[0]
+    np.testing.assert_array_equal(layer_at(source, PLACES[0]), layer)
+    import_file(source, exported.manifest, replace=True)
+    assert (layer_at(source, PLACES[0])[:10] == 2).all()
+    assert list(source.layout.trash.rglob("tube.npy"))
 
 
 # What differs
@@ -255,70 +255,70 @@ def flip(images: NDArray[Any]) -> NDArray[Any]:
 
 @pytest.mark.parametrize("form", EXPORT_FORMATS)
 def test_a_flip_in_y_is_detected_by_the_densities_and_undone(
-    lender: Project, tmp_path: Path, form: ExportFormat
+    source: Project, tmp_path: Path, form: ExportFormat
 ) -> None:
     """The masks are all changed, so that they do not show the orientation."""
-    loan = send(lender, tmp_path / "files", form, features=["tube"])
-    rewrite(loan.image, flip)
-    rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 10, 1, masks).astype(masks.dtype))
-    taken = take(lender, loan.masks["tube"])
-    assert any("came back flipped in y, which was undone" in remark for remark in taken.remarks)
-    layer = layer_at(lender, PLACES[2])
+    exported = export(source, tmp_path / "files", form, features=["tube"])
+    rewrite(exported.image, flip)
+    rewrite(exported.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 10, 1, masks).astype(masks.dtype))
+    result = import_file(source, exported.masks["tube"])
+    assert any("came back flipped in y, which was undone" in remark for remark in result.remarks)
+    layer = layer_at(source, PLACES[2])
     np.testing.assert_array_equal(np.unique(np.argwhere(layer == 2)[:, 0]), np.arange(54, 64))
 
 
 @pytest.mark.parametrize("form", EXPORT_FORMATS)
-def test_a_flip_is_detected_by_unchanged_masks_alone(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
-    layers = paint_some(lender)
-    loan = send(lender, tmp_path / "files", form, features=["tube"])
+def test_a_flip_is_detected_by_unchanged_masks_alone(source: Project, tmp_path: Path, form: ExportFormat) -> None:
+    layers = paint_some(source)
+    exported = export(source, tmp_path / "files", form, features=["tube"])
     if form == "png":
-        shutil.rmtree(loan.image)
+        shutil.rmtree(exported.image)
     else:
-        loan.image.unlink()
-    rewrite(loan.masks["tube"], flip)
+        exported.image.unlink()
+    rewrite(exported.masks["tube"], flip)
     for place in PLACES[:3]:
-        lender.layout.annotation(place, "tube").unlink()
-    taken = take(lender, loan.masks["tube"])
-    assert any("flipped in y" in remark for remark in taken.remarks)
-    assert (layer_at(lender, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
+        source.layout.annotation(place, "tube").unlink()
+    result = import_file(source, exported.masks["tube"])
+    assert any("flipped in y" in remark for remark in result.remarks)
+    assert (layer_at(source, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
 
 
-def test_flipped_densities_with_masks_not_flipped_are_refused(lender: Project, tmp_path: Path) -> None:
-    paint_some(lender)
-    loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
-    rewrite(loan.image, flip)
-    refused(lender, loan.manifest, "came back flipped in y, but its masks did not")
+def test_flipped_densities_with_masks_not_flipped_are_refused(source: Project, tmp_path: Path) -> None:
+    paint_some(source)
+    exported = export(source, tmp_path / "files", "mrc", features=["tube"])
+    rewrite(exported.image, flip)
+    refused(source, exported.manifest, "came back flipped in y, but its masks did not")
 
 
-def test_without_densities_a_remark_names_the_assumed_order(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
-    loan.image.unlink()
-    rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 1, masks).astype(masks.dtype))
-    assert any("No densities came back" in remark for remark in take(lender, loan.manifest).remarks)
+def test_without_densities_a_remark_names_the_assumed_order(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "mrc", features=["tube"])
+    exported.image.unlink()
+    rewrite(exported.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 1, masks).astype(masks.dtype))
+    assert any("No densities came back" in remark for remark in import_file(source, exported.manifest).remarks)
 
 
-def refused(project: Project, path: Path, words: str, fault: type[TomosegError] = ShapeError, **more: Any) -> None:
+def refused(project: Project, path: Path, message: str, fault: type[TomosegError] = ShapeError, **more: Any) -> None:
     """Check that a file is refused without a change to the project."""
     before = digest_of(project.layout.root)
-    with pytest.raises(fault, match=words) as caught:
-        take(project, path, **more)
+    with pytest.raises(fault, match=message) as caught:
+        import_file(project, path, **more)
     assert caught.value.fix
     assert digest_of(project.layout.root) == before
 
 
 @pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
-def test_another_length_size_or_order_is_refused(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
-    paint_some(lender)
+def test_another_length_size_or_order_is_refused(source: Project, tmp_path: Path, form: ExportFormat) -> None:
+    paint_some(source)
     cases: list[tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = [
         (lambda masks: masks[:3], "contains 3 images of 64 x 64 pixels .* expected 4 of 64 x 64"),
         (lambda masks: masks[:, :48, :32], "contains 4 images of 32 x 48 pixels"),
         (lambda masks: masks[[1, 0, 2, 3]], "2 masks in another order: mask 1 is that of cell:112,40,1:64"),
         (lambda masks: flip(masks[[1, 0, 2, 3]]), "2 masks in another order: mask 1 is that of cell:112,40,1:64"),
     ]
-    for change, words in cases:
-        loan = send(lender, tmp_path / "files", form, features=["tube"])
-        rewrite(loan.masks["tube"], change)
-        refused(lender, loan.masks["tube"], words)
+    for change, message in cases:
+        exported = export(source, tmp_path / "files", form, features=["tube"])
+        rewrite(exported.masks["tube"], change)
+        refused(source, exported.masks["tube"], message)
 
 
 @settings(max_examples=8, deadline=None)
@@ -331,17 +331,17 @@ def test_densities_in_another_order_are_refused(
     template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], flipped: str, form: ExportFormat
 ) -> None:
     folder = tmp_path_factory.mktemp("order")
-    lender = Project.open(template)
-    loan = send(lender, folder / "files", form, features=["tube"])
-    rewrite(loan.image, lambda images: flip(images[order]) if flipped else images[order])
+    source = Project.open(template)
+    exported = export(source, folder / "files", form, features=["tube"])
+    rewrite(exported.image, lambda images: flip(images[order]) if flipped else images[order])
     if order == sorted(order):
-        take(copy_of(template, folder / "lender"), loan.manifest)
+        import_file(copy_of(template, folder / "lender"), exported.manifest)
     else:
-        refused(lender, loan.manifest, "images in another order")
+        refused(source, exported.manifest, "images in another order")
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (lambda images: images[:, :, ::-1], "came back mirrored in x"),
         (lambda images: images[:, ::-1, ::-1], "came back rotated by 180 degrees"),
@@ -350,44 +350,44 @@ def test_densities_in_another_order_are_refused(
     ],
 )
 def test_densities_in_another_orientation_are_refused(
-    lender: Project, tmp_path: Path, change: Callable[[NDArray[Any]], NDArray[Any]], words: str
+    source: Project, tmp_path: Path, change: Callable[[NDArray[Any]], NDArray[Any]], message: str
 ) -> None:
-    loan = send(lender, tmp_path / "files", "tif", features=["tube"])
-    rewrite(loan.image, lambda images: np.ascontiguousarray(change(images)).astype(np.float32))
-    refused(lender, loan.manifest, words)
+    exported = export(source, tmp_path / "files", "tif", features=["tube"])
+    rewrite(exported.image, lambda images: np.ascontiguousarray(change(images)).astype(np.float32))
+    refused(source, exported.manifest, message)
 
 
-def test_pngs_are_identified_by_their_names(lender: Project, tmp_path: Path) -> None:
-    paint_some(lender)
-    loan = send(lender, tmp_path / "files", "png", features=["tube"])
-    first = png_files(loan.masks["tube"])[0]
+def test_pngs_are_identified_by_their_names(source: Project, tmp_path: Path) -> None:
+    paint_some(source)
+    exported = export(source, tmp_path / "files", "png", features=["tube"])
+    first = png_files(exported.masks["tube"])[0]
     first.rename(first.with_name("other.png"))
-    refused(lender, loan.manifest, "1 missing, such as 0001_cell_40_40_1_64.png; 1 more, such as other.png")
+    refused(source, exported.manifest, "1 missing, such as 0001_cell_40_40_1_64.png; 1 more, such as other.png")
 
 
-def test_a_removed_tile_is_named(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "files", "mrc")
-    shutil.rmtree(lender.layout.tile_folder(PLACES[1]))
-    refused(lender, loan.manifest, r"There is no tile cell:112,40,1:64", ProjectError)
+def test_a_removed_tile_is_named(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "mrc")
+    shutil.rmtree(source.layout.tile_folder(PLACES[1]))
+    refused(source, exported.manifest, r"There is no tile cell:112,40,1:64", ProjectError)
 
 
 # Slices
 
 
 @pytest.mark.parametrize("form", ["mrc", "hdf", "tif", "napari"])
-def test_flipped_slices_are_flipped_back(lender: Project, tmp_path: Path, form: ExportFormat) -> None:
-    layers = paint_some(lender)
-    loan = send(lender, tmp_path / "files", form, features=["tube"], slab=1)
-    assert read_manifest(loan.manifest).shape == (6, 160, 160)
-    for file in (loan.image, loan.masks["tube"]):
+def test_flipped_slices_are_flipped_back(source: Project, tmp_path: Path, form: ExportFormat) -> None:
+    layers = paint_some(source)
+    exported = export(source, tmp_path / "files", form, features=["tube"], slab=1)
+    assert read_manifest(exported.manifest).shape == (6, 160, 160)
+    for file in (exported.image, exported.masks["tube"]):
         with open_volume(file) as reader:
             values = flip(reader.read_slices(0, 6))
         (write_mrc if file.suffix == ".mrc" else _write_other)(file, values)
     for place in PLACES[:3]:
-        lender.layout.annotation(place, "tube").unlink()
-    taken = take(lender, loan.manifest)
-    assert any("flipped in y" in remark for remark in taken.remarks)
-    assert (layer_at(lender, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
+        source.layout.annotation(place, "tube").unlink()
+    result = import_file(source, exported.manifest)
+    assert any("flipped in y" in remark for remark in result.remarks)
+    assert (layer_at(source, PLACES[1]) == 2).tolist() == (layers[PLACES[1], "tube"] == 2).tolist()
 
 
 def _write_other(path: Path, values: NDArray[Any]) -> None:
@@ -399,33 +399,33 @@ def _write_other(path: Path, values: NDArray[Any]) -> None:
         tifffile.imwrite(path, values, photometric="minisblack")
 
 
-def test_marks_outside_tiles_and_other_orientations_of_slices_are_reported(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "files", "tif", features=["tube"], slab=0)
-    assert read_manifest(loan.manifest).shape == (4, 160, 160)
-    masks = tifffile.imread(loan.masks["tube"])
+def test_marks_outside_tiles_and_other_orientations_of_slices_are_reported(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "tif", features=["tube"], slab=0)
+    assert read_manifest(exported.manifest).shape == (4, 160, 160)
+    masks = tifffile.imread(exported.masks["tube"])
     masks[0, 40, 40] = 1
     masks[1, :3, :3] = 1
-    tifffile.imwrite(loan.masks["tube"], masks, photometric="minisblack")
-    taken = take(lender, loan.manifest)
-    assert any("9 voxels marked outside all tiles" in remark for remark in taken.remarks)
-    assert taken.annotated == 1
-    tifffile.imwrite(loan.image, tifffile.imread(loan.image)[::-1], photometric="minisblack")
-    refused(lender, loan.manifest, "with its slices in reverse order")
-    tifffile.imwrite(loan.image, noise((4, 160, 160), seed=1), photometric="minisblack")
-    refused(lender, loan.manifest, "does not show cell:40,40,1:64 where it was exported")
-    loan.image.unlink()
-    tifffile.imwrite(loan.masks["tube"], masks[:3], photometric="minisblack")
-    refused(lender, loan.manifest, r"expected \(4, 160, 160\)")
+    tifffile.imwrite(exported.masks["tube"], masks, photometric="minisblack")
+    result = import_file(source, exported.manifest)
+    assert any("9 voxels marked outside all tiles" in remark for remark in result.remarks)
+    assert result.annotated == 1
+    tifffile.imwrite(exported.image, tifffile.imread(exported.image)[::-1], photometric="minisblack")
+    refused(source, exported.manifest, "with its slices in reverse order")
+    tifffile.imwrite(exported.image, noise((4, 160, 160), seed=1), photometric="minisblack")
+    refused(source, exported.manifest, "does not show cell:40,40,1:64 where it was exported")
+    exported.image.unlink()
+    tifffile.imwrite(exported.masks["tube"], masks[:3], photometric="minisblack")
+    refused(source, exported.manifest, r"expected \(4, 160, 160\)")
 
 
-def test_exported_slices_have_their_position_in_the_tomogram(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "files", "mrc", slab=0)
-    with open_volume(loan.image) as reader:
+def test_exported_slices_have_their_position_in_the_tomogram(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "mrc", slab=0)
+    with open_volume(exported.image) as reader:
         np.testing.assert_array_equal(reader.read_slices(0, 4), noise(SHAPE)[1:5])
         assert reader.grid.origin_xyz_angstrom == (0.0, 0.0, 10.0)
         assert reader.grid.nstart_xyz == (0, 0, 1)
-    assert loan.frames is not None
-    with open_volume(loan.frames) as reader:
+    assert exported.frames is not None
+    with open_volume(exported.frames) as reader:
         frames = reader.read_slices(0, 1)[0]
     assert frames[8, 8:72].all()
     assert not frames[9:71, 9:71].any()
@@ -434,107 +434,113 @@ def test_exported_slices_have_their_position_in_the_tomogram(lender: Project, tm
 # What other programs write
 
 
-def test_a_stack_painted_in_eman2_is_imported(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "particles", "hdf", features=["tube"])
-    assert loan.masks["tube"].name == "out_seg.hdf"
-    loan.masks["tube"].unlink()
-    rewrite(loan.image, lambda images: np.where((np.arange(64) > 50) & (np.arange(4) == 2)[:, None, None], 100, images))
-    taken = take(lender, loan.image)
-    assert any("as in EMAN2" in remark for remark in taken.remarks)
-    layer = layer_at(lender, PLACES[2])
+def test_a_stack_painted_in_eman2_is_imported(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "particles", "hdf", features=["tube"])
+    assert exported.masks["tube"].name == "out_seg.hdf"
+    exported.masks["tube"].unlink()
+    rewrite(
+        exported.image, lambda images: np.where((np.arange(64) > 50) & (np.arange(4) == 2)[:, None, None], 100, images)
+    )
+    result = import_file(source, exported.image)
+    assert any("as in EMAN2" in remark for remark in result.remarks)
+    layer = layer_at(source, PLACES[2])
     np.testing.assert_array_equal(layer[:, 51:], 2)
     assert (layer[:, :51] == 1).all()
-    assert taken.annotated == 1
-    refused(lender, send(lender, tmp_path / "particles", "hdf", features=["tube"]).image, "nothing painted", UsageError)
+    assert result.annotated == 1
+    refused(
+        source, export(source, tmp_path / "particles", "hdf", features=["tube"]).image, "nothing painted", UsageError
+    )
 
 
-def test_ignored_pixels_survive_eman2(lender: Project, tmp_path: Path) -> None:
+def test_ignored_pixels_survive_eman2(source: Project, tmp_path: Path) -> None:
     """EMAN2's masks are 0 and 1; ignored pixels stay ignored if they are not painted."""
     layer = some_layer("seen", 3)
-    paint(lender, PLACES[0], "tube", layer)
-    loan = send(lender, tmp_path / "files", "hdf", features=["tube"])
-    assert set(np.unique(open_stack(loan.masks["tube"])).tolist()) == {0.0, 1.0}
-    rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 5, 1, masks))
-    take(lender, loan.masks["tube"])
-    found = layer_at(lender, PLACES[0])
+    paint(source, PLACES[0], "tube", layer)
+    exported = export(source, tmp_path / "files", "hdf", features=["tube"])
+    assert set(np.unique(open_stack(exported.masks["tube"])).tolist()) == {0.0, 1.0}
+    rewrite(exported.masks["tube"], lambda masks: np.where(np.arange(64)[:, None] < 5, 1, masks))
+    import_file(source, exported.masks["tube"])
+    found = layer_at(source, PLACES[0])
     assert (found[:5] == 2).all()
     np.testing.assert_array_equal(found[5:], layer[5:])
 
 
-def test_eman2_headers_identify_the_tile(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "files", "hdf", features=["tube"])
-    for file in (loan.image, loan.masks["tube"]):
+def test_eman2_headers_identify_the_tile(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "hdf", features=["tube"])
+    for file in (exported.image, exported.masks["tube"]):
         headers = eman2_hdf.read_stack_headers(file)
         assert [header["ptcl_source_coord"] for header in headers] == [
             [-40.0, -40.0, -2.0], [32.0, -40.0, -2.0], [-20.0, 20.0, 0.0], [70.0, -70.0, 1.0],
         ]  # fmt: skip
         assert {header["ptcl_source_image"] for header in headers} == {"tomograms/cell.hdf"}
         assert {header["apix_x"] for header in headers} == {10.0}
-    images = open_stack(loan.masks["tube"])
-    headers = eman2_hdf.read_stack_headers(loan.masks["tube"])
+    images = open_stack(exported.masks["tube"])
+    headers = eman2_hdf.read_stack_headers(exported.masks["tube"])
     kept = [{"ptcl_source_coord": header["ptcl_source_coord"]} for header in headers]
-    eman2_hdf.write_image_stack(loan.masks["tube"], images[::-1], voxel_size_angstrom=10.0, attributes=kept[::-1])
-    refused(lender, loan.masks["tube"], "the order has changed")
+    eman2_hdf.write_image_stack(exported.masks["tube"], images[::-1], voxel_size_angstrom=10.0, attributes=kept[::-1])
+    refused(source, exported.masks["tube"], "the order has changed")
 
 
-def test_masks_of_255_or_signed_bytes_are_decoded(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "files", "mrc", features=["tube"])
+def test_masks_of_255_or_signed_bytes_are_decoded(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "mrc", features=["tube"])
     for low, high in ((0, 127), (-128, -127), (-128, 127)):
-        rewrite(loan.masks["tube"], lambda masks, low=low, high=high: np.where(  # type: ignore[misc]
+        rewrite(exported.masks["tube"], lambda masks, low=low, high=high: np.where(  # type: ignore[misc]
             np.arange(64) < 10, high, np.full(masks.shape, low)).astype(np.int8))  # fmt: skip
-        taken = take(lender, loan.manifest)
-        assert taken.annotated == 4
-        layer = layer_at(lender, PLACES[0])
+        result = import_file(source, exported.manifest)
+        assert result.annotated == 4
+        layer = layer_at(source, PLACES[0])
         assert (layer[:, :10] == 2).all()
         assert (layer[:, 10:] == 1).all()
 
 
-def test_other_label_values_must_be_mapped(lender: Project, tmp_path: Path) -> None:
-    loan = send(lender, tmp_path / "files", "tif", features=["tube"])
-    rewrite(loan.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 5, np.where(np.arange(64) > 50, 9, masks)))
-    refused(lender, loan.masks["tube"], r"2 values besides 0: 5 \(2,560\), 9 \(3,328\)", UsageError)
+def test_other_label_values_must_be_mapped(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "tif", features=["tube"])
+    rewrite(
+        exported.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 5, np.where(np.arange(64) > 50, 9, masks))
+    )
+    refused(source, exported.masks["tube"], r"2 values besides 0: 5 \(2,560\), 9 \(3,328\)", UsageError)
     from tomoseg_tui.workflow.annotations.import_annotations import parse_label_map
 
-    taken = take(lender, loan.masks["tube"], labels=parse_label_map(["5=tube", "9=ignore"]))
-    assert taken.annotated == 4
-    layer = layer_at(lender, PLACES[0])
+    result = import_file(source, exported.masks["tube"], labels=parse_label_map(["5=tube", "9=ignore"]))
+    assert result.annotated == 4
+    layer = layer_at(source, PLACES[0])
     assert np.bincount(layer.ravel(), minlength=4).tolist() == [0, 64 * 41, 64 * 10, 64 * 13]
 
 
-def test_pngs_saved_in_colour_are_imported(lender: Project, tmp_path: Path) -> None:
-    layers = paint_some(lender)
-    loan = send(lender, tmp_path / "files", "png", features=["tube"])
-    for file in png_files(loan.masks["tube"]):
+def test_pngs_saved_in_colour_are_imported(source: Project, tmp_path: Path) -> None:
+    layers = paint_some(source)
+    exported = export(source, tmp_path / "files", "png", features=["tube"])
+    for file in png_files(exported.masks["tube"]):
         with Image.open(file) as image:
             assert image.mode == "P"
             colours = image.getpalette() or []
             assert colours[: 3 * len(PALETTE)] == [part for colour in PALETTE for part in colour]
             image.convert("RGBA").save(file)
-    lender.layout.annotation(PLACES[0], "tube").unlink()
-    take(lender, loan.manifest)
-    np.testing.assert_array_equal(layer_at(lender, PLACES[0]), layers[PLACES[0], "tube"])
+    source.layout.annotation(PLACES[0], "tube").unlink()
+    import_file(source, exported.manifest)
+    np.testing.assert_array_equal(layer_at(source, PLACES[0]), layers[PLACES[0], "tube"])
 
 
 # The manifest
 
 
-def test_the_manifest_describes_the_export(lender: Project, tmp_path: Path) -> None:
-    paint_some(lender)
-    loan = send(lender, tmp_path / "files", "mrc")
-    told = json.loads(loan.manifest.read_text())
-    assert loan.manifest.name == "out.tiles.json"
+def test_the_manifest_describes_the_export(source: Project, tmp_path: Path) -> None:
+    paint_some(source)
+    exported = export(source, tmp_path / "files", "mrc")
+    told = json.loads(exported.manifest.read_text())
+    assert exported.manifest.name == "out.tiles.json"
     assert (told["format"], told["form"], told["kind"], told["shape"]) == (1, "mrc", "tiles", [4, 64, 64])
     assert told["values"] == {"not feature": 0, "feature": 1, "ignore": 2, "not looked at": 3}
     assert told["image"] == "out.mrc"
     assert told["masks"] == [{"feature": f, "file": f"out_{f}.mrc"} for f in FEATURES]
     assert [tile["id"] for tile in told["tiles"]] == [place.id for place in PLACES]
     assert "row 0" in told["y"]
-    with open_volume(loan.image) as reader:
+    with open_volume(exported.image) as reader:
         tile = reader.read_slices(0, 1)[0]
     cut = noise(SHAPE)[1, 8:72, 8:72].astype(float)
     assert np.corrcoef(tile.ravel(), cut.ravel())[0, 1] > 0.9999
     assert abs(tile.std() - 1) < 0.1
-    loan.manifest.write_text(json.dumps({**told, "format": 2}))
-    refused(lender, loan.manifest, "of a newer format", ProjectError)
-    loan.manifest.write_text("{}")
-    refused(lender, loan.manifest, "is not a manifest", ProjectError)
+    exported.manifest.write_text(json.dumps({**told, "format": 2}))
+    refused(source, exported.manifest, "of a newer format", ProjectError)
+    exported.manifest.write_text("{}")
+    refused(source, exported.manifest, "is not a manifest", ProjectError)

@@ -34,9 +34,9 @@ def mapped(cell: Project) -> Project:
 
 
 def ask(
-    project: Project, *words: str, name: str = "merged", output: Path | None = None, force: bool = False
+    project: Project, *options: str, name: str = "merged", output: Path | None = None, force: bool = False
 ) -> MergeRequest:
-    return merge_request(project, "cell", words, name=name, output=output, force=force)
+    return merge_request(project, "cell", options, name=name, output=output, force=force)
 
 
 def test_a_map_is_given_as_run_feature_and_threshold(mapped: Project) -> None:
@@ -49,7 +49,7 @@ def test_a_map_is_given_as_run_feature_and_threshold(mapped: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("option", "message"),
     [
         ("run:tube", "is not understood"),
         ("=0.5", "is not understood"),
@@ -62,11 +62,11 @@ def test_a_map_is_given_as_run_feature_and_threshold(mapped: Project) -> None:
         ("lost=0.5", "no network 'lost'"),
     ],
 )
-def test_an_invalid_map_is_refused(mapped: Project, word: str, said: str) -> None:
+def test_an_invalid_map_is_refused(mapped: Project, option: str, message: str) -> None:
     before = digest_of(mapped.layout.root)
     with pytest.raises(TomosegError) as caught:
-        ask(mapped, word)
-    assert said in caught.value.fault
+        ask(mapped, option)
+    assert message in caught.value.fault
     assert digest_of(mapped.layout.root) == before
 
 

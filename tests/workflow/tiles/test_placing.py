@@ -180,7 +180,7 @@ def test_a_tile_locked_by_another_process_is_not_changed(cell: Project, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("cell,64,64,4,tube,perhaps", "line 3, column kind: expected positive or negative, received 'perhaps'"),
         ("cell,64,6.5,4,tube,positive", "line 3, column y: expected a whole number of voxels, received '6.5'"),
@@ -192,15 +192,15 @@ def test_a_tile_locked_by_another_process_is_not_changed(cell: Project, monkeypa
         ("cell,64,64,4,*,positive", "line 3 of places.csv: feature * stands for"),
     ],
 )
-def test_an_error_in_a_table_is_named_by_line_and_column(tmp_path: Path, line: str, said: str) -> None:
+def test_an_error_in_a_table_is_named_by_line_and_column(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises((ProjectError, UsageError)) as caught:
         of_csv(tmp_path, "cell,64,64,4,tube,positive", line)
-    assert said in caught.value.fault
+    assert message in caught.value.fault
     assert caught.value.fix
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("lost,64,64,4,tube,positive", "line 3 of places.csv: There is no tomogram 'lost'"),
         ("cell,640,64,4,tube,positive", "line 3 of places.csv: the centre x 640"),
@@ -208,11 +208,11 @@ def test_an_error_in_a_table_is_named_by_line_and_column(tmp_path: Path, line: s
     ],
 )
 def test_a_location_that_does_not_fit_the_project_is_named_by_line(
-    cell: Project, tmp_path: Path, line: str, said: str
+    cell: Project, tmp_path: Path, line: str, message: str
 ) -> None:
     with pytest.raises(ProjectError) as caught:
         place_tiles(cell, of_csv(tmp_path, "cell,64,64,4,tube,positive", line))
-    assert caught.value.fault.startswith(said)
+    assert caught.value.fault.startswith(message)
     assert not catalog.all_tiles(cell.layout)
     assert not Project.open(cell.layout.root).settings.features
 

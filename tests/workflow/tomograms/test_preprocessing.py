@@ -78,7 +78,7 @@ def test_polarity_is_preserved(cell: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"filtered": False}, "--no-filter without --bin does nothing"),
         ({"tag": "a b"}, "cannot be the name"),
@@ -88,12 +88,12 @@ def test_polarity_is_preserved(cell: Project, tmp_path: Path) -> None:
     ],
 )
 def test_an_impossible_request_is_refused_before_a_job_is_created(
-    cell: Project, changes: dict[str, object], said: str
+    cell: Project, changes: dict[str, object], message: str
 ) -> None:
     before = digest_of(cell.layout.root)
     with pytest.raises(TomosegError) as caught:
         check_preprocess(cell, msgspec.structs.replace(PreprocessRequest(("cell",)), **changes))
-    assert said in caught.value.fault
+    assert message in caught.value.fault
     assert digest_of(cell.layout.root) == before
 
 

@@ -43,7 +43,7 @@ def test_a_sound_request_changes_nothing(ready: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind", "said"),
+    ("changes", "kind", "message"),
     [
         ({"name": "run"}, ProjectError, "There is a run run already"),
         ({"name": "a/b"}, ProjectError, "cannot be the name of a run"),
@@ -57,22 +57,22 @@ def test_a_sound_request_changes_nothing(ready: Project) -> None:
     ],
 )
 def test_an_impossible_training_is_refused(
-    ready: Project, changes: dict[str, object], kind: type[TomosegError], said: str
+    ready: Project, changes: dict[str, object], kind: type[TomosegError], message: str
 ) -> None:
     with pytest.raises(kind) as caught:
         check(ready, **changes)
-    assert said in caught.value.fault
+    assert message in caught.value.fault
     assert caught.value.fix
 
 
 def test_a_start_from_a_network_of_other_features_scale_or_kind_is_refused(ready: Project) -> None:
     put_card(ready, make_card("two", features=("tube", "wall")))
     put_card(ready, make_card("coarse", voxel_size_angstrom=13.0))
-    for run, said in (
+    for run, message in (
         ("two", "has the features tube, wall, the tiles tube"),
         ("coarse", "13 Å/voxel, the tiles are at 10"),
     ):
-        with pytest.raises(TrainingError, match=said):
+        with pytest.raises(TrainingError, match=message):
             check(ready, made_from=run)
     with pytest.raises(TrainingError, match="is a network default, not eman2"):
         check(ready, made_from="run", network="eman2")

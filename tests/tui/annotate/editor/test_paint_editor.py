@@ -296,9 +296,9 @@ async def test_filters_change_the_view_only(small_project: Project, make_app: Ma
     before = {path: path.read_bytes() for path in small_project.layout.root.rglob("*") if path.is_file()}
     async with painting(make_app(small_project, tab="annotate"), small_project, size=(120, 40)) as painter:
         seen = [painter.seen]
-        for key, words in (("v", "smooth"), ("c", "strong"), ("v", "z-1..z+1"), ("right_curly_bracket", "z+1")):
+        for key, description in (("v", "smooth"), ("c", "strong"), ("v", "z-1..z+1"), ("right_curly_bracket", "z+1")):
             await painter.press(key)
-            assert words in painter.above
+            assert description in painter.above
             seen.append(painter.seen)
         assert all(not np.array_equal(a, b) for a, b in pairwise(seen))
         await painter.press("o")

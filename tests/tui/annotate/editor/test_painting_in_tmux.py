@@ -107,12 +107,12 @@ def finish(tmux: Tmux, following: TileLocation) -> None:
     tmux.wait_for("undo 0", "on disk")
 
 
-def answer_and_wait(tmux: Tmux, words: str) -> None:
+def answer_and_wait(tmux: Tmux, text: str) -> None:
     """Answer yes to a question about the tile, if there is one, and wait for the result."""
-    tmux.wait_until(lambda: tmux.sees("Mark it done anyway?") or tmux.sees(words), words)
+    tmux.wait_until(lambda: tmux.sees("Mark it done anyway?") or tmux.sees(text), text)
     if tmux.sees("Mark it done anyway?"):
         tmux.press("y")
-    tmux.wait_for(words)
+    tmux.wait_for(text)
 
 
 def paint_by_both(tmux: Tmux) -> None:
@@ -137,6 +137,6 @@ def check_what_was_painted(folder: Path, sample_data: Path) -> None:
 def learn_from_it(folder: Path, env: dict[str, str]) -> None:
     door = Tomoseg(folder)
     door("trainset", "build", "painted", "--feature", "microtubule")
-    words = ("--network", "tiny", "--epochs", 1, "--batch", 2, "--wait")
-    door("train", "--trainset", "painted", "--name", "first", *words, env=env)
+    argv = ("--network", "tiny", "--epochs", 1, "--batch", 2, "--wait")
+    door("train", "--trainset", "painted", "--name", "first", *argv, env=env)
     assert [network["name"] for network in door("networks", "--json").json] == ["first"]
