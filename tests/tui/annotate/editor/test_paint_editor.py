@@ -594,7 +594,7 @@ async def test_the_help_lists_every_key_and_the_quickest_way_for_a_microtubule(
     async with painting(make_app(small_project, tab="annotate"), small_project, size=(120, 60)) as painter:
         await painter.press("question_mark")
         await until(painter.pilot, lambda: "paint.filament" in words_on(painter.pilot))
-        assert "for a microtubule: t, move to a point on its axis, space" in prose_on(painter.pilot)
+        assert "to paint a microtubule: t, move to a point on its axis, space" in prose_on(painter.pilot)
 
 
 async def test_keys_of_the_editor_can_be_rebound(small_project: Project, make_app: MakeApp) -> None:
