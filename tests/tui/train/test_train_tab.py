@@ -324,7 +324,7 @@ async def test_a_start_is_not_refused_for_an_error_that_was_just_corrected(
 async def test_an_invalid_device_is_refused_with_a_clear_error(small_project: Project, make_app: MakeApp) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, _):
         pilot.app.screen.query_one("#device", Input).value = "tpu"
-        await until(pilot, lambda: "Device is 'tpu'. Write cpu, gpu, or gpu:N" in prose_on(pilot))
+        await until(pilot, lambda: "Device is 'tpu'. Write auto, cpu, gpu, or gpu:N" in prose_on(pilot))
 
 
 async def test_c_continues_from_the_run_at_a_tenth_of_its_rate(small_project: Project, make_app: MakeApp) -> None:
