@@ -1,4 +1,4 @@
-"""A project with tubes, copied for each test; and trainings that only wait, merges too."""
+"""A project with tubes, copied for each test; and trainings and merges that only wait."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +16,13 @@ from tomoseg_tui.project.catalog import Project, make_project
 
 @pytest.fixture(scope="session")
 def tubes_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with one tomogram and tiles; never worked in."""
+    """A project with one tomogram and tiles; only copies of it are changed."""
     return make_tubes_project(tmp_path_factory.mktemp("template") / "tubes")
 
 
 @pytest.fixture
 def tubes_project(tubes_template: Path, tmp_path: Path) -> Iterator[Project]:
-    """A copy of it for one test; its jobs are ended with the test."""
+    """A copy of the template for one test; its jobs are killed after the test."""
     yield from copied(tubes_template, tmp_path / "tubes")
 
 
@@ -34,7 +34,7 @@ def tomoseg(tubes_project: Project) -> Tomoseg:
 
 @pytest.fixture
 def one_map(tubes_project: Project) -> Path:
-    """A map of chance in the project with tubes."""
+    """A random map in the project with tubes."""
     values = np.random.default_rng(3).integers(0, 128, SHAPE_ZYX).astype(np.int8)
     return make_map(tubes_project.layout, values, run="one")
 
@@ -47,13 +47,13 @@ def held(tmp_path: Path) -> Held:
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Trainings that wait until they are let go."""
+    """Trainings that wait until they are released."""
     return Stage(tmp_path / "stage", monkeypatch)
 
 
 @pytest.fixture
 def projects(tmp_path: Path) -> Iterator[tuple[Project, Project]]:
-    """Two empty projects; their jobs are ended with the test."""
+    """Two empty projects; their jobs are killed after the test."""
     made = make_project(tmp_path / "lamella"), make_project(tmp_path / "other")
     yield made
     for project in made:

@@ -1,4 +1,4 @@
-"""Jobs that come after others: real workers, whose trainings only wait."""
+"""Jobs that depend on others: real workers whose trainings only wait."""
 
 import os
 import signal
@@ -26,13 +26,13 @@ def apply(project: Project, run: str, **how: Any) -> Job:
     return launch.launch(project.layout, "apply", asked, **how)
 
 
-def test_a_job_begins_when_the_one_before_it_is_done(projects: Projects, stage: Stage) -> None:
+def test_a_job_starts_when_its_dependency_is_done(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     first = train(projects[0], "first")
     later = apply(projects[0], "later", after=["1"])
     listing = later.listing()
     assert (listing["state"], listing["after"], listing["place"]) == ("queued", ["1"], None)
-    wait_until(lambda: later.listing()["waits_for"] == "waits for job 1 (train first)")
+    wait_until(lambda: later.listing()["waits_for"] == "waiting for job 1 (train first)")
     stage.let_go("first")
     becomes(later, JobState.DONE)
     assert first.state() is JobState.DONE
@@ -40,21 +40,21 @@ def test_a_job_begins_when_the_one_before_it_is_done(projects: Projects, stage: 
 
 
 @pytest.mark.slow
-def test_a_job_that_waits_for_another_does_not_stand_in_line(projects: Projects, stage: Stage) -> None:
+def test_a_job_that_waits_for_a_dependency_is_not_in_the_queue(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
     later = apply(projects[0], "later", after=["1"])
     second = train(projects[1], "second")
     wait_until(lambda: second.listing()["place"] == 1)
     assert later.listing()["place"] is None
-    stage.let_go("first")  # which of the two comes first now is a matter of who looks first
+    stage.let_go("first")  # which of the two is first now depends on which polls first
     becomes(second, JobState.DONE)
     becomes(later, JobState.DONE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["failed", "stopped", "lost"])
-def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Projects, stage: Stage, end: str) -> None:
+def test_a_job_fails_with_its_dependency_and_names_it(projects: Projects, stage: Stage, end: str) -> None:
     project = projects[0]
     stage.hold("first")
     first = train(project, "first")
@@ -69,10 +69,10 @@ def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Pro
         launch._signal_group(first, signal.SIGKILL)
     becomes(last, JobState.FAILED)
     listing = later.listing()
-    assert listing["fault"] == f"It comes after job 1 (train first), which is {end}."
+    assert listing["fault"] == f"It depends on job 1 (train first), which is {end}."
     assert "tomoseg jobs resume 1" in listing["fix"]
     assert "job 2 (apply later on cell), which is failed" in last.listing()["fault"]
-    with pytest.raises(JobError, match="comes after job 1"):
+    with pytest.raises(JobError, match="depends on job 1"):
         resume_with_dependents(project.layout, later)
     if end == "failed":
         stage.fail("first", fails=False)
@@ -84,7 +84,7 @@ def test_what_comes_after_a_job_that_went_wrong_fails_and_names_it(projects: Pro
 
 
 @pytest.mark.slow
-def test_a_job_that_was_resumed_takes_along_only_what_waited_for_it(projects: Projects, stage: Stage) -> None:
+def test_resuming_a_job_resumes_only_its_dependents(projects: Projects, stage: Stage) -> None:
     project = projects[0]
     stage.fail("first")
     stage.fail("own")
@@ -102,8 +102,8 @@ def test_a_job_that_was_resumed_takes_along_only_what_waited_for_it(projects: Pr
 
 
 @pytest.mark.slow
-def test_a_chain_whose_workers_all_went_down_goes_on_with_its_first_job(projects: Projects, stage: Stage) -> None:
-    """As after a power cut; the last of them was being launched just then, and has no worker yet."""
+def test_a_chain_without_workers_is_resumed_with_its_first_job(projects: Projects, stage: Stage) -> None:
+    """As after a power cut; the last job was just being launched and has no worker yet."""
     project = projects[0]
     stage.hold("first", "own")
     first = train(project, "first")
@@ -126,7 +126,7 @@ def test_a_chain_whose_workers_all_went_down_goes_on_with_its_first_job(projects
     assert (own.state(), begun.state()) == (JobState.LOST, JobState.LOST), "these are resumed by themselves"
 
 
-def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Projects, stage: Stage) -> None:
+def test_a_failed_job_does_not_stop_independent_jobs(projects: Projects, stage: Stage) -> None:
     project = projects[0]
     stage.fail("a")
     asked: list[dict[str, Any]] = [{"name": "t"}, {"run": "a", "tomograms": ["a"]}, {"run": "b", "tomograms": ["b"]}]
@@ -142,7 +142,7 @@ def test_one_that_fails_does_not_stop_what_does_not_hang_on_it(projects: Project
 
 
 @pytest.mark.slow
-def test_a_job_whose_forerunner_cannot_be_read_for_a_moment_waits_on(projects: Projects, stage: Stage) -> None:
+def test_a_job_keeps_waiting_if_its_dependency_cannot_be_read_for_a_moment(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     first = train(projects[0], "first")
     later = apply(projects[0], "later", after=["1"])
@@ -154,26 +154,26 @@ def test_a_job_whose_forerunner_cannot_be_read_for_a_moment_waits_on(projects: P
 
 
 @pytest.mark.slow
-def test_a_job_whose_forerunner_is_gone_fails_in_words(projects: Projects, stage: Stage) -> None:
+def test_a_job_whose_dependency_disappears_fails_with_a_message(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
     later = apply(projects[0], "later", after=["1"])
     (projects[0].layout.job_folder("1") / "record.json").rename(projects[0].layout.root / "elsewhere.json")
     becomes(later, JobState.FAILED)
-    assert "a job that is gone" in str(later.record().fault)
+    assert "a job that was deleted" in str(later.record().fault)
     (projects[0].layout.root / "elsewhere.json").rename(projects[0].layout.job_folder("1") / "record.json")
 
 
-def test_a_job_whose_forerunner_was_removed_is_told_at_once(projects: Projects) -> None:
+def test_a_deleted_dependency_is_reported_immediately(projects: Projects) -> None:
     layout = projects[0].layout
     first = create_job(layout, "train", "first", {})
     later = create_job(layout, "apply", "later", {}, after=[first.id])
     launch.delete_job_folder(first)
-    assert "a job that is gone" in str(failed_dependency_error(later, later.record()))
+    assert "a job that was deleted" in str(failed_dependency_error(later, later.record()))
 
 
 @pytest.mark.slow
-def test_what_is_still_to_come_is_told_with_all_that_it_waits_for(projects: Projects, stage: Stage) -> None:
+def test_pending_outputs_include_those_of_all_dependencies(projects: Projects, stage: Stage) -> None:
     project = projects[0]
     stage.hold("first")
     train(project, "first")

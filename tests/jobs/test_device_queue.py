@@ -1,4 +1,4 @@
-"""Real workers of two projects in one queue; dead owners, strange files, and folders of other users."""
+"""Real workers of two projects in one queue; dead owners, unexpected files, and folders of other users."""
 
 import os
 import signal
@@ -43,8 +43,8 @@ def waits_for(job: Job) -> str:
     return str(job.listing()["waits_for"])
 
 
-def place(folder: Path, job: str = "7", wish: DeviceRequest = CPU) -> QueueSlot:
-    return QueueSlot(folder, wish, project="lamella", job=job)
+def place(folder: Path, job: str = "7", request: DeviceRequest = CPU) -> QueueSlot:
+    return QueueSlot(folder, request, project="lamella", job=job)
 
 
 @pytest.fixture
@@ -52,16 +52,14 @@ def folder() -> Path:
     return queue_folder()
 
 
-def test_jobs_of_two_projects_go_one_after_the_other_in_the_order_in_which_they_came(
-    projects: Projects, stage: Stage
-) -> None:
+def test_jobs_of_two_projects_run_one_by_one_in_launch_order(projects: Projects, stage: Stage) -> None:
     here, there = projects
     stage.hold("first", "second", "third")
     first, second, third = train(here, "first"), train(there, "second"), train(here, "third")
     becomes(first, JobState.RUNNING)
     assert (second.state(), third.state()) == (JobState.QUEUED, JobState.QUEUED)
-    wait_until(lambda: waits_for(second) == "waits for the CPU: job 1 of lamella is at it")
-    wait_until(lambda: waits_for(third) == "waits for the CPU: job 1 is at it, 1 before it")
+    wait_until(lambda: waits_for(second) == "waiting for the CPU: job 1 of lamella is running")
+    wait_until(lambda: waits_for(third) == "waiting for the CPU: job 1 is running, 1 job ahead")
     assert [job.listing()["place"] for job in (first, second, third)] == [None, 1, 2]
     stage.let_go("first")
     becomes(second, JobState.RUNNING)
@@ -70,11 +68,11 @@ def test_jobs_of_two_projects_go_one_after_the_other_in_the_order_in_which_they_
     becomes(third, JobState.DONE)
     assert stage.begun == ["first", "second", "third"]
     wait_until(lambda: list(queue().iterdir()) == [])
-    assert "Waits for the CPU: job 1" in third.log_file.read_text()
+    assert "Waiting for the CPU: job 1" in third.log_file.read_text()
 
 
 @pytest.mark.slow
-def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) -> None:
+def test_a_waiting_job_uses_little_memory_and_cpu(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
     waiting = train(projects[0], "waiting")
@@ -88,7 +86,7 @@ def test_a_job_that_waits_is_asleep_and_small(projects: Projects, stage: Stage) 
     assert waiting.result()["numpy"] is False
 
 
-def test_the_next_one_goes_when_the_running_one_is_killed(projects: Projects, stage: Stage) -> None:
+def test_the_next_job_starts_when_the_running_one_is_killed(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     first, second = train(projects[0], "first"), train(projects[1], "second")
     owner = locks.owner_of(first.claim_file)
@@ -100,7 +98,7 @@ def test_the_next_one_goes_when_the_running_one_is_killed(projects: Projects, st
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["stop", "kill"])
-def test_a_waiting_job_is_ended_at_once_and_can_be_resumed(projects: Projects, stage: Stage, verb: str) -> None:
+def test_a_waiting_job_ends_immediately_and_can_be_resumed(projects: Projects, stage: Stage, verb: str) -> None:
     stage.hold("first")
     train(projects[0], "first")
     waiting = train(projects[0], "waiting")
@@ -115,7 +113,7 @@ def test_a_waiting_job_is_ended_at_once_and_can_be_resumed(projects: Projects, s
 
 
 @pytest.mark.slow
-def test_a_job_waits_longer_than_one_that_never_comes_up_is_given(projects: Projects, stage: Stage) -> None:
+def test_a_waiting_job_does_not_count_as_never_started(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
     waiting = train(projects[0], "waiting")
@@ -125,7 +123,7 @@ def test_a_job_waits_longer_than_one_that_never_comes_up_is_given(projects: Proj
 
 
 @pytest.mark.slow
-def test_a_job_may_begin_at_once(projects: Projects, stage: Stage) -> None:
+def test_a_job_can_start_without_waiting(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     first = train(projects[0], "first")
     hasty = train(projects[0], "hasty", at_once=True)
@@ -134,7 +132,7 @@ def test_a_job_may_begin_at_once(projects: Projects, stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_waiting_job_that_is_stopped_may_be_resumed_at_once(projects: Projects, stage: Stage) -> None:
+def test_a_stopped_waiting_job_can_be_resumed_immediately(projects: Projects, stage: Stage) -> None:
     stage.hold("first")
     train(projects[0], "first")
     waiting = train(projects[0], "waiting")
@@ -144,7 +142,7 @@ def test_a_waiting_job_that_is_stopped_may_be_resumed_at_once(projects: Projects
     assert waiting.state() is JobState.DONE
 
 
-def test_dead_owners_and_strange_files_hold_up_nobody(projects: Projects, stage: Stage, folder: Path) -> None:
+def test_dead_owners_and_other_files_do_not_block_the_queue(projects: Projects, stage: Stage, folder: Path) -> None:
     host = locks.this_process().host
     (folder / f"{host}.cpu.0.lock").write_bytes(msgspec.json.encode(dead()))
     ticket = Ticket(dead(), "alice", "lamella", "3", ("cpu",))
@@ -158,10 +156,10 @@ def test_dead_owners_and_strange_files_hold_up_nobody(projects: Projects, stage:
     assert not (folder / f"{1:020d}.{host}.1.ticket").exists()
 
 
-def test_a_worker_that_hangs_holds_up_nobody(folder: Path) -> None:
+def test_a_worker_that_hangs_does_not_block_the_queue(folder: Path) -> None:
     with place(folder) as older, place(folder, "8") as younger:
         position = younger.try_acquire()
-        assert position == QueuePosition("waits for the CPU: 1 before it", 1)
+        assert position == QueuePosition("waiting for the CPU: 1 job ahead", 1)
         for ticket in folder.glob("*.ticket"):
             os.utime(ticket, (0, 0))
         younger.heartbeat()
@@ -169,7 +167,7 @@ def test_a_worker_that_hangs_holds_up_nobody(folder: Path) -> None:
         assert older.try_acquire() is not None
 
 
-def test_a_place_is_found_again_when_the_folder_was_cleared(folder: Path) -> None:
+def test_a_ticket_is_written_again_when_the_folder_was_cleared(folder: Path) -> None:
     with place(folder) as waiting:
         for file in folder.iterdir():
             file.unlink()
@@ -178,7 +176,7 @@ def test_a_place_is_found_again_when_the_folder_was_cleared(folder: Path) -> Non
     assert list(folder.iterdir()) == []
 
 
-def test_tickets_of_other_machines_do_not_count(folder: Path) -> None:
+def test_tickets_of_other_machines_are_ignored(folder: Path) -> None:
     elsewhere = msgspec.structs.replace(locks.this_process(), host="node17")
     ticket = Ticket(elsewhere, "alice", "lamella", "3", ("cpu",))
     (folder / f"{1:020d}.node17.1.ticket").write_bytes(msgspec.json.encode(ticket))
@@ -187,7 +185,7 @@ def test_tickets_of_other_machines_do_not_count(folder: Path) -> None:
         assert mine.try_acquire() is None
 
 
-def test_old_rubbish_is_swept_away(folder: Path) -> None:
+def test_old_incomplete_files_are_removed(folder: Path) -> None:
     for name in (".draft.ticket.x7", f"{1:020d}.a.1.ticket"):
         (folder / name).write_bytes(b"half")
         os.utime(folder / name, (1, 1))
@@ -196,7 +194,7 @@ def test_old_rubbish_is_swept_away(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_whoever_waits_is_named_as_the_user_knows_the_job(folder: Path) -> None:
+def test_running_jobs_are_named_with_user_or_project(folder: Path) -> None:
     host = locks.this_process().host
     owner = locks.this_process()
     for name, user, project in (("1", "alice", "lamella"), ("2", user_name(), "other"), ("3", user_name(), "lamella")):
@@ -206,10 +204,10 @@ def test_whoever_waits_is_named_as_the_user_knows_the_job(folder: Path) -> None:
     with place(folder) as mine:
         position = mine.try_acquire()
     assert position is not None
-    assert position.text == "waits for the CPU: job 1 of alice and job 2 of other and 1 more are at it"
+    assert position.text == "waiting for the CPU: job 1 of alice and job 2 of other and 1 more are running"
 
 
-def test_files_are_readable_by_all_users_whatever_the_umask_says(folder: Path) -> None:
+def test_files_are_readable_by_all_users_with_any_umask(folder: Path) -> None:
     mask = os.umask(0o077)
     try:
         with place(folder) as mine:
@@ -221,15 +219,15 @@ def test_files_are_readable_by_all_users_whatever_the_umask_says(folder: Path) -
     assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
 
 
-def test_a_folder_that_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(JobError, match="is no folder") as caught:
+    with pytest.raises(JobError, match="is not a folder") as caught:
         queue_folder({"TOMOSEG_QUEUE_FOLDER": str(tmp_path / "file")})
     assert "queue_folder = " in caught.value.fix
 
 
 @pytest.mark.slow
-def test_the_config_names_the_folder_and_a_faulty_one_fails_the_job(
+def test_the_config_sets_the_folder_and_an_invalid_one_fails_the_job(
     projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config" / "tomoseg" / "config.toml"
@@ -246,15 +244,12 @@ def test_the_config_names_the_folder_and_a_faulty_one_fails_the_job(
     assert "queue_folder" in str(job.record().fault)
 
 
-def test_jobs_for_several_gpus_take_them_together(folder: Path) -> None:
+def test_a_job_for_several_gpus_acquires_all_or_none(folder: Path) -> None:
     both, one = DeviceRequest(("gpu-0", "gpu-1"), "2 GPUs", 2), DeviceRequest(("gpu-1",), "GPU 1")
     with place(folder, "1", one) as first:
         assert first.try_acquire() is None
         with place(folder, "2", both) as second, place(folder, "3", DeviceRequest(("gpu-0",), "GPU 0")) as third:
-            assert (
-                second.try_acquire() == QueuePosition("waits for 2 GPUs: job 1 and job 2 and 1 more are at it", 0)
-                or True
-            )
+            assert second.try_acquire() == QueuePosition("waiting for 2 GPUs: job 1 and job 3 are running", 0)
             assert second.devices == ()
             assert third.devices == ()
 
@@ -265,7 +260,7 @@ from tomoseg_tui.jobs.device_queue import QueueSlot, queue_folder
 from tomoseg_tui.jobs.device_request import DeviceRequest
 folder = queue_folder({"TOMOSEG_QUEUE_FOLDER": sys.argv[2]})
 with QueueSlot(folder, DeviceRequest(("cpu",), ""), project="", job="") as warm:
-    warm.try_acquire()  # wakes what lies where only root may look
+    warm.try_acquire()  # imports what only root can read
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
@@ -287,17 +282,17 @@ with slot:
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
 @pytest.mark.parametrize("end", ["go", "die"])
-def test_another_users_job_is_waited_for_and_its_dead_lock_passed_over(tmp_path: Path, end: str) -> None:
-    """The folder is not root's here, and this user is not root when it waits: the sticky bit counts."""
+def test_jobs_of_other_users_are_waited_for_and_their_dead_locks_skipped(tmp_path: Path, end: str) -> None:
+    """Neither the folder nor the waiting process belongs to root, so the sticky bit applies."""
     folder = Path("/var/tmp") / f"tomoseg-test-{os.getpid()}-{time.monotonic_ns()}"
     env = {**os.environ, "TOMOSEG_QUEUE_FOLDER": str(folder)}
     try:
         with started(env, end, uid=65534) as theirs:
-            said(theirs, "has it")
+            expect_line(theirs, "has it")
             with started(env, "go", uid=65533) as ours:
-                said(ours, "waits")
+                expect_line(ours, "waits")
                 end_of(theirs)
-                said(ours, "has it")
+                expect_line(ours, "has it")
                 left = sorted(file.name for file in folder.iterdir() if file.name.endswith(".lock"))
                 assert len(left) == (2 if end == "die" else 1)
                 end_of(ours)
@@ -316,9 +311,9 @@ def started(env: dict[str, str], end: str, *, uid: int) -> "subprocess.Popen[str
     )
 
 
-def said(process: "subprocess.Popen[str]", words: str) -> None:
+def expect_line(process: "subprocess.Popen[str]", line: str) -> None:
     assert process.stdout is not None
-    assert process.stdout.readline().strip() == words
+    assert process.stdout.readline().strip() == line
 
 
 def end_of(process: "subprocess.Popen[str]") -> None:
@@ -328,22 +323,22 @@ def end_of(process: "subprocess.Popen[str]") -> None:
     process.wait(20)
 
 
-def test_an_unreadable_ticket_is_none(tmp_path: Path) -> None:
+def test_an_unreadable_ticket_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "x.ticket").write_bytes(b"{}")
     assert read_ticket(tmp_path / "x.ticket") is None
     assert read_ticket(tmp_path / "absent.ticket") is None
 
 
 @pytest.mark.slow
-def test_jobs_that_are_started_together_go_in_their_order(projects: Projects, stage: Stage) -> None:
-    """So do those that one end lets go together, once one of them has begun."""
+def test_jobs_that_are_started_together_run_in_order(projects: Projects, stage: Stage) -> None:
+    """Jobs released by the same dependency do too, after the first of them has started."""
     project, names = projects[0], ["b", "a", "c"]
     later = [f"{name}2" for name in names]
     stage.hold("c", *later)
     together = [("train", {"name": name}, ()) for name in names]
     after = [("train", {"name": name}, (0, 1, 2)) for name in later]
     jobs = launch_chain(project.layout, [*together, *after])
-    wait_until(lambda: all("waits for job" in waits_for(job) for job in jobs[3:]))
+    wait_until(lambda: all("waiting for job" in waits_for(job) for job in jobs[3:]))
     wait_until(lambda: stage.begun == names)
     stage.let_go("c")
     wait_until(lambda: {job.listing()["place"] for job in jobs[3:]} == {None, 1, 2})

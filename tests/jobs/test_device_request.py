@@ -1,4 +1,4 @@
-"""Which devices a job waits for. There is no GPU here, so a stand-in speaks for the driver."""
+"""Which devices a job waits for; a stub replaces the GPU driver."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -24,29 +24,29 @@ def driver(*used: float) -> Any:
     )
 
 
-def wish(kind: str = "train", *, found: Any = None, **asked: Any) -> Any:
+def request(kind: str = "train", *, found: Any = None, **asked: Any) -> Any:
     return device_request_for(kind, asked, environment={}, find_driver=lambda: found)
 
 
-def test_heavy_jobs_wait_for_the_cpu_and_light_ones_for_a_core_beside_it() -> None:
-    assert wish("train").devices == wish("apply", device="cpu").devices == wish("audit").devices == ("cpu",)
+def test_heavy_jobs_wait_for_the_cpu_and_light_jobs_for_a_core() -> None:
+    assert request("train").devices == request("apply", device="cpu").devices == request("audit").devices == ("cpu",)
     for kind in ("merge", "preprocess"):
-        light = wish(kind)
+        light = request(kind)
         assert len(light.devices) >= 2
         assert "cpu" not in light.devices
         assert light.count == 1
 
 
-def test_a_gpu_is_the_one_that_is_named_or_any() -> None:
+def test_a_job_waits_for_a_given_gpu_or_any_gpu() -> None:
     two = driver(0.0, 0.0)
-    assert wish(device="gpu:1", found=two).devices == ("gpu-1",)
-    assert wish(device="gpu", found=two).devices == ("gpu-0", "gpu-1")
-    assert wish(device="gpu", found=two).text == "a GPU"
-    assert wish("apply", device="gpu", workers=2, found=two).count == 2
-    assert wish("apply", device="gpu", workers=7, found=two).count == 2
+    assert request(device="gpu:1", found=two).devices == ("gpu-1",)
+    assert request(device="gpu", found=two).devices == ("gpu-0", "gpu-1")
+    assert request(device="gpu", found=two).text == "a GPU"
+    assert request("apply", device="gpu", workers=2, found=two).count == 2
+    assert request("apply", device="gpu", workers=7, found=two).count == 2
 
 
-def test_auto_is_a_gpu_that_tensorflow_can_use_and_else_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_a_gpu_that_tensorflow_can_use_else_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolved(found: Any, **environment: str) -> ResolvedDevice:
         return resolve_device("auto", environment=environment, find_driver=lambda: found)
 
@@ -61,7 +61,7 @@ def test_auto_is_a_gpu_that_tensorflow_can_use_and_else_the_cpu(monkeypatch: pyt
     assert "tomoseg-tui[cuda]" in without_cuda.note
 
 
-def test_in_slurm_auto_is_a_gpu_only_where_slurm_has_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_slurm_auto_is_a_gpu_only_if_slurm_has_allocated_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_request, "has_cuda_libraries", lambda: True)
     names = [
         resolve_device("auto", environment={"SLURM_JOB_ID": "7", **given}, find_driver=lambda: driver(0.0, 0.0)).name
@@ -70,7 +70,7 @@ def test_in_slurm_auto_is_a_gpu_only_where_slurm_has_given_one(monkeypatch: pyte
     assert names == ["cpu", "cpu", "gpu"]
 
 
-def test_what_is_named_is_not_looked_for() -> None:
+def test_an_explicit_device_does_not_query_the_driver() -> None:
     def no_driver() -> Any:
         raise AssertionError("no driver need be asked")
 
@@ -78,20 +78,20 @@ def test_what_is_named_is_not_looked_for() -> None:
         assert resolve_device(name, environment={}, find_driver=no_driver) == ResolvedDevice(name)
 
 
-def test_auto_waits_for_what_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_waits_for_the_resolved_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_request, "has_cuda_libraries", lambda: True)
-    assert wish(device="auto").devices == ("cpu",)
-    assert wish(device="auto", found=driver(0.0, 0.0)).devices == ("gpu-0", "gpu-1")
-    assert wish("apply", device="auto", workers=2, found=driver(0.0, 0.0)).count == 2
+    assert request(device="auto").devices == ("cpu",)
+    assert request(device="auto", found=driver(0.0, 0.0)).devices == ("gpu-0", "gpu-1")
+    assert request("apply", device="auto", workers=2, found=driver(0.0, 0.0)).count == 2
 
 
-def test_without_a_driver_a_gpu_is_waited_for_by_its_number() -> None:
-    assert wish(device="gpu").devices == ("gpu-0",)
-    assert wish(device="gpu:3").devices == ("gpu-3",)
+def test_without_a_driver_a_gpu_is_identified_by_its_number() -> None:
+    assert request(device="gpu").devices == ("gpu-0",)
+    assert request(device="gpu:3").devices == ("gpu-3",)
 
 
-def test_gpus_that_others_use_come_last() -> None:
-    wished = wish(device="gpu", found=driver(0.5, 0.0, 0.02))
+def test_gpus_that_other_programs_use_come_last() -> None:
+    wished = request(device="gpu", found=driver(0.5, 0.0, 0.02))
     assert wished.order_by_preference({"gpu-0", "gpu-1", "gpu-2"}) == ["gpu-1", "gpu-2", "gpu-0"]
     assert wished.order_by_preference({"gpu-0"}) == ["gpu-0"]
 
@@ -110,7 +110,7 @@ def test_gpus_that_cuda_hides_are_not_waited_for() -> None:
     assert hidden.devices == ("gpu-2",)
 
 
-def test_cuda_is_shown_what_was_taken() -> None:
+def test_only_acquired_gpus_are_visible_to_cuda() -> None:
     environment: dict[str, str] = {}
     set_visible_gpus(("gpu-3", "gpu-1"), environment)
     assert environment == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": "3,1"}

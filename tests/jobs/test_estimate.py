@@ -1,4 +1,4 @@
-"""Earlier jobs from which the time of the next one is known, and the refusal of several jobs together."""
+"""Estimates from earlier jobs, and the refusal of several jobs together."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def cost_of(project: Project) -> Cost:
     return estimate_jobs(project, [work_of(project, "preprocess", REQUEST)]).total
 
 
-def test_the_newest_earlier_job_tells_the_speed(cell: Project) -> None:
+def test_the_speed_is_that_of_the_newest_earlier_job(cell: Project) -> None:
     assert cost_of(cell).source == GUESSED
     done(cell)
     done(cell, msgspec.structs.replace(SPEED, size_per_second=4000.0))
@@ -58,7 +58,7 @@ def test_the_newest_earlier_job_tells_the_speed(cell: Project) -> None:
         (SPEED, None),
     ],
 )
-def test_a_job_on_a_busy_or_another_machine_or_of_other_work_does_not_count(
+def test_jobs_on_busy_or_other_machines_or_of_other_work_are_ignored(
     cell: Project, speed: JobSpeed, owner: locks.Owner | None
 ) -> None:
     done(cell, speed, owner)
@@ -71,25 +71,25 @@ def costs(*parts: tuple[str, str, int, int], free: FreeResources) -> JobCosts:
     return JobCosts(works, [Cost(1.0, memory, 0, disk, MEASURED) for _, _, memory, disk in parts], free)
 
 
-def test_jobs_wait_for_one_another_unless_each_may_have_a_gpu() -> None:
+def test_the_cost_of_jobs_is_sequential_unless_all_run_on_gpus() -> None:
     free = FreeResources(100, 100)
     assert costs(("apply", "gpu", 1, 1), ("apply", "gpu", 1, 1), free=free).total.seconds == 1.0
     for devices in (("cpu", "cpu"), ("gpu:1", "gpu:1"), ("gpu", "")):
         assert costs(*(("apply", device, 1, 1) for device in devices), free=free).total.seconds == 2.0
 
 
-def test_of_several_jobs_each_needs_its_memory_and_all_need_their_disk() -> None:
+def test_memory_is_required_for_each_job_and_disk_space_for_all_together() -> None:
     jobs = (("train", "cpu", 60_000, 30_000), ("apply", "cpu", 60_000, 50_000))
     costs(*jobs, free=FreeResources(60_000, 80_000)).require_resources(in_slurm=False)
     with pytest.raises(JobError, match="80 kB of disk space; 79 kB is free") as caught:
         costs(*jobs, free=FreeResources(60_000, 79_000)).require_resources(in_slurm=False)
-    assert "name fewer tomograms" in caught.value.fix, "the largest has the advice"
+    assert "choose fewer tomograms" in caught.value.fix, "the largest has the advice"
     with pytest.raises(JobError, match="60 kB of memory") as caught:
         costs(*jobs, free=FreeResources(59_000, 80_000)).require_resources(in_slurm=False)
     assert "--batch" in caught.value.fix
 
 
-def test_what_is_still_to_be_made_is_let_through(cell: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_with_pending_inputs_are_not_refused(cell: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "_free_resources", lambda _project: FreeResources(10, 10))
     require_resources_for(cell, [("preprocess", {"tomograms": ["later"]}, ())], in_slurm=False)
     with pytest.raises(JobError, match="disk space"):

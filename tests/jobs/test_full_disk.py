@@ -1,4 +1,4 @@
-"""Disks that are full in the middle of a job or a command: a clear state, what was there whole, and a way on."""
+"""A disk that fills up during a job or command: a clear state, intact existing files, and a way to continue."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ MERGE = ("merge", "tubes", "--map", "net:tube=0.5", "--map", "net:wall=0.4")
 
 @pytest.fixture
 def any_disk(small_template: Path, tmp_path: Path) -> Iterator[SmallDisk]:
-    """The truest small disk that can be had here, with the project on it."""
+    """The most realistic small disk available here, with the project on it."""
     if not Tmpfs.is_possible():
         (tmp_path / "disk").mkdir()
         disk: SmallDisk = LimitedFiles(tmp_path / "disk")
@@ -41,7 +41,7 @@ def any_disk(small_template: Path, tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture(params=["a small file system", "files that may not grow"])
 def each_disk(request: pytest.FixtureRequest, small_template: Path, tmp_path: Path) -> Iterator[SmallDisk]:
-    """Both kinds of small disk in turn; files that may not grow can be had everywhere."""
+    """Both kinds of small disk in turn; limited files are available everywhere."""
     if request.param == "files that may not grow":
         (tmp_path / "disk").mkdir()
         disk: SmallDisk = LimitedFiles(tmp_path / "disk")
@@ -61,7 +61,7 @@ def _tmpfs(tmp_path: Path) -> Tmpfs:
 
 @pytest.fixture(autouse=True)
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Environment of all that is run: there is the small network, and no look for room before a job begins."""
+    """Environment of all processes: it registers the small network, and free space is not checked before a job."""
     names = hooked(tmp_path / "hooks", NETWORK_HOOK, ROOM_HOOK)
     for name, value in names.items():
         monkeypatch.setenv(name, value)
@@ -69,24 +69,24 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def layout_of(disk: SmallDisk) -> ProjectLayout:
-    """Return the project as this process sees it."""
+    """Return the layout of the project, as seen from this process."""
     return ProjectLayout(disk.seen() / "project")
 
 
-def assert_full(disk: SmallDisk, job: str, said: str) -> None:
-    """Look that a job says what has happened, and what to do."""
+def assert_full(disk: SmallDisk, job: str, output: str) -> None:
+    """Check that a job reports the full disk and what to do."""
     listing = disk.run("jobs", "show", job, "--json").json
     assert listing["state"] == "failed"
     assert listing["fault"].startswith("Disk full: ")
     assert listing["fix"].startswith("Free ")
-    assert listing["fix"].endswith(f"there, then go on: tomoseg jobs resume {job}")
-    assert "job " + job + " is failed. Disk full: " in said
+    assert listing["fix"].endswith(f"there, then resume the job: tomoseg jobs resume {job}")
+    assert "job " + job + " is failed. Disk full: " in output
 
 
-def test_a_training_goes_on_to_the_same_network(any_disk: SmallDisk, env: dict[str, str], small_template: Path) -> None:
+def test_a_training_resumes_to_the_same_network(any_disk: SmallDisk, env: dict[str, str], small_template: Path) -> None:
     any_disk.run("trainset", "build", "set", "--feature", "tube", "--feature", "wall")
-    words = ("train", "--trainset", "set", "--network", "small", "--batch", 2, "--epochs", 4, "--seed", 3)
-    failed = any_disk.run(*words, "--name", "run", "--wait", left=60_000, env=env)
+    arguments = ("train", "--trainset", "set", "--network", "small", "--batch", 2, "--epochs", 4, "--seed", 3)
+    failed = any_disk.run(*arguments, "--name", "run", "--wait", left=60_000, env=env)
     assert failed.code == 2
     assert_full(any_disk, "3", failed.err)
     done = any_disk.run("jobs", "resume", "3", "--wait", env=env)
@@ -100,9 +100,9 @@ def test_a_training_goes_on_to_the_same_network(any_disk: SmallDisk, env: dict[s
     assert found["metrics.jsonl"] == whole["metrics.jsonl"]
 
 
-def test_an_audit_goes_on_and_says_how_much_is_missing(any_disk: SmallDisk, env: dict[str, str]) -> None:
-    words = ("audit", "--feature", "tube", "--network", "small", "--epochs", 2, "--seed", 3, "--name", "found")
-    failed = any_disk.run(*words, "--wait", left=400_000, env=env)
+def test_an_audit_reports_the_missing_space_and_resumes(any_disk: SmallDisk, env: dict[str, str]) -> None:
+    arguments = ("audit", "--feature", "tube", "--network", "small", "--epochs", 2, "--seed", 3, "--name", "found")
+    failed = any_disk.run(*arguments, "--wait", left=400_000, env=env)
     assert failed.code == 2
     assert_full(any_disk, "3", failed.err)
     if isinstance(any_disk, Tmpfs):
@@ -112,7 +112,9 @@ def test_an_audit_goes_on_and_says_how_much_is_missing(any_disk: SmallDisk, env:
     assert layout_of(any_disk).audit_report("found").is_file()
 
 
-def test_maps_stay_whole_and_are_made_again(any_disk: SmallDisk, env: dict[str, str], small_template: Path) -> None:
+def test_existing_maps_stay_intact_and_the_job_resumes(
+    any_disk: SmallDisk, env: dict[str, str], small_template: Path
+) -> None:
     maps = layout_of(any_disk).maps / "tubes"
     before = digest_of(maps)
     failed = any_disk.run("apply", "net", "tubes", "--wait", left=400_000, env=env)
@@ -124,7 +126,7 @@ def test_maps_stay_whole_and_are_made_again(any_disk: SmallDisk, env: dict[str, 
     assert content_of(maps) == content_of(small_template / "maps" / "tubes")
 
 
-def test_labels_stay_whole_and_are_made_again(each_disk: SmallDisk) -> None:
+def test_existing_labels_stay_intact_and_the_job_resumes(each_disk: SmallDisk) -> None:
     labels = layout_of(each_disk).label_file("tubes", "merged")
     each_disk.run(*MERGE, "--wait")
     whole = labels.read_bytes()
@@ -139,7 +141,7 @@ def test_labels_stay_whole_and_are_made_again(each_disk: SmallDisk) -> None:
     assert labels.read_bytes() == whole
 
 
-def test_a_filtered_version_is_made_again(each_disk: SmallDisk) -> None:
+def test_a_preprocessing_resumes(each_disk: SmallDisk) -> None:
     failed = each_disk.run("preprocess", "tubes", "--wait", left=1_000_000)
     assert failed.code == 2
     assert_full(each_disk, "3", failed.err)
@@ -153,7 +155,9 @@ def test_a_filtered_version_is_made_again(each_disk: SmallDisk) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--invert",)])
-def test_an_import_leaves_nothing_and_says_how_much_is_missing(each_disk: SmallDisk, options: tuple[str, ...]) -> None:
+def test_a_failed_import_leaves_nothing_and_reports_the_missing_space(
+    each_disk: SmallDisk, options: tuple[str, ...]
+) -> None:
     before = digest_of(layout_of(each_disk).root)
     failed = each_disk.run("import", "../tubes.mrc", "--name", "other", *options, left=1_000_000)
     assert failed.code == 2
@@ -165,7 +169,7 @@ def test_an_import_leaves_nothing_and_says_how_much_is_missing(each_disk: SmallD
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("features", "add", "ribosome"),
         ("tiles", "add", "tubes", "--at", "60,60,5", "--feature", "tube"),
@@ -173,21 +177,21 @@ def test_an_import_leaves_nothing_and_says_how_much_is_missing(each_disk: SmallD
         ("trainset", "build", "set", "--feature", "tube"),
         MERGE,
     ],
-    ids=lambda words: words[0],
+    ids=lambda arguments: arguments[0],
 )
-def test_a_command_without_room_changes_nothing(each_disk: SmallDisk, words: tuple[str, ...]) -> None:
+def test_a_command_without_disk_space_changes_nothing(each_disk: SmallDisk, arguments: tuple[str, ...]) -> None:
     before = digest_of(layout_of(each_disk).root)
-    failed = each_disk.run(*words, left=0)
+    failed = each_disk.run(*arguments, left=0)
     assert failed.code == 2
     assert "Disk full: " in failed.err
     assert str(each_disk.folder) in failed.err, "it says where"
     assert digest_of(layout_of(each_disk).root) == before
-    done = each_disk.run(*words)
+    done = each_disk.run(*arguments)
     assert done.code == 0, done.err
 
 
 @pytest.mark.skipif(not Tmpfs.is_possible(), reason="nobody may mount here: files may not grow, but the disk has room")
-def test_with_room_for_a_record_alone_a_job_still_says_what_has_happened(any_disk: SmallDisk) -> None:
+def test_a_job_reports_its_error_with_space_for_the_record_only(any_disk: SmallDisk) -> None:
     block = os.statvfs(any_disk.seen()).f_frsize
     for blocks in range(3, 7):
         failed = any_disk.run(*MERGE, "--wait", left=blocks * block)

@@ -1,4 +1,4 @@
-"""Jobs that are looked at again and again."""
+"""Polling the list of jobs."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ def listings(seen: JobListCache) -> list[dict[str, object]]:
     return [job.listing for job in seen.poll()]
 
 
-def test_every_look_is_as_good_as_the_first(project: Project) -> None:
-    """Through the life of jobs: made, begun, gone on with, over, lost, resumed, removed."""
+def test_every_poll_equals_a_first_poll(project: Project) -> None:
+    """Jobs are created, started, continued, ended, lost, resumed and removed."""
     seen = JobListCache(project.layout)
 
     def check() -> None:
@@ -59,7 +59,7 @@ def test_jobs_that_are_over_are_not_read_again(project: Project, monkeypatch: py
     assert listings(seen) == first
 
 
-def test_a_heart_that_beats_again_on_another_host_is_seen(project: Project) -> None:
+def test_a_new_heartbeat_on_another_host_is_noticed(project: Project) -> None:
     job = put_job(project, "merge", "alpha/merged", state="lost")
     locks.acquire(job.claim_file, locks.Owner("elsewhere", "their boot", 1, "1"))
     os.utime(job.claim_file, (1, 1))

@@ -1,4 +1,4 @@
-"""The table of kinds of jobs: complete, and with the answers that each kind has always given."""
+"""The table of job kinds is complete and has the expected answers."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -55,7 +55,7 @@ ANSWERS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_each_kind_answers_as_it_always_has(name: str, project: Project) -> None:
+def test_each_kind_has_the_expected_answers(name: str, project: Project) -> None:
     kind, request = KINDS[name], REQUESTS[name]
     folder = kind.output_folder(project.layout, request)
     submission = slurm_submission_for(name, request, SlurmSettings())
@@ -85,15 +85,15 @@ def _references() -> Iterable[str]:
 
 
 @pytest.mark.parametrize("reference", sorted(_references()))
-def test_every_function_that_the_table_names_is_there(reference: str) -> None:
+def test_every_function_in_the_table_exists(reference: str) -> None:
     module, _, function = reference.partition(":")
-    spec = find_spec(f"tomoseg_tui.{module}")  # the module itself may need TensorFlow, and is not imported
+    spec = find_spec(f"tomoseg_tui.{module}")  # the module may need TensorFlow, so it is not imported
     assert spec is not None
     assert f"\ndef {function}(" in Path(str(spec.origin)).read_text(encoding="utf-8")
 
 
-def test_a_job_of_a_kind_that_nobody_knows_is_listed_and_not_run(project: Project) -> None:
-    """It may be of a later version of tomoseg."""
+def test_a_job_of_an_unknown_kind_is_listed_and_not_run(project: Project) -> None:
+    """The job may be from a newer version of tomoseg."""
     tomoseg = Tomoseg(project.layout.root)
     job = create_job(project.layout, "train", "mt", {"name": "mt"})
     other = msgspec.structs.replace(job.record(), kind="pretrain", state=JobState.FAILED)
@@ -101,8 +101,8 @@ def test_a_job_of_a_kind_that_nobody_knows_is_listed_and_not_run(project: Projec
     (listing,) = tomoseg("jobs", "--json").json
     assert (listing["kind"], listing["name"], listing["state"]) == ("pretrain", "mt", "failed")
     refused = tomoseg("jobs", "resume", "1", code=2).err
-    assert "does not know jobs of the kind 'pretrain'" in refused
-    assert "this one knows train, audit, apply, merge, preprocess" in refused
+    assert "has no jobs of the kind 'pretrain'" in refused
+    assert "this one has train, audit, apply, merge, preprocess" in refused
     assert job.record() == other
     write_record(job.record_file, msgspec.structs.replace(other, state=JobState.QUEUED))
     launch.start_worker(job)

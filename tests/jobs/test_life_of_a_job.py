@@ -1,4 +1,4 @@
-"""Jobs through the real command line and real signals; merging stands for all that needs no network."""
+"""Jobs with the real command line and real signals; they are merges, which need no network."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ def job_of(project: Project, job_id: str = "1") -> Job:
 
 
 def slabs_of(job: Job) -> int:
-    """Return how many slabs are listed."""
+    """Return the number of listed slabs."""
     listed = job.partial / "finished.jsonl"
     return listed.read_bytes().count(b"\n") if listed.exists() else 0
 
@@ -43,12 +43,12 @@ def pid_of(job: Job) -> int:
 
 @pytest.fixture
 def undisturbed(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> bytes:
-    """The label volume of a merge that nobody disturbs, as a job of its own."""
+    """The label volume of an undisturbed merge."""
     tomoseg(*MERGE, "--name", "undisturbed", "--wait")
     return tubes_project.layout.label_file("tubes", "undisturbed").read_bytes()
 
 
-def test_a_job_that_is_waited_for_ends_with_its_own_code(one_map: Path, tomoseg: Tomoseg) -> None:
+def test_waiting_for_a_job_returns_its_exit_code(one_map: Path, tomoseg: Tomoseg) -> None:
     done = tomoseg(*MERGE, "--wait")
     assert (done.out, "Done." in done.err) == ("", True)
     shown = tomoseg("jobs", "show", "1", "--json").json
@@ -61,7 +61,7 @@ def test_a_job_that_is_waited_for_ends_with_its_own_code(one_map: Path, tomoseg:
 
 
 @pytest.mark.slow
-def test_without_wait_the_number_is_printed_and_the_job_goes_on(
+def test_without_wait_the_id_is_printed_and_the_job_continues(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     assert tomoseg(*MERGE, "--name", "other", "--json", env=held.env).json == {"job": "1"}
@@ -76,24 +76,24 @@ def test_without_wait_the_number_is_printed_and_the_job_goes_on(
     assert not job.partial.exists()
 
 
-def test_a_stopped_job_keeps_its_slabs_and_goes_on_to_the_same_bytes(
+def test_a_stopped_job_resumes_from_its_slabs_with_the_same_bytes(
     undisturbed: bytes, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, env=held.env)
     job = job_of(tubes_project, "2")
     wait_until(lambda: slabs_of(job) > 0)
-    assert "is stopped; what is finished is kept" in tomoseg("jobs", "stop", "2").err
+    assert "is stopped; finished parts are saved" in tomoseg("jobs", "stop", "2").err
     kept = slabs_of(job)
     assert (job.state(), job.record().exit_code, kept) == (JobState.STOPPED, 130, 1)
     assert not tubes_project.layout.label_file("tubes", "merged").exists()
-    assert "was stopped already" in tomoseg("jobs", "stop", "2").err
+    assert "was already stopped" in tomoseg("jobs", "stop", "2").err
     tomoseg("jobs", "resume", "2", "--wait")
     assert tubes_project.layout.label_file("tubes", "merged").read_bytes() == undisturbed
     again = tomoseg("jobs", "resume", "2")
-    assert "is done already" in again.err
+    assert "is already done" in again.err
 
 
-def test_a_worker_that_is_killed_leaves_a_lost_job_that_goes_on_to_the_same_bytes(
+def test_a_job_whose_worker_was_killed_is_lost_and_resumes_with_the_same_bytes(
     undisturbed: bytes, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     process = tomoseg.start(*MERGE, "--wait", env=held.env)
@@ -101,10 +101,10 @@ def test_a_worker_that_is_killed_leaves_a_lost_job_that_goes_on_to_the_same_byte
     wait_until(lambda: slabs_of(job) > 0)
     os.kill(pid_of(job), signal.SIGKILL)
     wait_until(lambda: job.state() is JobState.LOST, seconds=10)
-    _, said = process.communicate(timeout=10)
+    _, output = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert "job 2 is lost. The worker was ended by SIGKILL (Killed): by the system" in said
-    assert "tomoseg jobs resume 2" in said
+    assert "job 2 is lost. The worker was ended by SIGKILL (Killed): by the system" in output
+    assert "tomoseg jobs resume 2" in output
     assert tomoseg("jobs", "show", "2", "--json").json["state"] == "lost"
     tomoseg("jobs", "resume", "2", "--wait")
     assert tubes_project.layout.label_file("tubes", "merged").read_bytes() == undisturbed
@@ -127,40 +127,40 @@ def test_a_killed_job_is_stopped_and_can_be_resumed(
 
 
 def merging(tomoseg: Tomoseg, held: Held, project: Project) -> tuple[subprocess.Popen[str], Job]:
-    """Start a command that waits for its merge; the merge is held when it has done some of its slabs."""
+    """Start a command that waits for its merge; the merge is held after some of its slabs."""
     process = tomoseg.start(*MERGE, "--wait", env=held.env)
     job = job_of(project)
     wait_until(lambda: slabs_of(job) > 0)
     return process, job
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_so(
+def test_ctrl_c_leaves_the_job_running_and_reports_it(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     process, job = merging(tomoseg, held, tubes_project)
     interrupt(process)
-    _, said = process.communicate(timeout=10)
+    _, output = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "Job 1 goes on" in said
-    assert "Traceback" not in said
+    assert "Job 1 continues" in output
+    assert "Traceback" not in output
     assert job.state() is JobState.RUNNING
     held.let_go()
     wait_until(lambda: job.state() is JobState.DONE)
 
 
 @pytest.mark.slow
-def test_a_record_that_cannot_be_read_for_a_moment_does_not_end_the_waiting(
+def test_waiting_continues_if_the_record_cannot_be_read_for_a_moment(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     process, job = merging(tomoseg, held, tubes_project)
     tear_for_a_moment(job)
     held.let_go()
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, "cannot be read" in said) == (0, False), said
+    _, output = process.communicate(timeout=60)
+    assert (process.returncode, "cannot be read" in output) == (0, False), output
 
 
 @pytest.mark.slow
-def test_a_person_at_a_terminal_sees_a_bar_that_moves(one_map: Path, tubes_project: Project, held: Held) -> None:
+def test_a_terminal_shows_a_progress_bar(one_map: Path, tubes_project: Project, held: Held) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "tomoseg_tui", *MERGE, "--wait"],
@@ -183,15 +183,15 @@ def test_a_person_at_a_terminal_sees_a_bar_that_moves(one_map: Path, tubes_proje
 
 
 @pytest.mark.slow
-def test_of_two_commands_that_resume_a_job_one_starts_it(
+def test_only_one_of_two_commands_resumes_a_job(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, env=held.env)
     tomoseg("jobs", "stop", "1")
     rivals = [tomoseg.start("jobs", "resume", "1", env=held.env) for _ in range(3)]
-    said = [rival.communicate(timeout=60)[1] for rival in rivals]
-    assert sorted(rival.returncode for rival in rivals) == [0, 2, 2], said
-    assert "Traceback" not in "".join(said)
+    output = [rival.communicate(timeout=60)[1] for rival in rivals]
+    assert sorted(rival.returncode for rival in rivals) == [0, 2, 2], output
+    assert "Traceback" not in "".join(output)
     job = job_of(tubes_project)
     held.let_go()
     wait_until(lambda: job.state().is_over)
@@ -214,7 +214,7 @@ def test_a_running_job_is_not_started_twice(
     assert job.state() is JobState.RUNNING
 
 
-def test_a_fault_gives_exit_2_with_what_is_wrong_and_what_to_do(
+def test_a_user_error_exits_with_2_and_has_a_fault_and_a_fix(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
 ) -> None:
     fault = "from tomoseg_tui.errors import TomogramError; raise TomogramError('It is torn.', 'Sew it.')"
@@ -226,7 +226,7 @@ def test_a_fault_gives_exit_2_with_what_is_wrong_and_what_to_do(
     assert job_of(tubes_project).listing()["fault"] is None
 
 
-def test_a_bug_gives_exit_1_and_its_traceback_stands_in_the_log(
+def test_an_internal_error_exits_with_1_and_its_traceback_is_in_the_log(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
 ) -> None:
     env = hooked(tmp_path / "hooks", worker=BROKEN.format("raise KeyError('nobody foresaw this')"))
@@ -237,7 +237,7 @@ def test_a_bug_gives_exit_1_and_its_traceback_stands_in_the_log(
     assert "Traceback" in job_of(tubes_project).log_file.read_text()
 
 
-def test_the_signal_that_ends_a_worker_is_named_with_the_last_line_of_tensorflow(
+def test_the_signal_of_a_worker_is_reported_with_the_last_line_of_tensorflow(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
 ) -> None:
     crash = "import os, signal; os.system('echo no such device > $PWD/jobs/1/tensorflow.log'); os.kill(os.getpid(), 11)"
@@ -251,7 +251,7 @@ def test_the_signal_that_ends_a_worker_is_named_with_the_last_line_of_tensorflow
     tomoseg("jobs", "resume", "1", "--wait")
 
 
-def test_an_exception_of_a_library_is_not_called_a_bug_of_tomoseg(
+def test_an_exception_of_a_library_is_not_reported_as_a_bug_of_tomoseg(
     one_map: Path, tomoseg: Tomoseg, tmp_path: Path
 ) -> None:
     env = hooked(tmp_path / "hooks", worker=BROKEN.format("import json; json.loads('{')"))
@@ -263,7 +263,7 @@ def test_an_exception_of_a_library_is_not_called_a_bug_of_tomoseg(
 
 
 @pytest.mark.slow
-def test_a_project_that_is_damaged_in_the_meantime_fails_the_job_in_words(
+def test_a_damaged_project_fails_the_job_with_a_message(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, env=held.env)
@@ -278,16 +278,16 @@ def test_a_project_that_is_damaged_in_the_meantime_fails_the_job_in_words(
     tubes_project.layout.settings.write_bytes(kept)
 
 
-def limited(tomoseg: Tomoseg, kilobytes: int, *words: str) -> Run:
-    """Run a command whose processes may write no file beyond a length, as on a full disk."""
-    script = f"ulimit -f {kilobytes}; exec {sys.executable} -m tomoseg_tui {' '.join(words)}"
+def limited(tomoseg: Tomoseg, kilobytes: int, *arguments: str) -> Run:
+    """Run a command whose processes cannot write files beyond a length, as on a full disk."""
+    script = f"ulimit -f {kilobytes}; exec {sys.executable} -m tomoseg_tui {' '.join(arguments)}"
     done = subprocess.run(
         ["bash", "-c", script], cwd=tomoseg.folder, capture_output=True, text=True, check=False, timeout=120
     )
     return Run(done.returncode, done.stdout, done.stderr)
 
 
-def test_a_disk_without_room_fails_the_job_in_words_and_it_can_go_on(
+def test_a_full_disk_fails_the_job_and_it_can_be_resumed(
     undisturbed: bytes, tomoseg: Tomoseg, tubes_project: Project
 ) -> None:
     failed = limited(tomoseg, 100, *MERGE, "--wait")
@@ -300,7 +300,7 @@ def test_a_disk_without_room_fails_the_job_in_words_and_it_can_go_on(
     assert tubes_project.layout.label_file("tubes", "merged").read_bytes() == undisturbed
 
 
-def test_a_disk_without_any_room_makes_no_job(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> None:
+def test_a_full_disk_creates_no_job(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> None:
     failed = limited(tomoseg, 0, *MERGE)
     assert failed.code == 2, failed.err
     assert "Disk full: " in failed.err
@@ -308,29 +308,29 @@ def test_a_disk_without_any_room_makes_no_job(one_map: Path, tomoseg: Tomoseg, t
 
 
 @pytest.mark.slow
-def test_a_job_whose_worker_cannot_begin_is_failed_at_once(
+def test_a_job_whose_worker_cannot_start_fails_immediately(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
 ) -> None:
     env = hooked(tmp_path / "hooks", worker="import os\nos._exit(3)")
-    assert "did not come up" in tomoseg(*MERGE, code=2, env=env).err
+    assert "did not start" in tomoseg(*MERGE, code=2, env=env).err
     assert job_of(tubes_project).state() is JobState.FAILED
     tomoseg("jobs", "resume", "1", "--wait")
 
 
 @pytest.mark.slow
-def test_a_job_that_was_killed_before_it_began_does_not_begin(
+def test_a_job_that_was_killed_before_its_start_does_not_start(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, "--wait")
     job = job_of(tubes_project)
     job.record_file.write_text(job.record_file.read_text().replace('"done"', '"stopped"'))
-    words = [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder)]
-    assert subprocess.run(words, capture_output=True, check=False).returncode == 2
+    arguments = [sys.executable, "-m", "tomoseg_tui.jobs.worker", str(job.folder)]
+    assert subprocess.run(arguments, capture_output=True, check=False).returncode == 2
     assert job.record().state is JobState.STOPPED
 
 
 @pytest.mark.slow
-def test_a_worker_shows_other_hosts_that_it_lives(
+def test_a_worker_shows_other_hosts_that_it_is_alive(
     one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, env=held.env)
@@ -342,7 +342,7 @@ def test_a_worker_shows_other_hosts_that_it_lives(
 
 
 @pytest.mark.slow
-def test_a_job_on_another_host_is_stopped_there(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> None:
+def test_a_job_on_another_host_must_be_stopped_there(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> None:
     tomoseg(*MERGE, "--wait")
     job = job_of(tubes_project)
     job.record_file.write_text(job.record_file.read_text().replace('"done"', '"running"'))
@@ -354,7 +354,7 @@ def test_a_job_on_another_host_is_stopped_there(one_map: Path, tomoseg: Tomoseg,
 
 
 @pytest.mark.slow
-def test_a_job_that_slurm_is_just_taking_is_not_ended_with_the_program_that_hands_it_over(
+def test_ending_a_job_during_its_submission_does_not_kill_the_submitting_command(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
 ) -> None:
     slow = tmp_path / "sbatch"
@@ -366,16 +366,18 @@ def test_a_job_that_slurm_is_just_taking_is_not_ended_with_the_program_that_hand
     before = job.record()
     for verb in ("stop", "kill"):
         refused = tomoseg("jobs", verb, "1", code=2).err
-        assert f"Job 1 is being handed over by process {process.pid}." in refused
+        assert f"Process {process.pid} is submitting job 1." in refused
         assert "Try again in a moment." in refused
     assert (job.record(), process.poll()) == (before, None)
     (tmp_path / "answer").touch()
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, "Slurm did not take the job: No." in said) == (2, True)
+    _, output = process.communicate(timeout=60)
+    assert (process.returncode, "Slurm rejected the job: No." in output) == (2, True)
 
 
 @pytest.mark.slow
-def test_the_job_outlives_its_terminal(one_map: Path, tubes_project: Project, held: Held, tmp_path: Path) -> None:
+def test_a_job_continues_after_its_terminal_is_closed(
+    one_map: Path, tubes_project: Project, held: Held, tmp_path: Path
+) -> None:
     if shutil.which("tmux") is None:
         assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether jobs survive"
         pytest.skip("tmux is missing: whether a job survives its terminal was NOT tested (make tools installs it)")

@@ -38,7 +38,7 @@ def claim(tmp_path: Path) -> Path:
 
 
 def dead_owner() -> Owner:
-    """Return a process that has ended and was waited for."""
+    """Return the owner of a process that has ended and was waited for."""
     process = subprocess.Popen(["true"])
     started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
     process.wait()
@@ -50,7 +50,7 @@ def write(claim: Path, owner: Owner) -> None:
     claim.write_bytes(msgspec.json.encode(owner))
 
 
-def test_the_running_process_lives() -> None:
+def test_the_current_process_is_alive() -> None:
     assert locks.is_alive(locks.this_process(), lambda: float("inf"))
 
 
@@ -66,23 +66,23 @@ def test_a_zombie_is_dead() -> None:
     assert locks.is_alive(owner, lambda: 0.0)
     process.kill()
     wait_until(lambda: is_gone(process.pid))
-    os.kill(process.pid, 0)  # it still answers
+    os.kill(process.pid, 0)  # its pid still exists
     assert not locks.is_alive(owner, lambda: 0.0)
     process.communicate()
 
 
-def test_a_number_that_another_process_has_now_is_dead() -> None:
+def test_an_owner_whose_pid_was_reused_is_dead() -> None:
     here = locks.this_process()
     assert not locks.is_alive(Owner(here.host, here.boot_id, here.pid, str(int(here.started) + 1)), lambda: 0.0)
 
 
-def test_a_process_from_before_the_last_start_of_the_machine_is_dead() -> None:
+def test_a_process_from_before_the_last_boot_is_dead() -> None:
     here = locks.this_process()
     assert not locks.is_alive(Owner(here.host, "another boot", here.pid, here.started), lambda: 0.0)
 
 
 @pytest.mark.parametrize(("age", "alive"), [(0.0, True), (29.0, True), (31.0, False), (float("inf"), False)])
-def test_an_owner_on_another_host_lives_as_long_as_its_heart_beats(age: float, alive: bool) -> None:  # noqa: FBT001
+def test_an_owner_on_another_host_is_alive_while_its_heartbeat_is_recent(age: float, alive: bool) -> None:  # noqa: FBT001
     here = locks.this_process()
     assert locks.is_alive(Owner("elsewhere", "their boot", here.pid, here.started), lambda: age) is alive
 
@@ -95,7 +95,7 @@ def test_the_heartbeat_of_another_host_is_the_age_of_the_claim(claim: Path) -> N
     assert not locks.is_held(claim)
 
 
-def test_a_living_owner_keeps_its_claim(claim: Path) -> None:
+def test_a_live_owner_keeps_its_claim(claim: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", RACER, str(claim), str(claim.parent)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
@@ -110,14 +110,14 @@ def test_a_living_owner_keeps_its_claim(claim: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b'{"host": "vm", "pi', b"not json", b"[]"])
-def test_a_claim_that_nobody_can_read_is_nobodys(claim: Path, content: bytes) -> None:
+def test_an_unreadable_claim_has_no_owner(claim: Path, content: bytes) -> None:
     claim.write_bytes(content)
     assert not locks.is_held(claim)
     locks.acquire(claim, locks.this_process())
     assert locks.owner_of(claim) == locks.this_process()
 
 
-def test_only_ones_own_claim_is_released(claim: Path) -> None:
+def test_a_process_releases_only_its_own_claim(claim: Path) -> None:
     other = dead_owner()
     write(claim, other)
     locks.release(claim, locks.this_process())
@@ -126,7 +126,7 @@ def test_only_ones_own_claim_is_released(claim: Path) -> None:
     assert not claim.exists()
 
 
-def test_a_claim_is_given_back_whatever_happens(claim: Path) -> None:
+def test_a_claim_is_released_after_an_exception(claim: Path) -> None:
     with pytest.raises(ZeroDivisionError), locks.held(claim):
         divmod(int(locks.is_held(claim)), 0)
     assert not claim.exists()
@@ -142,14 +142,14 @@ def test_a_short_claim_is_waited_for(claim: Path) -> None:
     timer.join()
 
 
-def test_a_long_claim_is_not_waited_for_without_end(claim: Path) -> None:
+def test_waiting_for_a_claim_has_a_limit(claim: Path) -> None:
     locks.acquire(claim, locks.this_process())
     with pytest.raises(AlreadyRunningError), locks.held(claim, patience_seconds=0.1):
         pass
 
 
 @pytest.mark.parametrize("attempt", range(2))
-def test_of_many_processes_exactly_one_gets_a_dead_owners_claim(claim: Path, attempt: int) -> None:
+def test_exactly_one_of_many_processes_acquires_a_dead_owners_claim(claim: Path, attempt: int) -> None:
     write(claim, dead_owner())
     go = claim.with_name("go")
     racers = [
@@ -162,18 +162,18 @@ def test_of_many_processes_exactly_one_gets_a_dead_owners_claim(claim: Path, att
         assert racer.stdout is not None
         assert racer.stdout.readline() == b"ready\n"
     go.touch()
-    said = {racer.pid: racer.stdout.readline() for racer in racers if racer.stdout is not None}
+    output = {racer.pid: racer.stdout.readline() for racer in racers if racer.stdout is not None}
     owner = locks.owner_of(claim)
     for racer in racers:
         racer.communicate(b"\n")
-    assert sorted(said.values()) == [b"mine\n"] + 3 * [b"not mine\n"]
+    assert sorted(output.values()) == [b"mine\n"] + 3 * [b"not mine\n"]
     assert owner is not None
-    assert said[owner.pid] == b"mine\n"
+    assert output[owner.pid] == b"mine\n"
     assert [path.name for path in claim.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_slow_rival_does_not_take_away_the_claim_of_the_one_that_was_faster(claim: Path) -> None:
-    """It has seen the dead owner's claim; by the time that it takes it away a living one's stands there."""
+def test_a_slow_process_does_not_remove_the_claim_of_a_faster_one(claim: Path) -> None:
+    """It has read the dead owner's claim; when it removes the file, it is a live owner's claim."""
     write(claim, dead_owner())
     seen = claim.read_bytes()
     locks.acquire(claim, locks.this_process())
@@ -181,7 +181,7 @@ def test_a_slow_rival_does_not_take_away_the_claim_of_the_one_that_was_faster(cl
     assert locks.owner_of(claim) == locks.this_process()
 
 
-def test_a_rival_that_died_while_it_took_a_claim_away_is_in_nobodys_way(claim: Path) -> None:
+def test_a_process_that_died_while_removing_a_claim_does_not_block_others(claim: Path) -> None:
     write(claim, dead_owner())
     right = locks._removal_claim_path(claim, claim.read_bytes())
     write(right, dead_owner())

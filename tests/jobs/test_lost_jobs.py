@@ -1,4 +1,4 @@
-"""Workers that went down without a word: what the state says, and that nothing is in the way of going on."""
+"""Workers that ended without recording it: the state of their jobs, and that the jobs can be resumed."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tomoseg_tui.jobs.job import Job, JobState, create_job, remove_stale_claims
 from tomoseg_tui.project.catalog import Project
 
 
-def test_a_claim_that_a_worker_left_in_its_last_moment_goes_with_the_next_job(project: Project) -> None:
+def test_a_stale_claim_of_a_done_job_is_removed_by_the_next_launch(project: Project) -> None:
     job = create_job(project.layout, "merge", "cell/merged", {})
     job.set_state(JobState.RUNNING)
     job.set_state(JobState.DONE)
@@ -27,15 +27,15 @@ def test_a_claim_that_a_worker_left_in_its_last_moment_goes_with_the_next_job(pr
     assert job.claim_file.exists(), "the claim of a living process stays"
 
 
-def test_a_worker_that_was_killed_while_it_waited_in_line_is_lost_at_once(project: Project) -> None:
+def test_a_job_whose_waiting_worker_was_killed_is_lost_immediately(project: Project) -> None:
     job = create_job(project.layout, "merge", "cell/merged", {})
     assert job.state() is JobState.QUEUED
     locks.acquire(job.claim_file, locks.Owner(locks.this_process().host, "another boot", 1, "1"))
     assert job.state() is JobState.LOST
 
 
-def test_a_job_is_put_back_as_soon_as_its_worker_has_given_its_claim_back(project: Project) -> None:
-    """Who sees that it is stopped may resume it at once: the claim is there for a moment longer."""
+def test_a_job_is_requeued_as_soon_as_its_worker_has_released_the_claim(project: Project) -> None:
+    """A job that is shown as stopped can be resumed immediately, though its claim exists a moment longer."""
     job = create_job(project.layout, "merge", "cell/merged", {})
     job.set_state(JobState.RUNNING)
     job.set_state(JobState.STOPPED)
@@ -50,10 +50,10 @@ def test_a_job_is_put_back_as_soon_as_its_worker_has_given_its_claim_back(projec
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("host", "boot"), [("elsewhere", "theirs"), (None, "another boot")])
-def test_a_worker_that_went_down_with_its_machine_is_lost_and_its_job_can_be_resumed(
+def test_a_job_whose_machine_went_down_is_lost_and_can_be_resumed(
     tmp_path: Path, small_template: Path, host: str | None, boot: str
 ) -> None:
-    """As another host sees it once the heart has not beaten for 30 s, and the same one after power has come back."""
+    """As seen from another host 30 s after the last heartbeat, and from the same host after a reboot."""
     shutil.copytree(small_template.parent, tmp_path / "copy", ignore=shutil.ignore_patterns("hooks"))
     tomoseg = Tomoseg(tmp_path / "copy" / small_template.name)
     tomoseg("merge", "tubes", "--map", "net:tube=0.5", "--wait")

@@ -21,7 +21,7 @@ HERE = locks.this_process()
         (100, "signal 100", "jobs resume 7"),
     ],
 )
-def test_a_signal_is_named_with_what_it_means(tmp_path: Path, number: int, fault: str, fix: str) -> None:
+def test_a_signal_has_a_name_and_an_explanation(tmp_path: Path, number: int, fault: str, fix: str) -> None:
     (tmp_path / "exit_status").write_text(f"{128 + number}\n")
     explained = explain_lost_worker(tmp_path, HERE, "7")
     assert fault in explained[0]
@@ -29,7 +29,7 @@ def test_a_signal_is_named_with_what_it_means(tmp_path: Path, number: int, fault
     assert "jobs resume 7" in explained[1]
 
 
-def test_missing_instructions_of_the_processor_are_named(tmp_path: Path) -> None:
+def test_missing_processor_instructions_are_reported(tmp_path: Path) -> None:
     (tmp_path / "exit_status").write_text(f"{128 + signal.SIGABRT}\n")
     (tmp_path / "tensorflow.log").write_bytes(
         b"The library was compiled to use AVX instructions, but these aren't available on your machine.\xff\n"
@@ -41,7 +41,7 @@ def test_missing_instructions_of_the_processor_are_named(tmp_path: Path) -> None
     assert "File x" not in fault
 
 
-def test_a_crash_before_the_last_line_for_the_user_is_an_old_one(tmp_path: Path) -> None:
+def test_a_crash_before_the_last_line_for_the_user_is_ignored(tmp_path: Path) -> None:
     crash = "Fatal Python error: Segmentation fault\n"
     (tmp_path / "output.log").write_text(f"2026-01-01T00:00:00Z Begins.\n{crash}")
     assert ending_signal(tmp_path) == signal.SIGSEGV
@@ -53,12 +53,14 @@ def test_a_crash_before_the_last_line_for_the_user_is_an_old_one(tmp_path: Path)
     ("owner", "fault"),
     [
         (locks.Owner(HERE.host, "another boot", 1, "1"), "machine was restarted"),
-        (locks.Owner("node17", "b", 1, "1"), "on node17 has not been heard of"),
-        (HERE, "without a word"),
-        (None, "without a word"),
+        (locks.Owner("node17", "b", 1, "1"), "on node17 has not reported"),
+        (HERE, "without an error message"),
+        (None, "without an error message"),
     ],
 )
-def test_without_a_signal_the_machine_is_asked(tmp_path: Path, owner: locks.Owner | None, fault: str) -> None:
+def test_without_a_signal_the_cause_comes_from_the_machine(
+    tmp_path: Path, owner: locks.Owner | None, fault: str
+) -> None:
     explained = explain_lost_worker(tmp_path, owner, "7")
     assert fault in explained[0]
     assert "tomoseg jobs resume 7" in explained[1]

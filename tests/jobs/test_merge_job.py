@@ -1,4 +1,4 @@
-"""Merging through the real command, against the contract written out in its plainest form."""
+"""The merge command, compared with a simple reference implementation."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ Map = NDArray[np.int8]
 
 @pytest.fixture
 def maps(tubes_project: Project) -> list[Map]:
-    """Three maps; where the first is 60 to 99 the second has the same values, so that there are ties."""
+    """Three maps; the second equals the first where that is 60 to 99, so that there are ties."""
     rng = np.random.default_rng(5)
     first, second, third = (rng.integers(0, 128, SHAPE_ZYX).astype(np.int8) for _ in range(3))
     second = np.where((first >= 60) & (first < 100), first, second)
@@ -35,7 +35,7 @@ def maps(tubes_project: Project) -> list[Map]:
 
 
 def by_hand(maps: list[Map], thresholds: list[float]) -> tuple[Map, list[dict[str, int]]]:
-    """Return labels and conflicts as the contract says, voxel by voxel along a table of values."""
+    """Return the expected labels and conflicts, from a table of values."""
     claims = np.stack(
         [
             np.where(one / 127 > t, (one / 127 - t) / (1 - t if t < 1 else 1), -1.0)
@@ -43,7 +43,7 @@ def by_hand(maps: list[Map], thresholds: list[float]) -> tuple[Map, list[dict[st
         ]
     )
     greatest = claims.max(axis=0)
-    winner = (greatest - claims < 1e-9).argmax(axis=0)  # the earliest of those that are equal
+    winner = (greatest - claims < 1e-9).argmax(axis=0)  # the first of equal ones
     labels = np.where(greatest > 0, winner + 1, 0).astype(np.int8)
     conflicts = [
         {"winner": a, "loser": b, "voxels": int(((labels == a) & (claims[b - 1] > 0)).sum())}
@@ -54,61 +54,59 @@ def by_hand(maps: list[Map], thresholds: list[float]) -> tuple[Map, list[dict[st
     return labels, [conflict for conflict in conflicts if conflict["voxels"]]
 
 
-def merge(tomoseg: Tomoseg, *choices: str, words: tuple[str, ...] = ()) -> Any:
+def merge(tomoseg: Tomoseg, *choices: str, arguments: tuple[str, ...] = ()) -> Any:
     named = [word for choice in choices for word in ("--map", choice)]
-    return tomoseg("merge", "tubes", *named, *words, "--wait", "--json").json
+    return tomoseg("merge", "tubes", *named, *arguments, "--wait", "--json").json
 
 
 @pytest.mark.parametrize("thresholds", [[0.5, 0.5, 0.5], [0.3, 0.8, 63 / 127]])
-def test_merging_equals_the_contract_for_every_voxel(
+def test_merging_matches_the_reference_for_every_voxel(
     maps: list[Map], thresholds: list[float], tomoseg: Tomoseg, tubes_project: Project
 ) -> None:
-    said = merge(tomoseg, *[f"{run}={t!r}" for run, t in zip(("one", "two", "three"), thresholds, strict=True)])
+    result = merge(tomoseg, *[f"{run}={t!r}" for run, t in zip(("one", "two", "three"), thresholds, strict=True)])
     labels, conflicts = by_hand(maps, thresholds)
     path = tubes_project.layout.label_file("tubes", "merged")
-    assert said["file"] == str(path)
+    assert result["file"] == str(path)
     np.testing.assert_array_equal(read_volume(path), labels)
-    assert sorted(said["conflicts"], key=json.dumps) == sorted(conflicts, key=json.dumps)
-    assert said["labels"] == {
+    assert sorted(result["conflicts"], key=json.dumps) == sorted(conflicts, key=json.dumps)
+    assert result["labels"] == {
         str(k): {"feature": f"f_{run}", "run": run, "threshold": t, "voxels": int((labels == k).sum())}
         for k, run, t in zip((1, 2, 3), ("one", "two", "three"), thresholds, strict=True)
     }
     sidecar = json.loads(sidecar_of(path).read_bytes())
-    assert (sidecar["labels"], sidecar["conflicts"]) == (said["labels"], said["conflicts"])
+    assert (sidecar["labels"], sidecar["conflicts"]) == (result["labels"], result["conflicts"])
 
 
-def test_the_order_of_the_maps_decides_ties_and_names_the_labels(
+def test_the_order_of_the_maps_decides_ties_and_numbers_the_labels(
     maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
 ) -> None:
-    said = merge(tomoseg, "two:f_two=0.5", "one=0.5")
+    result = merge(tomoseg, "two:f_two=0.5", "one=0.5")
     labels, _ = by_hand([maps[1], maps[0]], [0.5, 0.5])
     assert (labels == 1).sum() > (labels == 2).sum()
-    np.testing.assert_array_equal(read_volume(Path(said["file"])), labels)
+    np.testing.assert_array_equal(read_volume(Path(result["file"])), labels)
 
 
 @pytest.mark.slow
 def test_labels_have_the_grid_of_their_tomogram(maps: list[Map], tomoseg: Tomoseg) -> None:
-    said = merge(tomoseg, "one=0.9")
-    with open_volume(Path(said["file"])) as labels:
+    result = merge(tomoseg, "one=0.9")
+    with open_volume(Path(result["file"])) as labels:
         assert (labels.grid, labels.dtype) == (GRID, np.dtype(np.int8))
 
 
-def test_a_threshold_of_1_takes_nothing_and_leaves_a_hole(
-    maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
-) -> None:
-    said = merge(tomoseg, "one=1", words=("--name", "nothing"))
-    path = Path(said["file"])
-    assert (said["labels"]["1"]["voxels"], said["conflicts"]) == (0, [])
+def test_a_threshold_of_1_selects_nothing(maps: list[Map], tomoseg: Tomoseg, tubes_project: Project) -> None:
+    result = merge(tomoseg, "one=1", arguments=("--name", "nothing"))
+    path = Path(result["file"])
+    assert (result["labels"]["1"]["voxels"], result["conflicts"]) == (0, [])
     assert not read_volume(path).any()
     assert blocks_of(path) < path.stat().st_size / 4
 
 
 @pytest.mark.slow
-def test_card_takes_the_threshold_that_the_map_was_made_with(maps: list[Map], tomoseg: Tomoseg) -> None:
+def test_card_uses_the_threshold_stored_with_the_map(maps: list[Map], tomoseg: Tomoseg) -> None:
     assert merge(tomoseg, "one=card")["labels"]["1"]["threshold"] == 0.4
 
 
-def test_where_a_map_is_not_filled_the_others_compete_without_it(
+def test_slices_that_a_map_lacks_are_merged_from_the_other_maps(
     maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
 ) -> None:
     part = maps[1].copy()
@@ -124,24 +122,24 @@ def test_where_a_map_is_not_filled_the_others_compete_without_it(
 @pytest.mark.slow
 def test_merging_again_replaces_the_labels(maps: list[Map], tomoseg: Tomoseg) -> None:
     merge(tomoseg, "one=0.5")
-    said = merge(tomoseg, "two=0.7")
-    np.testing.assert_array_equal(read_volume(Path(said["file"])), by_hand([maps[1]], [0.7])[0])
+    result = merge(tomoseg, "two=0.7")
+    np.testing.assert_array_equal(read_volume(Path(result["file"])), by_hand([maps[1]], [0.7])[0])
 
 
 @pytest.mark.slow
-def test_labels_are_also_written_where_the_user_wants_them(maps: list[Map], tomoseg: Tomoseg, tmp_path: Path) -> None:
+def test_labels_are_also_written_to_the_output_file(maps: list[Map], tomoseg: Tomoseg, tmp_path: Path) -> None:
     target = tmp_path / "labels.mrc"
-    assert merge(tomoseg, "one=0.5", words=("-o", str(target)))["file"] == str(target)
+    assert merge(tomoseg, "one=0.5", arguments=("-o", str(target)))["file"] == str(target)
     np.testing.assert_array_equal(read_volume(target), by_hand([maps[0]], [0.5])[0])
     assert "--force" in tomoseg.refused("merge", "tubes", "--map", "one=0.7", "-o", target)
-    merge(tomoseg, "one=0.7", words=("-o", str(target), "--force"))
+    merge(tomoseg, "one=0.7", arguments=("-o", str(target), "--force"))
     np.testing.assert_array_equal(read_volume(target), by_hand([maps[0]], [0.7])[0])
 
 
-def test_labels_survive_a_fault_after_they_were_put_in_their_place(
+def test_labels_in_the_project_survive_an_error_while_the_output_is_copied(
     maps: list[Map], tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path
 ) -> None:
-    """The copy for the user fails, say since its disk is full; what is in the project must not become empty."""
+    """If the copy to the output fails, for example on a full disk, the labels in the project must stay."""
     broken = (
         "from tomoseg_tui.workflow.merge import merge_request\ndef fail(*_, **__):\n    raise OSError(28, 'No room')"
     )
@@ -174,7 +172,7 @@ def test_maps_that_change_between_stop_and_resume_do_not_mix(
 
 
 @pytest.mark.slow
-def test_slices_too_large_for_one_block_are_settled_in_bands(
+def test_slices_larger_than_a_block_are_merged_in_bands(
     tubes_project: Project, tomoseg: Tomoseg, maps: list[Map], tmp_path: Path
 ) -> None:
     env = hooked(
@@ -188,7 +186,7 @@ def test_slices_too_large_for_one_block_are_settled_in_bands(
 
 
 @pytest.mark.parametrize(
-    ("choice", "name", "said"),
+    ("choice", "name", "message"),
     [
         ("one", "merged", "is not understood"),
         ("one=2", "merged", "is not a threshold"),
@@ -199,15 +197,15 @@ def test_slices_too_large_for_one_block_are_settled_in_bands(
         ("one=0.5", "a/b", "a/b"),
     ],
 )
-def test_a_choice_that_cannot_be_merged_is_refused(
-    maps: list[Map], tubes_project: Project, choice: str, name: str, said: str
+def test_an_invalid_merge_is_refused(
+    maps: list[Map], tubes_project: Project, choice: str, name: str, message: str
 ) -> None:
-    with pytest.raises(TomosegError, match=said):
+    with pytest.raises(TomosegError, match=message):
         merge_request(tubes_project, "tubes", [choice], name=name, output=None, force=False)
 
 
 @pytest.mark.slow
-def test_a_map_that_is_not_of_the_tomograms_shape_is_refused(
+def test_a_map_of_another_shape_than_the_tomogram_is_refused(
     maps: list[Map], tomoseg: Tomoseg, tubes_project: Project
 ) -> None:
     grid = VoxelGrid((2, 160, 160), 10.0, (0.0, 0.0, 0.0), (0, 0, 0))

@@ -1,4 +1,4 @@
-"""Notices of a terminal as bytes, and the user's command at the end of a job."""
+"""Terminal notifications as bytes, and the user's command at the end of a job."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def configure(patch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
         (NotificationConfig(bell=False, osc="9"), {"TMUX": "x"}, "\x1bPtmux;\x1b\x1b]9;tomoseg: it is done\x07\x1b\\"),
     ],
 )
-def test_a_terminal_is_told_as_the_user_wants_it(
+def test_a_terminal_notification_follows_the_users_settings(
     notice: NotificationConfig, environment: dict[str, str], expected: str
 ) -> None:
     assert terminal_notification("it is done", notice, environment) == expected
@@ -53,13 +53,13 @@ def test_names_cannot_send_control_sequences() -> None:
 ODD = "a b;$(touch x)`y`\"'é\n*"
 
 
-def test_the_users_command_is_told_of_the_end_word_by_word(
+def test_the_users_command_gets_the_end_of_the_job(
     projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = tmp_path / "told"
+    reported = tmp_path / "reported"
     code = (
         "import json, os, sys; "
-        f"open({str(told)!r}, 'a').write(json.dumps([sys.argv[1:], "
+        f"open({str(reported)!r}, 'a').write(json.dumps([sys.argv[1:], "
         "{k[12:]: v for k, v in os.environ.items() if k.startswith('TOMOSEG_JOB_')}]) + chr(10))"
     )
     configure(monkeypatch, tmp_path, f"on_finish = {json.dumps([sys.executable, '-c', code, ODD])}\n")
@@ -70,8 +70,8 @@ def test_the_users_command_is_told_of_the_end_word_by_word(
     stage.fail("second")
     failed = train(projects[0], "second")
     becomes(failed, JobState.FAILED)
-    wait_until(lambda: told.exists() and len(told.read_text().splitlines()) == 2)
-    lines: list[Any] = [json.loads(line) for line in told.read_text().splitlines()]
+    wait_until(lambda: reported.exists() and len(reported.read_text().splitlines()) == 2)
+    lines: list[Any] = [json.loads(line) for line in reported.read_text().splitlines()]
     assert lines[0] == [[ODD], {
         "ID": "1", "KIND": "train", "NAME": ODD, "STATE": "done", "PROJECT": str(layout.root),
         "FOLDER": str(job.folder), "FAULT": "", "FIX": "",
@@ -81,7 +81,7 @@ def test_the_users_command_is_told_of_the_end_word_by_word(
 
 
 @pytest.mark.slow
-def test_a_stopped_job_is_not_told(
+def test_a_stopped_job_is_not_reported(
     projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(monkeypatch, tmp_path, f'on_finish = ["touch", "{tmp_path}/told"]\n')
@@ -91,12 +91,12 @@ def test_a_stopped_job_is_not_told(
     assert launch.stop(job) is JobState.STOPPED
     owner = job.record().owner
     assert owner is not None
-    wait_until(lambda: is_gone(owner.pid))  # the command would have been run before that
-    assert not (tmp_path / "told").exists()
+    wait_until(lambda: is_gone(owner.pid))  # the command would have run before that
+    assert not (tmp_path / "reported").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "output"),
     [
         ('["/no/such/program"]', "on_finish was not run"),
         ('["false"]', "on_finish ended with code 1"),
@@ -106,22 +106,22 @@ def test_a_stopped_job_is_not_told(
     ],
 )
 def test_a_command_that_fails_is_only_logged(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, output: str
 ) -> None:
     job = create_job(project.layout, "train", "first", {})
     job.set_state(JobState.RUNNING)
     job.set_state(JobState.DONE)
-    configure(monkeypatch, tmp_path, f"on_finish = {words}\n")
+    configure(monkeypatch, tmp_path, f"on_finish = {arguments}\n")
     lines: list[str] = []
     run_on_finish(job, lines.append, timeout=0.2)
     assert len(lines) == 1
-    assert said in lines[0]
+    assert output in lines[0]
     assert job.state() is JobState.DONE
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True])
-def test_who_waits_at_a_terminal_hears_of_the_end(
+def test_waiting_at_a_terminal_ends_with_a_notification(
     projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
 ) -> None:
     configure(monkeypatch, tmp_path, '[notice]\nosc = "777"\n')

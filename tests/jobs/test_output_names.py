@@ -1,4 +1,4 @@
-"""A name that a job gave back when its worker did not come up, and another has taken since."""
+"""Output names that were released because the worker did not start, and then used by another job."""
 
 from pathlib import Path
 
@@ -23,23 +23,23 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def never_up(tomoseg: Tomoseg, hooks: Path, *words: str) -> None:
-    assert "did not come up" in tomoseg(*words, code=2, env=hooked(hooks, worker=NEVER_UP)).err
+def never_up(tomoseg: Tomoseg, hooks: Path, *arguments: str) -> None:
+    assert "did not start" in tomoseg(*arguments, code=2, env=hooked(hooks, worker=NEVER_UP)).err
 
 
 @pytest.mark.slow
-def test_a_job_does_not_go_on_under_a_name_that_is_another_jobs(
+def test_a_job_does_not_resume_under_the_name_of_another_job(
     kind: str, tubes_project: Project, tomoseg: Tomoseg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = (kind, "--feature", "tube", "--name", "mine")
-    never_up(tomoseg, tmp_path / "hooks", *words)
+    arguments = (kind, "--feature", "tube", "--name", "mine")
+    never_up(tomoseg, tmp_path / "hooks", *arguments)
     stage = Stage(tmp_path / "stage", monkeypatch)
     stage.hold("mine")
-    tomoseg(*words, "--epochs", "9")
+    tomoseg(*arguments, "--epochs", "9")
     what = {"train": "run", "audit": "audit"}[kind]
     before = job_of(tubes_project, "1").record()
     running = tomoseg("jobs", "resume", "1", code=2)
-    assert f"The {what} mine is job 2's." in running.err
+    assert f"The {what} mine belongs to job 2." in running.err
     stage.let_go("mine")
     becomes(job_of(tubes_project, "2"), JobState.DONE)
     assert tomoseg("jobs", "resume", "1", "--wait", code=2).err == running.err
@@ -48,25 +48,25 @@ def test_a_job_does_not_go_on_under_a_name_that_is_another_jobs(
 
 
 @pytest.mark.slow
-def test_a_job_takes_its_name_anew_if_it_is_free(
+def test_a_resumed_job_reserves_its_name_again_if_it_is_free(
     tubes_project: Project, tomoseg: Tomoseg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("train", "--feature", "tube", "--name", "mine")
-    never_up(tomoseg, tmp_path / "hooks", *words)
+    arguments = ("train", "--feature", "tube", "--name", "mine")
+    never_up(tomoseg, tmp_path / "hooks", *arguments)
     assert not tubes_project.layout.network_folder("mine").exists()
     stage = Stage(tmp_path / "stage", monkeypatch)
     tomoseg("jobs", "resume", "1", "--wait")
     assert stage.begun == ["mine"]
-    assert "There is a run mine already" in tomoseg(*words, code=2).err
+    assert "There is a run mine already" in tomoseg(*arguments, code=2).err
 
 
-def test_a_name_that_waits_for_its_job_to_begin_is_taken(projects: tuple[Project, Project], stage: Stage) -> None:
-    """As a worker finds it that was taken along when another job was resumed."""
+def test_the_name_of_a_queued_job_is_in_use(projects: tuple[Project, Project], stage: Stage) -> None:
+    """As for a worker that is resumed as a dependent of another job."""
     layout = projects[0].layout
     earlier, later = (create_job(layout, "train", "mine", {"name": "mine", "device": "cpu"}) for _ in range(2))
     launch.start_worker(earlier)
     becomes(earlier, JobState.FAILED)
-    assert earlier.record().fault == "The run mine is job 2's."
+    assert earlier.record().fault == "The run mine belongs to job 2."
     launch.start_worker(later)
     becomes(later, JobState.DONE)
     assert stage.begun == ["mine"]

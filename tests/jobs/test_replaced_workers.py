@@ -1,4 +1,4 @@
-"""Workers whose host stood still for so long that another took their job: they wake up, look, and are gone."""
+"""Workers whose host was suspended until another worker took over their job: they check, and end."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ LONG_AGO = 1_000_000_000.0
 
 @pytest.fixture
 def other() -> Iterator[Owner]:
-    """A living process that is not the job's first worker."""
+    """A live process that is not the job's first worker."""
     here = locks.this_process()
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
         started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -33,7 +33,7 @@ def other() -> Iterator[Owner]:
 
 
 def take_over(job: Job, other: Owner) -> tuple[int, bytes]:
-    """Let another have the job, as after a resume; return the first worker and the record as the other has it."""
+    """Give the job to another worker, as after a resume; return the first worker and the other's record."""
     worker = job.record().owner
     assert worker is not None
     assert locks.owner_of(job.claim_file) == worker
@@ -55,10 +55,10 @@ def is_as_the_other_left_it(job: Job, other: Owner, record: bytes) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("goes_on", [False, True])
-def test_a_worker_whose_claim_another_has_ends_by_itself(
+def test_a_worker_ends_when_another_process_has_its_claim(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project, tmp_path: Path, other: Owner, *, goes_on: bool
 ) -> None:
-    """In the midst of its work with a beat of its heart, and before its last word if it comes to that first."""
+    """At the next heartbeat during its work, or before it records the end if that comes first."""
     held = held_workers(tmp_path / "hooks", worker=HEARTLESS if goes_on else "")
     tomoseg(*MERGE, env=held.env)
     job = Job(tubes_project.layout.job_folder("1"))
@@ -69,5 +69,5 @@ def test_a_worker_whose_claim_another_has_ends_by_itself(
     wait_until(lambda: is_gone(pid), seconds=20)
     assert is_as_the_other_left_it(job, other, record)
     log = tomoseg("jobs", "log", "1").out
-    assert f"Process {pid} on {other.host} ends: the job is no longer its own." in log
+    assert f"Process {pid} on {other.host} ends: another process has taken its job." in log
     assert "Done." not in log

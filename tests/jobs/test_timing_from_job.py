@@ -1,4 +1,4 @@
-"""A job that is done tells of its pace, for estimates of the next ones alike."""
+"""Timings of done jobs, for estimates of similar jobs."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ IDLE = "import os; os.getloadavg = lambda: (0.0, 0.0, 0.0)"
 BUSY = "import os; os.getloadavg = lambda: (99999.0, 0.0, 0.0)"
 
 
-def test_the_pace_of_a_job_foretells_the_very_job() -> None:
+def test_the_timing_of_a_job_predicts_the_same_job() -> None:
     pace = timing_from_progress(TRAINING, LAPS, seconds=130.0, memory_bytes=1100)
     assert pace == Timing(start_seconds=20.0, unit_seconds=2.0, judging_seconds=1.0, memory_bytes=1000)
     assert pace.seconds(TRAINING.units, validated_tiles=TRAINING.validations) == 130.0
@@ -31,7 +31,7 @@ def test_the_pace_of_a_job_foretells_the_very_job() -> None:
     assert forecast.closing_seconds == 10.0, "all tiles are looked at once, beside those after each epoch"
 
 
-def test_a_rest_without_held_out_tiles_is_part_of_the_work() -> None:
+def test_pauses_without_held_out_tiles_are_part_of_the_work() -> None:
     pace = timing_from_progress(
         Workload("key", 40, epochs=4), ProgressHistory(40, 1.0, 80.0, [4.0, 8.0, 8.0]), seconds=110.0, memory_bytes=1
     )
@@ -39,12 +39,12 @@ def test_a_rest_without_held_out_tiles_is_part_of_the_work() -> None:
 
 
 @pytest.mark.parametrize("laps", [ProgressHistory(2, 0.9, 9.0), ProgressHistory(9, 0.3, 9.0), ProgressHistory()])
-def test_a_job_of_which_too_little_was_seen_tells_nothing(laps: ProgressHistory) -> None:
+def test_a_job_with_too_little_measured_progress_has_no_timing(laps: ProgressHistory) -> None:
     assert timing_from_progress(Workload("key", 10), laps, seconds=20.0, memory_bytes=1) is None
     assert speed_from_progress(Workload("key", 10, size=100.0, family="f"), laps, load=1.0) is None
 
 
-def test_the_speed_of_a_job_counts_its_pauses() -> None:
+def test_the_speed_of_a_job_includes_its_pauses() -> None:
     workload = Workload("key", 40, epochs=4, size=1000.0, family="training tiny cpu")
     speed = speed_from_progress(workload, LAPS, load=1.5)
     assert speed is not None
@@ -60,16 +60,14 @@ def cell(project: Project) -> Project:
 
 
 def preprocess(project: Project, folder: Path, hook: str, tag: str = "preproc") -> list[Timing]:
-    """Preprocess in pieces of a few slices; return what is known afterwards."""
+    """Preprocess in blocks of a few slices; return the stored timings."""
     small = "from tomoseg_tui.core import filters; filters.BLOCK_VOXELS = 20_000"
     env = hooked(folder / "hooks", hook, worker=small)
     Tomoseg(project.layout.root)("preprocess", "cell", "--tag", tag, "--wait", env=env)
     return list(load_timings(timings_file(os.environ)).values())
 
 
-def test_a_job_that_is_done_is_remembered_and_the_estimate_is_measured_all_the_same(
-    cell: Project, tmp_path: Path
-) -> None:
+def test_the_timing_of_a_done_job_is_stored_and_the_estimate_still_measured(cell: Project, tmp_path: Path) -> None:
     (pace,) = preprocess(cell, tmp_path, IDLE)
     assert 0 < pace.start_seconds < 60
     assert 0 < pace.unit_seconds < 1e-3
@@ -78,20 +76,20 @@ def test_a_job_that_is_done_is_remembered_and_the_estimate_is_measured_all_the_s
     assert speed is not None
     assert (speed.family, speed.load) == ("preprocess bin 1", 0.0)
     assert speed.size_per_second == pytest.approx(1 / pace.unit_seconds, rel=0.2)
-    said = Tomoseg(cell.layout.root)("preprocess", "cell", "--tag", "next", "--estimate", "--json").json
-    assert said["measured"]
+    output = Tomoseg(cell.layout.root)("preprocess", "cell", "--tag", "next", "--estimate", "--json").json
+    assert output["measured"]
     (measured,) = load_timings(timings_file(os.environ)).values()
     assert measured != pace
 
 
-def test_a_job_among_others_is_not_remembered(cell: Project, tmp_path: Path) -> None:
+def test_no_timing_is_stored_on_a_busy_machine(cell: Project, tmp_path: Path) -> None:
     assert preprocess(cell, tmp_path, BUSY) == []
     speed = Job(cell.layout.job_folder("1")).record().speed
     assert speed is not None
     assert speed.load > 1000, "and whoever looks at its speed sees why"
 
 
-def test_a_pace_that_cannot_be_kept_costs_no_result(cell: Project, tmp_path: Path) -> None:
+def test_a_timing_that_cannot_be_stored_does_not_fail_the_job(cell: Project, tmp_path: Path) -> None:
     Path(os.environ["XDG_CACHE_HOME"]).parent.mkdir(exist_ok=True)
     Path(os.environ["XDG_CACHE_HOME"]).touch()
     assert preprocess(cell, tmp_path, IDLE) == []

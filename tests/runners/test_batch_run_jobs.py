@@ -43,7 +43,7 @@ def test_a_run_trains_applies_and_merges_and_one_bad_tomogram_stops_no_other(
     assert merged["threshold"] == card["features"]["tube"]["threshold"]
 
     shutil.move(layout.root / "away.mrc", layout.tomogram_folder("bad") / "bad.mrc")
-    assert "those that come after it: 4" in tomoseg("jobs", "resume", "3", env=tiny).err
+    assert "Jobs that depend on it continue too: 4" in tomoseg("jobs", "resume", "3", env=tiny).err
     last = Job(layout.job_folder("4"))
     wait_until(lambda: last.state().is_over, seconds=600)
     assert last.state() is JobState.DONE

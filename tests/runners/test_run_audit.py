@@ -124,7 +124,7 @@ def test_an_audit_of_features_builds_its_own_training_set_and_shows_the_worst_ti
     assert done.out.isascii()
     assert done.out.strip()
     assert "The audit is called tube_1." in done.err
-    assert "of 6 tiles are worth a look." in done.err
+    assert "of 6 tiles should be checked." in done.err
     folder = tubes_project.layout.audit_folder("tube_1")
     assert {path.name for path in folder.iterdir()} == {"audit.json", "job.txt", "trainset.h5", "triples.h5"}
     assert not Job(tubes_project.layout.job_folder("1")).partial.exists()

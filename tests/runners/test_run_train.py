@@ -122,7 +122,7 @@ def test_an_interrupted_training_gives_the_same_network_under_any_names(
     assert_same_network((tubes_project.layout, "whole"), (other.layout, "torn"))
     assert figures(job) == figures(job_of(tubes_project))
     assert [line["epoch"] for line in job.metrics()] == [1, 2, 3, 4]
-    assert "is done already" in run("jobs", "resume", "7").err
+    assert "is already done" in run("jobs", "resume", "7").err
 
 
 def test_metrics_are_neither_lost_nor_doubled_after_a_kill_within_a_line(
@@ -174,7 +174,7 @@ def test_ctrl_c_leaves_the_training_running_and_kill_ends_it(
     wait_until(lambda: job.record_file.exists() and job.progress().progress > 0)
     interrupt(process)
     _, output = process.communicate(timeout=10)
-    assert (process.returncode, "Job 1 goes on" in output, "Traceback" in output) == (130, True, False)
+    assert (process.returncode, "Job 1 continues" in output, "Traceback" in output) == (130, True, False)
     assert job.state() is JobState.RUNNING
     tomoseg("jobs", "stop", "1")
     assert job.state() is JobState.STOPPED

@@ -76,7 +76,7 @@ def test_a_preempted_training_resumes_and_an_array_applies_it_like_one_worker(
     cluster("scancel", "--signal=TERM", "--batch", number_of(training))
     _wait(lambda: training.state() is JobState.QUEUED)
     assert 0 < len(training.metrics()) < 3
-    assert applying.listing()["waits_for"] == "waits in Slurm: Dependency"
+    assert applying.listing()["waits_for"] == "waiting in Slurm: Dependency"
     _wait(lambda: training.state() is JobState.DONE)
     _wait(lambda: applying.state().is_over)
     assert applying.state() is JobState.DONE, applying.listing()

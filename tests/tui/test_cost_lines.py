@@ -146,7 +146,7 @@ async def test_a_filter_that_does_not_fit_is_refused_until_its_settings_change(
         await open_tab(pilot, 1)
         await pilot.press("p")
         await says(pilot, "! This takes 885 kB of disk space; 500 kB is free.")
-        await says(pilot, "or name fewer tomograms, or a larger --bin.")
+        await says(pilot, "or choose fewer tomograms, or a larger --bin.")
         await pilot.press("ctrl+s")
         assert isinstance(app.screen, PreprocessDialog)
         app.screen.query_one("#factor").value = "2"  # type: ignore[attr-defined]
@@ -185,7 +185,7 @@ async def test_a_training_that_does_not_fit_gives_the_fix(
         await open_tab(pilot, 4)
         await pilot.press("t")
         await pilot.press("space")
-        await says(pilot, "Take a smaller --batch, or let other programs end first.")
+        await says(pilot, "Use a smaller --batch, or wait until other programs have ended.")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: pilot.app._notifications)
         assert isinstance(pilot.app.screen, TrainDialog)

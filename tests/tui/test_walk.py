@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_an_empty_folder_becomes_a_merged_label_volume(tmux: Tmux, folder: Path, sample_data: Path) -> None:
     tmux.start()
-    tmux.wait_for("Make it one?")
+    tmux.wait_for("Create a project there?")
     tmux.press("y", "Enter")
     import_tomograms(tmux, sample_data)
     place_tiles(tmux, sample_data)

@@ -102,7 +102,7 @@ def test_names_are_reserved_all_or_none(annotated: Project) -> None:
     plan = plan_batch_run(annotated, BOTH)
     layout = annotated.layout
     layout.network_folder("mt_wall").mkdir(parents=True)
-    with pytest.raises(ProjectError, match="The run mt_wall exists already"):
+    with pytest.raises(ProjectError, match="The run mt_wall already exists"):
         launch_chain(layout, plan.jobs)
     assert not layout.network_folder("mt_tube").exists()
     assert all_jobs(layout) == []

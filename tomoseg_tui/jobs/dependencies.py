@@ -1,4 +1,4 @@
-"""Jobs that come after others: start several at once, and resume what waited in vain."""
+"""Jobs that depend on others: start a chain, and resume a job with its dependents."""
 
 import contextlib
 import os
@@ -17,31 +17,32 @@ from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.workflow.pending_outputs import PendingOutputs
 
 WORKERS_AT_ONCE = 8
-"""Workers that come up at a time; each takes a core for a moment."""
+"""Workers started at a time; each takes a core while it starts."""
 JobStep = tuple[str, dict[str, Any], tuple[int, ...]]
-"""Kind and request of a job that is to be, and the steps, by their place in the list, that it comes after."""
+"""Kind and request of a job to create, and the indices of the steps that it depends on."""
 
 
 def find_dependencies(layout: ProjectLayout, job_ids: Sequence[str]) -> list[Job]:
-    """Return the jobs that another is to come after.
+    """Return the jobs that a new job will depend on.
 
     Raises
     ------
     JobError
-        If there is no such job, or it has not gone well: whatever came after it would wait in vain.
+        If there is no such job, or it has failed, was stopped or is lost: a dependent job could never start.
     """
     jobs = [find_job(layout, job_id) for job_id in dict.fromkeys(job_ids)]
     for job in jobs:
         state = job.state()
         if state.can_resume:
             raise JobError(
-                f"Job {job.id} is {state}: nothing can come after it.", f"Resume it first: tomoseg jobs resume {job.id}"
+                f"Job {job.id} is {state}: a job that depends on it could not start.",
+                f"Resume it first: tomoseg jobs resume {job.id}",
             )
     return jobs
 
 
 def pending_outputs(layout: ProjectLayout, job_ids: Sequence[str]) -> PendingOutputs:
-    """Return what the jobs named, and those that they come after, will make where they are not done yet.
+    """Return the outputs of the given jobs and their dependencies that are not done yet.
 
     Raises
     ------
@@ -72,27 +73,27 @@ def launch_chain(
     at_once: bool = False,
     slurm: SlurmSettings | None = None,
 ) -> list[Job]:
-    """Create jobs that wait for one another, and start their workers; all or none get the names of what they make.
+    """Create jobs that depend on one another, and start their workers; reserve all output names, or none.
 
     Parameters
     ----------
     layout : ProjectLayout
         The project.
-    steps : sequence of Step
-        Each comes after those before it that it names.
+    steps : sequence of JobStep
+        Each depends on the earlier steps that it names.
     after : sequence of str
-        Jobs that all of them come after.
+        Jobs that all steps depend on.
     at_once : bool
-        Whether none of them waits in line for its device.
+        Whether the jobs start without waiting for their device.
     slurm : SlurmSettings or None
-        What each asks Slurm for, if they are to compute there.
+        Settings of each job in Slurm; None to run on this machine.
 
     Raises
     ------
     ProjectError
-        If the name of something that they make is taken.
+        If the name of an output is in use.
     WorkerLostError
-        If a worker does not come up; the others do.
+        If a worker does not start; the other workers are started.
     """
     jobs: list[Job] = []
     with contextlib.ExitStack() as stack:
@@ -114,12 +115,12 @@ def launch_chain(
 
 
 def _start_workers(jobs: Sequence[Job]) -> None:
-    """Bring workers up; raise the first fault when all have been tried.
+    """Start the workers; raise the first error after all were tried.
 
-    Those that wait for others come a few at a time, the rest one after the other: they go in that order.
+    Jobs without dependencies start one by one, so that they run in that order; others start a few at a time.
     """
     faults: list[TomosegError] = []
-    for job in [job for job in jobs if job.record().slurm is not None]:  # one by one: each names those before it
+    for job in [job for job in jobs if job.record().slurm is not None]:  # one by one: each names its dependencies
         try:
             submit_job(job)
         except TomosegError as fault:
@@ -131,7 +132,7 @@ def _start_workers(jobs: Sequence[Job]) -> None:
         workers = [(job, launch.spawn_worker(job)) for job in batch]
         for job, worker in workers:
             for waiting_job in remaining:
-                os.utime(waiting_job.record_file)  # it is not lost: its worker is about to come
+                os.utime(waiting_job.record_file)  # it is not lost: its worker will start soon
             try:
                 launch.wait_until_started(job, worker)
             except TomosegError as fault:
@@ -143,26 +144,26 @@ def _start_workers(jobs: Sequence[Job]) -> None:
 def resume_with_dependents(
     layout: ProjectLayout, job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False
 ) -> tuple[bool, list[Job]]:
-    """Resume a job, and those after it that have not begun: failed as it had not gone well, or lost with their workers.
+    """Resume a job, and the dependent jobs that never started: they failed with it, or their workers are lost.
 
     Parameters
     ----------
     at_once, slurm : bool, SlurmSettings or None
-        As `launch.resume` takes them, for the job alone: those that come after it go on where they were to be.
+        As in `launch.resume`, for this job only: dependent jobs run where they were to run.
     here : bool
-        Compute on this machine; those that come after it too, for Slurm may be out of reach.
+        Run on this machine; the dependent jobs too, because Slurm may be out of reach.
 
     Returns
     -------
     bool, list of Job
-        Whether there was something left to do; the others that go on.
+        Whether the job was unfinished; the dependent jobs that were resumed.
 
     Raises
     ------
     JobError
-        If a job that it comes after has not gone well itself, or what it makes is another job's by name.
+        If a dependency of the job has failed, was stopped or is lost, or another job owns its output name.
     AlreadyRunningError
-        If a worker is at it.
+        If a worker is running it.
     """
     claim_output_name(job)
     record = job.record()
@@ -174,14 +175,14 @@ def resume_with_dependents(
     if not launch.resume(job, at_once=at_once, slurm=slurm, here=here):
         return False, []
     dependents: list[Job] = []
-    for other in reversed(all_jobs(layout)):  # whoever comes after has the greater number
+    for other in reversed(all_jobs(layout)):  # a dependent job has a greater number
         other_record = other.record()
         if (
             _depends_on(other_record, job, dependents)
             and _never_started(other, other_record)
             and failed_dependency_error(other, other_record) is None
         ):
-            with contextlib.suppress(AlreadyRunningError):  # somebody else has resumed it just now
+            with contextlib.suppress(AlreadyRunningError):  # another command has resumed it just now
                 launch.requeue(other, other_record, here=here)
                 dependents.append(other)
     _start_workers(dependents)
@@ -189,7 +190,7 @@ def resume_with_dependents(
 
 
 def _never_started(job: Job, record: JobRecord) -> bool:
-    """Tell whether a job has not begun and nobody will begin it; its worker may have gone with the power or ssh."""
+    """Return whether a job has not started and no worker will start it."""
     return record.started is None and job.state(record) in {JobState.FAILED, JobState.LOST}
 
 

@@ -1,13 +1,13 @@
-"""The queue of one machine, without a daemon: a ticket a job, a lock a device, and whoever waits looks for itself.
+"""The job queue of one machine, without a daemon: one queue file per job, one lock per device, and workers that poll.
 
-In one folder, open to all users, every waiting or running job has a ticket: a file named by the time at which the
-job came, so that their names are the line. A device has a lock, created exclusively. The oldest ticket whose owner
-lives takes the lock; a ticket stays while its job is at it, so that others can say whom they wait for.
+In one folder, open to all users, each waiting or running job has a ticket: a file whose name begins with the time at
+which the job was launched, so that sorted names are the queue. A device has a lock, created exclusively. The oldest
+ticket whose owner is alive takes the lock. A ticket stays while its job runs, so that waiting jobs can name that job.
 
-Who lives is told as for all claims (`project.claims`), and here the heartbeat counts too: a worker that hangs, on a
-file system that does not answer, must not hold up the others. In a folder with the sticky bit another user's file
-cannot be taken away. A dead owner's lock that cannot be is passed over: the next one of the device is taken, and
-counts only if no other lock of the device has a living owner, so that two jobs never hold one device.
+Whether an owner is alive is decided as for all claims (`files.locks`), and here the heartbeat counts too: a worker that
+hangs on a file system that does not answer must not block the others. In a folder with the sticky bit a file of another
+user cannot be deleted. A lock that a dead owner left there is skipped: the next lock of the device is taken, and is
+valid only if no other lock of the device has a live owner, so that two jobs never hold one device.
 """
 
 import contextlib
@@ -32,23 +32,23 @@ from tomoseg_tui.jobs.device_request import DeviceRequest
 from tomoseg_tui.project.user_config import config_file, read_config
 
 FOLDER_VARIABLE = "TOMOSEG_QUEUE_FOLDER"
-"""Names the queue's folder before any config does; tests keep to themselves by it."""
+"""Names the queue's folder and overrides the config; tests use a folder of their own."""
 FOLDER_NAME = "tomoseg-queue"
 SYSTEM_TEMPORARY = Path("/tmp")  # noqa: S108  # one folder for all users, whatever TMPDIR says; see `_check_folder`
 FOLDER_MODE = 0o1777
-"""Everybody may come, nobody may take another's file away."""
+"""All users may add files; nobody may delete the file of another user."""
 FILE_MODE = 0o644
-"""Everybody may read who waits."""
+"""All users may read the queue."""
 DRAFT_LIMIT_SECONDS = 3600.0
-"""A half-written or unreadable file of this age is nobody's any more."""
+"""An incomplete or unreadable file of this age is removed."""
 MAX_LOCKS = 100
-"""Dead locks of other users that are passed over before the folder is given up."""
+"""Dead locks of other users that are skipped before an error is raised."""
 MAX_NAMED_JOBS = 2
-"""So many jobs that are at a device are told by name."""
+"""Number of jobs running on a device that are named."""
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """A job in line, or at its device."""
+    """A job that waits for a device or holds it."""
 
     owner: locks.Owner
     user: str
@@ -61,21 +61,21 @@ class Ticket(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class QueuePosition:
-    """Where a job is in line."""
+    """Position of a job in the queue."""
 
     text: str
     """What it waits for."""
     ahead: int
-    """Jobs that wait before it."""
+    """Jobs that wait ahead of it."""
 
     def pause_seconds(self, waited_seconds: float) -> float:
-        """Return when to look again: the later, the further the turn is off."""
+        """Return the time to the next poll; longer if more jobs are ahead."""
         minimum = min(0.1 + waited_seconds / 40, 1.0)
         return max(minimum, min(0.2 * self.ahead, 5.0))
 
 
 def queue_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the queue's folder, made if need be.
+    """Return the queue's folder; create it if it does not exist.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def queue_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def _make_folder(folder: Path) -> None:
-    """Give the folder its mode before its name: another user may use it as soon as it has that name."""
+    """Set the mode before the folder gets its name: another user may use it as soon as it has that name."""
     if os.path.lexists(folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -107,12 +107,12 @@ def _make_folder(folder: Path) -> None:
 
 def _check_folder(folder: Path, *, is_default: bool) -> None:
     status = folder.lstat() if is_default else folder.stat()
-    if not stat.S_ISDIR(status.st_mode):  # a link there leads where another user wants it to
-        raise JobError(f"{folder} is no folder: no job can wait there.", _folder_fix())
+    if not stat.S_ISDIR(status.st_mode):  # a symbolic link there may be another user's and point anywhere
+        raise JobError(f"{folder} is not a folder, so jobs cannot queue there.", _folder_fix())
     if is_default and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != FOLDER_MODE:
         folder.chmod(FOLDER_MODE)
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise JobError(f"{folder} is closed to you: no job can wait there.", _folder_fix())
+        raise JobError(f"You have no access to {folder}, so jobs cannot queue there.", _folder_fix())
 
 
 def _folder_fix() -> str:
@@ -121,18 +121,18 @@ def _folder_fix() -> str:
 
 @final
 class QueueSlot:
-    """A job's place in line, and the locks that it holds when it is its turn.
+    """The ticket of a job in the queue, and the device locks that it holds.
 
     Parameters
     ----------
     folder : Path
-        The queue's.
-    wish : Wish
-        Which devices are waited for.
+        Folder of the queue.
+    request : DeviceRequest
+        The devices that the job waits for.
     project, job : str
-        Said to those who wait behind it.
+        Shown to users whose jobs wait for this one.
     since_ns : int
-        When the job came, in nanoseconds since 1970: now if 0.
+        Launch time of the job in nanoseconds since 1970; now if 0.
     """
 
     def __init__(self, folder: Path, request: DeviceRequest, *, project: str, job: str, since_ns: int = 0) -> None:
@@ -158,18 +158,18 @@ class QueueSlot:
         create_exclusively(self._ticket_file, msgspec.json.encode(self._ticket).decode(), mode=FILE_MODE)
 
     def heartbeat(self) -> None:
-        """Show that the owner lives, and that the files are in use to whatever clears temporary folders."""
+        """Show that the owner is alive, and protect the files from programs that clear temporary folders."""
         for file in (self._ticket_file, *self._locks.values()):
             with contextlib.suppress(OSError):
                 os.utime(file)
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices that are held."""
+        """The devices that this job holds."""
         return tuple(self._locks)
 
     def try_acquire(self) -> QueuePosition | None:
-        """Take the devices if it is this job's turn; return where in line it is, None if it goes."""
+        """Acquire the devices if it is this job's turn; return None then, else the position in the queue."""
         if not self._ticket_file.exists():  # the folder was cleared
             self._write_ticket()
         lock_owners = _lock_owners(self._folder, self._owner.host)
@@ -192,7 +192,7 @@ class QueueSlot:
         return QueuePosition(_format_waiting(self._request.text, names, len(older_tickets)), len(older_tickets))
 
     def _acquire_devices(self, devices: Sequence[str]) -> bool:
-        """Take as many as are wished for, or none."""
+        """Acquire the requested number of devices, or none."""
         if len(devices) < self._request.count:
             return False
         for device in devices:
@@ -211,9 +211,9 @@ class QueueSlot:
         self._locks.clear()
 
     def _live_tickets(self, running_owners: Collection[locks.Owner]) -> list[tuple[str, Ticket]]:
-        """Return the tickets that are older and those of jobs at a device, the oldest first.
+        """Return the older tickets and those of running jobs, oldest first.
 
-        Those of dead owners are taken away where that is allowed.
+        Tickets of dead owners are removed where permissions allow it.
         """
         tickets = []
         names = sorted(path.name for path in self._folder.iterdir())
@@ -230,13 +230,13 @@ class QueueSlot:
         return tickets
 
     def _cached_ticket(self, path: Path) -> Ticket | None:
-        """Read a ticket, once: it never changes."""
+        """Read a ticket once: it never changes."""
         if path.name not in self._ticket_cache:
             self._ticket_cache[path.name] = read_ticket(path)
         return self._ticket_cache[path.name]
 
     def _describe_ticket(self, ticket: Ticket) -> str:
-        """Return a job as the user of this one knows it."""
+        """Return the name of a job for the user of this one."""
         if ticket.user != self._ticket.user:
             return f"job {ticket.job} of {ticket.user}"
         same_project = ticket.project == self._ticket.project
@@ -244,7 +244,7 @@ class QueueSlot:
 
 
 def user_name() -> str:
-    """Return who runs this process."""
+    """Return the user of this process."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container knows users by number only
@@ -252,9 +252,9 @@ def user_name() -> str:
 
 
 def read_ticket(path: Path) -> Ticket | None:
-    """Return a ticket; None where nobody can read it, which then counts as none."""
+    """Return a ticket; None if it cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # others may put anything here
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # other users may put anything here
         with os.fdopen(descriptor, "rb") as stream:
             return msgspec.json.decode(stream.read(locks.MAX_CLAIM_BYTES), type=Ticket)
     except (OSError, msgspec.MsgspecError):
@@ -263,7 +263,7 @@ def read_ticket(path: Path) -> Ticket | None:
 
 
 def _is_live_ticket(path: Path, ticket: Ticket, host: str) -> bool:
-    """Tell whether a ticket counts; a dead one is taken away, unless it is another user's."""
+    """Return whether a ticket has a live owner; remove it if not, unless it is another user's."""
     if ticket.owner.host != host:
         return False
     age = locks.age_seconds(path)
@@ -275,19 +275,19 @@ def _is_live_ticket(path: Path, ticket: Ticket, host: str) -> bool:
 
 
 def _remove_stale_draft(path: Path) -> None:
-    """Take away what nobody reads and nobody will finish."""
+    """Remove an old incomplete file."""
     if DRAFT_LIMIT_SECONDS < locks.age_seconds(path) < float("inf"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def acquire_device_lock(folder: Path, device: str, owner: locks.Owner) -> Path | None:
-    """Take a device's lock; None if somebody else has the device.
+    """Acquire the lock of a device; return None if another job has the device.
 
     Raises
     ------
     JobError
-        If the folder is full of dead locks of other users.
+        If the folder is full of dead locks of other users, or cannot be written.
     """
     for level in range(MAX_LOCKS):
         lock = folder / f"{owner.host}.{device}.{level}.lock"
@@ -296,20 +296,22 @@ def acquire_device_lock(folder: Path, device: str, owner: locks.Owner) -> Path |
         except AlreadyRunningError:
             return None
         except OSError as fault:
-            if lock.exists() or lock.is_symlink():  # a dead other user's: passed over
+            if lock.exists() or lock.is_symlink():  # of a dead process of another user
                 continue
-            raise JobError(f"{fault.strerror or fault}: {folder}.", "Make room there, or mend its rights.") from fault
+            raise JobError(
+                f"{fault.strerror or fault}: {folder}.", "Free disk space there, or correct its permissions."
+            ) from fault
         if _is_only_lock(lock, owner):
             return lock
         locks.release(lock, owner)
         return None
-    raise JobError(f"{folder} is full of dead locks of other users.", "Ask them, or root, to remove it.")
+    raise JobError(f"{folder} is full of dead locks of other users.", "Ask them or the administrator to remove it.")
 
 
 def _is_only_lock(lock: Path, owner: locks.Owner) -> bool:
-    """Tell whether no other lock of the same device has a living owner.
+    """Return whether no other lock of the same device has a live owner.
 
-    Each comes with its lock and looks then, so that of two the later one always sees the other.
+    Each job creates its lock before this check, so that of two jobs the later one always sees the other.
     """
     device = _device_of(lock.name, owner.host)
     other_locks = (
@@ -319,7 +321,7 @@ def _is_only_lock(lock: Path, owner: locks.Owner) -> bool:
 
 
 def _lock_owners(folder: Path, host: str) -> dict[str, locks.Owner]:
-    """Return who is at each device of this host."""
+    """Return the live owner of each device of this host."""
     owners: dict[str, locks.Owner] = {}
     for lock in _lock_files(folder):
         device = _device_of(lock.name, host)
@@ -345,14 +347,14 @@ def _format_waiting(device_text: str, running_jobs: Collection[str], ahead: int)
 
     Examples
     --------
-    >>> _in_words("the CPU", ["job 3 of alice"], 2)
-    'waits for the CPU: job 3 of alice is at it, 2 before it'
+    >>> _format_waiting("the CPU", ["job 3 of alice"], 2)
+    'waiting for the CPU: job 3 of alice is running, 2 jobs ahead'
     """
     named = [
         *sorted(running_jobs)[:MAX_NAMED_JOBS],
         *([f"{len(running_jobs) - MAX_NAMED_JOBS} more"] if len(running_jobs) > MAX_NAMED_JOBS else []),
     ]
     verb = "is" if len(running_jobs) == 1 else "are"
-    parts = [f"{' and '.join(named)} {verb} at it"] if named else []
-    parts += [f"{ahead} before it"] if ahead else []
-    return f"waits for {device_text}" + (f": {', '.join(parts)}" if parts else "")
+    parts = [f"{' and '.join(named)} {verb} running"] if named else []
+    parts += [f"{ahead} job{'s' * (ahead > 1)} ahead"] if ahead else []
+    return f"waiting for {device_text}" + (f": {', '.join(parts)}" if parts else "")

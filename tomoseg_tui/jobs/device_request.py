@@ -1,8 +1,7 @@
-"""Which devices a job waits for: the CPU, one GPU or any, or a core beside those at work. One job a device.
+"""Which devices a job waits for: the CPU, a given GPU or any GPU, or one core. A device runs one job at a time.
 
-A training, an audit and an apply take all cores, and two of them at once would only hinder each other. Merging and
-preprocessing take one core and little memory: they would not be worth a night's wait behind a training, so they run
-beside it, a few at a time.
+A training, an audit and an apply take all cores; two of them at once would slow each other down. Merging and
+preprocessing take one core and little memory, so they run beside a training, a few at a time.
 """
 
 import contextlib
@@ -20,28 +19,28 @@ from typing import Any
 from tomoseg_tui.jobs.kinds import KINDS
 
 CORES_PER_LIGHT_JOB = 4
-"""One of so many cores may be at a light job."""
+"""Cores of the machine for each light job that may run at a time."""
 AUTO_DEVICE = "auto"
-"""Stands for a GPU that TensorFlow can use, else the CPU."""
+"""A GPU that TensorFlow can use, else the CPU."""
 BUSY_SHARE = 0.1
-"""A GPU of whose memory programs hold more than this is taken only if no other is free."""
+"""A GPU with a larger share of its memory in use is chosen only if no other is free."""
 
 
 @dataclass(frozen=True)
 class DeviceRequest:
-    """What a job waits for."""
+    """The devices that a job needs."""
 
     devices: tuple[str, ...]
-    """Any of these, the first one best; ``cpu``, ``gpu-0`` or ``core-0``."""
+    """Alternatives in order of preference: ``cpu``, ``gpu-0``, ``core-0``, ..."""
     text: str
-    """As a person says it."""
+    """Description for people."""
     count: int = 1
-    """How many of them."""
+    """Number of devices needed."""
     find_busy: Callable[[], Collection[str]] = frozenset
-    """Asked which of them other programs use; those come last."""
+    """Returns the devices that other programs use; those are chosen last."""
 
     def order_by_preference(self, free: Collection[str]) -> list[str]:
-        """Return those that are free, the best first."""
+        """Return the free devices, the best first."""
         candidates = [device for device in self.devices if device in free]
         if len(candidates) < 2:
             return candidates
@@ -54,33 +53,33 @@ class ResolvedDevice:
     """The device that a job uses on this machine."""
 
     name: str
-    """As `--device` names it, but never ``auto``."""
+    """A value of `--device` other than ``auto``."""
     note: str = ""
-    """Why it is this one, if ``auto`` was asked for."""
+    """Why this device was chosen, if ``auto`` was requested."""
 
 
 def resolve_device(
     device: str, *, environment: Mapping[str, str] = os.environ, find_driver: Callable[[], Any] | None = None
 ) -> ResolvedDevice:
-    """Return what a device means on this machine: ``auto`` is a GPU that TensorFlow can use, else the CPU.
+    """Return the device on this machine: ``auto`` becomes a GPU that TensorFlow can use, else the CPU.
 
-    TensorFlow is not imported: that its libraries for GPUs are there is taken for enough. A worker whose TensorFlow
-    finds no GPU all the same computes on the CPU. A driver may take a moment to answer, so no screen waits for it.
+    TensorFlow is not imported; only the presence of its GPU libraries is checked. A worker whose TensorFlow finds no
+    GPU runs on the CPU. The driver may take a moment to answer: do not call this on the thread of a screen.
 
     Parameters
     ----------
     device : str
-        As `--device` names it.
+        A value of `--device`.
     environment : mapping
-        ``CUDA_VISIBLE_DEVICES`` counts, and whether Slurm has set it.
+        ``CUDA_VISIBLE_DEVICES`` and ``SLURM_JOB_ID`` are read.
     find_driver : callable, optional
-        Returns NVIDIA's library or None; only asked for ``auto``.
+        Returns NVIDIA's library or None; called for ``auto`` only.
     """
     if device != AUTO_DEVICE:
         return ResolvedDevice(device)
     if "SLURM_JOB_ID" in environment and "CUDA_VISIBLE_DEVICES" not in environment:
-        # A GPU that is seen here may belong to another job.
-        return ResolvedDevice("cpu", "auto: Slurm has given it no GPU")
+        # A visible GPU may belong to another job.
+        return ResolvedDevice("cpu", "auto: Slurm has allocated no GPU")
     driver = (find_driver or _load_driver)()
     if driver is None or not visible_gpus(environment, driver):
         return ResolvedDevice("cpu", "auto: no GPU found here")
@@ -90,12 +89,12 @@ def resolve_device(
 
 
 def with_device(request: Mapping[str, Any], device: str) -> Mapping[str, Any]:
-    """Return the request of a job with another device, where its kind has one."""
+    """Return the request of a job with another device, if its kind has one."""
     return {**request, "device": device} if "device" in request else request
 
 
 def has_cuda_libraries() -> bool:
-    """Tell whether the libraries are installed that TensorFlow needs for a GPU."""
+    """Return whether the libraries that TensorFlow needs for a GPU are installed."""
     with contextlib.suppress(ModuleNotFoundError):
         if find_spec("nvidia.cudnn") is not None:
             return True
@@ -114,13 +113,13 @@ def device_request_for(
     Parameters
     ----------
     kind : str
-        Of job.
+        One of `KINDS`.
     request : mapping
-        Its request; ``device`` and ``workers`` count.
+        Request of the job; ``device`` and ``workers`` are read.
     environment : mapping
-        ``CUDA_VISIBLE_DEVICES`` counts.
+        ``CUDA_VISIBLE_DEVICES`` is read.
     find_driver : callable, optional
-        Returns NVIDIA's library or None; only asked if a GPU is wished for.
+        Returns NVIDIA's library or None; called only if a GPU is requested.
     """
     if not KINDS[kind].needs_whole_device:
         slots = max(2, (os.cpu_count() or 1) // CORES_PER_LIGHT_JOB)
@@ -145,28 +144,28 @@ def device_request_for(
 
 @cache
 def _load_driver() -> Any:
-    from tomoseg_tui.jobs.system_load import nvml  # noqa: PLC0415  # psutil need not wake in a worker that sleeps
+    from tomoseg_tui.jobs.system_load import nvml  # noqa: PLC0415  # a waiting worker does not import psutil
 
     return nvml()
 
 
 def visible_gpus(environment: Mapping[str, str], driver: Any) -> tuple[str, ...]:
-    """Return the GPUs that CUDA shows to this process, in its order, by the numbers that all processes know.
+    """Return the GPUs that CUDA shows to this process, in its order, by the driver's numbers.
 
-    Where there is no driver to be asked, those that ``CUDA_VISIBLE_DEVICES`` names; else none.
+    Without a driver, return those that ``CUDA_VISIBLE_DEVICES`` names; else none.
     """
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        with contextlib.suppress(Exception):  # whatever a driver raises: it is one that is not there
+        with contextlib.suppress(Exception):  # a driver that raises anything counts as missing
             return tuple(f"gpu-{number}" for number in range(driver.nvmlDeviceGetCount()))
         return ()
     entries = [entry.strip() for entry in visible.split(",") if entry.strip()]
-    end = entries.index("-1") if "-1" in entries else len(entries)  # CUDA looks no further
+    end = entries.index("-1") if "-1" in entries else len(entries)  # CUDA ignores the entries after it
     return tuple(_gpu_name(entry, driver) for entry in entries[:end])
 
 
 def _gpu_name(entry: str, driver: Any) -> str:
-    """Return a GPU that is named by number or UUID."""
+    """Return the name of a GPU that is given by number or UUID."""
     if not entry.isdecimal():
         with contextlib.suppress(Exception):  # as above
             for number in range(driver.nvmlDeviceGetCount()):
@@ -177,7 +176,7 @@ def _gpu_name(entry: str, driver: Any) -> str:
 
 
 def _is_busy(driver: Any, gpu: str) -> bool:
-    """Tell whether programs, of ours or not, hold memory of a GPU."""
+    """Return whether programs use memory of a GPU."""
     with contextlib.suppress(Exception):  # as above
         memory = driver.nvmlDeviceGetMemoryInfo(driver.nvmlDeviceGetHandleByIndex(int(gpu.removeprefix("gpu-"))))
         return bool(memory.used > BUSY_SHARE * memory.total)
@@ -185,7 +184,7 @@ def _is_busy(driver: Any, gpu: str) -> bool:
 
 
 def set_visible_gpus(gpus: Collection[str], environment: MutableMapping[str, str]) -> None:
-    """Let CUDA see the GPUs that were taken, and no other; must come before TensorFlow wakes."""
+    """Make only the given GPUs visible to CUDA; call this before TensorFlow is imported."""
     numbers = [gpu.removeprefix("gpu-") for gpu in gpus if gpu.startswith("gpu-")]
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers mean the same to the driver and to CUDA
     if numbers:

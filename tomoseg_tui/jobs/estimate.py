@@ -1,8 +1,8 @@
-"""What jobs take on this machine, and whether it has that: for commands and forms to say before the jobs start.
+"""Cost of jobs on this machine, and whether its resources suffice; commands and forms show it before the start.
 
-A finished job leaves its timing only if the next job of its key will take as long: not a resumed job, whose start is
-another, one of several workers or volumes of several sizes, one of Slurm, where the share of a node is unknown, or one
-on a busy machine. A speed compares jobs of one network and device, whatever their size.
+The timing of a finished job is stored only if the next job of its key will take as long. It is not stored for resumed
+jobs, whose start differs; for several workers or volumes of several sizes; in Slurm, where the share of the node is
+unknown; or on a busy machine. A speed compares jobs of one network and device, whatever their size.
 """
 
 import contextlib
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
     from tomoseg_tui.workflow.estimates.work import Work
 
 MIN_LAPS = 3
-"""Less tells nothing."""
+"""Measured intervals needed for a timing."""
 MIN_SHARE = 0.5
-"""Of the work, that laps must have brought."""
+"""Share of the work that these intervals must cover."""
 BUSY_THREADS_PER_CORE = 2.0
-"""Threads a core that want to run; a job alone makes about one, and some more with all that TensorFlow starts."""
+"""Runnable threads per core on a busy machine; one job makes about one, and slightly more with TensorFlow."""
 
 MAX_JOBS_READ = 50
-"""Earlier jobs that are looked at, the newest first."""
+"""Earlier jobs that are read, newest first."""
 NONE_EXPECTED: Mapping[str, NetworkCard] = MappingProxyType({})
 
 
 def work_of(
     project: Project, kind: str, request: Mapping[str, Any], expected: Mapping[str, NetworkCard] = NONE_EXPECTED
 ) -> "Work":
-    """Return how much a job has to do on this machine; may read tiles, and ask the driver of GPUs.
+    """Return the amount of work of a job on this machine; may read tiles and query the GPU driver.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ def work_of(
     kind : str
         One of `KINDS`.
     request : mapping
-        What the job is asked to do.
+        Request of the job.
     expected : mapping
-        Cards of networks that are still to be trained, by run.
+        Cards of networks that are not trained yet, by run.
 
     Raises
     ------
     TomosegError
-        If something that the request names is not there.
+        If something that the request names does not exist.
     """
     device = resolve_device(str(request.get("device", "cpu")))
     work: Work = load_function(KINDS[kind].work)(project, with_device(request, device.name), expected)
@@ -80,31 +80,31 @@ def work_of(
 def works_of(
     project: Project, jobs: Sequence[JobStep], expected: Mapping[str, NetworkCard] = NONE_EXPECTED
 ) -> list["Work"]:
-    """Return how much each job of a chain has to do; see `work_of`."""
+    """Return the amount of work of each job of a chain; see `work_of`."""
     return [work_of(project, kind, request, expected) for kind, request, _ in jobs]
 
 
 @dataclass(frozen=True)
 class JobCosts:
-    """What jobs take that are started together."""
+    """Cost of jobs that are started together."""
 
     works: Sequence["Work"]
     costs: Sequence[Cost]
-    """One a job."""
+    """One per job."""
     free: FreeResources
 
     @property
     def total(self) -> Cost:
-        """What they take together: only jobs that may each have a GPU do not wait for one another."""
+        """Cost of all jobs together: they run one after the other, unless all run on GPUs."""
         return combine_costs(self.costs, is_sequential=any(work.device != "gpu" for work in self.works))
 
     def require_resources(self, *, in_slurm: bool) -> None:
-        """Refuse them if memory or disk does not suffice.
+        """Refuse the jobs if memory or disk space does not suffice.
 
         Raises
         ------
         JobError
-            Says what would fit.
+            Names what would fit.
         """
         largest = max(self.works, key=lambda work: work.disk_bytes)
         for work, cost in [*zip(self.works, self.costs, strict=True), (largest, self.total)]:
@@ -124,7 +124,7 @@ def estimate_jobs(
     works: Sequence["Work"],
     find_timing: Callable[["Work"], Timing | None] = lambda work: stored_timing(work.workload.key),
 ) -> JobCosts:
-    """Return what jobs take.
+    """Return the cost of jobs.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def estimate_jobs(
     works : sequence of Work
         At least one.
     find_timing : callable
-        Returns a timing of this machine for work of this kind, if there is one; by default one that is stored.
+        Returns a timing of this machine for some work, or None; by default a stored one.
     """
     costs = []
     for work in works:
@@ -142,7 +142,7 @@ def estimate_jobs(
 
 
 def _earlier_speed(layout: ProjectLayout, family: str) -> Speed | None:
-    """Return the speed of the newest job alike that had this machine nearly to itself."""
+    """Return the speed of the newest job of a family that ran here while the machine was not busy."""
     host = locks.this_process().host
     for job in all_jobs(layout)[:MAX_JOBS_READ]:
         with contextlib.suppress(TomosegError):
@@ -154,7 +154,7 @@ def _earlier_speed(layout: ProjectLayout, family: str) -> Speed | None:
 
 
 def _free_resources(project: Project) -> FreeResources:
-    """Return what jobs can have: free memory, or all where other jobs that are at work end first."""
+    """Return the free resources; all memory counts as free if other jobs of the project run, which end first."""
     memory, has_running_jobs = psutil.virtual_memory(), False
     with contextlib.suppress(TomosegError, OSError):
         has_running_jobs = any(not job.state().is_over for job in all_jobs(project.layout)[:10])
@@ -164,12 +164,12 @@ def _free_resources(project: Project) -> FreeResources:
 def require_resources_for(
     project: Project, jobs: Sequence[JobStep], expected: Mapping[str, NetworkCard] = NONE_EXPECTED, *, in_slurm: bool
 ) -> None:
-    """Refuse jobs for which memory or disk does not suffice; what cannot be estimated yet is let through.
+    """Refuse jobs if memory or disk space does not suffice; jobs that cannot be estimated yet are accepted.
 
     Raises
     ------
     JobError
-        Says what would fit.
+        Names what would fit.
     """
     try:
         works = works_of(project, jobs, expected)
@@ -181,29 +181,30 @@ def require_resources_for(
 def timing_from_progress(
     workload: Workload, history: ProgressHistory, *, seconds: float, memory_bytes: int
 ) -> Timing | None:
-    """Return the pace that a job has had; None if too little was seen of it.
+    """Return the timing of a finished job; None if too little of it was measured.
 
     Parameters
     ----------
-    workload : Load
-        What it has done.
-    history : Laps
-        What was seen of that.
+    workload : Workload
+        Amount of work of the job.
+    history : ProgressHistory
+        Its measured progress.
     seconds : float
-        What it took, from its start to its end.
+        Its duration.
     memory_bytes : int
-        The most that it had resident.
+        Its peak resident size.
 
     Examples
     --------
-    >>> pace_of(Load("key", 10), Laps(9, 0.9, 18.0), seconds=25.0, memory_bytes=100).start_seconds
+    >>> history = ProgressHistory(9, 0.9, 18.0)
+    >>> timing_from_progress(Workload("key", 10), history, seconds=25.0, memory_bytes=100).start_seconds
     5.0
     """
     if history.count < MIN_LAPS or history.share < MIN_SHARE or workload.units <= 0:
         return None
     rests = history.pauses[1:] or history.pauses  # the first one compiles
     validation_seconds = max(0.0, median(rests)) / workload.held_out if rests and workload.held_out else 0.0
-    idle_seconds = 0.0 if workload.held_out else sum(history.pauses)  # saving an epoch takes a moment too
+    idle_seconds = 0.0 if workload.held_out else sum(history.pauses)  # saving an epoch takes time too
     unit_seconds = (history.seconds + idle_seconds) / history.share / workload.units
     return Timing(
         start_seconds=max(0.0, seconds - workload.units * unit_seconds - workload.validations * validation_seconds),
@@ -215,7 +216,7 @@ def timing_from_progress(
 
 
 def forecast_from_timing(workload: Workload, timing: Timing | None) -> DurationForecast | None:
-    """Return what a pace foretells of a job."""
+    """Return the predicted duration of a job; None without a timing."""
     if timing is None:
         return None
     return DurationForecast(
@@ -227,14 +228,14 @@ def forecast_from_timing(workload: Workload, timing: Timing | None) -> DurationF
 
 
 def speed_from_progress(workload: Workload, history: ProgressHistory, *, load: float) -> JobSpeed | None:
-    """Return the speed of a job, pauses included; None if too little of it was seen.
+    """Return the speed of a job, pauses included; None if too little of it was measured.
 
     Parameters
     ----------
     workload : Workload
-        What it has done.
+        Amount of work of the job.
     history : ProgressHistory
-        What was seen of that.
+        Its measured progress.
     load : float
         Mean of `threads_per_core` while it ran.
     """
@@ -245,7 +246,7 @@ def speed_from_progress(workload: Workload, history: ProgressHistory, *, load: f
 
 
 def threads_per_core() -> float:
-    """Return how many threads a core of this machine want to run, averaged over the last minute."""
+    """Return the number of runnable threads per core of this machine, averaged over the last minute."""
     try:
         return os.getloadavg()[0] / (os.cpu_count() or 1)
     except OSError:
@@ -253,5 +254,5 @@ def threads_per_core() -> float:
 
 
 def is_busy(load: float) -> bool:
-    """Tell whether a machine of this load had more to do than one job."""
+    """Return whether a machine with this load ran more than one job."""
     return load > BUSY_THREADS_PER_CORE

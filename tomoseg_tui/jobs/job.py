@@ -1,7 +1,7 @@
-"""A job on disk: what was asked, how far it is, how it ended, whether it lives.
+"""A job on disk: its request, its progress, its end, and whether its worker is alive.
 
-The folder is the truth; any number of commands and screens read it. The worker that holds the claim
-writes record and progress; a command writes them only where no worker lives.
+The folder holds the whole state; any number of commands and screens read it. The worker that holds the claim writes
+record and progress; a command writes them only if no worker is alive.
 """
 
 import contextlib
@@ -25,27 +25,27 @@ from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.project.records import now, read_record, write_record
 
 QUEUED_LIMIT_SECONDS = 8.0
-"""A job that nobody has begun after this is lost: its worker never came up."""
+"""A job that no worker has started after this time is lost."""
 UNKNOWN_LIMIT_SECONDS = 20.0
-"""A job that Slurm does not know may be newer than the last look at Slurm, but not after this."""
+"""Before this age, a job that Slurm does not know may be newer than the last query of Slurm."""
 LOG_TAIL_BYTES = 1 << 16
-"""Slurm's own words stand at the end of a log."""
+"""Part of a log that is read for Slurm's messages, which are at its end."""
 READ_ATTEMPTS = 6
-"""So often a record is looked at before it counts as unreadable."""
+"""Attempts to read a record before it counts as unreadable."""
 RETRY_SECONDS = 1.0
-"""Between two of these looks."""
+"""Time between two attempts."""
 LOG_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ", re.MULTILINE)
 """The time before each line of a log that is for the user. Libraries and tracebacks write their lines without it."""
 ReadResult = TypeVar("ReadResult")
 
 
 def log_line(text: str) -> str:
-    """Return a line for the user as the log of a job holds it; `LOG_TIME` matches its beginning."""
+    """Return a line for the user as it is written to the log; `LOG_TIME` matches its beginning."""
     return f"{now()} {text}"
 
 
 class JobState(StrEnum):
-    """Where a job is in its life."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -56,12 +56,12 @@ class JobState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """True if no worker is at it."""
+        """True if no worker runs it or will start it."""
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
     @property
     def can_resume(self) -> bool:
-        """True if resuming makes sense."""
+        """True if it is over, but not done."""
         return self in {JobState.STOPPED, JobState.FAILED, JobState.LOST}
 
 
@@ -73,53 +73,53 @@ ALLOWED_TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.STOPPED: frozenset({JobState.QUEUED}),
     JobState.LOST: frozenset({JobState.QUEUED, JobState.STOPPED}),
 }
-"""Which state may follow which."""
+"""The states that may follow each state."""
 
 
 class SlurmSubmission(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a job that runs in Slurm."""
+    """State of a job that runs in Slurm."""
 
     settings: SlurmSettings
-    """What is asked for."""
+    """Resources to request."""
     tasks: int = 1
-    """Workers that share the job, an array if there are several."""
+    """Workers that share the job; an array if there are several."""
     job: str | None = None
-    """Slurm's number of it; None before it is handed over."""
+    """Slurm's job id; None before it is submitted."""
     began_at: float | None = None
-    """How far the job was when its worker began the last time; None if it did not come to say so."""
+    """Progress of the job when its worker started the last time; None if the worker did not report it."""
     idle: int = 0
-    """How often in a row its time was over before anything new was finished."""
+    """Number of consecutive runs that ended at a time limit before anything new was finished."""
 
 
 class JobSpeed(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast a finished job was."""
+    """Speed of a finished job."""
 
     family: str
-    """Jobs that it compares with: `Workload.family`."""
+    """`Workload.family`; jobs of one family are compared."""
     size_per_second: float
     """In units of `Workload.size`."""
     load: float
-    """Threads a core that wanted to run on its machine, on average."""
+    """Mean number of runnable threads per core on its machine."""
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked and how it ended."""
+    """Request of a job and how it ended."""
 
     kind: str
     """One of `jobs.kinds.KINDS`."""
     name: str
     """What the job makes, for people."""
     asked: dict[str, Any]
-    """The recipe's request."""
+    """Request of the job."""
     after: tuple[str, ...] = ()
     """Jobs of the project that must be done first."""
     at_once: bool = False
-    """Whether it begins beside whatever its device is at, without waiting in line."""
+    """Whether it starts without waiting for its device."""
     slurm: SlurmSubmission | None = None
-    """Where it is handed to Slurm."""
+    """Set for a job that runs in Slurm."""
     state: JobState = JobState.QUEUED
     owner: locks.Owner | None = None
-    """The worker, while and after it ran."""
+    """The worker, also after it has ended."""
     created: str
     started: str | None = None
     ended: str | None = None
@@ -127,11 +127,11 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     fix: str | None = None
     exit_code: int | None = None
     speed: JobSpeed | None = None
-    """Of a job that is done, if enough of it was seen."""
+    """Set for a job that is done, if enough of it was measured."""
 
 
 class JobProgress(msgspec.Struct, frozen=True):
-    """How far a job is."""
+    """Progress of a job."""
 
     progress: float = 0.0
     """From 0 to 1."""
@@ -140,15 +140,15 @@ class JobProgress(msgspec.Struct, frozen=True):
     peak_memory_bytes: int = 0
     """Largest resident size of the worker so far."""
     waits_for: str = ""
-    """What a queued job waits for; empty if it does not."""
+    """What a queued job waits for; empty if it is not waiting."""
     place: int | None = None
-    """Its place in the line for its device, from 1."""
+    """Position in the queue for its device, from 1."""
     epoch: int | None = None
-    """The epoch that a training is in, from 1; of an audit, that of the network in training. None for other jobs."""
+    """Current epoch of a training, from 1; in an audit, that of the current training. None for other jobs."""
     epochs: int | None = None
-    """All epochs of that training."""
+    """Number of epochs of that training."""
     device: str | None = None
-    """What it computes on; None for jobs without a network, and before that is decided."""
+    """Device that it runs on; None for jobs without a network, and before the device is chosen."""
 
 
 class Job:
@@ -170,18 +170,18 @@ class Job:
         self.stop_file = folder / "stop_asked"
 
     def record(self) -> JobRecord:
-        """Return the record as it stands on disk."""
+        """Return the record on disk."""
         return read_record(self.record_file, JobRecord)
 
     def progress(self) -> JobProgress:
-        """Return how far the job is."""
+        """Return the progress on disk."""
         try:
             return msgspec.json.decode(self.progress_file.read_bytes(), type=JobProgress)
         except (OSError, msgspec.MsgspecError):
             return JobProgress()
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the figures so far, a line each; a line that is being written is passed over."""
+        """Return the lines of metrics so far; incomplete lines are skipped."""
         lines: list[dict[str, Any]] = []
         with contextlib.suppress(OSError):
             for line in self.metrics_file.read_bytes().splitlines():
@@ -190,11 +190,11 @@ class Job:
         return lines
 
     def state(self, record: JobRecord | None = None) -> JobState:
-        """Return the state, `lost` where a worker ended without a word."""
+        """Return the state; `lost` if the worker ended without recording it."""
         return self._query_state(record or self.record())[0]
 
     def _query_state(self, record: JobRecord) -> tuple[JobState, SlurmJobStatus | None]:
-        """Return the state, and what Slurm says where it had to be asked."""
+        """Return the state, and Slurm's status of the job if Slurm was queried."""
         if record.state.is_over or locks.is_held(self.claim_file):
             return record.state, None
         slurm_job_id = _slurm_job_id(record)
@@ -204,8 +204,8 @@ class Job:
         return self._state_in_slurm(record, slurm_status), slurm_status
 
     def _state_in_slurm(self, record: JobRecord, slurm_status: SlurmJobStatus | None) -> JobState:
-        """Return the state of a job of Slurm whose claim nobody holds."""
-        if slurm_status is None:  # where Slurm does not answer, a heartbeat that is over is all there is
+        """Return the state of a job in Slurm whose claim is free."""
+        if slurm_status is None:  # Slurm does not answer: only the heartbeat is known, and it is over
             return JobState.QUEUED if record.state is JobState.QUEUED else self._state_without_worker(record)
         if slurm_status.is_alive:
             return record.state if slurm_status.is_running else JobState.QUEUED
@@ -220,8 +220,8 @@ class Job:
     def _state_without_worker(self, record: JobRecord) -> JobState:
         is_young = locks.age_seconds(self.record_file) < QUEUED_LIMIT_SECONDS
         if record.state is JobState.QUEUED and is_young and locks.owner_of(self.claim_file) is None:
-            return JobState.QUEUED  # its worker is coming up; a dead one would have left its claim
-        fresh_record = self.record()  # the worker may have ended between the two looks
+            return JobState.QUEUED  # its worker is starting; a dead one would have left its claim
+        fresh_record = self.record()  # the worker may have ended after the first read
         return fresh_record.state if fresh_record.state.is_over else JobState.LOST
 
     def set_state(self, new_state: JobState, **changes: Any) -> JobRecord:
@@ -230,39 +230,37 @@ class Job:
         Raises
         ------
         JobError
-            If that state cannot follow the present one.
+            If that state cannot follow the current one.
         """
         record = self.record()
         if new_state not in ALLOWED_TRANSITIONS[record.state]:
             raise JobError(
-                f"Job {self.id} is {record.state}, it cannot become {new_state}.", "See `tomoseg jobs list`."
+                f"Job {self.id} is {record.state} and cannot become {new_state}.", "See `tomoseg jobs list`."
             )
         changed = msgspec.structs.replace(record, state=new_state, **changes)
         write_record(self.record_file, changed)
         return changed
 
     def remove_drafts(self) -> None:
-        """Remove what a killed worker has left half written; for whoever holds the claim."""
+        """Remove incomplete files of a killed worker; the caller holds the claim."""
         remove_drafts(self.progress_file, self.metrics_file, self.result_file, self.record_file, self.claim_file)
-        for draft in self.folder.glob(
-            f"..{self.claim_file.name}.*"
-        ):  # drafts of the right to take a dead owner's claim
+        for draft in self.folder.glob(f"..{self.claim_file.name}.*"):  # left while a dead owner's claim was removed
             draft.unlink(missing_ok=True)
 
     def update_record(self, **changes: Any) -> JobRecord:
-        """Write something else into the record; for whoever holds the claim."""
+        """Change fields of the record; the caller holds the claim."""
         changed = msgspec.structs.replace(self.record(), **changes)
         write_record(self.record_file, changed)
         return changed
 
     def result(self) -> dict[str, Any]:
-        """Return what a finished job has to say, empty if nothing."""
+        """Return the result of a finished job; empty if it has none."""
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             return msgspec.json.decode(self.result_file.read_bytes(), type=dict[str, Any])
         return {}
 
     def _failure_reason(self, record: JobRecord, state: JobState, slurm_status: SlurmJobStatus | None) -> FailureReason:
-        """Return what is wrong, and what to do; of a job that could not say so, what can be found out."""
+        """Return why a job failed and what to do; inferred if its worker could not record it."""
         if state is record.state or not state.is_over:
             return FailureReason(record.fault, record.fix)
         if record.slurm is None:
@@ -280,7 +278,7 @@ class Job:
         return explain_failure(cause, record.slurm.settings, self.id, has_begun=record.started is not None)
 
     def _cause_in_logs(self, slurm_job_id: str) -> str:
-        """Return how Slurm ended the job, from what it wrote into the logs of its workers."""
+        """Return how Slurm ended the job, from Slurm's messages in the logs of the workers."""
         for log in (self.log_file, *self.folder.glob("task_*.log")):
             with contextlib.suppress(OSError), log.open("rb") as stream:
                 stream.seek(max(0, stream.seek(0, 2) - LOG_TAIL_BYTES))
@@ -290,7 +288,7 @@ class Job:
         return ""
 
     def listing(self, record: JobRecord | None = None, progress: JobProgress | None = None) -> dict[str, Any]:
-        """Return the job as `jobs --json` prints it; record and progress are read unless the caller has them."""
+        """Return the job as `jobs --json` prints it; record and progress are read unless given."""
         record, progress = record or self.record(), progress or self.progress()
         state, slurm_status = self._query_state(record)
         reason = self._failure_reason(record, state, slurm_status)
@@ -331,7 +329,7 @@ def create_job(
     at_once: bool = False,
     slurm: SlurmSubmission | None = None,
 ) -> Job:
-    """Make the folder of a new job, numbered after the last."""
+    """Create the folder of a new job, with the next free number."""
     layout.jobs.mkdir(exist_ok=True)
     number = max((int(folder.name) for folder in layout.jobs.iterdir() if folder.name.isdigit()), default=0) + 1
     while True:
@@ -353,14 +351,15 @@ def create_job(
 
 
 def read_with_retries(job: Job, read: Callable[[Job], ReadResult]) -> ReadResult:
-    """Return what a look at a job tells; one that meets a record that cannot be read is tried again for seconds.
+    """Read from a job; retry for seconds if its record cannot be read.
 
-    Over a network a reader may come just as another host replaces the file. Sleeps: not for a screen's own thread.
+    On a network file system a read may fail while another host replaces the file. This function sleeps: do not call it
+    on the thread of a screen.
 
     Raises
     ------
     ProjectError
-        If the job's folder is gone, or the last look fails too.
+        If the job's folder was deleted, or the last attempt fails too.
     """
     for _ in range(READ_ATTEMPTS - 1):
         try:
@@ -375,13 +374,13 @@ def read_with_retries(job: Job, read: Callable[[Job], ReadResult]) -> ReadResult
 def _is_deleted(folder: Path) -> bool:
     try:
         folder.stat()
-    except OSError as fault:  # any other fault may pass
+    except OSError as fault:  # any other error may be temporary
         return isinstance(fault, FileNotFoundError)
     return False
 
 
 def remove_stale_claims(layout: ProjectLayout) -> None:
-    """Remove the claims that workers still held when they were killed in their last moment, their job being done."""
+    """Remove the claims of workers that were killed after their job was done and before they released it."""
     for claim in layout.jobs.glob("*/claim.json"):
         job = Job(claim.parent)
         with contextlib.suppress(TomosegError, OSError):
@@ -400,7 +399,7 @@ def find_job(layout: ProjectLayout, job_id: str) -> Job:
     """
     job = Job(layout.job_folder(job_id))
     if not job_id.isdigit() or not job.record_file.is_file():
-        raise JobError(f"There is no job {job_id!r}.", "See `tomoseg jobs list` for those there are.")
+        raise JobError(f"There is no job {job_id!r}.", "List the jobs: tomoseg jobs list")
     return job
 
 
@@ -412,7 +411,7 @@ def all_jobs(layout: ProjectLayout) -> list[Job]:
 
 
 def refresh_slurm_states(jobs: Iterable[tuple[Job, JobRecord]]) -> None:
-    """Have Slurm tell of all jobs at once that it must be asked about; their listings then hold what it said."""
+    """Query Slurm once for all jobs that need it; their listings then use the cached answer."""
     slurm_job_ids = [
         slurm_job_id
         for job, record in jobs

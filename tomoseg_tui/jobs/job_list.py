@@ -1,8 +1,8 @@
-"""Look at the jobs of a project again and again, reading only those that may have changed.
+"""The list of jobs of a project, polled cheaply: only jobs that may have changed are read again.
 
-Of a job that is over, lost ones among them, nothing changes until it is resumed: that writes its record anew, and its
-claim. So a look at such a job is a look at the marks of these two files. Of a job whose end Slurm alone has told, Slurm
-may tell something else later: it is read each time. Slurm is asked once for all that must be read.
+A job that is over, also a lost one, does not change until it is resumed; resuming rewrites its record and its claim.
+So for such a job only the stamps of these two files are checked. If only Slurm has reported the end of a job, its
+answer may change later, so the job is read each time. Slurm is queried once for all jobs that are read.
 """
 
 import contextlib
@@ -16,30 +16,30 @@ from tomoseg_tui.jobs.job import Job, JobProgress, JobRecord, JobState, refresh_
 from tomoseg_tui.project.layout import ProjectLayout
 
 _FileStamp = tuple[int, int, int] | None
-"""Inode, length and time of a file; None if there is none."""
+"""Inode, size and modification time of a file; None if it does not exist."""
 
 
 @dataclass(frozen=True)
 class CachedJob:
-    """One job as it was seen."""
+    """One job when it was last read."""
 
     listing: dict[str, Any]
     """As `jobs --json` prints it."""
     progress: JobProgress
-    """How far it is, of which `jobs --json` prints a part."""
+    """Its progress; `jobs --json` prints a part of it."""
     request: dict[str, Any]
-    """What it was asked to do."""
+    """Request of the job."""
     is_final: bool
-    """Whether it is over, and nothing changes until it is resumed."""
+    """Whether it is over and does not change until it is resumed."""
 
 
 class JobListCache:
-    """Remembers jobs that are over.
+    """Caches the jobs of a project that are over.
 
     Parameters
     ----------
     layout : ProjectLayout
-        Whose jobs.
+        The project.
     """
 
     def __init__(self, layout: ProjectLayout) -> None:
@@ -47,7 +47,7 @@ class JobListCache:
         self._finished: dict[int, tuple[tuple[_FileStamp, _FileStamp], CachedJob]] = {}
 
     def poll(self) -> list[CachedJob]:
-        """Return all jobs, newest first; those of one thread."""
+        """Return all jobs, newest first; for use by one thread."""
         folder = str(self._layout.jobs)
         stamps = {
             number: (_file_stamp(f"{folder}/{number}/record.json"), _file_stamp(f"{folder}/{number}/claim.json"))
@@ -69,7 +69,7 @@ class JobListCache:
         return list(jobs.values())
 
     def _read_records(self, numbers: Iterable[int]) -> dict[int, tuple[Job, JobRecord]]:
-        """Read records; those whose folder is coming or going are left out."""
+        """Read records; jobs whose folder is being created or deleted are left out."""
         records = {}
         for number in numbers:
             job = Job(self._layout.job_folder(str(number)))
@@ -93,7 +93,7 @@ def _cached_job(job: Job, record: JobRecord) -> CachedJob:
 
 def _file_stamp(path: str) -> _FileStamp:
     try:
-        status = os.stat(path)  # noqa: PTH116  # five hundred Paths would take longer than the looks
+        status = os.stat(path)  # noqa: PTH116  # creating five hundred Paths takes longer than the calls
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns

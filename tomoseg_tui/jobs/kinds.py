@@ -1,7 +1,7 @@
-"""Every kind of job in one table: what runs it, what it needs, what it makes and what it is called.
+"""All kinds of jobs in one table: what runs each, what it needs, what it makes and its title.
 
-Functions of other rooms are written as text and imported when they are called, so that a worker that waits for its
-turn loads neither numpy nor TensorFlow. `run` is no kind: it is a chain of jobs of these kinds.
+Functions of other packages are given as text and imported when they are called, so that a waiting worker loads neither
+numpy nor TensorFlow. `run` is not a kind: it is a chain of jobs of these kinds.
 """
 
 import importlib
@@ -16,12 +16,12 @@ from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.project_settings import SlurmSettings
 
 Request = Mapping[str, Any]
-"""What a job is asked to do, as its record keeps it."""
+"""Request of a job, as stored in its record."""
 
 
 @dataclass(frozen=True)
 class JobKind:
-    """What differs between kinds of jobs. `module:function` names a function below `tomoseg_tui`."""
+    """One kind of job. `module:function` names a function below `tomoseg_tui`."""
 
     name: str
     makes: str
@@ -29,26 +29,26 @@ class JobKind:
     runner: str
     """Called with project, request and reporter; does the work and returns the result."""
     work: str
-    """Called with project, request and the cards of networks that are still to be trained; returns a `Work`."""
+    """Called with project, request and the cards of networks that are not trained yet; returns a `Work`."""
     counts_work_early: bool
-    """Whether the worker counts the work before the runner is imported; other runners count the tiles they read."""
+    """Whether the worker determines the work before it imports the runner; other runners count the tiles they read."""
     benchmark: str
     """Called with project, sample, an empty folder, the start of the process and a function that returns its peak
-    memory; does a little of the work and returns a `Timing`."""
+    memory; does a small part of the work and returns a `Timing`."""
     needs_whole_device: bool
     """False for jobs that take one core and little memory, and run beside others."""
     slurm_tasks: Callable[[Request], int]
-    """How many tasks of a Slurm array share a job."""
+    """Number of tasks of the Slurm array that share a job."""
     title: Callable[[Request], str]
     """Name of a job, for people."""
     output_folder: Callable[[ProjectLayout, Request], Path | None]
-    """Folder that belongs to the job alone; None where results are put into shared folders when they are complete."""
+    """Folder that belongs to the job alone; None if complete results are moved into shared folders."""
     outputs: Callable[[Request], Mapping[str, Iterable[Any]]]
-    """What later jobs can name before it is there: fields of `PendingOutputs`."""
+    """Outputs that later jobs can name before they exist: fields of `PendingOutputs`."""
     less_memory: str
-    """What to do where memory does not suffice."""
+    """What to do if memory does not suffice."""
     less_disk: str
-    """What else to do where the disk does not suffice, after ``or``."""
+    """An alternative, after ``or``, if disk space does not suffice."""
 
 
 def load_function(reference: str) -> Any:
@@ -68,12 +68,12 @@ def _versions(request: Request) -> list[str]:
 
 
 class _KindTable(dict[str, JobKind]):
-    """By name; refuses a kind that is not in it."""
+    """Kinds by name; an unknown name raises `JobError`."""
 
     def __missing__(self, name: str) -> JobKind:
         raise JobError(
-            f"This version of tomoseg does not know jobs of the kind {name!r}.",
-            f"Use the version of tomoseg that made the job; this one knows {', '.join(self)}.",
+            f"This version of tomoseg has no jobs of the kind {name!r}.",
+            f"Use the version of tomoseg that made the job; this one has {', '.join(self)}.",
         )
 
 
@@ -90,8 +90,8 @@ _KINDS = (
         title=lambda request: str(request["name"]),
         output_folder=lambda layout, request: layout.network_folder(str(request["name"])),
         outputs=lambda request: {"runs": [request["name"]]},
-        less_memory="Take a smaller --batch, or let other programs end first.",
-        less_disk="copy the project to a disk that has it",
+        less_memory="Use a smaller --batch, or wait until other programs have ended.",
+        less_disk="copy the project to a larger disk",
     ),
     JobKind(
         name="audit",
@@ -105,8 +105,8 @@ _KINDS = (
         title=lambda request: str(request["name"]),
         output_folder=lambda layout, request: layout.audit_folder(str(request["name"])),
         outputs=lambda _request: {},
-        less_memory="Audit fewer features or a smaller training set, or let other programs end first.",
-        less_disk="copy the project to a disk that has it",
+        less_memory="Audit fewer features or a smaller training set, or wait until other programs have ended.",
+        less_disk="copy the project to a larger disk",
     ),
     JobKind(
         name="apply",
@@ -120,8 +120,8 @@ _KINDS = (
         title=lambda request: f"{request['run']} on {' '.join(request['tomograms'])}",
         output_folder=lambda _layout, _request: None,
         outputs=lambda request: {"maps": [(name, request["run"]) for name in request["tomograms"]]},
-        less_memory="Let other programs end first, or take a machine with more memory.",
-        less_disk="name fewer tomograms, --feature or --z",
+        less_memory="Wait until other programs have ended, or use a machine with more memory.",
+        less_disk="choose fewer tomograms, or a part with --feature or --z",
     ),
     JobKind(
         name="merge",
@@ -135,8 +135,8 @@ _KINDS = (
         title=lambda request: f"{request['tomogram']}/{request['name']}",
         output_folder=lambda _layout, _request: None,
         outputs=lambda _request: {},
-        less_memory="Let other programs end first, or merge fewer maps.",
-        less_disk="copy the project to a disk that has it",
+        less_memory="Wait until other programs have ended, or merge fewer maps.",
+        less_disk="copy the project to a larger disk",
     ),
     JobKind(
         name="preprocess",
@@ -150,14 +150,14 @@ _KINDS = (
         title=lambda request: " ".join(_versions(request)),
         output_folder=lambda _layout, _request: None,
         outputs=lambda request: {"tomograms": _versions(request)},
-        less_memory="Let other programs end first.",
-        less_disk="name fewer tomograms, or a larger --bin",
+        less_memory="Wait until other programs have ended.",
+        less_disk="choose fewer tomograms, or a larger --bin",
     ),
 )
 KINDS: Mapping[str, JobKind] = _KindTable({kind.name: kind for kind in _KINDS})
-"""By name; an unknown name is a `JobError`."""
+"""All kinds by name; an unknown name raises `JobError`."""
 
 
 def slurm_submission_for(kind: str, request: dict[str, Any], settings: SlurmSettings | None) -> SlurmSubmission | None:
-    """Return how a job is submitted; None without settings: it computes on this machine."""
+    """Return how a job is submitted; None without settings, for a job on this machine."""
     return None if settings is None else SlurmSubmission(settings=settings, tasks=KINDS[kind].slurm_tasks(request))

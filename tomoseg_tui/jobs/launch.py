@@ -1,4 +1,4 @@
-"""Start a job that outlives the terminal; stop it, resume it, kill it, watch it."""
+"""Start, stop, resume, kill and watch a job; it continues without a terminal."""
 
 import contextlib
 import os
@@ -35,15 +35,15 @@ from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.project.records import now
 
 START_SECONDS = 30.0
-"""A worker that has not taken its claim by then has not come up."""
+"""Time for a worker to acquire its claim; it has not started if it takes longer."""
 STOP_SECONDS = 60.0
-"""How long a stopping worker may take to keep its work."""
+"""Time for a stopping worker to save its work."""
 RELEASE_SECONDS = 2.0
-"""How long a worker may take to give its claim back after its last word."""
+"""Time for a worker to release its claim after it wrote the final state."""
 POLL_SECONDS = 0.25
-"""How often a watcher looks."""
+"""Time between two polls of a watched job."""
 _RECORD_SIGNAL = '"$@"; status=$?; [ $status -le 128 ] || echo $status > "$0/exit_status"; exit $status'
-"""Shell script that waits for a worker: nobody else sees which signal ended it once its starter has left."""
+"""Shell script that waits for a worker and records which signal ended it, also after the starting command has ended."""
 
 
 def launch(
@@ -55,7 +55,7 @@ def launch(
     at_once: bool = False,
     slurm: SlurmSettings | None = None,
 ) -> Job:
-    """Create a job and start its worker; what it makes has its name from now on, unless the worker does not start.
+    """Create a job, reserve its output name and start its worker; the name is free again if the worker fails to start.
 
     Parameters
     ----------
@@ -64,22 +64,22 @@ def launch(
     kind : str
         One of `KINDS`.
     request : dict
-        The recipe's request.
+        Request of the job.
     after : sequence of str
         Jobs that must be done first.
     at_once : bool
-        Whether it begins without waiting in line for its device.
+        Whether it starts without waiting for its device.
     slurm : SlurmSettings or None
-        What to ask Slurm for, if it is to compute there and not on this machine.
+        Resources to request from Slurm; None to run on this machine.
 
     Raises
     ------
     ProjectError
-        If the name of what it makes is taken.
+        If the output name is in use.
     WorkerLostError
-        If the worker does not come up.
+        If the worker does not start.
     JobError
-        If Slurm is not here, or does not take the job; there is no job then.
+        If there is no Slurm here, or it rejects the job; no job is created then.
     """
     submission = slurm_submission_for(kind, request, slurm)
     remove_stale_claims(layout)
@@ -97,7 +97,7 @@ def launch(
 
 
 def start_worker(job: Job) -> None:
-    """Start the worker and wait until it holds the job's claim; where the job is one of Slurm's, hand it over."""
+    """Start the worker and wait until it holds the job's claim; submit the job if it runs in Slurm."""
     if job.record().slurm is None:
         wait_until_started(job, spawn_worker(job))
     else:
@@ -105,7 +105,7 @@ def start_worker(job: Job) -> None:
 
 
 def spawn_worker(job: Job) -> subprocess.Popen[bytes]:
-    """Start the worker in a session of its own, and a shell that waits for it in another."""
+    """Start the worker in its own session, and a shell that waits for it in another session."""
     argv = [sys.executable, "-m", WORKER_MODULE, str(job.folder), "--since", str(time.time_ns())]
     with job.log_file.open("ab") as log:
         return subprocess.Popen(  # noqa: S603  # our own script, interpreter and module
@@ -119,25 +119,25 @@ def spawn_worker(job: Job) -> subprocess.Popen[bytes]:
 
 
 def wait_until_started(job: Job, worker: subprocess.Popen[bytes]) -> None:
-    """Wait until a worker is at its job, or has its place among those that wait.
+    """Wait until a worker runs its job or waits for its turn.
 
     Raises
     ------
     WorkerLostError
-        If it does not come up.
+        If it does not start.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if job.record().state is not JobState.QUEUED or _is_waiting(job):
-            threading.Thread(target=worker.wait, daemon=True).start()  # leaves no zombie of a program that stays
+            threading.Thread(target=worker.wait, daemon=True).start()  # leaves no zombie if this process continues
             return
         if worker.poll() is not None:
             break
         time.sleep(0.02)
     if job.record().state is JobState.QUEUED and not locks.is_held(job.claim_file):
-        fault, fix = f"The worker of job {job.id} did not come up.", f"See why: tomoseg jobs log {job.id}"
+        fault, fix = f"The worker of job {job.id} did not start.", f"Read its log: tomoseg jobs log {job.id}"
         if (number := ending_signal(job.folder)) is not None:
-            fault = f"The worker of job {job.id} did not come up: ended by {signal_name(number)}."
+            fault = f"The worker of job {job.id} did not start: ended by {signal_name(number)}."
         job.set_state(JobState.FAILED, ended=now(), fault=fault, fix=fix, exit_code=1)
         raise WorkerLostError(fault, fix)
 
@@ -147,23 +147,23 @@ def _is_waiting(job: Job) -> bool:
 
 
 def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False) -> bool:
-    """Start a job's worker again; tell whether there was something left to do.
+    """Start the worker of a job again; return False if the job is already done.
 
     Parameters
     ----------
     at_once : bool
-        Whether it begins without waiting in line for its device.
+        Whether it starts without waiting for its device.
     slurm : SlurmSettings or None
-        What to ask Slurm for; the same as before, or this machine, if None.
+        Resources to request from Slurm; if None, run where it ran before, with the same settings.
     here : bool
-        Compute on this machine, wherever it was before.
+        Run on this machine, wherever it ran before.
 
     Raises
     ------
     AlreadyRunningError
-        If a worker is at it, or it waits in Slurm.
+        If a worker is running it, or it is queued.
     JobError
-        If it is to go on in Slurm, and there is none on this machine; the job stays as it is.
+        If it is to run in Slurm, and there is no Slurm on this machine; the job is unchanged.
     """
     record = job.record()
     state = job.state(record)
@@ -179,21 +179,23 @@ def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = Non
 def requeue(
     job: Job, record: JobRecord, *, at_once: bool = False, slurm: SlurmSettings | None = None, here: bool = False
 ) -> None:
-    """Make a job that is over one that has not begun, for a worker to come; what it has finished stays.
+    """Set a job that is over to queued, before a worker is started; finished parts stay.
 
     Raises
     ------
     AlreadyRunningError
-        If its record is no longer this one.
+        If its record has changed since it was read.
     JobError
-        If it is to go on in Slurm, and there is none on this machine.
+        If it is to run in Slurm, and there is no Slurm on this machine.
     """
     submission = None if here else _next_submission(record, slurm)
     if submission is not None:
         require_command()
-    with locks.held(job.claim_file, patience_seconds=RELEASE_SECONDS):  # of two commands that resume it, one is first
+    with locks.held(job.claim_file, patience_seconds=RELEASE_SECONDS):  # two commands may resume it at a time
         if job.record() != record:
-            raise AlreadyRunningError(f"Job {job.id} was resumed just now.", f"Look: tomoseg jobs show {job.id}")
+            raise AlreadyRunningError(
+                f"Job {job.id} was resumed just now.", f"See its state: tomoseg jobs show {job.id}"
+            )
         if not record.state.is_over:
             job.set_state(JobState.LOST)
         cleared: dict[str, Any] = dict.fromkeys(("owner", "started", "ended", "fault", "fix", "exit_code"))
@@ -202,22 +204,22 @@ def requeue(
         job.exit_status_file.unlink(missing_ok=True)
         if (record.slurm is None) != (submission is None):
             location = "on this machine" if submission is None else "in Slurm"
-            append_line(job.log_file, log_line(f"Computes {location} from here on."))
+            append_line(job.log_file, log_line(f"Continues {location}."))
 
 
 def _next_submission(record: JobRecord, slurm: SlurmSettings | None) -> SlurmSubmission | None:
-    """Return how a job is handed over once more; None if it is not."""
+    """Return how a job is submitted again; None if it runs on this machine."""
     settings = slurm or (record.slurm.settings if record.slurm else None)
     return slurm_submission_for(record.kind, record.asked, settings)
 
 
 def stop(job: Job) -> JobState:
-    """Ask a job's worker to keep its work and end; return the state it then has.
+    """Ask the worker of a job to save its work and end; return the final state.
 
     Raises
     ------
     JobError
-        If it runs on another host, is being handed over, or does not end in time.
+        If it runs on another host, is being submitted, or does not end in time.
     """
     state = job.state()
     if state.is_over:
@@ -226,21 +228,21 @@ def stop(job: Job) -> JobState:
         return stop_in_slurm(job)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
-        _signal_group(job, signal.SIGTERM)  # again and again: a worker may only just be coming up
+        _signal_group(job, signal.SIGTERM)  # repeated: a worker that is starting may miss it
         state = job.state()
         if state.is_over:
             return state
         time.sleep(0.05)
-    raise JobError(f"Job {job.id} has not ended after {STOP_SECONDS:g} s.", f"End it: tomoseg jobs kill {job.id}")
+    raise JobError(f"Job {job.id} has not ended after {STOP_SECONDS:g} s.", f"Kill it: tomoseg jobs kill {job.id}")
 
 
 def kill(job: Job) -> JobState:
-    """End a job at once; what is finished stays on disk. Return the state it then has.
+    """End a job immediately; finished parts stay on disk. Return the final state.
 
     Raises
     ------
     JobError
-        If it runs on another host, or is being handed over.
+        If it runs on another host, or is being submitted.
     """
     state = job.state()
     if state.is_over and state is not JobState.LOST:
@@ -255,7 +257,7 @@ def kill(job: Job) -> JobState:
     if job.record().state.is_over:
         return job.record().state
     return job.set_state(
-        JobState.STOPPED, ended=now(), fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}"
+        JobState.STOPPED, ended=now(), fault="Killed.", fix=f"Resume it: tomoseg jobs resume {job.id}"
     ).state
 
 
@@ -265,16 +267,16 @@ def _signal_group(job: Job, signal_number: signal.Signals) -> None:
     Raises
     ------
     JobError
-        If it runs on another host, or a person's program holds the claim: while Slurm takes the job, or it is put back.
+        If it runs on another host, or a command holds the claim to submit or resume the job.
     """
     owner = locks.owner_of(job.claim_file)
     if owner is None:
         return
     if owner.host != locks.this_process().host:
-        raise JobError(f"Job {job.id} runs on {owner.host}.", f"Log in there and say it again: ssh {owner.host}")
+        raise JobError(f"Job {job.id} runs on {owner.host}.", f"Run the command there: ssh {owner.host}")
     if locks.is_alive(owner, lambda: 0.0):
         if WORKER_MODULE not in locks.command_line_of(owner.pid):
-            raise JobError(f"Job {job.id} is being handed over by process {owner.pid}.", "Try again in a moment.")
+            raise JobError(f"Process {owner.pid} is submitting job {job.id}.", "Try again in a moment.")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(owner.pid, signal_number)
 
@@ -292,5 +294,5 @@ def watch(job: Job) -> Iterator[JobState]:
 
 
 def delete_job_folder(job: Job) -> None:
-    """Remove the folder of a job that never came up."""
+    """Remove the folder of a job that never started."""
     shutil.rmtree(job.folder, ignore_errors=True)

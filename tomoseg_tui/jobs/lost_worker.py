@@ -1,7 +1,7 @@
-"""Find out how a worker ended that could not say so itself: killed, crashed in a library, or gone with its machine.
+"""Find out how a worker ended that could not record it: killed, crashed in a library, or its machine went down.
 
-A shell of its own waits for each worker and writes its exit status (`launch`); Python's fault handler writes where a
-library crashed.
+A shell waits for each worker and writes its exit status (`launch`); Python's fault handler logs where a library
+crashed.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _CRASH_SIGNALS = {
     "Bus error": signal.SIGBUS,
     "Floating-point exception": signal.SIGFPE,
 }
-"""Signals as Python's fault handler calls them."""
+"""Signals by their names in Python's fault handler."""
 _MISSING_INSTRUCTIONS = re.compile(r"instructions?, but these aren't available on your machine", re.IGNORECASE)
 
 
@@ -45,18 +45,18 @@ def signal_name(number: int) -> str:
 
 
 def explain_lost_worker(folder: Path, owner: locks.Owner | None, job_id: str) -> tuple[str, str]:
-    """Return what happened to the worker of a job on this machine or another, and what to do.
+    """Return what happened to the worker of a job, on any machine, and what to do.
 
     Parameters
     ----------
     folder : Path
-        The job's.
+        Folder of the job.
     owner : Owner or None
-        The worker, if it came to write itself into the record.
+        The worker, if the record names it.
     job_id : str
         Number of the job.
     """
-    resume = f"go on from what it has kept: tomoseg jobs resume {job_id}"
+    resume = f"continue from its saved work: tomoseg jobs resume {job_id}"
     number = ending_signal(folder)
     if number is not None:
         return explain_signal(number, folder, job_id)
@@ -64,10 +64,10 @@ def explain_lost_worker(folder: Path, owner: locks.Owner | None, job_id: str) ->
         return "The machine was restarted while the worker ran.", f"{resume[0].upper()}{resume[1:]}"
     if owner is not None and owner.host != locks.this_process().host:
         return (
-            f"The worker on {owner.host} has not been heard of for {locks.HEARTBEAT_LIMIT_SECONDS:g} s.",
-            f"See whether {owner.host} runs and reaches this folder; then {resume}",
+            f"The worker on {owner.host} has not reported for {locks.HEARTBEAT_LIMIT_SECONDS:g} s.",
+            f"Check that {owner.host} runs and reaches this folder; then {resume}",
         )
-    return "The worker ended without a word, and nothing was recorded of how.", f"{resume[0].upper()}{resume[1:]}"
+    return "The worker ended without an error message; the cause was not recorded.", f"{resume[0].upper()}{resume[1:]}"
 
 
 def explain_signal(number: int, folder: Path, job_id: str) -> tuple[str, str]:
@@ -76,19 +76,22 @@ def explain_signal(number: int, folder: Path, job_id: str) -> tuple[str, str]:
     fault = f"The worker was ended by {signal_name(number)}"
     if number == signal.SIGKILL:
         return (
-            f"{fault}: by the system, as when memory runs out, or by a person.",
-            f"See whether memory ran out: journalctl -k | grep -i oom; then go on: {command}",
+            f"{fault}: by the system, as when memory runs out, or by a user.",
+            f"Check whether memory ran out: journalctl -k | grep -i oom; then resume the job: {command}",
         )
     if number not in _CRASH_SIGNALS.values():
-        return f"{fault}, from another process.", f"Go on from what it has kept: {command}"
+        return f"{fault}, from another process.", f"Continue from its saved work: {command}"
     messages = _messages(folder)
     last = f" The last line of tensorflow.log: “{printable(messages[-1])}”" if messages else ""
     if number == signal.SIGILL or any(_MISSING_INSTRUCTIONS.search(line) for line in messages):
         return (
             f"TensorFlow cannot run on this processor: {fault[0].lower()}{fault[1:]}.{last}",
-            f"Go on on a machine with a newer processor: {command}",
+            f"Resume the job on a machine with a newer processor: {command}",
         )
-    return f"{fault}: a crash inside a library.{last}", f"See where: tomoseg jobs log {job_id}; then go on: {command}"
+    return (
+        f"{fault}: a crash inside a library.{last}",
+        f"Read the log: tomoseg jobs log {job_id}; then resume the job: {command}",
+    )
 
 
 def ending_signal(folder: Path) -> int | None:
@@ -97,7 +100,7 @@ def ending_signal(folder: Path) -> int | None:
         return int((folder / "exit_status").read_text(encoding="ascii")) - 128
     for log in (folder / "output.log", folder / "tensorflow.log"):
         for line in reversed(tail(log)):
-            if _LINE_FOR_USER.match(line):  # whatever is before it, the worker has survived
+            if _LINE_FOR_USER.match(line):  # the worker survived everything before it
                 break
             if line.startswith(_CRASH):
                 return _CRASH_SIGNALS.get(line.removeprefix(_CRASH).strip())

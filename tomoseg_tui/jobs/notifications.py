@@ -1,7 +1,7 @@
-"""Tell that a job has ended: by the terminal of whoever watches, and by a command of the user's.
+"""Notify the user that a job has ended: through the terminal of a watching command, and by a command of the user.
 
-What a terminal is sent never holds control characters of a name, and the command is never run through a shell: names
-reach it as the environment's variables.
+Control characters in names are never sent to the terminal. The command is never run through a shell: it gets names as
+environment variables.
 """
 
 import contextlib
@@ -16,32 +16,32 @@ from tomoseg_tui.jobs.job import Job, JobRecord, JobState
 from tomoseg_tui.project.user_config import NotificationConfig, config_file, read_config
 
 COMMAND_SECONDS = 30.0
-"""How long the user's command may take."""
+"""Time for the user's command to run."""
 REPORTED_STATES = frozenset({JobState.DONE, JobState.FAILED, JobState.LOST})
-"""Ends that are told; who stops a job knows it."""
+"""Final states that are reported; a user who stops a job knows it."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def format_job_end(job_id: str, kind: str, name: str, state: str) -> str:
-    """Return what is told."""
+    """Return the message about the end of a job."""
     return f"job {job_id} ({kind} {name}) is {state}"
 
 
 def terminal_notification(message: str, config: NotificationConfig, environment: Mapping[str, str]) -> str:
-    r"""Return what a terminal is sent to tell something.
+    r"""Return the characters that make a terminal show a notification.
 
     Parameters
     ----------
     message : str
-        What is told.
-    config : Notice
-        How the user wants it.
+        Text of the notification.
+    config : NotificationConfig
+        The user's settings.
     environment : mapping
-        ``TMUX`` says that it has to pass through tmux, which needs ``allow-passthrough on``.
+        If ``TMUX`` is set, the sequence is passed through tmux, which needs ``allow-passthrough on``.
 
     Examples
     --------
-    >>> terminal_notice("done", Notice(osc="9"), {})
+    >>> terminal_notification("done", NotificationConfig(osc="9"), {})
     '\x07\x1b]9;tomoseg: done\x07'
     """
     text = _CONTROL_CHARACTERS.sub(" ", message)
@@ -55,13 +55,13 @@ def terminal_notification(message: str, config: NotificationConfig, environment:
 
 
 def run_on_finish(job: Job, log: Callable[[str], None], *, timeout: float = COMMAND_SECONDS) -> None:
-    """Run the user's command at the end of a job; that it fails is logged and changes nothing."""
+    """Run the user's command at the end of a job; a failure of the command is logged and changes nothing."""
     try:
         argv = read_config(config_file()).on_finish
         record = job.record()
         if argv and record.state in REPORTED_STATES:
             _run_command(argv, _job_environment(job, record), log, timeout)
-    except (TomosegError, OSError, ValueError) as fault:  # ValueError: a word that holds a null byte
+    except (TomosegError, OSError, ValueError) as fault:  # ValueError: an argument with a null byte
         log(f"on_finish was not run: {fault}")
 
 
@@ -80,7 +80,7 @@ def _job_environment(job: Job, record: JobRecord) -> dict[str, str]:
 
 
 def _run_command(argv: Sequence[str], variables: Mapping[str, str], log: Callable[[str], None], timeout: float) -> None:
-    with subprocess.Popen(  # noqa: S603  # the user's own words, and no shell
+    with subprocess.Popen(  # noqa: S603  # the user's own command, without a shell
         argv,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **variables},
@@ -92,7 +92,7 @@ def _run_command(argv: Sequence[str], variables: Mapping[str, str], log: Callabl
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(command.pid, signal.SIGKILL)
-            log(f"on_finish was ended: it took longer than {timeout:g} s.")
+            log(f"on_finish was killed: it took longer than {timeout:g} s.")
             return
     if code:
         log(f"on_finish ended with code {code}.")

@@ -1,8 +1,8 @@
 """Which job owns an output name: the folder of a run or an audit names the job that makes it.
 
-The folder is made when the job is launched, and its worker writes the job's number into it. A job whose worker did
-not start gives the name back, yet it can be resumed; by then another job may own the name. Maps, labels and tomograms
-have no such folder: each is written elsewhere and moved to its place when it is complete.
+The folder is created when the job is launched, and its worker writes the job's number into it. If the worker does not
+start, the name is free again; the job can still be resumed, but another job may own the name by then. Maps, labels and
+tomograms have no such folder: each is written elsewhere and moved to its place when it is complete.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from tomoseg_tui.project.layout import ProjectLayout, owner_file_of
 
 @contextlib.contextmanager
 def output_reserved(layout: ProjectLayout, kind: str, request: Request) -> Iterator[None]:
-    """Make the folder of what a job makes; remove it, if it is empty, where no job comes of it.
+    """Create the output folder of a job; remove it, if empty, when the job cannot be started.
 
     Raises
     ------
     ProjectError
-        If the name is taken.
+        If the name is in use.
     """
     folder = _output_folder(layout, kind, request)
     if folder is not None:
@@ -31,7 +31,7 @@ def output_reserved(layout: ProjectLayout, kind: str, request: Request) -> Itera
             folder.mkdir(parents=True)
         except FileExistsError as error:
             raise ProjectError(
-                f"The {KINDS[kind].makes} {folder.name} exists already.", "Choose another --name."
+                f"The {KINDS[kind].makes} {folder.name} already exists.", "Choose another --name."
             ) from error
     try:
         yield
@@ -43,12 +43,12 @@ def output_reserved(layout: ProjectLayout, kind: str, request: Request) -> Itera
 
 
 def claim_output_name(job: Job) -> None:
-    """Take the name of what a job makes, unless it is done; its own, and one that is free, it gets.
+    """Make a job that is not done the owner of its output name.
 
     Raises
     ------
     JobError
-        If the name is another job's by now.
+        If the name belongs to another job by now.
     """
     record, layout = job.record(), ProjectLayout(job.project_folder)
     folder = _output_folder(layout, record.kind, record.asked)
@@ -70,7 +70,7 @@ def _output_folder(layout: ProjectLayout, kind: str, request: Request) -> Path |
 
 
 def _require_not_reserved(layout: ProjectLayout, job: Job, record: JobRecord) -> None:
-    """Refuse a name that a later job got when it was launched, and that has not begun yet."""
+    """Refuse a name that a later job, which is not over, has reserved."""
     for other in all_jobs(layout):
         if int(other.id) <= int(job.id):
             return
@@ -82,6 +82,6 @@ def _require_not_reserved(layout: ProjectLayout, job: Job, record: JobRecord) ->
 
 def _name_in_use_error(record: JobRecord, owner_id: str) -> JobError:
     return JobError(
-        f"The {KINDS[record.kind].makes} {record.asked['name']} is job {owner_id}'s.",
-        f"Start this one anew with another name: tomoseg {record.kind} --name NAME",
+        f"The {KINDS[record.kind].makes} {record.asked['name']} belongs to job {owner_id}.",
+        f"Start this job again with another name: tomoseg {record.kind} --name NAME",
     )

@@ -1,7 +1,4 @@
-"""What a worker tells of its job: how far it is, what it waits for, its log and figures; and what it is told, to stop.
-
-What the words are written into is the job's folder (`jobs.record`); when they are said is the recipe's business.
-"""
+"""How a worker reports into the job's folder: progress, what it waits for, log and metrics; and requests to stop."""
 
 import contextlib
 import os
@@ -39,7 +36,7 @@ from tomoseg_tui.workflow.job_interface import Workload, stop_if_requested
 
 @final
 class JobReporter:
-    """Writes what a recipe says into the job's folder; see `workflow.reporting.Reporter`."""
+    """Writes the reports of a running job into its folder; see `workflow.job_interface.Reporter`."""
 
     def __init__(self, job: Job, *, is_orphaned: Callable[[], bool] | None = None, number: int = 0) -> None:
         self._job = job
@@ -62,42 +59,42 @@ class JobReporter:
 
     @property
     def partial(self) -> Path:
-        """Folder for results in the making."""
+        """Folder for unfinished results."""
         return self._job.partial
 
     @property
     def is_helper(self) -> bool:
-        """True in a process that computes beside the first one."""
+        """True in a process that helps the first process of a job."""
         return self._is_orphaned is not None
 
     @property
     def first_done(self) -> float | None:
-        """How far the job was when this process first told."""
+        """Progress of the job at the first report of this process; None before it."""
         return self._first_done
 
     @property
     def number(self) -> int:
-        """0 in the first process of a job; its helpers are counted from 1."""
+        """0 for the first process of a job; its helpers are numbered from 1."""
         return self._number
 
     def set_workload(self, workload: Workload) -> None:
-        """Foretell how long the job takes, from the pace of earlier ones."""
+        """Predict the duration of the job from the stored timing."""
         self._workload = workload
         forecast = forecast_from_timing(workload, stored_timing(workload.key))
         self._eta = EtaEstimator(
             self._started_at, rounds=workload.epochs, forecast=forecast, done=self._initial_progress
         )
         if forecast is not None:
-            with contextlib.suppress(OSError):  # as of any progress
+            with contextlib.suppress(OSError):  # as in `progress`
                 self.write_progress()
 
     def set_device(self, name: str, text: str) -> None:
-        """Say what the job computes on."""
+        """Report the device of the job."""
         self._device = name
         self.log(text)
 
     def speed(self) -> JobSpeed | None:
-        """Return how fast the job was; None if too little of it was seen."""
+        """Return the speed of the job; None if too little of it was measured."""
         if self._workload is None:
             return None
         return speed_from_progress(self._workload, self._eta.history, load=self._mean_load())
@@ -111,7 +108,7 @@ class JobReporter:
         Parameters
         ----------
         startup_seconds : float
-            From the job's launch until this process spoke of it.
+            Time from the job's launch until this reporter was created.
         """
         if self._workload is None or not self._workload.is_typical or not self._is_first_run:
             return
@@ -125,17 +122,17 @@ class JobReporter:
             store_timing(timings_file(), self._workload.key, timing)
 
     def progress(self, done: float, message: str = "", *, epoch: int | None = None, epochs: int | None = None) -> None:
-        """Keep how far the job is; written at most four times a second."""
+        """Set the progress; it is written at most four times a second."""
         if self._first_done is None:
             self._first_done = done
         self._eta.update(time.monotonic(), done)
         self._progress = JobProgress(done, message, epoch=epoch, epochs=epochs)
         if time.monotonic() - self._last_written >= 0.25:
-            with contextlib.suppress(OSError):  # a full disk ends a job where it has no room for results
+            with contextlib.suppress(OSError):  # a full disk is reported when results cannot be written
                 self.write_progress()
 
     def report_waiting(self, text: str, position: int | None) -> None:
-        """Tell what the job waits for before it begins, and its place in line."""
+        """Report what the job waits for, and its position in the queue."""
         current = self._progress if self._progress.waits_for else self._job.progress()
         updated = msgspec.structs.replace(current, message=text, eta_seconds=None, waits_for=text, place=position)
         if not self._progress.waits_for:
@@ -145,27 +142,27 @@ class JobReporter:
             self.write_progress()
 
     def report_started(self) -> None:
-        """Tell that the job waits no longer."""
+        """Report that the job has stopped waiting."""
         self._started_at = time.monotonic()
         if self._progress.waits_for:
-            self._progress = msgspec.structs.replace(self._progress, message="begins", waits_for="", place=None)
+            self._progress = msgspec.structs.replace(self._progress, message="starting", waits_for="", place=None)
             self.write_progress()
-            self.log("Begins.")
+            self.log("Starting.")
 
     def set_queue_slot(self, slot: QueueSlot | None) -> None:
-        """Let the heart beat for a place in line too."""
+        """Set the queue slot that the heartbeat also refreshes."""
         self._queue_slot = slot
 
     def heartbeat(self) -> None:
-        """Show that this process lives."""
+        """Show that this process is alive."""
         if self._queue_slot is not None:
             self._queue_slot.heartbeat()
-        if not self._progress.waits_for:  # of what sleeps nothing is new
+        if not self._progress.waits_for:  # the progress of a waiting job does not change
             self._loads.append(threads_per_core())
             self.write_progress()
 
     def interruptible_sleep(self, seconds: float) -> None:
-        """Sleep until a signal comes or the time is over; end the recipe here if that was asked for."""
+        """Sleep until the time is over or a signal arrives; raise `StopRequested` if it asks the job to stop."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         previous_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -179,7 +176,7 @@ class JobReporter:
         stop_if_requested(self)
 
     def write_progress(self) -> None:
-        """Put the progress on disk."""
+        """Write the progress to disk."""
         if self.is_helper:
             return
         self._last_written = time.monotonic()
@@ -190,12 +187,12 @@ class JobReporter:
         write_atomically(self._job.progress_file, msgspec.json.encode(snapshot), durable=False)
 
     def log(self, line: str) -> None:
-        """Print a line into output.log; a full disk must not keep the job from saying so in its record."""
+        """Write a line to output.log; errors are ignored, so that a full disk can still be recorded."""
         with contextlib.suppress(OSError):
             print(log_line(line), flush=True)  # noqa: T201  # stdout is the job's log
 
     def log_traceback(self) -> None:
-        """Print where an exception came from into output.log, without the time that marks lines for the user."""
+        """Write the current traceback to output.log, without the time that marks lines for the user."""
         with contextlib.suppress(OSError):
             print(traceback.format_exc(), flush=True)  # noqa: T201  # stdout is the job's log
 
@@ -204,22 +201,22 @@ class JobReporter:
         append_line(self._job.metrics_file, msgspec.json.encode(dict(values)).decode())
 
     def filter_metrics(self, is_wanted: Callable[[Mapping[str, object]], bool]) -> None:
-        """Write metrics.jsonl anew with the lines that are wanted; half a line is none."""
+        """Rewrite metrics.jsonl with the wanted lines; incomplete lines are removed."""
         lines = self._job.metrics()
         if self._job.metrics_file.exists():
             content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines if is_wanted(line))
             write_atomically(self._job.metrics_file, content)
 
     def should_stop(self) -> bool:
-        """Tell whether SIGTERM came, or the worker that this process helps is gone."""
+        """Return whether SIGTERM was received, or the worker that this process helps has ended."""
         return self._stop.is_set() or (self._is_orphaned is not None and self._is_orphaned())
 
     def request_stop(self, _number: int, _frame: FrameType | None) -> None:
-        """Take SIGTERM as the wish to stop."""
+        """Handle SIGTERM: request a stop."""
         self._stop.set()
 
     def start_helpers(self, count: int) -> None:
-        """Start further processes in this process group."""
+        """Start helper processes in this process group."""
         helper_options = ["--helper", str(os.getpid())]
         argv = [sys.executable, "-m", WORKER_MODULE, str(self._job.folder), *helper_options]
         for number in range(1, count + 1):
@@ -228,14 +225,14 @@ class JobReporter:
             )
 
     def end_helpers(self) -> None:
-        """Ask the helpers to stop, which most have done, and wait for them."""
+        """Ask the helpers to stop, and wait for them."""
         for helper in self._helpers:
             helper.terminate()
         for helper in self._helpers:
             helper.wait()
 
     def kill_helpers(self) -> None:
-        """End the helpers at once."""
+        """Kill the helpers."""
         for helper in self._helpers:
             helper.kill()
 
@@ -243,7 +240,7 @@ class JobReporter:
 def peak_memory_bytes() -> int:
     """Return the largest resident size of this process so far.
 
-    From /proc, since the figure of getrusage begins with that of the process that started this one.
+    Read from /proc, because getrusage includes the size of the process that started this one.
     """
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():

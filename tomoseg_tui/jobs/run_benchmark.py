@@ -1,4 +1,4 @@
-"""Measure how fast this machine is at a job's work, by a short process of its own."""
+"""Measure the timing of this machine for a kind of job in a short benchmark process."""
 
 import subprocess
 import sys
@@ -15,9 +15,9 @@ from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.timings import Timing, store_timing, stored_timing, timings_file
 
 TIMEOUT_SECONDS = 180.0
-"""A measurement that takes longer tells nothing."""
+"""A benchmark that takes longer is killed."""
 POLL_SECONDS = 0.1
-"""How often it is asked whether anybody still wants to know."""
+"""Time between two checks for cancellation."""
 
 
 def benchmark_timing(
@@ -29,22 +29,22 @@ def benchmark_timing(
     force: bool = False,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Timing | None:
-    """Return a pace that was measured before or is measured now; None where a process cannot do the work.
+    """Return the stored timing, or else measure it; None if the benchmark fails or is cancelled.
 
     Parameters
     ----------
     layout : ProjectLayout
-        In its jobs folder lies, while it is measured, what is written.
+        The project; temporary files are written in its jobs folder.
     kind : str
-        Of the job.
+        One of `KINDS`.
     sample : dict
-        What is to be measured; see `workflow.estimates.Work`.
+        What to measure; see `workflow.estimates.work.Work`.
     key : str
-        Under which the pace is kept.
+        Key of the timing.
     force : bool
-        Measure even if it is known.
+        Measure even if a timing is stored.
     is_cancelled : callable
-        Tells whether nobody wants to know any more; the process is ended then, and None returned.
+        Returns whether to kill the benchmark and return None.
     """
     stored = None if force else stored_timing(key)
     if stored is not None:
@@ -74,13 +74,13 @@ def _run_benchmark(folder: Path, kind: str, sample: dict[str, Any], is_cancelled
 
 
 def _communicate(process: subprocess.Popen[bytes], request: bytes, is_cancelled: Callable[[], bool]) -> bytes | None:
-    """Return what a process prints; end it, and return None, if that takes too long or nobody wants to know."""
+    """Return the output of a process; kill it and return None if it takes too long or is cancelled."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     unsent: bytes | None = request
     while time.monotonic() < deadline and not is_cancelled():
         try:
             return process.communicate(unsent, timeout=POLL_SECONDS)[0]
         except subprocess.TimeoutExpired:
-            unsent = None  # it goes on with what it was given
+            unsent = None  # the process already has its input
     process.kill()
     return None

@@ -1,4 +1,4 @@
-"""What a worker does before its recipe: wait for the jobs it comes after, then for its device. TensorFlow sleeps."""
+"""What a worker does before its runner: wait for its dependencies, then for its device. TensorFlow is loaded later."""
 
 import contextlib
 import os
@@ -13,49 +13,45 @@ from tomoseg_tui.jobs.device_request import device_request_for, resolve_device, 
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, read_with_retries
 
 GRACE_SECONDS = 60.0
-"""On a busy machine a worker may take so long to come up; whoever comes after it waits."""
+"""On a busy machine a worker may take this long to start; dependent jobs wait meanwhile."""
 SETTLE_SECONDS = 0.5
-"""Jobs that one end lets go together see it at different moments; none takes its device before all can have come."""
+"""Jobs with the same dependency notice its end at different times; each waits this long before it takes a device."""
 
 
 class WaitReporter(Protocol):
-    """Who waits, and tells what for."""
+    """The part of the worker's reporter that is used here."""
 
     def report_waiting(self, text: str, position: int | None) -> None:
-        """Tell what is waited for, and the place in line, from 1."""
+        """Report what the job waits for, and its position in the queue, from 1."""
         ...
 
     def interruptible_sleep(self, seconds: float) -> None:
-        """Sleep; ends the recipe if that is asked for."""
+        """Sleep; raise `StopRequested` if the job is asked to stop."""
         ...
 
     def set_queue_slot(self, slot: QueueSlot | None) -> None:
-        """Let the heart beat for a place in line too."""
-        ...
-
-    def log(self, line: str) -> None:
-        """Tell something that the user may want to read later."""
+        """Set the queue slot that the heartbeat also refreshes."""
         ...
 
 
 @contextlib.contextmanager
 def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns: int) -> Iterator[str]:
-    """Wait until it is a job's turn; its device is its own inside, and is what ``auto`` means here.
+    """Wait until it is a job's turn, and hold its device inside the context; yields the device, resolved from ``auto``.
 
     Parameters
     ----------
     job, record : Job, JobRecord
         The job.
-    reporter : Waiter
-        Told what is waited for.
+    reporter : WaitReporter
+        Gets what the job waits for.
     since_ns : int
-        When the job was launched, in nanoseconds since 1970: jobs go in that order, also those that have waited
-        for others, so that a run goes on tomogram by tomogram.
+        Launch time of the job in nanoseconds since 1970: jobs start in that order, also after waiting for
+        dependencies, so that a run continues tomogram by tomogram.
 
     Raises
     ------
     JobError
-        If a job that it comes after has not gone well, or the queue's folder cannot be used.
+        If a dependency has failed, was stopped or is lost, or the queue's folder cannot be used.
     """
     settle_seconds = _wait_for_dependencies(job, record, reporter)
     device = resolve_device(str(record.asked.get("device", "cpu"))).name
@@ -78,7 +74,7 @@ def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns:
 
 
 def _wait_for_dependencies(job: Job, record: JobRecord, reporter: WaitReporter) -> float:
-    """Wait for the jobs that come before; return how long those may need to notice that wait as this one has."""
+    """Wait for the dependencies; return how long other jobs that wait for them may need to notice their end."""
     started_at, pause_seconds = time.monotonic(), 0.0
     while True:
         fault = failed_dependency_error(job, record)
@@ -111,31 +107,31 @@ def _record_and_state(job: Job) -> tuple[JobRecord, JobState]:
 
 
 def _state_with_grace(job: Job, record: JobRecord) -> JobState:
-    """Return the state of a job; one that has not begun is given longer than a screen gives it to be called lost."""
+    """Return the state of a job; one that has not started counts as lost later than in `Job.state`."""
     is_new = record.state is JobState.QUEUED and locks.age_seconds(job.record_file) < GRACE_SECONDS
     return JobState.QUEUED if is_new else job.state(record)
 
 
 def failed_dependency_error(job: Job, record: JobRecord) -> JobError | None:
-    """Return why a job cannot come to its turn any more: one that it comes after has not gone well.
+    """Return why a job can never start: a dependency has failed, was stopped or is lost. None if it can.
 
-    May sleep for seconds, as `record.look_patiently` does.
+    May sleep for seconds, as `read_with_retries` does.
     """
     try:
         for dependency, dependency_record, state in _dependencies(job, record):
             if state.can_resume:
                 return JobError(
-                    f"It comes after job {dependency.id} ({dependency_record.kind} {dependency_record.name}), which "
+                    f"It depends on job {dependency.id} ({dependency_record.kind} {dependency_record.name}), which "
                     f"is {state}.",
-                    f"Resume it first: tomoseg jobs resume {dependency.id}; that takes this one along.",
+                    f"Resume it first: tomoseg jobs resume {dependency.id}; this job then continues too.",
                 )
     except TomosegError as error:
-        return JobError(f"It comes after a job that is gone. {error.fault}", "Start it anew.")
+        return JobError(f"It depends on a job that was deleted. {error.fault}", "Start it again.")
     return None
 
 
 def describe_pending_dependencies(job: Job, record: JobRecord) -> str:
-    """Return what a job waits for among those that it comes after; nothing once they are all done."""
+    """Return which dependencies a job waits for; empty if all are done."""
     pending = [
         (dependency, dependency_record)
         for dependency, dependency_record, state in _dependencies(job, record)
@@ -147,4 +143,4 @@ def describe_pending_dependencies(job: Job, record: JobRecord) -> str:
         f"job {dependency.id} ({dependency_record.kind} {dependency_record.name})"
         for dependency, dependency_record in pending[:2]
     )
-    return f"waits for {names}" + (f" and {len(pending) - 2} more" if len(pending) > 2 else "")
+    return f"waiting for {names}" + (f" and {len(pending) - 2} more" if len(pending) > 2 else "")

@@ -1,4 +1,4 @@
-"""How busy processors are: the CPU, and each GPU where there is a driver that tells."""
+"""Load of the CPU, and of each GPU if there is a driver."""
 
 import contextlib
 from collections.abc import Callable
@@ -13,17 +13,17 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class SystemLoad:
-    """One look at the machine."""
+    """Load of the machine at one moment."""
 
     cpu_percent: float
-    """All cores together, since the last look."""
+    """Mean of all cores since the last measurement."""
     gpu_percents: tuple[int, ...] = ()
-    """By GPU; empty where there is no driver."""
+    """One per GPU; empty without a driver."""
     gpu_bytes: tuple[tuple[int, int], ...] = ()
-    """By GPU, memory that is used and all of it; empty where the driver does not tell."""
+    """Used and total memory of each GPU; empty if the driver does not report it."""
 
     def format_load(self) -> str:
-        """Return it as the first line of the screen says it: ``GPU 0 71% 5 of 24 GB  CPU 12%``."""
+        """Return the text for the first line of the screen: ``GPU 0 71% 5 of 24 GB  CPU 12%``."""
         memory = [f" {used / 1e9:.0f} of {total / 1e9:.0f} GB" for used, total in self.gpu_bytes]
         gpus = [
             f"GPU {number} {percent}%{memory_text}"
@@ -33,9 +33,9 @@ class SystemLoad:
 
 
 def nvml() -> Any:
-    """Return NVIDIA's library, begun; None where there is no driver."""
-    with contextlib.suppress(Exception):  # whatever is wrong with a driver, a screen goes on without it
-        import pynvml  # noqa: PLC0415  # wakes a driver, which only a watching thread may wait for
+    """Return NVIDIA's library, initialised; None without a driver."""
+    with contextlib.suppress(Exception):  # with a broken driver the screen works without it
+        import pynvml  # noqa: PLC0415  # wakes the driver, which takes time
 
         pynvml.nvmlInit()
         return pynvml
@@ -43,12 +43,12 @@ def nvml() -> Any:
 
 
 class SystemLoadMeter:
-    """Tells the load again and again.
+    """Measures the load repeatedly.
 
     Parameters
     ----------
     find_gpus : callable
-        Returns NVIDIA's library or None; called once, at the first look.
+        Returns NVIDIA's library or None; called once, at the first measurement.
     """
 
     def __init__(self, find_gpus: Callable[[], Any] = nvml) -> None:
@@ -57,7 +57,7 @@ class SystemLoadMeter:
         self._gpus_searched = False
 
     def read(self) -> SystemLoad:
-        """Return the load now; takes a moment at the first look."""
+        """Return the current load; the first call takes a moment."""
         if not self._gpus_searched:
             self._gpus_searched, self._gpus = True, self._find_gpus()
         return SystemLoad(
@@ -67,13 +67,13 @@ class SystemLoadMeter:
         )
 
     def _query_gpus(self, query: Callable[[Any, Any], Answer]) -> tuple[Answer, ...]:
-        """Return what the driver answers of each GPU; nothing where there is none."""
+        """Return the driver's answer for each GPU; empty without a driver."""
         if self._gpus is None:
             return ()
         try:
             handles = [self._gpus.nvmlDeviceGetHandleByIndex(n) for n in range(self._gpus.nvmlDeviceGetCount())]
             return tuple(query(self._gpus, handle) for handle in handles)
-        except Exception:  # noqa: BLE001  # a driver that fails in the middle is a driver that is not there
+        except Exception:  # noqa: BLE001  # a driver that fails counts as missing
             self._gpus = None
             return ()
 

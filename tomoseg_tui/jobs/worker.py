@@ -1,8 +1,7 @@
-"""The child: hold the claim, wait for its turn, run one recipe, write what happened.
+"""The process of a job: acquire the claim, wait for its turn, run the runner, record the end.
 
-``python -m tomoseg_tui.jobs.worker FOLDER`` in a session of its own; with ``--helper`` a further process of
-the same job, which computes slabs beside the first and writes no record. With ``--slurm`` it was started by Slurm,
-on whatever node.
+``python -m tomoseg_tui.jobs.worker FOLDER`` runs in its own session. With ``--helper`` it is a further process of the
+same job, which computes slabs beside the first and writes no record. With ``--slurm`` Slurm started it, on any node.
 """
 
 import argparse
@@ -40,15 +39,15 @@ from tomoseg_tui.workflow.job_interface import StopRequested
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_REPLACED, EXIT_STOPPED = 0, 1, 2, 3, 130
 CLAIM_SECONDS = 2.0
-"""How long a worker waits for its claim: a command that resumes the job holds it for a moment."""
+"""Time that a worker waits for its claim: a command that resumes the job holds it for a moment."""
 
 JobEnd = tuple[JobState, dict[str, Any]]
-"""The state that a job ends in, and what else to record."""
+"""The final state of a job, and other fields to record."""
 DecideEnd = Callable[[JobState, dict[str, Any]], JobEnd]
 
 
 def _silence_tensorflow(device: str) -> None:
-    """Keep TensorFlow's notices out of the log, and GPUs from a job on the CPU; must come before it is imported."""
+    """Silence TensorFlow, and hide GPUs from a job on the CPU; call this before TensorFlow is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if device == "cpu" else "2")
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -56,7 +55,7 @@ def _silence_tensorflow(device: str) -> None:
 
 @contextlib.contextmanager
 def _redirect_tensorflow_log(job: Job, mode: int = 0) -> Iterator[None]:
-    """Send what TensorFlow writes while it wakes into a file of its own, so that the log begins with our words."""
+    """Redirect what TensorFlow writes during its import to tensorflow.log."""
     stderr_copy = os.dup(2)
     log_descriptor = os.open(job.tensorflow_log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | mode, 0o666)
     os.dup2(log_descriptor, 2)
@@ -70,26 +69,26 @@ def _redirect_tensorflow_log(job: Job, mode: int = 0) -> Iterator[None]:
 
 @final
 class _ClaimGuard:
-    """Keeps this process from its job once another has the claim.
+    """Ends this process if another process has acquired the claim of its job.
 
-    Where a host or its disk stood still for longer than a heart may, the job counted as lost and another may be at it.
+    If a host or its disk hangs longer than the heartbeat limit, the job counts as lost, and another worker may run it.
     """
 
     def __init__(self, job: Job, reporter: JobReporter) -> None:
         self._job, self._reporter = job, reporter
-        self._owner = locks.this_process()  # as the claim was taken; a host may change its name
+        self._owner = locks.this_process()  # as in the claim; the name of a host may change
 
     def check(self) -> None:
-        """End this process on the spot if the claim is no longer its own; nothing more is written but why."""
+        """End this process immediately if the claim is no longer its own; only the reason is logged."""
         if not locks.is_ownership_lost(self._job.claim_file, self._owner):
             return
         self._reporter.kill_helpers()
-        self._reporter.log(f"Process {self._owner.pid} on {self._owner.host} ends: the job is no longer its own.")
+        self._reporter.log(f"Process {self._owner.pid} on {self._owner.host} ends: another process has taken its job.")
         os._exit(EXIT_REPLACED)
 
 
 def _heartbeat_loop(job: Job, reporter: JobReporter, guard: _ClaimGuard, finished: threading.Event) -> None:
-    """Touch the claim every two seconds, so that other hosts see that this process lives."""
+    """Touch the claim every two seconds to show other hosts that this process is alive."""
     while not finished.wait(locks.HEARTBEAT_SECONDS):
         guard.check()
         with contextlib.suppress(OSError):
@@ -98,32 +97,32 @@ def _heartbeat_loop(job: Job, reporter: JobReporter, guard: _ClaimGuard, finishe
 
 
 def run_job(job: Job, since_ns: int) -> int:
-    """Run a job, launched at that time, from claim to verdict; return the exit code."""
+    """Run a job from acquiring its claim to recording its end; return the exit code."""
     reporter = JobReporter(job)
     signal.signal(signal.SIGTERM, reporter.request_stop)
     try:
         with locks.held(job.claim_file, patience_seconds=CLAIM_SECONDS):
             code = _run_as_owner(job, job.record(), reporter, since_ns)
-    except JobError as error:  # another worker has it, or a command has ended it before it began
+    except JobError as error:  # another worker runs it, or a command stopped it before its start
         reporter.log(f"{error}")
         return EXIT_FAULT
-    run_on_finish(job, reporter.log)  # the job is over and held by nobody, whatever the command does
+    run_on_finish(job, reporter.log)  # the job is over and its claim is free
     return code
 
 
 def _run_as_owner(
     job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, decide_end: DecideEnd | None = None
 ) -> int:
-    """Run a job whose claim is held.
+    """Run a job whose claim this process holds.
 
     Parameters
     ----------
     record : JobRecord
-        As the recipe is to be carried out here.
+        The record, adapted to this machine.
     since_ns : int
-        When it was launched.
+        Launch time in nanoseconds since 1970.
     decide_end : callable, optional
-        May let the job end in another way than the recipe did.
+        May change how the job ends.
     """
     guard = _ClaimGuard(job, reporter)
     job.remove_drafts()
@@ -131,13 +130,13 @@ def _run_as_owner(
         raise JobError(f"Job {job.id} is {record.state}.", f"Resume it: tomoseg jobs resume {job.id}")
     if not job.progress_file.exists():
         with contextlib.suppress(OSError):
-            reporter.write_progress()  # the room that it takes is what a full disk has left for the last word
+            reporter.write_progress()  # reserves disk space for the final record
     finished = threading.Event()
     heartbeat_thread = threading.Thread(target=_heartbeat_loop, args=(job, reporter, guard, finished), daemon=True)
     heartbeat_thread.start()
     state, changes = _run_in_turn(job, record, reporter, since_ns, guard)
     finished.set()
-    heartbeat_thread.join()  # else the process may end amid its last line
+    heartbeat_thread.join()  # else the process may end while it writes
     guard.check()
     code = int(changes["exit_code"])
     _record_end(job, reporter, *(decide_end(state, changes) if decide_end else (state, changes)))
@@ -145,7 +144,7 @@ def _run_as_owner(
 
 
 def _record_end(job: Job, reporter: JobReporter, state: JobState, changes: dict[str, Any]) -> None:
-    """Write how the job ended; on a full disk the room that its progress took is enough for that."""
+    """Record the end of the job; on a full disk, delete the progress to make space for it."""
     changes = {"ended": now(), **changes}
     if state is JobState.DONE:
         shutil.rmtree(job.partial, ignore_errors=True)
@@ -158,9 +157,9 @@ def _record_end(job: Job, reporter: JobReporter, state: JobState, changes: dict[
 
 
 def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, guard: _ClaimGuard) -> JobEnd:
-    """Run the recipe when its turn has come; return the state that the job ends in and what else to record.
+    """Wait for the job's turn and run it; return its final state and other fields to record.
 
-    Its result is written when all else is: a worker that finds one there has only to say that the job is done.
+    The result is written last: if it exists, the worker only records that the job is done.
     """
     speed: JobSpeed | None = None
     try:
@@ -168,17 +167,17 @@ def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: i
             job.set_state(JobState.RUNNING, owner=locks.this_process(), started=now())
         else:
             with wait_for_turn(job, record, reporter, since_ns) as device:
-                guard.check()  # its host may have slept while it waited
+                guard.check()  # its host may have been suspended while it waited
                 job.set_state(JobState.RUNNING, owner=locks.this_process(), started=now())
                 reporter.report_started()
                 result = _call_runner(job, record, reporter, device)
             guard.check()
             write_atomically(job.result_file, msgspec.json.encode(result))
-            if record.slurm is None:  # what share of a node it had there is not known
+            if record.slurm is None:  # its share of the node is unknown in Slurm
                 speed = _store_timing(reporter, since_ns)
         reporter.progress(1.0, "done")
     except StopRequested:
-        reporter.log("Stopped; what is finished is kept.")
+        reporter.log("Stopped; finished parts are saved.")
         return JobState.STOPPED, {"exit_code": EXIT_STOPPED}
     except (TomosegError, OSError) as fault:
         return _record_failure(job, record, reporter, fault)
@@ -187,16 +186,16 @@ def _run_in_turn(job: Job, record: JobRecord, reporter: JobReporter, since_ns: i
             f"There is not enough memory: {fault or 'none is left'}.", KINDS[record.kind].less_memory
         )
         return _record_failure(job, record, reporter, error)
-    except Exception as bug:  # noqa: BLE001  # whatever a recipe did not foresee is kept with its traceback
+    except Exception as bug:  # noqa: BLE001  # any other exception is logged with its traceback
         reporter.log_traceback()
-        fix = f"See where, and report it: tomoseg jobs log {job.id}"
+        fix = f"Read the log, and report the error: tomoseg jobs log {job.id}"
         return JobState.FAILED, {"fault": describe_unexpected(bug), "fix": fix, "exit_code": EXIT_BUG}
     reporter.log("Done.")
     return JobState.DONE, {"exit_code": EXIT_DONE, "speed": speed}
 
 
 def _store_timing(reporter: JobReporter, since_ns: int) -> JobSpeed | None:
-    """Store the timing of a job that is done, and return its speed; that this fails is no fault of the job."""
+    """Store the timing of a job that is done, and return its speed; an error here does not fail the job."""
     try:
         reporter.store_timing(max(0.0, reporter.created_at - since_ns / 1e9))
         return reporter.speed()
@@ -206,14 +205,14 @@ def _store_timing(reporter: JobReporter, since_ns: int) -> JobSpeed | None:
 
 
 def _call_runner(job: Job, record: JobRecord, reporter: JobReporter, device: str) -> dict[str, Any]:
-    """Run the recipe to its end; whoever helped has ended then too, and the device is free."""
+    """Run the runner and wait for its helpers, so that the device is free afterwards."""
     _silence_tensorflow(device)
     try:
         project = Project.open(job.project_folder)
         claim_output_name(job)
         kind = KINDS[record.kind]
         if kind.counts_work_early:  # before TensorFlow is imported, which takes seconds
-            with contextlib.suppress(TomosegError, OSError):  # what is missing the runner reports itself
+            with contextlib.suppress(TomosegError, OSError):  # the runner reports what is missing
                 request = with_device(record.asked, device)
                 reporter.set_workload(load_function(kind.work)(project, request, {}).workload)
         runner = _load_runner(job, kind)
@@ -224,7 +223,7 @@ def _call_runner(job: Job, record: JobRecord, reporter: JobReporter, device: str
 
 
 def _load_runner(job: Job, kind: JobKind) -> Callable[..., dict[str, Any]]:
-    """Load what runs a job; TensorFlow comes with it.
+    """Import the runner of a job, and TensorFlow with it.
 
     Raises
     ------
@@ -239,32 +238,32 @@ def _load_runner(job: Job, kind: JobKind) -> Callable[..., dict[str, Any]]:
         reason = " ".join(str(fault).split())
         raise JobError(
             f"A library cannot be loaded: “{reason}”.",
-            f"Install tomoseg and its libraries again, then go on: tomoseg jobs resume {job.id}",
+            f"Install tomoseg and its libraries again, then resume the job: tomoseg jobs resume {job.id}",
         ) from fault
 
 
 def _record_failure(
     job: Job, record: JobRecord, reporter: JobReporter, fault: TomosegError | OSError
 ) -> tuple[JobState, dict[str, Any]]:
-    """Return what to record of a fault that the user can mend."""
+    """Return what to record for an error that the user can fix."""
     if is_disk_full(fault):
         missing = _missing_bytes(job, record)
         path = getattr(fault, "filename", None)
         error: TomosegError = disk_full_error(
-            path, fault, missing=missing, next_step=f"go on: tomoseg jobs resume {job.id}"
+            path, fault, missing=missing, next_step=f"resume the job: tomoseg jobs resume {job.id}"
         )
     elif isinstance(fault, TomosegError):
         error = fault
     else:
         reporter.log_traceback()
         message = f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}."
-        error = TomosegError(message, f"Mend it, then go on: tomoseg jobs resume {job.id}")
+        error = TomosegError(message, f"Fix this, then resume the job: tomoseg jobs resume {job.id}")
     reporter.log(f"Failed: {error}")
     return JobState.FAILED, {"fault": error.fault, "fix": error.fix, "exit_code": EXIT_FAULT}
 
 
 def _missing_bytes(job: Job, record: JobRecord) -> int:
-    """Return how much room the job's results need beyond what is free; 0 if that cannot be said."""
+    """Return how much disk space is missing for the job's results, bytes; 0 if unknown."""
     with contextlib.suppress(TomosegError, OSError, msgspec.MsgspecError):
         work = load_function(KINDS[record.kind].work)(Project.open(job.project_folder), record.asked, {})
         return max(0, int(work.disk_bytes) - used_bytes(job.partial) - free_bytes(job.folder))
@@ -272,7 +271,7 @@ def _missing_bytes(job: Job, record: JobRecord) -> int:
 
 
 def run_helper(job: Job, owner_pid: int, number: int) -> int:
-    """Compute beside the first process of a job."""
+    """Help the first process of a job to compute."""
     reporter = JobReporter(job, is_orphaned=lambda: os.getppid() != owner_pid, number=number)
     signal.signal(signal.SIGTERM, reporter.request_stop)
     return _run_apply_helper(job, job.record().asked, reporter)
@@ -291,7 +290,7 @@ def _run_apply_helper(job: Job, request: dict[str, Any], reporter: JobReporter) 
 
 
 def run_on_node(job: Job) -> int:
-    """Do what Slurm has started this process for: run the job, or help who does."""
+    """Run the job as a task of Slurm, or help the task that runs it."""
     task = this_task()
     reporter = JobReporter(job, number=task.number or 0)
     helper = JobReporter(job, is_orphaned=_OwnerGone(job), number=task.number or 0)
@@ -314,7 +313,7 @@ def run_on_node(job: Job) -> int:
 
 
 class _OwnerGone:
-    """Tells whether nobody holds a job's claim; looks every two seconds at most, the file may be far away."""
+    """Returns whether a job's claim is free; checks at most every two seconds, as the file may be on a network."""
 
     def __init__(self, job: Job) -> None:
         self._job, self._next_check, self._is_orphaned = job, 0.0, False
@@ -329,11 +328,11 @@ class _OwnerGone:
 
 
 def _benchmark(folder: Path, launched_at: float) -> int:
-    """Do a little of a job's work in a folder of the project's jobs, and print the pace on stdout."""
-    os.nice(NICENESS)  # as the job will be
+    """Do a small part of a job's work in a folder inside the jobs folder, and print the timing to stdout."""
+    os.nice(NICENESS)  # as for the job
     kind, request = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[str, dict[str, Any]])
     answer_descriptor = os.dup(1)
-    os.dup2(2, 1)  # whatever libraries print is no answer
+    os.dup2(2, 1)  # output of libraries goes to stderr
     _silence_tensorflow(request.get("device", "cpu"))
     benchmark = load_function(KINDS[kind].benchmark)
     timing = benchmark(Project.open(folder.parent.parent), request, folder, launched_at, peak_memory_bytes)
@@ -342,29 +341,29 @@ def _benchmark(folder: Path, launched_at: float) -> int:
 
 
 NICENESS = 10
-"""Added to the worker's: keys on a screen come first, and on an idle machine it costs nothing."""
+"""Niceness of a worker: the screen stays responsive, and an idle machine loses no speed."""
 
 
 def main() -> int:
-    """Run the worker as a program."""
+    """Run the worker."""
     parser = argparse.ArgumentParser(prog="tomoseg worker", description="Run one job; started by tomoseg itself.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--helper", type=int, metavar="PID", help="compute beside this worker of the same job")
-    parser.add_argument("--number", type=int, default=1, metavar="K", help="which of the helpers this is, from 1")
-    parser.add_argument("--since", type=int, default=0, metavar="NS", help="when it was launched; now if 0")
-    parser.add_argument("--slurm", action="store_true", help="started by Slurm, alone or as one of an array")
-    parser.add_argument("--measure", action="store_true", help="do a little of what stdin asks, and tell what it took")
+    parser.add_argument("--helper", type=int, metavar="PID", help="help this worker of the same job")
+    parser.add_argument("--number", type=int, default=1, metavar="K", help="number of this helper, from 1")
+    parser.add_argument("--since", type=int, default=0, metavar="NS", help="launch time; now if 0")
+    parser.add_argument("--slurm", action="store_true", help="started by Slurm, alone or as a task of an array")
+    parser.add_argument("--measure", action="store_true", help="benchmark the request read from stdin")
     arguments = parser.parse_args()
-    faulthandler.enable(all_threads=False)  # a library that crashes leaves in the log where
+    faulthandler.enable(all_threads=False)  # if a library crashes, the log shows where
     if arguments.measure:
         return _benchmark(arguments.folder, arguments.since / 1e9)
     job = Job(arguments.folder)
-    if arguments.slurm:  # on a node there are no keys to come first
+    if arguments.slurm:  # a node has no screen to keep responsive
         return run_on_node(job)
     os.nice(NICENESS)
     if arguments.helper is not None:
         return run_helper(job, arguments.helper, arguments.number)
-    with contextlib.suppress(PermissionError):  # it leads a group already, started by hand
+    with contextlib.suppress(PermissionError):  # it already leads a process group, if started by hand
         os.setsid()  # signals to the group of a job do not reach the shell that waits for it
     return run_job(job, arguments.since or time.time_ns())
 

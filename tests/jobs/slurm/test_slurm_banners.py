@@ -41,19 +41,19 @@ def install(folder: Path, answer: str) -> None:
         (folder / name).chmod(0o755)
 
 
-def test_a_job_ends_as_done_whatever_stands_beside_its_number(
+def test_a_job_ends_as_done_with_banners_in_slurms_output(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project, stand_ins: Path
 ) -> None:
     install(stand_ins, f"{BANNER}4711;slaking\\n")
     done = tomoseg(*MERGE, "--slurm", "partition=gpu", "--wait")
-    assert "Handed over as Slurm's job 4711." in done.err
+    assert "Submitted as Slurm's job 4711." in done.err
     assert tomoseg("jobs", "show", "1", "--json").json["slurm"] == "4711"
     assert tubes_project.layout.label_file("tubes", "merged").exists()
 
 
-def test_an_answer_without_a_number_leaves_no_job(
+def test_an_answer_without_an_id_creates_no_job(
     one_map: Path, tomoseg: Tomoseg, tubes_project: Project, stand_ins: Path
 ) -> None:
     install(stand_ins, BANNER)
-    assert "did not say which number the job has: “--> submit host...OK”" in tomoseg(*MERGE, "--slurm", "", code=2).err
+    assert "did not print the id of the job: “--> submit host...OK”" in tomoseg(*MERGE, "--slurm", "", code=2).err
     assert tomoseg("jobs", "--json").json == []

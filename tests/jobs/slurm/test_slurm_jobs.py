@@ -1,4 +1,4 @@
-"""Jobs in a real Slurm of one node; merging stands for all that needs no network."""
+"""Jobs in a real Slurm with one node; they are merges, which need no network."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def slabs_of(job: Job) -> int:
 
 
 def number_of(job: Job) -> str:
-    """Return Slurm's number of a job."""
+    """Return Slurm's id of a job."""
     part = job.record().slurm
     assert part is not None
     assert part.job is not None
@@ -37,7 +37,7 @@ def number_of(job: Job) -> str:
 
 @pytest.fixture
 def undisturbed(one_map: Path, tomoseg: Tomoseg, tubes_project: Project) -> bytes:
-    """The label volume of a merge on this machine that nobody disturbs, as job 1."""
+    """The label volume of an undisturbed merge on this machine, job 1."""
     tomoseg(*MERGE, "--name", "undisturbed", "--wait")
     return tubes_project.layout.label_file("tubes", "undisturbed").read_bytes()
 
@@ -46,11 +46,11 @@ def merged(project: Project) -> bytes:
     return project.layout.label_file("tubes", "merged").read_bytes()
 
 
-def test_a_job_runs_in_slurm_and_says_where(
+def test_a_job_runs_in_slurm_and_shows_where(
     cluster: Cluster, undisturbed: bytes, tomoseg: Tomoseg, tubes_project: Project
 ) -> None:
     done = tomoseg(*MERGE, "--slurm", "partition=main,time=1:00:00", "--wait")
-    assert "Handed over as Slurm's job" in done.err
+    assert "Submitted as Slurm's job" in done.err
     assert merged(tubes_project) == undisturbed
     listing = tomoseg("jobs", "show", "2", "--json").json
     number = number_of(job_of(tubes_project, "2"))
@@ -63,7 +63,7 @@ def test_a_job_runs_in_slurm_and_says_where(
     assert f"{number}, main" in tomoseg("jobs").out
 
 
-def test_a_stopped_job_keeps_its_slabs_and_goes_on_in_slurm_to_the_same_bytes(
+def test_a_stopped_job_resumes_in_slurm_from_its_slabs_with_the_same_bytes(
     cluster: Cluster, undisturbed: bytes, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, "--slurm", env=held.env)
@@ -71,16 +71,16 @@ def test_a_stopped_job_keeps_its_slabs_and_goes_on_in_slurm_to_the_same_bytes(
     wait_until(lambda: slabs_of(job) > 0)
     first = number_of(job)
     assert job.state() is JobState.RUNNING
-    assert "is stopped; what is finished is kept" in tomoseg("jobs", "stop", "2").err
+    assert "is stopped; finished parts are saved" in tomoseg("jobs", "stop", "2").err
     assert (job.record().state, slabs_of(job)) == (JobState.STOPPED, 1)
-    wait_until(lambda: cluster.state(first) in {"COMPLETED", "FAILED"})  # and it has not been put back
+    wait_until(lambda: cluster.state(first) in {"COMPLETED", "FAILED"})  # and it has not been requeued
     tomoseg("jobs", "resume", "2", "--slurm", "time=30", "--wait")
     assert merged(tubes_project) == undisturbed
     assert number_of(job) != first
     assert "TimeLimit=00:30:00" in cluster("scontrol", "show", "job", number_of(job))
 
 
-def test_a_job_goes_from_here_into_slurm_and_back_with_its_slabs(
+def test_a_job_moves_to_slurm_and_back_with_its_slabs(
     cluster: Cluster, undisturbed: bytes, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, env=held.env)
@@ -96,13 +96,13 @@ def test_a_job_goes_from_here_into_slurm_and_back_with_its_slabs(
     assert kept > 0
     wait_until(lambda: cluster.state(first) in {"COMPLETED", "FAILED", "CANCELLED"})
     done = tomoseg("jobs", "resume", "2", "--here", "--wait")
-    assert "Computes on this machine from here on." in done.err
+    assert "Continues on this machine." in done.err
     assert merged(tubes_project) == undisturbed
     record = job.record()
     assert (record.slurm, record.state, job.stop_file.exists()) == (None, JobState.DONE, False)
 
 
-def test_what_waits_says_why_and_can_be_stopped_and_a_killed_job_is_gone_at_once(
+def test_a_waiting_job_shows_why_and_can_be_stopped_and_a_killed_job_ends_immediately(
     cluster: Cluster, one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, "--slurm", ALL_CPUS, env=held.env)
@@ -111,8 +111,8 @@ def test_what_waits_says_why_and_can_be_stopped_and_a_killed_job_is_gone_at_once
     tomoseg(*MERGE, "--name", "second", "--slurm", ALL_CPUS, env=held.env)
     second = tomoseg("jobs", "show", "2", "--json").json
     assert second["state"] == "queued"
-    wait_until(lambda: tomoseg("jobs", "show", "2", "--json").json["waits_for"] == "waits in Slurm: Resources")
-    assert "waits in Slurm: Resources" in tomoseg("jobs").out
+    wait_until(lambda: tomoseg("jobs", "show", "2", "--json").json["waits_for"] == "waiting in Slurm: Resources")
+    assert "waiting in Slurm: Resources" in tomoseg("jobs").out
     waiting = number_of(job_of(tubes_project, "2"))
     assert "is stopped" in tomoseg("jobs", "stop", "2").err
     assert (job_of(tubes_project, "2").record().state, cluster.state(waiting)) == (JobState.STOPPED, "CANCELLED")
@@ -122,25 +122,25 @@ def test_what_waits_says_why_and_can_be_stopped_and_a_killed_job_is_gone_at_once
     assert (running.record().fault, Path(f"/proc/{owner.pid}/cmdline").exists()) == ("Killed.", False)
 
 
-def test_a_job_whose_time_is_over_keeps_its_work_waits_again_and_ends_with_the_same_bytes(
+def test_a_job_at_its_time_limit_is_requeued_and_ends_with_the_same_bytes(
     cluster: Cluster, undisturbed: bytes, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
-    """A limit of one minute is warned of at once, which Slurm looks at twice a minute."""
+    """With a limit of one minute the warning comes immediately; Slurm checks limits twice a minute."""
     tomoseg(*MERGE, "--slurm", "time=1", env=held.env)
     job = job_of(tubes_project, "2")
     wait_until(lambda: slabs_of(job) > 0)
     wait_until(lambda: job.state() is JobState.QUEUED)
     assert slabs_of(job) == 1
     number = number_of(job)
-    wait_until(lambda: str(job.listing()["waits_for"]).startswith("waits in Slurm: "))
+    wait_until(lambda: str(job.listing()["waits_for"]).startswith("waiting in Slurm: "))
     held.let_go()
     wait_until(lambda: job.state() is JobState.DONE)
     assert merged(tubes_project) == undisturbed
     assert number_of(job) == number
-    assert "it waits in Slurm again and goes on from what is finished" in job.log_file.read_text()
+    assert "the job is queued in Slurm again and continues from its saved work" in job.log_file.read_text()
 
 
-def test_a_job_that_fails_in_slurm_says_why_and_one_that_is_killed_there_is_lost(
+def test_a_job_that_fails_in_slurm_reports_why_and_one_that_is_killed_is_lost(
     cluster: Cluster, one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project, tmp_path: Path
 ) -> None:
     broken = (
@@ -158,12 +158,12 @@ def test_a_job_that_fails_in_slurm_says_why_and_one_that_is_killed_there_is_lost
     os.kill(owner.pid, signal.SIGKILL)
     wait_until(lambda: job.state() is JobState.LOST)
     listing = tomoseg("jobs", "show", "2", "--json").json
-    assert (listing["state"], "Slurm calls it failed" in listing["fault"]) == ("lost", True)
+    assert (listing["state"], "Its state in Slurm is failed" in listing["fault"]) == ("lost", True)
     held.let_go()
     tomoseg("jobs", "resume", "2", "--wait")
 
 
-def test_one_that_is_cancelled_outside_of_tomoseg_is_stopped(
+def test_a_job_that_is_cancelled_with_scancel_is_stopped(
     cluster: Cluster, one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
     tomoseg(*MERGE, "--slurm", env=held.env)
@@ -177,20 +177,20 @@ def test_one_that_is_cancelled_outside_of_tomoseg_is_stopped(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [("partition=nowhere", "invalid partition specified"), ("time=soon", "Invalid --time")]
+    ("arguments", "output"), [("partition=nowhere", "invalid partition specified"), ("time=soon", "Invalid --time")]
 )
-def test_what_slurm_does_not_take_makes_no_job(
-    cluster: Cluster, one_map: Path, tomoseg: Tomoseg, tubes_project: Project, words: str, said: str
+def test_a_submission_that_slurm_rejects_creates_no_job(
+    cluster: Cluster, one_map: Path, tomoseg: Tomoseg, tubes_project: Project, arguments: str, output: str
 ) -> None:
-    refused = tomoseg.refused(*MERGE, "--slurm", words)
-    assert f"Slurm did not take the job: {said}" in refused
+    refused = tomoseg.refused(*MERGE, "--slurm", arguments)
+    assert f"Slurm rejected the job: {output}" in refused
     assert "sinfo" in refused
 
 
-def test_jobs_come_after_one_another_and_the_projects_settings_are_enough(
+def test_jobs_depend_on_one_another_and_use_the_projects_settings(
     cluster: Cluster, one_map: Path, tomoseg: Tomoseg, held: Held, tubes_project: Project
 ) -> None:
-    """If one fails, the next says so; and it goes on with it."""
+    """If a job fails, the next one reports it, and is resumed with it."""
     settings = tubes_project.layout.settings
     settings.write_text(f'{settings.read_text()}\n[slurm]\nalways = true\npartition = "main"\ntime = "1:00:00"\n')
     tomoseg(*MERGE, env=held.env)
@@ -198,10 +198,10 @@ def test_jobs_come_after_one_another_and_the_projects_settings_are_enough(
     tomoseg(*MERGE, "--name", "here", "--here", "--wait")
     first, second = job_of(tubes_project, "1"), job_of(tubes_project, "2")
     wait_until(lambda: slabs_of(first) > 0)
-    wait_until(lambda: second.listing()["waits_for"] == "waits in Slurm: Dependency")
+    wait_until(lambda: second.listing()["waits_for"] == "waiting in Slurm: Dependency")
     tomoseg("jobs", "stop", "1")
     wait_until(lambda: second.state() is JobState.FAILED)
-    assert "comes after job 1" in str(second.record().fault)
+    assert "depends on job 1" in str(second.record().fault)
     held.let_go()
     tomoseg("jobs", "resume", "1")
     wait_until(lambda: second.state() is JobState.DONE)

@@ -1,4 +1,4 @@
-"""Which state a job of Slurm is in, from its folder and from what Slurm says; no Slurm is needed for it."""
+"""The state of a job in Slurm, from its folder and Slurm's answers; Slurm is not needed."""
 
 import os
 from pathlib import Path
@@ -23,15 +23,15 @@ ASKED = {"run": "net", "tomograms": ["a", "b", "c"], "workers": 1, "device": "cp
 
 
 class Says:
-    """Slurm that says one thing, or nothing."""
+    """A Slurm with a fixed answer, or none."""
 
     def __init__(self) -> None:
         self.squeue: str | None = None
         self.asked = 0
 
-    def __call__(self, words: list[str]) -> str | None:
-        self.asked += words[0] == "squeue"
-        return self.squeue if words[0] == "squeue" else None
+    def __call__(self, arguments: list[str]) -> str | None:
+        self.asked += arguments[0] == "squeue"
+        return self.squeue if arguments[0] == "squeue" else None
 
 
 @pytest.fixture
@@ -49,71 +49,69 @@ def job(project: Project) -> Job:
 
 
 def age(job: Job) -> None:
-    """Let the record be older than any look at Slurm."""
+    """Make the record older than any cached answer of Slurm."""
     os.utime(job.record_file, (0, 0))
 
 
 @pytest.mark.parametrize(
-    ("on_disk", "said", "state", "waits_for"),
+    ("on_disk", "output", "state", "waits_for"),
     [
-        ("queued", "17|PENDING|main||Priority", "queued", "waits in Slurm: Priority"),
-        ("queued", "17|RUNNING|main|node1|None", "queued", None),  # its worker is coming up
-        ("running", "17|RUNNING|main|node1|None", "running", None),  # one of the array takes the owner's place
-        ("running", "17|PENDING|main||BeginTime", "queued", "waits in Slurm: BeginTime"),  # Slurm has put it back
+        ("queued", "17|PENDING|main||Priority", "queued", "waiting in Slurm: Priority"),
+        ("queued", "17|RUNNING|main|node1|None", "queued", None),  # its worker is starting
+        ("running", "17|RUNNING|main|node1|None", "running", None),  # another task of the array becomes the owner
+        ("running", "17|PENDING|main||BeginTime", "queued", "waiting in Slurm: BeginTime"),  # Slurm has requeued it
         ("running", "17|TIMEOUT|main|node1|TimeLimit", "lost", None),
         ("queued", "17|CANCELLED|main||None", "stopped", None),
         ("running", "17|CANCELLED|main|node1|None", "stopped", None),
         ("running", "", "lost", None),  # forgotten
-        ("queued", None, "queued", None),  # seen from where there is no Slurm
+        ("queued", None, "queued", None),  # on a machine without Slurm
         ("running", None, "lost", None),
     ],
 )
-def test_slurm_knows_how_a_job_is_whose_worker_does_not_say(
-    job: Job, says: Says, on_disk: str, said: str | None, state: str, waits_for: str | None
+def test_slurm_decides_the_state_of_a_job_without_a_live_worker(
+    job: Job, says: Says, on_disk: str, output: str | None, state: str, waits_for: str | None
 ) -> None:
     if on_disk == "running":
         job.set_state(JobState.RUNNING)
     age(job)
-    says.squeue = said
+    says.squeue = output
     listing = job.listing()
     assert (listing["state"], listing["waits_for"], listing["slurm"]) == (state, waits_for, "17")
     assert bool(listing["fault"]) is bool(listing["fix"]) is (state in {"lost", "stopped"})
 
 
-def test_a_worker_that_lives_is_believed_without_asking_slurm(job: Job, says: Says) -> None:
+def test_slurm_is_not_queried_while_the_worker_is_alive(job: Job, says: Says) -> None:
     locks.acquire(job.claim_file, Owner("node7", "boot", 4711, "1"))
     job.set_state(JobState.RUNNING, owner=Owner("node7", "boot", 4711, "1"))
     listing = job.listing()
     assert (listing["state"], listing["host"], says.asked) == ("running", "node7", 0)
 
 
-def test_a_job_that_was_just_handed_over_is_not_lost_because_an_earlier_look_does_not_know_it(
-    job: Job, says: Says
-) -> None:
+def test_a_job_that_was_just_submitted_is_not_lost_because_of_a_cached_answer(job: Job, says: Says) -> None:
     says.squeue = ""
     assert job.state() is JobState.QUEUED
     age(job)
     assert job.state() is JobState.LOST
 
 
-def test_a_job_that_never_came_up_says_what_a_node_needs(job: Job, says: Says) -> None:
+def test_the_error_of_a_job_that_never_started_says_what_a_node_needs(job: Job, says: Says) -> None:
     says.squeue = "17|FAILED|main|node1|NonZeroExitCode"
     age(job)
-    assert job.listing()["fault"] == "It did not come up on its node."
+    assert job.listing()["fault"] == "Its worker did not start on the node."
     assert "this Python under the same paths" in job.listing()["fix"]
 
 
-def test_what_slurm_has_forgotten_stands_in_the_log(job: Job, says: Says) -> None:
+def test_the_cause_is_read_from_the_log_if_slurm_has_forgotten_the_job(job: Job, says: Says) -> None:
     says.squeue = ""
     job.set_state(JobState.RUNNING)
     age(job)
     oom = "slurmstepd: error: Detected 1 oom_kill event in StepId=17.batch.\n"
-    job.log_file.write_text(f"2026-01-02T03:04:05Z Handed over as {log_marker('17')}.\n{oom}")
-    assert "more memory than it was given (4G)" in job.listing()["fault"]
-    assert job.listing()["fix"] == "Go on with more: tomoseg jobs resume 1 --slurm memory=8G"
+    job.log_file.write_text(f"2026-01-02T03:04:05Z Submitted as {log_marker('17')}.\n{oom}")
+    assert "more memory than requested (4G)" in job.listing()["fault"]
+    assert job.listing()["fix"] == "Resume it with more memory: tomoseg jobs resume 1 --slurm memory=8G"
 
 
-def test_a_list_of_many_jobs_asks_slurm_once_and_of_those_that_are_over_never(project: Project, says: Says) -> None:
+def test_a_list_of_jobs_queries_slurm_once_and_not_for_finished_jobs(project: Project, says: Says) -> None:
     says.squeue = "".join(f"{number}|PENDING|main||Priority\n" for number in range(60))
     for number in range(60):
         part = SlurmSubmission(settings=SlurmSettings(), job=str(number))
@@ -136,14 +134,14 @@ def test_a_list_of_many_jobs_asks_slurm_once_and_of_those_that_are_over_never(pr
         ("apply", ASKED | {"tomograms": ["a"]}, 1),
     ],
 )
-def test_an_apply_is_shared_by_as_many_as_are_asked_for_or_one_a_tomogram(
+def test_an_apply_has_the_requested_number_of_tasks_or_one_per_tomogram(
     kind: str, asked: dict[str, object], tasks: int
 ) -> None:
     assert slurm_submission_for(kind, asked, SlurmSettings()) == SlurmSubmission(settings=SlurmSettings(), tasks=tasks)
     assert slurm_submission_for(kind, asked, None) is None
 
 
-def test_a_worker_on_a_node_has_no_helpers_of_its_own_and_takes_the_gpu_it_was_given(project: Project) -> None:
+def test_a_worker_on_a_node_starts_no_helpers_and_uses_its_allocated_gpu(project: Project) -> None:
     part = SlurmSubmission(settings=SlurmSettings(gres="gpu:1"), tasks=8)
     job = create_job(project.layout, "apply", "net on a", ASKED | {"workers": 8}, slurm=part)
     there = node_worker.record_for_node(job.record())
@@ -152,7 +150,7 @@ def test_a_worker_on_a_node_has_no_helpers_of_its_own_and_takes_the_gpu_it_was_g
 
 
 @pytest.mark.parametrize(("gres", "device"), [("gpu:1", "gpu"), ("", "auto")])
-def test_auto_is_the_gpu_that_slurm_was_asked_for_and_else_found_out_on_the_node(
+def test_auto_is_the_gpu_requested_from_slurm_or_else_resolved_on_the_node(
     project: Project, gres: str, device: str
 ) -> None:
     part = SlurmSubmission(settings=SlurmSettings(gres=gres))
@@ -161,21 +159,21 @@ def test_auto_is_the_gpu_that_slurm_was_asked_for_and_else_found_out_on_the_node
 
 
 class Hand:
-    """A worker that came as far as this."""
+    """A worker with a given progress."""
 
     def __init__(self, first_done: float | None) -> None:
         self.first_done = first_done
 
     def log(self, line: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def should_stop(self) -> bool:
-        """Go on."""
+        """Return False."""
         return False
 
 
-def test_a_job_whose_time_is_over_waits_for_another_life_as_long_as_something_gets_finished(job: Job) -> None:
-    """Each life begins where the one before has come to; three in a row that begin at one place are enough."""
+def test_a_job_at_its_time_limit_is_requeued_as_long_as_it_makes_progress(job: Job) -> None:
+    """Each run starts at the progress of the previous one; after three runs without progress the job fails."""
     job.set_state(JobState.RUNNING)
     ends = []
     for first_done in (0.1, 0.1, 0.2, 0.2, 0.2, 0.2):
@@ -189,10 +187,10 @@ def test_a_job_whose_time_is_over_waits_for_another_life_as_long_as_something_ge
     assert node_worker._end_or_requeue(job, Hand(0.9), JobState.STOPPED, {})[0] is JobState.STOPPED
 
 
-def test_a_job_of_slurm_is_resumed_on_a_machine_without_it_only_here(
+def test_a_job_of_slurm_can_only_be_resumed_here_on_a_machine_without_slurm(
     project: Project, job: Job, says: Says, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where it was it cannot go on, and stays as it is; not while Slurm has it."""
+    """It cannot be resumed in Slurm and stays unchanged; it can be resumed here unless Slurm has it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     says.squeue = "17|PENDING|main||Priority"
     with pytest.raises(AlreadyRunningError, match="Job 1 is queued"):
@@ -200,15 +198,15 @@ def test_a_job_of_slurm_is_resumed_on_a_machine_without_it_only_here(
     job.set_state(JobState.RUNNING)
     job.set_state(JobState.STOPPED)
     before = job.record()
-    with pytest.raises(JobError, match="of resume: --here"):
+    with pytest.raises(JobError, match="to resume it here: --here"):
         launch.resume(job)
     assert job.record() == before
     launch.requeue(job, before, here=True)
     assert (job.record().slurm, job.state()) == (None, JobState.QUEUED)
-    assert job.log_file.read_text().endswith("Computes on this machine from here on.\n")
+    assert job.log_file.read_text().endswith("Continues on this machine.\n")
 
 
-def test_a_worker_that_slurm_starts_late_leaves_a_job_that_was_taken_back(job: Job) -> None:
+def test_a_worker_that_slurm_starts_late_ignores_a_job_that_was_resumed_elsewhere(job: Job) -> None:
     job.set_state(JobState.STOPPED)
     launch.requeue(job, job.record(), here=True)
     hand = Hand(None)
@@ -222,7 +220,7 @@ def test_a_worker_that_slurm_starts_late_leaves_a_job_that_was_taken_back(job: J
     assert (ends, job.record().state) == (0, JobState.QUEUED)
 
 
-def test_where_there_is_no_slurm_nothing_is_launched_and_nothing_is_ended_there(
+def test_without_slurm_no_job_is_submitted_or_ended_there(
     project: Project, job: Job, says: Says, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -230,6 +228,6 @@ def test_where_there_is_no_slurm_nothing_is_launched_and_nothing_is_ended_there(
         launch.launch(project.layout, "merge", {"tomogram": "cell", "name": "merged"}, slurm=SlurmSettings())
     assert [other.id for other in all_jobs(project.layout)] == ["1"]
     for end in (launch.stop, launch.kill):
-        with pytest.raises(JobError, match="log in where Slurm is"):
+        with pytest.raises(JobError, match="log in to a machine with Slurm"):
             end(job)
     assert (job.record().state, job.stop_file.exists()) == (JobState.QUEUED, False)

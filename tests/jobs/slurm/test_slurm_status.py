@@ -1,4 +1,4 @@
-"""What Slurm prints, as recorded from Slurm 22.05, and what it means for a job."""
+"""Output recorded from Slurm 22.05, and what it means for a job."""
 
 from collections.abc import Callable, Sequence
 
@@ -39,7 +39,7 @@ SACCT = """\
 
 
 class Slurm:
-    """Answers as recorded, and counts how often it was asked."""
+    """Returns recorded answers and counts the queries."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -47,9 +47,9 @@ class Slurm:
         self.now = 100.0
         self.desk = SlurmStatusCache(self.ask, lambda: self.now)
 
-    def ask(self, words: Sequence[str]) -> str | None:
-        self.asked.append(words[0])
-        return self.answers[words[0]]
+    def ask(self, arguments: Sequence[str]) -> str | None:
+        self.asked.append(arguments[0])
+        return self.answers[arguments[0]]
 
 
 @pytest.fixture
@@ -61,24 +61,24 @@ def cluster() -> Slurm:
     ("job", "alive", "running", "waits_for", "ended_as"),
     [
         ("1", True, True, "", ""),
-        ("2", True, False, "waits in Slurm: BeginTime", ""),
-        ("3", True, False, "waits in Slurm: Resources", ""),
+        ("2", True, False, "waiting in Slurm: BeginTime", ""),
+        ("3", True, False, "waiting in Slurm: Resources", ""),
         ("7", False, False, "", "COMPLETED"),
         ("17", False, False, "", "TIMEOUT"),
         ("18", False, False, "", "FAILED"),
-        ("19", True, False, "waits in Slurm: ReqNodeNotAvail, UnavailableNodes:node[1-3]", ""),
+        ("19", True, False, "waiting in Slurm: ReqNodeNotAvail, UnavailableNodes:node[1-3]", ""),
     ],
 )
-def test_squeue_tells_how_a_job_is(job: str, *, alive: bool, running: bool, waits_for: str, ended_as: str) -> None:
+def test_the_status_is_read_from_squeue(job: str, *, alive: bool, running: bool, waits_for: str, ended_as: str) -> None:
     look = read_squeue(SQUEUE)[job]
     assert (look.is_alive, look.is_running, look.waits_for, look.ended_as) == (alive, running, waits_for, ended_as)
 
 
-def test_a_task_without_a_reason_waits_as_its_state_says() -> None:
-    assert SlurmJobStatus((SlurmTaskStatus("CONFIGURING", reason="None"),)).waits_for == "waits in Slurm: configuring"
+def test_a_task_without_a_reason_is_described_by_its_state() -> None:
+    assert SlurmJobStatus((SlurmTaskStatus("CONFIGURING", reason="None"),)).waits_for == "waiting in Slurm: configuring"
 
 
-def test_accounts_tell_the_worst_of_an_array_and_leave_out_by_whom() -> None:
+def test_sacct_gives_the_worst_end_of_an_array_without_the_user() -> None:
     found = read_sacct(SACCT)
     assert [found[job].ended_as for job in ("20", "21", "22", "23")] == ["TIMEOUT", "OUT_OF_MEMORY", "CANCELLED", ""]
 
@@ -91,7 +91,7 @@ def test_accounts_tell_the_worst_of_an_array_and_leave_out_by_whom() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("read", [read_squeue, read_sacct])
-def test_a_line_that_is_about_no_job_is_passed_over(
+def test_a_line_that_is_not_about_a_job_is_skipped(
     printed: str, read: Callable[[str], dict[str, SlurmJobStatus]]
 ) -> None:
     assert read(printed) == {}
@@ -106,7 +106,7 @@ def test_jobs_are_found_among_banners_and_empty_lines() -> None:
     assert read_sacct("24+1|COMPLETED+|main|node1")["24"].ended_as == "COMPLETED"
 
 
-def test_one_look_serves_all_jobs_for_some_seconds(cluster: Slurm) -> None:
+def test_one_query_serves_all_jobs_for_seconds(cluster: Slurm) -> None:
     cluster.desk.query(["1", "2", "3"])
     cluster.now += 2
     assert cluster.desk.query(["3", "1"])["3"] == SlurmJobStatus((SlurmTaskStatus("PENDING", "main", "", "Resources"),))
@@ -116,7 +116,7 @@ def test_one_look_serves_all_jobs_for_some_seconds(cluster: Slurm) -> None:
     assert cluster.asked == ["squeue", "squeue"]
 
 
-def test_what_squeue_has_forgotten_is_asked_for_once_in_the_accounts(cluster: Slurm) -> None:
+def test_jobs_that_squeue_has_forgotten_are_queried_once_in_sacct(cluster: Slurm) -> None:
     found = cluster.desk.query(["1", "20", "99"])
     assert found["20"] is not None
     assert (found["20"].ended_as, found["99"]) == ("TIMEOUT", SlurmJobStatus())
@@ -125,7 +125,7 @@ def test_what_squeue_has_forgotten_is_asked_for_once_in_the_accounts(cluster: Sl
     assert cluster.asked == ["squeue", "sacct", "squeue"]
 
 
-def test_slurm_that_does_not_answer_is_asked_again_later(cluster: Slurm) -> None:
+def test_slurm_is_queried_again_later_if_it_does_not_answer(cluster: Slurm) -> None:
     cluster.answers["squeue"] = None
     assert cluster.desk.query(["1"]) == {"1": None}
     cluster.answers["squeue"] = SQUEUE
@@ -134,7 +134,7 @@ def test_slurm_that_does_not_answer_is_asked_again_later(cluster: Slurm) -> None
     assert cluster.desk.query(["1"])["1"] is not None
 
 
-def test_a_cluster_without_accounts_only_knows_less(cluster: Slurm) -> None:
+def test_a_cluster_without_sacct_works(cluster: Slurm) -> None:
     cluster.answers["sacct"] = None
     assert cluster.desk.query(["20"]) == {"20": SlurmJobStatus()}
 
@@ -154,25 +154,25 @@ def test_a_cluster_without_accounts_only_knows_less(cluster: Slurm) -> None:
         ("", ""),
     ],
 )
-def test_the_log_keeps_what_slurm_forgets(log: str, cause: str) -> None:
-    begins = "2026-11-25T19:19:01Z Handed over as Slurm's job 5.\n"
+def test_the_cause_is_read_from_the_log(log: str, cause: str) -> None:
+    begins = "2026-11-25T19:19:01Z Submitted as Slurm's job 5.\n"
     assert cause_from_log(f"{begins}{log}\n", "5") == cause
-    assert cause_from_log(f"{log}\n{begins}", "5") == ""  # that was in an earlier life
+    assert cause_from_log(f"{log}\n{begins}", "5") == ""  # that was an earlier run
 
 
 @pytest.mark.parametrize(
     ("cause", "fault", "fix"),
     [
         ("TIMEOUT", "time limit of 1:00:00", "tomoseg jobs resume 3 --slurm time=HOURS:00:00"),
-        ("OUT_OF_MEMORY", "more memory than it was given (4G)", "tomoseg jobs resume 3 --slurm memory=8G"),
-        ("NODE_FAIL", "Its node in Slurm failed.", "tomoseg jobs resume 3"),
-        ("PREEMPTED", "its place to another job", "tomoseg jobs resume 3"),
+        ("OUT_OF_MEMORY", "more memory than requested (4G)", "tomoseg jobs resume 3 --slurm memory=8G"),
+        ("NODE_FAIL", "Its node failed.", "tomoseg jobs resume 3"),
+        ("PREEMPTED", "preempted it for another job", "tomoseg jobs resume 3"),
         ("CANCELLED", "was cancelled in Slurm", "tomoseg jobs resume 3"),
-        ("FAILED", "Slurm calls it failed", "tomoseg jobs resume 3"),
-        ("", "ended without a word", "tomoseg jobs resume 3"),
+        ("FAILED", "Its state in Slurm is failed", "tomoseg jobs resume 3"),
+        ("", "ended without an error message", "tomoseg jobs resume 3"),
     ],
 )
-def test_how_slurm_ended_a_job_is_told_with_what_to_do(cause: str, fault: str, fix: str) -> None:
-    told = explain_failure(cause, SlurmSettings(time="1:00:00", memory="4G"), "3")
-    assert fault in str(told.fault)
-    assert str(told.fix).endswith(fix)
+def test_each_end_in_slurm_has_a_fault_and_a_fix(cause: str, fault: str, fix: str) -> None:
+    reported = explain_failure(cause, SlurmSettings(time="1:00:00", memory="4G"), "3")
+    assert fault in str(reported.fault)
+    assert str(reported.fix).endswith(fix)

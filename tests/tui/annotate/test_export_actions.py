@@ -107,7 +107,7 @@ async def test_the_chosen_program_determines_the_form(
         dialog2 = await import_file(pilot, painted, "does not tell the feature: choose it")
         dialog2.query_one("#masks-feature", Input).value = "membrane"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "1 annotations taken" in prose_on(pilot))
+        await until(pilot, lambda: "1 annotations imported" in prose_on(pilot))
         await until(pilot, lambda: "2 tiles came back unchanged and empty" in prose_on(pilot))
 
 

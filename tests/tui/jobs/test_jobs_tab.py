@@ -64,7 +64,7 @@ async def test_jobs_are_listed_newest_first_with_state_and_progress(small_projec
         assert text.index("2 apply mt on alpha lost") < text.index("1 merge alpha/merged done")
         assert "43%" in text
         assert "900 MB" in text
-        assert "The worker ended without a word" in text
+        assert "The worker ended without an error message" in text
         assert "tomoseg jobs resume 2" in text
 
 
@@ -141,7 +141,7 @@ async def test_slurm_jobs_are_listed_with_the_reason_for_waiting(
         assert "Slurm ended it at its time limit of 8:00:00" in prose_on(pilot)
         assert "2 train mt_1207 queued in Slurm" in prose_on(pilot)
         await pilot.press("down")
-        await until(pilot, lambda: "waits in Slurm: Priority" in prose_on(pilot))
+        await until(pilot, lambda: "waiting in Slurm: Priority" in prose_on(pilot))
         await pilot.press("slash", *"1207")
         await until(pilot, lambda: tab.query_one(Table).row_count == 1)
 

@@ -50,7 +50,7 @@ async def test_capital_r_asks_and_starts_a_sequence_of_jobs(
         await pilot.press("7")
         await until(pilot, lambda: app.screen.query_one(JobTable).row_count == 5)
         await until(pilot, lambda: "1 job running, 4 waiting" in prose_on(pilot))
-        await until(pilot, lambda: "waits for job 4 (apply mt on beta)" in prose_on(pilot))
+        await until(pilot, lambda: "waiting for job 4 (apply mt on beta)" in prose_on(pilot))
         assert "5 merge beta/merged queued after 4" in prose_on(pilot)
     text = "tomoseg run --feature microtubule --tomogram alpha --tomogram beta --name mt --epochs 3"
     assert last_command(small_project) == text
@@ -83,7 +83,7 @@ async def test_waiting_jobs_show_their_place_and_the_reason(
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await open_tab(pilot, 7)
         await until(pilot, lambda: "1 job running, 2 waiting" in prose_on(pilot))
-        await until(pilot, lambda: "waits for the CPU: job 1 is at it, 1 before it" in prose_on(pilot))
+        await until(pilot, lambda: "waiting for the CPU: job 1 is running, 1 job ahead" in prose_on(pilot))
         assert "3 train third queued place 2" in prose_on(pilot)
         assert "2 train second queued place 1" in prose_on(pilot)
         await pilot.press("s")

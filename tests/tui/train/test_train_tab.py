@@ -142,7 +142,7 @@ async def test_a_lost_training_keeps_its_curves_and_shows_the_reason(small_proje
     tell_progress(job, 0.1, "loss 0.5", epoch=2, epochs=20)
     async with training(make_app(small_project)) as (pilot, _):
         await until(pilot, lambda: "best 1" in prose_on(pilot) and "r resumes it" in prose_on(pilot))
-        await until(pilot, lambda: "The worker ended without a word" in prose_on(pilot))
+        await until(pilot, lambda: "The worker ended without an error message" in prose_on(pilot))
 
 
 async def test_the_enlarged_tile_keeps_the_focus_after_another_tab(small_project: Project, make_app: MakeApp) -> None:
@@ -282,7 +282,7 @@ async def test_a_training_that_does_not_start_frees_its_name(
     small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_job: object, **_how: object) -> None:
-        raise WorkerLostError("The worker of job 1 did not come up.", "See why: tomoseg jobs log 1")
+        raise WorkerLostError("The worker of job 1 did not start.", "Read its log: tomoseg jobs log 1")
 
     monkeypatch.setattr("tomoseg_tui.jobs.launch.start_worker", refuse)
     async with training(make_app(small_project)) as (pilot, _):
@@ -291,7 +291,7 @@ async def test_a_training_that_does_not_start_frees_its_name(
         await pilot.press("space")
         await until(pilot, lambda: "50 epochs of 25 steps" in prose_on(pilot))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "The worker of job 1 did not come up." in prose_on(pilot))
+        await until(pilot, lambda: "The worker of job 1 did not start." in prose_on(pilot))
     assert not small_project.layout.network_folder("microtubule_1").exists()
     assert last_command(small_project) == ""
 

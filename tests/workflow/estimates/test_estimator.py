@@ -101,7 +101,7 @@ FOUND = Cost(100.0, 8_000, 0, 5 * GIGABYTES, MEASURED)
 
 
 def require(memory: int, disk: int, *, in_slurm: bool = False) -> None:
-    advice = {"less_memory": "Take a smaller --batch.", "less_disk": "name fewer tomograms"}
+    advice = {"less_memory": "Use a smaller --batch.", "less_disk": "choose fewer tomograms"}
     require_resources(FOUND, FreeResources(memory, disk), workers=4, in_slurm=in_slurm, **advice)
 
 
@@ -114,9 +114,9 @@ def test_a_job_that_fits_is_not_refused() -> None:
     ("memory", "disk", "message"),
     [
         (8_000, 4 * GIGABYTES, "This takes 5.0 GB of disk space; 4.0 GB is free. Free about 1.0 GB on that disk, or "),
-        (8_000, 4 * GIGABYTES, "or name fewer tomograms."),
+        (8_000, 4 * GIGABYTES, "or choose fewer tomograms."),
         (4_100, 5 * GIGABYTES, "Take fewer workers: --workers 2."),
-        (1_000, 5 * GIGABYTES, "Take a smaller --batch."),
+        (1_000, 5 * GIGABYTES, "Use a smaller --batch."),
     ],
 )
 def test_a_job_that_does_not_fit_is_refused_with_a_fix(memory: int, disk: int, message: str) -> None:

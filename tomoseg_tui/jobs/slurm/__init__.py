@@ -1,1 +1,1 @@
-"""Run jobs on a cluster through Slurm's own commands."""
+"""Jobs on a cluster, through Slurm's commands."""

@@ -1,7 +1,7 @@
-"""Hand jobs to Slurm by its own commands, and take them back. What it says of them is read in `slurm_look`.
+"""Submit and cancel jobs with Slurm's commands; `jobs.slurm.status` reads their state.
 
-The cluster gets a small script that runs the same worker as on one machine, in the job's own folder. So a job
-is told, stopped and resumed in one way wherever it runs, and of Slurm only the number has to be remembered.
+Slurm gets a small script that runs the same worker as on one machine, in the job's own folder. So a job is shown,
+stopped and resumed in the same way wherever it runs, and only its Slurm job id has to be stored.
 """
 
 import os
@@ -23,47 +23,47 @@ from tomoseg_tui.project.project_settings import SlurmSettings
 _JOB_ID_LINE = re.compile(r"(?:(?:sbatch: )?Submitted batch job )?([1-9][0-9]*)(?:;\S*| on cluster \S+)?")
 """The line of sbatch with the number, with --parsable or where a site's wrapper drops that option."""
 WARNING_SECONDS = 60
-"""How long before its time limit a job is told to keep its work. Slurm may say it up to a minute earlier."""
+"""Time before its time limit at which Slurm asks a job to save its work; Slurm may do so up to a minute earlier."""
 TIMEOUT_SECONDS = 60.0
-"""How long a command of Slurm may take; its own time limit for messages is 10 s, and it tries again."""
+"""Time limit of a command of Slurm; its own limit for messages is 10 s, and it retries."""
 
 
 @dataclass(frozen=True)
 class SlurmTask:
-    """What of a job of Slurm runs in this process."""
+    """The task of Slurm that this process runs."""
 
     job: str
-    """Slurm's number of the job, or of the array it belongs to."""
+    """Slurm's job id, or that of the job array."""
     number: int | None
-    """Its place in the array, if it is one."""
+    """Index in the job array; None outside arrays."""
 
     @property
     def name(self) -> str:
-        """What Slurm's commands call it."""
+        """Name of the task in Slurm's commands."""
         return self.job if self.number is None else f"{self.job}_{self.number}"
 
 
 def this_task(environment: Mapping[str, str] = os.environ) -> SlurmTask:
-    """Return what Slurm has started this process for.
+    """Return the task of Slurm that this process runs.
 
     Raises
     ------
     JobError
-        If it was not started by Slurm.
+        If Slurm did not start this process.
     """
     number = environment.get("SLURM_ARRAY_TASK_ID")
     job = environment.get("SLURM_ARRAY_JOB_ID") or environment.get("SLURM_JOB_ID")
     if not job:
-        raise JobError("This worker was not started by Slurm.", "Resume the job: tomoseg jobs resume ID")
+        raise JobError("Slurm did not start this worker.", "Resume the job: tomoseg jobs resume ID")
     return SlurmTask(job, None if number is None else int(number))
 
 
 def job_script(folder: Path) -> str:
-    """Return what a node runs for a job: the same worker, in the place of the shell, so that signals reach it."""
+    """Return the script of a job; the worker replaces the shell, so that signals reach it."""
     argv = [sys.executable, "-m", WORKER_MODULE, "--slurm", str(folder)]
     return (
         "#!/bin/sh\n"
-        "# Runs a job of tomoseg on a node; written by tomoseg, which reads it never.\n"
+        "# Runs a job of tomoseg on a node. Written by tomoseg for each submission.\n"
         "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1\n"
         f"exec {shlex.join(argv)}\n"
     )
@@ -72,20 +72,20 @@ def job_script(folder: Path) -> str:
 def sbatch_command(
     folder: Path, kind: str, settings: SlurmSettings, *, tasks: int = 1, after: Sequence[str] = ()
 ) -> list[str]:
-    """Return the command that hands a job's script to Slurm.
+    """Return the command that submits the script of a job.
 
     Parameters
     ----------
     folder : Path
-        The job's.
+        Folder of the job.
     kind : str
-        Of job; part of the name that squeue shows.
+        Kind of the job; part of the name that squeue shows.
     settings : SlurmSettings
-        What to ask for.
+        Resources to request.
     tasks : int
-        Workers that share the job; more than one are an array.
+        Workers that share the job; more than one form a job array.
     after : sequence of str
-        Slurm's numbers of jobs that must have ended before.
+        Slurm's ids of the jobs that must end first.
     """
     log = "output.log" if tasks == 1 else "task_%a.log"
     return [
@@ -99,7 +99,7 @@ def sbatch_command(
         f"--chdir={folder}",
         f"--output={str(folder).replace('%', '%%')}/{log}",
         *([f"--array=0-{tasks - 1}"] if tasks > 1 else []),
-        # Not afterok: how a job has ended its record says best, and the worker that comes after looks there.
+        # Not afterok: the worker itself reads from the records how its dependencies ended.
         *([f"--dependency=afterany:{':'.join(after)}"] if after else []),
         *settings.options,
         str(folder / "slurm.sh"),
@@ -107,24 +107,24 @@ def sbatch_command(
 
 
 def submit(folder: Path, kind: str, settings: SlurmSettings, *, tasks: int = 1, after: Sequence[str] = ()) -> str:
-    """Hand a job to Slurm; return the number that it gives it.
+    """Submit a job to Slurm; return Slurm's job id.
 
     Raises
     ------
     JobError
-        If there is no Slurm here, or it does not take the job.
+        If there is no Slurm here, or it rejects the job.
     """
     (folder / "slurm.sh").write_text(job_script(folder), encoding="utf-8")
-    for log in folder.glob("task_*.log"):  # of workers that were handed over before
+    for log in folder.glob("task_*.log"):  # of earlier submissions
         log.unlink()
-    output = run_command(sbatch_command(folder, kind, settings, tasks=tasks, after=after), "Slurm did not take the job")
+    output = run_command(sbatch_command(folder, kind, settings, tasks=tasks, after=after), "Slurm rejected the job")
     return read_job_id(output)
 
 
 def read_job_id(output: str) -> str:
-    r"""Return the number of a job from what sbatch prints: its last line that is one.
+    r"""Return the id of a job from the output of sbatch: its last line with an id.
 
-    Sites print banners and lines of information beside it, whatever options ask for.
+    Some sites also print banners and information, whatever the options are.
 
     Raises
     ------
@@ -141,35 +141,35 @@ def read_job_id(output: str) -> str:
             return found[1]
     last_line = "".join(f": “{printable(line)}”" for line in output_lines(output)[-1:])
     raise JobError(
-        f"Slurm did not say which number the job has{last_line}.",
-        "See whether it is in the queue: squeue --me; cancel it there, and start it again.",
+        f"Slurm did not print the id of the job{last_line}.",
+        "Check whether the job is queued (squeue --me), cancel it there, and start it again.",
     )
 
 
 def run_command(argv: Sequence[str], fault: str) -> str:
-    """Run one of Slurm's commands; return what it prints.
+    """Run a command of Slurm; return its output.
 
     Raises
     ------
     JobError
-        If it is not there or fails; its own words follow those of `fault`.
+        If it is not found or fails; its error message follows `fault`.
     """
     completed = _run(argv, fault)
     if completed.returncode:
         raise JobError(
             f"{fault}: {error_message(completed.stderr or completed.stdout)}.",
-            "See what there is: sinfo; then say it: --slurm KEY=VALUE",
+            "See what the cluster has (sinfo), and choose it with --slurm KEY=VALUE.",
         )
     return completed.stdout
 
 
 def _run(argv: Sequence[str], fault: str) -> subprocess.CompletedProcess[str]:
-    """Run one of Slurm's commands to its end, whatever its exit code is."""
+    """Run a command of Slurm, whatever its exit code is."""
     require_command(argv[0])
     try:
         return run_slurm(argv, TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise JobError(f"{fault}: {argv[0]} does not answer.", "Look whether it is up: sinfo") from error
+        raise JobError(f"{fault}: {argv[0]} does not answer.", "Check that Slurm is running: sinfo") from error
     except OSError as error:
         raise JobError(
             f"{fault}: {argv[0]} cannot be run: {error.strerror}.", f"See: ls -l $(which {argv[0]})"
@@ -177,7 +177,7 @@ def _run(argv: Sequence[str], fault: str) -> subprocess.CompletedProcess[str]:
 
 
 def error_message(stderr: str) -> str:
-    r"""Return what a command of Slurm complains of, in one line; of banners beside it nothing.
+    r"""Return the error messages of a command of Slurm in one line, without banners.
 
     Examples
     --------
@@ -187,17 +187,17 @@ def error_message(stderr: str) -> str:
     lines = output_lines(stderr)
     errors = [line for line in lines if "error: " in line] or lines
     return "; ".join(printable(line.rpartition("error: ")[2].strip().rstrip(".")) for line in errors) or (
-        "it does not say why"
+        "no reason given"
     )
 
 
 def is_available() -> bool:
-    """Tell whether jobs can be handed to Slurm on this machine."""
+    """Return whether jobs can be submitted to Slurm on this machine."""
     return shutil.which("sbatch") is not None
 
 
 def require_command(command: str = "sbatch") -> None:
-    """Refuse what needs Slurm where there is none.
+    """Raise an error if a command of Slurm is missing.
 
     Raises
     ------
@@ -207,63 +207,65 @@ def require_command(command: str = "sbatch") -> None:
     if shutil.which(command) is None:
         raise JobError(
             f"There is no Slurm on this machine: {command} is not found.",
-            "Leave --slurm out to compute here (of resume: --here), or log in where Slurm is.",
+            "Run the job here, without --slurm (to resume it here: --here), or log in to a machine with Slurm.",
         )
 
 
 def send_stop_signal(job: str) -> None:
-    """Take a job out of the queue where it waits, and tell it to keep its work where it runs."""
+    """Cancel the waiting tasks of a job, and ask the running ones to save their work and end."""
     _cancel("--state=PENDING", job)
     _cancel("--signal=TERM", "--batch", job)
 
 
 def kill_slurm_job(job: str) -> None:
-    """End all of a job at once."""
+    """Kill all tasks of a job."""
     _cancel("--state=PENDING", job)
     _cancel("--signal=KILL", "--batch", job)
     _cancel(job)
 
 
 def cancel_waiting(job: str) -> None:
-    """Take tasks that have not begun out of the queue; the others have left nothing to do."""
+    """Cancel the tasks that have not started; the others have finished the work."""
     _cancel("--state=PENDING", job)
 
 
 def _cancel(*options: str) -> None:
-    """Run scancel; that a job is gone already is no fault.
+    """Run scancel; a job that has already ended is not an error.
 
     Raises
     ------
     JobError
-        If it is not there, or the job is another user's.
+        If scancel is not found, or the job belongs to another user.
     """
     completed = _run(["scancel", *options], "Slurm did not end the job")
     if "denied" in completed.stderr:
         raise JobError(
-            f"Slurm does not let you end it: {error_message(completed.stderr)}.", "Ask whoever has started it."
+            f"Slurm does not let you end this job: {error_message(completed.stderr)}.", "Ask the user who started it."
         )
     if "contact slurm controller" in completed.stderr:
-        raise JobError(f"Slurm did not end the job: {error_message(completed.stderr)}.", "Look whether it is up: sinfo")
+        raise JobError(
+            f"Slurm did not end the job: {error_message(completed.stderr)}.", "Check that Slurm is running: sinfo"
+        )
 
 
 def is_running(task: SlurmTask) -> bool:
-    """Tell whether a task has its place still; it has none while Slurm ends it for somebody.
+    """Return whether Slurm considers a task running; False while Slurm is ending it.
 
     Raises
     ------
     JobError
-        If Slurm does not say.
+        If Slurm does not answer.
     """
     output = run_command(["squeue", "--noheader", f"--jobs={task.name}", "--format=%T"], "Slurm does not answer")
     return [line for line in output_lines(output) if line in STATES] == ["RUNNING"]
 
 
 def requeue_task(task: SlurmTask) -> None:
-    """Ask for this process's place anew; Slurm ends the process for it.
+    """Put the task of this process back into Slurm's queue; Slurm then ends the process.
 
     Raises
     ------
     JobError
-        If Slurm does not take it back.
+        If Slurm does not requeue it.
     """
-    run_command(["scontrol", "requeue", task.name], "Slurm did not take the job back")
+    run_command(["scontrol", "requeue", task.name], "Slurm did not requeue the job")

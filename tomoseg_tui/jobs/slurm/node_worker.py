@@ -1,7 +1,7 @@
-"""Workers on the nodes of a cluster: one owns the job, the others of its array help, and a time limit is no end.
+"""Workers on the nodes of a cluster: one task owns the job, the other tasks of its array help it.
 
-Which of an array owns the job is not fixed: whoever finds the claim free does, first of all or when another had to
-leave. So no task has to wait for a certain other one, on whatever nodes and in whatever order Slurm starts them.
+The owner is the task that finds the claim free, at the start or after the previous owner has ended. So no task waits
+for a particular other task, whatever order Slurm starts them in. After a time limit the job is queued again.
 """
 
 import contextlib
@@ -24,31 +24,31 @@ from tomoseg_tui.project.records import now
 
 EXIT_NOTHING, EXIT_FAULT, EXIT_STOPPED = 0, 2, 130
 CLAIM_SECONDS = 90.0
-"""How long the only worker waits for its claim: Slurm may restart it sooner than its last life counts as over."""
+"""Time that a single worker waits for its claim: Slurm may restart it before its previous process counts as dead."""
 POLL_SECONDS = 0.5
-"""How often a worker looks for the claim, and a helper whether its owner lives."""
+"""Time between two attempts to acquire the claim."""
 MAX_IDLE_RUNS = 3
-"""After so many lives in which nothing new was finished, a job does not ask for another."""
+"""A job is not requeued after this many consecutive runs in which nothing new was finished."""
 
 JobEnd = tuple[JobState, dict[str, Any]]
 RunAsOwner = Callable[[JobRecord, Callable[[JobState, dict[str, Any]], JobEnd]], int]
-"""Runs a job as its owner: is handed the record, and what decides on how it ends."""
+"""Runs a job as its owner; called with the record and the function that decides how the job ends."""
 
 
 class TaskReporter(Protocol):
-    """What of a worker's reporter is needed here."""
+    """The part of the worker's reporter that is used here."""
 
     @property
     def first_done(self) -> float | None:
-        """How far the job was when the worker first told."""
+        """Progress of the job at the first report of this worker."""
         ...
 
     def log(self, line: str) -> None:
-        """Tell something that the user may want to read later."""
+        """Write a line to the log for the user."""
         ...
 
     def should_stop(self) -> bool:
-        """Tell whether SIGTERM came."""
+        """Return whether SIGTERM was received."""
         ...
 
 
@@ -60,24 +60,24 @@ def run_slurm_task(
     run_as_owner: RunAsOwner,
     help_owner: Callable[[JobRecord], object],
 ) -> int:
-    """Own the job or help who does; return the exit code.
+    """Run the job as its owner, or help the owner; return the exit code.
 
     Parameters
     ----------
     task : SlurmTask
-        What Slurm has started this process for.
-    reporter : Hand
+        The task of Slurm that this process runs.
+    reporter : TaskReporter
         The worker's reporter.
     run_as_owner : callable
-        Runs the job; called while its claim is held.
+        Runs the job; called while this process holds the claim.
     help_owner : callable
-        Computes beside the owner until there is nothing left, somebody wants it to stop, or the owner is gone.
+        Helps the owner until nothing is left to do, it is asked to stop, or the owner has ended.
     """
-    reporter.log(f"Runs on {socket.gethostname()}, as {log_marker(task.job)}{_task_text(task)}.")
+    reporter.log(f"Running on {socket.gethostname()}, as {log_marker(task.job)}{_task_text(task)}.")
     deadline = time.monotonic() + CLAIM_SECONDS
     while not reporter.should_stop():
         record = job.record()
-        if record.state.is_over or record.slurm is None:  # None: it was taken back to the machine of a person
+        if record.state.is_over or record.slurm is None:  # None: it was resumed outside Slurm
             return EXIT_NOTHING
         try:
             with locks.held(job.claim_file, patience_seconds=0):
@@ -102,18 +102,18 @@ def _task_text(task: SlurmTask) -> str:
 
 def _run_owned(job: Job, task: SlurmTask, reporter: TaskReporter, run_as_owner: RunAsOwner) -> int:
     record = job.record()
-    if record.state.is_over:  # it has ended since the claim was last looked at
+    if record.state.is_over:  # it has ended since the last check
         return EXIT_NOTHING
     if record.slurm is None:
-        reporter.log("This job was taken back from Slurm since.")
+        reporter.log("This job was resumed outside Slurm meanwhile.")
         return EXIT_FAULT
     submitted_id = record.slurm.job
     if submitted_id not in {None, task.job}:
-        reporter.log(f"This job was handed over again since, as {log_marker(str(submitted_id))}.")
+        reporter.log(f"This job was submitted again meanwhile, as {log_marker(str(submitted_id))}.")
         return EXIT_FAULT
     if task.number is not None:
         _redirect_output_to_job_log(job)
-    if record.state is JobState.RUNNING:  # its last owner had no time to say that it left
+    if record.state is JobState.RUNNING:  # its last owner could not record its end
         job.set_state(JobState.LOST)
         job.set_state(JobState.QUEUED, owner=None)
     if job.stop_file.exists():
@@ -124,7 +124,7 @@ def _run_owned(job: Job, task: SlurmTask, reporter: TaskReporter, run_as_owner: 
 
 
 def _redirect_output_to_job_log(job: Job) -> None:
-    """Let the owner among several write the job's log; the others have one each."""
+    """Redirect the output of the owner to the job's log; the other tasks have their own logs."""
     log = os.open(job.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for stream in (1, 2):
         os.dup2(log, stream)
@@ -132,10 +132,10 @@ def _redirect_output_to_job_log(job: Job) -> None:
 
 
 def record_for_node(record: JobRecord) -> JobRecord:
-    """Return the record as a worker on a node carries it out.
+    """Return the record as a worker on a node runs it.
 
-    Slurm has given it its device, so that it waits in no other line; the other workers of its array are its
-    helpers; and if it has asked for a GPU, it computes there.
+    Slurm has allocated its device, so it does not wait in our queue. The other tasks of its array are its helpers. If
+    a GPU was requested from Slurm, it runs there.
     """
     request = dict(record.asked)
     if "workers" in request:
@@ -146,21 +146,21 @@ def record_for_node(record: JobRecord) -> JobRecord:
 
 
 def _end_or_requeue(job: Job, reporter: TaskReporter, state: JobState, changes: dict[str, Any]) -> JobEnd:
-    """Return how a job ends: one that was stopped, but by no user, waits for its next life."""
+    """Return how a job ends: one that Slurm stopped, and not the user, is queued again."""
     submission = job.record().slurm
     if state is not JobState.STOPPED or submission is None or job.stop_file.exists():
         return state, changes
     idle = submission.idle + 1 if reporter.first_done == submission.began_at else 0
     if idle >= MAX_IDLE_RUNS:
-        fault = f"Its time was over {MAX_IDLE_RUNS + 1} times before anything new was finished."
-        fix = f"Go on with more: tomoseg jobs resume {job.id} --slurm time=HOURS:00:00"
+        fault = f"It reached its time limit {MAX_IDLE_RUNS + 1} times before anything new was finished."
+        fix = f"Resume it with more time: tomoseg jobs resume {job.id} --slurm time=HOURS:00:00"
         return JobState.FAILED, {"fault": fault, "fix": fix, "exit_code": EXIT_FAULT}
     updated = msgspec.structs.replace(submission, began_at=reporter.first_done, idle=idle)
     return JobState.QUEUED, {"slurm": updated, "owner": None, "ended": None, "exit_code": None}
 
 
 def _help_owner(job: Job, task: SlurmTask, reporter: TaskReporter, help_owner: Callable[[JobRecord], object]) -> int:
-    """Help the owner; if it is gone before the job is over, begin anew as one that may own it."""
+    """Help the owner; if it ends before the job is over, restart this process, which may then own the job."""
     help_owner(record_for_node(job.record()))
     if job.record().state.is_over:
         return EXIT_NOTHING
@@ -168,26 +168,26 @@ def _help_owner(job: Job, task: SlurmTask, reporter: TaskReporter, help_owner: C
         _requeue_or_cancel(job, task, reporter)
         return EXIT_STOPPED
     if not locks.is_held(job.claim_file):
-        reporter.log("The worker that was helped is gone; this one takes its place.")
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606  # ourselves; TensorFlow is woken once in a process
+        reporter.log("The worker that owned the job has ended; this one replaces it.")
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606  # this program again: TensorFlow starts once per process
     return EXIT_NOTHING
 
 
 def _requeue_or_cancel(job: Job, task: SlurmTask, reporter: TaskReporter) -> None:
-    """Ask Slurm for another life where the job is not over; where it is, nobody need begin any more."""
-    with contextlib.suppress(JobError):  # a node without Slurm's commands: those that begin find nothing to do
+    """Ask Slurm to run the job again if it is not over; if it is, cancel the waiting tasks."""
+    with contextlib.suppress(JobError):  # without Slurm's commands the waiting tasks start and find nothing to do
         if job.record().state.is_over:
             if task.number is not None:
                 commands.cancel_waiting(task.job)
             return
     try:
-        if not commands.is_running(task):  # Slurm takes the place away itself, and says what becomes of the job
+        if not commands.is_running(task):  # Slurm is ending the task and decides what follows
             return
-        reporter.log("Its time here is over; it waits in Slurm again and goes on from what is finished.")
+        reporter.log("Slurm ends this run; the job is queued in Slurm again and continues from its saved work.")
         commands.requeue_task(task)
     except JobError as fault:
         if job.record().state is JobState.QUEUED and not job.stop_file.exists():
             with locks.held(job.claim_file):
                 job.set_state(
-                    JobState.STOPPED, ended=now(), fault=fault.fault, fix=f"Go on: tomoseg jobs resume {job.id}"
+                    JobState.STOPPED, ended=now(), fault=fault.fault, fix=f"Resume it: tomoseg jobs resume {job.id}"
                 )

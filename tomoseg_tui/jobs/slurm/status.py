@@ -1,6 +1,6 @@
-"""Read what Slurm says of jobs: one look for all of them, every few seconds at most, and never on a screen's thread.
+"""Read the state of jobs from Slurm: one query for all jobs, every few seconds at most, never on a screen's thread.
 
-What it says is believed before any heartbeat. Where it does not answer, the job's own folder has to do.
+Slurm's answer takes precedence over heartbeats. If Slurm does not answer, the job's own folder is used.
 """
 
 import re
@@ -16,39 +16,39 @@ from tomoseg_tui.files.text import printable
 from tomoseg_tui.project.project_settings import SlurmSettings
 
 CACHE_SECONDS = 3.0
-"""How long a look is believed."""
+"""How long an answer is cached."""
 TIMEOUT_SECONDS = 15.0
-"""Slurm that has not answered by then counts as not there."""
+"""Slurm counts as missing if it does not answer in this time."""
 NO_ANSWER_CACHE_SECONDS = 30.0
-"""Then it is asked again after this, so that nobody waits for it all the time."""
+"""Time until Slurm is queried again when it did not answer."""
 END_STATES = frozenset(
     {
         "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
         "REVOKED", "TIMEOUT",
     }
 )  # fmt: skip
-"""States that no task comes back from (squeue(1), JOB STATE CODES)."""
+"""Final states (squeue(1), JOB STATE CODES)."""
 STATES = END_STATES | {
     "COMPLETING", "CONFIGURING", "LAUNCH_FAILED", "PENDING", "POWER_UP_NODE", "RECONFIG_FAIL", "REQUEUED",
     "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING", "RESV_DEL_HOLD", "RUNNING", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT",
     "STOPPED", "SUSPENDED", "UPDATE_DB",
 }  # fmt: skip
-"""All states; a line without one is no line about a job."""
+"""All states; lines without a state are not about jobs."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _CAUSE_PRIORITY = ("OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "PREEMPTED", "CANCELLED", "FAILED")
-"""Of an array whose tasks ended in several ways, the first of these is told."""
+"""If the tasks of an array ended in several ways, the first of these is reported."""
 _LOG_PATTERNS = {
     "OUT_OF_MEMORY": re.compile(r"oom[-_ ]kill", re.IGNORECASE),
     "TIMEOUT": re.compile(r"DUE TO TIME LIMIT"),
     "NODE_FAIL": re.compile(r"DUE TO NODE FAILURE"),
     "PREEMPTED": re.compile(r"DUE TO PREEMPTION"),
 }
-"""What Slurm writes into a job's log as it ends it; it stays there when Slurm has forgotten the job."""
+"""What Slurm writes to a job's log when it ends the job; the log remains when Slurm has forgotten the job."""
 
 
 @dataclass(frozen=True)
 class SlurmTaskStatus:
-    """One task of a job, as Slurm sees it."""
+    """Slurm's status of one task of a job."""
 
     state: str
     partition: str = ""
@@ -57,13 +57,13 @@ class SlurmTaskStatus:
 
     @property
     def has_ended(self) -> bool:
-        """True if it will not run again."""
+        """True in a final state."""
         return self.state in END_STATES
 
 
 @dataclass(frozen=True)
 class SlurmJobStatus:
-    """One job of Slurm, all its tasks; without any, Slurm does not know it."""
+    """Slurm's status of a job; no tasks if Slurm does not know it."""
 
     tasks: tuple[SlurmTaskStatus, ...] = ()
 
@@ -79,25 +79,25 @@ class SlurmJobStatus:
 
     @property
     def node(self) -> str:
-        """Where it runs; empty if it does not."""
+        """Node that it runs on; empty if it is not running."""
         return next((task.node for task in self.tasks if task.state == "RUNNING"), "")
 
     @property
     def partition(self) -> str:
-        """Where it waits or runs."""
+        """Partition in which it waits or runs."""
         return self.tasks[0].partition if self.tasks else ""
 
     @property
     def waits_for(self) -> str:
-        """What the job waits for, in words; empty if it is on a node or has ended."""
+        """What the job waits for, for people; empty if it is on a node or has ended."""
         if self.is_running or not self.is_alive:
             return ""
         first = next(task for task in self.tasks if not task.has_ended)
-        return f"waits in Slurm: {first.reason if first.reason not in {'', 'None'} else first.state.lower()}"
+        return f"waiting in Slurm: {first.reason if first.reason not in {'', 'None'} else first.state.lower()}"
 
     @property
     def ended_as(self) -> str:
-        """How it ended, as Slurm says it; empty if it has not, or Slurm does not know."""
+        """Final state of the job; empty if it has not ended or Slurm does not know it."""
         if self.is_alive or not self.tasks:
             return ""
         states = {task.state for task in self.tasks}
@@ -105,11 +105,11 @@ class SlurmJobStatus:
 
 
 def format_location(host: str | None, job: str | None, partition: str | None) -> str:
-    """Return where a job is, for people.
+    """Return where a job runs, for people.
 
     Examples
     --------
-    >>> place_in_words("node3", "1207", "gpu")
+    >>> format_location("node3", "1207", "gpu")
     'node3, Slurm 1207, gpu'
     """
     return ", ".join(part for part in (host, f"Slurm {job}" if job else "", partition) if part)
@@ -117,56 +117,58 @@ def format_location(host: str | None, job: str | None, partition: str | None) ->
 
 @dataclass(frozen=True)
 class FailureReason:
-    """What is wrong with a job, and what to do."""
+    """Why a job failed, and what to do."""
 
     fault: str | None
     fix: str | None
 
 
 def explain_failure(cause: str, settings: SlurmSettings, job_id: str, *, has_begun: bool = True) -> FailureReason:
-    """Return what happened and what to do.
+    """Return why a job in Slurm failed and what to do.
 
     Parameters
     ----------
     cause : str
-        As Slurm says it.
+        Final state of the job in Slurm.
     settings : SlurmSettings
-        What was asked for.
+        Resources that were requested.
     job_id : str
-        Our number of the job.
+        Number of the job in the project.
     has_begun : bool
-        Whether a worker has ever been at it.
+        Whether a worker has ever run it.
     """
     command = f"tomoseg jobs resume {job_id}"
     if cause == "TIMEOUT":
         limit = f" of {settings.time}" if settings.time else ""
-        fault, fix = f"Slurm ended it at its time limit{limit}, before it could keep its work.", "Go on with more"
+        fault = f"Slurm ended it at its time limit{limit}, before it could save its work."
+        fix = "Resume it with more time"
         command += " --slurm time=HOURS:00:00"
     elif cause == "OUT_OF_MEMORY":
-        limit = settings.memory or "the cluster's usual share"
-        fault, fix = f"Slurm ended it: it needs more memory than it was given ({limit}).", "Go on with more"
+        limit = settings.memory or "the cluster's default"
+        fault, fix = f"Slurm ended it: it used more memory than requested ({limit}).", "Resume it with more memory"
         command += f" --slurm memory={_double_memory(settings.memory)}"
     elif cause in {"NODE_FAIL", "BOOT_FAIL"}:
-        fault, fix = "Its node in Slurm failed.", "Go on on another"
+        fault, fix = "Its node failed.", "Resume it on another node"
     elif cause == "PREEMPTED":
-        fault, fix = "Slurm gave its place to another job.", "Go on when there is room"
+        fault, fix = "Slurm preempted it for another job.", "Resume it"
     elif cause == "CANCELLED":
-        fault, fix = "It was cancelled in Slurm.", "Go on"
+        fault, fix = "It was cancelled in Slurm.", "Resume it"
     elif not has_begun:
-        fault = "It did not come up on its node."
-        fix = "See that the nodes have this folder and this Python under the same paths, then go on"
+        fault = "Its worker did not start on the node."
+        fix = "Make sure that the nodes have this folder and this Python under the same paths, then resume the job"
     else:
-        state_text = f" Slurm calls it {cause.lower()}." if cause else ""
-        fault, fix = f"The worker ended without a word: killed, or its node went down.{state_text}", "Go on"
+        state_text = f" Its state in Slurm is {cause.lower()}." if cause else ""
+        fault = f"The worker ended without an error message: killed, or its node went down.{state_text}"
+        fix = "Resume it"
     return FailureReason(fault, f"{fix}: {command}")
 
 
 def _double_memory(memory: str) -> str:
-    """Return twice an amount of memory, as a proposal.
+    """Return twice an amount of memory, as a suggestion.
 
     Examples
     --------
-    >>> _doubled("4G"), _doubled("")
+    >>> _double_memory("4G"), _double_memory("")
     ('8G', '16G')
     """
     match = re.fullmatch(r"(\d+)([KMGT]?)", memory, re.IGNORECASE)
@@ -174,28 +176,28 @@ def _double_memory(memory: str) -> str:
 
 
 def log_marker(job: str) -> str:
-    """Return the words in a log after which everything is about one job of Slurm."""
+    """Return the text that begins the part of a log about one job of Slurm."""
     return f"Slurm's job {job}"
 
 
 def cause_from_log(log: str, job: str) -> str:
-    """Return how Slurm ended its job, from what it wrote into the log; empty if it wrote nothing."""
+    """Return how Slurm ended a job, from its messages in the log; empty if there are none."""
     _, marker, following = log.rpartition(log_marker(job))
     return next((cause for cause, pattern in _LOG_PATTERNS.items() if marker and pattern.search(following)), "")
 
 
 def output_lines(output: str) -> list[str]:
-    """Return the lines that a command of Slurm prints, without colours, and without those that are empty."""
+    """Return the output of a command of Slurm as lines, without colours and empty lines."""
     return [line for line in map(str.strip, _ESCAPES.sub("", output).splitlines()) if line]
 
 
 def read_squeue(output: str) -> dict[str, SlurmJobStatus]:
-    """Return the jobs by number from lines ``JOB|STATE|PARTITION|NODE|REASON``; other lines are not about jobs."""
+    """Return the jobs by id from lines ``JOB|STATE|PARTITION|NODE|REASON``; other lines are ignored."""
     return _read_status_lines(output, re.compile(r"[0-9]+"))
 
 
 def read_sacct(output: str) -> dict[str, SlurmJobStatus]:
-    """Return the jobs by number from lines ``JOB[_TASK]|STATE|PARTITION|NODE``; a state may say by whom."""
+    """Return the jobs by id from lines ``JOB[_TASK]|STATE|PARTITION|NODE``; text may follow the state."""
     return _read_status_lines(output, re.compile(r"([0-9]+)(?:[_+].*)?"))
 
 
@@ -211,8 +213,8 @@ def _read_status_lines(output: str, job_pattern: re.Pattern[str]) -> dict[str, S
 
 
 def run_slurm(argv: Sequence[str], timeout_seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run one of Slurm's commands; what it prints is text, whatever bytes a site adds."""
-    return subprocess.run(  # noqa: S603  # Slurm's command, its arguments checked words
+    """Run a command of Slurm; invalid bytes in its output are replaced."""
+    return subprocess.run(  # noqa: S603  # Slurm's command with checked arguments
         list(argv), stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False,
         timeout=timeout_seconds,
     )  # fmt: skip
@@ -222,7 +224,7 @@ QueryCommand = Callable[[Sequence[str]], str | None]
 
 
 def _run_query(argv: Sequence[str]) -> str | None:
-    """Run one of Slurm's commands; return what it prints, None where it is not there or does not answer."""
+    """Run a command of Slurm; return its output, or None if it is missing or does not answer."""
     if shutil.which(argv[0]) is None:
         return None
     try:
@@ -231,18 +233,18 @@ def _run_query(argv: Sequence[str]) -> str | None:
         return None
     if completed.returncode == 0:
         return completed.stdout
-    return "" if "Invalid job id" in completed.stderr else None  # of a single job that it has forgotten it says so
+    return "" if "Invalid job id" in completed.stderr else None  # squeue's answer for one forgotten job
 
 
 class SlurmStatusCache:
-    """Answers what Slurm says of jobs, and keeps the answers for a moment.
+    """Queries Slurm for the status of jobs and caches the answers for seconds.
 
     Parameters
     ----------
-    ask : callable
-        Runs a command and returns what it prints, or None.
+    run_query : callable
+        Runs a command and returns its output, or None.
     clock : callable
-        Seconds, from any start.
+        Returns seconds from an arbitrary start.
     """
 
     def __init__(self, run_query: QueryCommand = _run_query, clock: Callable[[], float] = time.monotonic) -> None:
@@ -252,7 +254,7 @@ class SlurmStatusCache:
         self._ended_jobs: dict[str, SlurmJobStatus] = {}
 
     def query(self, jobs: Collection[str]) -> Mapping[str, SlurmJobStatus | None]:
-        """Return what Slurm says of jobs, by their numbers; None where it does not answer."""
+        """Return the status of jobs by their Slurm ids; None if Slurm does not answer."""
         with self._lock:
             missing = [job for job in jobs if job not in self._cache or self._cache[job][0] <= self._clock()]
             if missing:
@@ -263,7 +265,7 @@ class SlurmStatusCache:
             return {job: self._cache[job][1] for job in jobs}
 
     def invalidate(self, job: str) -> None:
-        """Look at a job anew the next time."""
+        """Remove a job from the cache."""
         with self._lock:
             self._cache.pop(job, None)
 
@@ -277,7 +279,7 @@ class SlurmStatusCache:
         return {job: statuses.get(job) or self._ended_jobs[job] for job in jobs}
 
     def _query_sacct(self, jobs: Sequence[str]) -> None:
-        """Ask the accounts, where there are any, for jobs that squeue has forgotten: once for each."""
+        """Query the accounting database, if there is one, once for each job that squeue has forgotten."""
         missing = [job for job in jobs if job not in self._ended_jobs]
         if not missing:
             return
@@ -291,5 +293,5 @@ class SlurmStatusCache:
 
 @cache
 def status_cache() -> SlurmStatusCache:
-    """Return the one that all of this program ask."""
+    """Return the cache of this process."""
     return SlurmStatusCache()

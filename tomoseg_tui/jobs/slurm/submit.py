@@ -1,4 +1,4 @@
-"""Hand a job to Slurm instead of this machine, and end it there; what launching, stopping and killing do for it."""
+"""Start, stop and kill a job in Slurm instead of on this machine."""
 
 import time
 from collections.abc import Callable
@@ -14,24 +14,24 @@ from tomoseg_tui.jobs.slurm.status import log_marker, status_cache
 from tomoseg_tui.project.records import now
 
 CLAIM_SECONDS = 10.0
-"""How long to wait for whoever has the job's claim for a moment."""
+"""Time to wait for the job's claim, which other commands hold for a moment."""
 STOP_SECONDS = 90.0
-"""How long a stopping worker may take to keep its work, and Slurm to pass that on."""
+"""Time for Slurm to signal a worker and for the worker to save its work."""
 KILL_SECONDS = 45.0
-"""How long Slurm may take to end all processes; its own KillWait is 30 s."""
+"""Time for Slurm to end all processes; its own KillWait is 30 s."""
 RESEND_SECONDS = 3.0
-"""How often it is asked again: a worker that is just coming up does not hear the first time."""
+"""Time between two signals: a worker that is starting may miss the first."""
 POLL_SECONDS = 0.2
-"""How often to look whether it has ended."""
+"""Time between two checks whether the job has ended."""
 
 
 def submit_job(job: Job) -> None:
-    """Give a queued job to Slurm; its worker begins when the claim is free again, and then finds all in place.
+    """Submit a queued job to Slurm; its worker starts when the claim is released and the record is complete.
 
     Raises
     ------
     JobError
-        If Slurm does not take it; the job has failed then.
+        If Slurm rejects it; the job has failed then.
     """
     with locks.held(job.claim_file, patience_seconds=CLAIM_SECONDS):
         record = job.record()
@@ -46,17 +46,17 @@ def submit_job(job: Job) -> None:
             job.set_state(JobState.FAILED, ended=now(), fault=fault.fault, fix=fault.fix, exit_code=2)
             raise
         job.update_record(slurm=msgspec.structs.replace(submission, job=slurm_job_id, began_at=None, idle=0))
-        append_line(job.log_file, log_line(f"Handed over as {log_marker(slurm_job_id)}."))
+        append_line(job.log_file, log_line(f"Submitted as {log_marker(slurm_job_id)}."))
 
 
 def _require_submission(record: JobRecord) -> SlurmSubmission:
     if record.slurm is None:
-        raise JobError("This job is not one of Slurm's.", "Resume it with --slurm.")
+        raise JobError("This job does not run in Slurm.", "Resume it with --slurm.")
     return record.slurm
 
 
 def _dependency_ids(job: Job, record: JobRecord) -> list[str]:
-    """Return Slurm's numbers of the jobs that it comes after; for others, and for how they end, the worker looks."""
+    """Return the Slurm ids of unfinished dependencies in Slurm; the worker checks the others, and how all ended."""
     slurm_job_ids = []
     for job_id in record.after:
         dependency = Job(job.folder.with_name(job_id)).record()
@@ -66,36 +66,36 @@ def _dependency_ids(job: Job, record: JobRecord) -> list[str]:
 
 
 def is_in_slurm(record: JobRecord) -> bool:
-    """Tell whether Slurm has the job."""
+    """Return whether the job was submitted to Slurm."""
     return record.slurm is not None and record.slurm.job is not None
 
 
 def stop_in_slurm(job: Job) -> JobState:
-    """Ask the workers on the nodes to keep their work and end; return the state the job then has.
+    """Ask the workers on the nodes to save their work and end; return the final state.
 
     Raises
     ------
     JobError
-        If Slurm is not here, or the job does not end in time.
+        If there is no Slurm here, or the job does not end in time.
     """
     _wait_until_over(job, STOP_SECONDS, commands.send_stop_signal)
     return _record_stopped(job)
 
 
 def kill_in_slurm(job: Job) -> JobState:
-    """End the workers on the nodes at once; return the state the job then has.
+    """Kill the workers on the nodes; return the final state.
 
     Raises
     ------
     JobError
-        If Slurm is not here, or does not end the job in time.
+        If there is no Slurm here, or it does not end the job in time.
     """
     _wait_until_over(job, KILL_SECONDS, commands.kill_slurm_job)
-    return _record_stopped(job, fault="Killed.", fix=f"Go on: tomoseg jobs resume {job.id}")
+    return _record_stopped(job, fault="Killed.", fix=f"Resume it: tomoseg jobs resume {job.id}")
 
 
 def _wait_until_over(job: Job, seconds: float, send: Callable[[str], None]) -> None:
-    """Mark that the job is to end, and ask Slurm for it by its number until it has."""
+    """Write the stop file, and send the command to Slurm repeatedly until the job has ended."""
     slurm_job_id = str(_require_submission(job.record()).job)
     commands.require_command("scancel")
     job.stop_file.touch()
@@ -103,7 +103,7 @@ def _wait_until_over(job: Job, seconds: float, send: Callable[[str], None]) -> N
     next_send = time.monotonic()
     while not job.state().is_over:
         if time.monotonic() >= deadline:
-            raise JobError(f"Job {job.id} has not ended after {seconds:g} s.", f"End it: tomoseg jobs kill {job.id}")
+            raise JobError(f"Job {job.id} has not ended after {seconds:g} s.", f"Kill it: tomoseg jobs kill {job.id}")
         if time.monotonic() >= next_send:
             try:
                 send(slurm_job_id)
@@ -116,7 +116,7 @@ def _wait_until_over(job: Job, seconds: float, send: Callable[[str], None]) -> N
 
 
 def _record_stopped(job: Job, **changes: str) -> JobState:
-    """Write the state of a job whose worker could not: it had not begun, or was killed."""
+    """Record the end of a job whose worker could not: it had not started, or was killed."""
     with locks.held(job.claim_file, patience_seconds=CLAIM_SECONDS):
         record = job.record()
         if record.state.is_over:
