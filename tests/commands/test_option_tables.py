@@ -1,10 +1,11 @@
-"""The tables of commands: every option is explained, reads what it may be, and starts where its request does."""
+"""The tables of commands: help, validation and defaults of the options."""
 
 import msgspec
 import pytest
 
 from tomoseg_tui.cli.parser import parse
-from tomoseg_tui.commands.options import Option, parse_field, request_from
+from tomoseg_tui.commands.options import Command, ExclusiveOptions, Option, parse_field, request_from
+from tomoseg_tui.commands.shared_options import COMMON_OPTIONS
 from tomoseg_tui.commands.table import COMMANDS, OPEN
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
@@ -14,23 +15,24 @@ from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.training.train_request import TrainRequest
 
+COMMANDS_WITH_COMMON_OPTIONS = (Command("tomoseg", "", COMMON_OPTIONS), OPEN, *COMMANDS.values())
 OPTIONS = [
-    pytest.param(option, id=f"{command.name} {option.names}")
-    for command in (OPEN, *COMMANDS.values())
-    for option in command.options
+    pytest.param(option, is_required, id=f"{command.name} {option.names}")
+    for command in COMMANDS_WITH_COMMON_OPTIONS
+    for entry in command.entries
+    for option in (entry.options if isinstance(entry, ExclusiveOptions) else (entry,))
+    for is_required in (entry.is_required or (option.is_positional and option.nargs in {None, "+"}),)
 ]
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_has_a_sentence_and_says_what_is_done_without_it(option: Option) -> None:
+@pytest.mark.parametrize(("option", "is_required"), OPTIONS)
+def test_the_help_of_every_option_describes_it_and_its_default(option: Option, *, is_required: bool) -> None:
     assert option.help
-    may_be_left_out = not (option.is_flag or option.is_required or option.is_multiple)
-    if may_be_left_out and not (option.is_positional and option.nargs is None):
-        assert "default" in option.description
+    assert ("(default " in option.description) == (not option.is_flag and not is_required)
 
 
 @pytest.mark.parametrize(
-    ("words", "request_"),
+    ("line", "request_"),
     [
         ("train", TrainRequest(name="")),
         ("audit", AuditRequest(name="")),
@@ -40,12 +42,12 @@ def test_every_option_has_a_sentence_and_says_what_is_done_without_it(option: Op
         ("import a.mrc", ImportRequest()),
     ],
 )
-def test_a_command_without_options_asks_for_what_its_request_begins_with(words: str, request_: object) -> None:
-    assert request_from(parse(words.split()), type(request_)) == request_
+def test_a_command_without_options_makes_the_default_request(line: str, request_: object) -> None:
+    assert request_from(parse(line.split()), type(request_)) == request_
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("line", "reported"),
     [
         ("train --epochs 0", "--epochs: '0' is not a whole number from 1"),
         ("run --feature f --all --epochs 1.5", "--epochs: '1.5' is not a whole number from 1"),
@@ -72,23 +74,25 @@ def test_a_command_without_options_asks_for_what_its_request_begins_with(words: 
         ("apply r a --tta 2", "--tta: '2' is not 1, 4 or 8"),
     ],
 )
-def test_what_no_option_can_be_is_refused_by_name(words: str, said: str) -> None:
+def test_the_error_for_an_invalid_value_names_the_option(line: str, reported: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse(words.split())
-    assert said in caught.value.fault
+        parse(line.split())
+    assert reported in caught.value.fault
 
 
-def test_a_field_is_read_as_its_option_is() -> None:
+def test_a_form_field_is_parsed_like_its_option() -> None:
     train, run = COMMANDS["train"], COMMANDS["run"]
     assert parse_field(train.option("epochs"), " 3 ") == 3
     assert parse_field(train.option("epochs"), " ") is None
     assert parse_field(run.option("labels"), "") == "merged"
     assert parse_field(run.option("tomograms"), "a, b") == ("a", "b")
     assert parse_field(run.option("tomograms"), "") == ()
-    with pytest.raises(UsageError, match=r"Epochs is 'many'. Write a whole number from 1"):
+    with pytest.raises(
+        UsageError, match=r"Epochs is 'many'. Enter a whole number from 1, or leave it empty for the default"
+    ):
         parse_field(train.option("epochs"), "many")
 
 
-def test_every_request_can_be_written_into_a_job() -> None:
+def test_a_request_can_be_stored_in_a_job() -> None:
     arguments = parse(["apply", "r", "a", "--feature", "f", "--tta", "4", "--half"])
     assert msgspec.to_builtins(request_from(arguments, ApplyRequest))["features"] == ("f",)

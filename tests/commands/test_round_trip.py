@@ -1,4 +1,4 @@
-"""A command line that was written for a request asks for the same request when it is read: all commands and options."""
+"""Round trips between requests and command lines, for all commands and options."""
 
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def accepts(option: Option, value: object) -> bool:
 
 
 def value_of(option: Option) -> st.SearchStrategy[Any]:
-    """Return any value that an option can have, not its default only."""
+    """Return any valid value of an option."""
     if option.is_flag:
         return st.just(option.stores)
     if option.is_switch:
@@ -76,7 +76,7 @@ def value_of(option: Option) -> st.SearchStrategy[Any]:
 
 @st.composite
 def values_of(draw: st.DrawFn, command: Command) -> dict[str, Any]:
-    """Return values for options of a command that go together; the others keep their defaults."""
+    """Return a valid combination of option values of a command; other options keep their defaults."""
     values: dict[str, Any] = {}
     for entry in command.entries:
         option = draw(st.sampled_from(entry.options)) if isinstance(entry, ExclusiveOptions) else entry
@@ -86,7 +86,7 @@ def values_of(draw: st.DrawFn, command: Command) -> dict[str, Any]:
     return values
 
 
-def whole(command: Command, values: dict[str, Any]) -> dict[str, Any]:
+def with_defaults(command: Command, values: dict[str, Any]) -> dict[str, Any]:
     """Return the values of all options."""
     return {option.key: () if option.is_multiple else option.default for option in command.options} | values
 
@@ -94,8 +94,8 @@ def whole(command: Command, values: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("command", [pytest.param(command, id=name) for name, command in COMMANDS.items()])
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_every_command_line_gives_back_what_it_was_written_for(command: Command, data: st.DataObject) -> None:
-    expected = whole(command, data.draw(values_of(command)))
+def test_every_command_line_parses_back_to_its_values(command: Command, data: st.DataObject) -> None:
+    expected = with_defaults(command, data.draw(values_of(command)))
     arguments = vars(parse(to_argv(command, **expected)))
     assert {key: arguments[key] for key in expected} == expected
 
@@ -114,10 +114,10 @@ def test_every_command_line_gives_back_what_it_was_written_for(command: Command,
 )
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_the_command_line_of_a_request_asks_for_the_same_request(
+def test_the_command_line_of_a_request_makes_the_same_request(
     command: Command, request_type: type[Any], data: st.DataObject
 ) -> None:
-    values = whole(command, data.draw(values_of(command)))
+    values = with_defaults(command, data.draw(values_of(command)))
     fields = {name: value for name, value in values.items() if name in request_type.__annotations__}
     request = request_type(**fields)
     others = {name: value for name, value in values.items() if name not in fields}
@@ -141,14 +141,14 @@ MEANINGS = st.dictionaries(
         version=st.none() | TEXTS,
     )
 )
-def test_the_import_of_an_eman2_project_is_asked_for_again(request: Eman2ImportRequest) -> None:
+def test_the_command_line_of_an_eman2_import_makes_the_same_request(request: Eman2ImportRequest) -> None:
     arguments = parse(to_argv(IMPORT, request, map=format_set_map(request.meanings)))
     assert request_from(arguments, Eman2ImportRequest, meanings=parse_set_map(arguments.map)) == request
 
 
 @settings(max_examples=25, deadline=None)
 @given(request=st.builds(BoxImportRequest, path=PATHS, tomogram=NAMES, meanings=MEANINGS))
-def test_the_import_of_boxes_is_asked_for_again(request: BoxImportRequest) -> None:
+def test_the_command_line_of_a_box_import_makes_the_same_request(request: BoxImportRequest) -> None:
     arguments = parse(request.argv(Path("/project")))
     assert (arguments.file, arguments.tomogram) == (request.path, request.tomogram)
     assert parse_set_map(arguments.map) == request.meanings
@@ -168,11 +168,11 @@ LOCATIONS = st.builds(TileLocation, st.sampled_from(["a", "b__bin2"]), *[st.inte
     )
     | st.builds(MaskImportChoice, path=PATHS, tomogram=st.none(), places=st.lists(LOCATIONS).map(tuple), feature=TEXTS)
 )
-def test_the_import_of_masks_is_asked_for_again(choice: MaskImportChoice) -> None:
+def test_the_command_line_of_a_mask_import_makes_the_same_request(choice: MaskImportChoice) -> None:
     assert mask_import_request(parse(choice.argv())) == choice.request()
 
 
-def test_a_path_that_begins_with_a_dash_is_no_option() -> None:
+def test_a_path_that_begins_with_a_dash_is_not_read_as_an_option() -> None:
     argv = to_argv(IMPORT, ImportRequest(name="-n"), files=["-a.mrc"])
     assert argv == ["import", "./-a.mrc", "--name=-n"]
 
@@ -209,13 +209,11 @@ def test_a_path_that_begins_with_a_dash_is_no_option() -> None:
         (PREPROCESS, PreprocessRequest(("a",), factor=2, filtered=False), "preprocess a --bin 2 --no-filter"),
     ],
 )  # fmt: skip
-def test_every_option_is_written_by_its_name_and_what_is_usual_is_left_out(
-    command: Command, request_: object, line: str
-) -> None:
+def test_options_are_written_by_name_and_defaults_are_left_out(command: Command, request_: object, line: str) -> None:
     assert to_argv(command, request_) == line.split()
 
 
-def test_where_a_job_computes_is_said_too() -> None:
+def test_the_run_location_is_written_too() -> None:
     request = ApplyRequest(run="r", tomograms=("a",), half=False)
     assert to_argv(APPLY, request, slurm="")[3:] == ["--no-half", "--slurm"]
     assert to_argv(APPLY, request, here=True, now=True)[3:] == ["--no-half", "--here", "--now"]

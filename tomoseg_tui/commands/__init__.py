@@ -1,1 +1,1 @@
-"""Every command and its options, declared once: parser, help, forms and copied command lines all read these tables."""
+"""All commands and their options, declared once for the parser, the help, the forms and copied command lines."""

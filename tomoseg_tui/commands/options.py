@@ -1,7 +1,7 @@
-"""What an option of a command is: how it is written, read and explained. Imports argparse and our errors only.
+"""Options of commands: how they are written, parsed and described. Imports only argparse and our errors.
 
-A table of options (`Command`) serves three readers: `cli.parser` builds argparse's parser from it, `to_argv` writes
-the command line that asks for the same as a request, and forms read their fields with `parse_field`.
+A table of options (`Command`) has three uses: `cli.parser` builds the argparse parser from it, `to_argv` writes the
+command line of a request, and forms read their fields with `parse_field`.
 """
 
 import argparse
@@ -19,17 +19,17 @@ Request = TypeVar("Request")
 
 @dataclass(frozen=True)
 class ValueKind:
-    """What may be written for an option."""
+    """A type of option values."""
 
     expected: str
-    """In words, as in "is not a whole number from 1"."""
+    """Description of valid values, as in "is not a whole number from 1"."""
     parse: Callable[[str], Any]
-    """Returns the value; raises `ValueError` for a text that is none."""
+    """Returns the value of a text; raises `ValueError` if the text is invalid."""
     format: Callable[[Any], str] = str
     """Returns the text of a value."""
 
     def __call__(self, text: str) -> Any:
-        """Return the value of a text, as argparse asks for it."""
+        """Return the value of a text, for argparse."""
         try:
             return self.parse(text)
         except ValueError:
@@ -37,12 +37,12 @@ class ValueKind:
 
 
 def whole_number(minimum: float = -math.inf, maximum: float = math.inf) -> ValueKind:
-    """Return the kind of whole numbers in a range, both ends included."""
+    """Return the kind of whole numbers in a range, including both ends."""
     return ValueKind(f"a whole number{_range_text(minimum, maximum)}", _in_range(int, minimum, maximum))
 
 
 def number(minimum: float = -math.inf, maximum: float = math.inf, *, above: float = -math.inf) -> ValueKind:
-    """Return the kind of finite numbers in a range, both ends included, and above another number."""
+    """Return the kind of finite numbers in a range, including both ends, and greater than `above`."""
     above_text = f" above {above:g}" if above > -math.inf else ""
     parse = _in_range(float, max(minimum, math.nextafter(above, math.inf)), maximum)
     return ValueKind(f"a number{above_text}{_range_text(minimum, maximum)}", parse, format_number)
@@ -65,7 +65,7 @@ def _range_text(minimum: float, maximum: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a number as short as it can be read back."""
+    """Return the shortest text that parses back to the same number."""
     short = f"{value:g}"
     return short if float(short) == value else repr(value)
 
@@ -102,43 +102,43 @@ PRECISION = ValueKind("full or half", _parse_precision)
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a command, or one argument without a name."""
+    """An option of a command, or a positional argument."""
 
     names: str
-    """With spaces between: ``-o --output``; without dashes for an argument that has its place."""
+    """Separated by spaces: ``-o --output``; no dashes for a positional argument."""
     help: str
     _: KW_ONLY
     field: str = ""
-    """Where a request has its value; the last name if empty."""
+    """Field of the request; the last name if empty."""
     kind: ValueKind = TEXT
     default: Any = None
     default_text: str = ""
-    """What is done without it, where `default` does not tell."""
+    """Default for the help, if `default` does not say it."""
     metavar: str | None = None
     choices: tuple[str, ...] = ()
     nargs: str | None = None
-    """As argparse has it: ``?`` for a value that may be left out, ``*`` and ``+`` for several."""
+    """As in argparse: ``?`` for an optional value, ``*`` and ``+`` for several."""
     is_repeated: bool = False
     """Whether it can be given more than once; its value is a tuple then."""
     is_switch: bool = False
-    """Whether it has a counterpart that begins with ``--no-``."""
+    """Whether it has a negated form that begins with ``--no-``."""
     is_required: bool = False
     stores: Any = None
-    """Value of an option that is a flag."""
+    """Value of a flag that is given."""
     is_flag: bool = False
     label: str = ""
-    """What a form calls it."""
+    """Label in a form."""
     placeholder: str = ""
-    """What an empty field of a form says."""
+    """Text in an empty field of a form."""
 
     @property
     def key(self) -> str:
-        """The field of a request that has its value."""
+        """Field of the request."""
         return self.field or self.names.split()[-1].lstrip("-").replace("-", "_")
 
     @property
     def is_positional(self) -> bool:
-        """Whether its place tells what it is, not a name."""
+        """Whether it is a positional argument."""
         return not self.names.startswith("-")
 
     @property
@@ -148,14 +148,14 @@ class Option:
 
     @property
     def description(self) -> str:
-        """Its help, with what is done without it."""
+        """Its help and default."""
         default_text = self.default_text
         if not (default_text or self.is_flag or self.is_multiple or self.default is None):
             default_text = self.kind.format(self.default)
-        return f"{self.help} (default {default_text})" if default_text and "default" not in self.help else self.help
+        return f"{self.help} (default {default_text})" if default_text else self.help
 
     def add_to(self, parser: Any, *, default: Any = None) -> None:
-        """Add it to argparse's parser, or a group of one."""
+        """Add it to an argparse parser or group."""
         settings: dict[str, Any] = {"help": self.description, "default": self.default if default is None else default}
         if not self.is_positional:
             settings["dest"] = self.key
@@ -174,7 +174,7 @@ class Option:
         parser.add_argument(*([self.key] if self.is_positional else self.names.split()), **settings)
 
     def to_argv(self, value: Any) -> list[str]:
-        """Return the arguments that give it a value."""
+        """Return the arguments that set it to a value."""
         name = self.names.split()[-1]
         if self.is_flag:
             return [name] if value == self.stores else []
@@ -187,7 +187,7 @@ class Option:
             return [name, *texts]
         if self.nargs == "?" and not texts[0]:
             return [name]
-        # A value that begins with a dash would be taken for an option.
+        # argparse would read a value that begins with a dash as an option.
         return [part for text in texts for part in ([f"{name}={text}"] if text.startswith("-") else [name, text])]
 
 
@@ -198,7 +198,7 @@ def flag(names: str, help_text: str, *, stores: Any = True, default: Any = False
 
 @dataclass(frozen=True)
 class ExclusiveOptions:
-    """Options of which one can be given."""
+    """Options that exclude each other."""
 
     options: tuple[Option, ...]
     is_required: bool = False
@@ -206,7 +206,7 @@ class ExclusiveOptions:
 
 @dataclass(frozen=True)
 class Command:
-    """One command and its options, in the order of its help."""
+    """A command and its options, in the order of its help."""
 
     name: str
     """Such as ``train`` or ``tiles add``."""
@@ -215,47 +215,47 @@ class Command:
 
     @property
     def options(self) -> Iterator[Option]:
-        """Its options, also those that exclude each other."""
+        """All options, including those that exclude each other."""
         for entry in self.entries:
             yield from entry.options if isinstance(entry, ExclusiveOptions) else (entry,)
 
     def option(self, key: str) -> Option:
-        """Return the option of a field."""
+        """Return the option of a request's field."""
         return next(option for option in self.options if option.key == key)
 
 
-def command_family(name: str, help_text: str, *members: Command) -> tuple[Command, ...]:
-    """Return a command that has commands of its own, with `list` as the first; alone it lists."""
-    return Command(name, help_text), Command(f"{name} list", f"list the {name}"), *members
+def command_family(name: str, help_text: str, *members: Command, plural: str = "") -> tuple[Command, ...]:
+    """Return a command with subcommands, the first of which is `list`; without a subcommand it lists."""
+    return Command(name, help_text), Command(f"{name} list", f"list the {plural or name}"), *members
 
 
 def request_from(arguments: argparse.Namespace, request_type: type[Request], **changes: Any) -> Request:
-    """Return the request that the options of a command make.
+    """Return the request that the parsed options of a command describe.
 
     Parameters
     ----------
     arguments : Namespace
-        As the parser returns it; options are found under the names of the request's fields.
+        Result of the parser; its attributes have the names of the request's fields.
     request_type : type
         A `Struct` or dataclass.
     **changes
-        Fields with another value than their option's.
+        Fields whose value differs from the parsed one.
     """
     fields = [name for name in request_type.__annotations__ if hasattr(arguments, name)]
     return request_type(**{**{name: getattr(arguments, name) for name in fields}, **changes})
 
 
 def to_argv(command: Command, request: object = None, **values: Any) -> list[str]:
-    """Return the arguments of the command that asks for the same as a request.
+    """Return the arguments of the command that makes the same request.
 
     Parameters
     ----------
     command : Command
-        Whose options are written.
+        The command.
     request : object
-        Has fields of the names of options; whatever stands at its default is left out.
+        Its fields have the names of the options; defaults are left out.
     **values
-        Fields that the request does not have, or that are written otherwise.
+        Fields that the request lacks, or that replace its fields.
     """
     positional: list[str] = []
     named: list[str] = []
@@ -269,12 +269,12 @@ def to_argv(command: Command, request: object = None, **values: Any) -> list[str
 
 
 def parse_field(option: Option, text: str) -> Any:
-    """Return what is typed into a form's field, or the option's default where nothing is.
+    """Return the value of the text in a form's field; the option's default if the field is empty.
 
     Raises
     ------
     UsageError
-        If the text cannot be its value.
+        If the text is invalid.
     """
     texts = text.replace(",", " ").split() if option.is_multiple else [text.strip()] * bool(text.strip())
     try:
@@ -282,8 +282,8 @@ def parse_field(option: Option, text: str) -> Any:
         if option.is_required and not values:
             raise ValueError(text)
     except ValueError:
-        usual = "; nothing for the usual" if not option.is_required else ""
-        raise UsageError(f"{option.label} is {text.strip()!r}.", f"Write {option.kind.expected}{usual}.") from None
+        default = "" if option.is_required else ", or leave it empty for the default"
+        raise UsageError(f"{option.label} is {text.strip()!r}.", f"Enter {option.kind.expected}{default}.") from None
     if option.is_multiple:
         return values
     return values[0] if values else option.default

@@ -1,22 +1,22 @@
-"""Commands that make maps and label volumes of tomograms, and score them."""
+"""Commands that make maps and label volumes, and score them."""
 
 from tomoseg_tui.commands.options import COUNT, PATH, PRECISION, Command, Option, ValueKind, flag, whole_number
 from tomoseg_tui.commands.shared_options import DEVICE, ESTIMATE, FORCE, JOB_OPTIONS, feature_option
 
 TTA_COPIES = ValueKind("1, 4 or 8", lambda text: (1, 4, 8)[("1", "4", "8").index(text)])
-"""None turned, those that keep the missing wedge, all."""
+"""No test-time augmentation, the orientations that keep the missing wedge, or all orientations."""
 Z_RANGE = Option(
-    "--z", "only these slices, B left out", metavar="A:B", default_text="all", label="Slices",
-    placeholder="all, or A:B without B",
+    "--z", "only slices A to B-1", metavar="A:B", default_text="all", label="Slices",
+    placeholder="all, or A:B for A to B-1",
 )  # fmt: skip
 
 APPLY = Command(
     "apply",
     "apply a network to tomograms",
     (
-        Option("run", "the network, by the name of its run", metavar="RUN"),
+        Option("run", "run of the network", metavar="RUN"),
         Option("tomograms", "tomograms or versions of them", nargs="+", metavar="TOMOGRAM"),
-        feature_option(default_text="all of the network's"),
+        feature_option("all features of the network"),
         Z_RANGE,
         Option(
             "--threads", "threads of each worker on the CPU", kind=COUNT, metavar="N", default_text="all cores",
@@ -25,38 +25,39 @@ APPLY = Command(
         DEVICE,
         Option(
             "--workers",
-            "processes that share the slabs; with gpu each takes one, with --slurm each is a task of an array",
-            kind=COUNT, default=1, metavar="N", label="Workers", placeholder="that share the slices",
+            "processes that share the slabs; on GPUs each uses one GPU, with --slurm each is a task of an array",
+            kind=COUNT, default=1, metavar="N", label="Workers", placeholder="processes that share the slices",
         ),
         Option(
-            "--tta", "average 4 or 8 turned copies of each slice", kind=TTA_COPIES, default=1, metavar="N",
-            label="Copies", placeholder="1, 4 or 8 turned copies are averaged, at as many times the cost",
+            "--tta", "average the output for 4 or 8 rotated or mirrored copies of each slice", kind=TTA_COPIES,
+            default=1, metavar="N", label="Copies", placeholder="1; or average 4 or 8 copies, 4 or 8 times as slow",
         ),
         Option(
-            "--half", "half precision where it is as good (on GPUs the default)", kind=PRECISION, is_switch=True,
-            label="Precision", placeholder="full on the CPU, half on GPUs; or type which",
+            "--half", "compute in half precision", kind=PRECISION, is_switch=True,
+            default_text="full on the CPU, half on GPUs", label="Precision",
+            placeholder="full on the CPU, half on GPUs; or type full or half",
         ),
         Option(
-            "-o --output", "write the map here too", metavar="FILE", default_text="none", label="File",
-            placeholder="the map goes there too; one map only",
+            "-o --output", "also write the map to this file", metavar="FILE", default_text="none", label="File",
+            placeholder="also write the map to this file; one map only",
         ),
         FORCE,
-        flag("--anyway", "though the tomogram is filtered in another way"),
+        flag("--anyway", "accept a tomogram that was filtered differently from the training tomograms"),
         *JOB_OPTIONS,
         ESTIMATE,
     ),
 )  # fmt: skip
 MERGE = Command(
     "merge",
-    "let maps compete and write a label volume",
+    "merge maps into a label volume",
     (
-        Option("tomogram", "whose maps compete", metavar="TOMOGRAM"),
+        Option("tomogram", "tomogram of the maps", metavar="TOMOGRAM"),
         Option(
-            "--map", "threshold 0 to 1, or card; the k-th is label k", field="map_specs", metavar="RUN[:F]=T",
-            is_repeated=True,
+            "--map", "a map and its threshold: 0 to 1, or card for the network's; may be repeated, the k-th is label k",
+            field="map_specs", metavar="RUN[:F]=T", is_repeated=True, is_required=True,
         ),
         Option("--name", "name of the label volume", default="merged", metavar="NAME"),
-        Option("-o --output", "write the labels here too", kind=PATH, metavar="FILE", default_text="none"),
+        Option("-o --output", "also write the labels to this file", kind=PATH, metavar="FILE", default_text="none"),
         FORCE,
         *JOB_OPTIONS,
         ESTIMATE,
@@ -69,9 +70,10 @@ EVALUATE = Command(
         Option("predicted", "a map, label volume or file", metavar="PREDICTED"),
         Option("truth", "a label volume or file", metavar="TRUTH"),
         Option(
-            "--label", "label that is scored; may be repeated", kind=whole_number(), metavar="K", is_repeated=True
+            "--label", "label to score; may be repeated", kind=whole_number(), metavar="K", is_repeated=True,
+            is_required=True,
         ),
-        Option("--threshold", "for maps: a number, or card", metavar="T", default_text="card"),
+        Option("--threshold", "for maps: a number, or card for the network's", metavar="T", default_text="card"),
         Z_RANGE,
     ),
 )  # fmt: skip

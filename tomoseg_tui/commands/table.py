@@ -1,4 +1,4 @@
-"""All commands by name, in the order of the help; and those of projects and jobs, which have few options."""
+"""All commands by name, in the order of the help; commands of projects and jobs are declared here."""
 
 from tomoseg_tui.commands.options import PATH, Command, Option, command_family, flag
 from tomoseg_tui.commands.results import RESULT_COMMANDS
@@ -12,30 +12,28 @@ OPEN = Command(
     "open the program in a project",
     (
         Option(
-            "dir", "the project's folder, or one in it", kind=PATH, nargs="?", metavar="DIR",
-            default_text="where you are",
+            "dir", "folder of the project, or a folder in it", kind=PATH, nargs="?", metavar="DIR",
+            default_text="the current folder",
         ),
-        Option("--renderer", "how pictures are drawn", choices=("auto", *RENDERERS), default="auto"),
+        Option("--renderer", "how to draw images", choices=("auto", *RENDERERS), default="auto"),
         flag("--no-mouse", "leave the mouse to the terminal"),
     ),
 )  # fmt: skip
-"""`tomoseg [DIR]`, which has no name."""
-FEATURES_ADD = Command("features add", "add a feature", (Option("name", "its name"),))
+"""`tomoseg [DIR]`, without a command name."""
+FEATURES_ADD = Command("features add", "add a feature", (Option("name", "name of the feature"),))
 FEATURES_RENAME = Command(
-    "features rename",
-    "give a feature another name",
-    (Option("old", "name that it has"), Option("new", "name that it gets")),
+    "features rename", "rename a feature", (Option("old", "current name"), Option("new", "new name"))
 )
 _JOB_ID = Option("id", "number of the job", metavar="ID")
-JOBS_SHOW = Command("jobs show", "tell how a job is", (_JOB_ID,))
+JOBS_SHOW = Command("jobs show", "show the state of a job", (_JOB_ID,))
 
 COMMANDS = {
     command.name: command
     for command in (
-        Command("init", "make a folder a project", (Option("dir", "the folder", kind=PATH, metavar="DIR"),)),
+        Command("init", "create a project in a folder", (Option("dir", "the folder", kind=PATH, metavar="DIR"),)),
         Command(
             "demo",
-            "run the whole way on the sample data",
+            "run all steps on the sample data",
             (Option("dir", "a new folder", kind=PATH, nargs="?", metavar="DIR", default_text="tomoseg_demo"),),
         ),
         *command_family(
@@ -52,18 +50,21 @@ COMMANDS = {
             "jobs",
             "list, watch, stop and resume jobs",
             JOBS_SHOW,
-            Command("jobs log", "print what a job has said", (_JOB_ID,)),
-            Command("jobs stop", "stop a job and keep what is finished", (_JOB_ID,)),
+            Command("jobs log", "print the log of a job", (_JOB_ID,)),
+            Command("jobs stop", "stop a job; its finished parts are saved", (_JOB_ID,)),
             Command(
                 "jobs resume",
-                "go on with a job",
+                "resume a job",
                 (
                     _JOB_ID,
-                    location_options("compute on this machine, though it was in Slurm; not while Slurm has it"),
+                    location_options(
+                        "where it ran before",
+                        "run on this machine, even if it was in Slurm; it must be over in Slurm",
+                    ),
                     *WAIT_OPTIONS,
                 ),
             ),
-            Command("jobs kill", "end a job at once", (_JOB_ID,)),
+            Command("jobs kill", "end a job immediately", (_JOB_ID,)),
         ),
     )
 }

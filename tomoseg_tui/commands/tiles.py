@@ -1,4 +1,4 @@
-"""Commands of tiles and of the annotations on them."""
+"""Commands for tiles and their annotations."""
 
 from tomoseg_tui.commands.options import (
     PATH,
@@ -13,27 +13,27 @@ from tomoseg_tui.commands.options import (
 from tomoseg_tui.commands.shared_options import RENDER_OPTIONS, feature_option, tile_options
 from tomoseg_tui.commands.tomograms import SET_MAP
 
-TILE_IDS = Option("ids", "tiles, as `tiles list` names them", nargs="+", metavar="ID")
+TILE_IDS = Option("ids", "ids of the tiles, as in `tiles list`", nargs="+", metavar="ID")
 
 TILES_ADD = Command(
     "tiles add",
     "place a tile",
     (
-        Option("tomogram", "on which it lies", metavar="TOMOGRAM"),
-        Option("--at", "centre in voxels from the corner", kind=POSITION, is_required=True, metavar="X,Y,Z"),
-        Option("--feature", "feature, or * with --negative for none of any", is_required=True, metavar="F"),
-        flag("--negative", "the tile holds none of it"),
+        Option("tomogram", "tomogram of the tile", metavar="TOMOGRAM"),
+        Option("--at", "centre in voxels, counted from 0", kind=POSITION, is_required=True, metavar="X,Y,Z"),
+        Option("--feature", "feature; * with --negative for all features", is_required=True, metavar="F"),
+        flag("--negative", "the tile contains none of the feature"),
         Option("--size", "edge in pixels, a multiple of 16", kind=whole_number(), default=64),
     ),
 )
 TILES_IMPORT = Command(
     "tiles import",
-    "place tiles from a CSV file, or boxes of EMAN2",
+    "place tiles from a CSV file, or from EMAN2's boxes",
     (
-        Option("file", "columns tomogram,x,y,z,feature,kind; or EMAN2's NAME_info.json", kind=PATH, metavar="FILE"),
         Option(
-            "--tomogram", "on which the boxes of an info file lie", metavar="T", default_text="the one of that name"
+            "file", "CSV with columns tomogram,x,y,z,feature,kind; or EMAN2's NAME_info.json", kind=PATH, metavar="FILE"
         ),
+        Option("--tomogram", "tomogram of the boxes of an info file", metavar="T", default_text="NAME of the file"),
         SET_MAP,
     ),
 )
@@ -44,52 +44,59 @@ ANNOTATIONS_EXPORT = Command(
     "write tiles and masks for napari, 3dmod, Fiji or EMAN2",
     (
         Option(
-            "-o --output", ".mrc, .hdf (EMAN2), .tif, or a folder of PNGs", field="target", kind=PATH,
+            "-o --output", ".mrc, .hdf (EMAN2), .tif, or a folder for PNGs", field="target", kind=PATH,
             is_required=True, metavar="PATH",
         ),
-        feature_option(),
-        *tile_options("tiles to write; all by default"),
+        feature_option("all"),
+        *tile_options("tiles to write", "all"),
         Option(
-            "--as", "by the ending if left out", field="file_format", choices=("mrc", "hdf", "tif", "napari", "png"),
-            default_text="by the ending",
+            "--as", "file format", field="file_format", choices=("mrc", "hdf", "tif", "napari", "png"),
+            default_text="from the file name",
         ),
         Option(
-            "--slab", "whole slices instead of tiles, N more on either side of them", field="slice_margin",
+            "--slab", "write whole slices instead of tiles, with N more slices on each side", field="slice_margin",
             kind=whole_number(0), metavar="N", default_text="tiles", label="Slices",
-            placeholder="tiles only; a number: whole slices, so many beyond them",
+            placeholder="tiles only; or N: whole slices, and N more on each side",
         ),
         flag("--force", "replace existing files"),
     ),
 )  # fmt: skip
 ANNOTATIONS_IMPORT = Command(
     "annotations import",
-    "import what was exported, a label volume, or a stack of masks",
+    "import exported masks, a label volume, or a stack of masks",
     (
         Option("path", "masks, labels, or the manifest of an export", kind=PATH, metavar="FILE"),
-        *tile_options("tiles of a stack of masks"),
+        *tile_options("tiles of a stack of masks", "those of the export"),
         Option(
-            "--map", "label 1 (or '#ff0000') is F; 7=ignore teaches nothing", field="labels", metavar="K=F",
-            is_repeated=True,
+            "--map", "label K (a number or '#ff0000') is feature F; 7=ignore is not trained on; may be repeated",
+            field="labels", metavar="K=F", is_repeated=True, default_text="none",
         ),
-        Option("--feature", "feature of all masks", metavar="F", default_text="what the manifest says"),
-        Option("--manifest", "of the export; the one beside the file by default", kind=PATH, metavar="FILE"),
+        Option("--feature", "feature of all masks", metavar="F", default_text="that of the manifest"),
         Option(
-            "--image", "densities that came back with the masks", kind=PATH, metavar="FILE", default_text="found out"
+            "--manifest", "manifest of the export", kind=PATH, metavar="FILE", default_text="the one beside FILE"
         ),
-        flag("--replace", "replace what was painted too"),
+        Option(
+            "--image", "image that was returned with the masks", kind=PATH, metavar="FILE",
+            default_text="detected",
+        ),
+        flag("--replace", "also replace painted annotations"),
     ),
 )  # fmt: skip
 ANNOTATIONS_SET = Command(
     "annotations set",
-    "say that a tile is done, or holds none",
+    "mark a tile as done, or as containing none of a feature",
     (
-        Option("id", "the tile", metavar="ID"),
-        Option("--feature", "the feature that is meant", is_required=True, metavar="F"),
+        Option("id", "id of the tile", metavar="ID"),
+        Option("--feature", "the feature", is_required=True, metavar="F"),
         ExclusiveOptions(
             (
-                flag("--none", "it holds none of the feature", stores="none", default=None, field="state"),
+                flag("--none", "the tile contains none of the feature", stores="none", default=None, field="state"),
                 flag(
-                    "--done", "all that is not painted is not the feature", stores="done", default=None, field="state"
+                    "--done",
+                    "the tile is done: pixels without annotation are not the feature",
+                    stores="done",
+                    default=None,
+                    field="state",
                 ),
             ),
             is_required=True,

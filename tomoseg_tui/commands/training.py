@@ -1,4 +1,4 @@
-"""Commands that train networks, check labels with them, and show what came of it; and `run`, which also applies."""
+"""Commands that train networks, check labels with them and show the results; and `run`, which also applies them."""
 
 from tomoseg_tui.commands.options import (
     COUNT,
@@ -18,6 +18,7 @@ from tomoseg_tui.commands.shared_options import (
     NETWORK,
     RENDER_OPTIONS,
     SEED,
+    TRAINED_FEATURES,
     TRAINSET,
     VERSION,
     feature_option,
@@ -28,7 +29,7 @@ TRAINSET_BUILD = Command(
     "build a training set from the annotated tiles",
     (
         Option("name", "name of the training set", metavar="NAME", label="Name", placeholder="such as tubes_1"),
-        feature_option(is_required=True),
+        feature_option(),
         Option(
             "--validation", "share of tiles held out", kind=HELD_OUT_SHARE, default=0.2, label="Held out",
             placeholder="0.2 of the tiles",
@@ -37,31 +38,31 @@ TRAINSET_BUILD = Command(
     ),
 )  # fmt: skip
 TRAINSET_SHOW = Command(
-    "trainset show", "tell what a training set holds", (Option("name", "the training set", metavar="NAME"),)
+    "trainset show", "show what a training set contains", (Option("name", "the training set", metavar="NAME"),)
 )
 TRAIN = Command(
     "train",
     "train a network",
     (
         TRAINSET,
-        feature_option(),
+        TRAINED_FEATURES,
         Option(
             "--name", "name of the run", default="", metavar="RUN", default_text="its features and a number",
             label="Name", placeholder="its features and a number",
         ),
         NETWORK,
         Option(
-            "--from", "go on from the weights of a run", field="made_from", metavar="RUN", default_text="none",
+            "--from", "start from the weights of a run", field="made_from", metavar="RUN", default_text="none",
             label="From",
         ),
         EPOCHS,
         Option(
-            "--learning-rate", "how far one step changes the weights", kind=number(above=0), metavar="R",
-            default_text="the network's", label="Rate", placeholder="as usual",
+            "--learning-rate", "learning rate of the optimizer", kind=number(above=0), metavar="R",
+            default_text="the network's", label="Rate", placeholder="the network's",
         ),
         Option(
-            "--batch", "tiles in one step", kind=COUNT, metavar="N", default_text="the network's", label="Batch",
-            placeholder="as usual",
+            "--batch", "batch size: tiles per training step", kind=COUNT, metavar="N", default_text="the network's",
+            label="Batch", placeholder="the network's",
         ),
         DEVICE,
         SEED,
@@ -76,14 +77,17 @@ TRAIN = Command(
 )  # fmt: skip
 AUDIT = Command(
     "audit",
-    "find the tiles whose label looks wrong",
+    "find tiles whose label is probably wrong",
     (
         TRAINSET,
-        feature_option(),
+        TRAINED_FEATURES,
         Option("--name", "name of the audit", default="", metavar="N", default_text="its features and a number"),
-        Option("--worst", "with --wait, tell of the N worst tiles (default 8)", kind=COUNT, metavar="N"),
+        Option("--worst", "with --wait, show the N worst tiles", kind=COUNT, metavar="N", default_text="8"),
         NETWORK,
-        Option("--epochs", "of each of four trainings (default a quarter of the usual)", kind=COUNT, metavar="N"),
+        Option(
+            "--epochs", "epochs of each of four trainings", kind=COUNT, metavar="N",
+            default_text="a quarter of the network's",
+        ),
         DEVICE,
         SEED,
         VERSION,
@@ -94,10 +98,10 @@ AUDIT = Command(
 )  # fmt: skip
 AUDITS_SHOW = Command(
     "audits show",
-    "draw the tiles whose label looks wrong",
+    "draw the tiles whose label is probably wrong",
     (
         Option("name", "the audit", metavar="NAME"),
-        Option("--worst", "tell of the N worst tiles (default 8)", kind=COUNT, metavar="N"),
+        Option("--worst", "show the N worst tiles", kind=COUNT, metavar="N", default_text="8"),
         *RENDER_OPTIONS,
     ),
 )
@@ -107,7 +111,13 @@ NETWORKS_TRIPLES = Command(
     "draw image, annotation and output of tiles",
     (
         Option("name", "the run", metavar="RUN"),
-        Option("--worst", "the N tiles where they differ most (default 8)", kind=COUNT, metavar="N"),
+        Option(
+            "--worst",
+            "the N tiles whose output differs most from the annotation",
+            kind=COUNT,
+            metavar="N",
+            default_text="8",
+        ),
         Option("--feature", "only this feature", metavar="F", default_text="all"),
         *RENDER_OPTIONS,
     ),
@@ -116,22 +126,25 @@ RUN = Command(
     "run",
     "train, then apply, then merge, as jobs",
     (
-        feature_option(is_required=True),
+        feature_option(),
         ExclusiveOptions(
             (
                 Option(
                     "--tomogram", "tomogram; may be repeated", field="tomograms", metavar="T", is_repeated=True,
                     label="Tomograms", placeholder="all that fit, or names",
                 ),
-                flag("--all", "all tomograms that the networks will fit", field="tomograms", stores=(), default=None),
+                flag(
+                    "--all", "all tomograms that the networks can be applied to", field="tomograms", stores=(),
+                    default=None,
+                ),
             ),
             is_required=True,
         ),
         Option(
-            "--name", "name of the run; with several features N_FEATURE", default="", metavar="N",
+            "--name", "name of the run; N_FEATURE for several features", default="", metavar="N",
             default_text="its features and a number", label="Name", placeholder="its features and a number",
         ),
-        flag("--together", "one network for all features, not one a feature"),
+        flag("--together", "train one network for all features, not one for each feature"),
         NETWORK,
         EPOCHS,
         DEVICE,
@@ -146,7 +159,9 @@ RUN = Command(
 )  # fmt: skip
 
 TRAINING_COMMANDS = (
-    *command_family("trainset", "build, list or show training sets", TRAINSET_BUILD, TRAINSET_SHOW),
+    *command_family(
+        "trainset", "build, list or show training sets", TRAINSET_BUILD, TRAINSET_SHOW, plural="training sets"
+    ),
     TRAIN,
     AUDIT,
     *command_family("audits", "list or show audits", AUDITS_SHOW),
