@@ -1,4 +1,4 @@
-"""The front door of the program, and volumes to bring through it."""
+"""The command line run in this process, and volumes to import."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +14,12 @@ Door = Callable[..., Run]
 
 @pytest.fixture
 def door(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Door:
-    """The same as `tomoseg`, without a process of its own: for the many variants."""
+    """Like `tomoseg`, but in this process: faster, for tests of many variants."""
     monkeypatch.chdir(project.layout.root)
 
-    def command(*words: object, code: int = 0) -> Run:
+    def command(*arguments: object, code: int = 0) -> Run:
         capsys.readouterr()
-        ended = run([str(word) for word in words])
+        ended = run([str(word) for word in arguments])
         captured = capsys.readouterr()
         done = Run(ended, captured.out, captured.err)
         assert done.code == code, f"exit {done.code}\n{done.out}\n{done.err}"
@@ -30,11 +30,11 @@ def door(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.fixture
 def refused(door: Door, project: Project) -> Callable[..., str]:
-    """A command that must end with exit 2, print nothing, and leave the project as it was; returns its stderr."""
+    """Run a command that must exit with 2, print nothing and leave the project unchanged; return its stderr."""
 
-    def command(*words: object) -> str:
+    def command(*arguments: object) -> str:
         before = digest_of(project.layout.root)
-        done = door(*words, code=2)
+        done = door(*arguments, code=2)
         assert digest_of(project.layout.root) == before, "the project has changed"
         assert not done.out
         return done.err
@@ -50,6 +50,6 @@ def cell(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def with_cell(project: Project, door: Door, cell: Path) -> Project:
-    """A project that holds the tomogram `cell`."""
+    """A project with the tomogram `cell`."""
     door("import", cell)
     return project

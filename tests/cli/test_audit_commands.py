@@ -1,4 +1,4 @@
-"""Audits through the front door, but for the trainings."""
+"""Audit commands, without the trainings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +12,16 @@ from tomoseg_tui.project.catalog import Project
 Door = Callable[..., Run]
 
 
-def test_what_cannot_be_audited_is_refused(refused: Callable[..., str], with_cell: Project) -> None:
-    assert "not said what to audit" in refused("audit")
-    assert "not said what to audit" in refused("audit", "--trainset", "a", "--feature", "tube")
+def test_an_invalid_audit_is_refused(refused: Callable[..., str], with_cell: Project) -> None:
+    assert "Neither --trainset nor --feature was given" in refused("audit")
+    assert "Both --trainset and --feature were given" in refused("audit", "--trainset", "a", "--feature", "tube")
     assert "no feature 'tube'" in refused("audit", "--feature", "tube")
     assert "no training set 'a'" in refused("audit", "--trainset", "a")
-    assert "before the audit is done" in refused("audit", "--trainset", "a", "-o", "x.png")
+    assert "drawn when the audit is done" in refused("audit", "--trainset", "a", "-o", "x.png")
     assert "no audit 'a'" in refused("audits", "show", "a")
 
 
-def test_no_audit_yet_is_said(door: Door) -> None:
+def test_an_empty_list_of_audits_names_the_next_step(door: Door) -> None:
     assert "No audit yet" in door("audits").err
     assert door("audits", "--json").json == []
 
@@ -41,7 +41,7 @@ def test_audits_are_listed_and_shown(door: Door, project: Project, tmp_path: Pat
     assert drawn.out.isascii()
     assert "1  alpha:48,48,6:64  microtubule negative  0.87  the network predicts microtubule on 50 %" in drawn.err
     assert "2  alpha:48,48,18:64  microtubule positive  0.01  annotation and network agree" in drawn.err
-    assert "1 of 2 tiles are worth a look." in drawn.err
+    assert "1 of 2 tiles should be checked." in drawn.err
     door("audits", "show", "tubes_1", "-o", tmp_path / "worst.png")
     with Image.open(tmp_path / "worst.png") as picture:
         assert picture.size[0] % (3 * 64 + 8) == 0

@@ -1,4 +1,4 @@
-"""The words of the command line: verbs and folders, options before and after, help that wakes nothing, exit codes."""
+"""The command line: commands and folders, common options, light imports, exit codes."""
 
 import json
 import shutil
@@ -33,17 +33,17 @@ print("WOKEN", *woken, file=sys.stderr)
 
 
 def woken_by(watched: str, *commands: tuple[str, ...], folder: Path) -> str:
-    words = [sys.executable, "-c", WAKING, watched, json.dumps(commands)]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True).stderr.splitlines()[-1]
+    arguments = [sys.executable, "-c", WAKING, watched, json.dumps(commands)]
+    return subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=True).stderr.splitlines()[-1]
 
 
-def test_help_wakes_nothing_heavy(tmp_path: Path) -> None:
+def test_help_imports_no_heavy_package(tmp_path: Path) -> None:
     watched = "numpy,scipy,rich,textual,tensorflow,keras,h5py,msgspec,PIL,tifffile,psutil"
     commands = (("--help",), ("import", "--help"), ("tiles", "add", "-h"), ("--version",))
     assert woken_by(watched, *commands, folder=tmp_path) == "WOKEN"
 
 
-def test_an_import_of_a_file_wakes_neither_eman2_nor_jobs_and_their_estimates(project: Project, cell: Path) -> None:
+def test_an_import_of_a_file_imports_no_code_for_eman2_jobs_or_estimates(project: Project, cell: Path) -> None:
     watched = (
         "tomoseg_tui.workflow.eman2,tomoseg_tui.workflow.estimates,tomoseg_tui.jobs,tomoseg_tui.workflow.merge,h5py"
     )
@@ -51,7 +51,7 @@ def test_an_import_of_a_file_wakes_neither_eman2_nor_jobs_and_their_estimates(pr
     assert list(project.layout.tomograms.iterdir())
 
 
-def test_no_verb_wakes_tensorflow(with_cell: Project) -> None:
+def test_no_command_imports_tensorflow(with_cell: Project) -> None:
     put_card(with_cell, make_card())
     commands = (
         ("tomograms",), ("jobs",), ("networks",), ("show", "cell", "--json"), ("tiles", "list"), ("trainset", "list"),
@@ -70,7 +70,7 @@ def test_the_program_and_its_module_are_the_same(tmp_path: Path) -> None:
         assert done.stdout == f"tomoseg {__version__}\n"
 
 
-def test_help_names_every_verb_of_the_contract() -> None:
+def test_help_lists_every_command() -> None:
     assert build_parser()[1] == {
         "init", "import", "preprocess", "tomograms", "features", "show", "tiles", "annotations", "trainset", "train",
         "audit", "audits", "networks", "run", "apply", "merge", "evaluate", "export", "jobs", "demo",
@@ -86,32 +86,32 @@ def test_a_completion_script_is_printed(door: Door, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("family", ["jobs", "tomograms", "networks", "features", "tiles", "annotations", "trainset"])
-def test_a_bare_family_means_its_list(door: Door, family: str) -> None:
+def test_a_family_without_a_subcommand_lists(door: Door, family: str) -> None:
     bare, listed = door(family, "--json"), door(family, "list", "--json")
     assert bare.out == listed.out == "[]\n"
     plain = door(family)
     assert not plain.out
-    assert plain.err  # says what belongs here, and the next step
+    assert plain.err  # names what is missing, and the next step
 
 
-def test_common_options_stand_before_or_after_the_verb(
+def test_common_options_are_accepted_before_and_after_the_command(
     door: Door, with_cell: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = with_cell.layout.root
     expected = door("tomograms", "list", "--json").out
     monkeypatch.chdir(tmp_path)
-    for words in (
+    for arguments in (
         ("-p", root, "--json", "tomograms", "list"),
         ("tomograms", "list", "--json", f"--project={root}"),
         ("--json", "tomograms", "-p", root, "list"),
         ("--project", root, "tomograms", "--json"),
     ):
-        assert door(*words).out == expected
+        assert door(*arguments).out == expected
     monkeypatch.chdir(root / "tiles")
     assert door("tomograms", "--json").out == expected
 
 
-def test_outside_of_a_project_the_way_into_one_is_told(
+def test_outside_of_a_project_the_error_says_how_to_get_one(
     door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -120,7 +120,7 @@ def test_outside_of_a_project_the_way_into_one_is_told(
     assert "tomoseg init" in Tomoseg(tmp_path)(code=2).err
 
 
-def test_a_word_that_is_no_verb_is_a_folder_to_open(project: Project, tmp_path: Path) -> None:
+def test_an_argument_that_is_not_a_command_is_a_folder_to_open(project: Project, tmp_path: Path) -> None:
     outside = Tomoseg(tmp_path)
     assert "neither a command nor a folder" in outside("lost", code=2).err
     (tmp_path / "train").mkdir()
@@ -135,7 +135,7 @@ def test_a_word_that_is_no_verb_is_a_folder_to_open(project: Project, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("tiles", "--colour"),
         ("tiles", "paint"),
@@ -155,16 +155,16 @@ def test_a_word_that_is_no_verb_is_a_folder_to_open(project: Project, tmp_path: 
         ("export", "cell"),
     ],
 )
-def test_words_that_do_not_go_together_are_refused_with_the_way_to_help(
-    refused: Callable[..., str], words: tuple[str, ...]
+def test_invalid_arguments_are_refused_and_the_fix_names_the_help(
+    refused: Callable[..., str], arguments: tuple[str, ...]
 ) -> None:
-    lines = refused(*words).splitlines()
+    lines = refused(*arguments).splitlines()
     assert lines[0].startswith("tomoseg: ")
     assert lines[1].startswith("  See tomoseg ")
-    assert "_" not in lines[0]  # no name of a function of ours
+    assert "_" not in lines[0]  # no name of our functions
 
 
-def test_a_bug_of_ours_ends_with_1_and_keeps_its_traceback_in_a_log(
+def test_an_internal_error_exits_with_1_and_its_traceback_is_in_a_log(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_words: object) -> None:
@@ -180,7 +180,7 @@ def test_a_bug_of_ours_ends_with_1_and_keeps_its_traceback_in_a_log(
     log.unlink()
 
 
-def test_ctrl_c_ends_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_exits_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_words: object) -> None:
         raise KeyboardInterrupt
 
@@ -188,7 +188,7 @@ def test_ctrl_c_ends_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert front.run(["tiles"]) == 130
 
 
-def test_a_reader_that_goes_away_is_no_fault(with_cell: Project) -> None:
+def test_a_closed_pipe_is_not_an_error(with_cell: Project) -> None:
     command = f"{sys.executable} -m tomoseg_tui show cell --renderer halfblock --width 200 | head -c 10"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], cwd=with_cell.layout.root, capture_output=True, check=False
@@ -198,12 +198,12 @@ def test_a_reader_that_goes_away_is_no_fault(with_cell: Project) -> None:
     assert b"BrokenPipe" not in done.stderr
 
 
-def test_a_pipe_that_knows_ascii_only_gets_tables_too(with_cell: Project) -> None:
+def test_tables_are_printed_to_an_ascii_pipe(with_cell: Project) -> None:
     done = Tomoseg(with_cell.layout.root)("tomograms", env={"PYTHONIOENCODING": "ascii"})
     assert "?/voxel" in done.out
 
 
-def test_every_changing_command_stands_in_the_history(door: Door, project: Project, cell: Path) -> None:
+def test_every_command_that_changes_the_project_is_in_the_history(door: Door, project: Project, cell: Path) -> None:
     door("import", cell)
     door("features", "add", "tube")
     door("tiles", "add", "cell", "--at", "64,64,4", "--feature", "tube")
@@ -224,7 +224,7 @@ def test_every_changing_command_stands_in_the_history(door: Door, project: Proje
     assert lines[2]["command"] == "tomoseg tiles add cell --at 64,64,4 --feature tube"
 
 
-def test_init_is_the_first_line_of_the_history_and_no_line_names_the_old_place(
+def test_the_history_begins_with_init_and_has_no_absolute_paths(
     door: Door, tmp_path: Path, cell: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "new"
@@ -245,7 +245,7 @@ def test_init_is_the_first_line_of_the_history_and_no_line_names_the_old_place(
     assert str(root) not in text
 
 
-def test_a_project_of_a_newer_format_is_only_read_and_that_is_said(
+def test_a_project_of_a_newer_format_is_read_only_and_the_user_is_informed(
     door: Door, refused: Callable[..., str], with_cell: Project, cell: Path, tmp_path: Path
 ) -> None:
     door("tiles", "add", "cell", "--at", "64,64,4", "--feature", "tube")
@@ -256,7 +256,7 @@ def test_a_project_of_a_newer_format_is_only_read_and_that_is_said(
     tile = "cell:64,64,4:64"
     table = tmp_path / "tiles.csv"
     table.write_text("tomogram,x,y,z,feature,kind\ncell,60,60,4,tube,positive\n")
-    for words in (
+    for arguments in (
         ("import", cell, "--name", "b"),
         ("preprocess", "cell"),
         ("tomograms", "rename", "cell", "b"),
@@ -278,23 +278,23 @@ def test_a_project_of_a_newer_format_is_only_read_and_that_is_said(
         ("jobs", "kill", "1"),
         ("jobs", "resume", "1"),
     ):
-        assert "it can only be read" in refused(*words), words
+        assert "it can only be read" in refused(*arguments), arguments
     before = digest_of(with_cell.layout.root)
     for look in ("tomograms", "tiles", "annotations", "networks", "features", "jobs"):
-        assert "opened for reading only" in door(look).err, look
-    assert "opened for reading only" in door("show", "cell").err
+        assert "opened read-only" in door(look).err, look
+    assert "opened read-only" in door("show", "cell").err
     out = tmp_path / "out.mrc"
-    assert "opened for reading only" in door("export", "cell", "-o", out).err
+    assert "opened read-only" in door("export", "cell", "-o", out).err
     assert digest_of(with_cell.layout.root) == before
 
 
-def test_a_damaged_project_is_told_and_not_taken_for_none(door: Door, with_cell: Project, tmp_path: Path) -> None:
+def test_a_damaged_project_is_reported_as_damaged(door: Door, with_cell: Project, tmp_path: Path) -> None:
     with_cell.layout.settings.write_text("format = ")
-    for words in (("tomograms",), ("show", "cell"), ("export", "cell", "-o", tmp_path / "x.mrc")):
-        assert "project.toml cannot be read" in door(*words, code=2).err
+    for arguments in (("tomograms",), ("show", "cell"), ("export", "cell", "-o", tmp_path / "x.mrc")):
+        assert "project.toml cannot be read" in door(*arguments, code=2).err
 
 
-def test_a_moved_project_goes_on(door: Door, with_cell: Project, tmp_path: Path) -> None:
+def test_a_moved_project_works(door: Door, with_cell: Project, tmp_path: Path) -> None:
     door("tiles", "add", "cell", "--at", "64,64,4", "--feature", "tube")
     moved = Tomoseg(Path(shutil.move(with_cell.layout.root, tmp_path / "elsewhere")))
     (row,) = moved("tomograms", "--json").json
@@ -303,7 +303,7 @@ def test_a_moved_project_goes_on(door: Door, with_cell: Project, tmp_path: Path)
     assert moved("tiles", "list", "--json").json[0]["id"] == "cell:64,64,4:64"
 
 
-def test_a_parser_names_the_command_whose_help_there_is() -> None:
+def test_the_error_of_a_parser_names_the_help_of_its_command() -> None:
     with pytest.raises(UsageError) as caught:
         parse(["tiles", "add", "cell"])
     assert caught.value.fix == "See tomoseg tiles add --help"

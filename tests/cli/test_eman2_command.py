@@ -1,4 +1,4 @@
-"""EMAN2 projects through the front door: what comes in, what is left, and what has to be said first."""
+"""EMAN2 projects on the command line: what is imported, what is skipped, and which options are needed."""
 
 import json
 import resource
@@ -24,7 +24,7 @@ MAPS = ("--map", "good=microtubule", "--map", "bad=microtubule:negative")
 
 
 def masks(count: int, size: int = 64) -> list[NDArray[np.float32]]:
-    """Return masks of which each is another, not alike when flipped."""
+    """Return different masks, none of them symmetric."""
     found = np.zeros((count, size, size), np.float32)
     for index in range(count):
         found[index, 20 : 24 + index, 10:30] = 1
@@ -38,7 +38,7 @@ def from_centre(xyz: tuple[int, int, int]) -> tuple[float, float, float]:
 
 @pytest.fixture
 def eman(tmp_path: Path) -> EmanFolder:
-    """A project as its tutorial makes one: a tomogram of 8 bits and its filtered version, two sets, tiles, masks."""
+    """A project as in EMAN2's tutorial: an 8-bit tomogram and its filtered version, two sets, tiles, masks."""
     folder = EmanFolder(tmp_path / "E")
     folder.tomogram("t__bin4.hdf", smooth_noise(), bits=8)
     filtered = smooth_noise(seed=3).clip(-3, 3)
@@ -74,7 +74,7 @@ def tiles(door: Door) -> dict[str, dict[str, str]]:
     return {row["id"]: row["features"] for row in door("tiles", "list", "--json").json}
 
 
-def test_a_project_comes_in_with_tomograms_boxes_tiles_and_masks(
+def test_a_project_is_imported_with_tomograms_boxes_tiles_and_masks(
     door: Door, project: Project, eman: EmanFolder
 ) -> None:
     before = digest_of(eman.root)
@@ -100,12 +100,12 @@ def test_a_project_comes_in_with_tomograms_boxes_tiles_and_masks(
     assert "--eman2" in project.layout.history.read_text()
 
 
-def test_a_second_run_changes_nothing_and_one_that_was_cut_goes_on(
+def test_a_second_import_changes_nothing_and_an_interrupted_one_continues(
     door: Door, project: Project, eman: EmanFolder
 ) -> None:
     door("import", eman.root / "tomograms" / "t__bin4.hdf")
     done = door("import", "--eman2", eman.root, *MAPS)
-    assert "t__bin4 is there already; it is passed over." in done.err
+    assert "t__bin4 already exists and is skipped." in done.err
     assert "1 tomogram imported, 3 tiles placed, 2 annotations imported." in done.err
     before = digest_of(project.layout.root)
     again = door("import", "--eman2", eman.root, *MAPS)
@@ -113,7 +113,7 @@ def test_a_second_run_changes_nothing_and_one_that_was_cut_goes_on(
     assert digest_of(project.layout.root) == before
 
 
-def test_what_a_person_has_painted_since_stays(door: Door, project: Project, eman: EmanFolder) -> None:
+def test_annotations_painted_after_an_import_are_not_replaced(door: Door, project: Project, eman: EmanFolder) -> None:
     door("import", "--eman2", eman.root, *MAPS)
     door("annotations", "set", "t__bin4_preproc:33,60,7:64", "--feature", "microtubule", "--none")
     door("tiles", "remove", "t__bin4_preproc:33,60,7:64")
@@ -124,7 +124,9 @@ def test_what_a_person_has_painted_since_stays(door: Door, project: Project, ema
     assert catalog.tomogram_names(project.layout)
 
 
-def test_sets_that_sound_negative_must_be_told(refused: Callable[..., str], door: Door, eman: EmanFolder) -> None:
+def test_box_sets_with_a_negative_name_must_be_confirmed(
+    refused: Callable[..., str], door: Door, eman: EmanFolder
+) -> None:
     err = refused("import", "--eman2", eman.root, "--map", "good=microtubule")
     assert "The name of the set bad suggests tiles without a feature" in err
     assert f"tomoseg import --eman2 {eman.root} --map good=microtubule --map bad=microtubule:negative" in err
@@ -132,7 +134,7 @@ def test_sets_that_sound_negative_must_be_told(refused: Callable[..., str], door
     assert tiles(door) == {"t__bin4_preproc:33,60,7:64": {"*": "none here"}}
 
 
-def test_the_list_tells_what_is_there_and_changes_nothing(door: Door, project: Project, eman: EmanFolder) -> None:
+def test_the_list_shows_the_contents_and_changes_nothing(door: Door, project: Project, eman: EmanFolder) -> None:
     before = digest_of(project.layout.root)
     found = door("import", "--eman2", eman.root, "--list", "--json").json
     assert [(row["name"], row["state"]) for row in found["tomograms"]] == [
@@ -143,13 +145,13 @@ def test_the_list_tells_what_is_there_and_changes_nothing(door: Door, project: P
         {"set": "bad", "boxes": 1, "tiles": 1, "masks": 0, "means": "good:negative", "asked": True},
         {"set": "good", "boxes": 2, "tiles": 2, "masks": 2, "means": "good", "asked": False},
     ]
-    words = door("import", "--eman2", eman.root, "--list")
-    assert "good:negative (likely; to be said by --map)" in words.out
-    assert "Left: Curves of 1 point" in words.err
+    arguments = door("import", "--eman2", eman.root, "--list")
+    assert "good:negative (likely; confirm with --map)" in arguments.out
+    assert "Skipped: Curves of 1 point" in arguments.err
     assert digest_of(project.layout.root) == before
 
 
-def test_tomograms_can_be_linked_and_polarity_is_declared_but_for_inverted_versions(
+def test_tomograms_can_be_linked_and_polarity_is_declared_except_for_inverted_versions(
     door: Door, eman: EmanFolder
 ) -> None:
     eman.log("e2tomoseg_preproc.py tomograms/t__bin4.hdf --invert")
@@ -159,7 +161,7 @@ def test_tomograms_can_be_linked_and_polarity_is_declared_but_for_inverted_versi
     assert all(row["linked"] for row in rows.values())
 
 
-def test_a_tile_that_is_not_what_its_tomogram_shows_is_left_and_said(door: Door, tmp_path: Path) -> None:
+def test_a_tile_that_differs_from_its_tomogram_is_skipped_and_reported(door: Door, tmp_path: Path) -> None:
     eman, values = EmanFolder(tmp_path / "E"), smooth_noise()
     eman.tomogram("t.hdf", values)
     places = [(50, 40, 3), (60, 50, 4), (70, 50, 4)]
@@ -178,7 +180,7 @@ def test_a_tile_that_is_not_what_its_tomogram_shows_is_left_and_said(door: Door,
     assert tiles(door) == {"t:50,40,3:64": {"mt": "annotated"}}
 
 
-def test_a_stack_without_places_is_matched_with_the_boxes_by_what_it_shows(
+def test_a_stack_without_coordinates_is_matched_with_the_boxes_by_its_images(
     door: Door, project: Project, tmp_path: Path
 ) -> None:
     eman, values = EmanFolder(tmp_path / "E"), smooth_noise()
@@ -199,7 +201,7 @@ def test_a_stack_without_places_is_matched_with_the_boxes_by_what_it_shows(
     np.testing.assert_array_equal(layer(project, "t:50,40,3:64", "mt") == 2, masks(3)[1] > 0)
 
 
-def test_a_flipped_stack_without_places_is_left_with_what_differs(door: Door, tmp_path: Path) -> None:
+def test_a_flipped_stack_without_coordinates_is_skipped_and_the_difference_reported(door: Door, tmp_path: Path) -> None:
     eman, values = EmanFolder(tmp_path / "E"), smooth_noise()
     eman.tomogram("t.hdf", values)
     eman.info("t", boxes_3d=[box(GOOD[0])], class_list={"0": "mt"})
@@ -225,7 +227,7 @@ def test_boxes_of_other_sizes_become_tiles_with_the_same_centre(door: Door, proj
     np.testing.assert_array_equal(there[5:44, 5:44] == 2, masks(1, 39)[0] > 0)
 
 
-def test_masks_that_do_not_fit_their_tiles_are_left(door: Door, tmp_path: Path) -> None:
+def test_masks_that_do_not_fit_their_tiles_are_skipped(door: Door, tmp_path: Path) -> None:
     eman, values = EmanFolder(tmp_path / "E"), smooth_noise()
     eman.tomogram("t.hdf", values)
     for name, count in (("a", 1), ("b", 2)):
@@ -240,7 +242,7 @@ def test_masks_that_do_not_fit_their_tiles_are_left(door: Door, tmp_path: Path) 
     assert set(tiles(door)["t:50,40,3:64"].values()) == {"wanted"}
 
 
-def test_a_box_that_is_in_two_sets_that_disagree_is_left(door: Door, eman: EmanFolder) -> None:
+def test_a_box_in_two_contradicting_sets_is_skipped(door: Door, eman: EmanFolder) -> None:
     eman.info(
         "t", boxes_3d=[box((50, 40, 3), 0), box((50, 40, 3), 1), box((60, 40, 3), 0)], class_list={"0": "a", "1": "b"}
     )
@@ -251,7 +253,7 @@ def test_a_box_that_is_in_two_sets_that_disagree_is_left(door: Door, eman: EmanF
     assert tiles(door) == {"t__bin4_preproc:60,40,3:64": {"mt": "wanted"}}
 
 
-def test_files_that_cannot_be_used_are_left_and_the_rest_comes_in(door: Door, eman: EmanFolder) -> None:
+def test_unusable_files_are_skipped_and_the_others_imported(door: Door, eman: EmanFolder) -> None:
     (eman.root / "tomograms" / "notes.hdf").write_text("no tomogram")
     (eman.root / "particles" / "odd.hdf").write_bytes(b"\x89HDF\r\n\x1a\n")
     eman.tomogram("void.hdf", np.full(SHAPE_ZYX, np.nan))
@@ -269,14 +271,14 @@ def test_files_that_cannot_be_used_are_left_and_the_rest_comes_in(door: Door, em
     assert (done.json["tiles"], done.json["annotations"]) == (3, 2)
 
 
-def test_what_must_be_said_first_is_refused_in_words(
+def test_an_unclear_import_is_refused_and_names_the_missing_option(
     refused: Callable[..., str], door: Door, eman: EmanFolder, tmp_path: Path
 ) -> None:
     assert "is not an EMAN2 project" in refused("import", "--eman2", tmp_path)
     assert "for single files" in refused("import", "--eman2", eman.root, "--bin", 2)
     assert "for single files" in refused("import", "x.mrc", "--eman2", eman.root)
-    assert "No file is named" in refused("import")
-    assert "go with a project of EMAN2" in refused("import", "x.mrc", "--list")
+    assert "No file and no EMAN2 project was given" in refused("import")
+    assert "are for an EMAN2 project" in refused("import", "x.mrc", "--list")
     assert "no set 'x'" in refused("import", "--eman2", eman.root, "--map", "x=y")
     assert "No tomogram has the tag 'bin9'" in refused("import", "--eman2", eman.root, *MAPS, "--version", "bin9")
     eman.tomogram("v.hdf", smooth_noise(), apix=1.0)
@@ -289,7 +291,7 @@ def test_what_must_be_said_first_is_refused_in_words(
     assert rows == {"t__bin4": 10.0, "t__bin4_preproc": 10.0, "v": 13.5}
 
 
-def test_a_name_that_another_tomogram_has_is_refused(
+def test_the_name_of_another_tomogram_is_refused(
     refused: Callable[..., str], door: Door, eman: EmanFolder, tmp_path: Path
 ) -> None:
     door("import", write_mrc(tmp_path / "t__bin4.mrc", noise()))
@@ -298,7 +300,7 @@ def test_a_name_that_another_tomogram_has_is_refused(
     assert "tomoseg tomograms rename t__bin4 OTHER" in err
 
 
-def test_a_full_disk_keeps_the_tomograms_before_and_the_same_command_goes_on(
+def test_after_a_full_disk_the_same_command_continues_with_the_next_tomogram(
     door: Door, project: Project, tmp_path: Path
 ) -> None:
     eman = EmanFolder(tmp_path / "E")
@@ -338,7 +340,7 @@ def info(eman: EmanFolder, door: Door) -> Path:
 
 def test_the_boxes_of_an_info_file_become_tiles(door: Door, info: Path) -> None:
     done = door("tiles", "import", info, *MAPS)
-    assert "3 placed." in done.err
+    assert "3 tiles placed." in done.err
     assert tiles(door) == {
         "t__bin4:50,40,3:64": {"microtubule": "wanted"},
         "t__bin4:70,50,5:64": {"microtubule": "wanted"},
@@ -346,14 +348,14 @@ def test_the_boxes_of_an_info_file_become_tiles(door: Door, info: Path) -> None:
     }
 
 
-def test_the_tomogram_of_an_info_file_can_be_named(door: Door, info: Path, eman: EmanFolder, tmp_path: Path) -> None:
+def test_the_tomogram_of_an_info_file_can_be_given(door: Door, info: Path, eman: EmanFolder, tmp_path: Path) -> None:
     door("import", eman.root / "tomograms" / "t__bin4.hdf", "--name", "other")
     moved = info.rename(tmp_path / "boxes.json")
     door("tiles", "import", moved, *MAPS, "--tomogram", "other")
     assert set(tiles(door)) == {"other:50,40,3:64", "other:70,50,5:64", "other:33,60,7:64"}
 
 
-def test_an_info_file_that_is_not_clear_is_refused(
+def test_an_ambiguous_info_file_is_refused(
     refused: Callable[..., str], door: Door, info: Path, eman: EmanFolder, tmp_path: Path
 ) -> None:
     assert f"tomoseg tiles import {info} --map bad=good:negative" in refused("tiles", "import", info)
@@ -367,10 +369,10 @@ def test_an_info_file_that_is_not_clear_is_refused(
     assert "--tomogram t__bin" in refused("tiles", "import", plain)
     table = tmp_path / "tiles.csv"
     table.write_text("tomogram,x,y,z,feature,kind\n")
-    assert "for info files of EMAN2" in refused("tiles", "import", table, "--tomogram", "t__bin4")
+    assert "for EMAN2's info files" in refused("tiles", "import", table, "--tomogram", "t__bin4")
 
 
-def test_flat_tiles_are_those_of_flat_densities_only(door: Door, tmp_path: Path) -> None:
+def test_a_flat_tile_matches_only_flat_densities(door: Door, tmp_path: Path) -> None:
     eman, values = EmanFolder(tmp_path / "E"), smooth_noise()
     values[3] = 2.0
     eman.tomogram("t.hdf", values)

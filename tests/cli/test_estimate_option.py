@@ -1,4 +1,4 @@
-"""`--estimate` says what a job would take and starts nothing."""
+"""`--estimate` prints the cost of a job and starts nothing."""
 
 from pathlib import Path
 
@@ -21,20 +21,20 @@ def cell(tomoseg: Tomoseg, tmp_path: Path) -> Tomoseg:
     return tomoseg
 
 
-def test_a_preprocess_is_measured_on_the_very_tomogram(cell: Tomoseg, project: Project) -> None:
+def test_preprocessing_is_measured_on_the_tomogram_itself(cell: Tomoseg, project: Project) -> None:
     before = digest_of(project.layout.root)
-    said = cell("preprocess", "cell", "--estimate", "--json").json
-    assert said.keys() == KEYS
-    assert (said["measured"], said["fits"], said["video_memory_bytes"]) == (True, True, 0)
-    assert said["disk_bytes"] == 4 * 6 * 64 * 64
-    assert 0 < said["seconds"] < 60
-    assert 10e6 < said["memory_bytes"] < 1e9
+    output = cell("preprocess", "cell", "--estimate", "--json").json
+    assert output.keys() == KEYS
+    assert (output["measured"], output["fits"], output["video_memory_bytes"]) == (True, True, 0)
+    assert output["disk_bytes"] == 4 * 6 * 64 * 64
+    assert 0 < output["seconds"] < 60
+    assert 10e6 < output["memory_bytes"] < 1e9
     assert digest_of(project.layout.root) == before
 
 
-def test_people_are_told_in_words(cell: Tomoseg) -> None:
-    said = cell("preprocess", "cell", "--estimate").out
-    cost, free = said.splitlines()
+def test_the_estimate_is_printed_as_text(cell: Tomoseg) -> None:
+    output = cell("preprocess", "cell", "--estimate").out
+    cost, free = output.splitlines()
     assert cost.startswith("about ")
     assert "measured on this machine" in cost
     assert "98 kB of disk space" in cost
@@ -42,11 +42,11 @@ def test_people_are_told_in_words(cell: Tomoseg) -> None:
 
 
 @pytest.mark.slow
-def test_what_cannot_fit_is_refused_and_takes_no_name(tmp_path: Path) -> None:
+def test_a_job_that_does_not_fit_is_refused_and_reserves_no_name(tmp_path: Path) -> None:
     tomoseg = Tomoseg(make_tubes_project(tmp_path / "tubes"))
-    said = tomoseg.refused("train", "--feature", "tube", "--name", "run", "--batch", 10_000_000)
-    assert "of memory" in said
-    assert "--batch" in said
+    output = tomoseg.refused("train", "--feature", "tube", "--name", "run", "--batch", 10_000_000)
+    assert "of memory" in output
+    assert "--batch" in output
 
 
 @pytest.fixture
@@ -59,42 +59,42 @@ def tubes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tomoseg:
 
 
 def test_an_audit_is_estimated_as_the_trainings_of_its_folds(tubes: Tomoseg) -> None:
-    said = tubes("audit", "--feature", "tube", "--name", "a", "--estimate", "--json").json
-    assert said.keys() == KEYS
+    output = tubes("audit", "--feature", "tube", "--name", "a", "--estimate", "--json").json
+    assert output.keys() == KEYS
     training = tubes("train", "--feature", "tube", "--name", "r", "--estimate", "--json").json
-    assert 0.5 < said["seconds"] / training["seconds"] < 2, "four short trainings take about as long as a usual one"
+    assert 0.5 < output["seconds"] / training["seconds"] < 2, "four short trainings take about as long as a usual one"
     long = tubes("audit", "--feature", "tube", "--name", "a", "--epochs", 200, "--estimate", "--json").json
-    assert long["seconds"] > 4 * said["seconds"]
+    assert long["seconds"] > 4 * output["seconds"]
     assert not (tubes.folder / "audits" / "a").exists()
 
 
-def test_a_run_is_estimated_job_by_job_and_together(tubes: Tomoseg) -> None:
-    words = ("run", "--feature", "tube", "--all", "--name", "mt", "--estimate")
-    said = tubes(*words, "--json").json
-    assert said.keys() == KEYS | {"jobs"}
-    assert [job["job"] for job in said["jobs"]] == ["train mt", "apply mt on tubes", "merge tubes/merged"]
-    assert said["seconds"] == pytest.approx(sum(job["seconds"] for job in said["jobs"]), abs=0.2)
-    assert said["disk_bytes"] == sum(job["disk_bytes"] for job in said["jobs"])
-    assert said["memory_bytes"] == max(job["memory_bytes"] for job in said["jobs"])
-    assert said["jobs"][1]["disk_bytes"] > 24 * 160 * 160, "a map, and the copy of a network that is not there yet"
-    assert "train mt: about " in tubes(*words).out
+def test_a_run_is_estimated_for_each_job_and_in_total(tubes: Tomoseg) -> None:
+    arguments = ("run", "--feature", "tube", "--all", "--name", "mt", "--estimate")
+    output = tubes(*arguments, "--json").json
+    assert output.keys() == KEYS | {"jobs"}
+    assert [job["job"] for job in output["jobs"]] == ["train mt", "apply mt on tubes", "merge tubes/merged"]
+    assert output["seconds"] == pytest.approx(sum(job["seconds"] for job in output["jobs"]), abs=0.2)
+    assert output["disk_bytes"] == sum(job["disk_bytes"] for job in output["jobs"])
+    assert output["memory_bytes"] == max(job["memory_bytes"] for job in output["jobs"])
+    assert output["jobs"][1]["disk_bytes"] > 24 * 160 * 160, "a map, and the copy of a network that is not there yet"
+    assert "train mt: about " in tubes(*arguments).out
     assert tubes("jobs", "--json").json == []
 
 
 @pytest.mark.parametrize(
-    ("words", "fix"),
+    ("arguments", "fix"),
     [
         (("audit", "--feature", "tube"), "Audit fewer features"),
-        (("run", "--feature", "tube", "--all"), "Take a smaller --batch"),
+        (("run", "--feature", "tube", "--all"), "Use a smaller --batch"),
         (("apply", "net", "tubes"), "a machine with more memory"),
     ],
 )
-def test_jobs_that_do_not_fit_are_refused_and_take_no_name(
-    tubes: Tomoseg, tmp_path: Path, words: tuple[str, ...], fix: str
+def test_jobs_that_do_not_fit_are_refused_and_reserve_no_names(
+    tubes: Tomoseg, tmp_path: Path, arguments: tuple[str, ...], fix: str
 ) -> None:
     small = "import psutil, types; psutil.virtual_memory = lambda: types.SimpleNamespace(total=10**8, available=10**8)"
     put_card(Project.open(tubes.folder), make_card("net", network="unet25d"))
-    refused = tubes(*words, code=2, env=hooked(tmp_path / "small", small)).err
+    refused = tubes(*arguments, code=2, env=hooked(tmp_path / "small", small)).err
     assert "of memory; 100 MB is available" in refused
     assert fix in refused
     layout = Project.open(tubes.folder).layout

@@ -1,4 +1,4 @@
-"""Annotations go to other tools and come back, as a user types it."""
+"""Export and import of annotations on the command line."""
 
 import shlex
 from collections.abc import Callable
@@ -32,9 +32,7 @@ def marked(project: Project, x: int, feature: str = "tube") -> list[int]:
     return [int((layer == value).sum()) for value in range(4)]
 
 
-def test_what_is_exported_is_painted_and_imported_without_a_further_word(
-    door: Door, tiled: Project, tmp_path: Path
-) -> None:
+def test_exported_tiles_are_imported_after_painting_without_options(door: Door, tiled: Project, tmp_path: Path) -> None:
     done = door("annotations", "export", "-o", tmp_path / "out.tif")
     assert not done.out
     assert f"tube: {tmp_path / 'out_tube.tif'}" in done.err
@@ -43,7 +41,7 @@ def test_what_is_exported_is_painted_and_imported_without_a_further_word(
     masks[1, :4] = 1
     tifffile.imwrite(tmp_path / "out_tube.tif", masks, photometric="minisblack")
     done = door("annotations", "import", tmp_path / "out_tube.tif")
-    assert "1 annotations taken, 0 tiles hold none, 0 left as they were." in done.err
+    assert "1 annotation imported, 0 tiles without the feature, 0 skipped." in done.err
     assert "1 tiles came back unchanged and empty" in done.err
     assert marked(tiled, 88) == [0, 60 * 64, 4 * 64, 0]
     assert "annotations import" in tiled.layout.history.read_text()
@@ -51,7 +49,7 @@ def test_what_is_exported_is_painted_and_imported_without_a_further_word(
 
 
 @pytest.mark.parametrize(
-    ("words", "names"),
+    ("arguments", "names"),
     [
         (("out.mrc",), ["out.mrc", "out_tube.mrc", "out.tiles.json"]),
         (("cell__good.hdf",), ["cell__good.hdf", "cell__good_seg.hdf", "cell__good.tiles.json"]),
@@ -64,21 +62,21 @@ def test_what_is_exported_is_painted_and_imported_without_a_further_word(
         ),
     ],
 )
-def test_the_files_have_the_names_that_their_programs_expect(
-    door: Door, tiled: Project, tmp_path: Path, words: tuple[str, ...], names: list[str]
+def test_exported_files_have_the_names_that_other_programs_expect(
+    door: Door, tiled: Project, tmp_path: Path, arguments: tuple[str, ...], names: list[str]
 ) -> None:
-    told = door("annotations", "export", "-o", tmp_path / words[0], *words[1:], "--json").json
-    assert told["tiles"] == 2
-    assert told["files"] == [str(tmp_path / name) for name in names]
-    assert told["manifest"] == told["files"][-1]
-    assert all(Path(file).exists() for file in told["files"])
-    err = door("annotations", "export", "-o", tmp_path / words[0], *words[1:], code=2).err
+    reported = door("annotations", "export", "-o", tmp_path / arguments[0], *arguments[1:], "--json").json
+    assert reported["tiles"] == 2
+    assert reported["files"] == [str(tmp_path / name) for name in names]
+    assert reported["manifest"] == reported["files"][-1]
+    assert all(Path(file).exists() for file in reported["files"])
+    err = door("annotations", "export", "-o", tmp_path / arguments[0], *arguments[1:], code=2).err
     assert " exists." in err
-    door("annotations", "export", "-o", tmp_path / words[0], *words[1:], "--force")
+    door("annotations", "export", "-o", tmp_path / arguments[0], *arguments[1:], "--force")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "output"),
     [
         (("-o", "out.txt"), "out.txt has no suffix of a format"),
         (("-o", "out"), "out has no suffix of a format"),
@@ -87,18 +85,18 @@ def test_the_files_have_the_names_that_their_programs_expect(
         (("-o", "out.mrc", "--feature", "wall"), "no feature 'wall'"),
         (("-o", "out.mrc", "--tiles", "cell:1,1,1"), "no tile cell:1,1,1:64"),
         (("-o", "out.mrc", "--tomogram", "lost"), "no tomogram 'lost'"),
-        (("-o", "out.mrc", "--tiles", FIRST, "--tomogram", "cell"), "both named"),
+        (("-o", "out.mrc", "--tiles", FIRST, "--tomogram", "cell"), "Both --tiles and --tomogram were given"),
         (("-o", "out.mrc", "--slab", "-1"), "'-1' is not a whole number from 0"),
         (("-o", "out.png", "--slab", "1"), "cannot be written as PNGs"),
     ],
 )
-def test_an_export_that_cannot_be_meant_is_refused(
-    refused: Callable[..., str], tiled: Project, words: tuple[str, ...], said: str
+def test_an_invalid_export_is_refused(
+    refused: Callable[..., str], tiled: Project, arguments: tuple[str, ...], output: str
 ) -> None:
-    assert said in refused("annotations", "export", *words)
+    assert output in refused("annotations", "export", *arguments)
 
 
-def test_without_tiles_or_with_several_sizes_there_is_no_stack(
+def test_an_export_without_tiles_or_with_several_tile_sizes_is_refused(
     door: Door, refused: Callable[..., str], with_cell: Project
 ) -> None:
     assert "The project has no tiles to export" in refused("annotations", "export", "-o", "out.mrc")
@@ -116,10 +114,10 @@ def test_slices_of_several_tomograms_are_refused(
     assert "several tomograms: cell, other" in refused("annotations", "export", "-o", "out.mrc", "--slab", "1")
 
 
-# Masks as other programs write them
+# Masks written by other programs
 
 
-def test_values_that_nobody_has_named_are_listed_with_the_line_to_type(
+def test_labels_without_a_feature_are_listed_with_a_command_to_import_them(
     door: Door, refused: Callable[..., str], tiled: Project, tmp_path: Path
 ) -> None:
     labels = np.zeros((8, 128, 128), np.int8)
@@ -129,16 +127,16 @@ def test_values_that_nobody_has_named_are_listed_with_the_line_to_type(
         err = refused("annotations", "import", volume, "--tomogram", "cell", *more)
         assert "labels.mrc contains 3 values besides 0: 1 (40), 2 (20), 7 (6)." in err
     line = err.splitlines()[1].partition("tomoseg ")[2]
-    words = shlex.split(
+    arguments = shlex.split(
         line.replace("1=FEATURE", "1=tube").replace("2=FEATURE", "2=wall").replace("7=FEATURE", "7=ignore")
     )
-    assert words[:2] == ["annotations", "import"]
-    door(*words)
+    assert arguments[:2] == ["annotations", "import"]
+    door(*arguments)
     assert marked(tiled, 40) == [0, 64 * 64 - 40, 40, 0]
     assert marked(tiled, 88, "wall") == [0, 64 * 64 - 26, 20, 6]
 
 
-def test_a_stack_of_labels_is_taken_by_a_map(
+def test_a_stack_of_labels_is_imported_with_a_map(
     door: Door, refused: Callable[..., str], tiled: Project, tmp_path: Path
 ) -> None:
     stack = np.zeros((2, 64, 64), np.uint8)
@@ -160,7 +158,7 @@ def test_a_stack_of_labels_is_taken_by_a_map(
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "output"),
     [
         ((0, 100), "100 is taken as the feature"),
         ((-128, -127), "as IMOD writes; -127 is taken as the feature"),
@@ -168,20 +166,24 @@ def test_a_stack_of_labels_is_taken_by_a_map(
         ((0, -1), "-1 is taken as the feature"),
     ],
 )
-def test_a_volume_or_stack_of_one_feature_says_what_was_assumed(
-    door: Door, tiled: Project, tmp_path: Path, values: tuple[float, float], said: str
+def test_the_import_of_one_feature_reports_its_assumptions(
+    door: Door, tiled: Project, tmp_path: Path, values: tuple[float, float], output: str
 ) -> None:
     low, high = values
     dtype = np.float32 if isinstance(low, float) else np.int8
     volume = np.full((8, 128, 128), low, dtype)
     volume[4, 60:64, 30:40] = high
     write_mrc(tmp_path / "volume.mrc", volume)
-    assert said in door("annotations", "import", tmp_path / "volume.mrc", "--tomogram", "cell", "--feature", "tube").err
+    assert (
+        output in door("annotations", "import", tmp_path / "volume.mrc", "--tomogram", "cell", "--feature", "tube").err
+    )
     assert marked(tiled, 40) == [0, 64 * 64 - 40, 40, 0]
     stack = np.full((2, 64, 64), low, dtype)
     stack[:, :2] = high
     write_mrc(tmp_path / "stack.mrc", stack)
-    assert said in door("annotations", "import", tmp_path / "stack.mrc", "--tomogram", "cell", "--feature", "tube").err
+    assert (
+        output in door("annotations", "import", tmp_path / "stack.mrc", "--tomogram", "cell", "--feature", "tube").err
+    )
     assert marked(tiled, 40) == [0, 62 * 64, 2 * 64, 0]
 
 
@@ -196,7 +198,7 @@ def coloured_png(folder: Path, *, indexed: bool) -> Path:
 
 
 @pytest.mark.parametrize("indexed", [False, True])
-def test_colours_of_a_png_are_named(
+def test_colours_of_a_png_are_listed(
     door: Door,
     refused: Callable[..., str],
     tiled: Project,
@@ -235,15 +237,15 @@ def test_a_folder_of_pngs_is_a_stack(door: Door, refused: Callable[..., str], ti
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "output"),
     [
         (("--map", "#ff00=tube"), "--map #ff00=tube is not understood"),
         (("--manifest", "lost.tiles.json"), "lost.tiles.json is not a manifest"),
         (("--tomogram", "cell", "--manifest", "lost.tiles.json"), "manifest names the tiles"),
-        (("--tomogram", "cell", "--feature", "tube", "--tiles", FIRST), "named twice"),
+        (("--tomogram", "cell", "--feature", "tube", "--tiles", FIRST), "Both --tiles and --tomogram were given"),
     ],
 )
-def test_an_import_that_cannot_be_meant_is_refused(
-    refused: Callable[..., str], tiled: Project, words: tuple[str, ...], said: str
+def test_an_invalid_import_is_refused(
+    refused: Callable[..., str], tiled: Project, arguments: tuple[str, ...], output: str
 ) -> None:
-    assert said in refused("annotations", "import", "x.mrc", *words)
+    assert output in refused("annotations", "import", "x.mrc", *arguments)

@@ -1,4 +1,4 @@
-"""What comes in, what is refused in words, and that a refusal leaves the project as it was."""
+"""Import: what is accepted, what is refused, and that a refusal leaves the project unchanged."""
 
 import bz2
 import gzip
@@ -25,7 +25,7 @@ Door = Callable[..., Run]
 
 
 def _header(size_xyz: tuple[int, int, int], mode: int = 2, order: str = "<", cell: float = 10.0) -> bytearray:
-    """Return the 1024 bytes of a plain MRC header, made by hand from the specification."""
+    """Return the 1024 bytes of a minimal MRC header, built from the specification."""
     head = bytearray(1024)
     struct.pack_into(f"{order}10i", head, 0, *size_xyz, mode, 0, 0, 0, *size_xyz)
     struct.pack_into(f"{order}3f", head, 40, *(cell * n for n in size_xyz))
@@ -105,7 +105,7 @@ def _hdf_of_somebody_else(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "said", "advised"),
+    ("make", "output", "advised"),
     [
         (_ends_early, "cut.mrc is truncated", "Copy the file from its source again"),
         (_promises_more, "promise.mrc is truncated", "Copy the file from its source again"),
@@ -122,17 +122,17 @@ def _hdf_of_somebody_else(folder: Path) -> Path:
         (_hdf_of_somebody_else, "data.hdf", ""),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_in_words_and_the_project_stays(
-    tomoseg: Tomoseg, tmp_path: Path, make: Callable[[Path], Path], said: str, advised: str
+def test_an_unusable_file_is_refused_and_the_project_is_unchanged(
+    tomoseg: Tomoseg, tmp_path: Path, make: Callable[[Path], Path], output: str, advised: str
 ) -> None:
     err = tomoseg.refused("import", make(tmp_path))
     first, second = err.splitlines()[:2]
-    assert said in first
+    assert output in first
     assert first.startswith("tomoseg: ")
     assert advised in second
 
 
-def test_a_name_that_is_taken_is_refused(tomoseg: Tomoseg, cell: Path) -> None:
+def test_a_name_in_use_is_refused(tomoseg: Tomoseg, cell: Path) -> None:
     tomoseg("import", cell)
     err = tomoseg.refused("import", cell)
     assert "The name cell is taken." in err
@@ -140,7 +140,7 @@ def test_a_name_that_is_taken_is_refused(tomoseg: Tomoseg, cell: Path) -> None:
     tomoseg("import", cell, "--name", "again")
 
 
-def test_a_voxel_size_of_1_is_believed_when_a_person_says_it(door: Door, tmp_path: Path) -> None:
+def test_a_voxel_size_of_1_is_accepted_from_the_user(door: Door, tmp_path: Path) -> None:
     done = door("import", write_mrc(tmp_path / "a.mrc", noise(), voxel_size=1.0), "--voxel-size", 1, "--json")
     assert done.json[0]["voxel_size_angstrom"] == 1.0
     door("import", write_mrc(tmp_path / "b.mrc", noise(), voxel_size=0.0), "--voxel-size", 13.48)
@@ -149,7 +149,7 @@ def test_a_voxel_size_of_1_is_believed_when_a_person_says_it(door: Door, tmp_pat
 
 
 @pytest.mark.parametrize("size", ["0", "-3", "nan", "inf", "ten"])
-def test_a_voxel_size_that_is_no_length_is_refused(refused: Callable[..., str], cell: Path, size: str) -> None:
+def test_an_invalid_voxel_size_is_refused(refused: Callable[..., str], cell: Path, size: str) -> None:
     assert "is not a number above 0" in refused("import", cell, f"--voxel-size={size}")
 
 
@@ -164,7 +164,9 @@ def test_a_link_to_an_archive_is_refused(refused: Callable[..., str], cell: Path
     assert "is compressed and cannot be linked" in refused("import", packed, "--link")
 
 
-def test_several_files_come_in_together_or_not_at_all(refused: Callable[..., str], door: Door, tmp_path: Path) -> None:
+def test_several_files_are_imported_together_or_not_at_all(
+    refused: Callable[..., str], door: Door, tmp_path: Path
+) -> None:
     good = [write_mrc(tmp_path / f"{name}.mrc", noise()) for name in "ab"]
     assert "cut.mrc" in refused("import", *good, _ends_early(tmp_path))
     (tmp_path / "other").mkdir()
@@ -174,12 +176,12 @@ def test_several_files_come_in_together_or_not_at_all(refused: Callable[..., str
     assert len(door("import", *good, "--json").json) == 2
 
 
-def test_a_copy_is_the_file_byte_for_byte(door: Door, project: Project, cell: Path) -> None:
+def test_a_copy_is_identical_to_the_file(door: Door, project: Project, cell: Path) -> None:
     door("import", cell)
     assert (project.layout.tomogram_folder("cell") / "cell.mrc").read_bytes() == cell.read_bytes()
 
 
-def test_a_linked_file_stays_where_it_is_and_is_missed_in_words_when_it_goes(
+def test_a_linked_file_is_not_moved_and_its_loss_is_reported(
     door: Door, refused: Callable[..., str], cell: Path
 ) -> None:
     row = door("import", cell, "--link", "--json").json[0]
@@ -206,7 +208,7 @@ def test_a_linked_file_stays_where_it_is_and_is_missed_in_words_when_it_goes(
         ("data.v2.dat", "data.v2.dat"),
     ],
 )
-def test_a_tomogram_is_called_like_its_file(door: Door, tmp_path: Path, file: str, name: str) -> None:
+def test_a_tomogram_gets_the_name_of_its_file(door: Door, tmp_path: Path, file: str, name: str) -> None:
     content = write_mrc(tmp_path / "x.mrc", noise()).read_bytes()
     packers: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress}
     packer = packers.get(Path(file).suffix, bytes)
@@ -222,7 +224,7 @@ def test_a_name_with_other_characters_is_refused(refused: Callable[..., str], ce
     assert "cannot be the name of a tomogram" in refused("import", cell, f"--name={name}")
 
 
-def test_an_imported_version_is_called_like_its_file_also_when_it_is_binned(door: Door, cell: Path) -> None:
+def test_an_imported_version_gets_the_name_of_its_file_even_if_binned(door: Door, cell: Path) -> None:
     row = door("import", cell, "--bin", 2, "--json").json[0]
     assert row["name"] == "cell"
     assert (row["shape_zyx"], row["voxel_size_angstrom"], row["binned"]) == ([4, 64, 64], 20.0, 2)
@@ -232,7 +234,7 @@ def test_an_imported_version_is_called_like_its_file_also_when_it_is_binned(door
         assert binned.grid.origin_xyz_angstrom == whole.grid.origin_xyz_angstrom
 
 
-def test_inverting_turns_densities_and_the_record(door: Door, cell: Path) -> None:
+def test_inverting_changes_the_densities_and_the_record(door: Door, cell: Path) -> None:
     row = door("import", cell, "--invert", "--json").json[0]
     assert row["polarity"] == "bright"
     with open_volume(Path(row["path"])) as turned, open_volume(cell) as whole:
@@ -244,12 +246,12 @@ def test_polarity_is_declared_and_dark_by_default(door: Door, cell: Path) -> Non
     assert door("import", cell, "--name", "b", "--polarity", "bright", "--json").json[0]["polarity"] == "bright"
 
 
-def test_a_volume_smaller_than_a_tile_comes_in_with_a_warning(door: Door, tmp_path: Path) -> None:
+def test_a_volume_smaller_than_a_tile_is_imported_with_a_warning(door: Door, tmp_path: Path) -> None:
     done = door("import", write_mrc(tmp_path / "small.mrc", noise((6, 40, 80))))
     assert "small.mrc is smaller than a tile: (6, 40, 80) voxels (z, y, x)" in done.err
 
 
-def test_a_flat_volume_and_some_nan_come_in_with_warnings(door: Door, tmp_path: Path) -> None:
+def test_a_flat_volume_and_a_volume_with_nan_are_imported_with_warnings(door: Door, tmp_path: Path) -> None:
     done = door("import", write_mrc(tmp_path / "flat.mrc", np.full((4, 64, 64), 3, np.int16)), "--json")
     assert "sigma is taken as 1" in done.err
     assert (done.json[0]["mean"], done.json[0]["sigma"]) == (3.0, 1.0)
@@ -268,9 +270,9 @@ def _bytes_file(path: Path, low: float, high: float) -> Path:
     return path
 
 
-def test_unsigned_bytes_are_known_by_the_header_and_overridden_by_a_person(door: Door, tmp_path: Path) -> None:
-    told = door("import", _bytes_file(tmp_path / "told.mrc", 10, 200), "--json").json[0]
-    assert (told["type"], told["mean"]) == ("MRC mode 0, unsigned bytes", 105.0)
+def test_unsigned_bytes_are_detected_from_the_header_and_can_be_overridden(door: Door, tmp_path: Path) -> None:
+    reported = door("import", _bytes_file(tmp_path / "told.mrc", 10, 200), "--json").json[0]
+    assert (reported["type"], reported["mean"]) == ("MRC mode 0, unsigned bytes", 105.0)
     signed = door("import", _bytes_file(tmp_path / "signed.mrc", -56, 10), "--json").json[0]
     assert (signed["type"], signed["mean"]) == ("MRC mode 0, signed bytes", -23.0)
     forced = door("import", _bytes_file(tmp_path / "forced.mrc", -56, 10), "--bytes", "unsigned", "--json").json[0]
@@ -289,7 +291,7 @@ def test_a_big_endian_file_with_an_extended_header_keeps_its_values(door: Door, 
         np.testing.assert_array_equal(volume.read_slices(0, 3), values.astype(np.int16))
 
 
-def test_eman_volumes_come_in_plain_and_bit_reduced(door: Door, tmp_path: Path) -> None:
+def test_plain_and_bit_reduced_eman2_volumes_are_imported(door: Door, tmp_path: Path) -> None:
     values = noise().astype(np.float32)
     eman2_hdf.write_volume(tmp_path / "plain.hdf", iter([values]), VoxelGrid(values.shape, 12.5, (1.0, 2.0, 3.0)))
     row = door("import", tmp_path / "plain.hdf", "--json").json[0]
@@ -309,7 +311,7 @@ def test_eman_volumes_come_in_plain_and_bit_reduced(door: Door, tmp_path: Path) 
     assert seen["maximum"] == pytest.approx(2.0, abs=1e-5)
 
 
-def test_archives_are_unpacked_on_the_way_in(door: Door, project: Project, cell: Path) -> None:
+def test_compressed_files_are_unpacked(door: Door, project: Project, cell: Path) -> None:
     for suffix, packer in ((".gz", gzip.compress), (".bz2", bz2.compress)):
         packed = cell.with_name(f"packed{suffix[1:]}.rec{suffix}")
         packed.write_bytes(packer(cell.read_bytes()))
@@ -318,7 +320,7 @@ def test_archives_are_unpacked_on_the_way_in(door: Door, project: Project, cell:
         assert Path(row["path"]).suffix == ".rec"
 
 
-def test_sixteen_gigabytes_are_linked_in_seconds_and_little_memory(project: Project, tmp_path: Path) -> None:
+def test_linking_sixteen_gigabytes_takes_seconds_and_little_memory(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "huge.mrc"
     with path.open("wb") as file:
         file.write(_header((4096, 4096, 1000), mode=0))
@@ -336,7 +338,7 @@ def test_sixteen_gigabytes_are_linked_in_seconds_and_little_memory(project: Proj
     assert int(done.stdout) < 500_000  # kB: numpy and friends, and one band of slices
 
 
-def test_a_disk_that_is_full_leaves_no_half_tomogram(project: Project, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_incomplete_tomogram(project: Project, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "large.mrc", noise((40, 256, 256)))
     before = digest_of(project.layout.root)
 
@@ -357,7 +359,7 @@ def test_a_disk_that_is_full_leaves_no_half_tomogram(project: Project, tmp_path:
         assert digest_of(project.layout.root) == before
 
 
-def test_ctrl_c_ends_with_130_and_leaves_the_project_as_it_was(tomoseg: Tomoseg, tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_130_and_leaves_the_project_unchanged(tomoseg: Tomoseg, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "large.mrc", noise((2, 64, 64)))
     head = bytearray(path.read_bytes()[:1024])
     struct.pack_into("<3i", head, 0, 1024, 1024, 80)

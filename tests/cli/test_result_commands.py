@@ -1,4 +1,4 @@
-"""Jobs that need no network, scores and exports, through the real process where one takes part."""
+"""Jobs without a network, scores and exports; jobs run in real processes."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Door = Callable[..., Run]
 def test_preprocess_makes_versions_as_a_job(tomoseg: Tomoseg, with_cell: Project) -> None:
     done = tomoseg("preprocess", "cell", "--bin", 2, "--wait", "--json")
     assert done.json == {"tomograms": ["cell__bin2_preproc"]}
-    assert "Makes cell__bin2_preproc." in done.err
+    assert "New versions: cell__bin2_preproc." in done.err
     rows = {row["name"]: row for row in tomoseg("tomograms", "--json").json}
     made = rows["cell__bin2_preproc"]
     assert (made["voxel_size_angstrom"], made["shape_zyx"], made["made_from"]) == (20.0, [4, 64, 64], "cell")
@@ -29,7 +29,7 @@ def test_preprocess_makes_versions_as_a_job(tomoseg: Tomoseg, with_cell: Project
     contract = "id kind name state pid host progress created started ended peak_memory_bytes eta_seconds fault fix"
     assert set(contract.split()) <= set(job)
     assert "The name cell__bin2_preproc is taken" in tomoseg.refused("preprocess", "cell", "--bin", 2)
-    assert "done already" in tomoseg("jobs", "resume", job["id"]).err
+    assert "already done" in tomoseg("jobs", "resume", job["id"]).err
 
 
 @pytest.mark.slow
@@ -45,15 +45,13 @@ def test_without_wait_the_id_is_printed(tomoseg: Tomoseg, with_cell: Project) ->
     assert {row["name"] for row in tomoseg("tomograms", "--json").json} == {"cell", "cell__bin2", "cell__soft"}
 
 
-def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
-    tomoseg: Tomoseg, door: Door, with_cell: Project
-) -> None:
+def test_merge_prints_its_result_and_evaluate_scores_it(tomoseg: Tomoseg, door: Door, with_cell: Project) -> None:
     tube, wall = np.zeros((8, 128, 128), np.int8), np.zeros((8, 128, 128), np.int8)
     tube[:, :64], wall[:, 32:96] = 100, 120
     write_map(with_cell, "run.tube", tube)
     write_map(with_cell, "run.wall", wall)
-    words = ("merge", "cell", "--map", "run:tube=0.5", "--map", "run:wall=card", "--wait", "--json")
-    done = tomoseg(*words, "-o", "copy.mrc").json
+    arguments = ("merge", "cell", "--map", "run:tube=0.5", "--map", "run:wall=card", "--wait", "--json")
+    done = tomoseg(*arguments, "-o", "copy.mrc").json
     root = with_cell.layout.root
     assert done == {
         "file": str(root / "copy.mrc"),
@@ -63,7 +61,7 @@ def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
         },
         "conflicts": [{"winner": 2, "loser": 1, "voxels": 8 * 32 * 128}],
     }
-    assert tomoseg(*words).json["file"] == str(root / "labels" / "cell" / "merged.mrc")
+    assert tomoseg(*arguments).json["file"] == str(root / "labels" / "cell" / "merged.mrc")
     for path in root.rglob("*.json*"):
         assert str(root) not in path.read_text(), path
     scores = door("evaluate", "cell/merged", "copy.mrc", "--label", 1, "--label", 2, "--json").json
@@ -80,10 +78,10 @@ def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "output"),
     [
         (("merge", "lost", "--map", "run=0.5"), "no tomogram 'lost'"),
-        (("merge", "cell"), "0 maps were given"),
+        (("merge", "cell"), "required: --map"),
         (("merge", "cell", "--map", "run"), "is not understood"),
         (("merge", "cell", "--map", "run=2"), "is not a threshold"),
         (("merge", "cell", "--map", "run=card", "-o", "project.toml"), "not the name of an MRC file"),
@@ -92,7 +90,7 @@ def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
         (("apply", "run", "cell", "--z", "5:3"), "--z 5:3 does not fit"),
         (("apply", "run", "cell", "--workers", "0"), "'0' is not a whole number from 1"),
         (("apply", "run", "cell", "--device", "tpu"), "tpu"),
-        (("evaluate", "cell", "cell"), "No label was given"),
+        (("evaluate", "cell", "cell"), "required: --label"),
         (("evaluate", "cell", "lost", "--label", "1"), "or file 'lost'"),
         (("evaluate", "cell", "cell", "--label", "one"), "--label"),
         (("export", "cell", "-o", "cell.png"), "ends in .png"),
@@ -106,17 +104,17 @@ def test_merge_prints_what_the_contract_says_and_evaluate_scores_it(
     ],
 )
 def test_what_cannot_be_meant_is_refused(
-    refused: Callable[..., str], with_cell: Project, words: tuple[str, ...], said: str
+    refused: Callable[..., str], with_cell: Project, arguments: tuple[str, ...], output: str
 ) -> None:
     put_card(with_cell, make_card())
     write_map(with_cell, "run.tube", noise((8, 128, 128)) & 127)
-    assert said in refused(*words)
+    assert output in refused(*arguments)
 
 
-def test_an_export_stays_where_it_is_wanted(door: Door, refused: Callable[..., str], with_cell: Project) -> None:
+def test_an_export_is_written_to_the_given_path(door: Door, refused: Callable[..., str], with_cell: Project) -> None:
     done = door("export", "cell", "-o", "out.tif")
     assert not done.out
-    assert "cell is in out.tif." in done.err
+    assert "Wrote cell to out.tif." in done.err
     assert "--force" in refused("export", "cell", "-o", "out.tif")
     door("export", "cell", "-o", "out.tif", "--force")
     with open_volume(with_cell.layout.root / "out.tif") as volume:
@@ -124,7 +122,7 @@ def test_an_export_stays_where_it_is_wanted(door: Door, refused: Callable[..., s
     assert "tomoseg export" not in with_cell.layout.history.read_text()
 
 
-def test_a_network_is_listed_with_the_keys_of_the_contract(door: Door, with_cell: Project) -> None:
+def test_a_network_is_listed_with_the_agreed_keys(door: Door, with_cell: Project) -> None:
     put_card(with_cell, make_card())
     (row,) = door("networks", "--json").json
     contract = (
@@ -138,7 +136,7 @@ def test_a_network_is_listed_with_the_keys_of_the_contract(door: Door, with_cell
     assert "threshold 0.400" in door("networks", "show", "run").out
 
 
-def test_a_tomogram_is_listed_with_the_keys_of_the_contract(door: Door, with_cell: Project) -> None:
+def test_a_tomogram_is_listed_with_the_agreed_keys(door: Door, with_cell: Project) -> None:
     (row,) = door("tomograms", "--json").json
     assert {key: row[key] for key in ("name", "shape_zyx", "voxel_size_angstrom", "origin_angstrom", "polarity")} == {
         "name": "cell", "shape_zyx": [8, 128, 128], "voxel_size_angstrom": 10.0, "origin_angstrom": [100.0, -20.0, 5.0],
@@ -149,21 +147,21 @@ def test_a_tomogram_is_listed_with_the_keys_of_the_contract(door: Door, with_cel
     assert row["imported"].endswith("Z")
 
 
-def test_looking_changes_nothing(door: Door, with_cell: Project) -> None:
+def test_commands_that_only_read_change_nothing(door: Door, with_cell: Project) -> None:
     put_card(with_cell, make_card())
     write_map(with_cell, "run.tube", noise((8, 128, 128)) & 127)
     door("tiles", "add", "cell", "--at", "64,64,4", "--feature", "tube")
     before = digest_of(with_cell.layout.root)
-    for words in ("tomograms", "tiles list", "annotations list", "features", "networks", "networks show run",
+    for arguments in ("tomograms", "tiles list", "annotations list", "features", "networks", "networks show run",
                   "trainset list", "jobs", "show cell", "show cell --labels cell/run.tube", "tiles show cell:64,64,4",
                   "evaluate cell/run.tube cell --label 1"):  # fmt: skip
         for extra in ((), ("--json",)):
-            out = door(*words.split(), *extra).out
+            out = door(*arguments.split(), *extra).out
             assert not extra or json.loads(out) is not None
     assert digest_of(with_cell.layout.root) == before
 
 
-def test_a_file_in_no_project_can_be_scored_and_exported(tmp_path: Path) -> None:
+def test_a_file_outside_a_project_can_be_scored_and_exported(tmp_path: Path) -> None:
     outside = Tomoseg(tmp_path)
     write_mrc(tmp_path / "labels.mrc", (noise() > 0).astype(np.int8))
     assert outside("evaluate", "labels.mrc", "labels.mrc", "--label", 1, "--json").json["labels"]["1"]["dice"] == 1.0

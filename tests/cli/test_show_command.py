@@ -1,4 +1,4 @@
-"""Pictures: every renderer into a pipe, PNG without margin, y upwards, words beside and never among them."""
+"""Images: every renderer in a pipe, PNG without margin, y upwards, text on stderr only."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ Door = Callable[..., Run]
 
 
 def flagged(shape_yx: tuple[int, int] = (64, 64)) -> NDArray[np.int8]:
-    """Return a volume that is dark but for the rows of large y, which are bright."""
+    """Return a dark volume whose rows of large y are bright."""
     values = np.zeros((3, *shape_yx), np.int8)
     values[:, shape_yx[0] // 2 :] = 100
     return values
@@ -26,7 +26,7 @@ def flag(tmp_path: Path) -> Path:
     return write_mrc(tmp_path / "flag.mrc", flagged())
 
 
-def test_ascii_in_a_pipe_is_the_picture_alone_and_y_points_up(tomoseg: Tomoseg, flag: Path) -> None:
+def test_ascii_output_is_the_image_only_and_y_points_up(tomoseg: Tomoseg, flag: Path) -> None:
     done = tomoseg("show", flag, "--renderer", "ascii", "--width", 64)
     rows = done.out.removesuffix("\n").split("\n")
     assert done.out.isascii()
@@ -44,7 +44,7 @@ def test_ascii_in_a_pipe_is_the_picture_alone_and_y_points_up(tomoseg: Tomoseg, 
     [("sixel", "\x1bP", "\x1b\\\n"), ("kitty", "\x1b_G", None), ("halfblock", None, None), ("braille", None, None)],
 )
 @pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
-def test_the_renderer_asked_for_is_used_into_a_pipe(
+def test_the_chosen_renderer_is_used_for_a_pipe(
     door: Door,
     flag: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -79,7 +79,7 @@ def test_the_width_is_that_of_the_drawing(door: Door, flag: Path) -> None:
 
 
 @pytest.mark.parametrize(("shape_yx", "factor"), [((64, 64), 15), ((50, 100), 9), ((30, 961), 1), ((20, 480), 2)])
-def test_a_png_is_the_slice_times_a_whole_factor_without_a_margin(
+def test_a_png_is_the_slice_enlarged_by_a_whole_factor_without_a_margin(
     door: Door, tmp_path: Path, shape_yx: tuple[int, int], factor: int
 ) -> None:
     source = write_mrc(tmp_path / "flag.mrc", flagged(shape_yx))
@@ -92,7 +92,7 @@ def test_a_png_is_the_slice_times_a_whole_factor_without_a_margin(
     assert pixels[-1, -1] == 0
 
 
-def test_a_png_is_not_replaced_and_has_the_right_ending(door: Door, flag: Path, tmp_path: Path) -> None:
+def test_a_png_is_not_overwritten_and_needs_the_right_suffix(door: Door, flag: Path, tmp_path: Path) -> None:
     (tmp_path / "out.png").write_text("mine")
     assert "exists" in door("show", flag, "-o", tmp_path / "out.png", code=2).err
     assert (tmp_path / "out.png").read_text() == "mine"
@@ -100,7 +100,7 @@ def test_a_png_is_not_replaced_and_has_the_right_ending(door: Door, flag: Path, 
     assert "not the name of a PNG" in door("show", flag, "-o", tmp_path / "out.jpg", code=2).err
 
 
-def test_at_shows_the_surroundings_of_a_voxel(door: Door, tmp_path: Path) -> None:
+def test_at_shows_the_area_around_a_voxel(door: Door, tmp_path: Path) -> None:
     path = write_mrc(tmp_path / "wide.mrc", flagged((200, 300)))
     assert "z 2  128 x 128 pixels" in door("show", path, "--at", "150,100,2", "--renderer", "ascii").err
     assert "z 0  128 x 128" in door("show", path, "--at", "150,100,2", "--z", 0, "--renderer", "ascii").err
@@ -108,7 +108,7 @@ def test_at_shows_the_surroundings_of_a_voxel(door: Door, tmp_path: Path) -> Non
         door("show", path, "--at", odd, code=2)
 
 
-def test_json_is_one_object_and_nothing_else(door: Door, with_cell: Project, tmp_path: Path) -> None:
+def test_json_output_is_one_object(door: Door, with_cell: Project, tmp_path: Path) -> None:
     labels = np.zeros((8, 128, 128), np.int8)
     labels[2, 5, 7:10] = 3
     path = write_mrc(tmp_path / "labels.mrc", labels)
@@ -119,7 +119,7 @@ def test_json_is_one_object_and_nothing_else(door: Door, with_cell: Project, tmp
     assert len(seen["labels"]["3"]["letter"]) == 1
 
 
-def test_labels_lie_over_the_slice_by_colour_and_letter(door: Door, with_cell: Project, tmp_path: Path) -> None:
+def test_labels_are_drawn_over_the_slice_with_colour_and_letter(door: Door, with_cell: Project, tmp_path: Path) -> None:
     values = np.zeros((8, 128, 128), np.int8)
     values[:, :64] = 127  # y below 64: the lower half of the picture
     write_map(with_cell, "run.tube", values)
@@ -150,6 +150,6 @@ def test_tiles_are_drawn_beside_their_annotation(door: Door, with_cell: Project,
     assert "no tile" in door("tiles", "show", "cell:1,1,1:64", code=2).err
 
 
-def test_a_file_is_shown_outside_of_a_project(tmp_path: Path, flag: Path) -> None:
+def test_a_file_outside_a_project_is_shown(tmp_path: Path, flag: Path) -> None:
     assert Tomoseg(tmp_path)("show", flag.name, "--renderer", "braille", "--width", 20).out
     assert "is a folder" in Tomoseg(tmp_path)("show", ".", code=2).err

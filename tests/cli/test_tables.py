@@ -11,7 +11,7 @@ WORDS = st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=12), max_s
 
 
 @given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=5), width=st.integers(3 * MIN_WIDTH + 4, 100))
-def test_a_table_keeps_to_its_width_and_loses_nothing(rows: list[tuple[str, str, str]], width: int) -> None:
+def test_a_table_fits_its_width_and_loses_no_text(rows: list[tuple[str, str, str]], width: int) -> None:
     titles = ("one", "two", "three")
     lines = list(
         format_table(
@@ -23,7 +23,7 @@ def test_a_table_keeps_to_its_width_and_loses_nothing(rows: list[tuple[str, str,
     assert letters == sorted("".join(["onetwothree", *("".join(row).replace(" ", "") for row in rows)]))
 
 
-def test_columns_stand_below_their_titles() -> None:
+def test_columns_are_aligned_with_their_titles() -> None:
     rows = [{"id": 500, "name": "alpha/merged", "fault": None}, {"id": 1, "name": "mt", "fault": "no room"}]
     assert list(format_table(rows, {"id": "id", "name": "name", "fault": "fault"}, 80)) == [
         "id   name          fault",

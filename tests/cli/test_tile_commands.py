@@ -1,4 +1,4 @@
-"""Tiles, annotations and training sets as a user types them."""
+"""Commands for tiles, annotations and training sets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +22,8 @@ def labels_file(folder: Path) -> Path:
 def test_the_sample_goes_from_tomogram_to_training_set(tomoseg: Tomoseg, sample_data: Path) -> None:
     tomoseg("import", sample_data / "cell_a.mrc")
     placed = tomoseg("tiles", "import", sample_data / "tiles.csv")
-    assert "Made the feature microtubule." in placed.err
-    assert "64 placed." in placed.err
+    assert "Created the feature microtubule." in placed.err
+    assert "64 tiles placed." in placed.err
     maps = ("--map", "1=microtubule", "--map", "2=membrane")
     taken = tomoseg("annotations", "import", sample_data / "cell_a_labels.mrc.gz", "--tomogram", "cell_a", *maps)
     assert "Note:" not in taken.err
@@ -39,8 +39,8 @@ def test_the_sample_goes_from_tomogram_to_training_set(tomoseg: Tomoseg, sample_
 def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> None:
     done = door("tiles", "add", "cell", "--at", "64,60,4", "--feature", "tube")
     assert not done.out
-    assert "Made the feature tube." in done.err
-    assert "1 placed." in done.err
+    assert "Created the feature tube." in done.err
+    assert "1 tile placed." in done.err
     door("tiles", "add", "cell", "--at", "64,60,4", "--feature", "wall", "--negative")
     door("tiles", "add", "cell", "--at", "30,60,2", "--feature", "*", "--negative", "--size", 32)
     assert door("tiles", "list", "--json").json == [
@@ -64,7 +64,7 @@ def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "output"),
     [
         (("tiles", "add", "lost", "--at", "1,1,1", "--feature", "f"), "no tomogram 'lost'"),
         (("tiles", "add", "cell", "--at", "1,1", "--feature", "f"), "--at: '1,1' is not X,Y,Z in voxels"),
@@ -80,14 +80,14 @@ def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> 
         (("annotations", "import", "x.mrc", "--tomogram", "cell"), "feature of the file is not named"),
         (("annotations", "import", "x.mrc", "--map", "1=f"), "tomogram of the label volume is not named"),
         (("annotations", "import", "x.mrc", "--feature", "f"), "tiles of the masks are not named"),
-        (("annotations", "import", "x.mrc", "--feature", "f", "--map", "1=f"), "Say one of them"),
+        (("annotations", "import", "x.mrc", "--feature", "f", "--map", "1=f"), "Give one of them"),
         (("annotations", "set", "cell:1,1,1:64", "--feature", "f", "--none"), "no feature 'f'"),
         (("features", "add", "*"), "cannot be the name of a feature"),
         (("features", "rename", "a", "b"), "no feature 'a'"),
         (("trainset", "build", "s", "--feature", "f"), "no feature 'f'"),
         (("trainset", "show", "s"), "no training set 's'"),
-        (("train",), "not said what to learn"),
-        (("train", "--feature", "f", "--trainset", "s"), "not said what to learn"),
+        (("train",), "Neither --trainset nor --feature was given"),
+        (("train", "--feature", "f", "--trainset", "s"), "Both --trainset and --feature were given"),
         (("train", "--feature", "f"), "no feature 'f'"),
         (("train", "--feature", "f", "--device", "gpu:x"), "'gpu:x' is not auto, cpu, gpu, or gpu:N"),
         (("networks", "show", "r"), "no network 'r'"),
@@ -97,21 +97,21 @@ def test_a_tile_is_placed_listed_and_removed(door: Door, with_cell: Project) -> 
     ],
 )
 def test_what_cannot_be_meant_is_refused(
-    refused: Callable[..., str], with_cell: Project, words: tuple[str, ...], said: str
+    refused: Callable[..., str], with_cell: Project, arguments: tuple[str, ...], output: str
 ) -> None:
-    lines = refused(*words).splitlines()
-    assert said in " ".join(lines)
+    lines = refused(*arguments).splitlines()
+    assert output in " ".join(lines)
     assert len(lines) == 2
     assert lines[1].startswith("  ")
 
 
-def test_the_list_says_where_tiles_of_another_binning_are(door: Door, with_cell: Project, cell: Path) -> None:
+def test_the_list_reports_tiles_on_another_binning(door: Door, with_cell: Project, cell: Path) -> None:
     door("import", cell, "--bin", 2, "--name", "cell__bin2")
     door("tiles", "add", "cell", "--at", "64,60,4", "--feature", "tube")
     assert "cell__bin2 has no tiles: those of cell are on another grid." in door("tiles", "list").err
 
 
-def test_a_label_volume_says_what_it_made_of_each_tile(door: Door, with_cell: Project, tmp_path: Path) -> None:
+def test_the_import_of_a_label_volume_reports_each_tile(door: Door, with_cell: Project, tmp_path: Path) -> None:
     for x in (40, 88):
         door("tiles", "add", "cell", "--at", f"{x},64,4", "--feature", "tube")
     door("tiles", "add", "cell", "--at", "60,64,4", "--feature", "tube", "--negative")
@@ -121,13 +121,13 @@ def test_a_label_volume_says_what_it_made_of_each_tile(door: Door, with_cell: Pr
     assert "--map names label 1 twice" in done.err
     done = door("annotations", "import", labels_file(tmp_path), "--tomogram", "cell", "--map", "1=tube")
     assert not done.out
-    assert "Left: cell:60,64,4:64 is marked as holding no tube, but 64 of its pixels are labelled" in done.err
-    assert "2 annotations taken, 0 tiles hold none, 1 left as they were." in done.err
+    assert "Skipped: cell:60,64,4:64 is marked as holding no tube, but 64 of its pixels are labelled" in done.err
+    assert "2 annotations imported, 0 tiles without the feature, 1 skipped." in done.err
     rows = {row["tile"]: row["state"] for row in door("annotations", "list", "--json").json}
     assert rows == {"cell:40,64,4:64": "annotated", "cell:60,64,4:64": "none here", "cell:88,64,4:64": "annotated"}
 
 
-def test_a_stack_goes_to_the_tiles_of_a_tomogram_or_to_those_named(
+def test_a_stack_is_imported_for_all_tiles_of_a_tomogram_or_for_given_tiles(
     door: Door, refused: Callable[..., str], with_cell: Project, tmp_path: Path
 ) -> None:
     for x in (40, 88):
@@ -142,7 +142,7 @@ def test_a_stack_goes_to_the_tiles_of_a_tomogram_or_to_those_named(
     assert "contains 2 masks, but there are 3 tiles" in err
 
 
-def test_a_word_on_a_tile(door: Door, with_cell: Project) -> None:
+def test_a_tile_is_marked_as_done_or_none(door: Door, with_cell: Project) -> None:
     door("tiles", "add", "cell", "--at", "64,60,4", "--feature", "tube")
     tile = "cell:64,60,4:64"
     assert "Was --none meant?" in door("annotations", "set", tile, "--feature", "tube", "--done").err

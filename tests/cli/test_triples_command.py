@@ -1,4 +1,4 @@
-"""Image, annotation and output side by side, and as the stack that EMAN2 calls trainout."""
+"""Image, annotation and output side by side, and as EMAN2's trainout stack."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ EDGE = 32
 
 @pytest.fixture
 def triples(project: Project) -> TripleSet:
-    """Three tiles: one learned and all wrong; two held out, the first right, the second half right."""
+    """Three tiles: one trained on and all wrong; two held out, the first right, the second half right."""
     layers = np.ones((3, 1, EDGE, EDGE), np.uint8)
     layers[:, 0, :8] = 2
     outputs = np.where(layers == 2, np.float32(0.9), np.float32(0.1))
@@ -38,7 +38,7 @@ def triples(project: Project) -> TripleSet:
     return made
 
 
-def test_held_out_tiles_come_first_and_the_worst_of_them(door: Door, triples: TripleSet) -> None:
+def test_the_worst_held_out_tiles_come_first(door: Door, triples: TripleSet) -> None:
     rows = door("networks", "triples", "run", "--json").json
     assert [row["tile"] for row in rows] == ["cell:3,3,3:32", "cell:2,2,2:32", "cell:1,1,1:32"]
     assert [row["pixels_that_differ"] for row in rows] == [4 * EDGE, 0, EDGE * EDGE]
@@ -47,7 +47,7 @@ def test_held_out_tiles_come_first_and_the_worst_of_them(door: Door, triples: Tr
 
 
 @pytest.mark.parametrize("suffix", ["hdf", "mrc"])
-def test_a_stack_holds_image_annotation_output_with_row_0_first(
+def test_a_stack_contains_image_annotation_and_output_with_row_0_first(
     door: Door, triples: TripleSet, tmp_path: Path, suffix: str
 ) -> None:
     done = door("networks", "triples", "run", "-o", tmp_path / f"triples.{suffix}")
@@ -60,7 +60,7 @@ def test_a_stack_holds_image_annotation_output_with_row_0_first(
     assert "exists" in door("networks", "triples", "run", "-o", tmp_path / f"triples.{suffix}", code=2).err
 
 
-def test_a_picture_shows_three_in_a_row(door: Door, triples: TripleSet, tmp_path: Path) -> None:
+def test_an_image_shows_three_images_per_row(door: Door, triples: TripleSet, tmp_path: Path) -> None:
     door("networks", "triples", "run", "--worst", 2, "-o", tmp_path / "triples.png")
     with Image.open(tmp_path / "triples.png") as picture:
         width, height = picture.size
@@ -71,6 +71,6 @@ def test_a_picture_shows_three_in_a_row(door: Door, triples: TripleSet, tmp_path
     assert "cell:3,3,3:32  tube  Dice 0.67, 128 pixels differ, held out" in drawn.err
 
 
-def test_a_feature_that_the_run_does_not_know_is_refused(refused: Callable[..., str], triples: TripleSet) -> None:
+def test_a_feature_that_the_run_lacks_is_refused(refused: Callable[..., str], triples: TripleSet) -> None:
     assert "run has no feature wall" in refused("networks", "triples", "run", "--feature", "wall")
     assert "not the name of a PNG" in refused("networks", "triples", "run", "-o", "x.tif")

@@ -10,7 +10,7 @@ from tomoseg_tui.jobs.job import log_line
 from tomoseg_tui.project.catalog import Project
 
 
-def test_of_a_log_only_the_lines_for_the_user_are_printed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_log_lines_for_the_user_are_printed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     job = put_job(project, "merge", "cell/merged")
     job.log_file.write_text(
         f"{log_line('Slices 0 to 31 are merged.')}\n"

@@ -1,1 +1,1 @@
-"""The commands: arguments in, one call into the rooms below, an exit code out."""
+"""The commands: each parses arguments, calls one function of the packages below and returns an exit code."""

@@ -1,11 +1,18 @@
-"""`audit` and `audits`: tiles whose label looks wrong, with the reason and the picture."""
+"""`audit` and `audits`: tiles whose label is probably wrong, with reasons and images."""
 
 import argparse
 from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json
+from tomoseg_tui.cli.common import (
+    echo,
+    open_project,
+    print_json,
+    print_table,
+    require_trainset_or_features,
+    wants_json,
+)
 from tomoseg_tui.cli.show import draw_triples
 from tomoseg_tui.cli.start_job import start_job
 from tomoseg_tui.commands.options import request_from
@@ -18,17 +25,19 @@ from tomoseg_tui.workflow.audit.audit_request import AuditRequest, check_audit
 from tomoseg_tui.workflow.views import load_audit_views
 
 DEFAULT_WORST = 8
-"""So many tiles are drawn where nobody says how many."""
+"""Tiles that are drawn by default."""
 _KINDS = {1: "positive", -1: "negative", 0: "unknown"}
 
 
 def audit(arguments: argparse.Namespace) -> int:
-    """Rank the tiles whose label looks wrong, as a job."""
+    """Rank tiles by how probably their label is wrong, as a job."""
     project = open_project(arguments)
-    if bool(arguments.trainset) == bool(arguments.features):
-        raise UsageError("It is not said what to audit.", "Name --trainset NAME or --feature F, one of them.")
+    require_trainset_or_features(arguments)
     if arguments.output is not None and not arguments.wait:
-        raise UsageError("There is no picture before the audit is done.", "Add --wait, or draw later: audits show NAME")
+        raise UsageError(
+            "The image for --output is drawn when the audit is done.",
+            "Add --wait, or draw it later: tomoseg audits show NAME -o FILE.png",
+        )
     name = arguments.name or catalog.free_name(project.layout.audits, arguments.features, arguments.trainset)
     request = request_from(arguments, AuditRequest, name=name)
     check_audit(project, request, pending=pending_outputs(project.layout, arguments.after))
@@ -41,7 +50,7 @@ def audit(arguments: argparse.Namespace) -> int:
 
 
 def _with_json_suppressed(arguments: argparse.Namespace) -> argparse.Namespace:
-    """Return the words of a command whose job must not print what it has to say: the list of tiles comes instead."""
+    """Return arguments with which the job's result is not printed as JSON: the list of tiles is printed instead."""
     return argparse.Namespace(**{**vars(arguments), "json": wants_json(arguments) and not arguments.wait})
 
 
@@ -65,13 +74,13 @@ def audits_list(arguments: argparse.Namespace) -> None:
         return
     columns = {
         "name": "audit", "features": "features", "trainset": "training set", "tiles": "tiles",
-        "suspected": "worth a look", "created": "made",
+        "suspected": "to check", "created": "made",
     }  # fmt: skip
-    print_table(rows, columns, empty="No audit yet. Make one: tomoseg audit --feature F --wait")
+    print_table(rows, columns, empty="No audit yet. Start one: tomoseg audit --feature F --wait")
 
 
 def audits_show(arguments: argparse.Namespace) -> None:
-    """List the tiles of an audit, and draw those whose label looks most wrong."""
+    """List the tiles of an audit, and draw those whose label is most probably wrong."""
     _report_audit(arguments, open_project(arguments), arguments.name)
 
 
@@ -91,8 +100,8 @@ def _report_audit(arguments: argparse.Namespace, project: Project, name: str) ->
             f"{audited_tile.suspicion:.2f}  {reasons}"
         )
     flagged_count = sum(bool(view.audited_tile.reasons) for view in views)
-    echo(f"{flagged_count} of {len(views)} tiles are worth a look.")
-    echo("From left to right: image, annotation, and a network that has not seen the tile.")
+    echo(f"{flagged_count} of {len(views)} tiles should be checked.")
+    echo("From left to right: image, annotation, and the output of a network that was not trained on the tile.")
 
 
 def _audited_tile_json(rank: int, audited_tile: AuditedTile) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What all commands share: finding the project, printing, progress bars. What waits for jobs is in `wait_for_jobs`."""
+"""Functions shared by commands: open the project, print, show progress bars."""
 
 import argparse
 import contextlib
@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from tomoseg_tui.cli.tables import format_table
-from tomoseg_tui.errors import NotAProjectError
+from tomoseg_tui.errors import NotAProjectError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
 from tomoseg_tui.project.project_settings import SlurmSettings
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:
-    """Tell whether JSON is asked for."""
+    """Return whether --json was given."""
     return bool(getattr(arguments, "json", False))
 
 
 def echo(line: str) -> None:
-    """Tell a person something; stdout stays for results."""
+    """Print a line for people on stderr; stdout is for results."""
     print(line, file=sys.stderr)
 
 
@@ -33,21 +33,34 @@ def print_json(value: object) -> None:
 
 
 def open_project(arguments: argparse.Namespace) -> Project:
-    """Open the project that is named, or that the present folder lies in."""
+    """Open the project of --project, or the one around the current folder."""
     named: Path | None = getattr(arguments, "project", None)
     project = Project.open(named) if named is not None else Project.find_enclosing(Path.cwd())
     if project.settings.is_newer:
-        echo(f"tomoseg: {project.layout.root} was made by a later tomoseg; it is opened for reading only.")
+        echo(f"tomoseg: {project.layout.root} was made by a newer version of tomoseg; it is opened read-only.")
     return project
 
 
 def open_project_if_any(arguments: argparse.Namespace) -> Project | None:
-    """Open the project as `open_project`, or return None where there is none and none is named."""
+    """Open the project like `open_project`; None if there is none and --project was not given."""
     if getattr(arguments, "project", None) is not None:
         return open_project(arguments)
     with contextlib.suppress(NotAProjectError):
         return open_project(arguments)
     return None
+
+
+def require_trainset_or_features(arguments: argparse.Namespace) -> None:
+    """Require exactly one of --trainset and --feature.
+
+    Raises
+    ------
+    UsageError
+        If both or neither are given.
+    """
+    if bool(arguments.trainset) == bool(arguments.features):
+        count = "Both --trainset and --feature were" if arguments.features else "Neither --trainset nor --feature was"
+        raise UsageError(f"{count} given.", "Give one of them: --trainset NAME or --feature F")
 
 
 def write_history(arguments: argparse.Namespace, project: Project) -> None:
@@ -58,7 +71,7 @@ def write_history(arguments: argparse.Namespace, project: Project) -> None:
 
 
 def _relative_to_cwd(argument: str, root: Path) -> str:
-    """Return a word with a path into the project seen from here: a project that moves must not name its old place."""
+    """Return an argument with a path in the project relative to the current folder, so that the project can move."""
     option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     path = Path(value)
     return f"{option}{equals}{os.path.relpath(path)}" if path.is_absolute() and path.is_relative_to(root) else argument
@@ -70,9 +83,9 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]
     Parameters
     ----------
     columns : mapping
-        Key of a row to the column's title.
+        Title of each key of a row.
     empty : str
-        Said instead where there are no rows: what belongs here, and the next step.
+        Printed if there are no rows: what is missing, and the next step.
     """
     if not rows:
         echo(empty)
@@ -85,7 +98,7 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar on stderr for what takes more than a moment; only where a person looks."""
+    """Show a progress bar on stderr if it is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
@@ -95,7 +108,7 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
 
 
 def create_progress_bar() -> Any:
-    """Return a bar with a description, a message and the time that is left, on stderr."""
+    """Return a progress bar for stderr with a description, a message and the remaining time."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -111,7 +124,7 @@ def create_progress_bar() -> Any:
 
 
 def slurm_settings_from(arguments: argparse.Namespace, project: Project) -> SlurmSettings | None:
-    """Return what to ask Slurm for; None if jobs are to compute on this machine."""
+    """Return the resources to request from Slurm; None to run on this machine."""
     if arguments.slurm is None:
         return None if arguments.here else project.settings.default_slurm
     return project.settings.slurm.with_options(arguments.slurm)

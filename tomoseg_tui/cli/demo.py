@@ -1,4 +1,4 @@
-"""`demo`: copy the sample data into a new project and run the whole way on it, by the commands that everybody uses."""
+"""`demo`: copy the sample data into a new project and run all steps on it, with the usual commands."""
 
 import argparse
 import contextlib
@@ -14,19 +14,19 @@ from tomoseg_tui.cli.common import echo
 from tomoseg_tui.errors import ProjectError, TomosegError
 
 DEFAULT_FOLDER = "tomoseg_demo"
-"""Where the demo's project goes if no folder is named."""
+"""Folder of the demo's project if none is given."""
 RUN_NAME = "demo"
 FEATURES = ("microtubule", "membrane")
-"""In the order of their labels."""
+"""Features, in the order of their labels."""
 
 
 def sample_data() -> Path:
-    """Return where the sample data lie: in the package when installed, beside it in a checkout.
+    """Return the folder of the sample data: in the installed package, or beside it in a checkout.
 
     Raises
     ------
     ProjectError
-        If they were left out.
+        If they are not installed.
     """
     package_folder = Path(__file__).parent
     for folder in (package_folder / "sample_data", package_folder.parent.parent / "sample_data"):
@@ -39,7 +39,7 @@ def demo(arguments: argparse.Namespace) -> int:
     """Run the demo; return the first exit code that is not 0."""
     root = (arguments.dir or Path(DEFAULT_FOLDER)).absolute()
     if root.exists() and any(root.iterdir()):
-        raise ProjectError(f"{root} is not empty.", "Name a new folder: tomoseg demo DIR")
+        raise ProjectError(f"{root} is not empty.", "Give a new folder: tomoseg demo DIR")
     started_at = time.monotonic()
     sample_folder = sample_data()
     data_copy = root / "sample_data"
@@ -57,7 +57,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def _steps(root: Path, data_copy: Path) -> list[tuple[str, list[str]]]:
-    """Return what the demo does, each step a command of its own."""
+    """Return the steps of the demo: a title and the arguments of a command."""
     features = [argument for feature in FEATURES for argument in ("--feature", feature)]
     labels = [argument for number, feature in enumerate(FEATURES, 1) for argument in ("--map", f"{number}={feature}")]
     maps = [argument for feature in FEATURES for argument in ("--map", f"{RUN_NAME}:{feature}=card")]
@@ -65,22 +65,22 @@ def _steps(root: Path, data_copy: Path) -> list[tuple[str, list[str]]]:
     return [
         ("Import two tomograms", ["import", str(data_copy / "cell_a.mrc"), str(data_copy / "cell_b.mrc")]),
         (
-            "Place tiles in cell_a: some that hold a feature, some that do not",
+            "Place tiles in cell_a: some with a feature, some without",
             ["tiles", "import", str(data_copy / "tiles.csv")],
         ),
         (
-            "Annotate them: here from the truth, which a person would paint",
+            "Annotate them: here from the truth; usually a person paints the annotations",
             ["annotations", "import", str(data_copy / "cell_a_labels.mrc.gz"), "--tomogram", "cell_a", *labels],
         ),
         ("Train one network for both features", ["train", *features, "--name", RUN_NAME, "--wait"]),
         (
-            "Look whether its output matches the annotation",
+            "Compare its output with the annotation",
             ["networks", "triples", RUN_NAME, "--worst", "6", "-o", triples],
         ),
-        ("Apply it to cell_b, which it has never seen", ["apply", RUN_NAME, "cell_b", "--wait"]),
-        ("Let the two features compete, and merge them into labels", ["merge", "cell_b", *maps, "--wait"]),
-        ("One slice with its labels", ["show", "cell_b", "--labels", "cell_b/merged", *_width_options()]),
-        ("The same as a picture", ["show", "cell_b", "--labels", "cell_b/merged", "-o", picture]),
+        ("Apply it to cell_b, which was not used for training", ["apply", RUN_NAME, "cell_b", "--wait"]),
+        ("Merge the maps of the two features into labels", ["merge", "cell_b", *maps, "--wait"]),
+        ("Show a slice with its labels", ["show", "cell_b", "--labels", "cell_b/merged", *_width_options()]),
+        ("Save the same slice as an image", ["show", "cell_b", "--labels", "cell_b/merged", "-o", picture]),
     ]
 
 
@@ -89,7 +89,7 @@ def _width_options() -> list[str]:
 
 
 def _run_step(argv: Sequence[str]) -> None:
-    """Run one command as a person would, and show it."""
+    """Print a command and run it."""
     from tomoseg_tui.cli.parser import parse
     from tomoseg_tui.project.history import format_command
 
@@ -97,11 +97,11 @@ def _run_step(argv: Sequence[str]) -> None:
     arguments = parse(argv)
     code = int(arguments.handler(arguments) or 0)
     if code:
-        raise TomosegError("The demo ends here: this step failed.", "See what it said above.")
+        raise TomosegError("The demo ends here: this step failed.", "See its error above.")
 
 
 def _report_scores(root: Path, data_copy: Path, seconds: float) -> None:
-    """Score the labels against the truth, and tell where everything is."""
+    """Score the labels against the truth, and print where the results are."""
     argv = ["-p", str(root), "evaluate", "cell_b/merged", str(data_copy / "cell_b_labels.mrc.gz")]
     argv += [argument for number in range(1, len(FEATURES) + 1) for argument in ("--label", str(number))]
     echo("\n== Score the labels against the truth")
@@ -113,5 +113,5 @@ def _report_scores(root: Path, data_copy: Path, seconds: float) -> None:
         print(
             f"{feature:12} Dice {score['dice']:.3f}  precision {score['precision']:.3f}  recall {score['recall']:.3f}"
         )
-    print(f"Done in {seconds / 60:.1f} minutes. The project is {root}; look at cell_b.png and triples.png there.")
-    print(f"Go on by hand: cd {root} && tomoseg tomograms")
+    print(f"Done in {seconds / 60:.1f} minutes. The project is {root}; open cell_b.png and triples.png there.")
+    print(f"Continue by hand: cd {root} && tomoseg tomograms")

@@ -1,4 +1,4 @@
-"""`import --eman2`: tell what an EMAN2 project holds, and bring it in."""
+"""`import --eman2`: list or import an EMAN2 project."""
 
 import argparse
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from tomoseg_tui.workflow.eman2.import_project import Eman2ImportResult, import_
 from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Tomogram, scan_project
 
 _LARGE_IMPORT_BYTES = 1e9
-"""Copying more than this takes so long that it is told before."""
+"""Before more than this is copied, the size is printed, because copying takes long."""
 
 
 def run_eman2_import(arguments: argparse.Namespace) -> None:
-    """Bring an EMAN2 project in, or list it."""
+    """Import an EMAN2 project, or list its contents."""
     _check_options(arguments)
     set_map = parse_set_map(arguments.map)
     project = open_project(arguments)
@@ -38,20 +38,20 @@ def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.files or arguments.factor != 1 or any(getattr(arguments, name) for name in conflicting):
         raise UsageError(
             "FILE, --name, --bin, --invert and --bytes are for single files, --eman2 is for a whole project.",
-            "Leave them out, or import the files by themselves.",
+            "Leave them out, or import the files without --eman2.",
         )
 
 
 def _report_plan(plan: Eman2ImportPlan) -> None:
     for tomogram in plan.existing_tomograms:
-        echo(f"{tomogram.name} is there already; it is passed over.")
+        echo(f"{tomogram.name} already exists and is skipped.")
     if plan.byte_count > _LARGE_IMPORT_BYTES:
         count = len(plan.new_tomograms)
-        echo(f"Copies {count} tomograms, {format_bytes(plan.byte_count)}; --link leaves them where they are.")
+        echo(f"Copying {count} tomograms, {format_bytes(plan.byte_count)}; --link links to them instead.")
 
 
 def _run_import(arguments: argparse.Namespace, project: Project, plan: Eman2ImportPlan) -> None:
-    """Bring it in; also an import that meets a fault on the way is written into the history."""
+    """Run the import; it is written to the history even if it fails after a part was imported."""
     result = Eman2ImportResult()
     try:
         with progress_bar("import") as on_progress:
@@ -68,7 +68,7 @@ def _report_result(result: Eman2ImportResult) -> None:
     for remark in result.remarks:
         echo(f"Note: {remark}")
     for line in result.skipped:
-        echo(f"Left: {line}")
+        echo(f"Skipped: {line}")
     for tomogram in result.tomograms:
         record = tomogram.record
         shape, linked = " x ".join(str(n) for n in record.shape_zyx), ", linked" if record.linked else ""
@@ -77,7 +77,7 @@ def _report_result(result: Eman2ImportResult) -> None:
         )
         echo(f"{tomogram.name}: {shape} voxels (z, y, x), {details}{linked}.")
     for feature in result.new_features:
-        echo(f"Made the feature {feature}.")
+        echo(f"Created the feature {feature}.")
     echo(result.summary)
 
 
@@ -91,9 +91,6 @@ def _summary(result: Eman2ImportResult) -> dict[str, object]:
         "notes": result.remarks,
         "left": result.skipped,
     }
-
-
-# What is there
 
 
 def _list_contents(
@@ -117,13 +114,13 @@ def _list_contents(
         print_json({"tomograms": tomograms, "sets": sets, "left": list(eman2_project.skipped)})
         return
     titles = {"name": "tomogram", "shape": "z x y x x", "voxel": "Å/voxel", "filters": "filters", "state": "state"}
-    print_table(tomograms, titles, empty="There is no tomogram.")
+    print_table(tomograms, titles, empty="There are no tomograms.")
     for row in sets:
-        row["means"] = f"{row['means']} (likely; to be said by --map)" if row["asked"] else row["means"]
+        row["means"] = f"{row['means']} (likely; confirm with --map)" if row["asked"] else row["means"]
     titles = {"set": "set", "boxes": "boxes", "tiles": "tiles", "masks": "with mask", "means": "means"}
     print_table(sets, titles, empty="There are no boxes and no tiles.")
     for line in eman2_project.skipped:
-        echo(f"Left: {line}")
+        echo(f"Skipped: {line}")
 
 
 def _tomogram_row(project: Project, tomogram: Eman2Tomogram) -> dict[str, object]:
@@ -134,5 +131,5 @@ def _tomogram_row(project: Project, tomogram: Eman2Tomogram) -> dict[str, object
         "shape": " x ".join(str(length) for length in tomogram.grid.shape_zyx),
         "voxel": f"{voxel_size:g}" if voxel_size else "?",
         "filters": format_filter_chain(tomogram.filtering.chain),
-        "state": "there already" if exists else "new",
+        "state": "exists" if exists else "new",
     }

@@ -1,4 +1,4 @@
-"""`annotations export` and `annotations import`: to other tools and back."""
+"""`annotations export` and `annotations import`: exchange annotations with other programs."""
 
 import argparse
 
@@ -12,7 +12,7 @@ from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import
 
 
 def annotations_export(arguments: argparse.Namespace) -> None:
-    """Write tiles or slices with their annotations for other tools."""
+    """Write tiles or slices with their annotations for other programs."""
     project = open_project(arguments)
     request = request_from(arguments, TileExportRequest, places=_tile_locations(arguments))
     with progress_bar("annotations") as on_progress:
@@ -30,20 +30,18 @@ def annotations_export(arguments: argparse.Namespace) -> None:
         echo(f"Note: {remark}")
     for feature, file in tile_export.masks.items():
         echo(f"{feature}: {file}")
-    echo(
-        f"{tile_export.tiles} tiles are in {tile_export.image}, the masks beside it. Painted there, they come back by:"
-    )
+    echo(f"Wrote {tile_export.tiles} tiles to {tile_export.image}, and the masks beside it. Import painted masks with:")
     echo(f"  tomoseg annotations import {tile_export.manifest}")
 
 
 def _tile_locations(arguments: argparse.Namespace) -> tuple[TileLocation, ...]:
     if arguments.tiles and arguments.tomogram:
-        raise UsageError("--tiles and --tomogram are both named.", "Name one of them.")
+        raise UsageError("Both --tiles and --tomogram were given.", "Give one of them.")
     return tuple(parse_tile_id(tile_id) for tile_id in arguments.tiles)
 
 
 def annotations_import(arguments: argparse.Namespace) -> None:
-    """Import what was exported, a label volume, or a stack of masks."""
+    """Import exported masks, a label volume, or a stack of masks."""
     project = open_project(arguments)
     request = mask_import_request(arguments)
     with progress_bar("annotations") as on_progress:
@@ -53,29 +51,30 @@ def annotations_import(arguments: argparse.Namespace) -> None:
 
 
 def mask_import_request(arguments: argparse.Namespace) -> MaskImportRequest:
-    """Return what is to be imported.
+    """Return the request for an import of masks.
 
     Raises
     ------
     UsageError
-        If options do not go together.
+        If options exclude each other.
     """
     if arguments.labels and arguments.feature:
-        raise UsageError("--map names the features of values, --feature the one of all masks.", "Say one of them.")
-    if arguments.tiles and arguments.tomogram:
-        raise UsageError("The tiles of the masks are named twice.", "Name --tiles ID... or --tomogram T, one of them.")
+        raise UsageError(
+            "--map gives a feature for each label, --feature one feature for all masks.", "Give one of them."
+        )
     labels = parse_label_map(arguments.labels) if arguments.labels else None
     return request_from(arguments, MaskImportRequest, places=_tile_locations(arguments), labels=labels)
 
 
 def _report_result(result: AnnotationResult) -> None:
     for feature in result.new_features:
-        echo(f"Made the feature {feature}.")
+        echo(f"Created the feature {feature}.")
     for remark in result.remarks:
         echo(f"Note: {remark}")
     for skipped in result.skipped:
-        echo(f"Left: {skipped}")
+        echo(f"Skipped: {skipped}")
+    plural = "s" * (result.annotated != 1)
     echo(
-        f"{result.annotated} annotations taken, {result.none_here} tiles hold none, {len(result.skipped)} left as "
-        "they were."
+        f"{result.annotated} annotation{plural} imported, {result.none_here} tiles without the feature, "
+        f"{len(result.skipped)} skipped."
     )

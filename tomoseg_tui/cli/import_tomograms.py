@@ -1,4 +1,4 @@
-"""`import`: bring tomograms in; of an EMAN2 project, `eman2` does the rest."""
+"""`import`: import tomograms; `cli.eman2` imports EMAN2 projects."""
 
 import argparse
 
@@ -10,9 +10,9 @@ from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, impor
 
 
 def import_files(arguments: argparse.Namespace) -> None:
-    """Import tomograms, or a project of EMAN2."""
+    """Import tomograms, or an EMAN2 project."""
     if arguments.folder is not None:
-        from tomoseg_tui.cli.eman2 import run_eman2_import  # few come from EMAN2
+        from tomoseg_tui.cli.eman2 import run_eman2_import  # few users need it
 
         run_eman2_import(arguments)
         return
@@ -36,8 +36,8 @@ def import_files(arguments: argparse.Namespace) -> None:
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    """Refuse a command without files, and words that only go with a project of EMAN2."""
+    """Refuse a command without files, and options that need --eman2."""
     if not arguments.files:
-        raise UsageError("No file is named, and no project of EMAN2.", "See tomoseg import --help")
+        raise UsageError("No file and no EMAN2 project was given.", "See tomoseg import --help")
     if arguments.list or arguments.map or arguments.version is not None:
-        raise UsageError("--list, --map and --version go with a project of EMAN2.", "Name it: --eman2 DIR")
+        raise UsageError("--list, --map and --version are for an EMAN2 project.", "Give the project: --eman2 DIR")

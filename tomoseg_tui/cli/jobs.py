@@ -1,4 +1,4 @@
-"""`jobs`."""
+"""`jobs`: list, show, stop, resume and kill jobs."""
 
 import argparse
 
@@ -28,7 +28,7 @@ def jobs_list(arguments: argparse.Namespace) -> None:
         "id": "id", "kind": "kind", "name": "name", "state": "state", "done": "done", "left": "left",
         "where": "where", "message": "", "fault": "fault",
     }  # fmt: skip
-    print_table(rows, columns, empty="No job yet. train, apply, merge and preprocess make them.")
+    print_table(rows, columns, empty="No job yet. train, audit, apply, merge and preprocess start jobs.")
 
 
 def _format_minutes(seconds: float) -> str:
@@ -37,7 +37,7 @@ def _format_minutes(seconds: float) -> str:
 
 
 def jobs_show(arguments: argparse.Namespace) -> None:
-    """Tell how a job is."""
+    """Show the state of a job."""
     job = find_job(open_project(arguments).layout, arguments.id)
     listing = job.listing()
     if wants_json(arguments):
@@ -49,10 +49,10 @@ def jobs_show(arguments: argparse.Namespace) -> None:
 
 
 def jobs_log(arguments: argparse.Namespace) -> None:
-    """Print what a job has said."""
+    """Print the log of a job."""
     job = find_job(open_project(arguments).layout, arguments.id)
     if not job.log_file.exists():
-        echo(f"Job {job.id} has not said anything yet.")
+        echo(f"Job {job.id} has no log yet.")
         return
     with job.log_file.open("r", encoding="utf-8", errors="replace") as log:
         for line in log:
@@ -65,20 +65,18 @@ def jobs_log(arguments: argparse.Namespace) -> None:
 
 
 def jobs_stop(arguments: argparse.Namespace) -> None:
-    """Stop a job and keep what is finished."""
+    """Stop a job; its finished parts are saved."""
     project = open_project(arguments)
     project.require_current_format()
     job = find_job(project.layout, arguments.id)
     was_over = job.state().is_over
     state = launch.stop(job)
     write_history(arguments, project)
-    echo(
-        f"Job {job.id} {'was' if was_over else 'is'} {state}{' already' if was_over else '; what is finished is kept'}."
-    )
+    echo(f"Job {job.id} was already {state}." if was_over else f"Job {job.id} is {state}; finished parts are saved.")
 
 
 def jobs_kill(arguments: argparse.Namespace) -> None:
-    """End a job at once."""
+    """End a job immediately."""
     project = open_project(arguments)
     project.require_current_format()
     job = find_job(project.layout, arguments.id)
@@ -88,7 +86,7 @@ def jobs_kill(arguments: argparse.Namespace) -> None:
 
 
 def jobs_resume(arguments: argparse.Namespace) -> int:
-    """Go on with a job."""
+    """Resume a job, and the jobs that depend on it."""
     project = open_project(arguments)
     project.require_current_format()
     job = find_job(project.layout, arguments.id)
@@ -100,15 +98,15 @@ def jobs_resume(arguments: argparse.Namespace) -> int:
         project.layout, job, at_once=arguments.now, slurm=slurm, here=arguments.here
     )
     if not resumed:
-        echo(f"Job {job.id} is done already.")
+        echo(f"Job {job.id} is already done.")
         return 0
     write_history(arguments, project)
     if dependents:
-        echo(f"So do those that come after it: {', '.join(dependent.id for dependent in dependents)}.")
+        echo(f"Jobs that depend on it continue too: {', '.join(dependent.id for dependent in dependents)}.")
     if arguments.wait:
         return wait_for_job(arguments, job)
     if wants_json(arguments):
         print_json({"job": job.id})
     else:
-        echo(f"Job {job.id} goes on.")
+        echo(f"Job {job.id} continues.")
     return 0

@@ -1,4 +1,4 @@
-"""From arguments to an exit code: 0 done, 1 our bug, 2 a fault that the user can mend, 130 after Ctrl-C."""
+"""From arguments to an exit code: 0 done, 1 internal error, 2 user error, 130 after Ctrl-C."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ def run(argv: Sequence[str]) -> int:
         Exit code.
     """
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a pipe in a plain locale gets ? for Å, not a bug report
+        sys.stdout.reconfigure(errors="replace")  # in an ASCII locale print ? for Å instead of failing
     try:
         arguments = parse(argv)
         code = int(arguments.handler(arguments) or EXIT_DONE)
@@ -37,33 +37,31 @@ def run(argv: Sequence[str]) -> int:
         print("tomoseg: interrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has gone (as `read_head` does); Python would complain once more at exit.
+        # The reader has closed the pipe (as `head` does). Without this Python reports the error again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except (OSError, MemoryError) as fault:
         return _report_error(_as_user_error(fault))
-    except Exception as bug:  # noqa: BLE001  # whatever nobody foresaw is kept with its traceback
+    except Exception as bug:  # noqa: BLE001  # any other exception is a bug in tomoseg
         return _report_bug(bug)
     return code
 
 
 def _as_user_error(fault: OSError | MemoryError) -> TomosegError:
-    """Return what the system refused as a fault with a way out."""
+    """Return an error of the operating system as an error with a fix."""
     if isinstance(fault, MemoryError):
         message = f"There is not enough memory: {fault or 'none is left'}."
         return TomosegError(message, "End other programs, or use a machine with more memory.")
     from tomoseg_tui.files.disk_space import disk_full_error, is_disk_full
 
     if is_disk_full(fault):
-        return disk_full_error(fault.filename, fault, next_step="say it again; what was there is whole.")
+        return disk_full_error(fault.filename, fault, next_step="run the command again; existing files are unchanged.")
     location = f": {fault.filename}" if fault.filename else ""
-    return TomosegError(
-        f"{fault.strerror or fault}{location}.", "Check the path, its rights and the space on the disk."
-    )
+    return TomosegError(f"{fault.strerror or fault}{location}.", "Check the path, its permissions and the disk space.")
 
 
 def _report_error(fault: TomosegError) -> int:
-    """Say what is wrong, and what to do."""
+    """Print what is wrong, and what to do."""
     print(f"tomoseg: {fault.fault}", file=sys.stderr)
     if fault.fix:
         print(f"  {fault.fix}", file=sys.stderr)
@@ -71,7 +69,7 @@ def _report_error(fault: TomosegError) -> int:
 
 
 def _report_bug(bug: Exception) -> int:
-    """Write the traceback into a log and say where; a user is not shown it."""
+    """Write the traceback to a log file and print its path."""
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", prefix="tomoseg-bug-", suffix=".log", delete=False, encoding="utf-8") as log:

@@ -1,4 +1,4 @@
-"""`tomoseg [DIR]`: open the program. A folder that is no project is offered to be made one."""
+"""`tomoseg [DIR]`: open the program; in a folder without a project, offer to create one."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ def open_program(arguments: argparse.Namespace) -> int:
     if project is None:
         return 0
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("The program needs a terminal.", "Run it in one, or use the commands: tomoseg --help")
+        raise UsageError("The program needs a terminal.", "Run it in a terminal, or use the commands: tomoseg --help")
     from tomoseg_tui.tui.start import start_tui
 
     start_tui(project.layout.root, renderer=arguments.renderer, mouse=not arguments.no_mouse)
@@ -31,7 +31,7 @@ def _project_in(folder: Path) -> Project | None:
     except NotAProjectError:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise
-    sys.stderr.write(f"{folder.absolute()} is no tomoseg project. Make it one? [y/N] ")
+    sys.stderr.write(f"{folder.absolute()} is not a tomoseg project. Create a project there? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         return None

@@ -1,6 +1,6 @@
 """The parser of the command line, built from the tables in `commands`.
 
-Wakes nothing but argparse; a command imports what it needs when it runs.
+Imports only argparse; a command imports what it needs when it runs.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from tomoseg_tui.commands.table import COMMANDS, OPEN
 from tomoseg_tui.errors import UsageError
 
 CommandHandler = Callable[[argparse.Namespace], int | None]
-"""What a command does; returns an exit code."""
+"""Runs a command; returns an exit code."""
 _MODULES = {
     "": "open_tui",
     "init": "projects",
@@ -43,28 +43,28 @@ _MODULES = {
     "evaluate": "results",
     "jobs": "jobs",
 }
-"""Module of `cli` in which a command, or all of its family, is a function."""
+"""Module of `cli` with the function of a command, or of all commands of a family."""
 _FUNCTIONS = {"": "open_program", "import": "import_files"}
-"""Functions that are not called like their command."""
+"""Functions whose name differs from the command's."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises our own fault where argparse would end the process."""
+    """Raises `UsageError` where argparse would end the process."""
 
     def error(self, message: str) -> Any:
-        """Refuse the words, naming the command's own help."""
+        """Raise the error of argparse; the fix names the help of the command."""
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the words of one command; a first word that is no verb is a folder to open.
+    """Parse a command line; if it does not begin with a command, its first argument is a folder to open.
 
-    Several values of one option are a tuple.
+    Several values of one option become a tuple.
 
     Raises
     ------
     UsageError
-        If the words do not go together.
+        If the arguments are invalid.
     """
     parser, commands = build_parser()
     tokens = list(argv)
@@ -80,7 +80,7 @@ def _has_program_option(argv: Sequence[str]) -> bool:
 
 
 def _first_positional(argv: Sequence[str]) -> str | None:
-    """Return the first word that is no option of all commands."""
+    """Return the first argument that is not an option of all commands."""
     skip_next = False
     for argument in argv:
         if skip_next:
@@ -94,13 +94,13 @@ def _first_positional(argv: Sequence[str]) -> str | None:
 
 @cache
 def build_parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
-    """Return the parser of all commands, and their first words."""
+    """Return the parser, and the names of the top-level commands."""
     parser = Parser(
         prog="tomoseg",
         description="Turn cryo-electron tomograms into labelled volumes. `tomoseg [DIR]` opens the program.",
-        epilog="Exit codes: 0 done, 2 a fault that you can mend, 1 a bug of ours, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 internal error, 2 user error, 130 interrupted.",
     )
-    parser.add_argument("--version", action=_VersionAction, nargs=0, help="print the version and end")
+    parser.add_argument("--version", action=_VersionAction, nargs=0, help="print the version and exit")
     parser.add_argument(
         "--print-completion",
         action=_CompletionAction,
@@ -123,7 +123,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
 
 
 def _command_parser(command: Command, parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Let a parser read the options of a command, and call what carries it out."""
+    """Add the options and the handler of a command to a parser."""
     parser.set_defaults(handler=_lazy_handler(command.name))
     _add_common_options(parser)
     for entry in command.entries:
@@ -142,7 +142,7 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _lazy_handler(name: str) -> CommandHandler:
-    """Return what carries out a command; it imports its module only when it is called."""
+    """Return the handler of a command; it imports the module only when it is called."""
     name = f"{name} list" if f"{name} list" in COMMANDS else name
     module = _MODULES.get(name) or _MODULES[name.split()[0]]
 

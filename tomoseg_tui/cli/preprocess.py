@@ -17,5 +17,5 @@ def preprocess(arguments: argparse.Namespace) -> int:
     request = request_from(arguments, PreprocessRequest)
     check_preprocess(project, request, pending=pending_outputs(project.layout, arguments.after).tomograms)
     if not arguments.estimate:
-        echo(f"Makes {', '.join(request.target(name) for name in request.tomograms)}.")
+        echo(f"New versions: {', '.join(request.target(name) for name in request.tomograms)}.")
     return start_job(arguments, project, "preprocess", msgspec.to_builtins(request))

@@ -9,10 +9,10 @@ from tomoseg_tui.workflow.tomograms.renaming import rename_feature
 
 
 def init(arguments: argparse.Namespace) -> None:
-    """Make a folder a project."""
+    """Create a project in a folder."""
     project = catalog.make_project(arguments.dir)
     write_history(arguments, project)
-    echo(f"{arguments.dir} is a project now. Next: tomoseg -p {arguments.dir} import FILE")
+    echo(f"Created a project in {arguments.dir}. Next: tomoseg -p {arguments.dir} import FILE")
 
 
 def features_list(arguments: argparse.Namespace) -> None:
@@ -28,7 +28,7 @@ def features_list(arguments: argparse.Namespace) -> None:
         print_json(rows)
         return
     columns = {"name": "feature", "positive": "positive tiles", "negative": "negative tiles"}
-    print_table(rows, columns, empty="No feature yet. The first tile makes one: tomoseg tiles add")
+    print_table(rows, columns, empty="No feature yet. Add one: tomoseg features add NAME")
 
 
 def features_add(arguments: argparse.Namespace) -> None:
@@ -36,13 +36,14 @@ def features_add(arguments: argparse.Namespace) -> None:
     project = open_project(arguments)
     project.require_current_format()
     if not catalog.add_feature(project, arguments.name):
-        raise ProjectError(f"There is a feature {arguments.name} already.", "Use it, or choose another name.")
+        raise ProjectError(f"The feature {arguments.name} already exists.", "Use it, or choose another name.")
     write_history(arguments, project)
+    echo(f"Created the feature {arguments.name}.")
 
 
 def features_rename(arguments: argparse.Namespace) -> None:
-    """Give a feature another name, wherever the project speaks of it."""
+    """Rename a feature everywhere in the project."""
     project = open_project(arguments)
     rename_feature(project, arguments.old, arguments.new)
     write_history(arguments, project)
-    echo(f"{arguments.old} is called {arguments.new} now.")
+    echo(f"Renamed {arguments.old} to {arguments.new}.")

@@ -35,7 +35,7 @@ def apply(arguments: argparse.Namespace) -> int:
 
 
 def merge(arguments: argparse.Namespace) -> int:
-    """Let maps compete, as a job."""
+    """Merge maps into a label volume, as a job."""
     project = open_project(arguments)
     request = merge_request(
         project,
@@ -76,8 +76,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def export(arguments: argparse.Namespace) -> None:
-    """Write a volume into a file."""
+    """Write a volume to a file."""
     project = open_project_if_any(arguments)
     with progress_bar("export") as on_progress:
         export_volume(project, arguments.name, arguments.output, force=arguments.force, on_progress=on_progress)
-    echo(f"{arguments.name} is in {arguments.output}.")
+    echo(f"Wrote {arguments.name} to {arguments.output}.")

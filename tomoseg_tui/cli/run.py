@@ -1,4 +1,4 @@
-"""`run`: train, then apply, then merge over a list of tomograms."""
+"""`run`: train, then apply, then merge, for several tomograms."""
 
 import argparse
 
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         echo(f"Note: {remark}")
     if report_estimate(arguments, project, plan.jobs, plan.cards):
         return 0
-    echo(f"Trains {', '.join(plan.cards)}; applies and merges on {', '.join(plan.tomograms)}.")
+    echo(f"Training {', '.join(plan.cards)}; then applying and merging on {', '.join(plan.tomograms)}.")
     slurm = slurm_settings_from(arguments, project)
     jobs = launch_chain(project.layout, plan.jobs, after=after, at_once=arguments.now, slurm=slurm)
     write_history(arguments, project)
@@ -37,5 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"jobs": ids})
     elif not arguments.wait:
         print(" ".join(ids))
-        echo("They go on without this terminal. Look: tomoseg jobs")
+        echo("The jobs continue without this terminal. See them: tomoseg jobs")
     return code

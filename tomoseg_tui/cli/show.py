@@ -1,4 +1,4 @@
-"""`show`, `tiles show`, `networks triples`, and what audits draw: pictures in the terminal, or in a file."""
+"""`show`, `tiles show`, `networks triples` and the images of audits: drawn in the terminal or to a file."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ from tomoseg_tui.workflow.views import (
 )
 
 DEFAULT_COLUMNS = 80
-"""Width where no terminal tells its own."""
+"""Width if the output is not a terminal."""
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -87,7 +87,7 @@ def tiles_show(arguments: argparse.Namespace) -> None:
 
 
 def _tile_row(view: TileView, palette: Palette, features: Sequence[str]) -> list[Picture]:
-    """Return a tile alone, and with its annotation; labels numbered as in the project."""
+    """Return the image of a tile without and with its annotation; labels are numbered as in the project."""
     table = np.zeros(256, np.uint8)
     for number, feature in enumerate(view.features, start=1):
         table[number] = list(features).index(feature) + 1
@@ -95,15 +95,15 @@ def _tile_row(view: TileView, palette: Palette, features: Sequence[str]) -> list
 
 
 def networks_triples(arguments: argparse.Namespace) -> None:
-    """Draw image, annotation and output of the tiles of a run, those first on which they differ most."""
+    """Draw image, annotation and output of the tiles of a run, those with the largest difference first."""
     project = open_project(arguments)
     views = load_triples(project, arguments.name, feature=arguments.feature)
     if not views:
-        raise UsageError(f"{arguments.name} has no tile that was looked at.", "Train it again.")
+        raise UsageError(f"{arguments.name} has no annotated tiles.", "Train it again.")
     if arguments.output is not None and arguments.output.suffix.lower() in {".hdf", ".mrc"}:
         chosen = views[: arguments.worst] if arguments.worst else views
         export_triples(project, arguments.name, chosen, arguments.output, force=arguments.force)
-        echo(f"{len(chosen)} triples are in {arguments.output}, three images each.")
+        echo(f"Wrote {len(chosen)} triples to {arguments.output}, three images each.")
         return
     chosen = select_triples(views, arguments.worst)
     if wants_json(arguments):
@@ -113,7 +113,7 @@ def networks_triples(arguments: argparse.Namespace) -> None:
     for number, view in enumerate(chosen, start=1):
         kind = "held out" if view.held_out else "trained on"
         echo(f"{number}  {view.tile}  {view.feature}  Dice {view.dice:.2f}, {view.wrong_pixels} pixels differ, {kind}")
-    echo("From left to right: image, annotation, output; the third should look like the second.")
+    echo("From left to right: image, annotation, output. Output and annotation should be similar.")
 
 
 def _triple_json(view: TripleView) -> Mapping[str, object]:
@@ -127,14 +127,14 @@ def _triple_json(view: TripleView) -> Mapping[str, object]:
 
 
 def draw_triples(arguments: argparse.Namespace, views: Sequence[TripleView]) -> None:
-    """Draw image, annotation and output of tiles, a row each."""
+    """Draw image, annotation and output of each tile in a row."""
     _output_picture(
         arguments, arrange_pictures([render_triple(view.image, view.annotation, view.output) for view in views])
     )
 
 
 def _output_picture(arguments: argparse.Namespace, picture: Picture) -> None:
-    """Draw into the file that is named, else on stdout."""
+    """Draw to the file of --output, or to stdout."""
     if arguments.output is not None:
         export_png(enlarge_for_file(picture), arguments.output, force=arguments.force)
         return

@@ -1,4 +1,4 @@
-"""Start jobs, once they are checked; or print what they would take (`--estimate`) and start nothing."""
+"""Start a job whose request was checked, or print its cost (`--estimate`)."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from tomoseg_tui.workflow.estimates.work import Work
 
 LONG_SECONDS = 60.0
-"""What takes longer is said at the start."""
+"""The cost of longer jobs is printed at the start."""
 
 
 def start_job(arguments: argparse.Namespace, project: Project, kind: str, request: dict[str, Any]) -> int:
-    """Start a job, unless only an estimate is asked for; print its id, or wait for it. Return the exit code."""
+    """Start a job and print its id, or wait for it; with --estimate, print its cost instead. Return the exit code."""
     after = [job.id for job in find_dependencies(project.layout, arguments.after)]
     if report_estimate(arguments, project, [(kind, request, ())]):
         return 0
@@ -41,7 +41,7 @@ def start_job(arguments: argparse.Namespace, project: Project, kind: str, reques
         print_json({"job": job.id})
     else:
         print(job.id)
-        echo(f"Job {job.id} goes on without this terminal. Look: tomoseg jobs show {job.id}")
+        echo(f"Job {job.id} continues without this terminal. See it: tomoseg jobs show {job.id}")
     return 0
 
 
@@ -51,29 +51,29 @@ def report_estimate(
     jobs: Sequence[JobStep],
     expected: Mapping[str, NetworkCard] = NONE_EXPECTED,
 ) -> bool:
-    """Say what jobs take that follow one another; tell whether that is all that was asked for.
+    """Print the cost of a chain of jobs, if it is long or --estimate was given; return whether that is all to do.
 
     Parameters
     ----------
     arguments : Namespace
-        Of the command.
+        Arguments of the command.
     project : Project
     jobs : sequence of JobStep
         One job, or those of a run.
     expected : mapping
-        Cards of networks that are still to be trained, by run.
+        Cards of networks that are not trained yet, by run.
 
     Raises
     ------
     JobError
-        If this machine cannot hold them.
+        If memory or disk space of this machine does not suffice.
     """
     try:
         works = works_of(project, jobs, expected)
     except TomosegError:
         if arguments.estimate:
             raise
-        return False  # what a job before it is still to make is not there yet
+        return False  # the output of a dependency does not exist yet
     if arguments.estimate:
         jobs_costs = estimate_jobs(project, works, lambda work: _measure(project, work))
         titles = [f"{kind} {KINDS[kind].title(request)}" for kind, request, _ in jobs]
@@ -87,14 +87,14 @@ def report_estimate(
 
 
 def _measure(project: Project, work: "Work") -> Timing | None:
-    """Return a timing, measured now unless it is stored; without a network that takes a moment and is always done."""
+    """Return a stored or measured timing; jobs without a network are always measured, which takes a moment."""
     key, force = work.workload.key, not KINDS[work.kind].needs_whole_device
     timing = benchmark_timing(project.layout, work.kind, work.sample, key, force=force) if work.sample else None
     return timing or stored_timing(key)
 
 
 def _print_costs(arguments: argparse.Namespace, titles: Sequence[str], costs: JobCosts) -> None:
-    """Print what jobs take together and, if there are several, what each takes."""
+    """Print the total cost and, for several jobs, the cost of each."""
     total, free = costs.total, costs.free
     by_title = dict(zip(titles, costs.costs, strict=True)) if len(titles) > 1 else {}
     if wants_json(arguments):

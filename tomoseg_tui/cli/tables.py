@@ -1,11 +1,11 @@
-"""Lay rows out as a table for people: plain characters, so that five hundred rows cost nothing."""
+"""Format rows as a text table; fast for hundreds of rows."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 GAP = "  "
 MIN_WIDTH = 6
-"""A column that has to give room keeps as many characters."""
+"""Smallest width of a column that is narrowed."""
 
 
 def format_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str], width: int) -> Iterator[str]:
@@ -14,16 +14,16 @@ def format_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str
     Parameters
     ----------
     rows : sequence of mappings
-        None, and what a row does not have, is an empty cell.
+        None and missing keys become empty cells.
     columns : mapping
-        Key of a row to the column's title.
+        Title of each key of a row.
     width : int
-        Characters of a line; what does not fit is broken into several lines.
+        Characters per line; longer rows are wrapped.
 
     Examples
     --------
     >>> rows = [{"id": 12, "fault": "no room on the disk"}, {"id": 3}]
-    >>> print("|".join(table_lines(rows, {"id": "id", "fault": "fault"}, 12)))
+    >>> print("|".join(format_table(rows, {"id": "id", "fault": "fault"}, 12)))
     id  fault|12  no room|    on the|    disk|3
     """
     cells = [list(columns.values()), *([_format_cell(row.get(key)) for key in columns] for row in rows)]
@@ -37,7 +37,7 @@ def _format_cell(value: object) -> str:
 
 
 def _fit_widths(widths: list[int], width: int) -> list[int]:
-    """Take room from the widest column until all fit, or nothing is left to take."""
+    """Narrow the widest column until all columns fit, or all have the smallest width."""
     available = width - len(GAP) * (len(widths) - 1)
     while sum(widths) > available and max(widths) > MIN_WIDTH:
         widest = widths.index(max(widths))
@@ -48,7 +48,7 @@ def _fit_widths(widths: list[int], width: int) -> list[int]:
 
 
 def _wrap_row(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """Yield the lines of one row; a cell that is too wide goes on in the next."""
+    """Yield the lines of one row; cells that are too wide are wrapped."""
     if all(len(cell) <= width for cell, width in zip(row, widths, strict=True)):
         wrapped = [[cell] for cell in row]
     else:

@@ -1,4 +1,4 @@
-"""`tiles` and `annotations`, but for what is drawn and what goes to other tools."""
+"""`tiles` and `annotations`, except `tiles show`, and export and import of annotations."""
 
 import argparse
 
@@ -45,26 +45,26 @@ def tiles_import(arguments: argparse.Namespace) -> None:
 
 
 def _read_placements(arguments: argparse.Namespace, project: Project) -> InfoPlacements:
-    """Read the file."""
+    """Read the tiles from a CSV file or an info file."""
     if arguments.file.suffix.lower() == INFO_SUFFIX:
         set_map = parse_set_map(arguments.map)
         return placements_from_info(project, arguments.file, tomogram=arguments.tomogram, declared=set_map)
     if arguments.map or arguments.tomogram:
-        raise UsageError("--map and --tomogram are for info files of EMAN2, which end in .json.", "Leave them out.")
+        raise UsageError("--map and --tomogram are for EMAN2's info files, which end in .json.", "Leave them out.")
     return InfoPlacements(tuple(placing.read_tile_placements(arguments.file)), ())
 
 
 def _report_result(result: PlacementResult) -> None:
     for feature in result.new_features:
-        echo(f"Made the feature {feature}.")
+        echo(f"Created the feature {feature}.")
     for remark in result.remarks:
         echo(f"Note: {remark}")
-    existing_note = f", {result.existing} were there already" if result.existing else ""
-    echo(f"{result.added} placed{existing_note}.")
+    existing_note = f", {result.existing} already existed" if result.existing else ""
+    echo(f"{result.added} tile{'s' * (result.added != 1)} placed{existing_note}.")
 
 
 def tiles_list(arguments: argparse.Namespace) -> None:
-    """List the tiles, by tomogram, then z, y, x."""
+    """List the tiles, sorted by tomogram, z, y and x."""
     project = open_project(arguments)
     rows = [placing.tile_listing(tile) for tile in catalog.all_tiles(project.layout)]
     if wants_json(arguments):
@@ -80,7 +80,7 @@ def tiles_list(arguments: argparse.Namespace) -> None:
 
 
 def _echo_unshared_versions(project: Project) -> None:
-    """Tell which versions of a tomogram do not see tiles that were placed on another binning."""
+    """Print which tomograms have no tiles because the tiles of their versions are on another grid."""
     names = catalog.tomogram_names(project.layout)
     for name in names:
         if catalog.tiles_of(project.layout, name):
@@ -101,11 +101,11 @@ def tiles_remove(arguments: argparse.Namespace) -> None:
     project = open_project(arguments)
     trash_folder = placing.remove_tiles(project, [parse_tile_id(tile_id) for tile_id in arguments.ids])
     write_history(arguments, project)
-    echo(f"{len(set(arguments.ids))} tiles with their annotations are in {trash_folder}.")
+    echo(f"Moved {len(set(arguments.ids))} tiles and their annotations to {trash_folder}.")
 
 
 def annotations_list(arguments: argparse.Namespace) -> None:
-    """List what is known of each feature on each tile."""
+    """List the annotations of each tile and feature."""
     project = open_project(arguments)
     rows = import_annotations.annotation_listing(project)
     if wants_json(arguments):
@@ -119,11 +119,14 @@ def annotations_list(arguments: argparse.Namespace) -> None:
 
 
 def annotations_set(arguments: argparse.Namespace) -> None:
-    """Say that a tile is done, or holds none of a feature."""
+    """Mark a tile as done, or as containing none of a feature."""
     project = open_project(arguments)
     location = parse_tile_id(arguments.id)
     if arguments.state == "none":
         import_annotations.set_none_here(project, location, arguments.feature)
-    elif import_annotations.set_done(project, location, arguments.feature) == 0:
-        echo(f"Note: {location.id} is done for {arguments.feature} without one pixel of it. Was --none meant?")
+        echo(f"{location.id} is marked as containing no {arguments.feature}.")
+    else:
+        if import_annotations.set_done(project, location, arguments.feature) == 0:
+            echo(f"Note: {location.id} has no pixel of {arguments.feature}. Was --none meant?")
+        echo(f"{location.id} is marked as done for {arguments.feature}.")
     write_history(arguments, project)

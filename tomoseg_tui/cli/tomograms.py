@@ -12,7 +12,7 @@ from tomoseg_tui.project.records import format_filter_chain
 
 
 def format_shape(shape_zyx: tuple[int, int, int]) -> str:
-    """Return a shape as people write it."""
+    """Return a shape for people."""
     return " x ".join(str(length) for length in shape_zyx)
 
 
@@ -20,7 +20,7 @@ def tomogram_listing(project: Project, name: str) -> dict[str, Any]:
     """Return a tomogram as `tomograms --json` prints it."""
     layout = project.layout
     record = catalog.load_tomogram(layout, name)
-    path = layout.tomogram_folder(name) / record.file  # an absolute file, that of a link, stands for itself
+    path = layout.tomogram_folder(name) / record.file  # the file of a link is absolute, which replaces the folder
     return {
         "name": name,
         "shape_zyx": list(record.shape_zyx),
@@ -63,13 +63,13 @@ def tomograms_list(arguments: argparse.Namespace) -> None:
 
 
 def tomograms_rename(arguments: argparse.Namespace) -> None:
-    """Give a tomogram another name."""
+    """Rename a tomogram."""
     from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
 
     project = open_project(arguments)
     rename_tomogram(project, arguments.old, arguments.new)
     write_history(arguments, project)
-    echo(f"{arguments.old} is called {arguments.new} now.")
+    echo(f"Renamed {arguments.old} to {arguments.new}.")
 
 
 def tomograms_remove(arguments: argparse.Namespace) -> None:
@@ -79,4 +79,4 @@ def tomograms_remove(arguments: argparse.Namespace) -> None:
     project = open_project(arguments)
     trash_folder = remove_tomogram(project, arguments.name)
     write_history(arguments, project)
-    echo(f"{arguments.name} with its tiles, annotations and results is in {trash_folder}.")
+    echo(f"Moved {arguments.name} with its tiles, annotations and results to {trash_folder}.")

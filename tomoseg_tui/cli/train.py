@@ -1,4 +1,4 @@
-"""`trainset`, `train` and `networks`, but for what is drawn."""
+"""`trainset`, `train` and `networks`, except `networks triples`."""
 
 import argparse
 
@@ -10,12 +10,12 @@ from tomoseg_tui.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    require_trainset_or_features,
     wants_json,
     write_history,
 )
 from tomoseg_tui.cli.start_job import start_job
 from tomoseg_tui.commands.options import request_from
-from tomoseg_tui.errors import UsageError
 from tomoseg_tui.io.trainset_file import TrainsetSummary, read_summary
 from tomoseg_tui.jobs.dependencies import pending_outputs
 from tomoseg_tui.project import catalog
@@ -80,7 +80,7 @@ def trainset_list(arguments: argparse.Namespace) -> None:
 
 
 def trainset_show(arguments: argparse.Namespace) -> None:
-    """Tell what a training set holds."""
+    """Show what a training set contains."""
     project = open_project(arguments)
     summary = read_summary(trainset.require_training_set(project, arguments.name))
     if wants_json(arguments):
@@ -92,8 +92,7 @@ def trainset_show(arguments: argparse.Namespace) -> None:
 def train(arguments: argparse.Namespace) -> int:
     """Train a network, as a job."""
     project = open_project(arguments)
-    if bool(arguments.trainset) == bool(arguments.features):
-        raise UsageError("It is not said what to learn.", "Name --trainset NAME or --feature F, one of them.")
+    require_trainset_or_features(arguments)
     name = arguments.name or catalog.free_name(project.layout.networks, arguments.features, arguments.trainset)
     request = request_from(arguments, TrainRequest, name=name)
     pending = pending_outputs(project.layout, arguments.after)

@@ -1,4 +1,4 @@
-"""Wait for jobs with a progress bar or their log, and report how they end."""
+"""Wait for jobs, show their progress or log, and report how they end."""
 
 import argparse
 import contextlib
@@ -20,7 +20,7 @@ def wait_for_job(arguments: argparse.Namespace, job: Job) -> int:
     try:
         state = _watch_job(job)
     except KeyboardInterrupt:
-        echo(f"\nJob {job.id} goes on. Look: tomoseg jobs show {job.id}; stop it: tomoseg jobs stop {job.id}")
+        echo(f"\nJob {job.id} continues. See it: tomoseg jobs show {job.id}; stop it: tomoseg jobs stop {job.id}")
         return 130
     _notify_terminal([(job, state)])
     if state is JobState.DONE:
@@ -42,7 +42,7 @@ def wait_for_jobs(jobs: Sequence[Job]) -> int:
                 echo(f"Job {job.id} ({record.kind} {record.name}) is done.")
             codes.append(0 if state is JobState.DONE else _report_failure(job, state))
     except KeyboardInterrupt:
-        echo(f"\nThe other {len(jobs) - len(finished)} jobs go on. Look: tomoseg jobs")
+        echo(f"\nThe other {len(jobs) - len(finished)} jobs continue. See them: tomoseg jobs")
         return 130
     _notify_terminal(finished)
     return next((code for code in codes if code), 0)
@@ -53,17 +53,17 @@ def _watch_job(job: Job) -> JobState:
 
 
 def _report_failure(job: Job, state: JobState) -> int:
-    """Say how a job that is not done has ended; return its exit code."""
+    """Print how a job that is not done has ended; return its exit code."""
     listing = job.listing()
-    echo(f"tomoseg: job {job.id} is {state}. {listing['fault'] or 'What is finished is kept.'}")
-    echo(f"  {listing['fix'] or f'Go on: tomoseg jobs resume {job.id}'}")
+    echo(f"tomoseg: job {job.id} is {state}. {listing['fault'] or 'Finished parts are saved.'}")
+    echo(f"  {listing['fix'] or f'Resume it: tomoseg jobs resume {job.id}'}")
     if state is JobState.FAILED:
         return job.record().exit_code or 1
     return 130 if state is JobState.STOPPED else 1
 
 
 def _notify_terminal(finished: Sequence[tuple[Job, JobState]]) -> None:
-    """Ring the terminal, and tell it in words how jobs have ended."""
+    """Notify the user through the terminal how jobs have ended."""
     reported = [(job, state) for job, state in finished if state in REPORTED_STATES]
     if not reported or not sys.stderr.isatty():
         return
@@ -74,11 +74,11 @@ def _notify_terminal(finished: Sequence[tuple[Job, JobState]]) -> None:
         sys.stderr.write(terminal_notification(text, read_config(config_file()).notice, os.environ))
         sys.stderr.flush()
     except SettingsError as fault:
-        echo(f"Note: no notice was given. {fault}")
+        echo(f"Note: no notification was sent. {fault}")
 
 
 def _with_absolute_paths(job: Job) -> dict[str, Any]:
-    """Return what a job has to say; files are kept as seen from the project, and told in full."""
+    """Return the result of a job, with absolute paths instead of those relative to the project."""
     root, result = job.project_folder, job.result()
     if "file" in result:
         result["file"] = str(root / result["file"])
@@ -107,7 +107,7 @@ def _watch_without_terminal(job: Job) -> JobState:
 
 
 def _print_new_log_lines(job: Job, offset: int, show_line: Callable[[str], object]) -> int:
-    """Show the lines for the user that the job has logged since `offset`; return how far the log was read."""
+    """Print the lines for the user that were logged after `offset`; return the offset of the next line."""
     with contextlib.suppress(OSError), job.log_file.open("rb") as log:
         log.seek(offset)
         complete = log.read().rpartition(b"\n")
