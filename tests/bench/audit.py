@@ -1,22 +1,22 @@
-"""`make bench-audit`: spoil a tenth of the tiles, audit them, and count how many stand in the first 15 % of the list.
+"""`make bench-audit`: corrupt a tenth of the labels and count how many of them an audit ranks in the first 15 %.
 
-For microtubule and for membrane, with seeds 0 to 4 each. Prints a table; asserts nothing. Wanted is 0.7 of the
-spoilt tiles among the first 15 %, on average.
+For microtubule and membrane, with seeds 0 to 4 each. Prints a table; asserts nothing. The goal is 0.7 of the corrupted
+tiles in the first 15 %, on average.
 
-Spoilt are three kinds, a third each, on tiles drawn by the seed:
+There are three kinds of corruption, a third each, on random tiles:
 
 - emptied: a positive tile whose mask is empty; it stays positive.
 - shifted: a positive tile whose mask is moved by 12 pixels along x or y, to the side where more of it stays in the
   tile; what enters from outside is "not feature".
-- swapped: in turns a positive tile made "none here", and a negative tile made positive with the mask of a positive
-  tile, itself not spoilt, pasted.
+- swapped: alternately a positive tile marked "none here", and a negative tile made positive with the mask of a positive
+  tile that is not corrupted.
 
 ``make bench-audit DATA=DIR`` takes ``train1.mrc``, ``train1_labels.mrc.gz`` and ``tiles_train1_FEATURE.csv`` from a
-folder: 60 tiles a feature, of which 6 are spoilt and 9 stand in the first 15 %. Without DATA it takes `sample_data`:
-32 tiles, 3 spoilt, 5 places. Each audit is one job of the program itself, as a user starts it.
+folder: 60 tiles per feature, of which 6 are corrupted and 9 are in the first 15 %. Without DATA it uses `sample_data`:
+32 tiles, 3 corrupted, 5 in the first 15 %. Each audit is a job, started by the command.
 
-It goes on where it was stopped: projects and results, one a feature and seed, are kept in WORK (by default in the
-system's folder for temporary files), apart for each state of the code. Remove that folder to measure anew.
+A stopped benchmark continues: projects and results, one per feature and seed, are stored in WORK (by default in the
+system's folder for temporary files), separately for each state of the code. Remove that folder to measure again.
 """
 
 import argparse
@@ -54,21 +54,21 @@ Layer = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Source:
-    """Where the tiles come from."""
+    """The source of the tiles."""
 
     tomogram: Path
     labels: Path
     folder: Path
     per_feature: bool
-    """True where each feature has a list of tiles of its own."""
+    """True if each feature has its own list of tiles."""
 
     def tiles(self, feature: str) -> Path:
-        """List of tiles that holds those of a feature."""
+        """Return the list of tiles of a feature."""
         return self.folder / (f"tiles_train1_{feature}.csv" if self.per_feature else "tiles.csv")
 
 
 def source_of(data: Path | None) -> Source:
-    """Return what is measured on: a folder's `train1`, or the sample data."""
+    """Return the data to measure on: `train1` of a folder, or the sample data."""
     if data is None:
         return Source(SAMPLE / "cell_a.mrc", SAMPLE / "cell_a_labels.mrc.gz", SAMPLE, per_feature=False)
     return Source(data / "train1.mrc", data / "train1_labels.mrc.gz", data, per_feature=True)
@@ -94,14 +94,14 @@ def shifted_by_chance(layer: Layer, rng: np.random.Generator) -> Layer:
 
 
 def emptied(layer: Layer) -> Layer:
-    """Take the feature out of a layer."""
+    """Remove the feature from a layer."""
     return np.where(layer == FEATURE, np.uint8(NOT_FEATURE), layer)
 
 
 def spoil(
     signs: NDArray[np.int8], layers: NDArray[np.uint8], rng: np.random.Generator
 ) -> tuple[NDArray[np.int8], NDArray[np.uint8], dict[int, str]]:
-    """Spoil a tenth of the tiles.
+    """Corrupt a tenth of the tiles.
 
     Parameters
     ----------
@@ -113,9 +113,9 @@ def spoil(
     Returns
     -------
     signs, layers : ndarray
-        New ones; the given ones are left unchanged.
+        New arrays; the arguments are not changed.
     spoilt : dict of int to str
-        What was done to which tile.
+        The kind of corruption by tile.
     """
     signs, layers = signs.copy(), layers.copy()
     marked = (signs > 0) & (layers == FEATURE).any(axis=(1, 2))
@@ -139,7 +139,7 @@ def spoil(
 
 
 def write_spoilt_set(clean: Path, target: Path, rng: np.random.Generator) -> dict[str, str]:
-    """Write a spoilt copy of a training set of one feature; return what was done, by the tile's id."""
+    """Write a corrupted copy of a training set of one feature; return the kinds of corruption by tile id."""
     summary, tiles = read_training_set(clean)
     signs = np.array([tile.metadata.signs[0] for tile in tiles], np.int8)
     signs, layers, spoilt = spoil(signs, np.stack([tile.layers[0] for tile in tiles]), rng)
@@ -156,12 +156,12 @@ def write_spoilt_set(clean: Path, target: Path, rng: np.random.Generator) -> dic
 # Auditing
 
 
-def tomoseg(folder: Path, *words: str) -> str:
-    """Run one command in a folder; return what it printed."""
-    command = [sys.executable, "-m", "tomoseg_tui", *words]
+def tomoseg(folder: Path, *arguments: str) -> str:
+    """Run a command in a folder; return its output."""
+    command = [sys.executable, "-m", "tomoseg_tui", *arguments]
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{chr(32).join(words)} in {folder} has failed:\n{done.stderr}")
+        raise SystemExit(f"{chr(32).join(arguments)} in {folder} has failed:\n{done.stderr}")
     return done.stdout
 
 
@@ -175,7 +175,7 @@ def write_tiles(source: Source, feature: str, path: Path) -> None:
 
 
 def make_spoilt_project(source: Source, feature: str, seed: int, folder: Path) -> None:
-    """Make a project with a training set `spoilt`; ``spoilt.json`` beside it comes last and tells what was done."""
+    """Make a project with a training set `spoilt`; ``spoilt.json``, written last, lists the corruptions."""
     if (folder / "spoilt.json").exists():
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -186,8 +186,8 @@ def make_spoilt_project(source: Source, feature: str, seed: int, folder: Path) -
     tomoseg(project, "import", str(source.tomogram.absolute()), "--link")
     tomoseg(project, "tiles", "import", "../tiles.csv")
     tomogram, number = source.tomogram.stem, LABELS[feature]
-    words = ["--tomogram", tomogram, "--map", f"{number}={feature}"]
-    tomoseg(project, "annotations", "import", str(source.labels.absolute()), *words)
+    arguments = ["--tomogram", tomogram, "--map", f"{number}={feature}"]
+    tomoseg(project, "annotations", "import", str(source.labels.absolute()), *arguments)
     tomoseg(project, "trainset", "build", "clean", "--feature", feature)
     sets = project / "trainsets"
     rng = np.random.default_rng([seed, number])
@@ -196,7 +196,7 @@ def make_spoilt_project(source: Source, feature: str, seed: int, folder: Path) -
 
 
 def audited(project: Path, seed: int) -> list[dict[str, Any]]:
-    """Return the ranked tiles of the audit, begun, gone on with, or done before."""
+    """Return the ranked tiles of the audit; start or resume it if it is not done."""
     jobs = json.loads(tomoseg(project, "jobs", "--json"))
     if not jobs:
         tomoseg(project, "audit", "--trainset", "spoilt", "--name", "found", "--seed", str(seed), "--json")
@@ -206,16 +206,16 @@ def audited(project: Path, seed: int) -> list[dict[str, Any]]:
         while (job := json.loads(tomoseg(project, "jobs", "--json"))[0])["state"] in {"queued", "running"}:
             time.sleep(1)
     except (KeyboardInterrupt, SystemExit) as stopped:
-        tomoseg(project, "jobs", "stop", "1")  # it is in a session of its own, and would go on
-        raise SystemExit("Stopped; it goes on when asked again.") from stopped
+        tomoseg(project, "jobs", "stop", "1")  # it has its own session and would continue
+        raise SystemExit("Stopped; the same command continues it.") from stopped
     if job["state"] != "done":
-        raise SystemExit(f"The audit in {project} is {job['state']}: {job['fault'] or 'it goes on when asked again'}")
+        raise SystemExit(f"The audit in {project} is {job['state']}: {job['fault'] or 'the same command continues it'}")
     ranked: list[dict[str, Any]] = json.loads(tomoseg(project, "audits", "show", "found", "--json"))
     return ranked
 
 
 def measure(source: Source, feature: str, seed: int, folder: Path) -> dict[str, Any]:
-    """Return the result of one audit, from its file if it was measured before."""
+    """Return the result of one audit, read from its file if it exists."""
     path = folder / "result.json"
     if not path.exists():
         make_spoilt_project(source, feature, seed, folder)
@@ -231,7 +231,7 @@ def measure(source: Source, feature: str, seed: int, folder: Path) -> dict[str, 
             "first": first,
             "places": places,
             "share": sum(place <= first for place in places.values()) / len(places),
-            "seconds": round(time.monotonic() - began),  # of the last attempt only, if it went on
+            "seconds": round(time.monotonic() - began),  # of the last attempt only, if it was resumed
         }
         draft = folder / ".result.json"
         draft.write_text(json.dumps(result, indent=2))
@@ -241,7 +241,7 @@ def measure(source: Source, feature: str, seed: int, folder: Path) -> dict[str, 
 
 
 def results(source: Source, work: Path, seeds: int, features: list[str]) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Yield feature, seed and result as they come."""
+    """Yield feature, seed and result of each audit."""
     for seed in range(seeds):
         for feature in features:
             yield feature, seed, measure(source, feature, seed, work / f"{feature}_{seed}")
@@ -254,13 +254,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder in which projects and results are kept")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--feature", action="append", choices=tuple(LABELS), help="only this one; may be repeated")
-    words = parser.parse_args()
-    source = source_of(words.data)
-    kept = words.work or Path(tempfile.gettempdir()) / f"tomoseg-bench-audit-{getpass.getuser()}"
+    arguments = parser.parse_args()
+    source = source_of(arguments.data)
+    kept = arguments.work or Path(tempfile.gettempdir()) / f"tomoseg-bench-audit-{getpass.getuser()}"
     work = kept_folder(kept, source.tomogram)
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {source.tomogram.name}; kept in {work}")
     shares: dict[str, list[float]] = {}
-    for feature, seed, result in results(source, work, words.seeds, words.feature or list(LABELS)):
+    for feature, seed, result in results(source, work, arguments.seeds, arguments.feature or list(LABELS)):
         shares.setdefault(feature, []).append(result["share"])
         places = ", ".join(str(place) for place in sorted(result["places"].values()))
         print(

@@ -1,7 +1,7 @@
-"""`make bench` without DATA: the whole way on the sample data, timed and scored, and an apply worker's peak.
+"""`make bench` without DATA: all steps on the sample data, timed and scored, and the peak memory of an apply worker.
 
 Prints a table; asserts nothing. Takes about ten minutes on two cores. The large tomogram is a sparse file of 16 GB
-that takes about 0.5 GB on disk while it is measured.
+that takes about 0.5 GB on disk during the measurement.
 """
 
 import argparse
@@ -23,17 +23,17 @@ from tomoseg_tui.io.mrc import MrcWriter
 MEGABYTE = 1e6
 LARGE_ZYX = (1000, 4096, 4096)
 FILLED = (490, 518)
-"""Slices of the large tomogram that hold noise; --z 496:512 and what the network sees around."""
+"""Slices of the large tomogram with noise: --z 496:512 and the slices around it that the network reads."""
 
 
-def tomoseg(project: Path, *words: str) -> str:
-    """Run one command in a project; return what it printed."""
-    command = [sys.executable, "-m", "tomoseg_tui", *words]
+def tomoseg(project: Path, *arguments: str) -> str:
+    """Run a command in a project; return its output."""
+    command = [sys.executable, "-m", "tomoseg_tui", *arguments]
     return subprocess.run(command, cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def help_seconds(runs: int = 11) -> float:
-    """Return the median time of `tomoseg --help`, start of Python and all."""
+    """Return the median time of `tomoseg --help`, including the start of Python."""
     times = []
     for _ in range(runs):
         began = time.perf_counter()
@@ -59,7 +59,7 @@ def write_large_tomogram(path: Path, shape_zyx: tuple[int, int, int], filled: tu
 
 
 def measure(folder: Path, *, seed_runs: int) -> list[tuple[str, str]]:
-    """Return the rows of the table: what, and how much."""
+    """Return the rows of the table: quantity and value."""
     rows = [("tomoseg --help, median of 11", f"{help_seconds():.3f} s")]
     project = folder / "demo"
     began = time.monotonic()
@@ -85,15 +85,15 @@ def measure(folder: Path, *, seed_runs: int) -> list[tuple[str, str]]:
 
 def _scores(project: Path, labels: str, title: str) -> list[tuple[str, str]]:
     truth = str(project / "sample_data" / "cell_b_labels.mrc.gz")
-    words = ["evaluate", f"cell_b/{labels}", truth, "--label", "1", "--label", "2", "--json"]
-    found = json.loads(tomoseg(project, *words))["labels"]
+    arguments = ["evaluate", f"cell_b/{labels}", truth, "--label", "1", "--label", "2", "--json"]
+    found = json.loads(tomoseg(project, *arguments))["labels"]
     return [(f"{title}: Dice microtubule, membrane", f"{found['1']['dice']:.3f}, {found['2']['dice']:.3f}")]
 
 
 def _further_seed(project: Path, seed: int) -> list[tuple[str, str]]:
     run = f"seed{seed}"
-    words = ["--feature", "microtubule", "--feature", "membrane", "--seed", str(seed)]
-    tomoseg(project, "train", *words, "--name", run, "--wait")
+    arguments = ["--feature", "microtubule", "--feature", "membrane", "--seed", str(seed)]
+    tomoseg(project, "train", *arguments, "--name", run, "--wait")
     tomoseg(project, "apply", run, "cell_b", "--wait")
     maps = ["--map", f"{run}:microtubule=card", "--map", f"{run}:membrane=card"]
     tomoseg(project, "merge", "cell_b", *maps, "--name", run, "--wait")
@@ -104,9 +104,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1, help="trainings with other seeds, the demo's counted")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as folder:
-        rows = measure(Path(folder), seed_runs=words.seeds)
+        rows = measure(Path(folder), seed_runs=arguments.seeds)
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     for title, value in rows:
         print(f"{title:45} {value}")

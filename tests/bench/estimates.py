@@ -1,8 +1,8 @@
-"""`make bench-estimates`: how near what `--estimate` says comes to what a job takes; each ratio a median of five.
+"""`make bench-estimates`: ratio of the cost from `--estimate` to the real cost of a job; medians of five.
 
-Each measurement and the run that it foretells stand next to each other in time, and nothing is kept in between, so
-that a machine that others use does not tell of itself. Prints each ratio as it comes, and the medians of each kind
-even if they are cut short; asserts nothing. `--only preprocess` measures one kind.
+Each estimate and the job that it predicts run directly one after the other, and no timing is stored in between, so
+that the load of a shared machine has little influence. Prints each ratio, and the medians of each kind
+even if it is interrupted; asserts nothing. `--only preprocess` measures one kind.
 """
 
 import argparse
@@ -37,12 +37,12 @@ WORK: dict[str, tuple[object, ...]] = {
     "preprocess": ("preprocess", "large"),
 }
 COPIES = {"apply": (3, 3, 3), "merge": (10, 4, 4), "preprocess": (5, 4, 4)}
-"""Of the small tomogram along z, y, x, that the large one is made of: several seconds of work each."""
+"""Repeats of the small tomogram along z, y, x in the large one: several seconds of work each."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """What was foretold, divided by what it was."""
+    """Predicted cost divided by real cost."""
 
     seconds: float
     memory: float
@@ -50,7 +50,7 @@ class Ratio:
 
 
 def make_project(folder: Path, kind: str) -> Path:
-    """Make a project that has what a kind of job needs, and no more."""
+    """Make a project with the inputs of one kind of job."""
     root = make_tubes_project(folder)
     if kind not in COPIES:
         return root
@@ -73,7 +73,7 @@ PARTS = ("seconds", "memory", "disk")
 
 
 class Room:
-    """Watches how much of the disk a folder takes, the most and at first."""
+    """Monitors the disk usage of a folder: at first and the maximum."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._ended = folder, threading.Event()
@@ -89,15 +89,15 @@ class Room:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.005):  # a checkpoint that is being replaced is there twice, not for long
+        while not self._ended.wait(0.005):  # a checkpoint that is being replaced exists twice for a moment
             try:
                 self.most = max(self.most, used_bytes(self._folder))
             except FileNotFoundError:
-                continue  # a draft that has just gone
+                continue  # a draft that was just removed
 
 
 def seconds_of(job: Job) -> float:
-    """Return the time from the start of a job's worker to its last word."""
+    """Return the time from the start of a job's worker to the recorded end."""
     owner = job.record().owner
     assert owner is not None
     began = psutil.boot_time() + int(owner.started) / os.sysconf("SC_CLK_TCK")
@@ -105,25 +105,25 @@ def seconds_of(job: Job) -> float:
 
 
 def ratio_of(root: Path, kind: str, place: Path) -> Ratio:
-    """Foretell a job of a fresh copy of a project, and run it."""
+    """Estimate a job in a fresh copy of a project, and run it."""
     copy = place / "copy"
     shutil.copytree(root, copy, symlinks=True)
     try:
         run = Tomoseg(copy)
         environment = {"XDG_CACHE_HOME": str(place / "cache")}
-        said = run(*WORK[kind], "--estimate", "--json", env=environment).json
+        output = run(*WORK[kind], "--estimate", "--json", env=environment).json
         shutil.rmtree(place / "cache", ignore_errors=True)
         with Room(copy) as room:
-            run(*WORK[kind], "--wait", env=environment)  # the pace that it keeps is nobody's
+            run(*WORK[kind], "--wait", env=environment)  # its stored timing is not used
         job = json.loads(run("jobs", "--json").out)[0]
         seconds = seconds_of(Job(copy / "jobs" / job["id"]))
-        print(f"  {kind}: {said['seconds']:.1f} of {seconds:.1f} s, {said['memory_bytes'] / 1e6:.0f} of "
-              f"{job['peak_memory_bytes'] / 1e6:.0f} MB, {said['disk_bytes'] / 1e6:.1f} of "
+        print(f"  {kind}: {output['seconds']:.1f} of {seconds:.1f} s, {output['memory_bytes'] / 1e6:.0f} of "
+              f"{job['peak_memory_bytes'] / 1e6:.0f} MB, {output['disk_bytes'] / 1e6:.1f} of "
               f"{(room.most - room.first) / 1e6:.1f} MB of disk", flush=True)  # fmt: skip
         return Ratio(
-            said["seconds"] / seconds,
-            said["memory_bytes"] / job["peak_memory_bytes"],
-            said["disk_bytes"] / (room.most - room.first),
+            output["seconds"] / seconds,
+            output["memory_bytes"] / job["peak_memory_bytes"],
+            output["disk_bytes"] / (room.most - room.first),
         )
     finally:
         shutil.rmtree(copy)
@@ -135,27 +135,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(WORK), metavar="KIND,...")
     parser.add_argument("--count", type=int, default=5, help="runs of each kind")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as place:
-        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{place}/queue"  # jobs of others must not come first
+        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{place}/queue"  # other jobs must not be ahead in the queue
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
-        for kind in words.only.split(","):
+        for kind in arguments.only.split(","):
             root = make_project(Path(place) / kind, kind)
-            measure(root, kind, words.count, Path(place))
+            measure(root, kind, arguments.count, Path(place))
             shutil.rmtree(Path(place) / kind)
 
 
 def measure(root: Path, kind: str, count: int, place: Path) -> None:
-    """Measure one kind and print the medians, also of what there is when it is cut short."""
+    """Measure one kind and print the medians, also after an interrupt."""
     found: list[Ratio] = []
     try:
         for _ in range(count):
-            found.append(ratio_of(root, kind, place))  # noqa: PERF401  # those before a stop are kept
+            found.append(ratio_of(root, kind, place))  # noqa: PERF401  # results before an interrupt are used
     finally:
         if found:
             parts = {part: statistics.median(getattr(one, part) for one in found) for part in PARTS}
-            said = ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
-            print(f"{kind:12} foretold / found, median of {len(found)}: {said}", flush=True)
+            output = ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
+            print(f"{kind:12} foretold / found, median of {len(found)}: {output}", flush=True)
 
 
 if __name__ == "__main__":

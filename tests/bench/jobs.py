@@ -1,6 +1,6 @@
-"""`make bench-jobs`: what five hundred jobs cost a command and a screen, and what its bookkeeping costs a training.
+"""`make bench-jobs`: the cost of five hundred jobs for a command and a screen, and of reporting for a training.
 
-Prints a table; asserts nothing. Each figure is a median of five, those that are compared by turns. Takes about
+Prints a table; asserts nothing. Each value is a median of five; compared values are measured alternately. Takes about
 five minutes on two idle cores.
 """
 
@@ -28,7 +28,7 @@ from tomoseg_tui.jobs.job import JobState
 from tomoseg_tui.project.catalog import Project, make_project
 
 FEW, FULL, MANY = 5, 30, 500
-"""Of `FULL` the list fills the screen, as of `MANY`."""
+"""The list fills the screen for `FULL` and for `MANY` jobs."""
 RUNS = 5
 SIZE = (120, 40)
 PRESSES, PRESSES_A_SECOND = 60, 10
@@ -65,11 +65,11 @@ def tell():
         json.dump(spent, stream)
 atexit.register(tell)
 """
-"""Times what a worker spends on the words that it writes into the job's folder."""
+"""Measures the time that a worker spends on reports to the job's folder."""
 
 
 def make_jobs(root: Path, count: int) -> Project:
-    """Make a project in which there have been so many jobs."""
+    """Make a project with a number of finished jobs."""
     project = make_project(root)
     for number in range(count):
         kind, state = KINDS[number % len(KINDS)], STATES[number % len(STATES)]
@@ -81,7 +81,7 @@ def make_jobs(root: Path, count: int) -> Project:
 
 @contextmanager
 def a_job_that_runs(project: Project) -> Iterator[None]:
-    """Let a job be there whose progress changes four times a second."""
+    """Run a job whose progress changes four times a second."""
     job, ended = put_job(project, "train", "live", state="lost"), threading.Event()
 
     def work() -> None:
@@ -101,19 +101,19 @@ def a_job_that_runs(project: Project) -> Iterator[None]:
             job.set_state(JobState.STOPPED)
 
 
-def seconds_of_command(root: Path, *words: str) -> tuple[float, float]:
-    """Return the time that a command takes, and the time that processors spend on it."""
+def seconds_of_command(root: Path, *arguments: str) -> tuple[float, float]:
+    """Return the wall time and the CPU time of a command."""
     began, before = time.perf_counter(), os.times()
-    subprocess.run([sys.executable, "-m", "tomoseg_tui", *words], cwd=root, capture_output=True, check=True)
+    subprocess.run([sys.executable, "-m", "tomoseg_tui", *arguments], cwd=root, capture_output=True, check=True)
     after = os.times()
     spent = after.children_user + after.children_system - before.children_user - before.children_system
     return time.perf_counter() - began, spent
 
 
 def seconds_of_tab(project: Project, folder: Path) -> tuple[float, float]:
-    """Return the time within which 95 % of keys move the cursor of the tab Jobs, and the processors' share meanwhile.
+    """Return the 95th percentile of the time for a key to move the cursor in the Jobs tab, and the CPU share meanwhile.
 
-    A job runs, so that there are new facts twice a second.
+    A job runs, so that there is a new snapshot twice a second.
     """
     environment = {"XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state"), "TMUX": ""}
     command = [sys.executable, "-m", "tomoseg_tui", str(project.layout.root)]
@@ -134,7 +134,7 @@ def seconds_of_tab(project: Project, folder: Path) -> tuple[float, float]:
 
 
 def _wait_for_more(terminal: Terminal, seen: int) -> None:
-    """Wait until more pieces have come than were seen before."""
+    """Wait until there is more output than before."""
     deadline = time.monotonic() + 2
     while len(terminal.pieces) <= seen and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -146,10 +146,10 @@ def _processor_seconds(pid: int) -> float:
 
 
 def shares_of_bookkeeping(root: Path, folder: Path, run: str, epochs: int) -> dict[str, float]:
-    """Train, and return which share of the training its words took, and which its checkpoints and card."""
+    """Train, and return the shares of the time for reports, and for checkpoints and card."""
     note = folder / f"{run}.json"
-    words = ("train", "--feature", "tube", "--network", "unet25d", "--name", run, "--epochs", epochs, "--seed", 3)
-    Tomoseg(root)(*words, "--wait", env=hooked(folder / "hooks", worker=TIMED_HOOK.format(note=str(note))))
+    arguments = ("train", "--feature", "tube", "--network", "unet25d", "--name", run, "--epochs", epochs, "--seed", 3)
+    Tomoseg(root)(*arguments, "--wait", env=hooked(folder / "hooks", worker=TIMED_HOOK.format(note=str(note))))
     wait_until(lambda: note.exists() and note.read_text() != "")
     spent = json.loads(note.read_text())
     return {title: spent[title] / spent["training"] for title in ("bookkeeping", "checkpoint", "card")}
@@ -160,18 +160,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", default="commands,tab,training")
     parser.add_argument("--epochs", type=int, default=2, help="of each of the trainings")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as place:
         folder = Path(place)
-        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{place}/queue"  # jobs of others must not come first
+        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{place}/queue"  # other jobs must not be ahead in the queue
         print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
         projects = {count: make_jobs(folder / str(count), count) for count in (FEW, FULL, MANY)}
-        if "commands" in words.parts:
+        if "commands" in arguments.parts:
             measure_commands(projects)
-        if "tab" in words.parts:
+        if "tab" in arguments.parts:
             measure_tab(projects, folder)
-        if "training" in words.parts:
-            measure_training(make_tubes_project(folder / "tubes"), folder, words.epochs)
+        if "training" in arguments.parts:
+            measure_training(make_tubes_project(folder / "tubes"), folder, arguments.epochs)
 
 
 def measure_commands(projects: dict[int, Project]) -> None:
@@ -186,7 +186,7 @@ def measure_commands(projects: dict[int, Project]) -> None:
 
 
 def measure_tab(projects: dict[int, Project], folder: Path) -> None:
-    """Time keys in the tab Jobs."""
+    """Time keys in the Jobs tab."""
     rounds = [{count: seconds_of_tab(project, folder) for count, project in projects.items()} for _ in range(RUNS)]
     for count in projects:
         lag, share = (statistics.median(one[count][place] for one in rounds) for place in (0, 1))
@@ -194,7 +194,7 @@ def measure_tab(projects: dict[int, Project], folder: Path) -> None:
 
 
 def measure_training(root: Path, folder: Path, epochs: int) -> None:
-    """Time the words of a training."""
+    """Time the reports of a training."""
     rounds = [shares_of_bookkeeping(root, folder, f"run_{number}", epochs) for number in range(RUNS)]
     for title in rounds[0]:
         print(f"of a training, {title}: {100 * statistics.median(one[title] for one in rounds):.2f} %")

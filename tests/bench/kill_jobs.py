@@ -1,10 +1,10 @@
-"""Kill jobs at random moments, resume them, and compare what comes of it with what comes of one that nobody disturbs.
+"""Kill jobs at random moments, resume them, and compare their results with those of undisturbed jobs.
 
 `python kill_jobs.py [--kills 50] [--seed 1] [--only train,apply,merge,preprocess]`; a child of `make kills`. Half of
-the moments are a time after the worker's start. The other half are a change that the worker makes on the disk, the
-n-th file that it opens, renames or removes: those come again with the same seed, and hit the gaps between two files
-that belong together, which are too short for a clock. Whole process groups are killed. Of the project everything is
-compared, the names of its files too, so that nothing may be left that somebody would have to tidy.
+the moments are times after the worker's start. The other half are changes that the worker makes on disk, the
+n-th file that it opens, renames or removes: they are repeatable with the same seed, and hit the gaps between two files
+that belong together, which are too short for a clock. Whole process groups are killed. Everything in the project is
+compared, including file names, so that no temporary file may remain.
 """
 
 import argparse
@@ -55,41 +55,41 @@ def tell():
 sys.addaudithook(look)
 atexit.register(tell)
 """
-"""Counts the changes that a worker makes in a folder, and ends its group of processes with one of them."""
+"""Counts the changes that a worker makes in a folder, and kills its process group at one of them."""
 MOST_SECONDS = 10.0
-"""On the same machine the state says by then that a worker is gone."""
+"""On the same machine the state shows by then that a worker has ended."""
 LONGEST_SECONDS = 300.0
-"""No job here takes as long."""
+"""All jobs here are faster."""
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What comes of a job that nobody disturbs."""
+    """The results of an undisturbed job."""
 
     content: dict[str, object]
     seconds: float
     changes: int
-    """That its worker makes on the disk."""
+    """Changes that its worker makes on disk."""
 
 
 @dataclass
 class Tally:
-    """What the kills have shown."""
+    """The outcome of the kills."""
 
     kills: int = 0
     jobs: int = 0
     slowest_seconds: float = 0.0
-    """From a kill until the state says it."""
+    """Time from a kill until the state shows it."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When a worker is killed."""
+    """The moment at which a worker is killed."""
 
     seconds: float | None = None
-    """After its start."""
+    """Seconds after its start."""
     change: int = 0
-    """With this change that it makes on the disk, counted from 1."""
+    """Number of the change that it makes on disk, from 1."""
     later: float = 0.0
     """Seconds after that change."""
 
@@ -102,9 +102,9 @@ class Killer:
     kind : str
         One of `WORK`.
     template : Path
-        A project of `make_template`; stays as it is.
+        A project of `make_template`; it is not changed.
     place : Path
-        Where copies of it are made.
+        Folder for copies of it.
     """
 
     def __init__(self, kind: str, template: Path, place: Path) -> None:
@@ -113,7 +113,7 @@ class Killer:
         self.whole = self._undisturbed()
 
     def disturb(self, kills: int, rng: random.Random, *, clock: float = 0.5) -> Tally:
-        """Kill jobs until so many kills have hit one, and compare each when it is done.
+        """Kill jobs until the given number of kills have hit one, and compare each job when it is done.
 
         Parameters
         ----------
@@ -121,19 +121,19 @@ class Killer:
         rng : random.Random
             Draws the moments.
         clock : float
-            Share of the moments that are times; the others are changes on the disk.
+            Share of the moments that are times; the others are changes on disk.
         """
         tally = Tally()
         while tally.kills < kills:
             tomoseg = self._fresh_copy()
-            words = self._words()
+            arguments = self._words()
             while True:
                 moment = self._draw(rng, clock) if tally.kills < kills else Moment()
-                state = self._run(tomoseg, words, moment, tally)
+                state = self._run(tomoseg, arguments, moment, tally)
                 job = all_jobs(Project.open(tomoseg.folder).layout)
                 if state is JobState.DONE:
                     break
-                words = ("jobs", "resume", job[0].id) if job and job[0].id == self._job_id else self._words()
+                arguments = ("jobs", "resume", job[0].id) if job and job[0].id == self._job_id else self._words()
             self._compare(tomoseg)
             tally.jobs += 1
         return tally
@@ -166,13 +166,13 @@ class Killer:
             return Moment(seconds=rng.uniform(0, self.whole.seconds))
         return Moment(change=rng.randint(1, self.whole.changes), later=rng.choice((0.0, 0.0, rng.uniform(0, 0.005))))
 
-    def _run(self, tomoseg: Tomoseg, words: tuple[object, ...], moment: Moment, tally: Tally) -> JobState:
-        """Start or resume the job, kill it at a moment, and return the state that it then has."""
+    def _run(self, tomoseg: Tomoseg, arguments: tuple[object, ...], moment: Moment, tally: Tally) -> JobState:
+        """Start or resume the job, kill it at a moment, and return its state then."""
         place = tomoseg.folder.parent
         hook = CHANGES_HOOK.format(root=str(place), note=str(_note_of(place)), at=moment.change, later=moment.later)
         env = hooked(place / "hooks", NETWORK_HOOK, worker=hook)
         began = time.monotonic()
-        tomoseg(*words, code=None, env=env)
+        tomoseg(*arguments, code=None, env=env)
         job = Job(Project.open(tomoseg.folder).layout.job_folder(self._job_id))
         killed = False
         while not (state := job.state()).is_over:
@@ -189,16 +189,14 @@ class Killer:
                 tally.slowest_seconds = max(tally.slowest_seconds, time.monotonic() - moment_of_kill)
             if state is not JobState.LOST:
                 fault = job.record().fault or ""
-                assert "did not come up" in fault, f"{place}: {state} {fault}"
+                assert "did not start" in fault, f"{place}: {state} {fault}"
         return state
 
     def _compare(self, tomoseg: Tomoseg) -> None:
         place = tomoseg.folder.parent
         layout = Project.open(tomoseg.folder).layout
         wait_until(lambda: not locks.is_held(Job(layout.job_folder(self._job_id)).claim_file))
-        remove_stale_claims(
-            layout
-        )  # as the start of any other job does: a worker gives its claim back after its last word
+        remove_stale_claims(layout)  # as for any other job: a worker releases its claim after it has recorded the end
         found, whole = content_of(place), self.whole.content
         assert found.keys() - whole.keys() == set(), f"left in {place}: {sorted(found.keys() - whole.keys())}"
         assert whole.keys() - found.keys() == set(), f"missing in {place}: {sorted(whole.keys() - found.keys())}"
@@ -208,12 +206,12 @@ class Killer:
 
 
 def _note_of(place: Path) -> Path:
-    """Where a worker tells how much it changed: beside what is compared, for it tells it after its last word."""
+    """File with a worker's number of changes; outside the compared folder, because it is written last."""
     return place.with_name(f"{place.name}.changes")
 
 
 def _kill_group(job: Job) -> bool:
-    """Kill the worker's group of processes; tell whether there was one."""
+    """Kill the worker's process group; return whether there was one."""
     owner = locks.owner_of(job.claim_file)
     if owner is None or not locks.is_held(job.claim_file):
         return False
@@ -225,18 +223,20 @@ def _kill_group(job: Job) -> bool:
 
 
 def main() -> None:
-    """Disturb each kind of job and say what came of it."""
+    """Disturb each kind of job and print the outcome."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--kills", type=int, default=50, help="of each kind of job")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default=",".join(WORK), help=f"of {','.join(WORK)}")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg_kills.") as folder:
-        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{folder}/queue"  # jobs of others must not come first
+        os.environ["TOMOSEG_QUEUE_FOLDER"] = f"{folder}/queue"  # other jobs must not be ahead in the queue
         template = make_template(Path(folder) / "template")
-        for kind in words.only.split(","):
+        for kind in arguments.only.split(","):
             began = time.monotonic()
-            tally = Killer(kind, template, Path(folder)).disturb(words.kills, random.Random(f"{kind} {words.seed}"))
+            tally = Killer(kind, template, Path(folder)).disturb(
+                arguments.kills, random.Random(f"{kind} {arguments.seed}")
+            )
             print(
                 f"{kind:12} {tally.kills} kills in {tally.jobs} jobs: every result is equal to the undisturbed one, "
                 f"nothing is left; the state said it after {tally.slowest_seconds:.2f} s at most "

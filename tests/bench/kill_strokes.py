@@ -1,8 +1,8 @@
-"""Kill a painting process at random moments, and look whether every stroke that was said to be kept is there.
+"""Kill a painting process at random moments, and check that every stroke reported as saved exists.
 
-One project is gone on with all the time: each process finds what the one before it has left. It paints, undoes and
-redoes by a seed, so that this program knows what the tile must hold after each move; it keeps in a thread of its own,
-as the screen does, and says how many moves are kept. `make kills` does this 200 times; 20 of it are a test.
+All processes use one project, one after the other. Each paints, undoes and
+redoes with a seed, so that this program knows the content of the tile after each move. It saves in a thread,
+as the screen does, and reports how many moves are saved. `make kills` does this 200 times; a test does it 20 times.
 """
 
 import argparse
@@ -34,13 +34,13 @@ from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, impor
 PLACE = TileLocation("cell", 2, 32, 32)
 FEATURES = ("tube", "wall")
 MOVES = 300
-"""Of one process; more than it comes to before it is killed."""
+"""Moves of one process; more than it can make before it is killed."""
 LATEST_SECONDS = 0.6
-"""A process is killed at most so long after it has begun to paint."""
+"""A process is killed within this time after it has started to paint."""
 
 
 def make_tile(folder: Path) -> Project:
-    """Return a project with one tile that is wanted for two features."""
+    """Return a project with one tile for two features."""
     project = make_project(folder)
     with tempfile.TemporaryDirectory() as elsewhere:
         path = Path(elsewhere) / "cell.mrc"
@@ -52,7 +52,7 @@ def make_tile(folder: Path) -> Project:
 
 
 def moves(painting: PaintSession, seed: int) -> Iterator[LayerChange]:
-    """Paint by a seed; yield each change that is to be kept."""
+    """Paint with a seed; yield each change to save."""
     chance = random.Random(seed)
     for _ in range(MOVES):
         kind, feature = chance.random(), chance.choice(FEATURES)
@@ -75,7 +75,7 @@ def moves(painting: PaintSession, seed: int) -> Iterator[LayerChange]:
 
 
 def paint(folder: Path, place: TileLocation, seed: int) -> None:
-    """Be the process that is killed: say "ready", then after each time how many moves are kept."""
+    """The process that is killed: print "ready", then the number of saved moves after each save."""
     painting = PaintSession.open(Project.open(folder), place)
     print("ready", flush=True)
     ended = threading.Event()
@@ -98,35 +98,37 @@ def paint(folder: Path, place: TileLocation, seed: int) -> None:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found after one kill."""
+    """The state after one kill."""
 
-    said: int
-    """Moves that the process had said to be kept."""
+    output: int
+    """Moves that the process reported as saved."""
     there: int | None
-    """Moves that the tile holds; None if it holds what no number of moves leads to."""
+    """Moves that the tile contains; None if its content matches no number of moves."""
 
     @property
     def fault(self) -> str | None:
         """What is wrong, if anything."""
         if self.there is None:
             return "the tile holds what was never painted"
-        return f"{self.said - self.there} of {self.said} kept strokes are lost" if self.there < self.said else None
+        return (
+            f"{self.output - self.there} of {self.output} kept strokes are lost" if self.there < self.output else None
+        )
 
 
 def kill_once(project: Project, seed: int) -> Found:
-    """Let a process paint, kill it at a random moment, and compare what is there with what it must have painted."""
+    """Start a painting process, kill it at a random moment, and compare the tile with the expected content."""
     before = PaintSession.open(project, PLACE)
     pictures = [_picture(before)]
     pictures += [_picture(before) for _ in moves(before, seed)]
-    said = _killed(project.layout.root, seed)
+    output = _killed(project.layout.root, seed)
     after = PaintSession.open(project, PLACE)
     there = _picture(after)
     read = {feature: read_layer(project.layout, PLACE, feature) for feature in FEATURES}
     known = all(layer is None or np.array_equal(layer, there[0][feature]) for feature, layer in read.items())
     if not known or after.remarks or paint_lock_owner(project, PLACE) is not None:
-        return Found(said, None)
+        return Found(output, None)
     fitting = [number for number, picture in enumerate(pictures) if _is_same(picture, there)]
-    return Found(said, next((number for number in fitting if number >= said), fitting[-1] if fitting else None))
+    return Found(output, next((number for number in fitting if number >= output), fitting[-1] if fitting else None))
 
 
 def _picture(painting: PaintSession) -> tuple[dict[str, Layer], bool, bool]:
@@ -138,9 +140,9 @@ def _is_same(one: tuple[dict[str, Layer], bool, bool], other: tuple[dict[str, La
 
 
 def _killed(folder: Path, seed: int) -> int:
-    """Start a process and kill it; return how many moves it has said to be kept."""
-    words = [sys.executable, __file__, "--paint", str(folder), PLACE.id, str(seed)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    """Start a process and kill it; return the number of moves that it reported as saved."""
+    arguments = [sys.executable, __file__, "--paint", str(folder), PLACE.id, str(seed)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n", "the process did not begin"
         time.sleep(random.Random(seed).uniform(0, LATEST_SECONDS))
@@ -150,7 +152,7 @@ def _killed(folder: Path, seed: int) -> int:
 
 
 def kill_often(folder: Path, count: int, seed: int) -> list[Found]:
-    """Kill again and again, in one project; then undo everything that was ever painted."""
+    """Kill processes repeatedly in one project; then undo all strokes."""
     project = make_tile(folder)
     found = [kill_once(project, seed + number) for number in range(count)]
     with PaintSession.open(project, PLACE) as painting:
@@ -164,7 +166,7 @@ def kill_often(folder: Path, count: int, seed: int) -> list[Found]:
 
 
 def main() -> int:
-    """Kill as often as asked, and say what was found."""
+    """Kill the given number of times, and print the outcome."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
@@ -176,8 +178,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = kill_often(Path(folder) / "project", asked.count, asked.seed)
     faults = [f"kill {number}: {one.fault}" for number, one in enumerate(found) if one.fault]
-    said, more = sum(one.said for one in found), sum((one.there or 0) - one.said for one in found)
-    print(f"{len(found)} kills while painting: {said} strokes said to be kept, {more} more were; faults: {len(faults)}")
+    output, more = sum(one.output for one in found), sum((one.there or 0) - one.output for one in found)
+    print(
+        f"{len(found)} kills while painting: {output} strokes said to be kept, {more} more were; faults: {len(faults)}"
+    )
     print("\n".join(faults), end="\n" if faults else "")
     return 1 if faults else 0
 

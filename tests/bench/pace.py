@@ -1,8 +1,8 @@
-"""How long trainings take against one another, start-up taken off: a child of the bench.
+"""Relative duration of trainings without start-up; run by the benchmark.
 
-`python pace.py PROJECT RUN... [--rounds N]` trains networks as the runs were trained, an epoch of each by turns with
-the look at the held-out tiles, and prints JSON: for each the least seconds of an epoch, times its epochs. Two
-trainings one after the other would tell more of what else the machine did meanwhile.
+`python pace.py PROJECT RUN... [--rounds N]` trains networks like the given runs, alternating epochs, including
+validation, and prints JSON: for each the shortest epoch, times its epochs. Two
+trainings one after the other would be influenced more by other load of the machine.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def training(project: Project, name: str, folder: Path) -> tuple[Callable[[], in
 
 
 def measure(project: Project, runs: list[str], rounds: int, folder: Path) -> dict[str, dict[str, float]]:
-    """Time all by turns."""
+    """Time all alternately."""
     asked = {run: training(project, run, folder) for run in runs}
     for epoch, _ in asked.values():
         epoch()  # the first compiles
@@ -60,10 +60,10 @@ def main() -> None:
     parser.add_argument("project", type=Path)
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--rounds", type=int, default=6)
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     prepare_device("cpu")
     with tempfile.TemporaryDirectory(prefix="tomoseg-pace-") as folder:
-        print(json.dumps(measure(Project.open(words.project), words.runs, words.epochs, Path(folder))))
+        print(json.dumps(measure(Project.open(arguments.project), arguments.runs, arguments.epochs, Path(folder))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What may be different about another tomogram, done to one whose truth is known."""
+"""Changes by which other tomograms may differ, applied to a tomogram with known truth."""
 
 from collections.abc import Callable
 from math import radians, tan
@@ -16,9 +16,9 @@ BLUR_VOXELS = 0.8
 """Sigma of the Gaussian, voxels."""
 CONTRAST_POWER = 0.7
 DARK_SQUARE = 0.05
-"""Weight of the square that is taken from dark densities."""
+"""Weight of the square that is subtracted from dark densities."""
 WEDGE_DEGREES = 45.0
-"""Largest tilt that is left; the tilt axis is y."""
+"""Largest remaining tilt; the tilt axis is y."""
 
 
 def noised(volume: Volume) -> Volume:
@@ -33,7 +33,7 @@ def blurred(volume: Volume) -> Volume:
 
 
 def other_contrast(volume: Volume) -> Volume:
-    """Bend the scale of densities: weak ones stand out, dark ones grow darker by their square."""
+    """Change the contrast nonlinearly: weak densities become stronger, dark ones darker by their square."""
     normal = (volume - volume.mean()) / volume.std()
     bent = np.sign(normal) * np.abs(normal) ** CONTRAST_POWER
     return _as_volume(bent - DARK_SQUARE * np.minimum(normal, 0) ** 2)

@@ -12,9 +12,9 @@ shifts      Dice of ours where test1 is noised, blurred, bent in contrast, or it
 together    all FEATURES= in one network, against one each: Dice, and by turns training and applying: 12 minutes
 memory      peak of an apply worker on 512 x 1024 x 1024 and 1000 x 4096 x 4096 above cell_b's: 5 minutes
 
-What is done is kept in WORK= (bench_work unless named) with results.json, apart for each DATA, EPOCHS and state of the
-code: the same command goes on where it was stopped and prints the tables again. EPOCHS= trains for fewer epochs, to try
-the bench itself.
+Results are stored in WORK= (bench_work by default) with results.json, separately for each DATA, EPOCHS and state of the
+code: the same command continues a stopped benchmark and prints the tables again. EPOCHS= trains for fewer epochs, to
+try the benchmark itself.
 """
 
 import argparse
@@ -52,9 +52,9 @@ SPEED_HEADING = (
     "network", "kFLOP a voxel", "ms a slice", "times eman2", "of matrix product",
     "CPU ms", "times eman2", "of matrix product",
 )  # fmt: skip
-"""Times on the clock, and of all threads together: on a busy machine the latter tell more."""
+"""Wall and CPU times; on a busy machine CPU times are more reliable."""
 EVERY = 4
-"""Slices between two that are scored."""
+"""Distance of scored slices."""
 TEST, TRAIN = "test1", "train1"
 VERSION = "preproc"
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "cell_b.mrc"
@@ -64,7 +64,7 @@ MIDDLE_Z, LARGE_Z = "248:264", "496:512"
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the data are, where the work on them is kept, and what of it was asked for."""
+    """Folders of data and results, and the requested parts."""
 
     data: Path
     work: Path
@@ -92,19 +92,19 @@ class Bench:
 
 
 def bench_of(data: Path, work: Path, features: tuple[str, ...], epochs: int | None) -> Bench:
-    """Return a bench whose results no other data, number of epochs or state of the code has a share in."""
+    """Return a benchmark whose results are only for this data, number of epochs and code."""
     asked = [] if epochs is None else [f"{epochs}epochs"]
     return Bench(data, kept_folder(work, data, *asked), features, epochs)
 
 
-def child(script: str, *words: object) -> str:
-    """Run a script of this folder; return what it printed."""
-    command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, words)]
+def child(script: str, *arguments: object) -> str:
+    """Run a script of this folder; return its output."""
+    command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def make_project(bench: Bench, name: str, features: Sequence[str]) -> None:
-    """Make a project whose tiles are annotated for the feature that they were placed for, and no other."""
+    """Make a project whose tiles are annotated only for the feature that they were placed for."""
     folder = bench.project(name)
     shutil.rmtree(folder, ignore_errors=True)
     tomoseg(bench.work, "init", name)
@@ -139,8 +139,8 @@ def train_and_apply(bench: Bench, name: str, run: str, features: Sequence[str]) 
     shutil.rmtree(ProjectLayout(folder).network_folder(run), ignore_errors=True)
     asked = [word for feature in features for word in ("--feature", feature)]
     network = EMAN2_NETWORK if run == EMAN2_NETWORK else OURS
-    words = ["--name", run, "--network", network, "--version", VERSION, *bench.epoch_words]
-    tomoseg(folder, "train", *asked, *words, "--wait")
+    arguments = ["--name", run, "--network", network, "--version", VERSION, *bench.epoch_words]
+    tomoseg(folder, "train", *asked, *arguments, "--wait")
     tomoseg(folder, "apply", run, f"{TEST}__{VERSION}", "--wait")
     jobs = jobs_by_kind(folder)
     return {
@@ -193,21 +193,21 @@ def quality(bench: Bench) -> list[tuple[str, ...]]:
 
 
 def quality_of(bench: Bench, feature: str, run: str) -> dict[str, Any]:
-    """Return what is known of one network on one feature."""
+    """Return the results of one network on one feature."""
     bench.kept(f"project/{feature}", lambda: make_project(bench, feature, [feature]))
     if run == PEER:
-        quality_of(bench, feature, OURS)  # it learns from that run's tiles
+        quality_of(bench, feature, OURS)  # it is trained on that run's tiles
         return dict(bench.kept(f"{feature}/{PEER}", lambda: train_peer(bench, feature)))
     return dict(bench.kept(f"{feature}/{run}", lambda: train_and_apply(bench, feature, run, [feature])))
 
 
 def measured(bench: Bench, name: str, *runs: str) -> dict[str, Any]:
-    """Time the runs of a project by turns."""
+    """Time the runs of a project alternately."""
     return dict(json.loads(child("speed.py", bench.project(name), f"{TEST}__{VERSION}", *runs)))
 
 
 def speed(bench: Bench) -> list[tuple[str, ...]]:
-    """Time the networks by turns."""
+    """Time the networks alternately."""
     feature = bench.features[0]
     for run in (OURS, EMAN2_NETWORK):
         quality_of(bench, feature, run)
@@ -240,7 +240,7 @@ def shifted(bench: Bench, feature: str, shift: str) -> float:
 
 
 def shifts(bench: Bench) -> list[tuple[str, ...]]:
-    """Score our network where the test tomogram differs from those it learned from."""
+    """Score our network on test tomograms that differ from the training tomogram."""
     rows: list[tuple[str, ...]] = [("feature", "as it is", *SHIFTS)]
     for feature in bench.features:
         plain = quality_of(bench, feature, OURS)["dice"][feature]
@@ -250,7 +250,7 @@ def shifts(bench: Bench) -> list[tuple[str, ...]]:
 
 
 def together(bench: Bench) -> list[tuple[str, ...]]:
-    """Train one network for all features, and compare it with one each."""
+    """Train one network for all features, and compare it with one network per feature."""
     features = list(bench.features)
     single = {feature: quality_of(bench, feature, OURS) for feature in features}
     name = "_".join([TOGETHER, *features])
@@ -269,19 +269,19 @@ def together(bench: Bench) -> list[tuple[str, ...]]:
 
 
 def compare_speed(bench: Bench, name: str, feature: str) -> dict[str, Any]:
-    """Time the network of all features and that of one by turns, both in one project."""
+    """Time the network for all features and that for one alternately, both in one project."""
     source, target = (ProjectLayout(bench.project(one)).network_folder(OURS) for one in (feature, name))
     shutil.copytree(source, target, dirs_exist_ok=True)
     return measured(bench, name, OURS, TOGETHER)
 
 
 def compare_pace(bench: Bench, name: str) -> dict[str, Any]:
-    """Time the trainings of both by turns, in a project that holds them since `compare_speed`."""
+    """Time the trainings of both alternately, in the project of `compare_speed`."""
     return dict(json.loads(child("pace.py", bench.project(name), OURS, TOGETHER)))
 
 
 def memory(bench: Bench) -> list[tuple[str, ...]]:
-    """Measure the peak of an apply worker on volumes of several sizes."""
+    """Measure the peak memory of an apply worker on volumes of several sizes."""
     feature = bench.features[0]
     quality_of(bench, feature, OURS)
     found = bench.kept(f"memory/{feature}", lambda: peaks(bench, bench.project(feature)))
@@ -291,7 +291,7 @@ def memory(bench: Bench) -> list[tuple[str, ...]]:
 
 
 def peaks(bench: Bench, folder: Path) -> dict[str, float]:
-    """Return the peak of a worker on the sample and on two sparse volumes, MB."""
+    """Return the peak memory of a worker on the sample and on two sparse volumes, MB."""
     middle, large = bench.work / "middle.mrc", bench.work / "large.mrc"
     write_large_tomogram(middle, MIDDLE_ZYX, (240, 272))
     write_large_tomogram(large, LARGE_ZYX, FILLED)
@@ -301,17 +301,17 @@ def peaks(bench: Bench, folder: Path) -> dict[str, float]:
         "1000x4096x4096": (large, ["--z", LARGE_Z]),
     }
     try:
-        return {title: peak(folder, path, words) for title, (path, words) in asked.items()}
+        return {title: peak(folder, path, arguments) for title, (path, arguments) in asked.items()}
     finally:
         middle.unlink()
         large.unlink()
 
 
-def peak(folder: Path, path: Path, words: Sequence[str]) -> float:
-    """Return the peak of a worker that applies our network to a file, MB."""
+def peak(folder: Path, path: Path, arguments: Sequence[str]) -> float:
+    """Return the peak memory of a worker that applies our network to a file, MB."""
     if path.stem not in (one["name"] for one in json.loads(tomoseg(folder, "tomograms", "--json"))):
         tomoseg(folder, "import", str(path), "--link")
-    tomoseg(folder, "apply", OURS, path.stem, "--anyway", *words, "--wait")
+    tomoseg(folder, "apply", OURS, path.stem, "--anyway", *arguments, "--wait")
     return float(jobs_by_kind(folder)["apply"][0]["peak_memory_bytes"] / MEGABYTE)
 
 
@@ -324,21 +324,23 @@ def print_table(title: str, rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def main() -> None:
-    """Do the parts asked for and print their tables."""
+    """Run the requested parts and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--features", default=",".join(LABELS), help="divided by commas")
     parser.add_argument("--parts", default=",".join(PARTS), help="divided by commas")
     parser.add_argument("--work", type=Path, default=Path("bench_work"))
     parser.add_argument("--epochs", type=int)
-    words = parser.parse_args()
-    bench = bench_of(words.data.resolve(), words.work.resolve(), tuple(words.features.split(",")), words.epochs)
+    arguments = parser.parse_args()
+    bench = bench_of(
+        arguments.data.resolve(), arguments.work.resolve(), tuple(arguments.features.split(",")), arguments.epochs
+    )
     bench.work.mkdir(parents=True, exist_ok=True)
     settings = network_named(OURS)
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {settings.description}; kept in {bench.work}")
     print(f"{settings.parameters(1)} parameters, {settings.flops_per_pixel(1) / 1000:.1f} kFLOP a voxel")
     makers = {"quality": quality, "speed": speed, "shifts": shifts, "together": together, "memory": memory}
-    for part in words.parts.split(","):
+    for part in arguments.parts.split(","):
         print_table(part, makers[part](bench))
 
 

@@ -1,8 +1,8 @@
-"""How fast networks are applied, start-up taken off, and how near to the machine's own speed: a child of the bench.
+"""Speed of applying networks without start-up, absolute and relative to matrix products; run by the benchmark.
 
-`python speed.py PROJECT TOMOGRAM RUN... [--rounds N]` applies each run and a U-Net of the size of UNet S by turns,
-as apply does it (read, compute, write), with the slices of one slab for the fast and of a part of it for the slow,
-and a product of two matrices beside them. Prints JSON: for each the least seconds a slice, and the peak memory.
+`python speed.py PROJECT TOMOGRAM RUN... [--rounds N]` applies each run and a U-Net of the size of UNet S alternately,
+as apply does (read, compute, write), on the slices of one slab, or on a part of it for slow networks,
+and multiplies two matrices in between. Prints JSON: for each the shortest time per slice, and the peak memory.
 """
 
 import argparse
@@ -36,18 +36,18 @@ from tomoseg_tui.workflow.apply.apply_request import normalisation
 from tomoseg_tui.workflow.apply.output import apply_task
 
 MATRIX = 2048
-"""Edge of the matrices whose product shows what the machine can do."""
+"""Edge of the matrices whose product measures the speed of the machine."""
 SLOW_FLOPS = 1e5
-"""A network that needs more than this for a pixel is timed on fewer slices."""
+"""A network with more operations per pixel is timed on fewer slices."""
 FAST_SLICES, SLOW_SLICES = 24, 2
 PIXELS = 512 * 512
 PRODUCTS = 3
-"""Products of matrices after each network in each round."""
+"""Matrix products after each network in each round."""
 FACTOR = np.random.default_rng(0).standard_normal((MATRIX, MATRIX), dtype=np.float32)
 
 
 def applying(project: Project, run: str, tomogram: str, folder: Path) -> tuple[Callable[[], int], float]:
-    """Return a function that applies a run to some slices and says how many, and the cost of a voxel in FLOP."""
+    """Return a function that applies a run to some slices and returns their number, and the FLOP per voxel."""
     card, record = catalog.load_network_card(project.layout, run), catalog.load_tomogram(project.layout, tomogram)
     settings = network_named(card.network)
     predictor = Predictor(project.layout.network_weights(run), settings, len(card.features))
@@ -69,7 +69,7 @@ def applying(project: Project, run: str, tomogram: str, folder: Path) -> tuple[C
 
 
 def applying_unet_s(shape_yx: tuple[int, int]) -> tuple[Callable[[], int], float]:
-    """Return a function that segments slices with an untrained U-Net of that size, nothing read or written."""
+    """Return a function that segments slices with an untrained U-Net of that size, without reading or writing."""
     model = build_unet_s()
     spec = tf.TensorSpec((1, *shape_yx, 1), tf.float32)
     function = tf.function(lambda image: model(image, training=False), input_signature=[spec], autograph=False)
@@ -84,21 +84,21 @@ def applying_unet_s(shape_yx: tuple[int, int]) -> tuple[Callable[[], int], float
 
 
 def multiply_matrices() -> int:
-    """Multiply two matrices; return how many products that is."""
+    """Multiply two matrices; return the number of products."""
     tf.matmul(FACTOR, FACTOR).numpy()
     return 1
 
 
 @dataclass
 class Timed:
-    """The least times of something that is done again and again."""
+    """The shortest times of a repeated operation."""
 
     wall_s: float = float("inf")
     cpu_s: float = float("inf")
-    """Of all threads together: what others do on the machine tells less here."""
+    """CPU time of all threads; other load of the machine has less influence on it."""
 
     def again(self, work: Callable[[], int]) -> None:
-        """Time some more of it."""
+        """Time one more repetition."""
         wall, cpu = time.perf_counter(), time.process_time()
         done = work()
         self.wall_s = min(self.wall_s, (time.perf_counter() - wall) / done)
@@ -106,13 +106,13 @@ class Timed:
 
 
 def measure(project: Project, tomogram: str, runs: list[str], rounds: int, folder: Path) -> dict[str, Any]:
-    """Time all by turns; return the best of each."""
+    """Time all alternately; return the best of each."""
     record = catalog.load_tomogram(project.layout, tomogram)
     share = record.shape_zyx[1] * record.shape_zyx[2] / PIXELS
     asked = {run: applying(project, run, tomogram, folder) for run in runs}
     asked["unet_s"] = applying_unet_s(record.shape_zyx[1:])
     for apply, _ in asked.values():
-        apply()  # the first wakes what sleeps
+        apply()  # the first one includes imports
     timed, product = {name: Timed() for name in asked}, Timed()
     for _ in range(rounds):
         for name, (apply, _) in asked.items():
@@ -135,7 +135,7 @@ def measure(project: Project, tomogram: str, runs: list[str], rounds: int, folde
 
 
 def _share(flops: float, seconds_a_slice: float, seconds_a_product: float) -> float:
-    """Return the speed of a network as a share of that of matrix products."""
+    """Return the speed of a network as a share of the speed of matrix products."""
     return flops * PIXELS / seconds_a_slice / (2 * MATRIX**3 / seconds_a_product)
 
 
@@ -146,10 +146,12 @@ def main() -> None:
     parser.add_argument("tomogram")
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--rounds", type=int, default=5)
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     prepare_device("cpu")
     with tempfile.TemporaryDirectory(prefix="tomoseg-speed-") as folder:
-        found = measure(Project.open(words.project), words.tomogram, words.runs, words.epochs, Path(folder))
+        found = measure(
+            Project.open(arguments.project), arguments.tomogram, arguments.runs, arguments.epochs, Path(folder)
+        )
     print(json.dumps(found))
 
 

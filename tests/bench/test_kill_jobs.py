@@ -1,4 +1,4 @@
-"""Jobs that are killed at seeded moments: what comes of them in the end, and what they leave behind.
+"""Jobs that are killed at seeded moments: their final results, and what they leave behind.
 
 `make kills` does the same fifty times with each kind of job.
 """
@@ -15,13 +15,13 @@ KILLS = 4
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["train", "apply", "merge", "preprocess"])
-def test_a_job_that_is_killed_again_and_again_ends_as_if_nobody_had_disturbed_it(
+def test_a_repeatedly_killed_job_ends_with_the_results_of_an_undisturbed_one(
     kind: str, small_template: Path, tmp_path: Path
 ) -> None:
-    """At changes on the disk, which the same seed hits again; the bench draws times too."""
+    """Kills at changes on disk, which are repeatable with the seed; the benchmark also draws times."""
     tally = Killer(kind, small_template, tmp_path).disturb(KILLS, random.Random(f"{kind} 3"), clock=0.0)
     assert tally.kills == KILLS
 
 
-def test_the_network_that_is_disturbed_is_small() -> None:
+def test_the_network_of_the_disturbed_jobs_is_small() -> None:
     assert SMALL.parameters(features=1) < 300

@@ -1,4 +1,4 @@
-"""Parts of the bench that a figure stands or falls with."""
+"""Parts of the benchmark that its results depend on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from sim import Bench, bench_of
 from unet_s import PARAMETERS, build_unet_s, dihedral, flops_per_pixel, masked_cross_entropy
 
 
-def test_the_peer_has_the_size_and_cost_of_unet_s() -> None:
+def test_the_comparison_network_has_the_size_and_cost_of_unet_s() -> None:
     assert build_unet_s().count_params() == PARAMETERS
     assert flops_per_pixel() == pytest.approx(518e3, rel=2e-3)
 
@@ -28,12 +28,12 @@ def test_pixels_without_weight_do_not_change_the_loss() -> None:
     assert float(masked_cross_entropy(tf.constant(truth), tf.constant(found))) == pytest.approx(np.log(2))
 
 
-def test_the_copies_are_eight_different_ones() -> None:
+def test_the_eight_copies_differ() -> None:
     image = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1)
     assert len({copy.tobytes() for copy in dihedral(image)}) == 8
 
 
-def test_shifts_keep_shape_and_type_and_change_something() -> None:
+def test_shifts_change_values_but_not_shape_and_type() -> None:
     volume = np.random.default_rng(2).standard_normal((8, 16, 16), dtype=np.float32)
     for name, shift in SHIFTS.items():
         found = shift(volume)
@@ -41,7 +41,7 @@ def test_shifts_keep_shape_and_type_and_change_something() -> None:
         assert np.abs(found - volume).max() > 0.1, name
 
 
-def test_a_narrower_wedge_keeps_what_lies_flat_and_takes_what_stands_up() -> None:
+def test_a_narrower_wedge_keeps_horizontal_and_removes_vertical_components() -> None:
     z, x = np.mgrid[:16, :16]
     flat, upright = np.cos(2 * np.pi * x / 4), np.cos(2 * np.pi * z / 4)
     assert np.allclose(narrower_wedge(_volume(flat)), _volume(flat), atol=1e-5)
@@ -53,8 +53,8 @@ def _volume(plane_zx: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.repeat(plane_zx[:, np.newaxis], 4, axis=1).astype(np.float32)
 
 
-def test_other_data_epochs_or_code_have_results_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One epoch, to try the bench, is not printed as what a whole training gives."""
+def test_results_are_separate_for_other_data_epochs_or_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result of one epoch, to try the benchmark, is not printed as that of a whole training."""
 
     def asked(data: str, epochs: int | None) -> Bench:
         return bench_of(tmp_path / data, tmp_path / "work", ("membrane",), epochs)
@@ -71,7 +71,7 @@ def test_other_data_epochs_or_code_have_results_of_their_own(tmp_path: Path, mon
     assert scored(-1, *ways[0]) == -1
 
 
-def test_results_are_replaced_whole(tmp_path: Path) -> None:
+def test_results_are_replaced_atomically(tmp_path: Path) -> None:
     bench = Bench(tmp_path, tmp_path, (), None)
     bench.kept("first", lambda: 1)
     (tmp_path / "before").hardlink_to(tmp_path / "results.json")
@@ -81,7 +81,7 @@ def test_results_are_replaced_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["before", "results.json"]
 
 
-def test_two_features_together_say_nothing_of_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_for_two_features_are_not_used_for_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
     def train(_bench: Bench, name: str, _run: str, features: Sequence[str]) -> dict[str, Any]:

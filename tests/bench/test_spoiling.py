@@ -1,4 +1,4 @@
-"""What the benchmark of audits does to labels."""
+"""How the benchmark of audits corrupts labels."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ EMPTY = np.ones((64, 64), np.uint8)
 
 
 @given(st.integers(0, 2**31), st.sampled_from([(20, 40, 6), (16, 16, 3)]))
-def test_a_tenth_is_spoilt_a_third_of_each_kind(seed: int, counts: tuple[int, int, int]) -> None:
+def test_a_tenth_is_corrupted_a_third_of_each_kind(seed: int, counts: tuple[int, int, int]) -> None:
     positives, negatives, expected = counts
     layers = np.stack([EMPTY] * (positives + negatives))
     layers[:positives, 20:30, 26:38] = 2
@@ -31,7 +31,7 @@ def test_a_tenth_is_spoilt_a_third_of_each_kind(seed: int, counts: tuple[int, in
 
 
 @pytest.mark.parametrize(("dy", "dx"), [(12, 0), (-12, 0), (0, 12), (0, -12)])
-def test_a_shift_moves_the_mask_and_brings_in_nothing(dy: int, dx: int) -> None:
+def test_a_shift_moves_the_mask_and_fills_with_background(dy: int, dx: int) -> None:
     layer = EMPTY.copy()
     layer[0:5] = 2
     layer[30:34, 30:34] = 2

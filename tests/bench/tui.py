@@ -1,7 +1,7 @@
-"""`make bench-tui`: how fast the full-screen program is, seen through a pseudo-terminal; each figure a median of five.
+"""`make bench-tui`: speed of the full-screen program, measured on a pseudo-terminal; each value is a median of five.
 
-Prints a table; asserts nothing. Takes about eight minutes on two cores. The slices carry a bright square whose
-place tells z, so that from what arrives one can read which slice is seen, and when.
+Prints a table; asserts nothing. Takes about eight minutes on two cores. The slices contain a bright square whose
+position encodes z, so that the output shows which slice is visible, and when.
 """
 
 import argparse
@@ -33,17 +33,17 @@ from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, impor
 
 SHAPE_ZYX = (256, 512, 512)
 SQUARES = 16
-"""Places of the bright square along x and along y."""
+"""Positions of the bright square along x and along y."""
 LARGE_ZYX = (1000, 4096, 4096)
 FILLED = (490, 510)
-"""Slices of the large tomogram that hold noise."""
+"""Slices of the large tomogram with noise."""
 SIZE = (200, 50)
 KEYS_A_SECOND = 30
 RUNS = 5
 GREEN = re.compile(rb"8[;:]2[;:]+0[;:]255[;:]0|8[;:]5[;:]46m")
-"""Of the cursor on a tile that is painted, in all colours and in the 256 that tmux may make of them."""
+"""Colour of the cursor on a painted tile, in true colour and in the 256 colours that tmux may use."""
 LINE = 1e6
-"""Bytes a second of the slow line."""
+"""Speed of the slow line, bytes per second."""
 
 
 def write_marked_tomogram(path: Path) -> None:
@@ -67,7 +67,7 @@ def write_large_tomogram(path: Path) -> None:
 
 
 def make_filled_project(root: Path, volume: Path, count: int) -> None:
-    """Make a project in which one file is linked as so many tomograms."""
+    """Make a project in which one file is linked as several tomograms."""
     project = make_project(root)
     for number in range(count):
         request = ImportRequest(name=f"cell_{number:02}", link=True, polarity="dark", voxel_size_angstrom=13.6)
@@ -75,7 +75,7 @@ def make_filled_project(root: Path, volume: Path, count: int) -> None:
 
 
 class Bench:
-    """Starts the program in a project, with settings of its own."""
+    """Starts the program in a project, with separate settings."""
 
     def __init__(self, folder: Path, program: list[str]) -> None:
         self.folder, self._program = folder, program
@@ -84,21 +84,21 @@ class Bench:
             "XDG_STATE_HOME": str(folder / "state"),
             "TEXTUAL_ANIMATIONS": "none",
             "TMUX": "",
-            "PYTHONDONTWRITEBYTECODE": "",  # as for a user: the first start compiles, later ones don't
+            "PYTHONDONTWRITEBYTECODE": "",  # as for a user: only the first start compiles
         }
 
     def command(self, project: Path) -> list[str]:
-        """Return how the program is started."""
+        """Return the command of the program."""
         return [*self._program, str(project)]
 
     def start(self, project: Path, *, bytes_a_second: float = float("inf")) -> Terminal:
-        """Start it on a terminal."""
+        """Start the program on a terminal."""
         command = self.command(project)
         return Terminal(command, size=SIZE, environment=self.environment, bytes_a_second=bytes_a_second)
 
     @contextmanager
     def slices(self, project: Path, *, bytes_a_second: float = float("inf")) -> Iterator[Terminal]:
-        """Start it and open the tab with slices, at z = 0."""
+        """Start the program and open the tab with slices, at z = 0."""
         with self.start(project, bytes_a_second=bytes_a_second) as terminal:
             terminal.wait_for(lambda output: b"tomogram" in output and b"Jobs" in output)
             terminal.send("2")
@@ -114,7 +114,7 @@ def go_to_first_slice(terminal: Terminal) -> None:
 
 
 def hold_key(terminal: Terminal, count: int, a_second: float = KEYS_A_SECOND) -> list[float]:
-    """Press the key for the next slice so many times; return when."""
+    """Press the key for the next slice several times; return the times."""
     began = time.monotonic()
     times = []
     for press in range(count):
@@ -124,7 +124,7 @@ def hold_key(terminal: Terminal, count: int, a_second: float = KEYS_A_SECOND) ->
 
 
 def seen_slices(terminal: Terminal, since: float) -> list[tuple[float, int]]:
-    """Return which slice was seen when, a frame ending where the terminal is asked for its cursor."""
+    """Return the visible slices and their times; a frame ends with the query of the cursor position."""
     screen, seen, frame, where = Screen(SIZE), [], b"", _picture_on(terminal.screen())
     for at, piece in terminal.pieces:
         *ended, rest = (frame + piece).split(ASK)
@@ -137,15 +137,15 @@ def seen_slices(terminal: Terminal, since: float) -> list[tuple[float, int]]:
 
 
 def _picture_on(screen: Screen) -> tuple[slice, slice]:
-    """Find the pixels of the slice on a screen at rest."""
+    """Find the pixels of the slice on a still screen."""
     halves = screen.characters == "▀"
-    filled = np.flatnonzero(halves.sum(axis=0) > 0.7 * halves.sum(axis=0).max())  # tiles beside it are lower
+    filled = np.flatnonzero(halves.sum(axis=0) > 0.7 * halves.sum(axis=0).max())  # other tiles are lower
     rows = np.flatnonzero(halves[:, filled].any(axis=1))
     return slice(2 * rows[0], 2 * rows[-1] + 2), slice(filled[0], filled[-1] + 1)
 
 
 def _slice_in(pixels: NDArray[np.uint8]) -> int:
-    """Read z from the place of the bright square."""
+    """Read z from the position of the bright square."""
     picture = pixels.min(axis=2)[::-1]
     edges_y, edges_x = (np.linspace(0, length, SQUARES + 1).round().astype(int) for length in picture.shape)
     means = np.array([[picture[y0:y1, x0:x1].mean() for x0, x1 in pairwise(edges_x)] for y0, y1 in pairwise(edges_y)])
@@ -153,7 +153,7 @@ def _slice_in(pixels: NDArray[np.uint8]) -> int:
 
 
 def lags(pressed: list[float], seen: list[tuple[float, int]]) -> list[float]:
-    """Return for each press how long until its slice, or a later one, was seen."""
+    """Return for each press the time until its slice, or a later one, was visible."""
     return [
         min((at for at, z in seen if z >= number and at >= press), default=float("inf")) - press
         for number, press in enumerate(pressed, start=1)
@@ -161,16 +161,16 @@ def lags(pressed: list[float], seen: list[tuple[float, int]]) -> list[float]:
 
 
 def cold_start(bench: Bench, project: Path) -> float:
-    """Return the seconds from the start of the process to a screen with the project's figures on it."""
+    """Return the time from the start of the process to a screen that shows the project, seconds."""
     with bench.start(project) as terminal:
         full = terminal.wait_for(lambda output: b"20 tomograms" in output and b"Jobs" in output and b"Quit" in output)
         return full - terminal.began
 
 
 def frames_in_tmux(bench: Bench, project: Path) -> float:
-    """Return the frames a second while a key is held, 60 times a second, in tmux."""
+    """Return the frames per second in tmux while a key repeats 60 times a second."""
     stream = bench.folder / "pane"
-    socket = f"bench{os.getpid()}_{time.monotonic_ns()}"  # the server of the run before may still be ending
+    socket = f"bench{os.getpid()}_{time.monotonic_ns()}"  # the previous server may still be ending
     tmux = ["tmux", "-L", socket, "-f", os.devnull]
     inner = shlex.join(["env", "LANG=C.UTF-8", *bench.command(project)])
     environment = bench.environment | {"LANG": "C.UTF-8"}
@@ -191,7 +191,7 @@ def frames_in_tmux(bench: Bench, project: Path) -> float:
 
 
 def lag_on_slow_line(bench: Bench, project: Path) -> tuple[float, float, float]:
-    """Return the greatest lag, and the mean of the first and the last second, of four with a held key."""
+    """Return the largest lag, and the means of the first and the last second, during four seconds with a held key."""
     with bench.slices(project, bytes_a_second=LINE) as terminal:
         go_to_first_slice(terminal)
         pressed = hold_key(terminal, 4 * KEYS_A_SECOND)
@@ -201,7 +201,7 @@ def lag_on_slow_line(bench: Bench, project: Path) -> tuple[float, float, float]:
 
 
 def key_to_screen_under_load(bench: Bench, project: Path) -> float:
-    """Return the time within which 95 % of single keys are seen while two processes take both cores."""
+    """Return the 95th percentile of the latency of single keys while two processes use both cores."""
     with bench.slices(project) as terminal:
         go_to_first_slice(terminal)
         busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
@@ -218,7 +218,7 @@ def key_to_screen_under_load(bench: Bench, project: Path) -> float:
 
 
 def memory_with_large_tomogram(bench: Bench, project: Path) -> float:
-    """Return the most memory of the program, MB, after scrubbing, zooming and panning in 16.8 GB."""
+    """Return the peak memory of the program, MB, after scrubbing, zooming and panning in 16.8 GB."""
     with bench.slices(project) as terminal:
         hold_key(terminal, 60)
         for keys in ("[" * 20, "++++++", "LLLL", "KKKK", "++++", "}}{{", "c", "0"):
@@ -235,7 +235,7 @@ def make_tile(project: Path) -> None:
 
 
 def start_painting(terminal: Terminal, *, already_open: bool = False) -> None:
-    """Open the tab with tiles and put the first one on the easel."""
+    """Open the Annotate tab and the first tile in the editor."""
     if not already_open:
         terminal.wait_for(lambda output: b"tomogram" in output and b"Jobs" in output)
     terminal.send("3")
@@ -247,7 +247,7 @@ def start_painting(terminal: Terminal, *, already_open: bool = False) -> None:
 
 
 def bytes_of_a_dab(bench: Bench, project: Path) -> float:
-    """Return the most bytes that one dab of the usual brush takes, of twelve beside each other."""
+    """Return the largest number of bytes sent for one dab of the default brush, of twelve side by side."""
     with bench.start(project) as terminal:
         start_painting(terminal)
         sizes = []
@@ -264,7 +264,7 @@ def bytes_of_a_dab(bench: Bench, project: Path) -> float:
 
 
 def key_to_picture_while_painting(bench: Bench, project: Path) -> float:
-    """Return the time within which 95 % of single keys are seen in tmux, the pen being down."""
+    """Return the 95th percentile of the latency of single keys in tmux while the pen is down."""
     tmux = ["tmux", "-L", f"bench{os.getpid()}", "-f", os.devnull]
     inner = shlex.join(["env", "LANG=C.UTF-8", *bench.command(project)])
     environment = bench.environment | {"LANG": "C.UTF-8"}
@@ -287,7 +287,7 @@ def key_to_picture_while_painting(bench: Bench, project: Path) -> float:
 
 
 def _cursor_seen(terminal: Terminal, pressed: float) -> float:
-    """Return when the last of the cursor, which alone is bright green, has come within 0.2 s of a key."""
+    """Return the time of the last output of the cursor, the only bright green, within 0.2 s after a key."""
     pieces = [(at, piece) for at, piece in terminal.pieces if pressed <= at < pressed + 0.2]
     return max((at for at, piece in pieces if GREEN.search(piece)), default=float("inf"))
 
@@ -298,7 +298,7 @@ def median(measure: Callable[[], float]) -> float:
 
 
 def measure(folder: Path, program: list[str]) -> list[tuple[str, str, str]]:
-    """Return the rows of the table: what, how much, and what it should be."""
+    """Return the rows of the table: quantity, value and goal."""
     write_marked_tomogram(folder / "marked.mrc")
     make_filled_project(folder / "many", folder / "marked.mrc", 20)
     bench, many = Bench(folder, program), folder / "many"
@@ -327,9 +327,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     usual = f"{sys.executable} -m tomoseg_tui"
     parser.add_argument("--program", default=usual, help="what opens a project; its folder is added")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as folder:
-        rows = measure(Path(folder), shlex.split(words.program))
+        rows = measure(Path(folder), shlex.split(arguments.program))
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
     for title, value, goal in rows:
         print(f"{title:45} {value:45} {goal}")

@@ -1,9 +1,9 @@
-"""A 2D U-Net of the size of Ais' UNet S, trained as Ais trains: the peer that the bench compares with.
+"""A 2D U-Net of the size of Ais' UNet S, trained as in Ais, for comparison in the benchmark.
 
-One slice, three grids of 64, 128 and 256 channels, one 3 x 3 convolution a level and way: 922,881 parameters.
-Adam at 1e-3, binary cross entropy over the pixels that were looked at, batches of 32, eight dihedral copies of
-each tile, 25 epochs. Run as a child: `python unet_s.py TRAINSET.h5 TOMOGRAM.mrc OUT --epochs N`; writes OUT.mrc, a
-map of TOMOGRAM, and OUT.json.
+One slice, three levels of 64, 128 and 256 channels, one 3 x 3 convolution per level and direction: 922,881 parameters.
+Adam at 1e-3, binary cross entropy over the labelled pixels, batches of 32, eight dihedral copies of
+each tile, 25 epochs. Run as a separate process: `python unet_s.py TRAINSET.h5 TOMOGRAM.mrc OUT --epochs N`; writes
+OUT.mrc, a map of TOMOGRAM, and OUT.json.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def _convolve(grid: Any, channels: int) -> Any:
 
 
 def flops_per_pixel() -> float:
-    """Return its floating point operations for each pixel; a multiply-add counts 2."""
+    """Return its floating point operations per pixel; a multiply-add counts as 2."""
     fine, middle, coarse = CHANNELS
     on_fine = 9 * fine + 9 * (middle + fine) * fine + fine
     on_middle = 9 * fine * middle + 9 * (coarse + middle) * middle
@@ -64,7 +64,7 @@ def flops_per_pixel() -> float:
 
 
 def masked_cross_entropy(truth: Any, found: Any) -> Any:
-    """Return the mean binary cross entropy over pixels that teach; truth holds feature and weight."""
+    """Return the mean binary cross entropy over pixels with weight; truth contains feature and weight."""
     feature, weight = truth[..., :1], truth[..., 1:]
     near = tf.clip_by_value(found, 1e-7, 1 - 1e-7)
     losses = -(feature * tf.math.log(near) + (1 - feature) * tf.math.log(1 - near))
@@ -72,7 +72,7 @@ def masked_cross_entropy(truth: Any, found: Any) -> Any:
 
 
 def dihedral(stack: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the eight turned and mirrored copies of images (n, y, x, channel), one after the other."""
+    """Return the eight rotated and mirrored copies of images (n, y, x, channel), one after the other."""
     turned = [np.rot90(stack, turns, axes=(1, 2)) for turns in range(4)]
     return np.concatenate([*turned, *(copy[:, :, ::-1] for copy in turned)])
 
@@ -102,20 +102,20 @@ def segment(model: Any, tomogram: Path, out: Path) -> None:
 
 
 def main() -> None:
-    """Train, segment and tell."""
+    """Train, segment and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trainset", type=Path)
     parser.add_argument("tomogram", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--epochs", type=int, default=25)
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     prepare_device("cpu")
     began = time.monotonic()
-    model = train(words.trainset, words.epochs)
+    model = train(arguments.trainset, arguments.epochs)
     seconds = time.monotonic() - began
-    segment(model, words.tomogram, words.out.with_suffix(".mrc"))
+    segment(model, arguments.tomogram, arguments.out.with_suffix(".mrc"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    words.out.with_suffix(".json").write_text(json.dumps({"train_s": seconds, "peak_mb": peak}))
+    arguments.out.with_suffix(".json").write_text(json.dumps({"train_s": seconds, "peak_mb": peak}))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What several tests share: projects made for them, and ways to start and watch the program."""
+"""Shared by tests: small projects, and ways to start and watch the program."""

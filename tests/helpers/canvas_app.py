@@ -1,4 +1,4 @@
-"""A program that is nothing but a slice canvas: for tests of the canvas, and to be run on a terminal by itself."""
+"""An app with only a slice canvas, for tests of the canvas and to run in a terminal."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities, Terminal
 
 
 class CanvasApp(FramePacerApp):
-    """A canvas that fills the screen, or all but its last line."""
+    """A canvas that fills the screen, or the screen except its last line."""
 
     CSS = "Screen { layout: vertical; } #room { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", "Quit")]

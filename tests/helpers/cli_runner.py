@@ -1,4 +1,4 @@
-"""What tests of several rooms share: the real process, and a digest of a folder."""
+"""Shared by tests of several packages: real processes, small files and records, and digests of folders."""
 
 import contextlib
 import hashlib
@@ -40,7 +40,7 @@ from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, impor
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
-    """Look again and again until something holds; fail if it does not in time."""
+    """Wait until a condition holds; fail if it does not in time."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -48,7 +48,7 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
 
 
 def settle(root: Path) -> None:
-    """Wait until no worker in a project holds the claim of a job that is over: it gives it back after its last word."""
+    """Wait until no worker holds the claim of a job that is over; it is released after the end is recorded."""
 
     def is_settled() -> bool:
         return not any(
@@ -68,21 +68,21 @@ class Run:
 
     @property
     def json(self) -> Any:
-        """What it printed, as JSON."""
+        """The output, parsed as JSON."""
         return json.loads(self.out)
 
 
 @dataclass(frozen=True)
 class Tomoseg:
-    """Runs the program as a user does, in one folder."""
+    """Runs the program in a folder, as a user does."""
 
     folder: Path
 
     def __call__(
-        self, *words: object, code: int | None = 0, folder: Path | None = None, env: dict[str, str] | None = None
+        self, *arguments: object, code: int | None = 0, folder: Path | None = None, env: dict[str, str] | None = None
     ) -> Run:
-        """Run to the end, and that of a job which it waits for; `code` is the exit code expected, None for any."""
-        with self.start(*words, folder=folder, env=env) as process:
+        """Run to the end, also of a job that it waits for; `code` is the expected exit code, None for any."""
+        with self.start(*arguments, folder=folder, env=env) as process:
             try:
                 out, err = process.communicate(timeout=300)
             finally:
@@ -90,16 +90,16 @@ class Tomoseg:
         done = Run(process.returncode, out, err)
         assert code is None or done.code == code, f"exit {done.code}\n{out}\n{err}"
         assert done.code == 1 or "Traceback" not in err, err
-        if "--wait" in words:
+        if "--wait" in arguments:
             settle(self.folder)
         return done
 
     def start(
-        self, *words: object, folder: Path | None = None, env: dict[str, str] | None = None
+        self, *arguments: object, folder: Path | None = None, env: dict[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start it and leave it running; its group of processes is its own."""
+        """Start the program in its own process group and leave it running."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tomoseg_tui", *map(str, words)],
+            [sys.executable, "-m", "tomoseg_tui", *map(str, arguments)],
             cwd=folder or self.folder,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -109,10 +109,10 @@ class Tomoseg:
             start_new_session=True,
         )
 
-    def refused(self, *words: object, folder: Path | None = None) -> str:
-        """Run a command that must end with exit 2 and leave the folder byte for byte as it was; return its stderr."""
+    def refused(self, *arguments: object, folder: Path | None = None) -> str:
+        """Run a command that must exit with 2 and leave the folder unchanged; return its stderr."""
         before = digest_of(self.folder)
-        done = self(*words, code=2, folder=folder)
+        done = self(*arguments, code=2, folder=folder)
         assert digest_of(self.folder) == before, "the project has changed"
         assert not done.out
         return done.err
@@ -120,7 +120,7 @@ class Tomoseg:
 
 @contextlib.contextmanager
 def files_of_at_most(length: int) -> Iterator[None]:
-    """Let the kernel refuse, half way through a write, what a full disk would."""
+    """Let writes beyond a length fail, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (length, hard))
     try:
@@ -130,12 +130,12 @@ def files_of_at_most(length: int) -> Iterator[None]:
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
-    """Send what Ctrl-C sends."""
+    """Send the signal of Ctrl-C."""
     os.killpg(process.pid, signal.SIGINT)
 
 
 def check_golden(name: str, content: str) -> None:
-    """Compare with a golden file; `make golden` rewrites it, and the difference is read as a contract."""
+    """Compare with a golden file; `make golden` rewrites it, and its changes are reviewed."""
     path = Path(__file__).parents[1] / "golden" / name
     if os.environ.get("GOLDEN"):
         path.write_text(content, encoding="utf-8")
@@ -143,7 +143,7 @@ def check_golden(name: str, content: str) -> None:
 
 
 def digest_of(folder: Path) -> dict[str, str]:
-    """Return a digest of every file and folder below, by path."""
+    """Return a digest of every file and folder inside a folder, by path."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in sorted(folder.rglob("*"))
@@ -158,7 +158,7 @@ def write_mrc(
     origin_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0),
     nstart_xyz: tuple[int, int, int] = (0, 0, 0),
 ) -> Path:
-    """Write an MRC file; return where it is."""
+    """Write an MRC file; return its path."""
     depth, height, width = values.shape
     grid = VoxelGrid((depth, height, width), voxel_size, origin_xyz, nstart_xyz)
     with MrcWriter(path, grid, values.dtype) as out:
@@ -180,7 +180,7 @@ def bring(
     polarity: str = "dark",
     chain: FilterHistory | None = None,
 ) -> Path:
-    """Import values as a tomogram, with a filter chain in its record if one is named; return the volume's path."""
+    """Import values as a tomogram, with a filter chain in its record if one is given; return the volume's path."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_mrc(Path(folder) / "volume.mrc", values, voxel_size=voxel_size)
         import_volumes(project, [path], ImportRequest(name=name, polarity=polarity, voxel_size_angstrom=voxel_size))
@@ -192,7 +192,7 @@ def bring(
 
 
 class Listener:
-    """What a recipe is handed, kept for looking at; asks to stop after `patience` looks."""
+    """A `Reporter` that records all reports; requests a stop after `patience` checks."""
 
     def __init__(self, partial: Path, patience: int = 10**9) -> None:
         partial.mkdir(parents=True, exist_ok=True)
@@ -206,32 +206,32 @@ class Listener:
         self.device = ""
 
     def set_workload(self, load: Workload) -> None:
-        """Foretell nothing."""
+        """Predict nothing."""
 
     def set_device(self, name: str, text: str) -> None:
-        """Keep the device and what is said of it."""
+        """Record the device and its text."""
         self.device = name
         self.lines.append(text)
 
     def progress(self, done: float, message: str = "", *, epoch: int | None = None, epochs: int | None = None) -> None:
-        """Keep how much is done."""
+        """Record the progress."""
         assert (epoch is None) == (epochs is None)
         self.done.append(done)
         self.messages.append(message)
 
     def log(self, line: str) -> None:
-        """Keep a line."""
+        """Record a line."""
         self.lines.append(line)
 
     def metrics(self, figures: Mapping[str, object]) -> None:
-        """Keep figures as a line."""
+        """Record metrics as a line."""
         self.lines.append(json.dumps(dict(figures)))
 
     def filter_metrics(self, wanted: Callable[[Mapping[str, object]], bool]) -> None:
-        """Drop nothing."""
+        """Remove nothing."""
 
     def should_stop(self) -> bool:
-        """Tell whether patience is over."""
+        """Return whether patience has run out."""
         self.patience -= 1
         return self.patience < 0
 
@@ -248,7 +248,7 @@ def write_map(
     threshold: float = 0.5,
     slices: list[tuple[int, int]] | None = None,
 ) -> Path:
-    """Put a map called ``RUN.FEATURE`` beside a tomogram, as apply leaves it."""
+    """Write a map ``RUN.FEATURE`` of a tomogram, as apply does."""
     run, _, feature = name.partition(".")
     path = project.layout.map_file(tomogram, run, feature)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -291,6 +291,6 @@ def make_card(name: str = "run", *, features: tuple[str, ...] = ("tube",), **cha
 
 
 def put_card(project: Project, card: NetworkCard) -> None:
-    """Make a run that has this card."""
+    """Write a run with a card."""
     project.layout.network_folder(card.name).mkdir(parents=True, exist_ok=True)
     write_record(project.layout.network_card(card.name), card)

@@ -1,4 +1,4 @@
-"""Small project folders of EMAN2, built entry by entry as EMAN2 lays them out, without the code under test."""
+"""Small EMAN2 projects, written as EMAN2 does, without the code under test."""
 
 import json
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHAPE_ZYX = (10, 96, 110)
-"""Of tomograms, edges of which none is another's."""
+"""Shape of tomograms; all edges differ."""
 
 
 def smooth_noise(shape_zyx: tuple[int, int, int] = SHAPE_ZYX, *, seed: int = 7) -> NDArray[np.float32]:
-    """Return densities in which neighbours are alike, as in tomograms, mean 0 and sigma 1."""
+    """Return smooth densities, as in tomograms, with mean 0 and sigma 1."""
     values = np.random.default_rng(seed).normal(0, 1, shape_zyx)
     for axis in range(3):
         values = values + np.roll(values, 1, axis)
@@ -23,7 +23,7 @@ def smooth_noise(shape_zyx: tuple[int, int, int] = SHAPE_ZYX, *, seed: int = 7) 
 
 
 def cut(values: NDArray[Any], xyz: tuple[int, int, int], size: int = 64) -> NDArray[np.float32]:
-    """Cut a tile as e2spt_boxer.py does: from x - size//2 on, 0 outside."""
+    """Cut a tile as e2spt_boxer.py does: starting at x - size//2, 0 outside."""
     x, y, z = xyz
     tile = np.zeros((size, size), np.float32)
     for row in range(size):
@@ -36,7 +36,7 @@ def cut(values: NDArray[Any], xyz: tuple[int, int, int], size: int = 64) -> NDAr
 
 @dataclass(frozen=True)
 class EmanFolder:
-    """A folder as e2projectmanager.py leaves it."""
+    """A project folder as e2projectmanager.py creates it."""
 
     root: Path
 
@@ -45,7 +45,7 @@ class EmanFolder:
             (self.root / name).mkdir(parents=True, exist_ok=True)
 
     def tomogram(self, name: str, values: NDArray[Any], *, apix: float | None = 10.0, bits: int = 0) -> Path:
-        """Write a volume, bit-reduced if asked."""
+        """Write a volume, bit-reduced if `bits` is given."""
         path = self.root / "tomograms" / name
         with h5py.File(path, "w") as file:
             file.create_group("MDF/images").attrs["imageid_max"] = np.array([0], np.int32)
@@ -77,7 +77,7 @@ class EmanFolder:
         xyz: Sequence[tuple[int, int, int]] = (),
         shape_zyx: tuple[int, int, int] = SHAPE_ZYX,
     ) -> Path:
-        """Write a stack of tiles; with a source, headers say where they were cut."""
+        """Write a stack of tiles; with a source, the headers have their coordinates."""
         path = self.root / "particles" / name
         with h5py.File(path, "w") as file:
             file.create_group("MDF/images").attrs["imageid_max"] = np.array([len(images) - 1], np.int32)
@@ -107,5 +107,5 @@ def _header(group: Any, shape: tuple[int, ...], apix: float | None) -> None:
 
 
 def box(xyz: tuple[float, float, float], set_id: int = 0, method: str = "manual") -> list[object]:
-    """Return a box as it stands in an info file."""
+    """Return a box as in an info file."""
     return [*xyz, method, 0.0, set_id]

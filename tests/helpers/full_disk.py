@@ -1,8 +1,8 @@
-"""A disk that is full when a test says so.
+"""A disk that can be filled by a test.
 
-Where the kernel lets a user mount, it is a small tmpfs in a namespace of its own: what writes there meets ENOSPC,
-as on any full disk, and whatever was written before counts. Elsewhere processes may not write files beyond a length
-(RLIMIT_FSIZE, SIGXFSZ ignored): they meet EFBIG, each file for itself.
+If the kernel lets users mount, it is a small tmpfs in its own namespace, where writes fail with ENOSPC as on any full
+disk, and existing files count. Elsewhere processes cannot write files beyond a length (RLIMIT_FSIZE, SIGXFSZ
+ignored): writes fail with EFBIG, for each file separately.
 """
 
 import os
@@ -22,7 +22,7 @@ SECONDS = 300
 
 
 class SmallDisk(ABC):
-    """Where a project lies whose disk can be filled.
+    """A folder for a project on a disk that can be filled.
 
     Parameters
     ----------
@@ -34,20 +34,20 @@ class SmallDisk(ABC):
         self.folder = folder
 
     @abstractmethod
-    def run(self, *words: object, left: int | None = None, env: dict[str, str] | None = None) -> Run:
-        """Run the program in ``folder / "project"``, with so many bytes of room; None for all the room it wants."""
+    def run(self, *arguments: object, left: int | None = None, env: dict[str, str] | None = None) -> Run:
+        """Run the program in ``folder / "project"`` with `left` bytes of free space; None for no limit."""
 
     @abstractmethod
     def bring(self, source: Path) -> None:
-        """Copy a project and what lies beside it here."""
+        """Copy a project and the files beside it here."""
 
     @abstractmethod
     def seen(self) -> Path:
-        """Return how this process names the folder."""
+        """Return the path of the folder in this process."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what it is made of."""
+        """Release its resources."""
 
     def __enter__(self) -> Self:
         return self
@@ -71,13 +71,13 @@ class Tmpfs(SmallDisk):
 
     @staticmethod
     def is_possible() -> bool:
-        """Tell whether this user may mount here."""
+        """Return whether this user can mount here."""
         if shutil.which("unshare") is None or shutil.which("nsenter") is None:
             return False
         mount = ["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o size=4096 tmpfs /mnt"]
         return subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
-    def run(self, *words: object, left: int | None = None, env: dict[str, str] | None = None) -> Run:
+    def run(self, *arguments: object, left: int | None = None, env: dict[str, str] | None = None) -> Run:
         """Run the program there."""
         ballast = self.seen() / "ballast"
         if left is not None:
@@ -87,7 +87,7 @@ class Tmpfs(SmallDisk):
         try:
             enter = ["nsenter", "-t", str(self._holder.pid), "-U", "-m", "--preserve-credentials"]
             go = ["sh", "-c", 'cd "$0" && exec "$@"', str(self.folder / "project")]
-            return _run([*enter, *go], words, env)
+            return _run([*enter, *go], arguments, env)
         finally:
             ballast.unlink(missing_ok=True)
 
@@ -96,19 +96,19 @@ class Tmpfs(SmallDisk):
         shutil.copytree(source, self.seen(), dirs_exist_ok=True)
 
     def seen(self) -> Path:
-        """Return the folder by way of a process that lives there."""
+        """Return the path through a process in the namespace."""
         return Path(f"/proc/{self._holder.pid}/root{self.folder}")
 
     def close(self) -> None:
-        """Let the file system go."""
+        """Unmount the file system."""
         self._holder.communicate()
 
 
 @final
 class LimitedFiles(SmallDisk):
-    """A plain folder; processes with little room may not write long files."""
+    """A plain folder; processes with a limit cannot write long files."""
 
-    def run(self, *words: object, left: int | None = None, env: dict[str, str] | None = None) -> Run:
+    def run(self, *arguments: object, left: int | None = None, env: dict[str, str] | None = None) -> Run:
         """Run the program there."""
 
         def limit() -> None:
@@ -116,7 +116,7 @@ class LimitedFiles(SmallDisk):
             if left is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (left, resource.RLIM_INFINITY))
 
-        return _run([], words, env, folder=self.folder / "project", before=limit)
+        return _run([], arguments, env, folder=self.folder / "project", before=limit)
 
     def bring(self, source: Path) -> None:
         """Copy files there."""
@@ -127,19 +127,19 @@ class LimitedFiles(SmallDisk):
         return self.folder
 
     def close(self) -> None:
-        """Leave it to whoever has made it."""
+        """Do nothing: the caller owns the folder."""
 
 
 def _run(
     enter: list[str],
-    words: tuple[object, ...],
+    arguments: tuple[object, ...],
     env: dict[str, str] | None,
     *,
     folder: Path | None = None,
     before: Callable[[], None] | None = None,
 ) -> Run:
     done = subprocess.run(
-        [*enter, sys.executable, "-m", "tomoseg_tui", *map(str, words)],
+        [*enter, sys.executable, "-m", "tomoseg_tui", *map(str, arguments)],
         cwd=folder,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
@@ -147,7 +147,7 @@ def _run(
         text=True,
         check=False,
         timeout=SECONDS,
-        preexec_fn=before,  # it sets a limit and nothing else
+        preexec_fn=before,  # it only sets a limit
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Run(done.returncode, done.stdout, done.stderr)

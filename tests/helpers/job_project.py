@@ -1,4 +1,4 @@
-"""A small project for jobs: bright tubes in noise, tiles on them; and hooks that slow down or break a worker."""
+"""A small project for jobs: bright tubes in noise, with tiles; and hooks that slow down or break a worker."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def then_full(*words, **named):
     return load(*words, **named)
 trainset.load_patches = then_full
 """
-"""After the first epoch the device has no room for a batch."""
+"""After the first epoch a batch does not fit in the device's memory."""
 
 SLOW_STEPS = """
 import time
@@ -62,7 +62,7 @@ def slowly(*words, **named):
     return load(*words, **named)
 trainset.load_patches = slowly
 """
-"""Lets a worker rest after each step of a training."""
+"""Makes a worker pause after each training step."""
 
 _HOLD_HOOK = """
 import os, time
@@ -79,13 +79,13 @@ job_interface.stop_if_requested = held
 
 @dataclass(frozen=True)
 class Held:
-    """Workers that finish one slab and then wait until they are let go, stopped or killed."""
+    """Workers that finish one slab and then wait until they are released, stopped or killed."""
 
     env: dict[str, str]
     hold: Path
 
     def let_go(self) -> None:
-        """Let them work on."""
+        """Release the workers."""
         self.hold.unlink()
 
 
@@ -123,7 +123,7 @@ def tubes() -> tuple[NDArray[np.float32], NDArray[np.int8]]:
 
 
 def copied(template: Path, place: Path) -> Iterator[Project]:
-    """Yield a copy of a project, which lies with its files in a folder of its own; its jobs are ended then."""
+    """Yield a copy of a project with the files beside it; kill its jobs afterwards."""
     shutil.copytree(template.parent, place)
     project = Project.open(place / template.name)
     yield project
@@ -157,7 +157,7 @@ def make_map(
     tomogram: str = "tubes",
     grid: VoxelGrid = GRID,
 ) -> Path:
-    """Put a map into a project, as an apply would have made it."""
+    """Write a map into a project, as apply does."""
     path = layout.map_file(tomogram, run, feature)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_volume(path, values, grid)
@@ -171,7 +171,7 @@ def make_map(
 
 
 def hooked(folder: Path, *hooks: str, worker: str = "") -> dict[str, str]:
-    """Return the environment in which every process runs `hooks` as it starts, workers `worker` too."""
+    """Return an environment in which every process runs `hooks` when it starts, and workers also `worker`."""
     folder.mkdir(exist_ok=True)
     lines = [*hooks, "import sys", "if 'tomoseg_tui.jobs.worker' in sys.orig_argv:"]
     inner = [f"    {line}" for line in (worker or "pass").strip().splitlines()]
@@ -180,17 +180,17 @@ def hooked(folder: Path, *hooks: str, worker: str = "") -> dict[str, str]:
 
 
 def tear_for_a_moment(job: Job) -> None:
-    """Let the next look at a job's record fail, whoever calls, as on a network; the one after it finds it again."""
+    """Make the next read of a job's record fail, as on a network; later reads succeed."""
     kept, pipe = job.folder / "kept", job.folder / "pipe"
     kept.hardlink_to(job.record_file)
     os.mkfifo(pipe)
-    pipe.replace(job.record_file)  # whoever reads it waits for a writer, and gets nothing
+    pipe.replace(job.record_file)  # a reader waits for the writer and gets nothing
     with job.record_file.open("wb"):
         kept.replace(job.record_file)
 
 
 def is_gone(pid: int) -> bool:
-    """Tell whether a process has ended, a zombie among them."""
+    """Return whether a process has ended or is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
     except FileNotFoundError:
@@ -198,5 +198,5 @@ def is_gone(pid: int) -> bool:
 
 
 def blocks_of(path: Path) -> int:
-    """Return how many bytes of a file are on the disk."""
+    """Return the disk usage of a file, bytes."""
     return path.stat().st_blocks * 512

@@ -1,4 +1,4 @@
-"""What tests of maps share: a project with networks, maps and apply jobs, written as the program leaves them."""
+"""Shared by tests of maps: networks, maps and apply jobs, written as the program does."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ SHAPE_ZYX = (24, 96, 96)
 
 
 def band(rows: slice, value: int = 127) -> NDArray[np.int8]:
-    """Return a map that is certain of some rows, in every slice alike."""
+    """Return a map with probability 1 in some rows of every slice."""
     values = np.zeros(SHAPE_ZYX, np.int8)
     values[:, rows] = value
     return values
 
 
 def give_network(project: Project, name: str = "both", **changes: Any) -> None:
-    """Put a network for both features there; the digest of its weights is that of `give_map`."""
+    """Write a network for both features; the digest of its weights is that of `give_map`."""
     known: dict[str, Any] = {"features": FEATURES, "weights_digest": f"of {name}", **changes}
     put_card(project, make_card(name, **known))
 
@@ -43,7 +43,7 @@ def give_map(
     slices: list[tuple[int, int]] | None = None,
     threshold: float = 0.5,
 ) -> None:
-    """Put the map RUN.FEATURE of a tomogram there."""
+    """Write the map RUN.FEATURE of a tomogram."""
     path = write_map(project, name, values, tomogram=tomogram, slices=slices, threshold=threshold)
     sidecar = read_record(sidecar_of(path), MapSidecar)
     write_record(sidecar_of(path), msgspec.structs.replace(sidecar, created=created))
@@ -52,12 +52,12 @@ def give_map(
 def give_job(
     project: Project, request: ApplyRequest, state: JobState, *, progress: float = 0.0, message: str = ""
 ) -> Job:
-    """Put an apply job there, as its worker would leave it; one that runs is held by this process."""
+    """Write an apply job as its worker does; the claim of a running one is held by this process."""
     job = create_job(
         project.layout, "apply", f"{request.run} on {' '.join(request.tomograms)}", msgspec.to_builtins(request)
     )
-    told = {"progress": progress, "message": message, "eta_seconds": 95.0, "peak_memory_bytes": 700_000_000}
-    job.progress_file.write_bytes(msgspec.json.encode(told))
+    reported = {"progress": progress, "message": message, "eta_seconds": 95.0, "peak_memory_bytes": 700_000_000}
+    job.progress_file.write_bytes(msgspec.json.encode(reported))
     if state is not JobState.QUEUED:
         locks.acquire(job.claim_file, locks.this_process())
         job.set_state(JobState.RUNNING, owner=locks.this_process(), started="2026-01-01T00:00:00Z")
@@ -68,7 +68,7 @@ def give_job(
 
 
 def begin_maps(project: Project, job: Job, request: ApplyRequest, tomogram: str, slabs: int) -> None:
-    """Let a job have some slabs of a tomogram on disk: probability 1 in rows 0-31."""
+    """Write some finished slabs of a job: probability 1 in rows 0-31."""
     record = catalog.load_tomogram(project.layout, tomogram)
     task = apply_task(record, tomogram, job.partial / "digest" / tomogram, request.z)
     task.folder.mkdir(parents=True, exist_ok=True)

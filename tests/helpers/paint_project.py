@@ -1,4 +1,4 @@
-"""Tiles to paint, and what painting them leaves: for tests of several files."""
+"""Shared by tests of painting: tiles, and the layers after strokes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ WALL_ONLY = TileLocation("cell", 5, 64, 40)
 
 
 def place_tiles_to_paint(project: Project) -> Project:
-    """Place tiles on the tomogram called cell: of two features, of one, of none, and of none of any."""
+    """Place tiles on the tomogram cell: with two features, one, none, and none of all features."""
     wishes = [
         tile_placement(PLACE, "tube", negative=False),
         tile_placement(PLACE, "wall", negative=False),
@@ -34,7 +34,7 @@ def disc(x: int = 32, width: int = 9) -> NDArray[np.bool_]:
 
 
 def painted(project: Project, *strokes: tuple[str, int, int], place: TileLocation = PLACE) -> list[dict[str, Layer]]:
-    """Paint discs (feature, x, value), each kept; return all layers before and after each."""
+    """Paint and save discs (feature, x, value); return all layers before and after each."""
     with PaintSession.open(project, place) as painting:
         seen = [dict(painting.layers)]
         for feature, x, value in strokes:

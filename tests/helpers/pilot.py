@@ -1,4 +1,4 @@
-"""What tests of the screen share: waiting for something to be true, and what is written on it."""
+"""Shared by tests of the screen: waiting for conditions, and the text on the screen."""
 
 import asyncio
 import re
@@ -13,14 +13,14 @@ from tomoseg_tui.tui.app import TomosegApp
 
 
 class MakeApp(Protocol):
-    """What the fixture `make_app` is."""
+    """Type of the fixture `make_app`."""
 
     def __call__(self, project: Project, *, tab: str | None = None, config: UserConfig | None = None) -> TomosegApp:
-        """Return the program on a project; `tab` is the one that it opens first."""
+        """Return the app for a project; `tab` is opened first."""
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object], *, seconds: float = 15.0) -> None:
-    """Let the program run until something is true; what raises is not true yet."""
+    """Run the program until a condition holds; a condition that raises does not hold yet."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while not _holds(condition):
@@ -31,7 +31,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], *, seconds: 
 def _holds(condition: Callable[[], object]) -> bool:
     try:
         return bool(condition())
-    except Exception:  # noqa: BLE001  # a widget that is not there yet is a condition that does not hold yet
+    except Exception:  # noqa: BLE001  # a missing widget means that the condition does not hold yet
         return False
 
 
@@ -43,12 +43,12 @@ def words_on(pilot: Pilot[Any]) -> str:
 
 
 def prose_on(pilot: Pilot[Any]) -> str:
-    """Return the same without frames and line ends, for sentences that are broken into lines."""
+    """Return the same text without frames and line ends, to find wrapped sentences."""
     return " ".join(re.sub("[\u2500-\u259f]", " ", words_on(pilot)).split())
 
 
 async def open_tab(pilot: Pilot[Any], number: int) -> None:
-    """Press a tab's number and wait until it is seen and knows the project."""
+    """Press the number of a tab and wait until it shows the project."""
     app = pilot.app
     assert isinstance(app, TomosegApp)
     names = ("import", "tiles", "annotate", "train", "apply", "merge", "jobs")

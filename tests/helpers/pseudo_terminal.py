@@ -1,4 +1,4 @@
-"""A terminal for tests and benchmarks: a pseudo-terminal that answers, may be slow, and remembers what it was sent."""
+"""A pseudo-terminal for tests and benchmarks: answers queries, can be slow, and records the output."""
 
 import fcntl
 import os
@@ -24,7 +24,7 @@ _TOKEN = re.compile(
     r"\x1b\[(?P<args>[\d;?<>=$ ]*)(?P<kind>[A-Za-z@`])|\x1b[P_\]].*?(?:\x1b\\|\x07)|\x1b.|(?P<text>[^\x1b]+)", re.DOTALL
 )
 _KEPT = 64
-"""Bytes of a question that a read may have cut."""
+"""Longest part of a query at the end of a read, bytes."""
 
 
 class Terminal:
@@ -39,9 +39,9 @@ class Terminal:
     environment : mapping of str to str
         Added to that of this process.
     bytes_a_second : float
-        How fast the line is; infinite if not given.
+        Speed of the line; infinite by default.
     sixel : bool
-        Whether it says to show sixels, in cells of 10 x 20 pixels.
+        Whether it reports sixel support, with cells of 10 x 20 pixels.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Terminal:
     ) -> None:
         self.size, self._rate, self._sixel = size, bytes_a_second, sixel
         self.pieces: list[tuple[float, bytes]] = []
-        """What came and when, seconds of `time.monotonic`."""
+        """Each piece of output and its time, seconds of `time.monotonic`."""
         self._arrived = threading.Condition()
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
@@ -74,7 +74,7 @@ class Terminal:
                 **(environment or {}),
             },
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # nothing but the call itself runs there
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # only this call runs there
         )
         os.close(slave)
         self._thread = threading.Thread(target=self._read, name="terminal", daemon=True)
@@ -92,17 +92,17 @@ class Terminal:
 
     @property
     def output(self) -> bytes:
-        """All that came so far."""
+        """All output so far."""
         with self._arrived:
             return b"".join(piece for _, piece in self.pieces)
 
     def send(self, keys: str) -> float:
-        """Type; return when."""
+        """Type keys; return the time."""
         os.write(self._master, keys.encode())
         return time.monotonic()
 
     def wait_for(self, condition: Callable[[bytes], object], *, seconds: float = 20.0) -> float:
-        """Wait until something is true of the output; return when that was."""
+        """Wait until a condition holds for the output; return the time of the last piece."""
         deadline = time.monotonic() + seconds
         with self._arrived:
             while not condition(b"".join(piece for _, piece in self.pieces)):
@@ -112,13 +112,13 @@ class Terminal:
             return self.pieces[-1][0]
 
     def wait_until_quiet(self, seconds: float = 0.5) -> None:
-        """Wait until nothing has come for a while."""
+        """Wait until there is no output for a while."""
         with self._arrived:
             while self._arrived.wait(seconds):
                 pass
 
     def screen(self) -> "Screen":
-        """Return what is seen now."""
+        """Return the current screen."""
         screen = Screen(self.size)
         screen.feed(b"".join(piece for _, piece in self.pieces).decode("utf-8", "replace"))
         return screen
@@ -142,7 +142,7 @@ class Terminal:
             cut = self._answer(cut + piece)
 
     def _answer(self, data: bytes) -> bytes:
-        """Answer the questions in what came; return the end, which may be the beginning of one."""
+        """Answer the queries in the output; return its end, which may be an incomplete query."""
         place = 0
         for question in _QUESTION.finditer(data):
             place = question.end()
@@ -160,9 +160,9 @@ class Terminal:
 
 
 class Screen:
-    """Cells of a screen, as escape sequences leave them: characters and their colours.
+    """Cells of a screen after escape sequences: characters and colours.
 
-    It knows what Textual and the canvas write: places, colours, text. The rest is passed over.
+    Positions, colours and text are handled, as Textual and the canvas write them; other sequences are ignored.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -175,11 +175,11 @@ class Screen:
 
     @property
     def text(self) -> str:
-        """Its characters, one line a row."""
+        """The characters, one line per row."""
         return "\n".join("".join(row) for row in self.characters.tolist())
 
     def feed(self, data: str) -> None:
-        """Take what is written."""
+        """Process output of the program."""
         for token in _TOKEN.finditer(data):
             if token["text"] is not None:
                 self._write(token["text"])
@@ -232,6 +232,6 @@ def _xterm_colour(index: int) -> tuple[int, int, int]:
 
 
 def memory_bytes(process_id: int) -> int:
-    """Return the most memory that a process ever had resident."""
+    """Return the peak resident size of a process."""
     status = Path(f"/proc/{process_id}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""What jobs that are disturbed are compared with: the same jobs of a small project, that nobody disturbs."""
+"""Reference results: jobs of a small project without disturbance, to compare disturbed jobs with."""
 
 import hashlib
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ if "tomoseg_tui.jobs.worker" in sys.orig_argv:
     import tomoseg_tui.core.filters
     tomoseg_tui.core.filters.BLOCK_VOXELS = 20_000
 """
-"""Adds the network, and lets workers be as fast as tests beside them: on a busy machine polite ones starve. They filter
-in small pieces, so that a kill finds some of them on the disk and others not."""
+"""Adds the network, and keeps workers at normal priority: on a busy machine nice ones get too little time. They filter
+in small blocks, so that a kill finds some of them on disk and others not."""
 OF_THEIR_TIME = {"created", "started", "ended", "imported", "at", "seconds", "owner", "speed"}
 """Keys whose values differ from run to run."""
 OF_THE_WATCHER = {"history.jsonl", "output.log", "tensorflow.log", "progress.json"}
@@ -41,11 +41,11 @@ WORK: dict[str, tuple[object, ...]] = {
     "merge": ("merge", "tubes", "--map", "net:tube=0.5", "--map", "net:wall=0.4", "-o", "../labels.mrc"),
     "preprocess": ("preprocess", "tubes", "--bin", 2),
 }  # fmt: skip
-"""What is disturbed."""
+"""The jobs that are disturbed."""
 
 
 def make_template(folder: Path) -> Path:
-    """Make a project with a network of two features and its maps; return its folder, which is that of `folder`."""
+    """Make a project with a network of two features and its maps; return the project's folder."""
     root = make_tubes_project(folder)
     run, env = Tomoseg(root), hooked(folder / "hooks", NETWORK_HOOK)
     run("annotations", "import", "../truth.mrc", "--tomogram", "tubes", "--map", "0=wall")
@@ -55,7 +55,7 @@ def make_template(folder: Path) -> Path:
 
 
 def content_of(folder: Path) -> dict[str, object]:
-    """Return what lies in a folder, by path, without what differs from run to run."""
+    """Return the content of a folder by path, without values that differ from run to run."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and "hooks" not in path.parts]
     return {str(path.relative_to(folder)): _content(path) for path in files}
 
@@ -93,7 +93,7 @@ def _arrays(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _plain(value: object) -> object:
-    """Return what JSON in an attribute says; what is none stays."""
+    """Return the parsed JSON of an attribute; other values unchanged."""
     try:
         return msgspec.json.decode(value) if isinstance(value, str) else value
     except msgspec.MsgspecError:

@@ -1,4 +1,4 @@
-"""What tests of trainings on the screen share: runs, figures and jobs written by hand, and a worker that only waits."""
+"""Shared by tests of trainings on the screen: runs, metrics and jobs, and a worker that only waits."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def figures(epoch: int, *, best: bool = False, dice: Mapping[str, float | None] 
 def put_job(
     project: Project, kind: str, name: str, *, state: str = "done", asked: dict[str, Any] | None = None, **changes: Any
 ) -> Job:
-    """Write the folder of a job that has come to a state."""
+    """Write the folder of a job in a given state."""
     job = create_job(project.layout, kind, name, asked or {})
     job.log_file.write_text(f"{now()} {kind} {name} begins\nsomething of TensorFlow\n", encoding="utf-8")
     if state != "queued":
@@ -61,7 +61,7 @@ def put_job(
 
 
 def put_run(project: Project, name: str, *, epochs: int = 3, state: str = "done", **changes: Any) -> Job:
-    """Write a training that is over: job, figures, card and the triples of four tiles."""
+    """Write a finished training: job, metrics, card and the triples of four tiles."""
     job = put_job(project, "train", name, state=state, asked={"name": name, "features": ["microtubule"]})
     for epoch in range(1, epochs + 1):
         append_line(job.metrics_file, figures(epoch, best=epoch == 2))
@@ -78,7 +78,7 @@ def put_run(project: Project, name: str, *, epochs: int = 3, state: str = "done"
 
 
 def put_triples(project: Project, card: NetworkCard) -> None:
-    """Write triples: tiles 0 and 1 hold the feature, held out; tile 0 is all wrong, tile 1 all right."""
+    """Write triples: tiles 0 and 1 contain the feature and are held out; tile 0 is all wrong, tile 1 all right."""
     layers = np.ones((4, 1, 64, 64), np.uint8)
     layers[:2, 0, 20:40] = 2
     outputs = np.zeros((4, 1, 64, 64), np.float32)
@@ -93,11 +93,11 @@ def put_triples(project: Project, card: NetworkCard) -> None:
 
 
 def put_audit(project: Project, name: str, *, created: str = "2026-05-01T10:00:00Z", **changes: Any) -> AuditReport:
-    """Write an audit of two tiles: of the first the network sees the other half, of the second nothing is said."""
+    """Write an audit of two tiles: the first has a reason, the second has none."""
     tiles = ("alpha:48,48,6:64", "alpha:48,48,18:64")
-    said = ("the network predicts microtubule on 50 % of this negative tile",)
+    output = ("the network predicts microtubule on 50 % of this negative tile",)
     doubtful = AuditedTile(
-        tile=tiles[0], feature="microtubule", sign=-1, suspicion=0.87, reasons=said, dice=0.0, fold=0
+        tile=tiles[0], feature="microtubule", sign=-1, suspicion=0.87, reasons=output, dice=0.0, fold=0
     )
     good = AuditedTile(tile=tiles[1], feature="microtubule", sign=1, suspicion=0.01, reasons=(), dice=0.9, fold=1)
     known: dict[str, Any] = {
@@ -134,15 +134,15 @@ def tell_progress(
     epoch: int | None = None,
     epochs: int | None = None,
 ) -> None:
-    """Write how far a job is."""
+    """Write the progress of a job."""
     progress = JobProgress(done, message, eta_seconds, 900_000_000, epoch=epoch, epochs=epochs)
     write_atomically(job.progress_file, msgspec.json.encode(progress))
 
 
 def waiting_worker(job: Job) -> subprocess.Popen[bytes]:
     """Start a process that holds a job's claim and does nothing until it is asked to stop."""
-    words = [sys.executable, "-c", _WAITING_WORKER, str(job.folder), WORKER_MODULE]  # else nobody takes it for one
-    return subprocess.Popen(words, start_new_session=True)
+    arguments = [sys.executable, "-c", _WAITING_WORKER, str(job.folder), WORKER_MODULE]  # marks the process as a worker
+    return subprocess.Popen(arguments, start_new_session=True)
 
 
 def last_command(project: Project) -> str:

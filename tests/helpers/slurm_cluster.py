@@ -1,4 +1,4 @@
-"""A real Slurm of one node: munged, slurmctld and slurmd, with all they need in a folder of their own."""
+"""A real Slurm with one node: munged, slurmctld and slurmd, with all files in one folder."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 NODE = "node1"
 CPUS = 4
-"""What the node has, whatever the machine has; so that some jobs run beside each other and others wait."""
+"""CPUs of the node, independent of the machine, so that some jobs run in parallel and others wait."""
 _CONFIG = """\
 ClusterName=tomoseg
 SlurmctldHost={host}(127.0.0.1)
@@ -23,7 +23,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-# A job that is put back waits until its credential is over; 2 minutes by default.
+# A requeued job waits until its credential expires; 2 minutes by default.
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -50,30 +50,30 @@ PartitionName=shut Nodes={node} State=DOWN
 
 @dataclass(frozen=True)
 class Cluster:
-    """Slurm that runs, and how to speak with it."""
+    """A running Slurm, and how to run its commands."""
 
     folder: Path
 
     @property
     def config(self) -> Path:
-        """What `SLURM_CONF` names."""
+        """Path for `SLURM_CONF`."""
         return self.folder / "slurm.conf"
 
     @property
     def env(self) -> dict[str, str]:
-        """Environment in which Slurm's commands speak with this one."""
+        """Environment for Slurm's commands to use this cluster."""
         return {"SLURM_CONF": str(self.config)}
 
-    def __call__(self, *words: str) -> str:
-        """Run one of Slurm's commands; return what it prints."""
+    def __call__(self, *arguments: str) -> str:
+        """Run a command of Slurm; return its output."""
         done = subprocess.run(
-            words, env={**os.environ, **self.env}, capture_output=True, text=True, check=False, timeout=60
+            arguments, env={**os.environ, **self.env}, capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def state(self, job: str) -> str:
-        """Return how a job is, as Slurm says it."""
+        """Return Slurm's state of a job."""
         return self("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T").strip()
 
 
@@ -85,12 +85,12 @@ def missing_commands() -> list[str]:
 
 @contextlib.contextmanager
 def running_cluster(folder: Path) -> Iterator[Cluster]:
-    """Start a Slurm that keeps everything in a folder; end it, and all its jobs, afterwards.
+    """Start a Slurm with all files in a folder; end it and all its jobs afterwards.
 
     Parameters
     ----------
     folder : Path
-        Empty, with a short name: there will be sockets in it.
+        Empty, with a short name, since it will contain sockets.
     """
     cluster = Cluster(folder)
     for name in ("state", "spool"):
@@ -114,11 +114,11 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         _wait_for(cluster, lambda: _is_idle(cluster))
         yield cluster
     finally:
-        for words in (("--state=PENDING", "--partition=main"), ("--signal=KILL", "--full", f"--nodelist={NODE}")):
+        for arguments in (("--state=PENDING", "--partition=main"), ("--signal=KILL", "--full", f"--nodelist={NODE}")):
             subprocess.run(
-                ["scancel", *words], env={**os.environ, **cluster.env}, capture_output=True, check=False, timeout=60
+                ["scancel", *arguments], env={**os.environ, **cluster.env}, capture_output=True, check=False, timeout=60
             )
-        for daemon in reversed(daemons):  # one after the other: each says good-bye to those that are left
+        for daemon in reversed(daemons):  # one by one: each notifies the remaining ones
             daemon.terminate()
             try:
                 daemon.wait(10)
@@ -132,11 +132,11 @@ _MUNGE_FILES = {
 }  # fmt: skip
 
 
-def _start(cluster: Cluster, *words: str) -> subprocess.Popen[bytes]:
+def _start(cluster: Cluster, *arguments: str) -> subprocess.Popen[bytes]:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    with (cluster.folder / f"{words[0]}.out").open("wb") as out:
+    with (cluster.folder / f"{arguments[0]}.out").open("wb") as out:
         return subprocess.Popen(
-            [shutil.which(words[0], path=path) or words[0], *words[1:]],
+            [shutil.which(arguments[0], path=path) or arguments[0], *arguments[1:]],
             env={**os.environ, **cluster.env}, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
 
@@ -152,10 +152,10 @@ def _is_idle(cluster: Cluster) -> bool:
 def _wait_for(cluster: Cluster, holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not holds():
-        said = "\n".join(
+        output = "\n".join(
             path.read_text(errors="replace")[-2000:] for path in sorted(cluster.folder.glob("*.[ol][uo]*"))
         )
-        assert time.monotonic() < deadline, f"Slurm did not come up:\n{said}"
+        assert time.monotonic() < deadline, f"Slurm did not start:\n{output}"
         time.sleep(0.1)
 
 

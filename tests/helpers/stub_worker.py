@@ -1,4 +1,4 @@
-"""What tests of the queue share: workers whose trainings and applies only wait until they are let go. No network."""
+"""Shared by tests of the queue: workers whose trainings and applies only wait until released, without a network."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ for module, function in (("train", "run_training"), ("audit", "run_audit"), ("ap
 
 
 class Stage:
-    """Workers on a lead: each job waits in its recipe while its name is held, and fails if that is wanted."""
+    """Controls workers: a job waits in its runner while its name is held, and fails if requested."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -42,17 +42,17 @@ class Stage:
             patch.setenv(name, value)
 
     def hold(self, *names: str) -> None:
-        """Let jobs of these names wait in their recipe."""
+        """Make jobs of these names wait in their runner."""
         for name in names:
             (self.folder / f"hold_{name}").touch()
 
     def let_go(self, *names: str) -> None:
-        """Let them end."""
+        """Release them."""
         for name in names:
             (self.folder / f"hold_{name}").unlink()
 
     def fail(self, name: str, *, fails: bool = True) -> None:
-        """Let a job fail, or go well again."""
+        """Make a job fail, or succeed again."""
         if fails:
             (self.folder / f"fail_{name}").touch()
         else:
@@ -60,13 +60,13 @@ class Stage:
 
     @property
     def begun(self) -> list[str]:
-        """Names of the jobs in the order in which their recipes began."""
+        """Names of the jobs in the order in which their runners started."""
         path = self.folder / "begun"
         return path.read_text().split() if path.exists() else []
 
 
 def train(project: Project, name: str, *, device: str = "cpu", **how: Any) -> Job:
-    """Start a training of the stage."""
+    """Start a training with a stub runner."""
     return launch.launch(project.layout, "train", {"name": name, "device": device}, **how)
 
 
