@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from helpers.cli_runner import Run, noise, write_mrc
+from helpers.cli_runner import Run, digest_of, noise, write_mrc
 from PIL import Image
 
 from tomoseg_tui.core.tiles import TileLocation
@@ -249,3 +249,26 @@ def test_an_invalid_import_is_refused(
     refused: Callable[..., str], tiled: Project, arguments: tuple[str, ...], output: str
 ) -> None:
     assert output in refused("annotations", "import", "x.mrc", *arguments)
+
+
+def test_a_mapped_value_that_is_nowhere_ends_with_2_and_writes_nothing(
+    door: Door, tiled: Project, tmp_path: Path
+) -> None:
+    values = np.zeros((8, 128, 128), np.int16)
+    values[4, 60:64, 40] = 255
+    path = write_mrc(tmp_path / "mask.mrc", values)
+    before = digest_of(tiled.layout.root)
+    done = door("annotations", "import", path, "--tomogram", "cell", "--map", "1=wall", code=2)
+    assert "0 (131,068), 255 (4)" in done.err
+    assert "--map 255=wall" in done.err
+    assert digest_of(tiled.layout.root) == before
+    done = door("annotations", "import", path, "--tomogram", "cell", "--map", "*=wall", "--json")
+    assert (done.json["annotated"], done.json["none_here"]) == (1, 1)
+    assert done.json["interpretations"] == ["mask.mrc: wall is * (4 voxels)."]
+
+
+@pytest.mark.parametrize("options", [("--feature", "wall"), ("--map", "*=wall")])
+def test_an_empty_mask_is_refused(door: Door, tiled: Project, tmp_path: Path, options: tuple[str, ...]) -> None:
+    del tiled
+    path = write_mrc(tmp_path / "mask.mrc", np.zeros((8, 128, 128), np.int16))
+    assert "tomoseg" in door("annotations", "import", path, "--tomogram", "cell", *options, code=2).err

@@ -1,12 +1,14 @@
 """`annotations export` and `annotations import`: exchange annotations with other programs."""
 
 import argparse
+from dataclasses import asdict
 
 from tomoseg_tui.cli.common import echo, open_project, print_json, progress_bar, wants_json, write_history
 from tomoseg_tui.commands.options import request_from
+from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.tiles import TileLocation, parse_tile_id
 from tomoseg_tui.errors import UsageError
-from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, parse_label_map
+from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult
 from tomoseg_tui.workflow.exchange.export_tiles import TileExportRequest, export_tiles
 from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import_masks_from_file
 
@@ -47,6 +49,9 @@ def annotations_import(arguments: argparse.Namespace) -> None:
     with progress_bar("annotations") as on_progress:
         result = import_masks_from_file(project, request, on_progress)
     write_history(arguments, project)
+    if wants_json(arguments):
+        print_json(asdict(result))
+        return
     _report_result(result)
 
 
@@ -69,6 +74,8 @@ def mask_import_request(arguments: argparse.Namespace) -> MaskImportRequest:
 def _report_result(result: AnnotationResult) -> None:
     for feature in result.new_features:
         echo(f"Created the feature {feature}.")
+    for line in result.interpretations:
+        echo(line)
     for remark in result.remarks:
         echo(f"Note: {remark}")
     for skipped in result.skipped:

@@ -124,6 +124,8 @@ class StateRecord(msgspec.Struct, frozen=True):
     """Time at which it was set."""
     layer: LayerSource | None = None
     """Origin of the annotation, if there is one."""
+    imported_from: str | None = None
+    """File whose import has set the state; None if a person has. A later import may change it."""
 
 
 class CurvePoint(msgspec.Struct, frozen=True):

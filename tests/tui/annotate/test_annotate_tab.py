@@ -415,3 +415,30 @@ async def test_every_picture_fits_at_every_size(
         assert len(canvases) == (4 if size[1] < 40 else 5)
         assert all(canvas.size.width >= 12 and canvas.size.height >= 6 for canvas in canvases)
         assert tab.query_one("#annotate-here").size.height >= (19 if size[1] == 24 else 25)
+
+
+async def test_probabilities_are_offered_as_a_mask_of_one_feature(
+    small_project: Project, make_app: MakeApp, tmp_path: Path
+) -> None:
+    app = make_app(small_project, tab="annotate")
+    async with annotating(app) as (pilot, _):
+        path = write_mrc(tmp_path / "prob.mrc", np.linspace(0, 0.9, 24 * 96 * 96, dtype=np.float32).reshape(24, 96, 96))
+        dialog = await open_import(pilot, path)
+        assert "A mask of one feature in alpha" in prose_on(pilot)
+        assert "are taken as probabilities" in prose_on(pilot)
+        dialog.query_one("#masks-feature").value = "wall"  # type: ignore[attr-defined]
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: history(small_project))
+        assert history(small_project) == [f"tomoseg annotations import {path} --tomogram alpha --feature wall"]
+
+
+async def test_hundreds_of_components_have_one_row(small_project: Project, make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app(small_project, tab="annotate")
+    async with annotating(app) as (pilot, _):
+        labels = np.resize(np.arange(400, dtype=np.int16), (24, 96, 96))
+        path = write_mrc(tmp_path / "parts.mrc", labels)
+        await open_import(pilot, path)
+        assert "399 values > 0" in words_on(pilot)
+        await pilot.press("tab", "tab", *"wall", "ctrl+s")
+        await until(pilot, lambda: history(small_project))
+        assert history(small_project) == [f"tomoseg annotations import {path} --tomogram alpha --map '*=wall'"]

@@ -1,6 +1,6 @@
 """Annotations from label volumes, stacks of masks, and states set on a tile."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import tifffile
 from helpers.cli_runner import bring, digest_of, noise, write_mrc
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.io import eman2_hdf
@@ -21,10 +22,10 @@ from tomoseg_tui.workflow.annotations.import_annotations import (
     annotation_listing,
     import_label_volume,
     import_masks,
-    parse_label_map,
     set_done,
     set_none_here,
 )
+from tomoseg_tui.workflow.exchange.import_masks import MaskImportRequest, import_masks_from_file
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 
 TUBE, EMPTY, NEGATIVE, STAR = (TileLocation("cell", 4, 64, x) for x in (40, 64, 70, 80))
@@ -143,31 +144,6 @@ def test_pixels_outside_the_volume_are_unlabelled(cell: Project, tmp_path: Path)
     assert (values[22:24, 12:14] == 2).all()
 
 
-@pytest.mark.parametrize(
-    "mappings",
-    [
-        ["1"],
-        ["=tube"],
-        ["1="],
-        ["x=tube"],
-        ["--1=tube"],
-        ["1.5=tube"],
-        ["²=tube"],
-        ["1=tube", "1=wall"],
-        ["7=ignore"],
-        [],
-    ],
-)
-def test_an_invalid_mapping_is_refused(mappings: Sequence[str]) -> None:
-    with pytest.raises(UsageError):
-        parse_label_map(mappings)
-
-
-def test_a_mapping_to_an_invalid_name_is_refused() -> None:
-    with pytest.raises(ProjectError):
-        parse_label_map(["1=*"])
-
-
 def test_a_volume_of_another_shape_is_refused_and_nothing_written(tiled: Project, tmp_path: Path) -> None:
     before = digest_of(tiled.layout.root)
     path = write_mrc(tmp_path / "labels.mrc", np.zeros((8, 128, 127), np.int8))
@@ -177,10 +153,15 @@ def test_a_volume_of_another_shape_is_refused_and_nothing_written(tiled: Project
 
 
 def test_another_voxel_size_or_origin_is_a_remark_that_names_both(tiled: Project, tmp_path: Path) -> None:
-    (remark,) = [r for r in import_volume(tiled, volume(tmp_path, voxel_size=1.0), "1=tube").remarks if "Å/voxel" in r]
+    box = (1, slice(0, 1), slice(0, 1))
+    (remark,) = [
+        r for r in import_volume(tiled, volume(tmp_path, box, voxel_size=1.0), "1=tube").remarks if "Å/voxel" in r
+    ]
     assert "1 Å/voxel, cell has 10" in remark
-    assert not [r for r in import_volume(tiled, volume(tmp_path, voxel_size=10.09), "1=tube").remarks if "Å/voxel" in r]
-    moved = write_mrc(tmp_path / "moved.mrc", np.zeros((8, 128, 128), np.int8), origin_xyz=(7.0, 0.0, 0.0))
+    assert not [
+        r for r in import_volume(tiled, volume(tmp_path, box, voxel_size=10.09), "1=tube").remarks if "Å/voxel" in r
+    ]
+    moved = write_mrc(tmp_path / "moved.mrc", np.ones((8, 128, 128), np.int8), origin_xyz=(7.0, 0.0, 0.0))
     (remark,) = [r for r in import_volume(tiled, moved, "1=tube").remarks if "origin" in r]
     assert "(7.0, 0.0, 0.0)" in remark
     assert "(0.0, 0.0, 0.0)" in remark
@@ -306,3 +287,67 @@ def test_the_listing_has_state_pixels_and_source(tiled: Project, tmp_path: Path)
         "source": "labels.mrc",
     }
     assert rows[STAR.id, "*"]["pixels"] is None
+
+
+def test_a_mapped_value_that_is_nowhere_is_refused_with_the_values_that_are_there(
+    tiled: Project, tmp_path: Path
+) -> None:
+    before = digest_of(tiled.layout.root)
+    path = volume(tmp_path, (3, slice(60, 62), slice(10, 13)))
+    with pytest.raises(UsageError, match=r"no voxel of 1 \(wall\).*: 0 \(131,066\), 3 \(6\)") as caught:
+        import_volume(tiled, path, "1=wall")
+    assert caught.value.fix == "Map values that are there: --map 3=wall"
+    assert digest_of(tiled.layout.root) == before
+
+
+def test_what_an_import_decided_is_changed_by_a_later_one_with_replace(tiled: Project, tmp_path: Path) -> None:
+    here, there = (volume(tmp_path, (3, slice(60, 62), columns)) for columns in (slice(10, 13), slice(110, 113)))
+    there = there.rename(tmp_path / "there.mrc")
+    here = volume(tmp_path, (3, slice(60, 62), slice(10, 13)))
+    import_volume(tiled, there, "3=wall")
+    assert (states(tiled, TUBE)["wall"], states(tiled, STAR)["*"]) == ("none here", "none here")
+    left = import_volume(tiled, here, "3=wall").skipped
+    assert any(TUBE.id in line and "import of there.mrc" in line and "--replace" in line for line in left)
+    import_volume(tiled, here, "3=wall", replace=True)
+    assert states(tiled, TUBE)["wall"] == "annotated"
+    assert int((layer(tiled, TUBE, "wall") == 2).sum()) == 6
+    import_volume(tiled, there, "3=wall", replace=True)
+    assert states(tiled, TUBE)["wall"] == "none here"
+    assert read_layer(tiled.layout, TUBE, "wall") is None
+
+
+def test_what_a_person_set_to_none_is_no_import_word(tiled: Project, tmp_path: Path) -> None:
+    path = volume(tmp_path, (3, slice(60, 62), slice(10, 13)))
+    import_volume(tiled, path, "3=wall")
+    set_none_here(tiled, TUBE, "wall")
+    assert any(
+        "marked as holding no wall, but 6" in line
+        for line in import_volume(tiled, path, "3=wall", replace=True).skipped
+    )
+    assert states(tiled, TUBE)["wall"] == "none here"
+
+
+def test_voxels_outside_all_tiles_are_told(tiled: Project, tmp_path: Path) -> None:
+    remarks = import_volume(tiled, volume(tmp_path, (3, slice(0, 2), slice(0, 2))), "3=wall").remarks
+    assert "None of the 4 voxels of wall lies in a tile." in remarks
+
+
+def test_components_are_one_feature_by_a_star_or_a_range(tiled: Project, tmp_path: Path) -> None:
+    labels = np.zeros((8, 128, 128), np.int16)
+    labels[4, 60, 10:70] = np.arange(60) + 300
+    labels[4, 61, 10:13] = 7
+    path = write_mrc(tmp_path / "components.mrc", labels)
+    done = import_volume(tiled, path, "*=tube", "7=ignore")
+    assert "tube is *: 60 numbers from 300 to 359 (60 voxels)" in done.interpretations[0]
+    assert np.bincount(layer(tiled, TUBE).ravel(), minlength=4)[2:].tolist() == [60, 3]
+    import_volume(tiled, path, "300-309=tube")
+    assert int((layer(tiled, TUBE) == 2).sum()) == 10
+
+
+def test_a_stack_of_labels_without_the_mapped_value_is_refused(tiled: Project, tmp_path: Path) -> None:
+    path = masks_file(tmp_path, "tif", stack())
+    request = MaskImportRequest(path, places=(TUBE, EMPTY, NEGATIVE, STAR), labels=parse_label_map(["1=tube"]))
+    with pytest.raises(UsageError, match="no voxel of 1 "):
+        import_masks_from_file(tiled, request)
+    import_masks_from_file(tiled, replace(request, labels=parse_label_map(["255=tube"])))
+    assert int((layer(tiled, TUBE) == 2).sum()) == 1

@@ -12,6 +12,7 @@ from helpers.job_project import is_gone
 from helpers.paint_project import NEGATIVE, PLACE, disc, on_disk, painted, place_tiles_to_paint
 
 from tomoseg_tui.core.annotation import FEATURE, NOT_FEATURE
+from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.paint_tools import brush_mask
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError
@@ -20,7 +21,6 @@ from tomoseg_tui.project.annotation_files import write_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import (
     import_label_volume,
-    parse_label_map,
     set_done,
     set_none_here,
 )

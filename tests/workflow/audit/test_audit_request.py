@@ -7,11 +7,12 @@ import pytest
 from helpers.cli_runner import write_mrc
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED
+from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, TomosegError
 from tomoseg_tui.io.trainset_file import read_training_set
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume
 from tomoseg_tui.workflow.audit import audit_request
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement

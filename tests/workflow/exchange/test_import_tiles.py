@@ -499,7 +499,7 @@ def test_other_label_values_must_be_mapped(source: Project, tmp_path: Path) -> N
         exported.masks["tube"], lambda masks: np.where(np.arange(64) < 10, 5, np.where(np.arange(64) > 50, 9, masks))
     )
     refused(source, exported.masks["tube"], r"2 values besides 0: 5 \(2,560\), 9 \(3,328\)", UsageError)
-    from tomoseg_tui.workflow.annotations.import_annotations import parse_label_map
+    from tomoseg_tui.core.label_map import parse_label_map
 
     result = import_file(source, exported.masks["tube"], labels=parse_label_map(["5=tube", "9=ignore"]))
     assert result.annotated == 4

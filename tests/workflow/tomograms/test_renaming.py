@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers.cli_runner import bring, digest_of, make_card, noise, put_card, write_map, write_mrc
 
+from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files import locks
@@ -14,7 +15,7 @@ from tomoseg_tui.io.trainset_file import read_summary
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_feature, rename_tomogram

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from helpers.cli_runner import make_card, put_card, write_mrc
 
+from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary, read_tile_snapshots
 from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
 from tomoseg_tui.workflow.training.lineage import parent_runs

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from helpers.cli_runner import digest_of, make_card, put_card, write_mrc
 
+from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError, UsageError
 from tomoseg_tui.project.catalog import Project, free_name
 from tomoseg_tui.project.records import CurvePoint, format_threshold_curve
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training
 from tomoseg_tui.workflow.training.trainset import TrainsetRequest, build_trainset

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, TrainingError, UsageError
@@ -21,7 +22,7 @@ from tomoseg_tui.io.trainset_file import (
 )
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, parse_label_map
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.trainset import (
     TrainsetRequest,

@@ -260,7 +260,7 @@ class AnnotateTab(Tab):
     def _show_import(self, result: AnnotationResult) -> None:
         """Read the tile again; report what the import has done and left, and why."""
         self.pane.load_tile(force=True)
-        self.notify(_summary(result), timeout=4)
+        self.notify(" ".join([_summary(result), *result.interpretations]), timeout=4)
         new_feature_lines = [f"The feature {feature} was added." for feature in result.new_features]
         lines = [*new_feature_lines, *result.remarks, *result.skipped]
         if lines:

@@ -14,6 +14,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Select, Static
 from textual.worker import get_current_worker
 
+from tomoseg_tui.core.label_map import ALL
 from tomoseg_tui.core.mask_decoding import format_mask_value
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import TomosegError
@@ -39,36 +40,35 @@ EXPLANATION = (
 
 
 class LabelRow(Horizontal):
-    """A value of a label volume, and its feature."""
+    """A value of a label volume as the command names it, and its feature."""
 
-    def __init__(self, value: int, voxels: int, feature_name: str, features: Sequence[str]) -> None:
+    def __init__(self, value: str, amount: str, feature_name: str, features: Sequence[str]) -> None:
         super().__init__(classes="label-row")
-        self.value, self._voxels, self._feature_name, self._features = value, voxels, feature_name, tuple(features)
+        self._value, self._amount, self._feature_name, self._features = value, amount, feature_name, tuple(features)
 
     def compose(self) -> ComposeResult:
         """Make the widgets of the line."""
-        value_text = format_mask_value(self.value)
-        yield Static(value_text if value_text.startswith("#") else f"{value_text} is", classes="label-value")
+        yield Static(self._value if self._value.startswith("#") else f"{self._value} is", classes="label-value")
         yield Input(
             self._feature_name,
             placeholder="not mapped: not the feature",
             suggester=SuggestFromList([*self._features, IGNORE], case_sensitive=False),
             compact=True,
         )
-        yield Static(f"{self._voxels:,} voxels", classes="label-voxels")
+        yield Static(self._amount, classes="label-voxels")
 
     @property
     def mapping(self) -> str | None:
         """The mapping for the command, such as ``1=microtubule``; None if the label is not mapped."""
         name = self.query_one(Input).value.strip()
-        return f"{format_mask_value(self.value)}={name}" if name else None
+        return f"{self._value}={name}" if name else None
 
     @on(Input.Changed)
     def mark_new_feature(self, event: Input.Changed) -> None:
         """Show that a name would add a feature."""
         name = event.value.strip()
         is_new = bool(name) and name not in (*self._features, IGNORE)
-        self.query_one(".label-voxels", Static).update("new feature" if is_new else f"{self._voxels:,} voxels")
+        self.query_one(".label-voxels", Static).update("new feature" if is_new else self._amount)
 
 
 class ImportMasksDialog(Dialog[MaskImportChoice]):
@@ -192,10 +192,14 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
     def _label_rows(self, mask_file: MaskFileInfo) -> list[LabelRow]:
         features = self._snapshot.features
         default_names = mask_file.names or ({1: features[0]} if len(features) == 1 == len(mask_file.voxels) else {})
-        return [
-            LabelRow(value, voxels, default_names.get(value, ""), features)
+        rows = [
+            LabelRow(format_mask_value(value), f"{voxels:,} voxels", default_names.get(value, ""), features)
             for value, voxels in mask_file.voxels.items()
         ]
+        if mask_file.numbers > 1:
+            others = "all others > 0" if rows else f"{mask_file.numbers:,} values > 0"
+            rows.append(LabelRow(ALL, others, "", features))
+        return rows
 
     # The form
 
@@ -228,13 +232,15 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
         mask_file = self._mask_file
         if mask_file is None or mask_file.exported is not None:
             return False
-        return self._is_volume or (self._is_stack(mask_file) and len(mask_file.voxels) > 1)
+        if self._is_volume:
+            return bool(mask_file.voxels) or mask_file.mask_remark is None
+        return self._is_stack(mask_file) and max(len(mask_file.voxels), mask_file.numbers) > 1
 
     def _needs_feature(self, mask_file: MaskFileInfo) -> bool:
         """Whether the file has masks of one feature, which must be chosen."""
         if mask_file.exported is not None:
             return mask_file.exported.feature is None
-        return not self._has_labels and self._is_stack(mask_file)
+        return not self._has_labels and (self._is_volume or self._is_stack(mask_file))
 
     def _is_stack(self, mask_file: MaskFileInfo) -> bool:
         sizes = {(location.size, location.size) for location in self._places}
@@ -252,18 +258,21 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
             return self._describe_export(mask_file, mask_file.exported)
         size = f"{mask_file.path.name}: {' x '.join(map(str, mask_file.shape_zyx))}, {mask_file.kind}."
         tiles = f"{len(self._places)} tiles"
-        if self._is_volume and not mask_file.voxels:
-            return f"{size} It is on the grid of {self._tiles_choice}, but contains no labels."
         if self._is_volume:
-            return (
-                f"{size} A label volume of {self._tiles_choice}, to be cropped at its {tiles}. Set the feature of each "
-                "label."
-            )
+            return f"{size} {self._describe_volume(mask_file, tiles)}"
         if self._has_labels:
             return f"{size} A stack of labels, one image for each of the {tiles}. Set the feature of each label."
         if self._is_stack(mask_file):
             return f"{size} A stack of masks, one for each of the {tiles}."
         return f"{size} It fits neither the grid nor the {tiles} of the choice. {self._fit_hint(mask_file)}"
+
+    def _describe_volume(self, mask_file: MaskFileInfo, tiles: str) -> str:
+        if not self._has_labels:
+            text = f"A mask of one feature in {self._tiles_choice}, to be cropped at its {tiles}."
+            return f"{text} {mask_file.mask_remark}"
+        if not mask_file.voxels and not mask_file.numbers:
+            return f"It is on the grid of {self._tiles_choice}, but contains densities, no labels."
+        return f"A label volume of {self._tiles_choice}, to be cropped at its {tiles}. Set the feature of each label."
 
     @staticmethod
     def _describe_export(mask_file: MaskFileInfo, exported: ExportedFileInfo) -> str:

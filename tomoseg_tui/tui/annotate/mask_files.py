@@ -3,18 +3,19 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.tiles import ANNOTATIONS_IMPORT
-from tomoseg_tui.core.mask_decoding import MAX_LABELS, ValueTally
+from tomoseg_tui.core.label_map import parse_label_map
+from tomoseg_tui.core.mask_decoding import MAX_LABELS, AmbiguousMaskError, ValueTally
 from tomoseg_tui.core.names import IGNORE, check_feature_name
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import STACK_SUFFIXES, SUPPORTED_SUFFIXES, is_png, open_stack, open_volume
-from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, parse_label_map
+from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult
 from tomoseg_tui.workflow.volume_names import find_volume
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class MaskFileInfo:
     kind: str
     """Data type as text."""
     voxels: Mapping[int, int] = field(default_factory=dict)
-    """Number of voxels with each value except 0; empty if not counted."""
+    """Number of voxels with each value except 0; empty if not counted, or too many to name each."""
+    numbers: int = 0
+    """Number of different values above 0."""
+    mask_remark: str | None = None
+    """What a mask of one feature is taken for; None if the values are labels, densities, or not counted."""
     names: Mapping[int, str] = field(default_factory=dict)
     """Features of the values, if the file is a label volume written by tomoseg."""
     exported: ExportedFileInfo | None = None
@@ -137,12 +142,16 @@ def inspect_mask_file(
         return _inspect_stack(path)  # a stack of images in an HDF5 file is not a volume
     with volume:
         shape = volume.grid.shape_zyx
-        tally = _tally(volume, is_cancelled) if shape in volume_shapes or _may_be_tiles(shape) else ValueTally()
+        tally = ValueTally()
+        if shape in volume_shapes or _may_be_tiles(shape):
+            tally.add_slices(volume, is_cancelled)
+        if is_cancelled():
+            tally = ValueTally()
     label_names = find_volume(None, str(path)).labels
     value_names = (
         {int(number): entry.feature for number, entry in label_names.labels.items()} if label_names is not None else {}
     )
-    return MaskFileInfo(path, shape, volume.kind, tally.labels, value_names)
+    return _describe(path, shape, volume.kind, tally, value_names)
 
 
 def _inspect_export(path: Path) -> MaskFileInfo | None:
@@ -161,21 +170,24 @@ def _inspect_stack(path: Path) -> MaskFileInfo:
     tally.add(masks)
     count, height, width = masks.shape
     kind = "PNG" if is_png(path) else str(masks.dtype)
-    return MaskFileInfo(path, (count, height, width), kind, tally.labels)
+    return _describe(path, (count, height, width), kind, tally)
+
+
+def _describe(
+    path: Path,
+    shape_zyx: tuple[int, int, int],
+    kind: str,
+    tally: ValueTally,
+    names: Mapping[int, str] = MappingProxyType({}),
+) -> MaskFileInfo:
+    try:
+        remark: str | None = tally.rule("It").remark
+    except AmbiguousMaskError:
+        remark = None
+    numbers = sum(number > tally.zero for number in tally.numbers)
+    return MaskFileInfo(path, shape_zyx, kind, tally.labels, numbers, remark, names)
 
 
 def _may_be_tiles(shape_zyx: tuple[int, int, int]) -> bool:
     """Return whether images can be tiles: square, with an edge that is a multiple of 16 and not that of a tomogram."""
     return shape_zyx[1] == shape_zyx[2] and shape_zyx[1] % 16 == 0 and shape_zyx[1] <= 256
-
-
-def _tally(volume: VolumeReader, is_cancelled: Callable[[], bool]) -> ValueTally:
-    """Count the values; empty if cancelled."""
-    tally = ValueTally()
-    for z in range(volume.grid.shape_zyx[0]):
-        if is_cancelled():
-            return ValueTally()
-        tally.add(volume.read_slices(z, z + 1))
-        if tally.has_many_values:
-            break
-    return tally

@@ -1,6 +1,5 @@
 """Import annotations from a label volume or a stack of masks, set the state of one tile, and list annotations."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, Layer, layer_from_labels, layer_from_mask
 from tomoseg_tui.core.grid import SAME_SIZE_TOLERANCE, differs_in_size
-from tomoseg_tui.core.mask_decoding import foreground_mask, parse_mask_value
-from tomoseg_tui.core.names import IGNORE, check_feature_name
+from tomoseg_tui.core.label_map import LabelMap, MatchedLabels, match_labels
+from tomoseg_tui.core.mask_decoding import ValueTally, foreground_mask
+from tomoseg_tui.core.names import check_feature_name
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.files import locks
@@ -40,52 +40,8 @@ class AnnotationResult:
     """Tiles that were not changed, with the reason."""
     new_features: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class LabelMap:
-    """The feature of each label value."""
-
-    features: Mapping[str, tuple[int, ...]]
-    """Label values by feature."""
-    ignored: tuple[int, ...] = ()
-    """Label values to ignore in training."""
-
-    @property
-    def values(self) -> tuple[int, ...]:
-        """All mapped label values."""
-        return (*(value for label_values in self.features.values() for value in label_values), *self.ignored)
-
-
-def parse_label_map(options: Sequence[str]) -> LabelMap:
-    """Parse options like ``1=microtubule``, ``7=ignore`` or ``#ff0000=membrane``.
-
-    Raises
-    ------
-    UsageError
-        If an option has another form, or a value is repeated.
-    """
-    features: dict[str, tuple[int, ...]] = {}
-    ignored: tuple[int, ...] = ()
-    used_values: set[int] = set()
-    for option in options:
-        value_text, _, meaning = option.partition("=")
-        if not re.fullmatch(r"-?[0-9]{1,7}|#[0-9a-fA-F]{6}", value_text) or not meaning:
-            raise UsageError(
-                f"--map {option} is not understood.",
-                "Write it as --map 1=microtubule, --map 7=ignore, or --map '#ff0000=membrane'.",
-            )
-        value = parse_mask_value(value_text)
-        if value in used_values:
-            raise UsageError(f"--map names label {value} twice.", "Name each label once.")
-        used_values.add(value)
-        if meaning == IGNORE:
-            ignored = (*ignored, value)
-        else:
-            features[check_feature_name(meaning)] = (*features.get(meaning, ()), value)
-    if not features:
-        raise UsageError("No label is mapped to a feature.", "Map one: --map 1=microtubule")
-    return LabelMap(features, ignored)
+    interpretations: list[str] = field(default_factory=list)
+    """Which values of a file were taken for which feature."""
 
 
 def import_label_volume(
@@ -100,7 +56,7 @@ def import_label_volume(
     """Annotate the tiles of a tomogram from a label volume.
 
     Every tile is then fully labelled for every mapped feature; other values count as not feature. A tile that is marked
-    "none here" but has labelled pixels is not changed but listed.
+    "none here" but has labelled pixels is not changed but listed; if an import has marked it, `replace` changes it.
 
     Parameters
     ----------
@@ -109,7 +65,7 @@ def import_label_volume(
     tomogram : str
         Name of the tomogram; tiles that it shares with other versions are annotated too.
     labels : LabelMap
-        The feature of each label value.
+        The numbers of each feature.
     replace : bool
         Replace painted layers; the old ones are moved to the trash.
     on_progress : callable
@@ -121,21 +77,39 @@ def import_label_volume(
         If the volume's shape differs from the tomogram's.
     ProjectError
         If the tomogram is unknown or has no tiles.
+    UsageError
+        If a mapped number is nowhere in the volume; nothing is written then.
     """
     project.require_current_format()
     record = catalog.load_tomogram(project.layout, tomogram)
     tiles = _tiles_to_annotate(project, tomogram)
-    result = AnnotationResult()
+    result, tally = AnnotationResult(), ValueTally()
     with open_volume(path) as volume:
         check_grid(path, volume, tomogram, record, result)
-        layers = {tile.location: _read_layers(volume, tile.location, labels) for tile in tiles}
-    _add_features(project, labels.features, result)
+        tally.add_slices(volume)
+        matched = match_labels(labels, tally, path.name)
+        layers = {tile.location: _read_layers(volume, tile.location, matched) for tile in tiles}
+    result.interpretations.append(matched.summary)
+    for feature in matched.features:
+        if not any((tile_layers[feature] == FEATURE).any() for tile_layers in layers.values()):
+            result.remarks.append(f"None of the {matched.voxels[feature]:,} voxels of {feature} lies in a tile.")
+    _add_features(project, matched.features, result)
     source = LayerSource("imported", path.name, now())
     for index, tile in enumerate(tiles):
-        for feature in labels.features:
+        for feature in matched.features:
             _store_layer(project, tile, feature, layers[tile.location][feature], source, result, replace=replace)
         on_progress((index + 1) / len(tiles))
     return result
+
+
+def layers_from_numbers(
+    matched: MatchedLabels, values: NDArray[np.generic], inside: NDArray[np.bool_]
+) -> dict[str, Layer]:
+    """Return the layer of each feature on a tile from the values of a file; 0 where `inside` is False."""
+    numbers = np.rint(np.nan_to_num(values.astype(np.float64))).astype(np.int64)
+    return {
+        feature: layer_from_labels(numbers, held, matched.ignored, inside) for feature, held in matched.features.items()
+    }
 
 
 def import_masks(
@@ -155,6 +129,8 @@ def import_masks(
     ------
     AmbiguousMaskError
         If the file has several values and none is known to be the feature.
+    UsageError
+        If no pixel is marked.
     ShapeError
         If the stack and the list of tiles differ in length, or its images do not have the tiles' size.
     """
@@ -162,11 +138,21 @@ def import_masks(
     check_feature_name(feature)
     tiles, stack = read_mask_stack(project, path, locations)
     masks, remark = foreground_mask(stack, name=path.name, command=command)
+    if not masks.any():
+        raise empty_mask_error(path, remark, feature)
     layers = [TileLayer(tile.location, feature, layer_from_mask(mask)) for tile, mask in zip(tiles, masks, strict=True)]
     result = store_layers(project, layers, path.name, replace=replace)
     if remark:
         result.remarks.insert(0, remark)
     return result
+
+
+def empty_mask_error(path: Path, remark: str, feature: str) -> UsageError:
+    """Return the error for a file that marks no pixel: all its tiles would become negative."""
+    return UsageError(
+        remark or f"{path.name} marks no pixel of {feature}.",
+        f"For a tile without it: tomoseg annotations set ID --feature {feature} --none",
+    )
 
 
 def read_mask_stack(
@@ -300,14 +286,8 @@ def read_tile_values(volume: VolumeReader, location: TileLocation) -> tuple[NDAr
     return values, inside
 
 
-def _read_layers(volume: VolumeReader, location: TileLocation, labels: LabelMap) -> dict[str, Layer]:
-    values, inside = read_tile_values(volume, location)
-    integers = np.rint(values.astype(np.float64)).astype(np.int64)
-    ignored = np.array(labels.ignored, np.int64)
-    return {
-        feature: layer_from_labels(integers, np.array(label_values, np.int64), ignored, inside)
-        for feature, label_values in labels.features.items()
-    }
+def _read_layers(volume: VolumeReader, location: TileLocation, matched: MatchedLabels) -> dict[str, Layer]:
+    return layers_from_numbers(matched, *read_tile_values(volume, location))
 
 
 def _store_layer(
@@ -340,35 +320,40 @@ def _store_layer_locked(
     *,
     replace: bool,
 ) -> None:
-    holds_feature = bool((layer == FEATURE).any())
-    state = tile.state_of(feature)
-    if state is FeatureState.NONE_HERE:
-        if holds_feature:
+    count = int((layer == FEATURE).sum())
+    state, own = tile.state_of(feature), read_states(project.layout, tile.location).get(feature)
+    imported_from = own.imported_from if own is not None else None
+    may_change = replace and imported_from is not None
+    if state is FeatureState.NONE_HERE and not may_change:
+        if count and imported_from is not None:
             result.skipped.append(
-                f"{tile.location.id} is marked as holding no {feature}, but {int((layer == FEATURE).sum())} "
-                "of its pixels are labelled: left as it is."
+                f"{tile.location.id} was marked as holding no {feature} by the import of {imported_from}, but {count} "
+                "of its pixels are labelled: left as it is without --replace."
+            )
+        elif count:
+            result.skipped.append(
+                f"{tile.location.id} is marked as holding no {feature}, but {count} of its pixels are labelled: "
+                "left as it is."
             )
         return
-    if state is None and not holds_feature:
-        _write_layer(project, tile.location, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
+    # A state that no person has set follows from the file.
+    decides = state is None or may_change
+    file = source.file if decides else imported_from
+    if decides and not count:
+        _write_layer(project, tile.location, feature, StateRecord(FeatureState.NONE_HERE, now(), None, file), None)
         result.none_here += 1
         return
-    if _is_painted(project, tile.location, feature) and not replace:
+    if own is not None and own.layer is not None and own.layer.kind == "painted" and not replace:
         stored_layer = read_layer(project.layout, tile.location, feature)
         if stored_layer is not None and np.array_equal(stored_layer, layer):  # equal, so it stays a painted layer
             result.annotated += 1
             return
         result.skipped.append(f"{tile.location.id} has {feature} painted by a person: left as it is without --replace.")
         return
-    _write_layer(project, tile.location, feature, StateRecord(FeatureState.ANNOTATED, now(), source), layer)
-    if not holds_feature:
+    _write_layer(project, tile.location, feature, StateRecord(FeatureState.ANNOTATED, now(), source, file), layer)
+    if not count:
         result.remarks.append(f"{tile.location.id} is wanted for {feature}, but none of its pixels is {feature}.")
     result.annotated += 1
-
-
-def _is_painted(project: Project, location: TileLocation, feature: str) -> bool:
-    record = read_states(project.layout, location).get(feature)
-    return record is not None and record.layer is not None and record.layer.kind == "painted"
 
 
 def _write_layer(

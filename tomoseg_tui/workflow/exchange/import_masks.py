@@ -4,26 +4,25 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import UNLABELLED, layer_from_labels, layer_from_mask
-from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET, AmbiguousMaskError, ValueTally
+from tomoseg_tui.core.annotation import FEATURE, UNLABELLED, layer_from_mask
+from tomoseg_tui.core.label_map import LabelMap, match_labels
+from tomoseg_tui.core.mask_decoding import AmbiguousMaskError, ValueTally, format_value_counts
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.formats import is_png, open_stack, open_volume
-from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import (
     AnnotationResult,
-    LabelMap,
     TileLayer,
     check_grid,
+    empty_mask_error,
     import_label_volume,
     import_masks,
+    layers_from_numbers,
     read_mask_stack,
     read_tile_values,
     store_layers,
@@ -138,20 +137,13 @@ def tally_values(path: Path, is_cancelled: Callable[[], bool] = lambda: False) -
     if not is_png(path):
         try:
             with open_volume(path, flat=True) as volume:
-                _tally_slices(tally, volume, is_cancelled)
+                tally.add_slices(volume, is_cancelled)
         except TomosegError:
             tally = ValueTally()  # a stack of images in an HDF5 file is not a volume
         else:
             return tally
     tally.add(open_stack(path))
     return tally
-
-
-def _tally_slices(tally: ValueTally, volume: VolumeReader, is_cancelled: Callable[[], bool]) -> None:
-    for z in range(volume.grid.shape_zyx[0]):
-        if is_cancelled():
-            return
-        tally.add(volume.read_slices(z, z + 1))
 
 
 def _is_volume_on(project: Project, path: Path, tomogram: str) -> bool:
@@ -175,29 +167,39 @@ def _import_mask_volume(project: Project, request: MaskImportRequest, tomogram: 
     tiles, grid_result = catalog.tiles_of(project.layout, tomogram), AnnotationResult()
     with open_volume(request.path) as volume:
         check_grid(request.path, volume, tomogram, record, grid_result)
-        rule = tally_values(request.path).rule(request.path.name, request.command)
+        tally = tally_values(request.path)
+        rule = tally.rule(request.path.name, request.command)
+        if rule.is_empty:
+            raise empty_mask_error(request.path, rule.remark, feature)
         layers = []
         for tile in tiles:
             values, inside = read_tile_values(volume, tile.location)
             layer = layer_from_mask(rule.to_mask(values))
             layer[~inside] = UNLABELLED
             layers.append(TileLayer(tile.location, feature, layer))
+    if not any((tile_layer.layer == FEATURE).any() for tile_layer in layers):
+        grid_result.remarks.append(f"None of the voxels of {feature} lies in a tile.")
     result = store_layers(project, layers, request.path.name, replace=request.replace)
     grid_remarks = [remark for remark in grid_result.remarks if "rounded" not in remark]
-    return replace(result, remarks=[*grid_remarks, *([rule.remark] if rule.remark else []), *result.remarks])
+    if rule.remark:
+        return replace(result, remarks=[*grid_remarks, rule.remark, *result.remarks])
+    interpretation = f"{request.path.name}: {feature} is {format_value_counts(tally.labels)}."
+    return replace(result, remarks=[*grid_remarks, *result.remarks], interpretations=[interpretation])
 
 
 def _import_label_stack(
     project: Project, request: MaskImportRequest, labels: LabelMap, locations: Sequence[TileLocation]
 ) -> AnnotationResult:
     """Import a stack with several features, one image per tile."""
-    coloured = any(value >= COLOUR_OFFSET for value in labels.values)
-    tiles, stack = read_mask_stack(project, request.path, locations, colours=coloured)
-    integers: NDArray[Any] = np.rint(np.nan_to_num(stack.astype(np.float64))).astype(np.int64)
-    ignored, inside = np.array(labels.ignored, np.int64), np.ones(stack.shape[1:], np.bool_)
+    tiles, stack = read_mask_stack(project, request.path, locations, colours=labels.has_colours)
+    tally = ValueTally()
+    tally.add(stack)
+    matched = match_labels(labels, tally, request.path.name)
+    inside = np.ones(stack.shape[1:], np.bool_)
     layers = [
-        TileLayer(tile.location, feature, layer_from_labels(image, np.array(label_values, np.int64), ignored, inside))
-        for feature, label_values in labels.features.items()
-        for tile, image in zip(tiles, integers, strict=True)
+        TileLayer(tile.location, feature, layer)
+        for tile, image in zip(tiles, stack, strict=True)
+        for feature, layer in layers_from_numbers(matched, image, inside).items()
     ]
-    return store_layers(project, layers, request.path.name, replace=request.replace)
+    result = store_layers(project, layers, request.path.name, replace=request.replace)
+    return replace(result, interpretations=[matched.summary])

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED, Layer, layer_from_labels
-from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET, foreground_mask
+from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED, Layer
+from tomoseg_tui.core.label_map import LabelMap, match_labels
+from tomoseg_tui.core.mask_decoding import ValueTally, foreground_mask
 from tomoseg_tui.core.mask_encoding import are_layer_codes, decode_layer, decode_runs
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, UsageError
@@ -27,7 +28,12 @@ from tomoseg_tui.io.export_manifest import (
 )
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult, LabelMap, TileLayer, store_layers
+from tomoseg_tui.workflow.annotations.import_annotations import (
+    AnnotationResult,
+    TileLayer,
+    layers_from_numbers,
+    store_layers,
+)
 from tomoseg_tui.workflow.exchange.check_returned import ExportedTiles, ReturnedMasks, read_and_verify
 
 
@@ -162,6 +168,7 @@ def _combine(first: AnnotationResult, second: AnnotationResult) -> AnnotationRes
         first.skipped + second.skipped,
         first.new_features + second.new_features,
         first.remarks + second.remarks,
+        first.interpretations + second.interpretations,
     )
 
 
@@ -170,9 +177,18 @@ def _layers_of_file(
 ) -> tuple[list[TileLayer], list[str]]:
     """Return the layers of one file, and remarks."""
     if request.labels is not None:
-        coloured = any(value >= COLOUR_OFFSET for value in request.labels.values)
-        returned = read_and_verify(exported, path, "", _find_image(request, match, path), colours=coloured)
-        return _mapped_layers(exported, returned, request.labels), list(returned.remarks)
+        image, coloured = _find_image(request, match, path), request.labels.has_colours
+        returned = read_and_verify(exported, path, "", image, colours=coloured)
+        tally = ValueTally()
+        for mask in returned.masks:
+            tally.add(mask)
+        matched = match_labels(request.labels, tally, path.name)
+        layers = [
+            TileLayer(location, feature, layer)
+            for location, mask, inside in zip(exported.places, returned.masks, returned.inside, strict=True)
+            for feature, layer in layers_from_numbers(matched, mask, inside).items()
+        ]
+        return layers, [*returned.remarks, matched.summary]
     feature = request.feature or feature
     if feature is None:
         raise UsageError(
@@ -198,22 +214,6 @@ def _find_image(request: TileImportRequest, match: ManifestMatch, path: Path) ->
     image_path = path.with_name(match.manifest.image)
     same_kind = image_path.with_suffix(path.suffix) if path.is_file() else image_path
     return next((file for file in (same_kind, image_path, match.folder / match.manifest.image) if file.exists()), None)
-
-
-def _mapped_layers(exported: ExportedTiles, returned: ReturnedMasks, labels: LabelMap) -> list[TileLayer]:
-    """Return the layers of masks whose values the user mapped to features."""
-    ignored = np.array(labels.ignored, np.int64)
-    return [
-        TileLayer(
-            location, feature, layer_from_labels(_to_integers(mask), np.array(label_values, np.int64), ignored, inside)
-        )
-        for feature, label_values in labels.features.items()
-        for location, mask, inside in zip(exported.places, returned.masks, returned.inside, strict=True)
-    ]
-
-
-def _to_integers(mask: NDArray[Any]) -> NDArray[np.int64]:
-    return np.rint(np.nan_to_num(mask.astype(np.float64))).astype(np.int64)
 
 
 def _decode_masks(masks: Sequence[NDArray[Any]], path: Path, feature: str) -> tuple[list[NDArray[np.uint8]], str]:
