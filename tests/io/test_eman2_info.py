@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomoseg_tui.errors import ProjectError, TomosegError
-from tomoseg_tui.io.eman2_info import BoxSet, InfoBox, TomogramInfo, read_info
-from tomoseg_tui.io.eman2_log import read_commands
+from tomoseg_tui.io.eman2_info import BoxSet, InfoBox, TomogramInfo, read_commands, read_info
 
 LENGTHS = st.integers(2, 4096)
 

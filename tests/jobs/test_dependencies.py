@@ -16,7 +16,7 @@ from tomoseg_tui.jobs.job import Job, JobState, create_job, find_job
 from tomoseg_tui.jobs.scheduling import failed_dependency_error
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import now
-from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
+from tomoseg_tui.workflow.job_interface import NO_PENDING_OUTPUTS, PendingOutputs
 
 Projects = tuple[Project, Project]
 

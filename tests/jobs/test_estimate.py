@@ -14,8 +14,7 @@ from tomoseg_tui.jobs import estimate
 from tomoseg_tui.jobs.estimate import BUSY_THREADS_PER_CORE, JobCosts, estimate_jobs, require_resources_for, work_of
 from tomoseg_tui.jobs.job import JobSpeed
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.estimates.estimator import GUESSED, MEASURED, Cost, FreeResources
-from tomoseg_tui.workflow.estimates.work import Work
+from tomoseg_tui.workflow.estimates.estimator import GUESSED, MEASURED, Cost, FreeResources, Work
 from tomoseg_tui.workflow.job_interface import Workload
 
 REQUEST: dict[str, Any] = {"tomograms": ["cell"]}

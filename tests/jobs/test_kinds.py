@@ -19,7 +19,7 @@ from tomoseg_tui.jobs.kinds import KINDS, JobKind, slurm_submission_for
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.project_settings import SlurmSettings
 from tomoseg_tui.project.records import write_record
-from tomoseg_tui.workflow.pending_outputs import PendingOutputs
+from tomoseg_tui.workflow.job_interface import PendingOutputs
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "train": {"name": "mt", "features": ["tube"], "device": "gpu", "workers": 5},

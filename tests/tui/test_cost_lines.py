@@ -25,8 +25,7 @@ from tomoseg_tui.tui.apply.cell_grid import CellGrid
 from tomoseg_tui.tui.importing.preprocess_dialog import PreprocessDialog
 from tomoseg_tui.tui.train.train_dialog import TrainDialog
 from tomoseg_tui.tui.widgets.cost_line import CostLine
-from tomoseg_tui.workflow.estimates.estimator import FreeResources
-from tomoseg_tui.workflow.estimates.work import Work
+from tomoseg_tui.workflow.estimates.estimator import FreeResources, Work
 
 Lack = Callable[..., None]
 LetMeasure = Callable[[], None]

@@ -8,8 +8,8 @@ from helpers.cli_runner import Listener, bring, make_card, noise, put_card, writ
 from tomoseg_tui.errors import ProjectError, TomosegError, TrainingError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply_before_outputs
+from tomoseg_tui.workflow.job_interface import NO_PENDING_OUTPUTS, PendingOutputs
 from tomoseg_tui.workflow.merge.merge_request import MergeRequest, merge_request, run_merge
-from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
 from tomoseg_tui.workflow.training.train_request import TrainRequest, check_training
 

@@ -1,4 +1,4 @@
-"""Read EMAN2's ``info/NAME_info.json``: boxes and their sets. Leaves projects to others.
+"""Read EMAN2's ``info/NAME_info.json``: boxes and their sets; and ``.eman2log.txt``.
 
 Coordinates have two conventions. With ``apix_unbin`` in the file, boxes are in unbinned pixels from the centre of the
 volume: ``x = (voxel - n // 2) * apix / apix_unbin``, and sizes are in unbinned pixels too. Without it both are
@@ -6,6 +6,7 @@ voxels from the corner, of the tomogram that was open at the time.
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any, TypeGuard
 
 from tomoseg_tui.errors import ProjectError, TomogramError
 from tomoseg_tui.io.raw_volume import translate_os_errors
+
+LOG_NAME = ".eman2log.txt"
+"""Name of the log in the project's folder."""
 
 DEFAULT_BOX_SIZE = 64
 """Edge of boxes if the file has none, as in EMAN2's boxing of tiles."""
@@ -183,3 +187,33 @@ def _read_box(path: Path, number: int, row: object) -> InfoBox:
     return InfoBox(
         number, (x, y, z), method, _read_set_id(path, row[5], f"boxes_3d, box {number}") if len(row) > 5 else 0
     )
+
+
+def read_commands(path: Path) -> list[list[str]]:
+    """Return the arguments of each command, starting with the program's name without its folder.
+
+    Parameters
+    ----------
+    path : Path
+        A log with one command per line in its last tab-separated field; empty fields are skipped. A missing file has
+        no commands.
+
+    Raises
+    ------
+    TomogramError
+        If the system cannot read the file.
+    """
+    if not path.is_file():
+        return []
+    with translate_os_errors(path):
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    commands = (_split_command(line.rpartition("\t")[2]) for line in lines)
+    return [[Path(argv[0]).name, *argv[1:]] for argv in commands if argv]
+
+
+def _split_command(text: str) -> list[str]:
+    """Split a command line; EMAN2 joins arguments with spaces and quotes none, so unbalanced quotes are characters."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()

@@ -14,7 +14,7 @@ from tomoseg_tui.jobs.scheduling import failed_dependency_error
 from tomoseg_tui.jobs.slurm.submit import submit_job
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.project_settings import SlurmSettings
-from tomoseg_tui.workflow.pending_outputs import PendingOutputs
+from tomoseg_tui.workflow.job_interface import PendingOutputs
 
 WORKERS_AT_ONCE = 8
 """Workers started at a time; each takes a core while it starts."""

@@ -38,7 +38,7 @@ from tomoseg_tui.workflow.estimates.estimator import (
 from tomoseg_tui.workflow.job_interface import Workload
 
 if TYPE_CHECKING:
-    from tomoseg_tui.workflow.estimates.work import Work
+    from tomoseg_tui.workflow.estimates.estimator import Work
 
 MIN_LAPS = 3
 """Measured intervals needed for a timing."""

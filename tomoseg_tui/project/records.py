@@ -15,6 +15,7 @@ from tomoseg_tui.core.grid import DensityScale, VoxelGrid
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.project.layout import ProjectLayout
 
 _PACKAGES = ("numpy", "scipy", "tensorflow", "keras", "h5py", "mrcfile")
@@ -72,7 +73,7 @@ class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`dark` or `bright`: the appearance of protein, declared by the user."""
     type: str
     """Format of the file as text."""
-    byte_sign: str | None = None
+    byte_sign: ByteSign | None = None
     """`signed` or `unsigned` if the user specified how bytes are read."""
     mean: float
     """Mean density, from a sample of slices for large volumes."""

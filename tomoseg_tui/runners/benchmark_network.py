@@ -27,7 +27,6 @@ from tomoseg_tui.runners.slabs import WindowReader, group_starts, probability_to
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, normalisation
 from tomoseg_tui.workflow.audit.audit_request import FOLDS
 from tomoseg_tui.workflow.estimates.benchmark_volumes import CLOSING_SECONDS
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 BUDGET_SECONDS = 4.0
 """Time after which no further step or group of slices is started."""
@@ -109,7 +108,7 @@ def benchmark_apply(
     record = catalog.load_tomogram(project.layout, name)
     block = slab_blocks(record.shape_zyx, settings)[0]
     path = catalog.volume_path(project.layout, name, record)
-    with open_volume(path, byte_sign=byte_sign_of(record)) as volume:
+    with open_volume(path, byte_sign=record.byte_sign) as volume:
         reader = WindowReader(volume, normalisation(card, record), settings)
         group_ends: list[float] = []
         for first_slice in group_starts((0, record.shape_zyx[0]), settings.slices_out):

@@ -43,7 +43,7 @@ from tomoseg_tui.workflow.apply.apply_request import (
 )
 from tomoseg_tui.workflow.apply.output import SLAB, ApplyOutputHeader, ApplyTask, apply_task
 from tomoseg_tui.workflow.job_interface import Reporter, stop_if_requested
-from tomoseg_tui.workflow.volume_names import byte_sign_of, merge_ranges
+from tomoseg_tui.workflow.volume_names import merge_ranges
 
 
 def run_apply(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _load_predictor(
 
 def _open_tomogram(project: Project, task: ApplyTask) -> VolumeReader:
     path = catalog.volume_path(project.layout, task.tomogram, task.record)
-    return open_volume(path, byte_sign=byte_sign_of(task.record))
+    return open_volume(path, byte_sign=task.record.byte_sign)
 
 
 def _apply_task(project: Project, request: ApplyRequest, snapshot: NetworkSnapshot, name: str) -> ApplyTask:

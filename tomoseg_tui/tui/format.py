@@ -1,6 +1,11 @@
 """Times, sizes and states as text for the screen."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
+
+JobListing = Mapping[str, Any]
+"""A job as in `jobs --json`."""
 
 MINUTE, HOUR = 60, 3600
 
@@ -46,3 +51,12 @@ def format_progress_bar(fraction: float, width: int) -> str:
     """Return a progress bar that is readable without colours."""
     filled = round(min(max(fraction, 0.0), 1.0) * width)
     return "█" * filled + "░" * (width - filled)
+
+
+def describe_state(job: JobListing) -> str:
+    """Return the details of a job's state: its location, or its fault and fix."""
+    if job["fault"]:
+        return f"{job['fault']} {job['fix'] or ''}".strip()
+    if job["state"] == "stopped":
+        return "Stopped; finished work is kept. r resumes it."
+    return str(job["message"] or "")

@@ -135,3 +135,16 @@ class FinishedSlabs:
 def slab_ranges(start: int, stop: int, thickness: int) -> list[tuple[int, int]]:
     """Return the slabs from `start` to `stop`; the last one may be thinner."""
     return [(z, min(z + thickness, stop)) for z in range(start, stop, thickness)]
+
+
+@dataclass(frozen=True)
+class PendingOutputs:
+    """Outputs that will exist when they are needed; their checks are made then."""
+
+    runs: frozenset[str] = frozenset()
+    tomograms: frozenset[str] = frozenset()
+    maps: frozenset[tuple[str, str]] = frozenset()
+    """Pairs of tomogram and run."""
+
+
+NO_PENDING_OUTPUTS = PendingOutputs()

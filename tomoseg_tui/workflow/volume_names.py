@@ -34,7 +34,7 @@ class NamedVolume:
     @property
     def byte_sign(self) -> ByteSign | None:
         """Sign of its bytes; None if the header decides."""
-        return byte_sign_of(self.record) if self.record is not None else None
+        return self.record.byte_sign if self.record is not None else None
 
     @property
     def filled(self) -> ZRanges | None:
@@ -49,13 +49,6 @@ class NamedVolume:
     def grid(self, reader: VolumeReader) -> VoxelGrid:
         """Return the grid, with the voxel size of the project's record if there is one."""
         return self.record.grid if self.record is not None else reader.grid
-
-
-def byte_sign_of(record: TomogramRecord) -> ByteSign | None:
-    """Return the sign of a tomogram's bytes; None if its header decides."""
-    if record.byte_sign is None:
-        return None
-    return "signed" if record.byte_sign == "signed" else "unsigned"
 
 
 def find_volume(project: Project | None, name: str) -> NamedVolume:

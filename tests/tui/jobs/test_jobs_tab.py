@@ -20,8 +20,7 @@ from tomoseg_tui.project.records import now
 from tomoseg_tui.tui.app import TomosegApp
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.pick import Pick
-from tomoseg_tui.tui.jobs.jobs_tab import JobsTab
-from tomoseg_tui.tui.jobs.log_view import LogView
+from tomoseg_tui.tui.jobs.jobs_tab import JobsTab, LogView
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 

@@ -10,12 +10,12 @@ from tomoseg_tui.workflow.estimates.estimator import (
     Cost,
     FreeResources,
     Speed,
+    Work,
     combine_costs,
     estimate,
     format_cost,
     require_resources,
 )
-from tomoseg_tui.workflow.estimates.work import Work
 from tomoseg_tui.workflow.job_interface import Workload
 
 TIMING = Timing(start_seconds=10.0, unit_seconds=0.5, judging_seconds=0.25, memory_bytes=1000, video_bytes=200)

@@ -17,7 +17,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import import_masks
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
-from tomoseg_tui.workflow.estimates.work import Work
+from tomoseg_tui.workflow.estimates.estimator import Work
 from tomoseg_tui.workflow.merge.merge_request import MapChoice, MergeRequest
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest

@@ -25,13 +25,13 @@ from tomoseg_tui.tui.apply.disk_state import ApplyDiskState, MapView, apply_jobs
 from tomoseg_tui.tui.canvas.panel import CanvasPanel
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.dialogs.form_fields import RunLocation
+from tomoseg_tui.tui.format import JobListing
 from tomoseg_tui.tui.images.map_overlays import MapSliceCache, MergedSlices
 from tomoseg_tui.tui.jobs import job_actions
 from tomoseg_tui.tui.shared_actions.result_actions import RESULT_BINDINGS, ResultActions, slice_bindings
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 NO_TOMOGRAMS = (
     "No tomogram yet",
@@ -250,7 +250,7 @@ class ApplyTab(ResultActions):
         if tomogram is None:
             return
         if previous is None or (previous.tomogram, previous.path) != (view.tomogram, view.path):
-            sign = byte_sign_of(tomogram.record)
+            sign = tomogram.record.byte_sign
             canvas.open_volume(view.path, name=view.tomogram, byte_sign=sign, text=view.fault)
         if previous is None or previous.created != view.created:
             self._slice_cache.clear()
@@ -392,7 +392,7 @@ class ApplyTab(ResultActions):
 
         self.tomoseg.start_job(to_argv(APPLY, request, **location.options), prepare, location=location)
 
-    def _job(self) -> job_actions.JobListing | None:
+    def _job(self) -> JobListing | None:
         """Return the job of the cell under the cursor; None if there is none."""
         field = self.query_one(CellGrid).field
         cell = self._cells.get(field) if field is not None else None

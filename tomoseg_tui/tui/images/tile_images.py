@@ -24,7 +24,6 @@ from tomoseg_tui.render.colours import Palette, make_palette
 from tomoseg_tui.render.greys import MIDDLE_GREY, GreyWindow, to_grey, window_from_sample
 from tomoseg_tui.render.renderer import Picture
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 if TYPE_CHECKING:
     from tomoseg_tui.io.triples_file import TripleSet
@@ -100,7 +99,7 @@ def _read_neighbours(
     layout: ProjectLayout, location: TileLocation, record: TomogramRecord
 ) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8], NDArray[np.uint8] | None]:
     path = catalog.volume_path(layout, location.tomogram, record)
-    with open_volume(path, byte_sign=byte_sign_of(record)) as volume:
+    with open_volume(path, byte_sign=record.byte_sign) as volume:
         slices = {
             z: _read_slice(volume, location, z)
             for z in (location.z - 1, location.z, location.z + 1)

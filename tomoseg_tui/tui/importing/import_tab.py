@@ -41,7 +41,6 @@ from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, chec
 from tomoseg_tui.workflow.tomograms.preview import load_middle_slice
 from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomogram
 from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity, tomogram_oddities
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 if TYPE_CHECKING:
     from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportRequest
@@ -179,7 +178,7 @@ class ImportTab(ExportActions, PictureActions):
             canvas.open_volume(None)
             return
         path = self.tomoseg.project.layout.tomogram_folder(tomogram.name) / tomogram.record.file  # a link is absolute
-        canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(tomogram.record))
+        canvas.open_volume(path, name=tomogram.name, byte_sign=tomogram.record.byte_sign)
         self._load_histogram(self.tomoseg.project, tomogram.name)
 
     @work(thread=True, exclusive=True, group="histogram")

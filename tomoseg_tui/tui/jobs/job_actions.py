@@ -1,7 +1,6 @@
 """Stop, resume and kill a job from any tab: the same as the commands, in a thread."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.dependencies import resume_with_dependents
@@ -9,12 +8,11 @@ from tomoseg_tui.jobs.job import Job, JobState, find_job
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.project_settings import SlurmSettings
+from tomoseg_tui.tui.format import JobListing
 from tomoseg_tui.tui.job_app import JobApp
 
 HERE, IN_SLURM = "here", "slurm"
 """Where a job can be resumed."""
-JobListing = Mapping[str, Any]
-"""A job as in `jobs --json`."""
 
 
 def is_live(job: JobListing) -> bool:
@@ -80,12 +78,3 @@ def kill_job(app: JobApp, job: JobListing) -> None:
 def _run_job_command(app: JobApp, verb: str, job: JobListing, action: Callable[[Job], str], *options: str) -> None:
     layout, job_id = app.project.layout, str(job["id"])
     app.run_in_thread(verb, ["jobs", verb, job_id, *options], lambda: action(find_job(layout, job_id)))
-
-
-def describe_state(job: JobListing) -> str:
-    """Return the details of a job's state: its location, or its fault and fix."""
-    if job["fault"]:
-        return f"{job['fault']} {job['fix'] or ''}".strip()
-    if job["state"] == "stopped":
-        return "Stopped; finished work is kept. r resumes it."
-    return str(job["message"] or "")

@@ -1,6 +1,8 @@
 """Jobs: the list, the newest first; log and progress of the one under the cursor; stop, resume, kill."""
 
+import re
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import ClassVar
 
 from rich.markup import escape
@@ -8,19 +10,18 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, Log, Static
 
 from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.table import JOBS_SHOW
 from tomoseg_tui.files.disk_space import format_bytes
-from tomoseg_tui.jobs.job import Job
+from tomoseg_tui.jobs.job import LOG_TIME, Job
 from tomoseg_tui.jobs.slurm.status import format_location
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.tui.dialogs.pick import Pick
-from tomoseg_tui.tui.format import ellipsize, format_clock, format_progress_bar, format_time
+from tomoseg_tui.tui.format import JobListing, describe_state, ellipsize, format_clock, format_progress_bar, format_time
 from tomoseg_tui.tui.jobs import job_actions
-from tomoseg_tui.tui.jobs.job_actions import HERE, IN_SLURM, JobListing, describe_state, is_live
-from tomoseg_tui.tui.jobs.log_view import LogView
+from tomoseg_tui.tui.jobs.job_actions import HERE, IN_SLURM, is_live
 from tomoseg_tui.tui.state.file_tail import FileTailer, LinesAppended
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.tab_base import Tab
@@ -29,6 +30,55 @@ from tomoseg_tui.tui.train.runs import Epoch, Run, parse_epochs
 from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
 from tomoseg_tui.tui.widgets.table import Table
+
+MAX_LINES = 5000
+"""Older lines are dropped; `tomoseg jobs log` prints them all."""
+
+
+class LogView(Log):
+    """The end of a text file."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Down", show=False, id="log.down"),
+        Binding("k", "scroll_up", "Up", show=False, id="log.up"),
+        Binding("h", "scroll_left", "Left", show=False, id="log.left"),
+        Binding("l", "scroll_right", "Right", show=False, id="log.right"),
+        Binding("g", "scroll_home", "Top", show=False, id="log.top"),
+        Binding("G", "scroll_end", "End", show=False, id="log.end"),
+        Binding("ctrl+d", "page_down", "Page down", show=False, id="log.page_down"),
+        Binding("ctrl+u", "page_up", "Page up", show=False, id="log.page_up"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
+        super().__init__(id=id, max_lines=MAX_LINES)
+        self._file_tailer = FileTailer(self.post_message)
+
+    def follow(self, path: Path | None, *, is_live: bool) -> None:
+        """Show a file, and new lines while it is live; None shows nothing."""
+        if self._file_tailer.follow(path, is_live=is_live):
+            self.clear()
+
+    def on_unmount(self) -> None:
+        self._file_tailer.stop()
+
+    @on(LinesAppended)
+    def append_lines(self, event: LinesAppended) -> None:
+        """Show new lines."""
+        event.stop()
+        if event.path != self._file_tailer.path:
+            return
+        if event.is_reset:
+            self.clear()
+        at_end = event.is_reset or self.is_vertical_scroll_end
+        self.write(LOG_TIME.sub(_local_time, event.text.decode(errors="replace")), scroll_end=at_end)
+        if event.is_reset:
+            self.call_after_refresh(self.scroll_end, animate=False, x_axis=False)
+
+
+def _local_time(match: re.Match[str]) -> str:
+    """Return the time of a line as local time."""
+    return f"{datetime.fromisoformat(match[1]).astimezone():%H:%M:%S} "
+
 
 NO_JOBS = (
     "No job yet",

@@ -16,7 +16,6 @@ from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.images.map_overlays import LabelSlices, MapSliceCache, MapSource, MergedSlices
 from tomoseg_tui.tui.merge.map_selection import MapEntries, chosen_entries
 from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 
 class MergeView(CanvasPanel):
@@ -61,7 +60,7 @@ class MergeView(CanvasPanel):
         self._tomogram, self._shown = tomogram, None
         record = tomogram.record
         path = layout.tomogram_folder(tomogram.name) / record.file  # the path of a linked one is absolute, and stays so
-        self.canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(record))
+        self.canvas.open_volume(path, name=tomogram.name, byte_sign=record.byte_sign)
 
     def clear_slices(self) -> None:
         """Read maps and labels again: they have changed on disk."""

@@ -35,7 +35,6 @@ from tomoseg_tui.tui.widgets.empty import Empty
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 LOW_ROWS, TALL_ROWS = 34, 54
 """Rows of the tab below which a tile's neighbours are beside it, and from which a tile is drawn twice as large."""
@@ -130,7 +129,7 @@ class SliceBrowser(PictureActions):
         if previous is None or (previous.name, previous.record) != (tomogram.name, tomogram.record):
             layout = self.tomoseg.project.layout
             path = layout.tomogram_folder(tomogram.name) / tomogram.record.file  # the path of a link is absolute
-            self._canvas.open_volume(path, name=tomogram.name, byte_sign=byte_sign_of(tomogram.record))
+            self._canvas.open_volume(path, name=tomogram.name, byte_sign=tomogram.record.byte_sign)
         self._show_list()
         self._show_tile_at_cursor()
         self.query_one(TilePreview).reload()

@@ -23,7 +23,7 @@ from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
 from tomoseg_tui.workflow.batch_run import BatchRunRequest, plan_batch_run
 
 if TYPE_CHECKING:
-    from tomoseg_tui.workflow.estimates.work import Work
+    from tomoseg_tui.workflow.estimates.estimator import Work
 
 HINT = (
     "A sequence of jobs: one network per feature, maps of every tomogram, and labels. A failed job stops only the "

@@ -24,8 +24,8 @@ from tomoseg_tui.tui.job_app import JobApp
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
 from tomoseg_tui.tui.widgets.feature_list import FeatureList, make_feature_list
+from tomoseg_tui.workflow.estimates.estimator import Work
 from tomoseg_tui.workflow.estimates.network_work import planned_training_work
-from tomoseg_tui.workflow.estimates.work import Work
 from tomoseg_tui.workflow.training.train_request import (
     TrainingPlan,
     TrainRequest,

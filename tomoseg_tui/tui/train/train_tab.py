@@ -23,7 +23,7 @@ from tomoseg_tui.project.records import describe_network
 from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.dialogs.save_file import FileKinds, SaveFileRequest
-from tomoseg_tui.tui.format import ellipsize, format_clock, format_time
+from tomoseg_tui.tui.format import JobListing, describe_state, ellipsize, format_clock, format_time
 from tomoseg_tui.tui.images.triple_images import write_triples_file
 from tomoseg_tui.tui.jobs import job_actions
 from tomoseg_tui.tui.shared_actions.file_actions import ask_for_file
@@ -243,7 +243,7 @@ class TrainTab(Tab):
         self.query_one(Curves).show(self._epochs, epochs[1] if epochs else None, features, empty_text=text)
 
     def _state_text(self, run: Run) -> str:
-        return job_actions.describe_state(run.job) if run.job is not None else ""
+        return describe_state(run.job) if run.job is not None else ""
 
     # Triples
 
@@ -358,7 +358,7 @@ class TrainTab(Tab):
     def action_resume(self) -> None:
         self._run_on_job(job_actions.resume_job)
 
-    def _run_on_job(self, action: Callable[[Any, job_actions.JobListing], None]) -> None:
+    def _run_on_job(self, action: Callable[[Any, JobListing], None]) -> None:
         run = self.run
         if run is None or run.job is None:
             self.notify("This run has no job.", severity="warning")

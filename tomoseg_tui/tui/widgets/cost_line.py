@@ -19,7 +19,7 @@ from tomoseg_tui.project.timings import Timing, stored_timing
 from tomoseg_tui.workflow.estimates.estimator import format_cost
 
 if TYPE_CHECKING:
-    from tomoseg_tui.workflow.estimates.work import Work
+    from tomoseg_tui.workflow.estimates.estimator import Work
 
 MEASURE_KEY = "ctrl+t"
 """The same key in every form; no field uses it."""

@@ -19,7 +19,7 @@ from tomoseg_tui.project.records import (
     format_filter_chain,
     read_record,
 )
-from tomoseg_tui.workflow.pending_outputs import PendingOutputs
+from tomoseg_tui.workflow.job_interface import PendingOutputs
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
 

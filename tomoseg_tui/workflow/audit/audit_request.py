@@ -21,7 +21,7 @@ from tomoseg_tui.core.patches import TilePatches
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, UsageError
 from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
+from tomoseg_tui.workflow.job_interface import NO_PENDING_OUTPUTS, PendingOutputs
 from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.split import hold_out_tile
 from tomoseg_tui.workflow.training.train_request import TrainingPlan, TrainRequest, plan_training, training_settings

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.names import base_name, name_from_file, volume_stem
 from tomoseg_tui.errors import TomosegError, UsageError
-from tomoseg_tui.io.eman2_info import TomogramInfo, read_info
-from tomoseg_tui.io.eman2_log import LOG_NAME, read_commands
+from tomoseg_tui.io.eman2_info import LOG_NAME, TomogramInfo, read_commands, read_info
 from tomoseg_tui.io.formats import SUPPORTED_SUFFIXES, open_volume
 from tomoseg_tui.io.raw_volume import translate_os_errors
 from tomoseg_tui.workflow.eman2.filter_history import Filtering, filtering_of

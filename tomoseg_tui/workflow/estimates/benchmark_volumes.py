@@ -25,7 +25,6 @@ from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.workflow.job_interface import slab_ranges
 from tomoseg_tui.workflow.merge.merge_request import SLAB, MergeRequest, merge_slab
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 MAX_SECONDS = 2.0
 """After this no further slab is begun."""
@@ -106,7 +105,7 @@ def benchmark_preprocess(
     path = catalog.volume_path(project.layout, name, record)
     grid = VoxelGrid(shape_zyx, record.voxel_size_angstrom)
     with (
-        open_volume(path, byte_sign=byte_sign_of(record)) as source,
+        open_volume(path, byte_sign=record.byte_sign) as source,
         MrcWriter(folder / "version.mrc", grid, np.dtype(np.float32)) as writer,
     ):
         work_start = time.time()

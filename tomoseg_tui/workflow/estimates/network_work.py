@@ -16,7 +16,7 @@ from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.project.timings import timing_key
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, requested_features
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest, plan_audit
-from tomoseg_tui.workflow.estimates.work import Work, plane_size, same_shape
+from tomoseg_tui.workflow.estimates.estimator import Work, plane_size, same_shape
 from tomoseg_tui.workflow.job_interface import Workload
 from tomoseg_tui.workflow.training.train_request import TrainingPlan, TrainRequest, plan_training
 from tomoseg_tui.workflow.volume_names import parse_z_range

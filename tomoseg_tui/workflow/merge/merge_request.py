@@ -29,8 +29,14 @@ from tomoseg_tui.project.records import (
     read_record,
     write_record,
 )
-from tomoseg_tui.workflow.job_interface import FinishedSlabs, Reporter, slab_ranges, stop_if_requested
-from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
+from tomoseg_tui.workflow.job_interface import (
+    NO_PENDING_OUTPUTS,
+    FinishedSlabs,
+    PendingOutputs,
+    Reporter,
+    slab_ranges,
+    stop_if_requested,
+)
 from tomoseg_tui.workflow.volume_names import ZRanges, intersect_ranges
 
 SLAB = 8

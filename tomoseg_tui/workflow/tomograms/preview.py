@@ -19,7 +19,6 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 MIDDLE_EDGE = 512
 """Largest edge of the part shown, pixels; more does not fit a terminal."""
@@ -53,7 +52,7 @@ def read_volume_header(path: Path, *, byte_sign: ByteSign | None = None) -> Volu
 
 def _open_tomogram(project: Project, name: str) -> tuple[VolumeReader, TomogramRecord]:
     record = catalog.load_tomogram(project.layout, name)
-    return open_volume(catalog.volume_path(project.layout, name, record), byte_sign=byte_sign_of(record)), record
+    return open_volume(catalog.volume_path(project.layout, name, record), byte_sign=record.byte_sign), record
 
 
 def _middle_region(

@@ -18,7 +18,7 @@ from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary, read_sum
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, NetworkCard, format_filter_chain
-from tomoseg_tui.workflow.pending_outputs import NO_PENDING_OUTPUTS, PendingOutputs
+from tomoseg_tui.workflow.job_interface import NO_PENDING_OUTPUTS, PendingOutputs
 from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training import trainset as trainset_module
 from tomoseg_tui.workflow.training.lineage import parent_runs

@@ -34,7 +34,6 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import TomogramRecord, format_filter_chain, library_versions, now
 from tomoseg_tui.workflow.training.lineage import ParentRuns, parent_runs
 from tomoseg_tui.workflow.training.split import apply_split, hold_out_tile, split_tiles
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ def _read_tiles(
     for source in sorted({c.source for c in candidates}):
         record = catalog.load_tomogram(project.layout, source)
         path = catalog.volume_path(project.layout, source, record)
-        with open_volume(path, byte_sign=byte_sign_of(record)) as volume:
+        with open_volume(path, byte_sign=record.byte_sign) as volume:
             for candidate in (c for c in candidates if c.source == source):
                 tiles.append(_read_set_tile(volume, candidate, 1 if record.polarity == polarity else -1))
                 on_progress(len(tiles) / len(candidates))

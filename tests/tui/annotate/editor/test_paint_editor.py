@@ -24,8 +24,8 @@ from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.user_config import UserConfig
 from tomoseg_tui.tui.annotate.annotate_tab import AnnotateTab
+from tomoseg_tui.tui.annotate.editor.editor_view import StatusLine
 from tomoseg_tui.tui.annotate.editor.paint_editor import PaintEditor
-from tomoseg_tui.tui.annotate.editor.status_line import StatusLine
 from tomoseg_tui.tui.annotate.tile_list import TileList
 from tomoseg_tui.tui.annotate.tile_pane import TilePane
 from tomoseg_tui.tui.annotate.tile_view import TileContext

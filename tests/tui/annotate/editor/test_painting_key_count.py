@@ -14,7 +14,7 @@ from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.tui.annotate.editor.status_line import StatusLine
+from tomoseg_tui.tui.annotate.editor.editor_view import StatusLine
 from tomoseg_tui.tui.dialogs.confirm import Confirm
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes

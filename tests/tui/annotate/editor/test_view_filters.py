@@ -43,12 +43,12 @@ def test_only_adjacent_slices_can_be_shown() -> None:
     assert beside is not None
     assert np.array_equal(up.greys(sheet()), beside)
     assert ViewSettings().neighbour_greys(sheet(below=False))[0] is None
-    assert ViewSettings().step_z(-1).describe() == "z-1"
+    assert ViewSettings().step_z(-1).description == "z-1"
 
 
 def test_differences_from_the_default_view_are_described() -> None:
-    assert ViewSettings().describe() == ""
-    assert ViewSettings().next_filter().next_contrast().describe() == f"{FILTERS[1]} strong"
+    assert ViewSettings().description == ""
+    assert ViewSettings().next_filter().next_contrast().description == f"{FILTERS[1]} strong"
 
 
 def test_slices_are_read_in_sigmas_and_are_0_outside_the_volume(tmp_path: Path) -> None:

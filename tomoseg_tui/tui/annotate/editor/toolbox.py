@@ -46,10 +46,6 @@ class Toolbox(Static):
 
         value: int
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
-        super().__init__("", id=id, markup=False)
-        self._shown_state: object = None
-
     def show(
         self,
         tool_state: ToolState,
@@ -57,36 +53,14 @@ class Toolbox(Static):
         colours: Mapping[int, str],
         *,
         ascii_only: bool,
-        available: Mapping[Tool, bool],
+        has_network: bool,
     ) -> None:
-        """Show the current tool.
-
-        Parameters
-        ----------
-        tool_state : ToolState
-        key_for : callable
-            Returns the key of an action of the editor.
-        colours : mapping of int to str
-            Colour of each value.
-        ascii_only : bool
-            Whether the terminal shows only ASCII.
-        available : mapping of Tool to bool
-            Whether a tool can be used; missing ones can.
-        """
-        state = (
-            tool_state.tool,
-            tool_state.value,
-            tool_state.setting(),
-            tuple(colours.items()),
-            ascii_only,
-            tuple(available.items()),
-            self.size,
-        )
-        if state == self._shown_state or not self.size.width:
-            return
-        self._shown_state = state
+        """Show the current tool; `key_for` returns the key of an action, `colours` holds the colour of each value."""
         patterns = ASCII_PATTERNS if ascii_only else PATTERNS
-        lines = [self._tool_line(tool, tool_state, key_for, is_available=available.get(tool, True)) for tool in Tool]
+        lines = [
+            self._tool_line(tool, tool_state, key_for, is_available=has_network or tool is not Tool.NETWORK)
+            for tool in Tool
+        ]
         lines.append(Text())
         for value in VALUE_ORDER:
             key = key_for("value") if value == tool_state.value else ""

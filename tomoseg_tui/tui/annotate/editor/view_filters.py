@@ -1,6 +1,7 @@
 """View settings of a tile being painted: filter, contrast, slice and overlay. They change no data."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,6 @@ from tomoseg_tui.render.greys import MIDDLE_GREY, to_grey, window_from_sample
 from tomoseg_tui.tui.canvas.slice_cache import CONTRASTS
 from tomoseg_tui.tui.images.tile_images import OVERLAY_MODES
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
-from tomoseg_tui.workflow.volume_names import byte_sign_of
 
 FILTERS = ("as it is", "smooth", "z-1..z+1")
 """Filters, in the order of the key."""
@@ -46,7 +46,7 @@ def read_tile_slices(layout: ProjectLayout, location: TileLocation) -> TileSlice
     record = catalog.load_tomogram(layout, location.tomogram)
     path = catalog.volume_path(layout, location.tomogram, record)
     cuts = {}
-    with open_volume(path, byte_sign=byte_sign_of(record)) as volume:
+    with open_volume(path, byte_sign=record.byte_sign) as volume:
         for z in (location.z - 1, location.z, location.z + 1):
             if 0 <= z < record.shape_zyx[0]:
                 values, inside = read_tile_values(volume, replace(location, z=z))
@@ -90,8 +90,9 @@ class ViewSettings:
         """Return the settings one slice up or down, not beyond the neighbours."""
         return replace(self, z_offset=min(max(-1, self.z_offset + step), 1))
 
-    def describe(self) -> str:
-        """Return the differences from the default view as text; empty if there are none."""
+    @cached_property
+    def description(self) -> str:
+        """Differences from the default view as text; empty if there are none."""
         slice_text = {-1: "z-1", 0: "", 1: "z+1"}[self.z_offset]
         filter_text = FILTERS[self.filter] if self.filter else ""
         contrast_text = CONTRASTS[self.contrast][0] if self.contrast else ""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, Layer, fill_unlabelled
-from tomoseg_tui.core.annotation_checks import confident_pixels, speck_sizes, unlabelled_similar_density
 from tomoseg_tui.core.paint_tools import brush_mask, rectangle_mask
 from tomoseg_tui.io.formats import open_volume
+from tomoseg_tui.workflow.annotations.questions import confident_pixels, speck_sizes, unlabelled_similar_density
 
 BAND = rectangle_mask((64, 64), (24, 0), (39, 63))
 
