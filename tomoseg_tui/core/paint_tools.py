@@ -1,4 +1,4 @@
-"""Paint tools: each returns the mask of pixels that it paints. Leaves storing them to others.
+"""Paint tools: their list, and the masks of the pixels that they paint. Leaves storing them to others.
 
 All masks are new bool arrays of the tile's shape (y, x). Positions are (y, x) in pixels and may lie outside the tile,
 where the mouse was dragged to; pixels outside are left out.
@@ -6,21 +6,42 @@ where the mouse was dragged to; pixels outside are left out.
 
 import itertools
 from collections.abc import Sequence
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, UNLABELLED, Layer
 
+
+class Tool(StrEnum):
+    """A paint tool."""
+
+    BRUSH = "brush"
+    ERASER = "eraser"
+    LINE = "line"
+    FILAMENT = "filament"
+    AREA = "area"
+    BOX = "box"
+    FILL = "fill"
+    WAND = "wand"
+    NETWORK = "network"
+
+
 Mask = NDArray[np.bool_]
 """Shape (y, x); True where a tool paints."""
 Pixel = tuple[int, int]
 """Row and column, from 0."""
-
 BRUSH_WIDTHS = range(1, 16)
 """Diameters of the brush, pixels."""
 LINE_WIDTHS = range(1, 32)
 """Widths of lines, pixels: a filled microtubule is about 18 wide at 13.6 Å/voxel."""
+FREEHAND_TOOLS = (Tool.BRUSH, Tool.ERASER)
+"""Tools that paint along the path of the cursor."""
+SHAPE_TOOLS = (Tool.LINE, Tool.FILAMENT, Tool.AREA, Tool.BOX)
+"""Tools that paint a shape between points."""
+DEFAULT_WIDTHS = {Tool.BRUSH: 3, Tool.ERASER: 3, Tool.LINE: 5, Tool.FILAMENT: 15}
+"""Default width, pixels. A filled microtubule is 25 nm: 15 to 18 pixels at 17 to 13.6 Å/voxel."""
 
 
 def brush_mask(shape_yx: Pixel, centre_yx: Pixel, width: int) -> Mask:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from tomoseg_tui.errors import JobError, TomosegError
 from tomoseg_tui.files import locks
@@ -12,37 +12,24 @@ from tomoseg_tui.jobs.device_queue import QueuePosition, QueueSlot, queue_folder
 from tomoseg_tui.jobs.device_request import device_request_for, resolve_device, set_visible_gpus, with_device
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, read_with_retries
 
+if TYPE_CHECKING:
+    from tomoseg_tui.jobs.reporter import JobReporter
+
 GRACE_SECONDS = 60.0
 """On a busy machine a worker may take this long to start; dependent jobs wait meanwhile."""
 SETTLE_SECONDS = 0.5
 """Jobs with the same dependency notice its end at different times; each waits this long before it takes a device."""
 
 
-class WaitReporter(Protocol):
-    """The part of the worker's reporter that is used here."""
-
-    def report_waiting(self, text: str, position: int | None) -> None:
-        """Report what the job waits for, and its position in the queue, from 1."""
-        ...
-
-    def interruptible_sleep(self, seconds: float) -> None:
-        """Sleep; raise `StopRequested` if the job is asked to stop."""
-        ...
-
-    def set_queue_slot(self, slot: QueueSlot | None) -> None:
-        """Set the queue slot that the heartbeat also refreshes."""
-        ...
-
-
 @contextlib.contextmanager
-def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns: int) -> Iterator[str]:
+def wait_for_turn(job: Job, record: JobRecord, reporter: "JobReporter", since_ns: int) -> Iterator[str]:
     """Wait until it is a job's turn, and hold its device inside the context; yields the device, resolved from ``auto``.
 
     Parameters
     ----------
     job, record : Job, JobRecord
         The job.
-    reporter : WaitReporter
+    reporter : JobReporter
         Gets what the job waits for.
     since_ns : int
         Launch time of the job in nanoseconds since 1970: jobs start in that order, also after waiting for
@@ -73,7 +60,7 @@ def wait_for_turn(job: Job, record: JobRecord, reporter: WaitReporter, since_ns:
             reporter.set_queue_slot(None)
 
 
-def _wait_for_dependencies(job: Job, record: JobRecord, reporter: WaitReporter) -> float:
+def _wait_for_dependencies(job: Job, record: JobRecord, reporter: "JobReporter") -> float:
     """Wait for the dependencies; return how long other jobs that wait for them may need to notice their end."""
     started_at, pause_seconds = time.monotonic(), 0.0
     while True:
@@ -88,7 +75,7 @@ def _wait_for_dependencies(job: Job, record: JobRecord, reporter: WaitReporter) 
         reporter.interruptible_sleep(pause_seconds)
 
 
-def _wait_for_device(slot: QueueSlot, reporter: WaitReporter) -> None:
+def _wait_for_device(slot: QueueSlot, reporter: "JobReporter") -> None:
     started_at = time.monotonic()
     while (position := slot.try_acquire()) is not None:
         reporter.report_waiting(position.text, position.ahead + 1)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED
-from tomoseg_tui.core.paint_tools import brush_mask, filament_mask, polyline_mask, rectangle_mask
-from tomoseg_tui.tui.annotate.editor.tool_state import FREEHAND_TOOLS, Tool, ToolInput, ToolOutput, ToolState
+from tomoseg_tui.core.paint_tools import FREEHAND_TOOLS, Tool, brush_mask, filament_mask, polyline_mask, rectangle_mask
+from tomoseg_tui.tui.annotate.editor.tool_state import ToolInput, ToolOutput, ToolState
 
 SIZE = 32
 SHAPE = (SIZE, SIZE)

@@ -2,7 +2,8 @@
 
 from textual.binding import Binding
 
-from tomoseg_tui.tui.annotate.editor.tool_state import LONG_STEP, Tool
+from tomoseg_tui.core.paint_tools import Tool
+from tomoseg_tui.tui.annotate.editor.tool_state import LONG_STEP
 
 QUICK_START = (
     "The quickest way to paint a microtubule: t, move to a point on its axis, space, move to another one, space. "

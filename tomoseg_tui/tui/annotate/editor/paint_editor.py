@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from tomoseg_tui.core.annotation import FEATURE, Layer
+from tomoseg_tui.core.paint_tools import Tool
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError
 from tomoseg_tui.tui.annotate.editor.edit_session import (
@@ -24,7 +25,7 @@ from tomoseg_tui.tui.annotate.editor.edit_session import (
 )
 from tomoseg_tui.tui.annotate.editor.editor_bindings import PAINT_BINDINGS
 from tomoseg_tui.tui.annotate.editor.editor_view import EditorView
-from tomoseg_tui.tui.annotate.editor.tool_state import Tool, ToolOutput
+from tomoseg_tui.tui.annotate.editor.tool_state import ToolOutput
 from tomoseg_tui.tui.annotate.editor.toolbox import Toolbox
 from tomoseg_tui.tui.annotate.editor.view_filters import ViewSettings
 from tomoseg_tui.tui.canvas.paint_canvas import PaintCanvas

@@ -5,7 +5,6 @@ A state machine without widgets and files. Its results are returned as `ToolOutp
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TypeVar, final
 
 import numpy as np
@@ -14,9 +13,13 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED, Layer
 from tomoseg_tui.core.paint_tools import (
     BRUSH_WIDTHS,
+    DEFAULT_WIDTHS,
+    FREEHAND_TOOLS,
     LINE_WIDTHS,
+    SHAPE_TOOLS,
     Mask,
     Pixel,
+    Tool,
     brush_mask,
     dilate,
     erode,
@@ -32,28 +35,8 @@ from tomoseg_tui.core.paint_tools import (
 Number = TypeVar("Number", int, float)
 
 
-class Tool(StrEnum):
-    """A paint tool."""
-
-    BRUSH = "brush"
-    ERASER = "eraser"
-    LINE = "line"
-    FILAMENT = "filament"
-    AREA = "area"
-    BOX = "box"
-    FILL = "fill"
-    WAND = "wand"
-    NETWORK = "network"
-
-
 VALUE_LABELS = {FEATURE: "feature", NOT_FEATURE: "not feature", IGNORED: "ignore", UNLABELLED: "erase"}
 """Labels of the values; the key goes through the first three, the eraser and the right button erase."""
-FREEHAND_TOOLS = (Tool.BRUSH, Tool.ERASER)
-"""Tools that paint along the path of the cursor."""
-SHAPE_TOOLS = (Tool.LINE, Tool.FILAMENT, Tool.AREA, Tool.BOX)
-"""Tools that paint a shape between points."""
-DEFAULT_WIDTHS = {Tool.BRUSH: 3, Tool.ERASER: 3, Tool.LINE: 5, Tool.FILAMENT: 15}
-"""Default width, pixels. A filled microtubule is 25 nm: 15 to 18 pixels at 17 to 13.6 Å/voxel."""
 TOLERANCES = tuple(step / 20 for step in range(1, 61))
 """Tolerance of the wand, sigmas of the tomogram."""
 WAND_RADII = (4, 6, 8, 12, 16, 24, 32, 48, 96)

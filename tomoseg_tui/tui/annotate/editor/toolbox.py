@@ -10,7 +10,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE
-from tomoseg_tui.tui.annotate.editor.tool_state import VALUE_LABELS, Tool, ToolState
+from tomoseg_tui.core.paint_tools import Tool
+from tomoseg_tui.tui.annotate.editor.tool_state import VALUE_LABELS, ToolState
 
 PATTERNS = {FEATURE: "█", NOT_FEATURE: "\N{BOX DRAWINGS LIGHT DIAGONAL UPPER RIGHT TO LOWER LEFT}", IGNORED: "▚"}
 """Marks of the three values on a tile."""
