@@ -166,8 +166,6 @@ def move_to_trash(trash: Path, items: list[tuple[Path, str]], *, at: datetime) -
 
     Parameters
     ----------
-    trash : Path
-        The project's trash.
     items : list of (Path, str)
         What to move, and its path inside that folder. Items that do not exist are skipped.
     at : datetime

@@ -47,8 +47,6 @@ def disk_full_error(
     ----------
     path : Path, str or None
         The file that could not be written, if it is known.
-    fault : BaseException
-        The error of the system.
     missing : int
         Bytes that have to be freed; 0 if unknown.
     next_step : str

@@ -74,8 +74,6 @@ def is_alive(owner: Owner, heartbeat_age_seconds: Callable[[], float]) -> bool:
 
     Parameters
     ----------
-    owner : Owner
-        The owner in a claim.
     heartbeat_age_seconds : callable
         Called only if the owner is on another host, or is a process that /proc hides from this user.
     """
@@ -148,10 +146,6 @@ def acquire(claim: Path, owner: Owner, *, mode: int | None = None) -> None:
 
     Parameters
     ----------
-    claim : Path
-        The file.
-    owner : Owner
-        The new owner.
     mode : int or None
         Mode of the file; None leaves it to the umask.
 

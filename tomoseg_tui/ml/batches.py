@@ -68,8 +68,6 @@ def balanced_tile_order(
         1 positive, -1 negative, 0 unknown.
     candidates : ndarray of int
         Indices of the tiles to choose from, at least one.
-    count : int
-        Number of tiles to choose.
     rng : numpy.random.Generator
         Shuffles a group (a feature and a sign) again whenever all of it was chosen.
 
@@ -98,8 +96,6 @@ def epoch_batches(
     ----------
     patches : TilePatches
         Held-out tiles are never chosen.
-    settings : TrainingSettings
-        Network, batch and seed.
     epoch, steps : int
         Number of the epoch, from 0, and number of its batches.
     augmentation : Augmentation, optional

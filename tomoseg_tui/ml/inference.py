@@ -36,10 +36,6 @@ class Predictor:
 
     Parameters
     ----------
-    weights : Path
-        Weights file of a training.
-    settings : NetworkSettings
-        Architecture of the network.
     features : int
         Number of outputs.
     tta : int

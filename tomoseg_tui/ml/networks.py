@@ -30,12 +30,8 @@ def build_network(settings: NetworkSettings, features: int, *, seed: int = 0) ->
 
     Parameters
     ----------
-    settings : NetworkSettings
-        Architecture of the network.
     features : int
         Number of outputs, at least 1.
-    seed : int
-        Seed of the initial weights.
 
     Returns
     -------
@@ -68,8 +64,6 @@ def calibrated_weights(model: Any, settings: NetworkSettings, calibrations: Sequ
     ----------
     model : keras.Model
         Scale and shift of each feature are applied to the weights of its last layer, and reverted at the end.
-    settings : NetworkSettings
-        Architecture of the network.
     calibrations : sequence of Calibration
         One per feature, in the order of the outputs.
     """

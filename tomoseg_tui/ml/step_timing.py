@@ -47,18 +47,12 @@ def time_training_steps(
 
     Parameters
     ----------
-    settings : TrainingSettings
-        Network and batch size.
     features, tile_size : int
         Number of outputs, and edge of a tile in pixels.
     budget_seconds : float
         Time from the second step after which no step is started, s.
-    min_steps : int
-        Least number of timed steps.
     folder : Path
         Folder of a training; nothing is written.
-    clock : callable
-        Returns the time, s.
     """
     start = clock()
     patches = _noise_patches(settings.batch + HELD_OUT_TILES, features, tile_size)

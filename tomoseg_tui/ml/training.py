@@ -75,8 +75,6 @@ def fit(
     ----------
     patches : TilePatches
         Training tiles and, if any are held out, validation tiles.
-    settings : TrainingSettings
-        Network, epochs, learning rate, batch, seed.
     folder : Path
         Existing folder for the files `BEST_WEIGHTS` and `CHECKPOINT`, each replaced atomically.
     initial_weights : Path, optional

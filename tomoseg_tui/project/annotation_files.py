@@ -211,8 +211,6 @@ def write_log_entries(layout: ProjectLayout, stored: StoredTile, entries: Sequen
 
     Parameters
     ----------
-    layout : ProjectLayout
-        Paths of the project.
     stored : StoredTile
         The present state on disk. The caller holds the tile's lock.
     entries : sequence of LogEntry

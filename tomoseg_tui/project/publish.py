@@ -55,8 +55,6 @@ def copy_to_output(source: Path, target: Path, sidecar: msgspec.Struct, *, begun
     ----------
     source, target : Path
         The published volume, and the user's file.
-    sidecar : msgspec.Struct
-        Description of the volume.
     begun_mark : Path
         A file in the job's folder, created by the first attempt: later, a file at `target` is the job's own.
     force : bool

@@ -205,12 +205,8 @@ def append_entries(path: Path, end: int, entries: Sequence[LogEntry]) -> int:
 
     Parameters
     ----------
-    path : Path
-        An existing log.
     end : int
         Bytes up to the end of its last complete line; the rest is cut off.
-    entries : sequence of LogEntry
-        Entries to append.
 
     Returns
     -------

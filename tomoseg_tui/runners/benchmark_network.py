@@ -43,8 +43,6 @@ def benchmark_training(
 
     Parameters
     ----------
-    _project : Project
-        Not used.
     request : dict
         With the keys "network", "features", "batch", "tile" and "device".
     folder : Path

@@ -54,10 +54,6 @@ def snapshot_network(layout: ProjectLayout, run: str, job_folder: Path) -> Netwo
 
     Parameters
     ----------
-    layout : ProjectLayout
-        Paths of the project.
-    run : str
-        Name of the run.
     job_folder : Path
         The job's folder of unfinished results; only the folder of this copy is left in it.
 

@@ -62,12 +62,8 @@ class WindowReader:
 
     Parameters
     ----------
-    volume : VolumeReader
-        The tomogram.
     normalisation : tuple of float32
         Value to subtract from the densities, and factor to multiply them with.
-    settings : NetworkSettings
-        The network.
     """
 
     def __init__(
@@ -115,14 +111,8 @@ class SlabWorker:
 
     Parameters
     ----------
-    predictor : Predictor
-        The network.
     channels : dict of str to int
         Index of the network's output for each feature with a map.
-    task : ApplyTask
-        The slabs and the files to write.
-    reader : WindowReader
-        The tomogram.
     """
 
     def __init__(self, predictor: Predictor, channels: dict[str, int], task: ApplyTask, reader: WindowReader) -> None:
@@ -281,8 +271,6 @@ def read_compute_write(
     ----------
     items : iterator
         Advanced in a separate thread, one item ahead of the computation. None means that nothing can be read now.
-    compute : callable
-        Called in the calling thread.
     write : callable
         Called in a third thread, in order, at most one item behind.
     wait : callable

@@ -32,8 +32,6 @@ def evaluate(
 
     Parameters
     ----------
-    project : Project or None
-        Project with the named volumes.
     predicted, truth : str
         Names or files on one grid. A map is compared at a threshold, a label volume label by label.
     labels : sequence of int
@@ -42,8 +40,6 @@ def evaluate(
         A number, or "card" for the network's threshold, which is the default for a map.
     z : str or None
         Range of slices ``A:B``; None for all.
-    on_remark : callable
-        Called with remarks for the user.
 
     Returns
     -------

@@ -38,14 +38,10 @@ def export_volume(
 
     Parameters
     ----------
-    project : Project or None
-        Project with the named volume.
     name : str
         Name of a tomogram, map or label volume, or a file.
     target : Path
         A file name that ends in .mrc, .hdf or .tif.
-    force : bool
-        Replace an existing file.
     on_progress : callable
         Called with the share written, from 0 to 1.
 
@@ -85,14 +81,8 @@ def export_triples(
 
     Parameters
     ----------
-    run : str
-        Network of the triples.
-    views : sequence of TripleView
-        At least one triple.
     target : Path
         A file name that ends in .hdf or .mrc.
-    force : bool
-        Replace an existing file.
 
     Raises
     ------

@@ -52,8 +52,6 @@ def load_slice_view(
 
     Parameters
     ----------
-    project : Project or None
-        Project with the named volumes.
     name : str
         Name of a tomogram, map or label volume, or a file.
     z : int or None

@@ -64,10 +64,6 @@ class PaintSession:
 
         Parameters
         ----------
-        project : Project
-            The project.
-        location : TileLocation
-            An existing tile.
         features : sequence of str or None
             Features to paint; None for all of the project.
 

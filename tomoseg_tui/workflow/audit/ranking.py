@@ -51,8 +51,6 @@ def rank_label_errors(
     ----------
     patches : TilePatches
         n tiles with their annotations, f features.
-    metadata : sequence of TileMetadata
-        Metadata of each tile.
     folds : ndarray of int, shape (n,)
         Fold of each tile.
     outputs : ndarray of float32, shape (n, f, y, x)

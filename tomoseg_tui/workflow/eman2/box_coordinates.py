@@ -168,16 +168,12 @@ def choose_version(
 
     Parameters
     ----------
-    info : TomogramInfo
-        Content of the info file.
     versions : sequence of Eman2Tomogram
         All versions of the tomogram, at least one.
     cut_versions : sequence of Eman2Tomogram
         The versions that tiles were cut from.
     preferred_tag : str, optional
         Tag of the version that most tiles in the project were cut from.
-    version_option : callable
-        Returns the command-line option that names a version.
 
     Raises
     ------

@@ -102,8 +102,6 @@ def guess_meanings(names: Iterable[str], declared: Mapping[str, Meaning] | None 
 
     Parameters
     ----------
-    names : iterable of str
-        Names of the sets.
     declared : mapping, optional
         Known meanings of some sets.
 
@@ -138,10 +136,6 @@ def resolve_meanings(names: Sequence[str], declared: Mapping[str, Meaning], comm
 
     Parameters
     ----------
-    names : sequence of str
-        Names of all sets.
-    declared : mapping
-        Meanings given by the user.
     command : str
         The command so far, for the fix of an error.
 

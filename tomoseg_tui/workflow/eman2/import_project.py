@@ -87,10 +87,6 @@ def import_eman2_project(
 
     Parameters
     ----------
-    project : Project
-        The project to import into.
-    plan : Eman2ImportPlan
-        The plan.
     on_progress : callable
         Called with the progress, from 0 to 1.
     result : Eman2ImportResult, optional

@@ -79,16 +79,10 @@ def locate_tiles(
 
     Parameters
     ----------
-    eman2_project : Eman2Project
-        The project with the tomograms.
     stack : Eman2Stack
         The stack; its images are read.
-    tiles : sequence of StackTile
-        The tiles to find.
     boxes : sequence of PlacedBox
         All boxes of the project; those on the tile's tomogram are tried if the header has no position.
-    open_version : callable
-        Opens the densities to compare with.
 
     Returns
     -------
@@ -125,17 +119,7 @@ def _skipped_message(stack: Eman2Stack, numbers: Sequence[int], reason: str) -> 
 
 
 class _TileLocator:
-    """Compare tiles with tomograms, each opened once.
-
-    Parameters
-    ----------
-    eman2_project, stack, open_version
-        As in `locate_tiles`.
-    images : ndarray, shape (n, y, x)
-        The tiles.
-    boxes : sequence of PlacedBox
-        The boxes on the stack's tomogram.
-    """
+    """Compare tiles with tomograms, each opened once."""
 
     def __init__(
         self,

@@ -43,9 +43,6 @@ def benchmark_merge(
 
     Parameters
     ----------
-    project : Project
-    raw_request : dict
-        What the job is asked to do.
     folder : Path
         Empty; the caller removes it.
     process_start : float

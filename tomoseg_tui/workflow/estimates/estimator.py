@@ -80,8 +80,6 @@ def estimate(work: "Work", timing: Timing | None, earlier: Speed | None = None) 
 
     Parameters
     ----------
-    work : Work
-        How much it has to do.
     timing : Timing or None
         Measured on this machine for work of this kind.
     earlier : Speed or None
@@ -111,8 +109,6 @@ def combine_costs(costs: Sequence[Cost], *, is_sequential: bool) -> Cost:
 
     Parameters
     ----------
-    costs : sequence of Cost
-        At least one.
     is_sequential : bool
         Whether each waits for the one before; else each has a device of its own.
     """
@@ -152,14 +148,8 @@ def require_resources(
 
     Parameters
     ----------
-    cost : Cost
-        What they take.
-    free : FreeResources
-        What there is.
     less_memory, less_disk : str
         What to do where one of them does not suffice; see `jobs.kinds`.
-    workers : int
-        Processes that were asked for.
     in_slurm : bool
         Whether Slurm runs them, on a node that has the memory.
 

@@ -82,10 +82,6 @@ def read_and_verify(
     ----------
     path : Path
         The file, or the folder of PNGs; for EMAN2 also the painted stack of densities.
-    feature : str
-        Feature of the masks.
-    image : Path or None
-        The returned densities.
     colours : bool
         Read the colours of indexed PNGs instead of their indices.
 

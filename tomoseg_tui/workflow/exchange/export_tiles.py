@@ -123,8 +123,6 @@ def export_tiles(
 
     Parameters
     ----------
-    project : Project
-        Not changed.
     on_progress : callable
         Called with the share of slices written, from 0 to 1.
 

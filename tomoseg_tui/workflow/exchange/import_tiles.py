@@ -133,11 +133,6 @@ def _derives_from(name: str, exported_name: str) -> bool:
 def import_exported_tiles(project: Project, request: TileImportRequest, match: ManifestMatch) -> AnnotationResult:
     """Import masks that were exported.
 
-    Parameters
-    ----------
-    match : ManifestMatch
-        Result of `find_manifest`.
-
     Raises
     ------
     ShapeError

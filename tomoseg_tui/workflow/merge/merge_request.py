@@ -96,16 +96,8 @@ def merge_request(
 
     Parameters
     ----------
-    tomogram : str
-        Tomogram of the maps.
     map_specs : sequence of str
         One text per map; the first map gets label 1.
-    name : str
-        Name of the label volume.
-    output : Path or None
-        A file to write the labels to as well.
-    force : bool
-        Replace an existing file.
     pending : PendingOutputs
         Maps that will exist when the merge starts.
 

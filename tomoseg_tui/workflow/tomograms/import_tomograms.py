@@ -88,8 +88,6 @@ def import_volumes(
 
     Parameters
     ----------
-    project : Project
-        The project.
     files : sequence of Path
         Volumes in any format of `io.formats`.
     request : ImportRequest

@@ -133,8 +133,6 @@ class VersionFolder:
     ----------
     folder : Path
         A folder within the job's folder of unfinished results.
-    name : str
-        Name of the version.
     """
 
     def __init__(self, folder: Path, name: str) -> None:

@@ -102,10 +102,6 @@ def preview_filters(project: Project, name: str, request: PreprocessRequest) -> 
 
     Parameters
     ----------
-    project : Project
-        The project with the tomogram.
-    name : str
-        Name of the tomogram.
     request : PreprocessRequest
         The filters and the binning; its tomograms are not used.
 

@@ -181,11 +181,6 @@ class TrainingPlan:
 def plan_training(project: Project, request: TrainRequest) -> TrainingPlan:
     """Plan a training; nothing is written.
 
-    Parameters
-    ----------
-    request : TrainRequest
-        As for `check_training`; the name is not used.
-
     Raises
     ------
     TomosegError

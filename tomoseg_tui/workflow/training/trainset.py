@@ -345,12 +345,10 @@ def load_patches(
 
     Parameters
     ----------
-    path : Path
-        File of a training set.
     validation : float or None
         Share to hold out instead of the one that the set was built with.
     parents : ParentRuns or None
-        Runs whose weights the training starts from; see `split.apply_split`.
+        Runs whose weights the training starts from; see `apply_split`.
     """
     summary, tiles = apply_split(*read_training_set(path), validation=validation, parents=parents)
     patches = TilePatches(
