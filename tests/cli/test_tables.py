@@ -5,7 +5,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoseg_tui.cli.tables import MIN_WIDTH, format_table
+from tomoseg_tui.cli.common import MIN_WIDTH, format_table
 
 WORDS = st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=12), max_size=12).map(" ".join)
 

@@ -19,7 +19,7 @@ from tomoseg_tui.project.timings import Timing, stored_timing
 from tomoseg_tui.workflow.estimates.estimator import Cost, format_cost
 
 if TYPE_CHECKING:
-    from tomoseg_tui.workflow.estimates.work import Work
+    from tomoseg_tui.workflow.estimates.estimator import Work
 
 LONG_SECONDS = 60.0
 """The cost of longer jobs is printed at the start."""

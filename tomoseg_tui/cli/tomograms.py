@@ -1,14 +1,17 @@
-"""`tomograms`: list, rename or remove them."""
+"""`import`, `preprocess` and `tomograms`."""
 
 import argparse
 from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json, write_history
+from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, progress_bar, wants_json, write_history
+from tomoseg_tui.commands.options import request_from
+from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import format_filter_chain
+from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 
 def format_shape(shape_zyx: tuple[int, int, int]) -> str:
@@ -80,3 +83,51 @@ def tomograms_remove(arguments: argparse.Namespace) -> None:
     trash_folder = remove_tomogram(project, arguments.name)
     write_history(arguments, project)
     echo(f"Moved {arguments.name} with its tiles, annotations and results to {trash_folder}.")
+
+
+def import_files(arguments: argparse.Namespace) -> None:
+    """Import tomograms, or an EMAN2 project."""
+    if arguments.folder is not None:
+        from tomoseg_tui.cli.eman2 import run_eman2_import  # few users need it
+
+        run_eman2_import(arguments)
+        return
+    _check_options(arguments)
+    project = open_project(arguments)
+    request = request_from(arguments, ImportRequest)
+    with progress_bar("import") as on_progress:
+        imported = import_volumes(project, arguments.files, request, on_progress)
+    write_history(arguments, project)
+    for tomogram in imported:
+        for remark in tomogram.remarks:
+            echo(f"Note: {remark}")
+        record = tomogram.record
+        echo(
+            f"{tomogram.name}: {format_shape(record.shape_zyx)} voxels (z, y, x), {record.voxel_size_angstrom:g} "
+            "Å/voxel, "
+            f"protein {record.polarity}, {record.type}{', linked' if record.linked else ''}."
+        )
+    if wants_json(arguments):
+        print_json([tomogram_listing(project, tomogram.name) for tomogram in imported])
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse a command without files, and options that need --eman2."""
+    if not arguments.files:
+        raise UsageError("No file and no EMAN2 project was given.", "See tomoseg import --help")
+    if arguments.list or arguments.map or arguments.version is not None:
+        raise UsageError("--list, --map and --version are for an EMAN2 project.", "Give the project: --eman2 DIR")
+
+
+def preprocess(arguments: argparse.Namespace) -> int:
+    """Filter or bin tomograms, as a job."""
+    from tomoseg_tui.cli.start_job import start_job  # an import needs no jobs
+    from tomoseg_tui.jobs.dependencies import pending_outputs
+    from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
+
+    project = open_project(arguments)
+    request = request_from(arguments, PreprocessRequest)
+    check_preprocess(project, request, pending=pending_outputs(project.layout, arguments.after).tomograms)
+    if not arguments.estimate:
+        echo(f"New versions: {', '.join(request.target(name) for name in request.tomograms)}.")
+    return start_job(arguments, project, "preprocess", msgspec.to_builtins(request))
