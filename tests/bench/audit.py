@@ -265,7 +265,7 @@ def main() -> None:
         places = ", ".join(str(place) for place in sorted(result["places"].values()))
         print(
             f"{feature:12} seed {seed}  {result['share']:.2f} of the spoilt tiles in the first {result['first']} of "
-            f"{result['tiles']}; they stand at {places}; {result['seconds']} s",
+            f"{result['tiles']}; their ranks are {places}; {result['seconds']} s",
             flush=True,
         )
     for feature, found in shares.items():

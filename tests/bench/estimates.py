@@ -72,7 +72,7 @@ def make_project(folder: Path, kind: str) -> Path:
 PARTS = ("seconds", "memory", "disk")
 
 
-class Room:
+class DiskMonitor:
     """Monitors the disk usage of a folder: at first and the maximum."""
 
     def __init__(self, folder: Path) -> None:
@@ -113,17 +113,17 @@ def ratio_of(root: Path, kind: str, place: Path) -> Ratio:
         environment = {"XDG_CACHE_HOME": str(place / "cache")}
         output = run(*WORK[kind], "--estimate", "--json", env=environment).json
         shutil.rmtree(place / "cache", ignore_errors=True)
-        with Room(copy) as room:
+        with DiskMonitor(copy) as disk:
             run(*WORK[kind], "--wait", env=environment)  # its stored timing is not used
         job = json.loads(run("jobs", "--json").out)[0]
         seconds = seconds_of(Job(copy / "jobs" / job["id"]))
         print(f"  {kind}: {output['seconds']:.1f} of {seconds:.1f} s, {output['memory_bytes'] / 1e6:.0f} of "
               f"{job['peak_memory_bytes'] / 1e6:.0f} MB, {output['disk_bytes'] / 1e6:.1f} of "
-              f"{(room.most - room.first) / 1e6:.1f} MB of disk", flush=True)  # fmt: skip
+              f"{(disk.most - disk.first) / 1e6:.1f} MB of disk", flush=True)  # fmt: skip
         return Ratio(
             output["seconds"] / seconds,
             output["memory_bytes"] / job["peak_memory_bytes"],
-            output["disk_bytes"] / (room.most - room.first),
+            output["disk_bytes"] / (disk.most - disk.first),
         )
     finally:
         shutil.rmtree(copy)

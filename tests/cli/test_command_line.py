@@ -27,12 +27,12 @@ for words in json.loads(sys.argv[2]):
         run(words)
     except SystemExit:
         pass
-woken = [name for name in sys.argv[1].split(",") if name in sys.modules]
-print("WOKEN", *woken, file=sys.stderr)
+loaded = [name for name in sys.argv[1].split(",") if name in sys.modules]
+print("LOADED", *loaded, file=sys.stderr)
 """
 
 
-def woken_by(watched: str, *commands: tuple[str, ...], folder: Path) -> str:
+def modules_loaded_by(watched: str, *commands: tuple[str, ...], folder: Path) -> str:
     arguments = [sys.executable, "-c", WAKING, watched, json.dumps(commands)]
     return subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=True).stderr.splitlines()[-1]
 
@@ -40,14 +40,14 @@ def woken_by(watched: str, *commands: tuple[str, ...], folder: Path) -> str:
 def test_help_imports_no_heavy_package(tmp_path: Path) -> None:
     watched = "numpy,scipy,rich,textual,tensorflow,keras,h5py,msgspec,PIL,tifffile,psutil"
     commands = (("--help",), ("import", "--help"), ("tiles", "add", "-h"), ("--version",))
-    assert woken_by(watched, *commands, folder=tmp_path) == "WOKEN"
+    assert modules_loaded_by(watched, *commands, folder=tmp_path) == "LOADED"
 
 
 def test_an_import_of_a_file_imports_no_code_for_eman2_jobs_or_estimates(project: Project, cell: Path) -> None:
     watched = (
         "tomoseg_tui.workflow.eman2,tomoseg_tui.workflow.estimates,tomoseg_tui.jobs,tomoseg_tui.workflow.merge,h5py"
     )
-    assert woken_by(watched, ("import", str(cell)), folder=project.layout.root) == "WOKEN"
+    assert modules_loaded_by(watched, ("import", str(cell)), folder=project.layout.root) == "LOADED"
     assert list(project.layout.tomograms.iterdir())
 
 
@@ -58,7 +58,7 @@ def test_no_command_imports_tensorflow(with_cell: Project) -> None:
         ("apply", "run", "lost"), ("merge", "cell", "--map", "run=card"), ("train", "--feature", "lost"),
         ("preprocess", "lost"), ("evaluate", "cell", "cell", "--label", "1"), ("export", "cell", "-o", "out.tif"),
     )  # fmt: skip
-    assert woken_by("tensorflow,keras,textual", *commands, folder=with_cell.layout.root) == "WOKEN"
+    assert modules_loaded_by("tensorflow,keras,textual", *commands, folder=with_cell.layout.root) == "LOADED"
 
 
 def test_the_program_and_its_module_are_the_same(tmp_path: Path) -> None:

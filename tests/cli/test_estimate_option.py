@@ -62,7 +62,7 @@ def test_an_audit_is_estimated_as_the_trainings_of_its_folds(tubes: Tomoseg) -> 
     output = tubes("audit", "--feature", "tube", "--name", "a", "--estimate", "--json").json
     assert output.keys() == KEYS
     training = tubes("train", "--feature", "tube", "--name", "r", "--estimate", "--json").json
-    assert 0.5 < output["seconds"] / training["seconds"] < 2, "four short trainings take about as long as a usual one"
+    assert 0.5 < output["seconds"] / training["seconds"] < 2, "four short trainings take about as long as a normal one"
     long = tubes("audit", "--feature", "tube", "--name", "a", "--epochs", 200, "--estimate", "--json").json
     assert long["seconds"] > 4 * output["seconds"]
     assert not (tubes.folder / "audits" / "a").exists()
@@ -76,7 +76,7 @@ def test_a_run_is_estimated_for_each_job_and_in_total(tubes: Tomoseg) -> None:
     assert output["seconds"] == pytest.approx(sum(job["seconds"] for job in output["jobs"]), abs=0.2)
     assert output["disk_bytes"] == sum(job["disk_bytes"] for job in output["jobs"])
     assert output["memory_bytes"] == max(job["memory_bytes"] for job in output["jobs"])
-    assert output["jobs"][1]["disk_bytes"] > 24 * 160 * 160, "a map, and the copy of a network that is not there yet"
+    assert output["jobs"][1]["disk_bytes"] > 24 * 160 * 160, "a map, and the copy of a network that does not exist yet"
     assert "train mt: about " in tubes(*arguments).out
     assert tubes("jobs", "--json").json == []
 

@@ -18,7 +18,7 @@ from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities, Terminal
 class CanvasApp(FramePacerApp):
     """A canvas that fills the screen, or the screen except its last line."""
 
-    CSS = "Screen { layout: vertical; } #room { height: 1fr; }"
+    CSS = "Screen { layout: vertical; } #area { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", "Quit")]
 
     def __init__(
@@ -36,11 +36,11 @@ class CanvasApp(FramePacerApp):
         self.picks: list[SliceCanvas.Picked] = []
 
     def compose(self) -> ComposeResult:
-        with Container(id="room"):
+        with Container(id="area"):
             yield SliceCanvas()
 
     def on_mount(self) -> None:
-        self.query_one("#room").styles.margin = (0, 0, self._foot, 0)
+        self.query_one("#area").styles.margin = (0, 0, self._foot, 0)
         self.canvas.focus()
         if self._path is not None:
             self.canvas.open_volume(self._path, name=self._path.name)

@@ -123,7 +123,7 @@ def test_a_chain_without_workers_is_resumed_with_its_first_job(projects: Project
     assert (resumed, [job.id for job in followers]) == (True, ["2", "3", "5"])
     becomes(bare, JobState.DONE)
     assert [job.state() for job in (first, later, last)] == [JobState.DONE] * 3
-    assert (own.state(), begun.state()) == (JobState.LOST, JobState.LOST), "these are resumed by themselves"
+    assert (own.state(), begun.state()) == (JobState.LOST, JobState.LOST), "these must be resumed separately"
 
 
 def test_a_failed_job_does_not_stop_independent_jobs(projects: Projects, stage: Stage) -> None:

@@ -82,7 +82,7 @@ def test_memory_is_required_for_each_job_and_disk_space_for_all_together() -> No
     costs(*jobs, free=FreeResources(60_000, 80_000)).require_resources(in_slurm=False)
     with pytest.raises(JobError, match="80 kB of disk space; 79 kB is free") as caught:
         costs(*jobs, free=FreeResources(60_000, 79_000)).require_resources(in_slurm=False)
-    assert "choose fewer tomograms" in caught.value.fix, "the largest has the advice"
+    assert "choose fewer tomograms" in caught.value.fix, "the fix is that of the largest job"
     with pytest.raises(JobError, match="60 kB of memory") as caught:
         costs(*jobs, free=FreeResources(59_000, 80_000)).require_resources(in_slurm=False)
     assert "--batch" in caught.value.fix

@@ -20,7 +20,7 @@ ROOM_HOOK = """
 import tomoseg_tui.workflow.estimates.estimator
 tomoseg_tui.workflow.estimates.estimator.require_resources = lambda *_what, **_there: None
 """
-"""The room goes after it was looked at: a job that has none from the start is not begun."""
+"""Skips the check of free space before a job starts, so that the disk fills up during the job."""
 DISK = 40_000_000
 """Bytes of the small disk."""
 MERGE = ("merge", "tubes", "--map", "net:tube=0.5", "--map", "net:wall=0.4")
@@ -48,7 +48,7 @@ def each_disk(request: pytest.FixtureRequest, small_template: Path, tmp_path: Pa
     elif Tmpfs.is_possible():
         disk = _tmpfs(tmp_path)
     else:
-        pytest.skip("nobody may mount here: a disk that is really full was NOT tested, only files that may not grow")
+        pytest.skip("mounting is not permitted here: a full disk was NOT tested, only files with a size limit")
     with disk:
         disk.bring(small_template.parent)
         yield disk
@@ -106,7 +106,7 @@ def test_an_audit_reports_the_missing_space_and_resumes(any_disk: SmallDisk, env
     assert failed.code == 2
     assert_full(any_disk, "3", failed.err)
     if isinstance(any_disk, Tmpfs):
-        assert "Free about " in failed.err, "how much is missing is known"
+        assert "Free about " in failed.err, "the missing space is known"
     done = any_disk.run("jobs", "resume", "3", "--wait", env=env)
     assert done.code == 0, done.err
     assert layout_of(any_disk).audit_report("found").is_file()
@@ -135,7 +135,7 @@ def test_existing_labels_stay_intact_and_the_job_resumes(each_disk: SmallDisk) -
     assert_full(each_disk, "4", failed.err)
     assert labels.read_bytes() == whole
     if isinstance(each_disk, Tmpfs):
-        assert "Free about " in failed.err, "how much is missing is known"
+        assert "Free about " in failed.err, "the missing space is known"
     labels.unlink()
     assert each_disk.run("jobs", "resume", "4", "--wait").code == 0
     assert labels.read_bytes() == whole
@@ -184,13 +184,16 @@ def test_a_command_without_disk_space_changes_nothing(each_disk: SmallDisk, argu
     failed = each_disk.run(*arguments, left=0)
     assert failed.code == 2
     assert "Disk full: " in failed.err
-    assert str(each_disk.folder) in failed.err, "it says where"
+    assert str(each_disk.folder) in failed.err, "the error names the path"
     assert digest_of(layout_of(each_disk).root) == before
     done = each_disk.run(*arguments)
     assert done.code == 0, done.err
 
 
-@pytest.mark.skipif(not Tmpfs.is_possible(), reason="nobody may mount here: files may not grow, but the disk has room")
+@pytest.mark.skipif(
+    not Tmpfs.is_possible(),
+    reason="mounting is not permitted here: files have a size limit, but the disk has free space",
+)
 def test_a_job_reports_its_error_with_space_for_the_record_only(any_disk: SmallDisk) -> None:
     block = os.statvfs(any_disk.seen()).f_frsize
     for blocks in range(3, 7):

@@ -51,7 +51,7 @@ ANSWERS: dict[str, dict[str, object]] = {
         "outputs": PendingOutputs(tomograms=frozenset({"cell__bin2_preproc", "b__bin2_preproc"})),
     },
 }  # fmt: skip
-"""Of the chains of `if kind ==` that stood in ten modules before there was a table."""
+"""Answers of each kind before there was a table."""
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -379,7 +379,7 @@ def test_a_job_continues_after_its_terminal_is_closed(
     one_map: Path, tubes_project: Project, held: Held, tmp_path: Path
 ) -> None:
     if shutil.which("tmux") is None:
-        assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether jobs survive"
+        assert os.environ.get("CI") != "1", "tmux is missing, so the survival of jobs was not tested"
         pytest.skip("tmux is missing: whether a job survives its terminal was NOT tested (make tools installs it)")
     server = ["tmux", "-L", f"tomoseg-{os.getpid()}-{time.monotonic_ns()}", "-f", "/dev/null"]
     command = f"{sys.executable} -m tomoseg_tui {' '.join(MERGE)} --wait"

@@ -24,7 +24,7 @@ def test_a_stale_claim_of_a_done_job_is_removed_by_the_next_launch(project: Proj
     assert not job.claim_file.exists()
     locks.acquire(job.claim_file, locks.this_process())
     remove_stale_claims(project.layout)
-    assert job.claim_file.exists(), "the claim of a living process stays"
+    assert job.claim_file.exists(), "the claim of a live process stays"
 
 
 def test_a_job_whose_waiting_worker_was_killed_is_lost_immediately(project: Project) -> None:
@@ -64,7 +64,7 @@ def test_a_job_whose_machine_went_down_is_lost_and_can_be_resumed(
     locks.acquire(job.claim_file, owner)
     job.set_state(JobState.RUNNING, owner=owner)
     if host is not None:
-        assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "running", "its heart has just beaten"
+        assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "running", "its heartbeat is recent"
         last = job.claim_file.stat().st_mtime - locks.HEARTBEAT_LIMIT_SECONDS - 1
         os.utime(job.claim_file, (last, last))
     assert tomoseg("jobs", "show", job.id, "--json").json["state"] == "lost"

@@ -18,7 +18,7 @@ from tomoseg_tui.project.catalog import Project
 
 MERGE = ("merge", "tubes", "--map", "one=0.5")
 HEARTLESS = "from tomoseg_tui.files import locks\nlocks.HEARTBEAT_SECONDS = 1000.0\n"
-"""Lets a worker end before its heart has beaten once."""
+"""Lets a worker end before its first heartbeat."""
 LONG_AGO = 1_000_000_000.0
 
 

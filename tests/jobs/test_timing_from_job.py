@@ -28,7 +28,7 @@ def test_the_timing_of_a_job_predicts_the_same_job() -> None:
     forecast = forecast_from_timing(TRAINING, pace)
     assert forecast is not None
     assert (forecast.start_seconds, forecast.work_seconds, forecast.pause_seconds) == (20.0, 80.0, 5.0)
-    assert forecast.closing_seconds == 10.0, "all tiles are looked at once, beside those after each epoch"
+    assert forecast.closing_seconds == 10.0, "all tiles are evaluated once more after the last epoch"
 
 
 def test_pauses_without_held_out_tiles_are_part_of_the_work() -> None:
@@ -86,7 +86,7 @@ def test_no_timing_is_stored_on_a_busy_machine(cell: Project, tmp_path: Path) ->
     assert preprocess(cell, tmp_path, BUSY) == []
     speed = Job(cell.layout.job_folder("1")).record().speed
     assert speed is not None
-    assert speed.load > 1000, "and whoever looks at its speed sees why"
+    assert speed.load > 1000, "the recorded load shows why"
 
 
 def test_a_timing_that_cannot_be_stored_does_not_fail_the_job(cell: Project, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Jobs in a Slurm whose commands print banners and information; stand-ins for its commands run the script at once."""
+"""Jobs in a Slurm whose commands print banners; stubs of its commands run the script immediately."""
 
 import os
 from pathlib import Path
