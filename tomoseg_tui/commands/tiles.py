@@ -68,8 +68,8 @@ ANNOTATIONS_IMPORT = Command(
         Option("path", "masks, labels, or the manifest of an export", kind=PATH, metavar="FILE"),
         *tile_options("tiles of a stack of masks", "those of the export"),
         Option(
-            "--map", "label K (a number, 1-136, '*' for all above 0, or '#ff0000') is feature F; 7=ignore is not trained "
-            "on; may be repeated", field="labels", metavar="K=F", is_repeated=True, default_text="none",
+            "--map", "label K (a number, 1-136, '*' for all above 0, or '#ff0000') is feature F; 7=ignore is not "
+            "trained on; may be repeated", field="labels", metavar="K=F", is_repeated=True, default_text="none",
         ),
         Option("--feature", "feature of all masks", metavar="F", default_text="that of the manifest"),
         Option(

@@ -61,7 +61,7 @@ async def test_tiles_are_exported_to_napari_and_the_painted_masks_are_imported(
         assert dialog.query_one("#path", Input).value == "alpha_tiles.tif"
         dialog.query_one("#slice_margin", Input).value = "few"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "Slices is 'few'. Write a whole number from 0" in prose_on(pilot))
+        await until(pilot, lambda: "Slices is 'few'. Enter a whole number from 0" in prose_on(pilot))
         dialog.query_one("#slice_margin", Input).value = ""
         await pilot.press("ctrl+s")
         await until(pilot, lambda: f"4 tiles are in {tmp_path / 'alpha_tiles.tif'}" in notices(pilot))

@@ -43,7 +43,7 @@ async def test_capital_r_asks_and_starts_a_sequence_of_jobs(
         for name, value in (("tomograms", "alpha, beta"), ("name", "mt"), ("epochs", "3"), ("device", "gpu9")):
             app.screen.query_one(f"#{name}", Input).value = value
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "Device is 'gpu9'. Write auto, cpu, gpu, or gpu:N" in prose_on(pilot))
+        await until(pilot, lambda: "Device is 'gpu9'. Enter auto, cpu, gpu, or gpu:N" in prose_on(pilot))
         app.screen.query_one("#device", Input).value = ""
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Jobs 1 to 5: mt on alpha, beta." in prose_on(pilot), seconds=60)

@@ -303,7 +303,7 @@ async def test_an_impossible_training_is_not_started(small_project: Project, mak
         assert isinstance(pilot.app.screen, TrainDialog)
         await pilot.press("space")
         pilot.app.screen.query_one("#epochs", Input).value = "many"
-        await until(pilot, lambda: "Epochs is 'many'. Write a whole number" in prose_on(pilot))
+        await until(pilot, lambda: "Epochs is 'many'. Enter a whole number" in prose_on(pilot))
         await pilot.press("ctrl+s")
         assert isinstance(pilot.app.screen, TrainDialog)
         await pilot.press("escape")
@@ -324,7 +324,7 @@ async def test_a_start_is_not_refused_for_an_error_that_was_just_corrected(
 async def test_an_invalid_device_is_refused_with_a_clear_error(small_project: Project, make_app: MakeApp) -> None:
     async with at_the_form(make_app(small_project)) as (pilot, _):
         pilot.app.screen.query_one("#device", Input).value = "tpu"
-        await until(pilot, lambda: "Device is 'tpu'. Write auto, cpu, gpu, or gpu:N" in prose_on(pilot))
+        await until(pilot, lambda: "Device is 'tpu'. Enter auto, cpu, gpu, or gpu:N" in prose_on(pilot))
 
 
 async def test_c_continues_from_the_run_at_a_tenth_of_its_rate(small_project: Project, make_app: MakeApp) -> None:

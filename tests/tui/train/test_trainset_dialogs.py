@@ -40,7 +40,7 @@ async def test_an_impossible_set_is_refused_in_the_dialog(small_project: Project
         app.screen.query_one("#name", Input).value = "tubes"
         app.screen.query_one("#validation", Input).value = "most"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "Held out is 'most'. Write a number from 0 to 0.5" in prose_on(pilot))
+        await until(pilot, lambda: "Held out is 'most'. Enter a number from 0 to 0.5" in prose_on(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, BuildTrainsetDialog))
     assert trainset_summaries(small_project) == []
