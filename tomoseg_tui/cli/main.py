@@ -15,11 +15,6 @@ EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_INTERRUPTED = 0, 1, 2, 130
 def run(argv: Sequence[str]) -> int:
     """Run one command.
 
-    Parameters
-    ----------
-    argv : sequence of str
-        Arguments after the program's name.
-
     Returns
     -------
     int

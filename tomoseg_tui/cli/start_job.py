@@ -55,9 +55,6 @@ def report_estimate(
 
     Parameters
     ----------
-    arguments : Namespace
-        Arguments of the command.
-    project : Project
     jobs : sequence of JobStep
         One job, or those of a run.
     expected : mapping

@@ -92,12 +92,8 @@ def augment(patch: Patch, rng: np.random.Generator, edge: int, settings: Augment
     ----------
     patch : Patch
         Left unchanged.
-    rng : numpy.random.Generator
-        Source of randomness.
     edge : int
         Edge of the returned densities, in pixels; even, at most that of the patch.
-    settings : Augmentation
-        Strengths of the changes.
 
     Returns
     -------
@@ -123,8 +119,6 @@ def start_feature_beside(patch: Patch, feature_patch: Patch, rng: np.random.Gene
         Its middle slice is that of the tile. Left unchanged.
     feature_patch : Patch
         A patch of the same shape with the feature in its middle slice. Mirrored at random for each side.
-    rng : numpy.random.Generator
-        Source of randomness.
 
     Returns
     -------

@@ -135,8 +135,6 @@ def pixels_to_ignore(tile: HoldOutTile, held_out_tiles: Sequence[HoldOutTile]) -
 
     Parameters
     ----------
-    tile : HoldOutTile
-        A training tile.
     held_out_tiles : sequence of HoldOutTile
         All held-out tiles, in any tomogram.
 

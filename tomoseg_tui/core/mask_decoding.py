@@ -64,8 +64,6 @@ def foreground_mask(values: NDArray[np.generic], *, name: str = "The file", comm
     ----------
     values : ndarray of any real type, any shape
         All masks of the file.
-    name : str
-        Name of the file in messages.
     command : str
         The command to repeat with more options, for messages.
 

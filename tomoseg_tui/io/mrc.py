@@ -202,8 +202,6 @@ def copy_sparse(source: Path, target: Path, on_progress: Callable[[float], None]
 
     Parameters
     ----------
-    source : Path
-        The file to copy.
     target : Path
         Replaced if it exists. A plain copy if the file system has no holes.
     on_progress : callable

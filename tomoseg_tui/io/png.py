@@ -64,8 +64,6 @@ def write_mask_png(
 
     Parameters
     ----------
-    path : Path
-        The .png file.
     values : ndarray of uint8, shape (y, x)
         Grey values, or indices of colours; row 0 is the top of the image.
     palette : sequence of (red, green, blue), optional
@@ -88,8 +86,6 @@ def read_png(path: Path, *, colours: bool = False) -> NDArray[Any]:
 
     Parameters
     ----------
-    path : Path
-        The file.
     colours : bool
         Read the colours of an indexed image instead of its indices.
 

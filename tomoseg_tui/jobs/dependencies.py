@@ -77,8 +77,6 @@ def launch_chain(
 
     Parameters
     ----------
-    layout : ProjectLayout
-        The project.
     steps : sequence of JobStep
         Each depends on the earlier steps that it names.
     after : sequence of str

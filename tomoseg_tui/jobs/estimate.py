@@ -59,7 +59,6 @@ def work_of(
 
     Parameters
     ----------
-    project : Project
     kind : str
         One of `KINDS`.
     request : mapping
@@ -128,9 +127,6 @@ def estimate_jobs(
 
     Parameters
     ----------
-    project : Project
-    works : sequence of Work
-        At least one.
     find_timing : callable
         Returns a timing of this machine for some work, or None; by default a stored one.
     """
@@ -183,17 +179,6 @@ def timing_from_progress(
 ) -> Timing | None:
     """Return the timing of a finished job; None if too little of it was measured.
 
-    Parameters
-    ----------
-    workload : Workload
-        Amount of work of the job.
-    history : ProgressHistory
-        Its measured progress.
-    seconds : float
-        Its duration.
-    memory_bytes : int
-        Its peak resident size.
-
     Examples
     --------
     >>> history = ProgressHistory(9, 0.9, 18.0)
@@ -232,10 +217,6 @@ def speed_from_progress(workload: Workload, history: ProgressHistory, *, load: f
 
     Parameters
     ----------
-    workload : Workload
-        Amount of work of the job.
-    history : ProgressHistory
-        Its measured progress.
     load : float
         Mean of `threads_per_core` while it ran.
     """

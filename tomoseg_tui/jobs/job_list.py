@@ -34,13 +34,7 @@ class CachedJob:
 
 
 class JobListCache:
-    """Caches the jobs of a project that are over.
-
-    Parameters
-    ----------
-    layout : ProjectLayout
-        The project.
-    """
+    """Caches the jobs of a project that are over."""
 
     def __init__(self, layout: ProjectLayout) -> None:
         self._layout = layout

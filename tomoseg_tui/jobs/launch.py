@@ -59,12 +59,8 @@ def launch(
 
     Parameters
     ----------
-    layout : ProjectLayout
-        The project.
     kind : str
         One of `KINDS`.
-    request : dict
-        Request of the job.
     after : sequence of str
         Jobs that must be done first.
     at_once : bool

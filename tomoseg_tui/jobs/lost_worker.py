@@ -45,17 +45,7 @@ def signal_name(number: int) -> str:
 
 
 def explain_lost_worker(folder: Path, owner: locks.Owner | None, job_id: str) -> tuple[str, str]:
-    """Return what happened to the worker of a job, on any machine, and what to do.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the job.
-    owner : Owner or None
-        The worker, if the record names it.
-    job_id : str
-        Number of the job.
-    """
+    """Return what happened to the worker of a job, on any machine, and what to do."""
     resume = f"continue from its saved work: tomoseg jobs resume {job_id}"
     number = ending_signal(folder)
     if number is not None:

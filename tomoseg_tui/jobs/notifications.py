@@ -32,10 +32,6 @@ def terminal_notification(message: str, config: NotificationConfig, environment:
 
     Parameters
     ----------
-    message : str
-        Text of the notification.
-    config : NotificationConfig
-        The user's settings.
     environment : mapping
         If ``TMUX`` is set, the sequence is passed through tmux, which needs ``allow-passthrough on``.
 

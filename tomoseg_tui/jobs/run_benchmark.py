@@ -38,11 +38,7 @@ def benchmark_timing(
     kind : str
         One of `KINDS`.
     sample : dict
-        What to measure; see `workflow.estimates.work.Work`.
-    key : str
-        Key of the timing.
-    force : bool
-        Measure even if a timing is stored.
+        What to measure; see `workflow.estimates.estimator.Work`.
     is_cancelled : callable
         Returns whether to kill the benchmark and return None.
     """

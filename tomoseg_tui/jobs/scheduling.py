@@ -29,8 +29,6 @@ def wait_for_turn(job: Job, record: JobRecord, reporter: "JobReporter", since_ns
     ----------
     job, record : Job, JobRecord
         The job.
-    reporter : JobReporter
-        Gets what the job waits for.
     since_ns : int
         Launch time of the job in nanoseconds since 1970: jobs start in that order, also after waiting for
         dependencies, so that a run continues tomogram by tomogram.

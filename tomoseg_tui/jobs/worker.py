@@ -113,17 +113,7 @@ def run_job(job: Job, since_ns: int) -> int:
 def _run_as_owner(
     job: Job, record: JobRecord, reporter: JobReporter, since_ns: int, decide_end: DecideEnd | None = None
 ) -> int:
-    """Run a job whose claim this process holds.
-
-    Parameters
-    ----------
-    record : JobRecord
-        The record, adapted to this machine.
-    since_ns : int
-        Launch time in nanoseconds since 1970.
-    decide_end : callable, optional
-        May change how the job ends.
-    """
+    """Run a job whose claim this process holds."""
     guard = _ClaimGuard(job, reporter)
     job.remove_drafts()
     if record.state is not JobState.QUEUED:

@@ -23,15 +23,7 @@ from tomoseg_tui.tui.state.watcher import error_texts
 
 
 class JobApp(FramePacerApp):
-    """An app on a project, which changes it by tasks and jobs only. It imports no tab, so that tabs may import it.
-
-    Parameters
-    ----------
-    project : Project
-        The project.
-    session : TuiSession
-        The last session of the project.
-    """
+    """An app on a project, which changes it by tasks and jobs only. It imports no tab, so that tabs may import it."""
 
     def __init__(self, project: Project, session: TuiSession) -> None:
         super().__init__()

@@ -13,8 +13,6 @@ def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> No
 
     Parameters
     ----------
-    folder : Path
-        The project.
     renderer : str
         How slices are drawn; with `auto` the terminal is queried.
     mouse : bool

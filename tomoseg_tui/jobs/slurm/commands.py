@@ -76,12 +76,8 @@ def sbatch_command(
 
     Parameters
     ----------
-    folder : Path
-        Folder of the job.
     kind : str
         Kind of the job; part of the name that squeue shows.
-    settings : SlurmSettings
-        Resources to request.
     tasks : int
         Workers that share the job; more than one form a job array.
     after : sequence of str
@@ -189,11 +185,6 @@ def error_message(stderr: str) -> str:
     return "; ".join(printable(line.rpartition("error: ")[2].strip().rstrip(".")) for line in errors) or (
         "no reason given"
     )
-
-
-def is_available() -> bool:
-    """Return whether jobs can be submitted to Slurm on this machine."""
-    return shutil.which("sbatch") is not None
 
 
 def require_command(command: str = "sbatch") -> None:

@@ -64,10 +64,6 @@ def run_slurm_task(
 
     Parameters
     ----------
-    task : SlurmTask
-        The task of Slurm that this process runs.
-    reporter : TaskReporter
-        The worker's reporter.
     run_as_owner : callable
         Runs the job; called while this process holds the claim.
     help_owner : callable

@@ -130,10 +130,6 @@ def explain_failure(cause: str, settings: SlurmSettings, job_id: str, *, has_beg
     ----------
     cause : str
         Final state of the job in Slurm.
-    settings : SlurmSettings
-        Resources that were requested.
-    job_id : str
-        Number of the job in the project.
     has_begun : bool
         Whether a worker has ever run it.
     """
@@ -243,8 +239,6 @@ class SlurmStatusCache:
     ----------
     run_query : callable
         Runs a command and returns its output, or None.
-    clock : callable
-        Returns seconds from an arbitrary start.
     """
 
     def __init__(self, run_query: QueryCommand = _run_query, clock: Callable[[], float] = time.monotonic) -> None:

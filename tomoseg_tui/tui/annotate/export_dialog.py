@@ -68,12 +68,8 @@ class ExportTilesDialog(Form[ExportSelection]):
 
     Parameters
     ----------
-    snapshot : ProjectSnapshot
-        The project.
     feature : str or None
         Preselected feature; None for all.
-    listed : sequence of TileLocation
-        Tiles in the list.
     tomogram : str or None
         A tomogram whose tiles can be chosen too.
     """

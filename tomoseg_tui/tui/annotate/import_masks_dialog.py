@@ -76,10 +76,6 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
 
     Parameters
     ----------
-    snapshot : ProjectSnapshot
-        The project.
-    tomogram : str or None
-        The preselected tomogram.
     feature : str or None
         The preselected feature of a stack.
     listed : sequence of TileLocation

@@ -88,19 +88,7 @@ def cell_for(
     card: NetworkCard,
     tomogram: TomogramSnapshot,
 ) -> Cell:
-    """Return the state of a network for a tomogram.
-
-    Parameters
-    ----------
-    snapshot : ProjectSnapshot
-        The project.
-    jobs : sequence of ApplyJob
-        Apply jobs, newest first.
-    compatibility : Compatibility
-        Of this network and tomogram.
-    card, tomogram : NetworkCard, TomogramSnapshot
-        The two.
-    """
+    """Return the state of a network for a tomogram."""
     maps = [sidecar for sidecar in tomogram.maps if sidecar.run == card.name]
     job = next((job for job in jobs if job.request.run == card.name and tomogram.name in job.request.tomograms), None)
     if job is not None and not _is_published(job, maps):

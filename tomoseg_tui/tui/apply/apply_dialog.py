@@ -61,15 +61,7 @@ class ApplyPlan:
 
 
 class ApplyDialog(CommandDialog[tuple[list[ApplyRequest], RunLocation]]):
-    """Settings and cost of an apply; answers with one request per network, and the run location.
-
-    Parameters
-    ----------
-    snapshot : ProjectSnapshot
-        The project.
-    plans : sequence of ApplyPlan
-        Networks and their tomograms.
-    """
+    """Settings and cost of an apply; answers with one request per network, and the run location."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", id="start_apply.cancel"),

@@ -80,8 +80,6 @@ def crop_ansi(ansi: str, start: int, end: int) -> str:
 
     Parameters
     ----------
-    ansi : str
-        As in `AnsiStrip`.
     start, end : int
         The first cell to keep, and the first one after it to drop.
 
@@ -140,13 +138,6 @@ def _sgr_between(current: tuple[str, str], target: tuple[str, str]) -> str:
 
 def segments_from_ansi(ansi: str, default_style: Style) -> list[Segment]:
     """Convert text with colour sequences to segments.
-
-    Parameters
-    ----------
-    ansi : str
-        As in `AnsiStrip`.
-    default_style : Style
-        The style before the first sequence and after each reset.
 
     Returns
     -------

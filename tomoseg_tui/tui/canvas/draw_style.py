@@ -49,10 +49,6 @@ def choose_draw_style(
     ----------
     requested : str
         A renderer, or ``auto``.
-    environment : mapping of str to str
-        Environment variables.
-    capabilities : TerminalCapabilities
-        What the terminal can show.
     colours : str
         ``truecolor``, ``256``, ``16`` or ``none``.
     configured : str

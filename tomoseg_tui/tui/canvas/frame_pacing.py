@@ -78,13 +78,7 @@ MAX_COARSENESS = 2
 
 @final
 class FramePacer:
-    """Counts the frames in flight to one terminal and sets their quality.
-
-    Parameters
-    ----------
-    clock : callable
-        Monotonic time, s.
-    """
+    """Counts the frames in flight to one terminal and sets their quality."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock

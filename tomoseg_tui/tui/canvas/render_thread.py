@@ -51,13 +51,7 @@ class FrameReady(Message, bubble=False):
 
 @final
 class RenderThread:
-    """Draws views of one volume after the other. The thread starts with the first volume.
-
-    Parameters
-    ----------
-    post : callable
-        Posts a message from any thread.
-    """
+    """Draws views of one volume after the other. The thread starts with the first volume."""
 
     def __init__(self, post: Callable[[Message], object]) -> None:
         self._post = post

@@ -115,14 +115,10 @@ class SliceCanvas(PixelWidget, can_focus=True):
         ----------
         path : Path or None
             A file that `io.formats` opens; None closes the shown volume.
-        name : str
-            Name to show.
         byte_sign : {"signed", "unsigned"}, optional
             Interpretation of bytes of MRC mode 0.
         z : int, optional
             The first slice to show; the middle one by default.
-        text : str
-            Text to show without a volume.
         """
         self._volume_count += 1
         self._source = None if path is None else VolumeSource(self._volume_count, path, byte_sign)

@@ -101,8 +101,6 @@ def draw_frame(view: CanvasView, greys: Greys, labels: NDArray[np.uint8] | None)
 
     Parameters
     ----------
-    view : CanvasView
-        The view to draw.
     greys : callable
         Returns the greys of the points of a viewport.
     labels : ndarray of uint8, shape (y, x), or None
@@ -125,11 +123,6 @@ def draw_frame(view: CanvasView, greys: Greys, labels: NDArray[np.uint8] | None)
 
 def visible_part(viewport: Viewport) -> tuple[Viewport, tuple[int, int]]:
     """Crop the viewport to the cells that the picture covers.
-
-    Parameters
-    ----------
-    viewport : Viewport
-        Viewport of a whole widget.
 
     Returns
     -------

@@ -81,8 +81,6 @@ class TerminalQuery:
         Where replies are read and queries written; None sends no query.
     environment : mapping of str to str
         If TMUX is set, tmux is asked about the outer terminal.
-    clock : callable
-        Returns the time, s.
     """
 
     def __init__(

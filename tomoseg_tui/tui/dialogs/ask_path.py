@@ -24,14 +24,10 @@ class AskPath(Dialog[Path]):
 
     Parameters
     ----------
-    question : str
-        The question, shown as the title.
     hint : str
         What the file should contain.
     suffixes : collection of str
         Extensions of the files to show, lower case.
-    folder : Path
-        The root of the tree.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel", id="path.cancel")]

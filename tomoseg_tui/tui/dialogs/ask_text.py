@@ -17,12 +17,6 @@ class AskText(Dialog[str]):
 
     Parameters
     ----------
-    question : str
-        The question, shown as the title.
-    hint : str
-        The form of an answer.
-    value : str
-        The initial text.
     check : callable
         Raises `TomosegError` for an invalid answer; the error is shown, and the dialog stays.
     """

@@ -18,17 +18,7 @@ from tomoseg_tui.tui.dialogs.form_fields import option_input
 
 
 class Form(Dialog[ScreenResultType]):
-    """Answers with the result of `read`; escape cancels.
-
-    Parameters
-    ----------
-    title : str
-        The question.
-    submit_label : str
-        The text of the submit button.
-    hint : str
-        How to fill in the rows.
-    """
+    """Answers with the result of `read`; escape cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "answer", "Submit", id="form.answer", tooltip="Submit", priority=True),

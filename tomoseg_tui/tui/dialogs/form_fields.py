@@ -33,8 +33,6 @@ def run_locations(settings: ProjectSettings, *, has_slurm: bool) -> tuple[RunLoc
 
     Parameters
     ----------
-    settings : ProjectSettings
-        Settings of the project.
     has_slurm : bool
         Whether this machine can submit jobs to Slurm; else Slurm is offered only if the project has settings for it.
     """
@@ -68,13 +66,7 @@ class AsciiCheckbox(Checkbox):
 
 
 class RunLocationSelect(Select[int]):
-    """Where a job runs, and whether it is queued; the default of the project is selected.
-
-    Parameters
-    ----------
-    snapshot : ProjectSnapshot
-        The project.
-    """
+    """Where a job runs, and whether it is queued; the default of the project is selected."""
 
     def __init__(self, snapshot: ProjectSnapshot) -> None:
         self.locations = run_locations(snapshot.project.settings, has_slurm=snapshot.has_slurm)

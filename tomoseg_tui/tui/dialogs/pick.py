@@ -26,10 +26,6 @@ class Pick(Dialog[str]):
 
     Parameters
     ----------
-    title : str
-        What to pick.
-    choices : sequence of (name, text)
-        The names in their order.
     chosen : str or None
         The name that is highlighted at first.
     new_kind : str or None

@@ -39,8 +39,6 @@ class SaveFile(Form[SaveFileRequest]):
 
     Parameters
     ----------
-    kinds : FileKinds
-        The files that may be chosen.
     names : sequence of str
         What can be written, the likeliest first.
     """

@@ -86,10 +86,6 @@ class MergedSlices:
     ----------
     sources : sequence of MapSource
         The maps, in the order of their labels.
-    shape_yx : tuple of int
-        Shape of a slice.
-    cache : MapSliceCache
-        Cache to share between readers of the same files.
     on_merged : callable, optional
         Called in the reading thread after each slice, with this object, z and the result.
     """

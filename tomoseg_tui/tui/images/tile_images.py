@@ -78,8 +78,6 @@ def read_tile_images(
     ----------
     features : sequence of str
         Features to predict; the first one with a prediction is used.
-    sources : PredictionSources
-        Networks and maps.
 
     Raises
     ------

@@ -57,12 +57,8 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
 
     Parameters
     ----------
-    folder : Path
-        The root of the tree.
     root : Path
         The folder of the project; paths in commands are relative to it.
-    used_names : collection of str
-        Names of the tomograms of the project.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -15,17 +15,7 @@ MEANING_HINT = "Give the meaning of each set: FEATURE, FEATURE:negative (none of
 
 
 class BoxSetRow(Horizontal):
-    """A set.
-
-    Parameters
-    ----------
-    name : str
-        Its name in EMAN2.
-    meaning : Meaning
-        The suggested meaning.
-    count : str
-        Its contents as text.
-    """
+    """A set."""
 
     def __init__(self, name: str, meaning: Meaning, count: str) -> None:
         super().__init__(classes="set-row")
@@ -48,13 +38,7 @@ class BoxSetRow(Horizontal):
 
 
 class BoxSetRows(VerticalScroll):
-    """All sets.
-
-    Parameters
-    ----------
-    counts : mapping
-        Contents of each set as text, by its name.
-    """
+    """All sets."""
 
     def __init__(self, counts: Mapping[str, str]) -> None:
         super().__init__(classes="set-rows", can_focus=False)

@@ -29,15 +29,7 @@ _POLARITIES = (("dark", "dark"), ("bright", "bright"))
 
 
 class Eman2ImportDialog(Form[Eman2ImportRequest]):
-    """Tomograms, polarity, link, voxel size, version and meanings of sets.
-
-    Parameters
-    ----------
-    source_project : Eman2Project
-        The EMAN2 project.
-    used_names : collection of str
-        Names of the tomograms already in the project.
-    """
+    """Tomograms, polarity, link, voxel size, version and meanings of sets."""
 
     def __init__(self, source_project: Eman2Project, used_names: Collection[str]) -> None:
         super().__init__(f"The EMAN2 project {source_project.folder.name}", submit_label="Import", hint=MEANING_HINT)

@@ -42,8 +42,6 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
 
     Parameters
     ----------
-    project : Project
-        The project of the tomograms.
     tomograms : sequence of TomogramSnapshot
         What to filter; the preview shows the first.
     """

@@ -38,10 +38,6 @@ def result_table(
 
     Parameters
     ----------
-    palette : tuple of LabelStyle
-        The labels.
-    voxel_size_angstrom : float
-        Å/voxel.
     block : MergedBlock or None
         The merge of the visible slice; None while it is being read.
     volume : LabelSidecar or None

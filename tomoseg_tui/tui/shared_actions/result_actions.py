@@ -62,13 +62,7 @@ class EvaluationRequest:
 
 
 class EvaluateDialog(Form[EvaluationRequest]):
-    """Prediction, truth, labels, threshold and slices.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Maps and label volumes to choose from, the likeliest first.
-    """
+    """Prediction, truth, labels, threshold and slices."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__("Score against the truth", submit_label="Score", hint=HINT)

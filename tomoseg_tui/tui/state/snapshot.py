@@ -1,5 +1,6 @@
 """The snapshot of a project: read by a thread, drawn by handlers, never changed."""
 
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,6 @@ from tomoseg_tui.core.names import base_name
 from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError, TomosegError
 from tomoseg_tui.jobs.job_list import CachedJob, JobListCache
-from tomoseg_tui.jobs.slurm.commands import is_available
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
@@ -126,7 +126,9 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
         for job in cached_jobs
         if job.progress.epoch is not None and job.progress.epochs is not None
     }
-    return ProjectSnapshot(current, tuple(tomograms), networks, jobs, requested_features, epochs, is_available())
+    return ProjectSnapshot(
+        current, tuple(tomograms), networks, jobs, requested_features, epochs, shutil.which("sbatch") is not None
+    )
 
 
 def _requested_features_by_run(

@@ -24,15 +24,7 @@ POLLS_PER_LOAD = 4
 
 
 class ProjectWatcher:
-    """Reads the project twice a second, immediately on request, and posts changes.
-
-    Parameters
-    ----------
-    project : Project
-        The project to read.
-    post : callable
-        Posts a message from any thread; ``post_message`` of the app.
-    """
+    """Reads the project twice a second, immediately on request, and posts changes."""
 
     def __init__(self, project: Project, post: Callable[[Message], object]) -> None:
         self._project, self._post = project, post

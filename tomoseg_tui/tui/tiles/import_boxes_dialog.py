@@ -34,10 +34,6 @@ class ImportBoxesDialog(Form[BoxImportRequest]):
 
     Parameters
     ----------
-    path : Path
-        The info file.
-    boxes : mapping
-        Number of boxes of each set.
     tomograms : sequence of str
         Tomograms of the project, likely ones first; at least one.
     """

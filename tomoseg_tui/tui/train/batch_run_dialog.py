@@ -37,13 +37,7 @@ def _works(project: Project, request: BatchRunRequest) -> list["Work"]:
 
 
 class BatchRunDialog(Form[tuple[BatchRunRequest, RunLocation]], CommandDialog[tuple[BatchRunRequest, RunLocation]]):
-    """Features, tomograms, and the settings of the trainings.
-
-    Parameters
-    ----------
-    snapshot : ProjectSnapshot
-        The project.
-    """
+    """Features, tomograms, and the settings of the trainings."""
 
     BINDINGS: ClassVar[list[BindingType]] = [measure_binding("run_form")]
 

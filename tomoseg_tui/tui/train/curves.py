@@ -118,10 +118,6 @@ def column_spans(
 
     Parameters
     ----------
-    line : PlotLine
-        At least one point.
-    plot : Plot
-        The axes.
     dots_yx : tuple of int
         Number of dots of the picture.
 
@@ -159,8 +155,6 @@ def draw_lines(plot: Plot, cells_yx: tuple[int, int], *, ascii_only: bool) -> tu
 
     Parameters
     ----------
-    plot : Plot
-        What to draw.
     cells_yx : tuple of int
         Rows and columns, each at least 1.
     ascii_only : bool
@@ -229,12 +223,8 @@ def draw_plot(plot: Plot, columns: int, rows: int, *, ascii_only: bool = False) 
 
     Parameters
     ----------
-    plot : Plot
-        What to draw.
     columns, rows : int
         Size in cells, at least 12 columns and 3 rows.
-    ascii_only : bool
-        Without braille.
 
     Returns
     -------

@@ -76,15 +76,7 @@ class TrainsetsLoaded(Message):
 
 
 class TrainDialog(CommandDialog[tuple[TrainRequest, RunLocation]]):
-    """Asks what to train, and where. In the answer, an empty name means the default; escape cancels.
-
-    Parameters
-    ----------
-    snapshot : ProjectSnapshot
-        The project.
-    request : TrainRequest
-        Initial values of the form.
-    """
+    """Asks what to train, and where. In the answer, an empty name means the default; escape cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="train_form.start", tooltip="Start the training"),

@@ -36,13 +36,7 @@ class BuildTrainsetRequest:
 
 
 class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
-    """Features, name, held-out fraction and version.
-
-    Parameters
-    ----------
-    snapshot : ProjectSnapshot
-        The project.
-    """
+    """Features, name, held-out fraction and version."""
 
     def __init__(self, snapshot: ProjectSnapshot) -> None:
         super().__init__("Build a training set", submit_label="Build", hint=HINT)

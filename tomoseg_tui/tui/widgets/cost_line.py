@@ -36,14 +36,7 @@ def measure_binding(form: str) -> Binding:
 
 
 class CostLine(Static):
-    """Shows time, memory and disk space of jobs; measures them in a process that ends with the form.
-
-    Parameters
-    ----------
-    project : Project
-    id : str
-        Id of the widget.
-    """
+    """Shows time, memory and disk space of jobs; measures them in a process that ends with the form."""
 
     @dataclass
     class CostReady(Message):

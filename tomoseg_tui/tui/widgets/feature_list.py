@@ -20,8 +20,6 @@ class FeatureList(OptionList):
     ----------
     descriptions : mapping of str to str
         Text of each line, by feature.
-    chosen : collection of str
-        Features that are chosen initially.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

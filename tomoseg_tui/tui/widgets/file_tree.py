@@ -13,12 +13,8 @@ class FileTree(DirectoryTree):
 
     Parameters
     ----------
-    folder : Path
-        The root of the tree.
     suffixes : collection of str
         Extensions of the files to show, lower case; all if empty.
-    id : str or None
-        Textual's.
     """
 
     ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "+ ", "- ", "  "  # characters that every terminal and font has

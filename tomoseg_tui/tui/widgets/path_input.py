@@ -18,12 +18,6 @@ class PathInput(Input):
     ----------
     suffixes : collection of str
         Extensions of the files to suggest, lower case; all if empty.
-    value : str
-        The initial text.
-    placeholder : str
-        Shown while it is empty.
-    id : str or None
-        Textual's.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

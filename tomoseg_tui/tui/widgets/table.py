@@ -18,8 +18,6 @@ class Table(DataTable[Any]):
     passthrough : collection of str
         Actions that do nothing here, such as ``select_cursor`` (enter) or ``scroll_top`` (g, not home): their keys
         reach the tab or dialog around the table.
-    id, classes : str or None
-        Textual's.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
