@@ -84,7 +84,7 @@ def find_it_running(tmux: Tmux, project: Project) -> None:
     tmux.wait_for("1 Import", "1 job running")
     assert find_job(project.layout, "1").state() is JobState.RUNNING
     tmux.press_for("4", "running", "epoch")
-    tmux.wait_for("no jobs running")
+    tmux.wait_for("no job runs")
 
 
 def apply_to_the_other(tmux: Tmux) -> None:
@@ -94,7 +94,7 @@ def apply_to_the_other(tmux: Tmux) -> None:
     tmux.press_for("Space", "1 marked")
     tmux.press_for("Enter", "of disk space", "Start (enter)")
     tmux.press_for("Enter", "1 job running")
-    tmux.wait_for("done: cell_b by", "no jobs running")
+    tmux.wait_for("done: cell_b by", "no job runs")
     tmux.wait_for("cell_b z", "mapped", "M microtubule")
 
 

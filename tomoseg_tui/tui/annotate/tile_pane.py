@@ -24,7 +24,7 @@ from tomoseg_tui.tui.images.tile_images import (
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
 
-GUIDE = "to do  placed, not marked\ndone   marked, used for training\nnone   has none of it"
+GUIDE = "to do  placed, not marked\ndone   used for training\nnone   has none of it"
 ADVICE = (
     "[b]p[/b] paint: brush, lines, filaments, wand and more\n"
     "[b]enter[/b] done: unmarked pixels are not the feature\n"

@@ -34,7 +34,7 @@ class TopLine(Widget):
         waiting, running = snapshot.waiting_count, snapshot.running_count - snapshot.waiting_count
         parts = [f"{_format_count(running, 'job')} running"] if running else []
         parts += [f"{waiting if running else _format_count(waiting, 'job')} waiting"] if waiting else []
-        self.jobs = ", ".join(parts) or "no jobs running"
+        self.jobs = ", ".join(parts) or "no job runs"
 
     def render(self) -> RenderResult:
         """Draw the line; in a narrow terminal the least important parts are left out."""

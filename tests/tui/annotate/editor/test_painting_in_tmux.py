@@ -61,7 +61,7 @@ def test_three_tiles_are_painted_despite_a_kill_and_a_network_is_trained_on_them
 
 def open_painting(tmux: Tmux, place: TileLocation, *, undo: int = 0) -> None:
     tmux.start()
-    tmux.wait_for("1 Import", "no jobs running")
+    tmux.wait_for("1 Import", "no job runs")
     tmux.press_for("3", "M microtubule", "to do")
     tmux.press_for("p", f"{place.x},{place.y},{place.z}", f"undo {undo}", "on disk")
 
