@@ -58,7 +58,7 @@ class BuildTrainsetDialog(Form[BuildTrainsetRequest]):
         if not chosen:
             raise UsageError("No feature is chosen.", "Choose one with space.")
         options = read_options(self, TRAINSET_BUILD)
-        name = check_name(options.pop("name"), "training set")
+        name = check_name(options.pop("name") or "", "training set")
         return BuildTrainsetRequest(name, TrainsetRequest(chosen, **options))
 
 
