@@ -356,7 +356,7 @@ async def test_a_file_that_does_not_fit_is_refused_with_the_expected_shape(
     async with annotating(app) as (pilot, _):
         dialog = await open_import(pilot, label_file(tmp_path, shape=(5, 80, 80)))
         await pilot.press("ctrl+s")
-        assert "Expected: 24 x 96 x 96, or 3 masks of the tiles' size." in prose_on(pilot)
+        assert "Expected: 24 x 96 x 96, or 3 masks of the size of the tiles." in prose_on(pilot)
         assert app.screen is dialog
 
 
