@@ -91,7 +91,7 @@ def make_app() -> MakeApp:
 def tmux(folder: Path, tmp_path: Path) -> Iterator[Tmux]:
     """A tmux session; the program is often used in tmux."""
     if shutil.which("tmux") is None:
-        assert os.environ.get("CI") != "1", "tmux is missing, and without it nobody knows whether the program works"
+        assert os.environ.get("CI") != "1", "tmux is missing; the program must be tested in it"
         pytest.skip("tmux is missing: the program was NOT walked through (make tools installs it)")
     environment = {
         "XDG_CONFIG_HOME": str(tmp_path / "config"),

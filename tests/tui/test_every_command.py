@@ -50,7 +50,7 @@ KEYS = {
 }
 """The action of each command; the tabs replace listing commands."""
 ELSEWHERE = {
-    "init": "a folder that is no project is offered to be made one",
+    "init": "a folder without a project is offered to become one",
     "demo": "runs the commands",
 }
 

@@ -235,7 +235,7 @@ async def test_a_preview_shows_the_filters_and_enter_starts_a_job(
         await put(pilot, "far")
         await until(pilot, lambda: "Low-pass is 'far'" in prose_on(pilot))
         await put(pilot, "0.2")
-        await until(pilot, lambda: "details finer than 50 Å fade" in prose_on(pilot))
+        await until(pilot, lambda: "details finer than 50 Å are attenuated" in prose_on(pilot))
         await pilot.press("ctrl+y")
         await until(pilot, lambda: app.clipboard == "tomoseg preprocess alpha beta --lowpass 0.2")
         await pilot.press("enter")
