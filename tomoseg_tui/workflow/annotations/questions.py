@@ -115,7 +115,7 @@ def annotation_warnings(
         The state to set: ANNOTATED (or WANTED) for a tile with the feature, NONE_HERE for one without.
     densities : ndarray of float32, shape (y, x)
         The tile's densities in sigmas; the mean of the slices z-1 to z+1 is less noisy than one slice.
-        `core.annotation_checks.unlabelled_similar_density` returns the density in question.
+        `unlabelled_similar_density` returns the density in question.
     prediction : ndarray of float32, shape (y, x), or None
         A network's probabilities of the feature, 0 to 1.
     """
