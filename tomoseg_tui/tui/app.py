@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.events import Resize
 from textual.screen import ModalScreen, Screen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Static
 
 from tomoseg_tui.jobs.notifications import terminal_notification
 from tomoseg_tui.project.catalog import Project
@@ -29,6 +29,7 @@ from tomoseg_tui.tui.session import TuiSession, log_file, read_session, sessions
 from tomoseg_tui.tui.state.watcher import FinishedJobs, ProjectWatcher
 from tomoseg_tui.tui.tab_base import Tab
 from tomoseg_tui.tui.theme import THEMES
+from tomoseg_tui.tui.widgets.key_footer import KeyFooter
 from tomoseg_tui.tui.widgets.top_lines import TabBar, TopLine
 
 TABS = {
@@ -97,7 +98,7 @@ class TomosegApp(JobApp):
         yield TabBar({name: title for name, (title, _, _) in TABS.items()})
         with ContentSwitcher(id="tabs"):
             yield Container(id="opening")
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.theme = self.config.theme if self.config.theme in self.available_themes else "tomoseg-dark"

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.message import Message
-from textual.widgets import DataTable, DirectoryTree, Footer, Input, Static
+from textual.widgets import DataTable, DirectoryTree, Input, Static
 
 from tomoseg_tui.commands.options import parse_field
 from tomoseg_tui.commands.tomograms import IMPORT
@@ -33,6 +33,7 @@ from tomoseg_tui.tui.importing.import_files import (
 )
 from tomoseg_tui.tui.path_completion import find_files
 from tomoseg_tui.tui.widgets.file_tree import FileTree
+from tomoseg_tui.tui.widgets.key_footer import KeyFooter
 from tomoseg_tui.tui.widgets.path_input import PathInput
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest
@@ -128,7 +129,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
                 chosen.border_title = "to import"
                 yield chosen
             yield Static(_HELP, id="add-said", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.query_one(PathInput).focus()

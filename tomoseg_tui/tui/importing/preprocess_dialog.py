@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.tomograms import PREPROCESS
@@ -29,6 +29,7 @@ from tomoseg_tui.tui.dialogs.base import Dialog
 from tomoseg_tui.tui.dialogs.form_fields import option_input, read_options
 from tomoseg_tui.tui.state.snapshot import TomogramSnapshot
 from tomoseg_tui.tui.widgets.cost_line import CostLine, measure_binding
+from tomoseg_tui.tui.widgets.key_footer import KeyFooter
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 from tomoseg_tui.workflow.tomograms.preview import FilterPreview, preview_filters
 
@@ -86,7 +87,7 @@ class PreprocessDialog(Dialog[PreprocessRequest]):
                     with Vertical(classes="panel", id=f"filters-{name}-panel") as panel:
                         panel.border_title = name
                         yield StillCanvas(id=f"filters-{name}")
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.query_one("#lowpass", Input).focus()
