@@ -81,4 +81,5 @@ bench-estimates: setup
 # Processes are killed at COUNT random moments, and what they had kept is looked for; jobs take hours with 50 of each.
 kills: setup
 	$(BIN)/python tests/bench/kill_strokes.py --count $(or $(COUNT),200)
+	$(BIN)/python tests/bench/kill_commands.py
 	$(BIN)/python tests/bench/kill_jobs.py --kills $(or $(COUNT),50) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

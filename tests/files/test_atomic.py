@@ -1,11 +1,10 @@
-"""A file is replaced whole or stays unchanged; removed files are in the trash."""
+"""A file is replaced whole or stays unchanged."""
 
 import errno
 import os
 import stat
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,11 @@ from tomoseg_tui.files.atomic import (
     append_line,
     atomic_output,
     create_exclusively,
-    move_to_trash,
     remove_drafts,
     require_writable,
     write_atomically,
 )
 from tomoseg_tui.files.disk_space import is_disk_full
-
-NOON = datetime(2026, 5, 17, 12, 30, 5, tzinfo=UTC)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -56,13 +52,10 @@ def test_files_have_the_mode_of_the_umask(tmp_path: Path, mask: int) -> None:
         write_atomically(tmp_path / "whole", "x")
         create_exclusively(tmp_path / "new", "x")
         append_line(tmp_path / "lines", "x")
-        trash = move_to_trash(tmp_path / "trash", [(tmp_path / "lines", "lines")], at=NOON)
     finally:
         os.umask(before)
-    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("whole", "new")}
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("whole", "new", "lines")}
     assert modes == {0o666 & ~mask}
-    assert stat.S_IMODE((trash / "lines").stat().st_mode) == 0o666 & ~mask
-    assert stat.S_IMODE(trash.stat().st_mode) & 0o555 == 0o555 & ~mask
 
 
 @pytest.mark.parametrize(
@@ -71,10 +64,6 @@ def test_files_have_the_mode_of_the_umask(tmp_path: Path, mask: int) -> None:
         ("from tomoseg_tui.files.atomic import write_atomically", "write_atomically(folder / 'whole', 'x')"),
         ("from tomoseg_tui.files.atomic import create_exclusively", "create_exclusively(folder / f'new{n}', 'x')"),
         ("from tomoseg_tui.files.atomic import append_line", "append_line(folder / 'lines', 'x')"),
-        (
-            "from datetime import datetime; from tomoseg_tui.files.atomic import move_to_trash",
-            "move_to_trash(folder / 'trash', [], at=datetime.now())",
-        ),
         ("from tomoseg_tui.ml.checkpoints import save_checkpoint", "save_checkpoint(folder / 'checkpoint', {}, [])"),
         (
             "from tomoseg_tui.jobs.device_queue import queue_folder",
@@ -117,18 +106,6 @@ def test_lines_are_appended(tmp_path: Path) -> None:
     for line in ("one", "zwei ä"):
         append_line(tmp_path / "history.jsonl", line)
     assert (tmp_path / "history.jsonl").read_text(encoding="utf-8") == "one\nzwei ä\n"
-
-
-def test_each_removal_has_a_folder_of_its_own_in_the_trash(tmp_path: Path) -> None:
-    trash = tmp_path / "trash"
-    for content in ("first", "second"):
-        (tmp_path / "layer.npy").write_text(content)
-        things = [(tmp_path / "layer.npy", "annotations/cell/layer.npy"), (tmp_path / "gone", "gone")]
-        where = move_to_trash(trash, things, at=NOON)
-        assert (where / "annotations/cell/layer.npy").read_text() == content
-        assert where.name.startswith("20260517T123005_")
-    assert not (tmp_path / "layer.npy").exists()
-    assert len(list(trash.iterdir())) == 2
 
 
 def test_a_file_of_the_user_is_not_replaced(tmp_path: Path) -> None:

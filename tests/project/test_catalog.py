@@ -87,7 +87,7 @@ def test_a_feature_is_added_once(project: Project) -> None:
     assert not catalog.add_feature(project, "tube")
     assert catalog.add_feature(project, "wall")
     assert Project.open(project.layout.root).settings.features == ("tube", "wall")
-    assert not project.layout.settings_claim.exists()
+    assert not project.layout.change_claim.exists()
 
 
 def test_an_unknown_feature_is_reported_with_the_existing_ones(project: Project) -> None:

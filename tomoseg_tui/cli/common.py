@@ -8,12 +8,15 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tomoseg_tui.errors import NotAProjectError, UsageError
+from tomoseg_tui.files.atomic import append_line
+from tomoseg_tui.project import changes
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.history import append_command
+from tomoseg_tui.project.history import HistoryEntry, is_last_command
 from tomoseg_tui.project.project_settings import SlurmSettings
 
 GAP = "  "
@@ -42,7 +45,17 @@ def open_project(arguments: argparse.Namespace) -> Project:
     project = Project.open(named) if named is not None else Project.find_enclosing(Path.cwd())
     if project.settings.is_newer:
         echo(f"tomoseg: {project.layout.root} was made by a newer version of tomoseg; it is opened read-only.")
-    return project
+    entry, layout = _history_entry(arguments, project), project.layout
+    if is_last_command(layout.history, entry, interrupted=not changes.is_left_unfinished(layout)):
+        echo("This command was interrupted before; what it had begun is finished. There is nothing left to do.")
+        raise SystemExit(0)
+    return replace(project, entry=entry)
+
+
+def _history_entry(arguments: argparse.Namespace, project: Project) -> HistoryEntry:
+    root = project.layout.root
+    argv = [_relative_to_cwd(argument, root) for argument in arguments.argv]
+    return HistoryEntry(argv, os.path.relpath(Path.cwd(), root))
 
 
 def open_project_if_any(arguments: argparse.Namespace) -> Project | None:
@@ -68,10 +81,13 @@ def require_trainset_or_features(arguments: argparse.Namespace) -> None:
 
 
 def write_history(arguments: argparse.Namespace, project: Project) -> None:
-    """Append the command to the project's history."""
-    folder = os.path.relpath(Path.cwd(), project.layout.root)
-    argv = [_relative_to_cwd(argument, project.layout.root) for argument in arguments.argv]
-    append_command(project.layout.history, argv, folder=folder)
+    """Append the command to the project's history, unless a change has done so."""
+    entry = project.entry or _history_entry(arguments, project)
+    if not entry.is_written:
+        try:
+            append_line(project.layout.history, entry.encode())
+        except OSError as fault:
+            echo(f"Note: the command is done, but {project.layout.history} cannot be written: {fault.strerror}.")
 
 
 def _relative_to_cwd(argument: str, root: Path) -> str:

@@ -5,12 +5,16 @@ import argparse
 from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json, write_history
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.workflow.tomograms.renaming import rename_feature
 
 
 def init(arguments: argparse.Namespace) -> None:
     """Create a project in a folder."""
-    project = catalog.make_project(arguments.dir)
+    layout = ProjectLayout(arguments.dir.absolute())
+    was_killed = layout.settings.exists() and not layout.history.exists()  # an `init` that did not come to its end
+    project = Project.open(layout.root) if was_killed else catalog.make_project(arguments.dir)
     write_history(arguments, project)
     echo(f"Created a project in {arguments.dir}. Next: tomoseg -p {arguments.dir} import FILE")
 
@@ -35,7 +39,7 @@ def features_add(arguments: argparse.Namespace) -> None:
     """Add a feature."""
     project = open_project(arguments)
     project.require_current_format()
-    if not catalog.add_feature(project, arguments.name):
+    if not catalog.add_feature(project, arguments.name, entry=project.entry):
         raise ProjectError(f"The feature {arguments.name} already exists.", "Use it, or choose another name.")
     write_history(arguments, project)
     echo(f"Created the feature {arguments.name}.")

@@ -1,4 +1,4 @@
-"""Replace a file whole, or leave it alone. What is removed goes to the trash.
+"""Replace a file whole, or leave it alone.
 
 New files and folders get their mode from the system, which applies the umask. Nothing here reads the umask: the only
 portable way sets it, for a moment, for all threads of the process.
@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from tomoseg_tui.errors import ProjectError
@@ -18,8 +17,10 @@ from tomoseg_tui.files.disk_space import errno_of
 
 NEW_FILE_MODE = 0o666
 """Mode of a new file before the system applies the umask."""
+PROCESS_TOKEN = secrets.token_hex(4)
+"""Part of the names of all drafts of this process, by which its leftovers are found if it is killed."""
 _RANDOM_SUFFIX = r"[a-z0-9_]{8,16}(\.weights\.h5)?"
-"""End of a draft's name: random characters, and what the file's format demands."""
+"""End of a draft's name: token of the process, random characters, and what the file's format demands."""
 
 
 def sync_to_disk(path: Path) -> None:
@@ -85,8 +86,13 @@ def atomic_output(path: Path, *, durable: bool = True, suffix: str = "") -> Iter
 def _create_draft(path: Path, mode: int, suffix: str = "") -> tuple[int, Path]:
     """Open a new file beside `path` for writing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{suffix}")
+    draft = draft_path(path, suffix)
     return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), draft
+
+
+def draft_path(path: Path, suffix: str = "") -> Path:
+    """Return a new name beside `path`, by which a draft of this process is recognised."""
+    return path.with_name(f".{path.name}.{PROCESS_TOKEN}{secrets.token_hex(4)}{suffix}")
 
 
 def remove_drafts(*paths: Path) -> None:
@@ -159,32 +165,6 @@ def append_line(path: Path, line: str) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
-
-
-def move_to_trash(trash: Path, items: list[tuple[Path, str]], *, at: datetime) -> Path:
-    """Move files or folders into a folder of their own in the trash.
-
-    Parameters
-    ----------
-    items : list of (Path, str)
-        What to move, and its path inside that folder. Items that do not exist are skipped.
-    at : datetime
-        Time for the name of the folder.
-
-    Returns
-    -------
-    Path
-        The new folder.
-    """
-    folder = trash / f"{at:%Y%m%dT%H%M%S}_{secrets.token_hex(4)}"
-    folder.mkdir(parents=True)
-    for source, name in items:
-        if source.exists():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(target)
-    sync_to_disk(folder)
-    return folder
 
 
 def require_writable(path: Path, *, force: bool) -> None:

@@ -199,6 +199,7 @@ def _call_runner(job: Job, record: JobRecord, reporter: JobReporter, device: str
     _silence_tensorflow(device)
     try:
         project = Project.open(job.project_folder)
+        project.require_current_format()
         claim_output_name(job)
         kind = KINDS[record.kind]
         if kind.counts_work_early:  # before TensorFlow is imported, which takes seconds

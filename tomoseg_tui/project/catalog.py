@@ -1,5 +1,6 @@
 """List and read the tomograms, tiles, annotations, networks, maps and labels of a project by name."""
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,9 +9,10 @@ from pathlib import Path
 from tomoseg_tui.core.names import base_name, check_feature_name
 from tomoseg_tui.core.tiles import Tile, TileLocation, location_from_folder
 from tomoseg_tui.errors import NotAProjectError, ProjectError
-from tomoseg_tui.files import atomic, locks
+from tomoseg_tui.project import changes
+from tomoseg_tui.project.history import HistoryEntry
 from tomoseg_tui.project.layout import FOLDERS, ProjectLayout, find_project, sidecar_of
-from tomoseg_tui.project.project_settings import ProjectSettings, read_settings, write_settings
+from tomoseg_tui.project.project_settings import ProjectSettings, encode_settings, read_settings, write_settings
 from tomoseg_tui.project.records import (
     AuditReport,
     LabelSidecar,
@@ -28,6 +30,8 @@ class Project:
 
     layout: ProjectLayout
     settings: ProjectSettings
+    entry: HistoryEntry | None = None
+    """The running command, if a change of several files is to write it into the history."""
 
     @classmethod
     def open(cls, folder: Path) -> "Project":
@@ -39,6 +43,7 @@ class Project:
             If the folder is not a project.
         """
         layout = ProjectLayout(folder.absolute())
+        changes.finish_if_possible(layout)
         return cls(layout, read_settings(layout.settings))
 
     @classmethod
@@ -52,16 +57,17 @@ class Project:
         return cls.open(root)
 
     def require_current_format(self) -> None:
-        """Raise an error if the project has a newer format, which this version can only read."""
+        """Raise an error if the project has a newer format, which this version can only read; called before writing."""
         if self.settings.is_newer:
             raise ProjectError(
                 f"{self.layout.root} has format {self.settings.format} of a newer tomoseg; it can only be read.",
                 "Install a newer tomoseg to change it.",
             )
+        changes.begin_writing(self.layout)
 
-    def move_to_trash(self, items: list[tuple[Path, str]]) -> Path:
-        """Move files or folders to the trash, each under the given name; return their folder."""
-        return atomic.move_to_trash(self.layout.trash, items, at=datetime.now(UTC))
+    def new_trash_folder(self) -> Path:
+        """Return the path of a new folder in the trash, named by the time."""
+        return self.layout.trash / f"{datetime.now(UTC):%Y%m%dT%H%M%S}_{secrets.token_hex(4)}"
 
 
 def make_project(folder: Path) -> Project:
@@ -87,17 +93,16 @@ def make_project(folder: Path) -> Project:
     return Project.open(layout.root)
 
 
-def add_feature(project: Project, name: str) -> bool:
-    """Add a feature unless it exists; return whether it was added."""
+def add_feature(project: Project, name: str, *, entry: HistoryEntry | None = None) -> bool:
+    """Add a feature unless it exists; return whether it was added. `entry` is the command, if it does only this."""
     check_feature_name(name)
     if name in project.settings.features:
         return False
-    with locks.held(project.layout.settings_claim):
+    with changes.change_files(project.layout, entry) as change:
         settings = read_settings(project.layout.settings)
-        if name in settings.features:
-            return False
-        write_settings(project.layout.settings, settings.with_feature(name))
-    return True
+        if name not in settings.features:
+            change.write(project.layout.settings, encode_settings(settings.with_feature(name)))
+        return name not in settings.features
 
 
 def require_feature(project: Project, name: str) -> str:

@@ -35,9 +35,18 @@ class ProjectLayout:
         return self.root / "project.toml"
 
     @property
-    def settings_claim(self) -> Path:
-        """Lock for changing project.toml."""
-        return self.root / ".project.claim.json"
+    def change(self) -> Path:
+        """The steps of a change of several files, while it is carried out."""
+        return self.root / ".change.json"
+
+    @property
+    def change_claim(self) -> Path:
+        """Lock for a change of several files."""
+        return self.root / ".change.claim.json"
+
+    def writer_mark(self, token: str) -> Path:
+        """Names a process that writes; it stays behind if the process is killed, and then its drafts do too."""
+        return self.root / f".writer.{token}.json"
 
     @property
     def history(self) -> Path:

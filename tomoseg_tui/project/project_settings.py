@@ -208,10 +208,15 @@ def _require_type(path: Path, key: str, value: object, expected_type: type) -> N
         )
 
 
-def write_settings(path: Path, settings: ProjectSettings) -> None:
-    """Replace project.toml."""
+def encode_settings(settings: ProjectSettings) -> bytes:
+    """Return the content of project.toml."""
     values = {"format": settings.format, "features": list(settings.features), "settings": {"seed": settings.seed}}
     slurm = {**settings.slurm.as_table(), **({"always": True} if settings.always_slurm else {})}
     if slurm:
         values["slurm"] = slurm
-    write_atomically(path, tomli_w.dumps(values))
+    return tomli_w.dumps(values).encode()
+
+
+def write_settings(path: Path, settings: ProjectSettings) -> None:
+    """Replace project.toml."""
+    write_atomically(path, encode_settings(settings))

@@ -357,9 +357,14 @@ def read_states(layout: ProjectLayout, location: TileLocation) -> dict[str, Stat
     return {feature: read_record(entry, StateRecord) for feature, entry in by_feature if feature is not None}
 
 
+def encode_record(record: msgspec.Struct) -> bytes:
+    """Return the content of a JSON file, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
 def write_record(path: Path, record: msgspec.Struct) -> None:
-    """Replace one JSON file, indented for people."""
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    """Replace one JSON file."""
+    write_atomically(path, encode_record(record))
 
 
 def library_versions() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Import annotations from a label volume or a stack of masks, set the state of one tile, and list annotations."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,13 @@ from tomoseg_tui.core.mask_decoding import ValueTally, foreground_mask
 from tomoseg_tui.core.names import check_feature_name
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.files import locks
-from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.files.atomic import sync_to_disk, write_atomically
 from tomoseg_tui.io.formats import open_stack, open_volume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer, replace_layer
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.changes import tile_lock
 from tomoseg_tui.project.paint_locks import read_paint_lock_owner, require_not_painted
 from tomoseg_tui.project.records import LayerSource, StateRecord, TomogramRecord, now, read_states
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession
@@ -305,8 +306,10 @@ def _store_layer(
     if painter is not None:
         result.skipped.append(f"{tile.location.id} is being painted by {painter}: left as it is.")
         return
-    with locks.held(project.layout.tile_claim(tile.location)):
+    with tile_lock(project.layout, tile.location):
         current_tile = catalog.tile_at(project.layout, tile.location)
+        if not current_tile.states:
+            raise ProjectError(f"There is no tile {tile.location.id} any more.", "List the tiles: tomoseg tiles list")
         _store_layer_locked(project, current_tile, feature, layer, source, result, replace=replace)
 
 
@@ -359,14 +362,24 @@ def _store_layer_locked(
 def _write_layer(
     project: Project, location: TileLocation, feature: str, record: StateRecord, layer: Layer | None
 ) -> None:
-    """Write the layer, then the state, and move a different old layer to the trash; the caller holds the lock."""
+    """Write a layer and its state; a different old layer is in the trash afterwards. The caller holds the lock.
+
+    No state ever says "annotated" without a layer: a layer is written before its state, and removed after it.
+    """
     layout = project.layout
     require_not_painted(layout, location)
     old, path = read_layer(layout, location, feature), layout.annotation(location, feature)
     if old is not None and (layer is None or not np.array_equal(old, layer)):
-        project.move_to_trash([(path, f"annotations/{location.tomogram}/{location.folder_name}/{path.name}")])
-    replace_layer(layout, location, feature, layer)
+        copy = project.new_trash_folder() / path.relative_to(layout.root)
+        copy.parent.mkdir(parents=True)
+        shutil.copy2(path, copy)
+        sync_to_disk(copy)
+    if layer is not None:
+        replace_layer(layout, location, feature, layer)
     write_atomically(layout.tile_state(location, feature), state_text(record))
+    if layer is None:
+        replace_layer(layout, location, feature, None)
+        path.unlink(missing_ok=True)
 
 
 def set_none_here(project: Project, location: TileLocation, feature: str) -> None:
@@ -374,7 +387,8 @@ def set_none_here(project: Project, location: TileLocation, feature: str) -> Non
     project.require_current_format()
     catalog.require_feature(project, feature)
     tile = catalog.require_tile(project.layout, location)
-    with locks.held(project.layout.tile_claim(tile.location)):
+    with tile_lock(project.layout, tile.location):
+        catalog.require_tile(project.layout, tile.location)
         _write_layer(project, tile.location, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
 
 

@@ -25,7 +25,6 @@ from tomoseg_tui.core.annotation import (
 )
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import AlreadyRunningError, ProjectError
-from tomoseg_tui.files import locks
 from tomoseg_tui.project import catalog, stroke_log
 from tomoseg_tui.project.annotation_files import (
     DONE,
@@ -37,6 +36,7 @@ from tomoseg_tui.project.annotation_files import (
     write_log_entries,
 )
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.changes import tile_lock
 from tomoseg_tui.project.paint_locks import PaintLock, PaintLockOwner, read_paint_lock_owner, require_not_painted
 from tomoseg_tui.project.project_settings import read_settings
 from tomoseg_tui.project.stroke_log import LogEntry
@@ -288,7 +288,7 @@ class PaintSession:
     def _write(self, lines: Sequence[LogEntry]) -> None:
         layout = self._project.layout
         try:
-            with locks.held(layout.tile_claim(self.place)):
+            with tile_lock(layout, self.place):
                 if self._paint_lock.is_owned:
                     self._mark_saved(write_log_entries(layout, self._stored, lines), len(lines))
                     return
@@ -311,13 +311,13 @@ class PaintSession:
         """Acquire the paint lock, and check that the tile has not changed since it was opened."""
         if self._paint_lock.is_acquired:
             return
-        try:
-            self._paint_lock.acquire()
-        except AlreadyRunningError:
-            self._reload()
-            raise
         layout = self._project.layout
-        with locks.held(layout.tile_claim(self.place)):
+        with tile_lock(layout, self.place):
+            try:
+                self._paint_lock.acquire()
+            except AlreadyRunningError:
+                self._reload()
+                raise
             remove_tile_drafts(layout, self.place, self.features)
         if not load_tile(layout, self.place, self.features).is_unchanged(self._stored):
             self._paint_lock.release()

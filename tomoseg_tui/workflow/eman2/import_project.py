@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.annotation import UNLABELLED, Layer, empty_layer, layer_from_mask
 from tomoseg_tui.core.mask_decoding import foreground_mask
 from tomoseg_tui.core.names import base_name
-from tomoseg_tui.core.tiles import TileLocation
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, TomogramError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io.formats import open_stack
 from tomoseg_tui.io.volume_reader import VolumeReader
@@ -97,6 +97,9 @@ def import_eman2_project(
     TomosegError
         If a tomogram cannot be copied or a file not be written. The message names the tomograms imported before.
     """
+    project = replace(
+        project, entry=None
+    )  # the caller writes the history, for one of these tomograms is not the import
     result = Eman2ImportResult() if result is None else result
     result.remarks += [*plan.remarks, *size_remarks(plan.boxes)]
     result.skipped += plan.skipped
@@ -349,7 +352,9 @@ def _is_placed(project: Project, tile_layer: TileLayer) -> bool:
 
 
 def _is_stored(project: Project, tile_layer: TileLayer) -> bool:
-    """Return whether an annotation is already stored, e.g. by an earlier import."""
+    """Return whether an annotation is already stored with its state, e.g. by an earlier import."""
     tile = catalog.find_tile(project.layout, tile_layer.location)
-    stored_layer = None if tile is None else read_layer(project.layout, tile.location, tile_layer.feature)
+    if tile is None or tile.state_of(tile_layer.feature) is not FeatureState.ANNOTATED:
+        return False
+    stored_layer = read_layer(project.layout, tile.location, tile_layer.feature)
     return stored_layer is not None and np.array_equal(stored_layer, tile_layer.layer)

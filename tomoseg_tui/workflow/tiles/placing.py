@@ -11,11 +11,11 @@ import msgspec
 from tomoseg_tui.core.names import ANY_FEATURE, base_name, check_feature_name
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
-from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import create_exclusively
 from tomoseg_tui.io.coordinates import TileRow, read_tile_rows
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.changes import change_files, tile_lock
 from tomoseg_tui.project.paint_locks import require_not_painted
 from tomoseg_tui.project.records import StateRecord, TomogramRecord, now
 
@@ -177,11 +177,13 @@ def _write_state(project: Project, placement: TilePlacement) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     record = StateRecord(placement.state, now())
     try:
-        with locks.held(layout.tile_claim(location)):
+        with tile_lock(layout, location):
+            catalog.load_tomogram(layout, location.tomogram)  # it may have been renamed since
             return create_exclusively(layout.tile_state(location, placement.feature), state_text(record))
-    except OSError:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # fails for a folder with files, which is preserved
+    except (OSError, TomosegError):
+        for empty_folder in (folder, folder.parent):
+            with contextlib.suppress(OSError):
+                empty_folder.rmdir()  # fails for a folder with files, which is preserved
         raise
 
 
@@ -200,28 +202,18 @@ def remove_tiles(project: Project, locations: Sequence[TileLocation]) -> Path:
     """
     project.require_current_format()
     tiles = [catalog.require_tile(project.layout, location) for location in locations]
-    unique_places = dict.fromkeys(tile.location for tile in tiles)
-    for location in unique_places:
-        require_not_painted(project.layout, location)
-    with contextlib.ExitStack() as stack:
-        for location in unique_places:
-            stack.enter_context(locks.held(project.layout.tile_claim(location)))
-        trash_folder = project.move_to_trash(
-            [entry for location in unique_places for entry in _trash_entries(project, location)]
-        )
-    for location in unique_places:  # our own locks were moved too, and perhaps the paint lock of a dead process
-        for claim in (project.layout.tile_claim(location), project.layout.painting_claim(location)):
-            (trash_folder / "tiles" / location.tomogram / location.folder_name / claim.name).unlink(missing_ok=True)
+    layout, trash_folder = project.layout, project.new_trash_folder()
+    places = dict.fromkeys(tile.location for tile in tiles)
+    folders = [layout.tile_folder(location) for location in places]
+    with change_files(layout, project.entry, tile_folders=folders) as change:
+        for location in places:
+            catalog.require_tile(layout, location)
+            require_not_painted(layout, location)
+            change.remove(layout.tile_claim(location))
+            change.remove(layout.painting_claim(location))
+            for folder in (layout.tile_folder(location), layout.annotation_folder(location)):
+                change.move(folder, trash_folder / folder.relative_to(layout.root))
     return trash_folder
-
-
-def _trash_entries(project: Project, location: TileLocation) -> list[tuple[Path, str]]:
-    name = f"{location.tomogram}/{location.folder_name}"
-    layout = project.layout
-    return [
-        (layout.tile_folder(location), f"tiles/{name}"),
-        (layout.annotation_folder(location), f"annotations/{name}"),
-    ]
 
 
 def tile_listing(tile: Tile) -> dict[str, object]:

@@ -1,8 +1,6 @@
 """Import tomograms into the project, copied or linked; all checks are made before anything is written."""
 
-import errno
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,13 +17,14 @@ from tomoseg_tui.core.names import check_name, name_from_file, volume_stem
 from tomoseg_tui.core.statistics import Statistics, measure_statistics, sample_bands
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE
 from tomoseg_tui.errors import ProjectError, TomogramError, UnknownVoxelSizeError, UsageError
-from tomoseg_tui.files.atomic import sync_to_disk
+from tomoseg_tui.files.atomic import draft_path
 from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full
 from tomoseg_tui.io.formats import copy_unpacked, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.changes import change_files
 from tomoseg_tui.project.records import FilterHistory, FilterStep, TomogramRecord, now, write_record
 
 Progress = Callable[[float], None]
@@ -200,32 +199,33 @@ def _remarks(file: Path, grid: VoxelGrid, shape: tuple[int, int, int], statistic
 def _write_all(
     project: Project, plans: Sequence[_Plan], request: ImportRequest, on_progress: Progress
 ) -> list[ImportedTomogram]:
-    """Write all drafts, then rename them; on any error all are removed."""
-    folders: list[Path] = []  # drafts, or renamed ones
+    """Write all drafts, then rename them in one change; on an error before that, all are removed."""
+    layout = project.layout
+    drafts: list[Path] = []
     try:
         records = []
         for index, plan in enumerate(plans):
-            folders.append(_draft_folder(project))
-            records.append(_write_draft(folders[index], plan, request, _progress_share(on_progress, index, len(plans))))
-        for index, plan in enumerate(plans):
-            folders[index] = folders[index].rename(project.layout.tomogram_folder(plan.name))
+            drafts.append(_draft_folder(project))
+            records.append(_write_draft(drafts[index], plan, request, _progress_share(on_progress, index, len(plans))))
+        with change_files(layout, project.entry) as change:
+            for plan, draft in zip(plans, drafts, strict=True):
+                if layout.tomogram_folder(plan.name).exists():
+                    raise ProjectError("The name was taken during the copy.", "Give another: --name OTHER")
+                change.use_draft(draft, layout.tomogram_folder(plan.name))
     except BaseException as fault:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(fault, OSError) and fault.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-            raise ProjectError("The name was taken during the copy.", "Give another: --name OTHER") from fault
-        if is_disk_full(fault):
-            missing = _copy_bytes(plans, request) - free_bytes(project.layout.tomograms)
-            tomograms_folder = project.layout.tomograms
+        if not layout.change.exists():  # else the next command finishes the import
+            for draft in drafts:
+                shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(fault, OSError) and is_disk_full(fault):
+            missing = _copy_bytes(plans, request) - free_bytes(layout.tomograms)
             raise disk_full_error(
-                tomograms_folder, fault, missing=missing, next_step="import again; nothing has changed."
+                layout.tomograms, fault, missing=missing, next_step="import again; nothing has changed."
             ) from fault
         if isinstance(fault, OSError):
             raise ProjectError(
                 f"The import failed: {fault.strerror}.", "Check the disk and the permissions."
             ) from fault
         raise
-    sync_to_disk(project.layout.tomograms)
     return [ImportedTomogram(plan.name, record, plan.remarks) for plan, record in zip(plans, records, strict=True)]
 
 
@@ -239,8 +239,8 @@ def _copy_bytes(plans: Sequence[_Plan], request: ImportRequest) -> int:
 
 
 def _draft_folder(project: Project) -> Path:
-    draft = Path(tempfile.mkdtemp(prefix=".import.", dir=project.layout.tomograms))
-    draft.chmod(project.layout.tomograms.stat().st_mode & 0o777)
+    draft = draft_path(project.layout.tomograms / "import")
+    draft.mkdir()
     return draft
 
 

@@ -17,7 +17,7 @@ from tomoseg_tui.core.names import base_name, check_name
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.core.tiles import FeatureState, Tile
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, TrainingError, UsageError
-from tomoseg_tui.files.atomic import atomic_output
+from tomoseg_tui.files.atomic import atomic_output, named_os_errors
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.trainset_file import (
     TileMetadata,
@@ -31,6 +31,7 @@ from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import effective_layer
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.changes import change_files
 from tomoseg_tui.project.records import TomogramRecord, format_filter_chain, library_versions, now
 from tomoseg_tui.workflow.training.lineage import ParentRuns, parent_runs
 from tomoseg_tui.workflow.training.split import apply_split, hold_out_tile, split_tiles
@@ -77,7 +78,12 @@ def build_trainset(
     path = project.layout.trainset(check_name(name, "training set"))
     if path.exists():
         raise ProjectError(f"There is a training set {name} already.", "Choose another name.")
-    return build_trainset_file(project, name, request, path, on_progress)
+    summary, tiles = gather_tiles(project, name, request, on_progress)
+    with change_files(project.layout, project.entry) as change, named_os_errors(path):
+        if path.exists():
+            raise ProjectError(f"There is a training set {name} already.", "Choose another name.")
+        write_training_set(change.draft_for(path), summary, tiles)
+    return summary
 
 
 def build_trainset_file(
