@@ -20,7 +20,7 @@ from tomoseg_tui.commands.options import (
     request_from,
     to_argv,
 )
-from tomoseg_tui.commands.results import APPLY, TTA_COPIES
+from tomoseg_tui.commands.results import APPLY, LABEL_PAIR, TTA_COPIES
 from tomoseg_tui.commands.table import COMMANDS
 from tomoseg_tui.commands.tomograms import IMPORT, PREPROCESS
 from tomoseg_tui.commands.training import AUDIT, RUN, TRAIN, TRAINSET_BUILD
@@ -46,6 +46,7 @@ BY_KIND = {
     id(PATH): PATHS,
     id(DEVICE_NAME): st.from_regex(r"\A(auto|cpu|gpu(:[0-9]{1,3})?)\Z"),
     id(POSITION): st.tuples(*[st.integers(-999, 9999)] * 3),
+    id(LABEL_PAIR): st.tuples(st.integers(0, 2**31), st.integers(0, 2**31)),
     id(TTA_COPIES): st.sampled_from([1, 4, 8]),
 }
 

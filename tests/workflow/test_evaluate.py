@@ -10,7 +10,7 @@ from helpers.cli_runner import write_mrc
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import sidecar_of
-from tomoseg_tui.project.records import MapSidecar, write_record
+from tomoseg_tui.project.records import LabelEntry, LabelSidecar, MapSidecar, write_record
 from tomoseg_tui.workflow.evaluate import evaluate, scores_as_json
 
 TRUTH = np.array([[[1, 1, 1, 0], [0, 2, 2, 0]], [[1, 0, 0, 0], [0, 0, 0, 0]]], np.int8)
@@ -101,3 +101,63 @@ def test_a_foreign_sidecar_is_ignored(tmp_path: Path, truth: str) -> None:
     path = write_mrc(tmp_path / "predicted.mrc", PREDICTED)
     sidecar_of(path).write_bytes(msgspec.json.encode({"camera": "K3"}))
     assert evaluate(None, str(path), truth, [1])[1].tp == 3
+
+
+def test_a_label_that_is_nowhere_is_refused_with_the_values_that_are_there(tmp_path: Path, truth: str) -> None:
+    mask = str(write_mrc(tmp_path / "mask.mrc", (PREDICTED == 2).astype(np.int8)))
+    with pytest.raises(UsageError, match=r"mask.mrc has no voxel of label 2 .*: 0 \(15\), 1 \(1\)") as caught:
+        evaluate(None, mask, truth, [2])
+    assert "--label K=J" in caught.value.fix
+    assert evaluate(None, mask, truth, {2: 1})[2].tp == 1
+    with pytest.raises(UsageError, match=r"truth.mrc has no voxel of label 3"):
+        evaluate(None, truth, truth, [1, 3])
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "dtype"),
+    [(255, 80, "u1"), (255, 80, "i2"), (127, 40, "i1"), (1, 0, "i2"), (0.9, 0.1, "f4"), (250.0, 80.5, "f4")],
+)
+def test_foreign_maps_are_read_by_the_range_of_their_values(
+    tmp_path: Path, truth: str, high: float, low: float, dtype: str
+) -> None:
+    """Bytes above 127 are written with the signed flag, so they are read as negative."""
+    values = np.where(PREDICTED == 1, high, low).astype(dtype)
+    path = str(write_mrc(tmp_path / "map.mrc", values.view("i1") if dtype == "u1" else values))
+    said: list[str] = []
+    score = evaluate(None, path, truth, [1], threshold="0.5", on_remark=said.append)[1]
+    assert (score.tp, score.fp, score.fn) == (3, 2, 1)
+    assert bool(said) == (high != 0.9)
+
+
+def test_values_that_are_no_probabilities_are_refused(tmp_path: Path, truth: str) -> None:
+    for values in (np.where(PREDICTED == 1, 3.5, -2.5).astype("f4"), np.where(PREDICTED == 1, 4000, 0).astype("i2")):
+        path = str(write_mrc(tmp_path / "map.mrc", values))
+        with pytest.raises(UsageError, match="no probabilities"):
+            evaluate(None, path, truth, [1], threshold="0.5")
+
+
+def test_a_map_of_ours_that_another_program_has_scaled_is_refused(tmp_path: Path, truth: str) -> None:
+    path = map_file(tmp_path, slices=[(0, 2)])
+    write_mrc(path, np.where(PREDICTED == 1, 255, 0).astype(np.int16))
+    with pytest.raises(UsageError, match="0 to 255, a map of tomoseg contains 0 to 127"):
+        evaluate(None, str(path), truth, [1])
+
+
+def test_a_truth_of_imod_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    signed = str(write_mrc(tmp_path / "signed.mrc", (TRUTH.astype(np.int16) - 128).astype(np.int8)))
+    predicted = str(write_mrc(tmp_path / "predicted.mrc", PREDICTED))
+    assert evaluate(None, predicted, signed, [1])[1].tp == 3
+
+
+def test_labels_of_different_features_are_told(tmp_path: Path) -> None:
+    paths = []
+    for name, feature in (("one", "tube"), ("two", "wall")):
+        paths.append(write_mrc(tmp_path / f"{name}.mrc", TRUTH))
+        labels = {"1": LabelEntry(feature, "run", 0.5, 4)}
+        write_record(
+            sidecar_of(paths[-1]), LabelSidecar(tomogram="c", name=name, labels=labels, conflicts=[], slices=[(0, 2)])
+        )
+    said: list[str] = []
+    evaluate(None, str(paths[0]), str(paths[1]), [1], on_remark=said.append)
+    assert "is wall" in said[0]
+    assert "is tube" in said[0]

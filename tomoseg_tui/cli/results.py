@@ -56,7 +56,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         project,
         arguments.predicted,
         arguments.truth,
-        arguments.label,
+        dict(arguments.label),
         threshold=arguments.threshold,
         z=arguments.z,
         on_remark=lambda line: echo(f"Note: {line}"),

@@ -1,10 +1,22 @@
 """Commands that make maps and label volumes, and score them."""
 
-from tomoseg_tui.commands.options import COUNT, PATH, PRECISION, Command, Option, ValueKind, flag, whole_number
+from tomoseg_tui.commands.options import COUNT, PATH, PRECISION, Command, Option, ValueKind, flag
 from tomoseg_tui.commands.shared_options import DEVICE, ESTIMATE, FORCE, JOB_OPTIONS, feature_option
+
+
+def _parse_label_pair(text: str) -> tuple[int, int]:
+    label, _, predicted = text.partition("=")
+    return int(label), int(predicted or label)
+
 
 TTA_COPIES = ValueKind("1, 4 or 8", lambda text: (1, 4, 8)[("1", "4", "8").index(text)])
 """No test-time augmentation, the orientations that keep the missing wedge, or all orientations."""
+LABEL_PAIR = ValueKind(
+    "a whole number, or two as 1=2",
+    _parse_label_pair,
+    lambda pair: "=".join(str(label) for label in dict.fromkeys(pair)),
+)
+"""A label of the truth, and the same label in the prediction."""
 Z_RANGE = Option(
     "--z", "only slices A to B-1", metavar="A:B", default_text="all", label="Slices",
     placeholder="all, or A:B for A to B-1",
@@ -70,8 +82,8 @@ EVALUATE = Command(
         Option("predicted", "a map, label volume or file", metavar="PREDICTED"),
         Option("truth", "a label volume or file", metavar="TRUTH"),
         Option(
-            "--label", "label to score; may be repeated", kind=whole_number(), metavar="K", is_repeated=True,
-            is_required=True,
+            "--label", "label to score; K=J if label K of the truth is J in the prediction; may be repeated",
+            kind=LABEL_PAIR, metavar="K", is_repeated=True, is_required=True,
         ),
         Option("--threshold", "for maps: a number, or card for the network's", metavar="T", default_text="card"),
         Z_RANGE,

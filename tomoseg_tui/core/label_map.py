@@ -1,7 +1,7 @@
 """Which numbers of a file stand for which feature: parse ``--map``, and compare it with the numbers that are there."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,6 +138,15 @@ def match_labels(labels: LabelMap, tally: ValueTally, name: str) -> MatchedLabel
             rounded = "0.5 and above is taken as 1; " if tally.has_fractions else ""
             return _matched(labels, found, _find(labels.ignored, stored, labels), tally, f"{name}: {rounded}{remark}")
     raise _missing_error(labels, tally, name)
+
+
+def find_numbers(tally: ValueTally, wanted: Collection[int]) -> tuple[Mapping[int, int], str] | None:
+    """Return how wanted numbers are stored in a file, and the assumption made; None if one of them is nowhere in it."""
+    for convert, remark in _readings(tally):
+        stored = {convert(number): number for number in tally.numbers}
+        if all(number in stored for number in wanted):
+            return {number: stored[number] for number in wanted}, remark
+    return None
 
 
 def _readings(tally: ValueTally) -> list[tuple[Callable[[int], int], str]]:

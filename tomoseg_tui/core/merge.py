@@ -114,9 +114,10 @@ def _check_maps(maps: Sequence[NDArray[np.uint8] | NDArray[np.int8]], thresholds
             raise ShapeError(
                 f"Map {number} has shape {volume.shape}, map 1 has {maps[0].shape}.", "Merge maps of one tomogram."
             )
-        if volume.size and not 0 <= volume.min() <= volume.max() <= MAX_MAP_VALUE:
+        if volume.dtype.itemsize != 1 or (volume.size and not 0 <= volume.min() <= volume.max() <= MAX_MAP_VALUE):
             raise TomogramError(
-                f"Map {number} contains values {volume.min()} to {volume.max()}; a map contains 0 to {MAX_MAP_VALUE}.",
+                f"Map {number} contains {volume.dtype} values from {volume.min()} to {volume.max()}; a map contains "
+                f"0 to {MAX_MAP_VALUE} in bytes. Another program has changed it.",
                 "Make the map again: tomoseg apply RUN TOMOGRAM",
             )
 

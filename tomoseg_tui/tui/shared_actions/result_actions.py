@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Input, Select
 
+from tomoseg_tui.commands.results import LABEL_PAIR
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.io.formats import SUPPORTED_SUFFIXES
 from tomoseg_tui.project.catalog import Project
@@ -56,7 +57,8 @@ class EvaluationRequest:
     predicted: str
     truth: str
     """A name or a file."""
-    labels: tuple[int, ...]
+    labels: dict[int, int]
+    """Label in the prediction by label of the truth."""
     threshold: str | None = None
     z: str | None = None
 
@@ -73,7 +75,9 @@ class EvaluateDialog(Form[EvaluationRequest]):
         options = [(name, name) for name in self._names]
         yield self.row("Predicted", Select(options, value=self._names[0], allow_blank=False, compact=True, id="volume"))
         yield self.row("Truth", PathInput(SUPPORTED_SUFFIXES, placeholder="file or name; tab completes", id="truth"))
-        yield self.row("Labels", Input("1", placeholder="such as 1 2", compact=True, id="labels"))
+        yield self.row(
+            "Labels", Input("1", placeholder="such as 1 2; 1=2: 1 is 2 in the prediction", compact=True, id="labels")
+        )
         yield self.row("Threshold", Input(placeholder="for maps: 0 to 1; from the card", compact=True, id="threshold"))
         yield self.row("Slices", Input(placeholder="all filled slices, or A:B without B", compact=True, id="z"))
 
@@ -83,12 +87,15 @@ class EvaluateDialog(Form[EvaluationRequest]):
     def read(self) -> EvaluationRequest:
         """Return the request."""
         label_texts = self.field_text("labels").replace(",", " ").split()
-        if not label_texts or not all(label_text.isdecimal() for label_text in label_texts):
-            raise UsageError("No label was given.", "Give numbers of the truth's labels, such as 1 2.")
+        try:
+            labels = dict(LABEL_PAIR.parse(label_text) for label_text in label_texts)
+        except ValueError:
+            labels = {}
+        if not labels:
+            raise UsageError("No label was given.", "Give numbers of the truth's labels, such as 1 2, or 1=2.")
         if not self.field_text("truth"):
             raise UsageError("No truth was given.", "Give a file or a name.")
         volume = str(self.query_one("#volume", Select).value)
-        labels = tuple(dict.fromkeys(int(label_text) for label_text in label_texts))
         truth = str(Path(self.field_text("truth")).expanduser())
         return EvaluationRequest(
             volume, truth, labels, self.field_text("threshold") or None, self.field_text("z") or None
