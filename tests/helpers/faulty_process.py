@@ -109,15 +109,13 @@ def _child(folder: str, kind: str, at: int, commands: list[list[str]], output: P
             except SystemExit as ended:
                 code = int(ended.code or 0)
         outcomes.append((code, counter.count, text.getvalue()))
-        for mark in Path(folder).glob(f"project/.writer.{atomic.PROCESS_TOKEN}.json"):
-            mark.unlink()  # as at the end of a process, which a fork does not come to
     output.write_text(json.dumps(outcomes), encoding="utf-8")
     os._exit(0)
 
 
 def _serve() -> None:
     """Read requests, one a line; fork for each, and answer in one line."""
-    for name in ("tomograms", "projects", "tiles", "exchange", "train", "import_tomograms", "results"):
+    for name in ("tomograms", "projects", "tiles", "exchange", "train", "results"):
         importlib.import_module(f"tomoseg_tui.cli.{name}")  # what commands share is loaded once
 
     for line in sys.stdin:

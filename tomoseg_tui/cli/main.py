@@ -39,6 +39,9 @@ def run(argv: Sequence[str]) -> int:
         return _report_error(_as_user_error(fault))
     except Exception as bug:  # noqa: BLE001  # any other exception is a bug in tomoseg
         return _report_bug(bug)
+    finally:
+        if changes := sys.modules.get("tomoseg_tui.project.changes"):  # a command that wrote nothing has not loaded it
+            changes.end_writing()
     return code
 
 

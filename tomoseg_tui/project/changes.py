@@ -305,25 +305,27 @@ def _inode(folder: Path) -> int | None:
 
 # Leftovers of killed processes
 
-_marked_roots: set[Path] = set()
+_marks: dict[Path, Path] = {}
+"""The mark of this process by the project's folder."""
 
 
 def begin_writing(layout: ProjectLayout) -> None:
     """Settle the project, remove the drafts of killed processes, and leave a mark while this process lives."""
     settle(layout)
-    if layout.root in _marked_roots:
+    if layout.root in _marks:
         return
-    _marked_roots.add(layout.root)
-    mark = layout.writer_mark(PROCESS_TOKEN)
+    mark = _marks[layout.root] = layout.writer_mark(PROCESS_TOKEN)
     with contextlib.suppress(OSError):  # whoever cannot write here learns it from the write itself
         _remove_leftovers(layout)
         mark.write_bytes(msgspec.json.encode(locks.this_process()))  # no draft, which nobody would know for a leftover
-        atexit.register(_remove_mark, mark)
 
 
-def _remove_mark(mark: Path) -> None:
-    with contextlib.suppress(OSError):
-        mark.unlink(missing_ok=True)
+@atexit.register
+def end_writing() -> None:
+    """Remove the marks of this process."""
+    while _marks:
+        with contextlib.suppress(OSError):
+            _marks.popitem()[1].unlink(missing_ok=True)
 
 
 def _remove_leftovers(layout: ProjectLayout) -> None:
