@@ -48,6 +48,8 @@ class _Counter:
             paths = [arguments[index] for index in _PATHS_OF.get(event, ())]
         if self._kind == "ENOSPC" and event in {"os.remove", "os.rmdir", "shutil.rmtree"}:
             return  # takes no space
+        if event == "os.remove" and ".writer." in str(arguments[0]):
+            return  # the command has reported by then
         if any(self._is_inside(path) for path in paths):
             self._step()
 
