@@ -47,6 +47,63 @@ def test_columns_have_any_order_with_spaces_and_empty_lines(tmp_path: Path, enco
     ]
 
 
+TABLE = f"{HEADER}ts,64,36,8,f,positive\nts,50,40,6,f,positive\n"
+TWO_TILES = [TileRow(2, "ts", 64, 36, 8, "f", "positive", None), TileRow(3, "ts", 50, 40, 6, "f", "positive", None)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TABLE.encode(),
+        TABLE.encode("utf-8-sig"),
+        TABLE.encode("utf-16"),
+        TABLE.encode("utf-16-be").join([b"\xfe\xff", b""]),
+        TABLE.replace("\n", "\r\n").encode(),
+        TABLE.replace("\n", "\r").encode(),
+        TABLE.replace(",", ";").encode(),
+        TABLE.replace(",", "\t").encode(),
+        TABLE.replace(",", " ").encode(),
+        TABLE.replace(",", "   ").encode(),
+        TABLE.replace(",", " | ").encode(),
+        TABLE.replace("64,36,8", "64.0,36.,8.00").encode(),
+        TABLE.replace(",", ";").replace("64;36;8", "64,0;36,0;8,0").encode(),
+        TABLE.replace(HEADER, HEADER.upper()).encode(),
+        "\n".join(",".join(f'"{value}"' for value in line.split(",")) for line in TABLE.split()).encode(),
+        TABLE.replace("positive", "Positive").encode(),
+        TABLE.replace("\n", ",,\n").encode(),
+        TABLE.replace("\n", ", ,\n", 1).encode(),
+    ],
+)
+def test_tables_of_spreadsheets_read_alike(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "tiles.csv").write_bytes(content)
+    assert read_tile_rows(tmp_path / "tiles.csv") == TWO_TILES
+
+
+@pytest.mark.parametrize("line", ["# made by hand\n", "sep=;\n", "#\n\n# x,y\n"])
+def test_comments_and_the_separator_of_excel_are_passed_over(tmp_path: Path, line: str) -> None:
+    assert [row.x for row in rows_of(tmp_path, line + TABLE.replace(",", ";"))] == [64, 50]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("ts,64", "ts\xe9,64", "line 2, column tomogram: expected a name in UTF-8, received 'ts\\xe9'"),
+        ("f,positive\nts", "\x1b[2J,positive\nts", "line 2, column feature: expected a name in UTF-8"),
+        (",50", ",5\xb2", "line 3, column x: expected a whole number of voxels, received '5\\xb2'"),
+        ("kind", "kind\xe9", "line 1: the header has no kind; received tomogram, x, y, z, feature, kind\\xe9"),
+        (",positive", ",1", "line 2, column kind"),
+        ("64,36", "64,36.5", "line 2, column y"),
+        ("kind\n", "kind,score\n", "line 1, column 7 'score'"),
+        ("feature,kind\n", "feature,,kind\n", "line 1, column 6 ''"),
+    ],
+)
+def test_what_is_not_read_is_named_by_line_and_column(tmp_path: Path, old: str, new: str, place: str) -> None:
+    (tmp_path / "tiles.csv").write_bytes(TABLE.replace(old, new, 1).encode("latin-1"))
+    with pytest.raises(ProjectError) as caught:
+        read_tile_rows(tmp_path / "tiles.csv")
+    assert place in caught.value.fault
+
+
 @pytest.mark.parametrize("number", ["12.5", "abc", "", "nan", "1e3", "1_0", "0x10", "99999999999"])
 def test_a_coordinate_that_is_not_an_integer_is_named_by_line_and_column(tmp_path: Path, number: str) -> None:
     fault = fault_of(tmp_path, f"{HEADER}a,1,1,1,m,positive\na,1,{number},1,m,positive\n")
@@ -73,7 +130,7 @@ def test_a_line_of_another_length_is_refused(tmp_path: Path, line: str) -> None:
     ("header", "text"),
     [
         ("tomogram,x,y,feature,kind", "has no z"),
-        ("tomogram;x;y;z;feature;kind", "has no tomogram"),
+        ("tomogram/x/y/z/feature/kind", "has no tomogram"),
         ("tomogram,x,y,z,feature,kind,colour", "'colour'"),
         ("tomogram,x,y,z,feature,kind,x", "'x'"),
         ("", "empty"),

@@ -202,8 +202,8 @@ def test_an_error_in_a_table_is_named_by_line_and_column(tmp_path: Path, line: s
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("lost,64,64,4,tube,positive", "line 3 of places.csv: There is no tomogram 'lost'"),
-        ("cell,640,64,4,tube,positive", "line 3 of places.csv: the centre x 640"),
+        ("lost,64,64,4,tube,positive", "line 3 of places.csv: column tomogram: There is no tomogram 'lost'"),
+        ("cell,640,64,4,tube,positive", "line 3 of places.csv: column x: the centre x 640"),
         ("cell,64,64,4,tube,negative", "line 3 of places.csv: tube is both"),
     ],
 )

@@ -114,7 +114,8 @@ def _records(project: Project, placements: Sequence[TilePlacement]) -> dict[str,
         try:
             records[name] = records.get(name) or catalog.load_tomogram(project.layout, name)
         except ProjectError as fault:
-            raise ProjectError(f"{_source_prefix(placement)}{fault.fault}", fault.fix) from fault
+            prefix = _source_prefix(placement)
+            raise ProjectError(f"{prefix}{'column tomogram: ' if prefix else ''}{fault.fault}", fault.fix) from fault
     return records
 
 
@@ -136,8 +137,10 @@ def _resolve(
     location, prefix = placement.location, _source_prefix(placement)
     if not location.is_centred_in(record.shape_zyx):
         nz, ny, nx = record.shape_zyx
+        column = next(axis for axis, n in (("x", nx), ("y", ny), ("z", nz)) if not 0 <= getattr(location, axis) < n)
+        column_prefix = f"{prefix}column {column}: " if prefix else ""
         raise ProjectError(
-            f"{prefix}the centre x {location.x}, y {location.y}, z {location.z} is outside {location.tomogram}, "
+            f"{column_prefix}the centre x {location.x}, y {location.y}, z {location.z} is outside {location.tomogram}, "
             f"which has x 0-{nx - 1}, y 0-{ny - 1}, z 0-{nz - 1}.",
             "Give voxel coordinates counted from the corner, from 0.",
         )
