@@ -46,7 +46,7 @@ def test_a_terminal_notification_follows_the_users_settings(
 def test_names_cannot_send_control_sequences() -> None:
     assert (
         terminal_notification("a\x1b]52;c;x\x07b\x9c", NotificationConfig(bell=False, osc="9"), {})
-        == "\x1b]9;tomoseg: a ]52;c;x b \x07"
+        == "\x1b]9;tomoseg: a\\x1b]52;c;x\\x07b\\x9c\x07"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from tomoseg_tui.errors import NotAProjectError, UsageError
 from tomoseg_tui.files.atomic import append_line
+from tomoseg_tui.files.text import HARMFUL, printable, unfiltered
 from tomoseg_tui.project import changes
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import HistoryEntry, is_last_command
@@ -36,7 +37,8 @@ def echo(line: str) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON value on stdout."""
-    print(json.dumps(value, ensure_ascii=False, indent=None))
+    text = json.dumps(value, ensure_ascii=False, indent=None)
+    print(HARMFUL.sub(lambda match: json.dumps(match[0])[1:-1], text))
 
 
 def open_project(arguments: argparse.Namespace) -> Project:
@@ -112,7 +114,8 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]
         return
     on_terminal = sys.stdout.isatty()
     title, *lines = format_table(rows, columns, shutil.get_terminal_size().columns if on_terminal else 200)
-    print(f"\x1b[1m{title}\x1b[0m" if on_terminal and os.environ.get("TERM") != "dumb" else title)
+    is_bold = on_terminal and os.environ.get("TERM") != "dumb"
+    print(f"\x1b[1m{title}\x1b[0m" if is_bold else title, file=unfiltered(sys.stdout))
     print("\n".join(lines))
 
 
@@ -123,7 +126,7 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
         yield lambda _done: None
         return
     with create_progress_bar() as progress:
-        task = progress.add_task(title, total=1.0, message="")
+        task = progress.add_task(printable(title), total=1.0, message="")
         yield lambda done: progress.update(task, completed=done)
 
 
@@ -133,12 +136,12 @@ def create_progress_bar() -> Any:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TaskProgressColumn(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[message]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[message]}", markup=False),
+        console=Console(file=unfiltered(sys.stderr), markup=False, highlight=False),
         transient=True,
     )
 
@@ -175,7 +178,7 @@ def format_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str
 
 
 def _format_cell(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def _fit_widths(widths: list[int], width: int) -> list[int]:

@@ -45,7 +45,7 @@ def jobs_show(arguments: argparse.Namespace) -> None:
         return
     for key, value in listing.items():
         if value is not None:
-            print(f"{key:18} {value}")
+            print(f"{key:18} {printable(str(value))}")
 
 
 def jobs_log(arguments: argparse.Namespace) -> None:
@@ -56,12 +56,12 @@ def jobs_log(arguments: argparse.Namespace) -> None:
         return
     with job.log_file.open("r", encoding="utf-8", errors="replace") as log:
         for line in log:
-            print(printable(line.rstrip("\r\n"), preserve="\t"))
+            print(line, end="")
     lines = tail(job.tensorflow_log_file)
     if lines and job.state() in {JobState.FAILED, JobState.LOST}:
         print("\ntensorflow.log ends with:")
         for line in lines:
-            print(printable(line, preserve="\t"))
+            print(line)
 
 
 def jobs_stop(arguments: argparse.Namespace) -> None:

@@ -4,10 +4,13 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from io import TextIOWrapper
+from typing import TextIO, cast
 
 from tomoseg_tui.cli.parser import parse
 from tomoseg_tui.errors import TomosegError, describe_unexpected
+from tomoseg_tui.files.text import HarmlessStream, printable, require_utf8
 
 EXIT_DONE, EXIT_BUG, EXIT_FAULT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -22,7 +25,15 @@ def run(argv: Sequence[str]) -> int:
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # in an ASCII locale print ? for Å instead of failing
+    stdout, stderr = (cast("TextIO", HarmlessStream(stream)) for stream in (sys.stdout, sys.stderr))
+    with redirect_stdout(stdout), redirect_stderr(stderr):
+        return _run_command(argv)
+
+
+def _run_command(argv: Sequence[str]) -> int:
     try:
+        for argument in argv:
+            require_utf8(argument)
         arguments = parse(argv)
         code = int(arguments.handler(arguments) or EXIT_DONE)
         sys.stdout.flush()
@@ -35,7 +46,7 @@ def run(argv: Sequence[str]) -> int:
         # The reader has closed the pipe (as `head` does). Without this Python reports the error again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
-    except (OSError, MemoryError) as fault:
+    except (OSError, MemoryError, UnicodeEncodeError) as fault:
         return _report_error(_as_user_error(fault))
     except Exception as bug:  # noqa: BLE001  # any other exception is a bug in tomoseg
         return _report_bug(bug)
@@ -45,8 +56,11 @@ def run(argv: Sequence[str]) -> int:
     return code
 
 
-def _as_user_error(fault: OSError | MemoryError) -> TomosegError:
+def _as_user_error(fault: OSError | MemoryError | UnicodeEncodeError) -> TomosegError:
     """Return an error of the operating system as an error with a fix."""
+    if isinstance(fault, UnicodeEncodeError):
+        message = f"A name has bytes that are not UTF-8: {printable(fault.object)[:300]}"
+        return TomosegError(message, "Rename the file or folder, then try again.")
     if isinstance(fault, MemoryError):
         message = f"There is not enough memory: {fault or 'none is left'}."
         return TomosegError(message, "End other programs, or use a machine with more memory.")

@@ -11,6 +11,7 @@ import numpy as np
 from tomoseg_tui.cli.common import echo, open_project, open_project_if_any, print_json, wants_json
 from tomoseg_tui.core.tiles import parse_tile_id
 from tomoseg_tui.errors import UsageError
+from tomoseg_tui.files.text import unfiltered
 from tomoseg_tui.render.colours import Palette, legend, make_palette
 from tomoseg_tui.render.figures import enlarge_for_file, render_slice, render_triple
 from tomoseg_tui.render.renderer import (
@@ -141,10 +142,10 @@ def _output_picture(arguments: argparse.Namespace, picture: Picture) -> None:
     renderer = choose_renderer(arguments.renderer or "auto", os.environ, GraphicsSupport())
     columns = arguments.width or shutil.get_terminal_size((DEFAULT_COLUMNS, 24)).columns
     text = render_picture(picture, columns=columns, renderer=renderer, colours=colour_depth(os.environ))
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    print(text, file=unfiltered(sys.stdout), flush=True)
 
 
 def _echo_legend(palette: Palette) -> None:
     if palette:
-        echo(legend(palette, colour_depth(os.environ) if sys.stderr.isatty() else "none"))
+        text = legend(palette, colour_depth(os.environ) if sys.stderr.isatty() else "none")
+        print(text, file=unfiltered(sys.stderr))

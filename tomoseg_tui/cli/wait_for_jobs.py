@@ -9,6 +9,7 @@ from typing import Any
 
 from tomoseg_tui.cli.common import create_progress_bar, echo, print_json, wants_json
 from tomoseg_tui.errors import SettingsError
+from tomoseg_tui.files.text import printable, unfiltered
 from tomoseg_tui.jobs.job import LOG_TIME, Job, JobState, read_with_retries
 from tomoseg_tui.jobs.launch import watch
 from tomoseg_tui.jobs.notifications import REPORTED_STATES, format_job_end, terminal_notification
@@ -71,8 +72,8 @@ def _notify_terminal(finished: Sequence[tuple[Job, JobState]]) -> None:
     record = worst[0].record()
     text = format_job_end(worst[0].id, record.kind, record.name, worst[1])
     try:
-        sys.stderr.write(terminal_notification(text, read_config(config_file()).notice, os.environ))
-        sys.stderr.flush()
+        notification = terminal_notification(text, read_config(config_file()).notice, os.environ)
+        print(notification, end="", file=unfiltered(sys.stderr), flush=True)
     except SettingsError as fault:
         echo(f"Note: no notification was sent. {fault}")
 
@@ -90,11 +91,11 @@ def _with_absolute_paths(job: Job) -> dict[str, Any]:
 def _watch_with_progress_bar(job: Job) -> JobState:
     record = job.record()
     with create_progress_bar() as progress:
-        task = progress.add_task(f"{record.kind} {record.name}", total=1.0, message="starting")
+        task = progress.add_task(printable(f"{record.kind} {record.name}"), total=1.0, message="starting")
         offset = 0
         for _ in watch(job):
             current = job.progress()
-            progress.update(task, completed=current.progress, message=current.message)
+            progress.update(task, completed=current.progress, message=printable(current.message))
             offset = _print_new_log_lines(job, offset, progress.console.print)
     return read_with_retries(job, Job.state)
 
@@ -113,6 +114,6 @@ def _print_new_log_lines(job: Job, offset: int, show_line: Callable[[str], objec
         complete = log.read().rpartition(b"\n")
         for line in complete[0].decode(errors="replace").splitlines():
             if time := LOG_TIME.match(line):
-                show_line(line[time.end() :])
+                show_line(printable(line[time.end() :], preserve="\t"))
         return offset + len(complete[0]) + len(complete[1])
     return offset

@@ -16,6 +16,7 @@ from typing import IO, Any, Literal
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
+from tomoseg_tui.files.text import require_utf8
 from tomoseg_tui.io.mrc import MrcReader, copy_sparse
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, is_header
 from tomoseg_tui.io.raw_volume import translate_os_errors
@@ -70,6 +71,8 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     ------
     UnreadableTomogramError
         If the file is missing, a folder, empty, text, damaged, truncated or of another format.
+    UsageError
+        If its name is not UTF-8.
     TomogramError
         If the system cannot read or unpack the file.
     """
@@ -165,6 +168,7 @@ def _unpacked(path: Path) -> Iterator[tuple[_Format, Path]]:
 def _read_head(path: Path, *, display_path: Path | None = None) -> bytes:
     """Return the first bytes of a file that has any; devices and pipes are rejected unopened, since they may block."""
     display_path = display_path or path
+    require_utf8(str(display_path))
     with translate_os_errors(display_path):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):

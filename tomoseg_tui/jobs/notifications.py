@@ -6,12 +6,12 @@ environment variables.
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
 from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.files.text import printable
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState
 from tomoseg_tui.project.user_config import NotificationConfig, config_file, read_config
 
@@ -19,7 +19,6 @@ COMMAND_SECONDS = 30.0
 """Time for the user's command to run."""
 REPORTED_STATES = frozenset({JobState.DONE, JobState.FAILED, JobState.LOST})
 """Final states that are reported; a user who stops a job knows it."""
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def format_job_end(job_id: str, kind: str, name: str, state: str) -> str:
@@ -40,7 +39,7 @@ def terminal_notification(message: str, config: NotificationConfig, environment:
     >>> terminal_notification("done", NotificationConfig(osc="9"), {})
     '\x07\x1b]9;tomoseg: done\x07'
     """
-    text = _CONTROL_CHARACTERS.sub(" ", message)
+    text = printable(message)
     sequence = {
         "9": f"\x1b]9;tomoseg: {text}\x07",
         "777": f"\x1b]777;notify;tomoseg;{text}\x07",

@@ -20,6 +20,7 @@ import msgspec
 
 from tomoseg_tui.core.eta import EtaEstimator
 from tomoseg_tui.files.atomic import append_line, write_atomically
+from tomoseg_tui.files.text import printable
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.device_queue import QueueSlot
 from tomoseg_tui.jobs.estimate import (
@@ -189,12 +190,12 @@ class JobReporter:
     def log(self, line: str) -> None:
         """Write a line to output.log; errors are ignored, so that a full disk can still be recorded."""
         with contextlib.suppress(OSError):
-            print(log_line(line), flush=True)  # noqa: T201  # stdout is the job's log
+            print(log_line(printable(line)), flush=True)  # noqa: T201  # stdout is the job's log
 
     def log_traceback(self) -> None:
         """Write the current traceback to output.log, without the time that marks lines for the user."""
         with contextlib.suppress(OSError):
-            print(traceback.format_exc(), flush=True)  # noqa: T201  # stdout is the job's log
+            print(printable(traceback.format_exc(), preserve="\t\n"), flush=True)  # noqa: T201  # stdout is the job's log
 
     def metrics(self, values: Mapping[str, object]) -> None:
         """Append a line to metrics.jsonl."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from tomoseg_tui.core.names import base_name, check_feature_name
 from tomoseg_tui.core.tiles import Tile, TileLocation, location_from_folder
 from tomoseg_tui.errors import NotAProjectError, ProjectError
+from tomoseg_tui.files.text import require_utf8
 from tomoseg_tui.project import changes
 from tomoseg_tui.project.history import HistoryEntry
 from tomoseg_tui.project.layout import FOLDERS, ProjectLayout, find_project, sidecar_of
@@ -41,8 +42,11 @@ class Project:
         ------
         NotAProjectError
             If the folder is not a project.
+        UsageError
+            If its name is not UTF-8.
         """
         layout = ProjectLayout(folder.absolute())
+        require_utf8(str(layout.root))
         changes.finish_if_possible(layout)
         return cls(layout, read_settings(layout.settings))
 
@@ -79,6 +83,7 @@ def make_project(folder: Path) -> Project:
         If it is already a project, is inside another, or cannot be written.
     """
     layout = ProjectLayout(folder.absolute())
+    require_utf8(str(layout.root))
     if layout.settings.exists():
         raise ProjectError(f"{folder} is already a project.", f"Open it: tomoseg {folder}")
     outer = find_project(layout.root)

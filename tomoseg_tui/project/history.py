@@ -32,7 +32,8 @@ class HistoryEntry:
     def encode(self) -> str:
         """Return the line."""
         entry = {"at": now(), "in": self.folder, "command": format_command(self.argv)}
-        return json.dumps(entry, ensure_ascii=False)
+        text = json.dumps(entry, ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode()  # bytes of `folder` that are not UTF-8
 
 
 def is_last_command(history: Path, entry: HistoryEntry, *, interrupted: bool) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tomoseg_tui.files.text import printable
 from tomoseg_tui.render.terminal_colours import RESET, background_escape, colour_keys, foreground_escape
 
 OKABE_ITO = (
@@ -74,7 +75,7 @@ def legend(palette: Palette, colours: str = "none") -> str:
     str
         Such as "M microtubule   E membrane"; empty for an empty palette.
     """
-    return "   ".join(f"{_swatch(style, colours)} {style.name}" for style in palette)
+    return "   ".join(f"{_swatch(style, colours)} {printable(style.name)}" for style in palette)
 
 
 def _swatch(style: LabelStyle, colours: str) -> str:

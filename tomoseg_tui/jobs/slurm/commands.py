@@ -64,7 +64,7 @@ def job_script(folder: Path) -> str:
     return (
         "#!/bin/sh\n"
         "# Runs a job of tomoseg on a node. Written by tomoseg for each submission.\n"
-        "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1\n"
+        "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONUTF8=1\n"
         f"exec {shlex.join(argv)}\n"
     )
 

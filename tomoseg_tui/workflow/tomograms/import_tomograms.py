@@ -19,6 +19,7 @@ from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE
 from tomoseg_tui.errors import ProjectError, TomogramError, UnknownVoxelSizeError, UsageError
 from tomoseg_tui.files.atomic import draft_path
 from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full
+from tomoseg_tui.files.text import require_utf8
 from tomoseg_tui.io.formats import copy_unpacked, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.mrc_header import ByteSign
@@ -164,6 +165,7 @@ def is_plausible_voxel_size(voxel_size_angstrom: float) -> bool:
 def _refuse_link(file: Path, source: VolumeReader, request: ImportRequest) -> None:
     if not request.link:
         return
+    require_utf8(str(source.path.resolve()))
     if source.compressed:
         raise UsageError(f"{file.name} is compressed and cannot be linked.", "Leave --link out: a copy is unpacked.")
     if request.rewrites:
