@@ -21,8 +21,7 @@ def open_program(arguments: argparse.Namespace) -> int:
         raise UsageError("The program needs a terminal.", "Run it in a terminal, or use the commands: tomoseg --help")
     from tomoseg_tui.tui.start import start_tui
 
-    start_tui(project.layout.root, renderer=arguments.renderer, mouse=not arguments.no_mouse)
-    return 0
+    return start_tui(project.layout.root, renderer=arguments.renderer, mouse=not arguments.no_mouse)
 
 
 def _project_in(folder: Path) -> Project | None:

@@ -16,6 +16,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
 from tomoseg_tui.tui.canvas.frame_pacing import FramePacerApp
 from tomoseg_tui.tui.dialogs.form_fields import RunLocation
+from tomoseg_tui.tui.foreign_text import show_foreign_text_literally
 from tomoseg_tui.tui.messages import TaskDone, TaskFailed
 from tomoseg_tui.tui.session import TuiSession
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
@@ -26,6 +27,7 @@ class JobApp(FramePacerApp):
     """An app on a project, which changes it by tasks and jobs only. It imports no tab, so that tabs may import it."""
 
     def __init__(self, project: Project, session: TuiSession) -> None:
+        show_foreign_text_literally()
         super().__init__()
         self.project = project
         self.session = session

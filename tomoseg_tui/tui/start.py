@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.user_config import config_file, read_config
 from tomoseg_tui.tui.canvas.terminal_query import TerminalQuery
 
 
-def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> None:
-    """Run the program until the user quits.
+def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> int:
+    """Run the program until the user quits; return its exit code.
 
     Parameters
     ----------
@@ -21,7 +22,7 @@ def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> No
     Raises
     ------
     TomosegError
-        If the folder is not a project, or the config is not valid.
+        If the folder is not a project, the config is not valid, or the terminal does not show UTF-8.
     """
     config = read_config(config_file())
     project = Project.open(folder)
@@ -32,5 +33,10 @@ def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> No
         app = TomosegApp(project, config, renderer=renderer)
     finally:
         capabilities = query.finish()
+    if not capabilities.is_utf8:
+        raise UsageError(
+            "This terminal does not show UTF-8.", "In one that does, set LANG=C.UTF-8, then start tomoseg."
+        )
     app.terminal_capabilities = capabilities
     app.run(mouse=mouse and config.mouse)
+    return app.return_code or 0

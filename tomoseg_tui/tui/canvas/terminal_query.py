@@ -8,7 +8,9 @@ Begin as early as possible, finish just before the app runs: the replies arrive 
 Later replies would be read as keys; `ignore_late_answers` filters them out.
 """
 
+import codecs
 import fcntl
+import locale
 import os
 import re
 import select
@@ -38,6 +40,9 @@ _KITTY_ANSWER = re.compile(r"\x1b_Gi=31;([^\x1b]*)\x1b\\")
 _CELL_ANSWER = re.compile(r"\x1b\[6;(\d+);(\d+)t")
 _GEOMETRY_ANSWER = re.compile(r"\x1b\[\?2;0;(\d+);(\d+)S")
 _ANY_ANSWER = re.compile(r"\x1b\[\?[\d;]*c|\x1b_Gi=31;[^\x1b]*\x1b\\|\x1b\[6;\d+;\d+t|\x1b\[\?2;\d+(?:;\d+)*S")
+_WIDTH_QUERY = "\r\u00e9\x1b[6n\r\x1b[K"
+"""One letter of two bytes, where the cursor is then, and away with it: no terminal of UTF-8 moves by two columns."""
+_WIDE_ANSWER = re.compile(r"\x1b\[\d+;(?!2R)\d+R")
 _SIXEL_ATTRIBUTE = "4"
 """The code for sixels in a reply to DA1, as in the VT340."""
 
@@ -56,6 +61,8 @@ class TerminalCapabilities:
     """Size of a cell, pixels; None if unknown."""
     max_pixels_xy: tuple[int, int] | None = None
     """The largest sixel picture; None if unknown."""
+    is_utf8: bool = True
+    """False if it shows each byte of UTF-8 as a character; asked only in another locale."""
 
 
 def parse_answers(answers: str, *, tmux_features: frozenset[str] = frozenset()) -> TerminalCapabilities:
@@ -68,6 +75,7 @@ def parse_answers(answers: str, *, tmux_features: frozenset[str] = frozenset()) 
         tmux_features=tmux_features,
         cell_pixels_xy=(int(cell[2]), int(cell[1])) if cell is not None and int(cell[1]) else None,
         max_pixels_xy=(int(geometry[1]), int(geometry[2])) if geometry is not None else None,
+        is_utf8=_WIDE_ANSWER.search(answers) is None,
     )
 
 
@@ -114,7 +122,8 @@ class TerminalQuery:
         input_descriptor, output_descriptor = self._descriptors
         self._saved_attributes = termios.tcgetattr(input_descriptor)
         tty.setcbreak(input_descriptor, termios.TCSANOW)
-        os.write(output_descriptor, _QUERIES.encode("ascii"))
+        is_utf8_locale = codecs.lookup(locale.getencoding()).name == "utf-8"
+        os.write(output_descriptor, (_QUERIES if is_utf8_locale else _WIDTH_QUERY + _QUERIES).encode())
 
     def finish(self) -> TerminalCapabilities:
         """Return the capabilities, waiting at most 0.3 s after the query; restore the terminal settings."""

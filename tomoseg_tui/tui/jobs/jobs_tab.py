@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import ClassVar
 
-from rich.markup import escape
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -216,8 +215,8 @@ class JobsTab(Tab):
             detail.border_subtitle = ""
             label.update("")
             return
-        detail.border_title = escape(f"job {job['id']}   {job['kind']} {job['name']}   {job['state']}")
-        detail.border_subtitle = escape(_times_text(job))
+        detail.border_title = f"job {job['id']}   {job['kind']} {job['name']}   {job['state']}"
+        detail.border_subtitle = _times_text(job)
         label.update(describe_state(job))
 
     def _show_curves(self, job: JobListing) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
-from rich.markup import escape
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -166,7 +165,7 @@ class AuditDialog(Dialog[TileToAnnotate | AuditRequest]):
 
     def on_mount(self) -> None:
         panel = self.query_one("#audit")
-        panel.border_title = escape(f"tiles of {self._card.name} with suspicious labels")
+        panel.border_title = f"tiles of {self._card.name} with suspicious labels"
         panel.border_subtitle = "a audits   esc closes"
         panel.add_class("-bare")
         self._read()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from rich.markup import escape
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -235,8 +234,8 @@ class TrainTab(Tab):
 
     def _show_curves(self, run: Run) -> None:
         panel = self.query_one("#train-curves")
-        panel.border_title = escape(f"{run.name}   {run.state}")
-        panel.border_subtitle = escape(_progress_text(run) if self._epochs else "")
+        panel.border_title = f"{run.name}   {run.state}"
+        panel.border_subtitle = _progress_text(run) if self._epochs else ""
         features = self._snapshot.features if self._snapshot is not None else ()
         text = self._state_text(run) or "No epoch is finished yet."
         epochs = run.epochs

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from rich.markup import escape
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.widgets import Static
@@ -37,7 +36,7 @@ class TripleCell(Container):
 
     def show(self, title: str, subtitle: str, picture: Picture) -> None:
         """Show a picture with its caption."""
-        self.border_title, self.border_subtitle = escape(title), escape(subtitle)
+        self.border_title, self.border_subtitle = title, subtitle
         self.canvas.show(picture)
 
 

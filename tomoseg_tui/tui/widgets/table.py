@@ -59,7 +59,7 @@ class Table(DataTable[Any]):
         selected_key, selected_row = self.row_key, self.cursor_row
         self.clear()
         for key, cells in rows:
-            self.add_row(*cells, key=key)
+            self.add_row(*map(_as_text, cells), key=key)
         new_keys = [key for key, _ in rows]
         if selected_key in new_keys:
             self.move_cursor(row=new_keys.index(selected_key), animate=False)
@@ -73,7 +73,7 @@ class Table(DataTable[Any]):
         """
         for title, old, new in zip(self._titles, previous, cells, strict=True):
             if old != new:
-                self.update_cell(key, title, new, update_width=len(old) != len(new))
+                self.update_cell(key, title, _as_text(new), update_width=len(old) != len(new))
 
     @property
     def row_key(self) -> str | None:
@@ -81,3 +81,8 @@ class Table(DataTable[Any]):
         if not self.row_count or not 0 <= self.cursor_row < self.row_count:
             return None
         return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
+
+
+def _as_text(cell: str | Text) -> Text:
+    """Return a cell as text; a table takes brackets in strings for markup."""
+    return Text(cell) if isinstance(cell, str) else cell
