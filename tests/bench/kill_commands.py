@@ -64,8 +64,10 @@ def make_seed(folder: Path, run: FaultyRunner) -> None:
         import_volumes(project, [path], ImportRequest())
     for name in ("new", "more"):
         write_mrc(folder / f"{name}.mrc", noise((4, 64, 64)))
-    for number, name in enumerate(("one", "two"), start=1):
-        write_mrc(folder / f"{name}.mrc", np.full((8, 128, 128), number, np.int8))
+    labels = np.ones((8, 128, 128), np.int8)
+    write_mrc(folder / "one.mrc", labels)
+    labels[:, :70] = 2
+    write_mrc(folder / "two.mrc", labels)
     rows = "".join(f"cell_a,{x},64,3,tube,positive\n" for x in (40, 50))
     (folder / "tiles.csv").write_text(f"tomogram,x,y,z,feature,kind\n{rows}", encoding="utf-8")
     for words in (
