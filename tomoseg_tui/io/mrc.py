@@ -18,12 +18,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
+from tomoseg_tui.io.byte_sign import settle_byte_sign
 from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, MrcHeader, make_header, parse_header
 from tomoseg_tui.io.raw_volume import RawFile, RawVolume, create_raw, open_raw, truncated_error
 from tomoseg_tui.io.volume_reader import VolumeReader, check_box, reject_single_slice
 
 _STATISTICS_OFFSET, _RMS_OFFSET = 76, 216
 """Byte offsets of minimum, maximum and mean, and of the rms."""
+_SAMPLE_BLOCKS, _SAMPLE_BLOCK_BYTES = 32, 1 << 16
+"""Parts read to find the sign of bytes."""
 _CHUNK_BYTES = 1 << 22
 """Bytes copied at a time."""
 
@@ -239,8 +242,15 @@ def _data_ranges(descriptor: int, length: int) -> list[tuple[int, int]]:
 
 
 def _read_header(raw: RawFile, byte_sign: ByteSign | None) -> MrcHeader:
-    """Read the header and check the file's length against it."""
-    header = parse_header(raw.read_head(HEADER_BYTES), raw.path, byte_sign=byte_sign)
+    """Read the header, check the file's length against it, and the sign of bytes against the densities."""
+    header = _check_length(raw, parse_header(raw.read_head(HEADER_BYTES), raw.path, byte_sign=byte_sign))
+    if header.mode != 0 or byte_sign is not None:
+        return header
+    return settle_byte_sign(header, _count_bytes(raw, header.offset, header.expected_bytes), raw.path.name)
+
+
+def _check_length(raw: RawFile, header: MrcHeader) -> MrcHeader:
+    """Return the header with the offset and the warnings that the file's length asks for."""
     file_bytes, extended_bytes = raw.size(), header.offset - HEADER_BYTES
     if extended_bytes and file_bytes == header.expected_bytes - extended_bytes:
         missing = (
@@ -268,3 +278,16 @@ def _read_header(raw: RawFile, byte_sign: ByteSign | None) -> MrcHeader:
         "those at the end are not read."
     )
     return replace(header, warnings=(*header.warnings, excess))
+
+
+def _count_bytes(raw: RawFile, start: int, stop: int) -> NDArray[np.int64]:
+    """Return the number of each byte in a sample from all over the densities, shape (256,)."""
+    length = stop - start
+    blocks = min(_SAMPLE_BLOCKS, -(-length // _SAMPLE_BLOCK_BYTES))
+    block = min(_SAMPLE_BLOCK_BYTES, length)
+    counts = np.zeros(256, np.int64)
+    for index in range(blocks):
+        sample = np.empty(block, np.uint8)
+        raw.read_into(sample, start + (length - block) * index // max(blocks - 1, 1))
+        counts += np.bincount(sample, minlength=256)
+    return counts

@@ -66,6 +66,10 @@ class MrcHeader:
     """The mode as text."""
     warnings: tuple[str, ...]
     """Oddities of the header."""
+    statistics: tuple[float, float, float] = (0.0, -1.0, -2.0)
+    """Minimum, maximum and mean as stated; they may be missing or wrong."""
+    is_stamped: bool = False
+    """True if IMOD's stamp states the sign of bytes."""
 
     @property
     def expected_bytes(self) -> int:
@@ -262,9 +266,8 @@ def _decode_header(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHe
     voxel_size, warnings = cubic_voxel_size(_voxel_sizes_xyz(header), path.name)
     dtype, kind = np.dtype(DTYPES[mode]), f"MRC mode {mode}, {MODE_NAMES.get(mode, 'bytes')}"
     if mode == 0:
-        sign, sign_warnings = _decide_sign(header, path, byte_sign)
+        sign = byte_sign or _stated_sign(header)
         dtype, kind = np.dtype("i1" if sign == "signed" else "u1"), f"MRC mode 0, {sign} bytes"
-        warnings += sign_warnings
     return MrcHeader(
         grid=VoxelGrid(
             shape_zyx=(int(header["nz"]), int(header["ny"]), int(header["nx"])),
@@ -277,6 +280,8 @@ def _decode_header(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHe
         offset=HEADER_BYTES + int(header["nsymbt"]),
         kind=kind,
         warnings=warnings,
+        statistics=(float(header["dmin"]), float(header["dmax"]), float(header["dmean"])),
+        is_stamped=_imod_flags(header) is not None,
     )
 
 
@@ -301,19 +306,9 @@ def _imod_flags(header: Any) -> int | None:
     return int(flags) if stamp == IMOD_STAMP else None
 
 
-def _decide_sign(header: Any, path: Path, byte_sign: ByteSign | None) -> tuple[ByteSign, tuple[str, ...]]:
-    """Return the sign of bytes, with a warning if the header gives no indication."""
+def _stated_sign(header: Any) -> ByteSign:
+    """Return the sign of bytes that the header suggests; signed without any indication."""
     flags = _imod_flags(header)
-    if byte_sign is not None:
-        return byte_sign, ()
     if flags is not None:
-        return ("signed" if flags & SIGNED_FLAG else "unsigned"), ()
-    low, high = float(header["dmin"]), float(header["dmax"])
-    if low >= 0 and high > 127:
-        return "unsigned", ()
-    if low <= high:
-        return "signed", ()
-    warning = (
-        f"{path.name} does not say whether its bytes are signed; they are read as signed (--bytes unsigned if not)."
-    )
-    return "signed", (warning,)
+        return "signed" if flags & SIGNED_FLAG else "unsigned"
+    return "unsigned" if float(header["dmin"]) >= 0 and float(header["dmax"]) > 127 else "signed"
