@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from tomoseg_tui.cli.common import (
+    damage_of,
     echo,
     open_project,
     print_json,
@@ -20,7 +21,7 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.jobs.dependencies import pending_outputs
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import AuditedTile
+from tomoseg_tui.project.records import AuditedTile, read_each
 from tomoseg_tui.workflow.audit.audit_request import AuditRequest, check_audit
 from tomoseg_tui.workflow.views import load_audit_views
 
@@ -57,7 +58,10 @@ def _with_json_suppressed(arguments: argparse.Namespace) -> argparse.Namespace:
 def audits_list(arguments: argparse.Namespace) -> None:
     """List the audits."""
     project = open_project(arguments)
-    reports = [catalog.load_audit_report(project.layout, name) for name in catalog.audit_names(project.layout)]
+    names, damage = catalog.audit_names(project.layout), damage_of(arguments)
+    reports = [
+        report for _, report in read_each(names, lambda name: catalog.load_audit_report(project.layout, name), damage)
+    ]
     rows = [
         {
             "name": report.name,

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tomoseg_tui.errors import NotAProjectError, UsageError
 from tomoseg_tui.files.atomic import append_line
@@ -19,6 +19,7 @@ from tomoseg_tui.project import changes
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import HistoryEntry, is_last_command
 from tomoseg_tui.project.project_settings import SlurmSettings
+from tomoseg_tui.project.records import Damage
 
 GAP = "  "
 MIN_WIDTH = 6
@@ -97,6 +98,12 @@ def _relative_to_cwd(argument: str, root: Path) -> str:
     option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     path = Path(value)
     return f"{option}{equals}{os.path.relpath(path)}" if path.is_absolute() and path.is_relative_to(root) else argument
+
+
+def damage_of(arguments: argparse.Namespace) -> Damage:
+    """Return the list for damaged files that the command leaves out; `main` reports them at its end."""
+    arguments.damage = []
+    return cast("Damage", arguments.damage)
 
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str], *, empty: str) -> None:

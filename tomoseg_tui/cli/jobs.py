@@ -2,7 +2,7 @@
 
 import argparse
 
-from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json, write_history
+from tomoseg_tui.cli.common import damage_of, echo, open_project, print_json, print_table, wants_json, write_history
 from tomoseg_tui.cli.wait_for_jobs import wait_for_job
 from tomoseg_tui.files.text import printable
 from tomoseg_tui.jobs import launch
@@ -16,7 +16,9 @@ from tomoseg_tui.jobs.slurm.status import format_location
 def jobs_list(arguments: argparse.Namespace) -> None:
     """List the jobs, newest first."""
     project = open_project(arguments)
-    rows = [job.listing for job in JobListCache(project.layout).poll()]
+    job_list = JobListCache(project.layout)
+    rows = [job.listing for job in job_list.poll()]
+    damage_of(arguments).extend(job_list.damage)
     if wants_json(arguments):
         print_json(rows)
         return

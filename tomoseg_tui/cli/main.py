@@ -37,6 +37,8 @@ def _run_command(argv: Sequence[str]) -> int:
         arguments = parse(argv)
         code = int(arguments.handler(arguments) or EXIT_DONE)
         sys.stdout.flush()
+        for damaged in getattr(arguments, "damage", ()):
+            code = _report_error(damaged)
     except TomosegError as fault:
         return _report_error(fault)
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, wants_json, write_history
+from tomoseg_tui.cli.common import damage_of, echo, open_project, print_json, print_table, wants_json, write_history
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -22,7 +22,7 @@ def init(arguments: argparse.Namespace) -> None:
 def features_list(arguments: argparse.Namespace) -> None:
     """List the features with their tiles."""
     project = open_project(arguments)
-    tiles = catalog.all_tiles(project.layout)
+    tiles = catalog.all_tiles(project.layout, damage_of(arguments))
     rows = []
     for name in project.settings.features:
         states = [state for tile in tiles if (state := tile.state_of(name)) is not None]

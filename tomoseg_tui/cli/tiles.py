@@ -3,6 +3,7 @@
 import argparse
 
 from tomoseg_tui.cli.common import (
+    damage_of,
     echo,
     open_project,
     print_json,
@@ -66,7 +67,7 @@ def _report_result(result: PlacementResult) -> None:
 def tiles_list(arguments: argparse.Namespace) -> None:
     """List the tiles, sorted by tomogram, z, y and x."""
     project = open_project(arguments)
-    rows = [placing.tile_listing(tile) for tile in catalog.all_tiles(project.layout)]
+    rows = [placing.tile_listing(tile) for tile in catalog.all_tiles(project.layout, damage_of(arguments))]
     if wants_json(arguments):
         print_json(rows)
         return
@@ -83,14 +84,14 @@ def _echo_unshared_versions(project: Project) -> None:
     """Print which tomograms have no tiles because the tiles of their versions are on another grid."""
     names = catalog.tomogram_names(project.layout)
     for name in names:
-        if catalog.tiles_of(project.layout, name):
+        if catalog.tiles_of(project.layout, name, []):
             continue
         other_versions = [
             other_name
             for other_name in names
             if other_name != name
             and base_name(other_name) == base_name(name)
-            and catalog.tiles_on(project.layout, other_name)
+            and catalog.tiles_on(project.layout, other_name, [])
         ]
         if other_versions:
             echo(f"{name} has no tiles: those of {', '.join(other_versions)} are on another grid.")
@@ -107,7 +108,7 @@ def tiles_remove(arguments: argparse.Namespace) -> None:
 def annotations_list(arguments: argparse.Namespace) -> None:
     """List the annotations of each tile and feature."""
     project = open_project(arguments)
-    rows = import_annotations.annotation_listing(project)
+    rows = import_annotations.annotation_listing(project, damage_of(arguments))
     if wants_json(arguments):
         print_json(rows)
         return

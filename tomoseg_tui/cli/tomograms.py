@@ -5,12 +5,21 @@ from typing import Any
 
 import msgspec
 
-from tomoseg_tui.cli.common import echo, open_project, print_json, print_table, progress_bar, wants_json, write_history
+from tomoseg_tui.cli.common import (
+    damage_of,
+    echo,
+    open_project,
+    print_json,
+    print_table,
+    progress_bar,
+    wants_json,
+    write_history,
+)
 from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.records import format_filter_chain
+from tomoseg_tui.project.records import Damage, format_filter_chain, read_each
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 
@@ -19,7 +28,7 @@ def format_shape(shape_zyx: tuple[int, int, int]) -> str:
     return " x ".join(str(length) for length in shape_zyx)
 
 
-def tomogram_listing(project: Project, name: str) -> dict[str, Any]:
+def tomogram_listing(project: Project, name: str, damage: Damage | None = None) -> dict[str, Any]:
     """Return a tomogram as `tomograms --json` prints it."""
     layout = project.layout
     record = catalog.load_tomogram(layout, name)
@@ -32,9 +41,9 @@ def tomogram_listing(project: Project, name: str) -> dict[str, Any]:
         "nstart": list(record.nstart_xyz),
         "polarity": record.polarity,
         "type": record.type,
-        "tiles": len(catalog.tiles_of(layout, name)),
-        "maps": sum(1 for _ in catalog.maps_of(layout, name)),
-        "labels": sum(1 for _ in catalog.labels_of(layout, name)),
+        "tiles": len(catalog.tiles_of(layout, name, damage)),
+        "maps": sum(1 for _ in catalog.maps_of(layout, name, damage)),
+        "labels": sum(1 for _ in catalog.labels_of(layout, name, damage)),
         "path": str(path),
         "linked": record.linked,
         "mean": record.mean,
@@ -50,7 +59,8 @@ def tomogram_listing(project: Project, name: str) -> dict[str, Any]:
 def tomograms_list(arguments: argparse.Namespace) -> None:
     """List the tomograms."""
     project = open_project(arguments)
-    rows = [tomogram_listing(project, name) for name in catalog.tomogram_names(project.layout)]
+    damage, names = damage_of(arguments), catalog.tomogram_names(project.layout)
+    rows = [row for _, row in read_each(names, lambda name: tomogram_listing(project, name, damage), damage)]
     if wants_json(arguments):
         print_json(rows)
         return

@@ -5,6 +5,7 @@ import argparse
 import msgspec
 
 from tomoseg_tui.cli.common import (
+    damage_of,
     echo,
     open_project,
     print_json,
@@ -19,7 +20,7 @@ from tomoseg_tui.commands.options import request_from
 from tomoseg_tui.io.trainset_file import TrainsetSummary, read_summary
 from tomoseg_tui.jobs.dependencies import pending_outputs
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.records import FilterStep, NetworkCard, describe_network, format_filter_chain
+from tomoseg_tui.project.records import FilterStep, NetworkCard, describe_network, format_filter_chain, read_each
 from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.train_request import (
     TrainRequest,
@@ -57,7 +58,7 @@ def _report_trainset(summary: TrainsetSummary) -> None:
 def trainset_list(arguments: argparse.Namespace) -> None:
     """List the training sets."""
     project = open_project(arguments)
-    summaries = trainset.trainset_summaries(project)
+    summaries = trainset.trainset_summaries(project, damage_of(arguments))
     if wants_json(arguments):
         print_json([msgspec.to_builtins(summary) for summary in summaries])
         return
@@ -106,7 +107,8 @@ def train(arguments: argparse.Namespace) -> int:
 def networks_list(arguments: argparse.Namespace) -> None:
     """List the networks."""
     project = open_project(arguments)
-    cards = [catalog.load_network_card(project.layout, run) for run in catalog.network_names(project.layout)]
+    names, damage = catalog.network_names(project.layout), damage_of(arguments)
+    cards = [card for _, card in read_each(names, lambda run: catalog.load_network_card(project.layout, run), damage)]
     if wants_json(arguments):
         print_json([network_listing(card) for card in cards])
         return

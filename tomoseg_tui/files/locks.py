@@ -19,6 +19,7 @@ import msgspec
 
 from tomoseg_tui.errors import AlreadyRunningError
 from tomoseg_tui.files.atomic import create_exclusively
+from tomoseg_tui.files.structured import MalformedError, decode_json
 
 HEARTBEAT_SECONDS = 2.0
 """Time between two heartbeats of an owner."""
@@ -130,8 +131,8 @@ def _read_claim(claim: Path) -> bytes | None:
 
 def _decode_owner(content: bytes) -> Owner | None:
     try:
-        return msgspec.json.decode(content, type=Owner)
-    except msgspec.MsgspecError:
+        return decode_json(content, Owner)
+    except MalformedError:
         return None
 
 

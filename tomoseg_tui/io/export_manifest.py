@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.mask_encoding import CODES
 from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.files.structured import MalformedError, read_json
 from tomoseg_tui.io.raw_volume import output_file
 
 FORMAT = 1
@@ -130,8 +131,8 @@ def read_manifest(path: Path) -> ExportManifest:
         If the file is missing, not a manifest, damaged, or of a newer format.
     """
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=ExportManifest)
-    except (OSError, msgspec.MsgspecError) as fault:
+        manifest = read_json(path, ExportManifest)
+    except (OSError, MalformedError) as fault:
         raise ProjectError(
             f"{path} is not a manifest of exported tiles: {fault}.", f"Name the file that ends in {SUFFIX}."
         ) from fault

@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.files.structured import decode_json
 from tomoseg_tui.io.raw_volume import translate_os_errors
 
 FORMAT = 1
+_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError)
+"""What h5py raises for a damaged file; MalformedError and UnicodeError are among these."""
 _Read = TypeVar("_Read")
 
 
@@ -154,8 +157,8 @@ def _decode_summary(path: Path, file: Any) -> TrainsetSummary:
     try:
         if int(file.attrs["format"]) > FORMAT:
             raise ProjectError(f"{path} is of a newer format.", "Install a newer tomoseg to use it.")
-        return msgspec.json.decode(file.attrs["summary"], type=TrainsetSummary)
-    except (KeyError, msgspec.MsgspecError) as fault:
+        return decode_json(file.attrs["summary"], TrainsetSummary)
+    except _DAMAGE as fault:
         raise _damaged_error(path, fault) from fault
 
 
@@ -164,7 +167,7 @@ def _read_each_tile(path: Path, file: Any, read: Callable[[Any], _Read]) -> list
     try:
         groups = [file["tiles"][name] for name in sorted(file["tiles"])] if "tiles" in file else []
         return [read(group) for group in groups]
-    except (OSError, KeyError, msgspec.MsgspecError) as fault:
+    except _DAMAGE as fault:
         raise _damaged_error(path, fault) from fault
 
 
@@ -173,7 +176,7 @@ def _read_tile(group: Any) -> TrainsetTile:
 
 
 def _decode_snapshot(group: Any) -> TileMetadata:
-    return msgspec.json.decode(group.attrs["facts"], type=TileMetadata)
+    return decode_json(group.attrs["facts"], TileMetadata)
 
 
 def rename_trainset_feature(path: Path, old: str, new: str) -> None:

@@ -79,7 +79,7 @@ def _open_triples(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError, ValueError) as fault:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as fault:
         raise ProjectError(
             f"The triples {path} cannot be read: {fault}.",
             "Wait until the training ends, or stop it: triples are written then.",

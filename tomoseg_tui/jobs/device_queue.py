@@ -28,6 +28,7 @@ import msgspec
 from tomoseg_tui.errors import AlreadyRunningError, JobError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import create_exclusively
+from tomoseg_tui.files.structured import MalformedError, decode_json
 from tomoseg_tui.jobs.device_request import DeviceRequest
 from tomoseg_tui.project.user_config import config_file, read_config
 
@@ -256,8 +257,8 @@ def read_ticket(path: Path) -> Ticket | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # other users may put anything here
         with os.fdopen(descriptor, "rb") as stream:
-            return msgspec.json.decode(stream.read(locks.MAX_CLAIM_BYTES), type=Ticket)
-    except (OSError, msgspec.MsgspecError):
+            return decode_json(stream.read(locks.MAX_CLAIM_BYTES), Ticket)
+    except (OSError, MalformedError):
         _remove_stale_draft(path)
         return None
 

@@ -18,6 +18,7 @@ import msgspec
 from tomoseg_tui.errors import JobError, ProjectError, TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import remove_drafts
+from tomoseg_tui.files.structured import MalformedError, decode_json, read_json
 from tomoseg_tui.jobs.lost_worker import ending_signal, explain_lost_worker, explain_signal
 from tomoseg_tui.jobs.slurm.status import FailureReason, SlurmJobStatus, cause_from_log, explain_failure, status_cache
 from tomoseg_tui.project.layout import ProjectLayout
@@ -176,8 +177,8 @@ class Job:
     def progress(self) -> JobProgress:
         """Return the progress on disk."""
         try:
-            return msgspec.json.decode(self.progress_file.read_bytes(), type=JobProgress)
-        except (OSError, msgspec.MsgspecError):
+            return read_json(self.progress_file, JobProgress)
+        except (OSError, MalformedError):
             return JobProgress()
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -185,8 +186,8 @@ class Job:
         lines: list[dict[str, Any]] = []
         with contextlib.suppress(OSError):
             for line in self.metrics_file.read_bytes().splitlines():
-                with contextlib.suppress(msgspec.MsgspecError):
-                    lines.append(msgspec.json.decode(line, type=dict[str, Any]))
+                with contextlib.suppress(MalformedError):
+                    lines.append(decode_json(line, dict[str, Any]))
         return lines
 
     def state(self, record: JobRecord | None = None) -> JobState:
@@ -255,8 +256,8 @@ class Job:
 
     def result(self) -> dict[str, Any]:
         """Return the result of a finished job; empty if it has none."""
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(self.result_file.read_bytes(), type=dict[str, Any])
+        with contextlib.suppress(OSError, MalformedError):
+            return read_json(self.result_file, dict[str, Any])
         return {}
 
     def _failure_reason(self, record: JobRecord, state: JobState, slurm_status: SlurmJobStatus | None) -> FailureReason:

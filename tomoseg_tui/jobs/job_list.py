@@ -5,15 +5,14 @@ So for such a job only the stamps of these two files are checked. If only Slurm 
 answer may change later, so the job is read each time. Slurm is queried once for all jobs that are read.
 """
 
-import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.jobs.job import Job, JobProgress, JobRecord, JobState, refresh_slurm_states
 from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.records import Damage, read_each
 
 _FileStamp = tuple[int, int, int] | None
 """Inode, size and modification time of a file; None if it does not exist."""
@@ -39,6 +38,8 @@ class JobListCache:
     def __init__(self, layout: ProjectLayout) -> None:
         self._layout = layout
         self._finished: dict[int, tuple[tuple[_FileStamp, _FileStamp], CachedJob]] = {}
+        self.damage: Damage = []
+        """Errors of the records that the last poll could not read."""
 
     def poll(self) -> list[CachedJob]:
         """Return all jobs, newest first; for use by one thread."""
@@ -52,7 +53,9 @@ class JobListCache:
             for job_number in stamps
             if job_number in self._finished and self._finished[job_number][0] == stamps[job_number]
         }
-        records = self._read_records([number for number in stamps if number not in cached])
+        records = self._read_records(
+            [number for number in stamps if number not in cached and stamps[number][0] is not None]
+        )
         refresh_slurm_states(records.values())
         jobs = {
             number: _cached_job(*records[number]) if number in records else cached[number][1]
@@ -64,12 +67,10 @@ class JobListCache:
 
     def _read_records(self, numbers: Iterable[int]) -> dict[int, tuple[Job, JobRecord]]:
         """Read records; jobs whose folder is being created or deleted are left out."""
-        records = {}
-        for number in numbers:
-            job = Job(self._layout.job_folder(str(number)))
-            with contextlib.suppress(ProjectError):
-                records[number] = (job, job.record())
-        return records
+        self.damage = []
+        jobs = {number: Job(self._layout.job_folder(str(number))) for number in numbers}
+        records = read_each(jobs, lambda number: (jobs[number], jobs[number].record()), self.damage)
+        return dict(records)
 
     def _job_numbers(self) -> list[int]:
         try:

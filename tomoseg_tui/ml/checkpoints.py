@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import TrainingError
 from tomoseg_tui.files.atomic import atomic_output
+from tomoseg_tui.files.structured import ARRAY_DAMAGE
 
 WEIGHTS_SUFFIX = ".weights.h5"
 """Suffix of weights files required by Keras."""
@@ -92,7 +92,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             state = json.loads(str(archive["facts"]))
             return state, [archive[f"array{number}"] for number in range(len(archive.files) - 1)]
-    except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
+    except ARRAY_DAMAGE as error:
         raise TrainingError(
             f"The checkpoint {path} is damaged: {error}.", f"Remove {path} to start this training again."
         ) from error

@@ -19,6 +19,7 @@ from tomoseg_tui.core.annotation import Layer, apply_change, empty_layer
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files.atomic import remove_drafts, write_atomically
+from tomoseg_tui.files.structured import ARRAY_DAMAGE, MalformedError, decode_json
 from tomoseg_tui.project import stroke_log
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, read_states, write_record
@@ -26,6 +27,7 @@ from tomoseg_tui.project.stroke_log import LogEntry, LogPosition, StrokeLog, Und
 
 DONE, WANTED, NONE_HERE = "done", "wanted", "none here"
 """Tools that only change a feature's state; with these alone a layer does not count as painted."""
+_LAYER_FIX = "Restore it from a backup or the trash; or remove the file, and annotate the tile again."
 READ_ATTEMPTS = 5
 """Attempts to read a tile while somebody else paints it."""
 
@@ -76,13 +78,13 @@ def read_stored_layer(layout: ProjectLayout, location: TileLocation, feature: st
         layer = np.load(stream, allow_pickle=False)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as fault:
-        raise ProjectError(f"The annotation {path} is damaged: {fault}.", "Restore it from a backup.") from fault
+    except ARRAY_DAMAGE as fault:
+        raise ProjectError(f"The annotation {path} is damaged: {fault}.", _LAYER_FIX) from fault
     if layer.shape != (location.size, location.size) or layer.dtype != np.uint8:
         raise ProjectError(
             f"The annotation {path} has shape {layer.shape} and type {layer.dtype}, "
             f"expected {(location.size, location.size)} and uint8.",
-            "Restore it from a backup.",
+            _LAYER_FIX,
         )
     position = _decode_position(stream.read())
     values = np.asarray(layer, np.uint8)
@@ -93,8 +95,8 @@ def read_stored_layer(layout: ProjectLayout, location: TileLocation, feature: st
 
 def _decode_position(text: bytes) -> LogPosition | None:
     try:
-        return msgspec.json.decode(text, type=LogPosition)
-    except msgspec.MsgspecError:
+        return decode_json(text, LogPosition)
+    except MalformedError:
         return None
 
 
@@ -104,7 +106,10 @@ def _replay_log(layer: Layer, position: LogPosition, log_path: Path, feature: st
         if entry.feature == feature:
             if entry.kind == stroke_log.REPLACED or entry.start != stroke_log.layer_checksum(layer):
                 break
-            layer = apply_change(layer, entry.change)
+            change = entry.change
+            if change.pixels.size and change.pixels[-1] >= layer.size:
+                break
+            layer = apply_change(layer, change)
     return layer
 
 

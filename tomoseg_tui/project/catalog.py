@@ -16,10 +16,12 @@ from tomoseg_tui.project.layout import FOLDERS, ProjectLayout, find_project, sid
 from tomoseg_tui.project.project_settings import ProjectSettings, encode_settings, read_settings, write_settings
 from tomoseg_tui.project.records import (
     AuditReport,
+    Damage,
     LabelSidecar,
     MapSidecar,
     NetworkCard,
     TomogramRecord,
+    read_each,
     read_record,
     read_states,
 )
@@ -150,37 +152,39 @@ def volume_path(layout: ProjectLayout, name: str, record: TomogramRecord) -> Pat
     return path
 
 
-def versions_sharing_tiles(layout: ProjectLayout, name: str) -> list[str]:
+def versions_sharing_tiles(layout: ProjectLayout, name: str, damage: Damage | None = None) -> list[str]:
     """Return the versions of a tomogram, `name` among them, on which its tiles have the same positions."""
     record = load_tomogram(layout, name)
     versions = [other for other in tomogram_names(layout) if base_name(other) == base_name(name)]
-    return [other for other in versions if other == name or record.shares_tiles_with(load_tomogram(layout, other))]
+    records = read_each(versions, lambda other: load_tomogram(layout, other), damage)
+    return [other for other, other_record in records if other == name or record.shares_tiles_with(other_record)]
 
 
-def tiles_on(layout: ProjectLayout, version: str) -> list[Tile]:
+def tiles_on(layout: ProjectLayout, version: str, damage: Damage | None = None) -> list[Tile]:
     """Return the tiles placed on one version, in the order of z, y, x."""
     folder = layout.tiles / version
     if not folder.is_dir():
         return []
     locations = (location_from_folder(version, entry.name) for entry in folder.iterdir())
-    tiles = (tile_at(layout, location) for location in locations if location is not None)
+    tiles = (tile_at(layout, location, damage) for location in locations if location is not None)
     return sorted((tile for tile in tiles if tile.states), key=lambda tile: tile.location)
 
 
-def tiles_of(layout: ProjectLayout, name: str) -> list[Tile]:
+def tiles_of(layout: ProjectLayout, name: str, damage: Damage | None = None) -> list[Tile]:
     """Return the tiles that a tomogram shares with its versions on the same grid."""
-    shared = (tile for version in versions_sharing_tiles(layout, name) for tile in tiles_on(layout, version))
+    versions = versions_sharing_tiles(layout, name, damage)
+    shared = (tile for version in versions for tile in tiles_on(layout, version, damage))
     return sorted(shared, key=lambda tile: tile.location)
 
 
-def all_tiles(layout: ProjectLayout) -> list[Tile]:
+def all_tiles(layout: ProjectLayout, damage: Damage | None = None) -> list[Tile]:
     """Return all tiles of the project, by tomogram, then z, y, x."""
-    return [tile for name in tomogram_names(layout) for tile in tiles_on(layout, name)]
+    return [tile for name in tomogram_names(layout) for tile in tiles_on(layout, name, damage)]
 
 
-def tile_at(layout: ProjectLayout, location: TileLocation) -> Tile:
+def tile_at(layout: ProjectLayout, location: TileLocation, damage: Damage | None = None) -> Tile:
     """Return the tile at a location; without states if there is none."""
-    states = {feature: record.state for feature, record in read_states(layout, location).items()}
+    states = {feature: record.state for feature, record in read_states(layout, location, damage).items()}
     return Tile(location, states)
 
 
@@ -253,18 +257,16 @@ def load_audit_report(layout: ProjectLayout, name: str) -> AuditReport:
     return read_record(path, AuditReport)
 
 
-def maps_of(layout: ProjectLayout, name: str) -> Iterator[tuple[Path, MapSidecar]]:
-    """Yield the finished maps of a tomogram with their sidecars, by file name."""
-    for path in sorted((layout.maps / name).glob("[!.]*.mrc")):
-        if sidecar_of(path).is_file():
-            yield path, read_record(sidecar_of(path), MapSidecar)
+def maps_of(layout: ProjectLayout, name: str, damage: Damage | None = None) -> Iterator[tuple[Path, MapSidecar]]:
+    """Return the finished maps of a tomogram with their sidecars, by file name."""
+    paths = (path for path in sorted((layout.maps / name).glob("[!.]*.mrc")) if sidecar_of(path).is_file())
+    return read_each(paths, lambda path: read_record(sidecar_of(path), MapSidecar), damage)
 
 
-def labels_of(layout: ProjectLayout, name: str) -> Iterator[tuple[Path, LabelSidecar]]:
-    """Yield the finished label volumes of a tomogram with their sidecars, by file name."""
-    for path in sorted((layout.labels / name).glob("[!.]*.mrc")):
-        if sidecar_of(path).is_file():
-            yield path, read_record(sidecar_of(path), LabelSidecar)
+def labels_of(layout: ProjectLayout, name: str, damage: Damage | None = None) -> Iterator[tuple[Path, LabelSidecar]]:
+    """Return the finished label volumes of a tomogram with their sidecars, by file name."""
+    paths = (path for path in sorted((layout.labels / name).glob("[!.]*.mrc")) if sidecar_of(path).is_file())
+    return read_each(paths, lambda path: read_record(sidecar_of(path), LabelSidecar), damage)
 
 
 def free_name(folder: Path, features: Sequence[str], trainset: str | None) -> str:

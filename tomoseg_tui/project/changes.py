@@ -29,6 +29,7 @@ from tomoseg_tui.files.atomic import (
     write_atomically,
 )
 from tomoseg_tui.files.disk_space import disk_full_error, is_disk_full
+from tomoseg_tui.files.structured import MalformedError, read_json
 from tomoseg_tui.project.history import HistoryEntry
 from tomoseg_tui.project.layout import ProjectLayout
 
@@ -204,10 +205,10 @@ def _carry_out(layout: ProjectLayout, intent: Intent) -> None:
 
 def _read_intent(layout: ProjectLayout) -> Intent | None:
     try:
-        intent = msgspec.json.decode(layout.change.read_bytes(), type=Intent)
+        intent = read_json(layout.change, Intent)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, RecursionError) as fault:
+    except (OSError, MalformedError) as fault:
         raise ProjectError(
             f"{layout.change}, the plan of an interrupted change, cannot be read: {fault}.",
             "Remove that file, and check what was being renamed, removed or imported.",

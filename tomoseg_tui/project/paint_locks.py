@@ -8,12 +8,11 @@ import getpass
 import os
 from typing import final
 
-import msgspec
-
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import AlreadyRunningError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.locks import Owner
+from tomoseg_tui.files.structured import MalformedError, read_json
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import now
 
@@ -46,8 +45,8 @@ def _login_name() -> str:
 def read_paint_lock_owner(layout: ProjectLayout, location: TileLocation) -> PaintLockOwner | None:
     """Return the owner of a tile's paint lock; None if nobody holds it or the owner is dead."""
     claim = layout.painting_claim(location)
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        owner = msgspec.json.decode(claim.read_bytes(), type=PaintLockOwner)
+    with contextlib.suppress(OSError, MalformedError):
+        owner = read_json(claim, PaintLockOwner)
         return owner if locks.is_alive(owner, lambda: locks.age_seconds(claim)) else None
     return None
 

@@ -1,7 +1,6 @@
 """Read and write project.toml, with the resources that jobs ask of Slurm; errors name the key."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import tomli_w
 
 from tomoseg_tui.errors import NotAProjectError, SettingsError, UsageError
 from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.files.structured import MalformedError, read_toml
 
 _VALUE = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _RESERVED_OPTIONS = frozenset(
@@ -164,12 +164,12 @@ def read_settings(path: Path) -> ProjectSettings:
         If it is not TOML, or a value has the wrong type.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except FileNotFoundError as fault:
         raise NotAProjectError(
             f"{path.parent} is not a tomoseg project.", "Make it one: tomoseg init DIR; or name one: --project DIR."
         ) from fault
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+    except (OSError, MalformedError) as fault:
         raise SettingsError(f"{path} cannot be read: {fault}.", "Correct the file; its format is TOML.") from fault
     settings = values.get("settings", {})
     _require_type(path, "format", values.get("format"), int)

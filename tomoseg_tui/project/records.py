@@ -4,6 +4,7 @@ Unknown keys are ignored, so that files of newer versions can be read.
 """
 
 import platform
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from tomoseg_tui.core.grid import DensityScale, VoxelGrid
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.files.structured import MalformedError, read_json
 from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.project.layout import ProjectLayout
 
@@ -340,21 +342,45 @@ def read_record(path: Path, kind: type[Record]) -> Record:
         If the file is missing, damaged, or has other contents.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError) as fault:
+        return read_json(path, kind)
+    except (OSError, MalformedError) as fault:
         raise ProjectError(
-            f"{path} cannot be read: {fault}.", "Restore it from a backup, or remove the item it describes."
+            f"{path} cannot be read: {fault}.",
+            "Restore it from a backup or the trash, or remove the item that it describes.",
         ) from fault
 
 
-def read_states(layout: ProjectLayout, location: TileLocation) -> dict[str, StateRecord]:
+Damage = list[ProjectError]
+"""Errors of damaged files. A function that is given such a list adds to it, and leaves out what cannot be read."""
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+def read_each(
+    items: Iterable[Item], read: Callable[[Item], Value], damage: Damage | None
+) -> Iterator[tuple[Item, Value]]:
+    """Yield each item with what `read` returns for it; one that cannot be read goes to `damage`, if that is given."""
+    for item in items:
+        try:
+            value = read(item)
+        except ProjectError as fault:
+            if damage is None:
+                raise
+            if fault.fault not in {known.fault for known in damage}:
+                damage.append(fault)
+        else:
+            yield item, value
+
+
+def read_states(layout: ProjectLayout, location: TileLocation, damage: Damage | None = None) -> dict[str, StateRecord]:
     """Return the state records of a tile by feature, ``*`` included; empty if there is no tile."""
     folder = layout.tile_folder(location)
     if not folder.is_dir():
         return {}
-    files = (entry for entry in folder.iterdir() if entry.suffix == ".json" and entry.name[0] != ".")
-    by_feature = ((layout.feature_of_state(entry.name), entry) for entry in sorted(files))
-    return {feature: read_record(entry, StateRecord) for feature, entry in by_feature if feature is not None}
+    files: Iterable[Path] = (entry for entry in folder.iterdir() if entry.suffix == ".json" and entry.name[0] != ".")
+    files = [entry for entry in sorted(files) if layout.feature_of_state(entry.name) is not None]
+    records = read_each(files, lambda entry: read_record(entry, StateRecord), damage)
+    return {str(layout.feature_of_state(entry.name)): record for entry, record in records}
 
 
 def encode_record(record: msgspec.Struct) -> bytes:

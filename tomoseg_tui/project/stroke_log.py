@@ -23,11 +23,14 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.annotation import Layer, LayerChange
 from tomoseg_tui.core.tiles import FeatureState
 from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.files.structured import MalformedError, decode_json
 from tomoseg_tui.project.records import now
 
 CREATED, STROKE, UNDO, REDO, REPLACED, RENAMED = "journal", "stroke", "undo", "redo", "replaced", "renamed"
 """Kinds of entries: the first one of a log; a stroke; an undo; a redo; a layer replaced by an import or another
 program; a feature renamed."""
+MAX_PIXELS = 1 << 24
+"""No layer has more; what would unpack to more is cut off."""
 _LINE_FORMAT = b'{"sum":"%s","line":%s}\n'
 _BODY_START, _CHECKSUM = len(b'{"sum":"01234567","line":'), slice(len(b'{"sum":"'), len(b'{"sum":"01234567'))
 
@@ -108,7 +111,8 @@ def _compress(values: NDArray[np.uint8]) -> str:
 
 
 def _decompress(text: str) -> NDArray[np.uint8]:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
+    values = zlib.decompressobj().decompress(base64.b64decode(text), MAX_PIXELS)
+    return np.frombuffer(values, np.uint8)
 
 
 def _encode_entry(entry: LogEntry) -> bytes:
@@ -120,8 +124,13 @@ def _decode_entry(data: bytes) -> LogEntry | None:
     """Return the entry of a line, None if the line is damaged or incomplete."""
     body = data[_BODY_START:-2]
     if data[-2:] == b"}\n" and data[_CHECKSUM] == f"{zlib.crc32(body):08x}".encode("ascii"):
-        with contextlib.suppress(msgspec.MsgspecError):
-            return msgspec.json.decode(body, type=LogEntry)
+        with contextlib.suppress(MalformedError, ValueError, zlib.error):
+            entry = decode_json(body, LogEntry)
+            if entry.kind in {STROKE, UNDO, REDO}:
+                change = entry.change
+                if not len(change.pixels) == len(change.before) == len(change.after):
+                    return None
+            return entry
     return None
 
 

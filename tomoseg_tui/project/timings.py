@@ -14,6 +14,7 @@ import msgspec
 
 from tomoseg_tui import __version__
 from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.files.structured import MalformedError, read_json
 from tomoseg_tui.project.user_config import xdg_home
 
 MAX_TIMINGS = 200
@@ -51,8 +52,8 @@ def timings_file(environment: Mapping[str, str] = os.environ) -> Path:
 
 def load_timings(path: Path) -> dict[str, Timing]:
     """Return all stored timings by key."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Timing])
+    with contextlib.suppress(OSError, MalformedError):
+        return read_json(path, dict[str, Timing])
     return {}
 
 

@@ -6,13 +6,13 @@ ids to keys; ``queue_folder``, where jobs wait for their device; a table ``[noti
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tomoseg_tui.errors import SettingsError
+from tomoseg_tui.files.structured import MalformedError, read_toml
 
 OSC_MODES = ("off", "9", "777")
 """Ways to notify through the terminal: none, or one of these control sequences."""
@@ -63,10 +63,10 @@ def read_config(path: Path) -> UserConfig:
         If the file is not TOML, or a value has the wrong type.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except FileNotFoundError:
         return UserConfig()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+    except (OSError, MalformedError) as fault:
         raise SettingsError(f"{path} cannot be read: {fault}.", "Correct the file; its format is TOML.") from fault
     kinds: dict[str, type] = {
         "renderer": str, "theme": str, "mouse": bool, "keys": dict, "notice": dict, "on_finish": list,
@@ -80,7 +80,10 @@ def read_config(path: Path) -> UserConfig:
     if "on_finish" in values:
         values["on_finish"] = _parse_argv(path, values["on_finish"])
     if "queue_folder" in values:
-        values["queue_folder"] = Path(values["queue_folder"]).expanduser()
+        try:
+            values["queue_folder"] = Path(values["queue_folder"]).expanduser()
+        except RuntimeError as fault:  # no such user
+            raise SettingsError(f"{path}: queue_folder: {fault}", "Write it as a full path.") from fault
     return UserConfig(**values)
 
 
@@ -96,7 +99,7 @@ def _check_kinds(path: Path, values: Mapping[str, Any], kinds: Mapping[str, type
 
 
 def _parse_notification(path: Path, values: dict[str, Any]) -> NotificationConfig:
-    values = {key: str(value) if key == "osc" and value in {9, 777} else value for key, value in values.items()}
+    values = {key: str(value) if key == "osc" and value in (9, 777) else value for key, value in values.items()}
     _check_kinds(path, values, {"bell": bool, "osc": str})
     config = NotificationConfig(**values)
     if config.osc not in OSC_MODES:

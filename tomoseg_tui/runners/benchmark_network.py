@@ -13,8 +13,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import msgspec
-
 from tomoseg_tui.core.network_settings import TrainingSettings, network_named
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.ml.inference import Predictor
@@ -27,6 +25,7 @@ from tomoseg_tui.runners.slabs import WindowReader, group_starts, probability_to
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, normalisation
 from tomoseg_tui.workflow.audit.audit_request import FOLDS
 from tomoseg_tui.workflow.estimates.benchmark_volumes import CLOSING_SECONDS
+from tomoseg_tui.workflow.job_interface import parse_request
 
 BUDGET_SECONDS = 4.0
 """Time after which no further step or group of slices is started."""
@@ -96,7 +95,7 @@ def benchmark_apply(
     project: Project, raw_request: dict[str, Any], _folder: Path, process_start: float, peak_bytes: Callable[[], int]
 ) -> Timing:
     """Predict some groups of slices of the first tomogram; a unit is a voxel, computed by one of the job's workers."""
-    request = msgspec.convert(raw_request, ApplyRequest)
+    request = parse_request(raw_request, ApplyRequest)
     threads = request.threads or max(1, len(os.sched_getaffinity(0)) // request.workers)
     prepare_device(request.device, threads)
     card = catalog.load_network_card(project.layout, request.run)

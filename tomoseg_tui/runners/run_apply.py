@@ -42,7 +42,7 @@ from tomoseg_tui.workflow.apply.apply_request import (
     requested_features,
 )
 from tomoseg_tui.workflow.apply.output import SLAB, ApplyOutputHeader, ApplyTask, apply_task
-from tomoseg_tui.workflow.job_interface import Reporter, stop_if_requested
+from tomoseg_tui.workflow.job_interface import Reporter, parse_request, stop_if_requested
 from tomoseg_tui.workflow.volume_names import merge_ranges
 
 
@@ -54,7 +54,7 @@ def run_apply(project: Project, raw_request: dict[str, Any], reporter: Reporter)
     dict
         ``maps``: names of the maps; ``files``: their paths as stored in the project.
     """
-    request = _on_device(msgspec.convert(raw_request, ApplyRequest), reporter)
+    request = _on_device(parse_request(raw_request, ApplyRequest), reporter)
     for remark in check_apply(project, msgspec.structs.replace(request, force=True)):
         reporter.log(remark)
     snapshot = snapshot_network(project.layout, request.run, reporter.partial)
@@ -79,7 +79,7 @@ def run_apply(project: Project, raw_request: dict[str, Any], reporter: Reporter)
 
 def run_apply_helper(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> None:
     """Compute slabs in parallel to the worker that owns the job."""
-    request = _on_device(msgspec.convert(raw_request, ApplyRequest), reporter)
+    request = _on_device(parse_request(raw_request, ApplyRequest), reporter)
     while (snapshot := existing_snapshot(reporter.partial)) is None:
         stop_if_requested(reporter)
         time.sleep(WAIT_SECONDS)

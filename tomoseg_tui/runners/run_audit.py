@@ -4,6 +4,7 @@ A finished fold is stored in the job's partial folder as an array of probabiliti
 resumed job uses both, unless the tiles have changed.
 """
 
+import contextlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tomoseg_tui.core.network_settings import TrainingSettings, network_named
 from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.errors import DeviceFullError
 from tomoseg_tui.files.atomic import atomic_output, remove_drafts
+from tomoseg_tui.files.structured import ARRAY_DAMAGE
 from tomoseg_tui.io.trainset_file import TileMetadata, TrainsetSummary
 from tomoseg_tui.io.triples_file import TripleSet, write_triples
 from tomoseg_tui.ml.checkpoints import load_checkpoint
@@ -30,7 +32,7 @@ from tomoseg_tui.workflow.audit import audit_request
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest
 from tomoseg_tui.workflow.audit.ranking import rank_label_errors
 from tomoseg_tui.workflow.estimates.network_work import audit_workload
-from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
+from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, parse_request, stop_if_requested
 from tomoseg_tui.workflow.training import trainset
 
 
@@ -47,7 +49,7 @@ def run_audit(project: Project, raw_request: dict[str, Any], reporter: Reporter)
     StopRequested
         If the user stopped the job; finished epochs are saved.
     """
-    request = msgspec.convert(raw_request, AuditRequest)
+    request = parse_request(raw_request, AuditRequest)
     layout = project.layout
     layout.audit_folder(request.name).mkdir(parents=True, exist_ok=True)
     remove_drafts(layout.audit_report(request.name), layout.audit_trainset(request.name))
@@ -143,9 +145,10 @@ class _FoldTrainer:
         """Return the probabilities (m, f, y, x) of a fold's tiles, stored or computed."""
         path = self._reporter.partial / f"fold_{fold}.npy"
         if path.exists():
-            stored: NDArray[np.float32] = np.load(path)
-            if len(stored) == np.count_nonzero(self._folds == fold):
-                return stored
+            with contextlib.suppress(*ARRAY_DAMAGE):  # a damaged one is computed again
+                stored: NDArray[np.float32] = np.load(path, allow_pickle=False)
+                if len(stored) == np.count_nonzero(self._folds == fold):
+                    return stored
         folder = self._reporter.partial / f"fold_{fold}"
         folder.mkdir(exist_ok=True)
         remove_drafts(path, *(folder / name for name in (BEST_WEIGHTS, CHECKPOINT)))

@@ -32,7 +32,7 @@ from tomoseg_tui.project.records import (
     write_record,
 )
 from tomoseg_tui.workflow.estimates.network_work import training_workload
-from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, stop_if_requested
+from tomoseg_tui.workflow.job_interface import Reporter, StopRequested, parse_request, stop_if_requested
 from tomoseg_tui.workflow.training import trainset
 from tomoseg_tui.workflow.training.lineage import parent_runs
 from tomoseg_tui.workflow.training.train_request import (
@@ -57,7 +57,7 @@ def run_training(project: Project, raw_request: dict[str, Any], reporter: Report
     StopRequested
         If the user stopped the job; the best epoch so far is then a usable network.
     """
-    request = msgspec.convert(raw_request, TrainRequest)
+    request = parse_request(raw_request, TrainRequest)
     folder = project.layout.network_folder(request.name)
     folder.mkdir(exist_ok=True)
     remove_drafts(*(folder / name for name in (BEST_WEIGHTS, CHECKPOINT, "card.json", "trainset.h5", "triples.h5")))

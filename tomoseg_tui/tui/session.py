@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.files.structured import MalformedError, read_json
 from tomoseg_tui.project.user_config import xdg_home
 
 MAX_SESSIONS = 100
@@ -64,7 +65,6 @@ def write_session(path: Path, project: Path, session: TuiSession) -> None:
 
 def _read_sessions(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path, dict[str, Any])
+    except (OSError, MalformedError):
         return {}
-    return document if isinstance(document, dict) else {}

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from tomoseg_tui.errors import JobError
 from tomoseg_tui.files.atomic import append_line
+from tomoseg_tui.files.structured import MalformedError, decode_json
 
 
 class StopRequested(Exception):  # noqa: N818  # not an error
@@ -97,6 +99,17 @@ def stop_if_requested(reporter: Reporter) -> None:
         raise StopRequested
 
 
+RequestType = TypeVar("RequestType", bound=msgspec.Struct)
+
+
+def parse_request(raw_request: Mapping[str, Any], kind: type[RequestType]) -> RequestType:
+    """Return the request in the record of a job; raise JobError if it is damaged."""
+    try:
+        return msgspec.convert(raw_request, kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
+        raise JobError(f"The request of the job is damaged: {fault}.", "Start the job again, as a new one.") from fault
+
+
 class FinishedSlabs:
     """The list of slabs on disk, one per line, appended after the slab is on disk.
 
@@ -120,10 +133,10 @@ class FinishedSlabs:
                 continue
             for line in lines:
                 try:
-                    note = msgspec.json.decode(line, type=dict[str, object])
-                except msgspec.MsgspecError:
+                    note = decode_json(line, dict[str, object])
+                    notes[int(str(note["slab"]))] = note
+                except (MalformedError, KeyError, ValueError):
                     continue
-                notes[int(str(note["slab"]))] = note
         return notes
 
     def add(self, slab: int, *, process_number: int = 0, **note: object) -> None:

@@ -21,6 +21,7 @@ from tomoseg_tui.tui.images.map_overlays import MapSource
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, TomogramSnapshot
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, check_apply
 from tomoseg_tui.workflow.apply.output import running_task
+from tomoseg_tui.workflow.job_interface import parse_request
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def apply_jobs(snapshot: ProjectSnapshot, requests: Mapping[str, ApplyRequest]) 
 
 def _read_request(project: Project, job: Mapping[str, Any]) -> ApplyRequest | None:
     try:
-        return msgspec.convert(find_job(project.layout, job["id"]).record().asked, ApplyRequest)
-    except (TomosegError, msgspec.ValidationError):
+        return parse_request(find_job(project.layout, job["id"]).record().asked, ApplyRequest)
+    except TomosegError:
         return None
 
 

@@ -14,7 +14,7 @@ from tomoseg_tui.jobs.job_list import CachedJob, JobListCache
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.project.records import LabelSidecar, MapSidecar, NetworkCard, TomogramRecord
+from tomoseg_tui.project.records import Damage, LabelSidecar, MapSidecar, NetworkCard, TomogramRecord, read_each
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class ProjectSnapshot:
     """By job id of a training: its current or last epoch, and the number of epochs."""
     has_slurm: bool = False
     """Whether this machine can submit jobs to Slurm."""
+    damage: tuple[ProjectError, ...] = ()
+    """Errors of damaged files, whose items are left out."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -96,13 +98,10 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
     """
     current = Project.open(project.layout.root)
     layout = current.layout
-    records: dict[str, TomogramRecord] = {}
-    for name in catalog.tomogram_names(layout):
-        try:
-            records[name] = catalog.load_tomogram(layout, name)
-        except ProjectError:
-            continue
-    tiles_by_tomogram = {name: catalog.tiles_on(layout, name) for name in records}
+    damage: Damage = []
+    names = catalog.tomogram_names(layout)
+    records = dict(read_each(names, lambda name: catalog.load_tomogram(layout, name), damage))
+    tiles_by_tomogram = {name: catalog.tiles_on(layout, name, damage) for name in records}
     tomograms = []
     for name, record in records.items():
         same_grid_names = [
@@ -114,11 +113,13 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
             (tile for other_name in same_grid_names for tile in tiles_by_tomogram[other_name]),
             key=lambda tile: tile.location,
         )
-        maps = tuple(sidecar for _, sidecar in catalog.maps_of(layout, name))
-        labels = tuple(sidecar for _, sidecar in catalog.labels_of(layout, name))
+        maps = tuple(sidecar for _, sidecar in catalog.maps_of(layout, name, damage))
+        labels = tuple(sidecar for _, sidecar in catalog.labels_of(layout, name, damage))
         tomograms.append(TomogramSnapshot(name, record, tuple(tiles), maps, labels))
-    networks = tuple(catalog.load_network_card(layout, run) for run in catalog.network_names(layout))
-    cached_jobs = (job_cache or JobListCache(layout)).poll()
+    runs = catalog.network_names(layout)
+    networks = tuple(card for _, card in read_each(runs, lambda run: catalog.load_network_card(layout, run), damage))
+    job_cache = job_cache or JobListCache(layout)
+    cached_jobs = job_cache.poll()
     jobs = tuple(job.listing for job in cached_jobs)
     requested_features = _requested_features_by_run(layout, cached_jobs, {card.name for card in networks})
     epochs = {
@@ -127,7 +128,14 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
         if job.progress.epoch is not None and job.progress.epochs is not None
     }
     return ProjectSnapshot(
-        current, tuple(tomograms), networks, jobs, requested_features, epochs, shutil.which("sbatch") is not None
+        current,
+        tuple(tomograms),
+        networks,
+        jobs,
+        requested_features,
+        epochs,
+        shutil.which("sbatch") is not None,
+        (*damage, *job_cache.damage),
     )
 
 

@@ -30,7 +30,8 @@ class ProjectWatcher:
         self._project, self._post = project, post
         self._wake_event, self._stop_event = threading.Event(), threading.Event()
         self._job_cache = JobListCache(project.layout)
-        self._last_fingerprint, self._failed_polls = b"", 0
+        self._last_fingerprint = b""
+        self._failed_polls: dict[tuple[str, str], int] = {}
         self._load_meter = SystemLoadMeter()
         self._thread = threading.Thread(target=self._poll_loop, name="watcher", daemon=True)
 
@@ -60,16 +61,22 @@ class ProjectWatcher:
     def _poll(self) -> None:
         try:
             snapshot = read_snapshot(self._project, self._job_cache)
-        except (TomosegError, OSError) as fault:
-            self._failed_polls += 1  # mostly a file that is being replaced: the next read follows in half a second
-            if self._failed_polls == MAX_FAILED_POLLS:
-                self._post(TaskFailed(*error_texts(fault)))
+        except Exception as fault:  # noqa: BLE001  # without this thread the screen would stay as it is, without a word
+            self._report([fault])
             return
-        self._failed_polls = 0
+        self._report(snapshot.damage)
         current = fingerprint(snapshot)
         if current != self._last_fingerprint:
             self._last_fingerprint = current
             self._post(SnapshotChanged(snapshot))
+
+    def _report(self, faults: Sequence[Exception]) -> None:
+        """Report each error once, when it lasts: mostly a file is being replaced, and the next read is correct."""
+        texts = {error_texts(fault) for fault in faults}
+        self._failed_polls = {text: self._failed_polls.get(text, 0) + 1 for text in texts}
+        for text, polls in self._failed_polls.items():
+            if polls == MAX_FAILED_POLLS:
+                self._post(TaskFailed(*text))
 
 
 class FinishedJobs:
@@ -88,8 +95,10 @@ class FinishedJobs:
         return format_job_end(reported_job["id"], reported_job["kind"], reported_job["name"], reported_job["state"])
 
 
-def error_texts(fault: TomosegError | OSError) -> tuple[str, str]:
+def error_texts(fault: Exception) -> tuple[str, str]:
     """Return the fault and the fix of an error."""
     if isinstance(fault, TomosegError):
         return fault.fault, fault.fix
+    if not isinstance(fault, OSError):
+        return f"A bug in tomoseg: {type(fault).__name__}: {fault}.", "Please report it."
     return f"{fault.strerror or fault}: {fault.filename}.", "Check the path, its permissions and the disk space."

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tomoseg_tui.files.structured import MalformedError, decode_json
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
@@ -30,8 +31,8 @@ def parse_epochs(text: bytes) -> list[Epoch]:
     epochs = []
     for line in text.splitlines():
         try:
-            epochs.append(msgspec.json.decode(line, type=Epoch))
-        except msgspec.MsgspecError:
+            epochs.append(decode_json(line, Epoch))
+        except MalformedError:
             continue
     return epochs
 

@@ -24,7 +24,7 @@ from tomoseg_tui.project.annotation_files import read_layer, replace_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import tile_lock
 from tomoseg_tui.project.paint_locks import read_paint_lock_owner, require_not_painted
-from tomoseg_tui.project.records import LayerSource, StateRecord, TomogramRecord, now, read_states
+from tomoseg_tui.project.records import Damage, LayerSource, StateRecord, TomogramRecord, now, read_each, read_states
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession
 from tomoseg_tui.workflow.tiles.placing import state_text
 
@@ -401,18 +401,16 @@ def set_done(project: Project, location: TileLocation, feature: str) -> int:
         return int((session.layers[feature] == FEATURE).sum())
 
 
-def annotation_listing(project: Project) -> list[dict[str, object]]:
+def annotation_listing(project: Project, damage: Damage | None = None) -> list[dict[str, object]]:
     """Return tile, feature, state, pixels of each value and source of every layer of the project."""
-    return [
-        _layer_listing(project, tile, feature)
-        for tile in catalog.all_tiles(project.layout)
-        for feature in sorted(tile.states)
-    ]
+    layers = [(tile, feature) for tile in catalog.all_tiles(project.layout, damage) for feature in sorted(tile.states)]
+    rows = read_each(layers, lambda layer: _layer_listing(project, *layer, damage), damage)
+    return [row for _, row in rows]
 
 
-def _layer_listing(project: Project, tile: Tile, feature: str) -> dict[str, object]:
+def _layer_listing(project: Project, tile: Tile, feature: str, damage: Damage | None) -> dict[str, object]:
     layer = read_layer(project.layout, tile.location, feature) if feature != "*" else None
-    record = read_states(project.layout, tile.location)[feature]
+    record = read_states(project.layout, tile.location, damage)[feature]
     counts = np.bincount(layer.ravel(), minlength=4).tolist() if layer is not None else None
     return {
         "tile": tile.location.id,

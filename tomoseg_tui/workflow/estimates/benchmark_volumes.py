@@ -8,7 +8,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +21,7 @@ from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing
-from tomoseg_tui.workflow.job_interface import slab_ranges
+from tomoseg_tui.workflow.job_interface import parse_request, slab_ranges
 from tomoseg_tui.workflow.merge.merge_request import SLAB, MergeRequest, merge_slab
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
@@ -50,7 +49,7 @@ def benchmark_merge(
     peak_bytes : callable
         Returns the most memory that the process has had.
     """
-    request = msgspec.convert(raw_request, MergeRequest)
+    request = parse_request(raw_request, MergeRequest)
     grid = catalog.load_tomogram(project.layout, request.tomogram).grid
     paths = [project.layout.map_file(request.tomogram, choice.run, choice.feature) for choice in request.maps]
     with ExitStack() as stack:
@@ -93,7 +92,7 @@ def benchmark_preprocess(
 
     Mean and sigma are found once for each tomogram: that is part of the start.
     """
-    request = msgspec.convert(raw_request, PreprocessRequest)
+    request = parse_request(raw_request, PreprocessRequest)
     name = request.tomograms[0]
     record = catalog.load_tomogram(project.layout, name)
     plane = prod(record.shape_zyx[1:])

@@ -21,7 +21,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import NetworkCard
 from tomoseg_tui.project.timings import Timing, timing_key
-from tomoseg_tui.workflow.job_interface import Workload
+from tomoseg_tui.workflow.job_interface import Workload, parse_request
 from tomoseg_tui.workflow.merge.merge_request import SLAB, MergeRequest
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
 
@@ -205,7 +205,7 @@ def merge_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapp
     TomosegError
         If the tomogram is not there.
     """
-    request = msgspec.convert(raw_request, MergeRequest)
+    request = parse_request(raw_request, MergeRequest)
     shape_zyx = catalog.load_tomogram(project.layout, request.tomogram).shape_zyx
     maps, voxels = len(request.maps or request.words), prod(shape_zyx)
     return Work(
@@ -232,7 +232,7 @@ def preprocess_work(project: Project, raw_request: Mapping[str, Any], _expected:
     TomosegError
         If a tomogram is not there.
     """
-    request = msgspec.convert(raw_request, PreprocessRequest)
+    request = parse_request(raw_request, PreprocessRequest)
     shapes = [catalog.load_tomogram(project.layout, name).shape_zyx for name in request.tomograms]
     voxels = sum(prod(binned_shape(shape_zyx, request.factor)) for shape_zyx in shapes)
     return Work(

@@ -17,7 +17,7 @@ from tomoseg_tui.project.timings import timing_key
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, requested_features
 from tomoseg_tui.workflow.audit.audit_request import FOLDS, AuditRequest, plan_audit
 from tomoseg_tui.workflow.estimates.estimator import Work, plane_size, same_shape
-from tomoseg_tui.workflow.job_interface import Workload
+from tomoseg_tui.workflow.job_interface import Workload, parse_request
 from tomoseg_tui.workflow.training.train_request import TrainingPlan, TrainRequest, plan_training
 from tomoseg_tui.workflow.volume_names import parse_z_range
 
@@ -55,7 +55,7 @@ def training_work(project: Project, raw_request: Mapping[str, Any], _expected: M
     TomosegError
         If nothing is labelled, a name is unknown, or the tiles do not go together.
     """
-    request = msgspec.convert(raw_request, TrainRequest)
+    request = parse_request(raw_request, TrainRequest)
     return planned_training_work(plan_training(project, request), request.device)
 
 
@@ -87,7 +87,7 @@ def audit_work(project: Project, raw_request: Mapping[str, Any], _expected: Mapp
     TomosegError
         If nothing is labelled, a name is unknown, or the tiles do not go together.
     """
-    request = msgspec.convert(raw_request, AuditRequest)
+    request = parse_request(raw_request, AuditRequest)
     plan = plan_audit(project, request)
     summary = plan.summary
     return _work_of_plan(
@@ -185,7 +185,7 @@ def apply_work(project: Project, raw_request: Mapping[str, Any], expected: Mappi
     TomosegError
         If the network, a tomogram or its slices are not there.
     """
-    request = msgspec.convert(raw_request, ApplyRequest)
+    request = parse_request(raw_request, ApplyRequest)
     is_trained = request.run not in expected
     card = catalog.load_network_card(project.layout, request.run) if is_trained else expected[request.run]
     network, features = network_named(card.network), len(card.features)

@@ -34,6 +34,7 @@ from tomoseg_tui.workflow.job_interface import (
     FinishedSlabs,
     PendingOutputs,
     Reporter,
+    parse_request,
     slab_ranges,
     stop_if_requested,
 )
@@ -191,7 +192,7 @@ def run_merge(project: Project, raw_request: dict[str, Any], reporter: Reporter)
     dict
         ``file``, ``labels`` and ``conflicts``, as `merge --json` prints them.
     """
-    request = _resolve_maps(project, msgspec.convert(raw_request, MergeRequest))
+    request = _resolve_maps(project, parse_request(raw_request, MergeRequest))
     paths = [project.layout.map_file(request.tomogram, choice.run, choice.feature) for choice in request.maps]
     sidecars = [read_record(sidecar_of(path), MapSidecar) for path in paths]
     record = catalog.load_tomogram(project.layout, request.tomogram)

@@ -4,6 +4,7 @@ Beside the folder that becomes the version are the results of whole passes over 
 disk. They belong to one file and one filter chain; for others the job starts again.
 """
 
+import contextlib
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -21,13 +22,14 @@ from tomoseg_tui.core.names import check_name, version_name
 from tomoseg_tui.core.statistics import measure_statistics, sample_bands
 from tomoseg_tui.errors import ProjectError, TomogramError, TomosegError, UsageError
 from tomoseg_tui.files.atomic import atomic_output, sync_to_disk
+from tomoseg_tui.files.structured import ARRAY_DAMAGE
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, now, read_record, write_record
-from tomoseg_tui.workflow.job_interface import FinishedSlabs, Reporter, stop_if_requested
+from tomoseg_tui.workflow.job_interface import FinishedSlabs, Reporter, parse_request, stop_if_requested
 from tomoseg_tui.workflow.tomograms.import_tomograms import binned_grid
 
 
@@ -63,7 +65,7 @@ class PreprocessRequest(msgspec.Struct, frozen=True):
 
 def version_names(raw_request: Mapping[str, Any]) -> list[str]:
     """Return the names of the versions that a job makes."""
-    request = msgspec.convert(raw_request, PreprocessRequest)
+    request = parse_request(raw_request, PreprocessRequest)
     return [request.target(name) for name in request.tomograms]
 
 
@@ -100,7 +102,7 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, pending: C
 
 def run_preprocess(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Run a preprocess job; existing versions are skipped."""
-    request = msgspec.convert(raw_request, PreprocessRequest)
+    request = parse_request(raw_request, PreprocessRequest)
     versions = []
     for index, name in enumerate(request.tomograms):
         target = request.target(name)
@@ -189,8 +191,10 @@ class VersionFolder:
     def load_result(self, reading: str) -> NDArray[Any] | None:
         """Return the stored result of a pass over the whole tomogram; None if the pass did not finish."""
         path = self._folder / f"{reading}.npy"
-        values: NDArray[Any] | None = np.load(path, allow_pickle=False) if path.exists() else None
-        return values
+        with contextlib.suppress(*ARRAY_DAMAGE):  # without it the pass is made again
+            values: NDArray[Any] = np.load(path, allow_pickle=False)
+            return values
+        return None
 
     def save_result(self, reading: str, values: NDArray[Any]) -> None:
         """Store the result of a pass."""

@@ -32,7 +32,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import effective_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import change_files
-from tomoseg_tui.project.records import TomogramRecord, format_filter_chain, library_versions, now
+from tomoseg_tui.project.records import Damage, TomogramRecord, format_filter_chain, library_versions, now, read_each
 from tomoseg_tui.workflow.training.lineage import ParentRuns, parent_runs
 from tomoseg_tui.workflow.training.split import apply_split, hold_out_tile, split_tiles
 
@@ -387,9 +387,10 @@ def _training_layers(tiles: Sequence[TrainsetTile]) -> NDArray[np.uint8]:
     return layers
 
 
-def trainset_summaries(project: Project) -> list[TrainsetSummary]:
+def trainset_summaries(project: Project, damage: Damage | None = None) -> list[TrainsetSummary]:
     """Return the summaries of all training sets of the project, by name."""
-    return [read_summary(path) for path in sorted(project.layout.trainsets.glob("[!.]*.h5"))]
+    paths = sorted(project.layout.trainsets.glob("[!.]*.h5"))
+    return [summary for _, summary in read_each(paths, read_summary, damage)]
 
 
 def require_training_set(project: Project, name: str) -> Path:
