@@ -118,7 +118,8 @@ def import_files(arguments: argparse.Namespace) -> None:
             f"protein {record.polarity}, {record.type}{', linked' if record.linked else ''}."
         )
     if wants_json(arguments):
-        print_json([tomogram_listing(project, tomogram.name) for tomogram in imported])
+        rows = [(tomogram_listing(project, tomogram.name), tomogram.remarks) for tomogram in imported]
+        print_json([{**row, "remarks": list(remarks)} for row, remarks in rows])
 
 
 def _check_options(arguments: argparse.Namespace) -> None:

@@ -71,6 +71,8 @@ class MrcReader(VolumeReader):
             warnings=header.warnings,
             compressed=original is not None,
         )
+        self.other_voxel_sizes = header.other_voxel_sizes
+        self.tilt_series_hint = header.tilt_series_hint
         self._volume = RawVolume(raw, header.offset, header.grid.shape_zyx, header.dtype)
 
     def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:

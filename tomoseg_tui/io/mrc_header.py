@@ -20,7 +20,7 @@ from mrcfile.dtypes import HEADER_DTYPE
 
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
-from tomoseg_tui.io.volume_reader import cubic_voxel_size
+from tomoseg_tui.io.volume_reader import cubic_voxel_size, round_to_float32
 
 ByteSign = Literal["signed", "unsigned"]
 
@@ -70,6 +70,10 @@ class MrcHeader:
     """Minimum, maximum and mean as stated; they may be missing or wrong."""
     is_stamped: bool = False
     """True if IMOD's stamp states the sign of bytes."""
+    other_voxel_sizes: tuple[tuple[float, str], ...] = ()
+    """Other voxel sizes that the cell could mean, Å, each with the way to it."""
+    tilt_series_hint: str = ""
+    """Why the file may be a tilt series; empty if nothing says so."""
 
     @property
     def expected_bytes(self) -> int:
@@ -282,15 +286,50 @@ def _decode_header(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHe
         warnings=warnings,
         statistics=(float(header["dmin"]), float(header["dmax"]), float(header["dmean"])),
         is_stamped=_imod_flags(header) is not None,
+        other_voxel_sizes=_other_voxel_sizes(header),
+        tilt_series_hint=_tilt_series_hint(header),
     )
 
 
 def _voxel_sizes_xyz(header: Any) -> tuple[float, float, float]:
-    """Return the cell divided by its intervals, Å; 0 where the header has no usable value."""
+    """Return the cell divided by its intervals, Å; 0 where the header has no usable value.
+
+    Programs that write slices one by one leave 1 interval along z; then the cell is that of all slices, or unknown.
+    """
     x, y, z = (
         float(header["cella"][axis]) / int(header[f"m{axis}"]) if int(header[f"m{axis}"]) > 0 else 0.0 for axis in "xyz"
     )
+    slices = int(header["nz"])
+    if int(header["mz"]) == 1 < slices and abs(z - x) > 0.01 * x:
+        z = z / slices if abs(z / slices - x) <= 0.01 * x else 0.0
     return x, y, z
+
+
+def _other_voxel_sizes(header: Any) -> tuple[tuple[float, str], ...]:
+    """Return what else the numbers of the cell could mean, Å along x; empty if they agree with the volume."""
+    cell, intervals, columns = float(header["cella"]["x"]), int(header["mx"]), int(header["nx"])
+    if not (isfinite(cell) and cell > 0):
+        return ()
+    stated = cell / intervals if intervals > 0 else 0.0
+    others = []
+    if intervals != columns and (intervals <= 1 or stated < 1):
+        others.append((round_to_float32(cell / columns), f"the cell of {cell:g} Å over {columns} voxels"))
+    if intervals > 1 and stated < 1:
+        others.append((round_to_float32(cell), "the cell as the edge of one voxel"))
+    return tuple(others)
+
+
+def _tilt_series_hint(header: Any) -> str:
+    """Return why a file may be a tilt series; titles of its source remain in a reconstruction, so these are no sign."""
+    titles = b" ".join(header["label"].tolist()).decode("ascii", "replace").lower()
+    if any(word in titles for word in ("reconstruct", "trimvol", "rotatevol", "clip:", "tomoseg")):
+        return ""
+    if "tilt axis angle" in titles or "serialem" in titles:
+        return "its titles are those of SerialEM"
+    kind = bytes(header["exttyp"])
+    if kind in {b"SERI", b"FEI1", b"FEI2"} and int(header["nsymbt"]) > 0:
+        return f"its extended header describes images ({kind.decode()})"
+    return ""
 
 
 def _finite_triple(values: Any) -> tuple[float, float, float]:

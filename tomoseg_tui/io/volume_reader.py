@@ -52,6 +52,10 @@ class VolumeReader(ABC):
         self.kind = kind
         self.warnings = warnings
         self.compressed = compressed
+        self.other_voxel_sizes: tuple[tuple[float, str], ...] = ()
+        """Other voxel sizes that the header could mean, Å, each with the way to it."""
+        self.tilt_series_hint = ""
+        """Why the file may be a tilt series, as text; empty if nothing says so."""
 
     def read_region(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
         """Read a box within the volume.
@@ -141,7 +145,11 @@ def cubic_voxel_size(sizes_xyz_angstrom: tuple[float, float, float], name: str) 
     if all(abs(other - x_size) <= ANISOTROPY_TOLERANCE * x_size for other in valid_sizes):
         return size, ()
     edges = " x ".join(f"{edge:.4g}" for edge in sizes_xyz_angstrom)
-    return size, (f"{name} has voxels of {edges} Å (x, y, z), which are not cubes; {size:.4g} Å is used for all.",)
+    warning = (
+        f"{name} has voxels of {edges} Å (x, y, z), which are not cubes; {size:.4g} Å is used for all. If the slices "
+        "are really that far apart, resample the volume first."
+    )
+    return size, (warning,)
 
 
 def round_to_float32(value: float) -> float:

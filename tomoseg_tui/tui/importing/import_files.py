@@ -12,12 +12,12 @@ from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
 from tomoseg_tui.tui.path_completion import path_argument
+from tomoseg_tui.workflow.tomograms.header_checks import is_plausible_voxel_size
 from tomoseg_tui.workflow.tomograms.import_tomograms import (
     ImportedTomogram,
     ImportRequest,
     Progress,
     import_volumes,
-    is_plausible_voxel_size,
 )
 from tomoseg_tui.workflow.tomograms.preview import VolumeHeader, read_volume_header
 
@@ -72,7 +72,10 @@ def import_problem(candidate: ImportFile, used_names: Collection[str]) -> tuple[
     if candidate.name in used_names:
         return "name taken", f"A tomogram {candidate.name} exists already: n sets another name."
     if candidate.voxel_size_angstrom is None:
-        return "voxel size?", "The header says 0 or 1 Å/voxel, so the size is unknown: v sets it."
+        return (
+            "voxel size?",
+            f"The header says {candidate.header.grid.voxel_size_angstrom:g} Å/voxel, no real value: v sets it.",
+        )
     if request.link and candidate.header.compressed:
         return "compressed", "A compressed file cannot be linked: l copies and decompresses it."
     if request.link and request.rewrites:

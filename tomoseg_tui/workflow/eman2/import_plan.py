@@ -25,7 +25,7 @@ from tomoseg_tui.workflow.eman2.box_coordinates import (
 )
 from tomoseg_tui.workflow.eman2.box_sets import Meaning, resolve_meanings
 from tomoseg_tui.workflow.eman2.project import Eman2Project, Eman2Tomogram
-from tomoseg_tui.workflow.tomograms.import_tomograms import is_plausible_voxel_size
+from tomoseg_tui.workflow.tomograms.header_checks import is_plausible_voxel_size
 
 _SPARE_BYTES = 1 << 28
 """Disk space that must stay free after the copy."""

@@ -27,12 +27,12 @@ from tomoseg_tui.workflow.eman2.import_plan import Eman2ImportPlan, size_remarks
 from tomoseg_tui.workflow.eman2.project import Eman2Stack, Eman2Tomogram
 from tomoseg_tui.workflow.eman2.tile_stacks import LocatedTile, group_by_stack, inner_slice, locate_tiles
 from tomoseg_tui.workflow.tiles.placing import TilePlacement, place_tiles, tile_placement
+from tomoseg_tui.workflow.tomograms.header_checks import is_plausible_voxel_size
 from tomoseg_tui.workflow.tomograms.import_tomograms import (
     ImportedTomogram,
     ImportRequest,
     Progress,
     import_volumes,
-    is_plausible_voxel_size,
 )
 from tomoseg_tui.workflow.volume_names import find_volume
 

@@ -16,7 +16,7 @@ from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.names import check_name, name_from_file, volume_stem
 from tomoseg_tui.core.statistics import Statistics, measure_statistics, sample_bands
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE
-from tomoseg_tui.errors import ProjectError, TomogramError, UnknownVoxelSizeError, UsageError
+from tomoseg_tui.errors import ProjectError, TomogramError, UsageError
 from tomoseg_tui.files.atomic import draft_path
 from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_full
 from tomoseg_tui.files.text import require_utf8
@@ -27,12 +27,15 @@ from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import change_files
 from tomoseg_tui.project.records import FilterHistory, FilterStep, TomogramRecord, now, write_record
+from tomoseg_tui.workflow.tomograms.header_checks import (
+    is_plausible_voxel_size,
+    unknown_voxel_size_error,
+    volume_remarks,
+    voxel_size_remarks,
+)
 
 Progress = Callable[[float], None]
 """Called with the share done, from 0 to 1."""
-
-MIN_PLAUSIBLE_ANGSTROM = 0.5
-"""A smaller voxel size is probably in nm."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,10 @@ def _plan(project: Project, file: Path, request: ImportRequest, used_names: set[
         statistics = _statistics(file, source)
         shape = binned_shape(grid.shape_zyx, request.factor)
         on_error.pop_all()
-    return _Plan(name, source, grid, statistics, (*remarks, *source.warnings, *_remarks(file, grid, shape, statistics)))
+    remarks += [*source.warnings, *_remarks(file, shape, statistics), *volume_remarks(file, source)]
+    if request.voxel_size_angstrom is None:
+        remarks += voxel_size_remarks(file, source)
+    return _Plan(name, source, grid, statistics, tuple(remarks))
 
 
 def _choose_name(project: Project, file: Path, request: ImportRequest, used_names: set[str]) -> tuple[str, list[str]]:
@@ -148,18 +154,9 @@ def _choose_name(project: Project, file: Path, request: ImportRequest, used_name
 def _voxel_size(file: Path, source: VolumeReader, request: ImportRequest) -> float:
     if request.voxel_size_angstrom is not None:
         return request.voxel_size_angstrom
-    header_voxel_size = source.grid.voxel_size_angstrom
-    if not is_plausible_voxel_size(header_voxel_size):
-        raise UnknownVoxelSizeError(
-            f"{file.name} has voxel size {header_voxel_size:g} Å in its header, which is not a real value.",
-            f"Give it: tomoseg import {file.name} --voxel-size 13.48 (or --voxel-size 1 if it really is 1).",
-        )
-    return header_voxel_size
-
-
-def is_plausible_voxel_size(voxel_size_angstrom: float) -> bool:
-    """Return whether a voxel size from a header, Å/voxel, is a real value; programs leave 0 or 1 by default."""
-    return np.isfinite(voxel_size_angstrom) and voxel_size_angstrom > 0 and abs(voxel_size_angstrom - 1) >= 1e-6
+    if not is_plausible_voxel_size(source.grid.voxel_size_angstrom):
+        raise unknown_voxel_size_error(file, source)
+    return source.grid.voxel_size_angstrom
 
 
 def _refuse_link(file: Path, source: VolumeReader, request: ImportRequest) -> None:
@@ -183,7 +180,7 @@ def _statistics(file: Path, source: VolumeReader) -> Statistics:
     return statistics
 
 
-def _remarks(file: Path, grid: VoxelGrid, shape: tuple[int, int, int], statistics: Statistics) -> list[str]:
+def _remarks(file: Path, shape: tuple[int, int, int], statistics: Statistics) -> list[str]:
     remarks = []
     if min(shape[1:]) < DEFAULT_TILE_SIZE:
         remarks.append(
@@ -193,8 +190,6 @@ def _remarks(file: Path, grid: VoxelGrid, shape: tuple[int, int, int], statistic
         remarks.append(f"All sampled densities of {file.name} are equal: sigma is taken as 1.")
     if statistics.non_finite:
         remarks.append(f"{file.name} contains NaN or infinity, which count as the mean.")
-    if grid.voxel_size_angstrom < MIN_PLAUSIBLE_ANGSTROM:
-        remarks.append(f"{file.name}: {grid.voxel_size_angstrom:g} Å/voxel is very small. Is the value in nm?")
     return remarks
 
 
