@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import os
+import struct
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramEr
 from tomoseg_tui.io import eman2_hdf, tiff
 from tomoseg_tui.io.formats import SUPPORTED_SUFFIXES, copy_unpacked, open_stack, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.io.mrc_header import make_header
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 
@@ -212,3 +214,88 @@ def test_a_copy_is_unpacked(tmp_path: Path, contents: Path, archive: str) -> Non
     copy_unpacked(tmp_path / "a.mrc", tmp_path / "copy.mrc", progress.append)
     assert (tmp_path / "copy.mrc").read_bytes() == (contents / "mrc").read_bytes()
     assert progress[-1] == 1.0
+
+
+@pytest.mark.parametrize("axes", [(3, 2, 1), (3, 1, 2), (2, 1, 3), (1, 3, 2), (2, 3, 1)])
+@pytest.mark.parametrize(("order", "cell_is_stored"), [("<", 0), (">", 0), ("<", 1)])
+def test_exchanged_axes_are_read_in_order(
+    tmp_path: Path, axes: tuple[int, int, int], order: str, cell_is_stored: int
+) -> None:
+    """mapc, mapr, maps say along which axis columns, rows and sections lie; the cell stays in x, y, z."""
+    values = np.arange(5 * 6 * 7, dtype="i2").reshape(5, 6, 7)  # (z, y, x)
+    columns, rows, sections = axes
+    stored = np.ascontiguousarray(values.transpose(3 - sections, 3 - rows, 3 - columns))
+    head = bytearray(1024)
+    size_xyz, start_xyz = (7, 6, 5), (-1, 2, 3)
+    words = [*(size_xyz[axis - 1] for axis in axes), 1, *(start_xyz[axis - 1] for axis in axes), *size_xyz]
+    struct.pack_into(f"{order}10i", head, 0, *words)
+    cell = words[:3] if cell_is_stored else size_xyz
+    struct.pack_into(f"{order}6f", head, 40, *(13.48 * n for n in cell), 90, 90, 90)
+    struct.pack_into(f"{order}3i", head, 64, *axes)
+    struct.pack_into(f"{order}2i", head, 88, 1, 80)
+    head[208:212] = b"MAP "
+    path = tmp_path / "a.mrc"
+    path.write_bytes(bytes(head) + bytes(80) + stored.astype(f"{order}i2").tobytes())
+    copy = tmp_path / "copy.mrc"
+    copy_unpacked(path, copy, lambda _done: None)
+    for file in (path, copy):
+        with open_volume(file) as reader:
+            np.testing.assert_array_equal(reader.read_slices(0, 5), values)
+            assert reader.grid == VoxelGrid((5, 6, 7), 13.48, (0.0, 0.0, 0.0), start_xyz)
+            assert (reader.path, len(reader.warnings)) == (file, int(file == path))
+    path.with_suffix(".mrc.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with open_volume(path.with_suffix(".mrc.gz")) as reader:
+        np.testing.assert_array_equal(reader.read_region((1, 2, 3), (2, 3, 4)), values[1:3, 2:5, 3:7])
+
+
+def test_exchanged_axes_of_bytes_keep_their_sign(tmp_path: Path) -> None:
+    path, values = tmp_path / "a.mrc", np.arange(5 * 6 * 7, dtype=np.int8).reshape(5, 6, 7)
+    head = bytearray(make_header(VoxelGrid((7, 6, 5), 10.0), np.dtype("i1")))
+    struct.pack_into("<3i", head, 64, 3, 2, 1)
+    path.write_bytes(bytes(head) + np.ascontiguousarray(values.transpose(2, 1, 0)).tobytes())
+    with open_volume(path) as reader:
+        np.testing.assert_array_equal(reader.read_slices(0, 5), values)
+
+
+def test_an_ome_set_is_read_whole_or_refused_with_what_is_missing(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).normal(0, 1, (6, 20, 30)).astype("f4")
+    identifiers = {"a.ome.tif": "urn:uuid:a", "b.ome.tif": "urn:uuid:b"}
+    planes = "".join(
+        f'<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="{z % 3}" PlaneCount="1"><UUID FileName="{name}">'
+        f"{identifiers[name]}</UUID></TiffData>"
+        for z in range(6)
+        for name in [list(identifiers)[z // 3]]
+    )
+    for name, part in zip(identifiers, (data[:3], data[3:]), strict=True):
+        xml = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{identifiers[name]}"><Image '
+            'ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="float" SizeX="30" SizeY="20" SizeZ="6" '
+            'SizeC="1" SizeT="1" PhysicalSizeX="1.348" PhysicalSizeXUnit="nm" PhysicalSizeY="1.348" '
+            'PhysicalSizeYUnit="nm" PhysicalSizeZ="1.348" PhysicalSizeZUnit="nm"><Channel ID="Channel:0:0" '
+            f'SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+        )
+        with tifffile.TiffWriter(tmp_path / name) as writer:
+            for number, plane in enumerate(part):
+                writer.write(plane, description=None if number else xml, metadata=None, contiguous=False)
+    for name in identifiers:
+        with open_volume(tmp_path / name) as reader:
+            np.testing.assert_array_equal(reader.read_slices(0, 6), data)
+            assert reader.grid.voxel_size_angstrom == pytest.approx(13.48)
+            assert "a.ome.tif, b.ome.tif" in reader.warnings[0]
+    (tmp_path / "b.ome.tif").unlink()
+    with pytest.raises(UnreadableTomogramError, match=r"missing beside it: b\.ome\.tif"):
+        open_volume(tmp_path / "a.ome.tif")
+
+
+def test_slices_that_imagej_saved_as_channels_are_read_with_a_remark(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).normal(0, 1, (12, 20, 30)).astype("f4")
+    for channels, path in ((12, tmp_path / "a.tif"), (3, tmp_path / "colours.tif")):
+        metadata = {"axes": "CYX", "unit": "nm", "spacing": 1.348}
+        tifffile.imwrite(path, data[:channels], imagej=True, metadata=metadata, resolution=(1 / 1.348, 1 / 1.348))
+    with open_volume(tmp_path / "a.tif") as reader:
+        np.testing.assert_array_equal(reader.read_slices(0, 12), data)
+        assert reader.grid.voxel_size_angstrom == pytest.approx(13.48)
+        assert "12 slices as channels" in reader.warnings[0]
+    with pytest.raises(UnreadableTomogramError) as caught:
+        open_volume(tmp_path / "colours.tif")
+    assert "Re-order Hyperstack" in caught.value.fix

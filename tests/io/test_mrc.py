@@ -229,8 +229,8 @@ def test_bytes_that_pack_two_pixels_are_refused(tmp_path: Path) -> None:
         read_bytes(tmp_path / "a.mrc", mrc_bytes(np.zeros((2, 2, 2), np.int8), 0, imod_flags=16))
 
 
-@pytest.mark.parametrize("axes", [(2, 1, 3), (3, 2, 1), (1, -2, 3), (0, 1, 2)])
-def test_axes_in_another_order_are_refused_with_a_clear_error(tmp_path: Path, axes: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("axes", [(1, -2, 3), (0, 1, 2), (1, 1, 3)])
+def test_axes_without_an_order_are_refused_with_a_clear_error(tmp_path: Path, axes: tuple[int, int, int]) -> None:
     with pytest.raises(UnreadableTomogramError, match="mapc, mapr, maps"):
         read_bytes(tmp_path / "a.mrc", mrc_bytes(np.zeros((2, 2, 2), np.int16), 1, axes=axes))
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
 from tomoseg_tui.files.text import require_utf8
-from tomoseg_tui.io.mrc import MrcReader, copy_sparse
-from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, is_header
+from tomoseg_tui.io.mrc import MrcReader, copy_sparse, write_in_order
+from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, has_exchanged_axes, is_header
 from tomoseg_tui.io.raw_volume import translate_os_errors
 from tomoseg_tui.io.volume_reader import VolumeReader
 
@@ -55,8 +55,9 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     Parameters
     ----------
     path : Path
-        MRC, EMAN2 HDF5 or TIFF, plain or as .gz or .bz2. An archive is unpacked into a temporary file in TMPDIR,
-        which is deleted at once; its space is freed when the reader is closed.
+        MRC, EMAN2 HDF5 or TIFF, plain or as .gz or .bz2. An archive, an MRC file with exchanged axes and the files of
+        an OME-TIFF set are written in order into a temporary file in TMPDIR, which is deleted at once; its space is
+        freed when the reader is closed.
     byte_sign : {"signed", "unsigned"}, optional
         Sign of bytes in MRC mode 0; without it the header decides.
     flat : bool
@@ -76,17 +77,21 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     TomogramError
         If the system cannot read or unpack the file.
     """
-    with _unpacked(path) as (file_format, plain_path):
+    with _unpacked(path) as (file_format, plain_path, remarks):
         original = None if plain_path == path else path
+        reader: VolumeReader
         if file_format == "hdf":
             from tomoseg_tui.io.eman2_hdf import Eman2Volume  # noqa: PLC0415
 
-            return Eman2Volume(plain_path, flat=flat, original=original)
-        if file_format == "tiff":
+            reader = Eman2Volume(plain_path, flat=flat, original=original)
+        elif file_format == "tiff":
             from tomoseg_tui.io.tiff import TiffVolume  # noqa: PLC0415
 
-            return TiffVolume(plain_path, flat=flat, original=original)
-        return MrcReader(plain_path, byte_sign=byte_sign, flat=flat, original=original)
+            reader = TiffVolume(plain_path, flat=flat, original=original)
+        else:
+            reader = MrcReader(plain_path, byte_sign=byte_sign, flat=flat, original=original)
+        reader.warnings = (*remarks, *reader.warnings)
+        return reader
 
 
 def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
@@ -114,7 +119,7 @@ def open_stack(path: Path, *, colours: bool = False) -> NDArray[Any]:
         from tomoseg_tui.io.png import read_png_stack  # noqa: PLC0415
 
         return read_png_stack(path, colours=colours)
-    with _unpacked(path) as (file_format, plain_path):
+    with _unpacked(path) as (file_format, plain_path, _):
         if file_format == "hdf":
             from tomoseg_tui.io.eman2_hdf import read_image_stack  # noqa: PLC0415
 
@@ -147,12 +152,51 @@ def copy_unpacked(path: Path, target: Path, on_progress: Callable[[float], None]
     UnreadableTomogramError, TomogramError
         As `open_volume`.
     """
-    with _unpacked(path) as (_, plain_path):
+    with _unpacked(path) as (_, plain_path, _):
         copy_sparse(plain_path, target, on_progress)
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[tuple[_Format, Path]]:
+def _unpacked(path: Path) -> Iterator[tuple[_Format, Path, tuple[str, ...]]]:
+    """Yield the format, a plain file with the densities in order, and remarks: the file itself, or a temporary one."""
+    with _decompressed(path) as (file_format, plain_path):
+        if file_format == "mrc" and has_exchanged_axes(_read_head(plain_path, display_path=path)):
+            with _temporary_file(path) as ordered:
+                write_in_order(plain_path, ordered.file, path)
+                remark = f"{path.name} stores its axes in another order (mapc, mapr, maps); it is read as x, y, z."
+                yield file_format, Path(ordered.name), (remark,)
+            return
+        if file_format == "tiff":
+            from tomoseg_tui.io.tiff import files_of_set, write_set  # noqa: PLC0415
+
+            files = files_of_set(plain_path, path)
+            if files:
+                with _temporary_file(path) as whole:
+                    write_set(path, Path(whole.name))
+                    names = ", ".join(sorted(file.name for file in files))
+                    remark = (
+                        f"{path.name} is one of {len(files)} files of an OME-TIFF set, all of which are read: {names}."
+                    )
+                    yield file_format, Path(whole.name), (remark,)
+                return
+        yield file_format, plain_path, ()
+
+
+@contextmanager
+def _temporary_file(path: Path) -> Iterator[Any]:
+    """Yield a temporary file for the densities of a path, in TMPDIR."""
+    with tempfile.NamedTemporaryFile(prefix="tomoseg-") as file:
+        try:
+            yield file
+        except OSError as fault:
+            raise TomogramError(
+                f"{path.name} cannot be written in order in {tempfile.gettempdir()}: {fault.strerror}.",
+                "Free some space there, or set TMPDIR to a folder on another disk.",
+            ) from fault
+
+
+@contextmanager
+def _decompressed(path: Path) -> Iterator[tuple[_Format, Path]]:
     """Yield the format of the content and a plain file: the file itself, or a temporary file with unpacked content."""
     head = _read_head(path)
     file_format = _detect_format(head, path)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, final
+from typing import IO, Any, Self, final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 from tomoseg_tui.io.byte_sign import settle_byte_sign
-from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, MrcHeader, make_header, parse_header
+from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, MrcHeader, header_in_order, make_header, parse_header
 from tomoseg_tui.io.raw_volume import RawFile, RawVolume, create_raw, open_raw, truncated_error
 from tomoseg_tui.io.volume_reader import VolumeReader, check_box, reject_single_slice
 
@@ -27,6 +27,8 @@ _STATISTICS_OFFSET, _RMS_OFFSET = 76, 216
 """Byte offsets of minimum, maximum and mean, and of the rms."""
 _SAMPLE_BLOCKS, _SAMPLE_BLOCK_BYTES = 32, 1 << 16
 """Parts read to find the sign of bytes."""
+_SLAB_BYTES = 1 << 28
+"""Bytes in memory while axes are put in order."""
 _CHUNK_BYTES = 1 << 22
 """Bytes copied at a time."""
 
@@ -73,10 +75,17 @@ class MrcReader(VolumeReader):
         )
         self.other_voxel_sizes = header.other_voxel_sizes
         self.tilt_series_hint = header.tilt_series_hint
-        self._volume = RawVolume(raw, header.offset, header.grid.shape_zyx, header.dtype)
+        self._order = header.stored_axes_zyx
+        self._volume = RawVolume(raw, header.offset, self._stored(header.grid.shape_zyx), header.dtype)
+
+    def _stored(self, values_zyx: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return values along z, y, x in the order of sections, rows and columns."""
+        sections, rows, columns = self._order
+        return values_zyx[sections], values_zyx[rows], values_zyx[columns]
 
     def _read_box(self, corner_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> NDArray[Any]:
-        return self._volume.read(corner_zyx, shape_zyx)
+        values = self._volume.read(self._stored(corner_zyx), self._stored(shape_zyx))
+        return np.ascontiguousarray(values.transpose(np.argsort(self._order)))
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""
@@ -200,6 +209,23 @@ class MrcWriter:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def write_in_order(source: Path, target: IO[bytes], display_path: Path) -> None:
+    """Write an MRC file whose axes are exchanged with columns along x, rows along y and sections along z.
+
+    A single slice would be read from all over the file, so thick slabs are read.
+    """
+    with MrcReader(source, byte_sign="signed", flat=True, original=display_path) as reader, source.open("rb") as stream:
+        raw = stream.read(HEADER_BYTES)
+        stored = parse_header(raw, display_path, byte_sign="signed").dtype
+        depth, height, width = reader.grid.shape_zyx
+        thickness = max(1, _SLAB_BYTES // (height * width * stored.itemsize))
+        target.write(header_in_order(raw))
+        for start in range(0, depth, thickness):
+            slab = reader.read_slices(start, min(start + thickness, depth)).astype(stored, copy=False)
+            target.write(slab.data)
+    target.flush()
 
 
 def copy_sparse(source: Path, target: Path, on_progress: Callable[[float], None] = lambda _done: None) -> None:

@@ -72,8 +72,16 @@ class MrcHeader:
     """True if IMOD's stamp states the sign of bytes."""
     other_voxel_sizes: tuple[tuple[float, str], ...] = ()
     """Other voxel sizes that the cell could mean, Å, each with the way to it."""
+    axes: tuple[int, int, int] = (1, 2, 3)
+    """Axes of columns, rows and sections: 1 is x, 2 is y, 3 is z."""
     tilt_series_hint: str = ""
     """Why the file may be a tilt series; empty if nothing says so."""
+
+    @property
+    def stored_axes_zyx(self) -> tuple[int, int, int]:
+        """For sections, rows and columns the axis of the volume in the order z, y, x: 0 is z."""
+        columns, rows, sections = self.axes
+        return 3 - sections, 3 - rows, 3 - columns
 
     @property
     def expected_bytes(self) -> int:
@@ -246,10 +254,11 @@ def _check_mode(header: Any, path: Path) -> None:
 
 def _check_axes(header: Any, path: Path) -> None:
     axes = _axes(header)
-    if axes not in {(1, 2, 3), (0, 0, 0)}:
+    if sorted(axes) != [1, 2, 3] and axes != (0, 0, 0):
         raise UnreadableTomogramError(
-            f"{path.name} stores its axes in the order {axes} (mapc, mapr, maps), expected (1, 2, 3).",
-            "Write it with the axes in order, for example with CCP4's mapmask and the keyword AXIS X Y Z.",
+            f"{path.name} numbers its axes {axes} (mapc, mapr, maps), expected 1, 2 and 3.",
+            "If they are in the order x, y, z, correct the header in Python: import mrcfile; "
+            "f = mrcfile.open('FILE', 'r+'); f.header.mapc, f.header.mapr, f.header.maps = 1, 2, 3; f.close()",
         )
 
 
@@ -274,11 +283,12 @@ def _decode_header(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHe
         dtype, kind = np.dtype("i1" if sign == "signed" else "u1"), f"MRC mode 0, {sign} bytes"
     return MrcHeader(
         grid=VoxelGrid(
-            shape_zyx=(int(header["nz"]), int(header["ny"]), int(header["nx"])),
+            shape_zyx=_in_order_zyx(header, ("nx", "ny", "nz")),
             voxel_size_angstrom=voxel_size,
             origin_xyz_angstrom=_finite_triple(header["origin"]),
-            nstart_xyz=(int(header["nxstart"]), int(header["nystart"]), int(header["nzstart"])),
+            nstart_xyz=_in_order_zyx(header, ("nxstart", "nystart", "nzstart"))[::-1],
         ),
+        axes=_axes(header) if any(_axes(header)) else (1, 2, 3),
         mode=mode,
         dtype=dtype.newbyteorder(header.dtype["nx"].byteorder),
         offset=HEADER_BYTES + int(header["nsymbt"]),
@@ -291,6 +301,44 @@ def _decode_header(header: Any, path: Path, byte_sign: ByteSign | None) -> MrcHe
     )
 
 
+def _in_order_zyx(header: Any, fields: tuple[str, str, str]) -> tuple[int, int, int]:
+    """Return the values of columns, rows and sections in the order z, y, x."""
+    axes = _axes(header) if any(_axes(header)) else (1, 2, 3)
+    by_axis = {axis: int(header[field]) for axis, field in zip(axes, fields, strict=True)}
+    return by_axis[3], by_axis[2], by_axis[1]
+
+
+def header_in_order(raw: bytes) -> bytes:
+    """Return a header for the same densities with columns along x, rows along y and sections along z."""
+    header = _decode_fields(raw).copy()
+    sizes = _in_order_zyx(header, ("nx", "ny", "nz"))[::-1]
+    starts = _in_order_zyx(header, ("nxstart", "nystart", "nzstart"))[::-1]
+    voxels = _voxel_sizes_xyz(header)
+    if min(voxels) > 0:
+        header["cella"] = tuple(voxel * size for voxel, size in zip(voxels, sizes, strict=True))
+        header["mx"], header["my"], header["mz"] = sizes
+    for axis, size, start in zip("xyz", sizes, starts, strict=True):
+        header[f"n{axis}"], header[f"n{axis}start"] = size, start
+    header["mapc"], header["mapr"], header["maps"], header["nsymbt"] = 1, 2, 3, 0
+    return bytes(header.tobytes())
+
+
+def has_exchanged_axes(raw: bytes) -> bool:
+    """Return whether a header states the three axes, but in another order than x, y, z."""
+    axes = _axes(_decode_fields(raw)) if is_header(raw) else (1, 2, 3)
+    return sorted(axes) == [1, 2, 3] and axes != (1, 2, 3)
+
+
+def _cube_of_stored_axes(header: Any) -> float:
+    """Return the voxel size, Å, if the axes are exchanged and the cell is cubic for columns, rows, sections; else 0.
+
+    The cell belongs to x, y, z, but some programs leave it in the order of the file.
+    """
+    sizes = [float(header["cella"][axis]) / int(header[f"n{axis}"]) for axis in "xyz"]
+    is_cubic = isfinite(sum(sizes)) and min(sizes) > 0 and max(sizes) <= 1.01 * min(sizes)
+    return sizes[0] if is_cubic and _axes(header) not in {(1, 2, 3), (0, 0, 0)} else 0.0
+
+
 def _voxel_sizes_xyz(header: Any) -> tuple[float, float, float]:
     """Return the cell divided by its intervals, Å; 0 where the header has no usable value.
 
@@ -299,7 +347,10 @@ def _voxel_sizes_xyz(header: Any) -> tuple[float, float, float]:
     x, y, z = (
         float(header["cella"][axis]) / int(header[f"m{axis}"]) if int(header[f"m{axis}"]) > 0 else 0.0 for axis in "xyz"
     )
-    slices = int(header["nz"])
+    as_stored = _cube_of_stored_axes(header)
+    if as_stored and max(x, y, z) > 1.01 * min(x, y, z):
+        return as_stored, as_stored, as_stored
+    slices = _in_order_zyx(header, ("nx", "ny", "nz"))[0]
     if int(header["mz"]) == 1 < slices and abs(z - x) > 0.01 * x:
         z = z / slices if abs(z / slices - x) <= 0.01 * x else 0.0
     return x, y, z
@@ -307,7 +358,11 @@ def _voxel_sizes_xyz(header: Any) -> tuple[float, float, float]:
 
 def _other_voxel_sizes(header: Any) -> tuple[tuple[float, str], ...]:
     """Return what else the numbers of the cell could mean, Å along x; empty if they agree with the volume."""
-    cell, intervals, columns = float(header["cella"]["x"]), int(header["mx"]), int(header["nx"])
+    cell, intervals, columns = (
+        float(header["cella"]["x"]),
+        int(header["mx"]),
+        _in_order_zyx(header, ("nx", "ny", "nz"))[2],
+    )
     if not (isfinite(cell) and cell > 0):
         return ()
     stated = cell / intervals if intervals > 0 else 0.0

@@ -39,6 +39,8 @@ ANGSTROM_PER_UNIT = {
     **dict.fromkeys(("um", "µm", "μm", "\\u00b5m", "micron", "microns", "micrometer"), 1e4),
 }
 """Units of length as spelled by ImageJ and OME, in lower case; other units give no voxel size."""
+MAX_CHANNELS = 7
+"""Most channels of a microscope; more are the slices of a stack."""
 CLASSIC_LIMIT_BYTES = 3_900_000_000
 """Largest data with the 32-bit offsets of classic TIFF, allowing for the headers of 10^5 pages."""
 
@@ -94,6 +96,8 @@ class TiffVolume(VolumeReader):
     ) -> None:
         """Set the attributes of `VolumeReader`."""
         grid, warnings = _read_grid(self._tiff, shape, display_path.name)
+        if _are_slices(series):
+            warnings += (f"{display_path.name} stores {shape[0]} slices as channels; they are read as slices.",)
         if len(self._tiff.series) > 1:
             warnings += (
                 f"{display_path.name} contains images of several shapes in {pages} pages; the first stack is used.",
@@ -296,10 +300,11 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
     # tifffile, and napari through it, writes stacks of three or four masks as separate colour planes.
     has_separate_planes = series.axes == "SYX"
     colours = set(stack_axes) & {"C", "S"} or page.samplesperpixel != 1
-    if len(stack_axes) > 1 or (colours and not has_separate_planes):
+    if len(stack_axes) > 1 or (colours and not has_separate_planes and not _are_slices(series)):
         raise UnreadableTomogramError(
             f"{path.name} has axes {series.axes} of lengths {series.shape}, expected one stack of grey slices.",
-            "Save one channel as a plain stack of grey slices.",
+            "In Fiji: Image > Color > Split Channels saves one channel as a stack. If the channels are the slices: "
+            "Image > Hyperstacks > Re-order Hyperstack, with Channels as Slices.",
         )
     if series.dtype is None or series.dtype.kind not in "biuf":
         raise UnreadableTomogramError(
@@ -308,6 +313,75 @@ def _volume_shape(series: Any, path: Path) -> tuple[int, int, int]:
         )
     height, width = int(page.imagelength), int(page.imagewidth)
     return int(np.prod(series.shape)) // (height * width), height, width
+
+
+def _are_slices(series: Any) -> bool:
+    """Return whether the channels of a stack are slices: more grey pages than a microscope has channels."""
+    return bool(series.axes == "CYX" and series.shape[0] > MAX_CHANNELS and series.keyframe.samplesperpixel == 1)
+
+
+def files_of_set(path: Path, display_path: Path) -> list[Path]:
+    """Return the files of an OME-TIFF set that a file belongs to; none if it is a set by itself.
+
+    Raises
+    ------
+    UnreadableTomogramError
+        If files of the set are missing.
+    """
+    with path.open("rb") as stream, translate_library_errors(display_path, "tifffile"):
+        text = tifffile.TiffFile(stream, name=display_path.name).pages[0].description
+    own = re.search(r'<OME\b[^>]*\bUUID="([^"]+)"', text)
+    parts = re.findall(r'<UUID\b[^>]*\bFileName="([^"]+)"[^>]*>([^<]*)</UUID>', text)
+    own_identifier = (
+        own[1] if own is not None else next((uuid for name, uuid in parts if name == display_path.name), "")
+    )
+    names = sorted({Path(name).name for name, identifier in parts if identifier.strip() != own_identifier})
+    if not names:
+        return []
+    missing = [name for name in names if path != display_path or not display_path.with_name(name).is_file()]
+    if missing:
+        raise UnreadableTomogramError(
+            f"{display_path.name} is one file of an OME-TIFF set of {len(names) + 1}; missing beside it: "
+            f"{', '.join(missing[:8])}{' ...' if len(missing) > 8 else ''}.",
+            "Put all files of the set into one folder, not compressed, or save the volume as one file.",
+        )
+    return [display_path, *(display_path.with_name(name) for name in names)]
+
+
+def _planes_of_set(pages: Iterable[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the slices of a set; tifffile closes all its files but the first."""
+    for page in pages:
+        handle = page.parent.filehandle
+        was_closed = handle.closed
+        if was_closed:
+            handle.open()
+        try:
+            yield np.ascontiguousarray(page.asarray())
+        finally:
+            if was_closed:
+                handle.close()
+
+
+def write_set(path: Path, target: Path) -> None:
+    """Write the slices of an OME-TIFF set, found by one of its files, as one TIFF."""
+    with translate_library_errors(path, "tifffile"), tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        shape = _volume_shape(series, path)
+        if len(series.pages) != shape[0] or any(page is None for page in series.pages):
+            raise UnreadableTomogramError(
+                f"{path.name} belongs to an OME-TIFF set that does not hold all its {shape[0]} slices.",
+                "Put all files of the set into one folder, or save the volume as one file.",
+            )
+        grid, _ = _read_grid(tiff, shape, path.name)
+        with tifffile.TiffWriter(target, bigtiff=True) as writer:
+            writer.write(
+                (plane.reshape(shape[1:]) for plane in _planes_of_set(series.pages)),
+                shape=shape,
+                dtype=series.dtype,
+                photometric="minisblack",
+                description=_format_description(grid),
+                metadata=None,
+            )
 
 
 def _read_grid(tiff: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[VoxelGrid, tuple[str, ...]]:

@@ -164,7 +164,9 @@ def _refuse_link(file: Path, source: VolumeReader, request: ImportRequest) -> No
         return
     require_utf8(str(source.path.resolve()))
     if source.compressed:
-        raise UsageError(f"{file.name} is compressed and cannot be linked.", "Leave --link out: a copy is unpacked.")
+        is_archive = file.suffix.lower() in {".gz", ".bz2"}
+        reason = "is compressed" if is_archive else "has axes or parts that are put in order,"
+        raise UsageError(f"{file.name} {reason} and cannot be linked.", "Leave --link out: a copy can be used.")
     if request.rewrites:
         raise UsageError(
             "--link does not change the file, --bin and --invert do.", "Leave --link out, or the other option."
