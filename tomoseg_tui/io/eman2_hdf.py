@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
+from tomoseg_tui.io.hdf5_check import require_sound
 from tomoseg_tui.io.raw_volume import output_file, translate_library_errors, translate_os_errors
 from tomoseg_tui.io.volume_reader import VolumeReader, cubic_voxel_size, enumerate_slabs, reject_single_slice
 
@@ -258,6 +259,7 @@ def _open(path: Path, display_path: Path) -> Any:
     with translate_os_errors(path):
         path.open("rb").close()
     with translate_library_errors(display_path, "HDF5"):
+        require_sound(path)
         return h5py.File(path, "r", locking=False)
 
 

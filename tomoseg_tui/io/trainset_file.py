@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.files.structured import decode_json
+from tomoseg_tui.files.structured import MalformedError, decode_json
+from tomoseg_tui.io.hdf5_check import mark_sound, require_sound
 from tomoseg_tui.io.raw_volume import translate_os_errors
 
 FORMAT = 1
@@ -103,6 +104,7 @@ def write_training_set(path: Path, summary: TrainsetSummary, tiles: Sequence[Tra
             group.create_dataset("densities", data=tile.densities)
             group.create_dataset("inside", data=tile.inside, compression="gzip", compression_opts=1)
             group.create_dataset("layers", data=tile.layers, compression="gzip", compression_opts=1)
+    mark_sound(path)
 
 
 def read_summary(path: Path) -> TrainsetSummary:
@@ -144,8 +146,9 @@ def read_tile_snapshots(path: Path) -> list[TileMetadata]:
 
 def _open_trainset(path: Path) -> Any:
     try:
+        require_sound(path)
         return h5py.File(path, "r")
-    except OSError as fault:
+    except (OSError, MalformedError) as fault:
         raise _damaged_error(path, fault) from fault
 
 
@@ -190,3 +193,4 @@ def rename_trainset_feature(path: Path, old: str, new: str) -> None:
     )
     with h5py.File(path, "r+") as file:
         file.attrs["summary"] = msgspec.json.encode(renamed_summary).decode()
+    mark_sound(path)

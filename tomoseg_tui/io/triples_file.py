@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.io.hdf5_check import mark_sound, require_sound
 from tomoseg_tui.io.raw_volume import translate_os_errors
 
 
@@ -39,6 +40,7 @@ def write_triples(path: Path, triples: TripleSet) -> None:
         file.attrs["features"] = list(triples.features)
         for name in ("held_out", "images", "layers", "outputs"):
             file.create_dataset(name, data=getattr(triples, name), compression="gzip", compression_opts=1)
+    mark_sound(path)
 
 
 def read_triples(path: Path) -> TripleSet:
@@ -77,6 +79,7 @@ def read_split(path: Path) -> dict[str, bool]:
 def _open_triples(path: Path) -> Iterator[Any]:
     """Open triples; translate errors of missing or damaged files."""
     try:
+        require_sound(path)
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as fault:
