@@ -1,6 +1,8 @@
 """`jobs`: list, show, stop, resume and kill jobs."""
 
 import argparse
+import shutil
+import sys
 
 from tomoseg_tui.cli.common import damage_of, echo, open_project, print_json, print_table, wants_json, write_history
 from tomoseg_tui.cli.wait_for_jobs import wait_for_job
@@ -57,8 +59,7 @@ def jobs_log(arguments: argparse.Namespace) -> None:
         echo(f"Job {job.id} has no log yet.")
         return
     with job.log_file.open("r", encoding="utf-8", errors="replace") as log:
-        for line in log:
-            print(line, end="")
+        shutil.copyfileobj(log, sys.stdout)  # piece by piece: a line may be endless
     lines = tail(job.tensorflow_log_file)
     if lines and job.state() in {JobState.FAILED, JobState.LOST}:
         print("\ntensorflow.log ends with:")

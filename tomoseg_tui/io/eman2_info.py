@@ -18,6 +18,11 @@ from tomoseg_tui.io.raw_volume import translate_os_errors
 LOG_NAME = ".eman2log.txt"
 """Name of the log in the project's folder."""
 
+MAX_LOG_BYTES = 16 << 20
+"""Of a longer log only the end is read."""
+MAX_COMMAND_LENGTH = 1 << 16
+"""A longer command is split at spaces, which is faster."""
+
 DEFAULT_BOX_SIZE = 64
 """Edge of boxes if the file has none, as in EMAN2's boxing of tiles."""
 _INFO_FIX = "Give the file info/NAME_info.json as EMAN2 wrote it."
@@ -205,8 +210,9 @@ def read_commands(path: Path) -> list[list[str]]:
     """
     if not path.is_file():
         return []
-    with translate_os_errors(path):
-        lines = path.read_text("utf-8", errors="replace").splitlines()
+    with translate_os_errors(path), path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - MAX_LOG_BYTES))
+        lines = stream.read().decode("utf-8", errors="replace").splitlines()
     commands = (_split_command(line.rpartition("\t")[2]) for line in lines)
     return [[Path(argv[0]).name, *argv[1:]] for argv in commands if argv]
 
@@ -214,6 +220,6 @@ def read_commands(path: Path) -> list[list[str]]:
 def _split_command(text: str) -> list[str]:
     """Split a command line; EMAN2 joins arguments with spaces and quotes none, so unbalanced quotes are characters."""
     try:
-        return shlex.split(text)
+        return shlex.split(text) if len(text) < MAX_COMMAND_LENGTH else text.split()
     except ValueError:
         return text.split()

@@ -133,7 +133,7 @@ def _check_group(file: Any, file_bytes: int) -> None:
     import h5py  # noqa: PLC0415
 
     _check_attributes(file)
-    groups, seen = [file], set()
+    groups, visited = [file], set()
     while groups:
         group = groups.pop()
         for name in group:
@@ -141,9 +141,9 @@ def _check_group(file: Any, file_bytes: int) -> None:
                 raise TypeError(f"{name!r} is a link to something else, which tomoseg does not follow")
             item = group[name]
             token = h5py.h5o.get_info(item.id).addr
-            if token in seen:
+            if token in visited:
                 raise ValueError(f"{name!r} is in the file twice")
-            seen.add(token)
+            visited.add(token)
             _check_attributes(item)
             if isinstance(item, h5py.Group):
                 groups.append(item)

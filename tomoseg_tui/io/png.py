@@ -13,6 +13,9 @@ from tomoseg_tui.core.mask_decoding import COLOUR_OFFSET
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 from tomoseg_tui.io.raw_volume import output_file, translate_library_errors, translate_os_errors
 
+MAX_PIXELS = 1 << 26
+"""A larger image would take gigabytes."""
+
 
 def encode_png(rgb: NDArray[np.uint8]) -> bytes:
     """Encode an image as PNG.
@@ -103,6 +106,11 @@ def read_png(path: Path, *, colours: bool = False) -> NDArray[Any]:
     with translate_os_errors(path):
         content = path.read_bytes()
     with translate_library_errors(path, "Pillow"), Image.open(BytesIO(content), formats=["PNG"]) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableTomogramError(
+                f"{path.name} has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read.",
+                "Give masks of tiles, or a volume as MRC or TIFF.",
+            )
         return _pixel_values(image, colours=colours)
 
 
@@ -111,12 +119,12 @@ def _pixel_values(image: Any, *, colours: bool) -> NDArray[Any]:
         return np.asarray(image)
     if image.mode in {"1", "L", "I", "I;16", "I;16B"}:
         return np.asarray(image).astype(np.int32) if image.mode[0] == "I" else np.asarray(image.convert("L"))
-    red, green, blue, alpha = (band.astype(np.int64) for band in np.moveaxis(np.asarray(image.convert("RGBA")), -1, 0))
+    red, green, blue, alpha = (band.astype(np.int32) for band in np.moveaxis(np.asarray(image.convert("RGBA")), -1, 0))
     is_visible = alpha > 0
     rgb = (red << 16) + (green << 8) + blue
     if (((red == green) & (green == blue)) | ~is_visible).all():
         return np.where(is_visible, red, 0).astype(np.uint8)
-    return np.where(is_visible & (rgb > 0), COLOUR_OFFSET + rgb, 0)
+    return np.where(is_visible & (rgb > 0), COLOUR_OFFSET + rgb, 0).astype(np.int64)
 
 
 def _has_grey_palette(image: Any) -> bool:

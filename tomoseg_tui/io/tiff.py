@@ -41,6 +41,8 @@ ANGSTROM_PER_UNIT = {
 """Units of length as spelled by ImageJ and OME, in lower case; other units give no voxel size."""
 MAX_CHANNELS = 7
 """Most channels of a microscope; more are the slices of a stack."""
+MAX_COMPRESSION = 20_000
+"""No page is so many times larger than its bytes."""
 CLASSIC_LIMIT_BYTES = 3_900_000_000
 """Largest data with the 32-bit offsets of classic TIFF, allowing for the headers of 10^5 pages."""
 
@@ -117,6 +119,11 @@ class TiffVolume(VolumeReader):
             _require_length(self._raw, series.dataoffset + int(np.prod(shape)) * stored.itemsize)
             return
         self._has_separate_planes = series.axes == "SYX"
+        if int(np.prod(shape)) * series.dtype.itemsize > MAX_COMPRESSION * self._raw.size():
+            raise UnreadableTomogramError(
+                f"{self._raw.path.name} states a shape of {shape}, which does not fit in {self._raw.size()} bytes.",
+                "It is damaged: copy it from its source again.",
+            )
         if len(series.pages) != (1 if self._has_separate_planes else shape[0]):
             raise UnreadableTomogramError(
                 f"{self._raw.path.name} packs {shape[0]} slices into {len(series.pages)} pages.",
@@ -260,12 +267,18 @@ def _count_pages(raw: RawFile) -> int:
     entry = np.dtype([("tag", f"{order}u2"), ("type", f"{order}u2"), ("count", offset_type), ("place", offset_type)])
     offset = int(_read_entries(raw, first_offset, offset_type)[0])
     visited: set[int] = set()
-    while offset and offset not in visited:
+    entry_bytes = 0
+    while offset:
+        if offset in visited or entry_bytes > raw.size():
+            raise UnreadableTomogramError(
+                f"{raw.path.name} is damaged: its pages form a loop, or lie over each other.", "Save it again."
+            )
         visited.add(offset)
         entries = _read_entries(
             raw, offset + np.dtype(count_type).itemsize, entry, int(_read_entries(raw, offset, count_type)[0])
         )
         _check_value_ranges(raw, entries)
+        entry_bytes += entries.nbytes
         offset = int(_read_entries(raw, offset + np.dtype(count_type).itemsize + entries.nbytes, offset_type)[0])
     return len(visited)
 

@@ -341,8 +341,12 @@ def _remove_leftovers(layout: ProjectLayout) -> None:
     folders += [folder for parent in (layout.tiles, layout.annotations) for folder in parent.glob("*/*/")]
     for folder in folders:
         for entry in os.scandir(folder) if folder.is_dir() else ():
+            path = Path(entry.path)
             if pattern.fullmatch(entry.name):
-                _remove_any(Path(entry.path))
+                _remove_any(path)
+            elif entry.name in {"claim.json", ".painting.json"} and not locks.is_held(path):
+                with contextlib.suppress(AlreadyRunningError), locks.held(path, patience_seconds=0):
+                    pass  # to acquire it is the safe way to remove a lock of a dead process
     for mark in dead_marks:
         mark.unlink(missing_ok=True)
 

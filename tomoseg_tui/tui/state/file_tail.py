@@ -10,7 +10,7 @@ from textual.message import Message
 POLL_SECONDS = 0.4
 """Time between two reads of a growing file, s."""
 MAX_INITIAL_BYTES = 1 << 18
-"""The most that is read at first of a long file, from its end."""
+"""The most that is read at once of a long file, from its end; a longer line is cut."""
 
 
 @dataclass
@@ -43,17 +43,18 @@ class TailReader:
         try:
             status = self.path.stat()
             is_reset = status.st_ino != self._inode or status.st_size < self._offset
-            start = max(0, status.st_size - self._max_initial_bytes) if is_reset else self._offset
             if not is_reset and status.st_size == self._offset:
                 return None
+            start = max(0 if is_reset else self._offset, status.st_size - self._max_initial_bytes)
             with self.path.open("rb") as stream:
                 stream.seek(start)
                 text = stream.read(status.st_size - start)
         except OSError:
             return None
-        if is_reset and start:
+        if start != (0 if is_reset else self._offset) and b"\n" in text:
             text = text.partition(b"\n")[2]  # the first line is incomplete
-        complete_lines = text[: text.rfind(b"\n") + 1]
+        is_endless = b"\n" not in text and len(text) >= self._max_initial_bytes
+        complete_lines = text if is_endless else text[: text.rfind(b"\n") + 1]
         self._inode, self._offset = status.st_ino, status.st_size - (len(text) - len(complete_lines))
         return (complete_lines, is_reset) if complete_lines or is_reset else None
 
