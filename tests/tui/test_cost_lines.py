@@ -243,14 +243,15 @@ def _nobody_can_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def works(project: Project) -> list[Work]:
     """Return the work of each kind of job in the forms."""
-    features = {"name": "r", "features": ["microtubule"]}
+    features = {"name": "r", "features": ["microtubule"], "device": "auto"}
     maps = [{"run": "both", "feature": feature, "threshold": 0.5} for feature in ("microtubule", "membrane")]
+    alpha = {"tomograms": ["alpha"], "device": "auto"}
     card = make_card("r", features=("microtubule",))
     return [
         estimate.work_of(project, kind, request, {"r": card})
         for kind, request in (
-            ("train", features), ("audit", features), ("apply", {"run": "both", "tomograms": ["alpha"]}),
-            ("apply", {"run": "r", "tomograms": ["alpha"]}), ("merge", {"tomogram": "alpha", "maps": maps}),
+            ("train", features), ("audit", features), ("apply", {"run": "both", **alpha}),
+            ("apply", {"run": "r", **alpha}), ("merge", {"tomogram": "alpha", "maps": maps}),
             ("merge", {"tomogram": "alpha", "maps": maps[:1]}), ("preprocess", {"tomograms": ["alpha"]}),
         )
     ]  # fmt: skip
