@@ -1,7 +1,10 @@
 """Position of a volume's voxels, scale of its densities, and the numbers of maps. Leaves files to `io`."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+ByteSign = Literal["signed", "unsigned"]
+"""How bytes of 8 bits are read: -128 to 127, or 0 to 255."""
 MAX_MAP_VALUE = 127
 """Map value of probability 1; maps hold integers from 0 to this, read alike as signed and as unsigned bytes."""
 SCALE_TOLERANCE = 0.05

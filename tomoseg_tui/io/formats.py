@@ -15,10 +15,11 @@ from typing import IO, Any, Literal
 
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.grid import ByteSign
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
 from tomoseg_tui.files.text import require_utf8
 from tomoseg_tui.io.mrc import MrcReader, copy_sparse, write_in_order
-from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, has_exchanged_axes, is_header
+from tomoseg_tui.io.mrc_header import HEADER_BYTES, has_exchanged_axes, is_header
 from tomoseg_tui.io.raw_volume import translate_os_errors
 from tomoseg_tui.io.volume_reader import VolumeReader
 

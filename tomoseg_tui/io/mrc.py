@@ -16,10 +16,10 @@ from typing import IO, Any, Self, final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.grid import ByteSign, VoxelGrid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 from tomoseg_tui.io.byte_sign import settle_byte_sign
-from tomoseg_tui.io.mrc_header import HEADER_BYTES, ByteSign, MrcHeader, header_in_order, make_header, parse_header
+from tomoseg_tui.io.mrc_header import HEADER_BYTES, MrcHeader, header_in_order, make_header, parse_header
 from tomoseg_tui.io.raw_volume import RawFile, RawVolume, create_raw, open_raw, truncated_error
 from tomoseg_tui.io.volume_reader import VolumeReader, check_box, reject_single_slice
 

@@ -13,16 +13,14 @@ References
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
-from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.grid import ByteSign, VoxelGrid
 from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
 from tomoseg_tui.io.volume_reader import cubic_voxel_size, round_to_float32
-
-ByteSign = Literal["signed", "unsigned"]
 
 HEADER_BYTES = 1024
 LARGEST_DIMENSION = 1 << 20

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
@@ -31,14 +31,12 @@ from tomoseg_tui.workflow.estimates.estimator import (
     Cost,
     FreeResources,
     Speed,
+    Work,
     combine_costs,
     estimate,
     require_resources,
 )
 from tomoseg_tui.workflow.job_interface import Workload
-
-if TYPE_CHECKING:
-    from tomoseg_tui.workflow.estimates.estimator import Work
 
 MIN_LAPS = 3
 """Measured intervals needed for a timing."""

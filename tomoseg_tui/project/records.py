@@ -12,12 +12,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from tomoseg_tui import __version__
-from tomoseg_tui.core.grid import DensityScale, VoxelGrid
+from tomoseg_tui.core.grid import ByteSign, DensityScale, VoxelGrid
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files.atomic import write_atomically
 from tomoseg_tui.files.structured import MalformedError, read_json
-from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.project.layout import ProjectLayout
 
 _PACKAGES = ("numpy", "scipy", "tensorflow", "keras", "h5py", "mrcfile")

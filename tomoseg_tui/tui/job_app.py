@@ -10,7 +10,6 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from tomoseg_tui.errors import TomosegError
-from tomoseg_tui.jobs.estimate import require_resources_for
 from tomoseg_tui.jobs.launch import launch
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.history import append_command
@@ -114,6 +113,8 @@ class JobApp(FramePacerApp):
             slurm = settings.default_slurm if location is None else location.slurm_settings(settings)
             at_once = location is not None and location.starts_at_once
             job_request = msgspec.to_builtins(request)
+            from tomoseg_tui.jobs.estimate import require_resources_for  # noqa: PLC0415  # wakes numpy
+
             require_resources_for(self.project, [(kind, job_request, ())], in_slurm=slurm is not None)
             job = launch(self.project.layout, kind, job_request, at_once=at_once, slurm=slurm)
             return f"Job {job.id}: {kind} {job.record().name}"

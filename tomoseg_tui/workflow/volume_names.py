@@ -4,10 +4,9 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.grid import ByteSign, VoxelGrid
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.io.formats import open_volume
-from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project

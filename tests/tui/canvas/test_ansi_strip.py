@@ -90,7 +90,7 @@ def _pixels(text: str, style: Style) -> list[tuple[tuple[int, ...], tuple[int, .
 def test_the_private_parts_of_textual_still_exist() -> None:
     """The canvas uses `Strip._segments`, `render`, the compositor's use of them, and the driver's write."""
     assert "_segments" in Strip.__slots__
-    assert list(inspect.signature(Strip.render).parameters) == ["self", "console"]
+    assert list(inspect.signature(Strip.render).parameters)[1:] == ["console"]
     assert "strip.render(console)" in inspect.getsource(ChopsUpdate.render_segments)
     assert "XTermParser(self._debug)" in inspect.getsource(LinuxDriver.run_input_thread)
     assert hasattr(App(), "_driver")

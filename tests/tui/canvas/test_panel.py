@@ -16,7 +16,7 @@ class FramedApp(CanvasApp):
     CSS = "CanvasPanel { border: round green; }"
 
     def compose(self) -> ComposeResult:
-        with CanvasPanel(id="room"):
+        with CanvasPanel(id="area"):
             yield SliceCanvas()
 
 

@@ -22,7 +22,7 @@ from tomoseg_tui.io.trainset_file import (
 )
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import FilterStep
-from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume
+from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume, set_none_here
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.training.trainset import (
     TrainsetRequest,
@@ -129,7 +129,8 @@ def test_nothing_labelled_is_refused(cell: Project, tmp_path: Path) -> None:
     tile(cell, "cell", PLACES[:2])
     with pytest.raises(NothingLabelledError, match=r"No tile has pixels of tube \(2 are not annotated yet\)"):
         build_trainset(cell, "a", REQUEST)
-    annotate(cell, "cell", tmp_path, label=5)
+    for place in PLACES[:2]:
+        set_none_here(cell, TileLocation("cell", *place, 64), "tube")
     with pytest.raises(NothingLabelledError, match="No tile has pixels of tube"):
         build_trainset(cell, "a", REQUEST)
     assert not list(cell.layout.trainsets.iterdir())

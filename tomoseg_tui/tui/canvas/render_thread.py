@@ -12,9 +12,9 @@ from typing import final
 
 from textual.message import Message
 
+from tomoseg_tui.core.grid import ByteSign
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.io.formats import open_volume
-from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.tui.canvas.slice_cache import SliceCache
 from tomoseg_tui.tui.canvas.slice_drawing import CanvasView, Frame, draw_frame, visible_part
 from tomoseg_tui.tui.messages import LoadFailed, ThreadCrashed

@@ -15,7 +15,7 @@ from textual.geometry import Offset
 from textual.message import Message
 from textual.timer import Timer
 
-from tomoseg_tui.io.mrc_header import ByteSign
+from tomoseg_tui.core.grid import ByteSign
 from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.render.viewport import Viewport
 from tomoseg_tui.tui.canvas.canvas_bindings import CANVAS_BINDINGS

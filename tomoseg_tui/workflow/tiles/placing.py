@@ -138,7 +138,7 @@ def _resolve(
     if not location.is_centred_in(record.shape_zyx):
         nz, ny, nx = record.shape_zyx
         column = next(axis for axis, n in (("x", nx), ("y", ny), ("z", nz)) if not 0 <= getattr(location, axis) < n)
-        column_prefix = f"{prefix}column {column}: " if prefix else ""
+        column_prefix = f"{prefix}column {column}: " if prefix.startswith("line ") else prefix
         raise ProjectError(
             f"{column_prefix}the centre x {location.x}, y {location.y}, z {location.z} is outside {location.tomogram}, "
             f"which has x 0-{nx - 1}, y 0-{ny - 1}, z 0-{nz - 1}.",

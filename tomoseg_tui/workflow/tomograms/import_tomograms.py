@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.binning import bin_region, binned_shape
 from tomoseg_tui.core.filters import FilterChain
-from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.grid import ByteSign, VoxelGrid
 from tomoseg_tui.core.names import check_name, name_from_file, volume_stem
 from tomoseg_tui.core.statistics import Statistics, measure_statistics, sample_bands
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE
@@ -22,7 +22,6 @@ from tomoseg_tui.files.disk_space import disk_full_error, free_bytes, is_disk_fu
 from tomoseg_tui.files.text import require_utf8
 from tomoseg_tui.io.formats import copy_unpacked, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
-from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import change_files

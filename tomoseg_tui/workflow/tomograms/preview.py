@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.binning import binned_shape
 from tomoseg_tui.core.filters import FilterChain, preprocess
-from tomoseg_tui.core.grid import DensityScale, VoxelGrid
+from tomoseg_tui.core.grid import ByteSign, DensityScale, VoxelGrid
 from tomoseg_tui.core.smoothing import gaussian_taps
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.io.formats import open_volume
-from tomoseg_tui.io.mrc_header import ByteSign
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
