@@ -8,7 +8,7 @@ DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
 APT_TOOLS := tmux xterm xvfb imagemagick
 SLURM_TOOLS := slurm-wlm munge
 
-.PHONY: setup run demo test test-slurm check tools golden bench bench-audit bench-tui bench-jobs bench-estimates kills
+.PHONY: setup run demo test test-slurm check tools golden bench bench-audit bench-tui bench-jobs bench-estimates kills fuzz
 
 setup: .venv/ready
 
@@ -77,6 +77,10 @@ bench-jobs: setup
 
 bench-estimates: setup
 	$(BIN)/python tests/bench/estimates.py --count $(or $(COUNT),5) $(if $(ONLY),--only $(ONLY))
+
+# Mutated files of every format are read for SECONDS.
+fuzz: setup
+	$(BIN)/python tests/bench/fuzz.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
 # Processes are killed at COUNT random moments, and what they had kept is looked for; jobs take hours with 50 of each.
 kills: setup
