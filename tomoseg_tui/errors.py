@@ -6,7 +6,8 @@
     ├── UsageError                    the command's words do not go together
     ├── TomogramError                 a volume cannot be used
     │   ├── UnreadableTomogramError   the file is damaged, or something else
-    │   └── UnknownVoxelSizeError     nobody has said how large a voxel is
+    │   ├── UnknownVoxelSizeError     nobody has said how large a voxel is
+    │   └── ChangedFileError          the file is no longer the one that was recorded
     ├── ShapeError                    two arrays that should match do not (also ValueError)
     ├── ProjectError                  a name is taken, missing or malformed
     │   ├── NotAProjectError          the folder holds no project
@@ -59,6 +60,10 @@ class UnreadableTomogramError(TomogramError):
 
 class UnknownVoxelSizeError(TomogramError):
     """Neither the header nor the user has said how large a voxel is."""
+
+
+class ChangedFileError(TomogramError):
+    """A volume has changed since its record was written."""
 
 
 class ShapeError(TomosegError, ValueError):

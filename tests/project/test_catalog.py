@@ -190,7 +190,7 @@ def test_a_link_is_stored_as_an_absolute_path_and_reported_if_missing(project: P
     path.unlink()
     with pytest.raises(ProjectError, match="The file of tomogram far is missing") as caught:
         catalog.volume_path(project.layout, "far", record)
-    assert "Restore the file" in caught.value.fix
+    assert "tomoseg tomograms refresh far --file FILE" in caught.value.fix
 
 
 def test_history_is_a_script(project: Project) -> None:

@@ -22,6 +22,7 @@ KEYS = {
     "preprocess": "import.filter",
     "tomograms rename": "import.rename",
     "tomograms remove": "import.remove",
+    "tomograms refresh": "import.refresh",
     "show": "slice.picture",
     "export": "files.export",
     "tiles add": "tiles.place",

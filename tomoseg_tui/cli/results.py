@@ -79,5 +79,9 @@ def export(arguments: argparse.Namespace) -> None:
     """Write a volume to a file."""
     project = open_project_if_any(arguments)
     with progress_bar("export") as on_progress:
-        export_volume(project, arguments.name, arguments.output, force=arguments.force, on_progress=on_progress)
+        remark = export_volume(
+            project, arguments.name, arguments.output, force=arguments.force, on_progress=on_progress
+        )
+    if remark:
+        echo(f"Note: {remark}")
     echo(f"Wrote {arguments.name} to {arguments.output}.")

@@ -51,6 +51,8 @@ def show(arguments: argparse.Namespace) -> None:
         _print_slice_json(arguments, view, palette)
         return
     _output_picture(arguments, render_slice(view.values, view.labels, palette))
+    if view.properties["changed"]:
+        echo(f"Note: {view.properties['changed']}")
     ny, nx = view.values.shape
     echo(f"{view.name}  z {view.z}  {nx} x {ny} pixels (x, y), y upwards")
     _echo_legend(palette)

@@ -1,6 +1,7 @@
 """`import`, `preprocess` and `tomograms`."""
 
 import argparse
+import sys
 from typing import Any
 
 import msgspec
@@ -16,9 +17,10 @@ from tomoseg_tui.cli.common import (
     write_history,
 )
 from tomoseg_tui.commands.options import request_from
-from tomoseg_tui.errors import UsageError
+from tomoseg_tui.errors import ChangedFileError, TomosegError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import find_tomogram_change
 from tomoseg_tui.project.records import Damage, format_filter_chain, read_each
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
@@ -53,7 +55,16 @@ def tomogram_listing(project: Project, name: str, damage: Damage | None = None) 
         "binned": record.binned,
         "made_from": record.made_from,
         "imported": record.imported,
+        "changed": _find_change(project, name) or None,
     }
+
+
+def _find_change(project: Project, name: str) -> str:
+    """Return what is wrong with a tomogram's file, as a sentence; empty if nothing is."""
+    try:
+        return find_tomogram_change(project.layout, name, catalog.load_tomogram(project.layout, name))
+    except TomosegError as error:
+        return error.fault
 
 
 def tomograms_list(arguments: argparse.Namespace) -> None:
@@ -73,6 +84,9 @@ def tomograms_list(arguments: argparse.Namespace) -> None:
         "tiles": "tiles", "maps": "maps", "filters": "filters", "type": "type",
     }  # fmt: skip
     print_table(rows, columns, empty="No tomogram yet. Import one: tomoseg import FILE")
+    for row in rows:
+        if row["changed"]:
+            echo(f"Note: {row['name']}: {row['changed']} See: tomoseg tomograms refresh {row['name']}")
 
 
 def tomograms_rename(arguments: argparse.Namespace) -> None:
@@ -93,6 +107,30 @@ def tomograms_remove(arguments: argparse.Namespace) -> None:
     trash_folder = remove_tomogram(project, arguments.name)
     write_history(arguments, project)
     echo(f"Moved {arguments.name} with its tiles, annotations and results to {trash_folder}.")
+
+
+def tomograms_refresh(arguments: argparse.Namespace) -> None:
+    """Take a file that has changed since its import as it is now."""
+    from tomoseg_tui.workflow.tomograms.refreshing import plan_refresh, refresh_tomogram
+
+    project, name = open_project(arguments), arguments.name
+    plan = plan_refresh(project, name, file=arguments.file, voxel_size_angstrom=arguments.voxel_size_angstrom)
+    lines = [*plan.changes, *plan.consequences]
+    if lines and not arguments.yes and not sys.stdin.isatty():
+        raise ChangedFileError(" ".join(lines), f"Take it as it is: tomoseg tomograms refresh {name} --yes")
+    for line in lines:
+        echo(line)
+    if lines and not arguments.yes:
+        print(f"Take {name} as it is now? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            echo(f"{name} stays as it was recorded.")
+            return
+    refresh_tomogram(project, plan)
+    if lines:
+        write_history(arguments, project)
+    echo(f"{name} is recorded as it is now." if lines else f"{name} has not changed since its import.")
+    if wants_json(arguments):
+        print_json(tomogram_listing(project, name))
 
 
 def import_files(arguments: argparse.Namespace) -> None:

@@ -85,6 +85,19 @@ TOMOGRAMS_RENAME = Command(
     "tomograms rename", "rename a tomogram", (Option("old", "current name"), Option("new", "new name"))
 )
 TOMOGRAMS_REMOVE = Command("tomograms remove", "move a tomogram to the trash", (Option("name", "the tomogram"),))
+TOMOGRAMS_REFRESH = Command(
+    "tomograms refresh",
+    "take a file that has changed since its import as it is now",
+    (
+        Option("name", "the tomogram"),
+        Option("--file", "new place of a linked file", kind=PATH, metavar="FILE", default_text="the recorded one"),
+        Option(
+            "--voxel-size", "Å per voxel", field="voxel_size_angstrom", kind=number(above=0), metavar="A",
+            default_text="the header's",
+        ),
+        flag("--yes", "do not ask"),
+    ),
+)  # fmt: skip
 SHOW = Command(
     "show",
     "draw a slice",
@@ -109,7 +122,13 @@ EXPORT = Command(
 TOMOGRAM_COMMANDS = (
     IMPORT,
     PREPROCESS,
-    *command_family("tomograms", "list, rename or remove tomograms", TOMOGRAMS_RENAME, TOMOGRAMS_REMOVE),
+    *command_family(
+        "tomograms",
+        "list, rename, remove or refresh tomograms",
+        TOMOGRAMS_RENAME,
+        TOMOGRAMS_REMOVE,
+        TOMOGRAMS_REFRESH,
+    ),
     SHOW,
     EXPORT,
 )

@@ -145,10 +145,15 @@ def load_tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
 
 def volume_path(layout: ProjectLayout, name: str, record: TomogramRecord) -> Path:
     """Return the path of a tomogram's volume; raise ProjectError if the file is missing."""
-    path = Path(record.file) if record.linked else layout.tomogram_folder(name) / record.file
-    if not path.exists():
-        fix = "Restore the file, or remove the tomogram and import it again." if record.linked else "Import it again."
-        raise ProjectError(f"The file of tomogram {name} is missing: {path}.", fix)
+    path = layout.tomogram_folder(name) / record.file  # that of a link is absolute and stands for itself
+    try:
+        path.stat()
+    except OSError as fault:
+        state = "is missing" if isinstance(fault, FileNotFoundError) else f"cannot be reached ({fault.strerror})"
+        fix = "Restore the file from a backup."
+        if record.linked:
+            fix = f"Bring it or its disk back, or name its new place: tomoseg tomograms refresh {name} --file FILE"
+        raise ProjectError(f"The file of tomogram {name} {state}: {path}.", fix) from fault
     return path
 
 

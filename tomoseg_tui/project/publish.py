@@ -8,11 +8,12 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.files.atomic import atomic_output, remove_drafts, require_writable, sync_to_disk
 from tomoseg_tui.io.formats import MRC_SUFFIXES
 from tomoseg_tui.io.mrc import copy_sparse
+from tomoseg_tui.project.file_state import measure_file_state
 from tomoseg_tui.project.layout import sidecar_of
-from tomoseg_tui.project.records import write_record
+from tomoseg_tui.project.records import LabelSidecar, MapSidecar, write_record
 
 
-def publish_volume(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
+def publish_volume(draft: Path, target: Path, sidecar: MapSidecar | LabelSidecar) -> None:
     """Move a finished volume and its sidecar to their final names, replacing existing files.
 
     The old sidecar is removed first, so that no sidecar ever describes another volume. The draft keeps its name too
@@ -22,7 +23,7 @@ def publish_volume(draft: Path, target: Path, sidecar: msgspec.Struct) -> None:
     new_volume, new_sidecar = draft.with_name(f"_{draft.name}"), draft.with_name(f"_{draft.name}.json")
     new_volume.unlink(missing_ok=True)
     new_volume.hardlink_to(draft)
-    write_record(new_sidecar, sidecar)
+    write_record(new_sidecar, msgspec.structs.replace(sidecar, file_state=measure_file_state(draft)))
     sidecar_of(target).unlink(missing_ok=True)
     new_volume.replace(target)
     new_sidecar.replace(sidecar_of(target))

@@ -55,6 +55,21 @@ def format_filter_chain(chain: FilterHistory) -> str:
     return ", then ".join(f"low-pass {s.lowpass:g}, high-pass {s.highpass:g}, clamp {s.clamp:g}" for s in chain)
 
 
+class FileState(msgspec.Struct, frozen=True):
+    """What a volume file was when its record was written; see `project.file_state`."""
+
+    size: int
+    """Bytes."""
+    modified_ns: int
+    """Time of the last change, ns since 1970."""
+    shape_zyx: tuple[int, int, int]
+    """From its header, as the two below; voxels along z, y, x."""
+    voxel_size_angstrom: float
+    origin_xyz_angstrom: tuple[float, float, float]
+    digest: str
+    """Of a sample of its densities."""
+
+
 class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One tomogram of the project; its name is that of its folder."""
 
@@ -90,6 +105,8 @@ class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Binning relative to that."""
     imported: str
     """Time of the import."""
+    file_state: FileState | None = None
+    """The file at that time; None in records of version 0.2 and older."""
 
     @property
     def grid(self) -> VoxelGrid:
@@ -293,6 +310,8 @@ class MapSidecar(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
     versions: dict[str, str] = {}
     created: str = ""
+    file_state: FileState | None = None
+    """The map when it was made; None in sidecars of version 0.2 and older."""
 
     def has_same_inputs(self, other: "MapSidecar") -> bool:
         """Return whether two maps have the same network, densities and settings."""
@@ -330,6 +349,8 @@ class LabelSidecar(msgspec.Struct, frozen=True, kw_only=True):
     """Ranges of z that all maps fill; elsewhere fewer maps were merged."""
     versions: dict[str, str] = {}
     created: str = ""
+    file_state: FileState | None = None
+    """The label volume when it was made; None in sidecars of version 0.2 and older."""
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:

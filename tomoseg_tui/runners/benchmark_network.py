@@ -14,12 +14,12 @@ from statistics import median
 from typing import Any
 
 from tomoseg_tui.core.network_settings import TrainingSettings, network_named
-from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.ml.inference import Predictor
 from tomoseg_tui.ml.step_timing import time_training_steps
 from tomoseg_tui.ml.tf_devices import peak_gpu_bytes, prepare_device
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.runners.slabs import WindowReader, group_starts, probability_to_byte, slab_blocks
 from tomoseg_tui.workflow.apply.apply_request import ApplyRequest, normalisation
@@ -104,8 +104,7 @@ def benchmark_apply(
     name = request.tomograms[0]
     record = catalog.load_tomogram(project.layout, name)
     block = slab_blocks(record.shape_zyx, settings)[0]
-    path = catalog.volume_path(project.layout, name, record)
-    with open_volume(path, byte_sign=record.byte_sign) as volume:
+    with open_tomogram(project.layout, name, record) as volume:
         reader = WindowReader(volume, normalisation(card, record), settings)
         group_ends: list[float] = []
         for first_slice in group_starts((0, record.shape_zyx[0]), settings.slices_out):

@@ -21,13 +21,13 @@ import numpy as np
 from tomoseg_tui.core.grid import MAX_MAP_VALUE
 from tomoseg_tui.core.network_settings import network_named
 from tomoseg_tui.errors import UnreadableTomogramError
-from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter, copy_sparse
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.ml.inference import Predictor
 from tomoseg_tui.ml.tf_devices import prepare_device, usable_cores
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import find_result_change, open_tomogram
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.publish import copy_to_output, publish_volume
 from tomoseg_tui.project.records import MapSidecar, NetworkCard, library_versions, now, read_record, write_record
@@ -140,8 +140,7 @@ def _load_predictor(
 
 
 def _open_tomogram(project: Project, task: ApplyTask) -> VolumeReader:
-    path = catalog.volume_path(project.layout, task.tomogram, task.record)
-    return open_volume(path, byte_sign=task.record.byte_sign)
+    return open_tomogram(project.layout, task.tomogram, task.record)
 
 
 def _apply_task(project: Project, request: ApplyRequest, snapshot: NetworkSnapshot, name: str) -> ApplyTask:
@@ -177,6 +176,10 @@ def _reusable_slices(
     if request.z is None or not sidecar_of(map_path).is_file():
         return []
     existing = read_record(sidecar_of(map_path), MapSidecar)
+    change = find_result_change(None, map_path, existing)
+    if change:
+        reporter.log(f"{change} All of it is replaced.")
+        return []
     if existing.has_same_inputs(new_sidecar):
         return existing.slices
     reporter.log(f"The existing map {map_path.stem} is from another network or other settings: all of it is replaced.")

@@ -61,6 +61,9 @@ def evaluate(
     if not labels:
         raise UsageError("No label was given.", "Give the labels to score: --label 1 --label 2")
     predicted_volume, truth_volume = find_volume(project, predicted), find_volume(project, truth)
+    for volume in (predicted_volume, truth_volume):
+        if volume.change:
+            on_remark(volume.change)
     cutoff = _cutoff(predicted_volume, threshold)
     with predicted_volume.open() as predicted_reader, truth_volume.open() as truth_reader:
         if predicted_reader.grid.shape_zyx != truth_reader.grid.shape_zyx:

@@ -17,6 +17,7 @@ from tomoseg_tui.io.png import write_png
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import changed_error
 from tomoseg_tui.workflow.exchange.export_formats import write_slabs
 from tomoseg_tui.workflow.job_interface import slab_ranges
 from tomoseg_tui.workflow.views import TripleView
@@ -33,8 +34,8 @@ def export_volume(
     *,
     force: bool = False,
     on_progress: Callable[[float], None] = lambda _done: None,
-) -> None:
-    """Write a tomogram, map or label volume to a file, with voxel size, origin and nstart.
+) -> str:
+    """Write a tomogram, map or label volume to a file, with voxel size, origin and nstart; return a remark, if any.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def export_volume(
         If the suffix is another.
     ProjectError
         If there is no such volume, or the file exists and `force` is not set.
+    ChangedFileError
+        If a tomogram has changed since its import.
     """
     suffix = target.suffix.lower()
     if suffix not in {".mrc", ".hdf", ".tif", ".tiff"}:
@@ -58,10 +61,13 @@ def export_volume(
             f"{target.name} ends in {suffix or 'nothing'}.", "Name a file that ends in .mrc, .hdf or .tif."
         )
     volume = find_volume(project, name)
+    if volume.record is not None and volume.change:
+        raise changed_error(name, volume.change)
     require_writable(target, force=force)
     with volume.open() as reader, atomic_output(target) as draft:
         grid = volume.grid(reader)
         write_slabs(draft, suffix, read_slabs(reader, 0, grid.shape_zyx[0], on_progress), grid, reader.dtype)
+    return volume.change
 
 
 def read_slabs(

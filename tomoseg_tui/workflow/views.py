@@ -16,6 +16,7 @@ from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.records import AuditedTile
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.volume_names import NamedVolume, find_volume
@@ -105,6 +106,7 @@ def _slice_properties(
     return {
         "name": volume.name,
         "path": str(volume.path),
+        "changed": volume.change or None,
         "shape_zyx": list(grid.shape_zyx),
         "voxel_size_angstrom": grid.voxel_size_angstrom,
         "origin_angstrom": list(grid.origin_xyz_angstrom),
@@ -161,8 +163,7 @@ def load_tile_view(project: Project, location: TileLocation) -> TileView:
     """Return a tile with its annotation."""
     tile = catalog.require_tile(project.layout, location)
     record = catalog.load_tomogram(project.layout, tile.location.tomogram)
-    path = catalog.volume_path(project.layout, tile.location.tomogram, record)
-    with NamedVolume(tile.location.tomogram, path, record=record).open() as reader:
+    with open_tomogram(project.layout, tile.location.tomogram, record) as reader:
         values, inside = read_tile_values(reader, tile.location)
     image = np.where(inside, values.astype(np.float32), np.float32(record.mean))
     features = tuple(feature for feature in project.settings.features if tile.state_of(feature) is not None)

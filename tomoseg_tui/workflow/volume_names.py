@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomoseg_tui.core.grid import ByteSign, VoxelGrid
-from tomoseg_tui.errors import ProjectError
+from tomoseg_tui.errors import ProjectError, TomogramError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.project.file_state import find_result_change, find_tomogram_change
+from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.records import LabelSidecar, MapSidecar, TomogramRecord, read_record
 
 ZRanges = list[tuple[int, int]]
@@ -29,6 +30,8 @@ class NamedVolume:
     """Set for maps."""
     labels: LabelSidecar | None = None
     """Set for label volumes."""
+    change: str = ""
+    """What has changed in the file since its record was written, as a sentence."""
 
     @property
     def byte_sign(self) -> ByteSign | None:
@@ -47,7 +50,7 @@ class NamedVolume:
 
     def grid(self, reader: VolumeReader) -> VoxelGrid:
         """Return the grid, with the voxel size of the project's record if there is one."""
-        return self.record.grid if self.record is not None else reader.grid
+        return self.record.grid if self.record is not None and not self.change else reader.grid
 
 
 def find_volume(project: Project | None, name: str) -> NamedVolume:
@@ -70,7 +73,7 @@ def find_volume(project: Project | None, name: str) -> NamedVolume:
         return volume
     path = Path(name)
     if path.is_file():
-        return _with_sidecar(name, path)
+        return _with_sidecar(name, path, project.layout if project is not None else None)
     if path.is_dir():
         raise ProjectError(f"{name} is a folder.", "Name a tomogram, a map, a label volume, or a file.")
     raise ProjectError(
@@ -83,24 +86,30 @@ def _find_in_project(project: Project, name: str) -> NamedVolume | None:
     layout = project.layout
     if name in catalog.tomogram_names(layout):
         record = catalog.load_tomogram(layout, name)
-        return NamedVolume(name, catalog.volume_path(layout, name, record), record=record)
+        change = ""
+        with contextlib.suppress(TomogramError):  # opening the file says why it cannot be read
+            change = find_tomogram_change(layout, name, record)
+        return NamedVolume(name, catalog.volume_path(layout, name, record), record=record, change=change)
     tomogram, slash, volume_name = name.partition("/")
     if not slash or "/" in volume_name or tomogram in {"", ".", ".."}:
         return None
     for folder in (layout.maps, layout.labels):
         path = folder / tomogram / f"{volume_name}.mrc"
         if path.is_file() and sidecar_of(path).is_file():
-            return _with_sidecar(name, path)
+            return _with_sidecar(name, path, layout)
     return None
 
 
-def _with_sidecar(name: str, path: Path) -> NamedVolume:
+def _with_sidecar(name: str, path: Path, layout: ProjectLayout | None) -> NamedVolume:
     """Return a file with its sidecar, if there is a valid one."""
-    sidecar = sidecar_of(path)
-    with contextlib.suppress(ProjectError):
-        return NamedVolume(name, path, map=read_record(sidecar, MapSidecar))
-    with contextlib.suppress(ProjectError):
-        return NamedVolume(name, path, labels=read_record(sidecar, LabelSidecar))
+    sidecar_kinds: tuple[type[MapSidecar | LabelSidecar], ...] = (MapSidecar, LabelSidecar)
+    for kind in sidecar_kinds:
+        with contextlib.suppress(ProjectError, TomogramError):
+            sidecar: MapSidecar | LabelSidecar = read_record(sidecar_of(path), kind)
+            change = find_result_change(layout, path, sidecar)
+            if isinstance(sidecar, MapSidecar):
+                return NamedVolume(name, path, map=sidecar, change=change)
+            return NamedVolume(name, path, labels=sidecar, change=change)
     return NamedVolume(name, path)
 
 

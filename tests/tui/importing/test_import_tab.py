@@ -108,7 +108,21 @@ async def test_a_deviating_tomogram_is_labelled(small_project: Project, make_app
 async def test_a_missing_linked_file_is_reported(small_project: Project, make_app: MakeApp, tmp_path: Path) -> None:
     (small_project.layout.tomogram_folder("alpha") / "alpha.mrc").unlink()
     async with importing(make_app(small_project), (120, 40)) as (pilot, _):
-        await until(pilot, lambda: "! The file of tomogram alpha is missing" in prose_on(pilot))
+        await until(pilot, lambda: "The file of tomogram alpha is missing" in prose_on(pilot))
+
+
+async def test_a_file_that_has_changed_is_marked_and_taken_as_it_is_by_a_key(
+    small_project: Project, make_app: MakeApp
+) -> None:
+    path = small_project.layout.tomogram_folder("alpha") / "alpha.mrc"
+    write_mrc(path, noise((24, 96, 96), seed=3), voxel_size=10.0)
+    async with importing(make_app(small_project), (120, 40)) as (pilot, _):
+        await until(pilot, lambda: "alpha.mrc has changed since its import" in prose_on(pilot))
+        await pilot.press("u")
+        await until(pilot, lambda: "Take alpha as it is now?" in prose_on(pilot))
+        await pilot.press("y")
+        await until(pilot, lambda: history(small_project) == ["tomoseg tomograms refresh alpha --yes"])
+        await until(pilot, lambda: "has changed" not in prose_on(pilot))
 
 
 async def test_files_are_added_by_pattern_and_imported_with_their_options(

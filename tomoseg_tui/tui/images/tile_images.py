@@ -18,6 +18,7 @@ from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import MapSidecar, NetworkCard, TomogramRecord
 from tomoseg_tui.render.colours import Palette, make_palette
@@ -96,8 +97,7 @@ def read_tile_images(
 def _read_neighbours(
     layout: ProjectLayout, location: TileLocation, record: TomogramRecord
 ) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8], NDArray[np.uint8] | None]:
-    path = catalog.volume_path(layout, location.tomogram, record)
-    with open_volume(path, byte_sign=record.byte_sign) as volume:
+    with open_tomogram(layout, location.tomogram, record) as volume:
         slices = {
             z: _read_slice(volume, location, z)
             for z in (location.z - 1, location.z, location.z + 1)

@@ -14,14 +14,21 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 
 from tomoseg_tui.commands.options import to_argv
-from tomoseg_tui.commands.tomograms import IMPORT, PREPROCESS, SHOW, TOMOGRAMS_REMOVE, TOMOGRAMS_RENAME
+from tomoseg_tui.commands.tomograms import (
+    IMPORT,
+    PREPROCESS,
+    SHOW,
+    TOMOGRAMS_REFRESH,
+    TOMOGRAMS_REMOVE,
+    TOMOGRAMS_RENAME,
+)
 from tomoseg_tui.core.names import check_name
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import format_filter_chain
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.dialogs.ask_text import AskText
-from tomoseg_tui.tui.dialogs.confirm import Confirm
+from tomoseg_tui.tui.dialogs.confirm import Confirm, ask_first
 from tomoseg_tui.tui.dialogs.report import ReportDialog
 from tomoseg_tui.tui.format import format_time
 from tomoseg_tui.tui.importing.add_files_dialog import AddFilesDialog
@@ -39,6 +46,7 @@ from tomoseg_tui.tui.widgets.filter_line import FilterLine, matches_filter
 from tomoseg_tui.tui.widgets.table import Table
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest, check_preprocess
 from tomoseg_tui.workflow.tomograms.preview import load_middle_slice
+from tomoseg_tui.workflow.tomograms.refreshing import RefreshPlan, plan_refresh, refresh_tomogram
 from tomoseg_tui.workflow.tomograms.renaming import remove_tomogram, rename_tomogram
 from tomoseg_tui.workflow.tomograms.sanity_checks import Oddity, tomogram_oddities
 
@@ -61,6 +69,7 @@ class ImportTab(ExportActions, PictureActions):
         Binding("enter", "tiles", "Tiles", id="import.tiles", tooltip="Place tiles on this tomogram"),
         hidden_key("R", "rename", "Rename", "import.rename", "Rename the tomogram"),
         hidden_key("x", "remove", "Remove", "import.remove", "Move the tomogram to the project's trash"),
+        hidden_key("u", "refresh_tomogram", "Refresh", "import.refresh", "Take a changed file as it is now"),
         hidden_key("slash", "search", "Filter list", "import.search", "List only matching tomograms"),
     ]
 
@@ -119,6 +128,11 @@ class ImportTab(ExportActions, PictureActions):
         """List the tomograms and mark those that differ from the others."""
         self._snapshot = snapshot
         self._oddities = tomogram_oddities({tomogram.name: tomogram.record for tomogram in snapshot.tomograms})
+        for tomogram in snapshot.tomograms:
+            if tomogram.change:
+                hint = " Press u to take it as it is." if "has changed" in tomogram.change else ""
+                change = Oddity("file", f"{tomogram.change}{hint}")
+                self._oddities[tomogram.name] = (change, *self._oddities[tomogram.name])
         self._marked &= {tomogram.name for tomogram in snapshot.tomograms}
         self.set_class(not snapshot.tomograms, "-empty")
         self._show_rows()
@@ -199,7 +213,8 @@ class ImportTab(ExportActions, PictureActions):
     def _show_warnings(self) -> None:
         oddities = self._oddities.get(self._shown_tomogram.name, ()) if self._shown_tomogram is not None else ()
         lines = [f"! {oddity.label}: {oddity.text}" for oddity in oddities]
-        lines += [f"! {self._fault}"] if self._fault else []
+        if self._fault and self._shown_tomogram is not None and not self._shown_tomogram.change:
+            lines.append(f"! {self._fault}")
         label = self.query_one("#import-odd", Static)
         label.update("\n".join(lines))
         label.display = bool(lines)
@@ -338,6 +353,27 @@ class ImportTab(ExportActions, PictureActions):
                 self.tomoseg.run_in_thread(f"{name} is in the trash.", argv, lambda: remove_tomogram(project, name))
 
         self.app.push_screen(Confirm(f"Remove {name}?", _describe_removal(chosen), yes="Remove"), remove)
+
+    def action_refresh_tomogram(self) -> None:
+        chosen = self.chosen
+        if chosen is None:
+            return
+        project, name = self.tomoseg.project, chosen.name
+
+        def ask(plan: RefreshPlan) -> None:
+            if not plan.changes:
+                self.notify(f"{name} has not changed since its import.", timeout=4)
+                return
+            text = "\n".join([*plan.changes, *plan.consequences])
+            argv = to_argv(TOMOGRAMS_REFRESH, name=name, yes=True)
+            ask_first(
+                self.app, f"Take {name} as it is now?", text, "Take it",
+                lambda: self.tomoseg.run_in_thread(
+                    f"{name} is recorded as it is now.", argv, lambda: refresh_tomogram(project, plan)
+                ),
+            )  # fmt: skip
+
+        self.tomoseg.run_in_thread("", None, lambda: plan_refresh(project, name), ask)
 
     def volume_names(self) -> list[str]:
         """Return the tomogram under the cursor."""

@@ -32,7 +32,7 @@ def ask_for_file(
     app: JobApp,
     kinds: FileKinds,
     names: list[str],
-    write: Callable[[Project, SaveFileRequest], None],
+    write: Callable[[Project, SaveFileRequest], str | None],
     *,
     empty_message: str,
 ) -> None:
@@ -47,8 +47,8 @@ def ask_for_file(
             return
 
         def write_file() -> str:
-            write(project, request)
-            return f"{request.name} was written to {request.path}."
+            remark = write(project, request) or ""
+            return f"{request.name} was written to {request.path}. {remark}".strip()
 
         app.notify(f"Writing {request.path.name} ...", timeout=3)
         app.run_in_thread("", None, write_file)
@@ -86,10 +86,10 @@ class ExportActions(Tab):
         """Return the names of the shown volumes, the likeliest first."""
 
     def action_export(self) -> None:
-        def write(project: Project, request: SaveFileRequest) -> None:
+        def write(project: Project, request: SaveFileRequest) -> str:
             from tomoseg_tui.workflow.export import export_volume  # noqa: PLC0415
 
-            export_volume(project, request.name, request.path, force=request.force)
+            return export_volume(project, request.name, request.path, force=request.force)
 
         ask_for_file(
             self.tomoseg, VOLUME, self.volume_names(), write, empty_message="Nothing here can be exported yet."

@@ -13,6 +13,7 @@ from tomoseg_tui.errors import ProjectError, TomosegError
 from tomoseg_tui.jobs.job_list import CachedJob, JobListCache
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import find_tomogram_change
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import Damage, LabelSidecar, MapSidecar, NetworkCard, TomogramRecord, read_each
 
@@ -27,6 +28,8 @@ class TomogramSnapshot:
     """Its tiles, and those of versions on the same grid; by z, y, x."""
     maps: tuple[MapSidecar, ...]
     labels: tuple[LabelSidecar, ...]
+    change: str = ""
+    """What is wrong with its file, such as that it has changed since its import; empty if nothing is."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
         )
         maps = tuple(sidecar for _, sidecar in catalog.maps_of(layout, name, damage))
         labels = tuple(sidecar for _, sidecar in catalog.labels_of(layout, name, damage))
-        tomograms.append(TomogramSnapshot(name, record, tuple(tiles), maps, labels))
+        change = _find_change(layout, name, record)
+        tomograms.append(TomogramSnapshot(name, record, tuple(tiles), maps, labels, change))
     runs = catalog.network_names(layout)
     networks = tuple(card for _, card in read_each(runs, lambda run: catalog.load_network_card(layout, run), damage))
     job_cache = job_cache or JobListCache(layout)
@@ -162,6 +166,13 @@ def _requested_features(layout: ProjectLayout, request: Mapping[str, Any]) -> tu
         return ()
 
 
+def _find_change(layout: ProjectLayout, name: str, record: TomogramRecord) -> str:
+    try:
+        return find_tomogram_change(layout, name, record)
+    except TomosegError as error:
+        return f"{error.fault} {error.fix}"
+
+
 def fingerprint(snapshot: ProjectSnapshot) -> bytes:
     """Return a value that differs whenever something on the screen differs."""
     return msgspec.json.encode(
@@ -174,6 +185,7 @@ def fingerprint(snapshot: ProjectSnapshot) -> bytes:
                     [(tile.location.id, dict(tile.states)) for tile in tomogram.tiles],
                     tomogram.maps,
                     tomogram.labels,
+                    tomogram.change,
                 )
                 for tomogram in snapshot.tomograms
             ],

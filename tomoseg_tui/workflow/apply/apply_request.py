@@ -9,6 +9,7 @@ from tomoseg_tui.core.grid import SCALE_TOLERANCE, differs_in_size
 from tomoseg_tui.errors import ProjectError, TrainingError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import require_unchanged
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.publish import require_result_path
 from tomoseg_tui.project.records import (
@@ -105,7 +106,7 @@ def _check_options(project: Project, request: ApplyRequest, features: int) -> No
 
 def _check_tomogram(project: Project, request: ApplyRequest, name: str) -> TomogramRecord:
     record = catalog.load_tomogram(project.layout, name)
-    catalog.volume_path(project.layout, name, record)
+    require_unchanged(project.layout, name, record)
     parse_z_range(request.z, record.shape_zyx[0])
     return record
 

@@ -20,6 +20,7 @@ from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.timings import Timing
 from tomoseg_tui.workflow.job_interface import parse_request, slab_ranges
 from tomoseg_tui.workflow.merge.merge_request import SLAB, MergeRequest, merge_slab
@@ -98,10 +99,9 @@ def benchmark_preprocess(
     plane = prod(record.shape_zyx[1:])
     slices = min(record.shape_zyx[0], max(request.factor, 16, CROP_PIECES * BLOCK_VOXELS * request.factor**3 // plane))
     shape_zyx = binned_shape((slices, *record.shape_zyx[1:]), request.factor)
-    path = catalog.volume_path(project.layout, name, record)
     grid = VoxelGrid(shape_zyx, record.voxel_size_angstrom)
     with (
-        open_volume(path, byte_sign=record.byte_sign) as source,
+        open_tomogram(project.layout, name, record) as source,
         MrcWriter(folder / "version.mrc", grid, np.dtype(np.float32)) as writer,
     ):
         work_start = time.time()

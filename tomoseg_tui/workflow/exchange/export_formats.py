@@ -17,9 +17,9 @@ from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.png import png_files, write_mask_png
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.records import TomogramRecord
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
-from tomoseg_tui.workflow.volume_names import NamedVolume
 
 ExportFormat = Literal["mrc", "hdf", "tif", "napari", "png"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -37,8 +37,7 @@ def tile_images(project: Project, locations: Sequence[TileLocation]) -> list[NDA
     images: dict[TileLocation, NDArray[np.float32]] = {}
     for name in dict.fromkeys(location.tomogram for location in locations):
         record = catalog.load_tomogram(project.layout, name)
-        path = catalog.volume_path(project.layout, name, record)
-        with NamedVolume(name, path, record=record).open() as reader:
+        with open_tomogram(project.layout, name, record) as reader:
             for location in locations:
                 if location.tomogram == name:
                     values, inside = read_tile_values(reader, location)

@@ -34,6 +34,7 @@ from tomoseg_tui.io.export_manifest import (
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.records import TomogramRecord, now
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.exchange.export_formats import (
@@ -48,7 +49,6 @@ from tomoseg_tui.workflow.exchange.export_formats import (
     write_stack,
 )
 from tomoseg_tui.workflow.export import read_slabs
-from tomoseg_tui.workflow.volume_names import NamedVolume
 
 FORMAT_BY_SUFFIX: Mapping[str, ExportFormat] = {
     ".mrc": "mrc",
@@ -263,8 +263,7 @@ def _export_slices(plan: _Plan, margin: int, on_progress: Callable[[float], None
     start, stop = max(0, min(z_values) - margin), min(record.shape_zyx[0], max(z_values) + margin + 1)
     _require_writable_files(plan)
     grid = grid_of_slices(record, start, stop)
-    path = catalog.volume_path(plan.project.layout, name, record)
-    with NamedVolume(name, path, record=record).open() as reader, atomic_output(plan.export.image) as draft:
+    with open_tomogram(plan.project.layout, name, record) as reader, atomic_output(plan.export.image) as draft:
         slabs = read_slabs(reader, start, stop, on_progress)
         write_slabs(draft, plan.export.image.suffix.lower(), slabs, grid, reader.dtype)
         images = [read_tile_values(reader, location)[0] for location in plan.places]

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.merge import LARGEST_LABEL, merge_block
 from tomoseg_tui.core.names import check_name
-from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
+from tomoseg_tui.errors import ChangedFileError, ProjectError, ShapeError, UsageError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import find_result_change, require_unchanged
 from tomoseg_tui.project.layout import sidecar_of
 from tomoseg_tui.project.publish import copy_to_output, publish_volume, require_result_path
 from tomoseg_tui.project.records import (
@@ -111,7 +112,7 @@ def merge_request(
     if not 1 <= len(map_specs) <= LARGEST_LABEL:
         raise UsageError(f"{len(map_specs)} maps were given.", f"Name 1 to {LARGEST_LABEL}: --map RUN=card")
     if tomogram not in pending.tomograms:
-        catalog.load_tomogram(project.layout, tomogram)
+        require_unchanged(project.layout, tomogram, catalog.load_tomogram(project.layout, tomogram))
     check_label_name(project, tomogram, name)
     if output is not None:
         require_result_path(output, force=force)
@@ -174,6 +175,7 @@ def _find_map(project: Project, tomogram: str, run: str, feature: str | None) ->
     run_sidecars = [sidecar for _, sidecar in catalog.maps_of(project.layout, tomogram) if sidecar.run == run]
     matching = [sidecar for sidecar in run_sidecars if feature in {None, sidecar.feature}]
     if len(matching) == 1:
+        _require_unchanged_map(project, matching[0])
         return matching[0]
     if matching:
         options = ", ".join(f"{run}:{sidecar.feature}" for sidecar in matching)
@@ -182,6 +184,13 @@ def _find_map(project: Project, tomogram: str, run: str, feature: str | None) ->
         catalog.load_network_card(project.layout, run)
     map_text = f"{run}:{feature}" if feature else run
     raise ProjectError(f"There is no map of {tomogram} by {map_text}.", f"Make it: tomoseg apply {run} {tomogram}")
+
+
+def _require_unchanged_map(project: Project, sidecar: MapSidecar) -> None:
+    path = project.layout.map_file(sidecar.tomogram, sidecar.run, sidecar.feature)
+    change = find_result_change(project.layout, path, sidecar)
+    if change:
+        raise ChangedFileError(change, f"Make it again: tomoseg apply {sidecar.run} {sidecar.tomogram}")
 
 
 def run_merge(project: Project, raw_request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -196,6 +205,9 @@ def run_merge(project: Project, raw_request: dict[str, Any], reporter: Reporter)
     paths = [project.layout.map_file(request.tomogram, choice.run, choice.feature) for choice in request.maps]
     sidecars = [read_record(sidecar_of(path), MapSidecar) for path in paths]
     record = catalog.load_tomogram(project.layout, request.tomogram)
+    require_unchanged(project.layout, request.tomogram, record)
+    for sidecar in sidecars:
+        _require_unchanged_map(project, sidecar)
     draft = reporter.partial / "labels.mrc"
     readers = [open_volume(path, byte_sign="signed") for path in paths]
     try:
@@ -215,10 +227,10 @@ def run_merge(project: Project, raw_request: dict[str, Any], reporter: Reporter)
         reporter.log(
             f"Slices filled in all maps: {_format_ranges(filled)}; others are merged from the maps filled there."
         )
-    sidecar = _sidecar(request, sidecars, finished, filled)
+    label_sidecar = _sidecar(request, sidecars, finished, filled)
     target = project.layout.label_file(request.tomogram, request.name)
-    publish_volume(draft, target, sidecar)
-    return _result(project, request, target, sidecar, reporter.partial / "output_begun")
+    publish_volume(draft, target, label_sidecar)
+    return _result(project, request, target, label_sidecar, reporter.partial / "output_begun")
 
 
 def _resolve_maps(project: Project, request: MergeRequest) -> MergeRequest:

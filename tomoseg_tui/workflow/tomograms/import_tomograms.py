@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import change_files
+from tomoseg_tui.project.file_state import measure_file_state
 from tomoseg_tui.project.records import FilterHistory, FilterStep, TomogramRecord, now, write_record
 from tomoseg_tui.workflow.tomograms.header_checks import (
     is_plausible_voxel_size,
@@ -128,7 +130,7 @@ def _plan(project: Project, file: Path, request: ImportRequest, used_names: set[
         on_error.callback(source.close)
         grid = replace(source.grid, voxel_size_angstrom=_voxel_size(file, source, request))
         _refuse_link(file, source, request)
-        statistics = _statistics(file, source)
+        statistics = measure_densities(file, source)
         shape = binned_shape(grid.shape_zyx, request.factor)
         on_error.pop_all()
     remarks += [*source.warnings, *_remarks(file, shape, statistics), *volume_remarks(file, source)]
@@ -172,7 +174,8 @@ def _refuse_link(file: Path, source: VolumeReader, request: ImportRequest) -> No
         )
 
 
-def _statistics(file: Path, source: VolumeReader) -> Statistics:
+def measure_densities(file: Path, source: VolumeReader) -> Statistics:
+    """Return the statistics of a volume for its record; raise TomogramError if no density is finite."""
     statistics = measure_statistics(source, sample_bands(source.grid.shape_zyx))
     if statistics.count == 0:
         statistics = measure_statistics(source, sample_bands(source.grid.shape_zyx, budget=None), min_count=1)
@@ -257,6 +260,8 @@ def _write_draft(draft: Path, plan: _Plan, request: ImportRequest, on_progress: 
     elif not request.link:
         copy_unpacked(plan.source.path, target, on_progress)
     record = _record(plan, statistics, request)
+    state = measure_file_state(plan.source.path if request.link else target, record.byte_sign)
+    record = msgspec.structs.replace(record, file_state=state)
     write_record(draft / "tomogram.json", record)
     return record
 

@@ -28,6 +28,7 @@ from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import measure_file_state, open_tomogram, require_unchanged
 from tomoseg_tui.project.records import FilterStep, TomogramRecord, now, read_record, write_record
 from tomoseg_tui.workflow.job_interface import FinishedSlabs, Reporter, parse_request, stop_if_requested
 from tomoseg_tui.workflow.tomograms.import_tomograms import binned_grid
@@ -92,7 +93,7 @@ def check_preprocess(project: Project, request: PreprocessRequest, *, pending: C
         if name in pending:
             continue
         record = catalog.load_tomogram(project.layout, name)
-        catalog.volume_path(project.layout, name, record)
+        require_unchanged(project.layout, name, record)
         if min(record.shape_zyx) < request.factor:
             raise TomogramError(
                 f"{name} has shape {record.shape_zyx}, too small for binning by {request.factor}.",
@@ -237,7 +238,7 @@ class _Regions:
 
 def _preprocess_one(project: Project, request: PreprocessRequest, name: str, reporter: Reporter, index: int) -> None:
     record, target = catalog.load_tomogram(project.layout, name), request.target(name)
-    path = catalog.volume_path(project.layout, name, record)
+    path = require_unchanged(project.layout, name, record)
     version = _open_version(request, name, record, path, reporter)
 
     def on_piece(done: int, pieces: int) -> None:
@@ -245,7 +246,7 @@ def _preprocess_one(project: Project, request: PreprocessRequest, name: str, rep
         reporter.progress((index + done / pieces) / len(request.tomograms), f"{name} to {target}")
 
     with (
-        open_volume(path, byte_sign=record.byte_sign) as source,
+        open_tomogram(project.layout, name, record) as source,
         MrcWriter.reopen(version.volume) as writer,
     ):
         blocks = preprocess(
@@ -301,4 +302,5 @@ def _version_record(request: PreprocessRequest, name: str, record: TomogramRecor
         made_from=name,
         binned=request.factor,
         imported=now(),
+        file_state=measure_file_state(volume_path),
     )

@@ -15,6 +15,7 @@ from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.records import TomogramRecord
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.tomograms.preprocessing import PreprocessRequest
@@ -51,7 +52,7 @@ def read_volume_header(path: Path, *, byte_sign: ByteSign | None = None) -> Volu
 
 def _open_tomogram(project: Project, name: str) -> tuple[VolumeReader, TomogramRecord]:
     record = catalog.load_tomogram(project.layout, name)
-    return open_volume(catalog.volume_path(project.layout, name, record), byte_sign=record.byte_sign), record
+    return open_tomogram(project.layout, name, record), record
 
 
 def _middle_region(

@@ -36,7 +36,7 @@ def rename_feature(project: Project, old: str, new: str) -> None:
         settings = read_settings(layout.settings)
         if new in settings.features:
             raise ProjectError(f"There is a feature {new} already.", "Choose another name.")
-        _require_no_running_jobs(layout)
+        require_no_running_jobs(layout)
         for tile in catalog.all_tiles(layout):
             _rename_in_tile(change, layout, tile, old, new)
         _rename_in_trainsets(change, layout, old, new)
@@ -116,7 +116,7 @@ def _rename_in_results(change: Change, layout: ProjectLayout, old: str, new: str
                 change.write(sidecar_of(path), encode_record(msgspec.structs.replace(labels, labels=entries)))
 
 
-def _require_no_running_jobs(layout: ProjectLayout) -> None:
+def require_no_running_jobs(layout: ProjectLayout) -> None:
     """Raise an error if a running job may be writing."""
     running = [claim.parent.name for claim in layout.jobs.glob("*/claim.json") if locks.is_held(claim)]
     if running:
@@ -125,7 +125,7 @@ def _require_no_running_jobs(layout: ProjectLayout) -> None:
 
 def _require_unused(layout: ProjectLayout, tomogram: str) -> None:
     """Raise an error if a job is running, or a tile of the tomogram is being painted."""
-    _require_no_running_jobs(layout)
+    require_no_running_jobs(layout)
     for tile in catalog.tiles_on(layout, tomogram):
         require_not_painted(layout, tile.location)
 

@@ -18,7 +18,6 @@ from tomoseg_tui.core.patches import CONTEXT_PIXELS, CONTEXT_SLICES, TilePatches
 from tomoseg_tui.core.tiles import FeatureState, Tile
 from tomoseg_tui.errors import NothingLabelledError, ProjectError, TrainingError, UsageError
 from tomoseg_tui.files.atomic import atomic_output, named_os_errors
-from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.trainset_file import (
     TileMetadata,
     TrainsetSummary,
@@ -32,6 +31,7 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import effective_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import change_files
+from tomoseg_tui.project.file_state import open_tomogram, require_unchanged
 from tomoseg_tui.project.records import Damage, TomogramRecord, format_filter_chain, library_versions, now, read_each
 from tomoseg_tui.workflow.training.lineage import ParentRuns, parent_runs
 from tomoseg_tui.workflow.training.split import apply_split, hold_out_tile, split_tiles
@@ -223,8 +223,8 @@ def _read_tiles(
     tiles: list[TrainsetTile] = []
     for source in sorted({c.source for c in candidates}):
         record = catalog.load_tomogram(project.layout, source)
-        path = catalog.volume_path(project.layout, source, record)
-        with open_volume(path, byte_sign=record.byte_sign) as volume:
+        require_unchanged(project.layout, source, record)
+        with open_tomogram(project.layout, source, record) as volume:
             for candidate in (c for c in candidates if c.source == source):
                 tiles.append(_read_set_tile(volume, candidate, 1 if record.polarity == polarity else -1))
                 on_progress(len(tiles) / len(candidates))

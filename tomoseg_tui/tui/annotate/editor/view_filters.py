@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.tiles import TileLocation
-from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.render.greys import MIDDLE_GREY, to_grey, window_from_sample
 from tomoseg_tui.tui.canvas.slice_cache import CONTRASTS
@@ -44,9 +44,8 @@ def read_tile_slices(layout: ProjectLayout, location: TileLocation) -> TileSlice
         If the tomogram cannot be read.
     """
     record = catalog.load_tomogram(layout, location.tomogram)
-    path = catalog.volume_path(layout, location.tomogram, record)
     cuts = {}
-    with open_volume(path, byte_sign=record.byte_sign) as volume:
+    with open_tomogram(layout, location.tomogram, record) as volume:
         for z in (location.z - 1, location.z, location.z + 1):
             if 0 <= z < record.shape_zyx[0]:
                 values, inside = read_tile_values(volume, replace(location, z=z))
