@@ -201,7 +201,7 @@ async def test_go_to_refuses_a_voxel_outside_with_a_clear_error(small_project: P
         await pilot.press("ctrl+u")
         await type_words(pilot, "there")
         await pilot.press("enter")
-        await until(pilot, lambda: "no voxel" in prose_on(pilot))
+        await until(pilot, lambda: "is not a voxel" in prose_on(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.focused is canvas(tab))
 
