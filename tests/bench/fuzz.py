@@ -10,10 +10,10 @@ small valid files of other programs.
 import argparse
 import gzip
 import json
+import os
 import random
 import resource
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -285,10 +285,13 @@ def fuzz(seconds: float, *, seed: int, only: str = "") -> tuple[Counter[str], Co
     while time.monotonic() < deadline:
         with tempfile.TemporaryDirectory() as scratch:
             command = [sys.executable, __file__, "--serve", scratch, "--seed", str(seed), "--only", only]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-            name, problem = "", ""
-            for name, problem in iter(lambda: _next(process, deadline), ("", "")):  # noqa: B023  # called at once
-                inputs[name] += 1
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            assert process.stdout is not None
+            lines, is_going_on = _Lines(process.stdout.fileno()), True
+            while is_going_on:
+                name, problem = _next(process, lines, deadline)
+                is_going_on = bool(name) and not problem.startswith(("no answer", "the process", "memory"))
+                inputs.update([name] if name else [])
                 if problem:
                     finding = f"{name}: {problem}"
                     findings[finding] += 1
@@ -301,18 +304,36 @@ def fuzz(seconds: float, *, seed: int, only: str = "") -> tuple[Counter[str], Co
     return inputs, findings, found_folder
 
 
-def _next(process: "subprocess.Popen[str]", deadline: float) -> tuple[str, str]:
-    """Return the next reader and its problem; empty when the process has ended or the time is over."""
-    assert process.stdout is not None
-    begun = process.stdout.readline()
-    if not begun or time.monotonic() > deadline:
+class _Lines:
+    """Reads the answers of the process, without a buffer that would hide from `select` what has arrived."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._text = descriptor, b""
+
+    def read(self, seconds: float) -> list[str] | None:
+        """Return the next answer; None if the process has ended. Raise TimeoutError if it takes longer."""
+        while b"\n" not in self._text:
+            if not select.select([self._descriptor], [], [], seconds)[0]:
+                raise TimeoutError
+            arrived = os.read(self._descriptor, 65536)
+            if not arrived:
+                return None
+            self._text += arrived
+        line, _, self._text = self._text.partition(b"\n")
+        answer: list[str] = json.loads(line)
+        return answer
+
+
+def _next(process: "subprocess.Popen[bytes]", lines: _Lines, deadline: float) -> tuple[str, str]:
+    """Return the next reader and its problem; an empty name when the process has ended or the time is over."""
+    begun = lines.read(60.0)
+    if begun is None or time.monotonic() > deadline:
         return "", ""
-    name = json.loads(begun)[1]
-    if not select.select([process.stdout], [], [], SECONDS_PER_INPUT)[0]:
-        process.send_signal(signal.SIGKILL)
-        return name, f"no answer within {SECONDS_PER_INPUT:g} s"
-    ended = process.stdout.readline()
-    return name, json.loads(ended)[1] if ended else f"the process crashed ({process.wait()})"
+    try:
+        ended = lines.read(SECONDS_PER_INPUT)
+    except TimeoutError:
+        return begun[1], f"no answer within {SECONDS_PER_INPUT:g} s"
+    return begun[1], ended[1] if ended is not None else f"the process crashed ({process.wait()})"
 
 
 def main() -> None:

@@ -24,8 +24,9 @@ from tomoseg_tui.files.structured import MalformedError
 
 MEMORY_BYTES = 3 << 30
 """Address space of the process that checks."""
-SECONDS_PER_FILE = 20.0
-BYTES_PER_SECOND = 20e6
+START_SECONDS = 60.0
+SECONDS_PER_FILE = 4.0
+BYTES_PER_SECOND = 10e6
 """More time for a longer file: a slow disk reads so fast."""
 MAX_READ_BYTES = 256 << 20
 """Larger datasets are not read: their place in the file is checked."""
@@ -77,6 +78,7 @@ class _Checker:
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                     start_new_session=True,  # Ctrl-C is for this process
                 )
+                self._answer(self._process, START_SECONDS)
             answer = self._ask(self._process, path, seconds)
             if answer is not None:
                 return answer
@@ -87,11 +89,17 @@ class _Checker:
 
     @staticmethod
     def _ask(process: subprocess.Popen[str], path: Path, seconds: float) -> str | None:
-        if process.stdin is None or process.stdout is None:
-            return None
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(os.fspath(path.absolute())) + "\n")
-            process.stdin.flush()
+            if process.stdin is not None:
+                process.stdin.write(json.dumps(os.fspath(path.absolute())) + "\n")
+                process.stdin.flush()
+        return _Checker._answer(process, seconds)
+
+    @staticmethod
+    def _answer(process: subprocess.Popen[str], seconds: float) -> str | None:
+        """Return the next line as a text; None if the process has ended, or takes longer and is killed."""
+        if process.stdout is None:
+            return None
         if not select.select([process.stdout], [], [], seconds)[0]:
             process.kill()
             return None
@@ -182,6 +190,10 @@ def _check_dataset(dataset: Any, file_bytes: int) -> None:
 def _serve() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import h5py  # noqa: F401, PLC0415  # what takes longest is done before the first file
+
+    sys.stdout.write('""\n')
+    sys.stdout.flush()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_reason(json.loads(line))) + "\n")
         sys.stdout.flush()
