@@ -78,7 +78,7 @@ async def test_a_map_is_exported_and_another_file_is_not_replaced_without_asking
         await until(pilot, lambda: "here.txt is not the name of such a file." in prose_on(pilot))
         dialog.query_one("#path", Input).value = "here.mrc"
         await pilot.press("enter")
-        await until(pilot, lambda: f"alpha/both.membrane is in {tmp_path / 'here.mrc'}." in notices(pilot))
+        await until(pilot, lambda: f"alpha/both.membrane was written to {tmp_path / 'here.mrc'}." in notices(pilot))
         await pilot.press("E", "ctrl+s")
         await until(pilot, (tmp_path / "alpha_both.microtubule.mrc").exists)
         await pilot.press("E", "ctrl+s")
@@ -121,7 +121,7 @@ async def test_the_slice_is_saved_as_a_picture_with_its_labels(
         await pilot.press("P")
         await until(pilot, lambda: isinstance(pilot.app.screen, SaveFile))
         await pilot.press("enter")
-        await until(pilot, lambda: f"alpha_z12 is in {tmp_path / 'alpha_z12.png'}." in notices(pilot))
+        await until(pilot, lambda: f"alpha_z12 was written to {tmp_path / 'alpha_z12.png'}." in notices(pilot))
     with Image.open(tmp_path / "alpha_z12.png") as picture:
         rgb = np.asarray(picture.convert("RGB"))
     assert rgb.shape == (960, 960, 3)
@@ -140,12 +140,12 @@ async def test_triples_are_written_as_picture_or_stack(
         await open_tab(pilot, 4)
         await until(pilot, lambda: "worst 1/4" in prose_on(pilot))
         await pilot.press("E", "enter")
-        await until(pilot, lambda: f"mt_1 is in {tmp_path / 'mt_1.png'}." in notices(pilot))
+        await until(pilot, lambda: f"mt_1 was written to {tmp_path / 'mt_1.png'}." in notices(pilot))
         await pilot.press("E")
         await until(pilot, lambda: isinstance(app.screen, SaveFile))
         app.screen.query_one("#path", Input).value = "mt_1.mrc"
         await pilot.press("enter")
-        await until(pilot, lambda: f"mt_1 is in {tmp_path / 'mt_1.mrc'}." in notices(pilot))
+        await until(pilot, lambda: f"mt_1 was written to {tmp_path / 'mt_1.mrc'}." in notices(pilot))
     with open_volume(tmp_path / "mt_1.mrc") as reader:
         assert reader.grid.shape_zyx == (12, 64, 64)
 
