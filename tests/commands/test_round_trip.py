@@ -65,7 +65,8 @@ def value_of(option: Option) -> st.SearchStrategy[Any]:
     if option.is_switch:
         return st.booleans()
     if option.choices:
-        return st.sampled_from(option.choices)
+        choice = st.sampled_from(option.choices)
+        return st.lists(choice, min_size=1, max_size=3).map(tuple) if option.is_multiple else choice
     numbers = st.integers(0, 2**31) if "whole" in option.kind.expected else NUMBERS
     values = BY_KIND.get(id(option.kind), numbers.filter(lambda value: accepts(option, value)))
     if option.kind is TEXT and (option.is_positional or option.nargs == "+"):

@@ -13,6 +13,7 @@ from tomoseg_tui.commands.options import (
 from tomoseg_tui.commands.shared_options import RENDER_OPTIONS, feature_option, tile_options
 from tomoseg_tui.commands.tomograms import SET_MAP
 
+FLIPS = ("y", "x", "z", "transpose", "none")
 TILE_IDS = Option("ids", "ids of the tiles, as in `tiles list`", nargs="+", metavar="ID")
 
 TILES_ADD = Command(
@@ -78,6 +79,11 @@ ANNOTATIONS_IMPORT = Command(
         Option(
             "--image", "image that was returned with the masks", kind=PATH, metavar="FILE",
             default_text="detected",
+        ),
+        Option(
+            "--flip", "FILE is flipped along y, x or z, or x and y are swapped (transpose, undone first); none: it is "
+            "not, whatever its outlines say; may be repeated", choices=FLIPS, is_repeated=True, metavar="AXIS",
+            default_text="detected where it can be",
         ),
         flag("--replace", "also replace painted annotations"),
     ),

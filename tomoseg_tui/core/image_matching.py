@@ -3,9 +3,10 @@
 Correlation is independent of contrast, and a filter or 8-bit rounding changes it little.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +20,55 @@ _TOLERANCE = 1e-4
 
 Images = NDArray[np.float32]
 """Shape (n, y, x)."""
-Orientation = Callable[[Images], Images]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How to undo a change of direction: x and y are swapped first, then axes are reversed."""
+
+    is_transposed: bool = False
+    steps_zyx: tuple[int, int, int] = (1, 1, 1)
+    """-1 for axes to reverse."""
+
+    @property
+    def flips(self) -> tuple[str, ...]:
+        """The values of the option ``--flip`` for it."""
+        reversed_axes = [axis for axis, step in zip("zyx", self.steps_zyx, strict=True) if step < 0]
+        return (*(["transpose"] if self.is_transposed else []), *reversed_axes)
+
+    def undo(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Return images of shape (z, y, x) in their original direction, as a view."""
+        z, y, x = self.steps_zyx
+        return (images.swapaxes(1, 2) if self.is_transposed else images)[::z, ::y, ::x]
+
 
 AS_EXPORTED, FLIPPED_Y = "as exported", "flipped in y"
-ORIENTATIONS: Mapping[str, Orientation] = MappingProxyType(
+ORIENTATIONS: Mapping[str, Turn] = MappingProxyType(
     {
-        AS_EXPORTED: lambda images: images,
-        FLIPPED_Y: lambda images: images[:, ::-1],
-        "mirrored in x": lambda images: images[:, :, ::-1],
-        "rotated by 180 degrees": lambda images: images[:, ::-1, ::-1],
-        "with x and y swapped": lambda images: images.swapaxes(1, 2),
-        "rotated by 90 degrees": lambda images: np.rot90(images, -1, (1, 2)),
-        "rotated by -90 degrees": lambda images: np.rot90(images, 1, (1, 2)),
-        "with x and y swapped and rotated by 180 degrees": lambda images: images.swapaxes(1, 2)[:, ::-1, ::-1],
+        AS_EXPORTED: Turn(),
+        FLIPPED_Y: Turn(steps_zyx=(1, -1, 1)),
+        "mirrored in x": Turn(steps_zyx=(1, 1, -1)),
+        "rotated by 180 degrees": Turn(steps_zyx=(1, -1, -1)),
+        "with x and y swapped": Turn(is_transposed=True),
+        "rotated by 90 degrees": Turn(is_transposed=True, steps_zyx=(1, 1, -1)),
+        "rotated by -90 degrees": Turn(is_transposed=True, steps_zyx=(1, -1, 1)),
+        "with x and y swapped and rotated by 180 degrees": Turn(is_transposed=True, steps_zyx=(1, -1, -1)),
     }
 )
-"""Changes that programs make to an image when they save it, each with the function that undoes it."""
+"""All changes of direction that programs make to an image when they save it."""
+_REVERSED = "with its slices in reverse order"
+VOLUME_ORIENTATIONS: Mapping[str, Turn] = MappingProxyType(
+    {
+        **ORIENTATIONS,
+        **{
+            _REVERSED if name == AS_EXPORTED else f"{name} and {_REVERSED}": Turn(
+                turn.is_transposed, (-1, *turn.steps_zyx[1:])
+            )
+            for name, turn in ORIENTATIONS.items()
+        },
+    }
+)
+"""The same, and each with the slices in reverse order."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +144,7 @@ def correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> floa
 
 
 def _orientations_of(images: Images) -> list[tuple[str, Images]]:
-    oriented = ((name, orient(images)) for name, orient in ORIENTATIONS.items())
+    oriented = ((name, turn.undo(images)) for name, turn in ORIENTATIONS.items())
     return [(name, candidate) for name, candidate in oriented if candidate.shape == images.shape]
 
 

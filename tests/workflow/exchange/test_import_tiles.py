@@ -340,21 +340,81 @@ def test_densities_in_another_order_are_refused(
         refused(source, exported.manifest, "images in another order")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda images: images[:, :, ::-1], "came back mirrored in x"),
-        (lambda images: images[:, ::-1, ::-1], "came back rotated by 180 degrees"),
-        (lambda images: images.swapaxes(1, 2), "came back with x and y swapped"),
-        (lambda images: np.random.default_rng(1).normal(size=images.shape), "do not match their tiles"),
-    ],
-)
-def test_densities_in_another_orientation_are_refused(
-    source: Project, tmp_path: Path, change: Callable[[NDArray[Any]], NDArray[Any]], message: str
-) -> None:
+TURNS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "flipped in y": lambda images: images[:, ::-1],
+    "mirrored in x": lambda images: images[:, :, ::-1],
+    "rotated by 180 degrees": lambda images: images[:, ::-1, ::-1],
+    "with x and y swapped": lambda images: images.swapaxes(1, 2),
+    "rotated by 90 degrees": lambda images: np.rot90(images, 1, (1, 2)),
+    "rotated by -90 degrees": lambda images: np.rot90(images, -1, (1, 2)),
+    "with x and y swapped and rotated by 180 degrees": lambda images: images.swapaxes(1, 2)[:, ::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("known_by", ["unchanged masks", "densities", "changed masks", "slices"])
+def test_masks_in_any_direction_are_turned_back(source: Project, tmp_path: Path, turn: str, known_by: str) -> None:
+    layers = paint_some(source) if known_by != "changed masks" else paint_shapes(source)
+    exported = export(source, tmp_path / "files", "tif", features=["tube"], slab=0 if known_by == "slices" else None)
+
+    def change(images: NDArray[Any]) -> NDArray[Any]:
+        edited = images.copy()
+        if known_by in {"densities", "changed masks"}:
+            edited[:, 0, :3] = 1
+        return np.ascontiguousarray(TURNS[turn](edited))
+
+    rewrite(exported.masks["tube"], change)
+    if known_by == "densities":
+        rewrite(exported.image, lambda images: np.ascontiguousarray(TURNS[turn](images)))
+    elif known_by == "unchanged masks":
+        exported.image.unlink()
+    result = import_file(source, exported.masks["tube"], replace=True)
+    assert any(f"came back {turn}, which was undone" in remark for remark in result.remarks)
+    for place in PLACES[:3]:
+        expected = layers[place, "tube"] == 2
+        if known_by in {"densities", "changed masks"}:
+            expected[0, :3] = True
+        np.testing.assert_array_equal(layer_at(source, place) == 2, expected)
+
+
+def paint_shapes(project: Project) -> Layers:
+    """Paint a shape without symmetry on the first three tiles."""
+    layers = {}
+    for number, place in enumerate(PLACES[:3]):
+        layer = np.ones((64, 64), np.uint8)
+        layer[8:20, 10 + number : 50] = 2
+        layer[20:40, 10:18] = 2
+        paint(project, place, "tube", layer)
+        layers[place, "tube"] = layer
+    return layers
+
+
+def test_masks_of_which_some_are_turned_are_refused(source: Project, tmp_path: Path) -> None:
+    paint_some(source)
     exported = export(source, tmp_path / "files", "tif", features=["tube"])
-    rewrite(exported.image, lambda images: np.ascontiguousarray(change(images)).astype(np.float32))
-    refused(source, exported.manifest, message)
+
+    def turn_first(masks: NDArray[Any]) -> NDArray[Any]:
+        turned = masks.copy()
+        turned[0] = masks[0].T
+        return turned
+
+    rewrite(exported.masks["tube"], turn_first)
+    refused(source, exported.manifest, "Not all masks of .* came back in one direction: with x and y swapped or as")
+
+
+def test_a_flip_that_the_user_knows_of_is_undone(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "tif", features=["tube"])
+    masks = np.zeros((len(PLACES), 64, 64), np.uint8)
+    masks[:, 3:9, 20:30] = 1
+    rewrite(exported.masks["tube"], lambda _: flip(masks))
+    import_file(source, exported.masks["tube"], flip=("y",))
+    np.testing.assert_array_equal(layer_at(source, PLACES[0]) == 2, masks[0] == 1)
+
+
+def test_densities_that_are_others_are_refused(source: Project, tmp_path: Path) -> None:
+    exported = export(source, tmp_path / "files", "tif", features=["tube"])
+    rewrite(exported.image, lambda images: np.random.default_rng(1).normal(size=images.shape).astype(np.float32))
+    refused(source, exported.manifest, "do not match their tiles")
 
 
 def test_pngs_are_identified_by_their_names(source: Project, tmp_path: Path) -> None:
@@ -410,7 +470,8 @@ def test_marks_outside_tiles_and_other_orientations_of_slices_are_reported(sourc
     assert any("9 voxels marked outside all tiles" in remark for remark in result.remarks)
     assert result.annotated == 1
     tifffile.imwrite(exported.image, tifffile.imread(exported.image)[::-1], photometric="minisblack")
-    refused(source, exported.manifest, "with its slices in reverse order")
+    reversed_result = import_file(source, exported.manifest, replace=True)
+    assert any("with its slices in reverse order, which was undone" in remark for remark in reversed_result.remarks)
     tifffile.imwrite(exported.image, noise((4, 160, 160), seed=1), photometric="minisblack")
     refused(source, exported.manifest, "does not show cell:40,40,1:64 where it was exported")
     exported.image.unlink()

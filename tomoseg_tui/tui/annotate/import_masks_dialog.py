@@ -134,6 +134,9 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
                 yield Static("Feature", classes="form-name")
                 suggester = SuggestFromList(self._snapshot.features, case_sensitive=False)
                 yield Input(self._feature or "", suggester=suggester, compact=True, id="masks-feature")
+            with Horizontal(classes="form-row"):
+                yield Static("Flip", classes="form-name")
+                yield Input(placeholder="detected; else y, x, z, transpose or none", compact=True, id="masks-flip")
             yield AsciiCheckbox("replace masks painted by hand", compact=True, id="masks-replace")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Import (ctrl+s)", id="masks-take", variant="primary", compact=True)
@@ -338,6 +341,7 @@ class ImportMasksDialog(Dialog[MaskImportChoice]):
             self.query_one("#masks-feature", Input).value.strip() if self._needs_feature(mask_file) else "",
             self.query_one("#masks-replace", AsciiCheckbox).value,
             is_export=is_export,
+            flip=tuple(self.query_one("#masks-flip", Input).value.replace(",", " ").split()),
         )
 
 

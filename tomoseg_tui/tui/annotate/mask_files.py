@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tomoseg_tui.commands.options import to_argv
-from tomoseg_tui.commands.tiles import ANNOTATIONS_IMPORT
+from tomoseg_tui.commands.tiles import ANNOTATIONS_IMPORT, FLIPS
 from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.mask_decoding import MAX_LABELS, AmbiguousMaskError, ValueTally
 from tomoseg_tui.core.names import IGNORE, check_feature_name
 from tomoseg_tui.core.tiles import TileLocation
-from tomoseg_tui.errors import TomosegError
+from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.formats import STACK_SUFFIXES, SUPPORTED_SUFFIXES, is_png, open_stack, open_volume
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import AnnotationResult
@@ -82,6 +82,8 @@ class MaskImportChoice:
     replace: bool = False
     is_export: bool = False
     """A manifest lists the tiles."""
+    flip: tuple[str, ...] = ()
+    """Values of the option ``--flip``."""
 
     def argv(self) -> list[str]:
         """Return the arguments of the equivalent command."""
@@ -91,6 +93,9 @@ class MaskImportChoice:
 
     def check(self) -> None:
         """Raise `UsageError` or `ProjectError` for an invalid choice."""
+        unknown = set(self.flip) - set(FLIPS)
+        if unknown:
+            raise UsageError(f"{', '.join(sorted(unknown))} is no flip.", f"Write some of: {', '.join(FLIPS)}.")
         if self.labels:
             parse_label_map(self.labels)
         elif self.feature or not self.is_export:
@@ -102,7 +107,13 @@ class MaskImportChoice:
 
         labels = parse_label_map(self.labels) if self.labels else None
         return MaskImportRequest(
-            self.path, self.tomogram, self.places, self.feature or None, labels=labels, replace=self.replace
+            self.path,
+            self.tomogram,
+            self.places,
+            self.feature or None,
+            labels=labels,
+            replace=self.replace,
+            flip=self.flip,
         )
 
     def run_import(self, project: Project) -> AnnotationResult:

@@ -11,22 +11,29 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, Layer, layer_from_labels, layer_from_mask
 from tomoseg_tui.core.grid import SAME_SIZE_TOLERANCE, differs_in_size
+from tomoseg_tui.core.image_matching import VOLUME_ORIENTATIONS, Turn
 from tomoseg_tui.core.label_map import LabelMap, MatchedLabels, match_labels
 from tomoseg_tui.core.mask_decoding import ValueTally, foreground_mask
 from tomoseg_tui.core.names import check_feature_name
+from tomoseg_tui.core.outline_fit import better_orientation, outline_contrasts, rims_of
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.files.atomic import sync_to_disk, write_atomically
 from tomoseg_tui.io.formats import open_stack, open_volume
+from tomoseg_tui.io.turned_volume import TurnedVolume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer, replace_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import tile_lock
+from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.paint_locks import read_paint_lock_owner, require_not_painted
 from tomoseg_tui.project.records import Damage, LayerSource, StateRecord, TomogramRecord, now, read_each, read_states
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession
 from tomoseg_tui.workflow.tiles.placing import state_text
+
+DIRECTION_SLICES = 12
+"""Slices in which the direction of a volume is checked, beside those with tiles."""
 
 
 @dataclass
@@ -53,6 +60,7 @@ def import_label_volume(
     *,
     replace: bool = False,
     on_progress: Callable[[float], None] = lambda _done: None,
+    turn: Turn | None = None,
 ) -> AnnotationResult:
     """Annotate the tiles of a tomogram from a label volume.
 
@@ -71,11 +79,13 @@ def import_label_volume(
         Replace painted layers; the old ones are moved to the trash.
     on_progress : callable
         Called with the share done, from 0 to 1.
+    turn : Turn or None
+        Undoes the flips that the user knows of; None if the user has not said anything.
 
     Raises
     ------
     ShapeError
-        If the volume's shape differs from the tomogram's.
+        If the volume's shape differs from the tomogram's, or it fits the densities much better flipped.
     ProjectError
         If the tomogram is unknown or has no tiles.
     UsageError
@@ -85,8 +95,10 @@ def import_label_volume(
     record = catalog.load_tomogram(project.layout, tomogram)
     tiles = _tiles_to_annotate(project, tomogram)
     result, tally = AnnotationResult(), ValueTally()
-    with open_volume(path) as volume:
+    with TurnedVolume(open_volume(path), turn or Turn()) as volume:
         check_grid(path, volume, tomogram, record, result)
+        if turn is None:
+            require_direction(project, tomogram, record, volume)
         tally.add_slices(volume)
         matched = match_labels(labels, tally, path.name)
         layers = {tile.location: _read_layers(volume, tile.location, matched) for tile in tiles}
@@ -113,6 +125,38 @@ def layers_from_numbers(
     }
 
 
+def require_direction(project: Project, tomogram: str, record: TomogramRecord, volume: VolumeReader) -> None:
+    """Raise ShapeError if the outlines in a volume of masks fit the densities much better flipped or turned."""
+    depth, height, width = record.shape_zyx
+    even = {(2 * index + 1) * depth // (2 * DIRECTION_SLICES) for index in range(min(depth, DIRECTION_SLICES))}
+    tile_slices = sorted({tile.location.z for tile in catalog.tiles_of(project.layout, tomogram)})[:DIRECTION_SLICES]
+    contrasts: dict[str, list[float]] = {
+        name: [] for name, turn in VOLUME_ORIENTATIONS.items() if height == width or not turn.is_transposed
+    }
+    with open_tomogram(project.layout, tomogram, record) as densities:
+        for z in sorted(even | {z for z in tile_slices if 0 <= z < depth}):
+            values = volume.read_slices(z, z + 1)[0]
+            rims = np.stack(rims_of(values != min(0, values.min())))  # (2, y, x); signed bytes may have -128 for 0
+            if not rims[0].any():
+                continue
+            planes = {at: densities.read_slices(at, at + 1)[0] for at in {z, depth - 1 - z}}
+            for name, cells in contrasts.items():
+                turn = VOLUME_ORIENTATIONS[name]
+                is_reversed = turn.steps_zyx[0] < 0
+                inside, outside = turn.undo(rims)[:: -1 if is_reversed else 1]
+                plane = planes[depth - 1 - z if is_reversed else z]
+                cells.extend(outline_contrasts(plane, inside, outside) / record.sigma)
+    better = better_orientation(contrasts)
+    if better is not None:
+        name, contrast, present = better
+        flips = " ".join(f"--flip {flip}" for flip in VOLUME_ORIENTATIONS[name].flips)
+        raise ShapeError(
+            f"{volume.path.name} fits the densities of {tomogram} much better {name}: they change by {contrast:.2f} "
+            f"sigma at its outlines, as it is by {present:.2f}.",
+            f"Say how it is: {flips}, or --flip none to take it as it is.",
+        )
+
+
 def import_masks(
     project: Project,
     path: Path,
@@ -121,10 +165,12 @@ def import_masks(
     *,
     replace: bool = False,
     command: str = "",
+    turn: Turn = Turn(),  # noqa: B008  # frozen
 ) -> AnnotationResult:
     """Import a stack of masks, one per tile, in the order of the tiles.
 
-    `core.mask_decoding` decides on the meaning of the values; `command` is the user's command, for its messages.
+    `core.mask_decoding` decides on the meaning of the values; `command` is the user's command, for its messages; `turn`
+    undoes the flips that the user knows of.
 
     Raises
     ------
@@ -138,6 +184,7 @@ def import_masks(
     project.require_current_format()
     check_feature_name(feature)
     tiles, stack = read_mask_stack(project, path, locations)
+    stack = turn.undo(stack)
     masks, remark = foreground_mask(stack, name=path.name, command=command)
     if not masks.any():
         raise empty_mask_error(path, remark, feature)

@@ -223,8 +223,8 @@ def _pixel_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) 
 
 def _find_orientation(image: NDArray[np.generic], reference: NDArray[np.generic]) -> str | None:
     """Return the name of the orientation in which an image agrees with the reference; None if there is none."""
-    transforms = {name: transform for name, transform in ORIENTATIONS.items() if name != AS_EXPORTED}
-    candidates = {name: transform(image[np.newaxis].astype(np.float32))[0] for name, transform in transforms.items()}
+    turns = {name: turn for name, turn in ORIENTATIONS.items() if name != AS_EXPORTED}
+    candidates = {name: turn.undo(image[np.newaxis].astype(np.float32))[0] for name, turn in turns.items()}
     correlations = {
         name: _pixel_correlation(candidate.ravel(), reference.ravel()) for name, candidate in candidates.items()
     }

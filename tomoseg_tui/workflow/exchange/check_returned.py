@@ -3,7 +3,7 @@
 The check uses the exported densities, EMAN2's headers, the names of PNGs, and unchanged masks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoseg_tui.core.annotation import FEATURE
 from tomoseg_tui.core.image_matching import (
     AS_EXPORTED,
-    FLIPPED_Y,
+    MIN_CORRELATION,
+    ORIENTATIONS,
+    VOLUME_ORIENTATIONS,
     ImageMatch,
+    Turn,
     correlation,
     find_orientation,
     match_images,
@@ -24,24 +28,19 @@ from tomoseg_tui.core.mask_encoding import decode_colours
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError, UsageError
 from tomoseg_tui.io.eman2_hdf import read_stack_headers
-from tomoseg_tui.io.export_manifest import ExportManifest, TileEntry, image_digest
+from tomoseg_tui.io.export_manifest import ExportManifest, image_digest
 from tomoseg_tui.io.formats import is_png, open_stack, open_volume
 from tomoseg_tui.io.png import png_files
+from tomoseg_tui.io.turned_volume import TurnedVolume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
+from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.exchange.export_formats import eman2_coordinates, png_name, tile_images, tile_window
 
+_CLEAR_MARGIN = 0.25
+"""Correlation by which changed masks must fit the annotations better in another direction than as they are."""
 _FIX = "Give the files that were exported with this manifest, with all images in the same size and order."
-_UNDO_STEPS: Mapping[str, tuple[int, int, int]] = {
-    AS_EXPORTED: (1, 1, 1),
-    FLIPPED_Y: (1, -1, 1),
-    "mirrored in x": (1, 1, -1),
-    "rotated by 180 degrees": (1, -1, -1),
-    "with its slices in reverse order": (-1, 1, 1),
-    "flipped in y and with its slices in reverse order": (-1, -1, 1),
-}
-"""Step along z, y, x that undoes each orientation."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,13 @@ class ReturnedMasks:
 
 
 def read_and_verify(
-    exported: ExportedTiles, path: Path, feature: str, image: Path | None, *, colours: bool = False
+    exported: ExportedTiles,
+    path: Path,
+    feature: str,
+    image: Path | None,
+    *,
+    colours: bool = False,
+    turn: Turn = Turn(),  # noqa: B008  # frozen
 ) -> ReturnedMasks:
     """Read masks, and restore their original orientation.
 
@@ -84,69 +89,124 @@ def read_and_verify(
         The file, or the folder of PNGs; for EMAN2 also the painted stack of densities.
     colours : bool
         Read the colours of indexed PNGs instead of their indices.
+    turn : Turn
+        A change of direction that the user knows of; undone first.
 
     Raises
     ------
     ShapeError
         If length, size, order or orientation differ in a way that cannot be undone; the message says how.
     """
-    read = _read_slices if exported.manifest.slices is not None else _read_stack
-    return read(exported, path, feature, image, colours=colours)
+    if exported.manifest.slices is not None:
+        return _read_slices(exported, path, feature, image, turn)
+    return _read_stack(exported, path, feature, image, turn, colours=colours)
 
 
-def _flip_message(path: Path) -> str:
-    return f"{path.name} came back flipped in y, which was undone."
+def _choose_orientation(
+    by_image: ImageMatch | None, by_masks: Sequence[str], path: Path
+) -> tuple[str, tuple[str, ...]]:
+    """Return the orientation according to images and masks, and a remark.
 
-
-def _require_orientation(match: ImageMatch, file_name: str) -> None:
-    if match.orientation not in {AS_EXPORTED, FLIPPED_Y}:
-        raise ShapeError(
-            f"{file_name} came back {match.orientation}.", "Undo this in images and masks before the import."
-        )
-
-
-def _is_flipped(by_image: ImageMatch | None, by_masks: str, path: Path) -> tuple[bool, tuple[str, ...]]:
-    """Return whether y is flipped according to images and masks, and remarks."""
-    if (
-        by_image is not None
-        and by_image.matched_count
-        and by_image.orientation == FLIPPED_Y
-        and by_masks == AS_EXPORTED
-    ):
-        raise ShapeError(
-            f"The densities beside {path.name} came back flipped in y, but its masks did not.",
-            "Give densities and masks with the same direction of y.",
-        )
-    flipped = by_masks == FLIPPED_Y or (by_image is not None and by_image.orientation == FLIPPED_Y)
-    if flipped:
-        return True, (_flip_message(path),)
-    if not by_masks and (by_image is None or not by_image.matched_count):
-        return False, (
+    Parameters
+    ----------
+    by_image : ImageMatch or None
+        Match of the returned densities.
+    by_masks : sequence of str
+        Orientations in which unchanged or overlapping masks fit; empty if that is unknown.
+    """
+    image_orientation = by_image.orientation if by_image is not None and by_image.matched_count else ""
+    if not by_masks and not image_orientation:
+        return AS_EXPORTED, (
             f"No densities came back with {path.name}: order and direction of y are assumed to be as exported.",
         )
-    return False, ()
+    orientation = image_orientation or by_masks[0]
+    if by_masks and orientation not in by_masks:
+        if image_orientation != AS_EXPORTED:  # else they are the exported ones, which no program has saved
+            masks_text = "did not" if AS_EXPORTED in by_masks else f"came back {by_masks[0]}"
+            raise ShapeError(
+                f"The densities beside {path.name} came back {image_orientation}, but its masks {masks_text}.",
+                "Give densities and masks with the same direction of y.",
+            )
+        orientation = by_masks[0]
+    if orientation == AS_EXPORTED:
+        return AS_EXPORTED, ()
+    return orientation, (f"{path.name} came back {orientation}, which was undone.",)
+
+
+def _fitting_orientations(
+    exported: ExportedTiles, oriented: Mapping[str, Sequence[NDArray[Any]]], feature: str, path: Path
+) -> list[str]:
+    """Return the orientations in which the masks are those that were exported, as exported first; empty if unknown.
+
+    Parameters
+    ----------
+    oriented : mapping of str to sequence of ndarray
+        The masks of all tiles after undoing each orientation.
+    """
+    digests = {
+        orientation: [image_digest(mask) if mask.any() and not mask.all() else "" for mask in map(_to_uint8, masks)]
+        for orientation, masks in oriented.items()
+    }
+    entries = [tile.masks.get(feature) for tile in exported.manifest.tiles]
+    fitting = [
+        {orientation for orientation in oriented if entry is not None and digests[orientation][number] == entry.digest}
+        for number, entry in enumerate(entries)
+    ]
+    _require_same_order(exported, digests, fitting, feature, path)
+    known = [orientations for orientations in fitting if orientations]
+    if not known:
+        return _overlapping_orientations(exported, oriented, feature)
+    common = set.intersection(*known)
+    if not common:
+        names = " or ".join(min(orientations, key=list(oriented).index) for orientations in known[:2])
+        raise ShapeError(f"Not all masks of {path.name} came back in one direction: {names}.", _FIX)
+    return [orientation for orientation in oriented if orientation in common]
+
+
+def _overlapping_orientations(
+    exported: ExportedTiles, oriented: Mapping[str, Sequence[NDArray[Any]]], feature: str
+) -> list[str]:
+    """Return the orientation in which changed masks overlap far better with the annotations than as they are."""
+    fits: dict[str, list[float]] = {orientation: [] for orientation in oriented}
+    for number, location in enumerate(exported.places):
+        layer = read_layer(exported.project.layout, location, feature) if feature else None
+        if layer is not None:
+            for orientation, masks in oriented.items():
+                mask = masks[number] == masks[number].max()
+                fits[orientation].append(correlation(mask, layer == FEATURE))
+    means = {orientation: _mean_of_finite(values) for orientation, values in fits.items()}
+    best = max(means, key=lambda orientation: means[orientation])
+    is_clear = means[best] >= MIN_CORRELATION and means[best] >= means.get(AS_EXPORTED, 0) + _CLEAR_MARGIN
+    return [best] if is_clear else []
+
+
+def _mean_of_finite(values: Sequence[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return sum(finite) / len(finite) if finite else 0.0
 
 
 # Stacks
 
 
 def _read_stack(
-    exported: ExportedTiles, path: Path, feature: str, image: Path | None, *, colours: bool
+    exported: ExportedTiles, path: Path, feature: str, image: Path | None, turn: Turn, *, colours: bool
 ) -> ReturnedMasks:
-    values = _load_stack(exported, path, colours=colours)
+    values = turn.undo(_load_stack(exported, path, colours=colours))
     _check_headers(exported, path)
     if path.name == exported.manifest.image and _require_painted(values):
         mask = painted_mask(values, name=path.name)
         match = _match_images(exported, np.where(mask, 0, values), path.name)
-        flipped, remarks = _is_flipped(match, "", path)
+        orientation, remarks = _choose_orientation(match, [], path)
         values = mask.astype(np.uint8)
         remarks = (f"{path.name}: 99 and above is taken as painted, as in EMAN2.", *remarks)
     else:
         values = decode_colours(values)
         by_image = None if image is None else _match_images(exported, _load_stack(exported, image), image.name)
-        flipped, remarks = _is_flipped(by_image, _orientation_from_masks(exported, values, feature, path), path)
-    oriented = values[:, ::-1] if flipped else values
-    return ReturnedMasks(list(oriented), [np.ones(mask.shape, np.bool_) for mask in oriented], remarks)
+        oriented = {name: list(turned.undo(values)) for name, turned in ORIENTATIONS.items()}
+        by_masks = _fitting_orientations(exported, oriented, feature, path)
+        orientation, remarks = _choose_orientation(by_image, by_masks, path)
+    masks = ORIENTATIONS[orientation].undo(values)
+    return ReturnedMasks(list(masks), [np.ones(mask.shape, np.bool_) for mask in masks], remarks)
 
 
 def _require_painted(values: NDArray[Any]) -> bool:
@@ -186,9 +246,7 @@ def _match_images(exported: ExportedTiles, images: NDArray[Any], file_name: str)
     if all(image_digest(image) == tile.image for image, tile in zip(images, exported.manifest.tiles, strict=True)):
         return ImageMatch(AS_EXPORTED, len(images))
     tiles = np.stack(tile_images(exported.project, exported.places))  # (n, y, x)
-    match = match_images(images.astype(np.float32), tiles, exported.names, label=file_name)
-    _require_orientation(match, file_name)
-    return match
+    return match_images(images.astype(np.float32), tiles, exported.names, label=file_name)
 
 
 def _check_headers(exported: ExportedTiles, path: Path) -> None:
@@ -210,44 +268,28 @@ def _check_headers(exported: ExportedTiles, path: Path) -> None:
             )
 
 
-def _orientation_from_masks(exported: ExportedTiles, values: NDArray[Any], feature: str, path: Path) -> str:
-    """Return the orientation according to unchanged masks: as exported, flipped, or empty if unknown."""
-    digests = [image_digest(mask) if mask.any() and not mask.all() else "" for mask in _to_uint8(values)]
-    entries = [tile.masks.get(feature) for tile in exported.manifest.tiles]
-    unchanged = [
-        entry is not None and own_digest == entry.digest for own_digest, entry in zip(digests, entries, strict=True)
-    ]
-    flipped = [
-        entry is not None and own_digest == entry.flipped and own_digest != entry.digest
-        for own_digest, entry in zip(digests, entries, strict=True)
-    ]
-    _require_same_order(exported, digests, unchanged, flipped, feature, path)
-    if any(flipped) and any(unchanged):
-        raise ShapeError(f"Some masks of {path.name} came back flipped in y and others not.", _FIX)
-    return FLIPPED_Y if any(flipped) else AS_EXPORTED if any(unchanged) else ""
-
-
 def _require_same_order(
     exported: ExportedTiles,
-    digests: Sequence[str],
-    unchanged: Sequence[bool],
-    flipped: Sequence[bool],
+    digests: Mapping[str, Sequence[str]],
+    fitting: Sequence[Collection[str]],
     feature: str,
     path: Path,
 ) -> None:
     """Raise ShapeError for masks in the place of another tile; a mask that was copied is also in its own place."""
-    locations: dict[str, list[int]] = {}
-    for other, tile in enumerate(exported.manifest.tiles):
-        if feature in tile.masks and not (unchanged[other] or flipped[other]):
-            for digest in {tile.masks[feature].digest, tile.masks[feature].flipped}:
-                locations.setdefault(digest, []).append(other)
-    moved = [
-        (number, locations[own_digest][0])
-        for number, own_digest in enumerate(digests)
-        if own_digest in locations and not (unchanged[number] or flipped[number])
-    ]
+    owners: dict[str, int] = {}
+    for number, tile in enumerate(exported.manifest.tiles):
+        if feature in tile.masks and not fitting[number]:
+            owners.setdefault(tile.masks[feature].digest, number)
+    moved = {
+        number: owners[own_digests[number]]
+        for own_digests in digests.values()
+        for number, is_in_place in enumerate(fitting)
+        if not is_in_place and own_digests[number] in owners
+    }
     if moved:
-        lines = "; ".join(f"mask {n + 1} is that of {exported.names[o]}, not {exported.names[n]}" for n, o in moved[:4])
+        lines = "; ".join(
+            f"mask {n + 1} is that of {exported.names[o]}, not {exported.names[n]}" for n, o in list(moved.items())[:4]
+        )
         raise ShapeError(f"{path.name} has {len(moved)} masks in another order: {lines}.", _FIX)
 
 
@@ -260,55 +302,54 @@ def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
 # Slices
 
 
-def _read_slices(
-    exported: ExportedTiles, path: Path, feature: str, image: Path | None, *, colours: bool
-) -> ReturnedMasks:
-    del colours
+def _read_slices(exported: ExportedTiles, path: Path, feature: str, image: Path | None, turn: Turn) -> ReturnedMasks:
     by_image = None if image is None else _match_slices(exported, image)
-    with _open_slices(exported, path) as reader:
-        windows = {
-            orientation: [_read_window(reader, exported, location, orientation)[0] for location in exported.places]
-            for orientation in (AS_EXPORTED, FLIPPED_Y)
+    with TurnedVolume(open_volume(path, flat=True), turn) as reader:
+        volumes = _oriented_volumes(exported, reader)
+        oriented = {
+            name: [_read_window(volume, exported, location)[0] for location in exported.places]
+            for name, volume in volumes.items()
         }
-        flipped, remarks = _is_flipped(by_image, _orientation_from_windows(exported, windows, feature), path)
-        orientation = FLIPPED_Y if flipped else AS_EXPORTED
-        inside = [_read_window(reader, exported, location, orientation)[1] for location in exported.places]
-        outside_count = sum(_count_outside_tiles(reader, exported, orientation))
+        by_masks = _fitting_orientations(exported, oriented, feature, path)
+        orientation, remarks = _choose_orientation(by_image, by_masks, path)
+        if orientation not in volumes:
+            raise ShapeError(
+                f"{path.name} has shape {reader.grid.shape_zyx}, expected {exported.manifest.shape} (z, y, x): x and y "
+                "are swapped, and nothing shows whether it is turned too.",
+                "Say how it is to be read: --flip transpose, and --flip y or --flip x if needed.",
+            )
+        inside = [_read_window(volumes[orientation], exported, location)[1] for location in exported.places]
+        outside_count = sum(_count_outside_tiles(volumes[orientation], exported))
     if outside_count:
         remarks = (
             *remarks,
             f"{path.name} has {outside_count:,} voxels marked outside all tiles; they are not imported.",
         )
-    return ReturnedMasks(windows[orientation], inside, remarks)
+    return ReturnedMasks(oriented[orientation], inside, remarks)
 
 
-def _open_slices(exported: ExportedTiles, path: Path) -> VolumeReader:
-    reader = open_volume(path, flat=True)
-    if reader.grid.shape_zyx != exported.manifest.shape:
-        reader.close()
+def _oriented_volumes(exported: ExportedTiles, reader: VolumeReader) -> dict[str, TurnedVolume]:
+    """Return the volume after undoing each orientation in which it has the shape of the export."""
+    turned = {name: TurnedVolume(reader, turn) for name, turn in VOLUME_ORIENTATIONS.items()}
+    fitting = {name: volume for name, volume in turned.items() if volume.grid.shape_zyx == exported.manifest.shape}
+    if not fitting:
         raise ShapeError(
-            f"{path.name} has shape {reader.grid.shape_zyx}, expected {exported.manifest.shape} (z, y, x).", _FIX
+            f"{reader.path.name} has shape {reader.grid.shape_zyx}, expected {exported.manifest.shape} (z, y, x).", _FIX
         )
-    return reader
+    return fitting
 
 
 def _read_window(
-    reader: VolumeReader, exported: ExportedTiles, location: TileLocation, orientation: str
+    reader: VolumeReader, exported: ExportedTiles, location: TileLocation
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the values within a tile after undoing the orientation, 0 outside, and which pixels are inside."""
-    depth, height, width = reader.grid.shape_zyx
+    """Return the values within a tile, 0 outside, and which pixels are inside."""
+    _, height, width = reader.grid.shape_zyx
     (rows, columns), part = tile_window(location, (height, width))
-    steps = _UNDO_STEPS[orientation]
     start = exported.manifest.slices.start if exported.manifest.slices is not None else 0
-    spans = [(location.z - start, location.z - start + 1), (rows.start, rows.stop), (columns.start, columns.stop)]
-    source_spans = [
-        span if step == 1 else (length - span[1], length - span[0])
-        for span, step, length in zip(spans, steps, (depth, height, width), strict=True)
-    ]
-    (z0, _), (y0, y1), (x0, x1) = source_spans
     values = np.zeros((location.size, location.size), reader.dtype)
     inside = np.zeros((location.size, location.size), np.bool_)
-    values[part] = reader.read_region((z0, y0, x0), (1, y1 - y0, x1 - x0))[0, :: steps[1], :: steps[2]]
+    shape = (1, rows.stop - rows.start, columns.stop - columns.start)
+    values[part] = reader.read_region((location.z - start, rows.start, columns.start), shape)[0]
     inside[part] = True
     return values, inside
 
@@ -317,46 +358,28 @@ def _match_slices(exported: ExportedTiles, path: Path) -> ImageMatch:
     """Match returned slices to the tiles within them."""
     tiles = tile_images(exported.project, exported.places)
     correlations: dict[str, list[float]] = {}
-    with _open_slices(exported, path) as reader:
-        for orientation in _UNDO_STEPS:
-            cuts = [_read_window(reader, exported, location, orientation) for location in exported.places]
+    with open_volume(path, flat=True) as reader:
+        for orientation, volume in _oriented_volumes(exported, reader).items():
+            cuts = [_read_window(volume, exported, location) for location in exported.places]
             correlations[orientation] = [
                 correlation(values[inside], tile[inside]) for (values, inside), tile in zip(cuts, tiles, strict=True)
             ]
     match = find_orientation(correlations)
     if match is None:
+        first = next(iter(correlations))
         mismatched = next(
-            name for name, value in zip(exported.names, correlations[AS_EXPORTED], strict=True) if not value >= 0.5
+            name for name, value in zip(exported.names, correlations[first], strict=True) if not value >= 0.5
         )
         raise ShapeError(f"{path.name} does not show {mismatched} where it was exported.", _FIX)
-    _require_orientation(match, path.name)
     return match
 
 
-def _orientation_from_windows(
-    exported: ExportedTiles, windows: Mapping[str, Sequence[NDArray[Any]]], feature: str
-) -> str:
-    """Return the orientation according to unchanged masks, empty if unknown."""
-
-    def is_unchanged(orientation: str) -> bool:
-        pairs: Iterator[tuple[NDArray[Any], TileEntry]] = zip(
-            windows[orientation], exported.manifest.tiles, strict=True
-        )
-        return any(
-            mask.any() and not mask.all() and feature in tile.masks
-            and image_digest(_to_uint8(mask)) == tile.masks[feature].digest
-            for mask, tile in pairs
-        )  # fmt: skip
-
-    return AS_EXPORTED if is_unchanged(AS_EXPORTED) else FLIPPED_Y if is_unchanged(FLIPPED_Y) else ""
-
-
-def _count_outside_tiles(reader: VolumeReader, exported: ExportedTiles, orientation: str) -> Iterator[int]:
+def _count_outside_tiles(reader: VolumeReader, exported: ExportedTiles) -> Iterator[int]:
     """Yield for each slice the number of voxels marked outside all tiles."""
     depth, height, width = reader.grid.shape_zyx
     start = exported.manifest.slices.start if exported.manifest.slices is not None else 0
     for z in range(depth):
-        plane = reader.read_slices(z, z + 1)[0, :: _UNDO_STEPS[orientation][1]]
+        plane = reader.read_slices(z, z + 1)[0]
         is_outside = plane != min(0, plane.min())  # signed bytes may have -128 for 0
         for location in exported.places:
             if location.z - start == z:

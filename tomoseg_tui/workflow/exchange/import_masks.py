@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from tomoseg_tui.core.annotation import FEATURE, UNLABELLED, layer_from_mask
+from tomoseg_tui.core.image_matching import Turn
 from tomoseg_tui.core.label_map import LabelMap, match_labels
 from tomoseg_tui.core.mask_decoding import AmbiguousMaskError, ValueTally, format_value_counts
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import TomosegError, UsageError
 from tomoseg_tui.io.formats import is_png, open_stack, open_volume
+from tomoseg_tui.io.turned_volume import TurnedVolume
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.annotations.import_annotations import (
@@ -25,6 +27,7 @@ from tomoseg_tui.workflow.annotations.import_annotations import (
     layers_from_numbers,
     read_mask_stack,
     read_tile_values,
+    require_direction,
     store_layers,
 )
 from tomoseg_tui.workflow.exchange.import_tiles import TileImportRequest, find_manifest, import_exported_tiles
@@ -48,6 +51,22 @@ class MaskImportRequest:
     image: Path | None = None
     """Densities that were returned with the masks."""
     replace: bool = False
+    flip: tuple[str, ...] = ()
+    """``y``, ``x``, ``z``, ``transpose``: how the file is flipped, as the user says; ``none`` if it is not."""
+
+    @property
+    def turn(self) -> Turn:
+        """How to undo the flips.
+
+        Raises
+        ------
+        UsageError
+            If ``none`` and flips are given together.
+        """
+        if "none" in self.flip and set(self.flip) != {"none"}:
+            raise UsageError("--flip none and other flips are given together.", "Leave one of them out.")
+        z, y, x = (-1 if axis in self.flip else 1 for axis in "zyx")
+        return Turn("transpose" in self.flip, (z, y, x))
 
     @property
     def command(self) -> str:
@@ -88,6 +107,7 @@ def import_masks_from_file(
                 request.labels,
                 replace=request.replace,
                 on_progress=on_progress,
+                turn=request.turn if request.flip else None,
             )
         return _import_mask_volume(project, request, request.tomogram, request.feature or "")
     locations = request.places or tuple(
@@ -95,7 +115,15 @@ def import_masks_from_file(
     )
     if request.labels is None:
         feature = request.feature or ""
-        return import_masks(project, request.path, feature, locations, replace=request.replace, command=request.command)
+        return import_masks(
+            project,
+            request.path,
+            feature,
+            locations,
+            replace=request.replace,
+            command=request.command,
+            turn=request.turn,
+        )
     return _import_label_stack(project, request, request.labels, locations)
 
 
@@ -103,7 +131,13 @@ def _import_by_manifest(project: Project, request: MaskImportRequest) -> Annotat
     match = find_manifest(request.path, request.manifest)
     if match is not None:
         tile_import = TileImportRequest(
-            request.path, request.manifest, request.image, request.feature, request.labels, request.replace
+            request.path,
+            request.manifest,
+            request.image,
+            request.feature,
+            request.labels,
+            request.replace,
+            request.turn,
         )
         return import_exported_tiles(project, tile_import, match)
     if request.labels is not None:
@@ -165,8 +199,10 @@ def _import_mask_volume(project: Project, request: MaskImportRequest, tomogram: 
     """Annotate the tiles of a tomogram from a volume of one feature."""
     record = catalog.load_tomogram(project.layout, tomogram)
     tiles, grid_result = catalog.tiles_of(project.layout, tomogram), AnnotationResult()
-    with open_volume(request.path) as volume:
+    with TurnedVolume(open_volume(request.path), request.turn) as volume:
         check_grid(request.path, volume, tomogram, record, grid_result)
+        if not request.flip:
+            require_direction(project, tomogram, record, volume)
         tally = tally_values(request.path)
         rule = tally.rule(request.path.name, request.command)
         if rule.is_empty:
@@ -192,6 +228,7 @@ def _import_label_stack(
 ) -> AnnotationResult:
     """Import a stack with several features, one image per tile."""
     tiles, stack = read_mask_stack(project, request.path, locations, colours=labels.has_colours)
+    stack = request.turn.undo(stack)
     tally = ValueTally()
     tally.add(stack)
     matched = match_labels(labels, tally, request.path.name)

@@ -5,7 +5,7 @@ one is not changed. The rules of `import_annotations.store_layers` apply.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED, Layer
+from tomoseg_tui.core.image_matching import Turn
 from tomoseg_tui.core.label_map import LabelMap, match_labels
 from tomoseg_tui.core.mask_decoding import ValueTally, foreground_mask
 from tomoseg_tui.core.mask_encoding import are_layer_codes, decode_layer, decode_runs
@@ -53,6 +54,8 @@ class TileImportRequest:
     """Feature of each value, if they differ from the exported ones."""
     replace: bool = False
     """Replace painted layers too."""
+    turn: Turn = field(default_factory=Turn)
+    """Undoes the flips that the user knows of."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def _layers_of_file(
     """Return the layers of one file, and remarks."""
     if request.labels is not None:
         image, coloured = _find_image(request, match, path), request.labels.has_colours
-        returned = read_and_verify(exported, path, "", image, colours=coloured)
+        returned = read_and_verify(exported, path, "", image, colours=coloured, turn=request.turn)
         tally = ValueTally()
         for mask in returned.masks:
             tally.add(mask)
@@ -191,7 +194,7 @@ def _layers_of_file(
             f"{', '.join(exported.manifest.features)}.",
             "Name it: --feature F",
         )
-    returned = read_and_verify(exported, path, feature, _find_image(request, match, path))
+    returned = read_and_verify(exported, path, feature, _find_image(request, match, path), turn=request.turn)
     codes, remark = _decode_masks(returned.masks, path, feature)
     layers, untouched = _labelled_layers(exported, feature, codes, returned)
     remarks = [*returned.remarks, *([remark] if remark else [])]
