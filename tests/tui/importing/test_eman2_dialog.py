@@ -63,7 +63,7 @@ async def test_the_folder_of_an_eman2_project_is_recognised_and_imported(
         await until(pilot, lambda: isinstance(pilot.app.screen, Eman2ImportDialog))
         await until(pilot, lambda: "1 tomogram, 429 kB" in prose_on(pilot))
         text = prose_on(pilot)
-        assert "left: Curves of 1 point: curves are not read." in text
+        assert "not imported: Curves of 1 point: curves are not read." in text
         assert "1 box, 1 tile, 1 mask" in text
         assert "Import (ctrl+s)" in text
         assert meaning(pilot, "bad").value == "good:negative"
