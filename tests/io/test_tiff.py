@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.grid import ValueMeaning, VoxelGrid
 from tomoseg_tui.errors import ShapeError, TomosegError, UnreadableTomogramError
 from tomoseg_tui.io import tiff
 from tomoseg_tui.io.formats import open_stack
@@ -41,7 +41,7 @@ def test_a_written_file_is_read(folder: Path, data: st.DataObject, shape: tuple[
     write_volume(folder / "law.tif", iter([values[:cut], values[cut:]]), grid, code)
     with TiffVolume(folder / "law.tif") as reader:
         read = reader.read_slices(0, shape[0])
-        assert read.dtype == reader.dtype == values.dtype
+        assert read.dtype == reader.dtype == {"i1": np.int16, "f2": np.float32}.get(code, values.dtype)
         assert (reader.grid, reader.warnings) == (grid, ())
         np.testing.assert_array_equal(read, values)
 
@@ -106,12 +106,35 @@ def test_a_print_resolution_gives_no_voxel_size(tmp_path: Path) -> None:
         assert reader.grid == VoxelGrid((3, 4, 5), 0.0)
 
 
-def test_other_programs_read_plain_pages(tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid) -> None:
-    write_volume(tmp_path / "a.tif", iter([ramp]), ramp_grid, np.int16)
+@pytest.mark.parametrize(
+    ("stored", "never_negative", "written"),
+    [
+        (np.int8, True, np.uint8),
+        (np.int8, False, np.int16),
+        (np.int16, False, np.int16),
+        (np.float32, False, np.float32),
+    ],
+)
+def test_volumes_are_in_the_format_of_imagej(
+    tmp_path: Path, ramp: NDArray[np.int16], ramp_grid: VoxelGrid, *, stored: Any, never_negative: bool, written: Any
+) -> None:
+    values = (ramp % 100 if never_negative else ramp % 100 - 50).astype(stored)
+    meaning = ValueMeaning(("labels of a cell", "1 = tube"), (0.0, 2.0), is_never_negative=never_negative)
+    write_volume(tmp_path / "a.tif", iter([values]), ramp_grid, stored, meaning)
     with tifffile.TiffFile(tmp_path / "a.tif") as other:
-        assert (len(other.pages), other.is_imagej, other.is_bigtiff) == (5, False, False)
-        assert json.loads(other.pages[0].description)["voxel_size_angstrom"] == 13.48
-        np.testing.assert_array_equal(other.asarray(), ramp)
+        assert (len(other.pages), other.is_imagej, other.is_bigtiff) == (5, True, False)
+        assert (other.series[0].axes, other.series[0].dtype) == ("ZYX", written)
+        metadata = other.imagej_metadata
+        assert metadata is not None
+        assert (metadata["unit"], metadata["spacing"]) == ("angstrom", 13.48)
+        assert (metadata["min"], metadata["max"], metadata["Ranges"]) == (0.0, 2.0, (0.0, 2.0))
+        info = json.loads(metadata["Info"])
+        assert info["voxel_size_angstrom"] == 13.48
+        assert info["meaning"][:2] == ["labels of a cell", "1 = tube"]
+        assert any("Signed bytes were written as" in line for line in info["meaning"]) == (stored is np.int8)
+        pixels, length = other.pages[0].tags["XResolution"].value
+        assert length / pixels == pytest.approx(13.48)
+        np.testing.assert_array_equal(other.asarray(), values)
 
 
 def test_large_volumes_become_big_tiff(

@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
+import h5py
+import mrcfile
 import numpy as np
 import pytest
-from helpers.cli_runner import noise, write_mrc
+import tifffile
+from helpers.cli_runner import noise, write_map, write_mrc
 
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import ProjectError, UsageError
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.project.publish import copy_to_output
+from tomoseg_tui.project.records import LabelEntry, LabelSidecar, read_record, write_record
 from tomoseg_tui.workflow.export import export_volume
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
@@ -46,6 +52,70 @@ def test_an_export_imported_and_exported_again_is_the_same(known: Project, tmp_p
     with open_volume(first) as one, open_volume(second) as two:
         assert one.grid == two.grid
         np.testing.assert_array_equal(one.read_slices(0, 6), two.read_slices(0, 6))
+
+
+def give_labels(project: Project, names: list[str]) -> None:
+    path = project.layout.label_file("cell", "merged")
+    path.parent.mkdir(parents=True)
+    labels = {str(number): LabelEntry(name, "net", 0.5) for number, name in enumerate(names, start=1)}
+    write_mrc(path, (noise() & 1).astype(np.int8))
+    write_record(sidecar_of(path), LabelSidecar(tomogram="cell", name="merged", labels=labels, conflicts=[]))
+
+
+def text_of(path: Path) -> str:
+    """Return the text that an exported file holds about its numbers."""
+    if path.suffix == ".mrc":
+        with mrcfile.open(path) as volume:
+            return "\n".join(volume.get_labels())
+    if path.suffix == ".hdf":
+        with h5py.File(path) as file:
+            return bytes(file["MDF/images/0"].attrs["EMAN.tomoseg_meaning"]).decode()
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.imagej_metadata is not None
+        return str(tiff.imagej_metadata["Info"])
+
+
+@pytest.mark.parametrize("suffix", ["mrc", "hdf", "tif"])
+def test_an_export_says_what_its_numbers_mean(known: Project, tmp_path: Path, suffix: str) -> None:
+    give_labels(known, ["microtubule", "membrane"])
+    write_map(known, "net.tube", noise() & 127)
+    for name, words in {
+        "cell/merged": ("1 = microtubule (net, threshold 0.500)", "2 = membrane", "0 = none of these"),
+        "cell/net.tube": ("probability of tube by the network net", "0 to 127 is probability 0 to 1"),
+        "cell": ("protein is dark",),
+    }.items():
+        target = tmp_path / f"out_{name.replace('/', '_')}.{suffix}"
+        export_volume(known, name, target)
+        text = text_of(target)
+        for word in words:
+            assert word in text
+        assert not sidecar_of(target).exists()
+
+
+def test_labels_for_which_a_header_has_no_room_get_a_file_beside(known: Project, tmp_path: Path) -> None:
+    give_labels(known, [f"feature_with_a_long_name_{number}" for number in range(40)])
+    export_volume(known, "cell/merged", tmp_path / "out.mrc")
+    assert read_record(tmp_path / "out.json", LabelSidecar).labels["40"].feature == "feature_with_a_long_name_39"
+    assert text_of(tmp_path / "out.mrc").endswith(" ...")
+
+
+def test_a_copy_for_the_user_says_what_its_labels_mean(known: Project, tmp_path: Path) -> None:
+    give_labels(known, ["microtubule"])
+    path = known.layout.label_file("cell", "merged")
+    sidecar = read_record(sidecar_of(path), LabelSidecar)
+    copy_to_output(path, tmp_path / "copy.mrc", sidecar, begun_mark=tmp_path / "begun", force=False)
+    assert "1 = microtubule" in text_of(tmp_path / "copy.mrc")
+    with open_volume(path) as one, open_volume(tmp_path / "copy.mrc") as two:
+        np.testing.assert_array_equal(one.read_slices(0, 6), two.read_slices(0, 6))
+
+
+def test_labels_as_tiff_are_unsigned_bytes_that_are_shown_bright(known: Project, tmp_path: Path) -> None:
+    give_labels(known, ["microtubule", "membrane"])
+    export_volume(known, "cell/merged", tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+        assert tiff.series[0].dtype == np.uint8
+        assert tiff.imagej_metadata is not None
+        assert (tiff.imagej_metadata["min"], tiff.imagej_metadata["max"]) == (0.0, 2.0)
 
 
 def test_unsigned_bytes_are_written_with_an_unambiguous_sign(project: Project, tmp_path: Path) -> None:

@@ -42,3 +42,15 @@ class DensityScale:
     """Standard deviation of the densities; above 0."""
     sign: int = 1
     """-1 inverts a tomogram of the other polarity."""
+
+
+@dataclass(frozen=True)
+class ValueMeaning:
+    """What the numbers of a volume mean, for files of other programs."""
+
+    lines: tuple[str, ...] = ()
+    """As text; the first one says what the volume is."""
+    display_range: tuple[float, float] | None = None
+    """The numbers to show as black and white; None if unknown."""
+    is_never_negative: bool = False
+    """Signed bytes hold 0 to 127 only."""

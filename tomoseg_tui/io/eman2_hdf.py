@@ -224,7 +224,7 @@ def write_image_stack(
                 _write_attribute(group, key, value)
 
 
-def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid) -> None:
+def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid, lines: Sequence[str] = ()) -> None:
     """Write a volume that EMAN2 opens, slab by slab.
 
     Parameters
@@ -235,6 +235,8 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid) -> 
         The slices in order, any number at a time; together `grid.shape_zyx`. Written as float32.
     grid : VoxelGrid
         Voxel size (0 is not written), origin and nstart for the header.
+    lines : sequence of str
+        What the numbers mean, written as the attribute ``EMAN.tomoseg_meaning``.
 
     Raises
     ------
@@ -252,6 +254,8 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid) -> 
         for axis, origin, first in zip("xyz", grid.origin_xyz_angstrom, grid.nstart_xyz, strict=True):
             _write_attribute(group, f"origin_{axis}", float(origin))
             _write_attribute(group, f"MRC.n{axis}start", int(first))
+        if lines:
+            _write_attribute(group, "tomoseg_meaning", "; ".join(lines))
 
 
 def _open(path: Path, display_path: Path) -> Any:

@@ -6,7 +6,7 @@ several processes can write one file together.
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from tomoseg_tui.core.grid import ByteSign, VoxelGrid
 from tomoseg_tui.errors import ShapeError, UnreadableTomogramError
 from tomoseg_tui.io.byte_sign import settle_byte_sign
-from tomoseg_tui.io.mrc_header import HEADER_BYTES, MrcHeader, header_in_order, make_header, parse_header
+from tomoseg_tui.io.mrc_header import HEADER_BYTES, MrcHeader, header_in_order, make_header, pack_text, parse_header
 from tomoseg_tui.io.raw_volume import RawFile, RawVolume, create_raw, open_raw, truncated_error
 from tomoseg_tui.io.volume_reader import VolumeReader, check_box, reject_single_slice
 
@@ -29,6 +29,8 @@ _SAMPLE_BLOCKS, _SAMPLE_BLOCK_BYTES = 32, 1 << 16
 """Parts read to find the sign of bytes."""
 _SLAB_BYTES = 1 << 28
 """Bytes in memory while axes are put in order."""
+_LABELS_OFFSET = 220
+"""Byte offset of the number of labels, and of the labels behind it."""
 _CHUNK_BYTES = 1 << 22
 """Bytes copied at a time."""
 
@@ -106,6 +108,8 @@ class MrcWriter:
         int8 (with IMOD's stamp, so that all programs read it as signed), int16, uint16, float16 or float32.
     title : str
         First label of the header.
+    lines : sequence of str
+        Further labels, such as what the numbers mean.
 
     Raises
     ------
@@ -113,9 +117,11 @@ class MrcWriter:
         If MRC has no mode for the type, or the file cannot be created.
     """
 
-    def __init__(self, path: Path, grid: VoxelGrid, dtype: DTypeLike, *, title: str = "") -> None:
+    def __init__(
+        self, path: Path, grid: VoxelGrid, dtype: DTypeLike, *, title: str = "", lines: Sequence[str] = ()
+    ) -> None:
         stored = np.dtype(dtype).newbyteorder("<")
-        header_bytes = make_header(grid, stored, title=title)
+        header_bytes = make_header(grid, stored, lines=(title, *lines))
         raw = create_raw(path)
         with ExitStack() as on_error:
             on_error.callback(raw.close)
@@ -252,6 +258,16 @@ def copy_sparse(source: Path, target: Path, on_progress: Callable[[float], None]
                 source_file.read_into(chunk, offset)
                 target_file.write_array(chunk, offset)
                 on_progress((offset + chunk.size) / length)
+
+
+def write_labels(path: Path, lines: Sequence[str]) -> None:
+    """Replace the text in the header of a file that this program wrote."""
+    labels = np.zeros(10, "S80")
+    texts = pack_text(lines)
+    labels[: len(texts)] = texts
+    with closing(open_raw(path, writable=True)) as file:
+        file.write_array(np.array([len(texts)], "<i4"), _LABELS_OFFSET)
+        file.write_array(labels, _LABELS_OFFSET + 4)
 
 
 def _data_ranges(descriptor: int, length: int) -> list[tuple[int, int]]:

@@ -10,6 +10,8 @@ References
 .. [2] https://bio3d.colorado.edu/imod/doc/mrc_format.txt
 """
 
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -23,6 +25,7 @@ from tomoseg_tui.errors import TomogramError, UnreadableTomogramError
 from tomoseg_tui.io.volume_reader import cubic_voxel_size, round_to_float32
 
 HEADER_BYTES = 1024
+_MOST_LABELS, _LABEL_CHARACTERS = 10, 80
 LARGEST_DIMENSION = 1 << 20
 """A header with a longer axis is damaged: no tomogram has a million voxels along one axis."""
 IMOD_STAMP = 1146047817
@@ -132,7 +135,7 @@ def parse_header(raw: bytes, path: Path, *, byte_sign: ByteSign | None = None) -
     return _decode_header(header, path, byte_sign)
 
 
-def make_header(grid: VoxelGrid, dtype: np.dtype[Any], *, title: str = "") -> bytes:
+def make_header(grid: VoxelGrid, dtype: np.dtype[Any], *, lines: Sequence[str] = ()) -> bytes:
     """Make a little-endian MRC2014 header with statistics marked "not determined".
 
     Parameters
@@ -141,8 +144,8 @@ def make_header(grid: VoxelGrid, dtype: np.dtype[Any], *, title: str = "") -> by
         Grid of the volume. Origin and nstart are both written, because programs read either.
     dtype : numpy dtype
         int8, int16, uint16, float16 or float32.
-    title : str
-        First label; cut at 80 characters, non-ASCII characters become "?".
+    lines : sequence of str
+        Text for the header; see `pack_text`.
 
     Raises
     ------
@@ -162,10 +165,26 @@ def make_header(grid: VoxelGrid, dtype: np.dtype[Any], *, title: str = "") -> by
     header["ispg"], header["nversion"] = 1, 20141
     header["origin"] = grid.origin_xyz_angstrom
     header["map"], header["machst"] = b"MAP ", (0x44, 0x44, 0, 0)
-    header["nlabl"], header["label"][0] = bool(title), title.encode("ascii", "replace")[:80]
+    labels = pack_text(lines)
+    header["nlabl"], header["label"][: len(labels)] = len(labels), labels
     if header["mode"] == 0:
         header["extra2"] = _extra_with_stamp()
     return header.tobytes()
+
+
+def pack_text(lines: Sequence[str]) -> list[bytes]:
+    """Return text as labels of an MRC header: at most 10 of 80 characters, the end cut; non-ASCII becomes "?"."""
+    rows = [row for line in lines if line for row in textwrap.wrap(line, _LABEL_CHARACTERS)]
+    if len(rows) > _MOST_LABELS:
+        rows = [lines[0][:_LABEL_CHARACTERS], *textwrap.wrap("; ".join(lines[1:]), _LABEL_CHARACTERS)]
+    if len(rows) > _MOST_LABELS:
+        rows = [*rows[: _MOST_LABELS - 1], f"{rows[_MOST_LABELS - 1][: _LABEL_CHARACTERS - 4]} ..."]
+    return [row.encode("ascii", "replace") for row in rows]
+
+
+def has_room_for(lines: Sequence[str]) -> bool:
+    """Return whether an MRC header has room for text."""
+    return not any(label.endswith(b" ...") for label in pack_text(lines))
 
 
 def _extra_with_stamp() -> bytes:

@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 from numpy.typing import DTypeLike, NDArray
 
-from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.grid import ValueMeaning, VoxelGrid
 from tomoseg_tui.errors import UnreadableTomogramError
 from tomoseg_tui.io.raw_volume import (
     RawFile,
@@ -157,8 +157,16 @@ class TiffVolume(VolumeReader):
         self._stream.close()
 
 
-def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid, dtype: DTypeLike) -> None:
-    """Write a volume slab by slab as an uncompressed TIFF, one page per slice.
+def write_volume(
+    path: Path,
+    slabs: Iterable[NDArray[Any]],
+    grid: VoxelGrid,
+    dtype: DTypeLike,
+    meaning: ValueMeaning = ValueMeaning(),  # noqa: B008  # frozen
+) -> None:
+    """Write a volume slab by slab as an uncompressed TIFF, one page per slice, in ImageJ's format if possible.
+
+    ImageJ has no signed bytes: they become unsigned if they are never negative, else 16-bit numbers.
 
     Parameters
     ----------
@@ -167,9 +175,12 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid, dty
     slabs : iterable of ndarray, shape (k, y, x)
         The slices in order, any number at a time; together `grid.shape_zyx`.
     grid : VoxelGrid
-        Voxel size, origin and nstart are written as JSON to the description of the first page.
+        Voxel size, origin and nstart are written as JSON, with the meaning, to what ImageJ shows as the image's info. A
+        plain TIFF (32-bit integers, and above 3.9 GB) has it in the description of the first page.
     dtype : numpy dtype
-        Stored type; the slabs' values must convert to it without loss.
+        Type of the slabs.
+    meaning : ValueMeaning
+        Text and display range.
 
     Raises
     ------
@@ -180,17 +191,38 @@ def write_volume(path: Path, slabs: Iterable[NDArray[Any]], grid: VoxelGrid, dty
     TomogramError
         If the file cannot be written.
     """
-    stored = np.dtype(dtype)
+    stored, lines = np.dtype(dtype), meaning.lines
+    if stored == np.int8:
+        stored = np.dtype(np.uint8 if meaning.is_never_negative else np.int16)
+        lines = (*lines, f"Signed bytes were written as {stored}.")
+    elif stored in (np.float16, np.float64):
+        stored = np.dtype(np.float32)
     large = int(np.prod(grid.shape_zyx)) * stored.itemsize > CLASSIC_LIMIT_BYTES
-    with output_file(path) as draft, tifffile.TiffWriter(draft, bigtiff=large) as writer:
-        writer.write(
-            _iterate_planes(slabs, grid, stored),
-            shape=grid.shape_zyx,
-            dtype=stored,
-            photometric="minisblack",
-            description=_format_description(grid),
-            metadata=None,
-        )
+    # Rows of up to 4 pixels would be taken for colours.
+    is_imagej = stored in _IMAGEJ_TYPES and not large and grid.shape_zyx[2] > 4
+    description = _format_description(grid, lines)
+    options: dict[str, Any] = {"description": description, "metadata": None}
+    if is_imagej:
+        options = _imagej_options("ZYX", grid.voxel_size_angstrom, meaning.display_range, description)
+    with output_file(path) as draft, tifffile.TiffWriter(draft, bigtiff=large, imagej=is_imagej) as writer:
+        planes = _iterate_planes(slabs, grid, stored)
+        writer.write(planes, shape=grid.shape_zyx, dtype=stored, photometric="minisblack", **options)
+
+
+_IMAGEJ_TYPES = (np.uint8, np.uint16, np.int16, np.float32)
+
+
+def _imagej_options(
+    axes: str, voxel_size_angstrom: float, display_range: tuple[float, float] | None, info: str
+) -> dict[str, Any]:
+    """Return the options of tifffile for an image in ImageJ's format."""
+    metadata: dict[str, Any] = {"axes": axes, "Info": info}
+    if voxel_size_angstrom:
+        metadata |= {"unit": "angstrom", "spacing": voxel_size_angstrom}
+    if display_range is not None:
+        metadata |= {"min": display_range[0], "max": display_range[1], "Ranges": display_range}
+    pixels = 1 / voxel_size_angstrom if voxel_size_angstrom else 0
+    return {"metadata": metadata, "resolution": (pixels, pixels) if pixels else None}
 
 
 def write_stack(
@@ -200,6 +232,7 @@ def write_stack(
     axes: str,
     voxel_size_angstrom: float,
     names: Sequence[str] = (),
+    meaning: ValueMeaning = ValueMeaning(),  # noqa: B008  # frozen
 ) -> None:
     """Write images as a TIFF that Fiji and napari open with the right axes, in ImageJ's format if possible.
 
@@ -215,6 +248,8 @@ def write_stack(
         Edge of one pixel, Å; 0 (unknown) is not written.
     names : sequence of str, optional
         Titles that Fiji shows over the images.
+    meaning : ValueMeaning
+        Text and display range.
 
     Raises
     ------
@@ -223,37 +258,36 @@ def write_stack(
     """
     size = voxel_size_angstrom
     is_imagej = images.dtype in (np.uint8, np.uint16, np.float32) and images.nbytes < CLASSIC_LIMIT_BYTES
-    metadata: dict[str, Any] = {"axes": axes}
+    options: dict[str, Any] = {"metadata": {"axes": axes, "meaning": "; ".join(meaning.lines)}}
     if is_imagej:
-        metadata |= {"Labels": list(names)} if names else {}
-        metadata |= {"unit": "angstrom", "spacing": size} if size else {}
-    with (
-        output_file(path) as draft,
-        tifffile.TiffWriter(draft, imagej=is_imagej) as writer,
-    ):
-        writer.write(
-            images,
-            photometric="minisblack",
-            metadata=metadata,
-            resolution=(1 / size, 1 / size) if size and is_imagej else None,
-        )
+        options = _imagej_options(axes, size, meaning.display_range, "\n".join(meaning.lines))
+        options["metadata"] |= {"Labels": list(names)} if names else {}
+    with output_file(path) as draft, tifffile.TiffWriter(draft, imagej=is_imagej) as writer:
+        writer.write(images, photometric="minisblack", **options)
 
 
 def _iterate_planes(slabs: Iterable[NDArray[Any]], grid: VoxelGrid, stored: np.dtype[Any]) -> Iterator[NDArray[Any]]:
     """Yield the slices of slabs, each of shape (y, x)."""
     for _, slab in enumerate_slabs(slabs, grid.shape_zyx):
         for plane in slab:
-            yield np.ascontiguousarray(plane.astype(stored, casting="safe"))
+            if stored == np.uint8 and plane.dtype == np.int8 and plane.min() < 0:
+                raise UnreadableTomogramError(
+                    f"A byte is {plane.min()}, expected 0 to 127.", "Make the volume again, or export it as MRC."
+                )
+            is_narrowed = (plane.dtype.name, stored.name) in {("int8", "uint8"), ("float64", "float32")}
+            yield np.ascontiguousarray(plane.astype(stored, casting="unsafe" if is_narrowed else "safe"))
 
 
-def _format_description(grid: VoxelGrid) -> str:
-    """Return the parts of the grid that TIFF cannot store, as JSON."""
+def _format_description(grid: VoxelGrid, lines: Sequence[str] = ()) -> str:
+    """Return the parts of the grid that TIFF cannot store, and the meaning of the numbers, as JSON."""
     return json.dumps(
         {
             "voxel_size_angstrom": grid.voxel_size_angstrom,
             "origin_xyz_angstrom": grid.origin_xyz_angstrom,
             "nstart_xyz": grid.nstart_xyz,
-        }
+            "meaning": lines,
+        },
+        indent=1,
     )
 
 
@@ -399,7 +433,8 @@ def write_set(path: Path, target: Path) -> None:
 
 def _read_grid(tiff: Any, shape_zyx: tuple[int, int, int], name: str) -> tuple[VoxelGrid, tuple[str, ...]]:
     """Return the grid from this program's description, or with the voxel size from OME or ImageJ."""
-    own_grid = _parse_own_description(tiff.pages[0].description, shape_zyx)
+    info = (tiff.imagej_metadata or {}).get("Info", "") if tiff.is_imagej else tiff.pages[0].description
+    own_grid = _parse_own_description(str(info), shape_zyx)
     if own_grid is not None:
         return own_grid, ()
     if tiff.is_ome:

@@ -7,10 +7,10 @@ import msgspec
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.files.atomic import atomic_output, remove_drafts, require_writable, sync_to_disk
 from tomoseg_tui.io.formats import MRC_SUFFIXES
-from tomoseg_tui.io.mrc import copy_sparse
+from tomoseg_tui.io.mrc import copy_sparse, write_labels
 from tomoseg_tui.project.file_state import measure_file_state
 from tomoseg_tui.project.layout import sidecar_of
-from tomoseg_tui.project.records import LabelSidecar, MapSidecar, write_record
+from tomoseg_tui.project.records import LabelSidecar, MapSidecar, describe_values, write_record
 
 
 def publish_volume(draft: Path, target: Path, sidecar: MapSidecar | LabelSidecar) -> None:
@@ -49,7 +49,9 @@ def require_result_path(target: Path, *, force: bool) -> None:
         require_writable(path, force=force)
 
 
-def copy_to_output(source: Path, target: Path, sidecar: msgspec.Struct, *, begun_mark: Path, force: bool) -> None:
+def copy_to_output(
+    source: Path, target: Path, sidecar: MapSidecar | LabelSidecar, *, begun_mark: Path, force: bool
+) -> None:
     """Copy a result to a file named by the user, with its sidecar beside it.
 
     Parameters
@@ -66,4 +68,5 @@ def copy_to_output(source: Path, target: Path, sidecar: msgspec.Struct, *, begun
     remove_drafts(target, sidecar_of(target))
     with atomic_output(target) as draft:
         copy_sparse(source, draft)
+        write_labels(draft, describe_values(sidecar))
     write_record(sidecar_of(target), sidecar)

@@ -353,6 +353,20 @@ class LabelSidecar(msgspec.Struct, frozen=True, kw_only=True):
     """The label volume when it was made; None in sidecars of version 0.2 and older."""
 
 
+def describe_values(sidecar: MapSidecar | LabelSidecar) -> tuple[str, ...]:
+    """Return what the numbers of a map or label volume mean, as lines of text."""
+    if isinstance(sidecar, MapSidecar):
+        return (
+            f"tomoseg map of {sidecar.tomogram}: probability of {sidecar.feature} by the network {sidecar.run}",
+            f"0 to 127 is probability 0 to 1; threshold {sidecar.threshold:.3f}",
+        )
+    labels = (
+        f"{number} = {entry.feature} ({entry.run}, threshold {entry.threshold:.3f})"
+        for number, entry in sidecar.labels.items()
+    )
+    return (f"tomoseg label volume {sidecar.name} of {sidecar.tomogram}", "0 = none of these", *labels)
+
+
 def read_record(path: Path, kind: type[Record]) -> Record:
     """Read one JSON file.
 

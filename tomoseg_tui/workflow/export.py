@@ -8,20 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE
-from tomoseg_tui.core.grid import VoxelGrid
+from tomoseg_tui.core.grid import MAX_MAP_VALUE, ValueMeaning, VoxelGrid
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.files.atomic import atomic_output, require_writable
 from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.io.mrc import MrcWriter
+from tomoseg_tui.io.mrc_header import has_room_for
 from tomoseg_tui.io.png import write_png
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.file_state import changed_error
-from tomoseg_tui.workflow.exchange.export_formats import write_slabs
+from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.project.records import describe_values, write_record
+from tomoseg_tui.workflow.exchange.export_formats import density_meaning, write_slabs
 from tomoseg_tui.workflow.job_interface import slab_ranges
 from tomoseg_tui.workflow.views import TripleView
-from tomoseg_tui.workflow.volume_names import find_volume
+from tomoseg_tui.workflow.volume_names import NamedVolume, find_volume
 
 SLAB_VOXELS = 2**23
 """Voxels written at a time."""
@@ -63,11 +66,28 @@ def export_volume(
     volume = find_volume(project, name)
     if volume.record is not None and volume.change:
         raise changed_error(name, volume.change)
-    require_writable(target, force=force)
+    needs_sidecar = suffix == ".mrc" and volume.labels is not None and not has_room_for(describe_values(volume.labels))
+    for path in (target, *([sidecar_of(target)] if needs_sidecar else [])):
+        require_writable(path, force=force)
     with volume.open() as reader, atomic_output(target) as draft:
         grid = volume.grid(reader)
-        write_slabs(draft, suffix, read_slabs(reader, 0, grid.shape_zyx[0], on_progress), grid, reader.dtype)
+        meaning = _value_meaning(volume)
+        slabs = read_slabs(reader, 0, grid.shape_zyx[0], on_progress)
+        write_slabs(draft, suffix, slabs, grid, reader.dtype, meaning)
+    if needs_sidecar and volume.labels is not None:
+        write_record(sidecar_of(target), volume.labels)
     return volume.change
+
+
+def _value_meaning(volume: NamedVolume) -> ValueMeaning:
+    if volume.map is not None:
+        return ValueMeaning(describe_values(volume.map), (0.0, float(MAX_MAP_VALUE)), is_never_negative=True)
+    if volume.labels is not None:
+        largest = max((int(number) for number in volume.labels.labels), default=1)
+        return ValueMeaning(describe_values(volume.labels), (0.0, float(largest)), is_never_negative=True)
+    if volume.record is not None:
+        return density_meaning(volume.name, volume.record)
+    return ValueMeaning()
 
 
 def read_slabs(
@@ -105,7 +125,9 @@ def export_triples(
         if target.suffix.lower() == ".hdf":
             eman2_hdf.write_image_stack(draft, stack, voxel_size_angstrom=voxel_size_angstrom)
         else:
-            with MrcWriter(draft, VoxelGrid(stack.shape, voxel_size_angstrom), np.dtype(np.float32)) as writer:
+            title = "tomoseg triples: image, annotation (1 is the feature) and output of each tile"
+            grid = VoxelGrid(stack.shape, voxel_size_angstrom)
+            with MrcWriter(draft, grid, np.dtype(np.float32), title=title) as writer:
                 writer.write_slices(0, stack)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, Layer
-from tomoseg_tui.core.grid import VoxelGrid
-from tomoseg_tui.core.mask_encoding import PALETTE, Codes, encode_layer
+from tomoseg_tui.core.grid import ValueMeaning, VoxelGrid
+from tomoseg_tui.core.mask_encoding import CODES, PALETTE, Codes, encode_layer
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.files.atomic import atomic_output
 from tomoseg_tui.io import eman2_hdf, tiff
@@ -23,6 +23,12 @@ from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 
 ExportFormat = Literal["mrc", "hdf", "tif", "napari", "png"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+MASK_MEANING = ValueMeaning(
+    ("tomoseg masks", "; ".join(f"{number} = {name}" for name, number in CODES.items())),
+    (0.0, float(max(CODES.values()))),
+    is_never_negative=True,
+)
+_TILE_MEANING = ValueMeaning(("densities of tiles: mean 0 and sigma 1 over the tomogram",), (-3.0, 3.0))
 _GREYS_PER_SIGMA = 42.0
 """Grey levels per sigma in a PNG: 3 sigma on either side of the mean are black and white."""
 
@@ -71,22 +77,27 @@ def write_stack(
     is_mask: bool = False,
 ) -> None:
     """Write a stack of tiles or of their masks, shape (n, y, x)."""
-    voxel_size = records[0].voxel_size_angstrom
+    voxel_size, meaning = records[0].voxel_size_angstrom, MASK_MEANING if is_mask else _TILE_MEANING
     if file_format == "png":
         _write_pngs(file, images, locations, is_mask=is_mask)
         return
     with atomic_output(file) as draft:
         if file_format == "mrc":
             stored = images.astype(np.int8) if is_mask else images
-            with MrcWriter(draft, VoxelGrid(images.shape, voxel_size), stored.dtype, title="tomoseg tiles") as writer:
+            lines = meaning.lines
+            grid = VoxelGrid(images.shape, voxel_size)
+            with MrcWriter(draft, grid, stored.dtype, title="tomoseg tiles", lines=lines) as writer:
                 writer.write_slices(0, stored)
         elif file_format == "hdf":
-            headers = [_eman2_header(*pair) for pair in zip(locations, records, strict=True)]
+            text = "; ".join(meaning.lines)
+            headers = [
+                {**_eman2_header(*pair), "tomoseg_meaning": text} for pair in zip(locations, records, strict=True)
+            ]
             eman2_hdf.write_image_stack(draft, images, voxel_size_angstrom=voxel_size, attributes=headers)
         else:
             stored = images.astype(np.int32) if is_mask and file_format == "napari" else images
             names = [location.id for location in locations]
-            tiff.write_stack(draft, stored, axes="TYX", voxel_size_angstrom=voxel_size, names=names)
+            tiff.write_stack(draft, stored, axes="TYX", voxel_size_angstrom=voxel_size, names=names, meaning=meaning)
 
 
 def _eman2_header(location: TileLocation, record: TomogramRecord) -> dict[str, eman2_hdf.Attribute]:
@@ -142,7 +153,7 @@ def write_masks(
             yield plane.astype(stored)[np.newaxis]
 
     with atomic_output(file) as draft:
-        write_slabs(draft, file.suffix.lower(), planes(), grid, stored)
+        write_slabs(draft, file.suffix.lower(), planes(), grid, stored, MASK_MEANING)
     return differing
 
 
@@ -167,25 +178,41 @@ def tile_window(location: TileLocation, shape_yx: tuple[int, int]) -> tuple[tupl
 
 _MRC_TYPES: dict[str, type[np.generic]] = {
     "int8": np.int8, "int16": np.int16, "uint16": np.uint16, "float32": np.float32, "float16": np.float16,
-    "uint8": np.int16, "int32": np.float32, "uint32": np.float32, "float64": np.float32,
+    "uint8": np.int16, "int32": np.float32, "uint32": np.float32, "int64": np.float32, "uint64": np.float32,
+    "float64": np.float32,
 }  # fmt: skip
 """Type in an MRC file for each type of a reader; unsigned bytes become int16, whose sign is unambiguous."""
 
 
-def write_slabs(draft: Path, suffix: str, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
+def density_meaning(title: str, record: TomogramRecord) -> ValueMeaning:
+    """Return what the numbers of a tomogram mean, shown from 3 sigma below the mean to 3 above."""
+    shown = (record.mean - 3 * record.sigma, record.mean + 3 * record.sigma)
+    return ValueMeaning((f"tomoseg: densities, {title}; protein is {record.polarity}",), shown)
+
+
+def write_slabs(
+    draft: Path,
+    suffix: str,
+    slabs: Iterator[NDArray[Any]],
+    grid: VoxelGrid,
+    dtype: np.dtype[Any],
+    meaning: ValueMeaning,
+) -> None:
     """Write a volume slab by slab, in the format of a lower-case suffix."""
     if suffix == ".mrc":
-        _write_mrc(draft, slabs, grid, dtype)
+        _write_mrc(draft, slabs, grid, dtype, meaning)
     elif suffix == ".hdf":
-        eman2_hdf.write_volume(draft, slabs, grid)
+        eman2_hdf.write_volume(draft, slabs, grid, meaning.lines)
     else:
-        tiff.write_volume(draft, slabs, grid, dtype)
+        tiff.write_volume(draft, slabs, grid, dtype, meaning)
 
 
-def _write_mrc(draft: Path, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any]) -> None:
+def _write_mrc(
+    draft: Path, slabs: Iterator[NDArray[Any]], grid: VoxelGrid, dtype: np.dtype[Any], meaning: ValueMeaning
+) -> None:
     stored_dtype = np.dtype(_MRC_TYPES[dtype.name])
     low, high, total, square_sum, count, z = np.inf, -np.inf, 0.0, 0.0, 0, 0
-    writer = MrcWriter(draft, grid, stored_dtype, title="tomoseg export")
+    writer = MrcWriter(draft, grid, stored_dtype, title="tomoseg export", lines=meaning.lines)
     for slab in slabs:
         writer.write_slices(z, slab.astype(stored_dtype))
         z += len(slab)

@@ -39,6 +39,7 @@ from tomoseg_tui.project.records import TomogramRecord, now
 from tomoseg_tui.workflow.annotations.import_annotations import read_tile_values
 from tomoseg_tui.workflow.exchange.export_formats import (
     ExportFormat,
+    density_meaning,
     grid_of_slices,
     mask_for_format,
     tile_frame,
@@ -265,7 +266,10 @@ def _export_slices(plan: _Plan, margin: int, on_progress: Callable[[float], None
     grid = grid_of_slices(record, start, stop)
     with open_tomogram(plan.project.layout, name, record) as reader, atomic_output(plan.export.image) as draft:
         slabs = read_slabs(reader, start, stop, on_progress)
-        write_slabs(draft, plan.export.image.suffix.lower(), slabs, grid, reader.dtype)
+        suffix = plan.export.image.suffix.lower()
+        write_slabs(
+            draft, suffix, slabs, grid, reader.dtype, density_meaning(f"slices {start}-{stop - 1} of {name}", record)
+        )
         images = [read_tile_values(reader, location)[0] for location in plan.places]
     for feature, file in plan.export.masks.items():
         codes = {
