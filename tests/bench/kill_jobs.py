@@ -27,6 +27,7 @@ from helpers.reference_results import NETWORK_HOOK, WORK, content_of, make_templ
 from tomoseg_tui.files import locks
 from tomoseg_tui.jobs.job import Job, JobState, all_jobs, remove_stale_claims
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.changes import begin_writing, end_writing
 
 CHANGES_HOOK = """
 import atexit, os, signal, sys, threading
@@ -197,6 +198,8 @@ class Killer:
         layout = Project.open(tomoseg.folder).layout
         wait_until(lambda: not locks.is_held(Job(layout.job_folder(self._job_id)).claim_file))
         remove_stale_claims(layout)  # as for any other job: a worker releases its claim after it has recorded the end
+        begin_writing(layout)  # as the next command that writes: it removes the mark of a worker killed at its end
+        end_writing()
         found, whole = content_of(place), self.whole.content
         assert found.keys() - whole.keys() == set(), f"left in {place}: {sorted(found.keys() - whole.keys())}"
         assert whole.keys() - found.keys() == set(), f"missing in {place}: {sorted(whole.keys() - found.keys())}"

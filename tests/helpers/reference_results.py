@@ -28,7 +28,7 @@ if "tomoseg_tui.jobs.worker" in sys.orig_argv:
 """
 """Adds the network, and keeps workers at normal priority: on a busy machine nice ones get too little time. They filter
 in small blocks, so that a kill finds some of them on disk and others not."""
-OF_THEIR_TIME = {"created", "started", "ended", "imported", "at", "seconds", "owner", "speed"}
+OF_THEIR_TIME = {"modified_ns", "created", "started", "ended", "imported", "at", "seconds", "owner", "speed"}
 """Keys whose values differ from run to run."""
 OF_THE_WATCHER = {"history.jsonl", "output.log", "tensorflow.log", "progress.json"}
 """Files of which only the name is compared."""

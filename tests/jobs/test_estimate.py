@@ -11,8 +11,9 @@ from helpers.run_project import put_job
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import estimate
-from tomoseg_tui.jobs.estimate import BUSY_THREADS_PER_CORE, JobCosts, estimate_jobs, require_resources_for, work_of
+from tomoseg_tui.jobs.estimate import JobCosts, estimate_jobs, require_resources_for, work_of
 from tomoseg_tui.jobs.job import JobSpeed
+from tomoseg_tui.jobs.job_timing import BUSY_THREADS_PER_CORE
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.workflow.estimates.estimator import GUESSED, MEASURED, Cost, FreeResources, Work
 from tomoseg_tui.workflow.job_interface import Workload

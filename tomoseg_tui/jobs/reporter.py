@@ -23,14 +23,14 @@ from tomoseg_tui.files.atomic import append_line, write_atomically
 from tomoseg_tui.files.text import printable
 from tomoseg_tui.jobs import WORKER_MODULE
 from tomoseg_tui.jobs.device_queue import QueueSlot
-from tomoseg_tui.jobs.estimate import (
+from tomoseg_tui.jobs.job import Job, JobProgress, JobSpeed, log_line
+from tomoseg_tui.jobs.job_timing import (
     forecast_from_timing,
     is_busy,
     speed_from_progress,
     threads_per_core,
     timing_from_progress,
 )
-from tomoseg_tui.jobs.job import Job, JobProgress, JobSpeed, log_line
 from tomoseg_tui.project.timings import store_timing, stored_timing, timings_file
 from tomoseg_tui.workflow.job_interface import Workload, stop_if_requested
 

@@ -283,7 +283,7 @@ async def test_a_missing_linked_file_is_reported_in_place_of_its_slices(
         await until(pilot, lambda: "zeta its file is missing" in prose_on(pilot))
         message = " ".join(strip.text.strip() for strip in tab.query_one(SliceCanvas)._strips).split()
         assert " ".join(message).startswith("The file of tomogram zeta is missing:")
-        assert "Restore the file" in " ".join(message)
+        assert "Bring it or its disk back" in " ".join(message)
 
 
 async def test_finished_maps_are_shown_over_their_tomogram(networked: Project, make_app: MakeApp) -> None:

@@ -30,7 +30,7 @@ class Help(ModalScreen[None]):
                 yield Static(self._intro, classes="dialog-text", markup=False)
             with VerticalScroll(id="help-keys"):
                 yield Static(self._build_table())
-            yield Static(f'Rebind: \\[keys] action = "key" in {self._config}   esc closes', classes="dialog-hint")
+            yield Static(f'Rebind: [keys] action = "key" in {self._config}   esc closes', classes="dialog-hint")
 
     def _build_table(self) -> RichTable:
         table = RichTable(box=None, pad_edge=False, expand=True, show_header=False)

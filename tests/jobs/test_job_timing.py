@@ -9,8 +9,8 @@ from helpers.cli_runner import Tomoseg, bring
 from helpers.job_project import hooked
 
 from tomoseg_tui.core.eta import ProgressHistory
-from tomoseg_tui.jobs.estimate import forecast_from_timing, speed_from_progress, timing_from_progress
 from tomoseg_tui.jobs.job import Job
+from tomoseg_tui.jobs.job_timing import forecast_from_timing, speed_from_progress, timing_from_progress
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.timings import Timing, load_timings, timings_file
 from tomoseg_tui.workflow.job_interface import Workload
