@@ -196,9 +196,9 @@ def test_a_command_without_disk_space_changes_nothing(each_disk: SmallDisk, argu
 )
 def test_a_job_reports_its_error_with_space_for_the_record_only(any_disk: SmallDisk) -> None:
     block = os.statvfs(any_disk.seen()).f_frsize
-    for blocks in range(3, 7):
+    for job, blocks in enumerate(range(4, 8), start=3):  # one block holds the mark of the writing process
         failed = any_disk.run(*MERGE, "--wait", left=blocks * block)
         assert failed.code == 2
-        assert_full(any_disk, str(blocks), failed.err)
-        record = msgspec.json.decode((layout_of(any_disk).job_folder(str(blocks)) / "record.json").read_bytes())
+        assert_full(any_disk, str(job), failed.err)
+        record = msgspec.json.decode((layout_of(any_disk).job_folder(str(job)) / "record.json").read_bytes())
         assert record["exit_code"] == 2

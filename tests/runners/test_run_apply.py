@@ -311,7 +311,7 @@ def test_requests_that_do_not_fit_the_network_are_refused_with_a_fix(
     for argv, expected in (
         (("--z", "20:30"), "the slices are 0 to 23"),
         (("--z", "5"), "is not understood"),
-        (("--feature", "other"), "does not know other"),
+        (("--feature", "other"), "has no feature other"),
         (("--workers", "0"), "whole number from 1"),
         (("--tta", "2"), "is not 1, 4 or 8"),
     ):

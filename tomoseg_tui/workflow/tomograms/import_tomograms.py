@@ -217,7 +217,7 @@ def _write_all(
         if not layout.change.exists():  # else the next command finishes the import
             for draft in drafts:
                 shutil.rmtree(draft, ignore_errors=True)
-        if isinstance(fault, OSError) and is_disk_full(fault):
+        if isinstance(fault, Exception) and is_disk_full(fault) and not layout.change.exists():
             missing = _copy_bytes(plans, request) - free_bytes(layout.tomograms)
             raise disk_full_error(
                 layout.tomograms, fault, missing=missing, next_step="import again; nothing has changed."
