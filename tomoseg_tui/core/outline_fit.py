@@ -64,6 +64,7 @@ def better_orientation(contrasts: Mapping[str, Iterable[float]]) -> tuple[str, f
     size = cells[best].size
     if size < MIN_CELLS:
         return None
-    error = float(cells[best].std()) / size**0.5
+    with np.errstate(over="ignore"):  # densities beside infinity: the error is infinite, and nothing is clear
+        error = float(cells[best].std()) / size**0.5
     is_clear = means[best] >= max(MIN_T * error, MIN_CONTRAST, MIN_RATIO * means[AS_EXPORTED])
     return (best, means[best], means[AS_EXPORTED]) if is_clear and best != AS_EXPORTED else None

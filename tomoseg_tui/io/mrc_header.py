@@ -182,7 +182,7 @@ def pack_text(lines: Sequence[str]) -> list[bytes]:
     return [row.encode("ascii", "replace") for row in rows]
 
 
-def has_room_for(lines: Sequence[str]) -> bool:
+def holds_lines(lines: Sequence[str]) -> bool:
     """Return whether an MRC header has room for text."""
     return not any(label.endswith(b" ...") for label in pack_text(lines))
 

@@ -13,7 +13,7 @@ from tomoseg_tui.errors import UsageError
 from tomoseg_tui.files.atomic import atomic_output, require_writable
 from tomoseg_tui.io import eman2_hdf
 from tomoseg_tui.io.mrc import MrcWriter
-from tomoseg_tui.io.mrc_header import has_room_for
+from tomoseg_tui.io.mrc_header import holds_lines
 from tomoseg_tui.io.png import write_png
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
@@ -66,7 +66,7 @@ def export_volume(
     volume = find_volume(project, name)
     if volume.record is not None and volume.change:
         raise changed_error(name, volume.change)
-    needs_sidecar = suffix == ".mrc" and volume.labels is not None and not has_room_for(describe_values(volume.labels))
+    needs_sidecar = suffix == ".mrc" and volume.labels is not None and not holds_lines(describe_values(volume.labels))
     for path in (target, *([sidecar_of(target)] if needs_sidecar else [])):
         require_writable(path, force=force)
     with volume.open() as reader, atomic_output(target) as draft:

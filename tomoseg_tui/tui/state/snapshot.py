@@ -13,7 +13,6 @@ from tomoseg_tui.errors import ProjectError, TomosegError
 from tomoseg_tui.jobs.job_list import CachedJob, JobListCache
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.file_state import find_tomogram_change
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import Damage, LabelSidecar, MapSidecar, NetworkCard, TomogramRecord, read_each
 
@@ -167,6 +166,8 @@ def _requested_features(layout: ProjectLayout, request: Mapping[str, Any]) -> tu
 
 
 def _find_change(layout: ProjectLayout, name: str, record: TomogramRecord) -> str:
+    from tomoseg_tui.project.file_state import find_tomogram_change  # noqa: PLC0415  # imports numpy
+
     try:
         return find_tomogram_change(layout, name, record)
     except TomosegError as error:
