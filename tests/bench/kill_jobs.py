@@ -28,6 +28,7 @@ from tomoseg_tui.files import locks
 from tomoseg_tui.jobs.job import Job, JobState, all_jobs, remove_stale_claims
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import begin_writing, end_writing
+from tomoseg_tui.project.layout import ProjectLayout
 
 CHANGES_HOOK = """
 import atexit, os, signal, sys, threading
@@ -93,6 +94,13 @@ class Moment:
     """Number of the change that it makes on disk, from 1."""
     later: float = 0.0
     """Seconds after that change."""
+
+
+def _is_swept(layout: ProjectLayout) -> bool:
+    """Sweep as the next command that writes does; False while a worker that is done has not yet ended."""
+    begin_writing(layout)
+    end_writing()
+    return not list(layout.root.glob(".writer.*.json"))
 
 
 class Killer:
@@ -198,8 +206,7 @@ class Killer:
         layout = Project.open(tomoseg.folder).layout
         wait_until(lambda: not locks.is_held(Job(layout.job_folder(self._job_id)).claim_file))
         remove_stale_claims(layout)  # as for any other job: a worker releases its claim after it has recorded the end
-        begin_writing(layout)  # as the next command that writes: it removes the mark of a worker killed at its end
-        end_writing()
+        wait_until(lambda: _is_swept(layout))
         found, whole = content_of(place), self.whole.content
         assert found.keys() - whole.keys() == set(), f"left in {place}: {sorted(found.keys() - whole.keys())}"
         assert whole.keys() - found.keys() == set(), f"missing in {place}: {sorted(whole.keys() - found.keys())}"
