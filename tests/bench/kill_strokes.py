@@ -131,11 +131,11 @@ def kill_once(project: Project, seed: int) -> Found:
     return Found(output, next((number for number in fitting if number >= output), fitting[-1] if fitting else None))
 
 
-def _picture(painting: PaintSession) -> tuple[dict[str, Layer], bool, bool]:
-    return dict(painting.layers), painting.can_undo, painting.can_redo
+def _picture(painting: PaintSession) -> tuple[dict[str, Layer], int]:
+    return dict(painting.layers), painting.undo_depth
 
 
-def _is_same(one: tuple[dict[str, Layer], bool, bool], other: tuple[dict[str, Layer], bool, bool]) -> bool:
+def _is_same(one: tuple[dict[str, Layer], int], other: tuple[dict[str, Layer], int]) -> bool:
     return one[1:] == other[1:] and all(np.array_equal(one[0][feature], other[0][feature]) for feature in FEATURES)
 
 

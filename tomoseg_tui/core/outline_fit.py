@@ -31,13 +31,13 @@ def outline_contrasts(
     Parameters
     ----------
     densities : ndarray, shape (y, x)
-        NaN counts as 0.
+        NaN and infinity count as 0.
     inside, outside : ndarray of bool, shape (y, x)
         The rims of the outline.
     """
     rows, columns = (np.arange(length) // _CELL_PIXELS for length in densities.shape)
     cells = (rows[:, None] * (columns[-1] + 1) + columns).ravel()
-    values = np.nan_to_num(densities.astype(np.float64)).ravel()
+    values = np.nan_to_num(densities.astype(np.float64), posinf=0, neginf=0).ravel()
     sums = [np.bincount(cells, values * rim.ravel()) for rim in (inside, outside)]
     counts = [np.bincount(cells, rim.ravel()) for rim in (inside, outside)]
     is_crossed = np.minimum(*counts) >= _MIN_PIXELS
@@ -64,7 +64,6 @@ def better_orientation(contrasts: Mapping[str, Iterable[float]]) -> tuple[str, f
     size = cells[best].size
     if size < MIN_CELLS:
         return None
-    with np.errstate(over="ignore"):  # densities beside infinity: the error is infinite, and nothing is clear
-        error = float(cells[best].std()) / size**0.5
+    error = float(cells[best].std()) / size**0.5
     is_clear = means[best] >= max(MIN_T * error, MIN_CONTRAST, MIN_RATIO * means[AS_EXPORTED])
     return (best, means[best], means[AS_EXPORTED]) if is_clear and best != AS_EXPORTED else None

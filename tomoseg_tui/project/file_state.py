@@ -8,21 +8,19 @@ import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 
 from tomoseg_tui.core.grid import ByteSign
 from tomoseg_tui.core.statistics import measure_statistics, sample_bands
 from tomoseg_tui.errors import ChangedFileError, TomosegError
-from tomoseg_tui.files.atomic import write_atomically
+from tomoseg_tui.files.structured import MalformedError, read_json
 from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.layout import ProjectLayout, sidecar_of
 from tomoseg_tui.project.project_settings import read_settings
-from tomoseg_tui.project.records import FileState, LabelSidecar, MapSidecar, TomogramRecord
+from tomoseg_tui.project.records import FileState, LabelSidecar, MapSidecar, TomogramRecord, write_record
 
 SAMPLE_VOXELS = 2**22
 """Voxels of the digest: all of a small volume, 32 bands spread over a large one; read in 20 ms from memory."""
@@ -204,8 +202,7 @@ def _store_state(layout: ProjectLayout, record_path: Path, state: FileState) -> 
     try:
         if read_settings(layout.settings).is_newer:
             return
-        entries: dict[str, Any] = msgspec.json.decode(record_path.read_bytes())
-        entries["file_state"] = msgspec.to_builtins(state)
-        write_atomically(record_path, msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
-    except (OSError, msgspec.MsgspecError, RecursionError, TomosegError, TypeError):
+        entries = read_json(record_path, dict)
+        write_record(record_path, {**entries, "file_state": state})
+    except (OSError, MalformedError, TomosegError):
         return

@@ -417,12 +417,12 @@ def read_states(layout: ProjectLayout, location: TileLocation, damage: Damage | 
     return {str(layout.feature_of_state(entry.name)): record for entry, record in records}
 
 
-def encode_record(record: msgspec.Struct) -> bytes:
+def encode_record(record: msgspec.Struct | dict[str, Any]) -> bytes:
     """Return the content of a JSON file, indented for people."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
-def write_record(path: Path, record: msgspec.Struct) -> None:
+def write_record(path: Path, record: msgspec.Struct | dict[str, Any]) -> None:
     """Replace one JSON file."""
     write_atomically(path, encode_record(record))
 

@@ -3,7 +3,7 @@
 Each tomogram is divided into slabs. A slab is claimed, predicted block by block, written to disk and then listed as
 finished (`runners.slabs`), so that several workers share one volume, and a stopped job resumes with the missing slabs.
 Slabs begin at multiples of their thickness from slice 0, and blocks do not depend on the worker, so any number of
-workers gives the same bytes.
+workers gives the same bytes if each has as many threads: TensorFlow rounds differently with other numbers.
 
 A run may still be training, so the job uses a copy of its network. The copy and all results are in a folder named
 after the weights' digest: a job resumed with other weights starts again, so that no map mixes two networks.

@@ -79,7 +79,7 @@ def test_layers_returned_earlier_do_not_change(tiled: Project) -> None:
 def test_opening_a_tile_changes_nothing(tiled: Project) -> None:
     before = sorted(tiled.layout.root.rglob("*"))
     with PaintSession.open(tiled, PLACE) as painting:
-        assert not painting.can_undo
+        assert painting.undo_depth == 0
         assert painting.undo() is None
         assert painting.redo() is None
     assert sorted(tiled.layout.root.rglob("*")) == before
@@ -131,7 +131,7 @@ def test_a_tile_marked_none_here_must_be_marked_wanted_before_painting(tiled: Pr
     with PaintSession.open(tiled, place) as painting:
         painting.undo()
         painting.undo()
-        assert not painting.can_undo
+        assert painting.undo_depth == 0
     assert state(tiled, place=place) is FeatureState.NONE_HERE
 
 
@@ -293,7 +293,7 @@ def test_a_log_that_lost_its_end_is_replaced_and_the_layers_are_preserved(tiled:
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
     with PaintSession.open(tiled, PLACE) as painting:
         assert equal(dict(painting.layers), seen[3])
-        assert not painting.can_undo
+        assert painting.undo_depth == 0
         assert "cannot be undone" in painting.remarks[0]
         painting.stroke("tube", disc(50), FEATURE, "brush")
     with PaintSession.open(tiled, PLACE) as painting:

@@ -50,7 +50,7 @@ def test_a_layer_written_by_another_program_is_used_and_its_history_restarts(til
         assert painting.remarks == ()
         painting.undo()
         np.testing.assert_array_equal(painting.layers["tube"], theirs)
-        assert not painting.can_undo
+        assert painting.undo_depth == 0
 
 
 def test_an_import_ends_the_undo_history_of_its_feature(tiled: Project, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_none_here_set_by_a_command_ends_the_undo_history(tiled: Project) -> Non
     painted(tiled, ("tube", 10, 2))
     set_none_here(tiled, PLACE, "tube")
     with PaintSession.open(tiled, PLACE) as painting:
-        assert not painting.can_undo
+        assert painting.undo_depth == 0
         assert not painting.layers["tube"].any()
         painting.mark_wanted("tube")
         painting.stroke("tube", disc(), FEATURE, "brush")

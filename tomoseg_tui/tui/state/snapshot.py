@@ -108,8 +108,8 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
     for name, record in records.items():
         same_grid_names = [
             other_name
-            for other_name, job_cache in records.items()
-            if base_name(other_name) == base_name(name) and (other_name == name or record.shares_tiles_with(job_cache))
+            for other_name, other in records.items()
+            if base_name(other_name) == base_name(name) and (other_name == name or record.shares_tiles_with(other))
         ]
         tiles = sorted(
             (tile for other_name in same_grid_names for tile in tiles_by_tomogram[other_name]),

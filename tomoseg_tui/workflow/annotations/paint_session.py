@@ -127,19 +127,9 @@ class PaintSession:
         return {feature: tile.state_of(feature) for feature in self.features}
 
     @property
-    def can_undo(self) -> bool:
-        """True if there is a stroke to undo, of this session or an earlier one."""
-        return bool(self._history.done)
-
-    @property
     def undo_depth(self) -> int:
-        """Number of strokes that can be undone."""
+        """Number of strokes that can be undone, of this session or earlier ones."""
         return len(self._history.done)
-
-    @property
-    def can_redo(self) -> bool:
-        """True if a stroke was undone and none was painted since."""
-        return bool(self._history.undone)
 
     @property
     def unsaved_count(self) -> int:
