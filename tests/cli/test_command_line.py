@@ -51,6 +51,14 @@ def test_an_import_of_a_file_imports_no_code_for_eman2_jobs_or_estimates(project
     assert list(project.layout.tomograms.iterdir())
 
 
+def test_commands_that_filter_nothing_start_without_scipy(with_cell: Project) -> None:
+    commands = (
+        ("tomograms",), ("tiles", "list"), ("annotations", "list"), ("jobs",), ("apply", "run", "cell", "--estimate"),
+        ("merge", "cell", "--estimate"), ("train", "--feature", "lost", "--estimate"),
+    )  # fmt: skip
+    assert modules_loaded_by("scipy", *commands, folder=with_cell.layout.root) == "LOADED"
+
+
 def test_no_command_imports_tensorflow(with_cell: Project) -> None:
     put_card(with_cell, make_card())
     commands = (

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -272,20 +273,21 @@ def put_timings(project: Project) -> None:
         store_timing(timings_file(os.environ), work.workload.key, timing)
 
 
+SOURCES = {
+    "nothing": "a guess from its size",
+    "a timing": "measured on this machine",
+    "a job": "going by job",
+    "a job on a busy machine": "a guess from its size",
+}
+"""Where the time is from, by what is known."""
+
+
 @pytest.mark.usefixtures("_nobody_can_measure")
 @pytest.mark.parametrize(
-    ("known", "source"),
-    [
-        ("nothing", "a guess from its size"),
-        ("a job", "going by job"),
-        ("a job on a busy machine", "a guess from its size"),
-        ("a timing", "measured on this machine"),
-    ],
+    ("kind", "known"),
+    [*product(OPENED, ("nothing", "a timing")), ("merge", "a job"), ("train", "a job on a busy machine")],
 )
-@pytest.mark.parametrize("kind", OPENED)
-async def test_command_and_form_show_the_same_cost(
-    mapped: Project, make_app: MakeApp, kind: str, known: str, source: str
-) -> None:
+async def test_command_and_form_show_the_same_cost(mapped: Project, make_app: MakeApp, kind: str, known: str) -> None:
     put_run(mapped, "mt", state="stopped")
     if known.startswith("a job"):
         put_speeds(mapped, load=9.0 if "busy" in known else 1.0)
@@ -296,7 +298,7 @@ async def test_command_and_form_show_the_same_cost(
     text = tomoseg(*command, "--estimate").out.splitlines()
     figures = tomoseg(*command, "--estimate", "--json").json
     line = next(line for line in reversed(text) if "about " in line).removeprefix("all: ")
-    assert source in line
+    assert SOURCES[known] in line
     async with make_app(mapped).run_test(size=(160, 50)) as pilot:
         await open_tab(pilot, tab)
         if kind in {"apply", "audit"}:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
 from tomoseg_tui.core.image_matching import AS_EXPORTED
 
@@ -19,6 +18,8 @@ MIN_CELLS, MIN_T, MIN_CONTRAST, MIN_RATIO = 6, 6.0, 0.2, 3.0
 
 def rims_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the pixels within `RIM_PIXELS` of the outline of a mask (y, x): inside and outside it."""
+    from scipy.ndimage import binary_dilation  # noqa: PLC0415  # slow to import, and few commands need it
+
     inside = mask & binary_dilation(~mask, iterations=RIM_PIXELS)
     return inside, ~mask & binary_dilation(mask, iterations=RIM_PIXELS)
 

@@ -7,6 +7,7 @@ same job, which computes slabs beside the first and writes no record. With ``--s
 import argparse
 import contextlib
 import faulthandler
+import gc
 import os
 import shutil
 import signal
@@ -54,14 +55,16 @@ def _silence_tensorflow(device: str) -> None:
 
 
 @contextlib.contextmanager
-def _redirect_tensorflow_log(job: Job, mode: int = 0) -> Iterator[None]:
-    """Redirect what TensorFlow writes during its import to tensorflow.log."""
+def _importing_tensorflow(job: Job, mode: int = 0) -> Iterator[None]:
+    """Redirect what TensorFlow writes to tensorflow.log, and pause the garbage collector: a seventh faster."""
     stderr_copy = os.dup(2)
     log_descriptor = os.open(job.tensorflow_log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | mode, 0o666)
     os.dup2(log_descriptor, 2)
+    gc.disable()
     try:
         yield
     finally:
+        gc.enable()
         os.dup2(stderr_copy, 2)
         os.close(log_descriptor)
         os.close(stderr_copy)
@@ -222,7 +225,7 @@ def _load_runner(job: Job, kind: JobKind) -> Callable[..., dict[str, Any]]:
         If a library cannot be loaded.
     """
     try:
-        with _redirect_tensorflow_log(job, os.O_TRUNC):
+        with _importing_tensorflow(job, os.O_TRUNC):
             runner: Callable[..., dict[str, Any]] = load_function(kind.runner)
             return runner
     except ImportError as fault:
@@ -270,7 +273,7 @@ def run_helper(job: Job, owner_pid: int, number: int) -> int:
 
 def _run_apply_helper(job: Job, request: dict[str, Any], reporter: JobReporter) -> int:
     _silence_tensorflow(resolve_device(request["device"]).name)
-    with _redirect_tensorflow_log(job):
+    with _importing_tensorflow(job):
         from tomoseg_tui.runners.run_apply import run_apply_helper  # noqa: PLC0415
 
     try:
