@@ -11,7 +11,7 @@ from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.dependencies import resume_with_dependents
 from tomoseg_tui.jobs.job import JobState, find_job
 from tomoseg_tui.jobs.job_list import JobListCache
-from tomoseg_tui.jobs.lost_worker import tail
+from tomoseg_tui.jobs.lost_worker import TAIL_LINES, read_tail
 from tomoseg_tui.jobs.slurm.status import format_location
 
 
@@ -60,7 +60,7 @@ def jobs_log(arguments: argparse.Namespace) -> None:
         return
     with job.log_file.open("r", encoding="utf-8", errors="replace") as log:
         shutil.copyfileobj(log, sys.stdout)  # piece by piece: a line may be endless
-    lines = tail(job.tensorflow_log_file)
+    lines = read_tail(job.tensorflow_log_file)[-TAIL_LINES:]
     if lines and job.state() in {JobState.FAILED, JobState.LOST}:
         print("\ntensorflow.log ends with:")
         for line in lines:

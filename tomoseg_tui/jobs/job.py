@@ -19,7 +19,7 @@ from tomoseg_tui.errors import JobError, ProjectError, TomosegError
 from tomoseg_tui.files import locks
 from tomoseg_tui.files.atomic import remove_drafts
 from tomoseg_tui.files.structured import MalformedError, decode_json, read_json
-from tomoseg_tui.jobs.lost_worker import ending_signal, explain_lost_worker, explain_signal
+from tomoseg_tui.jobs.lost_worker import ending_signal, explain_lost_worker, explain_signal, read_tail
 from tomoseg_tui.jobs.slurm.status import FailureReason, SlurmJobStatus, cause_from_log, explain_failure, status_cache
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.project_settings import SlurmSettings
@@ -29,8 +29,6 @@ QUEUED_LIMIT_SECONDS = 8.0
 """A job that no worker has started after this time is lost."""
 UNKNOWN_LIMIT_SECONDS = 20.0
 """Before this age, a job that Slurm does not know may be newer than the last query of Slurm."""
-LOG_TAIL_BYTES = 1 << 16
-"""Part of a log that is read for Slurm's messages, which are at its end."""
 READ_ATTEMPTS = 6
 """Attempts to read a record before it counts as unreadable."""
 RETRY_SECONDS = 1.0
@@ -281,11 +279,8 @@ class Job:
     def _cause_in_logs(self, slurm_job_id: str) -> str:
         """Return how Slurm ended the job, from Slurm's messages in the logs of the workers."""
         for log in (self.log_file, *self.folder.glob("task_*.log")):
-            with contextlib.suppress(OSError), log.open("rb") as stream:
-                stream.seek(max(0, stream.seek(0, 2) - LOG_TAIL_BYTES))
-                cause = cause_from_log(stream.read().decode(errors="replace"), slurm_job_id)
-                if cause:
-                    return cause
+            if cause := cause_from_log("\n".join(read_tail(log)), slurm_job_id):
+                return cause
         return ""
 
     def listing(self, record: JobRecord | None = None, progress: JobProgress | None = None) -> dict[str, Any]:

@@ -28,11 +28,11 @@ _CRASH_SIGNALS = {
 _MISSING_INSTRUCTIONS = re.compile(r"instructions?, but these aren't available on your machine", re.IGNORECASE)
 
 
-def tail(path: Path, lines: int = TAIL_LINES) -> list[str]:
-    """Return the last lines of a text file that are not empty; none if there is no file."""
+def read_tail(path: Path) -> list[str]:
+    """Return the last lines of a log, 64 kB at most, without empty ones; none if there is no file."""
     with contextlib.suppress(OSError), path.open("rb") as stream:
         stream.seek(max(0, stream.seek(0, 2) - _TAIL_BYTES))
-        return [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()][-lines:]
+        return [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
     return []
 
 
@@ -89,7 +89,7 @@ def ending_signal(folder: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError):
         return int((folder / "exit_status").read_text(encoding="ascii")) - 128
     for log in (folder / "output.log", folder / "tensorflow.log"):
-        for line in reversed(tail(log)):
+        for line in reversed(read_tail(log)[-TAIL_LINES:]):
             if _LINE_FOR_USER.match(line):  # the worker survived everything before it
                 break
             if line.startswith(_CRASH):
@@ -99,5 +99,5 @@ def ending_signal(folder: Path) -> int | None:
 
 def _messages(folder: Path) -> list[str]:
     """Return the last lines of tensorflow.log without those of Python's fault handler."""
-    lines = tail(folder / "tensorflow.log")
+    lines = read_tail(folder / "tensorflow.log")[-TAIL_LINES:]
     return next((lines[:index] for index, line in enumerate(lines) if line.startswith(_CRASH)), lines)
