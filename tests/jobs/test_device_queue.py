@@ -226,6 +226,49 @@ def test_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     assert "queue_folder = " in caught.value.fix
 
 
+def test_a_folder_of_ours_gets_the_sticky_bit(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    assert queue_folder({"TOMOSEG_QUEUE_FOLDER": str(shared)}) == shared
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o777, 0o2775])
+def test_a_folder_of_another_user_without_sticky_bit_is_refused(tmp_path: Path, mode: int) -> None:
+    theirs, link = tmp_path / "theirs", tmp_path / "link"
+    theirs.mkdir()
+    theirs.chmod(mode)
+    os.chown(theirs, 65534, -1)
+    with pytest.raises(JobError, match="no sticky bit") as caught:
+        queue_folder({"TOMOSEG_QUEUE_FOLDER": str(theirs)})
+    assert "chmod +t" in caught.value.fix
+    assert "queue_folder = " in caught.value.fix
+    theirs.chmod(0o1777)
+    assert queue_folder({"TOMOSEG_QUEUE_FOLDER": str(theirs)}) == theirs
+    link.symlink_to(theirs)
+    assert queue_folder({"TOMOSEG_QUEUE_FOLDER": str(link)}) == link, "a link of ours"
+    os.chown(link, 65534, -1, follow_symlinks=False)
+    with pytest.raises(JobError, match="is not a folder"):
+        queue_folder({"TOMOSEG_QUEUE_FOLDER": str(link)})
+
+
+def test_neither_hidden_files_nor_targets_of_links_are_touched(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_bytes(msgspec.json.encode(locks.this_process()))
+    (folder / ".bashrc").touch()
+    for file in (own, folder / ".bashrc"):
+        os.utime(file, (1, 1))
+    for target, level in ((own, 0), (tmp_path / "nowhere", 1)):
+        (folder / f"{locks.this_process().host}.cpu.{level}.lock").symlink_to(target)
+    with place(folder) as mine:
+        assert mine.try_acquire() is None
+        mine.heartbeat()
+    assert sorted(file.name for file in folder.iterdir() if not file.is_symlink()) == [".bashrc"]
+    assert own.stat().st_mtime == 1
+
+
 @pytest.mark.slow
 def test_the_config_sets_the_folder_and_an_invalid_one_fails_the_job(
     projects: Projects, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -122,7 +122,8 @@ def owner_of(claim: Path) -> Owner | None:
 
 def _read_claim(claim: Path) -> bytes | None:
     try:
-        descriptor = os.open(claim, os.O_RDONLY | os.O_NONBLOCK)  # a pipe, left where all users may write, would block
+        # Where all users may write there may be anything: a pipe would block, a link would lead elsewhere.
+        descriptor = os.open(claim, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as stream:

@@ -42,6 +42,8 @@ FILE_MODE = 0o644
 """All users may read the queue."""
 DRAFT_LIMIT_SECONDS = 3600.0
 """An incomplete or unreadable file of this age is removed."""
+_DRAFT = re.compile(r"\..+\.(ticket|lock)\..+")
+"""Name of an incomplete file; other hidden files in the folder are not ours."""
 MAX_LOCKS = 100
 """Dead locks of other users that are skipped before an error is raised."""
 MAX_NAMED_JOBS = 2
@@ -107,11 +109,19 @@ def _make_folder(folder: Path) -> None:
 
 
 def _check_folder(folder: Path, *, is_default: bool) -> None:
-    status = folder.lstat() if is_default else folder.stat()
-    if not stat.S_ISDIR(status.st_mode):  # a symbolic link there may be another user's and point anywhere
+    """Refuse a folder in which another user could replace our files, or that a link of another user names."""
+    me, link = os.geteuid(), folder.lstat()
+    status = link if is_default or link.st_uid not in {0, me} else folder.stat()
+    if not stat.S_ISDIR(status.st_mode):
         raise JobError(f"{folder} is not a folder, so jobs cannot queue there.", _folder_fix())
-    if is_default and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != FOLDER_MODE:
-        folder.chmod(FOLDER_MODE)
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid == me and ((is_default and mode != FOLDER_MODE) or (mode & 0o022 and not mode & stat.S_ISVTX)):
+        folder.chmod(FOLDER_MODE if is_default else mode | stat.S_ISVTX)
+    elif not mode & stat.S_ISVTX and (status.st_uid not in {0, me} or mode & stat.S_IWOTH):
+        raise JobError(
+            f"Another user can replace files in {folder}: it has no sticky bit.",
+            f"Its owner can set it: chmod +t '{folder}'. Or: {_folder_fix()}",
+        )
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise JobError(f"You have no access to {folder}, so jobs cannot queue there.", _folder_fix())
 
@@ -162,7 +172,7 @@ class QueueSlot:
         """Show that the owner is alive, and protect the files from programs that clear temporary folders."""
         for file in (self._ticket_file, *self._locks.values()):
             with contextlib.suppress(OSError):
-                os.utime(file)
+                os.utime(file, follow_symlinks=False)
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -221,7 +231,7 @@ class QueueSlot:
         self._ticket_cache = {name: self._ticket_cache[name] for name in names if name in self._ticket_cache}
         for name in names:
             path = self._folder / name
-            if name.startswith("."):
+            if _DRAFT.fullmatch(name):
                 _remove_stale_draft(path)
             elif name.endswith(".ticket") and name != self._ticket_file.name:
                 ticket = self._cached_ticket(path)
