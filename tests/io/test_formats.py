@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.errors import TomogramError, TomosegError, UnreadableTomogramError
-from tomoseg_tui.io import eman2_hdf, tiff
+from tomoseg_tui.io import eman2_hdf, formats, tiff
 from tomoseg_tui.io.formats import SUPPORTED_SUFFIXES, copy_unpacked, open_stack, open_volume
 from tomoseg_tui.io.mrc import MrcWriter
 from tomoseg_tui.io.mrc_header import make_header
@@ -70,14 +70,28 @@ def test_the_sample_is_read() -> None:
         assert set(np.unique(labels.read_slices(20, 24))) <= set(range(7))
 
 
-def test_an_archive_leaves_no_temporary_file(tmp_path: Path, contents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["mrc", "tif"])
+def test_an_archive_leaves_no_temporary_file_when_the_process_is_killed(
+    tmp_path: Path, contents: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The file has no name even while it is written."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    (tmp_path / "a.mrc.gz").write_bytes(gzip.compress((contents / "mrc").read_bytes()))
-    with open_volume(tmp_path / "a.mrc.gz") as reader:
-        assert list(scratch.iterdir()) == []
+    found: list[list[Path]] = []
+    read_chunk = formats._read_chunk
+
+    def watched(stream: object, path: Path, done_bytes: int) -> bytes:
+        found.append(list(scratch.iterdir()))
+        return read_chunk(stream, path, done_bytes)
+
+    monkeypatch.setattr(formats, "_read_chunk", watched)
+    (tmp_path / f"a.{kind}.gz").write_bytes(gzip.compress((contents / kind).read_bytes()))
+    with open_volume(tmp_path / f"a.{kind}.gz") as reader:
         assert reader.read_slices(0, 1).shape == (1, 6, 7)
+        assert list(scratch.iterdir()) == []
+    assert len(found) > 1
+    assert not any(found)
 
 
 def test_the_sign_of_bytes_is_passed_on(tmp_path: Path) -> None:

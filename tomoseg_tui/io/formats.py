@@ -5,13 +5,14 @@ The readers of HDF5, TIFF and PNG are imported at first use, because their libra
 
 import bz2
 import gzip
+import os
 import stat
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -57,8 +58,8 @@ def open_volume(path: Path, *, byte_sign: ByteSign | None = None, flat: bool = F
     ----------
     path : Path
         MRC, EMAN2 HDF5 or TIFF, plain or as .gz or .bz2. An archive, an MRC file with exchanged axes and the files of
-        an OME-TIFF set are written in order into a temporary file in TMPDIR, which is deleted at once; its space is
-        freed when the reader is closed.
+        an OME-TIFF set are written in order into a temporary file in TMPDIR, whose space is freed when the reader is
+        closed.
     byte_sign : {"signed", "unsigned"}, optional
         Sign of bytes in MRC mode 0; without it the header decides.
     flat : bool
@@ -162,52 +163,64 @@ def _unpacked(path: Path) -> Iterator[tuple[_Format, Path, tuple[str, ...]]]:
     """Yield the format, a plain file with the densities in order, and remarks: the file itself, or a temporary one."""
     with _decompressed(path) as (file_format, plain_path):
         if file_format == "mrc" and has_exchanged_axes(_read_head(plain_path, display_path=path)):
-            with _temporary_file(path) as ordered:
-                write_in_order(plain_path, ordered.file, path)
+            with _temporary_file(path, lambda target: write_in_order(plain_path, target, path)) as ordered:
                 remark = f"{path.name} stores its axes in another order (mapc, mapr, maps); it is read as x, y, z."
-                yield file_format, Path(ordered.name), (remark,)
+                yield file_format, ordered, (remark,)
             return
         if file_format == "tiff":
             from tomoseg_tui.io.tiff import files_of_set, write_set  # noqa: PLC0415
 
             files = files_of_set(plain_path, path)
             if files:
-                with _temporary_file(path) as whole:
-                    write_set(path, Path(whole.name))
+                with _temporary_file(path, lambda target: write_set(path, target)) as whole:
                     names = ", ".join(sorted(file.name for file in files))
                     remark = (
                         f"{path.name} is one of {len(files)} files of an OME-TIFF set, all of which are read: {names}."
                     )
-                    yield file_format, Path(whole.name), (remark,)
+                    yield file_format, whole, (remark,)
                 return
         yield file_format, plain_path, ()
 
 
 @contextmanager
-def _temporary_file(path: Path) -> Iterator[Any]:
-    """Yield a temporary file for the densities of a path, in TMPDIR."""
-    with tempfile.NamedTemporaryFile(prefix="tomoseg-") as file:
+def _temporary_file(path: Path, write: Callable[[Path], None], *, is_named: bool = False) -> Iterator[Path]:
+    """Write densities of a path into a file in TMPDIR, and yield a path to it.
+
+    Unless HDF5 needs its name, it has none in that folder, so that nothing is left of it if the process is killed.
+    """
+    make: Any = tempfile.NamedTemporaryFile if is_named else tempfile.TemporaryFile
+    with make(prefix="tomoseg-") as file:
+        file_path = Path(file.name if is_named else f"/proc/{os.getpid()}/fd/{file.fileno()}")
         try:
-            yield file
+            write(file_path)
         except OSError as fault:
             raise TomogramError(
-                f"{path.name} cannot be written in order in {tempfile.gettempdir()}: {fault.strerror}.",
+                f"{path.name} cannot be unpacked in {tempfile.gettempdir()}: {fault.strerror}.",
                 "Free some space there, or set TMPDIR to a folder on another disk.",
             ) from fault
+        yield file_path
 
 
 @contextmanager
 def _decompressed(path: Path) -> Iterator[tuple[_Format, Path]]:
     """Yield the format of the content and a plain file: the file itself, or a temporary file with unpacked content."""
-    head = _read_head(path)
-    file_format = _detect_format(head, path)
+    file_format = _detect_format(_read_head(path), path)
     if file_format not in {"gzip", "bzip2"}:
         yield file_format, path
         return
-    with tempfile.NamedTemporaryFile(prefix="tomoseg-") as unpacked:
-        _unpack(path, file_format, unpacked.file)
-        unpacked_head = _read_head(Path(unpacked.name), display_path=path)
-        yield _detect_unpacked_format(unpacked_head, path), Path(unpacked.name)
+    opener: Any = gzip.open if file_format == "gzip" else bz2.open
+    with opener(path, "rb") as stream:
+        chunk = _require_bytes(_read_chunk(stream, path, 0), path)
+        file_format = _detect_unpacked_format(chunk[:HEADER_BYTES], path)
+
+        def write(target: Path) -> None:
+            with target.open("wb") as unpacked:
+                unpacked.write(chunk)
+                while more := _read_chunk(stream, path, unpacked.tell()):
+                    unpacked.write(more)
+
+        with _temporary_file(path, write, is_named=file_format == "hdf") as plain_path:
+            yield file_format, plain_path
 
 
 def _read_head(path: Path, *, display_path: Path | None = None) -> bytes:
@@ -222,10 +235,12 @@ def _read_head(path: Path, *, display_path: Path | None = None) -> bytes:
             raise UnreadableTomogramError(f"{display_path} is a device or a pipe, not a file.", "Name a file on disk.")
         with path.open("rb") as stream:
             head = stream.read(HEADER_BYTES)
+    return _require_bytes(head, display_path)
+
+
+def _require_bytes(head: bytes, path: Path) -> bytes:
     if not head:
-        raise UnreadableTomogramError(
-            f"{display_path.name} is empty: it has 0 bytes.", "Copy the file from its source again."
-        )
+        raise UnreadableTomogramError(f"{path.name} is empty: it has 0 bytes.", "Copy the file from its source again.")
     return head
 
 
@@ -267,21 +282,6 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(character.isprintable() or character in "\t\r\n\f" for character in text)
-
-
-def _unpack(path: Path, file_format: _Format, target: IO[bytes]) -> None:
-    """Unpack an archive in chunks."""
-    opener: Any = gzip.open if file_format == "gzip" else bz2.open
-    with opener(path, "rb") as stream:
-        while chunk := _read_chunk(stream, path, target.tell()):
-            try:
-                target.write(chunk)
-            except OSError as fault:
-                raise TomogramError(
-                    f"{path.name} cannot be unpacked in {tempfile.gettempdir()}: {fault.strerror}.",
-                    "Free some space there, or set TMPDIR to a folder on another disk.",
-                ) from fault
-    target.flush()
 
 
 def _read_chunk(stream: Any, path: Path, done_bytes: int) -> bytes:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, final
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -217,21 +217,21 @@ class MrcWriter:
         self._file.close()
 
 
-def write_in_order(source: Path, target: IO[bytes], display_path: Path) -> None:
+def write_in_order(source: Path, target: Path, display_path: Path) -> None:
     """Write an MRC file whose axes are exchanged with columns along x, rows along y and sections along z.
 
     A single slice would be read from all over the file, so thick slabs are read.
     """
-    with MrcReader(source, byte_sign="signed", flat=True, original=display_path) as reader, source.open("rb") as stream:
-        raw = stream.read(HEADER_BYTES)
+    with MrcReader(source, byte_sign="signed", flat=True, original=display_path) as reader, target.open("wb") as stream:
+        with source.open("rb") as header:
+            raw = header.read(HEADER_BYTES)
         stored = parse_header(raw, display_path, byte_sign="signed").dtype
         depth, height, width = reader.grid.shape_zyx
         thickness = max(1, _SLAB_BYTES // (height * width * stored.itemsize))
-        target.write(header_in_order(raw))
+        stream.write(header_in_order(raw))
         for start in range(0, depth, thickness):
             slab = reader.read_slices(start, min(start + thickness, depth)).astype(stored, copy=False)
-            target.write(slab.data)
-    target.flush()
+            stream.write(slab.data)
 
 
 def copy_sparse(source: Path, target: Path, on_progress: Callable[[float], None] = lambda _done: None) -> None:

@@ -420,7 +420,7 @@ def write_set(path: Path, target: Path) -> None:
                 "Put all files of the set into one folder, or save the volume as one file.",
             )
         grid, _ = _read_grid(tiff, shape, path.name)
-        with tifffile.TiffWriter(target, bigtiff=True) as writer:
+        with target.open("wb+") as stream, tifffile.TiffWriter(stream, bigtiff=True) as writer:
             writer.write(
                 (plane.reshape(shape[1:]) for plane in _planes_of_set(series.pages)),
                 shape=shape,
