@@ -48,7 +48,7 @@ def demo(arguments: argparse.Namespace) -> int:
     data_copy.mkdir()
     for file in sorted(sample_folder.glob("*")):
         if file.is_file():
-            shutil.copy(file, data_copy)
+            shutil.copyfile(file, data_copy / file.name)
     for title, argv in steps:
         echo(f"\n== {title}")
         _run_step(["-p", str(root), *argv])
