@@ -2,10 +2,12 @@
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TextIO, cast
 
 from tomoseg_tui.cli.parser import parse
@@ -51,7 +53,7 @@ def _run_command(argv: Sequence[str]) -> int:
     except (OSError, MemoryError, UnicodeEncodeError) as fault:
         return _report_error(_as_user_error(fault))
     except Exception as bug:  # noqa: BLE001  # any other exception is a bug in tomoseg
-        return _report_bug(bug)
+        return report_bug(bug)
     finally:
         if changes := sys.modules.get("tomoseg_tui.project.changes"):  # a command that wrote nothing has not loaded it
             changes.end_writing()
@@ -82,12 +84,18 @@ def _report_error(fault: TomosegError) -> int:
     return EXIT_FAULT
 
 
-def _report_bug(bug: Exception) -> int:
-    """Write the traceback to a log file and print its path."""
+def report_bug(bug: BaseException, log: Path | None = None, *, safe: str = "") -> int:
+    """Append the traceback to a log file, a temporary one if there is none, and print its path."""
     import tempfile
 
-    with tempfile.NamedTemporaryFile("w", prefix="tomoseg-bug-", suffix=".log", delete=False, encoding="utf-8") as log:
-        traceback.print_exc(file=log)
+    text = "".join(traceback.format_exception(bug))
+    try:
+        with (log or Path()).open("a", encoding="utf-8") as stream:  # a folder cannot be opened
+            stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{text}\n")
+    except OSError:
+        with tempfile.NamedTemporaryFile("w", prefix="tomoseg-bug-", suffix=".log", delete=False) as stream:
+            stream.write(text)
+            log = Path(stream.name)
     print(f"tomoseg: {describe_unexpected(bug)}", file=sys.stderr)
-    print(f"  Please report it with the file {log.name}", file=sys.stderr)
+    print(f"  {safe}Please report it with the file {log}", file=sys.stderr)
     return EXIT_BUG

@@ -21,7 +21,12 @@ def open_program(arguments: argparse.Namespace) -> int:
         raise UsageError("The program needs a terminal.", "Run it in a terminal, or use the commands: tomoseg --help")
     from tomoseg_tui.tui.start import start_tui
 
-    return start_tui(project.layout.root, renderer=arguments.renderer, mouse=not arguments.no_mouse)
+    bug = start_tui(project.layout.root, renderer=arguments.renderer, mouse=not arguments.no_mouse)
+    if bug is None:
+        return 0
+    from tomoseg_tui.cli.main import report_bug
+
+    return report_bug(bug, project.layout.crash_log, safe="All that was saved is on disk, and jobs continue. ")
 
 
 def _project_in(folder: Path) -> Project | None:

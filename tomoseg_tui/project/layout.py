@@ -49,6 +49,11 @@ class ProjectLayout:
         return self.root / f".writer.{token}.json"
 
     @property
+    def crash_log(self) -> Path:
+        """Tracebacks of the full-screen program."""
+        return self.root / "crash.log"
+
+    @property
     def history(self) -> Path:
         """The commands run, one JSON object per line."""
         return self.root / "history.jsonl"

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import PurePath
@@ -86,6 +87,8 @@ class TomosegApp(JobApp):
         self.requested_renderer = renderer
         self.terminal_capabilities: TerminalCapabilities | None = None
         """What the terminal can show, queried before the app runs."""
+        self.bug: BaseException | None = None
+        """Why the program ended, if nobody expected it."""
         self._requested_tab = ""
         self._finished_jobs = FinishedJobs()
         self._watcher = ProjectWatcher(project, self.post_message)
@@ -114,6 +117,11 @@ class TomosegApp(JobApp):
 
     def on_unmount(self) -> None:
         self._watcher.stop()
+
+    def _fatal_error(self) -> None:
+        """End after an unexpected exception, which Textual would print with the values of all variables."""
+        self.bug = self.bug or sys.exc_info()[1]
+        self._close_messages_no_wait()
 
     # Tabs
 

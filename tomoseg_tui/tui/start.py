@@ -9,8 +9,8 @@ from tomoseg_tui.project.user_config import config_file, read_config
 from tomoseg_tui.tui.canvas.terminal_query import TerminalQuery
 
 
-def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> int:
-    """Run the program until the user quits; return its exit code.
+def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> BaseException | None:
+    """Run the program until the user quits; return the unexpected exception that ended it, if one did.
 
     Parameters
     ----------
@@ -39,4 +39,4 @@ def start_tui(folder: Path, *, renderer: str = "auto", mouse: bool = True) -> in
         )
     app.terminal_capabilities = capabilities
     app.run(mouse=mouse and config.mouse)
-    return app.return_code or 0
+    return app.bug
