@@ -84,6 +84,7 @@ class Bench:
             "XDG_STATE_HOME": str(folder / "state"),
             "TEXTUAL_ANIMATIONS": "none",
             "TMUX": "",
+            "TOMOSEG_RENDERER": os.environ.get("TOMOSEG_RENDERER", "halfblock"),  # whose pixels are read here
             "PYTHONDONTWRITEBYTECODE": "",  # as for a user: only the first start compiles
         }
 

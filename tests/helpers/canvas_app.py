@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from tomoseg_tui.tui.canvas import draw_style
 from tomoseg_tui.tui.canvas.frame_pacing import FramePacerApp
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities, TerminalQuery
@@ -59,5 +60,6 @@ class CanvasApp(FramePacerApp):
 
 
 if __name__ == "__main__":
+    draw_style.finest_blocks = lambda *_: "halfblock"  # type: ignore[attr-defined]  # tests read pixels from the screen
     QUESTION = TerminalQuery.begin(os.environ)
     CanvasApp(Path(sys.argv[1]), capabilities=QUESTION.finish(), last_line_free=True).run()

@@ -2,7 +2,7 @@
 
 from tomoseg_tui.commands.options import COUNT, DEVICE_NAME, PATH, ExclusiveOptions, Option, flag, number, whole_number
 
-RENDERERS = ("halfblock", "braille", "ascii", "sixel", "kitty")
+RENDERERS = ("halfblock", "quadrant", "sextant", "octant", "braille", "ascii", "sixel", "kitty")
 
 COMMON_OPTIONS = (
     Option(

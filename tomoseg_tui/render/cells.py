@@ -6,7 +6,10 @@ from numpy.typing import NDArray
 Letters = NDArray[np.str_]
 """One letter per cell, shape (rows, columns); an empty string for none."""
 
-PIXELS_PER_CELL_XY = {"halfblock": (1, 2), "braille": (2, 4), "ascii": (1, 1), "sixel": (10, 20), "kitty": (10, 20)}
+PIXELS_PER_CELL_XY = {
+    "halfblock": (1, 2), "quadrant": (2, 2), "sextant": (2, 3), "octant": (2, 4), "braille": (2, 4), "ascii": (1, 1),
+    "sixel": (10, 20), "kitty": (10, 20),
+}  # fmt: skip
 """Points along x and y of a cell that each renderer draws; for the last two a typical cell size."""
 
 _BRIGHTNESS = np.array([77, 150, 29], dtype=np.uint16)

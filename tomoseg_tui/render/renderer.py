@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.errors import ShapeError, UsageError
-from tomoseg_tui.render import ascii_text, braille, halfblock, kitty, sixel
+from tomoseg_tui.render import ascii_text, blocks, braille, kitty, sixel
+from tomoseg_tui.render.blocks import BLOCK_RENDERERS
 from tomoseg_tui.render.cells import PIXELS_PER_CELL_XY, Letters
 from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.render.greys import quantise, restore_contrast
@@ -20,7 +21,7 @@ from tomoseg_tui.render.overlay import blend_labels, check_same_shape, image_gri
 from tomoseg_tui.render.terminal_colours import COLOUR_DEPTHS
 from tomoseg_tui.render.viewport import CELL_HEIGHT, resample, upright
 
-RENDERERS = ("halfblock", "braille", "ascii", "sixel", "kitty")
+RENDERERS = (*BLOCK_RENDERERS, "braille", "ascii", "sixel", "kitty")
 AUTO = "auto"
 RENDERER_VARIABLE = "TOMOSEG_RENDERER"
 """Environment variable with the name of a renderer."""
@@ -41,6 +42,8 @@ class GraphicsSupport:
     """The terminal answered a query of kitty's graphics protocol."""
     tmux_features: frozenset[str] = frozenset()
     """Inside tmux, the words of ``#{client_termfeatures}``: the features of the terminal around tmux."""
+    blocks: str = "quadrant"
+    """The finest of `BLOCK_RENDERERS` that the terminal is known to draw."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +90,7 @@ def choose_renderer(
     str
         One of `RENDERERS`. If all are "auto": ascii on a dumb terminal, the Linux console, without TERM, or if the
         locale is not UTF-8; else kitty or sixel if the terminal supports it (inside tmux only sixel, if the terminal
-        around tmux supports it); else halfblock.
+        around tmux supports it); else the finest blocks that it is known to draw.
 
     Raises
     ------
@@ -126,10 +129,10 @@ def _is_basic_terminal(environment: Mapping[str, str]) -> bool:
 
 def _best_supported(support: GraphicsSupport, *, inside_tmux: bool) -> str:
     if inside_tmux:
-        return "sixel" if "sixel" in support.tmux_features else "halfblock"
+        return "sixel" if "sixel" in support.tmux_features else support.blocks
     if support.kitty:
         return "kitty"
-    return "sixel" if support.sixel else "halfblock"
+    return "sixel" if support.sixel else support.blocks
 
 
 def colour_depth(environment: Mapping[str, str]) -> str:
@@ -166,12 +169,12 @@ def render_picture(picture: Picture, *, columns: int, renderer: str, colours: st
     renderer : str
         One of `RENDERERS`.
     colours : str
-        One of `COLOUR_DEPTHS`; used by halfblock only.
+        One of `COLOUR_DEPTHS`; used by blocks only.
 
     Returns
     -------
     str
-        Lines without a final line end. No escapes from ascii, braille, or halfblock with "none". Without colours
+        Lines without a final line end. No escapes from ascii, braille, or blocks with "none". Without colours
         every labelled cell shows its letter, else one in five.
 
     Raises
@@ -294,16 +297,15 @@ def _grey_to_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _text_rows(
     grey: NDArray[np.uint8], labels: NDArray[np.uint8] | None, picture: Picture, renderer: str, colours: str
 ) -> list[str]:
-    has_colours = renderer == "halfblock" and colours != "none"
+    is_block = renderer in BLOCK_RENDERERS
+    has_colours = is_block and colours != "none"
     letters = _cell_letters(labels, picture.palette, renderer, sparse=has_colours)
-    if has_colours:
-        shades = quantise(grey, _TEXT_GREYS) if colours == "truecolor" else grey
-        return halfblock.encode(_colour_labels(shades, labels, picture), letters=letters, depth=colours)
-    rgb = _grey_to_rgb(grey)
-    if renderer == "halfblock":
-        return halfblock.encode(rgb, letters=letters, depth=colours)
+    if is_block:
+        levels = _TEXT_GREYS if colours == "truecolor" else 256
+        rgb = _colour_labels(quantise(grey, levels), labels, picture) if has_colours else _grey_to_rgb(grey)
+        return blocks.encode(rgb, renderer=renderer, letters=letters, depth=colours, levels=levels)
     encode = braille.encode if renderer == "braille" else ascii_text.encode
-    return encode(rgb, letters=letters)
+    return encode(_grey_to_rgb(grey), letters=letters)
 
 
 def _cell_letters(labels: NDArray[np.uint8] | None, palette: Palette, renderer: str, *, sparse: bool) -> Letters | None:

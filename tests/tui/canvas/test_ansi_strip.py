@@ -14,7 +14,7 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.strip import Strip
 
-from tomoseg_tui.render import halfblock
+from tomoseg_tui.render import blocks
 from tomoseg_tui.tui.canvas.ansi_strip import AnsiStrip, segments_from_ansi
 
 USUAL = Style(color="#ffffff", bgcolor="#000000")
@@ -60,7 +60,7 @@ def test_the_first_sixteen_colours_are_parsed() -> None:
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["truecolor", "256", "16"]))
 def test_segments_match_the_escape_sequences(seed: int, depth: str) -> None:
     rgb = np.random.default_rng(seed).integers(0, 256, (2, 7, 3), dtype=np.uint8)
-    row = halfblock.encode(rgb, depth=depth)[0]
+    row = blocks.encode(rgb, depth=depth)[0]
     segments = segments_from_ansi(row, USUAL)
     assert "".join(segment.text for segment in segments) == re.sub(r"\x1b\[[\d;]*m", "", row)
     if depth == "truecolor":
@@ -72,7 +72,7 @@ def test_segments_match_the_escape_sequences(seed: int, depth: str) -> None:
 def test_a_cropped_strip_matches_its_segments(seed: int, depth: str, start: int, end: int) -> None:
     rgb = np.random.default_rng(seed).integers(0, 3, (2, 7, 3), dtype=np.uint8) * 100
     letters = np.array([["", "", "M", "", "", "", ""]])
-    strip = AnsiStrip("pl" + halfblock.encode(rgb, letters=letters, depth=depth)[0], 9, USUAL)
+    strip = AnsiStrip("pl" + blocks.encode(rgb, letters=letters, depth=depth)[0], 9, USUAL)
     cropped, wanted = strip.crop(start, end), Strip(strip._segments, 9).crop(start, end)
     cells = [[(cell, segment.style) for segment in part for cell in segment.text] for part in (cropped, wanted)]
     assert cells[0] == cells[1]

@@ -23,6 +23,7 @@ from tomoseg_tui.tui.canvas.terminal_query import (
     TIMEOUT_SECONDS,
     TerminalCapabilities,
     TerminalQuery,
+    finest_blocks,
     ignore_late_answers,
     parse_answers,
 )
@@ -100,17 +101,18 @@ def test_without_the_filter_textual_reads_replies_as_keys() -> None:
 def test_tmux_is_queried_only_inside_tmux(monkeypatch: pytest.MonkeyPatch, line: tuple[int, int]) -> None:
     calls = []
 
-    def features() -> frozenset[str]:
+    def outer_terminal() -> tuple[frozenset[str], str]:
         calls.append(1)
-        return frozenset({"sixel"})
+        return frozenset({"sixel"}), "foot(1.20.2)"
 
-    monkeypatch.setattr(terminal_query, "_tmux_features", features)
+    monkeypatch.setattr(terminal_query, "_outer_terminal", outer_terminal)
     for environment in (TERMINAL, {**TERMINAL, "TMUX": "/tmp/x,1,0"}):
         question = TerminalQuery.begin(environment, (line[1], line[1]))
         os.write(line[0], VT340.encode())
         capabilities = question.finish()
     assert calls == [1]
     assert capabilities.tmux_features == {"sixel"}
+    assert capabilities.name == "foot(1.20.2)"
 
 
 CELLS = (10, 20)
@@ -121,14 +123,14 @@ KITTY = TerminalCapabilities(kitty=True, cell_pixels_xy=CELLS)
 @pytest.mark.parametrize(
     ("requested", "environment", "capabilities", "expected"),
     [
-        ("auto", TERMINAL, TerminalCapabilities(), DrawStyle("halfblock", "256")),
-        ("auto", TERMINAL, SIXEL, DrawStyle("halfblock", "256", "sixel", CELLS)),
-        ("auto", TERMINAL, KITTY, DrawStyle("halfblock", "256", "kitty", CELLS)),
-        ("auto", TERMINAL, TerminalCapabilities(sixel=True), DrawStyle("halfblock", "256")),
-        ("auto", {**TERMINAL, "TMUX": "1"}, SIXEL, DrawStyle("halfblock", "256")),
+        ("auto", TERMINAL, TerminalCapabilities(), DrawStyle("quadrant", "256")),
+        ("auto", TERMINAL, SIXEL, DrawStyle("quadrant", "256", "sixel", CELLS)),
+        ("auto", TERMINAL, KITTY, DrawStyle("quadrant", "256", "kitty", CELLS)),
+        ("auto", TERMINAL, TerminalCapabilities(sixel=True), DrawStyle("quadrant", "256")),
+        ("auto", {**TERMINAL, "TMUX": "1"}, SIXEL, DrawStyle("quadrant", "256")),
         ("auto", {**TERMINAL, "TMUX": "1"},
          TerminalCapabilities(tmux_features=frozenset({"sixel"}), cell_pixels_xy=CELLS),
-         DrawStyle("halfblock", "256", "sixel", CELLS)),
+         DrawStyle("quadrant", "256", "sixel", CELLS)),
         ("halfblock", TERMINAL, SIXEL, DrawStyle("halfblock", "256")),
         ("auto", {**TERMINAL, "LANG": "C"}, TerminalCapabilities(), DrawStyle("ascii", "256")),
         ("braille", {**TERMINAL, "LANG": "C"}, TerminalCapabilities(), DrawStyle("braille", "256")),
@@ -139,6 +141,36 @@ def test_pictures_are_cells_in_motion_and_pixels_at_rest_if_supported(
     requested: str, environment: dict[str, str], capabilities: TerminalCapabilities, expected: DrawStyle
 ) -> None:
     assert choose_draw_style(requested, environment, capabilities, colours="256") == expected
+
+
+def replies(name: str, *columns: int) -> str:
+    return "".join(f"\x1b[3;{column}R" for column in columns) + f"\x1bP>|{name}\x1b\\" + VT340
+
+
+@pytest.mark.parametrize(
+    ("answers", "environment", "renderer"),
+    [
+        (replies("kitty(0.40.1)", 2, 2), {}, "octant"),
+        (replies("kitty(0.39.0)", 2, 2), {}, "sextant"),
+        (replies("foot(1.20.2)", 2, 1), {}, "sextant"),  # something between drops octants
+        (replies("ghostty 1.2.0", 2, 2), {}, "octant"),
+        (replies("VTE(7800)", 2, 2), {}, "octant"),
+        (replies("VTE(7603)", 2, 2), {}, "sextant"),
+        (replies("WezTerm 20240203-110809", 2, 2), {}, "sextant"),
+        (replies("XTerm(390)", 2, 2), {}, "quadrant"),
+        (replies("kitty(0.40.1)", 1, 1), {}, "quadrant"),
+        (replies("kitty(0.40.1)", 3, 3), {}, "quadrant"),  # two cells wide
+        ("\x1b[3;2R\x1b[3;2R" + VT340, {"TERM": "alacritty"}, "sextant"),
+        ("\x1b[3;2R\x1b[3;2R" + VT340, {"TERM": "xterm-kitty"}, "sextant"),
+        ("\x1b[3;2R\x1b[3;2R" + VT340, {"TERM": "xterm-256color"}, "quadrant"),
+        (VT340, {"TERM": "alacritty"}, "quadrant"),
+        ("", {}, "quadrant"),
+    ],
+)
+def test_the_finest_blocks_are_those_that_the_terminal_is_known_to_draw(
+    answers: str, environment: dict[str, str], renderer: str
+) -> None:
+    assert finest_blocks(parse_answers(answers), environment) == renderer
 
 
 def test_the_settings_have_the_lowest_precedence() -> None:
@@ -156,11 +188,11 @@ def test_a_renderer_that_does_not_exist_is_refused() -> None:
         choose_draw_style("oil", TERMINAL, TerminalCapabilities(), colours="256")
 
 
-def test_an_app_without_a_request_uses_half_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_app_without_a_request_uses_quadrants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
-    assert draw_style_for(App()).renderer == "halfblock"
+    assert draw_style_for(App()).renderer == "quadrant"
 
 
 def test_a_program_gets_replies_over_a_real_line() -> None:

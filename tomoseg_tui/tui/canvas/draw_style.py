@@ -8,7 +8,7 @@ from textual.app import App
 
 from tomoseg_tui.render.renderer import AUTO, GraphicsSupport, choose_renderer
 from tomoseg_tui.tui.canvas.slice_drawing import DrawStyle
-from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities
+from tomoseg_tui.tui.canvas.terminal_query import TerminalCapabilities, finest_blocks
 
 _COLOUR_DEPTHS = {"truecolor": "truecolor", "256": "256", "standard": "16", "windows": "16"}
 """Our names of Rich's colour systems."""
@@ -57,7 +57,8 @@ def choose_draw_style(
     Returns
     -------
     Style
-        Pixels only for pictures at rest, and only if the size of a cell is known; else half-blocks.
+        Pixels only for pictures at rest, and only if the size of a cell is known; else the finest blocks that the
+        terminal is known to draw.
 
     Raises
     ------
@@ -65,11 +66,11 @@ def choose_draw_style(
         If the renderer does not exist.
     """
     answers = GraphicsSupport(
-        sixel=capabilities.sixel, kitty=capabilities.kitty, tmux_features=capabilities.tmux_features
+        capabilities.sixel, capabilities.kitty, capabilities.tmux_features, finest_blocks(capabilities, environment)
     )
     chosen = choose_renderer(requested, environment, answers, configured=configured)
     if chosen not in {"sixel", "kitty"}:
         return DrawStyle(chosen, colours)
     if capabilities.cell_pixels_xy is None:
-        return DrawStyle("halfblock", colours)
-    return DrawStyle("halfblock", colours, chosen, capabilities.cell_pixels_xy, capabilities.max_pixels_xy)
+        return DrawStyle(answers.blocks, colours)
+    return DrawStyle(answers.blocks, colours, chosen, capabilities.cell_pixels_xy, capabilities.max_pixels_xy)

@@ -96,15 +96,15 @@ class PaintCanvas(PixelWidget, can_focus=True):
     @property
     def zoom(self) -> int:
         """Columns per pixel."""
-        zooms = zooms_for(draw_style_for(self.app))
+        zooms = zooms_for(draw_style_for(self.app).for_painting)
         if self._zoom in zooms:
             return self._zoom or zooms[0]
         size = self.scene.grey.shape[0] if self.scene is not None else 1
-        return default_zoom(size, (self.size.width, self.size.height), draw_style_for(self.app))
+        return default_zoom(size, (self.size.width, self.size.height), draw_style_for(self.app).for_painting)
 
     def zoom_by(self, steps: int) -> None:
         """Zoom in or out around the cursor; 0 chooses the zoom that shows most of the tile."""
-        zooms = zooms_for(draw_style_for(self.app))
+        zooms = zooms_for(draw_style_for(self.app).for_painting)
         index = zooms.index(self.zoom) + steps
         self._zoom = zooms[min(max(0, index), len(zooms) - 1)] if steps else None
         self._draw()
@@ -122,7 +122,7 @@ class PaintCanvas(PixelWidget, can_focus=True):
             pacer.call_when_free(self._draw)
             self.set_timer(ANSWER_TIMEOUT_SECONDS, pacer.run_callbacks)
             return
-        style, size = draw_style_for(self.app), self.scene.grey.shape[0]
+        style, size = draw_style_for(self.app).for_painting, self.scene.grey.shape[0]
         centre_yx = self.scene.cursor_yx or (size // 2, size // 2)
         cells_xy = self.size.width, self.size.height
         pixel_view = pixel_view_around(

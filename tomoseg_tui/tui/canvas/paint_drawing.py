@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoseg_tui.core.annotation import FEATURE, IGNORED, NOT_FEATURE, UNLABELLED, Layer
-from tomoseg_tui.render import ascii_text, braille, halfblock
+from tomoseg_tui.render import ascii_text, blocks, braille
 from tomoseg_tui.render.cells import Letters
 from tomoseg_tui.render.colours import LabelStyle, Palette
 from tomoseg_tui.render.greys import quantise
@@ -181,7 +181,7 @@ def encode_cells(rgb: NDArray[np.uint8], letters: Letters, style: DrawStyle) -> 
     """Encode rows of cells."""
     shown_letters = letters if (letters != "").any() else None
     if style.renderer == "halfblock":
-        return halfblock.encode(rgb, letters=shown_letters, depth=style.colours)
+        return blocks.encode(rgb, letters=shown_letters, depth=style.colours)
     encode_text = braille.encode if style.renderer == "braille" else ascii_text.encode
     return encode_text(rgb, letters=shown_letters)
 

@@ -10,7 +10,8 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoseg_tui.render import ascii_text, braille, halfblock, kitty, sixel
+from tomoseg_tui.render import ascii_text, blocks, braille, kitty, sixel
+from tomoseg_tui.render.blocks import BLOCK_RENDERERS
 from tomoseg_tui.render.cells import PIXELS_PER_CELL_XY, Letters
 from tomoseg_tui.render.colours import Palette
 from tomoseg_tui.render.greys import quantise
@@ -30,9 +31,9 @@ class DrawStyle:
     """How a terminal is drawn on."""
 
     renderer: str
-    """Renderer of pictures in motion: ``halfblock``, ``braille`` or ``ascii``."""
+    """Renderer of pictures in motion: one of `BLOCK_RENDERERS`, ``braille`` or ``ascii``."""
     colours: str
-    """``truecolor``, ``256``, ``16`` or ``none``; only half-blocks use it."""
+    """``truecolor``, ``256``, ``16`` or ``none``; only blocks use it."""
     still_renderer: str = ""
     """Pixel format of the picture at rest: ``sixel`` or ``kitty``; else empty."""
     cell_pixels_xy: tuple[int, int] = (10, 20)
@@ -43,7 +44,12 @@ class DrawStyle:
     @property
     def is_plain(self) -> bool:
         """Whether colours are not visible."""
-        return self.renderer != "halfblock" or self.colours == "none"
+        return self.renderer not in BLOCK_RENDERERS or self.colours == "none"
+
+    @property
+    def for_painting(self) -> "DrawStyle":
+        """The same with half-blocks in place of finer blocks, so that every pixel has its own colour."""
+        return replace(self, renderer="halfblock") if self.renderer in BLOCK_RENDERERS else self
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +122,7 @@ def draw_frame(view: CanvasView, greys: Greys, labels: NDArray[np.uint8] | None)
         return Frame((), (0, 0), 0)
     surface = _draw_surface(view, part, greys, labels)
     letters = surface.letters if (surface.letters != "").any() else None
-    rows = _encode(surface.rgb, letters, _transfer_style(view))
+    rows = _encode(surface.rgb, letters, _transfer_style(view), _grey_levels(view))
     still = _draw_still(view, part, greys, labels) if view.at_rest and view.style.still_renderer else ""
     return Frame(tuple(rows), corner, part.cells_xy[0], still)
 
@@ -163,11 +169,15 @@ def _draw_surface(view: CanvasView, part: Viewport, greys: Greys, labels: NDArra
 def _coarsen(grey: NDArray[np.uint8], view: CanvasView) -> NDArray[np.uint8]:
     if view.coarseness > 1:
         grey = grey[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)[: grey.shape[0], : grey.shape[1]]
+    return quantise(grey, _grey_levels(view))
+
+
+def _grey_levels(view: CanvasView) -> int:
     if view.style.is_plain:
-        return grey
+        return 256
     if view.coarseness:
-        return quantise(grey, COARSE_GREYS)
-    return quantise(grey, FINE_GREYS) if view.style.colours == "truecolor" else grey
+        return COARSE_GREYS
+    return FINE_GREYS if view.style.colours == "truecolor" else 256
 
 
 def _colour_greys(
@@ -187,9 +197,9 @@ def _transfer_style(view: CanvasView) -> DrawStyle:
     return replace(view.style, colours="256") if is_shortened else view.style
 
 
-def _encode(rgb: NDArray[np.uint8], letters: Letters | None, style: DrawStyle) -> list[str]:
-    if style.renderer == "halfblock":
-        return halfblock.encode(rgb, letters=letters, depth=style.colours)
+def _encode(rgb: NDArray[np.uint8], letters: Letters | None, style: DrawStyle, levels: int) -> list[str]:
+    if style.renderer in BLOCK_RENDERERS:
+        return blocks.encode(rgb, renderer=style.renderer, letters=letters, depth=style.colours, levels=levels)
     encode = braille.encode if style.renderer == "braille" else ascii_text.encode
     return encode(rgb, letters=letters)
 
