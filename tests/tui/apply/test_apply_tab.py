@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,10 @@ async def test_one_job_per_network_is_started_after_asking(
     assert other == ["apply", "second", "alpha", *settings]
 
 
+def says(dialog: ApplyDialog, message: str) -> bool:
+    return message in price(dialog)
+
+
 async def test_the_dialog_shows_errors_and_starts_nothing(
     networked: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,8 +176,7 @@ async def test_the_dialog_shows_errors_and_starts_nothing(
         wrong = (("workers", "0", "Workers"), ("device", "gpu:x", "gpu:x"), ("tta", "3", "1, 4 or 8"))
         for field, value, message in (("z", "", ""), ("half", "double", "full or half"), *wrong):
             dialog.query_one(f"#{field}", Input).value = value
-            await pilot.pause()
-            assert message in price(dialog)
+            await until(pilot, partial(says, dialog, message))
             dialog.query_one(f"#{field}", Input).value = ""
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is not dialog)

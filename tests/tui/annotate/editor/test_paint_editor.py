@@ -293,7 +293,7 @@ async def test_each_feature_is_painted_into_its_own_layer(small_project: Project
 
 
 async def test_filters_change_the_view_only(small_project: Project, make_app: MakeApp) -> None:
-    before = {path: path.read_bytes() for path in small_project.layout.root.rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for path in small_project.layout.root.rglob("[!.]*") if path.is_file()}
     async with painting(make_app(small_project, tab="annotate"), small_project, size=(120, 40)) as painter:
         seen = [painter.seen]
         for key, description in (("v", "smooth"), ("c", "strong"), ("v", "z-1..z+1"), ("right_curly_bracket", "z+1")):
@@ -304,7 +304,7 @@ async def test_filters_change_the_view_only(small_project: Project, make_app: Ma
         await painter.press("o")
         assert "outline" in painter.above
         await painter.press("escape")
-    after = {path: path.read_bytes() for path in small_project.layout.root.rglob("*") if path.is_file()}
+    after = {path: path.read_bytes() for path in small_project.layout.root.rglob("[!.]*") if path.is_file()}
     assert after == before
 
 
