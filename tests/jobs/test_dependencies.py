@@ -1,7 +1,9 @@
 """Jobs that depend on others: real workers whose trainings only wait."""
 
+import errno
 import os
 import signal
+import subprocess
 from typing import Any
 
 import pytest
@@ -11,7 +13,13 @@ from helpers.stub_worker import Stage, becomes, train
 
 from tomoseg_tui.errors import JobError
 from tomoseg_tui.jobs import launch
-from tomoseg_tui.jobs.dependencies import find_dependencies, launch_chain, pending_outputs, resume_with_dependents
+from tomoseg_tui.jobs.dependencies import (
+    JobStep,
+    find_dependencies,
+    launch_chain,
+    pending_outputs,
+    resume_with_dependents,
+)
 from tomoseg_tui.jobs.job import Job, JobState, create_job, find_job
 from tomoseg_tui.jobs.scheduling import failed_dependency_error
 from tomoseg_tui.project.catalog import Project
@@ -170,6 +178,28 @@ def test_a_deleted_dependency_is_reported_immediately(projects: Projects) -> Non
     later = create_job(layout, "apply", "later", {}, after=[first.id])
     launch.delete_job_folder(first)
     assert "a job that was deleted" in str(failed_dependency_error(later, later.record()))
+
+
+def test_a_full_disk_at_the_start_of_a_worker_leaves_no_job(
+    projects: Projects, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither of one job nor of a chain; a job of the chain that has started stays."""
+    layout, spawn = projects[0].layout, launch.spawn_worker
+
+    def spawn_until_full(job: Job) -> "subprocess.Popen[bytes]":
+        if job.record().kind == "apply":
+            raise OSError(errno.ENOSPC, "No space left on device", str(job.log_file))
+        return spawn(job)
+
+    monkeypatch.setattr(launch, "spawn_worker", spawn_until_full)
+    with pytest.raises(OSError, match="No space left"):
+        apply(projects[0], "a")
+    assert list(layout.jobs.iterdir()) == []
+    steps: list[JobStep] = [("train", {"name": "b"}, ()), ("apply", {"run": "b", "tomograms": ["cell"]}, (0,))]
+    with pytest.raises(OSError, match="No space left"):
+        launch_chain(layout, [*steps, ("apply", {"run": "b", "tomograms": ["other"]}, (0,))])
+    assert [folder.name for folder in layout.jobs.iterdir()] == ["1"]
+    becomes(find_job(layout, "1"), JobState.DONE)
 
 
 @pytest.mark.slow

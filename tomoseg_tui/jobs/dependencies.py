@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tomoseg_tui.errors import AlreadyRunningError, JobError, TomosegError
+from tomoseg_tui.files import locks
 from tomoseg_tui.jobs import launch
 from tomoseg_tui.jobs.job import Job, JobRecord, JobState, all_jobs, create_job, find_job
 from tomoseg_tui.jobs.kinds import KINDS, slurm_submission_for
@@ -104,11 +105,12 @@ def launch_chain(
                 jobs.append(
                     create_job(layout, kind, title, request, after=dependencies, at_once=at_once, slurm=submission)
                 )
+            _start_workers(jobs)
         except OSError:
             for job in jobs:
-                launch.delete_job_folder(job)
+                if job.record().state is JobState.QUEUED and not locks.is_held(job.claim_file):
+                    launch.delete_job_folder(job)
             raise
-        _start_workers(jobs)
     return jobs
 
 

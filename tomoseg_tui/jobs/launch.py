@@ -85,8 +85,8 @@ def launch(
         )
         try:
             start_worker(job)
-        except JobError:
-            if submission is not None:
+        except (JobError, OSError) as fault:
+            if submission is not None or isinstance(fault, OSError):  # the disk is full: no state can be recorded
                 delete_job_folder(job)
             raise
     return job
