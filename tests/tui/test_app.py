@@ -12,7 +12,7 @@ import pytest
 from helpers.cli_runner import make_card, put_card, write_map
 from helpers.pilot import MakeApp, open_tab, prose_on, until, words_on
 from textual.binding import Binding
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
 
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.jobs.job import create_job
@@ -138,6 +138,23 @@ async def test_the_palette_offers_every_action_by_name(small_project: Project, m
         await until(pilot, lambda: "Import masks" in prose_on(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: "Import annotations" in words_on(pilot))
+
+
+async def test_keys_that_arrive_together_choose_once(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project, tab="import")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.open_tab is not None)
+        await pilot.press("colon", *"help")
+        await until(pilot, lambda: "Show every key" in prose_on(pilot))
+        await pilot.press("down")
+        for _ in range(2):  # as two keys of which the second comes before the first one was handled
+            app.screen.query_one(CommandList).action_select()
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        dialog = app.screen
+        for _ in range(2):
+            dialog.dismiss()
+        await pilot.pause()
+        assert app.screen_stack == [app.screen]
 
 
 async def test_keys_are_rebound_by_action_id(small_project: Project, make_app: MakeApp) -> None:

@@ -4,13 +4,16 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib import import_module
 from pathlib import PurePath
 from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult, SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.containers import Container
 from textual.events import Resize
 from textual.screen import ModalScreen, Screen
@@ -52,6 +55,14 @@ class TooSmall(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static("tomoseg needs 80 x 24 characters; this terminal is smaller. Enlarge it.", id="too-small")
+
+
+class Palette(CommandPalette):
+    """Every action by its name; answered once, as `AnsweredOnce`."""
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Close the palette, if it is still the top screen."""
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
 
 
 class TomosegApp(JobApp):
@@ -240,6 +251,10 @@ class TomosegApp(JobApp):
             self.file_log.warning("the session could not be saved: %s", fault)
         self.exit()
 
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Return every action of the open tab and of the app, by its description."""
         for active_binding in list(screen.active_bindings.values()):
@@ -265,8 +280,9 @@ class TomosegApp(JobApp):
 
 
 def _action_runner(app: TomosegApp, active_binding: Any) -> Callable[[], None]:
-    """Return a function that runs the action of a binding in its namespace."""
+    """Return a function that runs the action of a binding in its namespace, once for keys that arrive together."""
 
+    @cache
     def run_action() -> None:
         app.call_later(app.run_action, active_binding.binding.action, active_binding.node)
 

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, ScreenResultType
 
@@ -11,7 +12,15 @@ from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.project.history import format_command
 
 
-class Dialog(ModalScreen[ScreenResultType]):
+class AnsweredOnce(ModalScreen[ScreenResultType]):
+    """A modal screen that ignores a second answer: keys that arrive together would also close the screen below it."""
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Close the screen with an answer, if it is still the top one."""
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
+
+
+class Dialog(AnsweredOnce[ScreenResultType]):
     """A modal screen. F1 shows its keys, and so does ? outside text fields."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -6,11 +6,12 @@ from rich.table import Table as RichTable
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tomoseg_tui.tui.dialogs.base import AnsweredOnce
 
-class Help(ModalScreen[None]):
+
+class Help(AnsweredOnce[None]):
     """The keys, and how to change them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
