@@ -82,8 +82,10 @@ bench-estimates: setup
 fuzz: setup
 	$(BIN)/python tests/bench/fuzz.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
-# Processes are killed at COUNT random moments, and what they had kept is looked for; jobs take hours with 50 of each.
+# Processes are killed at COUNT random moments, and random commands for SECONDS; what they had kept is looked for. Jobs
+# take hours with 50 of each.
 kills: setup
 	$(BIN)/python tests/bench/kill_strokes.py --count $(or $(COUNT),200)
 	$(BIN)/python tests/bench/kill_commands.py
+	$(BIN)/python tests/bench/random_commands.py --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
 	$(BIN)/python tests/bench/kill_jobs.py --kills $(or $(COUNT),50) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

@@ -117,8 +117,9 @@ def _child(folder: str, kind: str, at: int, commands: list[list[str]], output: P
 
 def _serve() -> None:
     """Read requests, one a line; fork for each, and answer in one line."""
-    for name in ("tomograms", "projects", "tiles", "exchange", "train", "results"):
-        importlib.import_module(f"tomoseg_tui.cli.{name}")  # what commands share is loaded once
+    names = ("tomograms", "projects", "tiles", "exchange", "train", "results", "jobs")
+    for name in (*(f"cli.{name}" for name in names), "workflow.training.trainset", "io.trainset_file"):
+        importlib.import_module(f"tomoseg_tui.{name}")  # what commands share is loaded once
 
     for line in sys.stdin:
         request = json.loads(line)

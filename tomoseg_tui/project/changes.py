@@ -256,6 +256,7 @@ def is_left_unfinished(layout: ProjectLayout) -> bool:
 def finish_if_possible(layout: ProjectLayout) -> None:
     """Finish an interrupted change, unless it is still running or this user cannot; for those who only read."""
     if layout.change.exists():
+        _leave_mark(layout)
         with (
             contextlib.suppress(OSError, AlreadyRunningError, ProjectError, DiskFullError),
             locks.held(layout.change_claim, patience_seconds=0),
@@ -306,19 +307,29 @@ def _inode(folder: Path) -> int | None:
 
 # Leftovers of killed processes
 
+_LOCK_REMOVAL = re.compile(r"\.+(change\.claim|claim|painting)\.json(\.[0-9a-f]{16})+")
+"""Second lock for the removal of a lock, and drafts of both."""
 _marks: dict[Path, Path] = {}
 """The mark of this process by the project's folder."""
 
 
 def begin_writing(layout: ProjectLayout) -> None:
-    """Settle the project, remove the drafts of killed processes, and leave a mark while this process lives."""
+    """Leave a mark while this process lives, settle the project, and remove the drafts of killed processes."""
+    is_first = _leave_mark(layout)
     settle(layout)
+    if is_first:
+        with contextlib.suppress(OSError):
+            _remove_leftovers(layout)
+
+
+def _leave_mark(layout: ProjectLayout) -> bool:
+    """Leave a mark unless there is one; return whether it is new."""
     if layout.root in _marks:
-        return
+        return False
     mark = _marks[layout.root] = layout.writer_mark(PROCESS_TOKEN)
     with contextlib.suppress(OSError):  # whoever cannot write here learns it from the write itself
-        _remove_leftovers(layout)
         mark.write_bytes(msgspec.json.encode(locks.this_process()))  # no draft, which nobody would know for a leftover
+    return True
 
 
 @atexit.register
@@ -344,7 +355,9 @@ def _remove_leftovers(layout: ProjectLayout) -> None:
             path = Path(entry.path)
             if pattern.fullmatch(entry.name):
                 _remove_any(path)
-            elif entry.name in {"claim.json", ".painting.json"} and not locks.is_held(path):
+            elif (entry.name in {"claim.json", ".painting.json"} and not locks.is_held(path)) or (
+                _LOCK_REMOVAL.fullmatch(entry.name) and not _may_live(path)
+            ):
                 with contextlib.suppress(AlreadyRunningError), locks.held(path, patience_seconds=0):
                     pass  # to acquire it is the safe way to remove a lock of a dead process
     for mark in dead_marks:
