@@ -1,12 +1,16 @@
 """Commands for tiles, annotations and training sets."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers.cli_runner import Run, Tomoseg, noise, write_mrc
 
+from tomoseg_tui.files.structured import read_json
+from tomoseg_tui.project import records
 from tomoseg_tui.project.catalog import Project
 
 Door = Callable[..., Run]
@@ -109,6 +113,26 @@ def test_the_list_reports_tiles_on_another_binning(door: Door, with_cell: Projec
     door("import", cell, "--bin", 2, "--name", "cell__bin2")
     door("tiles", "add", "cell", "--at", "64,60,4", "--feature", "tube")
     assert "cell__bin2 has no tiles: those of cell are on another grid." in door("tiles", "list").err
+
+
+@pytest.mark.parametrize("command", ["tiles list", "tomograms", "features", "annotations list"])
+def test_a_list_reads_no_file_twice(
+    door: Door, with_cell: Project, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for version in ("cell__a", "cell__b", "other"):
+        shutil.copytree(with_cell.layout.tomogram_folder("cell"), with_cell.layout.tomogram_folder(version))
+    for name in ("cell", "cell__a", "other"):
+        door("tiles", "add", name, "--at", "64,60,4", "--feature", f"tube_{name}")
+    paths: list[str] = []
+
+    def read(path: Path | str, kind: type[Any]) -> Any:
+        paths.append(str(path))
+        return read_json(path, kind)
+
+    monkeypatch.setattr(records, "read_json", read)
+    door(*command.split())
+    assert sorted(paths) == sorted(set(paths))
+    assert len([path for path in paths if "/tiles/" in path]) == 3
 
 
 def test_the_import_of_a_label_volume_reports_each_tile(door: Door, with_cell: Project, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`tiles` and `annotations`, except `tiles show`, and export and import of annotations."""
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tomoseg_tui.cli.common import (
     damage_of,
@@ -12,15 +14,16 @@ from tomoseg_tui.cli.common import (
     write_history,
 )
 from tomoseg_tui.core.names import base_name
-from tomoseg_tui.core.tiles import TileLocation, parse_tile_id
+from tomoseg_tui.core.tiles import Tile, TileLocation, parse_tile_id
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.workflow.annotations import import_annotations
-from tomoseg_tui.workflow.eman2.box_sets import parse_set_map
-from tomoseg_tui.workflow.eman2.boxes import INFO_SUFFIX, InfoPlacements, placements_from_info
+from tomoseg_tui.project.records import Damage
 from tomoseg_tui.workflow.tiles import placing
 from tomoseg_tui.workflow.tiles.placing import PlacementResult
+
+if TYPE_CHECKING:
+    from tomoseg_tui.workflow.eman2.boxes import InfoPlacements
 
 
 def tiles_add(arguments: argparse.Namespace) -> None:
@@ -45,8 +48,11 @@ def tiles_import(arguments: argparse.Namespace) -> None:
     _report_result(result)
 
 
-def _read_placements(arguments: argparse.Namespace, project: Project) -> InfoPlacements:
+def _read_placements(arguments: argparse.Namespace, project: Project) -> "InfoPlacements":
     """Read the tiles from a CSV file or an info file."""
+    from tomoseg_tui.workflow.eman2.box_sets import parse_set_map  # a list of tiles needs no numpy
+    from tomoseg_tui.workflow.eman2.boxes import INFO_SUFFIX, InfoPlacements, placements_from_info
+
     if arguments.file.suffix.lower() == INFO_SUFFIX:
         set_map = parse_set_map(arguments.map)
         return placements_from_info(project, arguments.file, tomogram=arguments.tomogram, declared=set_map)
@@ -67,7 +73,9 @@ def _report_result(result: PlacementResult) -> None:
 def tiles_list(arguments: argparse.Namespace) -> None:
     """List the tiles, sorted by tomogram, z, y and x."""
     project = open_project(arguments)
-    rows = [placing.tile_listing(tile) for tile in catalog.all_tiles(project.layout, damage_of(arguments))]
+    damage = damage_of(arguments)
+    tiles = catalog.all_tiles(project.layout, damage)
+    rows = [placing.tile_listing(tile) for tile in tiles]
     if wants_json(arguments):
         print_json(rows)
         return
@@ -77,24 +85,19 @@ def tiles_list(arguments: argparse.Namespace) -> None:
             row["states"] = ", ".join(f"{feature} {state}" for feature, state in states.items())
     columns = {"id": "tile", "states": "features"}
     print_table(rows, columns, empty="No tile yet. Place one: tomoseg tiles add TOMOGRAM --at X,Y,Z --feature F")
-    _echo_unshared_versions(project)
+    _echo_unshared_versions(project, tiles, damage)
 
 
-def _echo_unshared_versions(project: Project) -> None:
+def _echo_unshared_versions(project: Project, tiles: Sequence[Tile], damage: Damage) -> None:
     """Print which tomograms have no tiles because the tiles of their versions are on another grid."""
-    names = catalog.tomogram_names(project.layout)
-    for name in names:
-        if catalog.tiles_of(project.layout, name, []):
-            continue
-        other_versions = [
-            other_name
-            for other_name in names
-            if other_name != name
-            and base_name(other_name) == base_name(name)
-            and catalog.tiles_on(project.layout, other_name, [])
-        ]
-        if other_versions:
-            echo(f"{name} has no tiles: those of {', '.join(other_versions)} are on another grid.")
+    records = catalog.load_tomograms(project.layout, catalog.tomogram_names(project.layout), damage)
+    versions: dict[str, dict[str, None]] = {}
+    for tile in tiles:
+        versions.setdefault(base_name(tile.location.tomogram), {})[tile.location.tomogram] = None
+    for name, record in records.items():
+        others = [other for other in versions.get(base_name(name), ()) if other in records]
+        if others and name not in others and not any(record.shares_tiles_with(records[other]) for other in others):
+            echo(f"{name} has no tiles: those of {', '.join(others)} are on another grid.")
 
 
 def tiles_remove(arguments: argparse.Namespace) -> None:
@@ -107,6 +110,8 @@ def tiles_remove(arguments: argparse.Namespace) -> None:
 
 def annotations_list(arguments: argparse.Namespace) -> None:
     """List the annotations of each tile and feature."""
+    from tomoseg_tui.workflow.annotations import import_annotations
+
     project = open_project(arguments)
     rows = import_annotations.annotation_listing(project, damage_of(arguments))
     if wants_json(arguments):
@@ -121,6 +126,8 @@ def annotations_list(arguments: argparse.Namespace) -> None:
 
 def annotations_set(arguments: argparse.Namespace) -> None:
     """Mark a tile as done, or as containing none of a feature."""
+    from tomoseg_tui.workflow.annotations import import_annotations
+
     project = open_project(arguments)
     location = parse_tile_id(arguments.id)
     if arguments.state == "none":

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,11 +18,12 @@ from tomoseg_tui.cli.common import (
     write_history,
 )
 from tomoseg_tui.commands.options import request_from
+from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ChangedFileError, TomosegError, UsageError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.file_state import find_tomogram_change
-from tomoseg_tui.project.records import Damage, format_filter_chain, read_each
+from tomoseg_tui.project.records import Damage, TomogramRecord, format_filter_chain
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
 
@@ -30,10 +32,11 @@ def format_shape(shape_zyx: tuple[int, int, int]) -> str:
     return " x ".join(str(length) for length in shape_zyx)
 
 
-def tomogram_listing(project: Project, name: str, damage: Damage | None = None) -> dict[str, Any]:
+def _tomogram_listing(
+    project: Project, name: str, record: TomogramRecord, tiles: Sequence[Tile], damage: Damage | None = None
+) -> dict[str, Any]:
     """Return a tomogram as `tomograms --json` prints it."""
     layout = project.layout
-    record = catalog.load_tomogram(layout, name)
     path = layout.tomogram_folder(name) / record.file  # the file of a link is absolute, which replaces the folder
     return {
         "name": name,
@@ -43,7 +46,7 @@ def tomogram_listing(project: Project, name: str, damage: Damage | None = None) 
         "nstart": list(record.nstart_xyz),
         "polarity": record.polarity,
         "type": record.type,
-        "tiles": len(catalog.tiles_of(layout, name, damage)),
+        "tiles": len(tiles),
         "maps": sum(1 for _ in catalog.maps_of(layout, name, damage)),
         "labels": sum(1 for _ in catalog.labels_of(layout, name, damage)),
         "path": str(path),
@@ -55,14 +58,14 @@ def tomogram_listing(project: Project, name: str, damage: Damage | None = None) 
         "binned": record.binned,
         "made_from": record.made_from,
         "imported": record.imported,
-        "changed": _find_change(project, name) or None,
+        "changed": _find_change(project, name, record) or None,
     }
 
 
-def _find_change(project: Project, name: str) -> str:
+def _find_change(project: Project, name: str, record: TomogramRecord) -> str:
     """Return what is wrong with a tomogram's file, as a sentence; empty if nothing is."""
     try:
-        return find_tomogram_change(project.layout, name, catalog.load_tomogram(project.layout, name))
+        return find_tomogram_change(project.layout, name, record)
     except TomosegError as error:
         return error.fault
 
@@ -70,14 +73,16 @@ def _find_change(project: Project, name: str) -> str:
 def tomograms_list(arguments: argparse.Namespace) -> None:
     """List the tomograms."""
     project = open_project(arguments)
-    damage, names = damage_of(arguments), catalog.tomogram_names(project.layout)
-    rows = [row for _, row in read_each(names, lambda name: tomogram_listing(project, name, damage), damage)]
+    layout, damage = project.layout, damage_of(arguments)
+    records = catalog.load_tomograms(layout, catalog.tomogram_names(layout), damage)
+    tiles = catalog.share_tiles(records, {name: catalog.tiles_on(layout, name, damage) for name in records})
+    rows = [_tomogram_listing(project, name, record, tiles[name], damage) for name, record in records.items()]
     if wants_json(arguments):
         print_json(rows)
         return
     for row in rows:
         row["shape"] = format_shape(tuple(row["shape_zyx"]))
-        row["filters"] = format_filter_chain(catalog.load_tomogram(project.layout, row["name"]).chain)
+        row["filters"] = format_filter_chain(records[row["name"]].chain)
         row["voxel"] = f"{row['voxel_size_angstrom']:g}"
     columns = {
         "name": "tomogram", "shape": "z x y x x", "voxel": "Å/voxel", "polarity": "protein",
@@ -130,7 +135,8 @@ def tomograms_refresh(arguments: argparse.Namespace) -> None:
         write_history(arguments, project)
     echo(f"{name} is recorded as it is now." if lines else f"{name} has not changed since its import.")
     if wants_json(arguments):
-        print_json(tomogram_listing(project, name))
+        tiles = catalog.tiles_of(project.layout, name)
+        print_json(_tomogram_listing(project, name, catalog.load_tomogram(project.layout, name), tiles))
 
 
 def import_files(arguments: argparse.Namespace) -> None:
@@ -156,8 +162,11 @@ def import_files(arguments: argparse.Namespace) -> None:
             f"protein {record.polarity}, {record.type}{', linked' if record.linked else ''}."
         )
     if wants_json(arguments):
-        rows = [(tomogram_listing(project, tomogram.name), tomogram.remarks) for tomogram in imported]
-        print_json([{**row, "remarks": list(remarks)} for row, remarks in rows])
+        rows = []
+        for done in imported:
+            tiles = catalog.tiles_of(project.layout, done.name)
+            rows.append({**_tomogram_listing(project, done.name, done.record, tiles), "remarks": list(done.remarks)})
+        print_json(rows)
 
 
 def _check_options(arguments: argparse.Namespace) -> None:

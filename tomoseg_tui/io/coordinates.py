@@ -10,7 +10,6 @@ from typing import Literal
 
 from tomoseg_tui.errors import ProjectError, TomogramError
 from tomoseg_tui.files.text import printable
-from tomoseg_tui.io.raw_volume import translate_os_errors
 
 REQUIRED_COLUMNS = ("tomogram", "x", "y", "z", "feature", "kind")
 OPTIONAL_COLUMNS = ("size",)
@@ -104,6 +103,8 @@ def _find_delimiter(text: str) -> str:
 
 def _read_text(path: Path) -> str:
     """Read the whole file as text; bytes that are not UTF-8 are found with their column later."""
+    from tomoseg_tui.io.raw_volume import translate_os_errors  # noqa: PLC0415  # a list of tiles needs no numpy
+
     try:
         with translate_os_errors(path):
             content = path.read_bytes()

@@ -1,7 +1,8 @@
 """List and read the tomograms, tiles, annotations, networks, maps and labels of a project by name."""
 
+import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,9 +124,17 @@ def require_feature(project: Project, name: str) -> str:
     return name
 
 
-def tomogram_names(layout: ProjectLayout) -> list[str]:
-    """Return the names of all tomograms, sorted."""
-    return sorted(folder.parent.name for folder in layout.tomograms.glob("[!.]*/tomogram.json"))
+def tomogram_names(layout: ProjectLayout, base: str | None = None) -> list[str]:
+    """Return the names of all tomograms, or of all versions of one, sorted."""
+    try:
+        names = os.listdir(layout.tomograms)  # noqa: PTH208  # for many tomograms, Paths take long
+    except FileNotFoundError:
+        return []
+    return sorted(
+        name
+        for name in names
+        if base in {None, base_name(name)} and name[0] != "." and layout.tomogram_record(name).exists()
+    )
 
 
 def load_tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
@@ -141,6 +150,13 @@ def load_tomogram(layout: ProjectLayout, name: str) -> TomogramRecord:
         existing = ", ".join(tomogram_names(layout)) or "none yet"
         raise ProjectError(f"There is no tomogram {name!r} (there are: {existing}).", "Import it: tomoseg import FILE")
     return read_record(path, TomogramRecord)
+
+
+def load_tomograms(
+    layout: ProjectLayout, names: Iterable[str], damage: Damage | None = None
+) -> dict[str, TomogramRecord]:
+    """Return the records of several tomograms by name."""
+    return dict(read_each(names, lambda name: load_tomogram(layout, name), damage))
 
 
 def volume_path(layout: ProjectLayout, name: str, record: TomogramRecord) -> Path:
@@ -160,19 +176,24 @@ def volume_path(layout: ProjectLayout, name: str, record: TomogramRecord) -> Pat
 def versions_sharing_tiles(layout: ProjectLayout, name: str, damage: Damage | None = None) -> list[str]:
     """Return the versions of a tomogram, `name` among them, on which its tiles have the same positions."""
     record = load_tomogram(layout, name)
-    versions = [other for other in tomogram_names(layout) if base_name(other) == base_name(name)]
-    records = read_each(versions, lambda other: load_tomogram(layout, other), damage)
-    return [other for other, other_record in records if other == name or record.shares_tiles_with(other_record)]
+    records = load_tomograms(layout, tomogram_names(layout, base_name(name)), damage)
+    return [other for other in records if other == name or record.shares_tiles_with(records[other])]
+
+
+def tile_locations(layout: ProjectLayout, version: str) -> list[TileLocation]:
+    """Return the locations that have a folder on one version, by z, y, x; a folder without states is no tile."""
+    try:
+        names = os.listdir(layout.tiles / version)  # noqa: PTH208  # for ten thousand tiles, Paths take long
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    locations = (location_from_folder(version, name) for name in names)
+    return sorted(location for location in locations if location is not None)
 
 
 def tiles_on(layout: ProjectLayout, version: str, damage: Damage | None = None) -> list[Tile]:
-    """Return the tiles placed on one version, in the order of z, y, x."""
-    folder = layout.tiles / version
-    if not folder.is_dir():
-        return []
-    locations = (location_from_folder(version, entry.name) for entry in folder.iterdir())
-    tiles = (tile_at(layout, location, damage) for location in locations if location is not None)
-    return sorted((tile for tile in tiles if tile.states), key=lambda tile: tile.location)
+    """Return the tiles placed on one version, by z, y, x."""
+    tiles = (tile_at(layout, location, damage) for location in tile_locations(layout, version))
+    return [tile for tile in tiles if tile.states]
 
 
 def tiles_of(layout: ProjectLayout, name: str, damage: Damage | None = None) -> list[Tile]:
@@ -180,6 +201,25 @@ def tiles_of(layout: ProjectLayout, name: str, damage: Damage | None = None) -> 
     versions = versions_sharing_tiles(layout, name, damage)
     shared = (tile for version in versions for tile in tiles_on(layout, version, damage))
     return sorted(shared, key=lambda tile: tile.location)
+
+
+def share_tiles(
+    records: Mapping[str, TomogramRecord], placed: Mapping[str, Sequence[Tile]]
+) -> dict[str, tuple[Tile, ...]]:
+    """Return the tiles of each tomogram, by z, y, x: those placed on it, and on its versions on the same grid."""
+    families: dict[str, list[str]] = {}
+    for name in records:
+        families.setdefault(base_name(name), []).append(name)
+    shared = {}
+    for name, record in records.items():
+        versions = [
+            other
+            for other in families[base_name(name)]
+            if placed[other] and (other == name or record.shares_tiles_with(records[other]))
+        ]
+        tiles = (tile for version in versions for tile in placed[version])
+        shared[name] = tuple(sorted(tiles, key=lambda tile: tile.location) if len(versions) > 1 else tiles)
+    return shared
 
 
 def all_tiles(layout: ProjectLayout, damage: Damage | None = None) -> list[Tile]:

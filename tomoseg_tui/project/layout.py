@@ -1,6 +1,7 @@
 """All paths in a project folder. Other modules take paths from here or as arguments."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tomoseg_tui.core.names import ANY_FEATURE
@@ -63,7 +64,7 @@ class ProjectLayout:
         """One folder per tomogram."""
         return self.root / "tomograms"
 
-    @property
+    @cached_property  # ten thousand paths are made from it
     def tiles(self) -> Path:
         """One folder per tomogram, with one folder per tile."""
         return self.root / "tiles"
@@ -118,7 +119,7 @@ class ProjectLayout:
 
     def tile_folder(self, location: TileLocation) -> Path:
         """Folder with the states of one tile."""
-        return self.tiles / location.tomogram / location.folder_name
+        return self.tiles.joinpath(location.tomogram, location.folder_name)
 
     def tile_claim(self, location: TileLocation) -> Path:
         """Lock for changing the tile."""
@@ -135,7 +136,7 @@ class ProjectLayout:
     def feature_of_state(self, file_name: str) -> str | None:
         """Feature whose state is in this file of a tile's folder; None for locks and drafts."""
         stem = file_name.removesuffix(".json")
-        return None if stem == "claim" or stem.startswith(".") else _FEATURE_OF_FILE.get(stem, stem)
+        return None if stem == "claim" or file_name.startswith(".") else _FEATURE_OF_FILE.get(stem, stem)
 
     def annotation_folder(self, location: TileLocation) -> Path:
         """Folder with the layers of one tile."""

@@ -27,6 +27,7 @@ from tomoseg_tui.project.annotation_files import read_layer, replace_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.changes import tile_lock
 from tomoseg_tui.project.file_state import open_tomogram
+from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.paint_locks import read_paint_lock_owner, require_not_painted
 from tomoseg_tui.project.records import Damage, LayerSource, StateRecord, TomogramRecord, now, read_each, read_states
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession
@@ -450,17 +451,23 @@ def set_done(project: Project, location: TileLocation, feature: str) -> int:
 
 def annotation_listing(project: Project, damage: Damage | None = None) -> list[dict[str, object]]:
     """Return tile, feature, state, pixels of each value and source of every layer of the project."""
-    layers = [(tile, feature) for tile in catalog.all_tiles(project.layout, damage) for feature in sorted(tile.states)]
-    rows = read_each(layers, lambda layer: _layer_listing(project, *layer, damage), damage)
-    return [row for _, row in rows]
+    layout = project.layout
+    layers = (
+        (location, feature, record)
+        for name in catalog.tomogram_names(layout)
+        for location in catalog.tile_locations(layout, name)
+        for feature, record in sorted(read_states(layout, location, damage).items())
+    )
+    return [row for _, row in read_each(layers, lambda layer: _layer_listing(layout, *layer), damage)]
 
 
-def _layer_listing(project: Project, tile: Tile, feature: str, damage: Damage | None) -> dict[str, object]:
-    layer = read_layer(project.layout, tile.location, feature) if feature != "*" else None
-    record = read_states(project.layout, tile.location, damage)[feature]
+def _layer_listing(
+    layout: ProjectLayout, location: TileLocation, feature: str, record: StateRecord
+) -> dict[str, object]:
+    layer = read_layer(layout, location, feature) if feature != "*" else None
     counts = np.bincount(layer.ravel(), minlength=4).tolist() if layer is not None else None
     return {
-        "tile": tile.location.id,
+        "tile": location.id,
         "feature": feature,
         "state": str(record.state),
         "pixels": None if counts is None else dict(zip(("unseen", "not", "feature", "ignore"), counts, strict=True)),
