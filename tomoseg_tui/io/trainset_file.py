@@ -182,15 +182,8 @@ def _decode_snapshot(group: Any) -> TileMetadata:
     return decode_json(group.attrs["facts"], TileMetadata)
 
 
-def rename_trainset_feature(path: Path, old: str, new: str) -> None:
-    """Rename a feature of a training set; arrays are not changed."""
-    summary = read_summary(path)
-    renamed_summary = msgspec.structs.replace(
-        summary,
-        features=tuple(new if name == old else name for name in summary.features),
-        positive={new if name == old else name: count for name, count in summary.positive.items()},
-        negative={new if name == old else name: count for name, count in summary.negative.items()},
-    )
+def replace_summary(path: Path, summary: TrainsetSummary) -> None:
+    """Replace the summary of a training set; arrays are not changed."""
     with h5py.File(path, "r+") as file:
-        file.attrs["summary"] = msgspec.json.encode(renamed_summary).decode()
+        file.attrs["summary"] = msgspec.json.encode(summary).decode()
     mark_sound(path)

@@ -1,20 +1,26 @@
 """Renaming features and tomograms in all files of a project, and removing tomograms."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.cli_runner import bring, digest_of, make_card, noise, put_card, write_map, write_mrc
+from helpers.run_project import put_audit, put_triples
 
 from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.files import locks
 from tomoseg_tui.io.trainset_file import read_summary
+from tomoseg_tui.io.triples_file import read_triples
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.annotation_files import read_layer
 from tomoseg_tui.project.catalog import Project
+from tomoseg_tui.project.layout import sidecar_of
+from tomoseg_tui.project.project_settings import write_settings
+from tomoseg_tui.project.records import LabelEntry, LabelSidecar, TileCounts, read_record, write_record
 from tomoseg_tui.workflow.annotations.import_annotations import import_label_volume
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
@@ -48,6 +54,37 @@ def test_a_feature_is_renamed_everywhere(used: Project) -> None:
     assert [sidecar.feature for _, sidecar in catalog.maps_of(fresh.layout, "cell")] == ["microtubule"]
     left = [path for path in used.layout.root.rglob("*tube*") if "microtubule" not in path.name]
     assert not left
+
+
+def test_no_result_says_the_old_name_of_a_feature(project: Project) -> None:
+    """Neither training sets of runs, triples, counts of tiles, sentences, nor the networks of a label volume."""
+    layout, note = project.layout, "No tile is negative for {}; {}-like ones are."
+    old, new = "microtubule", "wall"
+    write_settings(layout.settings, replace(project.settings, features=(old,)))
+    counts = TileCounts({old: 5}, {old: 1}, 5, 1)
+    card = make_card("run", features=(old,), tile_counts=counts, notes=(note.format(old, old),))
+    put_card(project, card)
+    put_triples(project, card)
+    put_audit(project, "found", notes=(note.format(old, old),))
+    place_of_volume = layout.label_file("alpha", "merged")
+    place_of_volume.parent.mkdir(parents=True)
+    bring(project, "alpha", noise((2, 64, 64)))
+    write_mrc(place_of_volume, noise((2, 8, 8)))
+    labels = {"1": LabelEntry(old, "run", 0.5), "2": LabelEntry("other", old, 0.5)}
+    maps = {f"run.{old}": "a", f"{old}.other": "b"}
+    sidecar = LabelSidecar(tomogram="alpha", name="merged", labels=labels, conflicts=[], maps=maps)
+    write_record(sidecar_of(place_of_volume), sidecar)
+    rename_feature(Project.open(layout.root), old, new)
+    renamed = catalog.load_network_card(layout, "run")
+    assert renamed.tile_counts == TileCounts({new: 5}, {new: 1}, 5, 1)
+    assert renamed.notes == (note.format(new, old),), "microtubule-like is another word"
+    report = catalog.load_audit_report(layout, "found")
+    assert (report.features, report.notes) == ((new,), renamed.notes)
+    assert report.tiles[0].reasons == (f"the network predicts {new} on 50 % of this negative tile",)
+    for path in (layout.network_triples("run"), layout.audit_triples("found")):
+        assert read_triples(path).features == (new,)
+        assert old.encode() not in path.read_bytes()
+    assert read_record(sidecar_of(place_of_volume), LabelSidecar).maps == {f"run.{new}": "a", f"{old}.other": "b"}
 
 
 def test_a_tomogram_is_renamed_everywhere(used: Project) -> None:

@@ -1,8 +1,11 @@
 """Rename a feature or a tomogram in all files of the project, or remove a tomogram."""
 
+import re
 import shutil
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -19,9 +22,11 @@ from tomoseg_tui.project.paint_locks import require_not_painted
 from tomoseg_tui.project.project_settings import encode_settings, read_settings
 from tomoseg_tui.project.records import encode_record
 
+Value = TypeVar("Value")
+
 
 def rename_feature(project: Project, old: str, new: str) -> None:
-    """Rename a feature in settings, tiles, annotations, training sets, cards, audits, maps and label volumes.
+    """Rename a feature in everything but the history and the jobs, which say what was done.
 
     Raises
     ------
@@ -39,12 +44,16 @@ def rename_feature(project: Project, old: str, new: str) -> None:
         require_no_running_jobs(layout)
         for tile in catalog.all_tiles(layout):
             _rename_in_tile(change, layout, tile, old, new)
-        _rename_in_trainsets(change, layout, old, new)
-        _rename_in_networks(change, layout, old, new)
-        _rename_in_audits(change, layout, old, new)
-        _rename_in_results(change, layout, old, new)
-        names = tuple(new if name == old else name for name in settings.features)
-        change.write(layout.settings, encode_settings(replace(settings, features=names)))
+        feature = _FeatureNames(old, new)
+        for rename in (
+            _rename_in_trainsets,
+            _rename_in_triples,
+            _rename_in_networks,
+            _rename_in_audits,
+            _rename_in_results,
+        ):
+            rename(change, layout, feature)
+        change.write(layout.settings, encode_settings(replace(settings, features=feature.names(settings.features))))
 
 
 def _rename_in_tile(change: Change, layout: ProjectLayout, tile: Tile, old: str, new: str) -> None:
@@ -63,57 +72,112 @@ def _rename_in_tile(change: Change, layout: ProjectLayout, tile: Tile, old: str,
     change.move(hidden_state, new_state)
 
 
-def _rename_in_trainsets(change: Change, layout: ProjectLayout, old: str, new: str) -> None:
-    from tomoseg_tui.io.trainset_file import read_summary, rename_trainset_feature  # noqa: PLC0415  # HDF5
+@dataclass(frozen=True)
+class _FeatureNames:
+    """The old and the new name of a feature."""
+
+    old: str
+    new: str
+
+    def name(self, name: str) -> str:
+        return self.new if name == self.old else name
+
+    def names(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(map(self.name, names))
+
+    def keys(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        return {self.name(name): value for name, value in values.items()}
+
+    def text(self, text: str) -> str:
+        """Return a sentence with the new name where it has the old one as a word."""
+        return re.sub(rf"(?<![\w.-]){re.escape(self.old)}(?![\w-]|\.\w)", self.new, text)
+
+    def texts(self, texts: Iterable[str]) -> tuple[str, ...]:
+        return tuple(map(self.text, texts))
+
+
+def _rename_in_trainsets(change: Change, layout: ProjectLayout, feature: _FeatureNames) -> None:
+    from tomoseg_tui.io.trainset_file import read_summary, replace_summary  # noqa: PLC0415  # HDF5
 
     run_trainsets = [*layout.networks.glob("*/trainset.h5"), *layout.audits.glob("*/trainset.h5")]
     for path in [*layout.trainsets.glob("[!.]*.h5"), *run_trainsets]:
-        if old in read_summary(path).features:
+        summary = read_summary(path)
+        if feature.old in summary.features:
             draft = change.draft_for(path)
             shutil.copyfile(path, draft)
-            rename_trainset_feature(draft, old, new)
+            renamed = msgspec.structs.replace(
+                summary,
+                features=feature.names(summary.features),
+                positive=feature.keys(summary.positive),
+                negative=feature.keys(summary.negative),
+                held_out_reason=feature.text(summary.held_out_reason),
+                notes=feature.texts(summary.notes),
+            )
+            replace_summary(draft, renamed)
 
 
-def _rename_in_networks(change: Change, layout: ProjectLayout, old: str, new: str) -> None:
+def _rename_in_triples(change: Change, layout: ProjectLayout, feature: _FeatureNames) -> None:
+    from tomoseg_tui.io.triples_file import read_triples, write_triples  # noqa: PLC0415  # HDF5
+
+    for path in [*layout.networks.glob("*/triples.h5"), *layout.audits.glob("*/triples.h5")]:
+        triples = read_triples(path)
+        if feature.old in triples.features:
+            write_triples(change.draft_for(path), replace(triples, features=feature.names(triples.features)))
+
+
+def _rename_in_networks(change: Change, layout: ProjectLayout, feature: _FeatureNames) -> None:
     for run in catalog.network_names(layout):
         card = catalog.load_network_card(layout, run)
-        if old in card.features:
-            features = {new if name == old else name: score for name, score in card.features.items()}
-            change.write(layout.network_card(run), encode_record(msgspec.structs.replace(card, features=features)))
+        if feature.old in card.features:
+            counts = card.tile_counts
+            renamed = msgspec.structs.replace(
+                card,
+                features=feature.keys(card.features),
+                tile_counts=msgspec.structs.replace(
+                    counts, positive=feature.keys(counts.positive), negative=feature.keys(counts.negative)
+                ),
+                notes=feature.texts(card.notes),
+            )
+            change.write(layout.network_card(run), encode_record(renamed))
 
 
-def _rename_in_audits(change: Change, layout: ProjectLayout, old: str, new: str) -> None:
+def _rename_in_audits(change: Change, layout: ProjectLayout, feature: _FeatureNames) -> None:
     for name in catalog.audit_names(layout):
         report = catalog.load_audit_report(layout, name)
-        if old in report.features:
-            features = tuple(new if feature == old else feature for feature in report.features)
+        if feature.old in report.features:
             tiles = tuple(
-                msgspec.structs.replace(tile, feature=new) if tile.feature == old else tile for tile in report.tiles
+                msgspec.structs.replace(tile, feature=feature.name(tile.feature), reasons=feature.texts(tile.reasons))
+                for tile in report.tiles
             )
-            renamed = msgspec.structs.replace(report, features=features, tiles=tiles)
+            features, notes = feature.names(report.features), feature.texts(report.notes)
+            renamed = msgspec.structs.replace(report, features=features, tiles=tiles, notes=notes)
             change.write(layout.audit_report(name), encode_record(renamed))
 
 
-def _rename_in_results(change: Change, layout: ProjectLayout, old: str, new: str) -> None:
+def _rename_in_results(change: Change, layout: ProjectLayout, feature: _FeatureNames) -> None:
     for tomogram in catalog.tomogram_names(layout):
         for path, sidecar in catalog.maps_of(layout, tomogram):
-            if sidecar.feature == old:
-                target = layout.map_file(tomogram, sidecar.run, new)
+            if sidecar.feature == feature.old:
+                target = layout.map_file(tomogram, sidecar.run, feature.new)
                 if target.exists() or sidecar_of(target).exists():
                     raise ProjectError(
                         f"{target} exists already: with dots in names, two maps can have the same file name.",
                         "Choose another name.",
                     )
-                change.write(sidecar_of(target), encode_record(msgspec.structs.replace(sidecar, feature=new)))
+                change.write(sidecar_of(target), encode_record(msgspec.structs.replace(sidecar, feature=feature.new)))
                 change.move(path, target)
                 change.remove(sidecar_of(path))
-        for path, labels in catalog.labels_of(layout, tomogram):
-            if any(entry.feature == old for entry in labels.labels.values()):
-                entries = {
-                    number: msgspec.structs.replace(entry, feature=new) if entry.feature == old else entry
-                    for number, entry in labels.labels.items()
+        for path, volume in catalog.labels_of(layout, tomogram):
+            runs = {entry.run for entry in volume.labels.values() if entry.feature == feature.old}
+            if runs:
+                labels = {
+                    number: msgspec.structs.replace(entry, feature=feature.name(entry.feature))
+                    for number, entry in volume.labels.items()
                 }
-                change.write(sidecar_of(path), encode_record(msgspec.structs.replace(labels, labels=entries)))
+                map_names = {f"{run}.{feature.old}": f"{run}.{feature.new}" for run in runs}
+                maps = {map_names.get(name, name): digest for name, digest in volume.maps.items()}
+                renamed = msgspec.structs.replace(volume, labels=labels, maps=maps)
+                change.write(sidecar_of(path), encode_record(renamed))
 
 
 def require_no_running_jobs(layout: ProjectLayout) -> None:
