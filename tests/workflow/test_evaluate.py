@@ -127,6 +127,7 @@ def test_foreign_maps_are_read_by_the_range_of_their_values(
     score = evaluate(None, path, truth, [1], threshold="0.5", on_remark=said.append)[1]
     assert (score.tp, score.fp, score.fn) == (3, 2, 1)
     assert bool(said) == (high != 0.9)
+    assert ("If they are times 255 or percent" in "".join(said)) == (high == 127)
 
 
 def test_values_that_are_no_probabilities_are_refused(tmp_path: Path, truth: str) -> None:

@@ -173,7 +173,10 @@ def _above(
             "Save it as probabilities from 0 to 1.",
         )
     if scale > 1 or not tally.has_fractions:
-        on_remark(f"{volume.name}: its values from {low:g} to {high:g} are taken as probabilities times {scale}.")
+        on_remark(
+            f"{volume.name}: its values from {low:g} to {high:g} are taken as probabilities times {scale}."
+            + " If they are times 255 or percent, save them as 0 to 1 first." * (scale == MAX_MAP_VALUE)
+        )
     return lambda values: _exceeds(values.view(np.uint8) if is_wrapped else values, cutoff, scale)
 
 
