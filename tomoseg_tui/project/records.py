@@ -91,7 +91,7 @@ class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     """Format of the file as text."""
     byte_sign: ByteSign | None = None
-    """`signed` or `unsigned` if the user specified how bytes are read."""
+    """How the bytes of MRC mode 0 are read, as decided at the import; None in older records if the user did not say."""
     mean: float
     """Mean density, from a sample of slices for large volumes."""
     sigma: float

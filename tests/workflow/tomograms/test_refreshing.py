@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from helpers.cli_runner import Tomoseg, make_card, noise, put_card, write_map, write_mrc
 
+from tomoseg_tui.core.grid import VoxelGrid
 from tomoseg_tui.core.tiles import TileLocation
 from tomoseg_tui.errors import ChangedFileError, ProjectError, ShapeError, UnknownVoxelSizeError
+from tomoseg_tui.io.mrc_header import make_header
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.file_state import (
@@ -215,6 +217,21 @@ def test_refreshing_measures_again_and_says_what_hangs_on_it(project: Project, l
     assert new.sigma == pytest.approx(100 * old.sigma)
     assert not change_of(project)
     assert not plan_refresh(project, "ts").changes
+
+
+def test_bytes_keep_the_sign_that_they_had_at_the_import(project: Project, tmp_path: Path) -> None:
+    """A header without statistics and flag leaves the sign to a sample, which may decide otherwise later."""
+    head = bytearray(make_header(VoxelGrid((4, 64, 64), 10.0), np.dtype("i1")))
+    head[76:88], head[152:160] = bytes(12), bytes(8)
+    densities = np.random.default_rng(7).normal(0, 20, (4, 64, 64))
+    (tmp_path / "ts.mrc").write_bytes(bytes(head) + (densities + 128).astype("u1").tobytes())
+    import_volumes(project, [tmp_path / "ts.mrc"], ImportRequest(link=True))
+    old = catalog.load_tomogram(project.layout, "ts")
+    assert old.byte_sign == "unsigned"
+    (tmp_path / "ts.mrc").write_bytes(bytes(head) + densities.astype("i1").tobytes())
+    plan = plan_refresh(project, "ts")
+    assert (plan.record.byte_sign, plan.record.type) == ("unsigned", old.type)
+    assert "read as unsigned, as before, but look signed now" in plan.consequences[0]
 
 
 def test_another_shape_is_refused_while_tiles_are_outside_it(project: Project, linked: Path) -> None:

@@ -184,6 +184,13 @@ def measure_densities(file: Path, source: VolumeReader) -> Statistics:
     return statistics
 
 
+def byte_sign_of(source: VolumeReader) -> ByteSign | None:
+    """Return how the bytes of MRC mode 0 are read; None for other volumes."""
+    if not source.kind.startswith("MRC mode 0"):
+        return None
+    return "signed" if source.dtype.kind == "i" else "unsigned"
+
+
 def _remarks(file: Path, shape: tuple[int, int, int], statistics: Statistics) -> list[str]:
     remarks = []
     if min(shape[1:]) < DEFAULT_TILE_SIZE:
@@ -278,7 +285,7 @@ def _record(plan: _Plan, statistics: Statistics, request: ImportRequest) -> Tomo
         nstart_xyz=grid.nstart_xyz,
         polarity=polarity,
         type="MRC mode 2, float32" if request.rewrites else plan.source.kind,
-        byte_sign=None if request.rewrites else request.byte_sign,
+        byte_sign=None if request.rewrites else byte_sign_of(plan.source),
         mean=statistics.mean,
         sigma=statistics.sigma,
         chain=request.chain,

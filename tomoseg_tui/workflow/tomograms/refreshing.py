@@ -14,7 +14,7 @@ from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.file_state import find_tomogram_change, measure_file_state
 from tomoseg_tui.project.records import TomogramRecord, write_record
 from tomoseg_tui.workflow.tomograms.header_checks import is_plausible_voxel_size
-from tomoseg_tui.workflow.tomograms.import_tomograms import measure_densities
+from tomoseg_tui.workflow.tomograms.import_tomograms import byte_sign_of, measure_densities
 from tomoseg_tui.workflow.tomograms.renaming import require_no_running_jobs
 
 
@@ -70,6 +70,7 @@ def plan_refresh(
             origin_xyz_angstrom=source.grid.origin_xyz_angstrom,
             nstart_xyz=source.grid.nstart_xyz,
             type=source.kind,
+            byte_sign=byte_sign_of(source),
             mean=statistics.mean,
             sigma=statistics.sigma,
             file_state=measure_file_state(path, old.byte_sign),
@@ -77,7 +78,8 @@ def plan_refresh(
     if new.shape_zyx != old.shape_zyx:
         _require_tiles_inside(project, name, old, new)
     changes = tuple(_changes(project, name, old, new))
-    return RefreshPlan(name, new, changes, tuple(_consequences(project, name)) if changes else ())
+    consequences = (*_other_sign(path, new), *_consequences(project, name)) if changes else ()
+    return RefreshPlan(name, new, changes, consequences)
 
 
 def refresh_tomogram(project: Project, plan: RefreshPlan) -> None:
@@ -133,6 +135,18 @@ def _changes(project: Project, name: str, old: TomogramRecord, new: TomogramReco
     differing = [f"{title} {after} (it was {before})" for title, (before, after) in pairs.items() if before != after]
     if differing:
         yield f"Measured again: {', '.join(differing)}."
+
+
+def _other_sign(path: Path, record: TomogramRecord) -> Iterator[str]:
+    """Yield a sentence if the bytes of a changed file look as if their sign were another now."""
+    if record.byte_sign is not None:
+        with open_volume(path) as volume:
+            found = byte_sign_of(volume)
+        if found != record.byte_sign:
+            yield (
+                f"Its bytes are read as {record.byte_sign}, as before, but look {found} now. If they are, import it "
+                f"again under another name: --bytes {found}."
+            )
 
 
 def _consequences(project: Project, name: str) -> Iterator[str]:
