@@ -65,7 +65,7 @@ def _tomogram_listing(
 def _find_change(project: Project, name: str, record: TomogramRecord) -> str:
     """Return what is wrong with a tomogram's file, as a sentence; empty if nothing is."""
     try:
-        return find_tomogram_change(project.layout, name, record)
+        return find_tomogram_change(project.layout, name, record)[1]
     except TomosegError as error:
         return error.fault
 

@@ -63,9 +63,10 @@ def _measure(path: Path, size: int, modified_ns: int, byte_sign: ByteSign | None
         )
 
 
-def _has_same_stat(path: Path, state: FileState) -> bool:
-    file_stat = path.stat()
-    return (file_stat.st_size, file_stat.st_mtime_ns) == (state.size, state.modified_ns)
+@lru_cache(maxsize=1024)
+def _read_shape(path: Path, _size: int, _modified_ns: int, byte_sign: ByteSign | None) -> tuple[int, int, int]:
+    with open_volume(path, byte_sign=byte_sign) as volume:
+        return volume.grid.shape_zyx
 
 
 def _differences(old: FileState, new: FileState) -> Iterator[str]:
@@ -84,21 +85,8 @@ def _shape_change(new: tuple[int, int, int], old: tuple[int, int, int]) -> str:
     return f"shape {new} (z, y, x), it was {old}"
 
 
-def describe_differences(path: Path, state: FileState, byte_sign: ByteSign | None = None) -> str:
-    """Return what differs in a file from its recorded state, such as "other densities"; empty if nothing does.
-
-    Raises
-    ------
-    TomogramError
-        If the file has another size or time, and cannot be read.
-    """
-    if _has_same_stat(path, state):
-        return ""
-    return "; ".join(_differences(state, measure_file_state(path, byte_sign)))
-
-
-def find_tomogram_change(layout: ProjectLayout, name: str, record: TomogramRecord) -> str:
-    """Return what has changed in a tomogram's file, as a sentence; empty if nothing has, or if that is unknown.
+def find_tomogram_change(layout: ProjectLayout, name: str, record: TomogramRecord) -> tuple[Path, str]:
+    """Return a tomogram's file, and what has changed in it, as a sentence; empty if nothing has, or that is unknown.
 
     Raises
     ------
@@ -109,16 +97,29 @@ def find_tomogram_change(layout: ProjectLayout, name: str, record: TomogramRecor
     """
     path = catalog.volume_path(layout, name, record)
     if record.file_state is None:
-        with open_volume(path, byte_sign=record.byte_sign) as volume:
-            found = volume.grid.shape_zyx
-        differs = found != record.shape_zyx
-        return f"{path.name} has changed since its import: {_shape_change(found, record.shape_zyx)}." if differs else ""
-    differences = describe_differences(path, record.file_state, record.byte_sign)
-    if differences:
-        return f"{path.name} has changed since its import: {differences}."
-    if not _has_same_stat(path, record.file_state):
-        _store_state(layout, layout.tomogram_record(name), measure_file_state(path, record.byte_sign))
-    return ""
+        status = path.stat()
+        found = _read_shape(path, status.st_size, status.st_mtime_ns, record.byte_sign)
+        differences = _shape_change(found, record.shape_zyx) if found != record.shape_zyx else ""
+    else:
+        differences = _compare(layout, layout.tomogram_record(name), path, record.file_state, record.byte_sign)
+    return path, f"{path.name} has changed since its import: {differences}." if differences else ""
+
+
+def _compare(
+    layout: ProjectLayout | None, record_path: Path, path: Path, state: FileState, byte_sign: ByteSign | None = None
+) -> str:
+    """Return what differs in a file from its recorded state, such as "other densities"; empty if nothing does.
+
+    The record of a file that was only touched or copied gets its new time, if there is a project.
+    """
+    status = path.stat()
+    if state.matches(status):
+        return ""
+    found = _measure(path, status.st_size, status.st_mtime_ns, byte_sign)
+    differences = "; ".join(_differences(state, found))
+    if layout is not None and not differences:
+        _store_state(layout, record_path, found)
+    return differences
 
 
 def require_unchanged(layout: ProjectLayout, name: str, record: TomogramRecord) -> Path:
@@ -135,8 +136,9 @@ def require_unchanged(layout: ProjectLayout, name: str, record: TomogramRecord) 
     TomogramError
         If the file has another size or time, and cannot be read.
     """
-    path = catalog.volume_path(layout, name, record)
-    change = find_tomogram_change(layout, name, record) if record.file_state else _adopt(layout, name, record, path)
+    path, change = find_tomogram_change(layout, name, record)
+    if record.file_state is None and not change:
+        change = _adopt(layout, name, record, path)
     if change:
         raise changed_error(name, change)
     return path
@@ -151,9 +153,6 @@ def changed_error(name: str, change: str) -> ChangedFileError:
 
 def _adopt(layout: ProjectLayout, name: str, record: TomogramRecord, path: Path) -> str:
     """Store the state of a file that has none in its record; return what has surely changed since, as a sentence."""
-    change = find_tomogram_change(layout, name, record)
-    if change:
-        return change
     state = measure_file_state(path, record.byte_sign)
     with open_volume(path, byte_sign=record.byte_sign) as volume:
         found = measure_statistics(volume, sample_bands(state.shape_zyx, budget=SAMPLE_VOXELS))
@@ -168,10 +167,10 @@ def _adopt(layout: ProjectLayout, name: str, record: TomogramRecord, path: Path)
 
 def open_tomogram(layout: ProjectLayout, name: str, record: TomogramRecord) -> VolumeReader:
     """Open a tomogram that is as its record says, as far as that is known; raises what `require_unchanged` does."""
-    change = find_tomogram_change(layout, name, record)
+    path, change = find_tomogram_change(layout, name, record)
     if change:
         raise changed_error(name, change)
-    return open_volume(catalog.volume_path(layout, name, record), byte_sign=record.byte_sign)
+    return open_volume(path, byte_sign=record.byte_sign)
 
 
 def find_result_change(layout: ProjectLayout | None, path: Path, sidecar: MapSidecar | LabelSidecar) -> str:
@@ -189,12 +188,9 @@ def find_result_change(layout: ProjectLayout | None, path: Path, sidecar: MapSid
     """
     if sidecar.file_state is None:
         return ""
-    differences = describe_differences(path, sidecar.file_state)
-    if differences:
-        return f"{path.name} has changed since it was made: {differences}."
-    if layout and path.is_relative_to(layout.root) and not _has_same_stat(path, sidecar.file_state):
-        _store_state(layout, sidecar_of(path), measure_file_state(path))
-    return ""
+    own_layout = layout if layout is not None and path.is_relative_to(layout.root) else None
+    differences = _compare(own_layout, sidecar_of(path), path, sidecar.file_state)
+    return f"{path.name} has changed since it was made: {differences}." if differences else ""
 
 
 def _store_state(layout: ProjectLayout, record_path: Path, state: FileState) -> None:

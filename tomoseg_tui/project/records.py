@@ -70,6 +70,10 @@ class FileState(msgspec.Struct, frozen=True):
     digest: str
     """Of a sample of its densities."""
 
+    def matches(self, status: os.stat_result) -> bool:
+        """Return whether a file has the recorded size and time."""
+        return (status.st_size, status.st_mtime_ns) == (self.size, self.modified_ns)
+
 
 class TomogramRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One tomogram of the project; its name is that of its folder."""

@@ -86,10 +86,10 @@ def _find_in_project(project: Project, name: str) -> NamedVolume | None:
     layout = project.layout
     if name in catalog.tomogram_names(layout):
         record = catalog.load_tomogram(layout, name)
-        change = ""
+        path, change = catalog.volume_path(layout, name, record), ""
         with contextlib.suppress(TomogramError):  # opening the file says why it cannot be read
-            change = find_tomogram_change(layout, name, record)
-        return NamedVolume(name, catalog.volume_path(layout, name, record), record=record, change=change)
+            path, change = find_tomogram_change(layout, name, record)
+        return NamedVolume(name, path, record=record, change=change)
     tomogram, slash, volume_name = name.partition("/")
     if not slash or "/" in volume_name or tomogram in {"", ".", ".."}:
         return None

@@ -1,16 +1,25 @@
-"""Snapshots of a project, and their fingerprint."""
+"""Snapshots of a project, and what is read again for the next one."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from helpers.cli_runner import bring, make_card, noise, put_card, write_map
+from msgspec.structs import replace
 
 from tomoseg_tui.core.tiles import TileLocation
+from tomoseg_tui.files.structured import read_json
+from tomoseg_tui.io.formats import open_volume
 from tomoseg_tui.jobs.job import create_job
+from tomoseg_tui.project import catalog, file_state, records
 from tomoseg_tui.project.catalog import Project, add_feature
-from tomoseg_tui.tui.state.snapshot import fingerprint, read_snapshot
+from tomoseg_tui.project.records import write_record
+from tomoseg_tui.tui.state import snapshot
+from tomoseg_tui.tui.state.snapshot import SnapshotCache, read_snapshot
 from tomoseg_tui.workflow.annotations.import_annotations import set_none_here
+from tomoseg_tui.workflow.tiles.placing import remove_tiles
 from tomoseg_tui.workflow.tomograms.renaming import rename_tomogram
 
 
@@ -53,24 +62,69 @@ def test_versions_of_one_grid_share_tiles_and_each_counts_once(small_project: Pr
     assert len(facts.all_tiles) == 4
 
 
-def test_reading_twice_gives_the_same_fingerprint(small_project: Project) -> None:
-    assert fingerprint(read_snapshot(small_project)) == fingerprint(read_snapshot(small_project))
+def test_reading_twice_gives_equal_snapshots(small_project: Project) -> None:
+    assert read_snapshot(small_project) == read_snapshot(small_project)
 
 
-def test_every_drawn_property_changes_the_fingerprint(small_project: Project) -> None:
+def test_every_drawn_property_is_noticed_with_and_without_a_cache(small_project: Project) -> None:
+    layout, cache = small_project.layout, SnapshotCache(small_project.layout)
     changes: tuple[Callable[[], object], ...] = (
         lambda: add_feature(small_project, "actin"),
         lambda: set_none_here(small_project, TileLocation("beta", 12, 48, 48), "membrane"),
         lambda: put_card(small_project, make_card("net")),
         lambda: write_map(small_project, "net.tube", np.zeros((24, 96, 96), np.int8), tomogram="beta"),
-        lambda: create_job(small_project.layout, "train", "net", {}),
+        lambda: create_job(layout, "train", "net", {}),
+        lambda: bring(small_project, "alpha__preproc", noise((24, 96, 96), seed=3)),
+        lambda: remove_tiles(small_project, [TileLocation("alpha", 12, 50, 40)]),
+        lambda: layout.tomogram_folder("alpha").joinpath("alpha.mrc").unlink(),
         lambda: rename_tomogram(small_project, "beta", "gamma"),
     )
-    seen = {fingerprint(read_snapshot(small_project))}
-    for number, change in enumerate(changes, start=2):
+    seen = [read_snapshot(small_project, cache)]
+    for change in changes:
         change()
-        seen.add(fingerprint(read_snapshot(small_project)))
-        assert len(seen) == number
+        seen.append(read_snapshot(small_project, cache))
+        assert seen[-1] == read_snapshot(small_project)
+        assert seen[-1] not in seen[:-1]
+
+
+@pytest.fixture
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take files for settled that have changed just now."""
+    monkeypatch.setattr(snapshot, "SETTLED_NS", -(10**18))
+
+
+@pytest.mark.usefixtures("_settled")
+def test_a_second_read_opens_no_file_of_tomograms_and_tiles(
+    small_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = catalog.load_tomogram(small_project.layout, "alpha")
+    write_record(small_project.layout.tomogram_record("alpha"), replace(record, file_state=None))  # of version 0.2
+    opened: list[str] = []
+
+    def read(path: Path | str, kind: type[Any]) -> Any:
+        opened.append(str(path))
+        return read_json(path, kind)
+
+    def open_file(path: Path, **options: Any) -> Any:
+        opened.append(str(path))
+        return open_volume(path, **options)
+
+    monkeypatch.setattr(records, "read_json", read)
+    monkeypatch.setattr(file_state, "open_volume", open_file)
+    cache = SnapshotCache(small_project.layout)
+    first = read_snapshot(small_project, cache)
+    assert len(opened) == 2 + 5 + 1  # records, states, and the file without a recorded state
+    opened.clear()
+    assert read_snapshot(small_project, cache) == first
+    assert not opened
+
+
+@pytest.mark.usefixtures("_settled")
+def test_a_damaged_file_is_reported_by_each_read(small_project: Project) -> None:
+    cache = SnapshotCache(small_project.layout)
+    small_project.layout.tile_state(TileLocation("beta", 12, 48, 48), "microtubule").write_text("{")
+    for _ in range(3):
+        assert "microtubule.json" in read_snapshot(small_project, cache).damage[0].fault
 
 
 def test_a_tomogram_that_vanishes_during_the_read_is_skipped(small_project: Project) -> None:

@@ -54,7 +54,7 @@ def scale(path: Path) -> None:
 
 
 def change_of(project: Project) -> str:
-    return find_tomogram_change(project.layout, "ts", catalog.load_tomogram(project.layout, "ts"))
+    return find_tomogram_change(project.layout, "ts", catalog.load_tomogram(project.layout, "ts"))[1]
 
 
 def test_another_scaling_is_named(project: Project, linked: Path) -> None:

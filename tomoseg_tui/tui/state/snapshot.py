@@ -1,13 +1,14 @@
 """The snapshot of a project: read by a thread, drawn by handlers, never changed."""
 
+import contextlib
+import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
 
-import msgspec
-
-from tomoseg_tui.core.names import base_name
 from tomoseg_tui.core.tiles import Tile
 from tomoseg_tui.errors import ProjectError, TomosegError
 from tomoseg_tui.jobs.job_list import CachedJob, JobListCache
@@ -15,6 +16,11 @@ from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.records import Damage, LabelSidecar, MapSidecar, NetworkCard, TomogramRecord, read_each
+
+SETTLED_NS = 2_000_000_000
+"""Time after a change from which the next change has another time for sure, ns."""
+Value = TypeVar("Value")
+Sidecar = TypeVar("Sidecar", MapSidecar, LabelSidecar)
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class ProjectSnapshot:
     """By job id of a training: its current or last epoch, and the number of epochs."""
     has_slurm: bool = False
     """Whether this machine can submit jobs to Slurm."""
-    damage: tuple[ProjectError, ...] = ()
+    damage: tuple[ProjectError, ...] = field(default=(), compare=False)
     """Errors of damaged files, whose items are left out."""
 
     @property
@@ -86,13 +92,51 @@ class ProjectSnapshot:
         )
 
 
-def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> ProjectSnapshot:
+class SnapshotCache:
+    """What earlier reads of a project found, by path; only what has changed since is read again.
+
+    All files of a project are replaced whole, so that the stamp of a folder shows whether one of its files has changed.
+    """
+
+    def __init__(self, layout: ProjectLayout) -> None:
+        self.jobs = JobListCache(layout)
+        self.damage: Damage = []
+        """Errors of damaged files in this read."""
+        self._found: dict[str, tuple[tuple[int, ...], object]] = {}
+        self._previous: dict[str, tuple[tuple[int, ...], object]] = {}
+
+    def begin_read(self) -> None:
+        """Begin a read; what the one before it did not ask for is dropped."""
+        self._previous, self._found, self.damage = self._found, {}, []
+
+    def get(self, path: str, read: Callable[..., Value], *arguments: object) -> Value:
+        """Return `read(*arguments)`, which depends on a file or folder; from the previous read if that is as it was.
+
+        A value with damaged files is read each time, and so is one whose path has changed so recently that its next
+        change may have the same time.
+        """
+        try:
+            status = os.stat(path)  # noqa: PTH116  # ten thousand Paths take longer than the calls
+            stamp = (status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino)
+        except OSError:
+            stamp = (0, 0, 0, 0)  # there is none
+        known = self._previous.get(path)
+        if known is None or known[0] != stamp:
+            is_settled, damage_before = time.time_ns() - stamp[0] > SETTLED_NS, len(self.damage)
+            known = (stamp, read(*arguments))
+            if not is_settled or len(self.damage) > damage_before:
+                return known[1]
+        self._found[path] = known
+        return cast("Value", known[1])
+
+
+def read_snapshot(project: Project, cache: SnapshotCache | None = None) -> ProjectSnapshot:
     """Read the state of a project; takes a moment, so only threads call it.
 
     Parameters
     ----------
-    job_cache : JobListCache, optional
-        Kept between repeated reads, so that finished jobs are not read again.
+    cache : SnapshotCache, optional
+        Kept between repeated reads, so that only what has changed is read again.
 
     Notes
     -----
@@ -100,29 +144,14 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
     """
     current = Project.open(project.layout.root)
     layout = current.layout
-    damage: Damage = []
-    names = catalog.tomogram_names(layout)
-    records = dict(read_each(names, lambda name: catalog.load_tomogram(layout, name), damage))
-    tiles_by_tomogram = {name: catalog.tiles_on(layout, name, damage) for name in records}
-    tomograms = []
-    for name, record in records.items():
-        same_grid_names = [
-            other_name
-            for other_name, other in records.items()
-            if base_name(other_name) == base_name(name) and (other_name == name or record.shares_tiles_with(other))
-        ]
-        tiles = sorted(
-            (tile for other_name in same_grid_names for tile in tiles_by_tomogram[other_name]),
-            key=lambda tile: tile.location,
-        )
-        maps = tuple(sidecar for _, sidecar in catalog.maps_of(layout, name, damage))
-        labels = tuple(sidecar for _, sidecar in catalog.labels_of(layout, name, damage))
-        change = _find_change(layout, name, record)
-        tomograms.append(TomogramSnapshot(name, record, tuple(tiles), maps, labels, change))
+    cache = cache or SnapshotCache(layout)
+    cache.begin_read()
+    tomograms = tuple(_read_tomograms(layout, cache))
     runs = catalog.network_names(layout)
-    networks = tuple(card for _, card in read_each(runs, lambda run: catalog.load_network_card(layout, run), damage))
-    job_cache = job_cache or JobListCache(layout)
-    cached_jobs = job_cache.poll()
+    networks = tuple(
+        card for _, card in read_each(runs, lambda run: catalog.load_network_card(layout, run), cache.damage)
+    )
+    cached_jobs = cache.jobs.poll()
     jobs = tuple(job.listing for job in cached_jobs)
     requested_features = _requested_features_by_run(layout, cached_jobs, {card.name for card in networks})
     epochs = {
@@ -132,14 +161,71 @@ def read_snapshot(project: Project, job_cache: JobListCache | None = None) -> Pr
     }
     return ProjectSnapshot(
         current,
-        tuple(tomograms),
+        tomograms,
         networks,
         jobs,
         requested_features,
         epochs,
         shutil.which("sbatch") is not None,
-        (*damage, *job_cache.damage),
+        (*cache.damage, *cache.jobs.damage),
     )
+
+
+def _read_tomograms(layout: ProjectLayout, cache: SnapshotCache) -> Iterator[TomogramSnapshot]:
+    all_paths = cache.get(str(layout.tomograms), _tomogram_paths, layout)
+    found = read_each(
+        all_paths, lambda name: cache.get(all_paths[name].record, _load_record, layout, name), cache.damage
+    )
+    records = {name: record for name, record in found if record is not None}
+    placed = {name: _read_tiles(layout, name, all_paths[name].tiles, cache) for name in records}
+    tiles = catalog.share_tiles(records, placed)
+    for name, record in records.items():
+        paths = all_paths[name]
+        maps = cache.get(paths.maps, _sidecars, catalog.maps_of, layout, name, cache.damage)
+        labels = cache.get(paths.labels, _sidecars, catalog.labels_of, layout, name, cache.damage)
+        change = _find_change(layout, name, record, paths.folder)
+        yield TomogramSnapshot(name, record, tiles[name], maps, labels, change)
+
+
+class _TomogramPaths(NamedTuple):
+    """Paths of one tomogram as text: to make thousands of paths takes longer than to see that nothing has changed."""
+
+    folder: str
+    record: str
+    tiles: str
+    maps: str
+    labels: str
+
+
+def _tomogram_paths(layout: ProjectLayout) -> dict[str, _TomogramPaths]:
+    """Return the paths for each folder of a tomogram, also of one that is being imported."""
+    folders = sorted(layout.tomograms.glob("[!.]*"))
+    parts = (layout.tiles, layout.maps, layout.labels)
+    return {
+        folder.name: _TomogramPaths(
+            str(folder), str(layout.tomogram_record(folder.name)), *(str(part / folder.name) for part in parts)
+        )
+        for folder in folders
+    }
+
+
+def _load_record(layout: ProjectLayout, name: str) -> TomogramRecord | None:
+    return catalog.load_tomogram(layout, name) if layout.tomogram_record(name).is_file() else None
+
+
+def _read_tiles(layout: ProjectLayout, name: str, folder: str, cache: SnapshotCache) -> list[Tile]:
+    locations = cache.get(folder, catalog.tile_locations, layout, name)
+    tiles = (
+        cache.get(f"{folder}/{location.folder_name}", catalog.tile_at, layout, location, cache.damage)
+        for location in locations
+    )
+    return [tile for tile in tiles if tile.states]
+
+
+def _sidecars(
+    read: Callable[..., Iterator[tuple[Path, Sidecar]]], layout: ProjectLayout, name: str, damage: Damage
+) -> tuple[Sidecar, ...]:
+    return tuple(sidecar for _, sidecar in read(layout, name, damage))
 
 
 def _requested_features_by_run(
@@ -165,33 +251,14 @@ def _requested_features(layout: ProjectLayout, request: Mapping[str, Any]) -> tu
         return ()
 
 
-def _find_change(layout: ProjectLayout, name: str, record: TomogramRecord) -> str:
+def _find_change(layout: ProjectLayout, name: str, record: TomogramRecord, folder: str) -> str:
+    state, path = record.file_state, os.path.join(folder, record.file)  # noqa: PTH118  # as in SnapshotCache.get
+    with contextlib.suppress(OSError):
+        if state is not None and state.matches(os.stat(path)):  # noqa: PTH116
+            return ""
     from tomoseg_tui.project.file_state import find_tomogram_change  # noqa: PLC0415  # imports numpy
 
     try:
-        return find_tomogram_change(layout, name, record)
+        return find_tomogram_change(layout, name, record)[1]
     except TomosegError as error:
         return f"{error.fault} {error.fix}"
-
-
-def fingerprint(snapshot: ProjectSnapshot) -> bytes:
-    """Return a value that differs whenever something on the screen differs."""
-    return msgspec.json.encode(
-        [
-            snapshot.project.settings.features,
-            [
-                (
-                    tomogram.name,
-                    tomogram.record,
-                    [(tile.location.id, dict(tile.states)) for tile in tomogram.tiles],
-                    tomogram.maps,
-                    tomogram.labels,
-                    tomogram.change,
-                )
-                for tomogram in snapshot.tomograms
-            ],
-            snapshot.networks,
-            snapshot.jobs,
-            snapshot.epochs,
-        ]
-    )

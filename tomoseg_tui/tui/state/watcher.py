@@ -1,6 +1,7 @@
 """The thread that polls the project and the load of the machine, and posts changes to the app."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,15 +9,16 @@ from textual.message import Message
 
 from tomoseg_tui.errors import TomosegError
 from tomoseg_tui.jobs.job import JobState
-from tomoseg_tui.jobs.job_list import JobListCache
 from tomoseg_tui.jobs.notifications import REPORTED_STATES, format_job_end
 from tomoseg_tui.jobs.system_load import SystemLoadMeter
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.tui.messages import SnapshotChanged, SystemLoadChanged, TaskFailed
-from tomoseg_tui.tui.state.snapshot import fingerprint, read_snapshot
+from tomoseg_tui.tui.state.snapshot import ProjectSnapshot, SnapshotCache, read_snapshot
 
-POLL_SECONDS = 0.5
-"""Time between two reads of the project, s."""
+POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 5.0
+"""Shortest and longest time between two reads of the project, s."""
+POLL_SHARE = 0.02
+"""Largest share of the time that is spent on reads, up to the longest time between them."""
 MAX_FAILED_POLLS = 4
 """Number of successive reads that may fail before the error is reported; it is reported once."""
 POLLS_PER_LOAD = 4
@@ -24,13 +26,13 @@ POLLS_PER_LOAD = 4
 
 
 class ProjectWatcher:
-    """Reads the project twice a second, immediately on request, and posts changes."""
+    """Reads the project up to twice a second, immediately on request, and posts changes."""
 
     def __init__(self, project: Project, post: Callable[[Message], object]) -> None:
         self._project, self._post = project, post
         self._wake_event, self._stop_event = threading.Event(), threading.Event()
-        self._job_cache = JobListCache(project.layout)
-        self._last_fingerprint = b""
+        self._cache = SnapshotCache(project.layout)
+        self._last: ProjectSnapshot | None = None
         self._failed_polls: dict[tuple[str, str], int] = {}
         self._load_meter = SystemLoadMeter()
         self._thread = threading.Thread(target=self._poll_loop, name="watcher", daemon=True)
@@ -51,23 +53,24 @@ class ProjectWatcher:
     def _poll_loop(self) -> None:
         poll_count = 0
         while not self._stop_event.is_set():
+            began = time.monotonic()
             self._poll()
+            seconds = time.monotonic() - began
             if poll_count % POLLS_PER_LOAD == 0:
                 self._post(SystemLoadChanged(self._load_meter.read().format_load()))
             poll_count += 1
-            self._wake_event.wait(POLL_SECONDS)
+            self._wake_event.wait(min(max(POLL_SECONDS, seconds / POLL_SHARE), MAX_POLL_SECONDS))
             self._wake_event.clear()
 
     def _poll(self) -> None:
         try:
-            snapshot = read_snapshot(self._project, self._job_cache)
+            snapshot = read_snapshot(self._project, self._cache)
         except Exception as fault:  # noqa: BLE001  # without this thread the screen would stay as it is, without a word
             self._report([fault])
             return
         self._report(snapshot.damage)
-        current = fingerprint(snapshot)
-        if current != self._last_fingerprint:
-            self._last_fingerprint = current
+        if snapshot != self._last:
+            self._last = snapshot
             self._post(SnapshotChanged(snapshot))
 
     def _report(self, faults: Sequence[Exception]) -> None:

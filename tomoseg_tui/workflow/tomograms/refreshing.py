@@ -124,7 +124,7 @@ def _require_tiles_inside(project: Project, name: str, old: TomogramRecord, new:
 def _changes(project: Project, name: str, old: TomogramRecord, new: TomogramRecord) -> Iterator[str]:
     if new.file != old.file:
         yield f"The link points to {new.file}."
-    elif change := find_tomogram_change(project.layout, name, old):
+    elif change := find_tomogram_change(project.layout, name, old)[1]:
         yield change
     pairs = {
         "shape": (old.shape_zyx, new.shape_zyx),
