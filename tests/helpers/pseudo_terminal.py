@@ -1,5 +1,6 @@
 """A pseudo-terminal for tests and benchmarks: answers queries, can be slow, and records the output."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -23,6 +24,8 @@ _QUESTION = re.compile(rb"\x1b\[6n|\x1b\[c|\x1b\[16t|\x1b_Gi=31[^\x1b]*\x1b\\|\x
 _TOKEN = re.compile(
     r"\x1b\[(?P<args>[\d;?<>=$ ]*)(?P<kind>[A-Za-z@`])|\x1b[P_\]].*?(?:\x1b\\|\x07)|\x1b.|(?P<text>[^\x1b]+)", re.DOTALL
 )
+_INCOMPLETE = re.compile(r"\x1b(?:\[[\d;?<>=$ ]*|[P_\]](?:(?!\x1b\\|\x07).)*)?\Z", re.DOTALL)
+"""A sequence whose end has not arrived."""
 _KEPT = 64
 """Longest part of a query at the end of a read, bytes."""
 
@@ -57,6 +60,8 @@ class Terminal:
         self.pieces: list[tuple[float, bytes]] = []
         """Each piece of output and its time, seconds of `time.monotonic`."""
         self._arrived = threading.Condition()
+        self._screen, self._processed, self._unprocessed = Screen(size), 0, ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.began = time.monotonic()
@@ -118,10 +123,16 @@ class Terminal:
                 pass
 
     def screen(self) -> "Screen":
-        """Return the current screen."""
-        screen = Screen(self.size)
-        screen.feed(b"".join(piece for _, piece in self.pieces).decode("utf-8", "replace"))
-        return screen
+        """Return the current screen; only what has arrived since the last call is processed."""
+        with self._arrived:
+            new = b"".join(piece for _, piece in self.pieces[self._processed :])
+            self._processed = len(self.pieces)
+            data = self._unprocessed + self._decoder.decode(new)
+            cut = _INCOMPLETE.search(data, max(0, data.rfind("\x1b", 0, data.rfind("\x1b"))))
+            end = cut.start() if cut is not None else len(data)
+            self._screen.feed(data[:end])
+            self._unprocessed = data[end:]
+            return self._screen
 
     def _read(self) -> None:
         free_at, cut = 0.0, b""
