@@ -1,7 +1,10 @@
 """What tabs need of the app: the project snapshot, tasks in threads, jobs, and the other tabs."""
 
+import contextlib
+import threading
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -32,6 +35,7 @@ class JobApp(FramePacerApp):
         self.session = session
         self.snapshot: ProjectSnapshot | None = None
         """The state of the project; None until it has been read once."""
+        self._turn = threading.Lock()
 
     @property
     @abstractmethod
@@ -52,8 +56,13 @@ class JobApp(FramePacerApp):
         argv: list[str] | None,
         task: Callable[[], Any],
         on_done: Callable[[Any], object] | None = None,
+        *,
+        is_long: bool = False,
     ) -> None:
         """Run a task in a thread, record it in the history, and show its result.
+
+        Tasks that change the project run one after another: a training that is started during an import of masks has
+        all of them, and the history has them in this order.
 
         Parameters
         ----------
@@ -66,19 +75,27 @@ class JobApp(FramePacerApp):
             Called in a thread. A `TomosegError` is shown.
         on_done : callable, optional
             Called with the result on the UI thread. Without it, the ``remarks`` of the result are shown, if any.
+        is_long : bool
+            Other tasks do not wait for it, nor it for them.
         """
-        self._run_task(title, argv, task, on_done)
+        self._run_task(title, argv, task, on_done, contextlib.nullcontext() if is_long or argv is None else self._turn)
 
     @work(thread=True, group="tasks")
     def _run_task(
-        self, title: str, argv: list[str] | None, task: Callable[[], Any], on_done: Callable[[Any], object] | None
+        self,
+        title: str,
+        argv: list[str] | None,
+        task: Callable[[], Any],
+        on_done: Callable[[Any], object] | None,
+        turn: AbstractContextManager[Any],
     ) -> None:
         try:
-            if argv is not None:
-                self.project.require_current_format()
-            result = task()
-            if argv is not None:
-                append_command(self.project.layout.history, argv)
+            with turn:
+                if argv is not None:
+                    self.project.require_current_format()
+                result = task()
+                if argv is not None:
+                    append_command(self.project.layout.history, argv)
         except (TomosegError, OSError) as fault:
             self._post_result(TaskFailed(*error_texts(fault)))
         else:

@@ -286,7 +286,7 @@ class ImportTab(ExportActions, PictureActions):
                 self.post_message(self.ImportProgress(None))
 
         self.post_message(self.ImportProgress(0.0))
-        self.tomoseg.run_in_thread(title, argv, run, on_done)
+        self.tomoseg.run_in_thread(title, argv, run, on_done, is_long=True)
 
     def _post_progress(self, fraction: float) -> None:
         self.post_message(self.ImportProgress(fraction))

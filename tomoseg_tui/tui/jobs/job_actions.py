@@ -77,4 +77,5 @@ def kill_job(app: JobApp, job: JobListing) -> None:
 
 def _run_job_command(app: JobApp, verb: str, job: JobListing, action: Callable[[Job], str], *options: str) -> None:
     layout, job_id = app.project.layout, str(job["id"])
-    app.run_in_thread(verb, ["jobs", verb, job_id, *options], lambda: action(find_job(layout, job_id)))
+    argv = ["jobs", verb, job_id, *options]
+    app.run_in_thread(verb, argv, lambda: action(find_job(layout, job_id)), is_long=True)
