@@ -8,6 +8,7 @@ program and is read as it is.
 
 import contextlib
 import io
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +19,12 @@ import numpy as np
 from tomoseg_tui.core.annotation import Layer, apply_change, empty_layer
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError
-from tomoseg_tui.files.atomic import remove_drafts, write_atomically
+from tomoseg_tui.files.atomic import draft_path, remove_drafts, write_atomically
 from tomoseg_tui.files.structured import ARRAY_DAMAGE, MalformedError, decode_json
 from tomoseg_tui.project import stroke_log
+from tomoseg_tui.project.changes import Change
 from tomoseg_tui.project.layout import ProjectLayout
-from tomoseg_tui.project.records import LayerSource, StateRecord, now, read_states, write_record
+from tomoseg_tui.project.records import LayerSource, StateRecord, encode_record, now, read_states, write_record
 from tomoseg_tui.project.stroke_log import LogEntry, LogPosition, StrokeLog, UndoStack
 
 DONE, WANTED, NONE_HERE = "done", "wanted", "none here"
@@ -34,19 +36,48 @@ READ_ATTEMPTS = 5
 
 def write_layer(path: Path, layer: Layer, position: LogPosition | None) -> None:
     """Replace the file of a layer atomically; `position` is None if the tile has no stroke log."""
+    write_atomically(path, _encode_layer(layer, position))
+
+
+def _encode_layer(layer: Layer, position: LogPosition | None) -> bytes:
     stream = io.BytesIO()
     np.save(stream, layer, allow_pickle=False)
-    write_atomically(path, stream.getvalue() + (b"" if position is None else msgspec.json.encode(position)))
+    return stream.getvalue() + (b"" if position is None else msgspec.json.encode(position))
 
 
-def replace_layer(layout: ProjectLayout, location: TileLocation, feature: str, layer: Layer | None) -> None:
-    """Replace a layer with one that was not painted here, None for none; earlier strokes can no longer be undone.
+class LayerReplacements:
+    """Layers and states of tiles that were not painted here, as a part of a change; old layers go to the trash.
 
-    The caller holds the tile's lock, and has moved the old file if it is to be preserved.
+    Earlier strokes of a replaced layer can no longer be undone.
     """
-    position = stroke_log.append_event(layout.stroke_log(location), stroke_log.REPLACED, feature)
-    if layer is not None:
-        write_layer(layout.annotation(location, feature), layer, position)
+
+    def __init__(self, layout: ProjectLayout, change: Change, trash_folder: Path) -> None:
+        self._layout, self._change, self._trash_folder = layout, change, trash_folder
+        self._log_drafts: dict[TileLocation, Path] = {}
+
+    def add(self, location: TileLocation, feature: str, record: StateRecord, layer: Layer | None) -> None:
+        """Replace one layer, with None by none, and the state."""
+        path, old = self._layout.annotation(location, feature), read_layer(self._layout, location, feature)
+        if old is not None and (layer is None or not np.array_equal(old, layer)):
+            copy = draft_path(path)  # moved, the new layer would follow the old one if the steps are repeated
+            self._change.use_draft(copy, self._trash_folder / path.relative_to(self._layout.root))
+            shutil.copy2(path, copy)
+        if layer is None:
+            self._change.remove(path)
+        position = self._log_replacement(location, feature)
+        if layer is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._change.draft_for(path).write_bytes(_encode_layer(layer, position))
+        self._change.write(self._layout.tile_state(location, feature), encode_record(record))
+
+    def _log_replacement(self, location: TileLocation, feature: str) -> LogPosition | None:
+        """Append to a copy of the tile's log, if there is one."""
+        log = self._layout.stroke_log(location)
+        if location not in self._log_drafts and log.exists():
+            self._log_drafts[location] = self._change.draft_for(log)
+            shutil.copyfile(log, self._log_drafts[location])
+        draft = self._log_drafts.get(location)
+        return None if draft is None else stroke_log.append_event(draft, stroke_log.REPLACED, feature)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -107,10 +107,16 @@ def add_feature(project: Project, name: str, *, entry: HistoryEntry | None = Non
     if name in project.settings.features:
         return False
     with changes.change_files(project.layout, entry) as change:
-        settings = read_settings(project.layout.settings)
-        if name not in settings.features:
-            change.write(project.layout.settings, encode_settings(settings.with_feature(name)))
-        return name not in settings.features
+        return bool(stage_features(project.layout, change, [name]))
+
+
+def stage_features(layout: ProjectLayout, change: changes.Change, names: Iterable[str]) -> list[str]:
+    """Add features to the project as a part of a change; return those that are new."""
+    settings = read_settings(layout.settings)
+    new = [check_feature_name(name) for name in dict.fromkeys(names) if name not in settings.features]
+    if new:
+        change.write(layout.settings, encode_settings(replace(settings, features=(*settings.features, *new))))
+    return new
 
 
 def require_feature(project: Project, name: str) -> str:

@@ -1,7 +1,10 @@
 """Annotations from label volumes, stacks of masks, and states set on a tile."""
 
+import errno
+import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from tomoseg_tui.core.label_map import parse_label_map
 from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
 from tomoseg_tui.io import eman2_hdf
-from tomoseg_tui.project import catalog
+from tomoseg_tui.project import annotation_files, catalog, changes
 from tomoseg_tui.project.annotation_files import read_layer, write_layer
 from tomoseg_tui.project.catalog import Project
 from tomoseg_tui.project.records import LayerSource, StateRecord, now, write_record
@@ -183,6 +186,41 @@ def test_painted_layers_are_replaced_only_with_replace(tiled: Project, tmp_path:
     assert int((layer(tiled, TUBE) == 2).sum()) == 6
     (kept,) = tiled.layout.trash.glob("*/annotations/cell/40_64_4_64/tube.npy")
     np.testing.assert_array_equal(np.load(kept), painted)
+
+
+def test_steps_that_are_repeated_after_a_kill_keep_the_old_layer(
+    tiled: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_volume(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 13))), "1=tube")
+    carry_out = changes._carry_out
+    monkeypatch.setattr(changes, "_carry_out", lambda *change: (carry_out(*change), carry_out(*change)))
+    import_volume(tiled, volume(tmp_path, (1, slice(60, 64), slice(10, 13))), "1=tube", replace=True)
+    assert int((layer(tiled, TUBE) == 2).sum()) == 12
+    (kept,) = tiled.layout.trash.glob("*/annotations/cell/40_64_4_64/tube.npy")
+    assert int((np.load(kept) == 2).sum()) == 6
+
+
+def test_an_import_that_fails_on_the_way_writes_nothing(
+    tiled: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_volume(tiled, volume(tmp_path, (1, slice(60, 62), slice(10, 99))), "1=tube")
+    calls, before = itertools.count(), content_of(tiled.layout.root)
+    encode = annotation_files._encode_layer
+
+    def fail_at_the_second(*words: Any) -> bytes:
+        if next(calls):
+            raise OSError(errno.EIO, "broken")
+        return encode(*words)
+
+    monkeypatch.setattr(annotation_files, "_encode_layer", fail_at_the_second)
+    with pytest.raises(OSError, match="broken"):
+        import_volume(tiled, volume(tmp_path, (1, slice(60, 64), slice(10, 99))), "1=wall")
+    assert next(calls) == 2
+    assert content_of(tiled.layout.root) == before
+
+
+def content_of(root: Path) -> dict[str, str]:
+    return {path: digest for path, digest in digest_of(root).items() if digest != "folder" and ".writer." not in path}
 
 
 def test_imported_layers_are_replaced_by_the_next_import(tiled: Project, tmp_path: Path) -> None:

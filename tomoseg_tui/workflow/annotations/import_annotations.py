@@ -1,7 +1,6 @@
 """Import annotations from a label volume or a stack of masks, set the state of one tile, and list annotations."""
 
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,20 +17,18 @@ from tomoseg_tui.core.names import check_feature_name
 from tomoseg_tui.core.outline_fit import better_orientation, outline_contrasts, rims_of
 from tomoseg_tui.core.tiles import FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError, ShapeError, UsageError
-from tomoseg_tui.files.atomic import sync_to_disk, write_atomically
 from tomoseg_tui.io.formats import open_stack, open_volume
 from tomoseg_tui.io.turned_volume import TurnedVolume
 from tomoseg_tui.io.volume_reader import VolumeReader
 from tomoseg_tui.project import catalog
-from tomoseg_tui.project.annotation_files import read_layer, replace_layer
+from tomoseg_tui.project.annotation_files import LayerReplacements, read_layer
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.changes import tile_lock
+from tomoseg_tui.project.changes import change_files
 from tomoseg_tui.project.file_state import open_tomogram
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.paint_locks import read_paint_lock_owner, require_not_painted
 from tomoseg_tui.project.records import Damage, LayerSource, StateRecord, TomogramRecord, now, read_each, read_states
 from tomoseg_tui.workflow.annotations.paint_session import PaintSession
-from tomoseg_tui.workflow.tiles.placing import state_text
 
 DIRECTION_SLICES = 12
 """Slices in which the direction of a volume is checked, beside those with tiles."""
@@ -102,18 +99,16 @@ def import_label_volume(
             require_direction(project, tomogram, record, volume)
         tally.add_slices(volume)
         matched = match_labels(labels, tally, path.name)
-        layers = {tile.location: _read_layers(volume, tile.location, matched) for tile in tiles}
+        layers = [
+            TileLayer(tile.location, feature, layer)
+            for tile in tiles
+            for feature, layer in layers_from_numbers(matched, *read_tile_values(volume, tile.location)).items()
+        ]
     result.interpretations.append(matched.summary)
     for feature in matched.features:
-        if not any((tile_layers[feature] == FEATURE).any() for tile_layers in layers.values()):
+        if not any((found.layer == FEATURE).any() for found in layers if found.feature == feature):
             result.remarks.append(f"None of the {matched.voxels[feature]:,} voxels of {feature} lies in a tile.")
-    _add_features(project, matched.features, result)
-    source = LayerSource("imported", path.name, now())
-    for index, tile in enumerate(tiles):
-        for feature in matched.features:
-            _store_layer(project, tile, feature, layers[tile.location][feature], source, result, replace=replace)
-        on_progress((index + 1) / len(tiles))
-    return result
+    return store_layers(project, layers, path.name, replace=replace, result=result, on_progress=on_progress)
 
 
 def layers_from_numbers(
@@ -240,9 +235,15 @@ class TileLayer:
 
 
 def store_layers(
-    project: Project, layers: Sequence[TileLayer], file_name: str, *, replace: bool = False
+    project: Project,
+    layers: Sequence[TileLayer],
+    file_name: str,
+    *,
+    replace: bool = False,
+    result: AnnotationResult | None = None,
+    on_progress: Callable[[float], None] = lambda _done: None,
 ) -> AnnotationResult:
-    """Write layers of tiles and the resulting states.
+    """Write layers of tiles and the resulting states, all or none.
 
     As in every import, new features are added; a tile without a state becomes annotated if it has the feature, else
     none here; tiles marked "none here" that have the feature, and painted layers without `replace`, are not changed
@@ -256,6 +257,10 @@ def store_layers(
         Source of the layers, for the records.
     replace : bool
         Replace painted layers; the old ones are moved to the trash.
+    result : AnnotationResult or None
+        What is known of the import so far; it is extended and returned.
+    on_progress : callable
+        Called with the share done, from 0 to 1.
 
     Raises
     ------
@@ -277,13 +282,21 @@ def store_layers(
                 f"{tile_layer.location.id} is {tile_layer.location.size} wide.",
                 "Give masks of the tiles' size.",
             )
-    result = AnnotationResult()
-    _add_features(project, dict.fromkeys(tile_layer.feature for tile_layer in layers), result)
-    source = LayerSource("imported", file_name, now())
-    for tile_layer in layers:
-        _store_layer(
-            project, tiles[tile_layer.location], tile_layer.feature, tile_layer.layer, source, result, replace=replace
-        )
+    result = result or AnnotationResult()
+    layout, source = project.layout, LayerSource("imported", file_name, now())
+    folders = {layout.tile_folder(tile.location) for tile in tiles.values()}
+    with change_files(layout, tile_folders=folders) as change:
+        result.new_features += catalog.stage_features(layout, change, (found.feature for found in layers))
+        replacements = LayerReplacements(layout, change, project.new_trash_folder())
+        unique = {(tiles[found.location].location, found.feature): found for found in layers}
+        for index, ((location, feature), found) in enumerate(unique.items()):
+            painter = read_paint_lock_owner(layout, location)
+            if painter is not None:
+                result.skipped.append(f"{location.id} is being painted by {painter}: left as it is.")
+            else:
+                current = TileLayer(location, feature, found.layer)
+                _store_layer(layout, current, source, result, replacements, replace=replace)
+            on_progress((index + 1) / len(unique))
     return result
 
 
@@ -294,10 +307,6 @@ def _tiles_to_annotate(project: Project, tomogram: str) -> list[Tile]:
             f"{tomogram} has no tiles to annotate.", f"Place some: tomoseg tiles add {tomogram} --at X,Y,Z --feature F"
         )
     return tiles
-
-
-def _add_features(project: Project, features: Sequence[str] | Mapping[str, object], result: AnnotationResult) -> None:
-    result.new_features.extend(feature for feature in features if catalog.add_feature(project, feature))
 
 
 def check_grid(path: Path, volume: VolumeReader, name: str, record: TomogramRecord, result: AnnotationResult) -> None:
@@ -335,55 +344,33 @@ def read_tile_values(volume: VolumeReader, location: TileLocation) -> tuple[NDAr
     return values, inside
 
 
-def _read_layers(volume: VolumeReader, location: TileLocation, matched: MatchedLabels) -> dict[str, Layer]:
-    return layers_from_numbers(matched, *read_tile_values(volume, location))
-
-
 def _store_layer(
-    project: Project,
-    tile: Tile,
-    feature: str,
-    layer: Layer,
+    layout: ProjectLayout,
+    found: TileLayer,
     source: LayerSource,
     result: AnnotationResult,
+    replacements: LayerReplacements,
     *,
     replace: bool,
 ) -> None:
     """Write one layer and the resulting state, or record why not."""
-    painter = read_paint_lock_owner(project.layout, tile.location)
-    if painter is not None:
-        result.skipped.append(f"{tile.location.id} is being painted by {painter}: left as it is.")
-        return
-    with tile_lock(project.layout, tile.location):
-        current_tile = catalog.tile_at(project.layout, tile.location)
-        if not current_tile.states:
-            raise ProjectError(f"There is no tile {tile.location.id} any more.", "List the tiles: tomoseg tiles list")
-        _store_layer_locked(project, current_tile, feature, layer, source, result, replace=replace)
-
-
-def _store_layer_locked(
-    project: Project,
-    tile: Tile,
-    feature: str,
-    layer: Layer,
-    source: LayerSource,
-    result: AnnotationResult,
-    *,
-    replace: bool,
-) -> None:
+    location, feature, layer = found.location, found.feature, found.layer
+    tile = catalog.tile_at(layout, location)
+    if not tile.states:
+        raise ProjectError(f"There is no tile {location.id} any more.", "List the tiles: tomoseg tiles list")
     count = int((layer == FEATURE).sum())
-    state, own = tile.state_of(feature), read_states(project.layout, tile.location).get(feature)
+    state, own = tile.state_of(feature), read_states(layout, location).get(feature)
     imported_from = own.imported_from if own is not None else None
     may_change = replace and imported_from is not None
     if state is FeatureState.NONE_HERE and not may_change:
         if count and imported_from is not None:
             result.skipped.append(
-                f"{tile.location.id} was marked as holding no {feature} by the import of {imported_from}, but {count} "
+                f"{location.id} was marked as holding no {feature} by the import of {imported_from}, but {count} "
                 "of its pixels are labelled: left as it is without --replace."
             )
         elif count:
             result.skipped.append(
-                f"{tile.location.id} is marked as holding no {feature}, but {count} of its pixels are labelled: "
+                f"{location.id} is marked as holding no {feature}, but {count} of its pixels are labelled: "
                 "left as it is."
             )
         return
@@ -391,53 +378,32 @@ def _store_layer_locked(
     decides = state is None or may_change
     file = source.file if decides else imported_from
     if decides and not count:
-        _write_layer(project, tile.location, feature, StateRecord(FeatureState.NONE_HERE, now(), None, file), None)
+        replacements.add(location, feature, StateRecord(FeatureState.NONE_HERE, now(), None, file), None)
         result.none_here += 1
         return
     if own is not None and own.layer is not None and own.layer.kind == "painted" and not replace:
-        stored_layer = read_layer(project.layout, tile.location, feature)
+        stored_layer = read_layer(layout, location, feature)
         if stored_layer is not None and np.array_equal(stored_layer, layer):  # equal, so it stays a painted layer
             result.annotated += 1
             return
-        result.skipped.append(f"{tile.location.id} has {feature} painted by a person: left as it is without --replace.")
+        result.skipped.append(f"{location.id} has {feature} painted by a person: left as it is without --replace.")
         return
-    _write_layer(project, tile.location, feature, StateRecord(FeatureState.ANNOTATED, now(), source, file), layer)
+    replacements.add(location, feature, StateRecord(FeatureState.ANNOTATED, now(), source, file), layer)
     if not count:
-        result.remarks.append(f"{tile.location.id} is wanted for {feature}, but none of its pixels is {feature}.")
+        result.remarks.append(f"{location.id} is wanted for {feature}, but none of its pixels is {feature}.")
     result.annotated += 1
-
-
-def _write_layer(
-    project: Project, location: TileLocation, feature: str, record: StateRecord, layer: Layer | None
-) -> None:
-    """Write a layer and its state; a different old layer is in the trash afterwards. The caller holds the lock.
-
-    No state ever says "annotated" without a layer: a layer is written before its state, and removed after it.
-    """
-    layout = project.layout
-    require_not_painted(layout, location)
-    old, path = read_layer(layout, location, feature), layout.annotation(location, feature)
-    if old is not None and (layer is None or not np.array_equal(old, layer)):
-        copy = project.new_trash_folder() / path.relative_to(layout.root)
-        copy.parent.mkdir(parents=True)
-        shutil.copy2(path, copy)
-        sync_to_disk(copy)
-    if layer is not None:
-        replace_layer(layout, location, feature, layer)
-    write_atomically(layout.tile_state(location, feature), state_text(record))
-    if layer is None:
-        replace_layer(layout, location, feature, None)
-        path.unlink(missing_ok=True)
 
 
 def set_none_here(project: Project, location: TileLocation, feature: str) -> None:
     """Mark a tile as holding none of a feature; an existing layer is moved to the trash."""
     project.require_current_format()
     catalog.require_feature(project, feature)
-    tile = catalog.require_tile(project.layout, location)
-    with tile_lock(project.layout, tile.location):
-        catalog.require_tile(project.layout, tile.location)
-        _write_layer(project, tile.location, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
+    layout, location = project.layout, catalog.require_tile(project.layout, location).location
+    with change_files(layout, tile_folders=[layout.tile_folder(location)]) as change:
+        catalog.require_tile(layout, location)
+        require_not_painted(layout, location)
+        replacements = LayerReplacements(layout, change, project.new_trash_folder())
+        replacements.add(location, feature, StateRecord(FeatureState.NONE_HERE, now()), None)
 
 
 def set_done(project: Project, location: TileLocation, feature: str) -> int:

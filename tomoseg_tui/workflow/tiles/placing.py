@@ -1,23 +1,18 @@
 """Place tiles with the state of a feature on them, and remove tiles."""
 
-import contextlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
-
 from tomoseg_tui.core.names import ANY_FEATURE, base_name, check_feature_name
 from tomoseg_tui.core.tiles import DEFAULT_TILE_SIZE, FeatureState, Tile, TileLocation
 from tomoseg_tui.errors import ProjectError, TomosegError, UsageError
-from tomoseg_tui.files.atomic import create_exclusively
 from tomoseg_tui.io.coordinates import TileRow, read_tile_rows
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
-from tomoseg_tui.project.changes import change_files, tile_lock
+from tomoseg_tui.project.changes import change_files
 from tomoseg_tui.project.paint_locks import require_not_painted
-from tomoseg_tui.project.records import StateRecord, TomogramRecord, now
+from tomoseg_tui.project.records import StateRecord, TomogramRecord, encode_record, now
 
 
 @dataclass(frozen=True)
@@ -95,15 +90,23 @@ def place_tiles(project: Project, placements: Sequence[TilePlacement]) -> Placem
         _resolve(project, placement, records[placement.location.tomogram], result, tiles_by_key)
         for placement in placements
     ]
-    _refuse_contradictions(project, resolved)
-    for feature in dict.fromkeys(placement.feature for placement in resolved):
-        if feature != ANY_FEATURE and catalog.add_feature(project, feature):
-            result.new_features.append(feature)
-    for placement in resolved:
-        if _write_state(project, placement):
-            result.added += 1
-        else:
-            result.existing += 1
+    layout = project.layout
+    folders = {layout.tile_folder(placement.location) for placement in resolved}
+    with change_files(layout, tile_folders=folders) as change:
+        _refuse_contradictions(project, resolved)
+        features = (placement.feature for placement in resolved if placement.feature != ANY_FEATURE)
+        result.new_features = catalog.stage_features(layout, change, features)
+        new_states = {}
+        for placement in resolved:
+            catalog.load_tomogram(layout, placement.location.tomogram)  # it may have been renamed since
+            path = layout.tile_state(placement.location, placement.feature)
+            if path.exists() or path in new_states:
+                result.existing += 1
+            else:
+                new_states[path] = encode_record(StateRecord(placement.state, now()))
+        for path, record in new_states.items():
+            change.write(path, record)
+        result.added = len(new_states)
     return result
 
 
@@ -172,27 +175,6 @@ def _refuse_contradictions(project: Project, placements: Sequence[TilePlacement]
                 "--none` "
                 "or `tomoseg tiles remove` changes the project.",
             )
-
-
-def _write_state(project: Project, placement: TilePlacement) -> bool:
-    layout, location = project.layout, placement.location
-    folder = layout.tile_folder(location)
-    folder.mkdir(parents=True, exist_ok=True)
-    record = StateRecord(placement.state, now())
-    try:
-        with tile_lock(layout, location):
-            catalog.load_tomogram(layout, location.tomogram)  # it may have been renamed since
-            return create_exclusively(layout.tile_state(location, placement.feature), state_text(record))
-    except (OSError, TomosegError):
-        for empty_folder in (folder, folder.parent):
-            with contextlib.suppress(OSError):
-                empty_folder.rmdir()  # fails for a folder with files, which is preserved
-        raise
-
-
-def state_text(record: StateRecord) -> str:
-    """Return a state as stored in its file."""
-    return json.dumps(msgspec.to_builtins(record)) + "\n"
 
 
 def remove_tiles(project: Project, locations: Sequence[TileLocation]) -> Path:
