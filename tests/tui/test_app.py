@@ -13,6 +13,7 @@ from helpers.cli_runner import make_card, put_card, write_map
 from helpers.pilot import MakeApp, open_tab, prose_on, until, words_on
 from textual.binding import Binding
 from textual.command import CommandList, CommandPalette
+from textual.css.query import NoMatches
 
 from tomoseg_tui.errors import UsageError
 from tomoseg_tui.jobs.job import create_job
@@ -364,3 +365,13 @@ async def test_messages_during_the_shutdown_do_no_harm(small_project: Project, m
         app.post_message(SystemLoadChanged("CPU 1%"))
         app.post_message(SnapshotChanged(app.snapshot))
         await pilot.pause()
+
+
+async def test_a_late_message_while_the_program_ends_is_no_crash(small_project: Project, make_app: MakeApp) -> None:
+    app = make_app(small_project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+    app._handle_exception(NoMatches("no table any more"))
+    assert app._exception is None
+    app._handle_exception(ZeroDivisionError())
+    assert isinstance(app._exception, ZeroDivisionError)

@@ -15,6 +15,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.screen import ModalScreen, Screen
 from textual.widgets import ContentSwitcher, Static
@@ -128,6 +129,11 @@ class TomosegApp(JobApp):
 
     def on_unmount(self) -> None:
         self._watcher.stop()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Ignore that a late message looks for a widget which is gone, while the program ends."""
+        if self.is_running or not isinstance(error, NoMatches):
+            super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         """End after an unexpected exception, which Textual would print with the values of all variables."""
