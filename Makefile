@@ -31,7 +31,7 @@ demo: setup
 	@$(BIN)/tomoseg demo $(DIR)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -m 'not slurm'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slurm'
 
 # A Slurm of one node is started and ended by the tests; nothing of an installed one is touched.
 test-slurm: setup

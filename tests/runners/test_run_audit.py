@@ -1,6 +1,7 @@
 """Audits with real processes, real signals and a tiny network."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +52,34 @@ def listed(project: Project, name: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in tile.items() if key != "tile"} for tile in report["tiles"]]
 
 
-def test_an_audit_stopped_and_killed_gives_the_result_of_an_uninterrupted_one(
-    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def audited(tubes_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with the training set `set`, one mask of which is empty, and the undisturbed audit `whole` of it."""
+    place = tmp_path_factory.mktemp("audited")
+    shutil.copytree(tubes_template.parent, place / "tubes")
+    project = Project.open(place / "tubes" / "project")
+    tomoseg = Tomoseg(project.layout.root)
     tomoseg("trainset", "build", "set", "--feature", "tube")
-    spoiled = empty_one_mask(tubes_project, "set")
-    done = tomoseg(*AUDIT, "--trainset", "set", "--name", "whole", "--wait", "--json", env=tiny)
+    spoiled = empty_one_mask(project, "set")
+    env = hooked(place / "tiny", NETWORKS_HOOK)
+    done = tomoseg(*AUDIT, "--trainset", "set", "--name", "whole", "--wait", "--json", env=env)
     assert [tile["rank"] for tile in done.json] == [1, 2, 3, 4, 5, 6]
     first = done.json[0]
     assert (first["tile"], first["feature"], first["kind"], first["suspicion"]) == (spoiled, "tube", "positive", 1.0)
     assert first["reason"].startswith("annotated, but the mask of tube is empty")
     assert "1  " + spoiled in done.err
+    return project
 
+
+def require_equal_results(project: Project, name: str, other: Project, other_name: str) -> None:
+    assert listed(project, name) == listed(other, other_name)
+    one, two = (read_triples(p.layout.audit_triples(n)) for p, n in ((project, name), (other, other_name)))
+    assert one.outputs.tobytes() == two.outputs.tobytes()
+
+
+def test_an_audit_stopped_and_killed_gives_the_result_of_an_uninterrupted_one(audited: Project, tmp_path: Path) -> None:
+    tubes_project, tomoseg = audited, Tomoseg(audited.layout.root)
+    tiny = hooked(tmp_path / "tiny", NETWORKS_HOOK)
     slow = hooked(tmp_path / "slow", NETWORKS_HOOK, worker=SLOW_STEPS)
     assert tomoseg(*AUDIT, "--trainset", "set", "--name", "torn", "--json", env=slow).json == {"job": "2"}
     job = Job(tubes_project.layout.job_folder("2"))
@@ -76,9 +93,7 @@ def test_an_audit_stopped_and_killed_gives_the_result_of_an_uninterrupted_one(
     tomoseg("jobs", "kill", "2")
     tomoseg("jobs", "resume", "2", "--wait", env=tiny)
 
-    assert listed(tubes_project, "whole") == listed(tubes_project, "torn")
-    one, other = (read_triples(tubes_project.layout.audit_triples(name)) for name in ("whole", "torn"))
-    assert one.outputs.tobytes() == other.outputs.tobytes()
+    require_equal_results(tubes_project, "whole", tubes_project, "torn")
     report = catalog.load_audit_report(tubes_project.layout, "whole")
     assert (report.network, report.epochs, report.folds, report.seed, report.trainset) == ("tiny", 2, 4, 3, "set")
     assert {tile.fold for tile in report.tiles} == {0, 1, 2, 3}
@@ -98,7 +113,7 @@ def test_an_audit_that_does_not_fit_on_its_device_resumes_on_another(
 
 
 def test_an_audit_resumed_with_other_tiles_starts_again(
-    tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
+    audited: Project, tubes_project: Project, tomoseg: Tomoseg, tiny: dict[str, str], tmp_path: Path
 ) -> None:
     tomoseg("trainset", "build", "set", "--feature", "tube")
     slow = hooked(tmp_path / "slow", NETWORKS_HOOK, worker=SLOW_STEPS)
@@ -110,10 +125,7 @@ def test_an_audit_resumed_with_other_tiles_starts_again(
     empty_one_mask(tubes_project, "set")
     resumed = tomoseg("jobs", "resume", "1", "--wait", env=tiny)
     assert "The training set set has changed since this audit began" in resumed.err
-    tomoseg(*AUDIT, "--trainset", "set", "--name", "whole", "--wait", env=tiny)
-    assert listed(tubes_project, "whole") == listed(tubes_project, "torn")
-    one, other = (read_triples(tubes_project.layout.audit_triples(name)) for name in ("whole", "torn"))
-    assert one.outputs.tobytes() == other.outputs.tobytes()
+    require_equal_results(audited, "whole", tubes_project, "torn")
 
 
 def test_an_audit_of_features_builds_its_own_training_set_and_shows_the_worst_tiles(
