@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from helpers.pseudo_terminal import Terminal
+from rich.color import ColorSystem
 from textual import events
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -193,6 +194,25 @@ def test_an_app_without_a_request_uses_quadrants(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
     assert draw_style_for(App()).renderer == "quadrant"
+
+
+@pytest.mark.parametrize(
+    ("features", "no_color", "colours"),
+    [({"256", "RGB"}, "", "truecolor"), ({"256"}, "", "256"), ({"RGB"}, "1", "none")],
+)
+def test_inside_tmux_the_colours_are_those_of_the_terminal_around_it(
+    monkeypatch: pytest.MonkeyPatch, features: set[str], no_color: str, colours: str
+) -> None:
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TERM", "screen-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(App, "is_headless", False)
+    app = App[None]()
+    app.console._color_system = ColorSystem.EIGHT_BIT
+    app.terminal_capabilities = TerminalCapabilities(tmux_features=frozenset(features))  # type: ignore[attr-defined]
+    assert draw_style_for(app).colours == colours
 
 
 def test_a_program_gets_replies_over_a_real_line() -> None:

@@ -26,6 +26,8 @@ def draw_style_for(app: App[Any]) -> DrawStyle:
     colours = _COLOUR_DEPTHS.get(app.console.color_system or "", "none")
     if app.is_headless:
         colours = "truecolor"  # screenshots use all colours, whatever TERM says
+    if colours == "256" and "RGB" in getattr(capabilities, "tmux_features", ()):
+        colours = "truecolor"  # TERM and COLORTERM inside tmux do not say it
     return choose_draw_style(
         getattr(app, "requested_renderer", AUTO),
         os.environ,
