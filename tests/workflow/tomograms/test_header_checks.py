@@ -4,6 +4,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.cli_runner import noise, write_mrc
 
@@ -110,3 +111,26 @@ def test_a_tilt_series_is_told_by_its_name_titles_or_mdoc(project: Project, tmp_
         assert "may be a tilt series" in remark
     reconstruction = changed(tmp_path, name="d.mrc", title=f"{title[:26]} TILT: Tomographic reconstruction")
     assert not bring_in(project, reconstruction).remarks
+
+
+@pytest.mark.parametrize(
+    ("mean", "sigma", "clipped", "is_told"),
+    [
+        (0, 7000, True, False),
+        (0, 11000, True, False),
+        (0, 20000, True, False),
+        (20000, 6000, True, False),
+        (20000, 6000, False, True),
+        (32768, 3000, False, True),
+    ],
+)
+def test_wrapped_16_bit_integers_are_told(
+    project: Project, tmp_path: Path, mean: float, sigma: float, *, clipped: bool, is_told: bool
+) -> None:
+    densities = np.random.default_rng(7).normal(mean, sigma, (8, 128, 128))
+    if clipped:
+        values = np.clip(densities, -32768, 32767).astype(np.int16)
+    else:
+        values = (densities.astype(np.int64) & 0xFFFF).astype(np.uint16).view(np.int16)
+    imported = bring_in(project, write_mrc(tmp_path / "t.mrc", values))
+    assert any("unsigned, or a conversion has wrapped them" in remark for remark in imported.remarks) is is_told

@@ -1,8 +1,11 @@
-"""Doubts about what a header says of a volume: its voxel size, the order of its axes, and whether it is a tomogram."""
+"""Doubts about a volume: its voxel size, the order of its axes, its number type, and whether it is a tomogram."""
 
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
+
+from tomoseg_tui.core.statistics import Statistics, sample_bands
 from tomoseg_tui.errors import UnknownVoxelSizeError
 from tomoseg_tui.io.volume_reader import VolumeReader
 
@@ -13,6 +16,12 @@ _USUAL_ANGSTROM = (0.5, 100.0)
 _ANGSTROM_PER_UNIT = {"nm": 10.0, "pm": 0.01, "µm": 1e4, "mm": 1e7, "m": 1e10}
 _FLAT_RATIO = 1.5
 """A tomogram is thinnest along z; an axis that is thinner by this factor may be z."""
+_WRAPPED_RANGE = 65000
+"""Least difference of minimum and maximum of wrapped 16-bit integers."""
+_WRAP_SAMPLE_VOXELS = 2**20
+_END_SHARE, _EMPTY_SHARE, _WRAP_GAP = 1e-3, 1e-5, 8
+"""Shares of the voxels in 64ths of the range: in the first and last at least, in one that counts as empty at most; and
+the least number of empty ones side by side. No real volume scaled to the full range, clipped or not, comes near."""
 
 
 def is_plausible_voxel_size(voxel_size_angstrom: float) -> bool:
@@ -78,6 +87,24 @@ def volume_remarks(file: Path, source: VolumeReader) -> list[str]:
             "images, import the tomogram that was reconstructed from them."
         )
     return remarks
+
+
+def wrap_remarks(file: Path, source: VolumeReader, statistics: Statistics) -> list[str]:
+    """Return a remark where 16-bit integers are at both ends of their range, but not in between."""
+    if source.dtype != np.int16 or statistics.maximum - statistics.minimum < _WRAPPED_RANGE:
+        return []
+    counts = np.zeros(64, np.int64)
+    for corner, shape in sample_bands(source.grid.shape_zyx, budget=_WRAP_SAMPLE_VOXELS):
+        values = source.read_region(corner, shape).astype(np.int32) + 32768
+        inner = values[(values > 0) & (values < 65535)]  # values that were clipped are at the very ends
+        counts += np.bincount(inner >> 10, minlength=64)
+    shares = counts / max(counts.sum(), 1)
+    gaps = "".join("." if share <= _EMPTY_SHARE else "#" for share in shares)
+    if min(shares[0], shares[-1]) < _END_SHARE or "." * _WRAP_GAP not in gaps:
+        return []
+    where = "at both ends of the range of 16-bit integers, but not in between"
+    cause = "they are unsigned, or a conversion has wrapped them. Export it again as 32-bit floats."
+    return [f"{file.name}: its densities are {where}: {cause}"]
 
 
 def _tilt_series_reason(file: Path, source: VolumeReader) -> str:

@@ -33,6 +33,7 @@ from tomoseg_tui.workflow.tomograms.header_checks import (
     unknown_voxel_size_error,
     volume_remarks,
     voxel_size_remarks,
+    wrap_remarks,
 )
 
 Progress = Callable[[float], None]
@@ -134,6 +135,7 @@ def _plan(project: Project, file: Path, request: ImportRequest, used_names: set[
         shape = binned_shape(grid.shape_zyx, request.factor)
         on_error.pop_all()
     remarks += [*source.warnings, *_remarks(file, shape, statistics), *volume_remarks(file, source)]
+    remarks += wrap_remarks(file, source, statistics)
     if request.voxel_size_angstrom is None:
         remarks += voxel_size_remarks(file, source)
     return _Plan(name, source, grid, statistics, tuple(remarks))
