@@ -350,11 +350,14 @@ def _remove_leftovers(layout: ProjectLayout) -> None:
     folders = [layout.root, layout.tomograms, layout.trainsets]
     folders += [folder for parent in (layout.tomograms, *results) for folder in parent.glob("*/")]
     folders += [folder for parent in (layout.tiles, layout.annotations) for folder in parent.glob("*/*/")]
+    folders += layout.jobs.glob("*/")
     for folder in folders:
         for entry in os.scandir(folder) if folder.is_dir() else ():
             path = Path(entry.path)
             if pattern.fullmatch(entry.name):
                 _remove_any(path)
+            elif folder.parent == layout.jobs:
+                continue  # the lock of a dead worker shows how its job ended
             elif (entry.name in {"claim.json", ".painting.json"} and not locks.is_held(path)) or (
                 _LOCK_REMOVAL.fullmatch(entry.name) and not _may_live(path)
             ):

@@ -140,11 +140,15 @@ def test_drafts_of_dead_processes_are_removed_and_those_of_the_living_are_not(ce
     )
     layout.annotation_folder(PLACE).mkdir(parents=True)
     paths = [layout.tomograms / "import", layout.annotation(PLACE, "tube"), layout.tile_claim(PLACE)]
-    paths += [layout.trainset("s2"), layout.settings]
+    paths += [layout.trainset("s2"), layout.settings, layout.job_folder("1") / "record.json"]
+    layout.job_folder("1").mkdir(parents=True)
     subprocess.run([sys.executable, "-c", script, str(layout.root), *map(str, paths)], check=False)
     assert len(drafts(layout.root)) == len(paths)
     mine = draft_path(layout.settings)
     mine.touch()
+    second_lock = layout.tile_folder(PLACE) / f".claim.json.{'0' * 16}"  # of a process killed as it removed a lock
+    second_lock.touch()
+    os.utime(second_lock, (0, 0))
     Tomoseg(layout.root)("features", "add", "wall")
     assert drafts(layout.root) == [mine.name]
 
