@@ -8,7 +8,7 @@ DIR ?= demo_$(shell date +%Y%m%d_%H%M%S)
 APT_TOOLS := tmux xterm xvfb imagemagick
 SLURM_TOOLS := slurm-wlm munge
 
-.PHONY: setup run demo test test-slurm check tools golden bench bench-audit bench-tui bench-jobs bench-estimates kills fuzz
+.PHONY: setup run demo test test-slurm check tools golden bench bench-audit bench-tui bench-jobs bench-estimates kills fuzz soak
 
 setup: .venv/ready
 
@@ -81,6 +81,10 @@ bench-estimates: setup
 # Mutated files of every format are read for SECONDS.
 fuzz: setup
 	$(BIN)/python tests/bench/fuzz.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
+
+# Random keys in a real tmux for MINUTES: no traceback, no slow key, no growth.
+soak: setup
+	$(BIN)/python tests/bench/soak.py --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 # Processes are killed at COUNT random moments, and random commands for SECONDS; what they had kept is looked for. Jobs
 # take hours with 50 of each.

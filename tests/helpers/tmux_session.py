@@ -80,6 +80,10 @@ class Tmux:
         row = int(self.ask("#{cursor_y}"))
         return self.screen().splitlines()[row]
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the pane another size."""
+        self._run("resize-window", "-x", str(columns), "-y", str(rows))
+
     def ask(self, arguments: str) -> str:
         """Return the value of a tmux format, such as ``#{pane_pid}``."""
         return self._run("display-message", "-p", arguments).strip()
