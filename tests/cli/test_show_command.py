@@ -108,6 +108,32 @@ def test_at_shows_the_area_around_a_voxel(door: Door, tmp_path: Path) -> None:
         door("show", path, "--at", odd, code=2)
 
 
+def test_a_slab_is_the_mean_of_slices_and_can_be_smoothed(door: Door, tmp_path: Path) -> None:
+    values = np.zeros((5, 16, 16), np.float32)
+    values[:, 8, 8] = [0, 0, 100, 50, np.nan]
+    path = write_mrc(tmp_path / "dot.mrc", values)
+
+    def brightest(*words: object) -> float:
+        return float(door("show", path, "--json", *words).json["maximum"])
+
+    assert [brightest("--z", 2, "--slab", slab) for slab in (1, 2, 3)] == [100, 75, 50]
+    assert brightest("--z", 0, "--slab", 3) == 0  # slices 0 and 1: there is none below
+    assert brightest("--z", 2, "--smooth", 1) == pytest.approx(100 / (2 * np.pi), rel=0.01)
+    assert brightest("--z", 4, "--smooth", 1) == 0  # NaN counts as the mean
+    done = door("show", path, "--slab", 3, "--smooth", 0.5, "--renderer", "ascii")
+    assert "z 2, mean of 3, smoothed by 0.5 voxels  16 x 16 pixels" in done.err
+    door("show", path, "--slab", 0, code=2)
+
+
+def test_labels_are_not_averaged(with_cell: Project) -> None:
+    write_map(with_cell, "run.tube", np.full((8, 128, 128), 127, np.int8))
+    tomoseg = Tomoseg(with_cell.layout.root)
+    tomoseg("merge", "cell", "--map", "run=0.5", "--wait")
+    refused = tomoseg.refused("show", "cell/merged", "--slab", 3)
+    assert "cannot be averaged" in refused
+    assert "--labels cell/merged" in refused
+
+
 def test_json_output_is_one_object(door: Door, with_cell: Project, tmp_path: Path) -> None:
     labels = np.zeros((8, 128, 128), np.int8)
     labels[2, 5, 7:10] = 3

@@ -45,6 +45,8 @@ def show(arguments: argparse.Namespace) -> None:
         z=arguments.z,
         at_xyz=arguments.at,
         labels=arguments.labels,
+        slab=arguments.slab,
+        smooth=arguments.smooth,
     )
     palette = make_palette(view.label_names)
     if wants_json(arguments):
@@ -54,7 +56,9 @@ def show(arguments: argparse.Namespace) -> None:
     if view.properties["changed"]:
         echo(f"Note: {view.properties['changed']}")
     ny, nx = view.values.shape
-    echo(f"{view.name}  z {view.z}  {nx} x {ny} pixels (x, y), y upwards")
+    averaged = f", mean of {view.properties['slab']}" if arguments.slab > 1 else ""
+    smoothed = f", smoothed by {arguments.smooth:g} voxels" if arguments.smooth else ""
+    echo(f"{view.name}  z {view.z}{averaged}{smoothed}  {nx} x {ny} pixels (x, y), y upwards")
     _echo_legend(palette)
 
 

@@ -104,6 +104,8 @@ SHOW = Command(
     (
         VOLUME_NAME,
         Option("--z", "slice, from 0", kind=whole_number(), metavar="N", default_text="the middle one"),
+        Option("--slab", "average so many slices around it", kind=whole_number(1), metavar="N", default=1),
+        Option("--smooth", "smooth by a Gaussian of this sigma, in voxels", kind=number(0), metavar="S", default=0.0),
         Option("--at", "draw the area around a voxel", kind=POSITION, metavar="X,Y,Z", default_text="the whole slice"),
         Option("--labels", "label volume, map or file to draw over the slice", metavar="NAME", default_text="none"),
         *RENDER_OPTIONS,

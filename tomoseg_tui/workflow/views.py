@@ -48,6 +48,8 @@ def load_slice_view(
     z: int | None = None,
     at_xyz: tuple[int, int, int] | None = None,
     labels: str | None = None,
+    slab: int = 1,
+    smooth: float = 0.0,
 ) -> SliceView:
     """Return a slice of a volume with labels.
 
@@ -61,11 +63,15 @@ def load_slice_view(
         Voxel whose surroundings are shown; None for the whole slice.
     labels : str or None
         Name of a label volume or map on the same grid; a map is thresholded.
+    slab : int
+        Number of slices to average, centred on the slice; fewer at the ends of the volume.
+    smooth : float
+        Standard deviation of a Gaussian along y and x, voxels; 0 for none.
 
     Raises
     ------
     UsageError
-        If the slice or voxel is outside the volume.
+        If the slice or voxel is outside the volume, or labels would be averaged.
     ShapeError
         If the labels have another shape.
     """
@@ -74,8 +80,21 @@ def load_slice_view(
         shape = reader.grid.shape_zyx
         slice_index = at_xyz[2] if at_xyz is not None and z is None else shape[0] // 2 if z is None else z
         corner, extent = _slice_window(shape, slice_index, at_xyz)
-        values = reader.read_region(corner, extent)[0]  # (y, x)
-        properties = _slice_properties(volume, reader, slice_index, values)
+        if volume.labels is not None and (slab > 1 or smooth):
+            raise UsageError(
+                f"{name} has labels, whose numbers cannot be averaged.",
+                f"Draw it over a tomogram: tomoseg show TOMOGRAM --labels {name}",
+            )
+        first, last = max(0, slice_index - (slab - 1) // 2), min(shape[0], slice_index + slab // 2 + 1)
+        values = reader.read_region((first, *corner[1:]), (last - first, *extent[1:]))  # (z, y, x)
+        values = values[0] if slab == 1 else values.mean(axis=0, dtype=np.float32)
+        if smooth:
+            from scipy import ndimage  # noqa: PLC0415  # slow to import
+
+            finite = np.isfinite(values)
+            filled = np.where(finite, values, values[finite].mean() if finite.any() else 0)
+            values = ndimage.gaussian_filter(filled.astype(np.float32), smooth)
+        properties = {**_slice_properties(volume, reader, slice_index, values), "slab": last - first, "smooth": smooth}
     label_plane, names_by_label = (None, {}) if labels is None else _read_labels(project, labels, shape, corner, extent)
     if volume.labels is not None and labels is None:
         label_plane, names_by_label = np.asarray(values, np.uint8), label_names(volume, values)
