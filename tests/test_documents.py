@@ -70,6 +70,12 @@ def test_every_file_and_folder_of_the_code_is_there(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=name_of)
+def test_every_test_is_there(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)`: `(test_\w+)`", page.read_text())
+    assert [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text()] == []
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name_of)
 def test_every_make_target_is_there(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     shown = [word.split()[1] for word in [*block_lines(page), *code_words(page)] if word.startswith("make ")]
