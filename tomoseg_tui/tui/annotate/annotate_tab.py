@@ -336,7 +336,7 @@ class AnnotateTab(Tab):
     def _paint_first(self, tile_ids: Iterable[str], empty_text: str = "There is no other tile.") -> bool:
         """Open the first tile that is still listed; return whether there is one."""
         for tile_id in tile_ids:
-            if self.query_one(TileList).select_tile(tile_id):
+            if self.query_one(TileList).select(tile_id):
                 self._open_tile()
                 return True
         self.notify(empty_text, timeout=4)

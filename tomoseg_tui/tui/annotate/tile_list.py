@@ -1,6 +1,7 @@
 """The list of tiles: unfinished ones first, with a filter."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from rich.text import Text
 
@@ -56,14 +57,7 @@ class TileList(Table):
 
     def show_tiles(self, tiles: Sequence[Tile], features: Sequence[str]) -> None:
         """Show tiles in the given order, with their state for the chosen features."""
-        self.show_rows([(tile.location.id, _cells(tile, features)) for tile in tiles])
-
-    def select_tile(self, tile_id: str) -> bool:
-        """Put the cursor on a tile; return whether it is listed."""
-        ids = [row.value for row in self.rows]
-        if tile_id in ids:
-            self.move_cursor(row=ids.index(tile_id), animate=False)
-        return tile_id in ids
+        self.show_rows([(tile.location.id, partial(_cells, tile, features)) for tile in tiles])
 
 
 def _cells(tile: Tile, features: Sequence[str]) -> tuple[Text, Text]:

@@ -54,6 +54,7 @@ class TilePane(Horizontal):
         """The listed tiles by id, in the order of the list."""
         self.pictures: TileImages | None = None
         """Images of the shown tile."""
+        self._listed: object = None
         self._shown_key: object = None
         self._request_number = 0
 
@@ -106,9 +107,13 @@ class TilePane(Horizontal):
         """Show the tiles that match the filter."""
         all_tiles = self.snapshot.all_tiles if self.snapshot is not None else ()
         chosen, query = self.chosen, self.query_one(FilterLine).value
-        listed = [
-            tile for tile in sort_by_state(all_tiles, chosen) if matches_filter(searchable_text(tile, chosen), query)
-        ]
+        previous, self._listed = self._listed, (all_tiles, chosen, query)
+        if self._listed == previous:  # while a job runs, there is a new snapshot twice a second
+            self.load_tile()
+            return
+        listed = sort_by_state(all_tiles, chosen)
+        if query:
+            listed = [tile for tile in listed if matches_filter(searchable_text(tile, chosen), query)]
         self.tiles = {tile.location.id: tile for tile in listed}
         self.query_one(TileList).show_tiles(listed, chosen)
         panel = self.query_one("#annotate-left")
@@ -123,7 +128,7 @@ class TilePane(Horizontal):
         """Choose a feature and go to a tile; return whether it is listed."""
         self.feature = feature if feature in self.features else self.feature
         self.show_list()
-        return self.query_one(TileList).select_tile(tile_id)
+        return self.query_one(TileList).select(tile_id)
 
     def next_feature(self, step: int) -> None:
         """Choose the next feature; after the last one, all of them."""

@@ -206,7 +206,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
         self._show_message("" if added else "These files are listed already.")
         self.refresh_bindings()
         if added:
-            self._table.move_cursor(row=len(self.candidates) - len(added))
+            self._table.select(str(added[0].path))
             self._table.focus()
         without_voxel_size = [c.path for c in added if c.header is not None and c.voxel_size_angstrom is None]
         if without_voxel_size:
@@ -337,7 +337,7 @@ class AddFilesDialog(Dialog["list[ImportFile] | Eman2ImportRequest"]):
             self.dismiss(self.candidates)
             return
         self._table.focus()
-        self._table.move_cursor(row=problem_row)
+        self._table.select(str(self.candidates[problem_row].path))
         self._describe()
 
     def action_leave(self) -> None:

@@ -172,11 +172,11 @@ class SliceBrowser(PictureActions):
         self.query_one(FilterLine).open(self.query_one("#tiles-table"))
 
     @on(DataTable.RowHighlighted, "#tiles-table")
-    def follow_list(self, event: DataTable.RowHighlighted) -> None:
+    def follow_list(self) -> None:
         """Follow the cursor of the list if the user moves it."""
         table = self.query_one("#tiles-table", Table)
-        if table.has_focus and 0 <= event.cursor_row < len(self._listed_tiles):
-            self._go_to_tile(self._listed_tiles[event.cursor_row])
+        if table.has_focus and table.index < len(self._listed_tiles):
+            self._go_to_tile(self._listed_tiles[table.index])
 
     def _go_to_tile(self, tile: Tile) -> None:
         location = tile.location
@@ -221,7 +221,7 @@ class SliceBrowser(PictureActions):
         )
         self._update_title()
         if tile is not None:
-            self._select_in_list(tile)
+            self.query_one("#tiles-table", Table).select(tile.location.id)
         preview_tile = tile or (Tile(location, {}) if location is not None else None)
         if preview_tile is None:
             self.query_one(TilePreview).show_tile(None)
@@ -244,12 +244,6 @@ class SliceBrowser(PictureActions):
     def _warning_lines(self, tile: Tile) -> tuple[str, ...]:
         oddities = self._oddities(tile) if tile.states else self._neighbourhood.oddities(tile.location, self.feature)
         return tuple(dict.fromkeys(f"! {oddity.label}: {oddity.text}" for oddity in oddities))
-
-    def _select_in_list(self, tile: Tile) -> None:
-        ids = [listed.location.id for listed in self._listed_tiles]
-        table = self.query_one("#tiles-table", Table)
-        if tile.location.id in ids and table.row_key != tile.location.id:
-            table.move_cursor(row=ids.index(tile.location.id), animate=False)
 
     def _update_title(self) -> None:
         canvas, tomogram = self._canvas, self._tomogram
