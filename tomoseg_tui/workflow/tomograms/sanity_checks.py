@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from statistics import median_low
+from typing import NamedTuple
 
 from tomoseg_tui.core.grid import SCALE_TOLERANCE, differs_in_size
 from tomoseg_tui.core.holdout import OVERLAP_SLICES
@@ -43,14 +44,12 @@ def tomogram_oddities(records: Mapping[str, TomogramRecord]) -> dict[str, tuple[
     families: dict[str, list[str]] = {}
     for name in records:
         families.setdefault(version_tag(name), []).append(name)
-    return {
-        name: (
-            *_size_oddities(records[name]),
-            *_difference_oddities(records[name], [records[other] for other in family]),
-        )
-        for family in families.values()
-        for name in family
-    }
+    oddities = {}
+    for family in families.values():
+        usual = _usual_properties([records[name] for name in family])
+        for name in family:
+            oddities[name] = (*_size_oddities(records[name]), *_difference_oddities(records[name], usual))
+    return oddities
 
 
 def _size_oddities(record: TomogramRecord) -> list[Oddity]:
@@ -59,22 +58,39 @@ def _size_oddities(record: TomogramRecord) -> list[Oddity]:
     return [Oddity("small", f"smaller than a tile of {DEFAULT_TILE_SIZE} x {DEFAULT_TILE_SIZE} pixels.")]
 
 
-def _difference_oddities(record: TomogramRecord, family: Sequence[TomogramRecord]) -> list[Oddity]:
+class _Usual(NamedTuple):
+    """What is usual among tomograms."""
+
+    voxel_size_angstrom: float
+    polarity: str
+    filters: str
+    sigma: float
+
+
+def _usual_properties(family: Sequence[TomogramRecord]) -> _Usual:
+    return _Usual(
+        median_low([record.voxel_size_angstrom for record in family]),
+        _most_common([record.polarity for record in family]),
+        _most_common([format_filter_chain(record.chain) for record in family]),
+        median_low([record.sigma for record in family]),
+    )
+
+
+def _difference_oddities(record: TomogramRecord, usual: _Usual) -> list[Oddity]:
     oddities = []
-    usual_voxel_size = median_low([other.voxel_size_angstrom for other in family])
-    if differs_in_size(record.voxel_size_angstrom, usual_voxel_size, tolerance=SCALE_TOLERANCE):
-        text = f"{record.voxel_size_angstrom:g} Å, in the others {usual_voxel_size:g}. A network fits only one."
+    if differs_in_size(record.voxel_size_angstrom, usual.voxel_size_angstrom, tolerance=SCALE_TOLERANCE):
+        text = (
+            f"{record.voxel_size_angstrom:g} Å, in the others {usual.voxel_size_angstrom:g}. A network fits only one."
+        )
         oddities.append(Oddity("voxel size", text))
-    polarity = _most_common([other.polarity for other in family])
-    if record.polarity != polarity:
-        text = f"protein {record.polarity}, in the others {polarity}. Is it declared correctly?"
+    if record.polarity != usual.polarity:
+        text = f"protein {record.polarity}, in the others {usual.polarity}. Is it declared correctly?"
         oddities.append(Oddity("polarity", text))
-    chain = _most_common([format_filter_chain(other.chain) for other in family])
-    if format_filter_chain(record.chain) != chain:
-        oddities.append(Oddity("filters", f"{format_filter_chain(record.chain)}; in the others {chain}."))
-    sigma = median_low([other.sigma for other in family])
-    if not 1 / SCALE_FACTOR <= record.sigma / sigma <= SCALE_FACTOR:
-        text = f"sigma {record.sigma:.3g}, in the others {sigma:.3g}. Networks correct for it."
+    chain = format_filter_chain(record.chain)
+    if chain != usual.filters:
+        oddities.append(Oddity("filters", f"{chain}; in the others {usual.filters}."))
+    if not 1 / SCALE_FACTOR <= record.sigma / usual.sigma <= SCALE_FACTOR:
+        text = f"sigma {record.sigma:.3g}, in the others {usual.sigma:.3g}. Networks correct for it."
         oddities.append(Oddity("scale", text))
     return oddities
 
