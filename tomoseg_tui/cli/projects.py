@@ -1,10 +1,9 @@
 """`init` and `features`."""
 
 import argparse
-from collections import Counter
 
 from tomoseg_tui.cli.common import damage_of, echo, open_project, print_json, print_table, wants_json, write_history
-from tomoseg_tui.core.names import ANY_FEATURE
+from tomoseg_tui.core.tiles import count_states
 from tomoseg_tui.errors import ProjectError
 from tomoseg_tui.project import catalog
 from tomoseg_tui.project.catalog import Project
@@ -25,17 +24,10 @@ def features_list(arguments: argparse.Namespace) -> None:
     """List the features with their tiles."""
     project = open_project(arguments)
     tiles = catalog.all_tiles(project.layout, damage_of(arguments))
-    signs = Counter((name, state.is_positive) for tile in tiles for name, state in tile.states.items())
-    # a tile with none of any feature counts for each, unless it says otherwise for that one
-    both = Counter(name for tile in tiles if ANY_FEATURE in tile.states for name in tile.states)
-    rows: list[dict[str, object]] = [
-        {
-            "name": name,
-            "positive": signs[name, True],
-            "negative": signs[name, False] + both[ANY_FEATURE] - both[name],
-        }
-        for name in project.settings.features
-    ]
+    rows = []
+    for name, counts in count_states(tiles, project.settings.features).items():
+        positive = sum(count for state, count in counts.items() if state.is_positive)
+        rows.append({"name": name, "positive": positive, "negative": counts.total() - positive})
     if wants_json(arguments):
         print_json(rows)
         return

@@ -1,7 +1,8 @@
 """A tile: a square in one slice of a tomogram, and the state of each feature on it. Leaves files to `project`."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -93,6 +94,15 @@ class Tile:
     def state_of(self, feature: str) -> FeatureState | None:
         """Return the feature's own state, else the state of ``*``, else None."""
         return self.states.get(feature, self.states.get(ANY_FEATURE))
+
+
+def count_states(tiles: Iterable[Tile], features: Iterable[str]) -> dict[str, Counter[FeatureState]]:
+    """Return for each feature how many tiles have which state for it, its own or that of `*`."""
+    counts: dict[str, Counter[FeatureState]] = {feature: Counter() for feature in features}
+    for tile in tiles:
+        for feature in counts if ANY_FEATURE in tile.states else tile.states.keys() & counts:
+            counts[feature][tile.states.get(feature) or tile.states[ANY_FEATURE]] += 1
+    return counts
 
 
 def parse_tile_id(tile_id: str) -> TileLocation:

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -84,7 +85,7 @@ class ProjectSnapshot:
         """Return a job by its id; None if there is none."""
         return next((job for job in self.jobs if job["id"] == job_id), None)
 
-    @property
+    @cached_property
     def all_tiles(self) -> tuple[Tile, ...]:
         """Every tile once, by tomogram, then z, y, x."""
         return tuple(

@@ -1,6 +1,6 @@
 """Tiles: places, removes and imports tiles, and chooses their feature."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, final
@@ -12,7 +12,7 @@ from tomoseg_tui.commands.options import to_argv
 from tomoseg_tui.commands.table import FEATURES_ADD, FEATURES_RENAME
 from tomoseg_tui.commands.tiles import TILES_ADD, TILES_IMPORT, TILES_REMOVE
 from tomoseg_tui.core.names import ANY_FEATURE, check_feature_name
-from tomoseg_tui.core.tiles import TileLocation
+from tomoseg_tui.core.tiles import FeatureState, TileLocation, count_states
 from tomoseg_tui.project import catalog
 from tomoseg_tui.tui.canvas.slice_canvas import SliceCanvas
 from tomoseg_tui.tui.dialogs.ask_path import AskPath
@@ -104,7 +104,8 @@ class TilesTab(SliceBrowser):
             return
         features = self._snapshot.features
         choices: list[Choice] = [
-            (f, f"{feature_style(f, self._palette).letter}  {self._format_tile_counts(f)}") for f in features
+            (f, f"{feature_style(f, self._palette).letter}  {_format_signs(counts)}")
+            for f, counts in count_states(self._snapshot.all_tiles, features).items()
         ]
         choices.append((ANY_FEATURE, "for negatives: tiles without any feature"))
 
@@ -118,12 +119,6 @@ class TilesTab(SliceBrowser):
                 self._add_feature(name)
 
         self.app.push_screen(Pick("Feature", choices, chosen=self.feature, new_kind="feature"), on_choice)
-
-    def _format_tile_counts(self, feature: str) -> str:
-        tiles = self._snapshot.all_tiles if self._snapshot is not None else ()
-        states = [tile.states[feature] for tile in tiles if feature in tile.states]
-        positive_count = sum(state.is_positive for state in states)
-        return f"{positive_count} positive, {len(states) - positive_count} negative"
 
     def _add_feature(self, name: str) -> None:
         project = self.tomoseg.project
@@ -242,6 +237,11 @@ class TilesTab(SliceBrowser):
         if location is None or self.feature is None:
             return None
         return self._place_argv(location, self.feature, negative=self.feature == ANY_FEATURE)
+
+
+def _format_signs(counts: Mapping[FeatureState, int]) -> str:
+    negative = counts[FeatureState.NONE_HERE]
+    return f"{sum(counts.values()) - negative} positive, {negative} negative"
 
 
 def _import_boxes(project: catalog.Project, request: "BoxImportRequest") -> PlacementResult:

@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from tomoseg_tui.core.tiles import FeatureState, count_states
 from tomoseg_tui.render.colours import make_palette
 from tomoseg_tui.tui.state.snapshot import ProjectSnapshot
 
@@ -58,14 +59,17 @@ def make_feature_list(snapshot: ProjectSnapshot, *, chosen: Collection[str]) -> 
     """Return a list of the features of the project, each with its letter and its numbers of tiles."""
     styles = make_palette(dict(enumerate(snapshot.features, start=1)))
     width = max(len(style.name) for style in styles)
+    counts = count_states(snapshot.all_tiles, snapshot.features)
     descriptions = {
-        one.name: f"{one.letter} {one.name:<{width}}  {_describe_tiles(snapshot, one.name)}" for one in styles
+        one.name: f"{one.letter} {one.name:<{width}}  {_describe_counts(counts[one.name])}" for one in styles
     }
     return FeatureList(descriptions, chosen)
 
 
-def _describe_tiles(snapshot: ProjectSnapshot, feature: str) -> str:
-    states = [tile.state_of(feature) for tile in snapshot.all_tiles]
-    counts = [(sum(state == name for state in states), name) for name in ("annotated", "none here", "wanted")]
-    parts = [f"{count} {'to annotate' if name == 'wanted' else name}" for count, name in counts if count]
-    return ", ".join(parts) or "no tiles"
+def _describe_counts(counts: Mapping[FeatureState, int]) -> str:
+    names = {
+        FeatureState.ANNOTATED: "annotated",
+        FeatureState.NONE_HERE: "none here",
+        FeatureState.WANTED: "to annotate",
+    }
+    return ", ".join(f"{counts[state]} {name}" for state, name in names.items() if counts[state]) or "no tiles"
