@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.cli_runner import Tomoseg, wait_until
 from helpers.job_project import hooked, make_tubes_project
-from helpers.pseudo_terminal import Terminal
+from helpers.pseudo_terminal import Terminal, processor_seconds
 from helpers.run_project import put_job, tell_progress
 
 from tomoseg_tui.files import locks
@@ -122,14 +122,14 @@ def seconds_of_tab(project: Project, folder: Path) -> tuple[float, float]:
         terminal.send("7")
         terminal.wait_for(lambda _output: "live" in terminal.screen().text)
         time.sleep(2)
-        began, before, lags = time.monotonic(), _processor_seconds(terminal.process.pid), []
+        began, before, lags = time.monotonic(), processor_seconds(terminal.process.pid), []
         for press in range(PRESSES):
             time.sleep(max(0.0, began + press / PRESSES_A_SECOND - time.monotonic()))
             seen = len(terminal.pieces)
             at = terminal.send("j" if press % 10 < 5 else "k")
             _wait_for_more(terminal, seen)
             lags.append(terminal.pieces[seen][0] - at)
-        share = (_processor_seconds(terminal.process.pid) - before) / (time.monotonic() - began)
+        share = (processor_seconds(terminal.process.pid) - before) / (time.monotonic() - began)
     return sorted(lags)[int(0.95 * len(lags))], share
 
 
@@ -138,11 +138,6 @@ def _wait_for_more(terminal: Terminal, seen: int) -> None:
     deadline = time.monotonic() + 2
     while len(terminal.pieces) <= seen and time.monotonic() < deadline:
         time.sleep(0.001)
-
-
-def _processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def shares_of_bookkeeping(root: Path, folder: Path, run: str, epochs: int) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """`make bench-tui`: speed of the full-screen program, measured on a pseudo-terminal; each value is a median of five.
 
-Prints a table; asserts nothing. Takes about eight minutes on two cores. The slices contain a bright square whose
+Prints a table; asserts nothing. Takes about twelve minutes on two cores. The slices contain a bright square whose
 position encodes z, so that the output shows which slice is visible, and when.
 """
 
@@ -19,15 +19,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from helpers.pseudo_terminal import ASK, Screen, Terminal, memory_bytes
+from helpers.pseudo_terminal import ASK, Screen, Terminal, memory_bytes, processor_seconds
 
 from tomoseg_tui.core.grid import VoxelGrid
-from tomoseg_tui.core.tiles import TileLocation
+from tomoseg_tui.core.tiles import FeatureState, TileLocation
 from tomoseg_tui.io.mrc import MrcWriter
-from tomoseg_tui.project.catalog import Project, make_project
+from tomoseg_tui.project.catalog import Project, add_feature, make_project
+from tomoseg_tui.project.layout import ProjectLayout
+from tomoseg_tui.project.records import StateRecord, encode_record, now
 from tomoseg_tui.workflow.tiles.placing import place_tiles, tile_placement
 from tomoseg_tui.workflow.tomograms.import_tomograms import ImportRequest, import_volumes
 
@@ -40,6 +43,9 @@ FILLED = (490, 510)
 SIZE = (200, 50)
 KEYS_A_SECOND = 30
 RUNS = 5
+LARGE_TILES = 10_000
+FEATURES = tuple(f"feature_{number:02}" for number in range(100))
+"""Of the large project."""
 GREEN = re.compile(rb"8[;:]2[;:]+0[;:]255[;:]0|8[;:]5[;:]46m")
 """Colour of the cursor on a painted tile, in true colour and in the 256 colours that tmux may use."""
 LINE = 1e6
@@ -72,6 +78,40 @@ def make_filled_project(root: Path, volume: Path, count: int) -> None:
     for number in range(count):
         request = ImportRequest(name=f"cell_{number:02}", link=True, polarity="dark", voxel_size_angstrom=13.6)
         import_volumes(project, [volume], request)
+
+
+def make_large_project(root: Path, volume: Path) -> Project:
+    """Make a project of 500 linked tomograms, a fifth of them versions, with 10,000 tiles and 100 features.
+
+    A tile is placed for one feature or two; each tenth one is annotated. 20 records have no recorded file state.
+    """
+    project, layout = make_project(root), ProjectLayout(root)
+    for feature in FEATURES:
+        add_feature(project, feature)
+    request = ImportRequest(name="cell_000", link=True, polarity="dark", voxel_size_angstrom=13.6)
+    (imported,) = import_volumes(project, [volume], request)
+    bases = [f"cell_{number:03}" for number in range(400)]
+    for name in (*bases, *(f"{base}__preproc" for base in bases[:100])):
+        is_old = name in bases[-20:]
+        record = replace(imported.record, file_state=None) if is_old else imported.record
+        layout.tomogram_folder(name).mkdir(exist_ok=True)
+        layout.tomogram_record(name).write_bytes(encode_record(record))
+    layer = np.ones((64, 64), np.uint8)
+    for number in range(LARGE_TILES):
+        place = number // len(bases)
+        location = TileLocation(bases[number % len(bases)], 10 * place, 40 + 17 * place, 40 + number % 400)
+        first, second = FEATURES[number % 100], FEATURES[(7 * number + 1) % 100]
+        layout.tile_folder(location).mkdir(parents=True)
+        is_annotated = number % 10 == 0
+        if is_annotated:
+            layout.annotation_folder(location).mkdir(parents=True)
+            np.save(layout.annotation(location, first), layer)
+        states = {first: FeatureState.ANNOTATED if is_annotated else FeatureState.WANTED}
+        if number % 2 and second != first:
+            states[second] = FeatureState.NONE_HERE
+        for feature, state in states.items():
+            layout.tile_state(location, feature).write_bytes(encode_record(StateRecord(state, now())))
+    return project
 
 
 class Bench:
@@ -161,10 +201,11 @@ def lags(pressed: list[float], seen: list[tuple[float, int]]) -> list[float]:
     ]
 
 
-def cold_start(bench: Bench, project: Path) -> float:
+def cold_start(bench: Bench, project: Path, tomograms: int = 20) -> float:
     """Return the time from the start of the process to a screen that shows the project, seconds."""
     with bench.start(project) as terminal:
-        full = terminal.wait_for(lambda output: b"20 tomograms" in output and b"Jobs" in output and b"Quit" in output)
+        words = (f"{tomograms} tomograms".encode(), b"Jobs", b"Quit", b"cell_000" if tomograms > 99 else b"cell_00")
+        full = terminal.wait_for(lambda output: all(word in output for word in words), seconds=60)
         return full - terminal.began
 
 
@@ -293,6 +334,59 @@ def _cursor_seen(terminal: Terminal, pressed: float) -> float:
     return max((at for at, piece in pieces if GREEN.search(piece)), default=float("inf"))
 
 
+def seconds_of_command(project: Path, *arguments: str) -> float:
+    """Return the time of a command, seconds."""
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "tomoseg_tui", *arguments]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run(command, cwd=project, env=environment, capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+def seconds_of_keys(bench: Bench, project: Path, tab: str, keys: str, presses: int = 40) -> float:
+    """Return the 95th percentile of the time from a key in a tab to the first output, seconds."""
+    with bench.start(project) as terminal:
+        terminal.wait_for(lambda output: b"500 tomograms" in output, seconds=60)
+        terminal.send(tab)
+        terminal.wait_until_quiet(2.0)
+        found = []
+        for press in range(presses):
+            seen = len(terminal.pieces)
+            at = terminal.send(keys[press % len(keys)])
+            while len(terminal.pieces) == seen and time.monotonic() < at + 5:
+                time.sleep(0.001)
+            found.append((terminal.pieces[seen][0] if len(terminal.pieces) > seen else float("inf")) - at)
+            time.sleep(0.2)
+    return sorted(found)[int(0.95 * presses)]
+
+
+def idle_share(bench: Bench, project: Path) -> float:
+    """Return the share of a processor that the program takes while nobody presses a key."""
+    with bench.start(project) as terminal:
+        terminal.wait_for(lambda output: b"500 tomograms" in output, seconds=60)
+        terminal.wait_until_quiet(2.0)
+        before, began = processor_seconds(terminal.process.pid), time.monotonic()
+        time.sleep(20)
+        return (processor_seconds(terminal.process.pid) - before) / (time.monotonic() - began)
+
+
+def measure_large(folder: Path, program: list[str]) -> list[tuple[str, str, str]]:
+    """Return the rows for a project of 500 tomograms, 10,000 tiles and 100 features."""
+    bench, project = Bench(folder, program), folder / "large"
+    make_large_project(project, folder / "marked.mrc")
+    rows = []
+    for command in ("tiles list", "tomograms", "features", "annotations list", "jobs"):
+        seconds = median(lambda: seconds_of_command(project, *command.split()))  # noqa: B023  # called at once
+        rows.append((f"`tomoseg {command}`, 10,000 tiles", f"{seconds:.2f} s", "< 1 s"))
+    started = median(lambda: cold_start(bench, project, 500))
+    rows.append(("start to the filled first tab, 10,000 tiles", f"{started:.2f} s", "< 1.5 s"))
+    for title, tab, keys in (("Import", "1", "jk"), ("Tiles", "2", "]nlf"), ("Annotate", "3", "jkGgf")):
+        seconds = median(lambda: seconds_of_keys(bench, project, tab, keys))  # noqa: B023
+        rows.append((f"key to output in {title}, 10,000 tiles, 95 %", f"{1000 * seconds:.0f} ms", "< 100 ms"))
+    rows.append(("processor while idle, 10,000 tiles", f"{100 * idle_share(bench, project):.1f} %", "next to nothing"))
+    return rows
+
+
 def median(measure: Callable[[], float]) -> float:
     """Measure five times."""
     return statistics.median(measure() for _ in range(RUNS))
@@ -300,7 +394,6 @@ def median(measure: Callable[[], float]) -> float:
 
 def measure(folder: Path, program: list[str]) -> list[tuple[str, str, str]]:
     """Return the rows of the table: quantity, value and goal."""
-    write_marked_tomogram(folder / "marked.mrc")
     make_filled_project(folder / "many", folder / "marked.mrc", 20)
     bench, many = Bench(folder, program), folder / "many"
     rows = [("cold start, 20 tomograms", f"{median(lambda: cold_start(bench, many)):.2f} s", "< 1.0 s")]
@@ -328,9 +421,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     usual = f"{sys.executable} -m tomoseg_tui"
     parser.add_argument("--program", default=usual, help="what opens a project; its folder is added")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as folder:
-        rows = measure(Path(folder), shlex.split(arguments.program))
+    parser.add_argument("--parts", default="usual,large", help="usual: few tomograms; large: 10,000 tiles")
+    arguments, rows = parser.parse_args(), []
+    with tempfile.TemporaryDirectory(prefix="tomoseg-bench-") as name:
+        folder, program = Path(name), shlex.split(arguments.program)
+        write_marked_tomogram(folder / "marked.mrc")
+        if "usual" in arguments.parts:
+            rows += measure(folder, program)
+        if "large" in arguments.parts:
+            rows += measure_large(folder, program)
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
     for title, value, goal in rows:
         print(f"{title:45} {value:45} {goal}")

@@ -246,3 +246,9 @@ def memory_bytes(process_id: int) -> int:
     """Return the peak resident size of a process."""
     status = Path(f"/proc/{process_id}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def processor_seconds(process_id: int) -> float:
+    """Return the processor time that a process has taken."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
